@@ -1,0 +1,103 @@
+# make            build the programs into build/
+# make run        a guarded Roundcube on this machine, everything private, Ctrl-C stops it
+# make test       everything that CI runs
+# make bench      speed against the floor, as ratios
+# make check      the unit tests alone
+# SAN=address,undefined or SAN=thread builds a variant into build/SAN/.
+
+CC ?= gcc
+SAN ?=
+empty :=
+comma := ,
+B := build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
+
+VERSION := 0.1
+PACKAGES := gmime-3.0 json-c hiredis sqlite3 libsodium libidn2 inih
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wformat=2 -Wcast-qual -Wundef -Wpointer-arith -Wwrite-strings
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-common -fPIE \
+	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection=full)
+SANITIZER := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=3)
+
+CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -I$(B) \
+	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+CFLAGS += -std=gnu17 -O2 -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
+LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
+LDLIBS += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+LIB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
+# The webmail door without its process: what tests and fuzzers can link.
+FCGI_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)))
+FCGI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard fcgi/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
+
+.PHONY: all programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
+.SECONDARY:
+
+all: deps-build
+	@$(MAKE) --no-print-directory programs
+
+programs: $(B)/sendguard-fcgi
+
+deps-build deps-run deps-test deps-bench:
+	@tools/install-packages $(@:deps-%=%)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A script travels inside the program, as an array of its bytes.
+$(B)/%.lua.h: lib/%.lua Makefile
+	@mkdir -p $(@D)
+	{ printf 'static const char %s_lua[] = {' $*; od -An -v -tu1 $< | sed 's/\([0-9]\+\)/\1,/g'; printf '0};\n'; } > $@.new
+	mv $@.new $@
+
+$(B)/lib/store_redis.o: $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua))
+
+$(B)/libsendguard.a: $(LIB_OBJECTS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/sendguard-fcgi: $(FCGI_OBJECTS) $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_HELPERS) $(FCGI_PARTS) $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS)
+
+$(B)/bench/%: $(B)/bench/%.o $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+units: $(UNIT_TESTS)
+benches: $(BENCHES)
+
+# Fuzzers want clang's coverage in all of our code, so they are built apart and in one go.
+build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h) $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -std=gnu17 -O1 -g -pthread -Ifcgi -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) \
+		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) $(LDLIBS)
+fuzzers: $(FUZZERS)
+
+check: deps-test
+	@$(MAKE) --no-print-directory units
+	@for test in $(UNIT_TESTS); do $$test || exit 1; done
+
+run: deps-run
+	@$(MAKE) --no-print-directory programs
+	@tools/run
+
+test: deps-test
+	@tests/run
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory programs benches
+	@bench/run
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

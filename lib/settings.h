@@ -1,0 +1,86 @@
+/* Settings: one table (settings_table.h) says name, type, range, default, unit
+ * and one sentence of each; the parser, `sendguard config`, the commented
+ * default file and the reference in docs/ come from it. Read into one struct
+ * that never changes afterwards; a reload builds a new one. */
+#ifndef SENDGUARD_SETTINGS_H
+#define SENDGUARD_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "rules.h"
+#include "store.h"
+
+enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
+enum mode { MODE_ENFORCE, MODE_OBSERVE };
+enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
+
+/* A list of texts: own_domains (one group of equals a line), exemptions. */
+struct text_list {
+    char **items;
+    size_t count;
+};
+
+struct settings {
+    /* [store] */
+    char *store_url;
+    int64_t store_timeout_ms;
+    int store_on_failure; /* enum on_failure */
+    /* [fcgi] */
+    char *fcgi_listen;
+    int64_t fcgi_threads;
+    int64_t fcgi_keepalive; /* connections kept open for nginx, at most */
+    int64_t fcgi_socket_mode; /* octal */
+    /* [web] */
+    char *web_base_url;
+    char *web_secret_file;
+    /* [status] */
+    int64_t status_link_lifetime_ms;
+    /* [limits.webmail], [limits.smtp] */
+    struct limits limits[DOOR_COUNT];
+    /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */
+    int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
+    /* [domains] */
+    struct text_list own_domains; /* each item: domains in key form, one space between */
+    /* [exempt] */
+    struct text_list exempt_mailboxes;  /* key form */
+    struct text_list exempt_recipients; /* key form, or "@domain" */
+    /* [suspension] */
+    struct durations durations[CAUSE_COUNT];
+    int64_t retries_before_restart;
+    /* [log] */
+    int64_t keep_refused_ms, keep_admitted_ms;
+    /* [support] */
+    char *support_contact;
+    /* [guard] */
+    int guard_mode; /* enum mode */
+};
+
+/* Defaults, then the file (NULL or a missing default path: none), then
+ * `overrides`, each "section.key=value". 1, or 0 with *problem filled: where is
+ * "FILE:LINE" or "-o section.key=value"; text names the key and what was
+ * expected. Unknown and repeated keys, values out of range, lines that are no
+ * INI and files over 1 MiB are refused. */
+int settings_read(const char *path, const char *const *overrides, size_t override_count,
+                  struct settings **settings_r, struct problem *problem) must_check;
+void settings_free(struct settings **settings);
+
+/* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
+bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
+                         const char *domain);
+bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);
+bool settings_exempt_recipient(const struct settings *settings, const char *address);
+
+/* The names ("section.key") of settings that differ between two structs, for
+ * the log line of a reload; at most `max`. Returns the count. */
+size_t settings_differences(const struct settings *a, const struct settings *b,
+                            const char **names_r, size_t max);
+
+/* The values in force as a file that settings_read takes; with `only_changed`
+ * only those that differ from the defaults. */
+void settings_write(const struct settings *settings, bool only_changed, FILE *out);
+/* The commented file of defaults, and the reference as Markdown. */
+void settings_write_defaults(FILE *out);
+void settings_write_reference(FILE *out);
+
+#endif

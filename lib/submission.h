@@ -1,0 +1,84 @@
+/* A submission: who sends what to whom from where, parsed, normalised and
+ * limited in size. Nothing behind it sees raw bytes.
+ *
+ * Every setter returns 1, or 0 with *problem filled (status 400, or 413 for a
+ * size) and the submission as it was. Text is UTF-8; CR, LF and NUL are refused
+ * everywhere. Strings live in the arena given to submission_init. */
+#ifndef SENDGUARD_SUBMISSION_H
+#define SENDGUARD_SUBMISSION_H
+
+#include "arena.h"
+
+enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_COUNT };
+extern const char *const door_names[DOOR_COUNT]; /* "webmail", "smtp" */
+
+enum field { FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_COUNT };
+extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */
+
+enum {
+    SUBMISSION_MAX_RECIPIENTS = 10000,
+    SUBMISSION_MAX_ADDRESS_BYTES = 1024 * 1024, /* of all recipients as written */
+    SUBMISSION_MAX_ID_BYTES = 998,              /* one header line, RFC 5322 section 2.1.1 */
+    ADDRESS_MAX_BYTES = 320,                    /* 64 + "@" + 255, RFC 5321 section 4.5.3.1 */
+};
+
+struct recipient {
+    const char *address;    /* key form: lower case, domain as A-label */
+    const char *domain;     /* points into address, behind the last '@' */
+    uint32_t written_chars; /* Unicode characters as the user wrote it, encoded words decoded,
+                               without white space around it */
+    enum field field;
+};
+
+struct submission {
+    struct arena *arena;
+    enum door door;
+    const char *id;      /* NULL until set */
+    const char *mailbox; /* key form; NULL until set */
+    const char *domain;  /* of the mailbox; points into it */
+    const char *ip;      /* key form: IPv4 whole, IPv6 as its /64; NULL until set */
+    const char *from;    /* address alone, key form; NULL when absent */
+    const char *lang;    /* BCP 47 tag, "en" until set */
+    struct recipient *recipients;
+    size_t recipient_count, recipient_room;
+    size_t address_bytes;
+};
+
+void submission_init(struct submission *submission, struct arena *arena, enum door door);
+
+int submission_set_id(struct submission *submission, const char *text, size_t length,
+                      struct problem *problem) must_check;
+int submission_set_mailbox(struct submission *submission, const char *text, size_t length,
+                           struct problem *problem) must_check;
+/* IPv4 or IPv6 text; an IPv4-mapped IPv6 address is that IPv4 address. */
+int submission_set_ip(struct submission *submission, const char *text, size_t length,
+                      struct problem *problem) must_check;
+/* `Name <addr>` or `addr`; empty or "<>" (read receipts) leaves from NULL. */
+int submission_set_from(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem) must_check;
+int submission_set_lang(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem) must_check;
+
+/* Adds the recipients of a header text: `,` and `;` between them, groups
+ * (members count, the group's name does not; an empty group such as
+ * "undisclosed-recipients:;" adds none), quoted names, comments, encoded
+ * words, UTF-8 names and addresses, IDN domains. Empty entries ("a, ,b") and
+ * white space are passed over. May be called repeatedly; entries add up.
+ * An entry that is no address: 400, where = "to[3]" (counted over all calls
+ * for the field, from 0), text quotes the entry, shortened. More than
+ * SUBMISSION_MAX_RECIPIENTS or SUBMISSION_MAX_ADDRESS_BYTES in all: 413. */
+int submission_add_recipients(struct submission *submission, enum field field, const char *text,
+                              size_t length, struct problem *problem) must_check;
+
+/* One address (local@domain, nothing around it) in key form: lower case, the
+ * domain as A-label (IDNA 2008), at most ADDRESS_MAX_BYTES. *key_r lives in
+ * `arena`. 1, or 0 with *problem filled but for its `where`. Source: RFC 5321
+ * section 4.1.2, RFC 6531 for UTF-8 local parts. */
+int address_key(struct arena *arena, const char *text, size_t length, const char **key_r,
+                struct problem *problem) must_check;
+
+/* The key form of a domain alone, without '@'. Results as address_key. */
+int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
+               struct problem *problem) must_check;
+
+#endif

@@ -1,0 +1,154 @@
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void text_free(struct text *text)
+{
+    free(text->data);
+    *text = (struct text){0};
+}
+
+void text_clear(struct text *text)
+{
+    text->length = 0;
+    if (text->data != NULL)
+        text->data[0] = '\0';
+}
+
+const char *text_string(const struct text *text) { return text->data != NULL ? text->data : ""; }
+
+/* Room for `more` bytes and the NUL; returns where they go. */
+static char *room(struct text *text, size_t more)
+{
+    if (text->capacity - text->length < more + 1 || text->data == NULL) {
+        size_t capacity = text->capacity > 0 ? text->capacity : 256;
+        while (capacity - text->length < more + 1)
+            capacity *= 2;
+        text->data = xrealloc(text->data, capacity);
+        text->capacity = capacity;
+    }
+    return text->data + text->length;
+}
+
+void text_add_bytes(struct text *text, const char *bytes, size_t length)
+{
+    char *end = room(text, length);
+    if (length > 0)
+        memcpy(end, bytes, length);
+    end[length] = '\0';
+    text->length += length;
+}
+
+void text_add(struct text *text, const char *string)
+{
+    text_add_bytes(text, string, strlen(string));
+}
+
+void text_add_char(struct text *text, char character) { text_add_bytes(text, &character, 1); }
+
+void text_add_int(struct text *text, int64_t number)
+{
+    char digits[24];
+    char *first = digits + sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        *--first = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (number < 0)
+        *--first = '-';
+    text_add_bytes(text, first, (size_t)(digits + sizeof digits - first));
+}
+
+void text_addf(struct text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length > 0) {
+        vsnprintf(room(text, (size_t)length), (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+/* Length of the well-formed UTF-8 character at `bytes` (RFC 3629), 0 when there is none.
+ * The NUL behind a string ends every check in time. */
+static size_t character_length(const unsigned char *bytes)
+{
+    static const struct {
+        unsigned char first, last, second_from, second_to, length;
+    } forms[] = {
+        {0x01, 0x7F, 0, 0, 1},       {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+        {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3},
+        {0xF0, 0xF0, 0x90, 0xBF, 4}, {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
+    };
+    for (size_t i = 0; i < countof(forms); i++) {
+        if (bytes[0] < forms[i].first || bytes[0] > forms[i].last)
+            continue;
+        if (forms[i].length > 1 &&
+            (bytes[1] < forms[i].second_from || bytes[1] > forms[i].second_to))
+            return 0;
+        for (size_t k = 2; k < forms[i].length; k++)
+            if ((bytes[k] & 0xC0) != 0x80)
+                return 0;
+        return forms[i].length;
+    }
+    return 0;
+}
+
+static void add_escaped(struct text *text, unsigned char character)
+{
+    static const char letters[] = "btn?fr"; /* from U+0008 to U+000D */
+    if (character == '"' || character == '\\')
+        text_addf(text, "\\%c", character);
+    else if (character >= 8 && character <= 13 && character != 11)
+        text_addf(text, "\\%c", letters[character - 8]);
+    else
+        text_addf(text, "\\u%04x", character);
+}
+
+void text_add_json(struct text *text, const char *string)
+{
+    if (string == NULL) {
+        text_add(text, "null");
+        return;
+    }
+    text_add_char(text, '"');
+    const unsigned char *next = (const unsigned char *)string;
+    while (*next != '\0') {
+        const unsigned char *plain = next;
+        while (*next >= 0x20 && *next < 0x7F && *next != '"' && *next != '\\')
+            next++;
+        text_add_bytes(text, (const char *)plain, (size_t)(next - plain));
+        if (*next == '\0')
+            break;
+        size_t length = *next >= 0x80 ? character_length(next) : 0;
+        if (length > 0) {
+            text_add_bytes(text, (const char *)next, length);
+        } else if (*next >= 0x80) {
+            text_add(text, "\xEF\xBF\xBD");
+            length = 1;
+        } else {
+            add_escaped(text, *next);
+            length = 1;
+        }
+        next += length;
+    }
+    text_add_char(text, '"');
+}
+
+void text_add_time(struct text *text, int64_t time_ms)
+{
+    time_t seconds = (time_t)((time_ms + SECOND_MS - 1) / SECOND_MS);
+    struct tm utc;
+    char stamp[40];
+    if (gmtime_r(&seconds, &utc) == NULL ||
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        stamp[0] = '\0';
+    text_add(text, stamp);
+}

@@ -1,0 +1,61 @@
+/* A verdict: what was decided on one message, every reason, every window's
+ * numbers, and what happens next. Doors render it; nothing here knows HTTP or
+ * SMTP beyond the JSON that both share. */
+#ifndef SENDGUARD_VERDICT_H
+#define SENDGUARD_VERDICT_H
+
+#include <stdbool.h>
+
+#include "rules.h"
+#include "store.h"
+#include "text.h"
+
+/* What kind of answer it is; the webmail door's status is in the comment. */
+enum ruling {
+    RULING_ADMIT,     /* 200 */
+    RULING_MESSAGE,   /* 422: breaks a rule of one message */
+    RULING_OVER_TIME, /* 429: breaks a limit over time */
+    RULING_SUSPENDED, /* 403 */
+    RULING_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
+};
+
+enum { REFILL_STEPS = 12 };
+
+struct reason {
+    struct objection objection;
+    const char *text; /* one sentence: what is too much, where, by how much, what to do */
+};
+
+struct verdict_window {
+    enum rule rule;
+    int32_t limit;
+    uint64_t used; /* before this message when refused or dry, after when admitted */
+    struct refill refill[REFILL_STEPS];
+    size_t refill_count;
+};
+
+struct verdict {
+    enum ruling ruling;
+    bool observed; /* admitted only because mode = observe */
+    bool dry_run;
+    bool repeated; /* counted before; not counted again */
+    bool unjudged; /* admitted because the store did not answer and on_failure = allow */
+    int64_t now_ms;
+    uint64_t decision; /* 0: none was kept (dry run, no store) */
+    const struct submission *submission;
+    struct reason *reasons;
+    size_t reason_count;
+    struct verdict_window windows[OVER_TIME_COUNT];
+    size_t window_count;
+    struct suspension suspension; /* id 0: none */
+    bool brought;                 /* the suspension began with this message */
+    int64_t retry_at_ms;          /* 0: at once after mending it, or never */
+    const char *message;          /* for the user; "" when admitted */
+    const char *status_url;
+};
+
+/* The members of the answer as a JSON object without its braces, so that a door
+ * can put its own (type, title, status, detail) before them. Shape: docs/webmail-door.md. */
+void verdict_add_json(struct text *text, const struct verdict *verdict);
+
+#endif
