@@ -1,0 +1,406 @@
+/* The store's front: finds the room that a URL names, and lets one thread at a
+ * time in. Who finds the room busy queues up; the first of the queue goes in
+ * next and takes all messages that wait there with it. Under load a transaction
+ * or a round trip is so shared by many messages, alone none waits for company. */
+#include "store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store_room.h"
+
+const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures",
+                                              "compromised", "terms", "staff"};
+const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
+                                                  "suspended"};
+
+enum { TOGETHER_MAX = 64 };
+
+/* Somebody who waits: with a message, or (NULL) for the room to itself. */
+struct waiting {
+    struct store_message *message;
+    struct waiting *next;
+    pthread_cond_t called;
+    enum { QUEUED, TAKEN, LEADS, DONE } state;
+    int result;
+    char error[ROOM_ERROR_SIZE];
+};
+
+struct store {
+    struct room *room;
+    int timeout_ms;
+    pthread_mutex_t lock;
+    bool busy; /* somebody is in the room; everything below is guarded by `lock` */
+    struct waiting *first, **last;
+};
+
+static _Thread_local char thread_error[ROOM_ERROR_SIZE];
+
+const char *store_error(const struct store *store)
+{
+    (void)store;
+    return thread_error;
+}
+
+int room_fail(struct room *room, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(room->error, sizeof room->error, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+/* ---- the queue ----------------------------------------------------------- */
+
+static struct timespec deadline_in(int timeout_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+static void condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void unlink_waiting(struct store *store, struct waiting **place)
+{
+    struct waiting *gone = *place;
+    *place = gone->next;
+    if (store->last == &gone->next)
+        store->last = place;
+}
+
+/* Until it is done, or our turn to lead; false when neither came in time. */
+static bool wait_in_queue(struct store *store, struct waiting *self)
+{
+    struct timespec deadline = deadline_in(store->timeout_ms);
+    *store->last = self;
+    store->last = &self->next;
+    condition_init(&self->called);
+    while (self->state == QUEUED || self->state == TAKEN) {
+        if (self->state == TAKEN) /* whoever leads is bounded by the room's own timeout */
+            pthread_cond_wait(&self->called, &store->lock);
+        else if (pthread_cond_timedwait(&self->called, &store->lock, &deadline) == ETIMEDOUT &&
+                 self->state == QUEUED) {
+            struct waiting **place = &store->first;
+            while (*place != self)
+                place = &(*place)->next;
+            unlink_waiting(store, place);
+            break;
+        }
+    }
+    pthread_cond_destroy(&self->called);
+    return self->state != QUEUED;
+}
+
+/* Room to ourselves: 1, or -1 when it did not get free in time. */
+static int enter(struct store *store, struct waiting *self)
+{
+    pthread_mutex_lock(&store->lock);
+    if (!store->busy) {
+        store->busy = true;
+        self->state = LEADS;
+    } else if (!wait_in_queue(store, self)) {
+        pthread_mutex_unlock(&store->lock);
+        snprintf(thread_error, sizeof thread_error, "the store was busy for %d ms",
+                 store->timeout_ms);
+        return -1;
+    }
+    return 1; /* with the lock */
+}
+
+/* Lets the next one in; with the lock, which it gives up. */
+static void leave(struct store *store)
+{
+    struct waiting *next = store->first;
+    if (next != NULL) {
+        unlink_waiting(store, &store->first);
+        next->state = LEADS;
+        pthread_cond_signal(&next->called);
+    } else {
+        store->busy = false;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+static size_t take_messages(struct store *store, struct waiting **together)
+{
+    size_t count = 1;
+    for (struct waiting **place = &store->first; *place != NULL && count < TOGETHER_MAX;) {
+        struct waiting *other = *place;
+        if (other->message == NULL) {
+            place = &other->next;
+            continue;
+        }
+        unlink_waiting(store, place);
+        other->state = TAKEN;
+        together[count++] = other;
+    }
+    return count;
+}
+
+int store_judge(struct store *store, struct store_message *message)
+{
+    struct waiting self = {.message = message, .result = -1};
+    if (enter(store, &self) < 0)
+        return -1;
+    if (self.state == DONE) {
+        pthread_mutex_unlock(&store->lock);
+        if (self.result < 0)
+            memcpy(thread_error, self.error, sizeof thread_error);
+        return self.result;
+    }
+    struct waiting *together[TOGETHER_MAX] = {&self};
+    struct store_message *messages[TOGETHER_MAX];
+    int results[TOGETHER_MAX];
+    size_t count = take_messages(store, together);
+    pthread_mutex_unlock(&store->lock);
+
+    for (size_t i = 0; i < count; i++)
+        messages[i] = together[i]->message;
+    store->room->acts->judge(store->room, messages, results, count);
+    if (results[0] < 0)
+        memcpy(thread_error, store->room->error, sizeof thread_error);
+
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 1; i < count; i++) {
+        together[i]->result = results[i];
+        if (results[i] < 0)
+            memcpy(together[i]->error, store->room->error, sizeof together[i]->error);
+        together[i]->state = DONE;
+        pthread_cond_signal(&together[i]->called);
+    }
+    leave(store);
+    return results[0];
+}
+
+/* The other acts go in alone. */
+#define ALONE(store, act)                                                           \
+    do {                                                                            \
+        struct waiting self = {.result = -1};                                       \
+        if (enter(store, &self) < 0)                                                \
+            return -1;                                                              \
+        pthread_mutex_unlock(&(store)->lock);                                       \
+        int result = (act);                                                         \
+        if (result < 0)                                                             \
+            memcpy(thread_error, (store)->room->error, sizeof thread_error);        \
+        pthread_mutex_lock(&(store)->lock);                                         \
+        leave(store);                                                               \
+        return result;                                                              \
+    } while (0)
+
+int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
+{
+    ALONE(store, store->room->acts->give_back(store->room, mailbox, id, now_ms));
+}
+
+int store_suspend(struct store *store, const char *mailbox, enum cause cause,
+                  const struct durations *durations, const struct act *act,
+                  struct suspension *suspension_r)
+{
+    ALONE(store, store->room->acts->suspend(store->room, mailbox, cause, durations, act,
+                                            suspension_r));
+}
+
+int store_lift(struct store *store, const char *mailbox, const struct act *act)
+{
+    ALONE(store, store->room->acts->lift(store->room, mailbox, act));
+}
+
+int store_reset(struct store *store, const char *mailbox, const struct act *act)
+{
+    ALONE(store, store->room->acts->reset(store->room, mailbox, act));
+}
+
+int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
+{
+    ALONE(store, store->room->acts->adjust(store->room, adjustment, act));
+}
+
+int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
+                      size_t max, size_t *count_r)
+{
+    ALONE(store, store->room->acts->adjustments(store->room, after, adjustments_r, max, count_r));
+}
+
+int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
+                  struct account *account_r)
+{
+    ALONE(store, store->room->acts->account(store->room, arena, mailbox, now_ms, account_r));
+}
+
+int store_suspended(struct store *store, const char *after, int64_t now_ms,
+                    struct suspended *suspended_r, size_t max, size_t *count_r)
+{
+    ALONE(store, store->room->acts->suspended(store->room, after, now_ms, suspended_r, max,
+                                              count_r));
+}
+
+int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
+                 struct record *record_r)
+{
+    ALONE(store, store->room->acts->record(store->room, arena, decision, now_ms, record_r));
+}
+
+int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
+                size_t *count_r)
+{
+    ALONE(store, store->room->acts->audit(store->room, after, audit_r, max, count_r));
+}
+
+int store_sweep(struct store *store, int64_t now_ms)
+{
+    ALONE(store, store->room->acts->sweep(store->room, now_ms));
+}
+
+/* ---- opening ---------------------------------------------------------------- */
+
+static bool whole_number(const char *text, long max, int *number_r)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number > max)
+        return false;
+    *number_r = (int)number;
+    return true;
+}
+
+static struct room *open_redis_unix(const char *rest, int timeout_ms)
+{
+    freed_by(free_string) char *path = xstrdup(rest);
+    int database = 0;
+    char *query = strchr(path, '?');
+    if (query != NULL) {
+        *query = '\0';
+        if (strncmp(query + 1, "db=", 3) != 0 || !whole_number(query + 4, 1000000, &database))
+            return NULL;
+    }
+    return path[0] == '/' && path[1] != '\0'
+               ? room_redis_new(NULL, 0, path, database, timeout_ms)
+               : NULL;
+}
+
+/* HOST:PORT/DB, an IPv6 host in brackets; port 6379 and database 0 when left out. */
+static struct room *open_redis_tcp(const char *rest, int timeout_ms)
+{
+    freed_by(free_string) char *copy = xstrdup(rest);
+    char *host = copy, *after = copy;
+    int port = 6379, database = 0;
+    char *slash = strchr(copy, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        if (slash[1] != '\0' && !whole_number(slash + 1, 1000000, &database))
+            return NULL;
+    }
+    if (*host == '[') {
+        host++;
+        after = strchr(host, ']');
+        if (after == NULL)
+            return NULL;
+        *after++ = '\0';
+    }
+    char *colon = strchr(after, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+        if (!whole_number(colon + 1, 65535, &port) || port == 0)
+            return NULL;
+    }
+    return *host != '\0' ? room_redis_new(host, port, NULL, database, timeout_ms) : NULL;
+}
+
+int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
+{
+    struct room *room = NULL;
+    if (strncmp(url, "sqlite:///", 10) == 0 && url[10] != '\0')
+        room = room_sqlite_new(url + 9, timeout_ms);
+    else if (strncmp(url, "redis+unix://", 13) == 0)
+        room = open_redis_unix(url + 13, timeout_ms);
+    else if (strncmp(url, "redis://", 8) == 0)
+        room = open_redis_tcp(url + 8, timeout_ms);
+    if (room == NULL)
+        return problem_set(problem, 0, "store.url",
+                           "\"%.200s\" is no store; expected sqlite:///PATH, "
+                           "redis://HOST:PORT/DB or redis+unix:///PATH",
+                           url);
+    struct store *store = xcalloc(1, sizeof *store);
+    store->room = room;
+    store->timeout_ms = timeout_ms;
+    store->last = &store->first;
+    pthread_mutex_init(&store->lock, NULL);
+    *store_r = store;
+    return 1;
+}
+
+void store_free(struct store **store)
+{
+    if (*store == NULL)
+        return;
+    (*store)->room->acts->free((*store)->room);
+    pthread_mutex_destroy(&(*store)->lock);
+    free(*store);
+    *store = NULL;
+}
+
+/* ---- what both rooms need ------------------------------------------------------ */
+
+void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, CHARGE_KEY_SIZE);
+    crypto_generichash_update(&state, (const unsigned char *)mailbox, strlen(mailbox) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)id, strlen(id));
+    crypto_generichash_final(&state, key_r, CHARGE_KEY_SIZE);
+}
+
+int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms)
+{
+    size_t step = offence > durations->count ? durations->count - 1 : (size_t)offence - 1;
+    int64_t duration_ms = durations->ms[step];
+    return duration_ms == UNTIL_LIFTED ? UNTIL_LIFTED : now_ms + duration_ms;
+}
+
+void used_format(const struct store_message *message, char text_r[USED_TEXT_SIZE])
+{
+    size_t length = 0;
+    text_r[0] = '\0';
+    for (size_t i = 0; i < message->window_count && length < USED_TEXT_SIZE; i++)
+        length += (size_t)snprintf(text_r + length, USED_TEXT_SIZE - length, "%s%s=%llu",
+                                   i > 0 ? " " : "", rule_table[message->windows[i].rule].name,
+                                   (unsigned long long)message->windows[i].used_before);
+}
+
+void used_parse(const char *text, struct record *record_r)
+{
+    char name[64];
+    unsigned long long used;
+    int length;
+    record_r->window_count = 0;
+    while (record_r->window_count < OVER_TIME_COUNT &&
+           sscanf(text, " %63[a-z_]=%llu%n", name, &used, &length) == 2) {
+        int rule = rule_by_name(name);
+        if (rule >= 0) {
+            record_r->windows[record_r->window_count].rule = (enum rule)rule;
+            record_r->windows[record_r->window_count++].used_before = used;
+        }
+        text += length;
+    }
+}

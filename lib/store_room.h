@@ -1,0 +1,71 @@
+/* What stands behind the store: a room for each database. store.c calls one act
+ * of a room at a time, from whichever thread, so a room needs no lock of its
+ * own; it gathers the messages that wait at one moment, so that a room can
+ * judge them in one transaction or one pipeline.
+ *
+ * Acts return 1, 0 or -1 as store.h says; before -1 they put a sentence into
+ * room->error. They return within about room->timeout_ms, and reconnect or
+ * reopen by themselves at the next call. */
+#ifndef SENDGUARD_STORE_ROOM_H
+#define SENDGUARD_STORE_ROOM_H
+
+#include "store.h"
+
+struct room;
+
+struct room_acts {
+    void (*free)(struct room *room);
+    /* results_r[i] is 1 or -1 for messages[i], as store_judge. */
+    void (*judge)(struct room *room, struct store_message *const *messages, int *results_r,
+                  size_t count);
+    int (*give_back)(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
+    int (*suspend)(struct room *room, const char *mailbox, enum cause cause,
+                   const struct durations *durations, const struct act *act,
+                   struct suspension *suspension_r);
+    int (*lift)(struct room *room, const char *mailbox, const struct act *act);
+    int (*reset)(struct room *room, const char *mailbox, const struct act *act);
+    int (*adjust)(struct room *room, const struct adjustment *adjustment, const struct act *act);
+    int (*adjustments)(struct room *room, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r);
+    int (*account)(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+                   struct account *account_r);
+    int (*suspended)(struct room *room, const char *after, int64_t now_ms,
+                     struct suspended *suspended_r, size_t max, size_t *count_r);
+    int (*record)(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                  struct record *record_r);
+    int (*audit)(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                 size_t *count_r);
+    int (*sweep)(struct room *room, int64_t now_ms);
+};
+
+enum { ROOM_ERROR_SIZE = 256 };
+
+struct room {
+    const struct room_acts *acts;
+    int timeout_ms;
+    char error[ROOM_ERROR_SIZE];
+};
+
+/* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute. */
+struct room *room_sqlite_new(const char *path, int timeout_ms);
+/* `host` NULL: `path` is a UNIX socket. */
+struct room *room_redis_new(const char *host, int port, const char *path, int database,
+                            int timeout_ms);
+
+/* Fills room->error and returns -1. */
+int room_fail(struct room *room, const char *format, ...) printf_like(2, 3);
+
+/* Under what a submission's id is remembered: a hash of mailbox and id. */
+enum { CHARGE_KEY_SIZE = 16 };
+void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE]);
+
+/* How long the offence number `offence` (from 1) lasts, as an end: until_ms. */
+int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
+
+/* What a judged message says in its record of the windows, and back:
+ * "messages_per_day=412 off_domain_per_day=900". */
+enum { USED_TEXT_SIZE = 256 };
+void used_format(const struct store_message *message, char text_r[USED_TEXT_SIZE]);
+void used_parse(const char *text, struct record *record_r);
+
+#endif
