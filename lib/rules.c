@@ -1,0 +1,154 @@
+#include "rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct rule_info rule_table[RULE_COUNT] = {
+    [RULE_RECIPIENTS_PER_MESSAGE] = {.name = "recipients_per_message"},
+    [RULE_RECIPIENTS_PER_FIELD] = {.name = "recipients_per_field"},
+    [RULE_RECIPIENTS_PER_DOMAIN] = {.name = "recipients_per_domain"},
+    [RULE_HEADER_CHARS_PER_DOMAIN] = {.name = "header_chars_per_domain"},
+    [RULE_MESSAGES_PER_DAY] = {"messages_per_day", true, SUBJECT_MAILBOX, MEASURE_MESSAGES,
+                               DAY_MS},
+    [RULE_OFF_DOMAIN_PER_DAY] = {"off_domain_per_day", true, SUBJECT_MAILBOX, MEASURE_OFF_DOMAIN,
+                                 DAY_MS},
+    [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = {"off_domain_per_hour_per_ip", true, SUBJECT_IP,
+                                         MEASURE_OFF_DOMAIN, HOUR_MS},
+    [RULE_MESSAGES_PER_HOUR] = {"messages_per_hour", true, SUBJECT_MAILBOX, MEASURE_MESSAGES,
+                                HOUR_MS},
+};
+
+int rule_by_name(const char *name)
+{
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        if (strcmp(rule_table[rule].name, name) == 0)
+            return rule;
+    return -1;
+}
+
+/* ---- counting ------------------------------------------------------------ */
+
+/* By domain, then address, then field: equal recipients become neighbours. */
+static int compare_recipients(const void *left, const void *right)
+{
+    const struct recipient *a = *(const struct recipient *const *)left;
+    const struct recipient *b = *(const struct recipient *const *)right;
+    int order = strcmp(a->domain, b->domain);
+    if (order == 0)
+        order = strcmp(a->address, b->address);
+    return order != 0 ? order : (int)a->field - (int)b->field;
+}
+
+static int compare_domains(const void *left, const void *right)
+{
+    const struct domain_facts *a = left, *b = right;
+    if (a->recipients != b->recipients)
+        return a->recipients < b->recipients ? 1 : -1;
+    return strcmp(a->domain, b->domain);
+}
+
+/* The recipients that count, sorted. */
+static const struct recipient **sort_recipients(struct arena *arena,
+                                                const struct submission *submission,
+                                                const struct recipient_policy *policy,
+                                                size_t *count_r)
+{
+    const struct recipient **sorted =
+        arena_alloc(arena, submission->recipient_count * sizeof(struct recipient *));
+    size_t count = 0;
+    for (size_t i = 0; i < submission->recipient_count; i++)
+        if (!policy->exempt(policy->context, submission->recipients[i].address))
+            sorted[count++] = &submission->recipients[i];
+    if (count > 1)
+        qsort(sorted, count, sizeof sorted[0], compare_recipients);
+    *count_r = count;
+    return sorted;
+}
+
+struct facts facts_count(struct arena *arena, const struct submission *submission,
+                         const struct recipient_policy *policy)
+{
+    struct facts facts = {0};
+    size_t count;
+    const struct recipient **sorted = sort_recipients(arena, submission, policy, &count);
+    facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
+    const struct recipient *before = NULL;
+    struct domain_facts *domain = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct recipient *one = sorted[i];
+        if (before == NULL || strcmp(before->domain, one->domain) != 0) {
+            domain = &facts.domains[facts.domain_count++];
+            domain->domain = one->domain;
+            domain->own = policy->own_domain(policy->context, submission->domain, one->domain);
+        } else {
+            domain->header_chars += 2; /* the ", " between two */
+        }
+        domain->header_chars += one->written_chars;
+        bool new_address = before == NULL || strcmp(before->address, one->address) != 0;
+        if (new_address) {
+            domain->recipients++;
+            if (!domain->own)
+                facts.off_domain++;
+        }
+        if (new_address || before->field != one->field) {
+            facts.in_field[one->field]++;
+            facts.recipients++;
+        }
+        before = one;
+    }
+    if (facts.domain_count > 1)
+        qsort(facts.domains, facts.domain_count, sizeof facts.domains[0], compare_domains);
+    return facts;
+}
+
+/* ---- judging -------------------------------------------------------------- */
+
+struct objections {
+    struct objection *list; /* NULL while they are only counted */
+    const struct limits *limits;
+    size_t count;
+};
+
+static void object(struct objections *objections, enum rule rule, uint32_t count, int field,
+                   const char *domain)
+{
+    int32_t limit = objections->limits->of[rule];
+    if (window_fits(0, count, limit))
+        return;
+    if (objections->list != NULL)
+        objections->list[objections->count] = (struct objection){
+            .rule = rule, .field = field, .domain = domain,
+            .limit = (uint32_t)limit, .count = count,
+        };
+    objections->count++;
+}
+
+static void object_to_all(struct objections *objections, const struct facts *facts)
+{
+    objections->count = 0;
+    object(objections, RULE_RECIPIENTS_PER_MESSAGE, facts->recipients, -1, NULL);
+    for (int field = 0; field < FIELD_COUNT; field++)
+        object(objections, RULE_RECIPIENTS_PER_FIELD, facts->in_field[field], field, NULL);
+    for (size_t i = 0; i < facts->domain_count; i++) {
+        const struct domain_facts *domain = &facts->domains[i];
+        if (domain->own)
+            continue;
+        object(objections, RULE_RECIPIENTS_PER_DOMAIN, domain->recipients, -1, domain->domain);
+        object(objections, RULE_HEADER_CHARS_PER_DOMAIN, domain->header_chars, -1,
+               domain->domain);
+    }
+}
+
+size_t rules_check(struct arena *arena, const struct limits *limits, const struct facts *facts,
+                   const struct objection **objections_r)
+{
+    struct objections objections = {.limits = limits};
+    object_to_all(&objections, facts);
+    *objections_r = NULL;
+    if (objections.count > 0) {
+        objections.list = arena_alloc(arena, objections.count * sizeof objections.list[0]);
+        object_to_all(&objections, facts);
+        *objections_r = objections.list;
+    }
+    return objections.count;
+}
