@@ -1,0 +1,208 @@
+#include "packed_history.h"
+
+#include <string.h>
+
+enum { FORMAT = 1 };
+
+void packed_history_init(struct packed_history *history, enum subject subject)
+{
+    *history = (struct packed_history){
+        .span_count = subject == SUBJECT_MAILBOX ? 2 : 1,
+        .spans = {{.length_ms = HOUR_MS, .oldest_ms = INT64_MAX},
+                  {.length_ms = DAY_MS, .oldest_ms = INT64_MAX}},
+        .newest_ms = INT64_MIN,
+    };
+}
+
+/* ---- bytes ------------------------------------------------------------------ */
+
+static void put(uint8_t **bytes, uint64_t number, int count)
+{
+    for (int shift = (count - 1) * 8; shift >= 0; shift -= 8)
+        *(*bytes)++ = (uint8_t)(number >> shift);
+}
+
+static uint64_t get(const uint8_t **bytes, int count)
+{
+    uint64_t number = 0;
+    while (count-- > 0)
+        number = number << 8 | *(*bytes)++;
+    return number;
+}
+
+void entries_encode(const struct entry *entries, size_t count, uint8_t *bytes_r)
+{
+    for (size_t i = 0; i < count; i++) {
+        put(&bytes_r, (uint64_t)entries[i].time_ms, 6);
+        put(&bytes_r, entries[i].off_domain == ENTRY_GIVEN_BACK ? 0xFFFF : entries[i].off_domain,
+            2);
+    }
+}
+
+void entries_decode(const uint8_t *bytes, size_t count, struct entry *entries_r)
+{
+    for (size_t i = 0; i < count; i++) {
+        entries_r[i].time_ms = (int64_t)get(&bytes, 6);
+        uint32_t weight = (uint32_t)get(&bytes, 2);
+        entries_r[i].off_domain = weight == 0xFFFF ? ENTRY_GIVEN_BACK : weight;
+    }
+}
+
+size_t packed_history_encode(const struct packed_history *history,
+                             uint8_t bytes_r[HEAD_MAX_BYTES])
+{
+    uint8_t *next = bytes_r;
+    put(&next, FORMAT, 1);
+    put(&next, (uint64_t)history->newest_ms, 8);
+    put(&next, history->tail_first, 6);
+    for (size_t i = 0; i < history->span_count; i++) {
+        put(&next, history->spans[i].first, 6);
+        put(&next, (uint64_t)history->spans[i].oldest_ms, 8);
+        put(&next, history->spans[i].messages, 5);
+        put(&next, history->spans[i].off_domain, 6);
+    }
+    entries_encode(history->tail, history->tail_count, next);
+    return (size_t)(next - bytes_r) + history->tail_count * ENTRY_BYTES;
+}
+
+int packed_history_decode(struct packed_history *history, enum subject subject,
+                          const uint8_t *bytes, size_t length)
+{
+    packed_history_init(history, subject);
+    size_t fixed = 15 + history->span_count * 25;
+    if (bytes == NULL || length < fixed || (length - fixed) % ENTRY_BYTES != 0 ||
+        (length - fixed) / ENTRY_BYTES >= HISTORY_CHUNK)
+        return 0;
+    if (get(&bytes, 1) != FORMAT)
+        return 0;
+    history->newest_ms = (int64_t)get(&bytes, 8);
+    history->tail_first = get(&bytes, 6);
+    for (size_t i = 0; i < history->span_count; i++) {
+        history->spans[i].first = get(&bytes, 6);
+        history->spans[i].oldest_ms = (int64_t)get(&bytes, 8);
+        history->spans[i].messages = get(&bytes, 5);
+        history->spans[i].off_domain = get(&bytes, 6);
+    }
+    history->tail_count = (length - fixed) / ENTRY_BYTES;
+    entries_decode(bytes, history->tail_count, history->tail);
+    return 1;
+}
+
+/* ---- totals ------------------------------------------------------------------ */
+
+static void weigh(struct span *span, const struct entry *entry, bool in)
+{
+    if (entry->off_domain == ENTRY_GIVEN_BACK)
+        return;
+    if (in) {
+        span->messages++;
+        span->off_domain += entry->off_domain;
+    } else {
+        span->messages--;
+        span->off_domain -= entry->off_domain;
+    }
+}
+
+static void empty_span(struct span *span, uint64_t end)
+{
+    span->first = end;
+    span->oldest_ms = INT64_MAX;
+    span->messages = span->off_domain = 0;
+}
+
+/* One span; `chunk` is scratch that holds chunk *chunk_number. */
+static int advance_span(struct packed_history *history, struct span *span, int64_t now_ms,
+                        const struct chunk_reader *reader, struct entry *chunk,
+                        uint64_t *chunk_number)
+{
+    uint64_t end = history->tail_first + history->tail_count;
+    if (span->oldest_ms == INT64_MAX || window_holds(span->oldest_ms, span->length_ms, now_ms))
+        return 1;
+    if (!window_holds(history->newest_ms, span->length_ms, now_ms)) {
+        empty_span(span, end);
+        return 1;
+    }
+    while (span->first < end) {
+        const struct entry *entry;
+        if (span->first >= history->tail_first) {
+            entry = &history->tail[span->first - history->tail_first];
+        } else {
+            uint64_t number = span->first / HISTORY_CHUNK;
+            if (number != *chunk_number && reader->read(reader->context, number, chunk) < 1)
+                return -1;
+            *chunk_number = number;
+            entry = &chunk[span->first % HISTORY_CHUNK];
+        }
+        if (window_holds(entry->time_ms, span->length_ms, now_ms)) {
+            span->oldest_ms = entry->time_ms;
+            return 1;
+        }
+        weigh(span, entry, false);
+        span->first++;
+    }
+    empty_span(span, end);
+    return 1;
+}
+
+int packed_history_advance(struct packed_history *history, int64_t now_ms,
+                           const struct chunk_reader *reader)
+{
+    struct entry chunk[HISTORY_CHUNK];
+    uint64_t chunk_number = UINT64_MAX;
+    for (size_t i = 0; i < history->span_count; i++)
+        if (advance_span(history, &history->spans[i], now_ms, reader, chunk, &chunk_number) < 0)
+            return -1;
+    return 1;
+}
+
+uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
+                             int64_t length_ms)
+{
+    for (size_t i = 0; i < history->span_count; i++)
+        if (history->spans[i].length_ms == length_ms)
+            return measure == MEASURE_MESSAGES ? history->spans[i].messages
+                                               : history->spans[i].off_domain;
+    return 0;
+}
+
+bool packed_history_add(struct packed_history *history, int64_t time_ms, uint32_t off_domain)
+{
+    struct entry *entry = &history->tail[history->tail_count++];
+    *entry = (struct entry){.time_ms = time_ms, .off_domain = off_domain};
+    history->newest_ms = time_ms;
+    for (size_t i = 0; i < history->span_count; i++) {
+        weigh(&history->spans[i], entry, true);
+        if (history->spans[i].oldest_ms == INT64_MAX)
+            history->spans[i].oldest_ms = time_ms;
+    }
+    return history->tail_count == HISTORY_CHUNK;
+}
+
+void packed_history_cut(struct packed_history *history)
+{
+    history->tail_first += HISTORY_CHUNK;
+    history->tail_count = 0;
+}
+
+bool packed_history_give_back(struct packed_history *history, struct entry *entries, size_t count,
+                              uint64_t first, int64_t time_ms, uint32_t off_domain)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].time_ms != time_ms || entries[i].off_domain != off_domain)
+            continue;
+        for (size_t k = 0; k < history->span_count; k++)
+            if (first + i >= history->spans[k].first)
+                weigh(&history->spans[k], &entries[i], false);
+        entries[i].off_domain = ENTRY_GIVEN_BACK;
+        return true;
+    }
+    return false;
+}
+
+void packed_history_chunks(const struct packed_history *history, uint64_t *from_r, uint64_t *to_r)
+{
+    *from_r = history->spans[history->span_count - 1].first / HISTORY_CHUNK;
+    *to_r = history->tail_first / HISTORY_CHUNK;
+    if (*from_r > *to_r)
+        *from_r = *to_r;
+}

@@ -1,0 +1,272 @@
+/* The SQLite room's connection. One connection a process, so that its page
+ * cache stays warm: a second one that writes would make SQLite drop it. WAL with
+ * synchronous=NORMAL: what was committed survives the end of this process at
+ * any moment; a power cut may take the last moments. */
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCHEMA_VERSION = 1 };
+
+static const char schema[] =
+    /* packed entries and totals, see packed_history.h; part 0 is the head */
+    "CREATE TABLE history (key TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY (key, part)) WITHOUT ROWID;"
+    /* admitted submissions of the last 24 h, by hash of mailbox and id */
+    "CREATE TABLE charge (id BLOB PRIMARY KEY, time_ms INTEGER NOT NULL,"
+    " off_domain INTEGER NOT NULL, fingerprint INTEGER NOT NULL, decision INTEGER NOT NULL,"
+    " ip TEXT) WITHOUT ROWID;"
+    /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */
+    "CREATE TABLE admitted (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
+    " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
+    "CREATE TABLE refused (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
+    " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
+    "CREATE VIEW decision AS SELECT * FROM admitted UNION ALL SELECT * FROM refused;"
+    "CREATE TABLE suspension (id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT NOT NULL,"
+    " cause TEXT NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, offence INTEGER NOT NULL, \"by\" TEXT NOT NULL,"
+    " note TEXT NOT NULL, ended_ms INTEGER);"
+    "CREATE INDEX suspension_mailbox ON suspension (mailbox);"
+    "CREATE TABLE adjustment (change INTEGER PRIMARY KEY, subject TEXT NOT NULL,"
+    " rule TEXT NOT NULL, kind INTEGER NOT NULL, removed INTEGER NOT NULL,"
+    " value INTEGER NOT NULL, until_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+    " UNIQUE (subject, rule, kind));"
+    "CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " \"by\" TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, note TEXT NOT NULL,"
+    " detail TEXT NOT NULL);"
+    "CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit"
+    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    "CREATE TRIGGER audit_stays BEFORE DELETE ON audit"
+    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    /* where the sweep goes on */
+    "CREATE TABLE hand (name TEXT PRIMARY KEY, position BLOB) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;";
+_Static_assert(SCHEMA_VERSION == 1, "the schema sets user_version");
+
+/* ---- statements --------------------------------------------------------------- */
+
+static int fail_with_sqlite(struct sqlite_room *room)
+{
+    return room_fail(&room->room, "%s: %s", room->path, sqlite3_errmsg(room->db));
+}
+
+sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which)
+{
+    sqlite3_reset(room->statements[which]);
+    return room->statements[which];
+}
+
+int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement)
+{
+    int answer = sqlite3_step(statement);
+    if (answer == SQLITE_ROW)
+        return 1;
+    if (answer != SQLITE_DONE)
+        fail_with_sqlite(room);
+    sqlite3_reset(statement);
+    return answer == SQLITE_DONE ? 0 : -1;
+}
+
+int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement)
+{
+    return sqlite_row(room, statement) < 0 ? -1 : 1;
+}
+
+void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string)
+{
+    sqlite3_bind_text(statement, index, string, -1, SQLITE_STATIC);
+}
+
+void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    snprintf(text_r, size, "%s", text != NULL ? (const char *)text : "");
+}
+
+/* ---- opening --------------------------------------------------------------------- */
+
+static void close_database(struct sqlite_room *room)
+{
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(room->statements[i]);
+        room->statements[i] = NULL;
+    }
+    sqlite3_close(room->db);
+    room->db = NULL;
+}
+
+/* The file with a mode that lets the other programs of our group in; SQLite
+ * gives the same to its -wal and -shm. */
+static int make_file(struct sqlite_room *room)
+{
+    int fd = open(room->path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (fd < 0)
+        return room_fail(&room->room, "%s: %s", room->path, strerror(errno));
+    close(fd);
+    return 1;
+}
+
+static int read_number(struct sqlite_room *room, const char *sql, int64_t *number_r)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(room->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        *number_r = sqlite3_column_int64(statement, 0);
+        result = 1;
+    } else {
+        fail_with_sqlite(room);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* Two processes may meet here: the schema is made under the write lock, by one. */
+static int make_schema(struct sqlite_room *room)
+{
+    int64_t version = 0;
+    if (read_number(room, "PRAGMA user_version", &version) < 0)
+        return -1;
+    if (version == SCHEMA_VERSION)
+        return 1;
+    if (version > SCHEMA_VERSION)
+        return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
+                         room->path, (long long)version, SCHEMA_VERSION);
+    if (sqlite3_exec(room->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return fail_with_sqlite(room);
+    int result = read_number(room, "PRAGMA user_version", &version);
+    if (result > 0 && version == 0 &&
+        sqlite3_exec(room->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+        result = fail_with_sqlite(room);
+    if (sqlite3_exec(room->db, result > 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        result = fail_with_sqlite(room);
+    return result;
+}
+
+static int prepare_all(struct sqlite_room *room)
+{
+#define SQLITE_STATEMENT_SQL(name, sql) sql,
+    static const char *const sql[SQL_COUNT] = {SQLITE_STATEMENTS(SQLITE_STATEMENT_SQL)};
+    for (size_t i = 0; i < SQL_COUNT; i++)
+        if (sqlite3_prepare_v3(room->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &room->statements[i], NULL) != SQLITE_OK)
+            return fail_with_sqlite(room);
+    return 1;
+}
+
+static int open_database(struct sqlite_room *room)
+{
+    struct stat file;
+    if (make_file(room) < 0)
+        return -1;
+    if (sqlite3_open_v2(room->path, &room->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        fail_with_sqlite(room);
+        close_database(room);
+        return -1;
+    }
+    sqlite3_busy_timeout(room->db, room->room.timeout_ms);
+    if (sqlite3_exec(room->db,
+                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                     "PRAGMA cache_size = -16000;",
+                     NULL, NULL, NULL) != SQLITE_OK ||
+        stat(room->path, &file) != 0) {
+        fail_with_sqlite(room);
+        close_database(room);
+        return -1;
+    }
+    if (make_schema(room) < 0 || prepare_all(room) < 0) {
+        close_database(room);
+        return -1;
+    }
+    room->was_there = true;
+    room->device = file.st_dev;
+    room->inode = file.st_ino;
+    return 1;
+}
+
+/* The file may have gone, or another have come in its place. */
+static int ensure_open(struct sqlite_room *room)
+{
+    struct stat file;
+    if (room->db == NULL && !room->was_there)
+        return open_database(room);
+    if (stat(room->path, &file) != 0)
+        return room_fail(&room->room,
+                         "%s: %s (put it back, or restart sendguard to begin with an empty ledger)",
+                         room->path, strerror(errno));
+    if (room->db != NULL && file.st_dev == room->device && file.st_ino == room->inode)
+        return 1;
+    close_database(room);
+    return open_database(room);
+}
+
+/* After an error: nothing of the transaction stays. A lock or a full disk
+ * passes; after anything else the next act begins with a new connection. */
+static int give_up(struct sqlite_room *room)
+{
+    int error = sqlite3_errcode(room->db) & 0xFF;
+    if (!sqlite3_get_autocommit(room->db))
+        sqlite3_step(sqlite_take(room, SQL_ROLLBACK));
+    if (error != SQLITE_BUSY && error != SQLITE_FULL)
+        close_database(room);
+    return -1;
+}
+
+int sqlite_begin(struct sqlite_room *room, bool to_write)
+{
+    if (ensure_open(room) < 0)
+        return -1;
+    if (sqlite_do(room, sqlite_take(room, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
+        return give_up(room);
+    return 1;
+}
+
+int sqlite_end(struct sqlite_room *room, int result)
+{
+    if (result >= 0 && sqlite_do(room, sqlite_take(room, SQL_COMMIT)) < 0)
+        result = -1;
+    return result >= 0 ? result : give_up(room);
+}
+
+static void sqlite_free(struct room *room)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    close_database(self);
+    free(self->path);
+    free(self);
+}
+
+static const struct room_acts sqlite_acts = {
+    .free = sqlite_free,
+    .judge = sqlite_judge,
+    .give_back = sqlite_give_back,
+    .suspend = sqlite_act_suspend,
+    .lift = sqlite_act_lift,
+    .reset = sqlite_act_reset,
+    .adjust = sqlite_act_adjust,
+    .adjustments = sqlite_adjustments,
+    .account = sqlite_account,
+    .suspended = sqlite_suspended,
+    .record = sqlite_record,
+    .audit = sqlite_audit,
+    .sweep = sqlite_sweep_all,
+};
+
+struct room *room_sqlite_new(const char *path, int timeout_ms)
+{
+    struct sqlite_room *room = xcalloc(1, sizeof *room);
+    room->room.acts = &sqlite_acts;
+    room->room.timeout_ms = timeout_ms;
+    room->path = xstrdup(path);
+    room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
+    /* Open now, so that the file is there when the service is; trouble shows at the first act. */
+    if (ensure_open(room) < 0)
+        close_database(room);
+    return &room->room;
+}

@@ -1,0 +1,146 @@
+/* Inside the SQLite room: its connection, statements and transactions.
+ * store_sqlite.c opens and repairs, store_sqlite_judge.c judges messages,
+ * store_sqlite_acts.c does what staff asks and reads. */
+#ifndef SENDGUARD_STORE_SQLITE_H
+#define SENDGUARD_STORE_SQLITE_H
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "store_room.h"
+
+/* Every statement, prepared once a connection: name, SQL. */
+#define SQLITE_STATEMENTS(S)                                                                      \
+    S(BEGIN_READ, "BEGIN")                                                                        \
+    S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
+    S(COMMIT, "COMMIT")                                                                           \
+    S(ROLLBACK, "ROLLBACK")                                                                       \
+    S(HISTORY_GET, "SELECT data FROM history WHERE key = ?1 AND part = ?2")                       \
+    S(HISTORY_PUT, "INSERT INTO history (key, part, data) VALUES (?1, ?2, ?3)"                    \
+                   " ON CONFLICT (key, part) DO UPDATE SET data = excluded.data")                 \
+    S(HISTORY_DROP, "DELETE FROM history WHERE key = ?1 AND part BETWEEN ?2 AND ?3")              \
+    S(HISTORY_NEXT, "SELECT key, data FROM history WHERE part = 0 AND key > ?1"                   \
+                    " ORDER BY key LIMIT ?2")                                                     \
+    S(CHARGE_GET, "SELECT time_ms, off_domain, fingerprint, decision, ip FROM charge"             \
+                  " WHERE id = ?1")                                                               \
+    S(CHARGE_PUT, "INSERT INTO charge (id, time_ms, off_domain, fingerprint, decision, ip)"       \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET"               \
+                  " time_ms = excluded.time_ms, off_domain = excluded.off_domain,"                \
+                  " fingerprint = excluded.fingerprint, decision = excluded.decision,"            \
+                  " ip = excluded.ip")                                                            \
+    S(CHARGE_DROP, "DELETE FROM charge WHERE id = ?1")                                            \
+    S(CHARGE_NEXT, "SELECT id, time_ms FROM charge WHERE id > ?1 ORDER BY id LIMIT ?2")           \
+    S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
+    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms)"    \
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                            \
+    S(RECORD_GET, "SELECT at_ms, outcome, used, facts, keep_ms FROM decision WHERE id = ?1")      \
+    S(ADMITTED_SWEEP, "DELETE FROM admitted WHERE id IN (SELECT id FROM (SELECT id, at_ms,"       \
+                      " keep_ms FROM admitted ORDER BY id LIMIT ?2) WHERE at_ms + min(keep_ms, ?3) <= ?1)")            \
+    S(REFUSED_SWEEP, "DELETE FROM refused WHERE id IN (SELECT id FROM (SELECT id, at_ms,"         \
+                     " keep_ms FROM refused ORDER BY id LIMIT ?2) WHERE at_ms + min(keep_ms, ?3) <= ?1)")            \
+    S(SUSPENSION_GET, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note"     \
+                      " FROM suspension WHERE mailbox = ?1 AND ended_ms IS NULL"                  \
+                      " AND until_ms > ?2 ORDER BY id DESC LIMIT 1")                              \
+    S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
+                      " offence, \"by\", note) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)")           \
+    S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3 WHERE id = ?1")     \
+    S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                    \
+                      " AND ended_ms IS NULL AND until_ms > ?2")                                  \
+    S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \
+                        " AND since_ms > ?3")                                                     \
+    S(SUSPENSION_LIST, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note,"   \
+                       " mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
+                       " AND mailbox > ?1 ORDER BY mailbox LIMIT ?3")                             \
+    S(SUSPENSION_SWEEP, "DELETE FROM suspension WHERE since_ms <= ?1 - ?2"                        \
+                        " AND (ended_ms IS NOT NULL OR until_ms <= ?1)")                          \
+    S(ADJUSTMENT_PUT, "INSERT OR REPLACE INTO adjustment (change, subject, rule, kind, removed,"  \
+                      " value, until_ms, at_ms) VALUES ((SELECT coalesce(max(change), 0) + 1"     \
+                      " FROM adjustment), ?1, ?2, ?3, ?4, ?5, ?6, ?7)")                           \
+    S(ADJUSTMENT_LIST, "SELECT change, subject, rule, kind, removed, value, until_ms"             \
+                       " FROM adjustment WHERE change > ?1 ORDER BY change LIMIT ?2")             \
+    S(ADJUSTMENT_SWEEP, "DELETE FROM adjustment WHERE change < (SELECT max(change)"               \
+                        " FROM adjustment) AND ((removed AND at_ms <= ?1 - ?2)"                   \
+                        " OR until_ms <= ?1 - ?2)")                                               \
+    S(AUDIT_PUT, "INSERT INTO audit (at_ms, \"by\", act, subject, note, detail)"                  \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
+    S(AUDIT_LIST, "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit"           \
+                  " WHERE number > ?1 ORDER BY number LIMIT ?2")                                  \
+    S(HAND_GET, "SELECT position FROM hand WHERE name = ?1")                                      \
+    S(HAND_PUT, "INSERT OR REPLACE INTO hand (name, position) VALUES (?1, ?2)")
+
+#define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
+enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
+
+struct sqlite_room {
+    struct room room;
+    char *path;
+    sqlite3 *db;  /* NULL: not open now */
+    bool was_there; /* the file was seen once: no new one is made when it goes */
+    dev_t device;
+    ino_t inode;
+    sqlite3_stmt *statements[SQL_COUNT];
+    size_t judged_since_sweep;
+    int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
+};
+
+static inline struct sqlite_room *sqlite_room(struct room *room)
+{
+    return (struct sqlite_room *)(void *)room;
+}
+
+/* Open when need be and begin: 1 or -1. */
+int sqlite_begin(struct sqlite_room *room, bool to_write) must_check;
+/* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
+int sqlite_end(struct sqlite_room *room, int result) must_check;
+
+/* A statement ready for its parameters. */
+sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which);
+/* 1 a row, 0 no (further) row, -1 with room->error. After 0 and -1 the statement is reset. */
+int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+/* For statements without rows: 1 or -1. */
+int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+
+void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string);
+/* A text column, cut to `size`. */
+void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size);
+
+/* The suspension in force at now_ms, id 0 when there is none. 1 or -1. */
+int sqlite_suspension(struct sqlite_room *room, const char *mailbox, int64_t now_ms,
+                      struct suspension *suspension_r) must_check;
+void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r);
+/* Make one: the offences of the last 30 days choose the duration. 1 or -1. */
+int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+                   const struct durations *durations, int64_t now_ms, const char *by,
+                   const char *note, struct suspension *suspension_r) must_check;
+
+/* What a mailbox's or IP's history holds at at_ms or its newest entry, whichever
+ * is later; in `arena`. 1 or -1. */
+int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct history *history_r) must_check;
+
+/* The acts, by file. */
+void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                  size_t count);
+int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
+int sqlite_sweep_all(struct room *room, int64_t now_ms);
+int sqlite_sweep_some(struct sqlite_room *room, int64_t now_ms, size_t rows) must_check;
+int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
+                       const struct durations *durations, const struct act *act,
+                       struct suspension *suspension_r);
+int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act);
+int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act);
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
+                      const struct act *act);
+int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r);
+int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+                   struct account *account_r);
+int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
+                     struct suspended *suspended_r, size_t max, size_t *count_r);
+int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                  struct record *record_r);
+int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                 size_t *count_r);
+
+#endif
