@@ -65,8 +65,8 @@ int submission_set_lang(struct submission *submission, const char *text, size_t 
  * words, UTF-8 names and addresses, IDN domains. Empty entries ("a, ,b") and
  * white space are passed over. May be called repeatedly; entries add up.
  * An entry that is no address: 400, where = "to[3]" (counted over all calls
- * for the field, from 0), text quotes the entry, shortened. More than
- * SUBMISSION_MAX_RECIPIENTS or SUBMISSION_MAX_ADDRESS_BYTES in all: 413. */
+ * for the field, from 0; empty entries do not count), text quotes the entry,
+ * shortened. More than SUBMISSION_MAX_RECIPIENTS or SUBMISSION_MAX_ADDRESS_BYTES in all: 413. */
 int submission_add_recipients(struct submission *submission, enum field field, const char *text,
                               size_t length, struct problem *problem) must_check;
 
@@ -80,5 +80,10 @@ int address_key(struct arena *arena, const char *text, size_t length, const char
 /* The key form of a domain alone, without '@'. Results as address_key. */
 int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
                struct problem *problem) must_check;
+
+/* Prepares the reader of unusual addresses, which is done at the first of them
+ * otherwise; a program that measures its first message calls this before. Any
+ * thread, any number of times. */
+void address_init(void);
 
 #endif
