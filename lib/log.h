@@ -1,7 +1,10 @@
 /* Lines on standard error in logfmt: time, level and message first, then
  * key=value pairs, values quoted where they need it, one write(2) a line so
  * that lines of several threads and processes never mix. Doors log; the rest
- * of lib/ returns. Never logs a recipient's address, a secret or a token. */
+ * of lib/ returns. Never logs a recipient's address, a secret or a token.
+ * A value longer than 1 KiB is cut and ends in "…"; a line longer than 4 KiB
+ * (what a pipe takes whole) ends in cut=true in the place of its last pairs.
+ * All functions: any thread. */
 #ifndef SENDGUARD_LOG_H
 #define SENDGUARD_LOG_H
 
@@ -11,6 +14,9 @@ enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARNING_LEVEL, LOG_ERROR_L
 
 /* Lines below this level are not written; LOG_INFO_LEVEL at start. */
 void log_set_level(enum log_level level);
+
+/* Where lines go: standard error at start. Returns the descriptor before; stays the caller's. */
+int log_set_fd(int fd);
 
 /* log_line(LOG_INFO_LEVEL, "listening", "path", path, "threads", "16", NULL): pairs of strings,
  * ended by a NULL key; a NULL value leaves its pair out. */
