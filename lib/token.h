@@ -8,13 +8,15 @@
 
 struct token_key;
 
-/* Reads the key from `path`; a missing file is made with a random key, mode
- * 0600. 1, or 0 with *problem filled (where = path): unreadable, too short, or
- * readable by others. */
+/* Reads the key from `path`: 64 hexadecimal digits and a line feed, a regular
+ * file (no symbolic link) that only its owner, who is root or runs this, can
+ * read. A missing file is made with a random key, mode 0600, in an existing
+ * folder; of several processes that start at once all get the same key. 1, or
+ * 0 with *problem filled (where = path). */
 int token_key_load(const char *path, struct token_key **key_r, struct problem *problem) must_check;
 void token_key_free(struct token_key **key);
 
-/* A token for `mailbox` that holds until expires_ms; URL-safe, in `arena`. Never NULL. */
+/* A token for `mailbox` (at most 512 bytes) that holds before expires_ms; URL-safe, in `arena`. Never NULL. */
 const char *token_make(const struct token_key *key, struct arena *arena, const char *mailbox,
                        int64_t expires_ms);
 
