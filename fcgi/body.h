@@ -5,8 +5,10 @@
  * FastCGI here: tests and fuzzers feed it directly.
  *
  * Names: id, mailbox, ip, from, lang, to, cc, bcc; in forms also Roundcube's
- * _to, _cc, _bcc, _from, _draft, _saveonly. Repeated to, cc, bcc add up; any other name of ours
- * given twice is an error, so that two readers of one body cannot differ. */
+ * _to, _cc, _bcc, _from, _draft. Repeated to, cc, bcc add up; any other name of ours
+ * given twice is an error, so that two readers of one body cannot differ.
+ * (_saveonly is not among them: Roundcube takes it from the URL alone, and
+ * sends the message when only the body has it.) */
 #ifndef SENDGUARD_BODY_H
 #define SENDGUARD_BODY_H
 
@@ -20,7 +22,7 @@ enum { BODY_MAX_JSON_BYTES = 4 * 1024 * 1024 };
 struct body_claims {
     const char *mailbox; /* as sent, at most ADDRESS_MAX_BYTES; NULL when absent */
     const char *ip;      /* as sent; NULL when absent */
-    bool draft;          /* Roundcube's _draft or _saveonly is set: nothing is sent */
+    bool draft;          /* Roundcube's _draft is set: nothing is sent */
 };
 
 struct body;

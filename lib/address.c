@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const char quote_open[] = "a quotation mark in it is not closed";
+static const char group_open[] = "a group (a name with a colon) in it does not end with a semicolon";
 
 static bool is_blank(char character) { return character == ' ' || character == '\t'; }
 
@@ -120,6 +121,8 @@ static const char *open_group(struct address_list *list, size_t end)
 {
     if (list->in_group)
         return "a group must not be inside another group";
+    if (memchr(list->text + end, ';', list->length - end) == NULL)
+        return group_open;
     const char *fault = group_name_fault(list->text + list->at, end - list->at);
     list->in_group = true;
     list->at = end + 1;
@@ -151,7 +154,7 @@ int address_list_next(struct address_list *list, struct address_entry *entry_r,
     if (!list->in_group)
         return 0;
     *entry_r = trim(list->text, list->length);
-    *fault_r = "a group in it does not end with a semicolon";
+    *fault_r = group_open;
     return -1;
 }
 

@@ -214,3 +214,19 @@ int submission_add_recipients(struct submission *submission, enum field field, c
     submission->address_bytes += length;
     return 1;
 }
+
+int submission_add_recipient(struct submission *submission, enum field field, const char *text,
+                             size_t length, struct problem *problem)
+{
+    size_t count = submission->recipient_count;
+    if (!submission_add_recipients(submission, field, text, length, problem))
+        return 0;
+    if (submission->recipient_count <= count + 1)
+        return 1;
+    submission->recipient_count = count;
+    submission->address_bytes -= length;
+    char place[32], quoted[ADDRESS_QUOTE_SIZE];
+    entry_place(submission, field, place);
+    return problem_set(problem, 400, place, "%s holds more than one recipient",
+                       address_quote(quoted, (struct address_entry){text, length}));
+}

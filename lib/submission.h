@@ -70,6 +70,11 @@ int submission_set_lang(struct submission *submission, const char *text, size_t 
 int submission_add_recipients(struct submission *submission, enum field field, const char *text,
                               size_t length, struct problem *problem) must_check;
 
+/* The same for a text that holds one recipient at most, such as an entry of an
+ * array: 400 when there are more. */
+int submission_add_recipient(struct submission *submission, enum field field, const char *text,
+                             size_t length, struct problem *problem) must_check;
+
 /* One address (local@domain, nothing around it) in key form: lower case, the
  * domain as A-label (IDNA 2008), at most ADDRESS_MAX_BYTES. *key_r lives in
  * `arena`. 1, or 0 with *problem filled but for its `where`. Source: RFC 5321

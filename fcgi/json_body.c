@@ -1,0 +1,146 @@
+#include "json_body.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the scan knows of the text so far. */
+struct scan {
+    size_t depth, values;
+    size_t names; /* in the outermost object: the colons there */
+    bool begun, in_string, escaped;
+    unsigned char follow;   /* bytes of a UTF-8 character still to come */
+    unsigned char low, high; /* what the next of them may be */
+};
+
+struct json_body {
+    struct json_tokener *tokener;
+    struct json_object *object; /* set once it is complete */
+    struct scan scan;
+    size_t bytes, max_bytes;
+};
+
+struct json_body *json_body_new(size_t max_bytes)
+{
+    struct json_body *body = xcalloc(1, sizeof *body);
+    body->max_bytes = max_bytes;
+    /* One more than our own limit, so that the scan's clearer message comes first. */
+    body->tokener = json_tokener_new_ex(JSON_BODY_MAX_DEPTH + 2);
+    if (body->tokener == NULL)
+        abort();
+    json_tokener_set_flags(body->tokener, JSON_TOKENER_STRICT);
+    return body;
+}
+
+void json_body_free(struct json_body **body)
+{
+    if (*body == NULL)
+        return;
+    json_object_put((*body)->object);
+    json_tokener_free((*body)->tokener);
+    free(*body);
+    *body = NULL;
+}
+
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+static bool take_utf8(struct scan *scan, unsigned char byte)
+{
+    if (scan->follow > 0) {
+        bool fits = byte >= scan->low && byte <= scan->high;
+        scan->low = 0x80;
+        scan->high = 0xBF;
+        scan->follow--;
+        return fits;
+    }
+    scan->low = byte == 0xE0 ? 0xA0 : byte == 0xF0 ? 0x90 : 0x80;
+    scan->high = byte == 0xED ? 0x9F : byte == 0xF4 ? 0x8F : 0xBF;
+    scan->follow = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : 1;
+    return byte >= 0xC2 && byte <= 0xF4;
+}
+
+static const char *take_in_string(struct scan *scan, unsigned char byte)
+{
+    if (scan->follow > 0 || byte >= 0x80)
+        return take_utf8(scan, byte) ? NULL : "it is no valid UTF-8";
+    if (byte < 0x20)
+        return "a string in it holds a control character";
+    if (scan->escaped)
+        scan->escaped = false;
+    else if (byte == '\\')
+        scan->escaped = true;
+    else if (byte == '"')
+        scan->in_string = false;
+    return NULL;
+}
+
+static const char *take_outside(struct scan *scan, unsigned char byte)
+{
+    if (byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r')
+        return NULL;
+    if (!scan->begun && byte != '{')
+        return "it is no object";
+    if (scan->begun && scan->depth == 0)
+        return "something stands behind its end";
+    if (byte == '"')
+        scan->in_string = true;
+    else if (byte == '{' || byte == '[')
+        scan->depth++;
+    else if (byte == '}' || byte == ']')
+        scan->depth--;
+    else if (byte == ':')
+        scan->names += scan->depth == 1;
+    else if (byte == '\0' || strchr(",-+.0123456789eEtrufalsn", byte) == NULL)
+        return "it holds a character that JSON does not have there";
+    scan->values += byte == ',' || byte == '{' || byte == '[';
+    scan->begun = true;
+    return scan->depth > JSON_BODY_MAX_DEPTH ? "it is nested too deeply" : NULL;
+}
+
+/* Looks at a piece before json-c does. */
+static int scan_piece(struct scan *scan, const char *bytes, size_t length, struct problem *problem)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        const char *fault =
+            scan->in_string ? take_in_string(scan, byte) : take_outside(scan, byte);
+        if (fault != NULL)
+            return problem_set(problem, 400, "body", "expected a JSON object, but %s", fault);
+    }
+    if (scan->values > JSON_BODY_MAX_VALUES)
+        return problem_set(problem, 413, "body", "a JSON body holds at most %d values",
+                           JSON_BODY_MAX_VALUES);
+    return 1;
+}
+
+int json_body_add(struct json_body *body, const char *bytes, size_t length,
+                  struct problem *problem)
+{
+    if (length > body->max_bytes - body->bytes)
+        return problem_set(problem, 413, "body", "a JSON body has at most %zu bytes",
+                           body->max_bytes);
+    body->bytes += length;
+    if (!scan_piece(&body->scan, bytes, length, problem))
+        return 0;
+    /* Behind the end there is only white space: the scan saw to that. */
+    if (body->object != NULL || length == 0)
+        return 1;
+    body->object = json_tokener_parse_ex(body->tokener, bytes, (int)length);
+    enum json_tokener_error error = json_tokener_get_error(body->tokener);
+    if (body->object != NULL || error == json_tokener_continue)
+        return 1;
+    return problem_set(problem, 400, "body", "expected a JSON object, but it is malformed: %s",
+                       json_tokener_error_desc(error));
+}
+
+int json_body_end(struct json_body *body, struct json_object **object_r, struct problem *problem)
+{
+    if (body->object == NULL || body->scan.depth > 0)
+        return problem_set(problem, 400, "body", "expected a JSON object, but it is %s",
+                           body->scan.begun ? "cut off" : "empty");
+    /* json-c keeps the last of two members with one name; other readers keep the first. */
+    if (body->scan.names != (size_t)json_object_object_length(body->object))
+        return problem_set(problem, 400, "body", "a member is given twice");
+    *object_r = body->object;
+    return 1;
+}
