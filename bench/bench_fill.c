@@ -1,0 +1,166 @@
+/* Fills a ledger with history, as a day of sending would have left it: the
+ * messages of all mailboxes, mixed, at rising times until now. Goes through
+ * store_judge like the guard, so what is there afterwards is what a guard
+ * would have written. Many threads, so that messages go to the database in company. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "decision.h"
+#include "population.h"
+#include "store.h"
+
+enum { THREADS_MAX = 64, STORE_TIMEOUT_MS = 10000, MESSAGES_MAX = 100000 };
+
+/* A prime: neighbours in time are no neighbours by name, and everybody has a turn. */
+#define STRIDE UINT64_C(611953)
+
+struct fill {
+    const char *url;
+    struct store *store;
+    uint64_t mailboxes, messages; /* messages of each */
+    uint64_t span_ms, now_ms, run;
+    unsigned threads;
+    _Atomic uint64_t next;
+    _Atomic bool failed;
+};
+
+/* Of the size and shape that the guard keeps with an admitted message. */
+static const char facts[] =
+    "{\"door\":\"webmail\",\"recipients\":2,\"off_domain\":2,\"to\":2,\"cc\":0,\"bcc\":0,"
+    "\"limits\":{\"messages_per_day\":600,\"off_domain_per_day\":1000,"
+    "\"off_domain_per_hour_per_ip\":500}}";
+
+static const char usage[] =
+    "usage: bench_fill --store URL [--mailboxes N] [--messages N] [--hours N] [--threads N]\n"
+    "  --store URL    as store.url of sendguard.conf\n"
+    "  --mailboxes N  that many senders, 1..1000000 (default 10000)\n"
+    "  --messages N   counted messages of each, 1..100000 (default 1)\n"
+    "  --hours N      spread evenly over the last N hours, 1..24 (default 23)\n"
+    "  --threads N    1..64 (default 48)\n";
+
+static struct store_message message_new(const struct fill *fill, uint64_t number, char *mailbox,
+                                        char *ip, const char *id)
+{
+    uint64_t total = fill->mailboxes * fill->messages;
+    uint32_t who = (uint32_t)(number * STRIDE % fill->mailboxes);
+    int64_t at_ms = (int64_t)(fill->now_ms - fill->span_ms + fill->span_ms * number / total);
+    mailbox_put(mailbox, who);
+    ip_put(ip, who);
+    return (struct store_message){
+        .now_ms = at_ms,
+        .mailbox = mailbox,
+        .ip = ip,
+        .id = id,
+        .fingerprint = number,
+        .off_domain = (uint32_t)(1 + number % 3),
+        .decision = decision_new(at_ms),
+        .facts = facts,
+        .keep_refused_ms = 30 * DAY_MS,
+        .keep_admitted_ms = 2 * DAY_MS,
+        .retries_before_restart = 10,
+        .restart_ms = DAY_MS,
+        .volume = {.count = 1, .ms = {DAY_MS}},
+        .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = LIMIT_MAX},
+                    {.rule = RULE_OFF_DOMAIN_PER_DAY, .limit = LIMIT_MAX},
+                    {.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = LIMIT_MAX}},
+        .window_count = 3,
+    };
+}
+
+static bool fill_one(struct fill *fill, struct arena *arena, uint64_t number)
+{
+    char mailbox[] = POPULATION_MAILBOX, ip[] = POPULATION_IP, id[64];
+    snprintf(id, sizeof id, "<%016" PRIx64 ".%08" PRIx64 "@webmail.bench.test>", fill->run, number);
+    struct store_message message = message_new(fill, number, mailbox, ip, id);
+    message.arena = arena;
+    int answer = store_judge(fill->store, &message);
+    if (answer == 1 && message.outcome == OUTCOME_ADMITTED)
+        return true;
+    fprintf(stderr, "bench_fill: message %" PRIu64 " of %s: %s\n", number, mailbox,
+            answer == 1 ? outcome_names[message.outcome] : store_error(fill->store));
+    return false;
+}
+
+static void *fill_some(void *argument)
+{
+    struct fill *fill = argument;
+    struct arena *arena = arena_new();
+    uint64_t total = fill->mailboxes * fill->messages;
+    while (!fill->failed) {
+        uint64_t number = atomic_fetch_add(&fill->next, 1);
+        if (number >= total)
+            break;
+        if (!fill_one(fill, arena, number))
+            fill->failed = true;
+        arena_reset(arena);
+    }
+    arena_free(&arena);
+    return NULL;
+}
+
+static _Noreturn void misuse(void)
+{
+    fputs(usage, stderr);
+    exit(64);
+}
+
+static uint64_t number(const char *text, uint64_t most)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (end == text || *end != '\0' || value < 1 || value > most)
+        misuse();
+    return value;
+}
+
+static void read_options(struct fill *fill, int count, char **values)
+{
+    static const struct option options[] = {
+        {"store", 1, NULL, 's'}, {"mailboxes", 1, NULL, 'm'}, {"messages", 1, NULL, 'n'},
+        {"hours", 1, NULL, 'o'}, {"threads", 1, NULL, 't'},   {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
+    for (int found; (found = getopt_long(count, values, "", options, NULL)) != -1;)
+        switch (found) {
+        case 's': fill->url = optarg; break;
+        case 'm': fill->mailboxes = number(optarg, POPULATION_MAX); break;
+        case 'n': fill->messages = number(optarg, MESSAGES_MAX); break;
+        case 'o': fill->span_ms = number(optarg, 24) * HOUR_MS; break;
+        case 't': fill->threads = (unsigned)number(optarg, THREADS_MAX); break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: misuse();
+        }
+    if (fill->url == NULL || optind < count || fill->mailboxes % STRIDE == 0)
+        misuse();
+}
+
+int main(int count, char **values)
+{
+    static struct fill fill = {.mailboxes = 10000, .messages = 1, .span_ms = 23 * HOUR_MS,
+                               .threads = 48};
+    pthread_t threads[THREADS_MAX];
+    struct problem problem;
+    struct timespec start, now;
+    read_options(&fill, count, values);
+    clock_gettime(CLOCK_REALTIME, &start);
+    fill.now_ms = (uint64_t)start.tv_sec * SECOND_MS;
+    fill.run = fill.now_ms;
+    if (!store_open(fill.url, STORE_TIMEOUT_MS, &fill.store, &problem)) {
+        fprintf(stderr, "bench_fill: %s: %s\n", problem.where, problem.text);
+        return 1;
+    }
+    for (unsigned i = 0; i < fill.threads; i++)
+        if (pthread_create(&threads[i], NULL, fill_some, &fill) != 0)
+            return 1;
+    for (unsigned i = 0; i < fill.threads; i++)
+        pthread_join(threads[i], NULL);
+    store_free(&fill.store);
+    clock_gettime(CLOCK_REALTIME, &now);
+    printf("{\"messages\": %" PRIu64 ", \"seconds\": %.1f}\n", fill.mailboxes * fill.messages,
+           (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9);
+    return fill.failed ? 1 : 0;
+}
