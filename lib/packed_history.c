@@ -7,6 +7,7 @@ enum { FORMAT = 1 };
 void packed_history_init(struct packed_history *history, enum subject subject)
 {
     *history = (struct packed_history){
+        .subject = subject,
         .span_count = subject == SUBJECT_MAILBOX ? 2 : 1,
         .spans = {{.length_ms = HOUR_MS, .oldest_ms = INT64_MAX},
                   {.length_ms = DAY_MS, .oldest_ms = INT64_MAX}},
@@ -30,21 +31,36 @@ static uint64_t get(const uint8_t **bytes, int count)
     return number;
 }
 
-void entries_encode(const struct entry *entries, size_t count, uint8_t *bytes_r)
+size_t counted_bytes(enum subject subject) { return subject == SUBJECT_MAILBOX ? 24 : 8; }
+
+void counted_encode(enum subject subject, const struct counted *counted, size_t count,
+                    uint8_t *bytes_r)
 {
     for (size_t i = 0; i < count; i++) {
-        put(&bytes_r, (uint64_t)entries[i].time_ms, 6);
-        put(&bytes_r, entries[i].off_domain == ENTRY_GIVEN_BACK ? 0xFFFF : entries[i].off_domain,
-            2);
+        const struct entry *entry = &counted[i].entry;
+        put(&bytes_r, (uint64_t)entry->time_ms, 6);
+        put(&bytes_r, entry->off_domain == GIVEN_BACK ? 0xFFFF : entry->off_domain, 2);
+        if (subject != SUBJECT_MAILBOX)
+            continue;
+        put(&bytes_r, counted[i].id_hash, 5);
+        put(&bytes_r, counted[i].fingerprint, 3);
+        put(&bytes_r, (uint64_t)counted[i].ip, 8);
     }
 }
 
-void entries_decode(const uint8_t *bytes, size_t count, struct entry *entries_r)
+void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
+                    struct counted *counted_r)
 {
     for (size_t i = 0; i < count; i++) {
-        entries_r[i].time_ms = (int64_t)get(&bytes, 6);
+        struct counted *counted = &counted_r[i];
+        *counted = (struct counted){.entry.time_ms = (int64_t)get(&bytes, 6)};
         uint32_t weight = (uint32_t)get(&bytes, 2);
-        entries_r[i].off_domain = weight == 0xFFFF ? ENTRY_GIVEN_BACK : weight;
+        counted->entry.off_domain = weight == 0xFFFF ? GIVEN_BACK : weight;
+        if (subject != SUBJECT_MAILBOX)
+            continue;
+        counted->id_hash = get(&bytes, 5);
+        counted->fingerprint = (uint32_t)get(&bytes, 3);
+        counted->ip = (int64_t)get(&bytes, 8);
     }
 }
 
@@ -61,17 +77,17 @@ size_t packed_history_encode(const struct packed_history *history,
         put(&next, history->spans[i].messages, 5);
         put(&next, history->spans[i].off_domain, 6);
     }
-    entries_encode(history->tail, history->tail_count, next);
-    return (size_t)(next - bytes_r) + history->tail_count * ENTRY_BYTES;
+    counted_encode(history->subject, history->tail, history->tail_count, next);
+    return (size_t)(next - bytes_r) + history->tail_count * counted_bytes(history->subject);
 }
 
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length)
 {
     packed_history_init(history, subject);
-    size_t fixed = 15 + history->span_count * 25;
-    if (bytes == NULL || length < fixed || (length - fixed) % ENTRY_BYTES != 0 ||
-        (length - fixed) / ENTRY_BYTES >= HISTORY_CHUNK)
+    size_t fixed = 15 + history->span_count * 25, each = counted_bytes(subject);
+    if (bytes == NULL || length < fixed || (length - fixed) % each != 0 ||
+        (length - fixed) / each >= HISTORY_CHUNK)
         return 0;
     if (get(&bytes, 1) != FORMAT)
         return 0;
@@ -83,8 +99,8 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
         history->spans[i].messages = get(&bytes, 5);
         history->spans[i].off_domain = get(&bytes, 6);
     }
-    history->tail_count = (length - fixed) / ENTRY_BYTES;
-    entries_decode(bytes, history->tail_count, history->tail);
+    history->tail_count = (length - fixed) / each;
+    counted_decode(subject, bytes, history->tail_count, history->tail);
     return 1;
 }
 
@@ -92,7 +108,7 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
 
 static void weigh(struct span *span, const struct entry *entry, bool in)
 {
-    if (entry->off_domain == ENTRY_GIVEN_BACK)
+    if (entry->off_domain == GIVEN_BACK)
         return;
     if (in) {
         span->messages++;
@@ -112,7 +128,7 @@ static void empty_span(struct span *span, uint64_t end)
 
 /* One span; `chunk` is scratch that holds chunk *chunk_number. */
 static int advance_span(struct packed_history *history, struct span *span, int64_t now_ms,
-                        const struct chunk_reader *reader, struct entry *chunk,
+                        const struct chunk_reader *reader, struct counted *chunk,
                         uint64_t *chunk_number)
 {
     uint64_t end = history->tail_first + history->tail_count;
@@ -125,13 +141,13 @@ static int advance_span(struct packed_history *history, struct span *span, int64
     while (span->first < end) {
         const struct entry *entry;
         if (span->first >= history->tail_first) {
-            entry = &history->tail[span->first - history->tail_first];
+            entry = &history->tail[span->first - history->tail_first].entry;
         } else {
             uint64_t number = span->first / HISTORY_CHUNK;
             if (number != *chunk_number && reader->read(reader->context, number, chunk) < 1)
                 return -1;
             *chunk_number = number;
-            entry = &chunk[span->first % HISTORY_CHUNK];
+            entry = &chunk[span->first % HISTORY_CHUNK].entry;
         }
         if (window_holds(entry->time_ms, span->length_ms, now_ms)) {
             span->oldest_ms = entry->time_ms;
@@ -147,7 +163,7 @@ static int advance_span(struct packed_history *history, struct span *span, int64
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
                            const struct chunk_reader *reader)
 {
-    struct entry chunk[HISTORY_CHUNK];
+    struct counted chunk[HISTORY_CHUNK];
     uint64_t chunk_number = UINT64_MAX;
     for (size_t i = 0; i < history->span_count; i++)
         if (advance_span(history, &history->spans[i], now_ms, reader, chunk, &chunk_number) < 0)
@@ -165,15 +181,14 @@ uint64_t packed_history_used(const struct packed_history *history, enum measure 
     return 0;
 }
 
-bool packed_history_add(struct packed_history *history, int64_t time_ms, uint32_t off_domain)
+bool packed_history_add(struct packed_history *history, const struct counted *counted)
 {
-    struct entry *entry = &history->tail[history->tail_count++];
-    *entry = (struct entry){.time_ms = time_ms, .off_domain = off_domain};
-    history->newest_ms = time_ms;
+    history->tail[history->tail_count++] = *counted;
+    history->newest_ms = counted->entry.time_ms;
     for (size_t i = 0; i < history->span_count; i++) {
-        weigh(&history->spans[i], entry, true);
+        weigh(&history->spans[i], &counted->entry, true);
         if (history->spans[i].oldest_ms == INT64_MAX)
-            history->spans[i].oldest_ms = time_ms;
+            history->spans[i].oldest_ms = counted->entry.time_ms;
     }
     return history->tail_count == HISTORY_CHUNK;
 }
@@ -184,19 +199,13 @@ void packed_history_cut(struct packed_history *history)
     history->tail_count = 0;
 }
 
-bool packed_history_give_back(struct packed_history *history, struct entry *entries, size_t count,
-                              uint64_t first, int64_t time_ms, uint32_t off_domain)
+void packed_history_give_back(struct packed_history *history, struct counted *counted, size_t at,
+                              uint64_t first)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].time_ms != time_ms || entries[i].off_domain != off_domain)
-            continue;
-        for (size_t k = 0; k < history->span_count; k++)
-            if (first + i >= history->spans[k].first)
-                weigh(&history->spans[k], &entries[i], false);
-        entries[i].off_domain = ENTRY_GIVEN_BACK;
-        return true;
-    }
-    return false;
+    for (size_t i = 0; i < history->span_count; i++)
+        if (first + at >= history->spans[i].first)
+            weigh(&history->spans[i], &counted[at].entry, false);
+    counted[at].entry.off_domain = GIVEN_BACK;
 }
 
 void packed_history_chunks(const struct packed_history *history, uint64_t *from_r, uint64_t *to_r)

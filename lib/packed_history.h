@@ -1,11 +1,13 @@
 /* A history as SQLite keeps it: packed, and with running totals, so that a
  * message costs the same with one message before it as with six hundred.
  *
- * The head holds the newest entries (fewer than HISTORY_CHUNK) and, for each
- * span of time that a window may have, the totals of the entries inside it.
- * Full chunks of HISTORY_CHUNK entries are kept apart; they are read only when
- * an entry in one of them leaves a span. An entry is 8 bytes: 6 of
- * milliseconds, 2 of off-domain recipients. Pure but for the reader of chunks. */
+ * The head holds the newest messages (fewer than HISTORY_CHUNK) and, for each
+ * span of time that a window may have, the totals of what is inside it. Full
+ * chunks of HISTORY_CHUNK messages are kept apart. A message is 8 bytes in an
+ * IP's history: 6 of milliseconds, 2 of off-domain recipients. In a mailbox's
+ * it is 24: 5 more that name its submission id and 3 its recipients (both
+ * hashes), by which a repetition is known, and 8 that name its IP, for giving
+ * it back. Pure but for the reader of chunks. */
 #ifndef SENDGUARD_PACKED_HISTORY_H
 #define SENDGUARD_PACKED_HISTORY_H
 
@@ -15,14 +17,24 @@
 
 enum {
     HISTORY_CHUNK = 64,
-    ENTRY_BYTES = 8,
-    CHUNK_BYTES = HISTORY_CHUNK * ENTRY_BYTES,
+    COUNTED_MAX_BYTES = 24,
+    CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_MAX_BYTES,
     SPAN_COUNT = 2, /* [0] the hour, [1] the day; an IP's history has the hour alone */
-    HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_BYTES,
+    HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_MAX_BYTES,
 };
 
-/* What an entry given back weighs: nothing, in any window. */
-#define ENTRY_GIVEN_BACK UINT32_MAX
+/* What a message given back weighs: nothing, in any window. */
+#define GIVEN_BACK UINT32_MAX
+
+/* One counted message; the last three are 0 in an IP's history. */
+struct counted {
+    struct entry entry; /* off_domain may be GIVEN_BACK */
+    uint64_t id_hash;   /* COUNTED_ID_MASK of a hash of its submission id */
+    uint32_t fingerprint; /* COUNTED_FINGERPRINT_MASK of a hash of its recipients */
+    int64_t ip;         /* row of its IP's history, 0 for none */
+};
+#define COUNTED_ID_MASK ((UINT64_C(1) << 40) - 1)
+#define COUNTED_FINGERPRINT_MASK ((1U << 24) - 1)
 
 struct span {
     int64_t length_ms;
@@ -32,17 +44,18 @@ struct span {
 };
 
 struct packed_history {
+    enum subject subject;
     size_t span_count;
     struct span spans[SPAN_COUNT];
     int64_t newest_ms;   /* INT64_MIN when nothing was ever counted */
     uint64_t tail_first; /* number of tail[0]; a multiple of HISTORY_CHUNK */
     size_t tail_count;
-    struct entry tail[HISTORY_CHUNK];
+    struct counted tail[HISTORY_CHUNK];
 };
 
-/* Reads chunk `number` (entries number * HISTORY_CHUNK …): 1, or -1 when it cannot. */
+/* Reads chunk `number` (messages number * HISTORY_CHUNK …): 1, or -1 when it cannot. */
 struct chunk_reader {
-    int (*read)(void *context, uint64_t number, struct entry entries[HISTORY_CHUNK]);
+    int (*read)(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK]);
     void *context;
 };
 
@@ -54,8 +67,11 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length) must_check;
 size_t packed_history_encode(const struct packed_history *history,
                              uint8_t bytes_r[HEAD_MAX_BYTES]);
-void entries_encode(const struct entry *entries, size_t count, uint8_t *bytes_r);
-void entries_decode(const uint8_t *bytes, size_t count, struct entry *entries_r);
+size_t counted_bytes(enum subject subject); /* of one message */
+void counted_encode(enum subject subject, const struct counted *counted, size_t count,
+                    uint8_t *bytes_r);
+void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
+                    struct counted *counted_r);
 
 /* Let go of what has left each span by now_ms. 1, or -1 when a chunk could not be read. */
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
@@ -65,18 +81,16 @@ int packed_history_advance(struct packed_history *history, int64_t now_ms,
 uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
                              int64_t length_ms);
 
-/* Count one message at time_ms (>= newest_ms). Returns true when the tail is
+/* Count one message (entry.time_ms >= newest_ms). Returns true when the tail is
  * now a full chunk: the caller keeps it apart and calls packed_history_cut. */
-bool packed_history_add(struct packed_history *history, int64_t time_ms, uint32_t off_domain)
-    must_check;
+bool packed_history_add(struct packed_history *history, const struct counted *counted) must_check;
 void packed_history_cut(struct packed_history *history);
 
-/* Take one entry of that time and weight out of `entries` and of the totals:
- * true, or false when there is none among them. `first` is the number of entries[0]. */
-bool packed_history_give_back(struct packed_history *history, struct entry *entries, size_t count,
-                              uint64_t first, int64_t time_ms, uint32_t off_domain) must_check;
+/* Take counted[at] out of its totals; counted[0] is message number `first`. */
+void packed_history_give_back(struct packed_history *history, struct counted *counted, size_t at,
+                              uint64_t first);
 
-/* The chunks that hold entries still inside the longest span: [*from, *to). */
+/* The chunks that hold messages still inside the longest span: [*from, *to). */
 void packed_history_chunks(const struct packed_history *history, uint64_t *from_r,
                            uint64_t *to_r);
 

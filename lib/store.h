@@ -116,14 +116,14 @@ struct store_message {
     int64_t at_ms;                /* the moment it was counted or judged at, >= now_ms */
     bool brought;                 /* the suspension begins with this message */
     struct suspension suspension; /* the one in force; id 0: none */
-    uint64_t first_decision;      /* REPEATED: the decision that admitted it */
     struct history histories[SUBJECT_COUNT]; /* refused and dry runs: what the windows hold, for
                                    forecasts; in `arena`. Empty otherwise */
     struct arena *arena;
 };
 
 /* Judge and count one message, in one atomic step over all its windows:
- *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED.
+ *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED;
+ *      it gets a record of its own, kept like an admitted one's.
  *   2. suspended: SUSPENDED, the attempt is counted and may move the end.
  *   3. held: HELD.
  *   4. a window is over: OVER, or, when such a window suspends and the message

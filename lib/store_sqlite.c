@@ -14,19 +14,19 @@
 enum { SCHEMA_VERSION = 1 };
 
 static const char schema[] =
-    /* packed entries and totals, see packed_history.h; part 0 is the head */
-    "CREATE TABLE history (key TEXT NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,"
-    " PRIMARY KEY (key, part)) WITHOUT ROWID;"
-    /* admitted submissions of the last 24 h, by hash of mailbox and id */
-    "CREATE TABLE charge (id BLOB PRIMARY KEY, time_ms INTEGER NOT NULL,"
-    " off_domain INTEGER NOT NULL, fingerprint INTEGER NOT NULL, decision INTEGER NOT NULL,"
-    " ip TEXT) WITHOUT ROWID;"
+    /* random, for the hashes that name rows */
+    "CREATE TABLE hash_key (value BLOB NOT NULL); INSERT INTO hash_key VALUES (randomblob(16));"
+    /* packed entries and totals of a mailbox or IP, see packed_history.h; id is a hash of key */
+    "CREATE TABLE history (id INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE chunk (history INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY (history, number)) WITHOUT ROWID;"
     /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */
     "CREATE TABLE admitted (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
     " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
     "CREATE TABLE refused (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
     " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
-    "CREATE VIEW decision AS SELECT * FROM admitted UNION ALL SELECT * FROM refused;"
+    "CREATE VIEW decision AS SELECT id, at_ms, outcome, used, facts, keep_ms FROM admitted"
+    " UNION ALL SELECT id, at_ms, outcome, used, facts, keep_ms FROM refused;"
     "CREATE TABLE suspension (id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT NOT NULL,"
     " cause TEXT NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, offence INTEGER NOT NULL, \"by\" TEXT NOT NULL,"
@@ -44,7 +44,7 @@ static const char schema[] =
     "CREATE TRIGGER audit_stays BEFORE DELETE ON audit"
     " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
     /* where the sweep goes on */
-    "CREATE TABLE hand (name TEXT PRIMARY KEY, position BLOB) WITHOUT ROWID;"
+    "CREATE TABLE hand (id INTEGER PRIMARY KEY, position INTEGER NOT NULL);"
     "PRAGMA user_version = 1;";
 _Static_assert(SCHEMA_VERSION == 1, "the schema sets user_version");
 
@@ -148,6 +148,23 @@ static int make_schema(struct sqlite_room *room)
     return result;
 }
 
+static int read_hash_key(struct sqlite_room *room)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(room->db, "SELECT value FROM hash_key", -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW &&
+        sqlite3_column_bytes(statement, 0) == sizeof room->hash_key) {
+        memcpy(room->hash_key, sqlite3_column_blob(statement, 0), sizeof room->hash_key);
+        result = 1;
+    } else {
+        fail_with_sqlite(room);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
 static int prepare_all(struct sqlite_room *room)
 {
 #define SQLITE_STATEMENT_SQL(name, sql) sql,
@@ -180,7 +197,7 @@ static int open_database(struct sqlite_room *room)
         close_database(room);
         return -1;
     }
-    if (make_schema(room) < 0 || prepare_all(room) < 0) {
+    if (make_schema(room) < 0 || read_hash_key(room) < 0 || prepare_all(room) < 0) {
         close_database(room);
         return -1;
     }

@@ -4,6 +4,7 @@
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
 
+#include <sodium.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -15,21 +16,14 @@
     S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
     S(COMMIT, "COMMIT")                                                                           \
     S(ROLLBACK, "ROLLBACK")                                                                       \
-    S(HISTORY_GET, "SELECT data FROM history WHERE key = ?1 AND part = ?2")                       \
-    S(HISTORY_PUT, "INSERT INTO history (key, part, data) VALUES (?1, ?2, ?3)"                    \
-                   " ON CONFLICT (key, part) DO UPDATE SET data = excluded.data")                 \
-    S(HISTORY_DROP, "DELETE FROM history WHERE key = ?1 AND part BETWEEN ?2 AND ?3")              \
-    S(HISTORY_NEXT, "SELECT key, data FROM history WHERE part = 0 AND key > ?1"                   \
-                    " ORDER BY key LIMIT ?2")                                                     \
-    S(CHARGE_GET, "SELECT time_ms, off_domain, fingerprint, decision, ip FROM charge"             \
-                  " WHERE id = ?1")                                                               \
-    S(CHARGE_PUT, "INSERT INTO charge (id, time_ms, off_domain, fingerprint, decision, ip)"       \
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET"               \
-                  " time_ms = excluded.time_ms, off_domain = excluded.off_domain,"                \
-                  " fingerprint = excluded.fingerprint, decision = excluded.decision,"            \
-                  " ip = excluded.ip")                                                            \
-    S(CHARGE_DROP, "DELETE FROM charge WHERE id = ?1")                                            \
-    S(CHARGE_NEXT, "SELECT id, time_ms FROM charge WHERE id > ?1 ORDER BY id LIMIT ?2")           \
+    S(HISTORY_GET, "SELECT key, data FROM history WHERE id = ?1")                                 \
+    S(HISTORY_PUT, "INSERT INTO history (id, key, data) VALUES (?1, ?2, ?3)")                     \
+    S(HISTORY_SET, "UPDATE history SET data = ?2 WHERE id = ?1")                                  \
+    S(HISTORY_DROP, "DELETE FROM history WHERE id = ?1")                                          \
+    S(HISTORY_NEXT, "SELECT id, key, data FROM history WHERE id > ?1 ORDER BY id LIMIT ?2")       \
+    S(CHUNK_GET, "SELECT data FROM chunk WHERE history = ?1 AND number = ?2")                     \
+    S(CHUNK_PUT, "INSERT OR REPLACE INTO chunk (history, number, data) VALUES (?1, ?2, ?3)")      \
+    S(CHUNK_DROP, "DELETE FROM chunk WHERE history = ?1 AND number >= ?2 AND number < ?3")        \
     S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
     S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms)"    \
@@ -66,8 +60,8 @@
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
     S(AUDIT_LIST, "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit"           \
                   " WHERE number > ?1 ORDER BY number LIMIT ?2")                                  \
-    S(HAND_GET, "SELECT position FROM hand WHERE name = ?1")                                      \
-    S(HAND_PUT, "INSERT OR REPLACE INTO hand (name, position) VALUES (?1, ?2)")
+    S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
+    S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
 
 #define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
 enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
@@ -79,6 +73,8 @@ struct sqlite_room {
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
     ino_t inode;
+    uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* the database's own, so that nobody can
+                                                    choose a name that meets another's */
     sqlite3_stmt *statements[SQL_COUNT];
     size_t judged_since_sweep;
     int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
@@ -113,6 +109,9 @@ void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspensi
 int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r) must_check;
+
+/* Forget a history whole. 1 or -1. */
+int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
 
 /* What a mailbox's or IP's history holds at at_ms or its newest entry, whichever
  * is later; in `arena`. 1 or -1. */

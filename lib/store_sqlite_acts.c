@@ -184,13 +184,8 @@ int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *a
         return -1;
     int result =
         sqlite_read_history(self, arena, SUBJECT_MAILBOX, mailbox, act->now_ms, &before);
-    if (result > 0) {
-        sqlite3_stmt *drop = sqlite_take(self, SQL_HISTORY_DROP);
-        sqlite_bind_string(drop, 1, mailbox);
-        sqlite3_bind_int64(drop, 2, 0);
-        sqlite3_bind_int64(drop, 3, INT64_MAX);
-        result = sqlite_do(self, drop);
-    }
+    if (result > 0)
+        result = sqlite_drop_history(self, mailbox);
     if (result > 0) {
         uint64_t off_domain =
             window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);

@@ -1,7 +1,5 @@
 /* Judging and counting in SQLite: all messages that wait together in one
  * transaction, each as store.h says under store_judge. */
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "packed_history.h"
@@ -13,79 +11,108 @@
 struct ledger {
     struct sqlite_room *room;
     const char *key; /* NULL: there is none (a message without an IP) */
+    int64_t id;      /* its row */
+    bool exists;
     struct packed_history history;
     uint64_t dropped_below; /* chunks before this number are gone already */
 };
 
-/* 1 and the blob of one part, valid until the statement is used again; 0 absent; -1. */
-static int get_part(struct sqlite_room *room, const char *key, int64_t part,
-                    const uint8_t **bytes_r, size_t *length_r)
+static int64_t hash_of(const struct sqlite_room *room, const char *bytes, size_t length)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_HISTORY_GET);
-    sqlite_bind_string(get, 1, key);
-    sqlite3_bind_int64(get, 2, part);
-    int found = sqlite_row(room, get);
-    if (found > 0) {
-        *bytes_r = sqlite3_column_blob(get, 0);
-        *length_r = (size_t)sqlite3_column_bytes(get, 0);
-    }
-    return found;
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)bytes, length,
+                     room->hash_key);
+    return (int64_t)(hash >> 1);
 }
 
-static int put_part(struct sqlite_room *room, const char *key, int64_t part, const uint8_t *bytes,
-                    size_t length)
-{
-    sqlite3_stmt *put = sqlite_take(room, SQL_HISTORY_PUT);
-    sqlite_bind_string(put, 1, key);
-    sqlite3_bind_int64(put, 2, part);
-    sqlite3_bind_blob(put, 3, bytes, (int)length, SQLITE_STATIC);
-    return sqlite_do(room, put);
-}
-
-static int drop_parts(struct sqlite_room *room, const char *key, int64_t from, int64_t to)
-{
-    sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
-    sqlite_bind_string(drop, 1, key);
-    sqlite3_bind_int64(drop, 2, from);
-    sqlite3_bind_int64(drop, 3, to);
-    return sqlite_do(room, drop);
-}
-
-static int64_t part_of(uint64_t chunk) { return (int64_t)chunk + 1; }
-
-static int read_chunk(void *context, uint64_t number, struct entry entries[HISTORY_CHUNK])
+static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
 {
     struct ledger *ledger = context;
-    const uint8_t *bytes;
-    size_t length;
-    int found = get_part(ledger->room, ledger->key, part_of(number), &bytes, &length);
+    enum subject subject = ledger->history.subject;
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_CHUNK_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
+    int found = sqlite_row(ledger->room, get);
     if (found < 0)
         return -1;
-    if (found == 0 || length != CHUNK_BYTES)
-        return room_fail(&ledger->room->room, "%s: history of %s: part %lld is missing or damaged",
-                         ledger->room->path, ledger->key, (long long)part_of(number));
-    entries_decode(bytes, HISTORY_CHUNK, entries);
-    sqlite3_reset(ledger->room->statements[SQL_HISTORY_GET]);
+    if (found == 0 ||
+        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
+        return room_fail(&ledger->room->room, "%s: history %lld: chunk %llu is missing or damaged",
+                         ledger->room->path, (long long)ledger->id, (unsigned long long)number);
+    counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
+    sqlite3_reset(get);
     return 1;
 }
 
+static int write_chunk(struct ledger *ledger, uint64_t number, const struct counted *chunk)
+{
+    enum subject subject = ledger->history.subject;
+    uint8_t bytes[CHUNK_MAX_BYTES];
+    counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
+    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_CHUNK_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
+    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
+                      SQLITE_STATIC);
+    return sqlite_do(ledger->room, put);
+}
+
+static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
+    sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
+    return sqlite_do(room, drop);
+}
+
+static int drop_history(struct sqlite_room *room, int64_t id)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    if (sqlite_do(room, drop) < 0)
+        return -1;
+    return drop_chunks(room, id, 0, INT64_MAX);
+}
+
+/* Loads row ledger->id: 1; 0 absent, or another key's; -1. */
+static int ledger_read(struct ledger *ledger, enum subject subject)
+{
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_HISTORY_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 1)
+        return found;
+    ledger->exists = true;
+    int good = packed_history_decode(&ledger->history, subject, sqlite3_column_blob(get, 1),
+                                     (size_t)sqlite3_column_bytes(get, 1));
+    bool ours = ledger->key == NULL ||
+                strcmp((const char *)sqlite3_column_text(get, 0), ledger->key) == 0;
+    sqlite3_reset(get);
+    if (!good)
+        return room_fail(&ledger->room->room, "%s: history %lld is damaged", ledger->room->path,
+                         (long long)ledger->id);
+    return ours;
+}
+
+/* The history of a mailbox or IP, empty when it has none. Its row is named by
+ * the hash of its key, or by the next number when another key has that hash. */
 static int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
                        struct ledger *ledger_r)
 {
-    const uint8_t *bytes;
-    size_t length;
-    ledger_r->room = room;
-    ledger_r->key = key;
-    ledger_r->dropped_below = 0;
-    packed_history_init(&ledger_r->history, subject);
-    if (key == NULL)
-        return 1;
-    int found = get_part(room, key, 0, &bytes, &length);
-    if (found > 0 && packed_history_decode(&ledger_r->history, subject, bytes, length) < 1)
-        return room_fail(&room->room, "%s: history of %s is damaged", room->path, key);
-    uint64_t last;
-    packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &last);
-    sqlite3_reset(room->statements[SQL_HISTORY_GET]);
+    uint64_t end;
+    int found = 0;
+    *ledger_r = (struct ledger){.room = room, .key = key};
+    if (key != NULL)
+        for (ledger_r->id = hash_of(room, key, strlen(key)) | 1;; ledger_r->id++) {
+            ledger_r->exists = false;
+            found = ledger_read(ledger_r, subject);
+            if (found != 0 || !ledger_r->exists)
+                break;
+        }
+    if (found < 1)
+        packed_history_init(&ledger_r->history, subject);
+    packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
     return found < 0 ? -1 : 1;
 }
 
@@ -98,32 +125,41 @@ static int ledger_advance(struct ledger *ledger, int64_t now_ms)
 /* Writes the head, and parts with the chunks that have left every window. */
 static int ledger_save(struct ledger *ledger)
 {
+    struct sqlite_room *room = ledger->room;
     uint8_t bytes[HEAD_MAX_BYTES];
     uint64_t from, to;
     packed_history_chunks(&ledger->history, &from, &to);
     if (from > ledger->dropped_below &&
-        drop_parts(ledger->room, ledger->key, part_of(ledger->dropped_below), part_of(from - 1)) <
-            0)
+        drop_chunks(room, ledger->id, ledger->dropped_below, from) < 0)
         return -1;
     ledger->dropped_below = from;
     size_t length = packed_history_encode(&ledger->history, bytes);
-    return put_part(ledger->room, ledger->key, 0, bytes, length);
+    sqlite3_stmt *put = sqlite_take(room, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    if (!ledger->exists)
+        sqlite_bind_string(put, 2, ledger->key);
+    sqlite3_bind_blob(put, ledger->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
+    ledger->exists = true;
+    return sqlite_do(room, put);
 }
 
-static int ledger_add(struct ledger *ledger, int64_t at_ms, uint32_t off_domain)
+static int ledger_add(struct ledger *ledger, const struct counted *counted)
 {
-    if (ledger->key == NULL)
-        return 1;
-    if (packed_history_add(&ledger->history, at_ms, off_domain)) {
-        uint8_t bytes[CHUNK_BYTES];
-        entries_encode(ledger->history.tail, HISTORY_CHUNK, bytes);
-        if (put_part(ledger->room, ledger->key,
-                     part_of(ledger->history.tail_first / HISTORY_CHUNK), bytes,
-                     sizeof bytes) < 0)
+    if (packed_history_add(&ledger->history, counted)) {
+        uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
+        if (write_chunk(ledger, number, ledger->history.tail) < 0)
             return -1;
         packed_history_cut(&ledger->history);
     }
     return ledger_save(ledger);
+}
+
+int sqlite_drop_history(struct sqlite_room *room, const char *key)
+{
+    struct ledger ledger;
+    if (ledger_load(room, SUBJECT_MAILBOX, key, &ledger) < 0)
+        return -1;
+    return ledger.exists ? drop_history(room, ledger.id) : 1;
 }
 
 /* All entries of the longest span, for forecasts. */
@@ -131,24 +167,69 @@ static int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at
                           struct history *history_r)
 {
     const struct packed_history *packed = &ledger->history;
-    struct entry chunk[HISTORY_CHUNK];
+    struct counted chunk[HISTORY_CHUNK];
     uint64_t from, to;
     packed_history_chunks(packed, &from, &to);
-    history_r->entries = arena_alloc(
-        arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) * sizeof chunk[0]);
+    history_r->entries =
+        arena_alloc(arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) *
+                               sizeof history_r->entries[0]);
     history_r->count = 0;
     for (uint64_t number = from; number <= to; number++) {
         size_t count = number < to ? HISTORY_CHUNK : packed->tail_count;
         if (number < to && read_chunk(ledger, number, chunk) < 0)
             return -1;
-        const struct entry *entries = number < to ? chunk : packed->tail;
+        const struct counted *counted = number < to ? chunk : packed->tail;
         for (size_t i = 0; i < count; i++)
-            if (entries[i].off_domain != ENTRY_GIVEN_BACK &&
-                window_holds(entries[i].time_ms, packed->spans[packed->span_count - 1].length_ms,
-                             at_ms))
-                history_r->entries[history_r->count++] = entries[i];
+            if (counted[i].entry.off_domain != GIVEN_BACK &&
+                window_holds(counted[i].entry.time_ms,
+                             packed->spans[packed->span_count - 1].length_ms, at_ms))
+                history_r->entries[history_r->count++] = counted[i].entry;
     }
     return 1;
+}
+
+/* Where a message stands in a mailbox's history. */
+struct place {
+    struct counted chunk[HISTORY_CHUNK]; /* a copy of its chunk; unused for the tail */
+    uint64_t chunk_number;               /* UINT64_MAX: in the tail */
+    size_t at;
+};
+
+static bool find_among(const struct counted *counted, size_t count, uint64_t id_hash,
+                       size_t *at_r)
+{
+    for (size_t i = count; i-- > 0;)
+        if (counted[i].id_hash == id_hash && counted[i].entry.off_domain != GIVEN_BACK) {
+            *at_r = i;
+            return true;
+        }
+    return false;
+}
+
+/* The newest message counted under that id, however long ago within a day.
+ * 1, 0 there is none, -1. */
+static int ledger_find(struct ledger *ledger, uint64_t id_hash, struct place *place_r)
+{
+    const struct packed_history *history = &ledger->history;
+    uint64_t from, to;
+    place_r->chunk_number = UINT64_MAX;
+    if (find_among(history->tail, history->tail_count, id_hash, &place_r->at))
+        return 1;
+    packed_history_chunks(history, &from, &to);
+    while (to-- > from) {
+        if (read_chunk(ledger, to, place_r->chunk) < 0)
+            return -1;
+        place_r->chunk_number = to;
+        if (find_among(place_r->chunk, HISTORY_CHUNK, id_hash, &place_r->at))
+            return 1;
+    }
+    return 0;
+}
+
+static const struct counted *place_counted(const struct ledger *ledger, const struct place *place)
+{
+    return place->chunk_number == UINT64_MAX ? &ledger->history.tail[place->at]
+                                             : &place->chunk[place->at];
 }
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -170,26 +251,28 @@ int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subj
 struct judging {
     struct sqlite_room *room;
     struct store_message *message;
-    uint8_t key[CHARGE_KEY_SIZE];
+    uint64_t id_hash;
     struct ledger ledgers[SUBJECT_COUNT];
 };
+
+static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
+{
+    return (uint64_t)hash_of(room, id, strlen(id)) & COUNTED_ID_MASK;
+}
 
 /* 1 when this very submission was counted before, 0 when not, -1. */
 static int counted_before(struct judging *judging)
 {
-    struct store_message *message = judging->message;
-    charge_key(message->mailbox, message->id, judging->key);
-    sqlite3_stmt *get = sqlite_take(judging->room, SQL_CHARGE_GET);
-    sqlite3_bind_blob(get, 1, judging->key, sizeof judging->key, SQLITE_STATIC);
-    int found = sqlite_row(judging->room, get);
-    if (found > 0) {
-        bool same = (uint64_t)sqlite3_column_int64(get, 2) == message->fingerprint &&
-                    window_holds(sqlite3_column_int64(get, 0), DAY_MS, message->now_ms);
-        message->first_decision = (uint64_t)sqlite3_column_int64(get, 3);
-        sqlite3_reset(get);
-        return same;
-    }
-    return found;
+    const struct store_message *message = judging->message;
+    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
+    struct place place;
+    judging->id_hash = id_hash_of(judging->room, message->id);
+    int found = ledger_find(ledger, judging->id_hash, &place);
+    if (found < 1)
+        return found;
+    const struct counted *counted = place_counted(ledger, &place);
+    return counted->fingerprint == (message->fingerprint & COUNTED_FINGERPRINT_MASK) &&
+           window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
 }
 
 static uint32_t cost_of(const struct store_message *message, enum rule rule)
@@ -277,24 +360,23 @@ static int bring_suspension(struct judging *judging, const struct store_window *
 static int count_message(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        if (ledger_add(&judging->ledgers[subject], message->at_ms, message->off_domain) < 0)
-            return -1;
-    sqlite3_stmt *put = sqlite_take(judging->room, SQL_CHARGE_PUT);
-    sqlite3_bind_blob(put, 1, judging->key, sizeof judging->key, SQLITE_STATIC);
-    sqlite3_bind_int64(put, 2, message->at_ms);
-    sqlite3_bind_int64(put, 3, message->off_domain);
-    sqlite3_bind_int64(put, 4, (sqlite3_int64)message->fingerprint);
-    sqlite3_bind_int64(put, 5, (sqlite3_int64)message->decision);
-    sqlite_bind_string(put, 6, message->ip);
-    return sqlite_do(judging->room, put);
+    struct ledger *mailbox = &judging->ledgers[SUBJECT_MAILBOX];
+    struct ledger *ip = &judging->ledgers[SUBJECT_IP];
+    struct counted counted = {.entry = {message->at_ms, message->off_domain}};
+    if (ip->key != NULL && ledger_add(ip, &counted) < 0)
+        return -1;
+    counted.id_hash = judging->id_hash;
+    counted.fingerprint = message->fingerprint & COUNTED_FINGERPRINT_MASK;
+    counted.ip = ip->key != NULL ? ip->id : 0;
+    return ledger_add(mailbox, &counted);
 }
 
 static int keep_record(struct judging *judging)
 {
     struct store_message *message = judging->message;
     struct sqlite_room *room = judging->room;
-    bool admitted = message->outcome == OUTCOME_ADMITTED;
+    bool admitted =
+        message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED;
     char used[USED_TEXT_SIZE];
     used_format(message, used);
     room->keep_admitted_ms = message->keep_admitted_ms;
@@ -340,24 +422,36 @@ static int take_effect(struct judging *judging)
     return keep_record(judging);
 }
 
+/* Who is refused or only asks wants a forecast. */
+static int tell_histories(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    bool admitted =
+        message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        message->histories[subject] = (struct history){0};
+        if ((message->dry_run || !admitted) && judging->ledgers[subject].key != NULL &&
+            ledger_entries(&judging->ledgers[subject], message->arena, message->at_ms,
+                           &message->histories[subject]) < 0)
+            return -1;
+    }
+    return 1;
+}
+
 static int judge_one(struct sqlite_room *room, struct store_message *message)
 {
     struct judging judging = {.room = room, .message = message};
-    int repeated = counted_before(&judging);
-    if (repeated < 0 || look(&judging) < 0 ||
+    if (look(&judging) < 0 ||
         sqlite_suspension(room, message->mailbox, message->now_ms, &message->suspension) < 0)
+        return -1;
+    int repeated = counted_before(&judging);
+    if (repeated < 0)
         return -1;
     message->brought = false;
     message->outcome = repeated ? OUTCOME_REPEATED : decide(message);
-    if (!repeated && take_effect(&judging) < 0)
+    if (tell_histories(&judging) < 0)
         return -1;
-    if (message->dry_run || (message->outcome != OUTCOME_ADMITTED && !repeated))
-        for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-            if (judging.ledgers[subject].key != NULL &&
-                ledger_entries(&judging.ledgers[subject], message->arena, message->at_ms,
-                               &message->histories[subject]) < 0)
-                return -1;
-    return 1;
+    return take_effect(&judging);
 }
 
 /* A little sweeping with every so many messages: more than they added. */
@@ -393,33 +487,33 @@ void sqlite_judge(struct room *room, struct store_message *const *messages, int 
 
 /* ---- giving back ----------------------------------------------------------------------- */
 
-/* Take one entry out of a history; absent (reset, or past its window) is no error. */
-static int uncount(struct sqlite_room *room, enum subject subject, const char *key,
-                   int64_t time_ms, uint32_t off_domain)
+/* Take one message of that time and weight out of an IP's history; that it is
+ * past its hour is no error. */
+static int uncount_ip(struct sqlite_room *room, int64_t id, const struct entry *entry)
 {
-    struct ledger ledger;
-    struct entry chunk[HISTORY_CHUNK];
+    struct ledger ledger = {.room = room, .id = id};
+    struct counted chunk[HISTORY_CHUNK];
     uint64_t from, to;
-    if (ledger_load(room, subject, key, &ledger) < 0)
-        return -1;
+    int found = ledger_read(&ledger, SUBJECT_IP);
+    if (found < 1)
+        return found < 0 ? -1 : 1;
     struct packed_history *history = &ledger.history;
-    if (packed_history_give_back(history, history->tail, history->tail_count, history->tail_first,
-                                 time_ms, off_domain))
-        return ledger_save(&ledger);
     packed_history_chunks(history, &from, &to);
-    while (to-- > from) {
-        if (read_chunk(&ledger, to, chunk) < 0)
+    ledger.dropped_below = from;
+    for (uint64_t number = to + 1; number-- > from;) {
+        struct counted *counted = number == to ? history->tail : chunk;
+        size_t count = number == to ? history->tail_count : HISTORY_CHUNK;
+        if (number < to && read_chunk(&ledger, number, chunk) < 0)
             return -1;
-        if (packed_history_give_back(history, chunk, HISTORY_CHUNK, to * HISTORY_CHUNK, time_ms,
-                                     off_domain)) {
-            uint8_t bytes[CHUNK_BYTES];
-            entries_encode(chunk, HISTORY_CHUNK, bytes);
-            if (put_part(room, key, part_of(to), bytes, sizeof bytes) < 0)
+        for (size_t at = 0; at < count; at++) {
+            if (counted[at].entry.time_ms != entry->time_ms ||
+                counted[at].entry.off_domain != entry->off_domain)
+                continue;
+            packed_history_give_back(history, counted, at, number * HISTORY_CHUNK);
+            if (number < to && write_chunk(&ledger, number, chunk) < 0)
                 return -1;
             return ledger_save(&ledger);
         }
-        if (chunk[0].time_ms < time_ms)
-            break;
     }
     return 1;
 }
@@ -427,27 +521,25 @@ static int uncount(struct sqlite_room *room, enum subject subject, const char *k
 static int give_back(struct sqlite_room *room, const char *mailbox, const char *id,
                      int64_t now_ms)
 {
-    uint8_t key[CHARGE_KEY_SIZE];
-    charge_key(mailbox, id, key);
-    sqlite3_stmt *get = sqlite_take(room, SQL_CHARGE_GET);
-    sqlite3_bind_blob(get, 1, key, sizeof key, SQLITE_STATIC);
-    int found = sqlite_row(room, get);
+    struct ledger ledger;
+    struct place place;
+    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+        return -1;
+    int found = ledger_find(&ledger, id_hash_of(room, id), &place);
     if (found < 1)
         return found;
-    int64_t time_ms = sqlite3_column_int64(get, 0);
-    uint32_t off_domain = (uint32_t)sqlite3_column_int64(get, 1);
-    bool has_ip = sqlite3_column_type(get, 4) != SQLITE_NULL;
-    char ip[64];
-    sqlite_copy_text(get, 4, ip, sizeof ip);
-    sqlite3_reset(get);
-
-    if (!window_holds(time_ms, DAY_MS, now_ms))
+    struct counted counted = *place_counted(&ledger, &place);
+    if (!window_holds(counted.entry.time_ms, DAY_MS, now_ms))
         return 0;
-    sqlite3_stmt *drop = sqlite_take(room, SQL_CHARGE_DROP);
-    sqlite3_bind_blob(drop, 1, key, sizeof key, SQLITE_STATIC);
-    if (sqlite_do(room, drop) < 0 ||
-        uncount(room, SUBJECT_MAILBOX, mailbox, time_ms, off_domain) < 0 ||
-        (has_ip && uncount(room, SUBJECT_IP, ip, time_ms, off_domain) < 0))
+    bool in_tail = place.chunk_number == UINT64_MAX;
+    packed_history_give_back(&ledger.history, in_tail ? ledger.history.tail : place.chunk,
+                             place.at,
+                             in_tail ? ledger.history.tail_first
+                                     : place.chunk_number * HISTORY_CHUNK);
+    if (!in_tail && write_chunk(&ledger, place.chunk_number, place.chunk) < 0)
+        return -1;
+    if (ledger_save(&ledger) < 0 ||
+        (counted.ip != 0 && uncount_ip(room, counted.ip, &counted.entry) < 0))
         return -1;
     return 1;
 }
@@ -462,102 +554,71 @@ int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int
 
 /* ---- sweeping ----------------------------------------------------------------------------- */
 
-static int get_hand(struct sqlite_room *room, const char *name, sqlite3_value **position_r)
+static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_HAND_GET);
-    sqlite_bind_string(get, 1, name);
-    int found = sqlite_row(room, get);
-    *position_r = found > 0 && sqlite3_column_type(get, 0) != SQLITE_NULL
-                      ? sqlite3_value_dup(sqlite3_column_value(get, 0))
-                      : NULL;
-    sqlite3_reset(get);
-    return found;
-}
-
-static int put_hand(struct sqlite_room *room, const char *name, const sqlite3_value *position)
-{
-    sqlite3_stmt *put = sqlite_take(room, SQL_HAND_PUT);
-    sqlite_bind_string(put, 1, name);
-    if (position != NULL)
-        sqlite3_bind_value(put, 2, position);
-    else
-        sqlite3_bind_null(put, 2);
-    return sqlite_do(room, put);
-}
-
-/* Whether a row of the two tables that are swept in a round is past its time. */
-static bool is_past(const char *table, sqlite3_stmt *row, int64_t now_ms)
-{
-    if (table[0] == 'c')
-        return !window_holds(sqlite3_column_int64(row, 1), DAY_MS, now_ms);
-    const char *key = (const char *)sqlite3_column_text(row, 0);
+    const char *key = (const char *)sqlite3_column_text(row, 1);
     enum subject subject = strchr(key, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
     struct packed_history history;
-    if (packed_history_decode(&history, subject, sqlite3_column_blob(row, 1),
-                              (size_t)sqlite3_column_bytes(row, 1)) < 1)
+    if (packed_history_decode(&history, subject, sqlite3_column_blob(row, 2),
+                              (size_t)sqlite3_column_bytes(row, 2)) < 1)
         return false;
     return !window_holds(history.newest_ms, history.spans[history.span_count - 1].length_ms,
                          now_ms);
 }
 
-static int drop_row(struct sqlite_room *room, const char *table, const sqlite3_value *key)
+/* The hand points at the row after which the next sweep goes on. */
+static int get_hand(struct sqlite_room *room, int64_t *position_r)
 {
-    sqlite3_stmt *drop =
-        sqlite_take(room, table[0] == 'c' ? SQL_CHARGE_DROP : SQL_HISTORY_DROP);
-    sqlite3_bind_value(drop, 1, key);
-    if (table[0] != 'c') {
-        sqlite3_bind_int64(drop, 2, 0);
-        sqlite3_bind_int64(drop, 3, INT64_MAX);
+    sqlite3_stmt *get = sqlite_take(room, SQL_HAND_GET);
+    int found = sqlite_row(room, get);
+    *position_r = -1;
+    if (found > 0) {
+        *position_r = sqlite3_column_int64(get, 0);
+        sqlite3_reset(get);
     }
-    return sqlite_do(room, drop);
+    return found < 0 ? -1 : 1;
 }
 
-/* Looks at the next `rows` rows from where the hand points, round and round the
- * table, and parts with those past their time. 1, 0 at the table's end, -1. */
-static int sweep_round(struct sqlite_room *room, const char *table, int64_t now_ms, size_t rows)
+static int put_hand(struct sqlite_room *room, int64_t position)
 {
-    sqlite3_value **past = xcalloc(rows, sizeof *past), *position = NULL;
+    sqlite3_stmt *put = sqlite_take(room, SQL_HAND_PUT);
+    sqlite3_bind_int64(put, 1, position);
+    return sqlite_do(room, put);
+}
+
+enum { SWEEP_MAX_ROWS = 1024 };
+
+/* Looks at the next `rows` histories, round and round the table, and parts with
+ * those that have left every window. 1, 0 at the table's end, -1. */
+static int sweep_histories(struct sqlite_room *room, int64_t now_ms, size_t rows)
+{
+    int64_t past[SWEEP_MAX_ROWS], position;
     size_t seen = 0, past_count = 0;
-    int result = get_hand(room, table, &position);
-    sqlite3_stmt *next = sqlite_take(room, table[0] == 'c' ? SQL_CHARGE_NEXT : SQL_HISTORY_NEXT);
-    if (position != NULL)
-        sqlite3_bind_value(next, 1, position);
-    else if (table[0] == 'c')
-        sqlite3_bind_zeroblob(next, 1, 0);
-    else
-        sqlite_bind_string(next, 1, "");
+    int more = get_hand(room, &position);
+    if (more < 0)
+        return -1;
+    sqlite3_stmt *next = sqlite_take(room, SQL_HISTORY_NEXT);
+    sqlite3_bind_int64(next, 1, position);
     sqlite3_bind_int64(next, 2, (sqlite3_int64)rows);
-    while (result >= 0 && (result = sqlite_row(room, next)) > 0) {
+    while ((more = sqlite_row(room, next)) > 0) {
+        position = sqlite3_column_int64(next, 0);
         seen++;
-        if (is_past(table, next, now_ms))
-            past[past_count++] = sqlite3_value_dup(sqlite3_column_value(next, 0));
-        if (seen == rows) {
-            sqlite3_value_free(position);
-            position = sqlite3_value_dup(sqlite3_column_value(next, 0));
-        }
+        if (history_is_past(next, now_ms))
+            past[past_count++] = position;
     }
-    for (size_t i = 0; i < past_count; i++) {
-        if (result >= 0 && drop_row(room, table, past[i]) < 0)
-            result = -1;
-        sqlite3_value_free(past[i]);
-    }
-    if (seen < rows) { /* begin again at the front */
-        sqlite3_value_free(position);
-        position = NULL;
-    }
-    if (result >= 0 && put_hand(room, table, position) < 0)
-        result = -1;
-    sqlite3_value_free(position);
-    free(past);
-    return result < 0 ? -1 : seen == rows;
+    for (size_t i = 0; i < past_count && more >= 0; i++)
+        more = drop_history(room, past[i]) < 0 ? -1 : 0;
+    if (more < 0 || put_hand(room, seen == rows ? position : -1) < 0)
+        return -1;
+    return seen == rows;
 }
 
 static int sweep_records(struct sqlite_room *room, enum sqlite_statement sweep, int64_t now_ms,
-                         size_t rows, int64_t keep_ms)
+                         int64_t rows, int64_t keep_ms)
 {
     sqlite3_stmt *statement = sqlite_take(room, sweep);
     sqlite3_bind_int64(statement, 1, now_ms);
-    sqlite3_bind_int64(statement, 2, (sqlite3_int64)rows);
+    sqlite3_bind_int64(statement, 2, rows);
     sqlite3_bind_int64(statement, 3, keep_ms);
     return sqlite_do(room, statement);
 }
@@ -573,33 +634,32 @@ static int sweep_small(struct sqlite_room *room, enum sqlite_statement sweep, in
 
 int sqlite_sweep_some(struct sqlite_room *room, int64_t now_ms, size_t rows)
 {
-    if (sweep_round(room, "charge", now_ms, rows) < 0 ||
-        sweep_round(room, "history", now_ms, rows) < 0 ||
-        sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, rows, room->keep_admitted_ms) < 0 ||
-        sweep_records(room, SQL_REFUSED_SWEEP, now_ms, rows, room->keep_refused_ms) < 0)
+    if (sweep_histories(room, now_ms, rows) < 0 ||
+        sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, (int64_t)rows, room->keep_admitted_ms) <
+            0 ||
+        sweep_records(room, SQL_REFUSED_SWEEP, now_ms, (int64_t)rows, room->keep_refused_ms) < 0)
+        return -1;
+    return 1;
+}
+
+static int sweep_all(struct sqlite_room *room, int64_t now_ms)
+{
+    /* to the end from where the hand is, then once round */
+    for (int ends = 0, more; ends < 2; ends += more == 0)
+        if ((more = sweep_histories(room, now_ms, SWEEP_MAX_ROWS)) < 0)
+            return -1;
+    if (sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, INT64_MAX, room->keep_admitted_ms) < 0 ||
+        sweep_records(room, SQL_REFUSED_SWEEP, now_ms, INT64_MAX, room->keep_refused_ms) < 0 ||
+        sweep_small(room, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
+        sweep_small(room, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0)
         return -1;
     return 1;
 }
 
 int sqlite_sweep_all(struct room *room, int64_t now_ms)
 {
-    enum { ROWS = 1000 };
     struct sqlite_room *self = sqlite_room(room);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    int result = 1;
-    for (const char *const *table = (const char *const[]){"charge", "history", NULL};
-         *table != NULL && result >= 0; table++) {
-        result = 1;
-        /* to the end from where the hand is, then once round */
-        for (int ends = 0; ends < 2 && result >= 0; ends += result == 0)
-            result = sweep_round(self, *table, now_ms, ROWS);
-    }
-    if (result < 0 ||
-        sweep_records(self, SQL_ADMITTED_SWEEP, now_ms, SIZE_MAX / 2, self->keep_admitted_ms) < 0 ||
-        sweep_records(self, SQL_REFUSED_SWEEP, now_ms, SIZE_MAX / 2, self->keep_refused_ms) < 0 ||
-        sweep_small(self, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
-        sweep_small(self, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0)
-        result = -1;
-    return sqlite_end(self, result < 0 ? -1 : 1);
+    return sqlite_end(self, sweep_all(self, now_ms));
 }
