@@ -1,0 +1,232 @@
+<?php
+
+/**
+ * Talks to the guard's webmail door: HTTP over TCP, TLS or a unix socket, with
+ * a deadline for the whole call, and no extension of PHP.
+ *
+ * @license GPL-3.0-or-later
+ */
+class sendguard_client
+{
+    const CONNECT_SECONDS = 1.0;
+    const GIVE_BACK_SECONDS = 1.0;
+    const MAX_ANSWER_BYTES = 1048576;
+
+    private $remote;
+    private $host;
+    private $path;
+    private $seconds;
+
+    /**
+     * @param string $url     http://HOST[:PORT]/PATH, https://…, or unix:/SOCKET:/PATH
+     * @param float  $seconds How long one question may take in all
+     */
+    public function __construct($url, $seconds)
+    {
+        $this->seconds = max(0.1, $seconds);
+
+        if (preg_match('~^unix:(/[^:]+):(/[^?#]*)$~', $url, $part)) {
+            [, $socket, $this->path] = $part;
+            $this->remote = 'unix://' . $socket;
+            $this->host = 'localhost';
+        } elseif (preg_match('~^(https?)://([^/?#@]+?)(?::(\d+))?(/[^?#]*)$~', $url, $part)) {
+            [, $scheme, $host, $port, $this->path] = $part;
+            $tls = $scheme === 'https';
+            $this->remote = ($tls ? 'tls' : 'tcp') . "://$host:" . ($port ?: ($tls ? 443 : 80));
+            $this->host = $host;
+        }
+        $this->path = rtrim((string) $this->path, '/');
+    }
+
+    /** Judge a message and count it when it is admitted. */
+    public function submit(array $submission)
+    {
+        return $this->post('', $submission);
+    }
+
+    /** Judge without counting: nothing is left behind. */
+    public function ask(array $submission)
+    {
+        return $this->post('?dry_run=1', $submission);
+    }
+
+    /** The message was not sent after all. Best effort: nobody waits for it. */
+    public function give_back($id, $mailbox)
+    {
+        $path = '/' . rawurlencode($id) . '?mailbox=' . rawurlencode($mailbox);
+        $answer = $this->call('DELETE', $path, '', microtime(true) + min($this->seconds, self::GIVE_BACK_SECONDS));
+        if (!in_array($answer->status, [200, 204, 404], true)) {
+            rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
+                'message' => "sendguard: a charge was not given back: " . $answer->problem()], true, false);
+        }
+    }
+
+    /**
+     * A connection that broke before the answer is tried once more: the id is
+     * the same, so the message counts once even if the first try was counted.
+     */
+    private function post($query, array $submission)
+    {
+        $body = json_encode($submission,
+            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
+        $deadline = microtime(true) + $this->seconds;
+        $first = $this->call('POST', $query, $body, $deadline);
+        if (!$first->broken()) {
+            return $first;
+        }
+        $second = $this->call('POST', $query, $body, $deadline);
+        $second->left = $second->left || $first->left;
+        return $second;
+    }
+
+    private function call($method, $path, $body, $deadline)
+    {
+        $answer = new sendguard_answer();
+        if (!$this->remote) {
+            $answer->error = 'sendguard_url is no URL of the form http://HOST:PORT/PATH or unix:/SOCKET:/PATH';
+            return $answer;
+        }
+        $stream = @stream_socket_client($this->remote, $code, $text,
+            min(self::CONNECT_SECONDS, max(0.01, $deadline - microtime(true))));
+        if (!$stream) {
+            $answer->error = "no connection to $this->remote: $text";
+            return $answer;
+        }
+        // HTTP/1.0: the answer comes whole, and ends with the connection.
+        $request = "$method $this->path$path HTTP/1.0\r\nHost: $this->host\r\n"
+            . "Content-Type: application/json\r\nAccept: application/json\r\n"
+            . 'Content-Length: ' . strlen($body) . "\r\n\r\n" . $body;
+        $answer->left = true;
+        if ($this->write($stream, $request, $deadline)) {
+            $answer->read($this->read($stream, $deadline));
+        } else {
+            $answer->error = 'the connection broke while asking';
+        }
+        if ($answer->status === 0 && microtime(true) >= $deadline) {
+            $answer->timed_out = true;
+            $answer->error = "no answer within $this->seconds s";
+        }
+        fclose($stream);
+        return $answer;
+    }
+
+    private function write($stream, $bytes, $deadline)
+    {
+        while ($bytes !== '') {
+            if (!$this->set_deadline($stream, $deadline)) {
+                return false;
+            }
+            $written = @fwrite($stream, $bytes);
+            if (!$written) {
+                return false;
+            }
+            $bytes = substr($bytes, $written);
+        }
+        return true;
+    }
+
+    private function read($stream, $deadline)
+    {
+        $bytes = '';
+        while (strlen($bytes) < self::MAX_ANSWER_BYTES && $this->set_deadline($stream, $deadline)) {
+            $more = @fread($stream, 65536);
+            if ($more === false || $more === '') {
+                break;
+            }
+            $bytes .= $more;
+        }
+        return $bytes;
+    }
+
+    private function set_deadline($stream, $deadline)
+    {
+        $left = $deadline - microtime(true);
+        if ($left <= 0) {
+            return false;
+        }
+        return stream_set_timeout($stream, (int) $left, (int) (($left - (int) $left) * 1e6));
+    }
+}
+
+/** What came back: a verdict, a complaint about the request, or nothing of use. */
+class sendguard_answer
+{
+    /** @var int HTTP status; 0 while there is no whole answer */
+    public $status = 0;
+
+    /** @var array The JSON object */
+    public $body = [];
+
+    /** @var string Why there is no answer; for the log */
+    public $error = '';
+
+    /** @var bool The question left this machine's hands, so it may have been heard */
+    public $left = false;
+
+    /** @var bool */
+    public $timed_out = false;
+
+    /** Takes the bytes of an HTTP answer apart. */
+    public function read($bytes)
+    {
+        $parts = explode("\r\n\r\n", $bytes, 2);
+        if (count($parts) < 2 || !preg_match('~^HTTP/1\.[01] (\d{3})~', $parts[0], $status)) {
+            $this->error = 'the connection broke before an answer';
+            return;
+        }
+        if (preg_match('~^Content-Length:\s*(\d+)~mi', $parts[0], $length) && strlen($parts[1]) < (int) $length[1]) {
+            $this->error = 'the connection broke within the answer';
+            return;
+        }
+        $this->status = (int) $status[1];
+        $body = json_decode($parts[1], true);
+        $this->body = is_array($body) ? $body : [];
+    }
+
+    public function admitted()
+    {
+        return $this->status === 200 && $this->member('verdict') !== '' && $this->member('verdict') !== 'refuse';
+    }
+
+    /** The guard said no: by a rule, or because it cannot read an address. Nothing that would pass by itself. */
+    public function refused()
+    {
+        if (in_array($this->status, [403, 422, 429], true)) {
+            return $this->member('verdict') === 'refuse';
+        }
+        // nginx refuses what is too large before the guard sees it.
+        return $this->status === 413 || ($this->status === 400 && $this->member('detail') !== '');
+    }
+
+    /** Worth asking again at once: nginx says 502 when its own connection to the guard broke. */
+    public function broken()
+    {
+        return $this->status === 502 || ($this->status === 0 && $this->left && !$this->timed_out);
+    }
+
+    public function may_be_counted()
+    {
+        return $this->admitted() || (!$this->refused() && $this->left);
+    }
+
+    /** A text member of the answer, or ''. */
+    public function member($name)
+    {
+        $value = $this->body[$name] ?? '';
+        return is_string($value) ? $value : '';
+    }
+
+    /** A list member of the answer, its objects only. */
+    public function objects($name)
+    {
+        $value = $this->body[$name] ?? [];
+        return is_array($value) ? array_values(array_filter($value, 'is_array')) : [];
+    }
+
+    /** For the log: never the body, which names addresses. */
+    public function problem()
+    {
+        return $this->error !== '' ? $this->error : "the guard answered with status $this->status"
+            . ($this->body ? '' : ' and no JSON');
+    }
+}

@@ -1,0 +1,268 @@
+<?php
+
+/**
+ * Asks Sendguard about each message before it leaves, and tells the user when
+ * it may not, and until when. Collects, asks, shows; every rule is the guard's.
+ *
+ * @license GPL-3.0-or-later
+ */
+
+require_once __DIR__ . '/lib/client.php';
+require_once __DIR__ . '/lib/recipients.php';
+require_once __DIR__ . '/lib/texts.php';
+require_once __DIR__ . '/lib/refusal.php';
+require_once __DIR__ . '/lib/status_page.php';
+
+class sendguard extends rcube_plugin
+{
+    // No $task, $noajax or $noframe: sending is a framed request, resending and
+    // read receipts are not, and other plugins send from tasks of their own.
+
+    /** @var ?array The attempt that is counted and whose outcome is not known yet: id, mailbox, talking */
+    private $attempt;
+
+    /** @var ?sendguard_client */
+    private $client;
+
+    /** @var bool */
+    private $watching_shutdown = false;
+
+    public function init()
+    {
+        $this->load_config();
+        $this->add_hook('message_before_send', [$this, 'before_send']);
+        $this->add_hook('smtp_connect', [$this, 'talking']);
+        $this->add_hook('message_sent', [$this, 'sent']);
+        $this->add_hook('message_send_error', [$this, 'not_sent']);
+
+        $rcmail = rcmail::get_instance();
+        if ($rcmail->output instanceof rcmail_output_html) {
+            $this->init_pages($rcmail->task);
+        }
+    }
+
+    private function init_pages($task)
+    {
+        if ($task === 'mail') {
+            $this->include_script('sendguard.js');
+            $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
+        } elseif ($task === 'settings') {
+            $this->add_texts('localization/');
+            $this->add_hook('settings_actions', [$this, 'add_to_settings']);
+            $this->register_action('plugin.sendguard', [$this, 'status_page']);
+            $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
+        }
+    }
+
+    /**
+     * Hook message_before_send: every way out of Roundcube comes through here
+     * (composed, resent, read receipts); drafts do not.
+     */
+    public function before_send($args)
+    {
+        $this->settle();
+        $mailbox = $this->mailbox();
+        // Refused by another plugin already; or sent while nobody is signed in
+        // (a forgotten password, say), so by the host and not by a mailbox.
+        if (!empty($args['abort']) || $mailbox === '') {
+            return $args;
+        }
+
+        $submission = $this->submission($args, $mailbox);
+        $automatic = $this->is_automatic_receipt($args);
+        // A receipt that Roundcube sends by itself on reading must not count as
+        // an attempt of the user, so that reading never prolongs a suspension.
+        $answer = $automatic ? $this->client()->ask($submission) : null;
+        if (!$answer || $answer->admitted()) {
+            $answer = $this->client()->submit($submission);
+            $this->remember($submission, $answer);
+        }
+
+        if ($answer->admitted()) {
+            return $args;
+        }
+        if (!$answer->refused()) {
+            rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
+                'message' => 'sendguard: ' . $answer->problem()], true, false);
+            if ($this->setting('sendguard_on_failure', 'refuse') === 'allow') {
+                return $args;
+            }
+        }
+
+        return $this->refuse($args, $answer, $automatic);
+    }
+
+    /** Hook smtp_connect: from here on a message may have left without our being told. */
+    public function talking($args)
+    {
+        if ($this->attempt) {
+            $this->attempt['talking'] = true;
+        }
+        return $args;
+    }
+
+    /** Hook message_sent. */
+    public function sent($args)
+    {
+        $this->attempt = null;
+        return $args;
+    }
+
+    /** Hook message_send_error: the mail server refused, or was not there. */
+    public function not_sent($args)
+    {
+        $this->give_back();
+        return $args;
+    }
+
+    /**
+     * At the end of the request, and before another message of the same request:
+     * neither "sent" nor "not sent" came, because another plugin refused after
+     * us, the message could not be built, or the request died. Before the mail
+     * server was contacted nothing can have left, so the charge is given back.
+     * Once it was contacted nobody knows, and the charge stays: otherwise dying
+     * at the right moment would be a way to send uncounted.
+     */
+    public function settle()
+    {
+        if ($this->attempt && !$this->attempt['talking']) {
+            $this->give_back();
+        }
+        $this->attempt = null;
+    }
+
+    /** Hook settings_actions: an entry in Settings. */
+    public function add_to_settings($args)
+    {
+        $args['actions'][] = [
+            'action' => 'plugin.sendguard',
+            'class'  => 'sendguard',
+            'label'  => 'status',
+            'title'  => 'status',
+            'domain' => 'sendguard',
+        ];
+        return $args;
+    }
+
+    /** Settings > Sending status. */
+    public function status_page()
+    {
+        $rcmail = rcmail::get_instance();
+        $mailbox = $this->mailbox();
+        $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $mailbox, 'to' => [$mailbox]]);
+        $page = new sendguard_status_page(new sendguard_texts($this, $rcmail));
+
+        $rcmail->output->set_pagetitle($this->gettext('status'));
+        $this->register_handler('plugin.body', function () use ($page, $answer) {
+            return $page->html($answer);
+        });
+        $rcmail->output->send('plugin');
+    }
+
+    /** Abort the send, and say why: in a dialog that stays until it is closed, where a user waits for an answer. */
+    private function refuse($args, sendguard_answer $answer, $automatic)
+    {
+        $this->add_texts('localization/');
+        $rcmail = rcmail::get_instance();
+        $title = $this->is_receipt($args) ? 'receiptnotsent' : 'notsent';
+
+        if (!$automatic && is_object($rcmail->output) && method_exists($rcmail->output, 'command')) {
+            $refusal = new sendguard_refusal(new sendguard_texts($this, $rcmail));
+            $composing = $rcmail->task === 'mail' && $rcmail->action === 'send';
+            $drafts = $composing && $rcmail->config->get('drafts_mbox');
+            $rcmail->output->command('plugin.sendguard_refused',
+                $refusal->dialog($answer, $title, $composing, (bool) $drafts));
+        }
+
+        $args['abort'] = true;
+        $args['result'] = false;
+        $args['error'] = rcube::Q($this->gettext($title));
+        return $args;
+    }
+
+    private function submission($args, $mailbox)
+    {
+        $headers = $args['message']->headers();
+        // Message-IDs stay the same when a refused message is sent again, so
+        // what makes an attempt is its own random part: each that really goes
+        // out counts, and asking twice about one counts once.
+        $id = substr((string) ($headers['Message-ID'] ?? ''), 0, 900) . '.' . bin2hex(random_bytes(8));
+
+        return $this->envelope($mailbox) + ['id' => $id, 'from' => (string) $args['from']]
+            + sendguard_recipients::of($args['mailto'], $headers['Cc'] ?? '', $headers['Bcc'] ?? '');
+    }
+
+    /** Who sends from where, and in which language he reads. Never from what the message says. */
+    private function envelope($mailbox)
+    {
+        return [
+            'mailbox' => $mailbox,
+            'ip'      => rcube_utils::remote_addr(),
+            'lang'    => str_replace('_', '-', (string) rcmail::get_instance()->get_user_language()),
+        ];
+    }
+
+    /** The account that is signed in; a login without a domain is completed as Roundcube does it. */
+    private function mailbox()
+    {
+        $rcmail = rcmail::get_instance();
+        $name = (string) $rcmail->get_user_name();
+
+        return $name === '' || strpos($name, '@') !== false ? $name : (string) $rcmail->get_user_email();
+    }
+
+    private function is_receipt($args)
+    {
+        $type = $args['message']->headers()['Content-Type'] ?? '';
+
+        return stripos($type, 'multipart/report') === 0 && stripos($type, 'disposition-notification') !== false;
+    }
+
+    private function is_automatic_receipt($args)
+    {
+        return rcmail::get_instance()->action !== 'sendmdn' && $this->is_receipt($args);
+    }
+
+    /** Keep in mind what may have been counted, whether or not the answer came. */
+    private function remember($submission, sendguard_answer $answer)
+    {
+        if (!$answer->may_be_counted()) {
+            return;
+        }
+        $this->attempt = [
+            'id'      => $submission['id'],
+            'mailbox' => $submission['mailbox'],
+            // A connection that is open already is announced by no hook.
+            'talking' => $answer->admitted() && is_object(rcmail::get_instance()->smtp),
+        ];
+        if (!$this->watching_shutdown) {
+            register_shutdown_function([$this, 'settle']);
+            $this->watching_shutdown = true;
+        }
+    }
+
+    private function give_back()
+    {
+        if ($this->attempt) {
+            $attempt = $this->attempt;
+            $this->attempt = null;
+            $this->client()->give_back($attempt['id'], $attempt['mailbox']);
+        }
+    }
+
+    private function client()
+    {
+        if (!$this->client) {
+            $this->client = new sendguard_client(
+                $this->setting('sendguard_url', 'http://127.0.0.1:8081/sendguard/submissions'),
+                (float) $this->setting('sendguard_timeout', 3)
+            );
+        }
+        return $this->client;
+    }
+
+    private function setting($name, $default)
+    {
+        return rcmail::get_instance()->config->get($name, $default);
+    }
+}
