@@ -1,0 +1,286 @@
+# Writes the configuration of a private mail stack into $dir. Sourced by
+# tools/stack/stack, which has set dir, root (of the source tree) and the ports.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # dir, root, guard_overrides and the ports come from stack
+
+accounts="alice bob carol"
+
+# Every parent of a file has to let the programs' own users pass; the secrets
+# are in files and folders that do not.
+configure_folders() {
+    mkdir -p "$dir"/{pids,log,guard,mail,dovecot,php,nginx,postfix/{conf,queue,data}}
+    mkdir -p "$dir"/rc/{config,plugins,skins,logs,temp,db,public_html/program}
+    chmod 711 "$dir"
+    chmod 755 "$dir"/{log,dovecot,nginx,postfix,postfix/conf,rc}
+    chown mail:mail "$dir/mail"
+    chmod 700 "$dir/mail"
+    chown postfix "$dir/postfix/data"
+    chown nobody:www-data "$dir/guard"
+    chmod 2750 "$dir/guard"
+}
+
+# The guard runs as somebody else than the webmail, in a group that lets nginx in.
+configure_guard() {
+    cat >"$dir/guard/sendguard.conf" <<CONF
+[store]
+url = sqlite://$dir/guard/ledger.db
+[fcgi]
+listen = $dir/guard/fcgi.sock
+[web]
+base_url = http://127.0.0.1:$webmail_port/sending
+secret_file = $dir/guard/secret
+[support]
+contact = support@example.test
+CONF
+    printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
+    install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
+}
+
+# nginx.conf.example with our paths and ports in the place of its own.
+configure_nginx() {
+    sed -e "s|/run/nginx.pid|$dir/nginx/nginx.pid|" \
+        -e "s|/var/log/nginx/error.log|$dir/log/nginx.error.log|" \
+        -e "s|/var/log/nginx/access.log|$dir/nginx/access.log|" \
+        -e "s|/var/lib/nginx/|$dir/nginx/|" \
+        -e "s|/var/lib/roundcube/public_html|$dir/rc/public_html|" \
+        -e "s|/run/php/php8.2-fpm.sock|$dir/php/fpm.sock|" \
+        -e "s|/run/sendguard/fcgi.sock|$dir/guard/fcgi.sock|" \
+        -e "s|/etc/nginx/sendguard.htpasswd|$dir/nginx/htpasswd|" \
+        -e "s|127.0.0.1:8080|127.0.0.1:$webmail_port|" \
+        -e "s|127.0.0.1:8081|127.0.0.1:$submissions_port|" \
+        -e "s|127.0.0.1:8082|127.0.0.1:$gate_port|" \
+        -e "s|127.0.0.1:8090|127.0.0.1:$behind_gate_port|" \
+        -e "s|127.0.0.1:9401|127.0.0.1:$status_port|" \
+        "$root/nginx.conf.example" >"$dir/nginx/nginx.conf"
+    : >"$dir/nginx/htpasswd"
+}
+
+# Debian names its PHP by version; whichever is installed will do.
+php_fpm() { find /usr/sbin -maxdepth 1 -name 'php-fpm*' | sort -V | tail -n 1; }
+
+configure_php() {
+    cat >"$dir/php/php-fpm.conf" <<CONF
+[global]
+pid = $dir/php/php-fpm.pid
+error_log = $dir/log/php.fpm.log
+daemonize = no
+[roundcube]
+user = www-data
+group = www-data
+listen = $dir/php/fpm.sock
+listen.owner = www-data
+listen.group = www-data
+listen.mode = 0660
+pm = static
+pm.max_children = 4
+catch_workers_output = yes
+clear_env = yes
+env[ROUNDCUBE_CONFIG_DIR] = $dir/rc/config
+php_admin_value[session.save_path] = $dir/rc/temp
+php_admin_value[upload_tmp_dir] = $dir/rc/temp
+php_admin_value[error_log] = $dir/rc/logs/php.log
+php_admin_value[upload_max_filesize] = 20M
+php_admin_value[post_max_size] = 25M
+php_admin_value[opcache.revalidate_freq] = 0
+CONF
+}
+
+# Roundcube finds plugins only below its own folder, and its folder by where
+# index.php really is; so: a tree of our own, with a copy of that one file.
+configure_roundcube() {
+    local rc=$dir/rc share=/usr/share/roundcube part
+    for part in index.php program SQL; do ln -sfn "$share/$part" "$rc/$part"; done
+    ln -sfn $share/skins/elastic "$rc/skins/elastic"
+    for part in filesystem_attachments jqueryui; do ln -sfn "$share/plugins/$part" "$rc/plugins/$part"; done
+    cp /var/lib/roundcube/public_html/index.php "$rc/public_html/index.php"
+    ln -sfn ../plugins "$rc/public_html/plugins"
+    ln -sfn ../skins "$rc/public_html/skins"
+    ln -sfn $share/program/js "$rc/public_html/program/js"
+    ln -sfn $share/program/resources "$rc/public_html/program/resources"
+    ln -sfn /etc/roundcube/defaults.inc.php "$rc/config/defaults.inc.php"
+    ln -sfn /etc/roundcube/mimetypes.php "$rc/config/mimetypes.php"
+    cp -r "$root/webmail/roundcube/sendguard" "$rc/plugins/sendguard"
+    # One more than a field may hold, over three domains, each within its own limit.
+    { seq -f 'reader%.0f@example.org,' 1 34
+      seq -f 'reader%.0f@example.net,' 35 68
+      seq -f 'reader%.0f@example.com,' 69 101; } >"$rc/public_html/101.txt"
+    configure_roundcube_settings
+    sqlite3 "$rc/db/roundcube.db" <$share/SQL/sqlite.initial.sql
+    chown -R www-data:www-data "$rc/db" "$rc/logs" "$rc/temp"
+    chmod 700 "$rc/db" "$rc/logs" "$rc/temp"
+}
+
+configure_roundcube_settings() {
+    cat >"$dir/rc/config/config.inc.php" <<CONF
+<?php
+\$config = [
+    'db_dsnw' => 'sqlite:///$dir/rc/db/roundcube.db?mode=0640',
+    'imap_host' => '127.0.0.1:$imap_port',
+    'smtp_host' => '127.0.0.1:$smtp_port',
+    'smtp_user' => '%u',
+    'smtp_pass' => '%p',
+    'des_key' => '$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')',
+    'product_name' => 'Webmail',
+    'plugins' => ['filesystem_attachments', 'jqueryui', 'sendguard'],
+    'skin' => 'elastic',
+    'enable_spellcheck' => false,
+    'log_dir' => '$dir/rc/logs/',
+    'temp_dir' => '$dir/rc/temp/',
+    'username_domain' => 'example.test',
+    'mail_domain' => '%d',
+    'create_default_folders' => true,
+    // Many recipients are what is tried here; no question about them first.
+    'max_disclosed_recipients' => 0,
+];
+CONF
+    cat >"$dir/rc/plugins/sendguard/config.inc.php" <<CONF
+<?php
+\$config['sendguard_url'] = 'http://127.0.0.1:$submissions_port/sendguard/submissions';
+CONF
+    chown root:www-data "$dir/rc/config/config.inc.php"
+    chmod 640 "$dir/rc/config/config.inc.php"
+}
+
+configure_mailbox() {
+    local name
+    for name in $accounts; do printf '%s@example.test:{PLAIN}secret::::::\n' "$name"; done >"$dir/dovecot/passwd"
+    chown root:dovecot "$dir/dovecot/passwd"
+    chmod 640 "$dir/dovecot/passwd"
+    {
+        cat <<CONF
+base_dir = $dir/dovecot/run
+state_dir = $dir/dovecot/state
+instance_name = sendguard-stack
+log_path = $dir/log/mailbox.dovecot.log
+info_log_path = $dir/log/mailbox.dovecot.log
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+default_internal_user = dovecot
+default_login_user = dovenull
+first_valid_uid = 1
+mail_location = maildir:$dir/mail/%u
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u $dir/dovecot/passwd
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=$dir/mail/%u
+}
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = $imap_port
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service lmtp {
+  unix_listener lmtp {
+    user = postfix
+    group = postfix
+    mode = 0600
+  }
+}
+service auth {
+  unix_listener auth-postfix {
+    user = postfix
+    group = postfix
+    mode = 0660
+  }
+}
+# All users of a webmail come from one address: one wrong password must not slow the others.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+protocol lmtp {
+  postmaster_address = postmaster@example.test
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+CONF
+        for name in Drafts Sent Trash Junk; do
+            printf '  mailbox %s {\n    auto = subscribe\n    special_use = \\%s\n  }\n' $name $name
+        done
+        printf '}\n'
+    } >"$dir/dovecot/dovecot.conf"
+}
+
+# Mail for example.test goes to the mailboxes here, all other mail to nowhere:
+# nothing ever leaves this machine, and no name is looked up.
+configure_mailer() {
+    local name
+    for name in $accounts; do printf '%s@example.test ok\n' "$name"; done >"$dir/postfix/conf/users"
+    cat >"$dir/postfix/conf/main.cf" <<CONF
+compatibility_level = 3.6
+queue_directory = $dir/postfix/queue
+data_directory = $dir/postfix/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+multi_instance_name = postfix-sendguard
+multi_instance_enable = yes
+maillog_file = $dir/log/mailer.postfix.log
+maillog_file_prefixes = $dir
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example.test
+mydomain = example.test
+myorigin = example.test
+mydestination =
+mynetworks =
+alias_maps =
+alias_database =
+local_recipient_maps =
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = texthash:$dir/postfix/conf/users
+virtual_transport = lmtp:unix:$dir/dovecot/run/lmtp
+default_transport = discard
+relay_transport = discard
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+smtpd_peername_lookup = no
+disable_vrfy_command = yes
+biff = no
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = $dir/dovecot/run/auth-postfix
+smtpd_sasl_auth_enable = no
+enable_long_queue_ids = yes
+CONF
+    cat >"$dir/postfix/conf/master.cf" <<CONF
+127.0.0.1:$smtp_port inet n - n - - smtpd
+  -o syslog_name=postfix/submission
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+pickup     unix  n  -  n  60    1  pickup
+cleanup    unix  n  -  n  -     0  cleanup
+qmgr       unix  n  -  n  300   1  qmgr
+rewrite    unix  -  -  n  -     -  trivial-rewrite
+bounce     unix  -  -  n  -     0  bounce
+defer      unix  -  -  n  -     0  bounce
+trace      unix  -  -  n  -     0  bounce
+verify     unix  -  -  n  -     1  verify
+flush      unix  n  -  n  1000? 0  flush
+proxymap   unix  -  -  n  -     -  proxymap
+proxywrite unix  -  -  n  -     1  proxymap
+smtp       unix  -  -  n  -     -  smtp
+showq      unix  n  -  n  -     -  showq
+error      unix  -  -  n  -     -  error
+retry      unix  -  -  n  -     -  error
+discard    unix  -  -  n  -     -  discard
+lmtp       unix  -  -  n  -     -  lmtp
+anvil      unix  -  -  n  -     1  anvil
+postlog    unix-dgram n - n -   1  postlogd
+CONF
+    # Makes the queue's folders; warnings about other installations are no news.
+    postfix -c "$dir/postfix/conf" check >>"$dir/log/mailer.log" 2>&1
+}
