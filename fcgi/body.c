@@ -136,7 +136,7 @@ static int take_text(struct body *body, enum member member, const char *text, si
 
 /* The name as PHP registers it: without leading spaces, ended by a NUL; what
  * stands before the '[' of a closed pair, or with the characters that no
- * variable has replaced. Returns its new length. */
+ * variable has replaced. Returns its new length, 0 for a field that PHP drops. */
 static size_t php_name(char *name, size_t length)
 {
     size_t blank = 0;
@@ -145,7 +145,9 @@ static size_t php_name(char *name, size_t length)
     length = strnlen(name + blank, length - blank);
     memmove(name, name + blank, length);
     const char *open = memchr(name, '[', length);
-    if (open != NULL && open > name && memchr(open, ']', length - (size_t)(open - name)) != NULL)
+    if (open == name)
+        return 0;
+    if (open != NULL && memchr(open, ']', length - (size_t)(open - name)) != NULL)
         length = (size_t)(open - name);
     for (size_t i = 0; i < length; i++)
         if (name[i] == ' ' || name[i] == '.' || name[i] == '[')
