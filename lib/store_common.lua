@@ -1,0 +1,73 @@
+#!lua
+-- What every script begins with: the names of the keys, the deadline, and the
+-- life of a suspension. ARGV[1] is the deadline in microseconds of this
+-- server's clock: who asked has given up by then, so nothing may change any
+-- more. A late script answers with the time alone; every other answer is no
+-- bare number.
+local call, pack, unpack_bytes = redis.call, struct.pack, struct.unpack
+local HOUR, DAY = 3600000, 86400000
+local REMEMBERED = 30 * DAY -- offences
+local MARGIN = 60000 -- keys outlive their content a little: clocks differ
+local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
+local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
+local SUSPENDED, ENDS, NUMBERS = 'sg:suspended', 'sg:suspended:ends', 'sg:numbers'
+
+local clock = call('TIME')
+local server = clock[1] * 1000000 + clock[2]
+if server >= tonumber(ARGV[1]) then
+    return server
+end
+
+-- The suspension of that text while it lasts, else nil. No until_ms: until lifted.
+local function in_force(text, now)
+    local suspension = text and cjson.decode(text)
+    if suspension and (not suspension.until_ms or suspension.until_ms > now) then
+        return suspension
+    end
+end
+
+-- As an answer: an array for C, false for none.
+local function told(suspension)
+    return suspension and {
+        suspension.id, suspension.cause, suspension.since_ms, suspension.until_ms or -1,
+        suspension.attempts, suspension.offence, suspension.by, suspension.note,
+    } or false
+end
+
+local function keep_suspension(mailbox, suspension, now)
+    local text = cjson.encode(suspension)
+    if suspension.until_ms then
+        call('SET', SUSPENSION .. mailbox, text, 'PX', suspension.until_ms - now + MARGIN)
+        call('ZADD', ENDS, suspension.until_ms, mailbox)
+    else
+        call('SET', SUSPENSION .. mailbox, text)
+        call('ZREM', ENDS, mailbox)
+    end
+    call('ZADD', SUSPENDED, 0, mailbox)
+end
+
+-- A new suspension; `durations`, in ms, goes by offence; -1 is until lifted.
+-- With `pretend` it is only told, not kept.
+local function new_suspension(mailbox, cause, durations, now, by, note, pretend)
+    local offences = OFFENCES .. cause .. ':' .. mailbox
+    local offence = call('ZCOUNT', offences, '(' .. now - REMEMBERED, '+inf') + 1
+    local duration = durations[math.min(offence, #durations)]
+    local suspension = {
+        id = (call('HGET', NUMBERS, 'suspension') or 0) + 1,
+        cause = cause,
+        since_ms = now,
+        until_ms = duration >= 0 and now + duration or nil,
+        attempts = 0,
+        offence = offence,
+        by = by,
+        note = note,
+    }
+    if not pretend then
+        call('HSET', NUMBERS, 'suspension', suspension.id)
+        call('ZREMRANGEBYSCORE', offences, '-inf', now - REMEMBERED)
+        call('ZADD', offences, now, suspension.id)
+        call('PEXPIRE', offences, REMEMBERED + MARGIN)
+        keep_suspension(mailbox, suspension, now)
+    end
+    return suspension
+end

@@ -1,0 +1,109 @@
+/* Inside the Redis room: its connection, scripts and deadlines. store_redis.c
+ * connects, sends and receives; store_redis_judge.c judges messages;
+ * store_redis_acts.c does what staff asks and reads. */
+#ifndef SENDGUARD_STORE_REDIS_H
+#define SENDGUARD_STORE_REDIS_H
+
+#include <hiredis/hiredis.h>
+
+#include "store_room.h"
+#include "text.h"
+
+enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_READ, SCRIPT_COUNT };
+enum { SHA1_HEX_SIZE = 41 };
+
+struct redis_room {
+    struct room room;
+    char *host; /* NULL: `path` is a UNIX socket */
+    char *path;
+    int port, database;
+    redisContext *connection;                  /* NULL: none now */
+    char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
+    struct text out;                           /* commands to send */
+    int64_t clock_offset_us; /* server's clock minus ours, at least */
+};
+
+static inline struct redis_room *redis_room(struct room *room)
+{
+    return (struct redis_room *)(void *)room;
+}
+
+/* Times in the past or so far ahead that a script would lose digits are no times of ours. */
+#define REDIS_TIME_MAX_MS INT64_C(90000000000000)
+
+/* One argument of a command. */
+struct argument {
+    const void *bytes;
+    size_t length;
+};
+struct argument argument_string(const char *string);
+/* A number as text, in `arena`. */
+struct argument argument_int(struct arena *arena, int64_t number);
+
+/* An act's time: it begins here and is over at `give_up_us`, our monotonic
+ * clock. What is sent carries the same moment in the server's clock, so that a
+ * server that wakes up later changes nothing any more. */
+struct act_time {
+    int64_t began_us, give_up_us;
+};
+struct act_time redis_begin(const struct redis_room *room);
+
+/* A connection that can be used: the one that is there, or a new one with all
+ * scripts loaded. 1 or -1. */
+int redis_connected(struct redis_room *room, const struct act_time *time) must_check;
+
+/* Put a call of a script into room->out; its first argument is the deadline. */
+void redis_add_call(struct redis_room *room, const struct act_time *time, enum script script,
+                    const struct argument *arguments, size_t count);
+/* Send room->out. 1, or -1 with the connection dropped. */
+int redis_send(struct redis_room *room, const struct act_time *time) must_check;
+
+/* What became of a call. */
+enum called {
+    CALLED,        /* *reply_r is the script's answer */
+    CALL_REFUSED,  /* an error of the server's, in room->error; nothing was changed */
+    CALL_UNKNOWN,  /* the script is not loaded; nothing was changed */
+    CALL_LATE,     /* it came past its deadline; nothing was changed */
+    CALL_LOST,     /* no answer; the connection is dropped */
+};
+/* The next answer; the caller frees *reply_r (set with CALLED alone). */
+enum called redis_receive(struct redis_room *room, const struct act_time *time,
+                          redisReply **reply_r) must_check;
+/* Every answer tells the server's time; called with it, deadlines stay exact
+ * while clocks drift or are set. */
+void redis_learn_clock(struct redis_room *room, const struct act_time *time, int64_t server_us);
+/* Load the scripts again. 1 or -1. */
+int redis_load_scripts(struct redis_room *room, const struct act_time *time) must_check;
+
+void redis_free_reply(redisReply **reply);
+
+/* The suspension in an answer's element: id 0 when it says there is none. 1, or
+ * 0 when it is none of ours. */
+int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
+/* Decode a history's packed entries into `arena`, without those before the window. */
+void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
+                        int64_t at_ms, struct history *history_r);
+
+/* The acts, by file. */
+void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                 size_t count);
+int redis_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
+int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
+                  const struct durations *durations, const struct act *act,
+                  struct suspension *suspension_r);
+int redis_lift(struct room *room, const char *mailbox, const struct act *act);
+int redis_reset(struct room *room, const char *mailbox, const struct act *act);
+int redis_adjust(struct room *room, const struct adjustment *adjustment, const struct act *act);
+int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+                      size_t max, size_t *count_r);
+int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+                  struct account *account_r);
+int redis_suspended(struct room *room, const char *after, int64_t now_ms,
+                    struct suspended *suspended_r, size_t max, size_t *count_r);
+int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                 struct record *record_r);
+int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                size_t *count_r);
+int redis_sweep(struct room *room, int64_t now_ms);
+
+#endif
