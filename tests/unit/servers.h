@@ -1,0 +1,30 @@
+/* Servers for tests: private, in a folder of their own, gone with the test. */
+#ifndef SENDGUARD_TESTS_SERVERS_H
+#define SENDGUARD_TESTS_SERVERS_H
+
+#include <sys/types.h>
+
+/* An empty folder under /tmp, and its end with all that is in it. Both abort on failure. */
+enum { FOLDER_SIZE = 64 };
+void folder_make(char folder_r[FOLDER_SIZE]);
+void folder_remove(const char *folder);
+
+/* A redis-server on the socket FOLDER/redis.sock, nothing on disk. */
+struct redis_server {
+    pid_t pid; /* 0: not running */
+    char socket[FOLDER_SIZE + 16];
+    char url[FOLDER_SIZE + 32]; /* for store_open */
+};
+
+/* Returns when it accepts connections. `option` and `value` (NULL: none) are
+ * one setting more, as on redis-server's command line. Dies with this process. */
+void redis_server_start(struct redis_server *server, const char *folder, const char *option,
+                        const char *value);
+/* Kills it and waits for its end; nothing when it does not run. */
+void redis_server_stop(struct redis_server *server);
+/* A command of its own connection, answered with a number or a text in digits: that
+ * number; anything else aborts. For looking behind the store. */
+long long redis_server_ask(const struct redis_server *server, const char *const *words,
+                           size_t count);
+
+#endif
