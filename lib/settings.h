@@ -1,4 +1,4 @@
-/* Settings: one table (settings_table.h) says name, type, range, default, unit
+/* Settings: one table (settings_table.c) says name, type, range, default, unit
  * and one sentence of each; the parser, `sendguard config`, the commented
  * default file and the reference in docs/ come from it. Read into one struct
  * that never changes afterwards; a reload builds a new one. */
@@ -21,6 +21,12 @@ struct text_list {
     size_t count;
 };
 
+/* A domain of own_domains and the index of its group. */
+struct own_domain {
+    char *domain;
+    size_t group;
+};
+
 struct settings {
     /* [store] */
     char *store_url;
@@ -29,10 +35,11 @@ struct settings {
     /* [fcgi] */
     char *fcgi_listen;
     int64_t fcgi_threads;
-    int64_t fcgi_keepalive; /* connections kept open for nginx, at most */
+    int64_t fcgi_keepalive; /* connections kept open for nginx, at most; fewer than threads */
     int64_t fcgi_socket_mode; /* octal */
     /* [web] */
-    char *web_base_url;
+    char *web_listen;
+    char *web_base_url; /* without a '/' at its end */
     char *web_secret_file;
     /* [status] */
     int64_t status_link_lifetime_ms;
@@ -42,36 +49,43 @@ struct settings {
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
     /* [domains] */
     struct text_list own_domains; /* each item: domains in key form, one space between */
+    struct own_domain *own_index; /* the same by name, each domain once */
+    size_t own_index_count;
     /* [exempt] */
-    struct text_list exempt_mailboxes;  /* key form */
-    struct text_list exempt_recipients; /* key form, or "@domain" */
+    struct text_list exempt_mailboxes;  /* key form; by name, each once */
+    struct text_list exempt_recipients; /* key form, or "@domain"; by name, each once */
     /* [suspension] */
     struct durations durations[CAUSE_COUNT];
     int64_t retries_before_restart;
     /* [log] */
     int64_t keep_refused_ms, keep_admitted_ms;
     /* [support] */
-    char *support_contact;
+    char *support_contact; /* "" for none */
     /* [guard] */
     int guard_mode; /* enum mode */
 };
 
-/* Defaults, then the file (NULL or a missing default path: none), then
- * `overrides`, each "section.key=value". 1, or 0 with *problem filled: where is
- * "FILE:LINE" or "-o section.key=value"; text names the key and what was
+/* Defaults, then the file (NULL: none), then `overrides`, each
+ * "section.key=value": the last one of a name wins, and those of a list add up
+ * but put away what the file said. 1, or 0 with *problem filled: where is
+ * "FILE:LINE", "FILE" or "-o section.key=value"; text names the key and what was
  * expected. Unknown and repeated keys, values out of range, lines that are no
- * INI and files over 1 MiB are refused. */
+ * INI, lines over 197 bytes and files over 1 MiB are refused.
+ * The file: "key = value" below "[section]"; comments begin with '#' or ';' at
+ * the start of a line or with ';' after white space; a list goes on in a
+ * repeated line, a group of own_domains also in an indented one. */
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem) must_check;
 void settings_free(struct settings **settings);
 
+/* Names in key form; these do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
                          const char *domain);
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);
 bool settings_exempt_recipient(const struct settings *settings, const char *address);
 
-/* The names ("section.key") of settings that differ between two structs, for
+/* The names ("section.key", static) of settings that differ between two structs, for
  * the log line of a reload; at most `max`. Returns the count. */
 size_t settings_differences(const struct settings *a, const struct settings *b,
                             const char **names_r, size_t max);

@@ -1,0 +1,397 @@
+/* Reading: every default, then the file through libinih, then the overrides,
+ * each by its row of the table; at the end what lies across rows. */
+#include "settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "settings_table.h"
+
+enum { FILE_MAX_BYTES = 1024 * 1024, SECTION_MAX_BYTES = 64 };
+
+/* A struct settings under way. */
+struct reading {
+    struct settings *settings;
+    struct problem *problem;
+    bool failed;       /* *problem is filled; the first one stays */
+    int failed_line;   /* where, in the file */
+    const char *path;
+    int line;          /* of the file; 0 outside of it */
+    int *set_at;       /* by row: the line that set it, INT_MAX for an override; 0 by default */
+    int *group_lines;  /* by item of own_domains */
+    size_t group_room;
+
+    const char *next, *end;            /* of the file's bytes */
+    const struct setting *latest;      /* the setting that a continuing line belongs to */
+    bool continues;                    /* the line in libinih's hands is such a line */
+};
+
+static const char space[] = " \t";
+
+/* ---- complaints -------------------------------------------------------------- */
+
+/* "FILE:LINE"; of a path that is too long its end, which says more than its beginning. */
+static void set_place(struct reading *reading, int line)
+{
+    struct problem *problem = reading->problem;
+    freed_by(free_string) char *place =
+        line > 0 ? xasprintf("%s:%d", reading->path, line) : xstrdup(reading->path);
+    size_t length = strlen(place), room = sizeof problem->where - 1;
+    if (length <= room) {
+        snprintf(problem->where, sizeof problem->where, "%s", place);
+    } else {
+        const char *tail = place + length - (room - strlen("…"));
+        while (((unsigned char)*tail & 0xC0) == 0x80)
+            tail++;
+        snprintf(problem->where, sizeof problem->where, "…%s", tail);
+    }
+}
+
+/* Takes *problem as the reading's first one, at the line that is being read. Returns 0. */
+static int failed(struct reading *reading)
+{
+    if (reading->path != NULL && reading->line > 0)
+        set_place(reading, reading->line);
+    reading->failed = true;
+    reading->failed_line = reading->line;
+    return 0;
+}
+
+static int refuse_line(struct reading *reading, const char *text)
+{
+    problem_set(reading->problem, 0, "", "%s", text);
+    return failed(reading);
+}
+
+static int refuse_unknown(struct reading *reading, const char *section, const char *key)
+{
+    const struct setting *nearest = setting_nearest(section, key);
+    if (section[0] == '\0')
+        problem_set(reading->problem, 0, "", "%.64s: stands before the first [section]", key);
+    else if (nearest != NULL)
+        problem_set(reading->problem, 0, "", "%.64s.%.64s: no such setting; did you mean %s?",
+                    section, key, nearest->name);
+    else
+        problem_set(reading->problem, 0, "", "%.64s.%.64s: no such setting", section, key);
+    return failed(reading);
+}
+
+/* ---- one setting --------------------------------------------------------------- */
+
+static int note_group_line(struct reading *reading)
+{
+    size_t count = reading->settings->own_domains.count;
+    if (count > reading->group_room) {
+        reading->group_room = count * 2;
+        reading->group_lines =
+            xrealloc(reading->group_lines, reading->group_room * sizeof *reading->group_lines);
+    }
+    if (!reading->continues)
+        reading->group_lines[count - 1] = reading->line;
+    return 1;
+}
+
+static int set_value(struct reading *reading, const struct setting *setting, const char *value)
+{
+    if (!setting_parse(setting, value, reading->continues, reading->settings, reading->problem))
+        return failed(reading);
+    return setting->type != SETTING_DOMAINS || note_group_line(reading);
+}
+
+/* What libinih calls for each line of the file. */
+static int on_line(void *context, const char *section, const char *key, const char *value)
+{
+    struct reading *reading = context;
+    if (reading->failed)
+        return 0;
+    const struct setting *setting = reading->continues ? reading->latest
+                                                       : setting_find(section, key);
+    if (setting == NULL)
+        return refuse_unknown(reading, section, key);
+    int *set_at = &reading->set_at[setting - settings_table];
+    if (*set_at > 0 && !setting_is_list(setting)) {
+        problem_set(reading->problem, 0, "", "%s: is set a second time; first at line %d",
+                    setting->name, *set_at);
+        return failed(reading);
+    }
+    if (*set_at == 0)
+        *set_at = reading->line;
+    reading->latest = setting;
+    return set_value(reading, setting, value);
+}
+
+/* ---- the lines of the file ------------------------------------------------------- */
+
+static bool section_known(const char *name, size_t length)
+{
+    for (size_t i = 0; i < settings_count; i++)
+        if (strlen(settings_table[i].section) == length &&
+            strncmp(settings_table[i].section, name, length) == 0)
+            return true;
+    return false;
+}
+
+/* libinih passes over what is behind the ']' and sections without settings. */
+static int check_section(struct reading *reading, const char *line, size_t length)
+{
+    const char *close = memchr(line, ']', length);
+    if (close == NULL)
+        return refuse_line(reading, "a section without its ']'");
+    const char *behind = close + 1;
+    while (behind < line + length && strchr(" \t\r", *behind) != NULL)
+        behind++;
+    if (behind < line + length && *behind != ';' && *behind != '#')
+        return refuse_line(reading, "something stands behind the section's ']'");
+    if (!section_known(line + 1, (size_t)(close - line - 1))) {
+        problem_set(reading->problem, 0, "", "[%.*s]: no such section",
+                    (int)(close - line - 1 < SECTION_MAX_BYTES ? close - line - 1
+                                                               : SECTION_MAX_BYTES),
+                    line + 1);
+        return failed(reading);
+    }
+    reading->latest = NULL;
+    return 1;
+}
+
+/* Takes the next line without its line feed; 0 at the end. */
+static int take_line(struct reading *reading, const char **line_r, size_t *length_r)
+{
+    if (reading->next >= reading->end)
+        return 0;
+    const char *feed = memchr(reading->next, '\n', (size_t)(reading->end - reading->next));
+    *line_r = reading->next;
+    *length_r = (size_t)((feed != NULL ? feed : reading->end) - reading->next);
+    reading->next = feed != NULL ? feed + 1 : reading->end;
+    reading->line++;
+    if (*length_r > 0 && (*line_r)[*length_r - 1] == '\r')
+        --*length_r;
+    return 1;
+}
+
+/* White space at a line's beginning: libinih takes the line for more of the value before. That is
+ * so for a group of domains only; elsewhere it is the taste of who wrote the file. */
+static bool line_continues(const struct reading *reading, const char *line, size_t indent,
+                           size_t length)
+{
+    return indent > 0 && indent < length && line[indent] != '[' && reading->latest != NULL &&
+           reading->latest->type == SETTING_DOMAINS && memchr(line, '=', length) == NULL;
+}
+
+/* libinih keeps a comment that ends a continuing line. */
+static size_t without_comment(const char *line, size_t length)
+{
+    for (size_t i = 1; i < length; i++)
+        if (line[i] == ';' && strchr(space, line[i - 1]) != NULL)
+            return i;
+    return length;
+}
+
+/* The ini_reader: like fgets, but never hands on a line in pieces. */
+static char *next_line(char *buffer, int size, void *context)
+{
+    struct reading *reading = context;
+    const char *line;
+    size_t length = 0, indent = 0;
+    if (reading->failed || !take_line(reading, &line, &length))
+        return NULL;
+    const char *fault = address_text_fault(line, length);
+    if (fault != NULL) {
+        refuse_line(reading, fault);
+        return NULL;
+    }
+    while (indent < length && strchr(space, line[indent]) != NULL)
+        indent++;
+    bool comment = indent < length && (line[indent] == '#' || line[indent] == ';');
+    reading->continues = !comment && line_continues(reading, line, indent, length);
+    if (comment) {
+        length = 0;
+    } else if (reading->continues) {
+        length = without_comment(line, length);
+    } else {
+        line += indent;
+        length -= indent;
+        if (length > 0 && line[0] == '[' && !check_section(reading, line, length))
+            return NULL;
+    }
+    if (length + 3 > (size_t)size) {
+        problem_set(reading->problem, 0, "", "the line is longer than %d bytes", size - 3);
+        failed(reading);
+        return NULL;
+    }
+    memcpy(buffer, line, length);
+    memcpy(buffer + length, "\n", 2);
+    return buffer;
+}
+
+static int parse_file(struct reading *reading, const char *bytes, size_t length)
+{
+    static const char byte_order_mark[] = "\xEF\xBB\xBF";
+    reading->next = bytes;
+    reading->end = bytes + length;
+    if (length >= 3 && memcmp(bytes, byte_order_mark, 3) == 0)
+        reading->next += 3;
+    int result = ini_parse_stream(next_line, reading, on_line, reading);
+    if (result < 0)
+        return refuse_line(reading, "no memory to read it");
+    if (result > 0 && (!reading->failed || result < reading->failed_line)) {
+        reading->line = result;
+        return refuse_line(reading, "is no setting; expected key = value");
+    }
+    reading->line = 0;
+    reading->continues = false;
+    return !reading->failed;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static int read_file(struct reading *reading)
+{
+    freed_by(text_free) struct text content = {0};
+    char piece[16 * 1024];
+    ssize_t got = 0;
+    freed_by(close_fd) int fd = open(reading->path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && content.length <= FILE_MAX_BYTES &&
+           ((got = read(fd, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)))
+        text_add_bytes(&content, piece, got > 0 ? (size_t)got : 0);
+    if (fd < 0 || got < 0)
+        problem_set(reading->problem, 0, "", "cannot be read: %s", strerror(errno));
+    else if (content.length > FILE_MAX_BYTES)
+        problem_set(reading->problem, 0, "", "is larger than %d bytes", FILE_MAX_BYTES);
+    else
+        return parse_file(reading, text_string(&content), content.length);
+    set_place(reading, 0);
+    return 0;
+}
+
+/* ---- overrides --------------------------------------------------------------------- */
+
+static int refuse_override(struct reading *reading, const char *override)
+{
+    /* a store's URL may hold a password */
+    const char *equals = strchr(override, '=');
+    int shown = equals != NULL && strchr(equals, '@') != NULL ? (int)(equals - override) : INT_MAX;
+    struct problem copy = *reading->problem;
+    freed_by(free_string) char *place = xasprintf("-o %.*s", shown, override);
+    return problem_set(reading->problem, 0, place, "%s", copy.text);
+}
+
+static int set_override(struct reading *reading, const char *override)
+{
+    size_t name_length = strcspn(override, "=");
+    freed_by(free_string) char *name = xasprintf("%.*s", (int)(name_length < 256 ? name_length : 256),
+                                                 override);
+    char *dot = strrchr(name, '.');
+    if (override[name_length] == '\0' || dot == NULL) {
+        problem_set(reading->problem, 0, "", "is no setting; expected section.key=value");
+        return refuse_override(reading, override);
+    }
+    *dot = '\0';
+    const struct setting *setting = setting_find(name, dot + 1);
+    if (setting == NULL) {
+        refuse_unknown(reading, name, dot + 1);
+        return refuse_override(reading, override);
+    }
+    const char *value = override + name_length + 1;
+    value += strspn(value, space);
+    size_t length = strlen(value);
+    while (length > 0 && strchr(space, value[length - 1]) != NULL)
+        length--;
+    freed_by(free_string) char *trimmed = xstrdup(value);
+    trimmed[length] = '\0';
+    int *set_at = &reading->set_at[setting - settings_table];
+    if (setting_is_list(setting) && *set_at != INT_MAX)
+        setting_clear(setting, reading->settings);
+    *set_at = INT_MAX;
+    return set_value(reading, setting, trimmed) || refuse_override(reading, override);
+}
+
+/* ---- across rows --------------------------------------------------------------------- */
+
+/* A domain of two groups would make strangers equals. */
+static int refuse_two_groups(struct reading *reading, const struct own_domain clash[2])
+{
+    int first_line = reading->group_lines[clash[0].group];
+    reading->line = reading->group_lines[clash[1].group];
+    problem_set(reading->problem, 0, "-o domains.own_domains",
+                "domains.own_domains: %.200s stands in two groups", clash[0].domain);
+    if (reading->line > 0)
+        problem_set(reading->problem, 0, "",
+                    "domains.own_domains: %.200s stands in two groups, at lines %d and %d",
+                    clash[0].domain, first_line, reading->line);
+    return failed(reading);
+}
+
+/* A connection that is kept open holds its thread: one must stay free for who comes new. */
+static int settle_keepalive(struct reading *reading)
+{
+    struct settings *settings = reading->settings;
+    int set_at = reading->set_at[setting_find("fcgi", "keepalive") - settings_table];
+    if (settings->fcgi_keepalive < settings->fcgi_threads)
+        return 1;
+    if (set_at == 0) {
+        settings->fcgi_keepalive = settings->fcgi_threads * 3 / 4;
+        return 1;
+    }
+    reading->line = set_at != INT_MAX ? set_at : 0;
+    problem_set(reading->problem, 0, "-o fcgi.keepalive",
+                "fcgi.keepalive: \"%lld\" is too many; expected fewer than fcgi.threads, %lld",
+                (long long)settings->fcgi_keepalive, (long long)settings->fcgi_threads);
+    return failed(reading);
+}
+
+static int finish(struct reading *reading)
+{
+    struct own_domain clash[2];
+    settings_sort_exempt(reading->settings);
+    if (!settings_index_domains(reading->settings, clash))
+        return refuse_two_groups(reading, clash);
+    return settle_keepalive(reading);
+}
+
+static int set_defaults(struct reading *reading)
+{
+    for (size_t i = 0; i < settings_count; i++) {
+        const struct setting *setting = &settings_table[i];
+        if (!setting_is_list(setting) && !set_value(reading, setting, setting->standard))
+            return 0;
+    }
+    return 1;
+}
+
+int settings_read(const char *path, const char *const *overrides, size_t override_count,
+                  struct settings **settings_r, struct problem *problem)
+{
+    freed_by(settings_free) struct settings *settings = xcalloc(1, sizeof *settings);
+    struct reading reading = {.settings = settings, .problem = problem, .path = path,
+                              .set_at = xcalloc(settings_count, sizeof *reading.set_at)};
+    int good = set_defaults(&reading) && (path == NULL || read_file(&reading));
+    for (size_t i = 0; i < override_count && good; i++)
+        good = set_override(&reading, overrides[i]);
+    good = good && finish(&reading);
+    free(reading.set_at);
+    free(reading.group_lines);
+    if (good)
+        *settings_r = take(settings);
+    return good;
+}
+
+void settings_free(struct settings **settings)
+{
+    if (*settings == NULL)
+        return;
+    for (size_t i = 0; i < settings_count; i++)
+        setting_clear(&settings_table[i], *settings);
+    settings_free_index(*settings);
+    free(*settings);
+    *settings = NULL;
+}

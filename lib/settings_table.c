@@ -1,0 +1,226 @@
+#include "settings_table.h"
+
+#include <string.h>
+
+static const char *const store_urls[] = {"sqlite:///", "redis://", "redis+unix:///", NULL};
+static const char *const web_urls[] = {"http://", "https://", NULL};
+static const char *const on_failure_names[] = {
+    [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
+static const char *const mode_names[] = {
+    [MODE_ENFORCE] = "enforce", [MODE_OBSERVE] = "observe", NULL};
+static const char *const on_limit_names[] = {
+    [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
+
+#define YEARS_10 (3650 * DAY_MS)
+
+#define NAMED(section_name, key_name)                                                            \
+    .section = section_name, .key = key_name, .name = section_name "." key_name
+#define MEMBER(name) .offset = offsetof(struct settings, name)
+
+#define LIMIT(section_name, door, rule, key_name, standard_value, counted, text)                  \
+    {NAMED(section_name, key_name), .type = SETTING_LIMIT,                             \
+     .offset = offsetof(struct settings, limits) + (door) * sizeof(struct limits) +               \
+               offsetof(struct limits, of) + (rule) * sizeof(int32_t),                            \
+     .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
+
+#define ON_LIMIT(rule, key_name, standard_value, text)                                            \
+    {NAMED("on_limit", key_name), .type = SETTING_CHOICE,                              \
+     .offset = offsetof(struct settings, on_limit) + ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int), \
+     .standard = standard_value, .choices = on_limit_names, .sentence = text}
+
+#define SUSPENSION(cause, key_name, standard_value, text)                                         \
+    {NAMED("suspension", key_name), .type = SETTING_DURATIONS,                         \
+     .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),         \
+     .min = SECOND_MS, .max = YEARS_10, .standard = standard_value, .sentence = text}
+
+const struct setting settings_table[] = {
+    {NAMED("store", "url"), .type = SETTING_URL, MEMBER(store_url), .max = 1024,
+     .standard = "sqlite:///var/lib/sendguard/sendguard.db", .choices = store_urls,
+     .sentence = "The ledger: an SQLite file for one machine, or a Redis server for several "
+                 "(`redis://HOST:PORT/DB`, `redis+unix:///PATH`)."},
+    {NAMED("store", "timeout"), .type = SETTING_DURATION, MEMBER(store_timeout_ms),
+     .min = 1, .max = MINUTE_MS, .standard = "250ms",
+     .sentence = "How long a submission waits for the store before `on_failure` decides."},
+    {NAMED("store", "on_failure"), .type = SETTING_CHOICE, MEMBER(store_on_failure),
+     .standard = "refuse", .choices = on_failure_names,
+     .sentence = "What a submission gets when the store does not answer."},
+
+    {NAMED("fcgi", "listen"), .type = SETTING_LISTEN, MEMBER(fcgi_listen),
+     .standard = "/run/sendguard/fcgi.sock",
+     .sentence = "Where the webmail door waits for the web server."},
+    {NAMED("fcgi", "threads"), .type = SETTING_INTEGER, MEMBER(fcgi_threads),
+     .min = 1, .max = 512, .standard = "16", .unit = "threads",
+     .sentence = "Submissions that are judged at the same time."},
+    {NAMED("fcgi", "keepalive"), .type = SETTING_INTEGER, MEMBER(fcgi_keepalive),
+     .min = 0, .max = 511, .standard = "12", .unit = "connections",
+     .sentence = "Connections that the door keeps open between requests at most; fewer than "
+                 "`threads`, and the default is lowered to three quarters of them. nginx's "
+                 "`keepalive` times its worker processes should not be more."},
+    {NAMED("fcgi", "socket_mode"), .type = SETTING_OCTAL, MEMBER(fcgi_socket_mode),
+     .min = 0600, .max = 0666, .standard = "0660",
+     .sentence = "File mode of the socket when `listen` is a path."},
+
+    {NAMED("web", "listen"), .type = SETTING_LISTEN, MEMBER(web_listen),
+     .standard = "127.0.0.1:9401",
+     .sentence = "Where the status page waits for the web server."},
+    {NAMED("web", "base_url"), .type = SETTING_URL, MEMBER(web_base_url), .max = 1024,
+     .standard = "http://127.0.0.1:8080/sending", .choices = web_urls,
+     .sentence = "What the links in messages begin with: the status page as a browser reaches it."},
+    {NAMED("web", "secret_file"), .type = SETTING_PATH, MEMBER(web_secret_file),
+     .standard = "/var/lib/sendguard/secret",
+     .sentence = "The key that seals status links; made at the first start, mode 0600. Machines "
+                 "that share a store share this file."},
+
+    {NAMED("status", "link_lifetime"), .type = SETTING_DURATION,
+     MEMBER(status_link_lifetime_ms), .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "24h",
+     .sentence = "How long the link to the status page works after the message that named it."},
+
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
+          "300", "recipients", "Recipients of one message: To, Cc and Bcc added up."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+          "100", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
+          "50", "recipients", "Recipients of one message at one domain that is not an own domain."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
+          "2000", "characters",
+          "Characters that the recipients of one message at one domain that is not an own domain "
+          "take as written, names included."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_DAY, "messages_per_day",
+          "600", "messages", "Messages of a mailbox in any 24 hours, all doors together."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+          "1000", "recipients",
+          "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+          "off_domain_per_hour_per_ip", "500", "recipients",
+          "Recipients outside the own domains from one IPv4 address or IPv6 /64 in any hour."),
+    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+          "off", "messages", "Messages of a mailbox in any hour, all doors together."),
+
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
+          "900", "recipients", "Recipients of one message."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+          "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
+          "off", "recipients",
+          "Recipients of one message at one domain that is not an own domain."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
+          "off", "characters",
+          "Characters that the recipients of one message at one domain that is not an own domain "
+          "take as written, names included."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_DAY, "messages_per_day",
+          "600", "messages", "Messages of a mailbox in any 24 hours, all doors together."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+          "900", "recipients",
+          "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+          "off_domain_per_hour_per_ip", "off", "recipients",
+          "Recipients outside the own domains from one IPv4 address or IPv6 /64 in any hour."),
+    LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+          "off", "messages", "Messages of a mailbox in any hour, all doors together."),
+
+    ON_LIMIT(RULE_MESSAGES_PER_DAY, "messages_per_day", "suspend",
+             "Whether a message over this limit also suspends the mailbox, cause volume."),
+    ON_LIMIT(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "suspend",
+             "Whether a message over this limit also suspends the mailbox, cause volume."),
+    ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse",
+             "Whether a message over this limit also suspends the mailbox, cause volume."),
+    ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse",
+             "Whether a message over this limit also suspends the mailbox, cause volume."),
+
+    {NAMED("domains", "own_domains"), .type = SETTING_DOMAINS, MEMBER(own_domains),
+     .standard = "",
+     .sentence = "One group of domains that belong together: for a mailbox of one of them "
+                 "recipients at the others are no off-domain recipients. Repeat the setting for "
+                 "another group. A domain belongs to one group; a subdomain is another domain."},
+
+    {NAMED("exempt", "mailbox"), .type = SETTING_ADDRESSES, MEMBER(exempt_mailboxes),
+     .standard = "", .sentence = "Mailboxes that no limit holds."},
+    {NAMED("exempt", "recipient"), .type = SETTING_RECIPIENTS,
+     MEMBER(exempt_recipients), .standard = "",
+     .sentence = "Recipients that no rule counts, whole domains as `@example.test`; the rest of "
+                 "the message is judged without them."},
+
+    SUSPENSION(CAUSE_VOLUME, "volume", "24h", "For too much mail, set by the guard."),
+    SUSPENSION(CAUSE_COMPLAINTS, "complaints", "24h, 72h, permanent",
+               "For complaints of recipients."),
+    SUSPENSION(CAUSE_FAILURES, "failures", "24h", "For mail that could not be delivered."),
+    SUSPENSION(CAUSE_COMPROMISED, "compromised", "permanent",
+               "For a mailbox that a stranger uses."),
+    SUSPENSION(CAUSE_TERMS, "terms", "permanent", "For a violation of the terms of usage."),
+    SUSPENSION(CAUSE_STAFF, "staff", "24h", "By staff for another reason."),
+    {NAMED("suspension", "retries_before_restart"), .type = SETTING_INTEGER,
+     MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
+     .unit = "attempts",
+     .sentence = "From this refused attempt on each further one moves the end of the suspension "
+                 "to 24 hours from then."},
+
+    {NAMED("log", "keep_refused"), .type = SETTING_DURATION, MEMBER(keep_refused_ms),
+     .min = HOUR_MS, .max = YEARS_10, .standard = "30d",
+     .sentence = "How long the decision on a refused message can be explained."},
+    {NAMED("log", "keep_admitted"), .type = SETTING_DURATION, MEMBER(keep_admitted_ms),
+     .min = DAY_MS, .max = YEARS_10, .standard = "48h",
+     .sentence = "How long the decision on an admitted message can be explained."},
+
+    {NAMED("support", "contact"), .type = SETTING_TEXT, MEMBER(support_contact),
+     .min = 0, .max = 160, .standard = "",
+     .sentence = "Whom a user may ask: an address, a telephone number or a link, shown as it is. "
+                 "Empty: nobody is named."},
+
+    {NAMED("guard", "mode"), .type = SETTING_CHOICE, MEMBER(guard_mode),
+     .standard = "enforce", .choices = mode_names,
+     .sentence = "`observe` judges, logs and counts, and refuses nobody."},
+};
+const size_t settings_count = countof(settings_table);
+
+const struct setting *setting_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < settings_count; i++)
+        if (strcmp(settings_table[i].key, key) == 0 &&
+            strcmp(settings_table[i].section, section) == 0)
+            return &settings_table[i];
+    return NULL;
+}
+
+enum { NAME_MAX_BYTES = 64 };
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Insertions, deletions and replacements that make one name of the other (Levenshtein). Both are
+ * shorter than NAME_MAX_BYTES. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NAME_MAX_BYTES];
+    size_t length = strlen(b);
+    for (size_t k = 0; k <= length; k++)
+        row[k] = k;
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        size_t diagonal = row[0]; /* the row before, one column to the left */
+        row[0] = i + 1;
+        for (size_t k = 1; k <= length; k++) {
+            size_t above = row[k];
+            row[k] = smaller(smaller(above, row[k - 1]) + 1, diagonal + (a[i] != b[k - 1]));
+            diagonal = above;
+        }
+    }
+    return row[length];
+}
+
+const struct setting *setting_nearest(const char *section, const char *key)
+{
+    char unknown[NAME_MAX_BYTES];
+    if (snprintf(unknown, sizeof unknown, "%s.%s", section, key) >= (int)sizeof unknown)
+        return NULL;
+    const struct setting *nearest = NULL;
+    size_t least = smaller(4, strlen(unknown) / 3 + 1);
+    for (size_t i = 0; i < settings_count; i++) {
+        size_t steps = distance(unknown, settings_table[i].name);
+        if (steps < least) {
+            least = steps;
+            nearest = &settings_table[i];
+        }
+    }
+    for (size_t i = 0; i < settings_count && nearest == NULL; i++)
+        if (strcmp(settings_table[i].key, key) == 0)
+            nearest = &settings_table[i];
+    return nearest;
+}
