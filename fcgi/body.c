@@ -129,8 +129,7 @@ static int take_text(struct body *body, enum member member, const char *text, si
         return submission_set_from(submission, text, length, problem);
     case MEMBER_LANG: return submission_set_lang(submission, text, length, problem);
     case MEMBER_DRAFT: body->claims.draft = is_set(text, length); return 1;
-    default:
-        return submission_add_recipients(submission, field_of(member), text, length, problem);
+    default: return submission_add_recipients(submission, field_of(member), text, length, problem);
     }
 }
 

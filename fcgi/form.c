@@ -8,10 +8,10 @@ struct urlencoded {
     struct form_listener listener;
     char name[FORM_MAX_NAME_BYTES];
     size_t name_length, fields;
-    bool any;          /* a byte of the field was seen */
-    bool in_value;     /* behind its = */
+    bool any;      /* a byte of the field was seen */
+    bool in_value; /* behind its = */
     bool wanted;
-    char escape[2];    /* the bytes of a % that is not complete yet */
+    char escape[2]; /* the bytes of a % that is not complete yet */
     size_t escape_length;
 };
 
@@ -56,8 +56,8 @@ static int begin_value(struct urlencoded *form, struct problem *problem)
     if (++form->fields > FORM_MAX_FIELDS)
         return problem_set(problem, 413, "body", "a form has at most %d fields", FORM_MAX_FIELDS);
     return form->listener.begin(form->listener.context, form->name,
-                                whole ? form->name_length : sizeof form->name, whole,
-                                &form->wanted, problem);
+                                whole ? form->name_length : sizeof form->name, whole, &form->wanted,
+                                problem);
 }
 
 /* The % turns out to be none: its bytes stand for themselves. */
@@ -80,8 +80,7 @@ static int end_field(struct urlencoded *form, struct problem *problem)
         return 0;
     if (form->any && !form->in_value && !begin_value(form, problem))
         return 0;
-    if (form->in_value && form->wanted &&
-        !form->listener.end(form->listener.context, problem))
+    if (form->in_value && form->wanted && !form->listener.end(form->listener.context, problem))
         return 0;
     form->any = form->in_value = form->wanted = false;
     form->name_length = 0;

@@ -11,11 +11,11 @@
 #include "base.h"
 
 enum {
-    FORM_MAX_FIELDS = 10000,            /* or parts, files included */
-    FORM_MAX_NAME_BYTES = 256,          /* of a field's name, decoded */
-    FORM_MAX_BOUNDARY_BYTES = 70,       /* RFC 2046 section 5.1.1 */
-    FORM_MAX_HEADER_BYTES = 8 * 1024,   /* of one part */
-    FORM_MAX_LINE_BYTES = 4 * 1024,     /* of them; PHP cuts lines at 5 KiB */
+    FORM_MAX_FIELDS = 10000,          /* or parts, files included */
+    FORM_MAX_NAME_BYTES = 256,        /* of a field's name, decoded */
+    FORM_MAX_BOUNDARY_BYTES = 70,     /* RFC 2046 section 5.1.1 */
+    FORM_MAX_HEADER_BYTES = 8 * 1024, /* of one part */
+    FORM_MAX_LINE_BYTES = 4 * 1024,   /* of them; PHP cuts lines at 5 KiB */
 };
 
 /* Called as a form goes by; each may refuse the whole by returning 0 with *problem. */

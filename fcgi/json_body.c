@@ -10,7 +10,7 @@ struct scan {
     size_t depth, values;
     size_t names; /* in the outermost object: the colons there */
     bool begun, in_string, escaped;
-    unsigned char follow;   /* bytes of a UTF-8 character still to come */
+    unsigned char follow;    /* bytes of a UTF-8 character still to come */
     unsigned char low, high; /* what the next of them may be */
 };
 
@@ -102,8 +102,7 @@ static int scan_piece(struct scan *scan, const char *bytes, size_t length, struc
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)bytes[i];
-        const char *fault =
-            scan->in_string ? take_in_string(scan, byte) : take_outside(scan, byte);
+        const char *fault = scan->in_string ? take_in_string(scan, byte) : take_outside(scan, byte);
         if (fault != NULL)
             return problem_set(problem, 400, "body", "expected a JSON object, but %s", fault);
     }
@@ -113,8 +112,7 @@ static int scan_piece(struct scan *scan, const char *bytes, size_t length, struc
     return 1;
 }
 
-int json_body_add(struct json_body *body, const char *bytes, size_t length,
-                  struct problem *problem)
+int json_body_add(struct json_body *body, const char *bytes, size_t length, struct problem *problem)
 {
     if (length > body->max_bytes - body->bytes)
         return problem_set(problem, 413, "body", "a JSON body has at most %zu bytes",

@@ -21,10 +21,10 @@ struct multipart {
     enum state state;
     char delimiter[3 + FORM_MAX_BOUNDARY_BYTES];
     size_t delimiter_length;
-    size_t matched;     /* bytes of the delimiter that were just seen */
-    bool at_start;      /* the line feed of the match is not there: the text begins */
-    bool carriage;      /* a carriage return is held back, it may belong to a delimiter */
-    char mark[2];       /* behind a boundary */
+    size_t matched; /* bytes of the delimiter that were just seen */
+    bool at_start;  /* the line feed of the match is not there: the text begins */
+    bool carriage;  /* a carriage return is held back, it may belong to a delimiter */
+    char mark[2];   /* behind a boundary */
     size_t mark_length;
     char header[FORM_MAX_HEADER_BYTES];
     size_t header_length, line_start;
@@ -99,6 +99,15 @@ static void skip_blank(struct rest *rest)
         skip(rest, 1);
 }
 
+/* Single quotes are nothing special in the standards, but PHP goes by them. */
+static bool is_quoting(const char *text, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += text[i] == '\'';
+    return count % 2 != 0 || text[0] == '\'';
+}
+
 /* A parameter's value, a token or in quotation marks; what one program would
  * read as an escape and another would not is refused. */
 static int read_value(struct rest *rest, struct rest *value_r, struct problem *problem)
@@ -117,7 +126,7 @@ static int read_value(struct rest *rest, struct rest *value_r, struct problem *p
     }
     size_t length = token_length(rest->text, rest->length);
     *value_r = (struct rest){rest->text, length};
-    if (length == 0 || memchr(rest->text, '\'', length) != NULL)
+    if (length == 0 || is_quoting(rest->text, length))
         return refuse(problem, "a parameter of a part's header has no readable value");
     skip(rest, length);
     return 1;
@@ -163,7 +172,8 @@ static int read_disposition(struct part *part, struct rest rest, struct problem 
         skip_blank(&rest);
         key = (struct rest){rest.text, token_length(rest.text, rest.length)};
         skip(&rest, key.length);
-        if (key.length == 0 || rest.length == 0 || rest.text[0] != '=')
+        if (key.length == 0 || memchr(key.text, '\'', key.length) != NULL || rest.length == 0 ||
+            rest.text[0] != '=')
             return refuse(problem, "a part's Content-Disposition is malformed");
         skip(&rest, 1);
         if (!read_value(&rest, &value, problem) || !take_parameter(part, key, value, problem))
@@ -178,8 +188,8 @@ static int read_encoding(struct part *part, struct rest rest, struct problem *pr
     if (part->has_encoding)
         return refuse(problem, "a part has two Content-Transfer-Encoding headers");
     part->has_encoding = true;
-    while (rest.length > 0 && (rest.text[rest.length - 1] == ' ' ||
-                               rest.text[rest.length - 1] == '\t'))
+    while (rest.length > 0 &&
+           (rest.text[rest.length - 1] == ' ' || rest.text[rest.length - 1] == '\t'))
         rest.length--;
     part->binary_safe = same_word(rest.text, rest.length, "7bit") ||
                         same_word(rest.text, rest.length, "8bit") ||
@@ -399,8 +409,7 @@ static size_t step_closed(const char *bytes, size_t length, struct problem *prob
     return used;
 }
 
-int multipart_add(struct multipart *form, const char *bytes, size_t length,
-                  struct problem *problem)
+int multipart_add(struct multipart *form, const char *bytes, size_t length, struct problem *problem)
 {
     for (size_t at = 0, used; at < length; at += used) {
         switch (form->state) {

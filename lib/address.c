@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const char quote_open[] = "a quotation mark in it is not closed";
-static const char group_open[] = "a group (a name with a colon) in it does not end with a semicolon";
+static const char group_open[] =
+    "a group (a name with a colon) in it does not end with a semicolon";
 
 static bool is_blank(char character) { return character == ' ' || character == '\t'; }
 
@@ -136,7 +137,8 @@ int address_list_next(struct address_list *list, struct address_entry *entry_r,
         size_t end = 0;
         const char *fault = find_end(list, &end);
         char stop = fault == NULL && end < list->length ? list->text[end] : '\0';
-        *entry_r = trim(list->text + list->at, (end < list->length ? end : list->length) - list->at);
+        *entry_r =
+            trim(list->text + list->at, (end < list->length ? end : list->length) - list->at);
         if (fault == NULL && stop == ':')
             fault = open_group(list, end);
         else
@@ -163,9 +165,8 @@ int address_list_next(struct address_list *list, struct address_entry *entry_r,
 static bool is_plain(struct address_entry entry, const char **open_r)
 {
     static const bool special[128] = {
-        ['"'] = true, ['('] = true, [')'] = true, ['\\'] = true, ['['] = true,
-        [']'] = true, ['<'] = true, ['>'] = true, [','] = true,  [';'] = true,
-        [':'] = true, ['\t'] = true,
+        ['"'] = true, ['('] = true, [')'] = true, ['\\'] = true, ['['] = true, [']'] = true,
+        ['<'] = true, ['>'] = true, [','] = true, [';'] = true,  [':'] = true, ['\t'] = true,
     };
     size_t length = entry.length;
     *open_r = NULL;
@@ -263,9 +264,8 @@ static bool read_by_gmime(GMimeParserOptions *options, const char *text, struct 
     if (list == NULL)
         return false;
     bool read = false;
-    InternetAddress *only = internet_address_list_length(list) == 1
-                                ? internet_address_list_get_address(list, 0)
-                                : NULL;
+    InternetAddress *only =
+        internet_address_list_length(list) == 1 ? internet_address_list_get_address(list, 0) : NULL;
     if (only != NULL && INTERNET_ADDRESS_IS_MAILBOX(only)) {
         const char *found = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(only));
         read = found != NULL && address_normalise(found, strlen(found), address_r) == NULL;
@@ -315,7 +315,8 @@ static const char *read_unusual(struct address_entry entry, struct address *addr
     g_mime_parser_options_free(options);
     return read && strcmp(second.text, address_r->text) == 0
                ? NULL
-               : "its name or address is not as RFC 5322 writes them; put the name in quotation marks";
+               : "its name or address is not as RFC 5322 writes them; put the name in quotation "
+                 "marks";
 }
 
 const char *address_entry_read(struct address_entry entry, struct address *address_r,

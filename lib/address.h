@@ -13,9 +13,9 @@
 #include "submission.h"
 
 enum {
-    ADDRESS_MAX_LOCAL_BYTES = 64,        /* RFC 5321 section 4.5.3.1.1 */
-    ADDRESS_MAX_DOMAIN_BYTES = 253,      /* as text, of 255 on the wire; RFC 1035 section 2.3.4 */
-    ADDRESS_MAX_ENTRY_BYTES = 8 * 1024,  /* name, comments and address of one entry */
+    ADDRESS_MAX_LOCAL_BYTES = 64,       /* RFC 5321 section 4.5.3.1.1 */
+    ADDRESS_MAX_DOMAIN_BYTES = 253,     /* as text, of 255 on the wire; RFC 1035 section 2.3.4 */
+    ADDRESS_MAX_ENTRY_BYTES = 8 * 1024, /* name, comments and address of one entry */
     ADDRESS_QUOTE_SIZE = 72,
 };
 
@@ -36,7 +36,8 @@ const char *domain_normalise(const char *text, size_t length, char *domain_r, si
  * characters but the tab, bytes that are no UTF-8), or NULL. */
 const char *address_text_fault(const char *text, size_t length);
 
-/* A recipient list under way; begin with {.text = …, .length = …}, checked by address_text_fault. */
+/* A recipient list under way; begin with {.text = …, .length = …}. The text has
+ * passed address_text_fault. */
 struct address_list {
     const char *text;
     size_t length, at;

@@ -10,7 +10,8 @@
 #include <strings.h>
 
 static const char local_too_long[] = "the part before the @ is longer than 64 bytes";
-static const char not_allowed[] = "it holds a character that must be in quotation marks or is not allowed";
+static const char not_allowed[] =
+    "it holds a character that must be in quotation marks or is not allowed";
 
 /* atext of RFC 5322 section 3.2.3. */
 static bool is_atext(char character)
@@ -321,7 +322,8 @@ int domain_key(struct arena *arena, const char *text, size_t length, const char 
     if (length == 0)
         fault = "it is empty";
     if (fault != NULL)
-        return problem_set(problem, 400, "", "expected a domain such as example.org, but %s", fault);
+        return problem_set(problem, 400, "", "expected a domain such as example.org, but %s",
+                           fault);
     *key_r = arena_strndup(arena, domain, domain_length);
     return 1;
 }

@@ -76,8 +76,8 @@ int submission_set_ip(struct submission *submission, const char *text, size_t le
         is_four = true;
     }
     if (is_four)
-        submission->ip = arena_strdup(submission->arena,
-                                      inet_ntop(AF_INET, &four, canonical, sizeof canonical));
+        submission->ip =
+            arena_strdup(submission->arena, inet_ntop(AF_INET, &four, canonical, sizeof canonical));
     else
         submission->ip = network_key(submission->arena, &six);
     return 1;
@@ -87,8 +87,8 @@ static int refuse_entry(struct problem *problem, const char *where, struct addre
                         const char *fault)
 {
     char quoted[ADDRESS_QUOTE_SIZE];
-    return problem_set(problem, 400, where, "%s is no address: %s",
-                       address_quote(quoted, entry), fault);
+    return problem_set(problem, 400, where, "%s is no address: %s", address_quote(quoted, entry),
+                       fault);
 }
 
 int submission_set_from(struct submission *submission, const char *text, size_t length,
@@ -166,8 +166,8 @@ static int add_entry(struct submission *submission, enum field field, struct add
         return refuse_entry(problem, place, entry, fault);
     }
     if (submission->recipient_count >= SUBMISSION_MAX_RECIPIENTS)
-        return problem_set(problem, 413, field_names[field],
-                           "a message has at most %d recipients", SUBMISSION_MAX_RECIPIENTS);
+        return problem_set(problem, 413, field_names[field], "a message has at most %d recipients",
+                           SUBMISSION_MAX_RECIPIENTS);
     char *key = arena_strndup(submission->arena, address.text, address.length);
     *new_recipient(submission) = (struct recipient){
         .address = key,

@@ -87,9 +87,15 @@ static const struct {
     {"emoji", "\xF0\x9F\x98\x80 <j@x.test>", "j@x.test/12"},
     {"UTF-8 local part", "J\xC3\x9CRGEN@x.test", "j\xC3\xBCrgen@x.test/13"},
     {"decomposed local part", "ju\xCC\x88rgen@x.test", "j\xC3\xBCrgen@x.test/14"},
-    {"IDN", "b@B\xC3\xBC" "cher.test", "b@xn--bcher-kva.test/13"},
+    {"IDN",
+     "b@B\xC3\xBC"
+     "cher.test",
+     "b@xn--bcher-kva.test/13"},
     {"IDN as A-label", "b@XN--bcher-KVA.test", "b@xn--bcher-kva.test/20"},
-    {"sharp s, nontransitional", "b@stra\xC3\x9F" "e.test", "b@xn--strae-oqa.test/13"},
+    {"sharp s, nontransitional",
+     "b@stra\xC3\x9F"
+     "e.test",
+     "b@xn--strae-oqa.test/13"},
     {"ideographic full stop", "b@x\xE3\x80\x82test", "b@x.test/8"},
     {"encoded word", "=?utf-8?q?J=C3=BCrgen?= <j@x.test>", "j@x.test/17"},
     {"two encoded words", "=?utf-8?q?J=C3=BCrgen?= =?utf-8?b?w7w=?= <j@x.test>", "j@x.test/18"},
@@ -117,8 +123,8 @@ START_TEST(test_good_list)
     int result = add(FIELD_TO, good_lists[_i].text);
     ck_assert_msg(result == 1, "%s: %s: %s", good_lists[_i].name, problem.where, problem.text);
     list_recipients(&list);
-    ck_assert_msg(strcmp(text_string(&list), good_lists[_i].recipients) == 0,
-                  "%s: read %s", good_lists[_i].name, text_string(&list));
+    ck_assert_msg(strcmp(text_string(&list), good_lists[_i].recipients) == 0, "%s: read %s",
+                  good_lists[_i].name, text_string(&list));
     text_free(&list);
 }
 END_TEST
@@ -171,8 +177,14 @@ static const struct {
     {"A-label of ASCII", "b@xn--abc-.test", "internationalised"},
     {"full-width @", "b\xEF\xBC\xA0x.test", "no @"},
     {"full-width @ in domain", "b@x\xEF\xBC\xA0y.test", "domain"},
-    {"zero-width space", "bo\xE2\x80\x8B" "b@x.test", "invisible"},
-    {"no-break space", "bo\xC2\xA0" "b@x.test", "invisible"},
+    {"zero-width space",
+     "bo\xE2\x80\x8B"
+     "b@x.test",
+     "invisible"},
+    {"no-break space",
+     "bo\xC2\xA0"
+     "b@x.test",
+     "invisible"},
     {"text between two readers", "\"a\\\\\" \"e@x.test, f@x.test\" <c@d.test>", "backslash"},
     {"address in a comment", "a@x.test (, b@y.test, )", "comment in it holds an @"},
     {"backslash", "b\\ob@x.test", "not allowed"},
@@ -208,7 +220,10 @@ static const struct {
     {"folded header", "a@x.test,\r\n b@x.test", 20, "line break"},
     {"LF in a name", "\"B\nob\" <b@x.test>", 17, "line break"},
     {"escape", "B\x1B[1m <b@x.test>", 16, "control"},
-    {"delete", "bo\x7F" "b@x.test", 11, "control"},
+    {"delete",
+     "bo\x7F"
+     "b@x.test",
+     11, "control"},
     {"overlong", "b\xC0\xAFo@x.test", 11, "UTF-8"},
     {"surrogate", "b\xED\xA0\x80@x.test", 11, "UTF-8"},
     {"cut off", "b@x.test\xC3", 9, "UTF-8"},
@@ -260,8 +275,8 @@ START_TEST(test_one_recipient)
 {
     static const char two[] = "a@x.test, b@x.test";
     ck_assert_int_eq(submission_add_recipient(&submission, FIELD_TO, two, 8, &problem), 1);
-    ck_assert_int_eq(
-        submission_add_recipient(&submission, FIELD_TO, two, strlen(two), &problem), 0);
+    ck_assert_int_eq(submission_add_recipient(&submission, FIELD_TO, two, strlen(two), &problem),
+                     0);
     ck_assert_str_eq(problem.where, "to[1]");
     ck_assert_str_eq(problem.text, "\"a@x.test, b@x.test\" holds more than one recipient");
     ck_assert_uint_eq(submission.recipient_count, 1);
@@ -374,7 +389,9 @@ END_TEST
 
 START_TEST(test_mailbox)
 {
-    ck_assert_int_eq(set(submission_set_mailbox, "Alice@B\xC3\xBC" "cher.Test"), 1);
+    ck_assert_int_eq(set(submission_set_mailbox, "Alice@B\xC3\xBC"
+                                                 "cher.Test"),
+                     1);
     ck_assert_str_eq(submission.mailbox, "alice@xn--bcher-kva.test");
     ck_assert_str_eq(submission.domain, "xn--bcher-kva.test");
     static const char *const bad[] = {"",  "alice", "Alice <a@x.test>", " a@x.test", "a@x.test,",
@@ -439,8 +456,9 @@ START_TEST(test_from)
         {"<>", NULL},
         {" <> ", NULL},
     };
-    static const char *const bad[] = {"alice",        "a@x.test, b@x.test", "a@x.test,", "a@x.test;",
-                                      "G: a@x.test;", "G: a@x.test",        ",a@x.test,b"};
+    static const char *const bad[] = {"alice",      "a@x.test, b@x.test", "a@x.test,",
+                                      "a@x.test;",  "G: a@x.test;",       "G: a@x.test",
+                                      ",a@x.test,b"};
     for (size_t i = 0; i < countof(good); i++) {
         ck_assert_msg(set(submission_set_from, good[i].text) == 1, "%s", good[i].text);
         ck_assert_pstr_eq(submission.from, good[i].from);
@@ -489,7 +507,11 @@ END_TEST
 START_TEST(test_keys)
 {
     const char *key = NULL;
-    ck_assert_int_eq(domain_key(arena, "B\xC3\xBC" "cher.Test.", 13, &key, &problem), 1);
+    ck_assert_int_eq(domain_key(arena,
+                                "B\xC3\xBC"
+                                "cher.Test.",
+                                13, &key, &problem),
+                     1);
     ck_assert_str_eq(key, "xn--bcher-kva.test");
     ck_assert_int_eq(domain_key(arena, "", 0, &key, &problem), 0);
     ck_assert_int_eq(domain_key(arena, "a@b.test", 8, &key, &problem), 0);
