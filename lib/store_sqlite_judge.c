@@ -260,6 +260,13 @@ static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
     return (uint64_t)hash_of(room, id, strlen(id)) & COUNTED_ID_MASK;
 }
 
+/* Keyed by the database, so that nobody can look for recipients that meet. */
+static uint32_t fingerprint_of(const struct sqlite_room *room, uint64_t fingerprint)
+{
+    return (uint32_t)hash_of(room, (const char *)&fingerprint, sizeof fingerprint) &
+           COUNTED_FINGERPRINT_MASK;
+}
+
 /* 1 when this very submission was counted before, 0 when not, -1. */
 static int counted_before(struct judging *judging)
 {
@@ -271,7 +278,7 @@ static int counted_before(struct judging *judging)
     if (found < 1)
         return found;
     const struct counted *counted = place_counted(ledger, &place);
-    return counted->fingerprint == (message->fingerprint & COUNTED_FINGERPRINT_MASK) &&
+    return counted->fingerprint == fingerprint_of(judging->room, message->fingerprint) &&
            window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
 }
 
@@ -366,7 +373,7 @@ static int count_message(struct judging *judging)
     if (ip->key != NULL && ledger_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
-    counted.fingerprint = message->fingerprint & COUNTED_FINGERPRINT_MASK;
+    counted.fingerprint = fingerprint_of(judging->room, message->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
     return ledger_add(mailbox, &counted);
 }

@@ -49,13 +49,16 @@ struct verdict {
     size_t window_count;
     struct suspension suspension; /* id 0: none */
     bool brought;                 /* the suspension began with this message */
+    uint32_t retries_before_restart;
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
     const char *message;          /* for the user; "" when admitted */
     const char *status_url;
 };
 
 /* The members of the answer as a JSON object without its braces, so that a door
- * can put its own (type, title, status, detail) before them. Shape: docs/webmail-door.md. */
+ * can put its own (type, title, status, detail) before them: verdict, decision,
+ * id, mailbox, reasons, windows, suspension, retry_at, message, status_url, and
+ * those of observed, dry_run, repeated, unjudged that are true. */
 void verdict_add_json(struct text *text, const struct verdict *verdict);
 
 #endif

@@ -1,0 +1,162 @@
+#include "answer.h"
+
+#include <stdio.h>
+
+enum { RETRY_STORE_SECS = 30 };
+
+static const char *title_of(int status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    default: return "Service Unavailable";
+    }
+}
+
+static void begin(struct text *out, int status)
+{
+    text_clear(out);
+    text_add(out, "Status: ");
+    text_add_int(out, status);
+    text_add_char(out, ' ');
+    text_add(out, title_of(status));
+    text_add(out, status == 200 ? "\r\nContent-Type: application/json\r\n"
+                                : "\r\nContent-Type: application/problem+json\r\n");
+    text_add(out, "Cache-Control: no-store\r\n");
+}
+
+/* The members that RFC 9457 asks for; the rest follows. */
+static void begin_problem(struct text *out, const char *type, const char *title, int status,
+                          const char *detail)
+{
+    text_add(out, "\r\n{\"type\":\"urn:sendguard:");
+    text_add(out, type);
+    text_add(out, "\",\"title\":");
+    text_add_json(out, title);
+    text_add(out, ",\"status\":");
+    text_add_int(out, status);
+    text_add(out, ",\"detail\":");
+    text_add_json(out, detail);
+}
+
+static int64_t seconds_until(int64_t then_ms, int64_t now_ms)
+{
+    return then_ms > now_ms ? (then_ms - now_ms + SECOND_MS - 1) / SECOND_MS : 0;
+}
+
+static void add_rate_limits(struct text *out, const struct verdict *verdict)
+{
+    if (verdict->window_count == 0)
+        return;
+    for (int values = 0; values < 2; values++) {
+        text_add(out, values ? "RateLimit: " : "RateLimit-Policy: ");
+        for (size_t i = 0; i < verdict->window_count; i++) {
+            const struct verdict_window *window = &verdict->windows[i];
+            uint64_t limit = (uint64_t)window->limit;
+            text_add(out, i > 0 ? ", \"" : "\"");
+            text_add(out, rule_table[window->rule].name);
+            text_add(out, values ? "\";r=" : "\";q=");
+            if (!values) {
+                text_add_int(out, window->limit);
+                text_add(out, ";w=");
+                text_add_int(out, rule_table[window->rule].window_ms / SECOND_MS);
+                continue;
+            }
+            text_add_int(out, window->used < limit ? (int64_t)(limit - window->used) : 0);
+            if (window->refill_count > 0) {
+                text_add(out, ";t=");
+                text_add_int(out, seconds_until(window->refill[0].at_ms, verdict->now_ms));
+            }
+        }
+        text_add(out, "\r\n");
+    }
+}
+
+struct kind {
+    int status;
+    const char *type, *title;
+};
+
+static struct kind kind_of(enum ruling ruling)
+{
+    switch (ruling) {
+    case RULING_MESSAGE:
+        return (struct kind){422, "limits-of-one-message", "The message has too many recipients"};
+    case RULING_OVER_TIME:
+        return (struct kind){429, "limit-over-time", "A sending limit is reached"};
+    case RULING_SUSPENDED:
+        return (struct kind){403, "suspended", "Sending is suspended"};
+    case RULING_NO_STORE:
+        return (struct kind){503, "store-unavailable", "Sending limits cannot be checked now"};
+    default:
+        return (struct kind){200, NULL, NULL};
+    }
+}
+
+int answer_verdict(struct text *out, const struct verdict *verdict)
+{
+    struct kind kind = kind_of(verdict->ruling);
+    begin(out, kind.status);
+    int64_t wait_secs = verdict->ruling == RULING_NO_STORE
+                            ? RETRY_STORE_SECS
+                            : seconds_until(verdict->retry_at_ms, verdict->now_ms);
+    if (kind.status != 200 && wait_secs > 0) {
+        text_add(out, "Retry-After: ");
+        text_add_int(out, wait_secs);
+        text_add(out, "\r\n");
+    }
+    add_rate_limits(out, verdict);
+    if (kind.status == 200) {
+        text_add(out, "\r\n{");
+    } else {
+        begin_problem(out, kind.type, kind.title, kind.status, verdict->message);
+        text_add_char(out, ',');
+    }
+    verdict_add_json(out, verdict);
+    text_add(out, "}\n");
+    return kind.status;
+}
+
+int answer_forward(struct text *out, const char *location)
+{
+    text_clear(out);
+    text_add(out, "X-Accel-Redirect: ");
+    text_add(out, location);
+    text_add(out, "\r\n\r\n");
+    return 200;
+}
+
+int answer_given_back(struct text *out)
+{
+    begin(out, 200);
+    text_add(out, "\r\n{\"given_back\":true}\n");
+    return 200;
+}
+
+int answer_problem(struct text *out, const struct problem *problem, const char *allow)
+{
+    begin(out, problem->status);
+    if (allow != NULL) {
+        text_add(out, "Allow: ");
+        text_add(out, allow);
+        text_add(out, "\r\n");
+    }
+    if (problem->status == 503)
+        text_addf(out, "Retry-After: %d\r\n", RETRY_STORE_SECS);
+    char detail[sizeof problem->where + sizeof problem->text + 3];
+    snprintf(detail, sizeof detail, "%s: %s", problem->where, problem->text);
+    begin_problem(out, problem->status == 503 ? "store-unavailable" : "bad-request",
+                  title_of(problem->status), problem->status, detail);
+    text_add(out, ",\"where\":");
+    text_add_json(out, problem->where);
+    text_add(out, "}\n");
+    return problem->status;
+}

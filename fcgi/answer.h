@@ -1,0 +1,21 @@
+/* What the webmail door answers: a CGI header and a JSON body. Refusals and
+ * errors are application/problem+json (RFC 9457). */
+#ifndef SENDGUARD_ANSWER_H
+#define SENDGUARD_ANSWER_H
+
+#include "verdict.h"
+
+/* The answer to a judged message, with Retry-After and the RateLimit fields
+ * (draft-ietf-httpapi-ratelimit-headers-10). Returns the HTTP status. */
+int answer_verdict(struct text *out, const struct verdict *verdict);
+
+/* An admitted request of gate mode: nginx hands the original on to `location`. */
+int answer_forward(struct text *out, const char *location);
+
+/* The charge was given back. */
+int answer_given_back(struct text *out);
+
+/* The request itself is wrong, or cannot be answered now (503). `allow`: for 405, else NULL. */
+int answer_problem(struct text *out, const struct problem *problem, const char *allow);
+
+#endif

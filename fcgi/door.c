@@ -1,0 +1,219 @@
+#include "door.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "answer.h"
+#include "body.h"
+#include "decision.h"
+#include "request.h"
+
+enum { PIECE_BYTES = 16 * 1024 };
+
+struct exchange {
+    struct webmail_door *door;
+    struct request request;
+    const struct body_source *source;
+    struct arena *arena;
+    int64_t now_ms;
+    struct text *out;
+    struct submission submission;
+    struct body_claims claims;
+};
+
+/* ---- the body ------------------------------------------------------------------ */
+
+/* 1 all of it was there, 0 the peer went away. */
+static int drain(const struct body_source *source)
+{
+    char piece[PIECE_BYTES];
+    int length;
+    while ((length = source->read(source->context, piece, sizeof piece)) > 0)
+        ;
+    return length == 0;
+}
+
+/* Feeds the whole body. 1 read, 0 with *problem (complete, but wrong), -1 incomplete. */
+static int feed(struct body *body, const struct body_source *source, int64_t expected,
+                struct problem *problem)
+{
+    char piece[PIECE_BYTES];
+    int length, good = 1;
+    int64_t seen = 0;
+    while ((length = source->read(source->context, piece, sizeof piece)) > 0) {
+        seen += length;
+        if (good > 0)
+            good = body_add(body, piece, (size_t)length, problem);
+    }
+    return length < 0 || seen < expected ? -1 : good;
+}
+
+static int read_body(struct exchange *exchange, struct problem *problem)
+{
+    freed_by(body_free) struct body *body = NULL;
+    const struct request *request = &exchange->request;
+    if (body_new(&exchange->submission, request->content_type, request->forward != NULL, &body,
+                 problem) < 1)
+        return drain(exchange->source) ? 0 : -1;
+    int good = feed(body, exchange->source, request->content_length, problem);
+    return good < 1 ? good : body_end(body, &exchange->claims, problem);
+}
+
+/* ---- who sends ------------------------------------------------------------------- */
+
+static int no_mailbox(const struct request *request, struct problem *problem)
+{
+    return problem_set(problem, 401, "mailbox",
+                       request->trusted ? "is missing; a trusted caller names it"
+                                        : "nobody is signed in (REMOTE_USER is empty)");
+}
+
+static int set_sender(struct exchange *exchange, struct problem *problem)
+{
+    const struct request *request = &exchange->request;
+    const char *mailbox = request->trusted ? exchange->claims.mailbox : request->mailbox;
+    const char *ip = request->trusted ? exchange->claims.ip : request->remote_addr;
+    if (mailbox == NULL || *mailbox == '\0')
+        return no_mailbox(request, problem);
+    if (submission_set_mailbox(&exchange->submission, mailbox, strlen(mailbox), problem) < 1)
+        return 0;
+    if (ip != NULL && *ip != '\0')
+        return submission_set_ip(&exchange->submission, ip, strlen(ip), problem);
+    return 1;
+}
+
+/* An id of ours when there is none. In gate mode the id would come from the
+ * sender's own browser, who could send under one id all day: it is not believed. */
+static int set_id(struct exchange *exchange, struct problem *problem)
+{
+    if (exchange->submission.id != NULL && exchange->request.forward == NULL)
+        return 1;
+    unsigned char random[12];
+    char id[2 * sizeof random + 1];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(id, sizeof id, random, sizeof random);
+    return submission_set_id(&exchange->submission, id, sizeof id - 1, problem);
+}
+
+/* ---- logging ------------------------------------------------------------------------ */
+
+static void log_store(struct webmail_door *door, int answer)
+{
+    if (answer < 0) {
+        door->unanswered++;
+        if (log_changed(&door->store_away, 1))
+            log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(door->store),
+                     NULL);
+    } else if (log_changed(&door->store_away, 0)) {
+        char count[24];
+        snprintf(count, sizeof count, "%llu", (unsigned long long)door->unanswered);
+        door->unanswered = 0;
+        log_line(LOG_INFO_LEVEL, "store answers again", "unanswered", count, NULL);
+    }
+}
+
+static const char *ruling_name(const struct verdict *verdict)
+{
+    static const char *const names[] = {"admit", "message", "over_time", "suspended", "no_store"};
+    return verdict->repeated   ? "repeated"
+           : verdict->observed ? "observed"
+           : verdict->unjudged ? "unjudged"
+                               : names[verdict->ruling];
+}
+
+static void log_verdict(const struct verdict *verdict, int status)
+{
+    char decision[DECISION_TEXT_SIZE], recipients[24], code[16];
+    if (verdict->dry_run || verdict->decision == 0)
+        return;
+    decision_format(verdict->decision, decision);
+    snprintf(recipients, sizeof recipients, "%zu", verdict->submission->recipient_count);
+    snprintf(code, sizeof code, "%d", status);
+    log_line(verdict->ruling == RULING_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
+             "decision", decision, "ruling", ruling_name(verdict), "status", code, "mailbox",
+             verdict->submission->mailbox, "ip", verdict->submission->ip, "recipients", recipients,
+             "rule",
+             verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
+                                       : NULL,
+             NULL);
+}
+
+/* ---- the two things that can be asked ---------------------------------------------------- */
+
+static int judge(struct exchange *exchange, struct problem *problem)
+{
+    const struct request *request = &exchange->request;
+    submission_init(&exchange->submission, exchange->arena, DOOR_WEBMAIL);
+    int good = read_body(exchange, problem);
+    if (good < 1)
+        return good;
+    /* Sign-ins, uploads and drafts pass the gate too; only a send is judged. */
+    if (request->forward != NULL &&
+        (exchange->claims.draft || exchange->submission.recipient_count == 0)) {
+        answer_forward(exchange->out, request->forward);
+        return 1;
+    }
+    if (set_sender(exchange, problem) < 1 || set_id(exchange, problem) < 1)
+        return 0;
+    if (exchange->submission.recipient_count == 0)
+        return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
+
+    struct verdict verdict;
+    int answer = guard_judge(exchange->door->guard, &exchange->submission, request->dry_run,
+                             exchange->now_ms, &verdict);
+    log_store(exchange->door, answer);
+    int status = verdict.ruling == RULING_ADMIT && request->forward != NULL
+                     ? answer_forward(exchange->out, request->forward)
+                     : answer_verdict(exchange->out, &verdict);
+    log_verdict(&verdict, status);
+    return 1;
+}
+
+static int give_back(struct exchange *exchange, struct problem *problem)
+{
+    const struct request *request = &exchange->request;
+    const char *mailbox;
+    if (!drain(exchange->source))
+        return -1;
+    if (request->mailbox == NULL || *request->mailbox == '\0')
+        return no_mailbox(request, problem);
+    if (address_key(exchange->arena, request->mailbox, strlen(request->mailbox), &mailbox,
+                    problem) < 1) {
+        snprintf(problem->where, sizeof problem->where, "mailbox");
+        return 0;
+    }
+    int answer =
+        guard_give_back(exchange->door->guard, mailbox, request->id, exchange->now_ms);
+    log_store(exchange->door, answer);
+    if (answer < 0)
+        return problem_set(problem, 503, "store", "does not answer; nothing is known to be given "
+                                                  "back, please try again");
+    if (answer == 0)
+        return problem_set(problem, 404, "id", "no message of this mailbox is counted under it "
+                                               "(any longer)");
+    log_line(LOG_INFO_LEVEL, "given back", "mailbox", mailbox, NULL);
+    answer_given_back(exchange->out);
+    return 1;
+}
+
+int door_handle(struct webmail_door *door, const char *const *params, const struct body_source *source,
+                struct arena *arena, int64_t now_ms, struct text *out)
+{
+    struct exchange exchange = {
+        .door = door, .source = source, .arena = arena, .now_ms = now_ms, .out = out};
+    struct problem problem = {0};
+    const char *allow = NULL;
+    int good;
+    if (request_read(params, arena, &exchange.request, &allow, &problem) < 1)
+        good = drain(source) ? 0 : -1;
+    else if (exchange.request.asked == ASKED_GIVE_BACK)
+        good = give_back(&exchange, &problem);
+    else
+        good = judge(&exchange, &problem);
+    if (good < 0)
+        return 0;
+    if (good == 0)
+        answer_problem(out, &problem, allow);
+    return 1;
+}

@@ -1,0 +1,151 @@
+#include "request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "submission.h"
+
+const char *request_param(const char *const *params, const char *name)
+{
+    size_t length = strlen(name);
+    for (; *params != NULL; params++)
+        if (strncmp(*params, name, length) == 0 && (*params)[length] == '=')
+            return *params + length + 1;
+    return NULL;
+}
+
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    char lower = (char)(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Decodes %XX; NULL for a bad one or a NUL. '+' stays: paths and our queries have it plain. */
+static const char *percent_decode(struct arena *arena, const char *text, size_t length)
+{
+    char *decoded = arena_alloc(arena, length + 1), *end = decoded;
+    for (size_t i = 0; i < length; i++) {
+        char byte = text[i];
+        if (byte == '%') {
+            int high = i + 1 < length ? hex_digit(text[i + 1]) : -1;
+            int low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return NULL;
+            byte = (char)(high << 4 | low);
+            i += 2;
+        }
+        if (byte == '\0')
+            return NULL;
+        *end++ = byte;
+    }
+    return decoded;
+}
+
+static int read_query(const char *query, struct arena *arena, struct request *request,
+                      const char **mailbox_r, struct problem *problem)
+{
+    while (*query != '\0') {
+        size_t length = strcspn(query, "&");
+        size_t name = strcspn(query, "=&");
+        const char *value = name < length ? query + name + 1 : "";
+        size_t value_length = name < length ? length - name - 1 : 0;
+        if (name == 7 && strncmp(query, "dry_run", 7) == 0) {
+            if (value_length != 1 || (*value != '0' && *value != '1'))
+                return problem_set(problem, 400, "dry_run", "is 1 or 0, or left out");
+            request->dry_run = *value == '1';
+        } else if (name == 7 && strncmp(query, "mailbox", 7) == 0) {
+            *mailbox_r = percent_decode(arena, value, value_length);
+            if (*mailbox_r == NULL)
+                return problem_set(problem, 400, "mailbox",
+                                   "has a %% that is not followed by two hexadecimal digits");
+        }
+        query += length + (query[length] == '&');
+    }
+    return 1;
+}
+
+/* The path as it was asked for, before nginx decodes it: an id may hold "%2F". */
+static int read_path(const char *uri, struct arena *arena, struct request *request,
+                     bool *is_item_r, struct problem *problem)
+{
+    static const char collection[] = "/submissions";
+    size_t length = strcspn(uri, "?#");
+    const char *path = arena_strndup(arena, uri, length);
+    const char *found = NULL;
+    for (const char *next = path; (next = strstr(next, collection)) != NULL; next++)
+        if (next[sizeof collection - 1] == '\0' || next[sizeof collection - 1] == '/') {
+            found = next + sizeof collection - 1;
+            break;
+        }
+    if (found == NULL)
+        return problem_set(problem, 404, "path", "there is nothing here but …/submissions");
+    *is_item_r = found[0] == '/' && found[1] != '\0';
+    if (!*is_item_r)
+        return 1;
+    request->id = percent_decode(arena, found + 1, strlen(found + 1));
+    if (request->id == NULL || strlen(request->id) > SUBMISSION_MAX_ID_BYTES)
+        return problem_set(problem, 400, "path", "the id is no percent-encoded text of at most "
+                                                 "%d bytes", SUBMISSION_MAX_ID_BYTES);
+    return 1;
+}
+
+static int read_length(const char *text, int64_t *length_r, struct problem *problem)
+{
+    *length_r = 0;
+    if (text == NULL || *text == '\0')
+        return 1;
+    char *end;
+    unsigned long long length = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || length > INT64_MAX)
+        return problem_set(problem, 400, "Content-Length", "is no number");
+    *length_r = (int64_t)length;
+    return 1;
+}
+
+static const char *copy(struct arena *arena, const char *value)
+{
+    return value != NULL && *value != '\0' ? arena_strdup(arena, value) : NULL;
+}
+
+int request_read(const char *const *params, struct arena *arena, struct request *request_r,
+                 const char **allow_r, struct problem *problem)
+{
+    struct request request = {0};
+    const char *method = request_param(params, "REQUEST_METHOD");
+    const char *uri = request_param(params, "REQUEST_URI");
+    const char *query = request_param(params, "QUERY_STRING");
+    const char *trusted = request_param(params, "SENDGUARD_TRUSTED");
+    const char *remote_addr = request_param(params, "REMOTE_ADDR");
+    const char *content_type = request_param(params, "CONTENT_TYPE");
+    const char *query_mailbox = NULL;
+    bool is_item = false;
+    *allow_r = NULL;
+    request.trusted = trusted != NULL && strcmp(trusted, "1") == 0;
+    request.forward = copy(arena, request_param(params, "SENDGUARD_FORWARD"));
+    request.mailbox = copy(arena, request_param(params, "REMOTE_USER"));
+    if (remote_addr != NULL && strncmp(remote_addr, "unix:", 5) != 0)
+        request.remote_addr = copy(arena, remote_addr);
+    request.content_type = arena_strdup(arena, content_type != NULL ? content_type : "");
+    if (method == NULL || uri == NULL)
+        return problem_set(problem, 400, "request", "REQUEST_METHOD and REQUEST_URI are missing; "
+                                                    "nginx's fastcgi_params has them");
+    if (read_length(request_param(params, "CONTENT_LENGTH"), &request.content_length, problem) < 1)
+        return 0;
+    /* In gate mode the path is the webmail's own. */
+    if (request.forward == NULL && read_path(uri, arena, &request, &is_item, problem) < 1)
+        return 0;
+    if (strcmp(method, is_item ? "DELETE" : "POST") != 0) {
+        *allow_r = is_item ? "DELETE" : "POST";
+        return problem_set(problem, 405, "method", "only %s is possible here", *allow_r);
+    }
+    if (request.forward == NULL &&
+        read_query(query != NULL ? query : "", arena, &request, &query_mailbox, problem) < 1)
+        return 0;
+    request.asked = is_item ? ASKED_GIVE_BACK : ASKED_JUDGE;
+    if (request.trusted)
+        request.mailbox = query_mailbox;
+    *request_r = request;
+    return 1;
+}

@@ -1,0 +1,37 @@
+/* A request to the webmail door, as FastCGI parameters tell it: what is asked,
+ * by whom, and what of the caller's word is believed. No FastCGI calls here. */
+#ifndef SENDGUARD_REQUEST_H
+#define SENDGUARD_REQUEST_H
+
+#include <stdbool.h>
+
+#include "arena.h"
+
+enum asked {
+    ASKED_JUDGE,    /* POST …/submissions */
+    ASKED_GIVE_BACK /* DELETE …/submissions/ID */
+};
+
+struct request {
+    enum asked asked;
+    bool trusted;            /* SENDGUARD_TRUSTED=1: the body's mailbox and ip are believed */
+    bool dry_run;            /* ?dry_run=1 */
+    const char *forward;     /* SENDGUARD_FORWARD: nginx location to hand admitted requests
+                                to; NULL: not in gate mode */
+    const char *id;          /* ASKED_GIVE_BACK: from the path, decoded */
+    const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted give-back the
+                                query's mailbox; as sent, NULL when absent */
+    const char *remote_addr; /* NULL when absent, or when nginx itself listens on a socket */
+    const char *content_type; /* "" when absent */
+    int64_t content_length;  /* 0 when absent */
+};
+
+/* The parameter of that name, NULL when absent. `params` is "NAME=value" strings, NULL-ended. */
+const char *request_param(const char *const *params, const char *name);
+
+/* 1; or 0 with *problem: 404 no such path, 405 (*allow_r says which methods there
+ * are), 400 for a query, path or length that cannot be read. */
+int request_read(const char *const *params, struct arena *arena, struct request *request_r,
+                 const char **allow_r, struct problem *problem) must_check;
+
+#endif

@@ -1,0 +1,181 @@
+#include "worker.h"
+
+#include <fcgiapp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct worker {
+    struct workers *all;
+    pthread_t thread;
+    FCGX_Request request;
+    bool keeps; /* this thread counts among the kept */
+    bool joined;
+    _Atomic bool in_door;          /* a request is being handled */
+    _Atomic int64_t silent_since;  /* monotonic ms: when it last began to wait for its peer */
+};
+
+struct workers {
+    struct webmail_door *door;
+    int listen_fd, count, keepalive;
+    _Atomic int kept;
+    _Atomic bool stopping;
+    struct worker *list;
+};
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- one worker ----------------------------------------------------------------- */
+
+static int read_body(void *context, char *buffer, int size)
+{
+    struct worker *worker = context;
+    worker->silent_since = monotonic_ms();
+    int length = FCGX_GetStr(buffer, size, worker->request.in);
+    if (length > 0)
+        return length;
+    return FCGX_GetError(worker->request.in) == 0 ? 0 : -1;
+}
+
+/* One request from first byte to last; false: the connection is of no more use. */
+static bool serve(struct worker *worker, struct arena *arena, struct text *out)
+{
+    const struct body_source source = {read_body, worker};
+    const char *const *params = (const char *const *)worker->request.envp;
+    if (!door_handle(worker->all->door, params, &source, arena, wall_ms(), out))
+        return false;
+    FCGX_PutStr(text_string(out), (int)out->length, worker->request.out);
+    return true;
+}
+
+/* Whether this thread may hold its connection until the next request. */
+static bool may_keep(struct worker *worker)
+{
+    struct workers *all = worker->all;
+    if (!worker->keeps) {
+        int kept = all->kept;
+        while (kept < all->keepalive && !atomic_compare_exchange_weak(&all->kept, &kept, kept + 1))
+            ;
+        worker->keeps = kept < all->keepalive;
+    }
+    return worker->keeps && !all->stopping;
+}
+
+static void stop_keeping(struct worker *worker)
+{
+    if (worker->keeps)
+        worker->all->kept--;
+    worker->keeps = false;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(text_free) struct text out = {0};
+    FCGX_InitRequest(&worker->request, worker->all->listen_fd, 0);
+    while (!worker->all->stopping) {
+        worker->silent_since = monotonic_ms();
+        if (FCGX_Accept_r(&worker->request) < 0) {
+            if (!worker->all->stopping)
+                usleep(1000); /* out of file descriptors: others will give some back */
+            continue;
+        }
+        worker->in_door = true;
+        bool good = serve(worker, arena, &out);
+        if (!good || !worker->request.keepConnection || !may_keep(worker)) {
+            worker->request.keepConnection = 0;
+            stop_keeping(worker);
+        }
+        FCGX_Finish_r(&worker->request);
+        arena_reset(arena);
+        worker->in_door = false;
+    }
+    FCGX_Free(&worker->request, 1);
+    return NULL;
+}
+
+/* ---- all of them ------------------------------------------------------------------- */
+
+struct workers *workers_start(struct webmail_door *door, int listen_fd, int threads,
+                              int keepalive)
+{
+    struct workers *all = xcalloc(1, sizeof *all);
+    all->door = door;
+    all->listen_fd = listen_fd;
+    all->count = threads;
+    all->keepalive = keepalive;
+    all->list = xcalloc((size_t)threads, sizeof all->list[0]);
+    for (int i = 0; i < threads; i++) {
+        all->list[i].all = all;
+        all->list[i].request.ipcFd = -1;
+        all->list[i].silent_since = monotonic_ms();
+        if (pthread_create(&all->list[i].thread, NULL, work, &all->list[i]) != 0) {
+            log_line(LOG_ERROR_LEVEL, "cannot start a worker thread", NULL);
+            exit(1);
+        }
+    }
+    return all;
+}
+
+/* Wakes a thread that waits for its peer. libfcgi gives no way in, but it says
+ * which descriptor it reads. */
+static void disconnect(struct worker *worker)
+{
+    int fd = *(volatile int *)&worker->request.ipcFd;
+    if (fd >= 0)
+        shutdown(fd, SHUT_RD);
+}
+
+void workers_watch(struct workers *workers)
+{
+    int64_t now_ms = monotonic_ms();
+    for (int i = 0; i < workers->count; i++)
+        if (now_ms - workers->list[i].silent_since > WORKER_SILENCE_MS)
+            disconnect(&workers->list[i]);
+}
+
+int workers_stop(struct workers **workers, int timeout_ms)
+{
+    struct workers *all = *workers;
+    int running = all->count;
+    all->stopping = true;
+    FCGX_ShutdownPending();
+    shutdown(all->listen_fd, SHUT_RDWR);
+    for (int64_t end_ms = monotonic_ms() + timeout_ms; running > 0;) {
+        for (int i = 0; i < all->count; i++) {
+            struct worker *worker = &all->list[i];
+            if (worker->joined)
+                continue;
+            if (!worker->in_door)
+                disconnect(worker);
+            if (pthread_tryjoin_np(worker->thread, NULL) == 0) {
+                worker->joined = true;
+                running--;
+            }
+        }
+        if (running > 0 && monotonic_ms() > end_ms)
+            return 0;
+        if (running > 0)
+            usleep(5000);
+    }
+    free(all->list);
+    free(all);
+    *workers = NULL;
+    return 1;
+}

@@ -1,0 +1,30 @@
+/* The worker threads: libfcgi on one side, the door on the other. The only
+ * file pair that knows libfcgi. What it guards against, because libfcgi does not:
+ * - a kept connection owns its thread, so only some of the connections are
+ *   kept and the rest is closed after its answer: a thread is always free to accept;
+ * - there is no read timeout: who is silent in the middle of a request, or idle
+ *   on a kept connection, for WORKER_SILENCE_MS is disconnected;
+ * - a request that broke off still arrives: it is not judged (door.h). */
+#ifndef SENDGUARD_WORKER_H
+#define SENDGUARD_WORKER_H
+
+#include "door.h"
+
+enum { WORKER_SILENCE_MS = 75 * 1000 }; /* longer than nginx keeps an idle connection (60 s) */
+
+struct workers;
+
+/* Starts `threads` workers on a listening socket; of their connections at most
+ * `keepalive` (< threads) are kept open between requests. Signals are the
+ * caller's: workers inherit its mask. Call FCGX_Init once before. */
+struct workers *workers_start(struct webmail_door *door, int listen_fd, int threads,
+                              int keepalive);
+
+/* Disconnects the silent; call about once a second. */
+void workers_watch(struct workers *workers);
+
+/* No new requests; those in flight are finished. 1 all ended, 0 some had not
+ * within timeout_ms (they are left behind, and *workers is not freed). */
+int workers_stop(struct workers **workers, int timeout_ms) must_check;
+
+#endif

@@ -1,0 +1,482 @@
+#include "guard.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decision.h"
+#include "policy.h"
+#include "verdict_text.h"
+
+enum { RECORD_DOMAINS = 20 }; /* a record names that many domains, the rest is counted */
+
+struct guard {
+    struct store *store;
+    const struct token_key *key;
+    struct policy *policy;
+    pthread_rwlock_t lock; /* guards which settings are current */
+    struct shared_settings *current;
+};
+
+/* Settings live as long as a message is judged by them. */
+struct shared_settings {
+    _Atomic int users;
+    struct settings *settings;
+};
+
+static struct shared_settings *share(struct settings *settings)
+{
+    struct shared_settings *shared = xcalloc(1, sizeof *shared);
+    shared->users = 1;
+    shared->settings = settings;
+    return shared;
+}
+
+static void release(struct shared_settings **shared)
+{
+    if (*shared != NULL && --(*shared)->users == 0) {
+        settings_free(&(*shared)->settings);
+        free(*shared);
+    }
+    *shared = NULL;
+}
+
+static struct shared_settings *current_settings(struct guard *guard)
+{
+    pthread_rwlock_rdlock(&guard->lock);
+    struct shared_settings *shared = guard->current;
+    shared->users++;
+    pthread_rwlock_unlock(&guard->lock);
+    return shared;
+}
+
+struct guard *guard_new(struct store *store, const struct token_key *key,
+                        struct settings *settings)
+{
+    struct guard *guard = xcalloc(1, sizeof *guard);
+    guard->store = store;
+    guard->key = key;
+    guard->policy = policy_new();
+    guard->current = share(settings);
+    pthread_rwlock_init(&guard->lock, NULL);
+    return guard;
+}
+
+void guard_free(struct guard **guard)
+{
+    if (*guard == NULL)
+        return;
+    policy_free(&(*guard)->policy);
+    release(&(*guard)->current);
+    pthread_rwlock_destroy(&(*guard)->lock);
+    free(*guard);
+    *guard = NULL;
+}
+
+void guard_reload(struct guard *guard, struct settings *settings)
+{
+    struct shared_settings *fresh = share(settings);
+    pthread_rwlock_wrlock(&guard->lock);
+    struct shared_settings *old = guard->current;
+    guard->current = fresh;
+    pthread_rwlock_unlock(&guard->lock);
+    release(&old);
+}
+
+/* ---- one judgement ------------------------------------------------------------- */
+
+struct judgement {
+    const struct settings *settings;
+    const struct submission *submission;
+    struct arena *arena;
+    struct policy_limits limits;
+    struct facts facts;
+    const struct objection *objections; /* of the rules of one message */
+    size_t objection_count;
+    struct store_message message;
+    struct verdict *verdict;
+};
+
+static bool own_domain(const void *settings, const char *mailbox_domain, const char *domain)
+{
+    return settings_own_domain(settings, mailbox_domain, domain);
+}
+
+static bool exempt_recipient(const void *settings, const char *address)
+{
+    return settings_exempt_recipient(settings, address);
+}
+
+static void count_and_check(struct judgement *judgement)
+{
+    const struct settings *settings = judgement->settings;
+    const struct recipient_policy policy = {own_domain, exempt_recipient, settings};
+    if (settings_exempt_mailbox(settings, judgement->submission->mailbox))
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            judgement->limits.limits.of[rule] = LIMIT_OFF;
+    judgement->facts = facts_count(judgement->arena, judgement->submission, &policy);
+    judgement->objection_count = rules_check(judgement->arena, &judgement->limits.limits,
+                                             &judgement->facts, &judgement->objections);
+}
+
+/* By what a repetition is known: the recipients as they came. */
+static uint64_t fingerprint(const struct submission *submission)
+{
+    uint64_t fingerprint;
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, crypto_generichash_BYTES_MIN);
+    for (size_t i = 0; i < submission->recipient_count; i++) {
+        const char *address = submission->recipients[i].address;
+        crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
+    }
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&fingerprint, hash, sizeof fingerprint);
+    return fingerprint;
+}
+
+/* ---- the record ------------------------------------------------------------------ */
+
+static void add_domains(struct text *text, const struct facts *facts)
+{
+    text_add(text, ",\"domains\":[");
+    for (size_t i = 0; i < facts->domain_count && i < RECORD_DOMAINS; i++) {
+        text_add(text, i > 0 ? ",[" : "[");
+        text_add_json(text, facts->domains[i].domain);
+        text_add_char(text, ',');
+        text_add_int(text, facts->domains[i].recipients);
+        text_add_char(text, ',');
+        text_add_int(text, facts->domains[i].header_chars);
+        text_add_char(text, ']');
+    }
+    text_add_char(text, ']');
+    if (facts->domain_count > RECORD_DOMAINS)
+        text_addf(text, ",\"more_domains\":%zu", facts->domain_count - RECORD_DOMAINS);
+}
+
+static void add_limits(struct text *text, const struct policy_limits *limits)
+{
+    static const char *const sources[] = {"settings", "domain", "mailbox"};
+    text_add(text, ",\"limits\":{");
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        text_add(text, rule > 0 ? ",\"" : "\"");
+        text_add(text, rule_table[rule].name);
+        text_add(text, "\":");
+        if (limits->limits.of[rule] == LIMIT_OFF)
+            text_add(text, "null");
+        else
+            text_add_int(text, limits->limits.of[rule]);
+    }
+    text_add_char(text, '}');
+    for (int rule = 0, count = 0; rule < RULE_COUNT; rule++)
+        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0)
+            text_addf(text, "%s\"%s\":{\"limit_of\":\"%s\",\"extra\":%d}",
+                      count++ > 0 ? "," : ",\"adjusted\":{", rule_table[rule].name,
+                      sources[limits->source[rule]], limits->extra[rule]);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0) {
+            text_add_char(text, '}');
+            break;
+        }
+}
+
+static void add_broken(struct text *text, const struct judgement *judgement)
+{
+    text_add(text, ",\"broken\":[");
+    for (size_t i = 0; i < judgement->objection_count && i < RECORD_DOMAINS; i++) {
+        const struct objection *objection = &judgement->objections[i];
+        text_addf(text, "%s{\"rule\":\"%s\",\"count\":%u", i > 0 ? "," : "",
+                  rule_table[objection->rule].name, objection->count);
+        if (objection->field >= 0)
+            text_addf(text, ",\"field\":\"%s\"", field_names[objection->field]);
+        if (objection->domain != NULL) {
+            text_add(text, ",\"domain\":");
+            text_add_json(text, objection->domain);
+        }
+        text_add_char(text, '}');
+    }
+    text_add_char(text, ']');
+}
+
+/* What can be told later of this message: counts and domains, no recipient. */
+static const char *record_facts(const struct judgement *judgement)
+{
+    const struct submission *submission = judgement->submission;
+    const struct facts *facts = &judgement->facts;
+    freed_by(text_free) struct text text = {0};
+    text_add(&text, "{\"door\":\"");
+    text_add(&text, door_names[submission->door]);
+    text_add(&text, "\",\"mailbox\":");
+    text_add_json(&text, submission->mailbox);
+    text_add(&text, ",\"ip\":");
+    text_add_json(&text, submission->ip);
+    text_add(&text, ",\"id\":");
+    text_add_json(&text, submission->id);
+    text_add(&text, ",\"from\":");
+    text_add_json(&text, submission->from);
+    for (int field = 0; field < FIELD_COUNT; field++) {
+        text_add(&text, ",\"");
+        text_add(&text, field_names[field]);
+        text_add(&text, "\":");
+        text_add_int(&text, facts->in_field[field]);
+    }
+    text_add(&text, ",\"recipients\":");
+    text_add_int(&text, facts->recipients);
+    text_add(&text, ",\"off_domain\":");
+    text_add_int(&text, facts->off_domain);
+    add_domains(&text, facts);
+    add_limits(&text, &judgement->limits);
+    if (judgement->objection_count > 0)
+        add_broken(&text, judgement);
+    text_add(&text, judgement->message.observe ? ",\"mode\":\"observe\"}"
+                                               : ",\"mode\":\"enforce\"}");
+    return arena_strdup(judgement->arena, text_string(&text));
+}
+
+/* ---- asking the store -------------------------------------------------------------- */
+
+static void prepare_message(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    const struct settings *settings = judgement->settings;
+    const struct submission *submission = judgement->submission;
+    struct store_message *message = &judgement->message;
+    *message = (struct store_message){
+        .now_ms = now_ms,
+        .mailbox = submission->mailbox,
+        .ip = submission->ip,
+        .id = submission->id,
+        .fingerprint = fingerprint(submission),
+        .off_domain = judgement->facts.off_domain,
+        .held = judgement->objection_count > 0,
+        .dry_run = dry_run,
+        .observe = settings->guard_mode == MODE_OBSERVE,
+        .decision = dry_run ? 0 : decision_new(now_ms),
+        .keep_refused_ms = settings->keep_refused_ms,
+        .keep_admitted_ms = settings->keep_admitted_ms,
+        .retries_before_restart = (uint32_t)settings->retries_before_restart,
+        .restart_ms = DAY_MS,
+        .volume = settings->durations[CAUSE_VOLUME],
+        .arena = judgement->arena,
+    };
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
+        int32_t limit = judgement->limits.limits.of[rule];
+        if (limit != LIMIT_OFF)
+            message->windows[message->window_count++] = (struct store_window){
+                .rule = (enum rule)rule,
+                .limit = limit,
+                .suspends =
+                    settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
+            };
+    }
+    message->facts = dry_run ? "" : record_facts(judgement);
+}
+
+/* ---- the verdict --------------------------------------------------------------------- */
+
+static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
+{
+    return entry_weight(&(struct entry){.off_domain = judgement->facts.off_domain},
+                        rule_table[rule].measure);
+}
+
+static void add_reason(struct judgement *judgement, const struct objection *objection)
+{
+    judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
+        .objection = *objection,
+        .text = reason_text(judgement->arena, objection),
+    };
+}
+
+/* Reasons in order: rules of the message, then windows that are over. A held
+ * message is told of its own faults alone; it would be judged anew once mended. */
+static void fill_reasons(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    struct store_message *message = &judgement->message;
+    verdict->reasons = arena_alloc(judgement->arena, (judgement->objection_count +
+                                                      message->window_count) *
+                                                         sizeof verdict->reasons[0]);
+    for (size_t i = 0; i < judgement->objection_count; i++)
+        add_reason(judgement, &judgement->objections[i]);
+    if (judgement->objection_count > 0 && !message->observe)
+        return;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        uint32_t cost = cost_of(judgement, window->rule);
+        if (window->over)
+            add_reason(judgement, &(struct objection){
+                                      .rule = window->rule,
+                                      .field = -1,
+                                      .limit = (uint32_t)window->limit,
+                                      .count = (uint32_t)(window->used_before + cost),
+                                      .never_fits = !window_fits(0, cost, window->limit),
+                                  });
+    }
+}
+
+/* Who was admitted is told when all of it will have come back; who was refused
+ * or asks, step by step. */
+static void fill_windows(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        struct verdict_window *shown = &verdict->windows[verdict->window_count++];
+        bool counted = message->outcome == OUTCOME_ADMITTED && !message->dry_run;
+        *shown = (struct verdict_window){
+            .rule = window->rule,
+            .limit = window->limit,
+            .used = window->used_before + (counted ? cost_of(judgement, window->rule) : 0),
+        };
+        if (message->histories[rule->subject].count > 0)
+            shown->refill_count =
+                window_refill(&message->histories[rule->subject], rule->measure, rule->window_ms,
+                              message->at_ms, shown->refill, REFILL_STEPS);
+        else if (shown->used > 0) {
+            shown->refill[0] =
+                (struct refill){.at_ms = message->at_ms + rule->window_ms, .count = shown->used};
+            shown->refill_count = 1;
+        }
+    }
+}
+
+/* The first moment at which every window would take the message; 0 never. */
+static int64_t when_fits(const struct judgement *judgement)
+{
+    const struct store_message *message = &judgement->message;
+    int64_t latest_ms = message->at_ms;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        if (!window->over)
+            continue;
+        int64_t fits_ms = window_when_fits(
+            &message->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
+            cost_of(judgement, window->rule), message->at_ms);
+        if (fits_ms == WINDOW_NEVER)
+            return 0;
+        if (fits_ms > latest_ms)
+            latest_ms = fits_ms;
+    }
+    return latest_ms;
+}
+
+static void fill_ruling(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    verdict->repeated = message->outcome == OUTCOME_REPEATED;
+    switch (message->outcome) {
+    case OUTCOME_HELD:
+        verdict->ruling = RULING_MESSAGE;
+        break;
+    case OUTCOME_OVER:
+        verdict->ruling = RULING_OVER_TIME;
+        verdict->retry_at_ms = when_fits(judgement);
+        break;
+    case OUTCOME_SUSPENDED:
+        verdict->ruling = RULING_SUSPENDED;
+        verdict->retry_at_ms = message->suspension.id == 0 ? when_fits(judgement)
+                               : message->suspension.until_ms == UNTIL_LIFTED
+                                   ? 0
+                                   : message->suspension.until_ms;
+        break;
+    default:
+        verdict->ruling = RULING_ADMIT;
+        verdict->observed = !verdict->repeated && message->observe &&
+                            (verdict->reason_count > 0 || message->suspension.id != 0);
+    }
+}
+
+static void fill_verdict(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    verdict->decision = message->decision;
+    verdict->suspension = message->suspension;
+    verdict->brought = message->brought;
+    if (message->outcome != OUTCOME_REPEATED)
+        fill_reasons(judgement);
+    fill_windows(judgement);
+    fill_ruling(judgement);
+}
+
+/* What holds before the first word of the store, so that every early end is right. */
+static void begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    bool allow = judgement->settings->store_on_failure == ON_FAILURE_ALLOW ||
+                 judgement->settings->guard_mode == MODE_OBSERVE;
+    *judgement->verdict = (struct verdict){
+        .ruling = allow ? RULING_ADMIT : RULING_NO_STORE,
+        .unjudged = allow,
+        .dry_run = dry_run,
+        .now_ms = now_ms,
+        .submission = judgement->submission,
+        .retries_before_restart = (uint32_t)judgement->settings->retries_before_restart,
+    };
+}
+
+/* The store is silent, but the rules of one message need no store. */
+static void judge_without_store(struct judgement *judgement)
+{
+    if (judgement->objection_count == 0)
+        return;
+    judgement->message = (struct store_message){0};
+    fill_reasons(judgement);
+    bool observe = judgement->settings->guard_mode == MODE_OBSERVE;
+    judgement->verdict->observed = observe;
+    if (!observe) {
+        judgement->verdict->ruling = RULING_MESSAGE;
+        judgement->verdict->unjudged = false;
+    }
+}
+
+static const char *status_url(struct guard *guard, const struct judgement *judgement,
+                              int64_t now_ms)
+{
+    const struct settings *settings = judgement->settings;
+    return arena_printf(judgement->arena, "%s/status?t=%s", settings->web_base_url,
+                        token_make(guard->key, judgement->arena, judgement->submission->mailbox,
+                                   now_ms + settings->status_link_lifetime_ms));
+}
+
+int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
+                int64_t now_ms, struct verdict *verdict_r)
+{
+    freed_by(release) struct shared_settings *shared = current_settings(guard);
+    struct judgement judgement = {
+        .settings = shared->settings,
+        .submission = submission,
+        .arena = submission->arena,
+        .verdict = verdict_r,
+    };
+    begin_verdict(&judgement, dry_run, now_ms);
+    int result = policy_refresh(guard->policy, guard->store);
+    judgement.limits =
+        policy_limits(guard->policy, &shared->settings->limits[submission->door],
+                      submission->mailbox, submission->domain, now_ms);
+    count_and_check(&judgement);
+    if (result > 0) {
+        prepare_message(&judgement, dry_run, now_ms);
+        result = store_judge(guard->store, &judgement.message);
+    }
+    if (result > 0) {
+        verdict_r->unjudged = false;
+        fill_verdict(&judgement);
+    } else {
+        judge_without_store(&judgement);
+    }
+    if (verdict_r->ruling != RULING_ADMIT || dry_run)
+        verdict_r->status_url = status_url(guard, &judgement, now_ms);
+    verdict_r->message =
+        verdict_message(judgement.arena, verdict_r, shared->settings->support_contact);
+    return result;
+}
+
+int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
+{
+    return store_give_back(guard->store, mailbox, id, now_ms);
+}

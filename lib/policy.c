@@ -1,0 +1,186 @@
+#define entry search_h_entry /* <search.h> takes the name for its hash table */
+#include <search.h>
+#undef entry
+
+#include "policy.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* All adjustments of one mailbox or domain. */
+struct adjusted {
+    char *subject;
+    struct {
+        bool set;
+        int32_t value;
+        int64_t until_ms;
+    } by[RULE_COUNT][ADJUST_KIND_COUNT];
+};
+
+struct policy {
+    pthread_rwlock_t lock; /* guards the tree */
+    void *tree;            /* of struct adjusted, by subject (tsearch) */
+    pthread_mutex_t refreshing; /* guards what follows; held while the store is asked */
+    bool loaded;
+    int64_t newest_change;
+    _Atomic int64_t fresh_until_ms; /* monotonic */
+    int64_t whole_until_ms; /* the store tells of removals for a day; after that, read anew */
+};
+
+static int compare_subjects(const void *left, const void *right)
+{
+    const struct adjusted *a = left, *b = right;
+    return strcmp(a->subject, b->subject);
+}
+
+static void free_adjusted(void *node)
+{
+    struct adjusted *adjusted = node;
+    free(adjusted->subject);
+    free(adjusted);
+}
+
+struct policy *policy_new(void)
+{
+    struct policy *policy = xcalloc(1, sizeof *policy);
+    pthread_rwlock_init(&policy->lock, NULL);
+    pthread_mutex_init(&policy->refreshing, NULL);
+    policy->fresh_until_ms = INT64_MIN;
+    return policy;
+}
+
+void policy_free(struct policy **policy)
+{
+    if (*policy == NULL)
+        return;
+    tdestroy((*policy)->tree, free_adjusted);
+    pthread_rwlock_destroy(&(*policy)->lock);
+    pthread_mutex_destroy(&(*policy)->refreshing);
+    free(*policy);
+    *policy = NULL;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- bringing up to date --------------------------------------------------- */
+
+static void apply(struct policy *policy, const struct adjustment *adjustment)
+{
+    struct adjusted *fresh = xcalloc(1, sizeof *fresh);
+    fresh->subject = xstrdup(adjustment->subject);
+    struct adjusted *adjusted = *(struct adjusted **)tsearch(fresh, &policy->tree,
+                                                             compare_subjects);
+    if (adjusted != fresh)
+        free_adjusted(fresh);
+    adjusted->by[adjustment->rule][adjustment->kind].set = !adjustment->removed;
+    adjusted->by[adjustment->rule][adjustment->kind].value = adjustment->value;
+    adjusted->by[adjustment->rule][adjustment->kind].until_ms = adjustment->until_ms;
+
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        for (int kind = 0; kind < ADJUST_KIND_COUNT; kind++)
+            if (adjusted->by[rule][kind].set)
+                return;
+    tdelete(adjusted, &policy->tree, compare_subjects);
+    free_adjusted(adjusted);
+}
+
+static int read_changes(struct policy *policy, struct store *store)
+{
+    enum { PAGE = 64 };
+    struct adjustment *page = xcalloc(PAGE, sizeof *page);
+    size_t count = PAGE;
+    int result = 1;
+    while (result > 0 && count == PAGE) {
+        result = store_adjustments(store, policy->newest_change, page, PAGE, &count);
+        if (result < 1 || count == 0)
+            break;
+        pthread_rwlock_wrlock(&policy->lock);
+        for (size_t i = 0; i < count; i++)
+            if (page[i].rule < RULE_COUNT) /* else of a newer sendguard */
+                apply(policy, &page[i]);
+        pthread_rwlock_unlock(&policy->lock);
+        policy->newest_change = page[count - 1].change;
+    }
+    free(page);
+    return result;
+}
+
+static void forget_all(struct policy *policy)
+{
+    pthread_rwlock_wrlock(&policy->lock);
+    tdestroy(policy->tree, free_adjusted);
+    policy->tree = NULL;
+    pthread_rwlock_unlock(&policy->lock);
+    policy->newest_change = 0;
+}
+
+int policy_refresh(struct policy *policy, struct store *store)
+{
+    int64_t now_ms = monotonic_ms();
+    if (now_ms < policy->fresh_until_ms)
+        return 1;
+    pthread_mutex_lock(&policy->refreshing);
+    int result = 1;
+    if (now_ms >= policy->fresh_until_ms) { /* nobody did it while we waited */
+        if (!policy->loaded || now_ms >= policy->whole_until_ms)
+            forget_all(policy);
+        result = read_changes(policy, store);
+        if (result > 0) {
+            policy->loaded = true;
+            policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
+            policy->whole_until_ms = now_ms + DAY_MS / 2;
+        }
+    }
+    pthread_mutex_unlock(&policy->refreshing);
+    return result;
+}
+
+/* ---- asking ------------------------------------------------------------------ */
+
+static void adjust(struct policy_limits *limits, const struct policy *policy, const char *subject,
+                   enum limit_source source, int64_t now_ms)
+{
+    char name[ADDRESS_MAX_BYTES + 2];
+    strcpy(name, source == LIMIT_OF_DOMAIN ? "@" : "");
+    strncat(name, subject, ADDRESS_MAX_BYTES);
+    struct adjusted key = {.subject = name};
+    struct adjusted *const *found =
+        tfind(&key, (void *const *)&policy->tree, compare_subjects);
+    if (found == NULL)
+        return;
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        typeof((*found)->by[0][0]) *limit = &(*found)->by[rule][ADJUST_LIMIT];
+        typeof((*found)->by[0][0]) *extra = &(*found)->by[rule][ADJUST_EXTRA];
+        if (limit->set && now_ms < limit->until_ms) {
+            limits->limits.of[rule] = limit->value;
+            limits->source[rule] = source;
+        }
+        if (extra->set && now_ms < extra->until_ms)
+            limits->extra[rule] += extra->value;
+    }
+}
+
+struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
+                                   const char *mailbox, const char *domain, int64_t now_ms)
+{
+    struct policy_limits limits = {.limits = *defaults};
+    pthread_rwlock_rdlock(&policy->lock);
+    if (policy->tree != NULL) {
+        adjust(&limits, policy, domain, LIMIT_OF_DOMAIN, now_ms);
+        adjust(&limits, policy, mailbox, LIMIT_OF_MAILBOX, now_ms);
+    }
+    pthread_rwlock_unlock(&policy->lock);
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
+        if (limits.limits.of[rule] != LIMIT_OFF)
+            limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : (int32_t)sum;
+    }
+    return limits;
+}

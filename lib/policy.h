@@ -1,0 +1,35 @@
+/* Which limits hold for a mailbox now: the settings', changed by what staff
+ * adjusted for the mailbox or its domain. A copy of the adjustments is kept
+ * here and brought up to date before a message is judged whenever it is older
+ * than POLICY_FRESH_MS, by asking the store for changes only. Any thread. */
+#ifndef SENDGUARD_POLICY_H
+#define SENDGUARD_POLICY_H
+
+#include "rules.h"
+#include "store.h"
+
+enum { POLICY_FRESH_MS = 500 }; /* adjustments and their removal act within a second */
+
+/* Where a limit comes from, for explanations. */
+enum limit_source { LIMIT_OF_SETTINGS, LIMIT_OF_DOMAIN, LIMIT_OF_MAILBOX };
+struct policy_limits {
+    struct limits limits;
+    enum limit_source source[RULE_COUNT];
+    int32_t extra[RULE_COUNT]; /* part of the limit that is an extra, 0 mostly */
+};
+
+struct policy;
+
+struct policy *policy_new(void);
+void policy_free(struct policy **policy);
+
+/* Bring the copy up to date if it is too old. 1, or -1: the store did not answer. */
+int policy_refresh(struct policy *policy, struct store *store) must_check;
+
+/* The limits for `mailbox` of `domain` at now_ms, beginning with `defaults`: a limit
+ * for the mailbox beats one for its domain, which beats the settings; extras
+ * of both are added. */
+struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
+                                   const char *mailbox, const char *domain, int64_t now_ms);
+
+#endif
