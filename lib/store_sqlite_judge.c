@@ -252,12 +252,17 @@ struct judging {
     struct sqlite_room *room;
     struct store_message *message;
     uint64_t id_hash;
+    bool replaces; /* another message was counted under this id, at `place` */
+    struct place place;
     struct ledger ledgers[SUBJECT_COUNT];
 };
 
+enum { NO_ID = 0 };
+
 static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
 {
-    return (uint64_t)hash_of(room, id, strlen(id)) & COUNTED_ID_MASK;
+    uint64_t hash = (uint64_t)hash_of(room, id, strlen(id)) & COUNTED_ID_MASK;
+    return hash != NO_ID ? hash : 1;
 }
 
 /* Keyed by the database, so that nobody can look for recipients that meet. */
@@ -272,14 +277,28 @@ static int counted_before(struct judging *judging)
 {
     const struct store_message *message = judging->message;
     struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
-    struct place place;
     judging->id_hash = id_hash_of(judging->room, message->id);
-    int found = ledger_find(ledger, judging->id_hash, &place);
+    int found = ledger_find(ledger, judging->id_hash, &judging->place);
     if (found < 1)
         return found;
-    const struct counted *counted = place_counted(ledger, &place);
-    return counted->fingerprint == fingerprint_of(judging->room, message->fingerprint) &&
-           window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
+    const struct counted *counted = place_counted(ledger, &judging->place);
+    bool same = counted->fingerprint == fingerprint_of(judging->room, message->fingerprint) &&
+                window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
+    judging->replaces = !same;
+    return same;
+}
+
+/* The older message stays counted, but has no id any longer. */
+static int forget_id(struct judging *judging)
+{
+    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
+    struct place *place = &judging->place;
+    if (place->chunk_number == UINT64_MAX) {
+        ledger->history.tail[place->at].id_hash = NO_ID;
+        return 1;
+    }
+    place->chunk[place->at].id_hash = NO_ID;
+    return write_chunk(ledger, place->chunk_number, place->chunk);
 }
 
 static uint32_t cost_of(const struct store_message *message, enum rule rule)
@@ -370,6 +389,8 @@ static int count_message(struct judging *judging)
     struct ledger *mailbox = &judging->ledgers[SUBJECT_MAILBOX];
     struct ledger *ip = &judging->ledgers[SUBJECT_IP];
     struct counted counted = {.entry = {message->at_ms, message->off_domain}};
+    if (judging->replaces && forget_id(judging) < 0)
+        return -1;
     if (ip->key != NULL && ledger_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
