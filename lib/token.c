@@ -168,7 +168,7 @@ static int write_new_key(const char *path)
     return written;
 }
 
-/* The name of a new file is durable when its folder is. EINVAL: a file system that knows no such. */
+/* The name of a new file is durable when its folder is. EINVAL: the file system cannot do that. */
 static int sync_folder(const char *path)
 {
     freed_by(free_string) char *folder = xstrdup(path);

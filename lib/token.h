@@ -16,7 +16,8 @@ struct token_key;
 int token_key_load(const char *path, struct token_key **key_r, struct problem *problem) must_check;
 void token_key_free(struct token_key **key);
 
-/* A token for `mailbox` (at most 512 bytes) that holds before expires_ms; URL-safe, in `arena`. Never NULL. */
+/* A token for `mailbox` (at most 512 bytes) that holds before expires_ms;
+ * URL-safe, in `arena`. Never NULL. */
 const char *token_make(const struct token_key *key, struct arena *arena, const char *mailbox,
                        int64_t expires_ms);
 

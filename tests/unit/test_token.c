@@ -1,0 +1,354 @@
+/* Status links: what a token tells, what it hides, and the file of its key. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "token.h"
+
+#define NOW_MS INT64_C(1795356300000)
+#define MAILBOX "alice@example.test"
+
+static char folder[64], path[128];
+static struct arena *arena;
+static struct token_key *key;
+static struct problem problem;
+
+static void setup(void)
+{
+    arena = arena_new();
+    strcpy(folder, "/tmp/test_token.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/secret", folder);
+}
+
+static int remove_entry(const char *name, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)status, (void)kind, (void)where;
+    return remove(name);
+}
+
+static void teardown(void)
+{
+    token_key_free(&key);
+    arena_free(&arena);
+    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void load(void) { ck_assert_msg(token_key_load(path, &key, &problem), "%s", problem.text); }
+
+static void write_file(const char *content, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(content, file);
+    fclose(file);
+    ck_assert_int_eq(chmod(path, mode), 0);
+}
+
+static void assert_refused(const char *expected)
+{
+    struct token_key *none = NULL;
+    problem = (struct problem){0};
+    ck_assert_int_eq(token_key_load(path, &none, &problem), 0);
+    ck_assert_ptr_null(none);
+    ck_assert_str_eq(problem.where, path);
+    ck_assert_msg(strstr(problem.text, expected) != NULL, "%s", problem.text);
+}
+
+/* Reads a token that lies in a heap block of exactly its size. */
+static int read_exact(const char *token, int64_t now_ms, const char **mailbox_r)
+{
+    size_t size = strlen(token) + 1;
+    char *copy = memcpy(malloc(size), token, size);
+    int result = token_read(key, arena, copy, now_ms, mailbox_r);
+    free(copy);
+    return result;
+}
+
+/* ---- tokens ---------------------------------------------------------------- */
+
+START_TEST(test_there_and_back)
+{
+    static const char *const mailboxes[] = {MAILBOX, "", "a@b", "\xC3\xBC@xn--bcher-kva.test"};
+    load();
+    for (size_t i = 0; i < countof(mailboxes); i++) {
+        const char *mailbox = NULL;
+        const char *token = token_make(key, arena, mailboxes[i], NOW_MS + 1);
+        ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
+        ck_assert_str_eq(mailbox, mailboxes[i]);
+    }
+    char longest[513];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    const char *mailbox = NULL;
+    ck_assert_int_eq(read_exact(token_make(key, arena, longest, NOW_MS + 1), NOW_MS, &mailbox), 1);
+    ck_assert_str_eq(mailbox, longest);
+}
+END_TEST
+
+START_TEST(test_end)
+{
+    load();
+    const char *mailbox = "untouched";
+    const char *token = token_make(key, arena, MAILBOX, NOW_MS);
+    ck_assert_int_eq(read_exact(token, NOW_MS - 1, &mailbox), 1);
+    ck_assert_str_eq(mailbox, MAILBOX);
+    mailbox = "untouched";
+    ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 0);
+    ck_assert_int_eq(read_exact(token, NOW_MS + 1, &mailbox), 0);
+    ck_assert_int_eq(read_exact(token, INT64_MAX, &mailbox), 0);
+    ck_assert_str_eq(mailbox, "untouched");
+}
+END_TEST
+
+START_TEST(test_url_safe_and_silent)
+{
+    load();
+    const char *token = token_make(key, arena, MAILBOX, NOW_MS);
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    ck_assert_uint_eq(strspn(token, allowed), strlen(token));
+    ck_assert_str_ne(token, token_make(key, arena, MAILBOX, NOW_MS));
+    /* mailboxes of usual length cannot be told apart by the length of the link */
+    ck_assert_uint_eq(strlen(token), strlen(token_make(key, arena, "a@b.test", NOW_MS)));
+}
+END_TEST
+
+START_TEST(test_every_change_is_seen)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    load();
+    char *token = arena_strdup(arena, token_make(key, arena, MAILBOX, NOW_MS + 1));
+    const char *mailbox = NULL;
+    size_t length = strlen(token);
+    for (size_t i = 0; i < length; i++) {
+        char right = token[i];
+        for (size_t k = 0; k < sizeof digits - 1; k++) {
+            token[i] = digits[k];
+            ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), digits[k] == right);
+        }
+        token[i] = right;
+    }
+    for (size_t cut = 0; cut < length; cut++)
+        ck_assert_int_eq(
+            read_exact(arena_strndup(arena, token, cut), NOW_MS, &mailbox), 0);
+}
+END_TEST
+
+START_TEST(test_no_token)
+{
+    load();
+    const char *mailbox = NULL;
+    char *token = arena_strdup(arena, token_make(key, arena, MAILBOX, NOW_MS + 1));
+    char *endless = malloc(100001);
+    memset(endless, 'A', 100000);
+    endless[100000] = '\0';
+    const char *const wrong[] = {"", "A", "====", "\xFF\xFF", "../../etc/passwd", endless,
+                                 arena_printf(arena, "%s=", token),
+                                 arena_printf(arena, " %s", token),
+                                 arena_printf(arena, "%s\n", token),
+                                 arena_printf(arena, "%sAAAA", token)};
+    for (size_t i = 0; i < countof(wrong); i++)
+        ck_assert_msg(read_exact(wrong[i], NOW_MS, &mailbox) == 0, "%.40s", wrong[i]);
+    free(endless);
+}
+END_TEST
+
+START_TEST(test_another_key_reads_nothing)
+{
+    load();
+    const char *mailbox = NULL;
+    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    token_key_free(&key);
+    ck_assert_int_eq(unlink(path), 0);
+    load();
+    ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 0);
+}
+END_TEST
+
+/* ---- the key file ------------------------------------------------------------- */
+
+START_TEST(test_file_is_made_once)
+{
+    struct stat status;
+    const char *mailbox = NULL;
+    load();
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq(status.st_mode, S_IFREG | 0600);
+    ck_assert_int_eq(status.st_size, 65);
+    ck_assert_uint_eq(status.st_nlink, 1); /* the temporary name is gone */
+    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    token_key_free(&key);
+    load();
+    ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
+}
+END_TEST
+
+START_TEST(test_a_given_key_is_used)
+{
+    /* of an earlier release: links in users' mail outlive an update */
+    static const char token[] =
+        "GW4N9ocujzczZP-lk0AknCoQZvlGJS47N622lN4hOvaRnBl5INfq22BCLyeg-wZeTqY1J-0kIVtFx0tX"
+        "bG_fmH4uUAHWF4MfUvb5qsjf7Cxdg-LgFZQGLpsNp9YvbRV0Syq0JU_eliM";
+    static const char *const spellings[] = {
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
+        "000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F",
+    };
+    for (size_t i = 0; i < countof(spellings); i++) {
+        const char *mailbox = NULL;
+        write_file(spellings[i], i == 0 ? 0600 : 0400);
+        load();
+        ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
+        ck_assert_str_eq(mailbox, MAILBOX);
+        ck_assert_int_eq(read_exact(token, NOW_MS + 1, &mailbox), 0);
+        token_key_free(&key);
+        ck_assert_int_eq(unlink(path), 0);
+    }
+}
+END_TEST
+
+START_TEST(test_open_files_are_refused)
+{
+    load();
+    static const mode_t modes[] = {0640, 0604, 0620, 0602, 0610, 0644, 0666};
+    for (size_t i = 0; i < countof(modes); i++) {
+        ck_assert_int_eq(chmod(path, modes[i]), 0);
+        assert_refused("is open to others");
+    }
+    ck_assert_int_eq(chmod(path, 0400), 0);
+    token_key_free(&key);
+    load();
+}
+END_TEST
+
+START_TEST(test_bad_contents_are_refused)
+{
+    static const char *const contents[] = {
+        "",
+        "\n",
+        "0001",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e\n",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1\n",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0\n",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n\n",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1g\n",
+        " 00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
+    };
+    for (size_t i = 0; i < countof(contents); i++) {
+        write_file(contents[i], 0600);
+        assert_refused("holds no key");
+    }
+}
+END_TEST
+
+START_TEST(test_other_kinds_are_refused)
+{
+    char target[160];
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    assert_refused("is no regular file");
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    assert_refused("is no regular file");
+    ck_assert_int_eq(unlink(path), 0);
+    snprintf(target, sizeof target, "%s/elsewhere", folder);
+    ck_assert_int_eq(symlink(target, path), 0); /* to nothing: nothing is made there */
+    assert_refused("symbolic link");
+    ck_assert_int_eq(access(target, F_OK), -1);
+    ck_assert_int_eq(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/no/such/secret", folder);
+    assert_refused("cannot be made");
+}
+END_TEST
+
+enum { STARTERS = 8 };
+
+/* Each process loads the key as soon as all of them are there, and sends a token back. */
+static void start_one(int gate, int answers)
+{
+    char byte;
+    if (read(gate, &byte, 1) != 0 || !token_key_load(path, &key, &problem))
+        _exit(1);
+    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    size_t length = strlen(token);
+    _exit(write(answers, token, length) == (ssize_t)length ? 0 : 1);
+}
+
+START_TEST(test_processes_that_start_at_once_agree)
+{
+    int gate[2], answers[2], status;
+    ck_assert_int_eq(pipe(gate), 0);
+    ck_assert_int_eq(pipe(answers), 0);
+    size_t length = 0;
+    pid_t children[STARTERS];
+    for (size_t i = 0; i < STARTERS; i++) {
+        children[i] = fork();
+        ck_assert_int_ge(children[i], 0);
+        if (children[i] == 0) {
+            close(gate[1]);
+            start_one(gate[0], answers[1]);
+        }
+    }
+    close(gate[1]);
+    for (size_t i = 0; i < STARTERS; i++) {
+        ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
+        ck_assert_int_eq(status, 0);
+    }
+    load();
+    length = strlen(token_make(key, arena, MAILBOX, NOW_MS + 1));
+    for (size_t i = 0; i < STARTERS; i++) {
+        char token[512] = "";
+        const char *mailbox = NULL;
+        ck_assert_int_eq(read(answers[0], token, length), (ssize_t)length);
+        ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
+    }
+    close(gate[0]);
+    close(answers[0]);
+    close(answers[1]);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left behind */
+}
+END_TEST
+
+static TCase *token_cases(void)
+{
+    TCase *cases = tcase_create("token");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, test_there_and_back);
+    tcase_add_test(cases, test_end);
+    tcase_add_test(cases, test_url_safe_and_silent);
+    tcase_add_test(cases, test_every_change_is_seen);
+    tcase_add_test(cases, test_no_token);
+    tcase_add_test(cases, test_another_key_reads_nothing);
+    return cases;
+}
+
+static TCase *file_cases(void)
+{
+    TCase *cases = tcase_create("key file");
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, test_file_is_made_once);
+    tcase_add_test(cases, test_a_given_key_is_used);
+    tcase_add_test(cases, test_open_files_are_refused);
+    tcase_add_test(cases, test_bad_contents_are_refused);
+    tcase_add_test(cases, test_other_kinds_are_refused);
+    tcase_add_test(cases, test_processes_that_start_at_once_agree);
+    return cases;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("token");
+    suite_add_tcase(suite, token_cases());
+    suite_add_tcase(suite, file_cases());
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
