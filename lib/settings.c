@@ -13,7 +13,7 @@
 #include "address.h"
 #include "settings_table.h"
 
-enum { FILE_MAX_BYTES = 1024 * 1024, SECTION_MAX_BYTES = 64 };
+enum { FILE_MAX_BYTES = 1024 * 1024, SECTION_MAX_BYTES = 64, NAME_MAX_BYTES = 256 };
 
 /* A struct settings under way. */
 struct reading {
@@ -288,8 +288,8 @@ static int refuse_override(struct reading *reading, const char *override)
 static int set_override(struct reading *reading, const char *override)
 {
     size_t name_length = strcspn(override, "=");
-    freed_by(free_string) char *name = xasprintf("%.*s", (int)(name_length < 256 ? name_length : 256),
-                                                 override);
+    int shown = (int)(name_length < NAME_MAX_BYTES ? name_length : NAME_MAX_BYTES);
+    freed_by(free_string) char *name = xasprintf("%.*s", shown, override);
     char *dot = strrchr(name, '.');
     if (override[name_length] == '\0' || dot == NULL) {
         problem_set(reading->problem, 0, "", "is no setting; expected section.key=value");

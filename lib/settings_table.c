@@ -13,25 +13,27 @@ static const char *const on_limit_names[] = {
 
 #define YEARS_10 (3650 * DAY_MS)
 
-#define NAMED(section_name, key_name)                                                            \
+#define NAMED(section_name, key_name)                                                           \
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
 
-#define LIMIT(section_name, door, rule, key_name, standard_value, counted, text)                  \
-    {NAMED(section_name, key_name), .type = SETTING_LIMIT,                             \
-     .offset = offsetof(struct settings, limits) + (door) * sizeof(struct limits) +               \
-               offsetof(struct limits, of) + (rule) * sizeof(int32_t),                            \
+#define LIMIT(section_name, door, rule, key_name, standard_value, counted, text)                \
+    {NAMED(section_name, key_name), .type = SETTING_LIMIT,                                      \
+     .offset = offsetof(struct settings, limits) + (door) * sizeof(struct limits) +             \
+               offsetof(struct limits, of) + (rule) * sizeof(int32_t),                          \
      .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
 
-#define ON_LIMIT(rule, key_name, standard_value, text)                                            \
-    {NAMED("on_limit", key_name), .type = SETTING_CHOICE,                              \
+#define ON_LIMIT(rule, key_name, standard_value, text)                                          \
+    {NAMED("on_limit", key_name), .type = SETTING_CHOICE,                                       \
      .offset = offsetof(struct settings, on_limit) + ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int), \
      .standard = standard_value, .choices = on_limit_names, .sentence = text}
 
-#define SUSPENSION(cause, key_name, standard_value, text)                                         \
-    {NAMED("suspension", key_name), .type = SETTING_DURATIONS,                         \
-     .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),         \
-     .min = SECOND_MS, .max = YEARS_10, .standard = standard_value, .sentence = text}
+#define SUSPENSION(cause, key_name, standard_value, reason)                                     \
+    {NAMED("suspension", key_name), .type = SETTING_DURATIONS,                                  \
+     .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),       \
+     .min = SECOND_MS, .max = YEARS_10, .standard = standard_value,                             \
+     .sentence = "How long a suspension for " reason " lasts: the first in 30 days, the second, " \
+                 "and so on; the last one named holds for all further ones."}
 
 const struct setting settings_table[] = {
     {NAMED("store", "url"), .type = SETTING_URL, MEMBER(store_url), .max = 1024,
@@ -140,14 +142,14 @@ const struct setting settings_table[] = {
      .sentence = "Recipients that no rule counts, whole domains as `@example.test`; the rest of "
                  "the message is judged without them."},
 
-    SUSPENSION(CAUSE_VOLUME, "volume", "24h", "For too much mail, set by the guard."),
+    SUSPENSION(CAUSE_VOLUME, "volume", "24h", "too much mail (the guard itself sets it)"),
     SUSPENSION(CAUSE_COMPLAINTS, "complaints", "24h, 72h, permanent",
-               "For complaints of recipients."),
-    SUSPENSION(CAUSE_FAILURES, "failures", "24h", "For mail that could not be delivered."),
+               "complaints of recipients"),
+    SUSPENSION(CAUSE_FAILURES, "failures", "24h", "mail that could not be delivered"),
     SUSPENSION(CAUSE_COMPROMISED, "compromised", "permanent",
-               "For a mailbox that a stranger uses."),
-    SUSPENSION(CAUSE_TERMS, "terms", "permanent", "For a violation of the terms of usage."),
-    SUSPENSION(CAUSE_STAFF, "staff", "24h", "By staff for another reason."),
+               "use of the mailbox by a stranger"),
+    SUSPENSION(CAUSE_TERMS, "terms", "permanent", "a violation of the terms of usage"),
+    SUSPENSION(CAUSE_STAFF, "staff", "24h", "another reason that staff has"),
     {NAMED("suspension", "retries_before_restart"), .type = SETTING_INTEGER,
      MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
      .unit = "attempts",

@@ -269,17 +269,17 @@ static const char reference_head[] =
     "The file is `/etc/sendguard/sendguard.conf`, or what `-c FILE` names; `-o section.key=value`\n"
     "on the command line comes after it. Without a file every setting has its default.\n"
     "\n"
-    "- `key = value` stands below its `[section]`. A comment begins with `#` or `;` at the start of\n"
-    "  a line, or with a `;` after white space.\n"
-    "- A setting stands in the file once. Only those of the sections `domains` and `exempt` may be\n"
-    "  repeated; their lines add up, and a long `own_domains` goes on in indented lines. With `-o`\n"
-    "  the last one counts, and a list given with `-o` takes the place of the file's.\n"
+    "- `key = value` stands below its `[section]`. A comment begins with `#` or `;` at the start\n"
+    "  of a line, or with a `;` after white space.\n"
+    "- A setting stands in the file once. Only those of `domains` and `exempt` may be repeated;\n"
+    "  their lines add up, and a long `own_domains` goes on in indented lines. Of several `-o` of\n"
+    "  one setting the last one counts; those of a list add up and take the place of the file's.\n"
     "- Durations are whole numbers of `ms`, `s`, `m`, `h` or `d`: `250ms`, `24h`. Items of a list\n"
     "  stand apart by spaces or commas.\n"
     "- A limit of 0 forbids, `off` does not check.\n"
     "- A line holds at most 197 bytes, a file 1 MiB.\n"
-    "- Unknown and repeated settings and values out of range stop the start, with file and line. A\n"
-    "  running service keeps its old settings when a new file is wrong.\n";
+    "- Unknown and repeated settings and values out of range stop the start, with file and line.\n"
+    "  A running service keeps its old settings when a new file is wrong.\n";
 
 void settings_write_reference(FILE *out)
 {
