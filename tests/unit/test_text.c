@@ -2,6 +2,7 @@
 #include <check.h>
 #include <json-c/json.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,21 +250,28 @@ START_TEST(test_helpers)
 }
 END_TEST
 
+static bool all_are(const unsigned char *bytes, size_t size, unsigned char expected)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != expected)
+            return false;
+    return true;
+}
+
 START_TEST(test_arena_pieces)
 {
     enum { PIECES = 3000 };
     unsigned char *pieces[PIECES];
+    size_t sizes[PIECES];
     for (size_t i = 0; i < PIECES; i++) {
-        size_t size = i % 97 == 0 ? 40000 : i % 61;
-        pieces[i] = arena_alloc(arena, size);
+        sizes[i] = i % 97 == 0 ? 40000 : i % 61;
+        pieces[i] = arena_alloc(arena, sizes[i]);
         ck_assert_uint_eq((uintptr_t)pieces[i] % alignof(max_align_t), 0);
-        for (size_t k = 0; k < size; k++)
-            ck_assert_uint_eq(pieces[i][k], 0);
-        memset(pieces[i], (int)(i & 0xFF), size);
+        ck_assert(all_are(pieces[i], sizes[i], 0));
+        memset(pieces[i], (int)(i & 0xFF), sizes[i]);
     }
     for (size_t i = 0; i < PIECES; i++) /* nobody wrote into another's piece */
-        for (size_t k = 0; k < (i % 97 == 0 ? 40000 : i % 61); k++)
-            ck_assert_uint_eq(pieces[i][k], i & 0xFF);
+        ck_assert(all_are(pieces[i], sizes[i], (unsigned char)(i & 0xFF)));
 }
 END_TEST
 
