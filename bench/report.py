@@ -1,0 +1,186 @@
+"""From results to tables: medians over the rounds, lowest and highest beside them."""
+
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+
+import servers
+
+TARGETS = {
+    "sqlite rate": 0.7,
+    "redis rate": 0.8,
+    "redis cpu": 1.5,
+    "p99_us": 5000,
+    "growth": 1.3,
+    "sqlite bytes": 48,
+    "redis bytes": 16,
+    "webmail-send_ms": 1.0,
+}
+
+
+def spread(values, digits):
+    """"12 (11-14)": the median, and the range when there are several."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    if len(values) < 2:
+        return middle
+    return f"{middle} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def grouped(results, *keys):
+    """Results by the given members, in order of first appearance."""
+    groups = {}
+    for result in results:
+        groups.setdefault(tuple(result[key] for key in keys), []).append(result)
+    return groups
+
+
+def column(group, name, digits):
+    return spread([r[name] for r in group], digits) if name in group[0] else ""
+
+
+def median(group, name):
+    return statistics.median(r[name] for r in group)
+
+
+def split_text(group):
+    parts = group[0]["cpu_split"]
+    return " + ".join(f"{statistics.median(r['cpu_split'][name] for r in group):.0f} {name}"
+                      for name in parts)
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+MATRIX_HEAD = ("server", "door", "clients", "decisions/s", "of floor", "CPU µs", "of floor",
+               "CPU µs by process", "p50 µs", "p99 µs", "max µs")
+
+
+def matrix_table(results):
+    rows = []
+    order = sorted(grouped(results, "door", "clients", "subject").items(),
+                   key=lambda item: (item[0][0] != "socket", item[0][1]))
+    for (door, clients, subject), group in order:
+        rows.append((subject, door, str(clients), column(group, "per_second", 0),
+                     column(group, "rate_ratio", 2), column(group, "cpu_us", 1),
+                     column(group, "cpu_ratio", 2), split_text(group),
+                     column(group, "p50_us", 0), column(group, "p99_us", 0),
+                     f"{max(r['max_us'] for r in group):.0f}"))
+    return table(MATRIX_HEAD, rows)
+
+
+def bytes_text(group):
+    size = group[0]["bytes_per_message"]
+    return "" if size is None else f"{size:.1f}"
+
+
+def growth_table(results):
+    rows = []
+    for (store, mailboxes, history), group in grouped(results, "store", "mailboxes",
+                                                      "history").items():
+        rows.append((store, f"{mailboxes:,}", str(history), column(group, "per_second", 0),
+                     column(group, "time_ratio", 2), column(group, "cpu_us", 1),
+                     column(group, "cpu_ratio", 2), column(group, "p99_us", 0),
+                     bytes_text(group)))
+    return table(("store", "mailboxes", "messages each", "decisions/s", "time of first", "CPU µs",
+                  "of first", "p99 µs", "history bytes a message"), rows)
+
+
+def webmail_send_table(results):
+    rows = [(subject, f"{median(group, 'p50_us') / 1000:.3f}",
+             f"{median(group, 'p99_us') / 1000:.3f}")
+            for (subject,), group in grouped(results, "subject").items()]
+    return table(("server", "median ms", "p99 ms"), rows)
+
+
+# ---- targets ---------------------------------------------------------------------
+
+
+def row(name, target, values, holds):
+    """One target: holds only when it holds everywhere it was measured."""
+    return name, target, ", ".join(values), "yes" if holds else "NO"
+
+
+def matrix_targets(results):
+    rows = []
+    groups = grouped(results, "subject", "door", "clients")
+
+    every = tuple(sorted({r["clients"] for r in results}))
+
+    def add(name, subject, member, limit, at_least, clients=every, digits=2):
+        for door in ("socket", "nginx"):
+            values = {c: median(groups[subject, door, c], member) for c in clients}
+            good = all(v >= limit if at_least else v <= limit for v in values.values())
+            sign = "≥" if at_least else "≤"
+            rows.append(row(f"{name}, {door}", f"{sign} {limit}",
+                            [f"{v:.{digits}f} at {c}" for c, v in values.items()], good))
+
+    add("SQLite decisions/s of floor-none", "sqlite", "rate_ratio", TARGETS["sqlite rate"], True)
+    add("Redis decisions/s of floor-incr", "redis", "rate_ratio", TARGETS["redis rate"], True)
+    add("Redis CPU of floor-incr", "redis", "cpu_ratio", TARGETS["redis cpu"], False)
+    for subject in ("sqlite", "redis"):
+        add(f"{subject} p99 µs at 8 clients", subject, "p99_us", TARGETS["p99_us"], False, (8,), 0)
+    return rows
+
+
+def growth_targets(results):
+    rows = []
+    for store in ("sqlite", "redis"):
+        own = [r for r in results if r["store"] == store]
+        groups = grouped(own, "mailboxes", "history")
+        first = next(iter(groups))
+        base = f"of {first[0]:,} mailboxes with {first[1]} message"
+        for name, member in (("CPU", "cpu_ratio"), ("time", "time_ratio")):
+            ratios = {shape: median(group, member) for shape, group in groups.items()
+                      if shape != first}
+            rows.append(row(f"{store} {name} a decision, {base}", f"≤ {TARGETS['growth']}",
+                            [f"{ratio:.2f} at {m:,} × {h}" for (m, h), ratio in ratios.items()],
+                            all(ratio <= TARGETS["growth"] for ratio in ratios.values())))
+        longest = max(groups, key=lambda shape: shape[1])
+        size, limit = groups[longest][0]["bytes_per_message"], TARGETS[f"{store} bytes"]
+        rows.append(row(f"{store} history bytes a message at {longest[1]}", f"≤ {limit}",
+                        [f"{size:.1f}"], size <= limit))
+    return rows
+
+
+def webmail_send_targets(results):
+    groups = grouped(results, "subject")
+    times = {name: median(groups[name,], "p50_us") / 1000 for name in ("sqlite", "redis")}
+    limit = TARGETS["webmail-send_ms"]
+    return [row("time added to one send, ms", f"≤ {limit}",
+                [f"{ms:.3f} with {name}" for name, ms in times.items()],
+                all(ms <= limit for ms in times.values()))]
+
+
+def targets_table(rows):
+    return table(("target", "wanted", "measured", "holds"), rows)
+
+
+# ---- the machine -----------------------------------------------------------------
+
+
+def output(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        return (done.stdout + done.stderr).strip().splitlines()[0]
+    except (OSError, IndexError, subprocess.TimeoutExpired):
+        return f"{command[0]}: unknown"
+
+
+def machine():
+    processor = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    redis_version = output(servers.program("redis-server"), "--version").split()[2]
+    return "\n".join((
+        f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
+        "load client on the same cores",
+        f"{output(servers.program('nginx'), '-v')}, redis {redis_version}, "
+        f"{output('dpkg-query', '-W', '-f', 'libfcgi ${Version}', 'libfcgi0ldbl')}"))

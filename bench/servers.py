@@ -1,0 +1,219 @@
+"""The programs under measurement, each private and in a folder of its own, and
+what they use of the processors."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
+THREADS = 16  # fcgi.threads, by default
+KEPT_FOR_NGINX = 6  # times 2 workers: fcgi.keepalive, by default
+EVERYTHING = 1_000_000_000  # a limit that nothing here reaches
+READY_SECONDS = 20
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """What went wrong, as a sentence for whoever started the benchmark."""
+
+
+def program(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if found is None:
+        raise BenchError(f"{name} is not installed (make deps-bench)")
+    return found
+
+
+def built(name):
+    path = BUILD / name
+    if not path.exists():
+        raise BenchError(f"{path} is missing (make programs benches)")
+    return str(path)
+
+
+def connect(address):
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.connect(address)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A child process that is ready once `address` accepts connections."""
+
+    def __init__(self, command, folder, address):
+        self.folder = folder
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                connect(address)
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise BenchError(f"{command[0]} does not start: {self.tail()}") from None
+                time.sleep(0.01)
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-1500:].strip()
+
+    def pids(self):
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid] + [int(child) for child in children]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def cpu_ns(pids):
+    """Processor time of all threads, in nanoseconds, and of children that have ended."""
+    total = 0
+    for pid in pids:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+        after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(after_name[13]) + int(after_name[14])) * TICK_NS  # cutime, cstime
+    return total
+
+
+class Redis(Server):
+    def __init__(self, folder, appendonly=True):
+        folder.mkdir()
+        self.socket = str(folder / "redis.sock")
+        super().__init__(
+            [program("redis-server"), "--port", "0", "--unixsocket", self.socket, "--dir",
+             str(folder), "--save", "", "--appendonly", "yes" if appendonly else "no",
+             "--appendfsync", "everysec", "--loglevel", "warning"], folder, self.socket)
+        self.url = f"redis+unix://{self.socket}"
+
+    def ask(self, *commands):
+        """Lines of answers; one command an argument."""
+        answer = subprocess.run([program("redis-cli"), "-s", self.socket],
+                                input="\n".join(commands), capture_output=True, text=True,
+                                check=True, timeout=120)
+        return answer.stdout.splitlines()
+
+    def begin_appendonly(self):
+        """After a fill without: writes what is there, then appends. Waits until that is done."""
+        self.ask("CONFIG SET appendonly yes")
+        deadline = time.monotonic() + 120
+        while not {"aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"} <= set(
+                self.ask("INFO persistence")):
+            if time.monotonic() > deadline:
+                raise BenchError("redis-server: the append-only file is not written in 120 s")
+            time.sleep(0.05)
+
+
+class Guard(Server):
+    """sendguard-fcgi with limits that admit everything, all else default."""
+
+    def __init__(self, folder, store_url):
+        folder.mkdir(exist_ok=True)
+        self.socket = str(folder / "fcgi.sock")
+        config = folder / "sendguard.conf"
+        config.write_text(
+            f"[store]\nurl = {store_url}\n"
+            f"[fcgi]\nlisten = {self.socket}\n"
+            f"[web]\nsecret_file = {folder / 'secret'}\n"
+            f"[limits.webmail]\nmessages_per_day = {EVERYTHING}\n"
+            f"off_domain_per_day = {EVERYTHING}\noff_domain_per_hour_per_ip = {EVERYTHING}\n")
+        super().__init__([built("sendguard-fcgi"), "-c", str(config)], folder, self.socket)
+
+
+class Floor(Server):
+    """bench_floor with as many threads and as long an answer as the guard."""
+
+    def __init__(self, folder, reply_bytes, redis=None):
+        folder.mkdir()
+        self.socket = str(folder / "fcgi.sock")
+        command = [built("bench/bench_floor"), "--listen", self.socket, "--threads",
+                   str(THREADS), "--reply-bytes", str(reply_bytes)]
+        super().__init__(command + (["--redis", redis.socket] if redis else []), folder,
+                         self.socket)
+
+
+NGINX = """daemon off;
+{user}
+pid {folder}/pid;
+error_log {folder}/error.log warn;
+worker_processes 2;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {sites}
+}}
+"""
+
+# As in nginx.conf.example, for each server under measurement.
+SITE = """
+    upstream {name} {{
+        server unix:{socket};
+        keepalive {kept};
+        keepalive_timeout 60s;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location /sendguard/submissions {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_param SENDGUARD_TRUSTED 1;
+            fastcgi_param SENDGUARD_FORWARD "";
+            fastcgi_pass {name};
+            fastcgi_keep_conn on;
+            fastcgi_request_buffering on;
+            client_body_buffer_size 64k;
+            fastcgi_connect_timeout 1s;
+            fastcgi_send_timeout 2s;
+            fastcgi_read_timeout 5s;
+            fastcgi_next_upstream error non_idempotent;
+            fastcgi_next_upstream_timeout 3s;
+        }}
+    }}
+"""
+
+
+class Nginx(Server):
+    """One nginx in front of all; `ports` says where each is found."""
+
+    def __init__(self, folder, sockets):
+        folder.mkdir()
+        self.ports = {name: free_port() for name in sockets}
+        sites = "".join(SITE.format(name=name, socket=path, kept=KEPT_FOR_NGINX,
+                                    port=self.ports[name]) for name, path in sockets.items())
+        user = "" if os.geteuid() else f"user {pwd.getpwuid(0).pw_name};"
+        config = folder / "nginx.conf"
+        config.write_text(NGINX.format(folder=folder, user=user, sites=sites))
+        super().__init__([program("nginx"), "-c", str(config)], folder,
+                         ("127.0.0.1", next(iter(self.ports.values()))))
