@@ -102,7 +102,7 @@ class sendguard_client
         } else {
             $answer->error = 'the connection broke while asking';
         }
-        if ($answer->status === 0 && microtime(true) >= $deadline) {
+        if ($answer->status === 0 && (stream_get_meta_data($stream)['timed_out'] || microtime(true) >= $deadline)) {
             $answer->timed_out = true;
             $answer->error = "no answer within $this->seconds s";
         }

@@ -64,7 +64,11 @@ class sendguard_texts
             rcube::Q($label) . html::span('voice', ' ' . rcube::Q($this->plain('newtab'))));
     }
 
-    /** The guard's text for the user: paragraphs, with the long address of the status page as a link. */
+    /**
+     * The guard's text for the user: paragraphs, with the long address of the
+     * status page as a link, and its times (UTC, because it cannot know better)
+     * in the user's zone.
+     */
     public function message($text, $url)
     {
         $paragraphs = '';
@@ -72,9 +76,11 @@ class sendguard_texts
             if ($paragraph === '') {
                 continue;
             }
-            $link = $url === '' ? '' : $this->status_link($url, $this->plain('yourstatus'));
+            $link = $url === '' ? '' : $this->status_link($url, $this->plain('statuspage'));
             $pieces = $link === '' ? [$paragraph] : explode($url, $paragraph);
-            $paragraphs .= html::p(null, nl2br(implode($link, array_map(['rcube', 'Q'], $pieces)), false));
+            $html = nl2br(implode($link, array_map(['rcube', 'Q'], $pieces)), false);
+            $paragraphs .= html::p(null, preg_replace_callback('/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b/',
+                function ($time) { return $this->time("$time[1]T$time[2]:00Z"); }, $html));
         }
         return $paragraphs;
     }
