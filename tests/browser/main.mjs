@@ -1,0 +1,83 @@
+// Runs all tests against one stack, one browser profile for each mailbox.
+import { mkdtempSync } from 'node:fs';
+import { Stack } from './stack.mjs';
+import { Webmail } from './webmail.mjs';
+import * as sending from './sending.mjs';
+import * as settings from './settings.mjs';
+import * as suspension from './suspension.mjs';
+import * as plugin from './plugin.mjs';
+
+const wanted = process.argv[2] ?? '';
+const suites = { plugin, sending, settings, suspension };
+const mailboxes = ['alice', 'bob', 'carol'];
+const stack = new Stack();
+const users = {};
+let pictures;
+let passed = 0;
+let failed = 0;
+
+// What a person would look at first: the page's text and picture, and the logs' ends.
+async function describe(error) {
+  console.log(`    ${String(error.stack ?? error).split('\n').slice(0, 12).join('\n    ')}`);
+  pictures ??= mkdtempSync('/tmp/sendguard-failures.');
+  for (const [name, user] of Object.entries(users)) {
+    const path = `${pictures}/${failed}-${name}.png`;
+    try {
+      const text = await user.page.locator('body').innerText({ timeout: 2000 });
+      await user.page.screenshot({ path });
+      console.log(`    ${name} sees (picture: ${path}):\n      ${text.replace(/\s*\n\s*/g, ' | ').slice(0, 700)}`);
+    } catch (problem) {
+      console.log(`    ${name}'s page cannot be shown: ${problem.message.split('\n')[0]}`);
+    }
+  }
+  console.log(`    end of the guard's log:\n      ${stack.guardLog().trim().split('\n').slice(-6).join('\n      ')}`);
+}
+
+async function runTest(name, test) {
+  const begun = Date.now();
+  try {
+    for (const user of Object.values(users)) user.errors.length = 0;
+    await test({ stack, ...users });
+    for (const user of Object.values(users)) {
+      if (user.errors.length) throw new Error(`errors of JavaScript in ${user.mailbox}'s page: ${user.errors.join('; ')}`);
+    }
+    passed += 1;
+    console.log(`ok      ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}`);
+    await describe(error);
+  }
+}
+
+async function main() {
+  const guardSettings = process.env.GUARD_SETTINGS?.split(' ').filter(Boolean) ?? [];
+  stack.up(...guardSettings);
+  for (const name of mailboxes) users[name] = await Webmail.open(stack.url, `${name}@example.test`);
+  for (const suite of Object.values(suites)) {
+    if (suite.settings) stack.settings(...guardSettings, ...suite.settings);
+    for (const [name, test] of Object.entries(suite.tests)) {
+      if (name.includes(wanted)) await runTest(name, test);
+    }
+  }
+}
+
+async function end() {
+  for (const user of Object.values(users)) await user.close().catch(() => {});
+  stack.down();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => { stack.down(); process.exit(1); });
+}
+
+try {
+  await main();
+} catch (error) {
+  failed += 1;
+  console.log(`FAILED  the tests could not be run\n    ${error.stack ?? error}`);
+} finally {
+  await end();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,167 @@
+// The plugin's parts without a browser: whom it names to the guard, what it
+// makes of good, bad and missing answers, and that it escapes what it shows.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+function roundcube(stack, part, input) {
+  return JSON.parse(execFileSync('setpriv', ['--reuid=www-data', '--regid=www-data', '--clear-groups',
+    'php', '--', `${stack.dir}/rc`, part, JSON.stringify(input)],
+  { input: readFileSync(here('roundcube.php')), encoding: 'utf8' }));
+}
+
+// A server that answers each connection as the next function of `turns` says,
+// and what the plugin made of that.
+async function conversation(turns, seconds = 2) {
+  const requests = [];
+  const sockets = new Set();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    let text = '';
+    let answered = false;
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      text += bytes;
+      if (answered || !text.includes('\r\n\r\n{')) return;
+      answered = true;
+      requests.push(text);
+      turns[Math.min(requests.length, turns.length) - 1](socket);
+    });
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const { stdout } = await promisify(execFile)('php', [here('question.php'),
+    `http://127.0.0.1:${server.address().port}/sendguard/submissions`, String(seconds)]);
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  return { requests, ...JSON.parse(stdout) };
+}
+
+const answer = (status, body, headers = '') => (socket) => socket.end(
+  `HTTP/1.1 ${status} X\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+const admit = answer(200, '{"verdict": "admit"}');
+const hangUp = (socket) => socket.destroy();
+
+export const tests = {
+  async 'recipients are named as written, and are those that the mail server gets'({ stack }) {
+    const cases = [
+      [{ to: 'bob@example.test' }, { to: ['bob@example.test'] }],
+      [{ to: 'Bob <bob@example.test>, carol@example.test' }, { to: ['Bob <bob@example.test>', 'carol@example.test'] }],
+      [{ to: '"Grün, Jürgen" <j@example.org>' }, { to: ['"Grün, Jürgen" <j@example.org>'] }],
+      [{ to: '=?UTF-8?Q?J=C3=BCrgen_Gr=C3=BCn?= <j@example.org>' }, { to: ['Jürgen Grün <j@example.org>'] }],
+      [{ to: 'a@x.test', cc: 'b@x.test', bcc: 'C <c@x.test>' }, { to: ['a@x.test'], cc: ['b@x.test'], bcc: ['C <c@x.test>'] }],
+      [{ to: 'undisclosed-recipients:;', bcc: 'a@x.test' }, { to: [], bcc: ['a@x.test'] }],
+      [{ to: 'a@x.test, a@x.test', cc: 'a@x.test' }, { to: ['a@x.test', 'a@x.test'], cc: ['a@x.test'] }],
+      [{ to: 'Back\\slash "Q" <q@x.test>' }, { to: ['"Back\\\\slash \\"Q\\"" <q@x.test>'] }],
+      [{ to: 'A\r\n <a@x.test>,\r\n b@x.test' }, { to: ['A <a@x.test>', 'b@x.test'] }],
+      // Roundcube's reader of the envelope finds two here, its reader of names one.
+      [{ to: 'hidden@evil.test Name <a@x.test>' }, { to: ['"hidden@evil.test Name" <a@x.test>', 'hidden@evil.test'] }],
+      [{ to: ['a@x.test', 'b@x.test'] }, { to: ['a@x.test', 'b@x.test'] }],
+    ];
+    for (const [input, expected] of cases) {
+      assert.deepEqual(roundcube(stack, 'recipients', input), { to: [], cc: [], bcc: [], ...expected }, JSON.stringify(input));
+    }
+  },
+
+  async 'an answer of the guard is an answer'() {
+    const result = await conversation([admit]);
+    assert.equal(result.admitted, true);
+    assert.equal(result.may_be_counted, true);
+    assert.match(result.requests[0], /^POST \/sendguard\/submissions HTTP\/1\.0\r\n/);
+    for (const [status, body, refused] of [[403, '{"verdict": "refuse"}', true], [422, '{"verdict": "refuse"}', true],
+      [429, '{"verdict": "refuse"}', true], [400, '{"detail": "to[3]: no address"}', true], [413, '', true],
+      [403, '<html>Forbidden</html>', false], [401, '{"detail": "no mailbox"}', false], [503, '{"verdict": "refuse"}', false]]) {
+      const other = await conversation([answer(status, body)]);
+      assert.equal(other.refused, refused, `${status} ${body}`);
+      assert.equal(other.admitted, false);
+      assert.equal(other.requests.length, 1, `${status} is not asked again`);
+    }
+  },
+
+  async 'a connection that breaks before the answer is tried once more, with the same id'() {
+    const once = await conversation([hangUp, admit]);
+    assert.equal(once.admitted, true);
+    assert.equal(once.requests.length, 2);
+    assert.equal(once.requests[0], once.requests[1]);
+    const behind = await conversation([answer(502, '<html>Bad Gateway</html>'), admit]);
+    assert.equal(behind.admitted, true);
+    const half = await conversation([(socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"verdict"'), admit]);
+    assert.equal(half.admitted, true);
+    const twice = await conversation([hangUp, hangUp, admit]);
+    assert.equal(twice.admitted, false);
+    assert.equal(twice.refused, false);
+    assert.equal(twice.may_be_counted, true, 'the guard may have heard it');
+    assert.equal(twice.requests.length, 2);
+  },
+
+  async 'what is no answer admits nothing'() {
+    for (const body of ['', 'ok', '[]', '{}', 'null', '{"verdict": "refuse"}', '{"verdict": ["admit"]}', '{"verdict": "admit"']) {
+      const result = await conversation([answer(200, body)]);
+      assert.equal(result.admitted, false, body);
+      assert.equal(result.refused, false, body);
+    }
+    const endless = await conversation([(socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      const more = () => { while (!socket.destroyed && socket.write('x'.repeat(65536))); };
+      socket.on('drain', more);
+      more();
+    }]);
+    assert.equal(endless.admitted, false);
+  },
+
+  async 'a guard that says nothing is not waited for beyond the timeout'() {
+    const silent = await conversation([() => {}], 0.3);
+    assert.equal(silent.admitted, false);
+    assert.equal(silent.requests.length, 1, 'a timeout is not asked again');
+    assert.ok(silent.seconds < 1.5, `took ${silent.seconds} s`);
+    const slow = await conversation([(socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n');
+      const drip = setInterval(() => (socket.destroyed ? clearInterval(drip) : socket.write('A: b\r\n')), 20);
+    }], 0.3);
+    assert.equal(slow.admitted, false);
+    assert.ok(slow.seconds < 1.5, `took ${slow.seconds} s`);
+  },
+
+  async 'a wrong address of the guard is said, not guessed'() {
+    for (const url of ['', 'localhost', 'ftp://127.0.0.1/x', 'unix:/no/such.sock:/sendguard/submissions', 'http://127.0.0.1:1/x']) {
+      const { stdout } = await promisify(execFile)('php', [here('question.php'), url, '1']);
+      const result = JSON.parse(stdout);
+      assert.equal(result.status, 0, url);
+      assert.equal(result.may_be_counted, false, url);
+      assert.notEqual(result.error, '', url);
+    }
+  },
+
+  async 'whatever the guard says is shown as text'({ stack }) {
+    const hostile = '<script>hacked=1</script>" onload="hacked=1';
+    const result = roundcube(stack, 'refusal', {
+      status: 403,
+      body: {
+        verdict: 'refuse', decision: hostile, message: `${hostile}\n\nSee javascript:hacked=1`, retry_at: hostile,
+        status_url: 'javascript:hacked=1', reasons: [{ text: hostile }],
+        windows: [{ rule: hostile, used: hostile, limit: hostile, refill: [{ at: hostile, count: hostile }, hostile] }],
+      },
+    });
+    for (const html of [result.html, result.page]) {
+      assert.doesNotMatch(html, /<script|href="javascript|<[^>]*onload=/);
+      assert.match(html, /&lt;script&gt;/);
+    }
+  },
+
+  async 'the long address in the text becomes a link'({ stack }) {
+    const url = 'http://127.0.0.1:8080/sending/status?t=abc&x=1';
+    const { html } = roundcube(stack, 'refusal', {
+      status: 403,
+      body: { verdict: 'refuse', decision: '7K3M-Q2XD-9F4A', message: `Suspended.\n\nSee ${url} (7K3M-Q2XD-9F4A)`,
+        retry_at: '2026-11-23T14:05:00Z', status_url: url },
+    });
+    assert.match(html, /<a href="http:\/\/127\.0\.0\.1:8080\/sending\/status\?t=abc&amp;x=1" target="_blank" rel="noopener">/);
+    assert.equal(html.match(/t=abc/g).length, 1);
+    assert.equal(html.match(/7K3M-Q2XD-9F4A/g).length, 1, 'the decision is named once');
+    assert.match(html, /<time datetime="2026-11-23T14:05:00Z">2026-11-23 \d\d:05<\/time>/);
+  },
+};

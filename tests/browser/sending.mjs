@@ -1,0 +1,158 @@
+// Sending: what goes out, what is refused and how that reads, and what is
+// counted for it. Each test uses a mailbox whose numbers nobody else changes meanwhile.
+import assert from 'node:assert/strict';
+import { until } from './stack.mjs';
+
+const readers = (count) => Array.from({ length: count }, (_, i) => `reader${i}@example${i % 3}.org`);
+
+export const tests = {
+  async 'a message to three recipients arrives and counts once'({ stack, alice }) {
+    const before = await stack.used('alice@example.test');
+    await alice.send({ to: 'Bob <bob@example.test>, carol@example.test', cc: 'Someone <someone@example.org>', subject: 'three of you' });
+    await until("the message in bob's mailbox", () => stack.has('bob@example.test', 'three of you'));
+    await until("the message in carol's mailbox", () => stack.has('carol@example.test', 'three of you'));
+    assert.equal(await stack.used('alice@example.test'), before + 1);
+    assert.equal(await stack.used('alice@example.test', 'off_domain_per_day'), 1);
+  },
+
+  async '101 recipients in To are refused, the window stays, 100 are sent'({ stack, alice }) {
+    const before = await stack.used('alice@example.test');
+    await alice.compose({ to: readers(101).join(', '), subject: 'to all readers', text: 'Dear readers' });
+    await alice.pressSend();
+    const { box, text } = await alice.refusal();
+    assert.match(text, /Message not sent/);
+    assert.match(text, /101/);
+    assert.match(text, /100/);
+    assert.match(text, /To/);
+    assert.match(text, /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/);
+    assert.equal(await stack.used('alice@example.test'), before, 'a refused message counts nowhere');
+
+    await alice.dismiss(box);
+    assert.equal(await alice.page.inputValue('#composebody'), 'Dear readers');
+    await alice.page.locator('#compose_to li.recipient a.button').first().click();
+    await alice.pressSend();
+    await alice.sent();
+    assert.equal(await stack.used('alice@example.test'), before + 1);
+  },
+
+  async 'the refusal can be read and closed without a mouse'({ alice }) {
+    await alice.compose({ to: readers(101).join(', '), subject: 'keyboard' });
+    await alice.pressSend();
+    const { box } = await alice.refusal();
+    assert.equal(await box.getAttribute('role'), 'alertdialog');
+    const labelled = await box.getAttribute('aria-labelledby');
+    assert.equal(await alice.page.locator(`[id="${labelled}"]`).innerText(), 'Message not sent');
+    const described = await box.getAttribute('aria-describedby');
+    assert.match(await alice.page.locator(`[id="${described}"]`).innerText(), /101/);
+    assert.ok(await box.evaluate((element) => element.contains(document.activeElement)), 'the focus is in the dialog');
+    await alice.page.keyboard.press('Escape');
+    await box.waitFor({ state: 'detached' });
+  },
+
+  async 'all that is too much is said at once, and names with script are text'({ alice }) {
+    const hostile = Array.from({ length: 101 }, (_, i) => `"<img src=x onerror=hacked=1>" <r${i}@evil.example>`);
+    await alice.compose({ to: hostile.join(', '), subject: '<script>hacked=1</script>' });
+    await alice.pressSend();
+    const { box, text } = await alice.refusal();
+    assert.match(text, /evil\.example/);
+    assert.equal(await box.locator('li').count(), 3, `one line for field, domain and header: ${text}`);
+    assert.equal(await box.locator('img, script').count(), 0);
+    assert.equal(await alice.page.evaluate(() => typeof window.hacked), 'undefined');
+    await alice.dismiss(box);
+  },
+
+  async 'a draft is not judged'({ stack, alice }) {
+    const before = stack.guardLog().length;
+    const used = await stack.used('alice@example.test');
+    await alice.compose({ to: readers(101).join(', '), subject: 'only a draft' });
+    await alice.page.click('a.save.draft, a.savedraft, a.draft');
+    await until('the draft in its folder', () => stack.has('alice@example.test', 'only a draft', 'Drafts'));
+    assert.equal(await stack.used('alice@example.test'), used);
+    assert.doesNotMatch(stack.guardLog().slice(before), /alice@example\.test.*webmail/, 'the guard was not asked');
+  },
+
+  async 'what the mail server refuses is given back'({ stack, alice }) {
+    const before = await stack.used('alice@example.test');
+    await alice.compose({ to: 'nobody-here@example.test, x@example.org', subject: 'to nobody' });
+    await alice.pressSend();
+    await alice.toast('Failed to add recipient');
+    assert.equal(await stack.used('alice@example.test'), before);
+    assert.equal(await alice.page.locator('.sendguard-refusal').count(), 0);
+  },
+
+  async 'what cannot reach the mail server is given back'({ stack, alice }) {
+    const before = await stack.used('alice@example.test');
+    stack.stop('mailer');
+    try {
+      await alice.compose({ to: 'bob@example.test', subject: 'no mail server' });
+      await alice.pressSend();
+      await alice.toast('SMTP Error');
+      assert.equal(await stack.used('alice@example.test'), before);
+    } finally {
+      stack.start('mailer');
+    }
+    await alice.pressSend();
+    await alice.sent();
+    assert.equal(await stack.used('alice@example.test'), before + 1);
+  },
+
+  async 'without the guard the refusal is temporary, and the text is kept'({ stack, alice }) {
+    const before = await stack.used('alice@example.test');
+    stack.stop('guard');
+    try {
+      await alice.compose({ to: 'bob@example.test', subject: 'guard away', text: 'Not to be lost' });
+      await alice.pressSend();
+      const { box, text } = await alice.refusal();
+      assert.match(text, /temporary/);
+      assert.match(text, /drafts/);
+      await until('the draft in its folder', () => stack.has('alice@example.test', 'guard away', 'Drafts'));
+      await alice.dismiss(box);
+      assert.equal(await alice.page.inputValue('#composebody'), 'Not to be lost');
+    } finally {
+      stack.start('guard');
+    }
+    await alice.pressSend();
+    await alice.sent();
+    await until("the message in bob's mailbox", () => stack.has('bob@example.test', 'guard away'));
+    assert.equal(await stack.used('alice@example.test'), before + 1);
+  },
+
+  async 'without the guard, on_failure = allow sends'({ stack, alice }) {
+    stack.pluginSettings("$config['sendguard_on_failure'] = 'allow';");
+    stack.stop('guard');
+    try {
+      await alice.send({ to: 'bob@example.test', subject: 'allowed unjudged' });
+      await until("the message in bob's mailbox", () => stack.has('bob@example.test', 'allowed unjudged'));
+    } finally {
+      stack.start('guard');
+      stack.pluginSettings();
+    }
+  },
+
+  async 'a resent message is judged'({ stack, bob }) {
+    const before = await stack.used('bob@example.test');
+    await bob.read('three of you');
+    await bob.resend('carol@example.test');
+    await until('two copies for carol', () => stack.messages('carol@example.test')
+      .filter((text) => text.includes('Subject: three of you\n')).length === 2);
+    assert.equal(await stack.used('bob@example.test'), before + 1);
+
+    await bob.read('three of you');
+    await bob.resend(readers(101).join(', '));
+    const { box, text } = await bob.refusal();
+    assert.match(text, /101/);
+    await bob.dismiss(box);
+    assert.equal(await stack.used('bob@example.test'), before + 1);
+  },
+
+  async 'a read receipt is judged'({ stack, alice, bob }) {
+    await alice.send({ to: 'bob@example.test', subject: 'please confirm', receipt: true });
+    await until("the message in bob's mailbox", () => stack.has('bob@example.test', 'please confirm'));
+    const before = await stack.used('bob@example.test');
+    await bob.read('please confirm');
+    await bob.page.locator('.ui-dialog button.mainaction.send').click();
+    await until("the receipt in alice's mailbox", () => stack.messages('alice@example.test')
+      .some((text) => text.includes('disposition-notification')));
+    assert.equal(await stack.used('bob@example.test'), before + 1);
+  },
+};

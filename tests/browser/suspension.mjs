@@ -1,0 +1,85 @@
+// A mailbox that sent too much: what it reads when it sends, and in Settings.
+// Runs with two messages a day; carol has sent none, dave does not exist.
+import assert from 'node:assert/strict';
+import { until } from './stack.mjs';
+
+const tomorrow = () => {
+  const time = new Date(Date.now() + 24 * 3600 * 1000);
+  return time.toLocaleDateString('sv-SE', { timeZone: 'Europe/Berlin' });
+};
+
+export const settings = ['limits.webmail.messages_per_day=2'];
+
+export const tests = {
+  async 'the third of two messages suspends: until when, why, and where to look'({ stack, carol }) {
+    await carol.send({ to: 'bob@example.test', subject: 'first of two' });
+    await carol.send({ to: 'bob@example.test', subject: 'second of two' });
+    await carol.compose({ to: 'bob@example.test', subject: 'one too many', text: 'Still here' });
+    await carol.pressSend();
+    const { box, text } = await carol.refusal();
+    assert.match(text, new RegExp(`You can send again from ${tomorrow()} \\d\\d:\\d\\d`), 'in the zone and format of the user');
+    assert.match(text, /suspended/);
+    assert.match(text, /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/);
+    assert.doesNotMatch(text, /\/sending\/status\?t=/, 'the long address is a link, not a text');
+    await until('the draft in its folder', () => stack.has('carol@example.test', 'one too many', 'Drafts'));
+
+    const link = box.locator('a[href*="/sending/status?t="]');
+    assert.equal(await link.count(), 1);
+    assert.equal(await link.getAttribute('target'), '_blank');
+    assert.equal(await link.getAttribute('rel'), 'noopener');
+    await carol.dismiss(box);
+    assert.equal(await carol.page.inputValue('#composebody'), 'Still here');
+    assert.equal(stack.has('bob@example.test', 'one too many'), false);
+  },
+
+  async 'the status link answers kindly while its program is not running'({ stack, carol }) {
+    await carol.go('?_task=settings&_action=plugin.sendguard');
+    const [opened] = await Promise.all([carol.context.waitForEvent('page'),
+      carol.page.locator('.sendguard-status a.btn').click()]);
+    await opened.waitForLoadState();
+    assert.match(await opened.locator('body').innerText(), /Settings > Sending status/);
+    await opened.close();
+    const answer = await fetch(`${stack.url}sending/status?t=x`);
+    assert.equal(answer.status, 503);
+    assert.match(answer.headers.get('content-type'), /^text\/plain/);
+  },
+
+  async 'every way out stays closed while it lasts, and higher limits do not open it'({ stack, carol, bob }) {
+    stack.settings();
+    await carol.compose({ to: 'bob@example.test', subject: 'again' });
+    await carol.pressSend();
+    const { box, text } = await carol.refusal();
+    assert.match(text, /You can send again from/);
+    await carol.dismiss(box);
+
+    await bob.send({ to: 'carol@example.test', subject: 'receiving goes on', receipt: true });
+    await until("the message in carol's mailbox", () => stack.has('carol@example.test', 'receiving goes on'));
+    await carol.read('receiving goes on');
+    await carol.page.locator('.ui-dialog button.mainaction.send').click();
+    const receipt = await carol.refusal();
+    assert.match(receipt.text, /Read receipt not sent/);
+    await carol.dismiss(receipt.box);
+  },
+
+  async 'a receipt that is sent by itself is no attempt of the user'({ stack, carol, bob }) {
+    const attempts = async () => (await stack.ask('carol@example.test')).suspension.attempts;
+    const before = await attempts();
+    await carol.preference('mdn_requests', 1);
+    await bob.send({ to: 'carol@example.test', subject: 'read by itself', receipt: true });
+    await until("the message in carol's mailbox", () => stack.has('carol@example.test', 'read by itself'));
+    await carol.read('read by itself');
+    await carol.toast('Read receipt not sent');
+    assert.equal(await carol.page.locator('.sendguard-refusal').count(), 0, 'no dialog for what nobody asked for');
+    assert.equal(await attempts(), before);
+  },
+
+  async 'Settings say that sending is paused, and until when'({ carol }) {
+    await carol.go('?_task=settings');
+    await carol.page.locator('#settings-menu li.sendguard a').click();
+    await carol.page.waitForSelector('.sendguard-status');
+    const text = await carol.page.locator('.sendguard-status').innerText();
+    assert.match(text, new RegExp(`You can send again from ${tomorrow()} \\d\\d:\\d\\d`));
+    assert.match(text, /suspended/);
+    assert.equal(await carol.page.locator('.sendguard-state').getAttribute('role'), 'status');
+  },
+};
