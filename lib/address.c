@@ -11,6 +11,9 @@ static const char quote_open[] = "a quotation mark in it is not closed";
 static const char group_open[] =
     "a group (a name with a colon) in it does not end with a semicolon";
 
+static const char quote_name[] =
+    "a name with @, brackets or backslashes in it or a dot first must be in quotation marks";
+
 static bool is_blank(char character) { return character == ' ' || character == '\t'; }
 
 static struct address_entry trim(const char *text, size_t length)
@@ -189,8 +192,8 @@ static const char *read_plain(struct address_entry entry, const char *open,
     if (open == NULL)
         return address_normalise(entry.text, entry.length, address_r);
     size_t name_length = (size_t)(open - entry.text);
-    if (memchr(entry.text, '@', name_length) != NULL)
-        return "a name with an @ in it must be in quotation marks";
+    if (memchr(entry.text, '@', name_length) != NULL || entry.text[0] == '.')
+        return quote_name;
     return address_normalise(open + 1, entry.length - name_length - 2, address_r);
 }
 
@@ -199,6 +202,8 @@ static const char *read_plain(struct address_entry entry, const char *open,
 static const char *strip(struct address_entry entry, char *bare_r, size_t *length_r)
 {
     enum { BEFORE, INSIDE, BEHIND } where = BEFORE;
+    bool first = true;  /* no word was seen yet */
+    bool phrase = true; /* what was before could be a name */
     size_t used = 0;
     for (size_t at = 0, start; at < entry.length;) {
         start = at;
@@ -207,13 +212,20 @@ static const char *strip(struct address_entry entry, char *bare_r, size_t *lengt
         bool comment = character == '(';
         if (fault != NULL)
             return fault;
+        bool blank = comment || is_blank(character);
+        if (where == BEFORE &&
+            (strchr("@>)[]\\", character) != NULL || (first && character == '.')))
+            phrase = false;
+        first = first && blank;
         if (character == '<' && where == BEFORE) {
+            if (!phrase)
+                return quote_name;
             where = INSIDE;
             used = 0;
         } else if (character == '>' && where == INSIDE) {
             where = BEHIND;
         } else if (where == BEHIND) {
-            if (!comment && !is_blank(character))
+            if (!blank)
                 return "something stands behind its closing >";
         } else if (where == INSIDE && strchr("<,;:", character) != NULL) {
             return "what stands in its < > is no address";
@@ -315,8 +327,7 @@ static const char *read_unusual(struct address_entry entry, struct address *addr
     g_mime_parser_options_free(options);
     return read && strcmp(second.text, address_r->text) == 0
                ? NULL
-               : "its name or address is not as RFC 5322 writes them; put the name in quotation "
-                 "marks";
+               : "its name is not as RFC 5322 writes names; put it in quotation marks";
 }
 
 const char *address_entry_read(struct address_entry entry, struct address *address_r,

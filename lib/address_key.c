@@ -74,6 +74,12 @@ static bool has_alabel(const char *text, size_t length)
     return false;
 }
 
+/* The length without the dot that ends an absolute name. */
+static size_t without_root(const char *text, size_t length)
+{
+    return length > 1 && text[length - 1] == '.' ? length - 1 : length;
+}
+
 /* Non-ASCII labels become A-labels; A-labels are checked by turning them back. */
 static const char *international_domain(const char *text, size_t length, char *domain_r,
                                         size_t *length_r)
@@ -84,10 +90,8 @@ static const char *international_domain(const char *text, size_t length, char *d
     int result = idn2_to_ascii_8z(copy, &ascii, IDN2_NONTRANSITIONAL);
     if (result != IDN2_OK)
         return "its domain is no valid internationalised domain";
-    size_t ascii_length = strlen(ascii);
+    size_t ascii_length = without_root(ascii, strlen(ascii));
     const char *fault = "its domain is longer than 253 characters";
-    if (ascii_length > 1 && ascii[ascii_length - 1] == '.')
-        ascii_length--;
     if (ascii_length <= ADDRESS_MAX_DOMAIN_BYTES)
         fault = ascii_domain(ascii, ascii_length, domain_r);
     *length_r = ascii_length;
@@ -128,12 +132,11 @@ const char *domain_normalise(const char *text, size_t length, char *domain_r, si
         return "its domain is too long";
     if (text[0] == '[')
         return literal_domain(text, length, domain_r, length_r);
-    if (length > 1 && text[length - 1] == '.')
-        length--;
     if (!all_ascii(text, length) || has_alabel(text, length)) {
         const char *fault = address_text_fault(text, length);
         return fault != NULL ? fault : international_domain(text, length, domain_r, length_r);
     }
+    length = without_root(text, length);
     if (length > ADDRESS_MAX_DOMAIN_BYTES)
         return "its domain is longer than 253 characters";
     *length_r = length;
