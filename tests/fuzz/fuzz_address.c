@@ -1,0 +1,82 @@
+/* Whatever stands in a recipient list: it is read or refused with a reason,
+ * and what was read is in key form. The other setters get the same bytes. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "submission.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void require_problem(const struct problem *problem)
+{
+    require(problem->status == 400 || problem->status == 413);
+    require(problem->where[0] != '\0' && problem->text[0] != '\0');
+}
+
+/* A key form is its own key form, and the domain behind its last @ too. */
+static void require_key(struct arena *arena, const struct recipient *recipient)
+{
+    struct problem problem;
+    const char *key = NULL, *domain = NULL;
+    size_t length = strlen(recipient->address);
+    require(length <= ADDRESS_MAX_BYTES && recipient->written_chars > 0);
+    require(address_key(arena, recipient->address, length, &key, &problem));
+    require(strcmp(key, recipient->address) == 0);
+    require(recipient->domain == strrchr(recipient->address, '@') + 1);
+    require(domain_key(arena, recipient->domain, strlen(recipient->domain), &domain, &problem));
+    require(strcmp(domain, recipient->domain) == 0);
+}
+
+static void try_recipients(struct submission *submission, const char *text, size_t length)
+{
+    struct problem problem;
+    if (!submission_add_recipients(submission, FIELD_CC, text, length, &problem)) {
+        require_problem(&problem);
+        require(submission->recipient_count == 0 && submission->address_bytes == 0);
+        require(!submission_add_recipient(submission, FIELD_TO, text, length, &problem));
+        return;
+    }
+    size_t count = submission->recipient_count;
+    for (size_t i = 0; i < count; i++)
+        require_key(submission->arena, &submission->recipients[i]);
+    for (size_t i = 0; i < count; i++) {
+        const char *address = submission->recipients[i].address;
+        require(submission_add_recipient(submission, FIELD_TO, address, strlen(address), &problem));
+        require(strcmp(submission->recipients[count + i].address, address) == 0);
+    }
+}
+
+static void try_setters(struct submission *submission, const char *text, size_t length)
+{
+    int (*const setters[])(struct submission *, const char *, size_t, struct problem *) = {
+        submission_set_id,   submission_set_mailbox, submission_set_ip,
+        submission_set_from, submission_set_lang,
+    };
+    struct problem problem;
+    for (size_t i = 0; i < countof(setters); i++)
+        if (!setters[i](submission, text, length, &problem))
+            require_problem(&problem);
+    if (submission->mailbox != NULL)
+        require(submission->domain == strrchr(submission->mailbox, '@') + 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena *arena = arena_new();
+    struct submission submission;
+    char *copy = xmalloc(size);
+    memcpy(copy, data, size);
+    submission_init(&submission, arena, DOOR_WEBMAIL);
+    try_recipients(&submission, copy, size);
+    try_setters(&submission, copy, size);
+    free(copy);
+    arena_free(&arena);
+    return 0;
+}
