@@ -26,7 +26,7 @@ int json_body_add(struct json_body *body, const char *bytes, size_t length,
 
 /* The whole, an object whose names are all different; it stays the reader's.
  * 1, or 0 with *problem. */
-int json_body_end(struct json_body *body, struct json_object **object_r, struct problem *problem)
-    must_check;
+int json_body_end(struct json_body *body, struct json_object **object_r,
+                  struct problem *problem) must_check;
 
 #endif
