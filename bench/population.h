@@ -10,7 +10,7 @@
 #define POPULATION_MAILBOX "user0000000@bench.test"
 #define POPULATION_IP "10.100.100.100"
 #define POPULATION_MAX 1000000u /* one address each */
-enum { MAILBOX_DIGITS_AT = 4, MAILBOX_DIGITS = 7, IP_OCTETS_AT = 4 };
+enum { MAILBOX_DIGITS_AT = 4, MAILBOX_DIGITS = 7, IP_OCTETS_AT = 3 };
 
 /* `number` in decimal, with leading zeros; digits beyond `width` are dropped. */
 static inline void digits_put(char *at, unsigned width, uint32_t number)

@@ -19,7 +19,7 @@ const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures"
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended"};
 
-enum { TOGETHER_MAX = 64 };
+enum { TOGETHER_MAX = 64, ROUNDS_MAX = 8 };
 
 /* Somebody who waits: with a message, or (NULL) for the room to itself. */
 struct waiting {
@@ -141,9 +141,9 @@ static void leave(struct store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
-static size_t take_messages(struct store *store, struct waiting **together)
+/* With the lock: takes messages that wait, behind the `count` there are. */
+static size_t take_messages(struct store *store, struct waiting **together, size_t count)
 {
-    size_t count = 1;
     for (struct waiting **place = &store->first; *place != NULL && count < TOGETHER_MAX;) {
         struct waiting *other = *place;
         if (other->message == NULL) {
@@ -157,39 +157,54 @@ static size_t take_messages(struct store *store, struct waiting **together)
     return count;
 }
 
+/* With the lock, which it gives up meanwhile: judges them and calls their owners. */
+static void judge_together(struct store *store, struct waiting *const *together, size_t count)
+{
+    struct store_message *messages[TOGETHER_MAX];
+    int results[TOGETHER_MAX];
+    pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; i < count; i++)
+        messages[i] = together[i]->message;
+    store->room->acts->judge(store->room, messages, results, count);
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < count; i++) {
+        together[i]->result = results[i];
+        if (results[i] < 0)
+            memcpy(together[i]->error, store->room->error, sizeof together[i]->error);
+        bool waits = together[i]->state == TAKEN;
+        together[i]->state = DONE;
+        if (waits)
+            pthread_cond_signal(&together[i]->called);
+    }
+}
+
+/* With the lock: our own message and what waits beside it, then what has come
+ * meanwhile. To go on costs less than to wake the next one, whose message is
+ * judged all the same; but our caller waits too, so not for long. */
+static void lead(struct store *store, struct waiting *self)
+{
+    struct waiting *together[TOGETHER_MAX] = {self};
+    size_t count = take_messages(store, together, 1);
+    for (int round = 0; count > 0 && round < ROUNDS_MAX; round++) {
+        judge_together(store, together, count);
+        count = round + 1 < ROUNDS_MAX ? take_messages(store, together, 0) : 0;
+    }
+}
+
 int store_judge(struct store *store, struct store_message *message)
 {
     struct waiting self = {.message = message, .result = -1};
     if (enter(store, &self) < 0)
         return -1;
-    if (self.state == DONE) {
+    if (self.state == LEADS) {
+        lead(store, &self);
+        leave(store);
+    } else {
         pthread_mutex_unlock(&store->lock);
-        if (self.result < 0)
-            memcpy(thread_error, self.error, sizeof thread_error);
-        return self.result;
     }
-    struct waiting *together[TOGETHER_MAX] = {&self};
-    struct store_message *messages[TOGETHER_MAX];
-    int results[TOGETHER_MAX];
-    size_t count = take_messages(store, together);
-    pthread_mutex_unlock(&store->lock);
-
-    for (size_t i = 0; i < count; i++)
-        messages[i] = together[i]->message;
-    store->room->acts->judge(store->room, messages, results, count);
-    if (results[0] < 0)
-        memcpy(thread_error, store->room->error, sizeof thread_error);
-
-    pthread_mutex_lock(&store->lock);
-    for (size_t i = 1; i < count; i++) {
-        together[i]->result = results[i];
-        if (results[i] < 0)
-            memcpy(together[i]->error, store->room->error, sizeof together[i]->error);
-        together[i]->state = DONE;
-        pthread_cond_signal(&together[i]->called);
-    }
-    leave(store);
-    return results[0];
+    if (self.result < 0)
+        memcpy(thread_error, self.error, sizeof thread_error);
+    return self.result;
 }
 
 /* The other acts go in alone. */

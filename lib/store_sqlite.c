@@ -104,9 +104,12 @@ static void close_database(struct sqlite_room *room)
  * gives the same to its -wal and -shm. */
 static int make_file(struct sqlite_room *room)
 {
-    int fd = open(room->path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 1;
     if (fd < 0)
         return room_fail(&room->room, "%s: %s", room->path, strerror(errno));
+    fchmod(fd, 0660); /* whatever the umask */
     close(fd);
     return 1;
 }
@@ -201,6 +204,7 @@ static int open_database(struct sqlite_room *room)
         close_database(room);
         return -1;
     }
+    sqlite3_wal_hook(room->db, checkpointer_after_commit, room->checkpointer);
     room->was_there = true;
     room->device = file.st_dev;
     room->inode = file.st_ino;
@@ -254,6 +258,7 @@ int sqlite_end(struct sqlite_room *room, int result)
 static void sqlite_free(struct room *room)
 {
     struct sqlite_room *self = sqlite_room(room);
+    checkpointer_stop(&self->checkpointer);
     close_database(self);
     free(self->path);
     free(self);
@@ -281,6 +286,7 @@ struct room *room_sqlite_new(const char *path, int timeout_ms)
     room->room.acts = &sqlite_acts;
     room->room.timeout_ms = timeout_ms;
     room->path = xstrdup(path);
+    room->checkpointer = checkpointer_start(path);
     room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first act. */
     if (ensure_open(room) < 0)

@@ -1,6 +1,7 @@
 /* Inside the SQLite room: its connection, statements and transactions.
  * store_sqlite.c opens and repairs, store_sqlite_judge.c judges messages,
- * store_sqlite_acts.c does what staff asks and reads. */
+ * store_sqlite_acts.c does what staff asks and reads, store_sqlite_checkpoint.c
+ * keeps the disk's pace out of their way. */
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
 
@@ -66,8 +67,16 @@
 #define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
 enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
 
+/* Copies the write-ahead log back in the background. */
+struct checkpointer;
+struct checkpointer *checkpointer_start(const char *path);
+void checkpointer_stop(struct checkpointer **checkpointer);
+/* For sqlite3_wal_hook, with the checkpointer as argument. */
+int checkpointer_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
+
 struct sqlite_room {
     struct room room;
+    struct checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
     bool was_there; /* the file was seen once: no new one is made when it goes */

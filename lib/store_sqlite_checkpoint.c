@@ -1,0 +1,93 @@
+/* Copies the write-ahead log back into the database, in a thread of its own and
+ * on a connection of its own, so that no message waits for the disk. Only when
+ * the log has outgrown all measure, because new commits arrive faster than they
+ * are copied, does a commit do the rest itself, and the log begins anew. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "store_sqlite.h"
+
+enum {
+    COPY_FRAMES = 4000,   /* 16 MB of log: copy in the background */
+    BOUND_FRAMES = 16000, /* 64 MB: copy what is left, now */
+};
+
+struct checkpointer {
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wanted_or_ending;
+    bool wanted, ending;
+    char *path;
+    int asked_at_frames; /* of the committing thread alone */
+};
+
+static void copy_log(const char *path)
+{
+    sqlite3 *db = NULL;
+    /* Trouble here is trouble there: the next commit will meet and tell it. */
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    sqlite3_close(db);
+}
+
+static void *run(void *argument)
+{
+    struct checkpointer *checkpointer = argument;
+    pthread_mutex_lock(&checkpointer->lock);
+    while (!checkpointer->ending) {
+        if (checkpointer->wanted) {
+            checkpointer->wanted = false;
+            pthread_mutex_unlock(&checkpointer->lock);
+            copy_log(checkpointer->path);
+            pthread_mutex_lock(&checkpointer->lock);
+        } else {
+            pthread_cond_wait(&checkpointer->wanted_or_ending, &checkpointer->lock);
+        }
+    }
+    pthread_mutex_unlock(&checkpointer->lock);
+    return NULL;
+}
+
+struct checkpointer *checkpointer_start(const char *path)
+{
+    struct checkpointer *checkpointer = xcalloc(1, sizeof *checkpointer);
+    checkpointer->path = xstrdup(path);
+    pthread_mutex_init(&checkpointer->lock, NULL);
+    pthread_cond_init(&checkpointer->wanted_or_ending, NULL);
+    if (pthread_create(&checkpointer->thread, NULL, run, checkpointer) != 0)
+        abort(); /* as when memory is out */
+    return checkpointer;
+}
+
+void checkpointer_stop(struct checkpointer **checkpointer)
+{
+    if (*checkpointer == NULL)
+        return;
+    pthread_mutex_lock(&(*checkpointer)->lock);
+    (*checkpointer)->ending = true;
+    pthread_cond_signal(&(*checkpointer)->wanted_or_ending);
+    pthread_mutex_unlock(&(*checkpointer)->lock);
+    pthread_join((*checkpointer)->thread, NULL);
+    pthread_mutex_destroy(&(*checkpointer)->lock);
+    pthread_cond_destroy(&(*checkpointer)->wanted_or_ending);
+    free((*checkpointer)->path);
+    free(*checkpointer);
+    *checkpointer = NULL;
+}
+
+int checkpointer_after_commit(void *argument, sqlite3 *db, const char *name, int frames)
+{
+    struct checkpointer *checkpointer = argument;
+    if (frames < checkpointer->asked_at_frames)
+        checkpointer->asked_at_frames = 0; /* the log began anew */
+    if (frames >= BOUND_FRAMES) {
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    } else if (frames - checkpointer->asked_at_frames >= COPY_FRAMES) {
+        checkpointer->asked_at_frames = frames;
+        pthread_mutex_lock(&checkpointer->lock);
+        checkpointer->wanted = true;
+        pthread_cond_signal(&checkpointer->wanted_or_ending);
+        pthread_mutex_unlock(&checkpointer->lock);
+    }
+    return SQLITE_OK;
+}
