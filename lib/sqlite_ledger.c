@@ -1,0 +1,280 @@
+#include "sqlite_ledger.h"
+
+#include <string.h>
+
+int64_t sqlite_hash(const struct sqlite_room *room, const void *bytes, size_t length)
+{
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, bytes, length, room->hash_key);
+    return (int64_t)(hash >> 1);
+}
+
+static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
+{
+    struct ledger *ledger = context;
+    enum subject subject = ledger->history.subject;
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_CHUNK_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 0)
+        return -1;
+    if (found == 0 ||
+        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
+        return room_fail(&ledger->room->room, "%s: history %lld: chunk %llu is missing or damaged",
+                         ledger->room->path, (long long)ledger->id, (unsigned long long)number);
+    counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
+    sqlite3_reset(get);
+    return 1;
+}
+
+static int write_chunk(struct ledger *ledger, uint64_t number, const struct counted *chunk)
+{
+    enum subject subject = ledger->history.subject;
+    uint8_t bytes[CHUNK_MAX_BYTES];
+    counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
+    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_CHUNK_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
+    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
+                      SQLITE_STATIC);
+    return sqlite_do(ledger->room, put);
+}
+
+static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
+    sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
+    return sqlite_do(room, drop);
+}
+
+int ledger_drop(struct sqlite_room *room, int64_t id)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    if (sqlite_do(room, drop) < 0)
+        return -1;
+    return drop_chunks(room, id, 0, INT64_MAX);
+}
+
+/* Loads row ledger->id: 1; 0 absent, or another key's; -1. */
+static int ledger_read(struct ledger *ledger, enum subject subject)
+{
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_HISTORY_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 1)
+        return found;
+    ledger->exists = true;
+    int good = packed_history_decode(&ledger->history, subject, sqlite3_column_blob(get, 1),
+                                     (size_t)sqlite3_column_bytes(get, 1));
+    bool ours = ledger->key == NULL ||
+                strcmp((const char *)sqlite3_column_text(get, 0), ledger->key) == 0;
+    sqlite3_reset(get);
+    if (!good)
+        return room_fail(&ledger->room->room, "%s: history %lld is damaged", ledger->room->path,
+                         (long long)ledger->id);
+    return ours;
+}
+
+/* Its row is named by the hash of its key, or by the next number when another
+ * key has that hash already. */
+int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
+                       struct ledger *ledger_r)
+{
+    uint64_t end;
+    int found = 0;
+    *ledger_r = (struct ledger){.room = room, .key = key};
+    if (key != NULL)
+        for (ledger_r->id = sqlite_hash(room, key, strlen(key)) | 1;; ledger_r->id++) {
+            ledger_r->exists = false;
+            found = ledger_read(ledger_r, subject);
+            if (found != 0 || !ledger_r->exists)
+                break;
+        }
+    if (found < 1)
+        packed_history_init(&ledger_r->history, subject);
+    packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+    return found < 0 ? -1 : 1;
+}
+
+int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
+                    struct ledger *ledger_r)
+{
+    uint64_t end;
+    *ledger_r = (struct ledger){.room = room, .id = id};
+    int found = ledger_read(ledger_r, subject);
+    if (found > 0)
+        packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+    return found;
+}
+
+int ledger_advance(struct ledger *ledger, int64_t now_ms)
+{
+    return packed_history_advance(&ledger->history, now_ms,
+                                  &(struct chunk_reader){read_chunk, ledger});
+}
+
+int ledger_save(struct ledger *ledger)
+{
+    struct sqlite_room *room = ledger->room;
+    uint8_t bytes[HEAD_MAX_BYTES];
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    if (from > ledger->dropped_below &&
+        drop_chunks(room, ledger->id, ledger->dropped_below, from) < 0)
+        return -1;
+    ledger->dropped_below = from;
+    size_t length = packed_history_encode(&ledger->history, bytes);
+    sqlite3_stmt *put = sqlite_take(room, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    if (!ledger->exists)
+        sqlite_bind_string(put, 2, ledger->key);
+    sqlite3_bind_blob(put, ledger->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
+    ledger->exists = true;
+    return sqlite_do(room, put);
+}
+
+int ledger_add(struct ledger *ledger, const struct counted *counted)
+{
+    if (packed_history_add(&ledger->history, counted)) {
+        uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
+        if (write_chunk(ledger, number, ledger->history.tail) < 0)
+            return -1;
+        packed_history_cut(&ledger->history);
+    }
+    return ledger_save(ledger);
+}
+
+int sqlite_drop_history(struct sqlite_room *room, const char *key)
+{
+    struct ledger ledger;
+    if (ledger_load(room, SUBJECT_MAILBOX, key, &ledger) < 0)
+        return -1;
+    return ledger.exists ? ledger_drop(room, ledger.id) : 1;
+}
+
+/* ---- finding a message -------------------------------------------------------------- */
+
+/* What is looked for: the newest that matches. */
+struct wanted {
+    bool (*matches)(const struct wanted *wanted, const struct counted *counted);
+    uint64_t id_hash;
+    struct entry entry;
+};
+
+static bool id_matches(const struct wanted *wanted, const struct counted *counted)
+{
+    return counted->id_hash == wanted->id_hash && counted->entry.off_domain != GIVEN_BACK;
+}
+
+static bool entry_matches(const struct wanted *wanted, const struct counted *counted)
+{
+    return counted->entry.time_ms == wanted->entry.time_ms &&
+           counted->entry.off_domain == wanted->entry.off_domain;
+}
+
+static bool find_among(const struct counted *counted, size_t count, const struct wanted *wanted,
+                       size_t *at_r)
+{
+    for (size_t i = count; i-- > 0;)
+        if (wanted->matches(wanted, &counted[i])) {
+            *at_r = i;
+            return true;
+        }
+    return false;
+}
+
+static int find(struct ledger *ledger, const struct wanted *wanted, struct place *place_r)
+{
+    const struct packed_history *history = &ledger->history;
+    uint64_t from, to;
+    place_r->chunk_number = PLACE_IN_TAIL;
+    if (find_among(history->tail, history->tail_count, wanted, &place_r->at))
+        return 1;
+    packed_history_chunks(history, &from, &to);
+    while (to-- > from) {
+        if (read_chunk(ledger, to, place_r->chunk) < 0)
+            return -1;
+        place_r->chunk_number = to;
+        if (find_among(place_r->chunk, HISTORY_CHUNK, wanted, &place_r->at))
+            return 1;
+    }
+    return 0;
+}
+
+int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r)
+{
+    return find(ledger, &(struct wanted){.matches = id_matches, .id_hash = id_hash}, place_r);
+}
+
+int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
+{
+    return find(ledger, &(struct wanted){.matches = entry_matches, .entry = *entry}, place_r);
+}
+
+struct counted *place_counted(struct ledger *ledger, struct place *place)
+{
+    return place->chunk_number == PLACE_IN_TAIL ? &ledger->history.tail[place->at]
+                                                : &place->chunk[place->at];
+}
+
+int place_save(struct ledger *ledger, const struct place *place)
+{
+    if (place->chunk_number != PLACE_IN_TAIL &&
+        write_chunk(ledger, place->chunk_number, place->chunk) < 0)
+        return -1;
+    return ledger_save(ledger);
+}
+
+int place_give_back(struct ledger *ledger, struct place *place)
+{
+    bool in_tail = place->chunk_number == PLACE_IN_TAIL;
+    packed_history_give_back(&ledger->history, in_tail ? ledger->history.tail : place->chunk,
+                             place->at,
+                             in_tail ? ledger->history.tail_first
+                                     : place->chunk_number * HISTORY_CHUNK);
+    return place_save(ledger, place);
+}
+
+/* ---- reading it whole ------------------------------------------------------------------ */
+
+int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
+                          struct history *history_r)
+{
+    const struct packed_history *packed = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    uint64_t from, to;
+    packed_history_chunks(packed, &from, &to);
+    history_r->entries =
+        arena_alloc(arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) *
+                               sizeof history_r->entries[0]);
+    history_r->count = 0;
+    for (uint64_t number = from; number <= to; number++) {
+        size_t count = number < to ? HISTORY_CHUNK : packed->tail_count;
+        if (number < to && read_chunk(ledger, number, chunk) < 0)
+            return -1;
+        const struct counted *counted = number < to ? chunk : packed->tail;
+        for (size_t i = 0; i < count; i++)
+            if (counted[i].entry.off_domain != GIVEN_BACK &&
+                window_holds(counted[i].entry.time_ms,
+                             packed->spans[packed->span_count - 1].length_ms, at_ms))
+                history_r->entries[history_r->count++] = counted[i].entry;
+    }
+    return 1;
+}
+
+int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct history *history_r)
+{
+    struct ledger ledger;
+    if (ledger_load(room, subject, key, &ledger) < 0)
+        return -1;
+    if (at_ms < ledger.history.newest_ms)
+        at_ms = ledger.history.newest_ms;
+    if (ledger_advance(&ledger, at_ms) < 0)
+        return -1;
+    return ledger_entries(&ledger, arena, at_ms, history_r);
+}
