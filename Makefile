@@ -35,7 +35,7 @@ UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
+.PHONY: all install programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
 .SECONDARY:
 
 all: deps-build
@@ -96,6 +96,21 @@ test: deps-test
 bench: deps-bench
 	@$(MAKE) --no-print-directory programs benches
 	@bench/run
+
+PREFIX ?= /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share
+# Everything an operator needs; the user and the settings file only if they are not there.
+install: programs
+	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
+	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
+	sed 's|/usr/local|$(PREFIX)|g' contrib/sendguard-fcgi.service \
+		> $(DESTDIR)/etc/systemd/system/sendguard-fcgi.service
+	cp -r README.md LICENSE nginx.conf.example docs $(SHARE)/doc/sendguard/
+	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
+	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \
+		install -D -m 644 sendguard.conf.example $(DESTDIR)/etc/sendguard/sendguard.conf
+	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \
+		useradd --system --user-group --home-dir /var/lib/sendguard --shell /usr/sbin/nologin sendguard
 
 clean:
 	rm -rf build
