@@ -14,7 +14,9 @@ window.rcmail && rcmail.addEventListener('init', function () {
             click: function () { close(popup[0]); }
         }], {width: 560, resizable: false, closeOnEscape: true});
 
-        popup.dialog('option', 'height', 'auto').parent().attr('role', 'alertdialog');
+        popup.dialog('option', 'height', 'auto').parent().attr('role', 'alertdialog')
+            // Enter goes back to the message, not to the first link of the text.
+            .find('button.mainaction').focus();
     }
 
     // The dialog may live in the window around this frame, whose jQuery it belongs to.

@@ -79,7 +79,7 @@ class sendguard_refusal
         $message = $answer->member('message');
         $url = $answer->member('status_url');
 
-        return html::p('sendguard-lead', $lead) . $this->texts->message($message, $url)
+        return html::p('sendguard-lead', $lead) . $this->texts->message($answer)
             . ($url !== '' && strpos($message, $url) !== false ? '' : $this->link($answer));
     }
 

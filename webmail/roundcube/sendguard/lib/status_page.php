@@ -54,7 +54,7 @@ class sendguard_status_page
             : $this->texts->html('paused');
 
         return $this->state('error', $lead)
-            . html::div('sendguard-message', $this->texts->message($answer->member('message'), $answer->member('status_url')));
+            . html::div('sendguard-message', $this->texts->message($answer));
     }
 
     /** A box in Roundcube's own look; it is read out when the page opens. */
@@ -96,15 +96,22 @@ class sendguard_status_page
         return $this->texts->exists("rule_$rule") ? $this->texts->html("rule_$rule") : rcube::Q(strtr($rule, '_', ' '));
     }
 
+    /** What becomes free, when: one line for each minute, the first few of them. */
     private function refills(array $window)
     {
-        $lines = '';
-        foreach (array_slice((array) ($window['refill'] ?? []), 0, self::REFILLS_SHOWN) as $refill) {
-            $time = is_array($refill) ? $this->texts->time($refill['at'] ?? '') : '';
-            if ($time !== '') {
-                $lines .= html::tag('li', null, $this->texts->html('freeagain',
-                    ['count' => $this->texts->number($refill['count'] ?? 0), 'time' => $time]));
+        $minutes = [];
+        foreach ((array) ($window['refill'] ?? []) as $refill) {
+            $minute = is_array($refill) ? sendguard_texts::minute($refill['at'] ?? '') : 0;
+            if ($minute !== 0) {
+                $minutes[$minute]['at'] = $minutes[$minute]['at'] ?? $refill['at'];
+                $minutes[$minute]['count'] = ($minutes[$minute]['count'] ?? 0) + (int) ($refill['count'] ?? 0);
             }
+        }
+
+        $lines = '';
+        foreach (array_slice($minutes, 0, self::REFILLS_SHOWN) as $refill) {
+            $lines .= html::tag('li', null, $this->texts->html('freeagain',
+                ['count' => $this->texts->number($refill['count']), 'time' => $this->texts->time($refill['at'])]));
         }
         return $lines === '' ? '' : html::tag('ul', ['class' => 'sendguard-refill'], $lines);
     }

@@ -38,15 +38,28 @@ class sendguard_texts
         return $this->rcmail->text_exists('sendguard.' . $name);
     }
 
-    /** A time of the guard (RFC 3339), in the user's zone and format; '' when it is none. HTML. */
+    /**
+     * A time of the guard (RFC 3339), in the user's zone and format; '' when it
+     * is none. Rounded up to a minute, because before it nothing is free. HTML.
+     */
     public function time($rfc3339)
     {
-        if (!is_string($rfc3339) || !preg_match('/^\d{4}-\d\d-\d\dT\d\d:\d\d/', $rfc3339)) {
+        $minute = self::minute($rfc3339);
+        if ($minute === 0) {
             return '';
         }
-        $text = $this->rcmail->format_date($rfc3339, $this->rcmail->config->get('date_long', 'Y-m-d H:i'));
+        $text = $this->rcmail->format_date(new DateTime("@$minute"), $this->rcmail->config->get('date_long', 'Y-m-d H:i'));
 
-        return html::tag('time', ['datetime' => $rfc3339], rcube::Q($text));
+        return html::tag('time', ['datetime' => gmdate('Y-m-d\TH:i:s\Z', $minute)], rcube::Q($text));
+    }
+
+    /** The minute in which a time of the guard is over, in seconds; 0 when it is none. */
+    public static function minute($rfc3339)
+    {
+        if (!is_string($rfc3339) || !preg_match('/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/', $rfc3339)) {
+            return 0;
+        }
+        return (int) (ceil((float) (new DateTime($rfc3339))->format('U.u') / 60) * 60);
     }
 
     public function number($number)
@@ -65,23 +78,46 @@ class sendguard_texts
     }
 
     /**
-     * The guard's text for the user: paragraphs, with the long address of the
-     * status page as a link, and its times (UTC, because it cannot know better)
-     * in the user's zone.
+     * The guard's text for the user, in paragraphs. The long address of the
+     * status page becomes a link; times (UTC, the guard cannot know better) are
+     * given in the user's zone.
      */
-    public function message($text, $url)
+    public function message(sendguard_answer $answer)
     {
-        $paragraphs = '';
-        foreach (preg_split('/\n\s*\n/', trim($text)) as $paragraph) {
-            if ($paragraph === '') {
-                continue;
+        $url = $answer->member('status_url');
+        $link = $this->status_link($url, $this->plain('statuspage'));
+        $html = '';
+        foreach (preg_split('/\n\s*\n/', $this->in_paragraphs($answer)) as $paragraph) {
+            $pieces = array_map(['rcube', 'Q'], $link === '' ? [$paragraph] : explode($url, $paragraph));
+            $text = array_shift($pieces);
+            foreach ($pieces as $piece) {
+                // No full stop follows an address, so that it can be copied; after a link it is missed.
+                $text .= $link . (preg_match('/^\s\S/', $piece) ? '.' : '') . $piece;
             }
-            $link = $url === '' ? '' : $this->status_link($url, $this->plain('statuspage'));
-            $pieces = $link === '' ? [$paragraph] : explode($url, $paragraph);
-            $html = nl2br(implode($link, array_map(['rcube', 'Q'], $pieces)), false);
-            $paragraphs .= html::p(null, preg_replace_callback('/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b/',
-                function ($time) { return $this->time("$time[1]T$time[2]:00Z"); }, $html));
+            $html .= html::p(null, preg_replace_callback('/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b/',
+                function ($time) { return $this->time("$time[1]T$time[2]:00Z"); }, nl2br($text, false)));
         }
-        return $paragraphs;
+        return $html;
+    }
+
+    /** The provider's sentence, the reasons with what follows from them, where to look: each on its own. */
+    private function in_paragraphs(sendguard_answer $answer)
+    {
+        $message = trim($answer->member('message'));
+        $starts = [];
+        $reason = $answer->objects('reasons')[0]['text'] ?? '';
+        if (is_string($reason) && $reason !== '') {
+            $starts[] = strpos($message, $reason);
+        }
+        $url = $answer->member('status_url');
+        $at = $url === '' ? false : strpos($message, $url);
+        if ($at !== false) {
+            $sentence = strrpos(substr($message, 0, $at), '. ');
+            $starts[] = $sentence === false ? false : $sentence + 2;
+        }
+        foreach (array_reverse(array_filter($starts)) as $start) {
+            $message = rtrim(substr($message, 0, $start)) . "\n\n" . substr($message, $start);
+        }
+        return $message;
     }
 }
