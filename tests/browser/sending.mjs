@@ -44,6 +44,7 @@ export const tests = {
     assert.equal(await alice.page.locator(`[id="${labelled}"]`).innerText(), 'Message not sent');
     const described = await box.getAttribute('aria-describedby');
     assert.match(await alice.page.locator(`[id="${described}"]`).innerText(), /101/);
+    assert.equal(await alice.page.evaluate(() => document.activeElement.innerText), 'Back to the message');
     assert.ok(await box.evaluate((element) => element.contains(document.activeElement)), 'the focus is in the dialog');
     await alice.page.keyboard.press('Escape');
     await box.waitFor({ state: 'detached' });

@@ -49,8 +49,13 @@ export class Webmail {
 
   // fields: to, cc, bcc as typed, subject, text, receipt
   async compose(fields) {
-    await this.go('?_task=mail&_action=compose');
-    await this.page.waitForSelector('#composebody');
+    // Requests of the list that was just shown write the session too, and on a
+    // busy machine Roundcube then forgets the new window; it offers another itself.
+    for (let tries = 0; tries < 3; tries += 1) {
+      await this.go('?_task=mail&_action=compose');
+      await this.page.waitForSelector('#composebody, .error-title');
+      if (await this.page.locator('#composebody').count()) break;
+    }
     await this.page.evaluate((values) => {
       for (const name of ['to', 'cc', 'bcc']) {
         if (values[name]) $(`#_${name}`).val(values[name]).trigger('change');
