@@ -6,11 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "content_type.h"
 #include "form.h"
 #include "json_body.h"
 #include "text.h"
-
-enum kind { KIND_JSON, KIND_URLENCODED, KIND_MULTIPART };
 
 enum member {
     MEMBER_ID,
@@ -21,7 +20,10 @@ enum member {
     MEMBER_TO,
     MEMBER_CC,
     MEMBER_BCC,
+    /* of forms alone: */
     MEMBER_DRAFT,
+    MEMBER_ACTION,
+    MEMBER_CHARSET,
     MEMBER_COUNT,
 };
 
@@ -40,19 +42,23 @@ static const struct {
     [MEMBER_CC] = {"cc", "_cc", SUBMISSION_MAX_ADDRESS_BYTES},
     [MEMBER_BCC] = {"bcc", "_bcc", SUBMISSION_MAX_ADDRESS_BYTES},
     [MEMBER_DRAFT] = {NULL, "_draft", 64},
+    [MEMBER_ACTION] = {NULL, "_action", 64},
+    [MEMBER_CHARSET] = {NULL, "_charset", 64},
 };
 
 struct body {
     struct submission *submission;
-    enum kind kind;
+    enum content_kind kind;
     bool php_names;
     struct json_body *json;
     struct urlencoded *urlencoded;
     struct multipart *multipart;
     enum member member; /* whose value is coming */
+    bool roundcube;     /* under the name that Roundcube's form has for it */
     struct text value;
     bool seen[MEMBER_COUNT];
     struct body_claims claims;
+    bool draft, send; /* what _draft and _action say */
 };
 
 static bool is_list(enum member member)
@@ -96,19 +102,18 @@ static int set_claim(struct body *body, enum member member, const char *text, si
     return 1;
 }
 
-/* Roundcube's form names the sender by the number of an identity. */
-static bool is_identity(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-    return true;
-}
-
 /* What PHP's empty() says of a string. */
 static bool is_set(const char *text, size_t length)
 {
     return length > 1 || (length == 1 && text[0] != '0');
+}
+
+/* Roundcube reads the recipients in this charset. */
+static int check_charset(const char *text, size_t length, struct problem *problem)
+{
+    if (length == 0 || (length == 5 && strncasecmp(text, "utf-8", 5) == 0))
+        return 1;
+    return problem_set(problem, 400, "_charset", "expected UTF-8");
 }
 
 /* A member's text is complete. */
@@ -123,12 +128,11 @@ static int take_text(struct body *body, enum member member, const char *text, si
     case MEMBER_MAILBOX:
         return set_claim(body, member, text, length, &body->claims.mailbox, problem);
     case MEMBER_IP: return set_claim(body, member, text, length, &body->claims.ip, problem);
-    case MEMBER_FROM:
-        if (body->kind != KIND_JSON && is_identity(text, length))
-            return 1;
-        return submission_set_from(submission, text, length, problem);
+    case MEMBER_FROM: return submission_set_from(submission, text, length, problem);
     case MEMBER_LANG: return submission_set_lang(submission, text, length, problem);
-    case MEMBER_DRAFT: body->claims.draft = is_set(text, length); return 1;
+    case MEMBER_DRAFT: body->draft = is_set(text, length); return 1;
+    case MEMBER_ACTION: body->send = length == 4 && memcmp(text, "send", 4) == 0; return 1;
+    case MEMBER_CHARSET: return check_charset(text, length, problem);
     default: return submission_add_recipients(submission, field_of(member), text, length, problem);
     }
 }
@@ -154,16 +158,26 @@ static size_t php_name(char *name, size_t length)
     return length;
 }
 
-static enum member member_of(const char *name, size_t length, bool form)
+static bool is_name(const char *name, const char *text, size_t length)
+{
+    return name != NULL && strlen(name) == length && memcmp(name, text, length) == 0;
+}
+
+static enum member member_of(const char *text, size_t length, bool *roundcube_r)
 {
     for (enum member member = 0; member < MEMBER_COUNT; member++) {
-        const char *names[] = {members[member].name, form ? members[member].roundcube : NULL};
-        for (size_t i = 0; i < countof(names); i++)
-            if (names[i] != NULL && strlen(names[i]) == length &&
-                memcmp(names[i], name, length) == 0)
-                return member;
+        *roundcube_r = is_name(members[member].roundcube, text, length);
+        if (*roundcube_r || is_name(members[member].name, text, length))
+            return member;
     }
     return MEMBER_COUNT;
+}
+
+/* What may let a message pass unjudged counts only under its very name:
+ * _action[] is an array to PHP, and no action. */
+static bool is_lenient(enum member member)
+{
+    return member == MEMBER_DRAFT || member == MEMBER_ACTION;
 }
 
 static int begin_field(void *context, const char *name, size_t length, bool whole, bool *wanted_r,
@@ -175,12 +189,12 @@ static int begin_field(void *context, const char *name, size_t length, bool whol
         return problem_set(problem, 400, "body", "the name of a field has at most %d bytes",
                            FORM_MAX_NAME_BYTES);
     memcpy(copy, name, length);
-    if (body->php_names)
-        length = php_name(copy, length);
-    body->member = whole ? member_of(copy, length, true) : MEMBER_COUNT;
-    *wanted_r = body->member != MEMBER_COUNT;
+    size_t used = body->php_names ? php_name(copy, length) : length;
+    bool changed = used != length || memcmp(copy, name, length) != 0;
+    body->member = whole ? member_of(copy, used, &body->roundcube) : MEMBER_COUNT;
+    *wanted_r = body->member != MEMBER_COUNT && !(changed && is_lenient(body->member));
     text_clear(&body->value);
-    return !*wanted_r || see(body, body->member, problem);
+    return body->member == MEMBER_COUNT || see(body, body->member, problem);
 }
 
 static int add_value(void *context, const char *bytes, size_t length, struct problem *problem)
@@ -195,7 +209,13 @@ static int add_value(void *context, const char *bytes, size_t length, struct pro
 static int end_field(void *context, struct problem *problem)
 {
     struct body *body = context;
-    return take_text(body, body->member, text_string(&body->value), body->value.length, problem);
+    const char *text = text_string(&body->value);
+    /* Roundcube names the sender by an identity's number, and other actions of
+     * its own have a _from and a _to; it sends nothing to what has no @. */
+    bool may_be_other = body->member == MEMBER_FROM || (is_list(body->member) && body->php_names);
+    if (body->roundcube && may_be_other && memchr(text, '@', body->value.length) == NULL)
+        return 1;
+    return take_text(body, body->member, text, body->value.length, problem);
 }
 
 static int fault_field(void *context, const char *text, struct problem *problem)
@@ -252,114 +272,23 @@ static int end_json(struct body *body, struct problem *problem)
     return 1;
 }
 
-/* A parameter of a Content-Type: name=value or name="value"; *at is behind the ';'. */
-struct parameter {
-    const char *name, *value;
-    size_t name_length, value_length;
-};
-
-static bool next_parameter(const char **at, struct parameter *parameter_r)
-{
-    const char *next = *at + strspn(*at, " \t");
-    parameter_r->name = next;
-    parameter_r->name_length = strcspn(next, "=; \t\"");
-    next += parameter_r->name_length;
-    if (parameter_r->name_length == 0 || *next++ != '=')
-        return false;
-    bool quoted = *next == '"';
-    parameter_r->value = next += quoted;
-    parameter_r->value_length = strcspn(next, quoted ? "\"\\" : "; \t\",");
-    next += parameter_r->value_length;
-    if (quoted && *next++ != '"')
-        return false;
-    next += strspn(next, " \t");
-    *at = next;
-    return *next == ';' || *next == '\0';
-}
-
-static bool is_word(const char *text, size_t length, const char *word)
-{
-    return strlen(word) == length && strncasecmp(text, word, length) == 0;
-}
-
-static bool is_boundary(const char *text, size_t length)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "'()+_,-./:=? ";
-    return length > 0 && length <= FORM_MAX_BOUNDARY_BYTES && strspn(text, allowed) >= length &&
-           text[length - 1] != ' ';
-}
-
-/* Reads the parameters; *boundary_r stays NULL when there is none. Other
- * parameters than charset are refused beside a boundary: PHP looks for the
- * word boundary anywhere. */
-static int read_parameters(const char *at, enum kind kind, struct parameter *boundary_r,
-                           struct problem *problem)
-{
-    while (*at == ';') {
-        struct parameter parameter;
-        at++;
-        if (at[strspn(at, " \t")] == '\0')
-            break;
-        if (!next_parameter(&at, &parameter))
-            return problem_set(problem, 400, "Content-Type", "a parameter is malformed");
-        if (is_word(parameter.name, parameter.name_length, "charset")) {
-            if (!is_word(parameter.value, parameter.value_length, "utf-8"))
-                return problem_set(problem, 415, "Content-Type", "the charset must be utf-8");
-        } else if (kind == KIND_MULTIPART) {
-            if (!is_word(parameter.name, parameter.name_length, "boundary") ||
-                boundary_r->value != NULL)
-                return problem_set(problem, 400, "Content-Type",
-                                   "expected one boundary and nothing else but a charset");
-            *boundary_r = parameter;
-        }
-    }
-    return 1;
-}
-
-static int read_content_type(const char *type, enum kind *kind_r, struct parameter *boundary_r,
-                             struct problem *problem)
-{
-    static const char *const types[] = {
-        [KIND_JSON] = "application/json",
-        [KIND_URLENCODED] = "application/x-www-form-urlencoded",
-        [KIND_MULTIPART] = "multipart/form-data",
-    };
-    size_t length = strcspn(type, "; \t"), kind = 0;
-    const char *behind = type + length + strspn(type + length, " \t");
-    while (kind < countof(types) && !is_word(type, length, types[kind]))
-        kind++;
-    if (kind == countof(types) || (*behind != ';' && *behind != '\0'))
-        return problem_set(problem, 415, "Content-Type", "expected %s, %s or %s", types[0],
-                           types[1], types[2]);
-    *kind_r = (enum kind)kind;
-    if (!read_parameters(behind, *kind_r, boundary_r, problem))
-        return 0;
-    if (kind == KIND_MULTIPART &&
-        (boundary_r->value == NULL || !is_boundary(boundary_r->value, boundary_r->value_length)))
-        return problem_set(problem, 400, "Content-Type",
-                           "expected a boundary of 1 to %d characters", FORM_MAX_BOUNDARY_BYTES);
-    return 1;
-}
-
 int body_new(struct submission *submission, const char *content_type, bool php_names,
              struct body **body_r, struct problem *problem)
 {
-    enum kind kind = KIND_JSON;
-    struct parameter boundary = {0};
-    if (!read_content_type(content_type != NULL ? content_type : "", &kind, &boundary, problem))
+    struct content_type type;
+    if (!content_type_read(content_type, &type, problem))
         return 0;
     struct body *body = xcalloc(1, sizeof *body);
     const struct form_listener listener = {body, begin_field, add_value, end_field, fault_field};
     body->submission = submission;
-    body->kind = kind;
+    body->kind = type.kind;
     body->php_names = php_names;
-    if (kind == KIND_JSON)
+    if (type.kind == CONTENT_JSON)
         body->json = json_body_new(BODY_MAX_JSON_BYTES);
-    else if (kind == KIND_URLENCODED)
+    else if (type.kind == CONTENT_URLENCODED)
         body->urlencoded = urlencoded_new(&listener);
     else
-        body->multipart = multipart_new(&listener, boundary.value, boundary.value_length);
+        body->multipart = multipart_new(&listener, type.boundary, type.boundary_length);
     *body_r = body;
     return 1;
 }
@@ -367,8 +296,8 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
 int body_add(struct body *body, const char *bytes, size_t length, struct problem *problem)
 {
     switch (body->kind) {
-    case KIND_JSON: return json_body_add(body->json, bytes, length, problem);
-    case KIND_URLENCODED: return urlencoded_add(body->urlencoded, bytes, length, problem);
+    case CONTENT_JSON: return json_body_add(body->json, bytes, length, problem);
+    case CONTENT_URLENCODED: return urlencoded_add(body->urlencoded, bytes, length, problem);
     default: return multipart_add(body->multipart, bytes, length, problem);
     }
 }
@@ -377,13 +306,15 @@ int body_end(struct body *body, struct body_claims *claims_r, struct problem *pr
 {
     int ended = 0;
     switch (body->kind) {
-    case KIND_JSON: ended = end_json(body, problem); break;
-    case KIND_URLENCODED: ended = urlencoded_end(body->urlencoded, problem); break;
+    case CONTENT_JSON: ended = end_json(body, problem); break;
+    case CONTENT_URLENCODED: ended = urlencoded_end(body->urlencoded, problem); break;
     default: ended = multipart_end(body->multipart, problem); break;
     }
-    if (ended)
-        *claims_r = body->claims;
-    return ended;
+    if (!ended)
+        return 0;
+    *claims_r = body->claims;
+    claims_r->draft = body->draft && body->send;
+    return 1;
 }
 
 void body_free(struct body **body)

@@ -5,8 +5,10 @@
  * FastCGI here: tests and fuzzers feed it directly.
  *
  * Names: id, mailbox, ip, from, lang, to, cc, bcc; in forms also Roundcube's
- * _to, _cc, _bcc, _from, _draft. Repeated to, cc, bcc add up; any other name of ours
- * given twice is an error, so that two readers of one body cannot differ.
+ * _to, _cc, _bcc, _from, _draft, _action, _charset. Repeated to, cc, bcc add up;
+ * any other name of ours given twice is an error, so that two readers of one
+ * body cannot differ. A _from without an @ is an identity's number; a _charset
+ * other than UTF-8 is refused, since Roundcube would read other recipients.
  * (_saveonly is not among them: Roundcube takes it from the URL alone, and
  * sends the message when only the body has it.) */
 #ifndef SENDGUARD_BODY_H
@@ -22,7 +24,8 @@ enum { BODY_MAX_JSON_BYTES = 4 * 1024 * 1024 };
 struct body_claims {
     const char *mailbox; /* as sent, at most ADDRESS_MAX_BYTES; NULL when absent */
     const char *ip;      /* as sent; NULL when absent */
-    bool draft;          /* Roundcube's _draft is set: nothing is sent */
+    bool draft; /* Roundcube's _draft is set and _action is send: nothing is sent. Other actions
+                 * (bounce) send all the same, and a cookie named _action goes before the body's */
 };
 
 struct body;
@@ -30,7 +33,8 @@ struct body;
 /* A reader for `content_type` that fills `submission` (from its arena). With
  * `php_names`, form field names are read as PHP reads them (leading spaces go;
  * space, dot and an unclosed '[' become '_'; "_to[x]" is _to), because the webmail behind
- * will. 1; or 0 with *problem: 415 for another type, 400 for a multipart
+ * will, and _to, _cc, _bcc without any @ are passed over: other actions of
+ * Roundcube have them. 1; or 0 with *problem: 415 for another type, 400 for a multipart
  * without a usable boundary. */
 int body_new(struct submission *submission, const char *content_type, bool php_names,
              struct body **body_r, struct problem *problem) must_check;

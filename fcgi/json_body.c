@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 /* What the scan knows of the text so far. */
 struct scan {
     size_t depth, values;
@@ -14,22 +16,19 @@ struct scan {
     unsigned char low, high; /* what the next of them may be */
 };
 
+/* json-c reads pieces too, but not always as it reads the whole ("1-" cut
+ * behind the 1), so it gets the whole. */
 struct json_body {
-    struct json_tokener *tokener;
-    struct json_object *object; /* set once it is complete */
     struct scan scan;
-    size_t bytes, max_bytes;
+    struct text text;
+    size_t max_bytes;
+    struct json_object *object;
 };
 
 struct json_body *json_body_new(size_t max_bytes)
 {
     struct json_body *body = xcalloc(1, sizeof *body);
     body->max_bytes = max_bytes;
-    /* One more than our own limit, so that the scan's clearer message comes first. */
-    body->tokener = json_tokener_new_ex(JSON_BODY_MAX_DEPTH + 2);
-    if (body->tokener == NULL)
-        abort();
-    json_tokener_set_flags(body->tokener, JSON_TOKENER_STRICT);
     return body;
 }
 
@@ -38,7 +37,7 @@ void json_body_free(struct json_body **body)
     if (*body == NULL)
         return;
     json_object_put((*body)->object);
-    json_tokener_free((*body)->tokener);
+    text_free(&(*body)->text);
     free(*body);
     *body = NULL;
 }
@@ -114,28 +113,37 @@ static int scan_piece(struct scan *scan, const char *bytes, size_t length, struc
 
 int json_body_add(struct json_body *body, const char *bytes, size_t length, struct problem *problem)
 {
-    if (length > body->max_bytes - body->bytes)
+    if (length > body->max_bytes - body->text.length)
         return problem_set(problem, 413, "body", "a JSON body has at most %zu bytes",
                            body->max_bytes);
-    body->bytes += length;
     if (!scan_piece(&body->scan, bytes, length, problem))
         return 0;
-    /* Behind the end there is only white space: the scan saw to that. */
-    if (body->object != NULL || length == 0)
-        return 1;
-    body->object = json_tokener_parse_ex(body->tokener, bytes, (int)length);
-    enum json_tokener_error error = json_tokener_get_error(body->tokener);
-    if (body->object != NULL || error == json_tokener_continue)
-        return 1;
-    return problem_set(problem, 400, "body", "expected a JSON object, but it is malformed: %s",
-                       json_tokener_error_desc(error));
+    text_add_bytes(&body->text, bytes, length);
+    return 1;
+}
+
+static int parse(struct json_body *body, struct problem *problem)
+{
+    /* One level more than the scan lets through, whose message is clearer. */
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_BODY_MAX_DEPTH + 2);
+    if (tokener == NULL)
+        abort();
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    body->object = json_tokener_parse_ex(tokener, text_string(&body->text), (int)body->text.length);
+    const char *error = json_tokener_error_desc(json_tokener_get_error(tokener));
+    json_tokener_free(tokener);
+    return body->object != NULL ||
+           problem_set(problem, 400, "body", "expected a JSON object, but it is malformed: %s",
+                       error);
 }
 
 int json_body_end(struct json_body *body, struct json_object **object_r, struct problem *problem)
 {
-    if (body->object == NULL || body->scan.depth > 0)
+    if (!body->scan.begun || body->scan.depth > 0)
         return problem_set(problem, 400, "body", "expected a JSON object, but it is %s",
                            body->scan.begun ? "cut off" : "empty");
+    if (!parse(body, problem))
+        return 0;
     /* json-c keeps the last of two members with one name; other readers keep the first. */
     if (body->scan.names != (size_t)json_object_object_length(body->object))
         return problem_set(problem, 400, "body", "a member is given twice");

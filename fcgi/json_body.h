@@ -1,8 +1,8 @@
-/* A JSON body, piece by piece. json-c builds the values; what it lets pass
- * even in strict mode (NaN, names in single quotes, control characters in
- * strings, UTF-8 that is none, a name given twice) is refused by a scan of our
- * own that sees every byte first and also bounds the number of values, so that
- * a small body cannot become a large tree. */
+/* A JSON body, piece by piece. json-c builds the values at the end; what it
+ * lets pass even in strict mode (NaN, names in single quotes, control
+ * characters in strings, UTF-8 that is none, a name given twice) is refused by
+ * a scan of our own that sees every byte as it comes and also bounds the number
+ * of values, so that a small body cannot become a large tree. */
 #ifndef SENDGUARD_JSON_BODY_H
 #define SENDGUARD_JSON_BODY_H
 

@@ -23,6 +23,7 @@ static size_t heap_in_use(void)
 #define JSON "application/json"
 #define URLENCODED "application/x-www-form-urlencoded"
 #define MULTIPART "multipart/form-data; boundary=B"
+#define PART(name) "--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n"
 #define MEGABYTE ((size_t)1024 * 1024)
 
 static struct arena *arena;
@@ -129,9 +130,13 @@ static const struct {
      "to=b@x.test cc=c@x.test bcc=d@x.test id=1 from=a@x.test lang=de mailbox=a+b@x.test ip=::1 "},
     {"repeats add up", URLENCODED, "_to=a@x.test&to=b@x.test&_to=&_to=c@x.test",
      "to=a@x.test to=b@x.test to=c@x.test "},
-    {"draft", URLENCODED, "_draft=1&_to=", "draft "},
-    {"no draft", URLENCODED, "_draft=0", ""},
-    {"saving alone is for the URL", URLENCODED, "_saveonly=1", ""},
+    {"draft", URLENCODED, "_draft=1&_to=&_action=send", "draft "},
+    {"bouncing is no draft", URLENCODED, "_draft=1&_action=bounce", ""},
+    {"draft of no action", URLENCODED, "_draft=1&_action=", ""},
+    {"charset", URLENCODED, "_charset=utf-8&_to=a@x.test", "to=a@x.test "},
+    {"identity", URLENCODED, "_from=17&_to=a@x.test", "to=a@x.test "},
+    {"no draft", URLENCODED, "_draft=0&_action=send", ""},
+    {"saving alone is for the URL", URLENCODED, "_saveonly=1&_action=send", ""},
     {"name in escapes", URLENCODED, "%5Ft%6f=a%40x.test", "to=a@x.test "},
     {"= in a value", URLENCODED, "id=a=b&x", "id=a=b "},
     {"bad escapes of others", URLENCODED, "x=%zz&%z=1&t%6=1&%=&y=%&to=a@x.test&z=%4",
@@ -171,7 +176,7 @@ static const struct {
      "--B\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n--A--\r\n--B--\r\n", "id=--A-- "},
     {"no parts", MULTIPART, "--B--", ""},
     {"charset beside", "multipart/form-data; charset=utf-8; boundary=B",
-     "--B\r\nContent-Disposition: form-data; name=\"_draft\"\r\n\r\n1\r\n--B--\r\n", "draft "},
+     PART("_draft") "\r\n1\r\n" PART("_action") "\r\nsend\r\n--B--\r\n", "draft "},
 };
 
 START_TEST(test_good)
@@ -186,8 +191,6 @@ START_TEST(test_good)
     }
 }
 END_TEST
-
-#define PART(name) "--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n"
 
 static const struct {
     const char *name, *type, *body, *where, *says;
@@ -205,7 +208,7 @@ static const struct {
     {"single quotes", JSON, "{'to':\"a@x.test\"}", "body", "does not have there"},
     {"trailing comma", JSON, "{\"to\":\"\",}", "body", "malformed"},
     {"no colon", JSON, "{\"to\"}", "body", "malformed"},
-    {"wrong bracket", JSON, "{\"to\":[}", "body", "malformed"},
+    {"wrong bracket", JSON, "{\"to\":[}]", "body", "malformed"},
     {"leading zero", JSON, "{\"x\":01}", "body", "malformed"},
     {"too deep", JSON, "{\"a\":[[[[[[[[1]]]]]]]]}", "body", "too deeply"},
     {"overlong UTF-8", JSON, "{\"x\":\"\xC0\xAF\"}", "body", "UTF-8"},
@@ -237,6 +240,10 @@ static const struct {
     {"invalid UTF-8", URLENCODED, "_to=%FC@x.test", "to", "UTF-8"},
     {"two ids", URLENCODED, "id=1&id=2", "id", "twice"},
     {"two froms", URLENCODED, "from=a@x.test&_from=1", "from", "twice"},
+    {"other charset", URLENCODED, "_to=e%2BAEA-x.test%2BACw-me@x.test&_charset=UTF-7", "_charset",
+     "UTF-8"},
+    {"identity as from", URLENCODED, "from=17", "from", "no address"},
+    {"recipient without @", URLENCODED, "_to=bob", "to[0]", "no @"},
     {"two drafts", URLENCODED, "_draft=&_draft=1", "_draft", "twice"},
     {"no address", URLENCODED, "_to=a@x.test,+bob", "to[1]", "\"bob\" is no address"},
 
@@ -390,6 +397,33 @@ START_TEST(test_php_names)
     ck_assert_msg((submission.recipient_count == 1) == php_names[_i].ours, "%s",
                   php_names[_i].name);
     text_free(&form);
+}
+END_TEST
+
+/* Forms of Roundcube's that pass its gate. */
+START_TEST(test_gate)
+{
+    static const struct {
+        const char *form, *read; /* NULL: refused */
+    } gate[] = {
+        {"_to=a@x.test&_draft=1&_action=send", "to=a@x.test draft "},
+        {"_to=a@x.test&_draft[]=1&_action=send", "to=a@x.test "},
+        {"_to=a@x.test&.draft=1&_action=send", "to=a@x.test "},
+        {"_to=a@x.test&_draft=1&_action[]=send", "to=a@x.test "},
+        {"_to=a@x.test&_draft=1&_action=send&_action[]=x", NULL},
+        {"_to=a@x.test&_draft=1&_draft[]=", NULL},
+        {"_to=a@x.test&_charset[]=UTF-7", NULL},
+        {"_cid=7&_source=0&_to=2", ""},
+        {"_uid=7&_mbox=INBOX&_from=show", ""},
+        {"_to=bob,+a@x.test", NULL},
+        {"to=bob", NULL},
+    };
+    for (size_t i = 0; i < countof(gate); i++) {
+        const char *form = gate[i].form;
+        int result = read_in(URLENCODED, true, form, strlen(form), 5);
+        ck_assert_msg(result == (gate[i].read != NULL), "%s: %s", form, problem.text);
+        ck_assert_msg(!result || strcmp(describe(), gate[i].read) == 0, "%s: %s", form, describe());
+    }
 }
 END_TEST
 
@@ -589,6 +623,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_bad, 0, (int)countof(bad));
     tcase_add_loop_test(cases, test_types, 0, (int)countof(types));
     tcase_add_loop_test(cases, test_php_names, 0, (int)countof(php_names));
+    tcase_add_test(cases, test_gate);
     tcase_add_test(cases, test_long_names);
     tcase_add_test(cases, test_limits_of_values);
     tcase_add_test(cases, test_too_many_fields);
