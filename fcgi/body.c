@@ -279,7 +279,14 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
     if (!content_type_read(content_type, &type, problem))
         return 0;
     struct body *body = xcalloc(1, sizeof *body);
-    const struct form_listener listener = {body, begin_field, add_value, end_field, fault_field};
+    const struct form_listener listener = {
+        .context = body,
+        .max_fields = php_names ? BODY_MAX_PHP_FIELDS : BODY_MAX_FIELDS,
+        .begin = begin_field,
+        .value = add_value,
+        .end = end_field,
+        .fault = fault_field,
+    };
     body->submission = submission;
     body->kind = type.kind;
     body->php_names = php_names;

@@ -18,7 +18,11 @@
 
 #include "submission.h"
 
-enum { BODY_MAX_JSON_BYTES = 4 * 1024 * 1024 };
+enum {
+    BODY_MAX_JSON_BYTES = 4 * 1024 * 1024,
+    BODY_MAX_FIELDS = 10000,    /* of a form, or parts, files included */
+    BODY_MAX_PHP_FIELDS = 1000, /* PHP drops what comes behind (max_input_vars), a _draft too */
+};
 
 /* What the body says of its sender; for the door to believe or not. */
 struct body_claims {

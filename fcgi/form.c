@@ -7,7 +7,8 @@
 struct urlencoded {
     struct form_listener listener;
     char name[FORM_MAX_NAME_BYTES];
-    size_t name_length, fields;
+    size_t name_length;
+    size_t ended;  /* fields, the empty ones too: PHP counts them */
     bool any;      /* a byte of the field was seen */
     bool in_value; /* behind its = */
     bool wanted;
@@ -53,8 +54,6 @@ static int begin_value(struct urlencoded *form, struct problem *problem)
     bool whole = form->name_length <= sizeof form->name;
     form->in_value = true;
     form->wanted = false;
-    if (++form->fields > FORM_MAX_FIELDS)
-        return problem_set(problem, 413, "body", "a form has at most %d fields", FORM_MAX_FIELDS);
     return form->listener.begin(form->listener.context, form->name,
                                 whole ? form->name_length : sizeof form->name, whole, &form->wanted,
                                 problem);
@@ -76,6 +75,9 @@ static int give_up_escape(struct urlencoded *form, struct problem *problem)
 
 static int end_field(struct urlencoded *form, struct problem *problem)
 {
+    if (++form->ended > form->listener.max_fields)
+        return problem_set(problem, 413, "body", "a form has at most %zu fields",
+                           form->listener.max_fields);
     if (!give_up_escape(form, problem))
         return 0;
     if (form->any && !form->in_value && !begin_value(form, problem))

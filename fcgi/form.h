@@ -11,7 +11,6 @@
 #include "base.h"
 
 enum {
-    FORM_MAX_FIELDS = 10000,          /* or parts, files included */
     FORM_MAX_NAME_BYTES = 256,        /* of a field's name, decoded */
     FORM_MAX_BOUNDARY_BYTES = 70,     /* RFC 2046 section 5.1.1 */
     FORM_MAX_HEADER_BYTES = 8 * 1024, /* of one part */
@@ -21,6 +20,7 @@ enum {
 /* Called as a form goes by; each may refuse the whole by returning 0 with *problem. */
 struct form_listener {
     void *context;
+    size_t max_fields; /* or parts, files included; more are refused with 413 */
     /* A field begins. `name` is decoded, its first FORM_MAX_NAME_BYTES;
      * `whole` is false when there was more. *wanted_r: bring its value. */
     int (*begin)(void *context, const char *name, size_t length, bool whole, bool *wanted_r,

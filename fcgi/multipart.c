@@ -378,8 +378,9 @@ static size_t step_mark(struct multipart *form, char byte, struct problem *probl
 {
     form->mark[form->mark_length++] = byte;
     bool feed = byte == '\n' && (form->mark_length == 1 || form->mark[0] == '\r');
-    if (feed && ++form->parts > FORM_MAX_FIELDS) {
-        problem_set(problem, 413, "body", "a form has at most %d parts", FORM_MAX_FIELDS);
+    if (feed && ++form->parts > form->listener.max_fields) {
+        problem_set(problem, 413, "body", "a form has at most %zu parts",
+                    form->listener.max_fields);
         return 0;
     }
     if (feed) {

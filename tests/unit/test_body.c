@@ -482,21 +482,30 @@ END_TEST
 
 START_TEST(test_too_many_fields)
 {
+    static const struct {
+        const char *type, *field, *last;
+    } forms[] = {
+        {URLENCODED, "x&", "_to=a@x.test"},
+        {URLENCODED, "&", "_to=a@x.test"},
+        {MULTIPART, PART("x") "\r\n\r\n", PART("_to") "\r\na@x.test\r\n--B--"},
+        {MULTIPART, "--B\nContent-Disposition: form-data; name=x; filename=x\n\n\n",
+         PART("_to") "\r\na@x.test\r\n--B--"},
+    };
     struct text form = {0};
-    repeat(&form, "x&", FORM_MAX_FIELDS);
-    ck_assert_int_eq(read_body(URLENCODED, text_string(&form)), 1);
-    text_add(&form, "x");
-    ck_assert_int_eq(read_body(URLENCODED, text_string(&form)), 0);
-    ck_assert_int_eq(problem.status, 413);
-    text_clear(&form);
-    repeat(&form, PART("x") "\r\n\r\n", FORM_MAX_FIELDS);
-    size_t fits = form.length;
-    text_add(&form, "--B--");
-    ck_assert_int_eq(read_body(MULTIPART, text_string(&form)), 1);
-    form.length = fits;
-    text_add(&form, PART("x") "\r\n\r\n--B--");
-    ck_assert_int_eq(read_body(MULTIPART, text_string(&form)), 0);
-    ck_assert_int_eq(problem.status, 413);
+    for (size_t i = 0; i < 2 * countof(forms); i++) {
+        bool php = i % 2 == 1;
+        text_clear(&form);
+        repeat(&form, forms[i / 2].field, (php ? BODY_MAX_PHP_FIELDS : BODY_MAX_FIELDS) - 1);
+        size_t fits = form.length;
+        text_add(&form, forms[i / 2].last);
+        ck_assert_int_eq(read_in(forms[i / 2].type, php, form.data, form.length, 4096), 1);
+        ck_assert_uint_eq(submission.recipient_count, 1);
+        form.length = fits;
+        text_add(&form, forms[i / 2].field);
+        text_add(&form, forms[i / 2].last);
+        ck_assert_int_eq(read_in(forms[i / 2].type, php, form.data, form.length, 4096), 0);
+        ck_assert_int_eq(problem.status, 413);
+    }
     text_free(&form);
 }
 END_TEST
