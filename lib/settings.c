@@ -13,7 +13,7 @@
 #include "address.h"
 #include "settings_table.h"
 
-enum { FILE_MAX_BYTES = 1024 * 1024, SECTION_MAX_BYTES = 64, NAME_MAX_BYTES = 256 };
+enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 
 /* A struct settings under way. */
 struct reading {
@@ -73,12 +73,12 @@ static int refuse_unknown(struct reading *reading, const char *section, const ch
 {
     const struct setting *nearest = setting_nearest(section, key);
     if (section[0] == '\0')
-        problem_set(reading->problem, 0, "", "%.64s: stands before the first [section]", key);
+        problem_set(reading->problem, 0, "", "%s: stands before the first [section]", key);
     else if (nearest != NULL)
-        problem_set(reading->problem, 0, "", "%.64s.%.64s: no such setting; did you mean %s?",
+        problem_set(reading->problem, 0, "", "%s.%s: no such setting; did you mean %s?",
                     section, key, nearest->name);
     else
-        problem_set(reading->problem, 0, "", "%.64s.%.64s: no such setting", section, key);
+        problem_set(reading->problem, 0, "", "%s.%s: no such setting", section, key);
     return failed(reading);
 }
 
@@ -149,10 +149,9 @@ static int check_section(struct reading *reading, const char *line, size_t lengt
     if (behind < line + length && *behind != ';' && *behind != '#')
         return refuse_line(reading, "something stands behind the section's ']'");
     if (!section_known(line + 1, (size_t)(close - line - 1))) {
+        size_t name_length = (size_t)(close - line - 1);
         problem_set(reading->problem, 0, "", "[%.*s]: no such section",
-                    (int)(close - line - 1 < SECTION_MAX_BYTES ? close - line - 1
-                                                               : SECTION_MAX_BYTES),
-                    line + 1);
+                    (int)(name_length <= NAME_MAX_BYTES ? name_length : 0), line + 1);
         return failed(reading);
     }
     reading->latest = NULL;
@@ -287,18 +286,21 @@ static int refuse_override(struct reading *reading, const char *override)
 
 static int set_override(struct reading *reading, const char *override)
 {
+    const char *fault = address_text_fault(override, strlen(override));
+    if (fault != NULL) /* not to be repeated */
+        return problem_set(reading->problem, 0, "-o", "%s", fault);
     size_t name_length = strcspn(override, "=");
-    int shown = (int)(name_length < NAME_MAX_BYTES ? name_length : NAME_MAX_BYTES);
-    freed_by(free_string) char *name = xasprintf("%.*s", shown, override);
+    freed_by(free_string) char *name =
+        xasprintf("%.*s", (int)(name_length <= NAME_MAX_BYTES ? name_length : 0), override);
     char *dot = strrchr(name, '.');
     if (override[name_length] == '\0' || dot == NULL) {
         problem_set(reading->problem, 0, "", "is no setting; expected section.key=value");
         return refuse_override(reading, override);
     }
-    *dot = '\0';
-    const struct setting *setting = setting_find(name, dot + 1);
+    *dot++ = '\0';
+    const struct setting *setting = setting_find(name, dot);
     if (setting == NULL) {
-        refuse_unknown(reading, name, dot + 1);
+        refuse_unknown(reading, name, dot);
         return refuse_override(reading, override);
     }
     const char *value = override + name_length + 1;

@@ -25,7 +25,8 @@ static const char *const on_limit_names[] = {
 
 #define ON_LIMIT(rule, key_name, standard_value, text)                                          \
     {NAMED("on_limit", key_name), .type = SETTING_CHOICE,                                       \
-     .offset = offsetof(struct settings, on_limit) + ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int), \
+     .offset = offsetof(struct settings, on_limit) +                                            \
+               ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int),                                   \
      .standard = standard_value, .choices = on_limit_names, .sentence = text}
 
 #define SUSPENSION(cause, key_name, standard_value, reason)                                     \

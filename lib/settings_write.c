@@ -220,11 +220,11 @@ void settings_write(const struct settings *settings, bool only_changed, FILE *ou
 /* A sentence as comment lines, without the backquotes that mark names in Markdown. */
 static void write_comment(const char *sentence, FILE *out)
 {
-    size_t column = LINE_WIDTH;
+    size_t column = 0;
     while (*sentence != '\0') {
         size_t word = strcspn(sentence, " ");
-        if (column == LINE_WIDTH || column + 1 + word > LINE_WIDTH) {
-            fputs(column == LINE_WIDTH ? "#" : "\n#", out);
+        if (column == 0 || column + 1 + word > LINE_WIDTH) {
+            fputs(column == 0 ? "#" : "\n#", out);
             column = 1;
         }
         fputc(' ', out);
