@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,13 +24,9 @@ int log_set_fd(int fd) { return atomic_exchange(&descriptor, fd); }
 static void add_now(struct text *line)
 {
     struct timespec now;
-    struct tm utc;
-    char stamp[32];
     clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &utc) == NULL ||
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-        stamp[0] = '\0';
-    text_addf(line, "time=%s.%03ldZ", stamp, now.tv_nsec / 1000000);
+    text_add(line, "time=");
+    text_add_time_ms(line, (int64_t)now.tv_sec * SECOND_MS + now.tv_nsec / 1000000);
 }
 
 static int is_plain(const char *value)
@@ -39,7 +34,7 @@ static int is_plain(const char *value)
     if (*value == '\0')
         return 0;
     for (const char *next = value; *next != '\0'; next++)
-        if (*next <= ' ' || *next >= 0x7F || strchr("\"=\\", *next) != NULL)
+        if (*next <= ' ' || *next >= 0x7F || *next == '"' || *next == '=' || *next == '\\')
             return 0;
     return 1;
 }
@@ -64,12 +59,15 @@ static void copy_value(char copy[VALUE_MAX_BYTES + 4], const char *value)
 static void add_pair(struct text *line, const char *key, const char *value)
 {
     char copy[VALUE_MAX_BYTES + 4];
-    copy_value(copy, value);
-    text_addf(line, " %s=", key);
-    if (is_plain(copy))
-        text_add(line, copy);
-    else
+    text_add_char(line, ' ');
+    text_add(line, key);
+    text_add_char(line, '=');
+    if (is_plain(value) && strlen(value) <= VALUE_MAX_BYTES) {
+        text_add(line, value);
+    } else {
+        copy_value(copy, value);
         text_add_json(line, copy);
+    }
 }
 
 /* There is nowhere to complain to when the log cannot be written. */

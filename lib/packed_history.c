@@ -6,13 +6,14 @@ enum { FORMAT = 1 };
 
 void packed_history_init(struct packed_history *history, enum subject subject)
 {
-    *history = (struct packed_history){
-        .subject = subject,
-        .span_count = subject == SUBJECT_MAILBOX ? 2 : 1,
-        .spans = {{.length_ms = HOUR_MS, .oldest_ms = INT64_MAX},
-                  {.length_ms = DAY_MS, .oldest_ms = INT64_MAX}},
-        .newest_ms = INT64_MIN,
-    };
+    /* all but the tail, of which tail_count says how much there is */
+    history->subject = subject;
+    history->span_count = subject == SUBJECT_MAILBOX ? 2 : 1;
+    history->spans[0] = (struct span){.length_ms = HOUR_MS, .oldest_ms = INT64_MAX};
+    history->spans[1] = (struct span){.length_ms = DAY_MS, .oldest_ms = INT64_MAX};
+    history->newest_ms = INT64_MIN;
+    history->tail_first = 0;
+    history->tail_count = 0;
 }
 
 /* ---- bytes ------------------------------------------------------------------ */
@@ -79,6 +80,16 @@ size_t packed_history_encode(const struct packed_history *history,
     }
     counted_encode(history->subject, history->tail, history->tail_count, next);
     return (size_t)(next - bytes_r) + history->tail_count * counted_bytes(history->subject);
+}
+
+int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
+                           int64_t now_ms)
+{
+    if (length < 9 || bytes[0] != FORMAT)
+        return 0;
+    const uint8_t *newest = bytes + 1;
+    return !window_holds((int64_t)get(&newest, 8), subject == SUBJECT_MAILBOX ? DAY_MS : HOUR_MS,
+                         now_ms);
 }
 
 int packed_history_decode(struct packed_history *history, enum subject subject,

@@ -67,6 +67,9 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length) must_check;
 size_t packed_history_encode(const struct packed_history *history,
                              uint8_t bytes_r[HEAD_MAX_BYTES]);
+/* Whether an encoded head has nothing left in any window; 0 for bytes that are no head. */
+int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
+                           int64_t now_ms) must_check;
 size_t counted_bytes(enum subject subject); /* of one message */
 void counted_encode(enum subject subject, const struct counted *counted, size_t count,
                     uint8_t *bytes_r);

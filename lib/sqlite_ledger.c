@@ -86,7 +86,10 @@ int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
 {
     uint64_t end;
     int found = 0;
-    *ledger_r = (struct ledger){.room = room, .key = key};
+    ledger_r->room = room;
+    ledger_r->key = key;
+    ledger_r->id = 0;
+    ledger_r->exists = false;
     if (key != NULL)
         for (ledger_r->id = sqlite_hash(room, key, strlen(key)) | 1;; ledger_r->id++) {
             ledger_r->exists = false;
@@ -104,7 +107,10 @@ int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
                     struct ledger *ledger_r)
 {
     uint64_t end;
-    *ledger_r = (struct ledger){.room = room, .id = id};
+    ledger_r->room = room;
+    ledger_r->key = NULL;
+    ledger_r->id = id;
+    ledger_r->exists = false;
     int found = ledger_read(ledger_r, subject);
     if (found > 0)
         packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);

@@ -393,16 +393,6 @@ int64_t suspension_until(const struct durations *durations, uint32_t offence, in
     return duration_ms == UNTIL_LIFTED ? UNTIL_LIFTED : now_ms + duration_ms;
 }
 
-void used_format(const struct store_message *message, char text_r[USED_TEXT_SIZE])
-{
-    size_t length = 0;
-    text_r[0] = '\0';
-    for (size_t i = 0; i < message->window_count && length < USED_TEXT_SIZE; i++)
-        length += (size_t)snprintf(text_r + length, USED_TEXT_SIZE - length, "%s%s=%llu",
-                                   i > 0 ? " " : "", rule_table[message->windows[i].rule].name,
-                                   (unsigned long long)message->windows[i].used_before);
-}
-
 void used_parse(const char *text, struct record *record_r)
 {
     char name[64];

@@ -192,7 +192,10 @@ static int open_database(struct sqlite_room *room)
     }
     sqlite3_busy_timeout(room->db, room->room.timeout_ms);
     if (sqlite3_exec(room->db,
-                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                     /* a message changes a few hundred bytes on each page it touches, and pages are
+                      * logged whole */
+                     "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
+                     "PRAGMA synchronous = NORMAL;"
                      "PRAGMA cache_size = -16000;",
                      NULL, NULL, NULL) != SQLITE_OK ||
         stat(room->path, &file) != 0) {
@@ -260,6 +263,7 @@ static void sqlite_free(struct room *room)
     struct sqlite_room *self = sqlite_room(room);
     checkpointer_stop(&self->checkpointer);
     close_database(self);
+    text_free(&self->used);
     free(self->path);
     free(self);
 }

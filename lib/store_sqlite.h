@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "store_room.h"
+#include "text.h"
 
 /* Every statement, prepared once a connection: name, SQL. */
 #define SQLITE_STATEMENTS(S)                                                                      \
@@ -85,6 +86,7 @@ struct sqlite_room {
     uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* the database's own, so that nobody can
                                                     choose a name that meets another's */
     sqlite3_stmt *statements[SQL_COUNT];
+    struct text used; /* scratch for records */
     size_t judged_since_sweep;
     int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
 };

@@ -8,8 +8,8 @@
 #include "store_sqlite.h"
 
 enum {
-    COPY_FRAMES = 4000,   /* 16 MB of log: copy in the background */
-    BOUND_FRAMES = 16000, /* 64 MB: copy what is left, now */
+    COPY_FRAMES = 8000,   /* 16 MB of log: copy in the background */
+    BOUND_FRAMES = 32000, /* 64 MB: copy what is left, now */
 };
 
 struct checkpointer {

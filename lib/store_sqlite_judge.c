@@ -154,21 +154,33 @@ static int count_message(struct judging *judging)
     return ledger_add(mailbox, &counted);
 }
 
+/* As used_parse reads it. */
+static void used_format(const struct store_message *message, struct text *text)
+{
+    for (size_t i = 0; i < message->window_count; i++) {
+        if (i > 0)
+            text_add_char(text, ' ');
+        text_add(text, rule_table[message->windows[i].rule].name);
+        text_add_char(text, '=');
+        text_add_int(text, (int64_t)message->windows[i].used_before);
+    }
+}
+
 static int keep_record(struct judging *judging)
 {
     struct store_message *message = judging->message;
     struct sqlite_room *room = judging->room;
     bool admitted =
         message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED;
-    char used[USED_TEXT_SIZE];
-    used_format(message, used);
+    text_clear(&room->used);
+    used_format(message, &room->used);
     room->keep_admitted_ms = message->keep_admitted_ms;
     room->keep_refused_ms = message->keep_refused_ms;
     sqlite3_stmt *put = sqlite_take(room, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)message->decision);
     sqlite3_bind_int64(put, 2, message->at_ms);
     sqlite_bind_string(put, 3, outcome_names[message->outcome]);
-    sqlite_bind_string(put, 4, used);
+    sqlite_bind_string(put, 4, text_string(&room->used));
     sqlite_bind_string(put, 5, message->facts);
     sqlite3_bind_int64(put, 6, admitted ? message->keep_admitted_ms : message->keep_refused_ms);
     return sqlite_do(room, put);
@@ -223,7 +235,10 @@ static int tell_histories(struct judging *judging)
 
 static int judge_one(struct sqlite_room *room, struct store_message *message)
 {
-    struct judging judging = {.room = room, .message = message};
+    struct judging judging; /* not zeroed: its parts are big, and filled in turn */
+    judging.room = room;
+    judging.message = message;
+    judging.replaces = false;
     if (look(&judging) < 0 ||
         sqlite_suspension(room, message->mailbox, message->now_ms, &message->suspension) < 0)
         return -1;
@@ -246,7 +261,7 @@ static int sweep_now_and_then(struct sqlite_room *room, int64_t now_ms, size_t j
     if (room->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
         return 1;
     room->judged_since_sweep = 0;
-    return sqlite_sweep_some(room, now_ms, 4 * JUDGED_BETWEEN_SWEEPS);
+    return sqlite_sweep_some(room, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
 }
 
 void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,

@@ -8,12 +8,8 @@ static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
 {
     const char *key = (const char *)sqlite3_column_text(row, 1);
     enum subject subject = strchr(key, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
-    struct packed_history history;
-    if (packed_history_decode(&history, subject, sqlite3_column_blob(row, 2),
-                              (size_t)sqlite3_column_bytes(row, 2)) < 1)
-        return false;
-    return !window_holds(history.newest_ms, history.spans[history.span_count - 1].length_ms,
-                         now_ms);
+    return packed_history_is_past(subject, sqlite3_column_blob(row, 2),
+                                  (size_t)sqlite3_column_bytes(row, 2), now_ms);
 }
 
 /* The hand points at the row after which the next sweep goes on. */

@@ -142,13 +142,40 @@ void text_add_json(struct text *text, const char *string)
     text_add_char(text, '"');
 }
 
+/* `width` digits and a character behind them. strftime would cost more than
+ * the rest of a log line. */
+static char *put_digits(char *at, int width, int64_t number, char behind)
+{
+    for (int i = width; i-- > 0; number /= 10)
+        at[i] = (char)('0' + number % 10);
+    at[width] = behind;
+    return at + width + 1;
+}
+
+static void add_utc(struct text *text, int64_t seconds, int milliseconds)
+{
+    time_t time = (time_t)seconds;
+    struct tm utc;
+    char stamp[40], *next = stamp;
+    if (gmtime_r(&time, &utc) == NULL || utc.tm_year > 9999 - 1900)
+        return;
+    next = put_digits(next, 4, utc.tm_year + 1900, '-');
+    next = put_digits(next, 2, utc.tm_mon + 1, '-');
+    next = put_digits(next, 2, utc.tm_mday, 'T');
+    next = put_digits(next, 2, utc.tm_hour, ':');
+    next = put_digits(next, 2, utc.tm_min, ':');
+    next = put_digits(next, 2, utc.tm_sec, milliseconds < 0 ? 'Z' : '.');
+    if (milliseconds >= 0)
+        next = put_digits(next, 3, milliseconds, 'Z');
+    text_add_bytes(text, stamp, (size_t)(next - stamp));
+}
+
 void text_add_time(struct text *text, int64_t time_ms)
 {
-    time_t seconds = (time_t)((time_ms + SECOND_MS - 1) / SECOND_MS);
-    struct tm utc;
-    char stamp[40];
-    if (gmtime_r(&seconds, &utc) == NULL ||
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-        stamp[0] = '\0';
-    text_add(text, stamp);
+    add_utc(text, (time_ms + SECOND_MS - 1) / SECOND_MS, -1);
+}
+
+void text_add_time_ms(struct text *text, int64_t time_ms)
+{
+    add_utc(text, time_ms / SECOND_MS, (int)(time_ms % SECOND_MS));
 }

@@ -27,6 +27,8 @@ void text_add_json(struct text *text, const char *string);
 /* A moment as RFC 3339 in UTC, whole seconds rounded up ("2026-11-22T14:05:00Z"):
  * who waits until the moment that was named is never too early. */
 void text_add_time(struct text *text, int64_t time_ms);
+/* The same with its milliseconds, not rounded ("2026-11-22T14:05:00.250Z"). */
+void text_add_time_ms(struct text *text, int64_t time_ms);
 
 /* The content, "" while nothing was added; valid until the next change. */
 const char *text_string(const struct text *text);
