@@ -163,25 +163,29 @@ START_TEST(test_text_json_is_json)
 }
 END_TEST
 
+static const struct {
+    int64_t time_ms;
+    const char *rounded_up, *exact;
+} times[] = {
+    {0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"},
+    {1, "1970-01-01T00:00:01Z", "1970-01-01T00:00:00.001Z"},
+    {1000, "1970-01-01T00:00:01Z", "1970-01-01T00:00:01.000Z"},
+    {1001, "1970-01-01T00:00:02Z", "1970-01-01T00:00:01.001Z"},
+    {INT64_C(1795356300000), "2026-11-22T14:05:00Z", "2026-11-22T14:05:00.000Z"},
+    {INT64_C(1795356299001), "2026-11-22T14:05:00Z", "2026-11-22T14:04:59.001Z"},
+    {INT64_C(951782399999), "2000-02-29T00:00:00Z", "2000-02-28T23:59:59.999Z"},
+    {INT64_C(253402300799000), "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"},
+    {INT64_C(253402300799999), "", "9999-12-31T23:59:59.999Z"}, /* RFC 3339 ends here */
+    {INT64_C(253402300800000), "", ""},
+};
+
 START_TEST(test_text_time)
 {
-    static const struct {
-        int64_t time_ms;
-        const char *stamp;
-    } cases[] = {
-        {0, "1970-01-01T00:00:00Z"},
-        {1, "1970-01-01T00:00:01Z"},
-        {1000, "1970-01-01T00:00:01Z"},
-        {1001, "1970-01-01T00:00:02Z"},
-        {INT64_C(1795356300000), "2026-11-22T14:05:00Z"},
-        {INT64_C(1795356299001), "2026-11-22T14:05:00Z"},
-        {INT64_C(951782399999), "2000-02-29T00:00:00Z"},
-    };
-    for (size_t i = 0; i < countof(cases); i++) {
-        text_clear(&text);
-        text_add_time(&text, cases[i].time_ms);
-        ck_assert_str_eq(text_string(&text), cases[i].stamp);
-    }
+    text_add_time(&text, times[_i].time_ms);
+    ck_assert_str_eq(text_string(&text), times[_i].rounded_up);
+    text_clear(&text);
+    text_add_time_ms(&text, times[_i].time_ms);
+    ck_assert_str_eq(text_string(&text), times[_i].exact);
 }
 END_TEST
 
@@ -315,7 +319,7 @@ static TCase *text_cases(void)
     tcase_add_test(cases, test_text_json);
     tcase_add_test(cases, test_text_json_of_bad_utf8);
     tcase_add_test(cases, test_text_json_is_json);
-    tcase_add_test(cases, test_text_time);
+    tcase_add_loop_test(cases, test_text_time, 0, (int)countof(times));
     return cases;
 }
 
