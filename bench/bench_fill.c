@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "decision.h"
@@ -148,7 +149,8 @@ int main(int count, char **values)
     read_options(&fill, count, values);
     clock_gettime(CLOCK_REALTIME, &start);
     fill.now_ms = (uint64_t)start.tv_sec * SECOND_MS;
-    fill.run = fill.now_ms;
+    if (getrandom(&fill.run, sizeof fill.run, 0) != sizeof fill.run)
+        return 1;
     if (!store_open(fill.url, STORE_TIMEOUT_MS, &fill.store, &problem)) {
         fprintf(stderr, "bench_fill: %s: %s\n", problem.where, problem.text);
         return 1;

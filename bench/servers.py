@@ -71,6 +71,12 @@ class Server:
     def tail(self):
         return self.log.read_text(errors="replace")[-1500:].strip()
 
+    def complaints(self):
+        """The last warnings and errors of the guard's log."""
+        lines = [line for line in self.log.read_text(errors="replace").splitlines()
+                 if "level=warning" in line or "level=error" in line]
+        return "\n".join(lines[-3:])
+
     def pids(self):
         pid = self.process.pid
         children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
