@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,13 @@ const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held"
 
 enum { TOGETHER_MAX = 64, ROUNDS_MAX = 8 };
 
-/* Somebody who waits: with a message, or (NULL) for the room to itself. */
+/* Somebody who waits: with a message, or (NULL) for the room to itself. While
+ * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
+ * until `called` is posted, and touches it no more. */
 struct waiting {
     struct store_message *message;
     struct waiting *next;
-    pthread_cond_t called;
+    sem_t called;
     enum { QUEUED, TAKEN, LEADS, DONE } state;
     int result;
     char error[ROOM_ERROR_SIZE];
@@ -34,8 +37,8 @@ struct waiting {
 struct store {
     struct room *room;
     int timeout_ms;
-    pthread_mutex_t lock;
-    bool busy; /* somebody is in the room; everything below is guarded by `lock` */
+    pthread_mutex_t lock; /* guards what follows */
+    bool busy; /* somebody is in the room */
     struct waiting *first, **last;
 };
 
@@ -71,15 +74,6 @@ static struct timespec deadline_in(int timeout_ms)
     return at;
 }
 
-static void condition_init(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void unlink_waiting(struct store *store, struct waiting **place)
 {
     struct waiting *gone = *place;
@@ -88,62 +82,78 @@ static void unlink_waiting(struct store *store, struct waiting **place)
         store->last = place;
 }
 
-/* Until it is done, or our turn to lead; false when neither came in time. */
-static bool wait_in_queue(struct store *store, struct waiting *self)
+/* Out of the queue again, when nobody took us in time: true. */
+static bool gave_up_waiting(struct store *store, struct waiting *self)
 {
-    struct timespec deadline = deadline_in(store->timeout_ms);
-    *store->last = self;
-    store->last = &self->next;
-    condition_init(&self->called);
-    while (self->state == QUEUED || self->state == TAKEN) {
-        if (self->state == TAKEN) /* whoever leads is bounded by the room's own timeout */
-            pthread_cond_wait(&self->called, &store->lock);
-        else if (pthread_cond_timedwait(&self->called, &store->lock, &deadline) == ETIMEDOUT &&
-                 self->state == QUEUED) {
-            struct waiting **place = &store->first;
-            while (*place != self)
-                place = &(*place)->next;
-            unlink_waiting(store, place);
-            break;
-        }
+    pthread_mutex_lock(&store->lock);
+    bool queued = self->state == QUEUED;
+    if (queued) {
+        struct waiting **place = &store->first;
+        while (*place != self)
+            place = &(*place)->next;
+        unlink_waiting(store, place);
     }
-    pthread_cond_destroy(&self->called);
-    return self->state != QUEUED;
+    pthread_mutex_unlock(&store->lock);
+    return queued;
 }
 
-/* Room to ourselves: 1, or -1 when it did not get free in time. */
+static void wait_until_called(sem_t *called)
+{
+    while (sem_wait(called) != 0 && errno == EINTR)
+        ;
+}
+
+/* In: 1, with self->state LEADS (the room is ours) or DONE (somebody judged our
+ * message with theirs). -1 when our turn did not come in time. */
 static int enter(struct store *store, struct waiting *self)
 {
     pthread_mutex_lock(&store->lock);
     if (!store->busy) {
         store->busy = true;
         self->state = LEADS;
-    } else if (!wait_in_queue(store, self)) {
         pthread_mutex_unlock(&store->lock);
+        return 1;
+    }
+    sem_init(&self->called, 0, 0);
+    *store->last = self;
+    store->last = &self->next;
+    pthread_mutex_unlock(&store->lock);
+
+    struct timespec deadline = deadline_in(store->timeout_ms);
+    int called;
+    while ((called = sem_clockwait(&self->called, CLOCK_MONOTONIC, &deadline)) != 0 &&
+           errno == EINTR)
+        ;
+    bool gave_up = called != 0 && gave_up_waiting(store, self);
+    if (called != 0 && !gave_up) /* taken at the last moment; the room's timeout bounds it */
+        wait_until_called(&self->called);
+    sem_destroy(&self->called);
+    if (gave_up)
         snprintf(thread_error, sizeof thread_error, "the store was busy for %d ms",
                  store->timeout_ms);
-        return -1;
-    }
-    return 1; /* with the lock */
+    return gave_up ? -1 : 1;
 }
 
-/* Lets the next one in; with the lock, which it gives up. */
+/* Out: the next one has the room, or nobody. */
 static void leave(struct store *store)
 {
+    pthread_mutex_lock(&store->lock);
     struct waiting *next = store->first;
     if (next != NULL) {
         unlink_waiting(store, &store->first);
         next->state = LEADS;
-        pthread_cond_signal(&next->called);
     } else {
         store->busy = false;
     }
     pthread_mutex_unlock(&store->lock);
+    if (next != NULL)
+        sem_post(&next->called);
 }
 
-/* With the lock: takes messages that wait, behind the `count` there are. */
+/* Takes the messages that wait, behind the `count` there are already. */
 static size_t take_messages(struct store *store, struct waiting **together, size_t count)
 {
+    pthread_mutex_lock(&store->lock);
     for (struct waiting **place = &store->first; *place != NULL && count < TOGETHER_MAX;) {
         struct waiting *other = *place;
         if (other->message == NULL) {
@@ -154,33 +164,33 @@ static size_t take_messages(struct store *store, struct waiting **together, size
         other->state = TAKEN;
         together[count++] = other;
     }
+    pthread_mutex_unlock(&store->lock);
     return count;
 }
 
-/* With the lock, which it gives up meanwhile: judges them and calls their owners. */
+/* Judges them and calls their owners. */
 static void judge_together(struct store *store, struct waiting *const *together, size_t count)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
-    pthread_mutex_unlock(&store->lock);
     for (size_t i = 0; i < count; i++)
         messages[i] = together[i]->message;
     store->room->acts->judge(store->room, messages, results, count);
-    pthread_mutex_lock(&store->lock);
     for (size_t i = 0; i < count; i++) {
-        together[i]->result = results[i];
+        struct waiting *one = together[i];
+        bool waits = one->state == TAKEN;
+        one->result = results[i];
         if (results[i] < 0)
-            memcpy(together[i]->error, store->room->error, sizeof together[i]->error);
-        bool waits = together[i]->state == TAKEN;
-        together[i]->state = DONE;
+            memcpy(one->error, store->room->error, sizeof one->error);
+        one->state = DONE;
         if (waits)
-            pthread_cond_signal(&together[i]->called);
+            sem_post(&one->called);
     }
 }
 
-/* With the lock: our own message and what waits beside it, then what has come
- * meanwhile. To go on costs less than to wake the next one, whose message is
- * judged all the same; but our caller waits too, so not for long. */
+/* Our own message and what waits beside it, then what has come meanwhile. To go
+ * on costs less than to wake the next one, whose message is judged all the
+ * same; but our caller waits too, so not for long. */
 static void lead(struct store *store, struct waiting *self)
 {
     struct waiting *together[TOGETHER_MAX] = {self};
@@ -199,8 +209,6 @@ int store_judge(struct store *store, struct store_message *message)
     if (self.state == LEADS) {
         lead(store, &self);
         leave(store);
-    } else {
-        pthread_mutex_unlock(&store->lock);
     }
     if (self.result < 0)
         memcpy(thread_error, self.error, sizeof thread_error);
@@ -213,11 +221,9 @@ int store_judge(struct store *store, struct store_message *message)
         struct waiting self = {.result = -1};                                       \
         if (enter(store, &self) < 0)                                                \
             return -1;                                                              \
-        pthread_mutex_unlock(&(store)->lock);                                       \
         int result = (act);                                                         \
         if (result < 0)                                                             \
             memcpy(thread_error, (store)->room->error, sizeof thread_error);        \
-        pthread_mutex_lock(&(store)->lock);                                         \
         leave(store);                                                               \
         return result;                                                              \
     } while (0)

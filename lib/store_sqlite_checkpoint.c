@@ -1,15 +1,19 @@
 /* Copies the write-ahead log back into the database, in a thread of its own and
- * on a connection of its own, so that no message waits for the disk. Only when
- * the log has outgrown all measure, because new commits arrive faster than they
- * are copied, does a commit do the rest itself, and the log begins anew. */
+ * on a connection of its own, so that no message waits for the disk. The log can
+ * begin anew only when all of it is copied, and commits go on meanwhile; so it
+ * is copied again and again until little is left, and only for that little, a
+ * few milliseconds, are commits kept out. */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "store_sqlite.h"
 
 enum {
-    COPY_FRAMES = 8000,   /* 16 MB of log: copy in the background */
-    BOUND_FRAMES = 32000, /* 64 MB: copy what is left, now */
+    COPY_FRAMES = 8000,    /* 16 MB of log: time to copy */
+    BOUND_FRAMES = 128000, /* 256 MB: the disk cannot follow; a commit copies what is left */
+    LITTLE_FRAMES = 256,
+    PASSES_MAX = 10,
+    KEEP_OUT_MS = 100,
 };
 
 struct checkpointer {
@@ -21,12 +25,22 @@ struct checkpointer {
     int asked_at_frames; /* of the committing thread alone */
 };
 
+/* Trouble here is trouble there: the next commit will meet and tell it. */
 static void copy_log(const char *path)
 {
     sqlite3 *db = NULL;
-    /* Trouble here is trouble there: the next commit will meet and tell it. */
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
-        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int frames = 0, copied = 0;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+        SQLITE_OK) {
+        sqlite3_busy_timeout(db, KEEP_OUT_MS);
+        for (int pass = 0; pass < PASSES_MAX; pass++)
+            if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
+                                          &copied) != SQLITE_OK ||
+                frames - copied < LITTLE_FRAMES)
+                break;
+        if (frames - copied < LITTLE_FRAMES)
+            sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    }
     sqlite3_close(db);
 }
 
