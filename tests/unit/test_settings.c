@@ -174,6 +174,8 @@ static const struct {
      "limits.webmail.messages_per_day: \"6oo\" is no number; expected 0 to 1000000000 or off"},
     {"limits.smtp.messages_per_day=1000000001", "\"1000000001\" is out of range"},
     {"limits.smtp.messages_per_day=99999999999999999999", "is no number"},
+    {"limits.smtp.messages_per_day=9999999999999999999", "is no number"},
+    {"limits.smtp.messages_per_day=999999999999999999", "is out of range"},
     {"limits.smtp.messages_per_day=-1", "\"-1\" is no number"},
     {"limits.smtp.messages_per_day=Off", "\"Off\" is no number"},
     {"limits.smtp.messages_per_day=+5", "\"+5\" is no number"},
@@ -189,6 +191,7 @@ static const struct {
     {"store.timeout=5w", "\"5w\" is no duration"},
     {"store.timeout=permanent", "\"permanent\" is no duration"},
     {"log.keep_refused=999999999999999999d", "is out of range"},
+    {"log.keep_refused=213503982335d", "is out of range"}, /* a few hours more than 2^64 ms */
     {"log.keep_admitted=23h", "\"23h\" is out of range; expected 24h to 3650d"},
     {"suspension.volume=24h,,permanently", "is no duration"},
     {"suspension.volume=,", "\",\" names no duration"},

@@ -43,6 +43,21 @@ START_TEST(test_good_file)
 }
 END_TEST
 
+/* An indented line goes on with a group of domains only where it is no setting itself. */
+START_TEST(test_indented_lines)
+{
+    must_read("[domains]\n"
+              "  own_domains = a.test b.test\n"
+              "    c.test\n"
+              "  own_domains = d.test e.test\n"
+              "  [exempt]\n"
+              "  mailbox = a@x.test\n"
+              "  mailbox = b@x.test\n");
+    ck_assert_str_eq(value_of("domains", "own_domains"), "a.test b.test c.test\nd.test e.test");
+    ck_assert_str_eq(value_of("exempt", "mailbox"), "a@x.test\nb@x.test");
+}
+END_TEST
+
 START_TEST(test_example_of_the_manual)
 {
     must_read("[store]\n"
@@ -97,6 +112,7 @@ static const struct {
     {"[fcgi]\nquite_different = 5\n", 2, "fcgi.quite_different: no such setting"},
     {"[fcgii]\nthreads = 5\n", 1, "[fcgii]: no such section"},
     {"[fcgii]\n", 1, "[fcgii]: no such section"},
+    {"\xEF\xBB\xBF[fcgii]\n", 1, "[fcgii]: no such section"},
     {"[ fcgi ]\n", 1, "[ fcgi ]: no such section"},
     {"[]\n", 1, "[]: no such section"},
     {"[fcgi\nthreads = 5\n", 1, "a section without its ']'"},
@@ -325,6 +341,7 @@ END_TEST
 static void add_file_tests(TCase *cases)
 {
     tcase_add_loop_test(cases, test_good_file, 0, (int)countof(good_files));
+    tcase_add_test(cases, test_indented_lines);
     tcase_add_test(cases, test_example_of_the_manual);
     tcase_add_loop_test(cases, test_bad_file, 0, (int)countof(bad_files));
     tcase_add_test(cases, test_lengths_of_lines);
