@@ -281,6 +281,18 @@ lmtp       unix  -  -  n  -     -  lmtp
 anvil      unix  -  -  n  -     1  anvil
 postlog    unix-dgram n - n -   1  postlogd
 CONF
-    # Makes the queue's folders; warnings about other installations are no news.
-    postfix -c "$dir/postfix/conf" check >>"$dir/log/mailer.log" 2>&1
+    make_queue
+}
+
+# As `postfix check` would make it, which takes seconds. Source: postfix-files.
+make_queue() {
+    local queue=$dir/postfix/queue
+    mkdir -p "$queue"/{active,bounce,corrupt,defer,deferred,flush,hold,incoming,maildrop,private,public,saved,trace,pid}
+    chown postfix "$queue"/*
+    chmod 700 "$queue"/*
+    chown postfix:postdrop "$queue"/{maildrop,public}
+    chmod 730 "$queue/maildrop"
+    chmod 710 "$queue/public"
+    chown root "$queue/pid"
+    chmod 755 "$queue/pid" "$queue"
 }

@@ -41,15 +41,28 @@ started_at() {
     printf '%s\n' "${stat##*) }" | cut -d ' ' -f 20
 }
 
-# The processes of a service: all of its session. None when the id by now names
-# a stranger: another start time, or another boot.
+# The processes of a service: all of its session that still run. None when the
+# id by now names a stranger: another start time, or another boot.
 session_pids() {
-    local leader started boot now
+    local leader started boot now stat
     read -r leader started boot 2>/dev/null <"$dir/pids/$1" || return 0
     [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || return 0
     now=$(started_at "$leader")
     [ -z "$now" ] || [ "$now" = "$started" ] || return 0
-    ps -s "$leader" -o pid= 2>/dev/null | tr -d ' '
+    for stat in /proc/[0-9]*/stat; do
+        in_session "$leader" "$stat" || continue
+        stat=${stat%/stat}
+        printf '%s\n' "${stat#/proc/}"
+    done
+}
+
+# in_session LEADER STAT-FILE; one that has ended and waits to be noticed is not.
+in_session() {
+    local stat state parent group session rest
+    { read -r stat <"$2"; } 2>/dev/null || return 1
+    # shellcheck disable=SC2034 # the fields between
+    read -r state parent group session rest <<<"${stat##*) }"
+    [ "$session" = "$1" ] && [ "$state" != Z ]
 }
 
 is_up() { [ -n "$(session_pids "$1")" ]; }
@@ -95,19 +108,23 @@ greets() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 2 line <&3 && [ -n "$l
 
 # end_services NAME...: asks all of them to end, waits for all, insists.
 end_services() {
-    local name deadline
+    local name
     for name in "$@"; do signal_session TERM "$name"; done
     for name in "$@"; do
-        deadline=$((SECONDS + 8))
-        while is_up "$name"; do
-            if [ "$SECONDS" -ge "$deadline" ]; then
-                complain "$name does not end by itself"
-                signal_session KILL "$name"
-                deadline=$((SECONDS + 5))
-            fi
-            sleep 0.03
-        done
+        if ! ended_within 8 "$name"; then
+            complain "$name does not end by itself"
+            signal_session KILL "$name"
+            ended_within 5 "$name" || complain "$name cannot be ended: $(session_pids "$name" | tr '\n' ' ')"
+        fi
         rm -f "$dir/pids/$name"
+    done
+}
+
+ended_within() {
+    local deadline=$((SECONDS + $1))
+    while is_up "$2"; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.03
     done
 }
 
