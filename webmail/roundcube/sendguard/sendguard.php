@@ -24,9 +24,6 @@ class sendguard extends rcube_plugin
     /** @var ?sendguard_client */
     private $client;
 
-    /** @var bool */
-    private $watching_shutdown = false;
-
     public function init()
     {
         $this->load_config();
@@ -116,14 +113,22 @@ class sendguard extends rcube_plugin
     }
 
     /**
-     * At the end of the request, and before another message of the same request:
-     * neither "sent" nor "not sent" came, because another plugin refused after
-     * us, the message could not be built, or the request died. Before the mail
-     * server was contacted nothing can have left, so the charge is given back.
-     * Once it was contacted nobody knows, and the charge stays: otherwise dying
-     * at the right moment would be a way to send uncounted.
+     * At the end of the request. A shutdown function would not do: after an
+     * uncaught exception one of Roundcube's own, registered before, exits.
      */
-    public function settle()
+    public function __destruct()
+    {
+        $this->settle();
+    }
+
+    /**
+     * Neither "sent" nor "not sent" came: another plugin refused after us, the
+     * message could not be built, or the request died. Before the mail server
+     * was contacted nothing can have left, so the charge is given back. Once it
+     * was contacted nobody knows, and the charge stays: otherwise dying at the
+     * right moment would be a way to send uncounted.
+     */
+    private function settle()
     {
         if ($this->attempt && !$this->attempt['talking']) {
             $this->give_back();
@@ -186,7 +191,9 @@ class sendguard extends rcube_plugin
         // Message-IDs stay the same when a refused message is sent again, so
         // what makes an attempt is its own random part: each that really goes
         // out counts, and asking twice about one counts once.
-        $id = substr((string) ($headers['Message-ID'] ?? ''), 0, 900) . '.' . bin2hex(random_bytes(8));
+        // (An imported draft can bring any bytes as its Message-ID.)
+        $name = substr(preg_replace('/[^\x21-\x7E]+/', '', (string) ($headers['Message-ID'] ?? '')), 0, 900);
+        $id = $name . '.' . bin2hex(random_bytes(8));
 
         return $this->envelope($mailbox) + ['id' => $id, 'from' => (string) $args['from']]
             + sendguard_recipients::of($args['mailto'], $headers['Cc'] ?? '', $headers['Bcc'] ?? '');
@@ -235,10 +242,6 @@ class sendguard extends rcube_plugin
             // A connection that is open already is announced by no hook.
             'talking' => $answer->admitted() && is_object(rcmail::get_instance()->smtp),
         ];
-        if (!$this->watching_shutdown) {
-            register_shutdown_function([$this, 'settle']);
-            $this->watching_shutdown = true;
-        }
     }
 
     private function give_back()
