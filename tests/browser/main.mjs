@@ -52,6 +52,7 @@ async function runTest(name, test) {
 
 async function main() {
   const guardSettings = process.env.GUARD_SETTINGS?.split(' ').filter(Boolean) ?? [];
+  stack.run('sweep');
   stack.up(...guardSettings);
   for (const name of mailboxes) users[name] = await Webmail.open(stack.url, `${name}@example.test`);
   for (const suite of Object.values(suites)) {
@@ -68,7 +69,11 @@ async function end() {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => { stack.down(); process.exit(1); });
+  process.on(signal, () => {
+    stack.down();
+    for (const user of Object.values(users)) user.removeProfile();
+    process.exit(1);
+  });
 }
 
 try {

@@ -17,7 +17,7 @@ function roundcube(stack, part, input) {
 
 // A server that answers each connection as the next function of `turns` says,
 // and what the plugin made of that.
-async function conversation(turns, seconds = 2) {
+async function conversation(turns, seconds = 2, socketPath = '') {
   const requests = [];
   const sockets = new Set();
   const server = createServer((socket) => {
@@ -33,9 +33,10 @@ async function conversation(turns, seconds = 2) {
       turns[Math.min(requests.length, turns.length) - 1](socket);
     });
   });
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { stdout } = await promisify(execFile)('php', [here('question.php'),
-    `http://127.0.0.1:${server.address().port}/sendguard/submissions`, String(seconds)]);
+  await new Promise((resolve) => { server.listen(socketPath || { port: 0, host: '127.0.0.1' }, resolve); });
+  const url = socketPath ? `unix:${socketPath}:/sendguard/submissions`
+    : `http://127.0.0.1:${server.address().port}/sendguard/submissions`;
+  const { stdout } = await promisify(execFile)('php', [here('question.php'), url, String(seconds)]);
   for (const socket of sockets) socket.destroy();
   server.close();
   return { requests, ...JSON.parse(stdout) };
@@ -80,6 +81,12 @@ export const tests = {
       assert.equal(other.admitted, false);
       assert.equal(other.requests.length, 1, `${status} is not asked again`);
     }
+  },
+
+  async 'the guard can be asked over a unix socket'({ stack }) {
+    const result = await conversation([admit], 2, `${stack.dir}/question.sock`);
+    assert.equal(result.admitted, true);
+    assert.match(result.requests[0], /^POST \/sendguard\/submissions HTTP\/1\.0\r\nHost: localhost\r\n/);
   },
 
   async 'a connection that breaks before the answer is tried once more, with the same id'() {

@@ -63,13 +63,13 @@ export const tests = {
   },
 
   async 'a draft is not judged'({ stack, alice }) {
-    const before = stack.guardLog().length;
     const used = await stack.used('alice@example.test');
+    const before = stack.guardLog().length;
     await alice.compose({ to: readers(101).join(', '), subject: 'only a draft' });
     await alice.page.click('a.save.draft, a.savedraft, a.draft');
     await until('the draft in its folder', () => stack.has('alice@example.test', 'only a draft', 'Drafts'));
+    assert.doesNotMatch(stack.guardLog().slice(before), /mailbox=alice@example\.test/, 'the guard was not asked');
     assert.equal(await stack.used('alice@example.test'), used);
-    assert.doesNotMatch(stack.guardLog().slice(before), /alice@example\.test.*webmail/, 'the guard was not asked');
   },
 
   async 'what the mail server refuses is given back'({ stack, alice }) {
@@ -95,6 +95,27 @@ export const tests = {
     await alice.pressSend();
     await alice.sent();
     assert.equal(await stack.used('alice@example.test'), before + 1);
+  },
+
+  async 'what another plugin stops before the mail server is given back, what dies later stays counted'({ stack, alice }) {
+    stack.addPlugin('troublemaker');
+    const before = await stack.used('alice@example.test');
+    await alice.compose({ to: 'bob@example.test', subject: 'refuse after the guard' });
+    await alice.pressSend();
+    await alice.toast('Refused by another plugin.');
+    await until('the charge given back', async () => await stack.used('alice@example.test') === before);
+
+    await alice.compose({ to: 'bob@example.test', subject: 'die before the mail server' });
+    await alice.pressSend();
+    await alice.toast('Failed to reach the server');
+    await until('the charge given back', async () => await stack.used('alice@example.test') === before);
+
+    await alice.compose({ to: 'bob@example.test', subject: 'die while talking' });
+    await alice.pressSend();
+    await alice.toast('Failed to reach the server');
+    assert.equal(await stack.used('alice@example.test'), before + 1, 'nobody knows whether it left');
+    const decisions = stack.guardLog().match(/msg=decision .*mailbox=alice@example\.test/g).length;
+    assert.ok(decisions >= 3, 'each of the three was judged');
   },
 
   async 'without the guard the refusal is temporary, and the text is kept'({ stack, alice }) {

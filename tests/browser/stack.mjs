@@ -1,6 +1,6 @@
 // The private mail stack of tools/stack, and what the tests look at in it.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../tools/stack/stack', import.meta.url));
@@ -31,6 +31,12 @@ export class Stack {
     writeFileSync(`${this.dir}/rc/plugins/sendguard/config.inc.php`, ['<?php',
       `$config['sendguard_url'] = 'http://127.0.0.1:${this.ports.submissions_port}/sendguard/submissions';`,
       ...lines, ''].join('\n'));
+  }
+
+  // One more plugin for Roundcube, from a folder beside this file.
+  addPlugin(name) {
+    cpSync(fileURLToPath(new URL(name, import.meta.url)), `${this.dir}/rc/plugins/${name}`, { recursive: true });
+    appendFileSync(`${this.dir}/rc/config/config.inc.php`, `$config['plugins'][] = '${name}';\n`);
   }
 
   guardLog() { return readFileSync(`${this.dir}/log/guard.log`, 'utf8'); }

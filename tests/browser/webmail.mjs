@@ -33,8 +33,10 @@ export class Webmail {
 
   async close() {
     await this.context.close();
-    rmSync(this.profile, { recursive: true, force: true });
+    this.removeProfile();
   }
+
+  removeProfile() { rmSync(this.profile, { recursive: true, force: true }); }
 
   async go(query) {
     // A compose window would ask whether to leave its text behind.
