@@ -56,8 +56,8 @@
     S(ADJUSTMENT_LIST, "SELECT change, subject, rule, kind, removed, value, until_ms"             \
                        " FROM adjustment WHERE change > ?1 ORDER BY change LIMIT ?2")             \
     S(ADJUSTMENT_SWEEP, "DELETE FROM adjustment WHERE change < (SELECT max(change)"               \
-                        " FROM adjustment) AND ((removed AND at_ms <= ?1 - ?2)"                   \
-                        " OR until_ms <= ?1 - ?2)")                                               \
+                        " FROM adjustment)"                                                       \
+                        " AND CASE WHEN removed THEN at_ms ELSE until_ms END <= ?1 - ?2")         \
     S(AUDIT_PUT, "INSERT INTO audit (at_ms, \"by\", act, subject, note, detail)"                  \
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
     S(AUDIT_LIST, "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit"           \
