@@ -255,13 +255,16 @@ int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
     return sqlite_end(self, result);
 }
 
+/* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */
 static void read_adjustment(sqlite3_stmt *list, struct adjustment *adjustment_r)
 {
     int rule = rule_by_name((const char *)sqlite3_column_text(list, 2));
+    int kind = sqlite3_column_int(list, 3);
+    bool known = rule >= 0 && kind >= 0 && kind < ADJUST_KIND_COUNT;
     *adjustment_r = (struct adjustment){
         .change = sqlite3_column_int64(list, 0),
-        .rule = rule >= 0 ? (enum rule)rule : RULE_COUNT,
-        .kind = (enum adjust_kind)sqlite3_column_int(list, 3),
+        .rule = known ? (enum rule)rule : RULE_COUNT,
+        .kind = known ? (enum adjust_kind)kind : ADJUST_LIMIT,
         .removed = sqlite3_column_int(list, 4) != 0,
         .value = sqlite3_column_int(list, 5),
         .until_ms = sqlite3_column_int64(list, 6),
