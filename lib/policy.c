@@ -180,7 +180,7 @@ struct policy_limits policy_limits(struct policy *policy, const struct limits *d
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
         if (limits.limits.of[rule] != LIMIT_OFF)
-            limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : (int32_t)sum;
+            limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : sum < 0 ? 0 : (int32_t)sum;
     }
     return limits;
 }
