@@ -1,0 +1,116 @@
+"""Fixtures: a folder that goes away, a ledger of each kind, guards, and users who send."""
+
+import itertools
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from door import Door, Sender, new_ip, new_mailbox
+from programs import PROGRAM, Guard
+from stores import KINDS
+
+_numbers = itertools.count(1)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitized: also run against the sanitizer builds")
+    if not PROGRAM.exists():
+        pytest.exit(f"{PROGRAM} is not built", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def top_folder():
+    """Short, since a UNIX socket's path holds 107 bytes, and open to nginx's workers."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="sendguard-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_folder(top_folder):
+    def make():
+        folder = top_folder / str(next(_numbers))
+        folder.mkdir()
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def folder(new_folder):
+    return new_folder()
+
+
+def _running_store(kind, folder):
+    store = KINDS[kind](folder)
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def guard(request, new_folder):
+    """One guard with the default limits for all tests of a file that need no other. Tests stay
+    out of each other's way by mailboxes and IPs of their own."""
+    folder = new_folder()
+    for store in _running_store(request.param, folder):
+        guard = Guard(folder, store).start()
+        yield guard
+        guard.stop()
+
+
+@pytest.fixture(params=list(KINDS))
+def store(request, folder):
+    yield from _running_store(request.param, folder)
+
+
+@pytest.fixture
+def sqlite_store(folder):
+    yield from _running_store("sqlite", folder)
+
+
+@pytest.fixture
+def redis_store(folder):
+    yield from _running_store("redis", folder)
+
+
+@pytest.fixture
+def start(folder):
+    """start(store, settings, …) runs a guard until the end of the test, which then has to end
+    cleanly."""
+    guards = []
+
+    def start_guard(store, settings=None, **more):
+        guard = Guard(folder, store, settings, **more)
+        guards.append(guard)
+        return guard.start()
+
+    yield start_guard
+    for guard in guards:
+        guard.stop()
+
+
+@pytest.fixture
+def sender_at():
+    """sender_at(guard): a user with a mailbox and an IP that nobody else has."""
+    doors = []
+
+    def new_sender(guard, mailbox=None, ip=None):
+        door = Door(guard)
+        doors.append(door)
+        return Sender(door, mailbox or new_mailbox(), ip or new_ip())
+
+    yield new_sender
+    for door in doors:
+        door.close()
+
+
+@pytest.fixture
+def sender(guard, sender_at):
+    """A user of the guard with the default limits."""
+    return sender_at(guard)

@@ -1,0 +1,285 @@
+"""The program itself: options, configuration, signals."""
+
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+import fastcgi
+from door import post_params, window
+from programs import PATIENCE, PROGRAM, Guard, eventually, free_port
+from stores import SqliteStore
+
+pytestmark = pytest.mark.sanitized
+
+USAGE, CONFIGURATION = 64, 78
+
+
+def run(*arguments):
+    return subprocess.run([str(PROGRAM), *arguments], stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=PATIENCE)
+
+
+@pytest.fixture
+def guard(folder):
+    """Configured, not started; the kind of ledger makes no difference here."""
+    return Guard(folder, SqliteStore(folder))
+
+
+def test_help_and_version():
+    shown = run("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for option in ("-c", "-o", "--check", "--version", "--help"):
+        assert option in shown.stdout
+    shown = run("--version")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("sendguard-fcgi ")
+
+
+@pytest.mark.parametrize("arguments", [["--bogus"], ["-c"], ["-o"], ["stray"]])
+def test_wrong_usage(arguments):
+    shown = run(*arguments)
+    assert shown.returncode == USAGE
+    assert shown.stdout == ""
+    assert arguments[0].lstrip("-") in shown.stderr
+
+
+def test_check(guard):
+    shown = run("-c", guard.config_path, "--check")
+    assert shown.returncode == 0, shown.stderr
+    guard.configure({"limits.webmail": {"messages_per_day": "many"}})
+    assert run("-c", guard.config_path, "--check").returncode == CONFIGURATION
+
+
+def test_check_starts_nothing_and_makes_nothing(guard):
+    before = sorted(guard.folder.iterdir())
+    assert run("-c", guard.config_path, "--check").returncode == 0
+    assert sorted(guard.folder.iterdir()) == before
+
+
+BAD_FILES = {
+    "unknown key": ("[limits.webmail]\n\nmesages_per_day = 600\n", 3, "mesages_per_day"),
+    "unknown section": ("[limits.web]\nmessages_per_day = 600\n", 1, "limits.web"),
+    "no section": ("messages_per_day = 600\n", 1, "messages_per_day"),
+    "repeated key": ("[fcgi]\nthreads = 3\nthreads = 4\n", 3, "threads"),
+    "no number": ("# \n[limits.webmail]\nmessages_per_day = 6oo\n", 3, "6oo"),
+    "negative": ("[limits.webmail]\nmessages_per_day = -1\n", 2, "messages_per_day"),
+    "too large": ("[limits.webmail]\nmessages_per_day = 99999999999\n", 2, "messages_per_day"),
+    "empty": ("[limits.webmail]\nmessages_per_day =\n", 2, "messages_per_day"),
+    "out of range": ("[fcgi]\nthreads = 0\n", 2, "threads"),
+    "no duration": ("[store]\ntimeout = 250\n", 2, "timeout"),
+    "no choice": ("[store]\non_failure = maybe\n", 2, "maybe"),
+    "no url": ("[store]\nurl = mysql://x\n", 2, "mysql"),
+    "no syntax": ("[store]\ntimeout 250ms\n", 2, ""),
+    "domain twice": ("[domains]\nown_domains = a.test b.test\nown_domains = c.test a.test\n", 3,
+                     "a.test"),
+    "no domain": ("[domains]\nown_domains = a..test\n", 2, "a..test"),
+    "long line": ("[support]\ncontact = " + "x" * 100000 + "\n", 2, ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_stops_the_start(folder, name):
+    text, line, word = BAD_FILES[name]
+    path = folder / "bad.conf"
+    path.write_text(text)
+    for more in ([], ["--check"]):
+        shown = run("-c", str(path), *more)
+        assert shown.returncode == CONFIGURATION, shown.stderr
+        assert f"{path}:{line}" in shown.stderr
+        assert word in shown.stderr
+
+
+def test_a_missing_file_stops_the_start(folder):
+    shown = run("-c", str(folder / "none.conf"))
+    assert shown.returncode == CONFIGURATION
+    assert "none.conf" in shown.stderr
+
+
+@pytest.mark.parametrize("override, word", [
+    ("limits.webmail.messages_per_day=x", "messages_per_day"), ("nonsense", "nonsense"),
+    ("fcgi.bogus=1", "bogus"), ("fcgi.threads", "threads"),
+])
+def test_a_bad_override_stops_the_start(guard, override, word):
+    shown = run("-c", guard.config_path, "-o", override)
+    assert shown.returncode == CONFIGURATION
+    assert "-o" in shown.stderr and word in shown.stderr
+
+
+def test_overrides_win_over_the_file(guard, sender_at):
+    guard.configure({"limits.webmail": {"messages_per_day": 600}})
+    guard.start("-o", "limits.webmail.messages_per_day=7",
+                "-o", "limits.webmail.messages_per_hour=5")
+    answer = sender_at(guard).admitted()
+    assert window(answer, "messages_per_day")["limit"] == 7
+    assert window(answer, "messages_per_hour")["limit"] == 5
+    guard.reload()
+    assert window(sender_at(guard).admitted(), "messages_per_day")["limit"] == 7
+    guard.stop()
+
+
+def test_comments_and_spaces(guard, sender_at):
+    text = guard.config_path.read_text()
+    guard.config_path.write_text("\ufeff# comment\r\n" + text
+                                 + "[limits.webmail]\n  messages_per_day=7   ; a comment\n")
+    guard.start()
+    assert window(sender_at(guard).admitted(), "messages_per_day")["limit"] == 7
+    guard.stop()
+
+
+def test_what_cannot_be_listened_on_is_a_runtime_failure(guard):
+    guard.configure({"fcgi": {"listen": guard.folder / "none" / "fcgi.sock"}})
+    guard.spawn()
+    assert guard.wait() == 1
+    assert "fcgi.sock" in guard.log.text()
+
+
+def test_the_socket_is_not_for_everybody(guard):
+    old = os.umask(0)
+    try:
+        guard.start()
+    finally:
+        os.umask(old)
+    status = guard.socket_path.stat()
+    assert stat.S_ISSOCK(status.st_mode)
+    assert stat.S_IMODE(status.st_mode) == 0o660
+    guard.stop()
+
+
+def test_the_socket_mode_can_be_narrower(guard):
+    guard.configure({"fcgi": {"socket_mode": "0600"}})
+    guard.start()
+    assert stat.S_IMODE(guard.socket_path.stat().st_mode) == 0o600
+    guard.stop()
+
+
+def test_secrets_are_readable_by_the_owner_alone(guard, sender_at):
+    guard.start()
+    sender_at(guard).admitted()
+    assert stat.S_IMODE((guard.folder / "secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE(guard.store.path.stat().st_mode) & 0o007 == 0
+    guard.stop()
+
+
+def test_a_left_over_socket_is_no_obstacle(guard, sender_at):
+    guard.start()
+    guard.kill()
+    assert guard.socket_path.exists()
+    guard.start()
+    sender_at(guard).admitted()
+    guard.stop()
+
+
+def test_a_second_guard_does_not_take_the_socket_away(guard, sender_at):
+    guard.start()
+    second = Guard(guard.folder, guard.store)
+    second.spawn()
+    assert second.wait() == 1
+    assert "fcgi.sock" in second.log.text()
+    sender_at(guard).admitted()
+    guard.stop()
+
+
+def test_log_lines_are_logfmt(guard, sender_at):
+    guard.start()
+    sender_at(guard).admitted()
+    guard.stop()
+    assert guard.log.all
+    for line in guard.log.all:
+        assert line.startswith("time="), line
+        assert " level=" in line and " msg=" in line, line
+
+
+def test_sighup_reads_the_configuration_again(guard, sender_at):
+    guard.start()
+    sender = sender_at(guard)
+    for _ in range(3):
+        sender.admitted()
+    lines = guard.reload({"limits.webmail": {"messages_per_day": 4}})
+    assert "messages_per_day" in "\n".join(lines)
+    answer = sender.admitted()
+    assert (window(answer, "messages_per_day")["limit"], sender.used()) == (4, 4)
+    assert sender.send().status == 403
+    guard.stop()
+
+
+def test_a_bad_new_file_is_refused_and_the_old_one_stays(guard, sender_at):
+    guard.configure({"limits.webmail": {"messages_per_day": 5}})
+    guard.start()
+    sender = sender_at(guard)
+    sender.admitted()
+    text = guard.config_path.read_text()
+    lines = text.count("\n")
+    guard.config_path.write_text(text + "messages_per_week = 3\n")
+    assert f"sendguard.conf:{lines + 1}" in "\n".join(guard.reload())
+    assert window(sender.admitted(), "messages_per_day")["limit"] == 5
+    guard.config_path.unlink()
+    assert "sendguard.conf" in "\n".join(guard.reload())
+    assert window(sender.admitted(), "messages_per_day")["limit"] == 5
+    guard.configure({"limits.webmail": {"messages_per_day": 6}})
+    guard.reload()
+    assert window(sender.admitted(), "messages_per_day")["limit"] == 6
+    guard.stop()
+
+
+def test_many_reloads(guard, sender_at):
+    guard.start()
+    sender = sender_at(guard)
+    for limit in range(100, 130):
+        guard.reload({"limits.webmail": {"messages_per_day": limit}})
+        assert window(sender.admitted(), "messages_per_day")["limit"] == limit
+    assert sender.used() == 30
+    guard.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(guard, number):
+    guard.start()
+    guard.process.send_signal(number)
+    assert guard.wait() == 0
+
+
+def test_the_socket_goes_with_the_program(guard):
+    guard.start()
+    guard.stop()
+    assert not guard.socket_path.exists()
+
+
+def test_it_serves_a_tcp_port_too(guard):
+    port = free_port()
+    guard.configure({"fcgi": {"listen": f"127.0.0.1:{port}"}})
+    guard.spawn()
+
+    def connect():
+        assert guard.running, guard.finished_log()
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1)
+        except OSError:
+            return None
+
+    link = eventually(connect, "the guard listens")
+    body = b'{"mailbox": "a@example.test", "to": ["b@x.test"]}'
+    link.settimeout(PATIENCE)
+    with fastcgi.Connection(link) as connection:
+        assert connection.request(post_params(body), body).status == 200
+    guard.stop()
+
+
+def test_the_environment_of_a_service_is_enough(folder):
+    """No HOME, no PATH, a closed standard input."""
+    guard = Guard(folder, SqliteStore(folder))
+    process = subprocess.Popen(guard.command("--check"), env={}, stdin=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+
+
+def test_the_default_file_is_found_or_not_needed(folder):
+    default = pathlib.Path("/etc/sendguard/sendguard.conf")
+    if default.exists():
+        pytest.skip(f"{default} exists here")
+    assert run("--check").returncode == 0

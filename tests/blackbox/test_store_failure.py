@@ -1,0 +1,311 @@
+"""A ledger that is gone, silent, slow or full: the configured answer in time, one line in the
+log, and work that goes on by itself."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import fastcgi
+from door import Door, Sender, new_ip, new_mailbox, people, post_params
+from programs import SANITIZED, eventually
+
+OWN = "colleague@example.test"
+TIMEOUT = 0.25
+# A machine that is busy with other tests may let us wait for the processor.
+MARGIN = 6 if SANITIZED else 2
+SHORT = {"store": {"timeout": "250ms"}}
+ALLOW = {"store": {"timeout": "250ms", "on_failure": "allow"}}
+COMPLAINT = r'level=(warning|error) msg="?store '
+
+
+def timed(act):
+    began = time.monotonic()
+    answer = act()
+    assert time.monotonic() - began < TIMEOUT + MARGIN
+    return answer
+
+
+def refused(answer):
+    assert answer.status == 503, answer
+    assert answer.headers["content-type"].split(";")[0] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert 1 <= int(answer.headers["retry-after"]) <= 600
+    members = answer.json
+    assert members["status"] == 503
+    assert members["detail"]
+    assert "sqlite" not in answer.body.decode().lower()
+    assert "redis" not in answer.body.decode().lower()
+
+
+def works_again(sender):
+    eventually(lambda: sender.send([OWN]).status == 200, "the guard works again")
+
+
+class Trouble:
+    """Watches the log for complaints about the store."""
+
+    def __init__(self, guard):
+        self.log, self.start = guard.log, len(guard.log.all)
+
+    def expect(self, count):
+        if count > 0:
+            self.log.wait(COMPLAINT, self.start, count)
+        assert len(self.log.matching(COMPLAINT, self.start)) == count
+
+
+@contextlib.contextmanager
+def broken(break_it, mend_it):
+    break_it()
+    try:
+        yield
+    finally:
+        mend_it()
+
+
+def outage(guard, sender, break_it, mend_it, requests=5):
+    """The course of every failure, for any way to fail."""
+    for _ in range(3):
+        sender.admitted([OWN])
+    trouble = Trouble(guard)
+    lost = [sender.body(["lost@x.test"]) for _ in range(requests)]
+    with broken(break_it, mend_it):
+        for body in lost:
+            refused(timed(lambda: sender.door.post(body)))
+        trouble.expect(1)
+    works_again(sender)
+    # Nothing that was answered with 503 has counted, and nothing was forgotten.
+    assert (sender.used(), sender.used("off_domain_per_day")) == (4, 0)
+    for body in lost:
+        assert sender.door.post(body).status == 200
+    assert sender.used("off_domain_per_day") == requests
+    trouble.expect(1)
+    with broken(break_it, mend_it):
+        refused(timed(lambda: sender.send([OWN])))
+        trouble.expect(2)
+    works_again(sender)
+    assert sender.used() == 5 + requests
+    trouble.expect(2)
+
+
+@pytest.mark.sanitized
+def test_gone(store, start, sender_at):
+    guard = start(store, SHORT)
+    outage(guard, sender_at(guard), store.take_away, store.bring_back)
+
+
+@pytest.mark.sanitized
+def test_silent(store, start, sender_at):
+    """SQLite locked by another process; Redis stopped in the middle."""
+    guard = start(store, SHORT)
+    outage(guard, sender_at(guard), store.silence, store.speak)
+
+
+def test_redis_does_not_count_late(redis_store, start, sender_at):
+    """What waited in a stopped server's socket must not be counted when it wakes."""
+    guard = start(redis_store, SHORT)
+    with Door(guard) as door:
+        senders = [Sender(door, new_mailbox(), new_ip()) for _ in range(8)]
+        for sender in senders:
+            sender.admitted([OWN])
+        with broken(redis_store.silence, redis_store.speak):
+            for sender in senders:
+                refused(timed(lambda: sender.send(["late@x.test"])))
+        works_again(Sender(door, new_mailbox(), new_ip()))
+        for sender in senders:
+            assert (sender.used(), sender.used("off_domain_per_day")) == (1, 0)
+
+
+def test_redis_slow(redis_store, start, sender_at):
+    """Every answer later than the timeout."""
+    guard = start(redis_store, SHORT)
+    sender = sender_at(guard)
+    sender.admitted([OWN])
+    redis_store.server.command("CLIENT", "PAUSE", "2000", "ALL")
+    refused(timed(lambda: sender.send(["late@x.test"])))
+    refused(timed(lambda: sender.send(["late@x.test"])))
+    works_again(sender)
+    assert sender.used("off_domain_per_day") == 0
+
+
+@pytest.mark.sanitized
+def test_redis_full(redis_store, start, sender_at):
+    guard = start(redis_store, SHORT)
+    sender = sender_at(guard)
+    sender.admitted([OWN])
+    trouble = Trouble(guard)
+    redis_store.server.command("CONFIG", "SET", "maxmemory", "1")
+    for _ in range(5):
+        refused(timed(lambda: sender.send(["lost@x.test"])))
+    trouble.expect(1)
+    redis_store.server.command("CONFIG", "SET", "maxmemory", "0")
+    works_again(sender)
+    assert (sender.used(), sender.used("off_domain_per_day")) == (2, 0)
+
+
+@pytest.mark.sanitized
+def test_redis_forgets_scripts_and_connections(redis_store, start, sender_at):
+    sender = sender_at(start(redis_store))
+    sender.admitted([OWN])
+    redis_store.server.command("SCRIPT", "FLUSH")
+    sender.admitted([OWN])
+    redis_store.server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    sender.admitted([OWN])
+    assert sender.used() == 3
+
+
+def test_redis_killed_and_started_again_has_counted_all(redis_store, start, sender_at):
+    guard = start(redis_store, SHORT)
+    sender = sender_at(guard)
+    for round_number in range(1, 4):
+        for _ in range(5):
+            sender.admitted([OWN])
+        redis_store.server.command("CONFIG", "SET", "appendfsync", "always")
+        redis_store.take_away()
+        refused(timed(lambda: sender.send([OWN])))
+        redis_store.bring_back()
+        eventually(lambda: sender.send([OWN], dry_run=True).status == 200, "Redis is back")
+        assert sender.used() == 5 * round_number
+
+
+@pytest.mark.sanitized
+def test_away_at_the_start(store, start, sender_at):
+    """The guard starts without its ledger and takes it up when it comes."""
+    if store.kind == "redis":
+        store.take_away()
+    else:
+        pathlib.Path(store.path).mkdir()
+    sender = sender_at(start(store, SHORT))
+    refused(timed(lambda: sender.send([OWN])))
+    if store.kind == "redis":
+        store.bring_back()
+    else:
+        store.path.rmdir()
+    works_again(sender)
+    assert sender.used() == 1
+
+
+@pytest.mark.sanitized
+def test_allow_admits_what_nobody_could_judge(store, start, sender_at):
+    guard = start(store, ALLOW)
+    sender = sender_at(guard)
+    sender.admitted([OWN])
+    trouble = Trouble(guard)
+    with broken(store.silence, store.speak):
+        for _ in range(3):
+            answer = timed(lambda: sender.send(["lost@x.test"]))
+            assert answer.status == 200, answer
+            assert answer.json["verdict"] == "admit"
+        # The limits of one message need no ledger.
+        assert timed(lambda: sender.send(people(51, "x.test"))).status == 422
+        trouble.expect(1)
+    works_again(sender)
+    assert (sender.used(), sender.used("off_domain_per_day")) == (2, 0)
+
+
+@pytest.mark.sanitized
+def test_other_requests_say_so_too(store, start, sender_at):
+    sender = sender_at(start(store, SHORT))
+    sender.admitted(id="<sent@x.test>")
+    with broken(store.silence, store.speak):
+        refused(timed(lambda: sender.give_back("<sent@x.test>")))
+        refused(timed(lambda: sender.send(dry_run=True)))
+        assert timed(lambda: sender.send(["nobody"])).status == 400
+    eventually(lambda: sender.give_back("<sent@x.test>").status in (200, 204), "given back")
+    assert sender.used() == 0
+
+
+@pytest.mark.sanitized
+def test_many_wait_no_longer_than_one(store, start, sender_at):
+    """Those who wait for a silent store wait at the same time, not one after another."""
+    guard = start(store, SHORT)
+    sender = sender_at(guard)
+    sender.admitted([OWN])
+    connections = [fastcgi.Connection.to(guard.socket_path) for _ in range(16)]
+    with broken(store.silence, store.speak):
+        began = time.monotonic()
+        for connection in connections:
+            body = json.dumps(sender.body(["lost@x.test"])).encode()
+            connection.send(fastcgi.encode(post_params(body), body))
+        for connection in connections:
+            assert connection.receive().status == 503
+            connection.close()
+        assert time.monotonic() - began < 2 * TIMEOUT + MARGIN
+    works_again(sender)
+    assert sender.used("off_domain_per_day") == 0
+
+
+def private_tmpfs(folder):
+    """A wrapper that runs a program with a small file system of its own at `folder`."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can mount a small file system")
+    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", str(folder)],
+                           capture_output=True, text=True)
+    if probe.returncode != 0:
+        pytest.skip(f"no private mounts here: {probe.stderr.strip()}")
+    return ["unshare", "-m", "sh", "-c",
+            f'mount -t tmpfs -o size=2m,mode=0755 none {folder} && exec "$0" "$@"']
+
+
+def test_full_file_system(sqlite_store, start, sender_at):
+    disk = sqlite_store.path.parent / "disk"
+    disk.mkdir()
+    wrapper = private_tmpfs(disk)
+    sqlite_store.path = disk / "sendguard.db"
+    sqlite_store.url = f"sqlite://{sqlite_store.path}"
+    guard = start(sqlite_store, {"store": {"timeout": "250ms"},
+                                 "limits.webmail": {"messages_per_day": 1000000}}, wrapper=wrapper)
+    sender = sender_at(guard)
+    for _ in range(20):
+        sender.admitted([OWN])
+    trouble = Trouble(guard)
+    # The guard's own view of its disk, from outside its mount namespace.
+    filler = pathlib.Path(f"/proc/{guard.process.pid}/root{disk}/filler")
+    with open(filler, "wb", buffering=0) as out:
+        with pytest.raises(OSError):
+            while True:
+                out.write(bytes(4096))
+    admitted = 20
+    # What lies ready in the journal may be used up first; then every message is refused.
+    for _ in range(5000):
+        answer = timed(lambda: sender.send([OWN]))
+        if answer.status == 503:
+            break
+        assert answer.status == 200
+        admitted += 1
+    refused(answer)
+    refused(timed(lambda: sender.send([OWN])))
+    trouble.expect(1)
+    filler.unlink()
+    works_again(sender)
+    assert sender.used() == admitted + 1
+    guard.stop()
+
+
+@pytest.mark.sanitized
+def test_no_new_ledger_beside_a_lost_one(sqlite_store, start, sender_at):
+    """A database that is gone is missed; an empty one in its place would forget everything."""
+    sender = sender_at(start(sqlite_store, SHORT))
+    sender.admitted([OWN])
+    sqlite_store.take_away()
+    for _ in range(3):
+        refused(timed(lambda: sender.send([OWN])))
+    assert not sqlite_store.path.exists()
+    sqlite_store.bring_back()
+    works_again(sender)
+    assert sender.used() == 2
+
+
+def test_damaged_database(sqlite_store, start, sender_at):
+    guard = start(sqlite_store, SHORT)
+    guard.stop()
+    sqlite_store.path.write_bytes(b"This is no database at all.\n" * 1000)
+    guard.start()
+    refused(timed(lambda: sender_at(guard).send([OWN])))
+    guard.stop()
+    assert sqlite_store.path.read_bytes().startswith(b"This is no database")
