@@ -333,22 +333,14 @@ static int refuse_two_groups(struct reading *reading, const struct own_domain cl
     return failed(reading);
 }
 
-/* A connection that is kept open holds its thread: one must stay free for who comes new. */
-static int settle_keepalive(struct reading *reading)
+/* A connection that is kept open holds its thread: one must stay free for who
+ * comes new. What was set by hand stays as it is; the door warns and lowers it. */
+static void settle_keepalive(struct reading *reading)
 {
     struct settings *settings = reading->settings;
     int set_at = reading->set_at[setting_find("fcgi", "keepalive") - settings_table];
-    if (settings->fcgi_keepalive < settings->fcgi_threads)
-        return 1;
-    if (set_at == 0) {
+    if (set_at == 0 && settings->fcgi_keepalive >= settings->fcgi_threads)
         settings->fcgi_keepalive = settings->fcgi_threads * 3 / 4;
-        return 1;
-    }
-    reading->line = set_at != INT_MAX ? set_at : 0;
-    problem_set(reading->problem, 0, "-o fcgi.keepalive",
-                "fcgi.keepalive: \"%lld\" is too many; expected fewer than fcgi.threads, %lld",
-                (long long)settings->fcgi_keepalive, (long long)settings->fcgi_threads);
-    return failed(reading);
 }
 
 static int finish(struct reading *reading)
@@ -357,7 +349,8 @@ static int finish(struct reading *reading)
     settings_sort_exempt(reading->settings);
     if (!settings_index_domains(reading->settings, clash))
         return refuse_two_groups(reading, clash);
-    return settle_keepalive(reading);
+    settle_keepalive(reading);
+    return 1;
 }
 
 static int set_defaults(struct reading *reading)

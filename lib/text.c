@@ -172,7 +172,7 @@ static void add_utc(struct text *text, int64_t seconds, int milliseconds)
 
 void text_add_time(struct text *text, int64_t time_ms)
 {
-    add_utc(text, (time_ms + SECOND_MS - 1) / SECOND_MS, -1);
+    add_utc(text, time_ms / SECOND_MS + (time_ms % SECOND_MS > 0), -1);
 }
 
 void text_add_time_ms(struct text *text, int64_t time_ms)

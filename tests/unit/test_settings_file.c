@@ -124,9 +124,6 @@ static const struct {
     {"[domains]\nown_domains = a.test\n  b..test\n", 3, "\"b..test\": "},
     {"[domains]\nown_domains = a.test b.test\nown_domains = c.test\n  d.test b.test\n", 3,
      "domains.own_domains: b.test stands in two groups, at lines 2 and 3"},
-    {"[fcgi]\nthreads = 8\nkeepalive = 8\n", 3,
-     "fcgi.keepalive: \"8\" is too many; expected fewer than fcgi.threads, 8"},
-    {"[fcgi]\nkeepalive = 8\nthreads = 8\n", 2, "is too many"},
 };
 
 START_TEST(test_bad_file)
