@@ -154,12 +154,12 @@ static const struct {
     {"hyphen last", "bob@x-.test", "hyphen"},
     {"behind the angle", "<bob@x.test> b", "behind its closing >"},
     {"two angles", "<a@x.test> <b@x.test>", "behind its closing >"},
-    {"nested angles", "<<a@x.test>>", "no address"},
+    {"nested angles", "<<a@x.test>>", "in its < >"},
     {"empty angle", "Bob <>", "no @"},
     {"angle not closed", "Bob <bob@x.test", "not closed"},
     {"angle not opened", "bob@x.test>", "domain"},
-    {"list in an angle", "<a@x.test,b@x.test>", "no address"},
-    {"source route", "<@a.test,@b.test:c@d.test>", "no address"},
+    {"list in an angle", "<a@x.test,b@x.test>", "in its < >"},
+    {"source route", "<@a.test,@b.test:c@d.test>", "in its < >"},
     {"quote not closed", "\"Bob <bob@x.test>", "not closed"},
     {"comment not closed", "bob@x.test (a(b)", "not closed"},
     {"comment not opened", "bob)@x.test", "not allowed"},
@@ -484,6 +484,7 @@ START_TEST(test_lang)
                                       "x-aaaaaaaa-bbbbbbbb-cccccccc-ddddddd"};
     ck_assert_str_eq(submission.lang, "en");
     ck_assert_int_eq(set(submission_set_lang, "x-aaaaaaaa-bbbbbbbb-cccccccc-dddddd"), 1);
+    ck_assert_int_eq(set(submission_set_lang, "az-AZ-09"), 1);
     ck_assert_int_eq(set(submission_set_lang, "pt-BR"), 1);
     for (size_t i = 0; i < countof(bad); i++) {
         ck_assert_msg(set(submission_set_lang, bad[i]) == 0, "%s", bad[i]);
