@@ -3,6 +3,8 @@
 # make test       everything that CI runs
 # make bench      speed against the floor, as ratios
 # make check      the unit tests alone
+# make docs       docs/settings.md and sendguard.conf.example anew, from the table of settings
+# make install    program, systemd unit, user, sample settings, plugin; PREFIX, DESTDIR
 # SAN=address,undefined or SAN=thread builds a variant into build/SAN/.
 
 CC ?= gcc
@@ -35,7 +37,7 @@ UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all install programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
+.PHONY: all docs install programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
 .SECONDARY:
 
 all: deps-build
@@ -96,6 +98,10 @@ test: deps-test
 bench: deps-bench
 	@$(MAKE) --no-print-directory programs benches
 	@bench/run
+
+# The reference of settings and the sample file come from the table of settings.
+docs: $(B)/tests/unit/test_settings_file
+	@SENDGUARD_WRITE_DOCS=1 $<
 
 PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
