@@ -7,8 +7,14 @@ import * as settings from './settings.mjs';
 import * as suspension from './suspension.mjs';
 import * as plugin from './plugin.mjs';
 
-const wanted = process.argv[2] ?? '';
 const suites = { plugin, sending, settings, suspension };
+const wanted = process.argv.slice(2);
+for (const name of wanted) {
+  if (!suites[name]) {
+    console.error(`no suite ${name}; there are: ${Object.keys(suites).join(', ')}`);
+    process.exit(64);
+  }
+}
 const mailboxes = ['alice', 'bob', 'carol'];
 const stack = new Stack();
 const users = {};
@@ -55,11 +61,10 @@ async function main() {
   stack.run('sweep');
   stack.up(...guardSettings);
   for (const name of mailboxes) users[name] = await Webmail.open(stack.url, `${name}@example.test`);
-  for (const suite of Object.values(suites)) {
+  for (const [name, suite] of Object.entries(suites)) {
+    if (wanted.length && !wanted.includes(name)) continue;
     if (suite.settings) stack.settings(...guardSettings, ...suite.settings);
-    for (const [name, test] of Object.entries(suite.tests)) {
-      if (name.includes(wanted)) await runTest(name, test);
-    }
+    for (const [title, test] of Object.entries(suite.tests)) await runTest(title, test);
   }
 }
 
