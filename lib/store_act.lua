@@ -4,6 +4,7 @@
 local act, now = ARGV[2], tonumber(ARGV[3])
 local ADJUSTMENTS, CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments', 'sg:adjustments:changes', 'sg:adjustments:ends'
 local TIDY_AT_ONCE = 32
+local RECORD_BYTES = 73 -- entry and totals, before what is kept as text
 
 local function audit(by, name, subject, note, detail)
     local number = call('HINCRBY', NUMBERS, 'audit', 1)
@@ -50,22 +51,24 @@ local function tidy()
     end
 end
 
--- Takes one entry out of a history and its totals: true, or false when it is
--- not (any longer) in there.
+-- Takes one entry out of a history and its totals, which stand as of the newest
+-- entry: true, or false when it is not (any longer) among them.
 local function take_out(name, entry, entry_generation)
     local totals = call('GET', TOTALS .. name)
     if not totals then
         return false
     end
-    local newest, generation, oldest, count, weight, place = unpack_bytes('>I6I4I6I4I5', totals)
-    if generation ~= entry_generation or call('LREM', HISTORY .. name, -1, entry) == 0 then
+    local newest, generation, oldest, count, weight, place = unpack_bytes(TOTALS_FORM, totals)
+    local time, entry_weight = unpack_bytes('>I6I2', entry)
+    local length = place <= #totals and DAY or HOUR
+    if generation ~= entry_generation or time <= newest - length
+        or call('LREM', HISTORY .. name, -1, entry) == 0 then
         return false
     end
-    local time, entry_weight = unpack_bytes('>I6I2', entry)
-    local changed = pack('>I6I4I6I4I5', newest, generation, oldest, count - 1, weight - entry_weight)
+    local changed = pack(TOTALS_FORM, newest, generation, oldest, count - 1, weight - entry_weight)
     if place <= #totals then
         local hour_oldest, hour, hour_weight = unpack_bytes('>I6I4I5', totals, place)
-        if time > newest - HOUR then -- totals stand as of the newest entry
+        if time > newest - HOUR then
             hour, hour_weight = hour - 1, hour_weight - entry_weight
         end
         changed = changed .. pack('>I6I4I5', hour_oldest, hour, hour_weight)
@@ -81,8 +84,9 @@ function acts.give_back(mailbox, charge)
     if not kept then
         return 0
     end
-    local at, generation, _, weight, place = unpack_bytes('>I6I4c8I2', kept)
-    local entry, ip = pack('>I6I2', at, weight), string.sub(kept, place)
+    -- entry, generation, fingerprint, IP
+    local at, _, generation = unpack_bytes('>I6I2I4', kept)
+    local entry, ip = string.sub(kept, 1, 8), string.sub(kept, 21)
     if at <= now - DAY or not take_out(mailbox, entry, generation) then
         return 0
     end
@@ -154,8 +158,10 @@ function acts.adjust(subject, by, note, rule, kind, removed, value, ends)
     return 1
 end
 
--- What of the key `name` is past its time goes, whatever its expiry says.
+-- What of the key `name` is past its time goes, whatever its expiry says; with
+-- a margin, for who asks next may have a clock that is a little behind.
 local function sweep_key(name)
+    local now = now - MARGIN
     local function passed(prefix, is_past)
         if string.sub(name, 1, #prefix) ~= prefix then
             return false
@@ -167,7 +173,12 @@ local function sweep_key(name)
         end
     end
     passed(CHARGE, function(text) return unpack_bytes('>I6', text) <= now - DAY end)
-    passed(DECISION, function(text) return tonumber(string.match(text, '^%S+ %S+ (%d+)')) <= now end)
+    passed(DECISION, function(text)
+        local outcome, place = string.match(text, '^(%a+)\n()')
+        local admitted, refused = string.match(text, '^(%d+) (%d+) ', place + RECORD_BYTES)
+        local was_admitted = outcome == 'admitted' or outcome == 'repeated'
+        return unpack_bytes('>I6', text, place) + (was_admitted and admitted or refused) <= now
+    end)
     passed(SUSPENSION, function(text) return not in_force(text, now) end)
     local emptied = passed(TOTALS, function(text)
         local length = #text == 25 and HOUR or DAY

@@ -10,11 +10,12 @@ local REMEMBERED = 30 * DAY -- offences
 local MARGIN = 60000 -- keys outlive their content a little: clocks differ
 local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
 local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
+local TOTALS_FORM = '>I6I4I6I4I5' -- what the totals of every history begin with
 local SUSPENDED, ENDS, NUMBERS = 'sg:suspended', 'sg:suspended:ends', 'sg:numbers'
 
 local clock = call('TIME')
 local server = clock[1] * 1000000 + clock[2]
-if server >= tonumber(ARGV[1]) then
+if server >= ARGV[1] + 0 then
     return server
 end
 

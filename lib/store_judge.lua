@@ -1,45 +1,49 @@
 -- Judges and counts one message; store.h says by which steps.
 --
--- ARGV: deadline, given (bytes, see below), mailbox, IP or '', charge key,
--- decision, format of the windows' counts, facts. Answers with bytes: which
--- windows are over (bits), this server's time, the moment, the counts before.
--- Whatever is not simply admitted answers with an array that begins with them.
+-- ARGV: deadline; given (bytes, see below); mailbox; IP or ''; charge key;
+-- decision; what its record keeps; fingerprint and IP for the charge; lifetime of
+-- the record when admitted and when refused. The usual message is one that is
+-- simply admitted, so whatever that needs not is left to the other branches.
 --
--- Totals of a history: newest entry, generation; then for the whole history
--- oldest entry, messages, off-domain recipients; for a mailbox the same three
--- of its last hour. An hour's entries are the last ones of the list.
-local TOTALS_FORM, SPAN_FORM, ENTRY_FORM = '>I6I4I6I4I5', '>I6I4I5', '>I6I2'
+-- Totals of a history: newest entry, generation; then of the whole history its
+-- oldest entry, messages, off-domain recipients; of a mailbox the same three of
+-- its last hour. The hour's entries are the last ones of the list.
+local MAILBOX_FORM, ENTRY_FORM, PAST_AT_ONCE = '>I6I4I6I4I5I6I4I5', '>I6I2', 16
 local given, mailbox, ip = ARGV[2], ARGV[3], ARGV[4]
-local now, weight, held, dry, observe, fingerprint, keep, windows, place =
-    unpack_bytes('>I6I2BBBc8I6B', given)
+-- How far each count may go for the message to fit is given as its first number that is too high.
+local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_end, ip_weight_end, place =
+    unpack_bytes('>I6I2BI5I5I5I5I5I5', given)
 
+local totals_name, history, charge = TOTALS .. mailbox, HISTORY .. mailbox, CHARGE .. ARGV[5]
+local ip_totals_name, ip_history = TOTALS .. ip, HISTORY .. ip
 local state
 if ip == '' then
-    state = call('MGET', TOTALS .. mailbox, SUSPENSION .. mailbox, CHARGE .. ARGV[5])
+    state = call('MGET', totals_name, SUSPENSION .. mailbox, charge)
 else
-    state = call('MGET', TOTALS .. mailbox, SUSPENSION .. mailbox, CHARGE .. ARGV[5], TOTALS .. ip)
+    state = call('MGET', totals_name, SUSPENSION .. mailbox, charge, ip_totals_name)
 end
-local newest, generation, oldest, day, day_weight = 0, 0, 0, 0, 0
-local hour_oldest, hour, hour_weight = 0, 0, 0
-local ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight = 0, 0, 0, 0, 0
-if state[1] then
-    newest, generation, oldest, day, day_weight, hour_oldest, hour, hour_weight =
-        unpack_bytes('>I6I4I6I4I5I6I4I5', state[1])
+local totals = state[1] or string.rep('\0', 40)
+local ip_totals = state[4] or string.rep('\0', 25)
+local newest, generation, oldest, day, day_weight, hour_oldest, hour, hour_weight =
+    unpack_bytes(MAILBOX_FORM, totals)
+local ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight = unpack_bytes(TOTALS_FORM, ip_totals)
+local at = now
+if newest > at then
+    at = newest
 end
-if state[4] then
-    ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight = unpack_bytes(TOTALS_FORM, state[4])
+if ip_newest > at then
+    at = ip_newest
 end
-local at = math.max(now, newest, ip_newest)
 
 -- Lets go of what has left a span by now: its oldest entry, messages and
 -- off-domain recipients then. Nothing is written: only an admitted message moves on.
-local function advance(name, length, last, first, count, total)
+local function advance(list, length, last, first, count, total)
     local cut, step = at - length, 2
-    if count == 0 or first > cut then
+    if first > cut or count == 0 then
         return first, count, total
     end
     while last > cut and count > 0 do
-        local entries = call('LRANGE', HISTORY .. name, -count, math.min(step - count, 0) - 1)
+        local entries = call('LRANGE', list, -count, math.min(step - count, 0) - 1)
         for i = 1, #entries do
             local time, entry_weight = unpack_bytes(ENTRY_FORM, entries[i])
             if time > cut then
@@ -54,103 +58,120 @@ local function advance(name, length, last, first, count, total)
     end
     return 0, 0, 0
 end
-oldest, day, day_weight = advance(mailbox, DAY, newest, oldest, day, day_weight)
-hour_oldest, hour, hour_weight = advance(mailbox, HOUR, newest, hour_oldest, hour, hour_weight)
-ip_oldest, ip_hour, ip_weight = advance(ip, HOUR, ip_newest, ip_oldest, ip_hour, ip_weight)
-
--- A window names its count by place; odd ones count messages, 0 is not checked.
-local counts = {day, day_weight, hour, hour_weight, ip_hour, ip_weight}
-local used, over, bringing = {}, 0, nil
-for i = 1, windows do
-    local which, suspends, limit
-    which, suspends, limit, place = unpack_bytes('>BBi4', given, place)
-    local count, cost = counts[which] or 0, which % 2 == 1 and 1 or weight
-    used[i] = count
-    if which > 0 and limit >= 0 and count + cost > limit then
-        over = over + 2 ^ (i - 1)
-        if suspends == 1 and cost <= limit then
-            bringing = bringing or i
-        end
-    end
+if day > 0 and (oldest <= at - DAY or hour_oldest <= at - HOUR) then
+    oldest, day, day_weight = advance(history, DAY, newest, oldest, day, day_weight)
+    hour_oldest, hour, hour_weight =
+        advance(history, HOUR, newest, hour_oldest, hour, hour_weight)
+    totals = pack(MAILBOX_FORM, newest, generation, oldest, day, day_weight, hour_oldest, hour, hour_weight)
 end
+if ip_hour > 0 and ip_oldest <= at - HOUR then
+    ip_oldest, ip_hour, ip_weight =
+        advance(ip_history, HOUR, ip_newest, ip_oldest, ip_hour, ip_weight)
+    ip_totals = pack(TOTALS_FORM, ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight)
+end
+local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
+    and hour_weight < hour_weight_end and ip_hour < ip_end and ip_weight < ip_weight_end
 
 -- The steps before the last.
-local outcome, brought = 'admitted', 0
-local suspension = state[2] and in_force(state[2], now)
-if state[3] then
-    local charge_at, charge_generation, charge_fingerprint = unpack_bytes('>I6I4c8', state[3])
-    if charge_fingerprint == fingerprint and charge_generation == generation and charge_at > at - DAY then
-        outcome = 'repeated'
+local outcome, brought, dry, lifetime = 'admitted', 0, false, ARGV[9]
+local suspension
+if mode > 0 or state[2] or state[3] or not fits then
+    local held, observe = mode % 2 == 1, mode >= 4
+    dry = mode % 4 >= 2
+    suspension = in_force(state[2], now)
+    if state[3] then
+        local charge_at, _, charge_generation = unpack_bytes('>I6I2I4', state[3])
+        if string.sub(state[3], 13, 20) == string.sub(ARGV[8], 1, 8)
+            and charge_generation == generation and charge_at > at - DAY then
+            outcome = 'repeated'
+        end
+    end
+    if outcome == 'admitted' and not observe and (suspension or held or not fits) then
+        lifetime = ARGV[10]
+        local retries, restart, last_duration, rule
+        retries, restart, last_duration, place = unpack_bytes('>I4I6B', given, place)
+        if suspension then
+            outcome = 'suspended'
+            if not dry then
+                suspension.attempts = suspension.attempts + 1
+                if suspension.until_ms and suspension.attempts >= retries then
+                    suspension.until_ms = math.max(suspension.until_ms, now + restart)
+                end
+                keep_suspension(mailbox, suspension, now)
+            end
+        elseif held then
+            outcome = 'held'
+        else
+            outcome = 'over'
+            local durations = {}
+            for i = 1, last_duration do
+                durations[i], place = unpack_bytes('>i8', given, place)
+            end
+            -- the windows that suspend: which count, its end as above, name
+            local counts = {day, day_weight, hour, hour_weight, ip_hour, ip_weight}
+            while place <= #given and outcome == 'over' do
+                local which, count_end, length = unpack_bytes('>BI5B', given, place)
+                place = place + 7 + length
+                if counts[which] >= count_end then
+                    outcome, brought = 'suspended', 1
+                    rule = string.sub(given, place - length, place - 1)
+                    suspension = new_suspension(mailbox, 'volume', durations, at, 'guard', rule, dry)
+                end
+            end
+        end
     end
 end
-if outcome == 'admitted' and observe == 0 and (suspension or held == 1 or over > 0) then
-    local retries, restart
-    keep, retries, restart, place = unpack_bytes('>I6I4I6', given, place)
-    if suspension then
-        outcome = 'suspended'
-        if dry == 0 then
-            suspension.attempts = suspension.attempts + 1
-            if suspension.until_ms and suspension.attempts >= retries then
-                suspension.until_ms = math.max(suspension.until_ms, now + restart)
-            end
-            keep_suspension(mailbox, suspension, now)
-        end
-    elseif held == 1 then
-        outcome = 'held'
-    elseif bringing then
-        outcome, brought = 'suspended', 1
-        local durations, rules = {}, {}
-        while place <= #given do
-            durations[#durations + 1], place = unpack_bytes('>i8', given, place)
-        end
-        for rule in string.gmatch(ARGV[7], '([^ =]+)=') do
-            rules[#rules + 1] = rule
-        end
-        suspension =
-            new_suspension(mailbox, 'volume', durations, at, 'guard', rules[bringing], dry == 1)
+
+-- Appends to a history and keeps its totals. What is done now and then costs
+-- less than with every message: entries that no longer count go when there are
+-- some of them; that both keys expire together is moved on twelve times in a
+-- length, and whenever clocks differ.
+local function count_in(list, name, length, last, messages, entry, packed)
+    local kept, slack = call('RPUSH', list, entry), length / 12
+    if kept > messages + PAST_AT_ONCE then
+        call('LTRIM', list, -messages, -1)
+    end
+    if kept > 1 and at == now and at - at % slack == last - last % slack then
+        call('SET', name, packed, 'KEEPTTL')
     else
-        outcome = 'over'
+        local ttl = string.format('%d', at - now + length + slack + MARGIN)
+        call('SET', name, packed, 'PX', ttl)
+        call('PEXPIRE', list, ttl)
     end
 end
 
 -- The last step, and the record.
-if dry == 0 and outcome == 'admitted' then
-    local entry, ttl = pack(ENTRY_FORM, at, weight), at - now + DAY + MARGIN
-    day, day_weight, hour, hour_weight = day + 1, day_weight + weight, hour + 1, hour_weight + weight
-    if call('RPUSH', HISTORY .. mailbox, entry) > day then
-        call('LTRIM', HISTORY .. mailbox, -day, -1)
-    end
-    call('PEXPIRE', HISTORY .. mailbox, ttl)
-    call('SET', TOTALS .. mailbox,
-        pack('>I6I4I6I4I5I6I4I5', at, generation, day == 1 and at or oldest, day, day_weight,
-            hour == 1 and at or hour_oldest, hour, hour_weight), 'PX', ttl)
-    if ip ~= '' then
-        ip_hour, ip_weight = ip_hour + 1, ip_weight + weight
-        local ip_ttl = at - now + HOUR + MARGIN
-        if call('RPUSH', HISTORY .. ip, entry) > ip_hour then
-            call('LTRIM', HISTORY .. ip, -ip_hour, -1)
+local entry = pack(ENTRY_FORM, at, weight)
+if not dry then
+    if outcome == 'admitted' then
+        day, hour = day + 1, hour + 1
+        count_in(history, totals_name, DAY, newest, day, entry,
+            pack(MAILBOX_FORM, at, generation, day == 1 and at or oldest, day, day_weight + weight,
+                hour == 1 and at or hour_oldest, hour, hour_weight + weight))
+        if ip ~= '' then
+            ip_hour = ip_hour + 1
+            count_in(ip_history, ip_totals_name, HOUR, ip_newest, ip_hour, entry,
+                pack(TOTALS_FORM, at, ip_generation, ip_hour == 1 and at or ip_oldest, ip_hour,
+                    ip_weight + weight))
         end
-        call('PEXPIRE', HISTORY .. ip, ip_ttl)
-        call('SET', TOTALS .. ip,
-            pack(TOTALS_FORM, at, ip_generation, ip_hour == 1 and at or ip_oldest, ip_hour, ip_weight),
-            'PX', ip_ttl)
+        call('SET', charge, entry .. string.sub(totals, 7, 10) .. ARGV[8], 'PX',
+            at == now and '86460000' or string.format('%d', at - now + DAY + MARGIN))
     end
-    call('SET', CHARGE .. ARGV[5],
-        pack('>I6I4c8I2', at, generation, fingerprint, weight) .. ip, 'PX', ttl)
-end
-if dry == 0 then
-    call('SET', DECISION .. ARGV[6],
-        outcome .. ' ' .. at .. ' ' .. at + keep .. '\n' ..
-        string.format(ARGV[7], unpack(used)) .. '\n' .. ARGV[8], 'PX', at - now + keep + MARGIN)
+    if at > now then
+        lifetime = string.format('%d', lifetime + at - now)
+    end
+    call('SET', DECISION .. ARGV[6], outcome .. '\n' .. entry .. totals .. ip_totals .. ARGV[7],
+        'PX', lifetime)
 end
 
-local answer = pack('>BI7I6', over, server, at) .. pack('>' .. string.rep('I6', windows), unpack(used))
-if outcome == 'admitted' and dry == 0 and not suspension then
+-- Entry, totals before, this server's time: all there is to say of most messages.
+local answer = entry .. totals .. ip_totals .. clock[1] .. '.' .. clock[2]
+if outcome == 'admitted' and not dry and not suspension then
     return answer
 end
-local mailbox_history, ip_history = '', ''
-if dry == 1 or (outcome ~= 'admitted' and outcome ~= 'repeated') then
-    mailbox_history = table.concat(call('LRANGE', HISTORY .. mailbox, 0, -1))
-    ip_history = ip ~= '' and table.concat(call('LRANGE', HISTORY .. ip, 0, -1)) or ''
+local entries, ip_entries = '', ''
+if dry or (outcome ~= 'admitted' and outcome ~= 'repeated') then
+    entries = table.concat(call('LRANGE', history, 0, -1))
+    ip_entries = ip ~= '' and table.concat(call('LRANGE', ip_history, 0, -1)) or ''
 end
-return {answer, outcome, told(suspension), brought, mailbox_history, ip_history}
+return {answer, outcome, told(suspension), brought, entries, ip_entries}

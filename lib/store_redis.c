@@ -315,6 +315,7 @@ static void redis_free(struct room *room)
     struct redis_room *self = redis_room(room);
     disconnect(self);
     text_free(&self->out);
+    text_free(&self->kept);
     free(self->host);
     free(self->path);
     free(self);

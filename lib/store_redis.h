@@ -20,6 +20,7 @@ struct redis_room {
     redisContext *connection;                  /* NULL: none now */
     char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
     struct text out;                           /* commands to send */
+    struct text kept;                          /* scratch: what a record keeps */
     int64_t clock_offset_us; /* server's clock minus ours, at least */
 };
 
@@ -83,6 +84,31 @@ int redis_read_suspension(const redisReply *element, struct suspension *suspensi
 /* Decode a history's packed entries into `arena`, without those before the window. */
 void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
                         int64_t at_ms, struct history *history_r);
+
+/* What an answer and a record say of the counts before a message: its entry
+ * and the totals as store_judge.lua packs them. */
+enum {
+    SEEN_ENTRY_BYTES = 8,
+    SEEN_MAILBOX_BYTES = 40,
+    SEEN_IP_BYTES = 25,
+    SEEN_BYTES = SEEN_ENTRY_BYTES + SEEN_MAILBOX_BYTES + SEEN_IP_BYTES,
+};
+/* Counts are named by place; 0 is none. */
+enum count_place {
+    COUNT_NONE,
+    COUNT_DAY_MESSAGES,
+    COUNT_DAY_OFF_DOMAIN,
+    COUNT_HOUR_MESSAGES,
+    COUNT_HOUR_OFF_DOMAIN,
+    COUNT_IP_MESSAGES,
+    COUNT_IP_OFF_DOMAIN,
+    COUNT_PLACES
+};
+struct seen {
+    int64_t at_ms;
+    uint64_t counts[COUNT_PLACES]; /* [COUNT_NONE] is 0 */
+};
+struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 
 /* The acts, by file. */
 void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,

@@ -328,23 +328,48 @@ int redis_suspended(struct room *room, const char *after, int64_t now_ms,
     return 1;
 }
 
-/* "admitted 1700000000000 1700172800000\nmessages_per_day=3\n{facts}": outcome,
- * moment, end. */
-static int parse_record(char *text, int64_t *until_ms_r, struct record *record_r)
+/* The windows of a record, "messages_per_day=1 …": which count each one looked at. */
+static void read_windows(char *text, const struct seen *seen, struct record *record_r)
 {
-    char *used = strchr(text, '\n'), *facts = used != NULL ? strchr(used + 1, '\n') : NULL;
-    char *at = strchr(text, ' ');
-    if (facts == NULL || at == NULL || at > used)
+    char *rest, *word = strtok_r(text, " ", &rest);
+    for (; word != NULL && record_r->window_count < OVER_TIME_COUNT;
+         word = strtok_r(NULL, " ", &rest)) {
+        char *place_text = strchr(word, '=');
+        if (place_text == NULL)
+            continue;
+        *place_text++ = '\0';
+        int rule = rule_by_name(word);
+        unsigned long place = strtoul(place_text, NULL, 10);
+        if (rule < 0 || place >= COUNT_PLACES)
+            continue;
+        record_r->windows[record_r->window_count].rule = (enum rule)rule;
+        record_r->windows[record_r->window_count++].used_before = seen->counts[place];
+    }
+}
+
+/* "admitted\n", the counts as bytes, "KEEP_ADMITTED KEEP_REFUSED messages_per_day=1 …\n",
+ * facts. 1, or 0 when it is no record of ours. */
+static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct record *record_r)
+{
+    char *counts = memchr(text, '\n', length);
+    if (counts == NULL || length - (size_t)(++counts - text) < SEEN_BYTES)
         return 0;
-    *at++ = *used++ = *facts++ = '\0';
+    counts[-1] = '\0';
+    char *keep = counts + SEEN_BYTES, *facts = strchr(keep, '\n'), *windows;
     int outcome = find_name(outcome_names, OUTCOME_COUNT, text);
-    char *until;
-    record_r->at_ms = strtoll(at, &until, 10);
-    *until_ms_r = strtoll(until, NULL, 10);
+    if (facts == NULL || outcome < 0)
+        return 0;
+    *facts++ = '\0';
+    struct seen seen = redis_read_seen(counts);
+    int64_t keep_admitted_ms = strtoll(keep, &windows, 10);
+    int64_t keep_refused_ms = strtoll(windows, &windows, 10);
+    bool admitted = outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED;
+    read_windows(windows, &seen, record_r);
+    *until_ms_r = seen.at_ms + (admitted ? keep_admitted_ms : keep_refused_ms);
+    record_r->at_ms = seen.at_ms;
     record_r->outcome = (enum outcome)outcome;
-    used_parse(used, record_r);
     record_r->facts = facts;
-    return outcome >= 0;
+    return 1;
 }
 
 int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
@@ -363,7 +388,7 @@ int redis_record(struct room *room, struct arena *arena, uint64_t decision, int6
     if (kept->type == REDIS_REPLY_NIL)
         return 0;
     if (kept->type != REDIS_REPLY_STRING ||
-        !parse_record(arena_strndup(arena, kept->str, kept->len), &until_ms, &record))
+        !parse_record(arena_strndup(arena, kept->str, kept->len), kept->len, &until_ms, &record))
         return room_fail(room, "redis: the record of decision %016llx is damaged",
                          (unsigned long long)decision);
     if (until_ms <= now_ms)

@@ -2,129 +2,215 @@
  * that wait together are one pipeline. Numbers go to the script and come back
  * packed, since each argument costs the server about as much as a command. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store_redis.h"
 
 /* ---- packing --------------------------------------------------------------- */
 
-enum {
-    /* everything below and twice what four windows and eight durations take */
-    GIVEN_MAX_BYTES = 256,
-    COUNT_BYTES = 6, /* a count or a moment in an answer */
-};
+/* An IPv6 address as text takes 45. */
+enum { IP_MAX_BYTES = 64 };
 
-/* Bytes, the most significant first; `end` is where the next ones go. */
+/* More than four windows and eight durations take. */
+enum { GIVEN_MAX_BYTES = 512 };
+
+/* Bytes, the most significant first; `length` is where the next ones go. */
 struct packed {
-    uint8_t bytes[GIVEN_MAX_BYTES];
+    char bytes[GIVEN_MAX_BYTES];
     size_t length;
 };
 
 static void put(struct packed *packed, uint64_t number, size_t count)
 {
     while (count-- > 0)
-        packed->bytes[packed->length++] = (uint8_t)(number >> count * 8);
+        packed->bytes[packed->length++] = (char)(number >> count * 8);
 }
 
-static uint64_t get(const char **bytes, size_t count)
+static uint64_t get(const char *bytes, size_t count)
 {
     uint64_t number = 0;
     while (count-- > 0)
-        number = number << 8 | (uint8_t) * (*bytes)++;
+        number = number << 8 | (uint8_t)*bytes++;
     return number;
 }
 
-/* A span of time as 6 bytes: no longer than the times themselves. */
-static void put_span(struct packed *packed, int64_t span_ms)
+static int64_t bounded(int64_t span_ms)
 {
-    put(packed, (uint64_t)(span_ms < 0 ? 0 : span_ms > REDIS_TIME_MAX_MS ? REDIS_TIME_MAX_MS : span_ms),
-        6);
+    return span_ms < 0 ? 0 : span_ms > REDIS_TIME_MAX_MS ? REDIS_TIME_MAX_MS : span_ms;
 }
 
-/* The count that a window looks at, as store_judge.lua numbers them: odd ones
- * are messages, even ones off-domain recipients; 0: not kept, so not checked. */
-static unsigned window_place(const struct store_message *message, const struct rule_info *rule)
+struct seen redis_read_seen(const char bytes[SEEN_BYTES])
 {
-    unsigned place = 0;
-    if (rule->subject == SUBJECT_MAILBOX)
-        place = rule->window_ms == DAY_MS ? 1 : rule->window_ms == HOUR_MS ? 3 : 0;
-    else if (message->ip != NULL)
-        place = rule->window_ms == HOUR_MS ? 5 : 0;
-    return place > 0 && rule->measure == MEASURE_OFF_DOMAIN ? place + 1 : place;
+    const char *mailbox = bytes + SEEN_ENTRY_BYTES, *ip = mailbox + SEEN_MAILBOX_BYTES;
+    return (struct seen){
+        .at_ms = (int64_t)get(bytes, 6),
+        .counts = {[COUNT_DAY_MESSAGES] = get(mailbox + 16, 4),
+                   [COUNT_DAY_OFF_DOMAIN] = get(mailbox + 20, 5),
+                   [COUNT_HOUR_MESSAGES] = get(mailbox + 31, 4),
+                   [COUNT_HOUR_OFF_DOMAIN] = get(mailbox + 35, 5),
+                   [COUNT_IP_MESSAGES] = get(ip + 16, 4),
+                   [COUNT_IP_OFF_DOMAIN] = get(ip + 20, 5)},
+    };
+}
+
+/* ---- windows ------------------------------------------------------------------ */
+
+/* The count that a window looks at; COUNT_NONE when the message counts for no
+ * IP. A rule over a length that is not kept would be COUNT_NONE as well: check
+ * refuses it. */
+static enum count_place window_place(const struct store_message *message,
+                                     const struct store_window *window)
+{
+    const struct rule_info *rule = &rule_table[window->rule];
+    bool messages = rule->measure == MEASURE_MESSAGES;
+    if (rule->subject == SUBJECT_IP)
+        return message->ip == NULL || rule->window_ms != HOUR_MS ? COUNT_NONE
+               : messages                                        ? COUNT_IP_MESSAGES
+                                                                 : COUNT_IP_OFF_DOMAIN;
+    if (rule->window_ms == DAY_MS)
+        return messages ? COUNT_DAY_MESSAGES : COUNT_DAY_OFF_DOMAIN;
+    if (rule->window_ms == HOUR_MS)
+        return messages ? COUNT_HOUR_MESSAGES : COUNT_HOUR_OFF_DOMAIN;
+    return COUNT_NONE;
+}
+
+static uint32_t window_cost(const struct store_message *message,
+                            const struct store_window *window)
+{
+    return entry_weight(&(struct entry){.off_domain = message->off_domain},
+                        rule_table[window->rule].measure);
+}
+
+/* The lowest count at which the message does not fit: a script needs no more of a limit. */
+#define NO_END ((UINT64_C(1) << 40) - 1)
+static uint64_t window_end(const struct store_message *message, const struct store_window *window)
+{
+    uint32_t cost = window_cost(message, window);
+    if (window->limit < 0)
+        return NO_END;
+    return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
+}
+
+/* Held, dry run and observe in one number. */
+static unsigned mode_of(const struct store_message *message)
+{
+    return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0);
 }
 
 static void pack_given(struct packed *packed, const struct store_message *message)
 {
+    uint64_t ends[COUNT_PLACES];
+    for (size_t i = 0; i < COUNT_PLACES; i++)
+        ends[i] = NO_END;
+    for (size_t i = 0; i < message->window_count; i++)
+        ends[window_place(message, &message->windows[i])] =
+            window_end(message, &message->windows[i]);
     put(packed, (uint64_t)message->now_ms, 6);
     put(packed, message->off_domain, 2);
-    put(packed, message->held, 1);
-    put(packed, message->dry_run, 1);
-    put(packed, message->observe, 1);
-    put(packed, message->fingerprint, 8);
-    put_span(packed, message->keep_admitted_ms);
-    put(packed, message->window_count, 1);
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
-        put(packed, window_place(message, &rule_table[window->rule]), 1);
-        put(packed, window->suspends, 1);
-        put(packed, (uint32_t)window->limit, 4);
-    }
-    put_span(packed, message->keep_refused_ms);
+    put(packed, mode_of(message), 1);
+    for (size_t i = COUNT_NONE + 1; i < COUNT_PLACES; i++)
+        put(packed, ends[i], 5);
+    /* the rest is for who is refused */
     put(packed, message->retries_before_restart, 4);
-    put_span(packed, message->restart_ms);
+    put(packed, (uint64_t)bounded(message->restart_ms), 6);
+    put(packed, message->volume.count, 1);
     for (size_t i = 0; i < message->volume.count; i++)
         put(packed, (uint64_t)(message->volume.ms[i] == UNTIL_LIFTED ? -1 : message->volume.ms[i]),
             8);
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        enum count_place place = window_place(message, window);
+        if (!window->suspends || place == COUNT_NONE || window_end(message, window) == 0)
+            continue; /* what could never fit does not suspend */
+        const char *name = rule_table[window->rule].name;
+        size_t length = strlen(name);
+        put(packed, place, 1);
+        put(packed, window_end(message, window), 5);
+        put(packed, length, 1);
+        memcpy(packed->bytes + packed->length, name, length);
+        packed->length += length;
+    }
 }
 
-/* As used_format writes it, with the counts left open: "messages_per_day=%d …". */
-static void format_used(const struct store_message *message, char text_r[USED_TEXT_SIZE])
+/* What a record keeps beside the counts, as redis_record reads it: for how long
+ * when admitted and when refused, which window looks at which count, the facts. */
+static void add_kept(struct text *kept, const struct store_message *message)
 {
-    size_t length = 0;
-    text_r[0] = '\0';
-    for (size_t i = 0; i < message->window_count && length < USED_TEXT_SIZE; i++)
-        length += (size_t)snprintf(text_r + length, USED_TEXT_SIZE - length, "%s%s=%%d",
-                                   i > 0 ? " " : "", rule_table[message->windows[i].rule].name);
+    text_add_int(kept, bounded(message->keep_admitted_ms));
+    text_add_char(kept, ' ');
+    text_add_int(kept, bounded(message->keep_refused_ms));
+    text_add_char(kept, ' ');
+    for (size_t i = 0; i < message->window_count; i++) {
+        text_add(kept, rule_table[message->windows[i].rule].name);
+        text_add_char(kept, '=');
+        text_add_int(kept, window_place(message, &message->windows[i]));
+        text_add_char(kept, ' ');
+    }
+    text_add_char(kept, '\n');
+    text_add(kept, message->facts);
+}
+
+/* For how long the server keeps a record: a minute more, since clocks differ. */
+static void format_lifetime(int64_t keep_ms, char text_r[24])
+{
+    snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MINUTE_MS));
 }
 
 static void add_message(struct redis_room *room, const struct act_time *time,
                         const struct store_message *message)
 {
-    struct packed given = {.length = 0};
+    struct packed given = {.length = 0}, charged = {.length = 0};
     uint8_t charge[CHARGE_KEY_SIZE];
-    char used[USED_TEXT_SIZE], decision[20];
+    char decision[20], admitted[24], refused[24];
+    const char *ip = message->ip != NULL ? message->ip : "";
     pack_given(&given, message);
     charge_key(message->mailbox, message->id, charge);
     snprintf(decision, sizeof decision, "%016llx", (unsigned long long)message->decision);
-    format_used(message, used);
+    put(&charged, message->fingerprint, 8);
+    memcpy(charged.bytes + charged.length, ip, strlen(ip));
+    charged.length += strlen(ip);
+    text_clear(&room->kept);
+    add_kept(&room->kept, message);
+    format_lifetime(message->keep_admitted_ms, admitted);
+    format_lifetime(message->keep_refused_ms, refused);
     const struct argument arguments[] = {
         {given.bytes, given.length},
         argument_string(message->mailbox),
-        argument_string(message->ip != NULL ? message->ip : ""),
+        argument_string(ip),
         {charge, sizeof charge},
         argument_string(decision),
-        argument_string(used),
-        argument_string(message->facts),
+        {room->kept.data, room->kept.length},
+        {charged.bytes, charged.length},
+        argument_string(admitted),
+        argument_string(refused),
     };
     redis_add_call(room, time, SCRIPT_JUDGE, arguments, countof(arguments));
 }
 
 /* ---- answers ------------------------------------------------------------------ */
 
-/* The bytes that every answer has or begins with. 1, or 0 when they are none of ours. */
+/* The bytes that every answer has or begins with: the counts, and behind them
+ * "SECONDS.MICROSECONDS". 1, or 0 when they are none of ours. */
 static int read_counts(struct redis_room *room, const struct act_time *time,
                        const redisReply *reply, struct store_message *message)
 {
-    if (reply->type != REDIS_REPLY_STRING ||
-        reply->len != 1 + 7 + COUNT_BYTES * (1 + message->window_count))
+    if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
         return 0;
-    const char *next = reply->str;
-    uint64_t over = get(&next, 1);
-    redis_learn_clock(room, time, (int64_t)get(&next, 7));
-    message->at_ms = (int64_t)get(&next, COUNT_BYTES);
+    char *micros;
+    int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
+    if (*micros++ != '.')
+        return 0;
+    redis_learn_clock(room, time, seconds * 1000000 + strtoll(micros, NULL, 10));
+    struct seen seen = redis_read_seen(reply->str);
+    message->at_ms = seen.at_ms;
     for (size_t i = 0; i < message->window_count; i++) {
-        message->windows[i].used_before = get(&next, COUNT_BYTES);
-        message->windows[i].over = (over >> i & 1) != 0;
+        struct store_window *window = &message->windows[i];
+        enum count_place place = window_place(message, window);
+        window->used_before = seen.counts[place];
+        window->over = place != COUNT_NONE && !window_fits(window->used_before,
+                                                           window_cost(message, window),
+                                                           window->limit);
     }
     return 1;
 }
@@ -182,6 +268,14 @@ static int check(struct redis_room *room, const struct store_message *message)
         return room_fail(&room->room, "%u off-domain recipients, %zu windows or %zu durations "
                          "are too many", message->off_domain, message->window_count,
                          message->volume.count);
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct rule_info *rule = &rule_table[message->windows[i].rule];
+        bool of_no_ip = rule->subject == SUBJECT_IP && message->ip == NULL;
+        if (!of_no_ip && window_place(message, &message->windows[i]) == COUNT_NONE)
+            return room_fail(&room->room, "no counts are kept for %s", rule->name);
+    }
+    if (message->ip != NULL && strlen(message->ip) > IP_MAX_BYTES)
+        return room_fail(&room->room, "an IP of %zu bytes is none of ours", strlen(message->ip));
     return 1;
 }
 

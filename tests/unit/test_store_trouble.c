@@ -301,6 +301,44 @@ START_TEST(test_redis_with_password)
 }
 END_TEST
 
+static long long memory_of(const char *key)
+{
+    return redis_server_ask(&redis, (const char *const[]){"MEMORY", "USAGE", key}, 3);
+}
+
+/* A full day costs at most 16 bytes a message, keys included. */
+START_TEST(test_redis_memory)
+{
+    room_begin(ROOM_REDIS);
+    send_messages(ALICE, "a", 1000, NOW, DAY_MS / 600);
+    long long bytes = memory_of("sg:history:" ALICE) + memory_of("sg:totals:" ALICE);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 999 * DAY_MS / 600), 600);
+    ck_assert_int_le(bytes, 600 * 16);
+}
+END_TEST
+
+/* Every key of a message has an end, however its history came about. */
+START_TEST(test_redis_expiry)
+{
+    room_begin(ROOM_REDIS);
+    send_messages(ALICE, "a", 2, NOW, 1);
+    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 1), 1);
+    ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + 1), 1);
+    send_messages(ALICE, "b", 1, NOW + 2, 0);
+    struct act act = act_at(NOW + 3);
+    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    send_messages(ALICE, "c", 1, NOW + 4, 0);
+    static const char *const keys[] = {"sg:history:" ALICE, "sg:totals:" ALICE,
+                                       "sg:history:192.0.2.1", "sg:totals:192.0.2.1"};
+    for (size_t i = 0; i < countof(keys); i++) {
+        long long left_ms = redis_server_ask(&redis, (const char *const[]){"PTTL", keys[i]}, 2);
+        int64_t window_ms = i < 2 ? DAY_MS : HOUR_MS;
+        ck_assert_msg(left_ms > window_ms - MINUTE_MS && left_ms < 2 * window_ms, "%s: %lld",
+                      keys[i], left_ms);
+    }
+}
+END_TEST
+
 /* Databases of one server are ledgers of their own. */
 START_TEST(test_redis_databases)
 {
@@ -383,6 +421,8 @@ static Suite *suite(void)
     tcase_add_test(cases, test_redis_without_scripts);
     tcase_add_test(cases, test_redis_errors);
     tcase_add_test(cases, test_redis_with_password);
+    tcase_add_test(cases, test_redis_memory);
+    tcase_add_test(cases, test_redis_expiry);
     tcase_add_test(cases, test_redis_databases);
     tcase_add_test(cases, test_bad_times);
     tcase_add_test(cases, test_sqlite_locked);
