@@ -544,6 +544,18 @@ START_TEST(test_sweep)
 }
 END_TEST
 
+/* Who asks next may have a clock that is a little behind the sweep's. */
+START_TEST(test_sweep_and_clock_behind)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 3, NOW, 0);
+    ck_assert_int_eq(store_sweep(store, NOW + HOUR_MS + SECOND_MS), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + HOUR_MS - 1), 3);
+    ck_assert_int_eq(store_sweep(store, NOW + DAY_MS + SECOND_MS), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS - 1), 3);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store acts");
@@ -566,6 +578,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_hard_texts, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_shared, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_sweep, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_sweep_and_clock_behind, 0, ROOM_KINDS);
     return suite;
 }
 
