@@ -364,6 +364,19 @@ static int64_t when_fits(const struct judgement *judgement)
     return latest_ms;
 }
 
+/* When a suspended mailbox may send this message: a suspension can end before
+ * the windows have room again. 0 never, or when staff says so. */
+static int64_t when_passes(const struct judgement *judgement)
+{
+    const struct suspension *suspension = &judgement->verdict->suspension;
+    int64_t fits_ms = when_fits(judgement);
+    if (suspension->id == 0) /* a dry run: it would be suspended */
+        return fits_ms;
+    if (suspension->until_ms == UNTIL_LIFTED)
+        return 0;
+    return suspension->until_ms > fits_ms ? suspension->until_ms : fits_ms;
+}
+
 static void fill_ruling(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
@@ -379,10 +392,7 @@ static void fill_ruling(struct judgement *judgement)
         break;
     case OUTCOME_SUSPENDED:
         verdict->ruling = RULING_SUSPENDED;
-        verdict->retry_at_ms = message->suspension.id == 0 ? when_fits(judgement)
-                               : message->suspension.until_ms == UNTIL_LIFTED
-                                   ? 0
-                                   : message->suspension.until_ms;
+        verdict->retry_at_ms = when_passes(judgement);
         break;
     default:
         verdict->ruling = RULING_ADMIT;

@@ -110,6 +110,11 @@ static void add_suspension(struct text *text, const struct verdict *verdict)
         add_moment(text, suspension->until_ms);
         text_add_char(text, '.');
     }
+    if (verdict->retry_at_ms > suspension->until_ms) { /* its windows have no room before */
+        text_add(text, " This message can be sent from ");
+        add_moment(text, verdict->retry_at_ms);
+        text_add(text, " on.");
+    }
     text_add(text, " Receiving and reading mail go on.");
     if (suspension->until_ms != UNTIL_LIFTED && suspension->attempts > 0)
         text_addf(text, " Attempts to send meanwhile: %u; from attempt %u on each one starts "
