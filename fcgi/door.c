@@ -149,8 +149,8 @@ static int judge(struct exchange *exchange, struct problem *problem)
     if (good < 1)
         return good;
     /* Sign-ins, uploads and drafts pass the gate too; only a send is judged. */
-    if (request->forward != NULL &&
-        (exchange->claims.draft || exchange->submission.recipient_count == 0)) {
+    bool draft = exchange->claims.draft && !request->action_in_cookie;
+    if (request->forward != NULL && (draft || exchange->submission.recipient_count == 0)) {
         answer_forward(exchange->out, request->forward);
         return 1;
     }

@@ -119,11 +119,13 @@ int request_read(const char *const *params, struct arena *arena, struct request 
     const char *trusted = request_param(params, "SENDGUARD_TRUSTED");
     const char *remote_addr = request_param(params, "REMOTE_ADDR");
     const char *content_type = request_param(params, "CONTENT_TYPE");
+    const char *cookies = request_param(params, "HTTP_COOKIE");
     const char *query_mailbox = NULL;
     bool is_item = false;
     *allow_r = NULL;
     request.trusted = trusted != NULL && strcmp(trusted, "1") == 0;
     request.forward = copy(arena, request_param(params, "SENDGUARD_FORWARD"));
+    request.action_in_cookie = cookies != NULL && strstr(cookies, "action") != NULL;
     request.mailbox = copy(arena, request_param(params, "REMOTE_USER"));
     if (remote_addr != NULL && strncmp(remote_addr, "unix:", 5) != 0)
         request.remote_addr = copy(arena, remote_addr);

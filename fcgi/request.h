@@ -18,6 +18,8 @@ struct request {
     bool dry_run;            /* ?dry_run=1 */
     const char *forward;     /* SENDGUARD_FORWARD: nginx location to hand admitted requests
                                 to; NULL: not in gate mode */
+    bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a
+                                form: no draft is certain then */
     const char *id;          /* ASKED_GIVE_BACK: from the path, decoded */
     const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted give-back the
                                 query's mailbox; as sent, NULL when absent */
