@@ -5,6 +5,7 @@
 #include "policy.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,8 @@ struct policy {
     void *tree;            /* of struct adjusted, by subject (tsearch) */
     pthread_mutex_t refreshing; /* guards what follows; held while the store is asked */
     bool loaded;
+    _Atomic unsigned failures;  /* times that the store did not answer; why, the last time */
+    char why[256];
     int64_t newest_change;
     _Atomic int64_t fresh_until_ms; /* monotonic */
     int64_t whole_until_ms; /* the store tells of removals for a day; after that, read anew */
@@ -121,23 +124,34 @@ static void forget_all(struct policy *policy)
     policy->newest_change = 0;
 }
 
+static int ask(struct policy *policy, struct store *store, int64_t now_ms)
+{
+    if (!policy->loaded || now_ms >= policy->whole_until_ms)
+        forget_all(policy);
+    int result = read_changes(policy, store);
+    if (result > 0) {
+        policy->loaded = true;
+        policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
+        policy->whole_until_ms = now_ms + DAY_MS / 2;
+    } else {
+        policy->failures++;
+        snprintf(policy->why, sizeof policy->why, "%s", store_error(store));
+    }
+    return result;
+}
+
 int policy_refresh(struct policy *policy, struct store *store)
 {
     int64_t now_ms = monotonic_ms();
     if (now_ms < policy->fresh_until_ms)
         return 1;
+    unsigned failures = policy->failures;
     pthread_mutex_lock(&policy->refreshing);
     int result = 1;
-    if (now_ms >= policy->fresh_until_ms) { /* nobody did it while we waited */
-        if (!policy->loaded || now_ms >= policy->whole_until_ms)
-            forget_all(policy);
-        result = read_changes(policy, store);
-        if (result > 0) {
-            policy->loaded = true;
-            policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
-            policy->whole_until_ms = now_ms + DAY_MS / 2;
-        }
-    }
+    if (failures != policy->failures) /* asked while we waited, in vain: no need to wait again */
+        result = store_fail(store, policy->why);
+    else if (now_ms >= policy->fresh_until_ms) /* not asked while we waited */
+        result = ask(policy, store, now_ms);
     pthread_mutex_unlock(&policy->refreshing);
     return result;
 }

@@ -50,6 +50,13 @@ const char *store_error(const struct store *store)
     return thread_error;
 }
 
+int store_fail(struct store *store, const char *why)
+{
+    (void)store;
+    snprintf(thread_error, sizeof thread_error, "%s", why);
+    return -1;
+}
+
 int room_fail(struct room *room, const char *format, ...)
 {
     va_list arguments;

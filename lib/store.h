@@ -39,6 +39,8 @@ void store_free(struct store **store);
 
 /* Why this thread's last -1 came. Valid until its next call. */
 const char *store_error(const struct store *store);
+/* For a thread that takes over another's -1: makes `why` its store_error. Returns -1. */
+int store_fail(struct store *store, const char *why);
 
 /* ---- suspensions ------------------------------------------------------- */
 
