@@ -1,7 +1,9 @@
-/* The store's front: finds the room that a URL names, and lets one thread at a
- * time in. Who finds the room busy queues up; the first of the queue goes in
- * next and takes all messages that wait there with it. Under load a transaction
- * or a round trip is so shared by many messages, alone none waits for company. */
+/* The store's front: opens the rooms that a URL names, and lets one thread at a
+ * time into each. SQLite has one room, since it has one writer; Redis has a few,
+ * each with a connection of its own, so that the server has work while answers
+ * travel. Who finds all rooms busy queues up; the first of the queue goes in next
+ * and takes all messages that wait there with it. Under load a transaction or a
+ * round trip is so shared by many messages, alone none waits for company. */
 #include "store.h"
 
 #include <errno.h>
@@ -20,9 +22,9 @@ const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures"
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended"};
 
-enum { TOGETHER_MAX = 64, ROUNDS_MAX = 8 };
+enum { TOGETHER_MAX = 64, ROUNDS_MAX = 8, ROOMS_MAX = 2 };
 
-/* Somebody who waits: with a message, or (NULL) for the room to itself. While
+/* Somebody who waits: with a message, or (NULL) for a room to himself. While
  * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
  * until `called` is posted, and touches it no more. */
 struct waiting {
@@ -30,15 +32,18 @@ struct waiting {
     struct waiting *next;
     sem_t called;
     enum { QUEUED, TAKEN, LEADS, DONE } state;
+    struct room *room; /* LEADS: which one is ours */
     int result;
     char error[ROOM_ERROR_SIZE];
 };
 
 struct store {
-    struct room *room;
+    struct room *rooms[ROOMS_MAX];
+    size_t room_count;
     int timeout_ms;
     pthread_mutex_t lock; /* guards what follows */
-    bool busy; /* somebody is in the room */
+    struct room *empty[ROOMS_MAX]; /* rooms with nobody in them */
+    size_t empty_count;
     struct waiting *first, **last;
 };
 
@@ -110,13 +115,13 @@ static void wait_until_called(sem_t *called)
         ;
 }
 
-/* In: 1, with self->state LEADS (the room is ours) or DONE (somebody judged our
+/* In: 1, with self->state LEADS (self->room is ours) or DONE (somebody judged our
  * message with theirs). -1 when our turn did not come in time. */
 static int enter(struct store *store, struct waiting *self)
 {
     pthread_mutex_lock(&store->lock);
-    if (!store->busy) {
-        store->busy = true;
+    if (store->empty_count > 0) {
+        self->room = store->empty[--store->empty_count];
         self->state = LEADS;
         pthread_mutex_unlock(&store->lock);
         return 1;
@@ -142,15 +147,16 @@ static int enter(struct store *store, struct waiting *self)
 }
 
 /* Out: the next one has the room, or nobody. */
-static void leave(struct store *store)
+static void leave(struct store *store, struct room *room)
 {
     pthread_mutex_lock(&store->lock);
     struct waiting *next = store->first;
     if (next != NULL) {
         unlink_waiting(store, &store->first);
         next->state = LEADS;
+        next->room = room;
     } else {
-        store->busy = false;
+        store->empty[store->empty_count++] = room;
     }
     pthread_mutex_unlock(&store->lock);
     if (next != NULL)
@@ -176,19 +182,19 @@ static size_t take_messages(struct store *store, struct waiting **together, size
 }
 
 /* Judges them and calls their owners. */
-static void judge_together(struct store *store, struct waiting *const *together, size_t count)
+static void judge_together(struct room *room, struct waiting *const *together, size_t count)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
     for (size_t i = 0; i < count; i++)
         messages[i] = together[i]->message;
-    store->room->acts->judge(store->room, messages, results, count);
+    room->acts->judge(room, messages, results, count);
     for (size_t i = 0; i < count; i++) {
         struct waiting *one = together[i];
         bool waits = one->state == TAKEN;
         one->result = results[i];
         if (results[i] < 0)
-            memcpy(one->error, store->room->error, sizeof one->error);
+            memcpy(one->error, room->error, sizeof one->error);
         one->state = DONE;
         if (waits)
             sem_post(&one->called);
@@ -203,7 +209,7 @@ static void lead(struct store *store, struct waiting *self)
     struct waiting *together[TOGETHER_MAX] = {self};
     size_t count = take_messages(store, together, 1);
     for (int round = 0; count > 0 && round < ROUNDS_MAX; round++) {
-        judge_together(store, together, count);
+        judge_together(self->room, together, count);
         count = round + 1 < ROUNDS_MAX ? take_messages(store, together, 0) : 0;
     }
 }
@@ -215,7 +221,7 @@ int store_judge(struct store *store, struct store_message *message)
         return -1;
     if (self.state == LEADS) {
         lead(store, &self);
-        leave(store);
+        leave(store, self.room);
     }
     if (self.result < 0)
         memcpy(thread_error, self.error, sizeof thread_error);
@@ -223,80 +229,81 @@ int store_judge(struct store *store, struct store_message *message)
 }
 
 /* The other acts go in alone. */
-#define ALONE(store, act)                                                           \
-    do {                                                                            \
-        struct waiting self = {.result = -1};                                       \
-        if (enter(store, &self) < 0)                                                \
-            return -1;                                                              \
-        int result = (act);                                                         \
-        if (result < 0)                                                             \
-            memcpy(thread_error, (store)->room->error, sizeof thread_error);        \
-        leave(store);                                                               \
-        return result;                                                              \
+#define ALONE(store, act)                                                    \
+    do {                                                                     \
+        struct waiting self = {.result = -1};                                \
+        if (enter(store, &self) < 0)                                         \
+            return -1;                                                       \
+        struct room *room = self.room;                                       \
+        int result = room->acts->act;                                        \
+        if (result < 0)                                                      \
+            memcpy(thread_error, room->error, sizeof thread_error);          \
+        leave(store, room);                                                  \
+        return result;                                                       \
     } while (0)
 
 int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
 {
-    ALONE(store, store->room->acts->give_back(store->room, mailbox, id, now_ms));
+    ALONE(store, give_back(room, mailbox, id, now_ms));
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct act *act,
                   struct suspension *suspension_r)
 {
-    ALONE(store, store->room->acts->suspend(store->room, mailbox, cause, durations, act,
+    ALONE(store, suspend(room, mailbox, cause, durations, act,
                                             suspension_r));
 }
 
 int store_lift(struct store *store, const char *mailbox, const struct act *act)
 {
-    ALONE(store, store->room->acts->lift(store->room, mailbox, act));
+    ALONE(store, lift(room, mailbox, act));
 }
 
 int store_reset(struct store *store, const char *mailbox, const struct act *act)
 {
-    ALONE(store, store->room->acts->reset(store->room, mailbox, act));
+    ALONE(store, reset(room, mailbox, act));
 }
 
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
 {
-    ALONE(store, store->room->acts->adjust(store->room, adjustment, act));
+    ALONE(store, adjust(room, adjustment, act));
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r)
 {
-    ALONE(store, store->room->acts->adjustments(store->room, after, adjustments_r, max, count_r));
+    ALONE(store, adjustments(room, after, adjustments_r, max, count_r));
 }
 
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r)
 {
-    ALONE(store, store->room->acts->account(store->room, arena, mailbox, now_ms, account_r));
+    ALONE(store, account(room, arena, mailbox, now_ms, account_r));
 }
 
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    ALONE(store, store->room->acts->suspended(store->room, after, now_ms, suspended_r, max,
+    ALONE(store, suspended(room, after, now_ms, suspended_r, max,
                                               count_r));
 }
 
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
-    ALONE(store, store->room->acts->record(store->room, arena, decision, now_ms, record_r));
+    ALONE(store, record(room, arena, decision, now_ms, record_r));
 }
 
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r)
 {
-    ALONE(store, store->room->acts->audit(store->room, after, audit_r, max, count_r));
+    ALONE(store, audit(room, after, audit_r, max, count_r));
 }
 
 int store_sweep(struct store *store, int64_t now_ms)
 {
-    ALONE(store, store->room->acts->sweep(store->room, now_ms));
+    ALONE(store, sweep(room, now_ms));
 }
 
 /* ---- opening ---------------------------------------------------------------- */
@@ -355,22 +362,30 @@ static struct room *open_redis_tcp(const char *rest, int timeout_ms)
     return *host != '\0' ? room_redis_new(host, port, NULL, database, timeout_ms) : NULL;
 }
 
+static struct room *open_room(const char *url, int timeout_ms)
+{
+    if (strncmp(url, "sqlite:///", 10) == 0 && url[10] != '\0')
+        return room_sqlite_new(url + 9, timeout_ms);
+    if (strncmp(url, "redis+unix://", 13) == 0)
+        return open_redis_unix(url + 13, timeout_ms);
+    if (strncmp(url, "redis://", 8) == 0)
+        return open_redis_tcp(url + 8, timeout_ms);
+    return NULL;
+}
+
 int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
 {
-    struct room *room = NULL;
-    if (strncmp(url, "sqlite:///", 10) == 0 && url[10] != '\0')
-        room = room_sqlite_new(url + 9, timeout_ms);
-    else if (strncmp(url, "redis+unix://", 13) == 0)
-        room = open_redis_unix(url + 13, timeout_ms);
-    else if (strncmp(url, "redis://", 8) == 0)
-        room = open_redis_tcp(url + 8, timeout_ms);
+    struct room *room = open_room(url, timeout_ms);
     if (room == NULL)
         return problem_set(problem, 0, "store.url",
                            "\"%.200s\" is no store; expected sqlite:///PATH, "
                            "redis://HOST:PORT/DB or redis+unix:///PATH",
                            url);
     struct store *store = xcalloc(1, sizeof *store);
-    store->room = room;
+    store->room_count = url[0] == 's' ? 1 : ROOMS_MAX;
+    for (size_t i = 0; i < store->room_count; i++)
+        store->rooms[i] = store->empty[i] = i == 0 ? room : open_room(url, timeout_ms);
+    store->empty_count = store->room_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
@@ -382,7 +397,8 @@ void store_free(struct store **store)
 {
     if (*store == NULL)
         return;
-    (*store)->room->acts->free((*store)->room);
+    for (size_t i = 0; i < (*store)->room_count; i++)
+        (*store)->rooms[i]->acts->free((*store)->rooms[i]);
     pthread_mutex_destroy(&(*store)->lock);
     free(*store);
     *store = NULL;
