@@ -142,8 +142,8 @@ class Guard:
 
     def wait(self, patience=PATIENCE):
         status = self.process.wait(patience)
-        self.finished_log()
-        assert not SANITIZER_REPORT.search(self.log.text()), self.log.text()
+        report = SANITIZER_REPORT.search(self.finished_log())
+        assert not report, self.log.text()[report.start():][:8000]
         return status
 
     def stop(self):

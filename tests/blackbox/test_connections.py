@@ -310,7 +310,7 @@ def test_sigterm_finishes_what_is_in_flight(store, start, sender_at):
 
 def test_sigterm_with_connections_that_stall(guard, sender_at):
     head, _ = parts(sender_at(guard))
-    stalled = [connect(guard) for _ in range(2 * THREADS)]
+    stalled = [connect(guard) for _ in range(THREADS)]
     for connection in stalled[::2]:
         connection.send(head)
     began = time.monotonic()
