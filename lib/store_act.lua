@@ -102,7 +102,7 @@ function acts.suspend(mailbox, by, note, cause, ...)
     for i, duration in ipairs({...}) do
         durations[i] = tonumber(duration)
     end
-    local suspension = new_suspension(mailbox, cause, durations, now, by, note, false)
+    local suspension = new_suspension(mailbox, cause, durations, now, by, note)
     audit(by, 'suspend', mailbox, note, detail_of(suspension))
     return 1, told(suspension)
 end

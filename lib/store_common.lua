@@ -1,4 +1,3 @@
-#!lua
 -- What every script begins with: the names of the keys, the deadline, and the
 -- life of a suspension. ARGV[1] is the deadline in microseconds of this
 -- server's clock: who asked has given up by then, so nothing may change any
@@ -48,13 +47,12 @@ local function keep_suspension(mailbox, suspension, now)
 end
 
 -- A new suspension; `durations`, in ms, goes by offence; -1 is until lifted.
--- With `pretend` it is only told, not kept.
-local function new_suspension(mailbox, cause, durations, now, by, note, pretend)
+local function new_suspension(mailbox, cause, durations, now, by, note)
     local offences = OFFENCES .. cause .. ':' .. mailbox
     local offence = call('ZCOUNT', offences, '(' .. now - REMEMBERED, '+inf') + 1
     local duration = durations[math.min(offence, #durations)]
     local suspension = {
-        id = (call('HGET', NUMBERS, 'suspension') or 0) + 1,
+        id = call('HINCRBY', NUMBERS, 'suspension', 1),
         cause = cause,
         since_ms = now,
         until_ms = duration >= 0 and now + duration or nil,
@@ -63,12 +61,9 @@ local function new_suspension(mailbox, cause, durations, now, by, note, pretend)
         by = by,
         note = note,
     }
-    if not pretend then
-        call('HSET', NUMBERS, 'suspension', suspension.id)
-        call('ZREMRANGEBYSCORE', offences, '-inf', now - REMEMBERED)
-        call('ZADD', offences, now, suspension.id)
-        call('PEXPIRE', offences, REMEMBERED + MARGIN)
-        keep_suspension(mailbox, suspension, now)
-    end
+    call('ZREMRANGEBYSCORE', offences, '-inf', now - REMEMBERED)
+    call('ZADD', offences, now, suspension.id)
+    call('PEXPIRE', offences, REMEMBERED + MARGIN)
+    keep_suspension(mailbox, suspension, now)
     return suspension
 end

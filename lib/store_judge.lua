@@ -115,8 +115,10 @@ if mode > 0 or state[2] or state[3] or not fits then
                 if counts[which] >= count_end then
                     outcome, brought = 'suspended', 1
                     rule = string.sub(given, place - length, place - 1)
-                    suspension = new_suspension(mailbox, 'volume', durations, at, 'guard', rule, dry)
                 end
+            end
+            if rule and not dry then
+                suspension = new_suspension(mailbox, 'volume', durations, at, 'guard', rule)
             end
         end
     end

@@ -18,8 +18,15 @@
 #include "store_judge.lua.h"
 #include "store_read.lua.h"
 
-static const char *const script_bodies[SCRIPT_COUNT] = {
-    [SCRIPT_JUDGE] = store_judge_lua, [SCRIPT_ACT] = store_act_lua, [SCRIPT_READ] = store_read_lua};
+/* The first line makes the server look before it begins a script whether it may
+ * write at all; reading is possible when memory is out, and on a replica. */
+static const struct {
+    const char *first_line, *body;
+} scripts[SCRIPT_COUNT] = {
+    [SCRIPT_JUDGE] = {"#!lua\n", store_judge_lua},
+    [SCRIPT_ACT] = {"#!lua\n", store_act_lua},
+    [SCRIPT_READ] = {"#!lua flags=no-writes\n", store_read_lua},
+};
 
 /* ---- time ---------------------------------------------------------------- */
 
@@ -188,7 +195,8 @@ int redis_load_scripts(struct redis_room *room, const struct act_time *time)
 {
     text_clear(&room->out);
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        freed_by(free_string) char *script = xasprintf("%s%s", store_common_lua, script_bodies[i]);
+        freed_by(free_string) char *script = xasprintf(
+            "%s%s%s", scripts[i].first_line, store_common_lua, scripts[i].body);
         add_command(&room->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
     }
     if (redis_send(room, time) < 0)

@@ -250,6 +250,7 @@ START_TEST(test_dry_run)
     message.windows[0].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert(message.brought);
+    ck_assert_int_eq(message.suspension.id, 0); /* none was made */
     assert_no_trace(&message);
     message.windows[0].suspends = false;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);

@@ -274,11 +274,13 @@ START_TEST(test_redis_errors)
     redis_server_ask(&redis, (const char *const[]){"CONFIG", "SET", "maxmemory", "1"}, 4);
     ck_assert_int_eq(store_judge(store, &message), -1);
     ck_assert_msg(strstr(store_error(store), "OOM") != NULL, "%s", store_error(store));
+    assert_unchanged(); /* reading goes on */
     redis_server_ask(&redis, (const char *const[]){"CONFIG", "SET", "maxmemory", "0"}, 4);
     assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"REPLICAOF", "127.0.0.1", "1"}, 3);
     ck_assert_int_eq(store_judge(store, &message), -1);
     ck_assert_msg(strstr(store_error(store), "READONLY") != NULL, "%s", store_error(store));
+    assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"REPLICAOF", "NO", "ONE"}, 3);
     assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"SET", "sg:history:bob@example.test", "x"}, 3);
