@@ -9,7 +9,7 @@
 #include "policy.h"
 #include "verdict_text.h"
 
-enum { RECORD_DOMAINS = 20 }; /* a record names that many domains, the rest is counted */
+enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and broken rules, and counts the rest */
 
 struct guard {
     struct store *store;
@@ -197,6 +197,8 @@ static void add_broken(struct text *text, const struct judgement *judgement)
         text_add_char(text, '}');
     }
     text_add_char(text, ']');
+    if (judgement->objection_count > RECORD_DOMAINS)
+        text_addf(text, ",\"more_broken\":%zu", judgement->objection_count - RECORD_DOMAINS);
 }
 
 /* What can be told later of this message: counts and domains, no recipient. */
