@@ -37,7 +37,7 @@ static enum outcome outcome_kept(const struct verdict *verdict, int64_t now_ms)
     return record.outcome;
 }
 
-/* ---- admitted --------------------------------------------------------------------- */
+/* ---- admitted ------------------------------------------------------------------ */
 
 START_TEST(test_admitted)
 {
@@ -76,7 +76,7 @@ START_TEST(test_admitted)
 }
 END_TEST
 
-/* ---- one message ---------------------------------------------------------------------- */
+/* ---- one message --------------------------------------------------------------- */
 
 START_TEST(test_rules_of_one_message)
 {
@@ -182,7 +182,7 @@ START_TEST(test_without_ip)
 }
 END_TEST
 
-/* ---- over time ---------------------------------------------------------------------------- */
+/* ---- over time ----------------------------------------------------------------- */
 
 /* Eight messages, at moments of no pattern, of 1, 2, 3, 1, … off-domain recipients: 15 in all. */
 enum { HISTORY_COUNT = 8 };
@@ -293,7 +293,8 @@ START_TEST(test_never_fits)
     ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
     ck_assert_str_eq(rig_reasons(&verdict), "off_domain_per_day");
     ck_assert(verdict.reasons[0].objection.never_fits);
-    check_has(verdict.reasons[0].text, "Split it.");
+    check_begins(verdict.reasons[0].text, "This message alone has 6 recipients ");
+    ck_assert_uint_eq(verdict.reasons[0].objection.count, 6); /* without what was sent before */
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     check_has_not(verdict.message, "It can be sent from");
     ck_assert_int_eq(verdict.suspension.id, 0);
@@ -324,7 +325,7 @@ START_TEST(test_zero_forbids)
 }
 END_TEST
 
-/* ---- what comes back when --------------------------------------------------------------------- */
+/* ---- what comes back when ------------------------------------------------------ */
 
 static void check_refill(const struct verdict_window *window, int64_t now_ms)
 {
@@ -370,7 +371,7 @@ START_TEST(test_refill)
 }
 END_TEST
 
-/* ---- suspension ---------------------------------------------------------------------------------- */
+/* ---- suspension ---------------------------------------------------------------- */
 
 START_TEST(test_suspension_brought)
 {
@@ -503,7 +504,7 @@ START_TEST(test_suspension_ends_before_the_message_fits)
 }
 END_TEST
 
-/* ---- counted once, given back, only asked, only observed --------------------------------------------- */
+/* ---- counted once, given back, only asked, only observed ----------------------- */
 
 START_TEST(test_repeated)
 {
@@ -621,7 +622,7 @@ START_TEST(test_observe)
 }
 END_TEST
 
-/* ---- links ---------------------------------------------------------------------------------------------- */
+/* ---- links --------------------------------------------------------------------- */
 
 START_TEST(test_status_link)
 {

@@ -62,7 +62,8 @@ START_TEST(test_no_recipient)
     rig_begin(_i, WITH("limits.webmail.recipients_per_message=3",
                        "limits.webmail.header_chars_per_domain=20"));
     struct submission submission = rig_submission("x");
-    rig_add(&submission, FIELD_TO, "Quentin <quentin@x.test>, rosalind@y.test, \"Un Named\"@z.test");
+    rig_add(&submission, FIELD_TO, "Quentin <quentin@x.test>, rosalind@y.test");
+    rig_add(&submission, FIELD_CC, "\"Un Named\"@z.test");
     rig_add(&submission, FIELD_BCC, "Xaver <xaver@x.test>, wendelin@example.test");
     struct verdict verdict = rig_judge(&submission, NOW);
     ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
