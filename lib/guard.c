@@ -9,7 +9,7 @@
 #include "policy.h"
 #include "verdict_text.h"
 
-enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and broken rules, and counts the rest */
+enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and rules, the rest is counted */
 
 struct guard {
     struct store *store;
@@ -306,13 +306,16 @@ static void fill_reasons(struct judgement *judgement)
     for (size_t i = 0; i < message->window_count; i++) {
         const struct store_window *window = &message->windows[i];
         uint32_t cost = cost_of(judgement, window->rule);
+        bool never_fits = !window_fits(0, cost, window->limit);
         if (window->over)
             add_reason(judgement, &(struct objection){
                                       .rule = window->rule,
                                       .field = -1,
                                       .limit = (uint32_t)window->limit,
-                                      .count = (uint32_t)(window->used_before + cost),
-                                      .never_fits = !window_fits(0, cost, window->limit),
+                                      .count = never_fits
+                                                   ? cost
+                                                   : (uint32_t)(window->used_before + cost),
+                                      .never_fits = never_fits,
                                   });
     }
 }

@@ -81,7 +81,7 @@ struct objection {
     enum rule rule;
     int field;          /* enum field for RULE_RECIPIENTS_PER_FIELD, else -1 */
     const char *domain; /* for the rules of a domain, else NULL */
-    uint32_t limit, count;
+    uint32_t limit, count; /* over time: with what was sent before, unless never_fits */
     bool never_fits; /* over time: more than the limit by itself, waiting does not help */
 };
 

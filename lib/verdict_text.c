@@ -22,7 +22,8 @@ static const char *never_text(struct arena *arena, const struct objection *objec
     return arena_printf(arena,
                         "This message alone has %u recipients outside your domain; the limit for "
                         "%s is %u. Split it.",
-                        objection->count, span_name(objection->rule) + 4 /* "the " */,
+                        objection->count,
+                        rule_table[objection->rule].window_ms == HOUR_MS ? "an hour" : "24 hours",
                         objection->limit);
 }
 
