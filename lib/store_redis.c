@@ -44,6 +44,8 @@ struct act_time redis_begin(const struct redis_room *room)
                              .give_up_us = now_us + (int64_t)room->room.timeout_ms * 1000};
 }
 
+bool redis_is_over(const struct act_time *time) { return monotonic_us() >= time->give_up_us; }
+
 /* An eighth of the time is left for the answer's way back. */
 static int64_t server_deadline_us(const struct redis_room *room, const struct act_time *time)
 {
@@ -72,8 +74,7 @@ static void disconnect(struct redis_room *room)
 
 static int fail(struct redis_room *room, const char *why)
 {
-    return room_fail(&room->room, "redis at %s: %s", room->host != NULL ? room->host : room->path,
-                     why);
+    return room_fail(&room->room, "redis at %s: %s", room->where, why);
 }
 
 static int lost(struct redis_room *room, const char *why)
@@ -326,6 +327,7 @@ static void redis_free(struct room *room)
     text_free(&self->kept);
     free(self->host);
     free(self->path);
+    free(self->where);
     free(self);
 }
 
@@ -354,6 +356,7 @@ struct room *room_redis_new(const char *host, int port, const char *path, int da
     room->host = host != NULL ? xstrdup(host) : NULL;
     room->path = path != NULL ? xstrdup(path) : NULL;
     room->port = port;
+    room->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
     room->database = database;
     return &room->room;
 }

@@ -16,12 +16,14 @@ struct redis_room {
     struct room room;
     char *host; /* NULL: `path` is a UNIX socket */
     char *path;
+    char *where; /* one of them, for error texts */
     int port, database;
     redisContext *connection;                  /* NULL: none now */
     char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
     struct text out;                           /* commands to send */
     struct text kept;                          /* scratch: what a record keeps */
     int64_t clock_offset_us; /* server's clock minus ours, at least */
+    char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
 };
 
 static inline struct redis_room *redis_room(struct room *room)
@@ -48,6 +50,7 @@ struct act_time {
     int64_t began_us, give_up_us;
 };
 struct act_time redis_begin(const struct redis_room *room);
+bool redis_is_over(const struct act_time *time);
 
 /* A connection that can be used: the one that is there, or a new one with all
  * scripts loaded. 1 or -1. */

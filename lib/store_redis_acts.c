@@ -436,23 +436,27 @@ int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t 
     return 1;
 }
 
-/* Piece by piece, each in its own time: the whole may take longer than one act. */
+/* Piece by piece while there is time. Everything expires by itself, so this is
+ * for clocks that were wrong, and for tests. */
 int redis_sweep(struct room *room, int64_t now_ms)
 {
     struct redis_room *self = redis_room(room);
-    freed_by(free_string) char *cursor = xstrdup("0");
+    struct act_time time = redis_begin(self);
     if (check_time(self, now_ms) < 0)
         return -1;
     do {
         freed_by(arena_free) struct arena *arena = arena_new();
         freed_by(redis_free_reply) redisReply *reply = NULL;
+        const char *cursor = self->sweep_cursor[0] != '\0' ? self->sweep_cursor : "0";
         const struct argument arguments[] = {argument_string("sweep"),
                                              argument_int(arena, now_ms), argument_string(cursor)};
+        if (redis_is_over(&time))
+            return room_fail(room, "the sweep was not done within %d ms; the next one goes on",
+                             room->timeout_ms);
         const redisReply *next = ask(self, SCRIPT_ACT, arguments, countof(arguments), &reply);
         if (next == NULL)
             return -1;
-        free_string(&cursor);
-        cursor = xstrdup(text_of(next)[0] != '\0' ? text_of(next) : "0");
-    } while (strcmp(cursor, "0") != 0);
+        copy_text(next, self->sweep_cursor, sizeof self->sweep_cursor);
+    } while (strcmp(self->sweep_cursor, "0") != 0);
     return 1;
 }

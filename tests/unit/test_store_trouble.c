@@ -1,4 +1,5 @@
 /* Many at once, and a database that is away, stopped, full or not ours. */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -341,6 +342,41 @@ START_TEST(test_redis_expiry)
 }
 END_TEST
 
+/* A port that was free a moment ago. */
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(probe, (struct sockaddr *)&address, length), 0);
+    ck_assert_int_eq(getsockname(probe, (struct sockaddr *)&address, &length), 0);
+    close(probe);
+    return ntohs(address.sin_port);
+}
+
+START_TEST(test_redis_by_tcp)
+{
+    char own_folder[FOLDER_SIZE];
+    struct redis_server server;
+    char port[16];
+    snprintf(port, sizeof port, "%d", free_port());
+    own_server(&server, own_folder, "--port", port);
+    store_free(&store);
+    store = room_open(arena_printf(arena, "redis://127.0.0.1:%s/2", port), SHORT_TIMEOUT_MS);
+    send_messages(ALICE, "a", 2, NOW, 0);
+    assert_unchanged();
+    redis_server_stop(&server);
+    for (int number = 0; number < ACTS; number++)
+        assert_no_answer(number, "redis at 127.0.0.1");
+    redis_server_start(&server, own_folder, "--port", port);
+    send_messages(ALICE, "b", 2, NOW, 0);
+    assert_unchanged();
+    redis_server_stop(&server);
+    folder_remove(own_folder);
+}
+END_TEST
+
 /* Databases of one server are ledgers of their own. */
 START_TEST(test_redis_databases)
 {
@@ -425,6 +461,7 @@ static Suite *suite(void)
     tcase_add_test(cases, test_redis_with_password);
     tcase_add_test(cases, test_redis_memory);
     tcase_add_test(cases, test_redis_expiry);
+    tcase_add_test(cases, test_redis_by_tcp);
     tcase_add_test(cases, test_redis_databases);
     tcase_add_test(cases, test_bad_times);
     tcase_add_test(cases, test_sqlite_locked);
