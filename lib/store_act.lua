@@ -2,7 +2,8 @@
 -- what the act needs. Answers with an array: this server's time, 1 or 0, and
 -- what the act has to tell.
 local act, now = ARGV[2], tonumber(ARGV[3])
-local ADJUSTMENTS, CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments', 'sg:adjustments:changes', 'sg:adjustments:ends'
+local ADJUSTMENTS = 'sg:adjustments'
+local CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments:changes', 'sg:adjustments:ends'
 local TIDY_AT_ONCE = 32
 local RECORD_BYTES = 73 -- entry and totals, before what is kept as text
 
@@ -20,7 +21,8 @@ local function moment(time_ms)
     local since = days + 719468
     local era = math.floor(since / 146097)
     local day = since - era * 146097
-    local year = math.floor((day - math.floor(day / 1460) + math.floor(day / 36524) - math.floor(day / 146096)) / 365)
+    local leap_days = math.floor(day / 1460) - math.floor(day / 36524) + math.floor(day / 146096)
+    local year = math.floor((day - leap_days) / 365)
     day = day - (365 * year + math.floor(year / 4) - math.floor(year / 100))
     local month = math.floor((5 * day + 2) / 153)
     day = day - math.floor((153 * month + 2) / 5) + 1
@@ -44,7 +46,8 @@ local function tidy()
         call('ZREM', ENDS, mailbox)
         call('ZREM', SUSPENDED, mailbox)
     end
-    for _, field in ipairs(call('ZRANGEBYSCORE', ADJUSTMENT_ENDS, '-inf', now, 'LIMIT', 0, TIDY_AT_ONCE)) do
+    for _, field in ipairs(
+        call('ZRANGEBYSCORE', ADJUSTMENT_ENDS, '-inf', now, 'LIMIT', 0, TIDY_AT_ONCE)) do
         call('ZREM', ADJUSTMENT_ENDS, field)
         call('ZREM', CHANGES, field)
         call('HDEL', ADJUSTMENTS, field)

@@ -3,16 +3,16 @@
 -- ARGV: deadline; given (bytes, see below); mailbox; IP or ''; charge key;
 -- decision; what its record keeps; fingerprint and IP for the charge; lifetime of
 -- the record when admitted and when refused. The usual message is one that is
--- simply admitted, so whatever that needs not is left to the other branches.
+-- simply admitted; whatever that one does not need is left to the other branches.
 --
 -- Totals of a history: newest entry, generation; then of the whole history its
 -- oldest entry, messages, off-domain recipients; of a mailbox the same three of
 -- its last hour. The hour's entries are the last ones of the list.
 local MAILBOX_FORM, ENTRY_FORM, PAST_AT_ONCE = '>I6I4I6I4I5I6I4I5', '>I6I2', 16
 local given, mailbox, ip = ARGV[2], ARGV[3], ARGV[4]
--- How far each count may go for the message to fit is given as its first number that is too high.
-local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_end, ip_weight_end, place =
-    unpack_bytes('>I6I2BI5I5I5I5I5I5', given)
+-- Of each count the lowest number is given at which the message does not fit.
+local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_end,
+    ip_weight_end, place = unpack_bytes('>I6I2BI5I5I5I5I5I5', given)
 
 local totals_name, history, charge = TOTALS .. mailbox, HISTORY .. mailbox, CHARGE .. ARGV[5]
 local ip_totals_name, ip_history = TOTALS .. ip, HISTORY .. ip
@@ -62,7 +62,8 @@ if day > 0 and (oldest <= at - DAY or hour_oldest <= at - HOUR) then
     oldest, day, day_weight = advance(history, DAY, newest, oldest, day, day_weight)
     hour_oldest, hour, hour_weight =
         advance(history, HOUR, newest, hour_oldest, hour, hour_weight)
-    totals = pack(MAILBOX_FORM, newest, generation, oldest, day, day_weight, hour_oldest, hour, hour_weight)
+    totals = pack(MAILBOX_FORM, newest, generation, oldest, day, day_weight, hour_oldest, hour,
+        hour_weight)
 end
 if ip_hour > 0 and ip_oldest <= at - HOUR then
     ip_oldest, ip_hour, ip_weight =

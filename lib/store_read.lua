@@ -16,7 +16,8 @@ function acts.suspended(after, now, max)
     local found, PAGE = {}, 256
     max = tonumber(max)
     while #found < 2 * max do
-        local names = call('ZRANGEBYLEX', SUSPENDED, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, PAGE)
+        local names = call('ZRANGEBYLEX', SUSPENDED, after == '' and '-' or '(' .. after, '+',
+            'LIMIT', 0, PAGE)
         for _, name in ipairs(names) do
             local suspension = in_force(call('GET', SUSPENSION .. name), tonumber(now))
             if suspension and #found < 2 * max then

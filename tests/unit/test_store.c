@@ -1,4 +1,4 @@
-/* Judging, counting and suspending: what store.h says of one message, in both rooms. */
+/* Judging and counting: what store.h says of one message, in both rooms. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -405,135 +405,6 @@ START_TEST(test_give_back_after_reset)
 }
 END_TEST
 
-/* ---- suspensions that a message brings ------------------------------------------- */
-
-static void bring_suspension(struct store_message *message_r, int64_t now_ms)
-{
-    *message_r = message_of(ALICE, arena_printf(arena, "over %lld", (long long)now_ms), now_ms);
-    message_r->windows[0].limit = 1;
-    ck_assert_int_eq(judge(message_r), OUTCOME_SUSPENDED);
-    ck_assert(message_r->brought);
-}
-
-START_TEST(test_suspension_brought)
-{
-    struct store_message message;
-    struct record record;
-    room_begin(_i);
-    send_messages(ALICE, "a", 1, NOW, 0);
-    bring_suspension(&message, NOW + 10);
-    const struct suspension *suspension = &message.suspension;
-    ck_assert_int_gt(suspension->id, 0);
-    ck_assert_int_eq(suspension->cause, CAUSE_VOLUME);
-    ck_assert_int_eq(suspension->since_ms, NOW + 10);
-    ck_assert_int_eq(suspension->until_ms, NOW + 10 + DAY_MS);
-    ck_assert_uint_eq(suspension->attempts, 0);
-    ck_assert_uint_eq(suspension->offence, 1);
-    ck_assert_str_eq(suspension->by, "guard");
-    ck_assert_str_eq(suspension->note, "messages_per_day");
-    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 1);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 10, &record), 1);
-    ck_assert_int_eq(record.outcome, OUTCOME_SUSPENDED);
-    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 10), 1);
-    struct store_message last = message_of(ALICE, "last", NOW + 10 + DAY_MS - 1);
-    ck_assert_int_eq(judge(&last), OUTCOME_SUSPENDED);
-    ck_assert(!last.brought);
-    ck_assert_int_eq(last.suspension.id, suspension->id);
-    ck_assert_uint_eq(last.suspension.attempts, 1);
-    struct store_message after = message_of(ALICE, "after", NOW + 10 + DAY_MS);
-    ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
-    ck_assert_int_eq(after.suspension.id, 0);
-}
-END_TEST
-
-START_TEST(test_attempts_move_the_end)
-{
-    struct store_message message;
-    room_begin(_i);
-    send_messages(ALICE, "a", 1, NOW, 0);
-    bring_suspension(&message, NOW);
-    for (unsigned attempt = 1; attempt <= 5; attempt++) {
-        struct store_message retry = message_of(ALICE, "retry", NOW + attempt);
-        retry.retries_before_restart = 3;
-        ck_assert_int_eq(judge(&retry), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(retry.suspension.attempts, attempt);
-        ck_assert_int_eq(retry.suspension.until_ms, NOW + DAY_MS + (attempt >= 3 ? attempt : 0));
-    }
-    /* never earlier than it was */
-    struct store_message shorter = message_of(ALICE, "retry", NOW + 6);
-    shorter.retries_before_restart = 3;
-    shorter.restart_ms = HOUR_MS;
-    ck_assert_int_eq(judge(&shorter), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(shorter.suspension.until_ms, NOW + DAY_MS + 5);
-}
-END_TEST
-
-START_TEST(test_attempts_while_until_lifted)
-{
-    room_begin(_i);
-    send_messages(ALICE, "a", 1, NOW, 0);
-    struct store_message message = message_of(ALICE, "x", NOW + 1);
-    message.windows[0].limit = 1;
-    message.volume = (struct durations){.count = 1, .ms = {UNTIL_LIFTED}};
-    message.retries_before_restart = 1;
-    for (unsigned attempt = 0; attempt < 3; attempt++) {
-        message.now_ms = NOW + 1 + attempt * 400 * DAY_MS;
-        ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(message.suspension.until_ms, UNTIL_LIFTED);
-        ck_assert_uint_eq(message.suspension.attempts, attempt);
-    }
-}
-END_TEST
-
-START_TEST(test_offences_escalate)
-{
-    static const int64_t lasts_ms[] = {HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS};
-    struct store_message message;
-    room_begin(_i);
-    for (size_t i = 0; i < countof(lasts_ms); i++) {
-        int64_t now_ms = NOW + (int64_t)i * 2 * DAY_MS;
-        send_messages(ALICE, arena_printf(arena, "%zu", i), 1, now_ms, 0);
-        message = message_of(ALICE, arena_printf(arena, "over %zu", i), now_ms + 1);
-        message.windows[0].limit = 1;
-        message.volume = (struct durations){.count = 3, .ms = {HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS}};
-        ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(message.suspension.offence, i + 1);
-        ck_assert_int_eq(message.suspension.until_ms, now_ms + 1 + lasts_ms[i]);
-    }
-}
-END_TEST
-
-START_TEST(test_never_fits)
-{
-    room_begin(_i);
-    struct store_message message = message_of(ALICE, "1", NOW);
-    message.off_domain = 1001;
-    ck_assert_int_eq(judge(&message), OUTCOME_OVER);
-    ck_assert(window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->over);
-    ck_assert_int_eq(message.suspension.id, 0);
-    message.off_domain = 1;
-    window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 0;
-    ck_assert_int_eq(judge(&message), OUTCOME_OVER);
-    window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 600;
-    message.off_domain = 500;
-    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-}
-END_TEST
-
-/* Two windows are over; the one that suspends names the suspension. */
-START_TEST(test_window_that_suspends)
-{
-    room_begin(_i);
-    send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.windows[0] = (struct store_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
-    message.windows[1].limit = 2;
-    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert(message.windows[0].over && message.windows[1].over);
-    ck_assert_str_eq(message.suspension.note, "off_domain_per_day");
-}
-END_TEST
-
 /* ---- forecasts ------------------------------------------------------------------------ */
 
 START_TEST(test_histories)
@@ -585,12 +456,6 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_give_back_in_its_time, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_give_back_after_reset, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspension_brought, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts_move_the_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts_while_until_lifted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_offences_escalate, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_window_that_suspends, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_histories, 0, ROOM_KINDS);
     return suite;
 }

@@ -1,4 +1,4 @@
-/* What staff does and what can be read, in both rooms. */
+/* What staff does to counts and limits, and what can be read, in both rooms. */
 #include <json-c/json.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #define BOB "bob@example.test"
 
 static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-static const struct durations until_lifted = {.count = 1, .ms = {UNTIL_LIFTED}};
 
 static struct suspension suspend(const char *mailbox, enum cause cause,
                                  const struct durations *durations, int64_t now_ms)
@@ -30,119 +29,6 @@ static struct account account_of(const char *mailbox, int64_t now_ms)
                   store_error(store));
     return account;
 }
-
-/* ---- suspend and lift --------------------------------------------------------- */
-
-START_TEST(test_suspend)
-{
-    room_begin(_i);
-    struct suspension made = suspend(ALICE, CAUSE_COMPLAINTS, &a_day, NOW);
-    ck_assert_int_gt(made.id, 0);
-    ck_assert_int_eq(made.cause, CAUSE_COMPLAINTS);
-    ck_assert_int_eq(made.since_ms, NOW);
-    ck_assert_int_eq(made.until_ms, NOW + DAY_MS);
-    ck_assert_uint_eq(made.offence, 1);
-    ck_assert_str_eq(made.by, "agnes");
-    ck_assert_str_eq(made.note, "asked by telephone");
-    struct suspension read = account_of(ALICE, NOW + DAY_MS - 1).suspension;
-    ck_assert_int_eq(read.id, made.id);
-    ck_assert_int_eq(read.until_ms, made.until_ms);
-    ck_assert_str_eq(read.note, made.note);
-    ck_assert_int_eq(account_of(ALICE, NOW + DAY_MS).suspension.id, 0);
-    ck_assert_int_eq(account_of(BOB, NOW).suspension.id, 0);
-    struct store_message message = message_of(ALICE, "1", NOW + 1);
-    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(message.suspension.cause, CAUSE_COMPLAINTS);
-}
-END_TEST
-
-/* The newer one holds, be it shorter or longer; nothing of the older comes back. */
-START_TEST(test_suspend_replaces)
-{
-    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
-    room_begin(_i);
-    struct suspension first = suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW);
-    ck_assert_int_eq(first.until_ms, UNTIL_LIFTED);
-    struct suspension second = suspend(ALICE, CAUSE_STAFF, &an_hour, NOW + 1);
-    ck_assert_int_gt(second.id, first.id);
-    ck_assert_int_eq(account_of(ALICE, NOW + 2).suspension.id, second.id);
-    ck_assert_int_eq(account_of(ALICE, NOW + 1 + HOUR_MS).suspension.id, 0);
-    struct suspension third = suspend(ALICE, CAUSE_STAFF, &until_lifted, NOW + 2 * HOUR_MS);
-    ck_assert_int_eq(account_of(ALICE, NOW + 400 * DAY_MS).suspension.id, third.id);
-    struct act act = act_at(NOW + 401 * DAY_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
-    ck_assert_int_eq(account_of(ALICE, NOW + 401 * DAY_MS).suspension.id, 0);
-}
-END_TEST
-
-START_TEST(test_lift)
-{
-    struct act act = act_at(NOW + 5);
-    room_begin(_i);
-    send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 0);
-    suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 4);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 0);
-    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 3);
-    struct store_message message = message_of(ALICE, "x", NOW + 6);
-    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 7);
-    struct act too_late = act_at(NOW + 7 + DAY_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &too_late), 0);
-}
-END_TEST
-
-START_TEST(test_offences)
-{
-    static const struct durations steps = {.count = 3, .ms = {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}};
-    struct act act = act_at(NOW + 3);
-    room_begin(_i);
-    ck_assert_int_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW).until_ms, NOW + DAY_MS);
-    ck_assert_uint_eq(suspend(ALICE, CAUSE_TERMS, &steps, NOW + 1).offence, 1);
-    ck_assert_uint_eq(suspend(BOB, CAUSE_COMPLAINTS, &steps, NOW + 1).offence, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1); /* a lifted one stays an offence */
-    struct suspension second = suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 10 * DAY_MS);
-    ck_assert_uint_eq(second.offence, 2);
-    ck_assert_int_eq(second.until_ms, NOW + 13 * DAY_MS);
-    struct suspension third = suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 30 * DAY_MS - 1);
-    ck_assert_uint_eq(third.offence, 3);
-    ck_assert_int_eq(third.until_ms, UNTIL_LIFTED);
-    /* thirty days after the first two of the three are remembered */
-    ck_assert_uint_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 30 * DAY_MS).offence, 3);
-    ck_assert_uint_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 90 * DAY_MS).offence, 1);
-}
-END_TEST
-
-START_TEST(test_suspended_list)
-{
-    static const char *const mailboxes[] = {"a@x.test", "b@x.test", "c@x.test", "d@x.test",
-                                            "e@x.test"};
-    struct suspended page[2];
-    size_t count;
-    struct act act = act_at(NOW + 1);
-    room_begin(_i);
-    ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    for (size_t i = countof(mailboxes); i-- > 0;)
-        suspend(mailboxes[i], CAUSE_TERMS, i == 1 ? &until_lifted : &a_day, NOW);
-    ck_assert_int_eq(store_lift(store, "c@x.test", &act), 1);
-    ck_assert_int_eq(store_suspended(store, "", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(page[0].mailbox, "a@x.test");
-    ck_assert_str_eq(page[1].mailbox, "b@x.test");
-    ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
-    ck_assert_int_eq(page[1].suspension.until_ms, UNTIL_LIFTED);
-    ck_assert_int_eq(store_suspended(store, "b@x.test", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(page[0].mailbox, "d@x.test");
-    ck_assert_int_eq(store_suspended(store, "e@x.test", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(page[0].mailbox, "b@x.test");
-}
-END_TEST
 
 /* ---- reset and account --------------------------------------------------------------- */
 
@@ -560,11 +446,6 @@ static Suite *suite(void)
 {
     Suite *suite = suite_create("store acts");
     TCase *cases = rooms_case(suite, "acts");
-    tcase_add_loop_test(cases, test_suspend, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspend_replaces, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lift, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_offences, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspended_list, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reset, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_account, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust, 0, ROOM_KINDS);
