@@ -173,6 +173,14 @@ static enum member member_of(const char *text, size_t length, bool *roundcube_r)
     return MEMBER_COUNT;
 }
 
+/* At the gate nobody believes what a form says of its sender, and the webmail
+ * behind may mean something else by these names. */
+static bool is_of_gate(enum member member)
+{
+    return is_list(member) || member == MEMBER_DRAFT || member == MEMBER_ACTION ||
+           member == MEMBER_CHARSET;
+}
+
 /* What may let a message pass unjudged counts only under its very name:
  * _action[] is an array to PHP, and no action. */
 static bool is_lenient(enum member member)
@@ -192,6 +200,8 @@ static int begin_field(void *context, const char *name, size_t length, bool whol
     size_t used = body->php_names ? php_name(copy, length) : length;
     bool changed = used != length || memcmp(copy, name, length) != 0;
     body->member = whole ? member_of(copy, used, &body->roundcube) : MEMBER_COUNT;
+    if (body->php_names && body->member != MEMBER_COUNT && !is_of_gate(body->member))
+        body->member = MEMBER_COUNT;
     *wanted_r = body->member != MEMBER_COUNT && !(changed && is_lenient(body->member));
     text_clear(&body->value);
     return body->member == MEMBER_COUNT || see(body, body->member, problem);

@@ -60,6 +60,21 @@ static int read_body(struct exchange *exchange, struct problem *problem)
     return good < 1 ? good : body_end(body, &exchange->claims, problem);
 }
 
+/* At the gate: many a webmail takes recipients from the query as well, so they count too. */
+static int read_gate_query(struct exchange *exchange, struct problem *problem)
+{
+    freed_by(body_free) struct body *body = NULL;
+    struct body_claims claims;
+    const char *query = exchange->request.query;
+    if (query == NULL)
+        return 1;
+    if (body_new(&exchange->submission, "application/x-www-form-urlencoded", true, &body,
+                 problem) < 1 ||
+        body_add(body, query, strlen(query), problem) < 1)
+        return 0;
+    return body_end(body, &claims, problem);
+}
+
 /* ---- who sends ------------------------------------------------------------------- */
 
 static int no_mailbox(const struct request *request, struct problem *problem)
@@ -146,6 +161,8 @@ static int judge(struct exchange *exchange, struct problem *problem)
     const struct request *request = &exchange->request;
     submission_init(&exchange->submission, exchange->arena, DOOR_WEBMAIL);
     int good = read_body(exchange, problem);
+    if (good > 0)
+        good = read_gate_query(exchange, problem);
     if (good < 1)
         return good;
     /* Sign-ins, uploads and drafts pass the gate too; only a send is judged. */

@@ -46,7 +46,7 @@ static const char usage[] =
     "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n";
 
 struct options {
-    const char *file; /* NULL: none */
+    const char *file; /* NULL: the default file if there is one */
     const char *overrides[MAX_OVERRIDES];
     size_t override_count;
     bool check;
@@ -61,7 +61,6 @@ static int read_options(int argc, char **argv, struct options *options)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    options->file = access(DEFAULT_FILE, F_OK) == 0 ? DEFAULT_FILE : NULL;
     for (int option; (option = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1;) {
         switch (option) {
         case 'c':
@@ -98,7 +97,10 @@ static int read_options(int argc, char **argv, struct options *options)
 static int read_settings(const struct options *options, struct settings **settings_r,
                          struct problem *problem)
 {
-    return settings_read(options->file, options->overrides, options->override_count, settings_r,
+    const char *file = options->file;
+    if (file == NULL && access(DEFAULT_FILE, F_OK) == 0)
+        file = DEFAULT_FILE;
+    return settings_read(file, options->overrides, options->override_count, settings_r,
                          problem);
 }
 
@@ -278,14 +280,16 @@ static int run(const struct options *options, struct settings **in_force, struct
                  SENDGUARD_VERSION, NULL);
         wait_for_signals(signals, options, guard, in_force, workers);
         log_line(LOG_INFO_LEVEL, "ending", NULL);
+        /* while the name is still ours: who starts next may bind it before we have ended */
+        if ((*in_force)->fcgi_listen[0] == '/')
+            unlink((*in_force)->fcgi_listen);
         if (workers_stop(&workers, FINISH_MS)) {
             status = EXIT_OK;
         } else {
             log_line(LOG_ERROR_LEVEL, "requests in flight did not finish in time", NULL);
             _exit(EXIT_FAILED);
         }
-        if ((*in_force)->fcgi_listen[0] == '/')
-            unlink((*in_force)->fcgi_listen);
+        close(listen_fd);
     }
     guard_free(&guard);
     store_free(&store);

@@ -5,13 +5,48 @@
 
 #include "submission.h"
 
-const char *request_param(const char *const *params, const char *name)
+/* The parameters that we go by. */
+enum param {
+    PARAM_METHOD, PARAM_URI, PARAM_QUERY, PARAM_CONTENT_TYPE, PARAM_CONTENT_LENGTH,
+    PARAM_REMOTE_USER, PARAM_REMOTE_ADDR, PARAM_TRUSTED, PARAM_FORWARD, PARAM_COUNT
+};
+static const struct {
+    const char *name;
+    size_t length;
+} param_names[PARAM_COUNT] = {
+#define NAME(text) {text, sizeof text - 1}
+    [PARAM_METHOD] = NAME("REQUEST_METHOD"),
+    [PARAM_URI] = NAME("REQUEST_URI"),
+    [PARAM_QUERY] = NAME("QUERY_STRING"),
+    [PARAM_CONTENT_TYPE] = NAME("CONTENT_TYPE"),
+    [PARAM_CONTENT_LENGTH] = NAME("CONTENT_LENGTH"),
+    [PARAM_REMOTE_USER] = NAME("REMOTE_USER"),
+    [PARAM_REMOTE_ADDR] = NAME("REMOTE_ADDR"),
+    [PARAM_TRUSTED] = NAME("SENDGUARD_TRUSTED"),
+    [PARAM_FORWARD] = NAME("SENDGUARD_FORWARD"),
+};
+
+/* One pass over all of them. */
+static int read_params(const char *const *params, const char *values[PARAM_COUNT],
+                       struct request *request, struct problem *problem)
 {
-    size_t length = strlen(name);
-    for (; *params != NULL; params++)
-        if (strncmp(*params, name, length) == 0 && (*params)[length] == '=')
-            return *params + length + 1;
-    return NULL;
+    static const char cookie[] = "HTTP_COOKIE=";
+    for (; *params != NULL; params++) {
+        size_t length = strcspn(*params, "=");
+        if (strncmp(*params, cookie, sizeof cookie - 1) == 0 && strstr(*params, "action") != NULL)
+            request->action_in_cookie = true; /* nginx before 1.23 passes each cookie field */
+        for (enum param param = 0; param < PARAM_COUNT; param++) {
+            if (length != param_names[param].length ||
+                memcmp(*params, param_names[param].name, length) != 0)
+                continue;
+            if (values[param] != NULL)
+                return problem_set(problem, 400, param_names[param].name,
+                                   "comes twice; nginx must set it once (its fastcgi_params "
+                                   "may set it already)");
+            values[param] = *params + length + ((*params)[length] == '=');
+        }
+    }
+    return 1;
 }
 
 static int hex_digit(char digit)
@@ -113,37 +148,36 @@ int request_read(const char *const *params, struct arena *arena, struct request 
                  const char **allow_r, struct problem *problem)
 {
     struct request request = {0};
-    const char *method = request_param(params, "REQUEST_METHOD");
-    const char *uri = request_param(params, "REQUEST_URI");
-    const char *query = request_param(params, "QUERY_STRING");
-    const char *trusted = request_param(params, "SENDGUARD_TRUSTED");
-    const char *remote_addr = request_param(params, "REMOTE_ADDR");
-    const char *content_type = request_param(params, "CONTENT_TYPE");
-    const char *cookies = request_param(params, "HTTP_COOKIE");
-    const char *query_mailbox = NULL;
+    const char *values[PARAM_COUNT] = {0}, *query_mailbox = NULL;
     bool is_item = false;
     *allow_r = NULL;
-    request.trusted = trusted != NULL && strcmp(trusted, "1") == 0;
-    request.forward = copy(arena, request_param(params, "SENDGUARD_FORWARD"));
-    request.action_in_cookie = cookies != NULL && strstr(cookies, "action") != NULL;
-    request.mailbox = copy(arena, request_param(params, "REMOTE_USER"));
+    if (read_params(params, values, &request, problem) < 1)
+        return 0;
+    const char *method = values[PARAM_METHOD], *remote_addr = values[PARAM_REMOTE_ADDR];
+    request.trusted = values[PARAM_TRUSTED] != NULL && strcmp(values[PARAM_TRUSTED], "1") == 0;
+    request.forward = copy(arena, values[PARAM_FORWARD]);
+    request.mailbox = copy(arena, values[PARAM_REMOTE_USER]);
     if (remote_addr != NULL && strncmp(remote_addr, "unix:", 5) != 0)
         request.remote_addr = copy(arena, remote_addr);
-    request.content_type = arena_strdup(arena, content_type != NULL ? content_type : "");
-    if (method == NULL || uri == NULL)
+    request.content_type = copy(arena, values[PARAM_CONTENT_TYPE]);
+    if (request.content_type == NULL)
+        request.content_type = "";
+    if (method == NULL || values[PARAM_URI] == NULL)
         return problem_set(problem, 400, "request", "REQUEST_METHOD and REQUEST_URI are missing; "
                                                     "nginx's fastcgi_params has them");
-    if (read_length(request_param(params, "CONTENT_LENGTH"), &request.content_length, problem) < 1)
+    if (read_length(values[PARAM_CONTENT_LENGTH], &request.content_length, problem) < 1)
         return 0;
-    /* In gate mode the path is the webmail's own. */
-    if (request.forward == NULL && read_path(uri, arena, &request, &is_item, problem) < 1)
+    /* In gate mode path and query are the webmail's own. */
+    if (request.forward != NULL)
+        request.query = copy(arena, values[PARAM_QUERY]);
+    else if (read_path(values[PARAM_URI], arena, &request, &is_item, problem) < 1)
         return 0;
     if (strcmp(method, is_item ? "DELETE" : "POST") != 0) {
         *allow_r = is_item ? "DELETE" : "POST";
         return problem_set(problem, 405, "method", "only %s is possible here", *allow_r);
     }
-    if (request.forward == NULL &&
-        read_query(query != NULL ? query : "", arena, &request, &query_mailbox, problem) < 1)
+    if (request.forward == NULL && values[PARAM_QUERY] != NULL &&
+        read_query(values[PARAM_QUERY], arena, &request, &query_mailbox, problem) < 1)
         return 0;
     request.asked = is_item ? ASKED_GIVE_BACK : ASKED_JUDGE;
     if (request.trusted)

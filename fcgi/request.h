@@ -20,6 +20,7 @@ struct request {
                                 to; NULL: not in gate mode */
     bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a
                                 form: no draft is certain then */
+    const char *query;       /* in gate mode: as the webmail will read it; else NULL */
     const char *id;          /* ASKED_GIVE_BACK: from the path, decoded */
     const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted give-back the
                                 query's mailbox; as sent, NULL when absent */
@@ -28,10 +29,10 @@ struct request {
     int64_t content_length;  /* 0 when absent */
 };
 
-/* The parameter of that name, NULL when absent. `params` is "NAME=value" strings, NULL-ended. */
-const char *request_param(const char *const *params, const char *name);
-
-/* 1; or 0 with *problem: 404 no such path, 405 (*allow_r says which methods there
+/* `params` is "NAME=value" strings, NULL-ended. A parameter that we go by and
+ * that comes twice is refused: nginx would have taken one of them from the
+ * client, and nobody knows which.
+ * 1; or 0 with *problem: 404 no such path, 405 (*allow_r says which methods there
  * are), 400 for a query, path or length that cannot be read. */
 int request_read(const char *const *params, struct arena *arena, struct request *request_r,
                  const char **allow_r, struct problem *problem) must_check;

@@ -133,11 +133,16 @@ struct workers *workers_start(struct webmail_door *door, int listen_fd, int thre
     return all;
 }
 
-/* Wakes a thread that waits for its peer. libfcgi gives no way in, but it says
- * which descriptor it reads. */
-static void disconnect(struct worker *worker)
+/* libfcgi says which descriptor it reads, -1 while it waits for a connection. */
+static int peer_of(const struct worker *worker)
 {
-    int fd = *(volatile int *)&worker->request.ipcFd;
+    return *(const volatile int *)&worker->request.ipcFd;
+}
+
+/* Wakes a thread that waits for its peer. */
+static void disconnect(const struct worker *worker)
+{
+    int fd = peer_of(worker);
     if (fd >= 0)
         shutdown(fd, SHUT_RD);
 }
@@ -145,9 +150,13 @@ static void disconnect(struct worker *worker)
 void workers_watch(struct workers *workers)
 {
     int64_t now_ms = monotonic_ms();
-    for (int i = 0; i < workers->count; i++)
-        if (now_ms - workers->list[i].silent_since > WORKER_SILENCE_MS)
-            disconnect(&workers->list[i]);
+    for (int i = 0; i < workers->count; i++) {
+        struct worker *worker = &workers->list[i];
+        if (peer_of(worker) < 0)
+            worker->silent_since = now_ms; /* nobody is there yet who could be silent */
+        else if (now_ms - worker->silent_since > WORKER_SILENCE_MS)
+            disconnect(worker);
+    }
 }
 
 int workers_stop(struct workers **workers, int timeout_ms)

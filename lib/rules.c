@@ -65,6 +65,17 @@ static const struct recipient **sort_recipients(struct arena *arena,
     return sorted;
 }
 
+/* A local part that a mail server may read as a route out again
+ * ("victim%gmail.com@example.test": Postfix's allow_percent_hack,
+ * swap_bangpath, resolve_dequoted_address) is not in the own domain. */
+static bool leads_outside(const struct recipient *recipient)
+{
+    size_t local_length = (size_t)(recipient->domain - recipient->address) - 1;
+    return memchr(recipient->address, '%', local_length) != NULL ||
+           memchr(recipient->address, '!', local_length) != NULL ||
+           memchr(recipient->address, '@', local_length) != NULL;
+}
+
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_policy *policy)
 {
@@ -87,7 +98,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
         bool new_address = before == NULL || strcmp(before->address, one->address) != 0;
         if (new_address) {
             domain->recipients++;
-            if (!domain->own)
+            if (!domain->own || leads_outside(one))
                 facts.off_domain++;
         }
         if (new_address || before->field != one->field) {

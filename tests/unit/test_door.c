@@ -372,6 +372,7 @@ static const struct {
     const char *name, *type, *body;
     int status; /* -1: forwarded */
     uint64_t used;
+    const char *query; /* "?_task=mail&dry_run=1" when left out */
 } gates[] = {
     {"a send", FORM, "_task=mail&_action=send&_to=zoe@x.test&_message=hello", -1, 1},
     {"a send in parts", "multipart/form-data; boundary=b",
@@ -382,12 +383,17 @@ static const struct {
     {"a sign-in", FORM, "_task=login&_user=alice&_pass=secret", -1, 0},
     {"too many", FORM, "_action=send&_to=a@x.test,b@x.test,c@x.test", 422, 0},
     {"no address", FORM, "_action=send&_to=a@b@c", 400, 0},
+    {"recipients in the query", FORM, "_message=hello", -1, 1, "?to=zoe@x.test"},
+    {"more of them there", FORM, "_to=a@x.test,b@x.test", 422, 0, "?_to=c@x.test"},
+    {"a sender's word", FORM, "_to=a@x.test&mailbox=1&ip=x&id=&lang=de_DE&from=Alice", -1, 1},
 };
 
 START_TEST(test_gate)
 {
     begin_door(ROOM_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
-    struct call call = {.uri = "/roundcube/?_task=mail&dry_run=1", .type = gates[_i].type,
+    const char *query = gates[_i].query != NULL ? gates[_i].query : "?_task=mail&dry_run=1";
+    freed_by(free_string) char *uri = xasprintf("/roundcube/%s", query);
+    struct call call = {.uri = uri, .type = gates[_i].type,
                         .param = {SIGNED_IN, FORWARD}, .body = gates[_i].body};
     int status = handle(&call);
     ck_assert_msg(status == gates[_i].status, "%s: %d: %s", gates[_i].name, status, out.data);

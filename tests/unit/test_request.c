@@ -53,17 +53,38 @@ static void must_read(const char *method, const char *uri, const char *const *mo
 
 /* ---- parameters -------------------------------------------------------------------- */
 
-START_TEST(test_param)
+/* One of them would be nginx's, the other the client's. */
+static const char *const once_only[] = {
+    "REMOTE_USER=victim@example.test", "REMOTE_ADDR=192.0.2.1", "SENDGUARD_TRUSTED=1",
+    "SENDGUARD_FORWARD=@webmail", "CONTENT_TYPE=application/json", "CONTENT_LENGTH=1",
+    "REQUEST_METHOD=POST", "REQUEST_URI=/submissions", "QUERY_STRING=",
+};
+
+START_TEST(test_comes_twice)
 {
-    const char *const params[] = {"A=1", "AB=2", "EMPTY=", "WITH=a=b", "A=3", "NOTHING", NULL};
-    ck_assert_str_eq(request_param(params, "A"), "1");
-    ck_assert_str_eq(request_param(params, "AB"), "2");
-    ck_assert_str_eq(request_param(params, "EMPTY"), "");
-    ck_assert_str_eq(request_param(params, "WITH"), "a=b");
-    ck_assert_ptr_null(request_param(params, "NOTHING"));
-    ck_assert_ptr_null(request_param(params, "ABC"));
-    ck_assert_ptr_null(request_param(params, "B"));
-    ck_assert_ptr_null(request_param(&params[6], "A"));
+    const char *param = once_only[_i];
+    size_t name = strcspn(param, "=");
+    ck_assert_int_eq(read_request("POST", "/submissions", WITH(param, param)), 0);
+    ck_assert_int_eq(problem.status, 400);
+    ck_assert_int_eq(strncmp(problem.where, param, name), 0);
+    ck_assert_str_eq(problem.where + name, "");
+}
+END_TEST
+
+START_TEST(test_names_are_whole)
+{
+    must_read("POST", "/submissions", WITH("XREMOTE_USER=a", "REMOTE_USERX=b", "REMOTE_USE=c"));
+    ck_assert_ptr_null(request.mailbox);
+}
+END_TEST
+
+/* nginx before 1.23 passes each Cookie field on its own. */
+START_TEST(test_cookies)
+{
+    must_read("POST", "/submissions", WITH("HTTP_COOKIE=a=b", "HTTP_COOKIE=c=d"));
+    ck_assert(!request.action_in_cookie);
+    must_read("POST", "/submissions", WITH("HTTP_COOKIE=a=b", "HTTP_COOKIE=_action=bounce"));
+    ck_assert(request.action_in_cookie);
 }
 END_TEST
 
@@ -332,7 +353,9 @@ int main(void)
     Suite *suite = suite_create("request");
     TCase *cases = tcase_create("request");
     tcase_add_checked_fixture(cases, setup, teardown);
-    tcase_add_test(cases, test_param);
+    tcase_add_loop_test(cases, test_comes_twice, 0, (int)countof(once_only));
+    tcase_add_test(cases, test_names_are_whole);
+    tcase_add_test(cases, test_cookies);
     tcase_add_test(cases, test_judge);
     tcase_add_test(cases, test_parameters_are_copied);
     tcase_add_test(cases, test_dry_run);

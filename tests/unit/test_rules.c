@@ -113,6 +113,15 @@ static const struct {
     {"members of a group", "Team: b@x.test, c@x.test;", "", "", "2+0+0=2 off=2 x.test:2/18"},
 };
 
+/* Postfix may route these out again, so they are not the own domain's. */
+START_TEST(test_local_part_leads_outside)
+{
+    add(FIELD_TO, "victim%x.test@example.test, x.test!victim@example.test");
+    add(FIELD_TO, "\"victim@x.test\"@example.test, bob@example.test");
+    ck_assert_uint_eq(count().off_domain, 3);
+}
+END_TEST
+
 START_TEST(test_counting)
 {
     add(FIELD_TO, countings[_i].to);
@@ -377,6 +386,7 @@ int main(void)
 {
     Suite *suite = suite_create("rules");
     TCase *cases = tcase_create("rules");
+    tcase_add_test(cases, test_local_part_leads_outside);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_counting, 0, countof(countings));
     tcase_add_test(cases, test_counting_is_the_definition);
