@@ -246,7 +246,8 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     *message = (struct store_message){
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
-        .ip = submission->ip,
+        /* what an exempt mailbox sends leaves others at its address their room */
+        .ip = settings_exempt_mailbox(settings, submission->mailbox) ? NULL : submission->ip,
         .id = submission->id,
         .fingerprint = fingerprint(submission),
         .off_domain = judgement->facts.off_domain,
@@ -263,7 +264,8 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     };
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
         int32_t limit = judgement->limits.limits.of[rule];
-        if (limit != LIMIT_OFF)
+        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || message->ip != NULL;
+        if (limit != LIMIT_OFF && has_subject)
             message->windows[message->window_count++] = (struct store_window){
                 .rule = (enum rule)rule,
                 .limit = limit,

@@ -74,12 +74,11 @@ static int64_t monotonic_ms(void)
 
 /* ---- bringing up to date --------------------------------------------------- */
 
-static void apply(struct policy *policy, const struct adjustment *adjustment)
+static void apply(void **tree, const struct adjustment *adjustment)
 {
     struct adjusted *fresh = xcalloc(1, sizeof *fresh);
     fresh->subject = xstrdup(adjustment->subject);
-    struct adjusted *adjusted = *(struct adjusted **)tsearch(fresh, &policy->tree,
-                                                             compare_subjects);
+    struct adjusted *adjusted = *(struct adjusted **)tsearch(fresh, tree, compare_subjects);
     if (adjusted != fresh)
         free_adjusted(fresh);
     adjusted->by[adjustment->rule][adjustment->kind].set = !adjustment->removed;
@@ -90,49 +89,76 @@ static void apply(struct policy *policy, const struct adjustment *adjustment)
         for (int kind = 0; kind < ADJUST_KIND_COUNT; kind++)
             if (adjusted->by[rule][kind].set)
                 return;
-    tdelete(adjusted, &policy->tree, compare_subjects);
+    tdelete(adjusted, tree, compare_subjects);
     free_adjusted(adjusted);
 }
 
-static int read_changes(struct policy *policy, struct store *store)
+enum { PAGE = 64 };
+
+/* All of them, into a tree of their own, so that nobody sees half of it. */
+static int read_all(struct policy *policy, struct store *store, struct adjustment *page)
 {
-    enum { PAGE = 64 };
-    struct adjustment *page = xcalloc(PAGE, sizeof *page);
+    void *tree = NULL;
+    int64_t newest = 0;
     size_t count = PAGE;
     int result = 1;
-    while (result > 0 && count == PAGE) {
-        result = store_adjustments(store, policy->newest_change, page, PAGE, &count);
-        if (result < 1 || count == 0)
-            break;
-        pthread_rwlock_wrlock(&policy->lock);
+    while (count == PAGE && (result = store_adjustments(store, newest, page, PAGE, &count)) > 0) {
         for (size_t i = 0; i < count; i++)
             if (page[i].rule < RULE_COUNT) /* else of a newer sendguard */
-                apply(policy, &page[i]);
-        pthread_rwlock_unlock(&policy->lock);
-        policy->newest_change = page[count - 1].change;
+                apply(&tree, &page[i]);
+        if (count > 0)
+            newest = page[count - 1].change;
     }
-    free(page);
+    if (result > 0) {
+        pthread_rwlock_wrlock(&policy->lock);
+        void *old = policy->tree;
+        policy->tree = tree;
+        tree = old;
+        pthread_rwlock_unlock(&policy->lock);
+        policy->newest_change = newest;
+    }
+    tdestroy(tree, free_adjusted);
     return result;
 }
 
-static void forget_all(struct policy *policy)
+/* What changed since. The newest change that we know is asked for again: when
+ * it is not there any more, this is another ledger (or removals are forgotten
+ * by now). 1 up to date, 0 all has to be read anew, -1. */
+static int read_changes(struct policy *policy, struct store *store, struct adjustment *page)
 {
-    pthread_rwlock_wrlock(&policy->lock);
-    tdestroy(policy->tree, free_adjusted);
-    policy->tree = NULL;
-    pthread_rwlock_unlock(&policy->lock);
-    policy->newest_change = 0;
+    size_t count;
+    bool known = policy->newest_change == 0;
+    int result = store_adjustments(store, policy->newest_change - !known, page, PAGE, &count);
+    if (result < 0)
+        return -1;
+    known = known || (count > 0 && page[0].change == policy->newest_change);
+    if (!known || count == PAGE)
+        return 0;
+    if (count > 0 && page[count - 1].change > policy->newest_change) {
+        pthread_rwlock_wrlock(&policy->lock);
+        for (size_t i = 0; i < count; i++)
+            if (page[i].rule < RULE_COUNT)
+                apply(&policy->tree, &page[i]);
+        pthread_rwlock_unlock(&policy->lock);
+        policy->newest_change = page[count - 1].change;
+    }
+    return 1;
 }
 
 static int ask(struct policy *policy, struct store *store, int64_t now_ms)
 {
-    if (!policy->loaded || now_ms >= policy->whole_until_ms)
-        forget_all(policy);
-    int result = read_changes(policy, store);
+    struct adjustment *page = xcalloc(PAGE, sizeof *page);
+    int result = 0;
+    if (policy->loaded && now_ms < policy->whole_until_ms)
+        result = read_changes(policy, store, page);
+    if (result == 0) {
+        result = read_all(policy, store, page);
+        policy->whole_until_ms = now_ms + DAY_MS / 2;
+    }
+    free(page);
     if (result > 0) {
         policy->loaded = true;
         policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
-        policy->whole_until_ms = now_ms + DAY_MS / 2;
     } else {
         policy->failures++;
         snprintf(policy->why, sizeof policy->why, "%s", store_error(store));

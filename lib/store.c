@@ -181,8 +181,8 @@ static size_t take_messages(struct store *store, struct waiting **together, size
     return count;
 }
 
-/* Judges them and calls their owners. */
-static void judge_together(struct room *room, struct waiting *const *together, size_t count)
+/* Judges them and calls their owners. Whether the database answered. */
+static bool judge_together(struct room *room, struct waiting *const *together, size_t count)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
@@ -199,6 +199,7 @@ static void judge_together(struct room *room, struct waiting *const *together, s
         if (waits)
             sem_post(&one->called);
     }
+    return results[0] > 0;
 }
 
 /* Our own message and what waits beside it, then what has come meanwhile. To go
@@ -208,10 +209,9 @@ static void lead(struct store *store, struct waiting *self)
 {
     struct waiting *together[TOGETHER_MAX] = {self};
     size_t count = take_messages(store, together, 1);
-    for (int round = 0; count > 0 && round < ROUNDS_MAX; round++) {
-        judge_together(self->room, together, count);
-        count = round + 1 < ROUNDS_MAX ? take_messages(store, together, 0) : 0;
-    }
+    for (int round = 1; judge_together(self->room, together, count) && round < ROUNDS_MAX; round++)
+        if ((count = take_messages(store, together, 0)) == 0)
+            break;
 }
 
 int store_judge(struct store *store, struct store_message *message)

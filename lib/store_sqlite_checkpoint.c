@@ -11,8 +11,8 @@
 enum {
     COPY_FRAMES = 8000,    /* 16 MB of log: time to copy */
     BOUND_FRAMES = 128000, /* 256 MB: the disk cannot follow; a commit copies what is left */
-    LITTLE_FRAMES = 256,
-    PASSES_MAX = 10,
+    LITTLE_FRAMES = 4000,  /* 8 MB */
+    PASSES_MAX = 4,
     KEEP_OUT_MS = 100,
 };
 
