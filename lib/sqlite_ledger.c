@@ -41,13 +41,33 @@ static int write_chunk(struct ledger *ledger, uint64_t number, const struct coun
     return sqlite_do(ledger->room, put);
 }
 
+/* A full chunk leaves the head: its ids are looked up in a table from now on,
+ * so that no chunk has to be read to know that an id is new. */
+static int keep_ids(struct ledger *ledger, uint64_t number, const struct counted *chunk)
+{
+    for (size_t i = 0; i < HISTORY_CHUNK; i++) {
+        sqlite3_stmt *put = sqlite_take(ledger->room, SQL_ID_PUT);
+        sqlite3_bind_int64(put, 1, ledger->id);
+        sqlite3_bind_int64(put, 2, (sqlite3_int64)chunk[i].id_hash);
+        sqlite3_bind_int64(put, 3, (sqlite3_int64)number);
+        if (sqlite_do(ledger->room, put) < 0)
+            return -1;
+    }
+    return 1;
+}
+
 static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
 {
     sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
     sqlite3_bind_int64(drop, 1, id);
     sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
     sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
-    return sqlite_do(room, drop);
+    if (sqlite_do(room, drop) < 0)
+        return -1;
+    sqlite3_stmt *ids = sqlite_take(room, SQL_ID_DROP);
+    sqlite3_bind_int64(ids, 1, id);
+    sqlite3_bind_int64(ids, 2, (sqlite3_int64)below);
+    return sqlite_do(room, ids);
 }
 
 int ledger_drop(struct sqlite_room *room, int64_t id)
@@ -147,7 +167,9 @@ int ledger_add(struct ledger *ledger, const struct counted *counted)
 {
     if (packed_history_add(&ledger->history, counted)) {
         uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
-        if (write_chunk(ledger, number, ledger->history.tail) < 0)
+        if (write_chunk(ledger, number, ledger->history.tail) < 0 ||
+            (ledger->history.subject == SUBJECT_MAILBOX &&
+             keep_ids(ledger, number, ledger->history.tail) < 0))
             return -1;
         packed_history_cut(&ledger->history);
     }
@@ -193,32 +215,51 @@ static bool find_among(const struct counted *counted, size_t count, const struct
     return false;
 }
 
-static int find(struct ledger *ledger, const struct wanted *wanted, struct place *place_r)
+static int find_in_chunk(struct ledger *ledger, uint64_t number, const struct wanted *wanted,
+                         struct place *place_r)
 {
-    const struct packed_history *history = &ledger->history;
-    uint64_t from, to;
+    if (read_chunk(ledger, number, place_r->chunk) < 0)
+        return -1;
+    place_r->chunk_number = number;
+    return find_among(place_r->chunk, HISTORY_CHUNK, wanted, &place_r->at);
+}
+
+static bool find_in_tail(struct ledger *ledger, const struct wanted *wanted,
+                         struct place *place_r)
+{
     place_r->chunk_number = PLACE_IN_TAIL;
-    if (find_among(history->tail, history->tail_count, wanted, &place_r->at))
-        return 1;
-    packed_history_chunks(history, &from, &to);
-    while (to-- > from) {
-        if (read_chunk(ledger, to, place_r->chunk) < 0)
-            return -1;
-        place_r->chunk_number = to;
-        if (find_among(place_r->chunk, HISTORY_CHUNK, wanted, &place_r->at))
-            return 1;
-    }
-    return 0;
+    return find_among(ledger->history.tail, ledger->history.tail_count, wanted, &place_r->at);
 }
 
 int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r)
 {
-    return find(ledger, &(struct wanted){.matches = id_matches, .id_hash = id_hash}, place_r);
+    const struct wanted wanted = {.matches = id_matches, .id_hash = id_hash};
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    if (find_in_tail(ledger, &wanted, place_r))
+        return 1;
+    if (from == to)
+        return 0;
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_ID_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    sqlite3_bind_int64(get, 2, (sqlite3_int64)id_hash);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 1)
+        return found;
+    uint64_t number = (uint64_t)sqlite3_column_int64(get, 0);
+    sqlite3_reset(get);
+    return number >= from && number < to ? find_in_chunk(ledger, number, &wanted, place_r) : 0;
 }
 
 int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
 {
-    return find(ledger, &(struct wanted){.matches = entry_matches, .entry = *entry}, place_r);
+    const struct wanted wanted = {.matches = entry_matches, .entry = *entry};
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    int found = find_in_tail(ledger, &wanted, place_r);
+    while (found == 0 && to-- > from)
+        found = find_in_chunk(ledger, to, &wanted, place_r);
+    return found;
 }
 
 struct counted *place_counted(struct ledger *ledger, struct place *place)

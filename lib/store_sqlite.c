@@ -20,6 +20,9 @@ static const char schema[] =
     "CREATE TABLE history (id INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE chunk (history INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,"
     " PRIMARY KEY (history, number)) WITHOUT ROWID;"
+    /* in which chunk a submission id of a mailbox is */
+    "CREATE TABLE chunk_id (history INTEGER NOT NULL, id INTEGER NOT NULL, chunk INTEGER NOT NULL,"
+    " PRIMARY KEY (history, id)) WITHOUT ROWID;"
     /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */
     "CREATE TABLE admitted (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
     " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"

@@ -372,20 +372,20 @@ static const struct {
     const char *name, *type, *body;
     int status; /* -1: forwarded */
     uint64_t used;
-    const char *query; /* "?_task=mail&dry_run=1" when left out */
+    const char *query; /* NULL: "?_task=mail&dry_run=1" */
 } gates[] = {
-    {"a send", FORM, "_task=mail&_action=send&_to=zoe@x.test&_message=hello", -1, 1},
+    {"a send", FORM, "_task=mail&_action=send&_to=zoe@x.test&_message=hello", -1, 1, NULL},
     {"a send in parts", "multipart/form-data; boundary=b",
      "--b\r\nContent-Disposition: form-data; name=\"_to\"\r\n\r\nzoe@x.test\r\n"
-     "--b\r\nContent-Disposition: form-data; name=\"_message\"\r\n\r\nhello\r\n--b--\r\n", -1, 1},
-    {"a draft", FORM, "_task=mail&_action=send&_draft=1&_to=zoe@x.test", -1, 0},
-    {"no draft", FORM, "_task=mail&_action=send&_draft=&_to=zoe@x.test", -1, 1},
-    {"a sign-in", FORM, "_task=login&_user=alice&_pass=secret", -1, 0},
-    {"too many", FORM, "_action=send&_to=a@x.test,b@x.test,c@x.test", 422, 0},
-    {"no address", FORM, "_action=send&_to=a@b@c", 400, 0},
+     "--b\r\nContent-Disposition: form-data; name=\"_message\"\r\n\r\nhello\r\n--b--\r\n", -1, 1, NULL},
+    {"a draft", FORM, "_task=mail&_action=send&_draft=1&_to=zoe@x.test", -1, 0, NULL},
+    {"no draft", FORM, "_task=mail&_action=send&_draft=&_to=zoe@x.test", -1, 1, NULL},
+    {"a sign-in", FORM, "_task=login&_user=alice&_pass=secret", -1, 0, NULL},
+    {"too many", FORM, "_action=send&_to=a@x.test,b@x.test,c@x.test", 422, 0, NULL},
+    {"no address", FORM, "_action=send&_to=a@b@c", 400, 0, NULL},
     {"recipients in the query", FORM, "_message=hello", -1, 1, "?to=zoe@x.test"},
     {"more of them there", FORM, "_to=a@x.test,b@x.test", 422, 0, "?_to=c@x.test"},
-    {"a sender's word", FORM, "_to=a@x.test&mailbox=1&ip=x&id=&lang=de_DE&from=Alice", -1, 1},
+    {"a sender's word", FORM, "_to=a@x.test&mailbox=1&ip=x&id=&lang=de_DE&from=Alice", -1, 1, NULL},
 };
 
 START_TEST(test_gate)
