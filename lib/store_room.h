@@ -62,9 +62,4 @@ void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SI
 /* How long the offence number `offence` (from 1) lasts, as an end: until_ms. */
 int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 
-/* A record's text of the windows before the message, as each room writes it:
- * "messages_per_day=412 off_domain_per_day=900". */
-enum { USED_TEXT_SIZE = 256 };
-void used_parse(const char *text, struct record *record_r);
-
 #endif

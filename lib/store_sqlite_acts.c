@@ -1,5 +1,6 @@
 /* What staff asks of the SQLite room, and reading. Every change and its audit
  * entry are one transaction. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,24 @@ int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
     if (result > 0)
         *count_r = count;
     return result;
+}
+
+/* A record's text of the windows before its message, as used_format writes it. */
+static void used_parse(const char *text, struct record *record_r)
+{
+    char name[64];
+    unsigned long long used;
+    int length;
+    record_r->window_count = 0;
+    while (record_r->window_count < OVER_TIME_COUNT &&
+           sscanf(text, " %63[a-z_]=%llu%n", name, &used, &length) == 2) {
+        int rule = rule_by_name(name);
+        if (rule >= 0) {
+            record_r->windows[record_r->window_count].rule = (enum rule)rule;
+            record_r->windows[record_r->window_count++].used_before = used;
+        }
+        text += length;
+    }
 }
 
 int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
