@@ -11,7 +11,7 @@
 enum {
     COPY_FRAMES = 8000,    /* 16 MB of log: time to copy */
     BOUND_FRAMES = 128000, /* 256 MB: the disk cannot follow; a commit copies what is left */
-    LITTLE_FRAMES = 4000,  /* 8 MB */
+    LITTLE_FRAMES = 1000,  /* 2 MB */
     PASSES_MAX = 4,
     KEEP_OUT_MS = 100,
 };
