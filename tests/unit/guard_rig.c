@@ -137,6 +137,31 @@ const char *rig_reasons(const struct verdict *verdict)
     return list;
 }
 
+/* ---- what was said -------------------------------------------------------------- */
+
+void rig_check_begins(const char *text, const char *beginning)
+{
+    ck_assert_msg(strncmp(text, beginning, strlen(beginning)) == 0, "%s", text);
+}
+
+void rig_check_has(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) != NULL, "no \"%s\" in: %s", part, text);
+}
+
+void rig_check_has_not(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) == NULL, "\"%s\" in: %s", part, text);
+}
+
+enum outcome rig_outcome(const struct verdict *verdict, int64_t now_ms)
+{
+    struct record record;
+    ck_assert_uint_ne(verdict->decision, 0);
+    ck_assert_int_eq(store_record(store, arena, verdict->decision, now_ms, &record), 1);
+    return record.outcome;
+}
+
 /* ---- JSON ------------------------------------------------------------------------ */
 
 struct json_object *rig_json(const char *text, size_t length)

@@ -49,6 +49,14 @@ const struct verdict_window *rig_window(const struct verdict *verdict, enum rule
 /* What ALICE's windows hold, asked without a trace. */
 uint64_t rig_used(enum rule rule, int64_t now_ms);
 
+/* What the kept record of the verdict says; fails when there is none. */
+enum outcome rig_outcome(const struct verdict *verdict, int64_t now_ms);
+
+/* A text's beginning, and what it holds or does not. */
+void rig_check_begins(const char *text, const char *beginning);
+void rig_check_has(const char *text, const char *part);
+void rig_check_has_not(const char *text, const char *part);
+
 /* The reasons' rules, with spaces between. */
 const char *rig_reasons(const struct verdict *verdict);
 

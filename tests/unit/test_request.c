@@ -51,7 +51,7 @@ static void must_read(const char *method, const char *uri, const char *const *mo
                   problem.where, problem.text);
 }
 
-/* ---- parameters -------------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------------- */
 
 /* One of them would be nginx's, the other the client's. */
 static const char *const once_only[] = {
@@ -88,7 +88,7 @@ START_TEST(test_cookies)
 }
 END_TEST
 
-/* ---- judging -------------------------------------------------------------------------- */
+/* ---- judging ------------------------------------------------------------------- */
 
 START_TEST(test_judge)
 {
@@ -152,7 +152,7 @@ START_TEST(test_dry_run)
 }
 END_TEST
 
-/* ---- who is believed --------------------------------------------------------------------- */
+/* ---- who is believed ----------------------------------------------------------- */
 
 START_TEST(test_trusted)
 {
@@ -208,7 +208,7 @@ START_TEST(test_mailbox_of_the_query)
 }
 END_TEST
 
-/* ---- giving back -------------------------------------------------------------------------- */
+/* ---- giving back --------------------------------------------------------------- */
 
 static const struct {
     const char *path, *id; /* NULL: refused */
@@ -266,7 +266,7 @@ START_TEST(test_long_id)
 }
 END_TEST
 
-/* ---- what is wrong --------------------------------------------------------------------------- */
+/* ---- what is wrong ------------------------------------------------------------- */
 
 static const struct {
     const char *method, *uri, *param;
@@ -329,7 +329,7 @@ START_TEST(test_largest_length)
 }
 END_TEST
 
-/* ---- gate mode ---------------------------------------------------------------------------------- */
+/* ---- gate mode ----------------------------------------------------------------- */
 
 /* The path and the query are the webmail's own, whatever they hold. */
 START_TEST(test_forward)
