@@ -43,7 +43,7 @@ static int lines_with(const char *part)
     return count;
 }
 
-/* ---- a request ----------------------------------------------------------------------- */
+/* ---- a request ----------------------------------------------------------------- */
 
 struct call {
     const char *method, *uri, *type; /* POST, /submissions, application/json when left out */
@@ -136,7 +136,7 @@ static const char *told(const char *path)
 
 static uint64_t messages_used(void) { return rig_used(RULE_MESSAGES_PER_DAY, NOW); }
 
-/* ---- judging ------------------------------------------------------------------------------ */
+/* ---- judging ------------------------------------------------------------------- */
 
 START_TEST(test_signed_in)
 {
@@ -226,7 +226,7 @@ START_TEST(test_refusals)
 }
 END_TEST
 
-/* ---- what is wrong with a request -------------------------------------------------------------- */
+/* ---- what is wrong with a request ---------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -324,7 +324,7 @@ START_TEST(test_too_large)
 }
 END_TEST
 
-/* ---- bodies that break off ---------------------------------------------------------------------- */
+/* ---- bodies that break off ----------------------------------------------------- */
 
 static const struct call broken[] = {
     {.param = {SIGNED_IN}, .body = "{\"to\":\"zoe@x.test\"}   "},
@@ -366,7 +366,7 @@ START_TEST(test_breaks_off_where_no_body_counts)
 }
 END_TEST
 
-/* ---- the gate -------------------------------------------------------------------------------------- */
+/* ---- the gate ------------------------------------------------------------------ */
 
 static const struct {
     const char *name, *type, *body;
@@ -377,7 +377,8 @@ static const struct {
     {"a send", FORM, "_task=mail&_action=send&_to=zoe@x.test&_message=hello", -1, 1, NULL},
     {"a send in parts", "multipart/form-data; boundary=b",
      "--b\r\nContent-Disposition: form-data; name=\"_to\"\r\n\r\nzoe@x.test\r\n"
-     "--b\r\nContent-Disposition: form-data; name=\"_message\"\r\n\r\nhello\r\n--b--\r\n", -1, 1, NULL},
+     "--b\r\nContent-Disposition: form-data; name=\"_message\"\r\n\r\nhello\r\n--b--\r\n",
+     -1, 1, NULL},
     {"a draft", FORM, "_task=mail&_action=send&_draft=1&_to=zoe@x.test", -1, 0, NULL},
     {"no draft", FORM, "_task=mail&_action=send&_draft=&_to=zoe@x.test", -1, 1, NULL},
     {"a sign-in", FORM, "_task=login&_user=alice&_pass=secret", -1, 0, NULL},
@@ -408,9 +409,13 @@ START_TEST(test_gate_believes_no_id)
 {
     begin_door(ROOM_SQLITE, DEFAULTS);
     struct call call = {.type = FORM, .param = {SIGNED_IN, FORWARD}, .body = "id=1&_to=zoe@x.test"};
-    for (int i = 0; i < 3; i++)
+    struct call json = {.param = {SIGNED_IN, FORWARD},
+                        .body = "{\"id\":\"1\",\"to\":\"zoe@x.test\"}"};
+    for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(handle(&call), -1);
-    ck_assert_uint_eq(messages_used(), 3);
+        ck_assert_int_eq(handle(&json), -1);
+    }
+    ck_assert_uint_eq(messages_used(), 6);
 }
 END_TEST
 
@@ -424,7 +429,7 @@ START_TEST(test_gate_needs_a_sign_in)
 }
 END_TEST
 
-/* ---- giving back --------------------------------------------------------------------------------------- */
+/* ---- giving back --------------------------------------------------------------- */
 
 START_TEST(test_give_back)
 {
@@ -451,7 +456,7 @@ START_TEST(test_give_back)
 }
 END_TEST
 
-/* ---- a silent store, and the log ------------------------------------------------------------------------- */
+/* ---- a silent store, and the log ----------------------------------------------- */
 
 static int log_lines(void) { return lines_with("\n"); }
 
