@@ -413,9 +413,8 @@ static void fill_verdict(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct store_message *message = &judgement->message;
     verdict->decision = message->decision;
+    verdict->suspension = message->suspension;
     verdict->brought = message->brought;
-    if (!message->dry_run || !message->brought) /* else one that would be, but is none */
-        verdict->suspension = message->suspension;
     if (message->outcome != OUTCOME_REPEATED)
         fill_reasons(judgement);
     fill_windows(judgement);

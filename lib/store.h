@@ -116,8 +116,8 @@ struct store_message {
     /* answered: */
     enum outcome outcome;
     int64_t at_ms;                /* the moment it was counted or judged at, >= now_ms */
-    bool brought;                 /* the suspension begins with this message */
-    struct suspension suspension; /* the one in force; id 0: none */
+    bool brought;                 /* the suspension begins with this message; in a dry run: would */
+    struct suspension suspension; /* the one in force; id 0: none, also where one only would be */
     struct history histories[SUBJECT_COUNT]; /* refused and dry runs: what the windows hold, for
                                    forecasts; in `arena`. Empty otherwise */
     struct arena *arena;
