@@ -333,23 +333,12 @@ static int refuse_two_groups(struct reading *reading, const struct own_domain cl
     return failed(reading);
 }
 
-/* A connection that is kept open holds its thread: one must stay free for who
- * comes new. What was set by hand stays as it is; the door warns and lowers it. */
-static void settle_keepalive(struct reading *reading)
-{
-    struct settings *settings = reading->settings;
-    int set_at = reading->set_at[setting_find("fcgi", "keepalive") - settings_table];
-    if (set_at == 0 && settings->fcgi_keepalive >= settings->fcgi_threads)
-        settings->fcgi_keepalive = settings->fcgi_threads * 3 / 4;
-}
-
 static int finish(struct reading *reading)
 {
     struct own_domain clash[2];
     settings_sort_exempt(reading->settings);
     if (!settings_index_domains(reading->settings, clash))
         return refuse_two_groups(reading, clash);
-    settle_keepalive(reading);
     return 1;
 }
 

@@ -57,9 +57,8 @@ const struct setting settings_table[] = {
     {NAMED("fcgi", "keepalive"), .type = SETTING_INTEGER, MEMBER(fcgi_keepalive),
      .min = 0, .max = 511, .standard = "12", .unit = "connections",
      .sentence = "Connections that the door keeps open between requests at most. Each holds a "
-                 "thread, so it has to be less than `threads`: the default is lowered to three "
-                 "quarters of them, a greater number to one less, with a warning. nginx's "
-                 "`keepalive` times its worker processes should not be more."},
+                 "thread, so it has to be less than `threads`; if not, the door warns and keeps "
+                 "one less. nginx's `keepalive` times its worker processes should not be more."},
     {NAMED("fcgi", "socket_mode"), .type = SETTING_OCTAL, MEMBER(fcgi_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},

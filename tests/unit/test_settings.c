@@ -352,24 +352,6 @@ START_TEST(test_overrides_that_are_none)
 }
 END_TEST
 
-START_TEST(test_keepalive_leaves_a_thread_free)
-{
-    static const struct {
-        const char *threads;
-        int64_t keepalive;
-    } cases[] = {{"16", 12}, {"13", 12}, {"12", 9}, {"4", 3}, {"2", 1}, {"1", 0}, {"512", 12}};
-    for (size_t i = 0; i < countof(cases); i++) {
-        freed_by(free_string) char *text = xasprintf("fcgi.threads=%s", cases[i].threads);
-        ck_assert_int_eq(read_override(text), 1);
-        ck_assert_int_eq(settings->fcgi_keepalive, cases[i].keepalive);
-    }
-    static const char *const both[] = {"fcgi.keepalive=4", "fcgi.threads=4"};
-    settings_free(&settings);
-    ck_assert_int_eq(settings_read(NULL, both, 2, &settings, &problem), 1);
-    ck_assert_int_eq(settings->fcgi_keepalive, 4); /* the door warns */
-}
-END_TEST
-
 /* ---- domains and exemptions --------------------------------------------------------------- */
 
 START_TEST(test_own_domains)
@@ -464,7 +446,6 @@ static void add_other_tests(TCase *overrides, TCase *lists)
     tcase_add_test(overrides, test_overrides_come_last);
     tcase_add_test(overrides, test_override_of_a_list);
     tcase_add_test(overrides, test_overrides_that_are_none);
-    tcase_add_test(overrides, test_keepalive_leaves_a_thread_free);
     tcase_add_test(lists, test_own_domains);
     tcase_add_test(lists, test_many_own_domains);
     tcase_add_test(lists, test_exemptions);
