@@ -53,10 +53,11 @@ class Ledger:
 
 
 def history_bytes(database):
-    """All pages of the two tables, half empty ones too."""
+    """All pages of the three tables, half empty ones too."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute(
-            "SELECT sum(pgsize) FROM dbstat WHERE name IN ('history', 'chunk')").fetchone()[0]
+            "SELECT sum(pgsize) FROM dbstat WHERE name IN"
+            " ('history', 'chunk', 'chunk_id')").fetchone()[0]
 
 
 def redis_history_bytes(redis):
