@@ -159,7 +159,7 @@ BAD_JSON = {
     "cc an object": (b'{"to": [], "cc": {}}', ("cc",)),
     "id a number": (b'{"to": [], "id": 7}', ("id",)),
     "mailbox a list": (b'{"to": [], "mailbox": ["a@x.test"]}', ("mailbox",)),
-    "repeated member": (b'{"mailbox": "a@x.test", "mailbox": "b@x.test", "to": []}', ("mailbox",)),
+    "repeated member": (b'{"mailbox": "a@x.test", "mailbox": "b@x.test", "to": []}', ("twice",)),
     "deep": (b'{"x": ' + b"[" * 1000 + b"]" * 1000 + b"}", ()),
 }
 
