@@ -179,6 +179,8 @@ int request_read(const char *const *params, struct arena *arena, struct request 
     if (request.forward == NULL && values[PARAM_QUERY] != NULL &&
         read_query(values[PARAM_QUERY], arena, &request, &query_mailbox, problem) < 1)
         return 0;
+    if (is_item && request.dry_run)
+        return problem_set(problem, 400, "dry_run", "is for judging; to give back is no dry run");
     request.asked = is_item ? ASKED_GIVE_BACK : ASKED_JUDGE;
     if (request.trusted)
         request.mailbox = query_mailbox;

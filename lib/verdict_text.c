@@ -41,20 +41,22 @@ static const char *over_time_text(struct arena *arena, const struct objection *o
         span_name(objection->rule), objection->limit);
 }
 
+static const char *recipients(uint32_t count) { return count == 1 ? "recipient" : "recipients"; }
+
 const char *reason_text(struct arena *arena, const struct objection *objection)
 {
     uint32_t count = objection->count, limit = objection->limit, excess = count - limit;
     switch (objection->rule) {
     case RULE_RECIPIENTS_PER_MESSAGE:
-        return arena_printf(arena, "%u recipients in all; the limit for one message is %u. "
-                                   "Remove %u.", count, limit, excess);
-    case RULE_RECIPIENTS_PER_FIELD:
-        return arena_printf(arena, "%u recipients in %s; the limit for one field is %u. "
+        return arena_printf(arena, "%u %s in all; the limit for one message is %u. "
                                    "Remove %u.",
-                            count, field_titles[objection->field], limit, excess);
+                            count, recipients(count), limit, excess);
+    case RULE_RECIPIENTS_PER_FIELD:
+        return arena_printf(arena, "%u %s in %s; the limit for one field is %u. Remove %u.",
+                            count, recipients(count), field_titles[objection->field], limit, excess);
     case RULE_RECIPIENTS_PER_DOMAIN:
-        return arena_printf(arena, "%u recipients at %s; the limit is %u. Remove %u.", count,
-                            objection->domain, limit, excess);
+        return arena_printf(arena, "%u %s at %s; the limit is %u. Remove %u.", count,
+                            recipients(count), objection->domain, limit, excess);
     case RULE_HEADER_CHARS_PER_DOMAIN:
         return arena_printf(arena, "The recipients at %s take %u characters, names included; the "
                                    "limit is %u. Remove recipients or shorten names by %u.",
