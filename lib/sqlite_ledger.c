@@ -41,40 +41,96 @@ static int write_chunk(struct ledger *ledger, uint64_t number, const struct coun
     return sqlite_do(ledger->room, put);
 }
 
-/* A full chunk leaves the head: its ids are looked up in a table from now on,
- * so that no chunk has to be read to know that an id is new. */
-static int keep_ids(struct ledger *ledger, uint64_t number, const struct counted *chunk)
-{
-    for (size_t i = 0; i < HISTORY_CHUNK; i++) {
-        sqlite3_stmt *put = sqlite_take(ledger->room, SQL_ID_PUT);
-        sqlite3_bind_int64(put, 1, ledger->id);
-        sqlite3_bind_int64(put, 2, (sqlite3_int64)chunk[i].id_hash);
-        sqlite3_bind_int64(put, 3, (sqlite3_int64)number);
-        if (sqlite_do(ledger->room, put) < 0)
-            return -1;
-    }
-    return 1;
-}
-
 static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
 {
     sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
     sqlite3_bind_int64(drop, 1, id);
     sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
     sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
-    if (sqlite_do(room, drop) < 0)
+    return sqlite_do(room, drop);
+}
+
+/* ---- ids of full chunks ------------------------------------------------------------ */
+
+/* Whether an id is new has to be known for every message, and the chunks are
+ * too much to read for it: four bytes of each id stand together in one row. */
+enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
+
+/* 1 and the row, valid until its statement is used again; 0 absent; -1. */
+static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **hashes_r,
+                   size_t *length_r)
+{
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_IDS_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    int found = sqlite_row(ledger->room, get);
+    if (found > 0) {
+        *first_r = (uint64_t)sqlite3_column_int64(get, 0);
+        *hashes_r = sqlite3_column_blob(get, 1);
+        *length_r = (size_t)sqlite3_column_bytes(get, 1);
+    }
+    return found;
+}
+
+static void put_id(struct text *hashes, uint64_t id_hash)
+{
+    uint32_t bytes = (uint32_t)id_hash;
+    text_add_bytes(hashes, (const char *)&bytes, ID_BYTES);
+}
+
+/* Adds the tail, which becomes chunk `number`, and leaves out what is past. */
+static int keep_ids(struct ledger *ledger, uint64_t number)
+{
+    freed_by(text_free) struct text hashes = {0};
+    uint64_t from, to, first;
+    const uint8_t *old;
+    size_t length;
+    packed_history_chunks(&ledger->history, &from, &to);
+    int found = get_ids(ledger, &first, &old, &length);
+    if (found < 0)
         return -1;
-    sqlite3_stmt *ids = sqlite_take(room, SQL_ID_DROP);
-    sqlite3_bind_int64(ids, 1, id);
-    sqlite3_bind_int64(ids, 2, (sqlite3_int64)below);
-    return sqlite_do(room, ids);
+    if (found > 0 && from > first) {
+        size_t past = (size_t)(from - first) * CHUNK_IDS_BYTES;
+        past = past < length ? past : length;
+        old += past;
+        length -= past;
+    }
+    if (found > 0)
+        text_add_bytes(&hashes, (const char *)old, length);
+    for (size_t i = 0; i < HISTORY_CHUNK; i++)
+        put_id(&hashes, ledger->history.tail[i].id_hash);
+    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_IDS_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_bind_int64(put, 2, (sqlite3_int64)(number + 1 - hashes.length / CHUNK_IDS_BYTES));
+    sqlite3_bind_blob(put, 3, hashes.data, (int)hashes.length, SQLITE_STATIC);
+    return sqlite_do(ledger->room, put);
+}
+
+/* The newest chunk below `below` that may hold the id: 1, 0, -1. */
+static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, uint64_t *number_r)
+{
+    uint64_t first;
+    const uint8_t *hashes;
+    size_t length;
+    int found = get_ids(ledger, &first, &hashes, &length);
+    if (found < 1)
+        return found;
+    uint32_t wanted = (uint32_t)id_hash, hash;
+    for (size_t i = length / ID_BYTES; i-- > 0;) {
+        memcpy(&hash, hashes + i * ID_BYTES, ID_BYTES);
+        *number_r = first + i / HISTORY_CHUNK;
+        if (hash == wanted && *number_r < below)
+            return 1;
+    }
+    return 0;
 }
 
 int ledger_drop(struct sqlite_room *room, int64_t id)
 {
     sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
     sqlite3_bind_int64(drop, 1, id);
-    if (sqlite_do(room, drop) < 0)
+    sqlite3_stmt *ids = sqlite_take(room, SQL_IDS_DROP);
+    sqlite3_bind_int64(ids, 1, id);
+    if (sqlite_do(room, drop) < 0 || sqlite_do(room, ids) < 0)
         return -1;
     return drop_chunks(room, id, 0, INT64_MAX);
 }
@@ -169,7 +225,7 @@ int ledger_add(struct ledger *ledger, const struct counted *counted)
         uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
         if (write_chunk(ledger, number, ledger->history.tail) < 0 ||
             (ledger->history.subject == SUBJECT_MAILBOX &&
-             keep_ids(ledger, number, ledger->history.tail) < 0))
+             keep_ids(ledger, number) < 0))
             return -1;
         packed_history_cut(&ledger->history);
     }
@@ -238,17 +294,15 @@ int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_
     packed_history_chunks(&ledger->history, &from, &to);
     if (find_in_tail(ledger, &wanted, place_r))
         return 1;
-    if (from == to)
-        return 0;
-    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_ID_GET);
-    sqlite3_bind_int64(get, 1, ledger->id);
-    sqlite3_bind_int64(get, 2, (sqlite3_int64)id_hash);
-    int found = sqlite_row(ledger->room, get);
-    if (found < 1)
-        return found;
-    uint64_t number = (uint64_t)sqlite3_column_int64(get, 0);
-    sqlite3_reset(get);
-    return number >= from && number < to ? find_in_chunk(ledger, number, &wanted, place_r) : 0;
+    int found = 0;
+    /* four bytes of two ids may be the same, so the search may have to go on */
+    while (found == 0 && from < to) {
+        int there = find_chunk(ledger, id_hash, to, &to);
+        if (there < 1 || to < from)
+            return there < 0 ? -1 : 0;
+        found = find_in_chunk(ledger, to, &wanted, place_r);
+    }
+    return found;
 }
 
 int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)

@@ -20,9 +20,9 @@ static const char schema[] =
     "CREATE TABLE history (id INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE chunk (history INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,"
     " PRIMARY KEY (history, number)) WITHOUT ROWID;"
-    /* in which chunk a submission id of a mailbox is */
-    "CREATE TABLE chunk_id (history INTEGER NOT NULL, id INTEGER NOT NULL, chunk INTEGER NOT NULL,"
-    " PRIMARY KEY (history, id)) WITHOUT ROWID;"
+    /* four bytes of each submission id in the chunks of a mailbox, from chunk `first` on */
+    "CREATE TABLE chunk_ids (history INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
+    " hashes BLOB NOT NULL);"
     /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */
     "CREATE TABLE admitted (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
     " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
@@ -199,7 +199,8 @@ static int open_database(struct sqlite_room *room)
                       * logged whole */
                      "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
                      "PRAGMA synchronous = NORMAL;"
-                     "PRAGMA cache_size = -16000;",
+                     /* no more: after a page split SQLite looks through all of it */
+                     "PRAGMA cache_size = -2000;",
                      NULL, NULL, NULL) != SQLITE_OK ||
         stat(room->path, &file) != 0) {
         fail_with_sqlite(room);

@@ -26,9 +26,9 @@
     S(CHUNK_GET, "SELECT data FROM chunk WHERE history = ?1 AND number = ?2")                     \
     S(CHUNK_PUT, "INSERT OR REPLACE INTO chunk (history, number, data) VALUES (?1, ?2, ?3)")      \
     S(CHUNK_DROP, "DELETE FROM chunk WHERE history = ?1 AND number >= ?2 AND number < ?3")        \
-    S(ID_PUT, "INSERT OR REPLACE INTO chunk_id (history, id, chunk) VALUES (?1, ?2, ?3)")         \
-    S(ID_GET, "SELECT chunk FROM chunk_id WHERE history = ?1 AND id = ?2")                        \
-    S(ID_DROP, "DELETE FROM chunk_id WHERE history = ?1 AND chunk < ?2")                          \
+    S(IDS_GET, "SELECT first, hashes FROM chunk_ids WHERE history = ?1")                          \
+    S(IDS_PUT, "INSERT OR REPLACE INTO chunk_ids (history, first, hashes) VALUES (?1, ?2, ?3)")   \
+    S(IDS_DROP, "DELETE FROM chunk_ids WHERE history = ?1")                                       \
     S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
     S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms)"    \

@@ -5,14 +5,15 @@
  * few milliseconds, are commits kept out. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "store_sqlite.h"
 
 enum {
     COPY_FRAMES = 8000,    /* 16 MB of log: time to copy */
-    BOUND_FRAMES = 128000, /* 256 MB: the disk cannot follow; a commit copies what is left */
     LITTLE_FRAMES = 1000,  /* 2 MB */
-    PASSES_MAX = 4,
+    BOUND_FRAMES = 512000, /* 1 GB: the disk cannot follow; a commit copies what is left */
+    AGAIN_MS = 200,        /* until the next attempt, while commits arrive too fast */
     KEEP_OUT_MS = 100,
 };
 
@@ -25,23 +26,33 @@ struct checkpointer {
     int asked_at_frames; /* of the committing thread alone */
 };
 
-/* Trouble here is trouble there: the next commit will meet and tell it. */
-static void copy_log(const char *path)
+/* Copies what is there, and what came meanwhile. True when the log begins anew,
+ * or cannot: trouble here is trouble there, the next commit will meet and tell it. */
+static bool copy_log(const char *path)
 {
     sqlite3 *db = NULL;
     int frames = 0, copied = 0;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
-        SQLITE_OK) {
-        sqlite3_busy_timeout(db, KEEP_OUT_MS);
-        for (int pass = 0; pass < PASSES_MAX; pass++)
-            if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
-                                          &copied) != SQLITE_OK ||
-                frames - copied < LITTLE_FRAMES)
-                break;
-        if (frames - copied < LITTLE_FRAMES)
-            sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-    }
+    bool good = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+                SQLITE_OK;
+    sqlite3_busy_timeout(db, KEEP_OUT_MS);
+    for (int pass = 0; good && pass < 2; pass++)
+        good = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
+                                         &copied) == SQLITE_OK;
+    bool little = frames - copied < LITTLE_FRAMES;
+    if (good && little)
+        sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     sqlite3_close(db);
+    return !good || little;
+}
+
+static void wait_for(struct checkpointer *checkpointer, int wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += wait_ms * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&checkpointer->wanted_or_ending, &checkpointer->lock, &until);
 }
 
 static void *run(void *argument)
@@ -49,14 +60,16 @@ static void *run(void *argument)
     struct checkpointer *checkpointer = argument;
     pthread_mutex_lock(&checkpointer->lock);
     while (!checkpointer->ending) {
-        if (checkpointer->wanted) {
-            checkpointer->wanted = false;
-            pthread_mutex_unlock(&checkpointer->lock);
-            copy_log(checkpointer->path);
-            pthread_mutex_lock(&checkpointer->lock);
-        } else {
+        if (!checkpointer->wanted) {
             pthread_cond_wait(&checkpointer->wanted_or_ending, &checkpointer->lock);
+            continue;
         }
+        pthread_mutex_unlock(&checkpointer->lock);
+        bool done = copy_log(checkpointer->path);
+        pthread_mutex_lock(&checkpointer->lock);
+        checkpointer->wanted = !done;
+        if (!done && !checkpointer->ending)
+            wait_for(checkpointer, AGAIN_MS);
     }
     pthread_mutex_unlock(&checkpointer->lock);
     return NULL;
