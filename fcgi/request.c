@@ -81,16 +81,20 @@ static const char *percent_decode(struct arena *arena, const char *text, size_t 
 static int read_query(const char *query, struct arena *arena, struct request *request,
                       const char **mailbox_r, struct problem *problem)
 {
+    bool dry_run_said = false;
     while (*query != '\0') {
         size_t length = strcspn(query, "&");
         size_t name = strcspn(query, "=&");
         const char *value = name < length ? query + name + 1 : "";
         size_t value_length = name < length ? length - name - 1 : 0;
         if (name == 7 && strncmp(query, "dry_run", 7) == 0) {
-            if (value_length != 1 || (*value != '0' && *value != '1'))
-                return problem_set(problem, 400, "dry_run", "is 1 or 0, or left out");
+            if (dry_run_said || value_length != 1 || (*value != '0' && *value != '1'))
+                return problem_set(problem, 400, "dry_run", "is 1 or 0, once, or left out");
+            dry_run_said = true;
             request->dry_run = *value == '1';
         } else if (name == 7 && strncmp(query, "mailbox", 7) == 0) {
+            if (*mailbox_r != NULL)
+                return problem_set(problem, 400, "mailbox", "is given twice");
             *mailbox_r = percent_decode(arena, value, value_length);
             if (*mailbox_r == NULL)
                 return problem_set(problem, 400, "mailbox",

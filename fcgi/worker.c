@@ -8,13 +8,16 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { STALLS_MS = 1000 }; /* at the end: who sends nothing for so long will not finish */
+
 struct worker {
     struct workers *all;
     pthread_t thread;
     FCGX_Request request;
     bool keeps; /* this thread counts among the kept */
     bool joined;
-    _Atomic bool in_door;          /* a request is being handled */
+    _Atomic bool in_door;          /* a request is being handled … */
+    _Atomic bool reads;            /* … and waits for more of its body */
     _Atomic int64_t silent_since;  /* monotonic ms: when it last began to wait for its peer */
 };
 
@@ -46,7 +49,9 @@ static int read_body(void *context, char *buffer, int size)
 {
     struct worker *worker = context;
     worker->silent_since = monotonic_ms();
+    worker->reads = true;
     int length = FCGX_GetStr(buffer, size, worker->request.in);
+    worker->reads = false;
     if (length > 0)
         return length;
     return FCGX_GetError(worker->request.in) == 0 ? 0 : -1;
@@ -164,14 +169,17 @@ int workers_stop(struct workers **workers, int timeout_ms)
     struct workers *all = *workers;
     int running = all->count;
     all->stopping = true;
-    FCGX_ShutdownPending();
+    /* accept() fails from now on, which ends the wait for a connection. Not
+     * FCGX_ShutdownPending: with it libfcgi 2.4.2 never leaves its wait for the
+     * first byte of a connection, and closes that descriptor over and over. */
     shutdown(all->listen_fd, SHUT_RDWR);
     for (int64_t end_ms = monotonic_ms() + timeout_ms; running > 0;) {
         for (int i = 0; i < all->count; i++) {
             struct worker *worker = &all->list[i];
             if (worker->joined)
                 continue;
-            if (!worker->in_door)
+            bool stalls = worker->reads && monotonic_ms() - worker->silent_since > STALLS_MS;
+            if (!worker->in_door || stalls)
                 disconnect(worker);
             if (pthread_tryjoin_np(worker->thread, NULL) == 0) {
                 worker->joined = true;
