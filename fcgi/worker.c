@@ -18,7 +18,9 @@ struct worker {
     bool joined;
     _Atomic bool in_door;          /* a request is being handled … */
     _Atomic bool reads;            /* … and waits for more of its body */
+    _Atomic int kept_fd;           /* the connection of the last request if it was kept, or -1 */
     _Atomic int64_t silent_since;  /* monotonic ms: when it last began to wait for its peer */
+    int seen_fd;                   /* of workers_watch alone: the peer at its last look */
 };
 
 struct workers {
@@ -88,6 +90,20 @@ static void stop_keeping(struct worker *worker)
     worker->keeps = false;
 }
 
+/* The rest of the answer goes out. To close is our affair: libfcgi would wait up
+ * to two seconds for the peer to close first, and the thread with it. */
+static void finish(struct worker *worker, bool keep)
+{
+    worker->request.keepConnection = 1;
+    FCGX_Finish_r(&worker->request);
+    if (keep)
+        return;
+    stop_keeping(worker);
+    if (worker->request.ipcFd >= 0)
+        shutdown(worker->request.ipcFd, SHUT_RDWR);
+    FCGX_Free(&worker->request, 1);
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
@@ -96,18 +112,17 @@ static void *work(void *argument)
     FCGX_InitRequest(&worker->request, worker->all->listen_fd, 0);
     while (!worker->all->stopping) {
         worker->silent_since = monotonic_ms();
+        worker->kept_fd = worker->request.ipcFd;
         if (FCGX_Accept_r(&worker->request) < 0) {
             if (!worker->all->stopping)
                 usleep(1000); /* out of file descriptors: others will give some back */
             continue;
         }
+        worker->kept_fd = -1;
         worker->in_door = true;
         bool good = serve(worker, arena, &out);
-        if (!good || !worker->request.keepConnection || !may_keep(worker)) {
-            worker->request.keepConnection = 0;
-            stop_keeping(worker);
-        }
-        FCGX_Finish_r(&worker->request);
+        bool keep = good && worker->request.keepConnection && may_keep(worker);
+        finish(worker, keep);
         arena_reset(arena);
         worker->in_door = false;
     }
@@ -128,7 +143,7 @@ struct workers *workers_start(struct webmail_door *door, int listen_fd, int thre
     all->list = xcalloc((size_t)threads, sizeof all->list[0]);
     for (int i = 0; i < threads; i++) {
         all->list[i].all = all;
-        all->list[i].request.ipcFd = -1;
+        all->list[i].request.ipcFd = all->list[i].kept_fd = all->list[i].seen_fd = -1;
         all->list[i].silent_since = monotonic_ms();
         if (pthread_create(&all->list[i].thread, NULL, work, &all->list[i]) != 0) {
             log_line(LOG_ERROR_LEVEL, "cannot start a worker thread", NULL);
@@ -157,10 +172,13 @@ void workers_watch(struct workers *workers)
     int64_t now_ms = monotonic_ms();
     for (int i = 0; i < workers->count; i++) {
         struct worker *worker = &workers->list[i];
-        if (peer_of(worker) < 0)
-            worker->silent_since = now_ms; /* nobody is there yet who could be silent */
-        else if (now_ms - worker->silent_since > WORKER_SILENCE_MS)
+        int fd = peer_of(worker);
+        if (fd < 0 || fd != worker->seen_fd) /* nobody is there, or has been silent yet */
+            worker->silent_since = now_ms;
+        else if (now_ms - worker->silent_since >
+                 (fd == worker->kept_fd ? WORKER_IDLE_MS : WORKER_STALL_MS))
             disconnect(worker);
+        worker->seen_fd = fd;
     }
 }
 

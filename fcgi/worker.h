@@ -2,15 +2,20 @@
  * file pair that knows libfcgi. What it guards against, because libfcgi does not:
  * - a kept connection owns its thread, so only some of the connections are
  *   kept and the rest is closed after its answer: a thread is always free to accept;
- * - there is no read timeout: who is silent in the middle of a request, or idle
- *   on a kept connection, for WORKER_SILENCE_MS is disconnected;
+ * - there is no read timeout: who falls silent in the middle of a request for
+ *   WORKER_STALL_MS, or is idle on a kept connection for WORKER_IDLE_MS, is
+ *   disconnected;
+ * - it waits two seconds for a peer to close first: we close at once;
  * - a request that broke off still arrives: it is not judged (door.h). */
 #ifndef SENDGUARD_WORKER_H
 #define SENDGUARD_WORKER_H
 
 #include "door.h"
 
-enum { WORKER_SILENCE_MS = 75 * 1000 }; /* longer than nginx keeps an idle connection (60 s) */
+enum {
+    WORKER_STALL_MS = 10 * 1000, /* nginx has the whole request before it sends any of it */
+    WORKER_IDLE_MS = 75 * 1000,  /* longer than nginx keeps an idle connection (60 s) */
+};
 
 struct workers;
 
