@@ -22,7 +22,7 @@ const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures"
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended"};
 
-enum { TOGETHER_MAX = 64, ROUNDS_MAX = 8, ROOMS_MAX = 2 };
+enum { TOGETHER_MAX = 64, ROUNDS_MAX = 16, ROOMS_MAX = 2 };
 
 /* Somebody who waits: with a message, or (NULL) for a room to himself. While
  * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
