@@ -57,7 +57,7 @@ def history_bytes(database):
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute(
             "SELECT sum(pgsize) FROM dbstat WHERE name IN"
-            " ('history', 'chunk', 'chunk_id')").fetchone()[0]
+            " ('history', 'chunk', 'chunk_ids')").fetchone()[0]
 
 
 def redis_history_bytes(redis):
