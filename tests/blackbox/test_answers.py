@@ -194,7 +194,7 @@ def test_answers_are_utf8_whatever_was_sent(sender):
     assert "Jürgen" in problem(answer, 400)["detail"]
 
 
-def test_texts_in_the_users_language(sender):
+def test_english_for_who_speaks_what_the_guard_does_not(sender):
     english = sender.send(people(51, "x.test")).json["reasons"][0]["text"]
     assert sender.send(people(51, "x.test"), lang="tlh").json["reasons"][0]["text"] == english
 
