@@ -142,10 +142,13 @@ struct workers *workers_start(struct webmail_door *door, int listen_fd, int thre
     all->keepalive = keepalive;
     all->list = xcalloc((size_t)threads, sizeof all->list[0]);
     for (int i = 0; i < threads; i++) {
-        all->list[i].all = all;
-        all->list[i].request.ipcFd = all->list[i].kept_fd = all->list[i].seen_fd = -1;
-        all->list[i].silent_since = monotonic_ms();
-        if (pthread_create(&all->list[i].thread, NULL, work, &all->list[i]) != 0) {
+        struct worker *worker = &all->list[i];
+        worker->all = all;
+        worker->request.ipcFd = -1;
+        worker->kept_fd = -1;
+        worker->seen_fd = -1;
+        worker->silent_since = monotonic_ms();
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
             log_line(LOG_ERROR_LEVEL, "cannot start a worker thread", NULL);
             exit(1);
         }
