@@ -26,8 +26,12 @@ def run(*arguments):
 
 @pytest.fixture
 def guard(folder):
-    """Configured, not started; the kind of ledger makes no difference here."""
-    return Guard(folder, SqliteStore(folder))
+    """Configured, not started; the kind of ledger makes no difference here. Tests end it
+    themselves, as they look at how it ends."""
+    guard = Guard(folder, SqliteStore(folder))
+    yield guard
+    if guard.running:
+        guard.kill()
 
 
 def test_help_and_version():
