@@ -145,7 +145,8 @@ class Guard(Server):
         self.socket = str(folder / "fcgi.sock")
         config = folder / "sendguard.conf"
         config.write_text(
-            f"[store]\nurl = {store_url}\n"
+            # a stall of a shared disk shows as the slowest answer, not as a refusal
+            f"[store]\nurl = {store_url}\ntimeout = 5s\n"
             f"[fcgi]\nlisten = {self.socket}\n"
             f"[web]\nsecret_file = {folder / 'secret'}\n"
             f"[limits.webmail]\nmessages_per_day = {EVERYTHING}\n"
