@@ -32,7 +32,7 @@ static uint64_t get(const uint8_t **bytes, int count)
     return number;
 }
 
-size_t counted_bytes(enum subject subject) { return subject == SUBJECT_MAILBOX ? 24 : 8; }
+size_t counted_bytes(enum subject subject) { return subject == SUBJECT_MAILBOX ? COUNTED_MAX_BYTES : 8; }
 
 void counted_encode(enum subject subject, const struct counted *counted, size_t count,
                     uint8_t *bytes_r)
@@ -43,9 +43,9 @@ void counted_encode(enum subject subject, const struct counted *counted, size_t 
         put(&bytes_r, entry->off_domain == GIVEN_BACK ? 0xFFFF : entry->off_domain, 2);
         if (subject != SUBJECT_MAILBOX)
             continue;
-        put(&bytes_r, counted[i].id_hash, 5);
-        put(&bytes_r, counted[i].fingerprint, 3);
-        put(&bytes_r, (uint64_t)counted[i].ip, 8);
+        put(&bytes_r, counted[i].id_hash, 4);
+        put(&bytes_r, counted[i].fingerprint, 2);
+        put(&bytes_r, (uint64_t)counted[i].ip, 7);
     }
 }
 
@@ -59,9 +59,9 @@ void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
         counted->entry.off_domain = weight == 0xFFFF ? GIVEN_BACK : weight;
         if (subject != SUBJECT_MAILBOX)
             continue;
-        counted->id_hash = get(&bytes, 5);
-        counted->fingerprint = (uint32_t)get(&bytes, 3);
-        counted->ip = (int64_t)get(&bytes, 8);
+        counted->id_hash = get(&bytes, 4);
+        counted->fingerprint = (uint32_t)get(&bytes, 2);
+        counted->ip = (int64_t)get(&bytes, 7);
     }
 }
 

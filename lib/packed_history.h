@@ -5,8 +5,8 @@
  * span of time that a window may have, the totals of what is inside it. Full
  * chunks of HISTORY_CHUNK messages are kept apart. A message is 8 bytes in an
  * IP's history: 6 of milliseconds, 2 of off-domain recipients. In a mailbox's
- * it is 24: 5 more that name its submission id and 3 its recipients (both
- * hashes), by which a repetition is known, and 8 that name its IP, for giving
+ * it is 21: 4 more that name its submission id and 2 its recipients (both
+ * hashes), by which a repetition is known, and 7 that name its IP, for giving
  * it back. Pure but for the reader of chunks. */
 #ifndef SENDGUARD_PACKED_HISTORY_H
 #define SENDGUARD_PACKED_HISTORY_H
@@ -17,7 +17,7 @@
 
 enum {
     HISTORY_CHUNK = 64,
-    COUNTED_MAX_BYTES = 24,
+    COUNTED_MAX_BYTES = 21,
     CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_MAX_BYTES,
     SPAN_COUNT = 2, /* [0] the hour, [1] the day; an IP's history has the hour alone */
     HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_MAX_BYTES,
@@ -31,10 +31,11 @@ struct counted {
     struct entry entry; /* off_domain may be GIVEN_BACK */
     uint64_t id_hash;   /* COUNTED_ID_MASK of a hash of its submission id */
     uint32_t fingerprint; /* COUNTED_FINGERPRINT_MASK of a hash of its recipients */
-    int64_t ip;         /* row of its IP's history, 0 for none */
+    int64_t ip;         /* row of its IP's history (COUNTED_IP_MASK), 0 for none */
 };
-#define COUNTED_ID_MASK ((UINT64_C(1) << 40) - 1)
-#define COUNTED_FINGERPRINT_MASK ((1U << 24) - 1)
+#define COUNTED_ID_MASK UINT64_C(0xFFFFFFFF)
+#define COUNTED_FINGERPRINT_MASK 0xFFFFU
+#define COUNTED_IP_MASK ((INT64_C(1) << 56) - 1)
 
 struct span {
     int64_t length_ms;

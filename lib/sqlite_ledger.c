@@ -53,7 +53,7 @@ static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint
 /* ---- ids of full chunks ------------------------------------------------------------ */
 
 /* Whether an id is new has to be known for every message, and the chunks are
- * too much to read for it: four bytes of each id stand together in one row. */
+ * too much to read for it: the ids of all stand together in one row. */
 enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
 
 /* 1 and the row, valid until its statement is used again; 0 absent; -1. */
@@ -167,7 +167,8 @@ int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
     ledger_r->id = 0;
     ledger_r->exists = false;
     if (key != NULL)
-        for (ledger_r->id = sqlite_hash(room, key, strlen(key)) | 1;; ledger_r->id++) {
+        for (ledger_r->id = (sqlite_hash(room, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
+             ledger_r->id++) {
             ledger_r->exists = false;
             found = ledger_read(ledger_r, subject);
             if (found != 0 || !ledger_r->exists)
@@ -295,7 +296,7 @@ int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_
     if (find_in_tail(ledger, &wanted, place_r))
         return 1;
     int found = 0;
-    /* four bytes of two ids may be the same, so the search may have to go on */
+    /* what is found may be given back, and an older one of the same id stand before it */
     while (found == 0 && from < to) {
         int there = find_chunk(ledger, id_hash, to, &to);
         if (there < 1 || to < from)

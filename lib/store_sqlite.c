@@ -20,7 +20,7 @@ static const char schema[] =
     "CREATE TABLE history (id INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE chunk (history INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,"
     " PRIMARY KEY (history, number)) WITHOUT ROWID;"
-    /* four bytes of each submission id in the chunks of a mailbox, from chunk `first` on */
+    /* the hash of each submission id in the chunks of a mailbox, from chunk `first` on */
     "CREATE TABLE chunk_ids (history INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
     " hashes BLOB NOT NULL);"
     /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */

@@ -130,11 +130,11 @@ static const struct counted extremes[] = {
     {.entry = {0, 0}},
     {.entry = {1, 1}, .id_hash = 1, .fingerprint = 1, .ip = 1},
     {.entry = {T0, SUBMISSION_MAX_RECIPIENTS}, .id_hash = COUNTED_ID_MASK,
-     .fingerprint = COUNTED_FINGERPRINT_MASK, .ip = INT64_MAX},
-    {.entry = {T0, 0xFFFE}, .id_hash = UINT64_C(0x0102030405), .fingerprint = 0x060708,
-     .ip = INT64_C(0x1112131415161718)},
-    {.entry = {(INT64_C(1) << 48) - 1, GIVEN_BACK}, .id_hash = UINT64_C(0xFF00FF00FF),
-     .fingerprint = 0x00FF00, .ip = INT64_MIN},
+     .fingerprint = COUNTED_FINGERPRINT_MASK, .ip = COUNTED_IP_MASK},
+    {.entry = {T0, 0xFFFE}, .id_hash = UINT64_C(0x02030405), .fingerprint = 0x0708,
+     .ip = INT64_C(0x12131415161718)},
+    {.entry = {(INT64_C(1) << 48) - 1, GIVEN_BACK}, .id_hash = UINT64_C(0xFF00FF00),
+     .fingerprint = 0xFF00, .ip = COUNTED_IP_MASK - 1},
 };
 
 START_TEST(test_round_trip)
