@@ -16,7 +16,7 @@
 #include "rules.h"
 
 enum {
-    HISTORY_CHUNK = 64,
+    HISTORY_CHUNK = 20, /* 420 bytes: what SQLite keeps in a page of 2 KB without overflow */
     COUNTED_MAX_BYTES = 21,
     CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_MAX_BYTES,
     SPAN_COUNT = 2, /* [0] the hour, [1] the day; an IP's history has the hour alone */
