@@ -291,21 +291,22 @@ END_TEST
 
 START_TEST(test_give_back)
 {
+    enum { COUNT = HISTORY_CHUNK + 2 }; /* one chunk, two in the tail */
     begin(SUBJECT_MAILBOX);
-    for (int i = 0; i < HISTORY_CHUNK + 2; i++)
+    for (int i = 0; i < COUNT; i++)
         add_entry(T0 + i * MINUTE_MS, 10);
-    check_used(66, 660, 66, 660);
+    check_used(COUNT, COUNT * 10, COUNT, COUNT * 10);
     give_back(HISTORY_CHUNK); /* in the tail */
-    check_used(65, 650, 65, 650);
+    check_used(COUNT - 1, (COUNT - 1) * 10, COUNT - 1, (COUNT - 1) * 10);
     ck_assert_uint_eq(history.tail[0].entry.off_domain, GIVEN_BACK);
     give_back(5); /* in the chunk, inside both spans */
-    check_used(64, 640, 64, 640);
+    check_used(COUNT - 2, (COUNT - 2) * 10, COUNT - 2, (COUNT - 2) * 10);
     advance(T0 + HOUR_MS + 10 * MINUTE_MS); /* 0 to 10 leave the hour; 5 weighs nothing */
-    check_used(54, 540, 64, 640);
+    check_used(COUNT - 12, (COUNT - 12) * 10, COUNT - 2, (COUNT - 2) * 10);
     give_back(6); /* inside the day alone */
-    check_used(54, 540, 63, 630);
+    check_used(COUNT - 12, (COUNT - 12) * 10, COUNT - 3, (COUNT - 3) * 10);
     repack();
-    advance(T0 + DAY_MS + 70 * MINUTE_MS);
+    advance(T0 + DAY_MS + COUNT * MINUTE_MS);
     check_used(0, 0, 0, 0);
 }
 END_TEST
