@@ -442,11 +442,28 @@ START_TEST(test_sweep_and_clock_behind)
 }
 END_TEST
 
+/* Another process writes while a long history is in use here. */
+START_TEST(test_another_writes_between)
+{
+    room_begin(_i);
+    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    send_messages(ALICE, "a", 50, NOW, 1);
+    struct store_message repeated = message_of(ALICE, "a-3", NOW + 100);
+    ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
+    struct act act = act_at(NOW + 101);
+    ck_assert_int_eq(store_reset(other, BOB, &act), 1);
+    send_messages(ALICE, "b", 1, NOW + 102, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 103), 51);
+    store_free(&other);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store acts");
     TCase *cases = rooms_case(suite, "acts");
     tcase_add_loop_test(cases, test_reset, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_another_writes_between, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_account, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_removed, 0, ROOM_KINDS);
