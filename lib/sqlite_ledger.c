@@ -56,7 +56,7 @@ static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint
  * too much to read for it: the ids of all stand together in one row. */
 enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
 
-/* 1 and the row, valid until its statement is used again; 0 absent; -1. */
+/* 1 and the row, valid until let_ids_go; 0 absent; -1. */
 static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **hashes_r,
                    size_t *length_r)
 {
@@ -69,6 +69,12 @@ static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **has
         *length_r = (size_t)sqlite3_column_bytes(get, 1);
     }
     return found;
+}
+
+/* A statement left open would keep the connection at an old state of the file. */
+static void let_ids_go(struct ledger *ledger)
+{
+    sqlite3_reset(ledger->room->statements[SQL_IDS_GET]);
 }
 
 static void put_id(struct text *hashes, uint64_t id_hash)
@@ -96,6 +102,7 @@ static int keep_ids(struct ledger *ledger, uint64_t number)
     }
     if (found > 0)
         text_add_bytes(&hashes, (const char *)old, length);
+    let_ids_go(ledger);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
         put_id(&hashes, ledger->history.tail[i].id_hash);
     sqlite3_stmt *put = sqlite_take(ledger->room, SQL_IDS_PUT);
@@ -115,13 +122,14 @@ static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, u
     if (found < 1)
         return found;
     uint32_t wanted = (uint32_t)id_hash, hash;
-    for (size_t i = length / ID_BYTES; i-- > 0;) {
+    found = 0;
+    for (size_t i = length / ID_BYTES; i-- > 0 && found == 0;) {
         memcpy(&hash, hashes + i * ID_BYTES, ID_BYTES);
         *number_r = first + i / HISTORY_CHUNK;
-        if (hash == wanted && *number_r < below)
-            return 1;
+        found = hash == wanted && *number_r < below;
     }
-    return 0;
+    let_ids_go(ledger);
+    return found;
 }
 
 int ledger_drop(struct sqlite_room *room, int64_t id)
