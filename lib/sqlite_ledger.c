@@ -166,7 +166,7 @@ static int ledger_read(struct ledger *ledger, enum subject subject)
 /* Its row is named by the hash of its key, or by the next number when another
  * key has that hash already. */
 int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
-                       struct ledger *ledger_r)
+                struct ledger *ledger_r)
 {
     uint64_t end;
     int found = 0;
