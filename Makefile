@@ -22,7 +22,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-common -fPIE
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection=full)
 SANITIZER := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=3)
 
-CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -Ifcgi -I$(B) \
+CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -Ifcgi -Iweb -I$(B) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 CFLAGS += -std=gnu17 -O2 -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
@@ -32,6 +32,10 @@ LIB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 # The webmail door without its process: what tests and fuzzers can link.
 FCGI_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)))
 FCGI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard fcgi/*.c))
+# The people's door without its process and its HTTP library.
+WEB_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out web/main.c web/server.c,$(wildcard web/*.c)))
+WEB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard web/*.c))
+CLI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -43,7 +47,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 all: deps-build
 	@$(MAKE) --no-print-directory programs
 
-programs: $(B)/sendguard-fcgi
+programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard
 
 deps-build deps-run deps-test deps-bench:
 	@tools/install-packages $(@:deps-%=%)
@@ -67,11 +71,22 @@ $(B)/libsendguard.a: $(LIB_OBJECTS)
 $(B)/sendguard-fcgi: $(FCGI_OBJECTS) $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_HELPERS) $(FCGI_PARTS) $(B)/libsendguard.a
+$(B)/sendguard-web: $(WEB_OBJECTS) $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd $(LDLIBS)
+
+$(B)/sendguard: $(CLI_OBJECTS) $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_HELPERS) $(B)/parts.a $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS)
 
 $(B)/bench/%: $(B)/bench/%.o $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+# A door's parts, taken from an archive: a test links what it uses.
+$(B)/parts.a: $(FCGI_PARTS) $(WEB_PARTS)
+	rm -f $@
+	ar rcs $@ $^
 
 units: $(UNIT_TESTS)
 benches: $(BENCHES)

@@ -16,49 +16,58 @@ struct guard {
     const struct token_key *key;
     struct policy *policy;
     pthread_rwlock_t lock; /* guards which settings are current */
-    struct shared_settings *current;
+    struct held_settings *current;
 };
 
 /* Settings live as long as a message is judged by them. */
-struct shared_settings {
+struct held_settings {
     _Atomic int users;
     struct settings *settings;
+    struct catalogue *catalogue;
 };
 
-static struct shared_settings *share(struct settings *settings)
+static struct held_settings *share(struct settings *settings, struct catalogue *catalogue)
 {
-    struct shared_settings *shared = xcalloc(1, sizeof *shared);
+    struct held_settings *shared = xcalloc(1, sizeof *shared);
     shared->users = 1;
     shared->settings = settings;
+    shared->catalogue = catalogue;
     return shared;
 }
 
-static void release(struct shared_settings **shared)
+void guard_let_go(struct held_settings **held)
 {
-    if (*shared != NULL && --(*shared)->users == 0) {
-        settings_free(&(*shared)->settings);
-        free(*shared);
+    if (*held != NULL && --(*held)->users == 0) {
+        settings_free(&(*held)->settings);
+        catalogue_free(&(*held)->catalogue);
+        free(*held);
     }
-    *shared = NULL;
+    *held = NULL;
 }
 
-static struct shared_settings *current_settings(struct guard *guard)
+const struct settings *held_settings(const struct held_settings *held) { return held->settings; }
+const struct catalogue *held_catalogue(const struct held_settings *held)
+{
+    return held->catalogue;
+}
+
+struct held_settings *guard_hold(struct guard *guard)
 {
     pthread_rwlock_rdlock(&guard->lock);
-    struct shared_settings *shared = guard->current;
+    struct held_settings *shared = guard->current;
     shared->users++;
     pthread_rwlock_unlock(&guard->lock);
     return shared;
 }
 
 struct guard *guard_new(struct store *store, const struct token_key *key,
-                        struct settings *settings)
+                        struct settings *settings, struct catalogue *catalogue)
 {
     struct guard *guard = xcalloc(1, sizeof *guard);
     guard->store = store;
     guard->key = key;
     guard->policy = policy_new();
-    guard->current = share(settings);
+    guard->current = share(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
     return guard;
 }
@@ -68,20 +77,43 @@ void guard_free(struct guard **guard)
     if (*guard == NULL)
         return;
     policy_free(&(*guard)->policy);
-    release(&(*guard)->current);
+    guard_let_go(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
     free(*guard);
     *guard = NULL;
 }
 
-void guard_reload(struct guard *guard, struct settings *settings)
+void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue)
 {
-    struct shared_settings *fresh = share(settings);
+    struct held_settings *fresh = share(settings, catalogue);
     pthread_rwlock_wrlock(&guard->lock);
-    struct shared_settings *old = guard->current;
+    struct held_settings *old = guard->current;
     guard->current = fresh;
     pthread_rwlock_unlock(&guard->lock);
-    release(&old);
+    guard_let_go(&old);
+}
+
+static struct policy_limits limits_in_force(struct guard *guard, const struct settings *settings,
+                                            enum door door, const char *mailbox,
+                                            const char *domain, int64_t now_ms)
+{
+    struct policy_limits limits =
+        policy_limits(guard->policy, &settings->limits[door], mailbox, domain, now_ms);
+    limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
+    if (limits.exempt)
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            limits.limits.of[rule] = LIMIT_OFF;
+    return limits;
+}
+
+int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                 int64_t now_ms, struct policy_limits *limits_r)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    if (policy_refresh(guard->policy, guard->store) < 0)
+        return -1;
+    *limits_r = limits_in_force(guard, held->settings, door, mailbox, domain, now_ms);
+    return 1;
 }
 
 /* ---- one judgement ------------------------------------------------------------- */
@@ -112,9 +144,6 @@ static void count_and_check(struct judgement *judgement)
 {
     const struct settings *settings = judgement->settings;
     const struct recipient_policy policy = {own_domain, exempt_recipient, settings};
-    if (settings_exempt_mailbox(settings, judgement->submission->mailbox))
-        for (int rule = 0; rule < RULE_COUNT; rule++)
-            judgement->limits.limits.of[rule] = LIMIT_OFF;
     judgement->facts = facts_count(judgement->arena, judgement->submission, &policy);
     judgement->objection_count = rules_check(judgement->arena, &judgement->limits.limits,
                                              &judgement->facts, &judgement->objections);
@@ -247,7 +276,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
         /* what an exempt mailbox sends leaves others at its address their room */
-        .ip = settings_exempt_mailbox(settings, submission->mailbox) ? NULL : submission->ip,
+        .ip = judgement->limits.exempt ? NULL : submission->ip,
         .id = submission->id,
         .fingerprint = fingerprint(submission),
         .off_domain = judgement->facts.off_domain,
@@ -463,7 +492,7 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
                 int64_t now_ms, struct verdict *verdict_r)
 {
-    freed_by(release) struct shared_settings *shared = current_settings(guard);
+    freed_by(guard_let_go) struct held_settings *shared = guard_hold(guard);
     struct judgement judgement = {
         .settings = shared->settings,
         .submission = submission,
@@ -473,8 +502,8 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     begin_verdict(&judgement, dry_run, now_ms);
     int result = policy_refresh(guard->policy, guard->store);
     judgement.limits =
-        policy_limits(guard->policy, &shared->settings->limits[submission->door],
-                      submission->mailbox, submission->domain, now_ms);
+        limits_in_force(guard, shared->settings, submission->door, submission->mailbox,
+                        submission->domain, now_ms);
     count_and_check(&judgement);
     if (result > 0) {
         prepare_message(&judgement, dry_run, now_ms);

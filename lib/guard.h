@@ -4,6 +4,8 @@
 #ifndef SENDGUARD_GUARD_H
 #define SENDGUARD_GUARD_H
 
+#include "catalogue.h"
+#include "policy.h"
 #include "settings.h"
 #include "store.h"
 #include "token.h"
@@ -11,14 +13,28 @@
 
 struct guard;
 
-/* `store` and `key` stay the caller's and must outlive the guard; `settings` is taken. */
+/* `store` and `key` stay the caller's and must outlive the guard; settings and catalogue
+ * (loaded from settings->web_templates) are taken. */
 struct guard *guard_new(struct store *store, const struct token_key *key,
-                        struct settings *settings);
+                        struct settings *settings, struct catalogue *catalogue);
 void guard_free(struct guard **guard);
 
-/* Put new settings (taken) in the place of the old; messages under judgement
+/* Put new settings and texts (taken) in the place of the old; messages under judgement
  * finish with those they began with. Histories are kept: limits are no part of a key. */
-void guard_reload(struct guard *guard, struct settings *settings);
+void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue);
+
+/* The settings in force. They stay valid until the hold is let go, whatever is
+ * reloaded meanwhile; let go soon. */
+struct held_settings;
+struct held_settings *guard_hold(struct guard *guard);
+const struct settings *held_settings(const struct held_settings *held);
+const struct catalogue *held_catalogue(const struct held_settings *held);
+void guard_let_go(struct held_settings **held);
+
+/* The limits in force for a mailbox at a door, adjustments and exemptions
+ * counted in. 1, or -1: the store did not answer. */
+int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                 int64_t now_ms, struct policy_limits *limits_r) must_check;
 
 /* Judge, and unless dry_run count and record. Always fills *verdict_r (in the
  * submission's arena): when the store does not answer, as store.on_failure says.

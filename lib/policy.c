@@ -195,15 +195,22 @@ static void adjust(struct policy_limits *limits, const struct policy *policy, co
         tfind(&key, (void *const *)&policy->tree, compare_subjects);
     if (found == NULL)
         return;
+    typeof((*found)->by[0][0]) *exempt = &(*found)->by[0][ADJUST_EXEMPT];
+    if (exempt->set && now_ms < exempt->until_ms)
+        limits->exempt = true;
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         typeof((*found)->by[0][0]) *limit = &(*found)->by[rule][ADJUST_LIMIT];
         typeof((*found)->by[0][0]) *extra = &(*found)->by[rule][ADJUST_EXTRA];
         if (limit->set && now_ms < limit->until_ms) {
             limits->limits.of[rule] = limit->value;
             limits->source[rule] = source;
+            limits->until_ms[rule] = limit->until_ms;
         }
-        if (extra->set && now_ms < extra->until_ms)
+        if (extra->set && now_ms < extra->until_ms) {
             limits->extra[rule] += extra->value;
+            if (extra->until_ms < limits->extra_until_ms[rule])
+                limits->extra_until_ms[rule] = extra->until_ms;
+        }
     }
 }
 
@@ -211,6 +218,8 @@ struct policy_limits policy_limits(struct policy *policy, const struct limits *d
                                    const char *mailbox, const char *domain, int64_t now_ms)
 {
     struct policy_limits limits = {.limits = *defaults};
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        limits.until_ms[rule] = limits.extra_until_ms[rule] = UNTIL_LIFTED;
     pthread_rwlock_rdlock(&policy->lock);
     if (policy->tree != NULL) {
         adjust(&limits, policy, domain, LIMIT_OF_DOMAIN, now_ms);

@@ -16,6 +16,9 @@ struct policy_limits {
     struct limits limits;
     enum limit_source source[RULE_COUNT];
     int32_t extra[RULE_COUNT]; /* part of the limit that is an extra, 0 mostly */
+    int64_t until_ms[RULE_COUNT];       /* when an adjusted limit ends; UNTIL_LIFTED, also without */
+    int64_t extra_until_ms[RULE_COUNT]; /* when the first extra ends; UNTIL_LIFTED, also without */
+    bool exempt;               /* no limit holds; all of `limits` are off */
 };
 
 struct policy;

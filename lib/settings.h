@@ -41,6 +41,13 @@ struct settings {
     char *web_listen;
     char *web_base_url; /* without a '/' at its end */
     char *web_secret_file;
+    char *web_templates; /* "" for the built-in ones alone */
+    char *web_time_zone; /* IANA name; for readers whose own is not known */
+    struct text_list web_trusted_proxies; /* networks in key form; their X-Forwarded-For counts */
+    struct text_list web_monitoring;      /* networks that may read metrics and health */
+    /* [desk]: what role support may do at most */
+    int64_t desk_max_extra;          /* recipients or messages that an extra adds */
+    int64_t desk_max_resets_per_day; /* resets by one person in 24 hours */
     /* [status] */
     int64_t status_link_lifetime_ms;
     /* [limits.webmail], [limits.smtp] */
@@ -84,6 +91,9 @@ bool settings_own_domain(const struct settings *settings, const char *mailbox_do
                          const char *domain);
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);
 bool settings_exempt_recipient(const struct settings *settings, const char *address);
+
+/* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
+bool settings_network_holds(const struct text_list *networks, const char *ip);
 
 /* The names ("section.key", static) of settings that differ between two structs, for
  * the log line of a reload; at most `max`. Returns the count. */

@@ -22,6 +22,10 @@ const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures"
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended"};
 
+const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
+const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
+                                                      "tries"};
+
 enum { TOGETHER_MAX = 64, ROUNDS_MAX = 16, ROOMS_MAX = 2 };
 
 /* Somebody who waits: with a message, or (NULL) for a room to himself. While
@@ -308,6 +312,96 @@ int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_
                 size_t *count_r)
 {
     ALONE(store, audit(room, after, audit_r, max, count_r));
+}
+
+int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
+                    uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
+                    size_t *count_r)
+{
+    ALONE(store, decisions(room, arena, mailbox, before, now_ms, records_r, max, count_r));
+}
+
+int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
+                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
+{
+    ALONE(store, decisions_after(room, arena, after, now_ms, records_r, max, count_r));
+}
+
+int store_history(struct store *store, struct arena *arena, enum subject subject,
+                  const char *key, int64_t now_ms, struct history *history_r)
+{
+    ALONE(store, history(room, arena, subject, key, now_ms, history_r));
+}
+
+int store_audit_newest(struct store *store, const char *subject, int64_t before,
+                       struct audit *audit_r, size_t max, size_t *count_r)
+{
+    ALONE(store, audit_newest(room, subject, before, audit_r, max, count_r));
+}
+
+int store_write_audit(struct store *store, const struct audited *audited)
+{
+    ALONE(store, write_audit(room, audited));
+}
+
+int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
+               const struct audited *audited)
+{
+    ALONE(store, keep(room, kind, kept, false, now_ms, audited));
+}
+
+int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
+                   int64_t now_ms, const struct audited *audited)
+{
+    ALONE(store, keep(room, kind, kept, true, now_ms, audited));
+}
+
+int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
+               int64_t now_ms, struct kept *kept_r)
+{
+    ALONE(store, kept(room, arena, kind, key, now_ms, kept_r));
+}
+
+int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
+                 const struct audited *audited)
+{
+    ALONE(store, forget(room, kind, key, now_ms, audited));
+}
+
+int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
+                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                    size_t *count_r)
+{
+    ALONE(store, kept_list(room, arena, kind, after, now_ms, kept_r, max, count_r));
+}
+
+int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+              uint32_t *count_r, int64_t *free_at_r)
+{
+    ALONE(store, try_once(room, key, now_ms, span_ms, max, count_r, free_at_r));
+}
+
+int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
+{
+    ALONE(store, observe(room, observations, now_ms));
+}
+
+int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
+                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+{
+    ALONE(store, senders(room, of, key, after, now_ms, senders_r, max, count_r));
+}
+
+int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
+               size_t *count_r)
+{
+    ALONE(store, near(room, now_ms, near_r, max, count_r));
+}
+
+int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
+                   size_t *count_r)
+{
+    ALONE(store, counters(room, after, counters_r, max, count_r));
 }
 
 int store_sweep(struct store *store, int64_t now_ms)

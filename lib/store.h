@@ -161,8 +161,10 @@ int store_reset(struct store *store, const char *mailbox, const struct act *act)
 
 /* An adjustment changes a rule's limit for one mailbox or one domain:
  * ADJUST_LIMIT puts `value` (LIMIT_OFF: not checked) in the limit's place,
- * ADJUST_EXTRA adds `value` to it. It ends by itself at until_ms (UNTIL_LIFTED: never). */
-enum adjust_kind { ADJUST_LIMIT, ADJUST_EXTRA, ADJUST_KIND_COUNT };
+ * ADJUST_EXTRA adds `value` to it, ADJUST_EXEMPT (rule and value 0) takes all
+ * limits away. It ends by itself at until_ms (UNTIL_LIFTED: never). */
+enum adjust_kind { ADJUST_LIMIT, ADJUST_EXTRA, ADJUST_EXEMPT, ADJUST_KIND_COUNT };
+extern const char *const adjust_kind_names[ADJUST_KIND_COUNT]; /* "limit", "extra", "exempt" */
 struct adjustment {
     char subject[ADDRESS_MAX_BYTES + 1]; /* "alice@example.test" or "@example.test" */
     enum rule rule;
@@ -217,14 +219,138 @@ struct record {
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r) must_check;
 
-/* The audit trail after entry `after` (0: from the start), in order. Append-only. 1 and *count_r. */
+/* Kept decisions, the newest first, those with an id below `before` (UINT64_MAX:
+ * from the newest), at most `max`. Of one mailbox: the refused ones as long as
+ * they are kept, the admitted ones as long as they count (24 h). mailbox NULL:
+ * of all (Redis remembers the order of the last 100,000). 1 and *count_r. */
+int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
+                    uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
+                    size_t *count_r) must_check;
+/* Those of all mailboxes with an id above `after`, the oldest first: for who
+ * follows them. Several processes make ids, so one may appear a moment late,
+ * behind higher ones. 1 and *count_r. */
+int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
+                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
+    must_check;
+
+/* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. */
+int store_history(struct store *store, struct arena *arena, enum subject subject,
+                  const char *key, int64_t now_ms, struct history *history_r) must_check;
+
+/* ---- the audit trail: append-only --------------------------------------------- */
+
 struct audit {
     int64_t number, at_ms;
     char by[64], act[24], subject[ADDRESS_MAX_BYTES + 1], note[256];
-    char detail[256]; /* what changed, as JSON */
+    char detail[512]; /* what was so before and after, a JSON object; {} when there is nothing:
+                         suspend {"before":null or suspension,"after":suspension},
+                         lift {"before":suspension,"after":null},
+                         reset {"before":{"messages":3,"off_domain":7},"after":{…0}},
+                         limit and extra {"rule":…,"before":null or {"value":5 or null,"until":null
+                         or moment},"after":…}, value null: off, the whole null: none; exempt
+                         {"before":…,"after":…}. A suspension is
+                         {"id":1,"cause":…,"since":moment,"until":moment or null,"attempts":0} */
 };
+/* After entry `after` (0: from the start), in order. 1 and *count_r. */
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r) must_check;
+/* The newest first, below number `before` (INT64_MAX: from the newest); of one
+ * subject, or of all with NULL. 1 and *count_r. */
+int store_audit_newest(struct store *store, const char *subject, int64_t before,
+                       struct audit *audit_r, size_t max, size_t *count_r) must_check;
+
+/* An entry about something that is no act on the ledger: a note on a mailbox,
+ * a change of staff. detail is JSON, at most 511 bytes. */
+struct audited {
+    const char *name, *subject, *detail; /* name 1..23 bytes, subject as in struct audit */
+    const struct act *act;
+};
+int store_write_audit(struct store *store, const struct audited *audited) must_check;
+
+/* ---- what programs keep for themselves ------------------------------------------ */
+
+/* Texts under a key, each kind for itself: accounts of staff, tokens, sessions.
+ * They end at until_ms (UNTIL_LIFTED: never). key: 1..KEPT_KEY_MAX bytes;
+ * value: at most KEPT_VALUE_MAX bytes. */
+enum kept_kind { KEPT_STAFF, KEPT_TOKEN, KEPT_SESSION, KEPT_BLOCK, KEPT_TRIES, KEPT_KIND_COUNT };
+extern const char *const kept_kind_names[KEPT_KIND_COUNT];
+enum { KEPT_KEY_MAX = 360, KEPT_VALUE_MAX = 16 * 1024 };
+struct kept {
+    const char *key, *value; /* in `arena` */
+    int64_t until_ms;
+};
+/* Put, or replace. `audited` (NULL: none) is written in the same step. 1 or -1. */
+int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
+               const struct audited *audited) must_check;
+/* Put where nothing is yet: 1, or 0 when the key is taken (nothing is written). */
+int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
+                   int64_t now_ms, const struct audited *audited) must_check;
+int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
+               int64_t now_ms, struct kept *kept_r) must_check; /* 1, 0 none, -1 */
+int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
+                 const struct audited *audited) must_check; /* 1, 0 was not there, -1 */
+/* By key, after `after` ("" for the first page). 1 and *count_r. */
+int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
+                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                    size_t *count_r) must_check;
+
+/* One try of something that may be tried `max` times (1..TRIES_MAX) in any
+ * span_ms, atomically: 1 it is counted, *count_r tries with it; 0 there were so
+ * many already, nothing is counted, *free_at_r is when the oldest leaves.
+ * store_forget(…, KEPT_TRIES, key, …) forgets them all. */
+enum { TRIES_MAX = 1000 };
+int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+              uint32_t *count_r, int64_t *free_at_r) must_check;
+
+/* ---- what the doors saw ------------------------------------------------------------
+ * Indexes and counts for staff and monitoring, told in bundles beside the
+ * judging (observer.h); nothing is judged by them. */
+
+struct sighting { /* a mailbox sent from an IP; kept for 24 h */
+    const char *mailbox, *domain; /* the mailbox's */
+    const char *ip;               /* NULL: unknown */
+    int64_t at_ms;
+};
+struct near_limit { /* a window that is filled to four fifths or more */
+    enum rule rule;
+    char key[ADDRESS_MAX_BYTES + 1]; /* mailbox or IP, as the rule's subject is */
+    int64_t at_ms;                   /* when that was seen last */
+};
+enum { COUNTER_NAME_SIZE = 80 };
+struct counter {
+    char name[COUNTER_NAME_SIZE]; /* as the observer calls it */
+    uint64_t value;               /* to add; as read: the sum */
+};
+struct observations {
+    const struct sighting *sightings;
+    const struct near_limit *nears;
+    const struct counter *counters;
+    size_t sighting_count, near_count, counter_count;
+};
+enum { OBSERVATIONS_MAX = 512 }; /* of each kind in one call, so that nobody waits long for it */
+/* All of it in one step: 1 or -1. */
+int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
+    must_check;
+
+/* The mailboxes that sent from an IP, or those of a domain that sent, within
+ * the last 24 h, by name, after `after`. 1 and *count_r. */
+enum sender_of { SENDERS_OF_IP, SENDERS_OF_DOMAIN };
+struct sender {
+    char mailbox[ADDRESS_MAX_BYTES + 1];
+    int64_t last_ms; /* seen last, to the hour */
+};
+int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
+                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+    must_check;
+
+/* Windows seen near their limit within their length, the newest first; they may
+ * have emptied since. 1 and *count_r. */
+int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
+               size_t *count_r) must_check;
+
+/* All counters, by name, after `after`. 1 and *count_r. */
+int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
+                   size_t *count_r) must_check;
 
 /* Remove what nobody needs any longer: histories, ids, records and suspensions
  * past their time. A little of it is done with every act, so nobody has to call

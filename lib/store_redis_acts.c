@@ -218,8 +218,6 @@ int redis_reset(struct room *room, const char *mailbox, const struct act *act)
 
 /* ---- adjustments ------------------------------------------------------------------------ */
 
-static const char *const kind_names[ADJUST_KIND_COUNT] = {"limit", "extra"};
-
 int redis_adjust(struct room *room, const struct adjustment *adjustment, const struct act *act)
 {
     struct redis_room *self = redis_room(room);
@@ -231,7 +229,7 @@ int redis_adjust(struct room *room, const struct adjustment *adjustment, const s
         argument_string(act->by),
         argument_string(act->note),
         argument_string(rule_table[adjustment->rule].name),
-        argument_string(kind_names[adjustment->kind]),
+        argument_string(adjust_kind_names[adjustment->kind]),
         argument_int(arena, adjustment->removed),
         argument_int(arena, adjustment->value),
         argument_int(arena, adjustment->until_ms == UNTIL_LIFTED ? -1 : adjustment->until_ms),
@@ -247,7 +245,7 @@ static int read_adjustment(const redisReply *element, struct adjustment *adjustm
         return 0;
     redisReply *const *part = element->element;
     int rule = rule_by_name(text_of(part[2]));
-    int kind = find_name(kind_names, ADJUST_KIND_COUNT, text_of(part[3]));
+    int kind = find_name(adjust_kind_names, ADJUST_KIND_COUNT, text_of(part[3]));
     *adjustment_r = (struct adjustment){
         .change = number_of(part[0]),
         .rule = rule >= 0 && kind >= 0 ? (enum rule)rule : RULE_COUNT,

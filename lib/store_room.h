@@ -35,6 +35,34 @@ struct room_acts {
                   struct record *record_r);
     int (*audit)(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
+    int (*decisions)(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
+    int (*decisions_after)(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
+                           struct record *records_r, size_t max, size_t *count_r);
+    int (*history)(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                   int64_t now_ms, struct history *history_r);
+    int (*audit_newest)(struct room *room, const char *subject, int64_t before,
+                        struct audit *audit_r, size_t max, size_t *count_r);
+    int (*write_audit)(struct room *room, const struct audited *audited);
+    /* only_new: as store_keep_new */
+    int (*keep)(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+                int64_t now_ms, const struct audited *audited);
+    int (*kept)(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+                int64_t now_ms, struct kept *kept_r);
+    int (*forget)(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                  const struct audited *audited);
+    int (*kept_list)(struct room *room, struct arena *arena, enum kept_kind kind,
+                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                     size_t *count_r);
+    int (*try_once)(struct room *room, const char *key, int64_t now_ms, int64_t span_ms,
+                    uint32_t max, uint32_t *count_r, int64_t *free_at_r);
+    int (*observe)(struct room *room, const struct observations *observations, int64_t now_ms);
+    int (*senders)(struct room *room, enum sender_of of, const char *key, const char *after,
+                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
+    int (*near)(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+                size_t *count_r);
+    int (*counters)(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                    size_t *count_r);
     int (*sweep)(struct room *room, int64_t now_ms);
 };
 

@@ -239,7 +239,7 @@ int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
                       const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
-    const char *name = adjustment->kind == ADJUST_EXTRA ? "extra" : "limit";
+    const char *name = adjust_kind_names[adjustment->kind];
     if (sqlite_begin(self, true) < 0)
         return -1;
     int result = put_adjustment(self, adjustment, act->now_ms);

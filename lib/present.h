@@ -1,0 +1,40 @@
+/* From facts to words: a view is a JSON tree of plain facts, the same for
+ * scripts and for pages. For a page, present() adds beside each fact what a
+ * person reads, in the reader's language and time zone:
+ *
+ *   "at", "since", "until", "*_at"   (a moment, RFC 3339)
+ *        KEY_text  "14:05", "Monday 14:05", "3 December 14:05", by distance
+ *        KEY_in    "in 3 h 20 min", "12 min ago"
+ *   "rule", "cause", "door", "state", "verdict", "outcome", "act", "role", "source",
+ *   "kind", "headline"   (a word of ours)
+ *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
+ *                  its values (in the order of the object's members: what a text uses
+ *                  has to stand before); absent when there is none
+ *        KEY_is    {WORD: true}, to choose by
+ *   an integer  KEY_one    true when its word takes the singular in that language
+ *   a list      KEY_any    true when it is not empty; KEY_count its length;
+ *        its elements that are objects: "first" and "last" true where they are
+ *
+ * Members that exist already stay as they are. */
+#ifndef SENDGUARD_PRESENT_H
+#define SENDGUARD_PRESENT_H
+
+#include "catalogue.h"
+
+struct reader {
+    const struct catalogue *catalogue;
+    const char *language; /* one of the catalogue's */
+    const char *zone;     /* IANA name, "Europe/Berlin"; NULL or unknown: UTC */
+    int64_t now_ms;
+};
+
+void present(struct json_object *view, const struct reader *reader);
+
+/* A moment in words, as KEY_text above; in `arena`. */
+const char *present_moment(struct arena *arena, const struct reader *reader, int64_t time_ms);
+
+/* Whether it is a time zone that this machine knows. Never opens a file outside
+ * of the zones' folder. */
+int zone_exists(const char *name);
+
+#endif

@@ -1,0 +1,60 @@
+/* One request to the people's door, whole and parsed: server.c makes it from
+ * libmicrohttpd's pieces, handlers read it, tests make their own. Every part
+ * has a limit. Strings live in the arena. */
+#ifndef SENDGUARD_HTTP_REQUEST_H
+#define SENDGUARD_HTTP_REQUEST_H
+
+#include <json-c/json.h>
+
+#include "arena.h"
+#include "settings.h"
+
+enum method { METHOD_GET, METHOD_POST, METHOD_OTHER }; /* HEAD is a GET without a body */
+
+enum {
+    REQUEST_MAX_PATH = 2048,
+    REQUEST_MAX_BODY = 1024 * 1024,
+    REQUEST_MAX_PARAMS = 64,
+    REQUEST_MAX_COOKIES = 4096,
+};
+
+struct http_request {
+    struct arena *arena;
+    enum method method;
+    bool head;
+    const char *path;   /* percent-decoded, below the path of web.base_url, begins with '/' */
+    const char *base;   /* the path of web.base_url, "/sending" or "": links begin with it */
+    bool https;         /* web.base_url is https */
+    const char *address;         /* of the browser, IP in key form: the peer's, or behind a trusted
+                                    proxy what it says */
+    bool monitoring;             /* `address` is in web.monitoring */
+    const char *accept, *accept_language, *authorization, *content_type, *origin; /* or NULL */
+    const char *cookie;          /* of the session, or NULL */
+    struct json_object *params;  /* those of the query and of the body (form or JSON object):
+                                    strings, of a JSON body also other kinds; never NULL */
+};
+
+/* What the server hands over, header by header; NULL is absent. */
+struct raw_request {
+    const char *method, *url, *query; /* url as sent, without the query */
+    const char *peer;                 /* address of the connection as text; "" for a UNIX socket */
+    const char *accept, *accept_language, *authorization, *content_type, *cookies, *origin,
+        *forwarded_for;
+    const char *body;
+    size_t body_length;
+};
+
+/* 1; or 0 with *problem: 400, 413, 414, 415. The fields that do not depend on what is wrong are
+ * filled all the same, so that an error page can be made. A parameter that is given twice, a name
+ * or value that is no UTF-8 or holds NUL: 400. http_request_end puts the params. */
+int http_request_make(const struct raw_request *raw, const struct settings *settings,
+                 struct arena *arena, struct http_request *request_r, struct problem *problem)
+    must_check;
+void http_request_end(struct http_request *request);
+
+/* A parameter as text, NULL when absent or no string; `otherwise` never is needed for forms. */
+const char *http_param(const struct http_request *request, const char *name);
+/* Whether the client would rather have JSON than HTML (Accept). */
+bool http_wants_json(const struct http_request *request);
+
+#endif

@@ -1,0 +1,105 @@
+/* The people's door without its process and its HTTP library: a request in, a
+ * response out. web_handle() finds out which part of the house is meant:
+ *
+ *   /status                user, by signed link           status.c
+ *   /desk/…                staff, by session cookie       signin.c, desk_routes.c
+ *   /api/v1/…              programs, by bearer token      api.c, desk_routes.c
+ *   /metrics /healthz /readyz  monitoring, by address     metrics.c
+ *   /assets/…              style and script               assets.c
+ *
+ * The desk and the API are two faces of one table of routes. */
+#ifndef SENDGUARD_WEB_H
+#define SENDGUARD_WEB_H
+
+#include "desk.h"
+#include "log.h"
+#include "observer.h"
+#include "present.h"
+#include "http_request.h"
+#include "http_response.h"
+#include "token.h"
+
+/* What all requests share. */
+struct web {
+    struct desk desk;
+    const struct token_key *key;
+    struct observer *observer;
+    struct log_once store_away;
+};
+
+/* One request on its way. */
+struct exchange {
+    struct web *web;
+    const struct settings *settings;   /* held while the request lasts */
+    const struct catalogue *catalogue; /* of the same moment */
+    const struct http_request *request;
+    struct http_response *response;
+    struct reader reader; /* language and zone of who asks */
+    int64_t now_ms;
+    struct person person; /* desk and API: who asks */
+    bool api;             /* asked through the API */
+    const char *variable; /* what stood for {name} in the route's pattern, decoded; or NULL */
+};
+
+void web_handle(struct web *web, const struct http_request *request, int64_t now_ms,
+                struct http_response *response);
+/* For a request that http_request_make refused. */
+void web_refuse(struct web *web, const struct http_request *request, const struct problem *problem,
+                int64_t now_ms, struct http_response *response);
+
+/* ---- the parts; each fills the response ------------------------------------------------ */
+
+void status_handle(struct exchange *exchange);  /* GET, POST /status */
+void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
+void desk_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
+void api_handle(struct exchange *exchange);     /* below /api/v1/ */
+void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz */
+void assets_handle(struct exchange *exchange);  /* /assets/NAME */
+
+/* ---- access ------------------------------------------------------------------------------ */
+
+/* Whose session the cookie is: 1 with exchange->person, 0 nobody's, -1. */
+int access_by_session(struct exchange *exchange) must_check;
+/* The same by "Authorization: Bearer …". */
+int access_by_token(struct exchange *exchange) must_check;
+/* Whether a POST of the desk carries its session's CSRF token (parameter "csrf"). */
+bool access_csrf_fits(const struct exchange *exchange);
+
+/* ---- one table for desk and API ------------------------------------------------------------- */
+
+struct route {
+    enum method method;
+    const char *api;  /* pattern below /api/v1, "/mailboxes/{mailbox}"; NULL: desk only */
+    const char *desk; /* pattern below /desk; NULL: API only */
+    const char *page; /* template that shows the view at the desk; NULL: `view` fills the
+                         response itself there */
+    enum role role;   /* needed at least */
+    /* 1 with *view_r, which goes out as JSON or as the page; or with *view_r NULL: the response
+     * is filled already. 0 with *problem, -1 the store. */
+    int (*view)(struct exchange *exchange, struct json_object **view_r, struct problem *problem);
+};
+extern const struct route desk_routes[];
+extern const size_t desk_route_count;
+/* The route for a path below /desk or /api/v1; NULL: none. *allowed_r: some route has this path
+ * with another method. Sets exchange->variable. */
+const struct route *route_find(struct exchange *exchange, const char *path, bool *allowed_r);
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+/* Renders a page of the catalogue. The view (taken; may be NULL) is presented (present.h) and gets
+ * what every page may use: "base" (link prefix), "page" (its name), "lang", "contact",
+ * "contact_is_mail", "signed_in", "person" {name, role, role_is}, "may_act", "may_all" (admin),
+ * "csrf". */
+void reply_page(struct exchange *exchange, int status, const char *page, struct json_object *view);
+/* JSON (taken). */
+void reply_json(struct exchange *exchange, int status, struct json_object *view);
+/* An error as the asker reads best: a page ("error" with "status", "title_text", "text"), or
+ * problem+json for the API and who accepts JSON. Titles are texts "error.403" …; `text` NULL: the
+ * text "error.403_text". */
+void reply_error(struct exchange *exchange, int status, const char *text);
+/* The store does not answer: 503, logged once until it does. */
+void reply_no_store(struct exchange *exchange);
+/* status and text of *problem, with where. */
+void reply_problem(struct exchange *exchange, const struct problem *problem);
+
+#endif
