@@ -64,6 +64,23 @@ $(B)/%.lua.h: lib/%.lua Makefile
 
 $(B)/lib/store_redis.o: $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua))
 
+# So do templates, and what pages bring along.
+TEMPLATES := $(shell find templates -type f)
+ASSETS := $(shell find web/assets -type f)
+$(B)/templates.c: $(TEMPLATES) tools/embed Makefile
+	@mkdir -p $(@D)
+	tools/embed templates templates > $@.new
+	mv $@.new $@
+$(B)/assets.c: $(ASSETS) tools/embed Makefile
+	@mkdir -p $(@D)
+	tools/embed assets web/assets > $@.new
+	mv $@.new $@
+$(B)/%.o: $(B)/%.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+LIB_OBJECTS += $(B)/templates.o
+WEB_PARTS += $(B)/assets.o
+WEB_OBJECTS += $(B)/assets.o
+
 $(B)/libsendguard.a: $(LIB_OBJECTS)
 	rm -f $@
 	ar rcs $@ $^
@@ -92,11 +109,12 @@ units: $(UNIT_TESTS)
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code, so they are built apart and in one go.
-build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h) $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
+build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h web/*.c web/*.h) $(B)/templates.c $(B)/assets.c $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -std=gnu17 -O1 -g -pthread -Ifcgi -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) \
-		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) $(LDLIBS)
+		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) $(B)/templates.c $(B)/assets.c \
+		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
+		$(filter-out web/main.c web/server.c,$(wildcard web/*.c)) $(LDLIBS)
 fuzzers: $(FUZZERS)
 
 check: deps-test

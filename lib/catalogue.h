@@ -1,6 +1,6 @@
 /* What people read: pages and texts, in several languages. Pages are Mustache
  * templates (templates/NAME.mustache), the same for all languages; texts are
- * single sentences, templates too but of plain text (templates/LANGUAGE/texts.json,
+ * single sentences, templates too but of plain text (templates/LANGUAGE/NAME.json: objects,
  * "state.paused": "Sending is paused until {{until_text}}."). A page takes a text in
  * as a partial: {{> state.paused}}; names of texts have a dot, names of pages
  * have none. The built-in ones are part of the program; an operator's folder
