@@ -1,7 +1,5 @@
 #include "body.h"
 
-#include <json-c/json.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,41 +7,23 @@
 #include "content_type.h"
 #include "form.h"
 #include "json_body.h"
+#include "submission_json.h"
 #include "text.h"
 
-enum member {
-    MEMBER_ID,
-    MEMBER_MAILBOX,
-    MEMBER_IP,
-    MEMBER_FROM,
-    MEMBER_LANG,
-    MEMBER_TO,
-    MEMBER_CC,
-    MEMBER_BCC,
-    /* of forms alone: */
-    MEMBER_DRAFT,
+/* A form's members: those of every submission, and more of its own. */
+enum {
+    MEMBER_DRAFT = SUBMISSION_MEMBERS,
     MEMBER_ACTION,
     MEMBER_CHARSET,
     MEMBER_COUNT,
 };
+enum { MAX_OTHER_BYTES = 64 };
 
-/* One row a member: its name, what Roundcube's form calls it, and how long its
- * text may be before submission.h looks closer. */
-static const struct {
-    const char *name, *roundcube;
-    size_t max_bytes;
-} members[MEMBER_COUNT] = {
-    [MEMBER_ID] = {"id", NULL, SUBMISSION_MAX_ID_BYTES},
-    [MEMBER_MAILBOX] = {"mailbox", NULL, ADDRESS_MAX_BYTES},
-    [MEMBER_IP] = {"ip", NULL, 64},
-    [MEMBER_FROM] = {"from", "_from", 8 * 1024},
-    [MEMBER_LANG] = {"lang", NULL, 64},
-    [MEMBER_TO] = {"to", "_to", SUBMISSION_MAX_ADDRESS_BYTES},
-    [MEMBER_CC] = {"cc", "_cc", SUBMISSION_MAX_ADDRESS_BYTES},
-    [MEMBER_BCC] = {"bcc", "_bcc", SUBMISSION_MAX_ADDRESS_BYTES},
-    [MEMBER_DRAFT] = {NULL, "_draft", 64},
-    [MEMBER_ACTION] = {NULL, "_action", 64},
-    [MEMBER_CHARSET] = {NULL, "_charset", 64},
+/* What Roundcube's form calls them. */
+static const char *const roundcube_names[MEMBER_COUNT] = {
+    [MEMBER_FROM] = "_from",   [MEMBER_TO] = "_to",         [MEMBER_CC] = "_cc",
+    [MEMBER_BCC] = "_bcc",     [MEMBER_DRAFT] = "_draft",   [MEMBER_ACTION] = "_action",
+    [MEMBER_CHARSET] = "_charset",
 };
 
 struct body {
@@ -53,31 +33,39 @@ struct body {
     struct json_body *json;
     struct urlencoded *urlencoded;
     struct multipart *multipart;
-    enum member member; /* whose value is coming */
+    int member;         /* whose value is coming */
     bool roundcube;     /* under the name that Roundcube's form has for it */
     struct text value;
     bool seen[MEMBER_COUNT];
-    struct body_claims claims;
+    struct submission_claims claims;
     bool draft, send; /* what _draft and _action say */
 };
 
-static bool is_list(enum member member)
+static bool is_of_submission(int member) { return member < SUBMISSION_MEMBERS; }
+
+static bool is_list(int member)
 {
-    return member == MEMBER_TO || member == MEMBER_CC || member == MEMBER_BCC;
+    return is_of_submission(member) && submission_member_is_list((enum submission_member)member);
 }
 
-static enum field field_of(enum member list)
+/* Without Roundcube's name for it; NULL when it has none but that. */
+static const char *plain_name(int member)
 {
-    return list == MEMBER_TO ? FIELD_TO : list == MEMBER_CC ? FIELD_CC : FIELD_BCC;
+    return is_of_submission(member) ? submission_members[member].name : NULL;
 }
 
-static const char *member_name(enum member member)
+static const char *member_name(int member)
 {
-    return members[member].name != NULL ? members[member].name : members[member].roundcube;
+    return is_of_submission(member) ? plain_name(member) : roundcube_names[member];
+}
+
+static size_t max_bytes(int member)
+{
+    return is_of_submission(member) ? submission_members[member].max_bytes : MAX_OTHER_BYTES;
 }
 
 /* A member may come once; only recipients add up. */
-static int see(struct body *body, enum member member, struct problem *problem)
+static int see(struct body *body, int member, struct problem *problem)
 {
     if (body->seen[member] && !is_list(member))
         return problem_set(problem, 400, member_name(member), "it is given twice");
@@ -85,21 +73,10 @@ static int see(struct body *body, enum member member, struct problem *problem)
     return 1;
 }
 
-static int too_long(enum member member, struct problem *problem)
+static int too_long(int member, struct problem *problem)
 {
     return problem_set(problem, 413, member_name(member), "it has at most %zu bytes",
-                       members[member].max_bytes);
-}
-
-/* Strings that the door reads with C's functions. */
-static int set_claim(struct body *body, enum member member, const char *text, size_t length,
-                     const char **claim_r, struct problem *problem)
-{
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F)
-            return problem_set(problem, 400, member_name(member), "it holds a control character");
-    *claim_r = arena_strndup(body->submission->arena, text, length);
-    return 1;
+                       max_bytes(member));
 }
 
 /* What PHP's empty() says of a string. */
@@ -117,23 +94,16 @@ static int check_charset(const char *text, size_t length, struct problem *proble
 }
 
 /* A member's text is complete. */
-static int take_text(struct body *body, enum member member, const char *text, size_t length,
+static int take_text(struct body *body, int member, const char *text, size_t length,
                      struct problem *problem)
 {
-    struct submission *submission = body->submission;
-    if (length > members[member].max_bytes)
-        return too_long(member, problem);
     switch (member) {
-    case MEMBER_ID: return submission_set_id(submission, text, length, problem);
-    case MEMBER_MAILBOX:
-        return set_claim(body, member, text, length, &body->claims.mailbox, problem);
-    case MEMBER_IP: return set_claim(body, member, text, length, &body->claims.ip, problem);
-    case MEMBER_FROM: return submission_set_from(submission, text, length, problem);
-    case MEMBER_LANG: return submission_set_lang(submission, text, length, problem);
     case MEMBER_DRAFT: body->draft = is_set(text, length); return 1;
     case MEMBER_ACTION: body->send = length == 4 && memcmp(text, "send", 4) == 0; return 1;
     case MEMBER_CHARSET: return check_charset(text, length, problem);
-    default: return submission_add_recipients(submission, field_of(member), text, length, problem);
+    default:
+        return submission_set_member(body->submission, (enum submission_member)member, text,
+                                     length, &body->claims, problem);
     }
 }
 
@@ -163,11 +133,11 @@ static bool is_name(const char *name, const char *text, size_t length)
     return name != NULL && strlen(name) == length && memcmp(name, text, length) == 0;
 }
 
-static enum member member_of(const char *text, size_t length, bool *roundcube_r)
+static int member_of(const char *text, size_t length, bool *roundcube_r)
 {
-    for (enum member member = 0; member < MEMBER_COUNT; member++) {
-        *roundcube_r = is_name(members[member].roundcube, text, length);
-        if (*roundcube_r || is_name(members[member].name, text, length))
+    for (int member = 0; member < MEMBER_COUNT; member++) {
+        *roundcube_r = is_name(roundcube_names[member], text, length);
+        if (*roundcube_r || is_name(plain_name(member), text, length))
             return member;
     }
     return MEMBER_COUNT;
@@ -175,7 +145,7 @@ static enum member member_of(const char *text, size_t length, bool *roundcube_r)
 
 /* At the gate nobody believes what a form says of its sender, and the webmail
  * behind may mean something else by these names. */
-static bool is_of_gate(enum member member)
+static bool is_of_gate(int member)
 {
     return is_list(member) || member == MEMBER_DRAFT || member == MEMBER_ACTION ||
            member == MEMBER_CHARSET;
@@ -183,7 +153,7 @@ static bool is_of_gate(enum member member)
 
 /* What may let a message pass unjudged counts only under its very name:
  * _action[] is an array to PHP, and no action. */
-static bool is_lenient(enum member member)
+static bool is_lenient(int member)
 {
     return member == MEMBER_DRAFT || member == MEMBER_ACTION;
 }
@@ -210,7 +180,7 @@ static int begin_field(void *context, const char *name, size_t length, bool whol
 static int add_value(void *context, const char *bytes, size_t length, struct problem *problem)
 {
     struct body *body = context;
-    if (length > members[body->member].max_bytes - body->value.length)
+    if (length > max_bytes(body->member) - body->value.length)
         return too_long(body->member, problem);
     text_add_bytes(&body->value, bytes, length);
     return 1;
@@ -234,52 +204,11 @@ static int fault_field(void *context, const char *text, struct problem *problem)
     return problem_set(problem, 400, member_name(body->member), "%s", text);
 }
 
-/* One entry of an array: one recipient. */
-static int take_entry(struct body *body, enum member member, struct json_object *entry,
-                      size_t index, struct problem *problem)
-{
-    char where[32];
-    snprintf(where, sizeof where, "%s[%zu]", members[member].name, index);
-    if (!json_object_is_type(entry, json_type_string))
-        return problem_set(problem, 400, where, "expected a string with one recipient");
-    const char *text = json_object_get_string(entry);
-    int taken = submission_add_recipient(body->submission, field_of(member), text,
-                                         (size_t)json_object_get_string_len(entry), problem);
-    if (!taken && problem->status == 400)
-        snprintf(problem->where, sizeof problem->where, "%s", where);
-    return taken;
-}
-
-static int take_json(struct body *body, enum member member, struct json_object *value,
-                     struct problem *problem)
-{
-    if (json_object_is_type(value, json_type_string))
-        return take_text(body, member, json_object_get_string(value),
-                         (size_t)json_object_get_string_len(value), problem);
-    if (!is_list(member))
-        return problem_set(problem, 400, member_name(member), "expected a string");
-    if (!json_object_is_type(value, json_type_array))
-        return problem_set(problem, 400, member_name(member),
-                           "expected an array of strings or one string");
-    for (size_t i = 0; i < json_object_array_length(value); i++)
-        if (!take_entry(body, member, json_object_array_get_idx(value, i), i, problem))
-            return 0;
-    return 1;
-}
-
 static int end_json(struct body *body, struct problem *problem)
 {
     struct json_object *object = NULL;
-    if (!json_body_end(body->json, &object, problem))
-        return 0;
-    for (enum member member = 0; member < MEMBER_COUNT; member++) {
-        struct json_object *value = NULL;
-        if (members[member].name != NULL &&
-            json_object_object_get_ex(object, members[member].name, &value) && value != NULL &&
-            !take_json(body, member, value, problem))
-            return 0;
-    }
-    return 1;
+    return json_body_end(body->json, &object, problem) &&
+           submission_from_json(body->submission, object, &body->claims, problem);
 }
 
 int body_new(struct submission *submission, const char *content_type, bool php_names,
@@ -329,8 +258,11 @@ int body_end(struct body *body, struct body_claims *claims_r, struct problem *pr
     }
     if (!ended)
         return 0;
-    *claims_r = body->claims;
-    claims_r->draft = body->draft && body->send;
+    *claims_r = (struct body_claims){
+        .mailbox = body->claims.mailbox,
+        .ip = body->claims.ip,
+        .draft = body->draft && body->send,
+    };
     return 1;
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "body_reader.h"
-#include "../../fcgi/json_body.h"
+#include "json_body.h"
 #include "text.h"
 
 static const struct good_body good[] = {
