@@ -1,0 +1,131 @@
+#include "json.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "decision.h"
+#include "store.h"
+#include "text.h"
+
+/* Names are literals, so the tree need not copy them. */
+static void put_member(struct json_object *object, const char *name, struct json_object *child)
+{
+    json_object_object_add_ex(object, name, child, JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
+struct json_object *json_add(struct json_object *object, const char *name,
+                             struct json_object *child)
+{
+    put_member(object, name, child);
+    return child;
+}
+
+void json_add_string(struct json_object *object, const char *name, const char *value)
+{
+    put_member(object, name, value != NULL ? json_object_new_string(value) : NULL);
+}
+
+void json_add_int(struct json_object *object, const char *name, int64_t value)
+{
+    put_member(object, name, json_object_new_int64(value));
+}
+
+void json_add_bool(struct json_object *object, const char *name, bool value)
+{
+    put_member(object, name, json_object_new_boolean(value));
+}
+
+void json_add_null(struct json_object *object, const char *name)
+{
+    put_member(object, name, NULL);
+}
+
+void json_add_moment(struct json_object *object, const char *name, int64_t time_ms)
+{
+    if (time_ms == 0 || time_ms == UNTIL_LIFTED) {
+        json_add_null(object, name);
+        return;
+    }
+    freed_by(text_free) struct text text = {0};
+    text_add_time(&text, time_ms);
+    json_add_string(object, name, text_string(&text));
+}
+
+void json_add_decision(struct json_object *object, const char *name, uint64_t decision)
+{
+    char text[DECISION_TEXT_SIZE];
+    if (decision != 0)
+        decision_format(decision, text);
+    json_add_string(object, name, decision != 0 ? text : NULL);
+}
+
+struct json_object *json_add_object(struct json_object *object, const char *name)
+{
+    return json_add(object, name, json_object_new_object());
+}
+
+struct json_object *json_add_list(struct json_object *object, const char *name)
+{
+    return json_add(object, name, json_object_new_array());
+}
+
+/* ---- reading -------------------------------------------------------------------- */
+
+struct json_object *json_member(struct json_object *object, const char *name)
+{
+    struct json_object *member = NULL;
+    if (!json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, name, &member))
+        return NULL;
+    return member;
+}
+
+const char *json_string(struct json_object *object, const char *name, const char *otherwise)
+{
+    struct json_object *member = json_member(object, name);
+    return json_object_is_type(member, json_type_string) ? json_object_get_string(member)
+                                                         : otherwise;
+}
+
+int64_t json_int(struct json_object *object, const char *name, int64_t otherwise)
+{
+    struct json_object *member = json_member(object, name);
+    return json_object_is_type(member, json_type_int) ? json_object_get_int64(member) : otherwise;
+}
+
+bool json_is_true(struct json_object *object, const char *name)
+{
+    struct json_object *member = json_member(object, name);
+    return json_object_is_type(member, json_type_boolean) && json_object_get_boolean(member);
+}
+
+static void free_tokener(struct json_tokener **tokener)
+{
+    if (*tokener != NULL)
+        json_tokener_free(*tokener);
+    *tokener = NULL;
+}
+
+struct json_object *json_read(const char *text)
+{
+    size_t length = strlen(text);
+    if (length >= INT_MAX)
+        return NULL;
+    freed_by(free_tokener) struct json_tokener *tokener = json_tokener_new();
+    if (tokener == NULL)
+        return NULL;
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    /* with the NUL behind it: only so is a bare number known to be complete */
+    freed_by(json_put) struct json_object *tree =
+        json_tokener_parse_ex(tokener, text, (int)length + 1);
+    if (json_tokener_get_error(tokener) != json_tokener_success ||
+        json_tokener_get_parse_end(tokener) < length)
+        return NULL;
+    return take(tree);
+}
+
+void json_put(struct json_object **object)
+{
+    json_object_put(*object);
+    *object = NULL;
+}
