@@ -120,8 +120,11 @@ static int on_line(void *context, const char *section, const char *key, const ch
                     setting->name, *set_at);
         return failed(reading);
     }
-    if (*set_at == 0)
+    if (*set_at == 0) {
         *set_at = reading->line;
+        if (setting_is_list(setting)) /* the default's items */
+            setting_clear(setting, reading->settings);
+    }
     reading->latest = setting;
     return set_value(reading, setting, value);
 }
@@ -346,7 +349,8 @@ static int set_defaults(struct reading *reading)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
-        if (!setting_is_list(setting) && !set_value(reading, setting, setting->standard))
+        bool none = setting_is_list(setting) && setting->standard[0] == '\0';
+        if (!none && !set_value(reading, setting, setting->standard))
             return 0;
     }
     return 1;

@@ -1,4 +1,6 @@
 /* The lists in the order that makes them quick to ask, and the questions. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,4 +140,93 @@ bool settings_exempt_recipient(const struct settings *settings, const char *addr
     const char *at = strrchr(address, '@');
     return list_has(&settings->exempt_recipients, address) ||
            (at != NULL && list_has(&settings->exempt_recipients, at));
+}
+
+/* ---- networks ------------------------------------------------------------------------------ */
+
+struct network {
+    int family; /* AF_INET, AF_INET6 */
+    int bits;   /* of the address that count */
+    unsigned char address[16];
+};
+
+enum { MAPPED_BITS = 96 }; /* before the IPv4 address in an IPv4-mapped one, RFC 4291 2.5.5.2 */
+
+/* The number behind the '/': 0..most, without a sign or a leading zero; -1: none. */
+static int read_bits(const char *text, int most)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 3 || text[digits] != '\0' || (digits > 1 && text[0] == '0'))
+        return -1;
+    int bits = atoi(text);
+    return bits <= most ? bits : -1;
+}
+
+static const char *read_network(const char *text, size_t length, struct network *network_r)
+{
+    char copy[NETWORK_SIZE] = "";
+    struct network network = {.family = AF_INET};
+    if (length >= sizeof copy || memchr(text, '\0', length) != NULL)
+        return "is no IP address";
+    memcpy(copy, text, length);
+    char *slash = strchr(copy, '/');
+    if (slash != NULL)
+        *slash++ = '\0';
+    if (inet_pton(AF_INET, copy, network.address) != 1) {
+        network.family = AF_INET6;
+        if (inet_pton(AF_INET6, copy, network.address) != 1)
+            return "is no IP address";
+    }
+    int most = network.family == AF_INET ? 32 : 128;
+    network.bits = slash == NULL ? most : read_bits(slash, most);
+    if (network.bits < 0)
+        return "has no number of bits behind its \"/\" that fits";
+    static const unsigned char mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    if (network.family == AF_INET6 && network.bits >= MAPPED_BITS &&
+        memcmp(network.address, mapped, sizeof mapped) == 0) {
+        memmove(network.address, network.address + sizeof mapped, 4);
+        network.family = AF_INET;
+        network.bits -= MAPPED_BITS;
+    }
+    *network_r = network;
+    return NULL;
+}
+
+static bool same_bits(const unsigned char *a, const unsigned char *b, int bits)
+{
+    unsigned mask = 0xFF00u >> (bits % 8) & 0xFFu;
+    return memcmp(a, b, (size_t)bits / 8) == 0 &&
+           (bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0);
+}
+
+const char *network_normalise(const char *text, size_t length, char network_r[NETWORK_SIZE])
+{
+    struct network network;
+    const char *fault = read_network(text, length, &network);
+    if (fault != NULL)
+        return fault;
+    int most = network.family == AF_INET ? 32 : 128;
+    for (int bit = network.bits; bit < most; bit++)
+        if ((network.address[bit / 8] >> (7 - bit % 8) & 1) != 0)
+            return "has an address that goes on behind its bits";
+    char address[INET6_ADDRSTRLEN];
+    inet_ntop(network.family, network.address, address, sizeof address);
+    if (network.bits < most)
+        snprintf(network_r, NETWORK_SIZE, "%s/%hhu", address, (unsigned char)network.bits);
+    else
+        snprintf(network_r, NETWORK_SIZE, "%s", address);
+    return NULL;
+}
+
+bool settings_network_holds(const struct text_list *networks, const char *ip)
+{
+    struct network of_ip, network;
+    if (read_network(ip, strlen(ip), &of_ip) != NULL)
+        return false;
+    for (size_t i = 0; i < networks->count; i++)
+        if (read_network(networks->items[i], strlen(networks->items[i]), &network) == NULL &&
+            network.family == of_ip.family && network.bits <= of_ip.bits &&
+            same_bits(network.address, of_ip.address, network.bits))
+            return true;
+    return false;
 }

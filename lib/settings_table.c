@@ -73,6 +73,27 @@ const struct setting settings_table[] = {
      .standard = "/var/lib/sendguard/secret",
      .sentence = "The key that seals status links; made at the first start, mode 0600. Machines "
                  "that share a store share this file."},
+    {NAMED("web", "templates"), .type = SETTING_FOLDER, MEMBER(web_templates), .standard = "",
+     .sentence = "A folder whose pages and texts stand in the place of the built-in ones."},
+    {NAMED("web", "time_zone"), .type = SETTING_ZONE, MEMBER(web_time_zone), .standard = "UTC",
+     .sentence = "The time zone of moments in pages and messages for readers whose own is not "
+                 "known, such as `Europe/Berlin`."},
+    {NAMED("web", "trusted_proxies"), .type = SETTING_NETWORKS, MEMBER(web_trusted_proxies),
+     .standard = "127.0.0.1 ::1",
+     .sentence = "Networks of the web servers in front: what they say in `X-Forwarded-For` is "
+                 "taken for the browser's address."},
+    {NAMED("web", "monitoring"), .type = SETTING_NETWORKS, MEMBER(web_monitoring),
+     .standard = "127.0.0.1 ::1",
+     .sentence = "Networks that may read `/metrics`, `/healthz` and `/readyz`."},
+
+    {NAMED("desk", "max_extra"), .type = SETTING_INTEGER, MEMBER(desk_max_extra),
+     .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
+     .sentence = "What role support may add to a limit at most."},
+    {NAMED("desk", "max_resets_per_day"), .type = SETTING_INTEGER,
+     MEMBER(desk_max_resets_per_day), .min = 0, .max = TRIES_MAX, .standard = "20",
+     .unit = "resets",
+     .sentence = "How many mailboxes' counts one person of role support may reset in any 24 "
+                 "hours."},
 
     {NAMED("status", "link_lifetime"), .type = SETTING_DURATION,
      MEMBER(status_link_lifetime_ms), .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "24h",

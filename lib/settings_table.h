@@ -11,6 +11,8 @@
 enum setting_type {
     SETTING_TEXT,       /* char *: min to max bytes of UTF-8 */
     SETTING_PATH,       /* char *: absolute */
+    SETTING_FOLDER,     /* char *: absolute, or empty; no '/' at its end */
+    SETTING_ZONE,       /* char *: name of a time zone, "Europe/Berlin" */
     SETTING_LISTEN,     /* char *: absolute path of a socket, or HOST:PORT */
     SETTING_URL,        /* char *: begins with one of `choices`; no '/' at its end */
     SETTING_INTEGER,    /* int64_t: min to max */
@@ -22,6 +24,8 @@ enum setting_type {
     SETTING_DOMAINS,    /* struct text_list: a group of domains an item */
     SETTING_ADDRESSES,  /* struct text_list: an address an item */
     SETTING_RECIPIENTS, /* struct text_list: an address or "@domain" an item */
+    SETTING_NETWORKS,   /* struct text_list: ADDRESS or ADDRESS/BITS an item, as inet_ntop writes
+                           it; a network of one address without its bits; "none" is no item */
 };
 
 struct setting {
@@ -73,5 +77,11 @@ int settings_index_domains(struct settings *settings, struct own_domain clash_r[
 void settings_free_index(struct settings *settings);
 /* Sorts the lists of exemptions, each entry once. */
 void settings_sort_exempt(struct settings *settings);
+
+/* Room for "ADDRESS/BITS" and its NUL. */
+enum { NETWORK_SIZE = 56 };
+/* The canonical form of a network of IPv4 or IPv6; one of IPv4-mapped addresses is one of IPv4.
+ * NULL, or what is wrong with it as the rest of a sentence that began with it. */
+const char *network_normalise(const char *text, size_t length, char network_r[NETWORK_SIZE]);
 
 #endif

@@ -10,6 +10,8 @@ enum {
     PATH_MAX_BYTES = 4095,
     SOCKET_PATH_MAX_BYTES = 107, /* sun_path of unix(7) */
     LIST_MAX_ITEMS = 100000,
+    ZONE_MAX_BYTES = 64,
+    NETWORKS_MAX = 1000, /* each request is compared with all of them */
     GROUP_MAX_BYTES = 64 * 1024,
     QUOTE_MAX_BYTES = 80,
 };
@@ -42,7 +44,7 @@ static int fails_word(struct value *value, const char *word, size_t length, cons
 bool setting_is_list(const struct setting *setting)
 {
     return setting->type == SETTING_DOMAINS || setting->type == SETTING_ADDRESSES ||
-           setting->type == SETTING_RECIPIENTS;
+           setting->type == SETTING_RECIPIENTS || setting->type == SETTING_NETWORKS;
 }
 
 /* The next word of a list; moves *rest_r behind it. 0 when there is none left. */
@@ -210,11 +212,32 @@ static int check_url(const struct setting *setting, struct value *value)
     return fails(value, "is no such URL");
 }
 
+static int check_folder(struct value *value)
+{
+    while (value->length > 1 && value->text[value->length - 1] == '/')
+        value->length--;
+    if (value->length > 0 && (value->text[0] != '/' || value->length == 1))
+        return fails(value, "is no absolute path of a folder");
+    return value->length <= PATH_MAX_BYTES || fails(value, "is too long");
+}
+
+static int check_zone(struct value *value)
+{
+    size_t allowed = strspn(value->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                         "0123456789_+-/");
+    return (allowed == value->length && value->length <= ZONE_MAX_BYTES && value->text[0] != '/') ||
+           fails(value, "is no name of a time zone");
+}
+
 static int parse_string(const struct setting *setting, struct value *value, char **member_r)
 {
     int good = 1;
     if (setting->type == SETTING_PATH)
         good = check_path(value, PATH_MAX_BYTES);
+    else if (setting->type == SETTING_FOLDER)
+        good = check_folder(value);
+    else if (setting->type == SETTING_ZONE)
+        good = check_zone(value);
     else if (setting->type == SETTING_LISTEN)
         good = value->text[0] == '/' ? check_path(value, SOCKET_PATH_MAX_BYTES)
                                      : check_host_port(value);
@@ -300,6 +323,24 @@ static int parse_addresses(const struct setting *setting, struct value *value,
     return count > 0 || fails(value, "names no address");
 }
 
+static int parse_networks(struct value *value, struct text_list *list)
+{
+    const char *rest = value->text, *word;
+    size_t length, count = 0;
+    if (strcmp(value->text, "none") == 0)
+        return list->count == 0 || fails(value, "stands beside networks");
+    for (; (length = next_word(&rest, &word)) > 0; count++) {
+        char network[NETWORK_SIZE];
+        const char *fault = network_normalise(word, length, network);
+        if (fault != NULL)
+            return fails_word(value, word, length, fault);
+        if (list->count >= NETWORKS_MAX)
+            return fails(value, "is one network too many");
+        add_item(list, network);
+    }
+    return count > 0 || fails(value, "names no network");
+}
+
 /* ---- any value ---------------------------------------------------------------- */
 
 static int parse_by_type(const struct setting *setting, struct value *value, bool continues,
@@ -308,6 +349,8 @@ static int parse_by_type(const struct setting *setting, struct value *value, boo
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_PATH:
+    case SETTING_FOLDER:
+    case SETTING_ZONE:
     case SETTING_LISTEN:
     case SETTING_URL:
         return parse_string(setting, value, target);
@@ -327,6 +370,8 @@ static int parse_by_type(const struct setting *setting, struct value *value, boo
     case SETTING_ADDRESSES:
     case SETTING_RECIPIENTS:
         return parse_addresses(setting, value, target);
+    case SETTING_NETWORKS:
+        return parse_networks(value, target);
     }
     return fails(value, "has no type");
 }
@@ -362,6 +407,11 @@ static int refuse(const struct setting *setting, const struct value *value,
                        value->fault, range.data);
 }
 
+static bool may_be_empty(const struct setting *setting)
+{
+    return setting->type == SETTING_FOLDER || (setting->type == SETTING_TEXT && setting->min == 0);
+}
+
 int setting_parse(const struct setting *setting, const char *text, bool continues,
                   struct settings *settings, struct problem *problem)
 {
@@ -369,7 +419,7 @@ int setting_parse(const struct setting *setting, const char *text, bool continue
     const char *fault = address_text_fault(text, value.length);
     if (fault != NULL)
         return problem_set(problem, 0, "", "%s: %s", setting->name, fault);
-    if (value.length == 0 && !(setting->type == SETTING_TEXT && setting->min == 0))
+    if (value.length == 0 && !may_be_empty(setting))
         value.fault = "is empty";
     else
         value.fault = comment_fault(text);
@@ -377,6 +427,13 @@ int setting_parse(const struct setting *setting, const char *text, bool continue
         parse_by_type(setting, &value, continues, (unsigned char *)settings + setting->offset))
         return 1;
     return refuse(setting, &value, problem);
+}
+
+static bool setting_is_string(const struct setting *setting)
+{
+    return setting->type == SETTING_TEXT || setting->type == SETTING_PATH ||
+           setting->type == SETTING_FOLDER || setting->type == SETTING_ZONE ||
+           setting->type == SETTING_LISTEN || setting->type == SETTING_URL;
 }
 
 void setting_clear(const struct setting *setting, struct settings *settings)
@@ -388,8 +445,7 @@ void setting_clear(const struct setting *setting, struct settings *settings)
             free(list->items[i]);
         free(list->items);
         *list = (struct text_list){0};
-    } else if (setting->type == SETTING_TEXT || setting->type == SETTING_PATH ||
-               setting->type == SETTING_LISTEN || setting->type == SETTING_URL) {
+    } else if (setting_is_string(setting)) {
         free_string(target);
     }
 }

@@ -56,6 +56,8 @@ void setting_print(const struct setting *setting, const struct settings *setting
     switch (setting->type) {
     case SETTING_TEXT:
     case SETTING_PATH:
+    case SETTING_FOLDER:
+    case SETTING_ZONE:
     case SETTING_LISTEN:
     case SETTING_URL:
         text_add(text, *(char *const *)value);
@@ -83,6 +85,11 @@ void setting_print(const struct setting *setting, const struct settings *setting
     case SETTING_RECIPIENTS:
         print_list(value, text);
         break;
+    case SETTING_NETWORKS:
+        print_list(value, text);
+        if (((const struct text_list *)value)->count == 0)
+            text_add(text, "none");
+        break;
     }
 }
 
@@ -104,6 +111,12 @@ void setting_print_range(const struct setting *setting, struct text *text)
         break;
     case SETTING_PATH:
         text_add(text, "an absolute path");
+        break;
+    case SETTING_FOLDER:
+        text_add(text, "an absolute path or nothing");
+        break;
+    case SETTING_ZONE:
+        text_add(text, "a name of the time zone database");
         break;
     case SETTING_LISTEN:
         text_add(text, "HOST:PORT or an absolute path");
@@ -144,6 +157,9 @@ void setting_print_range(const struct setting *setting, struct text *text)
         break;
     case SETTING_RECIPIENTS:
         text_add(text, "addresses or @domains");
+        break;
+    case SETTING_NETWORKS:
+        text_add(text, "networks as ADDRESS or ADDRESS/BITS, or none");
         break;
     }
 }
@@ -271,9 +287,10 @@ static const char reference_head[] =
     "\n"
     "- `key = value` stands below its `[section]`. A comment begins with `#` or `;` at the start\n"
     "  of a line, or with a `;` after white space.\n"
-    "- A setting stands in the file once. Only those of `domains` and `exempt` may be repeated;\n"
-    "  their lines add up, and a long `own_domains` goes on in indented lines. Of several `-o` of\n"
-    "  one setting the last one counts; those of a list add up and take the place of the file's.\n"
+    "- A setting stands in the file once. Only lists (those of `domains` and `exempt`,\n"
+    "  `trusted_proxies`, `monitoring`) may be repeated; their lines add up and take the place of\n"
+    "  the default, and a long `own_domains` goes on in indented lines. Of several `-o` of one\n"
+    "  setting the last one counts; those of a list add up and take the place of the file's.\n"
     "- Durations are whole numbers of `ms`, `s`, `m`, `h` or `d`: `250ms`, `24h`. Items of a list\n"
     "  stand apart by spaces or commas.\n"
     "- A limit of 0 forbids, `off` does not check.\n"

@@ -28,6 +28,12 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->web_listen, "127.0.0.1:9401");
     ck_assert_str_eq(settings->web_base_url, "http://127.0.0.1:8080/sending");
     ck_assert_str_eq(settings->web_secret_file, "/var/lib/sendguard/secret");
+    ck_assert_str_eq(settings->web_templates, "");
+    ck_assert_str_eq(settings->web_time_zone, "UTC");
+    ck_assert_uint_eq(settings->web_trusted_proxies.count, 2);
+    ck_assert_uint_eq(settings->web_monitoring.count, 2);
+    ck_assert_int_eq(settings->desk_max_extra, 500);
+    ck_assert_int_eq(settings->desk_max_resets_per_day, 20);
     ck_assert_int_eq(settings->status_link_lifetime_ms, DAY_MS);
     ck_assert_int_eq(settings->retries_before_restart, 10);
     ck_assert_int_eq(settings->keep_refused_ms, 30 * DAY_MS);
@@ -67,7 +73,11 @@ START_TEST(test_every_row_is_whole)
         ck_assert_ptr_eq(setting_find(row->section, row->key), row); /* no name twice */
         size_t length = strlen(row->sentence);
         ck_assert_msg(length > 10 && row->sentence[length - 1] == '.', "%s", row->name);
-        ck_assert_str_eq(value_of(row->section, row->key), row->standard);
+        freed_by(free_string) char *value = xstrdup(value_of(row->section, row->key));
+        if (row->type == SETTING_NETWORKS) /* an item a line */
+            for (char *feed = value; (feed = strchr(feed, '\n')) != NULL;)
+                *feed = ' ';
+        ck_assert_str_eq(value, row->standard);
         for (size_t k = i + 1; k < settings_count; k++) {
             ck_assert_msg(settings_table[k].offset != row->offset, "%s", row->name);
             if (strcmp(settings_table[k].section, row->section) == 0) /* a section is one piece */
@@ -148,6 +158,20 @@ static const struct {
     {"exempt", "mailbox", "b@x.test, a@x.test b@X.test", "a@x.test\nb@x.test"},
     {"exempt", "recipient", "@X.test a=b@y.test", "@x.test\na=b@y.test"},
     {"domains", "own_domains", "B.test,a.test  b.test", "b.test a.test b.test"},
+    {"web", "templates", "", ""},
+    {"web", "templates", "/etc/sendguard/pages//", "/etc/sendguard/pages"},
+    {"web", "time_zone", "Europe/Berlin", "Europe/Berlin"},
+    {"web", "time_zone", "Etc/GMT+3", "Etc/GMT+3"},
+    {"web", "trusted_proxies", "none", "none"},
+    {"web", "trusted_proxies", "192.0.2.7", "192.0.2.7"},
+    {"web", "trusted_proxies", "192.0.2.7/32", "192.0.2.7"},
+    {"web", "trusted_proxies", "0.0.0.0/0, ::/0", "0.0.0.0/0\n::/0"},
+    {"web", "monitoring", "10.0.0.0/8 2001:DB8:0::/32", "10.0.0.0/8\n2001:db8::/32"},
+    {"web", "monitoring", "2001:db8::5/128", "2001:db8::5"},
+    {"web", "monitoring", "::ffff:10.1.0.0/112", "10.1.0.0/16"},
+    {"web", "monitoring", "::ffff:0:0/96", "0.0.0.0/0"},
+    {"desk", "max_extra", "0", "0"},
+    {"desk", "max_resets_per_day", "1000", "1000"},
 };
 
 START_TEST(test_good_value)
@@ -229,6 +253,30 @@ static const struct {
     {"exempt.mailbox=anna", "exempt.mailbox: \"anna\": "},
     {"exempt.recipient=@", "exempt.recipient: \"@\": "},
     {"exempt.recipient=*@a.test b@", "exempt.recipient: \"b@\": "},
+    {"web.templates=pages", "\"pages\" is no absolute path of a folder; expected an absolute path "
+                            "or nothing"},
+    {"web.templates=/", "\"/\" is no absolute path of a folder"},
+    {"web.time_zone=", "\"\" is empty; expected a name of the time zone database"},
+    {"web.time_zone=../../etc/passwd", "\"../../etc/passwd\" is no "},
+    {"web.time_zone=/etc/localtime", "\"/etc/localtime\" is no "},
+    {"web.time_zone=:UTC", "\":UTC\" is no "},
+    {"web.trusted_proxies=", "\"\" is empty; expected networks as ADDRESS or ADDRESS/BITS"},
+    {"web.trusted_proxies=,", "\",\" names no network"},
+    {"web.trusted_proxies=localhost", "\"localhost\": is no IP address"},
+    {"web.trusted_proxies=10.0.0.0/8 none", "\"none\": is no IP address"},
+    {"web.trusted_proxies=10.0.0/8", "\"10.0.0/8\": is no IP address"},
+    {"web.trusted_proxies=10.0.0.1/8", "\"10.0.0.1/8\": has an address that goes on behind"},
+    {"web.trusted_proxies=2001:db8::1/64", "\"2001:db8::1/64\": has an address that goes on"},
+    {"web.trusted_proxies=10.0.0.0/33", "has no number of bits behind its \"/\" that fits"},
+    {"web.trusted_proxies=10.0.0.0/08", "has no number of bits"},
+    {"web.trusted_proxies=10.0.0.0/-1", "has no number of bits"},
+    {"web.trusted_proxies=10.0.0.0/", "has no number of bits"},
+    {"web.trusted_proxies=::/129", "has no number of bits"},
+    {"web.trusted_proxies=::/8/8", "has no number of bits"},
+    {"web.trusted_proxies=fe80::1%lo", "is no IP address"},
+    {"web.monitoring=[::1]", "is no IP address"},
+    {"desk.max_extra=-1", "is no number"},
+    {"desk.max_resets_per_day=1001", "is out of range; expected 0 to 1000"},
 };
 
 START_TEST(test_bad_value)
@@ -430,6 +478,66 @@ START_TEST(test_exemptions)
 }
 END_TEST
 
+/* ---- networks ------------------------------------------------------------------------------ */
+
+START_TEST(test_networks)
+{
+    must_read("[web]\n"
+              "trusted_proxies = 192.0.2.7 10.0.0.0/8, 198.51.100.128/25\n"
+              "trusted_proxies = 2001:db8:1::/48 ::1 2001:db8:ffff:ffe0::/59\n");
+    ck_assert_uint_eq(settings->web_trusted_proxies.count, 6); /* without the default's */
+    static const struct {
+        const char *ip;
+        bool holds;
+    } cases[] = {
+        {"192.0.2.7", true},         {"192.0.2.6", false},
+        {"10.0.0.0", true},          {"10.255.255.255", true},
+        {"11.0.0.0", false},         {"9.255.255.255", false},
+        {"198.51.100.128", true},    {"198.51.100.255", true},
+        {"198.51.100.127", false},   {"198.51.101.128", false},
+        {"::ffff:10.9.8.7", true},   {"::ffff:11.9.8.7", false},
+        {"2001:db8:1::", true},      {"2001:db8:1:ffff:ffff:ffff:ffff:ffff", true},
+        {"2001:db8:2::", false},     {"2001:db8:0:ffff::1", false},
+        {"::1", true},               {"::2", false},
+        {"::", false},               {"2001:db8:ffff:ffff::1", true},
+        {"2001:db8:ffff:ffdf::", false},
+        {"2001:db8:1:2::/64", true}, {"2001:db8::/32", false}, /* a part, and a whole */
+        {"127.0.0.1", false},        {"", false},
+        {"10.0.0.1 ", false},        {"10.0.0", false},
+        {"none", false},             {"10.0.0.1, 192.0.2.1", false},
+    };
+    for (size_t i = 0; i < countof(cases); i++)
+        ck_assert_msg(settings_network_holds(&settings->web_trusted_proxies, cases[i].ip) ==
+                          cases[i].holds,
+                      "%s", cases[i].ip);
+    ck_assert(settings_network_holds(&settings->web_monitoring, "127.0.0.1"));
+    ck_assert(settings_network_holds(&settings->web_monitoring, "::1"));
+    ck_assert(!settings_network_holds(&settings->web_monitoring, "10.0.0.1"));
+}
+END_TEST
+
+START_TEST(test_networks_everything_and_nothing)
+{
+    must_read("[web]\ntrusted_proxies = none\nmonitoring = 0.0.0.0/0\n");
+    ck_assert_uint_eq(settings->web_trusted_proxies.count, 0);
+    ck_assert(!settings_network_holds(&settings->web_trusted_proxies, "127.0.0.1"));
+    ck_assert(settings_network_holds(&settings->web_monitoring, "255.1.2.3"));
+    ck_assert(!settings_network_holds(&settings->web_monitoring, "::1"));
+    ck_assert_int_eq(read_text("[web]\nmonitoring = ::1\nmonitoring = none\n"), 0);
+    ck_assert_msg(strstr(problem.text, "stands beside networks") != NULL, "%s", problem.text);
+
+    freed_by(text_free) struct text many = {0};
+    text_add(&many, "[web]\n");
+    for (int i = 0; i < 1000; i++)
+        text_addf(&many, "monitoring = 10.0.%d.%d\n", i / 250, i % 250);
+    must_read(many.data);
+    ck_assert(settings_network_holds(&settings->web_monitoring, "10.0.3.249"));
+    text_add(&many, "monitoring = 10.1.0.0\n");
+    ck_assert_int_eq(read_text(many.data), 0);
+    ck_assert_msg(strstr(problem.text, "is one network too many") != NULL, "%s", problem.text);
+}
+END_TEST
+
 static void add_value_tests(TCase *cases)
 {
     tcase_add_test(cases, test_defaults);
@@ -449,6 +557,8 @@ static void add_other_tests(TCase *overrides, TCase *lists)
     tcase_add_test(lists, test_own_domains);
     tcase_add_test(lists, test_many_own_domains);
     tcase_add_test(lists, test_exemptions);
+    tcase_add_test(lists, test_networks);
+    tcase_add_test(lists, test_networks_everything_and_nothing);
 }
 
 int main(void)
