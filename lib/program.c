@@ -1,0 +1,209 @@
+#include "program.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "log.h"
+
+/* ---- options --------------------------------------------------------------------- */
+
+static void print_usage(const struct program *program, FILE *out)
+{
+    if (program->usage != NULL) {
+        fputs(program->usage, out);
+        return;
+    }
+    fprintf(out,
+            "usage: %s [-c FILE] [-o section.key=value]... [--check]\n"
+            "       %s --version | --help\n"
+            "\n"
+            "%s\n"
+            "\n"
+            "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
+            "                        without that file the built-in defaults)\n"
+            "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
+            "  --check               read the settings, say what is wrong with them, and end\n"
+            "\n"
+            "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
+            "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
+            program->name, program->name, program->purpose);
+}
+
+static int add_override(const struct program *program, struct program_options *options,
+                        const char *override)
+{
+    if (options->override_count == PROGRAM_MAX_OVERRIDES) {
+        fprintf(stderr, "%s: more than %d times -o\n", program->name, PROGRAM_MAX_OVERRIDES);
+        return PROGRAM_USAGE;
+    }
+    options->overrides[options->override_count++] = override;
+    return -1;
+}
+
+static int take_option(const struct program *program, int option, struct program_options *options)
+{
+    switch (option) {
+    case 'c':
+        options->file = optarg;
+        return -1;
+    case 'o':
+        return add_override(program, options, optarg);
+    case 'k':
+        options->check = true;
+        return -1;
+    case 'v':
+        printf("%s %s\n", program->name, SENDGUARD_VERSION);
+        return PROGRAM_OK;
+    case 'h':
+        print_usage(program, stdout);
+        return PROGRAM_OK;
+    default:
+        print_usage(program, stderr);
+        return PROGRAM_USAGE;
+    }
+}
+
+int program_options(const struct program *program, int argc, char **argv,
+                    struct program_options *options_r)
+{
+    static const struct option longs[] = {
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *shorts = program->takes_words ? "+c:o:" : "c:o:";
+    *options_r = (struct program_options){0};
+    for (int option; (option = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+        int status = take_option(program, option, options_r);
+        if (status >= 0)
+            return status;
+    }
+    options_r->first_word = optind;
+    if (optind < argc && !program->takes_words) {
+        fprintf(stderr, "%s: unexpected \"%s\"\n", program->name, argv[optind]);
+        print_usage(program, stderr);
+        return PROGRAM_USAGE;
+    }
+    return -1;
+}
+
+/* ---- settings and texts ------------------------------------------------------------- */
+
+int program_settings(const struct program_options *options, struct settings **settings_r,
+                     struct problem *problem)
+{
+    const char *file = options->file;
+    if (file == NULL && access(PROGRAM_DEFAULT_FILE, F_OK) == 0)
+        file = PROGRAM_DEFAULT_FILE;
+    return settings_read(file, options->overrides, options->override_count, settings_r, problem);
+}
+
+int program_load(const struct program_options *options, struct settings **settings_r,
+                 struct catalogue **catalogue_r, struct problem *problem)
+{
+    freed_by(settings_free) struct settings *settings = NULL;
+    if (program_settings(options, &settings, problem) < 1 ||
+        catalogue_load(settings->web_templates, catalogue_r, problem) < 1)
+        return 0;
+    *settings_r = take(settings);
+    return 1;
+}
+
+static sigset_t awaited(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
+int program_begin(const struct program *program, int argc, char **argv,
+                  struct program_options *options_r, struct settings **settings_r,
+                  struct catalogue **catalogue_r)
+{
+    struct problem problem;
+    int status = program_options(program, argc, argv, options_r);
+    if (status >= 0)
+        return status;
+    address_init();
+    if (program_load(options_r, settings_r, catalogue_r, &problem) < 1) {
+        fprintf(stderr, "%s: %s: %s\n", program->name, problem.where, problem.text);
+        return PROGRAM_CONFIG;
+    }
+    if (options_r->check) {
+        settings_free(settings_r);
+        catalogue_free(catalogue_r);
+        return PROGRAM_OK;
+    }
+    sigset_t signals = awaited();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return -1;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static bool is_of_start(const struct program *program, const char *name)
+{
+    for (const char *const *of_start = program->of_start; *of_start != NULL; of_start++) {
+        size_t length = strlen(*of_start);
+        bool section = (*of_start)[length - 1] == '.';
+        if (section ? strncmp(name, *of_start, length) == 0 : strcmp(name, *of_start) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void tell_differences(const struct program *program, const struct settings *before,
+                             const struct settings *after)
+{
+    enum { MAX_NAMES = 128 };
+    const char *names[MAX_NAMES];
+    size_t count = settings_differences(before, after, names, MAX_NAMES);
+    for (size_t i = 0; i < count; i++) {
+        bool restart = is_of_start(program, names[i]);
+        log_line(restart ? LOG_WARNING_LEVEL : LOG_INFO_LEVEL,
+                 restart ? "setting changed, needs a restart" : "setting changed", "setting",
+                 names[i], NULL);
+    }
+}
+
+static void reload(const struct program *program, const struct program_options *options,
+                   struct guard *guard)
+{
+    struct settings *settings = NULL;
+    struct catalogue *catalogue = NULL;
+    struct problem problem;
+    if (program_load(options, &settings, &catalogue, &problem) < 1) {
+        log_line(LOG_ERROR_LEVEL, "settings are refused, the old ones stay", "where",
+                 problem.where, "error", problem.text, NULL);
+        return;
+    }
+    freed_by(guard_let_go) struct held_settings *before = guard_hold(guard);
+    tell_differences(program, held_settings(before), settings);
+    guard_reload(guard, settings, catalogue);
+    log_line(LOG_INFO_LEVEL, "settings read again", "file", options->file, NULL);
+}
+
+void program_wait(const struct program *program, const struct program_options *options,
+                  struct guard *guard, void (*each_second)(void *context), void *context)
+{
+    sigset_t signals = awaited();
+    for (;;) {
+        int got = sigtimedwait(&signals, NULL, &(struct timespec){.tv_sec = 1});
+        if (got == SIGTERM || got == SIGINT)
+            return;
+        if (got == SIGHUP)
+            reload(program, options, guard);
+        if (each_second != NULL)
+            each_second(context);
+    }
+}
