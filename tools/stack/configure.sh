@@ -1,7 +1,7 @@
 # Writes the configuration of a private mail stack into $dir. Sourced by
 # tools/stack/stack, which has set dir, root (of the source tree) and the ports.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # dir, root, guard_overrides and the ports come from stack
+# shellcheck disable=SC2154 # dir, root, guard_overrides, the programs and the ports come from stack
 
 accounts="alice bob carol"
 
@@ -27,6 +27,7 @@ url = sqlite://$dir/guard/ledger.db
 [fcgi]
 listen = $dir/guard/fcgi.sock
 [web]
+listen = 127.0.0.1:$status_port
 base_url = http://127.0.0.1:$webmail_port/sending
 secret_file = $dir/guard/secret
 [support]
@@ -34,6 +35,7 @@ contact = support@example.test
 CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
+    install -m 755 "$web_program" "$command_line" "$dir/guard/"
 }
 
 # nginx.conf.example with our paths and ports in the place of its own.
