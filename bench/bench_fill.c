@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -26,26 +27,31 @@ struct fill {
     uint64_t mailboxes, messages; /* messages of each */
     uint64_t span_ms, now_ms, run;
     unsigned threads;
+    bool staff;
     _Atomic uint64_t next;
     _Atomic bool failed;
 };
 
 /* Of the size and shape that the guard keeps with an admitted message. */
 static const char facts[] =
-    "{\"door\":\"webmail\",\"recipients\":2,\"off_domain\":2,\"to\":2,\"cc\":0,\"bcc\":0,"
+    "{\"door\":\"webmail\",\"mailbox\":\"%s\",\"ip\":\"%s\",\"id\":\"%s\",\"recipients\":2,"
+    "\"off_domain\":2,\"to\":2,\"cc\":0,\"bcc\":0,\"domains\":[[\"elsewhere.test\",2,40]],"
     "\"limits\":{\"messages_per_day\":600,\"off_domain_per_day\":1000,"
-    "\"off_domain_per_hour_per_ip\":500}}";
+    "\"off_domain_per_hour_per_ip\":500},\"mode\":\"enforce\"}";
 
 static const char usage[] =
     "usage: bench_fill --store URL [--mailboxes N] [--messages N] [--hours N] [--threads N]\n"
+    "                  [--staff]\n"
     "  --store URL    as store.url of sendguard.conf\n"
     "  --mailboxes N  that many senders, 1..1000000 (default 10000)\n"
     "  --messages N   counted messages of each, 1..100000 (default 1)\n"
     "  --hours N      spread evenly over the last N hours, 1..24 (default 23)\n"
-    "  --threads N    1..64 (default 48)\n";
+    "  --threads N    1..64 (default 48)\n"
+    "  --staff        and what staff would find: who sent from where, windows near their\n"
+    "                 limit, and the first thousand mailboxes suspended\n";
 
-static struct store_message message_new(const struct fill *fill, uint64_t number, char *mailbox,
-                                        char *ip, const char *id)
+static struct store_message message_new(const struct fill *fill, struct arena *arena,
+                                        uint64_t number, char *mailbox, char *ip, const char *id)
 {
     uint64_t total = fill->mailboxes * fill->messages;
     uint32_t who = (uint32_t)(number * STRIDE % fill->mailboxes);
@@ -60,7 +66,8 @@ static struct store_message message_new(const struct fill *fill, uint64_t number
         .fingerprint = number,
         .off_domain = (uint32_t)(1 + number % 3),
         .decision = decision_new(at_ms),
-        .facts = facts,
+        .facts = arena_printf(arena, facts, mailbox, ip, id),
+        .arena = arena,
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,
         .retries_before_restart = 10,
@@ -77,8 +84,7 @@ static bool fill_one(struct fill *fill, struct arena *arena, uint64_t number)
 {
     char mailbox[] = POPULATION_MAILBOX, ip[] = POPULATION_IP, id[64];
     snprintf(id, sizeof id, "<%016" PRIx64 ".%08" PRIx64 "@webmail.bench.test>", fill->run, number);
-    struct store_message message = message_new(fill, number, mailbox, ip, id);
-    message.arena = arena;
+    struct store_message message = message_new(fill, arena, number, mailbox, ip, id);
     int answer = store_judge(fill->store, &message);
     if (answer == 1 && message.outcome == OUTCOME_ADMITTED)
         return true;
@@ -104,6 +110,61 @@ static void *fill_some(void *argument)
     return NULL;
 }
 
+/* ---- what staff would find --------------------------------------------------- */
+
+enum { STAFF_MAILBOXES = 1000 };
+
+static bool observe_some(struct fill *fill, uint64_t first, uint64_t count)
+{
+    struct sighting sightings[OBSERVATIONS_MAX];
+    struct near_limit nears[OBSERVATIONS_MAX] = {0};
+    char mailboxes[OBSERVATIONS_MAX][sizeof POPULATION_MAILBOX];
+    char ips[OBSERVATIONS_MAX][sizeof POPULATION_IP];
+    struct observations seen = {
+        .sightings = sightings, .nears = nears, .sighting_count = count,
+        .near_count = first < STAFF_MAILBOXES ? count : 0};
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(mailboxes[i], POPULATION_MAILBOX, sizeof POPULATION_MAILBOX);
+        memcpy(ips[i], POPULATION_IP, sizeof POPULATION_IP);
+        mailbox_put(mailboxes[i], (uint32_t)(first + i));
+        ip_put(ips[i], (uint32_t)(first + i));
+        sightings[i] = (struct sighting){.mailbox = mailboxes[i],
+                                         .domain = strchr(mailboxes[i], '@') + 1,
+                                         .ip = ips[i],
+                                         .at_ms = (int64_t)fill->now_ms};
+        nears[i].rule = RULE_MESSAGES_PER_DAY;
+        nears[i].at_ms = (int64_t)fill->now_ms;
+        memcpy(nears[i].key, mailboxes[i], sizeof mailboxes[i]);
+    }
+    return store_observe(fill->store, &seen, (int64_t)fill->now_ms) > 0;
+}
+
+static bool suspend_some(struct fill *fill)
+{
+    const struct act act = {(int64_t)fill->now_ms, "bench", "for the measurement"};
+    const struct durations day = {.count = 1, .ms = {DAY_MS}};
+    for (uint32_t i = 0; i < STAFF_MAILBOXES && i < fill->mailboxes; i++) {
+        char mailbox[] = POPULATION_MAILBOX;
+        struct suspension suspension;
+        mailbox_put(mailbox, i);
+        if (store_suspend(fill->store, mailbox, CAUSE_STAFF, &day, &act, &suspension) < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool fill_for_staff(struct fill *fill)
+{
+    bool good = suspend_some(fill);
+    for (uint64_t first = 0; good && first < fill->mailboxes; first += OBSERVATIONS_MAX) {
+        uint64_t left = fill->mailboxes - first;
+        good = observe_some(fill, first, left < OBSERVATIONS_MAX ? left : OBSERVATIONS_MAX);
+    }
+    if (!good)
+        fprintf(stderr, "bench_fill: %s\n", store_error(fill->store));
+    return good;
+}
+
 static _Noreturn void misuse(void)
 {
     fputs(usage, stderr);
@@ -123,7 +184,8 @@ static void read_options(struct fill *fill, int count, char **values)
 {
     static const struct option options[] = {
         {"store", 1, NULL, 's'}, {"mailboxes", 1, NULL, 'm'}, {"messages", 1, NULL, 'n'},
-        {"hours", 1, NULL, 'o'}, {"threads", 1, NULL, 't'},   {"help", 0, NULL, 'h'},
+        {"hours", 1, NULL, 'o'}, {"threads", 1, NULL, 't'},   {"staff", 0, NULL, 'a'},
+        {"help", 0, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     for (int found; (found = getopt_long(count, values, "", options, NULL)) != -1;)
         switch (found) {
@@ -132,6 +194,7 @@ static void read_options(struct fill *fill, int count, char **values)
         case 'n': fill->messages = number(optarg, MESSAGES_MAX); break;
         case 'o': fill->span_ms = number(optarg, 24) * HOUR_MS; break;
         case 't': fill->threads = (unsigned)number(optarg, THREADS_MAX); break;
+        case 'a': fill->staff = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         default: misuse();
         }
@@ -160,6 +223,8 @@ int main(int count, char **values)
             return 1;
     for (unsigned i = 0; i < fill.threads; i++)
         pthread_join(threads[i], NULL);
+    if (fill.staff && !fill.failed)
+        fill.failed = !fill_for_staff(&fill);
     store_free(&fill.store);
     clock_gettime(CLOCK_REALTIME, &now);
     printf("{\"messages\": %" PRIu64 ", \"seconds\": %.1f}\n", fill.mailboxes * fill.messages,

@@ -53,9 +53,10 @@ def measure(target, processes, *, clients, mailboxes, seconds, keep=None):
     return {**result, "cpu_us": sum(split.values()), "cpu_split": split}
 
 
-def fill(url, mailboxes, messages):
+def fill(url, mailboxes, messages, staff=False):
     done = subprocess.run([servers.built("bench/bench_fill"), "--store", url, "--mailboxes",
-                           str(mailboxes), "--messages", str(messages)],
+                           str(mailboxes), "--messages", str(messages),
+                           *(["--staff"] if staff else [])],
                           capture_output=True, text=True, timeout=FILL_SECONDS, check=False)
     if done.returncode != 0:
         raise BenchError(f"bench_fill: {done.stderr.strip()[-500:]}")
