@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "answer.h"
 #include "body.h"
@@ -128,15 +129,6 @@ static void log_store(struct webmail_door *door, int answer)
     }
 }
 
-static const char *ruling_name(const struct verdict *verdict)
-{
-    static const char *const names[] = {"admit", "message", "over_time", "suspended", "no_store"};
-    return verdict->repeated   ? "repeated"
-           : verdict->observed ? "observed"
-           : verdict->unjudged ? "unjudged"
-                               : names[verdict->ruling];
-}
-
 static void log_verdict(const struct verdict *verdict, int status)
 {
     char decision[DECISION_TEXT_SIZE], recipients[24], code[16];
@@ -146,15 +138,22 @@ static void log_verdict(const struct verdict *verdict, int status)
     snprintf(recipients, sizeof recipients, "%zu", verdict->submission->recipient_count);
     snprintf(code, sizeof code, "%d", status);
     log_line(verdict->ruling == RULING_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
-             "decision", decision, "ruling", ruling_name(verdict), "status", code, "mailbox",
-             verdict->submission->mailbox, "ip", verdict->submission->ip, "recipients", recipients,
-             "rule",
+             "decision", decision, "ruling", verdict_words[verdict_word(verdict)], "status",
+             code, "mailbox", verdict->submission->mailbox, "ip", verdict->submission->ip,
+             "recipients", recipients, "rule",
              verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
                                        : NULL,
              NULL);
 }
 
 /* ---- the two things that can be asked ---------------------------------------------------- */
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 static int judge(struct exchange *exchange, struct problem *problem)
 {
@@ -177,8 +176,11 @@ static int judge(struct exchange *exchange, struct problem *problem)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
 
     struct verdict verdict;
+    int64_t began_us = monotonic_us();
     int answer = guard_judge(exchange->door->guard, &exchange->submission, request->dry_run,
                              exchange->now_ms, &verdict);
+    if (exchange->door->observer != NULL && !request->dry_run)
+        observer_saw(exchange->door->observer, &verdict, answer, monotonic_us() - began_us);
     log_store(exchange->door, answer);
     int status = verdict.ruling == RULING_ADMIT && request->forward != NULL
                      ? answer_forward(exchange->out, request->forward)

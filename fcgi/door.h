@@ -6,12 +6,14 @@
 
 #include "guard.h"
 #include "log.h"
+#include "observer.h"
 #include "text.h"
 
 /* What all workers share. */
 struct webmail_door {
     struct guard *guard;
     struct store *store;
+    struct observer *observer; /* NULL: nobody watches */
     struct log_once store_away;
     _Atomic uint64_t unanswered; /* submissions since the store fell silent */
 };

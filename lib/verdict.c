@@ -2,6 +2,25 @@
 
 #include "decision.h"
 
+const char *const verdict_words[VERDICT_WORDS] = {
+    [WORD_ADMIT] = "admit",         [WORD_MESSAGE] = "message",   [WORD_OVER_TIME] = "over_time",
+    [WORD_SUSPENDED] = "suspended", [WORD_NO_STORE] = "no_store", [WORD_REPEATED] = "repeated",
+    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged",
+};
+
+enum verdict_word verdict_word(const struct verdict *verdict)
+{
+    static const enum verdict_word words[] = {
+        [RULING_ADMIT] = WORD_ADMIT,         [RULING_MESSAGE] = WORD_MESSAGE,
+        [RULING_OVER_TIME] = WORD_OVER_TIME, [RULING_SUSPENDED] = WORD_SUSPENDED,
+        [RULING_NO_STORE] = WORD_NO_STORE,
+    };
+    return verdict->repeated   ? WORD_REPEATED
+           : verdict->observed ? WORD_OBSERVED
+           : verdict->unjudged ? WORD_UNJUDGED
+                               : words[verdict->ruling];
+}
+
 static void add_time_or_null(struct text *text, int64_t time_ms)
 {
     if (time_ms == 0 || time_ms == UNTIL_LIFTED) {

@@ -19,6 +19,14 @@ enum ruling {
     RULING_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
 };
 
+/* A verdict in one word, for logs and counts: the ruling, or what stands behind an admission. */
+enum verdict_word {
+    WORD_ADMIT, WORD_MESSAGE, WORD_OVER_TIME, WORD_SUSPENDED, WORD_NO_STORE, /* as the rulings */
+    WORD_REPEATED, WORD_OBSERVED, WORD_UNJUDGED,
+    VERDICT_WORDS
+};
+extern const char *const verdict_words[VERDICT_WORDS]; /* "admit", "over_time", … */
+
 enum { REFILL_STEPS = 12 };
 
 struct reason {
@@ -54,6 +62,8 @@ struct verdict {
     const char *message;          /* for the user; "" when admitted */
     const char *status_url;
 };
+
+enum verdict_word verdict_word(const struct verdict *verdict);
 
 /* The members of the answer as a JSON object without its braces, so that a door
  * can put its own (type, title, status, detail) before them: verdict, decision,
