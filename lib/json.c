@@ -7,37 +7,31 @@
 #include "store.h"
 #include "text.h"
 
-/* Names are literals, so the tree need not copy them. */
-static void put_member(struct json_object *object, const char *name, struct json_object *child)
-{
-    json_object_object_add_ex(object, name, child, JSON_C_OBJECT_ADD_CONSTANT_KEY);
-}
-
 struct json_object *json_add(struct json_object *object, const char *name,
                              struct json_object *child)
 {
-    put_member(object, name, child);
+    json_object_object_add(object, name, child);
     return child;
 }
 
 void json_add_string(struct json_object *object, const char *name, const char *value)
 {
-    put_member(object, name, value != NULL ? json_object_new_string(value) : NULL);
+    json_object_object_add(object, name, value != NULL ? json_object_new_string(value) : NULL);
 }
 
 void json_add_int(struct json_object *object, const char *name, int64_t value)
 {
-    put_member(object, name, json_object_new_int64(value));
+    json_object_object_add(object, name, json_object_new_int64(value));
 }
 
 void json_add_bool(struct json_object *object, const char *name, bool value)
 {
-    put_member(object, name, json_object_new_boolean(value));
+    json_object_object_add(object, name, json_object_new_boolean(value));
 }
 
 void json_add_null(struct json_object *object, const char *name)
 {
-    put_member(object, name, NULL);
+    json_object_object_add(object, name, NULL);
 }
 
 void json_add_moment(struct json_object *object, const char *name, int64_t time_ms)
@@ -48,7 +42,7 @@ void json_add_moment(struct json_object *object, const char *name, int64_t time_
     }
     freed_by(text_free) struct text text = {0};
     text_add_time(&text, time_ms);
-    json_add_string(object, name, text_string(&text));
+    json_add_string(object, name, text.length > 0 ? text.data : NULL);
 }
 
 void json_add_decision(struct json_object *object, const char *name, uint64_t decision)
