@@ -3,10 +3,12 @@
  * store; passwords, cookies and tokens only as hashes. Removing an account or
  * token, or changing a role, holds from the next request on.
  *
- * Guessing: ten failed sign-ins for a name or from an address within an hour
- * close both doors for an hour. A try is counted before the password is looked
- * at, so parallel tries gain nothing; hashing is done by two at a time at most,
- * and for unknown names too, so that time tells nothing. */
+ * Guessing: ten failed sign-ins within an hour close the name (from wherever)
+ * or the address (for whatever name) for an hour, whichever had them; signing in
+ * forgets those before. A try is counted before the password is looked at, so
+ * parallel tries gain nothing; hashing is done by two at a time at most, and for
+ * unknown names too, so that time tells nothing. A new password ends the
+ * account's sessions. */
 #ifndef SENDGUARD_STAFF_H
 #define SENDGUARD_STAFF_H
 
