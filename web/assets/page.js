@@ -1,0 +1,103 @@
+// Makes a page live: moments in the reader's own time zone, countdowns, and the
+// present state every half minute. Without it the page says the same, from the
+// time when it was opened.
+"use strict";
+
+(() => {
+  const REFRESH_MS = 30000;
+  const language = document.documentElement.lang || undefined;
+  // The server's clock counts, not that of this device.
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
+
+  function moment(date) {
+    const days = Math.round((midnight(date) - midnight(new Date(now()))) / 86400000);
+    const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    if (days !== 0 && Math.abs(days) < 7) form.weekday = "long";
+    else if (days !== 0) Object.assign(form, { day: "numeric", month: "long" });
+    return new Intl.DateTimeFormat(language, form).format(date);
+  }
+
+  function midnight(date) {
+    return new Date(date.getFullYear(), date.getMonth(), date.getDate());
+  }
+
+  function span(ms) {
+    const minutes = Math.ceil(ms / 60000);
+    if (ms < 60000) return `${Math.max(0, Math.ceil(ms / 1000))} s`;
+    if (minutes < 60) return `${minutes} min`;
+    return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  }
+
+  function localize(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const date = new Date(time.dateTime);
+      // Nothing is free before its moment: up to the full minute.
+      if (!isNaN(date)) time.textContent = moment(new Date(Math.ceil(date / 60000) * 60000));
+    }
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const name of root.querySelectorAll(".zone")) if (zone) name.textContent = zone;
+  }
+
+  function count() {
+    for (const left of document.querySelectorAll("[data-until]")) {
+      const ms = new Date(left.dataset.until) - now();
+      if (ms > 0 && ms < 172800000) left.textContent = document.body.dataset.in.replace("{span}", span(ms));
+      if (ms <= 0 && !left.dataset.over) {
+        left.dataset.over = "yes";
+        refresh();
+      }
+    }
+  }
+
+  // Never under somebody's hands: not while a form is open or in use.
+  function inUse(main) {
+    const at = document.activeElement;
+    return document.hidden || main.querySelector("details[open] form, [data-busy]") ||
+      (at && at !== main && main.contains(at) && at.matches("input, select, textarea, button")) ||
+      !getSelection().isCollapsed;
+  }
+
+  async function refresh() {
+    const main = document.querySelector("main[data-live]");
+    if (!main || inUse(main)) return;
+    try {
+      const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
+      if (answer.status >= 500) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("main");
+      if (!fresh || inUse(main)) return;
+      show(main, document.importNode(fresh, true), page.title);
+    } catch { /* no network: what is shown stays, the next turn asks again */ }
+  }
+
+  function show(main, fresh, title) {
+    const at = document.activeElement;
+    const id = at && main.contains(at) ? at.id : "";
+    const changed = fresh.dataset.live !== main.dataset.live;
+    setClock(fresh);
+    localize(fresh);
+    main.replaceWith(fresh);
+    if (id) document.getElementById(id)?.focus({ preventScroll: true });
+    document.title = title;
+    if (changed) voice.textContent = fresh.querySelector("h1")?.textContent ?? "";
+    count();
+  }
+
+  function setClock(main) {
+    const told = new Date(main?.dataset.now ?? NaN);
+    if (!isNaN(told)) ahead = told - Date.now();
+  }
+
+  const voice = document.createElement("div");
+  voice.className = "voice";
+  voice.setAttribute("role", "status");
+  document.body.append(voice);
+
+  setClock(document.querySelector("main"));
+  localize(document);
+  count();
+  setInterval(count, 1000);
+  if (document.querySelector("main[data-live]")) setInterval(refresh, REFRESH_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+})();
