@@ -1,5 +1,6 @@
 #include "text.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,4 +179,16 @@ void text_add_time(struct text *text, int64_t time_ms)
 void text_add_time_ms(struct text *text, int64_t time_ms)
 {
     add_utc(text, time_ms / SECOND_MS, (int)(time_ms % SECOND_MS));
+}
+
+void text_add_url(struct text *text, const char *string)
+{
+    for (const unsigned char *at = (const unsigned char *)string; *at != '\0'; at++) {
+        bool plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+                     (*at >= '0' && *at <= '9') || strchr("-._~", *at) != NULL;
+        if (plain)
+            text_add_char(text, (char)*at);
+        else
+            text_addf(text, "%%%02X", *at);
+    }
 }

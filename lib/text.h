@@ -24,6 +24,10 @@ void text_addf(struct text *text, const char *format, ...) printf_like(2, 3);
  * UTF-8 become U+FFFD, so that the whole stays valid JSON (RFC 8259). */
 void text_add_json(struct text *text, const char *string);
 
+/* One segment of a URL's path, or a value of its query: all but the unreserved characters of
+ * RFC 3986 section 2.3 percent-encoded. */
+void text_add_url(struct text *text, const char *string);
+
 /* A moment as RFC 3339 in UTC, whole seconds rounded up ("2026-11-22T14:05:00Z"):
  * who waits until the moment that was named is never too early. */
 void text_add_time(struct text *text, int64_t time_ms);

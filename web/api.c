@@ -1,0 +1,68 @@
+#include <string.h>
+#include <strings.h>
+
+#include "desk_views.h"
+#include "embedded.h"
+
+/* The desk for programs: the same routes, asked with a bearer token (RFC 6750),
+ * answered in JSON; errors are problem+json (RFC 9457). */
+
+#define ROOT "/api/v1"
+
+static void send_document(struct exchange *exchange)
+{
+    const struct embedded *file = embedded_assets;
+    if (exchange->request->method != METHOD_GET) {
+        http_header(exchange->response, "Allow", "GET, HEAD");
+        reply_error(exchange, 405, NULL);
+        return;
+    }
+    while (file->name != NULL && strcmp(file->name, "openapi.json") != 0)
+        file++;
+    if (file->name == NULL) {
+        reply_error(exchange, 404, NULL);
+        return;
+    }
+    exchange->response->type = "application/json";
+    text_add_bytes(&exchange->response->body, (const char *)file->bytes, file->length);
+}
+
+/* RFC 6750 section 3: without a token there is no error to name. */
+static void ask_for_token(struct exchange *exchange)
+{
+    http_header(exchange->response, "WWW-Authenticate",
+                exchange->request->authorization == NULL
+                    ? "Bearer realm=\"sendguard\""
+                    : "Bearer realm=\"sendguard\", error=\"invalid_token\"");
+    reply_error(exchange, 401, NULL);
+}
+
+/* A page of another site can make a browser send a form, but not this. */
+static bool is_json(const char *content_type)
+{
+    static const char json[] = "application/json";
+    size_t length = sizeof json - 1;
+    if (content_type == NULL || strncasecmp(content_type, json, length) != 0)
+        return false;
+    const char *rest = content_type + length + strspn(content_type + length, " \t");
+    return *rest == '\0' || *rest == ';';
+}
+
+void api_handle(struct exchange *exchange)
+{
+    const char *path = exchange->request->path + strlen(ROOT);
+    exchange->api = true;
+    if (strcmp(path, "/openapi.json") == 0) {
+        send_document(exchange);
+        return;
+    }
+    int known = access_by_token(exchange);
+    if (known < 0)
+        reply_no_store(exchange);
+    else if (known == 0)
+        ask_for_token(exchange);
+    else if (exchange->request->method == METHOD_POST && !is_json(exchange->request->content_type))
+        reply_error(exchange, 415, NULL);
+    else
+        routes_answer(exchange, path);
+}

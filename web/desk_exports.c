@@ -1,0 +1,137 @@
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "desk_views.h"
+#include "json.h"
+
+/* The audit trail as a file. It may be long, so it is read page by page while it
+ * is sent, oldest first; what is written meanwhile comes at its end. */
+
+enum { EXPORT_PAGE = 100 };
+
+struct export {
+    struct store *store;
+    void (*row)(struct text *out, const struct audit *audit, bool first);
+    const char *begins, *ends;
+    bool begun, ended;
+    int64_t after;
+    size_t count; /* of the page that is at hand */
+    struct audit page[EXPORT_PAGE];
+};
+
+/* ---- one entry ---------------------------------------------------------------------------- */
+
+/* RFC 4180. Who opens the file in a spreadsheet runs no formula that somebody wrote as a reason. */
+static void add_cell(struct text *out, const char *value, bool last)
+{
+    text_add_char(out, '"');
+    if (*value != '\0' && strchr("=+-@\t\r", *value) != NULL)
+        text_add_char(out, '\'');
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '"')
+            text_add_char(out, '"');
+        text_add_char(out, *at);
+    }
+    text_add(out, last ? "\"\r\n" : "\",");
+}
+
+static void add_csv(struct text *out, const struct audit *audit, bool first)
+{
+    (void)first;
+    text_add_int(out, audit->number);
+    text_add_char(out, ',');
+    text_add_time_ms(out, audit->at_ms);
+    text_add_char(out, ',');
+    add_cell(out, audit->by, false);
+    add_cell(out, audit->act, false);
+    add_cell(out, audit->subject, false);
+    add_cell(out, audit->note, false);
+    add_cell(out, audit->detail, true);
+}
+
+static void add_json(struct text *out, const struct audit *audit, bool first)
+{
+    freed_by(json_put) struct json_object *detail = json_read(audit->detail);
+    text_addf(out, "%s{\"number\":%lld,\"at\":\"", first ? "" : ",\n", (long long)audit->number);
+    text_add_time_ms(out, audit->at_ms);
+    text_add(out, "\",\"by\":");
+    text_add_json(out, audit->by);
+    text_add(out, ",\"act\":");
+    text_add_json(out, audit->act);
+    text_add(out, ",\"subject\":");
+    text_add_json(out, audit->subject);
+    text_add(out, ",\"note\":");
+    text_add_json(out, audit->note);
+    text_add(out, ",\"detail\":");
+    text_add(out, detail != NULL ? audit->detail : "{}");
+    text_add_char(out, '}');
+}
+
+/* ---- the file ------------------------------------------------------------------------------- */
+
+static int read_page(struct export *export)
+{
+    int answer = store_audit(export->store, export->after, export->page, EXPORT_PAGE,
+                             &export->count);
+    if (answer > 0 && export->count > 0)
+        export->after = export->page[export->count - 1].number;
+    return answer;
+}
+
+static int next_piece(void *context, struct text *out)
+{
+    struct export *export = context;
+    bool first = !export->begun;
+    if (export->ended)
+        return 0;
+    if (first)
+        text_add(out, export->begins);
+    export->begun = true;
+    for (size_t i = 0; i < export->count; i++)
+        export->row(out, &export->page[i], first && i == 0);
+    if (export->count == EXPORT_PAGE)
+        return read_page(export) > 0 ? 1 : -1;
+    text_add(out, export->ends);
+    export->ended = true;
+    return 1;
+}
+
+/* The first page is read before the answer begins: a store that is away is still a 503. */
+static int begin(struct exchange *exchange, const struct export *kind, const char *type,
+                 const char *disposition, struct json_object **view_r)
+{
+    struct export *export = xmalloc(sizeof *export);
+    *export = *kind;
+    export->store = exchange->web->desk.store;
+    if (read_page(export) < 1) {
+        free(export);
+        return -1;
+    }
+    exchange->response->type = type;
+    exchange->response->next_piece = next_piece;
+    exchange->response->free = free;
+    exchange->response->context = export;
+    http_header(exchange->response, "Content-Disposition", disposition);
+    *view_r = NULL;
+    return 1;
+}
+
+int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem)
+{
+    const struct export csv = {
+        .row = add_csv, .begins = "number,at,by,act,subject,note,detail\r\n", .ends = ""};
+    (void)problem;
+    return begin(exchange, &csv, "text/csv; charset=utf-8; header=present",
+                 "attachment; filename=\"sendguard-audit.csv\"", view_r);
+}
+
+int view_audit_json(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem)
+{
+    const struct export json = {.row = add_json, .begins = "[", .ends = "]\n"};
+    (void)problem;
+    return begin(exchange, &json, "application/json",
+                 "attachment; filename=\"sendguard-audit.json\"", view_r);
+}

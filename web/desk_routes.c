@@ -1,0 +1,266 @@
+#include <string.h>
+
+#include "desk_views.h"
+#include "json.h"
+
+/* ---- views: what is asked, from the request's words ------------------------------------ */
+
+static int view_home(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
+{
+    (void)problem;
+    return desk_home(&exchange->web->desk, exchange->now_ms, view_r);
+}
+
+void desk_redirect(struct exchange *exchange, const char *folder, const char *name,
+                   const char *more)
+{
+    freed_by(text_free) struct text path = {0};
+    text_add(&path, "/desk");
+    text_add(&path, folder);
+    text_add_url(&path, name);
+    text_add(&path, more);
+    http_redirect(exchange->response, exchange->request,
+                  arena_strdup(exchange->request->arena, text_string(&path)));
+}
+
+/* The folder of the page that shows what was found; NULL: none. */
+static const char *folder_of(const char *found)
+{
+    static const struct {
+        const char *found, *folder;
+    } folders[] = {
+        {"mailbox", "/mailboxes/"},
+        {"domain", "/domains/"},
+        {"ip", "/ips/"},
+        {"decision", "/decisions/"},
+    };
+    for (size_t i = 0; i < countof(folders); i++)
+        if (strcmp(found, folders[i].found) == 0)
+            return folders[i].folder;
+    return NULL;
+}
+
+static int view_search(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem)
+{
+    const char *query = http_param(exchange->request, "q");
+    if (!exchange->api && (query == NULL || query[strspn(query, " \t")] == '\0')) {
+        desk_redirect(exchange, "/", "", "");
+        *view_r = NULL;
+        return 1;
+    }
+    int answer = desk_search(&exchange->web->desk, query, view_r, problem);
+    if (answer < 1 || exchange->api)
+        return answer;
+    const char *folder = folder_of(json_string(*view_r, "found", "nothing"));
+    if (folder == NULL)
+        return 1;
+    desk_redirect(exchange, folder, json_string(*view_r, "key", ""), "");
+    json_put(view_r);
+    return 1;
+}
+
+static int view_suspended(struct exchange *exchange, struct json_object **view_r,
+                          struct problem *problem)
+{
+    const char *after = http_param(exchange->request, "after");
+    (void)problem;
+    return desk_suspended(&exchange->web->desk, after != NULL ? after : "", exchange->now_ms,
+                          view_r);
+}
+
+static int view_near(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
+{
+    (void)problem;
+    return desk_near(&exchange->web->desk, exchange->now_ms, view_r);
+}
+
+/* Behind an act the subject's page says that it is done: "done":"lift", "done_is":{"lift":true}. */
+static void add_done(struct exchange *exchange, struct json_object *view)
+{
+    static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
+                                       "limit",   "exempt", "note"};
+    const char *done = http_param(exchange->request, "done");
+    for (size_t i = 0; done != NULL && !exchange->api && i < countof(acts); i++) {
+        if (strcmp(done, acts[i]) == 0) {
+            json_add_string(view, "done", acts[i]);
+            json_add_bool(json_add_object(view, "done_is"), acts[i], true);
+        }
+    }
+}
+
+static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem)
+{
+    int answer = desk_mailbox(&exchange->web->desk, exchange->variable,
+                              http_param(exchange->request, "before"), exchange->now_ms, view_r,
+                              problem);
+    if (answer > 0)
+        add_done(exchange, *view_r);
+    return answer;
+}
+
+static int view_decisions(struct exchange *exchange, struct json_object **view_r,
+                          struct problem *problem)
+{
+    return desk_decisions(&exchange->web->desk, http_param(exchange->request, "mailbox"),
+                          http_param(exchange->request, "before"), exchange->now_ms, view_r,
+                          problem);
+}
+
+static int view_decision(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem)
+{
+    return desk_decision(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
+                         problem);
+}
+
+static int view_senders(struct exchange *exchange, enum sender_of of,
+                        struct json_object **view_r, struct problem *problem)
+{
+    const char *after = http_param(exchange->request, "after");
+    int answer = desk_senders(&exchange->web->desk, of, exchange->variable,
+                              after != NULL ? after : "", exchange->now_ms, view_r, problem);
+    if (answer > 0)
+        add_done(exchange, *view_r);
+    return answer;
+}
+
+static int view_ip(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem)
+{
+    return view_senders(exchange, SENDERS_OF_IP, view_r, problem);
+}
+
+static int view_domain(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem)
+{
+    return view_senders(exchange, SENDERS_OF_DOMAIN, view_r, problem);
+}
+
+static int view_audit(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
+{
+    const char *subject = http_param(exchange->request, "subject");
+    if (subject != NULL && *subject == '\0')
+        subject = NULL;
+    int answer = desk_audit(&exchange->web->desk, subject,
+                            http_param(exchange->request, "before"), view_r, problem);
+    if (answer > 0 && !exchange->api)
+        json_add_string(*view_r, "subject", subject);
+    return answer;
+}
+
+/* ---- the table --------------------------------------------------------------------------- */
+
+const struct route desk_routes[] = {
+    {METHOD_GET, "/overview", "/", "desk_home", ROLE_VIEWER, view_home},
+    {METHOD_GET, "/search", "/search", "desk_search", ROLE_VIEWER, view_search},
+    {METHOD_GET, "/suspended", "/suspended", "desk_suspended", ROLE_VIEWER, view_suspended},
+    {METHOD_GET, "/near", "/near", "desk_near", ROLE_VIEWER, view_near},
+    {METHOD_GET, "/mailboxes/{mailbox}", "/mailboxes/{mailbox}", "desk_mailbox", ROLE_VIEWER,
+     view_mailbox},
+    {METHOD_GET, "/decisions", "/decisions", "desk_decisions", ROLE_VIEWER, view_decisions},
+    {METHOD_GET, "/decisions/{decision}", "/decisions/{decision}", "desk_decision", ROLE_VIEWER,
+     view_decision},
+    {METHOD_GET, "/ips/{ip}", "/ips/{ip}", "desk_senders", ROLE_VIEWER, view_ip},
+    {METHOD_GET, "/domains/{domain}", "/domains/{domain}", "desk_senders", ROLE_VIEWER,
+     view_domain},
+    {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
+    {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, view_audit_csv},
+    {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, view_audit_json},
+    {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate_form},
+    {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate},
+    {METHOD_GET, NULL, "/acts", "desk_act", ROLE_SUPPORT, view_act_form},
+    {METHOD_POST, "/acts", "/acts", "desk_act", ROLE_SUPPORT, view_act},
+};
+const size_t desk_route_count = countof(desk_routes);
+
+/* ---- one request --------------------------------------------------------------------------- */
+
+/* The methods that the path has, for the header Allow. */
+static const char *allowed_methods(struct exchange *exchange, const char *path)
+{
+    struct http_request other = *exchange->request;
+    struct exchange asked = *exchange;
+    bool allowed, has[METHOD_OTHER];
+    asked.request = &other;
+    for (other.method = METHOD_GET; other.method < METHOD_OTHER; other.method++)
+        has[other.method] = route_find(&asked, path, &allowed) != NULL;
+    return has[METHOD_GET] && has[METHOD_POST] ? "GET, HEAD, POST"
+           : has[METHOD_POST]                  ? "POST"
+                                               : "GET, HEAD";
+}
+
+static void run(struct exchange *exchange, const struct route *route)
+{
+    struct json_object *view = NULL;
+    struct problem problem = {0};
+    int answer = route->view(exchange, &view, &problem);
+    if (answer < 0)
+        reply_no_store(exchange);
+    else if (answer == 0)
+        reply_problem(exchange, &problem);
+    else if (view == NULL)
+        return;
+    else if (exchange->api)
+        reply_json(exchange, 200, view);
+    else
+        reply_page(exchange, 200, route->page, view);
+}
+
+void routes_answer(struct exchange *exchange, const char *path)
+{
+    bool allowed = false;
+    const struct route *route = route_find(exchange, path, &allowed);
+    if (route == NULL && allowed) {
+        http_header(exchange->response, "Allow", allowed_methods(exchange, path));
+        reply_error(exchange, 405, NULL);
+    } else if (route == NULL) {
+        reply_error(exchange, 404, NULL);
+    } else if (exchange->person.role < route->role) {
+        reply_error(exchange, 403, NULL);
+    } else {
+        run(exchange, route);
+    }
+}
+
+/* ---- the desk --------------------------------------------------------------------------------- */
+
+/* Where to go on after signing in: the path as a link has it. */
+static void ask_to_sign_in(struct exchange *exchange)
+{
+    freed_by(text_free) struct text next = {0}, path = {0};
+    struct arena *arena = exchange->request->arena;
+    char *rest = arena_strdup(arena, exchange->request->path), *segment;
+    while ((segment = strsep(&rest, "/")) != NULL) {
+        text_add_url(&next, segment);
+        if (rest != NULL)
+            text_add_char(&next, '/');
+    }
+    text_add(&path, "/desk/sign-in");
+    if (exchange->request->method == METHOD_GET) {
+        text_add(&path, "?next=");
+        text_add_url(&path, text_string(&next));
+    }
+    http_redirect(exchange->response, exchange->request,
+                  arena_strdup(arena, text_string(&path)));
+}
+
+void desk_handle(struct exchange *exchange)
+{
+    const char *path = exchange->request->path + strlen("/desk");
+    int known = access_by_session(exchange);
+    if (known < 0)
+        reply_no_store(exchange);
+    else if (known == 0)
+        ask_to_sign_in(exchange);
+    else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
+        reply_error(exchange, 403, NULL);
+    else if (*path == '\0')
+        desk_redirect(exchange, "/", "", "");
+    else
+        routes_answer(exchange, path);
+}

@@ -1,0 +1,29 @@
+/* What the files of the desk's routes share. */
+#ifndef SENDGUARD_DESK_VIEWS_H
+#define SENDGUARD_DESK_VIEWS_H
+
+#include "web.h"
+
+/* Views of web.h's struct route that have a file of their own. */
+int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
+                   struct problem *problem) must_check;
+int view_audit_json(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem) must_check;
+int view_act_form(struct exchange *exchange, struct json_object **view_r,
+                  struct problem *problem) must_check;
+int view_act(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
+    must_check;
+int view_simulate_form(struct exchange *exchange, struct json_object **view_r,
+                       struct problem *problem) must_check;
+int view_simulate(struct exchange *exchange, struct json_object **view_r,
+                  struct problem *problem) must_check;
+
+/* 303 to a page of the desk: "/mailboxes/" and the name, percent-encoded, and what follows it. */
+void desk_redirect(struct exchange *exchange, const char *folder, const char *name,
+                   const char *more);
+
+/* Finds the route for `path` (below /desk or /api/v1), looks whether the person may, and lets
+ * its view answer. Whose request it is has been found out before. */
+void routes_answer(struct exchange *exchange, const char *path);
+
+#endif
