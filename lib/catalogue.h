@@ -17,9 +17,11 @@
 struct json_object;
 struct catalogue;
 
-/* folder: absolute path, or NULL or "" for the built-in ones alone. Files in it that are none
- * of ours (another name, a language that is no BCP 47 tag, a symbolic link that leads out of
- * it, over 256 KiB) are refused. 1; or 0 with *problem: where = "FILE:LINE" or "FILE". */
+/* folder: absolute path, or NULL or "" for the built-in ones alone. Its files are named
+ * [a-z0-9_]+.mustache and LANGUAGE/[a-z0-9_]+.json, LANGUAGE a BCP 47 tag; what is named
+ * otherwise, a symbolic link or over 256 KiB is refused, but for dotfiles and what ends with ~.
+ * So are a key that is there twice, and a partial that is nowhere.
+ * 1; or 0 with *problem: where = "FILE:LINE" or "FILE". */
 int catalogue_load(const char *folder, struct catalogue **catalogue_r, struct problem *problem)
     must_check;
 void catalogue_free(struct catalogue **catalogue);

@@ -25,6 +25,15 @@ struct settings *rig_settings(const char *const *overrides)
     return read;
 }
 
+struct catalogue *rig_catalogue(void)
+{
+    struct catalogue *catalogue = NULL;
+    struct problem problem = {0};
+    ck_assert_msg(catalogue_load(NULL, &catalogue, &problem) == 1, "%s: %s", problem.where,
+                  problem.text);
+    return catalogue;
+}
+
 void rig_begin(int room, const char *const *overrides)
 {
     struct problem problem = {0};
@@ -32,7 +41,7 @@ void rig_begin(int room, const char *const *overrides)
     const char *path = arena_printf(arena, "%s/secret", folder);
     ck_assert_msg(token_key_load(path, &token_key, &problem) == 1, "%s: %s", problem.where,
                   problem.text);
-    guard = guard_new(store, token_key, rig_settings(overrides));
+    guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
 void rig_end(void)
@@ -41,7 +50,10 @@ void rig_end(void)
     token_key_free(&token_key);
 }
 
-void rig_reload(const char *const *overrides) { guard_reload(guard, rig_settings(overrides)); }
+void rig_reload(const char *const *overrides)
+{
+    guard_reload(guard, rig_settings(overrides), rig_catalogue());
+}
 
 /* ---- submissions ------------------------------------------------------------- */
 

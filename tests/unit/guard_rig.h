@@ -27,6 +27,8 @@ TCase *rig_case(Suite *suite, const char *name);
 void rig_begin(int room, const char *const *overrides);
 void rig_end(void);
 struct settings *rig_settings(const char *const *overrides);
+/* The built-in texts; the caller's. */
+struct catalogue *rig_catalogue(void);
 void rig_reload(const char *const *overrides);
 
 /* From alice@example.test at 192.0.2.1 through the webmail, to nobody yet. In `arena`. */

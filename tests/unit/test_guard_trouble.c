@@ -42,7 +42,7 @@ static void begin_ledger(int room, const char *const *overrides)
     store = room_open(room == ROOM_REDIS ? ledger.server.url
                                          : arena_printf(arena, "sqlite://%s", ledger.path),
                       SHORT_TIMEOUT_MS);
-    guard = guard_new(store, token_key, rig_settings(overrides));
+    guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
 static void end_ledger(void)
