@@ -1,13 +1,12 @@
-/* What people read: pages and texts, in several languages. Pages are Mustache
- * templates (templates/NAME.mustache), the same for all languages; texts are
- * single sentences, templates too but of plain text (templates/LANGUAGE/NAME.json: objects,
- * "state.paused": "Sending is paused until {{until_text}}."). A page takes a text in
- * as a partial: {{> state.paused}}; names of texts have a dot, names of pages
- * have none. The built-in ones are part of the program; an operator's folder
- * (setting web.templates) puts its own in the place of single pages and texts,
- * and may bring further languages. A text that a language lacks is English.
- * Everything is read and checked at the start, nothing while serving. Never
- * changes afterwards: any thread. */
+/* What people read: pages and texts, in several languages. Pages are Mustache templates
+ * (templates/NAME.mustache), the same for all languages; texts are single sentences, templates
+ * too but of plain text (templates/LANGUAGE/NAME.json: objects, "state.paused": "Sending is
+ * paused until {{until_text}}."). A page takes a text in as a partial: {{> state.paused}};
+ * names of texts have a dot, names of pages have none. A text of pages may take in a small
+ * page, for markup within a sentence. The built-in ones are part of the program; an operator's
+ * folder (setting web.templates) puts its own in the place of single pages and texts, and may
+ * bring further languages. A text that a language lacks is English. Everything is read and
+ * checked at the start, nothing while serving. Never changes afterwards: any thread. */
 #ifndef SENDGUARD_CATALOGUE_H
 #define SENDGUARD_CATALOGUE_H
 

@@ -382,13 +382,8 @@ static void check_partial(void *context, const char *name, int line)
 {
     struct check *check = context;
     const struct entry *entry = check->entry;
-    if (check->failed)
-        return;
-    if (entry->line > 0 && strchr(name, '.') == NULL)
-        check->failed = !fail_at(check->loading, entry->file, entry->line,
-                                 "%s: a text can take in texts, but not the page %s", entry->key,
-                                 name);
-    else if (catalogue_find(check->loading->catalogue, check->language, name) == NULL)
+    if (!check->failed &&
+        catalogue_find(check->loading->catalogue, check->language, name) == NULL)
         check->failed = !fail_at(check->loading, entry->file, entry->line > 0 ? entry->line : line,
                                  "there is no %s %s", strchr(name, '.') != NULL ? "text" : "page",
                                  name);
