@@ -11,6 +11,8 @@
 #ifndef SENDGUARD_WEB_H
 #define SENDGUARD_WEB_H
 
+#include <pthread.h>
+
 #include "desk.h"
 #include "log.h"
 #include "observer.h"
@@ -19,12 +21,21 @@
 #include "http_response.h"
 #include "token.h"
 
+/* What is dear to count, counted once a second at most (metrics.c). All zero at the start. */
+struct metrics_memory {
+    pthread_mutex_t lock;
+    int64_t read_at_ms;
+    uint32_t suspended[CAUSE_COUNT], near[OVER_TIME_COUNT];
+    uint64_t busiest_milli[OVER_TIME_COUNT]; /* 1/1000 of the limit */
+};
+
 /* What all requests share. */
 struct web {
     struct desk desk;
     const struct token_key *key;
     struct observer *observer;
     struct log_once store_away;
+    struct metrics_memory metrics;
 };
 
 /* One request on its way. */

@@ -1,0 +1,284 @@
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "web.h"
+
+/* For monitoring: counters as the store keeps them, summed over all doors and
+ * machines, in the Prometheus text format 0.0.4. Every series is there from the
+ * start, with 0, so that a rule over it never meets an absent one. Mailboxes are
+ * no labels: they would be many, and are nobody's business here. */
+
+enum {
+    MAX_COUNTERS = 4096,
+    COUNTERS_AT_ONCE = 256,
+    SUSPENDED_AT_ONCE = 200,
+};
+#define MEMORY_MS SECOND_MS
+
+struct counters {
+    struct counter *list;
+    size_t count;
+};
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static int read_counters(struct store *store, struct arena *arena, struct counters *counters_r)
+{
+    struct counters all = {
+        .list = arena_alloc(arena, MAX_COUNTERS * sizeof *all.list)};
+    size_t got;
+    do {
+        const char *after = all.count > 0 ? all.list[all.count - 1].name : "";
+        if (store_counters(store, after, all.list + all.count, COUNTERS_AT_ONCE, &got) < 1)
+            return -1;
+        all.count += got;
+    } while (got == COUNTERS_AT_ONCE && all.count + COUNTERS_AT_ONCE <= MAX_COUNTERS);
+    *counters_r = all;
+    return 1;
+}
+
+static uint64_t value_of(const struct counters *counters, const char *format, ...)
+    printf_like(2, 3);
+
+static uint64_t value_of(const struct counters *counters, const char *format, ...)
+{
+    char name[COUNTER_NAME_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    for (size_t i = 0; i < counters->count; i++)
+        if (strcmp(counters->list[i].name, name) == 0)
+            return counters->list[i].value;
+    return 0;
+}
+
+static int count_suspended(struct store *store, int64_t now_ms, struct metrics_memory *memory)
+{
+    struct suspended *page = xcalloc(SUSPENDED_AT_ONCE, sizeof *page);
+    char after[sizeof page->mailbox] = "";
+    size_t count = SUSPENDED_AT_ONCE;
+    int answer = 1;
+    while (answer > 0 && count == SUSPENDED_AT_ONCE) {
+        answer = store_suspended(store, after, now_ms, page, SUSPENDED_AT_ONCE, &count);
+        for (size_t i = 0; answer > 0 && i < count; i++)
+            memory->suspended[page[i].suspension.cause]++;
+        if (answer > 0 && count > 0)
+            memcpy(after, page[count - 1].mailbox, sizeof after);
+    }
+    free(page);
+    return answer;
+}
+
+static void count_near(struct json_object *list, struct metrics_memory *memory)
+{
+    size_t count = list != NULL ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *near = json_object_array_get_idx(list, i);
+        int rule = rule_by_name(json_string(near, "rule", ""));
+        int64_t used = json_int(near, "used", 0), limit = json_int(near, "limit", 0);
+        if (rule < RULE_FIRST_OVER_TIME || used < 0 || limit <= 0)
+            continue;
+        uint64_t milli = (uint64_t)used * 1000 / (uint64_t)limit;
+        size_t index = (size_t)(rule - RULE_FIRST_OVER_TIME);
+        memory->near[index]++;
+        if (milli > memory->busiest_milli[index])
+            memory->busiest_milli[index] = milli;
+    }
+}
+
+static int count_dear(const struct desk *desk, int64_t now_ms, struct metrics_memory *memory)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    if (count_suspended(desk->store, now_ms, memory) < 1 || desk_near(desk, now_ms, &view) < 1)
+        return -1;
+    count_near(json_member(view, "near"), memory);
+    count_near(json_member(view, "ips"), memory);
+    return 1;
+}
+
+/* *memory_r is a copy. Who asks while another counts waits for what that one finds. */
+static int read_dear(struct web *web, int64_t now_ms, struct metrics_memory *memory_r)
+{
+    struct metrics_memory *memory = &web->metrics;
+    int answer = 1;
+    pthread_mutex_lock(&memory->lock);
+    if (now_ms < memory->read_at_ms || now_ms - memory->read_at_ms >= MEMORY_MS) {
+        struct metrics_memory fresh = {.read_at_ms = now_ms};
+        answer = count_dear(&web->desk, now_ms, &fresh);
+        if (answer > 0) {
+            memory->read_at_ms = now_ms;
+            memcpy(memory->suspended, fresh.suspended, sizeof fresh.suspended);
+            memcpy(memory->near, fresh.near, sizeof fresh.near);
+            memcpy(memory->busiest_milli, fresh.busiest_milli, sizeof fresh.busiest_milli);
+        }
+    }
+    memcpy(memory_r->suspended, memory->suspended, sizeof memory->suspended);
+    memcpy(memory_r->near, memory->near, sizeof memory->near);
+    memcpy(memory_r->busiest_milli, memory->busiest_milli, sizeof memory->busiest_milli);
+    pthread_mutex_unlock(&memory->lock);
+    return answer;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static void add_family(struct text *out, const char *name, const char *type, const char *help)
+{
+    text_addf(out, "# HELP sendguard_%s %s\n# TYPE sendguard_%s %s\n", name, help, name, type);
+}
+
+static void add_decisions(struct text *out, const struct counters *counters)
+{
+    add_family(out, "decisions_total", "counter", "Messages judged, by what came of it.");
+    for (size_t door = 0; door < DOOR_COUNT; door++)
+        for (size_t word = 0; word < VERDICT_WORDS; word++)
+            text_addf(out,
+                      "sendguard_decisions_total{door=\"%s\",verdict=\"%s\"} %" PRIu64 "\n",
+                      door_names[door], verdict_words[word],
+                      value_of(counters, "decisions door=%s verdict=%s", door_names[door],
+                               verdict_words[word]));
+}
+
+static void add_refusals(struct text *out, const struct counters *counters)
+{
+    add_family(out, "refusals_total", "counter", "Refused messages, by each rule they broke.");
+    for (size_t door = 0; door < DOOR_COUNT; door++)
+        for (size_t rule = 0; rule < RULE_COUNT; rule++)
+            text_addf(out, "sendguard_refusals_total{door=\"%s\",rule=\"%s\"} %" PRIu64 "\n",
+                      door_names[door], rule_table[rule].name,
+                      value_of(counters, "refusals door=%s rule=%s", door_names[door],
+                               rule_table[rule].name));
+}
+
+static void add_micros(struct text *out, uint64_t micros)
+{
+    text_addf(out, "%" PRIu64 ".%06" PRIu64, micros / 1000000, micros % 1000000);
+}
+
+/* The sum is the doors' own, so that _count, the bucket of all, fits it. */
+static void add_times(struct text *out, const struct counters *counters)
+{
+    add_family(out, "judge_seconds", "histogram", "Time that judging a message took.");
+    for (size_t door = 0; door < DOOR_COUNT; door++) {
+        const char *name = door_names[door];
+        for (size_t i = 0; i < OBSERVER_BOUNDS; i++) {
+            text_addf(out, "sendguard_judge_seconds_bucket{door=\"%s\",le=\"", name);
+            add_micros(out, (uint64_t)observer_bounds_us[i]);
+            text_addf(out, "\"} %" PRIu64 "\n",
+                      value_of(counters, "judge_us_le door=%s le=%d", name, observer_bounds_us[i]));
+        }
+        uint64_t all = value_of(counters, "judge_us_le door=%s le=inf", name);
+        text_addf(out, "sendguard_judge_seconds_bucket{door=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
+                  name, all);
+        text_addf(out, "sendguard_judge_seconds_sum{door=\"%s\"} ", name);
+        add_micros(out, value_of(counters, "judge_us_sum door=%s", name));
+        text_addf(out, "\nsendguard_judge_seconds_count{door=\"%s\"} %" PRIu64 "\n", name, all);
+    }
+}
+
+static void add_rest(struct text *out, const struct counters *counters)
+{
+    add_family(out, "store_failures_total", "counter",
+               "Messages for which the store did not answer.");
+    for (size_t door = 0; door < DOOR_COUNT; door++)
+        text_addf(out, "sendguard_store_failures_total{door=\"%s\"} %" PRIu64 "\n",
+                  door_names[door], value_of(counters, "store_failures door=%s", door_names[door]));
+    add_family(out, "suspensions_total", "counter", "Suspensions that messages brought.");
+    for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
+        text_addf(out, "sendguard_suspensions_total{cause=\"%s\"} %" PRIu64 "\n",
+                  cause_names[cause], value_of(counters, "suspensions cause=%s", cause_names[cause]));
+    add_family(out, "user_locks_total", "counter",
+               "Mailboxes that their own users locked on the status page.");
+    text_addf(out, "sendguard_user_locks_total %" PRIu64 "\n", value_of(counters, "user_locks"));
+}
+
+static void add_gauges(struct text *out, const struct metrics_memory *memory)
+{
+    add_family(out, "suspended_mailboxes", "gauge", "Mailboxes suspended now, by cause.");
+    for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
+        text_addf(out, "sendguard_suspended_mailboxes{cause=\"%s\"} %" PRIu32 "\n",
+                  cause_names[cause], memory->suspended[cause]);
+    add_family(out, "windows_near_limit", "gauge",
+               "Windows of mailboxes and IPs filled to four fifths or more; 200 are looked at.");
+    for (size_t i = 0; i < OVER_TIME_COUNT; i++)
+        text_addf(out, "sendguard_windows_near_limit{rule=\"%s\"} %" PRIu32 "\n",
+                  rule_table[RULE_FIRST_OVER_TIME + i].name, memory->near[i]);
+    add_family(out, "busiest_window_ratio", "gauge",
+               "The fullest of those windows as a part of its limit; 0 when there is none.");
+    for (size_t i = 0; i < OVER_TIME_COUNT; i++)
+        text_addf(out, "sendguard_busiest_window_ratio{rule=\"%s\"} %" PRIu64 ".%03" PRIu64 "\n",
+                  rule_table[RULE_FIRST_OVER_TIME + i].name, memory->busiest_milli[i] / 1000,
+                  memory->busiest_milli[i] % 1000);
+}
+
+/* A store that is away is no error of this page: it says so, and leaves out what it cannot know. */
+static void metrics(struct exchange *exchange)
+{
+    struct text *out = &exchange->response->body;
+    struct counters counters;
+    struct metrics_memory memory = {0};
+    int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
+    if (up > 0)
+        up = read_dear(exchange->web, exchange->now_ms, &memory);
+    exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
+    add_family(out, "build_info", "gauge", "The version of this program.");
+    text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
+    add_family(out, "store_up", "gauge", "Whether the store answered just now.");
+    text_addf(out, "sendguard_store_up %d\n", up > 0);
+    if (up < 1)
+        return;
+    add_decisions(out, &counters);
+    add_refusals(out, &counters);
+    add_times(out, &counters);
+    add_rest(out, &counters);
+    add_gauges(out, &memory);
+}
+
+/* ---- alive, and ready ------------------------------------------------------------------------- */
+
+static void health(struct exchange *exchange)
+{
+    exchange->response->type = "text/plain; charset=utf-8";
+    text_add(&exchange->response->body, "ok\n");
+}
+
+static void readiness(struct exchange *exchange)
+{
+    struct counter counter;
+    size_t count;
+    bool ready = store_counters(exchange->web->desk.store, "", &counter, 1, &count) > 0;
+    const char *store = ready ? "answers" : "does not answer";
+    int status = ready ? 200 : 503;
+    if (http_wants_json(exchange->request)) {
+        struct json_object *view = json_object_new_object();
+        json_add_bool(view, "ready", ready);
+        json_add_string(view, "store", store);
+        reply_json(exchange, status, view);
+        return;
+    }
+    exchange->response->status = status;
+    exchange->response->type = "text/plain; charset=utf-8";
+    text_addf(&exchange->response->body, "the store %s\n", store);
+}
+
+void metrics_handle(struct exchange *exchange)
+{
+    static const struct {
+        const char *path;
+        void (*answer)(struct exchange *exchange);
+    } pages[] = {{"/metrics", metrics}, {"/healthz", health}, {"/readyz", readiness}};
+    size_t i = 0;
+    while (i < countof(pages) && strcmp(exchange->request->path, pages[i].path) != 0)
+        i++;
+    if (i == countof(pages) || !exchange->request->monitoring) {
+        reply_error(exchange, 404, NULL);
+    } else if (exchange->request->method != METHOD_GET) {
+        http_header(exchange->response, "Allow", "GET, HEAD");
+        reply_error(exchange, 405, NULL);
+    } else {
+        pages[i].answer(exchange);
+    }
+}
