@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "content_type.h"
-#include "form.h"
+#include "multipart.h"
 #include "json_body.h"
 #include "submission_json.h"
 #include "text.h"

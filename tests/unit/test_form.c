@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "body_reader.h"
-#include "../../fcgi/form.h"
+#include "../../fcgi/multipart.h"
 #include "text.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

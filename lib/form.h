@@ -1,8 +1,7 @@
-/* Streaming readers of the two kinds of HTML forms. They tell of fields as
- * they pass and keep nothing but a name: a body of any size is read in
- * constant memory. What PHP would read out of a body and what these read must
- * never differ, so a multipart body whose parts other programs could see
- * elsewhere is refused, not guessed at. */
+/* Streaming readers of HTML forms: what both kinds share, and the urlencoded
+ * one (multipart.h has the other). They tell of fields as they pass and keep
+ * nothing but a name: a body of any size is read in constant memory. What PHP
+ * would read out of a body and what these read must never differ. */
 #ifndef SENDGUARD_FORM_H
 #define SENDGUARD_FORM_H
 
@@ -40,22 +39,9 @@ struct urlencoded;
 struct urlencoded *urlencoded_new(const struct form_listener *listener);
 void urlencoded_free(struct urlencoded **form);
 
-/* multipart/form-data (RFC 7578). Refused besides what breaks the standards:
- * text before the first or behind the last boundary, folded or repeated part
- * headers, a part without a name, parameters that two readers could read
- * differently. Parts with a filename are files and never told of.
- * `boundary`: 1 to FORM_MAX_BOUNDARY_BYTES, copied. */
-struct multipart;
-struct multipart *multipart_new(const struct form_listener *listener, const char *boundary,
-                                size_t length);
-void multipart_free(struct multipart **form);
-
 /* The next piece; the end. 1, or 0 with *problem filled (400, 413). */
 int urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
                    struct problem *problem) must_check;
 int urlencoded_end(struct urlencoded *form, struct problem *problem) must_check;
-int multipart_add(struct multipart *form, const char *bytes, size_t length,
-                  struct problem *problem) must_check;
-int multipart_end(struct multipart *form, struct problem *problem) must_check;
 
 #endif
