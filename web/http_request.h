@@ -28,7 +28,8 @@ struct http_request {
     const char *address;         /* of the browser, IP in key form: the peer's, or behind a trusted
                                     proxy what it says */
     bool monitoring;             /* `address` is in web.monitoring */
-    const char *accept, *accept_language, *authorization, *content_type, *origin; /* or NULL */
+    const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
+        *if_none_match;          /* or NULL */
     const char *cookie;          /* of the session, or NULL */
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
@@ -39,7 +40,7 @@ struct raw_request {
     const char *method, *url, *query; /* url as sent, without the query */
     const char *peer;                 /* address of the connection as text; "" for a UNIX socket */
     const char *accept, *accept_language, *authorization, *content_type, *cookies, *origin,
-        *forwarded_for;
+        *forwarded_for, *host, *if_none_match; /* one that is given twice: both, ", " between */
     const char *body;
     size_t body_length;
 };

@@ -16,6 +16,7 @@ struct http_response {
     int status; /* 200 until set */
     const char *type;     /* Content-Type */
     const char *cache;    /* Cache-Control; NULL: no-store */
+    const char *referrer; /* Referrer-Policy; NULL: no-referrer */
     struct {
         const char *name, *value; /* static or in the request's arena */
     } headers[RESPONSE_HEADERS];
