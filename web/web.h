@@ -75,6 +75,9 @@ int access_by_session(struct exchange *exchange) must_check;
 int access_by_token(struct exchange *exchange) must_check;
 /* Whether a POST of the desk carries its session's CSRF token (parameter "csrf"). */
 bool access_csrf_fits(const struct exchange *exchange);
+/* Whether a request's Origin, when it has one, is ours: scheme and host of web.base_url, or the
+ * Host that was asked. "null" is not. */
+bool access_origin_fits(const struct exchange *exchange);
 
 /* ---- one table for desk and API ------------------------------------------------------------- */
 

@@ -1,0 +1,53 @@
+/* Who asks, and whether a form that came was really ours. */
+#include <string.h>
+#include <strings.h>
+
+#include "web.h"
+
+int access_by_session(struct exchange *exchange)
+{
+    const char *cookie = exchange->request->cookie;
+    if (cookie == NULL)
+        return 0;
+    return staff_session(exchange->web->desk.store, cookie, exchange->now_ms, &exchange->person);
+}
+
+int access_by_token(struct exchange *exchange)
+{
+    static const char scheme[] = "Bearer ";
+    const char *authorization = exchange->request->authorization;
+    if (authorization == NULL || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
+        return 0;
+    const char *token = authorization + strlen(scheme);
+    token += strspn(token, " ");
+    if (*token == '\0' || strlen(token) >= API_TOKEN_TEXT_SIZE)
+        return 0;
+    return api_token_person(exchange->web->desk.store, token, exchange->now_ms,
+                            &exchange->person);
+}
+
+bool access_csrf_fits(const struct exchange *exchange)
+{
+    const char *token = http_param(exchange->request, "csrf");
+    return exchange->request->cookie != NULL && token != NULL &&
+           staff_csrf_fits(exchange->request->cookie, token);
+}
+
+/* Scheme and host of web.base_url, as a browser writes them in Origin. */
+static bool is_base_origin(const struct settings *settings, const char *origin)
+{
+    const char *url = settings->web_base_url, *host = strstr(url, "://");
+    size_t length = host == NULL ? 0 : (size_t)(host + 3 - url) + strcspn(host + 3, "/");
+    return length > 0 && strlen(origin) == length && strncasecmp(origin, url, length) == 0;
+}
+
+bool access_origin_fits(const struct exchange *exchange)
+{
+    const char *origin = exchange->request->origin, *host = exchange->request->host;
+    if (origin == NULL) /* no browser */
+        return true;
+    if (is_base_origin(exchange->settings, origin))
+        return true;
+    const char *name = strstr(origin, "://");
+    return name != NULL && host != NULL && host[0] != '\0' && strcasecmp(name + 3, host) == 0;
+}
