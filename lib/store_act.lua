@@ -1,58 +1,5 @@
--- The acts that change something beside judging. ARGV: deadline, act, now, then
--- what the act needs. Answers with an array: this server's time, 1 or 0, and
--- what the act has to tell.
-local act, now = ARGV[2], tonumber(ARGV[3])
-local ADJUSTMENTS = 'sg:adjustments'
-local CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments:changes', 'sg:adjustments:ends'
-local TIDY_AT_ONCE = 32
+-- The acts on the ledger beside judging: giving back, what staff does, sweeping.
 local RECORD_BYTES = 73 -- entry and totals, before what is kept as text
-
-local function audit(by, name, subject, note, detail)
-    local number = call('HINCRBY', NUMBERS, 'audit', 1)
-    call('XADD', 'sg:audit', number .. '-0', 'at_ms', now, 'by', by, 'act', name,
-        'subject', subject, 'note', note, 'detail', detail)
-end
-
--- A moment as text_add_time in C writes it: RFC 3339 in UTC, seconds rounded up.
-local function moment(time_ms)
-    local seconds = math.ceil(time_ms / 1000)
-    local days = math.floor(seconds / 86400)
-    -- civil calendar from a count of days, in years that begin in March
-    local since = days + 719468
-    local era = math.floor(since / 146097)
-    local day = since - era * 146097
-    local leap_days = math.floor(day / 1460) - math.floor(day / 36524) + math.floor(day / 146096)
-    local year = math.floor((day - leap_days) / 365)
-    day = day - (365 * year + math.floor(year / 4) - math.floor(year / 100))
-    local month = math.floor((5 * day + 2) / 153)
-    day = day - math.floor((153 * month + 2) / 5) + 1
-    month = month < 10 and month + 3 or month - 9
-    year = year + era * 400 + (month <= 2 and 1 or 0)
-    local second = seconds - days * 86400
-    return string.format('%04d-%02d-%02dT%02d:%02d:%02dZ', year, month, day,
-        math.floor(second / 3600), math.floor(second / 60) % 60, second % 60)
-end
-
-local function detail_of(suspension)
-    return string.format('{"id":%d,"cause":"%s","since":"%s","until":%s,"attempts":%d}',
-        suspension.id, suspension.cause, moment(suspension.since_ms),
-        suspension.until_ms and '"' .. moment(suspension.until_ms) .. '"' or 'null',
-        suspension.attempts)
-end
-
--- Indexes have no expiry of their own: what they still name is dropped here.
-local function tidy()
-    for _, mailbox in ipairs(call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, TIDY_AT_ONCE)) do
-        call('ZREM', ENDS, mailbox)
-        call('ZREM', SUSPENDED, mailbox)
-    end
-    for _, field in ipairs(
-        call('ZRANGEBYSCORE', ADJUSTMENT_ENDS, '-inf', now, 'LIMIT', 0, TIDY_AT_ONCE)) do
-        call('ZREM', ADJUSTMENT_ENDS, field)
-        call('ZREM', CHANGES, field)
-        call('HDEL', ADJUSTMENTS, field)
-    end
-end
 
 -- Takes one entry out of a history and its totals, which stand as of the newest
 -- entry: true, or false when it is not (any longer) among them.
@@ -80,6 +27,12 @@ local function take_out(name, entry, entry_generation)
     return true
 end
 
+-- The detail of an audit entry; the rule, if there is one, is named first.
+local function changed(before, after, rule)
+    return string.format('{%s"before":%s,"after":%s}',
+        rule and string.format('"rule":"%s",', rule) or '', before, after)
+end
+
 local acts = {}
 
 function acts.give_back(mailbox, charge)
@@ -87,9 +40,12 @@ function acts.give_back(mailbox, charge)
     if not kept then
         return 0
     end
-    -- entry, generation, fingerprint, IP
+    -- entry, generation, fingerprint, IP; since entries have tags, '#' and the tag
     local at, _, generation = unpack_bytes('>I6I2I4', kept)
     local entry, ip = string.sub(kept, 1, 8), string.sub(kept, 21)
+    if string.sub(ip, -4, -4) == '#' then
+        entry, ip = entry .. string.sub(ip, -3), string.sub(ip, 1, -5)
+    end
     if at <= now - DAY or not take_out(mailbox, entry, generation) then
         return 0
     end
@@ -105,8 +61,9 @@ function acts.suspend(mailbox, by, note, cause, ...)
     for i, duration in ipairs({...}) do
         durations[i] = tonumber(duration)
     end
+    local before = detail_of(in_force(call('GET', SUSPENSION .. mailbox), now))
     local suspension = new_suspension(mailbox, cause, durations, now, by, note)
-    audit(by, 'suspend', mailbox, note, detail_of(suspension))
+    audit(by, note, 'suspend', mailbox, changed(before, detail_of(suspension)))
     return 1, told(suspension)
 end
 
@@ -118,7 +75,7 @@ function acts.lift(mailbox, by, note)
     call('DEL', SUSPENSION .. mailbox)
     call('ZREM', SUSPENDED, mailbox)
     call('ZREM', ENDS, mailbox)
-    audit(by, 'lift', mailbox, note, detail_of(suspension))
+    audit(by, note, 'lift', mailbox, changed(detail_of(suspension), 'null'))
     return 1
 end
 
@@ -138,32 +95,61 @@ function acts.reset(mailbox, by, note)
             pack('>I6I4I6I4I5I6I4I5', 0, (generation + 1) % 2 ^ 32, 0, 0, 0, 0, 0, 0), 'KEEPTTL')
         call('DEL', HISTORY .. mailbox)
     end
-    audit(by, 'reset', mailbox, note,
-        string.format('{"messages":%d,"off_domain":%d}', messages, off_domain))
+    audit(by, note, 'reset', mailbox,
+        changed(string.format('{"messages":%d,"off_domain":%d}', messages, off_domain),
+            '{"messages":0,"off_domain":0}'))
     return 1
+end
+
+-- What an adjustment (the array that is kept) says while it is in force.
+local function detail_of_adjustment(adjustment)
+    local _, _, _, _, removed, value, ends = unpack(adjustment)
+    if removed == 1 or (ends >= 0 and ends <= now) then
+        return 'null'
+    end
+    return string.format('{"value":%s,"until":%s}',
+        value < 0 and 'null' or string.format('%d', value),
+        ends >= 0 and '"' .. moment(ends) .. '"' or 'null')
 end
 
 -- ends: -1 is never. What is removed or has ended is told for a day more.
 function acts.adjust(subject, by, note, rule, kind, removed, value, ends)
     local field = rule .. ' ' .. kind .. ' ' .. subject
+    local known = call('HGET', ADJUSTMENTS, field)
     local change = call('HINCRBY', NUMBERS, 'change', 1)
     removed, value, ends = tonumber(removed), tonumber(value), tonumber(ends)
-    call('HSET', ADJUSTMENTS, field,
-        cjson.encode({change, subject, rule, kind, removed, value, ends}))
+    local adjustment = {change, subject, rule, kind, removed, value, ends}
+    call('HSET', ADJUSTMENTS, field, cjson.encode(adjustment))
     call('ZADD', CHANGES, change, field)
     if removed == 1 or ends >= 0 then
         call('ZADD', ADJUSTMENT_ENDS, (removed == 1 and now or ends) + DAY, field)
     else
         call('ZREM', ADJUSTMENT_ENDS, field)
     end
-    audit(by, kind, subject, note, string.format('{"rule":"%s","value":%s}', rule,
-        removed == 1 and 'null' or string.format('%d', value)))
+    audit(by, note, kind, subject,
+        changed(known and detail_of_adjustment(cjson.decode(known)) or 'null',
+            detail_of_adjustment(adjustment), kind ~= 'exempt' and rule))
     return 1
+end
+
+local sweep_key
+
+-- The oldest ids of a list go as long as their records have gone.
+local function sweep_list(name)
+    local id = call('LINDEX', name, 0)
+    while id do
+        sweep_key(DECISION .. id)
+        if call('EXISTS', DECISION .. id) == 1 then
+            return
+        end
+        call('LPOP', name)
+        id = call('LINDEX', name, 0)
+    end
 end
 
 -- What of the key `name` is past its time goes, whatever its expiry says; with
 -- a margin, for who asks next may have a clock that is a little behind.
-local function sweep_key(name)
+function sweep_key(name)
     local now = now - MARGIN
     local function passed(prefix, is_past)
         if string.sub(name, 1, #prefix) ~= prefix then
@@ -192,6 +178,10 @@ local function sweep_key(name)
     end
     if string.sub(name, 1, #OFFENCES) == OFFENCES then
         call('ZREMRANGEBYSCORE', name, '-inf', now - REMEMBERED)
+    elseif string.sub(name, 1, #FROM) == FROM or string.sub(name, 1, #OF) == OF or name == NEAR then
+        call('ZREMRANGEBYSCORE', name, '-inf', now - DAY)
+    elseif name == LOG or string.sub(name, 1, #REFUSED) == REFUSED then
+        sweep_list(name)
     end
 end
 

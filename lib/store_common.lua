@@ -9,13 +9,30 @@ local REMEMBERED = 30 * DAY -- offences
 local MARGIN = 60000 -- keys outlive their content a little: clocks differ
 local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
 local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
+local LOG, REFUSED = 'sg:log', 'sg:refused:' -- ids of decisions in order of judging
 local TOTALS_FORM = '>I6I4I6I4I5' -- what the totals of every history begin with
 local SUSPENDED, ENDS, NUMBERS = 'sg:suspended', 'sg:suspended:ends', 'sg:numbers'
+
+local KEPT, KEPT_KEYS, KEPT_ENDS = 'sg:kept:', 'sg:kept_keys:', 'sg:kept_ends'
+local FROM, OF, NEAR = 'sg:from:', 'sg:of:', 'sg:near'
 
 local clock = call('TIME')
 local server = clock[1] * 1000000 + clock[2]
 if server >= ARGV[1] + 0 then
     return server
+end
+
+-- The entries of a history as one text, 11 bytes each: time, weight, tag of the
+-- decision. Those of earlier versions have 8 and stand before all others; they
+-- lead to no decision, which is what 15 in the tag's upper four bits says.
+local function entries_of(name)
+    local entries = call('LRANGE', HISTORY .. name, 0, -1)
+    local i = 1
+    while entries[i] and #entries[i] == 8 do
+        entries[i] = entries[i] .. '\240\0\0'
+        i = i + 1
+    end
+    return table.concat(entries)
 end
 
 -- The suspension of that text while it lasts, else nil. No until_ms: until lifted.

@@ -9,10 +9,11 @@
 -- oldest entry, messages, off-domain recipients; of a mailbox the same three of
 -- its last hour. The hour's entries are the last ones of the list.
 local MAILBOX_FORM, ENTRY_FORM, PAST_AT_ONCE = '>I6I4I6I4I5I6I4I5', '>I6I2', 16
+local REFUSED_MAX, LOG_MAX, LOG_SLACK = 1000, 100000, 1000
 local given, mailbox, ip = ARGV[2], ARGV[3], ARGV[4]
 -- Of each count the lowest number is given at which the message does not fit.
 local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_end,
-    ip_weight_end, place = unpack_bytes('>I6I2BI5I5I5I5I5I5', given)
+    ip_weight_end, tag, place = unpack_bytes('>I6I2BI5I5I5I5I5I5c3', given)
 
 local totals_name, history, charge = TOTALS .. mailbox, HISTORY .. mailbox, CHARGE .. ARGV[5]
 local ip_totals_name, ip_history = TOTALS .. ip, HISTORY .. ip
@@ -33,6 +34,10 @@ if newest > at then
 end
 if ip_newest > at then
     at = ip_newest
+end
+if at > now then -- the tag's upper four bits tell how far it is to the time of the decision's id
+    local number = unpack_bytes('>I3', tag)
+    tag = pack('>I3', math.min(number + (at - now) * 2 ^ 20, 15 * 2 ^ 20))
 end
 
 -- Lets go of what has left a span by now: its oldest entry, messages and
@@ -148,16 +153,17 @@ local entry = pack(ENTRY_FORM, at, weight)
 if not dry then
     if outcome == 'admitted' then
         day, hour = day + 1, hour + 1
-        count_in(history, totals_name, DAY, newest, day, entry,
+        local tagged = entry .. tag
+        count_in(history, totals_name, DAY, newest, day, tagged,
             pack(MAILBOX_FORM, at, generation, day == 1 and at or oldest, day, day_weight + weight,
                 hour == 1 and at or hour_oldest, hour, hour_weight + weight))
         if ip ~= '' then
             ip_hour = ip_hour + 1
-            count_in(ip_history, ip_totals_name, HOUR, ip_newest, ip_hour, entry,
+            count_in(ip_history, ip_totals_name, HOUR, ip_newest, ip_hour, tagged,
                 pack(TOTALS_FORM, at, ip_generation, ip_hour == 1 and at or ip_oldest, ip_hour,
                     ip_weight + weight))
         end
-        call('SET', charge, entry .. string.sub(totals, 7, 10) .. ARGV[8], 'PX',
+        call('SET', charge, entry .. string.sub(totals, 7, 10) .. ARGV[8] .. '#' .. tag, 'PX',
             at == now and '86460000' or string.format('%d', at - now + DAY + MARGIN))
     end
     if at > now then
@@ -165,6 +171,15 @@ if not dry then
     end
     call('SET', DECISION .. ARGV[6], outcome .. '\n' .. entry .. totals .. ip_totals .. ARGV[7],
         'PX', lifetime)
+    if call('RPUSH', LOG, ARGV[6]) > LOG_MAX + LOG_SLACK then
+        call('LTRIM', LOG, -LOG_MAX, -1)
+    end
+    if outcome ~= 'admitted' and outcome ~= 'repeated' then
+        if call('RPUSH', REFUSED .. mailbox, ARGV[6]) > REFUSED_MAX then
+            call('LTRIM', REFUSED .. mailbox, -REFUSED_MAX, -1)
+        end
+        call('PEXPIRE', REFUSED .. mailbox, lifetime)
+    end
 end
 
 -- Entry, totals before, this server's time: all there is to say of most messages.
@@ -174,7 +189,7 @@ if outcome == 'admitted' and not dry and not suspension then
 end
 local entries, ip_entries = '', ''
 if dry or (outcome ~= 'admitted' and outcome ~= 'repeated') then
-    entries = table.concat(call('LRANGE', history, 0, -1))
-    ip_entries = ip ~= '' and table.concat(call('LRANGE', ip_history, 0, -1)) or ''
+    entries = entries_of(mailbox)
+    ip_entries = ip ~= '' and entries_of(ip) or ''
 end
 return {answer, outcome, told(suspension), brought, entries, ip_entries}

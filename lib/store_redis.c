@@ -15,17 +15,22 @@
 
 #include "store_act.lua.h"
 #include "store_common.lua.h"
+#include "store_desk.lua.h"
 #include "store_judge.lua.h"
+#include "store_observe.lua.h"
 #include "store_read.lua.h"
+#include "store_trail.lua.h"
 
 /* The first line makes the server look before it begins a script whether it may
  * write at all; reading is possible when memory is out, and on a replica. */
 static const struct {
-    const char *first_line, *body;
+    const char *first_line, *beginning, *body;
 } scripts[SCRIPT_COUNT] = {
-    [SCRIPT_JUDGE] = {"#!lua\n", store_judge_lua},
-    [SCRIPT_ACT] = {"#!lua\n", store_act_lua},
-    [SCRIPT_READ] = {"#!lua flags=no-writes\n", store_read_lua},
+    [SCRIPT_JUDGE] = {"#!lua\n", "", store_judge_lua},
+    [SCRIPT_ACT] = {"#!lua\n", store_trail_lua, store_act_lua},
+    [SCRIPT_DESK] = {"#!lua\n", store_trail_lua, store_desk_lua},
+    [SCRIPT_OBSERVE] = {"#!lua\n", "", store_observe_lua},
+    [SCRIPT_READ] = {"#!lua flags=no-writes\n", "", store_read_lua},
 };
 
 /* ---- time ---------------------------------------------------------------- */
@@ -197,7 +202,8 @@ int redis_load_scripts(struct redis_room *room, const struct act_time *time)
     text_clear(&room->out);
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(free_string) char *script = xasprintf(
-            "%s%s%s", scripts[i].first_line, store_common_lua, scripts[i].body);
+            "%s%s%s%s", scripts[i].first_line, store_common_lua, scripts[i].beginning,
+            scripts[i].body);
         add_command(&room->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
     }
     if (redis_send(room, time) < 0)
@@ -344,6 +350,20 @@ static const struct room_acts redis_acts = {
     .suspended = redis_suspended,
     .record = redis_record,
     .audit = redis_audit,
+    .decisions = redis_decisions,
+    .decisions_after = redis_decisions_after,
+    .history = redis_history,
+    .audit_newest = redis_audit_newest,
+    .write_audit = redis_write_audit,
+    .keep = redis_keep,
+    .kept = redis_kept,
+    .forget = redis_forget,
+    .kept_list = redis_kept_list,
+    .try_once = redis_try,
+    .observe = redis_observe,
+    .senders = redis_senders,
+    .near = redis_near,
+    .counters = redis_counters,
     .sweep = redis_sweep,
 };
 

@@ -1,6 +1,8 @@
 /* Inside the Redis room: its connection, scripts and deadlines. store_redis.c
- * connects, sends and receives; store_redis_judge.c judges messages;
- * store_redis_acts.c does what staff asks and reads. */
+ * connects, sends and receives; store_redis_judge.c judges messages; all others
+ * make one call of a script an act, by store_redis_ask.c: store_redis_acts.c
+ * what staff does, store_redis_records.c decisions and the audit trail,
+ * store_redis_kept.c what programs keep, store_redis_seen.c what doors saw. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
 
@@ -9,7 +11,7 @@
 #include "store_room.h"
 #include "text.h"
 
-enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_READ, SCRIPT_COUNT };
+enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 
 struct redis_room {
@@ -81,15 +83,56 @@ int redis_load_scripts(struct redis_room *room, const struct act_time *time) mus
 
 void redis_free_reply(redisReply **reply);
 
+/* ---- one call, by store_redis_ask.c ---- */
+
+/* Calls until it is clear what became of it, twice at most. 1 with *reply_r,
+ * which begins with this server's time and a result, or -1. */
+int redis_call(struct redis_room *room, enum script script, const struct argument *arguments,
+               size_t count, redisReply **reply_r) must_check;
+/* An act that answers yes or no and has nothing else to tell. */
+int redis_simple_act(struct redis_room *room, enum script script,
+                     const struct argument *arguments, size_t count) must_check;
+/* What an act has to tell beside yes or no: the answer's third element, valid
+ * while *reply_r is; NULL with room->error. */
+const redisReply *redis_ask(struct redis_room *room, enum script script,
+                            const struct argument *arguments, size_t count,
+                            redisReply **reply_r) must_check;
+/* As redis_ask, for a list of at most `max` elements. */
+const redisReply *redis_ask_list(struct redis_room *room, enum script script,
+                                 const struct argument *arguments, size_t count, size_t max,
+                                 redisReply **reply_r) must_check;
+/* 1, or -1 when it is no time of ours. */
+int redis_check_time(struct redis_room *room, int64_t now_ms) must_check;
+
+/* An element as a number, 0 when it is none; as a string, "" when it is none. */
+int64_t redis_number(const redisReply *element);
+const char *redis_text(const redisReply *element);
+/* Cut to `size`: who wrote it may be another version. */
+void redis_copy_text(const redisReply *element, char *text_r, size_t size);
+/* The place of the name, or -1. */
+int redis_find_name(const char *const *names, int count, const char *name);
+
+/* What scripts write into the audit trail beside their act: its last arguments.
+ * 1, or -1 when something is longer than struct audit has room for. */
+enum { AUDITED_ARGUMENTS = 5 };
+int redis_add_audited(struct redis_room *room, const struct audited *audited,
+                      struct argument arguments_r[AUDITED_ARGUMENTS]) must_check;
+
+/* ---- what answers hold ---- */
+
 /* The suspension in an answer's element: id 0 when it says there is none. 1, or
  * 0 when it is none of ours. */
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
+/* The packed entries of a history, by place; the decision that one is of, 0 when
+ * that cannot be told. */
+size_t redis_entry_count(const redisReply *element);
+struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r);
 /* Decode a history's packed entries into `arena`, without those before the window. */
 void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
                         int64_t at_ms, struct history *history_r);
 
 /* What an answer and a record say of the counts before a message: its entry
- * and the totals as store_judge.lua packs them. */
+ * without the tag, and the totals as store_judge.lua packs them. */
 enum {
     SEEN_ENTRY_BYTES = 8,
     SEEN_MAILBOX_BYTES = 40,
@@ -133,6 +176,33 @@ int redis_record(struct room *room, struct arena *arena, uint64_t decision, int6
                  struct record *record_r);
 int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r);
+int redis_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                    int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
+int redis_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
+                          struct record *records_r, size_t max, size_t *count_r);
+int redis_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                  int64_t now_ms, struct history *history_r);
+int redis_audit_newest(struct room *room, const char *subject, int64_t before,
+                       struct audit *audit_r, size_t max, size_t *count_r);
+int redis_write_audit(struct room *room, const struct audited *audited);
+int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+               int64_t now_ms, const struct audited *audited);
+int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+               int64_t now_ms, struct kept *kept_r);
+int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                 const struct audited *audited);
+int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                    size_t *count_r);
+int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+              uint32_t *count_r, int64_t *free_at_r);
+int redis_observe(struct room *room, const struct observations *observations, int64_t now_ms);
+int redis_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
+int redis_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+               size_t *count_r);
+int redis_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                   size_t *count_r);
 int redis_sweep(struct room *room, int64_t now_ms);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision.h"
 #include "store_redis.h"
 
 /* ---- packing --------------------------------------------------------------- */
@@ -14,6 +15,11 @@ enum { IP_MAX_BYTES = 64 };
 
 /* More than four windows and eight durations take. */
 enum { GIVEN_MAX_BYTES = 512 };
+
+/* An entry of a history: 6 bytes of time, 2 of off-domain recipients, 3 of tag.
+ * The tag leads to the decision: the id's lower 20 bits, and above them by how
+ * many ms its time is before the entry's; 15 says that it is not to be found. */
+enum { ENTRY_BYTES = 11, TAG_ID_BITS = 20, TAG_ID_MASK = (1 << TAG_ID_BITS) - 1, TAG_NO_ID = 15 };
 
 /* Bytes, the most significant first; `length` is where the next ones go. */
 struct packed {
@@ -52,6 +58,23 @@ struct seen redis_read_seen(const char bytes[SEEN_BYTES])
                    [COUNT_IP_MESSAGES] = get(ip + 16, 4),
                    [COUNT_IP_OFF_DOMAIN] = get(ip + 20, 5)},
     };
+}
+
+size_t redis_entry_count(const redisReply *element)
+{
+    return element->type == REDIS_REPLY_STRING ? element->len / ENTRY_BYTES : 0;
+}
+
+struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r)
+{
+    const char *bytes = element->str + at * ENTRY_BYTES;
+    struct entry entry = {.time_ms = (int64_t)get(bytes, 6),
+                          .off_domain = (uint32_t)get(bytes + 6, 2)};
+    uint64_t tag = get(bytes + 8, 3), behind_ms = tag >> TAG_ID_BITS;
+    *decision_r = behind_ms == TAG_NO_ID ? 0
+                                         : decision_floor(entry.time_ms - (int64_t)behind_ms) |
+                                               (tag & TAG_ID_MASK);
+    return entry;
 }
 
 /* ---- windows ------------------------------------------------------------------ */
@@ -98,6 +121,13 @@ static unsigned mode_of(const struct store_message *message)
     return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0);
 }
 
+/* As of the message's own time; the script knows by how much it is counted later. */
+static uint64_t tag_of(const struct store_message *message)
+{
+    bool timed = (message->decision & ~(uint64_t)TAG_ID_MASK) == decision_floor(message->now_ms);
+    return timed ? message->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
+}
+
 static void pack_given(struct packed *packed, const struct store_message *message)
 {
     uint64_t ends[COUNT_PLACES];
@@ -111,6 +141,7 @@ static void pack_given(struct packed *packed, const struct store_message *messag
     put(packed, mode_of(message), 1);
     for (size_t i = COUNT_NONE + 1; i < COUNT_PLACES; i++)
         put(packed, ends[i], 5);
+    put(packed, tag_of(message), 3);
     /* the rest is for who is refused */
     put(packed, message->retries_before_restart, 4);
     put(packed, (uint64_t)bounded(message->restart_ms), 6);

@@ -1,0 +1,85 @@
+-- What programs keep for themselves, tries, and entries of the audit trail that
+-- are no acts on the ledger. A kept value is "ENDS\nVALUE", ends -1: never. An
+-- act's last arguments may be the audit entry: by, note, name, subject, detail.
+local acts = {}
+
+-- The value under a key while it lasts, else nil.
+local function value_of(kind, key)
+    local text = call('GET', KEPT .. kind .. ':' .. key)
+    local ends, place = string.match(text or '', '^(%-?%d+)\n()')
+    ends = tonumber(ends)
+    if ends and (ends < 0 or ends > now) then
+        return string.sub(text, place)
+    end
+end
+
+-- What has ended already is not even begun.
+local function put(kind, key, ends, value)
+    if ends >= 0 and ends <= now then
+        drop_kept(kind, key)
+        return
+    end
+    local name, text = KEPT .. kind .. ':' .. key, string.format('%d\n', ends) .. value
+    if ends >= 0 then
+        call('SET', name, text, 'PX', string.format('%d', ends - now + MARGIN))
+        call('ZADD', KEPT_ENDS, ends, kind .. ' ' .. key)
+    else
+        call('SET', name, text)
+        call('ZREM', KEPT_ENDS, kind .. ' ' .. key)
+    end
+    call('ZADD', KEPT_KEYS .. kind, 0, key)
+end
+
+function acts.keep(kind, key, ends, value, only_new, ...)
+    if only_new == '1' and value_of(kind, key) then
+        return 0
+    end
+    put(kind, key, tonumber(ends), value)
+    if ... then
+        audit(...)
+    end
+    return 1
+end
+
+function acts.forget(kind, key, ...)
+    if not value_of(kind, key) then
+        return 0
+    end
+    drop_kept(kind, key)
+    if ... then
+        audit(...)
+    end
+    return 1
+end
+
+-- The value of a key of tries is their times, in order. A try is never earlier
+-- than the newest, as in a history.
+function acts.try(key, span, max)
+    local times, at = {}, now
+    local text = value_of('tries', key) or ''
+    span, max = tonumber(span), tonumber(max)
+    for time in string.gmatch(text, '%d+') do
+        times[#times + 1] = tonumber(time)
+    end
+    at = math.max(at, times[#times] or 0)
+    local held = {}
+    for _, time in ipairs(times) do
+        if time > at - span then
+            held[#held + 1] = string.format('%d', time)
+        end
+    end
+    if #held >= max then
+        return 0, {#held, held[#held - max + 1] + span}
+    end
+    held[#held + 1] = string.format('%d', at)
+    put('tries', key, at + span, table.concat(held, ' '))
+    return 1, {#held, 0}
+end
+
+function acts.write_audit(...)
+    audit(...)
+    return 1
+end
+
+tidy()
+return {server, acts[act](unpack(ARGV, 4))}
