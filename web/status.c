@@ -1,0 +1,225 @@
+/* The status page: opened from the link in a refusal, without signing in. The
+ * link's token is all that is asked for, so it says nothing to who has none
+ * that holds: forged, expired and missing tokens get one and the same answer. */
+#include <string.h>
+
+#include "decision.h"
+#include "json.h"
+#include "web.h"
+
+enum { STEPS_SHOWN = 3 }; /* of what comes back when; the rest is one more line */
+
+/* What the link says. */
+struct visit {
+    const char *token, *mailbox;
+    uint64_t decision;            /* 0: none */
+    const char *decision_text;    /* NULL: none */
+    const char *zone;             /* of the link, NULL when it has none that exists */
+};
+
+/* ---- links ------------------------------------------------------------------- */
+
+static void add_encoded(struct text *text, const char *string)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (; *string != '\0'; string++)
+        if (strchr(plain, *string) != NULL)
+            text_add_char(text, *string);
+        else
+            text_addf(text, "%%%02X", (unsigned char)*string);
+}
+
+static void add_parameter(struct text *text, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    text_addf(text, "%s%s=", strchr(text_string(text), '?') == NULL ? "?" : "&", name);
+    add_encoded(text, value);
+}
+
+static void redirect_to_page(struct exchange *exchange, const struct visit *visit)
+{
+    freed_by(text_free) struct text path = {0};
+    text_add(&path, "/status");
+    add_parameter(&path, "t", visit->token);
+    add_parameter(&path, "d", visit->decision_text);
+    add_parameter(&path, "tz", visit->zone);
+    http_redirect(exchange->response, exchange->request,
+                  arena_strdup(exchange->request->arena, text_string(&path)));
+}
+
+/* A mail to support that says already what it is about. */
+static void add_mail_url(struct exchange *exchange, struct json_object *view)
+{
+    if (!json_is_true(view, "contact_is_mail"))
+        return;
+    freed_by(text_free) struct text url = {0};
+    const char *subject = catalogue_text(exchange->catalogue, exchange->request->arena,
+                                         exchange->reader.language, "status.mail_subject", view);
+    text_add(&url, "mailto:");
+    const char *contact = json_string(view, "contact", "");
+    const char *at = strrchr(contact, '@');
+    if (at == NULL)
+        return;
+    add_encoded(&url, arena_strndup(exchange->request->arena, contact, (size_t)(at - contact)));
+    text_add_char(&url, '@');
+    add_encoded(&url, at + 1);
+    add_parameter(&url, "subject", subject);
+    json_add_string(view, "mail_url", text_string(&url));
+}
+
+/* ---- what the page needs besides the facts ------------------------------------------ */
+
+static struct json_object *step(struct json_object *at, int64_t count)
+{
+    struct json_object *step = json_object_new_object();
+    json_add(step, "at", json_object_get(at));
+    json_add_int(step, "count", count);
+    return step;
+}
+
+/* A few steps, then all that is left in one, by the moment of the last. */
+static void add_steps(struct json_object *window)
+{
+    struct json_object *refill = json_member(window, "refill");
+    if (!json_object_is_type(refill, json_type_array))
+        return;
+    struct json_object *steps = json_add_list(window, "steps");
+    size_t count = json_object_array_length(refill);
+    size_t shown = count > STEPS_SHOWN + 1 ? STEPS_SHOWN : count;
+    for (size_t i = 0; i < shown; i++) {
+        struct json_object *one = json_object_array_get_idx(refill, i);
+        json_object_array_add(steps, step(json_member(one, "at"), json_int(one, "count", 0)));
+    }
+    int64_t rest = 0;
+    for (size_t i = shown; i < count; i++)
+        rest += json_int(json_object_array_get_idx(refill, i), "count", 0);
+    if (rest > 0)
+        json_add(window, "rest",
+                 step(json_member(json_object_array_get_idx(refill, count - 1), "at"), rest));
+}
+
+/* The suspension's own window beside it, so that why it is stands there with its numbers. */
+static void add_suspension(struct json_object *view, struct json_object *windows)
+{
+    struct json_object *suspension = json_member(view, "suspension");
+    if (suspension == NULL)
+        return;
+    json_add_bool(suspension, "tried", json_int(suspension, "attempts", 0) > 0);
+    json_add_bool(suspension, "restarts", json_int(suspension, "attempts_left", 1) <= 0);
+    const char *rule = json_string(suspension, "rule", "");
+    for (size_t i = 0; i < json_object_array_length(windows); i++) {
+        struct json_object *window = json_object_array_get_idx(windows, i);
+        if (strcmp(json_string(window, "rule", ""), rule) == 0)
+            json_add(suspension, "window", json_object_get(window));
+    }
+}
+
+static void complete(struct exchange *exchange, const struct visit *visit,
+                     struct json_object *view)
+{
+    struct json_object *windows = json_member(view, "windows");
+    for (size_t i = 0; i < json_object_array_length(windows); i++)
+        add_steps(json_object_array_get_idx(windows, i));
+    add_suspension(view, windows);
+    json_add_bool(view, "has_more", json_int(view, "more_messages", 0) > 0);
+    json_add_bool(view, "has_contact", json_string(view, "contact", "")[0] != '\0');
+    json_add_string(view, "reference",
+                    json_string(json_member(view, "message"), "decision", NULL));
+    json_add_string(view, "token", visit->token);
+    json_add_string(view, "link_decision", visit->decision_text);
+    json_add_string(view, "link_zone", visit->zone);
+    json_add_string(view, "zone", exchange->reader.zone == NULL ? "UTC" : exchange->reader.zone);
+    add_mail_url(exchange, view);
+}
+
+/* ---- answers ---------------------------------------------------------------------------- */
+
+/* One answer, whatever is wrong with the link. */
+static void refuse_link(struct exchange *exchange)
+{
+    if (!http_wants_json(exchange->request)) {
+        reply_page(exchange, 403, "link", NULL);
+        return;
+    }
+    reply_error(exchange, 403,
+                catalogue_text(exchange->catalogue, exchange->request->arena,
+                               exchange->reader.language, "page.link.short", NULL));
+}
+
+static int read_link(struct exchange *exchange, struct visit *visit_r)
+{
+    const struct http_request *request = exchange->request;
+    struct visit visit = {.token = http_param(request, "t"), .zone = http_param(request, "tz")};
+    const char *decision = http_param(request, "d");
+    if (visit.token == NULL || token_read(exchange->web->key, request->arena, visit.token,
+                                          exchange->now_ms, &visit.mailbox) != 1)
+        return 0;
+    if (decision != NULL && decision_parse(decision, &visit.decision) == 1) {
+        char text[DECISION_TEXT_SIZE];
+        decision_format(visit.decision, text);
+        visit.decision_text = arena_strdup(request->arena, text);
+    }
+    if (visit.zone != NULL && !zone_exists(visit.zone))
+        visit.zone = NULL;
+    *visit_r = visit;
+    return 1;
+}
+
+static void show(struct exchange *exchange, const struct visit *visit, struct json_object *view)
+{
+    if (http_wants_json(exchange->request)) {
+        reply_json(exchange, 200, view);
+        return;
+    }
+    complete(exchange, visit, view);
+    reply_page(exchange, 200, "status", view);
+}
+
+static void get(struct exchange *exchange, const struct visit *visit)
+{
+    struct json_object *view = NULL;
+    if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision, exchange->now_ms,
+                    &view) < 0)
+        reply_no_store(exchange);
+    else
+        show(exchange, visit, view);
+}
+
+/* "That wasn't me." */
+static void lock(struct exchange *exchange, const struct visit *visit)
+{
+    struct json_object *view = NULL;
+    if (desk_lock(&exchange->web->desk, visit->mailbox, exchange->now_ms, &view) < 0) {
+        reply_no_store(exchange);
+        return;
+    }
+    log_line(LOG_WARNING_LEVEL, "locked by its user", "mailbox", visit->mailbox, NULL);
+    if (exchange->web->observer != NULL)
+        observer_count(exchange->web->observer, "user_locks", 1);
+    if (http_wants_json(exchange->request)) {
+        reply_json(exchange, 200, view);
+        return;
+    }
+    json_put(&view);
+    redirect_to_page(exchange, visit);
+}
+
+void status_handle(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    struct visit visit;
+    if (request->method == METHOD_OTHER) {
+        http_header(exchange->response, "Allow", "GET, HEAD, POST");
+        reply_error(exchange, 405, NULL);
+    } else if (read_link(exchange, &visit) != 1) {
+        refuse_link(exchange);
+    } else if (request->method == METHOD_GET) {
+        get(exchange, &visit);
+    } else if (strcmp(http_param(request, "act") == NULL ? "" : http_param(request, "act"),
+                      "lock") == 0) {
+        lock(exchange, &visit);
+    } else {
+        reply_error(exchange, 400, NULL);
+    }
+}
