@@ -35,6 +35,7 @@ struct web {
     const struct token_key *key;
     struct observer *observer;
     struct log_once store_away;
+    _Atomic int signing_in; /* requests that have a password looked at */
     struct metrics_memory metrics;
 };
 

@@ -1,0 +1,125 @@
+/* Signing in to the desk and out of it. A foreign page cannot sign somebody in
+ * as somebody else: web.c lets no POST from another origin through. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+#include "web.h"
+
+/* Looking at a password takes long on purpose. Those who wait for their turn would hold all
+ * threads; from here on they are asked to come again. */
+enum { SIGNING_IN_MAX = 4 };
+
+/* Where to go on: below the desk, and not here again. */
+static const char *next_of(const struct http_request *request)
+{
+    const char *next = http_param(request, "next");
+    bool safe = next != NULL && strncmp(next, "/desk/", 6) == 0 &&
+                strncmp(next, "/desk/sign-", 11) != 0 && strlen(next) <= REQUEST_MAX_PATH;
+    return safe ? next : NULL;
+}
+
+static void show_form(struct exchange *exchange, int status, bool failed)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_bool(view, "failed", failed);
+    json_add_string(view, "next", next_of(exchange->request));
+    reply_page(exchange, status, "signin", view);
+}
+
+static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
+{
+    struct arena *arena = exchange->request->arena;
+    int64_t seconds = (free_at_ms - exchange->now_ms + SECOND_MS - 1) / SECOND_MS;
+    struct json_object *view = json_object_new_object();
+    json_add_moment(view, "blocked_until", free_at_ms);
+    json_add_string(view, "blocked_until_text",
+                    present_moment(arena, &exchange->reader, free_at_ms));
+    http_header(exchange->response, "Retry-After",
+                arena_printf(arena, "%lld", (long long)(seconds > 0 ? seconds : 1)));
+    reply_page(exchange, 429, "blocked", view);
+}
+
+static const char *cookie_header(const struct http_request *request, const char *cookie,
+                                 int64_t lifetime_ms)
+{
+    return arena_printf(request->arena,
+                        "sendguard_session=%s; Path=%s/desk; Max-Age=%lld; HttpOnly; "
+                        "SameSite=Strict%s",
+                        cookie, request->base, (long long)(lifetime_ms / SECOND_MS),
+                        request->https ? "; Secure" : "");
+}
+
+static void welcome(struct exchange *exchange, const char *name, const char *cookie)
+{
+    const char *next = next_of(exchange->request);
+    log_line(LOG_INFO_LEVEL, "signed in", "name", name, "ip", exchange->request->address, NULL);
+    http_header(exchange->response, "Set-Cookie",
+                cookie_header(exchange->request, cookie, SESSION_MS));
+    http_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
+}
+
+/* The name of a failed try is not logged: people type passwords there. */
+static void sign_in(struct exchange *exchange)
+{
+    const char *name = http_param(exchange->request, "name"),
+               *password = http_param(exchange->request, "password"),
+               *address = exchange->request->address;
+    char cookie[SECRET_TEXT_SIZE];
+    int64_t free_at_ms = 0;
+    int answer = staff_sign_in(exchange->web->desk.store, name != NULL ? name : "",
+                               password != NULL ? password : "", address, exchange->now_ms,
+                               cookie, &free_at_ms);
+    switch (answer) {
+    case SIGNED_IN:
+        welcome(exchange, name, cookie);
+        break;
+    case SIGN_IN_WRONG:
+        log_line(LOG_WARNING_LEVEL, "sign-in failed", "ip", address, NULL);
+        show_form(exchange, 403, true);
+        break;
+    case SIGN_IN_BLOCKED:
+        show_blocked(exchange, free_at_ms);
+        break;
+    default:
+        reply_no_store(exchange);
+    }
+}
+
+static void take_turn(struct exchange *exchange)
+{
+    _Atomic int *signing_in = &exchange->web->signing_in;
+    if (atomic_fetch_add(signing_in, 1) < SIGNING_IN_MAX) {
+        sign_in(exchange);
+    } else {
+        http_header(exchange->response, "Retry-After", "2");
+        reply_error(exchange, 503, NULL);
+    }
+    atomic_fetch_sub(signing_in, 1);
+}
+
+static void sign_out(struct exchange *exchange)
+{
+    int known = access_by_session(exchange);
+    if (known > 0 && !access_csrf_fits(exchange)) {
+        reply_error(exchange, 403, NULL);
+    } else if (known < 0 ||
+               (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
+                                            exchange->now_ms) < 1)) {
+        reply_no_store(exchange);
+    } else {
+        http_header(exchange->response, "Set-Cookie", cookie_header(exchange->request, "", 0));
+        http_redirect(exchange->response, exchange->request, "/desk/sign-in");
+    }
+}
+
+void signin_handle(struct exchange *exchange)
+{
+    if (strcmp(exchange->request->path, "/desk/sign-out") == 0)
+        sign_out(exchange);
+    else if (exchange->request->method == METHOD_POST)
+        take_turn(exchange);
+    else
+        show_form(exchange, 200, false);
+}

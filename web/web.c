@@ -1,0 +1,116 @@
+/* Which part of the house a request is for. */
+#include "web.h"
+
+#include <string.h>
+
+
+struct part {
+    const char *path;  /* ends with '/': all that begins with it */
+    const char *allow; /* methods besides which nothing gets in; NULL: the part says */
+    void (*handle)(struct exchange *exchange);
+};
+
+/* The first that fits. */
+static const struct part parts[] = {
+    {"/status", "GET, HEAD, POST", status_handle},
+    {"/desk/sign-in", "GET, HEAD, POST", signin_handle},
+    {"/desk/sign-out", "POST", signin_handle},
+    {"/desk", NULL, desk_handle},
+    {"/desk/", NULL, desk_handle},
+    {"/api/v1/", NULL, api_handle},
+    {"/assets/", "GET, HEAD", assets_handle},
+    {"/metrics", NULL, metrics_handle},
+    {"/healthz", NULL, metrics_handle},
+    {"/readyz", NULL, metrics_handle},
+};
+
+static bool begins(const char *path, const char *beginning)
+{
+    return strncmp(path, beginning, strlen(beginning)) == 0;
+}
+
+static const struct part *part_of(const char *path)
+{
+    for (size_t i = 0; i < countof(parts); i++) {
+        const char *name = parts[i].path;
+        if (name[strlen(name) - 1] == '/' ? begins(path, name) : strcmp(path, name) == 0)
+            return &parts[i];
+    }
+    return NULL;
+}
+
+static bool is_allowed(const struct part *part, enum method method)
+{
+    static const char *const words[] = {[METHOD_GET] = "GET", [METHOD_POST] = "POST"};
+    return part->allow == NULL ||
+           (method != METHOD_OTHER && strstr(part->allow, words[method]) != NULL);
+}
+
+static void run(struct exchange *exchange)
+{
+    const char *path = exchange->request->path;
+    const struct part *part = part_of(path);
+    if (part == NULL) {
+        reply_error(exchange, 404, NULL);
+    } else if (!is_allowed(part, exchange->request->method)) {
+        http_header(exchange->response, "Allow", part->allow);
+        reply_error(exchange, 405, NULL);
+    } else if (begins(path, "/desk") && exchange->request->method == METHOD_POST &&
+               !access_origin_fits(exchange)) {
+        reply_error(exchange, 403, NULL);
+    } else {
+        part->handle(exchange);
+    }
+}
+
+/* The store has answered when it knew somebody, or how it stands with a mailbox. */
+static void note_store(const struct exchange *exchange)
+{
+    bool answered = exchange->response->status < 500 &&
+                    (exchange->person.name[0] != '\0' ||
+                     (strcmp(exchange->request->path, "/status") == 0 &&
+                      exchange->response->status == 200));
+    if (answered && log_changed(&exchange->web->store_away, 0))
+        log_line(LOG_INFO_LEVEL, "store answers again", NULL);
+}
+
+static struct exchange begin(struct web *web, const struct http_request *request,
+                             const struct held_settings *held, int64_t now_ms,
+                             struct http_response *response)
+{
+    const char *zone = http_param(request, "tz");
+    struct exchange exchange = {.web = web,
+                                .settings = held_settings(held),
+                                .catalogue = held_catalogue(held),
+                                .request = request,
+                                .response = response,
+                                .now_ms = now_ms,
+                                .api = begins(request->path, "/api/")};
+    exchange.reader = (struct reader){
+        .catalogue = exchange.catalogue,
+        .language = catalogue_language(exchange.catalogue, request->accept_language),
+        .zone = zone != NULL && zone_exists(zone) ? zone : exchange.settings->web_time_zone,
+        .now_ms = now_ms};
+    response->status = 200;
+    /* with no-referrer a browser would not say where the desk's own forms come from */
+    if (begins(request->path, "/desk"))
+        response->referrer = "same-origin";
+    return exchange;
+}
+
+void web_handle(struct web *web, const struct http_request *request, int64_t now_ms,
+                struct http_response *response)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(web->desk.guard);
+    struct exchange exchange = begin(web, request, held, now_ms, response);
+    run(&exchange);
+    note_store(&exchange);
+}
+
+void web_refuse(struct web *web, const struct http_request *request, const struct problem *problem,
+                int64_t now_ms, struct http_response *response)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(web->desk.guard);
+    struct exchange exchange = begin(web, request, held, now_ms, response);
+    reply_problem(&exchange, problem);
+}
