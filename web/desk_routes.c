@@ -257,7 +257,8 @@ void desk_handle(struct exchange *exchange)
         reply_no_store(exchange);
     else if (known == 0)
         ask_to_sign_in(exchange);
-    else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
+    else if (exchange->request->method == METHOD_POST &&
+             !(access_origin_fits(exchange) && access_csrf_fits(exchange)))
         reply_error(exchange, 403, NULL);
     else if (*path == '\0')
         desk_redirect(exchange, "/", "", "");
