@@ -92,7 +92,8 @@ static int run(const struct program_options *options, struct settings *settings,
     freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);
     int listen_fd = open_socket(held_settings(at_start)), status = PROGRAM_FAILED;
     if (listen_fd >= 0) {
-        struct webmail_door door = {.guard = guard, .store = store};
+        freed_by(observer_stop) struct observer *observer = observer_start(store);
+        struct webmail_door door = {.guard = guard, .store = store, .observer = observer};
         status = serve(options, held_settings(at_start), &door, listen_fd);
         close(listen_fd);
     }

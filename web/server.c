@@ -1,0 +1,426 @@
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SPARE_FILES = 128, /* store, log, epoll and whatever a library opens */
+    /* libmicrohttpd reads into one half of a connection's memory; the answer's headers have to
+     * fit beside the request's. */
+    CONNECTION_BYTES = 2 * SERVER_HEADER_BYTES,
+    PIECE_BYTES = 32 * 1024,
+};
+
+struct server {
+    struct web *web;
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    _Atomic bool stopping;
+    _Atomic int answering;         /* requests that are whole and not answered to their end */
+    _Atomic size_t bodies_bytes;   /* held of all bodies */
+};
+
+/* One request from its first line to its end. */
+struct visit {
+    struct server *server;
+    struct arena *arena;
+    char *url, *query; /* query NULL: none */
+    bool begun, answering;
+    int refused; /* status, when the body is not wanted; 0: it is */
+    struct text body;
+    size_t dropped;
+    int64_t began_ms;
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- a request comes in --------------------------------------------------------------- */
+
+/* libmicrohttpd hands over the target as sent, before it cuts it up in its own way. */
+static void *on_request_line(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    (void)connection;
+    struct visit *visit = xcalloc(1, sizeof *visit);
+    visit->server = context;
+    visit->began_ms = clock_ms(CLOCK_MONOTONIC);
+    visit->url = xstrdup(uri);
+    char *mark = strchr(visit->url, '?');
+    if (mark != NULL) {
+        *mark = '\0';
+        visit->query = mark + 1;
+    }
+    return visit;
+}
+
+static void drop_body(struct visit *visit)
+{
+    atomic_fetch_sub(&visit->server->bodies_bytes, visit->body.length);
+    text_free(&visit->body);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)context, (void)connection, (void)how;
+    struct visit *visit = *request;
+    if (visit == NULL)
+        return;
+    drop_body(visit);
+    if (visit->answering)
+        atomic_fetch_sub(&visit->server->answering, 1);
+    arena_free(&visit->arena);
+    free(visit->url);
+    free(visit);
+    *request = NULL;
+}
+
+/* Once too much, the rest is passed over so that the answer can be read; but not for ever. */
+static enum MHD_Result take_body(struct visit *visit, const char *bytes, size_t length)
+{
+    struct server *server = visit->server;
+    if (clock_ms(CLOCK_MONOTONIC) - visit->began_ms > SERVER_BODY_MS)
+        return MHD_NO;
+    if (visit->refused == 0 && visit->body.length + length > REQUEST_MAX_BODY)
+        visit->refused = 413;
+    if (visit->refused == 0 && atomic_load(&server->bodies_bytes) + length > SERVER_BODIES_BYTES)
+        visit->refused = 503;
+    if (visit->refused == 0) {
+        atomic_fetch_add(&server->bodies_bytes, length);
+        text_add_bytes(&visit->body, bytes, length);
+        return MHD_YES;
+    }
+    drop_body(visit);
+    visit->dropped += length;
+    return visit->dropped <= 2 * REQUEST_MAX_BODY ? MHD_YES : MHD_NO;
+}
+
+/* ---- its headers ---------------------------------------------------------------------------- */
+
+struct header_fields {
+    struct arena *arena;
+    struct raw_request *raw;
+};
+
+/* A header that comes twice is one with both values (RFC 9110 section 5.3), which then fits
+ * nothing where only one makes sense. */
+static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    (void)kind;
+    struct header_fields *fields = context;
+    struct raw_request *raw = fields->raw;
+    const struct {
+        const char *name;
+        const char **value;
+    } wanted[] = {
+        {"Accept", &raw->accept},
+        {"Accept-Language", &raw->accept_language},
+        {"Authorization", &raw->authorization},
+        {"Content-Type", &raw->content_type},
+        {"Cookie", &raw->cookies},
+        {"Host", &raw->host},
+        {"If-None-Match", &raw->if_none_match},
+        {"Origin", &raw->origin},
+        {"X-Forwarded-For", &raw->forwarded_for},
+    };
+    for (size_t i = 0; value != NULL && i < countof(wanted); i++)
+        if (strcasecmp(name, wanted[i].name) == 0)
+            *wanted[i].value = *wanted[i].value == NULL
+                                   ? arena_strdup(fields->arena, value)
+                                   : arena_printf(fields->arena, "%s, %s", *wanted[i].value, value);
+    return MHD_YES;
+}
+
+/* The address that the connection comes from; "" for a UNIX socket. */
+static const char *peer_of(struct arena *arena, struct MHD_Connection *connection)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *peer = info != NULL ? info->client_addr : NULL;
+    const void *address = NULL;
+    if (peer != NULL && peer->sa_family == AF_INET)
+        address = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    else if (peer != NULL && peer->sa_family == AF_INET6)
+        address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    if (address != NULL)
+        inet_ntop(peer->sa_family, address, text, sizeof text);
+    return arena_strdup(arena, text);
+}
+
+static struct raw_request raw_of(struct visit *visit, struct MHD_Connection *connection,
+                                 const char *method)
+{
+    struct raw_request raw = {.method = method,
+                              .url = visit->url,
+                              .query = visit->query,
+                              .peer = peer_of(visit->arena, connection),
+                              .body = text_string(&visit->body),
+                              .body_length = visit->body.length};
+    struct header_fields fields = {visit->arena, &raw};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, &fields);
+    return raw;
+}
+
+/* ---- an answer goes out ------------------------------------------------------------------------ */
+
+/* A body that is made while it is sent. */
+struct stream {
+    struct http_response response;
+    struct text pending;
+    size_t sent; /* of it */
+    bool ended;
+};
+
+static ssize_t on_more(void *context, uint64_t position, char *buffer, size_t size)
+{
+    (void)position;
+    struct stream *stream = context;
+    while (stream->sent == stream->pending.length) {
+        if (stream->ended)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        text_clear(&stream->pending);
+        stream->sent = 0;
+        int more = stream->response.next_piece(stream->response.context, &stream->pending);
+        if (more < 0)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        stream->ended = more == 0;
+    }
+    size_t length = stream->pending.length - stream->sent;
+    if (length > size)
+        length = size;
+    memcpy(buffer, stream->pending.data + stream->sent, length);
+    stream->sent += length;
+    return (ssize_t)length;
+}
+
+static void on_stream_end(void *context)
+{
+    struct stream *stream = context;
+    http_response_free(&stream->response);
+    text_free(&stream->pending);
+    free(stream);
+}
+
+/* What it holds of `response` is taken. */
+static struct MHD_Response *body_of(struct http_response *response)
+{
+    if (response->next_piece != NULL) {
+        struct stream *stream = xcalloc(1, sizeof *stream);
+        stream->response = *response;
+        response->free = NULL;
+        response->body = (struct text){0};
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BYTES, on_more, stream,
+                                                 on_stream_end);
+    }
+    if (response->body.length == 0)
+        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *made = MHD_create_response_from_buffer(
+        response->body.length, response->body.data, MHD_RESPMEM_MUST_FREE);
+    if (made != NULL)
+        response->body = (struct text){0};
+    return made;
+}
+
+static void add_headers(struct MHD_Response *made, const struct http_response *response,
+                        bool closes)
+{
+    static const char policy[] =
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    MHD_add_response_header(made, "Content-Security-Policy", policy);
+    MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(made, "Referrer-Policy",
+                            response->referrer != NULL ? response->referrer : "no-referrer");
+    MHD_add_response_header(made, "Cache-Control",
+                            response->cache != NULL ? response->cache : "no-store");
+    if (response->type != NULL)
+        MHD_add_response_header(made, "Content-Type", response->type);
+    for (size_t i = 0; i < response->header_count; i++)
+        MHD_add_response_header(made, response->headers[i].name, response->headers[i].value);
+    if (closes)
+        MHD_add_response_header(made, "Connection", "close");
+}
+
+static enum MHD_Result send_response(struct visit *visit, struct MHD_Connection *connection,
+                                     struct http_response *response, bool closes)
+{
+    unsigned status = (unsigned)response->status;
+    struct http_response kept = *response; /* its headers, when the stream has taken the rest */
+    struct MHD_Response *made = body_of(response);
+    if (made == NULL)
+        return MHD_NO;
+    add_headers(made, &kept, closes || atomic_load(&visit->server->stopping));
+    enum MHD_Result queued = MHD_queue_response(connection, status, made);
+    MHD_destroy_response(made);
+    return queued;
+}
+
+/* ---- one request --------------------------------------------------------------------------------- */
+
+static void make_response(struct visit *visit, const struct raw_request *raw,
+                          struct http_response *response)
+{
+    struct web *web = visit->server->web;
+    struct problem problem = {0};
+    struct http_request request;
+    int64_t now_ms = clock_ms(CLOCK_REALTIME);
+    struct held_settings *held = guard_hold(web->desk.guard);
+    int good = http_request_make(raw, held_settings(held), visit->arena, &request, &problem);
+    guard_let_go(&held);
+    if (good && visit->refused != 0)
+        good = problem_set(&problem, visit->refused, "body",
+                           visit->refused == 413 ? "a body has at most %d bytes"
+                                                 : "there is no room for it now",
+                           REQUEST_MAX_BODY);
+    if (good)
+        web_handle(web, &request, now_ms, response);
+    else
+        web_refuse(web, &request, &problem, now_ms, response);
+    http_request_end(&request);
+}
+
+static void log_visit(const struct visit *visit, const char *method, int status)
+{
+    char status_text[12], took_text[24];
+    snprintf(status_text, sizeof status_text, "%d", status);
+    snprintf(took_text, sizeof took_text, "%lld",
+             (long long)(clock_ms(CLOCK_MONOTONIC) - visit->began_ms));
+    log_line(LOG_DEBUG_LEVEL, "request", "method", method, "path", visit->url, "status",
+             status_text, "took_ms", took_text, NULL);
+}
+
+static enum MHD_Result answer(struct visit *visit, struct MHD_Connection *connection,
+                              const char *method, bool closes)
+{
+    struct http_response response = {.status = 200};
+    visit->answering = true;
+    atomic_fetch_add(&visit->server->answering, 1);
+    visit->arena = arena_new();
+    struct raw_request raw = raw_of(visit, connection, method);
+    make_response(visit, &raw, &response);
+    drop_body(visit);
+    log_visit(visit, method, response.status);
+    enum MHD_Result sent = send_response(visit, connection, &response, closes);
+    http_response_free(&response);
+    return sent;
+}
+
+static bool says_too_long(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length != NULL && strtoull(length, NULL, 10) > REQUEST_MAX_BODY;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *url, const char *method, const char *version,
+                                  const char *upload, size_t *upload_size, void **request)
+{
+    (void)context, (void)url, (void)version;
+    struct visit *visit = *request;
+    if (!visit->begun) {
+        visit->begun = true;
+        if (!says_too_long(connection))
+            return MHD_YES;
+        visit->refused = 413; /* nothing of it needs to come */
+        return answer(visit, connection, method, true);
+    }
+    if (*upload_size == 0)
+        return answer(visit, connection, method, false);
+    enum MHD_Result taken = take_body(visit, upload, *upload_size);
+    *upload_size = 0;
+    return taken;
+}
+
+/* ---- the daemon -------------------------------------------------------------------------------------- */
+
+/* How many connections the limit of open files leaves. */
+static unsigned connection_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return SERVER_CONNECTIONS;
+    rlim_t wanted = SERVER_CONNECTIONS + SPARE_FILES;
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+            getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur >= wanted)
+        return SERVER_CONNECTIONS;
+    unsigned left = files.rlim_cur > 2 * SPARE_FILES ? (unsigned)files.rlim_cur - SPARE_FILES
+                                                     : SPARE_FILES;
+    char text[16];
+    snprintf(text, sizeof text, "%u", left);
+    log_line(LOG_WARNING_LEVEL, "few open files are allowed, so few connections are", "connections",
+             text, NULL);
+    return left;
+}
+
+/* Targets are decoded by http_request. */
+static size_t leave_encoded(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context, (void)connection;
+    return strlen(text);
+}
+
+/* What it tells is about clients that break off or talk nonsense, and may quote them. */
+static void stay_quiet(void *context, const char *format, va_list arguments)
+{
+    (void)context, (void)format, (void)arguments;
+}
+
+struct server *server_start(struct web *web, int listen_fd)
+{
+    struct server *server = xcalloc(1, sizeof *server);
+    server->web = web;
+    server->listen_fd = listen_fd;
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        server, MHD_OPTION_EXTERNAL_LOGGER, stay_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)SERVER_THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, server, MHD_OPTION_END);
+    if (server->daemon == NULL) {
+        log_line(LOG_ERROR_LEVEL, "the HTTP server cannot start", "error", strerror(errno), NULL);
+        close(listen_fd);
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
+int server_stop(struct server **server, int timeout_ms)
+{
+    struct server *stopped = *server;
+    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + timeout_ms;
+    atomic_store(&stopped->stopping, true);
+    MHD_quiesce_daemon(stopped->daemon);
+    while (atomic_load(&stopped->answering) > 0 && clock_ms(CLOCK_MONOTONIC) < end_ms)
+        nanosleep(&(struct timespec){.tv_nsec = 5 * 1000000}, NULL);
+    int all = atomic_load(&stopped->answering) == 0;
+    MHD_stop_daemon(stopped->daemon);
+    close(stopped->listen_fd);
+    free(stopped);
+    *server = NULL;
+    return all;
+}

@@ -1,0 +1,32 @@
+/* The server: libmicrohttpd on one side, web_handle on the other. The only file
+ * pair that knows libmicrohttpd. What it guards against:
+ * - idle and slow clients: they cost memory, no thread, and go after
+ *   SERVER_IDLE_S of silence; a body that is not there after SERVER_BODY_MS ends
+ *   its connection;
+ * - bodies: at most REQUEST_MAX_BODY each, and SERVER_BODIES_BYTES together;
+ * - a slow store or password check: other threads go on. */
+#ifndef SENDGUARD_SERVER_H
+#define SENDGUARD_SERVER_H
+
+#include "web.h"
+
+enum {
+    SERVER_THREADS = 16,
+    SERVER_CONNECTIONS = 20000,
+    SERVER_IDLE_S = 15,
+    SERVER_HEADER_BYTES = 16 * 1024,
+    SERVER_BODY_MS = 60 * 1000,
+    SERVER_BODIES_BYTES = 128 * 1024 * 1024,
+};
+
+struct server;
+
+/* Serves on a listening socket, which is taken. NULL: it cannot be started, with a log
+ * line. Signals are the caller's: threads inherit its mask. */
+struct server *server_start(struct web *web, int listen_fd);
+
+/* No new connections; requests that are here as a whole are answered. 1 all were, 0 some
+ * were not sent within timeout_ms. */
+int server_stop(struct server **server, int timeout_ms) must_check;
+
+#endif
