@@ -515,7 +515,7 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     } else {
         judge_without_store(&judgement);
     }
-    if (verdict_r->ruling != RULING_ADMIT || dry_run)
+    if (guard->key != NULL && (verdict_r->ruling != RULING_ADMIT || dry_run))
         verdict_r->status_url = status_url(guard, &judgement, now_ms);
     verdict_r->message =
         verdict_message(judgement.arena, verdict_r, shared->settings->support_contact);

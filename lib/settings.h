@@ -95,6 +95,10 @@ bool settings_exempt_recipient(const struct settings *settings, const char *addr
 /* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
 bool settings_network_holds(const struct text_list *networks, const char *ip);
 
+/* A duration as settings have it ("90m", "24h", "30d"), or UNTIL_LIFTED for "permanent":
+ * SECOND_MS to ten years. 1, or 0 when it is none. */
+int duration_read(const char *text, int64_t *ms_r) must_check;
+
 /* The names ("section.key", static) of settings that differ between two structs, for
  * the log line of a reload; at most `max`. Returns the count. */
 size_t settings_differences(const struct settings *a, const struct settings *b,

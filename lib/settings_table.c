@@ -11,8 +11,6 @@ static const char *const mode_names[] = {
 static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
-#define YEARS_10 (3650 * DAY_MS)
-
 #define NAMED(section_name, key_name)                                                           \
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
@@ -32,7 +30,7 @@ static const char *const on_limit_names[] = {
 #define SUSPENSION(cause, key_name, standard_value, reason)                                     \
     {NAMED("suspension", key_name), .type = SETTING_DURATIONS,                                  \
      .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),       \
-     .min = SECOND_MS, .max = YEARS_10, .standard = standard_value,                             \
+     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = standard_value,                             \
      .sentence = "How long a suspension for " reason " lasts: the first in 30 days, the second, " \
                  "and so on; the last one named holds for all further ones."}
 
@@ -179,10 +177,10 @@ const struct setting settings_table[] = {
                  "to 24 hours from then."},
 
     {NAMED("log", "keep_refused"), .type = SETTING_DURATION, MEMBER(keep_refused_ms),
-     .min = HOUR_MS, .max = YEARS_10, .standard = "30d",
+     .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",
      .sentence = "How long the decision on a refused message can be explained."},
     {NAMED("log", "keep_admitted"), .type = SETTING_DURATION, MEMBER(keep_admitted_ms),
-     .min = DAY_MS, .max = YEARS_10, .standard = "48h",
+     .min = DAY_MS, .max = DURATION_MAX_MS, .standard = "48h",
      .sentence = "How long the decision on an admitted message can be explained."},
 
     {NAMED("support", "contact"), .type = SETTING_TEXT, MEMBER(support_contact),

@@ -48,6 +48,7 @@ struct duration_unit {
     int64_t ms;
 };
 extern const struct duration_unit duration_units[DURATION_UNITS]; /* the longest first */
+#define DURATION_MAX_MS (3650 * DAY_MS)
 
 /* The row of that name, NULL when there is none. */
 const struct setting *setting_find(const char *section, const char *key);

@@ -124,6 +124,17 @@ static int parse_duration(const struct setting *setting, struct value *value, co
     return 1;
 }
 
+int duration_read(const char *text, int64_t *ms_r)
+{
+    static const struct setting any = {.min = SECOND_MS, .max = DURATION_MAX_MS};
+    struct value value = {.text = text};
+    if (strcmp(text, "permanent") == 0) {
+        *ms_r = UNTIL_LIFTED;
+        return 1;
+    }
+    return parse_duration(&any, &value, text, strlen(text), ms_r);
+}
+
 static int parse_durations(const struct setting *setting, struct value *value,
                            struct durations *member_r)
 {

@@ -478,6 +478,30 @@ START_TEST(test_exemptions)
 }
 END_TEST
 
+/* ---- durations of other things ------------------------------------------------------------- */
+
+START_TEST(test_duration_read)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* 0: none */
+    } cases[] = {
+        {"24h", DAY_MS},          {"90d", 90 * DAY_MS},   {"1s", SECOND_MS},
+        {"1500ms", 1500},         {"3650d", 3650 * DAY_MS}, {"permanent", UNTIL_LIFTED},
+        {"3651d", 0},             {"999ms", 0},           {"0h", 0},
+        {"", 0},                  {"24", 0},              {"h", 0},
+        {"-1h", 0},               {"24h ", 0},            {"24 h", 0},
+        {"1h30m", 0},             {"Permanent", 0},       {"99999999999999999999d", 0},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        int64_t ms = 7;
+        ck_assert_msg(duration_read(cases[i].text, &ms) == (cases[i].ms != 0), "%s",
+                      cases[i].text);
+        ck_assert_int_eq(ms, cases[i].ms != 0 ? cases[i].ms : 7);
+    }
+}
+END_TEST
+
 /* ---- networks ------------------------------------------------------------------------------ */
 
 START_TEST(test_networks)
@@ -557,6 +581,7 @@ static void add_other_tests(TCase *overrides, TCase *lists)
     tcase_add_test(lists, test_own_domains);
     tcase_add_test(lists, test_many_own_domains);
     tcase_add_test(lists, test_exemptions);
+    tcase_add_test(overrides, test_duration_read);
     tcase_add_test(lists, test_networks);
     tcase_add_test(lists, test_networks_everything_and_nothing);
 }
