@@ -484,9 +484,13 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
                               int64_t now_ms)
 {
     const struct settings *settings = judgement->settings;
-    return arena_printf(judgement->arena, "%s/status?t=%s", settings->web_base_url,
+    char decision[DECISION_TEXT_SIZE] = "";
+    if (judgement->verdict->decision != 0)
+        decision_format(judgement->verdict->decision, decision);
+    return arena_printf(judgement->arena, "%s/status?t=%s%s%s", settings->web_base_url,
                         token_make(guard->key, judgement->arena, judgement->submission->mailbox,
-                                   now_ms + settings->status_link_lifetime_ms));
+                                   now_ms + settings->status_link_lifetime_ms),
+                        decision[0] != '\0' ? "&d=" : "", decision);
 }
 
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,

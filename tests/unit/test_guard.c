@@ -2,6 +2,7 @@
  * it passes, and what comes back when. */
 #include <string.h>
 
+#include "decision.h"
 #include "guard_rig.h"
 
 /* ---- admitted ------------------------------------------------------------------ */
@@ -352,11 +353,20 @@ START_TEST(test_status_link)
     struct verdict verdict = rig_judge(&submission, NOW);
     static const char begins[] = "https://mail.example.test/sending/status?t=";
     rig_check_begins(verdict.status_url, begins);
-    const char *token = verdict.status_url + strlen(begins);
+    char *token = arena_strdup(arena, verdict.status_url + strlen(begins));
+    char *behind = strstr(token, "&d=");
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(verdict.decision, decision);
+    ck_assert_ptr_nonnull(behind);
+    ck_assert_str_eq(behind + strlen("&d="), decision);
+    *behind = '\0';
     ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS - 1, &mailbox), 1);
     ck_assert_str_eq(mailbox, ALICE);
     ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS, &mailbox), 0);
     rig_check_has(verdict.message, " Questions: support@example.test");
+    verdict = rig_ask(&submission, NOW); /* of no decision: nothing was kept */
+    rig_check_begins(verdict.status_url, begins);
+    rig_check_has_not(verdict.status_url, "&d=");
 }
 END_TEST
 

@@ -67,11 +67,15 @@ class sendguard_texts
         return rcube::Q(number_format((float) $number, 0, '', "\u{202F}"));
     }
 
-    /** A link to the user's status page, in a new tab; '' when the address is none. */
+    /** A link to the user's status page, in his time zone and in a new tab; '' when the address is none. */
     public function status_link($url, $label, $class = '')
     {
         if (!preg_match('~^https?://[^\s"\'<>]+$~i', (string) $url)) {
             return '';
+        }
+        $zone = $this->rcmail->config->get('timezone');
+        if (is_string($zone) && $zone !== '' && strpos($url, '?') !== false) {
+            $url .= '&tz=' . rawurlencode($zone);
         }
         return html::a(['href' => $url, 'target' => '_blank', 'rel' => 'noopener', 'class' => $class ?: null],
             rcube::Q($label) . html::span('voice', ' ' . rcube::Q($this->plain('newtab'))));
