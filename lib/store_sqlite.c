@@ -11,9 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1 };
-
-static const char schema[] =
+/* What makes a file of one version one of the next: a new file goes through all. */
+static const char *const schema_steps[] = {
     /* random, for the hashes that name rows */
     "CREATE TABLE hash_key (value BLOB NOT NULL); INSERT INTO hash_key VALUES (randomblob(16));"
     /* packed entries and totals of a mailbox or IP, see packed_history.h; id is a hash of key */
@@ -48,8 +47,33 @@ static const char schema[] =
     " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
     /* where the sweep goes on */
     "CREATE TABLE hand (id INTEGER PRIMARY KEY, position INTEGER NOT NULL);"
-    "PRAGMA user_version = 1;";
-_Static_assert(SCHEMA_VERSION == 1, "the schema sets user_version");
+    "PRAGMA user_version = 1;",
+
+    /* the refused of a mailbox; the admitted are found by its history */
+    "ALTER TABLE refused ADD COLUMN mailbox TEXT NOT NULL DEFAULT '';"
+    "UPDATE refused SET mailbox = coalesce(json_extract(facts, '$.mailbox'), '')"
+    " WHERE json_valid(facts);"
+    "CREATE INDEX refused_mailbox ON refused (mailbox, id);"
+    /* of the suspensions of a month, those that may be in force */
+    "CREATE INDEX suspension_open ON suspension (mailbox, until_ms) WHERE ended_ms IS NULL;"
+    "CREATE INDEX audit_subject ON audit (subject, number);"
+    /* texts that programs keep; tries are moments in order */
+    "CREATE TABLE kept (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " until_ms INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
+    "CREATE INDEX kept_until ON kept (until_ms);"
+    /* a mailbox sent from an IP; old rows leave at the front */
+    "CREATE TABLE sender (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, mailbox TEXT NOT NULL,"
+    " domain TEXT NOT NULL, ip TEXT);"
+    "CREATE INDEX sender_ip ON sender (ip, mailbox, at_ms);"
+    "CREATE INDEX sender_domain ON sender (domain, mailbox, at_ms);"
+    /* windows that were nearly full */
+    "CREATE TABLE near (key TEXT NOT NULL, rule TEXT NOT NULL, at_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (key, rule)) WITHOUT ROWID;"
+    "CREATE INDEX near_at ON near (at_ms);"
+    "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;",
+};
+enum { SCHEMA_VERSION = countof(schema_steps) };
 
 /* ---- statements --------------------------------------------------------------- */
 
@@ -78,6 +102,23 @@ int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement)
 int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement)
 {
     return sqlite_row(room, statement) < 0 ? -1 : 1;
+}
+
+int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+                       int64_t rows)
+{
+    sqlite3_stmt *remove = sqlite_take(room, which);
+    sqlite3_bind_int64(remove, 1, past_ms);
+    sqlite3_bind_int64(remove, 2, rows);
+    return sqlite_do(room, remove);
+}
+
+int sqlite_find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return 0;
 }
 
 void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string)
@@ -132,7 +173,8 @@ static int read_number(struct sqlite_room *room, const char *sql, int64_t *numbe
     return result;
 }
 
-/* Two processes may meet here: the schema is made under the write lock, by one. */
+/* Two processes may meet here: the schema is made, or brought up to date, under
+ * the write lock, by one. */
 static int make_schema(struct sqlite_room *room)
 {
     int64_t version = 0;
@@ -146,9 +188,9 @@ static int make_schema(struct sqlite_room *room)
     if (sqlite3_exec(room->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         return fail_with_sqlite(room);
     int result = read_number(room, "PRAGMA user_version", &version);
-    if (result > 0 && version == 0 &&
-        sqlite3_exec(room->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-        result = fail_with_sqlite(room);
+    for (; result > 0 && version < SCHEMA_VERSION; version++)
+        if (sqlite3_exec(room->db, schema_steps[version], NULL, NULL, NULL) != SQLITE_OK)
+            result = fail_with_sqlite(room);
     if (sqlite3_exec(room->db, result > 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
         result = fail_with_sqlite(room);
     return result;
@@ -283,8 +325,22 @@ static const struct room_acts sqlite_acts = {
     .adjustments = sqlite_adjustments,
     .account = sqlite_account,
     .suspended = sqlite_suspended,
+    .history = sqlite_history,
     .record = sqlite_record,
+    .decisions = sqlite_decisions,
+    .decisions_after = sqlite_decisions_after,
     .audit = sqlite_audit,
+    .audit_newest = sqlite_audit_newest,
+    .write_audit = sqlite_write_audit,
+    .keep = sqlite_keep,
+    .kept = sqlite_kept,
+    .forget = sqlite_forget,
+    .kept_list = sqlite_kept_list,
+    .try_once = sqlite_try,
+    .observe = sqlite_observe,
+    .senders = sqlite_senders,
+    .near = sqlite_near,
+    .counters = sqlite_counters,
     .sweep = sqlite_sweep_all,
 };
 

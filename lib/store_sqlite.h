@@ -1,7 +1,9 @@
 /* Inside the SQLite room: its connection, statements and transactions.
  * store_sqlite.c opens and repairs, store_sqlite_judge.c judges messages,
- * store_sqlite_acts.c does what staff asks and reads, store_sqlite_checkpoint.c
- * keeps the disk's pace out of their way. */
+ * store_sqlite_acts.c does what staff asks, store_sqlite_records.c reads what was
+ * decided and done, store_sqlite_kept.c keeps things for programs,
+ * store_sqlite_seen.c what doors saw, store_sqlite_checkpoint.c keeps the disk's
+ * pace out of their way. */
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
 
@@ -11,6 +13,11 @@
 
 #include "store_room.h"
 #include "text.h"
+
+/* What sqlite_read_record reads; ?2 of its statements is now_ms. */
+#define SQL_RECORD "SELECT id, at_ms, outcome, used, facts FROM "
+#define SQL_RECORD_KEPT " AND at_ms + keep_ms > ?2 "
+#define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Every statement, prepared once a connection: name, SQL. */
 #define SQLITE_STATEMENTS(S)                                                                      \
@@ -31,15 +38,27 @@
     S(IDS_DROP, "DELETE FROM chunk_ids WHERE history = ?1")                                       \
     S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
-    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms)"    \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                            \
-    S(RECORD_GET, "SELECT at_ms, outcome, used, facts, keep_ms FROM decision WHERE id = ?1")      \
+    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms,"    \
+                   " mailbox) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                               \
+    S(RECORD_GET, SQL_RECORD "decision WHERE id = ?1" SQL_RECORD_KEPT)                            \
+    S(ADMITTED_BEFORE, SQL_RECORD "admitted WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")    \
+    S(REFUSED_BEFORE, SQL_RECORD "refused WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")      \
+    S(ADMITTED_AFTER, SQL_RECORD "admitted WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")          \
+    S(REFUSED_AFTER, SQL_RECORD "refused WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")            \
+    S(REFUSED_OF, SQL_RECORD "refused INDEXED BY refused_mailbox WHERE id < ?1" SQL_RECORD_KEPT   \
+                  "AND mailbox = ?3 ORDER BY id DESC")                                            \
+    S(ADMITTED_AT, SQL_RECORD "admitted WHERE id >= ?1" SQL_RECORD_KEPT                           \
+                   "AND id < ?3 AND at_ms = ?4 AND outcome = 'admitted'"                          \
+                   " AND iif(json_valid(facts), json_extract(facts, '$.mailbox'), '') = ?5")      \
     S(ADMITTED_SWEEP, "DELETE FROM admitted WHERE id IN (SELECT id FROM (SELECT id, at_ms,"       \
-                      " keep_ms FROM admitted ORDER BY id LIMIT ?2) WHERE at_ms + min(keep_ms, ?3) <= ?1)")            \
+                      " keep_ms FROM admitted ORDER BY id LIMIT ?2)"                            \
+                      " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                   \
     S(REFUSED_SWEEP, "DELETE FROM refused WHERE id IN (SELECT id FROM (SELECT id, at_ms,"         \
-                     " keep_ms FROM refused ORDER BY id LIMIT ?2) WHERE at_ms + min(keep_ms, ?3) <= ?1)")            \
+                     " keep_ms FROM refused ORDER BY id LIMIT ?2)"                              \
+                     " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                    \
+    /* in the order of that index the newest is found without sorting */                          \
     S(SUSPENSION_GET, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note"     \
-                      " FROM suspension WHERE mailbox = ?1 AND ended_ms IS NULL"                  \
+                      " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1 AND ended_ms IS NULL"                  \
                       " AND until_ms > ?2 ORDER BY id DESC LIMIT 1")                              \
     S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
                       " offence, \"by\", note) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)")           \
@@ -56,6 +75,8 @@
     S(ADJUSTMENT_PUT, "INSERT OR REPLACE INTO adjustment (change, subject, rule, kind, removed,"  \
                       " value, until_ms, at_ms) VALUES ((SELECT coalesce(max(change), 0) + 1"     \
                       " FROM adjustment), ?1, ?2, ?3, ?4, ?5, ?6, ?7)")                           \
+    S(ADJUSTMENT_GET, "SELECT value, until_ms FROM adjustment WHERE subject = ?1 AND rule = ?2"   \
+                      " AND kind = ?3 AND NOT removed AND until_ms > ?4")                         \
     S(ADJUSTMENT_LIST, "SELECT change, subject, rule, kind, removed, value, until_ms"             \
                        " FROM adjustment WHERE change > ?1 ORDER BY change LIMIT ?2")             \
     S(ADJUSTMENT_SWEEP, "DELETE FROM adjustment WHERE change < (SELECT max(change)"               \
@@ -63,8 +84,39 @@
                         " AND CASE WHEN removed THEN at_ms ELSE until_ms END <= ?1 - ?2")         \
     S(AUDIT_PUT, "INSERT INTO audit (at_ms, \"by\", act, subject, note, detail)"                  \
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
-    S(AUDIT_LIST, "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit"           \
-                  " WHERE number > ?1 ORDER BY number LIMIT ?2")                                  \
+    S(AUDIT_AFTER, SQL_AUDIT "number > ?1 ORDER BY number LIMIT ?2")                              \
+    S(AUDIT_BEFORE, SQL_AUDIT "number < ?1 ORDER BY number DESC LIMIT ?2")                        \
+    S(AUDIT_OF, SQL_AUDIT "number < ?1 AND subject = ?3 ORDER BY number DESC LIMIT ?2")           \
+    /* ?5: only where nothing is */                                                               \
+    S(KEPT_PUT, "INSERT INTO kept (kind, key, value, until_ms) VALUES (?1, ?2, ?3, ?4)"           \
+                " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value,"                  \
+                " until_ms = excluded.until_ms WHERE NOT ?5 OR until_ms <= ?6")                   \
+    S(KEPT_GET, "SELECT key, value, until_ms FROM kept WHERE kind = ?1 AND key = ?2"              \
+                " AND until_ms > ?3")                                                             \
+    S(KEPT_LIST, "SELECT key, value, until_ms FROM kept WHERE kind = ?1 AND key > ?2"             \
+                 " AND until_ms > ?3 ORDER BY key LIMIT ?4")                                      \
+    S(KEPT_DROP, "DELETE FROM kept WHERE kind = ?1 AND key = ?2 AND until_ms > ?3")               \
+    S(KEPT_SWEEP, "DELETE FROM kept WHERE (kind, key) IN (SELECT kind, key FROM kept"             \
+                  " WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)")                            \
+    /* once an hour of the clock is enough */                                                     \
+    S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) SELECT ?1, ?2, ?3, ?4"         \
+                  " WHERE NOT EXISTS (SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"       \
+                  " AND at_ms >= ?1 - ?1 % 3600000)")                                             \
+    S(SENDER_OF_IP, "SELECT mailbox, max(at_ms) FROM sender WHERE ip = ?1 AND mailbox > ?2"       \
+                    " AND at_ms > ?3 GROUP BY mailbox ORDER BY mailbox LIMIT ?4")                 \
+    S(SENDER_OF_DOMAIN, "SELECT mailbox, max(at_ms) FROM sender WHERE domain = ?1"                \
+                        " AND mailbox > ?2 AND at_ms > ?3 GROUP BY mailbox ORDER BY mailbox"      \
+                        " LIMIT ?4")                                                              \
+    S(SENDER_SWEEP, "DELETE FROM sender WHERE id IN (SELECT id FROM (SELECT id, at_ms"            \
+                    " FROM sender ORDER BY id LIMIT ?2) WHERE at_ms <= ?1)")                      \
+    S(NEAR_PUT, "INSERT INTO near (key, rule, at_ms) VALUES (?1, ?2, ?3)"                         \
+                " ON CONFLICT (key, rule) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)")      \
+    S(NEAR_LIST, "SELECT key, rule, at_ms FROM near WHERE at_ms > ?1 ORDER BY at_ms DESC, key")   \
+    S(NEAR_SWEEP, "DELETE FROM near WHERE (key, rule) IN (SELECT key, rule FROM near"             \
+                  " WHERE at_ms <= ?1 ORDER BY at_ms LIMIT ?2)")                                  \
+    S(COUNTER_ADD, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                            \
+                   " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")            \
+    S(COUNTER_LIST, "SELECT name, value FROM counter WHERE name > ?1 ORDER BY name LIMIT ?2")     \
     S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
     S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
 
@@ -112,6 +164,8 @@ int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
 int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
 
 void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string);
+/* The place of a name in a table of names, 0 when it is none of them. */
+int sqlite_find_name(const char *const *names, int count, const char *name);
 /* A text column, cut to `size`. */
 void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size);
 
@@ -123,6 +177,13 @@ void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspensi
 int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r) must_check;
+
+/* Writes an entry of the audit trail. 1 or -1. */
+int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited) must_check;
+
+/* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */
+int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+                       int64_t rows) must_check;
 
 /* Forget a history whole. 1 or -1. */
 int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
@@ -151,9 +212,36 @@ int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, 
                    struct account *account_r);
 int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
+int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                   int64_t now_ms, struct history *history_r);
 int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
+int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
+int sqlite_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
+                           struct record *records_r, size_t max, size_t *count_r);
 int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
+int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
+                        struct audit *audit_r, size_t max, size_t *count_r);
+int sqlite_write_audit(struct room *room, const struct audited *audited);
+int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+                int64_t now_ms, const struct audited *audited);
+int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+                int64_t now_ms, struct kept *kept_r);
+int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                  const struct audited *audited);
+int sqlite_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                     size_t *count_r);
+int sqlite_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+               uint32_t *count_r, int64_t *free_at_r);
+int sqlite_observe(struct room *room, const struct observations *observations, int64_t now_ms);
+int sqlite_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
+int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+                size_t *count_r);
+int sqlite_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                    size_t *count_r);
 
 #endif

@@ -1,5 +1,5 @@
-/* What staff asks of the SQLite room, and reading. Every change and its audit
- * entry are one transaction. */
+/* What staff does in the SQLite room, and what it asks before. Every change and
+ * its audit entry are one transaction. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,25 +7,23 @@
 #include "store_sqlite.h"
 #include "text.h"
 
-static int find_name(const char *const *names, int count, const char *name)
+static int audit(struct sqlite_room *room, const struct act *act, const char *name,
+                 const char *subject, const struct text *detail)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return 0;
+    return sqlite_put_audit(room, &(struct audited){.name = name, .subject = subject, .act = act,
+                                                    .detail = text_string(detail)});
 }
 
-static int audit(struct sqlite_room *room, const struct act *act, const char *name,
-                 const char *subject, const char *detail)
+/* A moment, or null for an end that staff decides. */
+static void add_moment(struct text *text, int64_t time_ms)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_AUDIT_PUT);
-    sqlite3_bind_int64(put, 1, act->now_ms);
-    sqlite_bind_string(put, 2, act->by);
-    sqlite_bind_string(put, 3, name);
-    sqlite_bind_string(put, 4, subject);
-    sqlite_bind_string(put, 5, act->note);
-    sqlite_bind_string(put, 6, detail);
-    return sqlite_do(room, put);
+    if (time_ms == UNTIL_LIFTED) {
+        text_add(text, "null");
+        return;
+    }
+    text_add_char(text, '"');
+    text_add_time(text, time_ms);
+    text_add_char(text, '"');
 }
 
 /* ---- suspensions ------------------------------------------------------------------ */
@@ -34,8 +32,8 @@ void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspensi
 {
     *suspension_r = (struct suspension){
         .id = sqlite3_column_int64(statement, 0),
-        .cause = (enum cause)find_name(cause_names, CAUSE_COUNT,
-                                       (const char *)sqlite3_column_text(statement, 1)),
+        .cause = (enum cause)sqlite_find_name(cause_names, CAUSE_COUNT,
+                                              (const char *)sqlite3_column_text(statement, 1)),
         .since_ms = sqlite3_column_int64(statement, 2),
         .until_ms = sqlite3_column_int64(statement, 3),
         .attempts = (uint32_t)sqlite3_column_int64(statement, 4),
@@ -121,19 +119,42 @@ static int end_suspension(struct sqlite_room *room, const char *mailbox, int64_t
 
 static void add_suspension(struct text *text, const struct suspension *suspension)
 {
+    if (suspension->id == 0) {
+        text_add(text, "null");
+        return;
+    }
     text_addf(text, "{\"id\":%lld,\"cause\":\"%s\",\"since\":", (long long)suspension->id,
               cause_names[suspension->cause]);
-    text_add_char(text, '"');
-    text_add_time(text, suspension->since_ms);
-    text_add(text, "\",\"until\":");
-    if (suspension->until_ms == UNTIL_LIFTED) {
-        text_add(text, "null");
-    } else {
-        text_add_char(text, '"');
-        text_add_time(text, suspension->until_ms);
-        text_add_char(text, '"');
-    }
+    add_moment(text, suspension->since_ms);
+    text_add(text, ",\"until\":");
+    add_moment(text, suspension->until_ms);
     text_addf(text, ",\"attempts\":%u}", suspension->attempts);
+}
+
+static int audit_suspension(struct sqlite_room *room, const struct act *act, const char *name,
+                            const char *mailbox, const struct suspension *before,
+                            const struct suspension *after)
+{
+    freed_by(text_free) struct text detail = {0};
+    text_add(&detail, "{\"before\":");
+    add_suspension(&detail, before);
+    text_add(&detail, ",\"after\":");
+    add_suspension(&detail, after);
+    text_add_char(&detail, '}');
+    return audit(room, act, name, mailbox, &detail);
+}
+
+static int suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+                   const struct durations *durations, const struct act *act,
+                   struct suspension *suspension_r)
+{
+    struct suspension before;
+    if (sqlite_suspension(room, mailbox, act->now_ms, &before) < 0 ||
+        end_suspension(room, mailbox, act->now_ms) < 0 ||
+        sqlite_suspend(room, mailbox, cause, durations, act->now_ms, act->by, act->note,
+                       suspension_r) < 0)
+        return -1;
+    return audit_suspension(room, act, "suspend", mailbox, &before, suspension_r);
 }
 
 int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
@@ -143,58 +164,68 @@ int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
     struct sqlite_room *self = sqlite_room(room);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    freed_by(text_free) struct text detail = {0};
-    int result = end_suspension(self, mailbox, act->now_ms);
-    if (result >= 0)
-        result = sqlite_suspend(self, mailbox, cause, durations, act->now_ms, act->by, act->note,
-                                suspension_r);
-    if (result >= 0) {
-        add_suspension(&detail, suspension_r);
-        result = audit(self, act, "suspend", mailbox, text_string(&detail));
-    }
-    return sqlite_end(self, result);
+    return sqlite_end(self, suspend(self, mailbox, cause, durations, act, suspension_r));
+}
+
+static int lift(struct sqlite_room *room, const char *mailbox, const struct act *act)
+{
+    static const struct suspension none = {0};
+    struct suspension before;
+    if (sqlite_suspension(room, mailbox, act->now_ms, &before) < 0)
+        return -1;
+    if (before.id == 0)
+        return 0;
+    if (end_suspension(room, mailbox, act->now_ms) < 0)
+        return -1;
+    return audit_suspension(room, act, "lift", mailbox, &before, &none);
 }
 
 int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
-    struct suspension before;
     if (sqlite_begin(self, true) < 0)
         return -1;
-    int result = sqlite_suspension(self, mailbox, act->now_ms, &before);
-    if (result > 0 && before.id == 0)
-        result = 0;
-    if (result > 0)
-        result = end_suspension(self, mailbox, act->now_ms);
-    if (result > 0) {
-        freed_by(text_free) struct text detail = {0};
-        add_suspension(&detail, &before);
-        result = audit(self, act, "lift", mailbox, text_string(&detail));
-    }
-    return sqlite_end(self, result);
+    return sqlite_end(self, lift(self, mailbox, act));
 }
 
 /* ---- histories ---------------------------------------------------------------------- */
 
+static int reset(struct sqlite_room *room, const char *mailbox, const struct act *act)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(text_free) struct text detail = {0};
+    struct history before;
+    if (sqlite_read_history(room, arena, SUBJECT_MAILBOX, mailbox, act->now_ms, &before) < 0 ||
+        sqlite_drop_history(room, mailbox) < 0)
+        return -1;
+    uint64_t off_domain = window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
+    text_addf(&detail,
+              "{\"before\":{\"messages\":%zu,\"off_domain\":%llu},"
+              "\"after\":{\"messages\":0,\"off_domain\":0}}",
+              before.count, (unsigned long long)off_domain);
+    return audit(room, act, "reset", mailbox, &detail);
+}
+
 int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
-    freed_by(arena_free) struct arena *arena = arena_new();
-    struct history before;
     if (sqlite_begin(self, true) < 0)
         return -1;
+    return sqlite_end(self, reset(self, mailbox, act));
+}
+
+int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                   int64_t now_ms, struct history *history_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    struct history history;
+    if (sqlite_begin(self, false) < 0)
+        return -1;
     int result =
-        sqlite_read_history(self, arena, SUBJECT_MAILBOX, mailbox, act->now_ms, &before);
+        sqlite_end(self, sqlite_read_history(self, arena, subject, key, now_ms, &history));
     if (result > 0)
-        result = sqlite_drop_history(self, mailbox);
-    if (result > 0) {
-        uint64_t off_domain =
-            window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
-        result = audit(self, act, "reset", mailbox,
-                       arena_printf(arena, "{\"messages\":%zu,\"off_domain\":%llu}", before.count,
-                                    (unsigned long long)off_domain));
-    }
-    return sqlite_end(self, result);
+        *history_r = history;
+    return result;
 }
 
 int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
@@ -235,25 +266,68 @@ static int put_adjustment(struct sqlite_room *room, const struct adjustment *adj
     return sqlite_do(room, sweep);
 }
 
+/* The adjustment that holds now for the same subject, rule and kind; `removed` when none does. */
+static int adjustment_in_force(struct sqlite_room *room, const struct adjustment *like,
+                               int64_t now_ms, struct adjustment *adjustment_r)
+{
+    sqlite3_stmt *get = sqlite_take(room, SQL_ADJUSTMENT_GET);
+    sqlite_bind_string(get, 1, like->subject);
+    sqlite_bind_string(get, 2, rule_table[like->rule].name);
+    sqlite3_bind_int64(get, 3, like->kind);
+    sqlite3_bind_int64(get, 4, now_ms);
+    int found = sqlite_row(room, get);
+    *adjustment_r = (struct adjustment){.removed = true};
+    if (found > 0) {
+        adjustment_r->removed = false;
+        adjustment_r->value = sqlite3_column_int(get, 0);
+        adjustment_r->until_ms = sqlite3_column_int64(get, 1);
+        sqlite3_reset(get);
+    }
+    return found < 0 ? -1 : 1;
+}
+
+static void add_adjustment(struct text *text, const struct adjustment *adjustment)
+{
+    if (adjustment->removed) {
+        text_add(text, "null");
+        return;
+    }
+    text_add(text, "{\"value\":");
+    if (adjustment->value == LIMIT_OFF)
+        text_add(text, "null");
+    else
+        text_add_int(text, adjustment->value);
+    text_add(text, ",\"until\":");
+    add_moment(text, adjustment->until_ms);
+    text_add_char(text, '}');
+}
+
+static int adjust(struct sqlite_room *room, const struct adjustment *adjustment,
+                  const struct act *act)
+{
+    freed_by(text_free) struct text detail = {0};
+    struct adjustment before;
+    if (adjustment_in_force(room, adjustment, act->now_ms, &before) < 0 ||
+        put_adjustment(room, adjustment, act->now_ms) < 0)
+        return -1;
+    text_add_char(&detail, '{');
+    if (adjustment->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
+        text_addf(&detail, "\"rule\":\"%s\",", rule_table[adjustment->rule].name);
+    text_add(&detail, "\"before\":");
+    add_adjustment(&detail, &before);
+    text_add(&detail, ",\"after\":");
+    add_adjustment(&detail, adjustment);
+    text_add_char(&detail, '}');
+    return audit(room, act, adjust_kind_names[adjustment->kind], adjustment->subject, &detail);
+}
+
 int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
                       const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
-    const char *name = adjust_kind_names[adjustment->kind];
     if (sqlite_begin(self, true) < 0)
         return -1;
-    int result = put_adjustment(self, adjustment, act->now_ms);
-    if (result > 0) {
-        freed_by(text_free) struct text detail = {0};
-        text_addf(&detail, "{\"rule\":\"%s\",\"value\":", rule_table[adjustment->rule].name);
-        if (adjustment->removed)
-            text_add(&detail, "null");
-        else
-            text_add_int(&detail, adjustment->value);
-        text_add_char(&detail, '}');
-        result = audit(self, act, name, adjustment->subject, text_string(&detail));
-    }
-    return sqlite_end(self, result);
+    return sqlite_end(self, adjust(self, adjustment, act));
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */
@@ -292,7 +366,7 @@ int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adju
     return result;
 }
 
-/* ---- lists and records ------------------------------------------------------------------ */
+/* ---- who is suspended ------------------------------------------------------------------- */
 
 int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r)
@@ -310,78 +384,6 @@ int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
         sqlite_read_suspension(list, &suspended_r[count].suspension);
         sqlite_copy_text(list, 8, suspended_r[count].mailbox, sizeof suspended_r[count].mailbox);
         count++;
-    }
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
-}
-
-/* A record's text of the windows before its message, as used_format writes it. */
-static void used_parse(const char *text, struct record *record_r)
-{
-    char name[64];
-    unsigned long long used;
-    int length;
-    record_r->window_count = 0;
-    while (record_r->window_count < OVER_TIME_COUNT &&
-           sscanf(text, " %63[a-z_]=%llu%n", name, &used, &length) == 2) {
-        int rule = rule_by_name(name);
-        if (rule >= 0) {
-            record_r->windows[record_r->window_count].rule = (enum rule)rule;
-            record_r->windows[record_r->window_count++].used_before = used;
-        }
-        text += length;
-    }
-}
-
-int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
-                  struct record *record_r)
-{
-    struct sqlite_room *self = sqlite_room(room);
-    if (sqlite_begin(self, false) < 0)
-        return -1;
-    sqlite3_stmt *get = sqlite_take(self, SQL_RECORD_GET);
-    sqlite3_bind_int64(get, 1, (sqlite3_int64)decision);
-    int found = sqlite_row(self, get);
-    if (found > 0 && sqlite3_column_int64(get, 0) + sqlite3_column_int64(get, 4) <= now_ms) {
-        sqlite3_reset(get);
-        found = 0;
-    }
-    if (found > 0) {
-        *record_r = (struct record){
-            .decision = decision,
-            .at_ms = sqlite3_column_int64(get, 0),
-            .outcome = (enum outcome)find_name(outcome_names, OUTCOME_COUNT,
-                                               (const char *)sqlite3_column_text(get, 1)),
-            .facts = arena_strdup(arena, (const char *)sqlite3_column_text(get, 3)),
-        };
-        used_parse((const char *)sqlite3_column_text(get, 2), record_r);
-        sqlite3_reset(get);
-    }
-    return sqlite_end(self, found);
-}
-
-int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r)
-{
-    struct sqlite_room *self = sqlite_room(room);
-    if (sqlite_begin(self, false) < 0)
-        return -1;
-    sqlite3_stmt *list = sqlite_take(self, SQL_AUDIT_LIST);
-    sqlite3_bind_int64(list, 1, after);
-    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
-    size_t count = 0;
-    int more = 1;
-    while ((more = sqlite_row(self, list)) > 0) {
-        struct audit *entry = &audit_r[count++];
-        *entry = (struct audit){.number = sqlite3_column_int64(list, 0),
-                                .at_ms = sqlite3_column_int64(list, 1)};
-        sqlite_copy_text(list, 2, entry->by, sizeof entry->by);
-        sqlite_copy_text(list, 3, entry->act, sizeof entry->act);
-        sqlite_copy_text(list, 4, entry->subject, sizeof entry->subject);
-        sqlite_copy_text(list, 5, entry->note, sizeof entry->note);
-        sqlite_copy_text(list, 6, entry->detail, sizeof entry->detail);
     }
     int result = sqlite_end(self, more < 0 ? -1 : 1);
     if (result > 0)

@@ -183,6 +183,8 @@ static int keep_record(struct judging *judging)
     sqlite_bind_string(put, 4, text_string(&room->used));
     sqlite_bind_string(put, 5, message->facts);
     sqlite3_bind_int64(put, 6, admitted ? message->keep_admitted_ms : message->keep_refused_ms);
+    if (!admitted)
+        sqlite_bind_string(put, 7, message->mailbox);
     return sqlite_do(room, put);
 }
 

@@ -98,7 +98,10 @@ static int sweep_all(struct sqlite_room *room, int64_t now_ms)
     if (sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, INT64_MAX, room->keep_admitted_ms) < 0 ||
         sweep_records(room, SQL_REFUSED_SWEEP, now_ms, INT64_MAX, room->keep_refused_ms) < 0 ||
         sweep_small(room, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
-        sweep_small(room, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0)
+        sweep_small(room, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0 ||
+        sqlite_remove_past(room, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
+        sqlite_remove_past(room, SQL_SENDER_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0 ||
+        sqlite_remove_past(room, SQL_NEAR_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0)
         return -1;
     return 1;
 }

@@ -1,5 +1,6 @@
 /* What staff does to counts and limits, and what can be read, in both rooms. */
 #include <json-c/json.h>
+#include <json-c/json_pointer.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,13 +243,17 @@ END_TEST
 
 /* ---- the audit trail ----------------------------------------------------------------------- */
 
-static void assert_json(const char *detail, const char *key, const char *value)
+/* The member at a JSON pointer (RFC 6901); value NULL: it is there, and null. */
+static void assert_json(const char *detail, const char *pointer, const char *value)
 {
     json_object *object = json_tokener_parse(detail), *member = NULL;
-    ck_assert_msg(json_object_object_get_ex(object, key, &member), "%s has no %s", detail, key);
+    ck_assert_msg(object != NULL, "%s is no JSON", detail);
+    ck_assert_msg(json_pointer_get(object, pointer, &member) == 0, "%s has no %s", detail,
+                  pointer);
     ck_assert_msg((value == NULL && member == NULL) ||
-                      (value != NULL && strcmp(json_object_get_string(member), value) == 0),
-                  "%s: %s is not %s", detail, key, value != NULL ? value : "null");
+                      (value != NULL && member != NULL &&
+                       strcmp(json_object_get_string(member), value) == 0),
+                  "%s: %s is not %s", detail, pointer, value != NULL ? value : "null");
     json_object_put(object);
 }
 
@@ -281,19 +286,92 @@ START_TEST(test_audit)
         ck_assert_str_eq(trail[i].act, acts[i]);
         ck_assert_str_eq(trail[i].subject, subjects[i]);
     }
-    assert_json(trail[0].detail, "cause", "terms");
-    assert_json(trail[0].detail, "until", "2025-11-23T05:40:00Z");
-    assert_json(trail[1].detail, "cause", "terms");
-    assert_json(trail[2].detail, "messages", "2");
-    assert_json(trail[2].detail, "off_domain", "2");
-    assert_json(trail[3].detail, "rule", "messages_per_hour");
-    assert_json(trail[3].detail, "value", NULL);
-    assert_json(trail[4].detail, "value", "200");
+    assert_json(trail[0].detail, "/before", NULL);
+    assert_json(trail[0].detail, "/after/cause", "terms");
+    assert_json(trail[0].detail, "/after/until", "2025-11-23T05:40:00Z");
+    assert_json(trail[0].detail, "/after/attempts", "0");
+    assert_json(trail[1].detail, "/before/cause", "terms");
+    assert_json(trail[1].detail, "/after", NULL);
+    assert_json(trail[2].detail, "/before/messages", "2");
+    assert_json(trail[2].detail, "/before/off_domain", "2");
+    assert_json(trail[2].detail, "/after/messages", "0");
+    assert_json(trail[2].detail, "/after/off_domain", "0");
+    assert_json(trail[3].detail, "/rule", "messages_per_hour");
+    assert_json(trail[3].detail, "/before", NULL);
+    assert_json(trail[3].detail, "/after", NULL);
+    assert_json(trail[4].detail, "/before", NULL);
+    assert_json(trail[4].detail, "/after/value", "200");
+    assert_json(trail[4].detail, "/after/until", "2025-11-23T05:40:00Z");
     ck_assert_int_eq(store_audit(store, trail[1].number, trail, 2, &count), 1);
     ck_assert_uint_eq(count, 2);
     ck_assert_str_eq(trail[0].act, "reset");
     ck_assert_int_eq(store_audit(store, trail[1].number + 1, trail, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+/* What was so before is told as it was at the moment of the act. */
+START_TEST(test_audit_before)
+{
+    struct audit trail[8];
+    size_t count;
+    room_begin(_i);
+    suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
+    struct store_message attempt = message_of(ALICE, "x", NOW + 1);
+    ck_assert_int_eq(judge(&attempt), OUTCOME_SUSPENDED);
+    suspend(ALICE, CAUSE_COMPROMISED, &(struct durations){1, {UNTIL_LIFTED}}, NOW + 2);
+    struct adjustment limit =
+        adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, LIMIT_OFF, UNTIL_LIFTED);
+    adjust(limit, NOW);
+    limit.value = 5;
+    limit.until_ms = NOW + HOUR_MS;
+    adjust(limit, NOW + 1);
+    limit.value = 6;
+    limit.until_ms = NOW + DAY_MS;
+    adjust(limit, NOW + HOUR_MS); /* the one before has just ended */
+    limit.removed = true;
+    adjust(limit, NOW + HOUR_MS + 1);
+    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_uint_eq(count, 6);
+    assert_json(trail[1].detail, "/before/cause", "terms");
+    assert_json(trail[1].detail, "/before/attempts", "1");
+    assert_json(trail[1].detail, "/after/cause", "compromised");
+    assert_json(trail[1].detail, "/after/until", NULL);
+    assert_json(trail[2].detail, "/after/value", NULL);
+    assert_json(trail[2].detail, "/after/until", NULL);
+    assert_json(trail[3].detail, "/before/value", NULL);
+    assert_json(trail[3].detail, "/after/value", "5");
+    assert_json(trail[4].detail, "/before", NULL);
+    assert_json(trail[4].detail, "/after/value", "6");
+    assert_json(trail[5].detail, "/before/value", "6");
+    assert_json(trail[5].detail, "/before/until", "2025-11-23T05:40:00Z");
+    assert_json(trail[5].detail, "/after", NULL);
+}
+END_TEST
+
+START_TEST(test_adjust_exempt)
+{
+    struct audit trail[2];
+    size_t count;
+    room_begin(_i);
+    struct adjustment exempt = adjustment_of(ALICE, (enum rule)0, ADJUST_EXEMPT, 0, NOW + DAY_MS);
+    adjust(exempt, NOW);
+    ck_assert_uint_eq(changes_after(0), 1);
+    ck_assert_int_eq(changes[0].kind, ADJUST_EXEMPT);
+    ck_assert_int_eq(changes[0].until_ms, NOW + DAY_MS);
+    ck_assert_str_eq(changes[0].subject, ALICE);
+    int64_t seen = changes[0].change;
+    exempt.removed = true;
+    adjust(exempt, NOW + 1);
+    ck_assert_uint_eq(changes_after(seen), 1);
+    ck_assert(changes[0].removed);
+    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(trail[0].act, "exempt");
+    assert_json(trail[0].detail, "/before", NULL);
+    assert_json(trail[0].detail, "/after/until", "2025-11-23T05:40:00Z");
+    assert_json(trail[1].detail, "/before/until", "2025-11-23T05:40:00Z");
+    assert_json(trail[1].detail, "/after", NULL);
 }
 END_TEST
 
@@ -314,7 +392,7 @@ START_TEST(test_dates_in_audit)
     ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
     ck_assert_uint_eq(count, countof(dates));
     for (size_t i = 0; i < count; i++)
-        assert_json(trail[i].detail, "since", dates[i]);
+        assert_json(trail[i].detail, "/after/since", dates[i]);
 }
 END_TEST
 
@@ -388,7 +466,8 @@ static int sqlite_rows(void)
 {
     static const char sql[] = "SELECT (SELECT count(*) FROM history) + (SELECT count(*) FROM chunk)"
                               " + (SELECT count(*) FROM admitted) + (SELECT count(*) FROM refused)"
-                              " + (SELECT count(*) FROM suspension)";
+                              " + (SELECT count(*) FROM suspension) + (SELECT count(*) FROM kept)"
+                              " + (SELECT count(*) FROM sender) + (SELECT count(*) FROM near)";
     sqlite3 *db;
     sqlite3_stmt *statement;
     ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
@@ -472,6 +551,8 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_record, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_record_of_refused, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_audit, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_audit_before, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_adjust_exempt, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_dates_in_audit, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_hard_texts, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_shared, 0, ROOM_KINDS);
