@@ -3,8 +3,9 @@
  * person reads, in the reader's language and time zone:
  *
  *   "at", "since", "until", "*_at"   (a moment, RFC 3339)
- *        KEY_text  "14:05", "Monday 14:05", "3 December 14:05", by distance
- *        KEY_in    "in 3 h 20 min", "12 min ago"
+ *        KEY_text  "14:05", "Monday 14:05", "3 December 14:05", "3 December 2024 14:05", by
+ *                  distance; minutes of what is to come are rounded up
+ *        KEY_in    "in 3 h 20 min", "12 min ago", "in 2 days", "now"
  *   "rule", "cause", "door", "state", "verdict", "outcome", "act", "role", "source",
  *   "kind", "headline"   (a word of ours)
  *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
@@ -12,8 +13,8 @@
  *                  has to stand before); absent when there is none
  *        KEY_is    {WORD: true}, to choose by
  *   an integer  KEY_one    true when its word takes the singular in that language
- *   a list      KEY_any    true when it is not empty; KEY_count its length;
- *        its elements that are objects: "first" and "last" true where they are
+ *   a list      KEY_any    true when it is not empty; KEY_count its length, KEY_count_one;
+ *        its elements that are objects: "first" and "last", true where they are, else false
  *
  * Members that exist already stay as they are. */
 #ifndef SENDGUARD_PRESENT_H
