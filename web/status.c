@@ -48,23 +48,31 @@ static void redirect_to_page(struct exchange *exchange, const struct visit *visi
                   arena_strdup(exchange->request->arena, text_string(&path)));
 }
 
-/* A mail to support that says already what it is about. */
+/* What a mail to support is about: the state in a few words, whose, and the reference. */
+static const char *mail_subject(struct exchange *exchange, struct json_object *view)
+{
+    struct arena *arena = exchange->request->arena;
+    const char *language = exchange->reader.language;
+    const char *key = arena_printf(arena, "headline.%s", json_string(view, "headline", ""));
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_string(values, "headline_text",
+                    catalogue_text(exchange->catalogue, arena, language, key, NULL));
+    json_add_string(values, "mailbox", json_string(view, "mailbox", ""));
+    json_add_string(values, "reference", json_string(view, "reference", ""));
+    return catalogue_text(exchange->catalogue, arena, language, "status.mail_subject", values);
+}
+
 static void add_mail_url(struct exchange *exchange, struct json_object *view)
 {
-    if (!json_is_true(view, "contact_is_mail"))
+    const char *contact = json_string(view, "contact", ""), *at = strrchr(contact, '@');
+    if (!json_is_true(view, "contact_is_mail") || at == NULL)
         return;
     freed_by(text_free) struct text url = {0};
-    const char *subject = catalogue_text(exchange->catalogue, exchange->request->arena,
-                                         exchange->reader.language, "status.mail_subject", view);
     text_add(&url, "mailto:");
-    const char *contact = json_string(view, "contact", "");
-    const char *at = strrchr(contact, '@');
-    if (at == NULL)
-        return;
     add_encoded(&url, arena_strndup(exchange->request->arena, contact, (size_t)(at - contact)));
     text_add_char(&url, '@');
     add_encoded(&url, at + 1);
-    add_parameter(&url, "subject", subject);
+    add_parameter(&url, "subject", mail_subject(exchange, view));
     json_add_string(view, "mail_url", text_string(&url));
 }
 
@@ -186,6 +194,14 @@ static void get(struct exchange *exchange, const struct visit *visit)
         show(exchange, visit, view);
 }
 
+/* Whether it was this very press: another one of a mailbox that is stopped already changes nothing. */
+static bool locked_now(struct json_object *view)
+{
+    struct json_object *suspension = json_member(view, "suspension");
+    return strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0 &&
+           strcmp(json_string(suspension, "since", ""), json_string(view, "now", "-")) == 0;
+}
+
 /* "That wasn't me." */
 static void lock(struct exchange *exchange, const struct visit *visit)
 {
@@ -194,9 +210,11 @@ static void lock(struct exchange *exchange, const struct visit *visit)
         reply_no_store(exchange);
         return;
     }
-    log_line(LOG_WARNING_LEVEL, "locked by its user", "mailbox", visit->mailbox, NULL);
-    if (exchange->web->observer != NULL)
-        observer_count(exchange->web->observer, "user_locks", 1);
+    if (locked_now(view)) {
+        log_line(LOG_WARNING_LEVEL, "locked by its user", "mailbox", visit->mailbox, NULL);
+        if (exchange->web->observer != NULL)
+            observer_count(exchange->web->observer, "user_locks", 1);
+    }
     if (http_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
         return;

@@ -10,23 +10,24 @@
   let ahead = 0;
   const now = () => Date.now() + ahead;
 
-  function moment(date) {
-    const days = Math.round((midnight(date) - midnight(new Date(now()))) / 86400000);
-    const form = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    if (days !== 0 && Math.abs(days) < 7) form.weekday = "long";
-    else if (days !== 0) Object.assign(form, { day: "numeric", month: "long" });
-    return new Intl.DateTimeFormat(language, form).format(date);
-  }
+  const written = (date, form) => new Intl.DateTimeFormat(language, form).format(date);
+  const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
 
-  function midnight(date) {
-    return new Date(date.getFullYear(), date.getMonth(), date.getDate());
+  function moment(date) {
+    const today = new Date(now());
+    const days = Math.round((midnight(date) - midnight(today)) / 86400000);
+    const time = written(date, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    if (days === 0) return time;
+    if (Math.abs(days) < 7) return `${written(date, { weekday: "long" })} ${time}`;
+    const year = date.getFullYear() === today.getFullYear() ? {} : { year: "numeric" };
+    return `${written(date, { day: "numeric", month: "long", ...year })} ${time}`;
   }
 
   function span(ms) {
     const minutes = Math.ceil(ms / 60000);
     if (ms < 60000) return `${Math.max(0, Math.ceil(ms / 1000))} s`;
-    if (minutes < 60) return `${minutes} min`;
-    return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    const hours = minutes < 60 ? "" : `${Math.floor(minutes / 60)} h`;
+    return `${hours} ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
   }
 
   function localize(root) {
