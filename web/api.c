@@ -34,7 +34,7 @@ static void ask_for_token(struct exchange *exchange)
                 exchange->request->authorization == NULL
                     ? "Bearer realm=\"sendguard\""
                     : "Bearer realm=\"sendguard\", error=\"invalid_token\"");
-    reply_error(exchange, 401, NULL);
+    reply_error(exchange, 401, "A bearer token that holds is needed.");
 }
 
 /* A page of another site can make a browser send a form, but not this. */
@@ -62,7 +62,7 @@ void api_handle(struct exchange *exchange)
     else if (known == 0)
         ask_for_token(exchange);
     else if (exchange->request->method == METHOD_POST && !is_json(exchange->request->content_type))
-        reply_error(exchange, 415, NULL);
+        reply_error(exchange, 415, "The body has to be application/json.");
     else
         routes_answer(exchange, path);
 }

@@ -221,7 +221,8 @@ void routes_answer(struct exchange *exchange, const char *path)
     } else if (route == NULL) {
         reply_error(exchange, 404, NULL);
     } else if (exchange->person.role < route->role) {
-        reply_error(exchange, 403, NULL);
+        reply_error(exchange, 403,
+                    exchange->api ? "The token's role may not do this." : NULL);
     } else {
         run(exchange, route);
     }
@@ -257,8 +258,7 @@ void desk_handle(struct exchange *exchange)
         reply_no_store(exchange);
     else if (known == 0)
         ask_to_sign_in(exchange);
-    else if (exchange->request->method == METHOD_POST &&
-             !(access_origin_fits(exchange) && access_csrf_fits(exchange)))
+    else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
         reply_error(exchange, 403, NULL);
     else if (*path == '\0')
         desk_redirect(exchange, "/", "", "");
