@@ -120,6 +120,7 @@ int guard_limits(struct guard *guard, enum door door, const char *mailbox, const
 
 struct judgement {
     const struct settings *settings;
+    const struct catalogue *catalogue;
     const struct submission *submission;
     struct arena *arena;
     struct policy_limits limits;
@@ -317,7 +318,9 @@ static void add_reason(struct judgement *judgement, const struct objection *obje
 {
     judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
         .objection = *objection,
-        .text = reason_text(judgement->arena, objection),
+        .text = reason_text(judgement->arena, judgement->catalogue,
+                            catalogue_language(judgement->catalogue, judgement->submission->lang),
+                            objection),
     };
 }
 
@@ -499,6 +502,7 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     freed_by(guard_let_go) struct held_settings *shared = guard_hold(guard);
     struct judgement judgement = {
         .settings = shared->settings,
+        .catalogue = shared->catalogue,
         .submission = submission,
         .arena = submission->arena,
         .verdict = verdict_r,
@@ -521,8 +525,8 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     }
     if (guard->key != NULL && (verdict_r->ruling != RULING_ADMIT || dry_run))
         verdict_r->status_url = status_url(guard, &judgement, now_ms);
-    verdict_r->message =
-        verdict_message(judgement.arena, verdict_r, shared->settings->support_contact);
+    verdict_r->message = verdict_message(judgement.arena, shared->catalogue, verdict_r,
+                                         shared->settings->support_contact);
     return result;
 }
 

@@ -3,168 +3,160 @@
 #include <time.h>
 
 #include "decision.h"
+#include "json.h"
 
 /* ---- reasons ---------------------------------------------------------------- */
 
-static const char *const field_titles[FIELD_COUNT] = {"To", "Cc", "Bcc"};
-
-static const char *span_name(enum rule rule)
-{
-    return rule_table[rule].window_ms == HOUR_MS ? "the last hour" : "the last 24 hours";
-}
-
-static const char *never_text(struct arena *arena, const struct objection *objection)
-{
-    bool messages = rule_table[objection->rule].measure == MEASURE_MESSAGES;
-    if (objection->limit == 0)
-        return messages ? "This mailbox is not allowed to send."
-                        : "This mailbox is not allowed to send outside its own domain.";
-    return arena_printf(arena,
-                        "This message alone has %u recipients outside your domain; the limit for "
-                        "%s is %u. Split it.",
-                        objection->count,
-                        rule_table[objection->rule].window_ms == HOUR_MS ? "an hour" : "24 hours",
-                        objection->limit);
-}
-
-static const char *over_time_text(struct arena *arena, const struct objection *objection)
+/* Which sentence: of its rule, or why it fits never, however long one waits. */
+static const char *reason_key(struct arena *arena, const struct objection *objection)
 {
     const struct rule_info *rule = &rule_table[objection->rule];
-    if (objection->never_fits)
-        return never_text(arena, objection);
-    if (rule->measure == MEASURE_MESSAGES)
-        return arena_printf(arena, "This would be message %u of %s; the limit is %u.",
-                            objection->count, span_name(objection->rule), objection->limit);
-    return arena_printf(
-        arena, "This would make %u recipients outside your domain%s in %s; the limit is %u.",
-        objection->count, rule->subject == SUBJECT_IP ? " from your network address" : "",
-        span_name(objection->rule), objection->limit);
+    if (!objection->never_fits)
+        return arena_printf(arena, "reason.%s", rule->name);
+    if (rule->measure == MEASURE_MESSAGES) /* one is always too many: the limit is 0 */
+        return "reason.messages_forbidden";
+    if (objection->limit == 0)
+        return "reason.off_domain_forbidden";
+    return arena_printf(arena, "reason.%s_too_big", rule->name);
 }
 
-static const char *recipients(uint32_t count) { return count == 1 ? "recipient" : "recipients"; }
-
-const char *reason_text(struct arena *arena, const struct objection *objection)
+const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
+                        const char *language, const struct objection *objection)
 {
-    uint32_t count = objection->count, limit = objection->limit, excess = count - limit;
-    switch (objection->rule) {
-    case RULE_RECIPIENTS_PER_MESSAGE:
-        return arena_printf(arena, "%u %s in all; the limit for one message is %u. "
-                                   "Remove %u.",
-                            count, recipients(count), limit, excess);
-    case RULE_RECIPIENTS_PER_FIELD:
-        return arena_printf(arena, "%u %s in %s; the limit for one field is %u. Remove %u.",
-                            count, recipients(count), field_titles[objection->field], limit, excess);
-    case RULE_RECIPIENTS_PER_DOMAIN:
-        return arena_printf(arena, "%u %s at %s; the limit is %u. Remove %u.", count,
-                            recipients(count), objection->domain, limit, excess);
-    case RULE_HEADER_CHARS_PER_DOMAIN:
-        return arena_printf(arena, "The recipients at %s take %u characters, names included; the "
-                                   "limit is %u. Remove recipients or shorten names by %u.",
-                            objection->domain, count, limit, excess);
-    default:
-        return over_time_text(arena, objection);
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_int(values, "count", objection->count);
+    json_add_bool(values, "count_one", objection->count == 1);
+    json_add_int(values, "limit", objection->limit);
+    if (objection->count > objection->limit)
+        json_add_int(values, "excess", objection->count - objection->limit);
+    json_add_string(values, "domain", objection->domain);
+    if (objection->field >= 0) {
+        const char *key = arena_printf(arena, "field.%s", field_names[objection->field]);
+        json_add_string(values, "field", catalogue_text(catalogue, arena, language, key, NULL));
     }
+    const char *text =
+        catalogue_text(catalogue, arena, language, reason_key(arena, objection), values);
+    return text != NULL ? text : "";
 }
 
 /* ---- the message --------------------------------------------------------------- */
 
-/* The provider's sentences, to the letter: users search for them. */
-static const char volume_sentence[] =
-    "The message was rejected for the following reason: Permanent Failure: Your ability to send "
-    "new mail has been suspended as a high volume of suspicious mail has been sent from your "
-    "account recently. Please contact your IT administrator";
-static const char terms_sentence[] =
-    "The message was rejected for the following reason: Permanent Failure: Your account has been "
-    "suspended for a violation of the terms of usage. Please contact your system administrator.";
+struct telling {
+    struct arena *arena;
+    const struct catalogue *catalogue;
+    const char *language;
+    struct text *text;
+};
+
+/* Sentences have a space between them. */
+static void tell(const struct telling *telling, const char *sentence)
+{
+    if (sentence == NULL || sentence[0] == '\0')
+        return;
+    if (telling->text->length > 0)
+        text_add_char(telling->text, ' ');
+    text_add(telling->text, sentence);
+}
+
+/* The text "message.NAME"; takes `values`. */
+static void tell_with(const struct telling *telling, const char *name, struct json_object *values)
+{
+    freed_by(json_put) struct json_object *taken = values;
+    const char *key = arena_printf(telling->arena, "message.%s", name);
+    tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language, key, taken));
+}
+
+static void tell_string(const struct telling *telling, const char *name, const char *variable,
+                        const char *value)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_string(values, variable, value);
+    tell_with(telling, name, values);
+}
 
 /* For reading; minutes, rounded up. Doors that know the user's time zone use retry_at. */
-static void add_moment(struct text *text, int64_t time_ms)
+static void tell_moment(const struct telling *telling, const char *name, int64_t time_ms)
 {
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
     struct tm utc;
     char stamp[40];
     if (gmtime_r(&seconds, &utc) != NULL &&
         strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc) > 0)
-        text_add(text, stamp);
+        tell_string(telling, name, "moment", stamp);
 }
 
-static void add_reasons(struct text *text, const struct verdict *verdict)
+static void tell_reasons(const struct telling *telling, const struct verdict *verdict)
 {
-    for (size_t i = 0; i < verdict->reason_count; i++) {
-        text_add_char(text, ' ');
-        text_add(text, verdict->reasons[i].text);
-    }
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        tell(telling, verdict->reasons[i].text);
 }
 
-static void add_suspension(struct text *text, const struct verdict *verdict)
+static void tell_attempts(const struct telling *telling, const struct verdict *verdict)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_int(values, "attempts", verdict->suspension.attempts);
+    json_add_int(values, "restart", verdict->retries_before_restart);
+    tell_with(telling, "attempts", values);
+}
+
+static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
     bool volume = suspension->cause == CAUSE_VOLUME || suspension->cause == CAUSE_FAILURES;
-    text_add(text, volume ? volume_sentence : terms_sentence);
-    if (volume)
-        text_add_char(text, '.');
-    add_reasons(text, verdict);
+    tell_with(telling, volume ? "volume" : "terms", NULL);
+    tell_reasons(telling, verdict);
     if (suspension->id == 0) /* a dry run: it would be suspended */
         return;
-    if (suspension->until_ms == UNTIL_LIFTED) {
-        text_add(text, " Sending is stopped until support has talked to you.");
-    } else {
-        text_add(text, " Sending is paused until ");
-        add_moment(text, suspension->until_ms);
-        text_add_char(text, '.');
-    }
-    if (verdict->retry_at_ms > suspension->until_ms) { /* its windows have no room before */
-        text_add(text, " This message can be sent from ");
-        add_moment(text, verdict->retry_at_ms);
-        text_add(text, " on.");
-    }
-    text_add(text, " Receiving and reading mail go on.");
+    if (suspension->until_ms == UNTIL_LIFTED)
+        tell_with(telling, "stopped", NULL);
+    else
+        tell_moment(telling, "paused", suspension->until_ms);
+    if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
+        tell_moment(telling, "this_from", verdict->retry_at_ms);
+    tell_with(telling, "reading", NULL);
     if (suspension->until_ms != UNTIL_LIFTED && suspension->attempts > 0)
-        text_addf(text, " Attempts to send meanwhile: %u; from attempt %u on each one starts "
-                        "the 24 hours anew.",
-                  suspension->attempts, verdict->retries_before_restart);
+        tell_attempts(telling, verdict);
 }
 
-static void add_ending(struct text *text, const struct verdict *verdict, const char *contact)
+static void tell_ending(const struct telling *telling, const struct verdict *verdict,
+                        const char *contact)
 {
     char decision[DECISION_TEXT_SIZE];
     if (verdict->status_url != NULL)
-        text_addf(text, " Details: %s", verdict->status_url);
+        tell_string(telling, "details", "url", verdict->status_url);
     if (contact[0] != '\0')
-        text_addf(text, " Questions: %s", contact);
+        tell_string(telling, "questions", "contact", contact);
     if (verdict->decision != 0) {
         decision_format(verdict->decision, decision);
-        text_addf(text, " (reference %s)", decision);
+        tell_string(telling, "reference", "decision", decision);
     }
 }
 
-const char *verdict_message(struct arena *arena, const struct verdict *verdict,
-                            const char *support_contact)
+static void tell_ruling(const struct telling *telling, const struct verdict *verdict)
 {
-    freed_by(text_free) struct text text = {0};
-    switch (verdict->ruling) {
-    case RULING_ADMIT:
-        return "";
-    case RULING_NO_STORE:
-        return "Sending is not possible for a moment, because the sending limits cannot be "
-               "checked. The message was not sent; please try again in a minute.";
-    case RULING_MESSAGE:
-        text_add(&text, "The message was not sent.");
-        add_reasons(&text, verdict);
-        break;
-    case RULING_OVER_TIME:
-        text_add(&text, "The message was not sent.");
-        add_reasons(&text, verdict);
-        if (verdict->retry_at_ms != 0) {
-            text_add(&text, " It can be sent from ");
-            add_moment(&text, verdict->retry_at_ms);
-            text_add(&text, " on.");
-        }
-        break;
-    case RULING_SUSPENDED:
-        add_suspension(&text, verdict);
-        break;
+    if (verdict->ruling == RULING_SUSPENDED) {
+        tell_suspension(telling, verdict);
+        return;
     }
-    add_ending(&text, verdict, support_contact);
-    return arena_strdup(arena, text_string(&text));
+    tell_with(telling, "not_sent", NULL);
+    tell_reasons(telling, verdict);
+    if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+        tell_moment(telling, "sendable_from", verdict->retry_at_ms);
+}
+
+const char *verdict_message(struct arena *arena, const struct catalogue *catalogue,
+                            const struct verdict *verdict, const char *support_contact)
+{
+    if (verdict->ruling == RULING_ADMIT)
+        return "";
+    freed_by(text_free) struct text text = {0};
+    const struct telling telling = {
+        arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), &text};
+    if (verdict->ruling == RULING_NO_STORE) {
+        tell_with(&telling, "no_store", NULL);
+    } else {
+        tell_ruling(&telling, verdict);
+        tell_ending(&telling, verdict, support_contact);
+    }
+    return arena_strndup(arena, text_string(&text), text.length);
 }

@@ -10,13 +10,20 @@
 
 static struct submission submission;
 
+static struct catalogue *catalogue;
+
 static void setup(void)
 {
     arena = arena_new();
+    catalogue = rig_catalogue();
     submission = rig_submission("<1@webmail.example.test>");
 }
 
-static void teardown(void) { arena_free(&arena); }
+static void teardown(void)
+{
+    catalogue_free(&catalogue);
+    arena_free(&arena);
+}
 
 /* ---- JSON ------------------------------------------------------------------------ */
 
@@ -205,7 +212,7 @@ static const struct {
 
 START_TEST(test_sentence)
 {
-    ck_assert_str_eq(reason_text(arena, &sentences[_i].objection), sentences[_i].text);
+    ck_assert_str_eq(reason_text(arena, catalogue, "en", &sentences[_i].objection), sentences[_i].text);
 }
 END_TEST
 
@@ -280,7 +287,7 @@ START_TEST(test_message)
     verdict.submission = &submission;
     verdict.status_url = URL;
     verdict.decision = 1;
-    const char *message = verdict_message(arena, &verdict, "support@example.test");
+    const char *message = verdict_message(arena, catalogue, &verdict, "support@example.test");
     ck_assert_msg(strcmp(message, messages[_i].message) == 0, "%s: %s", messages[_i].name,
                   message);
 }
@@ -291,9 +298,9 @@ START_TEST(test_ending)
 {
     struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission,
                               .reasons = &one_reason, .reason_count = 1};
-    ck_assert_str_eq(verdict_message(arena, &verdict, ""), "The message was not sent. One reason.");
+    ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""), "The message was not sent. One reason.");
     verdict.status_url = URL;
-    ck_assert_str_eq(verdict_message(arena, &verdict, ""),
+    ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""),
                      "The message was not sent. One reason. Details: " URL);
 }
 END_TEST
@@ -301,9 +308,55 @@ END_TEST
 START_TEST(test_no_store)
 {
     struct verdict verdict = {.ruling = RULING_NO_STORE, .submission = &submission};
-    const char *message = verdict_message(arena, &verdict, "support@example.test");
+    const char *message = verdict_message(arena, catalogue, &verdict, "support@example.test");
     ck_assert_msg(strstr(message, "was not sent") != NULL, "%s", message);
     ck_assert_msg(strstr(message, "try again") != NULL, "%s", message);
+}
+END_TEST
+
+/* ---- in other languages ------------------------------------------------------------------ */
+
+static const struct {
+    const char *lang, *not_sent, *paused;
+} languages[] = {
+    {"de", "Die Nachricht wurde nicht gesendet.", "Das Senden ist bis 2025-11-23 05:40 UTC pausiert."},
+    {"de-AT", "Die Nachricht wurde nicht gesendet.", "bis 2025-11-23 05:40 UTC"},
+    {"fr", "Le message n’a pas été envoyé.", "jusqu’au 2025-11-23 05:40 UTC"},
+    {"es", "El mensaje no se ha enviado.", "hasta el 2025-11-23 05:40 UTC"},
+    {"tlh", "The message was not sent.", "Sending is paused until 2025-11-23 05:40 UTC."},
+};
+
+START_TEST(test_language)
+{
+    struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission};
+    submission.lang = languages[_i].lang;
+    rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), languages[_i].not_sent);
+    verdict = (struct verdict){.ruling = RULING_SUSPENDED, .submission = &submission,
+                               SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)};
+    const char *message = verdict_message(arena, catalogue, &verdict, "");
+    rig_check_begins(message, VOLUME ". ");
+    rig_check_has(message, languages[_i].paused);
+    verdict.suspension.cause = CAUSE_TERMS;
+    rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), TERMS " ");
+}
+END_TEST
+
+/* No sentence is missing and none loses its numbers, whatever is broken in whichever way. */
+START_TEST(test_sentence_in_language)
+{
+    const struct objection *objection = &sentences[_i].objection;
+    for (size_t i = 0; i < countof(languages) - 1; i++) {
+        const char *text = reason_text(arena, catalogue,
+                                       catalogue_language(catalogue, languages[i].lang), objection);
+        ck_assert_str_ne(text, sentences[_i].text);
+        ck_assert_str_ne(text, "");
+        if (!objection->never_fits || objection->limit > 0) {
+            rig_check_has(text, arena_printf(arena, "%u", objection->count));
+            rig_check_has(text, arena_printf(arena, "%u", objection->limit));
+        }
+        if (objection->domain != NULL)
+            rig_check_has(text, objection->domain);
+    }
 }
 END_TEST
 
@@ -320,6 +373,8 @@ int main(void)
     tcase_add_loop_test(cases, test_sentence, 0, countof(sentences));
     tcase_add_loop_test(cases, test_message, 0, countof(messages));
     tcase_add_test(cases, test_ending);
+    tcase_add_loop_test(cases, test_language, 0, countof(languages));
+    tcase_add_loop_test(cases, test_sentence_in_language, 0, countof(sentences));
     tcase_add_test(cases, test_no_store);
     suite_add_tcase(suite, cases);
     return rooms_run(suite);
