@@ -127,6 +127,22 @@ static const char *tree_fault(struct json_object *value)
     return fault;
 }
 
+/* json-c ends a member's name at a NUL and would read another one. Backslashes stand in strings
+ * alone. */
+static bool has_escaped_nul(const char *bytes, size_t length)
+{
+    static const char nul[] = "\\u0000";
+    const size_t nul_length = sizeof nul - 1;
+    for (size_t at = 0; at + nul_length <= length; at++) {
+        if (bytes[at] != '\\')
+            continue;
+        if (memcmp(bytes + at, nul, nul_length) == 0)
+            return true;
+        at++; /* what is escaped */
+    }
+    return false;
+}
+
 static int read_json(const char *bytes, size_t length, struct http_request *request,
                      struct problem *problem)
 {
@@ -134,11 +150,14 @@ static int read_json(const char *bytes, size_t length, struct http_request *requ
     struct json_object *object = NULL;
     if (!json_body_add(body, bytes, length, problem) || !json_body_end(body, &object, problem))
         return 0;
+    if (has_escaped_nul(bytes, length))
+        return problem_set(problem, 400, "body", "it holds a NUL");
     json_object_object_foreach(object, name, value)
     {
         const char *fault = address_text_fault(name, strlen(name));
-        if (fault == NULL)
-            fault = tree_fault(value);
+        if (fault != NULL)
+            return problem_set(problem, 400, "body", "the name of a member is refused: %s", fault);
+        fault = tree_fault(value);
         if (fault != NULL)
             return problem_set(problem, 400, name, "%s", fault);
         if (!add_param(request, name, json_object_get(value), problem))
