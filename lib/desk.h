@@ -71,7 +71,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* {"now":…, "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
- * SUSPENDED = SUSPENSION with "mailbox"; NEAR {"key":…,"rule":…,"limit":600,"used":590,"percent":98,
+ * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": that of
+ * the lower limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
@@ -97,7 +98,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
 
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *  "mailbox":…,"ip":…,"door":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
- *  "domains":[{"domain":…,"recipients":57,"header_chars":900}…],"more_domains":0,"mode":"enforce",
+ *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,"mode":"enforce","exempt":bool,
  *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
  *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
  *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused
@@ -114,6 +115,7 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 
 /* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
  *  "windows":[WINDOW] (of the IP; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
+ *  "exempt":bool (only of a domain),
  *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
  *  "next":…|null} */
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
@@ -137,14 +139,16 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *   extra:   "messages", "off_domain" (0 or more, one of them > 0), "for" (default 24h)
  *   limit:   "rule", "value" (number, "off", or "default": the settings' hold again), "for" (default: no end)
  *   exempt:  "for" (default: no end), "value" "default" ends it
- * Values are JSON strings or numbers. Unknown members, missing and wrong values: 400, where = the
- * member. Roles: viewer none; support all but exempt, limit "off" and limits above the settings'
+ * Values are JSON strings or whole numbers; "" and null are left out. Unknown members, missing and
+ * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limit "off" and limits above the settings'
  * plus desk.max_extra; extras up to desk.max_extra, resets up to desk.max_resets_per_day.
  * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
  *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
- *  "reset_as_well":bool   (a lift after which the next message is refused all the same),
+ *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
+ *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
- *  "suspension":SUSPENSION}
+ *  "suspension":SUSPENSION that holds now}
+ * before and after of a domain: those of a mailbox of it that sent nothing yet.
  * preview: nothing is done; what the role may not is told as allowed:false, not as 403. */
 int desk_act(const struct desk *desk, const struct person *person, struct json_object *wish,
              bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)

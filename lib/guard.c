@@ -93,12 +93,13 @@ void guard_reload(struct guard *guard, struct settings *settings, struct catalog
     guard_let_go(&old);
 }
 
-static struct policy_limits limits_in_force(struct guard *guard, const struct settings *settings,
-                                            enum door door, const char *mailbox,
-                                            const char *domain, int64_t now_ms)
+static struct policy_limits limits_if(struct guard *guard, const struct settings *settings,
+                                      enum door door, const char *mailbox, const char *domain,
+                                      const struct adjustment *changes, size_t count,
+                                      int64_t now_ms)
 {
-    struct policy_limits limits =
-        policy_limits(guard->policy, &settings->limits[door], mailbox, domain, now_ms);
+    struct policy_limits limits = policy_limits_if(guard->policy, &settings->limits[door], mailbox,
+                                                   domain, changes, count, now_ms);
     limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
     if (limits.exempt)
         for (int rule = 0; rule < RULE_COUNT; rule++)
@@ -106,15 +107,32 @@ static struct policy_limits limits_in_force(struct guard *guard, const struct se
     return limits;
 }
 
-int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
-                 int64_t now_ms, struct policy_limits *limits_r)
+static struct policy_limits limits_in_force(struct guard *guard, const struct settings *settings,
+                                            enum door door, const char *mailbox,
+                                            const char *domain, int64_t now_ms)
+{
+    return limits_if(guard, settings, door, mailbox, domain, NULL, 0, now_ms);
+}
+
+int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                    const struct adjustment *changes, size_t count, int64_t now_ms,
+                    struct policy_limits *limits_r)
 {
     freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
     if (policy_refresh(guard->policy, guard->store) < 0)
         return -1;
-    *limits_r = limits_in_force(guard, held->settings, door, mailbox, domain, now_ms);
+    *limits_r =
+        limits_if(guard, held->settings, door, mailbox, domain, changes, count, now_ms);
     return 1;
 }
+
+int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                 int64_t now_ms, struct policy_limits *limits_r)
+{
+    return guard_limits_if(guard, door, mailbox, domain, NULL, 0, now_ms, limits_r);
+}
+
+void guard_outdate_limits(struct guard *guard) { policy_outdate(guard->policy); }
 
 /* ---- one judgement ------------------------------------------------------------- */
 
@@ -178,7 +196,7 @@ static void add_domains(struct text *text, const struct facts *facts)
         text_add_int(text, facts->domains[i].recipients);
         text_add_char(text, ',');
         text_add_int(text, facts->domains[i].header_chars);
-        text_add_char(text, ']');
+        text_add(text, facts->domains[i].own ? ",1]" : "]");
     }
     text_add_char(text, ']');
     if (facts->domain_count > RECORD_DOMAINS)
@@ -259,6 +277,8 @@ static const char *record_facts(const struct judgement *judgement)
     text_add_int(&text, facts->off_domain);
     add_domains(&text, facts);
     add_limits(&text, &judgement->limits);
+    if (judgement->limits.exempt)
+        text_add(&text, ",\"exempt\":true");
     if (judgement->objection_count > 0)
         add_broken(&text, judgement);
     text_add(&text, judgement->message.observe ? ",\"mode\":\"observe\"}"

@@ -36,6 +36,13 @@ void guard_let_go(struct held_settings **held);
 int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
                  int64_t now_ms, struct policy_limits *limits_r) must_check;
 
+/* The same as they would be with `count` adjustments made that are not. */
+int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                    const struct adjustment *changes, size_t count, int64_t now_ms,
+                    struct policy_limits *limits_r) must_check;
+/* After an adjustment: this guard knows of it with its next message. */
+void guard_outdate_limits(struct guard *guard);
+
 /* Judge, and unless dry_run count and record. Always fills *verdict_r (in the
  * submission's arena): when the store does not answer, as store.on_failure says.
  * Returns 1, or -1 when the store did not answer (store_error() says why). */

@@ -74,6 +74,14 @@ static int64_t monotonic_ms(void)
 
 /* ---- bringing up to date --------------------------------------------------- */
 
+static void set(struct adjusted *adjusted, const struct adjustment *adjustment)
+{
+    typeof(&adjusted->by[0][0]) place = &adjusted->by[adjustment->rule][adjustment->kind];
+    place->set = !adjustment->removed;
+    place->value = adjustment->value;
+    place->until_ms = adjustment->until_ms;
+}
+
 static void apply(void **tree, const struct adjustment *adjustment)
 {
     struct adjusted *fresh = xcalloc(1, sizeof *fresh);
@@ -81,10 +89,7 @@ static void apply(void **tree, const struct adjustment *adjustment)
     struct adjusted *adjusted = *(struct adjusted **)tsearch(fresh, tree, compare_subjects);
     if (adjusted != fresh)
         free_adjusted(fresh);
-    adjusted->by[adjustment->rule][adjustment->kind].set = !adjustment->removed;
-    adjusted->by[adjustment->rule][adjustment->kind].value = adjustment->value;
-    adjusted->by[adjustment->rule][adjustment->kind].until_ms = adjustment->until_ms;
-
+    set(adjusted, adjustment);
     for (int rule = 0; rule < RULE_COUNT; rule++)
         for (int kind = 0; kind < ADJUST_KIND_COUNT; kind++)
             if (adjusted->by[rule][kind].set)
@@ -182,25 +187,19 @@ int policy_refresh(struct policy *policy, struct store *store)
     return result;
 }
 
+void policy_outdate(struct policy *policy) { policy->fresh_until_ms = INT64_MIN; }
+
 /* ---- asking ------------------------------------------------------------------ */
 
-static void adjust(struct policy_limits *limits, const struct policy *policy, const char *subject,
+static void adjust(struct policy_limits *limits, const struct adjusted *adjusted,
                    enum limit_source source, int64_t now_ms)
 {
-    char name[ADDRESS_MAX_BYTES + 2];
-    strcpy(name, source == LIMIT_OF_DOMAIN ? "@" : "");
-    strncat(name, subject, ADDRESS_MAX_BYTES);
-    struct adjusted key = {.subject = name};
-    struct adjusted *const *found =
-        tfind(&key, (void *const *)&policy->tree, compare_subjects);
-    if (found == NULL)
-        return;
-    typeof((*found)->by[0][0]) *exempt = &(*found)->by[0][ADJUST_EXEMPT];
+    const typeof(adjusted->by[0][0]) *exempt = &adjusted->by[0][ADJUST_EXEMPT];
     if (exempt->set && now_ms < exempt->until_ms)
         limits->exempt = true;
     for (int rule = 0; rule < RULE_COUNT; rule++) {
-        typeof((*found)->by[0][0]) *limit = &(*found)->by[rule][ADJUST_LIMIT];
-        typeof((*found)->by[0][0]) *extra = &(*found)->by[rule][ADJUST_EXTRA];
+        const typeof(adjusted->by[0][0]) *limit = &adjusted->by[rule][ADJUST_LIMIT];
+        const typeof(adjusted->by[0][0]) *extra = &adjusted->by[rule][ADJUST_EXTRA];
         if (limit->set && now_ms < limit->until_ms) {
             limits->limits.of[rule] = limit->value;
             limits->source[rule] = source;
@@ -214,16 +213,45 @@ static void adjust(struct policy_limits *limits, const struct policy *policy, co
     }
 }
 
-struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
-                                   const char *mailbox, const char *domain, int64_t now_ms)
+/* Changes that are only imagined, beside what is known. */
+struct imagined {
+    const struct adjustment *changes;
+    size_t count;
+};
+
+static void adjust_by(struct policy_limits *limits, const struct policy *policy,
+                      const char *subject, enum limit_source source,
+                      const struct imagined *imagined, int64_t now_ms)
 {
+    char name[ADDRESS_MAX_BYTES + 2];
+    strcpy(name, source == LIMIT_OF_DOMAIN ? "@" : "");
+    strncat(name, subject, ADDRESS_MAX_BYTES);
+    struct adjusted adjusted = {.subject = name};
+    struct adjusted *const *found =
+        tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+    if (found == NULL && imagined->count == 0)
+        return;
+    if (found != NULL)
+        memcpy(adjusted.by, (*found)->by, sizeof adjusted.by);
+    for (size_t i = 0; i < imagined->count; i++)
+        if (strcmp(imagined->changes[i].subject, name) == 0)
+            set(&adjusted, &imagined->changes[i]);
+    adjust(limits, &adjusted, source, now_ms);
+}
+
+struct policy_limits policy_limits_if(struct policy *policy, const struct limits *defaults,
+                                      const char *mailbox, const char *domain,
+                                      const struct adjustment *changes, size_t count,
+                                      int64_t now_ms)
+{
+    const struct imagined imagined = {changes, count};
     struct policy_limits limits = {.limits = *defaults};
     for (int rule = 0; rule < RULE_COUNT; rule++)
         limits.until_ms[rule] = limits.extra_until_ms[rule] = UNTIL_LIFTED;
     pthread_rwlock_rdlock(&policy->lock);
-    if (policy->tree != NULL) {
-        adjust(&limits, policy, domain, LIMIT_OF_DOMAIN, now_ms);
-        adjust(&limits, policy, mailbox, LIMIT_OF_MAILBOX, now_ms);
+    if (policy->tree != NULL || count > 0) {
+        adjust_by(&limits, policy, domain, LIMIT_OF_DOMAIN, &imagined, now_ms);
+        adjust_by(&limits, policy, mailbox, LIMIT_OF_MAILBOX, &imagined, now_ms);
     }
     pthread_rwlock_unlock(&policy->lock);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
@@ -232,4 +260,10 @@ struct policy_limits policy_limits(struct policy *policy, const struct limits *d
             limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : sum < 0 ? 0 : (int32_t)sum;
     }
     return limits;
+}
+
+struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
+                                   const char *mailbox, const char *domain, int64_t now_ms)
+{
+    return policy_limits_if(policy, defaults, mailbox, domain, NULL, 0, now_ms);
 }

@@ -29,10 +29,18 @@ void policy_free(struct policy **policy);
 /* Bring the copy up to date if it is too old. 1, or -1: the store did not answer. */
 int policy_refresh(struct policy *policy, struct store *store) must_check;
 
+/* What staff changed just now shall hold at once: the next policy_refresh asks. */
+void policy_outdate(struct policy *policy);
+
 /* The limits for `mailbox` of `domain` at now_ms, beginning with `defaults`: a limit
  * for the mailbox beats one for its domain, which beats the settings; extras
  * of both are added. */
 struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
                                    const char *mailbox, const char *domain, int64_t now_ms);
+/* The same as they would be with `count` adjustments made that are not. */
+struct policy_limits policy_limits_if(struct policy *policy, const struct limits *defaults,
+                                      const char *mailbox, const char *domain,
+                                      const struct adjustment *changes, size_t count,
+                                      int64_t now_ms);
 
 #endif

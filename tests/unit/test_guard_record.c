@@ -42,7 +42,7 @@ START_TEST(test_facts)
         {"bcc", "1"},
         {"recipients", "5"},
         {"off_domain", "3"},
-        {"domains", "[[\"x.test\",2,52],[\"example.test\",1,16],[\"y.test\",1,10]]"},
+        {"domains", "[[\"x.test\",2,52],[\"example.test\",1,16,1],[\"y.test\",1,10]]"},
         {"limits", "{\"recipients_per_message\":300,\"recipients_per_field\":100,"
                    "\"recipients_per_domain\":50,\"header_chars_per_domain\":2000,"
                    "\"messages_per_day\":600,\"off_domain_per_day\":1000,"

@@ -1,0 +1,253 @@
+/* What a user may see of his own mailbox, and his own lock. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "desk_common.h"
+
+enum {
+    MESSAGES_SHOWN = 50,
+    RECORDS_PAGE = 100, RECORDS_PAGES = 5, /* read to find the records of those messages */
+    LOCK_NOTES_PER_DAY = 3, /* of a mailbox that is locked already */
+};
+
+/* ---- the messages that fill the windows ---------------------------------------------- */
+
+/* Enough of an address to know one's own home by, and no more: /24 or /48. */
+static const char *network_of(struct arena *arena, const char *ip)
+{
+    char text[INET6_ADDRSTRLEN] = "", shown[INET6_ADDRSTRLEN];
+    struct in_addr four;
+    struct in6_addr six;
+    size_t length = ip != NULL ? strcspn(ip, "/") : 0;
+    if (length == 0 || length >= sizeof text)
+        return NULL;
+    memcpy(text, ip, length);
+    if (inet_pton(AF_INET, text, &four) == 1) {
+        four.s_addr &= htonl(0xFFFFFF00);
+        return arena_printf(arena, "%s/24", inet_ntop(AF_INET, &four, shown, sizeof shown));
+    }
+    if (inet_pton(AF_INET6, text, &six) != 1)
+        return NULL;
+    memset(six.s6_addr + 6, 0, sizeof six.s6_addr - 6);
+    return arena_printf(arena, "%s/48", inet_ntop(AF_INET6, &six, shown, sizeof shown));
+}
+
+/* The history's entry from which on a record is looked for, the newest first. */
+struct search {
+    const struct history *history;
+    size_t left; /* entries that are not passed yet: [0, left) */
+    size_t stop; /* of which those below are not shown */
+    struct json_object **shown;
+};
+
+static struct json_object *json_of_entry(const struct entry *entry)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_moment(view, "at", entry->time_ms);
+    json_add_int(view, "off_domain", entry->off_domain);
+    json_add_null(view, "recipients");
+    json_add_null(view, "door");
+    json_add_null(view, "network");
+    json_add_null(view, "decision");
+    return view;
+}
+
+/* An admitted record and an entry of its moment and weight are of one message. */
+static void match(const struct look *look, struct search *search, const struct record *record,
+                  bool *taken)
+{
+    freed_by(told_end) struct told told = told_of(record);
+    while (search->left > search->stop &&
+           search->history->entries[search->left - 1].time_ms > record->at_ms)
+        search->left--;
+    for (size_t i = search->left; i > search->stop; i--) {
+        const struct entry *entry = &search->history->entries[i - 1];
+        struct json_object *view = search->shown[i - 1 - search->stop];
+        if (entry->time_ms != record->at_ms)
+            return;
+        if (taken[i - 1 - search->stop] ||
+            entry->off_domain != told_cost(&told, RULE_OFF_DOMAIN_PER_DAY))
+            continue;
+        taken[i - 1 - search->stop] = true;
+        json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
+        json_add_string(view, "door", json_string(told.facts, "door", NULL));
+        json_add_string(view, "network",
+                        network_of(look->arena, json_string(told.facts, "ip", NULL)));
+        json_add_decision(view, "decision", record->decision);
+        return;
+    }
+}
+
+/* Goes through the mailbox's records as far back as the messages shown. 1 or -1. */
+static int find_records(const struct look *look, const char *mailbox, struct search *search)
+{
+    struct record records[RECORDS_PAGE];
+    bool taken[MESSAGES_SHOWN] = {false};
+    uint64_t before = UINT64_MAX;
+    size_t count = RECORDS_PAGE;
+    for (int page = 0; page < RECORDS_PAGES && count == RECORDS_PAGE; page++) {
+        if (store_decisions(look->desk->store, look->arena, mailbox, before, look->now_ms, records,
+                            RECORDS_PAGE, &count) < 0)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (records[i].outcome == OUTCOME_ADMITTED)
+                match(look, search, &records[i], taken);
+        if (count == 0 || records[count - 1].at_ms < search->history->entries[search->stop].time_ms)
+            break;
+        before = records[count - 1].decision;
+    }
+    return 1;
+}
+
+static int add_messages(const struct look *look, const struct standing *standing,
+                        struct json_object *view)
+{
+    struct history history = standing->account.history;
+    while (history.count > 0 && !window_holds(history.entries[0].time_ms, DAY_MS, standing->at_ms)) {
+        history.entries++;
+        history.count--;
+    }
+    size_t shown = history.count < MESSAGES_SHOWN ? history.count : MESSAGES_SHOWN;
+    struct json_object *messages[MESSAGES_SHOWN];
+    struct search search = {&history, history.count, history.count - shown, messages};
+    for (size_t i = 0; i < shown; i++)
+        messages[i] = json_of_entry(&history.entries[search.stop + i]);
+    struct json_object *list = json_add_list(view, "messages");
+    for (size_t i = shown; i > 0; i--)
+        json_object_array_add(list, messages[i - 1]);
+    json_add_int(view, "messages_total", (int64_t)history.count);
+    json_add_int(view, "more_messages", (int64_t)(history.count - shown));
+    return shown == 0 ? 1 : find_records(look, standing->mailbox, &search);
+}
+
+/* ---- the refusal that led here --------------------------------------------------------- */
+
+/* *message_r: the decision as "message", NULL when there is none of this mailbox. 1 or -1. */
+static int read_message(const struct look *look, const char *mailbox, uint64_t decision,
+                        struct json_object **message_r)
+{
+    struct record record;
+    *message_r = NULL;
+    int found = decision != 0 ? store_record(look->desk->store, look->arena, decision,
+                                             look->now_ms, &record)
+                              : 0;
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    freed_by(told_end) struct told told = told_of(&record);
+    if (strcmp(json_string(told.facts, "mailbox", ""), mailbox) != 0)
+        return 1;
+    struct json_object *view = json_object_new_object();
+    json_add_decision(view, "decision", decision);
+    json_add_moment(view, "at", record.at_ms);
+    json_add_string(view, "verdict", told_verdict(&told));
+    json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
+    json_add_int(view, "off_domain", json_int(told.facts, "off_domain", 0));
+    json_add(view, "reasons", told_reasons(&told));
+    *message_r = view;
+    return 1;
+}
+
+static const char *headline(enum state state, struct json_object *message)
+{
+    const char *verdict = json_string(message, "verdict", "");
+    if (state != STATE_OK)
+        return state_names[state];
+    if (strcmp(verdict, "message") == 0)
+        return "too_big";
+    if (strcmp(verdict, "over_time") == 0)
+        return "over_time";
+    return strcmp(verdict, "admitted") == 0 ? "admitted" : state_names[STATE_OK];
+}
+
+/* ---- the view ----------------------------------------------------------------------------- */
+
+static bool is_mail_address(const char *contact)
+{
+    return strchr(contact, '@') != NULL && strpbrk(contact, " :/<>?&\"'") == NULL;
+}
+
+/* A lock would change nothing: it is stopped already, or locked for this very cause. */
+static bool is_locked(const struct suspension *suspension)
+{
+    return suspension->id != 0 &&
+           (suspension->until_ms == UNTIL_LIFTED || suspension->cause == CAUSE_COMPROMISED);
+}
+
+static void add_budget(const struct standing *standing, struct json_object *view)
+{
+    const struct policy_limits *limits = &standing->limits[DOOR_WEBMAIL];
+    struct json_object *windows = json_add_list(view, "windows");
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
+            json_object_array_add(windows, json_of_window((enum rule)rule, DOOR_WEBMAIL,
+                                                          limits->limits.of[rule],
+                                                          &standing->account.history,
+                                                          standing->at_ms));
+    json_add_bool(view, "exempt", limits->exempt);
+}
+
+static const char *domain_of(const char *mailbox)
+{
+    const char *at = strrchr(mailbox, '@');
+    return at != NULL ? at + 1 : mailbox;
+}
+
+int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision, int64_t now_ms,
+                struct json_object **view_r)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
+    struct standing standing;
+    if (standing_read(&look, mailbox, domain_of(mailbox), &standing) < 0 ||
+        read_message(&look, mailbox, decision, &message) < 0)
+        return -1;
+    struct next next = next_of(&look, &standing);
+    const char *contact = look.settings->support_contact;
+    json_add_moment(view, "now", now_ms);
+    json_add_string(view, "mailbox", mailbox);
+    json_add_string(view, "state", state_names[next.state]);
+    json_add_string(view, "headline", headline(next.state, message));
+    json_add_moment(view, "retry_at", next.room_at_ms);
+    json_add(view, "suspension", json_of_suspension(&look, &standing.account.suspension, false));
+    add_budget(&standing, view);
+    json_add(view, "message", take(message));
+    if (add_messages(&look, &standing, view) < 0)
+        return -1;
+    json_add_string(view, "contact", contact[0] != '\0' ? contact : NULL);
+    json_add_bool(view, "contact_is_mail", is_mail_address(contact));
+    json_add_bool(view, "can_lock", !is_locked(&standing.account.suspension));
+    *view_r = take(view);
+    return 1;
+}
+
+/* ---- "That wasn't me" ------------------------------------------------------------------- */
+
+/* It is locked already; that the user said so as well is worth a note, but not any number of them. */
+static int note_lock(const struct desk *desk, const char *mailbox, const struct act *act)
+{
+    freed_by(free_string) char *tries = xasprintf("lock:%s", mailbox);
+    uint32_t count;
+    int64_t free_at_ms;
+    int allowed = store_try(desk->store, tries, act->now_ms, DAY_MS, LOCK_NOTES_PER_DAY, &count,
+                            &free_at_ms);
+    if (allowed < 1)
+        return allowed < 0 ? -1 : 1;
+    return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", act});
+}
+
+int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
+              struct json_object **view_r)
+{
+    const struct act act = {now_ms, "user", "The user says on the status page: that wasn't me."};
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    struct account account;
+    struct suspension suspension;
+    if (store_account(desk->store, look.arena, mailbox, now_ms, &account) < 0)
+        return -1;
+    int result = is_locked(&account.suspension)
+                     ? note_lock(desk, mailbox, &act)
+                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED,
+                                     &look.settings->durations[CAUSE_COMPROMISED], &act,
+                                     &suspension);
+    return result < 0 ? -1 : desk_status(desk, mailbox, 0, now_ms, view_r);
+}
