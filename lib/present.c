@@ -119,7 +119,7 @@ static bool is_moment(const char *key)
 static bool is_word(const char *key)
 {
     static const char *const words[] = {"rule", "cause", "door", "state",  "verdict",  "outcome",
-                                        "act",  "role",  "source", "kind", "headline"};
+                                        "act",  "role",  "source", "kind", "headline", "field"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;
