@@ -269,6 +269,27 @@ START_TEST(test_expiries)
 }
 END_TEST
 
+/* ---- what is kept, and its entry of the audit trail ------------------------------------------------ */
+
+START_TEST(test_both_or_none)
+{
+    struct act act = act_at(NOW);
+    struct kept kept = {.key = "k", .value = "v", .until_ms = UNTIL_LIFTED};
+    struct audit audit;
+    char long_name[sizeof audit.act + 1];
+    size_t count;
+    memset(long_name, 'n', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    struct audited too_long = {long_name, "bert", "{}", &act};
+    room_begin(ROOM_REDIS);
+    ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &too_long), -1);
+    ck_assert_int_eq(store_write_audit(store, &too_long), -1);
+    ck_assert_int_eq(store_kept(store, arena, KEPT_STAFF, "k", NOW, &kept), 0);
+    ck_assert_int_eq(store_audit(store, 0, &audit, 1, &count), 1);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store redis");
@@ -282,5 +303,6 @@ int main(void)
     tcase_add_test(cases, test_log_bound);
     tcase_add_test(cases, test_log_lets_go);
     tcase_add_test(cases, test_expiries);
+    tcase_add_test(cases, test_both_or_none);
     return rooms_run(suite);
 }
