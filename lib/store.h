@@ -105,7 +105,8 @@ struct store_message {
     bool observe;               /* count it although over or suspended; suspend nobody;
                                    `over` and `suspension` still say what is so */
     uint64_t decision;          /* id of the record to keep (decision.h) */
-    const char *facts;          /* JSON kept with it; what was asked and the limits in force */
+    const char *facts;          /* JSON object kept with it: what was asked and the limits in
+                                   force; its "mailbox" is the mailbox (store_decisions looks) */
     int64_t keep_refused_ms, keep_admitted_ms;
     uint32_t retries_before_restart; /* from this refused attempt on each one moves the end … */
     int64_t restart_ms;              /* … to at least this long from then */

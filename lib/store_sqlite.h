@@ -178,6 +178,9 @@ int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cau
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r) must_check;
 
+/* Whether an entry that a caller wrote fits into the audit trail (NULL does): 1 or -1. To be
+ * asked before a transaction begins. */
+int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited) must_check;
 /* Writes an entry of the audit trail. 1 or -1. */
 int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited) must_check;
 

@@ -63,7 +63,8 @@ int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept,
                 int64_t now_ms, const struct audited *audited)
 {
     struct sqlite_room *self = sqlite_room(room);
-    if (check_kept(self, kept->key, kept->value) < 0 || sqlite_begin(self, true) < 0)
+    if (check_kept(self, kept->key, kept->value) < 0 ||
+        sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
     int result = put_kept(self, kind, kept, only_new, now_ms);
     if (result > 0 && audited != NULL)
@@ -90,7 +91,7 @@ int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64
                   const struct audited *audited)
 {
     struct sqlite_room *self = sqlite_room(room);
-    if (sqlite_begin(self, true) < 0)
+    if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
     sqlite3_stmt *drop = sqlite_take(self, SQL_KEPT_DROP);
     sqlite_bind_string(drop, 1, kept_kind_names[kind]);

@@ -254,6 +254,21 @@ int sqlite_decisions_after(struct room *room, struct arena *arena, uint64_t afte
 
 /* ---- the audit trail ---------------------------------------------------------------- */
 
+int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited)
+{
+    static const struct audit entry;
+    if (audited == NULL)
+        return 1;
+    if (strlen(audited->act->by) >= sizeof entry.by ||
+        strlen(audited->act->note) >= sizeof entry.note ||
+        strlen(audited->name) >= sizeof entry.act ||
+        strlen(audited->subject) >= sizeof entry.subject ||
+        strlen(audited->detail) >= sizeof entry.detail)
+        return room_fail(&room->room, "an entry %.32s is too long for the audit trail",
+                         audited->name);
+    return 1;
+}
+
 int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited)
 {
     sqlite3_stmt *put = sqlite_take(room, SQL_AUDIT_PUT);
@@ -269,7 +284,7 @@ int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited)
 int sqlite_write_audit(struct room *room, const struct audited *audited)
 {
     struct sqlite_room *self = sqlite_room(room);
-    if (sqlite_begin(self, true) < 0)
+    if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, sqlite_put_audit(self, audited));
 }
