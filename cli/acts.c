@@ -1,0 +1,74 @@
+/* Commands that change something: one wish for the desk, made of words and options. */
+#include <string.h>
+
+#include "views.h"
+
+static void add_option(struct cli *cli, struct json_object *wish, const char *member,
+                       enum cli_option option)
+{
+    if (cli->given[option] != NULL)
+        json_add_string(wish, member, cli->given[option]);
+}
+
+/* -1 with the wish filled; else the exit status. */
+static int fill_wish(struct cli *cli, struct json_object *wish)
+{
+    bool preview = cli->given[OPTION_PREVIEW] != NULL;
+    const char *note = cli->given[OPTION_NOTE];
+    if (note == NULL && !preview)
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit trail");
+    json_add_string(wish, "act", cli->command->name);
+    json_add_string(wish, "subject", cli->words[0]);
+    json_add_string(wish, "note", note != NULL ? note : "preview");
+    add_option(cli, wish, "cause", OPTION_CAUSE);
+    add_option(cli, wish, "for", OPTION_FOR);
+    add_option(cli, wish, "messages", OPTION_MESSAGES);
+    add_option(cli, wish, "off_domain", OPTION_OFF_DOMAIN);
+    if (cli->given[OPTION_END] != NULL)
+        json_add_string(wish, "value", "default");
+    if (cli->word_count < 2)
+        return -1;
+    const char *equals = strchr(cli->words[1], '=');
+    if (equals == NULL)
+        return cli_usage_error(cli, "\"%s\": expected RULE=VALUE", cli->words[1]);
+    json_add_string(wish, "rule",
+                    arena_strndup(cli->arena, cli->words[1], (size_t)(equals - cli->words[1])));
+    json_add_string(wish, "value", equals + 1);
+    return -1;
+}
+
+static void print_act(struct cli *cli, struct json_object *view)
+{
+    const char *subject = json_string(view, "subject", "");
+    const char *why_not = plain_member(cli->arena, view, "why_not", NULL);
+    struct json_object *after = json_member(view, "after");
+    bool done = json_is_true(view, "done");
+    printf("%s %s: %s\n", plain_member(cli->arena, view, "act", ""), plain(cli->arena, subject),
+           done ? "done." : "nothing is done yet.");
+    if (why_not != NULL)
+        printf("  not possible: %s\n", why_not);
+    print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
+    print_next(cli, "  after:  ", json_member(after, "next"));
+    if (json_is_true(view, "reset_as_well"))
+        printf("  The counts are still full: 'sendguard reset %s' forgets them.\n",
+               plain(cli->arena, subject));
+    if (list_length(view, "mailboxes") > 0) {
+        printf("  concerns these mailboxes%s:\n",
+               json_is_true(view, "more_mailboxes") ? " and more" : "");
+        print_mailboxes(cli, view);
+    }
+}
+
+int run_act(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *wish = json_object_new_object(), *view = NULL;
+    struct problem problem = {0};
+    int status = fill_wish(cli, wish);
+    if (status < 0)
+        status = cli_answer(cli,
+                            desk_act(&cli->desk, &cli->person, wish,
+                                     cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, &view,
+                                     &problem),
+                            &problem);
+    return status >= 0 ? status : show_view(cli, view, print_act);
+}

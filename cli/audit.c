@@ -1,0 +1,117 @@
+/* sendguard audit: the newest acts as text, or all of them as CSV or JSON. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "views.h"
+
+enum { AUDIT_MAX = 100000000, AUDIT_SHOWN = 50 };
+
+/* How acts are told, the newest first. */
+struct telling {
+    void (*begin)(void);
+    void (*tell)(struct cli *cli, struct json_object *act, bool first);
+    void (*end)(void);
+};
+
+/* Pages of acts, each told and forgotten: a trail is long. -1: go on; else the exit status. */
+static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
+{
+    freed_by(free_string) char *before = NULL;
+    const char *subject = cli->word_count > 0 ? cli->words[0] : NULL;
+    size_t told = 0;
+    do {
+        freed_by(json_put) struct json_object *view = NULL;
+        struct json_object *act;
+        struct problem problem = {0};
+        int status = cli_answer(cli, desk_audit(&cli->desk, subject, before, &view, &problem),
+                                &problem);
+        if (status >= 0)
+            return status;
+        if (before == NULL && telling->begin != NULL)
+            telling->begin();
+        each_of(act, view, "acts") {
+            if (told == most)
+                break;
+            telling->tell(cli, act, told++ == 0);
+        }
+        free_string(&before);
+        const char *next = json_string(view, "next", NULL);
+        before = next != NULL && told < most && !ferror(stdout) ? xstrdup(next) : NULL;
+    } while (before != NULL);
+    if (telling->end != NULL)
+        telling->end();
+    return -1;
+}
+
+/* ---- CSV: RFC 4180 -------------------------------------------------------------------- */
+
+/* Who opens it in a spreadsheet runs no formula that somebody wrote as a reason. */
+static void print_cell(const char *value, const char *end)
+{
+    fputs(*value != '\0' && strchr("=+-@\t\r", *value) != NULL ? "\"'" : "\"", stdout);
+    for (; *value != '\0'; value++) {
+        if (*value == '"')
+            fputc('"', stdout);
+        fputc(*value, stdout);
+    }
+    printf("\"%s", end);
+}
+
+static void begin_csv(void) { fputs("number,at,by,act,subject,note,detail\r\n", stdout); }
+
+static void tell_csv(struct cli *cli, struct json_object *act, bool first)
+{
+    struct json_object *detail = json_member(act, "detail");
+    (void)first;
+    arena_reset(cli->arena);
+    printf("%lld,%s,", (long long)json_int(act, "number", 0),
+           plain_member(cli->arena, act, "at", ""));
+    print_cell(plain_member(cli->arena, act, "by", ""), ",");
+    print_cell(plain_member(cli->arena, act, "act", ""), ",");
+    print_cell(plain_member(cli->arena, act, "subject", ""), ",");
+    print_cell(plain_member(cli->arena, act, "note", ""), ",");
+    print_cell(plain(cli->arena, detail != NULL ? json_object_to_json_string_ext(
+                                                      detail, JSON_C_TO_STRING_PLAIN |
+                                                                  JSON_C_TO_STRING_NOSLASHESCAPE)
+                                                : "{}"),
+               "\r\n");
+}
+
+/* ---- JSON -------------------------------------------------------------------------------- */
+
+static void begin_json(void) { fputs("{\"acts\":[\n", stdout); }
+
+static void tell_json(struct cli *cli, struct json_object *act, bool first)
+{
+    (void)cli;
+    if (!first)
+        fputc(',', stdout);
+    print_json_line(act, stdout);
+}
+
+static void end_json(void) { fputs("]}\n", stdout); }
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+static void tell_text(struct cli *cli, struct json_object *act, bool first)
+{
+    (void)first;
+    arena_reset(cli->arena);
+    printf("%s  #%lld  %s\n", moment_member(cli->arena, act, "at", 0, "?"),
+           (long long)json_int(act, "number", 0), act_text(cli, act));
+}
+
+int run_audit(struct cli *cli)
+{
+    static const struct telling text = {.tell = tell_text},
+                                csv = {.begin = begin_csv, .tell = tell_csv},
+                                json = {begin_json, tell_json, end_json};
+    bool as_csv = cli->given[OPTION_CSV] != NULL, as_json = cli->given[OPTION_JSON] != NULL;
+    size_t most = as_csv || as_json ? AUDIT_MAX : AUDIT_SHOWN;
+    if (as_csv && as_json)
+        return cli_usage_error(cli, "--csv and --json do not go together");
+    int status = cli_read_max(cli, AUDIT_MAX, &most);
+    if (status < 0)
+        status = tell_all(cli, most, as_csv ? &csv : as_json ? &json : &text);
+    return status >= 0 ? status : cli_end_output(cli);
+}

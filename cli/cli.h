@@ -1,0 +1,112 @@
+/* The command line: one table of commands (main.c), one of options (options.c);
+ * a command gets its words and options, the desk, and who runs it, and answers
+ * an exit status. */
+#ifndef SENDGUARD_CLI_H
+#define SENDGUARD_CLI_H
+
+#include "desk.h"
+#include "program.h"
+
+enum cli_option {
+    OPTION_JSON,
+    OPTION_NOTE,
+    OPTION_PREVIEW,
+    OPTION_FOR,
+    OPTION_CAUSE,
+    OPTION_MESSAGES,
+    OPTION_OFF_DOMAIN,
+    OPTION_END,
+    OPTION_ROLE,
+    OPTION_EXPIRES,
+    OPTION_CSV,
+    OPTION_MAX,
+    OPTION_FOLLOW,
+    OPTION_CHANGED,
+    OPTION_DEFAULTS,
+    OPTION_COUNT
+};
+#define TAKES(option) (1u << (option))
+
+/* How much of the house a command needs. */
+enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
+
+struct cli {
+    const struct command *command;
+    struct program_options options;
+    const char *given[OPTION_COUNT]; /* NULL: not given; a flag's is "" */
+    char **words;                    /* behind the command's name */
+    int word_count;
+    struct arena *arena;
+    int64_t now_ms;
+    struct person person;
+    const struct settings *settings; /* NULL below NEEDS_SETTINGS */
+    struct desk desk;                /* its store from NEEDS_STORE on */
+};
+
+struct command {
+    const char *name;    /* "staff add": two words */
+    const char *words;   /* as the usage shows them */
+    int min_words, max_words;
+    unsigned takes;      /* of TAKES() */
+    enum cli_needs needs;
+    int (*run)(struct cli *cli);
+    const char *summary; /* one line */
+    const char *more;    /* what `help COMMAND` says besides, or NULL */
+};
+extern const struct command commands[];
+extern const size_t command_count;
+/* What acts, then staff and tokens, are made of; NULL: none of that name. */
+const struct command *command_find(const char *first, const char *second, int *name_words_r);
+
+/* ---- options.c ---------------------------------------------------------------------- */
+
+/* Reads the words behind the command's name. -1: go on; else the exit status. */
+int cli_read_options(struct cli *cli, int argc, char **argv) must_check;
+/* --max, 0 to `max`; *most_r stays when it is not given. -1: go on; else the exit status. */
+int cli_read_max(const struct cli *cli, size_t max, size_t *most_r) must_check;
+void cli_print_usage(FILE *out);
+void cli_print_help(const struct command *command, FILE *out);
+
+/* ---- house.c -------------------------------------------------------------------------- */
+
+/* Opens what the command needs. -1: go on; else the exit status. */
+struct house;
+int house_open(struct cli *cli, struct house **house_r) must_check;
+void house_close(struct house **house);
+int64_t cli_now_ms(void);
+
+/* Errors to standard error, each with its exit status. "sendguard lift: …" */
+int cli_usage_error(const struct cli *cli, const char *format, ...) printf_like(2, 3);
+int cli_failed(const struct cli *cli, const char *format, ...) printf_like(2, 3);
+int cli_no_store(const struct cli *cli);
+/* A problem of the desk: 400 is usage, others failed; where is an option's name. */
+int cli_problem(const struct cli *cli, const struct problem *problem);
+/* The status of a view that a function of the desk answered: -1 go on. */
+int cli_answer(const struct cli *cli, int answer, const struct problem *problem);
+/* Standard output took everything: PROGRAM_OK or PROGRAM_FAILED. */
+int cli_end_output(const struct cli *cli);
+
+/* ---- the commands ------------------------------------------------------------------------ */
+
+int run_help(struct cli *cli);
+int run_show(struct cli *cli);
+int run_search(struct cli *cli);
+int run_suspended(struct cli *cli);
+int run_near(struct cli *cli);
+int run_senders(struct cli *cli);
+int run_act(struct cli *cli);
+int run_explain(struct cli *cli);
+int run_log(struct cli *cli);
+int run_simulate(struct cli *cli);
+int run_audit(struct cli *cli);
+int run_config(struct cli *cli);
+int run_staff_add(struct cli *cli);
+int run_staff_remove(struct cli *cli);
+int run_staff_list(struct cli *cli);
+int run_staff_password(struct cli *cli);
+int run_staff_role(struct cli *cli);
+int run_token_add(struct cli *cli);
+int run_token_remove(struct cli *cli);
+int run_token_list(struct cli *cli);
+
+#endif

@@ -1,0 +1,202 @@
+/* What a command works with: settings, store, guard and desk; who runs it; and
+ * how errors are told. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "print.h"
+
+struct house {
+    struct settings *settings; /* until the guard has them */
+    struct held_settings *held;
+    struct guard *guard;
+    struct store *store;
+};
+
+int64_t cli_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
+}
+
+/* ---- errors --------------------------------------------------------------------- */
+
+printf_like(2, 0) static void complain(const struct cli *cli, const char *format,
+                                        va_list arguments)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    fprintf(stderr, "sendguard %s: %s\n", cli->command->name, plain(cli->arena, text));
+}
+
+int cli_usage_error(const struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(cli, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "Try 'sendguard help %s'.\n", cli->command->name);
+    return PROGRAM_USAGE;
+}
+
+int cli_failed(const struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(cli, format, arguments);
+    va_end(arguments);
+    return PROGRAM_FAILED;
+}
+
+int cli_no_store(const struct cli *cli)
+{
+    return cli_failed(cli, "the store does not answer: %s", store_error(cli->desk.store));
+}
+
+/* Members of an act that are given as options. */
+static bool is_option(const char *where)
+{
+    static const char *const names[] = {"note", "for",        "cause",   "messages",
+                                        "role", "off_domain", "expires", "password"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strcmp(where, names[i]) == 0)
+            return i + 1 < countof(names);
+    return false;
+}
+
+int cli_problem(const struct cli *cli, const struct problem *problem)
+{
+    char where[sizeof problem->where + 4] = "";
+    if (problem->where[0] != '\0')
+        snprintf(where, sizeof where, "%s%s: ", is_option(problem->where) ? "--" : "",
+                 problem->where);
+    for (char *underscore = where; (underscore = strchr(underscore, '_')) != NULL;)
+        *underscore = '-';
+    return problem->status == 400 ? cli_usage_error(cli, "%s%s", where, problem->text)
+                                  : cli_failed(cli, "%s%s", where, problem->text);
+}
+
+int cli_answer(const struct cli *cli, int answer, const struct problem *problem)
+{
+    return answer == 1 ? -1 : answer == 0 ? cli_problem(cli, problem) : cli_no_store(cli);
+}
+
+int cli_end_output(const struct cli *cli)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return PROGRAM_OK;
+    return errno == EPIPE ? PROGRAM_OK /* who reads has enough */
+                          : cli_failed(cli, "cannot write: %s", strerror(errno));
+}
+
+/* ---- who runs it -------------------------------------------------------------------- */
+
+/* The login name, also behind sudo. What stands in the environment is only as good as who
+ * may write the ledger anyway. */
+static void read_person(struct person *person)
+{
+    const char *login = getenv("SUDO_USER");
+    const struct passwd *account = getpwuid(getuid());
+    char number[24];
+    if (login == NULL || *login == '\0')
+        login = account != NULL ? account->pw_name : NULL;
+    snprintf(number, sizeof number, "uid %lu", (unsigned long)getuid());
+    freed_by(arena_free) struct arena *arena = arena_new();
+    snprintf(person->name, sizeof person->name, "%.50s (shell)",
+             plain(arena, login != NULL ? login : number));
+    person->role = ROLE_ADMIN;
+}
+
+/* Root works as the owner of the ledger's file or its folder: a ledger that root has made, the
+ * services could not write. */
+static int become_owner(const struct cli *cli, const char *url)
+{
+    static const char scheme[] = "sqlite://";
+    struct stat status;
+    if (geteuid() != 0 || strncmp(url, scheme, strlen(scheme)) != 0)
+        return -1;
+    const char *path = url + strlen(scheme);
+    freed_by(free_string) char *folder = xstrdup(path);
+    *(strrchr(folder, '/') + 1) = '\0';
+    if (stat(path, &status) != 0 && stat(folder, &status) != 0)
+        return -1; /* the store will say */
+    if (status.st_uid == 0)
+        return -1;
+    if (setgroups(0, NULL) != 0 || setgid(status.st_gid) != 0 || setuid(status.st_uid) != 0)
+        return cli_failed(cli, "cannot become the owner of %s: %s", path, strerror(errno));
+    return -1;
+}
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+static int refuse_settings(const struct cli *cli, const struct problem *problem)
+{
+    fprintf(stderr, "sendguard: %s: %s\n", plain(cli->arena, problem->where),
+            plain(cli->arena, problem->text));
+    return PROGRAM_CONFIG;
+}
+
+static int open_store(struct cli *cli, struct house *house)
+{
+    struct problem problem;
+    const struct settings *settings = house->settings;
+    read_person(&cli->person);
+    int status = become_owner(cli, settings->store_url);
+    if (status >= 0)
+        return status;
+    if (store_open(settings->store_url, (int)settings->store_timeout_ms, &house->store,
+                   &problem) < 1)
+        return refuse_settings(cli, &problem);
+    cli->desk.store = house->store;
+    return -1;
+}
+
+/* No key: the command line makes no links, and need not read the secret. */
+static int open_desk(struct cli *cli, struct house *house)
+{
+    struct problem problem;
+    freed_by(catalogue_free) struct catalogue *catalogue = NULL;
+    if (program_load(&cli->options, &house->settings, &catalogue, &problem) < 1)
+        return refuse_settings(cli, &problem);
+    int status = open_store(cli, house);
+    if (status >= 0)
+        return status;
+    house->guard = guard_new(house->store, NULL, take(house->settings), take(catalogue));
+    house->held = guard_hold(house->guard);
+    cli->settings = held_settings(house->held);
+    cli->desk.guard = house->guard;
+    return -1;
+}
+
+int house_open(struct cli *cli, struct house **house_r)
+{
+    struct problem problem;
+    struct house *house = *house_r = xcalloc(1, sizeof *house);
+    if (cli->command->needs == NEEDS_NOTHING)
+        return -1;
+    if (cli->command->needs == NEEDS_DESK)
+        return open_desk(cli, house);
+    if (program_settings(&cli->options, &house->settings, &problem) < 1)
+        return refuse_settings(cli, &problem);
+    cli->settings = house->settings;
+    return cli->command->needs == NEEDS_STORE ? open_store(cli, house) : -1;
+}
+
+void house_close(struct house **house)
+{
+    if (*house == NULL)
+        return;
+    guard_let_go(&(*house)->held);
+    guard_free(&(*house)->guard);
+    store_free(&(*house)->store);
+    settings_free(&(*house)->settings);
+    free(*house);
+    *house = NULL;
+}

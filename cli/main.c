@@ -1,0 +1,211 @@
+/* sendguard: the ledger by hand, for operators and support staff. Works on the
+ * store itself, so it works when no service runs. */
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
+#define ACT_OPTIONS (TAKES(OPTION_NOTE) | TAKES(OPTION_PREVIEW) | TAKES(OPTION_JSON))
+
+const struct command commands[] = {
+    {"show", "MAILBOX", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_show,
+     "state, windows, limits and what happened", NULL},
+    {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_search,
+     "what a mailbox, domain, IP or decision id is", NULL},
+    {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_suspended,
+     "the mailboxes that are suspended now", NULL},
+    {"near", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_near,
+     "mailboxes and IPs above four fifths of a limit", NULL},
+    {"senders", "IP|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_senders,
+     "who sent from there in the last 24 hours", NULL},
+    {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_explain,
+     "why a message was admitted or refused, rule by rule", NULL},
+    {"log", "[MAILBOX]", 0, 1,
+     TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW), NEEDS_DESK, run_log,
+     "decisions, the newest last (50)",
+     "With -f it goes on until it is interrupted; --json then prints one object a line.\n"},
+    {"simulate", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_simulate,
+     "what a message would meet; nothing is counted",
+     "Reads a submission from standard input, as the webmail sends it:\n"
+     "  {\"mailbox\": \"alice@example.test\", \"to\": \"bob@x.test, carol@x.test\"}\n"},
+    {"suspend", "MAILBOX", 1, 1, ACT_OPTIONS | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR), NEEDS_DESK,
+     run_act, "refuse all mail of a mailbox",
+     "Without --for as long as the settings say for the cause (default staff).\n"},
+    {"lift", "MAILBOX", 1, 1, ACT_OPTIONS, NEEDS_DESK, run_act,
+     "end the suspension, keep the counts", NULL},
+    {"reset", "MAILBOX", 1, 1, ACT_OPTIONS, NEEDS_DESK, run_act,
+     "forget the counts, keep a suspension", NULL},
+    {"extra", "MAILBOX|@DOMAIN", 1, 1,
+     ACT_OPTIONS | TAKES(OPTION_MESSAGES) | TAKES(OPTION_OFF_DOMAIN) | TAKES(OPTION_FOR),
+     NEEDS_DESK, run_act, "add to the limits of a day (for 24h)", subject_help},
+    {"limit", "MAILBOX|@DOMAIN RULE=VALUE", 2, 2, ACT_OPTIONS | TAKES(OPTION_FOR), NEEDS_DESK,
+     run_act, "another limit: a number, off or default",
+     "Example: sendguard limit @example.test messages_per_day=2000 --note \"agreed\"\n"
+     "\"default\": the settings' limit holds again. Without --for it has no end.\n"},
+    {"exempt", "MAILBOX|@DOMAIN", 1, 1, ACT_OPTIONS | TAKES(OPTION_FOR) | TAKES(OPTION_END),
+     NEEDS_DESK, run_act, "take away all limits, or --end that", subject_help},
+    {"note", "MAILBOX", 1, 1, ACT_OPTIONS, NEEDS_DESK, run_act,
+     "write something down about a mailbox", NULL},
+    {"audit", "[SUBJECT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV) | TAKES(OPTION_MAX),
+     NEEDS_DESK, run_audit, "who did what, when and why",
+     "The newest 50 as text; as CSV and JSON all of them.\n"},
+    {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING, run_config,
+     "the settings in force", NULL},
+    {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
+     run_staff_add, "an account for the support desk",
+     "Asks for the password, or reads it as one line from standard input.\n"},
+    {"staff remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_remove,
+     "end an account and its sessions", NULL},
+    {"staff list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, run_staff_list, "the accounts",
+     NULL},
+    {"staff password", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_password,
+     "a new password; ends the account's sessions",
+     "Asks for the password, or reads it as one line from standard input.\n"},
+    {"staff role", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
+     run_staff_role, "another role", NULL},
+    {"token add", "NAME", 1, 1,
+     TAKES(OPTION_ROLE) | TAKES(OPTION_EXPIRES) | TAKES(OPTION_NOTE) | TAKES(OPTION_JSON),
+     NEEDS_STORE, run_token_add, "a token for the API, shown once", NULL},
+    {"token remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_token_remove,
+     "end a token", NULL},
+    {"token list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, run_token_list, "the tokens", NULL},
+    {"help", "[COMMAND]", 0, 2, 0, NEEDS_NOTHING, run_help, "this, or more about a command",
+     NULL},
+};
+const size_t command_count = countof(commands);
+
+const struct command *command_find(const char *first, const char *second, int *name_words_r)
+{
+    size_t length = strlen(first);
+    for (size_t i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+        bool begins = strncmp(name, first, length) == 0;
+        bool alone = begins && name[length] == '\0';
+        if (alone || (begins && name[length] == ' ' && second != NULL &&
+                      strcmp(name + length + 1, second) == 0)) {
+            *name_words_r = alone ? 1 : 2;
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Says what `first` could go on with. */
+static int refuse_command(const char *first)
+{
+    size_t length = strlen(first);
+    bool group = false;
+    for (size_t i = 0; i < command_count; i++) {
+        if (strncmp(commands[i].name, first, length) == 0 && commands[i].name[length] == ' ') {
+            fprintf(stderr, "%s%s", group ? ", " : "sendguard: expected ", commands[i].name);
+            group = true;
+        }
+    }
+    if (group)
+        fputc('\n', stderr);
+    else
+        fprintf(stderr, "sendguard: there is no command \"%s\"\n", first);
+    fputs("Try 'sendguard help'.\n", stderr);
+    return PROGRAM_USAGE;
+}
+
+int run_help(struct cli *cli)
+{
+    if (cli->word_count == 0) {
+        cli_print_usage(stdout);
+        return cli_end_output(cli);
+    }
+    int name_words;
+    bool found = false;
+    const char *second = cli->word_count > 1 ? cli->words[1] : NULL;
+    const struct command *command = command_find(cli->words[0], second, &name_words);
+    if (command != NULL && name_words == cli->word_count) {
+        cli_print_help(command, stdout);
+        return cli_end_output(cli);
+    }
+    size_t length = strlen(cli->words[0]);
+    for (size_t i = 0; i < command_count && second == NULL; i++) {
+        const char *name = commands[i].name;
+        if (strncmp(name, cli->words[0], length) == 0 && name[length] == ' ') {
+            cli_print_help(&commands[i], stdout);
+            found = true;
+        }
+    }
+    return found ? cli_end_output(cli) : refuse_command(cli->words[0]);
+}
+
+/* --check: the settings and the texts they name. */
+static int check_settings(const struct program_options *options)
+{
+    freed_by(settings_free) struct settings *settings = NULL;
+    freed_by(catalogue_free) struct catalogue *catalogue = NULL;
+    struct problem problem;
+    if (program_load(options, &settings, &catalogue, &problem) == 1)
+        return PROGRAM_OK;
+    fprintf(stderr, "sendguard: %s: %s\n", problem.where, problem.text);
+    return PROGRAM_CONFIG;
+}
+
+/* Before any thread is there, so that each inherits it: what goes on until a signal waits for it. */
+static void block_signals(void)
+{
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ending, NULL);
+}
+
+static int run(struct cli *cli)
+{
+    freed_by(house_close) struct house *house = NULL;
+    if (cli->given[OPTION_FOLLOW] != NULL)
+        block_signals();
+    int status = house_open(cli, &house);
+    return status >= 0 ? status : cli->command->run(cli);
+}
+
+/* The usage is made from the table; to be freed. */
+static char *usage_text(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return xstrdup("");
+    cli_print_usage(out);
+    fclose(out);
+    return text;
+}
+
+/* The command's name, then what belongs to it. */
+static int run_words(struct cli *cli, int count, char **words)
+{
+    int name_words;
+    cli->command = command_find(words[0], count > 1 ? words[1] : NULL, &name_words);
+    if (cli->command == NULL)
+        return refuse_command(words[0]);
+    int status = cli_read_options(cli, count - name_words + 1, words + name_words - 1);
+    return status >= 0 ? status : run(cli);
+}
+
+int main(int argc, char **argv)
+{
+    freed_by(free_string) char *usage = usage_text();
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct program program = {.name = "sendguard", .usage = usage, .takes_words = true};
+    struct cli cli = {.arena = arena, .now_ms = cli_now_ms()};
+    int status = program_options(&program, argc, argv, &cli.options);
+    if (status >= 0)
+        return status;
+    if (cli.options.check)
+        return check_settings(&cli.options);
+    if (cli.options.first_word == argc) {
+        fputs(usage, stderr);
+        return PROGRAM_USAGE;
+    }
+    signal(SIGPIPE, SIG_IGN); /* a write that fails says so */
+    return run_words(&cli, argc - cli.options.first_word, argv + cli.options.first_word);
+}

@@ -1,0 +1,172 @@
+/* Options and the help, both from the tables of options and commands. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct option_row {
+    const char *name;
+    char letter; /* '\0': none */
+    const char *value; /* as the help shows it; NULL: a flag */
+    const char *sentence;
+} option_rows[OPTION_COUNT] = {
+    [OPTION_JSON] = {"json", '\0', NULL, "print JSON"},
+    [OPTION_NOTE] = {"note", '\0', "TEXT", "why; goes to the audit trail"},
+    [OPTION_PREVIEW] = {"preview", '\0', NULL, "do nothing, show what the next message would meet"},
+    [OPTION_FOR] = {"for", '\0', "DURATION", "how long, such as 90m, 24h, 7d, permanent"},
+    [OPTION_CAUSE] = {"cause", '\0', "CAUSE",
+                      "volume, complaints, failures, compromised, terms or staff"},
+    [OPTION_MESSAGES] = {"messages", '\0', "N", "so many messages more"},
+    [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
+    [OPTION_END] = {"end", '\0', NULL, "end the exemption"},
+    [OPTION_ROLE] = {"role", '\0', "ROLE", "viewer, support or admin"},
+    [OPTION_EXPIRES] = {"expires", '\0', "DURATION", "how long it holds, such as 90d, permanent"},
+    [OPTION_CSV] = {"csv", '\0', NULL, "print CSV"},
+    [OPTION_MAX] = {"max", '\0', "N", "so many lines at most"},
+    [OPTION_FOLLOW] = {"follow", 'f', NULL, "go on with what is decided from now on"},
+    [OPTION_CHANGED] = {"changed", 'n', NULL, "only what differs from the defaults"},
+    [OPTION_DEFAULTS] = {"defaults", '\0', NULL, "a commented file of all defaults"},
+};
+
+enum { LONG_BASE = 256, COMMON_OPTIONS = 4 };
+
+/* ---- help ---------------------------------------------------------------------------- */
+
+static const char common_help[] =
+    "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
+    "                        without that file the built-in defaults)\n"
+    "  -o section.key=value  one setting, stronger than the file; may be repeated\n";
+
+void cli_print_usage(FILE *out)
+{
+    fputs("usage: sendguard [-c FILE] [-o section.key=value]... COMMAND [WORDS] [OPTIONS]\n"
+          "       sendguard --check | --version | --help | help COMMAND\n"
+          "\n"
+          "Looks at the ledger of sent mail and changes it; needs no running service.\n"
+          "\n",
+          out);
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = &commands[i];
+        int width = fprintf(out, "  %s %s", command->name, command->words);
+        fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->summary);
+    }
+    fprintf(out,
+            "\n%s"
+            "  --check               read the settings, say what is wrong with them, and end\n"
+            "\n"
+            "Every act needs --note TEXT and is told in the audit trail with who did it.\n"
+            "Exit status: 0 done, 1 failed or not found, 64 usage, 78 settings.\n",
+            common_help);
+}
+
+void cli_print_help(const struct command *command, FILE *out)
+{
+    fprintf(out, "usage: sendguard %s%s%s [OPTIONS]\n\n%s.\n\n", command->name,
+            command->words[0] != '\0' ? " " : "", command->words, command->summary);
+    if (command->more != NULL)
+        fprintf(out, "%s\n", command->more);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        char shown[40];
+        if ((command->takes & TAKES(i)) == 0)
+            continue;
+        if (row->letter != '\0')
+            snprintf(shown, sizeof shown, "-%c, --%s", row->letter, row->name);
+        else
+            snprintf(shown, sizeof shown, "--%s %s", row->name,
+                     row->value != NULL ? row->value : "");
+        fprintf(out, "  %-20s  %s\n", shown, row->sentence);
+    }
+    fputs(common_help, out);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* What getopt_long wants, of the options that the command takes. */
+static void fill_options(const struct command *command, struct option *longs, char *shorts)
+{
+    *shorts++ = 'c', *shorts++ = ':', *shorts++ = 'o', *shorts++ = ':';
+    *longs++ = (struct option){"help", no_argument, NULL, LONG_BASE + OPTION_COUNT};
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if ((command->takes & TAKES(i)) == 0)
+            continue;
+        *longs++ = (struct option){option_rows[i].name,
+                                   option_rows[i].value != NULL ? required_argument : no_argument,
+                                   NULL, LONG_BASE + i};
+        if (option_rows[i].letter != '\0')
+            *shorts++ = option_rows[i].letter;
+    }
+    *longs = (struct option){0};
+    *shorts = '\0';
+}
+
+static int by_letter(int letter)
+{
+    for (int i = 0; i < OPTION_COUNT; i++)
+        if (option_rows[i].letter == letter)
+            return i;
+    return -1;
+}
+
+static int take_option(struct cli *cli, int got)
+{
+    int option = got >= LONG_BASE ? got - LONG_BASE : by_letter(got);
+    if (got == 'c') {
+        cli->options.file = optarg;
+    } else if (got == 'o') {
+        if (cli->options.override_count == PROGRAM_MAX_OVERRIDES)
+            return cli_usage_error(cli, "more than %d times -o", PROGRAM_MAX_OVERRIDES);
+        cli->options.overrides[cli->options.override_count++] = optarg;
+    } else if (option == OPTION_COUNT) {
+        cli_print_help(cli->command, stdout);
+        return PROGRAM_OK;
+    } else if (option < 0) { /* getopt has said what is wrong */
+        fprintf(stderr, "Try 'sendguard help %s'.\n", cli->command->name);
+        return PROGRAM_USAGE;
+    } else if (cli->given[option] != NULL) {
+        return cli_usage_error(cli, "--%s is given twice", option_rows[option].name);
+    } else {
+        cli->given[option] = optarg != NULL ? optarg : "";
+    }
+    return -1;
+}
+
+static int check_words(const struct cli *cli)
+{
+    const struct command *command = cli->command;
+    if (cli->word_count < command->min_words)
+        return cli_usage_error(cli, "expected %s", command->words);
+    if (cli->word_count > command->max_words)
+        return cli_usage_error(cli, "unexpected \"%s\"", cli->words[command->max_words]);
+    return -1;
+}
+
+int cli_read_options(struct cli *cli, int argc, char **argv)
+{
+    struct option longs[OPTION_COUNT + COMMON_OPTIONS];
+    char shorts[OPTION_COUNT + 2 * COMMON_OPTIONS];
+    fill_options(cli->command, longs, shorts);
+    optind = 0; /* a new run of glibc's getopt */
+    for (int got; (got = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+        int status = take_option(cli, got);
+        if (status >= 0)
+            return status;
+    }
+    cli->words = argv + optind;
+    cli->word_count = argc - optind;
+    return check_words(cli);
+}
+
+int cli_read_max(const struct cli *cli, size_t max, size_t *most_r)
+{
+    const char *text = cli->given[OPTION_MAX];
+    if (text == NULL)
+        return -1;
+    size_t digits = strspn(text, "0123456789");
+    size_t number = digits > 0 && digits < 10 ? strtoul(text, NULL, 10) : max + 1;
+    if (text[digits] != '\0' || number > max)
+        return cli_usage_error(cli, "--max: expected a number from 0 to %zu", max);
+    *most_r = number;
+    return -1;
+}

@@ -1,0 +1,224 @@
+#include "print.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "text.h"
+
+static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+
+/* ---- characters ----------------------------------------------------------------- */
+
+/* The length of the UTF-8 character at `text` and its number; 0: none begins there. */
+static size_t read_character(const char *text, uint32_t *character_r)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] >> 5 == 6 ? 2 : bytes[0] >> 4 == 14 ? 3
+                    : bytes[0] >> 3 == 30 ? 4 : 0;
+    uint32_t character = length == 1 ? bytes[0] : bytes[0] & (0xFFu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xC0) != 0x80)
+            return 0;
+        character = character << 6 | (bytes[i] & 0x3F);
+    }
+    if (length == 0 || character < least[length] || character > 0x10FFFF ||
+        (character >= 0xD800 && character <= 0xDFFF))
+        return 0;
+    *character_r = character;
+    return length;
+}
+
+/* Controls, and marks that break a line or turn its direction. */
+static bool is_harmful(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7F && character < 0xA0) ||
+           (character >= 0x200E && character <= 0x200F) ||
+           (character >= 0x2028 && character <= 0x202E) ||
+           (character >= 0x2066 && character <= 0x2069) || character == 0xFEFF ||
+           character == 0x061C;
+}
+
+const char *plain(struct arena *arena, const char *text)
+{
+    freed_by(text_free) struct text out = {0};
+    uint32_t character;
+    if (text == NULL)
+        return "";
+    while (*text != '\0') {
+        size_t length = read_character(text, &character);
+        if (length == 0 || is_harmful(character))
+            text_add(&out, replacement);
+        else
+            text_add_bytes(&out, text, length);
+        text += length > 0 ? length : 1;
+    }
+    return arena_strdup(arena, text_string(&out));
+}
+
+const char *plain_member(struct arena *arena, struct json_object *object, const char *name,
+                         const char *otherwise)
+{
+    const char *text = json_string(object, name, NULL);
+    return text != NULL ? plain(arena, text) : otherwise;
+}
+
+const char *number_member(struct arena *arena, struct json_object *object, const char *name,
+                          const char *otherwise)
+{
+    struct json_object *member = json_member(object, name);
+    return json_object_is_type(member, json_type_int)
+               ? arena_printf(arena, "%lld", (long long)json_object_get_int64(member))
+               : otherwise;
+}
+
+/* ---- moments ------------------------------------------------------------------------ */
+
+int moment_read(const char *moment, int64_t *time_ms_r)
+{
+    struct tm parts = {0};
+    const char *end = strptime(moment, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (end == NULL || strcmp(end, "Z") != 0)
+        return 0;
+    *time_ms_r = (int64_t)timegm(&parts) * SECOND_MS;
+    return 1;
+}
+
+/* "3 h 20 min", the two largest units that are not zero. */
+static void add_span(struct text *text, int64_t ms)
+{
+    int64_t minutes = (ms + MINUTE_MS / 2) / MINUTE_MS;
+    if (ms < MINUTE_MS)
+        text_addf(text, "%lld s", (long long)((ms + SECOND_MS / 2) / SECOND_MS));
+    else if (minutes < 60)
+        text_addf(text, "%lld min", (long long)minutes);
+    else if (minutes < 48 * 60 && minutes % 60 == 0)
+        text_addf(text, "%lld h", (long long)(minutes / 60));
+    else if (minutes < 48 * 60)
+        text_addf(text, "%lld h %lld min", (long long)(minutes / 60), (long long)(minutes % 60));
+    else
+        text_addf(text, "%lld days", (long long)((minutes + 12 * 60) / (24 * 60)));
+}
+
+static void add_distance(struct text *text, int64_t time_ms, int64_t now_ms)
+{
+    text_add(text, " (");
+    if (time_ms >= now_ms) {
+        text_add(text, "in ");
+        add_span(text, time_ms - now_ms);
+    } else {
+        add_span(text, now_ms - time_ms);
+        text_add(text, " ago");
+    }
+    text_add_char(text, ')');
+}
+
+const char *moment_member(struct arena *arena, struct json_object *object, const char *name,
+                          int64_t now_ms, const char *otherwise)
+{
+    int64_t time_ms;
+    struct tm local;
+    char written[32];
+    if (!moment_read(json_string(object, name, ""), &time_ms))
+        return otherwise;
+    time_t seconds = (time_t)(time_ms / SECOND_MS);
+    localtime_r(&seconds, &local);
+    bool exact = now_ms <= 0; /* beside a distance the minute is enough */
+    strftime(written, sizeof written, exact ? "%F %T" : "%F %R", &local);
+    freed_by(text_free) struct text text = {0};
+    text_add(&text, written);
+    if (!exact)
+        add_distance(&text, time_ms, now_ms);
+    return arena_strdup(arena, text.data);
+}
+
+/* ---- columns ---------------------------------------------------------------------------- */
+
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    for (; *text != '\0'; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+void table_begin(struct table *table, size_t columns, unsigned right)
+{
+    *table = (struct table){.columns = columns, .right = right};
+}
+
+void table_row(struct table *table, ...)
+{
+    va_list texts;
+    if ((table->count & (table->count - 1)) == 0)
+        table->rows = xrealloc(table->rows,
+                               (table->count > 0 ? 2 * table->count : 1) * sizeof *table->rows);
+    va_start(texts, table);
+    for (size_t i = 0; i < table->columns; i++)
+        table->rows[table->count][i] = va_arg(texts, const char *);
+    va_end(texts);
+    table->count++;
+}
+
+static void print_cell(const struct table *table, size_t column, const char *text, size_t width,
+                       FILE *out)
+{
+    int padding = (int)(width - width_of(text));
+    bool last = column + 1 == table->columns;
+    if ((table->right >> column & 1) != 0)
+        fprintf(out, "%*s%s%s", padding, "", text, last ? "" : "  ");
+    else
+        fprintf(out, "%s%*s", text, last ? 0 : padding + 2, "");
+}
+
+void table_end(struct table *table, FILE *out)
+{
+    size_t widths[TABLE_COLUMNS] = {0};
+    for (size_t row = 0; row < table->count; row++)
+        for (size_t i = 0; i < table->columns; i++)
+            if (width_of(table->rows[row][i]) > widths[i])
+                widths[i] = width_of(table->rows[row][i]);
+    for (size_t row = 0; row < table->count; row++) {
+        fputs("  ", out);
+        for (size_t i = 0; i < table->columns; i++)
+            print_cell(table, i, table->rows[row][i], widths[i], out);
+        fputc('\n', out);
+    }
+    free(table->rows);
+    *table = (struct table){0};
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------- */
+
+/* json-c leaves DEL and U+0080 to U+009F as they are; some terminals obey them. They stand
+ * in strings only, where an escape means the same. */
+static void print_escaped(const char *json, FILE *out)
+{
+    for (const unsigned char *byte = (const unsigned char *)json; *byte != '\0'; byte++) {
+        if (*byte == 0x7F)
+            fputs("\\u007f", out);
+        else if (byte[0] == 0xC2 && byte[1] >= 0x80 && byte[1] < 0xA0)
+            fprintf(out, "\\u%04x", *++byte);
+        else
+            fputc(*byte, out);
+    }
+    fputc('\n', out);
+}
+
+void print_json(struct json_object *tree, FILE *out)
+{
+    print_escaped(json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PRETTY |
+                                                           JSON_C_TO_STRING_SPACED |
+                                                           JSON_C_TO_STRING_NOSLASHESCAPE),
+                  out);
+}
+
+void print_json_line(struct json_object *tree, FILE *out)
+{
+    print_escaped(json_object_to_json_string_ext(tree, JSON_C_TO_STRING_PLAIN |
+                                                           JSON_C_TO_STRING_NOSLASHESCAPE),
+                  out);
+}

@@ -1,0 +1,73 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "submission_json.h"
+#include "views.h"
+
+enum { SIMULATION_MAX_BYTES = 4 * 1024 * 1024 };
+
+/* 1; 0 too long, *problem says so. */
+static int read_input(struct text *input, struct problem *problem)
+{
+    char piece[16 * 1024];
+    ssize_t got;
+    while ((got = read(STDIN_FILENO, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR)) {
+        text_add_bytes(input, piece, got > 0 ? (size_t)got : 0);
+        if (input->length > SIMULATION_MAX_BYTES)
+            return problem_set(problem, 413, "", "is larger than %d bytes", SIMULATION_MAX_BYTES);
+    }
+    return got == 0 || problem_set(problem, 0, "", "cannot be read: %s", strerror(errno));
+}
+
+static int read_submission(struct submission *submission, const struct text *input,
+                           struct problem *problem)
+{
+    struct submission_claims claims = {0};
+    freed_by(json_put) struct json_object *object =
+        input->length > 0 && strlen(input->data) == input->length ? json_read(input->data) : NULL;
+    if (!json_object_is_type(object, json_type_object))
+        return problem_set(problem, 0, "", "is no JSON object");
+    if (!submission_from_json(submission, object, &claims, problem))
+        return 0;
+    if (claims.mailbox == NULL)
+        return problem_set(problem, 0, "mailbox", "is missing: whose message is it?");
+    if (!submission_set_mailbox(submission, claims.mailbox, strlen(claims.mailbox), problem))
+        return 0;
+    if (claims.ip != NULL &&
+        !submission_set_ip(submission, claims.ip, strlen(claims.ip), problem))
+        return 0;
+    return submission->id != NULL ||
+           submission_set_id(submission, "simulated", strlen("simulated"), problem);
+}
+
+static void print_verdict(struct cli *cli, struct json_object *view)
+{
+    struct json_object *reason;
+    struct arena *arena = cli->arena;
+    const char *retry = moment_member(arena, view, "retry_at", cli->now_ms, NULL);
+    printf("%s: this message would meet: %s%s%s. Nothing is counted.\n",
+           plain_member(arena, view, "mailbox", "?"), plain_member(arena, view, "verdict", "?"),
+           retry != NULL ? "; it would pass at " : "", retry != NULL ? retry : "");
+    each_of(reason, view, "reasons")
+        printf("  %s: %s\n", plain_member(arena, reason, "rule", "?"),
+               plain_member(arena, reason, "text", ""));
+    print_windows(cli, view);
+}
+
+int run_simulate(struct cli *cli)
+{
+    freed_by(text_free) struct text input = {0};
+    freed_by(json_put) struct json_object *view = NULL;
+    struct submission submission;
+    struct problem problem = {0};
+    address_init();
+    submission_init(&submission, cli->arena, DOOR_WEBMAIL);
+    if (!read_input(&input, &problem) || !read_submission(&submission, &input, &problem))
+        return cli_failed(cli, "standard input: %s%s%s", problem.where,
+                          problem.where[0] != '\0' ? ": " : "", problem.text);
+    if (desk_simulate(&cli->desk, &submission, cli->now_ms, &view) < 1)
+        return cli_no_store(cli);
+    return show_view(cli, view, print_verdict);
+}
