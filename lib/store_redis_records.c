@@ -95,6 +95,7 @@ int redis_record(struct room *room, struct arena *arena, uint64_t decision, int6
 struct page {
     struct arena *arena;
     int64_t now_ms;
+    struct act_time time; /* over all its calls */
     struct record *records;
     size_t count, max;
 };
@@ -143,31 +144,49 @@ static void add_ids(const redisReply *text, uint64_t bound, bool above, struct i
 
 static size_t id_count(const redisReply *text) { return strlen(redis_text(text)) / ID_DIGITS; }
 
-/* Fills the page with the records of these ids, in their order. 1 or -1. */
+/* Adds what there still is of `count` records. 1 or -1. */
+enum { FETCH_MAX = 1024 };
+static int fetch_some(struct redis_room *room, const uint64_t *ids, size_t count,
+                      struct page *page)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    struct argument arguments[1 + FETCH_MAX] = {argument_string("records")};
+    if (redis_is_over(&page->time))
+        return room_fail(&room->room, "the decisions were not found within %d ms",
+                         room->room.timeout_ms);
+    for (size_t i = 0; i < count; i++)
+        arguments[1 + i] = argument_id(arena, ids[i]);
+    const redisReply *found =
+        redis_ask_list(room, SCRIPT_READ, arguments, 1 + count, count, &reply);
+    if (found == NULL)
+        return -1;
+    for (size_t i = 0; i < found->elements && page->count < page->max; i++) {
+        int read = read_record(room, page->arena, found->element[i], ids[i], page->now_ms,
+                               &page->records[page->count]);
+        if (read < 0)
+            return -1;
+        page->count += read == 1;
+    }
+    return 1;
+}
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Fills the page with the records of these ids, in their order: as many at once
+ * as it has room for, and more from where all have gone. 1 or -1. */
 static int fetch(struct redis_room *room, const struct ids *ids, struct page *page)
 {
-    enum { AT_ONCE = 128 };
-    size_t done = 0;
-    while (done < ids->count && page->count < page->max) {
-        freed_by(redis_free_reply) redisReply *reply = NULL;
-        struct argument arguments[1 + AT_ONCE] = {argument_string("records")};
-        size_t batch = ids->count - done, wanted = page->max - page->count + AT_ONCE / 8;
-        batch = batch < AT_ONCE ? batch : AT_ONCE;
-        batch = batch < wanted ? batch : wanted;
-        for (size_t i = 0; i < batch; i++)
-            arguments[1 + i] = argument_id(page->arena, ids->of[done + i]);
-        const redisReply *found =
-            redis_ask_list(room, SCRIPT_READ, arguments, 1 + batch, batch, &reply);
-        if (found == NULL)
+    enum { AT_FIRST = 128 };
+    bool all_gone = false;
+    for (size_t done = 0; done < ids->count && page->count < page->max;) {
+        size_t before = page->count;
+        size_t most = all_gone ? FETCH_MAX : smaller(AT_FIRST, page->max - before);
+        size_t count = smaller(most, ids->count - done);
+        if (fetch_some(room, ids->of + done, count, page) < 0)
             return -1;
-        for (size_t i = 0; i < found->elements && page->count < page->max; i++) {
-            int read = read_record(room, page->arena, found->element[i], ids->of[done + i],
-                                   page->now_ms, &page->records[page->count]);
-            if (read < 0)
-                return -1;
-            page->count += read == 1;
-        }
-        done += batch;
+        all_gone = page->count == before;
+        done += count;
     }
     return 1;
 }
@@ -203,7 +222,7 @@ static int mailbox_ids(struct redis_room *room, struct arena *arena, const char 
 
 /* The ids of all mailboxes next to `bound`, at most LOG_STEP. 1 when nothing lies
  * beyond them, 0 when something may, or -1. */
-enum { LOG_STEP = 512 };
+enum { LOG_STEP = 2048 };
 static int log_ids(struct redis_room *room, struct arena *arena, uint64_t bound, bool above,
                    struct ids *ids_r)
 {
@@ -232,14 +251,10 @@ static int log_ids(struct redis_room *room, struct arena *arena, uint64_t bound,
 /* Steps through the log until the page is full or the log ends. */
 static int log_page(struct redis_room *room, uint64_t bound, bool above, struct page *page)
 {
-    struct act_time time = redis_begin(room);
     int at_end = 0;
     while (at_end == 0 && page->count < page->max) {
         freed_by(arena_free) struct arena *arena = arena_new();
         struct ids ids;
-        if (redis_is_over(&time))
-            return room_fail(&room->room, "the decisions were not found within %d ms",
-                             room->room.timeout_ms);
         at_end = log_ids(room, arena, bound, above, &ids);
         if (at_end < 0 || fetch(room, &ids, page) < 0)
             return -1;
@@ -253,7 +268,8 @@ int redis_decisions(struct room *room, struct arena *arena, const char *mailbox,
                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
 {
     struct redis_room *self = redis_room(room);
-    struct page page = {.arena = arena, .now_ms = now_ms, .records = records_r, .max = max};
+    struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
+                        .records = records_r, .max = max};
     struct ids ids;
     if (redis_check_time(self, now_ms) < 0)
         return -1;
@@ -269,7 +285,8 @@ int redis_decisions_after(struct room *room, struct arena *arena, uint64_t after
                           struct record *records_r, size_t max, size_t *count_r)
 {
     struct redis_room *self = redis_room(room);
-    struct page page = {.arena = arena, .now_ms = now_ms, .records = records_r, .max = max};
+    struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
+                        .records = records_r, .max = max};
     if (redis_check_time(self, now_ms) < 0 || log_page(self, after, true, &page) < 0)
         return -1;
     *count_r = page.count;
