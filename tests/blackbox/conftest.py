@@ -10,6 +10,7 @@ import pytest
 from door import Door, Sender, new_ip, new_mailbox
 from programs import PROGRAM, Guard
 from stores import KINDS
+from web import Browser, Web
 
 _numbers = itertools.count(1)
 
@@ -114,3 +115,27 @@ def sender_at():
 def sender(guard, sender_at):
     """A user of the guard with the default limits."""
     return sender_at(guard)
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def web(request, new_folder):
+    """The people's door and its staff for all tests of a file that need no other settings."""
+    folder = new_folder()
+    for store in _running_store(request.param, folder):
+        web = Web(folder, store).hire().start()
+        yield web
+        web.stop()
+
+
+@pytest.fixture(scope="module")
+def web_guard(web):
+    """The webmail door over the same ledger."""
+    guard = Guard(web.folder, web.store).start()
+    yield guard
+    guard.stop()
+
+
+@pytest.fixture
+def browser(web):
+    """Nobody signed in yet."""
+    return Browser(web)

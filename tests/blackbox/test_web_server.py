@@ -1,0 +1,349 @@
+"""sendguard-web as an HTTP server: methods, sizes, headers, its log, its end."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from programs import PATIENCE, Guard, eventually
+from stores import SqliteStore
+from web import BASE, FORM, PROGRAM, Answer, Browser, Client, Web
+
+pytestmark = pytest.mark.sanitized
+
+POLICY = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+          "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+
+
+@pytest.fixture
+def client(web):
+    return Client(web)
+
+
+def raw(web, data, patience=PATIENCE):
+    """What comes back for these bytes until the server closes."""
+    with web.connect(patience) as link:
+        link.sendall(data)
+        link.shutdown(socket.SHUT_WR)
+        received = b""
+        while True:
+            try:
+                piece = link.recv(65536)
+            except ConnectionResetError:
+                return received
+            if not piece:
+                return received
+            received += piece
+
+
+# ---- every answer --------------------------------------------------------------------
+
+ANSWERS = [
+    ("GET", "/status", 403), ("GET", "/status?t=forged", 403), ("GET", "/desk/", 303),
+    ("GET", "/desk/sign-in", 200), ("POST", "/desk/acts", 303), ("GET", "/api/v1/overview", 401),
+    ("GET", "/api/v1/openapi.json", 200), ("GET", "/nowhere", 404), ("GET", "/", 404),
+    ("PUT", "/status", 405), ("DELETE", "/desk/sign-in", 405), ("GET", "/healthz", 200),
+    ("GET", "/readyz", 200), ("GET", "/metrics", 200), ("GET", "/assets/none.css", 404),
+    ("GET", "/desk/%00", 400), ("GET", "/status?a=1&a=2", 400),
+    ("GET", "/" + "a" * 2100, 414), ("POST", "/desk/sign-in?x=%", 400),
+]
+
+
+@pytest.mark.parametrize("method, path, status", ANSWERS)
+def test_security_headers_are_on_every_answer(client, method, path, status):
+    for accept in ("text/html", "application/json"):
+        answer = client.request(method, path, headers={"Accept": accept})
+        assert answer.status == status, answer
+        assert answer.header("Content-Security-Policy") == POLICY
+        assert answer.header("X-Content-Type-Options") == "nosniff"
+        assert answer.header("Referrer-Policy") == (
+            "same-origin" if path.startswith("/desk") and "%00" not in path else "no-referrer")
+        assert answer.header("Cache-Control") == "no-store"
+        assert answer.header("Set-Cookie") is None
+        if status >= 400 and accept == "application/json":
+            assert answer.header("Content-Type") == "application/problem+json"
+            problem = answer.json
+            assert problem["status"] == status
+            assert problem["title"] and problem["detail"] and problem["type"] == "about:blank"
+
+
+def test_errors_are_pages_for_people(client):
+    for path, status in (("/nowhere", 404), ("/desk/%00", 400), ("/status", 403)):
+        answer = client.get(path)
+        assert answer.status == status
+        assert answer.header("Content-Type") == "text/html; charset=utf-8"
+        assert re.search(r'<html lang="en">.*<h1>[^<]+</h1>', answer.text, re.S), answer.text
+    german = client.get("/nowhere", headers={"Accept-Language": "de-AT,de;q=0.9"})
+    assert '<html lang="de">' in german.text
+    assert german.text != client.get("/nowhere").text
+
+
+def test_no_page_has_inline_style_or_script(web):
+    ada = web.desk("ada")
+    for path in ("/desk/", "/desk/sign-in", "/desk/audit", "/desk/mailboxes/a@example.test",
+                 "/status", "/nowhere", "/desk/simulate"):
+        page = ada.get(path).text
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page), path
+        for script in re.findall(r"<script[^>]*>", page):
+            assert f'src="{BASE}/assets/' in script, path
+        for link in re.findall(r'(?:src|href|action)="([^"]*)"', page):
+            assert link.startswith((f"{BASE}/", "#", "mailto:", "?")), (path, link)
+
+
+# ---- methods ------------------------------------------------------------------------------
+
+def test_head_is_get_without_a_body(client):
+    for path in ("/desk/sign-in", "/assets/style.css", "/nowhere", "/healthz"):
+        head, get = client.request("HEAD", path), client.get(path)
+        assert (head.status, head.body) == (get.status, b"")
+        for name in ("Content-Length", "Content-Type", "Cache-Control", "ETag"):
+            assert head.header(name) == get.header(name)
+
+
+@pytest.mark.parametrize("path, allow", [
+    ("/status", "GET, HEAD, POST"), ("/desk/sign-in", "GET, HEAD, POST"),
+    ("/desk/sign-out", "POST"), ("/assets/style.css", "GET, HEAD"),
+])
+def test_other_methods_are_told_what_is_allowed(client, path, allow):
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
+        answer = client.request(method, path)
+        assert (answer.status, answer.header("Allow")) == (405, allow)
+    if "POST" not in allow:
+        assert client.post_form(path, {}).status == 405
+    if "GET" not in allow:
+        assert client.get(path).status == 405
+
+
+def test_methods_of_the_desk_and_the_api(web):
+    ada = web.desk("ada")
+    answer = ada.post_form("/desk/audit", {"csrf": ada.csrf})
+    assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD")
+    answer = ada.request("PUT", "/desk/acts")
+    assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD, POST")
+
+
+# ---- paths -----------------------------------------------------------------------------------
+
+def test_the_base_may_have_been_taken_away(client):
+    for path in ("/desk/sign-in", "/assets/style.css", "/healthz"):
+        with_base, without = client.get(path), client.get(path, base="")
+        assert with_base.status == without.status == 200
+        assert with_base.body == without.body
+
+
+@pytest.mark.parametrize("name", [
+    "../style.css", "..%2fstyle.css", "..%2f..%2fweb.c", "%2e%2e/style.css", "./style.css",
+    "%2fetc%2fpasswd", "/etc/passwd", "..\\style.css", "style.css/", "style.css%00.js", "STYLE.CSS",
+    "", ".", "..", "openapi.json", "style.css%20", "....//style.css",
+])
+def test_no_path_leads_out_of_the_assets(client, name):
+    answer = client.get("/assets/" + name)
+    assert answer.status in (400, 404), answer
+    assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("path", [
+    "/desk/../metrics", "/status/../desk/", "//desk/", "/desk//", "/desk/./", "/./desk/",
+    "/..%2f..%2fetc/passwd", "/desk/mailboxes", "/desk/mailboxes/", "/api/v1", "/api/v2/overview",
+    "/metrics/", "/statusx", "/desks/",
+])
+def test_paths_are_taken_by_the_letter(web, path):
+    answer = web.desk("vic").get(path)
+    assert answer.status == 404, answer
+
+
+def test_assets_are_kept_by_browsers(client):
+    for name, kind in (("style.css", "text/css; charset=utf-8"),
+                       ("page.js", "text/javascript; charset=utf-8"),
+                       ("icon.svg", "image/svg+xml")):
+        answer = client.get("/assets/" + name)
+        assert answer.status == 200
+        assert answer.header("Content-Type") == kind
+        assert answer.header("Cache-Control").startswith("public, max-age=")
+        tag = answer.header("ETag")
+        assert re.fullmatch(r'"[0-9a-f]{32}"', tag)
+        again = client.get("/assets/" + name, headers={"If-None-Match": f'"x", {tag}'})
+        assert (again.status, again.body) == (304, b"")
+        assert client.get("/assets/" + name, headers={"If-None-Match": '"x"'}).status == 200
+
+
+# ---- sizes --------------------------------------------------------------------------------------
+
+def test_a_body_may_have_a_mebibyte(client):
+    limit = 1024 * 1024
+    answer = client.post_form("/desk/sign-in", {"name": "x" * (limit - 5)})
+    assert answer.status == 403, answer
+    answer = client.post_form("/desk/sign-in", {"name": "x" * (limit - 4)})
+    assert answer.status == 413, answer
+    assert answer.header("Content-Security-Policy") == POLICY
+
+
+def test_a_body_without_a_length_has_the_same_limit(web):
+    def chunked(size):
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"a" * size)
+        return raw(web, f"POST {BASE}/desk/sign-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   f"Content-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body)
+
+    assert chunked(1024 * 1024).startswith(b"HTTP/1.1 403 ")
+    assert chunked(1024 * 1024 + 1).startswith(b"HTTP/1.1 413 ")
+    assert not chunked(8 * 1024 * 1024).startswith(b"HTTP/1.1 2")
+    assert Client(web).get("/healthz").status == 200
+
+
+def test_a_huge_body_is_refused_before_it_comes(web):
+    with web.connect() as link:
+        link.sendall(f"POST {BASE}/desk/sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\n"
+                     "Content-Length: 1000000000000\r\n\r\n".encode())
+        assert link.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("headers", [
+    {"X-Long": "x" * 40000}, {f"X-{number}": "y" * 100 for number in range(90)},
+    {"Cookie": "sendguard_session=" + "x" * 5000}, {"Accept": "application/json," * 500},
+    {"Accept-Language": "de;q=0.1," * 1000}, {"Authorization": "Bearer " + "x" * 9000},
+    {"X-Forwarded-For": "192.0.2.1," * 800},
+])
+def test_large_headers_break_nothing(client, headers):
+    try:
+        answer = client.get("/desk/", headers=headers)
+        assert answer.status in (303, 400, 413, 414, 431), answer
+    except (http.client.HTTPException, ConnectionError):
+        pass
+    assert client.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("data", [
+    b"\r\n\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100, b"\xff" * 5000,
+    b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"POST /desk/sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST /desk/sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    b"POST /desk/sign-in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET http://evil.test/desk/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n",
+])
+def test_nonsense_is_answered_or_dropped(web, data):
+    received = raw(web, data)
+    assert not received.startswith((b"HTTP/1.1 2", b"HTTP/1.1 3", b"HTTP/1.1 500")), received
+    assert Client(web).get("/healthz").status == 200
+
+
+# ---- one person's address ---------------------------------------------------------------------------
+
+def test_monitoring_is_for_its_addresses(client):
+    assert client.get("/metrics").status == 200
+    for address in ("203.0.113.9", "127.0.0.1, 203.0.113.9", "2001:db8::1", "nonsense", ""):
+        answer = client.get("/metrics", headers={"X-Forwarded-For": address})
+        assert answer.status == 404, (address, answer)
+
+
+# ---- the log -----------------------------------------------------------------------------------------
+
+def test_the_log_tells_no_secrets(folder):
+    store = SqliteStore(folder)
+    web = Web(folder, store).hire({"ada": "admin"}).start()
+    ada = web.desk("ada")
+    token = web.token("robot", "viewer")
+    csrf = ada.csrf
+    Client(web).get("/api/v1/overview", headers={"Authorization": f"Bearer {token}"})
+    Client(web).get("/api/v1/overview", headers={"Authorization": "Bearer sg.robot.Forged4711"})
+    Browser(web).sign_in("ada", "WrongPassword4711")
+    Browser(web).sign_in("NameTypedPassword4711", "x")
+    Client(web).get("/status?t=ForgedToken4711")
+    Client(web).get("/desk/?q=SearchedFor4711")
+    ada.act("suspend", "victim@example.test", note="Note4711", **{"for": "1h"})
+    web.stop()
+    text = web.log.text()
+    assert "signed in" in text and "sign-in failed" in text
+    for secret in ("4711", "correct horse", token.split(".")[2], ada.cookie.split("=")[1], csrf,
+                   "victim@"):
+        assert secret not in text, secret
+
+
+# ---- signals ---------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def own(folder):
+    web = Web(folder, SqliteStore(folder)).start()
+    yield web
+    if web.running:
+        web.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(own, number):
+    idle = [own.connect() for _ in range(20)]
+    own.process.send_signal(number)
+    assert own.wait() == 0
+    for link in idle:
+        link.close()
+
+
+def test_requests_in_flight_are_finished(own):
+    """A password check takes its time; the signal comes in the middle of it."""
+    own.hire({"ada": "admin"})
+    answers = []
+    links = []
+    for _ in range(3):
+        link = http.client.HTTPConnection("127.0.0.1", own.port, timeout=PATIENCE)
+        link.request("POST", f"{BASE}/desk/sign-in", "name=ada&password=wrong-password",
+                     {"Content-Type": FORM})
+        links.append(link)
+    # one request's bytes are all with the server once its answer to a later one is seen
+    threads = [threading.Thread(target=lambda link=link: answers.append(
+        Answer(link.getresponse()).status)) for link in links]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: answers, "the first answer")
+    own.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert own.wait() == 0
+    assert answers and set(answers) == {403}
+
+
+def test_reload_takes_new_settings_and_texts(own, folder):
+    texts = folder / "texts"
+    (texts / "en").mkdir(parents=True)
+    (texts / "en" / "own.json").write_text(json.dumps({"error.404": "Nothing here at all"}))
+    client = Client(own)
+    assert "Nothing here at all" not in client.get("/nowhere").text
+    own.reload({"web": {"templates": texts}})
+    assert "Nothing here at all" in client.get("/nowhere").text
+    (texts / "en" / "own.json").write_text('{"error.404": "unclosed {{#a}}"}')
+    assert "refused" in "\n".join(own.reload())
+    assert "Nothing here at all" in client.get("/nowhere").text
+    own.stop()
+
+
+def test_bad_texts_stop_the_start(folder):
+    texts = folder / "texts"
+    texts.mkdir()
+    (texts / "status.mustache").write_text("fine\n{{#open}}\n")
+    for guard, program in ((Web(folder, SqliteStore(folder)), PROGRAM),
+                           (Guard(folder, SqliteStore(folder)), None)):
+        guard.configure({"web": {"templates": texts}})
+        shown = subprocess.run(guard.command("--check"), capture_output=True, text=True,
+                               timeout=PATIENCE)
+        assert shown.returncode == 78, (program, shown)
+        assert "status.mustache:2" in shown.stderr
+
+
+def test_it_serves_a_socket_file_too(folder):
+    path = folder / "web.sock"
+    web = Web(folder, SqliteStore(folder), {"web": {"listen": path}})
+    web.spawn()
+    eventually(path.exists, "the socket")
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(PATIENCE)
+        link.connect(str(path))
+        link.sendall(b"GET /desk/sign-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert link.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert path.stat().st_mode & 0o777 == 0o660
+    web.stop()
+    assert not path.exists()
