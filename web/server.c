@@ -19,6 +19,9 @@ enum {
      * fit beside the request's. */
     CONNECTION_BYTES = 2 * SERVER_HEADER_BYTES,
     PIECE_BYTES = 32 * 1024,
+    /* Of a body that is too long so much is passed over, for clients that read an answer only
+     * when they have sent all. */
+    DROPPED_BYTES = 3 * REQUEST_MAX_BODY,
 };
 
 struct server {
@@ -89,7 +92,6 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *request = NULL;
 }
 
-/* Once too much, the rest is passed over so that the answer can be read; but not for ever. */
 static enum MHD_Result take_body(struct visit *visit, const char *bytes, size_t length)
 {
     struct server *server = visit->server;
@@ -106,7 +108,7 @@ static enum MHD_Result take_body(struct visit *visit, const char *bytes, size_t 
     }
     drop_body(visit);
     visit->dropped += length;
-    return visit->dropped <= 2 * REQUEST_MAX_BODY ? MHD_YES : MHD_NO;
+    return visit->dropped <= DROPPED_BYTES ? MHD_YES : MHD_NO;
 }
 
 /* ---- its headers ---------------------------------------------------------------------------- */
@@ -321,11 +323,22 @@ static enum MHD_Result answer(struct visit *visit, struct MHD_Connection *connec
     return sent;
 }
 
-static bool says_too_long(struct MHD_Connection *connection)
+static unsigned long long said_length(struct MHD_Connection *connection)
 {
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return length != NULL && strtoull(length, NULL, 10) > REQUEST_MAX_BODY;
+    return length != NULL ? strtoull(length, NULL, 10) : 0;
+}
+
+/* The headers are there. */
+static enum MHD_Result begin(struct visit *visit, struct MHD_Connection *connection,
+                             const char *method)
+{
+    unsigned long long length = said_length(connection);
+    visit->begun = true;
+    if (length > REQUEST_MAX_BODY)
+        visit->refused = 413;
+    return length > DROPPED_BYTES ? answer(visit, connection, method, true) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
@@ -334,13 +347,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 {
     (void)context, (void)url, (void)version;
     struct visit *visit = *request;
-    if (!visit->begun) {
-        visit->begun = true;
-        if (!says_too_long(connection))
-            return MHD_YES;
-        visit->refused = 413; /* nothing of it needs to come */
-        return answer(visit, connection, method, true);
-    }
+    if (!visit->begun)
+        return begin(visit, connection, method);
     if (*upload_size == 0)
         return answer(visit, connection, method, false);
     enum MHD_Result taken = take_body(visit, upload, *upload_size);

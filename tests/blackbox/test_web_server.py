@@ -28,8 +28,11 @@ def client(web):
 def raw(web, data, patience=PATIENCE):
     """What comes back for these bytes until the server closes."""
     with web.connect(patience) as link:
-        link.sendall(data)
-        link.shutdown(socket.SHUT_WR)
+        try:
+            link.sendall(data)
+            link.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has closed already
         received = b""
         while True:
             try:
@@ -185,7 +188,7 @@ def test_a_body_may_have_a_mebibyte(client):
 
 def test_a_body_without_a_length_has_the_same_limit(web):
     def chunked(size):
-        body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"a" * size)
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"name=".ljust(size, b"x"))
         return raw(web, f"POST {BASE}/desk/sign-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                    f"Content-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body)
 
