@@ -185,8 +185,8 @@ static int add_text(struct loading *loading, const struct texts_file *file, cons
     size_t place = find_key(file, 0, key);
     int line = line_at(file, place);
     if (place == SIZE_MAX)
-        return problem_set(loading->problem, 0, file->path, "%s: a key is written without \\",
-                           key);
+        return problem_set(loading->problem, 0, file->path,
+                           "%s: a key stands in double quotation marks and has no \\", key);
     const struct entry *same = table_find(file->texts, key, NULL);
     if (find_key(file, place + 1, key) != SIZE_MAX)
         return fail_at(loading, file->path, line, "%s is there twice", key);

@@ -100,10 +100,29 @@ static void free_tokener(struct json_tokener **tokener)
     *tokener = NULL;
 }
 
+/* What json-c reads in its strict mode too, and is no JSON: names between single quotation
+ * marks, NaN and Infinity, none of whose letters belongs outside of strings; and control
+ * characters within strings. */
+static bool all_letters_belong(const char *text)
+{
+    for (const char *next = text; *next != '\0';) {
+        next += strspn(next, " \t\r\n{}[]:,+-.0123456789eEtrufalsn");
+        if (*next == '\0')
+            return true;
+        if (*next++ != '"')
+            return false;
+        while ((unsigned char)*next >= ' ' && *next != '"')
+            next += *next == '\\' && next[1] != '\0' ? 2 : 1;
+        if (*next++ != '"')
+            return false;
+    }
+    return true;
+}
+
 struct json_object *json_read(const char *text)
 {
     size_t length = strlen(text);
-    if (length >= INT_MAX)
+    if (length >= INT_MAX || !all_letters_belong(text))
         return NULL;
     freed_by(free_tokener) struct json_tokener *tokener = json_tokener_new();
     if (tokener == NULL)
