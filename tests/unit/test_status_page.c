@@ -1,0 +1,558 @@
+/* The status page, from a request to the page: what it tells in each state, in
+ * each language, and that it tells nothing to who has no link that holds. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "decision.h"
+#include "guard_rig.h"
+#include "json.h"
+#include "web.h"
+
+enum { LOG_BYTES = 16 * 1024 };
+
+static struct web web;
+static struct http_response response;
+static struct observer *observer;
+
+static void begin(int room, const char *const *overrides)
+{
+    rig_begin(room, overrides);
+    observer = observer_start(store);
+    web = (struct web){.desk = {store, guard}, .key = token_key, .observer = observer};
+    pthread_mutex_init(&web.metrics.lock, NULL);
+    response = (struct http_response){.status = 200};
+}
+
+static void end(void)
+{
+    http_response_free(&response);
+    observer_stop(&observer);
+    pthread_mutex_destroy(&web.metrics.lock);
+}
+
+/* ---- requests ------------------------------------------------------------------ */
+
+static const char *link_of(const char *mailbox, int64_t expires_ms)
+{
+    return arena_printf(arena, "t=%s", token_make(token_key, arena, mailbox, expires_ms));
+}
+
+static const char *alices(void) { return link_of(ALICE, NOW + DAY_MS); }
+
+static void ask(struct raw_request raw, int64_t now_ms)
+{
+    struct http_request request = {0};
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    raw.url = "/sending/status";
+    raw.peer = "192.0.2.1";
+    http_response_free(&response);
+    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
+                  "%s: %s", problem.where, problem.text);
+    web_handle(&web, &request, now_ms, &response);
+    http_request_end(&request);
+}
+
+/* The page that the link opens. */
+static const char *page(const char *query, const char *language, int64_t now_ms)
+{
+    ask((struct raw_request){.method = "GET", .query = query, .accept = "text/html",
+                             .accept_language = language},
+        now_ms);
+    return text_string(&response.body);
+}
+
+static const char *open_page(const char *query, int64_t now_ms)
+{
+    const char *html = page(query, "en", now_ms);
+    ck_assert_int_eq(response.status, 200);
+    return html;
+}
+
+static void post(const char *body, const char *accept, int64_t now_ms)
+{
+    ask((struct raw_request){.method = "POST", .body = body, .body_length = strlen(body),
+                             .content_type = "application/x-www-form-urlencoded",
+                             .accept = accept},
+        now_ms);
+}
+
+static const char *header(const char *name)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, name) == 0)
+            return response.headers[i].value;
+    return "";
+}
+
+static const char *with_decision(uint64_t decision)
+{
+    char text[DECISION_TEXT_SIZE];
+    decision_format(decision, text);
+    return arena_printf(arena, "%s&d=%s", alices(), text);
+}
+
+static struct verdict refuse(struct submission submission, enum ruling ruling, int64_t now_ms)
+{
+    struct verdict verdict = rig_judge(&submission, now_ms);
+    ck_assert_int_eq(verdict.ruling, ruling);
+    return verdict;
+}
+
+/* Two messages a day, and the third brings a pause of 24 hours from NOW on. */
+#define TWO_A_DAY "limits.webmail.messages_per_day=2", "support.contact=support@example.test"
+static struct verdict pause_alice(void)
+{
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    return refuse(rig_message("third", 1), RULING_SUSPENDED, NOW);
+}
+
+/* ---- links that do not hold ----------------------------------------------------------- */
+
+/* One answer for all of them, with the same words, and no word about a mailbox. */
+START_TEST(test_links_that_do_not_hold)
+{
+    begin(_i, DEFAULTS);
+    char *changed = arena_strdup(arena, alices());
+    size_t last = strlen(changed) - 1;
+    changed[last] = changed[last] == 'A' ? 'Q' : 'A';
+    const char *queries[] = {NULL, "", "t=", "t=x", changed,
+                             link_of(ALICE, NOW), "d=7K3M-Q2XD-9F4A",
+                             arena_printf(arena, "%sA", alices())};
+    const char *first = arena_strdup(arena, page("t=none", "en", NOW));
+    ck_assert_int_eq(response.status, 403);
+    rig_check_has(first, "Sending status");
+    rig_check_has_not(first, "alice");
+    for (size_t i = 0; i < countof(queries); i++) {
+        ck_assert_str_eq(page(queries[i], "en", NOW), first);
+        ck_assert_int_eq(response.status, 403);
+    }
+    post("t=forged&act=lock", "text/html", NOW);
+    ck_assert_int_eq(response.status, 403);
+    end();
+}
+END_TEST
+
+START_TEST(test_links_that_do_not_hold_as_json)
+{
+    begin(_i, DEFAULTS);
+    ask((struct raw_request){.method = "GET", .query = link_of(ALICE, NOW),
+                             .accept = "application/json"},
+        NOW);
+    ck_assert_int_eq(response.status, 403);
+    ck_assert_str_eq(response.type, "application/problem+json");
+    freed_by(json_put) struct json_object *problem =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_int_eq(json_int(problem, "status", 0), 403);
+    rig_check_has(rig_text(problem, "detail"), "Settings");
+    rig_check_has_not(text_string(&response.body), "alice");
+    end();
+}
+END_TEST
+
+/* A link opens the page of its own mailbox, whatever decision is asked for. */
+START_TEST(test_decision_of_another_mailbox)
+{
+    begin(_i, DEFAULTS);
+    struct submission bobs = rig_message("b", 51);
+    rig_mailbox(&bobs, BOB);
+    uint64_t decision = refuse(bobs, RULING_MESSAGE, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    rig_check_has(html, "<h1>You can send</h1>");
+    rig_check_has_not(html, "x.test");
+    rig_check_has_not(html, "51");
+    rig_check_has_not(html, "bob");
+    end();
+}
+END_TEST
+
+/* ---- states ------------------------------------------------------------------------------ */
+
+START_TEST(test_never_seen)
+{
+    begin(_i, DEFAULTS);
+    const char *html = open_page(alices(), NOW);
+    ck_assert_str_eq(response.type, "text/html; charset=utf-8");
+    rig_check_has(html, "<html lang=\"en\">");
+    rig_check_has(html, "<h1>You can send</h1>");
+    rig_check_has(html, "0 of 600 used, 600 left");
+    rig_check_has(html, "value=\"0\"");
+    rig_check_has(html, "ask for your password");
+    rig_check_has(html, "<summary>That wasn");
+    rig_check_has_not(html, "<table>");
+    end();
+}
+END_TEST
+
+START_TEST(test_too_big)
+{
+    begin(_i, DEFAULTS);
+    struct submission submission = rig_message("big", 57);
+    rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
+    uint64_t decision = refuse(submission, RULING_MESSAGE, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    rig_check_has(html, "<h1>This message was too big</h1>");
+    rig_check_has(html, "57 recipients at x.test; the limit for one domain is 50. That is 7 too "
+                        "many.");
+    rig_check_has(html, "0 of 600 used");
+    rig_check_has_not(html, "secret-friend");
+    char reference[DECISION_TEXT_SIZE];
+    decision_format(decision, reference);
+    rig_check_has(html, reference);
+    end();
+}
+END_TEST
+
+START_TEST(test_over_time)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=10", "on_limit.off_domain_per_day=refuse"));
+    struct submission first = rig_message("first", 8);
+    ck_assert_int_eq(rig_judge(&first, NOW - HOUR_MS).ruling, RULING_ADMIT);
+    uint64_t decision = refuse(rig_message("second", 5), RULING_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    rig_check_has(html, "<h1>This message was more than your limit has left</h1>");
+    rig_check_has(html, "13 recipients outside your domain within 24 hours; the limit is 10.");
+    rig_check_has(html, "8 of 10 used, 2 left");
+    rig_check_has(html, "8 recipients at <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40");
+    end();
+}
+END_TEST
+
+START_TEST(test_full)
+{
+    begin(_i, WITH(TWO_A_DAY, "on_limit.messages_per_day=refuse"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    const char *html = open_page(alices(), NOW);
+    rig_check_has(html, "used up until <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40</time>");
+    rig_check_has(html, "in 23 h");
+    rig_check_has(html, "Messages in 24 hours: 2 of 2 used, 0 left.");
+    rig_check_has(html, "value=\"100\"");
+    end();
+}
+END_TEST
+
+START_TEST(test_paused)
+{
+    begin(_i, WITH(TWO_A_DAY));
+    uint64_t decision = pause_alice().decision;
+    const char *html =
+        open_page(arena_printf(arena, "%s&tz=Europe/Berlin", with_decision(decision)), NOW);
+    rig_check_has(html, "Sending is paused until <time datetime=\"2025-11-23T05:40:00Z\">Sunday "
+                        "06:40</time>");
+    rig_check_has(html, "in 24 h");
+    rig_check_has(html, "Receiving, reading and writing drafts work as always.");
+    rig_check_has(html, "It would have been message 3 within 24 hours; the limit is 2.");
+    rig_check_has(html, "newsletter service");
+    rig_check_has(html, "from attempt 10 on");
+    rig_check_has(html, "href=\"mailto:support@example.test?subject=Sending%20is%20paused%3A%20"
+                        "alice%40example.test%20");
+    rig_check_has(html, "Write from another mailbox");
+    rig_check_has(html, "<span class=\"zone\">Europe/Berlin</span>");
+    rig_check_has(open_page(alices(), NOW), "Sunday 05:40</time>"); /* UTC, when none is known */
+    end();
+}
+END_TEST
+
+START_TEST(test_attempts)
+{
+    begin(_i, WITH(TWO_A_DAY, "suspension.retries_before_restart=3"));
+    pause_alice();
+    refuse(rig_message("again", 1), RULING_SUSPENDED, NOW + MINUTE_MS);
+    const char *html = open_page(alices(), NOW + HOUR_MS);
+    rig_check_has(html, "sending was tried once more");
+    rig_check_has(html, "from attempt 3 on");
+    for (int i = 2; i <= 3; i++)
+        refuse(rig_message(arena_printf(arena, "again-%d", i), 1), RULING_SUSPENDED,
+               NOW + i * MINUTE_MS);
+    html = open_page(alices(), NOW + HOUR_MS);
+    rig_check_has(html, "sending was tried 3 more times");
+    rig_check_has(html, "each further attempt now starts the pause anew");
+    rig_check_has(html, "<time datetime=\"2025-11-23T05:43:00Z\">");
+    end();
+}
+END_TEST
+
+START_TEST(test_exempt)
+{
+    begin(_i, WITH("exempt.mailbox=" ALICE));
+    const char *html = open_page(alices(), NOW);
+    rig_check_has(html, "No limits apply to this mailbox.");
+    rig_check_has_not(html, "<meter");
+    end();
+}
+END_TEST
+
+/* Each step is told, a few of them alone, and the last line holds all the rest. */
+START_TEST(test_what_comes_back)
+{
+    begin(_i, DEFAULTS);
+    rig_send("m", 4, NOW - HOUR_MS, 10 * MINUTE_MS);
+    const char *html = open_page(alices(), NOW);
+    rig_check_has(html, "1 message at <time datetime=\"2025-11-23T05:10:00Z\">");
+    rig_check_has_not(html, "the rest");
+    rig_send("n", 6, NOW - 20 * MINUTE_MS, MINUTE_MS);
+    html = open_page(alices(), NOW);
+    rig_check_has(html, "1 message at <time datetime=\"2025-11-23T05:00:00Z\">");
+    rig_check_has_not(html, "1 message at <time datetime=\"2025-11-23T05:10:00Z\">");
+    rig_check_has(html, "the rest (7) by <time datetime=\"2025-11-23T05:25:00Z\">");
+    rig_check_has(html, "10 of 600 used, 590 left");
+    end();
+}
+END_TEST
+
+START_TEST(test_messages)
+{
+    begin(_i, DEFAULTS);
+    rig_send("m", 51, NOW - HOUR_MS, SECOND_MS);
+    const char *html = open_page(alices(), NOW);
+    rig_check_has(html, "<caption>");
+    rig_check_has(html, "192.0.2.0/24");
+    rig_check_has_not(html, "192.0.2.1");
+    rig_check_has(html, "webmail</td>");
+    rig_check_has(html, "And one older message.");
+    rig_check_has_not(html, "@x.test");
+    end();
+}
+END_TEST
+
+/* ---- "That wasn't me" --------------------------------------------------------------------- */
+
+/* Lines that are logged from here on, until log_end gives them in `arena`. */
+static int log_ends[2], log_before;
+static void log_begin(void)
+{
+    ck_assert_int_eq(pipe2(log_ends, O_NONBLOCK | O_CLOEXEC), 0);
+    log_before = log_set_fd(log_ends[1]);
+}
+
+static const char *log_end(void)
+{
+    char *lines = arena_alloc(arena, LOG_BYTES + 1);
+    log_set_fd(log_before);
+    ssize_t length = read(log_ends[0], lines, LOG_BYTES);
+    lines[length > 0 ? length : 0] = '\0';
+    close(log_ends[0]);
+    close(log_ends[1]);
+    return lines;
+}
+
+static uint64_t locks_counted(void)
+{
+    struct counter counters[64];
+    size_t count;
+    ck_assert_int_eq(observer_tell(observer), 1);
+    ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &count), 1);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(counters[i].name, "user_locks") == 0)
+            return counters[i].value;
+    return 0;
+}
+
+START_TEST(test_lock)
+{
+    begin(_i, DEFAULTS);
+    uint64_t decision = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *plain = with_decision(decision);
+    const char *query = arena_printf(arena, "%s&tz=Europe/Berlin", plain);
+    const char *html = open_page(query, NOW);
+    rig_check_has(html, "name=\"act\" value=\"lock\"");
+    rig_check_has(html, "name=\"tz\" value=\"Europe/Berlin\"");
+
+    log_begin();
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    const char *location = header("Location");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location, arena_printf(arena, "/sending/status?%s&tz=Europe%%2FBerlin", plain));
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW + HOUR_MS);
+    ck_assert_int_eq(response.status, 303);
+    const char *lines = log_end(), *line = strstr(lines, "locked by its user");
+    ck_assert_msg(line != NULL && strstr(line + 1, "locked by its user") == NULL, "%s", lines);
+    rig_check_has(lines, "level=warning");
+    rig_check_has(lines, "mailbox=" ALICE);
+    rig_check_has_not(lines, arena_strndup(arena, plain + strlen("t="), 20));
+    ck_assert_uint_eq(locks_counted(), 1);
+
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.cause, CAUSE_COMPROMISED);
+    ck_assert_int_eq(account.suspension.until_ms, UNTIL_LIFTED);
+    html = open_page(alices(), NOW);
+    rig_check_has(html, "<h1>Sending is stopped until our support has talked to you</h1>");
+    rig_check_has(html, "Change the password");
+    rig_check_has_not(html, "value=\"lock\"");
+    end();
+}
+END_TEST
+
+/* Opening a page changes nothing, nor does a form that does not say what it wants. */
+START_TEST(test_lock_is_wanted)
+{
+    begin(_i, DEFAULTS);
+    struct account account;
+    open_page(arena_printf(arena, "%s&act=lock", alices()), NOW);
+    post(alices(), "text/html", NOW);
+    ck_assert_int_eq(response.status, 400);
+    post(arena_printf(arena, "%s&act=unlock", alices()), "text/html", NOW);
+    ck_assert_int_eq(response.status, 400);
+    ask((struct raw_request){.method = "DELETE", .query = alices()}, NOW);
+    ck_assert_int_eq(response.status, 405);
+    ck_assert_str_eq(header("Allow"), "GET, HEAD, POST");
+    ck_assert_int_ge(store_account(store, arena, ALICE, NOW, &account), 0);
+    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_uint_eq(locks_counted(), 0);
+    end();
+}
+END_TEST
+
+START_TEST(test_lock_as_json)
+{
+    begin(_i, DEFAULTS);
+    post(arena_printf(arena, "%s&act=lock", alices()), "application/json", NOW);
+    ck_assert_int_eq(response.status, 200);
+    freed_by(json_put) struct json_object *view =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_str_eq(rig_text(view, "state"), "stopped");
+    ck_assert_str_eq(rig_text(view, "suspension.cause"), "compromised");
+    end();
+}
+END_TEST
+
+/* ---- JSON, languages, escaping, no store -------------------------------------------------- */
+
+START_TEST(test_json)
+{
+    begin(_i, WITH(TWO_A_DAY));
+    uint64_t decision = pause_alice().decision;
+    ask((struct raw_request){.method = "GET", .query = with_decision(decision),
+                             .accept = "application/json"},
+        NOW);
+    ck_assert_int_eq(response.status, 200);
+    freed_by(json_put) struct json_object *view =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_str_eq(rig_text(view, "mailbox"), ALICE);
+    ck_assert_str_eq(rig_text(view, "headline"), "paused");
+    ck_assert_str_eq(rig_text(view, "suspension.until"), "2025-11-23T05:40:00Z");
+    ck_assert_str_eq(rig_text(view, "message.reasons.0.rule"), "messages_per_day");
+    ck_assert(!rig_has(view, "token"));
+    end();
+}
+END_TEST
+
+static const char *const languages[] = {"en", "de", "fr", "es"};
+
+/* No text is missing, whatever the state: nothing is empty that should say something. */
+static void check_whole(const char *html, const char *language)
+{
+    static const char *const faults[] = {"<h1></h1>", "<h2></h2>", "\"></h3>", "<p></p>", "<li></li>",
+                                         "{{", "()", "<title> ", "<caption></caption>",
+                                         "></time>", "></button>", "<summary></summary>"};
+    rig_check_has(html, arena_printf(arena, "<html lang=\"%s\">", language));
+    for (size_t i = 0; i < countof(faults); i++)
+        rig_check_has_not(html, faults[i]);
+    const char *title = strstr(html, "<h1>");
+    ck_assert_ptr_nonnull(title);
+    ck_assert_ptr_null(strstr(title + 1, "<h1>"));
+    ck_assert_int_gt((int)(strstr(title, "</h1>") - title), (int)strlen("<h1>…"));
+}
+
+START_TEST(test_languages)
+{
+    const char *language = languages[_i];
+    begin(ROOM_SQLITE, WITH(TWO_A_DAY));
+    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *query = with_decision(big);
+    const char *english = arena_strdup(arena, page(query, "en", NOW));
+    const char *own = page(query, language, NOW);
+    check_whole(own, language);
+    ck_assert_int_eq(strcmp(own, english) == 0, _i == 0);
+    uint64_t paused = pause_alice().decision;
+    check_whole(page(with_decision(paused), language, NOW), language);
+    check_whole(page("t=x", language, NOW), language);
+    end();
+}
+END_TEST
+
+/* A suspension of every cause says why, what to do, and has no gap in any language. */
+START_TEST(test_causes)
+{
+    enum cause cause = (enum cause)(_i % CAUSE_COUNT);
+    const char *language = languages[_i / CAUSE_COUNT];
+    begin(ROOM_SQLITE, DEFAULTS);
+    for (int step = 0; step < 2; step++) {
+        struct act act = act_at(NOW);
+        struct durations durations = {1, {step == 0 ? 3 * HOUR_MS : UNTIL_LIFTED}};
+        struct suspension suspension;
+        ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &act, &suspension), 1);
+        const char *html = page(alices(), language, NOW);
+        check_whole(html, language);
+        rig_check_has(html, step == 0 ? "state-paused" : "state-stopped");
+        const char *steps = strstr(html, "<ul class=\"steps\">");
+        ck_assert_ptr_nonnull(steps);
+        ck_assert_ptr_nonnull(strstr(steps, "<li>"));
+    }
+    end();
+}
+END_TEST
+
+START_TEST(test_escaping)
+{
+    begin(_i, WITH("support.contact=<script>alert(1)</script>"));
+    const char *html = open_page(link_of("\"><script>x</script>@example.test", NOW + DAY_MS), NOW);
+    rig_check_has_not(html, "<script>");
+    rig_check_has(html, "&lt;script&gt;alert(1)");
+    html = open_page(arena_printf(arena, "%s&d=<script>&tz=../<script>", alices()), NOW);
+    rig_check_has_not(html, "<script>");
+    rig_check_has_not(html, "../");
+    end();
+}
+END_TEST
+
+START_TEST(test_no_store)
+{
+    begin(ROOM_SQLITE, DEFAULTS);
+    const char *path = room_url() + strlen("sqlite://");
+    const char *aside = arena_printf(arena, "%s/aside", folder);
+    const char *query = alices();
+    open_page(query, NOW);
+    ck_assert_int_eq(rename(path, aside), 0);
+    log_begin();
+    page(query, "en", NOW);
+    ck_assert_int_eq(response.status, 503);
+    rig_check_has(text_string(&response.body), "Try again in a minute");
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    ck_assert_int_eq(response.status, 503);
+    rig_check_has_not(log_end(), "locked by its user");
+    ck_assert_int_eq(rename(aside, path), 0);
+    open_page(query, NOW);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("status page");
+    TCase *cases = rig_case(suite, "status page");
+    tcase_add_loop_test(cases, test_links_that_do_not_hold, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_links_that_do_not_hold_as_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_never_seen, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_too_big, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_full, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_paused, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_exempt, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_what_comes_back, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_messages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_as_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_escaping, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_languages, 0, (int)countof(languages));
+    tcase_add_loop_test(cases, test_causes, 0, CAUSE_COUNT * (int)countof(languages));
+    tcase_add_test(cases, test_no_store);
+    return rooms_run(suite);
+}
