@@ -43,7 +43,10 @@ local function moment(time_ms)
 end
 
 local function detail_of(suspension)
-    return not suspension and 'null' or string.format('{"id":%d,"cause":"%s","since":"%s","until":%s,"attempts":%d}',
+    if not suspension then
+        return 'null'
+    end
+    return string.format('{"id":%d,"cause":"%s","since":"%s","until":%s,"attempts":%d}',
         suspension.id, suspension.cause, moment(suspension.since_ms),
         suspension.until_ms and '"' .. moment(suspension.until_ms) .. '"' or 'null',
         suspension.attempts)
