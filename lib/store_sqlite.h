@@ -58,8 +58,8 @@
                      " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                    \
     /* in the order of that index the newest is found without sorting */                          \
     S(SUSPENSION_GET, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note"     \
-                      " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1 AND ended_ms IS NULL"                  \
-                      " AND until_ms > ?2 ORDER BY id DESC LIMIT 1")                              \
+                      " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1"         \
+                      " AND ended_ms IS NULL AND until_ms > ?2 ORDER BY id DESC LIMIT 1")         \
     S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
                       " offence, \"by\", note) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)")           \
     S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3 WHERE id = ?1")     \
