@@ -4,7 +4,7 @@
 # make bench      speed against the floor, as ratios
 # make check      the unit tests alone
 # make docs       docs/settings.md and sendguard.conf.example anew, from the table of settings
-# make install    program, systemd unit, user, sample settings, plugin; PREFIX, DESTDIR
+# make install    programs, systemd units, user, sample settings, plugin; PREFIX, DESTDIR
 # SAN=address,undefined or SAN=thread builds a variant into build/SAN/.
 
 CC ?= gcc
@@ -141,10 +141,14 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # Everything an operator needs; the user and the settings file only if they are not there.
 install: programs
 	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
+	install -D -m 755 $(B)/sendguard-web $(DESTDIR)$(PREFIX)/sbin/sendguard-web
+	install -D -m 755 $(B)/sendguard $(DESTDIR)$(PREFIX)/bin/sendguard
+	install -D -m 644 contrib/bash-completion/sendguard \
+		$(SHARE)/bash-completion/completions/sendguard
 	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
-	sed 's|/usr/local|$(PREFIX)|g' contrib/sendguard-fcgi.service \
-		> $(DESTDIR)/etc/systemd/system/sendguard-fcgi.service
-	cp -r README.md LICENSE nginx.conf.example docs $(SHARE)/doc/sendguard/
+	for unit in contrib/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
+		> $(DESTDIR)/etc/systemd/system/$${unit##*/} || exit 1; done
+	cp -r README.md LICENSE nginx.conf.example docs templates $(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
 	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \
 		install -D -m 644 sendguard.conf.example $(DESTDIR)/etc/sendguard/sendguard.conf

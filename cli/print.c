@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "text.h"
+#include "zone.h"
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
@@ -77,16 +78,6 @@ const char *number_member(struct arena *arena, struct json_object *object, const
 
 /* ---- moments ------------------------------------------------------------------------ */
 
-int moment_read(const char *moment, int64_t *time_ms_r)
-{
-    struct tm parts = {0};
-    const char *end = strptime(moment, "%Y-%m-%dT%H:%M:%S", &parts);
-    if (end == NULL || strcmp(end, "Z") != 0)
-        return 0;
-    *time_ms_r = (int64_t)timegm(&parts) * SECOND_MS;
-    return 1;
-}
-
 /* "3 h 20 min", the two largest units that are not zero. */
 static void add_span(struct text *text, int64_t ms)
 {
@@ -106,7 +97,9 @@ static void add_span(struct text *text, int64_t ms)
 static void add_distance(struct text *text, int64_t time_ms, int64_t now_ms)
 {
     text_add(text, " (");
-    if (time_ms >= now_ms) {
+    if (time_ms >= now_ms - SECOND_MS && time_ms <= now_ms + SECOND_MS) { /* it is rounded up */
+        text_add(text, "now");
+    } else if (time_ms >= now_ms) {
         text_add(text, "in ");
         add_span(text, time_ms - now_ms);
     } else {

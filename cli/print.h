@@ -18,8 +18,7 @@ const char *plain_member(struct arena *arena, struct json_object *object, const 
 const char *number_member(struct arena *arena, struct json_object *object, const char *name,
                           const char *otherwise);
 
-/* A moment as views have it ("2026-11-22T14:05:00Z"); 0, or 1 with *time_ms_r. */
-int moment_read(const char *moment, int64_t *time_ms_r);
+/* A member that is a moment as views have it ("2026-11-22T14:05:00Z"): */
 /* "2026-11-22 14:05" in the local time zone, `otherwise` when the member is null; with
  * now_ms > 0 also the distance: "2026-11-22 14:05 (in 3 h 20 min)". */
 const char *moment_member(struct arena *arena, struct json_object *object, const char *name,

@@ -143,13 +143,18 @@ void print_limits(struct cli *cli, struct json_object *view)
     puts("\nLimits");
     table_begin(&table, 7, 1u << 2 | 1u << 3 | 1u << 4);
     table_row(&table, "RULE", "DOOR", "LIMIT", "EXTRA", "DEFAULT", "FROM", "UNTIL");
-    each_of(limit, view, "limits")
+    each_of(limit, view, "limits") {
+        bool off = json_member(limit, "limit") == NULL &&
+                   strcmp(json_string(limit, "source", ""), "settings") == 0;
+        if (off)
+            continue;
         table_row(&table, plain_member(cli->arena, limit, "rule", ""),
                   plain_member(cli->arena, limit, "door", ""),
                   number_member(cli->arena, limit, "limit", "off"),
                   number_member(cli->arena, limit, "extra", "0"),
                   number_member(cli->arena, limit, "default", "off"),
                   plain_member(cli->arena, limit, "source", ""), limit_end(cli, limit));
+    }
     table_end(&table, stdout);
 }
 

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "address.h"
+#include "present.h"
 #include "settings_table.h"
 
 enum {
     PATH_MAX_BYTES = 4095,
     SOCKET_PATH_MAX_BYTES = 107, /* sun_path of unix(7) */
     LIST_MAX_ITEMS = 100000,
-    ZONE_MAX_BYTES = 64,
     NETWORKS_MAX = 1000, /* each request is compared with all of them */
     GROUP_MAX_BYTES = 64 * 1024,
     QUOTE_MAX_BYTES = 80,
@@ -234,10 +234,8 @@ static int check_folder(struct value *value)
 
 static int check_zone(struct value *value)
 {
-    size_t allowed = strspn(value->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                         "0123456789_+-/");
-    return (allowed == value->length && value->length <= ZONE_MAX_BYTES && value->text[0] != '/') ||
-           fails(value, "is no name of a time zone");
+    return strcmp(value->text, "UTC") == 0 || /* also where no zones are installed */
+           zone_exists(value->text) || fails(value, "is no time zone of this machine");
 }
 
 static int parse_string(const struct setting *setting, struct value *value, char **member_r)

@@ -260,6 +260,7 @@ static const struct {
     {"web.time_zone=../../etc/passwd", "\"../../etc/passwd\" is no "},
     {"web.time_zone=/etc/localtime", "\"/etc/localtime\" is no "},
     {"web.time_zone=:UTC", "\":UTC\" is no "},
+    {"web.time_zone=Europe/Berlim", "\"Europe/Berlim\" is no time zone of this machine"},
     {"web.trusted_proxies=", "\"\" is empty; expected networks as ADDRESS or ADDRESS/BITS"},
     {"web.trusted_proxies=,", "\",\" names no network"},
     {"web.trusted_proxies=localhost", "\"localhost\": is no IP address"},
