@@ -108,16 +108,16 @@ struct next next_of(const struct look *look, const struct standing *standing)
                                     &held);
     int64_t room_at_ms;
     bool observe = look->settings->guard_mode == MODE_OBSERVE;
+    for (; next.reason_count < held_count; next.reason_count++)
+        next.reasons[next.reason_count] = held[next.reason_count];
     object_over_time(standing, &next, &room_at_ms);
-    next.state = state_of(suspension, next.reason_count > 0);
+    next.state = state_of(suspension, next.reason_count > held_count);
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
-    next.refused = !observe && (suspension->id != 0 || held_count > 0 || next.reason_count > 0);
+    next.refused = !observe && (suspension->id != 0 || next.reason_count > 0);
     if (next.refused)
         next.retry_at_ms = retry_at(suspension, held_count > 0, room_at_ms);
     if (held_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */
-        next.reason_count = 0;
-    for (size_t i = 0; i < held_count; i++)
-        next.reasons[next.reason_count++] = held[i];
+        next.reason_count = held_count;
     return next;
 }
 

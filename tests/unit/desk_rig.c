@@ -58,11 +58,16 @@ static char *quoted(const char *text)
     return copy;
 }
 
+struct json_object *words_of(const char *text)
+{
+    const char *json = quoted(text);
+    return rig_json(json, strlen(json));
+}
+
 static int act(const struct person *person, const char *words, bool preview, int64_t now_ms,
                struct json_object **view_r, struct problem *problem)
 {
-    const char *text = quoted(words);
-    freed_by(json_put) struct json_object *wish = rig_json(text, strlen(text));
+    freed_by(json_put) struct json_object *wish = words_of(words);
     return desk_act(rig_desk(), person, wish, preview, now_ms, view_r, problem);
 }
 

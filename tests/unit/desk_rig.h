@@ -21,7 +21,9 @@ struct json_object *view_status(const char *mailbox, uint64_t decision, int64_t 
 struct json_object *view_mailbox(const char *mailbox, int64_t now_ms);
 struct json_object *view_decision(uint64_t decision, int64_t now_ms);
 
-/* An act, as JSON text with ' for "; it must be done, or previewed. */
+/* JSON text with ' for ", as a tree; to be put. */
+struct json_object *words_of(const char *text);
+/* An act in such words; it must be done, or previewed. */
 struct json_object *do_act(const struct person *person, const char *words, int64_t now_ms);
 struct json_object *preview_act(const struct person *person, const char *words, int64_t now_ms);
 /* An act that must be refused with that status and place; the problem's text. */
