@@ -1,0 +1,401 @@
+"""The JSON API against its own description, and what it does beyond that."""
+
+import csv
+import io
+import itertools
+import json
+import re
+import urllib.parse
+
+import jsonschema
+import pytest
+
+from conftest import _running_store
+from door import Door, Sender, new_ip, new_mailbox, people
+from programs import TREE, Guard, eventually
+from stores import KINDS
+from web import Client, Program, Web
+
+LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip": 10}}
+ROOT = "/api/v1"
+
+
+class House:
+    """Both doors over one store, a token of each role, and mailboxes in every state."""
+
+    def __init__(self, folder, store):
+        self.store = store
+        self.guard = Guard(folder, store, LIMITS).start()
+        self.web = Web(folder, store, LIMITS).start()
+        self.anyone = Client(self.web)
+        self.viewer, self.support, self.admin = (
+            Program(self.web, self.web.token(role, role))
+            for role in ("viewer", "support", "admin"))
+        self.door = Door(self.guard)
+        self.busy, self.stopped = self.sender(), self.sender()
+        for _ in range(4):
+            self.busy.admitted(people(2, "x.test"))
+        self.too_big = self.busy.send(people(51, "y.test")).json["decision"]
+        for _ in range(6):
+            self.over = self.stopped.send(["bob@outside.test"]).json["decision"]
+        eventually(lambda: self.busy.mailbox in self.viewer.get(ROOT + "/near").text,
+                   "the door's observations are in the store")
+
+    def sender(self):
+        return Sender(self.door, new_mailbox(), new_ip())
+
+    def stop(self):
+        self.door.close()
+        self.web.stop()
+        self.guard.stop()
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def house(request, new_folder):
+    folder = new_folder()
+    for store in _running_store(request.param, folder):
+        house = House(folder, store)
+        yield house
+        house.stop()
+
+
+@pytest.fixture
+def document(house):
+    return house.anyone.get(ROOT + "/openapi.json").json
+
+
+# ---- the description -----------------------------------------------------------------------
+
+FORMATS = jsonschema.FormatChecker()
+
+
+@FORMATS.checks("date-time")
+def _is_moment(value):
+    return not isinstance(value, str) or bool(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", value))
+
+
+def resolved(document, node):
+    while "$ref" in node:
+        target = document
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+def check_answer(document, path, method, answer):
+    """The status and the body are among those that the description names."""
+    responses = document["paths"][path][method]["responses"]
+    assert str(answer.status) in responses, f"{method} {path}: {answer}"
+    content = resolved(document, responses[str(answer.status)])["content"]
+    kind = answer.header("Content-Type").split(";")[0]
+    assert kind in content, f"{method} {path}: {answer}"
+    if kind.endswith("json"):
+        schema = {**content[kind]["schema"], "components": document["components"]}
+        jsonschema.Draft202012Validator(schema, format_checker=FORMATS).validate(answer.json)
+    return answer
+
+
+def call(document, client, method, path, query=None, body=None, **variables):
+    """One operation of the description, its answer checked."""
+    url = ROOT + path.format(**{name: urllib.parse.quote(value, safe="")
+                                for name, value in variables.items()})
+    if query:
+        url += "?" + urllib.parse.urlencode(query)
+    answer = client.get(url) if method == "get" else client.post_json(url, body)
+    return check_answer(document, path, method, answer)
+
+
+def good_calls(house):
+    """Every operation at least once, so that each shape is seen with something in it."""
+    mailbox, ip = house.busy.mailbox, house.busy.ip
+    act = {"subject": mailbox, "note": "asked by telephone", "preview": True}
+    return [
+        ("get", "/overview", {}),
+        ("get", "/search", {"query": {"q": mailbox}}),
+        ("get", "/search", {"query": {"q": "example.test"}}),
+        ("get", "/search", {"query": {"q": ip}}),
+        ("get", "/search", {"query": {"q": house.over.lower()}}),
+        ("get", "/search", {"query": {"q": "what is this?"}}),
+        ("get", "/suspended", {}),
+        ("get", "/suspended", {"query": {"after": house.stopped.mailbox}}),
+        ("get", "/near", {}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": mailbox}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": house.stopped.mailbox}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": "never/seen@example.test"}),
+        ("get", "/decisions", {}),
+        ("get", "/decisions", {"query": {"mailbox": mailbox}}),
+        ("get", "/decisions/{decision}", {"decision": house.over}),
+        ("get", "/decisions/{decision}", {"decision": house.too_big}),
+        ("get", "/ips/{ip}", {"ip": ip}),
+        ("get", "/ips/{ip}", {"ip": "2001:db8::1"}),
+        ("get", "/domains/{domain}", {"domain": "example.test"}),
+        ("get", "/audit", {}),
+        ("get", "/audit", {"query": {"subject": mailbox}}),
+        ("get", "/audit/export.csv", {}),
+        ("get", "/audit/export.json", {}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "ip": ip, "to": "Bob <bob@x.test>"}}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "door": "smtp",
+                                        "to": people(51, "z.test"), "cc": "", "bcc": []}}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test")}}),
+        ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test"}}),
+        ("post", "/acts", {"body": {**act, "act": "suspend", "cause": "terms", "for": "permanent"}}),
+        ("post", "/acts", {"body": {**act, "act": "lift", "subject": house.stopped.mailbox}}),
+        ("post", "/acts", {"body": {**act, "act": "reset"}}),
+        ("post", "/acts", {"body": {**act, "act": "extra", "messages": 5, "for": "2h"}}),
+        ("post", "/acts", {"body": {**act, "act": "limit", "subject": "@example.test",
+                                    "rule": "messages_per_day", "value": 4}}),
+        ("post", "/acts", {"body": {**act, "act": "exempt"}}),
+        ("post", "/acts", {"body": {**act, "act": "note"}}),
+        ("get", "/openapi.json", {}),
+    ]
+
+
+def operations(document):
+    return {(method, path) for path, methods in document["paths"].items() for method in methods}
+
+
+def test_every_operation_answers_as_described(house, document):
+    house.admin.act("note", house.busy.mailbox)
+    house.admin.act("extra", "@example.test", messages=1)
+    called = set()
+    for method, path, more in good_calls(house):
+        answer = call(document, house.admin, method, path, **more)
+        assert answer.status == 200, f"{method} {path} {more}: {answer}"
+        assert answer.header("Cache-Control") == "no-store"
+        called.add((method, path))
+    assert called == operations(document)
+
+
+def test_the_description_is_complete():
+    """Every route of the table that the server works by is described, and no other."""
+    table = (TREE / "web/desk_routes.c").read_text()
+    routes = {(method.lower(), path) for method, path in
+              re.findall(r'\{METHOD_(GET|POST), "(/[^"]*)"', table)}
+    described = json.loads((TREE / "web/assets/openapi.json").read_text())
+    assert len(routes) > 10
+    assert operations(described) == routes | {("get", "/openapi.json")}
+
+
+def test_undescribed_paths(house):
+    for path in ("/", "/no-such", "/mailboxes", "/mailboxes/", "/acts/1", "/audit/export.xml",
+                 "/openapi.yaml", "/../../metrics"):
+        answer = house.admin.get(ROOT + path)
+        assert answer.status == 404, f"{path}: {answer}"
+        assert answer.json["status"] == 404
+
+
+def _schemas(node, name="document"):
+    if isinstance(node, dict):
+        if "properties" in node and "type" in node:
+            yield name, node
+        for key, child in node.items():
+            yield from _schemas(child, key)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _schemas(child, name)
+
+
+def test_the_shapes_are_strict(document):
+    """A member more, or one less, in an answer is found."""
+    assert document["openapi"].startswith("3.1.")
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    open_ones = {name for name, schema in _schemas(document["components"]["schemas"])
+                 if schema.get("additionalProperties") is not False}
+    assert open_ones == {"Submission"}
+
+
+# ---- errors ----------------------------------------------------------------------------------
+
+WRONG = [
+    ("get", "/search", {}, 400, None),
+    ("get", "/search", {"query": {"q": ""}}, 400, None),
+    ("get", "/mailboxes/{mailbox}", {"mailbox": "nobody"}, 400, "mailbox"),
+    ("get", "/mailboxes/{mailbox}", {"mailbox": "a@b.test", "query": {"before": "?"}}, 400,
+     "before"),
+    ("get", "/decisions", {"query": {"mailbox": "nobody"}}, 400, "mailbox"),
+    ("get", "/decisions/{decision}", {"decision": "nothing"}, 400, "decision"),
+    ("get", "/decisions/{decision}", {"decision": "0000-0000-0001"}, 404, "decision"),
+    ("get", "/ips/{ip}", {"ip": "300.1.1.1"}, 400, None),
+    ("get", "/domains/{domain}", {"domain": "a b"}, 400, None),
+    ("get", "/audit", {"query": {"before": "x"}}, 400, "before"),
+    ("post", "/simulate", {"body": {"to": "a@x.test"}}, 400, "mailbox"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test"}}, 400, "to"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": ["a@x.test", "what?"]}}, 400,
+     "to[1]"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "door": "back"}}, 400,
+     "door"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "door": 7}}, 400,
+     "door"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": people(10001, "x.test")}}, 413,
+     None),
+    ("post", "/acts", {"body": {}}, 400, "act"),
+    ("post", "/acts", {"body": {"act": "lift", "subject": "a@b.test"}}, 400, "note"),
+    ("post", "/acts", {"body": {"act": "lift", "note": "x"}}, 400, "subject"),
+    ("post", "/acts", {"body": {"act": "note", "subject": "a@b.test", "note": "x", "prevew": 1}},
+     400, "prevew"),
+    ("post", "/acts", {"body": {"act": "note", "subject": "a@b.test", "note": "x",
+                                "preview": "yes"}}, 400, "preview"),
+]
+
+
+@pytest.mark.parametrize("method, path, more, status, where", WRONG,
+                         ids=[f"{number}-{row[1]}" for number, row in enumerate(WRONG)])
+def test_wrong_input(house, document, method, path, more, status, where):
+    answer = call(document, house.admin, method, path, **more)
+    assert answer.status == status, answer
+    assert answer.header("Content-Type") == "application/problem+json"
+    if where is not None:
+        assert answer.json["where"] == where, answer
+    assert answer.json["detail"]
+
+
+def every_call(house):
+    """One call of each operation that needs a token."""
+    seen = {}
+    for method, path, more in good_calls(house):
+        seen.setdefault((method, path), more)
+    del seen["get", "/openapi.json"]
+    return seen
+
+
+def test_no_token(house, document):
+    for headers in ({}, {"Authorization": "Bearer sg.admin.wrong"}, {"Authorization": "Basic eDp5"}):
+        client = Client(house.web, headers)
+        for (method, path), more in every_call(house).items():
+            answer = call(document, client, method, path, **more)
+            assert answer.status == 401, answer
+            challenge = answer.header("WWW-Authenticate")
+            assert challenge.startswith('Bearer realm="sendguard"')
+            assert ("invalid_token" in challenge) == bool(headers)
+
+
+def test_methods(house):
+    for path, allowed in (("/overview", "GET, HEAD"), ("/acts", "POST"), ("/simulate", "POST")):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            if method in allowed:
+                continue
+            answer = house.admin.request(method, ROOT + path, "{}",
+                                         {"Content-Type": "application/json"})
+            assert (answer.status, answer.header("Allow")) == (405, allowed), answer
+
+
+def test_only_json(house, document):
+    fields = {"act": "note", "subject": house.busy.mailbox, "note": "from a form"}
+    for path in ("/acts", "/simulate"):
+        answer = house.admin.post_form(ROOT + path, fields)
+        check_answer(document, path, "post", answer)
+        assert answer.status == 415
+
+
+def test_silent_store(store, folder):
+    """Every operation says so, and the description says that it may."""
+    web = Web(folder, store, {"store": {"timeout": "100ms"}}).start()
+    client = Program(web, web.token("monitor", "admin"))
+    document = client.get(ROOT + "/openapi.json").json
+    for path in operations(document):
+        assert path[1] == "/openapi.json" or "503" in document["paths"][path[1]][path[0]]["responses"]
+    assert client.get(ROOT + "/overview").status == 200
+    store.take_away()
+    try:
+        answer = check_answer(document, "/overview", "get", client.get(ROOT + "/overview"))
+        assert answer.status == 503 and answer.header("Retry-After")
+        assert client.get(ROOT + "/openapi.json").status == 200
+    finally:
+        store.bring_back()
+    eventually(lambda: client.get(ROOT + "/overview").status == 200, "the store is back")
+    web.stop()
+
+
+# ---- what it does ---------------------------------------------------------------------------------
+
+def test_preview_then_lift(house, document):
+    sender = house.sender()
+    for _ in range(6):
+        sender.send()
+    assert sender.send().status == 403
+    wish = {"act": "lift", "subject": sender.mailbox, "note": "called back"}
+    seen = call(document, house.support, "post", "/acts", body={**wish, "preview": True}).json
+    assert (seen["done"], seen["allowed"], seen["reset_as_well"]) == (False, True, True)
+    assert sender.send().status == 403
+    done = call(document, house.support, "post", "/acts", body=wish).json
+    assert done["done"] is True and done["after"] == seen["after"]
+    call(document, house.support, "post", "/acts", body={**wish, "act": "reset"})
+    sender.admitted()
+    acts = house.viewer.get(f"{ROOT}/audit?subject={sender.mailbox}").json["acts"]
+    assert [(act["act"], act["by"], act["note"]) for act in acts] == [
+        ("reset", "token:support", "called back"), ("lift", "token:support", "called back")]
+
+
+def test_roles(house, document):
+    mailbox = new_mailbox()
+    wish = {"act": "exempt", "subject": mailbox, "note": "a newsletter"}
+    assert call(document, house.viewer, "post", "/acts", body=wish).status == 403
+    assert call(document, house.support, "post", "/acts", body=wish).status == 403
+    seen = call(document, house.support, "post", "/acts", body={**wish, "preview": True})
+    assert seen.json["allowed"] is False and seen.json["why_not"]
+    assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] is None
+    assert call(document, house.admin, "post", "/acts", body=wish).json["done"] is True
+    assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] == "staff"
+
+
+def test_simulation_counts_nothing(house):
+    sender = house.sender()
+    for _ in range(8):
+        answer = house.viewer.post_json(ROOT + "/simulate", sender.body())
+        assert answer.json["verdict"] == "admit"
+    assert sender.used() == 0
+
+
+def pages(client, path, name, mark, query):
+    """All elements of a list that comes in pages."""
+    found, after = [], None
+    for _ in range(100):
+        more = {query: after} if after else {}
+        page = client.get(f"{ROOT}{path}?{urllib.parse.urlencode(more)}").json
+        found += page[name]
+        after = page[mark]
+        if after is None:
+            return found
+    raise AssertionError("the list does not end")
+
+
+def test_pages(house):
+    mailbox = new_mailbox()
+    for number in range(61):
+        assert house.support.act("note", mailbox, note=f"note {number}").status == 200
+    acts = pages(house.viewer, "/audit", "acts", "next", "before")
+    numbers = [act["number"] for act in acts]
+    assert numbers == sorted(set(numbers), reverse=True) and len(numbers) > 61
+    decisions = pages(house.viewer, "/decisions", "decisions", "older", "before")
+    assert len({one["decision"] for one in decisions}) == len(decisions) >= 11
+
+
+def test_exports(house):
+    """The whole trail, more than one piece of it; no cell is a formula."""
+    mailbox = new_mailbox()
+    notes = ['=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", 'said "no", then yes', "grün"]
+    for number, note in enumerate(itertools.islice(itertools.cycle(notes), 110)):
+        assert house.support.act("note", mailbox, note=note).status == 200, number
+    answer = house.viewer.get(ROOT + "/audit/export.json")
+    assert "attachment" in answer.header("Content-Disposition")
+    exported = answer.json
+    listed = pages(house.viewer, "/audit", "acts", "next", "before")
+    without = [{name: value for name, value in act.items() if name != "at"} for act in exported]
+    assert without == [{name: value for name, value in act.items() if name != "at"}
+                       for act in reversed(listed)]
+
+    answer = house.viewer.get(ROOT + "/audit/export.csv")
+    assert answer.header("Content-Type").startswith("text/csv")
+    assert "attachment" in answer.header("Content-Disposition")
+    assert answer.body.count(b"\n") == answer.body.count(b"\r\n")
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert len(rows) == len(exported)
+    for row, act in zip(rows, exported):
+        assert (int(row["number"]), row["at"], row["by"]) == (act["number"], act["at"], act["by"])
+        guarded = "'" + act["note"] if act["note"][0] in "=+-@" else act["note"]
+        assert row["note"] == guarded
+        assert json.loads(row["detail"]) == act["detail"]
+        assert all(value[:1] not in "=+-@" for value in row.values() if value)
