@@ -39,6 +39,10 @@ class SqliteStore:
             return {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"')))
                     for name in tables}
 
+    def counters(self):
+        with sqlite3.connect(self.path, timeout=PATIENCE) as connection:
+            return dict(connection.execute("SELECT name, value FROM counter"))
+
     def silence(self):
         """Locked by another process, until speak()."""
         self.holder = subprocess.Popen([sys.executable, "-c", _HOLD_LOCK, str(self.path)],
@@ -85,6 +89,10 @@ class RedisStore:
     def traces(self):
         keys = sorted(self.server.command("KEYS", "*"))
         return {key: self.server.command("DUMP", key) for key in keys}
+
+    def counters(self):
+        words = [word.decode() for word in self.server.command("HGETALL", "sg:counters")]
+        return {name: int(value) for name, value in zip(words[::2], words[1::2])}
 
     def silence(self):
         """Stopped, as on a machine that hangs: connections stay open, nothing is answered."""

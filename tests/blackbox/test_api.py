@@ -238,6 +238,8 @@ WRONG = [
      400, "prevew"),
     ("post", "/acts", {"body": {"act": "note", "subject": "a@b.test", "note": "x",
                                 "preview": "yes"}}, 400, "preview"),
+    ("post", "/acts", {"body": {"act": "lift", "subject": "a@b.test", "note": "x"}}, 409,
+     "subject"),
 ]
 
 
