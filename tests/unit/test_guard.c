@@ -91,6 +91,22 @@ START_TEST(test_all_rules_of_one_message_at_once)
 }
 END_TEST
 
+/* Reasons and message come in the language that the submission asks for. */
+START_TEST(test_language)
+{
+    rig_begin(_i, DEFAULTS);
+    struct problem problem;
+    struct submission submission = rig_message("x", 51);
+    ck_assert_int_eq(submission_set_lang(&submission, "de-AT", 5, &problem), 1);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_str_eq(verdict.reasons[0].text,
+                     "51 Empfänger bei x.test; das Limit ist 50. Bitte 1 entfernen.");
+    rig_check_begins(verdict.message, "Die Nachricht wurde nicht gesendet. 51 Empfänger bei");
+    rig_check_has(verdict.message, " Einzelheiten: http");
+}
+END_TEST
+
 START_TEST(test_doors_share_a_history)
 {
     rig_begin(_i, WITH("limits.smtp.messages_per_day=2", "on_limit.messages_per_day=refuse"));
@@ -377,6 +393,7 @@ int main(void)
     tcase_add_loop_test(cases, test_admitted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_rules_of_one_message, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_all_rules_of_one_message_at_once, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_language, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_doors_share_a_history, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_own_domains_and_exemptions, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_without_ip, 0, ROOM_KINDS);
