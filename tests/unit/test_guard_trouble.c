@@ -124,7 +124,7 @@ END_TEST
 
 enum { MAILBOXES = 3, ROUNDS = 25 };
 
-struct sender {
+struct sending_thread {
     pthread_t thread;
     int number, rounds;
     bool fails; /* the store is expected to be silent */
@@ -155,7 +155,7 @@ static struct submission message_in(struct arena *own, int which, const char *id
 
 static void *send_many(void *context)
 {
-    struct sender *sender = context;
+    struct sending_thread *sender = context;
     struct arena *own = arena_new();
     unsigned seed = (unsigned)sender->number + 1;
     int64_t began_ms = monotonic_ms();
@@ -178,15 +178,15 @@ static void *send_many(void *context)
     return NULL;
 }
 
-static void start_senders(struct sender senders[THREADS], int rounds, bool fails)
+static void start_senders(struct sending_thread senders[THREADS], int rounds, bool fails)
 {
     for (int i = 0; i < THREADS; i++) {
-        senders[i] = (struct sender){.number = i, .rounds = rounds, .fails = fails};
+        senders[i] = (struct sending_thread){.number = i, .rounds = rounds, .fails = fails};
         ck_assert_int_eq(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]), 0);
     }
 }
 
-static void join_senders(struct sender senders[THREADS])
+static void join_senders(struct sending_thread senders[THREADS])
 {
     for (int i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_join(senders[i].thread, NULL), 0);
@@ -203,7 +203,7 @@ static uint64_t used_by(int which, enum rule rule)
 /* Settings change all the while; what was admitted is what is counted. */
 START_TEST(test_reload_under_threads)
 {
-    struct sender senders[THREADS];
+    struct sending_thread senders[THREADS];
     const char *const *first = WITH("limits.webmail.messages_per_day=1000");
     const char *const *second = WITH("limits.webmail.messages_per_day=900",
                                      "limits.webmail.messages_per_hour=900",
@@ -228,7 +228,7 @@ END_TEST
 START_TEST(test_limit_changes_under_threads)
 {
     enum { LOW = 10, HIGH = 20 };
-    struct sender senders[THREADS];
+    struct sending_thread senders[THREADS];
     const char *const *low =
         WITH("limits.webmail.messages_per_day=10", "on_limit.messages_per_day=refuse");
     const char *const *high =
@@ -274,7 +274,7 @@ END_TEST
  * behind the other. */
 START_TEST(test_silent_for_all_at_once)
 {
-    struct sender senders[THREADS];
+    struct sending_thread senders[THREADS];
     begin_ledger(ROOM_REDIS, DEFAULTS);
     if (_i == 1) /* else the adjustments are still to be asked for, too */
         rig_send("a", 1, NOW, 0);
