@@ -6,8 +6,9 @@ import * as sending from './sending.mjs';
 import * as settings from './settings.mjs';
 import * as suspension from './suspension.mjs';
 import * as plugin from './plugin.mjs';
+import * as status from './status.mjs';
 
-const suites = { plugin, sending, settings, suspension };
+const suites = { plugin, sending, settings, status, suspension };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

@@ -1,0 +1,208 @@
+// The status page as people open it: from the link of a refusal, with and
+// without JavaScript, on small and large screens, light and dark.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+import { until } from './stack.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+// Through the debugger: the page's own policy lets no foreign script in.
+const violations = async (page) => (await page.evaluate(`${axe}\naxe.run()`)).violations
+  .map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`);
+
+// Three messages a day bring a pause; twenty recipients a day only a refusal.
+export const settings = ['limits.webmail.messages_per_day=3', 'limits.webmail.off_domain_per_day=20',
+  'on_limit.off_domain_per_day=refuse', 'suspension.retries_before_restart=3', 'support.contact=support@example.test'];
+
+let serial = 0;
+
+async function submit(stack, mailbox, recipients, domain = 'club.example') {
+  const answer = await fetch(`http://127.0.0.1:${stack.ports.submissions_port}/sendguard/submissions`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      id: `status-${serial += 1}-${process.pid}`, mailbox, ip: '203.0.113.7', from: mailbox,
+      to: Array.from({ length: recipients }, (_, i) => `member${i}@${domain}`),
+    }),
+  });
+  return answer.json();
+}
+
+async function send(stack, mailbox, times) {
+  for (let i = 0; i < times; i += 1) assert.equal((await submit(stack, mailbox, 1)).verdict, 'admit');
+}
+
+async function linkWithoutRefusal(stack, mailbox) {
+  const { status_url } = await stack.ask(mailbox);
+  return status_url;
+}
+
+// How a mailbox of its own gets into each state, and the link that then is shown.
+const states = {
+  ok: { heading: 'You can send', link: linkWithoutRefusal },
+  too_big: { heading: 'This message was too big', link: async (stack, mailbox) => (await submit(stack, mailbox, 57)).status_url },
+  over_time: {
+    heading: 'This message was more than your limit has left',
+    async link(stack, mailbox) {
+      assert.equal((await submit(stack, mailbox, 15)).verdict, 'admit');
+      return (await submit(stack, mailbox, 10)).status_url;
+    },
+  },
+  full: {
+    heading: 'Your limit is used up until',
+    async link(stack, mailbox) {
+      assert.equal((await submit(stack, mailbox, 20)).verdict, 'admit');
+      return (await submit(stack, mailbox, 1)).status_url;
+    },
+  },
+  paused: {
+    heading: 'Sending is paused until',
+    async link(stack, mailbox) {
+      await send(stack, mailbox, 3);
+      const { status_url } = await submit(stack, mailbox, 1);
+      await submit(stack, mailbox, 1);
+      return status_url;
+    },
+  },
+  stopped: {
+    heading: 'Sending is stopped until our support has talked to you',
+    async link(stack, mailbox) {
+      await send(stack, mailbox, 2);
+      const url = await linkWithoutRefusal(stack, mailbox);
+      const token = new URL(url).searchParams.get('t');
+      const answer = await fetch(url.split('?')[0], {
+        method: 'POST', redirect: 'manual', body: new URLSearchParams({ t: token, act: 'lock' }),
+      });
+      assert.equal(answer.status, 303);
+      return url;
+    },
+  },
+};
+
+async function withBrowser(run) {
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium', args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+  });
+  try {
+    await run(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+// Opens a page and collects what goes wrong in it, a style or script that the policy forbids too.
+async function open(browser, url, options = {}) {
+  const context = await browser.newContext({ timezoneId: 'Europe/Berlin', locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && !/status of 4\d\d/.test(message.text()) && faults.push(message.text()));
+  const response = await page.goto(url);
+  return { context, page, faults, response };
+}
+
+async function checkPage(browser, url, name, status = 200) {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const width of [320, 1280]) {
+      const where = `${name}, ${colorScheme}, ${width} px`;
+      const { context, page, faults, response } = await open(browser, url, {
+        colorScheme, viewport: { width, height: 800 },
+      });
+      assert.equal(response.status(), status, where);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.equal(wide, 0, `${where}: ${wide} pixels too wide`);
+      for (const details of await page.locator('details').all()) await details.evaluate((element) => { element.open = true; });
+      assert.deepEqual(await violations(page), [], where);
+      assert.deepEqual(faults, [], where);
+      if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+      await context.close();
+    }
+  }
+}
+
+export const tests = {
+  async 'each state says so first, fits every screen, and axe finds nothing'({ stack }) {
+    await withBrowser(async (browser) => {
+      for (const [name, { heading, link }] of Object.entries(states)) {
+        const url = await link(stack, `status-${name.replace('_', '-')}@example.test`);
+        const { context, page } = await open(browser, url);
+        assert.ok((await page.locator('h1').innerText()).startsWith(heading), `${name}: ${await page.locator('h1').innerText()}`);
+        await context.close();
+        await checkPage(browser, url, name);
+      }
+    });
+  },
+
+  async 'in each language the page is whole, and axe finds nothing'({ stack }) {
+    const url = await linkWithoutRefusal(stack, 'status-paused@example.test');
+    const wanted = { en: 'Sending is paused', de: 'Senden ist pausiert', fr: 'L’envoi est en pause', es: 'El envío está en pausa' };
+    await withBrowser(async (browser) => {
+      for (const [locale, sentence] of Object.entries(wanted)) {
+        const { context, page, faults } = await open(browser, url, { locale, viewport: { width: 320, height: 800 } });
+        assert.equal(await page.locator('html').getAttribute('lang'), locale);
+        assert.ok((await page.locator('h1').innerText()).startsWith(sentence));
+        assert.deepEqual(await violations(page), [], locale);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth), false);
+        assert.deepEqual(faults, []);
+        if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/paused-${locale}.png`, fullPage: true });
+        await context.close();
+      }
+    });
+  },
+
+  async 'a link that does not hold and a page that is not there are clean too'({ stack }) {
+    await withBrowser(async (browser) => {
+      await checkPage(browser, `${stack.url}sending/status?t=forged`, 'link', 403);
+      await checkPage(browser, `${stack.url}sending/nothing`, 'error', 404);
+      await checkPage(browser, `${stack.url}sending/desk/sign-in`, 'signin');
+    });
+  },
+
+  async 'without JavaScript, "That wasn\'t me" says what will happen, and the second press does it'({ stack }) {
+    const url = await linkWithoutRefusal(stack, 'status-noscript@example.test');
+    await withBrowser(async (browser) => {
+      const { context, page } = await open(browser, url, { javaScriptEnabled: false });
+      const stop = page.getByRole('button', { name: 'Stop sending now' });
+      assert.equal(await stop.isVisible(), false);
+      await page.getByText('That wasn’t me').click();
+      assert.match(await page.locator('details').innerText(), /Nothing can be sent from status-noscript@example\.test/);
+      await stop.click();
+      assert.match(await page.locator('h1').innerText(), /Sending is stopped/);
+      assert.match(page.url(), /\/sending\/status\?t=/);
+      assert.equal((await submit(stack, 'status-noscript@example.test', 1)).suspension.cause, 'compromised');
+      await context.close();
+    });
+  },
+
+  async 'times are in the reader\'s own zone, and the page follows what happens'({ stack }) {
+    const mailbox = 'status-live@example.test';
+    await send(stack, mailbox, 3);
+    const url = await linkWithoutRefusal(stack, mailbox);
+    await withBrowser(async (browser) => {
+      const context = await browser.newContext({ timezoneId: 'Asia/Tokyo', locale: 'en-GB' });
+      const page = await context.newPage();
+      await page.clock.install();
+      await page.goto(url);
+      assert.equal(await page.locator('.zone').innerText(), 'Asia/Tokyo');
+      assert.equal(await page.locator('main').getAttribute('data-live'), 'full');
+      await submit(stack, mailbox, 1);
+      await page.clock.runFor(31000);
+      await until('the page to say that sending is paused', async () => /paused/.test(await page.locator('h1').innerText()));
+      await until('who cannot see it to hear it', async () => /paused/.test(await page.locator('div[role=status]').textContent()));
+      assert.match(await page.title(), /Sending is paused/);
+      const end = await page.locator('h1 time').getAttribute('datetime');
+      const clock = new Date(Math.ceil(new Date(end) / 60000) * 60000)
+        .toLocaleTimeString('en-GB', { timeZone: 'Asia/Tokyo', hour: '2-digit', minute: '2-digit' });
+      assert.match(await page.locator('h1 time').innerText(), new RegExp(`${clock}$`));
+      const before = await page.locator('h1 [data-until]').innerText();
+      await page.clock.runFor(121000);
+      await until('the countdown to go on', async () => await page.locator('h1 [data-until]').innerText() !== before);
+      // Not under somebody's hands.
+      await page.getByText('That wasn’t me').click();
+      await page.clock.runFor(31000);
+      assert.equal(await page.locator('details').evaluate((element) => element.open), true);
+      await context.close();
+    });
+  },
+};
