@@ -6,6 +6,7 @@
 #include "decision.h"
 #include "json.h"
 #include "web.h"
+#include "zone.h"
 
 enum { STEPS_SHOWN = 3 }; /* of what comes back when; the rest is one more line */
 
@@ -21,7 +22,8 @@ struct visit {
 
 static void add_encoded(struct text *text, const char *string)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789-._~";
     for (; *string != '\0'; string++)
         if (strchr(plain, *string) != NULL)
             text_add_char(text, *string);
@@ -78,33 +80,38 @@ static void add_mail_url(struct exchange *exchange, struct json_object *view)
 
 /* ---- what the page needs besides the facts ------------------------------------------ */
 
-static struct json_object *step(struct json_object *at, int64_t count)
+static int64_t minute_of(struct json_object *step)
 {
-    struct json_object *step = json_object_new_object();
-    json_add(step, "at", json_object_get(at));
-    json_add_int(step, "count", count);
-    return step;
+    int64_t time_ms = 0;
+    if (!moment_read(json_string(step, "at", ""), &time_ms))
+        return 0;
+    return (time_ms + MINUTE_MS - 1) / MINUTE_MS;
 }
 
-/* A few steps, then all that is left in one, by the moment of the last. */
+static void add_to_step(struct json_object *step, struct json_object *more)
+{
+    json_add_int(step, "count", json_int(step, "count", 0) + json_int(more, "count", 0));
+    json_add(step, "at", json_object_get(json_member(more, "at")));
+}
+
+/* A few steps, what falls in the same minute in one; then all that is left, by the moment of
+ * the last. */
 static void add_steps(struct json_object *window)
 {
-    struct json_object *refill = json_member(window, "refill");
-    if (!json_object_is_type(refill, json_type_array))
-        return;
+    struct json_object *refill = json_member(window, "refill"), *last = NULL;
     struct json_object *steps = json_add_list(window, "steps");
-    size_t count = json_object_array_length(refill);
-    size_t shown = count > STEPS_SHOWN + 1 ? STEPS_SHOWN : count;
-    for (size_t i = 0; i < shown; i++) {
-        struct json_object *one = json_object_array_get_idx(refill, i);
-        json_object_array_add(steps, step(json_member(one, "at"), json_int(one, "count", 0)));
+    for (size_t i = 0; i < json_object_array_length(refill); i++) {
+        struct json_object *more = json_object_array_get_idx(refill, i);
+        size_t shown = json_object_array_length(steps);
+        bool same = last != NULL && minute_of(last) == minute_of(more);
+        if (!same && shown < STEPS_SHOWN) {
+            last = json_object_new_object();
+            json_object_array_add(steps, last);
+        } else if (!same && json_member(window, "rest") == NULL) {
+            last = json_add_object(window, "rest");
+        }
+        add_to_step(last, more);
     }
-    int64_t rest = 0;
-    for (size_t i = shown; i < count; i++)
-        rest += json_int(json_object_array_get_idx(refill, i), "count", 0);
-    if (rest > 0)
-        json_add(window, "rest",
-                 step(json_member(json_object_array_get_idx(refill, count - 1), "at"), rest));
 }
 
 /* The suspension's own window beside it, so that why it is stands there with its numbers. */
@@ -194,7 +201,8 @@ static void get(struct exchange *exchange, const struct visit *visit)
         show(exchange, visit, view);
 }
 
-/* Whether it was this very press: another one of a mailbox that is stopped already changes nothing. */
+/* Whether it was this very press: another one, of a mailbox that is stopped already, changes
+ * nothing. */
 static bool locked_now(struct json_object *view)
 {
     struct json_object *suspension = json_member(view, "suspension");
