@@ -4,6 +4,8 @@
 #ifndef SENDGUARD_CLI_H
 #define SENDGUARD_CLI_H
 
+#include <signal.h>
+
 #include "desk.h"
 #include "program.h"
 
@@ -26,6 +28,7 @@ enum cli_option {
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
+#define WAITS (1u << 31) /* the command itself awaits the signals that end it */
 
 /* How much of the house a command needs. */
 enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
@@ -47,7 +50,7 @@ struct command {
     const char *name;    /* "staff add": two words */
     const char *words;   /* as the usage shows them */
     int min_words, max_words;
-    unsigned takes;      /* of TAKES() */
+    unsigned takes;      /* of TAKES() and WAITS */
     enum cli_needs needs;
     int (*run)(struct cli *cli);
     const char *summary; /* one line */
@@ -74,6 +77,8 @@ struct house;
 int house_open(struct cli *cli, struct house **house_r) must_check;
 void house_close(struct house **house);
 int64_t cli_now_ms(void);
+/* SIGINT, SIGTERM, SIGHUP. Blocked before any thread is there when a command waits for them. */
+void cli_ending_signals(sigset_t *signals_r);
 
 /* Errors to standard error, each with its exit status. "sendguard lift: …" */
 int cli_usage_error(const struct cli *cli, const char *format, ...) printf_like(2, 3);

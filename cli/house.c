@@ -26,6 +26,14 @@ int64_t cli_now_ms(void)
     return now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
 }
 
+void cli_ending_signals(sigset_t *signals_r)
+{
+    sigemptyset(signals_r);
+    sigaddset(signals_r, SIGINT);
+    sigaddset(signals_r, SIGTERM);
+    sigaddset(signals_r, SIGHUP);
+}
+
 /* ---- errors --------------------------------------------------------------------- */
 
 printf_like(2, 0) static void complain(const struct cli *cli, const char *format,

@@ -147,9 +147,7 @@ static int follow_on(struct follow *follow, int64_t begun_ms, int signal_fd)
 static int go_on(struct follow *follow, uint64_t floor, size_t most)
 {
     sigset_t ending; /* main has blocked them */
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
+    cli_ending_signals(&ending);
     print_new(follow, most);
     remember(follow, floor);
     int signal_fd = signalfd(-1, &ending, SFD_CLOEXEC);
@@ -165,6 +163,13 @@ static void print_all(struct follow *follow)
     print_json(view, stdout);
 }
 
+static void stop_waiting(void)
+{
+    sigset_t ending;
+    cli_ending_signals(&ending);
+    sigprocmask(SIG_UNBLOCK, &ending, NULL);
+}
+
 int run_log(struct cli *cli)
 {
     freed_by(follow_end) struct follow follow = {.cli = cli};
@@ -174,6 +179,8 @@ int run_log(struct cli *cli)
     int status = cli_read_max(cli, SHOWN_MAX, &most);
     if (status >= 0)
         return status;
+    if (!goes_on)
+        stop_waiting();
     follow.mailbox = cli->word_count > 0 ? cli->words[0] : NULL;
     uint64_t floor = goes_on ? decision_floor(cli->now_ms - OVERLAP_MS) : UINT64_MAX;
     status = cli_answer(cli, look(&follow, floor, most, cli->now_ms, &problem), &problem);

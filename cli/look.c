@@ -17,7 +17,7 @@ static void print_timeline(struct cli *cli, struct json_object *view)
             printf("%s  %s\n", moment_member(cli->arena, entry, "at", 0, "?"),
                    act_text(cli, entry));
         else
-            print_decision(cli, "", entry);
+            print_decision(cli, NULL, entry);
     }
     if (json_string(view, "older", NULL) != NULL)
         puts("  (older entries are there)");

@@ -23,7 +23,7 @@ const struct command commands[] = {
     {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_explain,
      "why a message was admitted or refused, rule by rule", NULL},
     {"log", "[MAILBOX]", 0, 1,
-     TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW), NEEDS_DESK, run_log,
+     TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, run_log,
      "decisions, the newest last (50)",
      "With -f it goes on until it is interrupted; --json then prints one object a line.\n"},
     {"simulate", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_simulate,
@@ -53,14 +53,14 @@ const struct command commands[] = {
      "The newest 50 as text; as CSV and JSON all of them.\n"},
     {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING, run_config,
      "the settings in force", NULL},
-    {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
+    {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE,
      run_staff_add, "an account for the support desk",
      "Asks for the password, or reads it as one line from standard input.\n"},
     {"staff remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_remove,
      "end an account and its sessions", NULL},
     {"staff list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, run_staff_list, "the accounts",
      NULL},
-    {"staff password", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_password,
+    {"staff password", "NAME", 1, 1, TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE, run_staff_password,
      "a new password; ends the account's sessions",
      "Asks for the password, or reads it as one line from standard input.\n"},
     {"staff role", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
@@ -148,21 +148,13 @@ static int check_settings(const struct program_options *options)
     return PROGRAM_CONFIG;
 }
 
-/* Before any thread is there, so that each inherits it: what goes on until a signal waits for it. */
-static void block_signals(void)
-{
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-}
-
 static int run(struct cli *cli)
 {
     freed_by(house_close) struct house *house = NULL;
-    if (cli->given[OPTION_FOLLOW] != NULL)
-        block_signals();
+    sigset_t ending;
+    cli_ending_signals(&ending);
+    if ((cli->command->takes & WAITS) != 0) /* threads of the store inherit it */
+        sigprocmask(SIG_BLOCK, &ending, NULL);
     int status = house_open(cli, &house);
     return status >= 0 ? status : cli->command->run(cli);
 }

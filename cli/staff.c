@@ -18,7 +18,7 @@ enum { LINE_SIZE = PASSWORD_MAX + 3 }; /* one byte too many, a line feed and a N
 
 /* ---- reading a password ------------------------------------------------------------- */
 
-/* A line without its end. 1; 0 too long or none; -1 a signal came. signal_fd < 0: none is awaited. */
+/* A line without its end. 1; 0 too long or none; -1 a signal came. */
 static int read_line(int signal_fd, char line_r[LINE_SIZE])
 {
     size_t length = 0;
@@ -68,39 +68,35 @@ static int ask_twice(const char *name, int signal_fd, char password_r[LINE_SIZE]
     return result;
 }
 
-/* The terminal's echo comes back whatever happens: signals wait until it has. */
-static int read_from_terminal(const char *name, char password_r[LINE_SIZE])
+/* The terminal's echo comes back whatever happens: main has blocked the signals that end us, and
+ * keys send none but SIGINT. */
+static int read_from_terminal(const char *name, int signal_fd, char password_r[LINE_SIZE])
 {
     struct termios before, quiet;
-    sigset_t ending, mask;
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return 0;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    sigaddset(&ending, SIGQUIT);
-    sigaddset(&ending, SIGTSTP);
-    sigprocmask(SIG_BLOCK, &ending, &mask);
-    int signal_fd = signalfd(-1, &ending, SFD_CLOEXEC);
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    quiet.c_cc[VQUIT] = quiet.c_cc[VSUSP] = _POSIX_VDISABLE;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     int result = ask_twice(name, signal_fd, password_r);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    close(signal_fd);
-    sigprocmask(SIG_SETMASK, &mask, NULL); /* the signal that came takes effect here */
-    return result == 1;
+    return result;
 }
 
 /* -1: go on; else the exit status. */
 static int read_password(const struct cli *cli, char password_r[LINE_SIZE])
 {
-    int done = isatty(STDIN_FILENO) ? read_from_terminal(cli->words[0], password_r)
-                                    : read_line(-1, password_r) == 1;
-    return done ? -1
-                : cli_failed(cli, "no password: expected one line of %d to %d bytes",
-                             PASSWORD_MIN, PASSWORD_MAX);
+    sigset_t ending;
+    cli_ending_signals(&ending);
+    int signal_fd = signalfd(-1, &ending, SFD_CLOEXEC);
+    int result = isatty(STDIN_FILENO) ? read_from_terminal(cli->words[0], signal_fd, password_r)
+                                      : read_line(signal_fd, password_r);
+    close(signal_fd);
+    sigprocmask(SIG_UNBLOCK, &ending, NULL); /* a signal that came takes effect here */
+    return result == 1 ? -1
+                       : cli_failed(cli, "no password: expected one line of %d to %d bytes",
+                                    PASSWORD_MIN, PASSWORD_MAX);
 }
 
 /* ---- what the options say ---------------------------------------------------------------- */
@@ -237,7 +233,8 @@ int run_staff_list(struct cli *cli)
     freed_by(json_put) struct json_object *view = NULL;
     if (staff_list(cli->desk.store, cli->now_ms, &view) < 1)
         return cli_no_store(cli);
-    return print_list(cli, view, "staff", "There are no accounts; 'sendguard staff add' makes one.");
+    return print_list(cli, view, "staff",
+                      "There are no accounts; 'sendguard staff add' makes one.");
 }
 
 /* ---- tokens ----------------------------------------------------------------------------------- */

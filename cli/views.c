@@ -189,11 +189,11 @@ static const char *rules_text(struct cli *cli, struct json_object *entry)
 
 void print_decision(struct cli *cli, const char *mailbox, struct json_object *entry)
 {
-    printf("%s  %-9s  %s  %s  %s recipients  %s  %s\n",
-           moment_member(cli->arena, entry, "at", 0, "?"),
-           plain_member(cli->arena, entry, "outcome", "?"),
-           plain_member(cli->arena, entry, "mailbox", plain(cli->arena, mailbox)),
-           plain_member(cli->arena, entry, "ip", "-"),
+    printf("%s  %-9s  ", moment_member(cli->arena, entry, "at", 0, "?"),
+           plain_member(cli->arena, entry, "outcome", "?"));
+    if (mailbox != NULL)
+        printf("%s  ", plain_member(cli->arena, entry, "mailbox", plain(cli->arena, mailbox)));
+    printf("%s  %s recipients  %s  %s\n", plain_member(cli->arena, entry, "ip", "-"),
            number_member(cli->arena, entry, "recipients", "?"), rules_text(cli, entry),
            plain_member(cli->arena, entry, "decision", "?"));
 }

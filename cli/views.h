@@ -24,7 +24,8 @@ void print_next(struct cli *cli, const char *before, struct json_object *next);
 void print_windows(struct cli *cli, struct json_object *view);
 void print_limits(struct cli *cli, struct json_object *view);
 void print_mailboxes(struct cli *cli, struct json_object *view);
-/* One line: time, verdict, mailbox, IP, recipients, rules, id. */
+/* One line: time, outcome, mailbox (the entry's, else `mailbox`; NULL: none), IP, recipients,
+ * rules, id. */
 void print_decision(struct cli *cli, const char *mailbox, struct json_object *entry);
 /* One line: when, who, what, on what, why, how. */
 const char *act_text(struct cli *cli, struct json_object *act);
