@@ -8,6 +8,7 @@ import socket
 import subprocess
 import urllib.parse
 
+from door import crowd
 from programs import BUILD, PATIENCE, Guard, free_port
 
 PROGRAM = BUILD / "sendguard-web"
@@ -163,6 +164,13 @@ def csrf_of(answer):
     found = re.search(r'name="csrf" value="([^"]+)"', answer.text)
     assert found, answer
     return html.unescape(found.group(1))
+
+
+def status_link(sender):
+    """A link as a user gets it, with a refusal for the message's own size."""
+    answer = sender.send(crowd(101))
+    assert answer.status == 422, answer
+    return status_path(answer)
 
 
 def status_path(answer):

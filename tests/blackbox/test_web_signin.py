@@ -1,0 +1,172 @@
+"""Signing in to the desk: the cookie, and what guessing brings."""
+
+import threading
+import urllib.parse
+
+import pytest
+
+from door import new_ip
+from programs import PATIENCE
+from stores import SqliteStore
+from web import BASE, PASSWORD, Browser, Client, Web
+
+pytestmark = pytest.mark.sanitized
+
+WRONG = "wrong horse battery"
+HOUR_S = 3600
+
+
+def from_address(address):
+    return {"X-Forwarded-For": address}
+
+
+def guess(web, name, address, times=1, password=WRONG):
+    """Statuses of so many tries."""
+    return [Browser(web).sign_in(name, password, from_address(address)).status
+            for _ in range(times)]
+
+
+@pytest.fixture
+def account(web):
+    """A name that nobody else tries."""
+    name = "p" + new_ip().replace(".", "-")
+    web.hire({name: "viewer"})
+    return name
+
+
+def test_the_cookie_is_for_the_desk_alone(web):
+    browser = Browser(web)
+    cookie = browser.sign_in("vic").header("Set-Cookie")
+    parts = cookie.split("; ")
+    assert parts[0].startswith("sendguard_session=")
+    assert len(parts[0].split("=")[1]) >= 43
+    assert set(parts[1:]) == {f"Path={BASE}/desk", "Max-Age=28800", "HttpOnly", "SameSite=Strict"}
+    again = Browser(web)
+    again.sign_in("vic")
+    assert again.cookie != browser.cookie
+
+
+def test_the_cookie_is_secure_behind_https(folder):
+    web = Web(folder, SqliteStore(folder), {"web": {"base_url": "https://mail.test/s"}})
+    web.hire({"ada": "admin"}).start()
+    try:
+        answer = Client(web).post_form("/desk/sign-in", {"name": "ada", "password": PASSWORD},
+                                       {"Origin": "https://mail.test"}, base="/s")
+        assert answer.status == 303, answer
+        assert answer.header("Location") == "/s/desk/"
+        assert answer.header("Set-Cookie").endswith("; SameSite=Strict; Secure")
+        assert "; Path=/s/desk; " in answer.header("Set-Cookie")
+    finally:
+        web.stop()
+
+
+def test_who_is_not_signed_in_comes_back_to_where_he_was(web):
+    browser = Browser(web)
+    answer = browser.get("/desk/mailboxes/a%2Fb@example.test")
+    assert answer.status == 303
+    location = answer.header("Location")
+    assert location.startswith(f"{BASE}/desk/sign-in?next=")
+    next_path = urllib.parse.parse_qs(location.split("?")[1])["next"][0]
+    assert urllib.parse.unquote(next_path) == "/desk/mailboxes/a/b@example.test"
+    page = browser.get(location.removeprefix(BASE))
+    assert page.status == 200 and 'name="next"' in page.text
+    answer = browser.sign_in("vic", next=next_path)
+    assert answer.header("Location") == BASE + next_path
+    assert browser.get(next_path).status == 200
+
+
+def test_wrong_names_and_wrong_passwords_are_answered_alike(web, account):
+    address = new_ip()
+    answers = [Browser(web).sign_in(name, password, from_address(address))
+               for name, password in ((account, WRONG), ("nobody-here", WRONG), (account, ""),
+                                      ("", ""), ("x" * 5000, WRONG), (account.upper(), WRONG))]
+    assert {answer.status for answer in answers} == {403}
+    assert len({answer.body for answer in answers}) == 1
+    assert all(answer.header("Set-Cookie") is None for answer in answers)
+    assert Client(web).post_form("/desk/sign-in", {}, from_address(address)).status == 403
+
+
+def test_ten_failures_for_a_name_block_it_everywhere(web, account):
+    for _ in range(10):
+        assert guess(web, account, new_ip()) == [403]
+    answer = Browser(web).sign_in(account, headers=from_address(new_ip()))
+    assert answer.status == 429
+    assert 0 < int(answer.header("Retry-After")) <= HOUR_S
+    assert answer.header("Content-Type") == "text/html; charset=utf-8"
+    assert "<time datetime=" in answer.text
+    assert web.desk("vic").get("/desk/").status == 200
+
+
+def test_ten_failures_from_an_address_block_it_for_every_name(web, account):
+    address = new_ip()
+    assert [guess(web, f"name{number}", address)[0] for number in range(10)] == [403] * 10
+    assert Browser(web).sign_in(account, headers=from_address(address)).status == 429
+    assert Browser(web).sign_in(account, headers=from_address(new_ip())).status == 303
+
+
+def test_behind_the_proxy_only_its_own_word_counts(web, account):
+    """A guesser who sends X-Forwarded-For himself changes what stands before the last entry."""
+    address = new_ip()
+    statuses = [guess(web, f"other{number}", f"{new_ip()}, {address}")[0] for number in range(10)]
+    assert statuses == [403] * 10
+    assert guess(web, "one-more", f"{new_ip()}, {address}") == [429]
+    assert Browser(web).sign_in(account, headers=from_address(f"{address}, {new_ip()}")).status == 303
+
+
+def test_addresses_of_one_network_are_one(web):
+    statuses = [guess(web, f"six{number}", f"2001:db8:77:1::{number:x}")[0]
+                for number in range(1, 11)]
+    assert statuses == [403] * 10
+    assert guess(web, "six", "2001:db8:77:1:ffff::1") == [429]
+    assert guess(web, "six", "2001:db8:77:2::1") == [403]
+
+
+def test_without_a_trusted_proxy_the_header_is_nobodys_word(folder):
+    web = Web(folder, SqliteStore(folder), {"web": {"trusted_proxies": "192.0.2.1"}})
+    web.hire({"ada": "admin"}).start()
+    try:
+        assert [guess(web, f"n{number}", new_ip())[0] for number in range(10)] == [403] * 10
+        assert Browser(web).sign_in("ada", headers=from_address(new_ip())).status == 429
+    finally:
+        web.stop()
+
+
+def test_parallel_guesses_gain_nothing(web, account):
+    statuses = []
+
+    def try_many(number):
+        for _ in range(5):
+            statuses.extend(guess(web, account, f"198.18.0.{number}"))
+
+    threads = [threading.Thread(target=try_many, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(statuses) == 60
+    assert set(statuses) <= {403, 429, 503}  # 503: too many at the same moment
+    assert statuses.count(403) <= 10
+    guess(web, account, new_ip(), times=10)
+    assert Browser(web).sign_in(account, headers=from_address(new_ip())).status == 429
+
+
+def test_the_store_away_is_no_wrong_password(store, folder):
+    own = Web(folder, store, {"store": {"timeout": "200ms"}}).hire({"ada": "admin"}).start()
+    try:
+        ada = own.desk("ada")
+        store.take_away()
+        try:
+            answer = Browser(own).sign_in("ada")
+            assert answer.status == 503, answer
+            assert answer.header("Retry-After")
+            assert ada.get("/desk/").status == 503
+            assert Client(own).get("/readyz").status == 503
+            assert Client(own).get("/healthz").status == 200
+            assert Client(own).get("/desk/sign-in").status == 200
+        finally:
+            store.bring_back()
+        assert ada.get("/desk/").status == 200
+        assert len(own.log.matching("store does not answer")) == 1
+        own.log.wait("store answers again")
+    finally:
+        own.stop()
