@@ -98,7 +98,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
 
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *  "mailbox":…,"ip":…,"door":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
- *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,"mode":"enforce","exempt":bool,
+ *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
+ *  "mode":"enforce","exempt":bool,
  *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
  *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
  *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused
@@ -140,8 +141,8 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *   limit:   "rule", "value" (number, "off", or "default": the settings' hold again), "for" (default: no end)
  *   exempt:  "for" (default: no end), "value" "default" ends it
  * Values are JSON strings or whole numbers; "" and null are left out. Unknown members, missing and
- * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limit "off" and limits above the settings'
- * plus desk.max_extra; extras up to desk.max_extra, resets up to desk.max_resets_per_day.
+ * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limit "off" and
+ * limits above the settings' plus desk.max_extra; extras up to desk.max_extra, resets up to desk.max_resets_per_day.
  * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
  *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but

@@ -8,6 +8,31 @@
 const struct person viewer = {"vera", ROLE_VIEWER}, supporter = {"sam", ROLE_SUPPORT},
                     admin = {"ada", ROLE_ADMIN};
 
+static struct json_object *views; /* an array */
+
+static void put_views(void) { json_put(&views); }
+
+TCase *desk_case(Suite *suite, const char *name)
+{
+    TCase *cases = rig_case(suite, name);
+    tcase_add_checked_fixture(cases, NULL, put_views);
+    return cases;
+}
+
+struct json_object *keep_view(struct json_object *view)
+{
+    if (views == NULL)
+        views = json_object_new_array();
+    json_object_array_add(views, view);
+    return view;
+}
+
+void must_come(int result, const struct problem *problem)
+{
+    ck_assert_msg(result != -1, "%s", store_error(store));
+    ck_assert_msg(result == 1, "%s: %s", problem->where, problem->text);
+}
+
 const struct desk *rig_desk(void)
 {
     struct desk *desk = arena_alloc(arena, sizeof *desk);
@@ -18,34 +43,19 @@ const struct desk *rig_desk(void)
 
 struct json_object *view_status(const char *mailbox, uint64_t decision, int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    ck_assert_msg(desk_status(rig_desk(), mailbox, decision, now_ms, &view) == 1, "%s",
-                  store_error(store));
-    return view;
-}
-
-static void must_come(int result, const struct problem *problem)
-{
-    ck_assert_msg(result != -1, "%s", store_error(store));
-    ck_assert_msg(result == 1, "%s: %s", problem->where, problem->text);
+    return VIEW(desk_status(rig_desk(), mailbox, decision, now_ms, &made));
 }
 
 struct json_object *view_mailbox(const char *mailbox, int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    struct problem problem = {0};
-    must_come(desk_mailbox(rig_desk(), mailbox, NULL, now_ms, &view, &problem), &problem);
-    return view;
+    return VIEW(desk_mailbox(rig_desk(), mailbox, NULL, now_ms, &made, &fault));
 }
 
 struct json_object *view_decision(uint64_t decision, int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    struct problem problem = {0};
     char text[DECISION_TEXT_SIZE];
     decision_format(decision, text);
-    must_come(desk_decision(rig_desk(), text, now_ms, &view, &problem), &problem);
-    return view;
+    return VIEW(desk_decision(rig_desk(), text, now_ms, &made, &fault));
 }
 
 /* ---- acts ------------------------------------------------------------------------ */
@@ -61,21 +71,13 @@ static char *quoted(const char *text)
 struct json_object *words_of(const char *text)
 {
     const char *json = quoted(text);
-    return rig_json(json, strlen(json));
-}
-
-static int act(const struct person *person, const char *words, bool preview, int64_t now_ms,
-               struct json_object **view_r, struct problem *problem)
-{
-    freed_by(json_put) struct json_object *wish = words_of(words);
-    return desk_act(rig_desk(), person, wish, preview, now_ms, view_r, problem);
+    return keep_view(rig_json(json, strlen(json)));
 }
 
 struct json_object *do_act(const struct person *person, const char *words, int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    struct problem problem = {0};
-    must_come(act(person, words, false, now_ms, &view, &problem), &problem);
+    struct json_object *view =
+        VIEW(desk_act(rig_desk(), person, words_of(words), false, now_ms, &made, &fault));
     check_member(view, "done", "true");
     check_member(view, "allowed", "true");
     return view;
@@ -83,9 +85,8 @@ struct json_object *do_act(const struct person *person, const char *words, int64
 
 struct json_object *preview_act(const struct person *person, const char *words, int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    struct problem problem = {0};
-    must_come(act(person, words, true, now_ms, &view, &problem), &problem);
+    struct json_object *view =
+        VIEW(desk_act(rig_desk(), person, words_of(words), true, now_ms, &made, &fault));
     check_member(view, "done", "false");
     return view;
 }
@@ -95,8 +96,8 @@ const char *refuse_act(const struct person *person, const char *words, int64_t n
 {
     struct json_object *view = NULL;
     struct problem problem = {0};
-    ck_assert_msg(act(person, words, false, now_ms, &view, &problem) == 0, "%s: not refused",
-                  words);
+    ck_assert_msg(desk_act(rig_desk(), person, words_of(words), false, now_ms, &view,
+                           &problem) == 0, "%s: not refused", words);
     ck_assert_ptr_null(view);
     ck_assert_msg(problem.status == status && strcmp(problem.where, where) == 0,
                   "%s: %d %s: %s", words, problem.status, problem.where, problem.text);

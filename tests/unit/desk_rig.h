@@ -13,15 +13,31 @@
 
 extern const struct person viewer, supporter, admin;
 
+/* A rig_case whose tests end by putting all views. */
+TCase *desk_case(Suite *suite, const char *name);
+
 /* The desk of the running test. */
 const struct desk *rig_desk(void);
 
-/* Views that must come; put at the test's end with its process. */
+/* Put at the test's end. Returns it. */
+struct json_object *keep_view(struct json_object *view);
+/* Fails the test when a view did not come. */
+void must_come(int result, const struct problem *problem);
+/* The view of a call that must answer 1; it says &made and &fault where the view and the problem
+ * go: VIEW(desk_audit(rig_desk(), NULL, NULL, &made, &fault)). */
+#define VIEW(call)                       \
+    __extension__({                      \
+        struct json_object *made = NULL; \
+        struct problem fault = {0};      \
+        must_come(call, &fault);         \
+        keep_view(made);                 \
+    })
+
 struct json_object *view_status(const char *mailbox, uint64_t decision, int64_t now_ms);
 struct json_object *view_mailbox(const char *mailbox, int64_t now_ms);
 struct json_object *view_decision(uint64_t decision, int64_t now_ms);
 
-/* JSON text with ' for ", as a tree; to be put. */
+/* JSON text with ' for ", as a tree; put at the test's end. */
 struct json_object *words_of(const char *text);
 /* An act in such words; it must be done, or previewed. */
 struct json_object *do_act(const struct person *person, const char *words, int64_t now_ms);

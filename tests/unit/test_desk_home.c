@@ -8,9 +8,7 @@
 
 static struct json_object *home(int64_t now_ms)
 {
-    struct json_object *view = NULL;
-    ck_assert_msg(desk_home(rig_desk(), now_ms, &view) == 1, "%s", store_error(store));
-    return view;
+    return VIEW(desk_home(rig_desk(), now_ms, &made));
 }
 
 static void see_near(const char *key, enum rule rule, int64_t at_ms)
@@ -68,25 +66,21 @@ START_TEST(search)
 {
     rig_begin(_i, WITH(SMALL));
     for (size_t i = 0; i < countof(searches); i++) {
-        struct json_object *view = NULL;
-        struct problem problem;
-        ck_assert_int_eq(desk_search(rig_desk(), searches[i].query, &view, &problem), 1);
+        struct json_object *view = VIEW(desk_search(rig_desk(), searches[i].query, &made, &fault));
         ck_assert_msg(strcmp(rig_text(view, "found"), searches[i].found) == 0, "%s: %s",
                       searches[i].query, rig_text(view, "found"));
         check_member(view, "key", searches[i].key);
-        json_put(&view);
     }
 }
 END_TEST
 
 START_TEST(long_search)
 {
-    struct json_object *view = NULL;
     struct problem problem = {0};
     char query[600] = "";
     rig_begin(_i, WITH(SMALL));
     memset(query, 'q', 512);
-    ck_assert_int_eq(desk_search(rig_desk(), query, &view, &problem), 1);
+    struct json_object *view = VIEW(desk_search(rig_desk(), query, &made, &fault));
     query[512] = 'q';
     ck_assert_int_eq(desk_search(rig_desk(), query, &view, &problem), 0);
     ck_assert_int_eq(problem.status, 400);
@@ -107,11 +101,10 @@ END_TEST
 START_TEST(suspended)
 {
     rig_begin(_i, WITH(SMALL));
-    struct json_object *view = NULL;
     for (int i = 0; i < 60; i++)
         do_act(&admin, arena_printf(arena, "{'act':'suspend','subject':'m%02d@x.test','note':'n',"
                                            "'for':'1h'}", i), NOW + i * 1000);
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW - 1000, &view), 1);
+    struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW - 1000, &made));
     view = home(NOW + MINUTE_MS);
     ck_assert_uint_eq(length_of(view, "suspended"), 20);
     check_member(view, "more_suspended", "true");
@@ -127,11 +120,11 @@ START_TEST(suspended)
     check_member(view, "acts.0.by", "user");
     check_member(view, "acts.1.subject", "m59@x.test");
 
-    ck_assert_int_eq(desk_suspended(rig_desk(), NULL, NOW + MINUTE_MS, &view), 1);
+    view = VIEW(desk_suspended(rig_desk(), NULL, NOW + MINUTE_MS, &made));
     ck_assert_uint_eq(length_of(view, "suspended"), DESK_PAGE);
     check_member(view, "suspended.0.mailbox", ALICE);
     check_member(view, "next", "m48@x.test");
-    ck_assert_int_eq(desk_suspended(rig_desk(), "m48@x.test", NOW + MINUTE_MS, &view), 1);
+    view = VIEW(desk_suspended(rig_desk(), "m48@x.test", NOW + MINUTE_MS, &made));
     ck_assert_uint_eq(length_of(view, "suspended"), 11);
     check_member(view, "next", "null");
     view = home(NOW + 2 * HOUR_MS);
@@ -164,8 +157,7 @@ START_TEST(near)
     check_member(view, "ips",
                  "[{'key':'192.0.2.3','rule':'off_domain_per_hour_per_ip','door':'webmail','limit':"
                  "30,'used':30,'percent':100,'full':true,'retry_at':'2025-11-22T06:40:00Z'}]");
-    struct json_object *list = NULL;
-    ck_assert_int_eq(desk_near(rig_desk(), NOW + MINUTE_MS, &list), 1);
+    struct json_object *list = VIEW(desk_near(rig_desk(), NOW + MINUTE_MS, &made));
     ck_assert_str_eq(rig_text(view, "near"), rig_text(list, "near"));
     ck_assert_str_eq(rig_text(view, "ips"), rig_text(list, "ips"));
     /* with a higher limit it is near no longer */
@@ -189,7 +181,7 @@ START_TEST(many_near)
         ck_assert_int_ge(
             json_object_get_int(rig_member(view, arena_printf(arena, "near.%zu.percent", i))),
             json_object_get_int(rig_member(view, arena_printf(arena, "near.%zu.percent", i + 1))));
-    ck_assert_int_eq(desk_near(rig_desk(), NOW + 100, &view), 1);
+    view = VIEW(desk_near(rig_desk(), NOW + 100, &made));
     ck_assert_uint_eq(length_of(view, "near"), 30);
 }
 END_TEST
@@ -199,16 +191,14 @@ END_TEST
 START_TEST(senders_of_ip)
 {
     rig_begin(_i, WITH("limits.smtp.off_domain_per_hour_per_ip=100"));
-    struct json_object *view = NULL;
-    struct problem problem;
     send_from(ALICE, "2001:db8:1:2::7", "a", 4, NOW);
     send_from(BOB, "2001:db8:1:2::8", "b", 2, NOW + 1000);
     see_sender(ALICE, "2001:db8:1:2::/64", NOW);
     see_sender(BOB, "2001:db8:1:2::/64", NOW);
     see_sender("carl@x.test", "192.0.2.1", NOW);
     do_act(&admin, "{'act':'suspend','subject':'" BOB "','note':'n'}", NOW + 2000);
-    ck_assert_int_eq(desk_senders(rig_desk(), SENDERS_OF_IP, "2001:db8:1:2:9::", NULL,
-                                  NOW + MINUTE_MS, &view, &problem), 1);
+    struct json_object *view = VIEW(desk_senders(rig_desk(), SENDERS_OF_IP, "2001:db8:1:2:9::", NULL,
+                                  NOW + MINUTE_MS, &made, &fault));
     check_member(view, "of", "ip");
     check_member(view, "key", "2001:db8:1:2::/64");
     check_member(view, "limits", "[]");
@@ -226,8 +216,8 @@ START_TEST(senders_of_ip)
     check_member(view, "mailboxes.0.suspended", "false");
     check_member(view, "mailboxes.1.suspended", "true");
     check_member(view, "next", "null");
-    ck_assert_int_eq(desk_senders(rig_desk(), SENDERS_OF_IP, "192.0.2.200", NULL, NOW, &view,
-                                  &problem), 1);
+    view = VIEW(desk_senders(rig_desk(), SENDERS_OF_IP, "192.0.2.200", NULL, NOW, &made,
+                                  &fault));
     check_member(view, "mailboxes", "[]");
     check_member(view, "windows.0.used", "0");
 }
@@ -236,15 +226,13 @@ END_TEST
 START_TEST(senders_of_domain)
 {
     rig_begin(_i, WITH(SMALL));
-    struct json_object *view = NULL;
-    struct problem problem;
     for (int i = 0; i < 55; i++)
         see_sender(arena_printf(arena, "m%02d@example.test", i), NULL, NOW);
     see_sender("a@x.test", NULL, NOW);
     do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
                    "'messages_per_day','value':'off'}", NOW);
-    ck_assert_int_eq(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "@Example.TEST", NULL, NOW, &view,
-                                  &problem), 1);
+    struct json_object *view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "@Example.TEST", NULL, NOW, &made,
+                                  &fault));
     check_member(view, "of", "domain");
     check_member(view, "key", "example.test");
     check_member(view, "windows", "[]");
@@ -256,13 +244,13 @@ START_TEST(senders_of_domain)
     check_member(view, "limits.0.source", "domain");
     ck_assert_uint_eq(length_of(view, "mailboxes"), DESK_PAGE);
     check_member(view, "next", "m49@example.test");
-    ck_assert_int_eq(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test",
-                                  rig_text(view, "next"), NOW, &view, &problem), 1);
+    view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test",
+                                  rig_text(view, "next"), NOW, &made, &fault));
     ck_assert_uint_eq(length_of(view, "mailboxes"), 5);
     check_member(view, "next", "null");
     do_act(&admin, "{'act':'exempt','subject':'@example.test','note':'n'}", NOW);
-    ck_assert_int_eq(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test", NULL, NOW, &view,
-                                  &problem), 1);
+    view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test", NULL, NOW, &made,
+                                  &fault));
     check_member(view, "exempt", "true");
 }
 END_TEST
@@ -272,12 +260,10 @@ END_TEST
 START_TEST(audit)
 {
     rig_begin(_i, WITH(SMALL));
-    struct json_object *view = NULL;
-    struct problem problem;
     for (int i = 0; i < 52; i++)
         do_act(&supporter, "{'act':'note','subject':'" ALICE "','note':'n'}", NOW + i * 1000);
     do_act(&admin, "{'act':'extra','subject':'" BOB "','note':'why','messages':2}", LATER);
-    ck_assert_int_eq(desk_audit(rig_desk(), NULL, NULL, &view, &problem), 1);
+    struct json_object *view = VIEW(desk_audit(rig_desk(), NULL, NULL, &made, &fault));
     ck_assert_uint_eq(length_of(view, "acts"), DESK_PAGE);
     check_member(view, "acts.0.number", "53");
     check_member(view, "acts.0.at", "2025-11-22T06:40:00Z");
@@ -290,10 +276,10 @@ START_TEST(audit)
     check_member(view, "acts.0.detail.after.value", "2");
     check_member(view, "acts.1.detail", "{}");
     check_member(view, "next", "4");
-    ck_assert_int_eq(desk_audit(rig_desk(), "", "4", &view, &problem), 1);
+    view = VIEW(desk_audit(rig_desk(), "", "4", &made, &fault));
     ck_assert_uint_eq(length_of(view, "acts"), 3);
     check_member(view, "next", "null");
-    ck_assert_int_eq(desk_audit(rig_desk(), BOB, "", &view, &problem), 1);
+    view = VIEW(desk_audit(rig_desk(), BOB, "", &made, &fault));
     ck_assert_uint_eq(length_of(view, "acts"), 1);
 }
 END_TEST
@@ -324,7 +310,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk home");
-    TCase *cases = rig_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {search, long_search, quiet, suspended, near, many_near,
                                   senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)

@@ -268,8 +268,7 @@ static size_t count_acts(void)
 START_TEST(lock)
 {
     rig_begin(_i, WITH(SMALL));
-    struct json_object *view = NULL;
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW, &view), 1);
+    struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW, &made));
     check_member(view, "state", "stopped");
     check_member(view, "headline", "stopped");
     check_member(view, "suspension.cause", "compromised");
@@ -292,12 +291,12 @@ START_TEST(lock_of_stopped)
                    "'note':'as agreed'}", NOW);
     struct json_object *view = NULL;
     for (int i = 0; i < 6; i++)
-        ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW + i, &view), 1);
+        view = VIEW(desk_lock(rig_desk(), ALICE, NOW + i, &made));
     check_member(view, "suspension.cause", "terms");
     check_member(view_mailbox(ALICE, NOW + 9), "suspension.note", "as agreed");
     ck_assert_uint_eq(count_acts(), 1 + 3);
     check_member(view_mailbox(ALICE, NOW + 9), "notes.0.by", "user");
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW + DAY_MS, &view), 1);
+    view = VIEW(desk_lock(rig_desk(), ALICE, NOW + DAY_MS, &made));
     ck_assert_uint_eq(count_acts(), 1 + 4);
 }
 END_TEST
@@ -307,8 +306,7 @@ START_TEST(lock_of_paused)
     rig_begin(_i, WITH(SMALL));
     do_act(&admin, "{'act':'suspend','subject':'" ALICE "','for':'1h','note':'for a while'}", NOW);
     check_member(view_status(ALICE, 0, NOW), "can_lock", "true");
-    struct json_object *view = NULL;
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW + 1, &view), 1);
+    struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
     check_member(view, "suspension.cause", "compromised");
     check_member(view, "state", "stopped");
 }
@@ -318,9 +316,8 @@ END_TEST
 START_TEST(lock_twice)
 {
     rig_begin(_i, WITH(SMALL, "suspension.compromised=1h, permanent"));
-    struct json_object *view = NULL;
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW, &view), 1);
-    ck_assert_int_eq(desk_lock(rig_desk(), ALICE, NOW + 1, &view), 1);
+    struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW, &made));
+    view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
     check_member(view, "state", "paused");
     check_member(view, "suspension.offence", "1");
     check_member(view, "suspension.until", "2025-11-22T06:40:00Z");
@@ -344,7 +341,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk status");
-    TCase *cases = rig_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, paused, attempts_run_out, too_big, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,

@@ -130,9 +130,7 @@ START_TEST(timeline_pages)
     const char *before = NULL, *last = "9999";
     size_t total = 0, acts = 0, pages = 0;
     do {
-        struct json_object *view = NULL;
-        struct problem problem;
-        ck_assert_int_eq(desk_mailbox(rig_desk(), ALICE, before, LATER, &view, &problem), 1);
+        struct json_object *view = VIEW(desk_mailbox(rig_desk(), ALICE, before, LATER, &made, &fault));
         for (size_t i = 0; i < length_of(view, "timeline"); i++) {
             const char *at = rig_text(view, arena_printf(arena, "timeline.%zu.at", i));
             ck_assert_int_le(strcmp(at, last), 0);
@@ -264,12 +262,11 @@ START_TEST(explain_refused)
     check_member(view, "rules.4.used_after", "0");
     check_member(view, "rules.4.broken", "false");
     struct verdict verdict = send_one("never", 21, NOW);
-    struct problem problem;
-    ck_assert_int_eq(desk_decision(rig_desk(), arena_printf(arena, " %.4s %.4s-%.4s",
+    view = VIEW(desk_decision(rig_desk(), arena_printf(arena, " %.4s %.4s-%.4s",
                                                             id_of(verdict.decision),
                                                             id_of(verdict.decision) + 5,
                                                             id_of(verdict.decision) + 10),
-                                   NOW, &view, &problem), 1);
+                                   NOW, &made, &fault));
     check_member(view, "verdict", "message"); /* 21 recipients, 7 a field */
     uint64_t alone = 0;
     for (int i = 0; i < 7; i++)
@@ -316,9 +313,7 @@ START_TEST(strange_facts)
         check_member(view_decision(message.decision, NOW + 9), "rules.1.count", "0");
     }
     check_member(view_mailbox(ALICE, NOW + 9), "state", "ok");
-    struct json_object *view = NULL;
-    struct problem problem;
-    ck_assert_int_eq(desk_decisions(rig_desk(), NULL, NULL, NOW + 9, &view, &problem), 1);
+    struct json_object *view = VIEW(desk_decisions(rig_desk(), NULL, NULL, NOW + 9, &made, &fault));
     check_member(view, "decisions.0.recipients", "0");
     check_member(view_status(ALICE, 0, NOW + 9), "messages_total", "4");
 }
@@ -332,20 +327,17 @@ START_TEST(decisions)
     rig_mailbox(&submission, BOB);
     rig_add(&submission, FIELD_TO, "x@x.test");
     rig_judge(&submission, NOW + 5000);
-    struct json_object *view = NULL;
-    struct problem problem;
-    ck_assert_int_eq(desk_decisions(rig_desk(), NULL, NULL, LATER, &view, &problem), 1);
+    struct json_object *view = VIEW(desk_decisions(rig_desk(), NULL, NULL, LATER, &made, &fault));
     ck_assert_uint_eq(length_of(view, "decisions"), DESK_PAGE);
     check_member(view, "decisions.0.mailbox", BOB);
     check_member(view, "decisions.1.mailbox", ALICE);
     check_member(view, "older", rig_text(view, "decisions.49.decision"));
-    ck_assert_int_eq(desk_decisions(rig_desk(), "", rig_text(view, "older"), LATER, &view,
-                                    &problem), 1);
+    view = VIEW(desk_decisions(rig_desk(), "", rig_text(view, "older"), LATER, &made,
+                                    &fault));
     ck_assert_uint_eq(length_of(view, "decisions"), 6);
     check_member(view, "older", "null");
     check_member(view, "decisions.5.at", "2025-11-22T05:40:00Z");
-    ck_assert_int_eq(desk_decisions(rig_desk(), "BOB@example.test", NULL, LATER, &view, &problem),
-                     1);
+    view = VIEW(desk_decisions(rig_desk(), "BOB@example.test", NULL, LATER, &made, &fault));
     ck_assert_uint_eq(length_of(view, "decisions"), 1);
 }
 END_TEST
@@ -358,14 +350,14 @@ START_TEST(simulate)
     struct json_object *view = NULL;
     submission.id = NULL;
     for (int i = 0; i < 7; i++)
-        ck_assert_int_eq(desk_simulate(rig_desk(), &submission, NOW + 1, &view), 1);
+        view = VIEW(desk_simulate(rig_desk(), &submission, NOW + 1, &made));
     check_member(view, "verdict", "admit");
     check_member(view, "dry_run", "true");
     check_member(view, "decision", "null");
     ck_assert(!rig_has(view, "repeated"));
     check_member(view, "windows.0.used", "1");
     submission = rig_message("more", 30);
-    ck_assert_int_eq(desk_simulate(rig_desk(), &submission, NOW + 1, &view), 1);
+    view = VIEW(desk_simulate(rig_desk(), &submission, NOW + 1, &made));
     check_member(view, "verdict", "refuse");
     check_member(view, "reasons.0.rule", "off_domain_per_day");
     check_member(view_status(ALICE, 0, NOW + 1), "messages_total", "1");
@@ -375,7 +367,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk views");
-    TCase *cases = rig_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
         mailbox, limits, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, strange_facts, decisions, simulate,
