@@ -32,16 +32,26 @@ export const tests = {
     assert.equal(stack.has('bob@example.test', 'one too many'), false);
   },
 
-  async 'the status link answers kindly while its program is not running'({ stack, carol }) {
+  async 'the link in Settings opens the status page, in the zone of the user'({ carol }) {
     await carol.go('?_task=settings&_action=plugin.sendguard');
     const [opened] = await Promise.all([carol.context.waitForEvent('page'),
       carol.page.locator('.sendguard-status a.btn').click()]);
     await opened.waitForLoadState();
-    assert.match(await opened.locator('body').innerText(), /Settings > Sending status/);
+    assert.match(await opened.locator('h1').innerText(), /^Sending is paused until/);
+    assert.equal(new URL(opened.url()).searchParams.get('tz'), 'Europe/Berlin');
     await opened.close();
-    const answer = await fetch(`${stack.url}sending/status?t=x`);
-    assert.equal(answer.status, 503);
-    assert.match(answer.headers.get('content-type'), /^text\/plain/);
+  },
+
+  async 'the status link answers kindly while its program is not running'({ stack }) {
+    stack.stop('web');
+    try {
+      const answer = await fetch(`${stack.url}sending/status?t=x`);
+      assert.equal(answer.status, 503);
+      assert.match(answer.headers.get('content-type'), /^text\/plain/);
+      assert.match(await answer.text(), /Settings > Sending status/);
+    } finally {
+      stack.start('web');
+    }
   },
 
   async 'every way out stays closed while it lasts, and higher limits do not open it'({ stack, carol, bob }) {
