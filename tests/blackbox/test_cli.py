@@ -690,3 +690,13 @@ def test_output_that_cannot_be_written(sqlite_store, folder):
         done = subprocess.run(shell.command("show", ALICE), stdout=full, stderr=subprocess.PIPE,
                               env=shell.environment)
     assert done.returncode == 1 and b"cannot write" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_root_leaves_the_ledger_to_its_owner(sqlite_store, folder):
+    owner = 65534
+    os.chown(folder, owner, owner)
+    Shell(folder, sqlite_store).ok("note", ALICE, *WHY)
+    made = list(folder.glob("sendguard.db*"))
+    assert made and {path.stat().st_uid for path in made} == {owner}
+    assert Shell(folder, sqlite_store).json("audit")["acts"][0]["by"] == "ada (shell)"
