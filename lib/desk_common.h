@@ -24,7 +24,7 @@ struct standing {
     struct policy_limits limits[DOOR_COUNT];
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
-/* mailbox: key form, lives longer than the standing; "" (of a domain): nobody's, which sent nothing. */
+/* mailbox: key form, lives longer than the standing; "" (of a domain): one that sent nothing. */
 int standing_read(const struct look *look, const char *mailbox, const char *domain,
                   struct standing *standing_r) must_check;
 /* at_ms anew, after a change of the history. */

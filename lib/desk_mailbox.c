@@ -56,7 +56,8 @@ static int read_mark(const char *text, struct mark *mark_r, struct problem *prob
     size_t second = text[first] == '-' ? strspn(text + first + 1, digits) : 0;
     if (first == 0 || first > 16 || second == 0 || second > 16 ||
         text[first + 1 + second] != '\0')
-        return problem_set(problem, 400, "before", "expected the mark of a page that was told before");
+        return problem_set(problem, 400, "before",
+                           "expected the mark of a page that was told before");
     mark_r->decision = strtoull(text, NULL, 16);
     unsigned long long act = strtoull(text + first + 1, NULL, 16);
     mark_r->act = act > INT64_MAX ? INT64_MAX : (int64_t)act;

@@ -91,7 +91,8 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
     json_add_string(view, "of", of == SENDERS_OF_IP ? "ip" : "domain");
     json_add_string(view, "key", known);
     if ((of == SENDERS_OF_IP ? add_ip(&look, known, view) : add_domain(&look, known, view)) < 0 ||
-        add_senders(&look, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"), &next) < 0)
+        add_senders(&look, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"), &next) <
+            0)
         return -1;
     json_add_string(view, "next", next);
     *view_r = take(view);
@@ -99,6 +100,20 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
 }
 
 /* ---- the audit trail --------------------------------------------------------------------- */
+
+/* As it stands in the trail: a mailbox or "@domain" in key form, all else as it is. */
+static const char *audit_subject(const struct look *look, const char *text)
+{
+    struct problem ignored;
+    const char *key;
+    if (text == NULL || text[0] == '\0')
+        return NULL;
+    if (text[0] == '@')
+        return read_domain(look, text, "", &key, &ignored)
+                   ? arena_printf(look->arena, "@%s", key)
+                   : text;
+    return strchr(text, '@') != NULL && read_mailbox(look, text, "", &key, &ignored) ? key : text;
+}
 
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem)
@@ -112,8 +127,8 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
     if (subject != NULL && strlen(subject) > ADDRESS_MAX_BYTES)
         return problem_set(problem, 400, "subject", "it has at most %d bytes", ADDRESS_MAX_BYTES);
     struct audit *acts = arena_alloc(look.arena, (DESK_PAGE + 1) * sizeof *acts);
-    if (store_audit_newest(desk->store, subject != NULL && subject[0] != '\0' ? subject : NULL,
-                           below, acts, DESK_PAGE + 1, &count) < 0)
+    if (store_audit_newest(desk->store, audit_subject(&look, subject), below, acts, DESK_PAGE + 1,
+                           &count) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "acts");

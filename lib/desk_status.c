@@ -103,7 +103,8 @@ static int add_messages(const struct look *look, const struct standing *standing
                         struct json_object *view)
 {
     struct history history = standing->account.history;
-    while (history.count > 0 && !window_holds(history.entries[0].time_ms, DAY_MS, standing->at_ms)) {
+    while (history.count > 0 &&
+           !window_holds(history.entries[0].time_ms, DAY_MS, standing->at_ms)) {
         history.entries++;
         history.count--;
     }
@@ -222,7 +223,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
 
 /* ---- "That wasn't me" ------------------------------------------------------------------- */
 
-/* It is locked already; that the user said so as well is worth a note, but not any number of them. */
+/* It is locked already. That the user says so as well is worth a note, but not any number. */
 static int note_lock(const struct desk *desk, const char *mailbox, const struct act *act)
 {
     freed_by(free_string) char *tries = xasprintf("lock:%s", mailbox);

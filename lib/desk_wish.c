@@ -170,7 +170,8 @@ static int read_suspend(const struct look *look, const struct words *words, stru
             wish->cause++;
         if (wish->cause == CAUSE_COUNT)
             return problem_set(problem, 400, "cause",
-                               "expected volume, complaints, failures, compromised, terms or staff");
+                               "expected volume, complaints, failures, compromised, terms or "
+                               "staff");
     }
     wish->durations = look->settings->durations[wish->cause];
     if (words->of[PART_FOR] == NULL)

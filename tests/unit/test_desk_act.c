@@ -254,6 +254,18 @@ START_TEST(suspend)
     check_member(view, "after.next.retry_at", "2025-11-25T05:40:00Z");
     view = do_act(&supporter, ON("suspend") "}", NOW);
     check_member(view, "suspension.cause", "staff");
+    /* those that ended count for 30 days */
+    do_act(&supporter, ON("lift") "}", NOW);
+    static const int64_t days[] = {29, 30};
+    for (size_t i = 0; i < countof(days); i++) {
+        int64_t now_ms = NOW + days[i] * DAY_MS;
+        struct json_object *told =
+            preview_act(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
+        check_member(told, "after.state", i == 0 ? "stopped" : "paused");
+        view = do_act(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
+        ck_assert_str_eq(rig_text(view, "after"), rig_text(told, "after"));
+        do_act(&supporter, ON("lift") "}", now_ms);
+    }
 }
 END_TEST
 

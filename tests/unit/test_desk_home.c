@@ -197,8 +197,9 @@ START_TEST(senders_of_ip)
     see_sender(BOB, "2001:db8:1:2::/64", NOW);
     see_sender("carl@x.test", "192.0.2.1", NOW);
     do_act(&admin, "{'act':'suspend','subject':'" BOB "','note':'n'}", NOW + 2000);
-    struct json_object *view = VIEW(desk_senders(rig_desk(), SENDERS_OF_IP, "2001:db8:1:2:9::", NULL,
-                                  NOW + MINUTE_MS, &made, &fault));
+    struct json_object *view =
+        VIEW(desk_senders(rig_desk(), SENDERS_OF_IP, "2001:db8:1:2:9::", NULL, NOW + MINUTE_MS,
+                          &made, &fault));
     check_member(view, "of", "ip");
     check_member(view, "key", "2001:db8:1:2::/64");
     check_member(view, "limits", "[]");
@@ -231,8 +232,8 @@ START_TEST(senders_of_domain)
     see_sender("a@x.test", NULL, NOW);
     do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
                    "'messages_per_day','value':'off'}", NOW);
-    struct json_object *view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "@Example.TEST", NULL, NOW, &made,
-                                  &fault));
+    struct json_object *view = VIEW(
+        desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "@Example.TEST", NULL, NOW, &made, &fault));
     check_member(view, "of", "domain");
     check_member(view, "key", "example.test");
     check_member(view, "windows", "[]");
@@ -279,8 +280,14 @@ START_TEST(audit)
     view = VIEW(desk_audit(rig_desk(), "", "4", &made, &fault));
     ck_assert_uint_eq(length_of(view, "acts"), 3);
     check_member(view, "next", "null");
-    view = VIEW(desk_audit(rig_desk(), BOB, "", &made, &fault));
-    ck_assert_uint_eq(length_of(view, "acts"), 1);
+    static const char *const subjects[] = {BOB, "Bob@EXAMPLE.test", "@example.test",
+                                           "@EXAMPLE.test", "a b", "bob"};
+    static const size_t found[] = {1, 1, 1, 1, 0, 0};
+    do_act(&admin, "{'act':'exempt','subject':'@example.test','note':'n'}", LATER);
+    for (size_t i = 0; i < countof(subjects); i++) {
+        view = VIEW(desk_audit(rig_desk(), subjects[i], "", &made, &fault));
+        ck_assert_uint_eq(length_of(view, "acts"), found[i]);
+    }
 }
 END_TEST
 
