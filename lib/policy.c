@@ -187,7 +187,13 @@ int policy_refresh(struct policy *policy, struct store *store)
     return result;
 }
 
-void policy_outdate(struct policy *policy) { policy->fresh_until_ms = INT64_MIN; }
+void policy_outdate(struct policy *policy)
+{
+    /* who asks just now may have asked before the change: his answer shall not count as fresh */
+    pthread_mutex_lock(&policy->refreshing);
+    policy->fresh_until_ms = INT64_MIN;
+    pthread_mutex_unlock(&policy->refreshing);
+}
 
 /* ---- asking ------------------------------------------------------------------ */
 

@@ -393,6 +393,53 @@ START_TEST(test_longest_mailbox)
 }
 END_TEST
 
+/* At once for who made it, whatever the clock says. */
+START_TEST(test_outdate)
+{
+    begin(_i);
+    refresh();
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    policy_outdate(policy);
+    ck_assert_int_eq(policy_refresh(policy, store), 1);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+}
+END_TEST
+
+static struct policy_limits limits_if(const struct adjustment *changes, size_t count)
+{
+    return policy_limits_if(policy, &defaults, ALICE, EXAMPLE, changes, count, NOW);
+}
+
+/* Imagined changes go before what is known, and leave it as it is. */
+START_TEST(test_imagined)
+{
+    static const struct adjustment changes[] = {
+        {.subject = ALICE, .rule = RULE_MESSAGES_PER_DAY, .kind = ADJUST_EXTRA, .value = 30,
+         .until_ms = UNTIL_LIFTED},
+        {.subject = "@" EXAMPLE, .rule = RULE_MESSAGES_PER_DAY, .removed = true},
+        {.subject = "bob@example.test", .rule = RULE_MESSAGES_PER_DAY, .value = 1,
+         .until_ms = UNTIL_LIFTED},
+        {.subject = ALICE, .kind = ADJUST_EXEMPT, .until_ms = NOW + 1},
+        {.subject = ALICE, .kind = ADJUST_EXEMPT, .until_ms = NOW},
+    };
+    begin(_i);
+    refresh();
+    ck_assert_int_eq(limits_if(changes, 1).limits.of[RULE_MESSAGES_PER_DAY], 630);
+    ck_assert_int_eq(limits_if(changes + 1, 2).limits.of[RULE_MESSAGES_PER_DAY], 600);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 7, UNTIL_LIFTED);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 100, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limits_if(NULL, 0).limits.of[RULE_MESSAGES_PER_DAY], 107);
+    ck_assert_int_eq(limits_if(changes, 1).limits.of[RULE_MESSAGES_PER_DAY], 130);
+    ck_assert_int_eq(limits_if(changes, 2).limits.of[RULE_MESSAGES_PER_DAY], 630);
+    ck_assert_int_eq(limits_if(changes + 1, 1).limits.of[RULE_MESSAGES_PER_DAY], 607);
+    ck_assert(limits_if(changes + 3, 1).exempt);
+    ck_assert(!limits_if(changes + 4, 1).exempt);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 107);
+    ck_assert(!limits_at(NOW).exempt);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -410,5 +457,7 @@ int main(void)
     tcase_add_test(cases, test_store_away);
     tcase_add_test(cases, test_of_a_newer_version);
     tcase_add_loop_test(cases, test_longest_mailbox, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_outdate, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_imagined, 0, ROOM_KINDS);
     return rooms_run(suite);
 }
