@@ -19,6 +19,7 @@ enum {
      * fit beside the request's. */
     CONNECTION_BYTES = 2 * SERVER_HEADER_BYTES,
     PIECE_BYTES = 32 * 1024,
+    QUIET_MS = 100,
     /* Of a body that is too long so much is passed over, for clients that read an answer only
      * when they have sent all. */
     DROPPED_BYTES = 3 * REQUEST_MAX_BODY,
@@ -417,15 +418,27 @@ struct server *server_start(struct web *web, int listen_fd)
     return server;
 }
 
+/* A request may be with the kernel and not yet with us, so it has to be quiet for a moment. */
+static bool all_answered(struct server *server, int64_t end_ms)
+{
+    int64_t quiet_since = clock_ms(CLOCK_MONOTONIC);
+    for (int64_t now = quiet_since; now < end_ms; now = clock_ms(CLOCK_MONOTONIC)) {
+        if (atomic_load(&server->answering) > 0)
+            quiet_since = now;
+        else if (now - quiet_since >= QUIET_MS)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 5 * 1000000}, NULL);
+    }
+    return atomic_load(&server->answering) == 0;
+}
+
 int server_stop(struct server **server, int timeout_ms)
 {
     struct server *stopped = *server;
     int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + timeout_ms;
     atomic_store(&stopped->stopping, true);
     MHD_quiesce_daemon(stopped->daemon);
-    while (atomic_load(&stopped->answering) > 0 && clock_ms(CLOCK_MONOTONIC) < end_ms)
-        nanosleep(&(struct timespec){.tv_nsec = 5 * 1000000}, NULL);
-    int all = atomic_load(&stopped->answering) == 0;
+    bool all = all_answered(stopped, end_ms);
     MHD_stop_daemon(stopped->daemon);
     close(stopped->listen_fd);
     free(stopped);

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import threading
 
 import pytest
 
@@ -288,26 +287,27 @@ def test_a_signal_ends_it_cleanly(own, number):
 
 
 def test_requests_in_flight_are_finished(own):
-    """A password check takes its time; the signal comes in the middle of it."""
+    """They wait for the ledger, which another process has locked, when the signal comes."""
     own.hire({"ada": "admin"})
-    answers = []
-    links = []
-    for _ in range(3):
-        link = http.client.HTTPConnection("127.0.0.1", own.port, timeout=PATIENCE)
-        link.request("POST", f"{BASE}/desk/sign-in", "name=ada&password=wrong-password",
-                     {"Content-Type": FORM})
-        links.append(link)
-    # one request's bytes are all with the server once its answer to a later one is seen
-    threads = [threading.Thread(target=lambda link=link: answers.append(
-        Answer(link.getresponse()).status)) for link in links]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: answers, "the first answer")
-    own.process.send_signal(signal.SIGTERM)
-    for thread in threads:
-        thread.join(PATIENCE)
+    links = [http.client.HTTPConnection("127.0.0.1", own.port, timeout=PATIENCE)
+             for _ in range(3)]
+    for link in links:
+        link.request("GET", f"{BASE}/desk/sign-in")
+        assert Answer(link.getresponse()).status == 200
+    own.store.silence()
+    try:
+        for link in links:
+            link.request("POST", f"{BASE}/desk/sign-in", "name=ada&password=wrong-password",
+                         {"Content-Type": FORM})
+        own.process.send_signal(signal.SIGTERM)
+        own.log.wait("msg=ending")
+    finally:
+        own.store.speak()
+    for link in links:
+        answer = Answer(link.getresponse())
+        assert (answer.status, answer.header("Connection")) == (403, "close")
+        link.close()
     assert own.wait() == 0
-    assert answers and set(answers) == {403}
 
 
 def test_reload_takes_new_settings_and_texts(own, folder):
