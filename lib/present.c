@@ -119,9 +119,21 @@ static bool is_moment(const char *key)
 static bool is_word(const char *key)
 {
     static const char *const words[] = {"rule", "cause", "door", "state",  "verdict",  "outcome",
-                                        "act",  "role",  "source", "kind", "headline", "field"};
+                                        "act",  "role",  "source", "kind", "headline", "field",
+                                        "mode", "of",    "value"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* What stands in addresses of pages. */
+static bool is_named_in_links(const char *key)
+{
+    static const char *const names[] = {"mailbox", "domain", "ip",    "key",
+                                        "subject", "decision", "older", "next"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strcmp(names[i], key) == 0)
             return true;
     return false;
 }
@@ -146,8 +158,11 @@ static void add_int_beside(const struct presenting *presenting, struct json_obje
                            const char *key, int64_t number)
 {
     const char *one = beside(presenting, object, key, "one");
+    const char *some = beside(presenting, object, key, "some");
     if (one != NULL)
         json_add_bool(object, one, is_singular(presenting->reader, number));
+    if (some != NULL)
+        json_add_bool(object, some, number > 0);
 }
 
 static void add_moment_beside(const struct presenting *presenting, struct json_object *object,
@@ -174,6 +189,14 @@ static void add_word_beside(const struct presenting *presenting, struct json_obj
         add_string_beside(presenting, object, key, "text", text);
 }
 
+static void add_url_beside(const struct presenting *presenting, struct json_object *object,
+                           const char *key, const char *value)
+{
+    freed_by(text_free) struct text url = {0};
+    text_add_url(&url, value);
+    add_string_beside(presenting, object, key, "url", text_string(&url));
+}
+
 static void add_list_beside(const struct presenting *presenting, struct json_object *object,
                             const char *key, struct json_object *list)
 {
@@ -198,6 +221,8 @@ static void present_member(const struct presenting *presenting, struct json_obje
             add_moment_beside(presenting, object, key, json_object_get_string(value));
         else if (is_word(key))
             add_word_beside(presenting, object, key, json_object_get_string(value));
+        else if (is_named_in_links(key))
+            add_url_beside(presenting, object, key, json_object_get_string(value));
         break;
     case json_type_int:
         add_int_beside(presenting, object, key, json_object_get_int64(value));

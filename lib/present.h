@@ -12,7 +12,10 @@
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none
  *        KEY_is    {WORD: true}, to choose by
+ *   "mailbox", "domain", "ip", "key", "subject", "decision", "older", "next"
+ *        KEY_url   percent-encoded, for a part of a link
  *   an integer  KEY_one    true when its word takes the singular in that language
+ *               KEY_some   true when it is above 0
  *   a list      KEY_any    true when it is not empty; KEY_count its length, KEY_count_one;
  *        its elements that are objects: "first" and "last", true where they are, else false
  *

@@ -77,13 +77,17 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
     return desk_near(&exchange->web->desk, exchange->now_ms, view_r);
 }
 
-/* Behind an act the subject's page says that it is done: "done":"lift", "done_is":{"lift":true}. */
-static void add_done(struct exchange *exchange, struct json_object *view)
+/* For the desk: whom the page's forms act on, as "subject"; and behind an act that it is done:
+ * "done":"lift", "done_is":{"lift":true}. */
+static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
                                        "limit",   "exempt", "note"};
     const char *done = http_param(exchange->request, "done");
-    for (size_t i = 0; done != NULL && !exchange->api && i < countof(acts); i++) {
+    if (exchange->api)
+        return;
+    json_add_string(view, "subject", subject);
+    for (size_t i = 0; done != NULL && i < countof(acts); i++) {
         if (strcmp(done, acts[i]) == 0) {
             json_add_string(view, "done", acts[i]);
             json_add_bool(json_add_object(view, "done_is"), acts[i], true);
@@ -98,7 +102,7 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
                               http_param(exchange->request, "before"), exchange->now_ms, view_r,
                               problem);
     if (answer > 0)
-        add_done(exchange, *view_r);
+        add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
     return answer;
 }
 
@@ -123,8 +127,10 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
     const char *after = http_param(exchange->request, "after");
     int answer = desk_senders(&exchange->web->desk, of, exchange->variable,
                               after != NULL ? after : "", exchange->now_ms, view_r, problem);
-    if (answer > 0)
-        add_done(exchange, *view_r);
+    if (answer > 0 && of == SENDERS_OF_DOMAIN)
+        add_subject(exchange, *view_r,
+                    arena_printf(exchange->request->arena, "@%s",
+                                 json_string(*view_r, "key", "")));
     return answer;
 }
 
