@@ -50,10 +50,16 @@ static bool is_singular(const struct reader *reader, int64_t number)
     return number == 1 || (number == 0 && none_too);
 }
 
+/* Views have whole seconds, rounded up: what has just happened lies up to one ahead. */
+static bool is_coming(const struct reader *reader, int64_t time_ms)
+{
+    return time_ms > reader->now_ms + 1000;
+}
+
 /* Who waits until a moment that was named is never too early: what is to come is rounded up. */
 static int64_t whole_minutes(const struct reader *reader, int64_t time_ms)
 {
-    bool coming = time_ms > reader->now_ms;
+    bool coming = is_coming(reader, time_ms);
     return (time_ms / MINUTE_MS + (coming && time_ms % MINUTE_MS > 0)) * MINUTE_MS;
 }
 
@@ -88,8 +94,8 @@ static const char *span_key(int64_t minutes)
 static const char *span_text(const struct presenting *presenting, int64_t time_ms)
 {
     int64_t now_ms = presenting->reader->now_ms;
-    bool coming = time_ms > now_ms;
-    int64_t span_ms = coming ? time_ms - now_ms : now_ms - time_ms;
+    bool coming = is_coming(presenting->reader, time_ms);
+    int64_t span_ms = time_ms > now_ms ? time_ms - now_ms : now_ms - time_ms;
     int64_t minutes = span_ms / MINUTE_MS + (coming && span_ms % MINUTE_MS > 0);
     if (minutes == 0)
         return text_of(presenting, "span.now", NULL);
@@ -113,14 +119,15 @@ static bool is_moment(const char *key)
 {
     size_t length = strlen(key);
     return strcmp(key, "at") == 0 || strcmp(key, "since") == 0 || strcmp(key, "until") == 0 ||
-           (length > 3 && strcmp(key + length - 3, "_at") == 0);
+           (length > 3 && strcmp(key + length - 3, "_at") == 0) ||
+           (length > 6 && strcmp(key + length - 6, "_until") == 0);
 }
 
 static bool is_word(const char *key)
 {
     static const char *const words[] = {"rule", "cause", "door", "state",  "verdict",  "outcome",
                                         "act",  "role",  "source", "kind", "headline", "field",
-                                        "mode", "of",    "value"};
+                                        "mode", "of",    "value",  "where",  "by"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;

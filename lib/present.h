@@ -2,12 +2,13 @@
  * scripts and for pages. For a page, present() adds beside each fact what a
  * person reads, in the reader's language and time zone:
  *
- *   "at", "since", "until", "*_at"   (a moment, RFC 3339)
+ *   "at", "since", "until", "*_at", "*_until"   (a moment, RFC 3339)
  *        KEY_text  "14:05", "Monday 14:05", "3 December 14:05", "3 December 2024 14:05", by
  *                  distance; minutes of what is to come are rounded up
- *        KEY_in    "in 3 h 20 min", "12 min ago", "in 2 days", "now"
+ *        KEY_in    "in 3 h 20 min", "12 min ago", "in 2 days", "now"; up to a
+ *                  second ahead is now, as json_add_moment rounds up
  *   "rule", "cause", "door", "state", "verdict", "outcome", "act", "role", "source",
- *   "kind", "headline", "field"   (a word of ours)
+ *   "kind", "headline", "field", "mode", "of", "value", "where", "by"   (a word of ours)
  *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none

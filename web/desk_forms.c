@@ -1,4 +1,3 @@
-#include <json-c/json.h>
 #include <string.h>
 
 #include "desk_views.h"
@@ -12,7 +11,8 @@
 
 static bool is_frame(const char *name)
 {
-    return strcmp(name, "csrf") == 0 || strcmp(name, "confirm") == 0 || strcmp(name, "done") == 0;
+    return strcmp(name, "csrf") == 0 || strcmp(name, "confirm") == 0 ||
+           strcmp(name, "done") == 0 || strcmp(name, "also") == 0;
 }
 
 /* The fields that say something: a form sends its empty ones too. */
@@ -44,17 +44,39 @@ static void add_typed(struct json_object *view, struct json_object *wish)
     json_add(view, "wish", json_object_get(wish));
 }
 
-/* The form again, with what is wrong. */
+static bool is_act(const char *name)
+{
+    static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
+                                       "limit",   "exempt", "note"};
+    for (size_t i = 0; i < countof(acts); i++)
+        if (strcmp(acts[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A form with what was typed. "act" and "subject" are null until they are good; "subject_asked":
+ * the form has a field for it. */
+static struct json_object *form_view(struct json_object *wish, bool subject_is_wrong)
+{
+    const char *act = json_string(wish, "act", ""), *subject = json_string(wish, "subject", "");
+    bool asked = subject_is_wrong || *subject == '\0';
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "act", is_act(act) ? act : NULL);
+    json_add_string(view, "subject", asked ? NULL : subject);
+    json_add_bool(view, "subject_asked", asked);
+    add_typed(view, wish);
+    return view;
+}
+
+/* The form again, with what is wrong: {"where":…|null,"text":…}. */
 static int form_again(struct exchange *exchange, const char *page, struct json_object *wish,
                       const struct problem *problem, struct json_object **view_r)
 {
-    struct json_object *view = json_object_new_object();
+    bool of_subject = problem->status == 400 && strcmp(problem->where, "subject") == 0;
+    struct json_object *view = form_view(wish, of_subject);
     struct json_object *wrong = json_add_object(view, "problem");
-    json_add_string(wrong, "where", problem->where);
+    json_add_string(wrong, "where", problem->where[0] != '\0' ? problem->where : NULL);
     json_add_string(wrong, "text", problem->text);
-    json_add_string(view, "act", json_string(wish, "act", NULL));
-    json_add_string(view, "subject", json_string(wish, "subject", NULL));
-    add_typed(view, wish);
     reply_page(exchange, problem->status, page, view);
     *view_r = NULL;
     return 1;
@@ -63,11 +85,7 @@ static int form_again(struct exchange *exchange, const char *page, struct json_o
 static int form_first(const struct exchange *exchange, struct json_object **view_r)
 {
     freed_by(json_put) struct json_object *wish = typed(exchange);
-    struct json_object *view = json_object_new_object();
-    json_add_string(view, "act", json_string(wish, "act", NULL));
-    json_add_string(view, "subject", json_string(wish, "subject", NULL));
-    add_typed(view, wish);
-    *view_r = view;
+    *view_r = form_view(wish, false);
     return 1;
 }
 
@@ -80,35 +98,109 @@ int view_act_form(struct exchange *exchange, struct json_object **view_r,
     return form_first(exchange, view_r);
 }
 
-static void show_subject(struct exchange *exchange, struct json_object *view)
+static void show_subject(struct exchange *exchange, struct json_object *view, const char *what)
 {
     const char *subject = json_string(view, "subject", "");
-    const char *done = arena_printf(exchange->request->arena, "?done=%s",
-                                    json_string(view, "act", ""));
+    const char *done = arena_printf(exchange->request->arena, "?done=%s", what);
     if (*subject == '@')
         desk_redirect(exchange, "/domains/", subject + 1, done);
     else
         desk_redirect(exchange, "/mailboxes/", subject, done);
 }
 
+static bool says(const struct exchange *exchange, const char *name, const char *word)
+{
+    const char *value = http_param(exchange->request, name);
+    return value != NULL && strcmp(value, word) == 0;
+}
+
+static int desk_does(struct exchange *exchange, struct json_object *wish, bool preview,
+                     struct json_object **view_r, struct problem *problem)
+{
+    return desk_act(&exchange->web->desk, &exchange->person, wish, preview, exchange->now_ms,
+                    view_r, problem);
+}
+
+/* The reset that goes with a lift, for the same reason. */
+static struct json_object *reset_with(struct json_object *lift)
+{
+    struct json_object *wish = json_object_new_object();
+    json_add_string(wish, "act", "reset");
+    json_add_string(wish, "subject", json_string(lift, "subject", ""));
+    json_add_string(wish, "note", json_string(lift, "note", ""));
+    return wish;
+}
+
+/* Whether the reset that would help may be done now: "reset_why_not" says why not. 1 or -1. */
+static int preview_reset(struct exchange *exchange, struct json_object *wish,
+                         struct json_object *view)
+{
+    freed_by(json_put) struct json_object *reset = reset_with(wish), *told = NULL;
+    struct problem problem = {0};
+    if (desk_does(exchange, reset, true, &told, &problem) < 0)
+        return -1;
+    json_add_string(view, "reset_why_not",
+                    told != NULL ? json_string(told, "why_not", NULL) : problem.text);
+    return 1;
+}
+
+static int show_preview(struct exchange *exchange, struct json_object *wish,
+                        struct json_object *view)
+{
+    add_typed(view, wish);
+    page_add_used(json_member(json_member(view, "before"), "next"));
+    page_add_used(json_member(json_member(view, "after"), "next"));
+    return json_is_true(view, "reset_as_well") ? preview_reset(exchange, wish, view) : 1;
+}
+
+/* The lift is done, the reset is not, or nobody knows: the form for it, and what happened. */
+static void show_half(struct exchange *exchange, struct json_object *reset, int answer,
+                      const struct problem *problem)
+{
+    struct json_object *view = form_view(reset, false);
+    if (answer < 0)
+        reply_no_store(exchange); /* for the log and the header */
+    json_add_bool(view, answer < 0 ? "reset_unknown" : "reset_failed", true);
+    if (answer == 0)
+        json_add_string(json_add_object(view, "problem"), "text", problem->text);
+    reply_page(exchange, answer < 0 ? 503 : problem->status, "desk_act", view);
+}
+
+/* The lift is done: now the reset. */
+static void reset_as_well(struct exchange *exchange, struct json_object *lift)
+{
+    freed_by(json_put) struct json_object *reset = reset_with(lift), *view = NULL;
+    struct problem problem = {0};
+    int answer = desk_does(exchange, reset, false, &view, &problem);
+    if (answer > 0)
+        show_subject(exchange, view, "both");
+    else
+        show_half(exchange, reset, answer, &problem);
+}
+
 static int act_by_form(struct exchange *exchange, struct json_object **view_r)
 {
-    freed_by(json_put) struct json_object *wish = typed(exchange);
-    const char *confirm = http_param(exchange->request, "confirm");
-    bool confirmed = confirm != NULL && strcmp(confirm, "1") == 0;
+    freed_by(json_put) struct json_object *wish = typed(exchange), *view = NULL;
+    bool confirmed = says(exchange, "confirm", "1"), also = says(exchange, "also", "reset");
     struct problem problem = {0};
-    int answer = desk_act(&exchange->web->desk, &exchange->person, wish, !confirmed,
-                          exchange->now_ms, view_r, &problem);
+    int answer = also && strcmp(json_string(wish, "act", ""), "lift") != 0
+                     ? problem_set(&problem, 400, "act", "a reset goes with a lift alone")
+                     : desk_does(exchange, wish, !confirmed, &view, &problem);
     if (answer < 0)
         return -1;
     if (answer == 0)
         return form_again(exchange, "desk_act", wish, &problem, view_r);
     if (!confirmed) {
-        add_typed(*view_r, wish);
+        if (show_preview(exchange, wish, view) < 0)
+            return -1;
+        *view_r = take(view);
         return 1;
     }
-    show_subject(exchange, *view_r);
-    json_put(view_r);
+    if (also)
+        reset_as_well(exchange, wish);
+    else
+        show_subject(exchange, view, json_string(view, "act", ""));
+    *view_r = NULL;
     return 1;
 }
 

@@ -9,7 +9,10 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
     (void)problem;
-    return desk_home(&exchange->web->desk, exchange->now_ms, view_r);
+    int answer = desk_home(&exchange->web->desk, exchange->now_ms, view_r);
+    if (answer > 0 && !exchange->api)
+        json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
+    return answer;
 }
 
 void desk_redirect(struct exchange *exchange, const char *folder, const char *name,
@@ -78,14 +81,12 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 }
 
 /* For the desk: whom the page's forms act on, as "subject"; and behind an act that it is done:
- * "done":"lift", "done_is":{"lift":true}. */
+ * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset. */
 static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
-                                       "limit",   "exempt", "note"};
+                                       "limit",   "exempt", "note",  "both"};
     const char *done = http_param(exchange->request, "done");
-    if (exchange->api)
-        return;
     json_add_string(view, "subject", subject);
     for (size_t i = 0; done != NULL && i < countof(acts); i++) {
         if (strcmp(done, acts[i]) == 0) {
@@ -101,17 +102,24 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     int answer = desk_mailbox(&exchange->web->desk, exchange->variable,
                               http_param(exchange->request, "before"), exchange->now_ms, view_r,
                               problem);
-    if (answer > 0)
-        add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
+    if (answer < 1 || exchange->api)
+        return answer;
+    add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
+    page_add_used(json_member(*view_r, "next"));
+    page_add_limit_rows(*view_r);
     return answer;
 }
 
 static int view_decisions(struct exchange *exchange, struct json_object **view_r,
                           struct problem *problem)
 {
-    return desk_decisions(&exchange->web->desk, http_param(exchange->request, "mailbox"),
-                          http_param(exchange->request, "before"), exchange->now_ms, view_r,
-                          problem);
+    const char *mailbox = http_param(exchange->request, "mailbox");
+    int answer = desk_decisions(&exchange->web->desk, mailbox,
+                                http_param(exchange->request, "before"), exchange->now_ms,
+                                view_r, problem);
+    if (answer > 0 && !exchange->api && mailbox != NULL && *mailbox != '\0')
+        json_add_string(*view_r, "mailbox", mailbox);
+    return answer;
 }
 
 static int view_decision(struct exchange *exchange, struct json_object **view_r,
@@ -127,7 +135,10 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
     const char *after = http_param(exchange->request, "after");
     int answer = desk_senders(&exchange->web->desk, of, exchange->variable,
                               after != NULL ? after : "", exchange->now_ms, view_r, problem);
-    if (answer > 0 && of == SENDERS_OF_DOMAIN)
+    if (answer < 1 || exchange->api)
+        return answer;
+    page_add_limit_rows(*view_r);
+    if (of == SENDERS_OF_DOMAIN)
         add_subject(exchange, *view_r,
                     arena_printf(exchange->request->arena, "@%s",
                                  json_string(*view_r, "key", "")));
