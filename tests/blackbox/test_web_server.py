@@ -350,3 +350,26 @@ def test_it_serves_a_socket_file_too(folder):
     assert path.stat().st_mode & 0o777 == 0o660
     web.stop()
     assert not path.exists()
+
+
+def test_help_version_and_usage():
+    def run(*words):
+        return subprocess.run([str(PROGRAM), *words], capture_output=True, text=True,
+                              timeout=PATIENCE)
+
+    shown = run("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("usage: sendguard-web ")
+    assert run("--version").stdout.startswith("sendguard-web ")
+    for words in (["--bogus"], ["stray"], ["-c"]):
+        assert run(*words).returncode == 64
+    shown = run("-o", "web.listen=nowhere", "--check")
+    assert shown.returncode == 78
+    assert "web.listen" in shown.stderr
+
+
+def test_a_place_that_is_taken(own):
+    second = subprocess.run(own.command(), capture_output=True, text=True, timeout=PATIENCE)
+    assert second.returncode == 1
+    assert f"listen=127.0.0.1:{own.port}" in second.stderr
+    assert Client(own).get("/healthz").status == 200
