@@ -16,6 +16,8 @@ from programs import TREE, Guard, eventually
 from stores import KINDS
 from web import Client, Program, Web
 
+pytestmark = pytest.mark.sanitized
+
 LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip": 10}}
 ROOT = "/api/v1"
 

@@ -12,6 +12,8 @@ from programs import Guard
 from stores import KINDS
 from web import BASE, Web
 
+pytestmark = pytest.mark.sanitized
+
 LIMITS = {"limits.webmail": {"messages_per_day": 3}}
 
 

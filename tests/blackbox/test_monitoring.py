@@ -10,6 +10,8 @@ from door import Door, Sender, new_ip, new_mailbox, people
 from programs import TREE, eventually
 from web import Client, Web, status_path
 
+pytestmark = pytest.mark.sanitized
+
 SAMPLE = re.compile(r'(sendguard_[a-z_]+)(?:\{(.*)\})? (\S+)')
 PATHS = ("/metrics", "/healthz", "/readyz")
 
