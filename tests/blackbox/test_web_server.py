@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from programs import PATIENCE, Guard, eventually
+from programs import PATIENCE, Guard
 from stores import SqliteStore
 from web import BASE, FORM, PROGRAM, Answer, Browser, Client, Web
 
@@ -341,7 +341,7 @@ def test_it_serves_a_socket_file_too(folder):
     path = folder / "web.sock"
     web = Web(folder, SqliteStore(folder), {"web": {"listen": path}})
     web.spawn()
-    eventually(path.exists, "the socket")
+    web.log.wait("msg=listening")
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(PATIENCE)
         link.connect(str(path))
