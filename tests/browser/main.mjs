@@ -6,9 +6,10 @@ import * as sending from './sending.mjs';
 import * as settings from './settings.mjs';
 import * as suspension from './suspension.mjs';
 import * as plugin from './plugin.mjs';
+import * as people from './people.mjs';
 import * as status from './status.mjs';
 
-const suites = { plugin, sending, settings, status, suspension };
+const suites = { plugin, sending, settings, people, status, suspension };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

@@ -1,15 +1,9 @@
 // The status page as people open it: from the link of a refusal, with and
 // without JavaScript, on small and large screens, light and dark.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
+import { violations } from './desk.mjs';
 import { until } from './stack.mjs';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-// Through the debugger: the page's own policy lets no foreign script in.
-const violations = async (page) => (await page.evaluate(`${axe}\naxe.run()`)).violations
-  .map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`);
 
 // Three messages a day bring a pause; twenty recipients a day only a refusal.
 export const settings = ['limits.webmail.messages_per_day=3', 'limits.webmail.off_domain_per_day=20',

@@ -1,0 +1,83 @@
+// Status page and support desk as people see them, and what axe finds on them.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+// Violations of WCAG and best practice: what, and where.
+export async function violations(page) {
+  // Through the debugger: the page's own policy lets no foreign script in.
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => window.axe.run(document));
+  return found.map((one) => `${one.id} (${one.impact}): ${one.help}; ${one.nodes.map((node) => node.html).join(' ')}`);
+}
+
+// How many pixels the page is wider than its window.
+export const tooWide = (page) => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+
+// A browser of somebody who is no user of the webmail in these tests.
+export class Visitor {
+  static async open(stack, options = {}) {
+    const visitor = new Visitor();
+    visitor.stack = stack;
+    visitor.desk = `${stack.url}sending/desk/`;
+    visitor.profile = mkdtempSync('/tmp/sendguard-browser.');
+    visitor.context = await chromium.launchPersistentContext(visitor.profile, {
+      executablePath: '/usr/bin/chromium', headless: true, args: flags,
+      viewport: { width: 1280, height: 900 }, timezoneId: 'Europe/Berlin', ...options,
+    });
+    visitor.context.setDefaultTimeout(10000);
+    visitor.page = visitor.context.pages()[0];
+    visitor.errors = [];
+    visitor.page.on('pageerror', (error) => visitor.errors.push(error.message));
+    visitor.page.on('console', (message) => {
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) visitor.errors.push(message.text());
+    });
+    return visitor;
+  }
+
+  async signIn(name = this.stack.ports.staff_name, password = this.stack.ports.staff_password) {
+    await this.page.goto(this.desk);
+    await this.page.fill('#name', name);
+    await this.page.fill('#password', password);
+    await this.page.click('main button[type=submit]');
+  }
+
+  async go(path) { await this.page.goto(this.desk + path); }
+
+  async search(text) {
+    const box = this.page.locator('main input[name=q], .bar-search input[name=q]').first();
+    await box.fill(text);
+    await box.press('Enter');
+  }
+
+  text(selector = 'main') { return this.page.locator(selector).first().innerText(); }
+
+  // Unfolds the form of an act, gives the reason, and asks for the preview.
+  async preview(act, note, fields = {}) {
+    const form = this.page.locator(`form:has(input[name=act][value=${act}])`).first();
+    const details = this.page.locator('details.act', { has: form });
+    if (await details.count() && !(await details.evaluate((one) => one.open))) await details.locator('summary').click();
+    for (const [name, value] of Object.entries(fields)) {
+      const field = form.locator(`[name=${name}]`);
+      if (await field.evaluate((one) => one.tagName) === 'SELECT') await field.selectOption(value);
+      else await field.fill(value);
+    }
+    await form.locator('[name=note]').fill(note);
+    await form.locator('button[type=submit]').click();
+    await this.page.locator('form:has([name=confirm])').waitFor();
+  }
+
+  async confirm() {
+    await this.page.locator('form:has([name=confirm]) button.button-primary').click();
+    await this.page.locator('main [role=status]').waitFor();
+  }
+
+  async close() {
+    await this.context.close();
+    rmSync(this.profile, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,205 @@
+// From a refusal to sending again: what the user reads, what staff sees and does.
+import assert from 'node:assert/strict';
+import { Visitor, tooWide, violations } from './desk.mjs';
+import { until } from './stack.mjs';
+
+const bobs = 'bob@example.test';
+const alices = 'alice@example.test';
+
+// Another limit, in force when this returns.
+async function limit(stack, mailbox, value) {
+  stack.sendguard('limit', mailbox, `messages_per_day=${value}`, '--note', 'for this test');
+  await until('the limit in force', async () => {
+    const { windows } = await stack.ask(mailbox);
+    const { limit: now } = windows.find((one) => one.rule === 'messages_per_day');
+    return now === (value === 'default' ? 600 : value);
+  });
+}
+
+// As many messages a day as the user has sent already: the next one is too many.
+async function fill(stack, user, mailbox) {
+  await user.send({ to: 'x@example.org', subject: 'the last one of the day' });
+  const used = await stack.used(mailbox);
+  await limit(stack, mailbox, used);
+  return used;
+}
+
+async function refused(user, subject) {
+  await user.compose({ to: 'x@example.org', subject });
+  await user.pressSend();
+  return user.refusal();
+}
+
+// Follows the link of a refusal in the webmail, as its user does.
+async function followLink(user, box) {
+  const [page] = await Promise.all([user.context.waitForEvent('page'),
+    box.locator('a[href*="/sending/status?t="]').click()]);
+  await page.waitForLoadState();
+  return page;
+}
+
+async function withVisitor(stack, options, walk) {
+  const visitor = await Visitor.open(stack, options);
+  try {
+    await walk(visitor);
+    assert.deepEqual(visitor.errors, [], 'no error of JavaScript, nothing that the policy blocks');
+  } finally {
+    await visitor.close();
+  }
+}
+
+async function assertKind(page, what) {
+  assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
+  assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
+}
+
+export const tests = {
+  async 'a refused user learns why and until when; staff looks, lifts and resets; the user sends'({ stack, bob }) {
+    const used = await fill(stack, bob, bobs);
+    const { box } = await refused(bob, 'one too many');
+    const page = await followLink(bob, box);
+    const headline = await page.locator('h1').innerText();
+    assert.match(headline, /Sending is paused until \w+day \d\d:\d\d \(in 2[34] h/);
+    const moment = await page.locator('h1 time').first().getAttribute('datetime');
+    assert.ok(Math.abs(new Date(moment) - Date.now() - 24 * 3600e3) < 120e3, 'machine-readable, in 24 hours');
+    const text = await page.locator('main').innerText();
+    assert.match(text, new RegExp(`${used} of ${used} used`));
+    assert.match(text, /Receiving, reading and writing drafts/);
+    assert.match(text, /newsletter service/);
+    assert.doesNotMatch(text, /x@example\.org/, 'no address of a recipient');
+    const mail = await page.locator('a[href^="mailto:support@example.test"]').first().getAttribute('href');
+    const reference = decodeURIComponent(mail).match(/[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0];
+    assert.ok(reference, 'the mail to support names the decision');
+    await assertKind(page, 'the status page');
+    await page.close();
+    await bob.dismiss(box);
+
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn();
+      await assertKind(staff.page, 'the first screen');
+      await staff.search(reference);
+      assert.match(await staff.text(), /Messages in 24 hours/);
+      await assertKind(staff.page, 'the decision');
+      await staff.search(bobs);
+      assert.match(await staff.text('h1'), /Suspended until \w+day \d\d:\d\d/);
+      await assertKind(staff.page, 'the mailbox');
+
+      await staff.preview('lift', 'talked to him');
+      assert.match(await staff.text(), /refused/, 'the preview says that the next message is refused again');
+      assert.match(await staff.text(), new RegExp(`\\b${used}\\b`), 'with the numbers');
+      assert.equal((await stack.ask(bobs)).verdict, 'refuse', 'a preview does nothing');
+      await assertKind(staff.page, 'the preview');
+      await staff.page.getByRole('button', { name: /Lift.*reset/i }).click();
+      await staff.page.locator('main [role=status]').waitFor();
+      assert.match(await staff.text('h1'), /Can send/);
+      assert.match(await staff.text(), /talked to him/, 'what staff did stands in the timeline');
+    });
+    await bob.send({ to: 'x@example.org', subject: 'sent after all' });
+    await until('what was sent after the reset', async () => await stack.used(bobs) === 1);
+    await limit(stack, bobs, 'default');
+  },
+
+  async 'the status page and the desk work without JavaScript'({ stack, bob }) {
+    await fill(stack, bob, bobs);
+    const { box } = await refused(bob, 'one too many again');
+    const link = await box.locator('a[href*="/sending/status?t="]').getAttribute('href');
+    await bob.dismiss(box);
+    await withVisitor(stack, { javaScriptEnabled: false }, async (visitor) => {
+      await visitor.page.goto(link);
+      assert.match(await visitor.text('h1'), /Sending is paused until \w+day \d\d:\d\d/);
+      const zone = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', hour: '2-digit', minute: '2-digit' });
+      const moment = new Date(await visitor.page.locator('h1 time').first().getAttribute('datetime'));
+      assert.ok((await visitor.text('h1')).includes(zone.format(new Date(Math.ceil(moment / 60e3) * 60e3))),
+        "the zone of the user's webmail");
+      await visitor.signIn();
+      await visitor.search(bobs);
+      assert.match(await visitor.text('h1'), /Suspended until/);
+      await visitor.preview('lift', 'without a script');
+      await visitor.confirm();
+      await visitor.preview('reset', 'without a script');
+      await visitor.confirm();
+      assert.match(await visitor.text('h1'), /Can send/);
+      assert.match(await visitor.text(), /without a script/);
+    });
+    assert.equal((await stack.ask(bobs)).verdict, 'admit');
+    await limit(stack, bobs, 'default');
+  },
+
+  async '"That wasn\'t me" locks at once; support sees why, lifts, and it is as before'({ stack, alice }) {
+    await alice.go('?_task=settings&_action=plugin.sendguard');
+    const [page] = await Promise.all([alice.context.waitForEvent('page'),
+      alice.page.locator('.sendguard-status a[href*="/sending/status?t="]').first().click()]);
+    await page.waitForLoadState();
+    assert.match(await page.locator('h1').innerText(), /You can send/);
+    await assertKind(page, 'the status page of a good mailbox');
+    await page.locator('summary', { hasText: "That wasn't me" }).or(page.locator('details.act summary')).first().click();
+    await page.locator('button[name=act][value=lock]').click();
+    await page.waitForLoadState();
+    assert.match(await page.locator('h1').innerText(), /stopped until our support has talked to you/);
+    assert.match(await page.locator('main').innerText(), /[Cc]hange the password/);
+    await assertKind(page, 'the status page of a locked mailbox');
+    await page.close();
+    const { box, text } = await refused(alice, 'locked');
+    assert.match(text, /support has talked to you|suspended/);
+    await alice.dismiss(box);
+
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn();
+      assert.match(await staff.text(), /Locked by their own users[\s\S]*alice@example\.test/);
+      await staff.page.getByRole('link', { name: alices }).first().click();
+      assert.match(await staff.text('h1'), /until staff lifts it/);
+      assert.match(await staff.text('.state'), /used by a stranger/);
+      await staff.preview('lift', 'she changed her password');
+      await staff.confirm();
+      assert.match(await staff.text('h1'), /Can send/);
+    });
+    await alice.send({ to: 'bob@example.test', subject: 'mine again' });
+  },
+
+  async 'the link of one mailbox tells nothing of another, and a forged one nothing at all'({ stack }) {
+    const { status_url: good } = await stack.ask(bobs);
+    const token = new URL(good).searchParams.get('t');
+    const bad = `${token.slice(0, -3)}${token.endsWith('AAA') ? 'BBB' : 'AAA'}`;
+    await withVisitor(stack, {}, async (visitor) => {
+      const answer = await visitor.page.goto(`${stack.url}sending/status?t=${bad}`);
+      assert.equal(answer.status(), 403);
+      assert.doesNotMatch(await visitor.text('body'), /@example\.test/);
+      await assertKind(visitor.page, 'the page of a bad link');
+    });
+  },
+
+  async 'every page of the desk is clean for axe, at both widths, light and dark'({ stack }) {
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.page.goto(staff.desk);
+      await assertKind(staff.page, 'signing in');
+      await staff.signIn();
+      const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
+      const paths = ['', 'suspended', 'near', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+        `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
+        `acts?act=limit&subject=${bobs}`, 'no-such-page'];
+      for (const width of [320, 1280]) {
+        for (const colorScheme of ['light', 'dark']) {
+          await staff.page.setViewportSize({ width, height: 900 });
+          await staff.page.emulateMedia({ colorScheme });
+          for (const path of paths) {
+            await staff.go(path);
+            await assertKind(staff.page, `desk/${path} at ${width}, ${colorScheme}`);
+          }
+        }
+      }
+    });
+  },
+
+  async 'a viewer sees, and has no form to act with'({ stack }) {
+    stack.sendguardInput('only-for-looking\n', 'staff', 'add', 'vera', '--role', 'viewer', '--note', 'for this test');
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn('vera', 'only-for-looking');
+      await staff.search(bobs);
+      assert.match(await staff.text(), /What is used/);
+      assert.equal(await staff.page.locator('form:has(input[name=act])').count(), 0);
+      await staff.page.getByRole('button', { name: 'Sign out' }).click();
+      await staff.go('');
+      assert.equal(await staff.page.locator('#password').count(), 1, 'signed out');
+    });
+  },
+};
