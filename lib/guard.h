@@ -49,6 +49,11 @@ void guard_outdate_limits(struct guard *guard);
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
                 int64_t now_ms, struct verdict *verdict_r) must_check;
 
+/* Judges several (1..JUDGE_MAX) at once, in this order and in one step of the store: verdicts_r[i]
+ * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */
+void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
+                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
+
 /* Give a charge back, see store_give_back. 1, 0, -1. */
 int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;

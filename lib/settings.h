@@ -13,6 +13,7 @@
 
 enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };
+enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 /* A list of texts: own_domains (one group of equals a line), exemptions. */
@@ -45,6 +46,13 @@ struct settings {
     char *web_time_zone; /* IANA name; for readers whose own is not known */
     struct text_list web_trusted_proxies; /* networks in key form; their X-Forwarded-For counts */
     struct text_list web_monitoring;      /* networks that may read metrics and health */
+    /* [mta] */
+    char *mta_listen;
+    int64_t mta_threads;                 /* event loops */
+    int64_t mta_socket_mode;             /* octal; when mta_listen is a path */
+    struct text_list mta_webmail_hosts;  /* networks; empty: no tickets are left or redeemed */
+    struct text_list mta_exempt_networks; /* clients there are not judged */
+    int mta_null_sender;                 /* enum null_sender */
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_resets_per_day; /* resets by one person in 24 hours */

@@ -87,9 +87,13 @@ enum outcome {
     OUTCOME_HELD,      /* refused before it came here; nothing is counted */
     OUTCOME_OVER,      /* a window is over; nothing is counted */
     OUTCOME_SUSPENDED, /* the mailbox is suspended, or is so from this message on */
+    OUTCOME_REDEEMED,  /* another door admitted it a moment ago and left a ticket; nothing is
+                          counted again */
     OUTCOME_COUNT
 };
 extern const char *const outcome_names[OUTCOME_COUNT];
+
+#define TICKET_MS (10 * MINUTE_MS)
 
 struct store_message {
     /* given: */
@@ -101,6 +105,9 @@ struct store_message {
                                    submission, and replaces the older one under that id */
     uint32_t off_domain;        /* 0..SUBMISSION_MAX_RECIPIENTS */
     bool held;                  /* it breaks a rule of one message: look, log, count nothing */
+    uint32_t ticket;            /* when it is admitted, leave a ticket for so many recipients under
+                                   (mailbox, id), for TICKET_MS; 0: none */
+    uint32_t redeem;            /* look for a ticket of the mailbox for so many recipients; 0: do not */
     bool dry_run;               /* answer as if, leave no trace at all */
     bool observe;               /* count it although over or suspended; suspend nobody;
                                    `over` and `suspension` still say what is so */
@@ -128,6 +135,8 @@ struct store_message {
  *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED;
  *      it gets a record of its own, kept like an admitted one's.
  *   2. suspended: SUSPENDED, the attempt is counted and may move the end.
+ *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
+ *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
  *   3. held: HELD.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
@@ -138,7 +147,13 @@ struct store_message {
  * and it stays uncounted unless it was counted before the database fell silent. */
 int store_judge(struct store *store, struct store_message *message) must_check;
 
-/* The send failed after all: take the message out of the windows, once.
+/* The same for several at once (1..JUDGE_MAX), in one transaction or pipeline and in this order;
+ * results_r[i] is 1 or -1 for messages[i]. */
+enum { JUDGE_MAX = 64 };
+void store_judge_all(struct store *store, struct store_message *const *messages, int *results_r,
+                     size_t count);
+
+/* The send failed after all: take the message out of the windows, once, and its ticket away.
  * 1 given back; 0 unknown, given back already, or older than 24 h. */
 int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
     must_check;

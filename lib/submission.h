@@ -7,6 +7,8 @@
 #ifndef SENDGUARD_SUBMISSION_H
 #define SENDGUARD_SUBMISSION_H
 
+#include <stdbool.h>
+
 #include "arena.h"
 
 enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_COUNT };
@@ -42,6 +44,11 @@ struct submission {
     struct recipient *recipients;
     size_t recipient_count, recipient_room;
     size_t address_bytes;
+    uint32_t unnamed;     /* further recipients of which only the number is known: counted as
+                             different ones outside the own domains */
+    bool webmail_host;    /* DOOR_SMTP: it came from a host of mta.webmail_hosts. A ticket of the
+                             webmail door is redeemed for it; without one it is judged by the limits
+                             of the webmail door (not by field: SMTP has none) and is `unguarded` */
 };
 
 void submission_init(struct submission *submission, struct arena *arena, enum door door);

@@ -47,6 +47,8 @@ struct verdict {
     bool observed; /* admitted only because mode = observe */
     bool dry_run;
     bool repeated; /* counted before; not counted again */
+    bool redeemed; /* admitted by another door a moment ago; not counted again */
+    bool unguarded; /* came from a webmail host without a ticket: it went round the webmail's guard */
     bool unjudged; /* admitted because the store did not answer and on_failure = allow */
     int64_t now_ms;
     uint64_t decision; /* 0: none was kept (dry run, no store) */
