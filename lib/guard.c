@@ -516,38 +516,77 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
                         decision[0] != '\0' ? "&d=" : "", decision);
 }
 
+/* All that is known before the store is asked. */
+static void begin_judgement(struct judgement *judgement, struct guard *guard,
+                            const struct held_settings *held,
+                            const struct submission *submission, bool dry_run, int64_t now_ms,
+                            struct verdict *verdict)
+{
+    *judgement = (struct judgement){
+        .settings = held->settings,
+        .catalogue = held->catalogue,
+        .submission = submission,
+        .arena = submission->arena,
+        .verdict = verdict,
+    };
+    begin_verdict(judgement, dry_run, now_ms);
+    judgement->limits = limits_in_force(guard, held->settings, submission->door,
+                                        submission->mailbox, submission->domain, now_ms);
+    count_and_check(judgement);
+}
+
+/* `result`: what the store answered. */
+static void end_judgement(struct judgement *judgement, struct guard *guard, int result)
+{
+    struct verdict *verdict = judgement->verdict;
+    if (result > 0) {
+        verdict->unjudged = false;
+        fill_verdict(judgement);
+    } else {
+        judge_without_store(judgement);
+    }
+    if (guard->key != NULL && (verdict->ruling != RULING_ADMIT || verdict->dry_run))
+        verdict->status_url = status_url(guard, judgement, verdict->now_ms);
+    verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
+                                       judgement->settings->support_contact);
+}
+
+/* The judgements stand in their submissions' arenas, since many are too much for a stack. */
+static void judge_all(struct guard *guard, const struct submission *const *submissions,
+                      bool dry_run, struct verdict *verdicts_r, int *results_r, size_t count,
+                      int64_t now_ms)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    struct judgement *judgements[JUDGE_MAX];
+    struct store_message *messages[JUDGE_MAX];
+    int refreshed = policy_refresh(guard->policy, guard->store);
+    for (size_t i = 0; i < count; i++) {
+        results_r[i] = -1;
+        judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
+        begin_judgement(judgements[i], guard, held, submissions[i], dry_run, now_ms,
+                        &verdicts_r[i]);
+        messages[i] = &judgements[i]->message;
+        if (refreshed > 0)
+            prepare_message(judgements[i], dry_run, now_ms);
+    }
+    if (refreshed > 0)
+        store_judge_all(guard->store, messages, results_r, count);
+    for (size_t i = 0; i < count; i++)
+        end_judgement(judgements[i], guard, results_r[i]);
+}
+
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
                 int64_t now_ms, struct verdict *verdict_r)
 {
-    freed_by(guard_let_go) struct held_settings *shared = guard_hold(guard);
-    struct judgement judgement = {
-        .settings = shared->settings,
-        .catalogue = shared->catalogue,
-        .submission = submission,
-        .arena = submission->arena,
-        .verdict = verdict_r,
-    };
-    begin_verdict(&judgement, dry_run, now_ms);
-    int result = policy_refresh(guard->policy, guard->store);
-    judgement.limits =
-        limits_in_force(guard, shared->settings, submission->door, submission->mailbox,
-                        submission->domain, now_ms);
-    count_and_check(&judgement);
-    if (result > 0) {
-        prepare_message(&judgement, dry_run, now_ms);
-        result = store_judge(guard->store, &judgement.message);
-    }
-    if (result > 0) {
-        verdict_r->unjudged = false;
-        fill_verdict(&judgement);
-    } else {
-        judge_without_store(&judgement);
-    }
-    if (guard->key != NULL && (verdict_r->ruling != RULING_ADMIT || dry_run))
-        verdict_r->status_url = status_url(guard, &judgement, now_ms);
-    verdict_r->message = verdict_message(judgement.arena, shared->catalogue, verdict_r,
-                                         shared->settings->support_contact);
+    int result;
+    judge_all(guard, &submission, dry_run, verdict_r, &result, 1, now_ms);
     return result;
+}
+
+void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
+                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms)
+{
+    judge_all(guard, submissions, false, verdicts_r, results_r, count, now_ms);
 }
 
 int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)

@@ -20,24 +20,26 @@
 const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures",
                                               "compromised", "terms", "staff"};
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
-                                                  "suspended"};
+                                                  "suspended", "redeemed"};
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
                                                       "tries"};
 
-enum { TOGETHER_MAX = 64, ROUNDS_MAX = 16, ROOMS_MAX = 2 };
+/* what one caller brings goes in together */
+enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, ROOMS_MAX = 2 };
 
-/* Somebody who waits: with a message, or (NULL) for a room to himself. While
+/* Somebody who waits: with messages, or (none) for a room to himself. While
  * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
  * until `called` is posted, and touches it no more. */
 struct waiting {
-    struct store_message *message;
+    struct store_message *const *messages;
+    int *results; /* of each message; -1 before */
+    size_t count;
     struct waiting *next;
     sem_t called;
     _Atomic enum { QUEUED, TAKEN, LEADS, DONE } state;
     struct room *room; /* LEADS: which one is ours */
-    int result;
     char error[ROOM_ERROR_SIZE];
 };
 
@@ -176,75 +178,115 @@ static void leave(struct store *store, struct room *room)
         sem_post(&next->called);
 }
 
-/* Takes the messages that wait, behind the `count` there are already. */
-static size_t take_messages(struct store *store, struct waiting **together, size_t count)
+/* Those who go in together, and how many messages they have. */
+struct company {
+    struct waiting *members[TOGETHER_MAX];
+    size_t count, message_count;
+};
+
+static void join(struct company *company, struct waiting *member)
+{
+    company->members[company->count++] = member;
+    company->message_count += member->count;
+}
+
+/* Takes those who wait with messages, as far as there is room for all that one has. */
+static void take_waiting(struct store *store, struct company *company)
 {
     pthread_mutex_lock(&store->lock);
-    for (struct waiting **place = &store->first; *place != NULL && count < TOGETHER_MAX;) {
+    for (struct waiting **place = &store->first;
+         *place != NULL && company->message_count < TOGETHER_MAX;) {
         struct waiting *other = *place;
-        if (other->message == NULL) {
+        if (other->count == 0 || other->count > TOGETHER_MAX - company->message_count) {
             place = &other->next;
             continue;
         }
         unlink_waiting(store, place);
         other->state = TAKEN;
-        together[count++] = other;
+        join(company, other);
     }
     pthread_mutex_unlock(&store->lock);
-    return count;
 }
 
-/* Judges them and calls their owners. Whether the database answered. */
-static bool judge_together(struct room *room, struct waiting *const *together, size_t count)
+/* Hands out the results of its messages, and calls who waits for them. */
+static void tell_member(struct waiting *member, const struct room *room, const int *results)
+{
+    bool waits = member->state == TAKEN;
+    memcpy(member->results, results, member->count * sizeof *results);
+    for (size_t i = 0; i < member->count; i++)
+        if (results[i] < 0)
+            memcpy(member->error, room->error, sizeof member->error);
+    member->state = DONE;
+    if (waits)
+        sem_post(&member->called);
+}
+
+/* Judges all that they have. Whether the database answered. */
+static bool judge_together(struct room *room, const struct company *company)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
-    for (size_t i = 0; i < count; i++)
-        messages[i] = together[i]->message;
+    size_t count = 0;
+    for (size_t i = 0; i < company->count; i++)
+        for (size_t j = 0; j < company->members[i]->count; j++)
+            messages[count++] = company->members[i]->messages[j];
     room->acts->judge(room, messages, results, count);
-    for (size_t i = 0; i < count; i++) {
-        struct waiting *one = together[i];
-        bool waits = one->state == TAKEN;
-        one->result = results[i];
-        if (results[i] < 0)
-            memcpy(one->error, room->error, sizeof one->error);
-        one->state = DONE;
-        if (waits)
-            sem_post(&one->called);
+    const int *next = results;
+    for (size_t i = 0; i < company->count; i++) {
+        size_t own = company->members[i]->count; /* after it is told, it may be gone */
+        tell_member(company->members[i], room, next);
+        next += own;
     }
     return results[0] > 0;
 }
 
-/* Our own message and what waits beside it, then what has come meanwhile. To go
- * on costs less than to wake the next one, whose message is judged all the
+/* Our own messages and what waits beside them, then what has come meanwhile. To
+ * go on costs less than to wake the next one, whose messages are judged all the
  * same; but our caller waits too, so not for long. */
 static void lead(struct store *store, struct waiting *self)
 {
-    struct waiting *together[TOGETHER_MAX] = {self};
-    size_t count = take_messages(store, together, 1);
-    for (int round = 1; judge_together(self->room, together, count) && round < ROUNDS_MAX; round++)
-        if ((count = take_messages(store, together, 0)) == 0)
+    struct company company;
+    company.count = company.message_count = 0;
+    join(&company, self);
+    take_waiting(store, &company);
+    for (int round = 1; judge_together(self->room, &company) && round < ROUNDS_MAX; round++) {
+        company.count = company.message_count = 0;
+        take_waiting(store, &company);
+        if (company.count == 0)
             break;
+    }
 }
 
-int store_judge(struct store *store, struct store_message *message)
+void store_judge_all(struct store *store, struct store_message *const *messages, int *results_r,
+                     size_t count)
 {
-    struct waiting self = {.message = message, .result = -1};
+    struct waiting self = {.messages = messages, .results = results_r, .count = count};
+    bool failed = false;
+    for (size_t i = 0; i < count; i++)
+        results_r[i] = -1;
     if (enter(store, &self) < 0)
-        return -1;
+        return;
     if (self.state == LEADS) {
         lead(store, &self);
         leave(store, self.room);
     }
-    if (self.result < 0)
+    for (size_t i = 0; i < count; i++)
+        failed = failed || results_r[i] < 0;
+    if (failed)
         memcpy(thread_error, self.error, sizeof thread_error);
-    return self.result;
+}
+
+int store_judge(struct store *store, struct store_message *message)
+{
+    int result;
+    store_judge_all(store, &message, &result, 1);
+    return result;
 }
 
 /* The other acts go in alone. */
 #define ALONE(store, act)                                                    \
     do {                                                                     \
-        struct waiting self = {.result = -1};                                \
+        struct waiting self = {.count = 0};                                  \
         if (enter(store, &self) < 0)                                         \
             return -1;                                                       \
         struct room *room = self.room;                                       \

@@ -386,6 +386,43 @@ START_TEST(test_status_link)
 }
 END_TEST
 
+/* ---- several at once ------------------------------------------------------------------ */
+
+START_TEST(test_several_at_once)
+{
+    enum { ADMITTED, OF_BOB, TOO_MANY, REPEATED, SUSPENDS, COUNT };
+    struct submission messages[COUNT];
+    const struct submission *all[COUNT];
+    struct verdict verdicts[COUNT];
+    int results[COUNT];
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=1"));
+    for (int i = 0; i < COUNT; i++) {
+        messages[i] = rig_message(arena_printf(arena, "<%d>", i), i == TOO_MANY ? 51 : 1);
+        all[i] = &messages[i];
+    }
+    messages[REPEATED].id = messages[ADMITTED].id;
+    rig_mailbox(&messages[OF_BOB], BOB);
+    guard_judge_all(guard, all, verdicts, results, COUNT, NOW);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(results[i], 1);
+        ck_assert_ptr_eq(verdicts[i].submission, all[i]);
+        ck_assert(!verdicts[i].unjudged);
+        for (int j = 0; j < i; j++)
+            ck_assert_uint_ne(verdicts[i].decision, verdicts[j].decision);
+    }
+    ck_assert_int_eq(verdicts[ADMITTED].ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdicts[OF_BOB].ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdicts[TOO_MANY].ruling, RULING_MESSAGE);
+    ck_assert(verdicts[REPEATED].repeated);
+    ck_assert_int_eq(verdicts[SUSPENDS].ruling, RULING_SUSPENDED);
+    ck_assert(verdicts[SUSPENDS].brought);
+    ck_assert_str_ne(verdicts[SUSPENDS].message, "");
+    ck_assert_str_ne(verdicts[SUSPENDS].status_url, "");
+    ck_assert_int_eq(rig_outcome(&verdicts[TOO_MANY], NOW), OUTCOME_HELD);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("guard");
@@ -405,5 +442,6 @@ int main(void)
     tcase_add_loop_test(cases, test_zero_forbids, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_refill, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_status_link, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_several_at_once, 0, ROOM_KINDS);
     return rooms_run(suite);
 }

@@ -1,4 +1,5 @@
 /* Judging and counting: what store.h says of one message, in both rooms. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -433,6 +434,102 @@ START_TEST(test_histories)
 }
 END_TEST
 
+/* ---- several at once ----------------------------------------------------------------- */
+
+START_TEST(test_several_in_order)
+{
+    struct store_message messages[JUDGE_MAX], *all[JUDGE_MAX];
+    int results[JUDGE_MAX];
+    room_begin(_i);
+    for (int i = 0; i < JUDGE_MAX; i++) {
+        messages[i] = message_under(RULE_MESSAGES_PER_DAY, JUDGE_MAX - 2,
+                                    arena_printf(arena, "%d", i == 1 ? 0 : i), NOW);
+        all[i] = &messages[i];
+    }
+    store_judge_all(store, all, results, JUDGE_MAX);
+    for (int i = 0; i < JUDGE_MAX; i++) {
+        ck_assert_int_eq(results[i], 1);
+        ck_assert_int_eq(messages[i].outcome, i == 1               ? OUTCOME_REPEATED
+                                              : i == JUDGE_MAX - 1 ? OUTCOME_OVER
+                                                                   : OUTCOME_ADMITTED);
+        ck_assert_uint_eq(messages[i].windows[0].used_before, (unsigned)(i > 1 ? i - 1 : i));
+    }
+}
+END_TEST
+
+enum { SIDE_BY_SIDE = 8, BUNDLES = 40, LAST_PLACES = 500 };
+
+struct bundler {
+    pthread_t thread;
+    int number, bundle; /* messages at once */
+    int admitted, over;
+};
+
+static void *send_bundles(void *argument)
+{
+    struct bundler *bundler = argument;
+    struct arena *own = arena_new();
+    for (int i = 0; i < BUNDLES; i++) {
+        struct store_message messages[JUDGE_MAX], *all[JUDGE_MAX];
+        int results[JUDGE_MAX];
+        for (int j = 0; j < bundler->bundle; j++) {
+            messages[j] =
+                message_under(RULE_MESSAGES_PER_DAY, LAST_PLACES,
+                              arena_printf(own, "%d %d %d", bundler->number, i, j), NOW);
+            messages[j].arena = own;
+            all[j] = &messages[j];
+        }
+        store_judge_all(store, all, results, (size_t)bundler->bundle);
+        for (int j = 0; j < bundler->bundle; j++) {
+            bundler->admitted += results[j] > 0 && messages[j].outcome == OUTCOME_ADMITTED;
+            bundler->over += results[j] > 0 && messages[j].outcome == OUTCOME_OVER;
+        }
+    }
+    arena_free(&own);
+    return NULL;
+}
+
+/* Bundles of all sizes meet in the queue; each message is judged once. */
+START_TEST(test_bundles_side_by_side)
+{
+    static const int sizes[] = {1, 64, 3, 63, 1, 17, 40, 2};
+    struct bundler senders[SIDE_BY_SIDE];
+    int admitted = 0, over = 0, sent = 0;
+    room_begin(_i);
+    for (int i = 0; i < SIDE_BY_SIDE; i++) {
+        senders[i] = (struct bundler){.number = i, .bundle = sizes[i]};
+        ck_assert_int_eq(pthread_create(&senders[i].thread, NULL, send_bundles, &senders[i]), 0);
+    }
+    for (int i = 0; i < SIDE_BY_SIDE; i++) {
+        pthread_join(senders[i].thread, NULL);
+        admitted += senders[i].admitted;
+        over += senders[i].over;
+        sent += sizes[i] * BUNDLES;
+    }
+    ck_assert_int_eq(admitted, LAST_PLACES);
+    ck_assert_int_eq(admitted + over, sent);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), LAST_PLACES);
+}
+END_TEST
+
+START_TEST(test_several_without_store)
+{
+    struct store_message messages[2], *all[] = {&messages[0], &messages[1]};
+    int results[] = {1, 1};
+    room_begin(_i);
+    struct store *nowhere =
+        room_open(_i == ROOM_SQLITE ? "sqlite:///nonexistent/folder/x.db"
+                                    : "redis+unix:///nonexistent/socket", TEST_TIMEOUT_MS);
+    for (size_t i = 0; i < countof(messages); i++)
+        messages[i] = message_of(ALICE, "id", NOW);
+    store_judge_all(nowhere, all, results, countof(messages));
+    for (size_t i = 0; i < countof(messages); i++)
+        ck_assert_int_eq(results[i], -1);
+    ck_assert_ptr_ne(strstr(store_error(nowhere), "nonexistent"), NULL);
+    store_free(&nowhere);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store");
@@ -457,6 +554,10 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_give_back_in_its_time, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_give_back_after_reset, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_histories, 0, ROOM_KINDS);
+    TCase *several = rooms_case(suite, "several at once");
+    tcase_add_loop_test(several, test_several_in_order, 0, ROOM_KINDS);
+    tcase_add_loop_test(several, test_bundles_side_by_side, 0, ROOM_KINDS);
+    tcase_add_loop_test(several, test_several_without_store, 0, ROOM_KINDS);
     return suite;
 }
 
