@@ -22,7 +22,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-common -fPIE
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection=full)
 SANITIZER := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=3)
 
-CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -Ifcgi -Iweb -I$(B) \
+CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -Ifcgi -Iweb -Imta -I$(B) \
 	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 CFLAGS += -std=gnu17 -O2 -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
@@ -35,6 +35,9 @@ FCGI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard fcgi/*.c))
 # The people's door without its process and its HTTP library.
 WEB_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out web/main.c web/server.c,$(wildcard web/*.c)))
 WEB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard web/*.c))
+# The mail server's door without its process.
+MTA_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out mta/main.c,$(wildcard mta/*.c)))
+MTA_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard mta/*.c))
 CLI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
@@ -91,6 +94,9 @@ $(B)/sendguard-fcgi: $(FCGI_OBJECTS) $(B)/libsendguard.a
 $(B)/sendguard-web: $(WEB_OBJECTS) $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd $(LDLIBS)
 
+$(B)/sendguard-mta: $(MTA_OBJECTS) $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(B)/sendguard: $(CLI_OBJECTS) $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -101,7 +107,7 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libsendguard.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
 
 # A door's parts, taken from an archive: a test links what it uses.
-$(B)/parts.a: $(FCGI_PARTS) $(WEB_PARTS)
+$(B)/parts.a: $(FCGI_PARTS) $(WEB_PARTS) $(MTA_PARTS)
 	rm -f $@
 	ar rcs $@ $^
 
@@ -109,12 +115,13 @@ units: $(UNIT_TESTS)
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code, so they are built apart and in one go.
-build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h web/*.c web/*.h) $(B)/templates.c $(B)/assets.c $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
+build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h web/*.c web/*.h mta/*.c mta/*.h) $(B)/templates.c $(B)/assets.c $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) -std=gnu17 -O1 -g -pthread -Ifcgi -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) $(B)/templates.c $(B)/assets.c \
 		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
-		$(filter-out web/main.c web/server.c,$(wildcard web/*.c)) $(LDLIBS)
+		$(filter-out web/main.c web/server.c,$(wildcard web/*.c)) \
+		$(filter-out mta/main.c,$(wildcard mta/*.c)) $(LDLIBS)
 fuzzers: $(FUZZERS)
 
 check: deps-test

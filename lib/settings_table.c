@@ -8,6 +8,8 @@ static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
 static const char *const mode_names[] = {
     [MODE_ENFORCE] = "enforce", [MODE_OBSERVE] = "observe", NULL};
+static const char *const null_sender_names[] = {
+    [NULL_SENDER_JUDGE] = "judge", [NULL_SENDER_PASS] = "pass", NULL};
 static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
@@ -83,6 +85,30 @@ const struct setting settings_table[] = {
     {NAMED("web", "monitoring"), .type = SETTING_NETWORKS, MEMBER(web_monitoring),
      .standard = "127.0.0.1 ::1",
      .sentence = "Networks that may read `/metrics`, `/healthz` and `/readyz`."},
+
+    {NAMED("mta", "listen"), .type = SETTING_LISTEN, MEMBER(mta_listen),
+     .standard = "127.0.0.1:9402",
+     .sentence = "Where the mail server's door waits for Postfix. Whoever can connect can say "
+                 "that a mailbox has sent: a socket file, or the loopback interface."},
+    {NAMED("mta", "threads"), .type = SETTING_INTEGER, MEMBER(mta_threads),
+     .min = 1, .max = 64, .standard = "2", .unit = "threads",
+     .sentence = "Event loops. One serves any number of connections; what arrives at the same "
+                 "moment is judged together."},
+    {NAMED("mta", "socket_mode"), .type = SETTING_OCTAL, MEMBER(mta_socket_mode),
+     .min = 0600, .max = 0666, .standard = "0660",
+     .sentence = "File mode of the socket when `listen` is a path."},
+    {NAMED("mta", "webmail_hosts"), .type = SETTING_NETWORKS, MEMBER(mta_webmail_hosts),
+     .standard = "none",
+     .sentence = "Networks that the webmail hands its messages in from. What the webmail door "
+                 "admitted is not counted again when it comes from there; what it never saw is "
+                 "judged by the limits of the webmail. The webmail door has to know it too."},
+    {NAMED("mta", "exempt_networks"), .type = SETTING_NETWORKS, MEMBER(mta_exempt_networks),
+     .standard = "none",
+     .sentence = "Networks of clients whose messages the mail server's door lets pass unjudged."},
+    {NAMED("mta", "null_sender"), .type = SETTING_CHOICE, MEMBER(mta_null_sender),
+     .standard = "judge", .choices = null_sender_names,
+     .sentence = "What happens to a message with an empty sender address that a signed-in user "
+                 "hands in, such as a read receipt."},
 
     {NAMED("desk", "max_extra"), .type = SETTING_INTEGER, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",

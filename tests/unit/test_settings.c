@@ -25,6 +25,12 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->fcgi_threads, 16);
     ck_assert_int_eq(settings->fcgi_keepalive, 12);
     ck_assert_int_eq(settings->fcgi_socket_mode, 0660);
+    ck_assert_str_eq(settings->mta_listen, "127.0.0.1:9402");
+    ck_assert_int_eq(settings->mta_threads, 2);
+    ck_assert_int_eq(settings->mta_socket_mode, 0660);
+    ck_assert_uint_eq(settings->mta_webmail_hosts.count, 0);
+    ck_assert_uint_eq(settings->mta_exempt_networks.count, 0);
+    ck_assert_int_eq(settings->mta_null_sender, NULL_SENDER_JUDGE);
     ck_assert_str_eq(settings->web_listen, "127.0.0.1:9401");
     ck_assert_str_eq(settings->web_base_url, "http://127.0.0.1:8080/sending");
     ck_assert_str_eq(settings->web_secret_file, "/var/lib/sendguard/secret");
