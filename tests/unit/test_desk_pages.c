@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(test_words_of_others)
 {
-    static const char *const paths[] = {"/", "/mailboxes/" ALICE, "/audit",
+    static const char *const paths[] = {"/", ("/mailboxes/" ALICE), "/audit",
                                         "/domains/example.test", "/mailboxes/carol@example.test"};
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
     fill();
