@@ -121,6 +121,8 @@ def desk(folder, rounds, quick, say):
                     for number in range(rounds):
                         took = browser.time(path, 5 if quick else 30)
                         results.append({"store": store, "page": name, "round": number,
+                                        "mailboxes": shape[0],
+                                        "decisions": shape[0] * shape[1],
                                         "median_ms": statistics.median(took),
                                         "worst_ms": max(took)})
         finally:

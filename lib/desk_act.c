@@ -8,39 +8,6 @@ enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit trail, to count a
 
 /* ---- who may ---------------------------------------------------------------------------- */
 
-static int above_extra(const struct look *look, const struct wish *wish, struct problem *problem)
-{
-    int64_t max = look->settings->desk_max_extra;
-    for (size_t i = 0; i < wish->change_count; i++)
-        if (wish->changes[i].value > max)
-            return problem_set(problem, 403, "",
-                               "an extra of %d is more than the %lld that your role may give "
-                               "(desk.max_extra); ask an administrator",
-                               wish->changes[i].value, (long long)max);
-    return 1;
-}
-
-/* A limit holds at both doors, so the lower setting counts. */
-static int above_limit(const struct look *look, const struct wish *wish, struct problem *problem)
-{
-    const struct adjustment *change = &wish->changes[0];
-    if (change->removed)
-        return 1;
-    if (change->value == LIMIT_OFF)
-        return problem_set(problem, 403, "",
-                           "your role may not switch a limit off; ask an administrator");
-    for (int door = 0; door < DOOR_COUNT; door++) {
-        int64_t limit = look->settings->limits[door].of[change->rule];
-        if (limit != LIMIT_OFF && change->value > limit + look->settings->desk_max_extra)
-            return problem_set(problem, 403, "",
-                               "%d is more than the %lld of the settings (%s) and the %lld that "
-                               "your role may add (desk.max_extra); ask an administrator",
-                               change->value, (long long)limit, door_names[door],
-                               (long long)look->settings->desk_max_extra);
-    }
-    return 1;
-}
-
 static int too_many_resets(const struct look *look, struct problem *problem)
 {
     return problem_set(problem, 403, "",
@@ -96,8 +63,8 @@ static int may(const struct look *look, const struct person *person, const struc
     switch (wish->act) {
     case ACT_EXEMPT:
         return problem_set(problem, 403, "", "your role may not exempt; ask an administrator");
-    case ACT_EXTRA: return above_extra(look, wish, problem);
-    case ACT_LIMIT: return above_limit(look, wish, problem);
+    case ACT_EXTRA:
+    case ACT_LIMIT: return wish_within_caps(look, wish, problem);
     case ACT_RESET: return !preview || any_reset_left(look, person, problem);
     default: return 1;
     }

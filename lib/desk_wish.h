@@ -1,5 +1,5 @@
 /* An act of staff as it is wished for: read from words, checked, imagined. Internal
- * to desk_wish.c, desk_preview.c and desk_act.c. */
+ * to desk_wish.c, desk_caps.c, desk_preview.c and desk_act.c. */
 #ifndef SENDGUARD_DESK_WISH_H
 #define SENDGUARD_DESK_WISH_H
 
@@ -24,6 +24,10 @@ struct wish {
 /* desk_act's words. 1; 0 with *problem (400, where = the member). Strings live in look->arena. */
 int wish_read(const struct look *look, struct json_object *words, struct wish *wish_r,
               struct problem *problem) must_check;
+
+/* Whether role support may change limits (extra, limit) so far. 1; 0 with *problem (403); -1. */
+int wish_within_caps(const struct look *look, const struct wish *wish, struct problem *problem)
+    must_check;
 
 /* How it would stand with the act done; nothing is done. 1 or -1. */
 int wish_imagine(const struct look *look, const struct wish *wish, const struct standing *before,

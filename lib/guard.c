@@ -132,6 +132,12 @@ int guard_limits(struct guard *guard, enum door door, const char *mailbox, const
     return guard_limits_if(guard, door, mailbox, domain, NULL, 0, now_ms, limits_r);
 }
 
+size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
+                      const char ***mailboxes_r)
+{
+    return policy_adjusted(guard->policy, arena, domain, mailboxes_r);
+}
+
 void guard_outdate_limits(struct guard *guard) { policy_outdate(guard->policy); }
 
 /* ---- one judgement ------------------------------------------------------------- */

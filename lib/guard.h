@@ -40,6 +40,9 @@ int guard_limits(struct guard *guard, enum door door, const char *mailbox, const
 int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct policy_limits *limits_r) must_check;
+/* Of a domain, as policy_adjusted tells them; as of the last judgement or look at limits. */
+size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
+                      const char ***mailboxes_r);
 /* After an adjustment: this guard knows of it with its next message. */
 void guard_outdate_limits(struct guard *guard);
 

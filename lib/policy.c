@@ -262,6 +262,7 @@ struct policy_limits policy_limits_if(struct policy *policy, const struct limits
     pthread_rwlock_unlock(&policy->lock);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
+        limits.without_extra[rule] = limits.limits.of[rule];
         if (limits.limits.of[rule] != LIMIT_OFF)
             limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : sum < 0 ? 0 : (int32_t)sum;
     }
@@ -272,4 +273,40 @@ struct policy_limits policy_limits(struct policy *policy, const struct limits *d
                                    const char *mailbox, const char *domain, int64_t now_ms)
 {
     return policy_limits_if(policy, defaults, mailbox, domain, NULL, 0, now_ms);
+}
+
+/* Of one domain, while the tree is walked. */
+struct collecting {
+    struct arena *arena;
+    const char *domain;
+    const char **names; /* NULL: they are only counted */
+    size_t count;
+};
+
+static void collect(const void *node, VISIT visit, void *closure)
+{
+    const struct adjusted *adjusted = *(struct adjusted *const *)node;
+    struct collecting *collecting = closure;
+    const char *at = strrchr(adjusted->subject, '@');
+    if ((visit != postorder && visit != leaf) || at == NULL || at == adjusted->subject ||
+        strcmp(at + 1, collecting->domain) != 0)
+        return;
+    if (collecting->names != NULL)
+        collecting->names[collecting->count] =
+            arena_strdup(collecting->arena, adjusted->subject);
+    collecting->count++;
+}
+
+size_t policy_adjusted(struct policy *policy, struct arena *arena, const char *domain,
+                       const char ***mailboxes_r)
+{
+    struct collecting counting = {.domain = domain};
+    pthread_rwlock_rdlock(&policy->lock);
+    twalk_r(policy->tree, collect, &counting);
+    struct collecting found = {arena, domain,
+                               arena_alloc(arena, (counting.count + 1) * sizeof(char *)), 0};
+    twalk_r(policy->tree, collect, &found);
+    pthread_rwlock_unlock(&policy->lock);
+    *mailboxes_r = found.names;
+    return found.count;
 }

@@ -16,6 +16,7 @@ struct policy_limits {
     struct limits limits;
     enum limit_source source[RULE_COUNT];
     int32_t extra[RULE_COUNT]; /* part of the limit that is an extra, 0 mostly */
+    int32_t without_extra[RULE_COUNT];  /* what extras are added to, also while exempt */
     int64_t until_ms[RULE_COUNT];       /* when an adjusted limit ends; UNTIL_LIFTED, also without */
     int64_t extra_until_ms[RULE_COUNT]; /* when the first extra ends; UNTIL_LIFTED, also without */
     bool exempt;               /* no limit holds; all of `limits` are off */
@@ -42,5 +43,9 @@ struct policy_limits policy_limits_if(struct policy *policy, const struct limits
                                       const char *mailbox, const char *domain,
                                       const struct adjustment *changes, size_t count,
                                       int64_t now_ms);
+
+/* The mailboxes of `domain` that have adjustments of their own, in `arena`: how many. */
+size_t policy_adjusted(struct policy *policy, struct arena *arena, const char *domain,
+                       const char ***mailboxes_r);
 
 #endif

@@ -32,8 +32,16 @@ bool staff_name_well_formed(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == length;
 }
 
+/* What the audit trail calls those who are no staff: the mailbox's own user, and the guard. */
+static bool is_taken(const char *name)
+{
+    return strcmp(name, "user") == 0 || strcmp(name, "guard") == 0;
+}
+
 int staff_check_name(const char *name, struct problem *problem)
 {
+    if (is_taken(name))
+        return problem_set(problem, 400, "name", "\"%s\" stands for somebody else", name);
     return staff_name_well_formed(name) ||
            problem_set(problem, 400, "name",
                        "expected 1 to %d of a-z 0-9 . _ -, a letter or digit first",

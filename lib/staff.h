@@ -28,7 +28,7 @@ struct person {
 };
 
 enum {
-    STAFF_NAME_MAX = 32, /* a-z 0-9 . _ - ; begins with a letter or digit */
+    STAFF_NAME_MAX = 32, /* a-z 0-9 . _ - ; begins with a letter or digit; not "user", "guard" */
     PASSWORD_MIN = 10, PASSWORD_MAX = 1024,
     SECRET_TEXT_SIZE = 48, /* of a cookie's or CSRF token's text with its NUL */
     API_TOKEN_TEXT_SIZE = 96,

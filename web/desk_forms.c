@@ -7,7 +7,7 @@
 /* What staff fill in. A form that cannot be taken comes back as it was typed,
  * with what is wrong; nothing is done before its preview was seen. */
 
-/* ---- what was typed ---------------------------------------------------------------------- */
+/* ---- what was typed -------------------------------------------------------------------------- */
 
 static bool is_frame(const char *name)
 {
@@ -89,7 +89,7 @@ static int form_first(const struct exchange *exchange, struct json_object **view
     return 1;
 }
 
-/* ---- acts --------------------------------------------------------------------------------- */
+/* ---- acts ------------------------------------------------------------------------------------ */
 
 int view_act_form(struct exchange *exchange, struct json_object **view_r,
                   struct problem *problem)
@@ -225,7 +225,7 @@ int view_act(struct exchange *exchange, struct json_object **view_r, struct prob
     return exchange->api ? act_by_api(exchange, view_r, problem) : act_by_form(exchange, view_r);
 }
 
-/* ---- what a message would meet ----------------------------------------------------------------- */
+/* ---- what a message would meet --------------------------------------------------------------- */
 
 static int read_door(const struct exchange *exchange, enum door *door_r, struct problem *problem)
 {

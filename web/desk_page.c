@@ -4,7 +4,7 @@
 #include "desk_views.h"
 #include "json.h"
 
-/* ---- what the next message would meet ---------------------------------------------------- */
+/* ---- what the next message would meet -------------------------------------------------------- */
 
 /* The next message is one, to one recipient: what is counted without it is used already. */
 static void tell_used(struct json_object *reason)
@@ -25,7 +25,7 @@ void page_add_used(struct json_object *next)
         tell_used(json_object_array_get_idx(reasons, i));
 }
 
-/* ---- limits ----------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static bool is_adjusted(struct json_object *limit)
 {

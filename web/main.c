@@ -55,7 +55,8 @@ static int run(const struct program_options *options, struct settings *settings,
         catalogue_free(&catalogue);
         return PROGRAM_FAILED;
     }
-    freed_by(guard_free) struct guard *guard = guard_new(store, key, settings, catalogue);
+    /* Without the key: what staff simulates carries no link to the user's own page. */
+    freed_by(guard_free) struct guard *guard = guard_new(store, NULL, settings, catalogue);
     freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);
     const char *where = held_settings(at_start)->web_listen;
     int listen_fd = listen_on(where, SOCKET_MODE, BACKLOG);

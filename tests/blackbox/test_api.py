@@ -353,6 +353,13 @@ def test_simulation_counts_nothing(house):
     assert sender.used() == 0
 
 
+def test_simulation_gives_no_link_to_the_users_page(house):
+    answer = house.viewer.post_json(ROOT + "/simulate", house.stopped.body())
+    assert answer.json["verdict"] == "refuse"
+    assert answer.json["status_url"] is None
+    assert "/status?" not in answer.text
+
+
 def pages(client, path, name, mark, query):
     """All elements of a list that comes in pages."""
     found, after = [], None

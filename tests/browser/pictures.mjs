@@ -1,5 +1,7 @@
 // Takes the pictures of the documentation: node pictures.mjs [FOLDER]
+import { chmodSync, existsSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Visitor } from './desk.mjs';
 import { Stack } from './stack.mjs';
 import { Webmail } from './webmail.mjs';
 
@@ -34,9 +36,70 @@ async function settings(user) {
   await user.page.screenshot({ path: `${folder}/settings.png` });
 }
 
+// A day of sending by bob, each batch as long ago as it says: a guard whose clock is behind.
+function setClock(offset) {
+  const guard = `${stack.dir}/guard/sendguard-fcgi`;
+  if (!existsSync(`${guard}.real`)) renameSync(guard, `${guard}.real`);
+  writeFileSync(guard, `#!/bin/sh\nexec ${offset && `faketime -f '${offset}'`} '${guard}.real' "$@"\n`);
+  chmodSync(guard, 0o755);
+  stack.run('restart', stack.dir, 'guard');
+}
+
+async function submit(mailbox, recipients, number) {
+  const answer = await fetch(`http://127.0.0.1:${stack.ports.submissions_port}/sendguard/submissions`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ mailbox, ip: '203.0.113.7', from: mailbox, to: members(recipients, `club${number}.example`) }),
+  });
+  return answer.json();
+}
+
+async function dayOfSending(mailbox) {
+  let number = 0;
+  for (const [offset, messages] of [['-20h', 6], ['-15h', 4], ['-9h', 5], ['-5h', 4], ['-2h', 3]]) {
+    setClock(offset);
+    for (let i = 0; i < messages; i += 1) await submit(mailbox, 45, number += 1);
+  }
+  setClock('');
+  for (let i = 0; i < 3; i += 1) await submit(mailbox, 45, 99);
+  return (await submit(mailbox, 45, 99)).status_url;
+}
+
+// At both widths, light and dark; as much as a screen shows, or the whole page.
+async function photograph(visitor, name, prepare, fullPage = false) {
+  for (const width of [1280, 360]) {
+    for (const colorScheme of ['light', 'dark']) {
+      await visitor.page.setViewportSize({ width, height: width > 1000 ? 960 : 780 });
+      await visitor.page.emulateMedia({ colorScheme });
+      await prepare();
+      await visitor.page.evaluate(() => document.activeElement?.blur());
+      await visitor.page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage });
+    }
+  }
+}
+
+async function people() {
+  const mailbox = 'bob@example.test';
+  const link = await dayOfSending(mailbox);
+  const visitor = await Visitor.open(stack);
+  try {
+    await photograph(visitor, 'status', () => visitor.page.goto(link), true);
+    await visitor.signIn();
+    await photograph(visitor, 'desk', () => visitor.go(''));
+    await photograph(visitor, 'desk-mailbox', () => visitor.go(`mailboxes/${mailbox}`));
+    await photograph(visitor, 'desk-lift', async () => {
+      await visitor.go(`mailboxes/${mailbox}`);
+      await visitor.preview('lift', 'talked to him: choir tour, now with a newsletter service');
+    });
+  } finally {
+    await visitor.close();
+  }
+}
+
 let user;
 try {
   stack.up();
+  await people();
   user = await Webmail.open(stack.url, 'alice@example.test');
   await refusal(user);
   await settings(user);

@@ -351,6 +351,54 @@ START_TEST(caps)
 }
 END_TEST
 
+/* Acts that role support may do one by one, and the one that would then be too much: the limit is
+ * 5, and 10 may be added. */
+#define OF_DOMAIN(act) "{'act':'" act "','subject':'@example.test','note':'n'"
+#define MESSAGES_LIMIT ",'rule':'messages_per_day','value':"
+static const struct {
+    const char *admin, *given[2], *more;
+    bool allowed;
+} in_all[] = {
+    {NULL, {ON("extra") ",'messages':10}"}, ON("extra") ",'messages':10}", true},
+    {NULL, {ON("extra") ",'messages':6}"}, OF_DOMAIN("extra") ",'messages':4}", true},
+    {NULL, {ON("extra") ",'messages':6}"}, OF_DOMAIN("extra") ",'messages':5}", false},
+    {NULL, {OF_DOMAIN("extra") ",'messages':6}"}, ON("extra") ",'messages':5}", false},
+    {NULL, {ON("limit") MESSAGES_LIMIT "15}"}, ON("extra") ",'messages':1}", false},
+    {NULL, {ON("extra") ",'messages':10}"}, ON("limit") MESSAGES_LIMIT "6}", false},
+    {NULL, {ON("extra") ",'messages':10}"}, ON("limit") MESSAGES_LIMIT "5}", true},
+    {NULL, {ON("extra") ",'messages':10}"}, OF_DOMAIN("limit") MESSAGES_LIMIT "6}", false},
+    {NULL, {OF_DOMAIN("limit") MESSAGES_LIMIT "15}"}, ON("extra") ",'messages':1}", false},
+    /* the mailbox's own limit hides the domain's for a second */
+    {NULL, {OF_DOMAIN("limit") MESSAGES_LIMIT "15}", ON("limit") MESSAGES_LIMIT "1,'for':'1s'}"},
+     ON("extra") ",'messages':10}", false},
+    {ON("exempt") ",'for':'1s'}", {ON("limit") MESSAGES_LIMIT "15}"},
+     ON("extra") ",'messages':10}", false},
+    /* what an administrator put higher may get as much, and stays so */
+    {ON("limit") MESSAGES_LIMIT "100}", {NULL}, ON("extra") ",'messages':10}", true},
+    {ON("limit") MESSAGES_LIMIT "100}", {OF_DOMAIN("extra") ",'messages':10}"},
+     ON("extra") ",'messages':1}", false},
+    {ON("extra") ",'messages':50}", {NULL}, ON("extra") ",'messages':10}", true},
+    {ON("extra") ",'messages':50}", {NULL}, ON("limit") MESSAGES_LIMIT "5}", true},
+    {ON("extra") ",'messages':50}", {NULL}, OF_DOMAIN("extra") ",'messages':1}", false},
+};
+
+START_TEST(caps_in_all)
+{
+    const typeof(in_all[0]) *one = &in_all[_i / ROOM_KINDS];
+    rig_begin(_i % ROOM_KINDS, WITH(SMALL, "desk.max_extra=10"));
+    if (one->admin != NULL)
+        do_act(&admin, one->admin, NOW);
+    for (size_t i = 0; i < countof(one->given) && one->given[i] != NULL; i++)
+        do_act(&supporter, one->given[i], NOW);
+    struct json_object *view = preview_act(&supporter, one->more, NOW);
+    ck_assert_int_eq(json_is_true(view, "allowed"), one->allowed);
+    if (one->allowed)
+        do_act(&supporter, one->more, NOW);
+    else
+        rig_check_has(refuse_act(&supporter, one->more, NOW, 403, ""), "desk.max_extra");
+}
+END_TEST
+
 START_TEST(resets_a_day)
 {
     const struct person other = {"olga", ROLE_SUPPORT};
@@ -507,5 +555,6 @@ int main(void)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
     for (size_t i = 0; i < countof(properties); i++)
         tcase_add_loop_test(cases, properties[i], 0, ROOM_KINDS * (int)countof(setups));
+    tcase_add_loop_test(cases, caps_in_all, 0, ROOM_KINDS * (int)countof(in_all));
     return rooms_run(suite);
 }

@@ -40,7 +40,7 @@ static void end(void)
     pthread_mutex_destroy(&web.metrics.lock);
 }
 
-/* ---- requests ------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static const char *ask(struct raw_request raw)
 {
@@ -98,7 +98,7 @@ static const char *location(void)
     return "";
 }
 
-/* ---- what a page has to be --------------------------------------------------------------- */
+/* ---- what a page has to be ------------------------------------------------------------------- */
 
 /* The value of the attribute that begins at `start`, behind its quote. */
 static const char *value_at(const char *start)
@@ -181,7 +181,7 @@ static void check_page(const char *html)
     ck_assert_ptr_null(strstr(script + 1, "<script"));
 }
 
-/* ---- a house with everything in it --------------------------------------------------------- */
+/* ---- a house with everything in it ----------------------------------------------------------- */
 
 /* Alice is paused, Bob locked himself, Carol has limits of her own; two decisions to explain. */
 static struct verdict fill(void)
@@ -194,7 +194,7 @@ static struct verdict fill(void)
     json_put(&view);
     do_act(&admin, "{'act':'limit','subject':'carol@example.test','rule':'messages_per_day',"
                    "'value':'50','for':'7d','note':'" SCRIPT "'}", NOW - HOUR_MS);
-    do_act(&admin, "{'act':'extra','subject':'carol@example.test','messages':7,'note':'newsletter'}",
+    do_act(&admin, "{'act':'extra','subject':'carol@example.test','messages':7,'note':'news'}",
            NOW - HOUR_MS);
     do_act(&admin, "{'act':'note','subject':'" ALICE "','note':'" SCRIPT "'}", NOW - HOUR_MS);
     do_act(&admin, "{'act':'limit','subject':'@example.test','rule':'messages_per_hour','value':3,"
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(test_words_of_others)
 {
-    static const char *const paths[] = {"/", "/mailboxes/" ALICE, "/audit",
+    static const char *const paths[] = {"/", ("/mailboxes/" ALICE), "/audit",
                                         "/domains/example.test", "/mailboxes/carol@example.test"};
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
     fill();
@@ -262,7 +262,8 @@ static bool is_ours(const char *key)
 {
     static const char *const keys[] = {"rule", "cause", "door", "state", "verdict", "outcome",
                                        "act", "source", "kind", "field", "mode", "of", "where",
-                                       "at", "since", "until", "retry_at", "last_at", "extra_until"};
+                                       "at", "since", "until", "retry_at", "last_at",
+                                       "extra_until"};
     for (size_t i = 0; i < countof(keys); i++)
         if (strcmp(keys[i], key) == 0)
             return true;
@@ -345,7 +346,7 @@ START_TEST(test_every_string)
 }
 END_TEST
 
-/* ---- one mailbox ------------------------------------------------------------------------------ */
+/* ---- one mailbox ----------------------------------------------------------------------------- */
 
 static void check_order(const char *html, const char *earlier, const char *later)
 {
@@ -385,7 +386,8 @@ START_TEST(test_limits_of_ones_own)
     begin(_i, ROLE_VIEWER, WITH(SMALL));
     fill();
     const char *html = get("/mailboxes/carol@example.test");
-    check_order(html, "57<br><span class=\"muted\">set for the mailbox, until ", "details class=\"more\"");
+    check_order(html, "57<br><span class=\"muted\">set for the mailbox, until ",
+                "details class=\"more\"");
     check_order(html, ", instead of 5", "7 extra until ");
     check_order(html, "3<br><span class=\"muted\">set for the domain", "details class=\"more\"");
     check_order(html, "details class=\"more\"", "recipients_per_field");
@@ -414,7 +416,7 @@ START_TEST(test_viewer)
 }
 END_TEST
 
-/* ---- acts ----------------------------------------------------------------------------------------- */
+/* ---- acts ------------------------------------------------------------------------------------ */
 
 static size_t audited(const char *act, const char *note)
 {
@@ -602,7 +604,7 @@ START_TEST(test_domain)
 }
 END_TEST
 
-/* ---- what a message would meet ------------------------------------------------------------------ */
+/* ---- what a message would meet --------------------------------------------------------------- */
 
 START_TEST(test_simulate)
 {

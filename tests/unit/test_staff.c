@@ -57,7 +57,7 @@ START_TEST(test_names)
         {"abcdefghijklmnopqrstuvwxyz0123456", false},
         {"", false},     {"Ada", false},  {"a b", false},  {".a", false},
         {"-a", false},   {"_a", false},   {"a@b", false},  {"a/b", false},
-        {"a\n", false},  {"\xC3\xA4", false}, {"a<b>", false},
+        {"a\n", false},  {"\xC3\xA4", false}, {"a<b>", false}, {"user", false}, {"guard", false},
     };
     struct act act = act_at(NOW);
     room_begin(_i);

@@ -34,7 +34,7 @@
     for (const time of root.querySelectorAll("time[datetime]")) {
       const date = new Date(time.dateTime);
       // Nothing is free before its moment: what is to come goes up to the full minute.
-      if (!isNaN(date)) time.textContent = moment(date > now() ? new Date(Math.ceil(date / 60000) * 60000) : date);
+      if (!isNaN(date)) time.textContent = moment(date > now() + 1000 ? new Date(Math.ceil(date / 60000) * 60000) : date);
     }
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     for (const name of root.querySelectorAll(".zone")) if (zone) name.textContent = zone;
