@@ -6,26 +6,17 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "histogram.h"
 #include "requests.h"
 
 enum { CLIENTS_MAX = 1024, ANSWER_MAX = 64 * 1024, STATUS_MAX = 600, LOST_MAX = 1000 };
 enum { SILENCE_MS = 10000 };
-
-#define SECOND_NS UINT64_C(1000000000)
 
 struct client {
     int fd; /* -1: none */
@@ -40,8 +31,7 @@ struct client {
 
 struct load {
     enum protocol protocol;
-    struct sockaddr_storage address;
-    socklen_t address_length;
+    struct target target;
     unsigned client_count, kept_count, expected;
     uint32_t mailboxes;
     uint64_t warmup_ns, duration_ns;
@@ -72,13 +62,6 @@ static void fail(const char *what)
     exit(1);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (uint64_t)at.tv_sec * SECOND_NS + (uint64_t)at.tv_nsec;
-}
-
 /* ---- connections --------------------------------------------------------- */
 
 static void connection_close(struct client *client)
@@ -90,14 +73,9 @@ static void connection_close(struct client *client)
 
 static void connection_open(struct load *load, struct client *client)
 {
-    int one = 1;
-    client->fd = socket(load->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    client->fd = target_connect(&load->target);
     if (client->fd < 0)
-        fail("socket");
-    if (connect(client->fd, (const struct sockaddr *)&load->address, load->address_length) < 0)
         fail("connect");
-    if (load->address.ss_family == AF_INET)
-        setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
         fail("epoll_ctl");
@@ -312,32 +290,17 @@ static void misuse(const char *option, const char *value)
 
 static double number(const char *option, const char *value, double least, double most)
 {
-    char *end;
-    double given = strtod(value, &end);
-    if (end == value || *end != '\0' || !(given >= least && given <= most))
+    double given = 0;
+    if (!number_read(value, least, most, &given))
         misuse(option, value);
     return given;
 }
 
 static void set_address(struct load *load, const char *option, const char *value)
 {
-    struct sockaddr_un *local = (struct sockaddr_un *)&load->address;
-    struct sockaddr_in *remote = (struct sockaddr_in *)&load->address;
-    char host[INET_ADDRSTRLEN];
-    unsigned port;
     load->protocol = strcmp(option, "http") == 0 ? PROTOCOL_HTTP : PROTOCOL_FASTCGI;
-    if (value[0] == '/' && strlen(value) < sizeof local->sun_path) {
-        local->sun_family = AF_UNIX;
-        strcpy(local->sun_path, value);
-        load->address_length = sizeof *local;
-    } else if (sscanf(value, "%15[0-9.]:%5u", host, &port) == 2 && port <= UINT16_MAX &&
-               inet_pton(AF_INET, host, &remote->sin_addr) == 1) {
-        remote->sin_family = AF_INET;
-        remote->sin_port = htons((uint16_t)port);
-        load->address_length = sizeof *remote;
-    } else {
+    if (!target_read(value, &load->target))
         misuse(option, value);
-    }
 }
 
 static void set_option(struct load *load, const char *option, const char *value)
@@ -379,7 +342,7 @@ static void read_options(struct load *load, int count, char **values)
         }
         set_option(load, options[which].name, optarg);
     }
-    if (load->address_length == 0 || optind < count) {
+    if (load->target.length == 0 || optind < count) {
         fputs(usage, stderr);
         exit(64);
     }

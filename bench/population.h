@@ -35,4 +35,21 @@ static inline void ip_put(char *text, uint32_t number)
     digits_put(text + IP_OCTETS_AT + 9, 2, number);
 }
 
+/* xorshift64*: cheap, and good enough to choose who sends. The state is never 0. */
+static inline uint32_t random_below(uint64_t *state, uint32_t bound)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    uint64_t high = (*state * UINT64_C(2685821657736338717)) >> 32;
+    return (uint32_t)((high * bound) >> 32);
+}
+
+/* `number` in hexadecimal, with leading zeros. */
+static inline void hex_put(char *at, unsigned width, uint64_t number)
+{
+    for (; width > 0; number >>= 4)
+        at[--width] = "0123456789abcdef"[number & 15];
+}
+
 #endif

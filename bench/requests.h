@@ -26,22 +26,6 @@ struct request {
     size_t recipient_count, recipients_at[RECIPIENTS_MAX];
 };
 
-/* xorshift64*: cheap, and good enough to choose who sends. The state is never 0. */
-static inline uint32_t random_below(uint64_t *state, uint32_t bound)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    uint64_t high = (*state * UINT64_C(2685821657736338717)) >> 32;
-    return (uint32_t)((high * bound) >> 32);
-}
-
-static inline void hex_put(char *at, unsigned width, uint64_t number)
-{
-    for (; width > 0; number >>= 4)
-        at[--width] = "0123456789abcdef"[number & 15];
-}
-
 /* The next submission: of mailbox `mailbox`, number `count` of run `run`. */
 static inline void request_make(struct request *request, uint32_t mailbox, uint64_t run,
                                 uint64_t count, uint64_t *random)
