@@ -171,4 +171,45 @@ export const tests = {
     assert.equal(html.match(/7K3M-Q2XD-9F4A/g).length, 1, 'the decision is named once');
     assert.match(html, /<time datetime="2026-11-23T14:05:00Z">2026-11-23 \d\d:05<\/time>/);
   },
+
+  async 'a refusal by the guard behind the mail server is shown as ours'({ stack }) {
+    const host = 'webmail.example.org';
+    const link = `https://${host}/sending/status?t=AbC-d_9`;
+    const text = `Permanent Failure: suspended. Until 2026-11-23 14:05 UTC. Details: ${link} (reference 7K3M-Q2XD-9F4A)`;
+    const at = { end: { label: 'smtperror', vars: { msg: `[554] 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: ${text}` } },
+      recipient: { label: 'smtptoerror', vars: { code: 450, to: 'a@x.test', msg: `4.7.1 <a@x.test>: Recipient address rejected: ${text}` } } };
+    for (const [error, lead] of [[at.end, /has not accepted/], [at.recipient, /just now/]]) {
+      for (const [base, clickable] of [['', true], [`https://${host}/sending`, true], [`https://${host}/sending/`, true],
+        ['https://other.example/sending', false], [`https://${host}/send`, false]]) {
+        const { html, title } = roundcube(stack, 'server_refusal', { error, base, host });
+        assert.equal(title, 'Message not sent');
+        assert.match(html, lead);
+        assert.match(html, /<div lang="en"><p>Permanent Failure/, 'without what Postfix writes before it');
+        assert.match(html, /7K3M-Q2XD-9F4A/);
+        assert.match(html, /<time datetime="2026-11-23T14:05:00Z">/);
+        assert.equal(/<a href="https:\/\/webmail\.example\.org\/sending\/status\?t=AbC-d_9&amp;tz=/.test(html), clickable, base);
+        assert.doesNotMatch(html, /END-OF-MESSAGE|a@x\.test/);
+      }
+    }
+  },
+
+  async 'other errors of the mail server stay as they are, and nothing of them becomes HTML'({ stack }) {
+    const host = 'webmail.example.org';
+    const hostile = '<script>hacked=1</script>" onload="hacked=1';
+    const say = (msg) => roundcube(stack, 'server_refusal', { error: { label: 'smtperror', vars: { msg } }, host });
+    for (const msg of ['[451] 4.3.5 <END-OF-MESSAGE>: End-of-data rejected: Server configuration problem', '', hostile,
+      '[554] 5.7.1 blocked, see https://evil.example/sending/status?t=abc', '[554] https://webmail.example.org.evil.example/status?t=a',
+      '[554] see https://webmail.example.org@evil.example/status?t=a', '[554] see https://webmail.example.org/other?t=a',
+      '[550] rejected by 12345-ABCD-ABCD-ABCD', '[550] case ABCD-1234', ['7K3M-Q2XD-9F4A'], null]) {
+      assert.equal(say(msg), null, JSON.stringify(msg));
+    }
+    for (const error of [null, 'text', [], { label: 'smtpconnerror' }, { vars: 'x' }]) {
+      assert.equal(roundcube(stack, 'server_refusal', { error, host }), null, JSON.stringify(error));
+    }
+    const { html } = say(`[554] 5.7.1 <${hostile}>: End-of-data rejected: ${hostile} https://evil.example/status?t=a `
+      + `javascript:hacked=1 https://${host}/status?t=a"onclick="hacked=1 (7K3M-Q2XD-9F4A)`);
+    assert.doesNotMatch(html, /<script|href="javascript|evil\.example\/status\?t=a"|<[^>]*on(load|click)=/);
+    assert.match(html, /&lt;script&gt;/);
+    assert.match(html, /<a href="https:\/\/webmail\.example\.org\/status\?t=a&amp;tz=/);
+  },
 };

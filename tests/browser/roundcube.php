@@ -1,7 +1,7 @@
 <?php
 
 // Runs parts of the plugin inside Roundcube's own classes, without a browser.
-//   php -- ROUNDCUBE-FOLDER recipients|refusal JSON < roundcube.php
+//   php -- ROUNDCUBE-FOLDER recipients|refusal|server_refusal JSON < roundcube.php
 // Writes a JSON value. To be run as the webmail's user, who may not come here:
 // hence from standard input.
 
@@ -26,6 +26,12 @@ case 'refusal':
     $refusal = new sendguard_refusal(new sendguard_texts($plugin, $rcmail));
     $result = $refusal->dialog($answer, 'notsent', true, true);
     $result['page'] = (new sendguard_status_page(new sendguard_texts($plugin, $rcmail)))->html($answer);
+    break;
+case 'server_refusal':
+    $plugin->add_texts('localization/');
+    $refusal = sendguard_server_refusal::of($case['error'], $case['base'] ?? '', $case['host'] ?? '');
+    $result = $refusal ? (new sendguard_refusal(new sendguard_texts($plugin, $rcmail)))
+        ->dialog_of_server($refusal, 'notsent', true, true) : null;
     break;
 default:
     fwrite(STDERR, "no such part: $argv[2]\n");

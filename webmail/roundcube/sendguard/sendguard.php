@@ -11,6 +11,7 @@ require_once __DIR__ . '/lib/client.php';
 require_once __DIR__ . '/lib/recipients.php';
 require_once __DIR__ . '/lib/texts.php';
 require_once __DIR__ . '/lib/refusal.php';
+require_once __DIR__ . '/lib/server_refusal.php';
 require_once __DIR__ . '/lib/status_page.php';
 
 class sendguard extends rcube_plugin
@@ -105,10 +106,21 @@ class sendguard extends rcube_plugin
         return $args;
     }
 
-    /** Hook message_send_error: the mail server refused, or was not there. */
+    /**
+     * Hook message_send_error: the mail server refused, or was not there. When
+     * the guard behind the mail server refused, that is shown as our own refusals are.
+     */
     public function not_sent($args)
     {
         $this->give_back();
+        $refusal = sendguard_server_refusal::of($args['error'] ?? null,
+            (string) $this->setting('sendguard_status_url', ''), rcube_utils::server_name('HTTP_HOST'));
+        if (!$refusal) {
+            return $args;
+        }
+        $args['error'] = $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($refusal) {
+            return $page->dialog_of_server($refusal, $title, $composing, $drafts);
+        }, $this->is_automatic_receipt($args));
         return $args;
     }
 
@@ -164,8 +176,25 @@ class sendguard extends rcube_plugin
         $rcmail->output->send('plugin');
     }
 
-    /** Abort the send, and say why: in a dialog that stays until it is closed, where a user waits for an answer. */
+    /** Abort the send, and say why. */
     private function refuse($args, sendguard_answer $answer, $automatic)
+    {
+        $args['abort'] = true;
+        $args['result'] = false;
+        $args['error'] = $this->show($args, function (sendguard_refusal $page, $title, $composing, $drafts) use ($answer) {
+            return $page->dialog($answer, $title, $composing, $drafts);
+        }, $automatic);
+        return $args;
+    }
+
+    /**
+     * Shows a dialog that stays until it is closed, where a user waits for an answer.
+     *
+     * @param callable $dialog Makes it: (sendguard_refusal, title, composing, drafts)
+     *
+     * @return string The one line that Roundcube itself shows. HTML
+     */
+    private function show($args, callable $dialog, $automatic)
     {
         $this->add_texts('localization/');
         $rcmail = rcmail::get_instance();
@@ -176,13 +205,10 @@ class sendguard extends rcube_plugin
             $composing = $rcmail->task === 'mail' && $rcmail->action === 'send';
             $drafts = $composing && $rcmail->config->get('drafts_mbox');
             $rcmail->output->command('plugin.sendguard_refused',
-                $refusal->dialog($answer, $title, $composing, (bool) $drafts));
+                $dialog($refusal, $title, $composing, (bool) $drafts));
         }
 
-        $args['abort'] = true;
-        $args['result'] = false;
-        $args['error'] = rcube::Q($this->gettext($title));
-        return $args;
+        return rcube::Q($this->gettext($title));
     }
 
     private function submission($args, $mailbox)

@@ -45,6 +45,24 @@ class sendguard_refusal
         ];
     }
 
+    /** The same when the mail server refused: all that is known is its text, which is English. */
+    public function dialog_of_server(sendguard_server_refusal $refusal, $title, $composing, $drafts)
+    {
+        $lead = $refusal->temporary() ? 'servernotnow' : 'serverrefused';
+        $html = html::p('sendguard-lead', $this->texts->html($lead))
+            . html::tag('div', ['lang' => 'en'], $this->texts->message($refusal->answer), ['lang']);
+        if ($composing) {
+            $html .= html::p(null, $this->texts->html($drafts ? 'textissaved' : 'textstays'));
+        }
+
+        return [
+            'title'      => $this->texts->plain($title),
+            'html'       => html::div('sendguard-refusal', $html),
+            'close'      => $this->texts->plain($composing ? 'backtomessage' : 'close'),
+            'save_draft' => $drafts,
+        ];
+    }
+
     /** Whether changing the message helps. It also does when waiting never will: then no time is given. */
     private function mendable(sendguard_answer $answer)
     {
