@@ -106,8 +106,10 @@ struct store_message {
     uint32_t off_domain;        /* 0..SUBMISSION_MAX_RECIPIENTS */
     bool held;                  /* it breaks a rule of one message: look, log, count nothing */
     uint32_t ticket;            /* when it is admitted, leave a ticket for so many recipients under
-                                   (mailbox, id), for TICKET_MS; 0: none */
-    uint32_t redeem;            /* look for a ticket of the mailbox for so many recipients; 0: do not */
+                                   (mailbox, id), for TICKET_MS; 0: none. An older one under
+                                   them is replaced. 0..SUBMISSION_MAX_RECIPIENTS */
+    uint32_t redeem;            /* look for a ticket of the mailbox for so many recipients; 0: do
+                                   not. 0..SUBMISSION_MAX_RECIPIENTS */
     bool dry_run;               /* answer as if, leave no trace at all */
     bool observe;               /* count it although over or suspended; suspend nobody;
                                    `over` and `suspension` still say what is so */

@@ -36,6 +36,7 @@ end
 local acts = {}
 
 function acts.give_back(mailbox, charge)
+    drop_ticket(mailbox, charge)
     local kept = call('GET', CHARGE .. charge)
     if not kept then
         return 0
@@ -166,6 +167,7 @@ function sweep_key(name)
         local outcome, place = string.match(text, '^(%a+)\n()')
         local admitted, refused = string.match(text, '^(%d+) (%d+) ', place + RECORD_BYTES)
         local was_admitted = outcome == 'admitted' or outcome == 'repeated'
+            or outcome == 'redeemed'
         return unpack_bytes('>I6', text, place) + (was_admitted and admitted or refused) <= now
     end)
     passed(SUSPENSION, function(text) return not in_force(text, now) end)
@@ -180,6 +182,8 @@ function sweep_key(name)
         call('ZREMRANGEBYSCORE', name, '-inf', now - REMEMBERED)
     elseif string.sub(name, 1, #FROM) == FROM or string.sub(name, 1, #OF) == OF or name == NEAR then
         call('ZREMRANGEBYSCORE', name, '-inf', now - DAY)
+    elseif string.sub(name, 1, #TICKET) == TICKET then
+        call('ZREMRANGEBYSCORE', name, '-inf', now)
     elseif name == LOG or string.sub(name, 1, #REFUSED) == REFUSED then
         sweep_list(name)
     end

@@ -4,11 +4,12 @@
 -- more. A late script answers with the time alone; every other answer is no
 -- bare number.
 local call, pack, unpack_bytes = redis.call, struct.pack, struct.unpack
-local HOUR, DAY = 3600000, 86400000
+local HOUR, DAY, TICKET_TIME = 3600000, 86400000, 600000
 local REMEMBERED = 30 * DAY -- offences
 local MARGIN = 60000 -- keys outlive their content a little: clocks differ
 local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
 local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
+local TICKET = 'sg:ticket:' -- members: recipients (2 bytes), key of the charge; scores: ends
 local LOG, REFUSED = 'sg:log', 'sg:refused:' -- ids of decisions in order of judging
 local TOTALS_FORM = '>I6I4I6I4I5' -- what the totals of every history begin with
 local SUSPENDED, ENDS, NUMBERS = 'sg:suspended', 'sg:suspended:ends', 'sg:numbers'
@@ -49,6 +50,15 @@ local function told(suspension)
         suspension.id, suspension.cause, suspension.since_ms, suspension.until_ms or -1,
         suspension.attempts, suspension.offence, suspension.by, suspension.note,
     } or false
+end
+
+-- The ticket of that submission goes.
+local function drop_ticket(mailbox, charge)
+    for _, ticket in ipairs(call('ZRANGE', TICKET .. mailbox, 0, -1)) do
+        if string.sub(ticket, 3) == charge then
+            call('ZREM', TICKET .. mailbox, ticket)
+        end
+    end
 end
 
 local function keep_suspension(mailbox, suspension, now)

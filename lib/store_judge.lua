@@ -2,7 +2,8 @@
 --
 -- ARGV: deadline; given (bytes, see below); mailbox; IP or ''; charge key;
 -- decision; what its record keeps; fingerprint and IP for the charge; lifetime of
--- the record when admitted and when refused. The usual message is one that is
+-- the record when admitted and when refused; who uses tickets adds for how many
+-- recipients to leave and to redeem one, each 2 bytes, 0 for none. The usual message is one that is
 -- simply admitted; whatever that one does not need is left to the other branches.
 --
 -- Totals of a history: newest entry, generation; then of the whole history its
@@ -16,6 +17,10 @@ local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_
     ip_weight_end, tag, place = unpack_bytes('>I6I2BI5I5I5I5I5I5c3', given)
 
 local totals_name, history, charge = TOTALS .. mailbox, HISTORY .. mailbox, CHARGE .. ARGV[5]
+local tickets, leave, redeem = TICKET .. mailbox, 0, 0
+if ARGV[11] then
+    leave, redeem = unpack_bytes('>I2I2', ARGV[11])
+end
 local ip_totals_name, ip_history = TOTALS .. ip, HISTORY .. ip
 local state
 if ip == '' then
@@ -81,7 +86,7 @@ local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
 -- The steps before the last.
 local outcome, brought, dry, lifetime = 'admitted', 0, false, ARGV[9]
 local suspension
-if mode > 0 or state[2] or state[3] or not fits then
+if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     local held, observe = mode % 2 == 1, mode >= 4
     dry = mode % 4 >= 2
     suspension = in_force(state[2], now)
@@ -91,6 +96,22 @@ if mode > 0 or state[2] or state[3] or not fits then
             and charge_generation == generation and charge_at > at - DAY then
             outcome = 'repeated'
         end
+    end
+    if outcome == 'admitted' and redeem > 0 and (observe or not suspension) then
+        local wanted, first, PAGE, page = pack('>I2', redeem), 0, 64, nil
+        repeat
+            page = call('ZRANGEBYSCORE', tickets, string.format('(%d', at), '+inf',
+                'LIMIT', first, PAGE)
+            for i = 1, #page do
+                if string.sub(page[i], 1, 2) == wanted and outcome == 'admitted' then
+                    outcome = 'redeemed'
+                    if not dry then
+                        call('ZREM', tickets, page[i])
+                    end
+                end
+            end
+            first = first + PAGE
+        until outcome == 'redeemed' or #page < PAGE
     end
     if outcome == 'admitted' and not observe and (suspension or held or not fits) then
         lifetime = ARGV[10]
@@ -150,6 +171,7 @@ end
 
 -- The last step, and the record.
 local entry = pack(ENTRY_FORM, at, weight)
+local passes = outcome == 'admitted' or outcome == 'repeated' or outcome == 'redeemed'
 if not dry then
     if outcome == 'admitted' then
         day, hour = day + 1, hour + 1
@@ -165,6 +187,15 @@ if not dry then
         end
         call('SET', charge, entry .. string.sub(totals, 7, 10) .. ARGV[8] .. '#' .. tag, 'PX',
             at == now and '86460000' or string.format('%d', at - now + DAY + MARGIN))
+        if leave > 0 then
+            call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', at))
+            if state[3] then -- of a submission that this one replaces
+                drop_ticket(mailbox, ARGV[5])
+            end
+            call('ZADD', tickets, string.format('%d', at + TICKET_TIME),
+                pack('>I2', leave) .. ARGV[5])
+            call('PEXPIRE', tickets, string.format('%d', at - now + TICKET_TIME + MARGIN))
+        end
     end
     if at > now then
         lifetime = string.format('%d', lifetime + at - now)
@@ -174,7 +205,7 @@ if not dry then
     if call('RPUSH', LOG, ARGV[6]) > LOG_MAX + LOG_SLACK then
         call('LTRIM', LOG, -LOG_MAX, -1)
     end
-    if outcome ~= 'admitted' and outcome ~= 'repeated' then
+    if not passes then
         if call('RPUSH', REFUSED .. mailbox, ARGV[6]) > REFUSED_MAX then
             call('LTRIM', REFUSED .. mailbox, -REFUSED_MAX, -1)
         end
@@ -188,7 +219,7 @@ if outcome == 'admitted' and not dry and not suspension then
     return answer
 end
 local entries, ip_entries = '', ''
-if dry or (outcome ~= 'admitted' and outcome ~= 'repeated') then
+if dry or not passes then
     entries = entries_of(mailbox)
     ip_entries = ip ~= '' and entries_of(ip) or ''
 end

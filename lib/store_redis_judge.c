@@ -191,7 +191,7 @@ static void format_lifetime(int64_t keep_ms, char text_r[24])
 static void add_message(struct redis_room *room, const struct act_time *time,
                         const struct store_message *message)
 {
-    struct packed given = {.length = 0}, charged = {.length = 0};
+    struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
     uint8_t charge[CHARGE_KEY_SIZE];
     char decision[20], admitted[24], refused[24];
     const char *ip = message->ip != NULL ? message->ip : "";
@@ -205,6 +205,8 @@ static void add_message(struct redis_room *room, const struct act_time *time,
     add_kept(&room->kept, message);
     format_lifetime(message->keep_admitted_ms, admitted);
     format_lifetime(message->keep_refused_ms, refused);
+    put(&tickets, message->ticket, 2);
+    put(&tickets, message->redeem, 2);
     const struct argument arguments[] = {
         {given.bytes, given.length},
         argument_string(message->mailbox),
@@ -215,8 +217,11 @@ static void add_message(struct redis_room *room, const struct act_time *time,
         {charged.bytes, charged.length},
         argument_string(admitted),
         argument_string(refused),
+        {tickets.bytes, tickets.length},
     };
-    redis_add_call(room, time, SCRIPT_JUDGE, arguments, countof(arguments));
+    bool with_tickets = message->ticket > 0 || message->redeem > 0;
+    redis_add_call(room, time, SCRIPT_JUDGE, arguments,
+                   with_tickets ? countof(arguments) : countof(arguments) - 1);
 }
 
 /* ---- answers ------------------------------------------------------------------ */
@@ -295,9 +300,12 @@ static int check(struct redis_room *room, const struct store_message *message)
         return room_fail(&room->room, "the time %lld ms is none of ours",
                          (long long)message->now_ms);
     if (message->off_domain > SUBMISSION_MAX_RECIPIENTS ||
+        message->ticket > SUBMISSION_MAX_RECIPIENTS ||
+        message->redeem > SUBMISSION_MAX_RECIPIENTS ||
         message->window_count > OVER_TIME_COUNT || message->volume.count > DURATIONS_MAX)
-        return room_fail(&room->room, "%u off-domain recipients, %zu windows or %zu durations "
-                         "are too many", message->off_domain, message->window_count,
+        return room_fail(&room->room, "%u off-domain recipients, tickets for %u and %u, %zu "
+                         "windows or %zu durations are too many", message->off_domain,
+                         message->ticket, message->redeem, message->window_count,
                          message->volume.count);
     for (size_t i = 0; i < message->window_count; i++) {
         const struct rule_info *rule = &rule_table[message->windows[i].rule];

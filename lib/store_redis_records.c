@@ -44,7 +44,8 @@ static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct r
     struct seen seen = redis_read_seen(counts);
     int64_t keep_admitted_ms = strtoll(keep, &windows, 10);
     int64_t keep_refused_ms = strtoll(windows, &windows, 10);
-    bool admitted = outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED;
+    bool admitted = outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED ||
+                    outcome == OUTCOME_REDEEMED;
     read_windows(windows, &seen, record_r);
     *until_ms_r = seen.at_ms + (admitted ? keep_admitted_ms : keep_refused_ms);
     record_r->at_ms = seen.at_ms;

@@ -72,6 +72,13 @@ static const char *const schema_steps[] = {
     "CREATE INDEX near_at ON near (at_ms);"
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "PRAGMA user_version = 2;",
+
+    /* admitted by one door, and to be asked about by another; `history` is the mailbox's row, id a
+     * hash of the submission's */
+    "CREATE TABLE ticket (history INTEGER NOT NULL, id INTEGER NOT NULL,"
+    " recipients INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (history, id))"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 3;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 

@@ -1,6 +1,6 @@
 /* Inside the SQLite room: its connection, statements and transactions.
  * store_sqlite.c opens and repairs, store_sqlite_judge.c judges messages,
- * store_sqlite_acts.c does what staff asks, store_sqlite_records.c reads what was
+ * store_sqlite_ticket.c leaves and redeems tickets, store_sqlite_acts.c does what staff asks, store_sqlite_records.c reads what was
  * decided and done, store_sqlite_kept.c keeps things for programs,
  * store_sqlite_seen.c what doors saw, store_sqlite_checkpoint.c keeps the disk's
  * pace out of their way. */
@@ -117,6 +117,14 @@
     S(COUNTER_ADD, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                            \
                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")            \
     S(COUNTER_LIST, "SELECT name, value FROM counter WHERE name > ?1 ORDER BY name LIMIT ?2")     \
+    /* ended ones of the mailbox */                                                               \
+    S(TICKET_TIDY, "DELETE FROM ticket WHERE history = ?1 AND until_ms <= ?2")                    \
+    S(TICKET_PUT, "INSERT OR REPLACE INTO ticket (history, id, recipients, until_ms)"             \
+                  " VALUES (?1, ?2, ?3, ?4)")                                                     \
+    S(TICKET_GET, "SELECT id FROM ticket WHERE history = ?1 AND recipients = ?2"                  \
+                  " AND until_ms > ?3 ORDER BY until_ms, id LIMIT 1")                             \
+    S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id = ?2")                           \
+    S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
     S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
     S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
 
@@ -190,6 +198,20 @@ int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, in
 
 /* Forget a history whole. 1 or -1. */
 int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
+
+/* Tickets, by store_sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
+ * that was just counted. 1 or -1. */
+int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
+                        const struct store_message *message) must_check;
+/* Take the oldest that holds for message->redeem recipients, in a dry run only look:
+ * 1, 0 there is none, -1. */
+int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
+                         const struct store_message *message) must_check;
+/* The ticket of that submission, if there is one, goes. 1 or -1. */
+int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id) must_check;
+/* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */
+int sqlite_sweep_tickets(struct sqlite_room *room, int64_t after, int64_t last, int64_t now_ms)
+    must_check;
 
 /* What a mailbox's or IP's history holds at at_ms or its newest entry, whichever
  * is later; in `arena`. 1 or -1. */

@@ -151,7 +151,15 @@ static int count_message(struct judging *judging)
     counted.id_hash = judging->id_hash;
     counted.fingerprint = fingerprint_of(judging->room, message->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
-    return ledger_add(mailbox, &counted);
+    if (ledger_add(mailbox, &counted) < 0)
+        return -1;
+    return message->ticket > 0 ? sqlite_leave_ticket(judging->room, mailbox->id, message) : 1;
+}
+
+static bool passes(enum outcome outcome)
+{
+    return outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED ||
+           outcome == OUTCOME_REDEEMED;
 }
 
 /* "messages_per_day=412 off_domain_per_day=900" */
@@ -170,8 +178,7 @@ static int keep_record(struct judging *judging)
 {
     struct store_message *message = judging->message;
     struct sqlite_room *room = judging->room;
-    bool admitted =
-        message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED;
+    bool admitted = passes(message->outcome);
     text_clear(&room->used);
     used_format(message, &room->used);
     room->keep_admitted_ms = message->keep_admitted_ms;
@@ -223,8 +230,7 @@ static int take_effect(struct judging *judging)
 static int tell_histories(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    bool admitted =
-        message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED;
+    bool admitted = passes(message->outcome);
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         message->histories[subject] = (struct history){0};
         if ((message->dry_run || !admitted) && judging->ledgers[subject].key != NULL &&
@@ -233,6 +239,15 @@ static int tell_histories(struct judging *judging)
             return -1;
     }
     return 1;
+}
+
+/* 1 a ticket stands for it, and is taken away; 0; -1. */
+static int redeem(struct judging *judging)
+{
+    const struct store_message *message = judging->message;
+    if (message->redeem == 0 || (message->suspension.id != 0 && !message->observe))
+        return 0;
+    return sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id, message);
 }
 
 static int judge_one(struct sqlite_room *room, struct store_message *message)
@@ -245,10 +260,13 @@ static int judge_one(struct sqlite_room *room, struct store_message *message)
         sqlite_suspension(room, message->mailbox, message->now_ms, &message->suspension) < 0)
         return -1;
     int repeated = counted_before(&judging);
-    if (repeated < 0)
+    int redeemed = repeated == 0 ? redeem(&judging) : 0;
+    if (repeated < 0 || redeemed < 0)
         return -1;
     message->brought = false;
-    message->outcome = repeated ? OUTCOME_REPEATED : decide(message);
+    message->outcome = repeated   ? OUTCOME_REPEATED
+                       : redeemed ? OUTCOME_REDEEMED
+                                  : decide(message);
     if (tell_histories(&judging) < 0)
         return -1;
     return take_effect(&judging);
@@ -306,6 +324,8 @@ static int give_back(struct sqlite_room *room, const char *mailbox, const char *
     struct ledger ledger;
     struct place place;
     if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+        return -1;
+    if (sqlite_drop_ticket(room, ledger.id, id) < 0)
         return -1;
     int found = ledger_find_id(&ledger, id_hash_of(room, id), &place);
     if (found < 1)

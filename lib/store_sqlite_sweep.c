@@ -36,14 +36,16 @@ static int put_hand(struct sqlite_room *room, int64_t position)
 enum { SWEEP_MAX_ROWS = 1024 };
 
 /* Looks at the next `rows` histories, round and round the table, and parts with
- * those that have left every window. 1, 0 at the table's end, -1. */
+ * those that have left every window, and with tickets that have ended. 1, 0 at
+ * the table's end, -1. */
 static int sweep_histories(struct sqlite_room *room, int64_t now_ms, size_t rows)
 {
-    int64_t past[SWEEP_MAX_ROWS], position;
+    int64_t past[SWEEP_MAX_ROWS], position, begin;
     size_t seen = 0, past_count = 0;
     int more = get_hand(room, &position);
     if (more < 0)
         return -1;
+    begin = position;
     sqlite3_stmt *next = sqlite_take(room, SQL_HISTORY_NEXT);
     sqlite3_bind_int64(next, 1, position);
     sqlite3_bind_int64(next, 2, (sqlite3_int64)rows);
@@ -55,7 +57,9 @@ static int sweep_histories(struct sqlite_room *room, int64_t now_ms, size_t rows
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
         more = ledger_drop(room, past[i]) < 0 ? -1 : 0;
-    if (more < 0 || put_hand(room, seen == rows ? position : -1) < 0)
+    if (more < 0 || put_hand(room, seen == rows ? position : -1) < 0 ||
+        sqlite_sweep_tickets(room, begin, seen == rows ? position : INT64_MAX,
+                             now_ms - MINUTE_MS) < 0)
         return -1;
     return seen == rows;
 }

@@ -130,7 +130,7 @@ START_TEST(test_everything_is_kept)
     become_version_1();
 
     store = room_open(old_url, TEST_TIMEOUT_MS);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 2);
+    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 300), 51);
     struct store_message again = message_of(ALICE, "a-3", NOW + 300);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
@@ -188,7 +188,7 @@ START_TEST(test_all_or_nothing)
     run_sql(old_path, "DROP TABLE counter");
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 3, &account), 1);
     ck_assert_uint_eq(account.history.count, 3);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 2);
+    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 3);
 }
 END_TEST
 
@@ -234,6 +234,30 @@ START_TEST(test_no_index_on_admitted)
 }
 END_TEST
 
+/* Version 2 had no tickets. */
+START_TEST(test_version_2_gets_tickets)
+{
+    room_begin(ROOM_SQLITE);
+    const char *path = room_url() + strlen("sqlite://");
+    send_messages(ALICE, "sent", 20, NOW, 1);
+    uint64_t refused = refuse(ALICE, "{\"mailbox\":\"" ALICE "\"}", NOW + 20);
+    store_free(&store);
+    run_sql(path, "DROP TABLE ticket; PRAGMA user_version = 2;");
+    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    ck_assert_int_eq(number_of(path, "PRAGMA user_version"), 3);
+    struct store_message message = message_of(ALICE, "ticketed", NOW + 30);
+    message.ticket = 4;
+    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+    struct store_message asked = message_of(ALICE, "asked", NOW + 31);
+    asked.redeem = 4;
+    ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 32), 21);
+    struct record record;
+    ck_assert_int_eq(store_record(store, arena, refused, NOW + 32, &record), 1);
+    ck_assert_int_eq(record.outcome, OUTCOME_HELD);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store schema");
@@ -243,5 +267,6 @@ int main(void)
     tcase_add_test(cases, test_all_or_nothing);
     tcase_add_test(cases, test_opened_by_many);
     tcase_add_test(cases, test_no_index_on_admitted);
+    tcase_add_test(cases, test_version_2_gets_tickets);
     return rooms_run(suite);
 }
