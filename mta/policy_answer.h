@@ -1,0 +1,38 @@
+/* What Postfix is told: an action of access(5), with a text for the user's mail program behind
+ * it. One line of printable ASCII, since many a mail program shows nothing else. */
+#ifndef SENDGUARD_POLICY_ANSWER_H
+#define SENDGUARD_POLICY_ANSWER_H
+
+#include "catalogue.h"
+#include "verdict.h"
+
+enum {
+    /* The whole of an answer, "action=" and its empty line with it. */
+    POLICY_ANSWER_MAX_BYTES = 512,
+    POLICY_ANSWER_SIZE = POLICY_ANSWER_MAX_BYTES + 1,
+    /* Of the text: what an SMTP line has room for (512 bytes, RFC 5321 section 4.5.3.1.5) beside
+     * "554 5.7.1 <END-OF-MESSAGE>: End-of-data rejected: ", which Postfix puts before it. */
+    POLICY_TEXT_MAX_BYTES = 459,
+};
+
+#define POLICY_DUNNO "action=DUNNO\n\n"
+
+/* The answer to a verdict:
+ *   admitted                                             DUNNO
+ *   suspended, a limit of one message, or one over time
+ *   that waiting does not help with                      REJECT 5.7.1 TEXT
+ *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
+ *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
+ * The text says in English, in this order: the provider's sentence, when the message can be sent,
+ * the reasons, the link to the status page, the reference. What does not fit is left out, reasons
+ * first (of a suspension also until when it lasts), then the link, then the reference. */
+void policy_answer(struct arena *arena, const struct catalogue *catalogue,
+                   const struct verdict *verdict, char answer_r[POLICY_ANSWER_SIZE]);
+
+/* A message that cannot be judged, told as if the store were away. `key`: of the text. */
+void policy_answer_later(struct arena *arena, const struct catalogue *catalogue, const char *key,
+                         char answer_r[POLICY_ANSWER_SIZE]);
+/* One that will never pass. */
+void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE]);
+
+#endif
