@@ -1,0 +1,310 @@
+#include "policy_door.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "decision.h"
+#include "policy_answer.h"
+#include "policy_message.h"
+
+/* One request and its answer. */
+struct question {
+    void *asker;
+    struct arena *arena;
+    struct submission submission;
+    bool judged;
+    enum policy_stage stage;
+    struct transaction transaction; /* in `arena` */
+    uint32_t count;                 /* accepted recipients */
+    char answer[POLICY_ANSWER_SIZE];
+};
+
+struct policy_batch {
+    struct mail_door *door;
+    size_t count, to_judge;
+    struct question questions[POLICY_BATCH_MAX];
+    /* of those to be judged, in order: */
+    const struct submission *submissions[POLICY_BATCH_MAX];
+    struct verdict verdicts[POLICY_BATCH_MAX];
+    int results[POLICY_BATCH_MAX];
+};
+
+struct policy_batch *policy_batch_new(struct mail_door *door)
+{
+    struct policy_batch *batch = xcalloc(1, sizeof *batch);
+    batch->door = door;
+    for (int i = 0; i < POLICY_BATCH_MAX; i++)
+        batch->questions[i].arena = arena_new();
+    return batch;
+}
+
+void policy_batch_free(struct policy_batch **batch)
+{
+    if (*batch == NULL)
+        return;
+    for (int i = 0; i < POLICY_BATCH_MAX; i++)
+        arena_free(&(*batch)->questions[i].arena);
+    free(*batch);
+    *batch = NULL;
+}
+
+int policy_batch_full(const struct policy_batch *batch) { return batch->count == POLICY_BATCH_MAX; }
+
+size_t policy_batch_count(const struct policy_batch *batch) { return batch->count; }
+
+/* ---- logging ------------------------------------------------------------------- */
+
+static void log_passed(const struct policy_request *request, const char *why)
+{
+    log_line(LOG_INFO_LEVEL, "not judged", "door", door_names[DOOR_SMTP], "why", why, "client",
+             policy_request_value(request, POLICY_CLIENT_ADDRESS), "queue_id",
+             policy_request_value(request, POLICY_QUEUE_ID), "user",
+             policy_request_value(request, POLICY_SASL_USERNAME), NULL);
+}
+
+/* Once for each client, and for so many of them as there is room for: a misconfigured server is
+ * seen at once, and a log full of the same helps nobody. */
+static void log_unnamed(struct mail_door *door, const struct policy_request *request)
+{
+    const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (const char *at = client; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+    int told = door->unnamed_told;
+    for (int i = 0; i < told && i < (int)countof(door->unnamed_clients); i++)
+        if (door->unnamed_clients[i] == hash)
+            return;
+    if (told >= (int)countof(door->unnamed_clients) ||
+        (told = door->unnamed_told++) >= (int)countof(door->unnamed_clients))
+        return;
+    door->unnamed_clients[told] = hash;
+    log_line(LOG_INFO_LEVEL,
+             "recipients are not named: all count as outside the own domains; ask this service in "
+             "smtpd_recipient_restrictions too",
+             "door", door_names[DOOR_SMTP], "client", client, NULL);
+}
+
+static void log_store(struct mail_door *door, int answer)
+{
+    if (answer < 0) {
+        door->unanswered++;
+        if (log_changed(&door->store_away, 1))
+            log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(door->store),
+                     NULL);
+    } else if (log_changed(&door->store_away, 0)) {
+        char count[24];
+        snprintf(count, sizeof count, "%llu", (unsigned long long)door->unanswered);
+        door->unanswered = 0;
+        log_line(LOG_INFO_LEVEL, "store answers again", "unanswered", count, NULL);
+    }
+}
+
+static void log_verdict(const struct verdict *verdict, const char *answer)
+{
+    char decision[DECISION_TEXT_SIZE], recipients[24], unnamed[24], action[24];
+    const struct submission *submission = verdict->submission;
+    if (verdict->decision == 0)
+        return;
+    decision_format(verdict->decision, decision);
+    snprintf(recipients, sizeof recipients, "%zu",
+             submission->recipient_count + submission->unnamed);
+    snprintf(unnamed, sizeof unnamed, "%u", submission->unnamed);
+    snprintf(action, sizeof action, "%.*s", (int)strcspn(answer + strlen("action="), " \n"),
+             answer + strlen("action="));
+    log_line(verdict->ruling == RULING_ADMIT && !verdict->unguarded ? LOG_INFO_LEVEL
+                                                                    : LOG_WARNING_LEVEL,
+             "decision", "door", door_names[DOOR_SMTP], "decision", decision, "ruling",
+             verdict_words[verdict_word(verdict)], "action", action, "mailbox",
+             submission->mailbox, "ip", submission->ip, "recipients", recipients, "unnamed",
+             submission->unnamed > 0 ? unnamed : NULL, "rule",
+             verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
+                                       : NULL,
+             "unguarded", verdict->unguarded ? "1" : NULL, NULL);
+}
+
+/* ---- one request ------------------------------------------------------------------ */
+
+static void collect(struct mail_door *door, const struct policy_request *request,
+                    struct question *question, int64_t now_ms)
+{
+    if (policy_request_length(request, POLICY_INSTANCE) == 0)
+        return; /* nothing to find them by later */
+    collector_add(door->collector, &question->transaction,
+                  policy_recipient(request, question->arena), now_ms);
+    if (collector_overflowed(door->collector))
+        log_line(LOG_WARNING_LEVEL,
+                 "too many messages at once: recipients of the oldest are forgotten and count as "
+                 "outside the own domains",
+                 "door", door_names[DOOR_SMTP], NULL);
+}
+
+/* Whose mailbox "alice" is would be a guess, and everybody's way round the guard. */
+static void refuse_user(const struct policy_request *request, const struct settings *settings,
+                        const struct catalogue *catalogue, const struct problem *problem,
+                        struct question *question)
+{
+    bool refuse = settings->store_on_failure == ON_FAILURE_REFUSE &&
+                  settings->guard_mode == MODE_ENFORCE;
+    log_line(LOG_ERROR_LEVEL, "cannot tell whose message it is", "door", door_names[DOOR_SMTP],
+             "user", policy_request_value(request, POLICY_SASL_USERNAME), "where", problem->where,
+             "error", problem->text, "client",
+             policy_request_value(request, POLICY_CLIENT_ADDRESS), "admitted",
+             refuse ? NULL : "1", NULL);
+    if (refuse)
+        policy_answer_later(question->arena, catalogue, "message.no_store", question->answer);
+}
+
+/* A message that is larger than what can be counted. Where no limit holds it passes as the
+ * largest that can. 1 refused, 0 goes on. */
+static int refuse_huge(struct mail_door *door, const struct settings *settings,
+                       const struct submission *submission, struct question *question,
+                       int64_t now_ms)
+{
+    struct policy_limits limits;
+    if (question->count <= SUBMISSION_MAX_RECIPIENTS)
+        return 0;
+    question->count = SUBMISSION_MAX_RECIPIENTS;
+    if (settings->guard_mode == MODE_OBSERVE ||
+        (guard_limits(door->guard, DOOR_SMTP, submission->mailbox, submission->domain, now_ms,
+                      &limits) > 0 &&
+         limits.exempt))
+        return 0;
+    log_line(LOG_WARNING_LEVEL, "refused: more recipients than can be counted", "door",
+             door_names[DOOR_SMTP], "mailbox", submission->mailbox, NULL);
+    policy_answer_refuse("A message has at most 10000 recipients. Split it.", question->answer);
+    return 1;
+}
+
+/* DATA or END-OF-MESSAGE of a message that is to be judged. */
+static int ask_guard(struct policy_batch *batch, const struct policy_request *request,
+                     struct held_settings *held, struct question *question, int64_t now_ms,
+                     struct problem *problem)
+{
+    const struct settings *settings = held_settings(held);
+    struct submission *submission = &question->submission;
+    struct collected collected;
+    collector_look(batch->door->collector, &question->transaction, question->arena, now_ms,
+                   &collected);
+    if (policy_count(request, &collected, &question->count, problem) < 1)
+        return 0;
+    if (collected.answer != NULL && collected.answer_stage != (int)question->stage &&
+        collected.answer_count == question->count) {
+        strcpy(question->answer, collected.answer);
+        if (question->stage == STAGE_END)
+            collector_forget(batch->door->collector, &question->transaction);
+        return 1;
+    }
+    submission_init(submission, question->arena, DOOR_SMTP);
+    if (policy_sender(request, settings, submission, problem) < 1) {
+        refuse_user(request, settings, held_catalogue(held), problem, question);
+        return 1;
+    }
+    if (refuse_huge(batch->door, settings, submission, question, now_ms))
+        return 1;
+    policy_recipients(request, settings, &collected, question->count, submission);
+    if (submission->unnamed > 1 && collected.asked + collected.unread == 0)
+        log_unnamed(batch->door, request);
+    question->judged = true;
+    return 1;
+}
+
+static int ask(struct policy_batch *batch, const struct policy_request *request,
+               struct question *question, int64_t now_ms, struct problem *problem)
+{
+    if (policy_stage(request, &question->stage, problem) < 1)
+        return 0;
+    if (question->stage == STAGE_OTHER)
+        return 1;
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(batch->door->guard);
+    const char *passes = policy_passes(request, held_settings(held));
+    if (passes != NULL) {
+        if (question->stage != STAGE_RCPT)
+            log_passed(request, passes);
+        return 1;
+    }
+    question->transaction = (struct transaction){
+        .instance = arena_strdup(question->arena, policy_request_value(request, POLICY_INSTANCE)),
+        .user = arena_strdup(question->arena, policy_request_value(request, POLICY_SASL_USERNAME)),
+    };
+    if (question->stage != STAGE_RCPT)
+        return ask_guard(batch, request, held, question, now_ms, problem);
+    collect(batch->door, request, question, now_ms);
+    return 1;
+}
+
+int policy_batch_add(struct policy_batch *batch, const struct policy_request *request,
+                     void *asker, int64_t now_ms, struct problem *problem)
+{
+    struct question *question = &batch->questions[batch->count];
+    *question = (struct question){.asker = asker, .arena = question->arena};
+    strcpy(question->answer, POLICY_DUNNO);
+    if (ask(batch, request, question, now_ms, problem) < 1) {
+        arena_reset(question->arena);
+        return 0;
+    }
+    batch->count++;
+    if (question->judged)
+        batch->submissions[batch->to_judge++] = &question->submission;
+    return 1;
+}
+
+/* ---- the whole batch ------------------------------------------------------------------ */
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* What was answered at DATA answers END-OF-MESSAGE too, unless the store was away. */
+static void settle(struct mail_door *door, const struct question *question,
+                   const struct verdict *verdict, int64_t now_ms)
+{
+    bool known = question->transaction.instance[0] != '\0';
+    bool final = verdict->ruling != RULING_NO_STORE && !verdict->unjudged;
+    if (known && question->stage == STAGE_END)
+        collector_forget(door->collector, &question->transaction);
+    else if (known && final)
+        collector_remember(door->collector, &question->transaction, (int)question->stage,
+                           question->count, question->answer, now_ms);
+}
+
+static void judge(struct policy_batch *batch, int64_t now_ms)
+{
+    struct mail_door *door = batch->door;
+    int64_t began_us = monotonic_us();
+    guard_judge_all(door->guard, batch->submissions, batch->verdicts, batch->results,
+                    batch->to_judge, now_ms);
+    int64_t took_us = monotonic_us() - began_us;
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(door->guard);
+    size_t next = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct question *question = &batch->questions[i];
+        if (!question->judged)
+            continue;
+        const struct verdict *verdict = &batch->verdicts[next];
+        int result = batch->results[next++];
+        if (door->observer != NULL)
+            observer_saw(door->observer, verdict, result, took_us);
+        log_store(door, result);
+        policy_answer(question->arena, held_catalogue(held), verdict, question->answer);
+        log_verdict(verdict, question->answer);
+        settle(door, question, verdict, now_ms);
+    }
+}
+
+void policy_batch_answer(struct policy_batch *batch, int64_t now_ms,
+                         void (*answered)(void *asker, const char *answer, size_t length))
+{
+    if (batch->to_judge > 0)
+        judge(batch, now_ms);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct question *question = &batch->questions[i];
+        answered(question->asker, question->answer, strlen(question->answer));
+        arena_reset(question->arena);
+    }
+    batch->count = batch->to_judge = 0;
+}

@@ -1,0 +1,49 @@
+/* The mail server's door: complete requests of Postfix in, answers out. Recipients are gathered
+ * at RCPT, the message is judged at DATA or END-OF-MESSAGE, whichever comes first, and everything
+ * that arrived at the same moment is judged in one step of the store. Knows no sockets.
+ *
+ * What passes without being judged, each with a log line: messages of nobody who signed in, from
+ * mta.exempt_networks, and with mta.null_sender = pass those with an empty sender. */
+#ifndef SENDGUARD_POLICY_DOOR_H
+#define SENDGUARD_POLICY_DOOR_H
+
+#include "collector.h"
+#include "guard.h"
+#include "log.h"
+#include "observer.h"
+#include "policy_request.h"
+
+/* What the loops share; everything in it stays the caller's. */
+struct mail_door {
+    struct guard *guard;
+    struct store *store;
+    struct observer *observer; /* NULL: nobody watches */
+    struct collector *collector;
+    struct log_once store_away;
+    _Atomic uint64_t unanswered; /* messages since the store fell silent */
+    _Atomic int unnamed_told;    /* client addresses that were told of: see policy_door.c */
+    _Atomic uint64_t unnamed_clients[32];
+};
+
+/* The requests of one round, of one loop. */
+struct policy_batch;
+
+enum { POLICY_BATCH_MAX = JUDGE_MAX };
+
+struct policy_batch *policy_batch_new(struct mail_door *door);
+void policy_batch_free(struct policy_batch **batch);
+
+/* Whether policy_batch_answer has to come before the next request; how many wait for it. */
+int policy_batch_full(const struct policy_batch *batch);
+size_t policy_batch_count(const struct policy_batch *batch);
+
+/* Takes a complete request, of which nothing is needed any longer afterwards. `asker` comes back
+ * with its answer. 1; 0 it is no request for this door: *problem, and nothing was taken. */
+int policy_batch_add(struct policy_batch *batch, const struct policy_request *request,
+                     void *asker, int64_t now_ms, struct problem *problem) must_check;
+
+/* Judges what is to be judged and answers all, in the order in which they were added. */
+void policy_batch_answer(struct policy_batch *batch, int64_t now_ms,
+                         void (*answered)(void *asker, const char *answer, size_t length));
+
+#endif

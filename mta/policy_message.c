@@ -1,0 +1,138 @@
+#include "policy_message.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVICE "smtpd_access_policy"
+
+int policy_stage(const struct policy_request *request, enum policy_stage *stage_r,
+                 struct problem *problem)
+{
+    static const struct {
+        const char *name;
+        enum policy_stage stage;
+    } stages[] = {{"RCPT", STAGE_RCPT}, {"DATA", STAGE_DATA}, {"END-OF-MESSAGE", STAGE_END}};
+    const char *state = policy_request_value(request, POLICY_PROTOCOL_STATE);
+    if (strcmp(policy_request_value(request, POLICY_REQUEST), SERVICE) != 0)
+        return problem_set(problem, 0, "request", "expected " SERVICE);
+    if (state[0] == '\0')
+        return problem_set(problem, 0, "protocol_state", "is missing");
+    *stage_r = STAGE_OTHER;
+    for (size_t i = 0; i < countof(stages); i++)
+        if (strcmp(state, stages[i].name) == 0)
+            *stage_r = stages[i].stage;
+    return 1;
+}
+
+const char *policy_passes(const struct policy_request *request, const struct settings *settings)
+{
+    const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
+    if (policy_request_length(request, POLICY_SASL_USERNAME) == 0)
+        return "nobody signed in";
+    if (settings->mta_exempt_networks.count > 0 &&
+        settings_network_holds(&settings->mta_exempt_networks, client))
+        return "exempt network";
+    if (settings->mta_null_sender == NULL_SENDER_PASS &&
+        policy_request_length(request, POLICY_SENDER) == 0)
+        return "null sender";
+    return NULL;
+}
+
+const char *policy_recipient(const struct policy_request *request, struct arena *arena)
+{
+    struct problem problem;
+    const char *key = NULL;
+    const char *text = policy_request_value(request, POLICY_RECIPIENT);
+    return address_key(arena, text, strlen(text), &key, &problem) ? key : NULL;
+}
+
+int policy_count(const struct policy_request *request, const struct collected *collected,
+                 uint32_t *count_r, struct problem *problem)
+{
+    const char *text = policy_request_value(request, POLICY_RECIPIENT_COUNT);
+    size_t digits = strspn(text, "0123456789");
+    if (text[digits] != '\0' || digits > 9)
+        return problem_set(problem, 0, "recipient_count", "expected a number");
+    size_t count = digits > 0 ? strtoul(text, NULL, 10) : collected->asked + collected->unread;
+    *count_r = count > 0 ? (uint32_t)count : 1;
+    return 1;
+}
+
+/* queue_id and instance, so that a message that is asked about again counts once; without both
+ * every question is another message. */
+static int set_id(const struct policy_request *request, struct submission *submission,
+                  struct problem *problem)
+{
+    const char *queue_id = policy_request_value(request, POLICY_QUEUE_ID);
+    const char *instance = policy_request_value(request, POLICY_INSTANCE);
+    unsigned char random[12];
+    char made[2 * sizeof random + 1];
+    const char *id = made;
+    if (queue_id[0] != '\0' || instance[0] != '\0') {
+        id = arena_printf(submission->arena, "%s/%s", queue_id, instance);
+    } else {
+        randombytes_buf(random, sizeof random);
+        sodium_bin2hex(made, sizeof made, random, sizeof random);
+    }
+    return submission_set_id(submission, id, strlen(id), problem);
+}
+
+int policy_sender(const struct policy_request *request, const struct settings *settings,
+                  struct submission *submission, struct problem *problem)
+{
+    struct problem unimportant;
+    const char *user = policy_request_value(request, POLICY_SASL_USERNAME);
+    const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
+    const char *sender = policy_request_value(request, POLICY_SENDER);
+    if (submission_set_mailbox(submission, user, strlen(user), problem) < 1 ||
+        set_id(request, submission, problem) < 1)
+        return 0;
+    if (settings->mta_webmail_hosts.count > 0 &&
+        settings_network_holds(&settings->mta_webmail_hosts, client))
+        submission->webmail_host = true; /* its address is everybody's who uses the webmail */
+    else if (submission_set_ip(submission, client, strlen(client), &unimportant) < 1)
+        submission->ip = NULL; /* "unknown", or a client on a UNIX socket */
+    if (submission_set_from(submission, sender, strlen(sender), &unimportant) < 1)
+        submission->from = NULL; /* told in records, judged by nothing */
+    return 1;
+}
+
+static void add(struct submission *submission, const char *recipient)
+{
+    struct problem problem;
+    if (submission_add_recipient(submission, FIELD_TO, recipient, strlen(recipient), &problem) < 1)
+        submission->unnamed++;
+}
+
+static bool counts_most(const struct settings *settings, const struct submission *submission,
+                        const char *recipient)
+{
+    return !settings_own_domain(settings, submission->domain, strrchr(recipient, '@') + 1) &&
+           !settings_exempt_recipient(settings, recipient);
+}
+
+void policy_recipients(const struct policy_request *request, const struct settings *settings,
+                       const struct collected *collected, uint32_t count,
+                       struct submission *submission)
+{
+    /* of a single recipient Postfix says the name at the end too */
+    const char *single = count == 1 && collected->asked + collected->unread == 0
+                             ? policy_recipient(request, submission->arena)
+                             : NULL;
+    if (single != NULL) {
+        add(submission, single);
+        return;
+    }
+    uint32_t unnamed = collected->unread < count ? (uint32_t)collected->unread : count;
+    if (count - unnamed > collected->asked)
+        unnamed = count - (uint32_t)collected->asked;
+    submission->unnamed = unnamed;
+    size_t left = count - unnamed;
+    for (int own = 0; own < 2; own++)
+        for (size_t i = 0; i < collected->count && left > 0; i++)
+            if (counts_most(settings, submission, collected->recipients[i]) == !own) {
+                add(submission, collected->recipients[i]);
+                left--;
+            }
+}

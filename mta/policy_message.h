@@ -1,0 +1,38 @@
+/* From a request of Postfix to a submission: who sends, from where, to whom. */
+#ifndef SENDGUARD_POLICY_MESSAGE_H
+#define SENDGUARD_POLICY_MESSAGE_H
+
+#include "collector.h"
+#include "policy_request.h"
+#include "settings.h"
+
+enum policy_stage { STAGE_OTHER, STAGE_RCPT, STAGE_DATA, STAGE_END };
+
+/* 1 and what is asked about; 0 with *problem when it is no request for us. */
+int policy_stage(const struct policy_request *request, enum policy_stage *stage_r,
+                 struct problem *problem) must_check;
+
+/* Why a message is not judged, in a few words for the log; NULL: it is. */
+const char *policy_passes(const struct policy_request *request, const struct settings *settings);
+
+/* A recipient in key form, in `arena`; NULL when it cannot be read as an address. */
+const char *policy_recipient(const struct policy_request *request, struct arena *arena);
+
+/* recipient_count: 1 and *count_r; 0 with *problem: no number. At least 1, and what was collected
+ * where Postfix does not say. */
+int policy_count(const struct policy_request *request, const struct collected *collected,
+                 uint32_t *count_r, struct problem *problem) must_check;
+
+/* Everything but the recipients; `submission` is initialised. 1; 0 with *problem: the user's name
+ * is no mailbox. */
+int policy_sender(const struct policy_request *request, const struct settings *settings,
+                  struct submission *submission, struct problem *problem) must_check;
+
+/* The recipients of a message with `count` accepted ones (1..SUBMISSION_MAX_RECIPIENTS). Which of
+ * the collected ones Postfix refused later is not known, so those outside the own domains come
+ * first: never counts less than is sent. */
+void policy_recipients(const struct policy_request *request, const struct settings *settings,
+                       const struct collected *collected, uint32_t count,
+                       struct submission *submission);
+
+#endif
