@@ -50,7 +50,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 all: deps-build
 	@$(MAKE) --no-print-directory programs
 
-programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard
+programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard
 
 deps-build deps-run deps-test deps-bench:
 	@tools/install-packages $(@:deps-%=%)
@@ -149,6 +149,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 install: programs
 	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
 	install -D -m 755 $(B)/sendguard-web $(DESTDIR)$(PREFIX)/sbin/sendguard-web
+	install -D -m 755 $(B)/sendguard-mta $(DESTDIR)$(PREFIX)/sbin/sendguard-mta
 	install -D -m 755 $(B)/sendguard $(DESTDIR)$(PREFIX)/bin/sendguard
 	install -D -m 644 contrib/bash-completion/sendguard \
 		$(SHARE)/bash-completion/completions/sendguard

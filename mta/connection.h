@@ -1,0 +1,36 @@
+/* One connection of Postfix: what came in and is not complete, what goes out and is not taken. */
+#ifndef SENDGUARD_CONNECTION_H
+#define SENDGUARD_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "policy_request.h"
+#include "text.h"
+
+enum { CLIENT_SIZE = 64 };
+
+struct connection {
+    int fd;
+    bool closing;  /* when the answers are out */
+    bool dead;     /* nobody is there any longer */
+    bool in_round; /* something of it waits for the end of the round */
+    bool blocked;  /* answers wait until the peer takes them; nothing is read meanwhile */
+    struct policy_request request;
+    struct text out;
+    size_t out_at;        /* so much of it has been sent */
+    int64_t stalls_at_ms; /* monotonic: when patience ends; 0: it is idle */
+    struct connection *before, *after;         /* in the list of all of its loop */
+    struct connection *stalls_before, *stalls_after; /* of those whose patience ends, in order */
+    struct connection *next_in_round, *next_in_inbox;
+    char client[CLIENT_SIZE]; /* "192.0.2.1:4711", or "unix" */
+};
+
+/* Takes the descriptor. */
+struct connection *connection_new(int fd, const char *client);
+/* Closes it; in no list any longer. */
+void connection_free(struct connection **connection);
+
+/* Sends what waits. 1 all of it is out, 0 the peer has to take some first, -1 it has gone. */
+int connection_send(struct connection *connection) must_check;
+
+#endif
