@@ -23,6 +23,7 @@ enum {
 struct address {
     char text[ADDRESS_MAX_BYTES + 1];
     size_t length, domain_at; /* text + domain_at is behind the last '@' */
+    uint32_t form;            /* a hash of the address as it was written */
 };
 
 /* One address, nothing around it, in key form. NULL, or what is wrong with it

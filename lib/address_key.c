@@ -269,6 +269,15 @@ static const char *find_at(const char *text, size_t length, size_t *at_r)
     return NULL;
 }
 
+/* FNV-1a: it only tells apart what is written differently and has one key. */
+static uint32_t form_of(const char *text, size_t length)
+{
+    uint32_t hash = UINT32_C(2166136261);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (uint8_t)text[i]) * UINT32_C(16777619);
+    return hash;
+}
+
 const char *address_normalise(const char *text, size_t length, struct address *address_r)
 {
     size_t at = 0, domain_length = 0;
@@ -286,6 +295,7 @@ const char *address_normalise(const char *text, size_t length, struct address *a
     address_r->text[address_r->length] = '@';
     memcpy(address_r->text + address_r->domain_at, domain, domain_length + 1);
     address_r->length = address_r->domain_at + domain_length;
+    address_r->form = form_of(text, length);
     return NULL;
 }
 

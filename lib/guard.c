@@ -107,11 +107,16 @@ static struct policy_limits limits_if(struct guard *guard, const struct settings
     return limits;
 }
 
-static struct policy_limits limits_in_force(struct guard *guard, const struct settings *settings,
-                                            enum door door, const char *mailbox,
-                                            const char *domain, int64_t now_ms)
+/* What comes from a webmail host is the webmail's, but the mail server knows no fields of it. */
+static struct policy_limits limits_for(struct guard *guard, const struct settings *settings,
+                                       const struct submission *submission, int64_t now_ms)
 {
-    return limits_if(guard, settings, door, mailbox, domain, NULL, 0, now_ms);
+    enum door door = submission->webmail_host ? DOOR_WEBMAIL : submission->door;
+    struct policy_limits limits = limits_if(guard, settings, door, submission->mailbox,
+                                            submission->domain, NULL, 0, now_ms);
+    if (submission->webmail_host)
+        limits.limits.of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
+    return limits;
 }
 
 int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
@@ -184,6 +189,9 @@ static uint64_t fingerprint(const struct submission *submission)
         const char *address = submission->recipients[i].address;
         crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
     }
+    if (submission->unnamed > 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->unnamed,
+                                  sizeof submission->unnamed);
     unsigned char hash[crypto_generichash_BYTES_MIN];
     crypto_generichash_final(&state, hash, sizeof hash);
     memcpy(&fingerprint, hash, sizeof fingerprint);
@@ -285,6 +293,8 @@ static const char *record_facts(const struct judgement *judgement)
     add_limits(&text, &judgement->limits);
     if (judgement->limits.exempt)
         text_add(&text, ",\"exempt\":true");
+    if (submission->webmail_host)
+        text_add(&text, ",\"webmail_host\":true");
     if (judgement->objection_count > 0)
         add_broken(&text, judgement);
     text_add(&text, judgement->message.observe ? ",\"mode\":\"observe\"}"
@@ -294,6 +304,34 @@ static const char *record_facts(const struct judgement *judgement)
 
 /* ---- asking the store -------------------------------------------------------------- */
 
+/* The webmail's door leaves a ticket for the mail server's, when that one will look for it. */
+static void prepare_tickets(const struct judgement *judgement, struct store_message *message)
+{
+    const struct submission *submission = judgement->submission;
+    bool leaves = submission->door == DOOR_WEBMAIL &&
+                  judgement->settings->mta_webmail_hosts.count > 0;
+    if (!leaves && !submission->webmail_host)
+        return;
+    uint32_t count = recipients_handed_over(judgement->arena, submission);
+    if (count > SUBMISSION_MAX_RECIPIENTS) /* no door of ours admits so many in one message */
+        return;
+    *(leaves ? &message->ticket : &message->redeem) = count;
+}
+
+/* Whose history of an IP it counts in; NULL for none. What an exempt mailbox sends leaves others
+ * at its address their room, and the address of a webmail host is all its users'. */
+static const char *counted_ip(const struct judgement *judgement)
+{
+    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host;
+    return nobodys ? NULL : judgement->submission->ip;
+}
+
+static uint32_t counted_off_domain(const struct facts *facts)
+{
+    return facts->off_domain < SUBMISSION_MAX_RECIPIENTS ? facts->off_domain
+                                                         : SUBMISSION_MAX_RECIPIENTS;
+}
+
 static void prepare_message(struct judgement *judgement, bool dry_run, int64_t now_ms)
 {
     const struct settings *settings = judgement->settings;
@@ -302,11 +340,10 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     *message = (struct store_message){
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
-        /* what an exempt mailbox sends leaves others at its address their room */
-        .ip = judgement->limits.exempt ? NULL : submission->ip,
+        .ip = counted_ip(judgement),
         .id = submission->id,
         .fingerprint = fingerprint(submission),
-        .off_domain = judgement->facts.off_domain,
+        .off_domain = counted_off_domain(&judgement->facts),
         .held = judgement->objection_count > 0,
         .dry_run = dry_run,
         .observe = settings->guard_mode == MODE_OBSERVE,
@@ -329,6 +366,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
                     settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
             };
     }
+    prepare_tickets(judgement, message);
     message->facts = dry_run ? "" : record_facts(judgement);
 }
 
@@ -336,7 +374,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
 
 static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
 {
-    return entry_weight(&(struct entry){.off_domain = judgement->facts.off_domain},
+    return entry_weight(&(struct entry){.off_domain = counted_off_domain(&judgement->facts)},
                         rule_table[rule].measure);
 }
 
@@ -442,11 +480,23 @@ static int64_t when_passes(const struct judgement *judgement)
     return suspension->until_ms > fits_ms ? suspension->until_ms : fits_ms;
 }
 
+/* A message of a webmail host without a ticket was not judged by the webmail's door. Where the
+ * mailbox was suspended before, nobody looked for one. */
+static bool went_round(const struct judgement *judgement)
+{
+    const struct store_message *message = &judgement->message;
+    bool unknown = message->outcome == OUTCOME_REPEATED ||
+                   (message->outcome == OUTCOME_SUSPENDED && !message->brought);
+    return judgement->submission->webmail_host && message->outcome != OUTCOME_REDEEMED && !unknown;
+}
+
 static void fill_ruling(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
     const struct store_message *message = &judgement->message;
     verdict->repeated = message->outcome == OUTCOME_REPEATED;
+    verdict->redeemed = message->outcome == OUTCOME_REDEEMED;
+    verdict->unguarded = went_round(judgement);
     switch (message->outcome) {
     case OUTCOME_HELD:
         verdict->ruling = RULING_MESSAGE;
@@ -473,7 +523,7 @@ static void fill_verdict(struct judgement *judgement)
     verdict->decision = message->decision;
     verdict->suspension = message->suspension;
     verdict->brought = message->brought;
-    if (message->outcome != OUTCOME_REPEATED)
+    if (message->outcome != OUTCOME_REPEATED && message->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);
     fill_ruling(judgement);
@@ -536,8 +586,7 @@ static void begin_judgement(struct judgement *judgement, struct guard *guard,
         .verdict = verdict,
     };
     begin_verdict(judgement, dry_run, now_ms);
-    judgement->limits = limits_in_force(guard, held->settings, submission->door,
-                                        submission->mailbox, submission->domain, now_ms);
+    judgement->limits = limits_for(guard, held->settings, submission, now_ms);
     count_and_check(judgement);
 }
 

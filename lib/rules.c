@@ -76,6 +76,21 @@ static bool leads_outside(const struct recipient *recipient)
            memchr(recipient->address, '@', local_length) != NULL;
 }
 
+/* So many that sums of it and of named ones stay within LIMIT_MAX. */
+static uint32_t unnamed_of(const struct submission *submission)
+{
+    const uint32_t max = LIMIT_MAX - FIELD_COUNT * SUBMISSION_MAX_RECIPIENTS;
+    return submission->unnamed < max ? submission->unnamed : max;
+}
+
+static void add_unnamed(struct facts *facts, const struct submission *submission)
+{
+    uint32_t unnamed = unnamed_of(submission);
+    facts->in_field[FIELD_TO] += unnamed;
+    facts->recipients += unnamed;
+    facts->off_domain += unnamed;
+}
+
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_policy *policy)
 {
@@ -109,7 +124,28 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
     }
     if (facts.domain_count > 1)
         qsort(facts.domains, facts.domain_count, sizeof facts.domains[0], compare_domains);
+    add_unnamed(&facts, submission);
     return facts;
+}
+
+static int compare_forms(const void *left, const void *right)
+{
+    const struct recipient *a = *(const struct recipient *const *)left;
+    const struct recipient *b = *(const struct recipient *const *)right;
+    return a->form != b->form ? (a->form < b->form ? -1 : 1) : strcmp(a->address, b->address);
+}
+
+uint32_t recipients_handed_over(struct arena *arena, const struct submission *submission)
+{
+    size_t count = submission->recipient_count, distinct = 0;
+    const struct recipient **sorted = arena_alloc(arena, count * sizeof sorted[0]);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &submission->recipients[i];
+    if (count > 1)
+        qsort(sorted, count, sizeof sorted[0], compare_forms);
+    for (size_t i = 0; i < count; i++)
+        distinct += i == 0 || compare_forms(&sorted[i - 1], &sorted[i]) != 0;
+    return (uint32_t)distinct + unnamed_of(submission);
 }
 
 /* ---- judging -------------------------------------------------------------- */

@@ -57,7 +57,7 @@ struct domain_facts {
     bool own;              /* the mailbox's domain or one of its equals */
 };
 struct facts {
-    uint32_t in_field[FIELD_COUNT]; /* distinct recipients of each field */
+    uint32_t in_field[FIELD_COUNT]; /* distinct recipients of each field; unnamed ones in To */
     uint32_t recipients;            /* their sum */
     uint32_t off_domain;            /* distinct recipients outside the own domains */
     struct domain_facts *domains;   /* most recipients first, then by name */
@@ -75,6 +75,10 @@ struct recipient_policy {
  * parsed. O(n log n) in recipients. The result lives in `arena`. */
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_policy *policy);
+
+/* How many recipients a mail server has of it: those of all fields, each address as written once,
+ * also the exempt ones; and the unnamed. At most LIMIT_MAX. */
+uint32_t recipients_handed_over(struct arena *arena, const struct submission *submission);
 
 /* One broken rule. */
 struct objection {

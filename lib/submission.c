@@ -173,6 +173,7 @@ static int add_entry(struct submission *submission, enum field field, struct add
         .address = key,
         .domain = key + address.domain_at,
         .written_chars = written_chars,
+        .form = address.form,
         .field = field,
     };
     return 1;

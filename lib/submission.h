@@ -29,6 +29,8 @@ struct recipient {
     const char *domain;     /* points into address, behind the last '@' */
     uint32_t written_chars; /* Unicode characters as the user wrote it, encoded words decoded,
                                without white space around it */
+    uint32_t form;          /* a hash of the address as written: a mail server is given Bob@x.test
+                               and bob@x.test, which have one key, as two recipients */
     enum field field;
 };
 

@@ -5,7 +5,7 @@
 const char *const verdict_words[VERDICT_WORDS] = {
     [WORD_ADMIT] = "admit",         [WORD_MESSAGE] = "message",   [WORD_OVER_TIME] = "over_time",
     [WORD_SUSPENDED] = "suspended", [WORD_NO_STORE] = "no_store", [WORD_REPEATED] = "repeated",
-    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged",
+    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged", [WORD_REDEEMED] = "redeemed",
 };
 
 enum verdict_word verdict_word(const struct verdict *verdict)
@@ -16,6 +16,7 @@ enum verdict_word verdict_word(const struct verdict *verdict)
         [RULING_NO_STORE] = WORD_NO_STORE,
     };
     return verdict->repeated   ? WORD_REPEATED
+           : verdict->redeemed ? WORD_REDEEMED
            : verdict->observed ? WORD_OBSERVED
            : verdict->unjudged ? WORD_UNJUDGED
                                : words[verdict->ruling];
@@ -147,6 +148,10 @@ void verdict_add_json(struct text *text, const struct verdict *verdict)
         text_add(text, ",\"dry_run\":true");
     if (verdict->repeated)
         text_add(text, ",\"repeated\":true");
+    if (verdict->redeemed)
+        text_add(text, ",\"redeemed\":true");
+    if (verdict->unguarded)
+        text_add(text, ",\"unguarded\":true");
     if (verdict->unjudged)
         text_add(text, ",\"unjudged\":true");
 }

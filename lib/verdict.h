@@ -22,7 +22,7 @@ enum ruling {
 /* A verdict in one word, for logs and counts: the ruling, or what stands behind an admission. */
 enum verdict_word {
     WORD_ADMIT, WORD_MESSAGE, WORD_OVER_TIME, WORD_SUSPENDED, WORD_NO_STORE, /* as the rulings */
-    WORD_REPEATED, WORD_OBSERVED, WORD_UNJUDGED,
+    WORD_REPEATED, WORD_OBSERVED, WORD_UNJUDGED, WORD_REDEEMED,
     VERDICT_WORDS
 };
 extern const char *const verdict_words[VERDICT_WORDS]; /* "admit", "over_time", … */
@@ -70,7 +70,7 @@ enum verdict_word verdict_word(const struct verdict *verdict);
 /* The members of the answer as a JSON object without its braces, so that a door
  * can put its own (type, title, status, detail) before them: verdict, decision,
  * id, mailbox, reasons, windows, suspension, retry_at, message, status_url, and
- * those of observed, dry_run, repeated, unjudged that are true. */
+ * those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
 void verdict_add_json(struct text *text, const struct verdict *verdict);
 
 #endif
