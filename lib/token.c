@@ -1,6 +1,8 @@
-/* A token is base64url(nonce ‖ sealed), sealed = XChaCha20-Poly1305 of an end
- * and a mailbox, padded so that its length says little about the mailbox. The
- * nonce is random: 24 bytes are enough for that without counting. */
+/* A token is base64url(nonce ‖ sealed), sealed = ChaCha20-Poly1305 of an end
+ * and a mailbox, padded so that its length says little about the mailbox. A link
+ * has to fit into one line of SMTP behind the provider's sentence, so each byte
+ * counts. The nonce is random: of 2^40 tokens made with one key (a thousand a second
+ * for 34 years) two have the same one with a probability of 2^-17. */
 #include "token.h"
 
 #include <errno.h>
@@ -14,20 +16,24 @@
 #include <unistd.h>
 
 enum {
-    KEY_BYTES = crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
-    NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-    TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    KEY_BYTES = crypto_aead_chacha20poly1305_ietf_KEYBYTES,
+    NONCE_BYTES = crypto_aead_chacha20poly1305_ietf_NPUBBYTES,
+    TAG_BYTES = crypto_aead_chacha20poly1305_ietf_ABYTES,
     END_BYTES = 8,
-    PADDING_BYTES = 64,
+    PADDING_BYTES = 16,
+    OLD_NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    OLD_PADDING_BYTES = 64,
     MAILBOX_MAX_BYTES = 512, /* more than the address that submission.h lets pass */
-    PLAIN_MAX_BYTES = END_BYTES + MAILBOX_MAX_BYTES + PADDING_BYTES,
-    SEALED_MAX_BYTES = NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES,
+    PLAIN_MAX_BYTES = END_BYTES + MAILBOX_MAX_BYTES + OLD_PADDING_BYTES,
+    SEALED_MAX_BYTES = OLD_NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES,
     TOKEN_MAX_BYTES = (SEALED_MAX_BYTES * 4 + 2) / 3,
     FILE_BYTES = KEY_BYTES * 2 + 1, /* hexadecimal and a line feed */
 };
+_Static_assert((int)KEY_BYTES == (int)crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "one key file");
 
 /* What is sealed with the same key for another purpose can never be taken for a link. */
-static const unsigned char purpose[] = "sendguard status link 1";
+static const unsigned char purpose[] = "sendguard status link 2";
+static const unsigned char old_purpose[] = "sendguard status link 1";
 
 struct token_key {
     unsigned char bytes[KEY_BYTES];
@@ -227,40 +233,62 @@ const char *token_make(const struct token_key *key, struct arena *arena, const c
 
     unsigned long long sealed_length;
     randombytes_buf(sealed, NONCE_BYTES);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE_BYTES, &sealed_length, plain,
-                                               plain_length, purpose, sizeof purpose, NULL, sealed,
-                                               key->bytes);
+    crypto_aead_chacha20poly1305_ietf_encrypt(sealed + NONCE_BYTES, &sealed_length, plain,
+                                              plain_length, purpose, sizeof purpose, NULL, sealed,
+                                              key->bytes);
     size_t length = NONCE_BYTES + (size_t)sealed_length;
     size_t room = sodium_base64_encoded_len(length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     return sodium_bin2base64(arena_alloc(arena, room), room, sealed, length,
                              sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
-/* Opens what base64 hid; the length of the plain text without its padding, 0 when forged. */
-static size_t open_sealed(const struct token_key *key, const char *token,
+/* The length of the plain text without its padding, 0 when forged. */
+static size_t open_sealed(const struct token_key *key, const unsigned char *sealed, size_t length,
                           unsigned char plain[PLAIN_MAX_BYTES])
 {
-    unsigned char sealed[SEALED_MAX_BYTES];
-    size_t token_length = strnlen(token, TOKEN_MAX_BYTES + 1), length, unpadded;
     unsigned long long plain_length;
-    if (token_length > TOKEN_MAX_BYTES ||
-        sodium_base642bin(sealed, sizeof sealed, token, token_length, NULL, &length, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-        length < NONCE_BYTES + TAG_BYTES)
-        return 0;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, &plain_length, NULL,
-                                                   sealed + NONCE_BYTES, length - NONCE_BYTES,
-                                                   purpose, sizeof purpose, sealed,
-                                                   key->bytes) != 0)
+    size_t unpadded;
+    if (length < NONCE_BYTES + TAG_BYTES || length > NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES ||
+        crypto_aead_chacha20poly1305_ietf_decrypt(plain, &plain_length, NULL, sealed + NONCE_BYTES,
+                                                  length - NONCE_BYTES, purpose, sizeof purpose,
+                                                  sealed, key->bytes) != 0)
         return 0;
     return sodium_unpad(&unpadded, plain, (size_t)plain_length, PADDING_BYTES) == 0 ? unpadded : 0;
+}
+
+/* The same for the longer links of earlier releases, which lie in users' mail. */
+static size_t open_old(const struct token_key *key, const unsigned char *sealed, size_t length,
+                       unsigned char plain[PLAIN_MAX_BYTES])
+{
+    unsigned long long plain_length;
+    size_t unpadded;
+    if (length < OLD_NONCE_BYTES + TAG_BYTES ||
+        crypto_aead_xchacha20poly1305_ietf_decrypt(
+            plain, &plain_length, NULL, sealed + OLD_NONCE_BYTES, length - OLD_NONCE_BYTES,
+            old_purpose, sizeof old_purpose, sealed, key->bytes) != 0)
+        return 0;
+    return sodium_unpad(&unpadded, plain, (size_t)plain_length, OLD_PADDING_BYTES) == 0 ? unpadded
+                                                                                        : 0;
+}
+
+static size_t open_token(const struct token_key *key, const char *token,
+                         unsigned char plain[PLAIN_MAX_BYTES])
+{
+    unsigned char sealed[SEALED_MAX_BYTES];
+    size_t token_length = strnlen(token, TOKEN_MAX_BYTES + 1), length;
+    if (token_length > TOKEN_MAX_BYTES ||
+        sodium_base642bin(sealed, sizeof sealed, token, token_length, NULL, &length, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return 0;
+    size_t opened = open_sealed(key, sealed, length, plain);
+    return opened > 0 ? opened : open_old(key, sealed, length, plain);
 }
 
 int token_read(const struct token_key *key, struct arena *arena, const char *token, int64_t now_ms,
                const char **mailbox_r)
 {
     unsigned char plain[PLAIN_MAX_BYTES];
-    size_t length = open_sealed(key, token, plain);
+    size_t length = open_token(key, token, plain);
     if (length < END_BYTES)
         return 0;
     uint64_t expires_ms = 0;

@@ -1,6 +1,7 @@
 /* Signed status links: a token names a mailbox and an end, says nothing to who
  * has no key (encrypted, not only signed: links land in access logs), and
- * cannot be made or changed without it. XChaCha20-Poly1305 of libsodium. */
+ * cannot be made or changed without it. ChaCha20-Poly1305 of libsodium. Short, since a link has to
+ * fit into one line of SMTP: 80 characters for a mailbox of up to 23 bytes. */
 #ifndef SENDGUARD_TOKEN_H
 #define SENDGUARD_TOKEN_H
 
