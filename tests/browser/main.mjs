@@ -8,8 +8,9 @@ import * as suspension from './suspension.mjs';
 import * as plugin from './plugin.mjs';
 import * as people from './people.mjs';
 import * as status from './status.mjs';
+import * as smtp from './smtp.mjs';
 
-const suites = { plugin, sending, settings, people, status, suspension };
+const suites = { plugin, sending, smtp, settings, people, status, suspension };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

@@ -30,11 +30,15 @@ listen = $dir/guard/fcgi.sock
 listen = 127.0.0.1:$status_port
 base_url = http://127.0.0.1:$webmail_port/sending
 secret_file = $dir/guard/secret
+[mta]
+listen = 127.0.0.1:$mta_port
+webmail_hosts = $webmail_host
 [support]
 contact = support@example.test
 CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
+    install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
     install -m 755 "$web_program" "$command_line" "$dir/guard/"
 }
 
@@ -121,6 +125,8 @@ configure_roundcube_settings() {
     'smtp_host' => '127.0.0.1:$smtp_port',
     'smtp_user' => '%u',
     'smtp_pass' => '%p',
+    // An address of its own, as on a host of its own: the mail server knows the webmail by it.
+    'smtp_conn_options' => ['socket' => ['bindto' => '$webmail_host:0']],
     'des_key' => '$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')',
     'product_name' => 'Webmail',
     'plugins' => ['filesystem_attachments', 'jqueryui', 'sendguard'],
@@ -155,7 +161,11 @@ state_dir = $dir/dovecot/state
 instance_name = sendguard-stack
 log_path = $dir/log/mailbox.dovecot.log
 info_log_path = $dir/log/mailbox.dovecot.log
-protocols = imap lmtp
+protocols = imap lmtp submission
+hostname = mx.example.test
+submission_relay_host = 127.0.0.1
+submission_relay_port = $relay_port
+submission_relay_trusted = yes
 listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
@@ -178,6 +188,15 @@ service imap-login {
     port = $imap_port
   }
   inet_listener imaps {
+    port = 0
+  }
+}
+service submission-login {
+  inet_listener submission {
+    address = 127.0.0.1
+    port = $dovecot_submission_port
+  }
+  inet_listener submissions {
     port = 0
   }
 }
@@ -256,6 +275,11 @@ smtpd_sasl_type = dovecot
 smtpd_sasl_path = $dir/dovecot/run/auth-postfix
 smtpd_sasl_auth_enable = no
 enable_long_queue_ids = yes
+sendguard = check_policy_service { inet:127.0.0.1:$mta_port, timeout=10s }
+# What refuses single recipients comes before it, so that it hears of those that stay.
+submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient, \$sendguard,
+    permit_sasl_authenticated, reject
+submission_end = \$sendguard
 CONF
     cat >"$dir/postfix/conf/master.cf" <<CONF
 127.0.0.1:$smtp_port inet n - n - - smtpd
@@ -263,6 +287,23 @@ CONF
   -o smtpd_sasl_auth_enable=yes
   -o smtpd_client_restrictions=permit_sasl_authenticated,reject
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_recipient_restrictions=\$submission_recipients
+  -o smtpd_end_of_data_restrictions=\$submission_end
+# Behind Dovecot's submission service, which says by XCLIENT who sends from where.
+127.0.0.1:$relay_port inet n - n - - smtpd
+  -o syslog_name=postfix/relay
+  -o smtpd_authorized_xclient_hosts=127.0.0.1
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_recipient_restrictions=\$submission_recipients
+  -o smtpd_end_of_data_restrictions=\$submission_end
+# Mail from other servers: nobody is signed in, so the guard lets it pass.
+127.0.0.1:$incoming_port inet n - n - - smtpd
+  -o syslog_name=postfix/incoming
+  -o smtpd_relay_restrictions=reject_unauth_destination
+  -o smtpd_recipient_restrictions=\$submission_end
+  -o smtpd_end_of_data_restrictions=\$submission_end
 pickup     unix  n  -  n  60    1  pickup
 cleanup    unix  n  -  n  -     0  cleanup
 qmgr       unix  n  -  n  300   1  qmgr

@@ -106,6 +106,9 @@ show_log() {
 # A greeting on a port: enough for IMAP and SMTP. The subshell closes it again.
 greets() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 2 line <&3 && [ -n "$line" ]) 2>/dev/null; }
 
+# Something takes connections on a port, and waits for what comes.
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
 # end_services NAME...: asks all of them to end, waits for all, insists.
 end_services() {
     local name
