@@ -1,0 +1,339 @@
+"""A real Postfix asks: mail programs that sign in to it, and Roundcube that hands its mail to it."""
+
+import concurrent.futures
+import datetime
+import json
+import sqlite3
+import urllib.request
+
+import pytest
+
+from postfix import PROVIDERS_SENTENCE, REFERENCE, MailProgram, Stack
+from programs import eventually
+
+SETTINGS = ("domains.own_domains=example.test own.test",)
+WEBMAIL_SESSIONS = 4  # as many as the stack's PHP serves at once
+
+
+@pytest.fixture(scope="module")
+def stack():
+    stack = Stack(*SETTINGS)
+    yield stack
+    stack.down()
+
+
+@pytest.fixture
+def other_settings(stack):
+    """other_settings(section.key=value, …) for the rest of the test."""
+    yield lambda *settings: stack.settings(*SETTINGS, *settings)
+    stack.settings()
+
+
+@pytest.fixture
+def without_plugin(stack):
+    stack.roundcube_plugins("filesystem_attachments", "jqueryui")
+    yield
+    stack.roundcube_plugins("filesystem_attachments", "jqueryui", "sendguard")
+
+
+@pytest.fixture
+def mailbox(stack):
+    return stack.new_mailbox()
+
+
+def people(first, last, per_domain=50):
+    return [f"p{n}@d{n // per_domain}.outside.test" for n in range(first, last)]
+
+
+def readable(refusal, code, stack):
+    """What any refusal has to be for a mail program to show it; returns the reference."""
+    line = f"{refusal.code} {refusal.text}"
+    assert refusal.code == code, line
+    assert len(line) <= 510, f"{len(line)} bytes: {line}"
+    assert line.isascii() and line.isprintable(), line
+    assert f"{stack.base_url}/status?t=" in line, line
+    return REFERENCE.search(refusal.text.rpartition("(")[2]).group(0)
+
+
+def reasons(stack, reference):
+    return json.dumps(stack.sendguard("explain", reference))
+
+
+def send_in_parallel(stack, mailbox, address, messages):
+    """Each of `messages` (arguments of Roundcube.send) once, from several browsers; how they went."""
+    def run(webmail, part):
+        with webmail:
+            return [webmail.send(**message) for message in part]
+
+    # One after the other: Roundcube makes a user at the first sign-in.
+    browsers = [stack.roundcube(mailbox, address) for _ in range(WEBMAIL_SESSIONS)]
+    parts = [messages[n::WEBMAIL_SESSIONS] for n in range(WEBMAIL_SESSIONS)]
+    with concurrent.futures.ThreadPoolExecutor(WEBMAIL_SESSIONS) as pool:
+        return [outcome for part in pool.map(run, browsers, parts) for outcome in part]
+
+
+def suspended(stack, mailbox):
+    return stack.sendguard("show", mailbox)["suspension"] is not None
+
+
+# ---- the smtp column of the limits, at each number and one beyond
+
+
+def test_900_recipients_of_one_message_and_not_901(stack, mailbox):
+    crowd = [f"p{n}@own.test" for n in range(901)]
+    with MailProgram(stack, mailbox) as program:
+        program.send(crowd[:900])
+        refusal = program.refused(crowd)
+        assert "901 recipients in all; the limit for one message is 900. Remove 1." in refusal.text
+        assert refusal.text.startswith("5.7.1 <END-OF-MESSAGE>: End-of-data rejected: ")
+        readable(refusal, 554, stack)
+        assert stack.used(mailbox) == 1, "a refused message counts nowhere"
+        program.send()
+    assert stack.used(mailbox) == 2
+
+
+def test_600_messages_a_day_and_not_601(stack, mailbox):
+    with MailProgram(stack, mailbox) as program:
+        for _ in range(600):
+            program.send()
+        assert stack.used(mailbox) == 600
+        assert not suspended(stack, mailbox)
+        refusal = program.refused()
+    assert PROVIDERS_SENTENCE in refusal.text
+    reference = readable(refusal, 554, stack)
+    assert "messages_per_day" in reasons(stack, reference)
+    assert stack.used(mailbox) == 600
+    assert suspended(stack, mailbox)
+
+
+def test_900_recipients_outside_a_day_and_not_901(stack, mailbox):
+    with MailProgram(stack, mailbox) as program:
+        program.send([f"p{n}@one.outside.test" for n in range(450)])
+        program.send([f"p{n}@one.outside.test" for n in range(450)])
+        assert stack.used(mailbox, "off_domain_per_day") == 900, "counted in each message anew"
+        program.send(["colleague@own.test"])
+        assert stack.used(mailbox, "off_domain_per_day") == 900, "own domains do not count"
+        refusal = program.refused(["colleague@own.test", "one@outside.test"])
+    assert PROVIDERS_SENTENCE in refusal.text
+    assert "off_domain_per_day" in reasons(stack, readable(refusal, 554, stack))
+    assert stack.used(mailbox, "off_domain_per_day") == 900
+    assert suspended(stack, mailbox)
+
+
+def test_a_recipient_named_twice_counts_once_and_one_that_postfix_refuses_not_at_all(stack, mailbox):
+    with MailProgram(stack, mailbox) as program:
+        program.smtp.mail(mailbox)
+        for recipient, code in (("a@outside.test", 250), ("A@Outside.test", 250),
+                                ("nobody@example.test", 550), ("b@outside.test", 250)):
+            assert program.smtp.rcpt(recipient)[0] == code
+        assert program.smtp.data("Subject: x\r\n\r\nx\r\n")[0] == 250
+    assert stack.used(mailbox, "off_domain_per_day") in (2, 3)
+    assert stack.used(mailbox) == 1
+
+
+def test_a_limit_that_does_not_suspend_says_when_the_message_fits(stack, mailbox, other_settings):
+    other_settings("on_limit.messages_per_day=refuse", "limits.smtp.messages_per_day=2")
+    with MailProgram(stack, mailbox) as program:
+        program.send()
+        program.send()
+        refusal = program.refused()
+        readable(refusal, 450, stack)
+        assert refusal.text.startswith("4.7.1 ")
+        moment = datetime.datetime.strptime(
+            refusal.text.partition("It can be sent from ")[2][:20], "%Y-%m-%d %H:%M UTC")
+        hours = (moment - datetime.datetime.utcnow()) / datetime.timedelta(hours=1)
+        assert 23.9 < hours <= 24.02
+    assert not suspended(stack, mailbox)
+    assert stack.used(mailbox) == 2
+
+
+# ---- one ledger
+
+
+def with_900_outside(stack, address):
+    """A mailbox with 300 recipients by the webmail and 600 by SMTP."""
+    mailbox = stack.new_mailbox()
+    webmail = stack.roundcube(mailbox, address)
+    crowd = people(0, 300)
+    assert webmail.send(to=crowd[:100], cc=crowd[100:200], bcc=crowd[200:]) is True
+    assert stack.used(mailbox, "off_domain_per_day") == 300
+    assert stack.used(mailbox) == 1
+    program = MailProgram(stack, mailbox)
+    program.send(people(300, 900))
+    assert stack.used(mailbox, "off_domain_per_day") == 900
+    return mailbox, webmail, program
+
+
+def test_900_recipients_by_both_doors_are_the_smtp_doors_limit(stack):
+    mailbox, webmail, program = with_900_outside(stack, "127.0.0.21")
+    with webmail, program:
+        refusal = program.refused()
+        text = reasons(stack, readable(refusal, 554, stack))
+        assert "off_domain_per_day" in text and "901" in text and "900" in text
+        said = webmail.send()
+        assert "plugin.sendguard_refused" in said and "suspended" in said, said
+    assert stack.used(mailbox, "off_domain_per_day") == 900
+
+
+def test_1000_recipients_by_both_doors_are_the_webmails_limit(stack):
+    mailbox, webmail, program = with_900_outside(stack, "127.0.0.22")
+    with webmail, program:
+        assert webmail.send(to=people(900, 1000)) is True
+        assert stack.used(mailbox, "off_domain_per_day") == 1000
+        said = webmail.send()
+        assert "plugin.sendguard_refused" in said and "suspended" in said, said
+        reference = REFERENCE.search(said).group(0)
+        text = reasons(stack, reference)
+        assert "off_domain_per_day" in text and "1001" in text and "1000" in text
+        refusal = program.refused(["colleague@own.test"])
+        assert PROVIDERS_SENTENCE in refusal.text
+    assert stack.used(mailbox, "off_domain_per_day") == 1000
+
+
+def test_a_suspension_by_staff_holds_at_both_doors_until_it_is_lifted(stack, mailbox):
+    with stack.roundcube(mailbox, "127.0.0.23") as webmail, MailProgram(stack, mailbox) as program:
+        stack.sendguard("suspend", mailbox, "--for", "24h", "--cause", "terms", "--note", "a test")
+        refusal = program.refused()
+        readable(refusal, 554, stack)
+        assert "suspended for a violation of the terms of usage" in refusal.text
+        assert "plugin.sendguard_refused" in webmail.send()
+        stack.sendguard("lift", mailbox, "--note", "a test")
+        program.send()
+        assert webmail.send() is True
+    assert stack.used(mailbox) == 2
+
+
+# ---- who is not judged, and what when nobody can judge
+
+
+def test_mail_without_a_login_passes(stack):
+    before = stack.log()
+    with MailProgram(stack, port="incoming") as program:
+        program.send(["bob@example.test"], sender="someone@elsewhere.test", subject="from outside")
+        program.send(["bob@example.test"], sender="", subject="a bounce")
+    stack.delivered("bob@example.test", "from outside")
+    stack.delivered("bob@example.test", "a bounce")
+    assert "msg=decision" not in stack.log_since(before)
+
+
+def test_451_while_the_ledger_is_locked_and_nothing_is_counted(stack, mailbox):
+    lock = sqlite3.connect(stack.folder / "guard/ledger.db", isolation_level=None, timeout=20)
+    with MailProgram(stack, mailbox) as program:
+        program.send()
+        lock.execute("BEGIN IMMEDIATE")
+        try:
+            refusal = program.refused()
+        finally:
+            lock.execute("ROLLBACK")
+            lock.close()
+        assert (refusal.code, refusal.text[:5]) == (451, "4.7.1"), refusal
+        assert "try again" in refusal.text
+        program.send()
+    assert stack.used(mailbox) == 2
+
+
+def test_on_failure_allow_lets_mail_pass_while_the_ledger_is_locked(stack, mailbox, other_settings):
+    other_settings("store.on_failure=allow")
+    lock = sqlite3.connect(stack.folder / "guard/ledger.db", isolation_level=None, timeout=20)
+    with MailProgram(stack, mailbox) as program:
+        lock.execute("BEGIN IMMEDIATE")
+        try:
+            program.send()
+        finally:
+            lock.execute("ROLLBACK")
+            lock.close()
+        eventually(lambda: program.send() or stack.used(mailbox) > 0, "it is judged again")
+
+
+def test_451_while_the_door_is_closed(stack, mailbox):
+    stack.stop("mta")
+    try:
+        with MailProgram(stack, mailbox) as program:
+            refusal = program.refused()
+    finally:
+        stack.start("mta")
+    assert (refusal.code, refusal.text[:5]) == (451, "4.3.5"), refusal
+    with MailProgram(stack, mailbox) as program:
+        program.send()
+    assert stack.used(mailbox) == 1
+
+
+# ---- Dovecot's submission service in front
+
+
+def test_behind_dovecots_submission_service(stack, mailbox, other_settings):
+    other_settings("limits.smtp.recipients_per_message=2")
+    with MailProgram(stack, mailbox, port="dovecot_submission") as program:
+        program.send(["a@outside.test", "colleague@own.test"])
+        refusal = program.refused(["a@outside.test", "b@outside.test", "c@outside.test"])
+        readable(refusal, 554, stack)
+        assert "3 recipients in all; the limit for one message is 2. Remove 1." in refusal.text
+    assert stack.used(mailbox) == 1
+    assert stack.used(mailbox, "off_domain_per_day") == 1
+
+
+# ---- tickets
+
+
+def test_200_webmail_messages_count_200(stack, mailbox):
+    before = stack.log()
+    messages = [{"to": people(0, 1 + n % 3), "bcc": ["colleague@own.test"]} for n in range(200)]
+    outcomes = send_in_parallel(stack, mailbox, "127.0.0.31", messages)
+    assert outcomes == [True] * 200
+    assert stack.used(mailbox) == 200
+    assert stack.used(mailbox, "off_domain_per_day") == sum(1 + n % 3 for n in range(200))
+    decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
+    assert len([line for line in decisions if "ruling=redeemed" in line]) == 200
+    assert not [line for line in decisions if "unguarded" in line]
+
+
+def test_without_the_plugin_601_messages_count_are_noticed_and_stop_at_600(
+        stack, mailbox, without_plugin):
+    before, counted = stack.log(), unguarded_total(stack)
+    outcomes = send_in_parallel(stack, mailbox, "127.0.0.32", [{}] * 601)
+    refused = [said for said in outcomes if said is not True]
+    assert len(refused) == 1, refused[:3]
+    assert PROVIDERS_SENTENCE in refused[0]
+    assert stack.used(mailbox) == 600
+    assert suspended(stack, mailbox)
+    decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
+    assert len([line for line in decisions if "unguarded=" in line]) == 601
+    eventually(lambda: unguarded_total(stack) >= counted + 601, "the metric")
+    assert overview(stack)["unguarded_today"] >= 601
+
+
+def test_without_the_plugin_the_webmails_limits_hold(stack, mailbox, without_plugin):
+    crowd = people(0, 301)
+    with stack.roundcube(mailbox, "127.0.0.33") as webmail:
+        assert "301 recipients in all; the limit for one message is 300" in webmail.send(to=crowd)
+        assert webmail.send(to=crowd[:300]) is True, "To, Cc and Bcc cannot be told apart here"
+    assert stack.used(mailbox, "off_domain_per_day") == 300
+    with MailProgram(stack, mailbox) as program:
+        program.send(crowd)
+    assert stack.used(mailbox, "off_domain_per_day") == 601
+
+
+def test_a_ticket_is_no_pass_for_more_recipients_or_another_client(stack, mailbox):
+    """Asked of the webmail door alone, nothing was sent yet: its ticket lies there."""
+    body = {"id": "<1@test>", "mailbox": mailbox, "ip": "192.0.2.1", "to": ["a@outside.test"]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.port('submissions')}/sendguard/submissions",
+        json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert json.load(answer)["verdict"] == "admit"
+    with MailProgram(stack, mailbox) as program:
+        program.send(["a@outside.test"])
+    assert stack.used(mailbox) == 2, "a mail program has no ticket"
+
+
+def unguarded_total(stack):
+    return int(float(stack.metrics().get('sendguard_unguarded_total{door="smtp"}', 0)))
+
+
+def overview(stack):
+    token = stack.sendguard("token", "add", "test", "--role", "viewer", "--expires", "1d",
+                            "--note", "a test")["token"]
+    request = urllib.request.Request(f"{stack.base_url}/api/v1/overview",
+                                     headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
