@@ -302,6 +302,12 @@ int store_suspended(struct store *store, const char *after, int64_t now_ms,
                                               count_r));
 }
 
+int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r)
+{
+    ALONE(store, offences(room, mailbox, cause, now_ms, count_r));
+}
+
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {

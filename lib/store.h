@@ -58,6 +58,8 @@ struct durations {
     int64_t ms[DURATIONS_MAX];
 };
 #define OFFENCES_REMEMBERED_MS (30 * DAY_MS)
+/* When offence number `offence` (from 1) that begins at now_ms ends. */
+int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 
 struct suspension {
     int64_t id; /* > 0; 0 means: there is none */
@@ -204,6 +206,11 @@ struct suspended {
 };
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r) must_check;
+
+/* The suspensions of that cause within the last 30 days, ended ones too: the next
+ * is offence number *count_r + 1. 1 or -1. */
+int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r) must_check;
 
 /* A kept decision: 1, or 0 when there is none (any longer). */
 struct record {

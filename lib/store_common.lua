@@ -63,10 +63,15 @@ local function keep_suspension(mailbox, suspension, now)
     call('ZADD', SUSPENDED, 0, mailbox)
 end
 
+-- The suspensions of the last 30 days, ended ones too.
+local function offences_of(mailbox, cause, now)
+    return call('ZCOUNT', OFFENCES .. cause .. ':' .. mailbox, '(' .. now - REMEMBERED, '+inf')
+end
+
 -- A new suspension; `durations`, in ms, goes by offence; -1 is until lifted.
 local function new_suspension(mailbox, cause, durations, now, by, note)
     local offences = OFFENCES .. cause .. ':' .. mailbox
-    local offence = call('ZCOUNT', offences, '(' .. now - REMEMBERED, '+inf') + 1
+    local offence = offences_of(mailbox, cause, now) + 1
     local duration = durations[math.min(offence, #durations)]
     local suspension = {
         id = call('HINCRBY', NUMBERS, 'suspension', 1),

@@ -40,6 +40,10 @@ function acts.suspended(after, now, max)
     return found
 end
 
+function acts.offences(mailbox, cause, now)
+    return offences_of(mailbox, cause, tonumber(now))
+end
+
 -- The changes after number `after`, each the array that store_act.lua kept.
 function acts.adjustments(after, max)
     local found = {}

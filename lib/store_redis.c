@@ -348,6 +348,7 @@ static const struct room_acts redis_acts = {
     .adjustments = redis_adjustments,
     .account = redis_account,
     .suspended = redis_suspended,
+    .offences = redis_offences,
     .record = redis_record,
     .audit = redis_audit,
     .decisions = redis_decisions,

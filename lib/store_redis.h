@@ -172,6 +172,8 @@ int redis_account(struct room *room, struct arena *arena, const char *mailbox, i
                   struct account *account_r);
 int redis_suspended(struct room *room, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r);
+int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r);
 int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r);
 int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,

@@ -325,6 +325,7 @@ static const struct room_acts sqlite_acts = {
     .adjustments = sqlite_adjustments,
     .account = sqlite_account,
     .suspended = sqlite_suspended,
+    .offences = sqlite_offences,
     .history = sqlite_history,
     .record = sqlite_record,
     .decisions = sqlite_decisions,

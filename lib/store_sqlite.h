@@ -215,6 +215,8 @@ int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, 
                    struct account *account_r);
 int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
+int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r);
 int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
                    int64_t now_ms, struct history *history_r);
 int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
