@@ -104,10 +104,11 @@ static void sign_out(struct exchange *exchange)
     int known = access_by_session(exchange);
     if (known > 0 && !access_csrf_fits(exchange)) {
         reply_error(exchange, 403, NULL);
-    } else if (known < 0 ||
-               (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
-                                            exchange->now_ms) < 1)) {
+    } else if (known < 0) {
         reply_no_store(exchange);
+    } else if (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
+                                           exchange->now_ms) < 1) {
+        reply_not_known(exchange);
     } else {
         http_header(exchange->response, "Set-Cookie", cookie_header(exchange->request, "", 0));
         http_redirect(exchange->response, exchange->request, "/desk/sign-in");
