@@ -23,14 +23,15 @@ if server >= ARGV[1] + 0 then
 end
 
 -- The entries of a history as one text, 11 bytes each: time, weight, tag of the
--- decision. Those of earlier versions have 8 and stand before all others; they
--- lead to no decision, which is what 15 in the tag's upper four bits says.
+-- decision. Those of earlier versions have 8, and may stand between others while
+-- machines are brought up to date; they lead to no decision, which is what 15 in
+-- the tag's upper four bits says.
 local function entries_of(name)
     local entries = call('LRANGE', HISTORY .. name, 0, -1)
-    local i = 1
-    while entries[i] and #entries[i] == 8 do
-        entries[i] = entries[i] .. '\240\0\0'
-        i = i + 1
+    for i = 1, #entries do
+        if #entries[i] == 8 then
+            entries[i] = entries[i] .. '\240\0\0'
+        end
     end
     return table.concat(entries)
 end

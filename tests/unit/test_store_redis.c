@@ -99,6 +99,26 @@ START_TEST(test_old_history)
 }
 END_TEST
 
+/* A machine that is not brought up to date yet writes between those that are. */
+START_TEST(test_mixed_history)
+{
+    struct history history;
+    room_begin(ROOM_REDIS);
+    uint64_t ids[] = {send(ALICE, "new-0", NOW - 5), send(ALICE, "old", NOW - 4),
+                      send(ALICE, "new-1", NOW - 3)};
+    run_script("local key = 'sg:history:" ALICE "' "
+               "return redis.call('LSET', key, 1,"
+               " string.sub(redis.call('LINDEX', key, 1), 1, 8)) and 1");
+    ck_assert_int_eq(store_history(store, arena, SUBJECT_MAILBOX, ALICE, NOW, &history), 1);
+    ck_assert_uint_eq(history.count, 3);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(history.entries[i].time_ms, NOW - 5 + i);
+    ids[1] = ids[0];
+    ids[0] = ids[2];
+    check_decisions(ALICE, UINT64_MAX, ids, 2, 8);
+}
+END_TEST
+
 START_TEST(test_old_trail)
 {
     struct audit audit[4];
@@ -295,6 +315,7 @@ int main(void)
     Suite *suite = suite_create("store redis");
     TCase *cases = rooms_case(suite, "redis");
     tcase_add_test(cases, test_old_history);
+    tcase_add_test(cases, test_mixed_history);
     tcase_add_test(cases, test_old_trail);
     tcase_add_test(cases, test_clocks_differ);
     tcase_add_test(cases, test_id_of_another_time);
