@@ -563,7 +563,8 @@ int main(void)
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
-        suspend_after_the_guard, domain, viewers_look, caps, resets_a_day, wrong_words, lengths_of_notes, own_limit_alone_ends, store_away,
+        suspend_after_the_guard, domain, viewers_look, caps, resets_a_day, wrong_words,
+        lengths_of_notes, own_limit_alone_ends, store_away,
     };
     const TTest *const properties[] = {previews_come_true, previews_come_true_refusing,
                                        previews_come_true_observing};
