@@ -276,6 +276,16 @@ static enum MHD_Result send_response(struct visit *visit, struct MHD_Connection 
 
 /* ---- one request --------------------------------------------------------------------------------- */
 
+static int refuse_body(int status, struct problem *problem)
+{
+    if (status == 413)
+        return problem_set(problem, status, "body", "a body has at most %d bytes",
+                           REQUEST_MAX_BODY);
+    return problem_set(problem, status, "body",
+                       status == 400 ? "its headers leave open where it ends"
+                                     : "there is no room for it now");
+}
+
 static void make_response(struct visit *visit, const struct raw_request *raw,
                           struct http_response *response)
 {
@@ -287,10 +297,7 @@ static void make_response(struct visit *visit, const struct raw_request *raw,
     int good = http_request_make(raw, held_settings(held), visit->arena, &request, &problem);
     guard_let_go(&held);
     if (good && visit->refused != 0)
-        good = problem_set(&problem, visit->refused, "body",
-                           visit->refused == 413 ? "a body has at most %d bytes"
-                                                 : "there is no room for it now",
-                           REQUEST_MAX_BODY);
+        good = refuse_body(visit->refused, &problem);
     if (good)
         web_handle(web, &request, now_ms, response);
     else
@@ -331,25 +338,61 @@ static unsigned long long said_length(struct MHD_Connection *connection)
     return length != NULL ? strtoull(length, NULL, 10) : 0;
 }
 
+/* What says where the body ends. */
+struct framing {
+    unsigned lengths, encodings;
+    bool chunked, malformed;
+};
+
+static enum MHD_Result take_framing(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind;
+    struct framing *framing = context;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+        framing->lengths++;
+    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        framing->encodings++;
+        framing->chunked = value != NULL && strcasecmp(value, "chunked") == 0;
+    }
+    framing->malformed |= strpbrk(name, " \t") != NULL;
+    return MHD_YES;
+}
+
+/* Whether there is one way only to read where the body ends (RFC 9112 section 6.3). A server in
+ * front that read it another way would take a part of the body for the next one's request. */
+static bool framing_is_clear(struct MHD_Connection *connection, const char *version)
+{
+    struct framing framing = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_framing, &framing);
+    if (framing.malformed || framing.lengths + framing.encodings > 1)
+        return false;
+    return framing.encodings == 0 ||
+           (framing.chunked && strcmp(version, MHD_HTTP_VERSION_1_1) == 0);
+}
+
 /* The headers are there. */
 static enum MHD_Result begin(struct visit *visit, struct MHD_Connection *connection,
-                             const char *method)
+                             const char *method, const char *version)
 {
     unsigned long long length = said_length(connection);
     visit->begun = true;
     if (length > REQUEST_MAX_BODY)
         visit->refused = 413;
-    return length > DROPPED_BYTES ? answer(visit, connection, method, true) : MHD_YES;
+    if (!framing_is_clear(connection, version))
+        visit->refused = 400;
+    bool at_once = length > DROPPED_BYTES || visit->refused == 400;
+    return at_once ? answer(visit, connection, method, true) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **request)
 {
-    (void)context, (void)url, (void)version;
+    (void)context, (void)url;
     struct visit *visit = *request;
     if (!visit->begun)
-        return begin(visit, connection, method);
+        return begin(visit, connection, method, version);
     if (*upload_size == 0)
         return answer(visit, connection, method, false);
     enum MHD_Result taken = take_body(visit, upload, *upload_size);

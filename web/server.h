@@ -4,6 +4,7 @@
  *   SERVER_IDLE_S of silence; a body that is not there after SERVER_BODY_MS ends
  *   its connection;
  * - bodies: at most REQUEST_MAX_BODY each, and SERVER_BODIES_BYTES together;
+ * - requests whose end is not clear: refused, and their connection closed;
  * - a slow store or password check: other threads go on. */
 #ifndef SENDGUARD_SERVER_H
 #define SENDGUARD_SERVER_H

@@ -235,6 +235,27 @@ def test_nonsense_is_answered_or_dropped(web, data):
     assert Client(web).get("/healthz").status == 200
 
 
+@pytest.mark.parametrize("headers", [
+    "Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Content-Length: 5\r\nContent-Length: 50", "Content-Length: 5\r\nContent-Length: 5",
+    "Transfer-Encoding: xchunked", "Transfer-Encoding: identity, chunked", "Transfer-Encoding:",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding : chunked",
+    "Content-Length : 5",
+])
+def test_no_second_request_hides_in_a_body(web, headers):
+    """What a server in front could take for a body is not answered as a request."""
+    hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    received = raw(web, f"POST /desk/sign-in HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n"
+                        f"0\r\n\r\n{hidden}".encode())
+    assert received.startswith(b"HTTP/1.1 400 "), received
+    assert received.count(b"HTTP/1.1 ") == 1, received
+
+
+def test_an_old_client_cannot_send_chunks(web):
+    received = raw(web, b"POST /desk/sign-in HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 400 "), received
+
+
 # ---- one person's address ---------------------------------------------------------------------------
 
 def test_monitoring_is_for_its_addresses(client):
