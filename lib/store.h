@@ -335,7 +335,7 @@ struct observations {
     const struct counter *counters;
     size_t sighting_count, near_count, counter_count;
 };
-enum { OBSERVATIONS_MAX = 512 }; /* of each kind in one call, so that nobody waits long for it */
+enum { OBSERVATIONS_MAX = 128 }; /* of each kind in one call, so that nobody waits long for it */
 /* All of it in one step: 1 or -1. */
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
     must_check;
