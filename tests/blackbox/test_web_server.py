@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -342,6 +343,36 @@ def test_reload_takes_new_settings_and_texts(own, folder):
     (texts / "en" / "own.json").write_text('{"error.404": "unclosed {{#a}}"}')
     assert "refused" in "\n".join(own.reload())
     assert "Nothing here at all" in client.get("/nowhere").text
+    own.stop()
+
+
+def test_reload_while_pages_are_shown(own, folder):
+    """Each answer is of one set of texts, the old or the new."""
+    texts, ada = folder / "texts", own.hire({"ada": "admin"}).desk("ada")
+    (texts / "en").mkdir(parents=True)
+    (texts / "en" / "own.json").write_text(json.dumps({"error.404": "Nothing here at all"}))
+    end, answers = threading.Event(), []
+
+    def ask():
+        while not end.is_set():
+            answers.append((404, Client(own).get("/nowhere")))
+            answers.append((200, ada.get("/desk/")))
+
+    people = [threading.Thread(target=ask) for _ in range(6)]
+    for person in people:
+        person.start()
+    try:
+        for number in range(8):
+            own.reload({"web": {"templates": "" if number % 2 else texts}})
+    finally:
+        end.set()
+        for person in people:
+            person.join(PATIENCE)
+    assert len(answers) > 20
+    for status, answer in answers:
+        assert answer.status == status, answer
+    titles = {"Nothing here at all" in answer.text for status, answer in answers if status == 404}
+    assert titles == {True, False}
     own.stop()
 
 
