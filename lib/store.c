@@ -327,12 +327,6 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
     ALONE(store, decisions(room, arena, mailbox, before, now_ms, records_r, max, count_r));
 }
 
-int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
-                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
-{
-    ALONE(store, decisions_after(room, arena, after, now_ms, records_r, max, count_r));
-}
-
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *key, int64_t now_ms, struct history *history_r)
 {

@@ -234,12 +234,6 @@ int store_record(struct store *store, struct arena *arena, uint64_t decision, in
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r) must_check;
-/* Those of all mailboxes with an id above `after`, the oldest first: for who
- * follows them. Several processes make ids, so one may appear a moment late,
- * behind higher ones. 1 and *count_r. */
-int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
-                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
-    must_check;
 
 /* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,

@@ -352,7 +352,6 @@ static const struct room_acts redis_acts = {
     .record = redis_record,
     .audit = redis_audit,
     .decisions = redis_decisions,
-    .decisions_after = redis_decisions_after,
     .history = redis_history,
     .audit_newest = redis_audit_newest,
     .write_audit = redis_write_audit,

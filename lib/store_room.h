@@ -39,8 +39,6 @@ struct room_acts {
                  size_t *count_r);
     int (*decisions)(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-    int (*decisions_after)(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                           struct record *records_r, size_t max, size_t *count_r);
     int (*history)(struct room *room, struct arena *arena, enum subject subject, const char *key,
                    int64_t now_ms, struct history *history_r);
     int (*audit_newest)(struct room *room, const char *subject, int64_t before,

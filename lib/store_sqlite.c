@@ -329,7 +329,6 @@ static const struct room_acts sqlite_acts = {
     .history = sqlite_history,
     .record = sqlite_record,
     .decisions = sqlite_decisions,
-    .decisions_after = sqlite_decisions_after,
     .audit = sqlite_audit,
     .audit_newest = sqlite_audit_newest,
     .write_audit = sqlite_write_audit,

@@ -43,8 +43,6 @@
     S(RECORD_GET, SQL_RECORD "decision WHERE id = ?1" SQL_RECORD_KEPT)                            \
     S(ADMITTED_BEFORE, SQL_RECORD "admitted WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")    \
     S(REFUSED_BEFORE, SQL_RECORD "refused WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")      \
-    S(ADMITTED_AFTER, SQL_RECORD "admitted WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")          \
-    S(REFUSED_AFTER, SQL_RECORD "refused WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")            \
     S(REFUSED_OF, SQL_RECORD "refused INDEXED BY refused_mailbox WHERE id < ?1" SQL_RECORD_KEPT   \
                   "AND mailbox = ?3 ORDER BY id DESC")                                            \
     S(ADMITTED_AT, SQL_RECORD "admitted WHERE id >= ?1" SQL_RECORD_KEPT                           \
@@ -223,8 +221,6 @@ int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int
                   struct record *record_r);
 int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int sqlite_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                           struct record *records_r, size_t max, size_t *count_r);
 int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
 int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,

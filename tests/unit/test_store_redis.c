@@ -197,17 +197,6 @@ START_TEST(test_log_with_gaps)
     check_decisions(NULL, second, (const uint64_t[]){first}, 1, 8);
     check_decisions(NULL, first, NULL, 0, 8);
     check_decisions(ALICE, UINT64_MAX, (const uint64_t[]){third, first}, 2, 8);
-    struct record records[4];
-    size_t count;
-    ck_assert_int_eq(store_decisions_after(store, arena, 0, NOW, records, 4, &count), 1);
-    ck_assert_uint_eq(count, 3);
-    ck_assert_uint_eq(records[0].decision, first);
-    ck_assert_uint_eq(records[2].decision, third);
-    ck_assert_int_eq(store_decisions_after(store, arena, first, NOW, records, 1, &count), 1);
-    ck_assert_uint_eq(count, 1);
-    ck_assert_uint_eq(records[0].decision, second);
-    ck_assert_int_eq(store_decisions_after(store, arena, third, NOW, records, 4, &count), 1);
-    ck_assert_uint_eq(count, 0);
 }
 END_TEST
 
