@@ -1,5 +1,5 @@
-/* The server: libmicrohttpd on one side, web_handle on the other. The only file
- * pair that knows libmicrohttpd. What it guards against:
+/* The server: libmicrohttpd, known here and in server_headers.c alone, on one
+ * side, web_handle on the other. What it guards against:
  * - idle and slow clients: they cost memory, no thread, and go after
  *   SERVER_IDLE_S of silence; a body that is not there after SERVER_BODY_MS ends
  *   its connection;
