@@ -33,7 +33,7 @@ LIB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
 FCGI_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)))
 FCGI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard fcgi/*.c))
 # The people's door without its process and its HTTP library.
-WEB_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out web/main.c web/server.c,$(wildcard web/*.c)))
+WEB_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)))
 WEB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard web/*.c))
 # The mail server's door without its process.
 MTA_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out mta/main.c,$(wildcard mta/*.c)))
@@ -120,7 +120,7 @@ build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h web/*.
 	clang $(CPPFLAGS) -std=gnu17 -O1 -g -pthread -Ifcgi -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) $(B)/templates.c $(B)/assets.c \
 		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
-		$(filter-out web/main.c web/server.c,$(wildcard web/*.c)) \
+		$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)) \
 		$(filter-out mta/main.c,$(wildcard mta/*.c)) $(LDLIBS)
 fuzzers: $(FUZZERS)
 

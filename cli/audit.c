@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
 #include "views.h"
 
 enum { AUDIT_MAX = 100000000, AUDIT_SHOWN = 50 };
@@ -45,16 +46,11 @@ static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
 
 /* ---- CSV: RFC 4180 -------------------------------------------------------------------- */
 
-/* Who opens it in a spreadsheet runs no formula that somebody wrote as a reason. */
 static void print_cell(const char *value, const char *end)
 {
-    fputs(*value != '\0' && strchr("=+-@\t\r", *value) != NULL ? "\"'" : "\"", stdout);
-    for (; *value != '\0'; value++) {
-        if (*value == '"')
-            fputc('"', stdout);
-        fputc(*value, stdout);
-    }
-    printf("\"%s", end);
+    freed_by(text_free) struct text cell = {0};
+    text_add_csv(&cell, value);
+    printf("%s%s", text_string(&cell), end);
 }
 
 static void begin_csv(void) { fputs("number,at,by,act,subject,note,detail\r\n", stdout); }

@@ -5,7 +5,7 @@
 #include "decision.h"
 #include "desk_wish.h"
 
-enum { MAILBOXES_SHOWN = 20, OFFENCES_PAGE = 50, OFFENCES_PAGES = 20 };
+enum { MAILBOXES_SHOWN = 20 };
 
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r)
@@ -30,48 +30,17 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
 
 /* ---- an act imagined -------------------------------------------------------------------- */
 
-/* The suspensions of that cause that the audit trail tells of within 30 days. 1 or -1. */
-static int count_offences(const struct look *look, const struct wish *wish, uint32_t *count_r)
-{
-    struct audit *acts = arena_alloc(look->arena, OFFENCES_PAGE * sizeof *acts);
-    int64_t before = INT64_MAX, since_ms = look->now_ms - OFFENCES_REMEMBERED_MS;
-    size_t count = OFFENCES_PAGE;
-    *count_r = 0;
-    for (int page = 0; page < OFFENCES_PAGES && count == OFFENCES_PAGE; page++) {
-        if (store_audit_newest(look->desk->store, wish->mailbox, before, acts, OFFENCES_PAGE,
-                               &count) < 0)
-            return -1;
-        for (size_t i = 0; i < count && acts[i].at_ms > since_ms; i++) {
-            freed_by(json_put) struct json_object *detail = json_read(acts[i].detail);
-            *count_r += strcmp(acts[i].act, act_names[ACT_SUSPEND]) == 0 &&
-                        strcmp(json_string(json_member(detail, "after"), "cause", ""),
-                               cause_names[wish->cause]) == 0;
-        }
-        if (count == 0 || acts[count - 1].at_ms <= since_ms)
-            break;
-        before = acts[count - 1].number;
-    }
-    return 1;
-}
-
-/* What staff set is in the audit trail; of those for volume, which messages bring, only the one
- * in force is known here. */
 static int imagine_suspension(const struct look *look, const struct wish *wish,
                               struct suspension *suspension)
 {
     uint32_t offences;
-    if (count_offences(look, wish, &offences) < 0)
+    if (store_offences(look->desk->store, wish->mailbox, wish->cause, look->now_ms, &offences) < 0)
         return -1;
-    if (wish->cause == CAUSE_VOLUME && suspension->id != 0 && suspension->cause == CAUSE_VOLUME &&
-        suspension->offence > offences)
-        offences = suspension->offence;
-    size_t step = offences < wish->durations.count ? offences : wish->durations.count - 1;
-    int64_t for_ms = wish->durations.ms[step];
     *suspension = (struct suspension){
         .id = suspension->id + 1,
         .cause = wish->cause,
         .since_ms = look->now_ms,
-        .until_ms = for_ms == UNTIL_LIFTED ? UNTIL_LIFTED : look->now_ms + for_ms,
+        .until_ms = suspension_until(&wish->durations, offences + 1, look->now_ms),
         .offence = offences + 1,
     };
     return 1;

@@ -236,6 +236,18 @@ static int note_lock(const struct desk *desk, const char *mailbox, const struct 
     return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", act});
 }
 
+/* A lock never ends before the suspension that it replaces: a link is no way out of one. */
+static struct durations durations_of_lock(const struct look *look,
+                                          const struct suspension *suspension)
+{
+    struct durations durations = look->settings->durations[CAUSE_COMPROMISED];
+    int64_t left_ms = suspension->id != 0 ? suspension->until_ms - look->now_ms : 0;
+    for (size_t i = 0; i < durations.count; i++)
+        if (durations.ms[i] < left_ms)
+            durations.ms[i] = left_ms;
+    return durations;
+}
+
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r)
 {
@@ -245,10 +257,10 @@ int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
     struct suspension suspension;
     if (store_account(desk->store, look.arena, mailbox, now_ms, &account) < 0)
         return -1;
+    const struct durations durations = durations_of_lock(&look, &account.suspension);
     int result = is_locked(&account.suspension)
                      ? note_lock(desk, mailbox, &act)
-                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED,
-                                     &look.settings->durations[CAUSE_COMPROMISED], &act,
+                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &act,
                                      &suspension);
     return result < 0 ? -1 : desk_status(desk, mailbox, 0, now_ms, view_r);
 }

@@ -10,7 +10,7 @@
 /* What the scan knows of the text so far. */
 struct scan {
     size_t depth, values;
-    size_t names; /* in the outermost object: the colons there */
+    size_t names, all_names; /* in the outermost object, and in all: the colons there */
     bool begun, in_string, escaped;
     unsigned char follow;    /* bytes of a UTF-8 character still to come */
     unsigned char low, high; /* what the next of them may be */
@@ -87,8 +87,10 @@ static const char *take_outside(struct scan *scan, unsigned char byte)
         scan->depth++;
     else if (byte == '}' || byte == ']')
         scan->depth--;
-    else if (byte == ':')
+    else if (byte == ':') {
         scan->names += scan->depth == 1;
+        scan->all_names++;
+    }
     else if (byte == '\0' || strchr(",-+.0123456789eEtrufalsn", byte) == NULL)
         return "it holds a character that JSON does not have there";
     scan->values += byte == ',' || byte == '{' || byte == '[';
@@ -108,6 +110,9 @@ static int scan_piece(struct scan *scan, const char *bytes, size_t length, struc
     if (scan->values > JSON_BODY_MAX_VALUES)
         return problem_set(problem, 413, "body", "a JSON body holds at most %d values",
                            JSON_BODY_MAX_VALUES);
+    if (scan->all_names > JSON_BODY_MAX_NAMES)
+        return problem_set(problem, 413, "body", "a JSON body holds at most %d members",
+                           JSON_BODY_MAX_NAMES);
     return 1;
 }
 

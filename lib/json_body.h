@@ -11,6 +11,7 @@
 enum {
     JSON_BODY_MAX_DEPTH = 8,
     JSON_BODY_MAX_VALUES = 64 * 1024, /* about 10 MB as a tree */
+    JSON_BODY_MAX_NAMES = 1024, /* names of members, in all objects: they take time */
 };
 
 struct json_body;

@@ -1,7 +1,7 @@
 /* What doors saw, for staff and monitoring: which mailbox sent from where, which
  * windows are nearly full, and counts of everything. Noted in memory, told to
- * the store in a bundle once a second by a thread of its own, so that judging
- * neither waits for it nor does more work. When the store is silent, counts are
+ * the store in small bundles once a second by a thread of its own, so that judging
+ * does no more work and waits for one bundle at most. When the store is silent, counts are
  * kept until it answers; sightings of more than OBSERVER_ROOM mailboxes are
  * dropped (the next hour's message brings them again).
  *

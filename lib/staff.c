@@ -77,10 +77,9 @@ static int read_account(struct store *store, const char *name, int64_t now_ms,
     return *account_r != NULL;
 }
 
-static void put_password(struct json_object *account, const char *password)
+static void put_password(struct json_object *account, const char hash[PASSWORD_HASH_SIZE])
 {
-    char hash[PASSWORD_HASH_SIZE], stamp[SECRET_TEXT_SIZE];
-    password_hash(password, hash);
+    char stamp[SECRET_TEXT_SIZE];
     secret_make(stamp);
     json_add_string(account, "password", hash);
     json_add_string(account, "stamp", stamp);
@@ -92,10 +91,12 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
     freed_by(json_put) struct json_object *account = json_object_new_object();
+    char hash[PASSWORD_HASH_SIZE];
+    password_hash(password, hash);
     json_add_string(account, "role", role_names[role]);
     json_add_int(account, "created_ms", act->now_ms);
     json_add_string(account, "by", act->by);
-    put_password(account, password);
+    put_password(account, hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(account),
                         .until_ms = UNTIL_LIFTED};
     char detail[64];
@@ -118,12 +119,15 @@ int staff_set_password(struct store *store, const char *name, const char *passwo
                        const struct act *act, struct problem *problem)
 {
     freed_by(json_put) struct json_object *account = NULL;
+    char hash[PASSWORD_HASH_SIZE];
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
+    /* which takes long: done first, lest the account is removed or gets another role meanwhile */
+    password_hash(password, hash);
     int found = read_account(store, name, act->now_ms, &account);
     if (found < 1)
         return found < 0 ? -1 : no_account(name, problem);
-    put_password(account, password);
+    put_password(account, hash);
     return write_account(store, name, account, "staff_password", "{}", act);
 }
 

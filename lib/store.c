@@ -344,6 +344,12 @@ int store_suspended(struct store *store, const char *after, int64_t now_ms,
                                               count_r));
 }
 
+int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r)
+{
+    ALONE(store, offences(room, mailbox, cause, now_ms, count_r));
+}
+
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
@@ -361,12 +367,6 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
                     size_t *count_r)
 {
     ALONE(store, decisions(room, arena, mailbox, before, now_ms, records_r, max, count_r));
-}
-
-int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
-                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
-{
-    ALONE(store, decisions_after(room, arena, after, now_ms, records_r, max, count_r));
 }
 
 int store_history(struct store *store, struct arena *arena, enum subject subject,

@@ -58,6 +58,8 @@ struct durations {
     int64_t ms[DURATIONS_MAX];
 };
 #define OFFENCES_REMEMBERED_MS (30 * DAY_MS)
+/* When offence number `offence` (from 1) that begins at now_ms ends. */
+int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 
 struct suspension {
     int64_t id; /* > 0; 0 means: there is none */
@@ -222,6 +224,11 @@ struct suspended {
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r) must_check;
 
+/* The suspensions of that cause within the last 30 days, ended ones too: the next
+ * is offence number *count_r + 1. 1 or -1. */
+int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r) must_check;
+
 /* A kept decision: 1, or 0 when there is none (any longer). */
 struct record {
     uint64_t decision;
@@ -244,12 +251,6 @@ int store_record(struct store *store, struct arena *arena, uint64_t decision, in
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r) must_check;
-/* Those of all mailboxes with an id above `after`, the oldest first: for who
- * follows them. Several processes make ids, so one may appear a moment late,
- * behind higher ones. 1 and *count_r. */
-int store_decisions_after(struct store *store, struct arena *arena, uint64_t after,
-                          int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
-    must_check;
 
 /* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,
@@ -345,7 +346,7 @@ struct observations {
     const struct counter *counters;
     size_t sighting_count, near_count, counter_count;
 };
-enum { OBSERVATIONS_MAX = 512 }; /* of each kind in one call, so that nobody waits long for it */
+enum { OBSERVATIONS_MAX = 128 }; /* of each kind in one call, so that nobody waits long for it */
 /* All of it in one step: 1 or -1. */
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
     must_check;

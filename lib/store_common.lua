@@ -24,14 +24,15 @@ if server >= ARGV[1] + 0 then
 end
 
 -- The entries of a history as one text, 11 bytes each: time, weight, tag of the
--- decision. Those of earlier versions have 8 and stand before all others; they
--- lead to no decision, which is what 15 in the tag's upper four bits says.
+-- decision. Those of earlier versions have 8, and may stand between others while
+-- machines are brought up to date; they lead to no decision, which is what 15 in
+-- the tag's upper four bits says.
 local function entries_of(name)
     local entries = call('LRANGE', HISTORY .. name, 0, -1)
-    local i = 1
-    while entries[i] and #entries[i] == 8 do
-        entries[i] = entries[i] .. '\240\0\0'
-        i = i + 1
+    for i = 1, #entries do
+        if #entries[i] == 8 then
+            entries[i] = entries[i] .. '\240\0\0'
+        end
     end
     return table.concat(entries)
 end
@@ -73,10 +74,15 @@ local function keep_suspension(mailbox, suspension, now)
     call('ZADD', SUSPENDED, 0, mailbox)
 end
 
+-- The suspensions of the last 30 days, ended ones too.
+local function offences_of(mailbox, cause, now)
+    return call('ZCOUNT', OFFENCES .. cause .. ':' .. mailbox, '(' .. now - REMEMBERED, '+inf')
+end
+
 -- A new suspension; `durations`, in ms, goes by offence; -1 is until lifted.
 local function new_suspension(mailbox, cause, durations, now, by, note)
     local offences = OFFENCES .. cause .. ':' .. mailbox
-    local offence = call('ZCOUNT', offences, '(' .. now - REMEMBERED, '+inf') + 1
+    local offence = offences_of(mailbox, cause, now) + 1
     local duration = durations[math.min(offence, #durations)]
     local suspension = {
         id = call('HINCRBY', NUMBERS, 'suspension', 1),

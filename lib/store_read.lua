@@ -40,6 +40,10 @@ function acts.suspended(after, now, max)
     return found
 end
 
+function acts.offences(mailbox, cause, now)
+    return offences_of(mailbox, cause, tonumber(now))
+end
+
 -- The changes after number `after`, each the array that store_act.lua kept.
 function acts.adjustments(after, max)
     local found = {}
@@ -68,17 +72,15 @@ function acts.ids(mailbox, now)
     return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), history_of(mailbox, now)}
 end
 
--- About `want` ids of all mailboxes before or after the id `from`, in order of
--- judging. That is the order of ids but for what runs side by side and for clocks
--- that differ, so neighbours on both sides come along. Before them: whether
--- nothing lies beyond.
-function acts.log(from, direction, want)
+-- About `want` ids of all mailboxes before the id `from`, in order of judging. That
+-- is the order of ids but for what runs side by side and for clocks that differ,
+-- so neighbours on both sides come along. Before them: whether nothing lies beyond.
+function acts.log(from, want)
     local NEIGHBOURS = 1000
     local function milliseconds(id)
         return tonumber(string.sub(id, 1, 11), 16)
     end
-    local length, at = call('LLEN', LOG), milliseconds(from)
-    local low, high = 0, length
+    local low, high, at = 0, call('LLEN', LOG), milliseconds(from)
     while low < high do
         local middle = math.floor((low + high) / 2)
         if milliseconds(call('LINDEX', LOG, middle)) < at then
@@ -87,11 +89,9 @@ function acts.log(from, direction, want)
             high = middle
         end
     end
-    local before = direction == 'before'
-    local first = math.max(low - NEIGHBOURS - (before and want or 0), 0)
-    local last = low + NEIGHBOURS + (before and 0 or want)
-    local is_all = before and first == 0 or not before and last >= length - 1
-    return {is_all and 1 or 0, table.concat(call('LRANGE', LOG, first, last))}
+    local first = math.max(low - NEIGHBOURS - want, 0)
+    local ids = call('LRANGE', LOG, first, low + NEIGHBOURS)
+    return {first == 0 and 1 or 0, table.concat(ids)}
 end
 
 function acts.audit(from, max)

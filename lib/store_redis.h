@@ -172,14 +172,14 @@ int redis_account(struct room *room, struct arena *arena, const char *mailbox, i
                   struct account *account_r);
 int redis_suspended(struct room *room, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r);
+int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r);
 int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r);
 int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r);
 int redis_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int redis_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                          struct record *records_r, size_t max, size_t *count_r);
 int redis_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
                   int64_t now_ms, struct history *history_r);
 int redis_audit_newest(struct room *room, const char *subject, int64_t before,

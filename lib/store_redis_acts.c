@@ -242,6 +242,25 @@ int redis_suspended(struct room *room, const char *after, int64_t now_ms,
     return 1;
 }
 
+int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("offences"), argument_string(mailbox),
+                                         argument_string(cause_names[cause]),
+                                         argument_int(arena, now_ms)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *count =
+        redis_ask(self, SCRIPT_READ, arguments, countof(arguments), &reply);
+    if (count == NULL)
+        return -1;
+    *count_r = (uint32_t)redis_number(count);
+    return 1;
+}
+
 /* Piece by piece while there is time. Everything expires by itself, so this is
  * for clocks that were wrong, and for tests. */
 int redis_sweep(struct room *room, int64_t now_ms)

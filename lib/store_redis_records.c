@@ -107,38 +107,33 @@ struct ids {
     size_t count;
 };
 
-static int compare_rising(const void *one, const void *other)
+static int compare_ids(const void *one, const void *other)
 {
     const uint64_t *a = one, *b = other;
-    return *a < *b ? -1 : *a > *b;
+    return *a > *b ? -1 : *a < *b;
 }
 
-static int compare_falling(const void *one, const void *other)
-{
-    return compare_rising(other, one);
-}
-
-/* In order, each once. */
-static void sort_ids(struct ids *ids, bool rising)
+/* The highest first, each once. */
+static void sort_ids(struct ids *ids)
 {
     size_t kept = 0;
     if (ids->count > 0)
-        qsort(ids->of, ids->count, sizeof ids->of[0], rising ? compare_rising : compare_falling);
+        qsort(ids->of, ids->count, sizeof ids->of[0], compare_ids);
     for (size_t i = 0; i < ids->count; i++)
         if (kept == 0 || ids->of[i] != ids->of[kept - 1])
             ids->of[kept++] = ids->of[i];
     ids->count = kept;
 }
 
-/* The ids in a text, 16 digits each, that are on the page's side of `bound`. */
-static void add_ids(const redisReply *text, uint64_t bound, bool above, struct ids *ids)
+/* The ids in a text, 16 digits each, that are below `before`. */
+static void add_ids(const redisReply *text, uint64_t before, struct ids *ids)
 {
     const char *next = redis_text(text);
     char digits[ID_DIGITS + 1] = "";
     for (size_t left = strlen(next) / ID_DIGITS; left > 0; left--, next += ID_DIGITS) {
         memcpy(digits, next, ID_DIGITS);
         uint64_t id = strtoull(digits, NULL, 16);
-        if (above ? id > bound : id < bound)
+        if (id < before)
             ids->of[ids->count++] = id;
     }
 }
@@ -210,26 +205,25 @@ static int mailbox_ids(struct redis_room *room, struct arena *arena, const char 
     size_t entries = redis_entry_count(history);
     *ids_r = (struct ids){
         .of = arena_alloc(arena, (id_count(refused) + entries + 1) * sizeof ids_r->of[0])};
-    add_ids(refused, before, false, ids_r);
+    add_ids(refused, before, ids_r);
     for (size_t i = 0; i < entries; i++) {
         uint64_t decision;
         struct entry entry = redis_read_entry(history, i, &decision);
         if (decision != 0 && decision < before && window_holds(entry.time_ms, DAY_MS, at_ms))
             ids_r->of[ids_r->count++] = decision;
     }
-    sort_ids(ids_r, false);
+    sort_ids(ids_r);
     return 1;
 }
 
-/* The ids of all mailboxes next to `bound`, at most LOG_STEP. 1 when nothing lies
+/* The ids of all mailboxes next below `before`, at most LOG_STEP. 1 when nothing lies
  * beyond them, 0 when something may, or -1. */
 enum { LOG_STEP = 2048 };
-static int log_ids(struct redis_room *room, struct arena *arena, uint64_t bound, bool above,
+static int log_ids(struct redis_room *room, struct arena *arena, uint64_t before,
                    struct ids *ids_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("log"), argument_id(arena, bound),
-                                         argument_string(above ? "after" : "before"),
+    const struct argument arguments[] = {argument_string("log"), argument_id(arena, before),
                                          argument_int(arena, LOG_STEP)};
     const redisReply *found =
         redis_ask_list(room, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
@@ -240,8 +234,8 @@ static int log_ids(struct redis_room *room, struct arena *arena, uint64_t bound,
     bool all = redis_number(found->element[0]) == 1;
     *ids_r = (struct ids){
         .of = arena_alloc(arena, (id_count(found->element[1]) + 1) * sizeof ids_r->of[0])};
-    add_ids(found->element[1], bound, above, ids_r);
-    sort_ids(ids_r, above);
+    add_ids(found->element[1], before, ids_r);
+    sort_ids(ids_r);
     if (ids_r->count > LOG_STEP) {
         ids_r->count = LOG_STEP;
         all = false;
@@ -250,17 +244,17 @@ static int log_ids(struct redis_room *room, struct arena *arena, uint64_t bound,
 }
 
 /* Steps through the log until the page is full or the log ends. */
-static int log_page(struct redis_room *room, uint64_t bound, bool above, struct page *page)
+static int log_page(struct redis_room *room, uint64_t before, struct page *page)
 {
     int at_end = 0;
     while (at_end == 0 && page->count < page->max) {
         freed_by(arena_free) struct arena *arena = arena_new();
         struct ids ids;
-        at_end = log_ids(room, arena, bound, above, &ids);
+        at_end = log_ids(room, arena, before, &ids);
         if (at_end < 0 || fetch(room, &ids, page) < 0)
             return -1;
         if (ids.count > 0)
-            bound = ids.of[ids.count - 1];
+            before = ids.of[ids.count - 1];
     }
     return 1;
 }
@@ -274,21 +268,9 @@ int redis_decisions(struct room *room, struct arena *arena, const char *mailbox,
     struct ids ids;
     if (redis_check_time(self, now_ms) < 0)
         return -1;
-    if (mailbox == NULL ? log_page(self, before, false, &page) < 0
+    if (mailbox == NULL ? log_page(self, before, &page) < 0
                         : mailbox_ids(self, arena, mailbox, before, now_ms, &ids) < 0 ||
                               fetch(self, &ids, &page) < 0)
-        return -1;
-    *count_r = page.count;
-    return 1;
-}
-
-int redis_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                          struct record *records_r, size_t max, size_t *count_r)
-{
-    struct redis_room *self = redis_room(room);
-    struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
-                        .records = records_r, .max = max};
-    if (redis_check_time(self, now_ms) < 0 || log_page(self, after, true, &page) < 0)
         return -1;
     *count_r = page.count;
     return 1;

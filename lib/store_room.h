@@ -31,14 +31,14 @@ struct room_acts {
                    struct account *account_r);
     int (*suspended)(struct room *room, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
+    int (*offences)(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r);
     int (*record)(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
     int (*audit)(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
     int (*decisions)(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-    int (*decisions_after)(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                           struct record *records_r, size_t max, size_t *count_r);
     int (*history)(struct room *room, struct arena *arena, enum subject subject, const char *key,
                    int64_t now_ms, struct history *history_r);
     int (*audit_newest)(struct room *room, const char *subject, int64_t before,
@@ -86,8 +86,5 @@ int room_fail(struct room *room, const char *format, ...) printf_like(2, 3);
 /* Under what a submission's id is remembered: a hash of mailbox and id. */
 enum { CHARGE_KEY_SIZE = 16 };
 void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE]);
-
-/* How long the offence number `offence` (from 1) lasts, as an end: until_ms. */
-int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 
 #endif

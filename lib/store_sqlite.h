@@ -43,8 +43,6 @@
     S(RECORD_GET, SQL_RECORD "decision WHERE id = ?1" SQL_RECORD_KEPT)                            \
     S(ADMITTED_BEFORE, SQL_RECORD "admitted WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")    \
     S(REFUSED_BEFORE, SQL_RECORD "refused WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")      \
-    S(ADMITTED_AFTER, SQL_RECORD "admitted WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")          \
-    S(REFUSED_AFTER, SQL_RECORD "refused WHERE id > ?1" SQL_RECORD_KEPT "ORDER BY id")            \
     S(REFUSED_OF, SQL_RECORD "refused INDEXED BY refused_mailbox WHERE id < ?1" SQL_RECORD_KEPT   \
                   "AND mailbox = ?3 ORDER BY id DESC")                                            \
     S(ADMITTED_AT, SQL_RECORD "admitted WHERE id >= ?1" SQL_RECORD_KEPT                           \
@@ -237,14 +235,14 @@ int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, 
                    struct account *account_r);
 int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
+int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r);
 int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
                    int64_t now_ms, struct history *history_r);
 int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
 int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int sqlite_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                           struct record *records_r, size_t max, size_t *count_r);
 int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
 int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,

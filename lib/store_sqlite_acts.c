@@ -72,6 +72,19 @@ static int count_offences(struct sqlite_room *room, const char *mailbox, enum ca
     return 1;
 }
 
+int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    uint32_t count = 0;
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    int result = sqlite_end(self, count_offences(self, mailbox, cause, now_ms, &count));
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
 /* Suspensions are few: those that nobody remembers go whenever one is made. */
 static int forget_old_suspensions(struct sqlite_room *room, int64_t now_ms)
 {

@@ -68,7 +68,7 @@ struct found {
     struct found *next; /* with a smaller id */
 };
 
-/* Records in order of id, one after the other: of a table, or the admitted of a mailbox. */
+/* Records, the highest id first, one after the other: of a table, or the admitted of a mailbox. */
 struct source {
     int (*next)(struct source *source); /* 1 and `head`, 0 no more, -1 */
     struct sqlite_room *room;
@@ -185,41 +185,27 @@ static int admitted_of(struct sqlite_room *room, struct arena *arena, const char
 }
 
 /* Whose head is to be told now; NULL when both are at their end. */
-static struct source *nearer(struct source *a, struct source *b, bool rising)
+static struct source *nearer(struct source *a, struct source *b)
 {
     if (!a->there || !b->there)
         return a->there ? a : b->there ? b : NULL;
-    return (a->head.decision < b->head.decision) == rising ? a : b;
+    return a->head.decision > b->head.decision ? a : b;
 }
 
-/* Two sources as one. */
-static int merge(struct source *a, struct source *b, bool rising, struct record *records_r,
-                 size_t max, size_t *count_r)
+/* Two sources as one, the highest id first. */
+static int merge(struct source *a, struct source *b, struct record *records_r, size_t max,
+                 size_t *count_r)
 {
     size_t count = 0;
     if (max > 0 && ((a->there = a->next(a)) < 0 || (b->there = b->next(b)) < 0))
         return -1;
-    for (struct source *next; count < max && (next = nearer(a, b, rising)) != NULL;) {
+    for (struct source *next; count < max && (next = nearer(a, b)) != NULL;) {
         records_r[count++] = next->head;
         if (count < max && (next->there = next->next(next)) < 0)
             return -1;
     }
     *count_r = count;
     return 1;
-}
-
-static int merge_and_end(struct source *a, struct source *b, bool rising,
-                         struct record *records_r, size_t max, size_t *count_r)
-{
-    struct sqlite_room *room = a->room;
-    size_t count = 0;
-    int result = merge(a, b, rising, records_r, max, &count);
-    sqlite3_reset(a->rows);
-    sqlite3_reset(b->rows);
-    result = sqlite_end(room, result);
-    if (result > 0)
-        *count_r = count;
-    return result;
 }
 
 int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
@@ -238,18 +224,14 @@ int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox
         refused = source_of(self, arena, SQL_REFUSED_OF, before, now_ms);
         sqlite_bind_string(refused.rows, 3, mailbox);
     }
-    return merge_and_end(&admitted, &refused, false, records_r, max, count_r);
-}
-
-int sqlite_decisions_after(struct room *room, struct arena *arena, uint64_t after, int64_t now_ms,
-                           struct record *records_r, size_t max, size_t *count_r)
-{
-    struct sqlite_room *self = sqlite_room(room);
-    if (sqlite_begin(self, false) < 0)
-        return -1;
-    struct source admitted = source_of(self, arena, SQL_ADMITTED_AFTER, after, now_ms);
-    struct source refused = source_of(self, arena, SQL_REFUSED_AFTER, after, now_ms);
-    return merge_and_end(&admitted, &refused, true, records_r, max, count_r);
+    size_t count = 0;
+    int result = merge(&admitted, &refused, records_r, max, &count);
+    sqlite3_reset(admitted.rows);
+    sqlite3_reset(refused.rows);
+    result = sqlite_end(self, result);
+    if (result > 0)
+        *count_r = count;
+    return result;
 }
 
 /* ---- the audit trail ---------------------------------------------------------------- */

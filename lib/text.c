@@ -192,3 +192,21 @@ void text_add_url(struct text *text, const char *string)
             text_addf(text, "%%%02X", *at);
     }
 }
+
+static bool is_formula(const char *string)
+{
+    return *string != '\0' && strchr("=+-@\t\r\n", *string) != NULL;
+}
+
+void text_add_csv(struct text *text, const char *string)
+{
+    text_add(text, is_formula(string) ? "\"'" : "\"");
+    for (const char *at = string; *at != '\0'; at++) {
+        if (*at == '"')
+            text_add_char(text, '"');
+        text_add_char(text, *at);
+        if (*at == ';' && is_formula(at + 1 + strspn(at + 1, " \"")))
+            text_add_char(text, '\'');
+    }
+    text_add_char(text, '"');
+}

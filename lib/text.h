@@ -28,6 +28,11 @@ void text_add_json(struct text *text, const char *string);
  * RFC 3986 section 2.3 percent-encoded. */
 void text_add_url(struct text *text, const char *string);
 
+/* A cell of CSV (RFC 4180) in quotation marks. Where a spreadsheet would find a formula, an
+ * apostrophe stands before it: at the beginning, and behind semicolons, at which those of many
+ * countries cut the lines, whatever the quotation marks say. */
+void text_add_csv(struct text *text, const char *string);
+
 /* A moment as RFC 3339 in UTC, whole seconds rounded up ("2026-11-22T14:05:00Z"):
  * who waits until the moment that was named is never too early. */
 void text_add_time(struct text *text, int64_t time_ms);

@@ -48,6 +48,8 @@ bool access_origin_fits(const struct exchange *exchange)
         return true;
     if (is_base_origin(exchange->settings, origin))
         return true;
+    if (exchange->request->https && strncasecmp(origin, "https://", 8) != 0)
+        return false; /* anybody on the way can make a page there */
     const char *name = strstr(origin, "://");
     return name != NULL && host != NULL && host[0] != '\0' && strcasecmp(name + 3, host) == 0;
 }

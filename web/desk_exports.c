@@ -22,18 +22,10 @@ struct export {
 
 /* ---- one entry ---------------------------------------------------------------------------- */
 
-/* RFC 4180. Who opens the file in a spreadsheet runs no formula that somebody wrote as a reason. */
-static void add_cell(struct text *out, const char *value, bool last)
+static void add_cell(struct text *out, const char *value, const char *end)
 {
-    text_add_char(out, '"');
-    if (*value != '\0' && strchr("=+-@\t\r", *value) != NULL)
-        text_add_char(out, '\'');
-    for (const char *at = value; *at != '\0'; at++) {
-        if (*at == '"')
-            text_add_char(out, '"');
-        text_add_char(out, *at);
-    }
-    text_add(out, last ? "\"\r\n" : "\",");
+    text_add_csv(out, value);
+    text_add(out, end);
 }
 
 static void add_csv(struct text *out, const struct audit *audit, bool first)
@@ -43,11 +35,11 @@ static void add_csv(struct text *out, const struct audit *audit, bool first)
     text_add_char(out, ',');
     text_add_time_ms(out, audit->at_ms);
     text_add_char(out, ',');
-    add_cell(out, audit->by, false);
-    add_cell(out, audit->act, false);
-    add_cell(out, audit->subject, false);
-    add_cell(out, audit->note, false);
-    add_cell(out, audit->detail, true);
+    add_cell(out, audit->by, ",");
+    add_cell(out, audit->act, ",");
+    add_cell(out, audit->subject, ",");
+    add_cell(out, audit->note, ",");
+    add_cell(out, audit->detail, "\r\n");
 }
 
 static void add_json(struct text *out, const struct audit *audit, bool first)

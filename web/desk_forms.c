@@ -220,9 +220,22 @@ static int act_by_api(struct exchange *exchange, struct json_object **view_r,
                     json_object_get_boolean(preview), exchange->now_ms, view_r, problem);
 }
 
+/* Whether nothing is done yet. */
+static bool is_preview(const struct exchange *exchange)
+{
+    return exchange->api ? json_is_true(exchange->request->params, "preview")
+                         : !says(exchange, "confirm", "1");
+}
+
 int view_act(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
 {
-    return exchange->api ? act_by_api(exchange, view_r, problem) : act_by_form(exchange, view_r);
+    int answer = exchange->api ? act_by_api(exchange, view_r, problem)
+                               : act_by_form(exchange, view_r);
+    if (answer >= 0 || is_preview(exchange))
+        return answer;
+    reply_not_known(exchange);
+    *view_r = NULL;
+    return 1;
 }
 
 /* ---- what a message would meet --------------------------------------------------------------- */

@@ -132,12 +132,23 @@ void reply_problem(struct exchange *exchange, const struct problem *problem)
                problem->text[0] != '\0' ? problem->text : NULL);
 }
 
-void reply_no_store(struct exchange *exchange)
+static void note_no_store(struct exchange *exchange)
 {
     struct web *web = exchange->web;
     if (log_changed(&web->store_away, 1))
         log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(web->desk.store),
                  NULL);
     http_header(exchange->response, "Retry-After", "10");
+}
+
+void reply_no_store(struct exchange *exchange)
+{
+    note_no_store(exchange);
     reply_error(exchange, 503, NULL);
+}
+
+void reply_not_known(struct exchange *exchange)
+{
+    note_no_store(exchange);
+    reply_error(exchange, 503, text_of(exchange, 503, "_not_known"));
 }

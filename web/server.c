@@ -1,17 +1,17 @@
 #include "server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "server_headers.h"
 
 enum {
     SPARE_FILES = 128, /* store, log, epoll and whatever a library opens */
@@ -112,71 +112,15 @@ static enum MHD_Result take_body(struct visit *visit, const char *bytes, size_t 
     return visit->dropped <= DROPPED_BYTES ? MHD_YES : MHD_NO;
 }
 
-/* ---- its headers ---------------------------------------------------------------------------- */
-
-struct header_fields {
-    struct arena *arena;
-    struct raw_request *raw;
-};
-
-/* A header that comes twice is one with both values (RFC 9110 section 5.3), which then fits
- * nothing where only one makes sense. */
-static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name,
-                                   const char *value)
-{
-    (void)kind;
-    struct header_fields *fields = context;
-    struct raw_request *raw = fields->raw;
-    const struct {
-        const char *name;
-        const char **value;
-    } wanted[] = {
-        {"Accept", &raw->accept},
-        {"Accept-Language", &raw->accept_language},
-        {"Authorization", &raw->authorization},
-        {"Content-Type", &raw->content_type},
-        {"Cookie", &raw->cookies},
-        {"Host", &raw->host},
-        {"If-None-Match", &raw->if_none_match},
-        {"Origin", &raw->origin},
-        {"X-Forwarded-For", &raw->forwarded_for},
-    };
-    for (size_t i = 0; value != NULL && i < countof(wanted); i++)
-        if (strcasecmp(name, wanted[i].name) == 0)
-            *wanted[i].value = *wanted[i].value == NULL
-                                   ? arena_strdup(fields->arena, value)
-                                   : arena_printf(fields->arena, "%s, %s", *wanted[i].value, value);
-    return MHD_YES;
-}
-
-/* The address that the connection comes from; "" for a UNIX socket. */
-static const char *peer_of(struct arena *arena, struct MHD_Connection *connection)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *peer = info != NULL ? info->client_addr : NULL;
-    const void *address = NULL;
-    if (peer != NULL && peer->sa_family == AF_INET)
-        address = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    else if (peer != NULL && peer->sa_family == AF_INET6)
-        address = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-    if (address != NULL)
-        inet_ntop(peer->sa_family, address, text, sizeof text);
-    return arena_strdup(arena, text);
-}
-
 static struct raw_request raw_of(struct visit *visit, struct MHD_Connection *connection,
                                  const char *method)
 {
     struct raw_request raw = {.method = method,
                               .url = visit->url,
                               .query = visit->query,
-                              .peer = peer_of(visit->arena, connection),
                               .body = text_string(&visit->body),
                               .body_length = visit->body.length};
-    struct header_fields fields = {visit->arena, &raw};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, &fields);
+    headers_read(connection, visit->arena, &raw);
     return raw;
 }
 
@@ -276,6 +220,16 @@ static enum MHD_Result send_response(struct visit *visit, struct MHD_Connection 
 
 /* ---- one request --------------------------------------------------------------------------------- */
 
+static int refuse_body(int status, struct problem *problem)
+{
+    if (status == 413)
+        return problem_set(problem, status, "body", "a body has at most %d bytes",
+                           REQUEST_MAX_BODY);
+    return problem_set(problem, status, "body",
+                       status == 400 ? "its headers leave open where it ends"
+                                     : "there is no room for it now");
+}
+
 static void make_response(struct visit *visit, const struct raw_request *raw,
                           struct http_response *response)
 {
@@ -287,10 +241,7 @@ static void make_response(struct visit *visit, const struct raw_request *raw,
     int good = http_request_make(raw, held_settings(held), visit->arena, &request, &problem);
     guard_let_go(&held);
     if (good && visit->refused != 0)
-        good = problem_set(&problem, visit->refused, "body",
-                           visit->refused == 413 ? "a body has at most %d bytes"
-                                                 : "there is no room for it now",
-                           REQUEST_MAX_BODY);
+        good = refuse_body(visit->refused, &problem);
     if (good)
         web_handle(web, &request, now_ms, response);
     else
@@ -324,32 +275,28 @@ static enum MHD_Result answer(struct visit *visit, struct MHD_Connection *connec
     return sent;
 }
 
-static unsigned long long said_length(struct MHD_Connection *connection)
-{
-    const char *length =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return length != NULL ? strtoull(length, NULL, 10) : 0;
-}
-
 /* The headers are there. */
 static enum MHD_Result begin(struct visit *visit, struct MHD_Connection *connection,
-                             const char *method)
+                             const char *method, const char *version)
 {
-    unsigned long long length = said_length(connection);
+    unsigned long long length = headers_body_length(connection);
     visit->begun = true;
     if (length > REQUEST_MAX_BODY)
         visit->refused = 413;
-    return length > DROPPED_BYTES ? answer(visit, connection, method, true) : MHD_YES;
+    if (!headers_end_is_clear(connection, version))
+        visit->refused = 400;
+    bool at_once = length > DROPPED_BYTES || visit->refused == 400;
+    return at_once ? answer(visit, connection, method, true) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *url, const char *method, const char *version,
                                   const char *upload, size_t *upload_size, void **request)
 {
-    (void)context, (void)url, (void)version;
+    (void)context, (void)url;
     struct visit *visit = *request;
     if (!visit->begun)
-        return begin(visit, connection, method);
+        return begin(visit, connection, method, version);
     if (*upload_size == 0)
         return answer(visit, connection, method, false);
     enum MHD_Result taken = take_body(visit, upload, *upload_size);

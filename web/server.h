@@ -1,9 +1,10 @@
-/* The server: libmicrohttpd on one side, web_handle on the other. The only file
- * pair that knows libmicrohttpd. What it guards against:
+/* The server: libmicrohttpd, known here and in server_headers.c alone, on one
+ * side, web_handle on the other. What it guards against:
  * - idle and slow clients: they cost memory, no thread, and go after
  *   SERVER_IDLE_S of silence; a body that is not there after SERVER_BODY_MS ends
  *   its connection;
  * - bodies: at most REQUEST_MAX_BODY each, and SERVER_BODIES_BYTES together;
+ * - requests whose end is not clear: refused, and their connection closed;
  * - a slow store or password check: other threads go on. */
 #ifndef SENDGUARD_SERVER_H
 #define SENDGUARD_SERVER_H

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "json.h"
 #include "web.h"
@@ -11,11 +12,20 @@
  * threads; from here on they are asked to come again. */
 enum { SIGNING_IN_MAX = 4 };
 
+/* A segment . or .. of a path, as browsers know them: %2e is a dot. */
+static bool has_dot_segment(const char *path)
+{
+    for (const char *slash = path; slash != NULL; slash = strpbrk(slash + 1, "/\\"))
+        if (slash[1] == '.' || strncasecmp(slash + 1, "%2e", 3) == 0)
+            return true;
+    return false;
+}
+
 /* Where to go on: below the desk, and not here again. */
 static const char *next_of(const struct http_request *request)
 {
     const char *next = http_param(request, "next");
-    bool safe = next != NULL && strncmp(next, "/desk/", 6) == 0 &&
+    bool safe = next != NULL && strncmp(next, "/desk/", 6) == 0 && !has_dot_segment(next) &&
                 strncmp(next, "/desk/sign-", 11) != 0 && strlen(next) <= REQUEST_MAX_PATH;
     return safe ? next : NULL;
 }
@@ -60,6 +70,14 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
     http_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
 }
 
+/* A cookie that came along is of no use from here on, whoever brought it into the browser. 1, -1. */
+static int end_session_before(struct exchange *exchange)
+{
+    const char *cookie = exchange->request->cookie;
+    return cookie == NULL ? 1
+                          : staff_sign_out(exchange->web->desk.store, cookie, exchange->now_ms);
+}
+
 /* The name of a failed try is not logged: people type passwords there. */
 static void sign_in(struct exchange *exchange)
 {
@@ -73,7 +91,10 @@ static void sign_in(struct exchange *exchange)
                                cookie, &free_at_ms);
     switch (answer) {
     case SIGNED_IN:
-        welcome(exchange, name, cookie);
+        if (end_session_before(exchange) < 1)
+            reply_no_store(exchange);
+        else
+            welcome(exchange, name, cookie);
         break;
     case SIGN_IN_WRONG:
         log_line(LOG_WARNING_LEVEL, "sign-in failed", "ip", address, NULL);
@@ -104,10 +125,11 @@ static void sign_out(struct exchange *exchange)
     int known = access_by_session(exchange);
     if (known > 0 && !access_csrf_fits(exchange)) {
         reply_error(exchange, 403, NULL);
-    } else if (known < 0 ||
-               (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
-                                            exchange->now_ms) < 1)) {
+    } else if (known < 0) {
         reply_no_store(exchange);
+    } else if (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
+                                           exchange->now_ms) < 1) {
+        reply_not_known(exchange);
     } else {
         http_header(exchange->response, "Set-Cookie", cookie_header(exchange->request, "", 0));
         http_redirect(exchange->response, exchange->request, "/desk/sign-in");

@@ -215,7 +215,7 @@ static void lock(struct exchange *exchange, const struct visit *visit)
 {
     struct json_object *view = NULL;
     if (desk_lock(&exchange->web->desk, visit->mailbox, exchange->now_ms, &view) < 0) {
-        reply_no_store(exchange);
+        reply_not_known(exchange);
         return;
     }
     if (locked_now(view)) {

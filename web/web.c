@@ -1,27 +1,32 @@
 /* Which part of the house a request is for. */
 #include "web.h"
 
+#include <stdatomic.h>
 #include <string.h>
-
 
 struct part {
     const char *path;  /* ends with '/': all that begins with it */
     const char *allow; /* methods besides which nothing gets in; NULL: the part says */
     void (*handle)(struct exchange *exchange);
+    bool asks_store;
 };
+
+/* While the store is known to be away so many requests still try it, for its whole timeout each;
+ * the others are told at once, and threads stay free for what needs no store. */
+enum { TRYING_MAX = 2 };
 
 /* The first that fits. */
 static const struct part parts[] = {
-    {"/status", "GET, HEAD, POST", status_handle},
-    {"/desk/sign-in", "GET, HEAD, POST", signin_handle},
-    {"/desk/sign-out", "POST", signin_handle},
-    {"/desk", NULL, desk_handle},
-    {"/desk/", NULL, desk_handle},
-    {"/api/v1/", NULL, api_handle},
-    {"/assets/", "GET, HEAD", assets_handle},
-    {"/metrics", NULL, metrics_handle},
-    {"/healthz", NULL, metrics_handle},
-    {"/readyz", NULL, metrics_handle},
+    {"/status", "GET, HEAD, POST", status_handle, true},
+    {"/desk/sign-in", "GET, HEAD, POST", signin_handle, true},
+    {"/desk/sign-out", "POST", signin_handle, true},
+    {"/desk", NULL, desk_handle, true},
+    {"/desk/", NULL, desk_handle, true},
+    {"/api/v1/", NULL, api_handle, true},
+    {"/assets/", "GET, HEAD", assets_handle, false},
+    {"/metrics", NULL, metrics_handle, false},
+    {"/healthz", NULL, metrics_handle, false},
+    {"/readyz", NULL, metrics_handle, false},
 };
 
 static bool begins(const char *path, const char *beginning)
@@ -46,6 +51,21 @@ static bool is_allowed(const struct part *part, enum method method)
            (method != METHOD_OTHER && strstr(part->allow, words[method]) != NULL);
 }
 
+static void handle(struct exchange *exchange, const struct part *part)
+{
+    struct web *web = exchange->web;
+    if (!part->asks_store) {
+        part->handle(exchange);
+        return;
+    }
+    int asking = atomic_fetch_add(&web->asking, 1);
+    if (asking >= TRYING_MAX && atomic_load(&web->store_away.state) != 0)
+        reply_no_store(exchange);
+    else
+        part->handle(exchange);
+    atomic_fetch_sub(&web->asking, 1);
+}
+
 static void run(struct exchange *exchange)
 {
     const char *path = exchange->request->path;
@@ -59,7 +79,7 @@ static void run(struct exchange *exchange)
                !access_origin_fits(exchange)) {
         reply_error(exchange, 403, NULL);
     } else {
-        part->handle(exchange);
+        handle(exchange, part);
     }
 }
 

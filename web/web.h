@@ -36,6 +36,7 @@ struct web {
     struct observer *observer;
     struct log_once store_away;
     _Atomic int signing_in; /* requests that have a password looked at */
+    _Atomic int asking;     /* requests in a part that asks the store */
     struct metrics_memory metrics;
 };
 
@@ -112,8 +113,10 @@ void reply_json(struct exchange *exchange, int status, struct json_object *view)
  * problem+json for the API and who accepts JSON. Titles are texts "error.403" …; `text` NULL: the
  * text "error.403_text". */
 void reply_error(struct exchange *exchange, int status, const char *text);
-/* The store does not answer: 503, logged once until it does. */
+/* The store does not answer: 503, logged once until it does. Nothing was changed. */
 void reply_no_store(struct exchange *exchange);
+/* The same when something may have been changed: it says that nobody knows. */
+void reply_not_known(struct exchange *exchange);
 /* status and text of *problem, with where. */
 void reply_problem(struct exchange *exchange, const struct problem *problem);
 

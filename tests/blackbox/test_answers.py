@@ -174,9 +174,10 @@ def test_decisions_have_ids_of_their_own(sender):
 def test_the_status_link_begins_with_the_base_url(store, start, sender_at):
     guard = start(store, {"web": {"base_url": "https://mail.example.test/sending"}})
     sender = sender_at(guard)
-    for answer in (sender.send(people(51, "x.test")), sender.send(dry_run=True)):
-        assert re.fullmatch(r"https://mail\.example\.test/sending/status\?t=[A-Za-z0-9_-]+",
-                            answer.json["status_url"])
+    link = r"https://mail\.example\.test/sending/status\?t=[A-Za-z0-9_-]+"
+    refused = sender.send(people(51, "x.test"))
+    assert re.fullmatch(link + "&d=" + refused.json["decision"], refused.json["status_url"])
+    assert re.fullmatch(link, sender.send(dry_run=True).json["status_url"])
 
 
 def test_a_missing_id_is_made(sender):
@@ -210,7 +211,7 @@ def test_the_log_names_no_recipient_and_no_link(store, start, sender_at):
     answer = sender.send(secret[1:2])
     answer = sender.send(secret[2:3])
     assert answer.status == 403
-    token = answer.json["status_url"].partition("?t=")[2]
+    token = answer.json["status_url"].partition("?t=")[2].partition("&")[0]
     guard.stop()
     assert "hidden-" not in guard.log.text()
     assert token not in guard.log.text()

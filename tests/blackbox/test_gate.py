@@ -67,7 +67,7 @@ def configuration(folder, guard, ports, upstream, users):
     text = (TREE / "nginx.conf.example").read_text()
     text = replaced(text, r"user www-data;", "user root;" if os.geteuid() == 0 else "")
     text = replaced(text, r"pid [^;]+;", f"pid {folder}/nginx.pid;")
-    text = replaced(text, r"error_log [^;]+;", f"error_log {folder}/error.log warn;")
+    text = replaced(text, r"error_log /[^ ;]+", f"error_log {folder}/error.log")
     text = replaced(text, r"access_log /[^ ;]+", f"access_log {folder}/access.log")
     text = replaced(text, r"/var/lib/nginx/", f"{folder}/temporary-")
     text = replaced(text, r"unix:/run/sendguard/fcgi\.sock", f"unix:{guard.socket_path}")

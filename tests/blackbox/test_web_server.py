@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -235,6 +236,27 @@ def test_nonsense_is_answered_or_dropped(web, data):
     assert Client(web).get("/healthz").status == 200
 
 
+@pytest.mark.parametrize("headers", [
+    "Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Content-Length: 5\r\nContent-Length: 50", "Content-Length: 5\r\nContent-Length: 5",
+    "Transfer-Encoding: xchunked", "Transfer-Encoding: identity, chunked", "Transfer-Encoding:",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding : chunked",
+    "Content-Length : 5",
+])
+def test_no_second_request_hides_in_a_body(web, headers):
+    """What a server in front could take for a body is not answered as a request."""
+    hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    received = raw(web, f"POST /desk/sign-in HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n"
+                        f"0\r\n\r\n{hidden}".encode())
+    assert received.startswith(b"HTTP/1.1 400 "), received
+    assert received.count(b"HTTP/1.1 ") == 1, received
+
+
+def test_an_old_client_cannot_send_chunks(web):
+    received = raw(web, b"POST /desk/sign-in HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 400 "), received
+
+
 # ---- one person's address ---------------------------------------------------------------------------
 
 def test_monitoring_is_for_its_addresses(client):
@@ -321,6 +343,36 @@ def test_reload_takes_new_settings_and_texts(own, folder):
     (texts / "en" / "own.json").write_text('{"error.404": "unclosed {{#a}}"}')
     assert "refused" in "\n".join(own.reload())
     assert "Nothing here at all" in client.get("/nowhere").text
+    own.stop()
+
+
+def test_reload_while_pages_are_shown(own, folder):
+    """Each answer is of one set of texts, the old or the new."""
+    texts, ada = folder / "texts", own.hire({"ada": "admin"}).desk("ada")
+    (texts / "en").mkdir(parents=True)
+    (texts / "en" / "own.json").write_text(json.dumps({"error.404": "Nothing here at all"}))
+    end, answers = threading.Event(), []
+
+    def ask():
+        while not end.is_set():
+            answers.append((404, Client(own).get("/nowhere")))
+            answers.append((200, ada.get("/desk/")))
+
+    people = [threading.Thread(target=ask) for _ in range(6)]
+    for person in people:
+        person.start()
+    try:
+        for number in range(8):
+            own.reload({"web": {"templates": "" if number % 2 else texts}})
+    finally:
+        end.set()
+        for person in people:
+            person.join(PATIENCE)
+    assert len(answers) > 20
+    for status, answer in answers:
+        assert answer.status == status, answer
+    titles = {"Nothing here at all" in answer.text for status, answer in answers if status == 404}
+    assert titles == {True, False}
     own.stop()
 
 

@@ -46,6 +46,17 @@ def test_the_cookie_is_for_the_desk_alone(web):
     assert again.cookie != browser.cookie
 
 
+def test_signing_in_ends_the_session_before(web):
+    """Whoever brought that cookie into the browser cannot go on with it."""
+    planted = web.desk("vic").cookie
+    browser = Browser(web)
+    browser.cookie = planted
+    assert browser.sign_in("ada").status == 303
+    assert browser.cookie != planted
+    assert browser.get("/desk/").status == 200
+    assert Client(web, {"Cookie": planted}).get("/desk/").status == 303
+
+
 def test_the_cookie_is_secure_behind_https(folder):
     web = Web(folder, SqliteStore(folder), {"web": {"base_url": "https://mail.test/s"}})
     web.hire({"ada": "admin"}).start()
@@ -56,6 +67,10 @@ def test_the_cookie_is_secure_behind_https(folder):
         assert answer.header("Location") == "/s/desk/"
         assert answer.header("Set-Cookie").endswith("; SameSite=Strict; Secure")
         assert "; Path=/s/desk; " in answer.header("Set-Cookie")
+        answer = Client(web).post_form("/desk/sign-in", {"name": "ada", "password": PASSWORD},
+                                       {"Origin": "http://mail.test", "Host": "mail.test"},
+                                       base="/s")
+        assert answer.status == 403, answer
     finally:
         web.stop()
 

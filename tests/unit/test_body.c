@@ -191,6 +191,23 @@ START_TEST(test_limits_of_json)
 }
 END_TEST
 
+/* {"x":[{"n":0},{"n":0}, …]}: as many objects as there may be names, but one. */
+START_TEST(test_limit_of_names)
+{
+    struct text json = {0};
+    text_add(&json, "{\"x\":[");
+    repeat(&json, "{\"n\":0},", JSON_BODY_MAX_NAMES - 2);
+    size_t fits = json.length;
+    text_add(&json, "{\"n\":0}]}");
+    ck_assert_int_eq(read_in(JSON, false, text_string(&json), json.length, 65536), 1);
+    json.length = fits;
+    text_add(&json, "{\"n\":0},{\"n\":0}]}");
+    ck_assert_int_eq(read_in(JSON, false, text_string(&json), json.length, 65536), 0);
+    ck_assert_int_eq(reading.problem.status, 413);
+    text_free(&json);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("body");
@@ -202,6 +219,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_types, 0, (int)countof(types));
     tcase_add_test(cases, test_limits_of_values);
     tcase_add_test(cases, test_limits_of_json);
+    tcase_add_test(cases, test_limit_of_names);
     suite_add_tcase(suite, cases);
     return suite;
 }

@@ -269,6 +269,22 @@ START_TEST(suspend)
 }
 END_TEST
 
+/* What a message brought and staff lifted is an offence too, although no act made it. */
+START_TEST(suspend_after_the_guard)
+{
+    rig_begin(_i, WITH(SMALL, "suspension.volume=24h, 72h"));
+    suspended_and_full();
+    do_act(&admin, ON("lift") "}", LATER);
+    static const char words[] = ON("suspend") ",'cause':'volume'}";
+    struct json_object *told = preview_act(&admin, words, LATER);
+    struct json_object *done = do_act(&admin, words, LATER);
+    check_member(done, "suspension.offence", "2");
+    check_member(done, "suspension.until", "2025-11-25T06:40:00Z");
+    ck_assert_str_eq(rig_text(told, "after"), rig_text(done, "after"));
+    ck_assert_str_eq(rig_text(done, "after.next"), rig_text(view_mailbox(ALICE, LATER), "next"));
+}
+END_TEST
+
 START_TEST(domain)
 {
     rig_begin(_i, WITH(SMALL));
@@ -546,8 +562,9 @@ int main(void)
     Suite *suite = suite_create("desk acts");
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
-        lift_and_reset, reset_does_not_help, extra_ends, notes, suspend, domain, viewers_look, caps,
-        resets_a_day, wrong_words, lengths_of_notes, own_limit_alone_ends, store_away,
+        lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
+        suspend_after_the_guard, domain, viewers_look, caps, resets_a_day, wrong_words,
+        lengths_of_notes, own_limit_alone_ends, store_away,
     };
     const TTest *const properties[] = {previews_come_true, previews_come_true_refusing,
                                        previews_come_true_observing};

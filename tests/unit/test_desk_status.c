@@ -312,6 +312,19 @@ START_TEST(lock_of_paused)
 }
 END_TEST
 
+/* With a short lock by the settings, the link does not shorten what staff has ordered. */
+START_TEST(lock_is_no_way_out)
+{
+    rig_begin(_i, WITH(SMALL, "suspension.compromised=1h, permanent"));
+    struct json_object *view = do_act(
+        &admin, "{'act':'suspend','subject':'" ALICE "','for':'30d','note':'for long'}", NOW);
+    const char *until = json_string(json_member(view, "suspension"), "until", "");
+    view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
+    check_member(view, "suspension.cause", "compromised");
+    check_member(view, "suspension.until", until);
+}
+END_TEST
+
 /* With an end by the settings, a second click makes no second offence. */
 START_TEST(lock_twice)
 {
@@ -345,7 +358,7 @@ int main(void)
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, paused, attempts_run_out, too_big, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
-        lock_of_stopped, lock_of_paused, lock_twice, store_away,
+        lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);

@@ -178,39 +178,6 @@ START_TEST(test_pages)
 }
 END_TEST
 
-START_TEST(test_after)
-{
-    uint64_t expected[10];
-    size_t count;
-    room_begin(_i);
-    ck_assert_int_eq(store_decisions_after(store, arena, 0, NOW, page, PAGE, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    for (size_t i = 0; i < countof(expected); i++)
-        expected[i] = decide(i % 2 ? ALICE : BOB, arena_printf(arena, "%zu", i), i % 3 == 0,
-                             NOW + (int64_t)i);
-    ck_assert_int_eq(store_decisions_after(store, arena, 0, NOW + 10, page, PAGE, &count), 1);
-    ck_assert_uint_eq(count, countof(expected));
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(page[i].decision, expected[i]);
-    ck_assert_int_eq(page[0].outcome, OUTCOME_HELD);
-    ck_assert_int_eq(store_decisions_after(store, arena, expected[3], NOW + 10, page, 4, &count),
-                     1);
-    ck_assert_uint_eq(count, 4);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(page[i].decision, expected[4 + i]);
-    ck_assert_int_eq(store_decisions_after(store, arena, decision_floor(NOW + 9), NOW + 10, page,
-                                           PAGE, &count),
-                     1);
-    ck_assert_uint_eq(count, 1);
-    ck_assert_int_eq(
-        store_decisions_after(store, arena, expected[9], NOW + 10, page, PAGE, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_decisions_after(store, arena, UINT64_MAX, NOW + 10, page, PAGE, &count),
-                     1);
-    ck_assert_uint_eq(count, 0);
-}
-END_TEST
-
 /* ---- how long ------------------------------------------------------------------------------- */
 
 START_TEST(test_given_back)
@@ -243,10 +210,6 @@ START_TEST(test_keep_times)
     assert_decisions(ALICE, NOW + 30 * DAY_MS - 1, (const uint64_t[]){refused}, 1);
     assert_decisions(ALICE, NOW + 30 * DAY_MS, NULL, 0);
     assert_decisions(NULL, NOW + 30 * DAY_MS, NULL, 0);
-    size_t count;
-    ck_assert_int_eq(
-        store_decisions_after(store, arena, 0, NOW + 30 * DAY_MS, page, PAGE, &count), 1);
-    ck_assert_uint_eq(count, 0);
 }
 END_TEST
 
@@ -375,7 +338,6 @@ static void read_everything(struct store *reader, uint64_t decision)
         store_decisions(reader, arena, ALICE, UINT64_MAX, NOW + 50, records, 1, &count), 1);
     ck_assert_int_eq(
         store_decisions(reader, arena, NULL, UINT64_MAX, NOW + 50, records, 2, &count), 1);
-    ck_assert_int_eq(store_decisions_after(reader, arena, 0, NOW + 50, records, 1, &count), 1);
     ck_assert_int_eq(store_record(reader, arena, decision, NOW + 50, &record), 1);
     ck_assert_int_eq(store_history(reader, arena, SUBJECT_MAILBOX, ALICE, NOW + 50, &history), 1);
     ck_assert_int_eq(store_audit_newest(reader, ALICE, INT64_MAX, &trail, 1, &count), 1);
@@ -441,7 +403,6 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_same_millisecond, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_late, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_pages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_after, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_given_back, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_keep_times, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_kept_shortly, 0, ROOM_KINDS);

@@ -235,6 +235,16 @@ START_TEST(test_offences)
     ck_assert_uint_eq(third.offence, 3);
     ck_assert_int_eq(third.until_ms, UNTIL_LIFTED);
     /* thirty days after the first two of the three are remembered */
+    static const struct {
+        int64_t at_ms;
+        uint32_t count;
+    } counts[] = {{NOW + 10, 3}, {NOW + 30 * DAY_MS, 2}, {NOW + 90 * DAY_MS, 0}};
+    for (size_t i = 0; i < countof(counts); i++) {
+        uint32_t count = 99;
+        ck_assert_int_eq(
+            store_offences(store, ALICE, CAUSE_COMPLAINTS, counts[i].at_ms, &count), 1);
+        ck_assert_uint_eq(count, counts[i].count);
+    }
     ck_assert_uint_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 30 * DAY_MS).offence, 3);
     ck_assert_uint_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 90 * DAY_MS).offence, 1);
 }

@@ -309,6 +309,29 @@ START_TEST(test_arena_strings)
 }
 END_TEST
 
+static const struct {
+    const char *value, *cell;
+} cells[] = {
+    {"", "\"\""},
+    {"plain, with a comma", "\"plain, with a comma\""},
+    {"a \"quoted\" word", "\"a \"\"quoted\"\" word\""},
+    {"=1+1", "\"'=1+1\""},
+    {"@example.test", "\"'@example.test\""},
+    {"\ttab", "\"'\ttab\""},
+    {"1+1=2", "\"1+1=2\""},
+    {"wait; then lift", "\"wait; then lift\""},
+    {"x;=1+1;y", "\"x;'=1+1;y\""},
+    {"x; \"=1+1\"", "\"x;' \"\"=1+1\"\"\""},
+    {"x;;-1;", "\"x;;'-1;\""},
+};
+
+START_TEST(test_text_csv)
+{
+    text_add_csv(&text, cells[_i].value);
+    ck_assert_str_eq(text_string(&text), cells[_i].cell);
+}
+END_TEST
+
 static TCase *text_cases(void)
 {
     TCase *cases = tcase_create("text");
@@ -319,6 +342,7 @@ static TCase *text_cases(void)
     tcase_add_test(cases, test_text_json);
     tcase_add_test(cases, test_text_json_of_bad_utf8);
     tcase_add_test(cases, test_text_json_is_json);
+    tcase_add_loop_test(cases, test_text_csv, 0, (int)countof(cells));
     tcase_add_loop_test(cases, test_text_time, 0, (int)countof(times));
     return cases;
 }

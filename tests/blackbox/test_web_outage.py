@@ -1,0 +1,84 @@
+"""The people's door while the store hangs: it says so soon, and never claims what it cannot know."""
+
+import concurrent.futures
+import time
+import urllib.parse
+
+import pytest
+
+from door import new_mailbox
+from programs import SANITIZED, Guard
+from web import Browser, Client, Program, Web, status_link
+
+AT_ONCE = 48
+PATIENCE_S = 20 if SANITIZED else 6  # what is asked below would take a minute, one after the other
+
+pytestmark = pytest.mark.sanitized
+
+
+@pytest.fixture
+def open_door(folder, sender_at):
+    """open_door(store): the people's door that waits 400 ms for it, and a user's status link."""
+    running = []
+
+    def open_it(store):
+        guard = Guard(folder, store).start()
+        running.append(guard)
+        web = Web(folder, store, {"store": {"timeout": "400ms"}}).hire().start()
+        running.append(web)
+        return web, status_link(sender_at(guard))
+
+    yield open_it
+    for program in reversed(running):
+        program.stop()
+
+
+def timed(ask):
+    began = time.monotonic()
+    status = ask().status
+    return time.monotonic() - began, status
+
+
+def test_a_hanging_store_holds_nobody_up(redis_store, open_door):
+    web, link = open_door(redis_store)
+    ada, stranger = web.desk("ada"), Client(web)
+    asks = [lambda: stranger.get(link), lambda: ada.get("/desk/"),
+            lambda: stranger.get("/assets/style.css"), lambda: Browser(web).sign_in("ada")]
+    redis_store.silence()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as people:
+            answers = list(people.map(timed, asks * AT_ONCE))
+    finally:
+        redis_store.speak()
+    assert {status for _, status in answers[2::4]} == {200}
+    assert {status for number, (_, status) in enumerate(answers) if number % 4 != 2} == {503}
+    assert max(seconds for seconds, _ in answers) < PATIENCE_S, sorted(answers)[-5:]
+    assert stranger.get(link).status == 200
+    assert ada.get("/desk/").status == 200
+    web.log.wait("store answers again")
+
+
+def test_what_may_have_been_done_is_said(sqlite_store, open_door):
+    """The ledger can be read, but for a while nothing is written."""
+    web, link = open_door(sqlite_store)
+    ada, robot = web.desk("ada"), Program(web, web.token("robot", "admin"))
+    csrf, mailbox = ada.csrf, new_mailbox()
+    token = urllib.parse.parse_qs(link.split("?")[1])["t"][0]
+    act = {"csrf": csrf, "act": "note", "subject": mailbox, "note": "x"}
+    sqlite_store.silence()
+    try:
+        unknown = [Client(web).post_form("/status", {"t": token, "act": "lock"}),
+                   ada.post_form("/desk/acts", {**act, "confirm": "1"}),
+                   ada.post_form("/desk/sign-out", {"csrf": csrf}),
+                   robot.act("note", mailbox)]
+        preview = ada.post_form("/desk/acts", act)
+        signing_in = Browser(web).sign_in("ada")
+    finally:
+        sqlite_store.speak()
+    for answer in unknown:
+        assert (answer.status, answer.header("Retry-After")) == (503, "10"), answer
+        assert "It is not known whether this was done" in answer.text, answer
+    assert unknown[2].header("Set-Cookie") is None  # the session may be there still
+    assert preview.status == 200
+    assert signing_in.status == 503
+    assert "nothing was changed" in signing_in.text
