@@ -106,8 +106,16 @@ static void add_html(struct text *out, const char *bytes, size_t length)
     text_add_bytes(out, bytes + from, length - from);
 }
 
+static bool is_full(const struct rendering *rendering)
+{
+    return rendering->out->length - rendering->begin > MUSTACHE_MAX_OUTPUT;
+}
+
+/* Nothing more once it is full: each line of one long text may be indented far. */
 static void put(const struct sheet *sheet, const char *bytes, size_t length, bool escaped)
 {
+    if (is_full(sheet->rendering))
+        return;
     if (escaped && sheet->rendering->escape == ESCAPE_HTML)
         add_html(sheet->rendering->out, bytes, length);
     else
@@ -227,8 +235,7 @@ static int render_nodes(const struct sheet *sheet, size_t from, size_t to,
             going = render_partial(sheet, node, scope);
             break;
         }
-        if (++rendering->steps > MUSTACHE_MAX_STEPS ||
-            rendering->out->length - rendering->begin > MUSTACHE_MAX_OUTPUT)
+        if (++rendering->steps > MUSTACHE_MAX_STEPS || is_full(rendering))
             return 0;
     }
     return going;

@@ -471,6 +471,19 @@ START_TEST(test_output)
 }
 END_TEST
 
+/* One piece of text, but each of its lines is indented: the end comes within it. */
+START_TEST(test_output_of_one_piece)
+{
+    freed_by(text_free) struct text source = {0}, partial = {0};
+    size_t length;
+    repeat(&source, " ", 64 * 1024);
+    text_add(&source, "{{>p}}");
+    repeat(&partial, "\n", 4096);
+    ck_assert_int_eq(render_with(source.data, partial.data, "{}", &length), 0);
+    ck_assert_uint_lt(length, MUSTACHE_MAX_OUTPUT + 2 * 64 * 1024);
+}
+END_TEST
+
 /* Sections within sections multiply, also when nothing is put out. */
 START_TEST(test_steps)
 {
@@ -548,6 +561,7 @@ int main(void)
     tcase_add_test(tests, test_depth_of_sections);
     tcase_add_test(tests, test_depth_of_partials);
     tcase_add_test(tests, test_output);
+    tcase_add_test(tests, test_output_of_one_piece);
     tcase_add_test(tests, test_steps);
     tcase_add_test(tests, test_plain);
     tcase_add_test(tests, test_each_partial);
