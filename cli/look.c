@@ -277,6 +277,10 @@ static void print_explained(struct cli *cli, struct json_object *view)
            number_member(arena, view, "recipients", "?"), number_member(arena, view, "to", "?"),
            number_member(arena, view, "cc", "?"), number_member(arena, view, "bcc", "?"),
            number_member(arena, view, "off_domain", "?"));
+    if (strcmp(json_string(view, "outcome", ""), "redeemed") == 0)
+        puts("  the webmail's door had judged and counted it: not counted again");
+    if (json_is_true(view, "unguarded"))
+        puts("  unguarded: it came from the webmail's host, whose door had not judged it");
     if (strcmp(json_string(view, "mode", ""), "observe") == 0)
         puts("  mode observe: nobody was refused");
     print_rules(cli, view);

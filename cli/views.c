@@ -193,9 +193,10 @@ void print_decision(struct cli *cli, const char *mailbox, struct json_object *en
            plain_member(cli->arena, entry, "outcome", "?"));
     if (mailbox != NULL)
         printf("%s  ", plain_member(cli->arena, entry, "mailbox", plain(cli->arena, mailbox)));
-    printf("%s  %s recipients  %s  %s\n", plain_member(cli->arena, entry, "ip", "-"),
+    printf("%s  %s recipients  %s  %s%s\n", plain_member(cli->arena, entry, "ip", "-"),
            number_member(cli->arena, entry, "recipients", "?"), rules_text(cli, entry),
-           plain_member(cli->arena, entry, "decision", "?"));
+           plain_member(cli->arena, entry, "decision", "?"),
+           json_is_true(entry, "unguarded") ? "  unguarded" : "");
 }
 
 static void add_flat(struct text *text, const char *name, struct json_object *tree)

@@ -69,7 +69,8 @@ enum { DESK_PAGE = 50 };
 int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
                 struct problem *problem) must_check;
 
-/* {"now":…, "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
+/* {"now":…, "unguarded_today":3 (messages that went round the webmail's door; today and
+ *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
  * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": that of
  * the lower limit,"limit":600,"used":590,"percent":98,
@@ -87,8 +88,8 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *  "limits":[{"rule":…,"door":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
- *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"held"|"over"|
- *       "suspended","door":…,"ip":…,"recipients":12,"off_domain":10,"rules":[{"rule":…}…]}
+ *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
+ *       "held"|"over"|"suspended","unguarded":true|absent,"door":…,"ip":…,"recipients":12,"off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"act",…ACT…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
  *  "notes":[ACT of act "note" ≤ 20]}
@@ -97,6 +98,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
                  struct json_object **view_r, struct problem *problem) must_check;
 
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
+ *  "unguarded":true|absent (of the webmail's host, not judged by the webmail's door),
  *  "mailbox":…,"ip":…,"door":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
  *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
  *  "mode":"enforce","exempt":bool,

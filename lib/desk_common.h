@@ -80,6 +80,8 @@ void told_end(struct told *told); /* for freed_by */
 struct json_object *told_list(const struct told *told, const char *name);
 /* "admitted", "message", "over_time", "suspended" */
 const char *told_verdict(const struct told *told);
+/* It came from the webmail's host and had not been judged by the webmail's door. */
+bool told_unguarded(const struct told *told);
 /* The limit that held for a rule; LIMIT_OFF also when it is not known. */
 int32_t told_limit(const struct told *told, enum rule rule);
 uint32_t told_cost(const struct told *told, enum rule rule);

@@ -122,8 +122,11 @@ static struct json_object *json_of_rule(const struct told *told, enum rule rule)
     struct json_object *adjusted =
         json_member(json_member(told->facts, "adjusted"), info->name);
     char setting[80];
+    bool of_webmail = json_is_true(told->facts, "webmail_host");
     snprintf(setting, sizeof setting, "limits.%s.%s",
-             json_string(told->facts, "door", door_names[DOOR_WEBMAIL]), info->name);
+             of_webmail ? door_names[DOOR_WEBMAIL]
+                        : json_string(told->facts, "door", door_names[DOOR_WEBMAIL]),
+             info->name);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "rule", info->name);
     json_add_bool(view, "over_time", info->over_time);
@@ -166,6 +169,8 @@ static struct json_object *explain(const struct told *told)
     json_add_moment(view, "at", told->record->at_ms);
     json_add_string(view, "outcome", outcome_names[told->record->outcome]);
     json_add_string(view, "verdict", told_verdict(told));
+    if (told_unguarded(told))
+        json_add_bool(view, "unguarded", true);
     for (size_t i = 0; i < countof(texts); i++)
         json_add_string(view, texts[i], json_string(told->facts, texts[i], NULL));
     for (size_t i = 0; i < countof(counts); i++)

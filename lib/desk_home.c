@@ -4,6 +4,7 @@
 
 #include "decision.h"
 #include "desk_common.h"
+#include "observer.h"
 
 enum {
     HOME_ROWS = 20, HOME_ACTS = 10,
@@ -290,6 +291,27 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
     return 1;
 }
 
+/* Messages that went round the webmail's door today and yesterday, UTC. 1 or -1. */
+static int add_unguarded(const struct look *look, struct json_object *view)
+{
+    enum { DAYS = 2 };
+    char after[COUNTER_NAME_SIZE], days[DAYS][COUNTER_NAME_SIZE];
+    struct counter counters[DAYS];
+    uint64_t total = 0;
+    size_t count;
+    observer_unguarded_name(look->now_ms - DAYS * DAY_MS, after);
+    for (int day = 0; day < DAYS; day++)
+        observer_unguarded_name(look->now_ms - day * DAY_MS, days[day]);
+    if (store_counters(look->desk->store, after, counters, DAYS, &count) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        for (int day = 0; day < DAYS; day++)
+            if (strcmp(counters[i].name, days[day]) == 0)
+                total += counters[i].value;
+    json_add_int(view, "unguarded_today", (int64_t)total);
+    return 1;
+}
+
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
 {
     freed_by(look_end) struct look look = look_begin(desk, now_ms);
@@ -297,7 +319,7 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
     struct audit *acts = arena_alloc(look.arena, HOME_ACTS * sizeof *acts);
     size_t count;
     json_add_moment(view, "now", now_ms);
-    if (add_suspended(&look, view) < 0 || add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
+    if (add_unguarded(&look, view) < 0 || add_suspended(&look, view) < 0 || add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
         store_audit_newest(desk->store, NULL, INT64_MAX, acts, HOME_ACTS, &count) < 0)
         return -1;
     struct json_object *list = json_add_list(view, "acts");

@@ -32,6 +32,18 @@ const char *told_verdict(const struct told *told)
     }
 }
 
+static bool was_judged(const struct told *told)
+{
+    return told->record->outcome != OUTCOME_REPEATED && told->record->outcome != OUTCOME_REDEEMED;
+}
+
+/* Who was suspended already had no ticket looked for, and which of both it was is not kept. */
+bool told_unguarded(const struct told *told)
+{
+    return json_is_true(told->facts, "webmail_host") && was_judged(told) &&
+           told->record->outcome != OUTCOME_SUSPENDED;
+}
+
 int32_t told_limit(const struct told *told, enum rule rule)
 {
     int64_t limit = json_int(json_member(told->facts, "limits"), rule_table[rule].name, LIMIT_OFF);
@@ -41,8 +53,8 @@ int32_t told_limit(const struct told *told, enum rule rule)
 uint32_t told_cost(const struct told *told, enum rule rule)
 {
     int64_t off_domain = json_int(told->facts, "off_domain", 0);
-    bool sane = off_domain >= 0 && off_domain <= SUBMISSION_MAX_RECIPIENTS;
-    return entry_weight(&(struct entry){.off_domain = sane ? (uint32_t)off_domain : 0},
+    int64_t most = off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
+    return entry_weight(&(struct entry){.off_domain = most > 0 ? (uint32_t)most : 0},
                         rule_table[rule].measure);
 }
 
@@ -57,7 +69,7 @@ int64_t told_used_before(const struct told *told, enum rule rule)
 bool told_over(const struct told *told, enum rule rule)
 {
     int64_t used = told_used_before(told, rule);
-    return told->record->outcome != OUTCOME_REPEATED && used >= 0 &&
+    return was_judged(told) && used >= 0 &&
            !window_fits((uint64_t)used, told_cost(told, rule), told_limit(told, rule));
 }
 
@@ -113,7 +125,7 @@ struct json_object *told_reasons(const struct told *told)
 {
     struct json_object *reasons = json_object_new_array();
     bool observe = strcmp(json_string(told->facts, "mode", ""), "observe") == 0;
-    if (told->record->outcome == OUTCOME_REPEATED)
+    if (!was_judged(told))
         return reasons;
     add_message_reasons(told, reasons);
     /* a message with faults of its own was told of them alone */
@@ -150,6 +162,8 @@ struct json_object *told_entry(const struct told *told, bool of_all)
     json_add_moment(entry, "at", told->record->at_ms);
     json_add_decision(entry, "decision", told->record->decision);
     json_add_string(entry, "outcome", outcome_names[told->record->outcome]);
+    if (told_unguarded(told))
+        json_add_bool(entry, "unguarded", true);
     if (of_all)
         json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
     json_add_string(entry, "door", json_string(facts, "door", NULL));

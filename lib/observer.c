@@ -41,6 +41,7 @@ struct door_counts {
     uint64_t judge_le[OBSERVER_BOUNDS + 1]; /* the last: all */
     uint64_t judge_sum_us;
     uint64_t store_failures;
+    uint64_t unguarded;
 };
 
 struct counts {
@@ -97,9 +98,15 @@ static uint64_t *slot_of(struct observer *observer, const char *kind, const char
     return &observer->remembered[*hash_r % REMEMBERED];
 }
 
+/* A webmail's host is where nobody is. */
+static const char *sender_ip(const struct submission *submission)
+{
+    return submission->webmail_host ? NULL : submission->ip;
+}
+
 static void note_sighting(struct observer *observer, const struct verdict *verdict)
 {
-    const char *mailbox = verdict->submission->mailbox, *ip = verdict->submission->ip;
+    const char *mailbox = verdict->submission->mailbox, *ip = sender_ip(verdict->submission);
     uint64_t hash, *slot = slot_of(observer, "sighting", mailbox, ip != NULL ? ip : "",
                                    verdict->now_ms / HOUR_MS, &hash);
     if (*slot == hash || observer->seen_count == OBSERVER_ROOM)
@@ -136,7 +143,7 @@ static void note_windows(struct observer *observer, const struct verdict *verdic
         const struct verdict_window *window = &verdict->windows[i];
         const char *key = rule_table[window->rule].subject == SUBJECT_MAILBOX
                               ? verdict->submission->mailbox
-                              : verdict->submission->ip;
+                              : sender_ip(verdict->submission);
         if (key != NULL && is_near(window))
             note_near(observer, window->rule, key, verdict->now_ms);
     }
@@ -161,6 +168,36 @@ static void count_refusal(struct door_counts *counts, const struct verdict *verd
         counts->refusals[rule] += named[rule];
 }
 
+static void count_other(struct counts *counts, const char *name, uint64_t more)
+{
+    size_t i = 0;
+    while (i < counts->other_count && strcmp(counts->others[i].name, name) != 0)
+        i++;
+    if (i == OTHER_COUNTERS)
+        return;
+    if (i == counts->other_count) {
+        counts->other_count++;
+        snprintf(counts->others[i].name, sizeof counts->others[i].name, "%s", name);
+    }
+    counts->others[i].value += more;
+}
+
+void observer_unguarded_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])
+{
+    struct tm day = {0};
+    time_t seconds = (time_t)(now_ms / SECOND_MS);
+    gmtime_r(&seconds, &day);
+    strftime(name_r, COUNTER_NAME_SIZE, "unguarded day=%Y-%m-%d", &day);
+}
+
+static void count_unguarded(struct observer *observer, const struct verdict *verdict)
+{
+    char name[COUNTER_NAME_SIZE];
+    observer_unguarded_name(verdict->now_ms, name);
+    observer->counts.doors[verdict->submission->door].unguarded++;
+    count_other(&observer->counts, name, 1);
+}
+
 void observer_saw(struct observer *observer, const struct verdict *verdict, int answered,
                   int64_t took_us)
 {
@@ -171,6 +208,8 @@ void observer_saw(struct observer *observer, const struct verdict *verdict, int 
     counts->decisions[verdict_word(verdict)]++;
     counts->store_failures += answered < 0;
     count_time(counts, took_us);
+    if (verdict->unguarded)
+        count_unguarded(observer, verdict);
     if (verdict->ruling != RULING_ADMIT)
         count_refusal(counts, verdict);
     if (verdict->ruling == RULING_SUSPENDED && verdict->brought)
@@ -183,19 +222,9 @@ void observer_saw(struct observer *observer, const struct verdict *verdict, int 
 
 void observer_count(struct observer *observer, const char *name, uint64_t more)
 {
-    struct counts *counts = &observer->counts;
-    size_t i = 0;
     pthread_mutex_lock(&observer->lock);
-    while (i < counts->other_count && strcmp(counts->others[i].name, name) != 0)
-        i++;
-    if (i < OTHER_COUNTERS) {
-        if (i == counts->other_count) {
-            counts->other_count++;
-            snprintf(counts->others[i].name, sizeof counts->others[i].name, "%s", name);
-        }
-        counts->others[i].value += more;
-        observer->counted = true;
-    }
+    count_other(&observer->counts, name, more);
+    observer->counted = true;
     pthread_mutex_unlock(&observer->lock);
 }
 
@@ -230,9 +259,10 @@ static void add_door(struct hand *hand, const char *door, const struct door_coun
     add_counter(hand, counts->judge_le[OBSERVER_BOUNDS], "judge_us_le door=%s le=inf", door);
     add_counter(hand, counts->judge_sum_us, "judge_us_sum door=%s", door);
     add_counter(hand, counts->store_failures, "store_failures door=%s", door);
+    add_counter(hand, counts->unguarded, "unguarded door=%s", door);
 }
 
-_Static_assert(DOOR_COUNT * (VERDICT_WORDS + RULE_COUNT + OBSERVER_BOUNDS + 3) + CAUSE_COUNT +
+_Static_assert(DOOR_COUNT * (VERDICT_WORDS + RULE_COUNT + OBSERVER_BOUNDS + 4) + CAUSE_COUNT +
                        OTHER_COUNTERS <=
                    OBSERVATIONS_MAX,
                "all counters fit into one hand");

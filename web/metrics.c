@@ -186,6 +186,11 @@ static void add_rest(struct text *out, const struct counters *counters)
     for (size_t door = 0; door < DOOR_COUNT; door++)
         text_addf(out, "sendguard_store_failures_total{door=\"%s\"} %" PRIu64 "\n",
                   door_names[door], value_of(counters, "store_failures door=%s", door_names[door]));
+    add_family(out, "unguarded_total", "counter",
+               "Messages of the webmail's host that its own door had not judged.");
+    for (size_t door = 0; door < DOOR_COUNT; door++)
+        text_addf(out, "sendguard_unguarded_total{door=\"%s\"} %" PRIu64 "\n",
+                  door_names[door], value_of(counters, "unguarded door=%s", door_names[door]));
     add_family(out, "suspensions_total", "counter", "Suspensions that messages brought.");
     for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
         text_addf(out, "sendguard_suspensions_total{cause=\"%s\"} %" PRIu64 "\n",

@@ -1,4 +1,5 @@
 /* What needs attention, searching, who sent from where, and the audit trail. */
+#include <stdio.h>
 #include <string.h>
 
 #include "desk_rig.h"
@@ -93,8 +94,39 @@ START_TEST(quiet)
 {
     rig_begin(_i, WITH(SMALL));
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
-                     "{\"now\":\"2025-11-22T05:40:00Z\",\"locked_by_users\":[],\"suspended\":[],"
+                     "{\"now\":\"2025-11-22T05:40:00Z\",\"unguarded_today\":0,"
+                     "\"locked_by_users\":[],\"suspended\":[],"
                      "\"more_suspended\":false,\"near\":[],\"ips\":[],\"acts\":[]}");
+}
+END_TEST
+
+static void count_unguarded(const char *day, uint64_t value)
+{
+    struct counter counter = {.value = value};
+    snprintf(counter.name, sizeof counter.name, "unguarded day=%s", day);
+    const struct observations told = {.counters = &counter, .counter_count = 1};
+    ck_assert_int_eq(store_observe(store, &told, NOW), 1);
+}
+
+/* Of today and yesterday, among other days and other counters. */
+START_TEST(unguarded)
+{
+    const int64_t midnight = INT64_C(1763769600000); /* 2025-11-22T00:00:00Z */
+    rig_begin(_i, WITH(SMALL));
+    count_unguarded("2024-11-22", 1000);
+    count_unguarded("2025-11-20", 100);
+    count_unguarded("2025-11-21", 20);
+    count_unguarded("2025-11-22", 3);
+    struct counter door = {.name = "unguarded door=smtp", .value = 5000};
+    ck_assert_int_eq(
+        store_observe(store, &(struct observations){.counters = &door, .counter_count = 1}, NOW),
+        1);
+    check_member(home(NOW), "unguarded_today", "23");
+    check_member(home(midnight), "unguarded_today", "23");
+    check_member(home(midnight - 1), "unguarded_today", "120");
+    check_member(home(midnight + DAY_MS - 1), "unguarded_today", "23");
+    check_member(home(midnight + DAY_MS), "unguarded_today", "3");
+    check_member(home(midnight + 2 * DAY_MS), "unguarded_today", "0");
 }
 END_TEST
 
@@ -318,8 +350,8 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both rooms");
-    const TTest *const tests[] = {search, long_search, quiet, suspended, near, many_near,
-                                  senders_of_ip, senders_of_domain, audit, store_away};
+    const TTest *const tests[] = {search, long_search, quiet, unguarded, suspended, near,
+                                  many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
     return rooms_run(suite);

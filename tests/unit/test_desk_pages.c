@@ -637,6 +637,46 @@ START_TEST(test_search_is_there_once)
 }
 END_TEST
 
+/* A number of messages and what is wrong, before all else, in each language. */
+START_TEST(test_unguarded_comes_first)
+{
+    static const char *const said[] = {"plugin is missing", "Plugin des Webmails fehlt",
+                                       "plugin du webmail manque", "plugin del correo web falta"};
+    begin(_i, ROLE_VIEWER, WITH("mta.webmail_hosts=127.0.0.1"));
+    struct counter counter = {.name = "unguarded day=2025-11-22", .value = 601};
+    rig_check_has_not(get("/"), "id=\"unguarded\"");
+    ck_assert_int_eq(
+        store_observe(store, &(struct observations){.counters = &counter, .counter_count = 1}, NOW),
+        1);
+    for (size_t i = 0; i < countof(languages); i++) {
+        const char *html = get_in("/", languages[i]);
+        const char *note = strstr(html, "id=\"unguarded\"");
+        rig_check_has(html, said[i]);
+        rig_check_has(html, "601");
+        ck_assert_ptr_nonnull(note);
+        ck_assert(note < strstr(html, "id=\"q\""));
+        check_nesting(html);
+    }
+    struct submission submission = rig_submission("smtp-1");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    submission.unnamed = 1;
+    rig_judge(&submission, NOW);
+    rig_check_has(get("/decisions"), "not judged in the webmail");
+    rig_check_has(get("/mailboxes/" ALICE), "not judged in the webmail");
+    send_one("ticketed", 1, NOW);
+    submission.id = "smtp-2";
+    struct verdict redeemed = rig_judge(&submission, NOW);
+    ck_assert(redeemed.redeemed);
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(redeemed.decision, decision);
+    rig_check_has(get("/decisions"), "let through: counted in the webmail already");
+    rig_check_has(get(arena_printf(arena, "/decisions/%s", decision)),
+                  "let through: counted in the webmail already");
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk pages");
@@ -658,5 +698,6 @@ int main(void)
     tcase_add_loop_test(cases, test_domain, 0, ROOM_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
+    tcase_add_loop_test(cases, test_unguarded_comes_first, 0, ROOM_KINDS);
     return rooms_run(suite);
 }

@@ -296,6 +296,62 @@ START_TEST(repeated)
 }
 END_TEST
 
+static struct verdict from_webmail_host(const char *id, uint32_t recipients, int64_t now_ms)
+{
+    struct submission submission = rig_submission(id);
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    submission.unnamed = recipients;
+    return rig_judge(&submission, now_ms);
+}
+
+START_TEST(redeemed)
+{
+    rig_begin(_i, WITH("mta.webmail_hosts=127.0.0.1", "limits.webmail.messages_per_day=1"));
+    send_one("a", 1, NOW);
+    uint64_t decision = from_webmail_host("smtp-1", 1, NOW + 1).decision;
+    struct json_object *view = view_decision(decision, NOW + 1);
+    check_member(view, "outcome", "redeemed");
+    check_member(view, "verdict", "admitted");
+    check_member(view, "door", "smtp");
+    check_member(view, "rules.4.setting", "limits.webmail.messages_per_day");
+    check_member(view, "rules.4.used_before", "1");
+    check_member(view, "rules.4.used_after", "1");
+    check_member(view, "rules.4.broken", "false");
+    ck_assert(!rig_has(view, "unguarded"));
+    view = VIEW(desk_decisions(rig_desk(), NULL, NULL, NOW + 1, &made, &fault));
+    check_member(view, "decisions.0.outcome", "redeemed");
+    check_member(view, "decisions.0.rules", "[]");
+    /* of the mailbox it is one message */
+    check_member(view_mailbox(ALICE, NOW + 1), "windows.0.used", "1");
+    ck_assert_uint_eq(length_of(view_mailbox(ALICE, NOW + 1), "timeline"), 1);
+    check_member(view_status(ALICE, decision, NOW + 1), "message.reasons", "[]");
+}
+END_TEST
+
+START_TEST(unguarded)
+{
+    rig_begin(_i, WITH("mta.webmail_hosts=127.0.0.1", "limits.webmail.messages_per_day=1"));
+    uint64_t admitted = from_webmail_host("smtp-1", 2, NOW).decision;
+    uint64_t held = from_webmail_host("smtp-2", 301, NOW + 1).decision;
+    uint64_t suspended = from_webmail_host("smtp-3", 1, NOW + 2).decision;
+    struct json_object *view = view_decision(admitted, NOW + 3);
+    check_member(view, "unguarded", "true");
+    check_member(view, "recipients", "2");
+    check_member(view_decision(held, NOW + 3), "unguarded", "true");
+    ck_assert(!rig_has(view_decision(suspended, NOW + 3), "unguarded"));
+    view = view_mailbox(ALICE, NOW + 3);
+    check_member(view, "timeline.2.outcome", "admitted");
+    check_member(view, "timeline.2.unguarded", "true");
+    check_member(view, "timeline.1.unguarded", "true");
+    view = VIEW(desk_decisions(rig_desk(), ALICE, NULL, NOW + 3, &made, &fault));
+    check_member(view, "decisions.2.unguarded", "true");
+    send_one("of the webmail", 1, NOW + 4);
+    view = VIEW(desk_decisions(rig_desk(), ALICE, NULL, NOW + 4, &made, &fault));
+    ck_assert(!rig_has(rig_member(view, "decisions.0"), "unguarded"));
+}
+END_TEST
+
 /* The record is what another program wrote; whatever it is, it is shown or passed over. */
 START_TEST(strange_facts)
 {
@@ -371,7 +427,7 @@ int main(void)
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
         mailbox, limits, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
-        explain_refused, repeated, strange_facts, decisions, simulate,
+        explain_refused, repeated, redeemed, unguarded, strange_facts, decisions, simulate,
     };
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);

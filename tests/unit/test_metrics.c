@@ -133,7 +133,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 11);
+    ck_assert_uint_eq(families, 12);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -162,6 +162,8 @@ START_TEST(test_counters)
     count("store_failures door=webmail", 4);
     count("suspensions cause=volume", 5);
     count("user_locks", 6);
+    count("unguarded door=smtp", 8);
+    count("unguarded day=2025-11-22", 8);
     count("something=else altogether", 7);
     ck_assert_int_eq(get("/metrics"), 200);
     check_format();
@@ -171,6 +173,9 @@ START_TEST(test_counters)
     check_series("sendguard_store_failures_total{door=\"webmail\"}", "4");
     check_series("sendguard_suspensions_total{cause=\"volume\"}", "5");
     check_series("sendguard_user_locks_total", "6");
+    check_series("sendguard_unguarded_total{door=\"smtp\"}", "8");
+    check_series("sendguard_unguarded_total{door=\"webmail\"}", "0");
+    check_series("sendguard_decisions_total{door=\"smtp\",verdict=\"redeemed\"}", "0");
     end_web();
 }
 END_TEST

@@ -60,6 +60,8 @@ static const struct {
     {{.ruling = RULING_OVER_TIME}, 1, "over_time"},
     {{.ruling = RULING_SUSPENDED}, 1, "suspended"},
     {{.ruling = RULING_NO_STORE}, -1, "no_store"},
+    {{.ruling = RULING_ADMIT, .redeemed = true}, 1, "redeemed"},
+    {{.ruling = RULING_ADMIT, .redeemed = true, .observed = true}, 1, "redeemed"},
 };
 
 /* Each verdict is counted under one word, and only the silence of a store as its failure. */
@@ -75,12 +77,65 @@ START_TEST(test_words)
             observer_saw(observer, &verdict, verdicts[i].answered, 1);
     }
     tell();
-    for (size_t i = 0; i < countof(verdicts); i++)
+    size_t last = countof(verdicts) - 1; /* which shares its word with the one before */
+    for (size_t i = 0; i < last - 1; i++)
         ck_assert_uint_eq(counted(arena_printf(arena, "decisions door=webmail verdict=%s",
                                                verdicts[i].word)),
                           i + 1);
+    ck_assert_uint_eq(counted("decisions door=webmail verdict=redeemed"), last + last + 1);
     ck_assert_uint_eq(counted("store_failures door=webmail"), 4 + 8);
     ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 0);
+    end();
+}
+END_TEST
+
+/* What went round the webmail's door counts by door and by day, whatever came of it. */
+START_TEST(test_unguarded)
+{
+    begin(_i);
+    struct submission submission = rig_submission("round");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    verdict.now_ms = INT64_C(1763855999999); /* 2025-11-22T23:59:59.999Z */
+    verdict.unguarded = true;
+    saw(&verdict);
+    verdict.ruling = RULING_MESSAGE;
+    saw(&verdict);
+    verdict.now_ms++;
+    saw(&verdict);
+    verdict.dry_run = true;
+    saw(&verdict);
+    verdict.dry_run = verdict.unguarded = false;
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("unguarded door=smtp"), 3);
+    ck_assert_uint_eq(counted("unguarded day=2025-11-22"), 2);
+    ck_assert_uint_eq(counted("unguarded day=2025-11-23"), 1);
+    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 1);
+    ck_assert_uint_eq(counted("decisions door=smtp verdict=message"), 3);
+    end();
+}
+END_TEST
+
+/* The address of a webmail's host is nobody's. */
+START_TEST(test_webmail_host_is_no_sender)
+{
+    struct sender senders[2];
+    size_t count;
+    begin(_i);
+    struct submission submission = rig_submission("host");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    saw(&verdict);
+    tell();
+    ck_assert_int_eq(
+        store_senders(store, SENDERS_OF_IP, "192.0.2.1", "", now_ms, senders, 2, &count), 1);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(
+        store_senders(store, SENDERS_OF_DOMAIN, "example.test", "", now_ms, senders, 2, &count), 1);
+    ck_assert_uint_eq(count, 1);
     end();
 }
 END_TEST
@@ -363,6 +418,8 @@ int main(void)
     TCase *cases = rooms_case(suite, "observer");
     tcase_add_loop_test(cases, test_words, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_unguarded, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_rules, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_suspensions, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_times, 0, ROOM_KINDS);
