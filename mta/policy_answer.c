@@ -103,6 +103,21 @@ static void tell_refusal(struct telling *telling, const struct verdict *verdict)
     }
 }
 
+/* Bytes that a part takes with the space before it. */
+static size_t room_of(const char *part) { return part[0] != '\0' ? strlen(part) + 1 : 0; }
+
+/* The link names the decision too: where both are too long, it stands for both. */
+static size_t make_room_for_link(const char **parts, size_t left)
+{
+    bool named = strstr(parts[PART_LINK], "&d=") != NULL;
+    if (!named || room_of(parts[PART_LINK]) <= left ||
+        room_of(parts[PART_LINK]) > left + room_of(parts[PART_REFERENCE]))
+        return left;
+    left += room_of(parts[PART_REFERENCE]);
+    parts[PART_REFERENCE] = "";
+    return left;
+}
+
 /* The parts that fit together, the important ones first. Only the provider's sentence is ever
  * cut, so that the reference fits behind it. */
 static const char *fit(struct telling *telling)
@@ -110,7 +125,7 @@ static const char *fit(struct telling *telling)
     static const enum part by_importance[PARTS] = {PART_SENTENCE, PART_MOMENT, PART_REFERENCE,
                                                    PART_LINK, PART_REASONS};
     enum { SENTENCE_MAX = 300 };
-    size_t left = POLICY_TEXT_MAX_BYTES;
+    size_t left = POLICY_TEXT_MAX_BYTES + 1; /* the first part has no space before it */
     const char *text = "";
     const char **parts = telling->parts;
     if (strlen(parts[PART_SENTENCE]) > SENTENCE_MAX)
@@ -118,10 +133,13 @@ static const char *fit(struct telling *telling)
             arena_printf(telling->arena, "%.*s...", SENTENCE_MAX - 3, parts[PART_SENTENCE]);
     for (int i = 0; i < PARTS; i++) {
         const char **part = &parts[by_importance[i]];
-        if (*part == NULL || strlen(*part) + 1 > left)
+        if (*part == NULL)
             *part = "";
-        else
-            left -= strlen(*part) + 1;
+        if (by_importance[i] == PART_LINK)
+            left = make_room_for_link(parts, left);
+        if (room_of(*part) > left)
+            *part = "";
+        left -= room_of(*part);
     }
     for (int i = 0; i < PARTS; i++)
         text = joined(telling->arena, text, parts[i]);

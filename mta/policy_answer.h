@@ -25,7 +25,8 @@ enum {
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
  * The text says in English, in this order: the provider's sentence, when the message can be sent,
  * the reasons, the link to the status page, the reference. What does not fit is left out, reasons
- * first (of a suspension also until when it lasts), then the link, then the reference. */
+ * first (of a suspension also until when it lasts), then the link, then the reference; but a link
+ * that names the decision goes before a reference by itself. */
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,
                    const struct verdict *verdict, char answer_r[POLICY_ANSWER_SIZE]);
 

@@ -143,6 +143,21 @@ START_TEST(test_too_long)
 }
 END_TEST
 
+/* The link of a suspension with a common base and a token as long as they are. */
+START_TEST(test_link_stands_for_the_reference)
+{
+    struct verdict verdict = verdict_of(RULING_SUSPENDED);
+    char token[143] = "";
+    memset(token, 'x', sizeof token - 1);
+    const char *url = arena_printf(arena, "https://webmail.provider.example.test/sending/status?t=%s"
+                                          "&d=0000-0000-0001", token);
+    verdict.suspension = (struct suspension){.id = 1, .cause = CAUSE_VOLUME, .until_ms = NOW};
+    verdict.status_url = url;
+    ck_assert_str_eq(told(&verdict),
+                     arena_printf(arena, "action=REJECT 5.7.1 " VOLUME " Details: %s\n\n", url));
+}
+END_TEST
+
 /* Texts of operators and reasons with other letters. */
 START_TEST(test_other_letters)
 {
@@ -166,6 +181,7 @@ int main(void)
     tcase_add_test(cases, test_over_time);
     tcase_add_test(cases, test_suspended);
     tcase_add_loop_test(cases, test_too_long, 0, 10);
+    tcase_add_test(cases, test_link_stands_for_the_reference);
     tcase_add_test(cases, test_other_letters);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
