@@ -1,0 +1,183 @@
+"""The mail server's door with its default numbers: the last message that fits, and the next. And
+one ledger with the webmail."""
+
+import threading
+
+import pytest
+
+from door import crowd, people, rules
+from mta import DUNNO, Connection, User, both, question, start_mta  # noqa: F401 (fixtures)
+
+REFUSE = {"on_limit": {"off_domain_per_day": "refuse", "messages_per_day": "refuse"}}
+VOLUME = "REJECT 5.7.1 The message was rejected for the following reason: Permanent Failure: " \
+         "Your ability to send new mail has been suspended as a high volume"
+
+
+@pytest.mark.sanitized
+def test_recipients_per_message(both):
+    user, webmail = both()()
+    assert user.end(900) == DUNNO
+    answer = user.end(901)
+    assert answer.startswith("REJECT 5.7.1 The message was not sent. 901 recipients in all; the "
+                             "limit for one message is 900."), answer
+    assert "Details: http://" in answer and "(reference " in answer
+    assert (webmail.used(), webmail.used("off_domain_per_day")) == (1, 900)
+
+
+def test_messages_per_day(both):
+    user, webmail = both()()
+    for _ in range(600):
+        assert user.end(1, recipient="colleague@example.test") == DUNNO
+    assert webmail.used("off_domain_per_day") == 0
+    answer = user.end(1, recipient="colleague@example.test")
+    assert answer.startswith(VOLUME), answer
+    assert "Details: http://127.0.0.1:8080/sending/status?t=" in answer
+    assert webmail.used() == 600
+
+
+def test_off_domain_per_day(both):
+    user, webmail = both()()
+    assert user.end(899) == DUNNO
+    assert user.send(["colleague@example.test", "p@x.test"]) == DUNNO
+    assert webmail.used("off_domain_per_day") == 900
+    assert user.send(["colleague@example.test"]) == DUNNO
+    assert user.send(["colleague@example.test", "p@x.test"]).startswith(VOLUME)
+    assert user.send(["colleague@example.test"]).startswith(VOLUME)
+    assert webmail.used("off_domain_per_day") == 900
+
+
+def test_limits_of_the_webmail_do_not_hold(both):
+    """Neither those of a field and a domain, nor that of an address."""
+    new_user = both()
+    first, _ = new_user()
+    assert first.send(people(120, "x.test")) == DUNNO
+    assert first.end(600) == DUNNO
+    second, webmail = new_user()
+    second.ip = first.ip
+    assert second.end(600) == DUNNO
+    assert webmail.used("off_domain_per_hour_per_ip") == 0
+
+
+def test_rules_of_a_domain_are_exact_when_they_are_set(both):
+    user, _ = both({"limits.smtp": {"recipients_per_domain": 3}})()
+    assert user.send(["a@x.test", "b@x.test", "c@X.test", "C@x.test", "d@y.test"]) == DUNNO
+    answer = user.send(people(4, "x.test"))
+    assert "4 recipients at x.test; the limit is 3. Remove 1." in answer
+
+
+@pytest.mark.sanitized
+def test_an_hour_is_waited_for(both):
+    user, webmail = both({"limits.smtp": {"messages_per_hour": 3}})()
+    for _ in range(3):
+        assert user.end(1) == DUNNO
+    answer = user.end(1)
+    assert answer.startswith("DEFER_IF_PERMIT 4.7.1 The message was not sent. It can be sent from "
+                             "20"), answer
+    assert webmail.used() == 3
+
+
+@pytest.mark.sanitized
+def test_one_ledger(both):
+    """300 by webmail and 600 by SMTP are 900; what fits then is each door's own affair."""
+    user, webmail = both({**REFUSE, "limits.webmail": {"off_domain_per_hour_per_ip": "off"}})()
+    webmail.admitted(**{name: crowd(100, prefix=name) for name in ("to", "cc", "bcc")})
+    assert user.end(600) == DUNNO
+    assert webmail.used("off_domain_per_day") == 900
+    assert user.end(1).startswith("DEFER_IF_PERMIT 4.7.1 ")
+    webmail.admitted(crowd(100, prefix="e"))
+    answer = webmail.send(["one@more.test"])
+    assert answer.status == 429 and rules(answer) == ["off_domain_per_day"]
+    assert user.end(1).startswith("DEFER_IF_PERMIT 4.7.1 ")
+    assert webmail.used("off_domain_per_day") == 1000
+
+
+@pytest.mark.sanitized
+def test_a_suspension_holds_at_both_doors(both):
+    new_user = both({"limits.smtp": {"messages_per_day": 2},
+                     "limits.webmail": {"messages_per_day": 2}})
+    user, webmail = new_user()
+    for _ in range(2):
+        assert user.end(1) == DUNNO
+    assert user.end(1).startswith(VOLUME)
+    assert webmail.send().status == 403
+    user, webmail = new_user()
+    for _ in range(2):
+        webmail.admitted()
+    assert webmail.send().status == 403
+    assert user.end(1).startswith(VOLUME)
+
+
+def test_the_same_question_counts_once(both):
+    user, webmail = both()()
+    same = user.transaction()
+    for _ in range(5):
+        assert user.end(3, **same) == DUNNO
+    assert (webmail.used(), webmail.used("off_domain_per_day")) == (1, 3)
+
+
+def test_data_and_end_count_once(both):
+    user, webmail = both()()
+    assert user.send(people(3, "x.test"), ("DATA", "END-OF-MESSAGE")) == DUNNO
+    assert (webmail.used(), webmail.used("off_domain_per_day")) == (1, 3)
+
+
+def test_recipients_from_another_connection(both):
+    """One process of Postfix may ask on several, and on a new one after a restart of ours."""
+    user, webmail = both()()
+    transaction = user.transaction()
+    for name in ("bob", "eve"):
+        with Connection(user.mta) as other:
+            assert DUNNO == other.ask("RCPT", **user.members(
+                recipient=f"{name}@example.net", instance=transaction["instance"]))
+    assert user.end(2, **transaction) == DUNNO
+    assert (webmail.used(), webmail.used("off_domain_per_day")) == (1, 0)
+
+
+@pytest.mark.sanitized
+def test_the_last_place(both):
+    """Of 16 that ask at the same moment exactly one gets it."""
+    user, webmail = both(REFUSE)()
+    assert user.end(899) == DUNNO
+    users = [User(user.mta, user.mailbox) for _ in range(16)]
+    questions = [question("END-OF-MESSAGE", **one.members(recipient_count=1, **one.transaction()))
+                 for one in users]
+    answers, start = [], threading.Barrier(16)
+
+    def race(one, data):
+        start.wait()
+        one.connection.send(data)
+        answers.append(one.connection.answer())
+        one.close()
+
+    threads = [threading.Thread(target=race, args=pair) for pair in zip(users, questions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.split()[0] for answer in answers) == ["DEFER_IF_PERMIT"] * 15 + [DUNNO]
+    assert webmail.used("off_domain_per_day") == 900
+
+
+def test_what_is_logged(both):
+    user, _ = both()()
+    user.send(["hidden@secret.test", "other@secret.test"])
+    user.end(901)
+    log = user.mta.log
+    log.wait(f"msg=decision door=smtp .*ruling=admit action=DUNNO mailbox={user.mailbox} ip=.* "
+             "recipients=2")
+    log.wait("level=warning .*ruling=message action=REJECT .*unnamed=901 "
+             "rule=recipients_per_message")
+    assert "secret.test" not in log.text()
+    assert "/status?t=" not in log.text()
+
+
+def test_counters(both, store):
+    user, webmail = both()()
+    user.end(1)
+    user.end(901)
+    webmail.admitted()
+    user.mta.stop()
+    counters = store.counters()
+    assert counters["decisions door=smtp verdict=admit"] == 1
+    assert counters["decisions door=smtp verdict=message"] == 1
+    assert counters["refusals door=smtp rule=recipients_per_message"] == 1
