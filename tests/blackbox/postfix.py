@@ -119,10 +119,10 @@ class Refused(Exception):
 class MailProgram:
     """What Outlook or Thunderbird do: sign in, hand in messages, one connection for many."""
 
-    def __init__(self, stack, mailbox=None, port="smtp"):
+    def __init__(self, stack, mailbox=None, port="smtp", address="127.0.0.1"):
         self.mailbox = mailbox
         self.smtp = smtplib.SMTP("127.0.0.1", stack.port(port), local_hostname="client.test",
-                                 timeout=60)
+                                 timeout=60, source_address=(address, 0))
         self.smtp.ehlo()
         if mailbox is not None:
             self.smtp.login(mailbox, "secret")
