@@ -188,7 +188,7 @@ if not dry then
         call('SET', charge, entry .. string.sub(totals, 7, 10) .. ARGV[8] .. '#' .. tag, 'PX',
             at == now and '86460000' or string.format('%d', at - now + DAY + MARGIN))
         if leave > 0 then
-            call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', at))
+            call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', at - MARGIN))
             if state[3] then -- of a submission that this one replaces
                 drop_ticket(mailbox, ARGV[5])
             end

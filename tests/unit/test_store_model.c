@@ -1,6 +1,6 @@
 /* Both rooms against a model that is slow and plainly right: a list of all
- * counted messages, counted anew for every question. Random submissions,
- * repeats, give-backs, resets, limits and clock steps; whatever a room answers
+ * counted messages, counted anew for every question, and a list of tickets. Random
+ * submissions, repeats, tickets, give-backs, resets, limits and clock steps; whatever a room answers
  * must be what the list says. So no window ever holds more than its limit, and
  * nothing that fits is refused. SENDGUARD_SEED repeats a run. */
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "rooms.h"
 
-enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1 };
+enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1, TICKETS_MAX = 4096 };
 
 static const char *const mailboxes[MAILBOXES] = {"alice@example.test", "bob@example.test"};
 static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::"};
@@ -44,9 +44,18 @@ struct counted {
     bool named;             /* the newest under its id */
 };
 
+struct ticket {
+    int mailbox, id;
+    uint32_t recipients;
+    int64_t until_ms;
+};
+
 static struct {
     struct counted all[COUNTED_MAX];
     size_t count;
+    struct ticket tickets[TICKETS_MAX];
+    size_t ticket_count;
+    int64_t latest_ms; /* the latest moment at which anything was judged */
     int64_t newest_of_mailbox[MAILBOXES], newest_of_ip[IPS];
 } model;
 
@@ -59,6 +68,12 @@ static void model_forget(int64_t now_ms)
             model.all[kept++] = model.all[i];
     model.count = kept;
     ck_assert_uint_lt(model.count, COUNTED_MAX);
+    kept = 0;
+    for (size_t i = 0; i < model.ticket_count; i++)
+        if (model.tickets[i].until_ms > now_ms - HOUR_MS)
+            model.tickets[kept++] = model.tickets[i];
+    model.ticket_count = kept;
+    ck_assert_uint_lt(model.ticket_count, TICKETS_MAX);
 }
 
 static uint64_t model_used(int mailbox, int ip, enum rule rule, int64_t at_ms)
@@ -83,6 +98,40 @@ static struct counted *model_named(int mailbox, int id)
             model.all[i].id == id)
             return &model.all[i];
     return NULL;
+}
+
+/* The oldest that holds, NULL for none. */
+static struct ticket *model_ticket(int mailbox, uint32_t recipients, int64_t at_ms)
+{
+    struct ticket *oldest = NULL;
+    for (size_t i = 0; i < model.ticket_count; i++) {
+        struct ticket *one = &model.tickets[i];
+        if (one->mailbox == mailbox && one->recipients == recipients && one->until_ms > at_ms &&
+            (oldest == NULL || one->until_ms < oldest->until_ms))
+            oldest = one;
+    }
+    return oldest;
+}
+
+static void model_remove(const struct ticket *ticket)
+{
+    size_t at = (size_t)(ticket - model.tickets);
+    model.tickets[at] = model.tickets[--model.ticket_count];
+}
+
+static void model_drop_ticket(int mailbox, int id)
+{
+    for (size_t i = 0; i < model.ticket_count; i++)
+        if (model.tickets[i].mailbox == mailbox && model.tickets[i].id == id) {
+            model_remove(&model.tickets[i]);
+            return;
+        }
+}
+
+static void model_leave_ticket(const struct ticket *ticket)
+{
+    model_drop_ticket(ticket->mailbox, ticket->id);
+    model.tickets[model.ticket_count++] = *ticket;
 }
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -155,6 +204,29 @@ static void check_history(const struct run *run, const struct store_message *mes
                   history->count, next);
 }
 
+/* Which of two that were left at one moment is the older, nobody can say. */
+static uint32_t some_ticket(const struct counted *sent)
+{
+    uint32_t recipients = 1 + (uint32_t)below(3);
+    for (size_t i = 0; i < model.ticket_count; i++)
+        if (model.tickets[i].mailbox == sent->mailbox &&
+            model.tickets[i].recipients == recipients &&
+            model.tickets[i].until_ms == sent->time_ms + TICKET_MS)
+            return 0;
+    return percent(30) ? recipients : 0;
+}
+
+/* Where clocks step back by more than a minute, an ended ticket may have gone. */
+static uint32_t some_redeem(const struct counted *sent)
+{
+    uint32_t recipients = 1 + (uint32_t)below(3);
+    for (size_t i = 0; i < model.ticket_count; i++)
+        if (model.tickets[i].until_ms > sent->time_ms &&
+            model.tickets[i].until_ms <= model.latest_ms - MINUTE_MS)
+            return 0;
+    return percent(20) ? recipients : 0;
+}
+
 static void submit(struct run *run)
 {
     char id[16];
@@ -175,11 +247,14 @@ static void submit(struct run *run)
     for (size_t i = 0; i < countof(rules); i++)
         message.windows[i] =
             (struct store_window){.rule = rules[i], .limit = some_limit(run, rules[i])};
-    enum outcome outcome = judge(&message);
-
     sent.time_ms = later(run->now_ms, model.newest_of_mailbox[sent.mailbox]);
     if (sent.ip != NO_IP)
         sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip]);
+    model.latest_ms = later(model.latest_ms, sent.time_ms);
+    message.ticket = some_ticket(&sent);
+    message.redeem = some_redeem(&sent);
+    enum outcome outcome = judge(&message);
+
     ck_assert_msg(message.at_ms == sent.time_ms, RUN_FORMAT "at %lld, not %lld", RUN(run),
                   (long long)message.at_ms, (long long)sent.time_ms);
     bool over;
@@ -187,28 +262,41 @@ static void submit(struct run *run)
     const struct counted *before = model_named(sent.mailbox, sent.id);
     bool repeated = before != NULL && before->fingerprint == sent.fingerprint &&
                     before->time_ms > sent.time_ms - DAY_MS;
-    enum outcome expected = repeated ? OUTCOME_REPEATED : over ? OUTCOME_OVER : OUTCOME_ADMITTED;
+    const struct ticket *ticket =
+        message.redeem > 0 ? model_ticket(sent.mailbox, message.redeem, sent.time_ms) : NULL;
+    enum outcome expected = repeated         ? OUTCOME_REPEATED
+                            : ticket != NULL ? OUTCOME_REDEEMED
+                            : over           ? OUTCOME_OVER
+                                             : OUTCOME_ADMITTED;
     ck_assert_msg(outcome == expected, RUN_FORMAT "%s, not %s", RUN(run), outcome_names[outcome],
                   outcome_names[expected]);
     if (outcome == OUTCOME_OVER)
         check_history(run, &message, &sent);
-    if (outcome == OUTCOME_ADMITTED && !message.dry_run)
+    if (message.dry_run)
+        return;
+    if (outcome == OUTCOME_REDEEMED)
+        model_remove(ticket);
+    if (outcome == OUTCOME_ADMITTED)
         model_count(&sent);
+    if (outcome == OUTCOME_ADMITTED && message.ticket > 0)
+        model_leave_ticket(&(struct ticket){sent.mailbox, sent.id, message.ticket,
+                                            sent.time_ms + TICKET_MS});
 }
 
 static void give_back(struct run *run)
 {
     char id[16];
-    int mailbox = below(MAILBOXES);
+    int mailbox = below(MAILBOXES), given;
     struct counted *counted = NULL;
     if (model.count > 0 && percent(80)) {
         const struct counted *some = &model.all[(size_t)below((int)model.count)];
         mailbox = some->mailbox;
-        counted = model_named(mailbox, some->id);
-        snprintf(id, sizeof id, "%d", some->id);
+        given = some->id;
+        counted = model_named(mailbox, given);
     } else {
-        snprintf(id, sizeof id, "%d", -1 - below(IDS));
+        given = -1 - below(IDS);
     }
+    snprintf(id, sizeof id, "%d", given);
     /* between the two, clocks differ about whether its day is over */
     if (counted != NULL && counted->time_ms > run->now_ms - DAY_MS &&
         counted->time_ms <= model.newest_of_mailbox[mailbox] - DAY_MS)
@@ -217,6 +305,7 @@ static void give_back(struct run *run)
     int result = store_give_back(store, mailboxes[mailbox], id, run->now_ms);
     ck_assert_msg(result == expected, RUN_FORMAT "giving %s back: %d, not %d (%s)", RUN(run), id,
                   result, expected, result < 0 ? store_error(store) : "");
+    model_drop_ticket(mailbox, given);
     if (result == 1)
         counted->in_mailbox = counted->in_ip = counted->named = false;
 }
