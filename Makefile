@@ -2,6 +2,7 @@
 # make run        a guarded Roundcube on this machine, everything private, Ctrl-C stops it
 # make test       everything that CI runs
 # make bench      speed against the floor, as ratios
+# make bench-peers  the mail server's door beside other policy services
 # make check      the unit tests alone
 # make docs       docs/settings.md and sendguard.conf.example anew, from the table of settings
 # make install    programs, systemd units, user, sample settings, plugin; PREFIX, DESTDIR
@@ -44,7 +45,7 @@ UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all docs install programs units benches fuzzers run test check bench clean deps-build deps-run deps-test deps-bench
+.PHONY: all docs install programs units benches fuzzers run test check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -52,7 +53,7 @@ all: deps-build
 
 programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard
 
-deps-build deps-run deps-test deps-bench:
+deps-build deps-run deps-test deps-bench deps-peers:
 	@tools/install-packages $(@:deps-%=%)
 
 $(B)/%.o: %.c Makefile
@@ -138,6 +139,10 @@ test: deps-test
 bench: deps-bench
 	@$(MAKE) --no-print-directory programs benches
 	@bench/run
+
+bench-peers: deps-peers
+	@$(MAKE) --no-print-directory programs benches
+	@bench/peers.py
 
 # The reference of settings and the sample file come from the table of settings.
 docs: $(B)/tests/unit/test_settings_file

@@ -63,7 +63,8 @@ static const char usage[] =
     "  --recipients N    of each message, at most 1000 (default: 1 to 3)\n"
     "  --warmup SECONDS  not measured (default 0.3)\n"
     "  --duration SECONDS (default 2)\n"
-    "  --count N         so many questions instead of a duration, all of them measured\n"
+    "  --count N         so many questions, all of them measured; a duration given too is\n"
+    "                    the longest\n"
     "  --seed N          of the choice of users (default 1)\n"
     "  --pid PID         of the server: its processor time for each answer is told too\n"
     "Exit status: 0; 1 the server failed; 64 usage.\n";
@@ -259,8 +260,8 @@ static uint64_t cpu_ns_of(unsigned pid)
 
 static bool more_to_ask(const struct load *load, uint64_t at_ns)
 {
-    return load->limit > 0 ? load->sent < load->limit
-                           : at_ns < load->began_ns + load->duration_ns;
+    return (load->limit == 0 || load->sent < load->limit) &&
+           (load->duration_ns == 0 || at_ns < load->began_ns + load->duration_ns);
 }
 
 static void answered(struct load *load, struct client *client)
@@ -409,9 +410,10 @@ static void read_options(struct load *load, int count, char **values)
 int main(int count, char **values)
 {
     static struct load load = {.state = STATE_END_OF_MESSAGE, .client_count = 8, .users = 10000,
-                               .warmup_ns = 3 * SECOND_NS / 10, .duration_ns = 2 * SECOND_NS,
-                               .random = 1};
+                               .warmup_ns = 3 * SECOND_NS / 10, .random = 1};
     read_options(&load, count, values);
+    if (load.limit == 0 && load.duration_ns == 0)
+        load.duration_ns = 2 * SECOND_NS;
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (load.epoll < 0 || getrandom(&load.serial, sizeof load.serial, 0) != sizeof load.serial)
         fail("start");

@@ -204,16 +204,20 @@ def output(*command):
         return f"{command[0]}: unknown"
 
 
-def machine():
+def hardware():
     processor = "unknown processor"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             processor = line.partition(":")[2].strip()
             break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
+            "load client on the same cores")
+
+
+def machine():
     redis_version = output(servers.program("redis-server"), "--version").split()[2]
     return "\n".join((
-        f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
-        "load client on the same cores",
+        hardware(),
         f"{output(servers.program('nginx'), '-v')}, redis {redis_version}, "
         f"{output('dpkg-query', '-W', '-f', 'libfcgi ${Version}', 'libfcgi0ldbl')}"))

@@ -1,6 +1,7 @@
 """The programs under measurement, each private and in a folder of its own, and
 what they use of the processors."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -14,7 +15,7 @@ BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 THREADS = 16  # fcgi.threads, by default
 KEPT_FOR_NGINX = 6  # times 2 workers: fcgi.keepalive, by default
 EVERYTHING = 1_000_000_000  # a limit that nothing here reaches
-READY_SECONDS = 20
+READY_SECONDS = 60
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -42,6 +43,14 @@ def connect(address):
         probe.connect(address)
 
 
+def answers(address):
+    try:
+        connect(address)
+    except OSError:
+        return False
+    return True
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -49,24 +58,27 @@ def free_port():
 
 
 class Server:
-    """A child process that is ready once `address` accepts connections."""
+    """A child process that is ready once `address` accepts connections. `spawn`: further
+    arguments of Popen, as user and environment."""
 
-    def __init__(self, command, folder, address):
+    def __init__(self, command, folder, address, **spawn):
         self.folder = folder
         self.log = folder / "log"
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+                                            stderr=log, **spawn)
         deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                connect(address)
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise BenchError(f"{command[0]} does not start: {self.tail()}") from None
-                time.sleep(0.01)
+        while self.gone() or not self.ready(address):
+            if self.gone() or time.monotonic() > deadline:
+                self.stop()
+                raise BenchError(f"{command[0]} does not start: {self.tail()}")
+            time.sleep(0.01)
+
+    def gone(self):
+        return self.process.poll() is not None
+
+    def ready(self, address):
+        return answers(address)
 
     def tail(self):
         return self.log.read_text(errors="replace")[-1500:].strip()
@@ -78,9 +90,15 @@ class Server:
         return "\n".join(lines[-3:])
 
     def pids(self):
-        pid = self.process.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid] + [int(child) for child in children]
+        """The process and all that descend from it."""
+        found = [self.process.pid]
+        for pid in found:
+            try:
+                for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                    found += map(int, (task / "children").read_text().split())
+            except OSError:
+                continue  # ended meanwhile
+        return found
 
     def stop(self):
         if self.process.poll() is None:
@@ -98,20 +116,79 @@ class Server:
         self.stop()
 
 
+class Orphan:
+    """A process that is nobody's child here, looked at as Popen lets one look."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def poll(self):
+        try:
+            state = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return 0 if state[0] == "Z" else None
+
+    def wait(self, timeout=10):
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.01)
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+class Daemon(Server):
+    """A server that puts itself in the background and says in `pid_file` who it is now."""
+
+    def __init__(self, command, folder, address, pid_file, **spawn):
+        self.pid_file = pid_file
+        super().__init__(command, folder, address, **spawn)
+
+    def gone(self):
+        status = self.process.poll()
+        if status != 0 or isinstance(self.process, Orphan):
+            return status is not None
+        with contextlib.suppress(OSError, ValueError):  # not written yet
+            self.process = Orphan(int(self.pid_file.read_text()))
+        return False
+
+    def ready(self, address):
+        return isinstance(self.process, Orphan) and answers(address)
+
+
 def cpu_ns(pids):
     """Processor time of all threads, in nanoseconds, and of children that have ended."""
     total = 0
     for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-        after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += (int(after_name[13]) + int(after_name[14])) * TICK_NS  # cutime, cstime
+        try:
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+            after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += (int(after_name[13]) + int(after_name[14])) * TICK_NS  # cutime, cstime
+        except OSError:
+            continue  # ended meanwhile; its parent has its time
+    return total
+
+
+def pss_bytes(pids):
+    """Memory of these processes; what several share, each has its part of."""
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
     return total
 
 
 class Redis(Server):
     def __init__(self, folder, appendonly=True):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.socket = str(folder / "redis.sock")
         super().__init__(
             [program("redis-server"), "--port", "0", "--unixsocket", self.socket, "--dir",
