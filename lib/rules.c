@@ -137,6 +137,8 @@ static int compare_forms(const void *left, const void *right)
 
 uint32_t recipients_handed_over(struct arena *arena, const struct submission *submission)
 {
+    if (submission->accepted > 0)
+        return submission->accepted < LIMIT_MAX ? submission->accepted : LIMIT_MAX;
     size_t count = submission->recipient_count, distinct = 0;
     const struct recipient **sorted = arena_alloc(arena, count * sizeof sorted[0]);
     for (size_t i = 0; i < count; i++)

@@ -77,7 +77,8 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
                          const struct recipient_policy *policy);
 
 /* How many recipients a mail server has of it: those of all fields, each address as written once,
- * also the exempt ones; and the unnamed. At most LIMIT_MAX. */
+ * also the exempt ones; and the unnamed. Where the mail server itself says it: what it says. At
+ * most LIMIT_MAX. */
 uint32_t recipients_handed_over(struct arena *arena, const struct submission *submission);
 
 /* One broken rule. */

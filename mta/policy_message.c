@@ -116,6 +116,7 @@ void policy_recipients(const struct policy_request *request, const struct settin
                        const struct collected *collected, uint32_t count,
                        struct submission *submission)
 {
+    submission->accepted = count;
     /* of a single recipient Postfix says the name at the end too */
     const char *single = count == 1 && collected->asked + collected->unread == 0
                              ? policy_recipient(request, submission->arena)

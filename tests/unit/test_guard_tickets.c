@@ -213,6 +213,18 @@ START_TEST(test_named_and_unnamed)
 }
 END_TEST
 
+/* A mail server's names are in key form, its number counts spellings: the number decides. */
+START_TEST(test_accepted_number)
+{
+    rig_begin(_i, WITH(HOSTS));
+    send_webmail("<1>", "a@x.test, A@X.test", NOW);
+    struct submission submission = from_host("smtp-1", 0);
+    rig_add(&submission, FIELD_TO, "a@x.test");
+    submission.accepted = 2;
+    ck_assert(rig_judge(&submission, NOW + 1).redeemed);
+}
+END_TEST
+
 START_TEST(test_exempt_mailbox)
 {
     rig_begin(_i, WITH(HOSTS, "exempt.mailbox=" ALICE));
@@ -294,6 +306,7 @@ int main(void)
     tcase_add_loop_test(cases, test_601_without_plugin, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_recipients_of_ticket, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_named_and_unnamed, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_accepted_number, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_exempt_mailbox, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_impossible_number, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
