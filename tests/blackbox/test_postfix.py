@@ -287,6 +287,24 @@ def test_200_webmail_messages_count_200(stack, mailbox):
     assert not [line for line in decisions if "unguarded" in line]
 
 
+@pytest.mark.parametrize("message", [
+    {"to": "a@outside.test", "cc": "a@outside.test", "bcc": "a@outside.test"},
+    {"to": "a@outside.test, A@Outside.test"},
+    {"to": "Ann <a@outside.test>, a@outside.test", "cc": '"B, b" <b@outside.test>'},
+    {"to": "a@b\u00fccher.test", "cc": "a@xn--bcher-kva.test"},
+    {"to": "", "bcc": "a@outside.test; b@outside.test"},
+    {"to": "", "cc": "a@outside.test"},
+    {"to": "bob@example.test", "cc": "Bob <bob@EXAMPLE.test>"},
+])
+def test_the_ticket_fits_however_recipients_are_written(stack, mailbox, message):
+    before = stack.log()
+    with stack.roundcube(mailbox, "127.0.0.34") as webmail:
+        assert webmail.send(**message) is True
+    decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
+    assert len(decisions) == 1 and "ruling=redeemed" in decisions[0], decisions
+    assert stack.used(mailbox) == 1
+
+
 def test_without_the_plugin_601_messages_count_are_noticed_and_stop_at_600(
         stack, mailbox, without_plugin):
     before, counted = stack.log(), unguarded_total(stack)
