@@ -5,7 +5,8 @@
 const char *const verdict_words[VERDICT_WORDS] = {
     [WORD_ADMIT] = "admit",         [WORD_MESSAGE] = "message",   [WORD_OVER_TIME] = "over_time",
     [WORD_SUSPENDED] = "suspended", [WORD_NO_STORE] = "no_store", [WORD_REPEATED] = "repeated",
-    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged", [WORD_REDEEMED] = "redeemed",
+    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged",
+    [WORD_REDEEMED] = "redeemed",
 };
 
 enum verdict_word verdict_word(const struct verdict *verdict)

@@ -75,7 +75,8 @@ def test_messages_become_numbers(store, start, web_of, sender_at):
                                        verdict="suspended") == 3, "all is told to the store")
     seen = Metrics(web)
     for verdict, count in {"admit": 6, "message": 1, "suspended": 3, "over_time": 0,
-                           "repeated": 0, "no_store": 0, "observed": 0, "unjudged": 0}.items():
+                           "repeated": 0, "redeemed": 0, "no_store": 0, "observed": 0,
+                           "unjudged": 0}.items():
         assert seen.of("decisions_total", door="webmail", verdict=verdict) == count, verdict
         assert seen.of("decisions_total", door="smtp", verdict=verdict) == 0
     assert seen.of("refusals_total", door="webmail", rule="recipients_per_domain") == 1
