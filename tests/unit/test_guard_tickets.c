@@ -21,8 +21,9 @@ static struct submission from_host(const char *id, uint32_t recipients)
 
 static struct verdict ask_host(const char *id, uint32_t recipients, int64_t now_ms)
 {
-    struct submission submission = from_host(id, recipients);
-    return rig_judge(&submission, now_ms);
+    struct submission *submission = arena_alloc(arena, sizeof *submission); /* verdicts point to it */
+    *submission = from_host(id, recipients);
+    return rig_judge(submission, now_ms);
 }
 
 static void send_webmail(const char *id, const char *to, int64_t now_ms)
