@@ -95,10 +95,10 @@ def print_report(results, given):
         print(tables.speed_part(results["speed"], results["facts"]))
         targets += tables.speed_targets(results["speed"]) + tables.memory_targets(results["grown"])
     if "promise" in results:
-        print(f"\n## A limit of {promise.LIMIT:,} recipients in 24 hours: how many are "
+        print(f"\n### A limit of {promise.LIMIT:,} recipients in 24 hours: how many are "
               "admitted\n\n" + tables.promise_table(results["promise"]))
         targets += tables.promise_targets(results["promise"])
-    print("\n## Targets\n\n" + report.targets_table(targets))
+    print("\n### Targets\n\n" + report.targets_table(targets))
 
 
 def main():

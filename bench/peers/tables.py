@@ -144,6 +144,6 @@ def promise_targets(rows):
 def speed_part(results, facts):
     add_ratios(results)
     return "\n\n".join((
-        "## The task", task_table(facts),
-        "## Speed", "To ours: divided by Sendguard with SQLite / with "
+        "### The task", task_table(facts),
+        "### Speed", "To ours: divided by Sendguard with SQLite / with "
         "Redis, in the same round.", speed_table(results, facts), *void(results)))
