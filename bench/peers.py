@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -108,6 +109,7 @@ def main():
     def say(text):
         print(f"[{time.monotonic() - began:4.0f} s] {text}", file=sys.stderr, flush=True)
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped then too
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sendguard-peers-", dir=given.folder))
     os.chmod(folder, 0o711)  # servers run as nobody
     results = {}

@@ -64,8 +64,12 @@ class Subject:
         self.server, self.stores = None, {}
         self.spawn = spawn_options(clock)
         self.own(folder)
-        self.prepare()
-        self.start()
+        try:
+            self.prepare()
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def own(self, path):
         if os.geteuid() == 0:
