@@ -36,7 +36,10 @@ static const unsigned char purpose[] = "sendguard status link 2";
 static const unsigned char old_purpose[] = "sendguard status link 1";
 
 struct token_key {
-    unsigned char bytes[KEY_BYTES];
+    unsigned char bytes[KEY_BYTES]; /* as in the file; of the longer links */
+    /* Made from it. XChaCha20 makes a key of its own for each nonce, and with the same key ChaCha20
+     * would show those to whoever knows what his link says. */
+    unsigned char link[KEY_BYTES];
 };
 
 static void start_sodium(void)
@@ -125,7 +128,9 @@ static int parse_key(const char *hex, size_t length, struct token_key *key)
         length--;
     return length == KEY_BYTES * 2 &&
            sodium_hex2bin(key->bytes, KEY_BYTES, hex, length, NULL, &count, NULL) == 0 &&
-           count == KEY_BYTES;
+           count == KEY_BYTES &&
+           crypto_generichash(key->link, KEY_BYTES, purpose, sizeof purpose, key->bytes,
+                              KEY_BYTES) == 0;
 }
 
 /* 1 read; 0 with *problem filled, and errno ENOENT when (and only when) there is no file. */
@@ -235,7 +240,7 @@ const char *token_make(const struct token_key *key, struct arena *arena, const c
     randombytes_buf(sealed, NONCE_BYTES);
     crypto_aead_chacha20poly1305_ietf_encrypt(sealed + NONCE_BYTES, &sealed_length, plain,
                                               plain_length, purpose, sizeof purpose, NULL, sealed,
-                                              key->bytes);
+                                              key->link);
     size_t length = NONCE_BYTES + (size_t)sealed_length;
     size_t room = sodium_base64_encoded_len(length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     return sodium_bin2base64(arena_alloc(arena, room), room, sealed, length,
@@ -251,7 +256,7 @@ static size_t open_sealed(const struct token_key *key, const unsigned char *seal
     if (length < NONCE_BYTES + TAG_BYTES || length > NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES ||
         crypto_aead_chacha20poly1305_ietf_decrypt(plain, &plain_length, NULL, sealed + NONCE_BYTES,
                                                   length - NONCE_BYTES, purpose, sizeof purpose,
-                                                  sealed, key->bytes) != 0)
+                                                  sealed, key->link) != 0)
         return 0;
     return sodium_unpad(&unpadded, plain, (size_t)plain_length, PADDING_BYTES) == 0 ? unpadded : 0;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,69 @@ END_TEST
 
 /* ---- the key file ------------------------------------------------------------- */
 
+/* ---- the longer links of earlier releases --------------------------------------- */
+
+#define KEY_HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+static const unsigned char old_purpose[] = "sendguard status link 1";
+
+static size_t old_plain(unsigned char *plain, size_t size, const char *mailbox)
+{
+    size_t length = 8 + strlen(mailbox), padded;
+    for (int i = 0; i < 8; i++)
+        plain[i] = (unsigned char)((uint64_t)(NOW_MS + 1000) >> (8 * (7 - i)));
+    memcpy(plain + 8, mailbox, strlen(mailbox));
+    ck_assert_int_eq(sodium_pad(&padded, plain, length, 64, size), 0);
+    return padded;
+}
+
+static const char *in_base64(const unsigned char *bytes, size_t length, char *text, size_t size)
+{
+    return sodium_bin2base64(text, size, bytes, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* Who knows what a link says knows a block of key stream. If both kinds of links had one key, the
+ * block without the input of the cipher would be a key of the older kind (XChaCha20 makes its keys
+ * in this way), and good for links of any mailbox. */
+START_TEST(test_a_link_makes_no_older_one)
+{
+    static const char known[] = "a.mailbox.with.a.rather.long.name@accounting.example.test";
+    unsigned char sealed[256], plain[128], subkey[32], nonce[12] = {0}, forged[24 + 128 + 16];
+    unsigned long long forged_length;
+    size_t length;
+    char token[512];
+    const char *mailbox = NULL;
+    write_file(KEY_HEX "\n", 0600);
+    load();
+    const char *own = token_make(key, arena, known, NOW_MS + 1000);
+    ck_assert_int_eq(sodium_base642bin(sealed, sizeof sealed, own, strlen(own), NULL, &length, NULL,
+                                       sodium_base64_VARIANT_URLSAFE_NO_PADDING), 0);
+    ck_assert_uint_ge(length, 12 + 64 + 16);
+    old_plain(plain, sizeof plain, known);
+    unsigned char input[64] = "expand 32-byte k";
+    memcpy(input + 48, (unsigned char[]){1, 0, 0, 0}, 4);
+    memcpy(input + 52, sealed, 12);
+    for (int word = 0; word < 16; word++) {
+        uint32_t stream = 0, start = 0;
+        for (int i = 3; i >= 0; i--) {
+            stream = stream << 8 | (sealed[12 + word * 4 + i] ^ plain[word * 4 + i]);
+            start = start << 8 | input[word * 4 + i];
+        }
+        int at = word < 4 ? word : word - 8;
+        for (int i = 0; i < 4 && (word < 4 || word > 11); i++)
+            subkey[at * 4 + i] = (unsigned char)((stream - start) >> (8 * i));
+    }
+    memcpy(forged, input + 48, 16);
+    memset(forged + 16, 9, 8);
+    memcpy(nonce + 4, forged + 16, 8);
+    length = old_plain(plain, sizeof plain, "victim@example.test");
+    crypto_aead_chacha20poly1305_ietf_encrypt(forged + 24, &forged_length, plain, length,
+                                              old_purpose, sizeof old_purpose, NULL, nonce, subkey);
+    in_base64(forged, 24 + (size_t)forged_length, token, sizeof token);
+    ck_assert_int_eq(token_read(key, arena, token, NOW_MS, &mailbox), 0);
+    ck_assert_ptr_null(mailbox);
+}
+END_TEST
+
 START_TEST(test_file_is_made_once)
 {
     struct stat status;
@@ -198,7 +262,7 @@ START_TEST(test_a_given_key_is_used)
 {
     /* the second of an earlier release: links in users' mail outlive an update */
     static const char *const tokens[] = {
-        "iuaOzQ12zRq1cNG7eVOKiNHLfh9bWT-uR4sysC-XlGvomjrXEj6nJ4Lup-cOX-maTN_VxZWQZJNDLRGD",
+        "cibjE2eoLzKY0vRcgxB2xmqzb2xAyVms8jZLVgGzyQAvGQhCtAye5rGLDrKSPM4AoqwQDCKVE4bQwoRw",
         "GW4N9ocujzczZP-lk0AknCoQZvlGJS47N622lN4hOvaRnBl5INfq22BCLyeg-wZeTqY1J-0kIVtFx0tX"
         "bG_fmH4uUAHWF4MfUvb5qsjf7Cxdg-LgFZQGLpsNp9YvbRV0Syq0JU_eliM"};
     static const char *const spellings[] = {
@@ -331,6 +395,7 @@ static TCase *token_cases(void)
     tcase_add_test(cases, test_every_change_is_seen);
     tcase_add_test(cases, test_no_token);
     tcase_add_test(cases, test_another_key_reads_nothing);
+    tcase_add_test(cases, test_a_link_makes_no_older_one);
     return cases;
 }
 
