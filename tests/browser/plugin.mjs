@@ -200,6 +200,7 @@ export const tests = {
     for (const msg of ['[451] 4.3.5 <END-OF-MESSAGE>: End-of-data rejected: Server configuration problem', '', hostile,
       '[554] 5.7.1 blocked, see https://evil.example/sending/status?t=abc', '[554] https://webmail.example.org.evil.example/status?t=a',
       '[554] see https://webmail.example.org@evil.example/status?t=a', '[554] see https://webmail.example.org/other?t=a',
+      '[554] see https://evil.example\\@webmail.example.org/status?t=a', '[554] see https://me@webmail.example.org/status?t=a',
       '[550] rejected by 12345-ABCD-ABCD-ABCD', '[550] case ABCD-1234', ['7K3M-Q2XD-9F4A'], null]) {
       assert.equal(say(msg), null, JSON.stringify(msg));
     }

@@ -10,7 +10,8 @@ class sendguard_server_refusal
 {
     // The alphabet of references has no I, L, O and U.
     const REFERENCE = '~(?<![\w-])[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){2}(?![\w-])~';
-    const LINK = '~https?://[^\s"\'<>?#]+/status\?t=[\w-]+(?:&\w+=[\w-]+)*~i';
+    // No sign before the path that browsers and parse_url() take in different ways: @ and \ above all.
+    const LINK = '~https?://[\w.:\[\]-]+(?:/[^\s"\'<>?#\\\\]*)?/status\?t=[\w-]+(?:&\w+=[\w-]+)*~i';
     // What Postfix writes before the text of a policy service, after Roundcube's "[554] ".
     const PREFIX = '~^(?:\[\d{3}\]\s)?(?:\d\.\d{1,3}\.\d{1,3}\s)?(?:<[^<>]*>:\s[^:<>]*\srejected:\s)?~';
     const MAX_BYTES = 4096;
