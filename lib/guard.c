@@ -179,17 +179,21 @@ static void count_and_check(struct judgement *judgement)
                                              &judgement->facts, &judgement->objections);
 }
 
-/* By what a repetition is known: the recipients as they came. */
+/* By what a repetition is known: the recipients as they came. Of the mail server only their number
+ * always comes, since names are forgotten; that is enough, as it gives an id to one message only. */
 static uint64_t fingerprint(const struct submission *submission)
 {
     uint64_t fingerprint;
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, crypto_generichash_BYTES_MIN);
-    for (size_t i = 0; i < submission->recipient_count; i++) {
+    if (submission->accepted > 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->accepted,
+                                  sizeof submission->accepted);
+    for (size_t i = 0; i < submission->recipient_count && submission->accepted == 0; i++) {
         const char *address = submission->recipients[i].address;
         crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
     }
-    if (submission->unnamed > 0)
+    if (submission->unnamed > 0 && submission->accepted == 0)
         crypto_generichash_update(&state, (const unsigned char *)&submission->unnamed,
                                   sizeof submission->unnamed);
     unsigned char hash[crypto_generichash_BYTES_MIN];
@@ -304,6 +308,16 @@ static const char *record_facts(const struct judgement *judgement)
 
 /* ---- asking the store -------------------------------------------------------------- */
 
+/* The webmail chooses its ids, and gives back by them. The mail server tells senders its own, so
+ * these are others: no id of the webmail has a line feed. */
+static const char *counted_id(const struct submission *submission)
+{
+    return submission->door == DOOR_WEBMAIL
+               ? submission->id
+               : arena_printf(submission->arena, "%s\n%s", door_names[submission->door],
+                              submission->id);
+}
+
 /* The webmail's door leaves a ticket for the mail server's, when that one will look for it. */
 static void prepare_tickets(const struct judgement *judgement, struct store_message *message)
 {
@@ -341,7 +355,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
         .ip = counted_ip(judgement),
-        .id = submission->id,
+        .id = counted_id(submission),
         .fingerprint = fingerprint(submission),
         .off_domain = counted_off_domain(&judgement->facts),
         .held = judgement->objection_count > 0,
@@ -646,5 +660,5 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
 
 int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
 {
-    return store_give_back(guard->store, mailbox, id, now_ms);
+    return strchr(id, '\n') == NULL ? store_give_back(guard->store, mailbox, id, now_ms) : 0;
 }

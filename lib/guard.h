@@ -57,7 +57,7 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
                      struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
 
-/* Give a charge back, see store_give_back. 1, 0, -1. */
+/* Give the charge of a message of the webmail back, see store_give_back. 1, 0, -1. */
 int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
 

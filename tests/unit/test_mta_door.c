@@ -258,6 +258,43 @@ START_TEST(test_asked_again)
 }
 END_TEST
 
+/* A door that died before its answer arrived is asked again, and knows no names any longer. */
+START_TEST(test_asked_again_of_forgotten_names)
+{
+    static const char *const stages[] = {"DATA", "END-OF-MESSAGE"};
+    begin_door(_i / 2, OWN);
+    for (int i = 0; i < 3; i++)
+        rcpt("1.0", arena_printf(arena, "r%d@%s", i, i == 0 ? "example.net" : "x.test"));
+    ck_assert_str_eq(answer_at(lines_of(stages[_i % 2], "1.0", 3), NOW), DUNNO);
+    collector_free(&door.collector);
+    door.collector = collector_new((size_t)1 << 20);
+    ck_assert_str_eq(at_end("1.0", 3), DUNNO);
+    ck_assert_uint_eq(messages(), 1);
+    ck_assert_uint_eq(off_domain(), 2);
+    ck_assert_int_eq(lines_with("ruling=repeated"), 1);
+    end_door();
+}
+END_TEST
+
+/* The sender is told the queue id; the webmail's door must not give back by it. */
+START_TEST(test_nobody_gives_back)
+{
+    begin_door(_i, DEFAULTS);
+    ck_assert_str_eq(at_end("1.0", 3), DUNNO);
+    ck_assert_int_eq(guard_give_back(guard, ALICE, "Q1.0/1.0", NOW), 0);
+    ck_assert_int_eq(guard_give_back(guard, ALICE, "smtp\nQ1.0/1.0", NOW), 0);
+    ck_assert_uint_eq(messages(), 1);
+    /* nor does a message of the webmail stand for one of the mail server */
+    struct submission submission = rig_submission("Q2.0/2.0");
+    rig_add(&submission, FIELD_TO, "bob@x.test");
+    rig_judge(&submission, NOW);
+    rcpt("2.0", "bob@x.test");
+    ck_assert_str_eq(at_end("2.0", 1), DUNNO);
+    ck_assert_uint_eq(messages(), 3);
+    end_door();
+}
+END_TEST
+
 START_TEST(test_a_batch)
 {
     const char *answers[POLICY_BATCH_MAX];
@@ -408,6 +445,8 @@ int main(void)
     tcase_add_loop_test(cases, test_refused_at_data, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_data_and_another_end, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_asked_again, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_asked_again_of_forgotten_names, 0, ROOM_KINDS * 2);
+    tcase_add_loop_test(cases, test_nobody_gives_back, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_a_batch, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_who, 0, ROOM_KINDS * (int)countof(whos));
     tcase_add_loop_test(cases, test_other_stages, 0, ROOM_KINDS);
