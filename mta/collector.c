@@ -34,6 +34,7 @@ struct collector {
     pthread_mutex_t lock;
     unsigned char secret[crypto_shorthash_siphashx24_KEYBYTES];
     size_t max_bytes, bytes;
+    bool full; /* from the first that was dropped until half of it is free again */
     _Atomic size_t count;
     _Atomic int overflowed;
     struct underway *oldest, *newest;
@@ -112,6 +113,8 @@ static void drop_old(struct collector *collector, int64_t now_ms)
     while (collector->oldest != NULL &&
            collector->oldest->touched_ms <= now_ms - COLLECTOR_FORGET_MS)
         drop(collector, collector->oldest);
+    if (collector->bytes < collector->max_bytes / 2)
+        collector->full = false;
 }
 
 /* Makes room at the cost of the oldest, but never of `kept`. */
@@ -119,7 +122,9 @@ static void drop_excess(struct collector *collector, const struct underway *kept
 {
     while (collector->bytes > collector->max_bytes && collector->oldest != kept) {
         drop(collector, collector->oldest);
-        collector->overflowed = 1;
+        if (!collector->full)
+            collector->overflowed = 1;
+        collector->full = true;
     }
 }
 

@@ -57,7 +57,8 @@ void collector_forget(struct collector *collector, const struct transaction *tra
 size_t collector_count(struct collector *collector);
 size_t collector_bytes(struct collector *collector);
 
-/* 1 once for each time that memory came to be full (any thread), else 0: for a log line. */
+/* 1 once for each time that memory came to be full (any thread), else 0: for a log line. It is full
+ * until half of it is free. */
 int collector_overflowed(struct collector *collector);
 
 #endif

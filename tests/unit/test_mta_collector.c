@@ -123,6 +123,12 @@ START_TEST(test_memory_is_bounded)
     ck_assert_int_eq(collector_overflowed(small), 1);
     ck_assert_int_eq(collector_overflowed(small), 0);
     ck_assert_uint_lt(collector_count(small), 1000);
+    /* it stays full, which was told */
+    for (int i = 0; i < 100; i++) {
+        struct transaction one = {arena_printf(arena, "more-%d", i), "alice@example.test"};
+        collector_add(small, &one, "somebody@outside.test", NOW + 60);
+    }
+    ck_assert_int_eq(collector_overflowed(small), 0);
     collector_look(small, &(struct transaction){"4999", "alice@example.test"}, arena, NOW, &collected);
     ck_assert_uint_eq(collected.count, 1);
     collector_look(small, &(struct transaction){"0", "alice@example.test"}, arena, NOW, &collected);
@@ -133,6 +139,12 @@ START_TEST(test_memory_is_bounded)
     ck_assert_uint_eq(collector_count(small), 1);
     collector_look(small, &first, arena, NOW, &collected);
     ck_assert_uint_eq(collected.count, 9000);
+    /* empty, and full once more */
+    collector_forget(small, &first);
+    for (int i = 0; i < 5000; i++)
+        collector_add(small, &(struct transaction){arena_printf(arena, "%d", i), "b@example.test"},
+                      NULL, NOW);
+    ck_assert_int_eq(collector_overflowed(small), 1);
     collector_free(&small);
     ck_assert_ptr_null(small);
 }
