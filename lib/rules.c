@@ -65,15 +65,11 @@ static const struct recipient **sort_recipients(struct arena *arena,
     return sorted;
 }
 
-/* A local part that a mail server may read as a route out again
- * ("victim%gmail.com@example.test": Postfix's allow_percent_hack,
- * swap_bangpath, resolve_dequoted_address) is not in the own domain. */
-static bool leads_outside(const struct recipient *recipient)
+bool recipient_leads_outside(const char *address)
 {
-    size_t local_length = (size_t)(recipient->domain - recipient->address) - 1;
-    return memchr(recipient->address, '%', local_length) != NULL ||
-           memchr(recipient->address, '!', local_length) != NULL ||
-           memchr(recipient->address, '@', local_length) != NULL;
+    size_t local_length = (size_t)(strrchr(address, '@') - address);
+    return memchr(address, '%', local_length) != NULL ||
+           memchr(address, '!', local_length) != NULL || memchr(address, '@', local_length) != NULL;
 }
 
 /* So many that sums of it and of named ones stay within LIMIT_MAX. */
@@ -113,7 +109,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
         bool new_address = before == NULL || strcmp(before->address, one->address) != 0;
         if (new_address) {
             domain->recipients++;
-            if (!domain->own || leads_outside(one))
+            if (!domain->own || recipient_leads_outside(one->address))
                 facts.off_domain++;
         }
         if (new_address || before->field != one->field) {

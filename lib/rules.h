@@ -76,6 +76,11 @@ struct recipient_policy {
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_policy *policy);
 
+/* A local part that a mail server may read as a route out again
+ * ("victim%gmail.com@example.test": Postfix's allow_percent_hack,
+ * swap_bangpath, resolve_dequoted_address) is not in the own domain. An address in key form. */
+bool recipient_leads_outside(const char *address);
+
 /* How many recipients a mail server has of it: those of all fields, each address as written once,
  * also the exempt ones; and the unnamed. Where the mail server itself says it: what it says. At
  * most LIMIT_MAX. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules.h"
+
 #define SERVICE "smtpd_access_policy"
 
 int policy_stage(const struct policy_request *request, enum policy_stage *stage_r,
@@ -108,7 +110,8 @@ static void add(struct submission *submission, const char *recipient)
 static bool counts_most(const struct settings *settings, const struct submission *submission,
                         const char *recipient)
 {
-    return !settings_own_domain(settings, submission->domain, strrchr(recipient, '@') + 1) &&
+    bool own = settings_own_domain(settings, submission->domain, strrchr(recipient, '@') + 1);
+    return (!own || recipient_leads_outside(recipient)) &&
            !settings_exempt_recipient(settings, recipient);
 }
 

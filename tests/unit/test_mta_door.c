@@ -101,8 +101,9 @@ static uint64_t off_domain(void) { return rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW)
 
 /* ---- recipients ---------------------------------------------------------------------- */
 
-/* Recipients as RCPT named them ('o' own, 'x' outside, 'X' the same outside once more, '?' no
- * address), how many Postfix accepted, and what has to be counted outside. */
+/* Recipients as RCPT named them ('o' own, '%' a route out through the own one, 'x' outside, 'X' the
+ * same outside once more, '?' no address), how many Postfix accepted, and what has to be counted
+ * outside. */
 static const struct {
     const char *named;
     int accepted;
@@ -112,7 +113,7 @@ static const struct {
     {"oxxo", 4, 2},   {"xX", 2, 1},    {"xXX", 3, 1},   {"oxX", 3, 1},   {"oox", 2, 1},
     {"oox", 1, 1},    {"oo", 1, 0},    {"oo", 3, 1},    {"oo", 5, 3},    {"o?", 2, 1},
     {"o?", 1, 1},     {"??", 2, 2},    {"ooo?", 3, 1},  {"x?o", 3, 2},   {"x?o", 2, 2},
-    {"xxxx", 2, 2},
+    {"xxxx", 2, 2},   {"oo%%", 2, 2},  {"oo%", 1, 1},   {"x%o", 2, 2},
 };
 
 START_TEST(test_recipients)
@@ -124,6 +125,7 @@ START_TEST(test_recipients)
         const char *recipient = *next == 'o'   ? arena_printf(arena, "r%d@Example.NET", number++)
                                 : *next == 'x' ? arena_printf(arena, "r%d@x.test", ++number)
                                 : *next == 'X' ? arena_printf(arena, "R%d@X.test", number)
+                                : *next == '%' ? arena_printf(arena, "r%d%%x.test@example.test", ++number)
                                                : "no address";
         ck_assert_str_eq(rcpt("1.0", recipient), DUNNO);
     }
