@@ -45,6 +45,15 @@ static void raise_file_limit(void)
                  strerror(errno), NULL);
 }
 
+static void warn_of_counting_twice(const struct settings *settings)
+{
+    if (settings->mta_webmail_hosts.count == 0)
+        log_line(LOG_WARNING_LEVEL,
+                 "mta.webmail_hosts is not set: what a guarded webmail sends is counted there and "
+                 "here again",
+                 NULL);
+}
+
 static int serve(const struct program_options *options, const struct settings *settings,
                  struct mail_door *door, int listen_fd)
 {
@@ -52,6 +61,7 @@ static int serve(const struct program_options *options, const struct settings *s
     log_line(LOG_INFO_LEVEL, "listening", "listen", settings->mta_listen, "mode",
              settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
              SENDGUARD_VERSION, NULL);
+    warn_of_counting_twice(settings);
     program_wait(&program, options, door->guard, NULL, NULL);
     log_line(LOG_INFO_LEVEL, "ending", NULL);
     /* while the name is still ours: who starts next may bind it before we have ended */

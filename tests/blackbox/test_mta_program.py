@@ -62,6 +62,16 @@ def test_socket_file(mta):
     ends_well(mta)
 
 
+def test_a_warning_where_the_webmail_would_count_twice(mta):
+    mta.start()
+    mta.log.wait("level=warning.*webmail_hosts is not set")
+    ends_well(mta)
+    mta.configure({"mta": {"webmail_hosts": "192.0.2.1"}})
+    mta.start()
+    ends_well(mta)
+    assert not mta.log.matching("webmail_hosts is not set")
+
+
 def test_tcp(mta):
     mta.configure({"mta": {"listen": f"127.0.0.1:{free_port()}"}})
     mta.start()
