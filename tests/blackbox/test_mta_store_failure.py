@@ -36,8 +36,8 @@ def outage(both, break_it, mend_it, settings=None):
         assert DUNNO == timed(lambda: user.connection.ask("RCPT", **user.members(
             recipient="p@x.test", instance="1.1")))
     eventually(lambda: user.end(1) == DUNNO, "the door works again")
-    assert len(user.mta.log.matching(COMPLAINT, before)) == 1
     user.mta.log.wait('msg="store answers again"', before)
+    assert len(user.mta.log.matching(COMPLAINT, before)) == 1
     # Nothing that was refused has counted; the same message counts when it comes again.
     assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail door too") == 2
     for transaction in lost:

@@ -181,7 +181,7 @@ def test_the_store_away_is_no_wrong_password(store, folder):
         finally:
             store.bring_back()
         assert ada.get("/desk/").status == 200
-        assert len(own.log.matching("store does not answer")) == 1
         own.log.wait("store answers again")
+        assert len(own.log.matching("store does not answer")) == 1
     finally:
         own.stop()
