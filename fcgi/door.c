@@ -114,21 +114,6 @@ static int set_id(struct exchange *exchange, struct problem *problem)
 
 /* ---- logging ------------------------------------------------------------------------ */
 
-static void log_store(struct webmail_door *door, int answer)
-{
-    if (answer < 0) {
-        door->unanswered++;
-        if (log_changed(&door->store_away, 1))
-            log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(door->store),
-                     NULL);
-    } else if (log_changed(&door->store_away, 0)) {
-        char count[24];
-        snprintf(count, sizeof count, "%llu", (unsigned long long)door->unanswered);
-        door->unanswered = 0;
-        log_line(LOG_INFO_LEVEL, "store answers again", "unanswered", count, NULL);
-    }
-}
-
 static void log_verdict(const struct verdict *verdict, int status)
 {
     char decision[DECISION_TEXT_SIZE], recipients[24], code[16];
@@ -181,7 +166,7 @@ static int judge(struct exchange *exchange, struct problem *problem)
                              exchange->now_ms, &verdict);
     if (exchange->door->observer != NULL && !request->dry_run)
         observer_saw(exchange->door->observer, &verdict, answer, monotonic_us() - began_us);
-    log_store(exchange->door, answer);
+    store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
     int status = verdict.ruling == RULING_ADMIT && request->forward != NULL
                      ? answer_forward(exchange->out, request->forward)
                      : answer_verdict(exchange->out, &verdict);
@@ -204,7 +189,7 @@ static int give_back(struct exchange *exchange, struct problem *problem)
     }
     int answer =
         guard_give_back(exchange->door->guard, mailbox, request->id, exchange->now_ms);
-    log_store(exchange->door, answer);
+    store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
     if (answer < 0)
         return problem_set(problem, 503, "store", "does not answer; nothing is known to be given "
                                                   "back, please try again");

@@ -5,8 +5,8 @@
 #define SENDGUARD_DOOR_H
 
 #include "guard.h"
-#include "log.h"
 #include "observer.h"
+#include "store_watch.h"
 #include "text.h"
 
 /* What all workers share. */
@@ -14,8 +14,7 @@ struct webmail_door {
     struct guard *guard;
     struct store *store;
     struct observer *observer; /* NULL: nobody watches */
-    struct log_once store_away;
-    _Atomic uint64_t unanswered; /* submissions since the store fell silent */
+    struct store_watch store_watch;
 };
 
 /* Where a request's body comes from: bytes read, 0 at its end, -1 when the peer

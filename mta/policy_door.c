@@ -86,21 +86,6 @@ static void log_unnamed(struct mail_door *door, const struct policy_request *req
              "door", door_names[DOOR_SMTP], "client", client, NULL);
 }
 
-static void log_store(struct mail_door *door, int answer)
-{
-    if (answer < 0) {
-        door->unanswered++;
-        if (log_changed(&door->store_away, 1))
-            log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(door->store),
-                     NULL);
-    } else if (log_changed(&door->store_away, 0)) {
-        char count[24];
-        snprintf(count, sizeof count, "%llu", (unsigned long long)door->unanswered);
-        door->unanswered = 0;
-        log_line(LOG_INFO_LEVEL, "store answers again", "unanswered", count, NULL);
-    }
-}
-
 static void log_verdict(const struct verdict *verdict, const char *answer)
 {
     char decision[DECISION_TEXT_SIZE], recipients[24], unnamed[24], action[24];
@@ -289,7 +274,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         int result = batch->results[next++];
         if (door->observer != NULL)
             observer_saw(door->observer, verdict, result, took_us);
-        log_store(door, result);
+        store_watch_saw(&door->store_watch, door->store, result);
         policy_answer(question->arena, held_catalogue(held), verdict, question->answer);
         log_verdict(verdict, question->answer);
         settle(door, question, verdict, now_ms);

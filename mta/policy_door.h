@@ -9,9 +9,9 @@
 
 #include "collector.h"
 #include "guard.h"
-#include "log.h"
 #include "observer.h"
 #include "policy_request.h"
+#include "store_watch.h"
 
 /* What the loops share; everything in it stays the caller's. */
 struct mail_door {
@@ -19,8 +19,7 @@ struct mail_door {
     struct store *store;
     struct observer *observer; /* NULL: nobody watches */
     struct collector *collector;
-    struct log_once store_away;
-    _Atomic uint64_t unanswered; /* messages since the store fell silent */
+    struct store_watch store_watch;
     _Atomic int unnamed_told;    /* client addresses that were told of: see policy_door.c */
     _Atomic uint64_t unnamed_clients[32];
 };

@@ -1,0 +1,18 @@
+/* Whether the store answers, as the log tells it: once when it falls silent, and
+ * once when it answers again, with how many messages went without. Zeroed is a
+ * start; what the threads of one door share. Any thread. */
+#ifndef SENDGUARD_STORE_WATCH_H
+#define SENDGUARD_STORE_WATCH_H
+
+#include "log.h"
+#include "store.h"
+
+struct store_watch {
+    struct log_once away;
+    _Atomic uint64_t unanswered; /* since it fell silent */
+};
+
+/* After each act: `answer` as the store gave it, -1 when it was silent. */
+void store_watch_saw(struct store_watch *watch, const struct store *store, int answer);
+
+#endif
