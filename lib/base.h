@@ -30,6 +30,8 @@
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
+enum { TRIES_MAX = 1000 }; /* of one thing that is allowed so often in a span of time */
+#define UNTIL_LIFTED INT64_MAX /* an end, or a duration, that staff decides */
 
 /* Allocation of sizes that are ours: never NULL, aborts when memory is out.
  * What a client sizes is limited before it gets here. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "decision.h"
-#include "store.h"
 #include "text.h"
 
 struct json_object *json_add(struct json_object *object, const char *name,

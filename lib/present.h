@@ -38,8 +38,4 @@ void present(struct json_object *view, const struct reader *reader);
 /* A moment in words, as KEY_text above; in `arena`. */
 const char *present_moment(struct arena *arena, const struct reader *reader, int64_t time_ms);
 
-/* Whether it is a time zone that this machine knows. Never opens a file outside
- * of the zones' folder. */
-int zone_exists(const char *name);
-
 #endif

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "rules.h"
-#include "store.h"
+#include "suspension.h"
 
 enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };

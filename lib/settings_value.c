@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "address.h"
-#include "present.h"
 #include "settings_table.h"
+#include "zone.h"
 
 enum {
     PATH_MAX_BYTES = 4095,

@@ -17,8 +17,6 @@
 
 #include "store_room.h"
 
-const char *const cause_names[CAUSE_COUNT] = {"volume", "complaints", "failures",
-                                              "compromised", "terms", "staff"};
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended", "redeemed"};
 
@@ -558,11 +556,4 @@ void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SI
     crypto_generichash_update(&state, (const unsigned char *)mailbox, strlen(mailbox) + 1);
     crypto_generichash_update(&state, (const unsigned char *)id, strlen(id));
     crypto_generichash_final(&state, key_r, CHARGE_KEY_SIZE);
-}
-
-int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms)
-{
-    size_t step = offence > durations->count ? durations->count - 1 : (size_t)offence - 1;
-    int64_t duration_ms = durations->ms[step];
-    return duration_ms == UNTIL_LIFTED ? UNTIL_LIFTED : now_ms + duration_ms;
 }

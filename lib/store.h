@@ -24,6 +24,7 @@
 
 #include "arena.h"
 #include "rules.h"
+#include "suspension.h"
 
 struct store;
 
@@ -43,23 +44,6 @@ const char *store_error(const struct store *store);
 int store_fail(struct store *store, const char *why);
 
 /* ---- suspensions ------------------------------------------------------- */
-
-enum cause { CAUSE_VOLUME, CAUSE_COMPLAINTS, CAUSE_FAILURES, CAUSE_COMPROMISED, CAUSE_TERMS,
-             CAUSE_STAFF, CAUSE_COUNT };
-extern const char *const cause_names[CAUSE_COUNT];
-
-#define UNTIL_LIFTED INT64_MAX /* an end, or a duration, that staff decides */
-enum { DURATIONS_MAX = 8 };
-
-/* How long, by offence of the same cause in the last 30 days: the first
- * suspension takes durations_ms[0], the second [1], …, further ones the last. */
-struct durations {
-    size_t count; /* 1..DURATIONS_MAX */
-    int64_t ms[DURATIONS_MAX];
-};
-#define OFFENCES_REMEMBERED_MS (30 * DAY_MS)
-/* When offence number `offence` (from 1) that begins at now_ms ends. */
-int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 
 struct suspension {
     int64_t id; /* > 0; 0 means: there is none */
@@ -317,7 +301,6 @@ int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kin
  * span_ms, atomically: 1 it is counted, *count_r tries with it; 0 there were so
  * many already, nothing is counted, *free_at_r is when the oldest leaves.
  * store_forget(…, KEPT_TRIES, key, …) forgets them all. */
-enum { TRIES_MAX = 1000 };
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r) must_check;
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "present.h"
 
 #define ZONES "/usr/share/zoneinfo"
 

@@ -10,6 +10,10 @@ enum { ZONE_NAME_MAX = 64 };
 
 struct zone;
 
+/* Whether it is a time zone that this machine knows. Never opens a file outside
+ * of the zones' folder. */
+int zone_exists(const char *name);
+
 /* The zone of that IANA name; UTC when it is NULL or none of this machine's. Never NULL. */
 struct zone *zone_open(const char *name);
 void zone_free(struct zone **zone);

@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "zone.h"
+
 struct part {
     const char *path;  /* ends with '/': all that begins with it */
     const char *allow; /* methods besides which nothing gets in; NULL: the part says */
