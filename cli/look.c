@@ -145,14 +145,15 @@ static void print_near_list(struct cli *cli, struct json_object *view, const cha
     struct table table;
     if (list_length(view, member) == 0)
         return;
-    table_begin(&table, 6, 1u << 1 | 1u << 2 | 1u << 3);
-    table_row(&table, head, "%", "USED", "LIMIT", "RULE", "ROOM");
+    table_begin(&table, 7, 1u << 1 | 1u << 2 | 1u << 3);
+    table_row(&table, head, "%", "USED", "LIMIT", "RULE", "DOOR", "ROOM");
     each_of(entry, view, member)
         table_row(&table, plain_member(cli->arena, entry, "key", ""),
                   number_member(cli->arena, entry, "percent", ""),
                   number_member(cli->arena, entry, "used", ""),
                   number_member(cli->arena, entry, "limit", "off"),
                   plain_member(cli->arena, entry, "rule", ""),
+                  plain_member(cli->arena, entry, "door", ""),
                   json_is_true(entry, "full")
                       ? moment_member(cli->arena, entry, "retry_at", cli->now_ms, "none")
                       : "");

@@ -72,8 +72,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 /* {"now":…, "unguarded_today":3 (messages that went round the webmail's door; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
- * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": that of
- * the lower limit,"limit":600,"used":590,"percent":98,
+ * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": of those
+ * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
@@ -117,7 +117,7 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
     must_check;
 
 /* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
- *  "windows":[WINDOW] (of the IP; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
+ *  "windows":[WINDOW] (of the IP, one of each channel with a limit; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
  *  "exempt":bool (only of a domain),
  *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
  *  "next":…|null} */

@@ -151,37 +151,40 @@ static int add_suspended(const struct look *look, struct json_object *view)
 
 struct near_row {
     const struct near_limit *seen;
+    const char *key; /* mailbox or IP */
     enum door door;
     int32_t limit;
     uint64_t used;
     int64_t retry_at_ms; /* when full: the first room for one more; 0 never */
 };
 
-/* The door with the lower limit; DOOR_COUNT when the rule is off at both. */
-static enum door tighter_door(const int32_t (*limit_of)[RULE_COUNT], enum rule rule)
+/* Of the channels that count in the history of `channel` the one with the lowest limit; DOOR_COUNT
+ * when the rule is off for all of them. */
+static enum door tightest_door(const int32_t (*limit_of)[RULE_COUNT], enum rule rule,
+                               enum door channel)
 {
     enum door tighter = DOOR_COUNT;
     for (int door = 0; door < DOOR_COUNT; door++)
         if (limit_of[door][rule] != LIMIT_OFF &&
+            history_is_shared(rule_table[rule].subject, channel, (enum door)door) &&
             (tighter == DOOR_COUNT || limit_of[door][rule] < limit_of[tighter][rule]))
             tighter = (enum door)door;
     return tighter;
 }
 
-/* The history and the limits of a mailbox or IP. 1 or -1. */
-static int read_subject(const struct look *look, const struct near_limit *seen,
+/* The history that was seen, and the limits of its mailbox or IP, `key`. 1 or -1. */
+static int read_subject(const struct look *look, const struct near_limit *seen, const char *key,
                         struct history *history_r, int32_t (*limit_of_r)[RULE_COUNT],
                         int64_t *at_ms_r)
 {
     struct standing standing = {.at_ms = look->now_ms};
-    const char *at = strrchr(seen->key, '@');
-    int read;
-    if (rule_table[seen->rule].subject == SUBJECT_MAILBOX)
-        read = standing_read(look, seen->key, at != NULL ? at + 1 : "", &standing);
-    else
-        read = store_history(look->desk->store, look->arena, SUBJECT_IP, seen->key, look->now_ms,
-                             &standing.account.history);
-    if (read < 0)
+    const char *at = strrchr(key, '@');
+    enum subject subject = rule_table[seen->rule].subject;
+    if (subject == SUBJECT_MAILBOX &&
+        standing_read(look, key, at != NULL ? at + 1 : "", &standing) < 0)
+        return -1;
+    if (store_history(look->desk->store, look->arena, subject, seen->key, look->now_ms,
+                      &standing.account.history) < 0)
         return -1;
     standing_settle(look, &standing);
     *history_r = standing.account.history;
@@ -203,14 +206,16 @@ static int look_again(const struct look *look, const struct near_limit *seen,
     int32_t limit_of[DOOR_COUNT][RULE_COUNT];
     struct history history;
     int64_t at_ms;
-    if (read_subject(look, seen, &history, limit_of, &at_ms) < 0)
+    char *key = arena_alloc(look->arena, HISTORY_NAME_SIZE);
+    enum door channel = history_channel(rule->subject, seen->key, key);
+    if (read_subject(look, seen, key, &history, limit_of, &at_ms) < 0)
         return -1;
-    enum door door = tighter_door(limit_of, seen->rule);
+    enum door door = tightest_door(limit_of, seen->rule, channel);
     if (door == DOOR_COUNT)
         return 0;
     int32_t limit = limit_of[door][seen->rule];
     *row_r = (struct near_row){
-        .seen = seen, .door = door, .limit = limit,
+        .seen = seen, .key = key, .door = door, .limit = limit,
         .used = window_used(&history, rule->measure, rule->window_ms, at_ms),
     };
     if (!window_fits(row_r->used, 1, limit)) {
@@ -227,13 +232,14 @@ static int fullest_first(const void *left, const void *right)
     int a_percent = percent_of(a->used, a->limit), b_percent = percent_of(b->used, b->limit);
     if (a_percent != b_percent)
         return b_percent - a_percent;
-    return strcmp(a->seen->key, b->seen->key);
+    int order = strcmp(a->key, b->key);
+    return order != 0 ? order : (int)a->door - (int)b->door;
 }
 
 static struct json_object *json_of_near(const struct near_row *row)
 {
     struct json_object *view = json_object_new_object();
-    json_add_string(view, "key", row->seen->key);
+    json_add_string(view, "key", row->key);
     json_add_string(view, "rule", rule_table[row->seen->rule].name);
     json_add_string(view, "door", door_names[row->door]);
     json_add_int(view, "limit", row->limit);

@@ -38,24 +38,27 @@ int add_senders(const struct look *look, enum sender_of of, const char *key, con
     return 1;
 }
 
+/* A window of an IP for each channel that has a limit for it; each looks at its own history. */
 static int add_ip(const struct look *look, const char *ip, struct json_object *view)
 {
-    struct standing standing = {0};
-    if (store_history(look->desk->store, look->arena, SUBJECT_IP, ip, look->now_ms,
-                      &standing.account.history) < 0)
-        return -1;
-    standing_settle(look, &standing);
     const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
     struct json_object *windows = json_add_list(view, "windows");
-    for (int door = 0; door < DOOR_COUNT; door++) {
-        int32_t limit = look->settings->limits[door].of[rule];
-        bool told = door > 0 && limit == look->settings->limits[0].of[rule];
-        if (limit != LIMIT_OFF && !told)
-            json_object_array_add(windows, json_of_window(rule, (enum door)door, limit,
-                                                          &standing.account.history,
-                                                          standing.at_ms));
-    }
     json_add_list(view, "limits");
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        struct standing standing = {0};
+        char text[HISTORY_NAME_SIZE];
+        const char *name = history_name(SUBJECT_IP, (enum door)door, ip, text);
+        int32_t limit = look->settings->limits[door].of[rule];
+        if (limit == LIMIT_OFF || name == NULL)
+            continue;
+        if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
+                          &standing.account.history) < 0)
+            return -1;
+        standing_settle(look, &standing);
+        json_object_array_add(windows, json_of_window(rule, (enum door)door, limit,
+                                                      &standing.account.history,
+                                                      standing.at_ms));
+    }
     return 1;
 }
 

@@ -336,7 +336,8 @@ static void prepare_tickets(const struct judgement *judgement, struct store_mess
  * at its address their room, and the address of a webmail host is all its users'. */
 static const char *counted_ip(const struct judgement *judgement)
 {
-    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host;
+    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host ||
+                   history_marks[SUBJECT_IP][judgement->submission->door] == NULL;
     return nobodys ? NULL : judgement->submission->ip;
 }
 
@@ -354,6 +355,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     *message = (struct store_message){
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
+        .channel = submission->door,
         .ip = counted_ip(judgement),
         .id = counted_id(submission),
         .fingerprint = fingerprint(submission),

@@ -141,11 +141,15 @@ static void note_windows(struct observer *observer, const struct verdict *verdic
 {
     for (size_t i = 0; i < verdict->window_count; i++) {
         const struct verdict_window *window = &verdict->windows[i];
-        const char *key = rule_table[window->rule].subject == SUBJECT_MAILBOX
-                              ? verdict->submission->mailbox
-                              : sender_ip(verdict->submission);
-        if (key != NULL && is_near(window))
-            note_near(observer, window->rule, key, verdict->now_ms);
+        enum subject subject = rule_table[window->rule].subject;
+        char text[HISTORY_NAME_SIZE];
+        const char *name = history_name(subject, verdict->submission->door,
+                                        subject == SUBJECT_MAILBOX
+                                            ? verdict->submission->mailbox
+                                            : sender_ip(verdict->submission),
+                                        text);
+        if (name != NULL && is_near(window))
+            note_near(observer, window->rule, name, verdict->now_ms);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,50 @@ int rule_by_name(const char *name)
         if (strcmp(rule_table[rule].name, name) == 0)
             return rule;
     return -1;
+}
+
+/* ---- histories ----------------------------------------------------------- */
+
+/* No key has a space behind its last '@', and none of a network has one. */
+const char *const history_marks[SUBJECT_COUNT][DOOR_COUNT] = {
+    [SUBJECT_MAILBOX] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = ""},
+    [SUBJECT_IP] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = " smtp"},
+};
+
+const char *history_name(enum subject subject, enum door channel, const char *key,
+                         char name_r[HISTORY_NAME_SIZE])
+{
+    const char *mark = history_marks[subject][channel];
+    if (key == NULL || mark == NULL)
+        return NULL;
+    if (mark[0] == '\0')
+        return key;
+    snprintf(name_r, HISTORY_NAME_SIZE, "%s%s", key, mark);
+    return name_r;
+}
+
+bool history_is_shared(enum subject subject, enum door one, enum door other)
+{
+    const char *mark = history_marks[subject][one], *other_mark = history_marks[subject][other];
+    return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
+}
+
+enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE])
+{
+    size_t length = strlen(name);
+    enum door found = DOOR_WEBMAIL;
+    size_t marked = 0;
+    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+        const char *mark = history_marks[subject][channel];
+        size_t mark_length = mark != NULL ? strlen(mark) : 0;
+        if (mark_length > marked && mark_length < length &&
+            strcmp(name + length - mark_length, mark) == 0) {
+            found = (enum door)channel;
+            marked = mark_length;
+        }
+    }
+    snprintf(key_r, HISTORY_NAME_SIZE, "%.*s", (int)(length - marked), name);
+    return found;
 }
 
 /* ---- counting ------------------------------------------------------------ */

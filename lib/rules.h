@@ -42,6 +42,22 @@ extern const struct rule_info rule_table[RULE_COUNT];
 /* The rule of that name, or -1 when there is none. */
 int rule_by_name(const char *name);
 
+/* Channels that count together share a history of a subject; what one that counts by itself counts
+ * has the mark of its row behind the subject's key. NULL: the channel counts in none. A new channel
+ * is a new column. */
+extern const char *const history_marks[SUBJECT_COUNT][DOOR_COUNT];
+
+enum { HISTORY_NAME_SIZE = ADDRESS_MAX_BYTES + 16 }; /* a mark has at most 14 bytes */
+
+/* The name under which the store keeps the history of `key` that a channel counts in: the key
+ * itself, or text in name_r; NULL when it counts in none or `key` is NULL. */
+const char *history_name(enum subject subject, enum door channel, const char *key,
+                         char name_r[HISTORY_NAME_SIZE]);
+/* The other way: the first channel that counts in the history of that name, and its key. */
+enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
+/* Whether both channels count in the same history. */
+bool history_is_shared(enum subject subject, enum door one, enum door other);
+
 /* A limit: the highest allowed count. 0 forbids; LIMIT_OFF is not checked. */
 #define LIMIT_OFF (-1)
 #define LIMIT_MAX 1000000000

@@ -140,7 +140,7 @@ const struct setting settings_table[] = {
           "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "500", "recipients",
-          "Recipients outside the own domains from one IPv4 address or IPv6 /64 in any hour."),
+          "Recipients outside the own domains by webmail from one IPv4 address or IPv6 /64 in any hour."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages of a mailbox in any hour, all doors together."),
 
@@ -162,7 +162,7 @@ const struct setting settings_table[] = {
           "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "off", "recipients",
-          "Recipients outside the own domains from one IPv4 address or IPv6 /64 in any hour."),
+          "Recipients outside the own domains by SMTP from one IPv4 address or IPv6 /64 in any hour."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages of a mailbox in any hour, all doors together."),
 

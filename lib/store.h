@@ -85,7 +85,10 @@ struct store_message {
     /* given: */
     int64_t now_ms;
     const char *mailbox;
-    const char *ip;             /* NULL: counted for no IP; windows of an IP are then not checked */
+    enum door channel;          /* it came in by: says in which histories of the mailbox and of the
+                                   IP it counts (history_marks) */
+    const char *ip;             /* NULL: counted for no IP; windows of an IP are then not checked.
+                                   Not NULL only where the channel counts in a history of an IP */
     const char *id;             /* the submission's id; identity is (mailbox, id, fingerprint) */
     uint64_t fingerprint;       /* of the recipients: the same id for other recipients is another
                                    submission, and replaces the older one under that id */
@@ -236,9 +239,9 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r) must_check;
 
-/* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. */
+/* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. name: history_name. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,
-                  const char *key, int64_t now_ms, struct history *history_r) must_check;
+                  const char *name, int64_t now_ms, struct history *history_r) must_check;
 
 /* ---- the audit trail: append-only --------------------------------------------- */
 
@@ -315,7 +318,7 @@ struct sighting { /* a mailbox sent from an IP; kept for 24 h */
 };
 struct near_limit { /* a window that is filled to four fifths or more */
     enum rule rule;
-    char key[ADDRESS_MAX_BYTES + 1]; /* mailbox or IP, as the rule's subject is */
+    char key[HISTORY_NAME_SIZE]; /* of the mailbox or IP, as the rule's subject is: history_name */
     int64_t at_ms;                   /* when that was seen last */
 };
 enum { COUNTER_NAME_SIZE = 80 };

@@ -194,7 +194,10 @@ static void add_message(struct redis_room *room, const struct act_time *time,
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
     uint8_t charge[CHARGE_KEY_SIZE];
     char decision[20], admitted[24], refused[24];
-    const char *ip = message->ip != NULL ? message->ip : "";
+    char ip_name[HISTORY_NAME_SIZE];
+    const char *ip = history_name(SUBJECT_IP, message->channel, message->ip, ip_name);
+    if (ip == NULL)
+        ip = "";
     pack_given(&given, message);
     charge_key(message->mailbox, message->id, charge);
     snprintf(decision, sizeof decision, "%016llx", (unsigned long long)message->decision);

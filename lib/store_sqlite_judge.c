@@ -14,6 +14,7 @@ struct judging {
     uint64_t id_hash;
     bool replaces; /* another message was counted under this id, at `place` */
     struct place place;
+    char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the ledgers, where not the key itself */
     struct ledger ledgers[SUBJECT_COUNT];
 };
 
@@ -70,7 +71,9 @@ static int look(struct judging *judging)
                                        [SUBJECT_IP] = message->ip};
     message->at_ms = message->now_ms;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
-        if (ledger_load(judging->room, (enum subject)subject, keys[subject],
+        if (ledger_load(judging->room, (enum subject)subject,
+                        history_name((enum subject)subject, message->channel, keys[subject],
+                                     judging->names[subject]),
                         &judging->ledgers[subject]) < 0)
             return -1;
         message->at_ms =

@@ -58,6 +58,30 @@ def test_limits_of_the_webmail_do_not_hold(both):
     assert webmail.used("off_domain_per_hour_per_ip") == 0
 
 
+@pytest.mark.sanitized
+def test_mail_programs_leave_the_webmails_window_of_a_network(both):
+    """A phone in an office sends 500 by SMTP, and the office's webmail has its 500 still; and the
+    other way round where SMTP has such a limit too."""
+    limits = {name: {"off_domain_per_hour_per_ip": 500} for name in ("limits.webmail", "limits.smtp")}
+    new_user = both(limits)
+    phone, _ = new_user()
+    _, colleague = new_user()
+    colleague.ip = phone.ip
+    assert phone.end(500) == DUNNO
+    assert phone.end(1).startswith("DEFER_IF_PERMIT 4.7.1 ")
+    assert colleague.used("off_domain_per_hour_per_ip") == 0
+    for field in range(5):
+        colleague.admitted(crowd(100, prefix=f"f{field}"))
+    assert rules(colleague.send()) == ["off_domain_per_hour_per_ip"]
+    tablet, _ = new_user()
+    tablet.ip = phone.ip
+    assert tablet.end(1).startswith("DEFER_IF_PERMIT 4.7.1 ")
+    other, webmail = new_user()
+    for field in range(5):
+        webmail.admitted(crowd(100, prefix=f"g{field}"))
+    assert other.end(400) == DUNNO
+
+
 def test_rules_of_a_domain_are_exact_when_they_are_set(both):
     user, _ = both({"limits.smtp": {"recipients_per_domain": 3}})()
     assert user.send(["a@x.test", "b@x.test", "c@X.test", "C@x.test", "d@y.test"]) == DUNNO

@@ -199,6 +199,27 @@ START_TEST(near)
 }
 END_TEST
 
+/* What mail programs sent from an IP stands beside what its webmail users sent, each with its own
+ * limit; "near" of an earlier version, which has no mark, is the webmail's. */
+START_TEST(near_by_channel)
+{
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=20",
+                       "limits.smtp.off_domain_per_hour_per_ip=10"));
+    struct submission submission = rig_message("smtp", 9);
+    submission.door = DOOR_SMTP;
+    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+    send_from(BOB, "192.0.2.1", "webmail", 17, NOW);
+    see_near("192.0.2.1 smtp", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW);
+    see_near("192.0.2.1", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW);
+    struct json_object *view = home(NOW + MINUTE_MS);
+    check_member(view, "ips",
+                 "[{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','door':'smtp','limit':"
+                 "10,'used':9,'percent':90,'full':false,'retry_at':null},"
+                 "{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','door':'webmail','limit':"
+                 "20,'used':17,'percent':85,'full':false,'retry_at':null}]");
+}
+END_TEST
+
 START_TEST(many_near)
 {
     rig_begin(_i, WITH(SMALL));
@@ -241,7 +262,9 @@ START_TEST(senders_of_ip)
                  "'left':494,'percent':1,'full':false,'window_s':3600,'messages':false,'refill':"
                  "[{'at':'2025-11-22T06:40:00Z','count':4},{'at':'2025-11-22T06:40:01Z',"
                  "'count':2}]}");
+    check_member(view, "windows.1.door", "smtp");
     check_member(view, "windows.1.limit", "100");
+    check_member(view, "windows.1.used", "0"); /* what came by the webmail is in its own alone */
     ck_assert_uint_eq(length_of(view, "mailboxes"), 2);
     check_member(view, "mailboxes.0.mailbox", ALICE);
     check_member(view, "mailboxes.0.messages", "1");
@@ -350,7 +373,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both rooms");
-    const TTest *const tests[] = {search, long_search, quiet, unguarded, suspended, near,
+    const TTest *const tests[] = {search, long_search, quiet, unguarded, suspended, near, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);

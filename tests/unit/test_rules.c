@@ -382,6 +382,30 @@ START_TEST(test_names)
 }
 END_TEST
 
+START_TEST(test_histories)
+{
+    char name[HISTORY_NAME_SIZE], key[HISTORY_NAME_SIZE];
+    ck_assert_str_eq(history_name(SUBJECT_IP, DOOR_WEBMAIL, "192.0.2.1", name), "192.0.2.1");
+    ck_assert_str_eq(history_name(SUBJECT_IP, DOOR_SMTP, "192.0.2.1", name), "192.0.2.1 smtp");
+    ck_assert(!history_is_shared(SUBJECT_IP, DOOR_WEBMAIL, DOOR_SMTP));
+    ck_assert(history_is_shared(SUBJECT_MAILBOX, DOOR_WEBMAIL, DOOR_SMTP));
+    static const char *const keys[SUBJECT_COUNT] = {
+        [SUBJECT_MAILBOX] = "john smtp@smtp.example.test", [SUBJECT_IP] = "2001:db8::/64"};
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        for (int channel = 0; channel < DOOR_COUNT; channel++) {
+            const char *made = history_name((enum subject)subject, (enum door)channel,
+                                            keys[subject], name);
+            ck_assert_ptr_null(
+                history_name((enum subject)subject, (enum door)channel, NULL, name));
+            if (made == NULL) /* it counts in none */
+                continue;
+            enum door found = history_channel((enum subject)subject, made, key);
+            ck_assert_str_eq(key, keys[subject]);
+            ck_assert(history_is_shared((enum subject)subject, (enum door)channel, found));
+        }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rules");
@@ -397,6 +421,7 @@ int main(void)
     tcase_add_test(cases, test_zero_forbids_and_off_checks_nothing);
     tcase_add_test(cases, test_many_domains);
     tcase_add_test(cases, test_names);
+    tcase_add_test(cases, test_histories);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

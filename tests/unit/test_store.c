@@ -47,6 +47,51 @@ START_TEST(test_limit)
 }
 END_TEST
 
+static struct store_message message_by(enum door channel, enum rule rule, const char *id)
+{
+    struct store_message message = message_under(rule, 3, id, NOW);
+    message.channel = channel;
+    return message;
+}
+
+/* What mail programs send from an IP leaves the webmail's window of it empty, and the other way; a
+ * mailbox has one history for both. */
+START_TEST(test_channels_of_an_ip)
+{
+    static const enum door channels[] = {DOOR_SMTP, DOOR_WEBMAIL};
+    room_begin(_i);
+    for (size_t i = 0; i < countof(channels); i++) {
+        for (int k = 0; k < 3; k++) {
+            struct store_message message =
+                message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+                           arena_printf(arena, "%zu-%d", i, k));
+            ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+            ck_assert_uint_eq(message.windows[0].used_before, (unsigned)k);
+        }
+        struct store_message over =
+            message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "over");
+        ck_assert_int_eq(judge(&over), OUTCOME_OVER);
+        ck_assert_uint_eq(over.histories[SUBJECT_IP].count, 3);
+        struct store_message same =
+            message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+                       arena_printf(arena, "%zu-0", i));
+        ck_assert_int_eq(judge(&same), OUTCOME_REPEATED);
+    }
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
+    ck_assert_int_eq(store_give_back(store, ALICE, "0-1", NOW), 1);
+    struct store_message smtp =
+        message_by(DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "smtp");
+    struct store_message webmail =
+        message_by(DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "webmail");
+    ck_assert_int_eq(judge(&webmail), OUTCOME_OVER);
+    ck_assert_int_eq(judge(&smtp), OUTCOME_ADMITTED);
+    ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
+    webmail.now_ms = NOW + 2 * DAY_MS;
+    ck_assert_int_eq(judge(&webmail), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(webmail.windows[0].used_before, 0);
+}
+END_TEST
+
 START_TEST(test_edges_of_window)
 {
     enum rule rule = rules_over_time[_i / ROOM_KINDS];
@@ -534,6 +579,7 @@ static Suite *suite(void)
 {
     Suite *suite = suite_create("store");
     TCase *cases = rooms_case(suite, "judge");
+    tcase_add_loop_test(cases, test_channels_of_an_ip, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_limit, 0, BOTH_ROOMS_ALL_RULES);
     tcase_add_loop_test(cases, test_edges_of_window, 0, BOTH_ROOMS_ALL_RULES);
     tcase_add_loop_test(cases, test_refusal_moves_no_window, 0, ROOM_KINDS);

@@ -40,6 +40,7 @@ struct counted {
     uint32_t off_domain;
     uint64_t fingerprint;
     int mailbox, ip, id;
+    enum door channel;
     bool in_mailbox, in_ip; /* not given back, not reset */
     bool named;             /* the newest under its id */
 };
@@ -56,7 +57,7 @@ static struct {
     struct ticket tickets[TICKETS_MAX];
     size_t ticket_count;
     int64_t latest_ms; /* the latest moment at which anything was judged */
-    int64_t newest_of_mailbox[MAILBOXES], newest_of_ip[IPS];
+    int64_t newest_of_mailbox[MAILBOXES], newest_of_ip[IPS][DOOR_COUNT];
 } model;
 
 /* What is older than two days is of no use to anybody. */
@@ -76,7 +77,8 @@ static void model_forget(int64_t now_ms)
     ck_assert_uint_lt(model.ticket_count, TICKETS_MAX);
 }
 
-static uint64_t model_used(int mailbox, int ip, enum rule rule, int64_t at_ms)
+/* What one channel sends from an IP fills no other's window of it. */
+static uint64_t model_used(int mailbox, int ip, enum door channel, enum rule rule, int64_t at_ms)
 {
     const struct rule_info *info = &rule_table[rule];
     uint64_t used = 0;
@@ -84,7 +86,8 @@ static uint64_t model_used(int mailbox, int ip, enum rule rule, int64_t at_ms)
         const struct counted *counted = &model.all[i];
         bool ours = info->subject == SUBJECT_MAILBOX
                         ? counted->in_mailbox && counted->mailbox == mailbox
-                        : ip != NO_IP && counted->in_ip && counted->ip == ip;
+                        : ip != NO_IP && counted->in_ip && counted->ip == ip &&
+                              counted->channel == channel;
         if (ours && counted->time_ms > at_ms - info->window_ms)
             used += info->measure == MEASURE_MESSAGES ? 1 : counted->off_domain;
     }
@@ -144,7 +147,7 @@ static void model_count(const struct counted *message)
     model.all[model.count++] = *message;
     model.newest_of_mailbox[message->mailbox] = message->time_ms;
     if (message->ip != NO_IP)
-        model.newest_of_ip[message->ip] = message->time_ms;
+        model.newest_of_ip[message->ip][message->channel] = message->time_ms;
 }
 
 /* ---- one step ----------------------------------------------------------------------- */
@@ -172,7 +175,8 @@ static void check_windows(const struct run *run, const struct store_message *mes
     for (size_t i = 0; i < message->window_count; i++) {
         const struct store_window *window = &message->windows[i];
         const struct rule_info *info = &rule_table[window->rule];
-        uint64_t used = model_used(sent->mailbox, sent->ip, window->rule, sent->time_ms);
+        uint64_t used =
+            model_used(sent->mailbox, sent->ip, sent->channel, window->rule, sent->time_ms);
         uint64_t cost = info->measure == MEASURE_MESSAGES ? 1 : sent->off_domain;
         bool over = window->limit >= 0 && used + cost > (uint64_t)window->limit &&
                     (info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP);
@@ -234,12 +238,14 @@ static void submit(struct run *run)
                            .fingerprint = (uint64_t)below(2),
                            .mailbox = below(MAILBOXES),
                            .ip = percent(5) ? NO_IP : below(IPS),
+                           .channel = percent(30) ? DOOR_SMTP : DOOR_WEBMAIL,
                            .id = percent(10) ? below(IDS) : IDS + run->step,
                            .in_mailbox = true,
                            .named = true};
     sent.in_ip = sent.ip != NO_IP;
     snprintf(id, sizeof id, "%d", sent.id);
     struct store_message message = message_of(mailboxes[sent.mailbox], id, run->now_ms);
+    message.channel = sent.channel;
     message.ip = sent.ip != NO_IP ? ips[sent.ip] : NULL;
     message.off_domain = sent.off_domain;
     message.fingerprint = sent.fingerprint;
@@ -249,7 +255,7 @@ static void submit(struct run *run)
             (struct store_window){.rule = rules[i], .limit = some_limit(run, rules[i])};
     sent.time_ms = later(run->now_ms, model.newest_of_mailbox[sent.mailbox]);
     if (sent.ip != NO_IP)
-        sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip]);
+        sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip][sent.channel]);
     model.latest_ms = later(model.latest_ms, sent.time_ms);
     message.ticket = some_ticket(&sent);
     message.redeem = some_redeem(&sent);
