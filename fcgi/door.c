@@ -194,8 +194,8 @@ static int give_back(struct exchange *exchange, struct problem *problem)
         return problem_set(problem, 503, "store", "does not answer; nothing is known to be given "
                                                   "back, please try again");
     if (answer == 0)
-        return problem_set(problem, 404, "id", "no message of this mailbox is counted under it "
-                                               "(any longer)");
+        return problem_set(problem, 404, "id", "no message of this mailbox that can be refunded "
+                                               "is counted under it");
     log_line(LOG_INFO_LEVEL, "given back", "mailbox", mailbox, NULL);
     answer_given_back(exchange->out);
     return 1;

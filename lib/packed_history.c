@@ -3,6 +3,7 @@
 #include <string.h>
 
 enum { FORMAT = 1 };
+#define REDEEMED_BIT (UINT64_C(1) << 47) /* of the milliseconds */
 
 void packed_history_init(struct packed_history *history, enum subject subject)
 {
@@ -39,7 +40,8 @@ void counted_encode(enum subject subject, const struct counted *counted, size_t 
 {
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &counted[i].entry;
-        put(&bytes_r, (uint64_t)entry->time_ms, 6);
+        bool redeemed = subject == SUBJECT_MAILBOX && counted[i].redeemed;
+        put(&bytes_r, (uint64_t)entry->time_ms | (redeemed ? REDEEMED_BIT : 0), 6);
         put(&bytes_r, entry->off_domain == GIVEN_BACK ? 0xFFFF : entry->off_domain, 2);
         if (subject != SUBJECT_MAILBOX)
             continue;
@@ -54,7 +56,9 @@ void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         struct counted *counted = &counted_r[i];
-        *counted = (struct counted){.entry.time_ms = (int64_t)get(&bytes, 6)};
+        uint64_t time = get(&bytes, 6);
+        *counted = (struct counted){.entry.time_ms = (int64_t)(time & ~REDEEMED_BIT),
+                                    .redeemed = (time & REDEEMED_BIT) != 0};
         uint32_t weight = (uint32_t)get(&bytes, 2);
         counted->entry.off_domain = weight == 0xFFFF ? GIVEN_BACK : weight;
         if (subject != SUBJECT_MAILBOX)

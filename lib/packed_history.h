@@ -6,8 +6,10 @@
  * chunks of HISTORY_CHUNK messages are kept apart. A message is 8 bytes in an
  * IP's history: 6 of milliseconds, 2 of off-domain recipients. In a mailbox's
  * it is 21: 4 more that name its submission id and 2 its recipients (both
- * hashes), by which a repetition is known, and 7 that name its IP, for giving
- * it back. Pure but for the reader of chunks. */
+ * hashes), by which a repetition is known, and 7 that name its IP, for the
+ * refund. The uppermost bit of the milliseconds, which no date before 6429
+ * needs, says that the ticket of the message was redeemed. Pure but for the
+ * reader of chunks. */
 #ifndef SENDGUARD_PACKED_HISTORY_H
 #define SENDGUARD_PACKED_HISTORY_H
 
@@ -26,12 +28,13 @@ enum {
 /* What a message given back weighs: nothing, in any window. */
 #define GIVEN_BACK UINT32_MAX
 
-/* One counted message; the last three are 0 in an IP's history. */
+/* One counted message; all but the entry is 0 in an IP's history. */
 struct counted {
-    struct entry entry; /* off_domain may be GIVEN_BACK */
+    struct entry entry; /* off_domain may be GIVEN_BACK; time_ms below 2^47 */
     uint64_t id_hash;   /* COUNTED_ID_MASK of a hash of its submission id */
     uint32_t fingerprint; /* COUNTED_FINGERPRINT_MASK of a hash of its recipients */
     int64_t ip;         /* row of its IP's history (COUNTED_IP_MASK), 0 for none */
+    bool redeemed;      /* the mail server has had the whole message: no refund any longer */
 };
 #define COUNTED_ID_MASK UINT64_C(0xFFFFFFFF)
 #define COUNTED_FINGERPRINT_MASK 0xFFFFU

@@ -47,7 +47,7 @@ function acts.give_back(mailbox, charge)
     if string.sub(ip, -4, -4) == '#' then
         entry, ip = entry .. string.sub(ip, -3), string.sub(ip, 1, -5)
     end
-    if at <= now - DAY or not take_out(mailbox, entry, generation) then
+    if at >= REDEEMED or at <= now - DAY or not take_out(mailbox, entry, generation) then
         return 0
     end
     call('DEL', CHARGE .. charge)
@@ -162,7 +162,7 @@ function sweep_key(name)
             return string.sub(name, #prefix + 1)
         end
     end
-    passed(CHARGE, function(text) return unpack_bytes('>I6', text) <= now - DAY end)
+    passed(CHARGE, function(text) return unpack_bytes('>I6', text) % REDEEMED <= now - DAY end)
     passed(DECISION, function(text)
         local outcome, place = string.match(text, '^(%a+)\n()')
         local admitted, refused = string.match(text, '^(%d+) (%d+) ', place + RECORD_BYTES)

@@ -11,6 +11,7 @@ local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
 local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
 local TICKET = 'sg:ticket:' -- members: recipients (2 bytes), key of the charge; scores: ends
 local LOG, REFUSED = 'sg:log', 'sg:refused:' -- ids of decisions in order of judging
+local REDEEMED = 2 ^ 47 -- in the time of a charge: its ticket was redeemed
 local TOTALS_FORM = '>I6I4I6I4I5' -- what the totals of every history begin with
 local SUSPENDED, ENDS, NUMBERS = 'sg:suspended', 'sg:suspended:ends', 'sg:numbers'
 
@@ -51,6 +52,14 @@ local function told(suspension)
         suspension.id, suspension.cause, suspension.since_ms, suspension.until_ms or -1,
         suspension.attempts, suspension.offence, suspension.by, suspension.note,
     } or false
+end
+
+-- The charge gets no refund any longer; a time needs no more than the lower 47 bits.
+local function mark_redeemed(charge)
+    local first = call('GETRANGE', CHARGE .. charge, 0, 0)
+    if first ~= '' and string.byte(first) < 128 then
+        call('SETRANGE', CHARGE .. charge, 0, string.char(string.byte(first) + 128))
+    end
 end
 
 -- The ticket of that submission goes.

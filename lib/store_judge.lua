@@ -93,7 +93,7 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     if state[3] then
         local charge_at, _, charge_generation = unpack_bytes('>I6I2I4', state[3])
         if string.sub(state[3], 13, 20) == string.sub(ARGV[8], 1, 8)
-            and charge_generation == generation and charge_at > at - DAY then
+            and charge_generation == generation and charge_at % REDEEMED > at - DAY then
             outcome = 'repeated'
         end
     end
@@ -107,6 +107,7 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
                     outcome = 'redeemed'
                     if not dry then
                         call('ZREM', tickets, page[i])
+                        mark_redeemed(string.sub(page[i], 3))
                     end
                 end
             end

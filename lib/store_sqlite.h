@@ -202,9 +202,9 @@ int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
 int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
                         const struct store_message *message) must_check;
 /* Take the oldest that holds for message->redeem recipients, in a dry run only look:
- * 1, 0 there is none, -1. */
+ * 1, 0 there is none, -1. *id_r is the hash of the submission's id. */
 int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
-                         const struct store_message *message) must_check;
+                         const struct store_message *message, int64_t *id_r) must_check;
 /* The ticket of that submission, if there is one, goes. 1 or -1. */
 int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id) must_check;
 /* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */

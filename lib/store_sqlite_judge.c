@@ -20,10 +20,15 @@ struct judging {
 
 enum { NO_ID = 0 };
 
+static uint64_t shorter_hash(int64_t hash)
+{
+    uint64_t shorter = (uint64_t)hash & COUNTED_ID_MASK;
+    return shorter != NO_ID ? shorter : 1;
+}
+
 static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
 {
-    uint64_t hash = (uint64_t)sqlite_hash(room, id, strlen(id)) & COUNTED_ID_MASK;
-    return hash != NO_ID ? hash : 1;
+    return shorter_hash(sqlite_hash(room, id, strlen(id)));
 }
 
 /* Keyed by the database, so that nobody can look for recipients that meet. */
@@ -244,13 +249,34 @@ static int tell_histories(struct judging *judging)
     return 1;
 }
 
+/* The charge whose ticket was redeemed gets no refund any longer. A reset may have forgotten it.
+ * The history is loaded anew: the one that was judged by has let go of what is past, which must
+ * not be saved without a message counted at that moment. */
+static int mark_redeemed(struct sqlite_room *room, const char *mailbox, uint64_t id_hash)
+{
+    struct ledger ledger;
+    struct place place;
+    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+        return -1;
+    int found = ledger_find_id(&ledger, id_hash, &place);
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    place_counted(&ledger, &place)->redeemed = true;
+    return place_save(&ledger, &place);
+}
+
 /* 1 a ticket stands for it, and is taken away; 0; -1. */
 static int redeem(struct judging *judging)
 {
     const struct store_message *message = judging->message;
+    int64_t id;
     if (message->redeem == 0 || (message->suspension.id != 0 && !message->observe))
         return 0;
-    return sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id, message);
+    int redeemed = sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id,
+                                        message, &id);
+    if (redeemed < 1 || message->dry_run)
+        return redeemed;
+    return mark_redeemed(judging->room, message->mailbox, shorter_hash(id));
 }
 
 static int judge_one(struct sqlite_room *room, struct store_message *message)
@@ -334,7 +360,7 @@ static int give_back(struct sqlite_room *room, const char *mailbox, const char *
     if (found < 1)
         return found;
     struct counted counted = *place_counted(&ledger, &place);
-    if (!window_holds(counted.entry.time_ms, DAY_MS, now_ms))
+    if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
         return 0;
     if (place_give_back(&ledger, &place) < 0 ||
         (counted.ip != 0 && uncount_ip(room, counted.ip, &counted.entry) < 0))

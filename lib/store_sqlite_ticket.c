@@ -40,7 +40,7 @@ int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
 }
 
 int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
-                         const struct store_message *message)
+                         const struct store_message *message, int64_t *id_r)
 {
     sqlite3_stmt *get = sqlite_take(room, SQL_TICKET_GET);
     sqlite3_bind_int64(get, 1, history);
@@ -49,9 +49,9 @@ int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
     int found = sqlite_row(room, get);
     if (found < 1)
         return found;
-    int64_t id = sqlite3_column_int64(get, 0);
+    *id_r = sqlite3_column_int64(get, 0);
     sqlite3_reset(get);
-    return message->dry_run ? 1 : drop_ticket(room, history, id);
+    return message->dry_run ? 1 : drop_ticket(room, history, *id_r);
 }
 
 int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id)

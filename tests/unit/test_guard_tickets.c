@@ -257,8 +257,8 @@ START_TEST(test_give_back)
     ck_assert(verdict.unguarded);
     send_webmail("<2>", "a@x.test", NOW + 3);
     ck_assert(ask_host("smtp-2", 1, NOW + 4).redeemed);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "<2>", NOW + 5), 1);
-    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 5), 1);
+    ck_assert_int_eq(guard_give_back(guard, ALICE, "<2>", NOW + 5), 0); /* Postfix has had it */
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 5), 2);
 }
 END_TEST
 

@@ -122,6 +122,7 @@ static void check_same(const struct packed_history *before)
         ck_assert_uint_eq(is->id_hash, named ? was->id_hash : 0);
         ck_assert_uint_eq(is->fingerprint, named ? was->fingerprint : 0);
         ck_assert_int_eq(is->ip, named ? was->ip : 0);
+        ck_assert_int_eq(is->redeemed, named && was->redeemed);
     }
 }
 
@@ -133,8 +134,9 @@ static const struct counted extremes[] = {
      .fingerprint = COUNTED_FINGERPRINT_MASK, .ip = COUNTED_IP_MASK},
     {.entry = {T0, 0xFFFE}, .id_hash = UINT64_C(0x02030405), .fingerprint = 0x0708,
      .ip = INT64_C(0x12131415161718)},
-    {.entry = {(INT64_C(1) << 48) - 1, GIVEN_BACK}, .id_hash = UINT64_C(0xFF00FF00),
+    {.entry = {(INT64_C(1) << 47) - 1, GIVEN_BACK}, .id_hash = UINT64_C(0xFF00FF00),
      .fingerprint = 0xFF00, .ip = COUNTED_IP_MASK - 1},
+    {.entry = {T0, 3}, .id_hash = 7, .redeemed = true},
 };
 
 START_TEST(test_round_trip)

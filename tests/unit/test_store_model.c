@@ -43,6 +43,7 @@ struct counted {
     enum door channel;
     bool in_mailbox, in_ip; /* not given back, not reset */
     bool named;             /* the newest under its id */
+    bool redeemed;          /* by its ticket: no refund */
 };
 
 struct ticket {
@@ -120,6 +121,15 @@ static void model_remove(const struct ticket *ticket)
 {
     size_t at = (size_t)(ticket - model.tickets);
     model.tickets[at] = model.tickets[--model.ticket_count];
+}
+
+/* The charge of the ticket, if no reset forgot it, is the mail server's now. */
+static void model_redeem(const struct ticket *ticket)
+{
+    struct counted *counted = model_named(ticket->mailbox, ticket->id);
+    if (counted != NULL)
+        counted->redeemed = true;
+    model_remove(ticket);
 }
 
 static void model_drop_ticket(int mailbox, int id)
@@ -281,7 +291,7 @@ static void submit(struct run *run)
     if (message.dry_run)
         return;
     if (outcome == OUTCOME_REDEEMED)
-        model_remove(ticket);
+        model_redeem(ticket);
     if (outcome == OUTCOME_ADMITTED)
         model_count(&sent);
     if (outcome == OUTCOME_ADMITTED && message.ticket > 0)
@@ -307,7 +317,8 @@ static void give_back(struct run *run)
     if (counted != NULL && counted->time_ms > run->now_ms - DAY_MS &&
         counted->time_ms <= model.newest_of_mailbox[mailbox] - DAY_MS)
         return;
-    int expected = counted != NULL && counted->time_ms > run->now_ms - DAY_MS;
+    int expected = counted != NULL && !counted->redeemed &&
+                   counted->time_ms > run->now_ms - DAY_MS;
     int result = store_give_back(store, mailboxes[mailbox], id, run->now_ms);
     ck_assert_msg(result == expected, RUN_FORMAT "giving %s back: %d, not %d (%s)", RUN(run), id,
                   result, expected, result < 0 ? store_error(store) : "");
