@@ -11,6 +11,7 @@ require_once __DIR__ . '/lib/client.php';
 require_once __DIR__ . '/lib/recipients.php';
 require_once __DIR__ . '/lib/texts.php';
 require_once __DIR__ . '/lib/refusal.php';
+require_once __DIR__ . '/lib/send_error.php';
 require_once __DIR__ . '/lib/server_refusal.php';
 require_once __DIR__ . '/lib/status_page.php';
 
@@ -77,12 +78,14 @@ class sendguard extends rcube_plugin
         }
 
         if ($answer->admitted()) {
+            $this->let_go();
             return $args;
         }
         if (!$answer->refused()) {
             rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
                 'message' => 'sendguard: ' . $answer->problem()], true, false);
             if ($this->setting('sendguard_on_failure', 'refuse') === 'allow') {
+                $this->let_go();
                 return $args;
             }
         }
@@ -107,12 +110,16 @@ class sendguard extends rcube_plugin
     }
 
     /**
-     * Hook message_send_error: the mail server refused, or was not there. When
-     * the guard behind the mail server refused, that is shown as our own refusals are.
+     * Hook message_send_error: the mail server refused, or was not there, or
+     * nobody knows; then the message stays counted. When the guard behind the
+     * mail server refused, that is shown as our own refusals are.
      */
     public function not_sent($args)
     {
-        $this->give_back();
+        if (sendguard_send_error::is_certain($args['error'] ?? null)) {
+            $this->refund();
+        }
+        $this->attempt = null;
         $refusal = sendguard_server_refusal::of($args['error'] ?? null,
             (string) $this->setting('sendguard_status_url', ''), rcube_utils::server_name('HTTP_HOST'));
         if (!$refusal) {
@@ -136,14 +143,14 @@ class sendguard extends rcube_plugin
     /**
      * Neither "sent" nor "not sent" came: another plugin refused after us, the
      * message could not be built, or the request died. Before the mail server
-     * was contacted nothing can have left, so the charge is given back. Once it
+     * was contacted nothing can have left, so the charge is refunded. Once it
      * was contacted nobody knows, and the charge stays: otherwise dying at the
      * right moment would be a way to send uncounted.
      */
     private function settle()
     {
         if ($this->attempt && !$this->attempt['talking']) {
-            $this->give_back();
+            $this->refund();
         }
         $this->attempt = null;
     }
@@ -265,17 +272,24 @@ class sendguard extends rcube_plugin
         $this->attempt = [
             'id'      => $submission['id'],
             'mailbox' => $submission['mailbox'],
-            // A connection that is open already is announced by no hook.
-            'talking' => $answer->admitted() && is_object(rcmail::get_instance()->smtp),
+            'talking' => false,
         ];
     }
 
-    private function give_back()
+    /** The message goes on to the mail server. A connection that is open already is announced by no hook. */
+    private function let_go()
+    {
+        if (is_object(rcmail::get_instance()->smtp)) {
+            $this->talking([]);
+        }
+    }
+
+    private function refund()
     {
         if ($this->attempt) {
             $attempt = $this->attempt;
             $this->attempt = null;
-            $this->client()->give_back($attempt['id'], $attempt['mailbox']);
+            $this->client()->refund($attempt['id'], $attempt['mailbox']);
         }
     }
 

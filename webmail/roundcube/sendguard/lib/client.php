@@ -9,7 +9,7 @@
 class sendguard_client
 {
     const CONNECT_SECONDS = 1.0;
-    const GIVE_BACK_SECONDS = 1.0;
+    const REFUND_SECONDS = 1.0;
     const MAX_ANSWER_BYTES = 1048576;
 
     private $remote;
@@ -50,14 +50,14 @@ class sendguard_client
         return $this->post('?dry_run=1', $submission);
     }
 
-    /** The message was not sent after all. Best effort: nobody waits for it. */
-    public function give_back($id, $mailbox)
+    /** The message was not sent after all. Best effort: nobody waits for it. 404: not counted, or it has reached the mail server. */
+    public function refund($id, $mailbox)
     {
         $path = '/' . rawurlencode($id) . '?mailbox=' . rawurlencode($mailbox);
-        $answer = $this->call('DELETE', $path, '', microtime(true) + min($this->seconds, self::GIVE_BACK_SECONDS));
+        $answer = $this->call('DELETE', $path, '', microtime(true) + min($this->seconds, self::REFUND_SECONDS));
         if (!in_array($answer->status, [200, 204, 404], true)) {
             rcube::raise_error(['code' => 600, 'file' => __FILE__, 'line' => __LINE__,
-                'message' => "sendguard: a charge was not given back: " . $answer->problem()], true, false);
+                'message' => "sendguard: a charge was not refunded: " . $answer->problem()], true, false);
         }
     }
 

@@ -44,7 +44,7 @@ class sendguard_server_refusal
         }
 
         $refusal = new self();
-        $refusal->code = (int) ($vars['code'] ?? (preg_match('~^\[(\d{3})\]~', $text, $match) ? $match[1] : 0));
+        $refusal->code = sendguard_send_error::code($error);
         $refusal->answer = new sendguard_answer();
         $refusal->answer->body = [
             'message'    => trim(preg_replace(self::PREFIX, '', $text)),
