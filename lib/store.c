@@ -25,7 +25,7 @@ const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session
                                                       "tries"};
 
 /* what one caller brings goes in together */
-enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, ROOMS_MAX = 2 };
+enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, LEAD_MAX_US = 10000, ROOMS_MAX = 2 };
 
 /* Somebody who waits: with messages, or (none) for a room to himself. While
  * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
@@ -238,16 +238,25 @@ static bool judge_together(struct room *room, const struct company *company)
     return results[0] > 0;
 }
 
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Our own messages and what waits beside them, then what has come meanwhile. To
  * go on costs less than to wake the next one, whose messages are judged all the
  * same; but our caller waits too, so not for long. */
 static void lead(struct store *store, struct waiting *self)
 {
+    int64_t until_us = monotonic_us() + LEAD_MAX_US;
     struct company company;
     company.count = company.message_count = 0;
     join(&company, self);
     take_waiting(store, &company);
-    for (int round = 1; judge_together(self->room, &company) && round < ROUNDS_MAX; round++) {
+    for (int round = 1; judge_together(self->room, &company) && round < ROUNDS_MAX &&
+                        monotonic_us() < until_us; round++) {
         company.count = company.message_count = 0;
         take_waiting(store, &company);
         if (company.count == 0)

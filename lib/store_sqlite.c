@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What makes a file of one version one of the next: a new file goes through all. */
@@ -139,6 +140,17 @@ void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t 
     snprintf(text_r, size, "%s", text != NULL ? (const char *)text : "");
 }
 
+/* Another program has the lock. SQLite's own waiting grows to 100 ms at a time, in which the other
+ * one takes the lock many times again. */
+static int wait_for_lock(void *context, int waited_ms)
+{
+    const struct sqlite_room *room = context;
+    if (waited_ms >= room->room.timeout_ms)
+        return 0;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return 1;
+}
+
 /* ---- opening --------------------------------------------------------------------- */
 
 static void close_database(struct sqlite_room *room)
@@ -242,12 +254,14 @@ static int open_database(struct sqlite_room *room)
         close_database(room);
         return -1;
     }
-    sqlite3_busy_timeout(room->db, room->room.timeout_ms);
+    sqlite3_busy_handler(room->db, wait_for_lock, room);
     if (sqlite3_exec(room->db,
                      /* a message changes a few hundred bytes on each page it touches, and pages are
                       * logged whole */
                      "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
                      "PRAGMA synchronous = NORMAL;"
+                     /* what a log that grew gives back when it begins anew */
+                     "PRAGMA journal_size_limit = 31457280;"
                      /* no more: after a page split SQLite looks through all of it */
                      "PRAGMA cache_size = -2000;",
                      NULL, NULL, NULL) != SQLITE_OK ||
@@ -261,6 +275,8 @@ static int open_database(struct sqlite_room *room)
         return -1;
     }
     sqlite3_wal_hook(room->db, checkpointer_after_commit, room->checkpointer);
+    /* a message that gives its connection up must not wait for all of the log */
+    sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     room->was_there = true;
     room->device = file.st_dev;
     room->inode = file.st_ino;
@@ -292,13 +308,22 @@ static int give_up(struct sqlite_room *room)
         sqlite3_step(sqlite_take(room, SQL_ROLLBACK));
     if (error != SQLITE_BUSY && error != SQLITE_FULL)
         close_database(room);
+    checkpointer_leave(room->checkpointer);
+    if (error == SQLITE_FULL || error == SQLITE_IOERR)
+        checkpointer_want(room->checkpointer);
     return -1;
 }
 
 int sqlite_begin(struct sqlite_room *room, bool to_write)
 {
-    if (ensure_open(room) < 0)
+    int timeout_ms = room->room.timeout_ms;
+    if (checkpointer_enter(room->checkpointer, to_write, timeout_ms) < 0)
+        return room_fail(&room->room, "%s: copying the write-ahead log back takes over %d ms",
+                         room->path, timeout_ms);
+    if (ensure_open(room) < 0) {
+        checkpointer_leave(room->checkpointer);
         return -1;
+    }
     if (sqlite_do(room, sqlite_take(room, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
         return give_up(room);
     return 1;
@@ -308,13 +333,18 @@ int sqlite_end(struct sqlite_room *room, int result)
 {
     if (result >= 0 && sqlite_do(room, sqlite_take(room, SQL_COMMIT)) < 0)
         result = -1;
-    return result >= 0 ? result : give_up(room);
+    if (result < 0)
+        return give_up(room);
+    checkpointer_leave(room->checkpointer);
+    return result;
 }
 
 static void sqlite_free(struct room *room)
 {
     struct sqlite_room *self = sqlite_room(room);
     checkpointer_stop(&self->checkpointer);
+    if (self->db != NULL) /* nobody waits any longer: the last program copies the log back */
+        sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
     text_free(&self->used);
     free(self->path);

@@ -129,10 +129,18 @@
 #define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
 enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
 
-/* Copies the write-ahead log back in the background. */
+/* Copies the write-ahead log back in the background, while transactions of this
+ * process go on but for short moments. */
 struct checkpointer;
 struct checkpointer *checkpointer_start(const char *path);
 void checkpointer_stop(struct checkpointer **checkpointer);
+/* Around each transaction, one at a time. 1, or -1 when it may not begin within timeout_ms: do
+ * not leave then. */
+int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int timeout_ms)
+    must_check;
+void checkpointer_leave(struct checkpointer *checkpointer);
+/* Copy the log although it is short: the disk is full, and the log may begin anew. */
+void checkpointer_want(struct checkpointer *checkpointer);
 /* For sqlite3_wal_hook, with the checkpointer as argument. */
 int checkpointer_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
 
