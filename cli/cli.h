@@ -110,6 +110,7 @@ int run_staff_remove(struct cli *cli);
 int run_staff_list(struct cli *cli);
 int run_staff_password(struct cli *cli);
 int run_staff_role(struct cli *cli);
+int run_staff_unlock(struct cli *cli);
 int run_token_add(struct cli *cli);
 int run_token_remove(struct cli *cli);
 int run_token_list(struct cli *cli);

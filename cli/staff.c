@@ -188,6 +188,17 @@ int run_staff_role(struct cli *cli)
                     &problem, text);
 }
 
+int run_staff_unlock(struct cli *cli)
+{
+    struct act act;
+    struct problem problem = {0};
+    int status = read_act(cli, &act);
+    return status >= 0 ? status
+                       : say_done(cli,
+                                  staff_unlock(cli->desk.store, cli->words[0], &act, &problem),
+                                  &problem, "may sign in again without a wait.");
+}
+
 int run_staff_remove(struct cli *cli)
 {
     struct act act;

@@ -59,14 +59,13 @@ static int check_password(const char *password, struct problem *problem)
            problem_set(problem, 400, "password", "has more than %d bytes", PASSWORD_MAX);
 }
 
-static int no_account(const char *name, struct problem *problem)
+int staff_no_account(const char *name, struct problem *problem)
 {
     return problem_set(problem, 404, "name", "there is no account %s", name);
 }
 
-/* The account's tree, to be put: 1, 0, -1. */
-static int read_account(struct store *store, const char *name, int64_t now_ms,
-                        struct json_object **account_r)
+int staff_read_account(struct store *store, const char *name, int64_t now_ms,
+                       struct json_object **account_r)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     struct kept kept;
@@ -103,6 +102,8 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
     struct audited audited = {"staff_add", name, detail, act};
     int done = store_keep_new(store, KEPT_STAFF, &kept, act->now_ms, &audited);
+    if (done == 1) /* of whoever had the name, or tried it, before */
+        done = staff_forget_failures(store, name, act->now_ms);
     return done != 0 ? done : problem_set(problem, 409, "name", "there is an account %s", name);
 }
 
@@ -124,11 +125,13 @@ int staff_set_password(struct store *store, const char *name, const char *passwo
         return 0;
     /* which takes long: done first, lest the account is removed or gets another role meanwhile */
     password_hash(password, hash);
-    int found = read_account(store, name, act->now_ms, &account);
+    int found = staff_read_account(store, name, act->now_ms, &account);
     if (found < 1)
-        return found < 0 ? -1 : no_account(name, problem);
+        return found < 0 ? -1 : staff_no_account(name, problem);
     put_password(account, hash);
-    return write_account(store, name, account, "staff_password", "{}", act);
+    return write_account(store, name, account, "staff_password", "{}", act) < 1
+               ? -1
+               : staff_forget_failures(store, name, act->now_ms);
 }
 
 int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,
@@ -137,9 +140,9 @@ int staff_set_role(struct store *store, const char *name, enum role role, const 
     freed_by(json_put) struct json_object *account = NULL;
     if (!staff_check_name(name, problem))
         return 0;
-    int found = read_account(store, name, act->now_ms, &account);
+    int found = staff_read_account(store, name, act->now_ms, &account);
     if (found < 1)
-        return found < 0 ? -1 : no_account(name, problem);
+        return found < 0 ? -1 : staff_no_account(name, problem);
     int before = role_by_name(json_string(account, "role", ""));
     char detail[96];
     snprintf(detail, sizeof detail, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
@@ -155,7 +158,7 @@ int staff_remove(struct store *store, const char *name, const struct act *act,
         return 0;
     struct audited audited = {"staff_remove", name, "{}", act};
     int done = store_forget(store, KEPT_STAFF, name, act->now_ms, &audited);
-    return done != 0 ? done : no_account(name, problem);
+    return done != 0 ? done : staff_no_account(name, problem);
 }
 
 int staff_list_kept(struct store *store, enum kept_kind kind, int64_t now_ms,
@@ -207,85 +210,10 @@ int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r)
     return 1;
 }
 
-/* ---- signing in ------------------------------------------------------------------- */
+/* ---- sessions ---------------------------------------------------------------------- */
 
-/* Who tries: the name and the address are each a door that ten failures close. */
-enum { DOOR_OF_NAME, DOOR_OF_ADDRESS, SIGN_IN_DOORS };
-struct try {
-    char keys[SIGN_IN_DOORS][KEPT_KEY_MAX + 1]; /* "" for a name that nobody could have */
-    uint32_t counts[SIGN_IN_DOORS];
-};
-
-static void begin_try(struct try *try, const char *name, const char *address)
-{
-    *try = (struct try){0};
-    if (staff_name_well_formed(name))
-        snprintf(try->keys[DOOR_OF_NAME], sizeof try->keys[0], "sign-in:name:%s", name);
-    snprintf(try->keys[DOOR_OF_ADDRESS], sizeof try->keys[0], "sign-in:address:%.100s", address);
-}
-
-/* Whether a door is closed: 1 with *free_at_r, 0, -1. */
-static int is_blocked(struct store *store, const struct try *try, int64_t now_ms,
-                      int64_t *free_at_r)
-{
-    freed_by(arena_free) struct arena *arena = arena_new();
-    int64_t free_at = 0;
-    for (int door = 0; door < SIGN_IN_DOORS; door++) {
-        struct kept block;
-        int found = try->keys[door][0] == '\0' ? 0
-                                               : store_kept(store, arena, KEPT_BLOCK,
-                                                            try->keys[door], now_ms, &block);
-        if (found < 0)
-            return -1;
-        if (found == 1 && block.until_ms > free_at)
-            free_at = block.until_ms;
-    }
-    if (free_at > now_ms)
-        *free_at_r = free_at;
-    return free_at > now_ms;
-}
-
-/* Counts the try at both doors: 1; 0 there were ten already, *free_at_r is set; -1. */
-static int count_try(struct store *store, struct try *try, int64_t now_ms, int64_t *free_at_r)
-{
-    for (int door = 0; door < SIGN_IN_DOORS; door++) {
-        int64_t oldest_leaves;
-        if (try->keys[door][0] == '\0')
-            continue;
-        int counted = store_try(store, try->keys[door], now_ms, SIGN_IN_SPAN_MS, SIGN_IN_TRIES,
-                                &try->counts[door], &oldest_leaves);
-        if (counted == 0)
-            *free_at_r = oldest_leaves;
-        if (counted < 1)
-            return counted;
-    }
-    return 1;
-}
-
-/* The tenth failure closes the door. */
-static int note_failure(struct store *store, const struct try *try, int64_t now_ms)
-{
-    for (int door = 0; door < SIGN_IN_DOORS; door++) {
-        struct kept block = {.key = try->keys[door], .value = "",
-                             .until_ms = now_ms + SIGN_IN_SPAN_MS};
-        if (try->counts[door] >= SIGN_IN_TRIES &&
-            store_keep(store, KEPT_BLOCK, &block, now_ms, NULL) < 1)
-            return -1;
-    }
-    return SIGN_IN_WRONG;
-}
-
-/* An office of many people has one address: those who are in are no failures. */
-static int forget_tries(struct store *store, const struct try *try, int64_t now_ms)
-{
-    for (int door = 0; door < SIGN_IN_DOORS; door++)
-        if (store_forget(store, KEPT_TRIES, try->keys[door], now_ms, NULL) < 0)
-            return -1;
-    return 1;
-}
-
-static int begin_session(struct store *store, const char *name, struct json_object *account,
-                         int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
+int staff_begin_session(struct store *store, const char *name, struct json_object *account,
+                        int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
 {
     freed_by(json_put) struct json_object *session = json_object_new_object();
     char cookie[SECRET_TEXT_SIZE], key[SECRET_HASH_SIZE];
@@ -298,32 +226,8 @@ static int begin_session(struct store *store, const char *name, struct json_obje
     if (store_keep(store, KEPT_SESSION, &kept, now_ms, NULL) < 1)
         return -1;
     memcpy(cookie_r, cookie, sizeof cookie);
-    return SIGNED_IN;
+    return 1;
 }
-
-int staff_sign_in(struct store *store, const char *name, const char *password,
-                  const char *address, int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE],
-                  int64_t *free_at_r)
-{
-    freed_by(json_put) struct json_object *account = NULL;
-    struct try try;
-    begin_try(&try, name, address);
-    int blocked = is_blocked(store, &try, now_ms, free_at_r);
-    if (blocked != 0)
-        return blocked < 0 ? -1 : SIGN_IN_BLOCKED;
-    int counted = count_try(store, &try, now_ms, free_at_r);
-    if (counted < 1)
-        return counted < 0 ? -1 : SIGN_IN_BLOCKED;
-    if (staff_name_well_formed(name) && read_account(store, name, now_ms, &account) < 0)
-        return -1;
-    if (!password_fits(password, account != NULL ? json_string(account, "password", NULL) : NULL))
-        return note_failure(store, &try, now_ms);
-    if (forget_tries(store, &try, now_ms) < 1)
-        return -1;
-    return begin_session(store, name, account, now_ms, cookie_r);
-}
-
-/* ---- sessions ---------------------------------------------------------------------- */
 
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r)
@@ -342,7 +246,7 @@ int staff_session(struct store *store, const char *cookie, int64_t now_ms,
     const char *name = json_string(session, "name", "");
     if (!staff_name_well_formed(name))
         return 0;
-    found = read_account(store, name, now_ms, &account);
+    found = staff_read_account(store, name, now_ms, &account);
     if (found < 1)
         return found;
     int role = role_by_name(json_string(account, "role", ""));

@@ -3,12 +3,13 @@
  * store; passwords, cookies and tokens only as hashes. Removing an account or
  * token, or changing a role, holds from the next request on.
  *
- * Guessing: ten failed sign-ins within an hour close the name (from wherever)
- * or the address (for whatever name) for an hour, whichever had them; signing in
- * forgets those before. A try is counted before the password is looked at, so
- * parallel tries gain nothing; hashing is done by two at a time at most, and for
- * unknown names too, so that time tells nothing. A new password ends the
- * account's sessions. */
+ * Guessing: failed sign-ins are counted by name and network (staff_sign_in.c); too
+ * many slow further ones down for an hour and close nothing, and where a name signed
+ * in within 30 days nobody from elsewhere slows it down. A try is counted before the
+ * password is looked at, so parallel tries gain nothing; hashing is done by two at a
+ * time at most, one of them for known networks alone, and for unknown names too, so
+ * that time tells nothing. A new password ends the account's sessions, and as
+ * staff_unlock does what failed sign-ins have slowed down. */
 #ifndef SENDGUARD_STAFF_H
 #define SENDGUARD_STAFF_H
 
@@ -32,9 +33,12 @@ enum {
     PASSWORD_MIN = 10, PASSWORD_MAX = 1024,
     SECRET_TEXT_SIZE = 48, /* of a cookie's or CSRF token's text with its NUL */
     API_TOKEN_TEXT_SIZE = 96,
-    SIGN_IN_TRIES = 10,
+    SIGN_IN_TRIES = 10,          /* of a name from a network, and of whatever names from one */
+    SIGN_IN_TRIES_OF_NAME = 100, /* from networks that are not known to it */
 };
 #define SIGN_IN_SPAN_MS HOUR_MS
+#define SIGN_IN_SLOW_MS (30 * SECOND_MS) /* between two tries when there were too many */
+#define NETWORK_KNOWN_MS (30 * DAY_MS)
 #define SESSION_MS (8 * HOUR_MS)
 
 /* Accounts. 1; 0 with *problem (name taken, not allowed; password too short); -1 the store. */
@@ -49,12 +53,25 @@ int staff_remove(struct store *store, const char *name, const struct act *act,
 /* {"staff":[{"name":…,"role":…,"created_at":…,"by":…}]}; to be put. 1 or -1. */
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 
-/* Signing in: 1 with the cookie's text; 0 wrong name or password; 2 blocked, *free_at_r is set;
- * -1 the store. `address`: the browser's, in key form. */
-enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2 };
-int staff_sign_in(struct store *store, const char *name, const char *password,
-                  const char *address, int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE],
-                  int64_t *free_at_r) must_check;
+/* Ends what failed sign-ins have slowed down, in the networks where this name failed too. */
+int staff_unlock(struct store *store, const char *name, const struct act *act,
+                 struct problem *problem) must_check;
+
+/* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
+ * many failures; the next try is at free_at_ms. BUSY: too many have a password looked at; those
+ * who come from a network known to the name have places of their own. -1 the store. */
+enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2, SIGN_IN_BUSY = 3 };
+struct sign_in {
+    /* given: */
+    const char *name, *password;
+    const char *network; /* the browser's address in key form */
+    int64_t now_ms;
+    /* answered: */
+    char cookie[SECRET_TEXT_SIZE];                /* SIGNED_IN: its text */
+    int64_t free_at_ms;                           /* BLOCKED */
+    bool pair_slowed, network_slowed, name_slowed; /* WRONG */
+};
+int staff_sign_in(struct store *store, struct sign_in *sign_in) must_check;
 /* Whose session it is: 1; 0 nobody's (any longer); -1. */
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r) must_check;

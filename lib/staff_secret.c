@@ -58,39 +58,60 @@ bool secret_same(const char *a, const char *b)
 
 /* ---- passwords -------------------------------------------------------------------- */
 
-/* Each takes 64 MiB and a core: who asks for many at once waits, and the doors do not. */
-enum { HASHING_AT_ONCE = 2 };
+/* Each takes 64 MiB and a core: who asks for many at once waits, and the rest of the program does
+ * not. Strangers, of whom there may be any number, leave one turn to those who are known. */
+enum { HASHING_AT_ONCE = 2, HASHING_OF_STRANGERS = 1 };
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t one_less;
-    int running;
-} hashing = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    int running, of_strangers;
+    int places[2]; /* taken: of strangers, of those who are known */
+} hashing = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_less = PTHREAD_COND_INITIALIZER};
 
-static void begin_hashing(void)
+bool password_place_take(bool known)
 {
-    need_sodium();
     pthread_mutex_lock(&hashing.lock);
-    while (hashing.running == HASHING_AT_ONCE)
-        pthread_cond_wait(&hashing.one_less, &hashing.lock);
-    hashing.running++;
+    bool taken = hashing.places[known] < (known ? PASSWORD_PLACES_KNOWN : PASSWORD_PLACES);
+    hashing.places[known] += taken;
+    pthread_mutex_unlock(&hashing.lock);
+    return taken;
+}
+
+void password_place_leave(bool known)
+{
+    pthread_mutex_lock(&hashing.lock);
+    hashing.places[known]--;
     pthread_mutex_unlock(&hashing.lock);
 }
 
-static void end_hashing(void)
+static void begin_hashing(bool known)
+{
+    need_sodium();
+    pthread_mutex_lock(&hashing.lock);
+    while (hashing.running == HASHING_AT_ONCE ||
+           (!known && hashing.of_strangers == HASHING_OF_STRANGERS))
+        pthread_cond_wait(&hashing.one_less, &hashing.lock);
+    hashing.running++;
+    hashing.of_strangers += !known;
+    pthread_mutex_unlock(&hashing.lock);
+}
+
+static void end_hashing(bool known)
 {
     pthread_mutex_lock(&hashing.lock);
     hashing.running--;
-    pthread_cond_signal(&hashing.one_less);
+    hashing.of_strangers -= !known;
+    pthread_cond_broadcast(&hashing.one_less);
     pthread_mutex_unlock(&hashing.lock);
 }
 
 void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
 {
-    begin_hashing();
+    begin_hashing(true);
     int failed = crypto_pwhash_str(hash_r, password, strlen(password),
                                    crypto_pwhash_OPSLIMIT_INTERACTIVE,
                                    crypto_pwhash_MEMLIMIT_INTERACTIVE);
-    end_hashing();
+    end_hashing(true);
     if (failed) { /* as xmalloc */
         fputs("sendguard: out of memory\n", stderr);
         abort();
@@ -109,18 +130,18 @@ static void hash_in_vain(const char *password)
     sodium_memzero(result, sizeof result);
 }
 
-bool password_fits(const char *password, const char *hash)
+bool password_fits(const char *password, const char *hash, bool known)
 {
     bool fits = false;
     if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX) {
         password = "";
         hash = NULL;
     }
-    begin_hashing();
+    begin_hashing(known);
     if (hash != NULL)
         fits = crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
     else
         hash_in_vain(password);
-    end_hashing();
+    end_hashing(known);
     return fits;
 }

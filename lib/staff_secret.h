@@ -23,7 +23,14 @@ bool secret_same(const char *a, const char *b);
 
 /* argon2id of a password; waits while two others are hashed. */
 void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE]);
-/* Whether `hash` (NULL: of nobody, never fits) is the password's; takes as long for nobody's. */
-bool password_fits(const char *password, const char *hash);
+
+/* Who has a password looked at takes a place before and leaves it afterwards, so that few threads
+ * wait here. `known`: from a network known to the name; those places are nobody else's. */
+enum { PASSWORD_PLACES = 3, PASSWORD_PLACES_KNOWN = 6 };
+bool password_place_take(bool known); /* false: all are taken */
+void password_place_leave(bool known);
+/* Whether `hash` (NULL: of nobody, never fits) is the password's; takes as long for nobody's.
+ * Waits while two others are hashed, or unless `known` one other that is not. */
+bool password_fits(const char *password, const char *hash, bool known);
 
 #endif

@@ -22,7 +22,7 @@ const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held"
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
-                                                      "tries"};
+                                                      "tries", "known"};
 
 /* what one caller brings goes in together */
 enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, LEAD_MAX_US = 10000, ROOMS_MAX = 2 };

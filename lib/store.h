@@ -279,7 +279,8 @@ int store_write_audit(struct store *store, const struct audited *audited) must_c
 /* Texts under a key, each kind for itself: accounts of staff, tokens, sessions.
  * They end at until_ms (UNTIL_LIFTED: never). key: 1..KEPT_KEY_MAX bytes;
  * value: at most KEPT_VALUE_MAX bytes. */
-enum kept_kind { KEPT_STAFF, KEPT_TOKEN, KEPT_SESSION, KEPT_BLOCK, KEPT_TRIES, KEPT_KIND_COUNT };
+enum kept_kind { KEPT_STAFF, KEPT_TOKEN, KEPT_SESSION, KEPT_BLOCK, KEPT_TRIES, KEPT_KNOWN,
+                 KEPT_KIND_COUNT };
 extern const char *const kept_kind_names[KEPT_KIND_COUNT];
 enum { KEPT_KEY_MAX = 360, KEPT_VALUE_MAX = 16 * 1024 };
 struct kept {

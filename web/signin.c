@@ -1,16 +1,11 @@
 /* Signing in to the desk and out of it. A foreign page cannot sign somebody in
  * as somebody else: web.c lets no POST from another origin through. */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "json.h"
 #include "web.h"
-
-/* Looking at a password takes long on purpose. Those who wait for their turn would hold all
- * threads; from here on they are asked to come again. */
-enum { SIGNING_IN_MAX = 4 };
 
 /* A segment . or .. of a path, as browsers know them: %2e is a dot. */
 static bool has_dot_segment(const char *path)
@@ -42,12 +37,13 @@ static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
 {
     struct arena *arena = exchange->request->arena;
     int64_t seconds = (free_at_ms - exchange->now_ms + SECOND_MS - 1) / SECOND_MS;
+    if (seconds < 1)
+        seconds = 1;
     struct json_object *view = json_object_new_object();
     json_add_moment(view, "blocked_until", free_at_ms);
-    json_add_string(view, "blocked_until_text",
-                    present_moment(arena, &exchange->reader, free_at_ms));
+    json_add_int(view, "blocked_seconds", seconds);
     http_header(exchange->response, "Retry-After",
-                arena_printf(arena, "%lld", (long long)(seconds > 0 ? seconds : 1)));
+                arena_printf(arena, "%lld", (long long)seconds));
     reply_page(exchange, 429, "blocked", view);
 }
 
@@ -78,46 +74,48 @@ static int end_session_before(struct exchange *exchange)
                           : staff_sign_out(exchange->web->desk.store, cookie, exchange->now_ms);
 }
 
-/* The name of a failed try is not logged: people type passwords there. */
+/* `name` or `address` is NULL where it does not matter which. */
+static void log_slowed(bool begins, const char *name, const char *address)
+{
+    if (begins)
+        log_line(LOG_WARNING_LEVEL, "too many failed sign-ins: slowed down for an hour", "name",
+                 name, "ip", address, NULL);
+}
+
+/* The name of a failed try is not logged: people type passwords there. Nobody does so with the
+ * same one until it is slowed down; and such names have nothing but a-z 0-9 . _ - in them. */
+static void refuse(struct exchange *exchange, const struct sign_in *sign_in)
+{
+    log_line(LOG_WARNING_LEVEL, "sign-in failed", "ip", sign_in->network, NULL);
+    log_slowed(sign_in->pair_slowed, sign_in->name, sign_in->network);
+    log_slowed(sign_in->name_slowed, sign_in->name, NULL);
+    log_slowed(sign_in->network_slowed, NULL, sign_in->network);
+    show_form(exchange, 403, true);
+}
+
 static void sign_in(struct exchange *exchange)
 {
     const char *name = http_param(exchange->request, "name"),
-               *password = http_param(exchange->request, "password"),
-               *address = exchange->request->address;
-    char cookie[SECRET_TEXT_SIZE];
-    int64_t free_at_ms = 0;
-    int answer = staff_sign_in(exchange->web->desk.store, name != NULL ? name : "",
-                               password != NULL ? password : "", address, exchange->now_ms,
-                               cookie, &free_at_ms);
-    switch (answer) {
+               *password = http_param(exchange->request, "password");
+    struct sign_in sign_in = {.name = name != NULL ? name : "",
+                              .password = password != NULL ? password : "",
+                              .network = exchange->request->address,
+                              .now_ms = exchange->now_ms};
+    switch (staff_sign_in(exchange->web->desk.store, &sign_in)) {
     case SIGNED_IN:
         if (end_session_before(exchange) < 1)
             reply_no_store(exchange);
         else
-            welcome(exchange, name, cookie);
+            welcome(exchange, name, sign_in.cookie);
         break;
-    case SIGN_IN_WRONG:
-        log_line(LOG_WARNING_LEVEL, "sign-in failed", "ip", address, NULL);
-        show_form(exchange, 403, true);
-        break;
-    case SIGN_IN_BLOCKED:
-        show_blocked(exchange, free_at_ms);
-        break;
-    default:
-        reply_no_store(exchange);
-    }
-}
-
-static void take_turn(struct exchange *exchange)
-{
-    _Atomic int *signing_in = &exchange->web->signing_in;
-    if (atomic_fetch_add(signing_in, 1) < SIGNING_IN_MAX) {
-        sign_in(exchange);
-    } else {
+    case SIGN_IN_WRONG: refuse(exchange, &sign_in); break;
+    case SIGN_IN_BLOCKED: show_blocked(exchange, sign_in.free_at_ms); break;
+    case SIGN_IN_BUSY:
         http_header(exchange->response, "Retry-After", "2");
         reply_error(exchange, 503, NULL);
+        break;
+    default: reply_no_store(exchange);
     }
-    atomic_fetch_sub(signing_in, 1);
 }
 
 static void sign_out(struct exchange *exchange)
@@ -141,7 +139,7 @@ void signin_handle(struct exchange *exchange)
     if (strcmp(exchange->request->path, "/desk/sign-out") == 0)
         sign_out(exchange);
     else if (exchange->request->method == METHOD_POST)
-        take_turn(exchange);
+        sign_in(exchange);
     else
         show_form(exchange, 200, false);
 }

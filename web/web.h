@@ -35,8 +35,7 @@ struct web {
     const struct token_key *key;
     struct observer *observer;
     struct log_once store_away;
-    _Atomic int signing_in; /* requests that have a password looked at */
-    _Atomic int asking;     /* requests in a part that asks the store */
+    _Atomic int asking; /* requests in a part that asks the store */
     struct metrics_memory metrics;
 };
 

@@ -1,11 +1,16 @@
 """The people's door behind a real nginx, with the example configuration."""
 
+import http.client
+import threading
+import time
+import urllib.parse
+
 import pytest
 
-from programs import Guard, Nginx, free_port
+from programs import PATIENCE, Guard, Nginx, free_port
 from stores import SqliteStore
 from test_gate import configuration, replaced
-from web import Browser, Client, Web
+from web import BASE, FORM, PASSWORD, Browser, Client, Web
 
 PORTS = (8080, 8081, 8082)
 
@@ -73,3 +78,57 @@ def test_monitoring_is_not_for_the_world(front, path):
 def test_there_is_one_way_to_each_page(front, path):
     """Who closes /sending/desk/ to the world has closed it."""
     assert Client(front).get(path).status == 404
+
+
+KNOWN, FLOOD, AT_ONCE = "127.77.0.1", 500, 40
+SIGN_IN_S = 2
+
+
+def sign_in_from(front, source, name, password=PASSWORD, headers=None):
+    """The status, from a loopback address of this machine, which nginx tells as the browser's."""
+    link = http.client.HTTPConnection("127.0.0.1", front.port, timeout=PATIENCE,
+                                      source_address=(source, 0))
+    try:
+        link.request("POST", f"{BASE}/desk/sign-in",
+                     urllib.parse.urlencode({"name": name, "password": password}),
+                     {"Content-Type": FORM, **(headers or {})})
+        return link.getresponse().status
+    finally:
+        link.close()
+
+
+def test_a_flood_of_unknown_names_leaves_places(front):
+    """From changing addresses, each of which also says that it comes from the known one."""
+    assert sign_in_from(front, KNOWN, "ada") == 303
+    numbers, statuses, started = iter(range(FLOOD)), [], threading.Semaphore(0)
+
+    def flood():
+        for number in numbers:
+            started.release()
+            statuses.append(sign_in_from(
+                front, f"127.78.{number // 250}.{number % 250 + 1}", f"nobody{number}",
+                headers={"X-Forwarded-For": KNOWN, "X-Real-IP": KNOWN}))
+
+    threads = [threading.Thread(target=flood) for _ in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for _ in range(AT_ONCE + 20):
+        started.acquire()
+    times = []
+    while any(thread.is_alive() for thread in threads) and len(times) < 5:
+        began = time.monotonic()
+        assert sign_in_from(front, KNOWN, "ada") == 303
+        times.append(time.monotonic() - began)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(times) >= 2 and max(times) < SIGN_IN_S, times
+    assert len(statuses) == FLOOD and set(statuses) <= {403, 503}, statuses
+    assert 503 in statuses and 403 in statuses
+    assert sign_in_from(front, KNOWN, "ada") == 303
+
+
+def test_behind_nginx_a_network_is_the_browsers(front):
+    statuses = [sign_in_from(front, "127.79.0.1", "ada", "wrong horse battery",
+                             {"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(11)]
+    assert statuses == [403] * 10 + [429]
+    assert sign_in_from(front, "127.79.0.2", "ada") == 303

@@ -23,15 +23,15 @@ static void begin(int room, enum role role, const char *const *overrides)
 {
     const struct act act = {NOW - HOUR_MS, "root (shell)", "begins"};
     struct problem problem = {0};
-    int64_t free_at_ms;
+    struct sign_in sign_in = {.name = "sam", .password = "correct horse", .network = "192.0.2.7",
+                              .now_ms = NOW - MINUTE_MS};
     rig_begin(room, overrides);
     web = (struct web){.desk = {store, guard}, .key = token_key};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
     ck_assert_int_eq(staff_add(store, "sam", role, "correct horse", &act, &problem), 1);
-    ck_assert_int_eq(staff_sign_in(store, "sam", "correct horse", "192.0.2.7", NOW - MINUTE_MS,
-                                   cookie, &free_at_ms),
-                     SIGNED_IN);
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGNED_IN);
+    memcpy(cookie, sign_in.cookie, sizeof cookie);
 }
 
 static void end(void)

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "rooms.h"
 #include "staff.h"
+#include "staff_secret.h"
 
 #define GOOD "correct horse"
 #define WRONG "battery staple"
@@ -25,8 +26,11 @@ static void add(const char *name, enum role role, int64_t now_ms)
 static int sign_in(const char *name, const char *password, const char *address, int64_t now_ms,
                    char cookie_r[SECRET_TEXT_SIZE])
 {
-    int64_t free_at;
-    return staff_sign_in(store, name, password, address, now_ms, cookie_r, &free_at);
+    struct sign_in sign_in = {
+        .name = name, .password = password, .network = address, .now_ms = now_ms};
+    int answer = staff_sign_in(store, &sign_in);
+    memcpy(cookie_r, sign_in.cookie, sizeof sign_in.cookie);
+    return answer;
 }
 
 static void must_sign_in(const char *name, int64_t now_ms, char cookie_r[SECRET_TEXT_SIZE])
@@ -246,95 +250,232 @@ END_TEST
 
 /* ---- guesses --------------------------------------------------------------------------- */
 
-static void guess(const char *name, const char *address, int64_t now_ms, int expected)
+static int try_once(const char *name, const char *password, const char *network, int64_t now_ms)
 {
     char cookie[SECRET_TEXT_SIZE];
-    ck_assert_int_eq(sign_in(name, WRONG, address, now_ms, cookie), expected);
+    return sign_in(name, password, network, now_ms, cookie);
 }
 
-static void expect_blocked(const char *name, const char *password, const char *address,
-                           int64_t now_ms, int64_t until_ms)
+static void guess(const char *name, const char *network, int64_t now_ms, int expected)
 {
-    char cookie[SECRET_TEXT_SIZE];
-    int64_t free_at = 0;
-    ck_assert_int_eq(staff_sign_in(store, name, password, address, now_ms, cookie, &free_at),
-                     SIGN_IN_BLOCKED);
-    ck_assert_int_eq(free_at, until_ms);
+    ck_assert_int_eq(try_once(name, WRONG, network, now_ms), expected);
 }
 
-START_TEST(test_ten_failures_for_a_name)
+static void must_wait(const char *name, const char *network, int64_t now_ms, int64_t until_ms)
 {
-    char cookie[SECRET_TEXT_SIZE], address[20];
+    struct sign_in sign_in = {
+        .name = name, .password = GOOD, .network = network, .now_ms = now_ms};
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGN_IN_BLOCKED);
+    ck_assert_int_eq(sign_in.free_at_ms, until_ms);
+}
+
+/* So many guesses, each from another network. All but the last are counted here as staff_sign_in
+ * does, since each password takes a while. */
+static void guess_from_everywhere(const char *name, int count, int64_t now_ms)
+{
+    char *key = arena_printf(arena, "sign-in:name:%s", name);
+    for (int i = 1; i < count; i++) {
+        uint32_t failures;
+        int64_t free_at;
+        ck_assert_int_eq(store_try(store, key, now_ms, SIGN_IN_SPAN_MS, SIGN_IN_TRIES_OF_NAME,
+                                   &failures, &free_at), 1);
+    }
+    guess(name, "198.51.100.77", now_ms, SIGN_IN_WRONG);
+}
+
+static void slow_down_here(const char *name, int64_t now_ms)
+{
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        guess(name, HERE, now_ms, SIGN_IN_WRONG);
+}
+
+/* One try each 30 seconds, for an hour, and then it begins again at zero. */
+START_TEST(test_a_name_from_a_network)
+{
     room_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
-    add("bo", ROLE_VIEWER, NOW);
-    for (int i = 0; i < SIGN_IN_TRIES; i++) {
-        snprintf(address, sizeof address, "198.51.100.%d", i);
-        guess("ada", address, NOW + i, SIGN_IN_WRONG);
-    }
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        guess("ada", HERE, NOW + i, SIGN_IN_WRONG);
+    must_wait("ada", HERE, NOW + 10, NOW + 9 + SIGN_IN_SLOW_MS);
+    must_wait("ada", HERE, NOW + 8 + SIGN_IN_SLOW_MS, NOW + 9 + SIGN_IN_SLOW_MS);
+    guess("ada", HERE, NOW + 9 + SIGN_IN_SLOW_MS, SIGN_IN_WRONG);
+    must_wait("ada", HERE, NOW + 10 + SIGN_IN_SLOW_MS, NOW + 9 + 2 * SIGN_IN_SLOW_MS);
+    ck_assert_int_eq(try_once("ada", GOOD, "198.51.100.1", NOW + 10), SIGNED_IN);
     int64_t end_ms = NOW + 9 + SIGN_IN_SPAN_MS;
-    expect_blocked("ada", GOOD, HERE, NOW + 10, end_ms);
-    expect_blocked("ada", GOOD, HERE, end_ms - 1, end_ms);
-    ck_assert_int_eq(sign_in("bo", GOOD, HERE, NOW + 10, cookie), SIGNED_IN);
-    ck_assert_int_eq(sign_in("ada", GOOD, HERE, end_ms, cookie), SIGNED_IN);
+    guess("ada", HERE, end_ms - 1, SIGN_IN_WRONG);
+    must_wait("ada", HERE, end_ms - 1, end_ms - 1 + SIGN_IN_SLOW_MS);
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        guess("ada", HERE, end_ms, SIGN_IN_WRONG);
 }
 END_TEST
 
-START_TEST(test_ten_failures_from_an_address)
+/* The right password within it ends it. */
+START_TEST(test_a_slow_name_signs_in)
 {
-    char cookie[SECRET_TEXT_SIZE], name[20];
     room_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    slow_down_here("ada", NOW + 1);
+    int64_t then_ms = NOW + 1 + SIGN_IN_SLOW_MS;
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, then_ms), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, then_ms), SIGNED_IN);
+    slow_down_here("ada", then_ms);
+}
+END_TEST
+
+/* Nobody who knows a name keeps its owner out. */
+START_TEST(test_guesses_from_everywhere)
+{
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW - NETWORK_KNOWN_MS + MINUTE_MS), SIGNED_IN);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
+    must_wait("ada", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    /* one guess each 30 seconds, from wherever it comes */
+    guess("ada", "203.0.113.2", NOW + SIGN_IN_SLOW_MS, SIGN_IN_WRONG);
+    must_wait("ada", "203.0.113.3", NOW + SIGN_IN_SLOW_MS, NOW + 2 * SIGN_IN_SLOW_MS);
+    ck_assert_int_eq(try_once("ada", GOOD, "203.0.113.3", NOW + 2 * SIGN_IN_SLOW_MS), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, "203.0.113.3", NOW + 2 * SIGN_IN_SLOW_MS), SIGNED_IN);
+    guess("ada", "203.0.113.4", NOW + SIGN_IN_SPAN_MS, SIGN_IN_WRONG);
+    guess("ada", "203.0.113.5", NOW + SIGN_IN_SPAN_MS, SIGN_IN_WRONG);
+}
+END_TEST
+
+START_TEST(test_a_network_is_known_for_30_days)
+{
+    int64_t then_ms = NOW + NETWORK_KNOWN_MS;
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, then_ms);
+    must_wait("ada", HERE, then_ms, then_ms + SIGN_IN_SLOW_MS);
+}
+END_TEST
+
+/* Others' failures in an office do not hold up who signed in there before. */
+START_TEST(test_a_network_with_whatever_names)
+{
+    char name[20];
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    add("bo", ROLE_VIEWER, NOW);
+    ck_assert_int_eq(try_once("bo", GOOD, HERE, NOW), SIGNED_IN);
     for (int i = 0; i < SIGN_IN_TRIES; i++) { /* of people who are not there, and of nobody */
         snprintf(name, sizeof name, i % 2 ? "n%d" : "No Body %d", i);
         guess(name, HERE, NOW + i, SIGN_IN_WRONG);
     }
-    int64_t end_ms = NOW + 9 + SIGN_IN_SPAN_MS;
-    expect_blocked("ada", GOOD, HERE, NOW + 10, end_ms);
-    expect_blocked("No Body", GOOD, HERE, end_ms - 1, end_ms);
-    ck_assert_int_eq(sign_in("ada", GOOD, "198.51.100.1", NOW + 10, cookie), SIGNED_IN);
-    ck_assert_int_eq(sign_in("ada", GOOD, HERE, end_ms, cookie), SIGNED_IN);
+    must_wait("ada", HERE, NOW + 10, NOW + 9 + SIGN_IN_SLOW_MS);
+    must_wait("No Body", HERE, NOW + 10, NOW + 9 + SIGN_IN_SLOW_MS);
+    ck_assert_int_eq(try_once("bo", GOOD, HERE, NOW + 10), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, "198.51.100.1", NOW + 10), SIGNED_IN);
+    /* whose account it is does not buy guesses at others with it */
+    must_wait("ada", HERE, NOW + 10, NOW + 9 + SIGN_IN_SLOW_MS);
 }
 END_TEST
 
-/* An unknown name is closed as a known one is. */
+/* An unknown name is slowed down as a known one is. */
 START_TEST(test_unknown_names_tell_nothing)
 {
-    char address[20];
     room_begin(_i);
-    for (int i = 0; i < SIGN_IN_TRIES; i++) {
-        snprintf(address, sizeof address, "198.51.100.%d", i);
-        guess("eve", address, NOW, SIGN_IN_WRONG);
-    }
-    expect_blocked("eve", GOOD, HERE, NOW, NOW + SIGN_IN_SPAN_MS);
+    slow_down_here("eve", NOW);
+    must_wait("eve", HERE, NOW, NOW + SIGN_IN_SLOW_MS);
+    guess_from_everywhere("mel", SIGN_IN_TRIES_OF_NAME, NOW);
+    must_wait("mel", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
 }
 END_TEST
 
 START_TEST(test_signing_in_forgets_failures)
 {
-    char cookie[SECRET_TEXT_SIZE];
     room_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < SIGN_IN_TRIES - 1; i++)
             guess("ada", HERE, NOW + round, SIGN_IN_WRONG);
-        ck_assert_int_eq(sign_in("ada", GOOD, HERE, NOW + round, cookie), SIGNED_IN);
+        ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW + round), SIGNED_IN);
     }
     for (int i = 0; i <= SIGN_IN_TRIES; i++) /* an office signs in */
-        ck_assert_int_eq(sign_in("ada", GOOD, HERE, NOW + 5, cookie), SIGNED_IN);
+        ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW + 5), SIGNED_IN);
 }
 END_TEST
 
 START_TEST(test_old_failures_count_no_longer)
 {
-    char cookie[SECRET_TEXT_SIZE];
     room_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     for (int i = 0; i < SIGN_IN_TRIES - 1; i++)
         guess("ada", HERE, NOW, SIGN_IN_WRONG);
     for (int i = 0; i < SIGN_IN_TRIES - 1; i++)
         guess("ada", HERE, NOW + SIGN_IN_SPAN_MS, SIGN_IN_WRONG);
-    ck_assert_int_eq(sign_in("ada", GOOD, HERE, NOW + SIGN_IN_SPAN_MS, cookie), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW + SIGN_IN_SPAN_MS), SIGNED_IN);
+}
+END_TEST
+
+/* What begins is told once, with whom it concerns. */
+START_TEST(test_what_begins_is_told)
+{
+    room_begin(_i);
+    for (int i = 0; i < SIGN_IN_TRIES; i++) {
+        struct sign_in sign_in = {.name = "eve", .password = WRONG, .network = HERE, .now_ms = NOW};
+        ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGN_IN_WRONG);
+        ck_assert(sign_in.pair_slowed == (i == SIGN_IN_TRIES - 1));
+        ck_assert(sign_in.network_slowed == (i == SIGN_IN_TRIES - 1));
+        ck_assert(!sign_in.name_slowed);
+    }
+    guess_from_everywhere("eve", SIGN_IN_TRIES_OF_NAME - SIGN_IN_TRIES - 1, NOW);
+    struct sign_in sign_in = {.name = "eve", .password = WRONG, .network = "203.0.113.1",
+                              .now_ms = NOW + SIGN_IN_SLOW_MS};
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGN_IN_WRONG);
+    ck_assert(sign_in.name_slowed && !sign_in.pair_slowed && !sign_in.network_slowed);
+    sign_in.now_ms += SIGN_IN_SLOW_MS;
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGN_IN_WRONG);
+    ck_assert(!sign_in.name_slowed);
+}
+END_TEST
+
+enum ending { END_UNLOCK, END_PASSWORD, END_NEW_ACCOUNT, ENDING_COUNT };
+
+static void end_slowness(enum ending ending)
+{
+    struct act act = act_at(NOW);
+    if (ending == END_UNLOCK)
+        ck_assert_int_eq(staff_unlock(store, "ada", &act, &problem), 1);
+    if (ending == END_PASSWORD)
+        ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &act, &problem), 1);
+    if (ending != END_NEW_ACCOUNT)
+        return;
+    ck_assert_int_eq(staff_remove(store, "ada", &act, &problem), 1);
+    add("ada", ROLE_ADMIN, NOW);
+}
+
+START_TEST(test_what_ends_it)
+{
+    enum ending ending = (enum ending)(_i / ROOM_KINDS);
+    room_begin(_i % ROOM_KINDS);
+    add("ada", ROLE_ADMIN, NOW);
+    slow_down_here("ada", NOW);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME - SIGN_IN_TRIES, NOW);
+    guess_from_everywhere("ada.b", SIGN_IN_TRIES_OF_NAME, NOW);
+    must_wait("ada", HERE, NOW, NOW + SIGN_IN_SLOW_MS);
+    must_wait("ada", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
+    end_slowness(ending);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, "203.0.113.1", NOW), SIGNED_IN);
+    must_wait("ada.b", "203.0.113.2", NOW, NOW + SIGN_IN_SLOW_MS);
+    ck_assert_uint_eq(audit_count("staff_unlock"), ending == END_UNLOCK);
+}
+END_TEST
+
+START_TEST(test_unlock_needs_an_account)
+{
+    struct act act = act_at(NOW);
+    room_begin(_i);
+    ck_assert_int_eq(staff_unlock(store, "eve", &act, &problem), 0);
+    ck_assert_int_eq(problem.status, 404);
+    ck_assert_int_eq(staff_unlock(store, "E v e", &act, &problem), 0);
+    ck_assert_int_eq(problem.status, 400);
+    ck_assert_uint_eq(audit_count("staff_unlock"), 0);
 }
 END_TEST
 
@@ -342,39 +483,78 @@ enum { GUESSERS = 16 };
 struct guesser {
     pthread_t thread;
     pthread_barrier_t *begin;
+    char name[20], network[20];
     int result;
 };
 
 static void *guess_once(void *context)
 {
     struct guesser *guesser = context;
-    char cookie[SECRET_TEXT_SIZE];
     pthread_barrier_wait(guesser->begin);
-    guesser->result = sign_in("ada", WRONG, HERE, NOW, cookie);
+    guesser->result = try_once(guesser->name, WRONG, guesser->network, NOW);
     return NULL;
+}
+
+/* All at the same moment; how many had which answer. */
+static void guess_together(struct guesser guessers[GUESSERS], int counts_r[SIGN_IN_BUSY + 1])
+{
+    pthread_barrier_t begin;
+    pthread_barrier_init(&begin, NULL, GUESSERS);
+    for (size_t i = 0; i < GUESSERS; i++) {
+        guessers[i].begin = &begin;
+        ck_assert_int_eq(pthread_create(&guessers[i].thread, NULL, guess_once, &guessers[i]), 0);
+    }
+    for (size_t i = 0; i < GUESSERS; i++) {
+        pthread_join(guessers[i].thread, NULL);
+        ck_assert_int_ge(guessers[i].result, 0);
+        counts_r[guessers[i].result]++;
+    }
+    pthread_barrier_destroy(&begin);
 }
 
 START_TEST(test_parallel_guesses)
 {
     struct guesser guessers[GUESSERS];
-    pthread_barrier_t begin;
-    int looked_at = 0, blocked = 0;
+    int counts[SIGN_IN_BUSY + 1] = {0};
     room_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
-    pthread_barrier_init(&begin, NULL, GUESSERS);
-    for (size_t i = 0; i < GUESSERS; i++) {
-        guessers[i] = (struct guesser){.begin = &begin, .result = -7};
-        ck_assert_int_eq(pthread_create(&guessers[i].thread, NULL, guess_once, &guessers[i]), 0);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < GUESSERS; i++)
+            guessers[i] = (struct guesser){.name = "ada", .network = HERE};
+        guess_together(guessers, counts);
     }
+    ck_assert_int_eq(counts[SIGN_IN_WRONG], SIGN_IN_TRIES);
+    ck_assert_int_gt(counts[SIGN_IN_BLOCKED], 0);
+    must_wait("ada", HERE, NOW + 1, NOW + SIGN_IN_SLOW_MS);
+}
+END_TEST
+
+/* Strangers take few places, which are not those of who is known. */
+START_TEST(test_places)
+{
+    struct guesser guessers[GUESSERS];
+    int counts[SIGN_IN_BUSY + 1] = {0};
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (size_t i = 0; i < GUESSERS; i++) {
-        pthread_join(guessers[i].thread, NULL);
-        looked_at += guessers[i].result == SIGN_IN_WRONG;
-        blocked += guessers[i].result == SIGN_IN_BLOCKED;
+        guessers[i] = (struct guesser){0};
+        snprintf(guessers[i].name, sizeof guessers[i].name, "n%zu", i);
+        snprintf(guessers[i].network, sizeof guessers[i].network, "203.0.113.%zu", i);
     }
-    pthread_barrier_destroy(&begin);
-    ck_assert_int_eq(looked_at, SIGN_IN_TRIES);
-    ck_assert_int_eq(blocked, GUESSERS - SIGN_IN_TRIES);
-    expect_blocked("ada", GOOD, HERE, NOW + 1, NOW + SIGN_IN_SPAN_MS);
+    guess_together(guessers, counts);
+    ck_assert_int_ge(counts[SIGN_IN_WRONG], PASSWORD_PLACES);
+    ck_assert_int_gt(counts[SIGN_IN_BUSY], 0);
+    ck_assert_int_eq(counts[SIGN_IN_WRONG] + counts[SIGN_IN_BUSY], GUESSERS);
+    for (int i = 0; i < PASSWORD_PLACES; i++)
+        ck_assert(password_place_take(false));
+    ck_assert(!password_place_take(false));
+    guess("eve", "203.0.113.99", NOW, SIGN_IN_BUSY);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    for (int i = 0; i < PASSWORD_PLACES; i++)
+        password_place_leave(false);
+    guess("eve", "203.0.113.99", NOW, SIGN_IN_WRONG);
 }
 END_TEST
 
@@ -488,12 +668,16 @@ int main(void)
     tcase_set_timeout(cases, 120);
     const TTest *tests[] = {
         test_names, test_accounts, test_passwords, test_only_hashes_are_kept, test_session,
-        test_changes_hold_at_once, test_csrf, test_ten_failures_for_a_name,
-        test_ten_failures_from_an_address, test_unknown_names_tell_nothing,
+        test_changes_hold_at_once, test_csrf, test_a_name_from_a_network,
+        test_a_slow_name_signs_in, test_guesses_from_everywhere,
+        test_a_network_is_known_for_30_days, test_a_network_with_whatever_names,
+        test_what_begins_is_told, test_unlock_needs_an_account,
+        test_unknown_names_tell_nothing,
         test_signing_in_forgets_failures, test_old_failures_count_no_longer,
-        test_parallel_guesses, test_token, test_tokens_that_are_none, test_many_in_a_list};
+        test_parallel_guesses, test_places, test_token, test_tokens_that_are_none, test_many_in_a_list};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * ENDING_COUNT);
     tcase_add_test(cases, test_roles);
     return rooms_run(suite);
 }
