@@ -150,7 +150,10 @@ docs: $(B)/tests/unit/test_settings_file
 
 PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
-# Everything an operator needs; the user and the settings file only if they are not there.
+# systemd looks for tmpfiles.d below these two prefixes, and in /etc.
+TMPFILES = $(DESTDIR)$(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/tmpfiles.d
+# Everything an operator needs; the user, the settings file and the state directory only if they
+# are not there. With DESTDIR the user is not made, and the settings file belongs to who packs it.
 install: programs
 	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
 	install -D -m 755 $(B)/sendguard-web $(DESTDIR)$(PREFIX)/sbin/sendguard-web
@@ -158,15 +161,19 @@ install: programs
 	install -D -m 755 $(B)/sendguard $(DESTDIR)$(PREFIX)/bin/sendguard
 	install -D -m 644 contrib/bash-completion/sendguard \
 		$(SHARE)/bash-completion/completions/sendguard
+	install -D -m 644 contrib/sendguard.tmpfiles $(TMPFILES)/sendguard.conf
 	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
 	for unit in contrib/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
 		> $(DESTDIR)/etc/systemd/system/$${unit##*/} || exit 1; done
 	cp -r README.md LICENSE nginx.conf.example docs templates $(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
-	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \
-		install -D -m 644 sendguard.conf.example $(DESTDIR)/etc/sendguard/sendguard.conf
 	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \
 		useradd --system --user-group --home-dir /var/lib/sendguard --shell /usr/sbin/nologin sendguard
+	[ -e $(DESTDIR)/etc/sendguard/sendguard.conf ] || \
+		install -D -m 640 $(if $(DESTDIR),,-g sendguard) sendguard.conf.example \
+		$(DESTDIR)/etc/sendguard/sendguard.conf
+	[ -n "$(DESTDIR)" ] || [ -e /var/lib/sendguard ] || \
+		install -d -m 700 -o sendguard -g sendguard /var/lib/sendguard
 
 clean:
 	rm -rf build

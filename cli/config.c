@@ -1,5 +1,4 @@
 #include "cli.h"
-#include "print.h"
 
 int run_config(struct cli *cli)
 {
@@ -11,11 +10,8 @@ int run_config(struct cli *cli)
         settings_write_defaults(stdout);
         return cli_end_output(cli);
     }
-    if (program_settings(&cli->options, &settings, &problem) < 1) {
-        fprintf(stderr, "sendguard: %s: %s\n", plain(cli->arena, problem.where),
-                plain(cli->arena, problem.text));
-        return PROGRAM_CONFIG;
-    }
+    if (program_settings(&cli->options, &settings, &problem) < 1)
+        return cli_refuse_settings(cli, &problem);
     settings_write(settings, cli->given[OPTION_CHANGED] != NULL, stdout);
     return cli_end_output(cli);
 }

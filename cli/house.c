@@ -1,6 +1,7 @@
 /* What a command works with: settings, store, guard and desk; who runs it; and
  * how errors are told. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -122,15 +123,21 @@ static void read_person(struct person *person)
     person->role = ROLE_ADMIN;
 }
 
+/* NULL for another database than SQLite. */
+static const char *sqlite_path(const char *url)
+{
+    static const char scheme[] = "sqlite://";
+    return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
+}
+
 /* Root works as the owner of the ledger's file or its folder: a ledger that root has made, the
  * services could not write. */
 static int become_owner(const struct cli *cli, const char *url)
 {
-    static const char scheme[] = "sqlite://";
     struct stat status;
-    if (geteuid() != 0 || strncmp(url, scheme, strlen(scheme)) != 0)
+    const char *path = sqlite_path(url);
+    if (geteuid() != 0 || path == NULL)
         return -1;
-    const char *path = url + strlen(scheme);
     freed_by(free_string) char *folder = xstrdup(path);
     *(strrchr(folder, '/') + 1) = '\0';
     if (stat(path, &status) != 0 && stat(folder, &status) != 0)
@@ -144,11 +151,30 @@ static int become_owner(const struct cli *cli, const char *url)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-static int refuse_settings(const struct cli *cli, const struct problem *problem)
+/* What to do about a file that the person may not use (mode as access(2)), "" for any other. */
+static const char *whom_to_be(const char *path, int mode)
 {
-    fprintf(stderr, "sendguard: %s: %s\n", plain(cli->arena, problem->where),
-            plain(cli->arena, problem->text));
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) != 0 && errno == EACCES
+               ? "; run it as root or as sendguard, the user of the services"
+               : "";
+}
+
+int cli_refuse_settings(const struct cli *cli, const struct problem *problem)
+{
+    const char *file = cli->options.file != NULL ? cli->options.file : PROGRAM_DEFAULT_FILE;
+    fprintf(stderr, "sendguard: %s: %s%s\n", plain(cli->arena, problem->where),
+            plain(cli->arena, problem->text), whom_to_be(file, R_OK));
     return PROGRAM_CONFIG;
+}
+
+/* Before the store says it of every act: a file that is another's. */
+static int check_rights(const struct cli *cli, const char *url)
+{
+    const char *path = sqlite_path(url);
+    const char *advice = path != NULL ? whom_to_be(path, R_OK | W_OK) : "";
+    if (*advice == '\0')
+        return -1;
+    return cli_failed(cli, "%s: %s%s", path, strerror(EACCES), advice);
 }
 
 static int open_store(struct cli *cli, struct house *house)
@@ -157,11 +183,13 @@ static int open_store(struct cli *cli, struct house *house)
     const struct settings *settings = house->settings;
     read_person(&cli->person);
     int status = become_owner(cli, settings->store_url);
+    if (status < 0)
+        status = check_rights(cli, settings->store_url);
     if (status >= 0)
         return status;
     if (store_open(settings->store_url, (int)settings->store_timeout_ms, &house->store,
                    &problem) < 1)
-        return refuse_settings(cli, &problem);
+        return cli_refuse_settings(cli, &problem);
     cli->desk.store = house->store;
     return -1;
 }
@@ -172,7 +200,7 @@ static int open_desk(struct cli *cli, struct house *house)
     struct problem problem;
     freed_by(catalogue_free) struct catalogue *catalogue = NULL;
     if (program_load(&cli->options, &house->settings, &catalogue, &problem) < 1)
-        return refuse_settings(cli, &problem);
+        return cli_refuse_settings(cli, &problem);
     int status = open_store(cli, house);
     if (status >= 0)
         return status;
@@ -192,7 +220,7 @@ int house_open(struct cli *cli, struct house **house_r)
     if (cli->command->needs == NEEDS_DESK)
         return open_desk(cli, house);
     if (program_settings(&cli->options, &house->settings, &problem) < 1)
-        return refuse_settings(cli, &problem);
+        return cli_refuse_settings(cli, &problem);
     cli->settings = house->settings;
     return cli->command->needs == NEEDS_STORE ? open_store(cli, house) : -1;
 }

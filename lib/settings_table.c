@@ -49,7 +49,7 @@ const struct setting settings_table[] = {
      .sentence = "What a submission gets when the store does not answer."},
 
     {NAMED("fcgi", "listen"), .type = SETTING_LISTEN, MEMBER(fcgi_listen),
-     .standard = "/run/sendguard/fcgi.sock",
+     .standard = "/run/sendguard/fcgi/fcgi.sock",
      .sentence = "Where the webmail door waits for the web server."},
     {NAMED("fcgi", "threads"), .type = SETTING_INTEGER, MEMBER(fcgi_threads),
      .min = 1, .max = 512, .standard = "16", .unit = "threads",

@@ -31,7 +31,7 @@ struct store;
 /* sqlite:///absolute/path · redis://HOST:PORT/DB · redis+unix:///absolute/path[?db=N].
  * timeout_ms: 1..60000. 1; or 0 with *problem filled when the URL is no URL of ours.
  * A database that cannot be reached now is no error here: each act answers -1 until it can.
- * A SQLite file that does not exist is made now (mode 0660) or, if that fails,
+ * A SQLite file that does not exist is made now (mode 0600) or, if that fails,
  * at a later call; once it was there and has gone, no new one is made: acts
  * answer -1 until it is back. */
 int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)

@@ -163,8 +163,8 @@ static void close_database(struct sqlite_room *room)
     room->db = NULL;
 }
 
-/* The file with a mode that lets the other programs of our group in; SQLite
- * gives the same to its -wal and -shm. */
+/* The store holds who sent when, and the audit log: the file is its owner's alone. SQLite gives
+ * -wal and -shm the same mode. */
 static int make_file(struct sqlite_room *room)
 {
     int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -172,9 +172,21 @@ static int make_file(struct sqlite_room *room)
         return 1;
     if (fd < 0)
         return room_fail(&room->room, "%s: %s", room->path, strerror(errno));
-    fchmod(fd, 0660); /* whatever the umask */
     close(fd);
     return 1;
+}
+
+/* Earlier versions let their group in. A file of somebody else stays as its owner wants it. */
+static void close_to_others(const struct sqlite_room *room)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < countof(endings); i++) {
+        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        struct stat file;
+        if (lstat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
+            (file.st_mode & 077) != 0)
+            chmod(path, 0600);
+    }
 }
 
 static int read_number(struct sqlite_room *room, const char *sql, int64_t *number_r)
@@ -248,6 +260,7 @@ static int open_database(struct sqlite_room *room)
     struct stat file;
     if (make_file(room) < 0)
         return -1;
+    close_to_others(room);
     if (sqlite3_open_v2(room->path, &room->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         fail_with_sqlite(room);

@@ -70,7 +70,7 @@ def configuration(folder, guard, ports, upstream, users):
     text = replaced(text, r"error_log /[^ ;]+", f"error_log {folder}/error.log")
     text = replaced(text, r"access_log /[^ ;]+", f"access_log {folder}/access.log")
     text = replaced(text, r"/var/lib/nginx/", f"{folder}/temporary-")
-    text = replaced(text, r"unix:/run/sendguard/fcgi\.sock", f"unix:{guard.socket_path}")
+    text = replaced(text, r"unix:/run/sendguard/fcgi/fcgi\.sock", f"unix:{guard.socket_path}")
     text = replaced(text, r"/etc/nginx/sendguard\.htpasswd", f"{folder}/htpasswd")
     text = replaced(text, r"127\.0\.0\.1:8090", f"127.0.0.1:{upstream}")
     for example, port in ports.items():

@@ -65,7 +65,7 @@ START_TEST(test_example_of_the_manual)
               "timeout = 250ms\n"
               "on_failure = refuse                              ; or allow\n"
               "[fcgi]\n"
-              "listen = /run/sendguard/fcgi.sock                ; a path or HOST:PORT\n"
+              "listen = /run/sendguard/fcgi/fcgi.sock           ; a path or HOST:PORT\n"
               "threads = 16\n"
               "[web]\n"
               "listen = 127.0.0.1:9401\n"

@@ -50,7 +50,7 @@ configure_nginx() {
         -e "s|/var/lib/nginx/|$dir/nginx/|" \
         -e "s|/var/lib/roundcube/public_html|$dir/rc/public_html|" \
         -e "s|/run/php/php8.2-fpm.sock|$dir/php/fpm.sock|" \
-        -e "s|/run/sendguard/fcgi.sock|$dir/guard/fcgi.sock|" \
+        -e "s|/run/sendguard/fcgi/fcgi.sock|$dir/guard/fcgi.sock|" \
         -e "s|/etc/nginx/sendguard.htpasswd|$dir/nginx/htpasswd|" \
         -e "s|127.0.0.1:8080|127.0.0.1:$webmail_port|" \
         -e "s|127.0.0.1:8081|127.0.0.1:$submissions_port|" \

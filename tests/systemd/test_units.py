@@ -1,0 +1,367 @@
+"""The units as `make install` leaves them: who may do what, in which order they start.
+
+Runs as root inside the namespaces that tests/systemd/run makes, with a systemd of its own.
+"""
+
+import grp
+import itertools
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+TREE = pathlib.Path(os.environ["SENDGUARD_TREE"])
+UNITS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta")
+CONF = pathlib.Path("/etc/sendguard/sendguard.conf")
+STATE = pathlib.Path("/var/lib/sendguard")
+DATABASE = STATE / "sendguard.db"
+SECRET = STATE / "secret"
+FCGI = "/run/sendguard/fcgi/fcgi.sock"
+WEB = "/run/sendguard/web/web.sock"
+MTA = "/run/sendguard/mta/mta.sock"
+LOG = pathlib.Path("/run/units.log")
+PATIENCE = 20
+
+EVERYBODY = ("www-data", "postfix", "nobody", "sendguard")
+
+CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+ASK_MTA = """
+import socket, sys
+link = socket.socket(socket.AF_UNIX)
+link.connect(sys.argv[1])
+link.sendall(b"request=smtpd_access_policy\\nprotocol_state=END-OF-MESSAGE\\n"
+             b"sasl_username=alice@example.test\\nsender=alice@example.test\\ninstance=%d\\n"
+             b"client_address=192.0.2.1\\nrecipient_count=1\\n\\n" % id(link))
+answer = link.recv(4096).decode()
+sys.exit(0 if answer.startswith("action=DUNNO") else answer)
+"""
+
+
+def run(*command, check=True, **more):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, **more)
+    assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def as_user(user, *command):
+    return run("runuser", "-u", user, "--", *command, check=False)
+
+
+def may(user, *command):
+    return as_user(user, *command).returncode == 0
+
+
+def may_connect(user, path):
+    return may(user, "/usr/bin/python3", "-c", CONNECT, path)
+
+
+def eventually(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}\n{log()}"
+        time.sleep(0.01)
+
+
+def log():
+    return LOG.read_text() if LOG.exists() else ""
+
+
+def systemctl(*words, check=True):
+    return run("systemctl", *words, check=check)
+
+
+def start(*units):
+    systemctl("reset-failed")  # many starts in ten seconds are one test after another
+    done = systemctl("start", *units, check=False)
+    assert done.returncode == 0, done.stderr + log() + systemctl("status", *units, check=False).stdout
+
+
+def stop(*units):
+    systemctl("stop", *(units or UNITS))
+
+
+def submit():
+    """A message, through nginx as it is in front of the webmail endpoint: the status."""
+    body = json.dumps({"mailbox": "alice@example.test", "ip": "192.0.2.1", "to": ["bob@x.test"]})
+    request = urllib.request.Request("http://127.0.0.1:8081/sendguard/submissions", body.encode(),
+                                     {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def web_answers():
+    return "<html" in as_user("www-data", "curl", "-s", "--unix-socket", WEB,
+                              "http://x/sending/status?t=x").stdout
+
+
+def mta_answers():
+    return may("postfix", "/usr/bin/python3", "-c", ASK_MTA, MTA)
+
+
+WORKS = {
+    "sendguard-fcgi": lambda: submit() == 200,
+    "sendguard-web": web_answers,
+    "sendguard-mta": mta_answers,
+}
+
+
+def all_work(units=UNITS):
+    for unit in units:
+        eventually(WORKS[unit], f"{unit} answers")
+
+
+def configure(**sections):
+    """The sample as it was installed, with these settings behind it."""
+    shutil.copyfile("/usr/local/share/sample.conf", CONF)
+    with CONF.open("a") as out:
+        for section, settings in sections.items():
+            out.write(f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    run("make", "-s", "-C", TREE, "install")
+    run("cp", CONF, "/usr/local/share/sample.conf")
+    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        os.makedirs(f"/var/lib/nginx/{name}", exist_ok=True)
+    systemctl("daemon-reload")
+    nginx = subprocess.Popen(["nginx", "-c", "/usr/local/share/doc/sendguard/nginx.conf.example",
+                              "-g", "daemon off;"])
+    yield
+    nginx.terminate()
+    nginx.wait(PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    """All stopped, as after a boot before the first start."""
+    stop()
+    shutil.rmtree("/run/sendguard", ignore_errors=True)
+    shutil.rmtree(STATE, ignore_errors=True)
+    LOG.write_text("")
+    configure(web={"listen": WEB}, mta={"listen": MTA})
+    yield
+    stop()
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def owner(path):
+    found = os.stat(path)
+    return f"{pwd.getpwuid(found.st_uid).pw_name}:{grp.getgrgid(found.st_gid).gr_name}"
+
+
+# ---- orders ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(UNITS)), ids="-".join)
+def test_any_order_of_starts(order):
+    for count, unit in enumerate(order, 1):
+        start(unit)
+        all_work(order[:count])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_one_restarts_and_stops_while_the_others_run(unit):
+    others = [other for other in UNITS if other != unit]
+    start(*UNITS)
+    all_work()
+    systemctl("restart", unit)
+    all_work()
+    stop(unit)
+    all_work(others)
+    start(unit)
+    all_work()
+
+
+def test_all_start_together_again_after_all_were_stopped():
+    for _ in range(2):
+        start(*UNITS)
+        all_work()
+        stop()
+
+
+def test_a_killed_one_comes_back_at_its_socket():
+    start(*UNITS)
+    all_work()
+    systemctl("kill", "-s", "KILL", "sendguard-fcgi")
+    all_work()
+
+
+def test_the_units_work_with_the_sample_as_it_is_installed():
+    configure()
+    start(*UNITS)
+    eventually(lambda: submit() == 200, "sendguard-fcgi answers")
+    for port in (9401, 9402):
+        eventually(lambda at=port: f"127.0.0.1:{at}" in log(), f"port {port}")
+    assert not re.search(r"level=(error|warn).*(cannot|denied)", log()), log()
+
+
+def test_the_policy_service_starts_where_postfix_has_no_group():
+    configure()
+    with open("/etc/group") as file:
+        before = file.read()
+    try:
+        with open("/etc/group", "w") as file:
+            file.write(re.sub(r"^postfix:.*\n", "", before, flags=re.M))
+        start(*UNITS)
+        eventually(lambda: submit() == 200, "sendguard-fcgi answers")
+        eventually(lambda: 'listen=127.0.0.1:9402' in log(), "sendguard-mta listens")
+    finally:
+        with open("/etc/group", "w") as file:
+            file.write(before)
+
+
+def test_a_socket_in_the_chroot_of_postfix():
+    folder = pathlib.Path("/var/spool/postfix/sendguard")
+    run("install", "-d", "-m", "2750", "-o", "sendguard", "-g", "postfix", folder)
+    try:
+        configure(mta={"listen": folder / "mta.sock"})
+        start("sendguard-mta")
+        eventually(lambda: may_connect("postfix", folder / "mta.sock"), "postfix may connect")
+        assert not may_connect("www-data", folder / "mta.sock")
+        assert not may_connect("nobody", folder / "mta.sock")
+    finally:
+        stop()
+        shutil.rmtree(folder)
+
+
+# ---- rights ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(fresh):
+    start(*UNITS)
+    all_work()
+
+
+@pytest.mark.parametrize("path, whose", [(FCGI, "www-data"), (WEB, "www-data"), (MTA, "postfix")])
+def test_a_socket_is_open_to_its_server_alone(running, path, whose):
+    for user in EVERYBODY:
+        assert may_connect(user, path) == (user in (whose, "sendguard")), f"{user} at {path}"
+    assert owner(path) == f"sendguard:{whose}"
+    assert mode(path) == 0o660
+
+
+@pytest.mark.parametrize("user", ["www-data", "postfix", "nobody"])
+def test_nobody_else_reads_or_writes_the_store_and_the_secret(running, user):
+    files = [DATABASE, STATE / "sendguard.db-wal", STATE / "sendguard.db-shm", SECRET]
+    for path in files:
+        assert path.exists()
+        assert not may(user, "cat", path), path
+        assert not may(user, "dd", "if=/dev/null", f"of={path}", "conv=notrunc"), path
+        assert not may(user, "rm", "-f", path), path
+    assert not may(user, "ls", STATE)
+    assert not may(user, "touch", STATE / "new")
+    assert not may(user, "cat", CONF)
+    assert not may(user, "dd", "if=/dev/null", f"of={CONF}", "conv=notrunc")
+
+
+@pytest.mark.parametrize("user", ["www-data", "postfix", "nobody"])
+def test_nobody_else_puts_a_socket_where_one_is_expected(running, user):
+    for folder in ("/run/sendguard", "/run/sendguard/fcgi", "/run/sendguard/web",
+                   "/run/sendguard/mta"):
+        assert not may(user, "touch", f"{folder}/new"), folder
+    for path in (FCGI, WEB, MTA):
+        assert not may(user, "rm", "-f", path), path
+    assert all(os.path.exists(path) for path in (FCGI, WEB, MTA))
+
+
+def test_modes_and_owners(running):
+    assert (mode(STATE), owner(STATE)) == (0o700, "sendguard:sendguard")
+    for name in ("sendguard.db", "sendguard.db-wal", "sendguard.db-shm", "secret"):
+        assert (mode(STATE / name), owner(STATE / name)) == (0o600, "sendguard:sendguard"), name
+    assert (mode(CONF), owner(CONF)) == (0o640, "root:sendguard")
+    assert (mode("/run/sendguard"), owner("/run/sendguard")) == (0o755, "root:root")
+
+
+def test_the_programs_belong_to_no_group_but_their_own(running):
+    own = grp.getgrnam("sendguard").gr_gid
+    for unit in UNITS:
+        pid = systemctl("show", "-P", "MainPID", unit).stdout.strip()
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert re.search(r"^Groups:(.*)$", status, re.M).group(1).split() in ([], [str(own)])
+        assert set(re.search(r"^Gid:(.*)$", status, re.M).group(1).split()) == {str(own)}
+
+
+# ---- the command line ----------------------------------------------------------------------
+
+EVIL = ("sendguard", "staff", "add", "evil", "--role", "admin", "--note", "x")
+AUDIT = "SELECT count(*) FROM audit"
+
+
+def staff_add(user, name):
+    return subprocess.run(["runuser", "-u", user, "--", "sendguard", "staff", "add", name,
+                           "--role", "admin", "--note", "x"], input="correct horse battery\n",
+                          capture_output=True, text=True)
+
+
+def entries():
+    return int(as_user("sendguard", "sqlite3", "-readonly", DATABASE, AUDIT).stdout)
+
+
+@pytest.mark.parametrize("user", ["www-data", "postfix", "nobody"])
+def test_the_command_line_is_of_no_use_to_others(running, user):
+    assert staff_add("sendguard", "ada").returncode == 0
+    before = entries()
+    assert before > 0
+    for settings in ((), ("-c", "/dev/null")):
+        done = as_user(user, "sendguard", *settings, *EVIL[1:])
+        assert done.returncode != 0
+        assert "Permission denied" in done.stderr, done.stderr
+        assert re.search(r"run it as root or as sendguard", done.stderr), done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+    assert not may(user, "sqlite3", DATABASE, "DROP TRIGGER audit_stays; DELETE FROM audit")
+    assert entries() == before
+    assert "evil" not in as_user("sendguard", "sendguard", "staff", "list").stdout
+
+
+def test_root_works_on_the_store_and_leaves_it_to_the_programs(running):
+    assert staff_add("root", "ada").returncode == 0
+    assert "ada" in run("sendguard", "staff", "list").stdout
+    for name in ("sendguard.db", "sendguard.db-wal", "sendguard.db-shm"):
+        assert (mode(STATE / name), owner(STATE / name)) == (0o600, "sendguard:sendguard"), name
+    all_work()
+
+
+# ---- earlier installations -------------------------------------------------------------------
+
+
+def test_an_earlier_installation_is_tightened_at_the_first_start():
+    start(*UNITS)
+    all_work()
+    assert staff_add("sendguard", "ada").returncode == 0
+    stop()
+    # as earlier versions left it, on a machine that has not been started anew since
+    run("chown", "-R", "sendguard:www-data", STATE)
+    STATE.chmod(0o750)
+    for path in STATE.glob("sendguard.db*"):
+        path.chmod(0o660)
+    shutil.rmtree("/run/sendguard")
+    run("install", "-d", "-m", "750", "-o", "sendguard", "-g", "www-data", "/run/sendguard")
+    start(*UNITS)
+    all_work()
+    test_modes_and_owners(None)
+    assert not may("www-data", "cat", DATABASE)
+    assert "ada" in run("sendguard", "staff", "list").stdout
+
+
+def test_an_earlier_nginx_configuration_still_finds_the_socket(running):
+    assert may_connect("www-data", "/run/sendguard/fcgi.sock")
+    assert not may_connect("nobody", "/run/sendguard/fcgi.sock")
+    assert not may_connect("postfix", "/run/sendguard/fcgi.sock")
