@@ -7,11 +7,11 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-// Violations of WCAG and best practice: what, and where.
-export async function violations(page) {
+// Violations of WCAG and best practice: what, and where. `part`: a selector; of the page around nothing is said.
+export async function violations(page, part = null) {
   // Through the debugger: the page's own policy lets no foreign script in.
   await page.evaluate(axe);
-  const { violations: found } = await page.evaluate(() => window.axe.run(document));
+  const { violations: found } = await page.evaluate((selector) => window.axe.run(selector ?? document), part);
   return found.map((one) => `${one.id} (${one.impact}): ${one.help}; ${one.nodes.map((node) => node.html).join(' ')}`);
 }
 

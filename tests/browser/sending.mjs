@@ -1,6 +1,7 @@
 // Sending: what goes out, what is refused and how that reads, and what is
 // counted for it. Each test uses a mailbox whose numbers nobody else changes meanwhile.
 import assert from 'node:assert/strict';
+import { violations } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const readers = (count) => Array.from({ length: count }, (_, i) => `reader${i}@example${i % 3}.org`);
@@ -48,6 +49,43 @@ export const tests = {
     assert.ok(await box.evaluate((element) => element.contains(document.activeElement)), 'the focus is in the dialog');
     await alice.page.keyboard.press('Escape');
     await box.waitFor({ state: 'detached' });
+  },
+
+  async 'on a phone nothing lies over the button of a refusal, and axe finds nothing'({ stack, alice }) {
+    // What a finger in the middle of the button touches.
+    const touched = (box) => box.locator('button.mainaction').evaluate((button) => {
+      const { left, top, width, height } = button.getBoundingClientRect();
+      const under = document.elementFromPoint(left + width / 2, top + height / 2);
+      return button.contains(under) ? 'the button' : under?.outerHTML.slice(0, 200);
+    });
+    const suspend = ['suspend', 'alice@example.test', '--for', '1h', '--cause', 'volume', '--note', 'for this test'];
+    stack.sendguard(...suspend);
+    try {
+      for (const width of [360, 1280]) {
+        await alice.compose({ to: 'bob@example.test', subject: `phone ${width}` });
+        await alice.page.setViewportSize({ width, height: 640 });
+        await alice.page.evaluate(() => { rcmail.command('send', '', null, new Event('click')); });
+        const { box } = await alice.refusal();
+        assert.equal(await touched(box), 'the button', 'at once');
+        await until('the draft in its folder', () => stack.has('alice@example.test', `phone ${width}`, 'Drafts'));
+        await alice.page.waitForFunction(() => document.querySelector('#messagestack .confirmation'));
+        assert.equal(await touched(box), 'the button', 'with the message about the draft');
+        assert.equal(await alice.page.locator('#messagestack > div', { hasText: 'Message not sent' }).count(), 0);
+        assert.equal(await box.locator('.ui-dialog-titlebar-close').getAttribute('aria-label'), 'Close');
+        // The colours of buttons are the skin's own.
+        const found = (await violations(alice.page, '.ui-dialog')).filter((one) => !/^color-contrast .*<button[^<]*<\/button>$/.test(one));
+        assert.deepEqual(found, [], `at ${width} pixels`);
+
+        await alice.page.evaluate(() => { rcmail.display_message('The disk is <b>full</b>.', 'error'); });
+        assert.equal(await box.getByRole('alert').innerText(), 'The disk is full.', 'what went wrong is read in the dialog');
+        assert.equal(await touched(box), 'the button', 'with an error');
+        await alice.dismiss(box);
+        assert.ok(await alice.page.locator('#messagestack').isVisible(), 'messages are shown again');
+      }
+    } finally {
+      stack.sendguard('lift', 'alice@example.test', '--note', 'for this test');
+      await alice.page.setViewportSize({ width: 1280, height: 800 });
+    }
   },
 
   async 'all that is too much is said at once, and names with script are text'({ alice }) {

@@ -6,22 +6,54 @@
  * @licend
  */
 window.rcmail && rcmail.addEventListener('init', function () {
-    // refusal: title and close are text, html comes escaped from the plugin
+    // Dialogs and Roundcube's short messages are in the window around this frame, if there is one.
+    var main = rcmail.is_framed() ? parent.rcmail : rcmail;
+    var root = rcmail.is_framed() ? parent.document.documentElement : document.documentElement;
+
+    // refusal: title, close, back and save_draft are text and flags, html comes escaped from the plugin
     function show(refusal) {
         var popup = rcmail.show_popup_dialog(refusal.html, refusal.title, [{
-            text: refusal.close,
+            text: refusal.back,
             'class': 'mainaction',
             click: function () { close(popup[0]); }
         }], {width: 560, resizable: false, closeOnEscape: true});
+        var dialog = popup.dialog('option', 'height', 'auto').parent();
 
-        popup.dialog('option', 'height', 'auto').parent().attr('role', 'alertdialog')
+        dialog.attr({role: 'alertdialog', 'aria-modal': 'true'})
             // Enter goes back to the message, not to the first link of the text.
             .find('button.mainaction').focus();
+        dialog.find('.ui-dialog-titlebar-close').attr({'aria-label': refusal.close, title: refusal.close});
+        holdMessages(popup, refusal.title);
     }
 
     // The dialog may live in the window around this frame, whose jQuery it belongs to.
     function close(popup) {
         popup.jqref(popup).dialog('close');
+    }
+
+    /**
+     * On a phone Roundcube's short messages lie over the dialog's button. They
+     * wait until it is closed (sendguard.css); what went wrong meanwhile, such as
+     * a draft that could not be saved, is read in the dialog. That the message
+     * was not sent is its title already.
+     */
+    function holdMessages(popup, title) {
+        function arrived(message) {
+            var text = message.object.text();
+            if (message.type !== 'error' && message.type !== 'warning') {
+                return;
+            }
+            if (text !== title) {
+                popup.children().first().append(popup[0].jqref('<p>').attr('role', 'alert').text(text));
+            }
+            main.hide_message(message.object);
+        }
+        root.classList.add('sendguard-refused');
+        main.addEventListener('message', arrived);
+        popup.on('dialogclose', function () {
+            main.removeEventListener('message', arrived);
+            root.classList.remove('sendguard-refused');
+        });
     }
 
     rcmail.addEventListener('plugin.sendguard_refused', function (refusal) {

@@ -15,7 +15,7 @@ class sendguard_refusal
     }
 
     /**
-     * The dialog: title and close are plain text, html is safe to insert.
+     * The dialog: title, back and close (names of its buttons) are plain text, html is safe to insert.
      *
      * @param string $title     Name of the title's text
      * @param bool   $composing A window with the user's text is behind it
@@ -40,7 +40,8 @@ class sendguard_refusal
         return [
             'title'      => $this->texts->plain($title),
             'html'       => html::div('sendguard-refusal', $html . $this->reference($answer)),
-            'close'      => $this->texts->plain($composing ? 'backtomessage' : 'close'),
+            'back'       => $this->texts->plain($composing ? 'backtomessage' : 'close'),
+            'close'      => $this->texts->plain('close'),
             'save_draft' => $later && $drafts,
         ];
     }
@@ -58,7 +59,8 @@ class sendguard_refusal
         return [
             'title'      => $this->texts->plain($title),
             'html'       => html::div('sendguard-refusal', $html),
-            'close'      => $this->texts->plain($composing ? 'backtomessage' : 'close'),
+            'back'       => $this->texts->plain($composing ? 'backtomessage' : 'close'),
+            'close'      => $this->texts->plain('close'),
             'save_draft' => $drafts,
         ];
     }
