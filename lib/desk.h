@@ -10,8 +10,10 @@
  * Common shapes; "moment" is RFC 3339 in UTC:
  *   SUSPENSION null, or {"id":3,"cause":"volume","since":moment,"until":moment|null,
  *     "attempts":2,"retries_before_restart":10,"attempts_left":8,"offence":1,
- *     "rule":"messages_per_day"|null}        (rule: when the guard set it)
- *     for staff also "by":…,"note":…
+ *     "rule":"messages_per_day"|null,        (rule: when the guard set it)
+ *     "own_lock":bool}                       (set by the mailbox's own user)
+ *     for staff also "by":…,"note":…; for the user "sentence":"The message was…"|null (the
+ *     provider's own, English; null: own_lock)
  *   WINDOW {"rule":…,"door":"webmail","limit":600|null,"used":412,"left":188|null,"percent":68,
  *     "full":false,"window_s":86400,"messages":bool (else recipients are counted),
  *     "refill":[{"at":moment,"count":120},…]}      (limit null: off; percent 0..100)
@@ -54,6 +56,19 @@ struct desk {
  * A mailbox never seen looks like one that sent nothing. */
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision, int64_t now_ms,
                 struct json_object **view_r) must_check;
+
+/* What the reference in a refusal tells to whoever has it. It stands in logs and bounces, so the view
+ * names no mailbox, network or number of messages:
+ * {"now":moment,"decision":…,"at":moment,"verdict":"message"|"over_time"|"suspended",
+ *  "state":"refused" (for itself)|"over" (a limit over time)|"paused"|"stopped"|"ended" (the
+ *     suspension that it met),
+ *  "until":moment|null,        paused: its end
+ *  "retry_at":moment|null,     over: when this very message would fit; null now, or never
+ *  "never_fits":bool,          over: it is more than a whole limit
+ *  "rules":[{"rule":…}…], "sentence":…|null}
+ * 0 (404): no refusal of that id is kept; also for an id that is none, and for an admitted message. */
+int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem) must_check;
 
 /* "That wasn't me": suspends at once for cause compromised, by "user"; a suspension until
  * lifted stays as it is (with a note in the audit trail). The view is desk_status. */

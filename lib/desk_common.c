@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "decision.h"
+#include "verdict_text.h"
 
 const char *const state_names[STATE_COUNT] = {"ok", "full", "paused", "stopped"};
 
@@ -154,9 +155,13 @@ struct json_object *json_of_suspension(const struct look *look,
     json_add_int(view, "offence", suspension->offence);
     json_add_string(view, "rule",
                     by_guard && rule_by_name(suspension->note) >= 0 ? suspension->note : NULL);
+    json_add_bool(view, "own_lock", suspension_is_own_lock(suspension->cause, suspension->by));
     if (staff) {
         json_add_string(view, "by", suspension->by);
         json_add_string(view, "note", suspension->note);
+    } else {
+        json_add_string(view, "sentence",
+                        provider_sentence(look->arena, held_catalogue(look->held), suspension));
     }
     return view;
 }

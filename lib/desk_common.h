@@ -89,6 +89,8 @@ uint32_t told_cost(const struct told *told, enum rule rule);
 int64_t told_used_before(const struct told *told, enum rule rule);
 /* Whether the message would not have fitted into the window. */
 bool told_over(const struct told *told, enum rule rule);
+/* [{"rule":…}…] of a list of reasons, each once. */
+struct json_object *rules_of_reasons(struct json_object *reasons);
 /* [REASON…]: why it was refused; empty for an admitted one. */
 struct json_object *told_reasons(const struct told *told);
 /* An entry of a timeline, with "mailbox" if `of_all`. */

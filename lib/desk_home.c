@@ -135,7 +135,7 @@ static int add_suspended(const struct look *look, struct json_object *view)
     struct json_object *locked = json_add_list(view, "locked_by_users");
     for (size_t i = 0; i < count && shown < DESK_PAGE; i++) {
         const struct suspension *suspension = &all[i].suspension;
-        if (suspension->cause == CAUSE_COMPROMISED && strcmp(suspension->by, "user") == 0) {
+        if (suspension_is_own_lock(suspension->cause, suspension->by)) {
             json_object_array_add(locked, json_of_suspended(look, &all[i]));
             shown++;
         }

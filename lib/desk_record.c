@@ -136,8 +136,7 @@ struct json_object *told_reasons(const struct told *told)
 
 /* ---- in a timeline ---------------------------------------------------------------------- */
 
-/* [{"rule":…}…], each once. */
-static struct json_object *rules_of(struct json_object *reasons)
+struct json_object *rules_of_reasons(struct json_object *reasons)
 {
     bool seen[RULE_COUNT] = {false};
     struct json_object *rules = json_object_new_array();
@@ -170,6 +169,6 @@ struct json_object *told_entry(const struct told *told, bool of_all)
     json_add_string(entry, "ip", json_string(facts, "ip", NULL));
     json_add_int(entry, "recipients", json_int(facts, "recipients", 0));
     json_add_int(entry, "off_domain", json_int(facts, "off_domain", 0));
-    json_add(entry, "rules", rules_of(reasons));
+    json_add(entry, "rules", rules_of_reasons(reasons));
     return entry;
 }

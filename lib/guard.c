@@ -462,6 +462,50 @@ static void fill_windows(struct judgement *judgement)
     }
 }
 
+/* When the window takes one more; WINDOW_NEVER. */
+static int64_t when_one_more(const struct judgement *judgement, size_t index)
+{
+    const struct store_message *message = &judgement->message;
+    const struct store_window *window = &message->windows[index];
+    const struct verdict_window *shown = &judgement->verdict->windows[index];
+    const struct rule_info *rule = &rule_table[window->rule];
+    if (window->limit == 0)
+        return WINDOW_NEVER;
+    if (shown->used == window->used_before)
+        return window_when_fits(&message->histories[rule->subject], rule->measure, rule->window_ms,
+                                window->limit, 1, message->at_ms);
+    return shown->refill_count > 0 ? shown->refill[0].at_ms : message->at_ms + rule->window_ms;
+}
+
+/* What the mailbox can send next, whatever became of this message. */
+static void fill_can_send(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    int64_t latest_ms = 0;
+    if (message->observe)
+        return;
+    for (size_t i = 0; i < message->window_count; i++) {
+        if (window_fits(verdict->windows[i].used, 1, message->windows[i].limit))
+            continue;
+        bool messages = rule_table[message->windows[i].rule].measure == MEASURE_MESSAGES;
+        enum can_send can_send = messages ? CAN_SEND_NONE : CAN_SEND_OWN;
+        if (can_send > verdict->can_send)
+            verdict->can_send = can_send;
+        int64_t at_ms = when_one_more(judgement, i);
+        if (at_ms > latest_ms)
+            latest_ms = at_ms;
+    }
+    if (verdict->suspension.id != 0) {
+        verdict->can_send = CAN_SEND_NONE;
+        if (verdict->suspension.until_ms == UNTIL_LIFTED)
+            latest_ms = WINDOW_NEVER;
+        else if (verdict->suspension.until_ms > latest_ms)
+            latest_ms = verdict->suspension.until_ms;
+    }
+    verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
+}
+
 /* The first moment at which every window would take the message; 0 never. */
 static int64_t when_fits(const struct judgement *judgement)
 {
@@ -539,9 +583,13 @@ static void fill_verdict(struct judgement *judgement)
     verdict->decision = message->decision;
     verdict->suspension = message->suspension;
     verdict->brought = message->brought;
+    if (message->suspension.id != 0)
+        verdict->sentence =
+            provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);
     if (message->outcome != OUTCOME_REPEATED && message->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);
+    fill_can_send(judgement);
     fill_ruling(judgement);
 }
 
@@ -575,16 +623,45 @@ static void judge_without_store(struct judgement *judgement)
     }
 }
 
+/* How long the link to the status page holds: as long as the suspension and a day, or as set. */
+static struct status_link link_of(const struct judgement *judgement, int64_t now_ms)
+{
+    const struct suspension *suspension = &judgement->verdict->suspension;
+    struct status_link link = {
+        .mailbox = judgement->submission->mailbox,
+        .made_ms = now_ms,
+        .expires_ms = now_ms + judgement->settings->status_link_lifetime_ms,
+        .while_suspended = suspension->id != 0,
+    };
+    bool ends = suspension->id != 0 && suspension->until_ms != UNTIL_LIFTED;
+    if (ends && suspension->until_ms + DAY_MS > link.expires_ms)
+        link.expires_ms = suspension->until_ms + DAY_MS;
+    return link;
+}
+
+/* What the mail server is told ends up in logs and bounces, which others read: no token is in it. */
+static const char *reference_url(const struct judgement *judgement)
+{
+    char decision[DECISION_TEXT_SIZE];
+    if (judgement->verdict->decision == 0)
+        return NULL;
+    decision_format(judgement->verdict->decision, decision);
+    return arena_printf(judgement->arena, "%s/r/%s", judgement->settings->web_base_url, decision);
+}
+
 static const char *status_url(struct guard *guard, const struct judgement *judgement,
                               int64_t now_ms)
 {
-    const struct settings *settings = judgement->settings;
     char decision[DECISION_TEXT_SIZE] = "";
+    if (judgement->submission->door != DOOR_WEBMAIL)
+        return reference_url(judgement);
+    if (guard->key == NULL)
+        return NULL;
     if (judgement->verdict->decision != 0)
         decision_format(judgement->verdict->decision, decision);
-    return arena_printf(judgement->arena, "%s/status?t=%s%s%s", settings->web_base_url,
-                        token_make(guard->key, judgement->arena, judgement->submission->mailbox,
-                                   now_ms + settings->status_link_lifetime_ms),
+    const struct status_link link = link_of(judgement, now_ms);
+    return arena_printf(judgement->arena, "%s/status?t=%s%s%s", judgement->settings->web_base_url,
+                        token_make(guard->key, judgement->arena, &link),
                         decision[0] != '\0' ? "&d=" : "", decision);
 }
 
@@ -616,7 +693,7 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
     } else {
         judge_without_store(judgement);
     }
-    if (guard->key != NULL && (verdict->ruling != RULING_ADMIT || verdict->dry_run))
+    if (verdict->ruling != RULING_ADMIT || verdict->dry_run)
         verdict->status_url = status_url(guard, judgement, verdict->now_ms);
     verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
                                        judgement->settings->support_contact);

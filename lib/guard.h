@@ -14,7 +14,8 @@
 struct guard;
 
 /* `store` and `key` stay the caller's and must outlive the guard; settings and catalogue
- * (loaded from settings->web_templates) are taken. key NULL: verdicts name no status page. */
+ * (loaded from settings->web_templates) are taken. key NULL: verdicts on the webmail's messages name
+ * no status page; those on the mail server's need none. */
 struct guard *guard_new(struct store *store, const struct token_key *key,
                         struct settings *settings, struct catalogue *catalogue);
 void guard_free(struct guard **guard);

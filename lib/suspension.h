@@ -2,6 +2,8 @@
 #ifndef SENDGUARD_SUSPENSION_H
 #define SENDGUARD_SUSPENSION_H
 
+#include <stdbool.h>
+
 #include "base.h"
 
 enum cause { CAUSE_VOLUME, CAUSE_COMPLAINTS, CAUSE_FAILURES, CAUSE_COMPROMISED, CAUSE_TERMS,
@@ -17,6 +19,9 @@ struct durations {
     int64_t ms[DURATIONS_MAX];
 };
 #define OFFENCES_REMEMBERED_MS (30 * DAY_MS)
+/* Whether it is a lock that the mailbox's own user set ("That wasn't me"). `by`: who set it. */
+bool suspension_is_own_lock(enum cause cause, const char *by);
+
 /* When offence number `offence` (from 1) that begins at now_ms ends. */
 int64_t suspension_until(const struct durations *durations, uint32_t offence, int64_t now_ms);
 

@@ -1,7 +1,6 @@
-/* A token is base64url(nonce ‖ sealed), sealed = ChaCha20-Poly1305 of an end
- * and a mailbox, padded so that its length says little about the mailbox. A link
- * has to fit into one line of SMTP behind the provider's sentence, so each byte
- * counts. The nonce is random: of 2^40 tokens made with one key (a thousand a second
+/* A token is base64url(nonce ‖ sealed), sealed = ChaCha20-Poly1305 of a kind, the moment it was
+ * made, its end (in 6 bytes each) and a mailbox, padded so that its length says little about the
+ * mailbox. Users copy links, and mail programs break long lines, so each byte counts. The nonce is random: of 2^40 tokens made with one key (a thousand a second
  * for 34 years) two have the same one with a probability of 2^-17. */
 #include "token.h"
 
@@ -19,12 +18,14 @@ enum {
     KEY_BYTES = crypto_aead_chacha20poly1305_ietf_KEYBYTES,
     NONCE_BYTES = crypto_aead_chacha20poly1305_ietf_NPUBBYTES,
     TAG_BYTES = crypto_aead_chacha20poly1305_ietf_ABYTES,
-    END_BYTES = 8,
+    TIME_BYTES = 6, /* milliseconds until the year 10889 */
+    HEAD_BYTES = 1 + 2 * TIME_BYTES,
+    OLD_END_BYTES = 8, /* of tokens without kind and moment */
     PADDING_BYTES = 16,
     OLD_NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     OLD_PADDING_BYTES = 64,
     MAILBOX_MAX_BYTES = 512, /* more than the address that submission.h lets pass */
-    PLAIN_MAX_BYTES = END_BYTES + MAILBOX_MAX_BYTES + OLD_PADDING_BYTES,
+    PLAIN_MAX_BYTES = HEAD_BYTES + MAILBOX_MAX_BYTES + OLD_PADDING_BYTES,
     SEALED_MAX_BYTES = OLD_NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES,
     TOKEN_MAX_BYTES = (SEALED_MAX_BYTES * 4 + 2) / 3,
     FILE_BYTES = KEY_BYTES * 2 + 1, /* hexadecimal and a line feed */
@@ -32,8 +33,17 @@ enum {
 _Static_assert((int)KEY_BYTES == (int)crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "one key file");
 
 /* What is sealed with the same key for another purpose can never be taken for a link. */
-static const unsigned char purpose[] = "sendguard status link 2";
-static const unsigned char old_purpose[] = "sendguard status link 1";
+static const unsigned char purpose[] = "sendguard status link 3";
+/* Of earlier releases: they say neither when they were made nor how long they hold beyond their
+ * end. */
+static const unsigned char second_purpose[] = "sendguard status link 2";
+static const unsigned char first_purpose[] = "sendguard status link 1";
+
+/* The clocks of two machines differ. One that ran far ahead must not make links that are fresh for
+ * as long. */
+#define CLOCKS_APART_MS MINUTE_MS
+
+enum kind { KIND_PLAIN, KIND_WHILE_SUSPENDED, KINDS };
 
 struct token_key {
     unsigned char bytes[KEY_BYTES]; /* as in the file; of the longer links */
@@ -129,8 +139,8 @@ static int parse_key(const char *hex, size_t length, struct token_key *key)
     return length == KEY_BYTES * 2 &&
            sodium_hex2bin(key->bytes, KEY_BYTES, hex, length, NULL, &count, NULL) == 0 &&
            count == KEY_BYTES &&
-           crypto_generichash(key->link, KEY_BYTES, purpose, sizeof purpose, key->bytes,
-                              KEY_BYTES) == 0;
+           crypto_generichash(key->link, KEY_BYTES, second_purpose, sizeof second_purpose,
+                              key->bytes, KEY_BYTES) == 0;
 }
 
 /* 1 read; 0 with *problem filled, and errno ENOENT when (and only when) there is no file. */
@@ -226,15 +236,30 @@ int token_key_load(const char *path, struct token_key **key_r, struct problem *p
 
 /* ---- tokens -------------------------------------------------------------- */
 
-const char *token_make(const struct token_key *key, struct arena *arena, const char *mailbox,
-                       int64_t expires_ms)
+static void put_number(unsigned char *bytes, int size, int64_t number)
+{
+    for (int i = 0; i < size; i++)
+        bytes[i] = (unsigned char)((uint64_t)number >> (8 * (size - 1 - i)));
+}
+
+static int64_t get_number(const unsigned char *bytes, int size)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < size; i++)
+        number = number << 8 | bytes[i];
+    return (int64_t)number;
+}
+
+const char *token_make(const struct token_key *key, struct arena *arena,
+                       const struct status_link *link)
 {
     unsigned char plain[PLAIN_MAX_BYTES], sealed[SEALED_MAX_BYTES];
-    size_t mailbox_length = strnlen(mailbox, MAILBOX_MAX_BYTES), plain_length;
-    for (int i = 0; i < END_BYTES; i++)
-        plain[i] = (unsigned char)((uint64_t)expires_ms >> (8 * (END_BYTES - 1 - i)));
-    memcpy(plain + END_BYTES, mailbox, mailbox_length);
-    sodium_pad(&plain_length, plain, END_BYTES + mailbox_length, PADDING_BYTES, sizeof plain);
+    size_t mailbox_length = strnlen(link->mailbox, MAILBOX_MAX_BYTES), plain_length;
+    plain[0] = link->while_suspended ? KIND_WHILE_SUSPENDED : KIND_PLAIN;
+    put_number(plain + 1, TIME_BYTES, link->made_ms);
+    put_number(plain + 1 + TIME_BYTES, TIME_BYTES, link->expires_ms);
+    memcpy(plain + HEAD_BYTES, link->mailbox, mailbox_length);
+    sodium_pad(&plain_length, plain, HEAD_BYTES + mailbox_length, PADDING_BYTES, sizeof plain);
 
     unsigned long long sealed_length;
     randombytes_buf(sealed, NONCE_BYTES);
@@ -247,62 +272,96 @@ const char *token_make(const struct token_key *key, struct arena *arena, const c
                              sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
-/* The length of the plain text without its padding, 0 when forged. */
+/* What is opened: the plain text without its padding, and which layout it has. */
+struct opened {
+    unsigned char plain[PLAIN_MAX_BYTES];
+    size_t length; /* 0: forged */
+    bool old;
+};
+
 static size_t open_sealed(const struct token_key *key, const unsigned char *sealed, size_t length,
+                          const unsigned char *of_purpose, size_t purpose_size,
                           unsigned char plain[PLAIN_MAX_BYTES])
 {
     unsigned long long plain_length;
     size_t unpadded;
     if (length < NONCE_BYTES + TAG_BYTES || length > NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES ||
         crypto_aead_chacha20poly1305_ietf_decrypt(plain, &plain_length, NULL, sealed + NONCE_BYTES,
-                                                  length - NONCE_BYTES, purpose, sizeof purpose,
+                                                  length - NONCE_BYTES, of_purpose, purpose_size,
                                                   sealed, key->link) != 0)
         return 0;
     return sodium_unpad(&unpadded, plain, (size_t)plain_length, PADDING_BYTES) == 0 ? unpadded : 0;
 }
 
-/* The same for the longer links of earlier releases, which lie in users' mail. */
-static size_t open_old(const struct token_key *key, const unsigned char *sealed, size_t length,
-                       unsigned char plain[PLAIN_MAX_BYTES])
+/* The same for the longest links, of the first release. */
+static size_t open_first(const struct token_key *key, const unsigned char *sealed, size_t length,
+                         unsigned char plain[PLAIN_MAX_BYTES])
 {
     unsigned long long plain_length;
     size_t unpadded;
     if (length < OLD_NONCE_BYTES + TAG_BYTES ||
         crypto_aead_xchacha20poly1305_ietf_decrypt(
             plain, &plain_length, NULL, sealed + OLD_NONCE_BYTES, length - OLD_NONCE_BYTES,
-            old_purpose, sizeof old_purpose, sealed, key->bytes) != 0)
+            first_purpose, sizeof first_purpose, sealed, key->bytes) != 0)
         return 0;
     return sodium_unpad(&unpadded, plain, (size_t)plain_length, OLD_PADDING_BYTES) == 0 ? unpadded
                                                                                         : 0;
 }
 
-static size_t open_token(const struct token_key *key, const char *token,
-                         unsigned char plain[PLAIN_MAX_BYTES])
+static void open_token(const struct token_key *key, const char *token, struct opened *opened_r)
 {
     unsigned char sealed[SEALED_MAX_BYTES];
     size_t token_length = strnlen(token, TOKEN_MAX_BYTES + 1), length;
+    opened_r->length = 0;
+    opened_r->old = false;
     if (token_length > TOKEN_MAX_BYTES ||
         sodium_base642bin(sealed, sizeof sealed, token, token_length, NULL, &length, NULL,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return;
+    opened_r->length =
+        open_sealed(key, sealed, length, purpose, sizeof purpose, opened_r->plain);
+    if (opened_r->length > 0)
+        return;
+    opened_r->old = true;
+    opened_r->length =
+        open_sealed(key, sealed, length, second_purpose, sizeof second_purpose, opened_r->plain);
+    if (opened_r->length == 0)
+        opened_r->length = open_first(key, sealed, length, opened_r->plain);
+}
+
+static int read_opened(const struct opened *opened, struct arena *arena,
+                       struct status_link *link_r)
+{
+    size_t head = opened->old ? OLD_END_BYTES : HEAD_BYTES;
+    const unsigned char *plain = opened->plain;
+    if (opened->length < head || (!opened->old && plain[0] >= KINDS))
         return 0;
-    size_t opened = open_sealed(key, sealed, length, plain);
-    return opened > 0 ? opened : open_old(key, sealed, length, plain);
+    *link_r = opened->old
+                  ? (struct status_link){.expires_ms = get_number(plain, OLD_END_BYTES)}
+                  : (struct status_link){
+                        .while_suspended = plain[0] == KIND_WHILE_SUSPENDED,
+                        .made_ms = get_number(plain + 1, TIME_BYTES),
+                        .expires_ms = get_number(plain + 1 + TIME_BYTES, TIME_BYTES)};
+    link_r->mailbox = arena_strndup(arena, (const char *)plain + head, opened->length - head);
+    return 1;
 }
 
 int token_read(const struct token_key *key, struct arena *arena, const char *token, int64_t now_ms,
-               const char **mailbox_r)
+               struct status_link *link_r)
 {
-    unsigned char plain[PLAIN_MAX_BYTES];
-    size_t length = open_token(key, token, plain);
-    if (length < END_BYTES)
+    struct opened opened;
+    struct status_link link;
+    open_token(key, token, &opened);
+    if (!read_opened(&opened, arena, &link) ||
+        (link.expires_ms <= now_ms && !link.while_suspended))
         return 0;
-    uint64_t expires_ms = 0;
-    for (int i = 0; i < END_BYTES; i++)
-        expires_ms = expires_ms << 8 | plain[i];
-    if ((int64_t)expires_ms <= now_ms)
-        return 0;
-    char *mailbox = arena_alloc(arena, length - END_BYTES + 1);
-    memcpy(mailbox, plain + END_BYTES, length - END_BYTES);
-    *mailbox_r = mailbox;
+    *link_r = link;
     return 1;
+}
+
+bool status_link_is_fresh(const struct status_link *link, int64_t now_ms)
+{
+    int64_t age_ms = now_ms - link->made_ms;
+    return link->made_ms > 0 && now_ms < link->expires_ms && age_ms <= STATUS_LINK_FRESH_MS &&
+           age_ms >= -CLOCKS_APART_MS;
 }

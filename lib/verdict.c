@@ -9,6 +9,8 @@ const char *const verdict_words[VERDICT_WORDS] = {
     [WORD_REDEEMED] = "redeemed",
 };
 
+const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
+
 enum verdict_word verdict_word(const struct verdict *verdict)
 {
     static const enum verdict_word words[] = {
@@ -98,7 +100,22 @@ static void add_suspension(struct text *text, const struct verdict *verdict)
     text_add_int(text, verdict->retries_before_restart);
     text_add(text, ",\"offence\":");
     text_add_int(text, suspension->offence);
-    text_add(text, verdict->brought ? ",\"brought\":true}" : ",\"brought\":false}");
+    text_add(text, verdict->brought ? ",\"brought\":true" : ",\"brought\":false");
+    text_add(text, suspension_is_own_lock(suspension->cause, suspension->by)
+                       ? ",\"own_lock\":true"
+                       : ",\"own_lock\":false");
+    text_add(text, ",\"sentence\":");
+    text_add_json(text, verdict->sentence);
+    text_add_char(text, '}');
+}
+
+static void add_can_send(struct text *text, const struct verdict *verdict)
+{
+    bool known = !verdict->unjudged && verdict->ruling != RULING_NO_STORE;
+    text_add(text, ",\"can_send\":");
+    text_add_json(text, known ? can_send_names[verdict->can_send] : NULL);
+    text_add(text, ",\"can_send_at\":");
+    add_time_or_null(text, known ? verdict->can_send_at_ms : 0);
 }
 
 static void add_decision(struct text *text, uint64_t decision)
@@ -137,6 +154,7 @@ void verdict_add_json(struct text *text, const struct verdict *verdict)
     }
     text_add(text, "],\"suspension\":");
     add_suspension(text, verdict);
+    add_can_send(text, verdict);
     text_add(text, ",\"retry_at\":");
     add_time_or_null(text, verdict->retry_at_ms);
     text_add(text, ",\"message\":");

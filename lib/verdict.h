@@ -29,6 +29,15 @@ extern const char *const verdict_words[VERDICT_WORDS]; /* "admit", "over_time", 
 
 enum { REFILL_STEPS = 12 };
 
+/* What the mailbox can send as things stand after a verdict. */
+enum can_send {
+    CAN_SEND_ALL,
+    CAN_SEND_OWN, /* only inside its own domains: a window of off-domain recipients has no room */
+    CAN_SEND_NONE,
+    CAN_SEND_COUNT
+};
+extern const char *const can_send_names[CAN_SEND_COUNT]; /* "all", "own", "none" */
+
 struct reason {
     struct objection objection;
     const char *text; /* one sentence: what is too much, where, by how much, what to do */
@@ -60,7 +69,11 @@ struct verdict {
     struct suspension suspension; /* id 0: none */
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
+    enum can_send can_send;
+    int64_t can_send_at_ms;       /* when one more off-domain recipient passes; 0: now, or never, or
+                                     when staff says so */
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
+    const char *sentence;         /* the provider's own, for a suspension; NULL: none */
     const char *message;          /* for the user; "" when admitted */
     const char *status_url;
 };
@@ -69,7 +82,8 @@ enum verdict_word verdict_word(const struct verdict *verdict);
 
 /* The members of the answer as a JSON object without its braces, so that a door
  * can put its own (type, title, status, detail) before them: verdict, decision,
- * id, mailbox, reasons, windows, suspension, retry_at, message, status_url, and
+ * id, mailbox, reasons, windows, suspension, can_send, can_send_at (both null when the store was
+ * silent), retry_at, message, status_url, and
  * those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
 void verdict_add_json(struct text *text, const struct verdict *verdict);
 

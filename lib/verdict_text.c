@@ -39,6 +39,16 @@ const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
     return text != NULL ? text : "";
 }
 
+const char *provider_sentence(struct arena *arena, const struct catalogue *catalogue,
+                              const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        return NULL;
+    return catalogue_text(catalogue, arena, "en",
+                          suspension->cause == CAUSE_VOLUME ? "message.volume" : "message.terms",
+                          NULL);
+}
+
 /* ---- the message --------------------------------------------------------------- */
 
 struct telling {
@@ -99,22 +109,45 @@ static void tell_attempts(const struct telling *telling, const struct verdict *v
     tell_with(telling, "attempts", values);
 }
 
-static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
+/* The state and its end, by whoever it was set. */
+static void tell_state(const struct telling *telling, const struct suspension *suspension)
 {
-    const struct suspension *suspension = &verdict->suspension;
-    bool volume = suspension->cause == CAUSE_VOLUME || suspension->cause == CAUSE_FAILURES;
-    tell_with(telling, volume ? "volume" : "terms", NULL);
-    tell_reasons(telling, verdict);
-    if (suspension->id == 0) /* a dry run: it would be suspended */
-        return;
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        tell_moment(telling, "own_lock", suspension->since_ms);
     if (suspension->until_ms == UNTIL_LIFTED)
         tell_with(telling, "stopped", NULL);
     else
         tell_moment(telling, "paused", suspension->until_ms);
+}
+
+/* What the user can do about it. */
+static void tell_what_to_do(const struct telling *telling, const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        tell_with(telling, "do_own_lock", NULL);
+    else if (suspension->until_ms == UNTIL_LIFTED)
+        tell_with(telling, "do_ask", NULL);
+    else
+        tell_with(telling, suspension->cause == CAUSE_VOLUME ? "do_volume" : "do_wait", NULL);
+}
+
+static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
+{
+    const struct suspension *suspension = &verdict->suspension;
+    if (suspension->id == 0) { /* a dry run: it would be suspended */
+        tell_with(telling, "would_suspend", NULL);
+        tell_reasons(telling, verdict);
+        return;
+    }
+    tell_state(telling, suspension);
+    tell_with(telling, "not_sent", NULL);
+    tell_reasons(telling, verdict);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         tell_moment(telling, "this_from", verdict->retry_at_ms);
+    tell_what_to_do(telling, suspension);
     tell_with(telling, "reading", NULL);
-    if (suspension->until_ms != UNTIL_LIFTED && suspension->attempts > 0)
+    bool moves = suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED;
+    if (moves && suspension->attempts > 0)
         tell_attempts(telling, verdict);
 }
 
@@ -157,6 +190,8 @@ const char *verdict_message(struct arena *arena, const struct catalogue *catalog
     } else {
         tell_ruling(&telling, verdict);
         tell_ending(&telling, verdict, support_contact);
+        if (verdict->sentence != NULL)
+            tell_string(&telling, "quoted", "sentence", verdict->sentence);
     }
     return arena_strndup(arena, text_string(&text), text.length);
 }

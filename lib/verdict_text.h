@@ -12,11 +12,15 @@
 const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
                         const char *language, const struct objection *objection);
 
+/* The provider's own sentence for a suspension, English in every language, since users search for
+ * it; NULL for a lock by the mailbox's own user, who is not to be accused. In `arena`. */
+const char *provider_sentence(struct arena *arena, const struct catalogue *catalogue,
+                              const struct suspension *suspension);
+
 /* The whole message for the user, from the other members of the verdict:
- * begins with the provider's sentence for a suspension, says until when and
- * what to do, ends with the status link, the contact (may be "") and the
- * decision id. In the language of its submission; the provider's two sentences are English in
- * every language, since users search for them. "" when admitted. In `arena`. */
+ * begins with the state and its end, says what was too much and what to do, then the
+ * status link, the contact (may be "") and the decision id; last, quoted, the provider's
+ * sentence. In the language of its submission but for that one. "" when admitted. In `arena`. */
 const char *verdict_message(struct arena *arena, const struct catalogue *catalogue,
                             const struct verdict *verdict, const char *support_contact);
 

@@ -17,7 +17,7 @@ enum {
 };
 
 static const char *const of_start[] = {"mta.listen", "mta.threads", "mta.socket_mode", "store.url",
-                                       "store.timeout", "web.secret_file", NULL};
+                                       "store.timeout", NULL};
 static const struct program program = {
     .name = "sendguard-mta",
     .purpose = "Judges every message that a mail server is handed (Postfix policy delegation).",
@@ -77,18 +77,16 @@ static int serve(const struct program_options *options, const struct settings *s
 static int run(const struct program_options *options, struct settings *settings,
                struct catalogue *catalogue)
 {
-    freed_by(token_key_free) struct token_key *key = NULL;
     freed_by(store_free) struct store *store = NULL;
     struct problem problem;
-    if (token_key_load(settings->web_secret_file, &key, &problem) < 1 ||
-        store_open(settings->store_url, (int)settings->store_timeout_ms, &store, &problem) < 1) {
+    if (store_open(settings->store_url, (int)settings->store_timeout_ms, &store, &problem) < 1) {
         log_line(LOG_ERROR_LEVEL, "cannot start", "where", problem.where, "error", problem.text,
                  NULL);
         settings_free(&settings);
         catalogue_free(&catalogue);
         return PROGRAM_FAILED;
     }
-    freed_by(guard_free) struct guard *guard = guard_new(store, key, settings, catalogue);
+    freed_by(guard_free) struct guard *guard = guard_new(store, NULL, settings, catalogue);
     freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);
     int listen_fd = open_socket(held_settings(at_start)), status = PROGRAM_FAILED;
     if (listen_fd >= 0) {

@@ -7,13 +7,18 @@
 
 #include "decision.h"
 #include "json.h"
+#include "verdict_text.h"
 
 /* What a refusal tells, in the order in which it is read. */
-enum part { PART_SENTENCE, PART_MOMENT, PART_REASONS, PART_LINK, PART_REFERENCE, PARTS };
+enum part {
+    PART_SENTENCE, PART_MOMENT, PART_REASONS, PART_CONTACT, PART_REFERENCE, PART_NOT_LATER,
+    PART_LINK, PARTS
+};
 
 struct telling {
     struct arena *arena;
     const struct catalogue *catalogue;
+    const char *contact;
     const char *parts[PARTS];
 };
 
@@ -29,20 +34,26 @@ static const char *plain(struct arena *arena, const char *text)
     return copy;
 }
 
-/* The text "message.NAME" with one value. */
-static const char *sentence(const struct telling *telling, const char *name, const char *variable,
-                            const char *value)
+/* A text of the catalogue; takes `values`, which may be NULL. */
+static const char *text_of(const struct telling *telling, const char *key,
+                           struct json_object *values)
 {
-    freed_by(json_put) struct json_object *values = json_object_new_object();
-    if (variable != NULL)
-        json_add_string(values, variable, value);
-    const char *key = arena_printf(telling->arena, "message.%s", name);
-    const char *text = catalogue_text(telling->catalogue, telling->arena, "en", key, values);
+    freed_by(json_put) struct json_object *taken = values;
+    const char *text = catalogue_text(telling->catalogue, telling->arena, "en", key, taken);
     return text != NULL ? plain(telling->arena, text) : "";
 }
 
+/* The same with one value. */
+static const char *sentence(const struct telling *telling, const char *key, const char *variable,
+                            const char *value)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_string(values, variable, value);
+    return text_of(telling, key, values);
+}
+
 /* Rounded up to the minute: who waits until then is never too early. */
-static const char *sentence_of_moment(const struct telling *telling, const char *name,
+static const char *sentence_of_moment(const struct telling *telling, const char *key,
                                       int64_t time_ms)
 {
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
@@ -51,15 +62,17 @@ static const char *sentence_of_moment(const struct telling *telling, const char 
     if (gmtime_r(&seconds, &utc) == NULL ||
         strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc) == 0)
         return "";
-    return sentence(telling, name, "moment", stamp);
+    return sentence(telling, key, "moment", stamp);
 }
 
+/* As many as leave the other parts their room. */
 static const char *joined_reasons(const struct telling *telling, const struct verdict *verdict)
 {
+    enum { REASONS_MAX = 200 };
     const char *all = "";
     for (size_t i = 0; i < verdict->reason_count; i++) {
         const char *reason = plain(telling->arena, verdict->reasons[i].text);
-        if (strlen(all) + 1 + strlen(reason) > POLICY_TEXT_MAX_BYTES)
+        if (i > 0 && strlen(all) + 1 + strlen(reason) > REASONS_MAX)
             break;
         all = arena_printf(telling->arena, "%s%s%s", all, i > 0 ? " " : "", reason);
     }
@@ -71,16 +84,47 @@ static const char *joined(struct arena *arena, const char *one, const char *othe
     return arena_printf(arena, "%s%s%s", one, one[0] != '\0' && other[0] != '\0' ? " " : "", other);
 }
 
+/* "Messages in 24 hours: 601, limit 600." The provider's sentence leaves no room for more. */
+static const char *short_rule(const struct telling *telling, enum rule rule, uint64_t count,
+                              uint64_t limit)
+{
+    const char *key = arena_printf(telling->arena, "rule.%s", rule_table[rule].name);
+    struct json_object *values = json_object_new_object();
+    json_add_string(values, "rule_text", text_of(telling, key, NULL));
+    json_add_int(values, "count", (int64_t)count);
+    json_add_int(values, "limit", (int64_t)limit);
+    return text_of(telling, "smtp.rule", values);
+}
+
+/* The rule that brought the suspension: of this message, or of the one that it began with. */
+static const char *rule_of_suspension(const struct telling *telling, const struct verdict *verdict)
+{
+    const struct suspension *suspension = &verdict->suspension;
+    if (verdict->reason_count > 0) {
+        const struct objection *objection = &verdict->reasons[0].objection;
+        return short_rule(telling, objection->rule, objection->count, objection->limit);
+    }
+    int rule = strcmp(suspension->by, "guard") == 0 ? rule_by_name(suspension->note) : -1;
+    for (size_t i = 0; i < verdict->window_count; i++)
+        if ((int)verdict->windows[i].rule == rule)
+            return short_rule(telling, verdict->windows[i].rule, verdict->windows[i].used,
+                              (uint64_t)verdict->windows[i].limit);
+    return "";
+}
+
 static void tell_suspension(struct telling *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
-    bool volume = suspension->cause == CAUSE_VOLUME || suspension->cause == CAUSE_FAILURES;
-    const char *until = suspension->until_ms == UNTIL_LIFTED
-                            ? sentence(telling, "stopped", NULL, NULL)
-                            : sentence_of_moment(telling, "paused", suspension->until_ms);
-    telling->parts[PART_SENTENCE] = sentence(telling, volume ? "volume" : "terms", NULL, NULL);
-    telling->parts[PART_REASONS] =
-        joined(telling->arena, joined_reasons(telling, verdict), until);
+    const char *provider = provider_sentence(telling->arena, telling->catalogue, suspension);
+    telling->parts[PART_SENTENCE] =
+        provider != NULL ? plain(telling->arena, provider)
+                         : sentence_of_moment(telling, "smtp.own_lock", suspension->since_ms);
+    telling->parts[PART_MOMENT] =
+        suspension->until_ms == UNTIL_LIFTED
+            ? text_of(telling, "smtp.stopped", NULL)
+            : sentence_of_moment(telling, "smtp.paused", suspension->until_ms);
+    telling->parts[PART_REASONS] = rule_of_suspension(telling, verdict);
+    telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);
 }
 
 static void tell_refusal(struct telling *telling, const struct verdict *verdict)
@@ -89,58 +133,61 @@ static void tell_refusal(struct telling *telling, const struct verdict *verdict)
     if (verdict->ruling == RULING_SUSPENDED) {
         tell_suspension(telling, verdict);
     } else {
-        telling->parts[PART_SENTENCE] = sentence(telling, "not_sent", NULL, NULL);
+        telling->parts[PART_SENTENCE] = text_of(telling, "message.not_sent", NULL);
         telling->parts[PART_REASONS] = joined_reasons(telling, verdict);
         if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
             telling->parts[PART_MOMENT] =
-                sentence_of_moment(telling, "sendable_from", verdict->retry_at_ms);
+                sentence_of_moment(telling, "message.sendable_from", verdict->retry_at_ms);
     }
+    if (telling->contact[0] != '\0')
+        telling->parts[PART_CONTACT] =
+            sentence(telling, "message.questions", "contact", telling->contact);
     if (verdict->status_url != NULL)
-        telling->parts[PART_LINK] = sentence(telling, "details", "url", verdict->status_url);
+        telling->parts[PART_LINK] =
+            sentence(telling, "message.details", "url", verdict->status_url);
     if (verdict->decision != 0) {
         decision_format(verdict->decision, decision);
-        telling->parts[PART_REFERENCE] = sentence(telling, "reference", "decision", decision);
+        telling->parts[PART_REFERENCE] =
+            sentence(telling, "message.reference", "decision", decision);
     }
 }
 
 /* Bytes that a part takes with the space before it. */
 static size_t room_of(const char *part) { return part[0] != '\0' ? strlen(part) + 1 : 0; }
 
-/* The link names the decision too: where both are too long, it stands for both. */
-static size_t make_room_for_link(const char **parts, size_t left)
+/* Keeps the part when there is room for it. */
+static bool keep(const char **part, size_t *left)
 {
-    bool named = strstr(parts[PART_LINK], "&d=") != NULL;
-    if (!named || room_of(parts[PART_LINK]) <= left ||
-        room_of(parts[PART_LINK]) > left + room_of(parts[PART_REFERENCE]))
-        return left;
-    left += room_of(parts[PART_REFERENCE]);
-    parts[PART_REFERENCE] = "";
-    return left;
+    if (room_of(*part) > *left)
+        *part = "";
+    *left -= room_of(*part);
+    return (*part)[0] != '\0';
 }
 
-/* The parts that fit together, the important ones first. Only the provider's sentence is ever
- * cut, so that the reference fits behind it. */
+/* The parts that fit together, the important ones first. The link ends with the decision, so where
+ * it has room the reference is the first that goes, and where it has none the reference stays. Only
+ * the first sentence is ever cut, so that the reference fits behind it. */
 static const char *fit(struct telling *telling)
 {
-    static const enum part by_importance[PARTS] = {PART_SENTENCE, PART_MOMENT, PART_REFERENCE,
-                                                   PART_LINK, PART_REASONS};
+    static const enum part by_importance[] = {PART_REASONS, PART_NOT_LATER, PART_CONTACT,
+                                              PART_REFERENCE};
     enum { SENTENCE_MAX = 300 };
     size_t left = POLICY_TEXT_MAX_BYTES + 1; /* the first part has no space before it */
     const char *text = "";
     const char **parts = telling->parts;
+    for (int i = 0; i < PARTS; i++)
+        if (parts[i] == NULL)
+            parts[i] = "";
     if (strlen(parts[PART_SENTENCE]) > SENTENCE_MAX)
         parts[PART_SENTENCE] =
             arena_printf(telling->arena, "%.*s...", SENTENCE_MAX - 3, parts[PART_SENTENCE]);
-    for (int i = 0; i < PARTS; i++) {
-        const char **part = &parts[by_importance[i]];
-        if (*part == NULL)
-            *part = "";
-        if (by_importance[i] == PART_LINK)
-            left = make_room_for_link(parts, left);
-        if (room_of(*part) > left)
-            *part = "";
-        left -= room_of(*part);
-    }
+    keep(&parts[PART_SENTENCE], &left);
+    keep(&parts[PART_MOMENT], &left);
+    bool linked = keep(&parts[PART_LINK], &left);
+    if (!linked)
+        keep(&parts[PART_REFERENCE], &left);
+    for (size_t i = 0; i < countof(by_importance) - (linked ? 0 : 1); i++)
+        keep(&parts[by_importance[i]], &left);
     for (int i = 0; i < PARTS; i++)
         text = joined(telling->arena, text, parts[i]);
     return text;
@@ -153,9 +200,10 @@ static void put(char answer_r[POLICY_ANSWER_SIZE], const char *action, const cha
 }
 
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,
-                   const struct verdict *verdict, char answer_r[POLICY_ANSWER_SIZE])
+                   const struct verdict *verdict, const char *contact,
+                   char answer_r[POLICY_ANSWER_SIZE])
 {
-    struct telling telling = {.arena = arena, .catalogue = catalogue, .parts = {""}};
+    struct telling telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
     switch (verdict->ruling) {
     case RULING_ADMIT:
         strcpy(answer_r, POLICY_DUNNO);

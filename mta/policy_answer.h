@@ -23,12 +23,15 @@ enum {
  *   that waiting does not help with                      REJECT 5.7.1 TEXT
  *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
- * The text says in English, in this order: the provider's sentence, when the message can be sent,
- * the reasons, the link to the status page, the reference. What does not fit is left out, reasons
- * first (of a suspension also until when it lasts), then the link, then the reference; but a link
- * that names the decision goes before a reference by itself. */
+ * The text says in English, in this order: the provider's sentence or that the message was not sent,
+ * until when, the rule with its numbers, whom to ask (`contact`; "" for nobody), the reference, that
+ * it will not be sent later by itself, and the link, which has no token: Postfix logs it all. What
+ * does not fit is left out: first the reference, which the link ends with, then the contact, then
+ * that it is not sent later, then the rule. A link that does not fit beside the first two leaves its
+ * place to the reference. */
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,
-                   const struct verdict *verdict, char answer_r[POLICY_ANSWER_SIZE]);
+                   const struct verdict *verdict, const char *contact,
+                   char answer_r[POLICY_ANSWER_SIZE]);
 
 /* A message that cannot be judged, told as if the store were away. `key`: of the text. */
 void policy_answer_later(struct arena *arena, const struct catalogue *catalogue, const char *key,

@@ -275,7 +275,8 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         if (door->observer != NULL)
             observer_saw(door->observer, verdict, result, took_us);
         store_watch_saw(&door->store_watch, door->store, result);
-        policy_answer(question->arena, held_catalogue(held), verdict, question->answer);
+        policy_answer(question->arena, held_catalogue(held), verdict,
+                      held_settings(held)->support_contact, question->answer);
         log_verdict(verdict, question->answer);
         settle(door, question, verdict, now_ms);
     }

@@ -44,6 +44,9 @@ static bool is_base_origin(const struct settings *settings, const char *origin)
 bool access_origin_fits(const struct exchange *exchange)
 {
     const char *origin = exchange->request->origin, *host = exchange->request->host;
+    const char *site = exchange->request->fetch_site;
+    if (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        return false;
     if (origin == NULL) /* no browser */
         return true;
     if (is_base_origin(exchange->settings, origin))

@@ -160,6 +160,7 @@ static void set_headers(const struct raw_request *raw, struct http_request *requ
     request->authorization = copy(arena, raw->authorization);
     request->content_type = copy(arena, raw->content_type);
     request->origin = copy(arena, raw->origin);
+    request->fetch_site = copy(arena, raw->fetch_site);
     request->host = copy(arena, raw->host);
     request->if_none_match = copy(arena, raw->if_none_match);
 }

@@ -29,7 +29,7 @@ struct http_request {
                                     proxy what it says */
     bool monitoring;             /* `address` is in web.monitoring */
     const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
-        *if_none_match;          /* or NULL */
+        *if_none_match, *fetch_site; /* or NULL */
     const char *cookie;          /* of the session, or NULL */
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
@@ -40,7 +40,8 @@ struct raw_request {
     const char *method, *url, *query; /* url as sent, without the query */
     const char *peer;                 /* address of the connection as text; "" for a UNIX socket */
     const char *accept, *accept_language, *authorization, *content_type, *cookies, *origin,
-        *forwarded_for, *host, *if_none_match; /* one that is given twice: both, ", " between */
+        *forwarded_for, *host, *if_none_match,
+        *fetch_site; /* Sec-Fetch-Site; one that is given twice: both, ", " between */
     const char *body;
     size_t body_length;
 };

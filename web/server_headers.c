@@ -33,6 +33,7 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
         {"Host", &raw->host},
         {"If-None-Match", &raw->if_none_match},
         {"Origin", &raw->origin},
+        {"Sec-Fetch-Site", &raw->fetch_site},
         {"X-Forwarded-For", &raw->forwarded_for},
     };
     for (size_t i = 0; value != NULL && i < countof(wanted); i++)

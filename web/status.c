@@ -13,6 +13,8 @@ enum { STEPS_SHOWN = 3 }; /* of what comes back when; the rest is one more line 
 /* What the link says. */
 struct visit {
     const char *token, *mailbox;
+    bool fresh; /* good for more than looking */
+    bool over;  /* past its end: it opens the page while the mailbox is suspended, no longer */
     uint64_t decision;            /* 0: none */
     const char *decision_text;    /* NULL: none */
     const char *zone;             /* of the link, NULL when it has none that exists */
@@ -167,9 +169,13 @@ static int read_link(struct exchange *exchange, struct visit *visit_r)
     const struct http_request *request = exchange->request;
     struct visit visit = {.token = http_param(request, "t"), .zone = http_param(request, "tz")};
     const char *decision = http_param(request, "d");
+    struct status_link link;
     if (visit.token == NULL || token_read(exchange->web->key, request->arena, visit.token,
-                                          exchange->now_ms, &visit.mailbox) != 1)
+                                          exchange->now_ms, &link) != 1)
         return 0;
+    visit.mailbox = link.mailbox;
+    visit.fresh = status_link_is_fresh(&link, exchange->now_ms);
+    visit.over = link.expires_ms <= exchange->now_ms;
     if (decision != NULL && decision_parse(decision, &visit.decision) == 1) {
         char text[DECISION_TEXT_SIZE];
         decision_format(visit.decision, text);
@@ -191,14 +197,40 @@ static void show(struct exchange *exchange, const struct visit *visit, struct js
     reply_page(exchange, 200, "status", view);
 }
 
+/* "can_lock" becomes the link's word too: a button that would be refused is none. */
+static void add_powers(const struct visit *visit, struct json_object *view)
+{
+    bool would_help = json_is_true(view, "can_lock");
+    json_add_bool(view, "can_lock", would_help && visit->fresh);
+    json_add_bool(view, "lock_needs_new_link", would_help && !visit->fresh);
+}
+
 static void get(struct exchange *exchange, const struct visit *visit)
 {
     struct json_object *view = NULL;
     if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision, exchange->now_ms,
-                    &view) < 0)
+                    &view) < 0) {
         reply_no_store(exchange);
-    else
+    } else if (visit->over && json_member(view, "suspension") == NULL) {
+        json_put(&view);
+        refuse_link(exchange);
+    } else {
+        add_powers(visit, view);
         show(exchange, visit, view);
+    }
+}
+
+/* Logs, bounces and shoulders show links to others. What cannot be taken back needs one that the
+ * webmail has just made for who is signed in there. */
+static void refuse_lock(struct exchange *exchange)
+{
+    if (!http_wants_json(exchange->request)) {
+        reply_page(exchange, 403, "lock_link", NULL);
+        return;
+    }
+    reply_error(exchange, 403,
+                catalogue_text(exchange->catalogue, exchange->request->arena,
+                               exchange->reader.language, "page.lock_link.short", NULL));
 }
 
 /* Whether it was this very press: another one, of a mailbox that is stopped already, changes
@@ -224,6 +256,7 @@ static void lock(struct exchange *exchange, const struct visit *visit)
             observer_count(exchange->web->observer, "user_locks", 1);
     }
     if (http_wants_json(exchange->request)) {
+        add_powers(visit, view);
         reply_json(exchange, 200, view);
         return;
     }
@@ -244,7 +277,10 @@ void status_handle(struct exchange *exchange)
         get(exchange, &visit);
     } else if (strcmp(http_param(request, "act") == NULL ? "" : http_param(request, "act"),
                       "lock") == 0) {
-        lock(exchange, &visit);
+        if (visit.fresh)
+            lock(exchange, &visit);
+        else
+            refuse_lock(exchange);
     } else {
         reply_error(exchange, 400, NULL);
     }

@@ -20,6 +20,7 @@ enum { TRYING_MAX = 2 };
 /* The first that fits. */
 static const struct part parts[] = {
     {"/status", "GET, HEAD, POST", status_handle, true},
+    {"/r/", "GET, HEAD", reference_handle, true},
     {"/desk/sign-in", "GET, HEAD, POST", signin_handle, true},
     {"/desk/sign-out", "POST", signin_handle, true},
     {"/desk", NULL, desk_handle, true},
@@ -77,7 +78,8 @@ static void run(struct exchange *exchange)
     } else if (!is_allowed(part, exchange->request->method)) {
         http_header(exchange->response, "Allow", part->allow);
         reply_error(exchange, 405, NULL);
-    } else if (begins(path, "/desk") && exchange->request->method == METHOD_POST &&
+    } else if ((begins(path, "/desk") || part->handle == status_handle) &&
+               exchange->request->method == METHOD_POST &&
                !access_origin_fits(exchange)) {
         reply_error(exchange, 403, NULL);
     } else {
@@ -90,7 +92,8 @@ static void note_store(const struct exchange *exchange)
 {
     bool answered = exchange->response->status < 500 &&
                     (exchange->person.name[0] != '\0' ||
-                     (strcmp(exchange->request->path, "/status") == 0 &&
+                     ((strcmp(exchange->request->path, "/status") == 0 ||
+                       begins(exchange->request->path, "/r/")) &&
                       exchange->response->status == 200));
     if (answered && log_changed(&exchange->web->store_away, 0))
         log_line(LOG_INFO_LEVEL, "store answers again", NULL);
@@ -117,6 +120,9 @@ static struct exchange begin(struct web *web, const struct http_request *request
     /* with no-referrer a browser would not say where the desk's own forms come from */
     if (begins(request->path, "/desk"))
         response->referrer = "same-origin";
+    /* nor where the form of the status page comes from, whose address nobody else may learn */
+    if (strcmp(request->path, "/status") == 0)
+        response->referrer = "strict-origin";
     return exchange;
 }
 

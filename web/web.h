@@ -2,6 +2,7 @@
  * response out. web_handle() finds out which part of the house is meant:
  *
  *   /status                user, by signed link           status.c
+ *   /r/DECISION            who has a refusal's reference  reference.c
  *   /desk/…                staff, by session cookie       signin.c, desk_routes.c
  *   /api/v1/…              programs, by bearer token      api.c, desk_routes.c
  *   /metrics /healthz /readyz  monitoring, by address     metrics.c
@@ -62,6 +63,7 @@ void web_refuse(struct web *web, const struct http_request *request, const struc
 /* ---- the parts; each fills the response ------------------------------------------------ */
 
 void status_handle(struct exchange *exchange);  /* GET, POST /status */
+void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
 void desk_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */
@@ -77,7 +79,7 @@ int access_by_token(struct exchange *exchange) must_check;
 /* Whether a POST of the desk carries its session's CSRF token (parameter "csrf"). */
 bool access_csrf_fits(const struct exchange *exchange);
 /* Whether a request's Origin, when it has one, is ours: scheme and host of web.base_url, or the
- * Host that was asked. "null" is not. */
+ * Host that was asked. "null" is not. Nor does it fit when Sec-Fetch-Site names another site. */
 bool access_origin_fits(const struct exchange *exchange);
 
 /* ---- one table for desk and API ------------------------------------------------------------- */

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.sanitized
 
 OWN = "colleague@example.test"
 DECISION = r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}"
-MEMBERS = {"verdict", "decision", "id", "mailbox", "reasons", "windows", "suspension", "retry_at",
-           "message", "status_url"}
+MEMBERS = {"verdict", "decision", "id", "mailbox", "reasons", "windows", "suspension", "can_send",
+           "can_send_at", "retry_at", "message", "status_url"}
 
 
 def moment(text):
@@ -156,10 +156,16 @@ def test_a_suspension(store, start, sender_at):
         assert members["suspension"]["cause"] == "volume"
         assert abs(seconds_from_now(members["suspension"]["until"]) - 86400) < 60
         assert 86000 < int(answer.headers["retry-after"]) <= 86401
-        assert members["message"].startswith(
-            "The message was rejected for the following reason: Permanent Failure: Your ability to "
-            "send new mail has been suspended as a high volume of suspicious mail has been sent "
-            "from your account recently. Please contact your IT administrator")
+        assert members["message"].startswith("Sending is paused until ")
+        assert "will not be sent later by itself" in members["message"]
+        sentence = ("The message was rejected for the following reason: Permanent Failure: Your "
+                    "ability to send new mail has been suspended as a high volume of suspicious "
+                    "mail has been sent from your account recently. Please contact your IT "
+                    "administrator.")
+        assert members["message"].endswith(f"“{sentence}”")
+        assert members["suspension"]["sentence"] == sentence
+        assert members["suspension"]["own_lock"] is False
+        assert (members["can_send"], members["can_send_at"]) == ("none", members["retry_at"])
         assert members["status_url"] in members["message"]
         assert members["decision"] in members["message"]
         assert "password" not in members["message"].lower()

@@ -18,8 +18,8 @@ def test_recipients_per_message(both):
     user, webmail = both()()
     assert user.end(900) == DUNNO
     answer = user.end(901)
-    assert answer.startswith("REJECT 5.7.1 The message was not sent. 901 recipients in all; the "
-                             "limit for one message is 900."), answer
+    assert answer.startswith("REJECT 5.7.1 The message was not sent and will not be sent later by "
+                             "itself. 901 recipients in all; the limit for one message is 900."), answer
     assert "Details: http://" in answer and "(reference " in answer
     assert (webmail.used(), webmail.used("off_domain_per_day")) == (1, 900)
 
@@ -31,7 +31,10 @@ def test_messages_per_day(both):
     assert webmail.used("off_domain_per_day") == 0
     answer = user.end(1, recipient="colleague@example.test")
     assert answer.startswith(VOLUME), answer
-    assert "Details: http://127.0.0.1:8080/sending/status?t=" in answer
+    assert " UTC. Messages in 24 hours: 601, limit 600. " in answer
+    assert " Not sent, and will not be sent later by itself. Details: " \
+           "http://127.0.0.1:8080/sending/r/" in answer
+    assert "/status" not in answer and "?t=" not in answer
     assert webmail.used() == 600
 
 
@@ -95,7 +98,8 @@ def test_an_hour_is_waited_for(both):
     for _ in range(3):
         assert user.end(1) == DUNNO
     answer = user.end(1)
-    assert answer.startswith("DEFER_IF_PERMIT 4.7.1 The message was not sent. It can be sent from "
+    assert answer.startswith("DEFER_IF_PERMIT 4.7.1 The message was not sent and will not be "
+                             "sent later by itself. It can be sent from "
                              "20"), answer
     assert webmail.used() == 3
 
@@ -192,7 +196,7 @@ def test_what_is_logged(both):
     log.wait("level=warning .*ruling=message action=REJECT .*unnamed=901 "
              "rule=recipients_per_message")
     assert "secret.test" not in log.text()
-    assert "/status?t=" not in log.text()
+    assert "/status" not in log.text() and "/r/" not in log.text()
 
 
 def test_counters(both, store):

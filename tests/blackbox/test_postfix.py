@@ -51,8 +51,9 @@ def readable(refusal, code, stack):
     assert refusal.code == code, line
     assert len(line) <= 510, f"{len(line)} bytes: {line}"
     assert line.isascii() and line.isprintable(), line
-    assert f"{stack.base_url}/status?t=" in line, line
-    return REFERENCE.search(refusal.text.rpartition("(")[2]).group(0)
+    assert "will not be sent later by itself" in line, line
+    assert "/status" not in line and "?t=" not in line, line
+    return REFERENCE.fullmatch(refusal.text.rpartition(f" Details: {stack.base_url}/r/")[2]).group(0)
 
 
 def broken(stack, reference):

@@ -57,7 +57,7 @@ START_TEST(test_rules_of_one_message)
     ck_assert_uint_eq(verdict.reasons[0].objection.limit, 50);
     ck_assert_str_eq(verdict.reasons[0].objection.domain, "x.test");
     rig_check_begins(verdict.message,
-                 "The message was not sent. 51 recipients at x.test; the limit is 50. Remove 1.");
+                 "The message was not sent and will not be sent later by itself. 51 recipients at x.test; the limit is 50. Remove 1.");
     rig_check_has(verdict.message, verdict.status_url);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_int_eq(verdict.suspension.id, 0);
@@ -102,7 +102,8 @@ START_TEST(test_language)
     ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
     ck_assert_str_eq(verdict.reasons[0].text,
                      "51 Empfänger bei x.test; das Limit ist 50. Bitte 1 entfernen.");
-    rig_check_begins(verdict.message, "Die Nachricht wurde nicht gesendet. 51 Empfänger bei");
+    rig_check_begins(verdict.message, "Die Nachricht wurde nicht gesendet und wird auch später "
+                                      "nicht von selbst gesendet. 51 Empfänger bei");
     rig_check_has(verdict.message, " Einzelheiten: http");
 }
 END_TEST
@@ -362,7 +363,7 @@ END_TEST
 
 START_TEST(test_status_link)
 {
-    const char *mailbox;
+    struct status_link link;
     rig_begin(_i, WITH("web.base_url=https://mail.example.test/sending",
                        "status.link_lifetime=2h", "support.contact=support@example.test"));
     struct submission submission = rig_message("x", 51);
@@ -376,9 +377,10 @@ START_TEST(test_status_link)
     ck_assert_ptr_nonnull(behind);
     ck_assert_str_eq(behind + strlen("&d="), decision);
     *behind = '\0';
-    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS - 1, &mailbox), 1);
-    ck_assert_str_eq(mailbox, ALICE);
-    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS, &mailbox), 0);
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS - 1, &link), 1);
+    ck_assert_str_eq(link.mailbox, ALICE);
+    ck_assert_int_eq(link.made_ms, NOW);
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS, &link), 0);
     rig_check_has(verdict.message, " Questions: support@example.test");
     verdict = rig_ask(&submission, NOW); /* of no decision: nothing was kept */
     rig_check_begins(verdict.status_url, begins);

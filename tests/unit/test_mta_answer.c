@@ -1,4 +1,5 @@
 /* What Postfix is told of every ruling, in the shortest and in the longest case. */
+#include <stdio.h>
 #include <string.h>
 
 #include "guard_rig.h"
@@ -7,12 +8,14 @@
 static struct catalogue *catalogue;
 static struct submission submission;
 static char answer[POLICY_ANSWER_SIZE];
+static const char *contact;
 
 static void begin(void)
 {
     arena = arena_new();
     catalogue = rig_catalogue();
     submission = rig_submission("id");
+    contact = "support@example.test";
 }
 
 static void end(void)
@@ -25,7 +28,7 @@ static struct verdict verdict_of(enum ruling ruling)
 {
     return (struct verdict){.ruling = ruling, .now_ms = NOW, .submission = &submission,
                             .decision = 1, .retries_before_restart = 10,
-                            .status_url = "https://mail.example.test/sending/status?t=TOKEN"};
+                            .status_url = "https://mail.example.test/sending/r/0000-0000-0001"};
 }
 
 static void add_reason(struct verdict *verdict, const char *text)
@@ -41,7 +44,7 @@ static void add_reason(struct verdict *verdict, const char *text)
 /* One line of printable ASCII with an empty line behind it, within the limits. */
 static const char *told(const struct verdict *verdict)
 {
-    policy_answer(arena, catalogue, verdict, answer);
+    policy_answer(arena, catalogue, verdict, contact, answer);
     size_t length = strlen(answer);
     ck_assert_uint_le(length, 512);
     rig_check_begins(answer, "action=");
@@ -59,7 +62,10 @@ static const char *told(const struct verdict *verdict)
     "The message was rejected for the following reason: Permanent Failure: Your ability to "     \
     "send new mail has been suspended as a high volume of suspicious mail has been sent from "   \
     "your account recently. Please contact your IT administrator."
-#define LINK "Details: https://mail.example.test/sending/status?t=TOKEN"
+#define LINK "Details: https://mail.example.test/sending/r/0000-0000-0001"
+#define NOT_SENT "The message was not sent and will not be sent later by itself."
+#define ASK "Questions: support@example.test"
+#define REFERENCE "(reference 0000-0000-0001)"
 
 START_TEST(test_admitted)
 {
@@ -80,9 +86,10 @@ START_TEST(test_of_one_message)
     struct verdict verdict = verdict_of(RULING_MESSAGE);
     add_reason(&verdict, "901 recipients in all; the limit for one message is 900. Remove 1.");
     ck_assert_str_eq(told(&verdict),
-                     "action=REJECT 5.7.1 The message was not sent. 901 recipients in all; the "
-                     "limit for one message is 900. Remove 1. " LINK " (reference "
-                     "0000-0000-0001)\n\n");
+                     "action=REJECT 5.7.1 " NOT_SENT " 901 recipients in all; the limit for one "
+                     "message is 900. Remove 1. " ASK " " REFERENCE " " LINK "\n\n");
+    contact = "";
+    rig_check_has_not(told(&verdict), "Questions");
 }
 END_TEST
 
@@ -92,69 +99,109 @@ START_TEST(test_over_time)
     add_reason(&verdict, "This would be message 31 of the last hour; the limit is 30.");
     verdict.retry_at_ms = NOW + 61 * MINUTE_MS + 1;
     ck_assert_str_eq(told(&verdict),
-                     "action=DEFER_IF_PERMIT 4.7.1 The message was not sent. It can be sent from "
-                     "2025-11-22 06:42 UTC on. This would be message 31 of the last hour; the "
-                     "limit is 30. " LINK " (reference 0000-0000-0001)\n\n");
+                     "action=DEFER_IF_PERMIT 4.7.1 " NOT_SENT " It can be sent from 2025-11-22 "
+                     "06:42 UTC on. This would be message 31 of the last hour; the limit is 30. "
+                     ASK " " REFERENCE " " LINK "\n\n");
     /* to come again does not help: a mail server must not try for days */
     verdict.retry_at_ms = 0;
-    rig_check_begins(told(&verdict), "action=REJECT 5.7.1 The message was not sent. This would");
+    rig_check_begins(told(&verdict), "action=REJECT 5.7.1 " NOT_SENT " This would");
 }
 END_TEST
 
-START_TEST(test_suspended)
+static struct verdict suspended(enum cause cause, const char *by, const char *note)
 {
     struct verdict verdict = verdict_of(RULING_SUSPENDED);
-    verdict.suspension = (struct suspension){.id = 1, .cause = CAUSE_VOLUME, .since_ms = NOW,
+    verdict.suspension = (struct suspension){.id = 1, .cause = cause, .since_ms = NOW,
                                              .until_ms = NOW + DAY_MS};
-    rig_check_begins(told(&verdict), "action=REJECT 5.7.1 " VOLUME " Sending is paused until ");
-    rig_check_has(answer, " " LINK " (reference 0000-0000-0001)\n\n");
+    snprintf(verdict.suspension.by, sizeof verdict.suspension.by, "%s", by);
+    snprintf(verdict.suspension.note, sizeof verdict.suspension.note, "%s", note);
+    return verdict;
+}
+
+/* All that a user needs fits behind the longer of the provider's sentences. */
+START_TEST(test_suspended)
+{
+    struct verdict verdict = suspended(CAUSE_VOLUME, "guard", "messages_per_day");
+    add_reason(&verdict, "This would be message 601 of the last 24 hours; the limit is 600.");
+    verdict.reasons[0].objection =
+        (struct objection){.rule = RULE_MESSAGES_PER_DAY, .count = 601, .limit = 600};
+    ck_assert_str_eq(told(&verdict),
+                     "action=REJECT 5.7.1 " VOLUME " Paused until 2025-11-23 05:40 UTC. Messages "
+                     "in 24 hours: 601, limit 600. " ASK " Not sent, and will not be sent later "
+                     "by itself. " LINK "\n\n");
+    /* a later message was not looked at: what its window holds */
+    verdict.reason_count = 0;
+    verdict.window_count = 1;
+    verdict.windows[0] =
+        (struct verdict_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .used = 600};
+    rig_check_has(told(&verdict), " UTC. Messages in 24 hours: 600, limit 600. " ASK);
     verdict.suspension.until_ms = UNTIL_LIFTED;
-    rig_check_has(told(&verdict), "Sending is stopped");
-    verdict.suspension.cause = CAUSE_TERMS;
-    rig_check_begins(told(&verdict),
-                     "action=REJECT 5.7.1 The message was rejected for the following reason: "
-                     "Permanent Failure: Your account has been suspended for a violation");
+    rig_check_has(told(&verdict), ". Stopped until support lifts it. Messages");
 }
 END_TEST
 
-/* Reasons go first, then the link, and the reference last of all. */
+#define TERMS                                                                                    \
+    "The message was rejected for the following reason: Permanent Failure: Your account has "    \
+    "been suspended for a violation of the terms of usage. Please contact your system "          \
+    "administrator."
+
+/* Every cause but two has the sentence of the terms; a lock by the user himself has none. */
+START_TEST(test_sentence_of_each_cause)
+{
+    for (enum cause cause = 0; cause < CAUSE_COUNT; cause++) {
+        struct verdict verdict = suspended(cause, "ada", "because");
+        rig_check_begins(told(&verdict), cause == CAUSE_VOLUME ? "action=REJECT 5.7.1 " VOLUME
+                                                               : "action=REJECT 5.7.1 " TERMS);
+    }
+    struct verdict verdict = suspended(CAUSE_COMPROMISED, "user", "That wasn't me.");
+    verdict.suspension.until_ms = UNTIL_LIFTED;
+    ck_assert_str_eq(told(&verdict),
+                     "action=REJECT 5.7.1 Sending from this mailbox was locked by its own user "
+                     "(\"That wasn't me\") at 2025-11-22 05:40 UTC. Stopped until support lifts "
+                     "it. " ASK " " REFERENCE " Not sent, and will not be sent later by itself. "
+                     LINK "\n\n");
+}
+END_TEST
+
+/* What goes first: the reference, since the link ends with it, then whom to ask, then that it is not
+ * sent later, then the rule; then the link, in whose place the reference comes back. */
 START_TEST(test_too_long)
 {
     static const struct {
-        int reasons, url_bytes;
-        bool has_reasons, has_link;
-    } cases[] = {{1, 60, true, true},  {40, 60, false, true}, {1, 140, false, true},
-                 {1, 2000, true, false}, {40, 2000, false, false}};
-    typeof(cases[0]) *one = &cases[_i % 5];
-    struct verdict verdict = verdict_of(_i < 5 ? RULING_SUSPENDED : RULING_MESSAGE);
-    char url[2100] = "https://mail.example.test/";
-    memset(url + strlen(url), 'x', (size_t)one->url_bytes);
+        int url_bytes, contact_bytes;
+        bool link, rule, not_later, contact;
+    } cases[] = {{60, 20, true, true, true, true},      {60, 160, true, true, true, false},
+                 {85, 20, true, true, true, false},     {110, 20, true, true, false, true},
+                 {170, 160, true, false, false, false}, {210, 20, false, true, true, true},
+                 {1000, 160, false, true, true, false}};
+    typeof(cases[0]) *one = &cases[_i];
+    struct verdict verdict = suspended(CAUSE_VOLUME, "guard", "messages_per_day");
+    char url[1100] = "https://", whom[200] = "";
+    memset(url + strlen(url), 'x', (size_t)one->url_bytes - strlen(url));
+    memset(whom, 'w', (size_t)one->contact_bytes);
     verdict.status_url = url;
-    verdict.suspension =
-        (struct suspension){.id = 1, .cause = CAUSE_VOLUME, .until_ms = UNTIL_LIFTED};
-    for (int i = 0; i < one->reasons; i++)
-        add_reason(&verdict, "57 recipients at outside.test; limit 50.");
+    contact = whom;
+    verdict.window_count = 1;
+    verdict.windows[0] =
+        (struct verdict_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .used = 600};
     told(&verdict);
-    rig_check_has(answer, _i < 5 ? VOLUME : "The message was not sent.");
-    rig_check_has(answer, "(reference 0000-0000-0001)\n\n");
-    ck_assert_int_eq(strstr(answer, "Details: https://") != NULL, one->has_link);
-    if (_i < 5)
-        ck_assert_int_eq(strstr(answer, "57 recipients") != NULL, one->has_reasons);
+    rig_check_has(answer, VOLUME " Paused until 2025-11-23 05:40 UTC.");
+    ck_assert_int_eq(strstr(answer, "Details: https://") != NULL, one->link);
+    ck_assert(one->link || strstr(answer, REFERENCE) != NULL);
+    ck_assert_int_eq(strstr(answer, "limit 600") != NULL, one->rule);
+    ck_assert_int_eq(strstr(answer, "Not sent, and") != NULL, one->not_later);
+    ck_assert_int_eq(strstr(answer, "Questions: ww") != NULL, one->contact);
 }
 END_TEST
 
-/* The link of a suspension with a common base and a token as long as they are. */
-START_TEST(test_link_stands_for_the_reference)
+/* Rules of a message beyond all measure leave room for the rest. */
+START_TEST(test_many_reasons)
 {
-    struct verdict verdict = verdict_of(RULING_SUSPENDED);
-    char token[143] = "";
-    memset(token, 'x', sizeof token - 1);
-    const char *url = arena_printf(arena, "https://webmail.provider.example.test/sending/status?t=%s"
-                                          "&d=0000-0000-0001", token);
-    verdict.suspension = (struct suspension){.id = 1, .cause = CAUSE_VOLUME, .until_ms = NOW};
-    verdict.status_url = url;
-    ck_assert_str_eq(told(&verdict),
-                     arena_printf(arena, "action=REJECT 5.7.1 " VOLUME " Details: %s\n\n", url));
+    struct verdict verdict = verdict_of(RULING_MESSAGE);
+    for (int i = 0; i < 40; i++)
+        add_reason(&verdict, "57 recipients at outside.test; limit 50.");
+    rig_check_begins(told(&verdict), "action=REJECT 5.7.1 " NOT_SENT " 57 recipients");
+    rig_check_has(answer, LINK "\n\n");
 }
 END_TEST
 
@@ -180,8 +227,9 @@ int main(void)
     tcase_add_test(cases, test_of_one_message);
     tcase_add_test(cases, test_over_time);
     tcase_add_test(cases, test_suspended);
-    tcase_add_loop_test(cases, test_too_long, 0, 10);
-    tcase_add_test(cases, test_link_stands_for_the_reference);
+    tcase_add_test(cases, test_sentence_of_each_cause);
+    tcase_add_loop_test(cases, test_too_long, 0, 7);
+    tcase_add_test(cases, test_many_reasons);
     tcase_add_test(cases, test_other_letters);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

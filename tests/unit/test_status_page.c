@@ -36,7 +36,10 @@ static void end(void)
 
 static const char *link_of(const char *mailbox, int64_t expires_ms)
 {
-    return arena_printf(arena, "t=%s", token_make(token_key, arena, mailbox, expires_ms));
+    return arena_printf(arena, "t=%s", token_make(token_key, arena,
+                                   &(struct status_link){.mailbox = mailbox,
+                                                         .made_ms = expires_ms - DAY_MS,
+                                                         .expires_ms = expires_ms}));
 }
 
 static const char *alices(void) { return link_of(ALICE, NOW + DAY_MS); }
@@ -393,7 +396,7 @@ START_TEST(test_lock)
     ck_assert_int_eq(response.status, 303);
     ck_assert_str_eq(location,
                      arena_printf(arena, "/sending/status?%s&tz=Europe%%2FBerlin", plain));
-    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW + HOUR_MS);
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW + MINUTE_MS);
     ck_assert_int_eq(response.status, 303);
     const char *lines = log_end(), *line = strstr(lines, "locked by its user");
     ck_assert_msg(line != NULL && strstr(line + 1, "locked by its user") == NULL, "%s", lines);
@@ -410,6 +413,184 @@ START_TEST(test_lock)
     check_has(html, "<h1>Sending is stopped until our support has talked to you</h1>");
     check_has(html, "Change the password");
     check_has_not(html, "value=\"lock\"");
+    end();
+}
+END_TEST
+
+static bool is_locked(int64_t now_ms)
+{
+    struct account account;
+    ck_assert_int_ge(store_account(store, arena, ALICE, now_ms, &account), 0);
+    return account.suspension.id != 0;
+}
+
+/* Ten minutes, to the millisecond; afterwards the page says how to get a link that can. */
+START_TEST(test_lock_needs_a_fresh_link)
+{
+    begin(_i, DEFAULTS);
+    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    int64_t last_ms = NOW + 10 * MINUTE_MS;
+    check_has(open_page(alices(), last_ms), "value=\"lock\"");
+    const char *html = open_page(alices(), last_ms + 1);
+    check_has_not(html, "value=\"lock\"");
+    check_has(html, "when you open it from the webmail");
+    post(form, "text/html", last_ms + 1);
+    ck_assert_int_eq(response.status, 403);
+    check_has(text_string(&response.body), "this needs a new link");
+    post(form, "application/json", last_ms + 1);
+    ck_assert_int_eq(response.status, 403);
+    check_has(text_string(&response.body), "at most ten minutes ago");
+    ck_assert(!is_locked(last_ms + 1));
+    post(form, "text/html", last_ms);
+    ck_assert_int_eq(response.status, 303);
+    ck_assert(is_locked(last_ms));
+    end();
+}
+END_TEST
+
+static const struct {
+    const char *origin, *site;
+    bool fits;
+} sources[] = {
+    {NULL, NULL, true},
+    {"http://127.0.0.1:8080", "same-origin", true},
+    {"https://evil.test", NULL, false},
+    {"https://evil.test", "cross-site", false},
+    {"null", NULL, false},
+    {NULL, "cross-site", false},
+    {NULL, "same-site", false},
+    {NULL, "none", true},
+};
+
+START_TEST(test_lock_from_elsewhere)
+{
+    begin(0, DEFAULTS);
+    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    ask((struct raw_request){.method = "POST", .body = form, .body_length = strlen(form),
+                             .content_type = "application/x-www-form-urlencoded",
+                             .host = "127.0.0.1:8080", .origin = sources[_i].origin,
+                             .fetch_site = sources[_i].site},
+        NOW);
+    ck_assert_int_eq(response.status, sources[_i].fits ? 303 : 403);
+    ck_assert_int_eq(is_locked(NOW), sources[_i].fits);
+    end();
+}
+END_TEST
+
+/* A link lives as long as the suspension and a day; while it holds, however long. */
+START_TEST(test_link_of_a_suspension)
+{
+    struct status_link link;
+    begin(_i, WITH("limits.webmail.messages_per_day=2", "suspension.volume=48h"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    const char *url = refuse(rig_message("third", 1), RULING_SUSPENDED, NOW).status_url;
+    const char *query = strchr(url, '?') + 1;
+    const char *token = arena_strndup(arena, query + 2, strcspn(query, "&") - 2);
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW, &link), 1);
+    ck_assert_int_eq(link.expires_ms, NOW + 3 * DAY_MS);
+    open_page(query, NOW + 3 * DAY_MS - 1);
+    page(query, "en", NOW + 3 * DAY_MS);
+    ck_assert_int_eq(response.status, 403);
+    struct suspension suspension;
+    struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
+    struct act act = {NOW + 4 * DAY_MS, "ada", "because"};
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    open_page(query, NOW + 400 * DAY_MS);
+    end();
+}
+END_TEST
+
+/* ---- what the reference of a refusal tells ------------------------------------------------- */
+
+static const char *ask_reference(const char *reference, const char *accept, int64_t now_ms)
+{
+    struct http_request request = {0};
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    struct raw_request raw = {.method = "GET", .peer = "192.0.2.1", .accept = accept,
+                              .url = arena_printf(arena, "/sending/r/%s", reference)};
+    http_response_free(&response);
+    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
+                  "%s: %s", problem.where, problem.text);
+    web_handle(&web, &request, now_ms, &response);
+    http_request_end(&request);
+    return arena_strdup(arena, text_string(&response.body));
+}
+
+static const char *reference_of(uint64_t decision)
+{
+    char *text = arena_alloc(arena, DECISION_TEXT_SIZE);
+    decision_format(decision, text);
+    return text;
+}
+
+static const char *page_of(uint64_t decision, int64_t now_ms)
+{
+    const char *html = ask_reference(reference_of(decision), "text/html", now_ms);
+    ck_assert_int_eq(response.status, 200);
+    /* whoever reads a log gets no name, network, number or button from it */
+    static const char *const secrets[] = {"alice", "example.test", "192.0.2", "<button", "<form",
+                                          "<input", "value="};
+    for (size_t i = 0; i < countof(secrets); i++)
+        check_has_not(html, secrets[i]);
+    return html;
+}
+
+START_TEST(test_reference_of_a_suspension)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day=2"));
+    uint64_t decision = pause_alice().decision;
+    const char *html = page_of(decision, NOW);
+    check_has(html, "<h1>Sending is paused until ");
+    check_has(html, "datetime=\"2025-11-23T05:40:00Z\"");
+    check_has(html, "<li>Messages in 24 hours</li>");
+    check_has(html, "<blockquote lang=\"en\"><p>The message was rejected for the following reason");
+    check_has(html, reference_of(decision));
+    check_has(page_of(decision, NOW + DAY_MS), "that suspension has ended");
+    end();
+}
+END_TEST
+
+START_TEST(test_reference_of_a_message)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=60", "on_limit.off_domain_per_day=refuse"));
+    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *html = page_of(big, NOW);
+    check_has(html, "it is more than one message may be");
+    check_has(html, "<li>Recipients at one domain</li>");
+    check_has_not(html, "51");
+    end();
+}
+END_TEST
+
+START_TEST(test_reference_of_a_limit_over_time)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    uint64_t decision = refuse(rig_message("third", 1), RULING_OVER_TIME, NOW).decision;
+    const char *html = page_of(decision, NOW);
+    check_has(html, "a sending limit was reached");
+    check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(page_of(decision, NOW + 23 * HOUR_MS), "There is room for it now");
+    end();
+}
+END_TEST
+
+/* Nothing, nonsense, an admitted message: one answer, so nobody learns what there is. */
+START_TEST(test_reference_of_nothing)
+{
+    begin(_i, DEFAULTS);
+    struct submission submission = rig_message("fine", 1);
+    const char *queries[] = {"7K3M-Q2XD-9F4A", "x", "%3Cscript%3E", "7K3M-Q2XD-9F4A/x", "/",
+                             reference_of(rig_judge(&submission, NOW).decision), ALICE};
+    const char *first = NULL;
+    for (size_t i = 0; i < countof(queries); i++) {
+        const char *html = ask_reference(queries[i], "text/html", NOW);
+        ck_assert_int_eq(response.status, 404);
+        ck_assert_str_eq(html, first == NULL ? first = html : first);
+        check_has(ask_reference(queries[i], "application/json", NOW), "\"status\":404");
+    }
+    check_has(first, "Nothing is known under this reference");
     end();
 }
 END_TEST
@@ -576,6 +757,13 @@ int main(void)
     tcase_add_loop_test(cases, test_what_comes_back_in_a_minute, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_messages, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
+    tcase_add_loop_test(cases, test_link_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_nothing, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_as_json, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_json, 0, ROOM_KINDS);

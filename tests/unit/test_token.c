@@ -63,12 +63,28 @@ static void assert_refused(const char *expected)
     ck_assert_msg(strstr(problem.text, expected) != NULL, "%s", problem.text);
 }
 
+static const char *make_token(const char *mailbox, int64_t expires_ms)
+{
+    return token_make(key, arena, &(struct status_link){.mailbox = mailbox, .made_ms = NOW_MS,
+                                                        .expires_ms = expires_ms});
+}
+
+/* token_read, and the mailbox alone. */
+static int read_mailbox(const char *token, int64_t now_ms, const char **mailbox_r)
+{
+    struct status_link link;
+    int result = token_read(key, arena, token, now_ms, &link);
+    if (result > 0)
+        *mailbox_r = link.mailbox;
+    return result;
+}
+
 /* Reads a token that lies in a heap block of exactly its size. */
 static int read_exact(const char *token, int64_t now_ms, const char **mailbox_r)
 {
     size_t size = strlen(token) + 1;
     char *copy = memcpy(malloc(size), token, size);
-    int result = token_read(key, arena, copy, now_ms, mailbox_r);
+    int result = read_mailbox(copy, now_ms, mailbox_r);
     free(copy);
     return result;
 }
@@ -81,7 +97,7 @@ START_TEST(test_there_and_back)
     load();
     for (size_t i = 0; i < countof(mailboxes); i++) {
         const char *mailbox = NULL;
-        const char *token = token_make(key, arena, mailboxes[i], NOW_MS + 1);
+        const char *token = make_token(mailboxes[i], NOW_MS + 1);
         ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
         ck_assert_str_eq(mailbox, mailboxes[i]);
     }
@@ -89,7 +105,7 @@ START_TEST(test_there_and_back)
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     const char *mailbox = NULL;
-    ck_assert_int_eq(read_exact(token_make(key, arena, longest, NOW_MS + 1), NOW_MS, &mailbox), 1);
+    ck_assert_int_eq(read_exact(make_token(longest, NOW_MS + 1), NOW_MS, &mailbox), 1);
     ck_assert_str_eq(mailbox, longest);
 }
 END_TEST
@@ -98,7 +114,7 @@ START_TEST(test_end)
 {
     load();
     const char *mailbox = "untouched";
-    const char *token = token_make(key, arena, MAILBOX, NOW_MS);
+    const char *token = make_token(MAILBOX, NOW_MS);
     ck_assert_int_eq(read_exact(token, NOW_MS - 1, &mailbox), 1);
     ck_assert_str_eq(mailbox, MAILBOX);
     mailbox = "untouched";
@@ -109,15 +125,52 @@ START_TEST(test_end)
 }
 END_TEST
 
+/* What a link of the webmail is good for, to the millisecond. */
+START_TEST(test_fresh)
+{
+    static const struct {
+        int64_t age_ms;
+        bool fresh;
+    } cases[] = {{0, true},           {10 * MINUTE_MS, true}, {10 * MINUTE_MS + 1, false},
+                 {DAY_MS - 1, false}, {-MINUTE_MS, true},     {-MINUTE_MS - 1, false},
+                 {-400 * DAY_MS, false}};
+    struct status_link link;
+    load();
+    const char *token = make_token(MAILBOX, NOW_MS + DAY_MS);
+    for (size_t i = 0; i < countof(cases); i++) {
+        int64_t now_ms = NOW_MS + cases[i].age_ms;
+        ck_assert_int_eq(token_read(key, arena, token, now_ms, &link), 1);
+        ck_assert_int_eq(link.made_ms, NOW_MS);
+        ck_assert_int_eq(link.expires_ms, NOW_MS + DAY_MS);
+        ck_assert_int_eq(status_link_is_fresh(&link, now_ms), cases[i].fresh);
+    }
+}
+END_TEST
+
+/* It opens beyond its end, for who looks whether the mailbox is suspended; it is never fresh there. */
+START_TEST(test_while_suspended)
+{
+    struct status_link link = {.mailbox = MAILBOX, .made_ms = NOW_MS,
+                               .expires_ms = NOW_MS + MINUTE_MS, .while_suspended = true};
+    load();
+    const char *token = token_make(key, arena, &link);
+    ck_assert_int_eq(token_read(key, arena, token, NOW_MS + 400 * DAY_MS, &link), 1);
+    ck_assert(link.while_suspended);
+    ck_assert_str_eq(link.mailbox, MAILBOX);
+    ck_assert(status_link_is_fresh(&link, NOW_MS + MINUTE_MS - 1));
+    ck_assert(!status_link_is_fresh(&link, NOW_MS + MINUTE_MS));
+}
+END_TEST
+
 START_TEST(test_url_safe_and_silent)
 {
     load();
-    const char *token = token_make(key, arena, MAILBOX, NOW_MS);
+    const char *token = make_token(MAILBOX, NOW_MS);
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     ck_assert_uint_eq(strspn(token, allowed), strlen(token));
-    ck_assert_str_ne(token, token_make(key, arena, MAILBOX, NOW_MS));
+    ck_assert_str_ne(token, make_token(MAILBOX, NOW_MS));
     /* the length of the link says little about that of the mailbox */
-    ck_assert_uint_eq(strlen(token), strlen(token_make(key, arena, "ann@example.test", NOW_MS)));
+    ck_assert_uint_eq(strlen(token), strlen(make_token("ann@example.test", NOW_MS)));
     ck_assert_uint_eq(strlen(token), 80);
 }
 END_TEST
@@ -126,7 +179,7 @@ START_TEST(test_every_change_is_seen)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     load();
-    char *token = arena_strdup(arena, token_make(key, arena, MAILBOX, NOW_MS + 1));
+    char *token = arena_strdup(arena, make_token(MAILBOX, NOW_MS + 1));
     const char *mailbox = NULL;
     size_t length = strlen(token);
     for (size_t i = 0; i < length; i++) {
@@ -147,7 +200,7 @@ START_TEST(test_no_token)
 {
     load();
     const char *mailbox = NULL;
-    char *token = arena_strdup(arena, token_make(key, arena, MAILBOX, NOW_MS + 1));
+    char *token = arena_strdup(arena, make_token(MAILBOX, NOW_MS + 1));
     char *endless = malloc(100001);
     memset(endless, 'A', 100000);
     endless[100000] = '\0';
@@ -169,7 +222,7 @@ START_TEST(test_another_key_reads_nothing)
 {
     load();
     const char *mailbox = NULL;
-    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    const char *token = make_token(MAILBOX, NOW_MS + 1);
     token_key_free(&key);
     ck_assert_int_eq(unlink(path), 0);
     load();
@@ -182,7 +235,7 @@ END_TEST
 /* ---- the longer links of earlier releases --------------------------------------- */
 
 #define KEY_HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-static const unsigned char old_purpose[] = "sendguard status link 1";
+static const unsigned char first_purpose[] = "sendguard status link 1";
 
 static size_t old_plain(unsigned char *plain, size_t size, const char *mailbox)
 {
@@ -212,7 +265,7 @@ START_TEST(test_a_link_makes_no_older_one)
     const char *mailbox = NULL;
     write_file(KEY_HEX "\n", 0600);
     load();
-    const char *own = token_make(key, arena, known, NOW_MS + 1000);
+    const char *own = make_token(known, NOW_MS + 1000);
     ck_assert_int_eq(sodium_base642bin(sealed, sizeof sealed, own, strlen(own), NULL, &length, NULL,
                                        sodium_base64_VARIANT_URLSAFE_NO_PADDING), 0);
     ck_assert_uint_ge(length, 12 + 64 + 16);
@@ -235,9 +288,9 @@ START_TEST(test_a_link_makes_no_older_one)
     memcpy(nonce + 4, forged + 16, 8);
     length = old_plain(plain, sizeof plain, "victim@example.test");
     crypto_aead_chacha20poly1305_ietf_encrypt(forged + 24, &forged_length, plain, length,
-                                              old_purpose, sizeof old_purpose, NULL, nonce, subkey);
+                                              first_purpose, sizeof first_purpose, NULL, nonce, subkey);
     in_base64(forged, 24 + (size_t)forged_length, token, sizeof token);
-    ck_assert_int_eq(token_read(key, arena, token, NOW_MS, &mailbox), 0);
+    ck_assert_int_eq(read_mailbox(token, NOW_MS, &mailbox), 0);
     ck_assert_ptr_null(mailbox);
 }
 END_TEST
@@ -251,7 +304,7 @@ START_TEST(test_file_is_made_once)
     ck_assert_uint_eq(status.st_mode, S_IFREG | 0600);
     ck_assert_int_eq(status.st_size, 65);
     ck_assert_uint_eq(status.st_nlink, 1); /* the temporary name is gone */
-    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    const char *token = make_token(MAILBOX, NOW_MS + 1);
     token_key_free(&key);
     load();
     ck_assert_int_eq(read_exact(token, NOW_MS, &mailbox), 1);
@@ -344,7 +397,7 @@ static void start_one(int gate, int answers)
     char byte;
     if (read(gate, &byte, 1) != 0 || !token_key_load(path, &key, &problem))
         _exit(1);
-    const char *token = token_make(key, arena, MAILBOX, NOW_MS + 1);
+    const char *token = make_token(MAILBOX, NOW_MS + 1);
     size_t length = strlen(token);
     _exit(write(answers, token, length) == (ssize_t)length ? 0 : 1);
 }
@@ -370,7 +423,7 @@ START_TEST(test_processes_that_start_at_once_agree)
         ck_assert_int_eq(status, 0);
     }
     load();
-    length = strlen(token_make(key, arena, MAILBOX, NOW_MS + 1));
+    length = strlen(make_token(MAILBOX, NOW_MS + 1));
     for (size_t i = 0; i < STARTERS; i++) {
         char token[512] = "";
         const char *mailbox = NULL;
@@ -391,6 +444,8 @@ static TCase *token_cases(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_there_and_back);
     tcase_add_test(cases, test_end);
+    tcase_add_test(cases, test_fresh);
+    tcase_add_test(cases, test_while_suspended);
     tcase_add_test(cases, test_url_safe_and_silent);
     tcase_add_test(cases, test_every_change_is_seen);
     tcase_add_test(cases, test_no_token);

@@ -46,7 +46,7 @@ static void check(struct json_object *object, const char *path, enum json_type t
 }
 
 static const char *const always[] = {"verdict", "decision",   "id",       "mailbox", "reasons",
-                                     "windows", "suspension", "retry_at", "message", "status_url"};
+                                     "windows", "suspension", "retry_at", "can_send", "can_send_at", "message", "status_url"};
 
 START_TEST(test_admitted)
 {
@@ -137,7 +137,8 @@ START_TEST(test_suspension)
     check(json, "suspension", json_type_object,
           arena_printf(arena, "{\"cause\":\"complaints\",\"since\":\"2025-11-22T05:40:00Z\","
                               "\"until\":\"2025-11-23T05:40:00Z\",\"attempts\":4,"
-                              "\"retries_before_restart\":10,\"offence\":2,\"brought\":%s}",
+                              "\"retries_before_restart\":10,\"offence\":2,\"brought\":%s,"
+                              "\"own_lock\":false,\"sentence\":null}",
                        _i == 1 ? "true" : "false")); /* neither who of the staff nor their note */
     check(json, "retry_at", json_type_string, "2025-11-23T05:40:00Z");
     json_object_put(json);
@@ -226,6 +227,12 @@ END_TEST
     "The message was rejected for the following reason: Permanent Failure: Your account has "    \
     "been suspended for a violation of the terms of usage. Please contact your system "          \
     "administrator."
+#define NOT_SENT "The message was not sent and will not be sent later by itself."
+#define DRAFTS "Keep your messages as drafts until then"
+#define PAUSED "Sending is paused until 2025-11-23 05:40 UTC. "
+#define STOPPED "Sending is stopped until support has talked to you. "
+#define READING " Receiving and reading mail go on."
+#define QUOTED(sentence) " Mail programs show: \xE2\x80\x9C" sentence "\xE2\x80\x9D"
 #define ENDING " Details: " URL " Questions: support@example.test (reference 0000-0000-0001)"
 
 #define SUSPENDED(the_cause, the_end, the_attempts)                                              \
@@ -242,43 +249,44 @@ static const struct {
 } messages[] = {
     {"admitted", {.ruling = RULING_ADMIT, .reasons = &one_reason, .reason_count = 1}, ""},
     {"message", {.ruling = RULING_MESSAGE, .reasons = two_reasons, .reason_count = 2},
-     "The message was not sent. First. Second." ENDING},
+     NOT_SENT " First. Second." ENDING},
     {"over time",
      {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1,
       .retry_at_ms = NOW + 1},
-     "The message was not sent. One reason. It can be sent from 2025-11-22 05:41 UTC on." ENDING},
+     NOT_SENT " One reason. It can be sent from 2025-11-22 05:41 UTC on." ENDING},
     {"over time, on the minute",
      {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1, .retry_at_ms = NOW},
-     "The message was not sent. One reason. It can be sent from 2025-11-22 05:40 UTC on." ENDING},
+     NOT_SENT " One reason. It can be sent from 2025-11-22 05:40 UTC on." ENDING},
     {"never", {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1},
-     "The message was not sent. One reason." ENDING},
+     NOT_SENT " One reason." ENDING},
     {"volume, brought",
      {.ruling = RULING_SUSPENDED, .brought = true, .reasons = &one_reason, .reason_count = 1,
-      SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)},
-     VOLUME ". One reason. Sending is paused until 2025-11-23 05:40 UTC. Receiving and reading "
-            "mail go on." ENDING},
+      .sentence = "S.", SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)},
+     PAUSED NOT_SENT " One reason. " DRAFTS "; for mail to many people use a newsletter "
+     "service." READING ENDING QUOTED("S.")},
     {"volume, attempts",
      {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 9),
       .retries_before_restart = 10},
-     VOLUME ". Sending is paused until 2025-11-23 05:40 UTC. Receiving and reading mail go on. "
-            "Attempts to send meanwhile: 9; from attempt 10 on each one starts the 24 hours "
-            "anew." ENDING},
+     PAUSED NOT_SENT " " DRAFTS "; for mail to many people use a newsletter service." READING
+     " Attempts to send meanwhile: 9; from attempt 10 on each one starts the 24 hours anew."
+     ENDING},
     {"failures", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_FAILURES, NOW + DAY_MS, 0)},
-     VOLUME ". Sending is paused until 2025-11-23 05:40 UTC. Receiving and reading mail go "
-            "on." ENDING},
+     PAUSED NOT_SENT " " DRAFTS ", and talk to our support if you do not know the reason." READING
+     ENDING},
     {"terms", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_TERMS, UNTIL_LIFTED, 3)},
-     TERMS " Sending is stopped until support has talked to you. Receiving and reading mail go "
-           "on." ENDING},
-    {"complaints", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_COMPLAINTS, NOW + DAY_MS, 0)},
-     TERMS " Sending is paused until 2025-11-23 05:40 UTC. Receiving and reading mail go "
-           "on." ENDING},
-    {"compromised", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_COMPROMISED, UNTIL_LIFTED, 0)},
-     TERMS " Sending is stopped until support has talked to you. Receiving and reading mail go "
-           "on." ENDING},
+     STOPPED NOT_SENT " Talk to our support: they open sending again." READING ENDING},
+    {"locked by its user",
+     {.ruling = RULING_SUSPENDED,
+      .suspension = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
+                     .until_ms = UNTIL_LIFTED, .by = "user"}},
+     "Sending was stopped at 2025-11-22 05:40 UTC by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
+     "\xE2\x80\x9D on the status page of this mailbox. " STOPPED NOT_SENT " Our support has been "
+     "told, and opens sending again once the mailbox is safe. Change its password meanwhile."
+     READING ENDING},
     {"dry run",
      {.ruling = RULING_SUSPENDED, .reasons = &one_reason, .reason_count = 1, .dry_run = true,
       .retry_at_ms = NOW},
-     VOLUME ". One reason." ENDING},
+     "This message would not be sent, and sending would be suspended. One reason." ENDING},
 };
 
 START_TEST(test_message)
@@ -298,10 +306,10 @@ START_TEST(test_ending)
 {
     struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission,
                               .reasons = &one_reason, .reason_count = 1};
-    ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""), "The message was not sent. One reason.");
+    ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""), NOT_SENT " One reason.");
     verdict.status_url = URL;
     ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""),
-                     "The message was not sent. One reason. Details: " URL);
+                     NOT_SENT " One reason. Details: " URL);
 }
 END_TEST
 
@@ -319,11 +327,11 @@ END_TEST
 static const struct {
     const char *lang, *not_sent, *paused;
 } languages[] = {
-    {"de", "Die Nachricht wurde nicht gesendet.", "Das Senden ist bis 2025-11-23 05:40 UTC pausiert."},
-    {"de-AT", "Die Nachricht wurde nicht gesendet.", "bis 2025-11-23 05:40 UTC"},
-    {"fr", "Le message n’a pas été envoyé.", "jusqu’au 2025-11-23 05:40 UTC"},
-    {"es", "El mensaje no se ha enviado.", "hasta el 2025-11-23 05:40 UTC"},
-    {"tlh", "The message was not sent.", "Sending is paused until 2025-11-23 05:40 UTC."},
+    {"de", "Die Nachricht wurde nicht gesendet und wird auch später nicht von selbst gesendet.", "Das Senden ist bis 2025-11-23 05:40 UTC pausiert."},
+    {"de-AT", "Die Nachricht wurde nicht gesendet und wird auch später nicht von selbst gesendet.", "bis 2025-11-23 05:40 UTC"},
+    {"fr", "Le message n’a pas été envoyé et ne partira pas plus tard de lui-même.", "jusqu’au 2025-11-23 05:40 UTC"},
+    {"es", "El mensaje no se ha enviado y no se enviará más tarde por sí solo.", "hasta el 2025-11-23 05:40 UTC"},
+    {"tlh", NOT_SENT, "Sending is paused until 2025-11-23 05:40 UTC."},
 };
 
 START_TEST(test_language)
@@ -333,11 +341,15 @@ START_TEST(test_language)
     rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), languages[_i].not_sent);
     verdict = (struct verdict){.ruling = RULING_SUSPENDED, .submission = &submission,
                                SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)};
+    verdict.sentence = provider_sentence(arena, catalogue, &verdict.suspension);
     const char *message = verdict_message(arena, catalogue, &verdict, "");
-    rig_check_begins(message, VOLUME ". ");
-    rig_check_has(message, languages[_i].paused);
+    const char *sentence = strstr(message, VOLUME "."), *state = strstr(message, languages[_i].paused);
+    ck_assert_msg(state != NULL && sentence > state, "%s", message);
+    /* quoted, and nothing behind it */
+    ck_assert_msg(strlen(sentence) - strlen(VOLUME ".") <= 4, "%s", sentence);
     verdict.suspension.cause = CAUSE_TERMS;
-    rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), TERMS " ");
+    verdict.sentence = provider_sentence(arena, catalogue, &verdict.suspension);
+    rig_check_has(verdict_message(arena, catalogue, &verdict, ""), TERMS);
 }
 END_TEST
 

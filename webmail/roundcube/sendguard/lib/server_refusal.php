@@ -11,7 +11,7 @@ class sendguard_server_refusal
     // The alphabet of references has no I, L, O and U.
     const REFERENCE = '~(?<![\w-])[0-9A-HJKMNP-TV-Z]{4}(?:-[0-9A-HJKMNP-TV-Z]{4}){2}(?![\w-])~';
     // No sign before the path that browsers and parse_url() take in different ways: @ and \ above all.
-    const LINK = '~https?://[\w.:\[\]-]+(?:/[^\s"\'<>?#\\\\]*)?/status\?t=[\w-]+(?:&\w+=[\w-]+)*~i';
+    const LINK = '~https?://[\w.:\[\]-]+(?:/[^\s"\'<>?#\\\\]*)?/(?:status\?t=[\w-]+(?:&\w+=[\w-]+)*|r/[\w-]+)~i';
     // What Postfix writes before the text of a policy service, after Roundcube's "[554] ".
     const PREFIX = '~^(?:\[\d{3}\]\s)?(?:\d\.\d{1,3}\.\d{1,3}\s)?(?:<[^<>]*>:\s[^:<>]*\srejected:\s)?~';
     const MAX_BYTES = 4096;
@@ -64,7 +64,8 @@ class sendguard_server_refusal
     private static function is_ours($link, $base, $host)
     {
         if ($base !== '') {
-            return strpos($link, rtrim($base, '/') . '/status?t=') === 0;
+            return strpos($link, rtrim($base, '/') . '/status?t=') === 0
+                || strpos($link, rtrim($base, '/') . '/r/') === 0;
         }
         return $host !== '' && strcasecmp((string) parse_url($link, PHP_URL_HOST), $host) === 0;
     }
