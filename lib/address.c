@@ -265,7 +265,11 @@ static GMimeParserOptions *strict_options(bool *refused)
     g_mime_parser_options_set_address_compliance_mode(options, GMIME_RFC_COMPLIANCE_STRICT);
     g_mime_parser_options_set_rfc2047_compliance_mode(options, GMIME_RFC_COMPLIANCE_STRICT);
     g_mime_parser_options_set_allow_addresses_without_domain(options, FALSE);
+#if GMIME_CHECK_VERSION(3, 2, 15)
+    g_mime_parser_options_set_warning_callback(options, note_warning, refused, NULL);
+#else
     g_mime_parser_options_set_warning_callback(options, note_warning, refused);
+#endif
     return options;
 }
 
