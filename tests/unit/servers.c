@@ -58,12 +58,12 @@ static void become_server(const struct redis_server *server, const char *folder,
     _exit(127);
 }
 
-/* Its log says when it is ready. */
+/* Its log says when it is ready: "The server is now ready …", since Redis 7.2 "Ready …". */
 static void wait_until_ready(FILE *log)
 {
     char line[512];
     while (fgets(line, sizeof line, log) != NULL)
-        if (strstr(line, "ready to accept connections") != NULL)
+        if (strstr(line, "eady to accept connections") != NULL)
             return;
     fputs("redis-server did not start\n", stderr);
     abort();
