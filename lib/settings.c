@@ -12,6 +12,7 @@
 
 #include "address.h"
 #include "settings_table.h"
+#include "store_url.h"
 
 enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 
@@ -281,9 +282,11 @@ static int refuse_override(struct reading *reading, const char *override)
 {
     /* a store's URL may hold a password */
     const char *equals = strchr(override, '=');
-    int shown = equals != NULL && strchr(equals, '@') != NULL ? (int)(equals - override) : INT_MAX;
+    bool hidden = url_may_hold_password(equals != NULL ? equals + 1 : override);
+    int shown = !hidden ? INT_MAX : equals != NULL ? (int)(equals - override) : 0;
     struct problem copy = *reading->problem;
-    freed_by(free_string) char *place = xasprintf("-o %.*s", shown, override);
+    freed_by(free_string) char *place =
+        xasprintf("-o%s%.*s", shown > 0 ? " " : "", shown, override);
     return problem_set(reading->problem, 0, place, "%s", copy.text);
 }
 

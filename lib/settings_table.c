@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-static const char *const store_urls[] = {"sqlite:///", "redis://", "redis+unix:///", NULL};
 static const char *const web_urls[] = {"http://", "https://", NULL};
 static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
@@ -37,8 +36,8 @@ static const char *const on_limit_names[] = {
                  "and so on; the last one named holds for all further ones."}
 
 const struct setting settings_table[] = {
-    {NAMED("store", "url"), .type = SETTING_URL, MEMBER(store_url), .max = 1024,
-     .standard = "sqlite:///var/lib/sendguard/sendguard.db", .choices = store_urls,
+    {NAMED("store", "url"), .type = SETTING_STORE, MEMBER(store_url), .max = 1024,
+     .standard = "sqlite:///var/lib/sendguard/sendguard.db",
      .sentence = "The ledger: an SQLite file for one machine, or a Redis server for several "
                  "(`redis://HOST:PORT/DB`, `redis+unix:///PATH`)."},
     {NAMED("store", "timeout"), .type = SETTING_DURATION, MEMBER(store_timeout_ms),

@@ -15,6 +15,7 @@ enum setting_type {
     SETTING_ZONE,       /* char *: name of a time zone, "Europe/Berlin" */
     SETTING_LISTEN,     /* char *: absolute path of a socket, or HOST:PORT */
     SETTING_URL,        /* char *: begins with one of `choices`; no '/' at its end */
+    SETTING_STORE,      /* char *: a URL as store_url.h has it; no '/' at its end */
     SETTING_INTEGER,    /* int64_t: min to max */
     SETTING_OCTAL,      /* int64_t: min to max, read and write bits of a file mode */
     SETTING_DURATION,   /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */

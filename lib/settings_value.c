@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "settings_table.h"
+#include "store_url.h"
 #include "zone.h"
 
 enum {
@@ -206,7 +207,7 @@ static int check_host_port(struct value *value)
     return 1;
 }
 
-static int check_url(const struct setting *setting, struct value *value)
+static int check_url_characters(const struct setting *setting, struct value *value)
 {
     while (value->length > 0 && value->text[value->length - 1] == '/')
         value->length--;
@@ -215,6 +216,23 @@ static int check_url(const struct setting *setting, struct value *value)
     for (size_t i = 0; i < value->length; i++)
         if ((unsigned char)value->text[i] <= ' ' || strchr("\"<>\\", value->text[i]) != NULL)
             return fails(value, "holds a character that no URL has");
+    return 1;
+}
+
+static int check_store(const struct setting *setting, struct value *value)
+{
+    freed_by(store_url_free) struct store_url url = {0};
+    if (!check_url_characters(setting, value))
+        return 0;
+    freed_by(free_string) char *text = xasprintf("%.*s", (int)value->length, value->text);
+    const char *fault = store_url_read(text, &url);
+    return fault == NULL || fails(value, fault);
+}
+
+static int check_url(const struct setting *setting, struct value *value)
+{
+    if (!check_url_characters(setting, value))
+        return 0;
     for (size_t i = 0; setting->choices[i] != NULL; i++) {
         size_t scheme = strlen(setting->choices[i]);
         if (value->length > scheme && strncmp(value->text, setting->choices[i], scheme) == 0)
@@ -252,6 +270,8 @@ static int parse_string(const struct setting *setting, struct value *value, char
                                      : check_host_port(value);
     else if (setting->type == SETTING_URL)
         good = check_url(setting, value);
+    else if (setting->type == SETTING_STORE)
+        good = check_store(setting, value);
     else if (!in_range(setting, (int64_t)value->length))
         good = fails(value, "is too long");
     return good && set_string(member_r, value->text, value->length);
@@ -362,6 +382,7 @@ static int parse_by_type(const struct setting *setting, struct value *value, boo
     case SETTING_ZONE:
     case SETTING_LISTEN:
     case SETTING_URL:
+    case SETTING_STORE:
         return parse_string(setting, value, target);
     case SETTING_INTEGER:
     case SETTING_OCTAL:
@@ -404,9 +425,11 @@ static int refuse(const struct setting *setting, const struct value *value,
     if (length > QUOTE_MAX_BYTES)
         for (length = QUOTE_MAX_BYTES; length > 0 && ((unsigned char)quote[length] & 0xC0) == 0x80;)
             length--;
-    /* a store's URL may hold a password, which does not belong in a log */
-    if (setting->type == SETTING_URL && memchr(value->text, '@', strlen(value->text)) != NULL) {
-        length = 0;
+    size_t scheme = url_scheme_length(value->text);
+    bool of_url = setting->type == SETTING_URL || setting->type == SETTING_STORE;
+    if ((of_url || scheme > 0) && url_may_hold_password(value->text)) {
+        quote = value->text;
+        length = scheme;
         cut = "…";
     }
     freed_by(text_free) struct text range = {0};
@@ -442,7 +465,8 @@ static bool setting_is_string(const struct setting *setting)
 {
     return setting->type == SETTING_TEXT || setting->type == SETTING_PATH ||
            setting->type == SETTING_FOLDER || setting->type == SETTING_ZONE ||
-           setting->type == SETTING_LISTEN || setting->type == SETTING_URL;
+           setting->type == SETTING_LISTEN || setting->type == SETTING_URL ||
+           setting->type == SETTING_STORE;
 }
 
 void setting_clear(const struct setting *setting, struct settings *settings)

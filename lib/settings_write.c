@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "settings_table.h"
+#include "store_url.h"
 
 /* ---- one value ----------------------------------------------------------------- */
 
@@ -60,6 +61,7 @@ void setting_print(const struct setting *setting, const struct settings *setting
     case SETTING_ZONE:
     case SETTING_LISTEN:
     case SETTING_URL:
+    case SETTING_STORE:
         text_add(text, *(char *const *)value);
         break;
     case SETTING_INTEGER:
@@ -124,6 +126,9 @@ void setting_print_range(const struct setting *setting, struct text *text)
     case SETTING_URL:
         text_add(text, "a URL that begins with ");
         print_choices(setting->choices, text);
+        break;
+    case SETTING_STORE:
+        text_add(text, STORE_URL_FORMS);
         break;
     case SETTING_INTEGER:
         text_addf(text, "%lld to %lld", (long long)setting->min, (long long)setting->max);
@@ -295,6 +300,7 @@ static const char reference_head[] =
     "  stand apart by spaces or commas.\n"
     "- A limit of 0 forbids, `off` does not check.\n"
     "- A line holds at most 197 bytes, a file 1 MiB.\n"
+    "- Every user of the machine can read a command line (`ps`): no secret belongs behind `-o`.\n"
     "- Unknown and repeated settings and values out of range stop the start, with file and line.\n"
     "  A running service keeps its old settings when a new file is wrong.\n";
 

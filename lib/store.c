@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "store_room.h"
+#include "store_url.h"
 
 const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
                                                   "suspended", "redeemed"};
@@ -460,83 +461,27 @@ int store_sweep(struct store *store, int64_t now_ms)
 
 /* ---- opening ---------------------------------------------------------------- */
 
-static bool whole_number(const char *text, long max, int *number_r)
+static struct room *open_room(const struct store_url *url, int timeout_ms)
 {
-    char *end;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || number > max)
-        return false;
-    *number_r = (int)number;
-    return true;
-}
-
-static struct room *open_redis_unix(const char *rest, int timeout_ms)
-{
-    freed_by(free_string) char *path = xstrdup(rest);
-    int database = 0;
-    char *query = strchr(path, '?');
-    if (query != NULL) {
-        *query = '\0';
-        if (strncmp(query + 1, "db=", 3) != 0 || !whole_number(query + 4, 1000000, &database))
-            return NULL;
-    }
-    return path[0] == '/' && path[1] != '\0'
-               ? room_redis_new(NULL, 0, path, database, timeout_ms)
-               : NULL;
-}
-
-/* HOST:PORT/DB, an IPv6 host in brackets; port 6379 and database 0 when left out. */
-static struct room *open_redis_tcp(const char *rest, int timeout_ms)
-{
-    freed_by(free_string) char *copy = xstrdup(rest);
-    char *host = copy, *after = copy;
-    int port = 6379, database = 0;
-    char *slash = strchr(copy, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-        if (slash[1] != '\0' && !whole_number(slash + 1, 1000000, &database))
-            return NULL;
-    }
-    if (*host == '[') {
-        host++;
-        after = strchr(host, ']');
-        if (after == NULL)
-            return NULL;
-        *after++ = '\0';
-    }
-    char *colon = strchr(after, ':');
-    if (colon != NULL) {
-        *colon = '\0';
-        if (!whole_number(colon + 1, 65535, &port) || port == 0)
-            return NULL;
-    }
-    return *host != '\0' ? room_redis_new(host, port, NULL, database, timeout_ms) : NULL;
-}
-
-static struct room *open_room(const char *url, int timeout_ms)
-{
-    if (strncmp(url, "sqlite:///", 10) == 0 && url[10] != '\0')
-        return room_sqlite_new(url + 9, timeout_ms);
-    if (strncmp(url, "redis+unix://", 13) == 0)
-        return open_redis_unix(url + 13, timeout_ms);
-    if (strncmp(url, "redis://", 8) == 0)
-        return open_redis_tcp(url + 8, timeout_ms);
-    return NULL;
+    return url->kind == STORE_SQLITE
+               ? room_sqlite_new(url->path, timeout_ms)
+               : room_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
 }
 
 int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
 {
-    struct room *room = open_room(url, timeout_ms);
-    if (room == NULL)
-        return problem_set(problem, 0, "store.url",
-                           "\"%.200s\" is no store; expected sqlite:///PATH, "
-                           "redis://HOST:PORT/DB or redis+unix:///PATH",
-                           url);
+    freed_by(store_url_free) struct store_url where = {0};
+    const char *fault = store_url_read(url, &where);
+    if (fault != NULL) {
+        bool hidden = url_may_hold_password(url);
+        return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
+                           hidden ? (int)url_scheme_length(url) : 200, url, hidden ? "…" : "",
+                           fault);
+    }
     struct store *store = xcalloc(1, sizeof *store);
-    store->room_count = url[0] == 's' ? 1 : ROOMS_MAX;
+    store->room_count = where.kind == STORE_SQLITE ? 1 : ROOMS_MAX;
     for (size_t i = 0; i < store->room_count; i++)
-        store->rooms[i] = store->empty[i] = i == 0 ? room : open_room(url, timeout_ms);
+        store->rooms[i] = store->empty[i] = open_room(&where, timeout_ms);
     store->empty_count = store->room_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
