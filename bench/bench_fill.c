@@ -71,7 +71,6 @@ static struct store_message message_new(const struct fill *fill, struct arena *a
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,
         .retries_before_restart = 10,
-        .restart_ms = DAY_MS,
         .volume = {.count = 1, .ms = {DAY_MS}},
         .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = LIMIT_MAX},
                     {.rule = RULE_OFF_DOMAIN_PER_DAY, .limit = LIMIT_MAX},

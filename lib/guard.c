@@ -202,6 +202,60 @@ static uint64_t fingerprint(const struct submission *submission)
     return fingerprint;
 }
 
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void hash_string(crypto_generichash_state *state, const char *string)
+{
+    crypto_generichash_update(state, (const unsigned char *)string, strlen(string) + 1);
+}
+
+/* The recipients, whatever their order and fields; of the mail server also their number, since
+ * names are forgotten, and the size. */
+static uint64_t hash_of_recipients(const struct submission *submission)
+{
+    const uint64_t numbers[] = {submission->accepted, submission->unnamed, submission->size};
+    size_t count = submission->recipient_count;
+    const char **addresses = arena_alloc(submission->arena, (count + 1) * sizeof *addresses);
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash_state state;
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = submission->recipients[i].address;
+    qsort(addresses, count, sizeof *addresses, compare_strings);
+    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    crypto_generichash_update(&state, (const unsigned char *)numbers, sizeof numbers);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(addresses[i - 1], addresses[i]) != 0)
+            hash_string(&state, addresses[i]);
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+static uint64_t hash_of_id(const struct submission *submission)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)submission->id,
+                       strlen(submission->id), NULL, 0);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+/* By what a message that is tried again while its mailbox is suspended is known: in the webmail by
+ * its id or its recipients. A mail server gives every try an id of its own. */
+static uint64_t attempt(const struct submission *submission)
+{
+    uint64_t recipients = hash_of_recipients(submission);
+    uint64_t attempt = submission->door == DOOR_WEBMAIL
+                           ? hash_of_id(submission) << 32 | (uint32_t)recipients
+                           : recipients;
+    return attempt != 0 ? attempt : 1;
+}
+
 /* ---- the record ------------------------------------------------------------------ */
 
 static void add_domains(struct text *text, const struct facts *facts)
@@ -359,6 +413,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         .ip = counted_ip(judgement),
         .id = counted_id(submission),
         .fingerprint = fingerprint(submission),
+        .attempt = attempt(submission),
         .off_domain = counted_off_domain(&judgement->facts),
         .held = judgement->objection_count > 0,
         .dry_run = dry_run,
@@ -367,7 +422,6 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         .keep_refused_ms = settings->keep_refused_ms,
         .keep_admitted_ms = settings->keep_admitted_ms,
         .retries_before_restart = (uint32_t)settings->retries_before_restart,
-        .restart_ms = DAY_MS,
         .volume = settings->durations[CAUSE_VOLUME],
         .arena = judgement->arena,
     };

@@ -198,8 +198,9 @@ const struct setting settings_table[] = {
     {NAMED("suspension", "retries_before_restart"), .type = SETTING_INTEGER,
      MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
      .unit = "attempts",
-     .sentence = "From this refused attempt on each further one moves the end of the suspension "
-                 "to 24 hours from then."},
+     .sentence = "From this attempt on each one moves the end of a suspension for volume, which then "
+                 "lasts as long as at first from that attempt on. An attempt is another message, not "
+                 "the same one tried again."},
 
     {NAMED("log", "keep_refused"), .type = SETTING_DURATION, MEMBER(keep_refused_ms),
      .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",

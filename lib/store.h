@@ -49,7 +49,7 @@ struct suspension {
     int64_t id; /* > 0; 0 means: there is none */
     enum cause cause;
     int64_t since_ms, until_ms; /* until_ms may be UNTIL_LIFTED */
-    uint32_t attempts;          /* refused since */
+    uint32_t attempts;          /* other messages refused since */
     uint32_t offence;           /* 1 for the first of this cause in 30 days, 2 for the second … */
     char by[64];                /* "guard" or who of the staff */
     char note[256];             /* "messages_per_day" (the rule), or the note of the staff */
@@ -80,6 +80,7 @@ enum outcome {
 extern const char *const outcome_names[OUTCOME_COUNT];
 
 #define TICKET_MS (10 * MINUTE_MS)
+enum { ATTEMPTS_KNOWN = 1000 }; /* of a suspension; what comes beyond is counted and moves nothing */
 
 struct store_message {
     /* given: */
@@ -106,8 +107,11 @@ struct store_message {
     const char *facts;          /* JSON object kept with it: what was asked and the limits in
                                    force; its "mailbox" is the mailbox (store_decisions looks) */
     int64_t keep_refused_ms, keep_admitted_ms;
-    uint32_t retries_before_restart; /* from this refused attempt on each one moves the end … */
-    int64_t restart_ms;              /* … to at least this long from then */
+    uint64_t attempt;           /* by what a refused message is known again: two hashes of 4 bytes;
+                                   where either is known, it is the same attempt. 0: each is
+                                   another one */
+    uint32_t retries_before_restart; /* of a `volume` suspension: from this attempt on each one
+                                        moves the end, to as long from then as it lasted first */
     struct durations volume;         /* for a suspension that this message brings */
     /* given and answered: */
     struct store_window windows[OVER_TIME_COUNT];
@@ -125,7 +129,7 @@ struct store_message {
 /* Judge and count one message, in one atomic step over all its windows:
  *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED;
  *      it gets a record of its own, kept like an admitted one's.
- *   2. suspended: SUSPENDED, the attempt is counted and may move the end.
+ *   2. suspended: SUSPENDED; an attempt that is not known yet is counted and may move the end.
  *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
  *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
  *   3. held: HELD.

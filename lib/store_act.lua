@@ -73,7 +73,7 @@ function acts.lift(mailbox, by, note)
     if not suspension then
         return 0
     end
-    call('DEL', SUSPENSION .. mailbox)
+    call('DEL', SUSPENSION .. mailbox, TRIED .. mailbox)
     call('ZREM', SUSPENDED, mailbox)
     call('ZREM', ENDS, mailbox)
     audit(by, note, 'lift', mailbox, changed(detail_of(suspension), 'null'))
@@ -170,7 +170,10 @@ function sweep_key(name)
             or outcome == 'redeemed'
         return unpack_bytes('>I6', text, place) + (was_admitted and admitted or refused) <= now
     end)
-    passed(SUSPENSION, function(text) return not in_force(text, now) end)
+    local free = passed(SUSPENSION, function(text) return not in_force(text, now) end)
+    if free then
+        call('DEL', TRIED .. free)
+    end
     local emptied = passed(TOTALS, function(text)
         local length = #text == 25 and HOUR or DAY
         return unpack_bytes('>I6', text) <= now - length

@@ -8,6 +8,7 @@ local HOUR, DAY, TICKET_TIME = 3600000, 86400000, 600000
 local REMEMBERED = 30 * DAY -- offences
 local MARGIN = 60000 -- keys outlive their content a little: clocks differ
 local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
+local TRIED = 'sg:tried:' -- of a suspension: 8 bytes of each message that was refused since
 local DECISION, SUSPENSION, OFFENCES = 'sg:decision:', 'sg:suspension:', 'sg:offences:'
 local TICKET = 'sg:ticket:' -- members: recipients (2 bytes), key of the charge; scores: ends
 local LOG, REFUSED = 'sg:log', 'sg:refused:' -- ids of decisions in order of judging
@@ -75,9 +76,11 @@ local function keep_suspension(mailbox, suspension, now)
     local text = cjson.encode(suspension)
     if suspension.until_ms then
         call('SET', SUSPENSION .. mailbox, text, 'PX', suspension.until_ms - now + MARGIN)
+        call('PEXPIRE', TRIED .. mailbox, suspension.until_ms - now + MARGIN)
         call('ZADD', ENDS, suspension.until_ms, mailbox)
     else
         call('SET', SUSPENSION .. mailbox, text)
+        call('PERSIST', TRIED .. mailbox)
         call('ZREM', ENDS, mailbox)
     end
     call('ZADD', SUSPENDED, 0, mailbox)
@@ -98,6 +101,7 @@ local function new_suspension(mailbox, cause, durations, now, by, note)
         cause = cause,
         since_ms = now,
         until_ms = duration >= 0 and now + duration or nil,
+        lasts_ms = duration,
         attempts = 0,
         offence = offence,
         by = by,
@@ -106,6 +110,7 @@ local function new_suspension(mailbox, cause, durations, now, by, note)
     call('ZREMRANGEBYSCORE', offences, '-inf', now - REMEMBERED)
     call('ZADD', offences, now, suspension.id)
     call('PEXPIRE', offences, REMEMBERED + MARGIN)
+    call('DEL', TRIED .. mailbox)
     keep_suspension(mailbox, suspension, now)
     return suspension
 end

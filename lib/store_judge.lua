@@ -83,6 +83,34 @@ end
 local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
     and hour_weight < hour_weight_end and ip_hour < ip_end and ip_weight < ip_weight_end
 
+local KNOWN_MAX = 1000
+
+-- An attempt while suspended: one that is known does nothing; what comes when as many are known
+-- as are kept is counted and moves nothing.
+local function count_attempt(suspension, attempt, retries)
+    local tried, told = call('GET', TRIED .. mailbox) or '', attempt ~= string.rep('\0', 8)
+    for i = 1, told and #tried or 0, 8 do
+        if string.sub(tried, i, i + 3) == string.sub(attempt, 1, 4)
+            or string.sub(tried, i + 4, i + 7) == string.sub(attempt, 5) then
+            return
+        end
+    end
+    local full = #tried >= 8 * KNOWN_MAX
+    if suspension.until_ms and not suspension.lasts_ms then -- of an earlier version
+        local lasts = suspension.until_ms - suspension.since_ms
+        suspension.lasts_ms = suspension.attempts < 10 and lasts or math.min(lasts, DAY)
+    end
+    suspension.attempts = suspension.attempts + 1
+    if suspension.until_ms and suspension.cause == 'volume' and suspension.attempts >= retries
+        and not full then
+        suspension.until_ms = math.max(suspension.until_ms, now + suspension.lasts_ms)
+    end
+    if told and not full then
+        call('APPEND', TRIED .. mailbox, attempt)
+    end
+    keep_suspension(mailbox, suspension, now)
+end
+
 -- The steps before the last.
 local outcome, brought, dry, lifetime = 'admitted', 0, false, ARGV[9]
 local suspension
@@ -116,16 +144,12 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     end
     if outcome == 'admitted' and not observe and (suspension or held or not fits) then
         lifetime = ARGV[10]
-        local retries, restart, last_duration, rule
-        retries, restart, last_duration, place = unpack_bytes('>I4I6B', given, place)
+        local retries, attempt, last_duration, rule
+        retries, attempt, last_duration, place = unpack_bytes('>I4c8B', given, place)
         if suspension then
             outcome = 'suspended'
             if not dry then
-                suspension.attempts = suspension.attempts + 1
-                if suspension.until_ms and suspension.attempts >= retries then
-                    suspension.until_ms = math.max(suspension.until_ms, now + restart)
-                end
-                keep_suspension(mailbox, suspension, now)
+                count_attempt(suspension, attempt, retries)
             end
         elseif held then
             outcome = 'held'
@@ -147,6 +171,10 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
             end
             if rule and not dry then
                 suspension = new_suspension(mailbox, 'volume', durations, at, 'guard', rule)
+                if attempt ~= string.rep('\0', 8) then -- no attempt when it is tried again
+                    call('APPEND', TRIED .. mailbox, attempt)
+                    keep_suspension(mailbox, suspension, at)
+                end
             end
         end
     end

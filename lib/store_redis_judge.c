@@ -144,7 +144,7 @@ static void pack_given(struct packed *packed, const struct store_message *messag
     put(packed, tag_of(message), 3);
     /* the rest is for who is refused */
     put(packed, message->retries_before_restart, 4);
-    put(packed, (uint64_t)bounded(message->restart_ms), 6);
+    put(packed, message->attempt, 8);
     put(packed, message->volume.count, 1);
     for (size_t i = 0; i < message->volume.count; i++)
         put(packed, (uint64_t)(message->volume.ms[i] == UNTIL_LIFTED ? -1 : message->volume.ms[i]),

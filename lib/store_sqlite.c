@@ -80,6 +80,14 @@ static const char *const schema_steps[] = {
     " recipients INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (history, id))"
     " WITHOUT ROWID;"
     "PRAGMA user_version = 3;",
+
+    /* how long a suspension lasted first, and hashes of the messages that were refused since; at
+     * the row's end, since it is long and rarely read */
+    "ALTER TABLE suspension ADD COLUMN lasts_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE suspension ADD COLUMN tried BLOB NOT NULL DEFAULT x'';"
+    "UPDATE suspension SET lasts_ms = CASE WHEN attempts < 10 THEN until_ms - since_ms"
+    " ELSE min(until_ms - since_ms, 86400000) END;"
+    "PRAGMA user_version = 4;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 

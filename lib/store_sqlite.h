@@ -59,8 +59,11 @@
                       " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1"         \
                       " AND ended_ms IS NULL AND until_ms > ?2 ORDER BY id DESC LIMIT 1")         \
     S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
-                      " offence, \"by\", note) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)")           \
-    S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3 WHERE id = ?1")     \
+                      " offence, \"by\", note, lasts_ms)"                                         \
+                      " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?4 - ?3)")                         \
+    S(SUSPENSION_TRIED, "SELECT lasts_ms, tried FROM suspension WHERE id = ?1")                   \
+    S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3, tried = ?4"        \
+                          " WHERE id = ?1")                                                       \
     S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                    \
                       " AND ended_ms IS NULL AND until_ms > ?2")                                  \
     S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \

@@ -120,19 +120,87 @@ static bool any_over(const struct store_message *message)
     return false;
 }
 
-static int count_attempt(struct judging *judging)
+/* ---- attempts while suspended -------------------------------------------------------- */
+
+enum { ATTEMPT_HALVES = 2, ATTEMPT_BYTES = 8 };
+
+/* What a suspension remembers of the messages that were refused since it began. */
+struct tried {
+    int64_t lasts_ms;
+    size_t count;
+    uint32_t known[ATTEMPTS_KNOWN][ATTEMPT_HALVES];
+};
+_Static_assert(sizeof ((struct tried *)0)->known[0] == ATTEMPT_BYTES, "kept as they are");
+
+/* Keyed by the database, so that nobody can look for the recipients. */
+static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_HALVES])
 {
-    struct store_message *message = judging->message;
-    struct suspension *suspension = &message->suspension;
-    suspension->attempts++;
-    if (suspension->attempts >= message->retries_before_restart)
-        suspension->until_ms =
-            later(suspension->until_ms, message->now_ms + message->restart_ms);
+    for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
+        uint32_t given = (uint32_t)(judging->message->attempt >> 32 * half);
+        halves_r[half] = (uint32_t)sqlite_hash(judging->room, &given, sizeof given);
+    }
+}
+
+static int read_tried(struct judging *judging, int64_t id, struct tried *tried_r)
+{
+    sqlite3_stmt *get = sqlite_take(judging->room, SQL_SUSPENSION_TRIED);
+    sqlite3_bind_int64(get, 1, id);
+    tried_r->lasts_ms = 0;
+    tried_r->count = 0;
+    int found = sqlite_row(judging->room, get);
+    if (found < 1)
+        return found;
+    tried_r->lasts_ms = sqlite3_column_int64(get, 0);
+    const void *bytes = sqlite3_column_blob(get, 1);
+    size_t count = (size_t)sqlite3_column_bytes(get, 1) / ATTEMPT_BYTES;
+    tried_r->count = count < ATTEMPTS_KNOWN ? count : ATTEMPTS_KNOWN;
+    if (tried_r->count > 0)
+        memcpy(tried_r->known, bytes, tried_r->count * ATTEMPT_BYTES);
+    sqlite3_reset(get);
+    return 1;
+}
+
+static bool is_known(const struct tried *tried, const uint32_t halves[ATTEMPT_HALVES])
+{
+    for (size_t i = 0; i < tried->count; i++)
+        if (tried->known[i][0] == halves[0] || tried->known[i][1] == halves[1])
+            return true;
+    return false;
+}
+
+/* Remembers this message as tried, while there is room, and keeps the suspension. */
+static int save_attempt(struct judging *judging, struct tried *tried)
+{
+    const struct suspension *suspension = &judging->message->suspension;
+    if (judging->message->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
+        attempt_of(judging, tried->known[tried->count++]);
     sqlite3_stmt *update = sqlite_take(judging->room, SQL_SUSPENSION_ATTEMPT);
     sqlite3_bind_int64(update, 1, suspension->id);
     sqlite3_bind_int64(update, 2, suspension->attempts);
     sqlite3_bind_int64(update, 3, suspension->until_ms);
-    return sqlite_do(judging->room, update);
+    sqlite3_bind_blob(update, 4, tried->known, (int)(tried->count * ATTEMPT_BYTES),
+                      SQLITE_STATIC);
+    int result = sqlite_do(judging->room, update);
+    sqlite3_clear_bindings(update); /* `tried` is its caller's */
+    return result;
+}
+
+static int count_attempt(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    struct suspension *suspension = &message->suspension;
+    struct tried tried;
+    uint32_t halves[ATTEMPT_HALVES];
+    if (read_tried(judging, suspension->id, &tried) < 0)
+        return -1;
+    attempt_of(judging, halves);
+    if (message->attempt != 0 && is_known(&tried, halves))
+        return 1;
+    suspension->attempts++;
+    if (suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED &&
+        suspension->attempts >= message->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
+        suspension->until_ms = later(suspension->until_ms, message->now_ms + tried.lasts_ms);
+    return save_attempt(judging, &tried);
 }
 
 static int bring_suspension(struct judging *judging, const struct store_window *window)
@@ -140,10 +208,13 @@ static int bring_suspension(struct judging *judging, const struct store_window *
     struct store_message *message = judging->message;
     const char *rule = rule_table[window->rule].name;
     message->brought = true;
-    if (!message->dry_run)
-        return sqlite_suspend(judging->room, message->mailbox, CAUSE_VOLUME, &message->volume,
-                              message->at_ms, "guard", rule, &message->suspension);
-    return 1;
+    if (message->dry_run)
+        return 1;
+    if (sqlite_suspend(judging->room, message->mailbox, CAUSE_VOLUME, &message->volume,
+                       message->at_ms, "guard", rule, &message->suspension) < 0)
+        return -1;
+    struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
+    return save_attempt(judging, &tried);
 }
 
 static int count_message(struct judging *judging)

@@ -50,6 +50,7 @@ struct submission {
                              different ones outside the own domains */
     uint32_t accepted;    /* how many recipients the mail server took, as it counts them; 0: it
                              does not say */
+    uint64_t size;        /* bytes of the message as the mail server counted them; 0: it does not say */
     bool webmail_host;    /* DOOR_SMTP: it came from a host of mta.webmail_hosts. A ticket of the
                              webmail door is redeemed for it; without one it is judged by the limits
                              of the webmail door (not by field: SMTP has none) and is `unguarded` */

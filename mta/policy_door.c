@@ -189,6 +189,8 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     if (refuse_huge(batch->door, settings, submission, question, now_ms))
         return 1;
     policy_recipients(request, settings, &collected, question->count, submission);
+    if (question->stage == STAGE_END) /* before, it is what the sender said */
+        policy_size(request, submission);
     if (submission->unnamed > 1 && collected.asked + collected.unread == 0)
         log_unnamed(batch->door, request);
     question->judged = true;

@@ -100,6 +100,14 @@ int policy_sender(const struct policy_request *request, const struct settings *s
     return 1;
 }
 
+void policy_size(const struct policy_request *request, struct submission *submission)
+{
+    const char *text = policy_request_value(request, POLICY_SIZE);
+    size_t digits = strspn(text, "0123456789");
+    if (text[digits] == '\0' && digits <= 18)
+        submission->size = strtoull(text, NULL, 10);
+}
+
 static void add(struct submission *submission, const char *recipient)
 {
     struct problem problem;

@@ -28,6 +28,9 @@ int policy_count(const struct policy_request *request, const struct collected *c
 int policy_sender(const struct policy_request *request, const struct settings *settings,
                   struct submission *submission, struct problem *problem) must_check;
 
+/* size: the bytes of a whole message. What is no number is not told. */
+void policy_size(const struct policy_request *request, struct submission *submission);
+
 /* The recipients of a message with `count` accepted ones (1..SUBMISSION_MAX_RECIPIENTS). Which of
  * the collected ones Postfix refused later is not known, so those outside the own domains come
  * first: never counts less than is sent. */

@@ -17,6 +17,7 @@ static const struct {
     [POLICY_RECIPIENT_COUNT] = NAMED("recipient_count"),
     [POLICY_QUEUE_ID] = NAMED("queue_id"),
     [POLICY_INSTANCE] = NAMED("instance"),
+    [POLICY_SIZE] = NAMED("size"),
     [POLICY_SASL_USERNAME] = NAMED("sasl_username"),
 #undef NAMED
 };

@@ -123,6 +123,8 @@ static void add_suspension(struct json_object *view, struct json_object *windows
     if (suspension == NULL)
         return;
     json_add_bool(suspension, "tried", json_int(suspension, "attempts", 0) > 0);
+    json_add_bool(suspension, "moves", json_member(suspension, "until") != NULL &&
+                  strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_VOLUME]) == 0);
     json_add_bool(suspension, "restarts", json_int(suspension, "attempts_left", 1) <= 0);
     const char *rule = json_string(suspension, "rule", "");
     for (size_t i = 0; i < json_object_array_length(windows); i++) {

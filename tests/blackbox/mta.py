@@ -145,7 +145,7 @@ class User:
         return self.connection.ask("END-OF-MESSAGE", **self.members(
             recipient_count=count, **{**self.transaction(), **more}))
 
-    def send(self, recipients, states=("END-OF-MESSAGE",)):
+    def send(self, recipients, states=("END-OF-MESSAGE",), **more):
         """One message, its recipients named; the last answer."""
         transaction = self.transaction()
         for number, recipient in enumerate(recipients):
@@ -155,7 +155,7 @@ class User:
         for state in states:
             answer = self.connection.ask(state, **self.members(
                 recipient=recipients[0] if len(recipients) == 1 else "",
-                recipient_count=len(recipients), **transaction))
+                recipient_count=len(recipients), **transaction, **more))
         return answer
 
 
@@ -180,8 +180,8 @@ def both(store, start, start_mta):
     """The mail server's door and the webmail's over one ledger, with given settings."""
     links = []
 
-    def start_both(settings=None):
-        guard, mta = start(store, settings), start_mta(store, settings)
+    def start_both(settings=None, **more):
+        guard, mta = start(store, settings, **more), start_mta(store, settings, **more)
 
         def new_user(mailbox=None):
             door, user = Door(guard), User(mta, mailbox)

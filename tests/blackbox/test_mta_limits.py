@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from clock import HOUR, Clock
 from door import crowd, people, rules
 from mta import DUNNO, Connection, User, both, question, start_mta  # noqa: F401 (fixtures)
 
@@ -133,6 +134,34 @@ def test_a_suspension_holds_at_both_doors(both):
         webmail.admitted()
     assert webmail.send().status == 403
     assert user.end(1).startswith(VOLUME)
+
+
+@pytest.mark.sanitized
+def test_an_outbox_that_tries_again_moves_nothing(both, folder):
+    """A mail program offers what was refused again by itself, and the mail server gives it a new
+    name each time; ten other messages do move the end."""
+    clock = Clock(folder)
+    settings = {"limits.smtp": {"messages_per_day": 2}}
+    user, webmail = both(settings, environment=clock.environment)()
+
+    def suspension():
+        return webmail.send(dry_run=True).json["suspension"]
+
+    for _ in range(2):
+        assert user.send(["a@x.test"]) == DUNNO
+    assert user.send(["b@x.test", "c@x.test"], size=4711).startswith(VOLUME)
+    first = suspension()
+    clock.advance(HOUR)
+    for number in range(50):
+        recipients = ["b@x.test", "c@x.test"] if number % 2 else ["c@x.test", "b@x.test"]
+        assert user.send(recipients, size=4711).startswith(VOLUME)
+    assert suspension() == first and first["attempts"] == 0
+    for number in range(1, 10):
+        for _ in range(2):
+            assert user.send(["b@x.test", "c@x.test"], size=4711 + number).startswith(VOLUME)
+        assert suspension() == {**first, "attempts": number}
+    assert user.send(["d@x.test"], size=4711).startswith(VOLUME)
+    assert suspension()["attempts"] == 10 and suspension()["until"] > first["until"]
 
 
 def test_the_same_question_counts_once(both):

@@ -87,7 +87,6 @@ struct store_message message_of(const char *mailbox, const char *id, int64_t now
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,
         .retries_before_restart = 10,
-        .restart_ms = DAY_MS,
         .volume = {.count = 1, .ms = {DAY_MS}},
         .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .suspends = true},
                     {.rule = RULE_OFF_DOMAIN_PER_DAY, .limit = 1000, .suspends = true},

@@ -22,7 +22,7 @@ static void suspended_and_full(void)
 {
     fill();
     send_one("one too many", 1, NOW + 10 * MINUTE_MS);
-    send_one("again", 1, NOW + 11 * MINUTE_MS);
+    send_one("again", 2, NOW + 11 * MINUTE_MS);
 }
 
 static void suspended_alone(void)

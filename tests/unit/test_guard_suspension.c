@@ -60,7 +60,8 @@ START_TEST(test_attempts)
     ck_assert_int_eq(until_ms, NOW + 1 + DAY_MS);
     for (int attempt = 1; attempt <= 4; attempt++) {
         int64_t now_ms = NOW + attempt * HOUR_MS;
-        struct verdict verdict = rig_judge(&submission, now_ms);
+        struct submission other = rig_message(arena_printf(arena, "%d", attempt), attempt + 1);
+        struct verdict verdict = rig_judge(&other, now_ms);
         ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
         ck_assert(!verdict.brought);
         ck_assert_uint_eq(verdict.suspension.attempts, (unsigned)attempt);
@@ -70,12 +71,60 @@ START_TEST(test_attempts)
         ck_assert_int_eq(verdict.retry_at_ms, until_ms);
         rig_check_has(verdict.message, VOLUME_SENTENCE);
         rig_check_has(verdict.message,
-                  arena_printf(arena, "Attempts to send meanwhile: %d; from attempt 3 on each one "
-                                      "starts the 24 hours anew.", attempt));
+                  arena_printf(arena, "Attempts to send other messages meanwhile: %d; from "
+                                      "attempt 3 on each one starts the pause anew.", attempt));
     }
     ck_assert_int_eq(rig_ask(&submission, until_ms - 1).ruling, RULING_SUSPENDED);
     ck_assert_uint_eq(rig_ask(&submission, until_ms - 1).suspension.attempts, 4);
     ck_assert_int_eq(rig_judge(&submission, until_ms).ruling, RULING_ADMIT);
+}
+END_TEST
+
+/* Attempts as the store counts them after each of these is refused. */
+static void check_attempts(const struct submission *submission, uint32_t attempts)
+{
+    ck_assert_uint_eq(rig_judge(submission, NOW + 2).suspension.attempts, attempts);
+}
+
+static struct submission smtp_message(const char *id, const char *first, const char *second,
+                                      uint64_t size)
+{
+    struct submission submission = rig_submission(id);
+    submission.door = DOOR_SMTP;
+    rig_add(&submission, FIELD_TO, first);
+    rig_add(&submission, FIELD_TO, second);
+    submission.accepted = 2;
+    submission.size = size;
+    return submission;
+}
+
+/* By what a message that is tried again is known. */
+START_TEST(test_same_attempt)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=1", "limits.smtp.messages_per_day=1"));
+    rig_send("a", 1, NOW, 0);
+    struct submission first = rig_message("x", 3);
+    ck_assert(rig_judge(&first, NOW + 1).brought);
+    check_attempts(&first, 0);
+    struct submission same_id = rig_message("x", 4), same_recipients = rig_submission("y");
+    check_attempts(&same_id, 0);
+    rig_add(&same_recipients, FIELD_BCC, "r2@x.test, R0@x.test");
+    rig_add(&same_recipients, FIELD_CC, "r1@X.test, r0@x.test");
+    check_attempts(&same_recipients, 0);
+    struct submission other = rig_message("z", 2);
+    check_attempts(&other, 1);
+    check_attempts(&other, 1);
+    for (int i = 0; i < 50; i++) { /* an outbox: each time another id of the mail server's */
+        struct submission outbox = smtp_message(arena_printf(arena, "q%d", i), "r@x.test",
+                                                "s@x.test", 4711);
+        check_attempts(&outbox, 2);
+    }
+    struct submission order = smtp_message("q50", "s@x.test", "r@x.test", 4711);
+    check_attempts(&order, 2);
+    struct submission longer = smtp_message("q51", "s@x.test", "r@x.test", 4712);
+    check_attempts(&longer, 3);
+    struct submission others = smtp_message("q52", "s@x.test", "t@x.test", 4711);
+    check_attempts(&others, 4);
 }
 END_TEST
 
@@ -123,7 +172,7 @@ START_TEST(test_until_lifted)
     ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     rig_check_has(verdict.message, "Sending is stopped until support has talked to you.");
-    rig_check_has_not(verdict.message, "starts the 24 hours anew");
+    rig_check_has_not(verdict.message, "starts the pause anew");
     ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
     submission = rig_message("x", 1);
     verdict = rig_judge(&submission, NOW + 3);
@@ -273,6 +322,7 @@ int main(void)
     TCase *cases = rig_case(suite, "suspensions");
     tcase_add_loop_test(cases, test_suspension_brought, 0, 2 * ROOM_KINDS);
     tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_same_attempt, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_causes, 0, ROOM_KINDS * CAUSE_COUNT);
     tcase_add_loop_test(cases, test_until_lifted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_suspension_ends_before_the_message_fits, 0, ROOM_KINDS);

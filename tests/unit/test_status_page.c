@@ -276,16 +276,16 @@ START_TEST(test_attempts)
 {
     begin(_i, WITH(TWO_A_DAY, "suspension.retries_before_restart=3"));
     pause_alice();
-    refuse(rig_message("again", 1), RULING_SUSPENDED, NOW + MINUTE_MS);
+    refuse(rig_message("again", 10), RULING_SUSPENDED, NOW + MINUTE_MS);
     const char *html = open_page(alices(), NOW + HOUR_MS);
     check_has(html, "sending was tried once more");
     check_has(html, "from attempt 3 on");
     for (int i = 2; i <= 3; i++)
-        refuse(rig_message(arena_printf(arena, "again-%d", i), 1), RULING_SUSPENDED,
+        refuse(rig_message(arena_printf(arena, "again-%d", i), 10 + i), RULING_SUSPENDED,
                NOW + i * MINUTE_MS);
     html = open_page(alices(), NOW + HOUR_MS);
     check_has(html, "sending was tried 3 more times");
-    check_has(html, "each further attempt now starts the pause anew");
+    check_has(html, "each further message now starts the pause anew");
     check_has(html, "<time datetime=\"2025-11-23T05:43:00Z\">");
     end();
 }

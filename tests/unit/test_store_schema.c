@@ -50,7 +50,8 @@ static const char copy[] =
     "INSERT INTO chunk SELECT * FROM now.chunk; INSERT INTO chunk_ids SELECT * FROM now.chunk_ids;"
     "INSERT INTO admitted SELECT * FROM now.admitted;"
     "INSERT INTO refused SELECT id, at_ms, outcome, used, facts, keep_ms FROM now.refused;"
-    "INSERT INTO suspension SELECT * FROM now.suspension;"
+    "INSERT INTO suspension SELECT id, mailbox, cause, since_ms, until_ms, attempts, offence, \"by\","
+    " note, ended_ms FROM now.suspension;"
     "INSERT INTO adjustment SELECT * FROM now.adjustment;"
     "INSERT INTO audit SELECT * FROM now.audit; INSERT INTO hand SELECT * FROM now.hand;";
 
@@ -130,7 +131,7 @@ START_TEST(test_everything_is_kept)
     become_version_1();
 
     store = room_open(old_url, TEST_TIMEOUT_MS);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 3);
+    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 4);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 300), 51);
     struct store_message again = message_of(ALICE, "a-3", NOW + 300);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
@@ -188,7 +189,7 @@ START_TEST(test_all_or_nothing)
     run_sql(old_path, "DROP TABLE counter");
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 3, &account), 1);
     ck_assert_uint_eq(account.history.count, 3);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 3);
+    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 4);
 }
 END_TEST
 
@@ -242,9 +243,10 @@ START_TEST(test_version_2_gets_tickets)
     send_messages(ALICE, "sent", 20, NOW, 1);
     uint64_t refused = refuse(ALICE, "{\"mailbox\":\"" ALICE "\"}", NOW + 20);
     store_free(&store);
-    run_sql(path, "DROP TABLE ticket; PRAGMA user_version = 2;");
+    run_sql(path, "DROP TABLE ticket; ALTER TABLE suspension DROP COLUMN lasts_ms;"
+                  "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 2;");
     store = room_open(room_url(), TEST_TIMEOUT_MS);
-    ck_assert_int_eq(number_of(path, "PRAGMA user_version"), 3);
+    ck_assert_int_eq(number_of(path, "PRAGMA user_version"), 4);
     struct store_message message = message_of(ALICE, "ticketed", NOW + 30);
     message.ticket = 4;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
@@ -258,6 +260,44 @@ START_TEST(test_version_2_gets_tickets)
 }
 END_TEST
 
+/* Version 3 knew neither how long a suspension lasted first nor which messages were tried. */
+START_TEST(test_version_3_gets_attempts)
+{
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    static const struct durations two_days = {.count = 1, .ms = {2 * DAY_MS}};
+    static const struct {
+        const char *mailbox;
+        unsigned attempts;
+        int64_t lasts_ms;
+    } volumes[] = {{"short@example.test", 3, HOUR_MS}, {"long@example.test", 3, 2 * DAY_MS},
+                   {"moved@example.test", 12, DAY_MS}};
+    struct suspension suspension;
+    struct act act = act_at(NOW);
+    room_begin(ROOM_SQLITE);
+    const char *path = room_url() + strlen("sqlite://");
+    for (size_t i = 0; i < countof(volumes); i++) {
+        ck_assert_int_eq(store_suspend(store, volumes[i].mailbox, CAUSE_VOLUME,
+                                       i == 0 ? &an_hour : &two_days, &act, &suspension), 1);
+        run_sql(path, arena_printf(arena, "UPDATE suspension SET attempts = %u WHERE mailbox = '%s'",
+                                   volumes[i].attempts, volumes[i].mailbox));
+    }
+    store_free(&store);
+    run_sql(path, "ALTER TABLE suspension DROP COLUMN lasts_ms;"
+                  "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 3;");
+    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    for (size_t i = 0; i < countof(volumes); i++) {
+        struct store_message message = message_of(volumes[i].mailbox, "x", NOW + HOUR_MS - 1);
+        message.retries_before_restart = 1;
+        message.attempt = 1;
+        ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+        ck_assert_uint_eq(message.suspension.attempts, volumes[i].attempts + 1);
+        int64_t moved_ms = message.now_ms + volumes[i].lasts_ms;
+        ck_assert_int_eq(message.suspension.until_ms,
+                         i == 2 ? NOW + 2 * DAY_MS : moved_ms);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store schema");
@@ -268,5 +308,6 @@ int main(void)
     tcase_add_test(cases, test_opened_by_many);
     tcase_add_test(cases, test_no_index_on_admitted);
     tcase_add_test(cases, test_version_2_gets_tickets);
+    tcase_add_test(cases, test_version_3_gets_attempts);
     return rooms_run(suite);
 }

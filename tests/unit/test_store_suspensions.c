@@ -69,25 +69,102 @@ START_TEST(test_suspension_brought)
 }
 END_TEST
 
+/* Refused, with the attempts and the end that the suspension has then. */
+static void refused(uint64_t attempt, int64_t now_ms, uint32_t attempts, int64_t until_ms)
+{
+    struct store_message message = message_of(ALICE, "tried", now_ms);
+    message.attempt = attempt;
+    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+    ck_assert_uint_eq(message.suspension.attempts, attempts);
+    ck_assert_int_eq(message.suspension.until_ms, until_ms);
+    struct suspension kept = account_of(ALICE, now_ms).suspension;
+    ck_assert_uint_eq(kept.attempts, attempts);
+    ck_assert_int_eq(kept.until_ms, until_ms);
+}
+
+static uint64_t mark(uint32_t first, uint32_t second) { return (uint64_t)first << 32 | second; }
+
 START_TEST(test_attempts_move_the_end)
 {
     struct store_message message;
     room_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW);
-    for (unsigned attempt = 1; attempt <= 5; attempt++) {
-        struct store_message retry = message_of(ALICE, "retry", NOW + attempt);
-        retry.retries_before_restart = 3;
-        ck_assert_int_eq(judge(&retry), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(retry.suspension.attempts, attempt);
-        ck_assert_int_eq(retry.suspension.until_ms, NOW + DAY_MS + (attempt >= 3 ? attempt : 0));
+    for (unsigned attempt = 1; attempt <= 12; attempt++)
+        refused(attempt % 2 == 0 ? 0 : mark(attempt, attempt), NOW + attempt, attempt,
+                NOW + DAY_MS + (attempt >= 10 ? attempt : 0));
+    /* an earlier moment, as of another machine's clock, does not make it end earlier */
+    refused(mark(13, 13), NOW + 5, 13, NOW + DAY_MS + 12);
+}
+END_TEST
+
+/* What is tried again, by itself or by hand, is the same attempt; so is the message that brought
+ * the suspension. */
+START_TEST(test_same_attempt)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, NOW, 0);
+    struct store_message message = message_of(ALICE, "x", NOW);
+    message.windows[0].limit = 1;
+    message.attempt = mark(7, 8);
+    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+    for (int i = 0; i < 50; i++)
+        refused(mark(7, 8), NOW + i, 0, NOW + DAY_MS);
+    refused(mark(7, 1), NOW + 50, 0, NOW + DAY_MS); /* its id, other recipients */
+    refused(mark(1, 8), NOW + 50, 0, NOW + DAY_MS); /* its recipients, another id */
+    refused(mark(8, 7), NOW + 50, 1, NOW + DAY_MS);
+    refused(mark(8, 7), NOW + 51, 1, NOW + DAY_MS);
+    for (unsigned i = 2; i <= 10; i++)
+        refused(mark(10 + i, 10 + i), NOW + 60, i, NOW + DAY_MS + (i == 10 ? 60 : 0));
+    for (unsigned i = 2; i <= 10; i++)
+        refused(mark(10 + i, 10 + i), NOW + 70, 10, NOW + DAY_MS + 60);
+    /* a dry run is none */
+    struct store_message dry = message_of(ALICE, "dry", NOW + 80);
+    dry.attempt = mark(99, 99);
+    dry.dry_run = true;
+    ck_assert_int_eq(judge(&dry), OUTCOME_SUSPENDED);
+    refused(mark(99, 99), NOW + 80, 11, NOW + DAY_MS + 80);
+}
+END_TEST
+
+/* To its own length, and only the guard's own cause. */
+START_TEST(test_own_length)
+{
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    struct act act = act_at(NOW + 100);
+    room_begin(_i);
+    suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
+    for (unsigned i = 1; i <= 20; i++)
+        refused(mark(i, i), NOW + i, i, NOW + HOUR_MS);
+    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + 100);
+    /* what was tried before is another attempt at this one */
+    for (unsigned i = 1; i <= 20; i++)
+        refused(mark(i, i), NOW + 100 + i, i, NOW + 100 + HOUR_MS + (i >= 10 ? i : 0));
+    for (unsigned i = 1; i <= 20; i++)
+        refused(mark(i, i), NOW + 200, 20, NOW + 100 + HOUR_MS + 20);
+}
+END_TEST
+
+/* A thousand are known; what comes beyond is counted, and moves nothing. */
+START_TEST(test_many_attempts)
+{
+    struct store_message message;
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, NOW, 0);
+    bring_suspension(&message, NOW);
+    for (unsigned i = 1; i < ATTEMPTS_KNOWN; i++) {
+        struct store_message other = message_of(ALICE, "x", NOW + i);
+        other.attempt = mark(i, i);
+        ck_assert_int_eq(judge(&other), OUTCOME_SUSPENDED);
     }
-    /* never earlier than it was */
-    struct store_message shorter = message_of(ALICE, "retry", NOW + 6);
-    shorter.retries_before_restart = 3;
-    shorter.restart_ms = HOUR_MS;
-    ck_assert_int_eq(judge(&shorter), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(shorter.suspension.until_ms, NOW + DAY_MS + 5);
+    refused(mark(ATTEMPTS_KNOWN, ATTEMPTS_KNOWN), NOW + 2000, ATTEMPTS_KNOWN,
+            NOW + DAY_MS + 2000);
+    refused(mark(ATTEMPTS_KNOWN, ATTEMPTS_KNOWN), NOW + 2001, ATTEMPTS_KNOWN,
+            NOW + DAY_MS + 2000);
+    refused(mark(5000, 5000), NOW + 2002, ATTEMPTS_KNOWN + 1, NOW + DAY_MS + 2000);
+    refused(mark(5000, 5000), NOW + 2003, ATTEMPTS_KNOWN + 2, NOW + DAY_MS + 2000);
+    refused(mark(1, 1), NOW + 2004, ATTEMPTS_KNOWN + 2, NOW + DAY_MS + 2000);
 }
 END_TEST
 
@@ -286,6 +363,9 @@ static Suite *suite(void)
     TCase *cases = rooms_case(suite, "suspensions");
     tcase_add_loop_test(cases, test_suspension_brought, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_attempts_move_the_end, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_same_attempt, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_own_length, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_many_attempts, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_attempts_while_until_lifted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_offences_escalate, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);

@@ -268,7 +268,8 @@ static const struct {
      {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 9),
       .retries_before_restart = 10},
      PAUSED NOT_SENT " " DRAFTS "; for mail to many people use a newsletter service." READING
-     " Attempts to send meanwhile: 9; from attempt 10 on each one starts the 24 hours anew."
+     " Attempts to send other messages meanwhile: 9; from attempt 10 on each one starts the pause"
+     " anew."
      ENDING},
     {"failures", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_FAILURES, NOW + DAY_MS, 0)},
      PAUSED NOT_SENT " " DRAFTS ", and talk to our support if you do not know the reason." READING
