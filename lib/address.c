@@ -133,6 +133,16 @@ static const char *open_group(struct address_list *list, size_t end)
     return fault;
 }
 
+/* Only comments, which are well formed: find_end has passed over them. */
+static bool is_comment(struct address_entry entry)
+{
+    size_t at = 0;
+    while (at < entry.length && (entry.text[at] == '(' || is_blank(entry.text[at])))
+        if (step(entry.text, entry.length, &at) != NULL)
+            return false;
+    return entry.length > 0 && at == entry.length;
+}
+
 int address_list_next(struct address_list *list, struct address_entry *entry_r,
                       const char **fault_r)
 {
@@ -151,9 +161,11 @@ int address_list_next(struct address_list *list, struct address_entry *entry_r,
             *fault_r = fault;
             return -1;
         }
+        bool of_group = list->in_group || list->behind_group;
+        list->behind_group = list->in_group && stop == ';';
         if (stop == ';')
             list->in_group = false;
-        if (stop != ':' && entry_r->length > 0)
+        if (stop != ':' && entry_r->length > 0 && !(of_group && is_comment(*entry_r)))
             return 1;
     }
     if (!list->in_group)
@@ -197,8 +209,23 @@ static const char *read_plain(struct address_entry entry, const char *open,
     return address_normalise(open + 1, entry.length - name_length - 2, address_r);
 }
 
-/* Copies the bare address out of an entry, comments as spaces: what is inside
- * of <…>, or all of it. *length_r is more than ADDRESS_MAX_BYTES when it is too long. */
+/* Stands for a comment; no text from outside holds it. */
+static const char comment_mark = '\x01';
+
+/* What stands in the place of a comment at the beginning or the end is no part of the address. */
+static struct address_entry trim_comments(const char *text, size_t length)
+{
+    while (length > 0 && (is_blank(text[0]) || text[0] == comment_mark)) {
+        text++;
+        length--;
+    }
+    while (length > 0 && (is_blank(text[length - 1]) || text[length - 1] == comment_mark))
+        length--;
+    return (struct address_entry){text, length};
+}
+
+/* Copies the bare address out of an entry, each comment as its mark: what is inside
+ * of <…>, or all of it. *length_r is more than ADDRESS_MAX_WRITTEN_BYTES when it is too long. */
 static const char *strip(struct address_entry entry, char *bare_r, size_t *length_r)
 {
     enum { BEFORE, INSIDE, BEHIND } where = BEFORE;
@@ -231,8 +258,8 @@ static const char *strip(struct address_entry entry, char *bare_r, size_t *lengt
             return "what stands in its < > is no address";
         } else {
             size_t piece = comment ? 1 : at - start;
-            if (used + piece <= ADDRESS_MAX_BYTES)
-                memcpy(bare_r + used, comment ? " " : entry.text + start, piece);
+            if (used + piece <= ADDRESS_MAX_WRITTEN_BYTES)
+                memcpy(bare_r + used, comment ? &comment_mark : entry.text + start, piece);
             used += piece;
         }
     }
@@ -310,14 +337,16 @@ static uint32_t count_decoded(GMimeParserOptions *options, const char *text, siz
 static const char *read_unusual(struct address_entry entry, struct address *address_r,
                                 uint32_t *written_chars_r)
 {
-    char bare[ADDRESS_MAX_BYTES];
+    char bare[ADDRESS_MAX_WRITTEN_BYTES];
     size_t bare_length = 0;
     const char *fault = strip(entry, bare, &bare_length);
     if (fault != NULL)
         return fault;
     if (bare_length > sizeof bare)
-        return "its address is longer than 320 bytes";
-    struct address_entry address = trim(bare, bare_length);
+        return address_too_long;
+    struct address_entry address = trim_comments(bare, bare_length);
+    if (memchr(address.text, comment_mark, address.length) != NULL)
+        return "a comment stands in the middle of its address";
     fault = address_normalise(address.text, address.length, address_r);
     if (fault != NULL)
         return fault;

@@ -13,7 +13,7 @@
 #include "submission.h"
 
 enum {
-    ADDRESS_MAX_LOCAL_BYTES = 64,       /* RFC 5321 section 4.5.3.1.1 */
+    ADDRESS_MAX_WRITTEN_BYTES = 512,    /* of an address before it is in key form */
     ADDRESS_MAX_DOMAIN_BYTES = 253,     /* as text, of 255 on the wire; RFC 1035 section 2.3.4 */
     ADDRESS_MAX_ENTRY_BYTES = 8 * 1024, /* name, comments and address of one entry */
     ADDRESS_QUOTE_SIZE = 72,
@@ -25,6 +25,8 @@ struct address {
     size_t length, domain_at; /* text + domain_at is behind the last '@' */
     uint32_t form;            /* a hash of the address as it was written */
 };
+
+extern const char address_too_long[];
 
 /* One address, nothing around it, in key form. NULL, or what is wrong with it
  * as the rest of a sentence that began with the address. */
@@ -42,7 +44,7 @@ const char *address_text_fault(const char *text, size_t length);
 struct address_list {
     const char *text;
     size_t length, at;
-    bool in_group;
+    bool in_group, behind_group;
 };
 
 /* A piece of the list's text without white space around it. */
@@ -51,7 +53,8 @@ struct address_entry {
     size_t length;
 };
 
-/* The next entry that is not empty; members of groups are entries like others.
+/* The next entry that is not empty; members of groups are entries like others, comments in a
+ * group and behind it none (RFC 5322 section 3.4).
  * 1; 0 at the end; -1 when the list cannot be cut any further: *fault_r says
  * why and *entry_r is the text it stopped at. Never allocates. */
 int address_list_next(struct address_list *list, struct address_entry *entry_r,

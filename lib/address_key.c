@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char local_too_long[] = "the part before the @ is longer than 64 bytes";
+const char address_too_long[] = "it is longer than 254 bytes";
 static const char not_allowed[] =
     "it holds a character that must be in quotation marks or is not allowed";
 
@@ -66,25 +66,17 @@ static const char *ascii_domain(const char *text, size_t length, char *domain_r)
     return NULL;
 }
 
-static bool has_alabel(const char *text, size_t length)
-{
-    for (size_t i = 0; i + 4 <= length; i++)
-        if ((i == 0 || text[i - 1] == '.') && strncasecmp(text + i, "xn--", 4) == 0)
-            return true;
-    return false;
-}
-
 /* The length without the dot that ends an absolute name. */
 static size_t without_root(const char *text, size_t length)
 {
     return length > 1 && text[length - 1] == '.' ? length - 1 : length;
 }
 
-/* Non-ASCII labels become A-labels; A-labels are checked by turning them back. */
+/* Non-ASCII labels become A-labels. */
 static const char *international_domain(const char *text, size_t length, char *domain_r,
                                         size_t *length_r)
 {
-    char copy[ADDRESS_MAX_BYTES + 1], *ascii = NULL;
+    char copy[ADDRESS_MAX_WRITTEN_BYTES + 1], *ascii = NULL;
     memcpy(copy, text, length);
     copy[length] = '\0';
     int result = idn2_to_ascii_8z(copy, &ascii, IDN2_NONTRANSITIONAL);
@@ -128,11 +120,12 @@ const char *domain_normalise(const char *text, size_t length, char *domain_r, si
 {
     if (length == 0)
         return "it has no domain behind the @";
-    if (length > ADDRESS_MAX_BYTES)
+    if (length > ADDRESS_MAX_WRITTEN_BYTES)
         return "its domain is too long";
     if (text[0] == '[')
         return literal_domain(text, length, domain_r, length_r);
-    if (!all_ascii(text, length) || has_alabel(text, length)) {
+    /* What is all ASCII is in the DNS as it is, whatever IDNA says of it ("ab--cd", "xn--0"). */
+    if (!all_ascii(text, length)) {
         const char *fault = address_text_fault(text, length);
         return fault != NULL ? fault : international_domain(text, length, domain_r, length_r);
     }
@@ -164,7 +157,9 @@ static const char *atom_fault(const char *text, size_t length)
         return NULL;
     for (size_t i = 0; i < length; i++)
         if (text[i] != '.' && is_ascii(text[i]) && !is_atext(text[i]))
-            return text[i] == ' ' || text[i] == '\t' ? "it holds a space" : not_allowed;
+            return text[i] == ' '    ? "it holds a space"
+                   : text[i] == '\t' ? "it holds a tab"
+                                     : not_allowed;
     return "it has a dot at the start, at the end or twice in a row before the @";
 }
 
@@ -194,8 +189,8 @@ static const char *fold_unicode(char *content, size_t *length)
     g_autofree char *lower = g_utf8_strdown(content, (gssize)*length);
     g_autofree char *composed = g_utf8_normalize(lower, -1, G_NORMALIZE_DEFAULT_COMPOSE);
     size_t folded = composed != NULL ? strlen(composed) : 0;
-    if (folded == 0 || folded > ADDRESS_MAX_LOCAL_BYTES)
-        return local_too_long;
+    if (folded == 0 || folded > ADDRESS_MAX_WRITTEN_BYTES)
+        return address_too_long;
     memcpy(content, composed, folded);
     *length = folded;
     return NULL;
@@ -205,6 +200,11 @@ static const char *fold_unicode(char *content, size_t *length)
 static const char *write_local(const char *content, size_t length, struct address *address)
 {
     bool quoted = !is_dot_atom(content, length);
+    size_t needed = length + 2 * quoted;
+    for (size_t i = 0; i < length; i++)
+        needed += content[i] == '"' || content[i] == '\\';
+    if (needed > ADDRESS_MAX_BYTES)
+        return address_too_long;
     char *out = address->text;
     if (quoted)
         *out++ = '"';
@@ -216,28 +216,31 @@ static const char *write_local(const char *content, size_t length, struct addres
     if (quoted)
         *out++ = '"';
     address->length = (size_t)(out - address->text);
-    return address->length <= ADDRESS_MAX_LOCAL_BYTES ? NULL : local_too_long;
+    return NULL;
+}
+
+/* content: of at least ADDRESS_MAX_WRITTEN_BYTES; it is changed. */
+static const char *fold_local(char *content, size_t length, struct address *address)
+{
+    const char *fault = NULL;
+    if (!all_ascii(content, length)) {
+        fault = address_text_fault(content, length);
+        if (fault == NULL)
+            fault = fold_unicode(content, &length);
+    }
+    return fault != NULL ? fault : write_local(content, length, address);
 }
 
 static const char *local_normalise(const char *text, size_t length, struct address *address)
 {
-    char content[ADDRESS_MAX_LOCAL_BYTES + 1];
+    char content[ADDRESS_MAX_WRITTEN_BYTES + 1];
     size_t used = length;
-    if (length > ADDRESS_MAX_LOCAL_BYTES)
-        return local_too_long;
     const char *fault = NULL;
     if (length > 0 && text[0] == '"')
         fault = unquote(text, length, content, &used);
     else if ((fault = atom_fault(text, length)) == NULL)
         memcpy(content, text, length);
-    if (fault != NULL)
-        return fault;
-    if (!all_ascii(content, used)) {
-        fault = address_text_fault(content, used);
-        if (fault == NULL)
-            fault = fold_unicode(content, &used);
-    }
-    return fault != NULL ? fault : write_local(content, used, address);
+    return fault != NULL ? fault : fold_local(content, used, address);
 }
 
 /* The end of a quoted local part that begins the text, or 0 when it has none. */
@@ -278,25 +281,55 @@ static uint32_t form_of(const char *text, size_t length)
     return hash;
 }
 
+/* Puts the domain behind the local part. */
+static const char *add_domain(const char *text, size_t length, struct address *address)
+{
+    size_t domain_length = 0;
+    char domain[ADDRESS_MAX_DOMAIN_BYTES + 1];
+    const char *fault = domain_normalise(text, length, domain, &domain_length);
+    if (fault != NULL)
+        return fault;
+    if (address->length + 1 + domain_length > ADDRESS_MAX_BYTES)
+        return address_too_long;
+    address->domain_at = address->length + 1;
+    address->text[address->length] = '@';
+    memcpy(address->text + address->domain_at, domain, domain_length + 1);
+    address->length = address->domain_at + domain_length;
+    return NULL;
+}
+
 const char *address_normalise(const char *text, size_t length, struct address *address_r)
 {
-    size_t at = 0, domain_length = 0;
-    char domain[ADDRESS_MAX_BYTES + 1];
-    if (length > ADDRESS_MAX_BYTES)
-        return "it is longer than 320 bytes";
+    size_t at = 0;
+    if (length > ADDRESS_MAX_WRITTEN_BYTES)
+        return address_too_long;
     const char *fault = find_at(text, length, &at);
     if (fault == NULL)
         fault = local_normalise(text, at, address_r);
     if (fault == NULL)
-        fault = domain_normalise(text + at + 1, length - at - 1, domain, &domain_length);
-    if (fault != NULL)
-        return fault;
-    address_r->domain_at = address_r->length + 1;
-    address_r->text[address_r->length] = '@';
-    memcpy(address_r->text + address_r->domain_at, domain, domain_length + 1);
-    address_r->length = address_r->domain_at + domain_length;
+        fault = add_domain(text + at + 1, length - at - 1, address_r);
     address_r->form = form_of(text, length);
-    return NULL;
+    return fault;
+}
+
+/* The same where the local part has no quotation marks around it. */
+static const char *normalise_unquoted(const char *text, size_t length, struct address *address_r)
+{
+    char content[ADDRESS_MAX_WRITTEN_BYTES + 1];
+    const char *at = memrchr(text, '@', length);
+    if (length > ADDRESS_MAX_WRITTEN_BYTES)
+        return address_too_long;
+    if (at == NULL)
+        return "it has no @ with a domain behind it";
+    size_t local_length = (size_t)(at - text);
+    const char *fault = local_length == 0 ? "nothing stands before its @"
+                                          : address_text_fault(text, length);
+    memcpy(content, text, local_length);
+    if (fault == NULL)
+        fault = fold_local(content, local_length, address_r);
+    if (fault == NULL)
+        fault = add_domain(at + 1, length - local_length - 1, address_r);
+    return fault;
 }
 
 const char *address_text_fault(const char *text, size_t length)
@@ -314,22 +347,36 @@ const char *address_text_fault(const char *text, size_t length)
     return ascii || g_utf8_validate(text, (gssize)length, NULL) ? NULL : "it is no valid UTF-8";
 }
 
+static int take_key(struct arena *arena, const struct address *address, const char *fault,
+                    const char **key_r, struct problem *problem)
+{
+    if (fault != NULL)
+        return problem_set(problem, 400, "", "expected an address such as name@example.org, but %s",
+                           fault);
+    *key_r = arena_strndup(arena, address->text, address->length);
+    return 1;
+}
+
 int address_key(struct arena *arena, const char *text, size_t length, const char **key_r,
                 struct problem *problem)
 {
     struct address address;
     const char *fault = address_normalise(text, length, &address);
-    if (fault != NULL)
-        return problem_set(problem, 400, "", "expected an address such as name@example.org, but %s",
-                           fault);
-    *key_r = arena_strndup(arena, address.text, address.length);
-    return 1;
+    return take_key(arena, &address, fault, key_r, problem);
+}
+
+int address_key_unquoted(struct arena *arena, const char *text, size_t length,
+                         const char **key_r, struct problem *problem)
+{
+    struct address address;
+    const char *fault = normalise_unquoted(text, length, &address);
+    return take_key(arena, &address, fault, key_r, problem);
 }
 
 int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
                struct problem *problem)
 {
-    char domain[ADDRESS_MAX_BYTES + 1];
+    char domain[ADDRESS_MAX_DOMAIN_BYTES + 1];
     size_t domain_length = 0;
     const char *fault = domain_normalise(text, length, domain, &domain_length);
     if (length == 0)

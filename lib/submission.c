@@ -154,6 +154,41 @@ static void entry_place(const struct submission *submission, enum field field, c
     snprintf(place_r, 32, "%s[%zu]", field_names[field], before);
 }
 
+static uint32_t count_characters(const char *text)
+{
+    uint32_t count = 0;
+    for (; *text != '\0'; text++)
+        count += (*text & 0xC0) != 0x80;
+    return count;
+}
+
+static int add_address(struct submission *submission, enum field field,
+                       const struct address *address, uint32_t written_chars,
+                       struct problem *problem)
+{
+    if (submission->recipient_count >= SUBMISSION_MAX_RECIPIENTS)
+        return problem_set(problem, 413, field_names[field], "a message has at most %d recipients",
+                           SUBMISSION_MAX_RECIPIENTS);
+    char *key = arena_strndup(submission->arena, address->text, address->length);
+    *new_recipient(submission) = (struct recipient){
+        .address = key,
+        .domain = key + address->domain_at,
+        .written_chars = written_chars,
+        .form = address->form,
+        .field = field,
+    };
+    return 1;
+}
+
+int submission_add_key(struct submission *submission, enum field field, const char *key,
+                       struct problem *problem)
+{
+    struct address address = {.length = strlen(key)};
+    memcpy(address.text, key, address.length + 1);
+    address.domain_at = (size_t)(strrchr(key, '@') + 1 - key);
+    return add_address(submission, field, &address, count_characters(key), problem);
+}
+
 static int add_entry(struct submission *submission, enum field field, struct address_entry entry,
                      struct problem *problem)
 {
@@ -165,18 +200,7 @@ static int add_entry(struct submission *submission, enum field field, struct add
         entry_place(submission, field, place);
         return refuse_entry(problem, place, entry, fault);
     }
-    if (submission->recipient_count >= SUBMISSION_MAX_RECIPIENTS)
-        return problem_set(problem, 413, field_names[field], "a message has at most %d recipients",
-                           SUBMISSION_MAX_RECIPIENTS);
-    char *key = arena_strndup(submission->arena, address.text, address.length);
-    *new_recipient(submission) = (struct recipient){
-        .address = key,
-        .domain = key + address.domain_at,
-        .written_chars = written_chars,
-        .form = address.form,
-        .field = field,
-    };
-    return 1;
+    return add_address(submission, field, &address, written_chars, problem);
 }
 
 static int add_entries(struct submission *submission, enum field field, const char *text,

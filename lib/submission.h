@@ -21,7 +21,7 @@ enum {
     SUBMISSION_MAX_RECIPIENTS = 10000,
     SUBMISSION_MAX_ADDRESS_BYTES = 1024 * 1024, /* of all recipients as written */
     SUBMISSION_MAX_ID_BYTES = 998,              /* one header line, RFC 5322 section 2.1.1 */
-    ADDRESS_MAX_BYTES = 320,                    /* 64 + "@" + 255, RFC 5321 section 4.5.3.1 */
+    ADDRESS_MAX_BYTES = 254,                    /* of a path of 256, RFC 5321 section 4.5.3.1.3 */
 };
 
 struct recipient {
@@ -82,17 +82,28 @@ int submission_set_lang(struct submission *submission, const char *text, size_t 
 int submission_add_recipients(struct submission *submission, enum field field, const char *text,
                               size_t length, struct problem *problem) must_check;
 
-/* The same for a text that holds one recipient at most, such as an entry of an
+/* Adds a recipient that is in key form already (address_key, address_key_unquoted). */
+int submission_add_key(struct submission *submission, enum field field, const char *key,
+                       struct problem *problem) must_check;
+
+/* As submission_add_recipients for a text that holds one recipient at most, such as an entry of an
  * array: 400 when there are more. */
 int submission_add_recipient(struct submission *submission, enum field field, const char *text,
                              size_t length, struct problem *problem) must_check;
 
 /* One address (local@domain, nothing around it) in key form: lower case, the
- * domain as A-label (IDNA 2008), at most ADDRESS_MAX_BYTES. *key_r lives in
- * `arena`. 1, or 0 with *problem filled but for its `where`. Source: RFC 5321
+ * domain as A-label (IDNA 2008; one that is all ASCII and a host name stays as it is), at most
+ * ADDRESS_MAX_BYTES in all, whatever the local part has of them: mail servers deliver local parts
+ * of more than the 64 bytes of RFC 5321 section 4.5.3.1.1, and ticket systems make them. *key_r
+ * lives in `arena`. 1, or 0 with *problem filled but for its `where`. Source: RFC 5321
  * section 4.1.2, RFC 6531 for UTF-8 local parts. */
 int address_key(struct arena *arena, const char *text, size_t length, const char **key_r,
                 struct problem *problem) must_check;
+
+/* The same of an address as mail servers hand it on: all before the last '@' is the local part
+ * without quotation marks and backslashes (`john doe@x.test` is "john doe"@x.test). */
+int address_key_unquoted(struct arena *arena, const char *text, size_t length,
+                         const char **key_r, struct problem *problem) must_check;
 
 /* The key form of a domain alone, without '@'. Results as address_key. */
 int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,

@@ -376,13 +376,13 @@ END_TEST
 
 START_TEST(test_longest_mailbox)
 {
-    char local[65] = "", mailbox[ADDRESS_MAX_BYTES + 1], domain[256];
-    memset(local, 'a', 64);
-    memset(domain, 'd', sizeof domain);
-    for (size_t i = 60; i < 255; i += 61)
+    enum { LOCAL = 64, DOMAIN = ADDRESS_MAX_BYTES - LOCAL - 1 };
+    char mailbox[ADDRESS_MAX_BYTES + 1] = "", *domain = mailbox + LOCAL + 1;
+    memset(mailbox, 'a', LOCAL);
+    mailbox[LOCAL] = '@';
+    memset(domain, 'd', DOMAIN);
+    for (size_t i = 60; i < DOMAIN; i += 61)
         domain[i] = '.';
-    domain[255] = '\0';
-    snprintf(mailbox, sizeof mailbox, "%s@%s", local, domain);
     ck_assert_uint_eq(strlen(mailbox), ADDRESS_MAX_BYTES);
     begin(_i);
     set(store, mailbox, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
