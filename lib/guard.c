@@ -170,10 +170,14 @@ static bool exempt_recipient(const void *settings, const char *address)
     return settings_exempt_recipient(settings, address);
 }
 
+struct recipient_policy guard_recipient_policy(const struct settings *settings)
+{
+    return (struct recipient_policy){own_domain, exempt_recipient, settings};
+}
+
 static void count_and_check(struct judgement *judgement)
 {
-    const struct settings *settings = judgement->settings;
-    const struct recipient_policy policy = {own_domain, exempt_recipient, settings};
+    const struct recipient_policy policy = guard_recipient_policy(judgement->settings);
     judgement->facts = facts_count(judgement->arena, judgement->submission, &policy);
     judgement->objection_count = rules_check(judgement->arena, &judgement->limits.limits,
                                              &judgement->facts, &judgement->objections);

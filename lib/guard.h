@@ -53,6 +53,9 @@ void guard_outdate_limits(struct guard *guard);
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
                 int64_t now_ms, struct verdict *verdict_r) must_check;
 
+/* What the settings say of domains and recipients; valid as long as they are. */
+struct recipient_policy guard_recipient_policy(const struct settings *settings);
+
 /* Judges several (1..JUDGE_MAX) at once, in this order and in one step of the store: verdicts_r[i]
  * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,

@@ -73,15 +73,20 @@ enum door history_channel(enum subject subject, const char *name, char key_r[HIS
 
 /* ---- counting ------------------------------------------------------------ */
 
+/* A recipient that counts, and where it is. */
+struct counted {
+    const struct recipient *recipient;
+    const char *domain;
+};
+
 /* By domain, then address, then field: equal recipients become neighbours. */
-static int compare_recipients(const void *left, const void *right)
+static int compare_counted(const void *left, const void *right)
 {
-    const struct recipient *a = *(const struct recipient *const *)left;
-    const struct recipient *b = *(const struct recipient *const *)right;
+    const struct counted *a = left, *b = right;
     int order = strcmp(a->domain, b->domain);
     if (order == 0)
-        order = strcmp(a->address, b->address);
-    return order != 0 ? order : (int)a->field - (int)b->field;
+        order = strcmp(a->recipient->address, b->recipient->address);
+    return order != 0 ? order : (int)a->recipient->field - (int)b->recipient->field;
 }
 
 static int compare_domains(const void *left, const void *right)
@@ -93,28 +98,21 @@ static int compare_domains(const void *left, const void *right)
 }
 
 /* The recipients that count, sorted. */
-static const struct recipient **sort_recipients(struct arena *arena,
-                                                const struct submission *submission,
-                                                const struct recipient_policy *policy,
-                                                size_t *count_r)
+static struct counted *sort_recipients(struct arena *arena, const struct submission *submission,
+                                       const struct recipient_policy *policy, size_t *count_r)
 {
-    const struct recipient **sorted =
-        arena_alloc(arena, submission->recipient_count * sizeof(struct recipient *));
+    struct counted *sorted = arena_alloc(arena, submission->recipient_count * sizeof *sorted);
     size_t count = 0;
-    for (size_t i = 0; i < submission->recipient_count; i++)
-        if (!policy->exempt(policy->context, submission->recipients[i].address))
-            sorted[count++] = &submission->recipients[i];
+    for (size_t i = 0; i < submission->recipient_count; i++) {
+        const struct recipient *one = &submission->recipients[i];
+        const char *target = recipient_target(arena, one->address, submission->domain, policy);
+        if (!policy->exempt(policy->context, target))
+            sorted[count++] = (struct counted){one, strrchr(target, '@') + 1};
+    }
     if (count > 1)
-        qsort(sorted, count, sizeof sorted[0], compare_recipients);
+        qsort(sorted, count, sizeof sorted[0], compare_counted);
     *count_r = count;
     return sorted;
-}
-
-bool recipient_leads_outside(const char *address)
-{
-    size_t local_length = (size_t)(strrchr(address, '@') - address);
-    return memchr(address, '%', local_length) != NULL ||
-           memchr(address, '!', local_length) != NULL || memchr(address, '@', local_length) != NULL;
 }
 
 /* So many that sums of it and of named ones stay within LIMIT_MAX. */
@@ -137,25 +135,26 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
 {
     struct facts facts = {0};
     size_t count;
-    const struct recipient **sorted = sort_recipients(arena, submission, policy, &count);
+    bool copies = submission->door != DOOR_WEBMAIL;
+    const struct counted *sorted = sort_recipients(arena, submission, policy, &count);
     facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
     const struct recipient *before = NULL;
     struct domain_facts *domain = NULL;
     for (size_t i = 0; i < count; i++) {
-        const struct recipient *one = sorted[i];
-        if (before == NULL || strcmp(before->domain, one->domain) != 0) {
+        const struct recipient *one = sorted[i].recipient;
+        if (domain == NULL || strcmp(domain->domain, sorted[i].domain) != 0) {
             domain = &facts.domains[facts.domain_count++];
-            domain->domain = one->domain;
-            domain->own = policy->own_domain(policy->context, submission->domain, one->domain);
+            domain->domain = sorted[i].domain;
+            domain->own = policy->own_domain(policy->context, submission->domain, domain->domain);
         } else {
             domain->header_chars += 2; /* the ", " between two */
         }
         domain->header_chars += one->written_chars;
-        bool new_address = before == NULL || strcmp(before->address, one->address) != 0;
+        bool new_address =
+            copies || before == NULL || strcmp(before->address, one->address) != 0;
         if (new_address) {
             domain->recipients++;
-            if (!domain->own || recipient_leads_outside(one->address))
-                facts.off_domain++;
+            facts.off_domain += !domain->own;
         }
         if (new_address || before->field != one->field) {
             facts.in_field[one->field]++;

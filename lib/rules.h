@@ -65,7 +65,8 @@ struct limits {
     int32_t of[RULE_COUNT];
 };
 
-/* What the rules count in one message. */
+/* What the rules count in one message. Distinct: by SMTP each recipient that the mail server
+ * accepted is one, also a copy of the same address (another ORCPT, NOTIFY or spelling). */
 struct domain_facts {
     const char *domain;    /* A-label, lower case */
     uint32_t recipients;   /* distinct over all fields */
@@ -83,7 +84,7 @@ struct facts {
 /* What the provider says of domains and addresses; `context` is handed through. */
 struct recipient_policy {
     bool (*own_domain)(const void *context, const char *mailbox_domain, const char *domain);
-    bool (*exempt)(const void *context, const char *address); /* counted by no rule */
+    bool (*exempt)(const void *context, const char *target); /* counted by no rule */
     const void *context;
 };
 
@@ -92,10 +93,13 @@ struct recipient_policy {
 struct facts facts_count(struct arena *arena, const struct submission *submission,
                          const struct recipient_policy *policy);
 
-/* A local part that a mail server may read as a route out again
- * ("victim%gmail.com@example.test": Postfix's allow_percent_hack,
- * swap_bangpath, resolve_dequoted_address) is not in the own domain. An address in key form. */
-bool recipient_leads_outside(const char *address);
+/* Where mail to a recipient ends up. Under an own domain a local part can lead elsewhere:
+ * victim%x.test@own, x.test!victim@own and "victim@x.test"@own are at x.test, repeatedly and also
+ * through own domains and names without a dot; where no domain with a dot is found it stays.
+ * Any other address is at the domain behind its last '@'. `address` in key form. Returns it, or
+ * LOCAL@DOMAIN in `arena` with DOMAIN in key form and LOCAL as it is there, not quoted anew. */
+const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,
+                             const struct recipient_policy *policy);
 
 /* How many recipients a mail server has of it: those of all fields, each address as written once,
  * also the exempt ones; and the unnamed. Where the mail server itself says it: what it says. At

@@ -22,6 +22,7 @@ struct underway {
     int64_t touched_ms;
     uint64_t *hashes; /* of the recipients, for a quick comparison; `room` of them */
     uint32_t *ends;   /* of each recipient in `names`, behind its NUL */
+    uint32_t *times;  /* how often each was named */
     char *names;
     size_t count, room, names_length, names_room;
     size_t asked, unread;
@@ -72,7 +73,7 @@ static struct underway **bucket_of(struct collector *collector, const struct key
 
 static size_t bytes_of(const struct underway *entry)
 {
-    return sizeof *entry + entry->room * (sizeof *entry->hashes + sizeof *entry->ends) +
+    return sizeof *entry + entry->room * (sizeof *entry->hashes + sizeof *entry->ends + sizeof *entry->times) +
            entry->names_room + (entry->answer != NULL ? strlen(entry->answer) + 1 : 0);
 }
 
@@ -103,6 +104,7 @@ static void drop(struct collector *collector, struct underway *entry)
     collector->count--;
     free(entry->hashes);
     free(entry->ends);
+    free(entry->times);
     free(entry->names);
     free(entry->answer);
     free(entry);
@@ -176,12 +178,14 @@ static const char *name_of(const struct underway *entry, size_t number)
     return entry->names + (number > 0 ? entry->ends[number - 1] : 0);
 }
 
-static bool holds(const struct underway *entry, uint64_t hash, const char *recipient)
+/* Where it stands among the recipients; their number when it does not. */
+static size_t place_of(const struct underway *entry, uint64_t hash, const char *recipient)
 {
-    for (size_t i = 0; i < entry->count; i++)
-        if (entry->hashes[i] == hash && strcmp(name_of(entry, i), recipient) == 0)
-            return true;
-    return false;
+    size_t i = 0;
+    while (i < entry->count &&
+           (entry->hashes[i] != hash || strcmp(name_of(entry, i), recipient) != 0))
+        i++;
+    return i;
 }
 
 static void keep_name(struct underway *entry, uint64_t hash, const char *recipient)
@@ -191,6 +195,7 @@ static void keep_name(struct underway *entry, uint64_t hash, const char *recipie
         entry->room = entry->room > 0 ? entry->room * 2 : FIRST_ROOM;
         entry->hashes = xrealloc(entry->hashes, entry->room * sizeof *entry->hashes);
         entry->ends = xrealloc(entry->ends, entry->room * sizeof *entry->ends);
+        entry->times = xrealloc(entry->times, entry->room * sizeof *entry->times);
     }
     if (entry->names_room - entry->names_length < size) {
         entry->names_room = (entry->names_length + size) * 2;
@@ -199,6 +204,7 @@ static void keep_name(struct underway *entry, uint64_t hash, const char *recipie
     memcpy(entry->names + entry->names_length, recipient, size);
     entry->names_length += size;
     entry->hashes[entry->count] = hash;
+    entry->times[entry->count] = 1;
     entry->ends[entry->count++] = (uint32_t)entry->names_length;
 }
 
@@ -211,7 +217,9 @@ static void add_to(struct collector *collector, struct underway *entry,
         crypto_shorthash_siphashx24(whole.bytes, (const unsigned char *)recipient,
                                     strlen(recipient), collector->secret);
         memcpy(&hash, whole.bytes, sizeof hash);
-        if (holds(entry, hash, recipient)) {
+        size_t place = place_of(entry, hash, recipient);
+        if (place < entry->count) {
+            entry->times[place]++;
             entry->asked++;
             return;
         }
@@ -245,6 +253,9 @@ static void copy_out(const struct underway *entry, struct arena *arena,
     collected_r->recipients = arena_alloc(arena, entry->count * sizeof(char *));
     for (size_t i = 0; i < entry->count; i++)
         collected_r->recipients[i] = names + (i > 0 ? entry->ends[i - 1] : 0);
+    collected_r->times = arena_alloc(arena, entry->count * sizeof(uint32_t));
+    if (entry->count > 0)
+        memcpy(collected_r->times, entry->times, entry->count * sizeof(uint32_t));
     collected_r->count = entry->count;
     collected_r->asked = entry->asked;
     collected_r->unread = entry->unread;

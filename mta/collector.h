@@ -34,8 +34,10 @@ void collector_add(struct collector *collector, const struct transaction *transa
 
 struct collected {
     const char **recipients; /* in key form, each once, in order of appearance; in `arena` */
+    uint32_t *times;         /* how often each was named: Postfix names a copy (another ORCPT,
+                                NOTIFY or spelling) as it names a recipient twice */
     size_t count;
-    size_t asked;  /* how often one of them was named: with repetitions */
+    size_t asked;  /* the sum of `times` */
     size_t unread; /* those that could not be read or kept */
     const char *answer; /* given at another stage of this transaction, in `arena`; or NULL */
     int answer_stage;   /* as given to collector_remember */

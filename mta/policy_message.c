@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "rules.h"
 
 #define SERVICE "smtpd_access_policy"
@@ -46,7 +47,7 @@ const char *policy_recipient(const struct policy_request *request, struct arena 
     struct problem problem;
     const char *key = NULL;
     const char *text = policy_request_value(request, POLICY_RECIPIENT);
-    return address_key(arena, text, strlen(text), &key, &problem) ? key : NULL;
+    return address_key_unquoted(arena, text, strlen(text), &key, &problem) ? key : NULL;
 }
 
 int policy_count(const struct policy_request *request, const struct collected *collected,
@@ -111,16 +112,19 @@ void policy_size(const struct policy_request *request, struct submission *submis
 static void add(struct submission *submission, const char *recipient)
 {
     struct problem problem;
-    if (submission_add_recipient(submission, FIELD_TO, recipient, strlen(recipient), &problem) < 1)
+    if (submission_add_key(submission, FIELD_TO, recipient, &problem) < 1)
         submission->unnamed++;
 }
 
+/* Whether it is outside the own domains, and no exempt one. */
 static bool counts_most(const struct settings *settings, const struct submission *submission,
                         const char *recipient)
 {
-    bool own = settings_own_domain(settings, submission->domain, strrchr(recipient, '@') + 1);
-    return (!own || recipient_leads_outside(recipient)) &&
-           !settings_exempt_recipient(settings, recipient);
+    const struct recipient_policy policy = guard_recipient_policy(settings);
+    const char *target =
+        recipient_target(submission->arena, recipient, submission->domain, &policy);
+    return !settings_own_domain(settings, submission->domain, strrchr(target, '@') + 1) &&
+           !settings_exempt_recipient(settings, target);
 }
 
 void policy_recipients(const struct policy_request *request, const struct settings *settings,
@@ -143,8 +147,7 @@ void policy_recipients(const struct policy_request *request, const struct settin
     size_t left = count - unnamed;
     for (int own = 0; own < 2; own++)
         for (size_t i = 0; i < collected->count && left > 0; i++)
-            if (counts_most(settings, submission, collected->recipients[i]) == !own) {
-                add(submission, collected->recipients[i]);
-                left--;
-            }
+            if (counts_most(settings, submission, collected->recipients[i]) == !own)
+                for (uint32_t copy = 0; copy < collected->times[i] && left > 0; copy++, left--)
+                    add(submission, collected->recipients[i]);
 }

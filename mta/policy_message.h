@@ -15,7 +15,8 @@ int policy_stage(const struct policy_request *request, enum policy_stage *stage_
 /* Why a message is not judged, in a few words for the log; NULL: it is. */
 const char *policy_passes(const struct policy_request *request, const struct settings *settings);
 
-/* A recipient in key form, in `arena`; NULL when it cannot be read as an address. */
+/* A recipient in key form, in `arena`; NULL when it cannot be read as an address. Postfix names it
+ * without quotation marks: `john doe@x.test`. */
 const char *policy_recipient(const struct policy_request *request, struct arena *arena);
 
 /* recipient_count: 1 and *count_r; 0 with *problem: no number. At least 1, and what was collected
@@ -33,7 +34,7 @@ void policy_size(const struct policy_request *request, struct submission *submis
 
 /* The recipients of a message with `count` accepted ones (1..SUBMISSION_MAX_RECIPIENTS). Which of
  * the collected ones Postfix refused later is not known, so those outside the own domains come
- * first: never counts less than is sent. */
+ * first, each as often as it was named: never counts less than is sent. */
 void policy_recipients(const struct policy_request *request, const struct settings *settings,
                        const struct collected *collected, uint32_t count,
                        struct submission *submission);

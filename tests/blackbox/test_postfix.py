@@ -3,7 +3,9 @@
 import concurrent.futures
 import datetime
 import json
+import re
 import sqlite3
+import subprocess
 import urllib.request
 
 import pytest
@@ -123,15 +125,99 @@ def test_900_recipients_outside_a_day_and_not_901(stack, mailbox):
     assert suspended(stack, mailbox)
 
 
-def test_a_recipient_named_twice_counts_once_and_one_that_postfix_refuses_not_at_all(stack, mailbox):
+def with_copies(program, recipient, count):
+    """Postfix delivers each that asks for another report: it is a recipient of its own."""
+    program.smtp.rset()
+    program.smtp.mail(program.mailbox)
+    for number in range(count):
+        code, text = program.smtp.rcpt(recipient, [f"ORCPT=rfc822;n{number}@q.test"])
+        assert code == 250, text
+    return program.smtp.data("Subject: x\r\n\r\nx\r\n")
+
+
+def test_each_recipient_that_postfix_accepts_counts_and_no_other(stack, mailbox):
     with MailProgram(stack, mailbox) as program:
         program.smtp.mail(mailbox)
-        for recipient, code in (("a@outside.test", 250), ("A@Outside.test", 250),
+        for recipient, code in (("a@outside.test", 250), ("A@Outside.test", 250), ("a@outside.test", 250),
                                 ("nobody@example.test", 550), ("b@outside.test", 250)):
             assert program.smtp.rcpt(recipient)[0] == code
         assert program.smtp.data("Subject: x\r\n\r\nx\r\n")[0] == 250
-    assert stack.used(mailbox, "off_domain_per_day") == 2
-    assert stack.used(mailbox) == 1
+        assert stack.used(mailbox, "off_domain_per_day") == 4
+        assert with_copies(program, "v@outside.test", 300)[0] == 250
+    assert stack.used(mailbox, "off_domain_per_day") == 304
+    assert stack.used(mailbox) == 2
+
+
+def test_copies_of_one_address_meet_the_limits_of_one_message(stack, mailbox, other_settings):
+    other_settings("limits.smtp.recipients_per_domain=50", "limits.smtp.recipients_per_message=60")
+    with MailProgram(stack, mailbox) as program:
+        code, text = with_copies(program, "v@outside.test", 51)
+        assert code == 554 and b"51 recipients at outside.test; the limit is 50. Remove 1." in text, text
+        code, text = with_copies(program, "v@own.test", 61)
+        assert code == 554 and b"61 recipients in all; the limit for one message is 60" in text, text
+        assert with_copies(program, "v@outside.test", 50)[0] == 250
+    assert stack.used(mailbox, "off_domain_per_day") == 50
+
+
+def test_a_quoted_local_part_is_at_its_domain(stack, mailbox):
+    """Postfix names it without quotation marks."""
+    with MailProgram(stack, mailbox) as program:
+        program.send(['"john doe"@own.test', '"a\\"b"@own.test', '"dot."@own.test'])
+        assert stack.used(mailbox, "off_domain_per_day") == 0
+        program.send(['"john doe"@outside.test'])
+    assert stack.used(mailbox, "off_domain_per_day") == 1
+
+
+# What is written to, and where a Postfix that is own.test's mail server delivers it.
+ROUTES = {
+    "v%x.test@own.test": "v@x.test",
+    "x.test!v@own.test": "v@x.test",
+    '"v@x.test"@own.test': "v@x.test",
+    "v%x.test%own.test@own.test": "v@x.test",
+    "own.test!x.test!v@own.test": "v@x.test",
+    "v%y.test%x.test@own.test": "v%y.test@x.test",
+    "y.test!v%x.test@own.test": "v%x.test@y.test",
+    '"v%x.test@"@own.test': "v@x.test",
+    "a%d1.test@big.test": "a%d1.test@big.test",
+    "bob@own.test": "bob@own.test",
+    "bob%own.test@own.test": "bob@own.test",
+}
+
+
+@pytest.fixture
+def serves_own_test(stack):
+    with_domain(stack, "own.test")
+    yield
+    with_domain(stack, "")
+
+
+def with_domain(stack, domain):
+    folder = stack.folder / "postfix/conf"
+    subprocess.run(["postconf", "-c", folder, "-e", f"mydestination={domain}",
+                    "local_transport=discard", "transport_maps="], check=True)
+    subprocess.run(["postfix", "-c", folder, "reload"], check=True)
+
+
+def test_addresses_are_where_postfix_delivers_them(stack, mailbox, other_settings, serves_own_test):
+    before = stack.log("mailer.postfix")
+    with MailProgram(stack, mailbox) as program:
+        for address in ROUTES:
+            program.send([address])
+    outside = [target for target in ROUTES.values() if not target.endswith("@own.test")]
+    assert stack.used(mailbox, "off_domain_per_day") == len(outside)
+    eventually(lambda: stack.log_since(before, "mailer.postfix").count("status=sent") == len(ROUTES),
+               "all are delivered")
+    delivered = re.findall(r" to=<([^>]*)>.* status=sent", stack.log_since(before, "mailer.postfix"))
+    assert sorted(delivered) == sorted(ROUTES.values())
+
+    other_settings("limits.smtp.recipients_per_domain=0")
+    with MailProgram(stack, mailbox) as program:
+        for address, target in ROUTES.items():
+            domain = target.rpartition("@")[2]
+            if domain != "own.test":
+                assert f"1 recipient at {domain}; the limit is 0" in program.refused([address]).text
+            else:
+                program.send([address])
 
 
 def test_a_limit_that_does_not_suspend_says_when_the_message_fits(stack, mailbox, other_settings):

@@ -208,8 +208,8 @@ START_TEST(test_named_and_unnamed)
     struct verdict verdict = rig_judge(&submission, NOW);
     ck_assert(verdict.unguarded);
     struct json_object *facts = rig_facts(verdict.decision, NOW);
-    ck_assert_str_eq(rig_text(facts, "to"), "3"); /* c, d and one more */
-    ck_assert_str_eq(rig_text(facts, "off_domain"), "2");
+    ck_assert_str_eq(rig_text(facts, "to"), "4"); /* c twice, d and one more */
+    ck_assert_str_eq(rig_text(facts, "off_domain"), "3");
     json_object_put(facts);
 }
 END_TEST

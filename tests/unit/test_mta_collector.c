@@ -43,6 +43,9 @@ START_TEST(test_each_once_in_order)
     ck_assert_str_eq(collected.recipients[0], "b@x.test");
     ck_assert_str_eq(collected.recipients[1], "a@x.test");
     ck_assert_str_eq(collected.recipients[2], "c@y.test");
+    ck_assert_uint_eq(collected.times[0], 3);
+    ck_assert_uint_eq(collected.times[1], 2);
+    ck_assert_uint_eq(collected.times[2], 1);
     ck_assert_uint_eq(collected.asked, 6);
     ck_assert_uint_eq(collected.unread, 1);
     ck_assert_ptr_null(collected.answer);

@@ -101,8 +101,8 @@ static uint64_t off_domain(void) { return rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW)
 
 /* ---- recipients ---------------------------------------------------------------------- */
 
-/* Recipients as RCPT named them ('o' own, '%' a route out through the own one, 'x' outside, 'X' the
- * same outside once more, '?' no address), how many Postfix accepted, and what has to be counted
+/* Recipients as RCPT named them ('o' own, '%' a route out through the own one, 'x' outside, 'X' a
+ * copy of the same, '?' no address), how many Postfix accepted, and what has to be counted
  * outside. */
 static const struct {
     const char *named;
@@ -110,10 +110,11 @@ static const struct {
     uint64_t outside;
 } namings[] = {
     {"", 1, 1},       {"", 3, 3},      {"o", 1, 0},     {"x", 1, 1},     {"oox", 3, 1},
-    {"oxxo", 4, 2},   {"xX", 2, 1},    {"xXX", 3, 1},   {"oxX", 3, 1},   {"oox", 2, 1},
+    {"oxxo", 4, 2},   {"xX", 2, 2},    {"xXX", 3, 3},   {"oxX", 3, 2},   {"oox", 2, 1},
     {"oox", 1, 1},    {"oo", 1, 0},    {"oo", 3, 1},    {"oo", 5, 3},    {"o?", 2, 1},
     {"o?", 1, 1},     {"??", 2, 2},    {"ooo?", 3, 1},  {"x?o", 3, 2},   {"x?o", 2, 2},
     {"xxxx", 2, 2},   {"oo%%", 2, 2},  {"oo%", 1, 1},   {"x%o", 2, 2},
+    {"oxX", 1, 1},    {"oxX", 2, 2},   {"xXo", 2, 2},   {"oxX", 4, 3},   {"x?X", 3, 3},
 };
 
 START_TEST(test_recipients)
@@ -135,6 +136,20 @@ START_TEST(test_recipients)
     ck_assert_msg(off_domain() == one->outside, "%s, %d: %llu", one->named, one->accepted,
                   (unsigned long long)off_domain());
     ck_assert_uint_eq(collector_count(door.collector), 0);
+    end_door();
+}
+END_TEST
+
+/* Postfix names local parts without their quotation marks. */
+START_TEST(test_quoted_local_parts)
+{
+    begin_door(_i, OWN);
+    ck_assert_str_eq(rcpt("1.0", "john doe@example.test"), DUNNO);
+    ck_assert_str_eq(rcpt("1.0", "a\"b\\@example.net"), DUNNO);
+    ck_assert_str_eq(rcpt("1.0", "j.@example.test"), DUNNO);
+    ck_assert_str_eq(rcpt("1.0", "v@x.test@example.test"), DUNNO);
+    ck_assert_str_eq(at_end("1.0", 4), DUNNO);
+    ck_assert_uint_eq(off_domain(), 1);
     end_door();
 }
 END_TEST
@@ -450,6 +465,7 @@ int main(void)
     TCase *cases = rig_case(suite, "mta door");
     tcase_add_loop_test(cases, test_recipients, 0, ROOM_KINDS * (int)countof(namings));
     tcase_add_loop_test(cases, test_single_recipient, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_quoted_local_parts, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_told_once_that_nobody_is_named, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_forgotten_after_ten_minutes, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_limits_of_one_message, 0, ROOM_KINDS);

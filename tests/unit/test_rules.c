@@ -113,12 +113,62 @@ static const struct {
     {"members of a group", "Team: b@x.test, c@x.test;", "", "", "2+0+0=2 off=2 x.test:2/18"},
 };
 
-/* Postfix may route these out again, so they are not the own domain's. */
-START_TEST(test_local_part_leads_outside)
+/* Under an own domain a local part can lead elsewhere. */
+static const struct {
+    const char *address, *facts;
+} routes[] = {
+    {"v%x.test@example.test", "1+0+0=1 off=1 x.test:1/21"},
+    {"x.test!v@example.test", "1+0+0=1 off=1 x.test:1/21"},
+    {"\"v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/23"},
+    {"\"V%X.Test.\"@example.net", "1+0+0=1 off=1 x.test:1/23"},
+    {"v%b\xC3\xBC.test@example.test", "1+0+0=1 off=1 xn--b-eha.test:1/22"},
+    {"\"v@[192.0.2.1]\"@example.test", "1+0+0=1 off=1 [192.0.2.1]:1/28"},
+    /* the same recipient at one place, and another one at another */
+    {"v%x.test@example.test, v@x.test, V%x.test@Example.TEST", "2+0+0=2 off=2 x.test:2/54"},
+    /* repeated: through own domains, and names that the mail server may take for its own */
+    {"v%x.test%example.test@example.test", "1+0+0=1 off=1 x.test:1/34"},
+    {"example.net!x.test!v@example.test", "1+0+0=1 off=1 x.test:1/33"},
+    {"\"\\\"v@x.test\\\"@example.net\"@example.test", "1+0+0=1 off=1 x.test:1/39"},
+    {"v%x.test%localhost@example.test", "1+0+0=1 off=1 x.test:1/31"},
+    {"\"v%x.test@\"@example.test", "1+0+0=1 off=1 x.test:1/24"},
+    /* the last @, else the first !, else the last % */
+    {"y.test!v%x.test@example.test", "1+0+0=1 off=1 y.test:1/28"},
+    {"v%y.test%x.test@example.test", "1+0+0=1 off=1 x.test:1/28"},
+    {"\"y.test!v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/30"},
+    /* own in the end */
+    {"b%example.net@example.test", "1+0+0=1 off=0 !example.net:1/26"},
+    {"b@example.test, example.test!b@example.test", "2+0+0=2 off=0 !example.test:2/43"},
+    /* no domain with a dot */
+    {"50%off@example.test", "1+0+0=1 off=0 !example.test:1/19"},
+    {"wow!@example.test, 100%@example.test", "2+0+0=2 off=0 !example.test:2/36"},
+    {"\"a@b\"@example.test", "1+0+0=1 off=0 !example.test:1/18"},
+    {"\"v%x..test\"@example.test", "1+0+0=1 off=0 !example.test:1/24"},
+    {"v%-x.test@example.test", "1+0+0=1 off=0 !example.test:1/22"},
+    /* not under an own domain */
+    {"a%d1.test@big.test, a%d2.test@big.test", "2+0+0=2 off=2 big.test:2/38"},
+    {"d1.test!a@mail.example.test", "1+0+0=1 off=1 mail.example.test:1/27"},
+    /* exempt is who is at the place that it leads to */
+    {"postmaster%x.test@example.test", "0+0+0=0 off=0"},
+    {"v%exempt.test@example.test", "0+0+0=0 off=0"},
+    {"v%x.test@exempt.test", "0+0+0=0 off=0"},
+};
+
+START_TEST(test_where_an_address_leads)
 {
-    add(FIELD_TO, "victim%x.test@example.test, x.test!victim@example.test");
-    add(FIELD_TO, "\"victim@x.test\"@example.test, bob@example.test");
-    ck_assert_uint_eq(count().off_domain, 3);
+    add(FIELD_TO, routes[_i].address);
+    struct facts facts = count();
+    ck_assert_msg(strcmp(told(&facts), routes[_i].facts) == 0, "%s: %s", routes[_i].address,
+                  told(&facts));
+}
+END_TEST
+
+/* By SMTP each accepted recipient counts, copies of one address too. */
+START_TEST(test_copies_by_smtp)
+{
+    submission.door = DOOR_SMTP;
+    add(FIELD_TO, "v@x.test, V@x.test, v@X.test, b@example.test, b@example.test, postmaster@x.test");
+    struct facts facts = count();
+    ck_assert_str_eq(told(&facts), "5+0+0=5 off=3 x.test:3/28 !example.test:2/30");
 }
 END_TEST
 
@@ -410,7 +460,8 @@ int main(void)
 {
     Suite *suite = suite_create("rules");
     TCase *cases = tcase_create("rules");
-    tcase_add_test(cases, test_local_part_leads_outside);
+    tcase_add_loop_test(cases, test_where_an_address_leads, 0, countof(routes));
+    tcase_add_test(cases, test_copies_by_smtp);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_counting, 0, countof(countings));
     tcase_add_test(cases, test_counting_is_the_definition);
