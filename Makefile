@@ -112,7 +112,11 @@ $(B)/parts.a: $(FCGI_PARTS) $(WEB_PARTS) $(MTA_PARTS)
 	rm -f $@
 	ar rcs $@ $^
 
-units: $(UNIT_TESTS)
+# Reads forms for the test that compares readers.
+$(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/parts.a $(B)/libsendguard.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code, so they are built apart and in one go.

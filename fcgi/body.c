@@ -227,6 +227,7 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
         .fault = fault_field,
     };
     body->submission = submission;
+    submission->form = type.kind != CONTENT_JSON;
     body->kind = type.kind;
     body->php_names = php_names;
     if (type.kind == CONTENT_JSON)

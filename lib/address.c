@@ -152,6 +152,8 @@ int address_list_next(struct address_list *list, struct address_entry *entry_r,
         char stop = fault == NULL && end < list->length ? list->text[end] : '\0';
         *entry_r =
             trim(list->text + list->at, (end < list->length ? end : list->length) - list->at);
+        if (fault == NULL && list->form && (*fault_r = address_form_fault(*entry_r)) != NULL)
+            return -1;
         if (fault == NULL && stop == ':')
             fault = open_group(list, end);
         else

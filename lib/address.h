@@ -39,11 +39,12 @@ const char *domain_normalise(const char *text, size_t length, char *domain_r, si
  * characters but the tab, bytes that are no UTF-8), or NULL. */
 const char *address_text_fault(const char *text, size_t length);
 
-/* A recipient list under way; begin with {.text = …, .length = …}. The text has
+/* A recipient list under way; begin with {.text = …, .length = …, .form = …}. The text has
  * passed address_text_fault. */
 struct address_list {
     const char *text;
     size_t length, at;
+    bool form; /* the webmail will read it too: address_form_fault for every piece */
     bool in_group, behind_group;
 };
 
@@ -59,6 +60,10 @@ struct address_entry {
  * why and *entry_r is the text it stopped at. Never allocates. */
 int address_list_next(struct address_list *list, struct address_entry *entry_r,
                       const char **fault_r) must_check;
+
+/* What a webmail could read otherwise than we do in a piece of a form's list (an entry, a group's
+ * name, a comment), or NULL. For pieces that address_list_next found; never allocates. */
+const char *address_form_fault(struct address_entry entry);
 
 /* Reads one entry: `addr` or `Name <addr>` in every form of RFC 5322 and RFC
  * 6532. *written_chars_r: its Unicode characters, encoded words (RFC 2047)

@@ -206,7 +206,7 @@ static int add_entry(struct submission *submission, enum field field, struct add
 static int add_entries(struct submission *submission, enum field field, const char *text,
                        size_t length, struct problem *problem)
 {
-    struct address_list list = {.text = text, .length = length};
+    struct address_list list = {.text = text, .length = length, .form = submission->form};
     struct address_entry entry;
     const char *fault = NULL;
     int found, added = 1;

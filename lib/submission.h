@@ -46,6 +46,8 @@ struct submission {
     struct recipient *recipients;
     size_t recipient_count, recipient_room;
     size_t address_bytes;
+    bool form;            /* recipients come from a form that a webmail reads too: what it could read
+                             otherwise is refused (a backslash in quotation marks, and its like) */
     uint32_t unnamed;     /* further recipients of which only the number is known: counted as
                              different ones outside the own domains */
     uint32_t accepted;    /* how many recipients the mail server took, as it counts them; 0: it

@@ -527,6 +527,80 @@ START_TEST(test_id)
 }
 END_TEST
 
+/* What people type into a webmail's form. */
+static const char *const typed[] = {
+    "bob@x.test",
+    "Bob <bob@x.test>",
+    "Bob<bob@x.test>",
+    "\"Smith, Bob\" <bob@x.test>, \"Doe; Jane\" <jane@x.test>",
+    "Dr. B. Smith <bob@x.test>; <jane@x.test>,",
+    "Bob \"Bobby\" Smith <bob@x.test>",
+    "\"bob@x.test\" <bob@x.test>",
+    "\"Bob <bob@x.test>\" <bob@x.test>",
+    "J\xC3\xBCrgen M\xC3\xBCller <j@b\xC3\xBC" "cher.test>, \"M\xC3\xBCller, J\xC3\xBCrgen\" <jm@x.test>",
+    "j\xC3\xBCrgen@b\xC3\xBC" "cher.test",
+    "bob@b\xC3\xBC" "cher.test\xE3\x80\x82",
+    "\xE5\xB1\xB1\xE7\x94\xB0 <yamada@x.test>",
+    "O'Neil <o'neil+tag@x.test>",
+    "Team: bob@x.test, Jane <jane@x.test>;",
+    "undisclosed-recipients:;",
+    "g: a@x.test; (the end)",
+    "Bob (at work) <bob@x.test>",
+    "bob@x.test (Bob)",
+    "\"john doe\"@x.test, \"a@b.test\"@x.test, \"c,d\"@x.test",
+    "=?UTF-8?Q?J=C3=BCrgen?= <j@x.test>",
+    "50%off@x.test, a!b@x.test",
+};
+
+START_TEST(test_typed_into_a_form)
+{
+    submission.form = true;
+    ck_assert_msg(add(FIELD_TO, typed[_i]) == 1, "%s: %s: %s", typed[_i], problem.where,
+                  problem.text);
+}
+END_TEST
+
+/* What Roundcube could read otherwise; a list in JSON takes it. */
+static const struct {
+    const char *text, *where, *says;
+} twofold[] = {
+    {"a@x.test, \"\xC3\xA9\\\\\\\" <b@x.test>, x\" <d@own.test>", "to[1]", "a backslash in quotation marks"},
+    {"\"\\\"x a@y.test b@z.test \"@own.test,\"\\\"y k\"@own.test", "to[0]", "a backslash in quotation marks"},
+    {"\"B \\\"o\\\" b\" <bob@x.test>", "to[0]", "a backslash in quotation marks"},
+    {"\"a\\b\": a@x.test;", "to[0]", "a backslash in quotation marks"},
+    {"\"k;l\"@x.test", "to[0]", "a semicolon"},
+    {"B <\"m<n\"@x.test>", "to[0]", "a semicolon, < or >"},
+    {"\"o>p\"@x.test", "to[0]", "a semicolon, < or >"},
+    {"\"q\tr\"@x.test", "to[0]", NULL},
+    {"\"s  t\"@x.test", "to[0]", "a space"},
+    {"\" u\"@x.test", "to[0]", "a space"},
+    {"\"v \"@x.test", "to[0]", "a space"},
+    {"\"\xC3\xBC\"@x.test", "to[0]", "not ASCII"},
+    {"\"f@g.test\"@b\xC3\xBC.test", "to[0]", "xn--"},
+    {"a@x.test (\", b@y.test, \") c@z.test", "to[0]", NULL},
+    {"c@z.test (\")", "to[0]", "in a comment"},
+    {"(a, b) c@z.test", "to[0]", "in a comment"},
+    {"g: (a; b), c@z.test;", "to[0]", "in a comment"},
+    {"(w)b@x.test", "to[0]", "a space before it and behind it"},
+    {"()\xC3\xA9+e@x.test", "to[0]", "a space before it and behind it"},
+    {"b@x.te\xCC\x81", "to[0]", "in < >"},
+    {"b@x.te\xCC\x81.", "to[0]", "in < >"},
+    {"\"Sales: l\" l\"<\"<a@x.test>", "to[0]", "needs a space"},
+};
+
+START_TEST(test_read_twofold)
+{
+    submission.form = true;
+    ck_assert_msg(add(FIELD_TO, twofold[_i].text) == 0, "%s was taken", twofold[_i].text);
+    ck_assert_int_eq(problem.status, 400);
+    ck_assert_msg(strcmp(problem.where, twofold[_i].where) == 0, "%s: %s", twofold[_i].text,
+                  problem.where);
+    if (twofold[_i].says != NULL)
+        ck_assert_msg(strstr(problem.text, twofold[_i].says) != NULL, "%s: %s", twofold[_i].text,
+                      problem.text);
+}
+END_TEST
+
 /* As Postfix names recipients: without the quotation marks of the local part. */
 START_TEST(test_unquoted_keys)
 {
@@ -604,6 +678,8 @@ static Suite *suite(void)
     tcase_add_test(cases, test_id);
     tcase_add_test(cases, test_keys);
     tcase_add_test(cases, test_unquoted_keys);
+    tcase_add_loop_test(cases, test_typed_into_a_form, 0, countof(typed));
+    tcase_add_loop_test(cases, test_read_twofold, 0, countof(twofold));
     suite_add_tcase(suite, cases);
     return suite;
 }
