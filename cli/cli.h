@@ -84,7 +84,7 @@ void cli_ending_signals(sigset_t *signals_r);
 int cli_usage_error(const struct cli *cli, const char *format, ...) printf_like(2, 3);
 int cli_failed(const struct cli *cli, const char *format, ...) printf_like(2, 3);
 int cli_no_store(const struct cli *cli);
-int cli_refuse_settings(const struct cli *cli, const struct problem *problem);
+int cli_refuse_settings(const struct cli *cli, const struct faults *faults);
 /* A problem of the desk: 400 is usage, others failed; where is an option's name. */
 int cli_problem(const struct cli *cli, const struct problem *problem);
 /* The status of a view that a function of the desk answered: -1 go on. */

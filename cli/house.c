@@ -159,12 +159,15 @@ static const char *whom_to_be(const char *path, int mode)
                : "";
 }
 
-int cli_refuse_settings(const struct cli *cli, const struct problem *problem)
+int cli_refuse_settings(const struct cli *cli, const struct faults *faults)
 {
     const char *file = cli->options.file != NULL ? cli->options.file : PROGRAM_DEFAULT_FILE;
-    fprintf(stderr, "sendguard: %s: %s%s\n", plain(cli->arena, problem->where),
-            plain(cli->arena, problem->text), whom_to_be(file, R_OK));
-    return PROGRAM_CONFIG;
+    const char *advice = whom_to_be(file, R_OK);
+    struct faults shown = *faults;
+    for (size_t i = 0; i < shown.count && i < FAULTS_MAX; i++)
+        snprintf(shown.first[i].text, sizeof shown.first[i].text, "%s%s",
+                 plain(cli->arena, faults->first[i].text), advice);
+    return program_tell_faults("sendguard", &shown);
 }
 
 /* Before the store says it of every act: a file that is another's. */
@@ -189,7 +192,7 @@ static int open_store(struct cli *cli, struct house *house)
         return status;
     if (store_open(settings->store_url, (int)settings->store_timeout_ms, &house->store,
                    &problem) < 1)
-        return cli_refuse_settings(cli, &problem);
+        return cli_problem(cli, &problem);
     cli->desk.store = house->store;
     return -1;
 }
@@ -197,10 +200,10 @@ static int open_store(struct cli *cli, struct house *house)
 /* No key: the command line makes no links, and need not read the secret. */
 static int open_desk(struct cli *cli, struct house *house)
 {
-    struct problem problem;
+    struct faults faults;
     freed_by(catalogue_free) struct catalogue *catalogue = NULL;
-    if (program_load(&cli->options, &house->settings, &catalogue, &problem) < 1)
-        return cli_refuse_settings(cli, &problem);
+    if (program_load(&cli->options, &house->settings, &catalogue, &faults) < 1)
+        return cli_refuse_settings(cli, &faults);
     int status = open_store(cli, house);
     if (status >= 0)
         return status;
@@ -213,14 +216,14 @@ static int open_desk(struct cli *cli, struct house *house)
 
 int house_open(struct cli *cli, struct house **house_r)
 {
-    struct problem problem;
+    struct faults faults;
     struct house *house = *house_r = xcalloc(1, sizeof *house);
     if (cli->command->needs == NEEDS_NOTHING)
         return -1;
     if (cli->command->needs == NEEDS_DESK)
         return open_desk(cli, house);
-    if (program_settings(&cli->options, &house->settings, &problem) < 1)
-        return cli_refuse_settings(cli, &problem);
+    if (program_settings(&cli->options, &house->settings, &faults) < 1)
+        return cli_refuse_settings(cli, &faults);
     cli->settings = house->settings;
     return cli->command->needs == NEEDS_STORE ? open_store(cli, house) : -1;
 }

@@ -145,11 +145,10 @@ static int check_settings(const struct program_options *options)
 {
     freed_by(settings_free) struct settings *settings = NULL;
     freed_by(catalogue_free) struct catalogue *catalogue = NULL;
-    struct problem problem;
-    if (program_load(options, &settings, &catalogue, &problem) == 1)
-        return PROGRAM_OK;
-    fprintf(stderr, "sendguard: %s: %s\n", problem.where, problem.text);
-    return PROGRAM_CONFIG;
+    struct faults faults;
+    return program_load(options, &settings, &catalogue, &faults) == 1
+               ? PROGRAM_OK
+               : program_tell_faults("sendguard", &faults);
 }
 
 static int run(struct cli *cli)

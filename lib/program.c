@@ -96,23 +96,42 @@ int program_options(const struct program *program, int argc, char **argv,
 /* ---- settings and texts ------------------------------------------------------------- */
 
 int program_settings(const struct program_options *options, struct settings **settings_r,
-                     struct problem *problem)
+                     struct faults *faults_r)
 {
     const char *file = options->file;
     if (file == NULL && access(PROGRAM_DEFAULT_FILE, F_OK) == 0)
         file = PROGRAM_DEFAULT_FILE;
-    return settings_read(file, options->overrides, options->override_count, settings_r, problem);
+    return settings_read_all(file, options->overrides, options->override_count, settings_r,
+                             faults_r);
 }
 
 int program_load(const struct program_options *options, struct settings **settings_r,
-                 struct catalogue **catalogue_r, struct problem *problem)
+                 struct catalogue **catalogue_r, struct faults *faults_r)
 {
     freed_by(settings_free) struct settings *settings = NULL;
-    if (program_settings(options, &settings, problem) < 1 ||
-        catalogue_load(settings->web_templates, catalogue_r, problem) < 1)
+    if (program_settings(options, &settings, faults_r) < 1)
         return 0;
+    if (catalogue_load(settings->web_templates, catalogue_r, &faults_r->first[0]) < 1) {
+        faults_r->count = 1;
+        return 0;
+    }
     *settings_r = take(settings);
     return 1;
+}
+
+static size_t kept_faults(const struct faults *faults)
+{
+    return faults->count < FAULTS_MAX ? faults->count : FAULTS_MAX;
+}
+
+int program_tell_faults(const char *name, const struct faults *faults)
+{
+    size_t kept = kept_faults(faults);
+    for (size_t i = 0; i < kept; i++)
+        fprintf(stderr, "%s: %s: %s\n", name, faults->first[i].where, faults->first[i].text);
+    if (faults->count > kept)
+        fprintf(stderr, "%s: and %zu faults more\n", name, faults->count - kept);
+    return PROGRAM_CONFIG;
 }
 
 static sigset_t awaited(void)
@@ -129,15 +148,13 @@ int program_begin(const struct program *program, int argc, char **argv,
                   struct program_options *options_r, struct settings **settings_r,
                   struct catalogue **catalogue_r)
 {
-    struct problem problem;
+    struct faults faults;
     int status = program_options(program, argc, argv, options_r);
     if (status >= 0)
         return status;
     address_init();
-    if (program_load(options_r, settings_r, catalogue_r, &problem) < 1) {
-        fprintf(stderr, "%s: %s: %s\n", program->name, problem.where, problem.text);
-        return PROGRAM_CONFIG;
-    }
+    if (program_load(options_r, settings_r, catalogue_r, &faults) < 1)
+        return program_tell_faults(program->name, &faults);
     if (options_r->check) {
         settings_free(settings_r);
         catalogue_free(catalogue_r);
@@ -181,10 +198,11 @@ static void reload(const struct program *program, const struct program_options *
 {
     struct settings *settings = NULL;
     struct catalogue *catalogue = NULL;
-    struct problem problem;
-    if (program_load(options, &settings, &catalogue, &problem) < 1) {
-        log_line(LOG_ERROR_LEVEL, "settings are refused, the old ones stay", "where",
-                 problem.where, "error", problem.text, NULL);
+    struct faults faults;
+    if (program_load(options, &settings, &catalogue, &faults) < 1) {
+        for (size_t i = 0; i < kept_faults(&faults); i++)
+            log_line(LOG_ERROR_LEVEL, "settings are refused, the old ones stay", "where",
+                     faults.first[i].where, "error", faults.first[i].text, NULL);
         return;
     }
     freed_by(guard_let_go) struct held_settings *before = guard_hold(guard);

@@ -42,12 +42,15 @@ struct program_options {
 int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r) must_check;
 
-/* Settings as the options say. 1; 0 with *problem as settings_read. */
+/* Settings as the options say. 1; 0 with *faults_r as settings_read_all. */
 int program_settings(const struct program_options *options, struct settings **settings_r,
-                     struct problem *problem) must_check;
-/* Settings and the texts they name. 1; 0 with *problem, and nothing to free. */
+                     struct faults *faults_r) must_check;
+/* Settings and the texts they name. 1; 0 with *faults_r, and nothing to free. */
 int program_load(const struct program_options *options, struct settings **settings_r,
-                 struct catalogue **catalogue_r, struct problem *problem) must_check;
+                 struct catalogue **catalogue_r, struct faults *faults_r) must_check;
+/* All of them to standard error, a line each: "sendguard-fcgi: sendguard.conf:7: …". Returns
+ * PROGRAM_CONFIG. */
+int program_tell_faults(const char *name, const struct faults *faults);
 
 /* Begins a program that runs until a signal: options, settings, texts. Returns -1
  * with all three set: go on; or the exit status. Call before any thread is there: it

@@ -1,5 +1,6 @@
 /* Reading: every default, then the file through libinih, then the overrides,
- * each by its row of the table; at the end what lies across rows. */
+ * each by its row of the table; at the end what lies across rows. A fault is
+ * noted and reading goes on behind it, so that all faults are told at once. */
 #include "settings.h"
 
 #include <errno.h>
@@ -19,10 +20,10 @@ enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 /* A struct settings under way. */
 struct reading {
     struct settings *settings;
-    struct problem *problem;
-    bool failed;       /* *problem is filled; the first one stays */
-    int failed_line;   /* where, in the file */
+    struct faults *faults;
+    struct problem *problem; /* of the fault under way, before it is noted */
     const char *path;
+    const char *override; /* that is being read; NULL before the overrides */
     int line;          /* of the file; 0 outside of it */
     int *set_at;       /* by row: the line that set it, INT_MAX for an override; 0 by default */
     int *group_lines;  /* by item of own_domains */
@@ -31,6 +32,8 @@ struct reading {
     const char *next, *end;            /* of the file's bytes */
     const struct setting *latest;      /* the setting that a continuing line belongs to */
     bool continues;                    /* the line in libinih's hands is such a line */
+    bool skips_section;                /* an unknown one: its settings are no faults of their own */
+    bool skips_continued;              /* lines that continue one with a fault */
 };
 
 static const char space[] = " \t";
@@ -54,13 +57,33 @@ static void set_place(struct reading *reading, int line)
     }
 }
 
-/* Takes *problem as the reading's first one, at the line that is being read. Returns 0. */
+static void set_override_place(struct reading *reading)
+{
+    const char *override = reading->override;
+    const char *equals = strchr(override, '=');
+    bool unreadable = address_text_fault(override, strlen(override)) != NULL;
+    bool hidden = url_may_hold_password(equals != NULL ? equals + 1 : override);
+    int shown = unreadable || (hidden && equals == NULL) ? 0
+                : hidden                                 ? (int)(equals - override)
+                                                         : INT_MAX;
+    struct problem copy = *reading->problem;
+    freed_by(free_string) char *place =
+        xasprintf("-o%s%.*s", shown > 0 ? " " : "", shown, override);
+    problem_set(reading->problem, 0, place, "%s", copy.text);
+}
+
+/* Notes *problem, at the line or the override that is being read. Returns 0. */
 static int failed(struct reading *reading)
 {
-    if (reading->path != NULL && reading->line > 0)
+    struct faults *faults = reading->faults;
+    if (reading->override != NULL)
+        set_override_place(reading);
+    else if (reading->path != NULL && reading->line > 0)
         set_place(reading, reading->line);
-    reading->failed = true;
-    reading->failed_line = reading->line;
+    if (faults->count < FAULTS_MAX)
+        faults->first[faults->count] = *reading->problem;
+    faults->count++;
+    reading->skips_continued = true;
     return 0;
 }
 
@@ -105,12 +128,9 @@ static int set_value(struct reading *reading, const struct setting *setting, con
     return setting->type != SETTING_DOMAINS || note_group_line(reading);
 }
 
-/* What libinih calls for each line of the file. */
-static int on_line(void *context, const char *section, const char *key, const char *value)
+static int set_line(struct reading *reading, const char *section, const char *key,
+                    const char *value)
 {
-    struct reading *reading = context;
-    if (reading->failed)
-        return 0;
     const struct setting *setting = reading->continues ? reading->latest
                                                        : setting_find(section, key);
     if (setting == NULL)
@@ -130,6 +150,15 @@ static int on_line(void *context, const char *section, const char *key, const ch
     return set_value(reading, setting, value);
 }
 
+/* What libinih calls for each line of the file. Its own notion of an error is not used. */
+static int on_line(void *context, const char *section, const char *key, const char *value)
+{
+    struct reading *reading = context;
+    reading->skips_continued = reading->skips_continued && reading->continues;
+    (void)!set_line(reading, section, key, value);
+    return 1;
+}
+
 /* ---- the lines of the file ------------------------------------------------------- */
 
 static bool section_known(const char *name, size_t length)
@@ -144,6 +173,8 @@ static bool section_known(const char *name, size_t length)
 /* libinih passes over what is behind the ']' and sections without settings. */
 static int check_section(struct reading *reading, const char *line, size_t length)
 {
+    reading->latest = NULL;
+    reading->skips_section = true;
     const char *close = memchr(line, ']', length);
     if (close == NULL)
         return refuse_line(reading, "a section without its ']'");
@@ -158,8 +189,18 @@ static int check_section(struct reading *reading, const char *line, size_t lengt
                     (int)(name_length <= NAME_MAX_BYTES ? name_length : 0), line + 1);
         return failed(reading);
     }
-    reading->latest = NULL;
+    reading->skips_section = false;
     return 1;
+}
+
+/* libinih wants a '=' or ':' before a comment. */
+static bool names_a_setting(const char *line, size_t length)
+{
+    for (size_t i = 0; i < length && !(line[i] == ';' && i > 0 && strchr(space, line[i - 1]));
+         i++)
+        if (line[i] == '=' || line[i] == ':')
+            return true;
+    return false;
 }
 
 /* Takes the next line without its line feed; 0 at the end. */
@@ -195,44 +236,55 @@ static size_t without_comment(const char *line, size_t length)
     return length;
 }
 
+/* Cuts a line to what libinih is to see of it, nothing of a comment or a line with a fault. */
+static void cut_line(struct reading *reading, const char **line, size_t *length)
+{
+    size_t indent = 0;
+    const char *fault = address_text_fault(*line, *length);
+    while (indent < *length && strchr(space, (*line)[indent]) != NULL)
+        indent++;
+    bool comment = indent < *length && ((*line)[indent] == '#' || (*line)[indent] == ';');
+    reading->continues =
+        fault == NULL && !comment && line_continues(reading, *line, indent, *length);
+    if (reading->continues && !reading->skips_continued) {
+        *length = without_comment(*line, *length);
+        return;
+    }
+    bool seen = fault != NULL || (indent < *length && !comment && !reading->continues);
+    *line += indent;
+    *length -= indent;
+    if (fault != NULL)
+        seen = refuse_line(reading, fault);
+    else if (seen && (*line)[0] == '[')
+        seen = check_section(reading, *line, *length);
+    else if (seen && reading->skips_section)
+        seen = false;
+    else if (seen && !names_a_setting(*line, *length))
+        seen = refuse_line(reading, "is no setting; expected key = value");
+    if (!seen)
+        *length = 0;
+}
+
 /* The ini_reader: like fgets, but never hands on a line in pieces. */
 static char *next_line(char *buffer, int size, void *context)
 {
     struct reading *reading = context;
     const char *line;
-    size_t length = 0, indent = 0;
-    if (reading->failed || !take_line(reading, &line, &length))
+    size_t length = 0;
+    if (!take_line(reading, &line, &length))
         return NULL;
-    const char *fault = address_text_fault(line, length);
-    if (fault != NULL) {
-        refuse_line(reading, fault);
-        return NULL;
-    }
-    while (indent < length && strchr(space, line[indent]) != NULL)
-        indent++;
-    bool comment = indent < length && (line[indent] == '#' || line[indent] == ';');
-    reading->continues = !comment && line_continues(reading, line, indent, length);
-    if (comment) {
-        length = 0;
-    } else if (reading->continues) {
-        length = without_comment(line, length);
-    } else {
-        line += indent;
-        length -= indent;
-        if (length > 0 && line[0] == '[' && !check_section(reading, line, length))
-            return NULL;
-    }
+    cut_line(reading, &line, &length);
     if (length + 3 > (size_t)size) {
         problem_set(reading->problem, 0, "", "the line is longer than %d bytes", size - 3);
         failed(reading);
-        return NULL;
+        length = 0;
     }
     memcpy(buffer, line, length);
     memcpy(buffer + length, "\n", 2);
     return buffer;
 }
 
-static int parse_file(struct reading *reading, const char *bytes, size_t length)
+static void parse_file(struct reading *reading, const char *bytes, size_t length)
 {
     static const char byte_order_mark[] = "\xEF\xBB\xBF";
     reading->next = bytes;
@@ -240,15 +292,14 @@ static int parse_file(struct reading *reading, const char *bytes, size_t length)
     if (length >= 3 && memcmp(bytes, byte_order_mark, 3) == 0)
         reading->next += 3;
     int result = ini_parse_stream(next_line, reading, on_line, reading);
-    if (result < 0)
-        return refuse_line(reading, "no memory to read it");
-    if (result > 0 && (!reading->failed || result < reading->failed_line)) {
+    if (result > 0) /* not reached as far as we know libinih */
         reading->line = result;
-        return refuse_line(reading, "is no setting; expected key = value");
-    }
+    if (result < 0)
+        refuse_line(reading, "no memory to read it");
+    else if (result > 0)
+        refuse_line(reading, "is no setting; expected key = value");
     reading->line = 0;
     reading->continues = false;
-    return !reading->failed;
 }
 
 static void close_fd(int *fd)
@@ -257,7 +308,7 @@ static void close_fd(int *fd)
         close(*fd);
 }
 
-static int read_file(struct reading *reading)
+static void read_file(struct reading *reading)
 {
     freed_by(text_free) struct text content = {0};
     char piece[16 * 1024];
@@ -270,45 +321,31 @@ static int read_file(struct reading *reading)
         problem_set(reading->problem, 0, "", "cannot be read: %s", strerror(errno));
     else if (content.length > FILE_MAX_BYTES)
         problem_set(reading->problem, 0, "", "is larger than %d bytes", FILE_MAX_BYTES);
-    else
-        return parse_file(reading, text_string(&content), content.length);
+    else {
+        parse_file(reading, text_string(&content), content.length);
+        return;
+    }
     set_place(reading, 0);
-    return 0;
+    failed(reading);
 }
 
 /* ---- overrides --------------------------------------------------------------------- */
 
-static int refuse_override(struct reading *reading, const char *override)
-{
-    /* a store's URL may hold a password */
-    const char *equals = strchr(override, '=');
-    bool hidden = url_may_hold_password(equals != NULL ? equals + 1 : override);
-    int shown = !hidden ? INT_MAX : equals != NULL ? (int)(equals - override) : 0;
-    struct problem copy = *reading->problem;
-    freed_by(free_string) char *place =
-        xasprintf("-o%s%.*s", shown > 0 ? " " : "", shown, override);
-    return problem_set(reading->problem, 0, place, "%s", copy.text);
-}
-
 static int set_override(struct reading *reading, const char *override)
 {
     const char *fault = address_text_fault(override, strlen(override));
-    if (fault != NULL) /* not to be repeated */
-        return problem_set(reading->problem, 0, "-o", "%s", fault);
+    if (fault != NULL)
+        return refuse_line(reading, fault);
     size_t name_length = strcspn(override, "=");
     freed_by(free_string) char *name =
         xasprintf("%.*s", (int)(name_length <= NAME_MAX_BYTES ? name_length : 0), override);
     char *dot = strrchr(name, '.');
-    if (override[name_length] == '\0' || dot == NULL) {
-        problem_set(reading->problem, 0, "", "is no setting; expected section.key=value");
-        return refuse_override(reading, override);
-    }
+    if (override[name_length] == '\0' || dot == NULL)
+        return refuse_line(reading, "is no setting; expected section.key=value");
     *dot++ = '\0';
     const struct setting *setting = setting_find(name, dot);
-    if (setting == NULL) {
-        refuse_unknown(reading, name, dot);
-        return refuse_override(reading, override);
-    }
+    if (setting == NULL)
+        return refuse_unknown(reading, name, dot);
     const char *value = override + name_length + 1;
     value += strspn(value, space);
     size_t length = strlen(value);
@@ -320,14 +357,15 @@ static int set_override(struct reading *reading, const char *override)
     if (setting_is_list(setting) && *set_at != INT_MAX)
         setting_clear(setting, reading->settings);
     *set_at = INT_MAX;
-    return set_value(reading, setting, trimmed) || refuse_override(reading, override);
+    return set_value(reading, setting, trimmed);
 }
 
 /* ---- across rows --------------------------------------------------------------------- */
 
 /* A domain of two groups would make strangers equals. */
-static int refuse_two_groups(struct reading *reading, const struct own_domain clash[2])
+static void refuse_two_groups(void *context, const struct own_domain clash[2])
 {
+    struct reading *reading = context;
     int first_line = reading->group_lines[clash[0].group];
     reading->line = reading->group_lines[clash[1].group];
     problem_set(reading->problem, 0, "-o domains.own_domains",
@@ -336,16 +374,14 @@ static int refuse_two_groups(struct reading *reading, const struct own_domain cl
         problem_set(reading->problem, 0, "",
                     "domains.own_domains: %.200s stands in two groups, at lines %d and %d",
                     clash[0].domain, first_line, reading->line);
-    return failed(reading);
+    failed(reading);
+    reading->line = 0;
 }
 
-static int finish(struct reading *reading)
+static void finish(struct reading *reading)
 {
-    struct own_domain clash[2];
     settings_sort_exempt(reading->settings);
-    if (!settings_index_domains(reading->settings, clash))
-        return refuse_two_groups(reading, clash);
-    return 1;
+    settings_index_domains(reading->settings, refuse_two_groups, reading);
 }
 
 static int set_defaults(struct reading *reading)
@@ -359,20 +395,38 @@ static int set_defaults(struct reading *reading)
     return 1;
 }
 
+int settings_read_all(const char *path, const char *const *overrides, size_t override_count,
+                      struct settings **settings_r, struct faults *faults_r)
+{
+    freed_by(settings_free) struct settings *settings = xcalloc(1, sizeof *settings);
+    struct problem problem;
+    struct reading reading = {.settings = settings, .faults = faults_r, .problem = &problem,
+                              .path = path,
+                              .set_at = xcalloc(settings_count, sizeof *reading.set_at)};
+    faults_r->count = 0;
+    (void)!set_defaults(&reading);
+    if (path != NULL)
+        read_file(&reading);
+    for (size_t i = 0; i < override_count; i++) {
+        reading.override = overrides[i];
+        (void)!set_override(&reading, overrides[i]);
+    }
+    reading.override = NULL;
+    finish(&reading);
+    free(reading.set_at);
+    free(reading.group_lines);
+    if (faults_r->count == 0)
+        *settings_r = take(settings);
+    return faults_r->count == 0;
+}
+
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem)
 {
-    freed_by(settings_free) struct settings *settings = xcalloc(1, sizeof *settings);
-    struct reading reading = {.settings = settings, .problem = problem, .path = path,
-                              .set_at = xcalloc(settings_count, sizeof *reading.set_at)};
-    int good = set_defaults(&reading) && (path == NULL || read_file(&reading));
-    for (size_t i = 0; i < override_count && good; i++)
-        good = set_override(&reading, overrides[i]);
-    good = good && finish(&reading);
-    free(reading.set_at);
-    free(reading.group_lines);
-    if (good)
-        *settings_r = take(settings);
+    struct faults faults;
+    int good = settings_read_all(path, overrides, override_count, settings_r, &faults);
+    if (!good)
+        *problem = faults.first[0];
     return good;
 }
 

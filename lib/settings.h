@@ -91,6 +91,15 @@ struct settings {
  * repeated line, a group of own_domains also in an indented one. */
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem) must_check;
+/* The same, with all faults: of the file in its order, of the overrides, of what lies across
+ * lines. 1; or 0 with at least one fault. */
+enum { FAULTS_MAX = 40 };
+struct faults {
+    size_t count; /* of all; the first FAULTS_MAX are kept */
+    struct problem first[FAULTS_MAX];
+};
+int settings_read_all(const char *path, const char *const *overrides, size_t override_count,
+                      struct settings **settings_r, struct faults *faults_r) must_check;
 void settings_free(struct settings **settings);
 
 /* Names in key form; these do not allocate. */

@@ -32,18 +32,17 @@ static void add_own(struct settings *settings, const char *domain, size_t length
         (struct own_domain){.domain = xasprintf("%.*s", (int)length, domain), .group = group};
 }
 
-/* Drops the second and further of equal names of one group; 0 with the two of different groups. */
-static int drop_repeated(struct settings *settings, struct own_domain clash_r[2])
+/* Drops the second and further of equal names. */
+static void drop_repeated(struct settings *settings,
+                          void (*clashes)(void *context, const struct own_domain pair[2]),
+                          void *context)
 {
     struct own_domain *index = settings->own_index;
     size_t kept = 0;
     for (size_t i = 0; i < settings->own_index_count; i++) {
         bool same = kept > 0 && strcmp(index[i].domain, index[kept - 1].domain) == 0;
-        if (same && index[i].group != index[kept - 1].group) {
-            clash_r[0] = index[kept - 1];
-            clash_r[1] = index[i];
-            return 0;
-        }
+        if (same && index[i].group != index[kept - 1].group)
+            clashes(context, (const struct own_domain[2]){index[kept - 1], index[i]});
         struct own_domain moved = {take(index[i].domain), index[i].group};
         if (same)
             free(moved.domain);
@@ -51,10 +50,11 @@ static int drop_repeated(struct settings *settings, struct own_domain clash_r[2]
             index[kept++] = moved;
     }
     settings->own_index_count = kept;
-    return 1;
 }
 
-int settings_index_domains(struct settings *settings, struct own_domain clash_r[2])
+void settings_index_domains(struct settings *settings,
+                            void (*clashes)(void *context, const struct own_domain pair[2]),
+                            void *context)
 {
     for (size_t group = 0; group < settings->own_domains.count; group++) {
         const char *domain = settings->own_domains.items[group];
@@ -66,7 +66,7 @@ int settings_index_domains(struct settings *settings, struct own_domain clash_r[
     if (settings->own_index_count > 0)
         qsort(settings->own_index, settings->own_index_count, sizeof *settings->own_index,
               compare_own);
-    return drop_repeated(settings, clash_r);
+    drop_repeated(settings, clashes, context);
 }
 
 static int compare_items(const void *a, const void *b)

@@ -73,9 +73,11 @@ void setting_print(const struct setting *setting, const struct settings *setting
 /* Adds what a value may be: "1 to 512", "refuse or allow". */
 void setting_print_range(const struct setting *setting, struct text *text);
 
-/* Fills own_index. 1; or 0 when a domain stands in two groups: both, the earlier group first, in
- * clash_r, whose names live as long as the settings. */
-int settings_index_domains(struct settings *settings, struct own_domain clash_r[2]) must_check;
+/* Fills own_index. `clashes` is called for each domain that stands in two groups, with the earlier
+ * group first. */
+void settings_index_domains(struct settings *settings,
+                            void (*clashes)(void *context, const struct own_domain pair[2]),
+                            void *context);
 void settings_free_index(struct settings *settings);
 /* Sorts the lists of exemptions, each entry once. */
 void settings_sort_exempt(struct settings *settings);

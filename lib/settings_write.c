@@ -301,7 +301,8 @@ static const char reference_head[] =
     "- A limit of 0 forbids, `off` does not check.\n"
     "- A line holds at most 197 bytes, a file 1 MiB.\n"
     "- Every user of the machine can read a command line (`ps`): no secret belongs behind `-o`.\n"
-    "- Unknown and repeated settings and values out of range stop the start, with file and line.\n"
+    "- Unknown and repeated settings and values out of range stop the start, with file and line; all\n"
+    "  faults are told at once.\n"
     "  A running service keeps its old settings when a new file is wrong.\n";
 
 void settings_write_reference(FILE *out)

@@ -11,7 +11,7 @@ import pytest
 
 import fastcgi
 from door import post_params, window
-from programs import PATIENCE, PROGRAM, Guard, eventually, free_port
+from programs import BUILD, PATIENCE, PROGRAM, Guard, eventually, free_port
 from stores import SqliteStore
 
 pytestmark = pytest.mark.sanitized
@@ -96,6 +96,41 @@ def test_a_bad_file_stops_the_start(folder, name):
         assert shown.returncode == CONFIGURATION, shown.stderr
         assert f"{path}:{line}" in shown.stderr
         assert word in shown.stderr
+
+
+PROGRAMS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta", "sendguard")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_all_faults_are_told_at_once(folder, program):
+    path = folder / "bad.conf"
+    path.write_text("[store]\nurl = redis://:hunter2@localhost/0\n[fcgi]\nthreads = 0\nthread = 2\n")
+    starts = [["show", "a@example.test"], ["config"]] if program == "sendguard" else [[]]
+    for more in [["--check"], *starts]:
+        shown = subprocess.run([BUILD / program, "-c", path, *more], capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL)
+        assert shown.returncode == CONFIGURATION, shown.stderr
+        lines = shown.stderr.splitlines()
+        assert len(lines) == 3, shown.stderr
+        for line, where, word in zip(lines, (2, 4, 5), ("store.url", "fcgi.threads", "fcgi.thread:")):
+            assert f"bad.conf:{where}: {word}" in line
+        assert "hunter2" not in shown.stderr + shown.stdout
+
+
+@pytest.mark.parametrize("url", ["redis://localhost/zero", "redis://:hunter2@localhost/0",
+                                 "redis://:hunter2@localhost", "redis://u:hunter2@localhost/0"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_check_and_start_take_the_same_store_urls(folder, program, url):
+    path = folder / "bad.conf"
+    path.write_text(f"[store]\nurl = {url}\n")
+    start = ["show", "alice@example.test"] if program == "sendguard" else []
+    said = [subprocess.run([BUILD / program, "-c", path, *more], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL) for more in (["--check"], start)]
+    for shown in said:
+        assert shown.returncode == CONFIGURATION
+        assert "expected sqlite:///PATH, redis://HOST:PORT/DB or redis+unix:///PATH" in shown.stderr
+        assert "hunter2" not in shown.stderr + shown.stdout
+    assert said[0].stderr == said[1].stderr
 
 
 def test_a_missing_file_stops_the_start(folder):

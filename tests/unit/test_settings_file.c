@@ -194,6 +194,62 @@ START_TEST(test_the_line_of_a_long_path_is_shown)
 }
 END_TEST
 
+/* A line each, in the file's order, and nothing that only follows from another fault. */
+START_TEST(test_all_faults_are_told_at_once)
+{
+    static const struct {
+        int line; /* 0: of an override */
+        const char *text;
+    } expected[] = {
+        {1, "[stor]: no such section"},
+        {4, "store.url: \"redis://x/y\" has no number"},
+        {5, "is no setting"},
+        {6, "store.tiemout: no such setting; did you mean store.timeout?"},
+        {8, "domains.own_domains: \"a..b\""},
+        {14, "fcgi.threads: \"0\" is out of range"},
+        {15, "fcgi.threads: is set a second time; first at line 14"},
+        {16, "a section without its ']'"},
+        {19, "it is no valid UTF-8"},
+        {0, "fcgi.threads: \"x\" is no number"},
+        {0, "is no setting; expected section.key=value"},
+        {12, "d.test stands in two groups, at lines 11 and 12"},
+        {12, "e.test stands in two groups, at lines 11 and 12"},
+    };
+    static const char *const overrides[] = {"fcgi.threads=x", "fcgi.keepalive=3", "nonsense"};
+    struct faults faults;
+    read_text("[stor]\nurl = x\n[store]\nurl = redis://x/y\ntimeout ; = 3\ntiemout = 3\n"
+              "[domains]\nown_domains = a..b\n   c.test\n\nown_domains = d.test e.test\n"
+              "own_domains = e.test d.test\n[fcgi]\nthreads = 0\nthreads = 9\n[fcgi\nx = y\n"
+              "[web]\n\xFF = 3\nlisten = 127.0.0.1:9\n");
+    ck_assert_int_eq(settings_read_all(path, overrides, countof(overrides), &settings, &faults),
+                     0);
+    ck_assert_ptr_null(settings);
+    for (size_t i = 0; i < countof(expected); i++) {
+        char where[sizeof path + 16];
+        snprintf(where, sizeof where, "%s:%d", path, expected[i].line);
+        ck_assert_uint_lt(i, faults.count);
+        ck_assert_msg(expected[i].line == 0 ? strncmp(faults.first[i].where, "-o ", 3) == 0
+                                            : strcmp(faults.first[i].where, where) == 0,
+                      "%s, not %s", faults.first[i].where, where);
+        ck_assert_msg(strstr(faults.first[i].text, expected[i].text) != NULL, "\"%s\", not \"%s\"",
+                      faults.first[i].text, expected[i].text);
+    }
+    ck_assert_uint_eq(faults.count, countof(expected));
+}
+END_TEST
+
+START_TEST(test_more_faults_than_are_kept)
+{
+    char content[4096] = "[fcgi]\n";
+    struct faults faults;
+    for (int i = 0; i < FAULTS_MAX + 5; i++)
+        strcat(content, "thread = 3\n");
+    read_text(content);
+    ck_assert_int_eq(settings_read_all(path, NULL, 0, &settings, &faults), 0);
+    ck_assert_uint_eq(faults.count, FAULTS_MAX + 5);
+}
+END_TEST
+
 START_TEST(test_passwords_are_not_shown)
 {
     ck_assert_int_eq(read_override("store.url=rediss://user:hunter2@x"), 0);
@@ -376,6 +432,8 @@ static void add_file_tests(TCase *cases)
     tcase_add_test(cases, test_size_of_the_file);
     tcase_add_test(cases, test_files_that_cannot_be_read);
     tcase_add_test(cases, test_passwords_are_not_shown);
+    tcase_add_test(cases, test_all_faults_are_told_at_once);
+    tcase_add_test(cases, test_more_faults_than_are_kept);
     tcase_add_test(cases, test_the_line_of_a_long_path_is_shown);
 }
 
