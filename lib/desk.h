@@ -38,24 +38,29 @@ struct desk {
 /* ---- for the user -------------------------------------------------------------------- */
 
 /* How it stands with a mailbox (key form), with the refusal that led here (0: none; one of
- * another mailbox is passed over):
+ * another mailbox is passed over), read from `reader_ip` (NULL: not known):
  * {"now":moment,"mailbox":…,
  *  "state":"ok"|"full"|"paused"|"stopped",   full: a window over time has no room for one more;
  *                                            paused: suspended until a moment; stopped: until staff lifts it
- *  "headline": state, or "too_big"|"over_time"|"admitted" when state is ok and the decision was a
- *     refusal for its message's own size | for a limit over time | admitted after all,
- *  "retry_at":moment|null,                   when state is full: first room for one more
- *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left out],
+ *  "can_send":"all"|"own"|"none",            own: only inside its own domains
+ *  "headline": "own" when can_send is; else state, or when that is ok "too_big"|"over_time"|"split"|
+ *     "admitted": the decision was a refusal for its message's own size | for a limit over time | for
+ *     more than a whole limit over time | admitted after all,
+ *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
+ *  "to_split":bool,                          the decision's message is more than a whole limit
+ *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left
+ *     out; last, with "by_network":true, that of the network: the one whose limit the decision met,
+ *     else the reader's],
  *  "exempt":bool,
  *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended",
- *     "recipients":102,"off_domain":98,"reasons":[REASON…]},
+ *     "recipients":102,"off_domain":98,"door":…|null,"reasons":[REASON…]},
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"door":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
  *  "contact":…, "contact_is_mail":bool, "can_lock":bool}
  * A mailbox never seen looks like one that sent nothing. */
-int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision, int64_t now_ms,
-                struct json_object **view_r) must_check;
+int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
+                const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* What the reference in a refusal tells to whoever has it. It stands in logs and bounces, so the view
  * names no mailbox, network or number of messages:

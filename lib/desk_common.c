@@ -67,6 +67,10 @@ static void object_over_time(const struct standing *standing, struct next *next,
         if (rule->subject != SUBJECT_MAILBOX || window_fits(used, 1, limit))
             continue;
         bool never_fits = !window_fits(0, 1, limit);
+        enum can_send can_send =
+            rule->measure == MEASURE_MESSAGES ? CAN_SEND_NONE : CAN_SEND_OWN;
+        if (can_send > next->can_send)
+            next->can_send = can_send;
         next->reasons[next->reason_count++] = (struct objection){
             .rule = (enum rule)i, .field = -1, .limit = (uint32_t)limit,
             .count = never_fits ? 1 : (uint32_t)(used + 1), .never_fits = never_fits,
@@ -113,6 +117,10 @@ struct next next_of(const struct look *look, const struct standing *standing)
         next.reasons[next.reason_count] = held[next.reason_count];
     object_over_time(standing, &next, &room_at_ms);
     next.state = state_of(suspension, next.reason_count > held_count);
+    if (suspension->id != 0)
+        next.can_send = CAN_SEND_NONE;
+    if (observe)
+        next.can_send = CAN_SEND_ALL;
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
     next.refused = !observe && (suspension->id != 0 || next.reason_count > 0);
     if (next.refused)

@@ -39,6 +39,7 @@ extern const char *const state_names[STATE_COUNT];
 struct next {
     bool refused;
     enum state state;
+    enum can_send can_send;
     int64_t room_at_ms;  /* full: the first room for one more, 0 never; else 0 */
     int64_t retry_at_ms; /* 0: at once, or never, or when staff says so */
     struct objection reasons[2 * RULE_COUNT];

@@ -144,19 +144,36 @@ static int read_message(const struct look *look, const char *mailbox, uint64_t d
     json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
     json_add_int(view, "off_domain", json_int(told.facts, "off_domain", 0));
     json_add(view, "reasons", told_reasons(&told));
+    json_add_string(view, "door", json_string(told.facts, "door", NULL));
+    if (told_over(&told, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)) /* for add_network alone */
+        json_add_string(view, "network_ip", json_string(told.facts, "ip", NULL));
     *message_r = view;
     return 1;
 }
 
-static const char *headline(enum state state, struct json_object *message)
+/* Waiting does not help: it is more than a whole limit, which is not 0. */
+static bool is_to_split(struct json_object *message)
+{
+    struct json_object *reasons = json_member(message, "reasons");
+    for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++) {
+        struct json_object *reason = json_object_array_get_idx(reasons, i);
+        if (json_is_true(reason, "never_fits") && json_int(reason, "limit", 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *headline(enum state state, enum can_send can_send, struct json_object *message)
 {
     const char *verdict = json_string(message, "verdict", "");
+    if (can_send == CAN_SEND_OWN)
+        return "own";
     if (state != STATE_OK)
         return state_names[state];
     if (strcmp(verdict, "message") == 0)
         return "too_big";
     if (strcmp(verdict, "over_time") == 0)
-        return "over_time";
+        return is_to_split(message) ? "split" : "over_time";
     return strcmp(verdict, "admitted") == 0 ? "admitted" : state_names[STATE_OK];
 }
 
@@ -187,14 +204,63 @@ static void add_budget(const struct standing *standing, struct json_object *view
     json_add_bool(view, "exempt", limits->exempt);
 }
 
+/* The network whose window is shown: where the message came from that met its limit, else where the
+ * page is read, which is where the webmail sends from. *channel_r: whose history. */
+static const char *network_to_show(const struct look *look, const struct standing *standing,
+                                   struct json_object *message, const char *reader_ip,
+                                   enum door *channel_r)
+{
+    const char *met = json_string(message, "network_ip", NULL), *ip;
+    struct problem problem;
+    *channel_r = DOOR_WEBMAIL;
+    if (met != NULL && strcmp(json_string(message, "door", ""), door_names[DOOR_SMTP]) == 0)
+        *channel_r = DOOR_SMTP;
+    bool off = standing->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
+    return !off && read_ip(look, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
+}
+
+/* Adds the window of a network, which its other users fill too: how much, never who. It changes what
+ * can be sent, and from when. 1 or -1. */
+static int add_network(const struct look *look, const struct standing *standing,
+                       struct json_object *message, const char *reader_ip, struct next *next,
+                       struct json_object *view)
+{
+    const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
+    const struct rule_info *info = &rule_table[rule];
+    enum door channel;
+    char room[HISTORY_NAME_SIZE];
+    const char *ip = network_to_show(look, standing, message, reader_ip, &channel);
+    const char *name = ip != NULL ? history_name(SUBJECT_IP, channel, ip, room) : NULL;
+    struct history history;
+    if (name == NULL)
+        return 1;
+    if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
+                      &history) < 0)
+        return -1;
+    int32_t limit = standing->limits[channel].limits.of[rule];
+    struct json_object *window = json_of_window(rule, channel, limit, &history, look->now_ms);
+    json_add_bool(window, "by_network", true);
+    json_object_array_add(json_member(view, "windows"), window);
+    if (!json_is_true(window, "full") || channel != DOOR_WEBMAIL ||
+        look->settings->guard_mode == MODE_OBSERVE || next->can_send == CAN_SEND_NONE)
+        return 1;
+    int64_t fits_ms = window_when_fits(&history, info->measure, info->window_ms, limit, 1,
+                                       look->now_ms);
+    bool never = fits_ms == WINDOW_NEVER ||
+                 (next->can_send == CAN_SEND_OWN && next->room_at_ms == 0);
+    next->can_send = CAN_SEND_OWN;
+    next->room_at_ms = never ? 0 : fits_ms > next->room_at_ms ? fits_ms : next->room_at_ms;
+    return 1;
+}
+
 static const char *domain_of(const char *mailbox)
 {
     const char *at = strrchr(mailbox, '@');
     return at != NULL ? at + 1 : mailbox;
 }
 
-int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision, int64_t now_ms,
-                struct json_object **view_r)
+int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
+                const char *reader_ip, int64_t now_ms, struct json_object **view_r)
 {
     freed_by(look_end) struct look look = look_begin(desk, now_ms);
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
@@ -207,10 +273,16 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
-    json_add_string(view, "headline", headline(next.state, message));
-    json_add_moment(view, "retry_at", next.room_at_ms);
     json_add(view, "suspension", json_of_suspension(&look, &standing.account.suspension, false));
     add_budget(&standing, view);
+    if (add_network(&look, &standing, message, reader_ip, &next, view) < 0)
+        return -1;
+    json_add_string(view, "headline", headline(next.state, next.can_send, message));
+    json_add_string(view, "can_send", can_send_names[next.can_send]);
+    json_add_moment(view, "retry_at", next.room_at_ms);
+    json_add_bool(view, "to_split", is_to_split(message));
+    if (message != NULL)
+        json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));
     if (add_messages(&look, &standing, view) < 0)
         return -1;
@@ -262,5 +334,5 @@ int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
                      ? note_lock(desk, mailbox, &act)
                      : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &act,
                                      &suspension);
-    return result < 0 ? -1 : desk_status(desk, mailbox, 0, now_ms, view_r);
+    return result < 0 ? -1 : desk_status(desk, mailbox, 0, NULL, now_ms, view_r);
 }

@@ -76,6 +76,7 @@ struct settings {
     int64_t keep_refused_ms, keep_admitted_ms;
     /* [support] */
     char *support_contact; /* "" for none */
+    struct text_list support_links; /* "LABEL URL"; the URL has no space */
     /* [guard] */
     int guard_mode; /* enum mode */
 };

@@ -213,6 +213,11 @@ const struct setting settings_table[] = {
      .min = 0, .max = 160, .standard = "",
      .sentence = "Whom a user may ask: an address, a telephone number or a link, shown as it is. "
                  "Empty: nobody is named."},
+    {NAMED("support", "links"), .type = SETTING_LINKS, MEMBER(support_links), .standard = "",
+     .choices = web_urls, .max = 1024,
+     .sentence = "A link on the status page: what it says, a space, and its URL; a line each, in the "
+                 "order in which they are shown. Where users change the password, the newsletter "
+                 "service, help pages."},
 
     {NAMED("guard", "mode"), .type = SETTING_CHOICE, MEMBER(guard_mode),
      .standard = "enforce", .choices = mode_names,

@@ -27,6 +27,8 @@ enum setting_type {
     SETTING_RECIPIENTS, /* struct text_list: an address or "@domain" an item */
     SETTING_NETWORKS,   /* struct text_list: ADDRESS or ADDRESS/BITS an item, as inet_ntop writes
                            it; a network of one address without its bits; "none" is no item */
+    SETTING_LINKS,      /* struct text_list: "LABEL URL" an item, one a line; the URL begins with one
+                           of `choices`; "" is no item */
 };
 
 struct setting {

@@ -15,6 +15,8 @@ enum {
     NETWORKS_MAX = 1000, /* each request is compared with all of them */
     GROUP_MAX_BYTES = 64 * 1024,
     QUOTE_MAX_BYTES = 80,
+    LINKS_MAX = 20,
+    LABEL_MAX_BYTES = 100,
 };
 
 static const char separators[] = " \t,";
@@ -45,7 +47,8 @@ static int fails_word(struct value *value, const char *word, size_t length, cons
 bool setting_is_list(const struct setting *setting)
 {
     return setting->type == SETTING_DOMAINS || setting->type == SETTING_ADDRESSES ||
-           setting->type == SETTING_RECIPIENTS || setting->type == SETTING_NETWORKS;
+           setting->type == SETTING_RECIPIENTS || setting->type == SETTING_NETWORKS ||
+           setting->type == SETTING_LINKS;
 }
 
 /* The next word of a list; moves *rest_r behind it. 0 when there is none left. */
@@ -370,6 +373,40 @@ static int parse_networks(struct value *value, struct text_list *list)
     return count > 0 || fails(value, "names no network");
 }
 
+static const char *url_fault(const struct setting *setting, const char *url)
+{
+    struct value value = {.text = url, .length = strlen(url)};
+    if (!check_url(setting, &value))
+        return value.fault;
+    const char *host = strstr(url, "://") + 3;
+    return *host == '\0' || strchr("/?#:@", *host) != NULL ? "names no host" : NULL;
+}
+
+/* "Change your password https://panel.example.test/password": the last word is the URL. */
+static int parse_link(const struct setting *setting, struct value *value, struct text_list *list)
+{
+    if (value->length == 0)
+        return 1;
+    size_t end = value->length;
+    while (end > 0 && value->text[end - 1] != ' ' && value->text[end - 1] != '\t')
+        end--;
+    const char *url = value->text + end;
+    while (end > 0 && (value->text[end - 1] == ' ' || value->text[end - 1] == '\t'))
+        end--;
+    const char *fault = url_fault(setting, url);
+    if (fault != NULL)
+        return fails_word(value, url, strlen(url), fault);
+    if (end == 0)
+        return fails(value, "has no label before the URL");
+    if (end > LABEL_MAX_BYTES)
+        return fails(value, "has a label over 100 bytes");
+    if (list->count >= LINKS_MAX)
+        return fails(value, "is one link too many (20 at most)");
+    freed_by(free_string) char *item = xasprintf("%.*s %s", (int)end, value->text, url);
+    add_item(list, item);
+    return 1;
+}
+
 /* ---- any value ---------------------------------------------------------------- */
 
 static int parse_by_type(const struct setting *setting, struct value *value, bool continues,
@@ -402,6 +439,8 @@ static int parse_by_type(const struct setting *setting, struct value *value, boo
         return parse_addresses(setting, value, target);
     case SETTING_NETWORKS:
         return parse_networks(value, target);
+    case SETTING_LINKS:
+        return parse_link(setting, value, target);
     }
     return fails(value, "has no type");
 }
@@ -441,7 +480,8 @@ static int refuse(const struct setting *setting, const struct value *value,
 
 static bool may_be_empty(const struct setting *setting)
 {
-    return setting->type == SETTING_FOLDER || (setting->type == SETTING_TEXT && setting->min == 0);
+    return setting->type == SETTING_FOLDER || setting->type == SETTING_LINKS ||
+           (setting->type == SETTING_TEXT && setting->min == 0);
 }
 
 int setting_parse(const struct setting *setting, const char *text, bool continues,

@@ -85,6 +85,7 @@ void setting_print(const struct setting *setting, const struct settings *setting
     case SETTING_DOMAINS:
     case SETTING_ADDRESSES:
     case SETTING_RECIPIENTS:
+    case SETTING_LINKS:
         print_list(value, text);
         break;
     case SETTING_NETWORKS:
@@ -166,6 +167,10 @@ void setting_print_range(const struct setting *setting, struct text *text)
     case SETTING_NETWORKS:
         text_add(text, "networks as ADDRESS or ADDRESS/BITS, or none");
         break;
+    case SETTING_LINKS:
+        text_add(text, "a label, a space and a URL that begins with ");
+        print_choices(setting->choices, text);
+        break;
     }
 }
 
@@ -200,7 +205,7 @@ static void write_items(const struct setting *setting, const char *items, FILE *
         size_t word = strcspn(items, " \n");
         if (column == 0)
             column = (size_t)fprintf(out, "%s =", setting->key);
-        else if (column + word >= LINE_WIDTH)
+        else if (setting->type == SETTING_DOMAINS && column + word >= LINE_WIDTH)
             column = (size_t)fprintf(out, "\n   ") - 1;
         column += (size_t)fprintf(out, " %.*s", (int)word, items);
         items += word;

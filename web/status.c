@@ -134,6 +134,48 @@ static void add_suspension(struct json_object *view, struct json_object *windows
     }
 }
 
+static bool is_of_a_day(const char *name)
+{
+    int rule = rule_by_name(name);
+    return rule >= 0 && rule_table[rule].over_time && rule_table[rule].window_ms == DAY_MS;
+}
+
+/* Whether a day's limit is the matter, round which portions would lead. */
+static bool is_about_a_day(struct json_object *view)
+{
+    struct json_object *suspension = json_member(view, "suspension");
+    struct json_object *windows = json_member(view, "windows");
+    struct json_object *reasons = json_member(json_member(view, "message"), "reasons");
+    if (suspension != NULL) /* one for volume that staff set names no rule */
+        return json_member(suspension, "rule") == NULL ||
+               is_of_a_day(json_string(suspension, "rule", ""));
+    for (size_t i = 0; i < json_object_array_length(windows); i++) {
+        struct json_object *window = json_object_array_get_idx(windows, i);
+        if (json_is_true(window, "full") && is_of_a_day(json_string(window, "rule", "")))
+            return true;
+    }
+    for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++)
+        if (is_of_a_day(json_string(json_object_array_get_idx(reasons, i), "rule", "")))
+            return true;
+    return false;
+}
+
+/* What the operator would have users find: "LABEL URL". */
+static void add_links(struct exchange *exchange, struct json_object *view)
+{
+    const struct text_list *links = &exchange->settings->support_links;
+    struct json_object *list = json_add_list(view, "links");
+    for (size_t i = 0; i < links->count; i++) {
+        const char *space = strrchr(links->items[i], ' ');
+        struct json_object *link = json_object_new_object();
+        json_add_string(link, "label",
+                        arena_strndup(exchange->request->arena, links->items[i],
+                                      (size_t)(space - links->items[i])));
+        json_add_string(link, "url", space + 1);
+        json_object_array_add(list, link);
+    }
+}
+
 static void complete(struct exchange *exchange, const struct visit *visit,
                      struct json_object *view)
 {
@@ -141,6 +183,10 @@ static void complete(struct exchange *exchange, const struct visit *visit,
     for (size_t i = 0; i < json_object_array_length(windows); i++)
         add_steps(json_object_array_get_idx(windows, i));
     add_suspension(view, windows);
+    json_add_bool(view, "about_a_day", is_about_a_day(view));
+    const char *at = strrchr(visit->mailbox, '@');
+    json_add_string(view, "own_domain", at != NULL ? at + 1 : "");
+    add_links(exchange, view);
     json_add_bool(view, "has_more", json_int(view, "more_messages", 0) > 0);
     json_add_bool(view, "has_contact", json_string(view, "contact", "")[0] != '\0');
     json_add_string(view, "reference",
@@ -210,8 +256,8 @@ static void add_powers(const struct visit *visit, struct json_object *view)
 static void get(struct exchange *exchange, const struct visit *visit)
 {
     struct json_object *view = NULL;
-    if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision, exchange->now_ms,
-                    &view) < 0) {
+    if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision,
+                    exchange->request->address, exchange->now_ms, &view) < 0) {
         reply_no_store(exchange);
     } else if (visit->over && json_member(view, "suspension") == NULL) {
         json_put(&view);

@@ -43,7 +43,7 @@ const struct desk *rig_desk(void)
 
 struct json_object *view_status(const char *mailbox, uint64_t decision, int64_t now_ms)
 {
-    return VIEW(desk_status(rig_desk(), mailbox, decision, now_ms, &made));
+    return VIEW(desk_status(rig_desk(), mailbox, decision, NULL, now_ms, &made));
 }
 
 struct json_object *view_mailbox(const char *mailbox, int64_t now_ms)

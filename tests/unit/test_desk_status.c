@@ -147,7 +147,7 @@ START_TEST(over_time_headline)
     rig_begin(_i, WITH(SMALL));
     uint64_t decision = send_one("never", 21, NOW).decision;
     struct json_object *view = view_status(ALICE, decision, LATER);
-    check_member(view, "headline", "over_time");
+    check_member(view, "headline", "split");
     check_member(view, "message.reasons.0.never_fits", "true");
     check_member(view, "message.reasons.0.count", "21");
     decision = send_one("fine", 2, NOW).decision;
@@ -169,7 +169,7 @@ START_TEST(decision_of_another)
                        *unknown = view_status(ALICE, decision + 1, LATER);
     ck_assert_str_eq(json_object_to_json_string(with), json_object_to_json_string(without));
     ck_assert_str_eq(json_object_to_json_string(with), json_object_to_json_string(unknown));
-    check_member(view_status(BOB, decision, LATER), "headline", "over_time");
+    check_member(view_status(BOB, decision, LATER), "headline", "split");
 }
 END_TEST
 
@@ -343,7 +343,7 @@ START_TEST(store_away)
     struct store *away = room_open("redis+unix:///nowhere/redis.sock", 200);
     const struct desk desk = {away, guard};
     struct json_object *view = NULL;
-    ck_assert_int_eq(desk_status(&desk, ALICE, 1, NOW, &view), -1);
+    ck_assert_int_eq(desk_status(&desk, ALICE, 1, NULL, NOW, &view), -1);
     ck_assert_int_eq(desk_lock(&desk, ALICE, NOW, &view), -1);
     ck_assert_ptr_null(view);
     ck_assert_str_ne(store_error(away), "");

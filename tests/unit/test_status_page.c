@@ -500,8 +500,6 @@ START_TEST(test_link_of_a_suspension)
 }
 END_TEST
 
-/* ---- what the reference of a refusal tells ------------------------------------------------- */
-
 static const char *ask_reference(const char *reference, const char *accept, int64_t now_ms)
 {
     struct http_request request = {0};
@@ -535,6 +533,149 @@ static const char *page_of(uint64_t decision, int64_t now_ms)
         check_has_not(html, secrets[i]);
     return html;
 }
+
+/* ---- what can still be sent ------------------------------------------------------------------ */
+
+/* Nobody reads "You can send" while every message outside is refused. */
+START_TEST(test_only_inside)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=20", "on_limit.off_domain_per_day=refuse"));
+    struct submission submission = rig_message("all", 20);
+    ck_assert_int_eq(rig_judge(&submission, NOW - HOUR_MS).ruling, RULING_ADMIT);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "you can send only inside your own domains</h1>");
+    check_has(html, "<div class=\"state state-own\">");
+    check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(html, "Mail to recipients inside your own domains can be sent now.");
+    check_has_not(html, "<h1>You can send</h1>");
+    struct verdict dry = rig_ask(&submission, NOW);
+    ck_assert_int_eq(dry.can_send, CAN_SEND_OWN);
+    ck_assert_int_eq(dry.can_send_at_ms, NOW + 23 * HOUR_MS);
+    end();
+}
+END_TEST
+
+/* What can never fit is split; nobody is told to wait, nor that portions are forbidden. */
+START_TEST(test_split)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=20"));
+    uint64_t decision = refuse(rig_message("big", 25), RULING_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>This message is more than your whole limit: split it</h1>");
+    check_has(html, "Split it into several messages");
+    check_has_not(html, "or wait");
+    check_has_not(html, "portions");
+    check_has(page_of(decision, NOW), "split it");
+    end();
+}
+END_TEST
+
+/* "Never in portions" is said of a day's limit, not of an hour's. */
+START_TEST(test_portions)
+{
+    begin(_i, WITH("limits.webmail.messages_per_hour=2", "limits.webmail.off_domain_per_day=20",
+                   "on_limit.off_domain_per_day=refuse"));
+    rig_send("sent", 2, NOW - 10 * MINUTE_MS, MINUTE_MS);
+    check_has_not(open_page(alices(), NOW), "portions");
+    struct submission submission = rig_message("more", 18);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+    check_has(open_page(alices(), NOW + HOUR_MS), "Never send it in portions");
+    end();
+}
+END_TEST
+
+/* The network's limit: its window and its moment, and not who else filled it. */
+START_TEST(test_network)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=10"));
+    struct submission bobs = rig_message("bobs", 10), mine = rig_message("mine", 1);
+    bobs.mailbox = BOB;
+    ck_assert_int_eq(rig_judge(&bobs, NOW - MINUTE_MS).ruling, RULING_ADMIT);
+    uint64_t decision = refuse(mine, RULING_OVER_TIME, NOW).decision;
+    const char *queries[] = {alices(), with_decision(decision)};
+    for (size_t i = 0; i < countof(queries); i++) {
+        const char *html = open_page(queries[i], NOW);
+        check_has(html, "you can send only inside your own domains</h1>");
+        check_has(html, "datetime=\"2025-11-22T06:39:00Z\"");
+        check_has(html, "10 of 10 used, 0 left");
+        check_has(html, "Counted by your network");
+        check_has_not(html, "bob");
+    }
+    check_has_not(page_of(decision, NOW), "10");
+    end();
+}
+END_TEST
+
+/* ---- who says "That wasn't me" is not accused ----------------------------------------------- */
+
+START_TEST(test_own_lock)
+{
+    static const char *const not_accused[][2] = {
+        {"en", "Nobody blames you"}, {"de", "Niemand wirft Ihnen etwas vor"},
+        {"fr", "Personne ne vous reproche"}, {"es", "Nadie le reprocha"}};
+    begin(_i, DEFAULTS);
+    post(arena_printf(arena, "%s&act=lock", alices()), "text/html", NOW);
+    for (size_t i = 0; i < countof(not_accused); i++) {
+        const char *html = page(alices(), not_accused[i][0], NOW);
+        check_has(html, not_accused[i][1]);
+        check_has_not(html, "terms of usage");
+        check_has_not(html, "<blockquote");
+    }
+    struct submission submission = rig_message("x", 1);
+    struct verdict verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    rig_check_begins(verdict.message, "Sending was stopped at 2025-11-22 05:40 UTC by ");
+    rig_check_has_not(verdict.message, "terms of usage");
+    ck_assert_ptr_null(verdict.sentence);
+    check_has_not(page_of(verdict.decision, NOW), "terms of usage");
+    end();
+}
+END_TEST
+
+/* The plain sentence first, the provider's last, quoted and in its own language. */
+START_TEST(test_sentence_is_quoted_last)
+{
+    static const char *const headings[][2] = {{"en", "Sending is paused until"},
+                                              {"de", "Senden ist pausiert bis"},
+                                              {"fr", "envoi est en pause"},
+                                              {"es", "El env"}};
+    begin(_i, WITH(TWO_A_DAY));
+    const char *query = with_decision(pause_alice().decision);
+    for (size_t i = 0; i < countof(headings); i++) {
+        const char *html = page(query, headings[i][0], NOW);
+        const char *heading = strstr(html, "<h1>"), *quoted = strstr(html, "<blockquote lang=\"en\">");
+        ck_assert_msg(heading != NULL && quoted > heading, "%s", headings[i][0]);
+        check_has(quoted, "Your ability to send new mail has been suspended as a high volume");
+        check_has_not(quoted, "<h2>");
+    }
+    end();
+}
+END_TEST
+
+/* ---- text for support, and the operator's links ------------------------------------------------ */
+
+START_TEST(test_support)
+{
+    begin(_i, WITH(TWO_A_DAY, "support.links=Passwort <\xC3\xA4ndern> https://panel.test/pw?a=1&b=2",
+                   "support.links=Newsletter https://news.test"));
+    uint64_t decision = pause_alice().decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, arena_printf(arena, "readonly rows=\"8\" spellcheck=\"false\">\n"
+                                        "Mailbox: alice@example.test&#10;Domain: example.test&#10;"
+                                        "State: Sending is paused&#10;Cause: too much mail&#10;"
+                                        "Since: 2025-11-22T05:40:00Z&#10;"
+                                        "Until: 2025-11-23T05:40:00Z&#10;"
+                                        "Limit: Messages in 24 hours&#10;Reference: %s&#10;"
+                                        "Seen: 2025-11-22T05:40:00Z</textarea>",
+                                 reference_of(decision)));
+    check_has(html, "<a href=\"https://panel.test/pw?a=1&amp;b=2\" rel=\"noreferrer\">Passwort "
+                    "&lt;\xC3\xA4ndern&gt;</a>");
+    check_has(html, "<a href=\"https://news.test\" rel=\"noreferrer\">Newsletter</a>");
+    end();
+}
+END_TEST
+
+/* ---- what the reference of a refusal tells ------------------------------------------------- */
 
 START_TEST(test_reference_of_a_suspension)
 {
@@ -760,6 +901,13 @@ int main(void)
     tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
     tcase_add_loop_test(cases, test_link_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_only_inside, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_split, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_portions, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_network, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_own_lock, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_support, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
