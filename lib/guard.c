@@ -7,6 +7,7 @@
 
 #include "decision.h"
 #include "policy.h"
+#include "verdict_shown.h"
 #include "verdict_text.h"
 
 enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and rules, the rest is counted */
@@ -754,6 +755,10 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
     if (verdict->ruling != RULING_ADMIT || verdict->dry_run)
         verdict->status_url = status_url(guard, judgement, verdict->now_ms);
     verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
+                                       judgement->settings->support_contact);
+    if (judgement->submission->zone != NULL && verdict->ruling != RULING_NO_STORE &&
+        !verdict->unjudged && (verdict->ruling != RULING_ADMIT || verdict->dry_run))
+        verdict->shown = verdict_shown(judgement->arena, judgement->catalogue, verdict,
                                        judgement->settings->support_contact);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "zone.h"
 
 enum { LANG_MAX_BYTES = 35, FIRST_ROOM = 16 };
 
@@ -129,6 +130,18 @@ int submission_set_lang(struct submission *submission, const char *text, size_t 
                            "digits and hyphens",
                            LANG_MAX_BYTES);
     submission->lang = arena_strndup(submission->arena, text, length);
+    return 1;
+}
+
+int submission_set_zone(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem)
+{
+    if (length == 0 || length > ZONE_NAME_MAX || memchr(text, '\0', length) != NULL)
+        return problem_set(problem, 400, "tz", "expected a time zone such as Europe/Berlin, at "
+                                               "most %d bytes", ZONE_NAME_MAX);
+    submission->zone = arena_strndup(submission->arena, text, length);
+    if (!zone_exists(submission->zone))
+        submission->zone = "UTC";
     return 1;
 }
 

@@ -43,6 +43,7 @@ struct submission {
     const char *ip;      /* key form: IPv4 whole, IPv6 as its /64; NULL until set */
     const char *from;    /* address alone, key form; NULL when absent */
     const char *lang;    /* BCP 47 tag, "en" until set */
+    const char *zone;    /* the sender's time zone, "Europe/Berlin"; NULL: not known, UTC */
     struct recipient *recipients;
     size_t recipient_count, recipient_room;
     size_t address_bytes;
@@ -71,6 +72,9 @@ int submission_set_ip(struct submission *submission, const char *text, size_t le
 int submission_set_from(struct submission *submission, const char *text, size_t length,
                         struct problem *problem) must_check;
 int submission_set_lang(struct submission *submission, const char *text, size_t length,
+                        struct problem *problem) must_check;
+/* A name that this machine does not know leaves zone at "UTC": it is only for reading. */
+int submission_set_zone(struct submission *submission, const char *text, size_t length,
                         struct problem *problem) must_check;
 
 /* Adds the recipients of a header text: `,` and `;` between them, groups

@@ -9,6 +9,7 @@ const struct submission_member_info submission_members[SUBMISSION_MEMBERS] = {
     [MEMBER_IP] = {"ip", 64},
     [MEMBER_FROM] = {"from", 8 * 1024},
     [MEMBER_LANG] = {"lang", 64},
+    [MEMBER_TZ] = {"tz", 64},
     [MEMBER_TO] = {"to", SUBMISSION_MAX_ADDRESS_BYTES},
     [MEMBER_CC] = {"cc", SUBMISSION_MAX_ADDRESS_BYTES},
     [MEMBER_BCC] = {"bcc", SUBMISSION_MAX_ADDRESS_BYTES},
@@ -51,6 +52,7 @@ int submission_set_member(struct submission *submission, enum submission_member 
     case MEMBER_IP: return set_claim(submission, member, text, length, &claims->ip, problem);
     case MEMBER_FROM: return submission_set_from(submission, text, length, problem);
     case MEMBER_LANG: return submission_set_lang(submission, text, length, problem);
+    case MEMBER_TZ: return submission_set_zone(submission, text, length, problem);
     default:
         return submission_add_recipients(submission, submission_member_field(member), text,
                                          length, problem);

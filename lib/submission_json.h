@@ -15,6 +15,7 @@ enum submission_member {
     MEMBER_IP,
     MEMBER_FROM,
     MEMBER_LANG,
+    MEMBER_TZ,
     MEMBER_TO,
     MEMBER_CC,
     MEMBER_BCC,

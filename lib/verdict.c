@@ -161,6 +161,10 @@ void verdict_add_json(struct text *text, const struct verdict *verdict)
     text_add_json(text, verdict->message);
     text_add(text, ",\"status_url\":");
     text_add_json(text, verdict->status_url);
+    if (verdict->shown != NULL) {
+        text_add(text, ",\"shown\":");
+        text_add(text, verdict->shown);
+    }
     if (verdict->observed)
         text_add(text, ",\"observed\":true");
     if (verdict->dry_run)

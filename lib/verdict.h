@@ -75,6 +75,7 @@ struct verdict {
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
     const char *sentence;         /* the provider's own, for a suspension; NULL: none */
     const char *message;          /* for the user; "" when admitted */
+    const char *shown;            /* JSON, see verdict_shown.h; NULL: not asked for */
     const char *status_url;
 };
 

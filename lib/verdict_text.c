@@ -4,6 +4,7 @@
 
 #include "decision.h"
 #include "json.h"
+#include "present.h"
 
 /* ---- reasons ---------------------------------------------------------------- */
 
@@ -55,6 +56,7 @@ struct telling {
     struct arena *arena;
     const struct catalogue *catalogue;
     const char *language;
+    const struct verdict *verdict;
     struct text *text;
 };
 
@@ -84,9 +86,16 @@ static void tell_string(const struct telling *telling, const char *name, const c
     tell_with(telling, name, values);
 }
 
-/* For reading; minutes, rounded up. Doors that know the user's time zone use retry_at. */
+/* For reading; minutes, rounded up. As pages say it where the reader's time zone is known. */
 static void tell_moment(const struct telling *telling, const char *name, int64_t time_ms)
 {
+    const struct verdict *verdict = telling->verdict;
+    const struct reader reader = {telling->catalogue, telling->language,
+                                  verdict->submission->zone, verdict->now_ms};
+    if (reader.zone != NULL) {
+        tell_string(telling, name, "moment", present_moment(telling->arena, &reader, time_ms));
+        return;
+    }
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
     struct tm utc;
     char stamp[40];
@@ -184,7 +193,8 @@ const char *verdict_message(struct arena *arena, const struct catalogue *catalog
         return "";
     freed_by(text_free) struct text text = {0};
     const struct telling telling = {
-        arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), &text};
+        arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), verdict,
+        &text};
     if (verdict->ruling == RULING_NO_STORE) {
         tell_with(&telling, "no_store", NULL);
     } else {

@@ -5,10 +5,9 @@
 
 #include "decision.h"
 #include "json.h"
+#include "refill_steps.h"
 #include "web.h"
 #include "zone.h"
-
-enum { STEPS_SHOWN = 3 }; /* of what comes back when; the rest is one more line */
 
 /* What the link says. */
 struct visit {
@@ -82,40 +81,6 @@ static void add_mail_url(struct exchange *exchange, struct json_object *view)
 
 /* ---- what the page needs besides the facts ------------------------------------------ */
 
-static int64_t minute_of(struct json_object *step)
-{
-    int64_t time_ms = 0;
-    if (!moment_read(json_string(step, "at", ""), &time_ms))
-        return 0;
-    return (time_ms + MINUTE_MS - 1) / MINUTE_MS;
-}
-
-static void add_to_step(struct json_object *step, struct json_object *more)
-{
-    json_add_int(step, "count", json_int(step, "count", 0) + json_int(more, "count", 0));
-    json_add(step, "at", json_object_get(json_member(more, "at")));
-}
-
-/* A few steps, what falls in the same minute in one; then all that is left, by the moment of
- * the last. */
-static void add_steps(struct json_object *window)
-{
-    struct json_object *refill = json_member(window, "refill"), *last = NULL;
-    struct json_object *steps = json_add_list(window, "steps");
-    for (size_t i = 0; i < json_object_array_length(refill); i++) {
-        struct json_object *more = json_object_array_get_idx(refill, i);
-        size_t shown = json_object_array_length(steps);
-        bool same = last != NULL && minute_of(last) == minute_of(more);
-        if (!same && shown < STEPS_SHOWN) {
-            last = json_object_new_object();
-            json_object_array_add(steps, last);
-        } else if (!same && json_member(window, "rest") == NULL) {
-            last = json_add_object(window, "rest");
-        }
-        add_to_step(last, more);
-    }
-}
-
 /* The suspension's own window beside it, so that why it is stands there with its numbers. */
 static void add_suspension(struct json_object *view, struct json_object *windows)
 {
@@ -181,7 +146,7 @@ static void complete(struct exchange *exchange, const struct visit *visit,
 {
     struct json_object *windows = json_member(view, "windows");
     for (size_t i = 0; i < json_object_array_length(windows); i++)
-        add_steps(json_object_array_get_idx(windows, i));
+        add_refill_steps(json_object_array_get_idx(windows, i));
     add_suspension(view, windows);
     json_add_bool(view, "about_a_day", is_about_a_day(view));
     const char *at = strrchr(visit->mailbox, '@');

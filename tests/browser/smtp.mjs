@@ -44,11 +44,11 @@ export const tests = {
       assert.ok(text.includes(lead.en_US), text);
       assert.match(text, /Permanent Failure: Your ability to send new mail has been suspended/);
       assert.match(text, /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/);
-      assert.doesNotMatch(text, /END-OF-MESSAGE|End-of-data|\/sending\/status\?t=/, 'nothing that only machines read');
+      assert.doesNotMatch(text, /END-OF-MESSAGE|End-of-data|\/sending\/r\//, 'nothing that only machines read');
       await until('the draft in its folder', () => stack.has(carols, 'round the guard', 'Drafts'));
 
       const [page] = await Promise.all([carol.context.waitForEvent('page'),
-        box.locator('a[href*="/sending/status?t="]').click()]);
+        box.locator('a[href*="/sending/r/"]').click()]);
       await page.waitForLoadState();
       assert.match(await page.locator('h1').innerText(), /Sending is paused until/);
       await page.close();
@@ -71,7 +71,7 @@ export const tests = {
   async 'a link that does not begin as the operator says is no link'({ stack, carol }) {
     await suspended(stack, () => withoutWebmailGuard(stack, async () => {
       const { box, text } = await refused(carol, 'foreign link');
-      assert.match(text, /\/sending\/status\?t=/, 'it can still be read');
+      assert.match(text, /\/sending\/r\//, 'it can still be read');
       assert.equal(await box.locator('a').count(), 0);
       await carol.dismiss(box);
     }, "$config['sendguard_status_url'] = 'https://other.example/sending';"));

@@ -3,10 +3,8 @@
 import assert from 'node:assert/strict';
 import { until } from './stack.mjs';
 
-const tomorrow = () => {
-  const time = new Date(Date.now() + 24 * 3600 * 1000);
-  return time.toLocaleDateString('sv-SE', { timeZone: 'Europe/Berlin' });
-};
+// As the status page says it.
+const tomorrow = () => new Date(Date.now() + 24 * 3600 * 1000).toLocaleDateString('en-GB', { weekday: 'long', timeZone: 'Europe/Berlin' });
 
 export const settings = ['limits.webmail.messages_per_day=2'];
 
@@ -17,7 +15,7 @@ export const tests = {
     await carol.compose({ to: 'bob@example.test', subject: 'one too many', text: 'Still here' });
     await carol.pressSend();
     const { box, text } = await carol.refusal();
-    assert.match(text, new RegExp(`You can send again from ${tomorrow()} \\d\\d:\\d\\d`), 'in the zone and format of the user');
+    assert.match(text, new RegExp(`Sending is paused until ${tomorrow()} \\d\\d:\\d\\d`), 'in the zone of the user');
     assert.match(text, /suspended/);
     assert.match(text, /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/);
     assert.doesNotMatch(text, /\/sending\/status\?t=/, 'the long address is a link, not a text');
@@ -59,7 +57,7 @@ export const tests = {
     await carol.compose({ to: 'bob@example.test', subject: 'again' });
     await carol.pressSend();
     const { box, text } = await carol.refusal();
-    assert.match(text, /You can send again from/);
+    assert.match(text, /Sending is paused until/);
     await carol.dismiss(box);
 
     await bob.send({ to: 'carol@example.test', subject: 'receiving goes on', receipt: true });
@@ -88,7 +86,7 @@ export const tests = {
     await carol.page.locator('#settings-menu li.sendguard a').click();
     await carol.page.waitForSelector('.sendguard-status');
     const text = await carol.page.locator('.sendguard-status').innerText();
-    assert.match(text, new RegExp(`You can send again from ${tomorrow()} \\d\\d:\\d\\d`));
+    assert.match(text, new RegExp(`Sending is paused until ${tomorrow()} \\d\\d:\\d\\d`));
     assert.match(text, /suspended/);
     assert.equal(await carol.page.locator('.sendguard-state').getAttribute('role'), 'status');
   },

@@ -6,6 +6,9 @@
 (() => {
   const REFRESH_MS = 30000;
   const language = document.documentElement.lang || undefined;
+  // Texts of the catalogue without their values: what stands between day and time, and units.
+  const { moment: dayAndTime, hours: hourUnit, minutes: minuteUnit } = document.body.dataset;
+  const between = (dayAndTime ?? " :").split(":")[0];
   // The server's clock counts, not that of this device.
   let ahead = 0;
   const now = () => Date.now() + ahead;
@@ -18,26 +21,29 @@
     const days = Math.round((midnight(date) - midnight(today)) / 86400000);
     const time = written(date, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     if (days === 0) return time;
-    if (Math.abs(days) < 7) return `${written(date, { weekday: "long" })} ${time}`;
+    if (Math.abs(days) < 7) return `${written(date, { weekday: "long" })}${between}${time}`;
     const year = date.getFullYear() === today.getFullYear() ? {} : { year: "numeric" };
-    return `${written(date, { day: "numeric", month: "long", ...year })} ${time}`;
+    return `${written(date, { day: "numeric", month: "long", ...year })}${between}${time}`;
   }
 
   function span(ms) {
     const minutes = Math.ceil(ms / 60000);
     if (ms < 60000) return `${Math.max(0, Math.ceil(ms / 1000))} s`;
-    const hours = minutes < 60 ? "" : `${Math.floor(minutes / 60)} h`;
-    return `${hours} ${minutes % 60 ? `${minutes % 60} min` : ""}`.trim();
+    const hours = minutes < 60 ? "" : `${Math.floor(minutes / 60)}${hourUnit ?? " h"}`;
+    return `${hours} ${minutes % 60 ? `${minutes % 60}${minuteUnit ?? " min"}` : ""}`.trim();
   }
 
   function localize(root) {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    // The page says its moments in that zone already, in the words that dialogs and mails have too.
+    const zones = [...root.querySelectorAll(".zone")];
+    if (zones.length > 0 && zones.every((name) => name.textContent === zone)) return;
     for (const time of root.querySelectorAll("time[datetime]")) {
       const date = new Date(time.dateTime);
       // Nothing is free before its moment: what is to come goes up to the full minute.
       if (!isNaN(date)) time.textContent = moment(date > now() + 1000 ? new Date(Math.ceil(date / 60000) * 60000) : date);
     }
-    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    for (const name of root.querySelectorAll(".zone")) if (zone) name.textContent = zone;
+    for (const name of zones) if (zone) name.textContent = zone;
   }
 
   function count() {

@@ -232,13 +232,16 @@ class sendguard extends rcube_plugin
             + sendguard_recipients::of($args['mailto'], $headers['Cc'] ?? '', $headers['Bcc'] ?? '');
     }
 
-    /** Who sends from where, and in which language he reads. Never from what the message says. */
+    /** Who sends from where, and in which language and time zone he reads. Never from what the message says. */
     private function envelope($mailbox)
     {
+        $zone = rcmail::get_instance()->config->get('timezone');
+
         return [
             'mailbox' => $mailbox,
             'ip'      => rcube_utils::remote_addr(),
             'lang'    => str_replace('_', '-', (string) rcmail::get_instance()->get_user_language()),
+            'tz'      => is_string($zone) && $zone !== '' ? $zone : 'UTC',
         ];
     }
 

@@ -223,10 +223,52 @@ class sendguard_answer
         return is_array($value) ? array_values(array_filter($value, 'is_array')) : [];
     }
 
+    /** What to show, in the words of the status page; null when this answer has nothing of it. */
+    public function shown()
+    {
+        return isset($this->body['shown']) && is_array($this->body['shown']) ? new sendguard_shown($this->body['shown']) : null;
+    }
+
     /** For the log: never the body, which names addresses. */
     public function problem()
     {
         return $this->error !== '' ? $this->error : "the guard answered with status $this->status"
             . ($this->body ? '' : ' and no JSON');
+    }
+}
+
+/** The texts of an answer that are to be shown: plain, so each is escaped where it is put. */
+class sendguard_shown
+{
+    private $members;
+
+    public function __construct(array $members)
+    {
+        $this->members = $members;
+    }
+
+    /** One text, or ''. */
+    public function text($name)
+    {
+        $value = $this->members[$name] ?? '';
+        return is_string($value) ? $value : '';
+    }
+
+    /** A list of texts. */
+    public function texts($name)
+    {
+        $value = $this->members[$name] ?? [];
+        return is_array($value) ? array_values(array_filter($value, 'is_string')) : [];
+    }
+
+    /** The texts of one window by its rule; none when there is no such window. */
+    public function window($rule)
+    {
+        foreach (is_array($this->members['windows'] ?? null) ? $this->members['windows'] : [] as $window) {
+            if (is_array($window) && ($window['rule'] ?? null) === $rule) {
+                return new self($window);
+            }
+        }
+        return new self([]);
     }
 }

@@ -23,23 +23,22 @@ class sendguard_refusal
      */
     public function dialog(sendguard_answer $answer, $title, $composing, $drafts)
     {
-        $later = false;
+        $later = !$answer->refused() || !$this->mendable($answer);
         if (!$answer->refused()) {
-            $later = true;
             $html = html::p('sendguard-lead', $this->texts->html('notnow')) . html::p(null, $this->texts->html('tryagain'));
-        } elseif ($this->mendable($answer)) {
-            $html = $this->to_mend($answer);
         } else {
-            $later = true;
-            $html = $this->to_wait($answer);
+            $html = $later ? $this->to_wait($answer) : $this->to_mend($answer);
         }
         if ($later && $composing) {
             $html .= html::p(null, $this->texts->html($drafts ? 'textissaved' : 'textstays'));
         }
+        if ($answer->refused()) {
+            $html .= $this->where_to_go_on($answer);
+        }
 
         return [
             'title'      => $this->texts->plain($title),
-            'html'       => html::div('sendguard-refusal', $html . $this->reference($answer)),
+            'html'       => html::div('sendguard-refusal', $html),
             'back'       => $this->texts->plain($composing ? 'backtomessage' : 'close'),
             'close'      => $this->texts->plain('close'),
             'save_draft' => $later && $drafts,
@@ -75,32 +74,36 @@ class sendguard_refusal
     /** Something about this message is too much: say each, so that all can be mended at once. */
     private function to_mend(sendguard_answer $answer)
     {
-        $lines = '';
-        foreach ($answer->objects('reasons') as $reason) {
-            $lines .= html::tag('li', null, rcube::Q((string) ($reason['text'] ?? '')));
-        }
+        $shown = $answer->shown();
+        $lead = $shown ? html::p('sendguard-lead', rcube::Q($shown->text('headline'))) : '';
+        $lines = $shown ? $this->texts->items($shown->texts('reasons')) : '';
         if ($lines === '') {
             $detail = $answer->status === 413 && $answer->member('detail') === ''
                 ? $this->texts->plain('toolarge') : $answer->member('detail');
             $lines = html::tag('li', null, rcube::Q($detail));
         }
 
-        return html::p('sendguard-lead', $this->texts->html('changethis')) . html::tag('ul', null, $lines)
-            . $this->link($answer);
+        return $lead . html::p($shown ? null : 'sendguard-lead', $this->texts->html('changethis')) . html::tag('ul', null, $lines);
     }
 
-    /** Too much in a time, or suspended: say until when first, because that is what the user looks for. */
+    /** Too much in a time, or suspended: what holds and until when first, because that is what the user looks for. */
     private function to_wait(sendguard_answer $answer)
     {
-        $until = $this->texts->time($answer->member('retry_at'));
-        $lead = $until !== ''
-            ? $this->texts->html('pauseduntil', ['time' => html::tag('strong', null, $until)])
-            : $this->texts->html('paused');
-        $message = $answer->member('message');
-        $url = $answer->member('status_url');
+        $shown = $answer->shown();
 
-        return html::p('sendguard-lead', $lead) . $this->texts->message($answer)
-            . ($url !== '' && strpos($message, $url) !== false ? '' : $this->link($answer));
+        return !$shown ? $this->texts->message($answer)
+            : html::p('sendguard-lead', rcube::Q($shown->text('headline')))
+                . $this->texts->paragraphs(array_merge($shown->texts('reasons'), $shown->texts('lines')));
+    }
+
+    /** The link, whom to ask, under which reference; the provider's sentence comes last. */
+    private function where_to_go_on(sendguard_answer $answer)
+    {
+        $shown = $answer->shown();
+        $told = !$shown && !$this->mendable($answer) && $answer->member('message') !== '';
+
+        return $told ? '' : $this->link($answer) . ($shown ? $this->texts->questions($shown) : '')
+            . $this->reference($answer) . ($shown ? $this->texts->sentence($shown) : '');
     }
 
     private function link(sendguard_answer $answer)
@@ -113,8 +116,7 @@ class sendguard_refusal
     private function reference(sendguard_answer $answer)
     {
         $decision = $answer->member('decision');
-        $told = !$this->mendable($answer) && strpos($answer->member('message'), $decision ?: '-') !== false;
-        if ($decision === '' || $told) {
+        if ($decision === '') {
             return '';
         }
         return html::p('sendguard-reference hint', $this->texts->html('reference',

@@ -33,11 +33,6 @@ class sendguard_texts
         return strtr(rcube::Q($this->plugin->gettext($name)), $replace);
     }
 
-    public function exists($name)
-    {
-        return $this->rcmail->text_exists('sendguard.' . $name);
-    }
-
     /**
      * A time of the guard (RFC 3339), in the user's zone and format; '' when it
      * is none. Rounded up to a minute, because before it nothing is free. HTML.
@@ -65,6 +60,39 @@ class sendguard_texts
     public function number($number)
     {
         return rcube::Q(number_format((float) $number, 0, '', "\u{202F}"));
+    }
+
+    /** Texts of the guard as items of a list. */
+    public function items(array $texts)
+    {
+        $items = '';
+        foreach ($texts as $text) {
+            $items .= html::tag('li', null, rcube::Q($text));
+        }
+        return $items;
+    }
+
+    /** Texts of the guard, each on its own. */
+    public function paragraphs(array $texts)
+    {
+        $html = '';
+        foreach ($texts as $text) {
+            $html .= html::p(null, rcube::Q($text));
+        }
+        return $html;
+    }
+
+    /** Whom to ask. */
+    public function questions(sendguard_shown $shown)
+    {
+        return $shown->text('questions') === '' ? '' : $this->paragraphs([$shown->text('questions')]);
+    }
+
+    /** The provider's own sentence, which is English in every language: users search for it. */
+    public function sentence(sendguard_shown $shown)
+    {
+        return $shown->text('sentence') === '' ? '' : html::p('hint', rcube::Q($shown->text('quoted') . ': ')
+            . html::tag('q', ['lang' => 'en'], rcube::Q($shown->text('sentence')), ['lang']));
     }
 
     /** A link to the user's status page, in his time zone and in a new tab; '' when the address is none. */
