@@ -57,7 +57,8 @@ static int hex_digit(char digit)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Decodes %XX; NULL for a bad one or a NUL. '+' stays: paths and our queries have it plain. */
+/* Decodes %XX; NULL for a bad one or a NUL. '+' stays: paths and our queries have it plain
+ * (?mailbox=bob+news@x.test). */
 static const char *percent_decode(struct arena *arena, const char *text, size_t length)
 {
     char *decoded = arena_alloc(arena, length + 1), *end = decoded;
@@ -78,30 +79,52 @@ static const char *percent_decode(struct arena *arena, const char *text, size_t 
     return decoded;
 }
 
-static int read_query(const char *query, struct arena *arena, struct request *request,
+/* What a query says, each part decoded. */
+struct query {
+    const char *dry_run, *mailbox; /* NULL when absent */
+};
+
+static int read_part(const char *part, size_t length, struct arena *arena, struct query *query,
+                     struct problem *problem)
+{
+    size_t name_length = strnlen(part, length);
+    const char *equals = memchr(part, '=', length);
+    if (equals != NULL)
+        name_length = (size_t)(equals - part);
+    const char *name = percent_decode(arena, part, name_length);
+    const char *value = equals != NULL
+                            ? percent_decode(arena, equals + 1, length - name_length - 1)
+                            : "";
+    if (name == NULL || value == NULL)
+        return problem_set(problem, 400, name != NULL ? name : "query",
+                           "has a %% that is not followed by two hexadecimal digits, or a NUL");
+    const char **known = strcmp(name, "dry_run") == 0   ? &query->dry_run
+                         : strcmp(name, "mailbox") == 0 ? &query->mailbox
+                                                        : NULL;
+    if (known == NULL)
+        return problem_set(problem, 400, "query",
+                           "expected dry_run or mailbox, found \"%.60s\"", name);
+    if (*known != NULL)
+        return problem_set(problem, 400, name, "is given twice");
+    *known = value;
+    return 1;
+}
+
+static int read_query(const char *text, struct arena *arena, struct request *request,
                       const char **mailbox_r, struct problem *problem)
 {
-    bool dry_run_said = false;
-    while (*query != '\0') {
-        size_t length = strcspn(query, "&");
-        size_t name = strcspn(query, "=&");
-        const char *value = name < length ? query + name + 1 : "";
-        size_t value_length = name < length ? length - name - 1 : 0;
-        if (name == 7 && strncmp(query, "dry_run", 7) == 0) {
-            if (dry_run_said || value_length != 1 || (*value != '0' && *value != '1'))
-                return problem_set(problem, 400, "dry_run", "is 1 or 0, once, or left out");
-            dry_run_said = true;
-            request->dry_run = *value == '1';
-        } else if (name == 7 && strncmp(query, "mailbox", 7) == 0) {
-            if (*mailbox_r != NULL)
-                return problem_set(problem, 400, "mailbox", "is given twice");
-            *mailbox_r = percent_decode(arena, value, value_length);
-            if (*mailbox_r == NULL)
-                return problem_set(problem, 400, "mailbox",
-                                   "has a %% that is not followed by two hexadecimal digits");
-        }
-        query += length + (query[length] == '&');
+    struct query query = {0};
+    while (*text != '\0') {
+        size_t length = strcspn(text, "&");
+        if (length > 0 && read_part(text, length, arena, &query, problem) < 1)
+            return 0;
+        text += length + (text[length] == '&');
     }
+    if (query.dry_run != NULL && strcmp(query.dry_run, "0") != 0 &&
+        strcmp(query.dry_run, "1") != 0)
+        return problem_set(problem, 400, "dry_run", "is 1 or 0, or left out");
+    request->dry_run = query.dry_run != NULL && query.dry_run[0] == '1';
+    *mailbox_r = query.mailbox;
     return 1;
 }
 
@@ -185,6 +208,9 @@ int request_read(const char *const *params, struct arena *arena, struct request 
         return 0;
     if (is_item && request.dry_run)
         return problem_set(problem, 400, "dry_run", "is for judging; to give back is no dry run");
+    if (!is_item && query_mailbox != NULL)
+        return problem_set(problem, 400, "mailbox",
+                           "is for giving back; a submission names its mailbox in the body");
     request.asked = is_item ? ASKED_GIVE_BACK : ASKED_JUDGE;
     if (request.trusted)
         request.mailbox = query_mailbox;

@@ -12,6 +12,8 @@ struct scan {
     size_t depth, values;
     size_t names, all_names; /* in the outermost object, and in all: the colons there */
     bool begun, in_string, escaped;
+    unsigned char word;      /* where in a number or a literal: an enum word */
+    const char *literal;     /* what of true, false or null has to come */
     unsigned char follow;    /* bytes of a UTF-8 character still to come */
     unsigned char low, high; /* what the next of them may be */
 };
@@ -73,14 +75,93 @@ static const char *take_in_string(struct scan *scan, unsigned char byte)
     return NULL;
 }
 
-static const char *take_outside(struct scan *scan, unsigned char byte)
+/* Numbers as RFC 8259 section 6 has them, and the three literals. json-c takes -012, 1. and 2.e3. */
+enum word {
+    WORD_NONE,
+    WORD_LITERAL,
+    WORD_MINUS,     /* a digit has to come */
+    WORD_ZERO,      /* no digit may come */
+    WORD_INTEGER,
+    WORD_POINT,     /* a digit has to come */
+    WORD_FRACTION,
+    WORD_E,         /* a sign or a digit has to come */
+    WORD_SIGN,      /* a digit has to come */
+    WORD_EXPONENT,
+};
+
+static bool word_may_end(const struct scan *scan)
 {
-    if (byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r')
-        return NULL;
-    if (!scan->begun && byte != '{')
-        return "it is no object";
-    if (scan->begun && scan->depth == 0)
-        return "something stands behind its end";
+    switch (scan->word) {
+    case WORD_LITERAL: return scan->literal[0] == '\0';
+    case WORD_MINUS:
+    case WORD_POINT:
+    case WORD_E:
+    case WORD_SIGN: return false;
+    default: return true;
+    }
+}
+
+static bool begin_word(struct scan *scan, unsigned char byte)
+{
+    static const char *const literals[] = {"true", "false", "null"};
+    if (byte == '-' || (byte >= '0' && byte <= '9')) {
+        scan->word = byte == '-' ? WORD_MINUS : byte == '0' ? WORD_ZERO : WORD_INTEGER;
+        return true;
+    }
+    for (size_t i = 0; i < countof(literals); i++)
+        if (literals[i][0] == (char)byte) {
+            scan->word = WORD_LITERAL;
+            scan->literal = literals[i] + 1;
+            return true;
+        }
+    return false;
+}
+
+static bool take_digit(struct scan *scan, unsigned char byte)
+{
+    switch (scan->word) {
+    case WORD_MINUS: scan->word = byte == '0' ? WORD_ZERO : WORD_INTEGER; return true;
+    case WORD_INTEGER:
+    case WORD_FRACTION:
+    case WORD_EXPONENT: return true;
+    case WORD_POINT: scan->word = WORD_FRACTION; return true;
+    case WORD_E:
+    case WORD_SIGN: scan->word = WORD_EXPONENT; return true;
+    default: return false;
+    }
+}
+
+static bool take_word(struct scan *scan, unsigned char byte)
+{
+    enum word word = scan->word;
+    bool has_integer = word == WORD_ZERO || word == WORD_INTEGER;
+    if (word == WORD_NONE)
+        return begin_word(scan, byte);
+    if (word == WORD_LITERAL)
+        return scan->literal[0] == (char)byte && *scan->literal++ != '\0';
+    if (byte >= '0' && byte <= '9')
+        return take_digit(scan, byte);
+    if (byte == '.' && has_integer)
+        scan->word = WORD_POINT;
+    else if ((byte == 'e' || byte == 'E') && (has_integer || word == WORD_FRACTION))
+        scan->word = WORD_E;
+    else if ((byte == '+' || byte == '-') && word == WORD_E)
+        scan->word = WORD_SIGN;
+    else
+        return false;
+    return true;
+}
+
+static bool is_structure(unsigned char byte)
+{
+    return byte != '\0' && strchr(" \t\n\r\"{}[]:,", byte) != NULL;
+}
+
+static const char *take_structure(struct scan *scan, unsigned char byte)
+{
+    if (!word_may_end(scan))
+        return "a number or a word in it is not as JSON writes it";
+    scan->word = WORD_NONE;
     if (byte == '"')
         scan->in_string = true;
     else if (byte == '{' || byte == '[')
@@ -91,11 +172,25 @@ static const char *take_outside(struct scan *scan, unsigned char byte)
         scan->names += scan->depth == 1;
         scan->all_names++;
     }
-    else if (byte == '\0' || strchr(",-+.0123456789eEtrufalsn", byte) == NULL)
-        return "it holds a character that JSON does not have there";
     scan->values += byte == ',' || byte == '{' || byte == '[';
-    scan->begun = true;
     return scan->depth > JSON_BODY_MAX_DEPTH ? "it is nested too deeply" : NULL;
+}
+
+static const char *take_outside(struct scan *scan, unsigned char byte)
+{
+    bool blank = byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+    if (blank && scan->word == WORD_NONE)
+        return NULL;
+    if (!scan->begun && byte != '{')
+        return "it is no object";
+    if (scan->begun && scan->depth == 0)
+        return "something stands behind its end";
+    scan->begun = true;
+    if (is_structure(byte))
+        return take_structure(scan, byte);
+    if (byte == '\0' || strchr("-+.0123456789eEtrufalsn", byte) == NULL)
+        return "it holds a character that JSON does not have there";
+    return take_word(scan, byte) ? NULL : "a number or a word in it is not as JSON writes it";
 }
 
 /* Looks at a piece before json-c does. */

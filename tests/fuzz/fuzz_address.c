@@ -53,6 +53,22 @@ static void try_recipients(struct submission *submission, const char *text, size
     }
 }
 
+/* What a mail server hands on is read too, and comes to a key form. */
+static void try_unquoted(struct arena *arena, const char *text, size_t length)
+{
+    struct problem problem;
+    const char *key = NULL, *again = NULL;
+    if (!address_key_unquoted(arena, text, length, &key, &problem)) {
+        require(problem.status == 400 && problem.text[0] != '\0');
+        return;
+    }
+    require(strlen(key) <= ADDRESS_MAX_BYTES);
+    if (memchr(text, '\t', length) == NULL) {
+        require(address_key(arena, key, strlen(key), &again, &problem));
+        require(strcmp(again, key) == 0);
+    }
+}
+
 static void try_setters(struct submission *submission, const char *text, size_t length)
 {
     int (*const setters[])(struct submission *, const char *, size_t, struct problem *) = {
@@ -67,6 +83,18 @@ static void try_setters(struct submission *submission, const char *text, size_t 
         require(submission->domain == strrchr(submission->mailbox, '@') + 1);
 }
 
+/* A form takes nothing that a list does not take. */
+static void try_form(struct submission *submission, const char *text, size_t length)
+{
+    struct problem problem;
+    bool list = submission->recipient_count > 0;
+    size_t count = submission->recipient_count;
+    if (!submission_add_recipients(submission, FIELD_BCC, text, length, &problem))
+        require_problem(&problem);
+    else
+        require(list || submission->recipient_count == count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *arena = arena_new();
@@ -76,6 +104,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     submission_init(&submission, arena, DOOR_WEBMAIL);
     try_recipients(&submission, copy, size);
     try_setters(&submission, copy, size);
+    try_unquoted(arena, copy, size);
+    submission.form = true;
+    try_form(&submission, copy, size);
     free(copy);
     arena_free(&arena);
     return 0;
