@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { RETRY_STORE_SECS = 30 };
+enum { RETRY_STORE_SECS = 30, PLACE_MAX_BYTES = 100 };
 
 static const char *title_of(int status)
 {
@@ -141,7 +141,8 @@ int answer_given_back(struct text *out)
     return 200;
 }
 
-int answer_problem(struct text *out, const struct problem *problem, const char *allow)
+int answer_problem(struct text *out, const struct problem *problem, const struct place *place,
+                   const char *allow)
 {
     begin(out, problem->status);
     if (allow != NULL) {
@@ -151,12 +152,22 @@ int answer_problem(struct text *out, const struct problem *problem, const char *
     }
     if (problem->status == 503)
         text_addf(out, "Retry-After: %d\r\n", RETRY_STORE_SECS);
-    char detail[sizeof problem->where + sizeof problem->text + 3];
-    snprintf(detail, sizeof detail, "%s: %s", problem->where, problem->text);
+    bool placed = place != NULL && place->english != NULL;
+    char detail[sizeof problem->where + sizeof problem->text + PLACE_MAX_BYTES + 8];
+    if (placed)
+        snprintf(detail, sizeof detail, "%.*s (%s): %s", PLACE_MAX_BYTES, place->english,
+                 problem->where, problem->text);
+    else
+        snprintf(detail, sizeof detail, "%s: %s", problem->where, problem->text);
     begin_problem(out, problem->status == 503 ? "store-unavailable" : "bad-request",
                   title_of(problem->status), problem->status, detail);
     text_add(out, ",\"where\":");
     text_add_json(out, problem->where);
+    if (placed && place->told != NULL) {
+        snprintf(detail, sizeof detail, "%.*s: %s", PLACE_MAX_BYTES, place->told, problem->text);
+        text_add(out, ",\"message\":");
+        text_add_json(out, detail);
+    }
     text_add(out, "}\n");
     return problem->status;
 }

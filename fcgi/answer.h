@@ -15,7 +15,15 @@ int answer_forward(struct text *out, const char *location);
 /* The charge was given back. */
 int answer_given_back(struct text *out);
 
-/* The request itself is wrong, or cannot be answered now (503). `allow`: for 405, else NULL. */
-int answer_problem(struct text *out, const struct problem *problem, const char *allow);
+/* Where a problem is, as people read it ("To, 1st recipient"): in English, and in the language of
+ * the user. NULL where there is no such place. */
+struct place {
+    const char *english, *told;
+};
+
+/* The request itself is wrong, or cannot be answered now (503). `place` may be NULL; with it the
+ * answer has a `message` for the user. `allow`: for 405, else NULL. */
+int answer_problem(struct text *out, const struct problem *problem, const struct place *place,
+                   const char *allow);
 
 #endif

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "body.h"
 #include "decision.h"
+#include "problem_text.h"
 #include "request.h"
 
 enum { PIECE_BYTES = 16 * 1024 };
@@ -201,6 +202,20 @@ static int give_back(struct exchange *exchange, struct problem *problem)
     return 1;
 }
 
+static void tell_problem(struct exchange *exchange, const struct problem *problem,
+                         const char *allow)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(exchange->door->guard);
+    const struct catalogue *catalogue = held_catalogue(held);
+    const char *asked = exchange->submission.lang; /* NULL when nothing was read */
+    const struct place place = {
+        .english = problem_place(catalogue, exchange->arena, "en", problem->where),
+        .told = problem_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
+                              problem->where),
+    };
+    answer_problem(exchange->out, problem, &place, allow);
+}
+
 int door_handle(struct webmail_door *door, const char *const *params, const struct body_source *source,
                 struct arena *arena, int64_t now_ms, struct text *out)
 {
@@ -218,6 +233,6 @@ int door_handle(struct webmail_door *door, const char *const *params, const stru
     if (good < 0)
         return 0;
     if (good == 0)
-        answer_problem(out, &problem, allow);
+        tell_problem(&exchange, &problem, allow);
     return 1;
 }

@@ -170,10 +170,21 @@ def test_400_for_bad_json(sender, name):
     wrong(sender.door.post(body), 400, *words)
 
 
+@pytest.mark.parametrize("language, place", [
+    ("en", "To, 2nd recipient: "), ("de", "An, 2. Empfänger: "), ("fr", "À, 2e destinataire: "),
+    ("es", "Para, 2.º destinatario: "), ("xx", "To, 2nd recipient: "),
+])
+def test_400_says_the_place_in_words(sender, language, place):
+    answer = sender.send(["good@x.test", "nobody"], lang=language)
+    assert answer.json["message"].startswith(place + '"nobody" is no address'), answer.json
+    assert answer.json["detail"].startswith("To, 2nd recipient (to[1]): "), answer.json
+    assert answer.json["where"] == "to[1]"
+
+
 @pytest.mark.parametrize("entry", [
     "nobody", "@x.test", "a@", "a@@x.test", "a b@x.test", "<a@x.test> b", "a@x..test",
     "a@x.test b@x.test", "Bob <a@x.test", "a@x.test\r\nBcc: b@x.test", "a\0@x.test", "a@-x.test",
-    "l" * 65 + "@x.test",
+    "l" * 248 + "@x.test",
 ])
 def test_400_names_the_address_and_its_place(sender, entry):
     answer = sender.send(["good@x.test", entry])
@@ -231,3 +242,12 @@ def test_an_unclear_dry_run_is_refused(sender, query):
     """Charging a message that was only asked about would be the worst of readings."""
     answer = sender.door.post(sender.body(), query=query)
     assert answer.status == 400 or sender.used() == 0, answer
+
+
+def test_an_unknown_parameter_counts_nothing(sender):
+    body = json.dumps(sender.body(["b@x.test"])).encode()
+    for query in ("?dry_runs=1", "?dry_run=1&dry_run=1", "?dry_run=1&x"):
+        wrong(sender.door.request("POST", PATH, query[1:], body, "application/json"), 400)
+    assert sender.used() == 0
+    assert sender.door.request("POST", PATH, "dry%5frun=1", body, "application/json").status == 200
+    assert sender.used() == 0

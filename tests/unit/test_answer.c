@@ -167,7 +167,7 @@ START_TEST(test_problem)
     struct problem problem;
     problem_set(&problem, problems[_i].status, "to[3]", "\"bob\" is no address: it has no @");
     const char *allow = problems[_i].status == 405 ? "POST" : NULL;
-    ck_assert_int_eq(answer_problem(&out, &problem, allow), problems[_i].status);
+    ck_assert_int_eq(answer_problem(&out, &problem, NULL, allow), problems[_i].status);
     check_field("Status", problems[_i].line);
     check_field("Content-Type", "application/problem+json");
     check_field("Cache-Control", "no-store");
@@ -201,7 +201,7 @@ START_TEST(test_hostile_texts)
         struct problem problem = {.status = 400};
         strcpy(problem.where, texts[i]);
         strcpy(problem.text, texts[i]);
-        answer_problem(&out, &problem, NULL);
+        answer_problem(&out, &problem, NULL, NULL);
         ck_assert_ptr_null(field("X"));
         ck_assert_ptr_null(field("Set-Cookie"));
         struct json_object *json = body();
@@ -226,7 +226,7 @@ START_TEST(test_longest_problem)
     struct problem problem = {.status = 400};
     memset(problem.where, 'w', sizeof problem.where - 1);
     memset(problem.text, 't', sizeof problem.text - 1);
-    answer_problem(&out, &problem, NULL);
+    answer_problem(&out, &problem, NULL, NULL);
     struct json_object *json = body();
     ck_assert_uint_eq(strlen(rig_text(json, "detail")),
                       strlen(problem.where) + 2 + strlen(problem.text));

@@ -79,7 +79,7 @@ class sendguard_refusal
         $lines = $shown ? $this->texts->items($shown->texts('reasons')) : '';
         if ($lines === '') {
             $detail = $answer->status === 413 && $answer->member('detail') === ''
-                ? $this->texts->plain('toolarge') : $answer->member('detail');
+                ? $this->texts->plain('toolarge') : ($answer->member('message') ?: $answer->member('detail'));
             $lines = html::tag('li', null, rcube::Q($detail));
         }
 
