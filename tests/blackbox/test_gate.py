@@ -181,6 +181,20 @@ def test_refused_mail_is_not_handed_on(stage):
     assert stage.upstream.requests == []
 
 
+@pytest.mark.parametrize("field, text, place", [
+    ("_bcc", "\"\u00e9\\\\\\\" <b@x.test>, x\" <d@own.test>", "bcc[0]"),
+    ("_to", '"\\"x a@y.test b@z.test "@own.test,"\\"y k"@own.test', "to[0]"),
+])
+def test_what_the_webmail_could_read_otherwise_is_refused_by_name(stage, field, text, place):
+    user = stage.users[0]
+    before = len(stage.upstream.requests)
+    status, _, answer = stage.send(user, urllib.parse.urlencode({field: text}).encode(), URLENCODED)
+    assert status == 400
+    problem = json.loads(answer)
+    assert problem["where"] == place and "backslash in quotation marks" in problem["detail"], problem
+    assert len(stage.upstream.requests) == before
+
+
 def test_drafts_are_passed_on_and_not_counted(stage):
     """Also those of a suspended mailbox."""
     user = stage.users[0]

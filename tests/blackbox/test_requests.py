@@ -225,13 +225,13 @@ def test_dry_run_says_what_the_real_one_would(sender):
     assert rules(answer) == ["recipients_per_domain"]
 
 
-@pytest.mark.parametrize("query", ["dry_run=1", "x=y&dry_run=1", "dry_run=1&x"])
+@pytest.mark.parametrize("query", ["dry_run=1", "&dry_run=1&", "dry%5frun=1"])
 def test_dry_run_is_found_in_the_query(sender, query):
     assert sender.door.post(sender.body(), query=query).status == 200
     assert sender.used() == 0
 
 
-@pytest.mark.parametrize("query", ["", "dry_run=0", "xdry_run=1", "dry=1"])
+@pytest.mark.parametrize("query", ["", "dry_run=0", "&"])
 def test_other_queries_are_no_dry_run(sender, query):
     assert sender.door.post(sender.body(), query=query).status == 200
     assert sender.used() == 1
@@ -244,10 +244,7 @@ def test_an_unclear_dry_run_is_refused(sender, query):
     assert answer.status == 400 or sender.used() == 0, answer
 
 
-def test_an_unknown_parameter_counts_nothing(sender):
-    body = json.dumps(sender.body(["b@x.test"])).encode()
-    for query in ("?dry_runs=1", "?dry_run=1&dry_run=1", "?dry_run=1&x"):
-        wrong(sender.door.request("POST", PATH, query[1:], body, "application/json"), 400)
-    assert sender.used() == 0
-    assert sender.door.request("POST", PATH, "dry%5frun=1", body, "application/json").status == 200
+@pytest.mark.parametrize("query", ["xdry_run=1", "dry=1", "x=y&dry_run=1", "dry_run=1&x", "dry_run=1&dry_run=1"])
+def test_an_unknown_or_repeated_parameter_counts_nothing(sender, query):
+    wrong(sender.door.post(sender.body(), query=query), 400)
     assert sender.used() == 0
