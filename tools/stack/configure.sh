@@ -1,7 +1,7 @@
 # Writes the configuration of a private mail stack into $dir. Sourced by
 # tools/stack/stack, which has set dir, root (of the source tree) and the ports.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # dir, root, guard_overrides, the programs and the ports come from stack
+# shellcheck disable=SC1091,SC2154 # other files; dir, root, guard_overrides, the programs and the ports come from stack
 
 accounts="alice bob carol"
 
@@ -49,7 +49,7 @@ configure_nginx() {
         -e "s|/var/log/nginx/access.log|$dir/nginx/access.log|" \
         -e "s|/var/lib/nginx/|$dir/nginx/|" \
         -e "s|/var/lib/roundcube/public_html|$dir/rc/public_html|" \
-        -e "s|/run/php/php8.2-fpm.sock|$dir/php/fpm.sock|" \
+        -e "s|/run/php/php-fpm.sock|$dir/php/fpm.sock|" \
         -e "s|/run/sendguard/fcgi/fcgi.sock|$dir/guard/fcgi.sock|" \
         -e "s|/etc/nginx/sendguard.htpasswd|$dir/nginx/htpasswd|" \
         -e "s|127.0.0.1:8080|127.0.0.1:$webmail_port|" \
@@ -149,12 +149,19 @@ CONF
     chmod 640 "$dir/rc/config/config.inc.php"
 }
 
+# Dovecot 2.4 has another configuration language; `dovecot --version` says "2.4.1-4 (7d8c0e5759)".
+case $(dovecot --version 2>/dev/null) in
+2.[0-3].*) . "$root/tools/stack/dovecot-2.3.sh" ;;
+*) . "$root/tools/stack/dovecot-2.4.sh" ;;
+esac
+
 configure_mailbox() {
     local name
     for name in $accounts; do printf '%s@example.test:{PLAIN}secret::::::\n' "$name"; done >"$dir/dovecot/passwd"
     chown root:dovecot "$dir/dovecot/passwd"
     chmod 640 "$dir/dovecot/passwd"
     {
+        dovecot_version_lines
         cat <<CONF
 base_dir = $dir/dovecot/run
 state_dir = $dir/dovecot/state
@@ -168,23 +175,12 @@ submission_relay_port = $relay_port
 submission_relay_trusted = yes
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
 auth_mechanisms = plain login
 default_internal_user = dovecot
 default_login_user = dovenull
 first_valid_uid = 1
-mail_location = maildir:$dir/mail/%u
-passdb {
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u $dir/dovecot/passwd
-}
-userdb {
-  driver = static
-  args = uid=mail gid=mail home=$dir/mail/%u
-}
 service imap-login {
   inet_listener imap {
-    address = 127.0.0.1
     port = $imap_port
   }
   inet_listener imaps {
@@ -193,7 +189,6 @@ service imap-login {
 }
 service submission-login {
   inet_listener submission {
-    address = 127.0.0.1
     port = $dovecot_submission_port
   }
   inet_listener submissions {
@@ -231,6 +226,7 @@ CONF
             printf '  mailbox %s {\n    auto = subscribe\n    special_use = \\%s\n  }\n' $name $name
         done
         printf '}\n'
+        dovecot_accounts
     } >"$dir/dovecot/dovecot.conf"
 }
 

@@ -1,0 +1,21 @@
+# What only Dovecot 2.3 (Debian 12) understands; dovecot-2.4.sh has the same for 2.4. Sourced by
+# tools/stack/configure.sh, which writes the rest of dovecot.conf.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # dir comes from stack
+
+dovecot_version_lines() { :; }
+
+dovecot_accounts() {
+    cat <<CONF
+disable_plaintext_auth = no
+mail_location = maildir:$dir/mail/%u
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u $dir/dovecot/passwd
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=$dir/mail/%u
+}
+CONF
+}

@@ -1,0 +1,32 @@
+# What Dovecot 2.4 (Debian 13) calls otherwise than 2.3; dovecot-2.3.sh has the same for 2.3. Sourced
+# by tools/stack/configure.sh, which writes the rest of dovecot.conf.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # dir comes from stack
+
+# They come first in the file: they say in which version's language the rest is.
+dovecot_version_lines() {
+    cat <<CONF
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+CONF
+}
+
+dovecot_accounts() {
+    cat <<CONF
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = $dir/mail/%{user}
+passdb passwd-file {
+  passwd_file_path = $dir/dovecot/passwd
+  default_password_scheme = PLAIN
+  auth_username_format = %{user}
+}
+userdb static {
+  fields {
+    uid = mail
+    gid = mail
+    home = $dir/mail/%{user}
+  }
+}
+CONF
+}
