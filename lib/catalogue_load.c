@@ -12,6 +12,7 @@
 
 #include "catalogue_table.h"
 #include "embedded.h"
+#include "json_strict.h"
 
 enum { FILES_MAX = 500, FILE_NAME_MAX = 48, KEY_MAX = 64, JSON_DEPTH = 4 };
 
@@ -210,25 +211,14 @@ static int add_text(struct loading *loading, const struct texts_file *file, cons
     return 1;
 }
 
-static void free_tokener(struct json_tokener **tokener)
-{
-    if (*tokener != NULL)
-        json_tokener_free(*tokener);
-    *tokener = NULL;
-}
-
 static void put_tree(struct json_object **tree) { json_object_put(*tree); }
 
 static int read_texts(struct loading *loading, const struct texts_file *file)
 {
-    freed_by(free_tokener) struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-    if (tokener == NULL)
-        return problem_set(loading->problem, 0, file->path, "it cannot be read now");
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    enum json_tokener_error error;
+    size_t end;
     freed_by(put_tree) struct json_object *tree =
-        json_tokener_parse_ex(tokener, file->bytes, (int)file->length);
-    enum json_tokener_error error = json_tokener_get_error(tokener);
-    size_t end = json_tokener_get_parse_end(tokener);
+        json_strict_parse(file->bytes, file->length, JSON_DEPTH, &error, &end);
     if (error == json_tokener_continue)
         return fail_at(loading, file->path, line_at(file, file->length),
                        "it is no JSON: it ends too early");

@@ -1,9 +1,9 @@
 #include "json.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "decision.h"
+#include "json_strict.h"
 #include "text.h"
 
 struct json_object *json_add(struct json_object *object, const char *name,
@@ -92,13 +92,6 @@ bool json_is_true(struct json_object *object, const char *name)
     return json_object_is_type(member, json_type_boolean) && json_object_get_boolean(member);
 }
 
-static void free_tokener(struct json_tokener **tokener)
-{
-    if (*tokener != NULL)
-        json_tokener_free(*tokener);
-    *tokener = NULL;
-}
-
 /* What json-c reads in its strict mode too, and is no JSON: names between single quotation
  * marks, NaN and Infinity, none of whose letters belongs outside of strings; and control
  * characters within strings. */
@@ -121,17 +114,14 @@ static bool all_letters_belong(const char *text)
 struct json_object *json_read(const char *text)
 {
     size_t length = strlen(text);
-    if (length >= INT_MAX || !all_letters_belong(text))
+    if (!all_letters_belong(text))
         return NULL;
-    freed_by(free_tokener) struct json_tokener *tokener = json_tokener_new();
-    if (tokener == NULL)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    enum json_tokener_error error;
+    size_t end;
     /* with the NUL behind it: only so is a bare number known to be complete */
     freed_by(json_put) struct json_object *tree =
-        json_tokener_parse_ex(tokener, text, (int)length + 1);
-    if (json_tokener_get_error(tokener) != json_tokener_success ||
-        json_tokener_get_parse_end(tokener) < length)
+        json_strict_parse(text, length + 1, JSON_TOKENER_DEFAULT_DEPTH, &error, &end);
+    if (error != json_tokener_success || end < length)
         return NULL;
     return take(tree);
 }

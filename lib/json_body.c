@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_strict.h"
 #include "text.h"
 
 /* What the scan knows of the text so far. */
@@ -225,16 +226,13 @@ int json_body_add(struct json_body *body, const char *bytes, size_t length, stru
 static int parse(struct json_body *body, struct problem *problem)
 {
     /* One level more than the scan lets through, whose message is clearer. */
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_BODY_MAX_DEPTH + 2);
-    if (tokener == NULL)
-        abort();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    body->object = json_tokener_parse_ex(tokener, text_string(&body->text), (int)body->text.length);
-    const char *error = json_tokener_error_desc(json_tokener_get_error(tokener));
-    json_tokener_free(tokener);
+    enum json_tokener_error error;
+    size_t end;
+    body->object = json_strict_parse(text_string(&body->text), body->text.length,
+                                     JSON_BODY_MAX_DEPTH + 2, &error, &end);
     return body->object != NULL ||
            problem_set(problem, 400, "body", "expected a JSON object, but it is malformed: %s",
-                       error);
+                       json_tokener_error_desc(error));
 }
 
 int json_body_end(struct json_body *body, struct json_object **object_r, struct problem *problem)

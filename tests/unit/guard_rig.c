@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_strict.h"
+
 struct guard *guard;
 struct token_key *token_key;
 
@@ -178,15 +180,13 @@ enum outcome rig_outcome(const struct verdict *verdict, int64_t now_ms)
 
 struct json_object *rig_json(const char *text, size_t length)
 {
-    struct json_tokener *tokener = json_tokener_new();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    enum json_tokener_error error;
+    size_t end;
     /* with the NUL behind it: only so is a bare number known to be complete */
-    struct json_object *object = json_tokener_parse_ex(tokener, text, (int)length + 1);
-    ck_assert_msg(json_tokener_get_error(tokener) == json_tokener_success &&
-                      json_tokener_get_parse_end(tokener) >= length,
-                  "%s at %zu in %s", json_tokener_error_desc(json_tokener_get_error(tokener)),
-                  json_tokener_get_parse_end(tokener), text);
-    json_tokener_free(tokener);
+    struct json_object *object =
+        json_strict_parse(text, length + 1, JSON_TOKENER_DEFAULT_DEPTH, &error, &end);
+    ck_assert_msg(error == json_tokener_success && end >= length, "%s at %zu in %s",
+                  json_tokener_error_desc(error), end, text);
     return object;
 }
 

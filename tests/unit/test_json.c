@@ -2,9 +2,11 @@
  * not there. */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "decision.h"
 #include "json.h"
+#include "json_strict.h"
 #include "store.h"
 
 #define NOW INT64_C(1763790000000) /* 2025-11-22T05:40:00Z */
@@ -114,6 +116,37 @@ START_TEST(test_whole_and_strict)
 }
 END_TEST
 
+/* The same in every version of json-c, of which 0.18 refuses all of these by itself. */
+START_TEST(test_outside_ascii)
+{
+    static const struct {
+        const char *text, *value;
+        size_t end;
+        enum json_tokener_error error;
+    } cases[] = {
+        {"{\"v\":\"\xC3\xBC\"} ", "\xC3\xBC", 11, json_tokener_success},
+        {"{\"\xC3\xBC\":1,\"v\":\"\xEF\xBF\xBF\"}", "\xEF\xBF\xBF", 18, json_tokener_success},
+        {"{\"v\":\"\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF\"}", "\xF0\x90\x80\x80 \xF4\x8F\xBF\xBF", 17,
+         json_tokener_success},
+        {"{\"v\":\"\\\"\xC3\xBC\\u00e9\"}", "\"\xC3\xBC\xC3\xA9", 18, json_tokener_success},
+        {"{\"\xC3\xBC\":1,\"v\":x}", NULL, 12, json_tokener_error_parse_unexpected},
+        {"{\"\xC3\xBC\":1,\"v\":\xC3\xBC}", NULL, 12, json_tokener_error_parse_unexpected},
+        {"{\"v\":\"\xC3\xBC\xFF\"}", NULL, 8, json_tokener_error_parse_utf8_string},
+        {"{\"v\":\"\xED\xA0\x80\"}", NULL, 6, json_tokener_error_parse_utf8_string},
+        {"{\"v\":\"\xC3\xBC", NULL, 8, json_tokener_continue},
+    };
+    for (size_t i = 0; i < countof(cases); i++) {
+        enum json_tokener_error error;
+        size_t end;
+        freed_by(json_put) struct json_object *read =
+            json_strict_parse(cases[i].text, strlen(cases[i].text), 2, &error, &end);
+        ck_assert_msg(error == cases[i].error && end == cases[i].end, "%s: %s, at %zu",
+                      cases[i].text, json_tokener_error_desc(error), end);
+        ck_assert_pstr_eq(read != NULL ? json_string(read, "v", "none") : NULL, cases[i].value);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("json");
@@ -126,6 +159,7 @@ int main(void)
     tcase_add_test(tests, test_names_are_copied);
     tcase_add_test(tests, test_reading);
     tcase_add_test(tests, test_whole_and_strict);
+    tcase_add_test(tests, test_outside_ascii);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
