@@ -1,6 +1,7 @@
 # make            build the programs into build/
 # make run        a guarded Roundcube on this machine, everything private, Ctrl-C stops it
 # make test       everything that CI runs
+# make test-on SUITE=trixie  the same on another Debian, in a chroot; FRESH=1 makes that anew
 # make bench      speed against the floor, as ratios
 # make bench-peers  the mail server's door beside other policy services
 # make check      the unit tests alone
@@ -45,7 +46,7 @@ UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all docs install programs units benches fuzzers run test check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all docs install programs units benches fuzzers run test test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -139,6 +140,11 @@ run: deps-run
 
 test: deps-test
 	@tests/run
+
+# As root: a chroot in $XDG_CACHE_HOME or /var/cache, in which HEAD is built and tested.
+SUITE ?= trixie
+test-on:
+	@tools/test-on $(if $(FRESH),--fresh) $(SUITE)
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory programs benches
