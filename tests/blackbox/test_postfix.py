@@ -229,8 +229,8 @@ def test_a_limit_that_does_not_suspend_says_when_the_message_fits(stack, mailbox
         readable(refusal, 450, stack)
         assert refusal.text.startswith("4.7.1 ")
         moment = datetime.datetime.strptime(
-            refusal.text.partition("It can be sent from ")[2][:20], "%Y-%m-%d %H:%M UTC")
-        hours = (moment - datetime.datetime.utcnow()) / datetime.timedelta(hours=1)
+            refusal.text.partition("It can be sent from ")[2][:20], "%Y-%m-%d %H:%M UTC").replace(tzinfo=datetime.timezone.utc)
+        hours = (moment - datetime.datetime.now(datetime.timezone.utc)) / datetime.timedelta(hours=1)
         assert 23.9 < hours <= 24.02
     assert not suspended(stack, mailbox)
     assert stack.used(mailbox) == 2
