@@ -228,9 +228,10 @@ def test_a_limit_that_does_not_suspend_says_when_the_message_fits(stack, mailbox
         refusal = program.refused()
         readable(refusal, 450, stack)
         assert refusal.text.startswith("4.7.1 ")
-        moment = datetime.datetime.strptime(
-            refusal.text.partition("It can be sent from ")[2][:20], "%Y-%m-%d %H:%M UTC").replace(tzinfo=datetime.timezone.utc)
-        hours = (moment - datetime.datetime.now(datetime.timezone.utc)) / datetime.timedelta(hours=1)
+        named = refusal.text.partition("It can be sent from ")[2][:20]
+        moment = datetime.datetime.strptime(named.replace("UTC", "+0000"), "%Y-%m-%d %H:%M %z")
+        wait = moment - datetime.datetime.now(datetime.timezone.utc)
+        hours = wait / datetime.timedelta(hours=1)
         assert 23.9 < hours <= 24.02
     assert not suspended(stack, mailbox)
     assert stack.used(mailbox) == 2
