@@ -190,9 +190,19 @@ static int open_store(struct cli *cli, struct house *house)
         status = check_rights(cli, settings->store_url);
     if (status >= 0)
         return status;
-    if (store_open(settings->store_url, (int)settings->store_timeout_ms, &house->store,
-                   &problem) < 1)
+    bool looks = (cli->command->takes & TAKES(OPTION_NOTE)) == 0 ||
+                 cli->given[OPTION_PREVIEW] != NULL;
+    bool made;
+    const char *path = sqlite_path(settings->store_url);
+    if (looks && path != NULL && access(path, F_OK) != 0 && errno == ENOENT)
+        return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
+                               "they start", path);
+    int opened = (looks ? store_open_existing : store_open)(
+        settings->store_url, (int)settings->store_timeout_ms, &house->store, &problem);
+    if (opened < 1)
         return cli_problem(cli, &problem);
+    if (store_examine(house->store, &made) == 0)
+        return cli_failed(cli, "store.url: %s", store_error(house->store));
     cli->desk.store = house->store;
     return -1;
 }

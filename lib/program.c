@@ -166,6 +166,33 @@ int program_begin(const struct program *program, int argc, char **argv,
     return -1;
 }
 
+static int refuse_start(const char *where, const char *error)
+{
+    log_line(LOG_ERROR_LEVEL, "cannot start", "where", where, "error", error, NULL);
+    return PROGRAM_CONFIG;
+}
+
+int program_open(const struct settings *settings, struct token_key **key_r,
+                 struct store **store_r)
+{
+    struct problem problem;
+    bool made = false;
+    int status = -1;
+    if (key_r != NULL && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
+        status = refuse_start(problem.where, problem.text);
+    if (store_open(settings->store_url, (int)settings->store_timeout_ms, store_r, &problem) < 1)
+        return refuse_start(problem.where, problem.text);
+    int answer = store_examine(*store_r, &made);
+    if (answer == 0)
+        return refuse_start("store.url", store_error(*store_r));
+    if (answer < 0)
+        log_line(LOG_ERROR_LEVEL, "store does not answer at the start", "error",
+                 store_error(*store_r), NULL);
+    if (made)
+        log_line(LOG_INFO_LEVEL, "new and empty database", "url", settings->store_url, NULL);
+    return status;
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 static bool is_of_start(const struct program *program, const char *name)

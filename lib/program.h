@@ -8,6 +8,7 @@
 #include "catalogue.h"
 #include "guard.h"
 #include "settings.h"
+#include "token.h"
 
 enum program_exit {
     PROGRAM_OK = 0,
@@ -58,6 +59,12 @@ int program_tell_faults(const char *name, const struct faults *faults);
 int program_begin(const struct program *program, int argc, char **argv,
                   struct program_options *options_r, struct settings **settings_r,
                   struct catalogue **catalogue_r) must_check;
+
+/* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status, and each reason that
+ * stands against a start has been logged. A store that does not answer now is logged, and no
+ * reason. */
+int program_open(const struct settings *settings, struct token_key **key_r,
+                 struct store **store_r) must_check;
 
 /* Until SIGTERM or SIGINT. SIGHUP reads settings and texts again into the guard; bad ones
  * are refused with a log line, and the old ones stay. each_second (may be NULL) is called

@@ -461,14 +461,27 @@ int store_sweep(struct store *store, int64_t now_ms)
 
 /* ---- opening ---------------------------------------------------------------- */
 
-static struct room *open_room(const struct store_url *url, int timeout_ms)
+int store_examine(struct store *store, bool *made_r)
+{
+    struct waiting self = {.count = 0};
+    if (enter(store, &self) < 0)
+        return -1;
+    int result = self.room->acts->examine(self.room, made_r);
+    if (result < 1)
+        memcpy(thread_error, self.room->error, sizeof thread_error);
+    leave(store, self.room);
+    return result;
+}
+
+static struct room *open_room(const struct store_url *url, int timeout_ms, bool may_make)
 {
     return url->kind == STORE_SQLITE
-               ? room_sqlite_new(url->path, timeout_ms)
+               ? room_sqlite_new(url->path, timeout_ms, may_make)
                : room_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
 }
 
-int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
+static int open_store(const char *url, int timeout_ms, bool may_make, struct store **store_r,
+                      struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
     const char *fault = store_url_read(url, &where);
@@ -481,13 +494,24 @@ int store_open(const char *url, int timeout_ms, struct store **store_r, struct p
     struct store *store = xcalloc(1, sizeof *store);
     store->room_count = where.kind == STORE_SQLITE ? 1 : ROOMS_MAX;
     for (size_t i = 0; i < store->room_count; i++)
-        store->rooms[i] = store->empty[i] = open_room(&where, timeout_ms);
+        store->rooms[i] = store->empty[i] = open_room(&where, timeout_ms, may_make);
     store->empty_count = store->room_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
     *store_r = store;
     return 1;
+}
+
+int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
+{
+    return open_store(url, timeout_ms, true, store_r, problem);
+}
+
+int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
+                        struct problem *problem)
+{
+    return open_store(url, timeout_ms, false, store_r, problem);
 }
 
 void store_free(struct store **store)

@@ -36,6 +36,13 @@ struct store;
  * answer -1 until it is back. */
 int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
     must_check;
+/* The same for somebody who only looks: makes no SQLite file. */
+int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
+                        struct problem *problem) must_check;
+/* For a start: 1 the database answers (*made_r: a SQLite file was made just now); 0 it will not
+ * before somebody mends it: no directory for it, no right to write, another program's database, a
+ * newer version's; -1 it does not answer now. store_error says why. */
+int store_examine(struct store *store, bool *made_r) must_check;
 void store_free(struct store **store);
 
 /* Why this thread's last -1 came. Valid until its next call. */

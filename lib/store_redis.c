@@ -325,6 +325,27 @@ int redis_connected(struct redis_room *room, const struct act_time *time)
     return room->connection != NULL ? 1 : connect_anew(room, time);
 }
 
+/* What another moment does not mend. */
+static bool refuses_for_good(const char *error)
+{
+    static const char *const errors[] = {"NOAUTH", "WRONGPASS", "NOPERM",
+                                         "ERR DB index is out of range"};
+    for (size_t i = 0; i < countof(errors); i++)
+        if (strstr(error, errors[i]) != NULL)
+            return true;
+    return false;
+}
+
+static int redis_examine(struct room *room, bool *made_r)
+{
+    struct redis_room *self = redis_room(room);
+    struct act_time time = redis_begin(self);
+    *made_r = false;
+    if (redis_connected(self, &time) > 0)
+        return 1;
+    return refuses_for_good(room->error) ? 0 : -1;
+}
+
 static void redis_free(struct room *room)
 {
     struct redis_room *self = redis_room(room);
@@ -365,6 +386,7 @@ static const struct room_acts redis_acts = {
     .near = redis_near,
     .counters = redis_counters,
     .sweep = redis_sweep,
+    .examine = redis_examine,
 };
 
 struct room *room_redis_new(const char *host, int port, const char *path, int database,

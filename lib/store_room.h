@@ -64,6 +64,7 @@ struct room_acts {
     int (*counters)(struct room *room, const char *after, struct counter *counters_r, size_t max,
                     size_t *count_r);
     int (*sweep)(struct room *room, int64_t now_ms);
+    int (*examine)(struct room *room, bool *made_r); /* as store_examine */
 };
 
 enum { ROOM_ERROR_SIZE = 256 };
@@ -75,7 +76,8 @@ struct room {
 };
 
 /* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute. */
-struct room *room_sqlite_new(const char *path, int timeout_ms);
+/* may_make: a file that is not there. */
+struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make);
 /* `host` NULL: `path` is a UNIX socket. */
 struct room *room_redis_new(const char *host, int port, const char *path, int database,
                             int timeout_ms);

@@ -178,10 +178,39 @@ static int make_file(struct sqlite_room *room)
     int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return 1;
-    if (fd < 0)
-        return room_fail(&room->room, "%s: %s", room->path, strerror(errno));
+    if (fd < 0) {
+        room->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
+                         errno != ENFILE && errno != EINTR;
+        return room_fail(&room->room, "%s: cannot be made: %s", room->path, strerror(errno));
+    }
+    room->was_made = true;
     close(fd);
     return 1;
+}
+
+static int fail_for_good(struct sqlite_room *room, const char *what)
+{
+    room->unusable = true;
+    return room_fail(&room->room, "%s: %s", room->path, what);
+}
+
+/* SQLite would open what it may only read, and writes files beside it. */
+static int check_file(struct sqlite_room *room)
+{
+    struct stat file;
+    freed_by(free_string) char *folder = xstrdup(room->path);
+    folder[strrchr(folder, '/') > folder ? (size_t)(strrchr(folder, '/') - folder) : 1] = '\0';
+    if (stat(room->path, &file) == 0 && !S_ISREG(file.st_mode))
+        return fail_for_good(room, "is no file");
+    const char *which = faccessat(AT_FDCWD, room->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
+                        faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0
+                            ? "its directory "
+                            : NULL;
+    if (which == NULL)
+        return 1;
+    room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+    return room_fail(&room->room, "%s: %scannot be written: %s", room->path, which,
+                     strerror(errno));
 }
 
 /* Earlier versions let their group in. A file of somebody else stays as its owner wants it. */
@@ -212,6 +241,30 @@ static int read_number(struct sqlite_room *room, const char *sql, int64_t *numbe
     return result;
 }
 
+/* Nothing is written to what another program made. */
+static int check_ours(struct sqlite_room *room)
+{
+    int64_t tables, ours, version;
+    if (read_number(room, "PRAGMA user_version", &version) < 0 ||
+        read_number(room, "SELECT count(*) FROM sqlite_master", &tables) < 0 ||
+        read_number(room, "SELECT count(*) FROM sqlite_master WHERE name = 'hash_key'", &ours) <
+            0) {
+        int error = sqlite3_errcode(room->db) & 0xFF;
+        if (error == SQLITE_NOTADB)
+            return fail_for_good(room, "is no SQLite database");
+        room->unusable = error == SQLITE_CANTOPEN || error == SQLITE_READONLY ||
+                         error == SQLITE_PERM || error == SQLITE_AUTH;
+        return -1;
+    }
+    if (tables > 0 && ours == 0)
+        return fail_for_good(room, "is a database of another program");
+    room->unusable = version > SCHEMA_VERSION;
+    if (room->unusable)
+        return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
+                         room->path, (long long)version, SCHEMA_VERSION);
+    return 1;
+}
+
 /* Two processes may meet here: the schema is made, or brought up to date, under
  * the write lock, by one. */
 static int make_schema(struct sqlite_room *room)
@@ -221,9 +274,6 @@ static int make_schema(struct sqlite_room *room)
         return -1;
     if (version == SCHEMA_VERSION)
         return 1;
-    if (version > SCHEMA_VERSION)
-        return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
-                         room->path, (long long)version, SCHEMA_VERSION);
     if (sqlite3_exec(room->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         return fail_with_sqlite(room);
     int result = read_number(room, "PRAGMA user_version", &version);
@@ -266,7 +316,8 @@ static int prepare_all(struct sqlite_room *room)
 static int open_database(struct sqlite_room *room)
 {
     struct stat file;
-    if (make_file(room) < 0)
+    room->unusable = room->was_made = false;
+    if (make_file(room) < 0 || check_file(room) < 0)
         return -1;
     close_to_others(room);
     if (sqlite3_open_v2(room->path, &room->db,
@@ -276,6 +327,10 @@ static int open_database(struct sqlite_room *room)
         return -1;
     }
     sqlite3_busy_handler(room->db, wait_for_lock, room);
+    if (check_ours(room) < 0) {
+        close_database(room);
+        return -1;
+    }
     if (sqlite3_exec(room->db,
                      /* a message changes a few hundred bytes on each page it touches, and pages are
                       * logged whole */
@@ -360,6 +415,16 @@ int sqlite_end(struct sqlite_room *room, int result)
     return result;
 }
 
+static int sqlite_examine(struct room *room, bool *made_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    int result = ensure_open(self);
+    if (result < 0)
+        close_database(self);
+    *made_r = self->was_made;
+    return result < 0 && self->unusable ? 0 : result;
+}
+
 static void sqlite_free(struct room *room)
 {
     struct sqlite_room *self = sqlite_room(room);
@@ -400,14 +465,16 @@ static const struct room_acts sqlite_acts = {
     .near = sqlite_near,
     .counters = sqlite_counters,
     .sweep = sqlite_sweep_all,
+    .examine = sqlite_examine,
 };
 
-struct room *room_sqlite_new(const char *path, int timeout_ms)
+struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make)
 {
     struct sqlite_room *room = xcalloc(1, sizeof *room);
     room->room.acts = &sqlite_acts;
     room->room.timeout_ms = timeout_ms;
     room->path = xstrdup(path);
+    room->was_there = !may_make;
     room->checkpointer = checkpointer_start(path);
     room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first act. */

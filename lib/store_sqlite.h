@@ -152,6 +152,8 @@ struct sqlite_room {
     struct checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
+    bool was_made;   /* by us, just now */
+    bool unusable;   /* the last opening failed for what only somebody can mend */
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
     ino_t inode;

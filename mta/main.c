@@ -78,13 +78,11 @@ static int run(const struct program_options *options, struct settings *settings,
                struct catalogue *catalogue)
 {
     freed_by(store_free) struct store *store = NULL;
-    struct problem problem;
-    if (store_open(settings->store_url, (int)settings->store_timeout_ms, &store, &problem) < 1) {
-        log_line(LOG_ERROR_LEVEL, "cannot start", "where", problem.where, "error", problem.text,
-                 NULL);
+    int opened = program_open(settings, NULL, &store);
+    if (opened >= 0) {
         settings_free(&settings);
         catalogue_free(&catalogue);
-        return PROGRAM_FAILED;
+        return opened;
     }
     freed_by(guard_free) struct guard *guard = guard_new(store, NULL, settings, catalogue);
     freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);

@@ -46,14 +46,11 @@ static int run(const struct program_options *options, struct settings *settings,
 {
     freed_by(token_key_free) struct token_key *key = NULL;
     freed_by(store_free) struct store *store = NULL;
-    struct problem problem;
-    if (token_key_load(settings->web_secret_file, &key, &problem) < 1 ||
-        store_open(settings->store_url, (int)settings->store_timeout_ms, &store, &problem) < 1) {
-        log_line(LOG_ERROR_LEVEL, "cannot start", "where", problem.where, "error", problem.text,
-                 NULL);
+    int opened = program_open(settings, &key, &store);
+    if (opened >= 0) {
         settings_free(&settings);
         catalogue_free(&catalogue);
-        return PROGRAM_FAILED;
+        return opened;
     }
     /* Without the key: what staff simulates carries no link to the user's own page. */
     freed_by(guard_free) struct guard *guard = guard_new(store, NULL, settings, catalogue);

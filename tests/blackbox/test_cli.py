@@ -31,6 +31,8 @@ class Shell:
         self.folder, self.store = pathlib.Path(folder), store
         self.options = ["-o", f"store.url={store.url}", "-o", "store.timeout=10s"]
         self.environment = dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC", SUDO_USER="ada")
+        # makes the database, as a service would: who only looks does not
+        self.fails(1, "staff", "remove", "nobody", "--note", "x")
 
     def command(self, *words):
         return [str(CLI), *self.options, *map(str, words)]
@@ -632,7 +634,7 @@ def test_help_and_version(sqlite_store, folder):
         assert text.startswith(f"usage: sendguard {command}"), text
         assert text == shell.ok(*command.split(), "--help")
         assert max(map(len, text.splitlines())) <= 100
-    assert shell.ok("help", "staff").count("usage: ") == 5
+    assert shell.ok("help", "staff").count("usage: ") == 6
 
 
 def commands(shell):

@@ -365,3 +365,16 @@ def test_an_earlier_nginx_configuration_still_finds_the_socket(running):
     assert may_connect("www-data", "/run/sendguard/fcgi.sock")
     assert not may_connect("nobody", "/run/sendguard/fcgi.sock")
     assert not may_connect("postfix", "/run/sendguard/fcgi.sock")
+
+
+# ---- wrong settings ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_wrong_settings_fail_the_start_and_say_why(unit):
+    configure(store={"url": "redis://:hunter2@localhost/0"})
+    systemctl("reset-failed")
+    assert systemctl("start", unit, check=False).returncode != 0  # --check says it
+    assert "store.url" in log() and "sendguard.conf:" in log()
+    assert "hunter2" not in log()
+    assert not os.path.exists(FCGI)
