@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import urllib.error
 import urllib.request
 
 import pytest
@@ -109,6 +110,31 @@ def test_600_messages_a_day_and_not_601(stack, mailbox):
     assert broken(stack, readable(refusal, 554, stack)) == {"messages_per_day": (600, 601)}
     assert stack.used(mailbox) == 600
     assert suspended(stack, mailbox)
+
+
+def test_nothing_that_postfix_logs_is_a_key(stack, mailbox):
+    """Who reads mail.log reads state, end and rule; no names behind the link, no numbers, no lock."""
+    before = stack.log("mailer.postfix")
+    with MailProgram(stack, mailbox) as program:
+        program.send([f"p{n}@one.outside.test" for n in range(900)])
+        refusal = program.refused(["one@outside.test"])
+    assert re.search(r"Paused until \S+ \S+ UTC\. External recipients in 24 hours: 901, limit 900\. ",
+                     refusal.text), refusal.text
+    reference = readable(refusal, 554, stack)
+    url = f"{stack.base_url}/r/{reference}"
+    eventually(lambda: url in stack.log_since(before, "mailer.postfix"), "the refusal in the log")
+    logged = stack.log_since(before, "mailer.postfix") + stack.log("mta")
+    assert "/status" not in logged and "?t=" not in logged
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        page = answer.read().decode()
+    assert "Sending is paused until" in page and reference in page
+    for secret in (mailbox, mailbox.partition("@")[0], "900", "901", "<button", "<form", "127.0.0."):
+        assert secret not in page, secret
+    for method, data in (("POST", b"act=lock"), ("DELETE", None)):
+        request = urllib.request.Request(url, data, method=method)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        assert refused.value.code == 405
 
 
 def test_900_recipients_outside_a_day_and_not_901(stack, mailbox):

@@ -7,7 +7,8 @@ import { until } from './stack.mjs';
 
 // Three messages a day bring a pause; twenty recipients a day only a refusal.
 export const settings = ['limits.webmail.messages_per_day=3', 'limits.webmail.off_domain_per_day=20',
-  'on_limit.off_domain_per_day=refuse', 'suspension.retries_before_restart=3', 'support.contact=support@example.test'];
+  'on_limit.off_domain_per_day=refuse', 'suspension.retries_before_restart=3', 'support.contact=support@example.test',
+  'support.links=Change your password https://panel.example.test/password', 'support.links=Newsletter service https://news.example.test/'];
 
 let serial = 0;
 
@@ -43,11 +44,22 @@ const states = {
       return (await submit(stack, mailbox, 10)).status_url;
     },
   },
-  full: {
-    heading: 'Your limit is used up until',
+  split: {
+    heading: 'This message is more than your whole limit: split it',
+    link: async (stack, mailbox) => (await submit(stack, mailbox, 25)).status_url,
+  },
+  own: {
+    heading: 'Until ',
     async link(stack, mailbox) {
       assert.equal((await submit(stack, mailbox, 20)).verdict, 'admit');
       return (await submit(stack, mailbox, 1)).status_url;
+    },
+  },
+  full: {
+    heading: 'Your limit is used up until',
+    async link(stack, mailbox) {
+      await send(stack, mailbox, 3);
+      return linkWithoutRefusal(stack, mailbox);
     },
   },
   paused: {
@@ -142,6 +154,51 @@ export const tests = {
         if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/paused-${locale}.png`, fullPage: true });
         await context.close();
       }
+    });
+  },
+
+  async 'who said "That wasn\'t me" is accused in no language'({ stack }) {
+    const url = await linkWithoutRefusal(stack, 'status-stopped@example.test');
+    const wanted = { en: /Nobody blames you/, de: /Niemand wirft Ihnen etwas vor/, fr: /Personne ne vous reproche/, es: /Nadie le reprocha/ };
+    await withBrowser(async (browser) => {
+      for (const [locale, sentence] of Object.entries(wanted)) {
+        const { context, page, faults } = await open(browser, url, { locale, viewport: { width: 320, height: 800 } });
+        const text = await page.locator('main').innerText();
+        assert.match(text, sentence);
+        assert.doesNotMatch(text, /terms of usage|suspicious mail/);
+        assert.deepEqual(await violations(page), [], locale);
+        assert.deepEqual(faults, []);
+        await context.close();
+      }
+    });
+  },
+
+  async 'what a mail server\'s reply links to names nobody, in each language, on every screen'({ stack }) {
+    const mailbox = 'status-paused@example.test';
+    const { decision } = await submit(stack, mailbox, 2);
+    const url = `${stack.url}sending/r/${decision}`;
+    const wanted = { en: 'Sending is paused', de: 'Senden ist pausiert', fr: 'L’envoi est en pause', es: 'El envío está en pausa' };
+    await withBrowser(async (browser) => {
+      await checkPage(browser, url, 'reference');
+      await checkPage(browser, `${stack.url}sending/r/7K3M-Q2XD-9F4A`, 'reference-none', 404);
+      for (const [locale, sentence] of Object.entries(wanted)) {
+        const { context, page } = await open(browser, url, { locale, javaScriptEnabled: false, viewport: { width: 320, height: 800 } });
+        assert.ok((await page.locator('h1').innerText()).startsWith(sentence), locale);
+        assert.doesNotMatch(await page.content(), /status-paused|203\.0\.113|<button|<form/);
+        assert.match(await page.locator('blockquote').innerText(), /^The message was rejected for the following reason/);
+        await context.close();
+      }
+    });
+  },
+
+  async 'a text for support can be copied without JavaScript, and the operator\'s links follow'({ stack }) {
+    const url = await linkWithoutRefusal(stack, 'status-paused@example.test');
+    await withBrowser(async (browser) => {
+      const { context, page } = await open(browser, url, { javaScriptEnabled: false });
+      const text = await page.getByLabel('Text for your message to support').inputValue();
+      assert.match(text, /^Mailbox: status-paused@example\.test\nDomain: example\.test\nState: Sending is paused\nCause: too much mail\n/);
+      assert.equal(await page.getByRole('link', { name: 'Change your password' }).getAttribute('href'), 'https://panel.example.test/password');
+      await context.close();
     });
   },
 
