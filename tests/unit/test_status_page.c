@@ -660,7 +660,7 @@ START_TEST(test_support)
                    "support.links=Newsletter https://news.test"));
     uint64_t decision = pause_alice().decision;
     const char *html = open_page(with_decision(decision), NOW);
-    check_has(html, arena_printf(arena, "readonly rows=\"8\" spellcheck=\"false\">\n"
+    check_has(html, arena_printf(arena, "readonly rows=\"10\" spellcheck=\"false\">\n"
                                         "Mailbox: alice@example.test&#10;Domain: example.test&#10;"
                                         "State: Sending is paused&#10;Cause: too much mail&#10;"
                                         "Since: 2025-11-22T05:40:00Z&#10;"
