@@ -168,6 +168,7 @@ static int judge(struct exchange *exchange, struct problem *problem)
     if (exchange->door->observer != NULL && !request->dry_run)
         observer_saw(exchange->door->observer, &verdict, answer, monotonic_us() - began_us);
     store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
+    store_watch_ahead(&exchange->door->store_watch, verdict.ahead_ms, exchange->now_ms);
     int status = verdict.ruling == RULING_ADMIT && request->forward != NULL
                      ? answer_forward(exchange->out, request->forward)
                      : answer_verdict(exchange->out, &verdict);

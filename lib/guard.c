@@ -642,6 +642,7 @@ static void fill_verdict(struct judgement *judgement)
     verdict->decision = message->decision;
     verdict->suspension = message->suspension;
     verdict->brought = message->brought;
+    verdict->ahead_ms = message->ahead_ms;
     if (message->suspension.id != 0)
         verdict->sentence =
             provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);

@@ -186,6 +186,22 @@ int packed_history_advance(struct packed_history *history, int64_t now_ms,
     return 1;
 }
 
+static void mend(int64_t *time_ms, int64_t latest_ms, int64_t mended_ms)
+{
+    if (*time_ms > latest_ms)
+        *time_ms = mended_ms;
+}
+
+void packed_history_mend(struct packed_history *history, int64_t latest_ms, int64_t mended_ms)
+{
+    mend(&history->newest_ms, latest_ms, mended_ms);
+    for (size_t i = 0; i < history->tail_count; i++)
+        mend(&history->tail[i].entry.time_ms, latest_ms, mended_ms);
+    for (size_t i = 0; i < history->span_count; i++)
+        if (history->spans[i].oldest_ms != INT64_MAX)
+            mend(&history->spans[i].oldest_ms, latest_ms, mended_ms);
+}
+
 uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
                              int64_t length_ms)
 {

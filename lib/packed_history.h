@@ -84,6 +84,10 @@ void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
                            const struct chunk_reader *reader) must_check;
 
+/* What is later than latest_ms becomes of mended_ms (>= what is not later), in the head; chunks are
+ * their keeper's. */
+void packed_history_mend(struct packed_history *history, int64_t latest_ms, int64_t mended_ms);
+
 /* What the window of that length counts, after packed_history_advance. */
 uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
                              int64_t length_ms);

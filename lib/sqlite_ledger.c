@@ -25,6 +25,9 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
                          ledger->room->path, (long long)ledger->id, (unsigned long long)number);
     counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
     sqlite3_reset(get);
+    for (size_t i = 0; i < HISTORY_CHUNK; i++)
+        if (chunk_r[i].entry.time_ms > ledger->latest_ms)
+            chunk_r[i].entry.time_ms = ledger->mended_ms;
     return 1;
 }
 
@@ -174,6 +177,7 @@ int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
     ledger_r->key = key;
     ledger_r->id = 0;
     ledger_r->exists = false;
+    ledger_r->latest_ms = INT64_MAX;
     if (key != NULL)
         for (ledger_r->id = (sqlite_hash(room, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
              ledger_r->id++) {
@@ -196,10 +200,62 @@ int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
     ledger_r->key = NULL;
     ledger_r->id = id;
     ledger_r->exists = false;
+    ledger_r->latest_ms = INT64_MAX;
     int found = ledger_read(ledger_r, subject);
     if (found > 0)
         packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
     return found;
+}
+
+/* The newest message that is not later than latest_ms, among the last ones; the chunks behind its
+ * own are [*ahead_from_r, …). INT64_MIN when there is none. */
+static int find_newest(struct ledger *ledger, int64_t latest_ms, int64_t *newest_r,
+                       uint64_t *ahead_from_r)
+{
+    const struct packed_history *history = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    uint64_t from, number;
+    packed_history_chunks(history, &from, &number);
+    const struct counted *counted = history->tail;
+    size_t count = history->tail_count;
+    for (;;) {
+        *ahead_from_r = number;
+        for (size_t i = count; i-- > 0;)
+            if (counted[i].entry.time_ms <= latest_ms) {
+                *newest_r = counted[i].entry.time_ms;
+                return 1;
+            }
+        *newest_r = INT64_MIN;
+        if (number == from)
+            return 1;
+        if (read_chunk(ledger, --number, chunk) < 0)
+            return -1;
+        counted = chunk;
+        count = HISTORY_CHUNK;
+    }
+}
+
+int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r)
+{
+    struct packed_history *history = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    int64_t latest_ms = now_ms + CLOCK_AHEAD_MS, newest_ms;
+    uint64_t number, from, to;
+    if (history->newest_ms <= latest_ms)
+        return 0;
+    *ahead_ms_r = history->newest_ms - now_ms;
+    if (find_newest(ledger, latest_ms, &newest_ms, &number) < 0)
+        return -1;
+    ledger->latest_ms = latest_ms;
+    ledger->mended_ms = newest_ms > now_ms ? newest_ms : now_ms;
+    packed_history_mend(history, latest_ms, ledger->mended_ms);
+    if (!write)
+        return 1;
+    packed_history_chunks(history, &from, &to);
+    for (; number < to; number++)
+        if (read_chunk(ledger, number, chunk) < 0 || write_chunk(ledger, number, chunk) < 0)
+            return -1;
+    return ledger_save(ledger);
 }
 
 int ledger_advance(struct ledger *ledger, int64_t now_ms)
@@ -381,6 +437,9 @@ int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subj
 {
     struct ledger ledger;
     if (ledger_load(room, subject, key, &ledger) < 0)
+        return -1;
+    int64_t ahead_ms;
+    if (ledger_mend(&ledger, at_ms, false, &ahead_ms) < 0)
         return -1;
     if (at_ms < ledger.history.newest_ms)
         at_ms = ledger.history.newest_ms;

@@ -15,6 +15,7 @@ struct ledger {
     bool exists;
     struct packed_history history;
     uint64_t dropped_below; /* chunks before this number are gone already */
+    int64_t latest_ms, mended_ms; /* messages in chunks later than the former are of the latter */
 };
 
 /* Where a message stands in a mailbox's history. */
@@ -40,6 +41,9 @@ int ledger_save(struct ledger *ledger) must_check;
 /* Forget the row and its chunks. */
 int ledger_drop(struct sqlite_room *room, int64_t id) must_check;
 
+/* What is further ahead of now_ms than CLOCK_AHEAD_MS is taken as of now, or of the message before
+ * when that is later, and with `write` kept so. 1 with *ahead_ms_r, 0 nothing is, -1. */
+int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r) must_check;
 int ledger_advance(struct ledger *ledger, int64_t now_ms) must_check;
 /* Count a message, and save. */
 int ledger_add(struct ledger *ledger, const struct counted *counted) must_check;

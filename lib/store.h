@@ -11,7 +11,9 @@
  *
  * Time: callers pass now_ms. A history never runs backwards: a message judged
  * at an earlier time than its mailbox's or IP's newest entry is counted at
- * that entry's time (clocks of several machines differ by a little).
+ * that entry's time (clocks of several machines differ by a little). What is
+ * further ahead than CLOCK_AHEAD_MS was stamped by a clock that was wrong: it is
+ * taken as of now from then on, and message->ahead_ms says so.
  *
  * One struct store a process; all functions may be called from any thread.
  * Messages that wait at the same moment go to the database together, in one
@@ -27,6 +29,8 @@
 #include "suspension.h"
 
 struct store;
+
+#define CLOCK_AHEAD_MS (5 * MINUTE_MS)
 
 /* sqlite:///absolute/path · redis://HOST:PORT/DB · redis+unix:///absolute/path[?db=N].
  * timeout_ms: 1..60000. 1; or 0 with *problem filled when the URL is no URL of ours.
@@ -126,6 +130,8 @@ struct store_message {
     /* answered: */
     enum outcome outcome;
     int64_t at_ms;                /* the moment it was counted or judged at, >= now_ms */
+    int64_t ahead_ms;             /* by so much a history was ahead of now_ms, when that was more
+                                     than CLOCK_AHEAD_MS; else 0 */
     bool brought;                 /* the suspension begins with this message; in a dry run: would */
     struct suspension suspension; /* the one in force; id 0: none, also where one only would be */
     struct history histories[SUBJECT_COUNT]; /* refused and dry runs: what the windows hold, for

@@ -11,8 +11,20 @@ local function take_out(name, entry, entry_generation)
     local newest, generation, oldest, count, weight, place = unpack_bytes(TOTALS_FORM, totals)
     local time, entry_weight = unpack_bytes('>I6I2', entry)
     local length = place <= #totals and DAY or HOUR
-    if generation ~= entry_generation or time <= newest - length
-        or call('LREM', HISTORY .. name, -1, entry) == 0 then
+    if generation ~= entry_generation or time <= newest - length then
+        return false
+    end
+    local removed = call('LREM', HISTORY .. name, -1, entry)
+    if removed == 0 and time > newest then -- a wrong clock stamped it, and it was mended
+        local mended = string.sub(entry, 7, 8) .. '\240\0\0'
+        for _, other in ipairs(call('LRANGE', HISTORY .. name, 0, -1)) do
+            if removed == 0 and string.sub(other, 7) == mended then
+                removed = call('LREM', HISTORY .. name, -1, other)
+                time = unpack_bytes('>I6', other)
+            end
+        end
+    end
+    if removed == 0 then
         return false
     end
     local changed = pack(TOTALS_FORM, newest, generation, oldest, count - 1, weight - entry_weight)

@@ -39,11 +39,24 @@ local function entries_of(name)
     return table.concat(entries)
 end
 
--- The suspension of that text while it lasts, else nil. No until_ms: until lifted.
+-- What is further ahead was stamped by a wrong clock, and is taken as of now.
+local AHEAD = 300000
+
+-- The suspension of that text while it lasts, else nil. No until_ms: until lifted. And whether a
+-- wrong clock stamped its beginning, or the attempt that moved its end: it begins now then.
 local function in_force(text, now)
     local suspension = text and cjson.decode(text)
+    local ends, ahead = suspension and suspension.until_ms, false
+    if suspension then
+        local lasts = suspension.lasts_ms or ends and ends - suspension.since_ms
+        ahead = suspension.since_ms > now + AHEAD or ends and ends - lasts > now + AHEAD or false
+        if ahead then
+            suspension.since_ms = math.min(suspension.since_ms, now)
+            suspension.until_ms = ends and now + lasts
+        end
+    end
     if suspension and (not suspension.until_ms or suspension.until_ms > now) then
-        return suspension
+        return suspension, ahead
     end
 end
 

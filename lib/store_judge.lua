@@ -33,6 +33,52 @@ local ip_totals = state[4] or string.rep('\0', 25)
 local newest, generation, oldest, day, day_weight, hour_oldest, hour, hour_weight =
     unpack_bytes(MAILBOX_FORM, totals)
 local ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight = unpack_bytes(TOTALS_FORM, ip_totals)
+-- The entries at a list's end that a wrong clock stamped become of now, or of the entry before
+-- when that is later: that moment. They lead to no decision any longer.
+local function mend(list, write)
+    local mended, last, PAGE = now, 0, 64
+    repeat
+        local entries = call('LRANGE', list, -last - PAGE, -last - 1)
+        local first = #entries + 1
+        while first > 1 and unpack_bytes('>I6', entries[first - 1]) > now + AHEAD do
+            first = first - 1
+        end
+        if first > 1 then
+            mended = math.max(now, (unpack_bytes('>I6', entries[first - 1])))
+        end
+        last = last + #entries - first + 1
+    until first > 1 or #entries < PAGE
+    local ahead = write and last > 0 and call('LRANGE', list, -last, -1) or {}
+    for i, entry in ipairs(ahead) do
+        call('LSET', list, i - last - 1,
+            pack('>I6', mended) .. string.sub(entry, 7, 8) .. '\240\0\0')
+    end
+    return mended
+end
+
+local function mended_time(time, mended)
+    return time > now + AHEAD and mended or time
+end
+
+local ahead, writes = math.max(newest, ip_newest) - now, mode % 4 < 2
+if newest > now + AHEAD then
+    local mended = mend(history, writes)
+    newest, oldest = mended, mended_time(oldest, mended)
+    hour_oldest = mended_time(hour_oldest, mended)
+    totals = pack(MAILBOX_FORM, newest, generation, oldest, day, day_weight, hour_oldest, hour,
+        hour_weight)
+    if writes then
+        call('SET', totals_name, totals, 'KEEPTTL')
+    end
+end
+if ip_newest > now + AHEAD then
+    local mended = mend(ip_history, writes)
+    ip_newest, ip_oldest = mended, mended_time(ip_oldest, mended)
+    ip_totals = pack(TOTALS_FORM, ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight)
+    if writes then
+        call('SET', ip_totals_name, ip_totals, 'KEEPTTL')
+    end
+end
 local at = now
 if newest > at then
     at = newest
@@ -113,11 +159,16 @@ end
 
 -- The steps before the last.
 local outcome, brought, dry, lifetime = 'admitted', 0, false, ARGV[9]
-local suspension
+local suspension, stamped_ahead
+-- a ticket that ends later was left by a clock that was wrong, and stands for no message
+local latest_ticket = string.format('%d', at + TICKET_TIME + AHEAD)
 if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     local held, observe = mode % 2 == 1, mode >= 4
     dry = mode % 4 >= 2
-    suspension = in_force(state[2], now)
+    suspension, stamped_ahead = in_force(state[2], now)
+    if stamped_ahead and not dry then
+        keep_suspension(mailbox, suspension, now)
+    end
     if state[3] then
         local charge_at, _, charge_generation = unpack_bytes('>I6I2I4', state[3])
         if string.sub(state[3], 13, 20) == string.sub(ARGV[8], 1, 8)
@@ -128,7 +179,7 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     if outcome == 'admitted' and redeem > 0 and (observe or not suspension) then
         local wanted, first, PAGE, page = pack('>I2', redeem), 0, 64, nil
         repeat
-            page = call('ZRANGEBYSCORE', tickets, string.format('(%d', at), '+inf',
+            page = call('ZRANGEBYSCORE', tickets, string.format('(%d', at), latest_ticket,
                 'LIMIT', first, PAGE)
             for i = 1, #page do
                 if string.sub(page[i], 1, 2) == wanted and outcome == 'admitted' then
@@ -218,6 +269,7 @@ if not dry then
             at == now and '86460000' or string.format('%d', at - now + DAY + MARGIN))
         if leave > 0 then
             call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', at - MARGIN))
+            call('ZREMRANGEBYSCORE', tickets, '(' .. latest_ticket, '+inf')
             if state[3] then -- of a submission that this one replaces
                 drop_ticket(mailbox, ARGV[5])
             end
@@ -244,6 +296,9 @@ end
 
 -- Entry, totals before, this server's time: all there is to say of most messages.
 local answer = entry .. totals .. ip_totals .. clock[1] .. '.' .. clock[2]
+if ahead > AHEAD then
+    answer = answer .. string.format(' %d', ahead)
+end
 if outcome == 'admitted' and not dry and not suspension then
     return answer
 end

@@ -6,6 +6,9 @@ local acts = {}
 local function history_of(name, now)
     local totals = call('GET', TOTALS .. name)
     local newest = totals and unpack_bytes('>I6', totals) or 0
+    if newest > now + AHEAD then
+        newest = 0
+    end
     return math.max(tonumber(now), newest), entries_of(name)
 end
 

@@ -40,6 +40,8 @@ void redis_read_history(const redisReply *element, struct arena *arena, int64_t 
     for (size_t i = 0; i < count; i++) {
         uint64_t decision;
         struct entry entry = redis_read_entry(element, i, &decision);
+        if (entry.time_ms > at_ms) /* a wrong clock stamped it */
+            entry.time_ms = at_ms;
         if (window_holds(entry.time_ms, length_ms, at_ms))
             history_r->entries[history_r->count++] = entry;
     }

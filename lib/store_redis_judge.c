@@ -230,7 +230,7 @@ static void add_message(struct redis_room *room, const struct act_time *time,
 /* ---- answers ------------------------------------------------------------------ */
 
 /* The bytes that every answer has or begins with: the counts, and behind them
- * "SECONDS.MICROSECONDS". 1, or 0 when they are none of ours. */
+ * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
 static int read_counts(struct redis_room *room, const struct act_time *time,
                        const redisReply *reply, struct store_message *message)
 {
@@ -240,7 +240,8 @@ static int read_counts(struct redis_room *room, const struct act_time *time,
     int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
     if (*micros++ != '.')
         return 0;
-    redis_learn_clock(room, time, seconds * 1000000 + strtoll(micros, NULL, 10));
+    redis_learn_clock(room, time, seconds * 1000000 + strtoll(micros, &micros, 10));
+    message->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
     struct seen seen = redis_read_seen(reply->str);
     message->at_ms = seen.at_ms;
     for (size_t i = 0; i < message->window_count; i++) {

@@ -19,6 +19,13 @@
 #define SQL_RECORD_KEPT " AND at_ms + keep_ms > ?2 "
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
+/* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
+ * than CLOCK_AHEAD_MS, was stamped by a wrong clock. It begins now. */
+#define SQL_AHEAD "+ 300000 "
+#define SQL_SINCE "iif(since_ms > ?2 " SQL_AHEAD ", ?2, since_ms)"
+#define SQL_UNTIL "iif(until_ms < 9223372036854775807 AND until_ms - lasts_ms > ?2 " SQL_AHEAD    \
+                  ", ?2 + lasts_ms, until_ms)"
+
 /* Every statement, prepared once a connection: name, SQL. */
 #define SQLITE_STATEMENTS(S)                                                                      \
     S(BEGIN_READ, "BEGIN")                                                                        \
@@ -55,7 +62,8 @@
                      " keep_ms FROM refused ORDER BY id LIMIT ?2)"                              \
                      " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                    \
     /* in the order of that index the newest is found without sorting */                          \
-    S(SUSPENSION_GET, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note"     \
+    S(SUSPENSION_GET, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\","  \
+                      " note"                                                                      \
                       " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1"         \
                       " AND ended_ms IS NULL AND until_ms > ?2 ORDER BY id DESC LIMIT 1")         \
     S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
@@ -68,8 +76,12 @@
                       " AND ended_ms IS NULL AND until_ms > ?2")                                  \
     S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \
                         " AND since_ms > ?3")                                                     \
-    S(SUSPENSION_LIST, "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note,"   \
-                       " mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
+    S(SUSPENSION_MEND, "UPDATE suspension SET since_ms = " SQL_SINCE ", until_ms = " SQL_UNTIL    \
+                       " WHERE mailbox = ?1 AND ended_ms IS NULL"                                  \
+                       " AND max(since_ms, iif(until_ms < 9223372036854775807, until_ms - lasts_ms, 0))" \
+                       " > ?2 " SQL_AHEAD)                                                         \
+    S(SUSPENSION_LIST, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\"," \
+                       " note, mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
                        " AND mailbox > ?1 ORDER BY mailbox LIMIT ?3")                             \
     S(SUSPENSION_SWEEP, "DELETE FROM suspension WHERE since_ms <= ?1 - ?2"                        \
                         " AND (ended_ms IS NOT NULL OR until_ms <= ?1)")                          \
@@ -119,11 +131,11 @@
                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")            \
     S(COUNTER_LIST, "SELECT name, value FROM counter WHERE name > ?1 ORDER BY name LIMIT ?2")     \
     /* ended ones of the mailbox */                                                               \
-    S(TICKET_TIDY, "DELETE FROM ticket WHERE history = ?1 AND until_ms <= ?2")                    \
+    S(TICKET_TIDY, "DELETE FROM ticket WHERE history = ?1 AND (until_ms <= ?2 OR until_ms > ?3)") \
     S(TICKET_PUT, "INSERT OR REPLACE INTO ticket (history, id, recipients, until_ms)"             \
                   " VALUES (?1, ?2, ?3, ?4)")                                                     \
     S(TICKET_GET, "SELECT id FROM ticket WHERE history = ?1 AND recipients = ?2"                  \
-                  " AND until_ms > ?3 ORDER BY until_ms, id LIMIT 1")                             \
+                  " AND until_ms > ?3 AND until_ms <= ?4 ORDER BY until_ms, id LIMIT 1")          \
     S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id = ?2")                           \
     S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
     S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \

@@ -75,12 +75,17 @@ static int look(struct judging *judging)
     const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = message->mailbox,
                                        [SUBJECT_IP] = message->ip};
     message->at_ms = message->now_ms;
+    message->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        int64_t ahead_ms = 0;
         if (ledger_load(judging->room, (enum subject)subject,
                         history_name((enum subject)subject, message->channel, keys[subject],
                                      judging->names[subject]),
-                        &judging->ledgers[subject]) < 0)
+                        &judging->ledgers[subject]) < 0 ||
+            ledger_mend(&judging->ledgers[subject], message->now_ms, !message->dry_run,
+                        &ahead_ms) < 0)
             return -1;
+        message->ahead_ms = later(message->ahead_ms, ahead_ms);
         message->at_ms =
             later(message->at_ms, judging->ledgers[subject].history.newest_ms);
     }
@@ -288,6 +293,15 @@ static enum outcome decide(const struct store_message *message)
     return any_over(message) ? OUTCOME_OVER : OUTCOME_ADMITTED;
 }
 
+/* Keeps what was read of a suspension that a wrong clock stamped. */
+static int mend_suspensions(struct judging *judging)
+{
+    sqlite3_stmt *mend = sqlite_take(judging->room, SQL_SUSPENSION_MEND);
+    sqlite_bind_string(mend, 1, judging->message->mailbox);
+    sqlite3_bind_int64(mend, 2, judging->message->now_ms);
+    return sqlite_do(judging->room, mend);
+}
+
 static int take_effect(struct judging *judging)
 {
     struct store_message *message = judging->message;
@@ -300,6 +314,8 @@ static int take_effect(struct judging *judging)
     }
     if (message->dry_run)
         return 1;
+    if (message->suspension.id != 0 && !message->brought && mend_suspensions(judging) < 0)
+        return -1;
     if (message->outcome == OUTCOME_ADMITTED && count_message(judging) < 0)
         return -1;
     return keep_record(judging);

@@ -9,12 +9,16 @@ static int64_t ticket_id(const struct sqlite_room *room, const char *id)
     return sqlite_hash(room, id, strlen(id));
 }
 
+/* One that ends later was left by a clock that was wrong, and stands for no message. */
+static int64_t latest_end(int64_t at_ms) { return at_ms + TICKET_MS + CLOCK_AHEAD_MS; }
+
 /* A minute of grace, as in the sweep: who asks next may have a clock that is a little behind. */
 static int tidy(struct sqlite_room *room, int64_t history, int64_t at_ms)
 {
     sqlite3_stmt *drop = sqlite_take(room, SQL_TICKET_TIDY);
     sqlite3_bind_int64(drop, 1, history);
     sqlite3_bind_int64(drop, 2, at_ms - MINUTE_MS);
+    sqlite3_bind_int64(drop, 3, latest_end(at_ms));
     return sqlite_do(room, drop);
 }
 
@@ -46,6 +50,7 @@ int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
     sqlite3_bind_int64(get, 1, history);
     sqlite3_bind_int64(get, 2, message->redeem);
     sqlite3_bind_int64(get, 3, message->at_ms);
+    sqlite3_bind_int64(get, 4, latest_end(message->at_ms));
     int found = sqlite_row(room, get);
     if (found < 1)
         return found;

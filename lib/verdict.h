@@ -55,6 +55,7 @@ struct verdict {
     enum ruling ruling;
     bool observed; /* admitted only because mode = observe */
     bool dry_run;
+    int64_t ahead_ms; /* as struct store_message has it: a clock was wrong */
     bool repeated; /* counted before; not counted again */
     bool redeemed; /* admitted by another door a moment ago; not counted again */
     bool unguarded; /* came from a webmail host without a ticket: it went round the webmail's guard */

@@ -277,6 +277,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         if (door->observer != NULL)
             observer_saw(door->observer, verdict, result, took_us);
         store_watch_saw(&door->store_watch, door->store, result);
+        store_watch_ahead(&door->store_watch, verdict->ahead_ms, now_ms);
         policy_answer(question->arena, held_catalogue(held), verdict,
                       held_settings(held)->support_contact, question->answer);
         log_verdict(verdict, question->answer);

@@ -126,6 +126,23 @@ def test_what_is_tried_again_is_one_attempt(store, start, sender_at, folder):
         assert (answer.json["suspension"]["attempts"], until(answer)) == (2, end)
 
 
+@pytest.mark.sanitized
+def test_a_clock_that_ran_ahead(store, start, sender_at, folder):
+    """400 days ahead, and back: suspended for a day, not until then, and one line of the log."""
+    clock = Clock(folder)
+    guard = start(store, LIMITS, environment=clock.environment)
+    sender = sender_at(guard)
+    clock.advance(400 * DAY)
+    suspended(sender)
+    clock.advance(-400 * DAY)
+    for _ in range(3):
+        answer = sender.send([OWN])
+        assert answer.status == 403
+    clock.advance(DAY + HOUR)
+    sender.admitted([OWN])
+    assert len(guard.log.matching("level=error.*a clock was wrong.*ahead_s=")) == 1
+
+
 def test_it_ends_at_its_instant(store, start, sender_at, folder):
     clock = Clock(folder)
     sender = sender_at(start(store, LIMITS, environment=clock.environment))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clock import DAY, HOUR, Clock
+from clock import DAY, HOUR, SECOND, Clock
 from door import crowd, people, rules, spread, window
 
 OWN = "colleague@example.test"
@@ -76,15 +76,17 @@ def test_retry_after_is_the_first_moment_that_fits(store, start, sender_at, cloc
     sender.admitted(people(5, "x.test"))
 
 
-def test_a_clock_that_steps_back_forgets_nothing(sender, clock):
+@pytest.mark.parametrize("back", [300 * SECOND, 10 * HOUR])
+def test_a_clock_that_steps_back_forgets_nothing(sender, clock, back):
     for _ in range(3):
         sender.admitted(["bob@x.test"])
-    clock.advance(-10 * HOUR)
+    clock.advance(-back)
     assert sender.used() == 3
     sender.admitted(["bob@x.test"])
     assert sender.used() == 4
-    # Counted at the time of the newest before it, so it leaves no earlier than that one.
-    clock.advance(10 * HOUR + DAY - 1)
+    # Up to five minutes it is counted at the time of the newest before it, and leaves no earlier
+    # than that one; beyond that the newest was stamped by a wrong clock, and all count from now.
+    clock.advance((back if back <= 300 * SECOND else 0) + DAY - 1)
     assert sender.used() == 4
     clock.advance(1)
     assert sender.used() == 0

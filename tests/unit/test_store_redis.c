@@ -147,7 +147,7 @@ END_TEST
 START_TEST(test_clocks_differ)
 {
     room_begin(ROOM_REDIS);
-    static const int64_t behind_ms[] = {0, 1, 14, 15, 16, HOUR_MS};
+    static const int64_t behind_ms[] = {0, 1, 14, 15, 16, CLOCK_AHEAD_MS};
     uint64_t ids[countof(behind_ms)];
     for (size_t i = 0; i < countof(behind_ms); i++)
         ids[i] = send(ALICE, arena_printf(arena, "%zu", i), NOW - behind_ms[i]);
