@@ -104,7 +104,8 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,
- *  "exempt":null|"settings"|"staff","windows":[WINDOW of both doors where they differ, else one],
+ *  "exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
+ *  and of forwarding, with its own count, where something forwards],
  *  "limits":[{"rule":…,"door":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,

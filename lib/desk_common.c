@@ -50,6 +50,29 @@ int standing_read(const struct look *look, const char *mailbox, const char *doma
     return 1;
 }
 
+int standing_read_all(const struct look *look, const char *mailbox, const char *domain,
+                      struct standing *standing_r)
+{
+    char text[HISTORY_NAME_SIZE];
+    if (standing_read(look, mailbox, domain, standing_r) < 0)
+        return -1;
+    return store_history(look->desk->store, look->arena, SUBJECT_MAILBOX,
+                         history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, text),
+                         look->now_ms, &standing_r->forwarded);
+}
+
+const struct history *standing_history(const struct standing *standing, enum door door)
+{
+    return history_is_shared(SUBJECT_MAILBOX, door, DOOR_FORWARDING) ? &standing->forwarded
+                                                                     : &standing->account.history;
+}
+
+bool standing_tells(const struct look *look, const struct standing *standing, enum door door)
+{
+    return door != DOOR_FORWARDING || standing->forwarded.count > 0 ||
+           look->settings->mta_forwarding_networks.count > 0;
+}
+
 /* ---- the next message ---------------------------------------------------------------- */
 
 enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */

@@ -22,11 +22,19 @@ struct standing {
     const char *mailbox, *domain;
     struct account account;
     struct policy_limits limits[DOOR_COUNT];
+    struct history forwarded; /* what its filter sent on; only where standing_read_all was asked */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
 /* mailbox: key form, lives longer than the standing; "" (of a domain): one that sent nothing. */
 int standing_read(const struct look *look, const char *mailbox, const char *domain,
                   struct standing *standing_r) must_check;
+/* With what its filter sent on. */
+int standing_read_all(const struct look *look, const char *mailbox, const char *domain,
+                      struct standing *standing_r) must_check;
+/* The history of the mailbox that a channel counts in. */
+const struct history *standing_history(const struct standing *standing, enum door door);
+/* Whether the channel is told of: forwarding only where something forwards. */
+bool standing_tells(const struct look *look, const struct standing *standing, enum door door);
 /* at_ms anew, after a change of the history. */
 void standing_settle(const struct look *look, struct standing *standing);
 

@@ -7,18 +7,33 @@
 
 enum { NOTES_SHOWN = 20, NOTES_PAGES = 4 };
 
-static void add_windows(const struct standing *standing, struct json_object *view)
+/* A channel that counts with the webmail is told where its limit is another; one that counts by
+ * itself where it has a limit. */
+static bool tells_window(const struct look *look, const struct standing *standing, enum rule rule,
+                         enum door door)
+{
+    int32_t limit = standing->limits[door].limits.of[rule];
+    if (rule_table[rule].subject != SUBJECT_MAILBOX || !standing_tells(look, standing, door))
+        return false;
+    if (door == DOOR_WEBMAIL)
+        return true;
+    return history_is_shared(SUBJECT_MAILBOX, door, DOOR_WEBMAIL)
+               ? limit != standing->limits[DOOR_WEBMAIL].limits.of[rule]
+               : limit != LIMIT_OFF;
+}
+
+static void add_windows(const struct look *look, const struct standing *standing,
+                        struct json_object *view)
 {
     struct json_object *list = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        for (int door = 0; door < DOOR_COUNT; door++) {
-            int32_t limit = standing->limits[door].limits.of[rule];
-            bool told = door > 0 && limit == standing->limits[0].limits.of[rule];
-            if (rule_table[rule].subject == SUBJECT_MAILBOX && !told)
-                json_object_array_add(list, json_of_window((enum rule)rule, (enum door)door, limit,
-                                                           &standing->account.history,
-                                                           standing->at_ms));
-        }
+        for (int door = 0; door < DOOR_COUNT; door++)
+            if (tells_window(look, standing, (enum rule)rule, (enum door)door))
+                json_object_array_add(
+                    list, json_of_window((enum rule)rule, (enum door)door,
+                                         standing->limits[door].limits.of[rule],
+                                         standing_history(standing, (enum door)door),
+                                         standing->at_ms));
 }
 
 static void add_limits(const struct look *look, const struct standing *standing,
@@ -27,8 +42,9 @@ static void add_limits(const struct look *look, const struct standing *standing,
     struct json_object *list = json_add_list(view, "limits");
     for (int rule = 0; rule < RULE_COUNT; rule++)
         for (int door = 0; door < DOOR_COUNT; door++)
-            json_object_array_add(list, json_of_limit(look, (enum rule)rule, (enum door)door,
-                                                      &standing->limits[door]));
+            if (standing_tells(look, standing, (enum door)door))
+                json_object_array_add(list, json_of_limit(look, (enum rule)rule, (enum door)door,
+                                                          &standing->limits[door]));
 }
 
 static const char *exempt_by(const struct look *look, const struct standing *standing)
@@ -143,7 +159,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     if (!read_mailbox(&look, mailbox, "mailbox", &mailbox, problem) ||
         !read_mark(before, &mark, problem))
         return 0;
-    if (standing_read(&look, mailbox, strrchr(mailbox, '@') + 1, &standing) < 0)
+    if (standing_read_all(&look, mailbox, strrchr(mailbox, '@') + 1, &standing) < 0)
         return -1;
     struct next next = next_of(&look, &standing);
     json_add_moment(view, "now", now_ms);
@@ -153,7 +169,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add_moment(view, "retry_at", next.room_at_ms);
     json_add(view, "suspension", json_of_suspension(&look, &standing.account.suspension, true));
     json_add_string(view, "exempt", exempt_by(&look, &standing));
-    add_windows(&standing, view);
+    add_windows(&look, &standing, view);
     add_limits(&look, &standing, view);
     json_add(view, "next", json_of_next(&next));
     if (add_timeline(&look, mailbox, mark, view) < 0 || add_notes(&look, mailbox, view) < 0)

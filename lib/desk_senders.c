@@ -73,6 +73,8 @@ static int add_domain(const struct look *look, const char *domain, struct json_o
         if (guard_limits(look->desk->guard, (enum door)door, "", domain, look->now_ms, &limits) < 0)
             return -1;
         exempt = limits.exempt;
+        if (!standing_tells(look, &(struct standing){0}, (enum door)door))
+            continue;
         for (int rule = 0; rule < RULE_COUNT; rule++)
             if (limits.source[rule] != LIMIT_OF_SETTINGS || limits.extra[rule] != 0)
                 json_object_array_add(

@@ -57,6 +57,8 @@ static void match(const struct look *look, struct search *search, const struct r
                   bool *taken)
 {
     freed_by(told_end) struct told told = told_of(record);
+    if (strcmp(json_string(told.facts, "door", ""), door_names[DOOR_FORWARDING]) == 0)
+        return; /* it stands in another history */
     while (search->left > search->stop &&
            search->history->entries[search->left - 1].time_ms > record->at_ms)
         search->left--;

@@ -420,6 +420,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         .fingerprint = fingerprint(submission),
         .attempt = attempt(submission),
         .off_domain = counted_off_domain(&judgement->facts),
+        .no_attempt = !channel_is_its_users(submission->door),
         .held = judgement->objection_count > 0,
         .dry_run = dry_run,
         .observe = settings->guard_mode == MODE_OBSERVE,
@@ -438,6 +439,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
                 .rule = (enum rule)rule,
                 .limit = limit,
                 .suspends =
+                    channel_is_its_users(submission->door) &&
                     settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
             };
     }

@@ -106,6 +106,8 @@ static const char *sender_ip(const struct submission *submission)
 
 static void note_sighting(struct observer *observer, const struct verdict *verdict)
 {
+    if (!channel_is_its_users(verdict->submission->door))
+        return; /* its user sent nothing, and was nowhere */
     const char *mailbox = verdict->submission->mailbox, *ip = sender_ip(verdict->submission);
     uint64_t hash, *slot = slot_of(observer, "sighting", mailbox, ip != NULL ? ip : "",
                                    verdict->now_ms / HOUR_MS, &hash);

@@ -31,8 +31,10 @@ int rule_by_name(const char *name)
 
 /* No key has a space behind its last '@', and none of a network has one. */
 const char *const history_marks[SUBJECT_COUNT][DOOR_COUNT] = {
-    [SUBJECT_MAILBOX] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = ""},
-    [SUBJECT_IP] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = " smtp"},
+    [SUBJECT_MAILBOX] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = "",
+                         [DOOR_FORWARDING] = " forwarding"},
+    /* what forwards is a service of the provider's, at no user's address */
+    [SUBJECT_IP] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = " smtp", [DOOR_FORWARDING] = NULL},
 };
 
 const char *history_name(enum subject subject, enum door channel, const char *key,
@@ -52,6 +54,16 @@ bool history_is_shared(enum subject subject, enum door one, enum door other)
     const char *mark = history_marks[subject][one], *other_mark = history_marks[subject][other];
     return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
 }
+
+bool history_is_first(enum subject subject, enum door channel)
+{
+    for (int before = 0; before < (int)channel; before++)
+        if (history_is_shared(subject, (enum door)before, channel))
+            return false;
+    return history_marks[subject][channel] != NULL;
+}
+
+bool channel_is_its_users(enum door channel) { return channel != DOOR_FORWARDING; }
 
 enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE])
 {

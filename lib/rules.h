@@ -57,6 +57,13 @@ const char *history_name(enum subject subject, enum door channel, const char *ke
 enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
 /* Whether both channels count in the same history. */
 bool history_is_shared(enum subject subject, enum door one, enum door other);
+/* Whether it is the first of those that count in its history: who goes through all channels meets
+ * each history once. */
+bool history_is_first(enum subject subject, enum door channel);
+
+/* Whether the mailbox's user sends what comes by that channel. What a stranger can bring about by
+ * writing to the mailbox suspends nobody, and is no attempt of a suspended mailbox. */
+bool channel_is_its_users(enum door channel);
 
 /* A limit: the highest allowed count. 0 forbids; LIMIT_OFF is not checked. */
 #define LIMIT_OFF (-1)

@@ -125,7 +125,8 @@ static int set_value(struct reading *reading, const struct setting *setting, con
 {
     if (!setting_parse(setting, value, reading->continues, reading->settings, reading->problem))
         return failed(reading);
-    return setting->type != SETTING_DOMAINS || note_group_line(reading);
+    bool group = setting->offset == offsetof(struct settings, own_domains);
+    return !group || note_group_line(reading);
 }
 
 static int set_line(struct reading *reading, const char *section, const char *key,
@@ -380,12 +381,15 @@ static void refuse_two_groups(void *context, const struct own_domain clash[2])
 
 static void finish(struct reading *reading)
 {
-    settings_sort_exempt(reading->settings);
+    settings_sort_lists(reading->settings);
     settings_index_domains(reading->settings, refuse_two_groups, reading);
 }
 
 static int set_defaults(struct reading *reading)
 {
+    for (int door = 0; door < DOOR_COUNT; door++)
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            reading->settings->limits[door].of[rule] = LIMIT_OFF;
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
         bool none = setting_is_list(setting) && setting->standard[0] == '\0';

@@ -52,13 +52,14 @@ struct settings {
     int64_t mta_socket_mode;             /* octal; when mta_listen is a path */
     struct text_list mta_webmail_hosts;  /* networks; empty: no tickets are left or redeemed */
     struct text_list mta_exempt_networks; /* clients there are not judged */
+    struct text_list mta_forwarding_networks; /* clients there hand in what filters send on */
     int mta_null_sender;                 /* enum null_sender */
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_resets_per_day; /* resets by one person in 24 hours */
     /* [status] */
     int64_t status_link_lifetime_ms;
-    /* [limits.webmail], [limits.smtp] */
+    /* [limits.webmail], [limits.smtp], [limits.forwarding]; a rule without a setting is off */
     struct limits limits[DOOR_COUNT];
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
@@ -66,6 +67,7 @@ struct settings {
     struct text_list own_domains; /* each item: domains in key form, one space between */
     struct own_domain *own_index; /* the same by name, each domain once */
     size_t own_index_count;
+    struct text_list hosted_domains; /* key form; by name, each once */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; by name, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; by name, each once */
@@ -107,6 +109,8 @@ void settings_free(struct settings **settings);
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
                          const char *domain);
+/* Whether addresses of that domain are mailboxes here: hosted, or one of own_domains. */
+bool settings_hosted_domain(const struct settings *settings, const char *domain);
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);
 bool settings_exempt_recipient(const struct settings *settings, const char *address);
 

@@ -88,8 +88,30 @@ static void sort_list(struct text_list *list)
     list->count = kept;
 }
 
-void settings_sort_exempt(struct settings *settings)
+/* Makes an item of each word. */
+static void split_items(struct text_list *list)
 {
+    struct text_list words = {0};
+    size_t room = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const char *word = list->items[i];
+        for (size_t length; *word != '\0'; word += length + (word[length] == ' ')) {
+            length = strcspn(word, " ");
+            if (words.count == room)
+                words.items = xrealloc(words.items,
+                                       (room = room > 0 ? room * 2 : 8) * sizeof *words.items);
+            words.items[words.count++] = xasprintf("%.*s", (int)length, word);
+        }
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = words;
+}
+
+void settings_sort_lists(struct settings *settings)
+{
+    split_items(&settings->hosted_domains);
+    sort_list(&settings->hosted_domains);
     sort_list(&settings->exempt_mailboxes);
     sort_list(&settings->exempt_recipients);
 }
@@ -128,6 +150,11 @@ static bool list_has(const struct text_list *list, const char *name)
 {
     return list->count > 0 &&
            bsearch(name, list->items, list->count, sizeof *list->items, compare_item) != NULL;
+}
+
+bool settings_hosted_domain(const struct settings *settings, const char *domain)
+{
+    return list_has(&settings->hosted_domains, domain) || find_own(settings, domain) != NULL;
 }
 
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox)

@@ -104,6 +104,11 @@ const struct setting settings_table[] = {
     {NAMED("mta", "exempt_networks"), .type = SETTING_NETWORKS, MEMBER(mta_exempt_networks),
      .standard = "none",
      .sentence = "Networks of clients whose messages the mail server's door lets pass unjudged."},
+    {NAMED("mta", "forwarding_networks"), .type = SETTING_NETWORKS,
+     MEMBER(mta_forwarding_networks), .standard = "none",
+     .sentence = "Networks of the services that hand in what the filters of mailboxes send on "
+                 "(redirect, vacation): a message from there that nobody signed in for is counted "
+                 "as forwarding, for the mailbox that its sender address names."},
     {NAMED("mta", "null_sender"), .type = SETTING_CHOICE, MEMBER(mta_null_sender),
      .standard = "judge", .choices = null_sender_names,
      .sentence = "What happens to a message with an empty sender address that a signed-in user "
@@ -133,15 +138,16 @@ const struct setting settings_table[] = {
           "Characters that the recipients of one message at one domain that is not an own domain "
           "take as written, names included."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_DAY, "messages_per_day",
-          "600", "messages", "Messages of a mailbox in any 24 hours, all doors together."),
+          "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "1000", "recipients",
-          "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
+          "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "500", "recipients",
-          "Recipients outside the own domains by webmail from one IPv4 address or IPv6 /64 in any hour."),
+          "Recipients outside the own domains by webmail from one IPv4 address or IPv6 /64 in any "
+          "hour."),
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
-          "off", "messages", "Messages of a mailbox in any hour, all doors together."),
+          "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
 
     LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
           "900", "recipients", "Recipients of one message."),
@@ -155,15 +161,38 @@ const struct setting settings_table[] = {
           "Characters that the recipients of one message at one domain that is not an own domain "
           "take as written, names included."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_DAY, "messages_per_day",
-          "600", "messages", "Messages of a mailbox in any 24 hours, all doors together."),
+          "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "900", "recipients",
-          "Recipients outside the own domains of a mailbox in any 24 hours, all doors together."),
+          "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "off", "recipients",
-          "Recipients outside the own domains by SMTP from one IPv4 address or IPv6 /64 in any hour."),
+          "Recipients outside the own domains by SMTP from one IPv4 address or IPv6 /64 in any "
+          "hour."),
     LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
-          "off", "messages", "Messages of a mailbox in any hour, all doors together."),
+          "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
+
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_MESSAGE,
+          "recipients_per_message", "off", "recipients", "Recipients of one message."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+          "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_DOMAIN,
+          "recipients_per_domain", "off", "recipients",
+          "Recipients of one message at one domain that is not an own domain."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_HEADER_CHARS_PER_DOMAIN,
+          "header_chars_per_domain", "off", "characters",
+          "Characters that the recipients of one message at one domain that is not an own domain "
+          "take as written, names included."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "messages_per_day",
+          "600", "messages",
+          "Messages that the filter of a mailbox sends on (redirect, vacation) in any 24 hours. "
+          "What is over it is deferred and suspends nobody."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+          "900", "recipients",
+          "Recipients outside the own domains of what the filter of a mailbox sends on in any 24 "
+          "hours. What is over it is deferred and suspends nobody."),
+    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+          "off", "messages", "Messages that the filter of a mailbox sends on in any hour."),
 
     ON_LIMIT(RULE_MESSAGES_PER_DAY, "messages_per_day", "suspend",
              "Whether a message over this limit also suspends the mailbox, cause volume."),
@@ -179,6 +208,12 @@ const struct setting settings_table[] = {
      .sentence = "One group of domains that belong together: for a mailbox of one of them "
                  "recipients at the others are no off-domain recipients. Repeat the setting for "
                  "another group. A domain belongs to one group; a subdomain is another domain."},
+
+    {NAMED("domains", "hosted"), .type = SETTING_DOMAINS, MEMBER(hosted_domains),
+     .standard = "",
+     .sentence = "Domains whose addresses are mailboxes here; those of `own_domains` are, too. "
+                 "What is forwarded is counted for the mailbox that its sender address names, and "
+                 "refused when that is at no such domain. May be repeated."},
 
     {NAMED("exempt", "mailbox"), .type = SETTING_ADDRESSES, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes that no limit holds."},

@@ -81,8 +81,8 @@ void settings_index_domains(struct settings *settings,
                             void (*clashes)(void *context, const struct own_domain pair[2]),
                             void *context);
 void settings_free_index(struct settings *settings);
-/* Sorts the lists of exemptions, each entry once. */
-void settings_sort_exempt(struct settings *settings);
+/* Sorts the lists of exemptions and hosted domains, each entry once. */
+void settings_sort_lists(struct settings *settings);
 
 /* Room for "ADDRESS/BITS" and its NUL. */
 enum { NETWORK_SIZE = 56 };

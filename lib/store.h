@@ -105,6 +105,7 @@ struct store_message {
     uint64_t fingerprint;       /* of the recipients: the same id for other recipients is another
                                    submission, and replaces the older one under that id */
     uint32_t off_domain;        /* 0..SUBMISSION_MAX_RECIPIENTS */
+    bool no_attempt;            /* while suspended: it is refused, and is no attempt */
     bool held;                  /* it breaks a rule of one message: look, log, count nothing */
     uint32_t ticket;            /* when it is admitted, leave a ticket for so many recipients under
                                    (mailbox, id), for TICKET_MS; 0: none. An older one under
@@ -142,7 +143,8 @@ struct store_message {
 /* Judge and count one message, in one atomic step over all its windows:
  *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED;
  *      it gets a record of its own, kept like an admitted one's.
- *   2. suspended: SUSPENDED; an attempt that is not known yet is counted and may move the end.
+ *   2. suspended: SUSPENDED; an attempt that is not known yet is counted and may move the end (not
+ *      with no_attempt).
  *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
  *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
  *   3. held: HELD.
@@ -181,7 +183,8 @@ int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   struct suspension *suspension_r) must_check;
 /* End the suspension, keep the counts. 1 lifted, 0 was not suspended. */
 int store_lift(struct store *store, const char *mailbox, const struct act *act) must_check;
-/* Forget what the mailbox's windows hold, keep a suspension. 1, also when there was nothing. */
+/* Forget what the mailbox's windows hold, of every channel, keep a suspension. 1, also when there
+ * was nothing. */
 int store_reset(struct store *store, const char *mailbox, const struct act *act) must_check;
 
 /* An adjustment changes a rule's limit for one mailbox or one domain:
@@ -214,7 +217,7 @@ int store_adjustments(struct store *store, int64_t after, struct adjustment *adj
 
 /* What the store knows of a mailbox; a mailbox never seen has an empty account. */
 struct account {
-    struct history history;       /* the last 24 h, in `arena` */
+    struct history history;       /* the last 24 h of what its user sent, in `arena` */
     struct suspension suspension; /* in force at now_ms; id 0: none */
 };
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
@@ -269,7 +272,8 @@ struct audit {
     char detail[512]; /* what was so before and after, a JSON object; {} when there is nothing:
                          suspend {"before":null or suspension,"after":suspension},
                          lift {"before":suspension,"after":null},
-                         reset {"before":{"messages":3,"off_domain":7},"after":{…0}},
+                         reset {"before":{"messages":3,"off_domain":7,"forwarded":2 (absent when
+                         0)},"after":{…0}},
                          limit and extra {"rule":…,"before":null or {"value":5 or null,"until":null
                          or moment},"after":…}, value null: off, the whole null: none; exempt
                          {"before":…,"after":…}. A suspension is
@@ -351,7 +355,7 @@ struct observations {
     const struct counter *counters;
     size_t sighting_count, near_count, counter_count;
 };
-enum { OBSERVATIONS_MAX = 128 }; /* of each kind in one call, so that nobody waits long for it */
+enum { OBSERVATIONS_MAX = 192 }; /* of each kind in one call, so that nobody waits long for it */
 /* All of it in one step: 1 or -1. */
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
     must_check;

@@ -92,24 +92,33 @@ function acts.lift(mailbox, by, note)
     return 1
 end
 
--- A new generation: ids that were charged before are forgotten with their counts.
-function acts.reset(mailbox, by, note)
-    local totals = call('GET', TOTALS .. mailbox)
+-- A new generation: ids that were charged before are forgotten with their counts. Returns how many
+-- messages and off-domain recipients there were.
+local function forget_history(name)
+    local totals = call('GET', TOTALS .. name)
     local messages, off_domain = 0, 0
     if totals then
         local newest, generation = unpack_bytes('>I6I4', totals)
-        for _, entry in ipairs(call('LRANGE', HISTORY .. mailbox, 0, -1)) do
+        for _, entry in ipairs(call('LRANGE', HISTORY .. name, 0, -1)) do
             local time, weight = unpack_bytes('>I6I2', entry)
             if time > math.max(now, newest) - DAY then
                 messages, off_domain = messages + 1, off_domain + weight
             end
         end
-        call('SET', TOTALS .. mailbox,
+        call('SET', TOTALS .. name,
             pack('>I6I4I6I4I5I6I4I5', 0, (generation + 1) % 2 ^ 32, 0, 0, 0, 0, 0, 0), 'KEEPTTL')
-        call('DEL', HISTORY .. mailbox)
+        call('DEL', HISTORY .. name)
     end
+    return messages, off_domain
+end
+
+-- `forwarding` is the name of the mailbox's other history.
+function acts.reset(mailbox, by, note, forwarding)
+    local messages, off_domain = forget_history(mailbox)
+    local forwarded = forget_history(forwarding)
     audit(by, note, 'reset', mailbox,
-        changed(string.format('{"messages":%d,"off_domain":%d}', messages, off_domain),
+        changed(string.format('{"messages":%d,"off_domain":%d%s}', messages, off_domain,
+                forwarded > 0 and string.format(',"forwarded":%d', forwarded) or ''),
             '{"messages":0,"off_domain":0}'))
     return 1
 end

@@ -1,6 +1,7 @@
 -- Judges and counts one message; store.h says by which steps.
 --
--- ARGV: deadline; given (bytes, see below); mailbox; IP or ''; charge key;
+-- ARGV: deadline; given (bytes, see below); name of the mailbox's history, which is the mailbox or has
+-- a mark of its channel behind it; name of the IP's or ''; charge key;
 -- decision; what its record keeps; fingerprint and IP for the charge; lifetime of
 -- the record when admitted and when refused; who uses tickets adds for how many
 -- recipients to leave and to redeem one, each 2 bytes, 0 for none. The usual message is one that is
@@ -11,12 +12,13 @@
 -- its last hour. The hour's entries are the last ones of the list.
 local MAILBOX_FORM, ENTRY_FORM, PAST_AT_ONCE = '>I6I4I6I4I5I6I4I5', '>I6I2', 16
 local REFUSED_MAX, LOG_MAX, LOG_SLACK = 1000, 100000, 1000
-local given, mailbox, ip = ARGV[2], ARGV[3], ARGV[4]
+local given, name, ip = ARGV[2], ARGV[3], ARGV[4]
 -- Of each count the lowest number is given at which the message does not fit.
 local now, weight, mode, day_end, day_weight_end, hour_end, hour_weight_end, ip_end,
     ip_weight_end, tag, place = unpack_bytes('>I6I2BI5I5I5I5I5I5c3', given)
 
-local totals_name, history, charge = TOTALS .. mailbox, HISTORY .. mailbox, CHARGE .. ARGV[5]
+local mailbox = mode >= 16 and string.match(name, '^(.*) %S+$') or name
+local totals_name, history, charge = TOTALS .. name, HISTORY .. name, CHARGE .. ARGV[5]
 local tickets, leave, redeem = TICKET .. mailbox, 0, 0
 if ARGV[11] then
     leave, redeem = unpack_bytes('>I2I2', ARGV[11])
@@ -163,7 +165,7 @@ local suspension, stamped_ahead
 -- a ticket that ends later was left by a clock that was wrong, and stands for no message
 local latest_ticket = string.format('%d', at + TICKET_TIME + AHEAD)
 if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
-    local held, observe = mode % 2 == 1, mode >= 4
+    local held, observe = mode % 2 == 1, mode % 8 >= 4
     dry = mode % 4 >= 2
     suspension, stamped_ahead = in_force(state[2], now)
     if stamped_ahead and not dry then
@@ -199,7 +201,7 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
         retries, attempt, last_duration, place = unpack_bytes('>I4c8B', given, place)
         if suspension then
             outcome = 'suspended'
-            if not dry then
+            if not dry and mode % 16 < 8 then
                 count_attempt(suspension, attempt, retries)
             end
         elseif held then
@@ -304,7 +306,7 @@ if outcome == 'admitted' and not dry and not suspension then
 end
 local entries, ip_entries = '', ''
 if dry or not passes then
-    entries = entries_of(mailbox)
+    entries = entries_of(name)
     ip_entries = ip ~= '' and entries_of(ip) or ''
 end
 return {answer, outcome, told(suspension), brought, entries, ip_entries}

@@ -70,9 +70,12 @@ function acts.records(...)
     return call('MGET', unpack(names))
 end
 
--- Ids of a mailbox's refused messages, as text, 16 digits each; then its history.
-function acts.ids(mailbox, now)
-    return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), history_of(mailbox, now)}
+-- Ids of a mailbox's refused messages, as text, 16 digits each; then its history, and that of what its
+-- filter sent on.
+function acts.ids(mailbox, now, forwarding)
+    local at, entries = history_of(mailbox, now)
+    return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), at, entries,
+        history_of(forwarding, now)}
 end
 
 -- About `want` ids of all mailboxes before the id `from`, in order of judging. That

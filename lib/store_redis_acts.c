@@ -89,27 +89,30 @@ int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
                : room_fail(room, "redis answered what no script of ours does");
 }
 
-static int act_on_mailbox(struct room *room, const char *name, const char *mailbox,
-                          const struct act *act)
+int redis_lift(struct room *room, const char *mailbox, const struct act *act)
 {
     struct redis_room *self = redis_room(room);
     freed_by(arena_free) struct arena *arena = arena_new();
     const struct argument arguments[] = {
-        argument_string(name), argument_int(arena, act->now_ms), argument_string(mailbox),
+        argument_string("lift"), argument_int(arena, act->now_ms), argument_string(mailbox),
         argument_string(act->by), argument_string(act->note)};
     if (redis_check_time(self, act->now_ms) < 0)
         return -1;
     return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
 }
 
-int redis_lift(struct room *room, const char *mailbox, const struct act *act)
-{
-    return act_on_mailbox(room, "lift", mailbox, act);
-}
-
 int redis_reset(struct room *room, const char *mailbox, const struct act *act)
 {
-    return act_on_mailbox(room, "reset", mailbox, act);
+    struct redis_room *self = redis_room(room);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    char name[HISTORY_NAME_SIZE];
+    const struct argument arguments[] = {
+        argument_string("reset"), argument_int(arena, act->now_ms), argument_string(mailbox),
+        argument_string(act->by), argument_string(act->note),
+        argument_string(history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, name))};
+    if (redis_check_time(self, act->now_ms) < 0)
+        return -1;
+    return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
 }
 
 /* ---- adjustments ------------------------------------------------------------------------ */

@@ -115,10 +115,13 @@ static uint64_t window_end(const struct store_message *message, const struct sto
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
 }
 
-/* Held, dry run and observe in one number. */
+/* Held, dry run, observe, no attempt, and whether the name of the mailbox's history has a mark, in
+ * one number. */
 static unsigned mode_of(const struct store_message *message)
 {
-    return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0);
+    bool marked = history_marks[SUBJECT_MAILBOX][message->channel][0] != '\0';
+    return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0) +
+           (message->no_attempt ? 8u : 0) + (marked ? 16u : 0);
 }
 
 /* As of the message's own time; the script knows by how much it is counted later. */
@@ -194,7 +197,7 @@ static void add_message(struct redis_room *room, const struct act_time *time,
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
     uint8_t charge[CHARGE_KEY_SIZE];
     char decision[20], admitted[24], refused[24];
-    char ip_name[HISTORY_NAME_SIZE];
+    char mailbox_name[HISTORY_NAME_SIZE], ip_name[HISTORY_NAME_SIZE];
     const char *ip = history_name(SUBJECT_IP, message->channel, message->ip, ip_name);
     if (ip == NULL)
         ip = "";
@@ -212,7 +215,8 @@ static void add_message(struct redis_room *room, const struct act_time *time,
     put(&tickets, message->redeem, 2);
     const struct argument arguments[] = {
         {given.bytes, given.length},
-        argument_string(message->mailbox),
+        argument_string(history_name(SUBJECT_MAILBOX, message->channel, message->mailbox,
+                                     mailbox_name)),
         argument_string(ip),
         {charge, sizeof charge},
         argument_string(decision),

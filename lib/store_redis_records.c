@@ -187,31 +187,41 @@ static int fetch(struct redis_room *room, const struct ids *ids, struct page *pa
     return 1;
 }
 
-/* Refused ones by their list, admitted ones by the tags in the history. */
-static int mailbox_ids(struct redis_room *room, struct arena *arena, const char *mailbox,
-                       uint64_t before, int64_t now_ms, struct ids *ids_r)
+/* Of the messages in a history, those that lead to their decisions. */
+static void add_admitted(const redisReply *history, int64_t at_ms, uint64_t before, struct ids *ids)
 {
-    freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("ids"), argument_string(mailbox),
-                                         argument_int(arena, now_ms)};
-    const redisReply *found =
-        redis_ask_list(room, SCRIPT_READ, arguments, countof(arguments), 3, &reply);
-    if (found == NULL)
-        return -1;
-    if (found->elements != 3)
-        return room_fail(&room->room, "redis: the decisions of %s are damaged", mailbox);
-    const redisReply *refused = found->element[0], *history = found->element[2];
-    int64_t at_ms = redis_number(found->element[1]);
     size_t entries = redis_entry_count(history);
-    *ids_r = (struct ids){
-        .of = arena_alloc(arena, (id_count(refused) + entries + 1) * sizeof ids_r->of[0])};
-    add_ids(refused, before, ids_r);
     for (size_t i = 0; i < entries; i++) {
         uint64_t decision;
         struct entry entry = redis_read_entry(history, i, &decision);
         if (decision != 0 && decision < before && window_holds(entry.time_ms, DAY_MS, at_ms))
-            ids_r->of[ids_r->count++] = decision;
+            ids->of[ids->count++] = decision;
     }
+}
+
+/* Refused ones by their list, admitted ones by the tags in the histories. */
+static int mailbox_ids(struct redis_room *room, struct arena *arena, const char *mailbox,
+                       uint64_t before, int64_t now_ms, struct ids *ids_r)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    char name[HISTORY_NAME_SIZE];
+    const struct argument arguments[] = {
+        argument_string("ids"), argument_string(mailbox), argument_int(arena, now_ms),
+        argument_string(history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, name))};
+    const redisReply *found =
+        redis_ask_list(room, SCRIPT_READ, arguments, countof(arguments), 5, &reply);
+    if (found == NULL)
+        return -1;
+    if (found->elements != 5)
+        return room_fail(&room->room, "redis: the decisions of %s are damaged", mailbox);
+    const redisReply *refused = found->element[0];
+    size_t entries =
+        redis_entry_count(found->element[2]) + redis_entry_count(found->element[4]);
+    *ids_r = (struct ids){
+        .of = arena_alloc(arena, (id_count(refused) + entries + 1) * sizeof ids_r->of[0])};
+    add_ids(refused, before, ids_r);
+    for (int of = 1; of < 5; of += 2)
+        add_admitted(found->element[of + 1], redis_number(found->element[of]), before, ids_r);
     sort_ids(ids_r);
     return 1;
 }

@@ -207,15 +207,23 @@ static int reset(struct sqlite_room *room, const char *mailbox, const struct act
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
-    struct history before;
-    if (sqlite_read_history(room, arena, SUBJECT_MAILBOX, mailbox, act->now_ms, &before) < 0 ||
-        sqlite_drop_history(room, mailbox) < 0)
-        return -1;
-    uint64_t off_domain = window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
-    text_addf(&detail,
-              "{\"before\":{\"messages\":%zu,\"off_domain\":%llu},"
-              "\"after\":{\"messages\":0,\"off_domain\":0}}",
-              before.count, (unsigned long long)off_domain);
+    struct history before[DOOR_COUNT] = {{0}};
+    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+        char text[HISTORY_NAME_SIZE];
+        const char *name = history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text);
+        if (history_is_first(SUBJECT_MAILBOX, (enum door)channel) &&
+            (sqlite_read_history(room, arena, SUBJECT_MAILBOX, name, act->now_ms,
+                                 &before[channel]) < 0 ||
+             sqlite_drop_history(room, name) < 0))
+            return -1;
+    }
+    const struct history *sent = &before[DOOR_WEBMAIL], *forwarded = &before[DOOR_FORWARDING];
+    uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
+    text_addf(&detail, "{\"before\":{\"messages\":%zu,\"off_domain\":%llu", sent->count,
+              (unsigned long long)off_domain);
+    if (forwarded->count > 0)
+        text_addf(&detail, ",\"forwarded\":%zu", forwarded->count);
+    text_add(&detail, "},\"after\":{\"messages\":0,\"off_domain\":0}}");
     return audit(room, act, "reset", mailbox, &detail);
 }
 

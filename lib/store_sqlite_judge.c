@@ -196,6 +196,8 @@ static int count_attempt(struct judging *judging)
     struct suspension *suspension = &message->suspension;
     struct tried tried;
     uint32_t halves[ATTEMPT_HALVES];
+    if (message->no_attempt)
+        return 1;
     if (read_tried(judging, suspension->id, &tried) < 0)
         return -1;
     attempt_of(judging, halves);

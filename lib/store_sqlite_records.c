@@ -170,13 +170,47 @@ static int next_admitted(struct source *source)
     }
 }
 
+/* Both in order of time, in `arena`. */
+static struct history merge_histories(struct arena *arena, const struct history *one,
+                                      const struct history *other)
+{
+    struct history both = {
+        .entries = arena_alloc(arena, (one->count + other->count) * sizeof both.entries[0])};
+    size_t i = 0, k = 0;
+    while (i < one->count || k < other->count) {
+        bool first = k == other->count ||
+                     (i < one->count && one->entries[i].time_ms <= other->entries[k].time_ms);
+        both.entries[both.count++] = first ? one->entries[i++] : other->entries[k++];
+    }
+    return both;
+}
+
+/* Of all channels: a record is found by its moment, whichever history that stands in. */
+static int read_histories(struct sqlite_room *room, struct arena *arena, const char *mailbox,
+                          int64_t now_ms, struct history *history_r)
+{
+    *history_r = (struct history){0};
+    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+        char text[HISTORY_NAME_SIZE];
+        struct history one;
+        if (!history_is_first(SUBJECT_MAILBOX, (enum door)channel))
+            continue;
+        if (sqlite_read_history(room, arena, SUBJECT_MAILBOX,
+                                history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text),
+                                now_ms, &one) < 0)
+            return -1;
+        *history_r = one.count > 0 ? merge_histories(arena, history_r, &one) : *history_r;
+    }
+    return 1;
+}
+
 static int admitted_of(struct sqlite_room *room, struct arena *arena, const char *mailbox,
                        uint64_t before, int64_t now_ms, struct source *source_r)
 {
     *source_r = (struct source){.next = next_admitted, .room = room, .arena = arena,
                                 .mailbox = mailbox, .before = before, .now_ms = now_ms};
     struct history *history = &source_r->history;
-    if (sqlite_read_history(room, arena, SUBJECT_MAILBOX, mailbox, now_ms, history) < 0)
+    if (read_histories(room, arena, mailbox, now_ms, history) < 0)
         return -1;
     while (history->count > 0 &&
            decision_floor(history->entries[history->count - 1].time_ms - LATE_MS) >= before)

@@ -9,7 +9,7 @@
 
 enum { LANG_MAX_BYTES = 35, FIRST_ROOM = 16 };
 
-const char *const door_names[DOOR_COUNT] = {"webmail", "smtp"};
+const char *const door_names[DOOR_COUNT] = {"webmail", "smtp", "forwarding"};
 const char *const field_names[FIELD_COUNT] = {"to", "cc", "bcc"};
 
 void submission_init(struct submission *submission, struct arena *arena, enum door door)

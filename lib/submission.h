@@ -11,8 +11,9 @@
 
 #include "arena.h"
 
-enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_COUNT };
-extern const char *const door_names[DOOR_COUNT]; /* "webmail", "smtp" */
+/* DOOR_FORWARDING: what a mailbox's filter sends on (redirect, vacation). */
+enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_FORWARDING, DOOR_COUNT };
+extern const char *const door_names[DOOR_COUNT]; /* "webmail", "smtp", "forwarding" */
 
 enum field { FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_COUNT };
 extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */

@@ -152,6 +152,19 @@ static void tell_refusal(struct telling *telling, const struct verdict *verdict)
     }
 }
 
+/* For the log of the service that forwards, which tries again by itself. */
+static void tell_deferral(struct telling *telling, const struct verdict *verdict)
+{
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(verdict->decision, decision);
+    telling->parts[PART_SENTENCE] = text_of(telling, "smtp.forwarded_later", NULL);
+    telling->parts[PART_REASONS] = joined_reasons(telling, verdict);
+    telling->parts[PART_MOMENT] =
+        sentence_of_moment(telling, "message.sendable_from", verdict->retry_at_ms);
+    telling->parts[PART_REFERENCE] =
+        sentence(telling, "message.reference", "decision", decision);
+}
+
 /* Bytes that a part takes with the space before it. */
 static size_t room_of(const char *part) { return part[0] != '\0' ? strlen(part) + 1 : 0; }
 
@@ -211,13 +224,14 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
     case RULING_NO_STORE:
         policy_answer_later(arena, catalogue, "message.no_store", answer_r);
         return;
-    default:
-        tell_refusal(&telling, verdict);
-        put(answer_r,
-            verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0
-                ? "DEFER_IF_PERMIT 4.7.1"
-                : "REJECT 5.7.1",
-            fit(&telling));
+    default: {
+        bool deferred = verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0;
+        if (deferred && verdict->submission->door == DOOR_FORWARDING)
+            tell_deferral(&telling, verdict);
+        else
+            tell_refusal(&telling, verdict);
+        put(answer_r, deferred ? "DEFER_IF_PERMIT 4.7.1" : "REJECT 5.7.1", fit(&telling));
+    }
     }
 }
 

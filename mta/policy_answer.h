@@ -28,7 +28,8 @@ enum {
  * it will not be sent later by itself, and the link, which has no token: Postfix logs it all. What
  * does not fit is left out: first the reference, which the link ends with, then the contact, then
  * that it is not sent later, then the rule. A link that does not fit beside the first two leaves its
- * place to the reference. */
+ * place to the reference. What is forwarded and deferred has no link: the service that forwards reads
+ * it, and tries again. */
 void policy_answer(struct arena *arena, const struct catalogue *catalogue,
                    const struct verdict *verdict, const char *contact,
                    char answer_r[POLICY_ANSWER_SIZE]);

@@ -100,7 +100,7 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
              answer + strlen("action="));
     log_line(verdict->ruling == RULING_ADMIT && !verdict->unguarded ? LOG_INFO_LEVEL
                                                                     : LOG_WARNING_LEVEL,
-             "decision", "door", door_names[DOOR_SMTP], "decision", decision, "ruling",
+             "decision", "door", door_names[submission->door], "decision", decision, "ruling",
              verdict_words[verdict_word(verdict)], "action", action, "mailbox",
              submission->mailbox, "ip", submission->ip, "recipients", recipients, "unnamed",
              submission->unnamed > 0 ? unnamed : NULL, "rule",
@@ -141,6 +141,22 @@ static void refuse_user(const struct policy_request *request, const struct setti
         policy_answer_later(question->arena, catalogue, "message.no_store", question->answer);
 }
 
+/* Nothing is lost: the filter that hands it in keeps it in the mailbox. Passed, it would be a way
+ * round for any number. */
+static void refuse_forwarder(const struct policy_request *request, const struct settings *settings,
+                             const struct problem *problem, struct question *question)
+{
+    bool refuse = settings->guard_mode == MODE_ENFORCE;
+    log_line(LOG_ERROR_LEVEL, "cannot tell whose message is forwarded", "door",
+             door_names[DOOR_FORWARDING], "sender", policy_request_value(request, POLICY_SENDER),
+             "where", problem->where, "error", problem->text, "client",
+             policy_request_value(request, POLICY_CLIENT_ADDRESS), "admitted",
+             refuse ? NULL : "1", NULL);
+    if (refuse)
+        policy_answer_refuse("Not forwarded: the sender address does not name the mailbox that "
+                             "forwards it.", question->answer);
+}
+
 /* A message that is larger than what can be counted. Where no limit holds it passes as the
  * largest that can. 1 refused, 0 goes on. */
 static int refuse_huge(struct mail_door *door, const struct settings *settings,
@@ -152,12 +168,12 @@ static int refuse_huge(struct mail_door *door, const struct settings *settings,
         return 0;
     question->count = SUBMISSION_MAX_RECIPIENTS;
     if (settings->guard_mode == MODE_OBSERVE ||
-        (guard_limits(door->guard, DOOR_SMTP, submission->mailbox, submission->domain, now_ms,
+        (guard_limits(door->guard, submission->door, submission->mailbox, submission->domain, now_ms,
                       &limits) > 0 &&
          limits.exempt))
         return 0;
     log_line(LOG_WARNING_LEVEL, "refused: more recipients than can be counted", "door",
-             door_names[DOOR_SMTP], "mailbox", submission->mailbox, NULL);
+             door_names[submission->door], "mailbox", submission->mailbox, NULL);
     policy_answer_refuse("A message has at most 10000 recipients. Split it.", question->answer);
     return 1;
 }
@@ -181,9 +197,13 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
             collector_forget(batch->door->collector, &question->transaction);
         return 1;
     }
-    submission_init(submission, question->arena, DOOR_SMTP);
+    bool forwards = policy_forwards(request, settings);
+    submission_init(submission, question->arena, forwards ? DOOR_FORWARDING : DOOR_SMTP);
     if (policy_sender(request, settings, submission, problem) < 1) {
-        refuse_user(request, settings, held_catalogue(held), problem, question);
+        if (forwards)
+            refuse_forwarder(request, settings, problem, question);
+        else
+            refuse_user(request, settings, held_catalogue(held), problem, question);
         return 1;
     }
     if (refuse_huge(batch->door, settings, submission, question, now_ms))

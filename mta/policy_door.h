@@ -2,7 +2,8 @@
  * at RCPT, the message is judged at DATA or END-OF-MESSAGE, whichever comes first, and everything
  * that arrived at the same moment is judged in one step of the store. Knows no sockets.
  *
- * What passes without being judged, each with a log line: messages of nobody who signed in, from
+ * Messages of nobody who signed in from mta.forwarding_networks are judged as forwarding. What passes
+ * without being judged, each with a log line: other messages of nobody who signed in, from
  * mta.exempt_networks, and with mta.null_sender = pass those with an empty sender. */
 #ifndef SENDGUARD_POLICY_DOOR_H
 #define SENDGUARD_POLICY_DOOR_H

@@ -28,9 +28,21 @@ int policy_stage(const struct policy_request *request, enum policy_stage *stage_
     return 1;
 }
 
+bool policy_forwards(const struct policy_request *request, const struct settings *settings)
+{
+    const char *context = policy_request_value(request, POLICY_CONTEXT);
+    return settings->mta_forwarding_networks.count > 0 &&
+           policy_request_length(request, POLICY_SASL_USERNAME) == 0 &&
+           (context[0] == '\0' || strcmp(context, door_names[DOOR_FORWARDING]) == 0) &&
+           settings_network_holds(&settings->mta_forwarding_networks,
+                                  policy_request_value(request, POLICY_CLIENT_ADDRESS));
+}
+
 const char *policy_passes(const struct policy_request *request, const struct settings *settings)
 {
     const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
+    if (policy_forwards(request, settings))
+        return NULL;
     if (policy_request_length(request, POLICY_SASL_USERNAME) == 0)
         return "nobody signed in";
     if (settings->mta_exempt_networks.count > 0 &&
@@ -81,6 +93,27 @@ static int set_id(const struct policy_request *request, struct submission *submi
     return submission_set_id(submission, id, strlen(id), problem);
 }
 
+/* A stranger chooses what stands behind the '+' of the address he writes to, and a vacation's answer
+ * is sent from there: it is the same mailbox. And by default a redirected message has the stranger's
+ * own address, which is no mailbox here. */
+static int set_forwarder(const struct policy_request *request, const struct settings *settings,
+                         struct submission *submission, struct problem *problem)
+{
+    const char *sender = policy_request_value(request, POLICY_SENDER);
+    const char *at = strrchr(sender, '@'), *plus = strchr(sender, '+');
+    if (sender[0] == '\0')
+        return problem_set(problem, 0, "sender", "expected the mailbox, it is empty");
+    if (at != NULL && plus != NULL && plus > sender && plus < at)
+        sender = arena_printf(submission->arena, "%.*s%s", (int)(plus - sender), sender, at);
+    if (submission_set_mailbox(submission, sender, strlen(sender), problem) < 1)
+        return 0;
+    if (settings_hosted_domain(settings, submission->domain))
+        return 1;
+    return problem_set(problem, 0, "sender",
+                       "%.200s: expected a mailbox at a domain of domains.hosted or "
+                       "domains.own_domains", submission->domain);
+}
+
 int policy_sender(const struct policy_request *request, const struct settings *settings,
                   struct submission *submission, struct problem *problem)
 {
@@ -88,10 +121,12 @@ int policy_sender(const struct policy_request *request, const struct settings *s
     const char *user = policy_request_value(request, POLICY_SASL_USERNAME);
     const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
     const char *sender = policy_request_value(request, POLICY_SENDER);
-    if (submission_set_mailbox(submission, user, strlen(user), problem) < 1 ||
+    bool forwards = submission->door == DOOR_FORWARDING;
+    if ((forwards ? set_forwarder(request, settings, submission, problem)
+                  : submission_set_mailbox(submission, user, strlen(user), problem)) < 1 ||
         set_id(request, submission, problem) < 1)
         return 0;
-    if (settings->mta_webmail_hosts.count > 0 &&
+    if (!forwards && settings->mta_webmail_hosts.count > 0 &&
         settings_network_holds(&settings->mta_webmail_hosts, client))
         submission->webmail_host = true; /* its address is everybody's who uses the webmail */
     else if (submission_set_ip(submission, client, strlen(client), &unimportant) < 1)

@@ -12,6 +12,10 @@ enum policy_stage { STAGE_OTHER, STAGE_RCPT, STAGE_DATA, STAGE_END };
 int policy_stage(const struct policy_request *request, enum policy_stage *stage_r,
                  struct problem *problem) must_check;
 
+/* Whether it is what a mailbox's filter sends on: nobody signed in, and it comes from a network of
+ * mta.forwarding_networks, by a port that asks with policy_context=forwarding or with none. */
+bool policy_forwards(const struct policy_request *request, const struct settings *settings);
+
 /* Why a message is not judged, in a few words for the log; NULL: it is. */
 const char *policy_passes(const struct policy_request *request, const struct settings *settings);
 
@@ -25,7 +29,8 @@ int policy_count(const struct policy_request *request, const struct collected *c
                  uint32_t *count_r, struct problem *problem) must_check;
 
 /* Everything but the recipients; `submission` is initialised. 1; 0 with *problem: the user's name
- * is no mailbox. */
+ * is no mailbox. Of what is forwarded the sender's address names the mailbox, without what stands
+ * behind a '+' in it; 0 where there is none, or it is at no hosted domain. */
 int policy_sender(const struct policy_request *request, const struct settings *settings,
                   struct submission *submission, struct problem *problem) must_check;
 

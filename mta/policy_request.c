@@ -19,6 +19,7 @@ static const struct {
     [POLICY_INSTANCE] = NAMED("instance"),
     [POLICY_SIZE] = NAMED("size"),
     [POLICY_SASL_USERNAME] = NAMED("sasl_username"),
+    [POLICY_CONTEXT] = NAMED("policy_context"),
 #undef NAMED
 };
 

@@ -23,6 +23,7 @@ enum policy_attribute {
     POLICY_INSTANCE,
     POLICY_SIZE,
     POLICY_SASL_USERNAME,
+    POLICY_CONTEXT,
     POLICY_ATTRIBUTES
 };
 

@@ -251,7 +251,7 @@ static int read_door(const struct exchange *exchange, enum door *door_r, struct 
             return 1;
         }
     }
-    return problem_set(problem, 400, "door", "webmail or smtp was expected");
+    return problem_set(problem, 400, "door", "webmail, smtp or forwarding was expected");
 }
 
 static int set_claims(struct submission *submission, const struct submission_claims *claims,

@@ -57,6 +57,7 @@ static void add_adjusted(struct json_object *view, struct json_object *rows)
         if (json_is_true(row, "adjusted"))
             json_object_array_add(list, json_object_get(row));
     }
+    json_add(adjusted, "forwarding", json_object_get(json_member(view, "forwarding")));
     bool any = json_object_array_length(list) > 0;
     json_add(view, "adjusted", any ? take(adjusted) : NULL);
 }
@@ -72,6 +73,8 @@ void page_add_limit_rows(struct json_object *view)
         json_object_array_add(json_member(row, "doors"), json_object_get(limit));
         if (is_adjusted(limit))
             json_add_bool(row, "adjusted", true);
+        if (strcmp(json_string(limit, "door", ""), "forwarding") == 0)
+            json_add_bool(view, "forwarding", true);
     }
     json_object_object_del(view, "limits");
     add_adjusted(view, rows);

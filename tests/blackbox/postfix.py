@@ -72,11 +72,35 @@ class Stack:
         return next(self.mailboxes)
 
     def used(self, mailbox, rule="messages_per_day"):
-        """One number for both doors, which compare it with their own limits."""
+        """One number for webmail and SMTP, which compare it with their own limits."""
         windows = self.sendguard("show", mailbox)["windows"]
-        numbers = {one["used"] for one in windows if one["rule"] == rule}
+        numbers = {one["used"] for one in windows
+                   if one["rule"] == rule and one["door"] != "forwarding"}
         assert len(numbers) == 1, windows
         return numbers.pop()
+
+    def forwarded(self, mailbox, rule="messages_per_day"):
+        """What the mailbox's filter sent on."""
+        windows = self.sendguard("show", mailbox)["windows"]
+        return next(one["used"] for one in windows
+                    if one["rule"] == rule and one["door"] == "forwarding")
+
+    def filter(self, mailbox, script):
+        """Makes it the mailbox's Sieve script."""
+        home = self.folder / "mail" / mailbox
+        home.mkdir(exist_ok=True)
+        (home / ".dovecot.sieve").write_text(script)
+        subprocess.run(["chown", "-R", "mail:mail", home], check=True)
+
+    def waiting(self):
+        """The messages that wait in the mail server's queue: sender and recipients."""
+        listed = subprocess.run(["postqueue", "-c", self.folder / "postfix/conf", "-j"],
+                                check=True, capture_output=True, text=True)
+        return [(one["sender"], [to["address"] for to in one["recipients"]])
+                for one in map(json.loads, listed.stdout.splitlines())]
+
+    def flush(self):
+        subprocess.run(["postqueue", "-c", self.folder / "postfix/conf", "-f"], check=True)
 
     def log(self, service="mta"):
         return (self.folder / "log" / f"{service}.log").read_text()

@@ -86,6 +86,25 @@ def test_mail_programs_leave_the_webmails_window_of_a_network(both):
     assert other.end(400) == DUNNO
 
 
+@pytest.mark.sanitized
+def test_forwarding(both):
+    """A stranger writes 1,000 messages to a mailbox whose filter sends them on: 600 go, the others
+    are deferred, and its owner sends as before."""
+    user, webmail = both({"mta": {"forwarding_networks": "127.0.0.3"},
+                          "domains": {"hosted": "example.test"}})()
+    answers = [user.end(1, client_address="127.0.0.3", sasl_username="", sasl_method="",
+                        recipient="away@x.test", policy_context="forwarding")
+               for _ in range(1000)]
+    assert answers[:600] == [DUNNO] * 600
+    for answer in answers[600:]:
+        assert answer.startswith("DEFER_IF_PERMIT 4.7.1 This message was not forwarded now; it is "
+                                 "tried again by itself."), answer
+    assert webmail.used() == 0
+    webmail.admitted()
+    assert user.end(1) == DUNNO
+    assert webmail.used() == 2
+
+
 def test_rules_of_a_domain_are_exact_when_they_are_set(both):
     user, _ = both({"limits.smtp": {"recipients_per_domain": 3}})()
     assert user.send(["a@x.test", "b@x.test", "c@X.test", "d@y.test"]) == DUNNO

@@ -54,7 +54,7 @@ START_TEST(limits)
     do_act(&admin, "{'act':'limit','subject':'" ALICE "','note':'n','rule':'messages_per_hour',"
                    "'value':2}", NOW);
     struct json_object *view = view_mailbox(ALICE, NOW);
-    ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * DOOR_COUNT);
+    ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * 2); /* nothing forwards */
     check_member(view, "limits.10",
                  "{'rule':'off_domain_per_day','door':'webmail','limit':57,'default':20,'source':"
                  "'domain','extra':7,'until':'2025-11-23T05:40:00Z','extra_until':"
@@ -66,6 +66,55 @@ START_TEST(limits)
     check_member(view, "limits.8.source", "settings");
     check_member(view, "windows.2.rule", "messages_per_hour");
     check_member(view, "windows.2.limit", "2");
+}
+END_TEST
+
+/* What a mailbox's filter sent on is told beside the rest, with its own count and limits. */
+START_TEST(forwarding)
+{
+    rig_begin(_i, WITH(SMALL, "mta.forwarding_networks=127.0.0.3",
+                       "limits.forwarding.messages_per_day=3"));
+    struct verdict verdicts[5];
+    for (int i = 0; i < 5; i++) {
+        struct submission submission = rig_message(arena_printf(arena, "f%d", i), 1);
+        submission.door = DOOR_FORWARDING;
+        verdicts[i] = rig_judge(&submission, NOW);
+        ck_assert_int_eq(verdicts[i].ruling, i < 3 ? RULING_ADMIT : RULING_OVER_TIME);
+    }
+    send_one("own", 2, NOW);
+    struct json_object *view = view_mailbox(ALICE, NOW + 1000);
+    check_member(view, "state", "ok");
+    check_member(view, "suspension", "null");
+    check_member(view, "windows.0.door", "webmail");
+    check_member(view, "windows.0.used", "1");
+    check_member(view, "windows.1.rule", "messages_per_day");
+    check_member(view, "windows.1.door", "forwarding");
+    check_member(view, "windows.1.limit", "3");
+    check_member(view, "windows.1.used", "3");
+    check_member(view, "windows.1.full", "true");
+    check_member(view, "windows.3.door", "forwarding");
+    check_member(view, "windows.3.limit", "900");
+    ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * DOOR_COUNT);
+    check_member(view, "limits.14.setting", "limits.forwarding.messages_per_day");
+    ck_assert_uint_eq(length_of(view, "timeline"), 6);
+    check_member(view, "timeline.0.outcome", "admitted"); /* each once, in order of decisions */
+    check_member(view, "timeline.1.door", "forwarding");
+    struct json_object *why = view_decision(verdicts[4].decision, NOW + 1000);
+    check_member(why, "door", "forwarding");
+    check_member(why, "verdict", "over_time");
+    check_member(why, "rules.4.setting", "limits.forwarding.messages_per_day");
+    check_member(why, "rules.4.used_before", "3");
+    check_member(why, "rules.4.broken", "true");
+    check_member(why, "rules.6.used_before", "null");
+    struct json_object *status = view_status(ALICE, 0, NOW + 1000);
+    check_member(status, "messages_total", "1");
+    check_member(status, "messages.0.door", "webmail");
+    do_act(&admin, "{'act':'reset','subject':'" ALICE "','note':'n'}", NOW + 2000);
+    view = view_mailbox(ALICE, NOW + 3000);
+    check_member(view, "windows.1.used", "0");
+    check_member(view, "timeline.0.detail",
+                 "{'before':{'messages':1,'off_domain':2,'forwarded':3},"
+                 "'after':{'messages':0,'off_domain':0}}");
 }
 END_TEST
 
@@ -426,7 +475,7 @@ int main(void)
     Suite *suite = suite_create("desk views");
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
-        mailbox, limits, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
+        mailbox, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, redeemed, unguarded, strange_facts, decisions, simulate,
     };
     for (size_t i = 0; i < countof(tests); i++)

@@ -459,6 +459,118 @@ START_TEST(test_no_recipient_is_logged)
 }
 END_TEST
 
+/* ---- forwarding ----------------------------------------------------------------------- */
+
+#define FORWARDS                                                                               \
+    WITH("mta.forwarding_networks=127.0.0.3", "domains.hosted=example.test",                   \
+         "limits.forwarding.messages_per_day=2")
+#define LATER_ANSWER "action=DEFER_IF_PERMIT 4.7.1 This message was not forwarded now; it is tried "
+
+static int forwarded_count; /* in this process, which is one test's */
+
+/* A message to one recipient outside, nobody signed in; `more`: lines that say something else. */
+static const char *forward(const char *sender, const char *more)
+{
+    int number = forwarded_count++;
+    return answer_at(arena_printf(arena,
+                                  "request=smtpd_access_policy\nprotocol_state=END-OF-MESSAGE\n"
+                                  "client_address=127.0.0.3\nsender=%s\nsasl_username=\n"
+                                  "instance=f%d\nqueue_id=F%d\nrecipient=a@x.test\n"
+                                  "recipient_count=1\n%s",
+                                  sender, number, number, more), NOW + number);
+}
+
+static uint64_t forwarded_of(const char *mailbox)
+{
+    struct submission submission = rig_message("ask", 1);
+    rig_mailbox(&submission, mailbox);
+    submission.door = DOOR_FORWARDING;
+    struct verdict verdict = rig_ask(&submission, NOW + 1000);
+    return rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used;
+}
+
+/* A history of its own; over it the message is deferred, and its owner sends as before. */
+START_TEST(test_forwarded)
+{
+    begin_door(_i, FORWARDS);
+    ck_assert_str_eq(forward(ALICE, "policy_context=forwarding\n"), DUNNO);
+    ck_assert_str_eq(forward("Alice+tag1@Example.TEST", ""), DUNNO); /* a vacation's answer */
+    for (int i = 0; i < 20; i++) {
+        const char *answer = forward(i % 2 > 0 ? ALICE : "alice+tag2@example.test", "");
+        rig_check_begins(answer, LATER_ANSWER);
+        rig_check_has(answer, " This would be message 3 of the last 24 hours; the limit is 2.");
+        rig_check_has(answer, "(reference ");
+        rig_check_has_not(answer, "http");
+    }
+    ck_assert_uint_eq(forwarded_of(ALICE), 2);
+    ck_assert_uint_eq(messages(), 0);
+    ck_assert_str_eq(at_end("1.0", 1), DUNNO);
+    ck_assert_uint_eq(messages(), 1);
+    ck_assert_str_eq(forward(BOB, ""), DUNNO);
+    ck_assert_int_eq(lines_with("msg=decision door=forwarding"), 23);
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
+    ck_assert_int_eq(account.suspension.id, 0);
+    end_door();
+}
+END_TEST
+
+/* Whose it is has to be told, or it would be a way round for any number: of a stranger, of nobody. */
+static const char *const no_forwarders[] = {"", "stranger@x.test", "alice", "alice@example.test@x.test",
+                                            "+@x.test", "alice@sub.example.test"};
+
+START_TEST(test_forwarded_by_nobody)
+{
+    const char *sender = no_forwarders[_i / ROOM_KINDS];
+    begin_door(_i % ROOM_KINDS, FORWARDS);
+    rig_check_begins(forward(sender, ""), "action=REJECT 5.7.1 Not forwarded: the sender address ");
+    ck_assert_int_eq(lines_with("cannot tell whose message is forwarded"), 1);
+    end_door();
+    begin_door(_i % ROOM_KINDS, WITH("mta.forwarding_networks=127.0.0.3", "guard.mode=observe"));
+    ck_assert_str_eq(forward(sender, ""), DUNNO);
+    ck_assert_int_eq(lines_with("admitted=1"), 1);
+    end_door();
+}
+END_TEST
+
+/* What is no forwarding: from elsewhere, by a port that says what else it is for, signed in. */
+START_TEST(test_not_forwarded)
+{
+    begin_door(_i, FORWARDS);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_str_eq(forward("stranger@x.test", "policy_context=incoming\n"), DUNNO);
+        ck_assert_str_eq(
+            answer_at(arena_printf(arena, FROM(ALICE) "protocol_state=END-OF-MESSAGE\n"
+                                                      "instance=s%d\nqueue_id=S%d\n"
+                                                      "recipient_count=1\n", i, i), NOW + i),
+            DUNNO);
+    }
+    ck_assert_int_eq(lines_with("why=\"nobody signed in\""), 3);
+    ck_assert_uint_eq(forwarded_of(ALICE), 0);
+    ck_assert_uint_eq(messages(), 3);
+    end_door();
+}
+END_TEST
+
+/* Receiving goes on: refused for good, a filter keeps the message in the mailbox. And what strangers
+ * write is no attempt of the suspended mailbox. */
+START_TEST(test_forwarded_while_suspended)
+{
+    static const struct durations day = {1, {DAY_MS}};
+    struct act act = act_at(NOW);
+    struct suspension suspension;
+    begin_door(_i, FORWARDS);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
+    for (int i = 0; i < 12; i++)
+        rig_check_begins(forward(ALICE, ""), "action=REJECT 5.7.1 The message was rejected ");
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
+    ck_assert_uint_eq(account.suspension.attempts, 0);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+    end_door();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mta door");
@@ -482,5 +594,10 @@ int main(void)
     tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_strange_requests, 0, ROOM_KINDS * (int)countof(strangers));
     tcase_add_loop_test(cases, test_no_recipient_is_logged, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_forwarded, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_forwarded_by_nobody, 0,
+                        ROOM_KINDS * (int)countof(no_forwarders));
+    tcase_add_loop_test(cases, test_not_forwarded, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_forwarded_while_suspended, 0, ROOM_KINDS);
     return rooms_run(suite);
 }

@@ -102,13 +102,35 @@ START_TEST(test_every_row_is_whole)
 END_TEST
 
 /* Each limit's row fills its own rule's place. */
+START_TEST(test_hosted_domains)
+{
+    ck_assert_int_eq(read_override("domains.hosted=b.test A.test b.test"), 1);
+    ck_assert(settings_hosted_domain(settings, "a.test"));
+    ck_assert(settings_hosted_domain(settings, "b.test"));
+    ck_assert(!settings_hosted_domain(settings, "x.b.test"));
+    ck_assert(!settings_own_domain(settings, "a.test", "b.test")); /* both, and no equals */
+    ck_assert_int_eq(read_override("domains.own_domains=c.test d.test"), 1);
+    ck_assert(settings_hosted_domain(settings, "d.test"));
+    ck_assert(!settings_hosted_domain(settings, "a.test"));
+}
+END_TEST
+
 START_TEST(test_limits_go_where_they_belong)
 {
     for (int door = 0; door < DOOR_COUNT; door++) {
         for (int rule = 0; rule < RULE_COUNT; rule++) {
-            char line[100];
+            char line[100], section[40];
             snprintf(line, sizeof line, "limits.%s.%s=%d", door_names[door], rule_table[rule].name,
                      4242);
+            snprintf(section, sizeof section, "limits.%s", door_names[door]);
+            bool without = history_marks[SUBJECT_IP][door] == NULL &&
+                           rule_table[rule].over_time && rule_table[rule].subject == SUBJECT_IP;
+            ck_assert(without == (setting_find(section, rule_table[rule].name) == NULL));
+            if (without) { /* the channel counts for no IP: there is no such limit */
+                ck_assert_int_eq(read_override("guard.mode=observe"), 1);
+                ck_assert_int_eq(settings->limits[door].of[rule], LIMIT_OFF);
+                continue;
+            }
             ck_assert_int_eq(read_override(line), 1);
             for (int other = 0; other < DOOR_COUNT * RULE_COUNT; other++)
                 ck_assert_int_eq(
@@ -605,6 +627,7 @@ static void add_value_tests(TCase *cases)
     tcase_add_test(cases, test_default_durations);
     tcase_add_test(cases, test_every_row_is_whole);
     tcase_add_test(cases, test_limits_go_where_they_belong);
+    tcase_add_test(cases, test_hosted_domains);
     tcase_add_loop_test(cases, test_good_value, 0, (int)countof(good_values));
     tcase_add_loop_test(cases, test_bad_value, 0, (int)countof(bad_values));
     tcase_add_test(cases, test_lengths_of_values);

@@ -294,7 +294,7 @@ START_TEST(test_round_trip)
     text_add(&content, "[domains]\nown_domains =");
     for (int i = 0; i < 60; i++)
         text_addf(&content, "%s domain-number-%d.example", i % 4 == 3 ? "\n " : "", i);
-    text_add(&content, "\nown_domains = one.test two.test\n");
+    text_add(&content, "\nown_domains = one.test two.test\nhosted = h2.test h1.test\n h3.test\n");
     text_add(&content, "[store]\nurl = redis://127.0.0.1:6379/1\ntimeout = 90ms\n"
                        "on_failure = allow\n[fcgi]\nlisten = [::1]:9000\n"
                        "threads = 3\nsocket_mode = 0600\n"
@@ -332,7 +332,7 @@ START_TEST(test_all_values)
     size_t lines = 0;
     for (const char *line = all; (line = strstr(line, " =")) != NULL; line++)
         lines++;
-    size_t empty_lists = 4, second_items = 2; /* of the two lists of networks */
+    size_t empty_lists = 5, second_items = 2; /* of the two lists of networks */
     ck_assert_uint_eq(lines, settings_count - empty_lists + second_items);
     ck_assert_ptr_nonnull(strstr(all, "[suspension]\nvolume = 24h\ncomplaints = 24h, 72h, "));
     check_round_trip(false);

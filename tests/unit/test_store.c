@@ -51,6 +51,7 @@ static struct store_message message_by(enum door channel, enum rule rule, const 
 {
     struct store_message message = message_under(rule, 3, id, NOW);
     message.channel = channel;
+    message.facts = "{\"mailbox\":\"" ALICE "\"}";
     return message;
 }
 
@@ -89,6 +90,61 @@ START_TEST(test_channels_of_an_ip)
     webmail.now_ms = NOW + 2 * DAY_MS;
     ck_assert_int_eq(judge(&webmail), OUTCOME_ADMITTED);
     ck_assert_uint_eq(webmail.windows[0].used_before, 0);
+}
+END_TEST
+
+/* What is forwarded has a history of its own, and what does not suspend leaves no attempt. */
+START_TEST(test_forwarding)
+{
+    static const struct durations day = {1, {DAY_MS}};
+    struct record records[16];
+    size_t count;
+    room_begin(_i);
+    for (int i = 0; i < 3; i++) {
+        struct store_message message =
+            message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
+        message.ip = NULL;
+        ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+        ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
+        struct store_message again =
+            message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
+        ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
+    }
+    struct store_message over = message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "over");
+    over.ip = NULL;
+    over.no_attempt = true;
+    ck_assert_int_eq(judge(&over), OUTCOME_OVER);
+    ck_assert_uint_eq(over.histories[SUBJECT_MAILBOX].count, 3);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 0);
+    struct store_message own = message_by(DOOR_SMTP, RULE_MESSAGES_PER_DAY, "own");
+    ck_assert_int_eq(judge(&own), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(own.windows[0].used_before, 0);
+    ck_assert_int_eq(store_decisions(store, arena, ALICE, UINT64_MAX, NOW, records,
+                                     countof(records), &count), 1);
+    ck_assert_uint_eq(count, 5); /* the repeated ones stand in nobody's list, here as elsewhere */
+    struct act act = act_at(NOW);
+    struct suspension suspension;
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
+    for (int i = 0; i < 20; i++) {
+        struct store_message refused = message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY,
+                                                  arena_printf(arena, "r%d", i));
+        refused.ip = NULL;
+        refused.no_attempt = true;
+        refused.now_ms = NOW + HOUR_MS;
+        ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+        ck_assert_uint_eq(refused.suspension.attempts, 0);
+        ck_assert_int_eq(refused.suspension.until_ms, NOW + DAY_MS);
+    }
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW + HOUR_MS, &account), 1);
+    ck_assert_uint_eq(account.suspension.attempts, 0);
+    ck_assert_uint_eq(account.history.count, 1);
+    struct store_message after =
+        message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "after");
+    after.ip = NULL;
+    after.now_ms = NOW + DAY_MS;
+    ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(after.windows[0].used_before, 0);
 }
 END_TEST
 
@@ -580,6 +636,7 @@ static Suite *suite(void)
     Suite *suite = suite_create("store");
     TCase *cases = rooms_case(suite, "judge");
     tcase_add_loop_test(cases, test_channels_of_an_ip, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_forwarding, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_limit, 0, BOTH_ROOMS_ALL_RULES);
     tcase_add_loop_test(cases, test_edges_of_window, 0, BOTH_ROOMS_ALL_RULES);
     tcase_add_loop_test(cases, test_refusal_moves_no_window, 0, ROOM_KINDS);

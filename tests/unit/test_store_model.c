@@ -58,7 +58,7 @@ static struct {
     struct ticket tickets[TICKETS_MAX];
     size_t ticket_count;
     int64_t latest_ms; /* the latest moment at which anything was judged */
-    int64_t newest_of_mailbox[MAILBOXES], newest_of_ip[IPS][DOOR_COUNT];
+    int64_t newest_of_mailbox[MAILBOXES][2], newest_of_ip[IPS][DOOR_COUNT];
 } model;
 
 /* What is older than two days is of no use to anybody. */
@@ -78,6 +78,9 @@ static void model_forget(int64_t now_ms)
     ck_assert_uint_lt(model.ticket_count, TICKETS_MAX);
 }
 
+/* Webmail and SMTP count together for a mailbox, forwarding by itself. */
+static int group_of(enum door channel) { return channel == DOOR_FORWARDING; }
+
 /* What one channel sends from an IP fills no other's window of it. */
 static uint64_t model_used(int mailbox, int ip, enum door channel, enum rule rule, int64_t at_ms)
 {
@@ -86,7 +89,8 @@ static uint64_t model_used(int mailbox, int ip, enum door channel, enum rule rul
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
         bool ours = info->subject == SUBJECT_MAILBOX
-                        ? counted->in_mailbox && counted->mailbox == mailbox
+                        ? counted->in_mailbox && counted->mailbox == mailbox &&
+                              group_of(counted->channel) == group_of(channel)
                         : ip != NO_IP && counted->in_ip && counted->ip == ip &&
                               counted->channel == channel;
         if (ours && counted->time_ms > at_ms - info->window_ms)
@@ -95,11 +99,11 @@ static uint64_t model_used(int mailbox, int ip, enum door channel, enum rule rul
     return used;
 }
 
-static struct counted *model_named(int mailbox, int id)
+static struct counted *model_named(int mailbox, int id, enum door channel)
 {
     for (size_t i = model.count; i-- > 0;)
         if (model.all[i].named && model.all[i].in_mailbox && model.all[i].mailbox == mailbox &&
-            model.all[i].id == id)
+            model.all[i].id == id && group_of(model.all[i].channel) == group_of(channel))
             return &model.all[i];
     return NULL;
 }
@@ -126,7 +130,7 @@ static void model_remove(const struct ticket *ticket)
 /* The charge of the ticket, if no reset forgot it, is the mail server's now. */
 static void model_redeem(const struct ticket *ticket)
 {
-    struct counted *counted = model_named(ticket->mailbox, ticket->id);
+    struct counted *counted = model_named(ticket->mailbox, ticket->id, DOOR_WEBMAIL);
     if (counted != NULL)
         counted->redeemed = true;
     model_remove(ticket);
@@ -151,11 +155,11 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static void model_count(const struct counted *message)
 {
-    struct counted *older = model_named(message->mailbox, message->id);
+    struct counted *older = model_named(message->mailbox, message->id, message->channel);
     if (older != NULL)
         older->named = false;
     model.all[model.count++] = *message;
-    model.newest_of_mailbox[message->mailbox] = message->time_ms;
+    model.newest_of_mailbox[message->mailbox][group_of(message->channel)] = message->time_ms;
     if (message->ip != NO_IP)
         model.newest_of_ip[message->ip][message->channel] = message->time_ms;
 }
@@ -208,6 +212,7 @@ static void check_history(const struct run *run, const struct store_message *mes
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
         if (!counted->in_mailbox || counted->mailbox != sent->mailbox ||
+            group_of(counted->channel) != group_of(sent->channel) ||
             counted->time_ms <= sent->time_ms - DAY_MS)
             continue;
         ck_assert_msg(next < history->count && history->entries[next].time_ms == counted->time_ms,
@@ -248,10 +253,14 @@ static void submit(struct run *run)
                            .fingerprint = (uint64_t)below(2),
                            .mailbox = below(MAILBOXES),
                            .ip = percent(5) ? NO_IP : below(IPS),
-                           .channel = percent(30) ? DOOR_SMTP : DOOR_WEBMAIL,
+                           .channel = (enum door)below(DOOR_COUNT),
                            .id = percent(10) ? below(IDS) : IDS + run->step,
                            .in_mailbox = true,
                            .named = true};
+    if (sent.channel == DOOR_FORWARDING) { /* as the guard asks: no IP, ids of its own, no ticket */
+        sent.ip = NO_IP;
+        sent.id += 1000000000;
+    }
     sent.in_ip = sent.ip != NO_IP;
     snprintf(id, sizeof id, "%d", sent.id);
     struct store_message message = message_of(mailboxes[sent.mailbox], id, run->now_ms);
@@ -263,19 +272,19 @@ static void submit(struct run *run)
     for (size_t i = 0; i < countof(rules); i++)
         message.windows[i] =
             (struct store_window){.rule = rules[i], .limit = some_limit(run, rules[i])};
-    sent.time_ms = later(run->now_ms, model.newest_of_mailbox[sent.mailbox]);
+    sent.time_ms = later(run->now_ms, model.newest_of_mailbox[sent.mailbox][group_of(sent.channel)]);
     if (sent.ip != NO_IP)
         sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip][sent.channel]);
     model.latest_ms = later(model.latest_ms, sent.time_ms);
-    message.ticket = some_ticket(&sent);
-    message.redeem = some_redeem(&sent);
+    message.ticket = sent.channel != DOOR_FORWARDING ? some_ticket(&sent) : 0;
+    message.redeem = sent.channel != DOOR_FORWARDING ? some_redeem(&sent) : 0;
     enum outcome outcome = judge(&message);
 
     ck_assert_msg(message.at_ms == sent.time_ms, RUN_FORMAT "at %lld, not %lld", RUN(run),
                   (long long)message.at_ms, (long long)sent.time_ms);
     bool over;
     check_windows(run, &message, &sent, &over);
-    const struct counted *before = model_named(sent.mailbox, sent.id);
+    const struct counted *before = model_named(sent.mailbox, sent.id, sent.channel);
     bool repeated = before != NULL && before->fingerprint == sent.fingerprint &&
                     before->time_ms > sent.time_ms - DAY_MS;
     const struct ticket *ticket =
@@ -306,16 +315,18 @@ static void give_back(struct run *run)
     struct counted *counted = NULL;
     if (model.count > 0 && percent(80)) {
         const struct counted *some = &model.all[(size_t)below((int)model.count)];
+        if (some->channel == DOOR_FORWARDING)
+            return; /* nobody gives it back */
         mailbox = some->mailbox;
         given = some->id;
-        counted = model_named(mailbox, given);
+        counted = model_named(mailbox, given, DOOR_WEBMAIL);
     } else {
         given = -1 - below(IDS);
     }
     snprintf(id, sizeof id, "%d", given);
     /* between the two, clocks differ about whether its day is over */
     if (counted != NULL && counted->time_ms > run->now_ms - DAY_MS &&
-        counted->time_ms <= model.newest_of_mailbox[mailbox] - DAY_MS)
+        counted->time_ms <= model.newest_of_mailbox[mailbox][0] - DAY_MS)
         return;
     int expected = counted != NULL && !counted->redeemed &&
                    counted->time_ms > run->now_ms - DAY_MS;
@@ -335,7 +346,7 @@ static void reset(struct run *run)
     for (size_t i = 0; i < model.count; i++)
         if (model.all[i].mailbox == mailbox)
             model.all[i].in_mailbox = model.all[i].named = false;
-    model.newest_of_mailbox[mailbox] = 0;
+    model.newest_of_mailbox[mailbox][0] = model.newest_of_mailbox[mailbox][1] = 0;
 }
 
 /* Often to where something leaves a window, a millisecond before or after. */

@@ -33,6 +33,9 @@ secret_file = $dir/guard/secret
 [mta]
 listen = 127.0.0.1:$mta_port
 webmail_hosts = $webmail_host
+forwarding_networks = 127.0.0.1
+[domains]
+hosted = example.test
 [support]
 contact = support@example.test
 CONF
@@ -227,7 +230,9 @@ CONF
         done
         printf '}\n'
         dovecot_accounts
+        printf '!include forwarding.conf\n'
     } >"$dir/dovecot/dovecot.conf"
+    configure_forwarding_mailbox
 }
 
 # Mail for example.test goes to the mailboxes here, all other mail to nowhere:
@@ -272,6 +277,13 @@ smtpd_sasl_path = $dir/dovecot/run/auth-postfix
 smtpd_sasl_auth_enable = no
 enable_long_queue_ids = yes
 sendguard = check_policy_service { inet:127.0.0.1:$mta_port, timeout=10s }
+forwarding = check_policy_service { inet:127.0.0.1:$mta_port, timeout=10s, policy_context=forwarding }
+# Here everything is at one address: the port says that this is no forwarding.
+incoming = check_policy_service { inet:127.0.0.1:$mta_port, timeout=10s, policy_context=incoming }
+forwarding_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient, \$forwarding,
+    permit_mynetworks, reject
+# Nobody but root, for errands of this machine: the sendmail command asks no policy service.
+authorized_submit_users = root
 # What refuses single recipients comes before it, so that it hears of those that stay.
 submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient, \$sendguard,
     permit_sasl_authenticated, reject
@@ -298,8 +310,11 @@ CONF
 127.0.0.1:$incoming_port inet n - n - - smtpd
   -o syslog_name=postfix/incoming
   -o smtpd_relay_restrictions=reject_unauth_destination
-  -o smtpd_recipient_restrictions=\$submission_end
-  -o smtpd_end_of_data_restrictions=\$submission_end
+  -o smtpd_recipient_restrictions=\$incoming
+  -o smtpd_end_of_data_restrictions=\$incoming
+CONF
+    configure_forwarding_mailer >>"$dir/postfix/conf/master.cf"
+    cat >>"$dir/postfix/conf/master.cf" <<CONF
 pickup     unix  n  -  n  60    1  pickup
 cleanup    unix  n  -  n  -     0  cleanup
 qmgr       unix  n  -  n  300   1  qmgr

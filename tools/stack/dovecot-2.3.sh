@@ -19,3 +19,19 @@ userdb {
 }
 CONF
 }
+
+# Filters of mailboxes. The envelope sender tells whose message it is that a filter sends on; by
+# default it is the stranger who wrote, and a vacation's is empty.
+dovecot_filters() {
+    cat <<'CONF'
+protocol lmtp {
+  mail_plugins = $mail_plugins sieve
+}
+plugin {
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+  sieve_user_email = %u
+  sieve_redirect_envelope_from = user_email
+  sieve_vacation_send_from_recipient = yes
+}
+CONF
+}

@@ -30,3 +30,22 @@ userdb static {
 }
 CONF
 }
+
+# Filters of mailboxes. The envelope sender tells whose message it is that a filter sends on; by
+# default it is the stranger who wrote, and a vacation's is empty.
+dovecot_filters() {
+    cat <<'CONF'
+protocol lmtp {
+  mail_plugins {
+    sieve = yes
+  }
+}
+sieve_script personal {
+  path = ~/sieve
+  active_path = ~/.dovecot.sieve
+}
+sieve_user_email = %{user}
+sieve_redirect_envelope_from = user_email
+sieve_vacation_send_from_recipient = yes
+CONF
+}
