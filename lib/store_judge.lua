@@ -144,14 +144,15 @@ local function count_attempt(suspension, attempt, retries)
         end
     end
     local full = #tried >= 8 * KNOWN_MAX
-    if suspension.until_ms and not suspension.lasts_ms then -- of an earlier version
-        local lasts = suspension.until_ms - suspension.since_ms
-        suspension.lasts_ms = suspension.attempts < 10 and lasts or math.min(lasts, DAY)
+    -- of an earlier version; when that moved its end, nobody knows how long it lasted first
+    if suspension.until_ms and not suspension.lasts_ms and suspension.attempts < 10 then
+        suspension.lasts_ms = suspension.until_ms - suspension.since_ms
     end
     suspension.attempts = suspension.attempts + 1
     if suspension.until_ms and suspension.cause == 'volume' and suspension.attempts >= retries
         and not full then
-        suspension.until_ms = math.max(suspension.until_ms, now + suspension.lasts_ms)
+        local lasts = suspension.lasts_ms or math.min(suspension.until_ms - suspension.since_ms, DAY)
+        suspension.until_ms = math.max(suspension.until_ms, now + lasts)
     end
     if told and not full then
         call('APPEND', TRIED .. mailbox, attempt)

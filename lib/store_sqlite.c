@@ -85,8 +85,8 @@ static const char *const schema_steps[] = {
      * the row's end, since it is long and rarely read */
     "ALTER TABLE suspension ADD COLUMN lasts_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE suspension ADD COLUMN tried BLOB NOT NULL DEFAULT x'';"
-    "UPDATE suspension SET lasts_ms = CASE WHEN attempts < 10 THEN until_ms - since_ms"
-    " ELSE min(until_ms - since_ms, 86400000) END;"
+    /* 0: attempts may have moved its end, so nobody knows */
+    "UPDATE suspension SET lasts_ms = until_ms - since_ms WHERE attempts < 10;"
     "PRAGMA user_version = 4;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };

@@ -190,6 +190,15 @@ static int save_attempt(struct judging *judging, struct tried *tried)
     return result;
 }
 
+/* As a day when an earlier version moved its end, which did not keep how long it lasted first. */
+static int64_t length_of(const struct suspension *suspension, const struct tried *tried)
+{
+    int64_t lasts_ms = suspension->until_ms - suspension->since_ms;
+    if (tried->lasts_ms > 0)
+        return tried->lasts_ms;
+    return lasts_ms < DAY_MS ? lasts_ms : DAY_MS;
+}
+
 static int count_attempt(struct judging *judging)
 {
     struct store_message *message = judging->message;
@@ -206,7 +215,8 @@ static int count_attempt(struct judging *judging)
     suspension->attempts++;
     if (suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED &&
         suspension->attempts >= message->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
-        suspension->until_ms = later(suspension->until_ms, message->now_ms + tried.lasts_ms);
+        suspension->until_ms =
+            later(suspension->until_ms, message->now_ms + length_of(suspension, &tried));
     return save_attempt(judging, &tried);
 }
 
