@@ -32,7 +32,8 @@ CONF
 }
 
 # Filters of mailboxes. The envelope sender tells whose message it is that a filter sends on; by
-# default it is the stranger who wrote, and a vacation's is empty.
+# default it is the stranger who wrote, and a vacation's is empty. The user's name is the address:
+# sieve_user_email takes no variable in 2.4, and is not needed then.
 dovecot_filters() {
     cat <<'CONF'
 protocol lmtp {
@@ -44,7 +45,6 @@ sieve_script personal {
   path = ~/sieve
   active_path = ~/.dovecot.sieve
 }
-sieve_user_email = %{user}
 sieve_redirect_envelope_from = user_email
 sieve_vacation_send_from_recipient = yes
 CONF
