@@ -164,10 +164,12 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *   limit:   "rule", "value" (number, "off", or "default": the settings' hold again), "for" (default: no end)
  *   exempt:  "for" (default: no end), "value" "default" ends it
  * Values are JSON strings or whole numbers; "" and null are left out. Unknown members, missing and
- * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limit "off" and
- * what makes a limit come, in all, above the settings' plus desk.max_extra (extras of mailbox and domain and a
- * limit of its own added up; what an administrator put higher may get an extra of that size); resets up to
- * desk.max_resets_per_day.
+ * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limits of a domain, limit
+ * "off", one where there is none, one below what holds without it, what lasts longer than desk.max_extra_for,
+ * what takes the place of an adjustment that lasts longer or adds more than support may, and what makes a limit
+ * come, in all, above the settings' plus desk.max_extra (extras of mailbox and domain and a limit of its own
+ * added up; what an administrator put higher may get an extra of that size), also when others act at the same
+ * moment; resets up to desk.max_resets_per_day.
  * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
  *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but

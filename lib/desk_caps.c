@@ -1,6 +1,10 @@
-/* How far role support may raise limits. Extras of a mailbox and of its domain add
- * up, and stand on top of a limit of their own: what counts is how high a limit
- * can come in all, also when one of these ends before the others. */
+/* How far role support may change limits, and for how long.
+ *
+ * Extras of a mailbox and of its domain add up, and stand on top of a limit of their own:
+ * what counts is how high a limit can come in all, also when one of these ends before the
+ * others. Down it goes no further than to what holds for the mailbox without a limit of its
+ * own. A domain's limit is for administrators, and so is what only they can have made: what
+ * lasts longer, or adds more, than role support may. */
 #include <string.h>
 
 #include "desk_wish.h"
@@ -79,6 +83,61 @@ static int check_mailbox(const struct look *look, const struct wish *wish, const
 
 /* ---- one act alone ----------------------------------------------------------------------- */
 
+/* "7d", "36h", "90s" */
+static const char *duration_text(const struct look *look, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        char unit;
+    } units[] = {{DAY_MS, 'd'}, {HOUR_MS, 'h'}, {MINUTE_MS, 'm'}};
+    for (size_t i = 0; i < countof(units); i++)
+        if (ms % units[i].ms == 0)
+            return arena_printf(look->arena, "%lld%c", (long long)(ms / units[i].ms),
+                                units[i].unit);
+    return arena_printf(look->arena, "%llds", (long long)(ms / SECOND_MS));
+}
+
+static int64_t latest_end(const struct look *look)
+{
+    return look->now_ms + look->settings->desk_max_extra_for_ms;
+}
+
+static int check_time(const struct look *look, const struct adjustment *change,
+                      struct problem *problem)
+{
+    if (change->removed || change->until_ms <= latest_end(look))
+        return 1;
+    return problem_set(problem, 403, "",
+                       "%s longer than the %s that your role may change limits for "
+                       "(desk.max_extra_for); say for how long, or ask an administrator",
+                       change->until_ms == UNTIL_LIFTED ? "without an end it is" : "it is",
+                       duration_text(look, look->settings->desk_max_extra_for_ms));
+}
+
+/* What this one would take the place of. */
+static int check_replaced(const struct look *look, const struct adjustment *change,
+                          struct problem *problem)
+{
+    struct adjustment old;
+    if (guard_adjustment(look->desk->guard, change->subject, change->rule, change->kind,
+                         look->now_ms, &old) == 0)
+        return 1;
+    if (old.until_ms > latest_end(look))
+        return problem_set(problem, 403, "",
+                           "the %s of %s now lasts longer than the %s that your role may change "
+                           "limits for (desk.max_extra_for), so an administrator set it; ask an "
+                           "administrator",
+                           adjust_kind_names[change->kind], rule_table[change->rule].name,
+                           duration_text(look, look->settings->desk_max_extra_for_ms));
+    return change->kind != ADJUST_EXTRA || old.value <= look->settings->desk_max_extra ||
+           change->value >= old.value ||
+           problem_set(problem, 403, "",
+                       "the extra of %d for %s is more than the %lld that your role may give "
+                       "(desk.max_extra), so an administrator set it; ask an administrator",
+                       old.value, rule_table[change->rule].name,
+                       (long long)look->settings->desk_max_extra);
+}
+
 static int check_extra(const struct look *look, const struct adjustment *change,
                        struct problem *problem)
 {
@@ -90,15 +149,47 @@ static int check_extra(const struct look *look, const struct adjustment *change,
                        change->value, (long long)max);
 }
 
-/* A limit holds at both doors, so the lower setting counts. */
-static int check_limit(const struct look *look, const struct adjustment *change,
-                       struct problem *problem)
+/* The lowest limit that would hold for the mailbox without one of its own; LIMIT_OFF: none. 1, -1. */
+static int lowest_without(const struct look *look, const struct wish *wish, enum rule rule,
+                          int64_t *lowest_r)
 {
-    if (change->removed)
-        return 1;
-    if (change->value == LIMIT_OFF)
+    struct adjustment none = {.rule = rule, .kind = ADJUST_LIMIT, .removed = true};
+    strcpy(none.subject, wish->mailbox);
+    *lowest_r = LIMIT_OFF;
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        struct policy_limits limits;
+        if (guard_limits_if(look->desk->guard, (enum door)door, wish->mailbox, wish->domain, &none,
+                            1, look->now_ms, &limits) < 0)
+            return -1;
+        int64_t limit = limits.without_extra[rule];
+        if (limit != LIMIT_OFF && (*lowest_r == LIMIT_OFF || limit < *lowest_r))
+            *lowest_r = limit;
+    }
+    return 1;
+}
+
+static int check_lowered(const struct look *look, const struct wish *wish,
+                         const struct adjustment *change, struct problem *problem)
+{
+    int64_t lowest;
+    if (lowest_without(look, wish, change->rule, &lowest) < 0)
+        return -1;
+    if (lowest == LIMIT_OFF)
         return problem_set(problem, 403, "",
-                           "your role may not switch a limit off; ask an administrator");
+                           "there is no %s here, and your role may not set one; ask an "
+                           "administrator, or suspend the mailbox",
+                           rule_table[change->rule].name);
+    return change->value >= lowest ||
+           problem_set(problem, 403, "",
+                       "%d is less than the %lld that hold without a limit of its own, and your "
+                       "role may not lower them; ask an administrator, or suspend the mailbox",
+                       change->value, (long long)lowest);
+}
+
+/* A limit holds at both doors, so the lower setting counts. */
+static int check_raised(const struct look *look, const struct adjustment *change,
+                        struct problem *problem)
+{
     for (int door = 0; door < DOOR_COUNT; door++) {
         int64_t limit = look->settings->limits[door].of[change->rule];
         if (limit != LIMIT_OFF && change->value > limit + look->settings->desk_max_extra)
@@ -111,14 +202,43 @@ static int check_limit(const struct look *look, const struct adjustment *change,
     return 1;
 }
 
+static int check_limit(const struct look *look, const struct wish *wish,
+                       const struct adjustment *change, struct problem *problem)
+{
+    if (wish->mailbox[0] == '\0')
+        return problem_set(problem, 403, "",
+                           "your role may not change a limit of a whole domain; ask an "
+                           "administrator, or give an extra");
+    if (change->removed)
+        return 1;
+    if (change->value == LIMIT_OFF)
+        return problem_set(problem, 403, "",
+                           "your role may not switch a limit off; ask an administrator");
+    int result = check_raised(look, change, problem);
+    return result < 1 ? result : check_lowered(look, wish, change, problem);
+}
+
+static int check_change(const struct look *look, const struct wish *wish,
+                        const struct adjustment *change, struct problem *problem)
+{
+    int result = change->kind == ADJUST_EXTRA ? check_extra(look, change, problem)
+                                              : check_limit(look, wish, change, problem);
+    if (result > 0)
+        result = check_time(look, change, problem);
+    return result < 1 ? result : check_replaced(look, change, problem);
+}
+
 int wish_within_caps(const struct look *look, const struct wish *wish, struct problem *problem)
 {
-    for (size_t i = 0; i < wish->change_count; i++)
-        if (!(wish->changes[i].kind == ADJUST_EXTRA
-                  ? check_extra(look, &wish->changes[i], problem)
-                  : check_limit(look, &wish->changes[i], problem)))
-            return 0;
-    int result = check_mailbox(look, wish, wish->mailbox, problem);
+    int result = check_mailbox(look, wish, wish->mailbox, problem); /* which asks for changes, too */
+    for (size_t i = 0; i < wish->change_count && result >= 0; i++) {
+        struct problem of_it;
+        int alone = check_change(look, wish, &wish->changes[i], &of_it);
+        if (alone == 0) /* says more than what it comes to in all */
+            *problem = of_it;
+        if (alone < 1)
+            return alone;
+    }
     if (wish->mailbox[0] != '\0')
         return result;
     /* a domain: each of its mailboxes may have something of its own already */

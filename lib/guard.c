@@ -144,6 +144,17 @@ size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *doma
     return policy_adjusted(guard->policy, arena, domain, mailboxes_r);
 }
 
+int guard_renew_limits(struct guard *guard, int64_t *newest_r)
+{
+    return policy_renew(guard->policy, guard->store, newest_r);
+}
+
+int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
+                     enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
+{
+    return policy_adjustment(guard->policy, subject, rule, kind, now_ms, adjustment_r);
+}
+
 void guard_outdate_limits(struct guard *guard) { policy_outdate(guard->policy); }
 
 /* ---- one judgement ------------------------------------------------------------- */

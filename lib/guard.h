@@ -41,6 +41,11 @@ int guard_limits(struct guard *guard, enum door door, const char *mailbox, const
 int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct policy_limits *limits_r) must_check;
+/* Knows of all changes up to *newest_r from now on (store_adjust_after). 1 or -1. */
+int guard_renew_limits(struct guard *guard, int64_t *newest_r) must_check;
+/* As policy_adjustment; as of the last judgement or look at limits. */
+int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
+                     enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r);
 /* Of a domain, as policy_adjusted tells them; as of the last judgement or look at limits. */
 size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
                       const char ***mailboxes_r);

@@ -187,6 +187,34 @@ int policy_refresh(struct policy *policy, struct store *store)
     return result;
 }
 
+int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r)
+{
+    pthread_mutex_lock(&policy->refreshing);
+    int result = ask(policy, store, monotonic_ms());
+    *newest_r = policy->newest_change;
+    pthread_mutex_unlock(&policy->refreshing);
+    return result;
+}
+
+int policy_adjustment(struct policy *policy, const char *subject, enum rule rule,
+                      enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
+{
+    char name[ADDRESS_MAX_BYTES + 2];
+    snprintf(name, sizeof name, "%s", subject);
+    struct adjusted adjusted = {.subject = name};
+    int found = 0;
+    pthread_rwlock_rdlock(&policy->lock);
+    struct adjusted *const *node = tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+    if (node != NULL) {
+        const typeof((*node)->by[0][0]) *place = &(*node)->by[rule][kind];
+        found = place->set && now_ms < place->until_ms;
+        *adjustment_r = (struct adjustment){
+            .rule = rule, .kind = kind, .value = place->value, .until_ms = place->until_ms};
+    }
+    pthread_rwlock_unlock(&policy->lock);
+    return found;
+}
+
 void policy_outdate(struct policy *policy)
 {
     /* who asks just now may have asked before the change: his answer shall not count as fresh */

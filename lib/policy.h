@@ -33,6 +33,13 @@ int policy_refresh(struct policy *policy, struct store *store) must_check;
 /* What staff changed just now shall hold at once: the next policy_refresh asks. */
 void policy_outdate(struct policy *policy);
 
+/* Brings the copy up to date, and says up to which change it is. 1 or -1. */
+int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r) must_check;
+
+/* The adjustment that `subject` ("alice@example.test", "@example.test") itself has: 1, or 0: none. */
+int policy_adjustment(struct policy *policy, const char *subject, enum rule rule,
+                      enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r);
+
 /* The limits for `mailbox` of `domain` at now_ms, beginning with `defaults`: a limit
  * for the mailbox beats one for its domain, which beats the settings; extras
  * of both are added. */

@@ -56,6 +56,7 @@ struct settings {
     int mta_null_sender;                 /* enum null_sender */
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
+    int64_t desk_max_extra_for_ms;   /* how long an extra or a limit may last */
     int64_t desk_max_resets_per_day; /* resets by one person in 24 hours */
     /* [status] */
     int64_t status_link_lifetime_ms;

@@ -117,6 +117,10 @@ const struct setting settings_table[] = {
     {NAMED("desk", "max_extra"), .type = SETTING_INTEGER, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
      .sentence = "What role support may add to a limit at most."},
+    {NAMED("desk", "max_extra_for"), .type = SETTING_DURATION, MEMBER(desk_max_extra_for_ms),
+     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = "7d",
+     .sentence = "How long an extra or a limit that role support gives may last. What lasts "
+                 "longer is for administrators to change."},
     {NAMED("desk", "max_resets_per_day"), .type = SETTING_INTEGER,
      MEMBER(desk_max_resets_per_day), .min = 0, .max = TRIES_MAX, .standard = "20",
      .unit = "resets",

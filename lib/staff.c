@@ -64,19 +64,28 @@ int staff_no_account(const char *name, struct problem *problem)
     return problem_set(problem, 404, "name", "there is no account %s", name);
 }
 
-int staff_read_account(struct store *store, const char *name, int64_t now_ms,
-                       struct json_object **account_r)
+/* The account's tree, to be put, and its text in `arena`: 1, 0, -1. */
+static int read_account(struct store *store, struct arena *arena, const char *name,
+                        int64_t now_ms, struct json_object **account_r, const char **text_r)
 {
-    freed_by(arena_free) struct arena *arena = arena_new();
     struct kept kept;
     int found = store_kept(store, arena, KEPT_STAFF, name, now_ms, &kept);
     if (found < 1)
         return found;
+    *text_r = kept.value;
     *account_r = json_read(kept.value);
     return *account_r != NULL;
 }
 
-static void put_password(struct json_object *account, const char hash[PASSWORD_HASH_SIZE])
+int staff_read_account(struct store *store, const char *name, int64_t now_ms,
+                       struct json_object **account_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    const char *text;
+    return read_account(store, arena, name, now_ms, account_r, &text);
+}
+
+static void put_password(struct json_object *account, const char *hash)
 {
     char stamp[SECRET_TEXT_SIZE];
     secret_make(stamp);
@@ -107,48 +116,66 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     return done != 0 ? done : problem_set(problem, 409, "name", "there is an account %s", name);
 }
 
-static int write_account(struct store *store, const char *name, struct json_object *account,
-                         const char *act_name, const char *detail, const struct act *act)
+/* Changes the tree, and says for the audit trail what was and is. `value`: what for. */
+typedef void change_account(struct json_object *account, const char *value, char detail_r[96]);
+
+static void change_password(struct json_object *account, const char *hash, char detail_r[96])
 {
-    struct kept kept = {.key = name, .value = json_object_to_json_string(account),
-                        .until_ms = UNTIL_LIFTED};
-    struct audited audited = {act_name, name, detail, act};
-    return store_keep(store, KEPT_STAFF, &kept, act->now_ms, &audited);
+    put_password(account, hash);
+    strcpy(detail_r, "{}");
+}
+
+static void change_role(struct json_object *account, const char *role, char detail_r[96])
+{
+    int before = role_by_name(json_string(account, "role", ""));
+    snprintf(detail_r, 96, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
+             before >= 0 ? role_names[before] : "", role);
+    json_add_string(account, "role", role);
+}
+
+enum { CHANGE_ATTEMPTS = 20 };
+
+/* What others change at the same moment stays: then it is read again. */
+static int change(struct store *store, const char *name, const char *act_name,
+                  change_account *change_it, const char *value, const struct act *act,
+                  struct problem *problem)
+{
+    for (int attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+        freed_by(arena_free) struct arena *arena = arena_new();
+        freed_by(json_put) struct json_object *account = NULL;
+        const char *before;
+        char detail[96];
+        int found = read_account(store, arena, name, act->now_ms, &account, &before);
+        if (found < 1)
+            return found < 0 ? -1 : staff_no_account(name, problem);
+        change_it(account, value, detail);
+        struct kept kept = {.key = name, .value = json_object_to_json_string(account),
+                            .until_ms = UNTIL_LIFTED};
+        struct audited audited = {act_name, name, detail, act};
+        int done = store_keep_over(store, KEPT_STAFF, &kept, before, act->now_ms, &audited);
+        if (done != 0)
+            return done;
+    }
+    return problem_set(problem, 409, "name", "others change this account at the same moment");
 }
 
 int staff_set_password(struct store *store, const char *name, const char *password,
                        const struct act *act, struct problem *problem)
 {
-    freed_by(json_put) struct json_object *account = NULL;
     char hash[PASSWORD_HASH_SIZE];
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
-    /* which takes long: done first, lest the account is removed or gets another role meanwhile */
     password_hash(password, hash);
-    int found = staff_read_account(store, name, act->now_ms, &account);
-    if (found < 1)
-        return found < 0 ? -1 : staff_no_account(name, problem);
-    put_password(account, hash);
-    return write_account(store, name, account, "staff_password", "{}", act) < 1
-               ? -1
-               : staff_forget_failures(store, name, act->now_ms);
+    int done = change(store, name, "staff_password", change_password, hash, act, problem);
+    return done < 1 ? done : staff_forget_failures(store, name, act->now_ms);
 }
 
 int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,
                    struct problem *problem)
 {
-    freed_by(json_put) struct json_object *account = NULL;
-    if (!staff_check_name(name, problem))
-        return 0;
-    int found = staff_read_account(store, name, act->now_ms, &account);
-    if (found < 1)
-        return found < 0 ? -1 : staff_no_account(name, problem);
-    int before = role_by_name(json_string(account, "role", ""));
-    char detail[96];
-    snprintf(detail, sizeof detail, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
-             before >= 0 ? role_names[before] : "", role_names[role]);
-    json_add_string(account, "role", role_names[role]);
-    return write_account(store, name, account, "staff_role", detail, act);
+    return !staff_check_name(name, problem)
+               ? 0
+               : change(store, name, "staff_role", change_role, role_names[role], act, problem);
 }
 
 int staff_remove(struct store *store, const char *name, const struct act *act,

@@ -330,7 +330,13 @@ int store_reset(struct store *store, const char *mailbox, const struct act *act)
 
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
 {
-    ALONE(store, adjust(room, adjustment, act));
+    ALONE(store, adjust(room, adjustment, INT64_MAX, act));
+}
+
+int store_adjust_after(struct store *store, const struct adjustment *adjustment, int64_t newest,
+                       const struct act *act)
+{
+    ALONE(store, adjust(room, adjustment, newest, act));
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
@@ -397,13 +403,19 @@ int store_write_audit(struct store *store, const struct audited *audited)
 int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
                const struct audited *audited)
 {
-    ALONE(store, keep(room, kind, kept, false, now_ms, audited));
+    ALONE(store, keep(room, kind, kept, false, NULL, now_ms, audited));
 }
 
 int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
                    int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep(room, kind, kept, true, now_ms, audited));
+    ALONE(store, keep(room, kind, kept, true, NULL, now_ms, audited));
+}
+
+int store_keep_over(struct store *store, enum kept_kind kind, const struct kept *kept,
+                    const char *before, int64_t now_ms, const struct audited *audited)
+{
+    ALONE(store, keep(room, kind, kept, false, before, now_ms, audited));
 }
 
 int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,

@@ -205,6 +205,10 @@ struct adjustment {
 /* Set or remove one adjustment; the newest for (subject, rule, kind) holds. 1 or -1. */
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
     must_check;
+/* The same for who has looked at all changes up to number `newest`: 0, and nothing is done, when
+ * there is a newer one. */
+int store_adjust_after(struct store *store, const struct adjustment *adjustment, int64_t newest,
+                       const struct act *act) must_check;
 
 /* The adjustments changed after change number `after` (0: all in force), in
  * order of change, at most `max`; removed ones are told for a day. Returns 1 and
@@ -314,6 +318,9 @@ int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept
 /* Put where nothing is yet: 1, or 0 when the key is taken (nothing is written). */
 int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
                    int64_t now_ms, const struct audited *audited) must_check;
+/* Put where `before` is what is kept: 1, or 0 when it is not so (any longer). */
+int store_keep_over(struct store *store, enum kept_kind kind, const struct kept *kept,
+                    const char *before, int64_t now_ms, const struct audited *audited) must_check;
 int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r) must_check; /* 1, 0 none, -1 */
 int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,

@@ -134,8 +134,13 @@ local function detail_of_adjustment(adjustment)
         ends >= 0 and '"' .. moment(ends) .. '"' or 'null')
 end
 
--- ends: -1 is never. What is removed or has ended is told for a day more.
-function acts.adjust(subject, by, note, rule, kind, removed, value, ends)
+-- ends: -1 is never. What is removed or has ended is told for a day more. newest: who asks has
+-- looked at all changes up to it, and nothing is done when there is another; -1: whatever there is.
+function acts.adjust(subject, by, note, rule, kind, removed, value, ends, newest)
+    if tonumber(newest) >= 0 and
+        #call('ZRANGEBYSCORE', CHANGES, '(' .. newest, '+inf', 'LIMIT', 0, 1) > 0 then
+        return 0
+    end
     local field = rule .. ' ' .. kind .. ' ' .. subject
     local known = call('HGET', ADJUSTMENTS, field)
     local change = call('HINCRBY', NUMBERS, 'change', 1)

@@ -30,8 +30,10 @@ local function put(kind, key, ends, value)
     call('ZADD', KEPT_KEYS .. kind, 0, key)
 end
 
-function acts.keep(kind, key, ends, value, only_new, ...)
-    if only_new == '1' and value_of(kind, key) then
+-- when: "any"; "new": where nothing is; "over": where `before` is.
+function acts.keep(kind, key, ends, value, when, before, ...)
+    local kept = when ~= 'any' and value_of(kind, key)
+    if when == 'new' and kept or when == 'over' and kept ~= before then
         return 0
     end
     put(kind, key, tonumber(ends), value)

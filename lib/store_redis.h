@@ -165,7 +165,8 @@ int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
                   struct suspension *suspension_r);
 int redis_lift(struct room *room, const char *mailbox, const struct act *act);
 int redis_reset(struct room *room, const char *mailbox, const struct act *act);
-int redis_adjust(struct room *room, const struct adjustment *adjustment, const struct act *act);
+int redis_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
+                 const struct act *act);
 int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r);
 int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
@@ -186,7 +187,7 @@ int redis_audit_newest(struct room *room, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r);
 int redis_write_audit(struct room *room, const struct audited *audited);
 int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
-               int64_t now_ms, const struct audited *audited);
+               const char *before, int64_t now_ms, const struct audited *audited);
 int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r);
 int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,

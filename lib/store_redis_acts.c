@@ -117,7 +117,8 @@ int redis_reset(struct room *room, const char *mailbox, const struct act *act)
 
 /* ---- adjustments ------------------------------------------------------------------------ */
 
-int redis_adjust(struct room *room, const struct adjustment *adjustment, const struct act *act)
+int redis_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
+                 const struct act *act)
 {
     struct redis_room *self = redis_room(room);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -132,6 +133,7 @@ int redis_adjust(struct room *room, const struct adjustment *adjustment, const s
         argument_int(arena, adjustment->removed),
         argument_int(arena, adjustment->value),
         argument_int(arena, adjustment->until_ms == UNTIL_LIFTED ? -1 : adjustment->until_ms),
+        argument_int(arena, newest == INT64_MAX ? -1 : newest),
     };
     if (redis_check_time(self, act->now_ms) < 0)
         return -1;

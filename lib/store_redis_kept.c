@@ -20,26 +20,27 @@ static int check_kept(struct redis_room *room, int64_t now_ms, const char *key, 
 }
 
 int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
-               int64_t now_ms, const struct audited *audited)
+               const char *before, int64_t now_ms, const struct audited *audited)
 {
     struct redis_room *self = redis_room(room);
     freed_by(arena_free) struct arena *arena = arena_new();
     bool lasts = kept->until_ms == UNTIL_LIFTED;
-    struct argument arguments[7 + AUDITED_ARGUMENTS] = {
+    struct argument arguments[8 + AUDITED_ARGUMENTS] = {
         argument_string("keep"),
         argument_int(arena, now_ms),
         argument_string(kept_kind_names[kind]),
         argument_string(kept->key),
         argument_int(arena, lasts ? -1 : kept->until_ms),
         argument_string(kept->value),
-        argument_int(arena, only_new),
+        argument_string(before != NULL ? "over" : only_new ? "new" : "any"),
+        argument_string(before != NULL ? before : ""),
     };
     if (check_kept(self, now_ms, kept->key, kept->value) < 0 ||
         (!lasts && redis_check_time(self, kept->until_ms) < 0) ||
-        (audited != NULL && redis_add_audited(self, audited, arguments + 7) < 0))
+        (audited != NULL && redis_add_audited(self, audited, arguments + 8) < 0))
         return -1;
     return redis_simple_act(self, SCRIPT_DESK, arguments,
-                            audited != NULL ? countof(arguments) : 7);
+                            audited != NULL ? countof(arguments) : 8);
 }
 
 int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,

@@ -24,7 +24,9 @@ struct room_acts {
                    struct suspension *suspension_r);
     int (*lift)(struct room *room, const char *mailbox, const struct act *act);
     int (*reset)(struct room *room, const char *mailbox, const struct act *act);
-    int (*adjust)(struct room *room, const struct adjustment *adjustment, const struct act *act);
+    /* newest: as store_adjust_after; INT64_MAX: whatever there is */
+    int (*adjust)(struct room *room, const struct adjustment *adjustment, int64_t newest,
+                  const struct act *act);
     int (*adjustments)(struct room *room, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
     int (*account)(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
@@ -44,9 +46,9 @@ struct room_acts {
     int (*audit_newest)(struct room *room, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r);
     int (*write_audit)(struct room *room, const struct audited *audited);
-    /* only_new: as store_keep_new */
+    /* only_new: as store_keep_new; before: as store_keep_over, or NULL */
     int (*keep)(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
-                int64_t now_ms, const struct audited *audited);
+                const char *before, int64_t now_ms, const struct audited *audited);
     int (*kept)(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r);
     int (*forget)(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,

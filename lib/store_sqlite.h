@@ -253,7 +253,7 @@ int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
                        struct suspension *suspension_r);
 int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act);
 int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act);
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
                       const struct act *act);
 int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
@@ -275,7 +275,7 @@ int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r);
 int sqlite_write_audit(struct room *room, const struct audited *audited);
 int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
-                int64_t now_ms, const struct audited *audited);
+                const char *before, int64_t now_ms, const struct audited *audited);
 int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r);
 int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,

@@ -342,13 +342,25 @@ static int adjust(struct sqlite_room *room, const struct adjustment *adjustment,
     return audit(room, act, adjust_kind_names[adjustment->kind], adjustment->subject, &detail);
 }
 
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment,
+static int any_change_after(struct sqlite_room *room, int64_t change)
+{
+    sqlite3_stmt *list = sqlite_take(room, SQL_ADJUSTMENT_LIST);
+    sqlite3_bind_int64(list, 1, change);
+    sqlite3_bind_int64(list, 2, 1);
+    int found = sqlite_row(room, list);
+    if (found > 0)
+        sqlite3_reset(list);
+    return found;
+}
+
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
                       const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, adjust(self, adjustment, act));
+    int changed = any_change_after(self, newest);
+    return sqlite_end(self, changed != 0 ? (changed < 0 ? -1 : 0) : adjust(self, adjustment, act));
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */

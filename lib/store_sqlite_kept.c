@@ -59,14 +59,28 @@ static void read_kept(sqlite3_stmt *row, struct arena *arena, struct kept *kept_
     };
 }
 
+static int is_kept(struct sqlite_room *room, enum kept_kind kind, const char *key,
+                   const char *value, int64_t now_ms)
+{
+    sqlite3_stmt *row;
+    int found = get_kept(room, kind, key, now_ms, &row);
+    if (found < 1)
+        return found;
+    bool same = strcmp((const char *)sqlite3_column_text(row, 1), value) == 0;
+    sqlite3_reset(row);
+    return same;
+}
+
 int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
-                int64_t now_ms, const struct audited *audited)
+                const char *before, int64_t now_ms, const struct audited *audited)
 {
     struct sqlite_room *self = sqlite_room(room);
     if (check_kept(self, kept->key, kept->value) < 0 ||
         sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
-    int result = put_kept(self, kind, kept, only_new, now_ms);
+    int result = before != NULL ? is_kept(self, kind, kept->key, before, now_ms) : 1;
+    if (result > 0)
+        result = put_kept(self, kind, kept, only_new, now_ms);
     if (result > 0 && audited != NULL)
         result = sqlite_put_audit(self, audited);
     return sqlite_end(self, result);

@@ -1,4 +1,6 @@
 /* Acts of staff: previews and what then happens, roles and caps, wrong words. */
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "desk_rig.h"
@@ -327,30 +329,62 @@ START_TEST(viewers_look)
 }
 END_TEST
 
+#define OF_DOMAIN(act) "{'act':'" act "','subject':'@example.test','note':'n'"
 static const struct {
     const char *words;
     bool allowed;
 } by_support[] = {
     {ON("exempt") "}", false},
     {ON("exempt") ",'value':'default'}", false},
-    {ON("limit") ",'rule':'messages_per_day','value':'off'}", false},
-    {ON("limit") ",'rule':'messages_per_day','value':15}", true}, /* 5 and 10 */
-    {ON("limit") ",'rule':'messages_per_day','value':16}", false},
-    {ON("limit") ",'rule':'messages_per_day','value':0}", true},
+    {ON("limit") ",'rule':'messages_per_day','value':'off','for':'1d'}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':15,'for':'7d'}", true}, /* 5 and 10 */
+    {ON("limit") ",'rule':'messages_per_day','value':15,'for':'8d'}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':15,'for':'permanent'}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':15}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':16,'for':'1d'}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", true},
+    {ON("limit") ",'rule':'messages_per_day','value':4,'for':'1d'}", false},
+    {ON("limit") ",'rule':'messages_per_day','value':0,'for':'1d'}", false},
     {ON("limit") ",'rule':'messages_per_day','value':'default'}", true},
-    {ON("limit") ",'rule':'recipients_per_message','value':310}", true}, /* the webmail's 300 */
-    {ON("limit") ",'rule':'recipients_per_message','value':311}", false},
-    {ON("limit") ",'rule':'messages_per_hour','value':99}", true}, /* off at both doors */
+    {ON("limit") ",'rule':'recipients_per_message','value':310,'for':'1d'}", true}, /* 300 */
+    {ON("limit") ",'rule':'recipients_per_message','value':311,'for':'1d'}", false},
+    {ON("limit") ",'rule':'messages_per_hour','value':99,'for':'1d'}", false}, /* off at both doors */
+    {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':15,'for':'1d'}", false},
+    {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", false},
+    {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':0}", false},
+    {OF_DOMAIN("extra") ",'messages':10,'for':'7d'}", true},
+    {OF_DOMAIN("extra") ",'messages':10,'for':'3650d'}", false},
     {ON("extra") ",'messages':10,'off_domain':10}", true},
+    {ON("extra") ",'messages':10,'for':'7d'}", true},
+    {ON("extra") ",'messages':10,'for':'169h'}", false},
+    {ON("extra") ",'messages':1,'off_domain':1,'for':'3650d'}", false},
     {ON("extra") ",'messages':11}", false},
     {ON("extra") ",'messages':1,'off_domain':11}", false},
     {ON("suspend") ",'for':'permanent'}", true},
 };
 
+/* What administrators did is undone, and done anew. */
+static void lift_all(void)
+{
+    static const char *const undone[] = {
+        ON("extra") ",'messages':1,'off_domain':1,'for':'1s'}",
+        OF_DOMAIN("extra") ",'messages':1,'for':'1s'}",
+        OF_DOMAIN("limit") ",'rule':'messages_per_day','value':5,'for':'1s'}",
+        ON("limit") ",'rule':'messages_per_hour','value':'off','for':'1s'}",
+        ON("limit") ",'rule':'recipients_per_message','value':300,'for':'1s'}",
+        ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}",
+        ON("exempt") ",'for':'1s'}",
+    };
+    for (size_t i = 0; i < countof(undone); i++)
+        do_act(&admin, undone[i], NOW - 2 * SECOND_MS);
+    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}", NOW);
+    do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
+}
+
 START_TEST(caps)
 {
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1}", NOW);
+    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}", NOW);
     do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
     for (size_t i = 0; i < countof(by_support); i++) {
         struct json_object *view = preview_act(&supporter, by_support[i].words, NOW);
@@ -360,8 +394,7 @@ START_TEST(caps)
         if (!by_support[i].allowed) {
             refuse_act(&supporter, by_support[i].words, NOW, 403, "");
             do_act(&admin, by_support[i].words, NOW);
-            do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1}", NOW);
-            do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
+            lift_all();
         }
     }
 }
@@ -369,49 +402,139 @@ END_TEST
 
 /* Acts that role support may do one by one, and the one that would then be too much: the limit is
  * 5, and 10 may be added. */
-#define OF_DOMAIN(act) "{'act':'" act "','subject':'@example.test','note':'n'"
 #define MESSAGES_LIMIT ",'rule':'messages_per_day','value':"
+#define FOR_A_DAY ",'for':'1d'}"
 static const struct {
-    const char *admin, *given[2], *more;
+    const char *admin[2], *given, *more;
     bool allowed;
 } in_all[] = {
-    {NULL, {ON("extra") ",'messages':10}"}, ON("extra") ",'messages':10}", true},
-    {NULL, {ON("extra") ",'messages':6}"}, OF_DOMAIN("extra") ",'messages':4}", true},
-    {NULL, {ON("extra") ",'messages':6}"}, OF_DOMAIN("extra") ",'messages':5}", false},
-    {NULL, {OF_DOMAIN("extra") ",'messages':6}"}, ON("extra") ",'messages':5}", false},
-    {NULL, {ON("limit") MESSAGES_LIMIT "15}"}, ON("extra") ",'messages':1}", false},
-    {NULL, {ON("extra") ",'messages':10}"}, ON("limit") MESSAGES_LIMIT "6}", false},
-    {NULL, {ON("extra") ",'messages':10}"}, ON("limit") MESSAGES_LIMIT "5}", true},
-    {NULL, {ON("extra") ",'messages':10}"}, OF_DOMAIN("limit") MESSAGES_LIMIT "6}", false},
-    {NULL, {OF_DOMAIN("limit") MESSAGES_LIMIT "15}"}, ON("extra") ",'messages':1}", false},
+    {{NULL}, ON("extra") ",'messages':10}", ON("extra") ",'messages':10}", true},
+    {{NULL}, ON("extra") ",'messages':10}", ON("extra") ",'messages':1}", true},
+    {{NULL}, ON("extra") ",'messages':6}", OF_DOMAIN("extra") ",'messages':4}", true},
+    {{NULL}, ON("extra") ",'messages':6}", OF_DOMAIN("extra") ",'messages':5}", false},
+    {{NULL}, OF_DOMAIN("extra") ",'messages':6}", ON("extra") ",'messages':5}", false},
+    {{NULL}, ON("limit") MESSAGES_LIMIT "15" FOR_A_DAY, ON("extra") ",'messages':1}", false},
+    {{NULL}, ON("limit") MESSAGES_LIMIT "15" FOR_A_DAY, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY,
+     true},
+    {{NULL}, ON("extra") ",'messages':10}", ON("limit") MESSAGES_LIMIT "6" FOR_A_DAY, false},
+    {{NULL}, ON("extra") ",'messages':10}", ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY, true},
+    {{OF_DOMAIN("limit") MESSAGES_LIMIT "15}"}, NULL, ON("extra") ",'messages':1}", false},
     /* the mailbox's own limit hides the domain's for a second */
-    {NULL, {OF_DOMAIN("limit") MESSAGES_LIMIT "15}", ON("limit") MESSAGES_LIMIT "1,'for':'1s'}"},
+    {{OF_DOMAIN("limit") MESSAGES_LIMIT "15}", ON("limit") MESSAGES_LIMIT "1,'for':'1s'}"}, NULL,
      ON("extra") ",'messages':10}", false},
-    {ON("exempt") ",'for':'1s'}", {ON("limit") MESSAGES_LIMIT "15}"},
-     ON("extra") ",'messages':10}", false},
-    /* what an administrator put higher may get as much, and stays so */
-    {ON("limit") MESSAGES_LIMIT "100}", {NULL}, ON("extra") ",'messages':10}", true},
-    {ON("limit") MESSAGES_LIMIT "100}", {OF_DOMAIN("extra") ",'messages':10}"},
+    {{ON("exempt") ",'for':'1s'}"}, ON("limit") MESSAGES_LIMIT "15" FOR_A_DAY,
      ON("extra") ",'messages':1}", false},
-    {ON("extra") ",'messages':50}", {NULL}, ON("extra") ",'messages':10}", true},
-    {ON("extra") ",'messages':50}", {NULL}, ON("limit") MESSAGES_LIMIT "5}", true},
-    {ON("extra") ",'messages':50}", {NULL}, OF_DOMAIN("extra") ",'messages':1}", false},
+    /* what an administrator put higher may get as much, and stays so */
+    {{ON("limit") MESSAGES_LIMIT "100}"}, NULL, ON("extra") ",'messages':10}", true},
+    {{ON("limit") MESSAGES_LIMIT "100}"}, OF_DOMAIN("extra") ",'messages':10}",
+     ON("extra") ",'messages':1}", false},
+    {{ON("extra") ",'messages':50}"}, NULL, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY, true},
+    {{ON("extra") ",'messages':50}"}, NULL, OF_DOMAIN("extra") ",'messages':1}", false},
+    /* nor does it take its place, whether it is higher, lower, or lasts longer */
+    {{ON("extra") ",'messages':50}"}, NULL, ON("extra") ",'messages':10}", false},
+    {{ON("extra") ",'messages':5,'for':'30d'}"}, NULL, ON("extra") ",'messages':10}", false},
+    {{OF_DOMAIN("extra") ",'messages':5,'for':'30d'}"}, NULL, OF_DOMAIN("extra") ",'messages':6}",
+     false},
+    {{ON("limit") MESSAGES_LIMIT "10}"}, NULL, ON("limit") MESSAGES_LIMIT "11" FOR_A_DAY, false},
+    {{ON("limit") MESSAGES_LIMIT "1}"}, NULL, ON("limit") MESSAGES_LIMIT "'default'}", false},
+    /* the domain's limit is no less than the settings' */
+    {{OF_DOMAIN("limit") MESSAGES_LIMIT "9}"}, NULL, ON("limit") MESSAGES_LIMIT "9" FOR_A_DAY, true},
+    {{OF_DOMAIN("limit") MESSAGES_LIMIT "3}"}, NULL, ON("limit") MESSAGES_LIMIT "3" FOR_A_DAY, true},
 };
 
 START_TEST(caps_in_all)
 {
     const typeof(in_all[0]) *one = &in_all[_i / ROOM_KINDS];
     rig_begin(_i % ROOM_KINDS, WITH(SMALL, "desk.max_extra=10"));
-    if (one->admin != NULL)
-        do_act(&admin, one->admin, NOW);
-    for (size_t i = 0; i < countof(one->given) && one->given[i] != NULL; i++)
-        do_act(&supporter, one->given[i], NOW);
+    for (size_t i = 0; i < countof(one->admin) && one->admin[i] != NULL; i++)
+        do_act(&admin, one->admin[i], NOW);
+    if (one->given != NULL)
+        do_act(&supporter, one->given, NOW);
     struct json_object *view = preview_act(&supporter, one->more, NOW);
-    ck_assert_int_eq(json_is_true(view, "allowed"), one->allowed);
+    ck_assert_msg(json_is_true(view, "allowed") == one->allowed, "%s", one->more);
     if (one->allowed)
         do_act(&supporter, one->more, NOW);
     else
         rig_check_has(refuse_act(&supporter, one->more, NOW, 403, ""), "desk.max_extra");
+}
+END_TEST
+
+/* What the refusal says: the cap, and who can. */
+START_TEST(caps_are_named)
+{
+    static const struct {
+        const char *words, *text;
+    } cases[] = {
+        {ON("extra") ",'messages':1,'for':'3650d'}",
+         "it is longer than the 36h that your role may change limits for (desk.max_extra_for); "
+         "say for how long, or ask an administrator"},
+        {ON("limit") MESSAGES_LIMIT "6}", "without an end it is longer than the 36h"},
+        {ON("limit") MESSAGES_LIMIT "4,'for':'1h'}",
+         "4 is less than the 5 that hold without a limit of its own, and your role may not lower "
+         "them; ask an administrator, or suspend the mailbox"},
+        {OF_DOMAIN("limit") MESSAGES_LIMIT "0}", "a limit of a whole domain; ask an administrator"},
+        {OF_DOMAIN("limit") MESSAGES_LIMIT "'default'}", "a limit of a whole domain"},
+        {ON("limit") ",'rule':'messages_per_hour','value':9,'for':'1h'}",
+         "there is no messages_per_hour here"},
+    };
+    rig_begin(_i, WITH(SMALL, "desk.max_extra_for=36h"));
+    for (size_t i = 0; i < countof(cases); i++)
+        rig_check_has(refuse_act(&supporter, cases[i].words, NOW, 403, ""), cases[i].text);
+    do_act(&admin, OF_DOMAIN("limit") MESSAGES_LIMIT "0}", NOW);
+}
+END_TEST
+
+enum { SUPPORTERS = 8 };
+struct giver {
+    pthread_t thread;
+    pthread_barrier_t *begin;
+    struct desk desk;
+    char words[200];
+    int result;
+};
+
+static void *give(void *context)
+{
+    struct giver *giver = context;
+    freed_by(json_put) struct json_object *words = json_read(giver->words), *view = NULL;
+    struct problem problem;
+    pthread_barrier_wait(giver->begin);
+    giver->result = desk_act(&giver->desk, &supporter, words, false, NOW, &view, &problem);
+    return NULL;
+}
+
+/* Each alone is within the caps, two together are not; each works with a guard of its own, as on
+ * another machine. */
+START_TEST(caps_hold_at_the_same_moment)
+{
+    struct giver givers[SUPPORTERS];
+    struct guard *guards[SUPPORTERS];
+    pthread_barrier_t begin;
+    int given = 0;
+    rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
+    pthread_barrier_init(&begin, NULL, SUPPORTERS);
+    for (size_t i = 0; i < SUPPORTERS; i++) {
+        guards[i] = guard_new(store, token_key, rig_settings(WITH(SMALL, "desk.max_extra=10")),
+                              rig_catalogue());
+        givers[i] = (struct giver){.begin = &begin, .desk = {store, guards[i]}, .result = -7};
+        snprintf(givers[i].words, sizeof givers[i].words,
+                 "{\"act\":\"extra\",\"subject\":\"%s\",\"note\":\"n\",\"messages\":6}",
+                 i % 2 == 0 ? "@example.test" : ALICE);
+        ck_assert_int_eq(pthread_create(&givers[i].thread, NULL, give, &givers[i]), 0);
+    }
+    for (size_t i = 0; i < SUPPORTERS; i++) {
+        pthread_join(givers[i].thread, NULL);
+        ck_assert_int_ge(givers[i].result, 0);
+        given += givers[i].result;
+    }
+    struct policy_limits limits;
+    guard_outdate_limits(guard);
+    ck_assert_int_eq(guard_limits(guard, DOOR_WEBMAIL, ALICE, "example.test", NOW, &limits), 1);
+    ck_assert_int_eq(limits.limits.of[RULE_MESSAGES_PER_DAY], 11);
+    ck_assert_int_ge(given, 1);
+    for (size_t i = 0; i < SUPPORTERS; i++)
+        guard_free(&guards[i]);
+    pthread_barrier_destroy(&begin);
 }
 END_TEST
 
@@ -563,7 +686,8 @@ int main(void)
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
-        suspend_after_the_guard, domain, viewers_look, caps, resets_a_day, wrong_words,
+        suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
+        caps_hold_at_the_same_moment, resets_a_day, wrong_words,
         lengths_of_notes, own_limit_alone_ends, store_away,
     };
     const TTest *const properties[] = {previews_come_true, previews_come_true_refusing,

@@ -604,6 +604,25 @@ START_TEST(test_domain)
 }
 END_TEST
 
+/* A form that the role may not send is not offered. */
+START_TEST(test_limits_of_a_domain_are_for_administrators)
+{
+    enum role role = _i / ROOM_KINDS == 0 ? ROLE_SUPPORT : ROLE_ADMIN;
+    begin(_i % ROOM_KINDS, role, WITH(SMALL));
+    const char *html = get("/domains/example.test");
+    check_page(html);
+    ck_assert((strstr(html, "name=\"act\" value=\"limit\"") != NULL) == (role == ROLE_ADMIN));
+    rig_check_has(html, "name=\"act\" value=\"extra\"");
+    html = get("/mailboxes/" BOB);
+    rig_check_has(html, "name=\"act\" value=\"limit\"");
+    ck_assert((strstr(html, "A number of its own needs an end.") != NULL) ==
+              (role == ROLE_SUPPORT));
+    post("act=limit&subject=@example.test&rule=messages_per_day&value=0&note=n&confirm=1");
+    ck_assert_int_eq(response.status, role == ROLE_ADMIN ? 303 : 403);
+    end();
+}
+END_TEST
+
 /* ---- what a message would meet --------------------------------------------------------------- */
 
 START_TEST(test_simulate)
@@ -696,6 +715,7 @@ int main(void)
     tcase_add_test(cases, test_forms_half_filled);
     tcase_add_test(cases, test_not_allowed);
     tcase_add_loop_test(cases, test_domain, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0, 2 * ROOM_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
     tcase_add_loop_test(cases, test_unguarded_comes_first, 0, ROOM_KINDS);

@@ -39,6 +39,7 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(settings->web_trusted_proxies.count, 2);
     ck_assert_uint_eq(settings->web_monitoring.count, 2);
     ck_assert_int_eq(settings->desk_max_extra, 500);
+    ck_assert_int_eq(settings->desk_max_extra_for_ms, 7 * DAY_MS);
     ck_assert_int_eq(settings->desk_max_resets_per_day, 20);
     ck_assert_int_eq(settings->status_link_lifetime_ms, DAY_MS);
     ck_assert_int_eq(settings->retries_before_restart, 10);
@@ -204,6 +205,7 @@ static const struct {
     {"web", "monitoring", "::ffff:10.1.0.0/112", "10.1.0.0/16"},
     {"web", "monitoring", "::ffff:0:0/96", "0.0.0.0/0"},
     {"desk", "max_extra", "0", "0"},
+    {"desk", "max_extra_for", "1s", "1s"},
     {"desk", "max_resets_per_day", "1000", "1000"},
 };
 

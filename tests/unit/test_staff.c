@@ -558,6 +558,59 @@ START_TEST(test_places)
 }
 END_TEST
 
+enum { CHANGERS = 8 };
+struct changer {
+    pthread_t thread;
+    pthread_barrier_t *begin;
+    int number, result;
+};
+
+/* One removes the account; the others give it roles. */
+static void *change_once(void *context)
+{
+    struct changer *changer = context;
+    struct act act = act_at(NOW);
+    struct problem why;
+    pthread_barrier_wait(changer->begin);
+    changer->result = changer->number == 0
+                          ? staff_remove(store, "ada", &act, &why)
+                          : staff_set_role(store, "ada", (enum role)(changer->number % ROLE_COUNT),
+                                           &act, &why);
+    return NULL;
+}
+
+/* A role given in the moment of the removal does not bring the account back. */
+START_TEST(test_removal_and_roles_at_the_same_moment)
+{
+    pthread_barrier_t begin;
+    struct changer changers[CHANGERS];
+    struct act act = act_at(NOW);
+    room_begin(_i);
+    pthread_barrier_init(&begin, NULL, CHANGERS);
+    for (int round = 0; round < 30; round++) {
+        struct json_object *list = NULL;
+        struct kept kept = {.key = "ada", .value = "{\"role\":\"viewer\"}",
+                            .until_ms = UNTIL_LIFTED};
+        ck_assert_int_eq(store_keep_new(store, KEPT_STAFF, &kept, NOW, NULL), 1);
+        for (int i = 0; i < CHANGERS; i++) {
+            changers[i] = (struct changer){.begin = &begin, .number = i, .result = -7};
+            ck_assert_int_eq(pthread_create(&changers[i].thread, NULL, change_once, &changers[i]),
+                             0);
+        }
+        for (int i = 0; i < CHANGERS; i++) {
+            pthread_join(changers[i].thread, NULL);
+            ck_assert_int_ge(changers[i].result, 0);
+        }
+        ck_assert_int_eq(changers[0].result, 1);
+        ck_assert_int_eq(staff_list(store, NOW, &list), 1);
+        ck_assert_uint_eq(json_object_array_length(json_member(list, "staff")), 0);
+        json_put(&list);
+        ck_assert_int_eq(staff_remove(store, "ada", &act, &problem), 0);
+    }
+    pthread_barrier_destroy(&begin);
+}
+END_TEST
+
 /* ---- tokens ------------------------------------------------------------------------------- */
 
 START_TEST(test_token)
@@ -674,7 +727,8 @@ int main(void)
         test_what_begins_is_told, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,
         test_signing_in_forgets_failures, test_old_failures_count_no_longer,
-        test_parallel_guesses, test_places, test_token, test_tokens_that_are_none, test_many_in_a_list};
+        test_parallel_guesses, test_places,
+        test_removal_and_roles_at_the_same_moment, test_token, test_tokens_that_are_none, test_many_in_a_list};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * ENDING_COUNT);

@@ -131,6 +131,33 @@ START_TEST(test_adjust)
 }
 END_TEST
 
+/* Who has not seen the newest change changes nothing. */
+START_TEST(test_adjust_after)
+{
+    struct adjustment adjustment = {.subject = "@a.test", .rule = RULE_MESSAGES_PER_DAY,
+                                    .kind = ADJUST_LIMIT, .value = 7, .until_ms = UNTIL_LIFTED};
+    struct adjustment all[4];
+    struct audit audit[4];
+    struct act act = act_at(NOW);
+    size_t count;
+    room_begin(_i);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 0, &act), 1);
+    ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
+    ck_assert_uint_eq(count, 1);
+    int64_t newest = all[0].change;
+    adjustment.value = 8;
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest - 1, &act), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest, &act), 1);
+    strcpy(adjustment.subject, "@b.test"); /* whosever it is */
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest, &act), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest + 100, &act), 1);
+    ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
+    ck_assert_uint_eq(count, 3);
+}
+END_TEST
+
 START_TEST(test_adjust_removed)
 {
     room_begin(_i);
@@ -545,6 +572,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_another_writes_between, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_account, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_adjust_after, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_removed, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_forgotten, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjustments_in_pages, 0, ROOM_KINDS);

@@ -97,6 +97,37 @@ START_TEST(test_keep_new)
 }
 END_TEST
 
+static int keep_over(const char *key, const char *value, const char *before, int64_t now_ms)
+{
+    struct kept kept = kept_of(key, value, NOW + 100);
+    struct act act = act_at(now_ms);
+    struct audited audited = {"over", key, "{}", &act};
+    int result = store_keep_over(store, KEPT_STAFF, &kept, before, now_ms, &audited);
+    ck_assert_msg(result >= 0, "%s", store_error(store));
+    return result;
+}
+
+/* What others have put meanwhile stays, and nothing is told of what was not done. */
+START_TEST(test_keep_over)
+{
+    struct audit audit[4];
+    size_t count;
+    room_begin(_i);
+    ck_assert_int_eq(keep_over("ada", "two", "one", NOW), 0);
+    ck_assert_int_eq(keep_over("ada", "two", "", NOW), 0);
+    ck_assert_ptr_null(value_of(KEPT_STAFF, "ada", NOW));
+    keep(KEPT_STAFF, "ada", "one", NOW + 50, NOW);
+    ck_assert_int_eq(keep_over("ada", "two", "On", NOW), 0);
+    ck_assert_int_eq(keep_over("ada", "two", "", NOW), 0);
+    ck_assert_int_eq(keep_over("ada", "two", "one", NOW), 1);
+    ck_assert_int_eq(keep_over("ada", "three", "one", NOW), 0);
+    ck_assert_str_eq(value_of(KEPT_STAFF, "ada", NOW + 99), "two");
+    ck_assert_int_eq(keep_over("ada", "three", "two", NOW + 100), 0); /* it has ended */
+    ck_assert_int_eq(store_audit(store, 0, audit, countof(audit), &count), 1);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
 START_TEST(test_end)
 {
     room_begin(_i);
@@ -371,6 +402,7 @@ int main(void)
     TCase *cases = rooms_case(suite, "kept");
     tcase_add_loop_test(cases, test_keep, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_keep_new, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_keep_over, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_end, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_replaced_end, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_kinds_are_apart, 0, ROOM_KINDS);
