@@ -13,7 +13,7 @@ import pytest
 
 import fastcgi
 from door import Door, Sender, new_ip, new_mailbox, people, post_params
-from programs import SANITIZED, eventually
+from programs import PATIENCE, SANITIZED, eventually
 
 OWN = "colleague@example.test"
 TIMEOUT = 0.25
@@ -175,17 +175,15 @@ def test_redis_killed_and_started_again_has_counted_all(redis_store, start, send
 
 @pytest.mark.sanitized
 def test_away_at_the_start(store, start, sender_at):
-    """The guard starts without its ledger and takes it up when it comes."""
-    if store.kind == "redis":
-        store.take_away()
-    else:
-        pathlib.Path(store.path).mkdir()
-    sender = sender_at(start(store, SHORT))
+    """The guard starts while its store does not answer and takes it up when it does."""
+    away, back = ((store.take_away, store.bring_back) if store.kind == "redis" else
+                  (store.silence, store.speak))
+    away()
+    guard = start(store, SHORT)
+    assert len(guard.log.matching("store does not answer at the start")) == 1
+    sender = sender_at(guard)
     refused(timed(lambda: sender.send([OWN])))
-    if store.kind == "redis":
-        store.bring_back()
-    else:
-        store.path.rmdir()
+    back()
     works_again(sender)
     assert sender.used() == 1
 
@@ -301,11 +299,12 @@ def test_no_new_ledger_beside_a_lost_one(sqlite_store, start, sender_at):
     assert sender.used() == 2
 
 
-def test_damaged_database(sqlite_store, start, sender_at):
+def test_damaged_database(sqlite_store, start):
     guard = start(sqlite_store, SHORT)
     guard.stop()
     sqlite_store.path.write_bytes(b"This is no database at all.\n" * 1000)
-    guard.start()
-    refused(timed(lambda: sender_at(guard).send([OWN])))
-    guard.stop()
+    again = subprocess.run(guard.command(), stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=PATIENCE)
+    assert again.returncode == 78
+    assert "is no SQLite database" in again.stderr
     assert sqlite_store.path.read_bytes().startswith(b"This is no database")
