@@ -120,14 +120,19 @@ $(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/parts.
 units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader
 benches: $(BENCHES)
 
-# Fuzzers want clang's coverage in all of our code, so they are built apart and in one go.
-build/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h fcgi/*.c fcgi/*.h web/*.c web/*.h mta/*.c mta/*.h) $(B)/templates.c $(B)/assets.c $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua)) Makefile
+# Fuzzers want clang's coverage in all of our code: objects of their own, built once for all of them.
+FUZZ_FLAGS := -std=gnu17 -O1 -g -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZED := $(patsubst %.c,build/fuzz/%.o,$(wildcard lib/*.c) $(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
+	$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)) $(filter-out mta/main.c,$(wildcard mta/*.c)))
+build/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=gnu17 -O1 -g -pthread -Ifcgi -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(wildcard lib/*.c) $(B)/templates.c $(B)/assets.c \
-		$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
-		$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)) \
-		$(filter-out mta/main.c,$(wildcard mta/*.c)) $(LDLIBS)
+	clang $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/lib/store_redis.o: $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua))
+build/fuzz/parts.a: $(FUZZED) $(B)/templates.o $(B)/assets.o
+	rm -f $@
+	ar rcs $@ $^
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/parts.a
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzzers: $(FUZZERS)
 
 check: deps-test
