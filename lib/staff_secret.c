@@ -105,12 +105,14 @@ static void end_hashing(bool known)
     pthread_mutex_unlock(&hashing.lock);
 }
 
+struct password_cost password_cost = {crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                                      crypto_pwhash_MEMLIMIT_INTERACTIVE};
+
 void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
 {
     begin_hashing(true);
-    int failed = crypto_pwhash_str(hash_r, password, strlen(password),
-                                   crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                                   crypto_pwhash_MEMLIMIT_INTERACTIVE);
+    int failed = crypto_pwhash_str(hash_r, password, strlen(password), password_cost.passes,
+                                   password_cost.memory_bytes);
     end_hashing(true);
     if (failed) { /* as xmalloc */
         fputs("sendguard: out of memory\n", stderr);
@@ -124,7 +126,7 @@ static void hash_in_vain(const char *password)
     unsigned char salt[crypto_pwhash_SALTBYTES], result[SECRET_BYTES];
     randombytes_buf(salt, sizeof salt);
     if (crypto_pwhash(result, sizeof result, password, strlen(password), salt,
-                      crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE,
+                      password_cost.passes, password_cost.memory_bytes,
                       crypto_pwhash_ALG_ARGON2ID13) != 0)
         return; /* no memory: it takes less time, and fails all the same */
     sodium_memzero(result, sizeof result);

@@ -21,6 +21,13 @@ void secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE]);
 /* Compares two texts in a time that does not tell where they differ. */
 bool secret_same(const char *a, const char *b);
 
+/* What a new hash costs. Tests that hash hundreds of passwords put the least in its place, before
+ * they begin threads. */
+extern struct password_cost {
+    unsigned long long passes;
+    size_t memory_bytes;
+} password_cost;
+
 /* argon2id of a password; waits while two others are hashed. */
 void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE]);
 

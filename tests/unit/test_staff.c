@@ -1,6 +1,7 @@
 /* Accounts, sessions, tokens and guesses at passwords, in both rooms. */
 #include <json-c/json.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -716,6 +717,7 @@ END_TEST
 
 int main(void)
 {
+    password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("staff");
     TCase *cases = rooms_case(suite, "staff");
     tcase_set_timeout(cases, 120);

@@ -1,6 +1,7 @@
 /* Who gets in at the people's door, to the millisecond: sessions, tokens,
  * origins, blocks; and errors as the asker reads them. */
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -321,6 +322,7 @@ static void end(void) { http_response_free(&response); }
 
 int main(void)
 {
+    password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("web_access");
     TCase *tests = rig_case(suite, "web_access");
     tcase_add_checked_fixture(tests, NULL, end);
