@@ -34,6 +34,7 @@ PATIENCE = 20
 EVERYBODY = ("www-data", "postfix", "nobody", "sendguard")
 
 CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+LEAVE_SOCKET = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
 ASK_MTA = """
 import socket, sys
 link = socket.socket(socket.AF_UNIX)
@@ -354,8 +355,11 @@ def test_an_earlier_installation_is_tightened_at_the_first_start():
         path.chmod(0o660)
     shutil.rmtree("/run/sendguard")
     run("install", "-d", "-m", "750", "-o", "sendguard", "-g", "www-data", "/run/sendguard")
+    # whose program could not take its socket away any more when the directory became root's
+    run("/usr/bin/python3", "-c", LEAVE_SOCKET, "/run/sendguard/fcgi.sock")
     start(*UNITS)
     all_work()
+    assert may_connect("www-data", "/run/sendguard/fcgi.sock")
     test_modes_and_owners(None)
     assert not may("www-data", "cat", DATABASE)
     assert "ada" in run("sendguard", "staff", "list").stdout
