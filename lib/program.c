@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "address.h"
 #include "log.h"
+#include "store_url.h"
 
 /* ---- options --------------------------------------------------------------------- */
 
@@ -27,7 +29,8 @@ static void print_usage(const struct program *program, FILE *out)
             "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
             "                        without that file the built-in defaults)\n"
             "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
-            "  --check               read the settings, say what is wrong with them, and end\n"
+            "  --check               read the settings, say what is wrong with them or with the\n"
+            "                        database they name, warn of what is not set, and end\n"
             "\n"
             "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
             "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
@@ -99,7 +102,7 @@ int program_settings(const struct program_options *options, struct settings **se
                      struct faults *faults_r)
 {
     const char *file = options->file;
-    if (file == NULL && access(PROGRAM_DEFAULT_FILE, F_OK) == 0)
+    if (file == NULL && (access(PROGRAM_DEFAULT_FILE, F_OK) == 0 || errno != ENOENT))
         file = PROGRAM_DEFAULT_FILE;
     return settings_read_all(file, options->overrides, options->override_count, settings_r,
                              faults_r);
@@ -134,6 +137,49 @@ int program_tell_faults(const char *name, const struct faults *faults)
     return PROGRAM_CONFIG;
 }
 
+/* ---- checking ------------------------------------------------------------------------- */
+
+static bool begins_with(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+/* Whether a URL leads to the machine of whoever opens it. */
+static bool leads_to_itself(const char *url)
+{
+    const char *host = url + url_scheme_length(url);
+    size_t length = strcspn(host, ":/");
+    return begins_with(host, "127.") || begins_with(host, "[::1]") ||
+           (length == strlen("localhost") && begins_with(host, "localhost"));
+}
+
+static void warn(const char *name, const char *setting, const char *text)
+{
+    fprintf(stderr, "%s: warning: %s: %s\n", name, setting, text);
+}
+
+/* What works and is yet hardly meant: the sample as it was installed. */
+static void warn_of_what_is_unset(const char *name, const struct settings *settings)
+{
+    if (leads_to_itself(settings->web_base_url))
+        warn(name, "web.base_url",
+             "links in refusals lead to the reader's own machine; expected the address of the "
+             "status page as users' browsers reach it");
+    if (settings->own_domains.count == 0)
+        warn(name, "domains.own_domains",
+             "not set: recipients at all domains but the sender's own count as outside");
+    if (*settings->support_contact == '\0')
+        warn(name, "support.contact", "not set: who is refused reads nobody to ask");
+}
+
+static int check_more(const char *name, const struct settings *settings)
+{
+    struct faults faults = {.count = 1};
+    warn_of_what_is_unset(name, settings);
+    return store_check(settings->store_url, &faults.first[0]) ? PROGRAM_OK
+                                                             : program_tell_faults(name, &faults);
+}
+
 static sigset_t awaited(void)
 {
     sigset_t signals;
@@ -156,9 +202,10 @@ int program_begin(const struct program *program, int argc, char **argv,
     if (program_load(options_r, settings_r, catalogue_r, &faults) < 1)
         return program_tell_faults(program->name, &faults);
     if (options_r->check) {
+        status = check_more(program->name, *settings_r);
         settings_free(settings_r);
         catalogue_free(catalogue_r);
-        return PROGRAM_OK;
+        return status;
     }
     sigset_t signals = awaited();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);

@@ -473,6 +473,14 @@ int store_sweep(struct store *store, int64_t now_ms)
 
 /* ---- opening ---------------------------------------------------------------- */
 
+int store_check(const char *url, struct problem *problem)
+{
+    freed_by(store_url_free) struct store_url where = {0};
+    if (store_url_read(url, &where) != NULL || where.kind != STORE_SQLITE)
+        return 1; /* reading the settings says what is wrong with a URL */
+    return room_sqlite_check(where.path, problem);
+}
+
 int store_examine(struct store *store, bool *made_r)
 {
     struct waiting self = {.count = 0};

@@ -78,6 +78,8 @@ struct room {
 };
 
 /* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute. */
+/* As store_check; the path is that of a SQLite file. */
+int room_sqlite_check(const char *path, struct problem *problem) must_check;
 /* may_make: a file that is not there. */
 struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make);
 /* `host` NULL: `path` is a UNIX socket. */

@@ -265,6 +265,29 @@ static int check_ours(struct sqlite_room *room)
     return 1;
 }
 
+/* "file:PATH?immutable=1": the file as it is, without its log, locks, or files beside it. */
+static int open_to_look(struct sqlite_room *room)
+{
+    freed_by(text_free) struct text uri = {0};
+    text_add(&uri, "file:");
+    text_add_url(&uri, room->path);
+    text_add(&uri, "?immutable=1");
+    int opened = sqlite3_open_v2(uri.data, &room->db,
+                                 SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    return opened == SQLITE_OK ? check_ours(room) : fail_with_sqlite(room);
+}
+
+int room_sqlite_check(const char *path, struct problem *problem)
+{
+    struct sqlite_room room = {.path = xstrdup(path)};
+    int good = 1;
+    if (access(path, F_OK) == 0 || errno != ENOENT)
+        good = check_file(&room) > 0 && open_to_look(&room) > 0;
+    sqlite3_close(room.db);
+    free(room.path);
+    return good || !room.unusable || problem_set(problem, 0, "store.url", "%s", room.room.error);
+}
+
 /* Two processes may meet here: the schema is made, or brought up to date, under
  * the write lock, by one. */
 static int make_schema(struct sqlite_room *room)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DIGITS "0123456789"
+
 enum { STANDARD_PORT = 6379, DATABASE_MAX = 1000000, PORT_MAX = 65535 };
 
 void store_url_free(struct store_url *url)
@@ -21,13 +23,16 @@ size_t url_scheme_length(const char *text)
 bool url_may_hold_password(const char *text)
 {
     const char *rest = text + url_scheme_length(text);
-    if (strchr(rest, '@') != NULL)
+    const char *query = strchr(rest, '?');
+    if (strchr(rest, '@') != NULL ||
+        (query != NULL && (strncmp(query, "?db=", 4) != 0 ||
+                           query[4 + strspn(query + 4, DIGITS)] != '\0')))
         return true;
     if (rest == text || *rest == '/' || *rest == '[')
         return false;
     const char *colon = strchr(rest, ':'); /* what stands there should be a port */
-    return colon != NULL && colon[1 + strspn(colon + 1, "0123456789")] != '\0' &&
-           colon[1 + strspn(colon + 1, "0123456789")] != '/';
+    return colon != NULL && colon[1 + strspn(colon + 1, DIGITS)] != '\0' &&
+           colon[1 + strspn(colon + 1, DIGITS)] != '/';
 }
 
 static bool whole_number(const char *text, long max, int *number_r)

@@ -79,6 +79,22 @@ def test_the_start_says_what_is_wrong_with_a_database(folder, program, fault):
     assert content(path) == before
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_says_it_too_and_changes_nothing(folder, program, fault):
+    path, what = fault(folder)
+    before, files = content(path), list(folder.iterdir())
+    done = run(program, folder, f"sqlite://{path}", "--check")
+    said = [line for line in done.stderr.splitlines() if ": warning: " not in line]
+    if fault is missing_folder:  # systemd may make it at the start
+        assert (done.returncode, said) == (0, [])
+    else:
+        assert done.returncode == CONFIGURATION
+        assert len(said) == 1 and f"{program}: store.url: {path}" in said[0] and what in said[0]
+    assert content(path) == before
+    assert list(folder.iterdir()) == files
+
+
 @pytest.mark.parametrize("program", DAEMONS)
 def test_a_database_that_may_only_be_read(folder, program):
     path = folder / "s.db"

@@ -118,7 +118,9 @@ def test_all_faults_are_told_at_once(folder, program):
 
 
 @pytest.mark.parametrize("url", ["redis://localhost/zero", "redis://:hunter2@localhost/0",
-                                 "redis://:hunter2@localhost", "redis://u:hunter2@localhost/0"])
+                                 "redis://:hunter2@localhost", "redis://u:hunter2@localhost/0",
+                                 "redis://localhost/0?auth=hunter2",
+                                 "redis+unix:///run/r.sock?db=0&password=hunter2"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_check_and_start_take_the_same_store_urls(folder, program, url):
     path = folder / "bad.conf"
@@ -315,6 +317,22 @@ def test_the_environment_of_a_service_is_enough(folder):
                                stderr=subprocess.PIPE)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize("program", PROGRAMS[:3])
+def test_check_warns_of_the_untouched_sample(folder, program):
+    sample = pathlib.Path(__file__).parents[2] / "sendguard.conf.example"
+    names = ("web.base_url", "domains.own_domains", "support.contact")
+    checked = [BUILD / program, "-c", sample, "-o", f"store.url=sqlite://{folder}/s.db", "--check"]
+    shown = subprocess.run(checked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert shown.returncode == 0, shown.stderr
+    assert [line.split(": ")[1:3] for line in shown.stderr.splitlines()] == [
+        ["warning", name] for name in names]
+    mended = ["https://webmail.example.test/sending", "example.test", "support@example.test"]
+    for name, value in zip(names, mended):
+        checked += ["-o", f"{name}={value}"]
+    shown = subprocess.run(checked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 def test_the_default_file_is_found_or_not_needed(folder):
