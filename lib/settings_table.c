@@ -129,7 +129,8 @@ const struct setting settings_table[] = {
 
     {NAMED("status", "link_lifetime"), .type = SETTING_DURATION,
      MEMBER(status_link_lifetime_ms), .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "24h",
-     .sentence = "How long the link to the status page works after the message that named it."},
+     .sentence = "How long the link to the status page works after the webmail got it; where it is "
+                 "longer, as long as a suspension holds and a day."},
 
     LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
           "300", "recipients", "Recipients of one message: To, Cc and Bcc added up."),

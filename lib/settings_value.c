@@ -466,9 +466,13 @@ static int refuse(const struct setting *setting, const struct value *value,
             length--;
     size_t scheme = url_scheme_length(value->text);
     bool of_url = setting->type == SETTING_URL || setting->type == SETTING_STORE;
+    freed_by(free_string) char *quoted = xasprintf("%.*s", (int)length, quote);
     if ((of_url || scheme > 0) && url_may_hold_password(value->text)) {
         quote = value->text;
         length = scheme;
+        cut = "…";
+    } else if (url_scheme_length(quoted) > 0 && url_may_hold_password(quoted)) {
+        length = url_scheme_length(quoted);
         cut = "…";
     }
     freed_by(text_free) struct text range = {0};

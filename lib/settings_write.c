@@ -298,7 +298,7 @@ static const char reference_head[] =
     "- `key = value` stands below its `[section]`. A comment begins with `#` or `;` at the start\n"
     "  of a line, or with a `;` after white space.\n"
     "- A setting stands in the file once. Only lists (those of `domains` and `exempt`,\n"
-    "  `trusted_proxies`, `monitoring`) may be repeated; their lines add up and take the place of\n"
+    "  networks, `support.links`) may be repeated; their lines add up and take the place of\n"
     "  the default, and a long `own_domains` goes on in indented lines. Of several `-o` of one\n"
     "  setting the last one counts; those of a list add up and take the place of the file's.\n"
     "- Durations are whole numbers of `ms`, `s`, `m`, `h` or `d`: `250ms`, `24h`. Items of a list\n"

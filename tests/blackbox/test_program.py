@@ -319,6 +319,15 @@ def test_the_environment_of_a_service_is_enough(folder):
     assert process.returncode == 0, errors
 
 
+def test_a_url_at_the_wrong_setting_shows_no_password(folder):
+    path = folder / "bad.conf"
+    path.write_text("[support]\nlinks = Ledger redis://:hunter2@localhost/0\n[web]\n"
+                    "listen = redis://:hunter2@localhost/0\n[store]\nredis://:hunter2@localhost/0\n")
+    shown = run("-c", path, "--check")
+    assert (shown.returncode, len(shown.stderr.splitlines())) == (CONFIGURATION, 3), shown.stderr
+    assert "hunter2" not in shown.stderr
+
+
 @pytest.mark.parametrize("program", PROGRAMS[:3])
 def test_check_warns_of_the_untouched_sample(folder, program):
     sample = pathlib.Path(__file__).parents[2] / "sendguard.conf.example"
