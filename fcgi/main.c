@@ -21,6 +21,7 @@ static const char *const of_start[] = {"fcgi.", "store.url", "store.timeout", "w
 static const struct program program = {
     .name = "sendguard-fcgi",
     .purpose = "Judges every message that a webmail is about to send (FastCGI).",
+    .seals_links = true,
     .of_start = of_start,
 };
 

@@ -29,8 +29,9 @@ static void print_usage(const struct program *program, FILE *out)
             "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
             "                        without that file the built-in defaults)\n"
             "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
-            "  --check               read the settings, say what is wrong with them or with the\n"
-            "                        database they name, warn of what is not set, and end\n"
+            "  --check               read the settings, say what is wrong with them, or with the\n"
+            "                        database and the secret that they name, warn of what is not\n"
+            "                        set, and end\n"
             "\n"
             "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
             "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
@@ -172,12 +173,24 @@ static void warn_of_what_is_unset(const char *name, const struct settings *setti
         warn(name, "support.contact", "not set: who is refused reads nobody to ask");
 }
 
-static int check_more(const char *name, const struct settings *settings)
+/* The secret has to be its reader's own: root cannot tell whether it is the services'. */
+static int check_secret(const char *path, struct problem *problem)
 {
-    struct faults faults = {.count = 1};
-    warn_of_what_is_unset(name, settings);
-    return store_check(settings->store_url, &faults.first[0]) ? PROGRAM_OK
-                                                             : program_tell_faults(name, &faults);
+    freed_by(token_key_free) struct token_key *key = NULL;
+    if (geteuid() == 0 || (access(path, F_OK) != 0 && errno == ENOENT))
+        return 1;
+    return token_key_load(path, &key, problem);
+}
+
+static int check_more(const struct program *program, const struct settings *settings)
+{
+    struct faults faults = {.count = 0};
+    warn_of_what_is_unset(program->name, settings);
+    if (program->seals_links && !check_secret(settings->web_secret_file, &faults.first[0]))
+        faults.count++;
+    if (!store_check(settings->store_url, &faults.first[faults.count]))
+        faults.count++;
+    return faults.count == 0 ? PROGRAM_OK : program_tell_faults(program->name, &faults);
 }
 
 static sigset_t awaited(void)
@@ -202,7 +215,7 @@ int program_begin(const struct program *program, int argc, char **argv,
     if (program_load(options_r, settings_r, catalogue_r, &faults) < 1)
         return program_tell_faults(program->name, &faults);
     if (options_r->check) {
-        status = check_more(program->name, *settings_r);
+        status = check_more(program, *settings_r);
         settings_free(settings_r);
         catalogue_free(catalogue_r);
         return status;

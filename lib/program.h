@@ -26,6 +26,7 @@ struct program {
     const char *purpose; /* one sentence, for the usage of a program that runs until a signal */
     const char *usage;   /* the whole text in the place of that; NULL: made from `purpose` */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
+    bool seals_links;       /* its start reads web.secret_file */
     /* Settings that a running program does not take over; NULL-ended. "fcgi." is a section. */
     const char *const *of_start;
 };

@@ -20,6 +20,7 @@ static const char *const of_start[] = {"web.listen", "web.secret_file", "store.u
 static const struct program program = {
     .name = "sendguard-web",
     .purpose = "Shows users how their sending stands, and support staff everybody's (HTTP).",
+    .seals_links = true,
     .of_start = of_start,
 };
 
