@@ -12,6 +12,7 @@
  * JSON_TOKENER_STRICT and JSON_TOKENER_VALIDATE_UTF8. Returns the tree, to be put; NULL for null
  * and for what is none. *error_r: what json-c says of it, json_tokener_error_size for more than
  * INT_MAX / 6 bytes.
+ * A whole number beyond 64 bits is refused by json-c 0.18, and the nearest of 64 bits before.
  * *end_r: where in `bytes` it stopped, behind the value or at the fault. */
 struct json_object *json_strict_parse(const char *bytes, size_t length, int max_depth,
                                       enum json_tokener_error *error_r, size_t *end_r) must_check;

@@ -601,7 +601,7 @@ static const struct {
     {ON("extra") ",'messages':1.5}", "messages"},
     {ON("extra") ",'messages':'many'}", "messages"},
     {ON("extra") ",'messages':1,'off_domain':1000000001}", "off_domain"},
-    {ON("extra") ",'off_domain':99999999999999999999}", "off_domain"},
+    {ON("extra") ",'off_domain':9223372036854775807}", "off_domain"},
     {ON("extra") ",'messages':1,'for':'permanent'}", "for"},
     {ON("limit") ",'value':5}", "rule"},
     {ON("limit") ",'rule':'messages','value':5}", "rule"},
