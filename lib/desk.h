@@ -167,7 +167,7 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limits of a domain, limit
  * "off", one where there is none, one below what holds without it, what lasts longer than desk.max_extra_for,
  * what takes the place of an adjustment that lasts longer or adds more than support may, and what makes a limit
- * come, in all, above the settings' plus desk.max_extra (extras of mailbox and domain and a limit of its own
+ * come, in all, above the settings' (which have none: the domain's) plus desk.max_extra (extras of mailbox and domain and a limit of its own
  * added up; what an administrator put higher may get an extra of that size), also when others act at the same
  * moment; resets up to desk.max_resets_per_day.
  * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,

@@ -38,14 +38,27 @@ static int64_t highest(const struct sight *sight, enum rule rule, int64_t of_set
 }
 
 static int too_high(const struct look *look, enum rule rule, int64_t limit, enum door door,
-                    int64_t of_settings, struct problem *problem)
+                    int64_t start, struct problem *problem)
 {
     return problem_set(problem, 403, "",
                        "with what was given already, %s comes to %lld, which is more than the %lld "
-                       "of the settings (%s) and the %lld that your role may add "
+                       "of the %s (%s) and the %lld that your role may add "
                        "(desk.max_extra); ask an administrator",
-                       rule_table[rule].name, (long long)limit, (long long)of_settings,
+                       rule_table[rule].name, (long long)limit, (long long)start,
+                       look->settings->limits[door].of[rule] == LIMIT_OFF ? "administrators"
+                                                                          : "settings",
                        door_names[door], (long long)look->settings->desk_max_extra);
+}
+
+/* What the role's addition stands on: the settings' limit; where they have none, the domain's or
+ * else the mailbox's own, which an administrator set. LIMIT_OFF: none. */
+static int64_t starting_point(const struct look *look, const struct sight *before, enum rule rule,
+                              enum door door)
+{
+    int64_t limit = look->settings->limits[door].of[rule];
+    if (limit == LIMIT_OFF)
+        limit = before->domain.without_extra[rule];
+    return limit != LIMIT_OFF ? limit : before->mailbox.without_extra[rule];
 }
 
 /* What an administrator put above the cap may get an extra of its own. */
@@ -53,16 +66,17 @@ static int check_rule(const struct look *look, const struct sight *before,
                       const struct sight *after, enum rule rule, enum door door,
                       struct problem *problem)
 {
-    int64_t of_settings = look->settings->limits[door].of[rule];
+    int64_t start = starting_point(look, before, rule, door);
     int64_t max = look->settings->desk_max_extra;
-    if (of_settings == LIMIT_OFF) /* a limit where there is none raises nothing */
+    if (start == LIMIT_OFF) /* a limit where there is none raises nothing */
         return 1;
-    int64_t base = highest(after, rule, of_settings);
+    int64_t base = highest(after, rule, start);
     int64_t limit = base + after->mailbox.extra[rule];
-    int64_t limit_before = highest(before, rule, of_settings) + before->mailbox.extra[rule];
-    int64_t ceiling = (base > of_settings + max ? base : of_settings) + max;
+    int64_t limit_before = highest(before, rule, start) + before->mailbox.extra[rule];
+    bool by_administrator = base > start + max && base <= highest(before, rule, start);
+    int64_t ceiling = (by_administrator ? base : start) + max;
     return limit <= ceiling || limit <= limit_before ||
-           too_high(look, rule, limit, door, of_settings, problem);
+           too_high(look, rule, limit, door, start, problem);
 }
 
 static int check_mailbox(const struct look *look, const struct wish *wish, const char *mailbox,
@@ -112,30 +126,6 @@ static int check_time(const struct look *look, const struct adjustment *change,
                        "(desk.max_extra_for); say for how long, or ask an administrator",
                        change->until_ms == UNTIL_LIFTED ? "without an end it is" : "it is",
                        duration_text(look, look->settings->desk_max_extra_for_ms));
-}
-
-/* What this one would take the place of. */
-static int check_replaced(const struct look *look, const struct adjustment *change,
-                          struct problem *problem)
-{
-    struct adjustment old;
-    if (guard_adjustment(look->desk->guard, change->subject, change->rule, change->kind,
-                         look->now_ms, &old) == 0)
-        return 1;
-    if (old.until_ms > latest_end(look))
-        return problem_set(problem, 403, "",
-                           "the %s of %s now lasts longer than the %s that your role may change "
-                           "limits for (desk.max_extra_for), so an administrator set it; ask an "
-                           "administrator",
-                           adjust_kind_names[change->kind], rule_table[change->rule].name,
-                           duration_text(look, look->settings->desk_max_extra_for_ms));
-    return change->kind != ADJUST_EXTRA || old.value <= look->settings->desk_max_extra ||
-           change->value >= old.value ||
-           problem_set(problem, 403, "",
-                       "the extra of %d for %s is more than the %lld that your role may give "
-                       "(desk.max_extra), so an administrator set it; ask an administrator",
-                       old.value, rule_table[change->rule].name,
-                       (long long)look->settings->desk_max_extra);
 }
 
 static int check_extra(const struct look *look, const struct adjustment *change,
@@ -202,6 +192,46 @@ static int check_raised(const struct look *look, const struct adjustment *change
     return 1;
 }
 
+/* A limit higher than the role may set is not lowered by it. */
+static int check_replaced_limit(const struct look *look, const struct adjustment *change,
+                                const struct adjustment *old, struct problem *problem)
+{
+    struct problem too_high;
+    bool by_administrator =
+        old->value == LIMIT_OFF || !check_raised(look, old, &too_high);
+    bool lowers = change->removed || old->value == LIMIT_OFF || change->value < old->value;
+    return !by_administrator || !lowers ||
+           problem_set(problem, 403, "",
+                       "the %s set for it now is higher than your role may set (desk.max_extra), "
+                       "so an administrator set it; ask an administrator",
+                       rule_table[change->rule].name);
+}
+
+/* What this one would take the place of. */
+static int check_replaced(const struct look *look, const struct adjustment *change,
+                          struct problem *problem)
+{
+    struct adjustment old;
+    if (guard_adjustment(look->desk->guard, change->subject, change->rule, change->kind,
+                         look->now_ms, &old) == 0)
+        return 1;
+    if (old.until_ms > latest_end(look))
+        return problem_set(problem, 403, "",
+                           "the %s of %s now lasts longer than the %s that your role may change "
+                           "limits for (desk.max_extra_for), so an administrator set it; ask an "
+                           "administrator",
+                           adjust_kind_names[change->kind], rule_table[change->rule].name,
+                           duration_text(look, look->settings->desk_max_extra_for_ms));
+    if (change->kind == ADJUST_LIMIT)
+        return check_replaced_limit(look, change, &old, problem);
+    return old.value <= look->settings->desk_max_extra || change->value >= old.value ||
+           problem_set(problem, 403, "",
+                       "the extra of %d for %s is more than the %lld that your role may give "
+                       "(desk.max_extra), so an administrator set it; ask an administrator",
+                       old.value, rule_table[change->rule].name,
+                       (long long)look->settings->desk_max_extra);
+}
+
 static int check_limit(const struct look *look, const struct wish *wish,
                        const struct adjustment *change, struct problem *problem)
 {
@@ -209,11 +239,14 @@ static int check_limit(const struct look *look, const struct wish *wish,
         return problem_set(problem, 403, "",
                            "your role may not change a limit of a whole domain; ask an "
                            "administrator, or give an extra");
-    if (change->removed)
-        return 1;
-    if (change->value == LIMIT_OFF)
+    int64_t left = change->value;
+    if (change->removed && lowest_without(look, wish, change->rule, &left) < 0)
+        return -1;
+    if (left == LIMIT_OFF)
         return problem_set(problem, 403, "",
                            "your role may not switch a limit off; ask an administrator");
+    if (change->removed)
+        return 1;
     int result = check_raised(look, change, problem);
     return result < 1 ? result : check_lowered(look, wish, change, problem);
 }

@@ -403,6 +403,7 @@ END_TEST
 /* Acts that role support may do one by one, and the one that would then be too much: the limit is
  * 5, and 10 may be added. */
 #define MESSAGES_LIMIT ",'rule':'messages_per_day','value':"
+#define HOURLY_LIMIT ",'rule':'messages_per_hour','value':"
 #define FOR_A_DAY ",'for':'1d'}"
 static const struct {
     const char *admin[2], *given, *more;
@@ -437,6 +438,19 @@ static const struct {
      false},
     {{ON("limit") MESSAGES_LIMIT "10}"}, NULL, ON("limit") MESSAGES_LIMIT "11" FOR_A_DAY, false},
     {{ON("limit") MESSAGES_LIMIT "1}"}, NULL, ON("limit") MESSAGES_LIMIT "'default'}", false},
+    {{ON("limit") MESSAGES_LIMIT "100" FOR_A_DAY}, NULL, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY,
+     false},
+    {{ON("limit") MESSAGES_LIMIT "100" FOR_A_DAY}, NULL, ON("limit") MESSAGES_LIMIT "'default'}",
+     false},
+    {{ON("limit") MESSAGES_LIMIT "'off'" FOR_A_DAY}, NULL, ON("limit") MESSAGES_LIMIT "9" FOR_A_DAY,
+     false},
+    /* a limit that the settings do not have: what may be added is added to the domain's */
+    {{OF_DOMAIN("limit") HOURLY_LIMIT "3}"}, NULL, ON("limit") HOURLY_LIMIT "13" FOR_A_DAY, true},
+    {{OF_DOMAIN("limit") HOURLY_LIMIT "3}"}, NULL, ON("limit") HOURLY_LIMIT "14" FOR_A_DAY, false},
+    {{OF_DOMAIN("limit") HOURLY_LIMIT "3}"}, ON("limit") HOURLY_LIMIT "13" FOR_A_DAY,
+     ON("limit") HOURLY_LIMIT "14" FOR_A_DAY, false},
+    {{OF_DOMAIN("limit") HOURLY_LIMIT "3}"}, ON("limit") HOURLY_LIMIT "13" FOR_A_DAY,
+     ON("limit") HOURLY_LIMIT "'default'}", true},
     /* the domain's limit is no less than the settings' */
     {{OF_DOMAIN("limit") MESSAGES_LIMIT "9}"}, NULL, ON("limit") MESSAGES_LIMIT "9" FOR_A_DAY, true},
     {{OF_DOMAIN("limit") MESSAGES_LIMIT "3}"}, NULL, ON("limit") MESSAGES_LIMIT "3" FOR_A_DAY, true},
@@ -481,6 +495,10 @@ START_TEST(caps_are_named)
     for (size_t i = 0; i < countof(cases); i++)
         rig_check_has(refuse_act(&supporter, cases[i].words, NOW, 403, ""), cases[i].text);
     do_act(&admin, OF_DOMAIN("limit") MESSAGES_LIMIT "0}", NOW);
+    /* the only limit there is: without it there is none */
+    do_act(&admin, ON("limit") HOURLY_LIMIT "3,'for':'1h'}", NOW);
+    rig_check_has(refuse_act(&supporter, ON("limit") HOURLY_LIMIT "'default'}", NOW, 403, ""),
+                  "may not switch a limit off");
 }
 END_TEST
 
