@@ -171,7 +171,7 @@ START_TEST(test_until_lifted)
     struct verdict verdict = rig_judge(&submission, NOW + 1);
     ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
-    rig_check_has(verdict.message, "Sending is stopped until support has talked to you.");
+    rig_check_has(verdict.message, "Sending is stopped until our support has talked to you.");
     rig_check_has_not(verdict.message, "starts the pause anew");
     ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
     submission = rig_message("x", 1);

@@ -841,6 +841,12 @@ START_TEST(test_causes)
         const char *steps = strstr(html, "<ul class=\"steps\">");
         ck_assert_ptr_nonnull(steps);
         ck_assert_ptr_nonnull(strstr(steps, "<li>"));
+        if (strcmp(language, "en") == 0) /* what ends by itself needs nobody who ends it */
+            check_has(steps, step == 0 ? "The pause ends by itself"
+                                       : "Talk to our support. They open sending again.");
+        if (strcmp(language, "en") == 0)
+            check_has_not(steps, step == 0 ? "They open sending again"
+                                           : "The pause ends by itself");
     }
     end();
 }

@@ -230,7 +230,7 @@ END_TEST
 #define NOT_SENT "The message was not sent and will not be sent later by itself."
 #define DRAFTS "Keep your messages as drafts until then"
 #define PAUSED "Sending is paused until 2025-11-23 05:40 UTC. "
-#define STOPPED "Sending is stopped until support has talked to you. "
+#define STOPPED "Sending is stopped until our support has talked to you. "
 #define READING " Receiving and reading mail go on."
 #define QUOTED(sentence) " Mail programs show: \xE2\x80\x9C" sentence "\xE2\x80\x9D"
 #define ENDING " Details: " URL " Questions: support@example.test (reference 0000-0000-0001)"
