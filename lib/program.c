@@ -10,7 +10,7 @@
 
 #include "address.h"
 #include "log.h"
-#include "store_url.h"
+#include "program_check.h"
 
 /* ---- options --------------------------------------------------------------------- */
 
@@ -29,9 +29,8 @@ static void print_usage(const struct program *program, FILE *out)
             "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
             "                        without that file the built-in defaults)\n"
             "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
-            "  --check               read the settings, say what is wrong with them, or with the\n"
-            "                        database and the secret that they name, warn of what is not\n"
-            "                        set, and end\n"
+            "  --check               say what would stop a start, and warn of what is hardly meant: of\n"
+            "                        settings, rights of files, the secret, the store; and end\n"
             "\n"
             "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
             "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
@@ -99,14 +98,18 @@ int program_options(const struct program *program, int argc, char **argv,
 
 /* ---- settings and texts ------------------------------------------------------------- */
 
+const char *program_settings_file(const struct program_options *options)
+{
+    if (options->file == NULL && (access(PROGRAM_DEFAULT_FILE, F_OK) == 0 || errno != ENOENT))
+        return PROGRAM_DEFAULT_FILE;
+    return options->file;
+}
+
 int program_settings(const struct program_options *options, struct settings **settings_r,
                      struct faults *faults_r)
 {
-    const char *file = options->file;
-    if (file == NULL && (access(PROGRAM_DEFAULT_FILE, F_OK) == 0 || errno != ENOENT))
-        file = PROGRAM_DEFAULT_FILE;
-    return settings_read_all(file, options->overrides, options->override_count, settings_r,
-                             faults_r);
+    return settings_read_all(program_settings_file(options), options->overrides,
+                             options->override_count, settings_r, faults_r);
 }
 
 int program_load(const struct program_options *options, struct settings **settings_r,
@@ -138,61 +141,6 @@ int program_tell_faults(const char *name, const struct faults *faults)
     return PROGRAM_CONFIG;
 }
 
-/* ---- checking ------------------------------------------------------------------------- */
-
-static bool begins_with(const char *text, const char *beginning)
-{
-    return strncmp(text, beginning, strlen(beginning)) == 0;
-}
-
-/* Whether a URL leads to the machine of whoever opens it. */
-static bool leads_to_itself(const char *url)
-{
-    const char *host = url + url_scheme_length(url);
-    size_t length = strcspn(host, ":/");
-    return begins_with(host, "127.") || begins_with(host, "[::1]") ||
-           (length == strlen("localhost") && begins_with(host, "localhost"));
-}
-
-static void warn(const char *name, const char *setting, const char *text)
-{
-    fprintf(stderr, "%s: warning: %s: %s\n", name, setting, text);
-}
-
-/* What works and is yet hardly meant: the sample as it was installed. */
-static void warn_of_what_is_unset(const char *name, const struct settings *settings)
-{
-    if (leads_to_itself(settings->web_base_url))
-        warn(name, "web.base_url",
-             "links in refusals lead to the reader's own machine; expected the address of the "
-             "status page as users' browsers reach it");
-    if (settings->own_domains.count == 0)
-        warn(name, "domains.own_domains",
-             "not set: recipients at all domains but the sender's own count as outside");
-    if (*settings->support_contact == '\0')
-        warn(name, "support.contact", "not set: who is refused reads nobody to ask");
-}
-
-/* The secret has to be its reader's own: root cannot tell whether it is the services'. */
-static int check_secret(const char *path, struct problem *problem)
-{
-    freed_by(token_key_free) struct token_key *key = NULL;
-    if (geteuid() == 0 || (access(path, F_OK) != 0 && errno == ENOENT))
-        return 1;
-    return token_key_load(path, &key, problem);
-}
-
-static int check_more(const struct program *program, const struct settings *settings)
-{
-    struct faults faults = {.count = 0};
-    warn_of_what_is_unset(program->name, settings);
-    if (program->seals_links && !check_secret(settings->web_secret_file, &faults.first[0]))
-        faults.count++;
-    if (!store_check(settings->store_url, &faults.first[faults.count]))
-        faults.count++;
-    return faults.count == 0 ? PROGRAM_OK : program_tell_faults(program->name, &faults);
-}
-
 static sigset_t awaited(void)
 {
     sigset_t signals;
@@ -212,14 +160,10 @@ int program_begin(const struct program *program, int argc, char **argv,
     if (status >= 0)
         return status;
     address_init();
+    if (options_r->check)
+        return program_check(program, options_r);
     if (program_load(options_r, settings_r, catalogue_r, &faults) < 1)
         return program_tell_faults(program->name, &faults);
-    if (options_r->check) {
-        status = check_more(program, *settings_r);
-        settings_free(settings_r);
-        catalogue_free(catalogue_r);
-        return status;
-    }
     sigset_t signals = awaited();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);

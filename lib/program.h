@@ -44,6 +44,8 @@ struct program_options {
 int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r) must_check;
 
+/* The file that they are read from; NULL: none. */
+const char *program_settings_file(const struct program_options *options);
 /* Settings as the options say. 1; 0 with *faults_r as settings_read_all. */
 int program_settings(const struct program_options *options, struct settings **settings_r,
                      struct faults *faults_r) must_check;
@@ -55,7 +57,7 @@ int program_load(const struct program_options *options, struct settings **settin
 int program_tell_faults(const char *name, const struct faults *faults);
 
 /* Begins a program that runs until a signal: options, settings, texts. Returns -1
- * with all three set: go on; or the exit status. Call before any thread is there: it
+ * with all three set: go on; or the exit status, also of --check. Call before any thread is there: it
  * blocks the signals that program_wait waits for, so that threads inherit it. */
 int program_begin(const struct program *program, int argc, char **argv,
                   struct program_options *options_r, struct settings **settings_r,

@@ -105,6 +105,9 @@ struct faults {
 int settings_read_all(const char *path, const char *const *overrides, size_t override_count,
                       struct settings **settings_r, struct faults *faults_r) must_check;
 void settings_free(struct settings **settings);
+/* What a good file says that hardly anybody wants, such as the untouched sample: where is
+ * "section.key". At most FAULTS_MAX. */
+void settings_warnings(const struct settings *settings, struct faults *warnings_r);
 
 /* Names in key form; these do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */

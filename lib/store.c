@@ -473,14 +473,6 @@ int store_sweep(struct store *store, int64_t now_ms)
 
 /* ---- opening ---------------------------------------------------------------- */
 
-int store_check(const char *url, struct problem *problem)
-{
-    freed_by(store_url_free) struct store_url where = {0};
-    if (store_url_read(url, &where) != NULL || where.kind != STORE_SQLITE)
-        return 1; /* reading the settings says what is wrong with a URL */
-    return room_sqlite_check(where.path, problem);
-}
-
 int store_examine(struct store *store, bool *made_r)
 {
     struct waiting self = {.count = 0};
@@ -500,17 +492,22 @@ static struct room *open_room(const struct store_url *url, int timeout_ms, bool 
                : room_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
 }
 
+static int read_url(const char *url, struct store_url *where_r, struct problem *problem)
+{
+    const char *fault = store_url_read(url, where_r);
+    if (fault == NULL)
+        return 1;
+    bool hidden = url_may_hold_password(url);
+    return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
+                       hidden ? (int)url_scheme_length(url) : 200, url, hidden ? "…" : "", fault);
+}
+
 static int open_store(const char *url, int timeout_ms, bool may_make, struct store **store_r,
                       struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
-    const char *fault = store_url_read(url, &where);
-    if (fault != NULL) {
-        bool hidden = url_may_hold_password(url);
-        return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
-                           hidden ? (int)url_scheme_length(url) : 200, url, hidden ? "…" : "",
-                           fault);
-    }
+    if (!read_url(url, &where, problem))
+        return 0;
     struct store *store = xcalloc(1, sizeof *store);
     store->room_count = where.kind == STORE_SQLITE ? 1 : ROOMS_MAX;
     for (size_t i = 0; i < store->room_count; i++)
@@ -532,6 +529,29 @@ int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
                         struct problem *problem)
 {
     return open_store(url, timeout_ms, false, store_r, problem);
+}
+
+static int check_redis(const struct store_url *where, int timeout_ms, char error_r[ROOM_ERROR_SIZE])
+{
+    bool made;
+    struct room *room = open_room(where, timeout_ms, false);
+    int answer = room->acts->examine(room, &made);
+    snprintf(error_r, ROOM_ERROR_SIZE, "%s", room->error);
+    room->acts->free(room);
+    return answer;
+}
+
+int store_check(const char *url, int timeout_ms, struct problem *problem)
+{
+    freed_by(store_url_free) struct store_url where = {0};
+    char error[ROOM_ERROR_SIZE] = "";
+    if (!read_url(url, &where, problem))
+        return 0;
+    int answer = where.kind == STORE_SQLITE ? room_sqlite_check(where.path, timeout_ms, error)
+                                            : check_redis(&where, timeout_ms, error);
+    if (answer < 1)
+        problem_set(problem, 0, "store.url", "%s", error);
+    return answer;
 }
 
 void store_free(struct store **store)

@@ -47,10 +47,9 @@ int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
  * before somebody mends it: no directory for it, no right to write, another program's database, a
  * newer version's; -1 it does not answer now. store_error says why. */
 int store_examine(struct store *store, bool *made_r) must_check;
-/* For --check, which makes and changes nothing: 0 with *problem filled when a start would meet a
- * SQLite file with which no program can work, as far as the file says it alone. 1 otherwise: also
- * without a file, and of Redis. */
-int store_check(const char *url, struct problem *problem) must_check;
+/* For who only asks what a start would find: store_examine's answer after store_open, but makes and
+ * changes nothing: no file, no schema, no mode. *problem says why it is not 1. */
+int store_check(const char *url, int timeout_ms, struct problem *problem) must_check;
 void store_free(struct store **store);
 
 /* Why this thread's last -1 came. Valid until its next call. */

@@ -78,10 +78,10 @@ struct room {
 };
 
 /* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute. */
-/* As store_check; the path is that of a SQLite file. */
-int room_sqlite_check(const char *path, struct problem *problem) must_check;
 /* may_make: a file that is not there. */
 struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make);
+/* As store_check; why not 1 in error_r. */
+int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_SIZE]) must_check;
 /* `host` NULL: `path` is a UNIX socket. */
 struct room *room_redis_new(const char *host, int port, const char *path, int database,
                             int timeout_ms);

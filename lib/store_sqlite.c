@@ -171,6 +171,13 @@ static void close_database(struct sqlite_room *room)
     room->db = NULL;
 }
 
+static int fail_to_make(struct sqlite_room *room)
+{
+    room->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
+                     errno != ENFILE && errno != EINTR;
+    return room_fail(&room->room, "%s: cannot be made: %s", room->path, strerror(errno));
+}
+
 /* The store holds who sent when, and the audit log: the file is its owner's alone. SQLite gives
  * -wal and -shm the same mode. */
 static int make_file(struct sqlite_room *room)
@@ -178,11 +185,8 @@ static int make_file(struct sqlite_room *room)
     int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return 1;
-    if (fd < 0) {
-        room->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
-                         errno != ENFILE && errno != EINTR;
-        return room_fail(&room->room, "%s: cannot be made: %s", room->path, strerror(errno));
-    }
+    if (fd < 0)
+        return fail_to_make(room);
     room->was_made = true;
     close(fd);
     return 1;
@@ -194,12 +198,32 @@ static int fail_for_good(struct sqlite_room *room, const char *what)
     return room_fail(&room->room, "%s: %s", room->path, what);
 }
 
+static char *folder_of(const struct sqlite_room *room)
+{
+    const char *slash = strrchr(room->path, '/');
+    return slash > room->path ? xasprintf("%.*s", (int)(slash - room->path), room->path)
+                              : xstrdup("/");
+}
+
+/* Those that another user made, SQLite would only call "unable to open database file". */
+static int check_log_files(struct sqlite_room *room)
+{
+    static const char *const endings[] = {"-wal", "-shm"};
+    for (size_t i = 0; i < countof(endings); i++) {
+        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT) {
+            room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+            return room_fail(&room->room, "%s: cannot be written: %s", path, strerror(errno));
+        }
+    }
+    return 1;
+}
+
 /* SQLite would open what it may only read, and writes files beside it. */
 static int check_file(struct sqlite_room *room)
 {
     struct stat file;
-    freed_by(free_string) char *folder = xstrdup(room->path);
-    folder[strrchr(folder, '/') > folder ? (size_t)(strrchr(folder, '/') - folder) : 1] = '\0';
+    freed_by(free_string) char *folder = folder_of(room);
     if (stat(room->path, &file) == 0 && !S_ISREG(file.st_mode))
         return fail_for_good(room, "is no file");
     const char *which = faccessat(AT_FDCWD, room->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
@@ -207,7 +231,7 @@ static int check_file(struct sqlite_room *room)
                             ? "its directory "
                             : NULL;
     if (which == NULL)
-        return 1;
+        return check_log_files(room);
     room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
     return room_fail(&room->room, "%s: %scannot be written: %s", room->path, which,
                      strerror(errno));
@@ -263,29 +287,6 @@ static int check_ours(struct sqlite_room *room)
         return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
                          room->path, (long long)version, SCHEMA_VERSION);
     return 1;
-}
-
-/* "file:PATH?immutable=1": the file as it is, without its log, locks, or files beside it. */
-static int open_to_look(struct sqlite_room *room)
-{
-    freed_by(text_free) struct text uri = {0};
-    text_add(&uri, "file:");
-    text_add_url(&uri, room->path);
-    text_add(&uri, "?immutable=1");
-    int opened = sqlite3_open_v2(uri.data, &room->db,
-                                 SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
-    return opened == SQLITE_OK ? check_ours(room) : fail_with_sqlite(room);
-}
-
-int room_sqlite_check(const char *path, struct problem *problem)
-{
-    struct sqlite_room room = {.path = xstrdup(path)};
-    int good = 1;
-    if (access(path, F_OK) == 0 || errno != ENOENT)
-        good = check_file(&room) > 0 && open_to_look(&room) > 0;
-    sqlite3_close(room.db);
-    free(room.path);
-    return good || !room.unusable || problem_set(problem, 0, "store.url", "%s", room.room.error);
 }
 
 /* Two processes may meet here: the schema is made, or brought up to date, under
@@ -504,4 +505,64 @@ struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make)
     if (ensure_open(room) < 0)
         close_database(room);
     return &room->room;
+}
+
+/* ---- checking ------------------------------------------------------------------------ */
+
+/* A URI of the file for a connection that makes and changes nothing beside it either. With a log
+ * and its index there, it reads both as they are; else the file alone, as nobody has it open. */
+static char *uri_to_look(const struct sqlite_room *room)
+{
+    struct stat file;
+    struct text uri = {0};
+    freed_by(free_string) char *log = xasprintf("%s-wal", room->path);
+    freed_by(free_string) char *log_index = xasprintf("%s-shm", room->path);
+    bool logs = stat(log, &file) == 0 && stat(log_index, &file) == 0;
+    text_add(&uri, "file:");
+    text_add_url(&uri, room->path);
+    text_add(&uri, logs ? "?mode=ro&readonly_shm=1" : "?mode=ro&immutable=1");
+    char *copy = xstrdup(text_string(&uri));
+    text_free(&uri);
+    return copy;
+}
+
+static int look_into(struct sqlite_room *room)
+{
+    freed_by(free_string) char *uri = uri_to_look(room);
+    int result = -1;
+    if (sqlite3_open_v2(uri, &room->db,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+                        NULL) == SQLITE_OK) {
+        sqlite3_busy_handler(room->db, wait_for_lock, room);
+        sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        result = check_ours(room);
+    } else {
+        fail_with_sqlite(room);
+    }
+    close_database(room);
+    return result;
+}
+
+/* Whether make_file could. */
+static int check_can_make(struct sqlite_room *room)
+{
+    freed_by(free_string) char *folder = folder_of(room);
+    freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
+    return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(room);
+}
+
+int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_SIZE])
+{
+    struct stat file;
+    struct sqlite_room *room = xcalloc(1, sizeof *room);
+    room->room.timeout_ms = timeout_ms;
+    room->path = xstrdup(path);
+    int result = lstat(path, &file) != 0 ? check_can_make(room)
+                 : check_file(room) < 0  ? -1
+                                         : look_into(room);
+    bool unusable = room->unusable;
+    memcpy(error_r, room->room.error, ROOM_ERROR_SIZE);
+    free(room->path);
+    free(room);
+    return result < 0 && unusable ? 0 : result;
 }

@@ -234,6 +234,28 @@ int token_key_load(const char *path, struct token_key **key_r, struct problem *p
     return loaded;
 }
 
+/* Whether make_key could. */
+static int check_can_make(const char *path, struct problem *problem)
+{
+    const char *slash = strrchr(path, '/');
+    freed_by(free_string) char *folder =
+        xasprintf("%.*s.", slash != NULL ? (int)(slash - path) + 1 : 0, path);
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+        return problem_set(problem, 0, path, "cannot be made: %s", strerror(errno));
+    return 1;
+}
+
+int token_key_examine(const char *path, struct problem *problem)
+{
+    struct token_key key;
+    need_sodium();
+    int good = read_key(path, &key, problem);
+    if (!good && errno == ENOENT)
+        good = check_can_make(path, problem);
+    sodium_memzero(&key, sizeof key);
+    return good;
+}
+
 /* ---- tokens -------------------------------------------------------------- */
 
 static void put_number(unsigned char *bytes, int size, int64_t number)

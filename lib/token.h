@@ -17,6 +17,9 @@ struct token_key;
  * folder; of several processes that start at once all get the same key. 1, or
  * 0 with *problem filled (where = path). */
 int token_key_load(const char *path, struct token_key **key_r, struct problem *problem) must_check;
+/* For who only asks what token_key_load would say: makes nothing. A missing file is none of its
+ * faults when one can be made. */
+int token_key_examine(const char *path, struct problem *problem) must_check;
 void token_key_free(struct token_key **key);
 
 /* What a token says. */

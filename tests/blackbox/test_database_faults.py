@@ -79,36 +79,174 @@ def test_the_start_says_what_is_wrong_with_a_database(folder, program, fault):
     assert content(path) == before
 
 
+def state(folder):
+    """All that a look must not change, but for what the time of access says."""
+    return {path: (path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_mtime_ns, content(path))
+            for path in [folder, *folder.rglob("*")]}
+
+
+def told(done):
+    """Without the warnings."""
+    return [line for line in done.stderr.splitlines() if ": warning: " not in line]
+
+
+def warnings(done):
+    return [line.split(": warning: ", 1)[1] for line in done.stderr.splitlines()
+            if ": warning: " in line]
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 @pytest.mark.parametrize("program", DAEMONS)
-def test_check_says_it_too_and_changes_nothing(folder, program, fault):
+def test_check_says_it_as_the_start_does(folder, program, fault):
     path, what = fault(folder)
-    before, files = content(path), list(folder.iterdir())
+    (folder / "secret").write_text("0" * 64 + "\n")
+    (folder / "secret").chmod(0o600)
+    before = state(folder)
     done = run(program, folder, f"sqlite://{path}", "--check")
-    said = [line for line in done.stderr.splitlines() if ": warning: " not in line]
-    if fault is missing_folder:  # systemd may make it at the start
-        assert (done.returncode, said) == (0, [])
-    else:
-        assert done.returncode == CONFIGURATION
-        assert len(said) == 1 and f"{program}: store.url: {path}" in said[0] and what in said[0]
-    assert content(path) == before
-    assert list(folder.iterdir()) == files
+    assert done.returncode == CONFIGURATION, done.stderr
+    [line] = told(done)
+    assert f"store.url: {path}" in line and what in line
+    assert state(folder) == before
+    assert line.split(": ", 2)[2] in run(program, folder, f"sqlite://{path}").stderr
+
+
+@pytest.mark.parametrize("more", ([], ["--check"]), ids=("start", "check"))
+@pytest.mark.parametrize("program", DAEMONS)
+def test_a_database_that_may_only_be_read(folder, program, more):
+    path = folder / "s.db"
+    path.touch(0o444)
+    folder.chmod(0o777)
+    done = run_as(NOBODY, program, folder, f"sqlite://{path}", *more)
+    assert done.returncode == CONFIGURATION, done.stderr
+    assert "s.db: cannot be written: Permission denied" in done.stderr
+
+
+NOBODY = 65534
+OWNER = 1
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def run_as(user, program, folder, url, *words):
+    """By a user who may reach the program, which lies where the tests' own user only may."""
+    if os.geteuid() != 0:
+        return run(program, folder, url, *words)
+    folder.parent.chmod(0o755)
+    place = folder.parent / f"{folder.name}.bin"
+    place.mkdir(exist_ok=True)
+    own = shutil.copy(BUILD / program, place)
+    return subprocess.run(["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", own,
+                           *command(program, folder, url, *words)[1:]],
+                          capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("program", DAEMONS)
-def test_a_database_that_may_only_be_read(folder, program):
+def test_check_before_the_first_start(folder, program):
+    before = state(folder)
+    done = run(program, folder, f"sqlite://{folder}/s.db", "--check")
+    assert (done.returncode, told(done)) == (0, []), done.stderr
+    assert state(folder) == before
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_leaves_a_database_of_an_earlier_version(folder, program):
+    """The services of that version may be at work on it."""
+    path = folder / "s%20#1.db"  # a name that a URI would take apart
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE hash_key (value BLOB)")
+        database.execute("PRAGMA user_version = 1")
+    path.chmod(0o644)
+    for connected in (True, False):
+        before = state(folder)
+        assert any("-wal" in name.name for name in before) == connected
+        done = run(program, folder, f"sqlite://{path}", "--check")
+        assert (done.returncode, told(done)) == (0, []), done.stderr
+        assert f"{path}: it is open to others (mode 0644): expected 0600, as the next start makes " \
+               "it" in warnings(done)
+        assert state(folder) == before
+        database.close()
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_of_an_unreachable_redis_warns(folder, program):
+    done = run(program, folder, f"redis+unix://{folder}/none.sock", "--check")
+    assert (done.returncode, told(done)) == (0, []), done.stderr
+    assert any("store.url: does not answer now: " in line and "none.sock" in line
+               for line in warnings(done))
+
+
+@pytest.mark.parametrize("program", DAEMONS[:2])
+def test_check_of_the_secret(folder, program):
+    secret, url = folder / "secret", f"sqlite://{folder}/s.db"
+    secret.write_text("0" * 64 + "\n")
+    secret.chmod(0o644)
+    done = run(program, folder, url, "--check")
+    assert done.returncode == CONFIGURATION
+    assert [line for line in told(done) if "secret: is open to others (mode 0644)" in line] == told(done)
+    secret.chmod(0o600)
+    assert run(program, folder, url, "--check").returncode == 0
+    secret.write_text("short\n")
+    done = run(program, folder, url, "--check")
+    assert done.returncode == CONFIGURATION and "secret: holds no key" in done.stderr
+    done = run(program, folder, url, "-o", f"web.secret_file={folder}/none/secret", "--check")
+    assert done.returncode == CONFIGURATION
+    assert "secret: cannot be made: No such file or directory" in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["secret"]
+
+
+@needs_root
+@pytest.mark.parametrize("program", DAEMONS)
+def test_root_checks_as_the_owner_and_leaves_nothing(folder, program):
+    url, path = f"sqlite://{folder}/s.db", folder / "s.db"
+    os.chown(folder, OWNER, OWNER)
+    folder.chmod(0o700)
+    folder.parent.chmod(0o755)
+    before = state(folder)
+    assert run(program, folder, url, "--check").returncode == 0
+    assert state(folder) == before
+    for name in ("s.db-wal", "s.db"):  # that root left
+        path.touch(0o600)
+        os.chown(path, OWNER, OWNER)
+        (folder / name).touch()
+        os.chown(folder / name, 0, 0)
+        (folder / name).chmod(0o600)
+        before = state(folder)
+        done = run(program, folder, url, "--check")
+        assert done.returncode == CONFIGURATION, done.stderr
+        [line] = told(done)
+        assert f"{folder / name}: cannot be written: Permission denied" in line
+        assert state(folder) == before
+        (folder / name).unlink()
+
+
+@needs_root
+def test_root_is_told_of_settings_that_the_owner_may_not_read(folder):
+    os.chown(folder, OWNER, OWNER)
+    folder.parent.chmod(0o755)
+    settings = folder / "s.conf"
+    settings.write_text("[support]\ncontact = desk@example.test\n")
+    words = ("-c", settings, "--check")
+    for mode, status in ((0o600, CONFIGURATION), (0o644, 0)):
+        settings.chmod(mode)
+        done = run("sendguard-fcgi", folder, f"sqlite://{folder}/s.db", *words)
+        assert done.returncode == status, done.stderr
+        assert ("s.conf: cannot be read: Permission denied" in done.stderr) == (status != 0)
+
+
+@needs_root
+@pytest.mark.parametrize("program", DAEMONS)
+def test_who_may_not_look_is_told_that_nothing_was_checked(folder, program):
     path = folder / "s.db"
-    path.touch(0o444)
-    own = shutil.copy(BUILD / program, folder)
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    if os.geteuid() == 0:
-        for each in (folder, *folder.parents[:1]):
-            each.chmod(0o777)
-    done = subprocess.run([*(as_nobody if os.geteuid() == 0 else []), own,
-                           *command(program, folder, f"sqlite://{path}")[1:]],
-                          capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == CONFIGURATION, done.stderr
-    assert "s.db: cannot be written: Permission denied" in done.stderr
+    path.touch(0o600)
+    for each in (path, folder):
+        os.chown(each, OWNER, OWNER)
+    for mode in (0o700, 0o755):
+        folder.chmod(mode)
+        done = run_as(NOBODY, program, folder, f"sqlite://{path}", "--check")
+        assert (done.returncode, told(done)) == (0, []), done.stderr
+        unchecked = [line for line in warnings(done) if "could not be checked: " in line]
+        files = [path] if program == "sendguard-mta" else [folder / "secret", path]
+        assert [line.split(": ")[0] for line in unchecked] == [str(file) for file in files]
 
 
 @pytest.mark.parametrize("program", DAEMONS)

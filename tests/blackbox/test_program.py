@@ -104,6 +104,7 @@ PROGRAMS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta", "sendguard")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_all_faults_are_told_at_once(folder, program):
     path = folder / "bad.conf"
+    path.touch(0o640)  # else --check has something to say of the password
     path.write_text("[store]\nurl = redis://:hunter2@localhost/0\n[fcgi]\nthreads = 0\nthread = 2\n")
     starts = [["show", "a@example.test"], ["config"]] if program == "sendguard" else [[]]
     for more in [["--check"], *starts]:
@@ -124,6 +125,7 @@ def test_all_faults_are_told_at_once(folder, program):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_check_and_start_take_the_same_store_urls(folder, program, url):
     path = folder / "bad.conf"
+    path.touch(0o640)
     path.write_text(f"[store]\nurl = {url}\n")
     start = ["show", "alice@example.test"] if program == "sendguard" else []
     said = [subprocess.run([BUILD / program, "-c", path, *more], capture_output=True, text=True,
@@ -321,6 +323,7 @@ def test_the_environment_of_a_service_is_enough(folder):
 
 def test_a_url_at_the_wrong_setting_shows_no_password(folder):
     path = folder / "bad.conf"
+    path.touch(0o640)
     path.write_text("[support]\nlinks = Ledger redis://:hunter2@localhost/0\n[web]\n"
                     "listen = redis://:hunter2@localhost/0\n[store]\nredis://:hunter2@localhost/0\n")
     shown = run("-c", path, "--check")
@@ -328,24 +331,82 @@ def test_a_url_at_the_wrong_setting_shows_no_password(folder):
     assert "hunter2" not in shown.stderr
 
 
-@pytest.mark.parametrize("program", PROGRAMS[:3])
-def test_check_warns_of_the_untouched_sample(folder, program):
-    sample = pathlib.Path(__file__).parents[2] / "sendguard.conf.example"
-    names = ("web.base_url", "domains.own_domains", "support.contact")
-    checked = [BUILD / program, "-c", sample, "-o", f"store.url=sqlite://{folder}/s.db", "--check"]
-    shown = subprocess.run(checked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert shown.returncode == 0, shown.stderr
-    assert [line.split(": ")[1:3] for line in shown.stderr.splitlines()] == [
-        ["warning", name] for name in names]
-    mended = ["https://webmail.example.test/sending", "example.test", "support@example.test"]
-    for name, value in zip(names, mended):
-        checked += ["-o", f"{name}={value}"]
-    shown = subprocess.run(checked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert (shown.returncode, shown.stderr) == (0, "")
-
-
 def test_the_default_file_is_found_or_not_needed(folder):
     default = pathlib.Path("/etc/sendguard/sendguard.conf")
     if default.exists():
         pytest.skip(f"{default} exists here")
-    assert run("--check").returncode == 0
+    assert run("-o", f"store.url=sqlite://{folder}/s.db", "-o", f"web.secret_file={folder}/secret",
+               "--check").returncode == 0
+
+
+SAMPLE = pathlib.Path(__file__).parents[2] / "sendguard.conf.example"
+DAEMONS = PROGRAMS[:3]
+
+
+def check(program, folder, text):
+    """Exit status and warnings; the store and the secret are in order."""
+    path = folder / "checked.conf"
+    if not path.exists():
+        path.touch(0o640)
+    path.write_text(text)
+    done = subprocess.run([BUILD / program, "-c", path, "-o", f"store.url=sqlite://{folder}/s.db",
+                           "-o", f"web.secret_file={folder}/secret", "--check"],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    begin = f"{program}: warning: "
+    return done, [line.removeprefix(begin) for line in done.stderr.splitlines()
+                  if line.startswith(begin)]
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_warns_of_the_untouched_sample(folder, program):
+    done, warnings = check(program, folder, SAMPLE.read_text())
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in warnings] == ["web.base_url", "support.contact",
+                                                         "domains.own_domains"]
+    assert all(": expected " in line for line in warnings)
+
+
+MEANT = ("[web]\nbase_url = https://mail.example.test:8443/sending\n"
+         "[support]\ncontact = desk@example.test\n[domains]\nown_domains = example.test\n")
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_has_nothing_to_say_of_good_settings(folder, program):
+    done, _ = check(program, folder, MEANT)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+@pytest.mark.parametrize("domains, warns", [("", True), ("hosted = example.test", False),
+                                            ("own_domains = example.test", False)])
+def test_check_warns_of_forwarding_for_no_domain(folder, domains, warns):
+    done, warnings = check("sendguard-mta", folder, "[mta]\nforwarding_networks = 127.0.0.1\n"
+                                                    f"[domains]\n{domains}\n")
+    assert done.returncode == 0, done.stderr
+    assert any(line.startswith("mta.forwarding_networks: ") for line in warnings) == warns
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_warns_of_rights_of_the_settings(folder, program):
+    path = folder / "checked.conf"
+    links = "[support]\nlinks = Help https://user:hunter2@help.example.test/\n"
+    for mode, text, said in [
+        (0o640, MEANT + links, None), (0o644, MEANT, None), (0o644, MEANT + "# " + links[10:], None),
+        (0o644, MEANT + "[support]\nlinks = Help https://help.example.test/@us\n", None),
+        (0o644, MEANT + links, "everybody can read it (mode 0644), and it holds a password"),
+        (0o642, MEANT, "everybody can write it (mode 0642)"),
+    ]:
+        path.touch()
+        path.chmod(mode)
+        done, warnings = check(program, folder, text)
+        assert done.returncode == 0, done.stderr
+        assert [line.split(": expected 0640")[0] for line in warnings] == \
+               ([f"{path}: {said}"] if said else [])
+        assert "hunter2" not in done.stderr
+
+
+def test_check_tells_of_rights_of_a_file_that_is_refused_too(folder):
+    (folder / "checked.conf").touch()
+    (folder / "checked.conf").chmod(0o644)
+    done, warnings = check("sendguard-fcgi", folder, "[store]\nurl = redis://:hunter2@localhost/0\n")
+    assert done.returncode == CONFIGURATION
+    assert "it holds a password" in warnings[0] and "hunter2" not in done.stderr

@@ -371,6 +371,38 @@ def test_an_earlier_nginx_configuration_still_finds_the_socket(running):
     assert not may_connect("postfix", "/run/sendguard/fcgi.sock")
 
 
+# ---- --check ---------------------------------------------------------------------------------
+
+
+def test_check_by_root_before_the_first_start_leaves_nothing():
+    for path in STATE.iterdir():
+        path.unlink()
+    for unit in UNITS:
+        done = run(f"/usr/local/sbin/{unit}", "--check", check=False)
+        assert done.returncode == 0, done.stderr
+        assert "web.base_url" in done.stderr
+        assert list(STATE.iterdir()) == []
+    CONF.chmod(0o600)  # root may read it, the services may not
+    done = run("/usr/local/sbin/sendguard-fcgi", "--check", check=False)
+    CONF.chmod(0o640)
+    assert done.returncode == 78 and "sendguard.conf: cannot be read" in done.stderr
+    start(*UNITS)
+    all_work()
+
+
+def test_check_while_the_services_run(running):
+    for user in ("root", "sendguard"):
+        for unit in UNITS:
+            done = as_user(user, f"/usr/local/sbin/{unit}", "--check")
+            assert done.returncode == 0, done.stderr
+            assert "could not be checked" not in done.stderr
+    done = as_user("nobody", "/usr/local/sbin/sendguard-web", "-c", "/dev/null", "--check")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("could not be checked: Permission denied") == 2
+    test_modes_and_owners(None)
+    all_work()
+
+
 # ---- wrong settings ------------------------------------------------------------------------------
 
 

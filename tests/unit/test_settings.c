@@ -635,6 +635,39 @@ static void add_value_tests(TCase *cases)
     tcase_add_test(cases, test_lengths_of_values);
 }
 
+static void assert_warnings(const char *text, const char *names)
+{
+    struct faults warnings;
+    char told[400] = "";
+    must_read(text);
+    settings_warnings(settings, &warnings);
+    for (size_t i = 0; i < warnings.count; i++) {
+        ck_assert_ptr_nonnull(strstr(warnings.first[i].text, ": expected "));
+        strcat(strcat(told, warnings.first[i].where), " ");
+    }
+    ck_assert_str_eq(told, names);
+}
+
+START_TEST(test_warnings)
+{
+#define CONTACT "[support]\ncontact = desk@example.test\n"
+#define URL(url) "[web]\nbase_url = " url "\n" CONTACT
+#define OWN "[domains]\nown_domains = example.test\n"
+#define FORWARDING "[mta]\nforwarding_networks = 192.0.2.1\n"
+    assert_warnings("", "web.base_url support.contact domains.own_domains ");
+    assert_warnings(URL("https://mail.example.test/sending") OWN FORWARDING, "");
+    assert_warnings(URL("https://localhost.example.test") OWN, "");
+    assert_warnings(URL("https://localhost") OWN, "web.base_url ");
+    assert_warnings(URL("https://localhost:8443/x") OWN, "web.base_url ");
+    assert_warnings(URL("http://127.0.1.1/x") OWN, "web.base_url ");
+    assert_warnings(URL("http://[::1]:80/x") OWN, "web.base_url ");
+    assert_warnings(URL("https://x.test") FORWARDING,
+                    "domains.own_domains mta.forwarding_networks ");
+    assert_warnings(URL("https://x.test") FORWARDING "[domains]\nhosted = example.test\n",
+                    "domains.own_domains ");
+}
+END_TEST
+
 static void add_other_tests(TCase *overrides, TCase *lists)
 {
     tcase_add_test(overrides, test_overrides_come_last);
@@ -645,6 +678,7 @@ static void add_other_tests(TCase *overrides, TCase *lists)
     tcase_add_test(lists, test_exemptions);
     tcase_add_test(overrides, test_duration_read);
     tcase_add_test(lists, test_networks);
+    tcase_add_test(lists, test_warnings);
     tcase_add_test(lists, test_networks_everything_and_nothing);
 }
 

@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "rooms.h"
 
@@ -298,11 +300,37 @@ START_TEST(test_version_3_gets_attempts)
 }
 END_TEST
 
+/* Who only asks changes nothing: neither the schema nor the mode, nor makes a file. */
+START_TEST(test_check_leaves_all_as_it_is)
+{
+    struct problem why;
+    struct stat file;
+    room_begin(ROOM_SQLITE);
+    send_messages(ALICE, "a", 3, NOW, 1);
+    ck_assert_int_eq(store_check(room_url(), TEST_TIMEOUT_MS, &why), 1); /* beside the log */
+    become_version_1();
+    ck_assert_int_eq(chmod(old_path, 0644), 0);
+    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
+    ck_assert_int_eq(stat(old_path, &file), 0);
+    ck_assert_uint_eq(file.st_mode & 0777, 0644);
+    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 1);
+    run_sql(old_path, "PRAGMA user_version = 99");
+    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 0);
+    ck_assert_str_eq(why.where, "store.url");
+    ck_assert_ptr_nonnull(strstr(why.text, "newer sendguard"));
+    ck_assert_int_eq(unlink(old_path), 0);
+    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
+    ck_assert_int_ne(access(old_path, F_OK), 0);
+    store = room_open(room_url(), TEST_TIMEOUT_MS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store schema");
     TCase *cases = rooms_case(suite, "schema");
     tcase_add_test(cases, test_everything_is_kept);
+    tcase_add_test(cases, test_check_leaves_all_as_it_is);
     tcase_add_test(cases, test_trail_stays);
     tcase_add_test(cases, test_all_or_nothing);
     tcase_add_test(cases, test_opened_by_many);

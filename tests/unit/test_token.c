@@ -63,6 +63,30 @@ static void assert_refused(const char *expected)
     ck_assert_msg(strstr(problem.text, expected) != NULL, "%s", problem.text);
 }
 
+/* Who only asks hears the same, and nothing is made. */
+START_TEST(test_examine)
+{
+    char none[200];
+    problem = (struct problem){0};
+    ck_assert_int_eq(token_key_examine(path, &problem), 1);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    snprintf(none, sizeof none, "%s/none/secret", folder);
+    ck_assert_int_eq(token_key_examine(none, &problem), 0);
+    ck_assert_str_eq(problem.text, "cannot be made: No such file or directory");
+    write_file("", 0600);
+    snprintf(none, sizeof none, "%s/secret/secret", folder);
+    ck_assert_int_eq(token_key_examine(none, &problem), 0);
+    ck_assert_int_eq(token_key_examine(path, &problem), 0);
+    ck_assert_ptr_nonnull(strstr(problem.text, "holds no key"));
+    ck_assert_int_eq(unlink(path), 0);
+    load();
+    ck_assert_int_eq(token_key_examine(path, &problem), 1);
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(token_key_examine(path, &problem), 0);
+    ck_assert_ptr_nonnull(strstr(problem.text, "is open to others"));
+}
+END_TEST
+
 static const char *make_token(const char *mailbox, int64_t expires_ms)
 {
     return token_make(key, arena, &(struct status_link){.mailbox = mailbox, .made_ms = NOW_MS,
@@ -442,6 +466,7 @@ static TCase *token_cases(void)
 {
     TCase *cases = tcase_create("token");
     tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_test(cases, test_examine);
     tcase_add_test(cases, test_there_and_back);
     tcase_add_test(cases, test_end);
     tcase_add_test(cases, test_fresh);
