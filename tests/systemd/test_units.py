@@ -375,8 +375,7 @@ def test_an_earlier_nginx_configuration_still_finds_the_socket(running):
 
 
 def test_check_by_root_before_the_first_start_leaves_nothing():
-    for path in STATE.iterdir():
-        path.unlink()
+    run("install", "-d", "-m", "700", "-o", "sendguard", "-g", "sendguard", STATE)  # make install
     for unit in UNITS:
         done = run(f"/usr/local/sbin/{unit}", "--check", check=False)
         assert done.returncode == 0, done.stderr
