@@ -20,19 +20,24 @@ size_t url_scheme_length(const char *text)
     return length > 0 && strncmp(text + length, "://", 3) == 0 ? length + 3 : 0;
 }
 
-bool url_may_hold_password(const char *text)
+static bool names_user(const char *text)
 {
     const char *rest = text + url_scheme_length(text);
-    const char *query = strchr(rest, '?');
-    if (strchr(rest, '@') != NULL ||
-        (query != NULL && (strncmp(query, "?db=", 4) != 0 ||
-                           query[4 + strspn(query + 4, DIGITS)] != '\0')))
+    if (strchr(rest, '@') != NULL)
         return true;
     if (rest == text || *rest == '/' || *rest == '[')
         return false;
     const char *colon = strchr(rest, ':'); /* what stands there should be a port */
     return colon != NULL && colon[1 + strspn(colon + 1, DIGITS)] != '\0' &&
            colon[1 + strspn(colon + 1, DIGITS)] != '/';
+}
+
+bool url_may_hold_password(const char *text)
+{
+    const char *query = strchr(text + url_scheme_length(text), '?');
+    return names_user(text) ||
+           (query != NULL && (strncmp(query, "?db=", 4) != 0 ||
+                              query[4 + strspn(query + 4, DIGITS)] != '\0'));
 }
 
 static bool whole_number(const char *text, long max, int *number_r)
@@ -109,7 +114,7 @@ static const char *read_url(const char *text, struct store_url *url)
     size_t scheme = url_scheme_length(text);
     if (scheme == strlen("sqlite://") && strncmp(text, "sqlite://", scheme) == 0)
         return url->kind = STORE_SQLITE, read_path(text + scheme, url);
-    if (strncmp(text, "redis", strlen("redis")) == 0 && url_may_hold_password(text))
+    if (strncmp(text, "redis", strlen("redis")) == 0 && names_user(text))
         return "holds a user name or a password, and Sendguard signs in to no Redis";
     if (scheme == strlen("redis+unix://") && strncmp(text, "redis+unix://", scheme) == 0)
         return url->kind = STORE_REDIS_UNIX, read_path(text + scheme, url);
