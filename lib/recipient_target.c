@@ -21,6 +21,37 @@ static char *unquoted(struct arena *arena, const char *local, size_t length)
     return content;
 }
 
+/* As a mail server reads it again: without comments and spaces, and without the route before it
+ * ("@a,@b:"), whose hosts nobody asks. In place. */
+static char *read_again(char *content)
+{
+    size_t used = 0;
+    int comments = 0;
+    bool quoted = false;
+    for (const char *at = content; *at != '\0'; at++) {
+        bool keeps = comments == 0;
+        if (*at == '\\' && at[1] != '\0') {
+            if (keeps)
+                content[used++] = *at;
+            at++;
+        } else if (keeps && *at == '"') {
+            quoted = !quoted;
+        } else if (!quoted && *at == '(') {
+            comments++;
+            keeps = false;
+        } else if (!quoted && comments > 0 && *at == ')') {
+            comments--;
+        } else if (!quoted && strchr(" \t", *at) != NULL) {
+            keeps = false;
+        }
+        if (keeps)
+            content[used++] = *at;
+    }
+    content[used] = '\0';
+    char *colon = content[0] == '@' ? strchr(content, ':') : NULL;
+    return colon != NULL && colon[1] != '\0' ? colon + 1 : content;
+}
+
 /* A way out of a local part: a domain, and the local part there. */
 struct route {
     const char *rest, *domain;
@@ -58,7 +89,7 @@ const char *recipient_target(struct arena *arena, const char *address, const cha
     if (strcspn(address, "%!@") == local_length ||
         !policy->own_domain(policy->context, mailbox_domain, domain))
         return address;
-    const char *content = unquoted(arena, address, local_length);
+    const char *content = read_again(unquoted(arena, address, local_length));
     bool leads = false;
     struct route route;
     while (policy->own_domain(policy->context, mailbox_domain, domain) &&
@@ -67,7 +98,7 @@ const char *recipient_target(struct arena *arena, const char *address, const cha
         const char *next = domain_of(arena, &route);
         leads = leads || next != NULL;
         domain = next != NULL ? next : domain;
-        content = unquoted(arena, route.rest, route.rest_length);
+        content = read_again(unquoted(arena, route.rest, route.rest_length));
     }
     return leads ? arena_printf(arena, "%s@%s", content, domain) : address;
 }

@@ -135,6 +135,14 @@ static const struct {
     {"y.test!v%x.test@example.test", "1+0+0=1 off=1 y.test:1/28"},
     {"v%y.test%x.test@example.test", "1+0+0=1 off=1 x.test:1/28"},
     {"\"y.test!v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/30"},
+    /* read again: without the route before it, comments and spaces */
+    {"\"@h.test:v%x.test\"@example.test", "1+0+0=1 off=1 x.test:1/31"},
+    {"\"@h.test,@i.test:x.test!v\"@example.test", "1+0+0=1 off=1 x.test:1/39"},
+    {"\"v@x.test(c)\"@example.test", "1+0+0=1 off=1 x.test:1/26"},
+    {"\"v@ x.test \"@example.test", "1+0+0=1 off=1 x.test:1/25"},
+    {"\"v%x.test (c)\"@example.test", "1+0+0=1 off=1 x.test:1/27"},
+    {"\"\\\\(v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/26"},
+    {"\"\\\"(\\\"v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/28"},
     /* own in the end */
     {"b%example.net@example.test", "1+0+0=1 off=0 !example.net:1/26"},
     {"b@example.test, example.test!b@example.test", "2+0+0=2 off=0 !example.test:2/43"},
