@@ -11,7 +11,8 @@ local function take_out(name, entry, entry_generation)
     local newest, generation, oldest, count, weight, place = unpack_bytes(TOTALS_FORM, totals)
     local time, entry_weight = unpack_bytes('>I6I2', entry)
     local length = place <= #totals and DAY or HOUR
-    if generation ~= entry_generation or time <= newest - length then
+    -- one before the oldest has left, also when the clock went back since
+    if generation ~= entry_generation or time <= newest - length or count == 0 or time < oldest then
         return false
     end
     local removed = call('LREM', HISTORY .. name, -1, entry)
@@ -30,7 +31,7 @@ local function take_out(name, entry, entry_generation)
     local changed = pack(TOTALS_FORM, newest, generation, oldest, count - 1, weight - entry_weight)
     if place <= #totals then
         local hour_oldest, hour, hour_weight = unpack_bytes('>I6I4I5', totals, place)
-        if time > newest - HOUR then
+        if time > newest - HOUR and hour > 0 and time >= hour_oldest then
             hour, hour_weight = hour - 1, hour_weight - entry_weight
         end
         changed = changed .. pack('>I6I4I5', hour_oldest, hour, hour_weight)

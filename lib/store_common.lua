@@ -51,7 +51,9 @@ local function in_force(text, now)
         local lasts = suspension.lasts_ms or ends and ends - suspension.since_ms
         ahead = suspension.since_ms > now + AHEAD or ends and ends - lasts > now + AHEAD or false
         if ahead then
-            suspension.since_ms = math.min(suspension.since_ms, now)
+            if suspension.since_ms > now + AHEAD then
+                suspension.since_ms = now
+            end
             suspension.until_ms = ends and now + lasts
         end
     end
@@ -107,6 +109,9 @@ end
 -- A new suspension; `durations`, in ms, goes by offence; -1 is until lifted.
 local function new_suspension(mailbox, cause, durations, now, by, note)
     local offences = OFFENCES .. cause .. ':' .. mailbox
+    for _, id in ipairs(call('ZRANGEBYSCORE', offences, '(' .. now + AHEAD, '+inf')) do
+        call('ZADD', offences, now, id)
+    end
     local offence = offences_of(mailbox, cause, now) + 1
     local duration = durations[math.min(offence, #durations)]
     local suspension = {

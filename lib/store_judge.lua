@@ -171,6 +171,8 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
     suspension, stamped_ahead = in_force(state[2], now)
     if stamped_ahead and not dry then
         keep_suspension(mailbox, suspension, now)
+        call('ZADD', OFFENCES .. suspension.cause .. ':' .. mailbox, 'XX', suspension.since_ms,
+            suspension.id)
     end
     if state[3] then
         local charge_at, _, charge_generation = unpack_bytes('>I6I2I4', state[3])

@@ -75,6 +75,11 @@
                           " WHERE id = ?1")                                                       \
     S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                    \
                       " AND ended_ms IS NULL AND until_ms > ?2")                                  \
+    /* also one that is over at ?2: it must not come back when the clock goes back */              \
+    S(SUSPENSION_REPLACE, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                \
+                          " AND ended_ms IS NULL")                                                \
+    S(OFFENCES_MEND, "UPDATE suspension SET since_ms = ?2 WHERE mailbox = ?1 AND cause = ?3"      \
+                     " AND since_ms > ?2 " SQL_AHEAD)                                             \
     S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \
                         " AND since_ms > ?3")                                                     \
     S(SUSPENSION_MEND, "UPDATE suspension SET since_ms = " SQL_SINCE ", until_ms = " SQL_UNTIL    \

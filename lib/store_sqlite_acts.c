@@ -94,12 +94,28 @@ static int forget_old_suspensions(struct sqlite_room *room, int64_t now_ms)
     return sqlite_do(room, sweep);
 }
 
+/* Ends those that were made before, and takes offences that a wrong clock stamped as of now. */
+static int make_way(struct sqlite_room *room, const char *mailbox, enum cause cause,
+                    int64_t now_ms)
+{
+    sqlite3_stmt *replace = sqlite_take(room, SQL_SUSPENSION_REPLACE);
+    sqlite_bind_string(replace, 1, mailbox);
+    sqlite3_bind_int64(replace, 2, now_ms);
+    if (sqlite_do(room, replace) < 0)
+        return -1;
+    sqlite3_stmt *mend = sqlite_take(room, SQL_OFFENCES_MEND);
+    sqlite_bind_string(mend, 1, mailbox);
+    sqlite3_bind_int64(mend, 2, now_ms);
+    sqlite_bind_string(mend, 3, cause_names[cause]);
+    return sqlite_do(room, mend);
+}
+
 int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r)
 {
     uint32_t offences;
-    if (forget_old_suspensions(room, now_ms) < 0 ||
+    if (forget_old_suspensions(room, now_ms) < 0 || make_way(room, mailbox, cause, now_ms) < 0 ||
         count_offences(room, mailbox, cause, now_ms, &offences) < 0)
         return -1;
     *suspension_r = (struct suspension){
@@ -163,7 +179,6 @@ static int suspend(struct sqlite_room *room, const char *mailbox, enum cause cau
 {
     struct suspension before;
     if (sqlite_suspension(room, mailbox, act->now_ms, &before) < 0 ||
-        end_suspension(room, mailbox, act->now_ms) < 0 ||
         sqlite_suspend(room, mailbox, cause, durations, act->now_ms, act->by, act->note,
                        suspension_r) < 0)
         return -1;

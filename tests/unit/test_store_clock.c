@@ -184,6 +184,58 @@ START_TEST(test_ticket_of_the_future)
 }
 END_TEST
 
+/* A beginning that is not far ahead stays, also where the attempt that moved the end is. */
+START_TEST(test_beginning_stays)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    struct act act = act_at(NOW + MINUTE_MS);
+    struct suspension made;
+    struct account account;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &act, &made), 1);
+    struct store_message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
+    wrong.retries_before_restart = 1;
+    ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.since_ms, NOW + MINUTE_MS);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+}
+END_TEST
+
+/* One that was over by the wrong clock, and then replaced, does not come back with the right one. */
+START_TEST(test_replaced_at_the_wrong_time)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    struct act first = act_at(NOW), second = act_at(NOW + 2 * DAY_MS);
+    struct suspension made;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &first, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &second, &made), 1);
+    struct store_message refused = message_of(ALICE, "x", NOW + 1);
+    ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(refused.suspension.until_ms, NOW + 1 + HOUR_MS);
+    send_messages(ALICE, "free", 1, NOW + 1 + HOUR_MS, 0);
+}
+END_TEST
+
+/* An offence of the future is one of now from the next on, and is forgotten after thirty days. */
+START_TEST(test_offence_of_the_future)
+{
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    static const int64_t days[] = {DAYS_AHEAD, 0, 31};
+    static const uint32_t offences[] = {1, 2, 1};
+    room_begin(_i);
+    for (size_t i = 0; i < countof(days); i++) {
+        struct act act = act_at(NOW + days[i] * DAY_MS);
+        struct suspension made;
+        ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &act, &made), 1);
+        ck_assert_uint_eq(made.offence, offences[i]);
+        ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store clock");
@@ -195,6 +247,9 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_end_of_the_future, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_beginning_stays, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_offence_of_the_future, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_ticket_of_the_future, 0, ROOM_KINDS);
     return suite;
 }

@@ -141,6 +141,46 @@ START_TEST(test_old_trail)
 }
 END_TEST
 
+/* Suspensions kept neither how long they lasted first nor what was tried. The 10th attempt moved the
+ * end: before it the length can be seen, from it on it is taken as a day at most. */
+START_TEST(test_old_suspension)
+{
+    static const struct {
+        int64_t lasted_ms;
+        int attempts;
+        uint32_t then;
+        int64_t until_ms; /* beside NOW */
+    } cases[] = {{3 * DAY_MS, 8, 9, 3 * DAY_MS},
+                 {3 * DAY_MS, 9, 10, 3 * DAY_MS + HOUR_MS},
+                 {3 * DAY_MS, 12, 13, 3 * DAY_MS}, /* not shortened */
+                 {HOUR_MS * 2, 12, 13, 3 * HOUR_MS}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        if (i > 0)
+            room_end();
+        room_begin(ROOM_REDIS);
+        char script[512];
+        snprintf(script, sizeof script,
+                 "redis.call('ZADD', 'sg:suspended', 0, '" ALICE "')"
+                 " return redis.call('SET', 'sg:suspension:" ALICE "', '{\"id\":7,"
+                 "\"cause\":\"volume\",\"since_ms\":%lld,\"until_ms\":%lld,\"attempts\":%d,"
+                 "\"offence\":1,\"by\":\"guard\",\"note\":\"messages_per_day\"}') and 1",
+                 (long long)NOW, (long long)(NOW + cases[i].lasted_ms), cases[i].attempts);
+        ck_assert_int_eq(run_script(script), 1);
+        struct account account;
+        ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1, &account), 1);
+        ck_assert_int_eq(account.suspension.id, 7);
+        ck_assert_int_eq(account.suspension.until_ms, NOW + cases[i].lasted_ms);
+        for (int again = 0; again < 2; again++) { /* the same attempt */
+            struct store_message message = message_of(ALICE, "x", NOW + HOUR_MS);
+            message.attempt = 5;
+            ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+            ck_assert_uint_eq(message.suspension.attempts, cases[i].then);
+            ck_assert_int_eq(message.suspension.until_ms, NOW + cases[i].until_ms);
+        }
+    }
+}
+END_TEST
+
 /* ---- from a history to its decisions --------------------------------------------------------- */
 
 /* A message that is counted later than its own clock says is still found, if not by much. */
@@ -306,6 +346,7 @@ int main(void)
     tcase_add_test(cases, test_old_history);
     tcase_add_test(cases, test_mixed_history);
     tcase_add_test(cases, test_old_trail);
+    tcase_add_test(cases, test_old_suspension);
     tcase_add_test(cases, test_clocks_differ);
     tcase_add_test(cases, test_id_of_another_time);
     tcase_add_test(cases, test_log_with_gaps);
