@@ -375,6 +375,8 @@ static void model_count(const struct counted *message)
 struct run {
     int64_t now_ms, right_ms; /* while the clock is wrong: what it was before */
     int wrong_steps;          /* for so many steps more it is wrong */
+    bool far;                 /* by days: Redis knows an id longer then than by this clock it should,
+                                 since what it keeps expires by its own; such are not used again */
     bool besieged;            /* the first mailbox is suspended and tries on and on */
     int scale; /* how large limits are */
     int step;
@@ -544,6 +546,8 @@ static void submit(struct run *run)
                            .id = percent(10) ? below(IDS) : IDS + run->step,
                            .in_mailbox = true,
                            .named = true};
+    if (run->wrong_steps > 0 && run->far)
+        sent.id = IDS + run->step;
     if (sent.channel == DOOR_FORWARDING) { /* as the guard asks: no IP, ids of its own, no ticket */
         sent.ip = NO_IP;
         sent.id += 1000000000;
@@ -743,6 +747,7 @@ static void begin_wrong_clock(struct run *run)
                            : FIVE_MINUTES_MS - 1 + below(10 * (int)MINUTE_MS);
     if (!far && !nothing_is_swept(run, run->now_ms + ahead_ms + 2 * MINUTE_MS))
         return;
+    run->far = far;
     run->wrong_steps = 1 + below(25);
     run->right_ms = run->now_ms;
     run->now_ms += ahead_ms;
