@@ -149,8 +149,12 @@ static int fail_at(const struct loading *loading, const char *path, int line, co
 static int line_at(const struct texts_file *file, size_t place)
 {
     int line = 1;
-    for (size_t i = 0; i < place && i < file->length; i++)
-        line += file->bytes[i] == '\n';
+    const char *next = file->bytes;
+    const char *end = next + (place < file->length ? place : file->length);
+    while ((next = memchr(next, '\n', (size_t)(end - next))) != NULL) {
+        line++;
+        next++;
+    }
     return line;
 }
 
