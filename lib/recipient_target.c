@@ -58,27 +58,76 @@ struct route {
     size_t rest_length, domain_length;
 };
 
-static bool find_route(const char *content, struct route *route_r)
+/* The first or the last of a sign that is not in quotation marks. Of the three only ! loses its
+ * meaning behind a backslash. */
+static const char *find_sign(const char *content, char sign, bool last)
 {
-    const char *sign;
-    if ((sign = strrchr(content, '@')) == NULL && (sign = strchr(content, '!')) != NULL) {
-        *route_r = (struct route){sign + 1, content, strlen(sign + 1), (size_t)(sign - content)};
+    const char *found = NULL;
+    bool quoted = false;
+    for (const char *at = content; *at != '\0'; at++) {
+        if (*at == '\\' && at[1] != '\0' && (sign == '!' || strchr("\"\\", at[1]) != NULL))
+            at++;
+        else if (*at == '"')
+            quoted = !quoted;
+        else if (*at == sign && !quoted && (found == NULL || last))
+            found = at;
+    }
+    return found;
+}
+
+static bool find_route_by(const char *content, const char *at, const char *bang,
+                          const char *percent, struct route *route_r)
+{
+    const char *sign = at != NULL ? at : percent;
+    if (at == NULL && bang != NULL) {
+        *route_r = (struct route){bang + 1, content, strlen(bang + 1), (size_t)(bang - content)};
         return true;
     }
-    if (sign == NULL && (sign = strrchr(content, '%')) == NULL)
+    if (sign == NULL)
         return false;
     *route_r = (struct route){content, sign + 1, (size_t)(sign - content), strlen(sign + 1)};
     return true;
 }
 
-/* The domain of a route in key form, where it is one that mail can leave for; else NULL. */
+/* A sign in quotation marks leads on where there is no other. */
+static bool find_route(const char *content, struct route *route_r)
+{
+    return find_route_by(content, find_sign(content, '@', true), find_sign(content, '!', false),
+                         find_sign(content, '%', true), route_r) ||
+           find_route_by(content, strrchr(content, '@'), strchr(content, '!'),
+                         strrchr(content, '%'), route_r);
+}
+
+/* Mail servers send to more hosts than have a key form: "a_b.test", emoji. In place; or NULL. */
+static const char *host_name(char *text)
+{
+    char before = '.';
+    for (char *at = text; *at != '\0'; before = *at++) {
+        if (*at >= 'A' && *at <= 'Z')
+            *at = (char)(*at - 'A' + 'a');
+        bool follows = *at == '.' ? before != '.' && before != '-' : *at != '-' || before != '.';
+        if (!follows || ((unsigned char)*at < 0x80 &&
+                         strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", *at) == NULL))
+            return NULL;
+    }
+    return before != '.' && before != '-' ? text : NULL;
+}
+
+/* The domain of a route in key form, where it is one that mail can leave for; else NULL. It may be
+ * in quotation marks. */
 static const char *domain_of(struct arena *arena, const struct route *route)
 {
     struct problem unimportant;
     const char *domain = NULL;
-    if (domain_key(arena, route->domain, route->domain_length, &domain, &unimportant) < 1)
-        return NULL;
-    return strchr(domain, '.') != NULL || domain[0] == '[' ? domain : NULL;
+    char *text = arena_alloc(arena, route->domain_length + 1);
+    size_t length = 0;
+    for (size_t i = 0; i < route->domain_length; i++)
+        if (strchr("\"\\ \t", route->domain[i]) == NULL)
+            text[length++] = route->domain[i];
+    text[length] = '\0';
+    if (domain_key(arena, text, length, &domain, &unimportant) < 1)
+        domain = host_name(text);
+    return domain != NULL && (strchr(domain, '.') != NULL || domain[0] == '[') ? domain : NULL;
 }
 
 const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,

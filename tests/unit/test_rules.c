@@ -143,6 +143,18 @@ static const struct {
     {"\"v%x.test (c)\"@example.test", "1+0+0=1 off=1 x.test:1/27"},
     {"\"\\\\(v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/26"},
     {"\"\\\"(\\\"v@x.test\"@example.test", "1+0+0=1 off=1 x.test:1/28"},
+    /* in quotation marks a domain is one too, but a sign only where there is no other */
+    {"\"v@\\\"x.test\\\"\"@example.test", "1+0+0=1 off=1 x.test:1/27"},
+    {"\"v%\\\"x\\\".test\"@example.test", "1+0+0=1 off=1 x.test:1/27"},
+    {"\"\\\"x.test\\\"!v\"@example.test", "1+0+0=1 off=1 x.test:1/27"},
+    {"\"\\\"y.test!\\\"v%x.test\"@example.test", "1+0+0=1 off=1 x.test:1/34"},
+    {"\"v\\\"%y.test\\\"%x.test\"@example.test", "1+0+0=1 off=1 x.test:1/34"},
+    {"\"y.test\\\\!v%x.test\"@example.test", "1+0+0=1 off=1 x.test:1/32"},
+    {"\"v%x.test\\\\%y.test\"@example.test", "1+0+0=1 off=1 y.test:1/32"},
+    /* hosts that have no key form */
+    {"v%X_y.test@example.test", "1+0+0=1 off=1 x_y.test:1/23"},
+    {"x_y.test!v@example.test", "1+0+0=1 off=1 x_y.test:1/23"},
+    {"v%\xE2\x9D\xA4.test@example.test", "1+0+0=1 off=1 \xE2\x9D\xA4.test:1/21"},
     /* own in the end */
     {"b%example.net@example.test", "1+0+0=1 off=0 !example.net:1/26"},
     {"b@example.test, example.test!b@example.test", "2+0+0=2 off=0 !example.test:2/43"},
