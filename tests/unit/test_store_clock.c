@@ -236,6 +236,21 @@ START_TEST(test_offence_of_the_future)
 }
 END_TEST
 
+/* What has left an hour by the wrong clock is not taken out of it again. */
+START_TEST(test_refund_of_what_has_left)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, NOW, 0);
+    send_messages(ALICE, "wrong", 1, NOW + HOUR_MS, 0);
+    send_messages(ALICE, "b", 1, NOW + 1, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
+    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 2), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + 2), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store clock");
@@ -250,6 +265,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_beginning_stays, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_offence_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_refund_of_what_has_left, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_ticket_of_the_future, 0, ROOM_KINDS);
     return suite;
 }
