@@ -27,7 +27,8 @@ static size_t decode(char *text)
     char *end = text;
     for (const char *at = text; *at != '\0'; at++) {
         bool escaped = at[0] == '%' && at[1] != '\0' && at[2] != '\0';
-        *end++ = escaped ? (char)(hex_digit(at[1]) << 4 | hex_digit(at[2])) : *at;
+        int byte = escaped ? hex_digit(at[1]) * 16 + hex_digit(at[2]) : *at;
+        *end++ = (char)byte;
         at += escaped ? 2 : 0;
     }
     *end = '\0';
