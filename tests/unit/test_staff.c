@@ -16,6 +16,7 @@
 #define HERE "192.0.2.7"
 
 static struct problem problem;
+static struct password_cost usual_cost; /* what the programs take; tests take the least */
 
 static void add(const char *name, enum role role, int64_t now_ms)
 {
@@ -537,6 +538,7 @@ START_TEST(test_places)
     struct guesser guessers[GUESSERS];
     int counts[SIGN_IN_BUSY + 1] = {0};
     room_begin(_i);
+    password_cost = usual_cost; /* so that hashing takes longer than arriving */
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (size_t i = 0; i < GUESSERS; i++) {
@@ -717,6 +719,7 @@ END_TEST
 
 int main(void)
 {
+    usual_cost = password_cost;
     password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("staff");
     TCase *cases = rooms_case(suite, "staff");
