@@ -1,5 +1,4 @@
 /* Acts of staff: previews and what then happens, roles and caps, wrong words. */
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -502,60 +501,6 @@ START_TEST(caps_are_named)
 }
 END_TEST
 
-enum { SUPPORTERS = 8 };
-struct giver {
-    pthread_t thread;
-    pthread_barrier_t *begin;
-    struct desk desk;
-    char words[200];
-    int result;
-};
-
-static void *give(void *context)
-{
-    struct giver *giver = context;
-    freed_by(json_put) struct json_object *words = json_read(giver->words), *view = NULL;
-    struct problem problem;
-    pthread_barrier_wait(giver->begin);
-    giver->result = desk_act(&giver->desk, &supporter, words, false, NOW, &view, &problem);
-    return NULL;
-}
-
-/* Each alone is within the caps, two together are not; each works with a guard of its own, as on
- * another machine. */
-START_TEST(caps_hold_at_the_same_moment)
-{
-    struct giver givers[SUPPORTERS];
-    struct guard *guards[SUPPORTERS];
-    pthread_barrier_t begin;
-    int given = 0;
-    rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
-    pthread_barrier_init(&begin, NULL, SUPPORTERS);
-    for (size_t i = 0; i < SUPPORTERS; i++) {
-        guards[i] = guard_new(store, token_key, rig_settings(WITH(SMALL, "desk.max_extra=10")),
-                              rig_catalogue());
-        givers[i] = (struct giver){.begin = &begin, .desk = {store, guards[i]}, .result = -7};
-        snprintf(givers[i].words, sizeof givers[i].words,
-                 "{\"act\":\"extra\",\"subject\":\"%s\",\"note\":\"n\",\"messages\":6}",
-                 i % 2 == 0 ? "@example.test" : ALICE);
-        ck_assert_int_eq(pthread_create(&givers[i].thread, NULL, give, &givers[i]), 0);
-    }
-    for (size_t i = 0; i < SUPPORTERS; i++) {
-        pthread_join(givers[i].thread, NULL);
-        ck_assert_int_ge(givers[i].result, 0);
-        given += givers[i].result;
-    }
-    struct policy_limits limits;
-    guard_outdate_limits(guard);
-    ck_assert_int_eq(guard_limits(guard, DOOR_WEBMAIL, ALICE, "example.test", NOW, &limits), 1);
-    ck_assert_int_eq(limits.limits.of[RULE_MESSAGES_PER_DAY], 11);
-    ck_assert_int_ge(given, 1);
-    for (size_t i = 0; i < SUPPORTERS; i++)
-        guard_free(&guards[i]);
-    pthread_barrier_destroy(&begin);
-}
-END_TEST
-
 START_TEST(resets_a_day)
 {
     const struct person other = {"olga", ROLE_SUPPORT};
@@ -705,7 +650,7 @@ int main(void)
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
         suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
-        caps_hold_at_the_same_moment, resets_a_day, wrong_words,
+        resets_a_day, wrong_words,
         lengths_of_notes, own_limit_alone_ends, store_away,
     };
     const TTest *const properties[] = {previews_come_true, previews_come_true_refusing,
