@@ -180,7 +180,7 @@ def test_away_at_the_start(store, start, sender_at):
                   (store.silence, store.speak))
     away()
     guard = start(store, SHORT)
-    assert len(guard.log.matching("store does not answer at the start")) == 1
+    assert len(guard.log.wait("store does not answer at the start")) == 1
     sender = sender_at(guard)
     refused(timed(lambda: sender.send([OWN])))
     back()

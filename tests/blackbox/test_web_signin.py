@@ -131,6 +131,7 @@ def test_the_log_says_whose_name_is_slowed_down(web, account):
     for number in range(11):
         guess(web, f"secret{number}\n<x>", spraying)
     slowed = "too many failed sign-ins: slowed down for an hour"
+    web.log.wait(slowed, count=2)
     assert len([line for line in web.log.matching(slowed)
                 if f"name={account}" in line and address in line]) == 1
     assert len([line for line in web.log.matching(slowed)
