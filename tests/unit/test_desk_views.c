@@ -94,7 +94,7 @@ START_TEST(forwarding)
     check_member(view, "windows.1.full", "true");
     check_member(view, "windows.3.door", "forwarding");
     check_member(view, "windows.3.limit", "900");
-    ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * DOOR_COUNT);
+    ck_assert_uint_eq(length_of(view, "limits"), (int)RULE_COUNT * (int)DOOR_COUNT);
     check_member(view, "limits.14.setting", "limits.forwarding.messages_per_day");
     ck_assert_uint_eq(length_of(view, "timeline"), 6);
     check_member(view, "timeline.0.outcome", "admitted"); /* each once, in order of decisions */

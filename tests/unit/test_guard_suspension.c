@@ -323,7 +323,7 @@ int main(void)
     tcase_add_loop_test(cases, test_suspension_brought, 0, 2 * ROOM_KINDS);
     tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_same_attempt, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_causes, 0, ROOM_KINDS * CAUSE_COUNT);
+    tcase_add_loop_test(cases, test_causes, 0, ROOM_KINDS * (int)CAUSE_COUNT);
     tcase_add_loop_test(cases, test_until_lifted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_suspension_ends_before_the_message_fits, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_repeated, 0, ROOM_KINDS);

@@ -133,7 +133,7 @@ START_TEST(test_limits_go_where_they_belong)
                 continue;
             }
             ck_assert_int_eq(read_override(line), 1);
-            for (int other = 0; other < DOOR_COUNT * RULE_COUNT; other++)
+            for (int other = 0; other < (int)DOOR_COUNT * (int)RULE_COUNT; other++)
                 ck_assert_int_eq(
                     settings->limits[other / RULE_COUNT].of[other % RULE_COUNT] == 4242,
                     other == door * RULE_COUNT + rule);

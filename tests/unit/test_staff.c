@@ -736,7 +736,7 @@ int main(void)
         test_removal_and_roles_at_the_same_moment, test_token, test_tokens_that_are_none, test_many_in_a_list};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * ENDING_COUNT);
+    tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * (int)ENDING_COUNT);
     tcase_add_test(cases, test_roles);
     return rooms_run(suite);
 }
