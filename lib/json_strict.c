@@ -46,7 +46,7 @@ static size_t add_next(struct text *text, const char *at, size_t length)
         add_escape(text, 0xD800 + ((code - FIRST_OUTSIDE_BMP) >> 10));
         add_escape(text, 0xDC00 + ((code - FIRST_OUTSIDE_BMP) & 0x3FF));
     }
-    return (size_t)(g_utf8_next_char(at) - at);
+    return (size_t)g_unichar_to_utf8(code, NULL);
 }
 
 /* Where in `bytes` that is which json-c has at `escaped_end`: a byte, or the beginning of the

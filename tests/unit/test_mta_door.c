@@ -526,6 +526,12 @@ START_TEST(test_forwarded_by_nobody)
     rig_check_begins(forward(sender, ""), "action=REJECT 5.7.1 Not forwarded: the sender address ");
     ck_assert_int_eq(lines_with("cannot tell whose message is forwarded"), 1);
     end_door();
+}
+END_TEST
+
+START_TEST(test_forwarded_by_nobody_observed)
+{
+    const char *sender = no_forwarders[_i / ROOM_KINDS];
     begin_door(_i % ROOM_KINDS, WITH("mta.forwarding_networks=127.0.0.3", "guard.mode=observe"));
     ck_assert_str_eq(forward(sender, ""), DUNNO);
     ck_assert_int_eq(lines_with("admitted=1"), 1);
@@ -596,6 +602,8 @@ int main(void)
     tcase_add_loop_test(cases, test_no_recipient_is_logged, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_forwarded, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_forwarded_by_nobody, 0,
+                        ROOM_KINDS * (int)countof(no_forwarders));
+    tcase_add_loop_test(cases, test_forwarded_by_nobody_observed, 0,
                         ROOM_KINDS * (int)countof(no_forwarders));
     tcase_add_loop_test(cases, test_not_forwarded, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_forwarded_while_suspended, 0, ROOM_KINDS);
