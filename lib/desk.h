@@ -62,7 +62,10 @@ struct desk {
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
 
-/* What the reference in a refusal tells to whoever has it. It stands in logs and bounces, so the view
+/* support.contact as "contact" (null when it is empty) and "contact_is_mail" (it can be linked to). */
+void desk_add_contact(struct json_object *view, const char *contact);
+
+/* What the reference in a refusal tells to everybody who has it. It stands in logs and bounces, so the view
  * names no mailbox, network or number of messages:
  * {"now":moment,"decision":…,"at":moment,"verdict":"message"|"over_time"|"suspended",
  *  "state":"refused" (for itself)|"over" (a limit over time)|"paused"|"stopped"|"ended" (the

@@ -181,9 +181,16 @@ static const char *headline(enum state state, enum can_send can_send, struct jso
 
 /* ---- the view ----------------------------------------------------------------------------- */
 
+/* A mail address can be linked to; a URL or a sentence that names one is only shown. */
 static bool is_mail_address(const char *contact)
 {
     return strchr(contact, '@') != NULL && strpbrk(contact, " :/<>?&\"'") == NULL;
+}
+
+void desk_add_contact(struct json_object *view, const char *contact)
+{
+    json_add_string(view, "contact", contact[0] != '\0' ? contact : NULL);
+    json_add_bool(view, "contact_is_mail", is_mail_address(contact));
 }
 
 /* A lock would change nothing: it is stopped already, or locked for this very cause. */
@@ -288,8 +295,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add(view, "message", take(message));
     if (add_messages(&look, &standing, view) < 0)
         return -1;
-    json_add_string(view, "contact", contact[0] != '\0' ? contact : NULL);
-    json_add_bool(view, "contact_is_mail", is_mail_address(contact));
+    desk_add_contact(view, contact);
     json_add_bool(view, "can_lock", !is_locked(&standing.account.suspension));
     *view_r = take(view);
     return 1;

@@ -7,11 +7,6 @@
 
 /* ---- pages -------------------------------------------------------------------------- */
 
-static bool is_mail(const char *contact)
-{
-    return strchr(contact, '@') != NULL && strpbrk(contact, " :/<>") == NULL;
-}
-
 static void add_person(struct exchange *exchange, struct json_object *view)
 {
     const struct person *person = &exchange->person;
@@ -37,11 +32,8 @@ static void add_frame(struct exchange *exchange, const char *page, struct json_o
     json_add_string(view, "base", exchange->request->base);
     json_add_string(view, "page", page);
     json_add_string(view, "lang", exchange->reader.language);
-    if (!json_object_object_get_ex(view, "contact", NULL)) {
-        const char *contact = exchange->settings->support_contact;
-        json_add_string(view, "contact", contact[0] != '\0' ? contact : NULL);
-        json_add_bool(view, "contact_is_mail", is_mail(contact));
-    }
+    if (!json_object_object_get_ex(view, "contact", NULL))
+        desk_add_contact(view, exchange->settings->support_contact);
     add_person(exchange, view);
 }
 
@@ -145,6 +137,11 @@ void reply_no_store(struct exchange *exchange)
 {
     note_no_store(exchange);
     reply_error(exchange, 503, NULL);
+}
+
+void reply_busy(struct exchange *exchange)
+{
+    reply_error(exchange, 503, text_of(exchange, 503, "_busy"));
 }
 
 void reply_not_known(struct exchange *exchange)

@@ -112,7 +112,7 @@ static void sign_in(struct exchange *exchange)
     case SIGN_IN_BLOCKED: show_blocked(exchange, sign_in.free_at_ms); break;
     case SIGN_IN_BUSY:
         http_header(exchange->response, "Retry-After", "2");
-        reply_error(exchange, 503, NULL);
+        reply_busy(exchange);
         break;
     default: reply_no_store(exchange);
     }

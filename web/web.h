@@ -116,7 +116,9 @@ void reply_json(struct exchange *exchange, int status, struct json_object *view)
 void reply_error(struct exchange *exchange, int status, const char *text);
 /* The store does not answer: 503, logged once until it does. Nothing was changed. */
 void reply_no_store(struct exchange *exchange);
-/* The same when something may have been changed: it says that nobody knows. */
+/* Too many people sign in at the same moment: 503, and what to do. */
+void reply_busy(struct exchange *exchange);
+/* The store did not answer when something may have been changed: it says that nobody knows. */
 void reply_not_known(struct exchange *exchange);
 /* status and text of *problem, with where. */
 void reply_problem(struct exchange *exchange, const struct problem *problem);
