@@ -1,13 +1,15 @@
-# make            build the programs into build/
-# make run        a guarded Roundcube on this machine, everything private, Ctrl-C stops it
-# make test       everything that CI runs
-# make test-on SUITE=trixie  the same on another Debian, in a chroot; FRESH=1 makes that anew
-# make bench      speed against the floor, as ratios
-# make bench-peers  the mail server's door beside other policy services
-# make check      the unit tests alone
-# make docs       docs/settings.md and sendguard.conf.example anew, from the table of settings
-# make install    programs, systemd units, user, sample settings, plugin; PREFIX, DESTDIR
-# SAN=address,undefined or SAN=thread builds a variant into build/SAN/.
+# make                 build the programs into build/
+# make run             start a guarded Roundcube on this machine, everything private; Ctrl-C stops it
+# make test            run everything that CI runs
+# make check           run the unit tests
+# make test-on         run the tests on another Debian, in a chroot: SUITE=trixie, FRESH=1
+# make bench           measure the speed against the floor, as ratios
+# make bench-peers     measure beside other policy services
+# make docs            write docs/settings.md and sendguard.conf.example from the table of settings
+# make install         install programs, systemd units, user, settings, plugin: PREFIX, DESTDIR
+# make clean           remove build/
+# make help            print this list
+# V=1 shows the commands. SAN=address,undefined or SAN=thread builds into build/SAN/.
 
 CC ?= gcc
 SAN ?=
@@ -17,6 +19,8 @@ B := build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
 
 VERSION := 0.1
 PACKAGES := gmime-3.0 json-c hiredis sqlite3 libsodium libidn2 inih
+PACKAGES_CPPFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+PACKAGES_LDLIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wformat=2 -Wcast-qual -Wundef -Wpointer-arith -Wwrite-strings
@@ -24,29 +28,44 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-common -fPIE
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection=full)
 SANITIZER := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=3)
 
-CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -Ifcgi -Iweb -Imta -I$(B) \
-	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -I. -I$(B)/lib $(PACKAGES_CPPFLAGS)
 CFLAGS += -std=gnu17 -O2 -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
-LDLIBS += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+LDLIBS += $(PACKAGES_LDLIBS)
 
-LIB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lib/*.c))
-# The webmail door without its process: what tests and fuzzers can link.
-FCGI_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)))
-FCGI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard fcgi/*.c))
-# The people's door without its process and its HTTP library.
-WEB_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)))
-WEB_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard web/*.c))
-# The mail server's door without its process.
-MTA_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out mta/main.c,$(wildcard mta/*.c)))
-MTA_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard mta/*.c))
-CLI_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c))
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-UNIT_HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/unit/*.c)))
+# As many commands at once as there are processors, if the caller says nothing else.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# A rule begins with what it makes: "CC   lib/guard/guard.c".
+Q := $(if $(V),,@)
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s %s\n' $(1) $(2))
+
+# The layers of lib/, the highest first: a folder includes those that its line in
+# tools/layers names. Each is an archive of its own.
+LAYERS := $(shell sed -n 's/^\([a-z]*\):.*/\1/p' tools/layers)
+sources = $(sort $(shell find $(1) -name '*.c'))
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+archives = $(patsubst %,$(B)/lib/%.a,$(1))
+# What a test of layer $(1) links: the layer itself and those it may use, in the order of LAYERS.
+layers_of = $(filter $(1) $(shell sed -n 's/^$(1)://p' tools/layers),$(LAYERS))
+LIB := $(call archives,$(LAYERS))
+
+# A program's parts without its process: what tests and fuzzers can link.
+PROGRAMS := fcgi web mta
+fcgi_PARTS := $(filter-out fcgi/main.c fcgi/worker.c,$(call sources,fcgi))
+web_PARTS := $(filter-out web/main.c web/server.c,$(call sources,web))
+mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
+parts = $(patsubst %,$(B)/%/parts.a,$(1))
+
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(UNIT_SOURCES))
+UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all docs install programs units benches fuzzers run test test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install programs units benches fuzzers run test test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -57,82 +76,91 @@ programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendgua
 deps-build deps-run deps-test deps-bench deps-peers:
 	@tools/install-packages $(@:deps-%=%)
 
+help:
+	@sed -n 's/^# make/make/p; s/^# \(V=1.*\)/\1/p' Makefile
+
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/%.o: $(B)/%.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# A script travels inside the program, as an array of its bytes.
-$(B)/%.lua.h: lib/%.lua Makefile
+# A script of Redis travels inside the program, as an array of its bytes.
+LUA := $(patsubst %.lua,$(B)/%.lua.h,$(wildcard lib/store/redis/*.lua))
+$(B)/%.lua.h: %.lua Makefile
 	@mkdir -p $(@D)
-	{ printf 'static const char %s_lua[] = {' $*; od -An -v -tu1 $< | sed 's/\([0-9]\+\)/\1,/g'; printf '0};\n'; } > $@.new
-	mv $@.new $@
-
-$(B)/lib/store_redis.o: $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua))
+	$(Q){ printf 'static const char redis_%s_lua[] = {' $(*F); od -An -v -tu1 $< | sed 's/\([0-9]\+\)/\1,/g'; printf '0};\n'; } > $@.new
+	$(Q)mv $@.new $@
+$(B)/lib/store/redis/redis.o build/fuzz/lib/store/redis/redis.o: $(LUA)
 
 # So do templates, and what pages bring along.
-TEMPLATES := $(shell find templates -type f)
-ASSETS := $(shell find web/assets -type f)
-$(B)/templates.c: $(TEMPLATES) tools/embed Makefile
+$(B)/templates.c: $(shell find templates -type f)
+$(B)/assets.c: $(shell find web/assets -type f)
+$(B)/templates.c $(B)/assets.c: tools/embed Makefile
 	@mkdir -p $(@D)
-	tools/embed templates templates > $@.new
-	mv $@.new $@
-$(B)/assets.c: $(ASSETS) tools/embed Makefile
-	@mkdir -p $(@D)
-	tools/embed assets web/assets > $@.new
-	mv $@.new $@
-$(B)/%.o: $(B)/%.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-LIB_OBJECTS += $(B)/templates.o
-WEB_PARTS += $(B)/assets.o
-WEB_OBJECTS += $(B)/assets.o
+	$(Q)tools/embed $(basename $(@F)) $(if $(filter assets%,$(@F)),web/assets,templates) > $@.new
+	$(Q)mv $@.new $@
 
-$(B)/libsendguard.a: $(LIB_OBJECTS)
-	rm -f $@
-	ar rcs $@ $^
+%.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
 
-$(B)/sendguard-fcgi: $(FCGI_OBJECTS) $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+$(foreach layer,$(LAYERS),$(eval $(call archives,$(layer)): $(call objects,$(call sources,lib/$(layer)))))
+$(B)/lib/text.a: $(B)/templates.o
+$(foreach program,$(PROGRAMS),$(eval $(call parts,$(program)): $(call objects,$($(program)_PARTS))))
+$(B)/web/parts.a: $(B)/assets.o
+$(B)/tests/unit/helpers.a: $(UNIT_HELPERS)
 
-$(B)/sendguard-web: $(WEB_OBJECTS) $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd $(LDLIBS)
+# $^ is what the target needs, LIBRARIES what of the system it needs besides.
+link = $(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARIES) $(LDLIBS)
 
-$(B)/sendguard-mta: $(MTA_OBJECTS) $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/sendguard-fcgi: LIBRARIES := -lfcgi
+$(B)/sendguard-fcgi: $(call objects,fcgi/main.c fcgi/worker.c) $(B)/fcgi/parts.a $(LIB)
+$(B)/sendguard-web: LIBRARIES := -lmicrohttpd
+$(B)/sendguard-web: $(call objects,web/main.c web/server.c) $(B)/web/parts.a $(LIB)
+$(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
+$(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
+$(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard:
+	$(call say,LINK,$@)
+	$(link)
 
-$(B)/sendguard: $(CLI_OBJECTS) $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# A test of a layer links that layer and those that it may use, a test of a program its parts too.
+define unit_tests
+$(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
+	$$(call say,LINK,$$@)
+	$$(link)
+endef
+$(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
+$(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
+$(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program)) $(LIB))))
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(UNIT_HELPERS) $(B)/parts.a $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LDLIBS)
-
-$(B)/bench/%: $(B)/bench/%.o $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
-
-# A door's parts, taken from an archive: a test links what it uses.
-$(B)/parts.a: $(FCGI_PARTS) $(WEB_PARTS) $(MTA_PARTS)
-	rm -f $@
-	ar rcs $@ $^
+$(B)/bench/%: LIBRARIES := -lfcgi
+$(B)/bench/%: $(B)/bench/%.o $(LIB)
+	$(call say,LINK,$@)
+	$(link)
 
 # Reads forms for the test that compares readers.
-$(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/parts.a $(B)/libsendguard.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/fcgi/parts.a $(LIB)
+	$(call say,LINK,$@)
+	$(link)
 
 units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code: objects of their own, built once for all of them.
 FUZZ_FLAGS := -std=gnu17 -O1 -g -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZED := $(patsubst %.c,build/fuzz/%.o,$(wildcard lib/*.c) $(filter-out fcgi/main.c fcgi/worker.c,$(wildcard fcgi/*.c)) \
-	$(filter-out web/main.c web/server%.c,$(wildcard web/*.c)) $(filter-out mta/main.c,$(wildcard mta/*.c)))
+FUZZED := $(call sources,lib) $(foreach program,$(PROGRAMS),$($(program)_PARTS))
 build/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
-build/fuzz/lib/store_redis.o: $(patsubst lib/%.lua,$(B)/%.lua.h,$(wildcard lib/*.lua))
-build/fuzz/parts.a: $(FUZZED) $(B)/templates.o $(B)/assets.o
-	rm -f $@
-	ar rcs $@ $^
+	$(call say,CC,$<)
+	$(Q)clang $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build/fuzz/parts.a: $(patsubst %.c,build/fuzz/%.o,$(FUZZED)) $(B)/templates.o $(B)/assets.o
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/parts.a
-	clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 fuzzers: $(FUZZERS)
 
 check: deps-test
@@ -160,7 +188,7 @@ bench-peers: deps-peers
 	@bench/peers.py
 
 # The reference of settings and the sample file come from the table of settings.
-docs: $(B)/tests/unit/test_settings_file
+docs: $(B)/tests/unit/settings/test_settings_file
 	@SENDGUARD_WRITE_DOCS=1 $<
 
 PREFIX ?= /usr/local

@@ -12,9 +12,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "decision.h"
+#include "base/decision.h"
 #include "population.h"
-#include "store.h"
+#include "store/store.h"
 
 enum { THREADS_MAX = 64, STORE_TIMEOUT_MS = 10000, MESSAGES_MAX = 100000 };
 

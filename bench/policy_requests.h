@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "population.h"
-#include "text.h"
 
 enum state { STATE_RCPT, STATE_END_OF_MESSAGE, STATE_HTTP };
 enum place { PLACE_USER, PLACE_IP, PLACE_SERIAL };

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "population.h"
-#include "text.h"
 
 enum protocol { PROTOCOL_FASTCGI, PROTOCOL_HTTP };
 

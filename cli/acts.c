@@ -1,7 +1,7 @@
 /* Commands that change something: one wish for the desk, made of words and options. */
 #include <string.h>
 
-#include "views.h"
+#include "cli/views.h"
 
 static void add_option(struct cli *cli, struct json_object *wish, const char *member,
                        enum cli_option option)

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
-#include "views.h"
+#include "base/text.h"
+#include "cli/views.h"
 
 enum { AUDIT_MAX = 100000000, AUDIT_SHOWN = 50 };
 

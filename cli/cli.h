@@ -6,8 +6,8 @@
 
 #include <signal.h>
 
-#include "desk.h"
-#include "program.h"
+#include "daemon/program.h"
+#include "desk/desk.h"
 
 enum cli_option {
     OPTION_JSON,

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "print.h"
+#include "cli/cli.h"
+#include "cli/print.h"
 
 struct house {
     struct settings *settings; /* until the guard has them */

@@ -9,8 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "decision.h"
-#include "views.h"
+#include "base/decision.h"
+#include "cli/views.h"
 
 enum { LOOK_EVERY_MS = 500, OVERLAP_MS = 2000, SHOWN_MAX = 1000000 };
 

@@ -1,7 +1,7 @@
 /* Commands that look: show, search, suspended, near, senders, explain. */
 #include <string.h>
 
-#include "views.h"
+#include "cli/views.h"
 
 /* ---- a mailbox -------------------------------------------------------------------- */
 

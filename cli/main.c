@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 #define ACT_OPTIONS (TAKES(OPTION_NOTE) | TAKES(OPTION_PREVIEW) | TAKES(OPTION_JSON))

@@ -1,13 +1,13 @@
-#include "print.h"
+#include "cli/print.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "json.h"
-#include "text.h"
-#include "zone.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/zone.h"
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 

@@ -6,7 +6,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-#include "arena.h"
+#include "base/arena.h"
 
 /* The text with a replacement character for each control character, line or
  * direction mark, and byte that is no UTF-8; in `arena`. NULL becomes "". */

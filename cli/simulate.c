@@ -2,9 +2,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "submission_json.h"
-#include "views.h"
+#include "cli/views.h"
+#include "http/submission_json.h"
+#include "message/address.h"
 
 enum { SIMULATION_MAX_BYTES = 4 * 1024 * 1024 };
 

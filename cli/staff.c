@@ -8,10 +8,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "cli.h"
-#include "json.h"
-#include "print.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "message/address.h"
 
 enum { LINE_SIZE = PASSWORD_MAX + 3 }; /* one byte too many, a line feed and a NUL */
 #define DEFAULT_EXPIRES "90d"

@@ -2,9 +2,9 @@
 #ifndef SENDGUARD_CLI_VIEWS_H
 #define SENDGUARD_CLI_VIEWS_H
 
-#include "cli.h"
-#include "json.h"
-#include "print.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/print.h"
 
 /* Calls for each element of a list member that is there. */
 #define each_of(element, object, member)                                                        \

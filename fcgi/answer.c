@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "fcgi/answer.h"
 
 #include <stdio.h>
 

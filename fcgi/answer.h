@@ -3,7 +3,7 @@
 #ifndef SENDGUARD_ANSWER_H
 #define SENDGUARD_ANSWER_H
 
-#include "verdict.h"
+#include "guard/verdict.h"
 
 /* The answer to a judged message, with Retry-After and the RateLimit fields
  * (draft-ietf-httpapi-ratelimit-headers-10). Returns the HTTP status. */

@@ -1,14 +1,14 @@
-#include "body.h"
+#include "fcgi/body.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "content_type.h"
-#include "multipart.h"
-#include "json_body.h"
-#include "submission_json.h"
-#include "text.h"
+#include "base/text.h"
+#include "fcgi/multipart.h"
+#include "http/content_type.h"
+#include "http/json_body.h"
+#include "http/submission_json.h"
 
 /* A form's members: those of every submission, and more of its own. */
 enum {

@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "submission.h"
+#include "message/submission.h"
 
 enum {
     BODY_MAX_JSON_BYTES = 4 * 1024 * 1024,

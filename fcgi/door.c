@@ -1,15 +1,15 @@
-#include "door.h"
+#include "fcgi/door.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "answer.h"
-#include "body.h"
-#include "decision.h"
-#include "problem_text.h"
-#include "request.h"
+#include "base/decision.h"
+#include "fcgi/answer.h"
+#include "fcgi/body.h"
+#include "fcgi/request.h"
+#include "guard/problem_text.h"
 
 enum { PIECE_BYTES = 16 * 1024 };
 

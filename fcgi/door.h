@@ -4,10 +4,10 @@
 #ifndef SENDGUARD_DOOR_H
 #define SENDGUARD_DOOR_H
 
-#include "guard.h"
-#include "observer.h"
-#include "store_watch.h"
-#include "text.h"
+#include "base/text.h"
+#include "guard/guard.h"
+#include "guard/observer.h"
+#include "guard/store_watch.h"
 
 /* What all workers share. */
 struct webmail_door {

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listen.h"
-#include "program.h"
-#include "worker.h"
+#include "daemon/listen.h"
+#include "daemon/program.h"
+#include "fcgi/worker.h"
 
 enum {
     BACKLOG = 1024,

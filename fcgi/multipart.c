@@ -2,7 +2,7 @@
  * boundary, whatever stands before the line feed, as PHP does; a carriage
  * return before it belongs to it. Since no boundary holds a line feed, a match
  * that fails can begin anew only at the byte that broke it. */
-#include "multipart.h"
+#include "fcgi/multipart.h"
 
 #include <stdlib.h>
 #include <string.h>

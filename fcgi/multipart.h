@@ -3,7 +3,7 @@
 #ifndef SENDGUARD_MULTIPART_H
 #define SENDGUARD_MULTIPART_H
 
-#include "form.h"
+#include "http/form.h"
 
 /* multipart/form-data (RFC 7578). Refused besides what breaks the standards:
  * text before the first or behind the last boundary, folded or repeated part

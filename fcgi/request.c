@@ -1,9 +1,9 @@
-#include "request.h"
+#include "fcgi/request.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "submission.h"
+#include "message/submission.h"
 
 /* The parameters that we go by. */
 enum param {

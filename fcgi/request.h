@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "arena.h"
+#include "base/arena.h"
 
 enum asked {
     ASKED_JUDGE,    /* POST …/submissions */

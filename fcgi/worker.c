@@ -1,4 +1,4 @@
-#include "worker.h"
+#include "fcgi/worker.h"
 
 #include <fcgiapp.h>
 #include <pthread.h>

@@ -10,7 +10,7 @@
 #ifndef SENDGUARD_WORKER_H
 #define SENDGUARD_WORKER_H
 
-#include "door.h"
+#include "fcgi/door.h"
 
 enum {
     WORKER_STALL_MS = 10 * 1000, /* nginx has the whole request before it sends any of it */

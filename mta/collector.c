@@ -1,7 +1,7 @@
 /* A hash table of fixed size and a list by age, under one lock that is held for a few hundred
  * nanoseconds. Keys are 128-bit hashes under a key of this process, so that nobody can choose
  * transactions or recipients that collide. */
-#include "collector.h"
+#include "mta/collector.h"
 
 #include <pthread.h>
 #include <sodium.h>

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "submission.h"
+#include "message/submission.h"
 
 struct collector;
 

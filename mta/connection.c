@@ -1,4 +1,4 @@
-#include "connection.h"
+#include "mta/connection.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "policy_request.h"
-#include "text.h"
+#include "base/text.h"
+#include "mta/policy_request.h"
 
 enum { CLIENT_SIZE = 64 };
 

@@ -1,4 +1,4 @@
-#include "loop.h"
+#include "mta/loop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "mta/connection.h"
 
 enum {
     EVENTS = 256,

@@ -17,7 +17,7 @@
 #ifndef SENDGUARD_LOOP_H
 #define SENDGUARD_LOOP_H
 
-#include "policy_door.h"
+#include "mta/policy_door.h"
 
 enum { LOOP_STALL_MS = 100 * 1000 }; /* smtpd_policy_service_timeout of Postfix */
 

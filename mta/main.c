@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "listen.h"
-#include "loop.h"
-#include "program.h"
+#include "daemon/listen.h"
+#include "daemon/program.h"
+#include "mta/loop.h"
 
 enum {
     BACKLOG = 1024,

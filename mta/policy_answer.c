@@ -1,13 +1,13 @@
-#include "policy_answer.h"
+#include "mta/policy_answer.h"
 
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "decision.h"
-#include "json.h"
-#include "verdict_text.h"
+#include "base/decision.h"
+#include "base/json.h"
+#include "guard/verdict_text.h"
 
 /* What a refusal tells, in the order in which it is read. */
 enum part {

@@ -3,8 +3,8 @@
 #ifndef SENDGUARD_POLICY_ANSWER_H
 #define SENDGUARD_POLICY_ANSWER_H
 
-#include "catalogue.h"
-#include "verdict.h"
+#include "guard/verdict.h"
+#include "text/catalogue.h"
 
 enum {
     /* The whole of an answer, "action=" and its empty line with it. */

@@ -1,13 +1,13 @@
-#include "policy_door.h"
+#include "mta/policy_door.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "decision.h"
-#include "policy_answer.h"
-#include "policy_message.h"
+#include "base/decision.h"
+#include "mta/policy_answer.h"
+#include "mta/policy_message.h"
 
 /* One request and its answer. */
 struct question {

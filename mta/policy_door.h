@@ -8,11 +8,11 @@
 #ifndef SENDGUARD_POLICY_DOOR_H
 #define SENDGUARD_POLICY_DOOR_H
 
-#include "collector.h"
-#include "guard.h"
-#include "observer.h"
-#include "policy_request.h"
-#include "store_watch.h"
+#include "guard/guard.h"
+#include "guard/observer.h"
+#include "guard/store_watch.h"
+#include "mta/collector.h"
+#include "mta/policy_request.h"
 
 /* What the loops share; everything in it stays the caller's. */
 struct mail_door {

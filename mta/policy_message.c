@@ -1,11 +1,11 @@
-#include "policy_message.h"
+#include "mta/policy_message.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "guard.h"
-#include "rules.h"
+#include "guard/guard.h"
+#include "rules/rules.h"
 
 #define SERVICE "smtpd_access_policy"
 

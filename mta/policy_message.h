@@ -2,9 +2,9 @@
 #ifndef SENDGUARD_POLICY_MESSAGE_H
 #define SENDGUARD_POLICY_MESSAGE_H
 
-#include "collector.h"
-#include "policy_request.h"
-#include "settings.h"
+#include "mta/collector.h"
+#include "mta/policy_request.h"
+#include "settings/settings.h"
 
 enum policy_stage { STAGE_OTHER, STAGE_RCPT, STAGE_DATA, STAGE_END };
 

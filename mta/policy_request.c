@@ -1,4 +1,4 @@
-#include "policy_request.h"
+#include "mta/policy_request.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef SENDGUARD_POLICY_REQUEST_H
 #define SENDGUARD_POLICY_REQUEST_H
 
-#include "base.h"
+#include "base/base.h"
 
 enum {
     POLICY_REQUEST_MAX_BYTES = 64 * 1024, /* a request of Postfix has about 700 */

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "web.h"
+#include "web/web.h"
 
 int access_by_session(struct exchange *exchange)
 {

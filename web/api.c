@@ -1,8 +1,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "desk_views.h"
-#include "embedded.h"
+#include "text/embedded.h"
+#include "web/desk_views.h"
 
 /* The desk for programs: the same routes, asked with a bearer token (RFC 6750),
  * answered in JSON; errors are problem+json (RFC 9457). */

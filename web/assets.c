@@ -3,8 +3,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "embedded.h"
-#include "web.h"
+#include "text/embedded.h"
+#include "web/web.h"
 
 static const char prefix[] = "/assets/";
 

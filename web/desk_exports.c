@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "desk_views.h"
-#include "json.h"
+#include "base/json.h"
+#include "web/desk_views.h"
 
 /* The audit trail as a file. It may be long, so it is read page by page while it
  * is sent, oldest first; what is written meanwhile comes at its end. */

@@ -1,8 +1,8 @@
 #include <string.h>
 
-#include "desk_views.h"
-#include "json.h"
-#include "submission_json.h"
+#include "base/json.h"
+#include "http/submission_json.h"
+#include "web/desk_views.h"
 
 /* What staff fill in. A form that cannot be taken comes back as it was typed,
  * with what is wrong; nothing is done before its preview was seen. */

@@ -1,8 +1,8 @@
 /* What pages of the desk show beside the facts: put together here, because a template cannot. */
 #include <string.h>
 
-#include "desk_views.h"
-#include "json.h"
+#include "base/json.h"
+#include "web/desk_views.h"
 
 /* ---- what the next message would meet -------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "desk_views.h"
-#include "json.h"
+#include "base/json.h"
+#include "web/desk_views.h"
 
 /* ---- views: what is asked, from the request's words ------------------------------------ */
 

@@ -2,7 +2,7 @@
 #ifndef SENDGUARD_DESK_VIEWS_H
 #define SENDGUARD_DESK_VIEWS_H
 
-#include "web.h"
+#include "web/web.h"
 
 /* Views of web.h's struct route that have a file of their own. */
 int view_audit_csv(struct exchange *exchange, struct json_object **view_r,

@@ -1,12 +1,12 @@
-#include "http_params.h"
+#include "web/http_params.h"
 
 #include <string.h>
 
-#include "address.h"
-#include "content_type.h"
-#include "form.h"
-#include "json_body.h"
-#include "text.h"
+#include "base/text.h"
+#include "http/content_type.h"
+#include "http/form.h"
+#include "http/json_body.h"
+#include "message/address.h"
 
 /* A form under way. */
 struct reading {

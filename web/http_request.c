@@ -1,13 +1,13 @@
-#include "http_request.h"
+#include "web/http_request.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "address.h"
-#include "http_params.h"
-#include "staff.h"
-#include "submission.h"
+#include "message/address.h"
+#include "message/submission.h"
+#include "staff/staff.h"
+#include "web/http_params.h"
 
 static const char cookie_name[] = "sendguard_session";
 

@@ -6,8 +6,8 @@
 
 #include <json-c/json.h>
 
-#include "arena.h"
-#include "settings.h"
+#include "base/arena.h"
+#include "settings/settings.h"
 
 enum method { METHOD_GET, METHOD_POST, METHOD_OTHER }; /* HEAD is a GET without a body */
 

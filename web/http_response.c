@@ -1,9 +1,9 @@
-#include "http_response.h"
+#include "web/http_response.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "http_request.h"
+#include "web/http_request.h"
 
 void http_response_free(struct http_response *response)
 {

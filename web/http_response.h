@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "text.h"
+#include "base/text.h"
 
 enum { RESPONSE_HEADERS = 8 };
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listen.h"
-#include "program.h"
-#include "server.h"
+#include "daemon/listen.h"
+#include "daemon/program.h"
+#include "web/server.h"
 
 enum {
     BACKLOG = 4096,

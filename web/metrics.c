@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "web.h"
+#include "base/json.h"
+#include "web/web.h"
 
 /* For monitoring: counters as the store keeps them, summed over all doors and
  * machines, in the Prometheus text format 0.0.4. Every series is there from the

@@ -2,8 +2,8 @@
  * tells little (desk_reference), and what is not there looks all alike. */
 #include <string.h>
 
-#include "json.h"
-#include "web.h"
+#include "base/json.h"
+#include "web/web.h"
 
 static void not_there(struct exchange *exchange)
 {

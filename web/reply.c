@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "web.h"
+#include "base/json.h"
+#include "web/web.h"
 
 /* ---- pages -------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* Finds the route of a path: patterns of desk_routes[], piece by piece. */
 #include <string.h>
 
-#include "web.h"
+#include "web/web.h"
 
 /* Whether the path fits the pattern. {name} stands at a pattern's end, for all that is left, as
  * local parts of addresses may have slashes; but never for nothing. */

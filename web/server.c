@@ -1,4 +1,4 @@
-#include "server.h"
+#include "web/server.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server_headers.h"
+#include "web/server_headers.h"
 
 enum {
     SPARE_FILES = 128, /* store, log, epoll and whatever a library opens */

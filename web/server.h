@@ -9,7 +9,7 @@
 #ifndef SENDGUARD_SERVER_H
 #define SENDGUARD_SERVER_H
 
-#include "web.h"
+#include "web/web.h"
 
 enum {
     SERVER_THREADS = 16,

@@ -1,4 +1,4 @@
-#include "server_headers.h"
+#include "web/server_headers.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "json.h"
-#include "web.h"
+#include "base/json.h"
+#include "web/web.h"
 
 /* A segment . or .. of a path, as browsers know them: %2e is a dot. */
 static bool has_dot_segment(const char *path)

@@ -3,11 +3,11 @@
  * that holds: forged, expired and missing tokens get one and the same answer. */
 #include <string.h>
 
-#include "decision.h"
-#include "json.h"
-#include "refill_steps.h"
-#include "web.h"
-#include "zone.h"
+#include "base/decision.h"
+#include "base/json.h"
+#include "base/zone.h"
+#include "guard/refill_steps.h"
+#include "web/web.h"
 
 /* What the link says. */
 struct visit {

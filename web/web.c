@@ -1,10 +1,10 @@
 /* Which part of the house a request is for. */
-#include "web.h"
+#include "web/web.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "zone.h"
+#include "base/zone.h"
 
 struct part {
     const char *path;  /* ends with '/': all that begins with it */

@@ -14,13 +14,13 @@
 
 #include <pthread.h>
 
-#include "desk.h"
-#include "log.h"
-#include "observer.h"
-#include "present.h"
-#include "http_request.h"
-#include "http_response.h"
-#include "token.h"
+#include "base/log.h"
+#include "desk/desk.h"
+#include "guard/observer.h"
+#include "guard/token.h"
+#include "text/present.h"
+#include "web/http_request.h"
+#include "web/http_response.h"
 
 /* What is dear to count, counted once a second at most (metrics.c). All zero at the start. */
 struct metrics_memory {

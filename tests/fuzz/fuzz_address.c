@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "submission.h"
+#include "message/submission.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

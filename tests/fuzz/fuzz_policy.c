@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../mta/policy_answer.h"
-#include "../../mta/policy_door.h"
+#include "mta/policy_answer.h"
+#include "mta/policy_door.h"
 
 enum { NOW_S = 1763790000, ANSWERS_MAX = 16 };
 

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "settings.h"
+#include "message/address.h"
+#include "settings/settings.h"
 
 enum { OVERRIDES_MAX = 4, LINE_BYTES = 197 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fcgi/body.h"
+#include "fcgi/body.h"
 
 struct reading {
     int result;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../fcgi/body.h"
-#include "text.h"
+#include "base/text.h"
+#include "fcgi/body.h"
 
 static void tell(const char *result)
 {

@@ -1,0 +1,33 @@
+/* Where the store is, as `store.url` says it. Settings and the store read it with this one
+ * parser, so what --check accepts is what a program starts with. */
+#ifndef SENDGUARD_STORE_URL_H
+#define SENDGUARD_STORE_URL_H
+
+#include <stdbool.h>
+
+#include "base/base.h"
+
+#define STORE_URL_FORMS "sqlite:///PATH, redis://HOST:PORT/DB or redis+unix:///PATH?db=DB"
+
+enum store_kind { STORE_SQLITE, STORE_REDIS, STORE_REDIS_UNIX };
+
+struct store_url {
+    enum store_kind kind;
+    char *host;   /* of STORE_REDIS, without the brackets of an IPv6 address; else NULL */
+    int port;     /* 6379 when left out */
+    char *path;   /* absolute; NULL of STORE_REDIS */
+    int database; /* of Redis; 0 when left out */
+};
+
+/* NULL and *url_r filled, to be freed; or what is wrong, as the rest of a sentence that began
+ * with the URL. A user name or a password is wrong: Sendguard signs in to no database. */
+const char *store_url_read(const char *text, struct store_url *url_r) must_check;
+void store_url_free(struct store_url *url);
+
+/* Whether something of a text could be a password in a URL, rightly written or not:
+ * "redis://:secret@host", "redis://:secret". Messages show no more of it than url_scheme_length. */
+bool url_may_hold_password(const char *text) must_check;
+/* Bytes of "SCHEME://", 0 without one. */
+size_t url_scheme_length(const char *text);
+
+#endif

@@ -1,0 +1,258 @@
+#include "daemon/program.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/program_check.h"
+#include "message/address.h"
+
+/* ---- options --------------------------------------------------------------------- */
+
+static void print_usage(const struct program *program, FILE *out)
+{
+    if (program->usage != NULL) {
+        fputs(program->usage, out);
+        return;
+    }
+    fprintf(out,
+            "usage: %s [-c FILE] [-o section.key=value]... [--check]\n"
+            "       %s --version | --help\n"
+            "\n"
+            "%s\n"
+            "\n"
+            "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
+            "                        without that file the built-in defaults)\n"
+            "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
+            "  --check               say what would stop a start, and warn of what is hardly meant: of\n"
+            "                        settings, rights of files, the secret, the store; and end\n"
+            "\n"
+            "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
+            "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
+            program->name, program->name, program->purpose);
+}
+
+static int add_override(const struct program *program, struct program_options *options,
+                        const char *override)
+{
+    if (options->override_count == PROGRAM_MAX_OVERRIDES) {
+        fprintf(stderr, "%s: more than %d times -o\n", program->name, PROGRAM_MAX_OVERRIDES);
+        return PROGRAM_USAGE;
+    }
+    options->overrides[options->override_count++] = override;
+    return -1;
+}
+
+static int take_option(const struct program *program, int option, struct program_options *options)
+{
+    switch (option) {
+    case 'c':
+        options->file = optarg;
+        return -1;
+    case 'o':
+        return add_override(program, options, optarg);
+    case 'k':
+        options->check = true;
+        return -1;
+    case 'v':
+        printf("%s %s\n", program->name, SENDGUARD_VERSION);
+        return PROGRAM_OK;
+    case 'h':
+        print_usage(program, stdout);
+        return PROGRAM_OK;
+    default:
+        print_usage(program, stderr);
+        return PROGRAM_USAGE;
+    }
+}
+
+int program_options(const struct program *program, int argc, char **argv,
+                    struct program_options *options_r)
+{
+    static const struct option longs[] = {
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *shorts = program->takes_words ? "+c:o:" : "c:o:";
+    *options_r = (struct program_options){0};
+    for (int option; (option = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+        int status = take_option(program, option, options_r);
+        if (status >= 0)
+            return status;
+    }
+    options_r->first_word = optind;
+    if (optind < argc && !program->takes_words) {
+        fprintf(stderr, "%s: unexpected \"%s\"\n", program->name, argv[optind]);
+        print_usage(program, stderr);
+        return PROGRAM_USAGE;
+    }
+    return -1;
+}
+
+/* ---- settings and texts ------------------------------------------------------------- */
+
+const char *program_settings_file(const struct program_options *options)
+{
+    if (options->file == NULL && (access(PROGRAM_DEFAULT_FILE, F_OK) == 0 || errno != ENOENT))
+        return PROGRAM_DEFAULT_FILE;
+    return options->file;
+}
+
+int program_settings(const struct program_options *options, struct settings **settings_r,
+                     struct faults *faults_r)
+{
+    return settings_read_all(program_settings_file(options), options->overrides,
+                             options->override_count, settings_r, faults_r);
+}
+
+int program_load(const struct program_options *options, struct settings **settings_r,
+                 struct catalogue **catalogue_r, struct faults *faults_r)
+{
+    freed_by(settings_free) struct settings *settings = NULL;
+    if (program_settings(options, &settings, faults_r) < 1)
+        return 0;
+    if (catalogue_load(settings->web_templates, catalogue_r, &faults_r->first[0]) < 1) {
+        faults_r->count = 1;
+        return 0;
+    }
+    *settings_r = take(settings);
+    return 1;
+}
+
+static size_t kept_faults(const struct faults *faults)
+{
+    return faults->count < FAULTS_MAX ? faults->count : FAULTS_MAX;
+}
+
+int program_tell_faults(const char *name, const struct faults *faults)
+{
+    size_t kept = kept_faults(faults);
+    for (size_t i = 0; i < kept; i++)
+        fprintf(stderr, "%s: %s: %s\n", name, faults->first[i].where, faults->first[i].text);
+    if (faults->count > kept)
+        fprintf(stderr, "%s: and %zu faults more\n", name, faults->count - kept);
+    return PROGRAM_CONFIG;
+}
+
+static sigset_t awaited(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
+int program_begin(const struct program *program, int argc, char **argv,
+                  struct program_options *options_r, struct settings **settings_r,
+                  struct catalogue **catalogue_r)
+{
+    struct faults faults;
+    int status = program_options(program, argc, argv, options_r);
+    if (status >= 0)
+        return status;
+    address_init();
+    if (options_r->check)
+        return program_check(program, options_r);
+    if (program_load(options_r, settings_r, catalogue_r, &faults) < 1)
+        return program_tell_faults(program->name, &faults);
+    sigset_t signals = awaited();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return -1;
+}
+
+static int refuse_start(const char *where, const char *error)
+{
+    log_line(LOG_ERROR_LEVEL, "cannot start", "where", where, "error", error, NULL);
+    return PROGRAM_CONFIG;
+}
+
+int program_open(const struct settings *settings, struct token_key **key_r,
+                 struct store **store_r)
+{
+    struct problem problem;
+    bool made = false;
+    int status = -1;
+    if (key_r != NULL && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
+        status = refuse_start(problem.where, problem.text);
+    if (store_open(settings->store_url, (int)settings->store_timeout_ms, store_r, &problem) < 1)
+        return refuse_start(problem.where, problem.text);
+    int answer = store_examine(*store_r, &made);
+    if (answer == 0)
+        return refuse_start("store.url", store_error(*store_r));
+    if (answer < 0)
+        log_line(LOG_ERROR_LEVEL, "store does not answer at the start", "error",
+                 store_error(*store_r), NULL);
+    if (made)
+        log_line(LOG_INFO_LEVEL, "new and empty database", "url", settings->store_url, NULL);
+    return status;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static bool is_of_start(const struct program *program, const char *name)
+{
+    for (const char *const *of_start = program->of_start; *of_start != NULL; of_start++) {
+        size_t length = strlen(*of_start);
+        bool section = (*of_start)[length - 1] == '.';
+        if (section ? strncmp(name, *of_start, length) == 0 : strcmp(name, *of_start) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void tell_differences(const struct program *program, const struct settings *before,
+                             const struct settings *after)
+{
+    enum { MAX_NAMES = 128 };
+    const char *names[MAX_NAMES];
+    size_t count = settings_differences(before, after, names, MAX_NAMES);
+    for (size_t i = 0; i < count; i++) {
+        bool restart = is_of_start(program, names[i]);
+        log_line(restart ? LOG_WARNING_LEVEL : LOG_INFO_LEVEL,
+                 restart ? "setting changed, needs a restart" : "setting changed", "setting",
+                 names[i], NULL);
+    }
+}
+
+static void reload(const struct program *program, const struct program_options *options,
+                   struct guard *guard)
+{
+    struct settings *settings = NULL;
+    struct catalogue *catalogue = NULL;
+    struct faults faults;
+    if (program_load(options, &settings, &catalogue, &faults) < 1) {
+        for (size_t i = 0; i < kept_faults(&faults); i++)
+            log_line(LOG_ERROR_LEVEL, "settings are refused, the old ones stay", "where",
+                     faults.first[i].where, "error", faults.first[i].text, NULL);
+        return;
+    }
+    freed_by(guard_let_go) struct held_settings *before = guard_hold(guard);
+    tell_differences(program, held_settings(before), settings);
+    guard_reload(guard, settings, catalogue);
+    log_line(LOG_INFO_LEVEL, "settings read again", "file", options->file, NULL);
+}
+
+void program_wait(const struct program *program, const struct program_options *options,
+                  struct guard *guard, void (*each_second)(void *context), void *context)
+{
+    sigset_t signals = awaited();
+    for (;;) {
+        int got = sigtimedwait(&signals, NULL, &(struct timespec){.tv_sec = 1});
+        if (got == SIGTERM || got == SIGINT)
+            return;
+        if (got == SIGHUP)
+            reload(program, options, guard);
+        if (each_second != NULL)
+            each_second(context);
+    }
+}

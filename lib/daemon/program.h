@@ -1,0 +1,78 @@
+/* What all programs have in common: options, exit status, reading settings and
+ * texts, signals, and reading them again. */
+#ifndef SENDGUARD_PROGRAM_H
+#define SENDGUARD_PROGRAM_H
+
+#include <signal.h>
+
+#include "guard/guard.h"
+#include "guard/token.h"
+#include "settings/settings.h"
+#include "text/catalogue.h"
+
+enum program_exit {
+    PROGRAM_OK = 0,
+    PROGRAM_FAILED = 1,
+    PROGRAM_USAGE = 64,  /* sysexits.h EX_USAGE */
+    PROGRAM_CONFIG = 78, /* sysexits.h EX_CONFIG */
+};
+
+#define PROGRAM_DEFAULT_FILE "/etc/sendguard/sendguard.conf"
+enum { PROGRAM_MAX_OVERRIDES = 64 };
+
+/* What one program is; static. */
+struct program {
+    const char *name;
+    const char *purpose; /* one sentence, for the usage of a program that runs until a signal */
+    const char *usage;   /* the whole text in the place of that; NULL: made from `purpose` */
+    bool takes_words;    /* words may follow the options; options behind the first are its own */
+    bool seals_links;       /* its start reads web.secret_file */
+    /* Settings that a running program does not take over; NULL-ended. "fcgi." is a section. */
+    const char *const *of_start;
+};
+
+struct program_options {
+    const char *file; /* NULL: the default file if there is one */
+    const char *overrides[PROGRAM_MAX_OVERRIDES];
+    size_t override_count;
+    bool check;
+    int first_word; /* index into argv; argc: none */
+};
+
+/* -c FILE, -o section.key=value, --check, --version, --help. Returns -1: go on;
+ * or the exit status, and what there is to say has been said. */
+int program_options(const struct program *program, int argc, char **argv,
+                    struct program_options *options_r) must_check;
+
+/* The file that they are read from; NULL: none. */
+const char *program_settings_file(const struct program_options *options);
+/* Settings as the options say. 1; 0 with *faults_r as settings_read_all. */
+int program_settings(const struct program_options *options, struct settings **settings_r,
+                     struct faults *faults_r) must_check;
+/* Settings and the texts they name. 1; 0 with *faults_r, and nothing to free. */
+int program_load(const struct program_options *options, struct settings **settings_r,
+                 struct catalogue **catalogue_r, struct faults *faults_r) must_check;
+/* All of them to standard error, a line each: "sendguard-fcgi: sendguard.conf:7: …". Returns
+ * PROGRAM_CONFIG. */
+int program_tell_faults(const char *name, const struct faults *faults);
+
+/* Begins a program that runs until a signal: options, settings, texts. Returns -1
+ * with all three set: go on; or the exit status, also of --check. Call before any thread is there: it
+ * blocks the signals that program_wait waits for, so that threads inherit it. */
+int program_begin(const struct program *program, int argc, char **argv,
+                  struct program_options *options_r, struct settings **settings_r,
+                  struct catalogue **catalogue_r) must_check;
+
+/* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status, and each reason that
+ * stands against a start has been logged. A store that does not answer now is logged, and no
+ * reason. */
+int program_open(const struct settings *settings, struct token_key **key_r,
+                 struct store **store_r) must_check;
+
+/* Until SIGTERM or SIGINT. SIGHUP reads settings and texts again into the guard; bad ones
+ * are refused with a log line, and the old ones stay. each_second (may be NULL) is called
+ * about once a second. */
+void program_wait(const struct program *program, const struct program_options *options,
+                  struct guard *guard, void (*each_second)(void *context), void *context);
+
+#endif

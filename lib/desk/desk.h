@@ -1,0 +1,188 @@
+/* The support desk without its furniture: what a user may see of his own
+ * mailbox, what staff may see of all, and what staff may do. Views are JSON trees
+ * of plain facts (json.h), the same for pages, API and command line; the
+ * shapes are below each function. Knows no HTTP and no HTML.
+ *
+ * Every function answers 1 with *view_r (to be put); 0 with *problem (status
+ * 400 wrong input, 403 the role may not, 404 no such thing, 409 it cannot be
+ * done now); -1: the store did not answer. `now_ms` is the caller's. Any thread.
+ *
+ * Common shapes; "moment" is RFC 3339 in UTC:
+ *   SUSPENSION null, or {"id":3,"cause":"volume","since":moment,"until":moment|null,
+ *     "attempts":2,"retries_before_restart":10,"attempts_left":8,"offence":1,
+ *     "rule":"messages_per_day"|null,        (rule: when the guard set it)
+ *     "own_lock":bool}                       (set by the mailbox's own user)
+ *     for staff also "by":…,"note":…; for the user "sentence":"The message was…"|null (the
+ *     provider's own, English; null: own_lock)
+ *   WINDOW {"rule":…,"door":"webmail","limit":600|null,"used":412,"left":188|null,"percent":68,
+ *     "full":false,"window_s":86400,"messages":bool (else recipients are counted),
+ *     "refill":[{"at":moment,"count":120},…]}      (limit null: off; percent 0..100)
+ *   REASON {"rule":…,"field":"to"|absent,"domain":…|absent,"count":57,"limit":50,"excess":7,
+ *     "never_fits":bool}
+ *   ACT {"number":7,"at":moment,"by":"ada","act":"lift","subject":…,"note":…,"detail":{…}}
+ *   NEXT, what the next message to one off-domain recipient would meet:
+ *     {"verdict":"admit"|"refuse","state":…,"retry_at":moment|null,"reasons":[REASON…]} */
+#ifndef SENDGUARD_DESK_H
+#define SENDGUARD_DESK_H
+
+#include "guard/guard.h"
+#include "staff/staff.h"
+
+struct json_object;
+
+struct desk {
+    struct store *store;
+    struct guard *guard;
+};
+
+/* ---- for the user -------------------------------------------------------------------- */
+
+/* How it stands with a mailbox (key form), with the refusal that led here (0: none; one of
+ * another mailbox is passed over), read from `reader_ip` (NULL: not known):
+ * {"now":moment,"mailbox":…,
+ *  "state":"ok"|"full"|"paused"|"stopped",   full: a window over time has no room for one more;
+ *                                            paused: suspended until a moment; stopped: until staff lifts it
+ *  "can_send":"all"|"own"|"none",            own: only inside its own domains
+ *  "headline": "own" when can_send is; else state, or when that is ok "too_big"|"over_time"|"split"|
+ *     "admitted": the decision was a refusal for its message's own size | for a limit over time | for
+ *     more than a whole limit over time | admitted after all,
+ *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
+ *  "to_split":bool,                          the decision's message is more than a whole limit
+ *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left
+ *     out; last, with "by_network":true, that of the network: the one whose limit the decision met,
+ *     else the reader's],
+ *  "exempt":bool,
+ *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended",
+ *     "recipients":102,"off_domain":98,"door":…|null,"reasons":[REASON…]},
+ *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"door":…|null,
+ *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
+ *  "messages_total":600, "more_messages":550,
+ *  "contact":…, "contact_is_mail":bool, "can_lock":bool}
+ * A mailbox never seen looks like one that sent nothing. */
+int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
+                const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
+
+/* support.contact as "contact" (null when it is empty) and "contact_is_mail" (it can be linked to). */
+void desk_add_contact(struct json_object *view, const char *contact);
+
+/* What the reference in a refusal tells to everybody who has it. It stands in logs and bounces, so the view
+ * names no mailbox, network or number of messages:
+ * {"now":moment,"decision":…,"at":moment,"verdict":"message"|"over_time"|"suspended",
+ *  "state":"refused" (for itself)|"over" (a limit over time)|"paused"|"stopped"|"ended" (the
+ *     suspension that it met),
+ *  "until":moment|null,        paused: its end
+ *  "retry_at":moment|null,     over: when this very message would fit; null now, or never
+ *  "never_fits":bool,          over: it is more than a whole limit
+ *  "rules":[{"rule":…}…], "sentence":…|null}
+ * 0 (404): no refusal of that id is kept; also for an id that is none, and for an admitted message. */
+int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem) must_check;
+
+/* "That wasn't me": suspends at once for cause compromised, by "user"; a suspension until
+ * lifted stays as it is (with a note in the audit trail). The view is desk_status. */
+int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
+              struct json_object **view_r) must_check;
+
+/* ---- for staff: views ------------------------------------------------------------------- */
+
+enum { DESK_PAGE = 50 };
+
+/* What a search box's text is: {"query":…,"found":"mailbox"|"domain"|"ip"|"decision"|"nothing",
+ * "key":…}; for mailboxes and domains no proof that they exist. 400 for no text. */
+int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
+                struct problem *problem) must_check;
+
+/* {"now":…, "unguarded_today":3 (messages that went round the webmail's door; today and
+ *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
+ *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
+ * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": of those
+ * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
+ * "full":bool,"retry_at":moment|null} */
+int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+
+/* {"suspended":[SUSPENDED…],"next":"last mailbox"|null}: pass next as `after`. */
+int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
+                   struct json_object **view_r) must_check;
+/* {"near":[NEAR…],"ips":[NEAR…]}, at most 200 together. */
+int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+
+/* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,
+ *  "exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
+ *  and of forwarding, with its own count, where something forwards],
+ *  "limits":[{"rule":…,"door":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
+ *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
+ *  "next":NEXT,
+ *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
+ *       "held"|"over"|"suspended","unguarded":true|absent,"door":…,"ip":…,"recipients":12,"off_domain":10,"rules":[{"rule":…}…]}
+ *     | {"kind":"act",…ACT…} (notes too) …], newest first, ≤ DESK_PAGE,
+ *  "older": "CURSOR"|null,                      pass as `before` for the next page
+ *  "notes":[ACT of act "note" ≤ 20]}
+ * before: NULL or "" for the newest. 400 for no mailbox or a cursor that is none of ours. */
+int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
+                 struct json_object **view_r, struct problem *problem) must_check;
+
+/* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
+ *  "unguarded":true|absent (of the webmail's host, not judged by the webmail's door),
+ *  "mailbox":…,"ip":…,"door":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
+ *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
+ *  "mode":"enforce","exempt":bool,
+ *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
+ *     "count":57|null,"field":…|absent,"domain":…|absent,      of one message: the worst field or domain
+ *     "used_before":412|null,"cost":98|null,"used_after":510|null,   over time; after = before when refused
+ *     "checked":bool,"broken":bool}…] in the order of the table of rules}
+ * 400 when the text is no decision id; 404 when none is kept. */
+int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem) must_check;
+
+/* {"decisions":[timeline entries of kind "decision" with "mailbox"],"older":cursor|null}; newest
+ * first; mailbox "" or NULL: of all. */
+int desk_decisions(const struct desk *desk, const char *mailbox, const char *before,
+                   int64_t now_ms, struct json_object **view_r, struct problem *problem)
+    must_check;
+
+/* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
+ *  "windows":[WINDOW] (of the IP, one of each channel with a limit; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
+ *  "exempt":bool (only of a domain),
+ *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
+ *  "next":…|null} */
+int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
+                 int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
+
+/* {"acts":[ACT…],"next":"7"|null}; subject NULL: all; newest first, below `before`. */
+int desk_audit(const struct desk *desk, const char *subject, const char *before,
+               struct json_object **view_r, struct problem *problem) must_check;
+
+/* What a submission would meet; nothing is counted. The door's own answer (verdict_add_json). */
+int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
+                  struct json_object **view_r) must_check;
+
+/* ---- for staff: acts ---------------------------------------------------------------------- */
+
+/* One act, wished for in words, as forms, API and command line bring them:
+ *   "act"      suspend lift reset extra limit exempt note
+ *   "subject"  a mailbox; for limit, extra and exempt also "@domain"
+ *   "note"     why, 1 to 255 bytes; required
+ *   suspend: "cause" (default staff), "for" ("24h", "permanent"; default: as the settings say)
+ *   extra:   "messages", "off_domain" (0 or more, one of them > 0), "for" (default 24h)
+ *   limit:   "rule", "value" (number, "off", or "default": the settings' hold again), "for" (default: no end)
+ *   exempt:  "for" (default: no end), "value" "default" ends it
+ * Values are JSON strings or whole numbers; "" and null are left out. Unknown members, missing and
+ * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limits of a domain, limit
+ * "off", one where there is none, one below what holds without it, what lasts longer than desk.max_extra_for,
+ * what takes the place of an adjustment that lasts longer or adds more than support may, and what makes a limit
+ * come, in all, above the settings' (which have none: the domain's) plus desk.max_extra (extras of mailbox and domain and a limit of its own
+ * added up; what an administrator put higher may get an extra of that size), also when others act at the same
+ * moment; resets up to desk.max_resets_per_day.
+ * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
+ *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
+ *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
+ *                           would not be with the counts forgotten),
+ *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
+ *  "suspension":SUSPENSION that holds now}
+ * before and after of a domain: those of a mailbox of it that sent nothing yet.
+ * preview: nothing is done; what the role may not is told as allowed:false, not as 403. */
+int desk_act(const struct desk *desk, const struct person *person, struct json_object *wish,
+             bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+    must_check;
+
+#endif

@@ -1,0 +1,283 @@
+/* How far role support may change limits, and for how long.
+ *
+ * Extras of a mailbox and of its domain add up, and stand on top of a limit of their own:
+ * what counts is how high a limit can come in all, also when one of these ends before the
+ * others. Down it goes no further than to what holds for the mailbox without a limit of its
+ * own. A domain's limit is for administrators, and so is what only they can have made: what
+ * lasts longer, or adds more, than role support may. */
+#include <string.h>
+
+#include "desk/desk_wish.h"
+
+/* The limits of one mailbox at one door, and what its domain has without it. */
+struct sight {
+    struct policy_limits mailbox, domain;
+};
+
+static int see(const struct look *look, const struct wish *wish, size_t change_count,
+               enum door door, const char *mailbox, struct sight *sight_r)
+{
+    struct guard *guard = look->desk->guard;
+    if (guard_limits_if(guard, door, mailbox, wish->domain, wish->changes, change_count,
+                        look->now_ms, &sight_r->mailbox) < 0 ||
+        guard_limits_if(guard, door, "", wish->domain, wish->changes, change_count, look->now_ms,
+                        &sight_r->domain) < 0)
+        return -1;
+    return 1;
+}
+
+/* The highest limit without extras: the settings', the domain's or the mailbox's. */
+static int64_t highest(const struct sight *sight, enum rule rule, int64_t of_settings)
+{
+    int64_t high = of_settings;
+    if (sight->domain.without_extra[rule] > high)
+        high = sight->domain.without_extra[rule];
+    if (sight->mailbox.without_extra[rule] > high)
+        high = sight->mailbox.without_extra[rule];
+    return high;
+}
+
+static int too_high(const struct look *look, enum rule rule, int64_t limit, enum door door,
+                    int64_t start, struct problem *problem)
+{
+    return problem_set(problem, 403, "",
+                       "with what was given already, %s comes to %lld, which is more than the %lld "
+                       "of the %s (%s) and the %lld that your role may add "
+                       "(desk.max_extra); ask an administrator",
+                       rule_table[rule].name, (long long)limit, (long long)start,
+                       look->settings->limits[door].of[rule] == LIMIT_OFF ? "administrators"
+                                                                          : "settings",
+                       door_names[door], (long long)look->settings->desk_max_extra);
+}
+
+/* What the role's addition stands on: the settings' limit; where they have none, the domain's or
+ * else the mailbox's own, which an administrator set. LIMIT_OFF: none. */
+static int64_t starting_point(const struct look *look, const struct sight *before, enum rule rule,
+                              enum door door)
+{
+    int64_t limit = look->settings->limits[door].of[rule];
+    if (limit == LIMIT_OFF)
+        limit = before->domain.without_extra[rule];
+    return limit != LIMIT_OFF ? limit : before->mailbox.without_extra[rule];
+}
+
+/* What an administrator put above the cap may get an extra of its own. */
+static int check_rule(const struct look *look, const struct sight *before,
+                      const struct sight *after, enum rule rule, enum door door,
+                      struct problem *problem)
+{
+    int64_t start = starting_point(look, before, rule, door);
+    int64_t max = look->settings->desk_max_extra;
+    if (start == LIMIT_OFF) /* a limit where there is none raises nothing */
+        return 1;
+    int64_t base = highest(after, rule, start);
+    int64_t limit = base + after->mailbox.extra[rule];
+    int64_t limit_before = highest(before, rule, start) + before->mailbox.extra[rule];
+    bool by_administrator = base > start + max && base <= highest(before, rule, start);
+    int64_t ceiling = (by_administrator ? base : start) + max;
+    return limit <= ceiling || limit <= limit_before ||
+           too_high(look, rule, limit, door, start, problem);
+}
+
+static int check_mailbox(const struct look *look, const struct wish *wish, const char *mailbox,
+                         struct problem *problem)
+{
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        struct sight before, after;
+        if (see(look, wish, 0, (enum door)door, mailbox, &before) < 0 ||
+            see(look, wish, wish->change_count, (enum door)door, mailbox, &after) < 0)
+            return -1;
+        for (size_t i = 0; i < wish->change_count; i++)
+            if (!check_rule(look, &before, &after, wish->changes[i].rule, (enum door)door,
+                            problem))
+                return 0;
+    }
+    return 1;
+}
+
+/* ---- one act alone ----------------------------------------------------------------------- */
+
+/* "7d", "36h", "90s" */
+static const char *duration_text(const struct look *look, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        char unit;
+    } units[] = {{DAY_MS, 'd'}, {HOUR_MS, 'h'}, {MINUTE_MS, 'm'}};
+    for (size_t i = 0; i < countof(units); i++)
+        if (ms % units[i].ms == 0)
+            return arena_printf(look->arena, "%lld%c", (long long)(ms / units[i].ms),
+                                units[i].unit);
+    return arena_printf(look->arena, "%llds", (long long)(ms / SECOND_MS));
+}
+
+static int64_t latest_end(const struct look *look)
+{
+    return look->now_ms + look->settings->desk_max_extra_for_ms;
+}
+
+static int check_time(const struct look *look, const struct adjustment *change,
+                      struct problem *problem)
+{
+    if (change->removed || change->until_ms <= latest_end(look))
+        return 1;
+    return problem_set(problem, 403, "",
+                       "%s longer than the %s that your role may change limits for "
+                       "(desk.max_extra_for); say for how long, or ask an administrator",
+                       change->until_ms == UNTIL_LIFTED ? "without an end it is" : "it is",
+                       duration_text(look, look->settings->desk_max_extra_for_ms));
+}
+
+static int check_extra(const struct look *look, const struct adjustment *change,
+                       struct problem *problem)
+{
+    int64_t max = look->settings->desk_max_extra;
+    return change->value <= max ||
+           problem_set(problem, 403, "",
+                       "an extra of %d is more than the %lld that your role may give "
+                       "(desk.max_extra); ask an administrator",
+                       change->value, (long long)max);
+}
+
+/* The lowest limit that would hold for the mailbox without one of its own; LIMIT_OFF: none. 1, -1. */
+static int lowest_without(const struct look *look, const struct wish *wish, enum rule rule,
+                          int64_t *lowest_r)
+{
+    struct adjustment none = {.rule = rule, .kind = ADJUST_LIMIT, .removed = true};
+    strcpy(none.subject, wish->mailbox);
+    *lowest_r = LIMIT_OFF;
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        struct policy_limits limits;
+        if (guard_limits_if(look->desk->guard, (enum door)door, wish->mailbox, wish->domain, &none,
+                            1, look->now_ms, &limits) < 0)
+            return -1;
+        int64_t limit = limits.without_extra[rule];
+        if (limit != LIMIT_OFF && (*lowest_r == LIMIT_OFF || limit < *lowest_r))
+            *lowest_r = limit;
+    }
+    return 1;
+}
+
+static int check_lowered(const struct look *look, const struct wish *wish,
+                         const struct adjustment *change, struct problem *problem)
+{
+    int64_t lowest;
+    if (lowest_without(look, wish, change->rule, &lowest) < 0)
+        return -1;
+    if (lowest == LIMIT_OFF)
+        return problem_set(problem, 403, "",
+                           "there is no %s here, and your role may not set one; ask an "
+                           "administrator, or suspend the mailbox",
+                           rule_table[change->rule].name);
+    return change->value >= lowest ||
+           problem_set(problem, 403, "",
+                       "%d is less than the %lld that hold without a limit of its own, and your "
+                       "role may not lower them; ask an administrator, or suspend the mailbox",
+                       change->value, (long long)lowest);
+}
+
+/* A limit holds at both doors, so the lower setting counts. */
+static int check_raised(const struct look *look, const struct adjustment *change,
+                        struct problem *problem)
+{
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        int64_t limit = look->settings->limits[door].of[change->rule];
+        if (limit != LIMIT_OFF && change->value > limit + look->settings->desk_max_extra)
+            return problem_set(problem, 403, "",
+                               "%d is more than the %lld of the settings (%s) and the %lld that "
+                               "your role may add (desk.max_extra); ask an administrator",
+                               change->value, (long long)limit, door_names[door],
+                               (long long)look->settings->desk_max_extra);
+    }
+    return 1;
+}
+
+/* A limit higher than the role may set is not lowered by it. */
+static int check_replaced_limit(const struct look *look, const struct adjustment *change,
+                                const struct adjustment *old, struct problem *problem)
+{
+    struct problem too_high;
+    bool by_administrator =
+        old->value == LIMIT_OFF || !check_raised(look, old, &too_high);
+    bool lowers = change->removed || old->value == LIMIT_OFF || change->value < old->value;
+    return !by_administrator || !lowers ||
+           problem_set(problem, 403, "",
+                       "the %s set for it now is higher than your role may set (desk.max_extra), "
+                       "so an administrator set it; ask an administrator",
+                       rule_table[change->rule].name);
+}
+
+/* What this one would take the place of. */
+static int check_replaced(const struct look *look, const struct adjustment *change,
+                          struct problem *problem)
+{
+    struct adjustment old;
+    if (guard_adjustment(look->desk->guard, change->subject, change->rule, change->kind,
+                         look->now_ms, &old) == 0)
+        return 1;
+    if (old.until_ms > latest_end(look))
+        return problem_set(problem, 403, "",
+                           "the %s of %s now lasts longer than the %s that your role may change "
+                           "limits for (desk.max_extra_for), so an administrator set it; ask an "
+                           "administrator",
+                           adjust_kind_names[change->kind], rule_table[change->rule].name,
+                           duration_text(look, look->settings->desk_max_extra_for_ms));
+    if (change->kind == ADJUST_LIMIT)
+        return check_replaced_limit(look, change, &old, problem);
+    return old.value <= look->settings->desk_max_extra || change->value >= old.value ||
+           problem_set(problem, 403, "",
+                       "the extra of %d for %s is more than the %lld that your role may give "
+                       "(desk.max_extra), so an administrator set it; ask an administrator",
+                       old.value, rule_table[change->rule].name,
+                       (long long)look->settings->desk_max_extra);
+}
+
+static int check_limit(const struct look *look, const struct wish *wish,
+                       const struct adjustment *change, struct problem *problem)
+{
+    if (wish->mailbox[0] == '\0')
+        return problem_set(problem, 403, "",
+                           "your role may not change a limit of a whole domain; ask an "
+                           "administrator, or give an extra");
+    int64_t left = change->value;
+    if (change->removed && lowest_without(look, wish, change->rule, &left) < 0)
+        return -1;
+    if (left == LIMIT_OFF)
+        return problem_set(problem, 403, "",
+                           "your role may not switch a limit off; ask an administrator");
+    if (change->removed)
+        return 1;
+    int result = check_raised(look, change, problem);
+    return result < 1 ? result : check_lowered(look, wish, change, problem);
+}
+
+static int check_change(const struct look *look, const struct wish *wish,
+                        const struct adjustment *change, struct problem *problem)
+{
+    int result = change->kind == ADJUST_EXTRA ? check_extra(look, change, problem)
+                                              : check_limit(look, wish, change, problem);
+    if (result > 0)
+        result = check_time(look, change, problem);
+    return result < 1 ? result : check_replaced(look, change, problem);
+}
+
+int wish_within_caps(const struct look *look, const struct wish *wish, struct problem *problem)
+{
+    int result = check_mailbox(look, wish, wish->mailbox, problem); /* which asks for changes, too */
+    for (size_t i = 0; i < wish->change_count && result >= 0; i++) {
+        struct problem of_it;
+        int alone = check_change(look, wish, &wish->changes[i], &of_it);
+        if (alone == 0) /* says more than what it comes to in all */
+            *problem = of_it;
+        if (alone < 1)
+            return alone;
+    }
+    if (wish->mailbox[0] != '\0')
+        return result;
+    /* a domain: each of its mailboxes may have something of its own already */
+    const char **mailboxes;
+    size_t count = guard_adjusted(look->desk->guard, look->arena, wish->domain, &mailboxes);
+    for (size_t i = 0; i < count && result > 0; i++)
+        result = check_mailbox(look, wish, mailboxes[i], problem);
+    return result;
+}

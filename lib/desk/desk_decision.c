@@ -1,0 +1,230 @@
+/* One decision explained rule by rule, and lists of decisions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "desk/desk_common.h"
+
+/* ---- rules of one message --------------------------------------------------------------- */
+
+/* What was counted against a rule: the worst field or domain. */
+struct counted_worst {
+    int64_t count;
+    const char *field, *domain;
+};
+
+static void worsen(struct counted_worst *worst, int64_t count, const char *field,
+                   const char *domain)
+{
+    if (count > worst->count)
+        *worst = (struct counted_worst){count, field, domain};
+}
+
+/* A domain of the record: [name, recipients, header characters, 1 if own]. */
+static int64_t domain_number(struct json_object *domain, size_t index)
+{
+    if (!json_object_is_type(domain, json_type_array))
+        return 0;
+    return json_object_get_int64(json_object_array_get_idx(domain, index));
+}
+
+static const char *domain_name(struct json_object *domain)
+{
+    struct json_object *name = json_object_is_type(domain, json_type_array)
+                                   ? json_object_array_get_idx(domain, 0)
+                                   : NULL;
+    return name != NULL ? json_object_get_string(name) : "";
+}
+
+static void find_worst_domain(const struct told *told, size_t index, struct counted_worst *worst)
+{
+    struct json_object *domains = told_list(told, "domains");
+    for (size_t i = 0; domains != NULL && i < json_object_array_length(domains); i++) {
+        struct json_object *domain = json_object_array_get_idx(domains, i);
+        if (domain_number(domain, 3) == 0)
+            worsen(worst, domain_number(domain, index), NULL, domain_name(domain));
+    }
+}
+
+/* The record names the domains with the most recipients; one with long names alone may be among
+ * the broken rules. */
+static bool find_broken(const struct told *told, enum rule rule, struct counted_worst *worst)
+{
+    struct json_object *broken = told_list(told, "broken");
+    bool found = false;
+    for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
+        struct json_object *one = json_object_array_get_idx(broken, i);
+        if (strcmp(json_string(one, "rule", ""), rule_table[rule].name) != 0)
+            continue;
+        found = true;
+        worsen(worst, json_int(one, "count", 0), json_string(one, "field", NULL),
+               json_string(one, "domain", NULL));
+    }
+    return found;
+}
+
+static struct counted_worst worst_of(const struct told *told, enum rule rule)
+{
+    struct counted_worst worst = {-1, NULL, NULL};
+    if (rule == RULE_RECIPIENTS_PER_MESSAGE)
+        worst.count = json_int(told->facts, "recipients", 0);
+    for (int field = 0; field < FIELD_COUNT && rule == RULE_RECIPIENTS_PER_FIELD; field++)
+        worsen(&worst, json_int(told->facts, field_names[field], 0), field_names[field], NULL);
+    if (rule == RULE_RECIPIENTS_PER_DOMAIN)
+        find_worst_domain(told, 1, &worst);
+    if (rule == RULE_HEADER_CHARS_PER_DOMAIN)
+        find_worst_domain(told, 2, &worst);
+    return worst;
+}
+
+static void add_of_message(const struct told *told, enum rule rule, struct json_object *view)
+{
+    struct counted_worst worst = worst_of(told, rule);
+    bool broken = find_broken(told, rule, &worst);
+    json_add_int(view, "count", worst.count < 0 ? 0 : worst.count);
+    if (worst.field != NULL)
+        json_add_string(view, "field", worst.field);
+    if (worst.domain != NULL)
+        json_add_string(view, "domain", worst.domain);
+    json_add_null(view, "used_before");
+    json_add_null(view, "cost");
+    json_add_null(view, "used_after");
+    json_add_bool(view, "checked", told_limit(told, rule) != LIMIT_OFF);
+    json_add_bool(view, "broken", broken);
+}
+
+/* ---- rules over time -------------------------------------------------------------------- */
+
+static void add_over_time(const struct told *told, enum rule rule, struct json_object *view)
+{
+    int64_t used = told_used_before(told, rule), cost = told_cost(told, rule);
+    bool checked = used >= 0 && told_limit(told, rule) != LIMIT_OFF;
+    json_add_null(view, "count");
+    if (used >= 0) {
+        bool counted = told->record->outcome == OUTCOME_ADMITTED;
+        json_add_int(view, "used_before", used);
+        json_add_int(view, "cost", cost);
+        json_add_int(view, "used_after", counted ? used + cost : used);
+    } else {
+        json_add_null(view, "used_before");
+        json_add_null(view, "cost");
+        json_add_null(view, "used_after");
+    }
+    json_add_bool(view, "checked", checked);
+    json_add_bool(view, "broken", checked && told_over(told, rule));
+}
+
+/* ---- the view ----------------------------------------------------------------------------- */
+
+static struct json_object *json_of_rule(const struct told *told, enum rule rule)
+{
+    const struct rule_info *info = &rule_table[rule];
+    struct json_object *adjusted =
+        json_member(json_member(told->facts, "adjusted"), info->name);
+    char setting[80];
+    bool of_webmail = json_is_true(told->facts, "webmail_host");
+    snprintf(setting, sizeof setting, "limits.%s.%s",
+             of_webmail ? door_names[DOOR_WEBMAIL]
+                        : json_string(told->facts, "door", door_names[DOOR_WEBMAIL]),
+             info->name);
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "rule", info->name);
+    json_add_bool(view, "over_time", info->over_time);
+    if (told_limit(told, rule) == LIMIT_OFF)
+        json_add_null(view, "limit");
+    else
+        json_add_int(view, "limit", told_limit(told, rule));
+    json_add_string(view, "source", json_string(adjusted, "limit_of", "settings"));
+    json_add_int(view, "extra", json_int(adjusted, "extra", 0));
+    json_add_string(view, "setting", setting);
+    if (info->over_time)
+        add_over_time(told, rule, view);
+    else
+        add_of_message(told, rule, view);
+    return view;
+}
+
+static void add_domains(const struct told *told, struct json_object *view)
+{
+    struct json_object *domains = told_list(told, "domains");
+    struct json_object *list = json_add_list(view, "domains");
+    for (size_t i = 0; domains != NULL && i < json_object_array_length(domains); i++) {
+        struct json_object *domain = json_object_array_get_idx(domains, i);
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "domain", domain_name(domain));
+        json_add_int(one, "recipients", domain_number(domain, 1));
+        json_add_int(one, "header_chars", domain_number(domain, 2));
+        json_add_bool(one, "own", domain_number(domain, 3) != 0);
+        json_object_array_add(list, one);
+    }
+    json_add_int(view, "more_domains", json_int(told->facts, "more_domains", 0));
+}
+
+static struct json_object *explain(const struct told *told)
+{
+    static const char *const texts[] = {"mailbox", "ip", "door", "id", "from"};
+    static const char *const counts[] = {"to", "cc", "bcc", "recipients", "off_domain"};
+    struct json_object *view = json_object_new_object();
+    json_add_decision(view, "decision", told->record->decision);
+    json_add_moment(view, "at", told->record->at_ms);
+    json_add_string(view, "outcome", outcome_names[told->record->outcome]);
+    json_add_string(view, "verdict", told_verdict(told));
+    if (told_unguarded(told))
+        json_add_bool(view, "unguarded", true);
+    for (size_t i = 0; i < countof(texts); i++)
+        json_add_string(view, texts[i], json_string(told->facts, texts[i], NULL));
+    for (size_t i = 0; i < countof(counts); i++)
+        json_add_int(view, counts[i], json_int(told->facts, counts[i], 0));
+    add_domains(told, view);
+    json_add_string(view, "mode", json_string(told->facts, "mode", "enforce"));
+    json_add_bool(view, "exempt", json_is_true(told->facts, "exempt"));
+    struct json_object *rules = json_add_list(view, "rules");
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        json_object_array_add(rules, json_of_rule(told, (enum rule)rule));
+    return view;
+}
+
+int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem)
+{
+    uint64_t id;
+    if (decision == NULL || !decision_parse(decision, &id))
+        return problem_set(problem, 400, "decision",
+                           "expected a decision's id such as 7K3M-Q2XD-9F4A");
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct record record;
+    int found = store_record(desk->store, arena, id, now_ms, &record);
+    if (found == 0)
+        return problem_set(problem, 404, "decision", "no decision of that id is kept (any longer)");
+    if (found < 0)
+        return -1;
+    freed_by(told_end) struct told told = told_of(&record);
+    *view_r = explain(&told);
+    return 1;
+}
+
+int desk_decisions(const struct desk *desk, const char *mailbox, const char *before,
+                   int64_t now_ms, struct json_object **view_r, struct problem *problem)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    const char *of = NULL;
+    uint64_t below;
+    if ((mailbox != NULL && mailbox[0] != '\0' &&
+         !read_mailbox(&look, mailbox, "mailbox", &of, problem)) ||
+        !read_cursor(before, &below, problem))
+        return 0;
+    struct record records[DESK_PAGE + 1];
+    size_t count;
+    if (store_decisions(desk->store, look.arena, of, below, now_ms, records, DESK_PAGE + 1,
+                        &count) < 0)
+        return -1;
+    struct json_object *view = json_object_new_object();
+    struct json_object *list = json_add_list(view, "decisions");
+    for (size_t i = 0; i < count && i < DESK_PAGE; i++) {
+        freed_by(told_end) struct told told = told_of(&records[i]);
+        json_object_array_add(list, told_entry(&told, true));
+    }
+    json_add_decision(view, "older", count > DESK_PAGE ? records[DESK_PAGE - 1].decision : 0);
+    *view_r = view;
+    return 1;
+}

@@ -1,0 +1,336 @@
+/* What needs attention: search, suspended mailboxes, windows that are nearly full. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "desk/desk_common.h"
+#include "guard/observer.h"
+
+enum {
+    HOME_ROWS = 20, HOME_ACTS = 10,
+    SUSPENDED_LOOKED_AT = 1000, SUSPENDED_PAGE = 100,
+    NEAR_LOOKED_AT = 100, NEAR_MAX = 200,
+    NEAR_PERCENT = 80,
+    QUERY_MAX_BYTES = 512,
+};
+
+/* ---- search --------------------------------------------------------------------------- */
+
+/* What a text is, by its form; the key in the arena. */
+static const char *found_as(const struct look *look, const char *query, const char **key_r)
+{
+    struct problem ignored;
+    uint64_t decision;
+    size_t length = strlen(query);
+    struct submission submission;
+    submission_init(&submission, look->arena, DOOR_WEBMAIL);
+    if (query[0] == '@' && read_domain(look, query, "", key_r, &ignored))
+        return "domain";
+    if (strchr(query, '@') != NULL) /* also as mail programs show it: Alice <alice@example.test> */
+        return submission_set_from(&submission, query, length, &ignored) &&
+                       (*key_r = submission.from) != NULL
+                   ? "mailbox"
+                   : "nothing";
+    if (read_ip(look, query, "", key_r, &ignored))
+        return "ip";
+    if (decision_parse(query, &decision)) {
+        char *text = arena_alloc(look->arena, DECISION_TEXT_SIZE);
+        decision_format(decision, text);
+        *key_r = text;
+        return "decision";
+    }
+    if (strchr(query, '.') != NULL && read_domain(look, query, "", key_r, &ignored))
+        return "domain";
+    return "nothing";
+}
+
+int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
+                struct problem *problem)
+{
+    static const char blank[] = " \t\r\n";
+    freed_by(look_end) struct look look = look_begin(desk, 0);
+    const char *key = NULL;
+    if (query != NULL)
+        query += strspn(query, blank);
+    if (query == NULL || query[0] == '\0')
+        return problem_set(problem, 400, "q",
+                           "expected a mailbox, a domain, an IP address or a decision's id");
+    size_t length = strlen(query);
+    while (strchr(blank, query[length - 1]) != NULL)
+        length--;
+    if (length > QUERY_MAX_BYTES)
+        return problem_set(problem, 400, "q", "it has at most %d bytes", QUERY_MAX_BYTES);
+    query = arena_strndup(look.arena, query, length);
+    const char *found = found_as(&look, query, &key);
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "query", query);
+    json_add_string(view, "found", found);
+    json_add_string(view, "key", strcmp(found, "nothing") != 0 ? key : NULL);
+    *view_r = view;
+    return 1;
+}
+
+/* ---- suspended mailboxes ---------------------------------------------------------------- */
+
+static struct json_object *json_of_suspended(const struct look *look,
+                                             const struct suspended *suspended)
+{
+    struct json_object *view = json_of_suspension(look, &suspended->suspension, true);
+    json_add_string(view, "mailbox", suspended->mailbox);
+    return view;
+}
+
+int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
+                   struct json_object **view_r)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    struct suspended *page = arena_alloc(look.arena, (DESK_PAGE + 1) * sizeof *page);
+    size_t count;
+    if (store_suspended(desk->store, after != NULL ? after : "", now_ms, page, DESK_PAGE + 1,
+                        &count) < 0)
+        return -1;
+    struct json_object *view = json_object_new_object();
+    struct json_object *list = json_add_list(view, "suspended");
+    for (size_t i = 0; i < count && i < DESK_PAGE; i++)
+        json_object_array_add(list, json_of_suspended(&look, &page[i]));
+    json_add_string(view, "next", count > DESK_PAGE ? page[DESK_PAGE - 1].mailbox : NULL);
+    *view_r = view;
+    return 1;
+}
+
+static int newest_first(const void *left, const void *right)
+{
+    const struct suspended *a = left, *b = right;
+    int64_t a_ms = a->suspension.since_ms, b_ms = b->suspension.since_ms;
+    if (a_ms != b_ms)
+        return a_ms < b_ms ? 1 : -1;
+    return strcmp(a->mailbox, b->mailbox);
+}
+
+/* Up to SUSPENDED_LOOKED_AT of them, the newest first. 1 or -1. */
+static int read_suspended(const struct look *look, struct suspended **all_r, size_t *count_r)
+{
+    struct suspended *all = arena_alloc(look->arena, SUSPENDED_LOOKED_AT * sizeof *all);
+    size_t total = 0, count = SUSPENDED_PAGE;
+    while (count == SUSPENDED_PAGE && total < SUSPENDED_LOOKED_AT) {
+        const char *after = total > 0 ? all[total - 1].mailbox : "";
+        if (store_suspended(look->desk->store, after, look->now_ms, all + total, SUSPENDED_PAGE,
+                            &count) < 0)
+            return -1;
+        total += count;
+    }
+    if (total > 1)
+        qsort(all, total, sizeof *all, newest_first);
+    *all_r = all;
+    *count_r = total;
+    return 1;
+}
+
+static int add_suspended(const struct look *look, struct json_object *view)
+{
+    struct suspended *all;
+    size_t count, shown = 0;
+    if (read_suspended(look, &all, &count) < 0)
+        return -1;
+    struct json_object *locked = json_add_list(view, "locked_by_users");
+    for (size_t i = 0; i < count && shown < DESK_PAGE; i++) {
+        const struct suspension *suspension = &all[i].suspension;
+        if (suspension_is_own_lock(suspension->cause, suspension->by)) {
+            json_object_array_add(locked, json_of_suspended(look, &all[i]));
+            shown++;
+        }
+    }
+    struct json_object *list = json_add_list(view, "suspended");
+    for (size_t i = 0; i < count && i < HOME_ROWS; i++)
+        json_object_array_add(list, json_of_suspended(look, &all[i]));
+    json_add_bool(view, "more_suspended", count > HOME_ROWS);
+    return 1;
+}
+
+/* ---- windows near their limit -------------------------------------------------------------- */
+
+struct near_row {
+    const struct near_limit *seen;
+    const char *key; /* mailbox or IP */
+    enum door door;
+    int32_t limit;
+    uint64_t used;
+    int64_t retry_at_ms; /* when full: the first room for one more; 0 never */
+};
+
+/* Of the channels that count in the history of `channel` the one with the lowest limit; DOOR_COUNT
+ * when the rule is off for all of them. */
+static enum door tightest_door(const int32_t (*limit_of)[RULE_COUNT], enum rule rule,
+                               enum door channel)
+{
+    enum door tighter = DOOR_COUNT;
+    for (int door = 0; door < DOOR_COUNT; door++)
+        if (limit_of[door][rule] != LIMIT_OFF &&
+            history_is_shared(rule_table[rule].subject, channel, (enum door)door) &&
+            (tighter == DOOR_COUNT || limit_of[door][rule] < limit_of[tighter][rule]))
+            tighter = (enum door)door;
+    return tighter;
+}
+
+/* The history that was seen, and the limits of its mailbox or IP, `key`. 1 or -1. */
+static int read_subject(const struct look *look, const struct near_limit *seen, const char *key,
+                        struct history *history_r, int32_t (*limit_of_r)[RULE_COUNT],
+                        int64_t *at_ms_r)
+{
+    struct standing standing = {.at_ms = look->now_ms};
+    const char *at = strrchr(key, '@');
+    enum subject subject = rule_table[seen->rule].subject;
+    if (subject == SUBJECT_MAILBOX &&
+        standing_read(look, key, at != NULL ? at + 1 : "", &standing) < 0)
+        return -1;
+    if (store_history(look->desk->store, look->arena, subject, seen->key, look->now_ms,
+                      &standing.account.history) < 0)
+        return -1;
+    standing_settle(look, &standing);
+    *history_r = standing.account.history;
+    *at_ms_r = standing.at_ms;
+    for (int door = 0; door < DOOR_COUNT; door++)
+        memcpy(limit_of_r[door],
+               rule_table[seen->rule].subject == SUBJECT_MAILBOX
+                   ? standing.limits[door].limits.of
+                   : look->settings->limits[door].of,
+               sizeof limit_of_r[door]);
+    return 1;
+}
+
+/* How full it is now. 1 near; 0 no longer; -1. */
+static int look_again(const struct look *look, const struct near_limit *seen,
+                      struct near_row *row_r)
+{
+    const struct rule_info *rule = &rule_table[seen->rule];
+    int32_t limit_of[DOOR_COUNT][RULE_COUNT];
+    struct history history;
+    int64_t at_ms;
+    char *key = arena_alloc(look->arena, HISTORY_NAME_SIZE);
+    enum door channel = history_channel(rule->subject, seen->key, key);
+    if (read_subject(look, seen, key, &history, limit_of, &at_ms) < 0)
+        return -1;
+    enum door door = tightest_door(limit_of, seen->rule, channel);
+    if (door == DOOR_COUNT)
+        return 0;
+    int32_t limit = limit_of[door][seen->rule];
+    *row_r = (struct near_row){
+        .seen = seen, .key = key, .door = door, .limit = limit,
+        .used = window_used(&history, rule->measure, rule->window_ms, at_ms),
+    };
+    if (!window_fits(row_r->used, 1, limit)) {
+        int64_t fits_ms =
+            window_when_fits(&history, rule->measure, rule->window_ms, limit, 1, at_ms);
+        row_r->retry_at_ms = fits_ms == WINDOW_NEVER ? 0 : fits_ms;
+    }
+    return row_r->used > 0 && percent_of(row_r->used, limit) >= NEAR_PERCENT;
+}
+
+static int fullest_first(const void *left, const void *right)
+{
+    const struct near_row *a = left, *b = right;
+    int a_percent = percent_of(a->used, a->limit), b_percent = percent_of(b->used, b->limit);
+    if (a_percent != b_percent)
+        return b_percent - a_percent;
+    int order = strcmp(a->key, b->key);
+    return order != 0 ? order : (int)a->door - (int)b->door;
+}
+
+static struct json_object *json_of_near(const struct near_row *row)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_string(view, "key", row->key);
+    json_add_string(view, "rule", rule_table[row->seen->rule].name);
+    json_add_string(view, "door", door_names[row->door]);
+    json_add_int(view, "limit", row->limit);
+    json_add_int(view, "used", (int64_t)row->used);
+    json_add_int(view, "percent", percent_of(row->used, row->limit));
+    json_add_bool(view, "full", !window_fits(row->used, 1, row->limit));
+    json_add_moment(view, "retry_at", row->retry_at_ms);
+    return view;
+}
+
+static void add_rows(struct json_object *view, const char *name, struct near_row *rows,
+                     size_t count)
+{
+    struct json_object *list = json_add_list(view, name);
+    if (count > 1)
+        qsort(rows, count, sizeof *rows, fullest_first);
+    for (size_t i = 0; i < count; i++)
+        json_object_array_add(list, json_of_near(&rows[i]));
+}
+
+/* "near" and "ips": of the `looked_at` windows seen last, at most `max` of each. 1 or -1. */
+static int add_near(const struct look *look, size_t looked_at, size_t max,
+                    struct json_object *view)
+{
+    struct near_limit *seen = arena_alloc(look->arena, looked_at * sizeof *seen);
+    struct near_row *rows[SUBJECT_COUNT];
+    size_t count, counts[SUBJECT_COUNT] = {0};
+    if (store_near(look->desk->store, look->now_ms, seen, looked_at, &count) < 0)
+        return -1;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        rows[subject] = arena_alloc(look->arena, max * sizeof *rows[subject]);
+    for (size_t i = 0; i < count; i++) {
+        if (seen[i].rule < RULE_FIRST_OVER_TIME || seen[i].rule >= RULE_COUNT)
+            continue;
+        enum subject subject = rule_table[seen[i].rule].subject;
+        struct near_row row;
+        int near = counts[subject] < max ? look_again(look, &seen[i], &row) : 0;
+        if (near < 0)
+            return -1;
+        if (near > 0)
+            rows[subject][counts[subject]++] = row;
+    }
+    add_rows(view, "near", rows[SUBJECT_MAILBOX], counts[SUBJECT_MAILBOX]);
+    add_rows(view, "ips", rows[SUBJECT_IP], counts[SUBJECT_IP]);
+    return 1;
+}
+
+int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    if (add_near(&look, NEAR_MAX, NEAR_MAX, view) < 0)
+        return -1;
+    *view_r = take(view);
+    return 1;
+}
+
+/* Messages that went round the webmail's door today and yesterday, UTC. 1 or -1. */
+static int add_unguarded(const struct look *look, struct json_object *view)
+{
+    enum { DAYS = 2 };
+    char after[COUNTER_NAME_SIZE], days[DAYS][COUNTER_NAME_SIZE];
+    struct counter counters[DAYS];
+    uint64_t total = 0;
+    size_t count;
+    observer_unguarded_name(look->now_ms - DAYS * DAY_MS, after);
+    for (int day = 0; day < DAYS; day++)
+        observer_unguarded_name(look->now_ms - day * DAY_MS, days[day]);
+    if (store_counters(look->desk->store, after, counters, DAYS, &count) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        for (int day = 0; day < DAYS; day++)
+            if (strcmp(counters[i].name, days[day]) == 0)
+                total += counters[i].value;
+    json_add_int(view, "unguarded_today", (int64_t)total);
+    return 1;
+}
+
+int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct audit *acts = arena_alloc(look.arena, HOME_ACTS * sizeof *acts);
+    size_t count;
+    json_add_moment(view, "now", now_ms);
+    if (add_unguarded(&look, view) < 0 || add_suspended(&look, view) < 0 || add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
+        store_audit_newest(desk->store, NULL, INT64_MAX, acts, HOME_ACTS, &count) < 0)
+        return -1;
+    struct json_object *list = json_add_list(view, "acts");
+    for (size_t i = 0; i < count; i++)
+        json_object_array_add(list, json_of_act(&acts[i]));
+    *view_r = take(view);
+    return 1;
+}

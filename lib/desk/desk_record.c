@@ -1,0 +1,174 @@
+/* What a kept decision tells: its facts (written by guard.c) and the windows before it. */
+#include <string.h>
+
+#include "base/decision.h"
+#include "desk/desk_common.h"
+
+struct told told_of(const struct record *record)
+{
+    struct json_object *facts = json_read(record->facts);
+    if (facts != NULL && !json_object_is_type(facts, json_type_object))
+        json_put(&facts);
+    return (struct told){record, facts != NULL ? facts : json_object_new_object()};
+}
+
+void told_end(struct told *told) { json_put(&told->facts); }
+
+struct json_object *told_list(const struct told *told, const char *name)
+{
+    struct json_object *list = json_member(told->facts, name);
+    return json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0
+               ? list
+               : NULL;
+}
+
+const char *told_verdict(const struct told *told)
+{
+    switch (told->record->outcome) {
+    case OUTCOME_HELD: return "message";
+    case OUTCOME_OVER: return "over_time";
+    case OUTCOME_SUSPENDED: return "suspended";
+    default: return "admitted";
+    }
+}
+
+static bool was_judged(const struct told *told)
+{
+    return told->record->outcome != OUTCOME_REPEATED && told->record->outcome != OUTCOME_REDEEMED;
+}
+
+/* Who was suspended already had no ticket looked for, and which of both it was is not kept. */
+bool told_unguarded(const struct told *told)
+{
+    return json_is_true(told->facts, "webmail_host") && was_judged(told) &&
+           told->record->outcome != OUTCOME_SUSPENDED;
+}
+
+int32_t told_limit(const struct told *told, enum rule rule)
+{
+    int64_t limit = json_int(json_member(told->facts, "limits"), rule_table[rule].name, LIMIT_OFF);
+    return limit < 0 || limit > LIMIT_MAX ? LIMIT_OFF : (int32_t)limit;
+}
+
+uint32_t told_cost(const struct told *told, enum rule rule)
+{
+    int64_t off_domain = json_int(told->facts, "off_domain", 0);
+    int64_t most = off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
+    return entry_weight(&(struct entry){.off_domain = most > 0 ? (uint32_t)most : 0},
+                        rule_table[rule].measure);
+}
+
+int64_t told_used_before(const struct told *told, enum rule rule)
+{
+    for (size_t i = 0; i < told->record->window_count; i++)
+        if (told->record->windows[i].rule == rule)
+            return (int64_t)told->record->windows[i].used_before;
+    return -1;
+}
+
+bool told_over(const struct told *told, enum rule rule)
+{
+    int64_t used = told_used_before(told, rule);
+    return was_judged(told) && used >= 0 &&
+           !window_fits((uint64_t)used, told_cost(told, rule), told_limit(told, rule));
+}
+
+/* ---- why it was refused ------------------------------------------------------------- */
+
+static int field_by_name(const char *name)
+{
+    for (int field = 0; field < FIELD_COUNT; field++)
+        if (name != NULL && strcmp(field_names[field], name) == 0)
+            return field;
+    return -1;
+}
+
+static void add_message_reasons(const struct told *told, struct json_object *reasons)
+{
+    struct json_object *broken = told_list(told, "broken");
+    for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
+        struct json_object *one = json_object_array_get_idx(broken, i);
+        int rule = rule_by_name(json_string(one, "rule", ""));
+        int64_t count = json_int(one, "count", 0);
+        if (rule < 0 || count < 0 || count > UINT32_MAX ||
+            told_limit(told, (enum rule)rule) == LIMIT_OFF)
+            continue;
+        json_object_array_add(
+            reasons, json_of_reason(&(struct objection){
+                         .rule = (enum rule)rule,
+                         .field = field_by_name(json_string(one, "field", NULL)),
+                         .domain = json_string(one, "domain", NULL),
+                         .limit = (uint32_t)told_limit(told, (enum rule)rule),
+                         .count = (uint32_t)count,
+                     }));
+    }
+}
+
+static void add_window_reasons(const struct told *told, struct json_object *reasons)
+{
+    for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
+        enum rule rule = (enum rule)i;
+        if (!told_over(told, rule))
+            continue;
+        uint32_t cost = told_cost(told, rule);
+        int32_t limit = told_limit(told, rule);
+        bool never_fits = !window_fits(0, cost, limit);
+        uint32_t count = cost + (never_fits ? 0 : (uint32_t)told_used_before(told, rule));
+        json_object_array_add(reasons, json_of_reason(&(struct objection){
+                                           .rule = rule, .field = -1, .limit = (uint32_t)limit,
+                                           .count = count, .never_fits = never_fits,
+                                       }));
+    }
+}
+
+struct json_object *told_reasons(const struct told *told)
+{
+    struct json_object *reasons = json_object_new_array();
+    bool observe = strcmp(json_string(told->facts, "mode", ""), "observe") == 0;
+    if (!was_judged(told))
+        return reasons;
+    add_message_reasons(told, reasons);
+    /* a message with faults of its own was told of them alone */
+    if (json_object_array_length(reasons) == 0 || observe)
+        add_window_reasons(told, reasons);
+    return reasons;
+}
+
+/* ---- in a timeline ---------------------------------------------------------------------- */
+
+struct json_object *rules_of_reasons(struct json_object *reasons)
+{
+    bool seen[RULE_COUNT] = {false};
+    struct json_object *rules = json_object_new_array();
+    for (size_t i = 0; i < json_object_array_length(reasons); i++) {
+        const char *name = json_string(json_object_array_get_idx(reasons, i), "rule", "");
+        int rule = rule_by_name(name);
+        if (rule < 0 || seen[rule])
+            continue;
+        seen[rule] = true;
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "rule", name);
+        json_object_array_add(rules, one);
+    }
+    return rules;
+}
+
+struct json_object *told_entry(const struct told *told, bool of_all)
+{
+    struct json_object *facts = told->facts, *entry = json_object_new_object();
+    freed_by(json_put) struct json_object *reasons = told_reasons(told);
+    json_add_string(entry, "kind", "decision");
+    json_add_moment(entry, "at", told->record->at_ms);
+    json_add_decision(entry, "decision", told->record->decision);
+    json_add_string(entry, "outcome", outcome_names[told->record->outcome]);
+    if (told_unguarded(told))
+        json_add_bool(entry, "unguarded", true);
+    if (of_all)
+        json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
+    json_add_string(entry, "door", json_string(facts, "door", NULL));
+    json_add_string(entry, "ip", json_string(facts, "ip", NULL));
+    json_add_int(entry, "recipients", json_int(facts, "recipients", 0));
+    json_add_int(entry, "off_domain", json_int(facts, "off_domain", 0));
+    json_add(entry, "rules", rules_of_reasons(reasons));
+    return entry;
+}

@@ -1,0 +1,137 @@
+/* What anybody may know who has the reference of a refusal: mail servers write it to their logs. */
+#include <string.h>
+
+#include "base/decision.h"
+#include "desk/desk_common.h"
+
+static int not_there(struct problem *problem)
+{
+    return problem_set(problem, 404, "reference", "no refusal of that reference is kept");
+}
+
+/* ---- a suspension ---------------------------------------------------------------------- */
+
+/* The decision met the suspension that holds now, or one that has ended since. */
+static bool still_holds(const struct suspension *suspension, const struct record *record)
+{
+    return suspension->id != 0 && suspension->since_ms <= record->at_ms;
+}
+
+static int add_suspended(const struct look *look, const struct told *told,
+                         struct json_object *view)
+{
+    struct account account;
+    if (store_account(look->desk->store, look->arena, json_string(told->facts, "mailbox", ""),
+                      look->now_ms, &account) < 0)
+        return -1;
+    if (!still_holds(&account.suspension, told->record)) {
+        json_add_string(view, "state", "ended");
+        return 1;
+    }
+    freed_by(json_put) struct json_object *suspension =
+        json_of_suspension(look, &account.suspension, false);
+    const char *rule = json_string(suspension, "rule", NULL);
+    struct json_object *rules = json_member(view, "rules");
+    bool stopped = account.suspension.until_ms == UNTIL_LIFTED;
+    json_add_string(view, "state", state_names[stopped ? STATE_STOPPED : STATE_PAUSED]);
+    json_add_moment(view, "until", account.suspension.until_ms);
+    json_add_string(view, "sentence", json_string(suspension, "sentence", NULL));
+    if (rule != NULL && json_object_array_length(rules) == 0) {
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "rule", rule);
+        json_object_array_add(rules, one);
+    }
+    return 1;
+}
+
+/* ---- a limit over time -------------------------------------------------------------------- */
+
+static enum door channel_of(const struct told *told)
+{
+    const char *name = json_string(told->facts, "door", "");
+    for (int door = 0; door < DOOR_COUNT; door++)
+        if (strcmp(name, door_names[door]) == 0)
+            return (enum door)door;
+    return DOOR_WEBMAIL;
+}
+
+/* When the message fits into the window of one rule; WINDOW_NEVER. 1 or -1. */
+static int when_fits(const struct look *look, const struct told *told, enum rule rule,
+                     int64_t *fits_ms_r)
+{
+    const struct rule_info *info = &rule_table[rule];
+    const char *key =
+        json_string(told->facts, info->subject == SUBJECT_MAILBOX ? "mailbox" : "ip", "");
+    char room[HISTORY_NAME_SIZE];
+    const char *name = history_name(info->subject, channel_of(told), key, room);
+    struct history history = {0};
+    if (name != NULL && key[0] != '\0' &&
+        store_history(look->desk->store, look->arena, info->subject, name, look->now_ms,
+                      &history) < 0)
+        return -1;
+    *fits_ms_r = window_when_fits(&history, info->measure, info->window_ms,
+                                  told_limit(told, rule), told_cost(told, rule), look->now_ms);
+    return 1;
+}
+
+static int add_over_time(const struct look *look, const struct told *told,
+                         struct json_object *view)
+{
+    int64_t latest_ms = look->now_ms, fits_ms;
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
+        if (!told_over(told, (enum rule)rule))
+            continue;
+        if (when_fits(look, told, (enum rule)rule, &fits_ms) < 0)
+            return -1;
+        if (fits_ms > latest_ms)
+            latest_ms = fits_ms;
+    }
+    json_add_string(view, "state", "over");
+    json_add_bool(view, "never_fits", latest_ms == WINDOW_NEVER);
+    if (latest_ms > look->now_ms && latest_ms != WINDOW_NEVER)
+        json_add_moment(view, "retry_at", latest_ms);
+    return 1;
+}
+
+/* ---- the view ------------------------------------------------------------------------------ */
+
+static struct json_object *begin_view(const struct look *look, const struct told *told)
+{
+    struct json_object *view = json_object_new_object();
+    freed_by(json_put) struct json_object *reasons = told_reasons(told);
+    json_add_moment(view, "now", look->now_ms);
+    json_add_decision(view, "decision", told->record->decision);
+    json_add_moment(view, "at", told->record->at_ms);
+    json_add_string(view, "verdict", told_verdict(told));
+    json_add_string(view, "state", "refused");
+    json_add_null(view, "until");
+    json_add_null(view, "retry_at");
+    json_add_bool(view, "never_fits", false);
+    json_add(view, "rules", rules_of_reasons(reasons));
+    json_add_null(view, "sentence");
+    return view;
+}
+
+int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms,
+                   struct json_object **view_r, struct problem *problem)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    struct record record;
+    uint64_t id;
+    if (!decision_parse(decision, &id))
+        return not_there(problem);
+    int found = store_record(desk->store, look.arena, id, now_ms, &record);
+    if (found < 1)
+        return found < 0 ? -1 : not_there(problem);
+    freed_by(told_end) struct told told = told_of(&record);
+    if (strcmp(told_verdict(&told), "admitted") == 0)
+        return not_there(problem);
+    freed_by(json_put) struct json_object *view = begin_view(&look, &told);
+    int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&look, &told, view)
+                : record.outcome == OUTCOME_OVER    ? add_over_time(&look, &told, view)
+                                                    : 1;
+    if (added < 0)
+        return -1;
+    *view_r = take(view);
+    return 1;
+}

@@ -1,0 +1,346 @@
+/* What a user may see of his own mailbox, and his own lock. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "desk/desk_common.h"
+
+enum {
+    MESSAGES_SHOWN = 50,
+    RECORDS_PAGE = 100, RECORDS_PAGES = 5, /* read to find the records of those messages */
+    LOCK_NOTES_PER_DAY = 3, /* of a mailbox that is locked already */
+};
+
+/* ---- the messages that fill the windows ---------------------------------------------- */
+
+/* Enough of an address to know one's own home by, and no more: /24 or /48. */
+static const char *network_of(struct arena *arena, const char *ip)
+{
+    char text[INET6_ADDRSTRLEN] = "", shown[INET6_ADDRSTRLEN];
+    struct in_addr four;
+    struct in6_addr six;
+    size_t length = ip != NULL ? strcspn(ip, "/") : 0;
+    if (length == 0 || length >= sizeof text)
+        return NULL;
+    memcpy(text, ip, length);
+    if (inet_pton(AF_INET, text, &four) == 1) {
+        four.s_addr &= htonl(0xFFFFFF00);
+        return arena_printf(arena, "%s/24", inet_ntop(AF_INET, &four, shown, sizeof shown));
+    }
+    if (inet_pton(AF_INET6, text, &six) != 1)
+        return NULL;
+    memset(six.s6_addr + 6, 0, sizeof six.s6_addr - 6);
+    return arena_printf(arena, "%s/48", inet_ntop(AF_INET6, &six, shown, sizeof shown));
+}
+
+/* The history's entry from which on a record is looked for, the newest first. */
+struct search {
+    const struct history *history;
+    size_t left; /* entries that are not passed yet: [0, left) */
+    size_t stop; /* of which those below are not shown */
+    struct json_object **shown;
+};
+
+static struct json_object *json_of_entry(const struct entry *entry)
+{
+    struct json_object *view = json_object_new_object();
+    json_add_moment(view, "at", entry->time_ms);
+    json_add_int(view, "off_domain", entry->off_domain);
+    json_add_null(view, "recipients");
+    json_add_null(view, "door");
+    json_add_null(view, "network");
+    json_add_null(view, "decision");
+    return view;
+}
+
+/* An admitted record and an entry of its moment and weight are of one message. */
+static void match(const struct look *look, struct search *search, const struct record *record,
+                  bool *taken)
+{
+    freed_by(told_end) struct told told = told_of(record);
+    if (strcmp(json_string(told.facts, "door", ""), door_names[DOOR_FORWARDING]) == 0)
+        return; /* it stands in another history */
+    while (search->left > search->stop &&
+           search->history->entries[search->left - 1].time_ms > record->at_ms)
+        search->left--;
+    for (size_t i = search->left; i > search->stop; i--) {
+        const struct entry *entry = &search->history->entries[i - 1];
+        struct json_object *view = search->shown[i - 1 - search->stop];
+        if (entry->time_ms != record->at_ms)
+            return;
+        if (taken[i - 1 - search->stop] ||
+            entry->off_domain != told_cost(&told, RULE_OFF_DOMAIN_PER_DAY))
+            continue;
+        taken[i - 1 - search->stop] = true;
+        json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
+        json_add_string(view, "door", json_string(told.facts, "door", NULL));
+        json_add_string(view, "network",
+                        network_of(look->arena, json_string(told.facts, "ip", NULL)));
+        json_add_decision(view, "decision", record->decision);
+        return;
+    }
+}
+
+/* Goes through the mailbox's records as far back as the messages shown. 1 or -1. */
+static int find_records(const struct look *look, const char *mailbox, struct search *search)
+{
+    struct record records[RECORDS_PAGE];
+    bool taken[MESSAGES_SHOWN] = {false};
+    uint64_t before = UINT64_MAX;
+    size_t count = RECORDS_PAGE;
+    for (int page = 0; page < RECORDS_PAGES && count == RECORDS_PAGE; page++) {
+        if (store_decisions(look->desk->store, look->arena, mailbox, before, look->now_ms, records,
+                            RECORDS_PAGE, &count) < 0)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (records[i].outcome == OUTCOME_ADMITTED)
+                match(look, search, &records[i], taken);
+        if (count == 0 || records[count - 1].at_ms < search->history->entries[search->stop].time_ms)
+            break;
+        before = records[count - 1].decision;
+    }
+    return 1;
+}
+
+static int add_messages(const struct look *look, const struct standing *standing,
+                        struct json_object *view)
+{
+    struct history history = standing->account.history;
+    while (history.count > 0 &&
+           !window_holds(history.entries[0].time_ms, DAY_MS, standing->at_ms)) {
+        history.entries++;
+        history.count--;
+    }
+    size_t shown = history.count < MESSAGES_SHOWN ? history.count : MESSAGES_SHOWN;
+    struct json_object *messages[MESSAGES_SHOWN];
+    struct search search = {&history, history.count, history.count - shown, messages};
+    for (size_t i = 0; i < shown; i++)
+        messages[i] = json_of_entry(&history.entries[search.stop + i]);
+    struct json_object *list = json_add_list(view, "messages");
+    for (size_t i = shown; i > 0; i--)
+        json_object_array_add(list, messages[i - 1]);
+    json_add_int(view, "messages_total", (int64_t)history.count);
+    json_add_int(view, "more_messages", (int64_t)(history.count - shown));
+    return shown == 0 ? 1 : find_records(look, standing->mailbox, &search);
+}
+
+/* ---- the refusal that led here --------------------------------------------------------- */
+
+/* *message_r: the decision as "message", NULL when there is none of this mailbox. 1 or -1. */
+static int read_message(const struct look *look, const char *mailbox, uint64_t decision,
+                        struct json_object **message_r)
+{
+    struct record record;
+    *message_r = NULL;
+    int found = decision != 0 ? store_record(look->desk->store, look->arena, decision,
+                                             look->now_ms, &record)
+                              : 0;
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    freed_by(told_end) struct told told = told_of(&record);
+    if (strcmp(json_string(told.facts, "mailbox", ""), mailbox) != 0)
+        return 1;
+    struct json_object *view = json_object_new_object();
+    json_add_decision(view, "decision", decision);
+    json_add_moment(view, "at", record.at_ms);
+    json_add_string(view, "verdict", told_verdict(&told));
+    json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
+    json_add_int(view, "off_domain", json_int(told.facts, "off_domain", 0));
+    json_add(view, "reasons", told_reasons(&told));
+    json_add_string(view, "door", json_string(told.facts, "door", NULL));
+    if (told_over(&told, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)) /* for add_network alone */
+        json_add_string(view, "network_ip", json_string(told.facts, "ip", NULL));
+    *message_r = view;
+    return 1;
+}
+
+/* Waiting does not help: it is more than a whole limit, which is not 0. */
+static bool is_to_split(struct json_object *message)
+{
+    struct json_object *reasons = json_member(message, "reasons");
+    for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++) {
+        struct json_object *reason = json_object_array_get_idx(reasons, i);
+        if (json_is_true(reason, "never_fits") && json_int(reason, "limit", 0) > 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *headline(enum state state, enum can_send can_send, struct json_object *message)
+{
+    const char *verdict = json_string(message, "verdict", "");
+    if (can_send == CAN_SEND_OWN)
+        return "own";
+    if (state != STATE_OK)
+        return state_names[state];
+    if (strcmp(verdict, "message") == 0)
+        return "too_big";
+    if (strcmp(verdict, "over_time") == 0)
+        return is_to_split(message) ? "split" : "over_time";
+    return strcmp(verdict, "admitted") == 0 ? "admitted" : state_names[STATE_OK];
+}
+
+/* ---- the view ----------------------------------------------------------------------------- */
+
+/* A mail address can be linked to; a URL or a sentence that names one is only shown. */
+static bool is_mail_address(const char *contact)
+{
+    return strchr(contact, '@') != NULL && strpbrk(contact, " :/<>?&\"'") == NULL;
+}
+
+void desk_add_contact(struct json_object *view, const char *contact)
+{
+    json_add_string(view, "contact", contact[0] != '\0' ? contact : NULL);
+    json_add_bool(view, "contact_is_mail", is_mail_address(contact));
+}
+
+/* A lock would change nothing: it is stopped already, or locked for this very cause. */
+static bool is_locked(const struct suspension *suspension)
+{
+    return suspension->id != 0 &&
+           (suspension->until_ms == UNTIL_LIFTED || suspension->cause == CAUSE_COMPROMISED);
+}
+
+static void add_budget(const struct standing *standing, struct json_object *view)
+{
+    const struct policy_limits *limits = &standing->limits[DOOR_WEBMAIL];
+    struct json_object *windows = json_add_list(view, "windows");
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
+            json_object_array_add(windows, json_of_window((enum rule)rule, DOOR_WEBMAIL,
+                                                          limits->limits.of[rule],
+                                                          &standing->account.history,
+                                                          standing->at_ms));
+    json_add_bool(view, "exempt", limits->exempt);
+}
+
+/* The network whose window is shown: where the message came from that met its limit, else where the
+ * page is read, which is where the webmail sends from. *channel_r: whose history. */
+static const char *network_to_show(const struct look *look, const struct standing *standing,
+                                   struct json_object *message, const char *reader_ip,
+                                   enum door *channel_r)
+{
+    const char *met = json_string(message, "network_ip", NULL), *ip;
+    struct problem problem;
+    *channel_r = DOOR_WEBMAIL;
+    if (met != NULL && strcmp(json_string(message, "door", ""), door_names[DOOR_SMTP]) == 0)
+        *channel_r = DOOR_SMTP;
+    bool off = standing->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
+    return !off && read_ip(look, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
+}
+
+/* Adds the window of a network, which its other users fill too: how much, never who. It changes what
+ * can be sent, and from when. 1 or -1. */
+static int add_network(const struct look *look, const struct standing *standing,
+                       struct json_object *message, const char *reader_ip, struct next *next,
+                       struct json_object *view)
+{
+    const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
+    const struct rule_info *info = &rule_table[rule];
+    enum door channel;
+    char room[HISTORY_NAME_SIZE];
+    const char *ip = network_to_show(look, standing, message, reader_ip, &channel);
+    const char *name = ip != NULL ? history_name(SUBJECT_IP, channel, ip, room) : NULL;
+    struct history history;
+    if (name == NULL)
+        return 1;
+    if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
+                      &history) < 0)
+        return -1;
+    int32_t limit = standing->limits[channel].limits.of[rule];
+    struct json_object *window = json_of_window(rule, channel, limit, &history, look->now_ms);
+    json_add_bool(window, "by_network", true);
+    json_object_array_add(json_member(view, "windows"), window);
+    if (!json_is_true(window, "full") || channel != DOOR_WEBMAIL ||
+        look->settings->guard_mode == MODE_OBSERVE || next->can_send == CAN_SEND_NONE)
+        return 1;
+    int64_t fits_ms = window_when_fits(&history, info->measure, info->window_ms, limit, 1,
+                                       look->now_ms);
+    bool never = fits_ms == WINDOW_NEVER ||
+                 (next->can_send == CAN_SEND_OWN && next->room_at_ms == 0);
+    next->can_send = CAN_SEND_OWN;
+    next->room_at_ms = never ? 0 : fits_ms > next->room_at_ms ? fits_ms : next->room_at_ms;
+    return 1;
+}
+
+static const char *domain_of(const char *mailbox)
+{
+    const char *at = strrchr(mailbox, '@');
+    return at != NULL ? at + 1 : mailbox;
+}
+
+int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
+                const char *reader_ip, int64_t now_ms, struct json_object **view_r)
+{
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
+    struct standing standing;
+    if (standing_read(&look, mailbox, domain_of(mailbox), &standing) < 0 ||
+        read_message(&look, mailbox, decision, &message) < 0)
+        return -1;
+    struct next next = next_of(&look, &standing);
+    const char *contact = look.settings->support_contact;
+    json_add_moment(view, "now", now_ms);
+    json_add_string(view, "mailbox", mailbox);
+    json_add_string(view, "state", state_names[next.state]);
+    json_add(view, "suspension", json_of_suspension(&look, &standing.account.suspension, false));
+    add_budget(&standing, view);
+    if (add_network(&look, &standing, message, reader_ip, &next, view) < 0)
+        return -1;
+    json_add_string(view, "headline", headline(next.state, next.can_send, message));
+    json_add_string(view, "can_send", can_send_names[next.can_send]);
+    json_add_moment(view, "retry_at", next.room_at_ms);
+    json_add_bool(view, "to_split", is_to_split(message));
+    if (message != NULL)
+        json_object_object_del(message, "network_ip");
+    json_add(view, "message", take(message));
+    if (add_messages(&look, &standing, view) < 0)
+        return -1;
+    desk_add_contact(view, contact);
+    json_add_bool(view, "can_lock", !is_locked(&standing.account.suspension));
+    *view_r = take(view);
+    return 1;
+}
+
+/* ---- "That wasn't me" ------------------------------------------------------------------- */
+
+/* It is locked already. That the user says so as well is worth a note, but not any number. */
+static int note_lock(const struct desk *desk, const char *mailbox, const struct act *act)
+{
+    freed_by(free_string) char *tries = xasprintf("lock:%s", mailbox);
+    uint32_t count;
+    int64_t free_at_ms;
+    int allowed = store_try(desk->store, tries, act->now_ms, DAY_MS, LOCK_NOTES_PER_DAY, &count,
+                            &free_at_ms);
+    if (allowed < 1)
+        return allowed < 0 ? -1 : 1;
+    return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", act});
+}
+
+/* A lock never ends before the suspension that it replaces: a link is no way out of one. */
+static struct durations durations_of_lock(const struct look *look,
+                                          const struct suspension *suspension)
+{
+    struct durations durations = look->settings->durations[CAUSE_COMPROMISED];
+    int64_t left_ms = suspension->id != 0 ? suspension->until_ms - look->now_ms : 0;
+    for (size_t i = 0; i < durations.count; i++)
+        if (durations.ms[i] < left_ms)
+            durations.ms[i] = left_ms;
+    return durations;
+}
+
+int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
+              struct json_object **view_r)
+{
+    const struct act act = {now_ms, "user", "The user says on the status page: that wasn't me."};
+    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    struct account account;
+    struct suspension suspension;
+    if (store_account(desk->store, look.arena, mailbox, now_ms, &account) < 0)
+        return -1;
+    const struct durations durations = durations_of_lock(&look, &account.suspension);
+    int result = is_locked(&account.suspension)
+                     ? note_lock(desk, mailbox, &act)
+                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &act,
+                                     &suspension);
+    return result < 0 ? -1 : desk_status(desk, mailbox, 0, NULL, now_ms, view_r);
+}

@@ -1,0 +1,265 @@
+/* An act's words, as forms, API and command line bring them. */
+#include "desk/desk_wish.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "message/address.h"
+
+const char *const act_names[ACT_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
+                                          "note"};
+
+enum part { PART_ACT, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MESSAGES,
+            PART_OFF_DOMAIN, PART_RULE, PART_VALUE, PART_COUNT };
+static const char *const part_names[PART_COUNT] = {
+    "act", "subject", "note", "cause", "for", "messages", "off_domain", "rule", "value"};
+
+enum {
+    WORD_MAX_BYTES = 1000, /* more than any of them has; each is looked at closer */
+    NOTE_MAX_BYTES = 255,
+};
+
+#define MAY(word) (1U << (word))
+/* What an act takes beside act, subject and note, and whether a domain may be its subject. */
+static const struct {
+    unsigned words;
+    bool of_domain;
+} acts[ACT_COUNT] = {
+    [ACT_SUSPEND] = {MAY(PART_CAUSE) | MAY(PART_FOR), false},
+    [ACT_EXTRA] = {MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
+    [ACT_LIMIT] = {MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACT_EXEMPT] = {MAY(PART_VALUE) | MAY(PART_FOR), true},
+};
+
+struct words {
+    const char *of[PART_COUNT]; /* NULL: left out */
+};
+
+/* ---- words ----------------------------------------------------------------------------- */
+
+/* A form sends its empty fields too: they are left out. */
+static int read_word(const struct look *look, const char *name, struct json_object *value,
+                     const char **word_r, struct problem *problem)
+{
+    static const char blank[] = " \t\r\n";
+    if (value != NULL && !json_object_is_type(value, json_type_string) &&
+        !json_object_is_type(value, json_type_int))
+        return problem_set(problem, 400, name, "expected a string or a whole number");
+    const char *text = value != NULL ? json_object_get_string(value) : "";
+    text += strspn(text, blank);
+    size_t length = strlen(text);
+    while (length > 0 && strchr(blank, text[length - 1]) != NULL)
+        length--;
+    if (length > WORD_MAX_BYTES)
+        return problem_set(problem, 400, name, "it is too long");
+    if (json_object_is_type(value, json_type_string) &&
+        strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+        return problem_set(problem, 400, name, "it holds a NUL");
+    const char *fault = address_text_fault(text, length);
+    if (fault != NULL)
+        return problem_set(problem, 400, name, "%s", fault);
+    *word_r = length > 0 ? arena_strndup(look->arena, text, length) : NULL;
+    return 1;
+}
+
+static int read_words(const struct look *look, struct json_object *object, struct words *words_r,
+                      struct problem *problem)
+{
+    *words_r = (struct words){0};
+    if (!json_object_is_type(object, json_type_object))
+        return problem_set(problem, 400, "body", "expected an object");
+    json_object_object_foreach(object, name, value) {
+        int word = 0;
+        while (word < PART_COUNT && strcmp(part_names[word], name) != 0)
+            word++;
+        if (word == PART_COUNT) {
+            const char *fault = address_text_fault(name, strlen(name));
+            return problem_set(problem, 400, fault == NULL ? name : "body",
+                               "an act has no member of this name");
+        }
+        if (!read_word(look, name, value, &words_r->of[word], problem))
+            return 0;
+    }
+    return 1;
+}
+
+static int read_act(const struct words *words, enum act_kind *act_r, struct problem *problem)
+{
+    const char *name = words->of[PART_ACT];
+    for (int act = 0; name != NULL && act < ACT_COUNT; act++) {
+        if (strcmp(act_names[act], name) != 0)
+            continue;
+        *act_r = (enum act_kind)act;
+        for (int word = PART_CAUSE; word < PART_COUNT; word++)
+            if (words->of[word] != NULL && (acts[act].words & MAY(word)) == 0)
+                return problem_set(problem, 400, part_names[word], "%s does not take it", name);
+        return 1;
+    }
+    return problem_set(problem, 400, "act",
+                       "expected suspend, lift, reset, extra, limit, exempt or note");
+}
+
+static int read_subject(const struct look *look, const struct words *words, struct wish *wish,
+                        struct problem *problem)
+{
+    const char *text = words->of[PART_SUBJECT];
+    if (text != NULL && text[0] == '@' && acts[wish->act].of_domain) {
+        if (!read_domain(look, text, "subject", &wish->domain, problem))
+            return 0;
+        wish->mailbox = "";
+        wish->subject = arena_printf(look->arena, "@%s", wish->domain);
+        return 1;
+    }
+    if (text != NULL && text[0] == '@')
+        return problem_set(problem, 400, "subject", "%s is for one mailbox, not for a domain",
+                           act_names[wish->act]);
+    if (!read_mailbox(look, text, "subject", &wish->mailbox, problem))
+        return 0;
+    wish->domain = strrchr(wish->mailbox, '@') + 1;
+    wish->subject = wish->mailbox;
+    return 1;
+}
+
+static int read_note(const struct words *words, struct wish *wish, struct problem *problem)
+{
+    wish->note = words->of[PART_NOTE];
+    if (wish->note == NULL)
+        return problem_set(problem, 400, "note", "expected the reason for this act");
+    return strlen(wish->note) <= NOTE_MAX_BYTES ||
+           problem_set(problem, 400, "note", "it has at most %d bytes", NOTE_MAX_BYTES);
+}
+
+/* ---- values ------------------------------------------------------------------------------ */
+
+static int read_for(const struct words *words, int64_t otherwise_ms, int64_t *for_ms_r,
+                    struct problem *problem)
+{
+    *for_ms_r = otherwise_ms;
+    return words->of[PART_FOR] == NULL || duration_read(words->of[PART_FOR], for_ms_r) ||
+           problem_set(problem, 400, "for",
+                       "expected 1s to 3650d, such as 30m, 24h or 7d, or permanent");
+}
+
+static int read_until(const struct look *look, const struct words *words, int64_t otherwise_ms,
+                      int64_t *until_ms_r, struct problem *problem)
+{
+    int64_t for_ms;
+    if (!read_for(words, otherwise_ms, &for_ms, problem))
+        return 0;
+    *until_ms_r = for_ms == UNTIL_LIFTED ? UNTIL_LIFTED : look->now_ms + for_ms;
+    return 1;
+}
+
+static struct adjustment *add_change(struct wish *wish, enum rule rule, enum adjust_kind kind,
+                                     int64_t until_ms)
+{
+    struct adjustment *change = &wish->changes[wish->change_count++];
+    *change = (struct adjustment){.rule = rule, .kind = kind, .until_ms = until_ms};
+    snprintf(change->subject, sizeof change->subject, "%s", wish->subject);
+    return change;
+}
+
+static int read_suspend(const struct look *look, const struct words *words, struct wish *wish,
+                        struct problem *problem)
+{
+    const char *cause = words->of[PART_CAUSE];
+    wish->cause = CAUSE_STAFF;
+    if (cause != NULL) {
+        wish->cause = 0;
+        while (wish->cause < CAUSE_COUNT && strcmp(cause_names[wish->cause], cause) != 0)
+            wish->cause++;
+        if (wish->cause == CAUSE_COUNT)
+            return problem_set(problem, 400, "cause",
+                               "expected volume, complaints, failures, compromised, terms or "
+                               "staff");
+    }
+    wish->durations = look->settings->durations[wish->cause];
+    if (words->of[PART_FOR] == NULL)
+        return 1;
+    wish->durations.count = 1;
+    return read_for(words, 0, &wish->durations.ms[0], problem);
+}
+
+static int read_extra(const struct look *look, const struct words *words, struct wish *wish,
+                      struct problem *problem)
+{
+    static const struct {
+        enum part word;
+        enum rule rule;
+    } extras[] = {{PART_MESSAGES, RULE_MESSAGES_PER_DAY},
+                  {PART_OFF_DOMAIN, RULE_OFF_DOMAIN_PER_DAY}};
+    int64_t until_ms, number;
+    if (!read_until(look, words, DAY_MS, &until_ms, problem))
+        return 0;
+    if (until_ms == UNTIL_LIFTED)
+        return problem_set(problem, 400, "for", "an extra ends by itself; for longer set a limit");
+    for (size_t i = 0; i < countof(extras); i++) {
+        const char *name = part_names[extras[i].word];
+        if (!read_number(words->of[extras[i].word], name, 0, 0, &number, problem))
+            return 0;
+        if (number > LIMIT_MAX)
+            return problem_set(problem, 400, name, "expected at most %d", LIMIT_MAX);
+        if (number > 0)
+            add_change(wish, extras[i].rule, ADJUST_EXTRA, until_ms)->value = (int32_t)number;
+    }
+    return wish->change_count > 0 ||
+           problem_set(problem, 400, "messages",
+                       "expected a number of messages or of recipients (off_domain) above 0");
+}
+
+static int read_limit(const struct look *look, const struct words *words, struct wish *wish,
+                      struct problem *problem)
+{
+    const char *value = words->of[PART_VALUE];
+    int rule = words->of[PART_RULE] != NULL ? rule_by_name(words->of[PART_RULE]) : -1;
+    int64_t until_ms, number = LIMIT_OFF;
+    if (rule < 0)
+        return problem_set(problem, 400, "rule", "expected a rule's name, such as %s",
+                           rule_table[RULE_MESSAGES_PER_DAY].name);
+    bool standard = value != NULL && strcmp(value, "default") == 0;
+    bool off = value != NULL && strcmp(value, "off") == 0;
+    if (value == NULL ||
+        (!standard && !off &&
+         (!read_number(value, "value", 0, 0, &number, problem) || number > LIMIT_MAX)))
+        return problem_set(problem, 400, "value", "expected 0 to %d, off or default", LIMIT_MAX);
+    if (!read_until(look, words, UNTIL_LIFTED, &until_ms, problem))
+        return 0;
+    struct adjustment *change = add_change(wish, (enum rule)rule, ADJUST_LIMIT, until_ms);
+    change->value = standard ? 0 : (int32_t)number;
+    change->removed = standard;
+    return 1;
+}
+
+static int read_exempt(const struct look *look, const struct words *words, struct wish *wish,
+                       struct problem *problem)
+{
+    const char *value = words->of[PART_VALUE];
+    int64_t until_ms;
+    if (value != NULL && strcmp(value, "default") != 0)
+        return problem_set(problem, 400, "value", "expected default, which ends an exemption");
+    if (!read_until(look, words, UNTIL_LIFTED, &until_ms, problem))
+        return 0;
+    add_change(wish, 0, ADJUST_EXEMPT, until_ms)->removed = value != NULL;
+    return 1;
+}
+
+int wish_read(const struct look *look, struct json_object *object, struct wish *wish_r,
+              struct problem *problem)
+{
+    struct words words;
+    struct wish wish = {0};
+    if (!read_words(look, object, &words, problem) || !read_act(&words, &wish.act, problem) ||
+        !read_subject(look, &words, &wish, problem) || !read_note(&words, &wish, problem))
+        return 0;
+    int good = 1;
+    switch (wish.act) {
+    case ACT_SUSPEND: good = read_suspend(look, &words, &wish, problem); break;
+    case ACT_EXTRA: good = read_extra(look, &words, &wish, problem); break;
+    case ACT_LIMIT: good = read_limit(look, &words, &wish, problem); break;
+    case ACT_EXEMPT: good = read_exempt(look, &words, &wish, problem); break;
+    default: break;
+    }
+    if (good)
+        *wish_r = wish;
+    return good;
+}

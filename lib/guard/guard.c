@@ -1,0 +1,820 @@
+#include "guard/guard.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "guard/policy.h"
+#include "guard/verdict_shown.h"
+#include "guard/verdict_text.h"
+
+enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and rules, the rest is counted */
+
+struct guard {
+    struct store *store;
+    const struct token_key *key;
+    struct policy *policy;
+    pthread_rwlock_t lock; /* guards which settings are current */
+    struct held_settings *current;
+};
+
+/* Settings live as long as a message is judged by them. */
+struct held_settings {
+    _Atomic int users;
+    struct settings *settings;
+    struct catalogue *catalogue;
+};
+
+static struct held_settings *share(struct settings *settings, struct catalogue *catalogue)
+{
+    struct held_settings *shared = xcalloc(1, sizeof *shared);
+    shared->users = 1;
+    shared->settings = settings;
+    shared->catalogue = catalogue;
+    return shared;
+}
+
+void guard_let_go(struct held_settings **held)
+{
+    if (*held != NULL && --(*held)->users == 0) {
+        settings_free(&(*held)->settings);
+        catalogue_free(&(*held)->catalogue);
+        free(*held);
+    }
+    *held = NULL;
+}
+
+const struct settings *held_settings(const struct held_settings *held) { return held->settings; }
+const struct catalogue *held_catalogue(const struct held_settings *held)
+{
+    return held->catalogue;
+}
+
+struct held_settings *guard_hold(struct guard *guard)
+{
+    pthread_rwlock_rdlock(&guard->lock);
+    struct held_settings *shared = guard->current;
+    shared->users++;
+    pthread_rwlock_unlock(&guard->lock);
+    return shared;
+}
+
+struct guard *guard_new(struct store *store, const struct token_key *key,
+                        struct settings *settings, struct catalogue *catalogue)
+{
+    struct guard *guard = xcalloc(1, sizeof *guard);
+    guard->store = store;
+    guard->key = key;
+    guard->policy = policy_new();
+    guard->current = share(settings, catalogue);
+    pthread_rwlock_init(&guard->lock, NULL);
+    return guard;
+}
+
+void guard_free(struct guard **guard)
+{
+    if (*guard == NULL)
+        return;
+    policy_free(&(*guard)->policy);
+    guard_let_go(&(*guard)->current);
+    pthread_rwlock_destroy(&(*guard)->lock);
+    free(*guard);
+    *guard = NULL;
+}
+
+void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue)
+{
+    struct held_settings *fresh = share(settings, catalogue);
+    pthread_rwlock_wrlock(&guard->lock);
+    struct held_settings *old = guard->current;
+    guard->current = fresh;
+    pthread_rwlock_unlock(&guard->lock);
+    guard_let_go(&old);
+}
+
+static struct policy_limits limits_if(struct guard *guard, const struct settings *settings,
+                                      enum door door, const char *mailbox, const char *domain,
+                                      const struct adjustment *changes, size_t count,
+                                      int64_t now_ms)
+{
+    struct policy_limits limits = policy_limits_if(guard->policy, &settings->limits[door], mailbox,
+                                                   domain, changes, count, now_ms);
+    limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
+    if (limits.exempt)
+        for (int rule = 0; rule < RULE_COUNT; rule++)
+            limits.limits.of[rule] = LIMIT_OFF;
+    return limits;
+}
+
+/* What comes from a webmail host is the webmail's, but the mail server knows no fields of it. */
+static struct policy_limits limits_for(struct guard *guard, const struct settings *settings,
+                                       const struct submission *submission, int64_t now_ms)
+{
+    enum door door = submission->webmail_host ? DOOR_WEBMAIL : submission->door;
+    struct policy_limits limits = limits_if(guard, settings, door, submission->mailbox,
+                                            submission->domain, NULL, 0, now_ms);
+    if (submission->webmail_host)
+        limits.limits.of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
+    return limits;
+}
+
+int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                    const struct adjustment *changes, size_t count, int64_t now_ms,
+                    struct policy_limits *limits_r)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    if (policy_refresh(guard->policy, guard->store) < 0)
+        return -1;
+    *limits_r =
+        limits_if(guard, held->settings, door, mailbox, domain, changes, count, now_ms);
+    return 1;
+}
+
+int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                 int64_t now_ms, struct policy_limits *limits_r)
+{
+    return guard_limits_if(guard, door, mailbox, domain, NULL, 0, now_ms, limits_r);
+}
+
+size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
+                      const char ***mailboxes_r)
+{
+    return policy_adjusted(guard->policy, arena, domain, mailboxes_r);
+}
+
+int guard_renew_limits(struct guard *guard, int64_t *newest_r)
+{
+    return policy_renew(guard->policy, guard->store, newest_r);
+}
+
+int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
+                     enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
+{
+    return policy_adjustment(guard->policy, subject, rule, kind, now_ms, adjustment_r);
+}
+
+void guard_outdate_limits(struct guard *guard) { policy_outdate(guard->policy); }
+
+/* ---- one judgement ------------------------------------------------------------- */
+
+struct judgement {
+    const struct settings *settings;
+    const struct catalogue *catalogue;
+    const struct submission *submission;
+    struct arena *arena;
+    struct policy_limits limits;
+    struct facts facts;
+    const struct objection *objections; /* of the rules of one message */
+    size_t objection_count;
+    struct store_message message;
+    struct verdict *verdict;
+};
+
+static bool own_domain(const void *settings, const char *mailbox_domain, const char *domain)
+{
+    return settings_own_domain(settings, mailbox_domain, domain);
+}
+
+static bool exempt_recipient(const void *settings, const char *address)
+{
+    return settings_exempt_recipient(settings, address);
+}
+
+struct recipient_policy guard_recipient_policy(const struct settings *settings)
+{
+    return (struct recipient_policy){own_domain, exempt_recipient, settings};
+}
+
+static void count_and_check(struct judgement *judgement)
+{
+    const struct recipient_policy policy = guard_recipient_policy(judgement->settings);
+    judgement->facts = facts_count(judgement->arena, judgement->submission, &policy);
+    judgement->objection_count = rules_check(judgement->arena, &judgement->limits.limits,
+                                             &judgement->facts, &judgement->objections);
+}
+
+/* By what a repetition is known: the recipients as they came. Of the mail server only their number
+ * always comes, since names are forgotten; that is enough, as it gives an id to one message only. */
+static uint64_t fingerprint(const struct submission *submission)
+{
+    uint64_t fingerprint;
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, crypto_generichash_BYTES_MIN);
+    if (submission->accepted > 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->accepted,
+                                  sizeof submission->accepted);
+    for (size_t i = 0; i < submission->recipient_count && submission->accepted == 0; i++) {
+        const char *address = submission->recipients[i].address;
+        crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
+    }
+    if (submission->unnamed > 0 && submission->accepted == 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->unnamed,
+                                  sizeof submission->unnamed);
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&fingerprint, hash, sizeof fingerprint);
+    return fingerprint;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void hash_string(crypto_generichash_state *state, const char *string)
+{
+    crypto_generichash_update(state, (const unsigned char *)string, strlen(string) + 1);
+}
+
+/* The recipients, whatever their order and fields; of the mail server also their number, since
+ * names are forgotten, and the size. */
+static uint64_t hash_of_recipients(const struct submission *submission)
+{
+    const uint64_t numbers[] = {submission->accepted, submission->unnamed, submission->size};
+    size_t count = submission->recipient_count;
+    const char **addresses = arena_alloc(submission->arena, (count + 1) * sizeof *addresses);
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash_state state;
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = submission->recipients[i].address;
+    qsort(addresses, count, sizeof *addresses, compare_strings);
+    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    crypto_generichash_update(&state, (const unsigned char *)numbers, sizeof numbers);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(addresses[i - 1], addresses[i]) != 0)
+            hash_string(&state, addresses[i]);
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+static uint64_t hash_of_id(const struct submission *submission)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)submission->id,
+                       strlen(submission->id), NULL, 0);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+/* By what a message that is tried again while its mailbox is suspended is known: in the webmail by
+ * its id or its recipients. A mail server gives every try an id of its own. */
+static uint64_t attempt(const struct submission *submission)
+{
+    uint64_t recipients = hash_of_recipients(submission);
+    uint64_t attempt = submission->door == DOOR_WEBMAIL
+                           ? hash_of_id(submission) << 32 | (uint32_t)recipients
+                           : recipients;
+    return attempt != 0 ? attempt : 1;
+}
+
+/* ---- the record ------------------------------------------------------------------ */
+
+static void add_domains(struct text *text, const struct facts *facts)
+{
+    text_add(text, ",\"domains\":[");
+    for (size_t i = 0; i < facts->domain_count && i < RECORD_DOMAINS; i++) {
+        text_add(text, i > 0 ? ",[" : "[");
+        text_add_json(text, facts->domains[i].domain);
+        text_add_char(text, ',');
+        text_add_int(text, facts->domains[i].recipients);
+        text_add_char(text, ',');
+        text_add_int(text, facts->domains[i].header_chars);
+        text_add(text, facts->domains[i].own ? ",1]" : "]");
+    }
+    text_add_char(text, ']');
+    if (facts->domain_count > RECORD_DOMAINS)
+        text_addf(text, ",\"more_domains\":%zu", facts->domain_count - RECORD_DOMAINS);
+}
+
+static void add_limits(struct text *text, const struct policy_limits *limits)
+{
+    static const char *const sources[] = {"settings", "domain", "mailbox"};
+    text_add(text, ",\"limits\":{");
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        text_add(text, rule > 0 ? ",\"" : "\"");
+        text_add(text, rule_table[rule].name);
+        text_add(text, "\":");
+        if (limits->limits.of[rule] == LIMIT_OFF)
+            text_add(text, "null");
+        else
+            text_add_int(text, limits->limits.of[rule]);
+    }
+    text_add_char(text, '}');
+    for (int rule = 0, count = 0; rule < RULE_COUNT; rule++)
+        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0)
+            text_addf(text, "%s\"%s\":{\"limit_of\":\"%s\",\"extra\":%d}",
+                      count++ > 0 ? "," : ",\"adjusted\":{", rule_table[rule].name,
+                      sources[limits->source[rule]], limits->extra[rule]);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0) {
+            text_add_char(text, '}');
+            break;
+        }
+}
+
+static void add_broken(struct text *text, const struct judgement *judgement)
+{
+    text_add(text, ",\"broken\":[");
+    for (size_t i = 0; i < judgement->objection_count && i < RECORD_DOMAINS; i++) {
+        const struct objection *objection = &judgement->objections[i];
+        text_addf(text, "%s{\"rule\":\"%s\",\"count\":%u", i > 0 ? "," : "",
+                  rule_table[objection->rule].name, objection->count);
+        if (objection->field >= 0)
+            text_addf(text, ",\"field\":\"%s\"", field_names[objection->field]);
+        if (objection->domain != NULL) {
+            text_add(text, ",\"domain\":");
+            text_add_json(text, objection->domain);
+        }
+        text_add_char(text, '}');
+    }
+    text_add_char(text, ']');
+    if (judgement->objection_count > RECORD_DOMAINS)
+        text_addf(text, ",\"more_broken\":%zu", judgement->objection_count - RECORD_DOMAINS);
+}
+
+/* What can be told later of this message: counts and domains, no recipient. */
+static const char *record_facts(const struct judgement *judgement)
+{
+    const struct submission *submission = judgement->submission;
+    const struct facts *facts = &judgement->facts;
+    freed_by(text_free) struct text text = {0};
+    text_add(&text, "{\"door\":\"");
+    text_add(&text, door_names[submission->door]);
+    text_add(&text, "\",\"mailbox\":");
+    text_add_json(&text, submission->mailbox);
+    text_add(&text, ",\"ip\":");
+    text_add_json(&text, submission->ip);
+    text_add(&text, ",\"id\":");
+    text_add_json(&text, submission->id);
+    text_add(&text, ",\"from\":");
+    text_add_json(&text, submission->from);
+    for (int field = 0; field < FIELD_COUNT; field++) {
+        text_add(&text, ",\"");
+        text_add(&text, field_names[field]);
+        text_add(&text, "\":");
+        text_add_int(&text, facts->in_field[field]);
+    }
+    text_add(&text, ",\"recipients\":");
+    text_add_int(&text, facts->recipients);
+    text_add(&text, ",\"off_domain\":");
+    text_add_int(&text, facts->off_domain);
+    add_domains(&text, facts);
+    add_limits(&text, &judgement->limits);
+    if (judgement->limits.exempt)
+        text_add(&text, ",\"exempt\":true");
+    if (submission->webmail_host)
+        text_add(&text, ",\"webmail_host\":true");
+    if (judgement->objection_count > 0)
+        add_broken(&text, judgement);
+    text_add(&text, judgement->message.observe ? ",\"mode\":\"observe\"}"
+                                               : ",\"mode\":\"enforce\"}");
+    return arena_strdup(judgement->arena, text_string(&text));
+}
+
+/* ---- asking the store -------------------------------------------------------------- */
+
+/* The webmail chooses its ids, and gives back by them. The mail server tells senders its own, so
+ * these are others: no id of the webmail has a line feed. */
+static const char *counted_id(const struct submission *submission)
+{
+    return submission->door == DOOR_WEBMAIL
+               ? submission->id
+               : arena_printf(submission->arena, "%s\n%s", door_names[submission->door],
+                              submission->id);
+}
+
+/* The webmail's door leaves a ticket for the mail server's, when that one will look for it. */
+static void prepare_tickets(const struct judgement *judgement, struct store_message *message)
+{
+    const struct submission *submission = judgement->submission;
+    bool leaves = submission->door == DOOR_WEBMAIL &&
+                  judgement->settings->mta_webmail_hosts.count > 0;
+    if (!leaves && !submission->webmail_host)
+        return;
+    uint32_t count = recipients_handed_over(judgement->arena, submission);
+    if (count > SUBMISSION_MAX_RECIPIENTS) /* no door of ours admits so many in one message */
+        return;
+    *(leaves ? &message->ticket : &message->redeem) = count;
+}
+
+/* Whose history of an IP it counts in; NULL for none. What an exempt mailbox sends leaves others
+ * at its address their room, and the address of a webmail host is all its users'. */
+static const char *counted_ip(const struct judgement *judgement)
+{
+    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host ||
+                   history_marks[SUBJECT_IP][judgement->submission->door] == NULL;
+    return nobodys ? NULL : judgement->submission->ip;
+}
+
+static uint32_t counted_off_domain(const struct facts *facts)
+{
+    return facts->off_domain < SUBMISSION_MAX_RECIPIENTS ? facts->off_domain
+                                                         : SUBMISSION_MAX_RECIPIENTS;
+}
+
+static void prepare_message(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    const struct settings *settings = judgement->settings;
+    const struct submission *submission = judgement->submission;
+    struct store_message *message = &judgement->message;
+    *message = (struct store_message){
+        .now_ms = now_ms,
+        .mailbox = submission->mailbox,
+        .channel = submission->door,
+        .ip = counted_ip(judgement),
+        .id = counted_id(submission),
+        .fingerprint = fingerprint(submission),
+        .attempt = attempt(submission),
+        .off_domain = counted_off_domain(&judgement->facts),
+        .no_attempt = !channel_is_its_users(submission->door),
+        .held = judgement->objection_count > 0,
+        .dry_run = dry_run,
+        .observe = settings->guard_mode == MODE_OBSERVE,
+        .decision = dry_run ? 0 : decision_new(now_ms),
+        .keep_refused_ms = settings->keep_refused_ms,
+        .keep_admitted_ms = settings->keep_admitted_ms,
+        .retries_before_restart = (uint32_t)settings->retries_before_restart,
+        .volume = settings->durations[CAUSE_VOLUME],
+        .arena = judgement->arena,
+    };
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
+        int32_t limit = judgement->limits.limits.of[rule];
+        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || message->ip != NULL;
+        if (limit != LIMIT_OFF && has_subject)
+            message->windows[message->window_count++] = (struct store_window){
+                .rule = (enum rule)rule,
+                .limit = limit,
+                .suspends =
+                    channel_is_its_users(submission->door) &&
+                    settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
+            };
+    }
+    prepare_tickets(judgement, message);
+    message->facts = dry_run ? "" : record_facts(judgement);
+}
+
+/* ---- the verdict --------------------------------------------------------------------- */
+
+static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
+{
+    return entry_weight(&(struct entry){.off_domain = counted_off_domain(&judgement->facts)},
+                        rule_table[rule].measure);
+}
+
+static void add_reason(struct judgement *judgement, const struct objection *objection)
+{
+    judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
+        .objection = *objection,
+        .text = reason_text(judgement->arena, judgement->catalogue,
+                            catalogue_language(judgement->catalogue, judgement->submission->lang),
+                            objection),
+    };
+}
+
+/* Reasons in order: rules of the message, then windows that are over. A held
+ * message is told of its own faults alone; it would be judged anew once mended. */
+static void fill_reasons(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    struct store_message *message = &judgement->message;
+    verdict->reasons = arena_alloc(judgement->arena, (judgement->objection_count +
+                                                      message->window_count) *
+                                                         sizeof verdict->reasons[0]);
+    for (size_t i = 0; i < judgement->objection_count; i++)
+        add_reason(judgement, &judgement->objections[i]);
+    if (judgement->objection_count > 0 && !message->observe)
+        return;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        uint32_t cost = cost_of(judgement, window->rule);
+        bool never_fits = !window_fits(0, cost, window->limit);
+        if (window->over)
+            add_reason(judgement, &(struct objection){
+                                      .rule = window->rule,
+                                      .field = -1,
+                                      .limit = (uint32_t)window->limit,
+                                      .count = never_fits
+                                                   ? cost
+                                                   : (uint32_t)(window->used_before + cost),
+                                      .never_fits = never_fits,
+                                  });
+    }
+}
+
+/* Who was admitted is told when all of it will have come back; who was refused
+ * or asks, step by step. */
+static void fill_windows(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        struct verdict_window *shown = &verdict->windows[verdict->window_count++];
+        bool counted = message->outcome == OUTCOME_ADMITTED && !message->dry_run;
+        *shown = (struct verdict_window){
+            .rule = window->rule,
+            .limit = window->limit,
+            .used = window->used_before + (counted ? cost_of(judgement, window->rule) : 0),
+        };
+        if (message->histories[rule->subject].count > 0)
+            shown->refill_count =
+                window_refill(&message->histories[rule->subject], rule->measure, rule->window_ms,
+                              message->at_ms, shown->refill, REFILL_STEPS);
+        else if (shown->used > 0) {
+            shown->refill[0] =
+                (struct refill){.at_ms = message->at_ms + rule->window_ms, .count = shown->used};
+            shown->refill_count = 1;
+        }
+    }
+}
+
+/* When the window takes one more; WINDOW_NEVER. */
+static int64_t when_one_more(const struct judgement *judgement, size_t index)
+{
+    const struct store_message *message = &judgement->message;
+    const struct store_window *window = &message->windows[index];
+    const struct verdict_window *shown = &judgement->verdict->windows[index];
+    const struct rule_info *rule = &rule_table[window->rule];
+    if (window->limit == 0)
+        return WINDOW_NEVER;
+    if (shown->used == window->used_before)
+        return window_when_fits(&message->histories[rule->subject], rule->measure, rule->window_ms,
+                                window->limit, 1, message->at_ms);
+    return shown->refill_count > 0 ? shown->refill[0].at_ms : message->at_ms + rule->window_ms;
+}
+
+/* What the mailbox can send next, whatever became of this message. */
+static void fill_can_send(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    int64_t latest_ms = 0;
+    if (message->observe)
+        return;
+    for (size_t i = 0; i < message->window_count; i++) {
+        if (window_fits(verdict->windows[i].used, 1, message->windows[i].limit))
+            continue;
+        bool messages = rule_table[message->windows[i].rule].measure == MEASURE_MESSAGES;
+        enum can_send can_send = messages ? CAN_SEND_NONE : CAN_SEND_OWN;
+        if (can_send > verdict->can_send)
+            verdict->can_send = can_send;
+        int64_t at_ms = when_one_more(judgement, i);
+        if (at_ms > latest_ms)
+            latest_ms = at_ms;
+    }
+    if (verdict->suspension.id != 0) {
+        verdict->can_send = CAN_SEND_NONE;
+        if (verdict->suspension.until_ms == UNTIL_LIFTED)
+            latest_ms = WINDOW_NEVER;
+        else if (verdict->suspension.until_ms > latest_ms)
+            latest_ms = verdict->suspension.until_ms;
+    }
+    verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
+}
+
+/* The first moment at which every window would take the message; 0 never. */
+static int64_t when_fits(const struct judgement *judgement)
+{
+    const struct store_message *message = &judgement->message;
+    int64_t latest_ms = message->at_ms;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        if (!window->over)
+            continue;
+        int64_t fits_ms = window_when_fits(
+            &message->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
+            cost_of(judgement, window->rule), message->at_ms);
+        if (fits_ms == WINDOW_NEVER)
+            return 0;
+        if (fits_ms > latest_ms)
+            latest_ms = fits_ms;
+    }
+    return latest_ms;
+}
+
+/* When a suspended mailbox may send this message: a suspension can end before
+ * the windows have room again. 0 never, or when staff says so. */
+static int64_t when_passes(const struct judgement *judgement)
+{
+    const struct suspension *suspension = &judgement->verdict->suspension;
+    int64_t fits_ms = when_fits(judgement);
+    if (suspension->id == 0) /* a dry run: it would be suspended */
+        return fits_ms;
+    if (suspension->until_ms == UNTIL_LIFTED)
+        return 0;
+    return suspension->until_ms > fits_ms ? suspension->until_ms : fits_ms;
+}
+
+/* A message of a webmail host without a ticket was not judged by the webmail's door. Where the
+ * mailbox was suspended before, nobody looked for one. */
+static bool went_round(const struct judgement *judgement)
+{
+    const struct store_message *message = &judgement->message;
+    bool unknown = message->outcome == OUTCOME_REPEATED ||
+                   (message->outcome == OUTCOME_SUSPENDED && !message->brought);
+    return judgement->submission->webmail_host && message->outcome != OUTCOME_REDEEMED && !unknown;
+}
+
+static void fill_ruling(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    verdict->repeated = message->outcome == OUTCOME_REPEATED;
+    verdict->redeemed = message->outcome == OUTCOME_REDEEMED;
+    verdict->unguarded = went_round(judgement);
+    switch (message->outcome) {
+    case OUTCOME_HELD:
+        verdict->ruling = RULING_MESSAGE;
+        break;
+    case OUTCOME_OVER:
+        verdict->ruling = RULING_OVER_TIME;
+        verdict->retry_at_ms = when_fits(judgement);
+        break;
+    case OUTCOME_SUSPENDED:
+        verdict->ruling = RULING_SUSPENDED;
+        verdict->retry_at_ms = when_passes(judgement);
+        break;
+    default:
+        verdict->ruling = RULING_ADMIT;
+        verdict->observed = !verdict->repeated && message->observe &&
+                            (verdict->reason_count > 0 || message->suspension.id != 0);
+    }
+}
+
+static void fill_verdict(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct store_message *message = &judgement->message;
+    verdict->decision = message->decision;
+    verdict->suspension = message->suspension;
+    verdict->brought = message->brought;
+    verdict->ahead_ms = message->ahead_ms;
+    if (message->suspension.id != 0)
+        verdict->sentence =
+            provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);
+    if (message->outcome != OUTCOME_REPEATED && message->outcome != OUTCOME_REDEEMED)
+        fill_reasons(judgement);
+    fill_windows(judgement);
+    fill_can_send(judgement);
+    fill_ruling(judgement);
+}
+
+/* What holds before the first word of the store, so that every early end is right. */
+static void begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    bool allow = judgement->settings->store_on_failure == ON_FAILURE_ALLOW ||
+                 judgement->settings->guard_mode == MODE_OBSERVE;
+    *judgement->verdict = (struct verdict){
+        .ruling = allow ? RULING_ADMIT : RULING_NO_STORE,
+        .unjudged = allow,
+        .dry_run = dry_run,
+        .now_ms = now_ms,
+        .submission = judgement->submission,
+        .retries_before_restart = (uint32_t)judgement->settings->retries_before_restart,
+    };
+}
+
+/* The store is silent, but the rules of one message need no store. */
+static void judge_without_store(struct judgement *judgement)
+{
+    if (judgement->objection_count == 0)
+        return;
+    judgement->message = (struct store_message){0};
+    fill_reasons(judgement);
+    bool observe = judgement->settings->guard_mode == MODE_OBSERVE;
+    judgement->verdict->observed = observe;
+    if (!observe) {
+        judgement->verdict->ruling = RULING_MESSAGE;
+        judgement->verdict->unjudged = false;
+    }
+}
+
+/* How long the link to the status page holds: as long as the suspension and a day, or as set. */
+static struct status_link link_of(const struct judgement *judgement, int64_t now_ms)
+{
+    const struct suspension *suspension = &judgement->verdict->suspension;
+    struct status_link link = {
+        .mailbox = judgement->submission->mailbox,
+        .made_ms = now_ms,
+        .expires_ms = now_ms + judgement->settings->status_link_lifetime_ms,
+        .while_suspended = suspension->id != 0,
+    };
+    bool ends = suspension->id != 0 && suspension->until_ms != UNTIL_LIFTED;
+    if (ends && suspension->until_ms + DAY_MS > link.expires_ms)
+        link.expires_ms = suspension->until_ms + DAY_MS;
+    return link;
+}
+
+/* What the mail server is told ends up in logs and bounces, which others read: no token is in it. */
+static const char *reference_url(const struct judgement *judgement)
+{
+    char decision[DECISION_TEXT_SIZE];
+    if (judgement->verdict->decision == 0)
+        return NULL;
+    decision_format(judgement->verdict->decision, decision);
+    return arena_printf(judgement->arena, "%s/r/%s", judgement->settings->web_base_url, decision);
+}
+
+static const char *status_url(struct guard *guard, const struct judgement *judgement,
+                              int64_t now_ms)
+{
+    char decision[DECISION_TEXT_SIZE] = "";
+    if (judgement->submission->door != DOOR_WEBMAIL)
+        return reference_url(judgement);
+    if (guard->key == NULL)
+        return NULL;
+    if (judgement->verdict->decision != 0)
+        decision_format(judgement->verdict->decision, decision);
+    const struct status_link link = link_of(judgement, now_ms);
+    return arena_printf(judgement->arena, "%s/status?t=%s%s%s", judgement->settings->web_base_url,
+                        token_make(guard->key, judgement->arena, &link),
+                        decision[0] != '\0' ? "&d=" : "", decision);
+}
+
+/* All that is known before the store is asked. */
+static void begin_judgement(struct judgement *judgement, struct guard *guard,
+                            const struct held_settings *held,
+                            const struct submission *submission, bool dry_run, int64_t now_ms,
+                            struct verdict *verdict)
+{
+    *judgement = (struct judgement){
+        .settings = held->settings,
+        .catalogue = held->catalogue,
+        .submission = submission,
+        .arena = submission->arena,
+        .verdict = verdict,
+    };
+    begin_verdict(judgement, dry_run, now_ms);
+    judgement->limits = limits_for(guard, held->settings, submission, now_ms);
+    count_and_check(judgement);
+}
+
+/* `result`: what the store answered. */
+static void end_judgement(struct judgement *judgement, struct guard *guard, int result)
+{
+    struct verdict *verdict = judgement->verdict;
+    if (result > 0) {
+        verdict->unjudged = false;
+        fill_verdict(judgement);
+    } else {
+        judge_without_store(judgement);
+    }
+    if (verdict->ruling != RULING_ADMIT || verdict->dry_run)
+        verdict->status_url = status_url(guard, judgement, verdict->now_ms);
+    verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
+                                       judgement->settings->support_contact);
+    if (judgement->submission->zone != NULL && verdict->ruling != RULING_NO_STORE &&
+        !verdict->unjudged && (verdict->ruling != RULING_ADMIT || verdict->dry_run))
+        verdict->shown = verdict_shown(judgement->arena, judgement->catalogue, verdict,
+                                       judgement->settings->support_contact);
+}
+
+/* The judgements stand in their submissions' arenas, since many are too much for a stack. */
+static void judge_all(struct guard *guard, const struct submission *const *submissions,
+                      bool dry_run, struct verdict *verdicts_r, int *results_r, size_t count,
+                      int64_t now_ms)
+{
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    struct judgement *judgements[JUDGE_MAX];
+    struct store_message *messages[JUDGE_MAX];
+    int refreshed = policy_refresh(guard->policy, guard->store);
+    for (size_t i = 0; i < count; i++) {
+        results_r[i] = -1;
+        judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
+        begin_judgement(judgements[i], guard, held, submissions[i], dry_run, now_ms,
+                        &verdicts_r[i]);
+        messages[i] = &judgements[i]->message;
+        if (refreshed > 0)
+            prepare_message(judgements[i], dry_run, now_ms);
+    }
+    if (refreshed > 0)
+        store_judge_all(guard->store, messages, results_r, count);
+    for (size_t i = 0; i < count; i++)
+        end_judgement(judgements[i], guard, results_r[i]);
+}
+
+int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
+                int64_t now_ms, struct verdict *verdict_r)
+{
+    int result;
+    judge_all(guard, &submission, dry_run, verdict_r, &result, 1, now_ms);
+    return result;
+}
+
+void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
+                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms)
+{
+    judge_all(guard, submissions, false, verdicts_r, results_r, count, now_ms);
+}
+
+int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
+{
+    return strchr(id, '\n') == NULL ? store_give_back(guard->store, mailbox, id, now_ms) : 0;
+}

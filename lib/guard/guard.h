@@ -1,0 +1,73 @@
+/* The guard: decides on one message. Settings and adjustments give the limits,
+ * rules and store the counts; out comes a verdict, and a record of it that
+ * `explain` can read later. Knows no protocol. All functions: any thread. */
+#ifndef SENDGUARD_GUARD_H
+#define SENDGUARD_GUARD_H
+
+#include "guard/policy.h"
+#include "guard/token.h"
+#include "guard/verdict.h"
+#include "settings/settings.h"
+#include "store/store.h"
+#include "text/catalogue.h"
+
+struct guard;
+
+/* `store` and `key` stay the caller's and must outlive the guard; settings and catalogue
+ * (loaded from settings->web_templates) are taken. key NULL: verdicts on the webmail's messages name
+ * no status page; those on the mail server's need none. */
+struct guard *guard_new(struct store *store, const struct token_key *key,
+                        struct settings *settings, struct catalogue *catalogue);
+void guard_free(struct guard **guard);
+
+/* Put new settings and texts (taken) in the place of the old; messages under judgement
+ * finish with those they began with. Histories are kept: limits are no part of a key. */
+void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue);
+
+/* The settings in force. They stay valid until the hold is let go, whatever is
+ * reloaded meanwhile; let go soon. */
+struct held_settings;
+struct held_settings *guard_hold(struct guard *guard);
+const struct settings *held_settings(const struct held_settings *held);
+const struct catalogue *held_catalogue(const struct held_settings *held);
+void guard_let_go(struct held_settings **held);
+
+/* The limits in force for a mailbox at a door, adjustments and exemptions
+ * counted in. 1, or -1: the store did not answer. */
+int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                 int64_t now_ms, struct policy_limits *limits_r) must_check;
+
+/* The same as they would be with `count` adjustments made that are not. */
+int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+                    const struct adjustment *changes, size_t count, int64_t now_ms,
+                    struct policy_limits *limits_r) must_check;
+/* Knows of all changes up to *newest_r from now on (store_adjust_after). 1 or -1. */
+int guard_renew_limits(struct guard *guard, int64_t *newest_r) must_check;
+/* As policy_adjustment; as of the last judgement or look at limits. */
+int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
+                     enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r);
+/* Of a domain, as policy_adjusted tells them; as of the last judgement or look at limits. */
+size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
+                      const char ***mailboxes_r);
+/* After an adjustment: this guard knows of it with its next message. */
+void guard_outdate_limits(struct guard *guard);
+
+/* Judge, and unless dry_run count and record. Always fills *verdict_r (in the
+ * submission's arena): when the store does not answer, as store.on_failure says.
+ * Returns 1, or -1 when the store did not answer (store_error() says why). */
+int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,
+                int64_t now_ms, struct verdict *verdict_r) must_check;
+
+/* What the settings say of domains and recipients; valid as long as they are. */
+struct recipient_policy guard_recipient_policy(const struct settings *settings);
+
+/* Judges several (1..JUDGE_MAX) at once, in this order and in one step of the store: verdicts_r[i]
+ * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */
+void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
+                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
+
+/* Give the charge of a message of the webmail back, see store_give_back. 1, 0, -1. */
+int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
+    must_check;
+
+#endif

@@ -1,0 +1,340 @@
+#define entry search_h_entry /* <search.h> takes the name for its hash table */
+#include <search.h>
+#undef entry
+
+#include "guard/policy.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* All adjustments of one mailbox or domain. */
+struct adjusted {
+    char *subject;
+    struct {
+        bool set;
+        int32_t value;
+        int64_t until_ms;
+    } by[RULE_COUNT][ADJUST_KIND_COUNT];
+};
+
+struct policy {
+    pthread_rwlock_t lock; /* guards the tree */
+    void *tree;            /* of struct adjusted, by subject (tsearch) */
+    pthread_mutex_t refreshing; /* guards what follows; held while the store is asked */
+    bool loaded;
+    _Atomic unsigned failures;  /* times that the store did not answer; why, the last time */
+    char why[256];
+    int64_t newest_change;
+    _Atomic int64_t fresh_until_ms; /* monotonic */
+    int64_t whole_until_ms; /* the store tells of removals for a day; after that, read anew */
+};
+
+static int compare_subjects(const void *left, const void *right)
+{
+    const struct adjusted *a = left, *b = right;
+    return strcmp(a->subject, b->subject);
+}
+
+static void free_adjusted(void *node)
+{
+    struct adjusted *adjusted = node;
+    free(adjusted->subject);
+    free(adjusted);
+}
+
+struct policy *policy_new(void)
+{
+    struct policy *policy = xcalloc(1, sizeof *policy);
+    pthread_rwlock_init(&policy->lock, NULL);
+    pthread_mutex_init(&policy->refreshing, NULL);
+    policy->fresh_until_ms = INT64_MIN;
+    return policy;
+}
+
+void policy_free(struct policy **policy)
+{
+    if (*policy == NULL)
+        return;
+    tdestroy((*policy)->tree, free_adjusted);
+    pthread_rwlock_destroy(&(*policy)->lock);
+    pthread_mutex_destroy(&(*policy)->refreshing);
+    free(*policy);
+    *policy = NULL;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- bringing up to date --------------------------------------------------- */
+
+static void set(struct adjusted *adjusted, const struct adjustment *adjustment)
+{
+    typeof(&adjusted->by[0][0]) place = &adjusted->by[adjustment->rule][adjustment->kind];
+    place->set = !adjustment->removed;
+    place->value = adjustment->value;
+    place->until_ms = adjustment->until_ms;
+}
+
+static void apply(void **tree, const struct adjustment *adjustment)
+{
+    struct adjusted *fresh = xcalloc(1, sizeof *fresh);
+    fresh->subject = xstrdup(adjustment->subject);
+    struct adjusted *adjusted = *(struct adjusted **)tsearch(fresh, tree, compare_subjects);
+    if (adjusted != fresh)
+        free_adjusted(fresh);
+    set(adjusted, adjustment);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        for (int kind = 0; kind < ADJUST_KIND_COUNT; kind++)
+            if (adjusted->by[rule][kind].set)
+                return;
+    tdelete(adjusted, tree, compare_subjects);
+    free_adjusted(adjusted);
+}
+
+enum { PAGE = 64 };
+
+/* All of them, into a tree of their own, so that nobody sees half of it. */
+static int read_all(struct policy *policy, struct store *store, struct adjustment *page)
+{
+    void *tree = NULL;
+    int64_t newest = 0;
+    size_t count = PAGE;
+    int result = 1;
+    while (count == PAGE && (result = store_adjustments(store, newest, page, PAGE, &count)) > 0) {
+        for (size_t i = 0; i < count; i++)
+            if (page[i].rule < RULE_COUNT) /* else of a newer sendguard */
+                apply(&tree, &page[i]);
+        if (count > 0)
+            newest = page[count - 1].change;
+    }
+    if (result > 0) {
+        pthread_rwlock_wrlock(&policy->lock);
+        void *old = policy->tree;
+        policy->tree = tree;
+        tree = old;
+        pthread_rwlock_unlock(&policy->lock);
+        policy->newest_change = newest;
+    }
+    tdestroy(tree, free_adjusted);
+    return result;
+}
+
+/* What changed since. The newest change that we know is asked for again: when
+ * it is not there any more, this is another ledger (or removals are forgotten
+ * by now). 1 up to date, 0 all has to be read anew, -1. */
+static int read_changes(struct policy *policy, struct store *store, struct adjustment *page)
+{
+    size_t count;
+    bool known = policy->newest_change == 0;
+    int result = store_adjustments(store, policy->newest_change - !known, page, PAGE, &count);
+    if (result < 0)
+        return -1;
+    known = known || (count > 0 && page[0].change == policy->newest_change);
+    if (!known || count == PAGE)
+        return 0;
+    if (count > 0 && page[count - 1].change > policy->newest_change) {
+        pthread_rwlock_wrlock(&policy->lock);
+        for (size_t i = 0; i < count; i++)
+            if (page[i].rule < RULE_COUNT)
+                apply(&policy->tree, &page[i]);
+        pthread_rwlock_unlock(&policy->lock);
+        policy->newest_change = page[count - 1].change;
+    }
+    return 1;
+}
+
+static int ask(struct policy *policy, struct store *store, int64_t now_ms)
+{
+    struct adjustment *page = xcalloc(PAGE, sizeof *page);
+    int result = 0;
+    if (policy->loaded && now_ms < policy->whole_until_ms)
+        result = read_changes(policy, store, page);
+    if (result == 0) {
+        result = read_all(policy, store, page);
+        policy->whole_until_ms = now_ms + DAY_MS / 2;
+    }
+    free(page);
+    if (result > 0) {
+        policy->loaded = true;
+        policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
+    } else {
+        policy->failures++;
+        snprintf(policy->why, sizeof policy->why, "%s", store_error(store));
+    }
+    return result;
+}
+
+int policy_refresh(struct policy *policy, struct store *store)
+{
+    int64_t now_ms = monotonic_ms();
+    if (now_ms < policy->fresh_until_ms)
+        return 1;
+    unsigned failures = policy->failures;
+    pthread_mutex_lock(&policy->refreshing);
+    int result = 1;
+    if (failures != policy->failures) /* asked while we waited, in vain: no need to wait again */
+        result = store_fail(store, policy->why);
+    else if (now_ms >= policy->fresh_until_ms) /* not asked while we waited */
+        result = ask(policy, store, now_ms);
+    pthread_mutex_unlock(&policy->refreshing);
+    return result;
+}
+
+int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r)
+{
+    pthread_mutex_lock(&policy->refreshing);
+    int result = ask(policy, store, monotonic_ms());
+    *newest_r = policy->newest_change;
+    pthread_mutex_unlock(&policy->refreshing);
+    return result;
+}
+
+int policy_adjustment(struct policy *policy, const char *subject, enum rule rule,
+                      enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
+{
+    char name[ADDRESS_MAX_BYTES + 2];
+    snprintf(name, sizeof name, "%s", subject);
+    struct adjusted adjusted = {.subject = name};
+    int found = 0;
+    pthread_rwlock_rdlock(&policy->lock);
+    struct adjusted *const *node = tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+    if (node != NULL) {
+        const typeof((*node)->by[0][0]) *place = &(*node)->by[rule][kind];
+        found = place->set && now_ms < place->until_ms;
+        *adjustment_r = (struct adjustment){
+            .rule = rule, .kind = kind, .value = place->value, .until_ms = place->until_ms};
+    }
+    pthread_rwlock_unlock(&policy->lock);
+    return found;
+}
+
+void policy_outdate(struct policy *policy)
+{
+    /* who asks just now may have asked before the change: his answer shall not count as fresh */
+    pthread_mutex_lock(&policy->refreshing);
+    policy->fresh_until_ms = INT64_MIN;
+    pthread_mutex_unlock(&policy->refreshing);
+}
+
+/* ---- asking ------------------------------------------------------------------ */
+
+static void adjust(struct policy_limits *limits, const struct adjusted *adjusted,
+                   enum limit_source source, int64_t now_ms)
+{
+    const typeof(adjusted->by[0][0]) *exempt = &adjusted->by[0][ADJUST_EXEMPT];
+    if (exempt->set && now_ms < exempt->until_ms)
+        limits->exempt = true;
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        const typeof(adjusted->by[0][0]) *limit = &adjusted->by[rule][ADJUST_LIMIT];
+        const typeof(adjusted->by[0][0]) *extra = &adjusted->by[rule][ADJUST_EXTRA];
+        if (limit->set && now_ms < limit->until_ms) {
+            limits->limits.of[rule] = limit->value;
+            limits->source[rule] = source;
+            limits->until_ms[rule] = limit->until_ms;
+        }
+        if (extra->set && now_ms < extra->until_ms) {
+            limits->extra[rule] += extra->value;
+            if (extra->until_ms < limits->extra_until_ms[rule])
+                limits->extra_until_ms[rule] = extra->until_ms;
+        }
+    }
+}
+
+/* Changes that are only imagined, beside what is known. */
+struct imagined {
+    const struct adjustment *changes;
+    size_t count;
+};
+
+static void adjust_by(struct policy_limits *limits, const struct policy *policy,
+                      const char *subject, enum limit_source source,
+                      const struct imagined *imagined, int64_t now_ms)
+{
+    char name[ADDRESS_MAX_BYTES + 2];
+    strcpy(name, source == LIMIT_OF_DOMAIN ? "@" : "");
+    strncat(name, subject, ADDRESS_MAX_BYTES);
+    struct adjusted adjusted = {.subject = name};
+    struct adjusted *const *found =
+        tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+    if (found == NULL && imagined->count == 0)
+        return;
+    if (found != NULL)
+        memcpy(adjusted.by, (*found)->by, sizeof adjusted.by);
+    for (size_t i = 0; i < imagined->count; i++)
+        if (strcmp(imagined->changes[i].subject, name) == 0)
+            set(&adjusted, &imagined->changes[i]);
+    adjust(limits, &adjusted, source, now_ms);
+}
+
+struct policy_limits policy_limits_if(struct policy *policy, const struct limits *defaults,
+                                      const char *mailbox, const char *domain,
+                                      const struct adjustment *changes, size_t count,
+                                      int64_t now_ms)
+{
+    const struct imagined imagined = {changes, count};
+    struct policy_limits limits = {.limits = *defaults};
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        limits.until_ms[rule] = limits.extra_until_ms[rule] = UNTIL_LIFTED;
+    pthread_rwlock_rdlock(&policy->lock);
+    if (policy->tree != NULL || count > 0) {
+        adjust_by(&limits, policy, domain, LIMIT_OF_DOMAIN, &imagined, now_ms);
+        adjust_by(&limits, policy, mailbox, LIMIT_OF_MAILBOX, &imagined, now_ms);
+    }
+    pthread_rwlock_unlock(&policy->lock);
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
+        limits.without_extra[rule] = limits.limits.of[rule];
+        if (limits.limits.of[rule] != LIMIT_OFF)
+            limits.limits.of[rule] = sum > LIMIT_MAX ? LIMIT_MAX : sum < 0 ? 0 : (int32_t)sum;
+    }
+    return limits;
+}
+
+struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
+                                   const char *mailbox, const char *domain, int64_t now_ms)
+{
+    return policy_limits_if(policy, defaults, mailbox, domain, NULL, 0, now_ms);
+}
+
+/* Of one domain, while the tree is walked. */
+struct collecting {
+    struct arena *arena;
+    const char *domain;
+    const char **names; /* NULL: they are only counted */
+    size_t count;
+};
+
+static void collect(const void *node, VISIT visit, void *closure)
+{
+    const struct adjusted *adjusted = *(struct adjusted *const *)node;
+    struct collecting *collecting = closure;
+    const char *at = strrchr(adjusted->subject, '@');
+    if ((visit != postorder && visit != leaf) || at == NULL || at == adjusted->subject ||
+        strcmp(at + 1, collecting->domain) != 0)
+        return;
+    if (collecting->names != NULL)
+        collecting->names[collecting->count] =
+            arena_strdup(collecting->arena, adjusted->subject);
+    collecting->count++;
+}
+
+size_t policy_adjusted(struct policy *policy, struct arena *arena, const char *domain,
+                       const char ***mailboxes_r)
+{
+    struct collecting counting = {.domain = domain};
+    pthread_rwlock_rdlock(&policy->lock);
+    twalk_r(policy->tree, collect, &counting);
+    struct collecting found = {arena, domain,
+                               arena_alloc(arena, (counting.count + 1) * sizeof(char *)), 0};
+    twalk_r(policy->tree, collect, &found);
+    pthread_rwlock_unlock(&policy->lock);
+    *mailboxes_r = found.names;
+    return found.count;
+}

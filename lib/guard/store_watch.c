@@ -1,0 +1,30 @@
+#include "guard/store_watch.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+void store_watch_saw(struct store_watch *watch, const struct store *store, int answer)
+{
+    if (answer < 0) {
+        watch->unanswered++;
+        if (log_changed(&watch->away, 1))
+            log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(store), NULL);
+    } else if (log_changed(&watch->away, 0)) {
+        char count[24];
+        snprintf(count, sizeof count, "%llu", (unsigned long long)watch->unanswered);
+        watch->unanswered = 0;
+        log_line(LOG_INFO_LEVEL, "store answers again", "unanswered", count, NULL);
+    }
+}
+
+void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms)
+{
+    int64_t told_ms = watch->told_ahead_ms;
+    if (ahead_ms <= 0 || (told_ms != 0 && now_ms >= told_ms && now_ms - told_ms < HOUR_MS) ||
+        !atomic_compare_exchange_strong(&watch->told_ahead_ms, &told_ms, now_ms))
+        return;
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%lld", (long long)(ahead_ms / SECOND_MS));
+    log_line(LOG_ERROR_LEVEL, "a clock was wrong: the store held messages of the future, which "
+             "count from now on", "ahead_s", seconds, NULL);
+}

@@ -1,0 +1,21 @@
+/* Whether the store answers, as the log tells it: once when it falls silent, and
+ * once when it answers again, with how many messages went without. Zeroed is a
+ * start; what the threads of one door share. Any thread. */
+#ifndef SENDGUARD_STORE_WATCH_H
+#define SENDGUARD_STORE_WATCH_H
+
+#include "base/log.h"
+#include "store/store.h"
+
+struct store_watch {
+    struct log_once away;
+    _Atomic uint64_t unanswered; /* since it fell silent */
+    _Atomic int64_t told_ahead_ms; /* when it was told last that a clock was wrong */
+};
+
+/* After each act: `answer` as the store gave it, -1 when it was silent. */
+void store_watch_saw(struct store_watch *watch, const struct store *store, int answer);
+/* After each judgement: by how much the store was ahead, 0: it was not. Told once an hour. */
+void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms);
+
+#endif

@@ -1,0 +1,92 @@
+/* A verdict: what was decided on one message, every reason, every window's
+ * numbers, and what happens next. Doors render it; nothing here knows HTTP or
+ * SMTP beyond the JSON that both share. */
+#ifndef SENDGUARD_VERDICT_H
+#define SENDGUARD_VERDICT_H
+
+#include <stdbool.h>
+
+#include "base/text.h"
+#include "rules/rules.h"
+#include "store/store.h"
+
+/* What kind of answer it is; the webmail door's status is in the comment. */
+enum ruling {
+    RULING_ADMIT,     /* 200 */
+    RULING_MESSAGE,   /* 422: breaks a rule of one message */
+    RULING_OVER_TIME, /* 429: breaks a limit over time */
+    RULING_SUSPENDED, /* 403 */
+    RULING_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
+};
+
+/* A verdict in one word, for logs and counts: the ruling, or what stands behind an admission. */
+enum verdict_word {
+    WORD_ADMIT, WORD_MESSAGE, WORD_OVER_TIME, WORD_SUSPENDED, WORD_NO_STORE, /* as the rulings */
+    WORD_REPEATED, WORD_OBSERVED, WORD_UNJUDGED, WORD_REDEEMED,
+    VERDICT_WORDS
+};
+extern const char *const verdict_words[VERDICT_WORDS]; /* "admit", "over_time", … */
+
+enum { REFILL_STEPS = 12 };
+
+/* What the mailbox can send as things stand after a verdict. */
+enum can_send {
+    CAN_SEND_ALL,
+    CAN_SEND_OWN, /* only inside its own domains: a window of off-domain recipients has no room */
+    CAN_SEND_NONE,
+    CAN_SEND_COUNT
+};
+extern const char *const can_send_names[CAN_SEND_COUNT]; /* "all", "own", "none" */
+
+struct reason {
+    struct objection objection;
+    const char *text; /* one sentence: what is too much, where, by how much, what to do */
+};
+
+struct verdict_window {
+    enum rule rule;
+    int32_t limit;
+    uint64_t used; /* before this message when refused or dry, after when admitted */
+    struct refill refill[REFILL_STEPS];
+    size_t refill_count;
+};
+
+struct verdict {
+    enum ruling ruling;
+    bool observed; /* admitted only because mode = observe */
+    bool dry_run;
+    int64_t ahead_ms; /* as struct store_message has it: a clock was wrong */
+    bool repeated; /* counted before; not counted again */
+    bool redeemed; /* admitted by another door a moment ago; not counted again */
+    bool unguarded; /* came from a webmail host without a ticket: it went round the webmail's guard */
+    bool unjudged; /* admitted because the store did not answer and on_failure = allow */
+    int64_t now_ms;
+    uint64_t decision; /* 0: none was kept (dry run, no store) */
+    const struct submission *submission;
+    struct reason *reasons;
+    size_t reason_count;
+    struct verdict_window windows[OVER_TIME_COUNT];
+    size_t window_count;
+    struct suspension suspension; /* id 0: none */
+    bool brought;                 /* the suspension began with this message */
+    uint32_t retries_before_restart;
+    enum can_send can_send;
+    int64_t can_send_at_ms;       /* when one more off-domain recipient passes; 0: now, or never, or
+                                     when staff says so */
+    int64_t retry_at_ms;          /* 0: at once after mending it, or never */
+    const char *sentence;         /* the provider's own, for a suspension; NULL: none */
+    const char *message;          /* for the user; "" when admitted */
+    const char *shown;            /* JSON, see verdict_shown.h; NULL: not asked for */
+    const char *status_url;
+};
+
+enum verdict_word verdict_word(const struct verdict *verdict);
+
+/* The members of the answer as a JSON object without its braces, so that a door
+ * can put its own (type, title, status, detail) before them: verdict, decision,
+ * id, mailbox, reasons, windows, suspension, can_send, can_send_at (both null when the store was
+ * silent), retry_at, message, status_url, and
+ * those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
+void verdict_add_json(struct text *text, const struct verdict *verdict);
+
+#endif

@@ -1,0 +1,286 @@
+#include "guard/verdict_shown.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "guard/refill_steps.h"
+#include "text/present.h"
+
+struct showing {
+    struct arena *arena;
+    struct reader reader;
+    const struct verdict *verdict;
+    struct json_object *shown; /* the answer */
+};
+
+/* ---- texts --------------------------------------------------------------------- */
+
+/* Texts of pages have markup around moments; none of it is a user's. */
+static void strip_markup(char *text)
+{
+    char *end = text;
+    for (bool inside = false; *text != '\0'; text++) {
+        if (*text == '<')
+            inside = true;
+        else if (*text == '>' && inside)
+            inside = false;
+        else if (!inside)
+            *end++ = *text;
+    }
+    *end = '\0';
+}
+
+static const char *text_with(const struct showing *showing, const char *key,
+                             struct json_object *values)
+{
+    const char *text = catalogue_text(showing->reader.catalogue, showing->arena,
+                                      showing->reader.language, key, values);
+    char *plain = arena_strndup(showing->arena, text != NULL ? text : "",
+                                text != NULL ? strlen(text) : 0);
+    strip_markup(plain);
+    return plain;
+}
+
+static void add_line(const struct showing *showing, struct json_object *list, const char *key,
+                     struct json_object *values)
+{
+    json_object_array_add(list, json_object_new_string(text_with(showing, key, values)));
+}
+
+/* A text "message.…" with one moment in it. */
+static void add_moment_line(const struct showing *showing, struct json_object *list,
+                            const char *key, int64_t time_ms)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_string(values, "moment", present_moment(showing->arena, &showing->reader, time_ms));
+    add_line(showing, list, key, values);
+}
+
+/* ---- the state ------------------------------------------------------------------- */
+
+static bool is_suspended(const struct verdict *verdict) { return verdict->suspension.id != 0; }
+
+/* Waiting does not help: it is more than a whole limit, which is not 0. */
+static bool is_to_split(const struct verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        if (verdict->reasons[i].objection.never_fits && verdict->reasons[i].objection.limit > 0)
+            return true;
+    return false;
+}
+
+/* The headlines of the status page, in its order. */
+static const char *state_of(const struct verdict *verdict)
+{
+    if (is_suspended(verdict))
+        return verdict->suspension.until_ms == UNTIL_LIFTED ? "stopped" : "paused";
+    if (verdict->can_send == CAN_SEND_OWN)
+        return "own";
+    if (verdict->can_send == CAN_SEND_NONE)
+        return "full";
+    if (verdict->ruling == RULING_MESSAGE)
+        return "too_big";
+    if (verdict->ruling == RULING_ADMIT)
+        return "ok";
+    return is_to_split(verdict) ? "split" : "over_time";
+}
+
+/* The facts that the heading speaks of, presented. */
+static struct json_object *facts_of(const struct showing *showing)
+{
+    const struct verdict *verdict = showing->verdict;
+    const struct suspension *suspension = &verdict->suspension;
+    struct json_object *facts = json_object_new_object();
+    json_add_moment(facts, "retry_at", verdict->can_send_at_ms);
+    if (is_suspended(verdict)) {
+        json_add_moment(facts, "until", suspension->until_ms);
+        json_add_int(facts, "attempts", suspension->attempts);
+        json_add_int(facts, "retries_before_restart", verdict->retries_before_restart);
+    }
+    present(facts, &showing->reader);
+    return facts;
+}
+
+static void add_headline(const struct showing *showing, struct json_object *facts)
+{
+    const char *state = state_of(showing->verdict);
+    bool waits = strcmp(state, "full") == 0 || strcmp(state, "own") == 0;
+    bool for_good = waits && showing->verdict->can_send_at_ms == 0;
+    const char *key = arena_printf(showing->arena, "status.h.%s%s", state,
+                                   for_good ? "_for_good" : "");
+    json_add_string(showing->shown, "headline", text_with(showing, key, facts));
+    json_add_string(showing->shown, "state", state);
+}
+
+static void add_attempts(const struct showing *showing, struct json_object *lines,
+                         struct json_object *facts)
+{
+    const struct verdict *verdict = showing->verdict;
+    uint32_t attempts = verdict->suspension.attempts;
+    if (verdict->suspension.cause != CAUSE_VOLUME || verdict->suspension.until_ms == UNTIL_LIFTED)
+        return;
+    if (attempts > 0)
+        add_line(showing, lines, attempts == 1 ? "status.tried.once" : "status.tried", facts);
+    add_line(showing, lines, attempts < verdict->retries_before_restart ? "status.will_restart"
+                                                                         : "status.restarts",
+             facts);
+}
+
+static void add_suspension_lines(const struct showing *showing, struct json_object *lines,
+                                 struct json_object *facts)
+{
+    const struct verdict *verdict = showing->verdict;
+    const struct suspension *suspension = &verdict->suspension;
+    bool own_lock = suspension_is_own_lock(suspension->cause, suspension->by);
+    if (own_lock)
+        add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
+    if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
+        add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
+    add_line(showing, lines,
+             own_lock                                  ? "message.do_own_lock"
+             : suspension->until_ms == UNTIL_LIFTED    ? "message.do_ask"
+             : suspension->cause == CAUSE_VOLUME       ? "message.do_volume"
+                                                       : "message.do_wait",
+             NULL);
+    add_line(showing, lines, "status.s.works", NULL);
+    add_attempts(showing, lines, facts);
+}
+
+static void add_lines(const struct showing *showing, struct json_object *facts)
+{
+    const struct verdict *verdict = showing->verdict;
+    struct json_object *lines = json_add_list(showing->shown, "lines");
+    const char *state = state_of(verdict);
+    if (is_suspended(verdict)) {
+        add_suspension_lines(showing, lines, facts);
+        return;
+    }
+    if (strcmp(state, "full") == 0)
+        add_line(showing, lines, "status.s.works", NULL);
+    else if (strcmp(state, "ok") != 0)
+        add_line(showing, lines, arena_printf(showing->arena, "status.s.%s", state), NULL);
+    if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+        add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
+}
+
+/* ---- reasons and windows ----------------------------------------------------------- */
+
+static struct json_object *facts_of_reason(const struct objection *objection)
+{
+    struct json_object *facts = json_object_new_object();
+    if (objection->field >= 0)
+        json_add_string(facts, "field", field_names[objection->field]);
+    json_add_string(facts, "domain", objection->domain);
+    json_add_int(facts, "limit", objection->limit);
+    json_add_int(facts, "count", objection->count);
+    json_add_int(facts, "excess",
+                 objection->count > objection->limit ? objection->count - objection->limit : 0);
+    return facts;
+}
+
+static void add_reasons(const struct showing *showing)
+{
+    const struct verdict *verdict = showing->verdict;
+    struct json_object *reasons = json_add_list(showing->shown, "reasons");
+    for (size_t i = 0; i < verdict->reason_count; i++) {
+        const struct objection *objection = &verdict->reasons[i].objection;
+        freed_by(json_put) struct json_object *facts = facts_of_reason(objection);
+        const char *key = arena_printf(showing->arena, "status.reason.%s",
+                                       rule_table[objection->rule].name);
+        present(facts, &showing->reader);
+        const char *text = text_with(showing, key, facts);
+        if (objection->never_fits)
+            text = arena_printf(showing->arena, "%s %s", text,
+                                text_with(showing, "status.reason.never_fits", NULL));
+        json_object_array_add(reasons, json_object_new_string(text));
+    }
+}
+
+static struct json_object *facts_of_window(const struct verdict_window *window)
+{
+    struct json_object *facts = json_object_new_object();
+    int64_t left = window->used < (uint64_t)window->limit ? window->limit - (int64_t)window->used
+                                                          : 0;
+    json_add_string(facts, "rule", rule_table[window->rule].name);
+    json_add_int(facts, "used", (int64_t)window->used);
+    json_add_int(facts, "limit", window->limit);
+    json_add_int(facts, "left", left);
+    struct json_object *refill = json_add_list(facts, "refill");
+    for (size_t i = 0; i < window->refill_count; i++) {
+        struct json_object *step = json_object_new_object();
+        json_add_moment(step, "at", window->refill[i].at_ms);
+        json_add_int(step, "count", (int64_t)window->refill[i].count);
+        json_object_array_add(refill, step);
+    }
+    add_refill_steps(facts);
+    return facts;
+}
+
+static void add_steps(const struct showing *showing, const struct verdict_window *window,
+                      struct json_object *facts, struct json_object *back)
+{
+    bool messages = rule_table[window->rule].measure == MEASURE_MESSAGES;
+    struct json_object *steps = json_member(facts, "steps"), *rest = json_member(facts, "rest");
+    for (size_t i = 0; i < json_object_array_length(steps); i++) {
+        struct json_object *step = json_object_array_get_idx(steps, i);
+        bool one = json_is_true(step, "count_one");
+        add_line(showing, back,
+                 messages ? (one ? "status.back.message" : "status.back.messages")
+                          : (one ? "status.back.recipient" : "status.back.recipients"),
+                 step);
+    }
+    if (rest != NULL)
+        add_line(showing, back, "status.back.rest", rest);
+}
+
+static void add_windows(const struct showing *showing)
+{
+    const struct verdict *verdict = showing->verdict;
+    struct json_object *list = json_add_list(showing->shown, "windows");
+    for (size_t i = 0; i < verdict->window_count; i++) {
+        const struct verdict_window *window = &verdict->windows[i];
+        freed_by(json_put) struct json_object *facts = facts_of_window(window);
+        struct json_object *shown = json_object_new_object();
+        present(facts, &showing->reader);
+        json_add_string(shown, "rule", rule_table[window->rule].name);
+        json_add_string(shown, "name", json_string(facts, "rule_text", ""));
+        json_add_string(shown, "used", text_with(showing, "status.used", facts));
+        add_steps(showing, window, facts, json_add_list(shown, "back"));
+        json_object_array_add(list, shown);
+    }
+    json_add_string(showing->shown, "back", text_with(showing, "status.back", NULL));
+    json_add_string(showing->shown, "rolling", text_with(showing, "status.rolling", NULL));
+}
+
+static void add_questions(const struct showing *showing, const char *contact)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_string(values, "contact", contact);
+    json_add_string(showing->shown, "questions",
+                    contact[0] != '\0' ? text_with(showing, "message.questions", values) : NULL);
+}
+
+const char *verdict_shown(struct arena *arena, const struct catalogue *catalogue,
+                          const struct verdict *verdict, const char *support_contact)
+{
+    freed_by(json_put) struct json_object *shown = json_object_new_object(), *facts = NULL;
+    const struct submission *submission = verdict->submission;
+    const struct showing showing = {
+        .arena = arena,
+        .reader = {.catalogue = catalogue,
+                   .language = catalogue_language(catalogue, submission->lang),
+                   .zone = submission->zone, .now_ms = verdict->now_ms},
+        .verdict = verdict,
+        .shown = shown,
+    };
+    facts = facts_of(&showing);
+    add_headline(&showing, facts);
+    add_lines(&showing, facts);
+    add_reasons(&showing);
+    add_windows(&showing);
+    add_questions(&showing, support_contact);
+    json_add_string(shown, "quoted", text_with(&showing, "status.sentence", NULL));
+    json_add_string(shown, "sentence", verdict->sentence);
+    const char *text = json_object_to_json_string_ext(shown, JSON_C_TO_STRING_PLAIN);
+    return arena_strndup(arena, text, strlen(text));
+}

@@ -1,0 +1,26 @@
+/* A verdict for a webmail that shows it in pages of its own, in the words of the status page: the
+ * same texts of the catalogue, moments said in the same way. Beside the bare facts of the answer:
+ *
+ * {"headline":…,           the state, as the status page's heading says it
+ *  "state":"ok"|"own"|"full"|"paused"|"stopped"|"too_big"|"split"|"over_time",
+ *  "lines":[…],            what follows from it, a sentence or two each
+ *  "reasons":[…],          the rules that this message broke
+ *  "windows":[{"rule":…,"name":…,"used":…,"back":[…]},…],
+ *  "back":…,"rolling":…,   what stands before each "back", and below all windows
+ *  "questions":…,          whom to ask; null
+ *  "quoted":…,             what stands before the sentence
+ *  "sentence":…}           the provider's own, in English; null
+ *
+ * All of it is plain text. */
+#ifndef SENDGUARD_VERDICT_SHOWN_H
+#define SENDGUARD_VERDICT_SHOWN_H
+
+#include "guard/verdict.h"
+#include "text/catalogue.h"
+
+/* The object as JSON text in `arena`, in the language and time zone of the verdict's submission
+ * (whose zone is set). support_contact may be "". */
+const char *verdict_shown(struct arena *arena, const struct catalogue *catalogue,
+                          const struct verdict *verdict, const char *support_contact);
+
+#endif

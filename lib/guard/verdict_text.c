@@ -1,0 +1,207 @@
+#include "guard/verdict_text.h"
+
+#include <time.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "text/present.h"
+
+/* ---- reasons ---------------------------------------------------------------- */
+
+/* Which sentence: of its rule, or why it fits never, however long one waits. */
+static const char *reason_key(struct arena *arena, const struct objection *objection)
+{
+    const struct rule_info *rule = &rule_table[objection->rule];
+    if (!objection->never_fits)
+        return arena_printf(arena, "reason.%s", rule->name);
+    if (rule->measure == MEASURE_MESSAGES) /* one is always too many: the limit is 0 */
+        return "reason.messages_forbidden";
+    if (objection->limit == 0)
+        return "reason.off_domain_forbidden";
+    return arena_printf(arena, "reason.%s_too_big", rule->name);
+}
+
+const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
+                        const char *language, const struct objection *objection)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_int(values, "count", objection->count);
+    json_add_bool(values, "count_one", objection->count == 1);
+    json_add_int(values, "limit", objection->limit);
+    if (objection->count > objection->limit)
+        json_add_int(values, "excess", objection->count - objection->limit);
+    json_add_string(values, "domain", objection->domain);
+    if (objection->field >= 0) {
+        const char *key = arena_printf(arena, "field.%s", field_names[objection->field]);
+        json_add_string(values, "field", catalogue_text(catalogue, arena, language, key, NULL));
+    }
+    const char *text =
+        catalogue_text(catalogue, arena, language, reason_key(arena, objection), values);
+    return text != NULL ? text : "";
+}
+
+const char *provider_sentence(struct arena *arena, const struct catalogue *catalogue,
+                              const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        return NULL;
+    return catalogue_text(catalogue, arena, "en",
+                          suspension->cause == CAUSE_VOLUME ? "message.volume" : "message.terms",
+                          NULL);
+}
+
+/* ---- the message --------------------------------------------------------------- */
+
+struct telling {
+    struct arena *arena;
+    const struct catalogue *catalogue;
+    const char *language;
+    const struct verdict *verdict;
+    struct text *text;
+};
+
+/* Sentences have a space between them. */
+static void tell(const struct telling *telling, const char *sentence)
+{
+    if (sentence == NULL || sentence[0] == '\0')
+        return;
+    if (telling->text->length > 0)
+        text_add_char(telling->text, ' ');
+    text_add(telling->text, sentence);
+}
+
+/* The text "message.NAME"; takes `values`. */
+static void tell_with(const struct telling *telling, const char *name, struct json_object *values)
+{
+    freed_by(json_put) struct json_object *taken = values;
+    const char *key = arena_printf(telling->arena, "message.%s", name);
+    tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language, key, taken));
+}
+
+static void tell_string(const struct telling *telling, const char *name, const char *variable,
+                        const char *value)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_string(values, variable, value);
+    tell_with(telling, name, values);
+}
+
+/* For reading; minutes, rounded up. As pages say it where the reader's time zone is known. */
+static void tell_moment(const struct telling *telling, const char *name, int64_t time_ms)
+{
+    const struct verdict *verdict = telling->verdict;
+    const struct reader reader = {telling->catalogue, telling->language,
+                                  verdict->submission->zone, verdict->now_ms};
+    if (reader.zone != NULL) {
+        tell_string(telling, name, "moment", present_moment(telling->arena, &reader, time_ms));
+        return;
+    }
+    time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
+    struct tm utc;
+    char stamp[40];
+    if (gmtime_r(&seconds, &utc) != NULL &&
+        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc) > 0)
+        tell_string(telling, name, "moment", stamp);
+}
+
+static void tell_reasons(const struct telling *telling, const struct verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        tell(telling, verdict->reasons[i].text);
+}
+
+static void tell_attempts(const struct telling *telling, const struct verdict *verdict)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_int(values, "attempts", verdict->suspension.attempts);
+    json_add_int(values, "restart", verdict->retries_before_restart);
+    tell_with(telling, "attempts", values);
+}
+
+/* The state and its end, by whoever it was set. */
+static void tell_state(const struct telling *telling, const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        tell_moment(telling, "own_lock", suspension->since_ms);
+    if (suspension->until_ms == UNTIL_LIFTED)
+        tell_with(telling, "stopped", NULL);
+    else
+        tell_moment(telling, "paused", suspension->until_ms);
+}
+
+/* What the user can do about it. */
+static void tell_what_to_do(const struct telling *telling, const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        tell_with(telling, "do_own_lock", NULL);
+    else if (suspension->until_ms == UNTIL_LIFTED)
+        tell_with(telling, "do_ask", NULL);
+    else
+        tell_with(telling, suspension->cause == CAUSE_VOLUME ? "do_volume" : "do_wait", NULL);
+}
+
+static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
+{
+    const struct suspension *suspension = &verdict->suspension;
+    if (suspension->id == 0) { /* a dry run: it would be suspended */
+        tell_with(telling, "would_suspend", NULL);
+        tell_reasons(telling, verdict);
+        return;
+    }
+    tell_state(telling, suspension);
+    tell_with(telling, "not_sent", NULL);
+    tell_reasons(telling, verdict);
+    if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
+        tell_moment(telling, "this_from", verdict->retry_at_ms);
+    tell_what_to_do(telling, suspension);
+    tell_with(telling, "reading", NULL);
+    bool moves = suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED;
+    if (moves && suspension->attempts > 0)
+        tell_attempts(telling, verdict);
+}
+
+static void tell_ending(const struct telling *telling, const struct verdict *verdict,
+                        const char *contact)
+{
+    char decision[DECISION_TEXT_SIZE];
+    if (verdict->status_url != NULL)
+        tell_string(telling, "details", "url", verdict->status_url);
+    if (contact[0] != '\0')
+        tell_string(telling, "questions", "contact", contact);
+    if (verdict->decision != 0) {
+        decision_format(verdict->decision, decision);
+        tell_string(telling, "reference", "decision", decision);
+    }
+}
+
+static void tell_ruling(const struct telling *telling, const struct verdict *verdict)
+{
+    if (verdict->ruling == RULING_SUSPENDED) {
+        tell_suspension(telling, verdict);
+        return;
+    }
+    tell_with(telling, "not_sent", NULL);
+    tell_reasons(telling, verdict);
+    if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+        tell_moment(telling, "sendable_from", verdict->retry_at_ms);
+}
+
+const char *verdict_message(struct arena *arena, const struct catalogue *catalogue,
+                            const struct verdict *verdict, const char *support_contact)
+{
+    if (verdict->ruling == RULING_ADMIT)
+        return "";
+    freed_by(text_free) struct text text = {0};
+    const struct telling telling = {
+        arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), verdict,
+        &text};
+    if (verdict->ruling == RULING_NO_STORE) {
+        tell_with(&telling, "no_store", NULL);
+    } else {
+        tell_ruling(&telling, verdict);
+        tell_ending(&telling, verdict, support_contact);
+        if (verdict->sentence != NULL)
+            tell_string(&telling, "quoted", "sentence", verdict->sentence);
+    }
+    return arena_strndup(arena, text_string(&text), text.length);
+}

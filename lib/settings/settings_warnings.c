@@ -1,0 +1,46 @@
+/* Settings that are right in themselves, and hardly what somebody wants who serves users. */
+#include <string.h>
+
+#include "settings/settings.h"
+
+/* "http://127.0.0.1:8080/…": only a browser on this machine gets there. */
+static bool leads_to_this_machine(const char *url)
+{
+    static const char *const hosts[] = {"127.", "localhost", "[::1]"};
+    const char *host = strstr(url, "://") + 3;
+    for (size_t i = 0; i < countof(hosts); i++) {
+        size_t length = strlen(hosts[i]);
+        if (strncmp(host, hosts[i], length) == 0 &&
+            (hosts[i][length - 1] == '.' || strchr(":/?#", host[length]) != NULL))
+            return true;
+    }
+    return false;
+}
+
+static void add(struct faults *warnings, const char *where, const char *text)
+{
+    problem_set(&warnings->first[warnings->count++], 0, where, "%s", text);
+}
+
+void settings_warnings(const struct settings *settings, struct faults *warnings_r)
+{
+    bool own = settings->own_domains.count > 0;
+    warnings_r->count = 0;
+    if (leads_to_this_machine(settings->web_base_url))
+        add(warnings_r, "web.base_url",
+            "links in messages lead to 127.0.0.1: expected the status page as users' browsers "
+            "reach it");
+    if (settings->support_contact[0] == '\0')
+        add(warnings_r, "support.contact",
+            "is not set, users are told of nobody to ask: expected an address, a telephone number "
+            "or a link");
+    if (!own)
+        add(warnings_r, "domains.own_domains",
+            "is not set, a colleague's address counts as outside: expected the domains that belong "
+            "together");
+    if (settings->mta_forwarding_networks.count > 0 && !own &&
+        settings->hosted_domains.count == 0)
+        add(warnings_r, "mta.forwarding_networks",
+            "is set without domains.hosted or domains.own_domains, so all that is forwarded is "
+            "refused: expected the domains whose addresses are mailboxes here");
+}

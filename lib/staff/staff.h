@@ -1,0 +1,95 @@
+/* Who may use the support desk and its API: accounts with a role and a password
+ * (argon2id), sessions of signed-in people, and tokens of programs. Kept in the
+ * store; passwords, cookies and tokens only as hashes. Removing an account or
+ * token, or changing a role, holds from the next request on.
+ *
+ * Guessing: failed sign-ins are counted by name and network (staff_sign_in.c); too
+ * many slow further ones down for an hour and close nothing, and where a name signed
+ * in within 30 days nobody from elsewhere slows it down. A try is counted before the
+ * password is looked at, so parallel tries gain nothing; hashing is done by two at a
+ * time at most, one of them for known networks alone, and for unknown names too, so
+ * that time tells nothing. A new password ends the account's sessions, and as
+ * staff_unlock does what failed sign-ins have slowed down. */
+#ifndef SENDGUARD_STAFF_H
+#define SENDGUARD_STAFF_H
+
+#include "store/store.h"
+
+struct json_object;
+
+enum role { ROLE_VIEWER, ROLE_SUPPORT, ROLE_ADMIN, ROLE_COUNT };
+extern const char *const role_names[ROLE_COUNT]; /* "viewer", "support", "admin" */
+int role_by_name(const char *name); /* -1: none */
+
+/* Who does something; `name` is what the audit trail says: "ada", "token:monitor",
+ * "root (shell)", "user" (the mailbox's own, on the status page). */
+struct person {
+    char name[64];
+    enum role role;
+};
+
+enum {
+    STAFF_NAME_MAX = 32, /* a-z 0-9 . _ - ; begins with a letter or digit; not "user", "guard" */
+    PASSWORD_MIN = 10, PASSWORD_MAX = 1024,
+    SECRET_TEXT_SIZE = 48, /* of a cookie's or CSRF token's text with its NUL */
+    API_TOKEN_TEXT_SIZE = 96,
+    SIGN_IN_TRIES = 10,          /* of a name from a network, and of whatever names from one */
+    SIGN_IN_TRIES_OF_NAME = 100, /* from networks that are not known to it */
+};
+#define SIGN_IN_SPAN_MS HOUR_MS
+#define SIGN_IN_SLOW_MS (30 * SECOND_MS) /* between two tries when there were too many */
+#define NETWORK_KNOWN_MS (30 * DAY_MS)
+#define SESSION_MS (8 * HOUR_MS)
+
+/* Accounts. 1; 0 with *problem (name taken, not allowed; password too short); -1 the store. */
+int staff_add(struct store *store, const char *name, enum role role, const char *password,
+              const struct act *act, struct problem *problem) must_check;
+int staff_set_password(struct store *store, const char *name, const char *password,
+                       const struct act *act, struct problem *problem) must_check;
+int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,
+                   struct problem *problem) must_check;
+int staff_remove(struct store *store, const char *name, const struct act *act,
+                 struct problem *problem) must_check;
+/* {"staff":[{"name":…,"role":…,"created_at":…,"by":…}]}; to be put. 1 or -1. */
+int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
+
+/* Ends what failed sign-ins have slowed down, in the networks where this name failed too. */
+int staff_unlock(struct store *store, const char *name, const struct act *act,
+                 struct problem *problem) must_check;
+
+/* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
+ * many failures; the next try is at free_at_ms. BUSY: too many have a password looked at; those
+ * who come from a network known to the name have places of their own. -1 the store. */
+enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2, SIGN_IN_BUSY = 3 };
+struct sign_in {
+    /* given: */
+    const char *name, *password;
+    const char *network; /* the browser's address in key form */
+    int64_t now_ms;
+    /* answered: */
+    char cookie[SECRET_TEXT_SIZE];                /* SIGNED_IN: its text */
+    int64_t free_at_ms;                           /* BLOCKED */
+    bool pair_slowed, network_slowed, name_slowed; /* WRONG */
+};
+int staff_sign_in(struct store *store, struct sign_in *sign_in) must_check;
+/* Whose session it is: 1; 0 nobody's (any longer); -1. */
+int staff_session(struct store *store, const char *cookie, int64_t now_ms,
+                  struct person *person_r) must_check;
+int staff_sign_out(struct store *store, const char *cookie, int64_t now_ms) must_check; /* 1, -1 */
+
+/* The token that every form of a session carries, and its check in constant time. */
+void staff_csrf(const char *cookie, char token_r[SECRET_TEXT_SIZE]);
+bool staff_csrf_fits(const char *cookie, const char *token);
+
+/* API tokens, "sg.NAME.SECRET". expires_ms may be UNTIL_LIFTED. Results as staff_add. */
+int api_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
+                  const struct act *act, char token_r[API_TOKEN_TEXT_SIZE],
+                  struct problem *problem) must_check;
+int api_token_remove(struct store *store, const char *name, const struct act *act,
+                     struct problem *problem) must_check;
+/* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"expires_at":…}]} */
+int api_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
+int api_token_person(struct store *store, const char *token, int64_t now_ms,
+                     struct person *person_r) must_check; /* 1; 0 none of ours (any longer); -1 */
+
+#endif

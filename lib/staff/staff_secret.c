@@ -1,0 +1,149 @@
+#include "staff/staff_secret.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "room for libsodium's text");
+_Static_assert(SECRET_HASH_SIZE == 2 * crypto_generichash_BYTES + 1, "room for the digits");
+
+static void start_sodium(void)
+{
+    if (sodium_init() < 0) {
+        fputs("sendguard: no source of random numbers\n", stderr);
+        abort();
+    }
+}
+
+static void need_sodium(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_sodium);
+}
+
+/* ---- random secrets ------------------------------------------------------------- */
+
+void secret_make(char secret_r[SECRET_TEXT_SIZE])
+{
+    unsigned char bytes[SECRET_BYTES];
+    need_sodium();
+    randombytes_buf(bytes, sizeof bytes);
+    sodium_bin2base64(secret_r, SECRET_TEXT_SIZE, bytes, sizeof bytes,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(bytes, sizeof bytes);
+}
+
+bool secret_well_formed(const char *secret)
+{
+    return strnlen(secret, SECRET_CHARS + 1) == SECRET_CHARS &&
+           strspn(secret, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+               SECRET_CHARS;
+}
+
+void secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE])
+{
+    unsigned char hash[crypto_generichash_BYTES];
+    need_sodium();
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)secret, strlen(secret), NULL, 0);
+    sodium_bin2hex(hash_r, SECRET_HASH_SIZE, hash, sizeof hash);
+}
+
+bool secret_same(const char *a, const char *b)
+{
+    size_t length = strlen(a);
+    return strlen(b) == length && sodium_memcmp(a, b, length) == 0;
+}
+
+/* ---- passwords -------------------------------------------------------------------- */
+
+/* Each takes 64 MiB and a core: who asks for many at once waits, and the rest of the program does
+ * not. Strangers, of whom there may be any number, leave one turn to those who are known. */
+enum { HASHING_AT_ONCE = 2, HASHING_OF_STRANGERS = 1 };
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t one_less;
+    int running, of_strangers;
+    int places[2]; /* taken: of strangers, of those who are known */
+} hashing = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_less = PTHREAD_COND_INITIALIZER};
+
+bool password_place_take(bool known)
+{
+    pthread_mutex_lock(&hashing.lock);
+    bool taken = hashing.places[known] < (known ? PASSWORD_PLACES_KNOWN : PASSWORD_PLACES);
+    hashing.places[known] += taken;
+    pthread_mutex_unlock(&hashing.lock);
+    return taken;
+}
+
+void password_place_leave(bool known)
+{
+    pthread_mutex_lock(&hashing.lock);
+    hashing.places[known]--;
+    pthread_mutex_unlock(&hashing.lock);
+}
+
+static void begin_hashing(bool known)
+{
+    need_sodium();
+    pthread_mutex_lock(&hashing.lock);
+    while (hashing.running == HASHING_AT_ONCE ||
+           (!known && hashing.of_strangers == HASHING_OF_STRANGERS))
+        pthread_cond_wait(&hashing.one_less, &hashing.lock);
+    hashing.running++;
+    hashing.of_strangers += !known;
+    pthread_mutex_unlock(&hashing.lock);
+}
+
+static void end_hashing(bool known)
+{
+    pthread_mutex_lock(&hashing.lock);
+    hashing.running--;
+    hashing.of_strangers -= !known;
+    pthread_cond_broadcast(&hashing.one_less);
+    pthread_mutex_unlock(&hashing.lock);
+}
+
+struct password_cost password_cost = {crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                                      crypto_pwhash_MEMLIMIT_INTERACTIVE};
+
+void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
+{
+    begin_hashing(true);
+    int failed = crypto_pwhash_str(hash_r, password, strlen(password), password_cost.passes,
+                                   password_cost.memory_bytes);
+    end_hashing(true);
+    if (failed) { /* as xmalloc */
+        fputs("sendguard: out of memory\n", stderr);
+        abort();
+    }
+}
+
+/* The work of a check whose result nobody needs. */
+static void hash_in_vain(const char *password)
+{
+    unsigned char salt[crypto_pwhash_SALTBYTES], result[SECRET_BYTES];
+    randombytes_buf(salt, sizeof salt);
+    if (crypto_pwhash(result, sizeof result, password, strlen(password), salt,
+                      password_cost.passes, password_cost.memory_bytes,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0)
+        return; /* no memory: it takes less time, and fails all the same */
+    sodium_memzero(result, sizeof result);
+}
+
+bool password_fits(const char *password, const char *hash, bool known)
+{
+    bool fits = false;
+    if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX) {
+        password = "";
+        hash = NULL;
+    }
+    begin_hashing(known);
+    if (hash != NULL)
+        fits = crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
+    else
+        hash_in_vain(password);
+    end_hashing(known);
+    return fits;
+}

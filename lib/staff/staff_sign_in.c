@@ -1,0 +1,315 @@
+/* Signing in, and how fast passwords can be guessed. Three counts of failures:
+ *
+ *   pair     a name from a network     10 in an hour
+ *   network  whatever name from there  10 in an hour
+ *   name     from whatever network    100 in an hour
+ *
+ * A full count slows down and closes nothing: for an hour there is one try each 30
+ * seconds, then it begins again at zero. A network from which a name signed in within
+ * 30 days is known to it: there the pair alone counts, so nobody elsewhere, and
+ * nobody with other names, slows the name's owner down. Names that nobody has are
+ * counted as others are. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "staff/staff_inside.h"
+#include "staff/staff_secret.h"
+
+enum count { COUNT_PAIR, COUNT_NETWORK, COUNT_NAME, COUNT_COUNT };
+
+static const uint32_t count_max[COUNT_COUNT] = {
+    [COUNT_PAIR] = SIGN_IN_TRIES, [COUNT_NETWORK] = SIGN_IN_TRIES,
+    [COUNT_NAME] = SIGN_IN_TRIES_OF_NAME};
+
+enum {
+    COUNT_KEY_SIZE = 200,
+    NETWORK_MAX_CHARS = 100,
+    KEPT_PAGE = 50,
+};
+
+struct counted {
+    char key[COUNT_KEY_SIZE]; /* "": it does not count here */
+    bool slow;                /* it was full, less than an hour ago */
+    uint32_t failures;        /* with this try, while it is not slow */
+};
+
+struct try {
+    bool known;
+    char known_key[COUNT_KEY_SIZE]; /* "": of a name that nobody can have */
+    struct counted counts[COUNT_COUNT];
+};
+
+/* A slow count's tries stand under a key of their own. */
+struct slow_key {
+    char text[COUNT_KEY_SIZE + 8];
+};
+
+static struct slow_key slow_key_of(const char *key)
+{
+    struct slow_key slow;
+    snprintf(slow.text, sizeof slow.text, "%s slow", key);
+    return slow;
+}
+
+static void pair_key(char key_r[COUNT_KEY_SIZE], const char *name, const char *network)
+{
+    snprintf(key_r, COUNT_KEY_SIZE, "sign-in:pair:%s:%.*s", name, NETWORK_MAX_CHARS, network);
+}
+
+static void network_key(char key_r[COUNT_KEY_SIZE], const char *network)
+{
+    snprintf(key_r, COUNT_KEY_SIZE, "sign-in:address:%.*s", NETWORK_MAX_CHARS, network);
+}
+
+static void name_key(char key_r[COUNT_KEY_SIZE], const char *name)
+{
+    snprintf(key_r, COUNT_KEY_SIZE, "sign-in:name:%s", name);
+}
+
+/* Which counts concern the try. 1 or -1. */
+static int begin_try(struct store *store, const struct sign_in *sign_in, struct try *try)
+{
+    *try = (struct try){0};
+    bool has_name = staff_name_well_formed(sign_in->name);
+    if (has_name) {
+        freed_by(arena_free) struct arena *arena = arena_new();
+        struct kept kept;
+        snprintf(try->known_key, sizeof try->known_key, "%s %.*s", sign_in->name,
+                 NETWORK_MAX_CHARS, sign_in->network);
+        int known = store_kept(store, arena, KEPT_KNOWN, try->known_key, sign_in->now_ms, &kept);
+        if (known < 0)
+            return -1;
+        try->known = known == 1;
+        pair_key(try->counts[COUNT_PAIR].key, sign_in->name, sign_in->network);
+    }
+    if (!try->known)
+        network_key(try->counts[COUNT_NETWORK].key, sign_in->network);
+    if (has_name && !try->known)
+        name_key(try->counts[COUNT_NAME].key, sign_in->name);
+    return 1;
+}
+
+/* ---- before the password is looked at ------------------------------------------------------ */
+
+/* Whether the count leaves no try at this moment; nothing is counted. 1 with *free_at_r, 0, -1. */
+static int has_to_wait(struct store *store, struct counted *counted, int64_t now_ms,
+                       int64_t *free_at_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct slow_key slow = slow_key_of(counted->key);
+    struct kept kept;
+    int found = store_kept(store, arena, KEPT_BLOCK, counted->key, now_ms, &kept);
+    counted->slow = found == 1;
+    if (found < 1)
+        return found;
+    found = store_kept(store, arena, KEPT_TRIES, slow.text, now_ms, &kept);
+    if (found == 1)
+        *free_at_r = kept.until_ms;
+    return found;
+}
+
+static int any_has_to_wait(struct store *store, struct try *try, int64_t now_ms,
+                           int64_t *free_at_r)
+{
+    int64_t latest = 0;
+    for (int i = 0; i < COUNT_COUNT; i++) {
+        int64_t free_at = 0;
+        int waits = try->counts[i].key[0] == '\0'
+                        ? 0
+                        : has_to_wait(store, &try->counts[i], now_ms, &free_at);
+        if (waits < 0)
+            return -1;
+        if (waits == 1 && free_at > latest)
+            latest = free_at;
+    }
+    *free_at_r = latest;
+    return latest > 0;
+}
+
+/* 1; 0 another try came first: *free_at_r; -1. */
+static int take_slow_try(struct store *store, const char *key, int64_t now_ms, int64_t *free_at_r)
+{
+    uint32_t one;
+    return store_try(store, slow_key_of(key).text, now_ms, SIGN_IN_SLOW_MS, 1, &one, free_at_r);
+}
+
+static int count_one(struct store *store, struct counted *counted, uint32_t max, int64_t now_ms,
+                     int64_t *free_at_r)
+{
+    if (counted->slow)
+        return take_slow_try(store, counted->key, now_ms, free_at_r);
+    int taken = store_try(store, counted->key, now_ms, SIGN_IN_SPAN_MS, max, &counted->failures,
+                          free_at_r);
+    if (taken == 0) /* others are looked at in this moment, the last ones before it is slow */
+        *free_at_r = now_ms + SIGN_IN_SLOW_MS;
+    return taken;
+}
+
+/* Counts the try before anybody knows how it ends, so that parallel tries gain nothing. The
+ * network's own come first: what they refuse takes nothing from the name's. 1, 0, -1. */
+static int count_try(struct store *store, struct try *try, int64_t now_ms, int64_t *free_at_r)
+{
+    for (int i = 0; i < COUNT_COUNT; i++) {
+        int taken = try->counts[i].key[0] == '\0'
+                        ? 1
+                        : count_one(store, &try->counts[i], count_max[i], now_ms, free_at_r);
+        if (taken < 1)
+            return taken;
+    }
+    return 1;
+}
+
+/* ---- after it --------------------------------------------------------------------------------- */
+
+/* The last failure that a count holds makes it slow. All of them are too old to count when that
+ * ends. 1 it is from now on, 0, -1. */
+static int slow_down(struct store *store, const struct counted *counted, uint32_t max,
+                     int64_t now_ms)
+{
+    struct kept block = {.key = counted->key, .value = "", .until_ms = now_ms + SIGN_IN_SPAN_MS};
+    int64_t free_at;
+    if (counted->key[0] == '\0' || counted->slow || counted->failures < max)
+        return 0;
+    int begun = store_keep_new(store, KEPT_BLOCK, &block, now_ms, NULL);
+    if (begun == 1 && take_slow_try(store, counted->key, now_ms, &free_at) < 0)
+        return -1;
+    return begun;
+}
+
+static int note_failure(struct store *store, struct sign_in *sign_in, const struct try *try)
+{
+    bool *const slowed[COUNT_COUNT] = {[COUNT_PAIR] = &sign_in->pair_slowed,
+                                       [COUNT_NETWORK] = &sign_in->network_slowed,
+                                       [COUNT_NAME] = &sign_in->name_slowed};
+    for (int i = 0; i < COUNT_COUNT; i++) {
+        int begun = slow_down(store, &try->counts[i], count_max[i], sign_in->now_ms);
+        if (begun < 0)
+            return -1;
+        *slowed[i] = begun == 1;
+    }
+    return SIGN_IN_WRONG;
+}
+
+/* The count is as if nothing had been. 1 or -1. */
+static int forget_count(struct store *store, const char *key, int64_t now_ms)
+{
+    return store_forget(store, KEPT_TRIES, key, now_ms, NULL) < 0 ||
+                   store_forget(store, KEPT_BLOCK, key, now_ms, NULL) < 0 ||
+                   store_forget(store, KEPT_TRIES, slow_key_of(key).text, now_ms, NULL) < 0
+               ? -1
+               : 1;
+}
+
+/* Who is in has made no failures. The network's are forgotten for the first sign-in from there
+ * alone (an office of many people has one), lest an account of one's own buys guesses at others.
+ * The name's stay: they are others'. */
+static int note_success(struct store *store, const struct sign_in *sign_in, const struct try *try)
+{
+    struct kept known = {.key = try->known_key, .value = "",
+                         .until_ms = sign_in->now_ms + NETWORK_KNOWN_MS};
+    if (store_keep(store, KEPT_KNOWN, &known, sign_in->now_ms, NULL) < 1 ||
+        forget_count(store, try->counts[COUNT_PAIR].key, sign_in->now_ms) < 1)
+        return -1;
+    return try->known ? 1
+                      : forget_count(store, try->counts[COUNT_NETWORK].key, sign_in->now_ms);
+}
+
+/* ---- the whole --------------------------------------------------------------------------------- */
+
+/* With a place, so that the password can be looked at. */
+static int look_at_password(struct store *store, struct sign_in *sign_in, struct try *try)
+{
+    freed_by(json_put) struct json_object *account = NULL;
+    int counted = count_try(store, try, sign_in->now_ms, &sign_in->free_at_ms);
+    if (counted < 1)
+        return counted < 0 ? -1 : SIGN_IN_BLOCKED;
+    if (staff_name_well_formed(sign_in->name) &&
+        staff_read_account(store, sign_in->name, sign_in->now_ms, &account) < 0)
+        return -1;
+    const char *hash = account != NULL ? json_string(account, "password", NULL) : NULL;
+    if (!password_fits(sign_in->password, hash, try->known))
+        return note_failure(store, sign_in, try);
+    if (note_success(store, sign_in, try) < 1 ||
+        staff_begin_session(store, sign_in->name, account, sign_in->now_ms, sign_in->cookie) < 1)
+        return -1;
+    return SIGNED_IN;
+}
+
+int staff_sign_in(struct store *store, struct sign_in *sign_in)
+{
+    struct try try;
+    sign_in->pair_slowed = sign_in->network_slowed = sign_in->name_slowed = false;
+    if (begin_try(store, sign_in, &try) < 1)
+        return -1;
+    int waits = any_has_to_wait(store, &try, sign_in->now_ms, &sign_in->free_at_ms);
+    if (waits != 0)
+        return waits < 0 ? -1 : SIGN_IN_BLOCKED;
+    if (!password_place_take(try.known))
+        return SIGN_IN_BUSY;
+    int result = look_at_password(store, sign_in, &try);
+    password_place_leave(try.known);
+    return result;
+}
+
+/* ---- ending it ----------------------------------------------------------------------------------- */
+
+/* The counts of the name's pairs that are kept as that kind, and of the networks in them: what
+ * somebody failed with this name from there must not hold its owner up. */
+static int forget_pairs(struct store *store, enum kept_kind kind, const char *name,
+                        int64_t now_ms)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct kept page[KEPT_PAGE];
+    size_t count = KEPT_PAGE;
+    char prefix[COUNT_KEY_SIZE], after[KEPT_KEY_MAX + 1];
+    pair_key(prefix, name, "");
+    snprintf(after, sizeof after, "%s", prefix);
+    while (count == KEPT_PAGE) {
+        arena_reset(arena);
+        if (store_kept_list(store, arena, kind, after, now_ms, page, KEPT_PAGE, &count) < 1)
+            return -1;
+        for (size_t i = 0; i < count; i++) {
+            if (strncmp(page[i].key, prefix, strlen(prefix)) != 0)
+                return 1;
+            char pair[COUNT_KEY_SIZE], of_network[COUNT_KEY_SIZE];
+            const char *network = page[i].key + strlen(prefix);
+            network = arena_strndup(arena, network, strcspn(network, " "));
+            pair_key(pair, name, network);
+            network_key(of_network, network);
+            if (forget_count(store, pair, now_ms) < 1 ||
+                forget_count(store, of_network, now_ms) < 1)
+                return -1;
+        }
+        if (count > 0)
+            snprintf(after, sizeof after, "%s", page[count - 1].key);
+    }
+    return 1;
+}
+
+int staff_forget_failures(struct store *store, const char *name, int64_t now_ms)
+{
+    char key[COUNT_KEY_SIZE];
+    name_key(key, name);
+    return forget_count(store, key, now_ms) < 1 ||
+                   forget_pairs(store, KEPT_TRIES, name, now_ms) < 1 ||
+                   forget_pairs(store, KEPT_BLOCK, name, now_ms) < 1
+               ? -1
+               : 1;
+}
+
+int staff_unlock(struct store *store, const char *name, const struct act *act,
+                 struct problem *problem)
+{
+    freed_by(json_put) struct json_object *account = NULL;
+    if (!staff_check_name(name, problem))
+        return 0;
+    int found = staff_read_account(store, name, act->now_ms, &account);
+    if (found < 1)
+        return found < 0 ? -1 : staff_no_account(name, problem);
+    struct audited audited = {"staff_unlock", name, "{}", act};
+    return staff_forget_failures(store, name, act->now_ms) < 1 ||
+                   store_write_audit(store, &audited) < 1
+               ? -1
+               : 1;
+}

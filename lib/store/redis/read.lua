@@ -1,0 +1,190 @@
+-- Reading. ARGV: deadline, act, then what it needs. Answers as act.lua.
+-- Writes nothing: what has ended is passed over.
+local acts = {}
+
+-- The moment that a history is seen at, and its entries.
+local function history_of(name, now)
+    local totals = call('GET', TOTALS .. name)
+    local newest = totals and unpack_bytes('>I6', totals) or 0
+    if newest > now + AHEAD then
+        newest = 0
+    end
+    return math.max(tonumber(now), newest), entries_of(name)
+end
+
+function acts.history(name, now)
+    return {history_of(name, now)}
+end
+
+-- As acts.history, with the suspension.
+function acts.account(mailbox, now)
+    local at, entries = history_of(mailbox, now)
+    return {at, entries, told(in_force(call('GET', SUSPENSION .. mailbox), tonumber(now)))}
+end
+
+-- The mailboxes after `after` in order of name, each with its suspension.
+function acts.suspended(after, now, max)
+    local found, PAGE = {}, 256
+    max = tonumber(max)
+    while #found < 2 * max do
+        local names = call('ZRANGEBYLEX', SUSPENDED, after == '' and '-' or '(' .. after, '+',
+            'LIMIT', 0, PAGE)
+        for _, name in ipairs(names) do
+            local suspension = in_force(call('GET', SUSPENSION .. name), tonumber(now))
+            if suspension and #found < 2 * max then
+                found[#found + 1], found[#found + 2] = name, told(suspension)
+            end
+        end
+        if #names < PAGE then
+            break
+        end
+        after = names[PAGE]
+    end
+    return found
+end
+
+function acts.offences(mailbox, cause, now)
+    return offences_of(mailbox, cause, tonumber(now))
+end
+
+-- The changes after number `after`, each the array that act.lua kept.
+function acts.adjustments(after, max)
+    local found = {}
+    for i, field in ipairs(call('ZRANGEBYSCORE', 'sg:adjustments:changes',
+        '(' .. after, '+inf', 'LIMIT', 0, max)) do
+        found[i] = cjson.decode(call('HGET', 'sg:adjustments', field))
+    end
+    return found
+end
+
+function acts.record(decision)
+    return call('GET', DECISION .. decision)
+end
+
+-- Of each id its record, false where there is none.
+function acts.records(...)
+    local names = {}
+    for i, id in ipairs({...}) do
+        names[i] = DECISION .. id
+    end
+    return call('MGET', unpack(names))
+end
+
+-- Ids of a mailbox's refused messages, as text, 16 digits each; then its history, and that of what its
+-- filter sent on.
+function acts.ids(mailbox, now, forwarding)
+    local at, entries = history_of(mailbox, now)
+    return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), at, entries,
+        history_of(forwarding, now)}
+end
+
+-- About `want` ids of all mailboxes before the id `from`, in order of judging. That
+-- is the order of ids but for what runs side by side and for clocks that differ,
+-- so neighbours on both sides come along. Before them: whether nothing lies beyond.
+function acts.log(from, want)
+    local NEIGHBOURS = 1000
+    local function milliseconds(id)
+        return tonumber(string.sub(id, 1, 11), 16)
+    end
+    local low, high, at = 0, call('LLEN', LOG), milliseconds(from)
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if milliseconds(call('LINDEX', LOG, middle)) < at then
+            low = middle + 1
+        else
+            high = middle
+        end
+    end
+    local first = math.max(low - NEIGHBOURS - want, 0)
+    local ids = call('LRANGE', LOG, first, low + NEIGHBOURS)
+    return {first == 0 and 1 or 0, table.concat(ids)}
+end
+
+function acts.audit(from, max)
+    return call('XRANGE', 'sg:audit', from .. '-0', '+', 'COUNT', max)
+end
+
+-- Downwards from number `last`.
+function acts.audit_newest(last, max)
+    return call('XREVRANGE', 'sg:audit', last .. '-0', '-', 'COUNT', max)
+end
+
+-- The same of one subject, below number `before`.
+function acts.audit_of(subject, before, max)
+    local name, found = 'sg:audit:' .. subject, {}
+    local low, high = 0, call('LLEN', name)
+    before, max = tonumber(before), tonumber(max)
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if tonumber(call('LINDEX', name, middle)) < before then
+            low = middle + 1
+        else
+            high = middle
+        end
+    end
+    while low > 0 and #found < max do
+        low = low - 1
+        local number = call('LINDEX', name, low) .. '-0'
+        found[#found + 1] = call('XRANGE', 'sg:audit', number, number)[1]
+    end
+    return found
+end
+
+-- "ENDS\nVALUE", whether it has ended or not.
+function acts.kept(kind, key)
+    return call('GET', KEPT .. kind .. ':' .. key)
+end
+
+-- Key and "ENDS\nVALUE" of what lasts, in order of keys.
+function acts.kept_list(kind, after, now, max)
+    local found, PAGE = {}, 256
+    now, max = tonumber(now), tonumber(max)
+    repeat
+        local keys = call('ZRANGEBYLEX', KEPT_KEYS .. kind, after == '' and '-' or '(' .. after,
+            '+', 'LIMIT', 0, PAGE)
+        for _, key in ipairs(keys) do
+            local text = #found < 2 * max and call('GET', KEPT .. kind .. ':' .. key)
+            local ends = tonumber(text and string.match(text, '^(%-?%d+)\n'))
+            if ends and (ends < 0 or ends > now) then
+                found[#found + 1], found[#found + 2] = key, text
+            end
+        end
+        after = keys[PAGE]
+    until not after or #found >= 2 * max
+    return found
+end
+
+-- The mailboxes seen since `since`, each with its moment; the latest 10,000.
+function acts.senders(set, key, since)
+    return call('ZREVRANGEBYSCORE', (set == 'ip' and FROM or OF) .. key, '+inf', '(' .. since,
+        'WITHSCORES', 'LIMIT', 0, 10000)
+end
+
+-- Rule, key, moment, the newest first; given are the rules with their lengths.
+function acts.near(now, max, ...)
+    local lengths, found, first, PAGE = {}, {}, 0, 256
+    local given, page = {...}, nil
+    now, max = tonumber(now), tonumber(max)
+    for i = 1, #given, 2 do
+        lengths[given[i]] = tonumber(given[i + 1])
+    end
+    repeat
+        page = call('ZREVRANGEBYSCORE', NEAR, '+inf', '(' .. now - DAY, 'WITHSCORES', 'LIMIT',
+            first, PAGE)
+        for i = 1, #page, 2 do
+            local rule, key = string.match(page[i], '^(%S+) (.*)$')
+            local length = lengths[rule]
+            if length and page[i + 1] + 0 > now - length and #found < 3 * max then
+                found[#found + 1], found[#found + 2], found[#found + 3] = rule, key, page[i + 1]
+            end
+        end
+        first = first + PAGE
+    until #page < 2 * PAGE or #found >= 3 * max
+    return found
+end
+
+function acts.counters()
+    return call('HGETALL', 'sg:counters')
+end
+
+return {server, 1, acts[ARGV[2]](unpack(ARGV, 3))}

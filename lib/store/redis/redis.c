@@ -1,0 +1,404 @@
+/* The Redis room's connection. Every act is one script, called by its hash, so
+ * it is atomic; a batch of messages is one pipeline, so it is one round trip.
+ * hiredis connects and parses; waiting is done here, since an act has one
+ * deadline over all its reads and writes, and a write must not raise SIGPIPE. */
+#include "store/redis/redis.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "store/redis/act.lua.h"
+#include "store/redis/common.lua.h"
+#include "store/redis/desk.lua.h"
+#include "store/redis/judge.lua.h"
+#include "store/redis/observe.lua.h"
+#include "store/redis/read.lua.h"
+#include "store/redis/trail.lua.h"
+
+/* The first line makes the server look before it begins a script whether it may
+ * write at all; reading is possible when memory is out, and on a replica. */
+static const struct {
+    const char *first_line, *beginning, *body;
+} scripts[SCRIPT_COUNT] = {
+    [SCRIPT_JUDGE] = {"#!lua\n", "", redis_judge_lua},
+    [SCRIPT_ACT] = {"#!lua\n", redis_trail_lua, redis_act_lua},
+    [SCRIPT_DESK] = {"#!lua\n", redis_trail_lua, redis_desk_lua},
+    [SCRIPT_OBSERVE] = {"#!lua\n", "", redis_observe_lua},
+    [SCRIPT_READ] = {"#!lua flags=no-writes\n", "", redis_read_lua},
+};
+
+/* ---- time ---------------------------------------------------------------- */
+
+static int64_t monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+struct act_time redis_begin(const struct redis_room *room)
+{
+    int64_t now_us = monotonic_us();
+    return (struct act_time){.began_us = now_us,
+                             .give_up_us = now_us + (int64_t)room->room.timeout_ms * 1000};
+}
+
+bool redis_is_over(const struct act_time *time) { return monotonic_us() >= time->give_up_us; }
+
+/* An eighth of the time is left for the answer's way back. */
+static int64_t server_deadline_us(const struct redis_room *room, const struct act_time *time)
+{
+    int64_t way_back_us = (int64_t)room->room.timeout_ms * 1000 / 8;
+    return time->give_up_us - way_back_us + room->clock_offset_us;
+}
+
+/* The server read its clock between the act's begin and now, so the offset lies
+ * between two bounds. The lower one is kept, because it gives up too early
+ * rather than too late; the highest lower bound that was seen is the best. */
+void redis_learn_clock(struct redis_room *room, const struct act_time *time, int64_t server_us)
+{
+    int64_t low = server_us - monotonic_us(), high = server_us - time->began_us;
+    if (room->clock_offset_us < low || room->clock_offset_us > high)
+        room->clock_offset_us = low;
+}
+
+/* ---- the wire -------------------------------------------------------------- */
+
+static void disconnect(struct redis_room *room)
+{
+    if (room->connection != NULL)
+        redisFree(room->connection);
+    room->connection = NULL;
+}
+
+static int fail(struct redis_room *room, const char *why)
+{
+    return room_fail(&room->room, "redis at %s: %s", room->where, why);
+}
+
+static int lost(struct redis_room *room, const char *why)
+{
+    fail(room, why); /* first: `why` may be the connection's own text */
+    disconnect(room);
+    return -1;
+}
+
+/* Until the socket can be read or written: 1, or -1 when time is up. */
+static int wait_for(struct redis_room *room, const struct act_time *time, short events)
+{
+    for (;;) {
+        int64_t left_us = time->give_up_us - monotonic_us();
+        struct pollfd wait = {.fd = room->connection->fd, .events = events};
+        struct timespec span = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
+        int ready = left_us > 0 ? ppoll(&wait, 1, &span, NULL) : 0;
+        if (ready > 0)
+            return 1;
+        if (ready < 0 && errno != EINTR)
+            return lost(room, strerror(errno));
+        if (ready == 0) {
+            char why[48];
+            snprintf(why, sizeof why, "no answer within %d ms", room->room.timeout_ms);
+            return lost(room, why);
+        }
+    }
+}
+
+int redis_send(struct redis_room *room, const struct act_time *time)
+{
+    size_t sent = 0;
+    while (sent < room->out.length) {
+        ssize_t count = send(room->connection->fd, room->out.data + sent, room->out.length - sent,
+                             MSG_NOSIGNAL);
+        if (count > 0)
+            sent += (size_t)count;
+        else if (errno == EAGAIN && wait_for(room, time, POLLOUT) < 0)
+            return -1;
+        else if (errno != EAGAIN && errno != EINTR)
+            return lost(room, strerror(errno));
+    }
+    text_clear(&room->out);
+    return 1;
+}
+
+/* One whole reply, whatever it says. 1 or -1. */
+static int read_reply(struct redis_room *room, const struct act_time *time, redisReply **reply_r)
+{
+    char bytes[16 * 1024];
+    for (;;) {
+        void *reply = NULL;
+        if (redisReaderGetReply(room->connection->reader, &reply) != REDIS_OK)
+            return lost(room, room->connection->reader->errstr);
+        if (reply != NULL) {
+            *reply_r = reply;
+            return 1;
+        }
+        ssize_t count = recv(room->connection->fd, bytes, sizeof bytes, 0);
+        if (count == 0)
+            return lost(room, "it closed the connection");
+        if (count > 0) {
+            if (redisReaderFeed(room->connection->reader, bytes, (size_t)count) != REDIS_OK)
+                return lost(room, room->connection->reader->errstr);
+        } else if (errno == EAGAIN) {
+            if (wait_for(room, time, POLLIN) < 0)
+                return -1;
+        } else if (errno != EINTR) {
+            return lost(room, strerror(errno));
+        }
+    }
+}
+
+void redis_free_reply(redisReply **reply)
+{
+    if (*reply != NULL)
+        freeReplyObject(*reply);
+    *reply = NULL;
+}
+
+struct argument argument_string(const char *string)
+{
+    return (struct argument){.bytes = string, .length = strlen(string)};
+}
+
+struct argument argument_int(struct arena *arena, int64_t number)
+{
+    return argument_string(arena_printf(arena, "%lld", (long long)number));
+}
+
+static void begin_command(struct text *out, size_t count)
+{
+    text_add_char(out, '*');
+    text_add_int(out, (int64_t)count);
+    text_add(out, "\r\n");
+}
+
+static void add_argument(struct text *out, const struct argument *argument)
+{
+    text_add_char(out, '$');
+    text_add_int(out, (int64_t)argument->length);
+    text_add(out, "\r\n");
+    text_add_bytes(out, argument->bytes, argument->length);
+    text_add(out, "\r\n");
+}
+
+static void add_command(struct text *out, const char *const *words, size_t count)
+{
+    begin_command(out, count);
+    for (size_t i = 0; i < count; i++) {
+        struct argument argument = argument_string(words[i]);
+        add_argument(out, &argument);
+    }
+}
+
+/* ---- scripts ------------------------------------------------------------------ */
+
+int redis_load_scripts(struct redis_room *room, const struct act_time *time)
+{
+    text_clear(&room->out);
+    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
+        freed_by(free_string) char *script = xasprintf(
+            "%s%s%s%s", scripts[i].first_line, redis_common_lua, scripts[i].beginning,
+            scripts[i].body);
+        add_command(&room->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
+    }
+    if (redis_send(room, time) < 0)
+        return -1;
+    for (size_t i = 0; i < SCRIPT_COUNT; i++) {
+        freed_by(redis_free_reply) redisReply *reply = NULL;
+        if (read_reply(room, time, &reply) < 0)
+            return -1;
+        if (reply->type != REDIS_REPLY_STRING || reply->len != SHA1_HEX_SIZE - 1)
+            return lost(room, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                               : "it does not load scripts");
+        memcpy(room->hashes[i], reply->str, SHA1_HEX_SIZE);
+    }
+    return 1;
+}
+
+void redis_add_call(struct redis_room *room, const struct act_time *time, enum script script,
+                    const struct argument *arguments, size_t count)
+{
+    char deadline[24];
+    snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(room, time));
+    const char *const fixed[] = {"EVALSHA", room->hashes[script], "0", deadline};
+    begin_command(&room->out, countof(fixed) + count);
+    for (size_t i = 0; i < countof(fixed); i++) {
+        struct argument argument = argument_string(fixed[i]);
+        add_argument(&room->out, &argument);
+    }
+    for (size_t i = 0; i < count; i++)
+        add_argument(&room->out, &arguments[i]);
+}
+
+enum called redis_receive(struct redis_room *room, const struct act_time *time,
+                          redisReply **reply_r)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (read_reply(room, time, &reply) < 0)
+        return CALL_LOST;
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        redis_learn_clock(room, time, reply->integer);
+        fail(room, "it was too late when the request was read");
+        return CALL_LATE;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        fail(room, reply->str);
+        return strncmp(reply->str, "NOSCRIPT", 8) == 0 ? CALL_UNKNOWN : CALL_REFUSED;
+    }
+    *reply_r = take(reply);
+    return CALLED;
+}
+
+/* ---- connecting ---------------------------------------------------------------- */
+
+static int choose_database(struct redis_room *room, const struct act_time *time)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", room->database);
+    text_clear(&room->out);
+    add_command(&room->out, (const char *const[]){"SELECT", number}, 2);
+    if (redis_send(room, time) < 0)
+        return -1;
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (read_reply(room, time, &reply) < 0)
+        return -1;
+    return reply->type == REDIS_REPLY_ERROR ? lost(room, reply->str) : 1;
+}
+
+static int read_clock(struct redis_room *room, const struct act_time *time)
+{
+    struct act_time asked = {.began_us = monotonic_us(), .give_up_us = time->give_up_us};
+    text_clear(&room->out);
+    add_command(&room->out, (const char *const[]){"TIME"}, 1);
+    if (redis_send(room, time) < 0)
+        return -1;
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (read_reply(room, time, &reply) < 0)
+        return -1;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        reply->element[1]->type != REDIS_REPLY_STRING)
+        return lost(room, reply->type == REDIS_REPLY_ERROR ? reply->str : "it tells no time");
+    room->clock_offset_us = INT64_MIN; /* another server may be another clock */
+    redis_learn_clock(room, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
+                                        strtoll(reply->element[1]->str, NULL, 10));
+    return 1;
+}
+
+static int connect_anew(struct redis_room *room, const struct act_time *time)
+{
+    int64_t left_us = time->give_up_us - monotonic_us();
+    if (left_us < 1000)
+        left_us = 1000;
+    struct timeval span = {.tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000};
+    room->connection = room->host != NULL
+                           ? redisConnectWithTimeout(room->host, room->port, span)
+                           : redisConnectUnixWithTimeout(room->path, span);
+    if (room->connection == NULL)
+        return lost(room, "out of memory");
+    if (room->connection->err != 0)
+        return lost(room, room->connection->errstr);
+    int flags = fcntl(room->connection->fd, F_GETFL);
+    if (flags < 0 || fcntl(room->connection->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(room->connection->fd, F_SETFD, FD_CLOEXEC) < 0)
+        return lost(room, strerror(errno));
+    if (room->database != 0 && choose_database(room, time) < 0)
+        return -1;
+    return read_clock(room, time) < 0 ? -1 : redis_load_scripts(room, time);
+}
+
+int redis_connected(struct redis_room *room, const struct act_time *time)
+{
+    if (room->connection != NULL) {
+        /* Nothing may wait to be read: neither an end nor an answer that nobody asked for. */
+        char byte;
+        ssize_t count = recv(room->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (count >= 0 || (errno != EAGAIN && errno != EINTR))
+            disconnect(room);
+    }
+    text_clear(&room->out);
+    return room->connection != NULL ? 1 : connect_anew(room, time);
+}
+
+/* What another moment does not mend. */
+static bool refuses_for_good(const char *error)
+{
+    static const char *const errors[] = {"NOAUTH", "WRONGPASS", "NOPERM",
+                                         "ERR DB index is out of range"};
+    for (size_t i = 0; i < countof(errors); i++)
+        if (strstr(error, errors[i]) != NULL)
+            return true;
+    return false;
+}
+
+static int redis_examine(struct room *room, bool *made_r)
+{
+    struct redis_room *self = redis_room(room);
+    struct act_time time = redis_begin(self);
+    *made_r = false;
+    if (redis_connected(self, &time) > 0)
+        return 1;
+    return refuses_for_good(room->error) ? 0 : -1;
+}
+
+static void redis_free(struct room *room)
+{
+    struct redis_room *self = redis_room(room);
+    disconnect(self);
+    text_free(&self->out);
+    text_free(&self->kept);
+    free(self->host);
+    free(self->path);
+    free(self->where);
+    free(self);
+}
+
+static const struct room_acts redis_acts = {
+    .free = redis_free,
+    .judge = redis_judge,
+    .give_back = redis_give_back,
+    .suspend = redis_suspend,
+    .lift = redis_lift,
+    .reset = redis_reset,
+    .adjust = redis_adjust,
+    .adjustments = redis_adjustments,
+    .account = redis_account,
+    .suspended = redis_suspended,
+    .offences = redis_offences,
+    .record = redis_record,
+    .audit = redis_audit,
+    .decisions = redis_decisions,
+    .history = redis_history,
+    .audit_newest = redis_audit_newest,
+    .write_audit = redis_write_audit,
+    .keep = redis_keep,
+    .kept = redis_kept,
+    .forget = redis_forget,
+    .kept_list = redis_kept_list,
+    .try_once = redis_try,
+    .observe = redis_observe,
+    .senders = redis_senders,
+    .near = redis_near,
+    .counters = redis_counters,
+    .sweep = redis_sweep,
+    .examine = redis_examine,
+};
+
+struct room *room_redis_new(const char *host, int port, const char *path, int database,
+                            int timeout_ms)
+{
+    struct redis_room *room = xcalloc(1, sizeof *room);
+    room->room.acts = &redis_acts;
+    room->room.timeout_ms = timeout_ms;
+    room->host = host != NULL ? xstrdup(host) : NULL;
+    room->path = path != NULL ? xstrdup(path) : NULL;
+    room->port = port;
+    room->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
+    room->database = database;
+    return &room->room;
+}

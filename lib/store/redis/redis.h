@@ -1,0 +1,209 @@
+/* Inside the Redis room: its connection, scripts and deadlines. redis.c
+ * connects, sends and receives; redis_judge.c judges messages; all others
+ * make one call of a script an act, by redis_ask.c: redis_acts.c
+ * what staff does, redis_records.c decisions and the audit trail,
+ * redis_kept.c what programs keep, redis_seen.c what doors saw. */
+#ifndef SENDGUARD_STORE_REDIS_H
+#define SENDGUARD_STORE_REDIS_H
+
+#include <hiredis/hiredis.h>
+
+#include "base/text.h"
+#include "store/backend.h"
+
+enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
+enum { SHA1_HEX_SIZE = 41 };
+
+struct redis_room {
+    struct room room;
+    char *host; /* NULL: `path` is a UNIX socket */
+    char *path;
+    char *where; /* one of them, for error texts */
+    int port, database;
+    redisContext *connection;                  /* NULL: none now */
+    char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
+    struct text out;                           /* commands to send */
+    struct text kept;                          /* scratch: what a record keeps */
+    int64_t clock_offset_us; /* server's clock minus ours, at least */
+    char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
+};
+
+static inline struct redis_room *redis_room(struct room *room)
+{
+    return (struct redis_room *)(void *)room;
+}
+
+/* Times in the past or so far ahead that a script would lose digits are no times of ours. */
+#define REDIS_TIME_MAX_MS INT64_C(90000000000000)
+
+/* One argument of a command. */
+struct argument {
+    const void *bytes;
+    size_t length;
+};
+struct argument argument_string(const char *string);
+/* A number as text, in `arena`. */
+struct argument argument_int(struct arena *arena, int64_t number);
+
+/* An act's time: it begins here and is over at `give_up_us`, our monotonic
+ * clock. What is sent carries the same moment in the server's clock, so that a
+ * server that wakes up later changes nothing any more. */
+struct act_time {
+    int64_t began_us, give_up_us;
+};
+struct act_time redis_begin(const struct redis_room *room);
+bool redis_is_over(const struct act_time *time);
+
+/* A connection that can be used: the one that is there, or a new one with all
+ * scripts loaded. 1 or -1. */
+int redis_connected(struct redis_room *room, const struct act_time *time) must_check;
+
+/* Put a call of a script into room->out; its first argument is the deadline. */
+void redis_add_call(struct redis_room *room, const struct act_time *time, enum script script,
+                    const struct argument *arguments, size_t count);
+/* Send room->out. 1, or -1 with the connection dropped. */
+int redis_send(struct redis_room *room, const struct act_time *time) must_check;
+
+/* What became of a call. */
+enum called {
+    CALLED,        /* *reply_r is the script's answer */
+    CALL_REFUSED,  /* an error of the server's, in room->error; nothing was changed */
+    CALL_UNKNOWN,  /* the script is not loaded; nothing was changed */
+    CALL_LATE,     /* it came past its deadline; nothing was changed */
+    CALL_LOST,     /* no answer; the connection is dropped */
+};
+/* The next answer; the caller frees *reply_r (set with CALLED alone). */
+enum called redis_receive(struct redis_room *room, const struct act_time *time,
+                          redisReply **reply_r) must_check;
+/* Every answer tells the server's time; called with it, deadlines stay exact
+ * while clocks drift or are set. */
+void redis_learn_clock(struct redis_room *room, const struct act_time *time, int64_t server_us);
+/* Load the scripts again. 1 or -1. */
+int redis_load_scripts(struct redis_room *room, const struct act_time *time) must_check;
+
+void redis_free_reply(redisReply **reply);
+
+/* ---- one call, by redis_ask.c ---- */
+
+/* Calls until it is clear what became of it, twice at most. 1 with *reply_r,
+ * which begins with this server's time and a result, or -1. */
+int redis_call(struct redis_room *room, enum script script, const struct argument *arguments,
+               size_t count, redisReply **reply_r) must_check;
+/* An act that answers yes or no and has nothing else to tell. */
+int redis_simple_act(struct redis_room *room, enum script script,
+                     const struct argument *arguments, size_t count) must_check;
+/* What an act has to tell beside yes or no: the answer's third element, valid
+ * while *reply_r is; NULL with room->error. */
+const redisReply *redis_ask(struct redis_room *room, enum script script,
+                            const struct argument *arguments, size_t count,
+                            redisReply **reply_r) must_check;
+/* As redis_ask, for a list of at most `max` elements. */
+const redisReply *redis_ask_list(struct redis_room *room, enum script script,
+                                 const struct argument *arguments, size_t count, size_t max,
+                                 redisReply **reply_r) must_check;
+/* 1, or -1 when it is no time of ours. */
+int redis_check_time(struct redis_room *room, int64_t now_ms) must_check;
+
+/* An element as a number, 0 when it is none; as a string, "" when it is none. */
+int64_t redis_number(const redisReply *element);
+const char *redis_text(const redisReply *element);
+/* Cut to `size`: who wrote it may be another version. */
+void redis_copy_text(const redisReply *element, char *text_r, size_t size);
+/* The place of the name, or -1. */
+int redis_find_name(const char *const *names, int count, const char *name);
+
+/* What scripts write into the audit trail beside their act: its last arguments.
+ * 1, or -1 when something is longer than struct audit has room for. */
+enum { AUDITED_ARGUMENTS = 5 };
+int redis_add_audited(struct redis_room *room, const struct audited *audited,
+                      struct argument arguments_r[AUDITED_ARGUMENTS]) must_check;
+
+/* ---- what answers hold ---- */
+
+/* The suspension in an answer's element: id 0 when it says there is none. 1, or
+ * 0 when it is none of ours. */
+int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
+/* The packed entries of a history, by place; the decision that one is of, 0 when
+ * that cannot be told. */
+size_t redis_entry_count(const redisReply *element);
+struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r);
+/* Decode a history's packed entries into `arena`, without those before the window. */
+void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
+                        int64_t at_ms, struct history *history_r);
+
+/* What an answer and a record say of the counts before a message: its entry
+ * without the tag, and the totals as judge.lua packs them. */
+enum {
+    SEEN_ENTRY_BYTES = 8,
+    SEEN_MAILBOX_BYTES = 40,
+    SEEN_IP_BYTES = 25,
+    SEEN_BYTES = SEEN_ENTRY_BYTES + SEEN_MAILBOX_BYTES + SEEN_IP_BYTES,
+};
+/* Counts are named by place; 0 is none. */
+enum count_place {
+    COUNT_NONE,
+    COUNT_DAY_MESSAGES,
+    COUNT_DAY_OFF_DOMAIN,
+    COUNT_HOUR_MESSAGES,
+    COUNT_HOUR_OFF_DOMAIN,
+    COUNT_IP_MESSAGES,
+    COUNT_IP_OFF_DOMAIN,
+    COUNT_PLACES
+};
+struct seen {
+    int64_t at_ms;
+    uint64_t counts[COUNT_PLACES]; /* [COUNT_NONE] is 0 */
+};
+struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
+
+/* The acts, by file. */
+void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                 size_t count);
+int redis_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
+int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
+                  const struct durations *durations, const struct act *act,
+                  struct suspension *suspension_r);
+int redis_lift(struct room *room, const char *mailbox, const struct act *act);
+int redis_reset(struct room *room, const char *mailbox, const struct act *act);
+int redis_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
+                 const struct act *act);
+int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+                      size_t max, size_t *count_r);
+int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+                  struct account *account_r);
+int redis_suspended(struct room *room, const char *after, int64_t now_ms,
+                    struct suspended *suspended_r, size_t max, size_t *count_r);
+int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r);
+int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                 struct record *record_r);
+int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                size_t *count_r);
+int redis_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                    int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
+int redis_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                  int64_t now_ms, struct history *history_r);
+int redis_audit_newest(struct room *room, const char *subject, int64_t before,
+                       struct audit *audit_r, size_t max, size_t *count_r);
+int redis_write_audit(struct room *room, const struct audited *audited);
+int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+               const char *before, int64_t now_ms, const struct audited *audited);
+int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+               int64_t now_ms, struct kept *kept_r);
+int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                 const struct audited *audited);
+int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                    size_t *count_r);
+int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+              uint32_t *count_r, int64_t *free_at_r);
+int redis_observe(struct room *room, const struct observations *observations, int64_t now_ms);
+int redis_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
+int redis_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+               size_t *count_r);
+int redis_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                   size_t *count_r);
+int redis_sweep(struct room *room, int64_t now_ms);
+
+#endif

@@ -1,0 +1,108 @@
+/* One call of a script, whichever it is, and the reading of its answer: this
+ * server's time, yes or no, and what there is to tell. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/redis/redis.h"
+
+/* ---- one call ----------------------------------------------------------------- */
+
+int redis_call(struct redis_room *room, enum script script, const struct argument *arguments,
+               size_t count, redisReply **reply_r)
+{
+    struct act_time time = redis_begin(room);
+    for (int round = 0; round < 2; round++) {
+        if (redis_connected(room, &time) < 0)
+            return -1;
+        redis_add_call(room, &time, script, arguments, count);
+        if (redis_send(room, &time) < 0)
+            return -1;
+        switch (redis_receive(room, &time, reply_r)) {
+        case CALLED:
+            if ((*reply_r)->type == REDIS_REPLY_ARRAY && (*reply_r)->elements >= 2 &&
+                (*reply_r)->element[0]->type == REDIS_REPLY_INTEGER &&
+                (*reply_r)->element[1]->type == REDIS_REPLY_INTEGER) {
+                redis_learn_clock(room, &time, (*reply_r)->element[0]->integer);
+                return 1;
+            }
+            redis_free_reply(reply_r);
+            return room_fail(&room->room, "redis answered what no script of ours does");
+        case CALL_UNKNOWN:
+            if (redis_load_scripts(room, &time) < 0)
+                return -1;
+            break;
+        case CALL_LATE:
+            break;
+        case CALL_REFUSED:
+        case CALL_LOST:
+            return -1;
+        }
+    }
+    return -1;
+}
+
+int redis_check_time(struct redis_room *room, int64_t now_ms)
+{
+    if (now_ms >= 0 && now_ms <= REDIS_TIME_MAX_MS)
+        return 1;
+    return room_fail(&room->room, "the time %lld ms is none of ours", (long long)now_ms);
+}
+
+int redis_simple_act(struct redis_room *room, enum script script,
+                     const struct argument *arguments, size_t count)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (redis_call(room, script, arguments, count, &reply) < 0)
+        return -1;
+    return reply->element[1]->integer == 1;
+}
+
+const redisReply *redis_ask(struct redis_room *room, enum script script,
+                            const struct argument *arguments, size_t count, redisReply **reply_r)
+{
+    if (redis_call(room, script, arguments, count, reply_r) < 0)
+        return NULL;
+    if ((*reply_r)->elements == 3)
+        return (*reply_r)->element[2];
+    room_fail(&room->room, "redis answered what no script of ours does");
+    return NULL;
+}
+
+const redisReply *redis_ask_list(struct redis_room *room, enum script script,
+                                 const struct argument *arguments, size_t count, size_t max,
+                                 redisReply **reply_r)
+{
+    const redisReply *list = redis_ask(room, script, arguments, count, reply_r);
+    if (list == NULL || (list->type == REDIS_REPLY_ARRAY && list->elements <= max))
+        return list;
+    room_fail(&room->room, "redis answered what no script of ours does");
+    return NULL;
+}
+
+/* ---- reading answers ------------------------------------------------------------- */
+
+int64_t redis_number(const redisReply *element)
+{
+    return element->type == REDIS_REPLY_INTEGER ? element->integer : 0;
+}
+
+const char *redis_text(const redisReply *element)
+{
+    return element->type == REDIS_REPLY_STRING ? element->str : "";
+}
+
+void redis_copy_text(const redisReply *element, char *text_r, size_t size)
+{
+    const char *text = redis_text(element);
+    size_t length = strnlen(text, size - 1);
+    memcpy(text_r, text, length);
+    text_r[length] = '\0';
+}
+
+int redis_find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}

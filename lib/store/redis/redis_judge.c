@@ -1,0 +1,378 @@
+/* Judging in Redis: every message is one call of judge.lua, all messages
+ * that wait together are one pipeline. Numbers go to the script and come back
+ * packed, since each argument costs the server about as much as a command. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "store/redis/redis.h"
+
+/* ---- packing --------------------------------------------------------------- */
+
+/* An IPv6 address as text takes 45. */
+enum { IP_MAX_BYTES = 64 };
+
+/* More than four windows and eight durations take. */
+enum { GIVEN_MAX_BYTES = 512 };
+
+/* An entry of a history: 6 bytes of time, 2 of off-domain recipients, 3 of tag.
+ * The tag leads to the decision: the id's lower 20 bits, and above them by how
+ * many ms its time is before the entry's; 15 says that it is not to be found. */
+enum { ENTRY_BYTES = 11, TAG_ID_BITS = 20, TAG_ID_MASK = (1 << TAG_ID_BITS) - 1, TAG_NO_ID = 15 };
+
+/* Bytes, the most significant first; `length` is where the next ones go. */
+struct packed {
+    char bytes[GIVEN_MAX_BYTES];
+    size_t length;
+};
+
+static void put(struct packed *packed, uint64_t number, size_t count)
+{
+    while (count-- > 0)
+        packed->bytes[packed->length++] = (char)(number >> count * 8);
+}
+
+static uint64_t get(const char *bytes, size_t count)
+{
+    uint64_t number = 0;
+    while (count-- > 0)
+        number = number << 8 | (uint8_t)*bytes++;
+    return number;
+}
+
+static int64_t bounded(int64_t span_ms)
+{
+    return span_ms < 0 ? 0 : span_ms > REDIS_TIME_MAX_MS ? REDIS_TIME_MAX_MS : span_ms;
+}
+
+struct seen redis_read_seen(const char bytes[SEEN_BYTES])
+{
+    const char *mailbox = bytes + SEEN_ENTRY_BYTES, *ip = mailbox + SEEN_MAILBOX_BYTES;
+    return (struct seen){
+        .at_ms = (int64_t)get(bytes, 6),
+        .counts = {[COUNT_DAY_MESSAGES] = get(mailbox + 16, 4),
+                   [COUNT_DAY_OFF_DOMAIN] = get(mailbox + 20, 5),
+                   [COUNT_HOUR_MESSAGES] = get(mailbox + 31, 4),
+                   [COUNT_HOUR_OFF_DOMAIN] = get(mailbox + 35, 5),
+                   [COUNT_IP_MESSAGES] = get(ip + 16, 4),
+                   [COUNT_IP_OFF_DOMAIN] = get(ip + 20, 5)},
+    };
+}
+
+size_t redis_entry_count(const redisReply *element)
+{
+    return element->type == REDIS_REPLY_STRING ? element->len / ENTRY_BYTES : 0;
+}
+
+struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r)
+{
+    const char *bytes = element->str + at * ENTRY_BYTES;
+    struct entry entry = {.time_ms = (int64_t)get(bytes, 6),
+                          .off_domain = (uint32_t)get(bytes + 6, 2)};
+    uint64_t tag = get(bytes + 8, 3), behind_ms = tag >> TAG_ID_BITS;
+    *decision_r = behind_ms == TAG_NO_ID ? 0
+                                         : decision_floor(entry.time_ms - (int64_t)behind_ms) |
+                                               (tag & TAG_ID_MASK);
+    return entry;
+}
+
+/* ---- windows ------------------------------------------------------------------ */
+
+/* The count that a window looks at; COUNT_NONE when the message counts for no
+ * IP. A rule over a length that is not kept would be COUNT_NONE as well: check
+ * refuses it. */
+static enum count_place window_place(const struct store_message *message,
+                                     const struct store_window *window)
+{
+    const struct rule_info *rule = &rule_table[window->rule];
+    bool messages = rule->measure == MEASURE_MESSAGES;
+    if (rule->subject == SUBJECT_IP)
+        return message->ip == NULL || rule->window_ms != HOUR_MS ? COUNT_NONE
+               : messages                                        ? COUNT_IP_MESSAGES
+                                                                 : COUNT_IP_OFF_DOMAIN;
+    if (rule->window_ms == DAY_MS)
+        return messages ? COUNT_DAY_MESSAGES : COUNT_DAY_OFF_DOMAIN;
+    if (rule->window_ms == HOUR_MS)
+        return messages ? COUNT_HOUR_MESSAGES : COUNT_HOUR_OFF_DOMAIN;
+    return COUNT_NONE;
+}
+
+static uint32_t window_cost(const struct store_message *message,
+                            const struct store_window *window)
+{
+    return entry_weight(&(struct entry){.off_domain = message->off_domain},
+                        rule_table[window->rule].measure);
+}
+
+/* The lowest count at which the message does not fit: a script needs no more of a limit. */
+#define NO_END ((UINT64_C(1) << 40) - 1)
+static uint64_t window_end(const struct store_message *message, const struct store_window *window)
+{
+    uint32_t cost = window_cost(message, window);
+    if (window->limit < 0)
+        return NO_END;
+    return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
+}
+
+/* Held, dry run, observe, no attempt, and whether the name of the mailbox's history has a mark, in
+ * one number. */
+static unsigned mode_of(const struct store_message *message)
+{
+    bool marked = history_marks[SUBJECT_MAILBOX][message->channel][0] != '\0';
+    return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0) +
+           (message->no_attempt ? 8u : 0) + (marked ? 16u : 0);
+}
+
+/* As of the message's own time; the script knows by how much it is counted later. */
+static uint64_t tag_of(const struct store_message *message)
+{
+    bool timed = (message->decision & ~(uint64_t)TAG_ID_MASK) == decision_floor(message->now_ms);
+    return timed ? message->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
+}
+
+static void pack_given(struct packed *packed, const struct store_message *message)
+{
+    uint64_t ends[COUNT_PLACES];
+    for (size_t i = 0; i < COUNT_PLACES; i++)
+        ends[i] = NO_END;
+    for (size_t i = 0; i < message->window_count; i++)
+        ends[window_place(message, &message->windows[i])] =
+            window_end(message, &message->windows[i]);
+    put(packed, (uint64_t)message->now_ms, 6);
+    put(packed, message->off_domain, 2);
+    put(packed, mode_of(message), 1);
+    for (size_t i = COUNT_NONE + 1; i < COUNT_PLACES; i++)
+        put(packed, ends[i], 5);
+    put(packed, tag_of(message), 3);
+    /* the rest is for who is refused */
+    put(packed, message->retries_before_restart, 4);
+    put(packed, message->attempt, 8);
+    put(packed, message->volume.count, 1);
+    for (size_t i = 0; i < message->volume.count; i++)
+        put(packed, (uint64_t)(message->volume.ms[i] == UNTIL_LIFTED ? -1 : message->volume.ms[i]),
+            8);
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        enum count_place place = window_place(message, window);
+        if (!window->suspends || place == COUNT_NONE || window_end(message, window) == 0)
+            continue; /* what could never fit does not suspend */
+        const char *name = rule_table[window->rule].name;
+        size_t length = strlen(name);
+        put(packed, place, 1);
+        put(packed, window_end(message, window), 5);
+        put(packed, length, 1);
+        memcpy(packed->bytes + packed->length, name, length);
+        packed->length += length;
+    }
+}
+
+/* What a record keeps beside the counts, as redis_record reads it: for how long
+ * when admitted and when refused, which window looks at which count, the facts. */
+static void add_kept(struct text *kept, const struct store_message *message)
+{
+    text_add_int(kept, bounded(message->keep_admitted_ms));
+    text_add_char(kept, ' ');
+    text_add_int(kept, bounded(message->keep_refused_ms));
+    text_add_char(kept, ' ');
+    for (size_t i = 0; i < message->window_count; i++) {
+        text_add(kept, rule_table[message->windows[i].rule].name);
+        text_add_char(kept, '=');
+        text_add_int(kept, window_place(message, &message->windows[i]));
+        text_add_char(kept, ' ');
+    }
+    text_add_char(kept, '\n');
+    text_add(kept, message->facts);
+}
+
+/* For how long the server keeps a record: a minute more, since clocks differ. */
+static void format_lifetime(int64_t keep_ms, char text_r[24])
+{
+    snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MINUTE_MS));
+}
+
+static void add_message(struct redis_room *room, const struct act_time *time,
+                        const struct store_message *message)
+{
+    struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
+    uint8_t charge[CHARGE_KEY_SIZE];
+    char decision[20], admitted[24], refused[24];
+    char mailbox_name[HISTORY_NAME_SIZE], ip_name[HISTORY_NAME_SIZE];
+    const char *ip = history_name(SUBJECT_IP, message->channel, message->ip, ip_name);
+    if (ip == NULL)
+        ip = "";
+    pack_given(&given, message);
+    charge_key(message->mailbox, message->id, charge);
+    snprintf(decision, sizeof decision, "%016llx", (unsigned long long)message->decision);
+    put(&charged, message->fingerprint, 8);
+    memcpy(charged.bytes + charged.length, ip, strlen(ip));
+    charged.length += strlen(ip);
+    text_clear(&room->kept);
+    add_kept(&room->kept, message);
+    format_lifetime(message->keep_admitted_ms, admitted);
+    format_lifetime(message->keep_refused_ms, refused);
+    put(&tickets, message->ticket, 2);
+    put(&tickets, message->redeem, 2);
+    const struct argument arguments[] = {
+        {given.bytes, given.length},
+        argument_string(history_name(SUBJECT_MAILBOX, message->channel, message->mailbox,
+                                     mailbox_name)),
+        argument_string(ip),
+        {charge, sizeof charge},
+        argument_string(decision),
+        {room->kept.data, room->kept.length},
+        {charged.bytes, charged.length},
+        argument_string(admitted),
+        argument_string(refused),
+        {tickets.bytes, tickets.length},
+    };
+    bool with_tickets = message->ticket > 0 || message->redeem > 0;
+    redis_add_call(room, time, SCRIPT_JUDGE, arguments,
+                   with_tickets ? countof(arguments) : countof(arguments) - 1);
+}
+
+/* ---- answers ------------------------------------------------------------------ */
+
+/* The bytes that every answer has or begins with: the counts, and behind them
+ * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
+static int read_counts(struct redis_room *room, const struct act_time *time,
+                       const redisReply *reply, struct store_message *message)
+{
+    if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
+        return 0;
+    char *micros;
+    int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
+    if (*micros++ != '.')
+        return 0;
+    redis_learn_clock(room, time, seconds * 1000000 + strtoll(micros, &micros, 10));
+    message->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
+    struct seen seen = redis_read_seen(reply->str);
+    message->at_ms = seen.at_ms;
+    for (size_t i = 0; i < message->window_count; i++) {
+        struct store_window *window = &message->windows[i];
+        enum count_place place = window_place(message, window);
+        window->used_before = seen.counts[place];
+        window->over = place != COUNT_NONE && !window_fits(window->used_before,
+                                                           window_cost(message, window),
+                                                           window->limit);
+    }
+    return 1;
+}
+
+/* What is not simply admitted; the elements are at the end of judge.lua. */
+static int read_particulars(redisReply *const *elements, struct store_message *message)
+{
+    static const int64_t longest_ms[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = DAY_MS,
+                                                      [SUBJECT_IP] = HOUR_MS};
+    int outcome = OUTCOME_COUNT;
+    if (elements[1]->type == REDIS_REPLY_STRING)
+        for (outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+            if (strcmp(elements[1]->str, outcome_names[outcome]) == 0)
+                break;
+    if (outcome == OUTCOME_COUNT || !redis_read_suspension(elements[2], &message->suspension) ||
+        elements[3]->type != REDIS_REPLY_INTEGER)
+        return 0;
+    message->outcome = (enum outcome)outcome;
+    message->brought = elements[3]->integer == 1;
+    for (size_t i = 0; i < SUBJECT_COUNT; i++)
+        redis_read_history(elements[4 + i], message->arena, longest_ms[i], message->at_ms,
+                           &message->histories[i]);
+    return 1;
+}
+
+enum { PARTICULARS = 6 };
+
+/* 1, or -1 when the answer is none of ours. */
+static int read_answer(struct redis_room *room, const struct act_time *time,
+                       const redisReply *reply, struct store_message *message)
+{
+    message->outcome = OUTCOME_ADMITTED;
+    message->brought = false;
+    message->suspension = (struct suspension){0};
+    memset(message->histories, 0, sizeof message->histories);
+    bool plain = reply->type == REDIS_REPLY_STRING;
+    if (plain ? read_counts(room, time, reply, message)
+              : reply->type == REDIS_REPLY_ARRAY && reply->elements == PARTICULARS &&
+                    read_counts(room, time, reply->element[0], message) &&
+                    read_particulars(reply->element, message))
+        return 1;
+    return room_fail(&room->room, "redis answered what no script of ours does");
+}
+
+/* ---- a batch -------------------------------------------------------------------- */
+
+/* What the script would cut or lose is refused here, so that a caller's mistake is seen. */
+static int check(struct redis_room *room, const struct store_message *message)
+{
+    if (message->now_ms < 0 || message->now_ms > REDIS_TIME_MAX_MS)
+        return room_fail(&room->room, "the time %lld ms is none of ours",
+                         (long long)message->now_ms);
+    if (message->off_domain > SUBMISSION_MAX_RECIPIENTS ||
+        message->ticket > SUBMISSION_MAX_RECIPIENTS ||
+        message->redeem > SUBMISSION_MAX_RECIPIENTS ||
+        message->window_count > OVER_TIME_COUNT || message->volume.count > DURATIONS_MAX)
+        return room_fail(&room->room, "%u off-domain recipients, tickets for %u and %u, %zu "
+                         "windows or %zu durations are too many", message->off_domain,
+                         message->ticket, message->redeem, message->window_count,
+                         message->volume.count);
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct rule_info *rule = &rule_table[message->windows[i].rule];
+        bool of_no_ip = rule->subject == SUBJECT_IP && message->ip == NULL;
+        if (!of_no_ip && window_place(message, &message->windows[i]) == COUNT_NONE)
+            return room_fail(&room->room, "no counts are kept for %s", rule->name);
+    }
+    if (message->ip != NULL && strlen(message->ip) > IP_MAX_BYTES)
+        return room_fail(&room->room, "an IP of %zu bytes is none of ours", strlen(message->ip));
+    return 1;
+}
+
+enum { AGAIN = 0 }; /* a result while nothing was done yet and may still be */
+
+/* One round trip for every message that is still to be judged. */
+static void judge_once(struct redis_room *room, const struct act_time *time,
+                       struct store_message *const *messages, int *results_r, size_t count)
+{
+    bool unknown = false;
+    for (size_t i = 0; i < count; i++)
+        if (results_r[i] == AGAIN)
+            add_message(room, time, messages[i]);
+    bool lost = redis_send(room, time) < 0;
+    for (size_t i = 0; i < count; i++) {
+        if (results_r[i] != AGAIN)
+            continue;
+        freed_by(redis_free_reply) redisReply *reply = NULL;
+        enum called called = lost ? CALL_LOST : redis_receive(room, time, &reply);
+        lost = called == CALL_LOST;
+        unknown = unknown || called == CALL_UNKNOWN;
+        if (called == CALLED)
+            results_r[i] = read_answer(room, time, reply, messages[i]);
+        else if (called == CALL_LOST || called == CALL_REFUSED)
+            results_r[i] = -1;
+    }
+    if (unknown && !lost && redis_load_scripts(room, time) < 0)
+        for (size_t i = 0; i < count; i++)
+            if (results_r[i] == AGAIN)
+                results_r[i] = -1;
+}
+
+void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                 size_t count)
+{
+    struct redis_room *self = redis_room(room);
+    struct act_time time = redis_begin(self);
+    size_t waiting = count;
+    for (size_t i = 0; i < count; i++)
+        results_r[i] = check(self, messages[i]) > 0 ? AGAIN : -1;
+    /* A second time for what a server without our scripts, or with a clock that was set, sent back. */
+    for (int round = 0; round < 2 && waiting > 0; round++) {
+        if (redis_connected(self, &time) < 0)
+            break;
+        judge_once(self, &time, messages, results_r, count);
+        waiting = 0;
+        for (size_t i = 0; i < count; i++)
+            waiting += results_r[i] == AGAIN;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (results_r[i] == AGAIN)
+            results_r[i] = -1;
+}

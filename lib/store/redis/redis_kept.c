@@ -1,0 +1,142 @@
+/* What programs keep in Redis for themselves, and tries: one key each, with an
+ * expiry, and an index by kind. By the caller's clock it may have ended before it
+ * expires, so its end is kept with the value and looked at. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/redis/redis.h"
+
+/* Whether the key is one, and the value, if there is one, fits: 1 or -1. */
+static int check_kept(struct redis_room *room, int64_t now_ms, const char *key, const char *value)
+{
+    size_t length = strlen(key);
+    if (length == 0 || length > KEPT_KEY_MAX)
+        return room_fail(&room->room, "a key of %zu bytes; 1 to %d are possible", length,
+                         KEPT_KEY_MAX);
+    if (value != NULL && strlen(value) > KEPT_VALUE_MAX)
+        return room_fail(&room->room, "a value of %zu bytes; %d are possible", strlen(value),
+                         KEPT_VALUE_MAX);
+    return redis_check_time(room, now_ms);
+}
+
+int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+               const char *before, int64_t now_ms, const struct audited *audited)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    bool lasts = kept->until_ms == UNTIL_LIFTED;
+    struct argument arguments[8 + AUDITED_ARGUMENTS] = {
+        argument_string("keep"),
+        argument_int(arena, now_ms),
+        argument_string(kept_kind_names[kind]),
+        argument_string(kept->key),
+        argument_int(arena, lasts ? -1 : kept->until_ms),
+        argument_string(kept->value),
+        argument_string(before != NULL ? "over" : only_new ? "new" : "any"),
+        argument_string(before != NULL ? before : ""),
+    };
+    if (check_kept(self, now_ms, kept->key, kept->value) < 0 ||
+        (!lasts && redis_check_time(self, kept->until_ms) < 0) ||
+        (audited != NULL && redis_add_audited(self, audited, arguments + 8) < 0))
+        return -1;
+    return redis_simple_act(self, SCRIPT_DESK, arguments,
+                            audited != NULL ? countof(arguments) : 8);
+}
+
+int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                 const struct audited *audited)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct argument arguments[4 + AUDITED_ARGUMENTS] = {
+        argument_string("forget"), argument_int(arena, now_ms),
+        argument_string(kept_kind_names[kind]), argument_string(key)};
+    if (check_kept(self, now_ms, key, NULL) < 0 ||
+        (audited != NULL && redis_add_audited(self, audited, arguments + 4) < 0))
+        return -1;
+    return redis_simple_act(self, SCRIPT_DESK, arguments,
+                            audited != NULL ? countof(arguments) : 4);
+}
+
+/* "ENDS\nVALUE". 1; 0 when it has ended; -1 when it is none of ours. */
+static int read_kept(struct redis_room *room, struct arena *arena, const char *key,
+                     const redisReply *element, int64_t now_ms, struct kept *kept_r)
+{
+    char *value;
+    int64_t until_ms = strtoll(redis_text(element), &value, 10);
+    if (*value != '\n')
+        return room_fail(&room->room, "redis: what is kept under a key is damaged");
+    if (until_ms >= 0 && until_ms <= now_ms)
+        return 0;
+    *kept_r = (struct kept){.key = arena_strdup(arena, key),
+                            .value = arena_strdup(arena, value + 1),
+                            .until_ms = until_ms < 0 ? UNTIL_LIFTED : until_ms};
+    return 1;
+}
+
+int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+               int64_t now_ms, struct kept *kept_r)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("kept"),
+                                         argument_string(kept_kind_names[kind]),
+                                         argument_string(key)};
+    if (check_kept(self, now_ms, key, NULL) < 0)
+        return -1;
+    const redisReply *kept =
+        redis_ask(self, SCRIPT_READ, arguments, countof(arguments), &reply);
+    if (kept == NULL)
+        return -1;
+    return kept->type == REDIS_REPLY_NIL ? 0
+                                         : read_kept(self, arena, key, kept, now_ms, kept_r);
+}
+
+int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                    size_t *count_r)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {
+        argument_string("kept_list"), argument_string(kept_kind_names[kind]),
+        argument_string(after), argument_int(arena, now_ms), argument_int(arena, (int64_t)max)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *list =
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2 * max, &reply);
+    if (list == NULL)
+        return -1;
+    for (size_t i = 0; i < list->elements / 2; i++)
+        if (read_kept(self, arena, redis_text(list->element[2 * i]), list->element[2 * i + 1],
+                      now_ms, &kept_r[i]) != 1)
+            return room_fail(room, "redis: what is kept under a key is damaged");
+    *count_r = list->elements / 2;
+    return 1;
+}
+
+int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+              uint32_t *count_r, int64_t *free_at_r)
+{
+    struct redis_room *self = redis_room(room);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("try"), argument_int(arena, now_ms),
+                                         argument_string(key), argument_int(arena, span_ms),
+                                         argument_int(arena, max)};
+    if (check_kept(self, now_ms, key, NULL) < 0)
+        return -1;
+    if (max < 1 || max > TRIES_MAX || span_ms < 1 || span_ms > REDIS_TIME_MAX_MS - now_ms)
+        return room_fail(room, "%u tries in %lld ms cannot be counted", max, (long long)span_ms);
+    const redisReply *told =
+        redis_ask(self, SCRIPT_DESK, arguments, countof(arguments), &reply);
+    if (told == NULL)
+        return -1;
+    if (told->type != REDIS_REPLY_ARRAY || told->elements != 2)
+        return room_fail(room, "redis answered what no script of ours does");
+    bool counted = reply->element[1]->integer == 1;
+    *count_r = (uint32_t)redis_number(told->element[0]);
+    if (!counted)
+        *free_at_r = redis_number(told->element[1]);
+    return counted;
+}

@@ -1,0 +1,568 @@
+/* The SQLite room's connection. One connection a process, so that its page
+ * cache stays warm: a second one that writes would make SQLite drop it. WAL with
+ * synchronous=NORMAL: what was committed survives the end of this process at
+ * any moment; a power cut may take the last moments. */
+#include "store/sqlite/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What makes a file of one version one of the next: a new file goes through all. */
+static const char *const schema_steps[] = {
+    /* random, for the hashes that name rows */
+    "CREATE TABLE hash_key (value BLOB NOT NULL); INSERT INTO hash_key VALUES (randomblob(16));"
+    /* packed entries and totals of a mailbox or IP, see packed_history.h; id is a hash of key */
+    "CREATE TABLE history (id INTEGER PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE chunk (history INTEGER NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY (history, number)) WITHOUT ROWID;"
+    /* the hash of each submission id in the chunks of a mailbox, from chunk `first` on */
+    "CREATE TABLE chunk_ids (history INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
+    " hashes BLOB NOT NULL);"
+    /* decisions; ids rise with time, so new rows go to the end and old ones leave at the front */
+    "CREATE TABLE admitted (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
+    " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
+    "CREATE TABLE refused (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL,"
+    " outcome TEXT NOT NULL, used TEXT NOT NULL, facts TEXT NOT NULL, keep_ms INTEGER NOT NULL);"
+    "CREATE VIEW decision AS SELECT id, at_ms, outcome, used, facts, keep_ms FROM admitted"
+    " UNION ALL SELECT id, at_ms, outcome, used, facts, keep_ms FROM refused;"
+    "CREATE TABLE suspension (id INTEGER PRIMARY KEY AUTOINCREMENT, mailbox TEXT NOT NULL,"
+    " cause TEXT NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, offence INTEGER NOT NULL, \"by\" TEXT NOT NULL,"
+    " note TEXT NOT NULL, ended_ms INTEGER);"
+    "CREATE INDEX suspension_mailbox ON suspension (mailbox);"
+    "CREATE TABLE adjustment (change INTEGER PRIMARY KEY, subject TEXT NOT NULL,"
+    " rule TEXT NOT NULL, kind INTEGER NOT NULL, removed INTEGER NOT NULL,"
+    " value INTEGER NOT NULL, until_ms INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+    " UNIQUE (subject, rule, kind));"
+    "CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " \"by\" TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, note TEXT NOT NULL,"
+    " detail TEXT NOT NULL);"
+    "CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit"
+    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    "CREATE TRIGGER audit_stays BEFORE DELETE ON audit"
+    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    /* where the sweep goes on */
+    "CREATE TABLE hand (id INTEGER PRIMARY KEY, position INTEGER NOT NULL);"
+    "PRAGMA user_version = 1;",
+
+    /* the refused of a mailbox; the admitted are found by its history */
+    "ALTER TABLE refused ADD COLUMN mailbox TEXT NOT NULL DEFAULT '';"
+    "UPDATE refused SET mailbox = coalesce(json_extract(facts, '$.mailbox'), '')"
+    " WHERE json_valid(facts);"
+    "CREATE INDEX refused_mailbox ON refused (mailbox, id);"
+    /* of the suspensions of a month, those that may be in force */
+    "CREATE INDEX suspension_open ON suspension (mailbox, until_ms) WHERE ended_ms IS NULL;"
+    "CREATE INDEX audit_subject ON audit (subject, number);"
+    /* texts that programs keep; tries are moments in order */
+    "CREATE TABLE kept (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " until_ms INTEGER NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
+    "CREATE INDEX kept_until ON kept (until_ms);"
+    /* a mailbox sent from an IP; old rows leave at the front */
+    "CREATE TABLE sender (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, mailbox TEXT NOT NULL,"
+    " domain TEXT NOT NULL, ip TEXT);"
+    "CREATE INDEX sender_ip ON sender (ip, mailbox, at_ms);"
+    "CREATE INDEX sender_domain ON sender (domain, mailbox, at_ms);"
+    /* windows that were nearly full */
+    "CREATE TABLE near (key TEXT NOT NULL, rule TEXT NOT NULL, at_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (key, rule)) WITHOUT ROWID;"
+    "CREATE INDEX near_at ON near (at_ms);"
+    "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;",
+
+    /* admitted by one door, and to be asked about by another; `history` is the mailbox's row, id a
+     * hash of the submission's */
+    "CREATE TABLE ticket (history INTEGER NOT NULL, id INTEGER NOT NULL,"
+    " recipients INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (history, id))"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 3;",
+
+    /* how long a suspension lasted first, and hashes of the messages that were refused since; at
+     * the row's end, since it is long and rarely read */
+    "ALTER TABLE suspension ADD COLUMN lasts_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE suspension ADD COLUMN tried BLOB NOT NULL DEFAULT x'';"
+    /* 0: attempts may have moved its end, so nobody knows */
+    "UPDATE suspension SET lasts_ms = until_ms - since_ms WHERE attempts < 10;"
+    "PRAGMA user_version = 4;",
+};
+enum { SCHEMA_VERSION = countof(schema_steps) };
+
+/* ---- statements --------------------------------------------------------------- */
+
+static int fail_with_sqlite(struct sqlite_room *room)
+{
+    return room_fail(&room->room, "%s: %s", room->path, sqlite3_errmsg(room->db));
+}
+
+sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which)
+{
+    sqlite3_reset(room->statements[which]);
+    return room->statements[which];
+}
+
+int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement)
+{
+    int answer = sqlite3_step(statement);
+    if (answer == SQLITE_ROW)
+        return 1;
+    if (answer != SQLITE_DONE)
+        fail_with_sqlite(room);
+    sqlite3_reset(statement);
+    return answer == SQLITE_DONE ? 0 : -1;
+}
+
+int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement)
+{
+    return sqlite_row(room, statement) < 0 ? -1 : 1;
+}
+
+int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+                       int64_t rows)
+{
+    sqlite3_stmt *remove = sqlite_take(room, which);
+    sqlite3_bind_int64(remove, 1, past_ms);
+    sqlite3_bind_int64(remove, 2, rows);
+    return sqlite_do(room, remove);
+}
+
+int sqlite_find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return 0;
+}
+
+void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string)
+{
+    sqlite3_bind_text(statement, index, string, -1, SQLITE_STATIC);
+}
+
+void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    snprintf(text_r, size, "%s", text != NULL ? (const char *)text : "");
+}
+
+/* Another program has the lock. SQLite's own waiting grows to 100 ms at a time, in which the other
+ * one takes the lock many times again. */
+static int wait_for_lock(void *context, int waited_ms)
+{
+    const struct sqlite_room *room = context;
+    if (waited_ms >= room->room.timeout_ms)
+        return 0;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return 1;
+}
+
+/* ---- opening --------------------------------------------------------------------- */
+
+static void close_database(struct sqlite_room *room)
+{
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(room->statements[i]);
+        room->statements[i] = NULL;
+    }
+    sqlite3_close(room->db);
+    room->db = NULL;
+}
+
+static int fail_to_make(struct sqlite_room *room)
+{
+    room->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
+                     errno != ENFILE && errno != EINTR;
+    return room_fail(&room->room, "%s: cannot be made: %s", room->path, strerror(errno));
+}
+
+/* The store holds who sent when, and the audit log: the file is its owner's alone. SQLite gives
+ * -wal and -shm the same mode. */
+static int make_file(struct sqlite_room *room)
+{
+    int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return 1;
+    if (fd < 0)
+        return fail_to_make(room);
+    room->was_made = true;
+    close(fd);
+    return 1;
+}
+
+static int fail_for_good(struct sqlite_room *room, const char *what)
+{
+    room->unusable = true;
+    return room_fail(&room->room, "%s: %s", room->path, what);
+}
+
+static char *folder_of(const struct sqlite_room *room)
+{
+    const char *slash = strrchr(room->path, '/');
+    return slash > room->path ? xasprintf("%.*s", (int)(slash - room->path), room->path)
+                              : xstrdup("/");
+}
+
+/* Those that another user made, SQLite would only call "unable to open database file". */
+static int check_log_files(struct sqlite_room *room)
+{
+    static const char *const endings[] = {"-wal", "-shm"};
+    for (size_t i = 0; i < countof(endings); i++) {
+        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT) {
+            room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+            return room_fail(&room->room, "%s: cannot be written: %s", path, strerror(errno));
+        }
+    }
+    return 1;
+}
+
+/* SQLite would open what it may only read, and writes files beside it. */
+static int check_file(struct sqlite_room *room)
+{
+    struct stat file;
+    freed_by(free_string) char *folder = folder_of(room);
+    if (stat(room->path, &file) == 0 && !S_ISREG(file.st_mode))
+        return fail_for_good(room, "is no file");
+    const char *which = faccessat(AT_FDCWD, room->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
+                        faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0
+                            ? "its directory "
+                            : NULL;
+    if (which == NULL)
+        return check_log_files(room);
+    room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+    return room_fail(&room->room, "%s: %scannot be written: %s", room->path, which,
+                     strerror(errno));
+}
+
+/* Earlier versions let their group in. A file of somebody else stays as its owner wants it. */
+static void close_to_others(const struct sqlite_room *room)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < countof(endings); i++) {
+        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        struct stat file;
+        if (lstat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
+            (file.st_mode & 077) != 0)
+            chmod(path, 0600);
+    }
+}
+
+static int read_number(struct sqlite_room *room, const char *sql, int64_t *number_r)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(room->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        *number_r = sqlite3_column_int64(statement, 0);
+        result = 1;
+    } else {
+        fail_with_sqlite(room);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* Nothing is written to what another program made. */
+static int check_ours(struct sqlite_room *room)
+{
+    int64_t tables, ours, version;
+    if (read_number(room, "PRAGMA user_version", &version) < 0 ||
+        read_number(room, "SELECT count(*) FROM sqlite_master", &tables) < 0 ||
+        read_number(room, "SELECT count(*) FROM sqlite_master WHERE name = 'hash_key'", &ours) <
+            0) {
+        int error = sqlite3_errcode(room->db) & 0xFF;
+        if (error == SQLITE_NOTADB)
+            return fail_for_good(room, "is no SQLite database");
+        room->unusable = error == SQLITE_CANTOPEN || error == SQLITE_READONLY ||
+                         error == SQLITE_PERM || error == SQLITE_AUTH;
+        return -1;
+    }
+    if (tables > 0 && ours == 0)
+        return fail_for_good(room, "is a database of another program");
+    room->unusable = version > SCHEMA_VERSION;
+    if (room->unusable)
+        return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
+                         room->path, (long long)version, SCHEMA_VERSION);
+    return 1;
+}
+
+/* Two processes may meet here: the schema is made, or brought up to date, under
+ * the write lock, by one. */
+static int make_schema(struct sqlite_room *room)
+{
+    int64_t version = 0;
+    if (read_number(room, "PRAGMA user_version", &version) < 0)
+        return -1;
+    if (version == SCHEMA_VERSION)
+        return 1;
+    if (sqlite3_exec(room->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return fail_with_sqlite(room);
+    int result = read_number(room, "PRAGMA user_version", &version);
+    for (; result > 0 && version < SCHEMA_VERSION; version++)
+        if (sqlite3_exec(room->db, schema_steps[version], NULL, NULL, NULL) != SQLITE_OK)
+            result = fail_with_sqlite(room);
+    if (sqlite3_exec(room->db, result > 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+        result = fail_with_sqlite(room);
+    return result;
+}
+
+static int read_hash_key(struct sqlite_room *room)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(room->db, "SELECT value FROM hash_key", -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW &&
+        sqlite3_column_bytes(statement, 0) == sizeof room->hash_key) {
+        memcpy(room->hash_key, sqlite3_column_blob(statement, 0), sizeof room->hash_key);
+        result = 1;
+    } else {
+        fail_with_sqlite(room);
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+static int prepare_all(struct sqlite_room *room)
+{
+#define SQLITE_STATEMENT_SQL(name, sql) sql,
+    static const char *const sql[SQL_COUNT] = {SQLITE_STATEMENTS(SQLITE_STATEMENT_SQL)};
+    for (size_t i = 0; i < SQL_COUNT; i++)
+        if (sqlite3_prepare_v3(room->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &room->statements[i], NULL) != SQLITE_OK)
+            return fail_with_sqlite(room);
+    return 1;
+}
+
+static int open_database(struct sqlite_room *room)
+{
+    struct stat file;
+    room->unusable = room->was_made = false;
+    if (make_file(room) < 0 || check_file(room) < 0)
+        return -1;
+    close_to_others(room);
+    if (sqlite3_open_v2(room->path, &room->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        fail_with_sqlite(room);
+        close_database(room);
+        return -1;
+    }
+    sqlite3_busy_handler(room->db, wait_for_lock, room);
+    if (check_ours(room) < 0) {
+        close_database(room);
+        return -1;
+    }
+    if (sqlite3_exec(room->db,
+                     /* a message changes a few hundred bytes on each page it touches, and pages are
+                      * logged whole */
+                     "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
+                     "PRAGMA synchronous = NORMAL;"
+                     /* what a log that grew gives back when it begins anew */
+                     "PRAGMA journal_size_limit = 31457280;"
+                     /* no more: after a page split SQLite looks through all of it */
+                     "PRAGMA cache_size = -2000;",
+                     NULL, NULL, NULL) != SQLITE_OK ||
+        stat(room->path, &file) != 0) {
+        fail_with_sqlite(room);
+        close_database(room);
+        return -1;
+    }
+    if (make_schema(room) < 0 || read_hash_key(room) < 0 || prepare_all(room) < 0) {
+        close_database(room);
+        return -1;
+    }
+    sqlite3_wal_hook(room->db, checkpointer_after_commit, room->checkpointer);
+    /* a message that gives its connection up must not wait for all of the log */
+    sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    room->was_there = true;
+    room->device = file.st_dev;
+    room->inode = file.st_ino;
+    return 1;
+}
+
+/* The file may have gone, or another have come in its place. */
+static int ensure_open(struct sqlite_room *room)
+{
+    struct stat file;
+    if (room->db == NULL && !room->was_there)
+        return open_database(room);
+    if (stat(room->path, &file) != 0)
+        return room_fail(&room->room,
+                         "%s: %s (put it back, or restart sendguard to begin with an empty ledger)",
+                         room->path, strerror(errno));
+    if (room->db != NULL && file.st_dev == room->device && file.st_ino == room->inode)
+        return 1;
+    close_database(room);
+    return open_database(room);
+}
+
+/* After an error: nothing of the transaction stays. A lock or a full disk
+ * passes; after anything else the next act begins with a new connection. */
+static int give_up(struct sqlite_room *room)
+{
+    int error = sqlite3_errcode(room->db) & 0xFF;
+    if (!sqlite3_get_autocommit(room->db))
+        sqlite3_step(sqlite_take(room, SQL_ROLLBACK));
+    if (error != SQLITE_BUSY && error != SQLITE_FULL)
+        close_database(room);
+    checkpointer_leave(room->checkpointer);
+    if (error == SQLITE_FULL || error == SQLITE_IOERR)
+        checkpointer_want(room->checkpointer);
+    return -1;
+}
+
+int sqlite_begin(struct sqlite_room *room, bool to_write)
+{
+    int timeout_ms = room->room.timeout_ms;
+    if (checkpointer_enter(room->checkpointer, to_write, timeout_ms) < 0)
+        return room_fail(&room->room, "%s: copying the write-ahead log back takes over %d ms",
+                         room->path, timeout_ms);
+    if (ensure_open(room) < 0) {
+        checkpointer_leave(room->checkpointer);
+        return -1;
+    }
+    if (sqlite_do(room, sqlite_take(room, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
+        return give_up(room);
+    return 1;
+}
+
+int sqlite_end(struct sqlite_room *room, int result)
+{
+    if (result >= 0 && sqlite_do(room, sqlite_take(room, SQL_COMMIT)) < 0)
+        result = -1;
+    if (result < 0)
+        return give_up(room);
+    checkpointer_leave(room->checkpointer);
+    return result;
+}
+
+static int sqlite_examine(struct room *room, bool *made_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    int result = ensure_open(self);
+    if (result < 0)
+        close_database(self);
+    *made_r = self->was_made;
+    return result < 0 && self->unusable ? 0 : result;
+}
+
+static void sqlite_free(struct room *room)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    checkpointer_stop(&self->checkpointer);
+    if (self->db != NULL) /* nobody waits any longer: the last program copies the log back */
+        sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    close_database(self);
+    text_free(&self->used);
+    free(self->path);
+    free(self);
+}
+
+static const struct room_acts sqlite_acts = {
+    .free = sqlite_free,
+    .judge = sqlite_judge,
+    .give_back = sqlite_give_back,
+    .suspend = sqlite_act_suspend,
+    .lift = sqlite_act_lift,
+    .reset = sqlite_act_reset,
+    .adjust = sqlite_act_adjust,
+    .adjustments = sqlite_adjustments,
+    .account = sqlite_account,
+    .suspended = sqlite_suspended,
+    .offences = sqlite_offences,
+    .history = sqlite_history,
+    .record = sqlite_record,
+    .decisions = sqlite_decisions,
+    .audit = sqlite_audit,
+    .audit_newest = sqlite_audit_newest,
+    .write_audit = sqlite_write_audit,
+    .keep = sqlite_keep,
+    .kept = sqlite_kept,
+    .forget = sqlite_forget,
+    .kept_list = sqlite_kept_list,
+    .try_once = sqlite_try,
+    .observe = sqlite_observe,
+    .senders = sqlite_senders,
+    .near = sqlite_near,
+    .counters = sqlite_counters,
+    .sweep = sqlite_sweep_all,
+    .examine = sqlite_examine,
+};
+
+struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make)
+{
+    struct sqlite_room *room = xcalloc(1, sizeof *room);
+    room->room.acts = &sqlite_acts;
+    room->room.timeout_ms = timeout_ms;
+    room->path = xstrdup(path);
+    room->was_there = !may_make;
+    room->checkpointer = checkpointer_start(path);
+    room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
+    /* Open now, so that the file is there when the service is; trouble shows at the first act. */
+    if (ensure_open(room) < 0)
+        close_database(room);
+    return &room->room;
+}
+
+/* ---- checking ------------------------------------------------------------------------ */
+
+/* A URI of the file for a connection that makes and changes nothing beside it either. With a log
+ * and its index there, it reads both as they are; else the file alone, as nobody has it open. */
+static char *uri_to_look(const struct sqlite_room *room)
+{
+    struct stat file;
+    struct text uri = {0};
+    freed_by(free_string) char *log = xasprintf("%s-wal", room->path);
+    freed_by(free_string) char *log_index = xasprintf("%s-shm", room->path);
+    bool logs = stat(log, &file) == 0 && stat(log_index, &file) == 0;
+    text_add(&uri, "file:");
+    text_add_url(&uri, room->path);
+    text_add(&uri, logs ? "?mode=ro&readonly_shm=1" : "?mode=ro&immutable=1");
+    char *copy = xstrdup(text_string(&uri));
+    text_free(&uri);
+    return copy;
+}
+
+static int look_into(struct sqlite_room *room)
+{
+    freed_by(free_string) char *uri = uri_to_look(room);
+    int result = -1;
+    if (sqlite3_open_v2(uri, &room->db,
+                        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+                        NULL) == SQLITE_OK) {
+        sqlite3_busy_handler(room->db, wait_for_lock, room);
+        sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        result = check_ours(room);
+    } else {
+        fail_with_sqlite(room);
+    }
+    close_database(room);
+    return result;
+}
+
+/* Whether make_file could. */
+static int check_can_make(struct sqlite_room *room)
+{
+    freed_by(free_string) char *folder = folder_of(room);
+    freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
+    return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(room);
+}
+
+int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_SIZE])
+{
+    struct stat file;
+    struct sqlite_room *room = xcalloc(1, sizeof *room);
+    room->room.timeout_ms = timeout_ms;
+    room->path = xstrdup(path);
+    int result = lstat(path, &file) != 0 ? check_can_make(room)
+                 : check_file(room) < 0  ? -1
+                                         : look_into(room);
+    bool unusable = room->unusable;
+    memcpy(error_r, room->room.error, ROOM_ERROR_SIZE);
+    free(room->path);
+    free(room);
+    return result < 0 && unusable ? 0 : result;
+}

@@ -1,0 +1,301 @@
+/* Inside the SQLite room: its connection, statements and transactions.
+ * sqlite.c opens and repairs, sqlite_judge.c judges messages,
+ * sqlite_ticket.c leaves and redeems tickets, sqlite_acts.c does what staff asks, sqlite_records.c reads what was
+ * decided and done, sqlite_kept.c keeps things for programs,
+ * sqlite_seen.c what doors saw, sqlite_checkpoint.c keeps the disk's
+ * pace out of their way. */
+#ifndef SENDGUARD_STORE_SQLITE_H
+#define SENDGUARD_STORE_SQLITE_H
+
+#include <sodium.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "store/backend.h"
+
+/* What sqlite_read_record reads; ?2 of its statements is now_ms. */
+#define SQL_RECORD "SELECT id, at_ms, outcome, used, facts FROM "
+#define SQL_RECORD_KEPT " AND at_ms + keep_ms > ?2 "
+#define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
+
+/* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
+ * than CLOCK_AHEAD_MS, was stamped by a wrong clock. It begins now. */
+#define SQL_AHEAD "+ 300000 "
+#define SQL_SINCE "iif(since_ms > ?2 " SQL_AHEAD ", ?2, since_ms)"
+#define SQL_LASTS "iif(lasts_ms = 0, until_ms - since_ms, lasts_ms)"
+#define SQL_UNTIL "iif(until_ms < 9223372036854775807 AND until_ms - " SQL_LASTS " > ?2 " SQL_AHEAD \
+                  ", ?2 + " SQL_LASTS ", until_ms)"
+
+/* Every statement, prepared once a connection: name, SQL. */
+#define SQLITE_STATEMENTS(S)                                                                      \
+    S(BEGIN_READ, "BEGIN")                                                                        \
+    S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
+    S(COMMIT, "COMMIT")                                                                           \
+    S(ROLLBACK, "ROLLBACK")                                                                       \
+    S(HISTORY_GET, "SELECT key, data FROM history WHERE id = ?1")                                 \
+    S(HISTORY_PUT, "INSERT INTO history (id, key, data) VALUES (?1, ?2, ?3)")                     \
+    S(HISTORY_SET, "UPDATE history SET data = ?2 WHERE id = ?1")                                  \
+    S(HISTORY_DROP, "DELETE FROM history WHERE id = ?1")                                          \
+    S(HISTORY_NEXT, "SELECT id, key, data FROM history WHERE id > ?1 ORDER BY id LIMIT ?2")       \
+    S(CHUNK_GET, "SELECT data FROM chunk WHERE history = ?1 AND number = ?2")                     \
+    S(CHUNK_PUT, "INSERT OR REPLACE INTO chunk (history, number, data) VALUES (?1, ?2, ?3)")      \
+    S(CHUNK_DROP, "DELETE FROM chunk WHERE history = ?1 AND number >= ?2 AND number < ?3")        \
+    S(IDS_GET, "SELECT first, hashes FROM chunk_ids WHERE history = ?1")                          \
+    S(IDS_PUT, "INSERT OR REPLACE INTO chunk_ids (history, first, hashes) VALUES (?1, ?2, ?3)")   \
+    S(IDS_DROP, "DELETE FROM chunk_ids WHERE history = ?1")                                       \
+    S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
+    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms,"    \
+                   " mailbox) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                               \
+    S(RECORD_GET, SQL_RECORD "decision WHERE id = ?1" SQL_RECORD_KEPT)                            \
+    S(ADMITTED_BEFORE, SQL_RECORD "admitted WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")    \
+    S(REFUSED_BEFORE, SQL_RECORD "refused WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")      \
+    S(REFUSED_OF, SQL_RECORD "refused INDEXED BY refused_mailbox WHERE id < ?1" SQL_RECORD_KEPT   \
+                  "AND mailbox = ?3 ORDER BY id DESC")                                            \
+    S(ADMITTED_AT, SQL_RECORD "admitted WHERE id >= ?1" SQL_RECORD_KEPT                           \
+                   "AND id < ?3 AND at_ms = ?4 AND outcome = 'admitted'"                          \
+                   " AND iif(json_valid(facts), json_extract(facts, '$.mailbox'), '') = ?5")      \
+    S(ADMITTED_SWEEP, "DELETE FROM admitted WHERE id IN (SELECT id FROM (SELECT id, at_ms,"       \
+                      " keep_ms FROM admitted ORDER BY id LIMIT ?2)"                            \
+                      " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                   \
+    S(REFUSED_SWEEP, "DELETE FROM refused WHERE id IN (SELECT id FROM (SELECT id, at_ms,"         \
+                     " keep_ms FROM refused ORDER BY id LIMIT ?2)"                              \
+                     " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                    \
+    /* in the order of that index the newest is found without sorting */                          \
+    S(SUSPENSION_GET, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\","  \
+                      " note"                                                                      \
+                      " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1"         \
+                      " AND ended_ms IS NULL AND until_ms > ?2 ORDER BY id DESC LIMIT 1")         \
+    S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
+                      " offence, \"by\", note, lasts_ms)"                                         \
+                      " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?4 - ?3)")                         \
+    S(SUSPENSION_TRIED, "SELECT lasts_ms, tried FROM suspension WHERE id = ?1")                   \
+    S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3, tried = ?4"        \
+                          " WHERE id = ?1")                                                       \
+    S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                    \
+                      " AND ended_ms IS NULL AND until_ms > ?2")                                  \
+    /* also one that is over at ?2: it must not come back when the clock goes back */              \
+    S(SUSPENSION_REPLACE, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                \
+                          " AND ended_ms IS NULL")                                                \
+    S(OFFENCES_MEND, "UPDATE suspension SET since_ms = ?2 WHERE mailbox = ?1 AND cause = ?3"      \
+                     " AND since_ms > ?2 " SQL_AHEAD)                                             \
+    S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \
+                        " AND since_ms > ?3")                                                     \
+    S(SUSPENSION_MEND, "UPDATE suspension SET since_ms = " SQL_SINCE ", until_ms = " SQL_UNTIL    \
+                       " WHERE mailbox = ?1 AND ended_ms IS NULL"                                  \
+                       " AND max(since_ms, iif(until_ms < 9223372036854775807, until_ms - " SQL_LASTS ", 0))" \
+                       " > ?2 " SQL_AHEAD)                                                         \
+    S(SUSPENSION_LIST, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\"," \
+                       " note, mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
+                       " AND mailbox > ?1 ORDER BY mailbox LIMIT ?3")                             \
+    S(SUSPENSION_SWEEP, "DELETE FROM suspension WHERE since_ms <= ?1 - ?2"                        \
+                        " AND (ended_ms IS NOT NULL OR until_ms <= ?1)")                          \
+    S(ADJUSTMENT_PUT, "INSERT OR REPLACE INTO adjustment (change, subject, rule, kind, removed,"  \
+                      " value, until_ms, at_ms) VALUES ((SELECT coalesce(max(change), 0) + 1"     \
+                      " FROM adjustment), ?1, ?2, ?3, ?4, ?5, ?6, ?7)")                           \
+    S(ADJUSTMENT_GET, "SELECT value, until_ms FROM adjustment WHERE subject = ?1 AND rule = ?2"   \
+                      " AND kind = ?3 AND NOT removed AND until_ms > ?4")                         \
+    S(ADJUSTMENT_LIST, "SELECT change, subject, rule, kind, removed, value, until_ms"             \
+                       " FROM adjustment WHERE change > ?1 ORDER BY change LIMIT ?2")             \
+    S(ADJUSTMENT_SWEEP, "DELETE FROM adjustment WHERE change < (SELECT max(change)"               \
+                        " FROM adjustment)"                                                       \
+                        " AND CASE WHEN removed THEN at_ms ELSE until_ms END <= ?1 - ?2")         \
+    S(AUDIT_PUT, "INSERT INTO audit (at_ms, \"by\", act, subject, note, detail)"                  \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                              \
+    S(AUDIT_AFTER, SQL_AUDIT "number > ?1 ORDER BY number LIMIT ?2")                              \
+    S(AUDIT_BEFORE, SQL_AUDIT "number < ?1 ORDER BY number DESC LIMIT ?2")                        \
+    S(AUDIT_OF, SQL_AUDIT "number < ?1 AND subject = ?3 ORDER BY number DESC LIMIT ?2")           \
+    /* ?5: only where nothing is */                                                               \
+    S(KEPT_PUT, "INSERT INTO kept (kind, key, value, until_ms) VALUES (?1, ?2, ?3, ?4)"           \
+                " ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value,"                  \
+                " until_ms = excluded.until_ms WHERE NOT ?5 OR until_ms <= ?6")                   \
+    S(KEPT_GET, "SELECT key, value, until_ms FROM kept WHERE kind = ?1 AND key = ?2"              \
+                " AND until_ms > ?3")                                                             \
+    S(KEPT_LIST, "SELECT key, value, until_ms FROM kept WHERE kind = ?1 AND key > ?2"             \
+                 " AND until_ms > ?3 ORDER BY key LIMIT ?4")                                      \
+    S(KEPT_DROP, "DELETE FROM kept WHERE kind = ?1 AND key = ?2 AND until_ms > ?3")               \
+    S(KEPT_SWEEP, "DELETE FROM kept WHERE (kind, key) IN (SELECT kind, key FROM kept"             \
+                  " WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)")                            \
+    /* once an hour of the clock is enough */                                                     \
+    S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) SELECT ?1, ?2, ?3, ?4"         \
+                  " WHERE NOT EXISTS (SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"       \
+                  " AND at_ms >= ?1 - ?1 % 3600000)")                                             \
+    S(SENDER_OF_IP, "SELECT mailbox, max(at_ms) FROM sender WHERE ip = ?1 AND mailbox > ?2"       \
+                    " AND at_ms > ?3 GROUP BY mailbox ORDER BY mailbox LIMIT ?4")                 \
+    S(SENDER_OF_DOMAIN, "SELECT mailbox, max(at_ms) FROM sender WHERE domain = ?1"                \
+                        " AND mailbox > ?2 AND at_ms > ?3 GROUP BY mailbox ORDER BY mailbox"      \
+                        " LIMIT ?4")                                                              \
+    S(SENDER_SWEEP, "DELETE FROM sender WHERE id IN (SELECT id FROM (SELECT id, at_ms"            \
+                    " FROM sender ORDER BY id LIMIT ?2) WHERE at_ms <= ?1)")                      \
+    S(NEAR_PUT, "INSERT INTO near (key, rule, at_ms) VALUES (?1, ?2, ?3)"                         \
+                " ON CONFLICT (key, rule) DO UPDATE SET at_ms = max(at_ms, excluded.at_ms)")      \
+    S(NEAR_LIST, "SELECT key, rule, at_ms FROM near WHERE at_ms > ?1 ORDER BY at_ms DESC, key")   \
+    S(NEAR_SWEEP, "DELETE FROM near WHERE (key, rule) IN (SELECT key, rule FROM near"             \
+                  " WHERE at_ms <= ?1 ORDER BY at_ms LIMIT ?2)")                                  \
+    S(COUNTER_ADD, "INSERT INTO counter (name, value) VALUES (?1, ?2)"                            \
+                   " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value")            \
+    S(COUNTER_LIST, "SELECT name, value FROM counter WHERE name > ?1 ORDER BY name LIMIT ?2")     \
+    /* ended ones of the mailbox */                                                               \
+    S(TICKET_TIDY, "DELETE FROM ticket WHERE history = ?1 AND (until_ms <= ?2 OR until_ms > ?3)") \
+    S(TICKET_PUT, "INSERT OR REPLACE INTO ticket (history, id, recipients, until_ms)"             \
+                  " VALUES (?1, ?2, ?3, ?4)")                                                     \
+    S(TICKET_GET, "SELECT id FROM ticket WHERE history = ?1 AND recipients = ?2"                  \
+                  " AND until_ms > ?3 AND until_ms <= ?4 ORDER BY until_ms, id LIMIT 1")          \
+    S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id = ?2")                           \
+    S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
+    S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
+    S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
+
+#define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
+enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
+
+/* Copies the write-ahead log back in the background, while transactions of this
+ * process go on but for short moments. */
+struct checkpointer;
+struct checkpointer *checkpointer_start(const char *path);
+void checkpointer_stop(struct checkpointer **checkpointer);
+/* Around each transaction, one at a time. 1, or -1 when it may not begin within timeout_ms: do
+ * not leave then. */
+int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int timeout_ms)
+    must_check;
+void checkpointer_leave(struct checkpointer *checkpointer);
+/* Copy the log although it is short: the disk is full, and the log may begin anew. */
+void checkpointer_want(struct checkpointer *checkpointer);
+/* For sqlite3_wal_hook, with the checkpointer as argument. */
+int checkpointer_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
+
+struct sqlite_room {
+    struct room room;
+    struct checkpointer *checkpointer;
+    char *path;
+    sqlite3 *db;  /* NULL: not open now */
+    bool was_made;   /* by us, just now */
+    bool unusable;   /* the last opening failed for what only somebody can mend */
+    bool was_there; /* the file was seen once: no new one is made when it goes */
+    dev_t device;
+    ino_t inode;
+    uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* the database's own, so that nobody can
+                                                    choose a name that meets another's */
+    sqlite3_stmt *statements[SQL_COUNT];
+    struct text used; /* scratch for records */
+    size_t judged_since_sweep;
+    int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
+};
+
+static inline struct sqlite_room *sqlite_room(struct room *room)
+{
+    return (struct sqlite_room *)(void *)room;
+}
+
+/* Open when need be and begin: 1 or -1. */
+int sqlite_begin(struct sqlite_room *room, bool to_write) must_check;
+/* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
+int sqlite_end(struct sqlite_room *room, int result) must_check;
+
+/* A statement ready for its parameters. */
+sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which);
+/* 1 a row, 0 no (further) row, -1 with room->error. After 0 and -1 the statement is reset. */
+int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+/* For statements without rows: 1 or -1. */
+int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+
+void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string);
+/* The place of a name in a table of names, 0 when it is none of them. */
+int sqlite_find_name(const char *const *names, int count, const char *name);
+/* A text column, cut to `size`. */
+void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size);
+
+/* The suspension in force at now_ms, id 0 when there is none. 1 or -1. */
+int sqlite_suspension(struct sqlite_room *room, const char *mailbox, int64_t now_ms,
+                      struct suspension *suspension_r) must_check;
+void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r);
+/* Make one: the offences of the last 30 days choose the duration. 1 or -1. */
+int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+                   const struct durations *durations, int64_t now_ms, const char *by,
+                   const char *note, struct suspension *suspension_r) must_check;
+
+/* Whether an entry that a caller wrote fits into the audit trail (NULL does): 1 or -1. To be
+ * asked before a transaction begins. */
+int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited) must_check;
+/* Writes an entry of the audit trail. 1 or -1. */
+int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited) must_check;
+
+/* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */
+int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+                       int64_t rows) must_check;
+
+/* Forget a history whole. 1 or -1. */
+int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
+
+/* Tickets, by sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
+ * that was just counted. 1 or -1. */
+int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
+                        const struct store_message *message) must_check;
+/* Take the oldest that holds for message->redeem recipients, in a dry run only look:
+ * 1, 0 there is none, -1. *id_r is the hash of the submission's id. */
+int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
+                         const struct store_message *message, int64_t *id_r) must_check;
+/* The ticket of that submission, if there is one, goes. 1 or -1. */
+int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id) must_check;
+/* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */
+int sqlite_sweep_tickets(struct sqlite_room *room, int64_t after, int64_t last, int64_t now_ms)
+    must_check;
+
+/* What a mailbox's or IP's history holds at at_ms or its newest entry, whichever
+ * is later; in `arena`. 1 or -1. */
+int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct history *history_r) must_check;
+
+/* The acts, by file. */
+void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                  size_t count);
+int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
+int sqlite_sweep_all(struct room *room, int64_t now_ms);
+int sqlite_sweep_some(struct sqlite_room *room, int64_t now_ms, size_t rows) must_check;
+int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
+                       const struct durations *durations, const struct act *act,
+                       struct suspension *suspension_r);
+int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act);
+int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act);
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
+                      const struct act *act);
+int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r);
+int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+                   struct account *account_r);
+int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
+                     struct suspended *suspended_r, size_t max, size_t *count_r);
+int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r);
+int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+                   int64_t now_ms, struct history *history_r);
+int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                  struct record *record_r);
+int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
+int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                 size_t *count_r);
+int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
+                        struct audit *audit_r, size_t max, size_t *count_r);
+int sqlite_write_audit(struct room *room, const struct audited *audited);
+int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+                const char *before, int64_t now_ms, const struct audited *audited);
+int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+                int64_t now_ms, struct kept *kept_r);
+int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+                  const struct audited *audited);
+int sqlite_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                     size_t *count_r);
+int sqlite_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+               uint32_t *count_r, int64_t *free_at_r);
+int sqlite_observe(struct room *room, const struct observations *observations, int64_t now_ms);
+int sqlite_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
+int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+                size_t *count_r);
+int sqlite_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                    size_t *count_r);
+
+#endif

@@ -1,0 +1,288 @@
+/* Copies the write-ahead log back into the database, in a thread of its own and
+ * on a connection of its own, so that no message waits for the disk. The log can
+ * begin anew only at a moment when all of it is copied and the disk has it. While
+ * commits go on, it is copied again and again, each time what came meanwhile,
+ * until that takes a short time; then commits are kept out while the rest is
+ * copied, for about as long. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "store/sqlite/sqlite.h"
+
+enum {
+    COPY_FRAMES = 4000,  /* 8 MB of log: time to copy */
+    LONG_FRAMES = 10000, /* 20 MB: commits come faster than the disk takes them */
+    GREAT_FRAMES = 32000, /* 64 MB */
+    LITTLE_FRAMES = 500,
+    PASSES_MAX = 8,      /* until the log begins anew, or the thread rests */
+    LONG_WAIT_MS = 20,   /* a commit waits so long for a copy under way when the log is long */
+    SHORT_MS = 50,       /* commits are kept out when the rest will take at most so long … */
+    LONG_SHORT_MS = 100, /* … when the log is long; when it is great, in any case */
+    OTHERS_MS = 20,      /* for other processes' transactions, while commits are kept out */
+    REST_MS = 20,        /* until the next attempt … */
+    REST_MAX_MS = 200,   /* … and the one after many in vain */
+};
+
+struct checkpointer {
+    pthread_t thread;
+    pthread_mutex_t lock;   /* guards what follows */
+    pthread_cond_t changed; /* anything of it */
+    bool wanted, ending;
+    bool in_vain;   /* whoever waits for a shorter log waits in vain … */
+    bool failed;    /* … because of trouble, and no commit went well since */
+    bool keeps_out; /* no transaction of this process may begin */
+    bool inside;    /* one is under way */
+    int frames;     /* of the log, as last heard */
+    char *path;
+};
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* With the lock held. False when until_us has come. */
+static bool wait_change(struct checkpointer *checkpointer, int64_t until_us)
+{
+    struct timespec until = {.tv_sec = until_us / 1000000,
+                             .tv_nsec = until_us % 1000000 * 1000};
+    return pthread_cond_timedwait(&checkpointer->changed, &checkpointer->lock, &until) !=
+           ETIMEDOUT;
+}
+
+/* ---- copying ---------------------------------------------------------------- */
+
+enum copied {
+    BEGAN_ANEW,
+    NOT_NEEDED, /* somebody else was quicker */
+    NOT_YET,    /* another process is at it, or commits come too fast */
+    READ,       /* somebody reads an old state, and needs it as it is */
+    FAILED,     /* the next commit will meet the same trouble, and tell it */
+};
+
+/* SQLite asks whether to go on waiting for a lock. */
+static int may_wait(void *until_us, int asked)
+{
+    (void)asked;
+    if (now_us() >= *(const int64_t *)until_us)
+        return 0;
+    nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    return 1;
+}
+
+/* A checkpoint beside commits leaves the database file unsynced; done here, the
+ * one that keeps them out finds little to sync. Never by a descriptor of our own:
+ * closing it would drop SQLite's locks. */
+static bool sync_file(sqlite3 *db, int which)
+{
+    sqlite3_file *file = NULL;
+    return sqlite3_file_control(db, "main", which, &file) == SQLITE_OK && file != NULL &&
+           file->pMethods != NULL && file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
+static bool is_short(int frames, int64_t took_us)
+{
+    int short_ms = frames < LONG_FRAMES ? SHORT_MS : LONG_SHORT_MS;
+    return frames >= GREAT_FRAMES || took_us <= short_ms * INT64_C(1000);
+}
+
+static enum copied begin_anew(struct checkpointer *checkpointer, sqlite3 *db, int64_t *until_us)
+{
+    int frames = -1, copied = -1;
+    pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->keeps_out = true;
+    while (checkpointer->inside)
+        pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
+    pthread_mutex_unlock(&checkpointer->lock);
+    *until_us = now_us() + OTHERS_MS * 1000;
+    int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
+    pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->keeps_out = false;
+    if (answer == SQLITE_OK && frames >= 0)
+        checkpointer->frames = 0;
+    pthread_cond_broadcast(&checkpointer->changed);
+    pthread_mutex_unlock(&checkpointer->lock);
+    if (answer == SQLITE_OK && frames >= 0)
+        return BEGAN_ANEW;
+    return (answer & 0xFF) == SQLITE_BUSY ? NOT_YET : FAILED;
+}
+
+/* With a connection that has read: one that has not yet does not know of the log,
+ * does nothing, and answers SQLITE_OK all the same (with -1 frames). */
+static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int64_t *until_us)
+{
+    int copied_before = -1;
+    for (int pass = 0; pass < PASSES_MAX; pass++) {
+        int frames = -1, copied = -1;
+        int64_t began_us = now_us();
+        int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
+                                               &copied);
+        if (answer == SQLITE_OK && frames == 0)
+            return NOT_NEEDED;
+        if (answer != SQLITE_OK || frames < 0)
+            return (answer & 0xFF) == SQLITE_BUSY ? NOT_YET : FAILED;
+        if (copied < frames && copied == copied_before)
+            return READ;
+        copied_before = copied;
+        if (!sync_file(db, SQLITE_FCNTL_FILE_POINTER))
+            return FAILED;
+        int64_t took_us = now_us() - began_us;
+        /* a commit under way keeps a few frames; more are kept by somebody who reads */
+        if (frames - copied < LITTLE_FRAMES && is_short(frames, took_us) &&
+            sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER))
+            return begin_anew(checkpointer, db, until_us);
+    }
+    return NOT_YET;
+}
+
+static enum copied copy_log(struct checkpointer *checkpointer)
+{
+    sqlite3 *db = NULL;
+    int64_t until_us = now_us() + OTHERS_MS * 1000;
+    enum copied copied = FAILED;
+    if (sqlite3_open_v2(checkpointer->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) == SQLITE_OK) {
+        sqlite3_busy_handler(db, may_wait, &until_us);
+        if (sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) == SQLITE_OK)
+            copied = copy_with(checkpointer, db, &until_us);
+        /* the room's connection may be away, and whoever is last copies all of the log */
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    sqlite3_close(db);
+    return copied;
+}
+
+/* With the lock held. A commit that goes well says that trouble may be over: when a full disk has
+ * space again, the log must not take it all. */
+static void rest(struct checkpointer *checkpointer, int rest_ms)
+{
+    bool failed = checkpointer->failed;
+    int64_t began_us = now_us(), until_us = began_us + rest_ms * INT64_C(1000);
+    while (!checkpointer->ending && wait_change(checkpointer, until_us))
+        if (failed && !checkpointer->failed)
+            until_us = began_us + REST_MS * INT64_C(1000);
+}
+
+static void *run(void *argument)
+{
+    struct checkpointer *checkpointer = argument;
+    int rest_ms = REST_MS;
+    pthread_mutex_lock(&checkpointer->lock);
+    while (!checkpointer->ending) {
+        if (!checkpointer->wanted) {
+            pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&checkpointer->lock);
+        enum copied copied = copy_log(checkpointer);
+        pthread_mutex_lock(&checkpointer->lock);
+        checkpointer->in_vain = copied == READ || copied == FAILED;
+        checkpointer->failed = copied == FAILED;
+        if (copied == NOT_NEEDED)
+            checkpointer->frames = 0;
+        pthread_cond_broadcast(&checkpointer->changed);
+        if (!checkpointer->in_vain)
+            rest_ms = REST_MS;
+        if (copied == BEGAN_ANEW || copied == NOT_NEEDED) {
+            checkpointer->wanted = checkpointer->frames >= COPY_FRAMES;
+            continue;
+        }
+        rest(checkpointer, rest_ms);
+        if (checkpointer->in_vain)
+            rest_ms = 2 * rest_ms < REST_MAX_MS ? 2 * rest_ms : REST_MAX_MS;
+    }
+    pthread_mutex_unlock(&checkpointer->lock);
+    return NULL;
+}
+
+/* ---- the room's side ----------------------------------------------------------- */
+
+struct checkpointer *checkpointer_start(const char *path)
+{
+    struct checkpointer *checkpointer = xcalloc(1, sizeof *checkpointer);
+    pthread_condattr_t monotonic;
+    checkpointer->path = xstrdup(path);
+    pthread_mutex_init(&checkpointer->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&checkpointer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&checkpointer->thread, NULL, run, checkpointer) != 0)
+        abort(); /* as when memory is out */
+    return checkpointer;
+}
+
+void checkpointer_stop(struct checkpointer **checkpointer)
+{
+    if (*checkpointer == NULL)
+        return;
+    pthread_mutex_lock(&(*checkpointer)->lock);
+    (*checkpointer)->ending = true;
+    pthread_cond_broadcast(&(*checkpointer)->changed);
+    pthread_mutex_unlock(&(*checkpointer)->lock);
+    pthread_join((*checkpointer)->thread, NULL);
+    pthread_mutex_destroy(&(*checkpointer)->lock);
+    pthread_cond_destroy(&(*checkpointer)->changed);
+    free((*checkpointer)->path);
+    free(*checkpointer);
+    *checkpointer = NULL;
+}
+
+int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int timeout_ms)
+{
+    pthread_mutex_lock(&checkpointer->lock);
+    if (to_write && checkpointer->frames >= LONG_FRAMES) {
+        int64_t until_us = now_us() + LONG_WAIT_MS * 1000;
+        while (checkpointer->frames >= LONG_FRAMES && !checkpointer->in_vain &&
+               wait_change(checkpointer, until_us))
+            ;
+    }
+    if (checkpointer->keeps_out) {
+        int64_t until_us = now_us() + timeout_ms * INT64_C(1000);
+        while (checkpointer->keeps_out && wait_change(checkpointer, until_us))
+            ;
+    }
+    bool in = !checkpointer->keeps_out;
+    checkpointer->inside = in;
+    pthread_mutex_unlock(&checkpointer->lock);
+    return in ? 1 : -1;
+}
+
+void checkpointer_leave(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->inside = false;
+    if (checkpointer->keeps_out)
+        pthread_cond_broadcast(&checkpointer->changed);
+    pthread_mutex_unlock(&checkpointer->lock);
+}
+
+void checkpointer_want(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->lock);
+    if (!checkpointer->wanted) {
+        checkpointer->wanted = true;
+        pthread_cond_broadcast(&checkpointer->changed);
+    }
+    pthread_mutex_unlock(&checkpointer->lock);
+}
+
+int checkpointer_after_commit(void *argument, sqlite3 *db, const char *name, int frames)
+{
+    struct checkpointer *checkpointer = argument;
+    (void)db;
+    (void)name;
+    pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->frames = frames;
+    if (checkpointer->failed)
+        pthread_cond_broadcast(&checkpointer->changed);
+    checkpointer->failed = false;
+    pthread_mutex_unlock(&checkpointer->lock);
+    if (frames >= COPY_FRAMES)
+        checkpointer_want(checkpointer);
+    return SQLITE_OK;
+}

@@ -1,0 +1,476 @@
+/* Judging and counting in SQLite: all messages that wait together in one
+ * transaction, each as store.h says under store_judge. */
+#include <string.h>
+
+#include "store/sqlite/sqlite_ledger.h"
+
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* ---- judging ------------------------------------------------------------------------ */
+
+struct judging {
+    struct sqlite_room *room;
+    struct store_message *message;
+    uint64_t id_hash;
+    bool replaces; /* another message was counted under this id, at `place` */
+    struct place place;
+    char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the ledgers, where not the key itself */
+    struct ledger ledgers[SUBJECT_COUNT];
+};
+
+enum { NO_ID = 0 };
+
+static uint64_t shorter_hash(int64_t hash)
+{
+    uint64_t shorter = (uint64_t)hash & COUNTED_ID_MASK;
+    return shorter != NO_ID ? shorter : 1;
+}
+
+static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
+{
+    return shorter_hash(sqlite_hash(room, id, strlen(id)));
+}
+
+/* Keyed by the database, so that nobody can look for recipients that meet. */
+static uint32_t fingerprint_of(const struct sqlite_room *room, uint64_t fingerprint)
+{
+    return (uint32_t)sqlite_hash(room, &fingerprint, sizeof fingerprint) &
+           COUNTED_FINGERPRINT_MASK;
+}
+
+/* 1 when this very submission was counted before, 0 when not, -1. */
+static int counted_before(struct judging *judging)
+{
+    const struct store_message *message = judging->message;
+    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
+    judging->id_hash = id_hash_of(judging->room, message->id);
+    int found = ledger_find_id(ledger, judging->id_hash, &judging->place);
+    if (found < 1)
+        return found;
+    const struct counted *counted = place_counted(ledger, &judging->place);
+    bool same = counted->fingerprint == fingerprint_of(judging->room, message->fingerprint) &&
+                window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
+    judging->replaces = !same;
+    return same;
+}
+
+/* The older message stays counted, but has no id any longer. */
+static int forget_id(struct judging *judging)
+{
+    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
+    place_counted(ledger, &judging->place)->id_hash = NO_ID;
+    return place_save(ledger, &judging->place);
+}
+
+static uint32_t cost_of(const struct store_message *message, enum rule rule)
+{
+    return entry_weight(&(struct entry){.off_domain = message->off_domain},
+                        rule_table[rule].measure);
+}
+
+/* Loads both histories up to the message's moment and fills its windows. */
+static int look(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = message->mailbox,
+                                       [SUBJECT_IP] = message->ip};
+    message->at_ms = message->now_ms;
+    message->ahead_ms = 0;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        int64_t ahead_ms = 0;
+        if (ledger_load(judging->room, (enum subject)subject,
+                        history_name((enum subject)subject, message->channel, keys[subject],
+                                     judging->names[subject]),
+                        &judging->ledgers[subject]) < 0 ||
+            ledger_mend(&judging->ledgers[subject], message->now_ms, !message->dry_run,
+                        &ahead_ms) < 0)
+            return -1;
+        message->ahead_ms = later(message->ahead_ms, ahead_ms);
+        message->at_ms =
+            later(message->at_ms, judging->ledgers[subject].history.newest_ms);
+    }
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        if (ledger_advance(&judging->ledgers[subject], message->at_ms) < 0)
+            return -1;
+    for (size_t i = 0; i < message->window_count; i++) {
+        struct store_window *window = &message->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        const struct ledger *ledger = &judging->ledgers[rule->subject];
+        window->used_before =
+            packed_history_used(&ledger->history, rule->measure, rule->window_ms);
+        window->over = ledger->key != NULL &&
+                       !window_fits(window->used_before, cost_of(message, window->rule),
+                                    window->limit);
+    }
+    return 1;
+}
+
+/* The first window whose overrun suspends; NULL when none does. */
+static const struct store_window *suspending_window(const struct store_message *message)
+{
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        if (window->over && window->suspends &&
+            window_fits(0, cost_of(message, window->rule), window->limit))
+            return window;
+    }
+    return NULL;
+}
+
+static bool any_over(const struct store_message *message)
+{
+    for (size_t i = 0; i < message->window_count; i++)
+        if (message->windows[i].over)
+            return true;
+    return false;
+}
+
+/* ---- attempts while suspended -------------------------------------------------------- */
+
+enum { ATTEMPT_HALVES = 2, ATTEMPT_BYTES = 8 };
+
+/* What a suspension remembers of the messages that were refused since it began. */
+struct tried {
+    int64_t lasts_ms;
+    size_t count;
+    uint32_t known[ATTEMPTS_KNOWN][ATTEMPT_HALVES];
+};
+_Static_assert(sizeof ((struct tried *)0)->known[0] == ATTEMPT_BYTES, "kept as they are");
+
+/* Keyed by the database, so that nobody can look for the recipients. */
+static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_HALVES])
+{
+    for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
+        uint32_t given = (uint32_t)(judging->message->attempt >> 32 * half);
+        halves_r[half] = (uint32_t)sqlite_hash(judging->room, &given, sizeof given);
+    }
+}
+
+static int read_tried(struct judging *judging, int64_t id, struct tried *tried_r)
+{
+    sqlite3_stmt *get = sqlite_take(judging->room, SQL_SUSPENSION_TRIED);
+    sqlite3_bind_int64(get, 1, id);
+    tried_r->lasts_ms = 0;
+    tried_r->count = 0;
+    int found = sqlite_row(judging->room, get);
+    if (found < 1)
+        return found;
+    tried_r->lasts_ms = sqlite3_column_int64(get, 0);
+    const void *bytes = sqlite3_column_blob(get, 1);
+    size_t count = (size_t)sqlite3_column_bytes(get, 1) / ATTEMPT_BYTES;
+    tried_r->count = count < ATTEMPTS_KNOWN ? count : ATTEMPTS_KNOWN;
+    if (tried_r->count > 0)
+        memcpy(tried_r->known, bytes, tried_r->count * ATTEMPT_BYTES);
+    sqlite3_reset(get);
+    return 1;
+}
+
+static bool is_known(const struct tried *tried, const uint32_t halves[ATTEMPT_HALVES])
+{
+    for (size_t i = 0; i < tried->count; i++)
+        if (tried->known[i][0] == halves[0] || tried->known[i][1] == halves[1])
+            return true;
+    return false;
+}
+
+/* Remembers this message as tried, while there is room, and keeps the suspension. */
+static int save_attempt(struct judging *judging, struct tried *tried)
+{
+    const struct suspension *suspension = &judging->message->suspension;
+    if (judging->message->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
+        attempt_of(judging, tried->known[tried->count++]);
+    sqlite3_stmt *update = sqlite_take(judging->room, SQL_SUSPENSION_ATTEMPT);
+    sqlite3_bind_int64(update, 1, suspension->id);
+    sqlite3_bind_int64(update, 2, suspension->attempts);
+    sqlite3_bind_int64(update, 3, suspension->until_ms);
+    sqlite3_bind_blob(update, 4, tried->known, (int)(tried->count * ATTEMPT_BYTES),
+                      SQLITE_STATIC);
+    int result = sqlite_do(judging->room, update);
+    sqlite3_clear_bindings(update); /* `tried` is its caller's */
+    return result;
+}
+
+/* As a day when an earlier version moved its end, which did not keep how long it lasted first. */
+static int64_t length_of(const struct suspension *suspension, const struct tried *tried)
+{
+    int64_t lasts_ms = suspension->until_ms - suspension->since_ms;
+    if (tried->lasts_ms > 0)
+        return tried->lasts_ms;
+    return lasts_ms < DAY_MS ? lasts_ms : DAY_MS;
+}
+
+static int count_attempt(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    struct suspension *suspension = &message->suspension;
+    struct tried tried;
+    uint32_t halves[ATTEMPT_HALVES];
+    if (message->no_attempt)
+        return 1;
+    if (read_tried(judging, suspension->id, &tried) < 0)
+        return -1;
+    attempt_of(judging, halves);
+    if (message->attempt != 0 && is_known(&tried, halves))
+        return 1;
+    suspension->attempts++;
+    if (suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED &&
+        suspension->attempts >= message->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
+        suspension->until_ms =
+            later(suspension->until_ms, message->now_ms + length_of(suspension, &tried));
+    return save_attempt(judging, &tried);
+}
+
+static int bring_suspension(struct judging *judging, const struct store_window *window)
+{
+    struct store_message *message = judging->message;
+    const char *rule = rule_table[window->rule].name;
+    message->brought = true;
+    if (message->dry_run)
+        return 1;
+    if (sqlite_suspend(judging->room, message->mailbox, CAUSE_VOLUME, &message->volume,
+                       message->at_ms, "guard", rule, &message->suspension) < 0)
+        return -1;
+    struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
+    return save_attempt(judging, &tried);
+}
+
+static int count_message(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    struct ledger *mailbox = &judging->ledgers[SUBJECT_MAILBOX];
+    struct ledger *ip = &judging->ledgers[SUBJECT_IP];
+    struct counted counted = {.entry = {message->at_ms, message->off_domain}};
+    if (judging->replaces && forget_id(judging) < 0)
+        return -1;
+    if (ip->key != NULL && ledger_add(ip, &counted) < 0)
+        return -1;
+    counted.id_hash = judging->id_hash;
+    counted.fingerprint = fingerprint_of(judging->room, message->fingerprint);
+    counted.ip = ip->key != NULL ? ip->id : 0;
+    if (ledger_add(mailbox, &counted) < 0)
+        return -1;
+    return message->ticket > 0 ? sqlite_leave_ticket(judging->room, mailbox->id, message) : 1;
+}
+
+static bool passes(enum outcome outcome)
+{
+    return outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED ||
+           outcome == OUTCOME_REDEEMED;
+}
+
+/* "messages_per_day=412 off_domain_per_day=900" */
+static void used_format(const struct store_message *message, struct text *text)
+{
+    for (size_t i = 0; i < message->window_count; i++) {
+        if (i > 0)
+            text_add_char(text, ' ');
+        text_add(text, rule_table[message->windows[i].rule].name);
+        text_add_char(text, '=');
+        text_add_int(text, (int64_t)message->windows[i].used_before);
+    }
+}
+
+static int keep_record(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    struct sqlite_room *room = judging->room;
+    bool admitted = passes(message->outcome);
+    text_clear(&room->used);
+    used_format(message, &room->used);
+    room->keep_admitted_ms = message->keep_admitted_ms;
+    room->keep_refused_ms = message->keep_refused_ms;
+    sqlite3_stmt *put = sqlite_take(room, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
+    sqlite3_bind_int64(put, 1, (sqlite3_int64)message->decision);
+    sqlite3_bind_int64(put, 2, message->at_ms);
+    sqlite_bind_string(put, 3, outcome_names[message->outcome]);
+    sqlite_bind_string(put, 4, text_string(&room->used));
+    sqlite_bind_string(put, 5, message->facts);
+    sqlite3_bind_int64(put, 6, admitted ? message->keep_admitted_ms : message->keep_refused_ms);
+    if (!admitted)
+        sqlite_bind_string(put, 7, message->mailbox);
+    return sqlite_do(room, put);
+}
+
+/* What is to be said of it, from what was seen; no effect yet. */
+static enum outcome decide(const struct store_message *message)
+{
+    if (message->observe)
+        return OUTCOME_ADMITTED;
+    if (message->suspension.id != 0)
+        return OUTCOME_SUSPENDED;
+    if (message->held)
+        return OUTCOME_HELD;
+    if (suspending_window(message) != NULL)
+        return OUTCOME_SUSPENDED;
+    return any_over(message) ? OUTCOME_OVER : OUTCOME_ADMITTED;
+}
+
+/* Keeps what was read of a suspension that a wrong clock stamped. */
+static int mend_suspensions(struct judging *judging)
+{
+    sqlite3_stmt *mend = sqlite_take(judging->room, SQL_SUSPENSION_MEND);
+    sqlite_bind_string(mend, 1, judging->message->mailbox);
+    sqlite3_bind_int64(mend, 2, judging->message->now_ms);
+    return sqlite_do(judging->room, mend);
+}
+
+static int take_effect(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    if (message->outcome == OUTCOME_SUSPENDED && message->suspension.id == 0) {
+        if (bring_suspension(judging, suspending_window(message)) < 0)
+            return -1;
+    } else if (message->outcome == OUTCOME_SUSPENDED && !message->dry_run) {
+        if (count_attempt(judging) < 0)
+            return -1;
+    }
+    if (message->dry_run)
+        return 1;
+    if (message->suspension.id != 0 && !message->brought && mend_suspensions(judging) < 0)
+        return -1;
+    if (message->outcome == OUTCOME_ADMITTED && count_message(judging) < 0)
+        return -1;
+    return keep_record(judging);
+}
+
+/* Who is refused or only asks wants a forecast. */
+static int tell_histories(struct judging *judging)
+{
+    struct store_message *message = judging->message;
+    bool admitted = passes(message->outcome);
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        message->histories[subject] = (struct history){0};
+        if ((message->dry_run || !admitted) && judging->ledgers[subject].key != NULL &&
+            ledger_entries(&judging->ledgers[subject], message->arena, message->at_ms,
+                           &message->histories[subject]) < 0)
+            return -1;
+    }
+    return 1;
+}
+
+/* The charge whose ticket was redeemed gets no refund any longer. A reset may have forgotten it.
+ * The history is loaded anew: the one that was judged by has let go of what is past, which must
+ * not be saved without a message counted at that moment. */
+static int mark_redeemed(struct sqlite_room *room, const char *mailbox, uint64_t id_hash)
+{
+    struct ledger ledger;
+    struct place place;
+    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+        return -1;
+    int found = ledger_find_id(&ledger, id_hash, &place);
+    if (found < 1)
+        return found < 0 ? -1 : 1;
+    place_counted(&ledger, &place)->redeemed = true;
+    return place_save(&ledger, &place);
+}
+
+/* 1 a ticket stands for it, and is taken away; 0; -1. */
+static int redeem(struct judging *judging)
+{
+    const struct store_message *message = judging->message;
+    int64_t id;
+    if (message->redeem == 0 || (message->suspension.id != 0 && !message->observe))
+        return 0;
+    int redeemed = sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id,
+                                        message, &id);
+    if (redeemed < 1 || message->dry_run)
+        return redeemed;
+    return mark_redeemed(judging->room, message->mailbox, shorter_hash(id));
+}
+
+static int judge_one(struct sqlite_room *room, struct store_message *message)
+{
+    struct judging judging; /* not zeroed: its parts are big, and filled in turn */
+    judging.room = room;
+    judging.message = message;
+    judging.replaces = false;
+    if (look(&judging) < 0 ||
+        sqlite_suspension(room, message->mailbox, message->now_ms, &message->suspension) < 0)
+        return -1;
+    int repeated = counted_before(&judging);
+    int redeemed = repeated == 0 ? redeem(&judging) : 0;
+    if (repeated < 0 || redeemed < 0)
+        return -1;
+    message->brought = false;
+    message->outcome = repeated   ? OUTCOME_REPEATED
+                       : redeemed ? OUTCOME_REDEEMED
+                                  : decide(message);
+    if (tell_histories(&judging) < 0)
+        return -1;
+    return take_effect(&judging);
+}
+
+/* A little sweeping with every so many messages: more than they added. */
+enum { JUDGED_BETWEEN_SWEEPS = 128 };
+
+static int sweep_now_and_then(struct sqlite_room *room, int64_t now_ms, size_t judged)
+{
+    room->judged_since_sweep += judged;
+    if (room->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
+        return 1;
+    room->judged_since_sweep = 0;
+    return sqlite_sweep_some(room, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
+}
+
+void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,
+                  size_t count)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    int64_t now_ms = messages[0]->now_ms;
+    int result = sqlite_begin(self, true);
+    if (result > 0) {
+        for (size_t i = 0; i < count && result > 0; i++) {
+            result = judge_one(self, messages[i]);
+            now_ms = later(now_ms, messages[i]->now_ms);
+        }
+        if (result > 0)
+            result = sweep_now_and_then(self, now_ms, count);
+        result = sqlite_end(self, result);
+    }
+    for (size_t i = 0; i < count; i++)
+        results_r[i] = result;
+}
+
+/* ---- giving back ----------------------------------------------------------------------- */
+
+/* Out of the IP's history too; that it has left its hour there is no error. */
+static int uncount_ip(struct sqlite_room *room, int64_t id, const struct entry *entry)
+{
+    struct ledger ledger;
+    struct place place;
+    int found = ledger_load_row(room, SUBJECT_IP, id, &ledger);
+    if (found > 0)
+        found = ledger_find_entry(&ledger, entry, &place);
+    if (found > 0)
+        found = place_give_back(&ledger, &place);
+    return found < 0 ? -1 : 1;
+}
+
+static int give_back(struct sqlite_room *room, const char *mailbox, const char *id,
+                     int64_t now_ms)
+{
+    struct ledger ledger;
+    struct place place;
+    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+        return -1;
+    if (sqlite_drop_ticket(room, ledger.id, id) < 0)
+        return -1;
+    int found = ledger_find_id(&ledger, id_hash_of(room, id), &place);
+    if (found < 1)
+        return found;
+    struct counted counted = *place_counted(&ledger, &place);
+    if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
+        return 0;
+    if (place_give_back(&ledger, &place) < 0 ||
+        (counted.ip != 0 && uncount_ip(room, counted.ip, &counted.entry) < 0))
+        return -1;
+    return 1;
+}
+
+int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_begin(self, true) < 0)
+        return -1;
+    return sqlite_end(self, give_back(self, mailbox, id, now_ms));
+}

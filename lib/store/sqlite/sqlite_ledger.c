@@ -1,0 +1,449 @@
+#include "store/sqlite/sqlite_ledger.h"
+
+#include <string.h>
+
+int64_t sqlite_hash(const struct sqlite_room *room, const void *bytes, size_t length)
+{
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, bytes, length, room->hash_key);
+    return (int64_t)(hash >> 1);
+}
+
+static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
+{
+    struct ledger *ledger = context;
+    enum subject subject = ledger->history.subject;
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_CHUNK_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 0)
+        return -1;
+    if (found == 0 ||
+        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
+        return room_fail(&ledger->room->room, "%s: history %lld: chunk %llu is missing or damaged",
+                         ledger->room->path, (long long)ledger->id, (unsigned long long)number);
+    counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
+    sqlite3_reset(get);
+    for (size_t i = 0; i < HISTORY_CHUNK; i++)
+        if (chunk_r[i].entry.time_ms > ledger->latest_ms)
+            chunk_r[i].entry.time_ms = ledger->mended_ms;
+    return 1;
+}
+
+static int write_chunk(struct ledger *ledger, uint64_t number, const struct counted *chunk)
+{
+    enum subject subject = ledger->history.subject;
+    uint8_t bytes[CHUNK_MAX_BYTES];
+    counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
+    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_CHUNK_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
+    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
+                      SQLITE_STATIC);
+    return sqlite_do(ledger->room, put);
+}
+
+static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
+    sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
+    return sqlite_do(room, drop);
+}
+
+/* ---- ids of full chunks ------------------------------------------------------------ */
+
+/* Whether an id is new has to be known for every message, and the chunks are
+ * too much to read for it: the ids of all stand together in one row. */
+enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
+
+/* 1 and the row, valid until let_ids_go; 0 absent; -1. */
+static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **hashes_r,
+                   size_t *length_r)
+{
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_IDS_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    int found = sqlite_row(ledger->room, get);
+    if (found > 0) {
+        *first_r = (uint64_t)sqlite3_column_int64(get, 0);
+        *hashes_r = sqlite3_column_blob(get, 1);
+        *length_r = (size_t)sqlite3_column_bytes(get, 1);
+    }
+    return found;
+}
+
+/* A statement left open would keep the connection at an old state of the file. */
+static void let_ids_go(struct ledger *ledger)
+{
+    sqlite3_reset(ledger->room->statements[SQL_IDS_GET]);
+}
+
+static void put_id(struct text *hashes, uint64_t id_hash)
+{
+    uint32_t bytes = (uint32_t)id_hash;
+    text_add_bytes(hashes, (const char *)&bytes, ID_BYTES);
+}
+
+/* Adds the tail, which becomes chunk `number`, and leaves out what is past. */
+static int keep_ids(struct ledger *ledger, uint64_t number)
+{
+    freed_by(text_free) struct text hashes = {0};
+    uint64_t from, to, first;
+    const uint8_t *old;
+    size_t length;
+    packed_history_chunks(&ledger->history, &from, &to);
+    int found = get_ids(ledger, &first, &old, &length);
+    if (found < 0)
+        return -1;
+    if (found > 0 && from > first) {
+        size_t past = (size_t)(from - first) * CHUNK_IDS_BYTES;
+        past = past < length ? past : length;
+        old += past;
+        length -= past;
+    }
+    if (found > 0)
+        text_add_bytes(&hashes, (const char *)old, length);
+    let_ids_go(ledger);
+    for (size_t i = 0; i < HISTORY_CHUNK; i++)
+        put_id(&hashes, ledger->history.tail[i].id_hash);
+    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_IDS_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_bind_int64(put, 2, (sqlite3_int64)(number + 1 - hashes.length / CHUNK_IDS_BYTES));
+    sqlite3_bind_blob(put, 3, hashes.data, (int)hashes.length, SQLITE_STATIC);
+    return sqlite_do(ledger->room, put);
+}
+
+/* The newest chunk below `below` that may hold the id: 1, 0, -1. */
+static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, uint64_t *number_r)
+{
+    uint64_t first;
+    const uint8_t *hashes;
+    size_t length;
+    int found = get_ids(ledger, &first, &hashes, &length);
+    if (found < 1)
+        return found;
+    uint32_t wanted = (uint32_t)id_hash, hash;
+    found = 0;
+    for (size_t i = length / ID_BYTES; i-- > 0 && found == 0;) {
+        memcpy(&hash, hashes + i * ID_BYTES, ID_BYTES);
+        *number_r = first + i / HISTORY_CHUNK;
+        found = hash == wanted && *number_r < below;
+    }
+    let_ids_go(ledger);
+    return found;
+}
+
+int ledger_drop(struct sqlite_room *room, int64_t id)
+{
+    sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
+    sqlite3_bind_int64(drop, 1, id);
+    sqlite3_stmt *ids = sqlite_take(room, SQL_IDS_DROP);
+    sqlite3_bind_int64(ids, 1, id);
+    if (sqlite_do(room, drop) < 0 || sqlite_do(room, ids) < 0)
+        return -1;
+    return drop_chunks(room, id, 0, INT64_MAX);
+}
+
+/* Loads row ledger->id: 1; 0 absent, or another key's; -1. */
+static int ledger_read(struct ledger *ledger, enum subject subject)
+{
+    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_HISTORY_GET);
+    sqlite3_bind_int64(get, 1, ledger->id);
+    int found = sqlite_row(ledger->room, get);
+    if (found < 1)
+        return found;
+    ledger->exists = true;
+    int good = packed_history_decode(&ledger->history, subject, sqlite3_column_blob(get, 1),
+                                     (size_t)sqlite3_column_bytes(get, 1));
+    bool ours = ledger->key == NULL ||
+                strcmp((const char *)sqlite3_column_text(get, 0), ledger->key) == 0;
+    sqlite3_reset(get);
+    if (!good)
+        return room_fail(&ledger->room->room, "%s: history %lld is damaged", ledger->room->path,
+                         (long long)ledger->id);
+    return ours;
+}
+
+/* Its row is named by the hash of its key, or by the next number when another
+ * key has that hash already. */
+int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
+                struct ledger *ledger_r)
+{
+    uint64_t end;
+    int found = 0;
+    ledger_r->room = room;
+    ledger_r->key = key;
+    ledger_r->id = 0;
+    ledger_r->exists = false;
+    ledger_r->latest_ms = INT64_MAX;
+    if (key != NULL)
+        for (ledger_r->id = (sqlite_hash(room, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
+             ledger_r->id++) {
+            ledger_r->exists = false;
+            found = ledger_read(ledger_r, subject);
+            if (found != 0 || !ledger_r->exists)
+                break;
+        }
+    if (found < 1)
+        packed_history_init(&ledger_r->history, subject);
+    packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+    return found < 0 ? -1 : 1;
+}
+
+int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
+                    struct ledger *ledger_r)
+{
+    uint64_t end;
+    ledger_r->room = room;
+    ledger_r->key = NULL;
+    ledger_r->id = id;
+    ledger_r->exists = false;
+    ledger_r->latest_ms = INT64_MAX;
+    int found = ledger_read(ledger_r, subject);
+    if (found > 0)
+        packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+    return found;
+}
+
+/* The newest message that is not later than latest_ms, among the last ones; the chunks behind its
+ * own are [*ahead_from_r, …). INT64_MIN when there is none. */
+static int find_newest(struct ledger *ledger, int64_t latest_ms, int64_t *newest_r,
+                       uint64_t *ahead_from_r)
+{
+    const struct packed_history *history = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    uint64_t from, number;
+    packed_history_chunks(history, &from, &number);
+    const struct counted *counted = history->tail;
+    size_t count = history->tail_count;
+    for (;;) {
+        *ahead_from_r = number;
+        for (size_t i = count; i-- > 0;)
+            if (counted[i].entry.time_ms <= latest_ms) {
+                *newest_r = counted[i].entry.time_ms;
+                return 1;
+            }
+        *newest_r = INT64_MIN;
+        if (number == from)
+            return 1;
+        if (read_chunk(ledger, --number, chunk) < 0)
+            return -1;
+        counted = chunk;
+        count = HISTORY_CHUNK;
+    }
+}
+
+int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r)
+{
+    struct packed_history *history = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    int64_t latest_ms = now_ms + CLOCK_AHEAD_MS, newest_ms;
+    uint64_t number, from, to;
+    if (history->newest_ms <= latest_ms)
+        return 0;
+    *ahead_ms_r = history->newest_ms - now_ms;
+    if (find_newest(ledger, latest_ms, &newest_ms, &number) < 0)
+        return -1;
+    ledger->latest_ms = latest_ms;
+    ledger->mended_ms = newest_ms > now_ms ? newest_ms : now_ms;
+    packed_history_mend(history, latest_ms, ledger->mended_ms);
+    if (!write)
+        return 1;
+    packed_history_chunks(history, &from, &to);
+    for (; number < to; number++)
+        if (read_chunk(ledger, number, chunk) < 0 || write_chunk(ledger, number, chunk) < 0)
+            return -1;
+    return ledger_save(ledger);
+}
+
+int ledger_advance(struct ledger *ledger, int64_t now_ms)
+{
+    return packed_history_advance(&ledger->history, now_ms,
+                                  &(struct chunk_reader){read_chunk, ledger});
+}
+
+int ledger_save(struct ledger *ledger)
+{
+    struct sqlite_room *room = ledger->room;
+    uint8_t bytes[HEAD_MAX_BYTES];
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    if (from > ledger->dropped_below &&
+        drop_chunks(room, ledger->id, ledger->dropped_below, from) < 0)
+        return -1;
+    ledger->dropped_below = from;
+    size_t length = packed_history_encode(&ledger->history, bytes);
+    sqlite3_stmt *put = sqlite_take(room, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
+    sqlite3_bind_int64(put, 1, ledger->id);
+    if (!ledger->exists)
+        sqlite_bind_string(put, 2, ledger->key);
+    sqlite3_bind_blob(put, ledger->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
+    ledger->exists = true;
+    return sqlite_do(room, put);
+}
+
+int ledger_add(struct ledger *ledger, const struct counted *counted)
+{
+    if (packed_history_add(&ledger->history, counted)) {
+        uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
+        if (write_chunk(ledger, number, ledger->history.tail) < 0 ||
+            (ledger->history.subject == SUBJECT_MAILBOX &&
+             keep_ids(ledger, number) < 0))
+            return -1;
+        packed_history_cut(&ledger->history);
+    }
+    return ledger_save(ledger);
+}
+
+int sqlite_drop_history(struct sqlite_room *room, const char *key)
+{
+    struct ledger ledger;
+    if (ledger_load(room, SUBJECT_MAILBOX, key, &ledger) < 0)
+        return -1;
+    return ledger.exists ? ledger_drop(room, ledger.id) : 1;
+}
+
+/* ---- finding a message -------------------------------------------------------------- */
+
+/* What is looked for: the newest that matches. */
+struct wanted {
+    bool (*matches)(const struct wanted *wanted, const struct counted *counted);
+    uint64_t id_hash;
+    struct entry entry;
+};
+
+static bool id_matches(const struct wanted *wanted, const struct counted *counted)
+{
+    return counted->id_hash == wanted->id_hash && counted->entry.off_domain != GIVEN_BACK;
+}
+
+static bool entry_matches(const struct wanted *wanted, const struct counted *counted)
+{
+    return counted->entry.time_ms == wanted->entry.time_ms &&
+           counted->entry.off_domain == wanted->entry.off_domain;
+}
+
+static bool find_among(const struct counted *counted, size_t count, const struct wanted *wanted,
+                       size_t *at_r)
+{
+    for (size_t i = count; i-- > 0;)
+        if (wanted->matches(wanted, &counted[i])) {
+            *at_r = i;
+            return true;
+        }
+    return false;
+}
+
+static int find_in_chunk(struct ledger *ledger, uint64_t number, const struct wanted *wanted,
+                         struct place *place_r)
+{
+    if (read_chunk(ledger, number, place_r->chunk) < 0)
+        return -1;
+    place_r->chunk_number = number;
+    return find_among(place_r->chunk, HISTORY_CHUNK, wanted, &place_r->at);
+}
+
+static bool find_in_tail(struct ledger *ledger, const struct wanted *wanted,
+                         struct place *place_r)
+{
+    place_r->chunk_number = PLACE_IN_TAIL;
+    return find_among(ledger->history.tail, ledger->history.tail_count, wanted, &place_r->at);
+}
+
+int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r)
+{
+    const struct wanted wanted = {.matches = id_matches, .id_hash = id_hash};
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    if (find_in_tail(ledger, &wanted, place_r))
+        return 1;
+    int found = 0;
+    /* what is found may be given back, and an older one of the same id stand before it */
+    while (found == 0 && from < to) {
+        int there = find_chunk(ledger, id_hash, to, &to);
+        if (there < 1 || to < from)
+            return there < 0 ? -1 : 0;
+        found = find_in_chunk(ledger, to, &wanted, place_r);
+    }
+    return found;
+}
+
+int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
+{
+    const struct wanted wanted = {.matches = entry_matches, .entry = *entry};
+    uint64_t from, to;
+    packed_history_chunks(&ledger->history, &from, &to);
+    int found = find_in_tail(ledger, &wanted, place_r);
+    while (found == 0 && to-- > from)
+        found = find_in_chunk(ledger, to, &wanted, place_r);
+    return found;
+}
+
+struct counted *place_counted(struct ledger *ledger, struct place *place)
+{
+    return place->chunk_number == PLACE_IN_TAIL ? &ledger->history.tail[place->at]
+                                                : &place->chunk[place->at];
+}
+
+int place_save(struct ledger *ledger, const struct place *place)
+{
+    if (place->chunk_number != PLACE_IN_TAIL &&
+        write_chunk(ledger, place->chunk_number, place->chunk) < 0)
+        return -1;
+    return ledger_save(ledger);
+}
+
+int place_give_back(struct ledger *ledger, struct place *place)
+{
+    bool in_tail = place->chunk_number == PLACE_IN_TAIL;
+    packed_history_give_back(&ledger->history, in_tail ? ledger->history.tail : place->chunk,
+                             place->at,
+                             in_tail ? ledger->history.tail_first
+                                     : place->chunk_number * HISTORY_CHUNK);
+    return place_save(ledger, place);
+}
+
+/* ---- reading it whole ------------------------------------------------------------------ */
+
+int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
+                          struct history *history_r)
+{
+    const struct packed_history *packed = &ledger->history;
+    struct counted chunk[HISTORY_CHUNK];
+    uint64_t from, to;
+    packed_history_chunks(packed, &from, &to);
+    history_r->entries =
+        arena_alloc(arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) *
+                               sizeof history_r->entries[0]);
+    history_r->count = 0;
+    for (uint64_t number = from; number <= to; number++) {
+        size_t count = number < to ? HISTORY_CHUNK : packed->tail_count;
+        if (number < to && read_chunk(ledger, number, chunk) < 0)
+            return -1;
+        const struct counted *counted = number < to ? chunk : packed->tail;
+        for (size_t i = 0; i < count; i++)
+            if (counted[i].entry.off_domain != GIVEN_BACK &&
+                window_holds(counted[i].entry.time_ms,
+                             packed->spans[packed->span_count - 1].length_ms, at_ms))
+                history_r->entries[history_r->count++] = counted[i].entry;
+    }
+    return 1;
+}
+
+int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct history *history_r)
+{
+    struct ledger ledger;
+    if (ledger_load(room, subject, key, &ledger) < 0)
+        return -1;
+    int64_t ahead_ms;
+    if (ledger_mend(&ledger, at_ms, false, &ahead_ms) < 0)
+        return -1;
+    if (at_ms < ledger.history.newest_ms)
+        at_ms = ledger.history.newest_ms;
+    if (ledger_advance(&ledger, at_ms) < 0)
+        return -1;
+    return ledger_entries(&ledger, arena, at_ms, history_r);
+}

@@ -1,0 +1,66 @@
+/* A history as a row of SQLite's: found, loaded, searched, saved. Inside the
+ * SQLite room, within a transaction of its callers. All answer 1, 0 absent where
+ * that can be, or -1 with room->error. */
+#ifndef SENDGUARD_SQLITE_LEDGER_H
+#define SENDGUARD_SQLITE_LEDGER_H
+
+#include "store/sqlite/packed_history.h"
+#include "store/sqlite/sqlite.h"
+
+/* The history of one mailbox or IP, as loaded. */
+struct ledger {
+    struct sqlite_room *room;
+    const char *key; /* NULL: there is none (a message without an IP) */
+    int64_t id;      /* its row */
+    bool exists;
+    struct packed_history history;
+    uint64_t dropped_below; /* chunks before this number are gone already */
+    int64_t latest_ms, mended_ms; /* messages in chunks later than the former are of the latter */
+};
+
+/* Where a message stands in a mailbox's history. */
+struct place {
+    struct counted chunk[HISTORY_CHUNK]; /* a copy of its chunk; unused for the tail */
+    uint64_t chunk_number;               /* PLACE_IN_TAIL */
+    size_t at;
+};
+#define PLACE_IN_TAIL UINT64_MAX
+
+/* A hash that only this database has, 63 bits. */
+int64_t sqlite_hash(const struct sqlite_room *room, const void *bytes, size_t length);
+
+/* The history of a mailbox or IP, empty when it has none; key NULL: empty, and
+ * not to be saved. `key` is not copied. */
+int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
+                struct ledger *ledger_r) must_check;
+/* The history of row `id`, 0 when there is none. */
+int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
+                    struct ledger *ledger_r) must_check;
+/* Writes the head, and parts with the chunks that have left every window. */
+int ledger_save(struct ledger *ledger) must_check;
+/* Forget the row and its chunks. */
+int ledger_drop(struct sqlite_room *room, int64_t id) must_check;
+
+/* What is further ahead of now_ms than CLOCK_AHEAD_MS is taken as of now, or of the message before
+ * when that is later, and with `write` kept so. 1 with *ahead_ms_r, 0 nothing is, -1. */
+int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r) must_check;
+int ledger_advance(struct ledger *ledger, int64_t now_ms) must_check;
+/* Count a message, and save. */
+int ledger_add(struct ledger *ledger, const struct counted *counted) must_check;
+
+/* The newest message counted under that id, however long ago within a day. */
+int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r) must_check;
+/* The newest message of that time and weight. */
+int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
+    must_check;
+/* The message at `place`; changes become lasting by place_save. */
+struct counted *place_counted(struct ledger *ledger, struct place *place);
+int place_save(struct ledger *ledger, const struct place *place) must_check;
+/* Take it out of the windows, and save. */
+int place_give_back(struct ledger *ledger, struct place *place) must_check;
+
+/* All that the longest span holds at at_ms, for forecasts; in `arena`. */
+int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
+                   struct history *history_r) must_check;
+
+#endif

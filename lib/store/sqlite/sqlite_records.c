@@ -1,0 +1,350 @@
+/* What was decided, and what staff did: reading the records and the audit trail. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "store/sqlite/sqlite.h"
+
+/* ---- one record --------------------------------------------------------------------- */
+
+/* A record's text of the windows before its message, as used_format writes it. */
+static void used_parse(const char *text, struct record *record_r)
+{
+    char name[64];
+    unsigned long long used;
+    int length;
+    record_r->window_count = 0;
+    while (record_r->window_count < OVER_TIME_COUNT &&
+           sscanf(text, " %63[a-z_]=%llu%n", name, &used, &length) == 2) {
+        int rule = rule_by_name(name);
+        if (rule >= 0) {
+            record_r->windows[record_r->window_count].rule = (enum rule)rule;
+            record_r->windows[record_r->window_count++].used_before = used;
+        }
+        text += length;
+    }
+}
+
+/* A row of an SQL_RECORD statement. */
+static void read_record(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
+{
+    *record_r = (struct record){
+        .decision = (uint64_t)sqlite3_column_int64(row, 0),
+        .at_ms = sqlite3_column_int64(row, 1),
+        .outcome = (enum outcome)sqlite_find_name(outcome_names, OUTCOME_COUNT,
+                                                  (const char *)sqlite3_column_text(row, 2)),
+        .facts = arena_strdup(arena, (const char *)sqlite3_column_text(row, 4)),
+    };
+    used_parse((const char *)sqlite3_column_text(row, 3), record_r);
+}
+
+static int64_t id_of(uint64_t decision)
+{
+    return decision < INT64_MAX ? (int64_t)decision : INT64_MAX;
+}
+
+int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+                  struct record *record_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    sqlite3_stmt *get = sqlite_take(self, SQL_RECORD_GET);
+    sqlite3_bind_int64(get, 1, id_of(decision));
+    sqlite3_bind_int64(get, 2, now_ms);
+    int found = sqlite_row(self, get);
+    if (found > 0) {
+        read_record(get, arena, record_r);
+        sqlite3_reset(get);
+    }
+    return sqlite_end(self, found);
+}
+
+/* ---- many records ------------------------------------------------------------------- */
+
+/* A record that was found before its turn has come. */
+struct found {
+    struct record record;
+    struct found *next; /* with a smaller id */
+};
+
+/* Records, the highest id first, one after the other: of a table, or the admitted of a mailbox. */
+struct source {
+    int (*next)(struct source *source); /* 1 and `head`, 0 no more, -1 */
+    struct sqlite_room *room;
+    struct arena *arena;
+    int there; /* 1 while `head` waits to be told, 0 when there is none */
+    struct record head;
+    sqlite3_stmt *rows; /* of a table */
+    /* of a mailbox: */
+    const char *mailbox;
+    uint64_t before;
+    int64_t now_ms;
+    struct history history; /* what was not looked up yet */
+    struct found *found;    /* the highest id first */
+};
+
+static int next_row(struct source *source)
+{
+    int more = sqlite_row(source->room, source->rows);
+    if (more > 0)
+        read_record(source->rows, source->arena, &source->head);
+    return more;
+}
+
+static struct source source_of(struct sqlite_room *room, struct arena *arena,
+                               enum sqlite_statement which, uint64_t bound, int64_t now_ms)
+{
+    struct source source = {
+        .next = next_row, .room = room, .arena = arena, .rows = sqlite_take(room, which)};
+    sqlite3_bind_int64(source.rows, 1, id_of(bound));
+    sqlite3_bind_int64(source.rows, 2, now_ms);
+    return source;
+}
+
+/* The admitted messages of a mailbox have no index, which each of them would
+ * have to pay for: its history has their moments, and ids carry moments. A
+ * message that had to wait for others is counted at their moment, with an id
+ * of its own one, up to this much earlier. */
+#define LATE_MS (10 * SECOND_MS)
+
+static void add_found(struct source *source, sqlite3_stmt *row)
+{
+    struct found *found = arena_alloc(source->arena, sizeof *found);
+    read_record(row, source->arena, &found->record);
+    struct found **place = &source->found;
+    while (*place != NULL && (*place)->record.decision > found->record.decision)
+        place = &(*place)->next;
+    found->next = *place;
+    *place = found;
+}
+
+/* The messages counted at at_ms whose ids were made in [from_ms, below_ms): how many, or -1. */
+static int look_up(struct source *source, int64_t at_ms, int64_t from_ms, int64_t below_ms)
+{
+    sqlite3_stmt *rows = sqlite_take(source->room, SQL_ADMITTED_AT);
+    sqlite3_bind_int64(rows, 1, id_of(decision_floor(from_ms)));
+    sqlite3_bind_int64(rows, 2, source->now_ms);
+    sqlite3_bind_int64(rows, 3, id_of(decision_floor(below_ms)));
+    sqlite3_bind_int64(rows, 4, at_ms);
+    sqlite_bind_string(rows, 5, source->mailbox);
+    int count = 0, more;
+    while ((more = sqlite_row(source->room, rows)) > 0) {
+        count++;
+        if ((uint64_t)sqlite3_column_int64(rows, 0) < source->before)
+            add_found(source, rows);
+    }
+    return more < 0 ? -1 : count;
+}
+
+/* All messages of the newest moment that was not looked up yet. */
+static int look_up_moment(struct source *source)
+{
+    struct history *history = &source->history;
+    int64_t at_ms = history->entries[history->count - 1].time_ms;
+    int counted = 0;
+    for (; history->count > 0 && history->entries[history->count - 1].time_ms == at_ms; counted++)
+        history->count--;
+    int found = look_up(source, at_ms, at_ms, at_ms + 1);
+    if (found >= 0 && found < counted)
+        found = look_up(source, at_ms, at_ms - LATE_MS, at_ms);
+    return found;
+}
+
+static int next_admitted(struct source *source)
+{
+    const struct history *history = &source->history;
+    for (;;) {
+        bool all = history->count == 0;
+        if (source->found != NULL &&
+            (all || source->found->record.decision >=
+                        decision_floor(history->entries[history->count - 1].time_ms + 1))) {
+            source->head = source->found->record;
+            source->found = source->found->next;
+            return 1;
+        }
+        if (all)
+            return 0;
+        if (look_up_moment(source) < 0)
+            return -1;
+    }
+}
+
+/* Both in order of time, in `arena`. */
+static struct history merge_histories(struct arena *arena, const struct history *one,
+                                      const struct history *other)
+{
+    struct history both = {
+        .entries = arena_alloc(arena, (one->count + other->count) * sizeof both.entries[0])};
+    size_t i = 0, k = 0;
+    while (i < one->count || k < other->count) {
+        bool first = k == other->count ||
+                     (i < one->count && one->entries[i].time_ms <= other->entries[k].time_ms);
+        both.entries[both.count++] = first ? one->entries[i++] : other->entries[k++];
+    }
+    return both;
+}
+
+/* Of all channels: a record is found by its moment, whichever history that stands in. */
+static int read_histories(struct sqlite_room *room, struct arena *arena, const char *mailbox,
+                          int64_t now_ms, struct history *history_r)
+{
+    *history_r = (struct history){0};
+    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+        char text[HISTORY_NAME_SIZE];
+        struct history one;
+        if (!history_is_first(SUBJECT_MAILBOX, (enum door)channel))
+            continue;
+        if (sqlite_read_history(room, arena, SUBJECT_MAILBOX,
+                                history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text),
+                                now_ms, &one) < 0)
+            return -1;
+        *history_r = one.count > 0 ? merge_histories(arena, history_r, &one) : *history_r;
+    }
+    return 1;
+}
+
+static int admitted_of(struct sqlite_room *room, struct arena *arena, const char *mailbox,
+                       uint64_t before, int64_t now_ms, struct source *source_r)
+{
+    *source_r = (struct source){.next = next_admitted, .room = room, .arena = arena,
+                                .mailbox = mailbox, .before = before, .now_ms = now_ms};
+    struct history *history = &source_r->history;
+    if (read_histories(room, arena, mailbox, now_ms, history) < 0)
+        return -1;
+    while (history->count > 0 &&
+           decision_floor(history->entries[history->count - 1].time_ms - LATE_MS) >= before)
+        history->count--;
+    return 1;
+}
+
+/* Whose head is to be told now; NULL when both are at their end. */
+static struct source *nearer(struct source *a, struct source *b)
+{
+    if (!a->there || !b->there)
+        return a->there ? a : b->there ? b : NULL;
+    return a->head.decision > b->head.decision ? a : b;
+}
+
+/* Two sources as one, the highest id first. */
+static int merge(struct source *a, struct source *b, struct record *records_r, size_t max,
+                 size_t *count_r)
+{
+    size_t count = 0;
+    if (max > 0 && ((a->there = a->next(a)) < 0 || (b->there = b->next(b)) < 0))
+        return -1;
+    for (struct source *next; count < max && (next = nearer(a, b)) != NULL;) {
+        records_r[count++] = next->head;
+        if (count < max && (next->there = next->next(next)) < 0)
+            return -1;
+    }
+    *count_r = count;
+    return 1;
+}
+
+int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    struct source admitted, refused;
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    if (mailbox == NULL) {
+        admitted = source_of(self, arena, SQL_ADMITTED_BEFORE, before, now_ms);
+        refused = source_of(self, arena, SQL_REFUSED_BEFORE, before, now_ms);
+    } else {
+        if (admitted_of(self, arena, mailbox, before, now_ms, &admitted) < 0)
+            return sqlite_end(self, -1);
+        refused = source_of(self, arena, SQL_REFUSED_OF, before, now_ms);
+        sqlite_bind_string(refused.rows, 3, mailbox);
+    }
+    size_t count = 0;
+    int result = merge(&admitted, &refused, records_r, max, &count);
+    sqlite3_reset(admitted.rows);
+    sqlite3_reset(refused.rows);
+    result = sqlite_end(self, result);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
+/* ---- the audit trail ---------------------------------------------------------------- */
+
+int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited)
+{
+    static const struct audit entry;
+    if (audited == NULL)
+        return 1;
+    if (strlen(audited->act->by) >= sizeof entry.by ||
+        strlen(audited->act->note) >= sizeof entry.note ||
+        strlen(audited->name) >= sizeof entry.act ||
+        strlen(audited->subject) >= sizeof entry.subject ||
+        strlen(audited->detail) >= sizeof entry.detail)
+        return room_fail(&room->room, "an entry %.32s is too long for the audit trail",
+                         audited->name);
+    return 1;
+}
+
+int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited)
+{
+    sqlite3_stmt *put = sqlite_take(room, SQL_AUDIT_PUT);
+    sqlite3_bind_int64(put, 1, audited->act->now_ms);
+    sqlite_bind_string(put, 2, audited->act->by);
+    sqlite_bind_string(put, 3, audited->name);
+    sqlite_bind_string(put, 4, audited->subject);
+    sqlite_bind_string(put, 5, audited->act->note);
+    sqlite_bind_string(put, 6, audited->detail);
+    return sqlite_do(room, put);
+}
+
+int sqlite_write_audit(struct room *room, const struct audited *audited)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
+        return -1;
+    return sqlite_end(self, sqlite_put_audit(self, audited));
+}
+
+static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
+{
+    *entry_r = (struct audit){.number = sqlite3_column_int64(row, 0),
+                              .at_ms = sqlite3_column_int64(row, 1)};
+    sqlite_copy_text(row, 2, entry_r->by, sizeof entry_r->by);
+    sqlite_copy_text(row, 3, entry_r->act, sizeof entry_r->act);
+    sqlite_copy_text(row, 4, entry_r->subject, sizeof entry_r->subject);
+    sqlite_copy_text(row, 5, entry_r->note, sizeof entry_r->note);
+    sqlite_copy_text(row, 6, entry_r->detail, sizeof entry_r->detail);
+}
+
+static int read_trail(struct sqlite_room *room, enum sqlite_statement which, int64_t number,
+                      const char *subject, struct audit *audit_r, size_t max, size_t *count_r)
+{
+    if (sqlite_begin(room, false) < 0)
+        return -1;
+    sqlite3_stmt *list = sqlite_take(room, which);
+    sqlite3_bind_int64(list, 1, number);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
+    if (subject != NULL)
+        sqlite_bind_string(list, 3, subject);
+    size_t count = 0;
+    int more = 1;
+    while ((more = sqlite_row(room, list)) > 0)
+        read_audit(list, &audit_r[count++]);
+    int result = sqlite_end(room, more < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
+int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+                 size_t *count_r)
+{
+    return read_trail(sqlite_room(room), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
+}
+
+int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
+                        struct audit *audit_r, size_t max, size_t *count_r)
+{
+    return read_trail(sqlite_room(room), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE, before,
+                      subject, audit_r, max, count_r);
+}

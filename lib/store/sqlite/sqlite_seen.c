@@ -1,0 +1,148 @@
+/* What the doors saw: who sent from where, windows near their limit, counters. */
+#include <string.h>
+
+#include "store/sqlite/sqlite.h"
+
+/* ---- telling ------------------------------------------------------------------------ */
+
+static int put_sighting(struct sqlite_room *room, const struct sighting *sighting)
+{
+    sqlite3_stmt *put = sqlite_take(room, SQL_SENDER_PUT);
+    sqlite3_bind_int64(put, 1, sighting->at_ms);
+    sqlite_bind_string(put, 2, sighting->mailbox);
+    sqlite_bind_string(put, 3, sighting->domain);
+    sqlite_bind_string(put, 4, sighting->ip);
+    return sqlite_do(room, put);
+}
+
+static int put_near(struct sqlite_room *room, const struct near_limit *near)
+{
+    sqlite3_stmt *put = sqlite_take(room, SQL_NEAR_PUT);
+    sqlite_bind_string(put, 1, near->key);
+    sqlite_bind_string(put, 2, rule_table[near->rule].name);
+    sqlite3_bind_int64(put, 3, near->at_ms);
+    return sqlite_do(room, put);
+}
+
+static int add_counter(struct sqlite_room *room, const struct counter *counter)
+{
+    sqlite3_stmt *add = sqlite_take(room, SQL_COUNTER_ADD);
+    sqlite_bind_string(add, 1, counter->name);
+    sqlite3_bind_int64(add, 2, (sqlite3_int64)counter->value);
+    return sqlite_do(room, add);
+}
+
+/* More rows than have come, so that what is past dwindles. */
+static int sweep_seen(struct sqlite_room *room, const struct observations *seen, int64_t now_ms)
+{
+    int64_t past_ms = now_ms - DAY_MS;
+    if (sqlite_remove_past(room, SQL_SENDER_SWEEP, past_ms,
+                           2 * (int64_t)seen->sighting_count + 8) < 0)
+        return -1;
+    return sqlite_remove_past(room, SQL_NEAR_SWEEP, past_ms, 2 * (int64_t)seen->near_count + 8);
+}
+
+static int put_all(struct sqlite_room *room, const struct observations *seen)
+{
+    int result = 1;
+    for (size_t i = 0; i < seen->sighting_count && result > 0; i++)
+        result = put_sighting(room, &seen->sightings[i]);
+    for (size_t i = 0; i < seen->near_count && result > 0; i++)
+        result = put_near(room, &seen->nears[i]);
+    for (size_t i = 0; i < seen->counter_count && result > 0; i++)
+        result = add_counter(room, &seen->counters[i]);
+    return result;
+}
+
+int sqlite_observe(struct room *room, const struct observations *observations, int64_t now_ms)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (observations->sighting_count > OBSERVATIONS_MAX ||
+        observations->near_count > OBSERVATIONS_MAX ||
+        observations->counter_count > OBSERVATIONS_MAX)
+        return room_fail(room, "more than %d observations of a kind at once", OBSERVATIONS_MAX);
+    if (sqlite_begin(self, true) < 0)
+        return -1;
+    int result = put_all(self, observations);
+    if (result > 0)
+        result = sweep_seen(self, observations, now_ms);
+    return sqlite_end(self, result);
+}
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+int sqlite_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    sqlite3_stmt *list =
+        sqlite_take(self, of == SENDERS_OF_IP ? SQL_SENDER_OF_IP : SQL_SENDER_OF_DOMAIN);
+    sqlite_bind_string(list, 1, key);
+    sqlite_bind_string(list, 2, after);
+    sqlite3_bind_int64(list, 3, now_ms - DAY_MS);
+    sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
+    size_t count = 0;
+    int more = 1;
+    while ((more = sqlite_row(self, list)) > 0) {
+        sqlite_copy_text(list, 0, senders_r[count].mailbox, sizeof senders_r[count].mailbox);
+        senders_r[count++].last_ms = sqlite3_column_int64(list, 1);
+    }
+    int result = sqlite_end(self, more < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
+/* 1, or 0 when the window has emptied since, or its rule is none that we know. */
+static int read_near(sqlite3_stmt *row, int64_t now_ms, struct near_limit *near_r)
+{
+    int rule = rule_by_name((const char *)sqlite3_column_text(row, 1));
+    int64_t at_ms = sqlite3_column_int64(row, 2);
+    if (rule < RULE_FIRST_OVER_TIME || !window_holds(at_ms, rule_table[rule].window_ms, now_ms))
+        return 0;
+    *near_r = (struct near_limit){.rule = (enum rule)rule, .at_ms = at_ms};
+    sqlite_copy_text(row, 0, near_r->key, sizeof near_r->key);
+    return 1;
+}
+
+int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+                size_t *count_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    sqlite3_stmt *list = sqlite_take(self, SQL_NEAR_LIST);
+    sqlite3_bind_int64(list, 1, now_ms - DAY_MS);
+    size_t count = 0;
+    int more = 1;
+    while (count < max && (more = sqlite_row(self, list)) > 0)
+        count += (size_t)read_near(list, now_ms, &near_r[count]);
+    sqlite3_reset(list);
+    int result = sqlite_end(self, more < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
+int sqlite_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+                    size_t *count_r)
+{
+    struct sqlite_room *self = sqlite_room(room);
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    sqlite3_stmt *list = sqlite_take(self, SQL_COUNTER_LIST);
+    sqlite_bind_string(list, 1, after);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
+    size_t count = 0;
+    int more = 1;
+    while ((more = sqlite_row(self, list)) > 0) {
+        sqlite_copy_text(list, 0, counters_r[count].name, sizeof counters_r[count].name);
+        counters_r[count++].value = (uint64_t)sqlite3_column_int64(list, 1);
+    }
+    int result = sqlite_end(self, more < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}

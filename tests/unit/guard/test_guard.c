@@ -1,0 +1,449 @@
+/* The guard's rulings, over both rooms: what is refused and why, from when on
+ * it passes, and what comes back when. */
+#include <string.h>
+
+#include "base/decision.h"
+#include "tests/unit/guard/guard_rig.h"
+
+/* ---- admitted ------------------------------------------------------------------ */
+
+START_TEST(test_admitted)
+{
+    rig_begin(_i, DEFAULTS);
+    rig_send("a", 2, NOW, 1);
+    struct submission submission = rig_message("x", 3);
+    rig_add(&submission, FIELD_TO, BOB);
+    struct verdict verdict = rig_judge(&submission, NOW + 2);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_uint_eq(verdict.reason_count, 0);
+    ck_assert(!verdict.observed && !verdict.dry_run && !verdict.repeated && !verdict.unjudged);
+    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+    ck_assert_str_eq(verdict.message, "");
+    ck_assert_ptr_null(verdict.status_url);
+    ck_assert_int_eq(rig_outcome(&verdict, NOW + 2), OUTCOME_ADMITTED);
+    static const struct {
+        enum rule rule;
+        int32_t limit;
+        uint64_t used;
+    } windows[] = {{RULE_MESSAGES_PER_DAY, 600, 3},
+                   {RULE_OFF_DOMAIN_PER_DAY, 1000, 5},
+                   {RULE_OFF_DOMAIN_PER_HOUR_PER_IP, 500, 5}};
+    ck_assert_uint_eq(verdict.window_count, countof(windows));
+    for (size_t i = 0; i < countof(windows); i++) {
+        const struct verdict_window *window = rig_window(&verdict, windows[i].rule);
+        ck_assert_ptr_nonnull(window);
+        ck_assert_int_eq(window->limit, windows[i].limit);
+        ck_assert_uint_eq(window->used, windows[i].used); /* with this message */
+        ck_assert_uint_eq(window->refill_count, 1);
+        ck_assert_uint_eq(window->refill[0].count, window->used);
+        ck_assert_int_eq(window->refill[0].at_ms,
+                         NOW + 2 + rule_table[windows[i].rule].window_ms);
+    }
+    ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 5);
+}
+END_TEST
+
+/* ---- one message --------------------------------------------------------------- */
+
+START_TEST(test_rules_of_one_message)
+{
+    rig_begin(_i, DEFAULTS);
+    struct submission submission = rig_message("x", 51);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_domain");
+    ck_assert_uint_eq(verdict.reasons[0].objection.count, 51);
+    ck_assert_uint_eq(verdict.reasons[0].objection.limit, 50);
+    ck_assert_str_eq(verdict.reasons[0].objection.domain, "x.test");
+    rig_check_begins(verdict.message,
+                 "The message was not sent and will not be sent later by itself. 51 recipients at x.test; the limit is 50. Remove 1.");
+    rig_check_has(verdict.message, verdict.status_url);
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(rig_outcome(&verdict, NOW), OUTCOME_HELD);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 0);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 0);
+    submission = rig_message("x", 50); /* mended */
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert(!verdict.repeated);
+}
+END_TEST
+
+START_TEST(test_all_rules_of_one_message_at_once)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=1", "limits.webmail.off_domain_per_day=2"));
+    rig_send("a", 1, NOW, 0);
+    struct submission submission = rig_submission("x");
+    for (int domain = 0; domain < 7; domain++) /* 301, and no domain has over 50 */
+        rig_add_many(&submission, 43, "r", arena_printf(arena, "d%d.test", domain));
+    rig_add_many(&submission, 60, "long-local-part-of-a-recipient-", "x.test");
+    struct verdict verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    /* windows that are over too are not named: once mended it is judged anew */
+    ck_assert_str_eq(rig_reasons(&verdict),
+                     "recipients_per_message recipients_per_field recipients_per_field "
+                     "recipients_per_field recipients_per_domain header_chars_per_domain");
+    for (size_t i = 0; i < verdict.reason_count; i++)
+        rig_check_has(verdict.message, verdict.reasons[i].text);
+    ck_assert_int_eq(verdict.suspension.id, 0);
+}
+END_TEST
+
+/* Reasons and message come in the language that the submission asks for. */
+START_TEST(test_language)
+{
+    rig_begin(_i, DEFAULTS);
+    struct problem problem;
+    struct submission submission = rig_message("x", 51);
+    ck_assert_int_eq(submission_set_lang(&submission, "de-AT", 5, &problem), 1);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_str_eq(verdict.reasons[0].text,
+                     "51 Empfänger bei x.test; das Limit ist 50. Bitte 1 entfernen.");
+    rig_check_begins(verdict.message, "Die Nachricht wurde nicht gesendet und wird auch später "
+                                      "nicht von selbst gesendet. 51 Empfänger bei");
+    rig_check_has(verdict.message, " Einzelheiten: http");
+}
+END_TEST
+
+START_TEST(test_doors_share_a_history)
+{
+    rig_begin(_i, WITH("limits.smtp.messages_per_day=2", "on_limit.messages_per_day=refuse"));
+    struct submission submission = rig_message("x", 301);
+    submission.door = DOOR_SMTP;
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT); /* 900 in a message, off for a domain */
+    ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 900);
+    ck_assert_ptr_null(rig_window(&verdict, RULE_OFF_DOMAIN_PER_HOUR_PER_IP));
+    struct submission webmail = rig_message("y", 1);
+    verdict = rig_judge(&webmail, NOW);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 302);
+    ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 1000);
+    submission.id = "z";
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 2);
+}
+END_TEST
+
+START_TEST(test_own_domains_and_exemptions)
+{
+    rig_begin(_i, WITH("domains.own_domains=example.test example.net",
+                       "exempt.recipient=postmaster@x.test", "exempt.recipient=@news.test",
+                       "exempt.mailbox=" BOB, "limits.webmail.messages_per_day=1",
+                       "limits.webmail.recipients_per_domain=2"));
+    struct submission submission = rig_submission("x");
+    rig_add_many(&submission, 9, "r", "example.net");
+    rig_add_many(&submission, 9, "r", "news.test");
+    rig_add(&submission, FIELD_TO, "postmaster@x.test, a@x.test, b@x.test");
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 2);
+    rig_add(&submission, FIELD_CC, "c@x.test"); /* the rest is still judged */
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_domain");
+    rig_mailbox(&submission, BOB);
+    for (int i = 0; i < 3; i++) {
+        submission.id = arena_printf(arena, "%d", i);
+        verdict = rig_judge(&submission, NOW);
+        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_uint_eq(verdict.window_count, 0);
+    }
+    /* nor does what it sends take the room of others at its address */
+    ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 2);
+}
+END_TEST
+
+START_TEST(test_without_ip)
+{
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=1"));
+    for (int i = 0; i < 3; i++) {
+        struct submission submission = rig_message(arena_printf(arena, "%d", i), 1);
+        submission.ip = NULL;
+        struct verdict verdict = rig_judge(&submission, NOW);
+        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, (unsigned)i + 1);
+        ck_assert_ptr_null(rig_window(&verdict, RULE_OFF_DOMAIN_PER_HOUR_PER_IP));
+    }
+}
+END_TEST
+
+/* ---- over time ----------------------------------------------------------------- */
+
+/* Eight messages, at moments of no pattern, of 1, 2, 3, 1, … off-domain recipients: 15 in all. */
+enum { HISTORY_COUNT = 8 };
+static const int64_t sent_after_ms[HISTORY_COUNT] = {0,     1,     20000, 20000,
+                                                     20001, 95000, 95777, 1200000};
+#define HISTORY_END (NOW + sent_after_ms[HISTORY_COUNT - 1] + 1)
+
+static void send_history(void)
+{
+    for (int i = 0; i < HISTORY_COUNT; i++) {
+        struct submission submission = rig_message(arena_printf(arena, "h%d", i), i % 3 + 1);
+        ck_assert_int_eq(rig_judge(&submission, NOW + sent_after_ms[i]).ruling, RULING_ADMIT);
+    }
+}
+
+static const struct {
+    enum rule rule;
+    const char *limit;
+    int waits_for; /* the entry of the history that must leave for a message of 5 */
+    const char *text;
+} over_time[] = {
+    {RULE_MESSAGES_PER_DAY, "limits.webmail.messages_per_day=8", 0,
+     "This would be message 9 of the last 24 hours; the limit is 8."},
+    {RULE_OFF_DOMAIN_PER_DAY, "limits.webmail.off_domain_per_day=16", 2,
+     "This would make 20 recipients outside your domain in the last 24 hours; the limit is 16."},
+    {RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "limits.webmail.off_domain_per_hour_per_ip=15", 2,
+     "This would make 20 recipients outside your domain from your network address in the last "
+     "hour; the limit is 15."},
+    {RULE_MESSAGES_PER_HOUR, "limits.webmail.messages_per_hour=8", 0,
+     "This would be message 9 of the last hour; the limit is 8."},
+};
+
+static void check_refused_until(const struct verdict *verdict, int64_t at_ms)
+{
+    ck_assert_int_eq(verdict->ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict->retry_at_ms, at_ms);
+    ck_assert_int_eq(verdict->suspension.id, 0);
+    ck_assert_uint_ge(verdict->reason_count, 1);
+    ck_assert(!verdict->reasons[0].objection.never_fits);
+    rig_check_has(verdict->message, " It can be sent from 2025-11-2");
+}
+
+START_TEST(test_first_moment_that_passes)
+{
+    typeof(over_time[0]) *one = &over_time[_i / ROOM_KINDS];
+    rig_begin(_i % ROOM_KINDS, WITH(one->limit, "on_limit.messages_per_day=refuse",
+                                    "on_limit.off_domain_per_day=refuse"));
+    send_history();
+    int64_t retry_ms = NOW + sent_after_ms[one->waits_for] + rule_table[one->rule].window_ms;
+    struct submission submission = rig_message("x", 5);
+    struct verdict verdict = rig_judge(&submission, HISTORY_END);
+    check_refused_until(&verdict, retry_ms);
+    ck_assert_str_eq(rig_reasons(&verdict), rule_table[one->rule].name);
+    ck_assert_str_eq(verdict.reasons[0].text, one->text);
+    ck_assert_int_eq(rig_outcome(&verdict, HISTORY_END), OUTCOME_OVER);
+    verdict = rig_judge(&submission, retry_ms - 1);
+    check_refused_until(&verdict, retry_ms);
+    verdict = rig_ask(&submission, retry_ms - 1);
+    check_refused_until(&verdict, retry_ms);
+    ck_assert_int_eq(rig_ask(&submission, retry_ms).ruling, RULING_ADMIT);
+    verdict = rig_judge(&submission, retry_ms);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert(!verdict.repeated);
+}
+END_TEST
+
+/* Several windows over: the latest of their moments, and all of them as reasons. */
+START_TEST(test_several_windows_over)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_hour=8",
+                       "limits.webmail.off_domain_per_day=16",
+                       "limits.webmail.off_domain_per_hour_per_ip=15",
+                       "on_limit.off_domain_per_day=refuse"));
+    send_history();
+    struct submission submission = rig_message("x", 5);
+    struct verdict verdict = rig_judge(&submission, HISTORY_END);
+    int64_t retry_ms = NOW + sent_after_ms[2] + DAY_MS;
+    check_refused_until(&verdict, retry_ms);
+    ck_assert_str_eq(rig_reasons(&verdict),
+                     "off_domain_per_day off_domain_per_hour_per_ip messages_per_hour");
+    for (size_t i = 0; i < verdict.reason_count; i++)
+        rig_check_has(verdict.message, verdict.reasons[i].text);
+    ck_assert_int_eq(rig_judge(&submission, retry_ms - 1).ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(rig_judge(&submission, retry_ms).ruling, RULING_ADMIT);
+}
+END_TEST
+
+/* Another mailbox behind the same address is refused for what the first one sent. */
+START_TEST(test_ip_of_several_mailboxes)
+{
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=3"));
+    rig_send("a", 3, NOW, 10);
+    struct submission submission = rig_message("x", 1);
+    rig_mailbox(&submission, BOB);
+    struct verdict verdict = rig_judge(&submission, NOW + 40);
+    check_refused_until(&verdict, NOW + HOUR_MS);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+}
+END_TEST
+
+START_TEST(test_never_fits)
+{
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_day=5", /* suspends, by default */
+                       "limits.webmail.messages_per_hour=2"));
+    rig_send("a", 1, NOW, 0);
+    struct submission submission = rig_message("x", 6);
+    struct verdict verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_str_eq(rig_reasons(&verdict), "off_domain_per_day");
+    ck_assert(verdict.reasons[0].objection.never_fits);
+    rig_check_begins(verdict.reasons[0].text, "This message alone has 6 recipients ");
+    ck_assert_uint_eq(verdict.reasons[0].objection.count, 6); /* without what was sent before */
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+    rig_check_has_not(verdict.message, "It can be sent from");
+    ck_assert_int_eq(verdict.suspension.id, 0);
+    rig_send("b", 1, NOW + 2, 0);
+    /* nor does it when another window will fit later */
+    verdict = rig_judge(&submission, NOW + 3);
+    ck_assert_str_eq(rig_reasons(&verdict), "off_domain_per_day messages_per_hour");
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+}
+END_TEST
+
+START_TEST(test_zero_forbids)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=0"));
+    struct submission submission = rig_message("x", 1);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_str_eq(verdict.reasons[0].text, "This mailbox is not allowed to send.");
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+    ck_assert_int_eq(verdict.suspension.id, 0);
+    rig_reload(WITH("limits.webmail.off_domain_per_day=0"));
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_str_eq(verdict.reasons[0].text,
+                     "This mailbox is not allowed to send outside its own domain.");
+    submission = rig_submission("y");
+    rig_add(&submission, FIELD_TO, BOB);
+    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+}
+END_TEST
+
+/* ---- what comes back when ------------------------------------------------------ */
+
+static void check_refill(const struct verdict_window *window, int64_t now_ms)
+{
+    uint64_t returned = 0;
+    ck_assert_uint_ge(window->refill_count, 1);
+    ck_assert_uint_le(window->refill_count, REFILL_STEPS);
+    for (size_t i = 0; i < window->refill_count; i++) {
+        const struct refill *step = &window->refill[i];
+        ck_assert_int_gt(step->at_ms, i == 0 ? now_ms : window->refill[i - 1].at_ms);
+        ck_assert_uint_gt(step->count, 0);
+        returned += step->count;
+        ck_assert_uint_le(returned, window->used);
+        ck_assert_uint_le(rig_used(window->rule, step->at_ms), window->used - returned);
+    }
+    ck_assert_uint_eq(returned, window->used);
+}
+
+START_TEST(test_refill)
+{
+    enum { MANY = 40 }; /* more moments than steps */
+    rig_begin(_i, WITH("limits.webmail.messages_per_hour=40"));
+    for (int i = 0; i < MANY; i++) {
+        struct submission submission = rig_message(arena_printf(arena, "%d", i), i % 5 + 1);
+        ck_assert_int_eq(rig_judge(&submission, NOW + i * i * 1000).ruling, RULING_ADMIT);
+    }
+    int64_t now_ms = NOW + MANY * MANY * 1000;
+    struct submission submission = rig_message("x", 1);
+    struct verdict refused = rig_judge(&submission, now_ms);
+    ck_assert_int_eq(refused.ruling, RULING_OVER_TIME);
+    ck_assert_uint_eq(refused.window_count, 4);
+    for (size_t i = 0; i < refused.window_count; i++) {
+        ck_assert_uint_eq(refused.windows[i].refill_count, REFILL_STEPS);
+        check_refill(&refused.windows[i], now_ms);
+    }
+    rig_reload(DEFAULTS);
+    struct verdict asked = rig_ask(&submission, now_ms);
+    ck_assert_int_eq(asked.ruling, RULING_ADMIT);
+    for (size_t i = 0; i < asked.window_count; i++)
+        check_refill(&asked.windows[i], now_ms);
+    struct verdict admitted = rig_judge(&submission, now_ms);
+    for (size_t i = 0; i < admitted.window_count; i++)
+        check_refill(&admitted.windows[i], now_ms);
+}
+END_TEST
+
+/* ---- links --------------------------------------------------------------------- */
+
+START_TEST(test_status_link)
+{
+    struct status_link link;
+    rig_begin(_i, WITH("web.base_url=https://mail.example.test/sending",
+                       "status.link_lifetime=2h", "support.contact=support@example.test"));
+    struct submission submission = rig_message("x", 51);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    static const char begins[] = "https://mail.example.test/sending/status?t=";
+    rig_check_begins(verdict.status_url, begins);
+    char *token = arena_strdup(arena, verdict.status_url + strlen(begins));
+    char *behind = strstr(token, "&d=");
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(verdict.decision, decision);
+    ck_assert_ptr_nonnull(behind);
+    ck_assert_str_eq(behind + strlen("&d="), decision);
+    *behind = '\0';
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS - 1, &link), 1);
+    ck_assert_str_eq(link.mailbox, ALICE);
+    ck_assert_int_eq(link.made_ms, NOW);
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW + 2 * HOUR_MS, &link), 0);
+    rig_check_has(verdict.message, " Questions: support@example.test");
+    verdict = rig_ask(&submission, NOW); /* of no decision: nothing was kept */
+    rig_check_begins(verdict.status_url, begins);
+    rig_check_has_not(verdict.status_url, "&d=");
+}
+END_TEST
+
+/* ---- several at once ------------------------------------------------------------------ */
+
+START_TEST(test_several_at_once)
+{
+    enum { ADMITTED, OF_BOB, TOO_MANY, REPEATED, SUSPENDS, COUNT };
+    struct submission messages[COUNT];
+    const struct submission *all[COUNT];
+    struct verdict verdicts[COUNT];
+    int results[COUNT];
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=1"));
+    for (int i = 0; i < COUNT; i++) {
+        messages[i] = rig_message(arena_printf(arena, "<%d>", i), i == TOO_MANY ? 51 : 1);
+        all[i] = &messages[i];
+    }
+    messages[REPEATED].id = messages[ADMITTED].id;
+    rig_mailbox(&messages[OF_BOB], BOB);
+    guard_judge_all(guard, all, verdicts, results, COUNT, NOW);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_int_eq(results[i], 1);
+        ck_assert_ptr_eq(verdicts[i].submission, all[i]);
+        ck_assert(!verdicts[i].unjudged);
+        for (int j = 0; j < i; j++)
+            ck_assert_uint_ne(verdicts[i].decision, verdicts[j].decision);
+    }
+    ck_assert_int_eq(verdicts[ADMITTED].ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdicts[OF_BOB].ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdicts[TOO_MANY].ruling, RULING_MESSAGE);
+    ck_assert(verdicts[REPEATED].repeated);
+    ck_assert_int_eq(verdicts[SUSPENDS].ruling, RULING_SUSPENDED);
+    ck_assert(verdicts[SUSPENDS].brought);
+    ck_assert_str_ne(verdicts[SUSPENDS].message, "");
+    ck_assert_str_ne(verdicts[SUSPENDS].status_url, "");
+    ck_assert_int_eq(rig_outcome(&verdicts[TOO_MANY], NOW), OUTCOME_HELD);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("guard");
+    TCase *cases = rig_case(suite, "guard");
+    tcase_add_loop_test(cases, test_admitted, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_rules_of_one_message, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_all_rules_of_one_message_at_once, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_language, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_doors_share_a_history, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_own_domains_and_exemptions, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_without_ip, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_first_moment_that_passes, 0,
+                        ROOM_KINDS * (int)countof(over_time));
+    tcase_add_loop_test(cases, test_several_windows_over, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_ip_of_several_mailboxes, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_zero_forbids, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_refill, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_status_link, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_several_at_once, 0, ROOM_KINDS);
+    return rooms_run(suite);
+}

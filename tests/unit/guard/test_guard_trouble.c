@@ -1,0 +1,366 @@
+/* The guard when the store is silent, when settings change under way, and when
+ * other threads and other processes act at the same time. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/unit/guard/guard_rig.h"
+
+enum { SHORT_TIMEOUT_MS = 250, THREADS = 8 };
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- a store that is silent ------------------------------------------------------- */
+
+/* A ledger of its own that can be taken away: SQLite's file, or a whole server. */
+static struct {
+    int room;
+    char folder[FOLDER_SIZE];
+    struct redis_server server;
+    char path[FOLDER_SIZE + 16], aside[FOLDER_SIZE + 16];
+} ledger;
+
+static void begin_ledger(int room, const char *const *overrides)
+{
+    rig_begin(ROOM_SQLITE, overrides);
+    guard_free(&guard);
+    store_free(&store);
+    ledger.room = room;
+    folder_make(ledger.folder);
+    snprintf(ledger.path, sizeof ledger.path, "%s/db", ledger.folder);
+    snprintf(ledger.aside, sizeof ledger.aside, "%s/aside", ledger.folder);
+    if (room == ROOM_REDIS)
+        redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
+    store = room_open(room == ROOM_REDIS ? ledger.server.url
+                                         : arena_printf(arena, "sqlite://%s", ledger.path),
+                      SHORT_TIMEOUT_MS);
+    guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
+}
+
+static void end_ledger(void)
+{
+    if (ledger.folder[0] == '\0')
+        return;
+    redis_server_stop(&ledger.server);
+    folder_remove(ledger.folder);
+}
+
+static void take_away(void)
+{
+    if (ledger.room == ROOM_REDIS)
+        redis_server_stop(&ledger.server);
+    else
+        ck_assert_int_eq(rename(ledger.path, ledger.aside), 0);
+}
+
+static void bring_back(void)
+{
+    if (ledger.room == ROOM_REDIS)
+        redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
+    else
+        ck_assert_int_eq(rename(ledger.aside, ledger.path), 0);
+}
+
+static const struct {
+    const char *on_failure, *mode;
+    int recipients; /* 51 are too many for one domain */
+    enum ruling ruling;
+    bool unjudged, observed;
+} silences[] = {
+    {"store.on_failure=refuse", "guard.mode=enforce", 1, RULING_NO_STORE, false, false},
+    {"store.on_failure=refuse", "guard.mode=enforce", 51, RULING_MESSAGE, false, false},
+    {"store.on_failure=allow", "guard.mode=enforce", 1, RULING_ADMIT, true, false},
+    {"store.on_failure=allow", "guard.mode=enforce", 51, RULING_MESSAGE, false, false},
+    {"store.on_failure=refuse", "guard.mode=observe", 1, RULING_ADMIT, true, false},
+    {"store.on_failure=refuse", "guard.mode=observe", 51, RULING_ADMIT, true, true},
+    {"store.on_failure=allow", "guard.mode=observe", 51, RULING_ADMIT, true, true},
+};
+
+static void check_silence(size_t number, bool dry_run)
+{
+    struct submission submission = rig_message("silent", silences[number].recipients);
+    struct verdict verdict;
+    ck_assert_int_eq(guard_judge(guard, &submission, dry_run, NOW, &verdict), -1);
+    ck_assert_str_ne(store_error(store), "");
+    ck_assert_int_eq(verdict.ruling, silences[number].ruling);
+    ck_assert_int_eq(verdict.unjudged, silences[number].unjudged);
+    ck_assert_int_eq(verdict.observed, silences[number].observed);
+    ck_assert_str_eq(rig_reasons(&verdict),
+                     silences[number].recipients > 50 ? "recipients_per_domain" : "");
+    ck_assert_uint_eq(verdict.decision, 0);
+    ck_assert_uint_eq(verdict.window_count, 0);
+    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.retry_at_ms, 0);
+    ck_assert_int_eq(verdict.message[0] == '\0', verdict.ruling == RULING_ADMIT);
+}
+
+START_TEST(test_silent)
+{
+    size_t number = (size_t)_i / ROOM_KINDS;
+    begin_ledger(_i % ROOM_KINDS, WITH(silences[number].on_failure, silences[number].mode));
+    rig_send("a", 2, NOW, 0);
+    take_away();
+    check_silence(number, false);
+    check_silence(number, true);
+    ck_assert_int_eq(guard_give_back(guard, ALICE, "a-0", NOW), -1);
+    bring_back();
+    struct submission submission = rig_message("b", 1);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert(!verdict.unjudged);
+    if (ledger.room == ROOM_SQLITE) /* the server began empty; the file did not */
+        ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 3);
+}
+END_TEST
+
+/* ---- threads -------------------------------------------------------------------------- */
+
+enum { MAILBOXES = 3, ROUNDS = 25 };
+
+struct sending_thread {
+    pthread_t thread;
+    int number, rounds;
+    bool fails; /* the store is expected to be silent */
+    int64_t took_ms;
+    int wrong;
+};
+
+static _Atomic int admitted[MAILBOXES], admitted_recipients[MAILBOXES];
+
+/* A message to one to three recipients, in an arena of the thread's own. */
+static struct submission message_in(struct arena *own, int which, const char *id, int recipients)
+{
+    struct submission submission;
+    struct problem problem;
+    const char *mailbox = arena_printf(own, "user%d@example.test", which);
+    submission_init(&submission, own, DOOR_WEBMAIL);
+    int good = submission_set_id(&submission, id, strlen(id), &problem) +
+               submission_set_mailbox(&submission, mailbox, strlen(mailbox), &problem);
+    for (int i = 0; i < recipients; i++) {
+        const char *recipient = arena_printf(own, "r%d@x.test", i);
+        good += submission_add_recipients(&submission, FIELD_TO, recipient, strlen(recipient),
+                                          &problem);
+    }
+    if (good != 2 + recipients)
+        abort();
+    return submission;
+}
+
+static void *send_many(void *context)
+{
+    struct sending_thread *sender = context;
+    struct arena *own = arena_new();
+    unsigned seed = (unsigned)sender->number + 1;
+    int64_t began_ms = monotonic_ms();
+    for (int round = 0; round < sender->rounds; round++) {
+        int which = rand_r(&seed) % MAILBOXES, recipients = rand_r(&seed) % 3 + 1;
+        struct submission submission = message_in(
+            own, which, arena_printf(own, "%d-%d", sender->number, round), recipients);
+        struct verdict verdict;
+        int result = guard_judge(guard, &submission, false, NOW + round, &verdict);
+        if (result != (sender->fails ? -1 : 1) ||
+            (result < 0 && store_error(store)[0] == '\0'))
+            sender->wrong++;
+        else if (!sender->fails && verdict.ruling == RULING_ADMIT) {
+            atomic_fetch_add(&admitted[which], 1);
+            atomic_fetch_add(&admitted_recipients[which], recipients);
+        }
+    }
+    sender->took_ms = monotonic_ms() - began_ms;
+    arena_free(&own);
+    return NULL;
+}
+
+static void start_senders(struct sending_thread senders[THREADS], int rounds, bool fails)
+{
+    for (int i = 0; i < THREADS; i++) {
+        senders[i] = (struct sending_thread){.number = i, .rounds = rounds, .fails = fails};
+        ck_assert_int_eq(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]), 0);
+    }
+}
+
+static void join_senders(struct sending_thread senders[THREADS])
+{
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_join(senders[i].thread, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_msg(senders[i].wrong == 0, "thread %d: %d unexpected answers", i,
+                      senders[i].wrong);
+}
+
+static uint64_t used_by(int which, enum rule rule)
+{
+    return used_of(arena_printf(arena, "user%d@example.test", which), rule, NOW + ROUNDS);
+}
+
+/* Settings change all the while; what was admitted is what is counted. */
+START_TEST(test_reload_under_threads)
+{
+    struct sending_thread senders[THREADS];
+    const char *const *first = WITH("limits.webmail.messages_per_day=1000");
+    const char *const *second = WITH("limits.webmail.messages_per_day=900",
+                                     "limits.webmail.messages_per_hour=900",
+                                     "domains.own_domains=example.test other.test");
+    rig_begin(_i, first);
+    start_senders(senders, ROUNDS, false);
+    for (int i = 0; i < 200; i++)
+        rig_reload(i % 2 == 0 ? second : first);
+    join_senders(senders);
+    int all = 0;
+    for (int which = 0; which < MAILBOXES; which++) {
+        ck_assert_int_eq((int)used_by(which, RULE_MESSAGES_PER_DAY), admitted[which]);
+        ck_assert_int_eq((int)used_by(which, RULE_OFF_DOMAIN_PER_DAY),
+                         admitted_recipients[which]);
+        all += admitted[which];
+    }
+    ck_assert_int_eq(all, THREADS * ROUNDS);
+}
+END_TEST
+
+/* The limit is lowered and raised meanwhile: never more than the higher one. */
+START_TEST(test_limit_changes_under_threads)
+{
+    enum { LOW = 10, HIGH = 20 };
+    struct sending_thread senders[THREADS];
+    const char *const *low =
+        WITH("limits.webmail.messages_per_day=10", "on_limit.messages_per_day=refuse");
+    const char *const *high =
+        WITH("limits.webmail.messages_per_day=20", "on_limit.messages_per_day=refuse");
+    rig_begin(_i, low);
+    start_senders(senders, ROUNDS, false);
+    for (int i = 0; i < 200; i++)
+        rig_reload(i % 2 == 0 ? high : low);
+    join_senders(senders);
+    for (int which = 0; which < MAILBOXES; which++) {
+        ck_assert_int_eq((int)used_by(which, RULE_MESSAGES_PER_DAY), admitted[which]);
+        ck_assert_int_ge(admitted[which], LOW);
+        ck_assert_int_le(admitted[which], HIGH);
+    }
+}
+END_TEST
+
+/* The history stays, and the next message meets the new limit. */
+START_TEST(test_reload)
+{
+    rig_begin(_i, DEFAULTS);
+    rig_send("a", 3, NOW, 0);
+    struct submission submission = rig_message("x", 1);
+    rig_reload(WITH("limits.webmail.messages_per_day=3", "on_limit.messages_per_day=refuse"));
+    struct verdict verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_uint_eq(verdict.reasons[0].objection.count, 4);
+    ck_assert_uint_eq(verdict.reasons[0].objection.limit, 3);
+    rig_reload(WITH("limits.webmail.messages_per_day=4"));
+    ck_assert_int_eq(rig_judge(&submission, NOW + 2).ruling, RULING_ADMIT);
+    rig_reload(WITH("limits.webmail.messages_per_day=off"));
+    submission.id = "y";
+    verdict = rig_judge(&submission, NOW + 3);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_ptr_null(rig_window(&verdict, RULE_MESSAGES_PER_DAY));
+    rig_reload(WITH("limits.webmail.messages_per_day=5")); /* what passed meanwhile counted */
+    submission.id = "z";
+    ck_assert_int_eq(rig_judge(&submission, NOW + 4).ruling, RULING_SUSPENDED);
+}
+END_TEST
+
+/* Threads that meet a server that is stopped wait for it side by side, not one
+ * behind the other. */
+START_TEST(test_silent_for_all_at_once)
+{
+    struct sending_thread senders[THREADS];
+    begin_ledger(ROOM_REDIS, DEFAULTS);
+    if (_i == 1) /* else the adjustments are still to be asked for, too */
+        rig_send("a", 1, NOW, 0);
+    kill(ledger.server.pid, SIGSTOP);
+    start_senders(senders, 1, true);
+    join_senders(senders);
+    kill(ledger.server.pid, SIGCONT);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_msg(senders[i].took_ms < 4 * SHORT_TIMEOUT_MS, "thread %d waited %d ms", i,
+                      (int)senders[i].took_ms);
+}
+END_TEST
+
+/* ---- another process ------------------------------------------------------------------- */
+
+enum { SOON_MS = 1000 };
+
+/* Asks until the limit is so; the only test that real time passes in. */
+static void wait_for_limit(int32_t limit)
+{
+    struct submission submission = rig_message("x", 1);
+    int64_t began_ms = monotonic_ms();
+    for (;;) {
+        int64_t asked_ms = monotonic_ms();
+        struct verdict verdict = rig_ask(&submission, NOW);
+        if (rig_window(&verdict, RULE_MESSAGES_PER_DAY)->limit == limit)
+            return;
+        ck_assert_msg(asked_ms - began_ms < SOON_MS, "the limit is not yet %d", limit);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = 10 * 1000 * 1000},
+                        NULL);
+    }
+}
+
+START_TEST(test_adjusted_by_another_process)
+{
+    struct adjustment adjustment = {.subject = "@example.test", .rule = RULE_MESSAGES_PER_DAY,
+                                    .value = 7, .until_ms = UNTIL_LIFTED};
+    struct act act = act_at(NOW);
+    rig_begin(_i, DEFAULTS);
+    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    wait_for_limit(600);
+    ck_assert_int_eq(store_adjust(other, &adjustment, &act), 1);
+    wait_for_limit(7);
+    adjustment.removed = true;
+    ck_assert_int_eq(store_adjust(other, &adjustment, &act), 1);
+    wait_for_limit(600);
+    store_free(&other);
+}
+END_TEST
+
+/* Counts, suspensions and lifts of others hold at once, not only within a second. */
+START_TEST(test_counted_by_another_process)
+{
+    struct durations durations = {.count = 1, .ms = {DAY_MS}};
+    struct suspension suspension;
+    struct act act = act_at(NOW);
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
+    struct store *own = store, *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    struct submission submission = rig_message("x", 1);
+    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_ADMIT);
+    store = other;
+    send_messages(ALICE, "a", 2, NOW, 0);
+    store = own;
+    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(store_reset(other, ALICE, &act), 1);
+    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(
+        store_suspend(other, ALICE, CAUSE_STAFF, &durations, &act, &suspension), 1);
+    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(store_lift(other, ALICE, &act), 1);
+    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+    store_free(&other);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("guard trouble");
+    TCase *cases = rig_case(suite, "trouble");
+    tcase_add_checked_fixture(cases, NULL, end_ledger);
+    tcase_add_loop_test(cases, test_silent, 0, ROOM_KINDS * (int)countof(silences));
+    tcase_add_loop_test(cases, test_reload_under_threads, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_limit_changes_under_threads, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reload, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_silent_for_all_at_once, 0, 2);
+    tcase_add_loop_test(cases, test_adjusted_by_another_process, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_counted_by_another_process, 0, ROOM_KINDS);
+    return rooms_run(suite);
+}

@@ -1,0 +1,435 @@
+/* The observer: what it notes of verdicts, and that nothing of it is lost. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "guard/observer.h"
+#include "tests/unit/guard/guard_rig.h"
+
+static struct observer *observer;
+static int64_t now_ms; /* of the wall: what is told is kept from then on */
+
+static void begin(int room)
+{
+    now_ms = (int64_t)time(NULL) * 1000;
+    room_begin(room);
+    observer = observer_start(store);
+}
+
+static void end(void) { observer_stop(&observer); }
+
+/* A verdict over `submission`, admitted, without windows. */
+static struct verdict verdict_on(const struct submission *submission, enum ruling ruling)
+{
+    return (struct verdict){.ruling = ruling, .submission = submission, .now_ms = now_ms};
+}
+
+static void saw(const struct verdict *verdict) { observer_saw(observer, verdict, 1, 100); }
+
+static void tell(void) { ck_assert_msg(observer_tell(observer) == 1, "%s", store_error(store)); }
+
+static uint64_t counted_in(struct store *ledger, const char *name)
+{
+    struct counter counters[128];
+    size_t count;
+    ck_assert_msg(store_counters(ledger, "", counters, countof(counters), &count) == 1, "%s",
+                  store_error(ledger));
+    ck_assert_uint_lt(count, countof(counters));
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(counters[i].name, name) == 0)
+            return counters[i].value;
+    return 0;
+}
+
+static uint64_t counted(const char *name) { return counted_in(store, name); }
+
+/* ---- counts ---------------------------------------------------------------------------- */
+
+static const struct {
+    struct verdict verdict;
+    int answered;
+    const char *word;
+} verdicts[] = {
+    {{.ruling = RULING_ADMIT}, 1, "admit"},
+    {{.ruling = RULING_ADMIT, .repeated = true}, 1, "repeated"},
+    {{.ruling = RULING_ADMIT, .observed = true}, 1, "observed"},
+    {{.ruling = RULING_ADMIT, .unjudged = true}, -1, "unjudged"},
+    {{.ruling = RULING_MESSAGE}, 1, "message"},
+    {{.ruling = RULING_OVER_TIME}, 1, "over_time"},
+    {{.ruling = RULING_SUSPENDED}, 1, "suspended"},
+    {{.ruling = RULING_NO_STORE}, -1, "no_store"},
+    {{.ruling = RULING_ADMIT, .redeemed = true}, 1, "redeemed"},
+    {{.ruling = RULING_ADMIT, .redeemed = true, .observed = true}, 1, "redeemed"},
+};
+
+/* Each verdict is counted under one word, and only the silence of a store as its failure. */
+START_TEST(test_words)
+{
+    begin(_i);
+    struct submission submission = rig_submission("words");
+    for (size_t i = 0; i < countof(verdicts); i++) {
+        struct verdict verdict = verdicts[i].verdict;
+        verdict.submission = &submission;
+        verdict.now_ms = now_ms;
+        for (size_t times = 0; times <= i; times++)
+            observer_saw(observer, &verdict, verdicts[i].answered, 1);
+    }
+    tell();
+    size_t last = countof(verdicts) - 1; /* which shares its word with the one before */
+    for (size_t i = 0; i < last - 1; i++)
+        ck_assert_uint_eq(counted(arena_printf(arena, "decisions door=webmail verdict=%s",
+                                               verdicts[i].word)),
+                          i + 1);
+    ck_assert_uint_eq(counted("decisions door=webmail verdict=redeemed"), last + last + 1);
+    ck_assert_uint_eq(counted("store_failures door=webmail"), 4 + 8);
+    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 0);
+    end();
+}
+END_TEST
+
+/* What went round the webmail's door counts by door and by day, whatever came of it. */
+START_TEST(test_unguarded)
+{
+    begin(_i);
+    struct submission submission = rig_submission("round");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    verdict.now_ms = INT64_C(1763855999999); /* 2025-11-22T23:59:59.999Z */
+    verdict.unguarded = true;
+    saw(&verdict);
+    verdict.ruling = RULING_MESSAGE;
+    saw(&verdict);
+    verdict.now_ms++;
+    saw(&verdict);
+    verdict.dry_run = true;
+    saw(&verdict);
+    verdict.dry_run = verdict.unguarded = false;
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("unguarded door=smtp"), 3);
+    ck_assert_uint_eq(counted("unguarded day=2025-11-22"), 2);
+    ck_assert_uint_eq(counted("unguarded day=2025-11-23"), 1);
+    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 1);
+    ck_assert_uint_eq(counted("decisions door=smtp verdict=message"), 3);
+    end();
+}
+END_TEST
+
+/* The address of a webmail's host is nobody's. */
+START_TEST(test_webmail_host_is_no_sender)
+{
+    struct sender senders[2];
+    size_t count;
+    begin(_i);
+    struct submission submission = rig_submission("host");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    saw(&verdict);
+    tell();
+    ck_assert_int_eq(
+        store_senders(store, SENDERS_OF_IP, "192.0.2.1", "", now_ms, senders, 2, &count), 1);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(
+        store_senders(store, SENDERS_OF_DOMAIN, "example.test", "", now_ms, senders, 2, &count), 1);
+    ck_assert_uint_eq(count, 1);
+    end();
+}
+END_TEST
+
+/* A dry run is nobody's message. */
+START_TEST(test_dry_run)
+{
+    begin(_i);
+    struct submission submission = rig_submission("dry");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    verdict.dry_run = true;
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 0);
+    end();
+}
+END_TEST
+
+/* Every rule of a refusal counts once, however many fields break it; none of an admission's. */
+START_TEST(test_rules)
+{
+    begin(_i);
+    struct submission submission = rig_submission("rules");
+    struct reason reasons[] = {
+        {.objection = {.rule = RULE_RECIPIENTS_PER_FIELD, .field = FIELD_TO}},
+        {.objection = {.rule = RULE_RECIPIENTS_PER_FIELD, .field = FIELD_CC}},
+        {.objection = {.rule = RULE_RECIPIENTS_PER_MESSAGE, .field = -1}},
+    };
+    struct verdict verdict = verdict_on(&submission, RULING_MESSAGE);
+    verdict.reasons = reasons;
+    verdict.reason_count = countof(reasons);
+    saw(&verdict);
+    saw(&verdict);
+    verdict.ruling = RULING_ADMIT;
+    verdict.observed = true;
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("refusals door=webmail rule=recipients_per_field"), 2);
+    ck_assert_uint_eq(counted("refusals door=webmail rule=recipients_per_message"), 2);
+    ck_assert_uint_eq(counted("refusals door=webmail rule=messages_per_day"), 0);
+    end();
+}
+END_TEST
+
+/* A suspension is counted by the message that brings it, not by those it stops. */
+START_TEST(test_suspensions)
+{
+    begin(_i);
+    struct submission submission = rig_submission("suspended");
+    struct verdict verdict = verdict_on(&submission, RULING_SUSPENDED);
+    verdict.suspension = (struct suspension){.id = 7, .cause = CAUSE_VOLUME};
+    saw(&verdict);
+    verdict.brought = true;
+    saw(&verdict);
+    tell();
+    ck_assert_uint_eq(counted("suspensions cause=volume"), 1);
+    end();
+}
+END_TEST
+
+/* The bound itself belongs to its bucket; buckets hold those before them. */
+START_TEST(test_times)
+{
+    begin(_i);
+    struct submission submission = rig_submission("times");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    const int64_t took_us[] = {0, 250, 251, 1000000, 1000001, -5};
+    for (size_t i = 0; i < countof(took_us); i++)
+        observer_saw(observer, &verdict, 1, took_us[i]);
+    tell();
+    ck_assert_uint_eq(counted("judge_us_le door=webmail le=250"), 3);
+    ck_assert_uint_eq(counted("judge_us_le door=webmail le=500"), 4);
+    ck_assert_uint_eq(counted("judge_us_le door=webmail le=250000"), 4);
+    ck_assert_uint_eq(counted("judge_us_le door=webmail le=1000000"), 5);
+    ck_assert_uint_eq(counted("judge_us_le door=webmail le=inf"), 6);
+    ck_assert_uint_eq(counted("judge_us_sum door=webmail"), 250 + 251 + 1000000 + 1000001);
+    end();
+}
+END_TEST
+
+START_TEST(test_other_counters)
+{
+    begin(_i);
+    observer_count(observer, "user_locks", 1);
+    observer_count(observer, "user_locks", 2);
+    tell();
+    observer_count(observer, "user_locks", 4);
+    tell();
+    ck_assert_uint_eq(counted("user_locks"), 7);
+    end();
+}
+END_TEST
+
+static void *see_a_thousand(void *context)
+{
+    for (int i = 0; i < 1000; i++)
+        saw(context);
+    return NULL;
+}
+
+START_TEST(test_threads)
+{
+    begin(_i);
+    pthread_t threads[4];
+    struct submission submission = rig_submission("threads");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    for (size_t i = 0; i < countof(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, see_a_thousand, &verdict), 0);
+    tell();
+    for (size_t i = 0; i < countof(threads); i++)
+        pthread_join(threads[i], NULL);
+    tell();
+    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 4000);
+    end();
+}
+END_TEST
+
+/* ---- who, from where ------------------------------------------------------------------------ */
+
+static size_t senders_of(enum sender_of of, const char *key, struct sender *senders_r, size_t max)
+{
+    size_t count;
+    ck_assert_msg(store_senders(store, of, key, "", now_ms + HOUR_MS, senders_r, max, &count) == 1,
+                  "%s", store_error(store));
+    return count;
+}
+
+START_TEST(test_sightings)
+{
+    begin(_i);
+    struct sender senders[4];
+    struct submission alice = rig_submission("a"), bob = rig_submission("b");
+    rig_mailbox(&bob, "bob@other.test");
+    bob.ip = NULL;
+    struct verdict of_alice = verdict_on(&alice, RULING_ADMIT);
+    struct verdict of_bob = verdict_on(&bob, RULING_SUSPENDED);
+    saw(&of_alice);
+    saw(&of_alice);
+    saw(&of_bob);
+    tell();
+    ck_assert_uint_eq(senders_of(SENDERS_OF_IP, "192.0.2.1", senders, countof(senders)), 1);
+    ck_assert_str_eq(senders[0].mailbox, ALICE);
+    int64_t first_ms = senders[0].last_ms;
+    ck_assert_uint_eq(senders_of(SENDERS_OF_DOMAIN, "other.test", senders, countof(senders)), 1);
+    ck_assert_str_eq(senders[0].mailbox, "bob@other.test");
+    of_alice.now_ms = now_ms + HOUR_MS;
+    saw(&of_alice);
+    tell();
+    ck_assert_uint_eq(senders_of(SENDERS_OF_IP, "192.0.2.1", senders, countof(senders)), 1);
+    ck_assert_int_eq(senders[0].last_ms - first_ms, HOUR_MS);
+    end();
+}
+END_TEST
+
+/* More than a bundle holds. */
+START_TEST(test_many_mailboxes)
+{
+    enum { MANY = 3 * OBSERVATIONS_MAX / 2 };
+    begin(_i);
+    struct sender *senders = arena_alloc(arena, (MANY + 1) * sizeof *senders);
+    struct submission submission = rig_submission("many");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    for (int i = 0; i < MANY; i++) {
+        rig_mailbox(&submission, arena_printf(arena, "m%d@example.test", i));
+        saw(&verdict);
+    }
+    tell();
+    ck_assert_uint_eq(senders_of(SENDERS_OF_IP, "192.0.2.1", senders, MANY + 1), MANY);
+    end();
+}
+END_TEST
+
+/* ---- nearly full -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    enum rule rule;
+    int32_t limit;
+    uint64_t used;
+    const char *key; /* NULL: not near */
+} nears[] = {
+    {"one below", RULE_MESSAGES_PER_DAY, 600, 479, NULL},
+    {"four fifths", RULE_MESSAGES_PER_DAY, 600, 480, ALICE},
+    {"over", RULE_OFF_DOMAIN_PER_DAY, 1000, 1200, ALICE},
+    {"of an IP", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, 5, 4, "192.0.2.1"},
+    {"off", RULE_MESSAGES_PER_HOUR, LIMIT_OFF, 1000, NULL},
+    {"forbidden", RULE_MESSAGES_PER_HOUR, 0, 0, NULL},
+};
+
+START_TEST(test_near)
+{
+    size_t number = (size_t)_i / ROOM_KINDS, count;
+    begin(_i % ROOM_KINDS);
+    struct near_limit near[4];
+    struct submission submission = rig_submission("near");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    verdict.windows[0] = (struct verdict_window){.rule = nears[number].rule,
+                                                 .limit = nears[number].limit,
+                                                 .used = nears[number].used};
+    verdict.window_count = 1;
+    saw(&verdict);
+    saw(&verdict);
+    tell();
+    ck_assert_int_eq(store_near(store, now_ms, near, countof(near), &count), 1);
+    ck_assert_msg(count == (nears[number].key != NULL), "%s: %zu", nears[number].name, count);
+    if (count == 1) {
+        ck_assert_str_eq(near[0].key, nears[number].key);
+        ck_assert_int_eq(near[0].rule, nears[number].rule);
+        ck_assert_int_eq(near[0].at_ms, now_ms);
+    }
+    end();
+}
+END_TEST
+
+/* ---- a silent store --------------------------------------------------------------------------- */
+
+/* Nothing is there to be told to; later there is. */
+START_TEST(test_away)
+{
+    begin(ROOM_SQLITE);
+    const char *place = arena_printf(arena, "%s/later-%d", folder, (int)getpid());
+    struct store *away =
+        room_open(arena_printf(arena, "sqlite://%s/ledger.db", place), TEST_TIMEOUT_MS);
+    struct observer *patient = observer_start(away);
+    struct submission submission = rig_submission("away");
+    struct verdict verdict = verdict_on(&submission, RULING_NO_STORE);
+    for (int i = 0; i < 5; i++) {
+        observer_saw(patient, &verdict, -1, 1);
+        ck_assert_int_eq(observer_tell(patient), -1);
+    }
+    ck_assert_int_eq(mkdir(place, 0700), 0);
+    ck_assert_msg(observer_tell(patient) == 1, "%s", store_error(away));
+    ck_assert_uint_eq(counted_in(away, "decisions door=webmail verdict=no_store"), 5);
+    observer_stop(&patient);
+    store_free(&away);
+    end();
+}
+END_TEST
+
+/* A server that hangs carries out late what it was told: once at most, however often it was asked. */
+START_TEST(test_hanging)
+{
+    begin(ROOM_REDIS);
+    struct store *slow = room_open(redis.url, 100);
+    struct observer *patient = observer_start(slow);
+    struct submission submission = rig_submission("hanging");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    kill(redis.pid, SIGSTOP);
+    observer_saw(patient, &verdict, 1, 1);
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(observer_tell(patient), -1);
+    kill(redis.pid, SIGCONT);
+    while (observer_tell(patient) < 1)
+        ;
+    uint64_t count = counted_in(slow, "decisions door=webmail verdict=admit");
+    ck_assert_msg(count == 1 || count == 2, "counted %d times", (int)count);
+    observer_stop(&patient);
+    store_free(&slow);
+    end();
+}
+END_TEST
+
+/* Who ends tells what is left first. */
+START_TEST(test_stop)
+{
+    begin(_i);
+    struct submission submission = rig_submission("stop");
+    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    saw(&verdict);
+    end();
+    ck_assert_ptr_null(observer);
+    observer_stop(&observer);
+    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("observer");
+    TCase *cases = rooms_case(suite, "observer");
+    tcase_add_loop_test(cases, test_words, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_unguarded, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_rules, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspensions, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_times, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_other_counters, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_threads, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_sightings, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_many_mailboxes, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_near, 0, (int)countof(nears) * ROOM_KINDS);
+    tcase_add_test(cases, test_away);
+    tcase_add_test(cases, test_hanging);
+    tcase_add_loop_test(cases, test_stop, 0, ROOM_KINDS);
+    return rooms_run(suite);
+}

@@ -1,0 +1,463 @@
+/* Limits that staff adjusted: which one holds, until when, and how soon. The
+ * process's monotonic clock can be moved on, so that nothing waits for it. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guard/policy.h"
+#include "tests/unit/store/rooms.h"
+
+#define ALICE "alice@example.test"
+#define EXAMPLE "example.test"
+
+static int64_t moved_ms;
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    if (syscall(SYS_clock_gettime, clock, time) != 0)
+        return -1;
+    if (clock == CLOCK_MONOTONIC) {
+        int64_t ms = (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000 + moved_ms;
+        time->tv_sec = (time_t)(ms / 1000);
+        time->tv_nsec = time->tv_nsec % 1000000 + (long)(ms % 1000) * 1000000;
+    }
+    return 0;
+}
+
+static struct policy *policy;
+static const struct limits defaults = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
+                                        [RULE_RECIPIENTS_PER_FIELD] = 100,
+                                        [RULE_RECIPIENTS_PER_DOMAIN] = 50,
+                                        [RULE_HEADER_CHARS_PER_DOMAIN] = 0,
+                                        [RULE_MESSAGES_PER_DAY] = 600,
+                                        [RULE_OFF_DOMAIN_PER_DAY] = 1000,
+                                        [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = 500,
+                                        [RULE_MESSAGES_PER_HOUR] = LIMIT_OFF}};
+
+static void begin(int room)
+{
+    room_begin(room);
+    policy = policy_new();
+}
+
+static void end(void)
+{
+    policy_free(&policy);
+    moved_ms = 0;
+}
+
+static void refresh(void)
+{
+    moved_ms += POLICY_FRESH_MS;
+    ck_assert_msg(policy_refresh(policy, store) == 1, "%s", store_error(store));
+}
+
+static void set(struct store *through, const char *subject, enum rule rule,
+                enum adjust_kind kind, int32_t value, int64_t until_ms)
+{
+    struct adjustment adjustment = {
+        .rule = rule, .kind = kind, .value = value, .until_ms = until_ms};
+    struct act act = act_at(NOW);
+    strcpy(adjustment.subject, subject);
+    ck_assert_msg(store_adjust(through, &adjustment, &act) == 1, "%s", store_error(through));
+}
+
+static void unset(struct store *through, const char *subject, enum rule rule,
+                  enum adjust_kind kind)
+{
+    struct adjustment adjustment = {.rule = rule, .kind = kind, .removed = true};
+    struct act act = act_at(NOW);
+    strcpy(adjustment.subject, subject);
+    ck_assert_msg(store_adjust(through, &adjustment, &act) == 1, "%s", store_error(through));
+}
+
+static struct policy_limits limits_at(int64_t now_ms)
+{
+    return policy_limits(policy, &defaults, ALICE, EXAMPLE, now_ms);
+}
+
+static int32_t limit_of(enum rule rule) { return limits_at(NOW).limits.of[rule]; }
+
+/* ---- which one holds ------------------------------------------------------------ */
+
+enum { NONE = -99 };
+
+static const struct {
+    const char *name;
+    enum rule rule; /* its default is in the table above */
+    int32_t mailbox, domain, mailbox_extra, domain_extra;
+    int32_t limit, extra;
+    enum limit_source source;
+} precedences[] = {
+    {"nothing adjusted", RULE_MESSAGES_PER_DAY, NONE, NONE, NONE, NONE, 600, 0,
+     LIMIT_OF_SETTINGS},
+    {"domain beats settings", RULE_MESSAGES_PER_DAY, NONE, 700, NONE, NONE, 700, 0,
+     LIMIT_OF_DOMAIN},
+    {"mailbox beats settings", RULE_MESSAGES_PER_DAY, 5, NONE, NONE, NONE, 5, 0,
+     LIMIT_OF_MAILBOX},
+    {"mailbox beats domain", RULE_MESSAGES_PER_DAY, 5, 700, NONE, NONE, 5, 0, LIMIT_OF_MAILBOX},
+    {"equal values", RULE_MESSAGES_PER_DAY, 600, 600, NONE, NONE, 600, 0, LIMIT_OF_MAILBOX},
+    {"zero is a limit", RULE_MESSAGES_PER_DAY, 0, 700, NONE, NONE, 0, 0, LIMIT_OF_MAILBOX},
+    {"off is a limit", RULE_MESSAGES_PER_DAY, LIMIT_OFF, 700, NONE, NONE, LIMIT_OFF, 0,
+     LIMIT_OF_MAILBOX},
+    {"on where settings say off", RULE_MESSAGES_PER_HOUR, 60, NONE, NONE, NONE, 60, 0,
+     LIMIT_OF_MAILBOX},
+    {"rules of one message too", RULE_RECIPIENTS_PER_DOMAIN, NONE, 51, NONE, NONE, 51, 0,
+     LIMIT_OF_DOMAIN},
+    {"extra of the mailbox", RULE_OFF_DOMAIN_PER_DAY, NONE, NONE, 250, NONE, 1250, 250,
+     LIMIT_OF_SETTINGS},
+    {"extra of the domain", RULE_OFF_DOMAIN_PER_DAY, NONE, NONE, NONE, 30, 1030, 30,
+     LIMIT_OF_SETTINGS},
+    {"extras of both", RULE_OFF_DOMAIN_PER_DAY, NONE, NONE, 250, 30, 1280, 280,
+     LIMIT_OF_SETTINGS},
+    {"extra on a limit of the mailbox", RULE_OFF_DOMAIN_PER_DAY, 10, 70, 250, 30, 290, 280,
+     LIMIT_OF_MAILBOX},
+    {"extra on a limit of the domain", RULE_OFF_DOMAIN_PER_DAY, NONE, 70, 250, NONE, 320, 250,
+     LIMIT_OF_DOMAIN},
+    {"extra on a limit of zero", RULE_HEADER_CHARS_PER_DOMAIN, NONE, NONE, 9, NONE, 9, 9,
+     LIMIT_OF_SETTINGS},
+    {"extra on off", RULE_MESSAGES_PER_HOUR, NONE, NONE, 250, NONE, LIMIT_OFF, 250,
+     LIMIT_OF_SETTINGS},
+    {"less by an extra", RULE_OFF_DOMAIN_PER_DAY, NONE, NONE, -250, NONE, 750, -250,
+     LIMIT_OF_SETTINGS},
+    {"no less than nothing", RULE_MESSAGES_PER_DAY, 5, NONE, -6, NONE, 0, -6, LIMIT_OF_MAILBOX},
+    {"limit at its highest", RULE_MESSAGES_PER_DAY, LIMIT_MAX, NONE, NONE, NONE, LIMIT_MAX, 0,
+     LIMIT_OF_MAILBOX},
+    {"no limit above the highest", RULE_MESSAGES_PER_DAY, LIMIT_MAX, NONE, 1, NONE, LIMIT_MAX, 1,
+     LIMIT_OF_MAILBOX},
+    {"all at their highest", RULE_MESSAGES_PER_DAY, LIMIT_MAX, LIMIT_MAX, LIMIT_MAX, LIMIT_MAX,
+     LIMIT_MAX, 2 * LIMIT_MAX, LIMIT_OF_MAILBOX},
+};
+
+START_TEST(test_precedence)
+{
+    typeof(precedences[0]) *one = &precedences[_i / ROOM_KINDS];
+    begin(_i % ROOM_KINDS);
+    if (one->mailbox != NONE)
+        set(store, ALICE, one->rule, ADJUST_LIMIT, one->mailbox, UNTIL_LIFTED);
+    if (one->domain != NONE)
+        set(store, "@" EXAMPLE, one->rule, ADJUST_LIMIT, one->domain, UNTIL_LIFTED);
+    if (one->mailbox_extra != NONE)
+        set(store, ALICE, one->rule, ADJUST_EXTRA, one->mailbox_extra, UNTIL_LIFTED);
+    if (one->domain_extra != NONE)
+        set(store, "@" EXAMPLE, one->rule, ADJUST_EXTRA, one->domain_extra, UNTIL_LIFTED);
+    refresh();
+    struct policy_limits limits = limits_at(NOW);
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        bool ours = rule == (int)one->rule;
+        ck_assert_msg(limits.limits.of[rule] == (ours ? one->limit : defaults.of[rule]),
+                      "%s: %s is %d", one->name, rule_table[rule].name, limits.limits.of[rule]);
+        ck_assert_msg(limits.source[rule] == (ours ? one->source : LIMIT_OF_SETTINGS), "%s: %s",
+                      one->name, rule_table[rule].name);
+        ck_assert_msg(limits.extra[rule] == (ours ? one->extra : 0), "%s: %s", one->name,
+                      rule_table[rule].name);
+    }
+}
+END_TEST
+
+START_TEST(test_whose)
+{
+    begin(_i);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 1, UNTIL_LIFTED);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 2, UNTIL_LIFTED);
+    refresh();
+    static const struct {
+        const char *mailbox, *domain;
+        int32_t limit;
+    } whose[] = {
+        {ALICE, EXAMPLE, 1},
+        {"bob@" EXAMPLE, EXAMPLE, 2},
+        {"alice@mail." EXAMPLE, "mail." EXAMPLE, 600},
+        {"alice@other.test", "other.test", 600},
+        {"malice@" EXAMPLE, EXAMPLE, 2},
+    };
+    for (size_t i = 0; i < countof(whose); i++)
+        ck_assert_int_eq(policy_limits(policy, &defaults, whose[i].mailbox, whose[i].domain, NOW)
+                             .limits.of[RULE_MESSAGES_PER_DAY],
+                         whose[i].limit);
+}
+END_TEST
+
+/* ---- until when --------------------------------------------------------------------- */
+
+START_TEST(test_end_by_itself)
+{
+    begin(_i);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, NOW + 1000);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 7, NOW + 3000);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 100, NOW + 2000);
+    refresh();
+    static const struct {
+        int64_t at_ms;
+        int32_t limit;
+        enum limit_source source;
+    } moments[] = {
+        {NOW, 105, LIMIT_OF_MAILBOX},       {NOW + 999, 105, LIMIT_OF_MAILBOX},
+        {NOW + 1000, 107, LIMIT_OF_DOMAIN}, {NOW + 1999, 107, LIMIT_OF_DOMAIN},
+        {NOW + 2000, 7, LIMIT_OF_DOMAIN},   {NOW + 2999, 7, LIMIT_OF_DOMAIN},
+        {NOW + 3000, 600, LIMIT_OF_SETTINGS},
+    };
+    for (size_t i = 0; i < countof(moments); i++) {
+        struct policy_limits limits = limits_at(moments[i].at_ms);
+        ck_assert_int_eq(limits.limits.of[RULE_MESSAGES_PER_DAY], moments[i].limit);
+        ck_assert_int_eq(limits.source[RULE_MESSAGES_PER_DAY], moments[i].source);
+    }
+}
+END_TEST
+
+START_TEST(test_replaced_and_removed)
+{
+    begin(_i);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 100, UNTIL_LIFTED);
+    set(store, ALICE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 9, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 105);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 6, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 106);
+    unset(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 700);
+    unset(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 600);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_HOUR), 9);
+    unset(store, ALICE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT);
+    unset(store, ALICE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT); /* a second time is no fault */
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_HOUR), LIMIT_OFF);
+}
+END_TEST
+
+/* ---- how soon ------------------------------------------------------------------------ */
+
+/* Another process changes, this one asks: within POLICY_FRESH_MS it knows. */
+START_TEST(test_through_another_handle)
+{
+    begin(_i);
+    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    refresh();
+    set(other, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+    unset(other, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT);
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 600);
+    store_free(&other);
+}
+END_TEST
+
+/* What was set before this process began is known from its first message on. */
+START_TEST(test_known_at_start)
+{
+    begin(_i);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    ck_assert_int_eq(policy_refresh(policy, store), 1);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+}
+END_TEST
+
+enum { MANY = 150 }; /* more than two pages of what the store tells at once */
+
+static int32_t limit_of_number(int number)
+{
+    return policy_limits(policy, &defaults, arena_printf(arena, "user%d@" EXAMPLE, number),
+                         EXAMPLE, NOW)
+        .limits.of[RULE_MESSAGES_PER_DAY];
+}
+
+START_TEST(test_many)
+{
+    begin(_i);
+    for (int i = 0; i < MANY; i++)
+        set(store, arena_printf(arena, "user%d@" EXAMPLE, i), RULE_MESSAGES_PER_DAY,
+            ADJUST_LIMIT, 1000 + i, UNTIL_LIFTED);
+    refresh();
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(limit_of_number(i), 1000 + i);
+    ck_assert_int_eq(limit_of_number(MANY), 600);
+    for (int i = 0; i < MANY; i++)
+        if (i % 2 == 0)
+            unset(store, arena_printf(arena, "user%d@" EXAMPLE, i), RULE_MESSAGES_PER_DAY,
+                  ADJUST_LIMIT);
+        else
+            set(store, arena_printf(arena, "user%d@" EXAMPLE, i), RULE_MESSAGES_PER_DAY,
+                ADJUST_LIMIT, i, UNTIL_LIFTED);
+    refresh();
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(limit_of_number(i), i % 2 == 0 ? 600 : i);
+}
+END_TEST
+
+/* Pages that are exactly full: the next one is empty, and nothing is lost after it. */
+START_TEST(test_full_pages)
+{
+    begin(_i);
+    for (int i = 0; i < 128; i++)
+        set(store, arena_printf(arena, "user%d@" EXAMPLE, i), RULE_MESSAGES_PER_DAY,
+            ADJUST_LIMIT, i, UNTIL_LIFTED);
+    refresh();
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limit_of_number(127), 127);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+}
+END_TEST
+
+/* The store tells of removals for a day; who did not ask for longer begins anew. */
+START_TEST(test_after_a_long_silence)
+{
+    begin(_i);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 9, UNTIL_LIFTED);
+    refresh();
+    unset(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT);
+    struct act act = act_at(NOW + 40 * DAY_MS); /* long after, all traces of it are swept */
+    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_sweep(store, NOW + 40 * DAY_MS), 1);
+    moved_ms += 40 * DAY_MS;
+    refresh();
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 600);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_HOUR), 9);
+    moved_ms = 0; /* libcheck takes the time too */
+}
+END_TEST
+
+/* No answer is no news: what was known goes on to hold, and changes are learnt later. */
+START_TEST(test_store_away)
+{
+    begin(ROOM_REDIS);
+    char own_folder[FOLDER_SIZE];
+    struct redis_server server;
+    folder_make(own_folder);
+    redis_server_start(&server, own_folder, NULL, NULL);
+    struct store *own = room_open(server.url, 250);
+    set(own, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    ck_assert_int_eq(policy_refresh(policy, own), 1);
+    redis_server_stop(&server);
+    moved_ms += POLICY_FRESH_MS;
+    ck_assert_int_eq(policy_refresh(policy, own), -1);
+    ck_assert_str_ne(store_error(own), "");
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+    redis_server_start(&server, own_folder, NULL, NULL);
+    ck_assert_int_eq(policy_refresh(policy, own), 1);
+    redis_server_stop(&server);
+    store_free(&own);
+    folder_remove(own_folder);
+}
+END_TEST
+
+/* What a newer sendguard put into the same ledger is passed over, not taken for something else. */
+START_TEST(test_of_a_newer_version)
+{
+    static const char put[] =
+        "INSERT INTO adjustment (change, subject, rule, kind, removed, value, until_ms, at_ms)"
+        " VALUES (1001, '" ALICE "', 'messages_per_day', 2, 0, 0, 9223372036854775807, 0),"
+        " (1002, '" ALICE "', 'messages_per_day', -1, 0, 0, 9223372036854775807, 0),"
+        " (1003, '" ALICE "', 'messages_per_year', 0, 0, 0, 9223372036854775807, 0)";
+    begin(ROOM_SQLITE);
+    set(store, ALICE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, put, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_HOUR, ADJUST_EXTRA, 1, UNTIL_LIFTED);
+    refresh();
+    struct policy_limits limits = limits_at(NOW);
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        ck_assert_int_eq(limits.limits.of[rule],
+                         rule == RULE_MESSAGES_PER_HOUR ? 6 : defaults.of[rule]);
+}
+END_TEST
+
+START_TEST(test_longest_mailbox)
+{
+    enum { LOCAL = 64, DOMAIN = ADDRESS_MAX_BYTES - LOCAL - 1 };
+    char mailbox[ADDRESS_MAX_BYTES + 1] = "", *domain = mailbox + LOCAL + 1;
+    memset(mailbox, 'a', LOCAL);
+    mailbox[LOCAL] = '@';
+    memset(domain, 'd', DOMAIN);
+    for (size_t i = 60; i < DOMAIN; i += 61)
+        domain[i] = '.';
+    ck_assert_uint_eq(strlen(mailbox), ADDRESS_MAX_BYTES);
+    begin(_i);
+    set(store, mailbox, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(policy_limits(policy, &defaults, mailbox, domain, NOW)
+                         .limits.of[RULE_MESSAGES_PER_DAY],
+                     5);
+}
+END_TEST
+
+/* At once for who made it, whatever the clock says. */
+START_TEST(test_outdate)
+{
+    begin(_i);
+    refresh();
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
+    policy_outdate(policy);
+    ck_assert_int_eq(policy_refresh(policy, store), 1);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
+}
+END_TEST
+
+static struct policy_limits limits_if(const struct adjustment *changes, size_t count)
+{
+    return policy_limits_if(policy, &defaults, ALICE, EXAMPLE, changes, count, NOW);
+}
+
+/* Imagined changes go before what is known, and leave it as it is. */
+START_TEST(test_imagined)
+{
+    static const struct adjustment changes[] = {
+        {.subject = ALICE, .rule = RULE_MESSAGES_PER_DAY, .kind = ADJUST_EXTRA, .value = 30,
+         .until_ms = UNTIL_LIFTED},
+        {.subject = "@" EXAMPLE, .rule = RULE_MESSAGES_PER_DAY, .removed = true},
+        {.subject = "bob@example.test", .rule = RULE_MESSAGES_PER_DAY, .value = 1,
+         .until_ms = UNTIL_LIFTED},
+        {.subject = ALICE, .kind = ADJUST_EXEMPT, .until_ms = NOW + 1},
+        {.subject = ALICE, .kind = ADJUST_EXEMPT, .until_ms = NOW},
+    };
+    begin(_i);
+    refresh();
+    ck_assert_int_eq(limits_if(changes, 1).limits.of[RULE_MESSAGES_PER_DAY], 630);
+    ck_assert_int_eq(limits_if(changes + 1, 2).limits.of[RULE_MESSAGES_PER_DAY], 600);
+    set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 7, UNTIL_LIFTED);
+    set(store, "@" EXAMPLE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 100, UNTIL_LIFTED);
+    refresh();
+    ck_assert_int_eq(limits_if(NULL, 0).limits.of[RULE_MESSAGES_PER_DAY], 107);
+    ck_assert_int_eq(limits_if(changes, 1).limits.of[RULE_MESSAGES_PER_DAY], 130);
+    ck_assert_int_eq(limits_if(changes, 2).limits.of[RULE_MESSAGES_PER_DAY], 630);
+    ck_assert_int_eq(limits_if(changes + 1, 1).limits.of[RULE_MESSAGES_PER_DAY], 607);
+    ck_assert(limits_if(changes + 3, 1).exempt);
+    ck_assert(!limits_if(changes + 4, 1).exempt);
+    ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 107);
+    ck_assert(!limits_at(NOW).exempt);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("policy");
+    TCase *cases = rooms_case(suite, "policy");
+    tcase_add_checked_fixture(cases, NULL, end);
+    tcase_add_loop_test(cases, test_precedence, 0, ROOM_KINDS * (int)countof(precedences));
+    tcase_add_loop_test(cases, test_whose, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_end_by_itself, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_replaced_and_removed, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_through_another_handle, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_known_at_start, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_many, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_full_pages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_after_a_long_silence, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_store_away);
+    tcase_add_test(cases, test_of_a_newer_version);
+    tcase_add_loop_test(cases, test_longest_mailbox, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_outdate, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_imagined, 0, ROOM_KINDS);
+    return rooms_run(suite);
+}

@@ -1,0 +1,186 @@
+/* What an answer says for a webmail's own pages: the status page's texts, in the reader's language
+ * and time zone. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/zone.h"
+#include "guard/verdict_shown.h"
+#include "tests/unit/guard/guard_rig.h"
+
+#define FULL_OUTSIDE WITH("limits.webmail.off_domain_per_day=3", "on_limit.off_domain_per_day=refuse")
+
+/* At NOW, 2025-11-22 05:40 UTC, a Saturday. */
+static struct submission message_in(const char *id, int count, const char *language,
+                                    const char *zone)
+{
+    struct problem problem;
+    struct submission submission = rig_message(id, count);
+    ck_assert_int_eq(submission_set_lang(&submission, language, strlen(language), &problem), 1);
+    ck_assert_int_eq(submission_set_zone(&submission, zone, strlen(zone), &problem), 1);
+    return submission;
+}
+
+static struct json_object *shown_of(const struct verdict *verdict)
+{
+    ck_assert_ptr_nonnull(verdict->shown);
+    struct json_object *shown = json_read(verdict->shown);
+    ck_assert_ptr_nonnull(shown);
+    return shown;
+}
+
+static const char *text_of(struct json_object *list, size_t at)
+{
+    ck_assert_uint_lt(at, json_object_array_length(list));
+    return json_object_get_string(json_object_array_get_idx(list, at));
+}
+
+static struct json_object *window_of_rule(struct json_object *shown, const char *rule)
+{
+    struct json_object *windows = json_member(shown, "windows");
+    for (size_t i = 0; i < json_object_array_length(windows); i++) {
+        struct json_object *window = json_object_array_get_idx(windows, i);
+        if (strcmp(json_string(window, "rule", ""), rule) == 0)
+            return window;
+    }
+    ck_abort_msg("no window %s", rule);
+    return NULL;
+}
+
+START_TEST(test_suspended)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=2"));
+    rig_send("sent", 2, NOW, SECOND_MS);
+    struct submission submission = message_in("over", 1, "en", "Europe/Berlin");
+    struct verdict verdict = rig_judge(&submission, NOW + 2 * SECOND_MS);
+    freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+    ck_assert_str_eq(json_string(shown, "state", ""), "paused");
+    ck_assert_str_eq(json_string(shown, "headline", ""),
+                     "Sending is paused until Sunday 06:41 (in 24 h)");
+    ck_assert_str_eq(text_of(json_member(shown, "reasons"), 0),
+                     "It would have been message 3 within 24 hours; the limit is 2.");
+    struct json_object *window = window_of_rule(shown, "messages_per_day");
+    ck_assert_str_eq(json_string(window, "name", ""), "Messages in 24 hours");
+    ck_assert_str_eq(json_string(window, "used", ""), "2 of 2 used, 0 left");
+    ck_assert_str_eq(text_of(json_member(window, "back"), 1),
+                     "1 message at Sunday 06:41");
+    rig_check_begins(json_string(shown, "sentence", ""), "The message was rejected");
+    rig_check_has(verdict.message, "Sunday 06:41");
+    rig_check_has_not(verdict.message, "UTC");
+}
+END_TEST
+
+/* Who may still write inside the own domain is not told that all is well. */
+START_TEST(test_full_outside)
+{
+    rig_begin(_i, FULL_OUTSIDE);
+    rig_send("sent", 3, NOW, SECOND_MS);
+    struct submission submission = rig_submission("to-myself");
+    struct problem problem;
+    rig_add(&submission, FIELD_TO, ALICE);
+    ck_assert_int_eq(submission_set_zone(&submission, "UTC", 3, &problem), 1);
+    struct verdict verdict = rig_ask(&submission, NOW + 3 * SECOND_MS);
+    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+    ck_assert_str_eq(json_string(shown, "state", ""), "own");
+    ck_assert_str_eq(json_string(shown, "headline", ""),
+                     "Until Sunday 05:40 (in 24 h) you can send only inside your own domains");
+    rig_check_has(text_of(json_member(shown, "lines"), 0), "recipients outside has no room");
+    /* more than is left, while something is */
+    rig_reload(WITH("limits.webmail.off_domain_per_day=4", "on_limit.off_domain_per_day=refuse"));
+    submission = message_in("two", 2, "en", "UTC");
+    verdict = rig_judge(&submission, NOW + 4 * SECOND_MS);
+    freed_by(json_put) struct json_object *over = shown_of(&verdict);
+    ck_assert_str_eq(json_string(over, "state", ""), "over_time");
+    ck_assert_str_eq(text_of(json_member(over, "lines"), 1),
+                     "This message can be sent from Sunday 05:40 on.");
+}
+END_TEST
+
+START_TEST(test_all_is_well)
+{
+    rig_begin(_i, DEFAULTS);
+    struct submission submission = message_in("first", 1, "en", "Nowhere/Never");
+    ck_assert_str_eq(submission.zone, "UTC");
+    struct verdict verdict = rig_ask(&submission, NOW);
+    freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+    ck_assert_str_eq(json_string(shown, "headline", ""), "You can send");
+    ck_assert_uint_eq(json_object_array_length(json_member(shown, "lines")), 0);
+    ck_assert_ptr_null(json_member(shown, "sentence"));
+    verdict = rig_judge(&submission, NOW); /* nobody shows anything for what is sent */
+    ck_assert_ptr_null(verdict.shown);
+    submission = rig_message("no zone", 51);
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_ptr_null(verdict.shown);
+}
+END_TEST
+
+static void check_text(const char *language, const char *text)
+{
+    ck_assert_msg(text[0] != '\0' && strpbrk(text, "<>{}") == NULL, "%s: \"%s\"", language, text);
+}
+
+static void check_texts(const char *language, struct json_object *list)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        check_text(language, text_of(list, i));
+}
+
+/* Each language has each text, and none has markup in it. */
+START_TEST(test_languages)
+{
+    static const char *const languages[] = {"en", "de", "fr", "es"};
+    rig_begin(_i, FULL_OUTSIDE);
+    rig_send("sent", 2, NOW, HOUR_MS);
+    for (size_t i = 0; i < countof(languages); i++)
+        for (int count = 1; count <= 51; count += 50) {
+            struct submission submission = message_in("x", count, languages[i], "Asia/Tokyo");
+            struct verdict verdict = rig_ask(&submission, NOW + 2 * HOUR_MS);
+            freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+            check_text(languages[i], json_string(shown, "headline", ""));
+            check_text(languages[i], json_string(shown, "back", ""));
+            check_text(languages[i], json_string(shown, "rolling", ""));
+            check_text(languages[i], json_string(shown, "quoted", ""));
+            check_texts(languages[i], json_member(shown, "lines"));
+            check_texts(languages[i], json_member(shown, "reasons"));
+            struct json_object *windows = json_member(shown, "windows");
+            for (size_t at = 0; at < json_object_array_length(windows); at++) {
+                struct json_object *window = json_object_array_get_idx(windows, at);
+                check_text(languages[i], json_string(window, "name", ""));
+                check_text(languages[i], json_string(window, "used", ""));
+                check_texts(languages[i], json_member(window, "back"));
+            }
+        }
+}
+END_TEST
+
+START_TEST(test_zone_of_no_use)
+{
+    rig_begin(_i, DEFAULTS);
+    struct submission submission;
+    struct problem problem;
+    char name[ZONE_NAME_MAX + 2];
+    memset(name, 'x', sizeof name);
+    submission_init(&submission, arena, DOOR_WEBMAIL);
+    ck_assert_int_eq(submission_set_zone(&submission, name, ZONE_NAME_MAX + 1, &problem), 0);
+    ck_assert_int_eq(problem.status, 400);
+    ck_assert_int_eq(submission_set_zone(&submission, "", 0, &problem), 0);
+    ck_assert_int_eq(submission_set_zone(&submission, "UTC\0x", 5, &problem), 0);
+    ck_assert_int_eq(submission_set_zone(&submission, "../../etc/passwd", 16, &problem), 1);
+    ck_assert_str_eq(submission.zone, "UTC");
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("verdict shown");
+    TCase *cases = rig_case(suite, "shown");
+    tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_full_outside, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_all_is_well, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_languages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_zone_of_no_use, 0, ROOM_KINDS);
+    return suite;
+}
+
+int main(void) { return rooms_run(suite()); }

@@ -1,0 +1,135 @@
+#include "tests/unit/store/rooms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/decision.h"
+
+struct store *store;
+struct arena *arena;
+struct redis_server redis;
+char folder[FOLDER_SIZE];
+static char sqlite_url[FOLDER_SIZE + 64];
+static int room_now;
+
+void rooms_start(void)
+{
+    folder_make(folder);
+    redis_server_start(&redis, folder, NULL, NULL);
+}
+
+void rooms_stop(void)
+{
+    redis_server_stop(&redis);
+    folder_remove(folder);
+}
+
+struct store *room_open(const char *url, int timeout_ms)
+{
+    struct store *opened = NULL;
+    struct problem problem = {0};
+    ck_assert_msg(store_open(url, timeout_ms, &opened, &problem) == 1, "%s", problem.text);
+    return opened;
+}
+
+const char *room_url(void) { return room_now == ROOM_SQLITE ? sqlite_url : redis.url; }
+
+void room_begin(int room)
+{
+    static int ledgers; /* a file for each, when tests share a process */
+    room_now = room;
+    snprintf(sqlite_url, sizeof sqlite_url, "sqlite://%s/%d-%d.db", folder, (int)getpid(),
+             ledgers++);
+    if (room == ROOM_REDIS)
+        redis_server_ask(&redis, (const char *const[]){"FLUSHALL"}, 1);
+    arena = arena_new();
+    store = room_open(room_url(), TEST_TIMEOUT_MS);
+}
+
+void room_end(void)
+{
+    store_free(&store);
+    arena_free(&arena);
+}
+
+TCase *rooms_case(Suite *suite, const char *name)
+{
+    TCase *cases = tcase_create(name);
+    tcase_add_unchecked_fixture(cases, rooms_start, rooms_stop);
+    tcase_add_checked_fixture(cases, NULL, room_end);
+    tcase_set_timeout(cases, 120);
+    suite_add_tcase(suite, cases);
+    return cases;
+}
+
+int rooms_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+struct store_message message_of(const char *mailbox, const char *id, int64_t now_ms)
+{
+    return (struct store_message){
+        .now_ms = now_ms,
+        .mailbox = mailbox,
+        .ip = "192.0.2.1",
+        .id = id,
+        .fingerprint = UINT64_C(0xFEDCBA9876543210),
+        .off_domain = 1,
+        .decision = decision_new(now_ms),
+        .facts = "{\"recipients\":1}",
+        .keep_refused_ms = 30 * DAY_MS,
+        .keep_admitted_ms = 2 * DAY_MS,
+        .retries_before_restart = 10,
+        .volume = {.count = 1, .ms = {DAY_MS}},
+        .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .suspends = true},
+                    {.rule = RULE_OFF_DOMAIN_PER_DAY, .limit = 1000, .suspends = true},
+                    {.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 500},
+                    {.rule = RULE_MESSAGES_PER_HOUR, .limit = LIMIT_OFF}},
+        .window_count = 4,
+        .arena = arena,
+    };
+}
+
+struct store_window *window_of(struct store_message *message, enum rule rule)
+{
+    for (size_t i = 0; i < message->window_count; i++)
+        if (message->windows[i].rule == rule)
+            return &message->windows[i];
+    ck_abort_msg("the message has no window %s", rule_table[rule].name);
+}
+
+enum outcome judge(struct store_message *message)
+{
+    ck_assert_msg(store_judge(store, message) == 1, "%s", store_error(store));
+    return message->outcome;
+}
+
+void send_messages(const char *mailbox, const char *prefix, int count, int64_t from_ms,
+                   int64_t step_ms)
+{
+    for (int i = 0; i < count; i++) {
+        const char *id = arena_printf(arena, "%s-%d", prefix, i);
+        struct store_message message = message_of(mailbox, id, from_ms + i * step_ms);
+        ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+    }
+}
+
+uint64_t used_of(const char *mailbox, enum rule rule, int64_t now_ms)
+{
+    struct store_message message = message_of(mailbox, "never sent", now_ms);
+    message.dry_run = true;
+    judge(&message);
+    return window_of(&message, rule)->used_before;
+}
+
+struct act act_at(int64_t now_ms)
+{
+    return (struct act){.now_ms = now_ms, .by = "agnes", .note = "asked by telephone"};
+}

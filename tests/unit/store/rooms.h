@@ -1,0 +1,52 @@
+/* Both rooms of the store, for tests that hold each to the same contract: a
+ * loop test's index is the room. Every test begins with an empty ledger. */
+#ifndef SENDGUARD_TESTS_ROOMS_H
+#define SENDGUARD_TESTS_ROOMS_H
+
+#include <check.h>
+
+#include "tests/unit/store/servers.h"
+#include "store/store.h"
+
+enum room_kind { ROOM_SQLITE, ROOM_REDIS, ROOM_KINDS };
+
+enum { TEST_TIMEOUT_MS = 5000 };
+#define NOW INT64_C(1763790000000) /* 2025-11-22T05:40:00Z */
+
+/* Of the running test; set by room_begin. */
+extern struct store *store;
+extern struct arena *arena;
+extern struct redis_server redis;
+extern char folder[FOLDER_SIZE];
+
+/* Fixtures of a test case: the server and folder once, the store for each test. */
+void rooms_start(void);
+void rooms_stop(void);
+void room_end(void);
+/* A suite of one case with these fixtures. */
+TCase *rooms_case(Suite *suite, const char *name);
+int rooms_run(Suite *suite);
+
+/* An empty ledger, opened. */
+void room_begin(int room);
+/* Where it is, for another struct store. */
+const char *room_url(void);
+struct store *room_open(const char *url, int timeout_ms);
+
+/* A message of one off-domain recipient from 192.0.2.1, with all windows at the
+ * usual limits, a decision of its own and a suspension of 24 h. */
+struct store_message message_of(const char *mailbox, const char *id, int64_t now_ms);
+/* The message's window of that rule. */
+struct store_window *window_of(struct store_message *message, enum rule rule);
+
+/* Judges, and fails the test when the store does not answer. */
+enum outcome judge(struct store_message *message);
+/* Judges `count` messages that must be admitted, ids "PREFIX-0" …, `step_ms` apart. */
+void send_messages(const char *mailbox, const char *prefix, int count, int64_t from_ms,
+                   int64_t step_ms);
+/* What the windows of a mailbox (and IP 192.0.2.1) count, without a trace. */
+uint64_t used_of(const char *mailbox, enum rule rule, int64_t now_ms);
+
+struct act act_at(int64_t now_ms);
+
+#endif

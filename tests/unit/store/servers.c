@@ -1,0 +1,125 @@
+#include "tests/unit/store/servers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <hiredis/hiredis.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+static void die(const char *what)
+{
+    perror(what);
+    abort();
+}
+
+void folder_make(char folder_r[FOLDER_SIZE])
+{
+    snprintf(folder_r, FOLDER_SIZE, "/tmp/sendguard-test-XXXXXX");
+    if (mkdtemp(folder_r) == NULL)
+        die("mkdtemp");
+}
+
+static int remove_one(const char *path, const struct stat *file, int kind, struct FTW *where)
+{
+    (void)file;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+void folder_remove(const char *folder)
+{
+    if (nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
+        die(folder);
+}
+
+static void become_server(const struct redis_server *server, const char *folder,
+                          const char *option, const char *value, int out)
+{
+    const char *arguments[] = {"redis-server", "--port",       "0",         "--unixsocket",
+                               server->socket, "--save",       "",          "--appendonly",
+                               "no",           "--dir",        folder,      "--loglevel",
+                               "notice",       option,         value,       NULL};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
+        _exit(127);
+    char *words[countof(arguments)];
+    for (size_t i = 0; i < countof(arguments); i++)
+        words[i] = arguments[i] != NULL ? xstrdup(arguments[i]) : NULL;
+    execvp(words[0], words);
+    _exit(127);
+}
+
+/* Its log says when it is ready: "The server is now ready …", since Redis 7.2 "Ready …". */
+static void wait_until_ready(FILE *log)
+{
+    char line[512];
+    while (fgets(line, sizeof line, log) != NULL)
+        if (strstr(line, "eady to accept connections") != NULL)
+            return;
+    fputs("redis-server did not start\n", stderr);
+    abort();
+}
+
+void redis_server_start(struct redis_server *server, const char *folder, const char *option,
+                        const char *value)
+{
+    int ends[2];
+    snprintf(server->socket, sizeof server->socket, "%s/redis.sock", folder);
+    snprintf(server->url, sizeof server->url, "redis+unix://%s", server->socket);
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        die("pipe2");
+    fflush(NULL);
+    server->pid = fork();
+    if (server->pid < 0)
+        die("fork");
+    if (server->pid == 0)
+        become_server(server, folder, option, value, ends[1]);
+    close(ends[1]);
+    FILE *log = fdopen(ends[0], "r");
+    if (log == NULL)
+        die("fdopen");
+    wait_until_ready(log);
+    fclose(log); /* what it says later goes nowhere: redis-server ignores SIGPIPE */
+}
+
+void redis_server_stop(struct redis_server *server)
+{
+    if (server->pid == 0)
+        return;
+    kill(server->pid, SIGKILL);
+    while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    server->pid = 0;
+}
+
+long long redis_server_ask(const struct redis_server *server, const char *const *words,
+                           size_t count)
+{
+    enum { WORDS_MAX = 8 };
+    const char *arguments[WORDS_MAX];
+    if (count > WORDS_MAX)
+        die("too many words");
+    memcpy(arguments, words, count * sizeof arguments[0]);
+    redisContext *connection = redisConnectUnix(server->socket);
+    if (connection == NULL || connection->err != 0)
+        die("redisConnectUnix");
+    redisReply *reply = redisCommandArgv(connection, (int)count, arguments, NULL);
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        fprintf(stderr, "%s: %s\n", words[0], reply != NULL ? reply->str : connection->errstr);
+        abort();
+    }
+    long long number = reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10)
+                                                         : reply->integer;
+    freeReplyObject(reply);
+    redisFree(connection);
+    return number;
+}

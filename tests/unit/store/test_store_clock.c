@@ -1,0 +1,273 @@
+/* A clock that once ran ahead, in both rooms: up to five minutes it is another machine's, beyond that
+ * it was wrong, and what it stamped counts from now on. */
+#include <string.h>
+
+#include "tests/unit/store/rooms.h"
+
+#define ALICE "alice@example.test"
+
+enum { DAYS_AHEAD = 400 };
+#define FUTURE (NOW + DAYS_AHEAD * DAY_MS)
+
+static void check(struct store_message *message, int64_t at_ms, int64_t ahead_ms, uint64_t used)
+{
+    judge(message);
+    ck_assert_int_eq(message->at_ms, at_ms);
+    ck_assert_int_eq(message->ahead_ms, ahead_ms);
+    ck_assert_uint_eq(window_of(message, RULE_MESSAGES_PER_DAY)->used_before, used);
+    ck_assert_uint_eq(window_of(message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, used);
+}
+
+/* To the millisecond. */
+START_TEST(test_five_minutes)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, NOW + CLOCK_AHEAD_MS, 0);
+    struct store_message message = message_of(ALICE, "b", NOW);
+    check(&message, NOW + CLOCK_AHEAD_MS, 0, 1);
+    struct store_message earlier = message_of(ALICE, "c", NOW - 1);
+    check(&earlier, NOW - 1, CLOCK_AHEAD_MS + 1, 2);
+    struct store_message next = message_of(ALICE, "d", NOW - 1);
+    check(&next, NOW - 1, 0, 3);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW - 2 + DAY_MS), 4);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW - 1 + DAY_MS), 0);
+}
+END_TEST
+
+/* More than a chunk, with right ones before them; nothing is lost and nothing stays for ever. */
+START_TEST(test_counted_from_now)
+{
+    static const struct {
+        int64_t right_ms, mended_ms; /* beside NOW */
+    } cases[] = {{-MINUTE_MS, 0}, {2 * MINUTE_MS, 2 * MINUTE_MS}, {CLOCK_AHEAD_MS, CLOCK_AHEAD_MS}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        if (i > 0)
+            room_end();
+        room_begin(_i);
+        int64_t at_ms = NOW + cases[i].mended_ms;
+        send_messages(ALICE, "right", 25, NOW + cases[i].right_ms, 0);
+        send_messages(ALICE, "wrong", 90, NOW + CLOCK_AHEAD_MS + 1, 1);
+        struct store_message dry = message_of(ALICE, "dry", NOW);
+        dry.dry_run = true;
+        check(&dry, at_ms, CLOCK_AHEAD_MS + 90, 115);
+        const struct history *history = &dry.histories[SUBJECT_MAILBOX];
+        ck_assert_uint_eq(history->count, 115);
+        ck_assert_int_eq(history->entries[24].time_ms, NOW + cases[i].right_ms);
+        ck_assert_int_le(history->entries[114].time_ms, at_ms);
+        struct account account;
+        ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+        ck_assert_uint_eq(account.history.count, 115);
+        ck_assert_int_le(account.history.entries[25].time_ms, at_ms);
+        struct store_message message = message_of(ALICE, "x", NOW);
+        check(&message, at_ms, CLOCK_AHEAD_MS + 90, 115);
+        ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, at_ms + DAY_MS - 1),
+                          cases[i].right_ms < cases[i].mended_ms ? 91 : 116);
+        ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, at_ms + HOUR_MS), 0);
+        ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, at_ms + DAY_MS), 0);
+    }
+}
+END_TEST
+
+START_TEST(test_days_ahead)
+{
+    room_begin(_i);
+    send_messages(ALICE, "wrong", 45, FUTURE, 0);
+    struct store_message message = message_of(ALICE, "x", NOW);
+    check(&message, NOW, FUTURE - NOW, 45);
+    send_messages(ALICE, "y", 1, NOW + 1, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS - 1), 47);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 1);
+    ck_assert_int_eq(store_give_back(store, ALICE, "y-0", NOW + 2), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 0);
+    ck_assert_int_eq(store_give_back(store, ALICE, "wrong-7", NOW + 2), 1);
+    ck_assert_int_eq(store_give_back(store, ALICE, "wrong-7", NOW + 2), 0);
+    struct store_message dry = message_of(ALICE, "dry", NOW + 3);
+    dry.dry_run = true;
+    check(&dry, NOW + 3, 0, 45);
+}
+END_TEST
+
+/* It holds for its own length from the first message at the right time on. */
+START_TEST(test_suspension_of_the_future)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, FUTURE, 0);
+    struct store_message over = message_of(ALICE, "over", FUTURE);
+    over.windows[0].limit = 1;
+    ck_assert_int_eq(judge(&over), OUTCOME_SUSPENDED);
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.since_ms, NOW);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+    for (int hour = 0; hour < 3; hour++) {
+        struct store_message refused = message_of(ALICE, "x", NOW + hour * HOUR_MS);
+        ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+        ck_assert_int_eq(refused.suspension.since_ms, NOW);
+        ck_assert_int_eq(refused.suspension.until_ms, NOW + DAY_MS);
+    }
+    struct suspended page[2];
+    size_t count;
+    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS - 1, page, 2, &count), 1);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
+    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, 2, &count), 1);
+    ck_assert_uint_eq(count, 0);
+    send_messages(ALICE, "free", 1, NOW + DAY_MS, 0);
+}
+END_TEST
+
+START_TEST(test_suspension_at_the_edge)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    struct act act = act_at(NOW + CLOCK_AHEAD_MS);
+    struct suspension made;
+    struct account account;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &act, &made), 1);
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + CLOCK_AHEAD_MS + DAY_MS);
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW - 1, &account), 1);
+    ck_assert_int_eq(account.suspension.until_ms, NOW - 1 + DAY_MS);
+}
+END_TEST
+
+/* An attempt at the wrong time moved the end. */
+START_TEST(test_end_of_the_future)
+{
+    static const struct durations a_month = {.count = 1, .ms = {30 * DAY_MS}};
+    struct act act = act_at(NOW);
+    struct suspension made;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_month, &act, &made), 1);
+    struct store_message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
+    wrong.retries_before_restart = 1;
+    ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(wrong.suspension.until_ms, NOW + 50 * DAY_MS);
+    for (int hour = 1; hour < 3; hour++) {
+        struct store_message right = message_of(ALICE, "y", NOW + hour * HOUR_MS);
+        ck_assert_int_eq(judge(&right), OUTCOME_SUSPENDED);
+        ck_assert_int_eq(right.suspension.since_ms, NOW);
+        ck_assert_int_eq(right.suspension.until_ms, NOW + HOUR_MS + 30 * DAY_MS);
+    }
+}
+END_TEST
+
+START_TEST(test_until_lifted_of_the_future)
+{
+    static const struct durations for_good = {.count = 1, .ms = {UNTIL_LIFTED}};
+    struct act act = act_at(FUTURE);
+    struct suspension made;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &act, &made), 1);
+    struct store_message refused = message_of(ALICE, "x", NOW);
+    ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(refused.suspension.since_ms, NOW);
+    ck_assert_int_eq(refused.suspension.until_ms, UNTIL_LIFTED);
+}
+END_TEST
+
+START_TEST(test_ticket_of_the_future)
+{
+    room_begin(_i);
+    struct store_message edge = message_of(ALICE, "edge", NOW + CLOCK_AHEAD_MS);
+    edge.ticket = 3;
+    ck_assert_int_eq(judge(&edge), OUTCOME_ADMITTED);
+    struct store_message taken = message_of(ALICE, "q1", NOW);
+    taken.redeem = 3;
+    ck_assert_int_eq(judge(&taken), OUTCOME_REDEEMED);
+    struct store_message wrong = message_of(ALICE, "wrong", FUTURE);
+    wrong.ticket = 3;
+    ck_assert_int_eq(judge(&wrong), OUTCOME_ADMITTED);
+    struct store_message asked = message_of(ALICE, "q2", NOW + 1);
+    asked.redeem = 3;
+    ck_assert_int_eq(judge(&asked), OUTCOME_ADMITTED);
+}
+END_TEST
+
+/* A beginning that is not far ahead stays, also where the attempt that moved the end is. */
+START_TEST(test_beginning_stays)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    struct act act = act_at(NOW + MINUTE_MS);
+    struct suspension made;
+    struct account account;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &act, &made), 1);
+    struct store_message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
+    wrong.retries_before_restart = 1;
+    ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.since_ms, NOW + MINUTE_MS);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+}
+END_TEST
+
+/* One that was over by the wrong clock, and then replaced, does not come back with the right one. */
+START_TEST(test_replaced_at_the_wrong_time)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    struct act first = act_at(NOW), second = act_at(NOW + 2 * DAY_MS);
+    struct suspension made;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &first, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &second, &made), 1);
+    struct store_message refused = message_of(ALICE, "x", NOW + 1);
+    ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+    ck_assert_int_eq(refused.suspension.until_ms, NOW + 1 + HOUR_MS);
+    send_messages(ALICE, "free", 1, NOW + 1 + HOUR_MS, 0);
+}
+END_TEST
+
+/* An offence of the future is one of now from the next on, and is forgotten after thirty days. */
+START_TEST(test_offence_of_the_future)
+{
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    static const int64_t days[] = {DAYS_AHEAD, 0, 31};
+    static const uint32_t offences[] = {1, 2, 1};
+    room_begin(_i);
+    for (size_t i = 0; i < countof(days); i++) {
+        struct act act = act_at(NOW + days[i] * DAY_MS);
+        struct suspension made;
+        ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &act, &made), 1);
+        ck_assert_uint_eq(made.offence, offences[i]);
+        ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    }
+}
+END_TEST
+
+/* What has left an hour by the wrong clock is not taken out of it again. */
+START_TEST(test_refund_of_what_has_left)
+{
+    room_begin(_i);
+    send_messages(ALICE, "a", 1, NOW, 0);
+    send_messages(ALICE, "wrong", 1, NOW + HOUR_MS, 0);
+    send_messages(ALICE, "b", 1, NOW + 1, 0);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
+    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 2), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + 2), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("store clock");
+    TCase *cases = rooms_case(suite, "clock");
+    tcase_add_loop_test(cases, test_five_minutes, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_counted_from_now, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_days_ahead, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspension_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_end_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_beginning_stays, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_offence_of_the_future, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_refund_of_what_has_left, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_ticket_of_the_future, 0, ROOM_KINDS);
+    return suite;
+}
+
+int main(void) { return rooms_run(suite()); }

@@ -1,0 +1,555 @@
+/* Tickets: one door admits and leaves one, another asks a moment later, redeems
+ * it and counts nothing again. In both rooms. */
+#include <pthread.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "tests/unit/store/rooms.h"
+
+#define ALICE "alice@example.test"
+#define BOB "bob@example.test"
+
+/* Admitted at one door, with a ticket for so many. */
+static void leave(const char *mailbox, const char *id, uint32_t recipients, int64_t now_ms)
+{
+    struct store_message message = message_of(mailbox, id, now_ms);
+    message.ticket = recipients;
+    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+}
+
+/* Asked at the other. */
+static struct store_message asking(const char *mailbox, const char *id, uint32_t recipients,
+                                   int64_t now_ms)
+{
+    struct store_message message = message_of(mailbox, id, now_ms);
+    message.redeem = recipients;
+    return message;
+}
+
+static enum outcome redeem(const char *mailbox, const char *id, uint32_t recipients,
+                           int64_t now_ms)
+{
+    struct store_message message = asking(mailbox, id, recipients, now_ms);
+    return judge(&message);
+}
+
+/* Whether one would be redeemed; without a trace. */
+static bool waits(const char *mailbox, uint32_t recipients, int64_t now_ms)
+{
+    struct store_message message = asking(mailbox, "never sent", recipients, now_ms);
+    message.dry_run = true;
+    return judge(&message) == OUTCOME_REDEEMED;
+}
+
+static uint64_t counted(int64_t now_ms) { return used_of(ALICE, RULE_MESSAGES_PER_DAY, now_ms); }
+
+START_TEST(test_counted_once)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 3, NOW);
+    struct store_message message = asking(ALICE, "smtp-1", 3, NOW + 40);
+    message.decision++;
+    ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
+    ck_assert_uint_eq(window_of(&message, RULE_MESSAGES_PER_DAY)->used_before, 1);
+    ck_assert_int_eq(message.suspension.id, 0);
+    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 0);
+    ck_assert_uint_eq(counted(NOW + 40), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 40), 1);
+    /* one ticket is one message */
+    ck_assert_int_eq(redeem(ALICE, "smtp-2", 3, NOW + 50), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(counted(NOW + 50), 2);
+}
+END_TEST
+
+START_TEST(test_record)
+{
+    struct record record;
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 40);
+    message.facts = "{\"door\":\"smtp\"}";
+    ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
+    int64_t last_ms = NOW + 40 + message.keep_admitted_ms - 1;
+    ck_assert_int_eq(store_record(store, arena, message.decision, last_ms, &record), 1);
+    ck_assert_int_eq(record.outcome, OUTCOME_REDEEMED);
+    ck_assert_int_eq(record.at_ms, NOW + 40);
+    ck_assert_str_eq(record.facts, "{\"door\":\"smtp\"}");
+    ck_assert_uint_eq(record.windows[0].used_before, 1);
+    ck_assert_int_eq(store_record(store, arena, message.decision, last_ms + 1, &record), 0);
+    ck_assert_int_eq(store_sweep(store, last_ms + HOUR_MS), 1);
+    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 40, &record), 0);
+}
+END_TEST
+
+START_TEST(test_number_of_recipients)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 2, NOW);
+    leave(ALICE, "<2>", SUBMISSION_MAX_RECIPIENTS, NOW);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW), OUTCOME_ADMITTED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-2", 3, NOW), OUTCOME_ADMITTED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-3", SUBMISSION_MAX_RECIPIENTS - 1, NOW),
+                     OUTCOME_ADMITTED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-4", SUBMISSION_MAX_RECIPIENTS, NOW), OUTCOME_REDEEMED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-5", 2, NOW), OUTCOME_REDEEMED);
+}
+END_TEST
+
+START_TEST(test_of_its_mailbox)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    ck_assert(!waits(BOB, 1, NOW));
+    ck_assert_int_eq(redeem(BOB, "smtp-1", 1, NOW), OUTCOME_ADMITTED);
+    ck_assert(waits(ALICE, 1, NOW));
+}
+END_TEST
+
+START_TEST(test_ends)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    ck_assert(waits(ALICE, 1, NOW + TICKET_MS - 1));
+    ck_assert(!waits(ALICE, 1, NOW + TICKET_MS));
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + TICKET_MS), OUTCOME_ADMITTED);
+    leave(ALICE, "<2>", 1, NOW + TICKET_MS);
+    ck_assert_int_eq(redeem(ALICE, "smtp-2", 1, NOW + 2 * TICKET_MS - 1), OUTCOME_REDEEMED);
+}
+END_TEST
+
+/* It lasts from the moment that the message counts at, which can be later than the caller's. */
+START_TEST(test_clock_steps_back)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    leave(ALICE, "<2>", 2, NOW - 5000);
+    ck_assert(waits(ALICE, 2, NOW - 9000));
+    ck_assert(waits(ALICE, 2, NOW + TICKET_MS - 1));
+    ck_assert(!waits(ALICE, 2, NOW + TICKET_MS));
+}
+END_TEST
+
+START_TEST(test_oldest_first)
+{
+    room_begin(_i);
+    leave(ALICE, "<old>", 1, NOW);
+    leave(ALICE, "<other>", 2, NOW + 1);
+    leave(ALICE, "<young>", 1, NOW + 2);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 3), OUTCOME_REDEEMED);
+    ck_assert(waits(ALICE, 1, NOW + TICKET_MS + 1)); /* which the old one would not */
+    ck_assert_int_eq(redeem(ALICE, "smtp-2", 1, NOW + 3), OUTCOME_REDEEMED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-3", 2, NOW + 3), OUTCOME_REDEEMED);
+    ck_assert(!waits(ALICE, 1, NOW + 3));
+}
+END_TEST
+
+/* More than are looked at in one go, and the one that is wanted is the newest. */
+START_TEST(test_many)
+{
+    room_begin(_i);
+    for (int i = 0; i < 200; i++)
+        leave(ALICE, arena_printf(arena, "<%d>", i), i < 199 ? 1 : 2, NOW + i);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 2, NOW + 200), OUTCOME_REDEEMED);
+    ck_assert(!waits(ALICE, 2, NOW + 200));
+    for (int i = 0; i < 199; i++)
+        ck_assert_int_eq(redeem(ALICE, arena_printf(arena, "smtp-1-%d", i), 1, NOW + 200),
+                         OUTCOME_REDEEMED);
+    ck_assert(!waits(ALICE, 1, NOW + 200));
+    ck_assert_uint_eq(counted(NOW + 200), 200);
+}
+END_TEST
+
+START_TEST(test_refused_leaves_none)
+{
+    room_begin(_i);
+    struct store_message held = message_of(ALICE, "<held>", NOW);
+    held.ticket = 1;
+    held.held = true;
+    ck_assert_int_eq(judge(&held), OUTCOME_HELD);
+    struct store_message over = message_of(ALICE, "<over>", NOW);
+    over.ticket = 1;
+    *window_of(&over, RULE_OFF_DOMAIN_PER_HOUR_PER_IP) =
+        (struct store_window){.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 0};
+    ck_assert_int_eq(judge(&over), OUTCOME_OVER);
+    struct store_message dry = message_of(ALICE, "<dry>", NOW);
+    dry.ticket = 1;
+    dry.dry_run = true;
+    ck_assert_int_eq(judge(&dry), OUTCOME_ADMITTED);
+    ck_assert(!waits(ALICE, 1, NOW));
+}
+END_TEST
+
+START_TEST(test_repeated_leaves_no_second)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    struct store_message again = message_of(ALICE, "<1>", NOW + 1);
+    again.ticket = 1;
+    ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 2), OUTCOME_REDEEMED);
+    ck_assert(!waits(ALICE, 1, NOW + 2));
+    again.now_ms = NOW + 3; /* also when the first was redeemed */
+    ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
+    ck_assert(!waits(ALICE, 1, NOW + 3));
+}
+END_TEST
+
+/* The same id for other recipients is another submission, which takes the older one's place. */
+START_TEST(test_replaced)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    struct store_message other = message_of(ALICE, "<1>", NOW + 1);
+    other.fingerprint++;
+    other.ticket = 2;
+    ck_assert_int_eq(judge(&other), OUTCOME_ADMITTED);
+    ck_assert(!waits(ALICE, 1, NOW + 1));
+    ck_assert(waits(ALICE, 2, NOW + 1));
+}
+END_TEST
+
+START_TEST(test_give_back)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    leave(ALICE, "<2>", 2, NOW);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 1), 1);
+    ck_assert(!waits(ALICE, 1, NOW + 1));
+    ck_assert(waits(ALICE, 2, NOW + 1));
+    /* the mail server has had it: it stays counted */
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 2, NOW + 2), OUTCOME_REDEEMED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 3), 0);
+    ck_assert_uint_eq(counted(NOW + 4), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 4), 1);
+    /* what was redeemed was not counted under the other door's id */
+    ck_assert_int_eq(store_give_back(store, ALICE, "smtp-1", NOW + 5), 0);
+}
+END_TEST
+
+/* Two messages to as many: the mail server takes the one with the other's ticket. Whichever is
+ * refunded then, what was sent stays counted. */
+START_TEST(test_swap)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    leave(ALICE, "<2>", 1, NOW + 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-2", 1, NOW + 2), OUTCOME_REDEEMED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 3), 0);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 5), 0);
+    ck_assert_uint_eq(counted(NOW + 5), 2);
+    /* with the refund in between, the ticket goes with its charge, and the message counts anew */
+    leave(ALICE, "<3>", 1, NOW + 6);
+    leave(ALICE, "<4>", 1, NOW + 7);
+    ck_assert_int_eq(redeem(ALICE, "smtp-4", 1, NOW + 8), OUTCOME_REDEEMED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<4>", NOW + 9), 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-3", 1, NOW + 10), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(counted(NOW + 10), 4);
+}
+END_TEST
+
+/* It is known for as long as it counts, however many came after it: the mark is in a chunk. */
+START_TEST(test_redeemed_long_ago)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    send_messages(ALICE, "plain", 50, NOW + 1, 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 60), OUTCOME_REDEEMED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + DAY_MS - 1), 0);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + DAY_MS), 0);
+    ck_assert_int_eq(store_give_back(store, ALICE, "plain-7", NOW + DAY_MS - 1), 1);
+    ck_assert_uint_eq(counted(NOW + DAY_MS - 1), 50);
+    ck_assert_uint_eq(counted(NOW + DAY_MS), 49);
+    ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
+    if (_i == ROOM_REDIS)
+        ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"EVAL",
+            "return #redis.call('KEYS', 'sg:charge:*')", "0"}, 3), 0);
+}
+END_TEST
+
+/* A dry run marks nothing; the same submission asked about again is still known as itself. */
+START_TEST(test_redeemed_is_known)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    ck_assert(waits(ALICE, 1, NOW + 1));
+    leave(ALICE, "<2>", 2, NOW + 2);
+    ck_assert(waits(ALICE, 2, NOW + 3));
+    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 4), 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 5), OUTCOME_REDEEMED);
+    struct store_message again = message_of(ALICE, "<1>", NOW + 6);
+    again.ticket = 1;
+    ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 7), 0);
+    ck_assert_uint_eq(counted(NOW + 7), 1);
+    /* another message under its id has a charge of its own */
+    again.fingerprint++;
+    again.now_ms = NOW + 8;
+    ck_assert_int_eq(judge(&again), OUTCOME_ADMITTED);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 9), 1);
+    ck_assert_uint_eq(counted(NOW + 9), 1);
+}
+END_TEST
+
+START_TEST(test_reset_keeps_it)
+{
+    struct act act = act_at(NOW + 1);
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 2), OUTCOME_REDEEMED);
+    ck_assert_uint_eq(counted(NOW + 2), 0);
+    /* its message is forgotten, but not that it was not sent */
+    leave(ALICE, "<2>", 1, NOW + 3);
+    act.now_ms = NOW + 4;
+    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 5), 0);
+    ck_assert(!waits(ALICE, 1, NOW + 5));
+}
+END_TEST
+
+/* Neither a fault of the message nor a full window is looked at again. */
+START_TEST(test_redeemed_though_over)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
+    message.held = true;
+    for (size_t i = 0; i < message.window_count; i++)
+        message.windows[i].limit = 1;
+    ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
+    ck_assert(!message.brought);
+    ck_assert_int_eq(message.suspension.id, 0);
+    message.id = "smtp-2";
+    ck_assert_int_eq(judge(&message), OUTCOME_HELD);
+    message.held = false;
+    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+    ck_assert(message.brought);
+}
+END_TEST
+
+static void suspend_alice(int64_t now_ms)
+{
+    const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    struct act act = act_at(now_ms);
+    struct suspension suspension;
+    ck_assert_int_eq(
+        store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &act, &suspension), 1);
+}
+
+START_TEST(test_suspended_before_ticket)
+{
+    struct act act = act_at(NOW + 3);
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    suspend_alice(NOW + 1);
+    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 2);
+    ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+    ck_assert_uint_eq(message.suspension.attempts, 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
+}
+END_TEST
+
+START_TEST(test_observe_redeems)
+{
+    room_begin(_i);
+    struct store_message sent = message_of(ALICE, "<1>", NOW);
+    suspend_alice(NOW);
+    sent.observe = true;
+    sent.ticket = 1;
+    ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
+    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
+    message.observe = true;
+    ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
+    ck_assert_int_ne(message.suspension.id, 0); /* told all the same */
+    ck_assert_uint_eq(message.suspension.attempts, 0);
+    message.id = "smtp-2";
+    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(counted(NOW + 1), 2);
+}
+END_TEST
+
+START_TEST(test_dry_run_redeems_nothing)
+{
+    room_begin(_i);
+    leave(ALICE, "<1>", 1, NOW);
+    for (int i = 0; i < 3; i++)
+        ck_assert(waits(ALICE, 1, NOW));
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW), OUTCOME_REDEEMED);
+}
+END_TEST
+
+START_TEST(test_together)
+{
+    enum { LEFT = 20, ASKED = 44 };
+    struct store_message messages[LEFT + ASKED], *all[LEFT + ASKED];
+    int results[LEFT + ASKED], redeemed = 0;
+    room_begin(_i);
+    for (int i = 0; i < LEFT + ASKED; i++) {
+        messages[i] = message_of(ALICE, arena_printf(arena, "<%d>", i), NOW);
+        *(i < LEFT ? &messages[i].ticket : &messages[i].redeem) = 7;
+        all[i] = &messages[i];
+    }
+    store_judge_all(store, all, results, LEFT + ASKED);
+    for (int i = 0; i < LEFT + ASKED; i++) {
+        ck_assert_int_eq(results[i], 1);
+        redeemed += messages[i].outcome == OUTCOME_REDEEMED;
+        ck_assert_int_eq(messages[i].outcome == OUTCOME_REDEEMED, i >= LEFT && i < 2 * LEFT);
+    }
+    ck_assert_int_eq(redeemed, LEFT);
+    ck_assert_uint_eq(counted(NOW), ASKED);
+}
+END_TEST
+
+/* ---- at the same time ----------------------------------------------------------------- */
+
+enum { THREADS = 16, ROUNDS = 100 };
+
+struct asker {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct store *through; /* every other one by a connection of its own, like another program */
+    int number, redeemed[ROUNDS];
+};
+
+static void *ask_every_round(void *argument)
+{
+    struct asker *asker = argument;
+    struct arena *own = arena_new();
+    for (int round = 0; round < ROUNDS; round++) {
+        struct store_message message =
+            asking(ALICE, arena_printf(own, "smtp-%d-%d", asker->number, round),
+                   (uint32_t)round + 1, NOW);
+        message.windows[0].limit = message.windows[1].limit = LIMIT_OFF;
+        message.windows[2].limit = LIMIT_OFF;
+        message.arena = own;
+        pthread_barrier_wait(asker->start);
+        asker->redeemed[round] = store_judge(asker->through, &message) == 1
+                                     ? message.outcome == OUTCOME_REDEEMED
+                                     : -THREADS;
+    }
+    arena_free(&own);
+    return NULL;
+}
+
+START_TEST(test_one_of_sixteen)
+{
+    static struct asker askers[THREADS];
+    pthread_barrier_t start;
+    room_begin(_i);
+    for (int round = 0; round < ROUNDS; round++)
+        leave(ALICE, arena_printf(arena, "<%d>", round), (uint32_t)round + 1, NOW);
+    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        askers[i] = (struct asker){.start = &start, .number = i,
+                                   .through = i % 2 == 0 ? store : other};
+        ck_assert_int_eq(pthread_create(&askers[i].thread, NULL, ask_every_round, &askers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(askers[i].thread, NULL);
+    pthread_barrier_destroy(&start);
+    store_free(&other);
+    for (int round = 0; round < ROUNDS; round++) {
+        int redeemed = 0;
+        for (int i = 0; i < THREADS; i++)
+            redeemed += askers[i].redeemed[round];
+        ck_assert_msg(redeemed == 1, "round %d: redeemed %d times", round, redeemed);
+    }
+    ck_assert_uint_eq(counted(NOW), ROUNDS + (THREADS - 1) * ROUNDS);
+}
+END_TEST
+
+/* ---- what is left behind --------------------------------------------------------------- */
+
+/* Rows of the table, or members of Redis's key of ALICE. */
+static int64_t kept_tickets(int room)
+{
+    if (room == ROOM_REDIS)
+        return redis_server_ask(&redis, (const char *const[]){"ZCARD", "sg:ticket:" ALICE}, 2);
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM ticket", -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return count;
+}
+
+START_TEST(test_ended_ones_go)
+{
+    room_begin(_i);
+    for (int i = 0; i < 10; i++)
+        leave(ALICE, arena_printf(arena, "<%d>", i), 1, NOW + i);
+    ck_assert_int_eq(kept_tickets(_i), 10);
+    /* six ended a minute before, which is the grace that clocks have */
+    leave(ALICE, "<later>", 1, NOW + TICKET_MS + MINUTE_MS + 5);
+    ck_assert_int_eq(kept_tickets(_i), 5);
+    ck_assert_int_eq(store_sweep(store, NOW + TICKET_MS + MINUTE_MS + 7), 1);
+    ck_assert_int_eq(kept_tickets(_i), 3);
+    ck_assert_int_eq(store_sweep(store, NOW + 2 * TICKET_MS + 2 * MINUTE_MS + 5), 1);
+    ck_assert_int_eq(kept_tickets(_i), 0);
+}
+END_TEST
+
+/* Who has no mail server's door pays nothing. */
+START_TEST(test_none_without_asking)
+{
+    room_begin(_i);
+    send_messages(ALICE, "plain", 5, NOW, 1);
+    ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 9), OUTCOME_ADMITTED);
+    ck_assert_int_eq(kept_tickets(_i), 0);
+    if (_i == ROOM_REDIS)
+        ck_assert_int_eq(
+            redis_server_ask(&redis, (const char *const[]){"EXISTS", "sg:ticket:" ALICE}, 2), 0);
+}
+END_TEST
+
+START_TEST(test_redis_expires)
+{
+    room_begin(ROOM_REDIS);
+    leave(ALICE, "<1>", 1, NOW);
+    int64_t left_ms =
+        redis_server_ask(&redis, (const char *const[]){"PTTL", "sg:ticket:" ALICE}, 2);
+    ck_assert_int_gt(left_ms, TICKET_MS);
+    ck_assert_int_le(left_ms, TICKET_MS + MINUTE_MS);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("store tickets");
+    TCase *cases = rooms_case(suite, "tickets");
+    tcase_add_loop_test(cases, test_counted_once, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_record, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_number_of_recipients, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_of_its_mailbox, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_ends, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_clock_steps_back, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_oldest_first, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_many, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_refused_leaves_none, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_repeated_leaves_no_second, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_replaced, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_swap, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_long_ago, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_is_known, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reset_keeps_it, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_though_over, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspended_before_ticket, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_observe_redeems, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_dry_run_redeems_nothing, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_together, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_one_of_sixteen, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_ended_ones_go, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_none_without_asking, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_redis_expires);
+    return suite;
+}
+
+int main(void) { return rooms_run(suite()); }

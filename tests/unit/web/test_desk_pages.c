@@ -1,0 +1,723 @@
+/* The pages of the support desk, from a request to the page: what they show, in all
+ * languages, to whom, and that nobody's words become markup. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "tests/unit/desk/desk_rig.h"
+#include "web/web.h"
+
+#define SCRIPT "<script>alert(1)</script>"
+#define ESCAPED "&lt;script&gt;alert(1)&lt;/script&gt;"
+
+enum { MAX_IDS = 200, MAX_DEPTH = 40 };
+
+static const char *const languages[] = {"en", "de", "fr", "es"};
+
+static struct web web;
+static struct http_response response;
+static char cookie[SECRET_TEXT_SIZE];
+
+static void begin(int room, enum role role, const char *const *overrides)
+{
+    const struct act act = {NOW - HOUR_MS, "root (shell)", "begins"};
+    struct problem problem = {0};
+    struct sign_in sign_in = {.name = "sam", .password = "correct horse", .network = "192.0.2.7",
+                              .now_ms = NOW - MINUTE_MS};
+    rig_begin(room, overrides);
+    web = (struct web){.desk = {store, guard}, .key = token_key};
+    pthread_mutex_init(&web.metrics.lock, NULL);
+    response = (struct http_response){.status = 200};
+    ck_assert_int_eq(staff_add(store, "sam", role, "correct horse", &act, &problem), 1);
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGNED_IN);
+    memcpy(cookie, sign_in.cookie, sizeof cookie);
+}
+
+static void end(void)
+{
+    http_response_free(&response);
+    pthread_mutex_destroy(&web.metrics.lock);
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static const char *ask(struct raw_request raw)
+{
+    struct http_request request = {0};
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    raw.peer = "192.0.2.7";
+    raw.accept = "text/html";
+    raw.cookies = arena_printf(arena, "sendguard_session=%s", cookie);
+    http_response_free(&response);
+    response = (struct http_response){.status = 200};
+    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
+                  "%s: %s", problem.where, problem.text);
+    web_handle(&web, &request, NOW, &response);
+    http_request_end(&request);
+    return text_string(&response.body);
+}
+
+/* `path` below /desk, with its query. */
+static const char *get_in(const char *path, const char *language)
+{
+    char *url = arena_printf(arena, "/sending/desk%s", path), *query = strchr(url, '?');
+    if (query != NULL)
+        *query++ = '\0';
+    return ask((struct raw_request){.method = "GET", .url = url, .query = query,
+                                    .accept_language = language});
+}
+
+static const char *get(const char *path)
+{
+    const char *html = get_in(path, "en");
+    ck_assert_msg(response.status == 200, "%s: %d", path, response.status);
+    return html;
+}
+
+static const char *post_in(const char *path, const char *fields, const char *language)
+{
+    char token[SECRET_TEXT_SIZE];
+    staff_csrf(cookie, token);
+    const char *body = arena_printf(arena, "csrf=%s&%s", token, fields);
+    return ask((struct raw_request){.method = "POST",
+                                    .url = arena_printf(arena, "/sending/desk%s", path),
+                                    .body = body, .body_length = strlen(body),
+                                    .content_type = "application/x-www-form-urlencoded",
+                                    .accept_language = language});
+}
+
+static const char *post(const char *fields) { return post_in("/acts", fields, "en"); }
+
+static const char *location(void)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, "Location") == 0)
+            return response.headers[i].value;
+    return "";
+}
+
+/* ---- what a page has to be ------------------------------------------------------------------- */
+
+/* The value of the attribute that begins at `start`, behind its quote. */
+static const char *value_at(const char *start)
+{
+    return arena_strndup(arena, start, strcspn(start, "\""));
+}
+
+static size_t read_ids(const char *html, const char *ids[MAX_IDS])
+{
+    size_t count = 0;
+    for (const char *at = html; (at = strstr(at, " id=\"")) != NULL; at++) {
+        ck_assert_uint_lt(count, MAX_IDS);
+        ids[count++] = value_at(at + strlen(" id=\""));
+        for (size_t i = 0; i + 1 < count; i++)
+            ck_assert_msg(strcmp(ids[i], ids[count - 1]) != 0, "id %s twice", ids[i]);
+    }
+    return count;
+}
+
+/* Whoever points at ids points at some that are there. */
+static void check_pointers(const char *html, const char *attribute)
+{
+    const char *ids[MAX_IDS], *name;
+    size_t count = read_ids(html, ids);
+    for (const char *at = html; (at = strstr(at, attribute)) != NULL; at++) {
+        char *names = arena_strdup(arena, value_at(at + strlen(attribute)));
+        while ((name = strsep(&names, " ")) != NULL) {
+            size_t i = 0;
+            while (i < count && strcmp(ids[i], name) != 0)
+                i++;
+            ck_assert_msg(i < count, "%s%s\" points nowhere", attribute, name);
+        }
+    }
+}
+
+static bool is_void(const char *tag)
+{
+    static const char *const names[] = {"!doctype", "meta", "link", "input", "br"};
+    for (size_t i = 0; i < countof(names); i++)
+        if (strcmp(names[i], tag) == 0)
+            return true;
+    return false;
+}
+
+/* Tags are closed in the order that they were opened; attributes hold no '<' or '>'. */
+static void check_nesting(const char *html)
+{
+    const char *open[MAX_DEPTH];
+    size_t depth = 0;
+    for (const char *at = html; (at = strchr(at, '<')) != NULL; at++) {
+        bool closes = at[1] == '/';
+        const char *tag = at + 1 + closes, *over = strchr(at, '>');
+        tag = arena_strndup(arena, tag, strcspn(tag, " >\n"));
+        ck_assert_msg(over != NULL && *tag != '\0', "a lonely < at: %.40s", at);
+        if (closes) {
+            ck_assert_msg(depth > 0 && strcmp(open[depth - 1], tag) == 0, "</%s> closes %s", tag,
+                          depth > 0 ? open[depth - 1] : "nothing");
+            depth--;
+        } else if (!is_void(tag) && over[-1] != '/') {
+            ck_assert_uint_lt(depth, MAX_DEPTH);
+            open[depth++] = tag;
+        }
+    }
+    ck_assert_uint_eq(depth, 0);
+}
+
+static void check_page(const char *html)
+{
+    rig_check_begins(html, "<!doctype html>\n");
+    rig_check_has_not(html, "{{");
+    rig_check_has_not(html, "<h1></h1>");
+    rig_check_has_not(html, "<title> ");
+    rig_check_has_not(html, "undefined");
+    check_nesting(html);
+    check_pointers(html, " for=\"");
+    check_pointers(html, " aria-describedby=\"");
+    check_pointers(html, " aria-labelledby=\"");
+    const char *script = strstr(html, "<script");
+    ck_assert_ptr_nonnull(script);
+    ck_assert_ptr_null(strstr(script + 1, "<script"));
+}
+
+/* ---- a house with everything in it ----------------------------------------------------------- */
+
+/* Alice is paused, Bob locked himself, Carol has limits of her own; two decisions to explain. */
+static struct verdict fill(void)
+{
+    struct json_object *view = NULL;
+    rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
+    struct verdict verdict = send_one("over", 1, NOW - HOUR_MS);
+    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(desk_lock(rig_desk(), BOB, NOW - HOUR_MS, &view), 1);
+    json_put(&view);
+    do_act(&admin, "{'act':'limit','subject':'carol@example.test','rule':'messages_per_day',"
+                   "'value':'50','for':'7d','note':'" SCRIPT "'}", NOW - HOUR_MS);
+    do_act(&admin, "{'act':'extra','subject':'carol@example.test','messages':7,'note':'news'}",
+           NOW - HOUR_MS);
+    do_act(&admin, "{'act':'note','subject':'" ALICE "','note':'" SCRIPT "'}", NOW - HOUR_MS);
+    do_act(&admin, "{'act':'limit','subject':'@example.test','rule':'messages_per_hour','value':3,"
+                   "'note':'" SCRIPT "'}", NOW - HOUR_MS);
+    guard_outdate_limits(guard);
+    return verdict;
+}
+
+static const char *decision_path(const struct verdict *verdict)
+{
+    char text[DECISION_TEXT_SIZE];
+    decision_format(verdict->decision, text);
+    return arena_printf(arena, "/decisions/%s", text);
+}
+
+START_TEST(test_every_page)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL));
+    struct verdict verdict = fill();
+    const char *paths[] = {"/", "/suspended", "/near", "/mailboxes/" ALICE, "/mailboxes/" BOB,
+                           "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
+                           "/decisions", "/decisions?mailbox=" ALICE, decision_path(&verdict),
+                           "/ips/192.0.2.1", "/domains/example.test", "/audit",
+                           "/audit?subject=" ALICE, "/simulate", "/acts", "/search?q=x%20y",
+                           "/acts?act=lift", "/acts?act=limit&subject=" BOB};
+    for (size_t i = 0; i < countof(paths); i++) {
+        const char *first = NULL;
+        for (size_t k = 0; k < countof(languages); k++) {
+            const char *html = get_in(paths[i], languages[k]);
+            ck_assert_msg(response.status == 200, "%s: %d", paths[i], response.status);
+            check_page(html);
+            rig_check_has(html, arena_printf(arena, "<html lang=\"%s\">", languages[k]));
+            if (first != NULL)
+                ck_assert_msg(strcmp(html, first) != 0, "%s is not translated", paths[i]);
+            first = first != NULL ? first : arena_strdup(arena, html);
+        }
+    }
+    end();
+}
+END_TEST
+
+START_TEST(test_words_of_others)
+{
+    static const char *const paths[] = {"/", ("/mailboxes/" ALICE), "/audit",
+                                        "/domains/example.test", "/mailboxes/carol@example.test"};
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    fill();
+    for (size_t i = 0; i < countof(paths); i++) {
+        const char *html = get(paths[i]);
+        check_page(html);
+        if (i < 3)
+            rig_check_has(html, ESCAPED);
+    }
+    rig_check_has(get("/search?q=%3Cscript%3Ealert(1)%3C/script%3E"), ESCAPED);
+    rig_check_has(get("/audit?subject=%3Cscript%3Ealert(1)%3C/script%3E"), ESCAPED);
+    rig_check_has_not(get("/mailboxes/" ALICE "?done=%3Cscript%3E"), "role=\"status\"");
+    end();
+}
+END_TEST
+
+/* ---- every string, on every page ------------------------------------------------------------- */
+
+/* What the program itself says, by which templates choose. */
+static bool is_ours(const char *key)
+{
+    static const char *const keys[] = {"rule", "cause", "door", "state", "verdict", "outcome",
+                                       "act", "source", "kind", "field", "mode", "of", "where",
+                                       "at", "since", "until", "retry_at", "last_at",
+                                       "extra_until"};
+    for (size_t i = 0; i < countof(keys); i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+static struct json_object *poisoned(const char *key, struct json_object *value)
+{
+    struct json_object *copy;
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        return json_object_new_string(is_ours(key) ? json_object_get_string(value) : SCRIPT "\"'");
+    case json_type_object:
+        copy = json_object_new_object();
+        json_object_object_foreach(value, name, member)
+        {
+            json_object_object_add(copy, name, poisoned(name, member));
+        }
+        return copy;
+    case json_type_array:
+        copy = json_object_new_array();
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            json_object_array_add(copy, poisoned(key, json_object_array_get_idx(value, i)));
+        return copy;
+    default:
+        return json_object_get(value);
+    }
+}
+
+static void check_poisoned(const struct catalogue *catalogue, const char *page,
+                           struct json_object *view)
+{
+    for (size_t i = 0; i < countof(languages); i++) {
+        freed_by(json_put) struct json_object *shown = poisoned("", view);
+        freed_by(text_free) struct text html = {0};
+        json_add_string(shown, "base", "/sending");
+        json_add_string(shown, "lang", languages[i]);
+        json_add_bool(shown, "signed_in", true);
+        json_add_bool(shown, "may_act", true);
+        json_add_bool(shown, "may_all", true);
+        present(shown, &(struct reader){catalogue, languages[i], NULL, NOW});
+        ck_assert_int_eq(catalogue_page(catalogue, languages[i], page, shown, &html), 1);
+        check_nesting(text_string(&html));
+        const char *script = strstr(text_string(&html), "<script");
+        ck_assert_msg(strstr(script + 1, "<script") == NULL, "%s: %.80s", page,
+                      strstr(script + 1, "<script"));
+        rig_check_has(text_string(&html), ESCAPED);
+    }
+}
+
+START_TEST(test_every_string)
+{
+    begin(_i, ROLE_ADMIN, WITH(SMALL));
+    struct verdict verdict = fill();
+    struct problem problem;
+    const struct desk *desk = rig_desk();
+    freed_by(catalogue_free) struct catalogue *catalogue = rig_catalogue();
+    struct json_object *view = NULL;
+    ck_assert_int_eq(desk_home(desk, NOW, &view), 1);
+    check_poisoned(catalogue, "desk_home", view);
+    json_put(&view);
+    ck_assert_int_eq(desk_suspended(desk, "", NOW, &view), 1);
+    check_poisoned(catalogue, "desk_suspended", view);
+    json_put(&view);
+    ck_assert_int_eq(desk_decisions(desk, NULL, NULL, NOW, &view, &problem), 1);
+    check_poisoned(catalogue, "desk_decisions", view);
+    json_put(&view);
+    ck_assert_int_eq(desk_audit(desk, NULL, NULL, &view, &problem), 1);
+    check_poisoned(catalogue, "desk_audit", view);
+    json_put(&view);
+    check_poisoned(catalogue, "desk_mailbox", view_mailbox(ALICE, NOW));
+    check_poisoned(catalogue, "desk_decision", view_decision(verdict.decision, NOW));
+    view = preview_act(&admin, "{'act':'lift','subject':'" ALICE "','note':'x'}", NOW);
+    json_add(view, "fields", json_read("[{\"name\":\"x\",\"value\":\"x\"}]"));
+    json_add(view, "wish", json_read("{\"note\":\"x\"}"));
+    json_add_string(view, "reset_why_not", "x");
+    json_add(view, "problem", json_read("{\"where\":\"note\",\"text\":\"x\"}"));
+    check_poisoned(catalogue, "desk_act", view);
+    end();
+}
+END_TEST
+
+/* ---- one mailbox ----------------------------------------------------------------------------- */
+
+static void check_order(const char *html, const char *earlier, const char *later)
+{
+    const char *first = strstr(html, earlier), *second = strstr(html, later);
+    ck_assert_msg(first != NULL, "no %s", earlier);
+    ck_assert_msg(second != NULL, "no %s", later);
+    ck_assert_msg(first < second, "%s is behind %s", earlier, later);
+}
+
+#define OPEN "<details class=\"act\" open>\n<summary>"
+
+START_TEST(test_likely_act)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
+    const char *html = get("/mailboxes/" ALICE);
+    rig_check_has(html, "A limit is used up");
+    rig_check_has(html, "Messages in 24 hours: 5 of 5 used");
+    rig_check_has(html, OPEN "Give an extra allowance");
+    rig_check_has_not(html, "value=\"lift\"");
+    send_one("over", 1, NOW - HOUR_MS);
+    html = get("/mailboxes/" ALICE);
+    rig_check_has(html, "Cause: too much mail (Messages in 24 hours). Since ");
+    rig_check_has(html, "by Sendguard.");
+    rig_check_has(html, OPEN "Lift the suspension");
+    check_order(html, "Lift the suspension</summary>", "Reset the counts</summary>");
+    html = get("/mailboxes/" BOB);
+    rig_check_has(html, "would be sent.");
+    rig_check_has_not(html, OPEN);
+    rig_check_has_not(html, "Exempt from all limits"); /* for administrators */
+    end();
+}
+END_TEST
+
+START_TEST(test_limits_of_ones_own)
+{
+    begin(_i, ROLE_VIEWER, WITH(SMALL));
+    fill();
+    const char *html = get("/mailboxes/carol@example.test");
+    check_order(html, "57<br><span class=\"muted\">set for the mailbox, until ",
+                "details class=\"more\"");
+    check_order(html, ", instead of 5", "7 extra until ");
+    check_order(html, "3<br><span class=\"muted\">set for the domain", "details class=\"more\"");
+    check_order(html, "details class=\"more\"", "recipients_per_field");
+    html = get("/mailboxes/" ALICE "?done=extra");
+    rig_check_has(html, "The extra allowance is given.");
+    rig_check_has_not(html, "The exemption is changed.");
+    html = get("/domains/example.test");
+    rig_check_has(html, "set for the domain");
+    rig_check_has_not(html, "recipients_per_field");
+    end();
+}
+END_TEST
+
+START_TEST(test_viewer)
+{
+    begin(_i, ROLE_VIEWER, WITH(SMALL));
+    fill();
+    rig_check_has_not(get("/mailboxes/" ALICE), "/desk/acts");
+    rig_check_has_not(get("/domains/example.test"), "/desk/acts");
+    get_in("/acts?act=lift", "en");
+    ck_assert_int_eq(response.status, 403);
+    post("act=lift&subject=" ALICE "&note=x&confirm=1");
+    ck_assert_int_eq(response.status, 403);
+    rig_check_has(get("/mailboxes/" ALICE), "Suspended until");
+    end();
+}
+END_TEST
+
+/* ---- acts ------------------------------------------------------------------------------------ */
+
+static size_t audited(const char *act, const char *note)
+{
+    struct audit audit[50];
+    size_t count = 0, found = 0;
+    ck_assert_int_eq(store_audit(store, 0, audit, 50, &count), 1);
+    for (size_t i = 0; i < count; i++)
+        found += strcmp(audit[i].act, act) == 0 && strcmp(audit[i].note, note) == 0 &&
+                 strcmp(audit[i].by, "sam") == 0;
+    return found;
+}
+
+#define LIFT "act=lift&subject=" ALICE "&note=talked+to+her"
+#define BOTH_BUTTON "name=\"also\" value=\"reset\""
+
+static void pause_alice(void)
+{
+    rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
+    ck_assert_int_eq(send_one("over", 1, NOW - HOUR_MS).ruling, RULING_SUSPENDED);
+}
+
+START_TEST(test_lift_alone)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    pause_alice();
+    const char *html = post(LIFT);
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    check_order(html, ">Now</h2>", ">Afterwards</h2>");
+    rig_check_has(html, "Messages in 24 hours: 5 of 5 used");
+    rig_check_has(html, "First place free at <time");
+    rig_check_has(html, "<em>talked to her</em>");
+    rig_check_has(html, BOTH_BUTTON);
+    ck_assert_uint_eq(audited("lift", "talked to her"), 0);
+    post(LIFT "&confirm=1");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/mailboxes/alice%40example.test?done=lift");
+    ck_assert_uint_eq(audited("lift", "talked to her"), 1);
+    ck_assert_uint_eq(audited("reset", "talked to her"), 0);
+    html = get("/mailboxes/" ALICE "?done=lift");
+    rig_check_has(html, "The suspension is lifted.");
+    rig_check_has(html, "A limit is used up");
+    end();
+}
+END_TEST
+
+START_TEST(test_lift_and_reset)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    pause_alice();
+    post(LIFT "&confirm=1&also=reset");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location(), "/sending/desk/mailboxes/alice%40example.test?done=both");
+    ck_assert_uint_eq(audited("lift", "talked to her"), 1);
+    ck_assert_uint_eq(audited("reset", "talked to her"), 1);
+    const char *html = get("/mailboxes/" ALICE "?done=both");
+    rig_check_has(html, "The suspension is lifted and the counts are forgotten.");
+    rig_check_has(html, "<h1>Can send</h1>");
+    ck_assert_int_eq(send_one("again", 1, NOW).ruling, RULING_ADMIT);
+    end();
+}
+END_TEST
+
+/* Nothing else carries a reset along. */
+START_TEST(test_reset_with_a_lift_alone)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    rig_send("a", 5, NOW - HOUR_MS, MINUTE_MS);
+    post("act=note&subject=" ALICE "&note=x&confirm=1&also=reset");
+    ck_assert_int_eq(response.status, 400);
+    ck_assert_uint_eq(audited("note", "x"), 0);
+    ck_assert_uint_eq(audited("reset", "x"), 0);
+    end();
+}
+END_TEST
+
+/* The cap is told before; who tries all the same reads what is done and what is not. */
+START_TEST(test_reset_is_used_up)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL, "desk.max_resets_per_day=0"));
+    pause_alice();
+    const char *html = post(LIFT);
+    check_page(html);
+    rig_check_has_not(html, BOTH_BUTTON);
+    rig_check_has(html, "<span lang=\"en\">your role may reset 0 times in 24 hours");
+    html = post_in("/acts", LIFT "&confirm=1&also=reset", "de");
+    ck_assert_int_eq(response.status, 403);
+    check_page(html);
+    rig_check_has(html, "Die Sperre ist aufgehoben, aber die Zähler sind nicht zurückgesetzt.");
+    rig_check_has(html, "<span lang=\"en\">your role may reset 0 times in 24 hours");
+    rig_check_has(html, "name=\"act\" value=\"reset\"");
+    rig_check_has(html, "value=\"talked to her\"");
+    ck_assert_uint_eq(audited("lift", "talked to her"), 1);
+    ck_assert_uint_eq(audited("reset", "talked to her"), 0);
+    end();
+}
+END_TEST
+
+static const struct {
+    const char *fields, *marked, *label, *kept;
+} wrong[] = {
+    {"act=lift&subject=" ALICE, "lift-note", "Grund", ""},
+    {"act=suspend&subject=" ALICE "&note=n&for=<soon>", "suspend-for", "Für wie lange",
+     "&lt;soon&gt;"},
+    {"act=suspend&subject=" ALICE "&note=n&cause=fun", "suspend-cause", "Ursache", NULL},
+    {"act=extra&subject=" ALICE "&note=n", "extra-messages", "Zusätzliche Nachrichten am Tag", ""},
+    {"act=extra&subject=" ALICE "&note=n&off_domain=-1", "extra-off_domain",
+     "Zusätzliche externe Empfänger am Tag", "-1"},
+    {"act=limit&subject=" ALICE "&note=n&rule=none&value=1", "limit-rule", "Regel", NULL},
+    {"act=limit&subject=" ALICE "&note=n&rule=messages_per_day&value=many", "limit-value",
+     "Neues Limit", "many"},
+    {"act=note&subject=nonsense&note=n", "subject", "Postfach oder @Domain", "nonsense"},
+    {"act=lift&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
+};
+
+/* The field is named in the page's words and marked, and what was typed is still there. */
+START_TEST(test_wrong_input)
+{
+    begin(0, ROLE_ADMIN, WITH(SMALL));
+    const char *html = post_in("/acts", wrong[_i].fields, "de");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has(html, arena_printf(arena, "id=\"problem\" role=\"alert\"><strong>%s</strong>: "
+                                            "<span lang=\"en\">", wrong[_i].label));
+    const char *field = strstr(html, arena_printf(arena, " id=\"%s\"", wrong[_i].marked));
+    ck_assert_ptr_nonnull(field);
+    field = arena_strndup(arena, field, strcspn(field, ">"));
+    rig_check_has(field, " aria-invalid=\"true\"");
+    rig_check_has(field, " aria-describedby=\"problem");
+    if (wrong[_i].kept != NULL)
+        rig_check_has(field, arena_printf(arena, "value=\"%s\"", wrong[_i].kept));
+    const char *invalid = strstr(html, "aria-invalid");
+    ck_assert_ptr_null(strstr(invalid + 1, "aria-invalid"));
+    end();
+}
+END_TEST
+
+START_TEST(test_forms_half_filled)
+{
+    begin(0, ROLE_SUPPORT, WITH(SMALL));
+    const char *html = get("/acts");
+    rig_check_has(html, "No act chosen");
+    rig_check_has_not(html, "/desk/acts\"");
+    rig_check_has(get("/acts?act=dance&subject=" ALICE), "To the page of " ALICE);
+    html = get("/acts?act=extra&messages=7");
+    rig_check_has(html, "<input id=\"subject\"");
+    rig_check_has(html, "value=\"7\"");
+    html = post("act=dance&subject=" ALICE "&note=n");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has(html, "<strong>Act</strong>");
+    end();
+}
+END_TEST
+
+/* What the role may not is said, with the form to ask for less; nothing is to be confirmed. */
+START_TEST(test_not_allowed)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL, "desk.max_extra=10"));
+    const char *html = post_in("/acts", "act=extra&subject=" BOB "&messages=11&note=big", "fr");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "Votre rôle ne le permet pas : <span lang=\"en\">an extra of 11 is more");
+    rig_check_has_not(html, "name=\"confirm\"");
+    rig_check_has(html, "value=\"11\"");
+    post("act=extra&subject=" BOB "&messages=11&note=big&confirm=1");
+    ck_assert_int_eq(response.status, 403);
+    ck_assert_uint_eq(audited("extra", "big"), 0);
+    end();
+}
+END_TEST
+
+/* What a domain's act would touch is shown before. */
+START_TEST(test_domain)
+{
+    begin(_i, ROLE_SUPPORT, WITH(SMALL));
+    const char *html = post("act=extra&subject=@example.test&messages=2&note=n");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "name=\"confirm\" value=\"1\"");
+    post("act=extra&subject=@example.test&messages=2&note=n&confirm=1");
+    ck_assert_str_eq(location(), "/sending/desk/domains/example.test?done=extra");
+    rig_check_has(get("/domains/example.test?done=extra"), "2 extra until ");
+    end();
+}
+END_TEST
+
+/* A form that the role may not send is not offered. */
+START_TEST(test_limits_of_a_domain_are_for_administrators)
+{
+    enum role role = _i / ROOM_KINDS == 0 ? ROLE_SUPPORT : ROLE_ADMIN;
+    begin(_i % ROOM_KINDS, role, WITH(SMALL));
+    const char *html = get("/domains/example.test");
+    check_page(html);
+    ck_assert((strstr(html, "name=\"act\" value=\"limit\"") != NULL) == (role == ROLE_ADMIN));
+    rig_check_has(html, "name=\"act\" value=\"extra\"");
+    html = get("/mailboxes/" BOB);
+    rig_check_has(html, "name=\"act\" value=\"limit\"");
+    ck_assert((strstr(html, "A number of its own needs an end.") != NULL) ==
+              (role == ROLE_SUPPORT));
+    post("act=limit&subject=@example.test&rule=messages_per_day&value=0&note=n&confirm=1");
+    ck_assert_int_eq(response.status, role == ROLE_ADMIN ? 303 : 403);
+    end();
+}
+END_TEST
+
+/* ---- what a message would meet --------------------------------------------------------------- */
+
+START_TEST(test_simulate)
+{
+    begin(_i, ROLE_VIEWER, WITH(SMALL));
+    const char *html = post_in("/simulate", "mailbox=" BOB "&to=x@y.test&lang=de", "de");
+    ck_assert_int_eq(response.status, 200);
+    check_page(html);
+    rig_check_has(html, "würde gesendet");
+    html = post_in("/simulate", "mailbox=" BOB "&lang=de&bcc=a@x.test,b@x.test,c@x.test,d@x.test,"
+                                "e@x.test,f@x.test,g@x.test,h@x.test,i@x.test,j@x.test,k@x.test,"
+                                "l@x.test,m@x.test,n@x.test,o@x.test,p@x.test,q@x.test,r@x.test,"
+                                "s@x.test,t@x.test,u@x.test", "de");
+    rig_check_has(html, "würde abgelehnt");
+    rig_check_has(html, "Was der Nutzer lesen würde");
+    rig_check_has(html, "u@x.test</textarea>");
+    html = post_in("/simulate", "mailbox=<nobody>&to=" SCRIPT, "de");
+    ck_assert_int_eq(response.status, 400);
+    check_page(html);
+    rig_check_has(html, ESCAPED "</textarea>");
+    end();
+}
+END_TEST
+
+START_TEST(test_search_is_there_once)
+{
+    begin(_i, ROLE_VIEWER, DEFAULTS);
+    rig_check_has_not(get("/"), "id=\"bar-q\"");
+    rig_check_has(get("/audit"), "id=\"bar-q\"");
+    end();
+}
+END_TEST
+
+/* A number of messages and what is wrong, before all else, in each language. */
+START_TEST(test_unguarded_comes_first)
+{
+    static const char *const said[] = {"plugin is missing", "Plugin des Webmails fehlt",
+                                       "plugin du webmail manque", "plugin del correo web falta"};
+    begin(_i, ROLE_VIEWER, WITH("mta.webmail_hosts=127.0.0.1"));
+    struct counter counter = {.name = "unguarded day=2025-11-22", .value = 601};
+    rig_check_has_not(get("/"), "id=\"unguarded\"");
+    ck_assert_int_eq(
+        store_observe(store, &(struct observations){.counters = &counter, .counter_count = 1}, NOW),
+        1);
+    for (size_t i = 0; i < countof(languages); i++) {
+        const char *html = get_in("/", languages[i]);
+        const char *note = strstr(html, "id=\"unguarded\"");
+        rig_check_has(html, said[i]);
+        rig_check_has(html, "601");
+        ck_assert_ptr_nonnull(note);
+        ck_assert(note < strstr(html, "id=\"q\""));
+        check_nesting(html);
+    }
+    struct submission submission = rig_submission("smtp-1");
+    submission.door = DOOR_SMTP;
+    submission.webmail_host = true;
+    submission.unnamed = 1;
+    rig_judge(&submission, NOW);
+    rig_check_has(get("/decisions"), "not judged in the webmail");
+    rig_check_has(get("/mailboxes/" ALICE), "not judged in the webmail");
+    send_one("ticketed", 1, NOW);
+    submission.id = "smtp-2";
+    struct verdict redeemed = rig_judge(&submission, NOW);
+    ck_assert(redeemed.redeemed);
+    char decision[DECISION_TEXT_SIZE];
+    decision_format(redeemed.decision, decision);
+    rig_check_has(get("/decisions"), "let through: counted in the webmail already");
+    rig_check_has(get(arena_printf(arena, "/decisions/%s", decision)),
+                  "let through: counted in the webmail already");
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("desk pages");
+    TCase *cases = desk_case(suite, "desk pages");
+    tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, test_every_page, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_words_of_others, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_every_string);
+    tcase_add_loop_test(cases, test_likely_act, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_ones_own, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_viewer, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lift_alone, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lift_and_reset, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_reset_with_a_lift_alone);
+    tcase_add_loop_test(cases, test_reset_is_used_up, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_wrong_input, 0, (int)countof(wrong));
+    tcase_add_test(cases, test_forms_half_filled);
+    tcase_add_test(cases, test_not_allowed);
+    tcase_add_loop_test(cases, test_domain, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0, 2 * ROOM_KINDS);
+    tcase_add_test(cases, test_simulate);
+    tcase_add_test(cases, test_search_is_there_once);
+    tcase_add_loop_test(cases, test_unguarded_comes_first, 0, ROOM_KINDS);
+    return rooms_run(suite);
+}

@@ -1,0 +1,336 @@
+/* What monitoring reads: metrics, alive and ready. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guard/observer.h"
+#include "tests/unit/guard/guard_rig.h"
+#include "web/web.h"
+
+static struct web web;
+static struct http_request request;
+static struct http_response response;
+
+static void begin_web(int room)
+{
+    rig_begin(room, DEFAULTS);
+    web = (struct web){.desk = {.store = store, .guard = guard}, .key = token_key};
+    request = (struct http_request){.arena = arena,
+                                    .method = METHOD_GET,
+                                    .base = "",
+                                    .address = "127.0.0.1",
+                                    .monitoring = true,
+                                    .params = json_object_new_object()};
+}
+
+static void end_web(void)
+{
+    json_object_put(request.params);
+    http_response_free(&response);
+}
+
+/* The status; the body is in `response`. */
+static int get_at(const char *path, int64_t now_ms)
+{
+    http_response_free(&response);
+    response = (struct http_response){0};
+    request.path = path;
+    web_handle(&web, &request, now_ms, &response);
+    return response.status;
+}
+
+static int get(const char *path) { return get_at(path, NOW); }
+
+static const char *header(const char *name)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, name) == 0)
+            return response.headers[i].value;
+    return "";
+}
+
+/* The value of a series as it is written, NULL when it is not there. */
+static const char *series(const char *name)
+{
+    const char *line = text_string(&response.body);
+    size_t length = strlen(name);
+    while (line != NULL && *line != '\0') {
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            return arena_strndup(arena, line + length + 1, strcspn(line + length + 1, "\n"));
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return NULL;
+}
+
+static void check_series(const char *name, const char *value)
+{
+    const char *found = series(name);
+    ck_assert_msg(found != NULL, "%s is not there", name);
+    ck_assert_msg(strcmp(found, value) == 0, "%s is %s", name, found);
+}
+
+static void count(const char *name, uint64_t value)
+{
+    struct counter counter = {.value = value};
+    snprintf(counter.name, sizeof counter.name, "%s", name);
+    const struct observations told = {.counters = &counter, .counter_count = 1};
+    ck_assert_int_eq(store_observe(store, &told, NOW), 1);
+}
+
+/* ---- the format --------------------------------------------------------------------------- */
+
+static size_t name_length(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+}
+
+/* "{name="value",…}": its length, 0 when it is none. Values here need no escapes. */
+static size_t labels_length(const char *text)
+{
+    const char *at = text;
+    do {
+        size_t name = name_length(++at);
+        if (name == 0 || strncmp(at + name, "=\"", 2) != 0)
+            return 0;
+        at += name + 2;
+        at += strcspn(at, "\"\\\n");
+        if (*at++ != '"')
+            return 0;
+    } while (*at == ',');
+    return *at == '}' ? (size_t)(at + 1 - text) : 0;
+}
+
+/* One sample of the family that # TYPE named last. */
+static void check_sample(const char *line, const char *family)
+{
+    size_t name = name_length(line), labels = 0;
+    char *end;
+    ck_assert_msg(strncmp(line, family, strlen(family)) == 0, "%.80s is no %s", line, family);
+    if (line[name] == '{') {
+        labels = labels_length(line + name);
+        ck_assert_msg(labels > 0, "%.80s", line);
+    }
+    ck_assert_msg(line[name + labels] == ' ', "%.80s", line);
+    strtod(line + name + labels + 1, &end);
+    ck_assert_msg(*end == '\n', "%.80s", line);
+}
+
+static void check_format(void)
+{
+    char family[64] = "none";
+    const char *line = text_string(&response.body);
+    size_t families = 0;
+    for (; *line != '\0'; line = strchr(line, '\n') + 1) {
+        ck_assert_ptr_nonnull(strchr(line, '\n'));
+        if (strncmp(line, "# HELP ", 7) == 0)
+            continue;
+        if (strncmp(line, "# TYPE ", 7) == 0) {
+            snprintf(family, sizeof family, "%.*s", (int)name_length(line + 7), line + 7);
+            families++;
+        } else {
+            check_sample(line, family);
+        }
+    }
+    ck_assert_uint_eq(families, 12);
+}
+
+/* ---- metrics ------------------------------------------------------------------------------ */
+
+START_TEST(test_fresh)
+{
+    begin_web(_i);
+    ck_assert_int_eq(get("/metrics"), 200);
+    ck_assert_str_eq(response.type, "text/plain; version=0.0.4; charset=utf-8");
+    check_format();
+    check_series("sendguard_store_up", "1");
+    check_series("sendguard_build_info{version=\"" SENDGUARD_VERSION "\"}", "1");
+    check_series("sendguard_decisions_total{door=\"smtp\",verdict=\"over_time\"}", "0");
+    check_series("sendguard_suspended_mailboxes{cause=\"volume\"}", "0");
+    check_series("sendguard_busiest_window_ratio{rule=\"messages_per_day\"}", "0.000");
+    end_web();
+}
+END_TEST
+
+START_TEST(test_counters)
+{
+    begin_web(_i);
+    count("decisions door=webmail verdict=admit", 41);
+    count("decisions door=webmail verdict=admit", 1);
+    count("refusals door=smtp rule=messages_per_day", 3);
+    count("store_failures door=webmail", 4);
+    count("suspensions cause=volume", 5);
+    count("user_locks", 6);
+    count("unguarded door=smtp", 8);
+    count("unguarded day=2025-11-22", 8);
+    count("something=else altogether", 7);
+    ck_assert_int_eq(get("/metrics"), 200);
+    check_format();
+    check_series("sendguard_decisions_total{door=\"webmail\",verdict=\"admit\"}", "42");
+    check_series("sendguard_refusals_total{door=\"smtp\",rule=\"messages_per_day\"}", "3");
+    check_series("sendguard_refusals_total{door=\"webmail\",rule=\"messages_per_day\"}", "0");
+    check_series("sendguard_store_failures_total{door=\"webmail\"}", "4");
+    check_series("sendguard_suspensions_total{cause=\"volume\"}", "5");
+    check_series("sendguard_user_locks_total", "6");
+    check_series("sendguard_unguarded_total{door=\"smtp\"}", "8");
+    check_series("sendguard_unguarded_total{door=\"webmail\"}", "0");
+    check_series("sendguard_decisions_total{door=\"smtp\",verdict=\"redeemed\"}", "0");
+    end_web();
+}
+END_TEST
+
+/* What the observer tells is found again under every one of its names. */
+START_TEST(test_of_the_observer)
+{
+    begin_web(_i);
+    struct observer *observer = observer_start(store);
+    struct submission submission = rig_message("observed", 1);
+    struct verdict verdict = rig_judge(&submission, NOW);
+    observer_saw(observer, &verdict, 1, 300);
+    observer_saw(observer, &verdict, 1, 2000000);
+    ck_assert_int_eq(observer_tell(observer), 1);
+    observer_stop(&observer);
+    ck_assert_int_eq(get("/metrics"), 200);
+    check_series("sendguard_decisions_total{door=\"webmail\",verdict=\"admit\"}", "2");
+    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"0.000250\"}", "0");
+    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"0.000500\"}", "1");
+    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"1.000000\"}", "1");
+    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"+Inf\"}", "2");
+    check_series("sendguard_judge_seconds_count{door=\"webmail\"}", "2");
+    check_series("sendguard_judge_seconds_sum{door=\"webmail\"}", "2.000300");
+    end_web();
+}
+END_TEST
+
+static void suspend(const char *mailbox, enum cause cause)
+{
+    const struct durations day = {.count = 1, .ms = {DAY_MS}};
+    const struct act act = act_at(NOW);
+    struct suspension suspension;
+    ck_assert_int_eq(store_suspend(store, mailbox, cause, &day, &act, &suspension), 1);
+}
+
+/* More mailboxes than a page of the store; counted anew after a second, not before. */
+START_TEST(test_suspended)
+{
+    begin_web(_i);
+    for (int i = 0; i < 250; i++)
+        suspend(arena_printf(arena, "m%d@example.test", i), CAUSE_VOLUME);
+    suspend(ALICE, CAUSE_COMPROMISED);
+    get_at("/metrics", NOW);
+    check_series("sendguard_suspended_mailboxes{cause=\"volume\"}", "250");
+    check_series("sendguard_suspended_mailboxes{cause=\"compromised\"}", "1");
+    suspend(BOB, CAUSE_COMPROMISED);
+    get_at("/metrics", NOW + SECOND_MS - 1);
+    check_series("sendguard_suspended_mailboxes{cause=\"compromised\"}", "1");
+    get_at("/metrics", NOW + SECOND_MS);
+    check_series("sendguard_suspended_mailboxes{cause=\"compromised\"}", "2");
+    get_at("/metrics", NOW + DAY_MS);
+    check_series("sendguard_suspended_mailboxes{cause=\"volume\"}", "0");
+    end_web();
+}
+END_TEST
+
+static void tell_near(enum rule rule, const char *key)
+{
+    struct near_limit near = {.rule = rule, .at_ms = NOW};
+    snprintf(near.key, sizeof near.key, "%s", key);
+    const struct observations told = {.nears = &near, .near_count = 1};
+    ck_assert_int_eq(store_observe(store, &told, NOW), 1);
+}
+
+/* The fullest is told as it is now, and nobody's name. */
+START_TEST(test_near)
+{
+    begin_web(_i);
+    rig_reload(WITH("limits.webmail.messages_per_day=10"));
+    rig_send("near", 9, NOW - MINUTE_MS, 1);
+    tell_near(RULE_MESSAGES_PER_DAY, ALICE);
+    tell_near(RULE_MESSAGES_PER_DAY, BOB); /* has emptied since */
+    get("/metrics");
+    check_series("sendguard_windows_near_limit{rule=\"messages_per_day\"}", "1");
+    check_series("sendguard_busiest_window_ratio{rule=\"messages_per_day\"}", "0.900");
+    rig_check_has_not(text_string(&response.body), "alice");
+    rig_check_has_not(text_string(&response.body), "192.0.2");
+    end_web();
+}
+END_TEST
+
+/* ---- alive, ready, and for whom ------------------------------------------------------------ */
+
+static const char *const paths[] = {"/metrics", "/healthz", "/readyz"};
+
+START_TEST(test_strangers)
+{
+    begin_web(ROOM_SQLITE);
+    request.monitoring = false;
+    for (size_t i = 0; i < countof(paths); i++) {
+        ck_assert_int_eq(get(paths[i]), 404);
+        rig_check_has_not(text_string(&response.body), "sendguard_");
+    }
+    end_web();
+}
+END_TEST
+
+START_TEST(test_methods)
+{
+    begin_web(ROOM_SQLITE);
+    for (size_t i = 0; i < countof(paths); i++) {
+        request.method = METHOD_POST;
+        ck_assert_int_eq(get(paths[i]), 405);
+        ck_assert_str_eq(header("Allow"), "GET, HEAD");
+    }
+    end_web();
+}
+END_TEST
+
+START_TEST(test_alive)
+{
+    begin_web(_i);
+    ck_assert_int_eq(get("/healthz"), 200);
+    ck_assert_str_eq(text_string(&response.body), "ok\n");
+    ck_assert_int_eq(get("/readyz"), 200);
+    request.accept = "application/json";
+    ck_assert_int_eq(get("/readyz"), 200);
+    ck_assert_str_eq(response.type, "application/json");
+    ck_assert_str_eq(text_string(&response.body), "{\"ready\":true,\"store\":\"answers\"}\n");
+    end_web();
+}
+END_TEST
+
+/* The metrics of a program whose store is away are not an error but say so. */
+START_TEST(test_store_away)
+{
+    begin_web(ROOM_SQLITE);
+    struct store *away = room_open("sqlite:///nowhere/at/all.db", 100);
+    web.desk.store = away;
+    ck_assert_int_eq(get("/healthz"), 200);
+    ck_assert_int_eq(get("/readyz"), 503);
+    request.accept = "application/json";
+    ck_assert_int_eq(get("/readyz"), 503);
+    ck_assert_str_eq(text_string(&response.body),
+                     "{\"ready\":false,\"store\":\"does not answer\"}\n");
+    ck_assert_int_eq(get("/metrics"), 200);
+    check_series("sendguard_store_up", "0");
+    ck_assert_ptr_null(series("sendguard_user_locks_total"));
+    end_web();
+    store_free(&away);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("metrics");
+    TCase *cases = rig_case(suite, "metrics");
+    tcase_add_loop_test(cases, test_fresh, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_counters, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_of_the_observer, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_near, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_strangers);
+    tcase_add_test(cases, test_methods);
+    tcase_add_loop_test(cases, test_alive, 0, ROOM_KINDS);
+    tcase_add_test(cases, test_store_away);
+    return rooms_run(suite);
+}

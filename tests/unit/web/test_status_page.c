@@ -1,0 +1,929 @@
+/* The status page, from a request to the page: what it tells in each state, in
+ * each language, and that it tells nothing to who has no link that holds. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "tests/unit/guard/guard_rig.h"
+#include "web/web.h"
+
+enum { LOG_BYTES = 16 * 1024 };
+
+static struct web web;
+static struct http_response response;
+static struct observer *observer;
+
+static void begin(int room, const char *const *overrides)
+{
+    rig_begin(room, overrides);
+    observer = observer_start(store);
+    web = (struct web){.desk = {store, guard}, .key = token_key, .observer = observer};
+    pthread_mutex_init(&web.metrics.lock, NULL);
+    response = (struct http_response){.status = 200};
+}
+
+static void end(void)
+{
+    http_response_free(&response);
+    observer_stop(&observer);
+    pthread_mutex_destroy(&web.metrics.lock);
+}
+
+/* ---- requests ------------------------------------------------------------------ */
+
+static const char *link_of(const char *mailbox, int64_t expires_ms)
+{
+    return arena_printf(arena, "t=%s", token_make(token_key, arena,
+                                   &(struct status_link){.mailbox = mailbox,
+                                                         .made_ms = expires_ms - DAY_MS,
+                                                         .expires_ms = expires_ms}));
+}
+
+static const char *alices(void) { return link_of(ALICE, NOW + DAY_MS); }
+
+static void ask(struct raw_request raw, int64_t now_ms)
+{
+    struct http_request request = {0};
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    raw.url = "/sending/status";
+    raw.peer = "192.0.2.1";
+    http_response_free(&response);
+    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
+                  "%s: %s", problem.where, problem.text);
+    web_handle(&web, &request, now_ms, &response);
+    http_request_end(&request);
+}
+
+/* A page is too long for check's messages: its heading says which it is. */
+static void check_has(const char *html, const char *part)
+{
+    const char *heading = strstr(html, "<h1>");
+    ck_assert_msg(strstr(html, part) != NULL, "no \"%s\" in: %.200s", part,
+                  heading != NULL ? heading : html);
+}
+
+static void check_has_not(const char *html, const char *part)
+{
+    const char *found = strstr(html, part);
+    ck_assert_msg(found == NULL, "%.200s", found);
+}
+
+/* The page that the link opens. */
+static const char *page(const char *query, const char *language, int64_t now_ms)
+{
+    ask((struct raw_request){.method = "GET", .query = query, .accept = "text/html",
+                             .accept_language = language},
+        now_ms);
+    return text_string(&response.body);
+}
+
+static const char *open_page(const char *query, int64_t now_ms)
+{
+    const char *html = page(query, "en", now_ms);
+    ck_assert_int_eq(response.status, 200);
+    return html;
+}
+
+static void post(const char *body, const char *accept, int64_t now_ms)
+{
+    ask((struct raw_request){.method = "POST", .body = body, .body_length = strlen(body),
+                             .content_type = "application/x-www-form-urlencoded",
+                             .accept = accept},
+        now_ms);
+}
+
+static const char *header(const char *name)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, name) == 0)
+            return response.headers[i].value;
+    return "";
+}
+
+static const char *with_decision(uint64_t decision)
+{
+    char text[DECISION_TEXT_SIZE];
+    decision_format(decision, text);
+    return arena_printf(arena, "%s&d=%s", alices(), text);
+}
+
+static struct verdict refuse(struct submission submission, enum ruling ruling, int64_t now_ms)
+{
+    struct verdict verdict = rig_judge(&submission, now_ms);
+    ck_assert_int_eq(verdict.ruling, ruling);
+    return verdict;
+}
+
+/* Two messages a day, and the third brings a pause of 24 hours from NOW on. */
+#define TWO_A_DAY "limits.webmail.messages_per_day=2", "support.contact=support@example.test"
+static struct verdict pause_alice(void)
+{
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    return refuse(rig_message("third", 1), RULING_SUSPENDED, NOW);
+}
+
+/* ---- links that do not hold ----------------------------------------------------------- */
+
+/* One answer for all of them, with the same words, and no word about a mailbox. */
+START_TEST(test_links_that_do_not_hold)
+{
+    begin(_i, DEFAULTS);
+    char *changed = arena_strdup(arena, alices());
+    size_t last = strlen(changed) - 1;
+    changed[last] = changed[last] == 'A' ? 'Q' : 'A';
+    const char *queries[] = {NULL, "", "t=", "t=x", changed,
+                             link_of(ALICE, NOW), "d=7K3M-Q2XD-9F4A",
+                             arena_printf(arena, "%sA", alices())};
+    const char *first = arena_strdup(arena, page("t=none", "en", NOW));
+    ck_assert_int_eq(response.status, 403);
+    check_has(first, "Sending status");
+    check_has_not(first, "alice");
+    for (size_t i = 0; i < countof(queries); i++) {
+        ck_assert_str_eq(page(queries[i], "en", NOW), first);
+        ck_assert_int_eq(response.status, 403);
+    }
+    post("t=forged&act=lock", "text/html", NOW);
+    ck_assert_int_eq(response.status, 403);
+    end();
+}
+END_TEST
+
+START_TEST(test_links_that_do_not_hold_as_json)
+{
+    begin(_i, DEFAULTS);
+    ask((struct raw_request){.method = "GET", .query = link_of(ALICE, NOW),
+                             .accept = "application/json"},
+        NOW);
+    ck_assert_int_eq(response.status, 403);
+    ck_assert_str_eq(response.type, "application/problem+json");
+    freed_by(json_put) struct json_object *problem =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_int_eq(json_int(problem, "status", 0), 403);
+    check_has(rig_text(problem, "detail"), "Settings");
+    check_has_not(text_string(&response.body), "alice");
+    end();
+}
+END_TEST
+
+/* A link opens the page of its own mailbox, whatever decision is asked for. */
+START_TEST(test_decision_of_another_mailbox)
+{
+    begin(_i, DEFAULTS);
+    struct submission bobs = rig_message("b", 51);
+    rig_mailbox(&bobs, BOB);
+    uint64_t decision = refuse(bobs, RULING_MESSAGE, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>You can send</h1>");
+    check_has_not(html, "x.test");
+    check_has_not(html, "51 recipients"); /* not 51 alone, which the page's own token may hold */
+    check_has_not(html, "bob@");
+    end();
+}
+END_TEST
+
+/* ---- states ------------------------------------------------------------------------------ */
+
+START_TEST(test_never_seen)
+{
+    begin(_i, DEFAULTS);
+    const char *html = open_page(alices(), NOW);
+    ck_assert_str_eq(response.type, "text/html; charset=utf-8");
+    check_has(html, "<html lang=\"en\">");
+    check_has(html, "<h1>You can send</h1>");
+    check_has(html, "0 of 600 used, 600 left");
+    check_has(html, "value=\"0\"");
+    check_has(html, "ask for your password");
+    check_has(html, "<summary>That wasn");
+    check_has_not(html, "<table>");
+    end();
+}
+END_TEST
+
+START_TEST(test_too_big)
+{
+    begin(_i, DEFAULTS);
+    struct submission submission = rig_message("big", 57);
+    rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
+    uint64_t decision = refuse(submission, RULING_MESSAGE, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>This message was too big</h1>");
+    check_has(html, "57 recipients at x.test; the limit for one domain is 50. That is 7 too "
+                        "many.");
+    check_has(html, "0 of 600 used");
+    check_has_not(html, "secret-friend");
+    char reference[DECISION_TEXT_SIZE];
+    decision_format(decision, reference);
+    check_has(html, reference);
+    end();
+}
+END_TEST
+
+START_TEST(test_over_time)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=10", "on_limit.off_domain_per_day=refuse"));
+    struct submission first = rig_message("first", 8);
+    ck_assert_int_eq(rig_judge(&first, NOW - HOUR_MS).ruling, RULING_ADMIT);
+    uint64_t decision = refuse(rig_message("second", 5), RULING_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>This message was more than your limit has left</h1>");
+    check_has(html, "13 recipients outside your domain within 24 hours; the limit is 10.");
+    check_has(html, "8 of 10 used, 2 left");
+    check_has(html, "8 recipients at <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40");
+    end();
+}
+END_TEST
+
+START_TEST(test_full)
+{
+    begin(_i, WITH(TWO_A_DAY, "on_limit.messages_per_day=refuse"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "used up until <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40</time>");
+    check_has(html, "in 23 h");
+    check_has(html, "Messages in 24 hours: 2 of 2 used, 0 left.");
+    check_has(html, "value=\"100\"");
+    end();
+}
+END_TEST
+
+START_TEST(test_paused)
+{
+    begin(_i, WITH(TWO_A_DAY));
+    uint64_t decision = pause_alice().decision;
+    const char *html =
+        open_page(arena_printf(arena, "%s&tz=Europe/Berlin", with_decision(decision)), NOW);
+    check_has(html, "Sending is paused until <time datetime=\"2025-11-23T05:40:00Z\">Sunday "
+                        "06:40</time>");
+    check_has(html, "in 24 h");
+    check_has(html, "Receiving, reading and writing drafts work as always.");
+    check_has(html, "It would have been message 3 within 24 hours; the limit is 2.");
+    check_has(html, "newsletter service");
+    check_has(html, "from attempt 10 on");
+    check_has(html, "href=\"mailto:support@example.test?subject=Sending%20is%20paused%3A%20"
+                        "alice%40example.test%20");
+    check_has(html, "Write from another mailbox");
+    check_has(html, "<span class=\"zone\">Europe/Berlin</span>");
+    check_has(open_page(alices(), NOW), "Sunday 05:40</time>"); /* UTC, when none is known */
+    end();
+}
+END_TEST
+
+START_TEST(test_attempts)
+{
+    begin(_i, WITH(TWO_A_DAY, "suspension.retries_before_restart=3"));
+    pause_alice();
+    refuse(rig_message("again", 10), RULING_SUSPENDED, NOW + MINUTE_MS);
+    const char *html = open_page(alices(), NOW + HOUR_MS);
+    check_has(html, "sending was tried once more");
+    check_has(html, "from attempt 3 on");
+    for (int i = 2; i <= 3; i++)
+        refuse(rig_message(arena_printf(arena, "again-%d", i), 10 + i), RULING_SUSPENDED,
+               NOW + i * MINUTE_MS);
+    html = open_page(alices(), NOW + HOUR_MS);
+    check_has(html, "sending was tried 3 more times");
+    check_has(html, "each further message now starts the pause anew");
+    check_has(html, "<time datetime=\"2025-11-23T05:43:00Z\">");
+    end();
+}
+END_TEST
+
+START_TEST(test_exempt)
+{
+    begin(_i, WITH("exempt.mailbox=" ALICE));
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "No limits apply to this mailbox.");
+    check_has_not(html, "<meter");
+    end();
+}
+END_TEST
+
+/* Each step is told, a few of them alone, and the last line holds all the rest. */
+START_TEST(test_what_comes_back)
+{
+    begin(_i, DEFAULTS);
+    rig_send("m", 3, NOW - HOUR_MS, 10 * MINUTE_MS);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "1 message at <time datetime=\"2025-11-23T05:00:00Z\">");
+    check_has_not(html, "the rest");
+    rig_send("n", 6, NOW - 20 * MINUTE_MS, 20 * SECOND_MS);
+    html = open_page(alices(), NOW);
+    check_has(html, "1 message at <time datetime=\"2025-11-23T05:00:00Z\">");
+    check_has_not(html, "at <time datetime=\"2025-11-23T05:2");
+    check_has(html, "the rest (6) by <time datetime=\"2025-11-23T05:21:40Z\">Sunday 05:22<");
+    check_has(html, "9 of 600 used, 591 left");
+    end();
+}
+END_TEST
+
+/* Moments that read alike are one line. */
+START_TEST(test_what_comes_back_in_a_minute)
+{
+    begin(_i, DEFAULTS);
+    rig_send("m", 4, NOW - HOUR_MS + SECOND_MS, 10 * SECOND_MS);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "4 messages at <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
+    check_has(html, "4 recipients at <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
+    check_has_not(html, "the rest");
+    end();
+}
+END_TEST
+
+START_TEST(test_messages)
+{
+    begin(_i, DEFAULTS);
+    rig_send("m", 51, NOW - HOUR_MS, SECOND_MS);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "<caption>");
+    check_has(html, "192.0.2.0/24");
+    check_has_not(html, "192.0.2.1");
+    check_has(html, "webmail</td>");
+    check_has(html, "And one older message.");
+    check_has_not(html, "@x.test");
+    end();
+}
+END_TEST
+
+/* ---- "That wasn't me" --------------------------------------------------------------------- */
+
+/* Lines that are logged from here on, until log_end gives them in `arena`. */
+static int log_ends[2], log_before;
+static void log_begin(void)
+{
+    ck_assert_int_eq(pipe2(log_ends, O_NONBLOCK | O_CLOEXEC), 0);
+    log_before = log_set_fd(log_ends[1]);
+}
+
+static const char *log_end(void)
+{
+    char *lines = arena_alloc(arena, LOG_BYTES + 1);
+    log_set_fd(log_before);
+    ssize_t length = read(log_ends[0], lines, LOG_BYTES);
+    lines[length > 0 ? length : 0] = '\0';
+    close(log_ends[0]);
+    close(log_ends[1]);
+    return lines;
+}
+
+static uint64_t locks_counted(void)
+{
+    struct counter counters[64];
+    size_t count;
+    ck_assert_int_eq(observer_tell(observer), 1);
+    ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &count), 1);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(counters[i].name, "user_locks") == 0)
+            return counters[i].value;
+    return 0;
+}
+
+START_TEST(test_lock)
+{
+    begin(_i, DEFAULTS);
+    uint64_t decision = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *plain = with_decision(decision);
+    const char *query = arena_printf(arena, "%s&tz=Europe/Berlin", plain);
+    const char *html = open_page(query, NOW);
+    check_has(html, "name=\"act\" value=\"lock\"");
+    check_has(html, "name=\"tz\" value=\"Europe/Berlin\"");
+
+    log_begin();
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    const char *location = header("Location");
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(location,
+                     arena_printf(arena, "/sending/status?%s&tz=Europe%%2FBerlin", plain));
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW + MINUTE_MS);
+    ck_assert_int_eq(response.status, 303);
+    const char *lines = log_end(), *line = strstr(lines, "locked by its user");
+    ck_assert_msg(line != NULL && strstr(line + 1, "locked by its user") == NULL, "%s", lines);
+    check_has(lines, "level=warning");
+    check_has(lines, "mailbox=" ALICE);
+    check_has_not(lines, arena_strndup(arena, plain + strlen("t="), 20));
+    ck_assert_uint_eq(locks_counted(), 1);
+
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.cause, CAUSE_COMPROMISED);
+    ck_assert_int_eq(account.suspension.until_ms, UNTIL_LIFTED);
+    html = open_page(alices(), NOW);
+    check_has(html, "<h1>Sending is stopped until our support has talked to you</h1>");
+    check_has(html, "Change the password");
+    check_has_not(html, "value=\"lock\"");
+    end();
+}
+END_TEST
+
+static bool is_locked(int64_t now_ms)
+{
+    struct account account;
+    ck_assert_int_ge(store_account(store, arena, ALICE, now_ms, &account), 0);
+    return account.suspension.id != 0;
+}
+
+/* Ten minutes, to the millisecond; afterwards the page says how to get a link that can. */
+START_TEST(test_lock_needs_a_fresh_link)
+{
+    begin(_i, DEFAULTS);
+    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    int64_t last_ms = NOW + 10 * MINUTE_MS;
+    check_has(open_page(alices(), last_ms), "value=\"lock\"");
+    const char *html = open_page(alices(), last_ms + 1);
+    check_has_not(html, "value=\"lock\"");
+    check_has(html, "when you open it from the webmail");
+    post(form, "text/html", last_ms + 1);
+    ck_assert_int_eq(response.status, 403);
+    check_has(text_string(&response.body), "this needs a new link");
+    post(form, "application/json", last_ms + 1);
+    ck_assert_int_eq(response.status, 403);
+    check_has(text_string(&response.body), "at most ten minutes ago");
+    ck_assert(!is_locked(last_ms + 1));
+    post(form, "text/html", last_ms);
+    ck_assert_int_eq(response.status, 303);
+    ck_assert(is_locked(last_ms));
+    end();
+}
+END_TEST
+
+static const struct {
+    const char *origin, *site;
+    bool fits;
+} sources[] = {
+    {NULL, NULL, true},
+    {"http://127.0.0.1:8080", "same-origin", true},
+    {"https://evil.test", NULL, false},
+    {"https://evil.test", "cross-site", false},
+    {"null", NULL, false},
+    {NULL, "cross-site", false},
+    {NULL, "same-site", false},
+    {NULL, "none", true},
+};
+
+START_TEST(test_lock_from_elsewhere)
+{
+    begin(0, DEFAULTS);
+    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    ask((struct raw_request){.method = "POST", .body = form, .body_length = strlen(form),
+                             .content_type = "application/x-www-form-urlencoded",
+                             .host = "127.0.0.1:8080", .origin = sources[_i].origin,
+                             .fetch_site = sources[_i].site},
+        NOW);
+    ck_assert_int_eq(response.status, sources[_i].fits ? 303 : 403);
+    ck_assert_int_eq(is_locked(NOW), sources[_i].fits);
+    end();
+}
+END_TEST
+
+/* A link lives as long as the suspension and a day; while it holds, however long. */
+START_TEST(test_link_of_a_suspension)
+{
+    struct status_link link;
+    begin(_i, WITH("limits.webmail.messages_per_day=2", "suspension.volume=48h"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    const char *url = refuse(rig_message("third", 1), RULING_SUSPENDED, NOW).status_url;
+    const char *query = strchr(url, '?') + 1;
+    const char *token = arena_strndup(arena, query + 2, strcspn(query, "&") - 2);
+    ck_assert_int_eq(token_read(token_key, arena, token, NOW, &link), 1);
+    ck_assert_int_eq(link.expires_ms, NOW + 3 * DAY_MS);
+    open_page(query, NOW + 3 * DAY_MS - 1);
+    page(query, "en", NOW + 3 * DAY_MS);
+    ck_assert_int_eq(response.status, 403);
+    struct suspension suspension;
+    struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
+    struct act act = {NOW + 4 * DAY_MS, "ada", "because"};
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    open_page(query, NOW + 400 * DAY_MS);
+    end();
+}
+END_TEST
+
+static const char *ask_reference(const char *reference, const char *accept, int64_t now_ms)
+{
+    struct http_request request = {0};
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    struct raw_request raw = {.method = "GET", .peer = "192.0.2.1", .accept = accept,
+                              .url = arena_printf(arena, "/sending/r/%s", reference)};
+    http_response_free(&response);
+    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
+                  "%s: %s", problem.where, problem.text);
+    web_handle(&web, &request, now_ms, &response);
+    http_request_end(&request);
+    return arena_strdup(arena, text_string(&response.body));
+}
+
+static const char *reference_of(uint64_t decision)
+{
+    char *text = arena_alloc(arena, DECISION_TEXT_SIZE);
+    decision_format(decision, text);
+    return text;
+}
+
+static const char *page_of(uint64_t decision, int64_t now_ms)
+{
+    const char *html = ask_reference(reference_of(decision), "text/html", now_ms);
+    ck_assert_int_eq(response.status, 200);
+    /* whoever reads a log gets no name, network, number or button from it */
+    static const char *const secrets[] = {"alice", "example.test", "192.0.2", "<button", "<form",
+                                          "<input", "value="};
+    for (size_t i = 0; i < countof(secrets); i++)
+        check_has_not(html, secrets[i]);
+    return html;
+}
+
+/* ---- what can still be sent ------------------------------------------------------------------ */
+
+/* Nobody reads "You can send" while every message outside is refused. */
+START_TEST(test_only_inside)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=20", "on_limit.off_domain_per_day=refuse"));
+    struct submission submission = rig_message("all", 20);
+    ck_assert_int_eq(rig_judge(&submission, NOW - HOUR_MS).ruling, RULING_ADMIT);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "you can send only inside your own domains</h1>");
+    check_has(html, "<div class=\"state state-own\">");
+    check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(html, "Mail to recipients inside your own domains can be sent now.");
+    check_has_not(html, "<h1>You can send</h1>");
+    struct verdict dry = rig_ask(&submission, NOW);
+    ck_assert_int_eq(dry.can_send, CAN_SEND_OWN);
+    ck_assert_int_eq(dry.can_send_at_ms, NOW + 23 * HOUR_MS);
+    end();
+}
+END_TEST
+
+/* What can never fit is split; nobody is told to wait, nor that portions are forbidden. */
+START_TEST(test_split)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=20"));
+    uint64_t decision = refuse(rig_message("big", 25), RULING_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "<h1>This message is more than your whole limit: split it</h1>");
+    check_has(html, "Split it into several messages");
+    check_has_not(html, "or wait");
+    check_has_not(html, "portions");
+    check_has(page_of(decision, NOW), "split it");
+    end();
+}
+END_TEST
+
+/* "Never in portions" is said of a day's limit, not of an hour's. */
+START_TEST(test_portions)
+{
+    begin(_i, WITH("limits.webmail.messages_per_hour=2", "limits.webmail.off_domain_per_day=20",
+                   "on_limit.off_domain_per_day=refuse"));
+    rig_send("sent", 2, NOW - 10 * MINUTE_MS, MINUTE_MS);
+    check_has_not(open_page(alices(), NOW), "portions");
+    struct submission submission = rig_message("more", 18);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+    check_has(open_page(alices(), NOW + HOUR_MS), "Never send it in portions");
+    end();
+}
+END_TEST
+
+/* The network's limit: its window and its moment, and not who else filled it. */
+START_TEST(test_network)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=10"));
+    struct submission bobs = rig_message("bobs", 10), mine = rig_message("mine", 1);
+    bobs.mailbox = BOB;
+    ck_assert_int_eq(rig_judge(&bobs, NOW - MINUTE_MS).ruling, RULING_ADMIT);
+    uint64_t decision = refuse(mine, RULING_OVER_TIME, NOW).decision;
+    const char *queries[] = {alices(), with_decision(decision)};
+    for (size_t i = 0; i < countof(queries); i++) {
+        const char *html = open_page(queries[i], NOW);
+        check_has(html, "you can send only inside your own domains</h1>");
+        check_has(html, "datetime=\"2025-11-22T06:39:00Z\"");
+        check_has(html, "10 of 10 used, 0 left");
+        check_has(html, "Counted by your network");
+        check_has_not(html, "bob");
+    }
+    check_has_not(page_of(decision, NOW), "10");
+    end();
+}
+END_TEST
+
+/* ---- who says "That wasn't me" is not accused ----------------------------------------------- */
+
+START_TEST(test_own_lock)
+{
+    static const char *const not_accused[][2] = {
+        {"en", "Nobody blames you"}, {"de", "Niemand wirft Ihnen etwas vor"},
+        {"fr", "Personne ne vous reproche"}, {"es", "Nadie le reprocha"}};
+    begin(_i, DEFAULTS);
+    post(arena_printf(arena, "%s&act=lock", alices()), "text/html", NOW);
+    for (size_t i = 0; i < countof(not_accused); i++) {
+        const char *html = page(alices(), not_accused[i][0], NOW);
+        check_has(html, not_accused[i][1]);
+        check_has_not(html, "terms of usage");
+        check_has_not(html, "<blockquote");
+    }
+    struct submission submission = rig_message("x", 1);
+    struct verdict verdict = rig_judge(&submission, NOW + 1);
+    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    rig_check_begins(verdict.message, "Sending was stopped at 2025-11-22 05:40 UTC by ");
+    rig_check_has_not(verdict.message, "terms of usage");
+    ck_assert_ptr_null(verdict.sentence);
+    check_has_not(page_of(verdict.decision, NOW), "terms of usage");
+    end();
+}
+END_TEST
+
+/* The plain sentence first, the provider's last, quoted and in its own language. */
+START_TEST(test_sentence_is_quoted_last)
+{
+    static const char *const headings[][2] = {{"en", "Sending is paused until"},
+                                              {"de", "Senden ist pausiert bis"},
+                                              {"fr", "envoi est en pause"},
+                                              {"es", "El env"}};
+    begin(_i, WITH(TWO_A_DAY));
+    const char *query = with_decision(pause_alice().decision);
+    for (size_t i = 0; i < countof(headings); i++) {
+        const char *html = page(query, headings[i][0], NOW);
+        const char *heading = strstr(html, "<h1>"), *quoted = strstr(html, "<blockquote lang=\"en\">");
+        ck_assert_msg(heading != NULL && quoted > heading, "%s", headings[i][0]);
+        check_has(quoted, "Your ability to send new mail has been suspended as a high volume");
+        check_has_not(quoted, "<h2>");
+    }
+    end();
+}
+END_TEST
+
+/* ---- text for support, and the operator's links ------------------------------------------------ */
+
+START_TEST(test_support)
+{
+    begin(_i, WITH(TWO_A_DAY, "support.links=Passwort <\xC3\xA4ndern> https://panel.test/pw?a=1&b=2",
+                   "support.links=Newsletter https://news.test"));
+    uint64_t decision = pause_alice().decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, arena_printf(arena, "readonly rows=\"10\" spellcheck=\"false\">\n"
+                                        "Mailbox: alice@example.test&#10;Domain: example.test&#10;"
+                                        "State: Sending is paused&#10;Cause: too much mail&#10;"
+                                        "Since: 2025-11-22T05:40:00Z&#10;"
+                                        "Until: 2025-11-23T05:40:00Z&#10;"
+                                        "Limit: Messages in 24 hours&#10;Reference: %s&#10;"
+                                        "Seen: 2025-11-22T05:40:00Z</textarea>",
+                                 reference_of(decision)));
+    check_has(html, "<a href=\"https://panel.test/pw?a=1&amp;b=2\" rel=\"noreferrer\">Passwort "
+                    "&lt;\xC3\xA4ndern&gt;</a>");
+    check_has(html, "<a href=\"https://news.test\" rel=\"noreferrer\">Newsletter</a>");
+    end();
+}
+END_TEST
+
+/* ---- what the reference of a refusal tells ------------------------------------------------- */
+
+START_TEST(test_reference_of_a_suspension)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day=2"));
+    uint64_t decision = pause_alice().decision;
+    const char *html = page_of(decision, NOW);
+    check_has(html, "<h1>Sending is paused until ");
+    check_has(html, "datetime=\"2025-11-23T05:40:00Z\"");
+    check_has(html, "<li>Messages in 24 hours</li>");
+    check_has(html, "<blockquote lang=\"en\"><p>The message was rejected for the following reason");
+    check_has(html, reference_of(decision));
+    check_has(page_of(decision, NOW + DAY_MS), "that suspension has ended");
+    end();
+}
+END_TEST
+
+START_TEST(test_reference_of_a_message)
+{
+    begin(_i, WITH("limits.webmail.off_domain_per_day=60", "on_limit.off_domain_per_day=refuse"));
+    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *html = page_of(big, NOW);
+    check_has(html, "it is more than one message may be");
+    check_has(html, "<li>Recipients at one domain</li>");
+    check_has_not(html, "51");
+    end();
+}
+END_TEST
+
+START_TEST(test_reference_of_a_limit_over_time)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    uint64_t decision = refuse(rig_message("third", 1), RULING_OVER_TIME, NOW).decision;
+    const char *html = page_of(decision, NOW);
+    check_has(html, "a sending limit was reached");
+    check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(page_of(decision, NOW + 23 * HOUR_MS), "There is room for it now");
+    end();
+}
+END_TEST
+
+/* Nothing, nonsense, an admitted message: one answer, so nobody learns what there is. */
+START_TEST(test_reference_of_nothing)
+{
+    begin(_i, DEFAULTS);
+    struct submission submission = rig_message("fine", 1);
+    const char *queries[] = {"7K3M-Q2XD-9F4A", "x", "%3Cscript%3E", "7K3M-Q2XD-9F4A/x", "/",
+                             reference_of(rig_judge(&submission, NOW).decision), ALICE};
+    const char *first = NULL;
+    for (size_t i = 0; i < countof(queries); i++) {
+        const char *html = ask_reference(queries[i], "text/html", NOW);
+        ck_assert_int_eq(response.status, 404);
+        ck_assert_str_eq(html, first == NULL ? first = html : first);
+        check_has(ask_reference(queries[i], "application/json", NOW), "\"status\":404");
+    }
+    check_has(first, "Nothing is known under this reference");
+    end();
+}
+END_TEST
+
+/* Opening a page changes nothing, nor does a form that does not say what it wants. */
+START_TEST(test_lock_is_wanted)
+{
+    begin(_i, DEFAULTS);
+    struct account account;
+    open_page(arena_printf(arena, "%s&act=lock", alices()), NOW);
+    post(alices(), "text/html", NOW);
+    ck_assert_int_eq(response.status, 400);
+    post(arena_printf(arena, "%s&act=unlock", alices()), "text/html", NOW);
+    ck_assert_int_eq(response.status, 400);
+    ask((struct raw_request){.method = "DELETE", .query = alices()}, NOW);
+    ck_assert_int_eq(response.status, 405);
+    ck_assert_str_eq(header("Allow"), "GET, HEAD, POST");
+    ck_assert_int_ge(store_account(store, arena, ALICE, NOW, &account), 0);
+    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_uint_eq(locks_counted(), 0);
+    end();
+}
+END_TEST
+
+START_TEST(test_lock_as_json)
+{
+    begin(_i, DEFAULTS);
+    post(arena_printf(arena, "%s&act=lock", alices()), "application/json", NOW);
+    ck_assert_int_eq(response.status, 200);
+    freed_by(json_put) struct json_object *view =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_str_eq(rig_text(view, "state"), "stopped");
+    ck_assert_str_eq(rig_text(view, "suspension.cause"), "compromised");
+    end();
+}
+END_TEST
+
+/* ---- JSON, languages, escaping, no store -------------------------------------------------- */
+
+START_TEST(test_json)
+{
+    begin(_i, WITH(TWO_A_DAY));
+    uint64_t decision = pause_alice().decision;
+    ask((struct raw_request){.method = "GET", .query = with_decision(decision),
+                             .accept = "application/json"},
+        NOW);
+    ck_assert_int_eq(response.status, 200);
+    freed_by(json_put) struct json_object *view =
+        rig_json(response.body.data, response.body.length);
+    ck_assert_str_eq(rig_text(view, "mailbox"), ALICE);
+    ck_assert_str_eq(rig_text(view, "headline"), "paused");
+    ck_assert_str_eq(rig_text(view, "suspension.until"), "2025-11-23T05:40:00Z");
+    ck_assert_str_eq(rig_text(view, "message.reasons.0.rule"), "messages_per_day");
+    ck_assert(!rig_has(view, "token"));
+    end();
+}
+END_TEST
+
+static const char *const languages[] = {"en", "de", "fr", "es"};
+
+/* No text is missing, whatever the state: nothing is empty that should say something. */
+static void check_whole(const char *html, const char *language)
+{
+    static const char *const faults[] = {
+        "<h1></h1>", "<h2></h2>", "\"></h3>", "<p></p>", "<li></li>", "{{", "()", "<title> ",
+        "<caption></caption>", "></time>", "></button>", "<summary></summary>"};
+    check_has(html, arena_printf(arena, "<html lang=\"%s\">", language));
+    for (size_t i = 0; i < countof(faults); i++)
+        check_has_not(html, faults[i]);
+    const char *title = strstr(html, "<h1>");
+    ck_assert_ptr_nonnull(title);
+    ck_assert_ptr_null(strstr(title + 1, "<h1>"));
+    ck_assert_int_gt((int)(strstr(title, "</h1>") - title), (int)strlen("<h1>…"));
+}
+
+START_TEST(test_languages)
+{
+    const char *language = languages[_i];
+    begin(ROOM_SQLITE, WITH(TWO_A_DAY));
+    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    const char *query = with_decision(big);
+    const char *english = arena_strdup(arena, page(query, "en", NOW));
+    const char *own = page(query, language, NOW);
+    check_whole(own, language);
+    ck_assert_int_eq(strcmp(own, english) == 0, _i == 0);
+    uint64_t paused = pause_alice().decision;
+    check_whole(page(with_decision(paused), language, NOW), language);
+    check_whole(page("t=x", language, NOW), language);
+    end();
+}
+END_TEST
+
+/* A suspension of every cause says why, what to do, and has no gap in any language. */
+START_TEST(test_causes)
+{
+    enum cause cause = (enum cause)(_i % CAUSE_COUNT);
+    const char *language = languages[_i / CAUSE_COUNT];
+    begin(ROOM_SQLITE, DEFAULTS);
+    for (int step = 0; step < 2; step++) {
+        struct act act = act_at(NOW);
+        struct durations durations = {1, {step == 0 ? 3 * HOUR_MS : UNTIL_LIFTED}};
+        struct suspension suspension;
+        ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &act, &suspension), 1);
+        const char *html = page(alices(), language, NOW);
+        check_whole(html, language);
+        check_has(html, step == 0 ? "state-paused" : "state-stopped");
+        const char *steps = strstr(html, "<ul class=\"steps\">");
+        ck_assert_ptr_nonnull(steps);
+        ck_assert_ptr_nonnull(strstr(steps, "<li>"));
+        if (strcmp(language, "en") == 0) /* what ends by itself needs nobody who ends it */
+            check_has(steps, step == 0 ? "The pause ends by itself"
+                                       : "Talk to our support. They open sending again.");
+        if (strcmp(language, "en") == 0)
+            check_has_not(steps, step == 0 ? "They open sending again"
+                                           : "The pause ends by itself");
+    }
+    end();
+}
+END_TEST
+
+START_TEST(test_escaping)
+{
+    begin(_i, WITH("support.contact=<script>alert(1)</script>"));
+    const char *html = open_page(link_of("\"><script>x</script>@example.test", NOW + DAY_MS), NOW);
+    check_has_not(html, "<script>");
+    check_has(html, "&lt;script&gt;alert(1)");
+    html = open_page(arena_printf(arena, "%s&d=<script>&tz=../<script>", alices()), NOW);
+    check_has_not(html, "<script>");
+    check_has_not(html, "../");
+    end();
+}
+END_TEST
+
+START_TEST(test_no_store)
+{
+    begin(ROOM_SQLITE, DEFAULTS);
+    const char *path = room_url() + strlen("sqlite://");
+    const char *aside = arena_printf(arena, "%s/aside", folder);
+    const char *query = alices();
+    open_page(query, NOW);
+    ck_assert_int_eq(rename(path, aside), 0);
+    log_begin();
+    page(query, "en", NOW);
+    ck_assert_int_eq(response.status, 503);
+    check_has(text_string(&response.body), "Try again in a minute");
+    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    ck_assert_int_eq(response.status, 503);
+    check_has_not(log_end(), "locked by its user");
+    ck_assert_int_eq(rename(aside, path), 0);
+    open_page(query, NOW);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("status page");
+    TCase *cases = rig_case(suite, "status page");
+    tcase_add_loop_test(cases, test_links_that_do_not_hold, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_links_that_do_not_hold_as_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_never_seen, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_too_big, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_full, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_paused, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_exempt, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_what_comes_back, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_what_comes_back_in_a_minute, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_messages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
+    tcase_add_loop_test(cases, test_link_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_only_inside, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_split, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_portions, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_network, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_own_lock, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_support, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_nothing, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_lock_as_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_json, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_escaping, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_languages, 0, (int)countof(languages));
+    tcase_add_loop_test(cases, test_causes, 0, CAUSE_COUNT * (int)countof(languages));
+    tcase_add_test(cases, test_no_store);
+    return rooms_run(suite);
+}

@@ -1,0 +1,340 @@
+/* Who gets in at the people's door, to the millisecond: sessions, tokens,
+ * origins, blocks; and errors as the asker reads them. */
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "tests/unit/guard/guard_rig.h"
+#include "staff/staff_secret.h"
+#include "web/web.h"
+
+#define PASSWORD "correct horse battery"
+#define FORM "application/x-www-form-urlencoded"
+#define OUR_ORIGIN "http://127.0.0.1:8080"
+
+static struct web web;
+static struct http_response response;
+static char cookie[SECRET_TEXT_SIZE];
+
+static void begin(int room)
+{
+    struct problem problem;
+    struct act act = act_at(NOW);
+    log_set_level(LOG_ERROR_LEVEL); /* who signs in is of no interest here */
+    rig_begin(room, DEFAULTS);
+    web = (struct web){.desk = {store, guard}, .key = token_key};
+    response = (struct http_response){.status = 200};
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, PASSWORD, &act, &problem), 1);
+}
+
+static void sign_in(int64_t now_ms)
+{
+    struct sign_in sign_in = {
+        .name = "ada", .password = PASSWORD, .network = "192.0.2.1", .now_ms = now_ms};
+    ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGNED_IN);
+    memcpy(cookie, sign_in.cookie, sizeof cookie);
+}
+
+/* ---- requests ------------------------------------------------------------------ */
+
+static void ask(struct raw_request raw, int64_t now_ms)
+{
+    struct http_request request;
+    struct problem problem = {0};
+    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    if (raw.method == NULL)
+        raw.method = "GET";
+    if (raw.peer == NULL)
+        raw.peer = "192.0.2.1";
+    raw.body_length = raw.body != NULL ? strlen(raw.body) : 0;
+    http_response_free(&response);
+    if (http_request_make(&raw, held_settings(held), arena, &request, &problem))
+        web_handle(&web, &request, now_ms, &response);
+    else
+        web_refuse(&web, &request, &problem, now_ms, &response);
+    http_request_end(&request);
+}
+
+static const char *session(void)
+{
+    return arena_printf(arena, "sendguard_session=%s", cookie);
+}
+
+static const char *header(const char *name)
+{
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, name) == 0)
+            return response.headers[i].value;
+    return NULL;
+}
+
+static const char *body(void) { return text_string(&response.body); }
+
+static void check_has(const char *part)
+{
+    ck_assert_msg(strstr(body(), part) != NULL, "no \"%s\" in %.300s", part, body());
+}
+
+static void post(const char *path, const char *origin, const char *form, int64_t now_ms)
+{
+    ask((struct raw_request){.method = "POST", .url = path, .origin = origin, .body = form,
+                             .content_type = FORM, .cookies = session(),
+                             .host = "mail.test"},
+        now_ms);
+}
+
+/* ---- sessions and tokens ----------------------------------------------------------- */
+
+START_TEST(a_session_lasts_eight_hours)
+{
+    begin(_i);
+    sign_in(NOW);
+    struct raw_request desk = {.url = "/sending/desk/audit/export.csv", .cookies = session()};
+    ask(desk, NOW + SESSION_MS - 1);
+    ck_assert_int_eq(response.status, 200);
+    ask(desk, NOW + SESSION_MS);
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(header("Location"), "/sending/desk/sign-in?next=%2Fdesk%2Faudit%2Fexport.csv");
+}
+END_TEST
+
+START_TEST(a_token_lasts_until_its_end)
+{
+    begin(_i);
+    char token[API_TOKEN_TEXT_SIZE];
+    struct problem problem;
+    struct act act = act_at(NOW);
+    ck_assert_int_eq(
+        api_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &act, token, &problem), 1);
+    struct raw_request overview = {.url = "/api/v1/overview",
+                                   .authorization = arena_printf(arena, "Bearer %s", token)};
+    ask(overview, NOW + DAY_MS - 1);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_str_eq(response.type, "application/json");
+    ask(overview, NOW + DAY_MS);
+    ck_assert_int_eq(response.status, 401);
+    ck_assert_str_eq(response.type, "application/problem+json");
+    overview.authorization = arena_printf(arena, "Bearer %s, Bearer %s", token, token);
+    ask(overview, NOW); /* two headers */
+    ck_assert_int_eq(response.status, 401);
+}
+END_TEST
+
+/* ---- forms ---------------------------------------------------------------------------- */
+
+static const struct {
+    const char *origin;
+    bool ours;
+} origins[] = {
+    {NULL, true},
+    {OUR_ORIGIN, true},
+    {"HTTP://127.0.0.1:8080", true},
+    {"http://mail.test", true}, /* the Host that was asked */
+    {"https://MAIL.test", true},
+    {OUR_ORIGIN "/", false},
+    {OUR_ORIGIN "/sending", false},
+    {"http://127.0.0.1:80801", false},
+    {"http://127.0.0.1", false},
+    {"https://127.0.0.1:8080", false},
+    {"http://mail.test.evil.test", false},
+    {"http://evil.test/?http://mail.test", false},
+    {"null", false},
+    {"mail.test", false},
+    {"", false},
+    {"://", false},
+    {OUR_ORIGIN ", http://evil.test", false}, /* two headers */
+};
+
+START_TEST(a_form_comes_from_our_origin)
+{
+    begin(ROOM_SQLITE);
+    sign_in(NOW);
+    char csrf[SECRET_TEXT_SIZE];
+    staff_csrf(cookie, csrf);
+    const char *form =
+        arena_printf(arena, "csrf=%s&act=note&subject=a@b.test&note=x&confirm=1", csrf);
+    post("/desk/acts", origins[_i].origin, form, NOW);
+    ck_assert_int_eq(response.status, origins[_i].ours ? 303 : 403);
+    post("/desk/sign-in", origins[_i].origin, "name=ada&password=" PASSWORD, NOW);
+    ck_assert_int_eq(response.status, origins[_i].ours ? 303 : 403);
+    ck_assert_int_eq(header("Set-Cookie") != NULL, origins[_i].ours);
+}
+END_TEST
+
+START_TEST(a_form_carries_its_sessions_token)
+{
+    begin(_i);
+    sign_in(NOW);
+    char csrf[SECRET_TEXT_SIZE];
+    staff_csrf(cookie, csrf);
+    sign_in(NOW); /* another session */
+    const char *rest = "&act=note&subject=a@b.test&note=x&confirm=1";
+    post("/desk/acts", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
+    ck_assert_int_eq(response.status, 403);
+    post("/desk/acts", OUR_ORIGIN, rest + 1, NOW);
+    ck_assert_int_eq(response.status, 403);
+    staff_csrf(cookie, csrf);
+    post("/desk/acts", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
+    ck_assert_int_eq(response.status, 303);
+}
+END_TEST
+
+START_TEST(signing_out)
+{
+    begin(_i);
+    sign_in(NOW);
+    char csrf[SECRET_TEXT_SIZE];
+    staff_csrf(cookie, csrf);
+    post("/desk/sign-out", OUR_ORIGIN, arena_printf(arena, "csrf=%s", csrf), NOW);
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(header("Set-Cookie"), "sendguard_session=; Path=/sending/desk; Max-Age=0; "
+                                           "HttpOnly; SameSite=Strict");
+    ask((struct raw_request){.url = "/desk/", .cookies = session()}, NOW);
+    ck_assert_int_eq(response.status, 303);
+    ck_assert_str_eq(response.referrer, "same-origin");
+}
+END_TEST
+
+/* ---- blocks ------------------------------------------------------------------------------- */
+
+static int try_password(const char *password, int64_t now_ms)
+{
+    cookie[0] = '\0';
+    post("/desk/sign-in", NULL, arena_printf(arena, "name=ada&password=%s", password), now_ms);
+    return response.status;
+}
+
+START_TEST(a_wait_ends_to_the_millisecond)
+{
+    begin(_i);
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        ck_assert_int_eq(try_password("wrong horse", NOW + i), 403);
+    ck_assert_int_eq(try_password(PASSWORD, NOW + SECOND_MS), 429);
+    ck_assert_ptr_null(header("Set-Cookie"));
+    ck_assert_str_eq(header("Retry-After"), "30");
+    check_has("<time datetime=\"2025-11-22T0");
+    check_has("again in 30 s (");
+    int64_t end_ms = NOW + SIGN_IN_TRIES - 1 + SIGN_IN_SLOW_MS;
+    ck_assert_int_eq(try_password(PASSWORD, end_ms - 1), 429);
+    ck_assert_str_eq(header("Retry-After"), "1");
+    ck_assert_int_eq(try_password(PASSWORD, end_ms), 303);
+}
+END_TEST
+
+START_TEST(those_who_wait_for_their_turn_are_few)
+{
+    begin(ROOM_SQLITE);
+    for (int i = 0; i < PASSWORD_PLACES; i++)
+        ck_assert(password_place_take(false));
+    ck_assert_int_eq(try_password(PASSWORD, NOW), 503);
+    ck_assert_ptr_nonnull(header("Retry-After"));
+    password_place_leave(false);
+    ck_assert_int_eq(try_password(PASSWORD, NOW), 303);
+    ck_assert(password_place_take(false));
+    ck_assert_int_eq(try_password(PASSWORD, NOW), 303); /* the network is known now */
+}
+END_TEST
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+START_TEST(errors_in_the_askers_language_and_form)
+{
+    begin(ROOM_SQLITE);
+    ask((struct raw_request){.url = "/nowhere"}, NOW);
+    ck_assert_int_eq(response.status, 404);
+    ck_assert_str_eq(response.type, "text/html; charset=utf-8");
+    check_has("<html lang=\"en\">");
+    check_has("There is no such page");
+    ask((struct raw_request){.url = "/nowhere", .accept_language = "fr-CH, en;q=0.5"}, NOW);
+    check_has("<html lang=\"fr\">");
+    ask((struct raw_request){.url = "/nowhere", .accept = "application/json"}, NOW);
+    freed_by(json_put) struct json_object *problem = json_read(body());
+    ck_assert_ptr_nonnull(problem);
+    ck_assert_str_eq(json_string(problem, "title", ""), "There is no such page");
+    ck_assert_int_eq(json_int(problem, "status", 0), 404);
+    ck_assert_ptr_null(json_member(problem, "where"));
+}
+END_TEST
+
+START_TEST(a_refused_request_says_where_and_is_escaped)
+{
+    begin(ROOM_SQLITE);
+    ask((struct raw_request){.url = "/status", .query = "%3Cb%3E=1&%3Cb%3E=2"}, NOW);
+    ck_assert_int_eq(response.status, 400);
+    check_has("&lt;b&gt;: it is given twice");
+    ask((struct raw_request){.url = "/api/v1/overview", .query = "a=1&a=2"}, NOW);
+    freed_by(json_put) struct json_object *problem = json_read(body());
+    ck_assert_str_eq(json_string(problem, "where", ""), "a");
+    ck_assert_str_eq(json_string(problem, "detail", ""), "it is given twice");
+}
+END_TEST
+
+static const char *all_lines(int fd)
+{
+    char *lines = arena_alloc(arena, 64 * 1024);
+    ck_assert_int_ge(pread(fd, lines, 64 * 1024 - 1, 0), 0);
+    return lines;
+}
+
+START_TEST(a_silent_store_is_told_once)
+{
+    begin(ROOM_SQLITE);
+    sign_in(NOW);
+    char path[256];
+    snprintf(path, sizeof path, "%s/log", folder);
+    int log_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_ge(log_fd, 0);
+    int before_fd = log_set_fd(log_fd);
+    log_set_level(LOG_INFO_LEVEL);
+    struct problem problem;
+    struct store *away = NULL;
+    /* nobody listens there */
+    ck_assert_int_eq(store_open("redis+unix:///nonexistent/redis.sock", 50, &away, &problem), 1);
+    struct raw_request desk = {.url = "/desk/audit/export.csv", .cookies = session()};
+    web.desk.store = away;
+    for (int i = 0; i < 3; i++) {
+        ask(desk, NOW);
+        ck_assert_int_eq(response.status, 503);
+        ck_assert_str_eq(header("Retry-After"), "10");
+    }
+    web.desk.store = store;
+    for (int i = 0; i < 3; i++) {
+        ask(desk, NOW);
+        ck_assert_int_eq(response.status, 200);
+    }
+    log_set_fd(before_fd);
+    const char *lines = all_lines(log_fd), *first = strstr(lines, "store does not answer");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_null(strstr(first + 1, "store does not answer"));
+    const char *back = strstr(lines, "store answers again");
+    ck_assert_ptr_nonnull(back);
+    ck_assert_ptr_null(strstr(back + 1, "store answers again"));
+    ck_assert_ptr_null(strstr(lines, cookie));
+    close(log_fd);
+    store_free(&away);
+}
+END_TEST
+
+static void end(void) { http_response_free(&response); }
+
+int main(void)
+{
+    password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
+    Suite *suite = suite_create("web_access");
+    TCase *tests = rig_case(suite, "web_access");
+    tcase_add_checked_fixture(tests, NULL, end);
+    tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, a_form_comes_from_our_origin, 0, countof(origins));
+    tcase_add_loop_test(tests, a_form_carries_its_sessions_token, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, signing_out, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, a_wait_ends_to_the_millisecond, 0, ROOM_KINDS);
+    tcase_add_test(tests, those_who_wait_for_their_turn_are_few);
+    tcase_add_test(tests, errors_in_the_askers_language_and_form);
+    tcase_add_test(tests, a_refused_request_says_where_and_is_escaped);
+    tcase_add_test(tests, a_silent_store_is_told_once);
+    return rooms_run(suite);
+}
