@@ -168,8 +168,10 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *   exempt:  "for" (default: no end), "value" "default" ends it
  * Values are JSON strings or whole numbers; "" and null are left out. Unknown members, missing and
  * wrong values: 400, where = the member. Roles: viewer none; support all but exempt, limits of a domain, limit
- * "off", one where there is none, one below what holds without it, what lasts longer than desk.max_extra_for,
- * what takes the place of an adjustment that lasts longer or adds more than support may, and what makes a limit
+ * "off", one where there is none, one below what holds without it (at webmail or SMTP, and at forwarding where
+ * something forwards), what lasts longer than desk.max_extra_for, what takes the place of an adjustment that
+ * lasts longer or adds more than support may, what raises or removes a limit that an administrator lowered for
+ * a mailbox or adds an extra to it, and what makes a limit
  * come, in all, above the settings' (which have none: the domain's) plus desk.max_extra (extras of mailbox and domain and a limit of its own
  * added up; what an administrator put higher may get an extra of that size), also when others act at the same
  * moment; resets up to desk.max_resets_per_day.

@@ -4,7 +4,8 @@
  * what counts is how high a limit can come in all, also when one of these ends before the
  * others. Down it goes no further than to what holds for the mailbox without a limit of its
  * own. A domain's limit is for administrators, and so is what only they can have made: what
- * lasts longer, or adds more, than role support may. */
+ * lasts longer, adds more, or is lower than role support may. Limits of forwarding count only
+ * where something forwards. */
 #include <string.h>
 
 #include "desk/desk_wish.h"
@@ -79,11 +80,60 @@ static int check_rule(const struct look *look, const struct sight *before,
            too_high(look, rule, limit, door, start, problem);
 }
 
+/* How low a limit of the mailbox's own may be: what would hold without one. Webmail and SMTP count
+ * together, so there it is the lower limit; forwarding counts apart and has to be met as well.
+ * LIMIT_OFF: there is no limit. 1, -1. */
+static int lowest_without(const struct look *look, const char *mailbox, const char *domain,
+                          enum rule rule, int64_t *lowest_r)
+{
+    struct adjustment none = {.rule = rule, .kind = ADJUST_LIMIT, .removed = true};
+    int64_t lowest = LIMIT_OFF, forwarded = LIMIT_OFF;
+    strcpy(none.subject, mailbox);
+    for (int door = 0; door < DOOR_COUNT; door++) {
+        struct policy_limits limits;
+        if (!channel_is_used(look, (enum door)door))
+            continue;
+        if (guard_limits_if(look->desk->guard, (enum door)door, mailbox, domain, &none, 1,
+                            look->now_ms, &limits) < 0)
+            return -1;
+        int64_t limit = limits.without_extra[rule];
+        if (door == DOOR_FORWARDING)
+            forwarded = limit;
+        else if (limit != LIMIT_OFF && (lowest == LIMIT_OFF || limit < lowest))
+            lowest = limit;
+    }
+    *lowest_r = forwarded > lowest ? forwarded : lowest; /* LIMIT_OFF is lower than all */
+    return 1;
+}
+
+/* What an administrator lowered for a mailbox stays so: role support can lower nothing, so a limit
+ * below what holds without it is an administrator's. */
+static int check_stays_lowered(const struct look *look, const struct wish *wish,
+                               const char *mailbox, const struct adjustment *change,
+                               struct problem *problem)
+{
+    struct adjustment own;
+    int64_t lowest;
+    if (guard_adjustment(look->desk->guard, mailbox, change->rule, ADJUST_LIMIT, look->now_ms,
+                         &own) == 0 || own.value == LIMIT_OFF)
+        return 1;
+    if (lowest_without(look, mailbox, wish->domain, change->rule, &lowest) < 0)
+        return -1;
+    bool adds = change->kind != ADJUST_EXTRA || change->value > 0;
+    return own.value >= lowest || !adds ||
+           problem_set(problem, 403, "",
+                       "the %s of %s now is %d, lower than the %lld that hold without it, so an "
+                       "administrator set it; ask an administrator",
+                       rule_table[change->rule].name, mailbox, own.value, (long long)lowest);
+}
+
 static int check_mailbox(const struct look *look, const struct wish *wish, const char *mailbox,
                          struct problem *problem)
 {
     for (int door = 0; door < DOOR_COUNT; door++) {
         struct sight before, after;
+        if (!channel_is_used(look, (enum door)door))
+            continue;
         if (see(look, wish, 0, (enum door)door, mailbox, &before) < 0 ||
             see(look, wish, wish->change_count, (enum door)door, mailbox, &after) < 0)
             return -1;
@@ -92,7 +142,10 @@ static int check_mailbox(const struct look *look, const struct wish *wish, const
                             problem))
                 return 0;
     }
-    return 1;
+    int result = 1;
+    for (size_t i = 0; i < wish->change_count && result > 0 && mailbox[0] != '\0'; i++)
+        result = check_stays_lowered(look, wish, mailbox, &wish->changes[i], problem);
+    return result;
 }
 
 /* ---- one act alone ----------------------------------------------------------------------- */
@@ -139,30 +192,11 @@ static int check_extra(const struct look *look, const struct adjustment *change,
                        change->value, (long long)max);
 }
 
-/* The lowest limit that would hold for the mailbox without one of its own; LIMIT_OFF: none. 1, -1. */
-static int lowest_without(const struct look *look, const struct wish *wish, enum rule rule,
-                          int64_t *lowest_r)
-{
-    struct adjustment none = {.rule = rule, .kind = ADJUST_LIMIT, .removed = true};
-    strcpy(none.subject, wish->mailbox);
-    *lowest_r = LIMIT_OFF;
-    for (int door = 0; door < DOOR_COUNT; door++) {
-        struct policy_limits limits;
-        if (guard_limits_if(look->desk->guard, (enum door)door, wish->mailbox, wish->domain, &none,
-                            1, look->now_ms, &limits) < 0)
-            return -1;
-        int64_t limit = limits.without_extra[rule];
-        if (limit != LIMIT_OFF && (*lowest_r == LIMIT_OFF || limit < *lowest_r))
-            *lowest_r = limit;
-    }
-    return 1;
-}
-
 static int check_lowered(const struct look *look, const struct wish *wish,
                          const struct adjustment *change, struct problem *problem)
 {
     int64_t lowest;
-    if (lowest_without(look, wish, change->rule, &lowest) < 0)
+    if (lowest_without(look, wish->mailbox, wish->domain, change->rule, &lowest) < 0)
         return -1;
     if (lowest == LIMIT_OFF)
         return problem_set(problem, 403, "",
@@ -176,13 +210,14 @@ static int check_lowered(const struct look *look, const struct wish *wish,
                        change->value, (long long)lowest);
 }
 
-/* A limit holds at both doors, so the lower setting counts. */
+/* A limit holds on every channel, so the lowest setting counts. */
 static int check_raised(const struct look *look, const struct adjustment *change,
                         struct problem *problem)
 {
     for (int door = 0; door < DOOR_COUNT; door++) {
         int64_t limit = look->settings->limits[door].of[change->rule];
-        if (limit != LIMIT_OFF && change->value > limit + look->settings->desk_max_extra)
+        if (channel_is_used(look, (enum door)door) && limit != LIMIT_OFF &&
+            change->value > limit + look->settings->desk_max_extra)
             return problem_set(problem, 403, "",
                                "%d is more than the %lld of the settings (%s) and the %lld that "
                                "your role may add (desk.max_extra); ask an administrator",
@@ -240,7 +275,7 @@ static int check_limit(const struct look *look, const struct wish *wish,
                            "your role may not change a limit of a whole domain; ask an "
                            "administrator, or give an extra");
     int64_t left = change->value;
-    if (change->removed && lowest_without(look, wish, change->rule, &left) < 0)
+    if (change->removed && lowest_without(look, wish->mailbox, wish->domain, change->rule, &left) < 0)
         return -1;
     if (left == LIMIT_OFF)
         return problem_set(problem, 403, "",

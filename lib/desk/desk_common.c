@@ -67,10 +67,14 @@ const struct history *standing_history(const struct standing *standing, enum doo
                                                                      : &standing->account.history;
 }
 
+bool channel_is_used(const struct look *look, enum door door)
+{
+    return door != DOOR_FORWARDING || look->settings->mta_forwarding_networks.count > 0;
+}
+
 bool standing_tells(const struct look *look, const struct standing *standing, enum door door)
 {
-    return door != DOOR_FORWARDING || standing->forwarded.count > 0 ||
-           look->settings->mta_forwarding_networks.count > 0;
+    return channel_is_used(look, door) || standing->forwarded.count > 0;
 }
 
 /* ---- the next message ---------------------------------------------------------------- */

@@ -33,7 +33,9 @@ int standing_read_all(const struct look *look, const char *mailbox, const char *
                       struct standing *standing_r) must_check;
 /* The history of the mailbox that a channel counts in. */
 const struct history *standing_history(const struct standing *standing, enum door door);
-/* Whether the channel is told of: forwarding only where something forwards. */
+/* Whether messages come in through the channel: by forwarding only from configured networks. */
+bool channel_is_used(const struct look *look, enum door door);
+/* Whether the channel is told of: one that is used, or was within the window. */
 bool standing_tells(const struct look *look, const struct standing *standing, enum door door);
 /* at_ms anew, after a change of the history. */
 void standing_settle(const struct look *look, struct standing *standing);

@@ -371,19 +371,19 @@ static void lift_all(void)
         OF_DOMAIN("limit") ",'rule':'messages_per_day','value':5,'for':'1s'}",
         ON("limit") ",'rule':'messages_per_hour','value':'off','for':'1s'}",
         ON("limit") ",'rule':'recipients_per_message','value':300,'for':'1s'}",
-        ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}",
+        ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}",
         ON("exempt") ",'for':'1s'}",
     };
     for (size_t i = 0; i < countof(undone); i++)
         do_act(&admin, undone[i], NOW - 2 * SECOND_MS);
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}", NOW);
+    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
     do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
 }
 
 START_TEST(caps)
 {
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1,'for':'1d'}", NOW);
+    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
     do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
     for (size_t i = 0; i < countof(by_support); i++) {
         struct json_object *view = preview_act(&supporter, by_support[i].words, NOW);
@@ -469,6 +469,72 @@ START_TEST(caps_in_all)
         do_act(&supporter, one->more, NOW);
     else
         rig_check_has(refuse_act(&supporter, one->more, NOW, 403, ""), "desk.max_extra");
+}
+END_TEST
+
+/* What an administrator lowered for a mailbox, for however short a time, only administrators loosen. */
+START_TEST(lowered_by_an_administrator)
+{
+    static const char *const loosened[] = {
+        ON("limit") MESSAGES_LIMIT "2" FOR_A_DAY, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY,
+        ON("limit") MESSAGES_LIMIT "'default'}",  ON("extra") ",'messages':1}",
+        OF_DOMAIN("extra") ",'messages':1}",
+    };
+    rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
+    do_act(&admin, ON("limit") MESSAGES_LIMIT "1" FOR_A_DAY, NOW);
+    for (size_t i = 0; i < countof(loosened); i++) {
+        check_member(preview_act(&supporter, loosened[i], NOW), "allowed", "false");
+        rig_check_has(refuse_act(&supporter, loosened[i], NOW, 403, ""), "ask an administrator");
+    }
+    do_act(&supporter, ON("extra") ",'off_domain':1}", NOW); /* another rule */
+    do_act(&admin, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY, NOW + 1);
+    do_act(&supporter, ON("extra") ",'messages':1}", NOW + 2);
+}
+END_TEST
+
+/* Limits of forwarding hold nobody back where nothing forwards. Where something does, role support
+ * keeps to them as well, and lowers nothing on the other channels. */
+static const struct {
+    bool forwards;
+    const char *words;
+    bool allowed;
+} beside_forwarding[] = {
+    {false, ON("limit") MESSAGES_LIMIT "2300" FOR_A_DAY, true},
+    {false, ON("limit") MESSAGES_LIMIT "2501" FOR_A_DAY, false},
+    {false, ON("limit") MESSAGES_LIMIT "600" FOR_A_DAY, false},
+    {false, ON("limit") MESSAGES_LIMIT "1999" FOR_A_DAY, false},
+    {false, ON("extra") ",'messages':500}", true},
+    {true, ON("limit") MESSAGES_LIMIT "2300" FOR_A_DAY, false},
+    {true, ON("limit") MESSAGES_LIMIT "600" FOR_A_DAY, false},
+    {true, ON("limit") MESSAGES_LIMIT "1000" FOR_A_DAY, false},
+    {true, ON("extra") ",'messages':500}", true},
+    {true, ON("extra") ",'messages':501}", false},
+};
+
+START_TEST(caps_and_forwarding)
+{
+    const typeof(beside_forwarding[0]) *one = &beside_forwarding[_i / ROOM_KINDS];
+    rig_begin(_i % ROOM_KINDS,
+              WITH("limits.webmail.messages_per_day=2000", "limits.smtp.messages_per_day=2000",
+                   "desk.max_extra=500",
+                   one->forwards ? "mta.forwarding_networks=192.0.2.7" : "mta.forwarding_networks=none"));
+    struct json_object *view = preview_act(&supporter, one->words, NOW);
+    ck_assert_msg(json_is_true(view, "allowed") == one->allowed, "%s", one->words);
+    if (one->allowed)
+        do_act(&supporter, one->words, NOW);
+    else
+        refuse_act(&supporter, one->words, NOW, 403, "");
+}
+END_TEST
+
+/* Forwarding has the higher limit: nothing may be lowered there either. */
+START_TEST(caps_below_forwarding)
+{
+    rig_begin(_i, WITH(SMALL, "limits.forwarding.messages_per_day=12", "desk.max_extra=10",
+                       "mta.forwarding_networks=192.0.2.7"));
+    rig_check_has(refuse_act(&supporter, ON("limit") MESSAGES_LIMIT "11" FOR_A_DAY, NOW, 403, ""),
+                  "less than the 12");
+    do_act(&supporter, ON("limit") MESSAGES_LIMIT "12" FOR_A_DAY, NOW);
 }
 END_TEST
 
@@ -650,6 +716,7 @@ int main(void)
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
         suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
+        lowered_by_an_administrator, caps_below_forwarding,
         resets_a_day, wrong_words,
         lengths_of_notes, own_limit_alone_ends, store_away,
     };
@@ -659,6 +726,8 @@ int main(void)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
     for (size_t i = 0; i < countof(properties); i++)
         tcase_add_loop_test(cases, properties[i], 0, ROOM_KINDS * (int)countof(setups));
+    tcase_add_loop_test(cases, caps_and_forwarding, 0,
+                        ROOM_KINDS * (int)countof(beside_forwarding));
     tcase_add_loop_test(cases, caps_in_all, 0, ROOM_KINDS * (int)countof(in_all));
     return rooms_run(suite);
 }
