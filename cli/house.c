@@ -29,10 +29,14 @@ int64_t cli_now_ms(void)
 
 void cli_ending_signals(sigset_t *signals_r)
 {
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
     sigemptyset(signals_r);
-    sigaddset(signals_r, SIGINT);
-    sigaddset(signals_r, SIGTERM);
-    sigaddset(signals_r, SIGHUP);
+    for (size_t i = 0; i < countof(ending); i++) {
+        struct sigaction action;
+        /* a blocked signal arrives even where it is ignored */
+        if (sigaction(ending[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(signals_r, ending[i]);
+    }
 }
 
 /* ---- errors --------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 import itertools
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -16,6 +17,8 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config):
+    # A shell's background has SIGINT ignored, and whatever we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "sanitized: also run against the sanitizer builds")
     if not PROGRAM.exists():
         pytest.exit(f"{PROGRAM} is not built", returncode=1)

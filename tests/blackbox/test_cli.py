@@ -1,5 +1,6 @@
 """The command line, on both stores: every command with nothing else running, and beside a guard."""
 
+import contextlib
 import csv
 import io
 import itertools
@@ -527,6 +528,21 @@ def test_the_echo_comes_back_after_a_signal(terminal):
     assert terminal.echoes()
 
 
+def test_an_ignored_signal_ends_no_question(sqlite_store, folder):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what is in the background
+    try:
+        started = Terminal(Shell(folder, sqlite_store), "staff", "add", "ada", "--role", "admin", *WHY)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with contextlib.closing(started) as terminal:
+        terminal.wait_for("Password for ada: ")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.type("long enough\n")
+        terminal.wait_for("again: ")
+        terminal.type("long enough\n")
+        assert terminal.process.wait(PATIENCE) == 0
+
+
 # ---- following -------------------------------------------------------------------------------
 
 
@@ -535,8 +551,9 @@ def follow():
     """follow(shell, words…): `sendguard log -f` with the lines it shows."""
     started = []
 
-    def start(shell, *words):
-        process = subprocess.Popen(shell.command("log", "-f", *words), env=shell.environment,
+    def start(shell, *words, before=()):
+        process = subprocess.Popen([*before, *shell.command("log", "-f", *words)],
+                                   env=shell.environment, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.lines, process.errors = Lines(process.stdout), Lines(process.stderr)
         started.append(process)
@@ -571,6 +588,16 @@ def test_follow(guarded, sender_at, follow):
         process.lines.thread.join(PATIENCE)
         assert [line.split()[-1] for line in process.lines.all] == expected  # each once, in order
         assert process.errors.text() == ""
+
+
+def test_follow_outlives_its_terminal_with_nohup(guarded, sender_at, follow):
+    sender = sender_at(guarded.guard)
+    process = follow(guarded, before=["nohup"])
+    process.lines.wait(sender.admitted().json["decision"])
+    process.send_signal(signal.SIGHUP)
+    process.lines.wait(sender.admitted().json["decision"])
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.sanitized
