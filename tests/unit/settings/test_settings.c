@@ -102,7 +102,6 @@ START_TEST(test_every_row_is_whole)
 }
 END_TEST
 
-/* Each limit's row fills its own rule's place. */
 START_TEST(test_hosted_domains)
 {
     ck_assert_int_eq(read_override("domains.hosted=b.test A.test b.test"), 1);
@@ -116,6 +115,7 @@ START_TEST(test_hosted_domains)
 }
 END_TEST
 
+/* Each limit's row fills its own rule's place. */
 START_TEST(test_limits_go_where_they_belong)
 {
     for (int door = 0; door < DOOR_COUNT; door++) {

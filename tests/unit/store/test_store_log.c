@@ -19,6 +19,8 @@
 
 enum { THREADS = 16, MESSAGES = 20000, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
 enum { ANSWER_MS = 250 }; /* the default of store.timeout */
+/* What docs/ledger.md says of a disk of usual speed; and more where syncs are slowed down. */
+enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE };
 
 /* ---- what the disk is told ---------------------------------------------------- */
 
@@ -116,47 +118,47 @@ static void run_load(struct load *load)
     fflush(stdout);
 }
 
-/* Other programs share the disk and the processors: of three loads one must be free of them. */
-static void assert_nobody_waits(struct load load)
+/* Other programs share the disk and the processors: of three loads, each on a new database, one
+ * must be free of them. With `programs` 2, each copies the log back, and both commit to it. */
+static void assert_nobody_waits(struct load load, int programs, int64_t log_end)
 {
-    int64_t slowest_us = INT64_MAX;
-    for (int run = 0; run < 3 && slowest_us >= ANSWER_MS * 1000; run++) {
+    bool held = false;
+    for (int run = 0; run < 3 && !held; run++) {
         struct load again = load;
-        again.prefix = arena_printf(arena, "%s%d", load.prefix, run);
+        if (run > 0)
+            room_end();
+        room_begin(ROOM_SQLITE);
+        if (programs == 2)
+            again.other = room_open(room_url(), TEST_TIMEOUT_MS);
         run_load(&again);
+        store_free(&again.other);
         ck_assert_int_eq(again.admitted, load.messages);
-        ck_assert_int_lt(again.longest_log, 32 * MEGABYTE);
         ck_assert_int_gt(syncs, 6);
-        slowest_us = again.slowest_us;
+        ck_assert_int_gt(size_of(arena, ""), MEGABYTE);
+        held = again.slowest_us < ANSWER_MS * 1000 && again.longest_log < log_end;
     }
-    ck_assert_int_lt(slowest_us, ANSWER_MS * 1000);
-    ck_assert_int_gt(size_of(arena, ""), MEGABYTE);
+    ck_assert(held);
 }
 
 START_TEST(test_copied_back)
 {
-    room_begin(ROOM_SQLITE);
-    assert_nobody_waits((struct load){.prefix = "a", .messages = MESSAGES, .threads = THREADS});
+    assert_nobody_waits((struct load){.prefix = "a", .messages = MESSAGES, .threads = THREADS}, 1,
+                        LOG_END);
 }
 END_TEST
 
-/* Each program copies the log back, and all commit to it. */
 START_TEST(test_two_programs)
 {
-    room_begin(ROOM_SQLITE);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
-    assert_nobody_waits((struct load){.prefix = "b", .messages = MESSAGES / 2,
-                                      .threads = THREADS, .other = other});
-    store_free(&other);
+    assert_nobody_waits((struct load){.prefix = "b", .messages = MESSAGES / 2, .threads = THREADS},
+                        2, LOG_END);
 }
 END_TEST
 
 START_TEST(test_slow_disk)
 {
-    room_begin(ROOM_SQLITE);
     sync_ms = 20;
-    assert_nobody_waits((struct load){.prefix = "c", .messages = MESSAGES / 2,
-                                      .threads = THREADS});
+    assert_nobody_waits((struct load){.prefix = "c", .messages = MESSAGES / 2, .threads = THREADS},
+                        1, LOG_END_SLOWLY);
     sync_ms = 0;
 }
 END_TEST
