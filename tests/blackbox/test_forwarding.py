@@ -75,6 +75,7 @@ def test_answers_of_a_vacation_are_counted(stack):
     stack.filter(mailbox, VACATION)
     write_to(stack, mailbox, LIMIT + 2, subject="hello")
     eventually(lambda: kept(stack, mailbox, "hello") == LIMIT + 2, "all of them in the mailbox")
+    eventually(lambda: len(decisions(stack, mailbox)) == LIMIT + 2, "five decisions")
     assert sorted(decisions(stack, mailbox)) == ["DEFER_IF_PERMIT"] * 2 + ["DUNNO"] * LIMIT
     assert stack.forwarded(mailbox) == LIMIT
     still_sends(stack, mailbox)
