@@ -92,6 +92,17 @@ static int begin_try(struct store *store, const struct sign_in *sign_in, struct 
 
 /* ---- before the password is looked at ------------------------------------------------------ */
 
+/* What is kept under the key, unless it ends so late that a wrong clock began it: nothing lasts longer
+ * than `longest_ms`. 1, 0, -1. */
+static int kept_in_time(struct store *store, struct arena *arena, enum kept_kind kind,
+                        const char *key, int64_t longest_ms, int64_t now_ms, struct kept *kept_r)
+{
+    int found = store_kept(store, arena, kind, key, now_ms, kept_r);
+    if (found < 1 || kept_r->until_ms <= now_ms + longest_ms + CLOCK_AHEAD_MS)
+        return found;
+    return store_forget(store, kind, key, now_ms, NULL) < 0 ? -1 : 0;
+}
+
 /* Whether the count leaves no try at this moment; nothing is counted. 1 with *free_at_r, 0, -1. */
 static int has_to_wait(struct store *store, struct counted *counted, int64_t now_ms,
                        int64_t *free_at_r)
@@ -99,11 +110,12 @@ static int has_to_wait(struct store *store, struct counted *counted, int64_t now
     freed_by(arena_free) struct arena *arena = arena_new();
     struct slow_key slow = slow_key_of(counted->key);
     struct kept kept;
-    int found = store_kept(store, arena, KEPT_BLOCK, counted->key, now_ms, &kept);
+    int found = kept_in_time(store, arena, KEPT_BLOCK, counted->key, SIGN_IN_SPAN_MS, now_ms,
+                             &kept);
     counted->slow = found == 1;
     if (found < 1)
         return found;
-    found = store_kept(store, arena, KEPT_TRIES, slow.text, now_ms, &kept);
+    found = kept_in_time(store, arena, KEPT_TRIES, slow.text, SIGN_IN_SLOW_MS, now_ms, &kept);
     if (found == 1)
         *free_at_r = kept.until_ms;
     return found;

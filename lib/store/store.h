@@ -335,7 +335,8 @@ int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kin
 
 /* One try of something that may be tried `max` times (1..TRIES_MAX) in any
  * span_ms, atomically: 1 it is counted, *count_r tries with it; 0 there were so
- * many already, nothing is counted, *free_at_r is when the oldest leaves.
+ * many already, nothing is counted, *free_at_r is when the oldest leaves. Tries further
+ * ahead than CLOCK_AHEAD_MS are forgotten.
  * store_forget(…, KEPT_TRIES, key, …) forgets them all. */
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r) must_check;

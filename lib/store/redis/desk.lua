@@ -55,13 +55,15 @@ function acts.forget(kind, key, ...)
 end
 
 -- The value of a key of tries is their times, in order. A try is never earlier
--- than the newest, as in a history.
+-- than the newest, as in a history. What a wrong clock stamped does not count.
 function acts.try(key, span, max)
     local times, at = {}, now
     local text = value_of('tries', key) or ''
     span, max = tonumber(span), tonumber(max)
     for time in string.gmatch(text, '%d+') do
-        times[#times + 1] = tonumber(time)
+        if tonumber(time) <= now + AHEAD then
+            times[#times + 1] = tonumber(time)
+        end
     end
     at = math.max(at, times[#times] or 0)
     local held = {}

@@ -149,7 +149,7 @@ struct tries {
     size_t count;
 };
 
-/* Those of `text` within the span that ends at now_ms. More than TRIES_MAX were never kept. */
+/* Those of `text` within the span that ends at now_ms, but for what a wrong clock stamped. More than TRIES_MAX were never kept. */
 static void tries_parse(const char *text, int64_t now_ms, int64_t span_ms, struct tries *tries_r)
 {
     tries_r->count = 0;
@@ -157,7 +157,7 @@ static void tries_parse(const char *text, int64_t now_ms, int64_t span_ms, struc
         int64_t at_ms = strtoll(text, &end, 10);
         if (end == text)
             return;
-        if (window_holds(at_ms, span_ms, now_ms))
+        if (window_holds(at_ms, span_ms, now_ms) && at_ms <= now_ms + CLOCK_AHEAD_MS)
             tries_r->at_ms[tries_r->count++] = at_ms;
     }
 }

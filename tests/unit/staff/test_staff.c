@@ -311,6 +311,26 @@ START_TEST(test_a_name_from_a_network)
 }
 END_TEST
 
+/* A clock that is a year ahead for a while slows nobody down for a year, and the count begins anew. */
+START_TEST(test_a_wrong_clock)
+{
+    const int64_t wrong_ms = NOW + 365 * DAY_MS;
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    slow_down_here("ada", wrong_ms);
+    must_wait("ada", HERE, wrong_ms, wrong_ms + SIGN_IN_SLOW_MS);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    slow_down_here("ada", NOW + 1);
+    must_wait("ada", HERE, NOW + 2, NOW + 1 + SIGN_IN_SLOW_MS);
+    guess_from_everywhere("bob", SIGN_IN_TRIES_OF_NAME, wrong_ms);
+    guess("bob", "203.0.113.9", NOW, SIGN_IN_WRONG);
+    guess("bob", "203.0.113.9", NOW, SIGN_IN_WRONG);
+    /* as far ahead as clocks may be, it holds */
+    slow_down_here("eve", NOW + CLOCK_AHEAD_MS);
+    must_wait("eve", HERE, NOW, NOW + CLOCK_AHEAD_MS + SIGN_IN_SLOW_MS);
+}
+END_TEST
+
 /* The right password within it ends it. */
 START_TEST(test_a_slow_name_signs_in)
 {
@@ -727,7 +747,7 @@ int main(void)
     const TTest *tests[] = {
         test_names, test_accounts, test_passwords, test_only_hashes_are_kept, test_session,
         test_changes_hold_at_once, test_csrf, test_a_name_from_a_network,
-        test_a_slow_name_signs_in, test_guesses_from_everywhere,
+        test_a_wrong_clock, test_a_slow_name_signs_in, test_guesses_from_everywhere,
         test_a_network_is_known_for_30_days, test_a_network_with_whatever_names,
         test_what_begins_is_told, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,

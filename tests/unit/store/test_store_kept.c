@@ -332,6 +332,19 @@ START_TEST(test_try)
 }
 END_TEST
 
+/* A clock that is a year ahead for a while uses up no tries of the year. */
+START_TEST(test_try_wrong_clock)
+{
+    room_begin(_i);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(try_once("k", NOW + 365 * DAY_MS, 3).result, 1);
+    ck_assert_uint_eq(try_once("k", NOW, 3).count, 1);
+    ck_assert_uint_eq(try_once("k", NOW + CLOCK_AHEAD_MS, 3).count, 2); /* may be right */
+    ck_assert_uint_eq(try_once("k", NOW, 3).count, 3);
+    ck_assert_int_eq(try_once("k", NOW, 3).free_at_ms, NOW + HOUR_MS);
+}
+END_TEST
+
 START_TEST(test_try_limits)
 {
     room_begin(_i);
@@ -411,6 +424,7 @@ int main(void)
     tcase_add_loop_test(cases, test_sizes, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_audited, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_try, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_try_wrong_clock, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_try_limits, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_try_in_parallel, 0, ROOM_KINDS);
     return rooms_run(suite);
