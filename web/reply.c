@@ -26,6 +26,14 @@ static void add_person(struct exchange *exchange, struct json_object *view)
     json_add_string(shown, "role", role_names[person->role]);
 }
 
+/* For how long role support may change a limit. */
+static void add_max_extra_for(const struct exchange *exchange, struct json_object *view)
+{
+    freed_by(text_free) struct text text = {0};
+    duration_print(exchange->settings->desk_max_extra_for_ms, &text);
+    json_add_string(view, "max_extra_for", text_string(&text));
+}
+
 /* What every page may use; who is signed in is never the view's word. */
 static void add_frame(struct exchange *exchange, const char *page, struct json_object *view)
 {
@@ -35,6 +43,7 @@ static void add_frame(struct exchange *exchange, const char *page, struct json_o
     if (!json_object_object_get_ex(view, "contact", NULL))
         desk_add_contact(view, exchange->settings->support_contact);
     add_person(exchange, view);
+    add_max_extra_for(exchange, view);
 }
 
 void reply_page(struct exchange *exchange, int status, const char *page, struct json_object *view)

@@ -150,18 +150,11 @@ static int check_mailbox(const struct look *look, const struct wish *wish, const
 
 /* ---- one act alone ----------------------------------------------------------------------- */
 
-/* "7d", "36h", "90s" */
 static const char *duration_text(const struct look *look, int64_t ms)
 {
-    static const struct {
-        int64_t ms;
-        char unit;
-    } units[] = {{DAY_MS, 'd'}, {HOUR_MS, 'h'}, {MINUTE_MS, 'm'}};
-    for (size_t i = 0; i < countof(units); i++)
-        if (ms % units[i].ms == 0)
-            return arena_printf(look->arena, "%lld%c", (long long)(ms / units[i].ms),
-                                units[i].unit);
-    return arena_printf(look->arena, "%llds", (long long)(ms / SECOND_MS));
+    freed_by(text_free) struct text text = {0};
+    duration_print(ms, &text);
+    return arena_strndup(look->arena, text_string(&text), text.length);
 }
 
 static int64_t latest_end(const struct look *look)

@@ -16,6 +16,8 @@ enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
+struct text;
+
 /* A list of texts: own_domains (one group of equals a line), exemptions. */
 struct text_list {
     char **items;
@@ -124,6 +126,8 @@ bool settings_network_holds(const struct text_list *networks, const char *ip);
 /* A duration as settings have it ("90m", "24h", "30d"), or UNTIL_LIFTED for "permanent":
  * SECOND_MS to ten years. 1, or 0 when it is none. */
 int duration_read(const char *text, int64_t *ms_r) must_check;
+/* The same as text, added to it. */
+void duration_print(int64_t ms, struct text *text);
 
 /* The names ("section.key", static) of settings that differ between two structs, for
  * the log line of a reload; at most `max`. Returns the count. */

@@ -7,7 +7,7 @@
 
 /* ---- one value ----------------------------------------------------------------- */
 
-static void print_duration(int64_t ms, struct text *text)
+void duration_print(int64_t ms, struct text *text)
 {
     if (ms == UNTIL_LIFTED) {
         text_add(text, "permanent");
@@ -29,7 +29,7 @@ static void print_durations(const struct durations *durations, struct text *text
     for (size_t i = 0; i < durations->count; i++) {
         if (i > 0)
             text_add(text, ", ");
-        print_duration(durations->ms[i], text);
+        duration_print(durations->ms[i], text);
     }
 }
 
@@ -71,7 +71,7 @@ void setting_print(const struct setting *setting, const struct settings *setting
         text_addf(text, "%04o", (unsigned)*(const int64_t *)value);
         break;
     case SETTING_DURATION:
-        print_duration(*(const int64_t *)value, text);
+        duration_print(*(const int64_t *)value, text);
         break;
     case SETTING_DURATIONS:
         print_durations(value, text);
@@ -138,15 +138,15 @@ void setting_print_range(const struct setting *setting, struct text *text)
         text_addf(text, "%04o to %04o", (unsigned)setting->min, (unsigned)setting->max);
         break;
     case SETTING_DURATION:
-        print_duration(setting->min, text);
+        duration_print(setting->min, text);
         text_add(text, " to ");
-        print_duration(setting->max, text);
+        duration_print(setting->max, text);
         break;
     case SETTING_DURATIONS:
         text_addf(text, "1 to %d durations of ", DURATIONS_MAX);
-        print_duration(setting->min, text);
+        duration_print(setting->min, text);
         text_add(text, " to ");
-        print_duration(setting->max, text);
+        duration_print(setting->max, text);
         text_add(text, ", or permanent");
         break;
     case SETTING_CHOICE:

@@ -615,7 +615,7 @@ START_TEST(test_limits_of_a_domain_are_for_administrators)
     rig_check_has(html, "name=\"act\" value=\"extra\"");
     html = get("/mailboxes/" BOB);
     rig_check_has(html, "name=\"act\" value=\"limit\"");
-    ck_assert((strstr(html, "A number of its own needs an end.") != NULL) ==
+    ck_assert((strstr(html, "at most 7d. Only the value default needs no end.") != NULL) ==
               (role == ROLE_SUPPORT));
     post("act=limit&subject=@example.test&rule=messages_per_day&value=0&note=n&confirm=1");
     ck_assert_int_eq(response.status, role == ROLE_ADMIN ? 303 : 403);
