@@ -127,15 +127,23 @@ static void tell_suspension(struct telling *telling, const struct verdict *verdi
     telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);
 }
 
+/* A mail server that is deferred tries again, so it is not told that nothing will come of it. */
+static bool is_deferred(const struct verdict *verdict)
+{
+    return verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0;
+}
+
 static void tell_refusal(struct telling *telling, const struct verdict *verdict)
 {
     char decision[DECISION_TEXT_SIZE];
     if (verdict->ruling == RULING_SUSPENDED) {
         tell_suspension(telling, verdict);
     } else {
-        telling->parts[PART_SENTENCE] = text_of(telling, "message.not_sent", NULL);
+        bool deferred = is_deferred(verdict);
+        telling->parts[PART_SENTENCE] =
+            text_of(telling, deferred ? "smtp.not_now" : "message.not_sent", NULL);
         telling->parts[PART_REASONS] = joined_reasons(telling, verdict);
-        if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+        if (deferred)
             telling->parts[PART_MOMENT] =
                 sentence_of_moment(telling, "message.sendable_from", verdict->retry_at_ms);
     }
@@ -225,7 +233,7 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
         policy_answer_later(arena, catalogue, "message.no_store", answer_r);
         return;
     default: {
-        bool deferred = verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0;
+        bool deferred = is_deferred(verdict);
         if (deferred && verdict->submission->door == DOOR_FORWARDING)
             tell_deferral(&telling, verdict);
         else

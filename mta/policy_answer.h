@@ -23,8 +23,8 @@ enum {
  *   that waiting does not help with                      REJECT 5.7.1 TEXT
  *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
- * The text says in English, in this order: the provider's sentence or that the message was not sent,
- * until when, the rule with its numbers, whom to ask (`contact`; "" for nobody), the reference, that
+ * The text says in English, in this order: the provider's sentence or that the message was not sent
+ * (a deferred one: not now), until when, the rule with its numbers, whom to ask (`contact`; "" for nobody), the reference, that
  * it will not be sent later by itself, and the link, which has no token: Postfix logs it all. What
  * does not fit is left out: first the reference, which the link ends with, then the contact, then
  * that it is not sent later, then the rule. A link that does not fit beside the first two leaves its

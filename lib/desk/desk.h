@@ -49,8 +49,8 @@ struct desk {
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
  *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left
- *     out; last, with "by_network":true, that of the network: the one whose limit the decision met,
- *     else the reader's],
+ *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
+ *     channel, else that of the reader's at the webmail door],
  *  "exempt":bool,
  *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended",
  *     "recipients":102,"off_domain":98,"door":…|null,"reasons":[REASON…]},
@@ -73,6 +73,7 @@ void desk_add_contact(struct json_object *view, const char *contact);
  *  "until":moment|null,        paused: its end
  *  "retry_at":moment|null,     over: when this very message would fit; null now, or never
  *  "never_fits":bool,          over: it is more than a whole limit
+ *  "deferred":bool,            over: the mail server was told that it may try again
  *  "rules":[{"rule":…}…], "sentence":…|null}
  * 0 (404): no refusal of that id is kept; also for an id that is none, and for an admitted message. */
 int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms,

@@ -88,6 +88,8 @@ static int add_over_time(const struct look *look, const struct told *told,
     }
     json_add_string(view, "state", "over");
     json_add_bool(view, "never_fits", latest_ms == WINDOW_NEVER);
+    json_add_bool(view, "deferred",
+                  channel_of(told) != DOOR_WEBMAIL && latest_ms != WINDOW_NEVER);
     if (latest_ms > look->now_ms && latest_ms != WINDOW_NEVER)
         json_add_moment(view, "retry_at", latest_ms);
     return 1;
@@ -107,6 +109,7 @@ static struct json_object *begin_view(const struct look *look, const struct told
     json_add_null(view, "until");
     json_add_null(view, "retry_at");
     json_add_bool(view, "never_fits", false);
+    json_add_bool(view, "deferred", false);
     json_add(view, "rules", rules_of_reasons(reasons));
     json_add_null(view, "sentence");
     return view;

@@ -7,6 +7,7 @@ import urllib.parse
 import fastcgi
 
 PATH = "/sendguard/submissions"
+NOT_SENT = "The message was not sent and will not be sent later by itself."
 _numbers = itertools.count(1)
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from door import crowd, people, spread, window
+from door import NOT_SENT, crowd, people, spread, window
 
 pytestmark = pytest.mark.sanitized
 
@@ -157,7 +157,7 @@ def test_a_suspension(store, start, sender_at):
         assert abs(seconds_from_now(members["suspension"]["until"]) - 86400) < 60
         assert 86000 < int(answer.headers["retry-after"]) <= 86401
         assert members["message"].startswith("Sending is paused until ")
-        assert "will not be sent later by itself" in members["message"]
+        assert NOT_SENT in members["message"]
         sentence = ("The message was rejected for the following reason: Permanent Failure: Your "
                     "ability to send new mail has been suspended as a high volume of suspicious "
                     "mail has been sent from your account recently. Please contact your IT "

@@ -54,7 +54,7 @@ def readable(refusal, code, stack):
     assert refusal.code == code, line
     assert len(line) <= 510, f"{len(line)} bytes: {line}"
     assert line.isascii() and line.isprintable(), line
-    assert "will not be sent later by itself" in line, line
+    assert ("will not be sent later by itself" in line) == (code == 554), line
     assert "/status" not in line and "?t=" not in line, line
     return REFERENCE.fullmatch(refusal.text.rpartition(f" Details: {stack.base_url}/r/")[2]).group(0)
 

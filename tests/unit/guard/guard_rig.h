@@ -13,6 +13,9 @@
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
 
+/* What a refusal begins with that no suspension brought, in English. */
+#define NOT_SENT "The message was not sent and will not be sent later by itself."
+
 /* Overrides of settings, "section.key=value" each: WITH("guard.mode=observe"). */
 #define WITH(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define DEFAULTS WITH(NULL)

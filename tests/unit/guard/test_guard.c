@@ -57,7 +57,7 @@ START_TEST(test_rules_of_one_message)
     ck_assert_uint_eq(verdict.reasons[0].objection.limit, 50);
     ck_assert_str_eq(verdict.reasons[0].objection.domain, "x.test");
     rig_check_begins(verdict.message,
-                 "The message was not sent and will not be sent later by itself. 51 recipients at x.test; the limit is 50. Remove 1.");
+                 NOT_SENT " 51 recipients at x.test; the limit is 50. Remove 1.");
     rig_check_has(verdict.message, verdict.status_url);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_int_eq(verdict.suspension.id, 0);

@@ -227,7 +227,6 @@ END_TEST
     "The message was rejected for the following reason: Permanent Failure: Your account has "    \
     "been suspended for a violation of the terms of usage. Please contact your system "          \
     "administrator."
-#define NOT_SENT "The message was not sent and will not be sent later by itself."
 #define DRAFTS "Keep your messages as drafts until then"
 #define PAUSED "Sending is paused until 2025-11-23 05:40 UTC. "
 #define STOPPED "Sending is stopped until our support has talked to you. "
@@ -280,7 +279,7 @@ static const struct {
      {.ruling = RULING_SUSPENDED,
       .suspension = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
                      .until_ms = UNTIL_LIFTED, .by = "user"}},
-     "Sending was stopped at 2025-11-22 05:40 UTC by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
+     "Sending was stopped (2025-11-22 05:40 UTC) by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
      "\xE2\x80\x9D on the status page of this mailbox. " STOPPED NOT_SENT " Our support has been "
      "told, and opens sending again once the mailbox is safe. Change its password meanwhile."
      READING ENDING},
@@ -330,8 +329,8 @@ static const struct {
 } languages[] = {
     {"de", "Die Nachricht wurde nicht gesendet und wird auch später nicht von selbst gesendet.", "Das Senden ist bis 2025-11-23 05:40 UTC pausiert."},
     {"de-AT", "Die Nachricht wurde nicht gesendet und wird auch später nicht von selbst gesendet.", "bis 2025-11-23 05:40 UTC"},
-    {"fr", "Le message n’a pas été envoyé et ne partira pas plus tard de lui-même.", "jusqu’au 2025-11-23 05:40 UTC"},
-    {"es", "El mensaje no se ha enviado y no se enviará más tarde por sí solo.", "hasta el 2025-11-23 05:40 UTC"},
+    {"fr", "Le message n’a pas été envoyé et ne partira pas plus tard de lui-même.", "L’envoi est en pause ; fin : 2025-11-23 05:40 UTC."},
+    {"es", "El mensaje no se ha enviado y no se enviará más tarde por sí solo.", "El envío está en pausa; termina: 2025-11-23 05:40 UTC."},
     {"tlh", NOT_SENT, "Sending is paused until 2025-11-23 05:40 UTC."},
 };
 

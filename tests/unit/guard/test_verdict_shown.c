@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/zone.h"
 #include "guard/verdict_shown.h"
+#include "guard/verdict_text.h"
 #include "tests/unit/guard/guard_rig.h"
 
 #define FULL_OUTSIDE WITH("limits.webmail.off_domain_per_day=3", "on_limit.off_domain_per_day=refuse")
@@ -62,7 +63,7 @@ START_TEST(test_suspended)
     ck_assert_str_eq(json_string(window, "name", ""), "Messages in 24 hours");
     ck_assert_str_eq(json_string(window, "used", ""), "2 of 2 used, 0 left");
     ck_assert_str_eq(text_of(json_member(window, "back"), 1),
-                     "1 message at Sunday 06:41");
+                     "1 message: Sunday 06:41");
     rig_check_begins(json_string(shown, "sentence", ""), "The message was rejected");
     rig_check_has(verdict.message, "Sunday 06:41");
     rig_check_has_not(verdict.message, "UTC");
@@ -154,6 +155,65 @@ START_TEST(test_languages)
 }
 END_TEST
 
+/* A moment is a time, a weekday with it or a date with it: no sentence has an article before it that
+ * fits only one of them. */
+static const struct {
+    const char *language, *paused, *this_from, *own_lock;
+    const char *moments[3];
+} sentences[] = {
+    {"en", "Sending is paused until %s.", "This message can be sent from %s on.",
+     "Sending was stopped (%s) by “That wasn’t me” on the status page of this mailbox.",
+     {"09:00", "Sunday 09:00", "1 December 09:00"}},
+    {"de", "Das Senden ist bis %s pausiert.", "Diese Nachricht kann ab %s gesendet werden.",
+     "Das Senden wurde mit „Das war ich nicht“ auf der Statusseite dieses Postfachs gestoppt (%s).",
+     {"09:00", "Sonntag, 09:00", "1. Dezember, 09:00"}},
+    {"fr", "L’envoi est en pause ; fin : %s.",
+     "Ce message pourra être envoyé à partir de : %s.",
+     "L’envoi a été arrêté (%s) par « Ce n’était pas moi » sur la page d’état de cette boîte.",
+     {"09:00", "dimanche 09:00", "1er décembre 09:00"}},
+    {"es", "El envío está en pausa; termina: %s.",
+     "Este mensaje podrá enviarse a partir de: %s.",
+     "El envío se detuvo (%s) con «No fui yo» en la página de estado de este buzón.",
+     {"09:00", "domingo 09:00", "1 de diciembre 09:00"}},
+};
+
+static void check_sentence(const char *message, const char *form, const char *moment)
+{
+    const char *place = strstr(form, "%s");
+    rig_check_has(message, arena_printf(arena, "%.*s%s%s", (int)(place - form), form, moment,
+                                        place + 2));
+}
+
+START_TEST(test_moments)
+{
+    const typeof(sentences[0]) *one = &sentences[_i];
+    const int64_t at_nine_ms = NOW - NOW % DAY_MS + 9 * HOUR_MS; /* of the same day */
+    static const int days[] = {0, 1, 9};
+    rig_begin(0, DEFAULTS);
+    freed_by(catalogue_free) struct catalogue *catalogue = rig_catalogue();
+    for (size_t i = 0; i < countof(days); i++) {
+        int64_t end_ms = at_nine_ms + days[i] * DAY_MS;
+        struct submission submission = message_in("x", 1, one->language, "UTC");
+        struct verdict verdict = {
+            .ruling = RULING_SUSPENDED, .submission = &submission, .now_ms = NOW,
+            .retry_at_ms = end_ms,
+            .suspension = {.id = 1, .cause = CAUSE_VOLUME, .since_ms = NOW,
+                           .until_ms = end_ms - MINUTE_MS}};
+        check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->this_from,
+                       one->moments[i]);
+        verdict.suspension.until_ms = end_ms;
+        check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->paused,
+                       one->moments[i]);
+        verdict.suspension = (struct suspension){
+            .id = 1, .cause = CAUSE_COMPROMISED, .since_ms = end_ms, .until_ms = UNTIL_LIFTED,
+            .by = "user"};
+        verdict.now_ms = end_ms + (end_ms - at_nine_ms);
+        check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->own_lock,
+                       one->moments[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_zone_of_no_use)
 {
     rig_begin(_i, DEFAULTS);
@@ -179,6 +239,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_full_outside, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_all_is_well, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_languages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_moments, 0, (int)countof(sentences));
     tcase_add_loop_test(cases, test_zone_of_no_use, 0, ROOM_KINDS);
     return suite;
 }

@@ -63,7 +63,6 @@ static const char *told(const struct verdict *verdict)
     "send new mail has been suspended as a high volume of suspicious mail has been sent from "   \
     "your account recently. Please contact your IT administrator."
 #define LINK "Details: https://mail.example.test/sending/r/0000-0000-0001"
-#define NOT_SENT "The message was not sent and will not be sent later by itself."
 #define ASK "Questions: support@example.test"
 #define REFERENCE "(reference 0000-0000-0001)"
 
@@ -99,8 +98,8 @@ START_TEST(test_over_time)
     add_reason(&verdict, "This would be message 31 of the last hour; the limit is 30.");
     verdict.retry_at_ms = NOW + 61 * MINUTE_MS + 1;
     ck_assert_str_eq(told(&verdict),
-                     "action=DEFER_IF_PERMIT 4.7.1 " NOT_SENT " It can be sent from 2025-11-22 "
-                     "06:42 UTC on. This would be message 31 of the last hour; the limit is 30. "
+                     "action=DEFER_IF_PERMIT 4.7.1 The message was not sent now. It can be sent "
+                     "from 2025-11-22 06:42 UTC on. This would be message 31 of the last hour; the limit is 30. "
                      ASK " " REFERENCE " " LINK "\n\n");
     /* to come again does not help: a mail server must not try for days */
     verdict.retry_at_ms = 0;
@@ -156,7 +155,7 @@ START_TEST(test_sentence_of_each_cause)
     struct verdict verdict = suspended(CAUSE_COMPROMISED, "user", "That wasn't me.");
     verdict.suspension.until_ms = UNTIL_LIFTED;
     ck_assert_str_eq(told(&verdict),
-                     "action=REJECT 5.7.1 Sending from this mailbox was locked by its own user "
+                     "action=REJECT 5.7.1 Sending from this mailbox was stopped by its own user "
                      "(\"That wasn't me\") at 2025-11-22 05:40 UTC. Stopped until support lifts "
                      "it. " ASK " " REFERENCE " Not sent, and will not be sent later by itself. "
                      LINK "\n\n");

@@ -232,7 +232,7 @@ START_TEST(test_over_time)
     check_has(html, "<h1>This message was more than your limit has left</h1>");
     check_has(html, "13 recipients outside your domain within 24 hours; the limit is 10.");
     check_has(html, "8 of 10 used, 2 left");
-    check_has(html, "8 recipients at <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40");
+    check_has(html, "8 recipients: <time datetime=\"2025-11-23T04:40:00Z\">Sunday 04:40");
     end();
 }
 END_TEST
@@ -307,11 +307,11 @@ START_TEST(test_what_comes_back)
     begin(_i, DEFAULTS);
     rig_send("m", 3, NOW - HOUR_MS, 10 * MINUTE_MS);
     const char *html = open_page(alices(), NOW);
-    check_has(html, "1 message at <time datetime=\"2025-11-23T05:00:00Z\">");
+    check_has(html, "1 message: <time datetime=\"2025-11-23T05:00:00Z\">");
     check_has_not(html, "the rest");
     rig_send("n", 6, NOW - 20 * MINUTE_MS, 20 * SECOND_MS);
     html = open_page(alices(), NOW);
-    check_has(html, "1 message at <time datetime=\"2025-11-23T05:00:00Z\">");
+    check_has(html, "1 message: <time datetime=\"2025-11-23T05:00:00Z\">");
     check_has_not(html, "at <time datetime=\"2025-11-23T05:2");
     check_has(html, "the rest (6) by <time datetime=\"2025-11-23T05:21:40Z\">Sunday 05:22<");
     check_has(html, "9 of 600 used, 591 left");
@@ -325,8 +325,8 @@ START_TEST(test_what_comes_back_in_a_minute)
     begin(_i, DEFAULTS);
     rig_send("m", 4, NOW - HOUR_MS + SECOND_MS, 10 * SECOND_MS);
     const char *html = open_page(alices(), NOW);
-    check_has(html, "4 messages at <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
-    check_has(html, "4 recipients at <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
+    check_has(html, "4 messages: <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
+    check_has(html, "4 recipients: <time datetime=\"2025-11-23T04:40:31Z\">Sunday 04:41<");
     check_has_not(html, "the rest");
     end();
 }
@@ -598,10 +598,27 @@ START_TEST(test_network)
         check_has(html, "you can send only inside your own domains</h1>");
         check_has(html, "datetime=\"2025-11-22T06:39:00Z\"");
         check_has(html, "10 of 10 used, 0 left");
-        check_has(html, "Counted by your network");
+        check_has(html, "Counted by your network: all who use the webmail");
         check_has_not(html, "bob");
     }
     check_has_not(page_of(decision, NOW), "10");
+    end();
+}
+END_TEST
+
+/* By SMTP the network has a history of its own, which the webmail's users are not in. */
+START_TEST(test_network_of_smtp)
+{
+    begin(_i, WITH("limits.smtp.off_domain_per_hour_per_ip=3"));
+    struct submission first = rig_message("first", 3), over = rig_message("over", 1);
+    first.door = over.door = DOOR_SMTP;
+    ck_assert_int_eq(rig_judge(&first, NOW - MINUTE_MS).ruling, RULING_ADMIT);
+    uint64_t decision = refuse(over, RULING_OVER_TIME, NOW).decision;
+    const char *html = open_page(with_decision(decision), NOW);
+    check_has(html, "3 of 3 used, 0 left");
+    check_has(html, "Counted by your network: all whose mail programs send from there");
+    check_has_not(html, "all who use the webmail");
+    check_has(open_page(alices(), NOW), "all who use the webmail");
     end();
 }
 END_TEST
@@ -624,7 +641,7 @@ START_TEST(test_own_lock)
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
     ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
-    rig_check_begins(verdict.message, "Sending was stopped at 2025-11-22 05:40 UTC by ");
+    rig_check_begins(verdict.message, "Sending was stopped (2025-11-22 05:40 UTC) by ");
     rig_check_has_not(verdict.message, "terms of usage");
     ck_assert_ptr_null(verdict.sentence);
     check_has_not(page_of(verdict.decision, NOW), "terms of usage");
@@ -712,7 +729,29 @@ START_TEST(test_reference_of_a_limit_over_time)
     const char *html = page_of(decision, NOW);
     check_has(html, "a sending limit was reached");
     check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(html, "will not be sent later by itself");
     check_has(page_of(decision, NOW + 23 * HOUR_MS), "There is room for it now");
+    end();
+}
+END_TEST
+
+/* A deferred one is not said to be lost; one that fits never is not deferred. */
+START_TEST(test_reference_by_smtp)
+{
+    begin(_i, WITH("limits.smtp.messages_per_hour=2", "limits.smtp.off_domain_per_day=5",
+                   "on_limit.off_domain_per_day=refuse"));
+    struct submission submission;
+    for (int i = 0; i < 4; i++) {
+        submission = rig_message(arena_printf(arena, "smtp%d", i), i < 3 ? 1 : 6);
+        submission.door = DOOR_SMTP;
+        struct verdict verdict = rig_judge(&submission, NOW + i);
+        ck_assert_int_eq(verdict.ruling, i < 2 ? RULING_ADMIT : RULING_OVER_TIME);
+        if (i < 2)
+            continue;
+        const char *html = page_of(verdict.decision, NOW + i);
+        check_has(html, i == 2 ? "A mail server tries again by itself" : "split it");
+        ck_assert((strstr(html, "will not be sent later by itself") != NULL) == (i == 3));
+    }
     end();
 }
 END_TEST
@@ -910,6 +949,7 @@ int main(void)
     tcase_add_loop_test(cases, test_only_inside, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_split, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_portions, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_network_of_smtp, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_network, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_own_lock, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, ROOM_KINDS);
@@ -917,6 +957,7 @@ int main(void)
     tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_by_smtp, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_nothing, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_as_json, 0, ROOM_KINDS);
