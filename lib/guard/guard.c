@@ -506,8 +506,8 @@ static void fill_reasons(struct judgement *judgement)
     }
 }
 
-/* Who was admitted is told when all of it will have come back; who was refused
- * or asks, step by step. */
+/* Step by step what comes back, or, where the store told no history, in one step: when all of it
+ * will have come back. */
 static void fill_windows(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
@@ -534,19 +534,19 @@ static void fill_windows(struct judgement *judgement)
     }
 }
 
-/* When the window takes one more; WINDOW_NEVER. */
+/* When the window takes one more; WINDOW_NEVER. Where no history came, the window holds this
+ * message alone, or has room. */
 static int64_t when_one_more(const struct judgement *judgement, size_t index)
 {
     const struct store_message *message = &judgement->message;
     const struct store_window *window = &message->windows[index];
-    const struct verdict_window *shown = &judgement->verdict->windows[index];
     const struct rule_info *rule = &rule_table[window->rule];
+    const struct history *history = &message->histories[rule->subject];
     if (window->limit == 0)
         return WINDOW_NEVER;
-    if (shown->used == window->used_before)
-        return window_when_fits(&message->histories[rule->subject], rule->measure, rule->window_ms,
-                                window->limit, 1, message->at_ms);
-    return shown->refill_count > 0 ? shown->refill[0].at_ms : message->at_ms + rule->window_ms;
+    return history->count > 0 ? window_when_fits(history, rule->measure, rule->window_ms,
+                                                 window->limit, 1, message->at_ms)
+                              : message->at_ms + rule->window_ms;
 }
 
 /* What the mailbox can send next, whatever became of this message. */

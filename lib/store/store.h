@@ -138,8 +138,11 @@ struct store_message {
                                      than CLOCK_AHEAD_MS; else 0 */
     bool brought;                 /* the suspension begins with this message; in a dry run: would */
     struct suspension suspension; /* the one in force; id 0: none, also where one only would be */
-    struct history histories[SUBJECT_COUNT]; /* refused and dry runs: what the windows hold, for
-                                   forecasts; in `arena`. Empty otherwise */
+    struct history histories[SUBJECT_COUNT]; /* what the windows hold, for forecasts, with this
+                                   message where it was counted; in `arena`. Of refused messages,
+                                   of dry runs, and, without `observe`, where a window is over, or
+                                   held others before and has no room for one more after this
+                                   one. Empty otherwise */
     struct arena *arena;
 };
 

@@ -128,8 +128,13 @@ if ip_hour > 0 and ip_oldest <= at - HOUR then
         advance(ip_history, HOUR, ip_newest, ip_oldest, ip_hour, ip_weight)
     ip_totals = pack(TOTALS_FORM, ip_newest, ip_generation, ip_oldest, ip_hour, ip_weight)
 end
-local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
-    and hour_weight < hour_weight_end and ip_hour < ip_end and ip_weight < ip_weight_end
+-- Whether it fits and leaves room for one more in every window that held others before.
+local roomy = (day < day_end - 1 or day == 0 and day < day_end)
+    and (day_weight < day_weight_end - 1 or day_weight == 0 and day_weight < day_weight_end)
+    and (hour < hour_end - 1 or hour == 0 and hour < hour_end)
+    and (hour_weight < hour_weight_end - 1 or hour_weight == 0 and hour_weight < hour_weight_end)
+    and (ip_hour < ip_end - 1 or ip_hour == 0 and ip_hour < ip_end)
+    and (ip_weight < ip_weight_end - 1 or ip_weight == 0 and ip_weight < ip_weight_end)
 
 local KNOWN_MAX = 1000
 
@@ -165,7 +170,9 @@ local outcome, brought, dry, lifetime = 'admitted', 0, false, ARGV[9]
 local suspension, stamped_ahead
 -- a ticket that ends later was left by a clock that was wrong, and stands for no message
 local latest_ticket = string.format('%d', at + TICKET_TIME + AHEAD)
-if mode > 0 or state[2] or state[3] or redeem > 0 or not fits then
+if mode > 0 or state[2] or state[3] or redeem > 0 or not roomy then
+    local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
+        and hour_weight < hour_weight_end and ip_hour < ip_end and ip_weight < ip_weight_end
     local held, observe = mode % 2 == 1, mode % 8 >= 4
     dry = mode % 4 >= 2
     suspension, stamped_ahead = in_force(state[2], now)
@@ -304,11 +311,12 @@ local answer = entry .. totals .. ip_totals .. clock[1] .. '.' .. clock[2]
 if ahead > AHEAD then
     answer = answer .. string.format(' %d', ahead)
 end
-if outcome == 'admitted' and not dry and not suspension then
+local forecasts = dry or not passes or not roomy and mode % 8 < 4
+if outcome == 'admitted' and not suspension and not forecasts then
     return answer
 end
 local entries, ip_entries = '', ''
-if dry or not passes then
+if forecasts then
     entries = entries_of(name)
     ip_entries = ip ~= '' and entries_of(ip) or ''
 end

@@ -333,14 +333,31 @@ static int take_effect(struct judging *judging)
     return keep_record(judging);
 }
 
-/* Who is refused or only asks wants a forecast. */
+/* Whether a window is over, or held others before and has no room for one more after this
+ * message. */
+static bool fills_a_window(const struct judging *judging)
+{
+    const struct store_message *message = judging->message;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        bool has_key = judging->ledgers[rule_table[window->rule].subject].key != NULL;
+        uint64_t cost = cost_of(message, window->rule);
+        if (window->over || (has_key && window->used_before > 0 &&
+                             !window_fits(window->used_before, cost + 1, window->limit)))
+            return true;
+    }
+    return false;
+}
+
+/* A refused message, a question and a window without room want a forecast. */
 static int tell_histories(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    bool admitted = passes(message->outcome);
+    bool wanted = message->dry_run || !passes(message->outcome) ||
+                  (!message->observe && fills_a_window(judging));
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         message->histories[subject] = (struct history){0};
-        if ((message->dry_run || !admitted) && judging->ledgers[subject].key != NULL &&
+        if (wanted && judging->ledgers[subject].key != NULL &&
             ledger_entries(&judging->ledgers[subject], message->arena, message->at_ms,
                            &message->histories[subject]) < 0)
             return -1;
@@ -395,9 +412,9 @@ static int judge_one(struct sqlite_room *room, struct store_message *message)
     message->outcome = repeated   ? OUTCOME_REPEATED
                        : redeemed ? OUTCOME_REDEEMED
                                   : decide(message);
-    if (tell_histories(&judging) < 0)
+    if (take_effect(&judging) < 0)
         return -1;
-    return take_effect(&judging);
+    return tell_histories(&judging);
 }
 
 /* A little sweeping with every so many messages: more than they added. */

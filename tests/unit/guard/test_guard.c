@@ -359,6 +359,76 @@ START_TEST(test_refill)
 }
 END_TEST
 
+/* ---- when one more passes ------------------------------------------------------- */
+
+static void check_next(const struct verdict *verdict, enum can_send can_send, int64_t at_ms)
+{
+    ck_assert_int_eq(verdict->ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict->can_send, can_send);
+    ck_assert_int_eq(verdict->can_send_at_ms, at_ms);
+}
+
+/* A message that costs the full window nothing: inside the own domain, repeated, redeemed. */
+START_TEST(test_one_more_after_a_message_that_costs_nothing)
+{
+    int64_t now_ms = NOW + 5 * HOUR_MS, free_ms = NOW + DAY_MS;
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_day=3",
+                       "mta.webmail_hosts=192.0.2.200"));
+    rig_send("m", 3, NOW, HOUR_MS);
+    struct submission inside = rig_submission("inside");
+    rig_add(&inside, FIELD_TO, BOB);
+    struct verdict verdict = rig_judge(&inside, now_ms);
+    check_next(&verdict, CAN_SEND_OWN, free_ms);
+    verdict = rig_judge(&inside, now_ms);
+    ck_assert(verdict.repeated);
+    check_next(&verdict, CAN_SEND_OWN, free_ms);
+    inside.door = DOOR_SMTP; /* the mail server's message, whose ticket the webmail endpoint left */
+    inside.webmail_host = true;
+    inside.id = "of the mail server";
+    verdict = rig_judge(&inside, now_ms);
+    ck_assert(verdict.redeemed);
+    check_next(&verdict, CAN_SEND_OWN, free_ms);
+}
+END_TEST
+
+/* The message that fills a window waits for the oldest one, not for itself. */
+START_TEST(test_one_more_after_the_message_that_fills)
+{
+    int64_t now_ms = NOW + DAY_MS - 10 * MINUTE_MS;
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=4"));
+    rig_send("m", 3, NOW, HOUR_MS);
+    struct submission last = rig_message("last", 1);
+    struct verdict verdict = rig_judge(&last, now_ms);
+    check_next(&verdict, CAN_SEND_NONE, NOW + DAY_MS);
+    check_refill(rig_window(&verdict, RULE_MESSAGES_PER_DAY), now_ms);
+    /* one that fills it alone, and needs more than the older one leaves */
+    rig_reload(WITH("limits.webmail.off_domain_per_day=5"));
+    struct submission alone = rig_message("alone", 5);
+    rig_mailbox(&alone, BOB);
+    verdict = rig_judge(&alone, NOW);
+    check_next(&verdict, CAN_SEND_OWN, NOW + DAY_MS);
+    struct submission inside = rig_submission("inside");
+    rig_mailbox(&inside, BOB);
+    rig_add(&inside, FIELD_TO, ALICE);
+    verdict = rig_judge(&inside, now_ms);
+    check_next(&verdict, CAN_SEND_OWN, NOW + DAY_MS);
+}
+END_TEST
+
+/* The window of the IP, which others fill too. */
+START_TEST(test_one_more_of_an_ip)
+{
+    rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=3"));
+    struct submission other = rig_message("other", 2);
+    rig_mailbox(&other, BOB);
+    struct verdict verdict = rig_judge(&other, NOW);
+    check_next(&verdict, CAN_SEND_ALL, 0); /* now */
+    struct submission last = rig_message("last", 1);
+    verdict = rig_judge(&last, NOW + 30 * MINUTE_MS);
+    check_next(&verdict, CAN_SEND_OWN, NOW + HOUR_MS);
+}
+END_TEST
+
 /* ---- links --------------------------------------------------------------------- */
 
 START_TEST(test_status_link)
@@ -443,6 +513,9 @@ int main(void)
     tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_zero_forbids, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_refill, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_one_more_after_a_message_that_costs_nothing, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_one_more_after_the_message_that_fills, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_one_more_of_an_ip, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_status_link, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_several_at_once, 0, ROOM_KINDS);
     return rooms_run(suite);

@@ -535,6 +535,30 @@ START_TEST(test_histories)
 }
 END_TEST
 
+/* An admitted message is told the history when its window has no room any longer. */
+START_TEST(test_histories_of_a_full_window)
+{
+    room_begin(_i);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct store_message message = message_under(RULE_MESSAGES_PER_DAY, 5,
+                                                     arena_printf(arena, "%u", i), NOW + i);
+        ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+        const struct history *history = &message.histories[SUBJECT_MAILBOX];
+        ck_assert_uint_eq(history->count, i < 4 ? 0 : 5);
+        for (uint32_t k = 0; k < history->count; k++)
+            ck_assert_int_eq(history->entries[k].time_ms, NOW + k);
+    }
+    struct store_message repeated = message_under(RULE_MESSAGES_PER_DAY, 5, "4", NOW + 9);
+    ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
+    ck_assert_uint_eq(repeated.histories[SUBJECT_MAILBOX].count, 5);
+    struct store_message zero = message_under(RULE_OFF_DOMAIN_PER_DAY, 0, "zero", NOW + 9);
+    zero.mailbox = BOB;
+    zero.off_domain = 0; /* a window that never has room holds nothing to wait for */
+    ck_assert_int_eq(judge(&zero), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(zero.histories[SUBJECT_MAILBOX].count, 0);
+}
+END_TEST
+
 /* ---- several at once ----------------------------------------------------------------- */
 
 START_TEST(test_several_in_order)
@@ -657,6 +681,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_give_back_in_its_time, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_give_back_after_reset, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_histories, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_histories_of_a_full_window, 0, ROOM_KINDS);
     TCase *several = rooms_case(suite, "several at once");
     tcase_add_loop_test(several, test_several_in_order, 0, ROOM_KINDS);
     tcase_add_loop_test(several, test_bundles_side_by_side, 0, ROOM_KINDS);

@@ -432,6 +432,27 @@ static void check_history(const struct run *run, const struct store_message *mes
                   history->count, next);
 }
 
+/* So does an admitted message whose window has no room for one more, and no other one. */
+static void check_room(const struct run *run, const struct store_message *message,
+                       const struct counted *sent)
+{
+    bool full = false;
+    for (size_t i = 0; i < message->window_count; i++) {
+        const struct store_window *window = &message->windows[i];
+        const struct rule_info *info = &rule_table[window->rule];
+        uint32_t cost = info->measure == MEASURE_MESSAGES ? 1 : message->off_domain;
+        bool checked = info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP;
+        full |= checked && (window->over ||
+                            (window->used_before > 0 &&
+                             !window_fits(window->used_before, cost + 1, window->limit)));
+    }
+    if (full && !message->observe)
+        check_history(run, message, sent);
+    else if (message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED)
+        ck_assert_msg(message->histories[SUBJECT_MAILBOX].count == 0, RUN_FORMAT "a history",
+                      RUN(run));
+}
+
 /* Which of two that were left at one moment is the older, nobody can say. */
 static uint32_t some_ticket(const struct counted *sent)
 {
@@ -628,6 +649,7 @@ static void submit(struct run *run)
         model_redeem(ticket);
     if (outcome == OUTCOME_ADMITTED)
         model_count(&sent);
+    check_room(run, &message, &sent);
     if (outcome == OUTCOME_ADMITTED && message.ticket > 0)
         model_leave_ticket(&(struct ticket){sent.mailbox, sent.id, message.ticket,
                                             sent.time_ms + TICKET_MS, false});
