@@ -3,8 +3,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -242,10 +246,32 @@ static void reload(const struct program *program, const struct program_options *
     log_line(LOG_INFO_LEVEL, "settings read again", "file", options->file, NULL);
 }
 
+/* For units of Type=notify (sd_notify(3)): a start that fails is told to who asked for it. */
+static void tell_ready(void)
+{
+    static const char ready[] = "READY=1";
+    struct sockaddr_un manager = {.sun_family = AF_UNIX};
+    const char *path = getenv("NOTIFY_SOCKET");
+    if (path == NULL || strlen(path) >= sizeof manager.sun_path)
+        return;
+    size_t length = strlen(path);
+    memcpy(manager.sun_path, path, length);
+    if (path[0] == '@') /* an abstract socket */
+        manager.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sendto(fd, ready, strlen(ready), MSG_NOSIGNAL, (const struct sockaddr *)&manager,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+        log_line(LOG_WARNING_LEVEL, "the service manager is not told of the start", "error",
+                 strerror(errno), NULL);
+    if (fd >= 0)
+        close(fd);
+}
+
 void program_wait(const struct program *program, const struct program_options *options,
                   struct guard *guard, void (*each_second)(void *context), void *context)
 {
     sigset_t signals = awaited();
+    tell_ready();
     for (;;) {
         int got = sigtimedwait(&signals, NULL, &(struct timespec){.tv_sec = 1});
         if (got == SIGTERM || got == SIGINT)

@@ -69,9 +69,9 @@ int program_begin(const struct program *program, int argc, char **argv,
 int program_open(const struct settings *settings, struct token_key **key_r,
                  struct store **store_r) must_check;
 
-/* Until SIGTERM or SIGINT. SIGHUP reads settings and texts again into the guard; bad ones
- * are refused with a log line, and the old ones stay. each_second (may be NULL) is called
- * about once a second. */
+/* Tells a service manager that the start is done, so call it when the program listens; then waits
+ * until SIGTERM or SIGINT. SIGHUP reads settings and texts again into the guard; bad ones are refused
+ * with a log line, and the old ones stay. each_second (may be NULL) is called about once a second. */
 void program_wait(const struct program *program, const struct program_options *options,
                   struct guard *guard, void (*each_second)(void *context), void *context);
 

@@ -93,6 +93,10 @@ def start(*units):
     assert done.returncode == 0, done.stderr + log() + systemctl("status", *units, check=False).stdout
 
 
+def show(unit, *properties):
+    return [systemctl("show", "-P", name, unit).stdout.strip() for name in properties]
+
+
 def stop(*units):
     systemctl("stop", *(units or UNITS))
 
@@ -415,7 +419,39 @@ def test_check_while_the_services_run(running):
 def test_wrong_settings_fail_the_start_and_say_why(unit):
     configure(store={"url": "redis://:hunter2@localhost/0"})
     systemctl("reset-failed")
-    assert systemctl("start", unit, check=False).returncode != 0  # --check says it
+    assert systemctl("start", unit, check=False).returncode != 0
+    assert show(unit, "ActiveState", "ExecMainStatus", "NRestarts") == ["failed", "78", "0"], log()
     assert "store.url" in log() and "sendguard.conf:" in log()
     assert "hunter2" not in log()
     assert not os.path.exists(SOCKETS[unit])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_start_ends_when_the_program_listens(unit):
+    start(unit)
+    assert may_connect("sendguard", SOCKETS[unit])
+
+
+# ---- upgrades --------------------------------------------------------------------------------
+
+
+def upgrade():
+    """What README.md says, with programs that are built already."""
+    text = (TREE / "README.md").read_text()
+    [commands] = re.findall(r"^    make && sudo make install (?:.*\n)+?(?=\n)", text, re.M)
+    return run("bash", "-c", 'sudo() { "$@"; }; make() { [ $# = 0 ] || command make -s "$@"; }\n'
+               + commands, check=False, cwd=TREE)
+
+
+def test_an_upgrade_restarts_nothing_before_all_can_start():
+    start(*UNITS)
+    before = [show(unit, "MainPID") for unit in UNITS]
+    configure(store={"url": "redis://:hunter2@localhost/0"})
+    assert upgrade().returncode == 78
+    assert [show(unit, "MainPID") for unit in UNITS] == before
+    all_work()
+    configure(web={"listen": WEB}, mta={"listen": MTA})
+    done = upgrade()
+    assert done.returncode == 0, done.stderr
+    assert not any(show(unit, "MainPID") in before for unit in UNITS)
+    all_work()
