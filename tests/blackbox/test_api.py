@@ -18,7 +18,8 @@ from web import Client, Program, Web
 
 pytestmark = pytest.mark.sanitized
 
-LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip": 10}}
+LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip": 10},
+          "mta": {"forwarding_networks": "127.0.0.1"}, "domains": {"hosted": "example.test"}}
 ROOT = "/api/v1"
 
 
@@ -141,6 +142,11 @@ def good_calls(house):
         ("post", "/simulate", {"body": {"mailbox": mailbox, "door": "smtp",
                                         "to": people(51, "z.test"), "cc": "", "bcc": []}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test")}}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test"),
+                                        "tz": "Europe/Berlin", "lang": "de"}}),
+        ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test",
+                                        "tz": "Europe/Berlin"}}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "door": "forwarding", "to": "b@x.test"}}),
         ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test"}}),
         ("post", "/acts", {"body": {**act, "act": "suspend", "cause": "terms", "for": "permanent"}}),
         ("post", "/acts", {"body": {**act, "act": "lift", "subject": house.stopped.mailbox}}),
