@@ -158,45 +158,67 @@ static int line_at(const struct texts_file *file, size_t place)
     return line;
 }
 
-/* Where the key stands: in quotation marks, with a colon behind. Inside of another string
- * the second mark would have a backslash before it, so nothing else looks like that.
- * Returns the place, at or after `from`; SIZE_MAX: nowhere. */
-static size_t find_key(const struct texts_file *file, size_t from, const char *key)
+/* Where the reader of a file's keys is. */
+struct key_reader {
+    const struct texts_file *file; /* well-formed JSON, an object of strings as far as it is read */
+    size_t at;
+    int line; /* of `at` */
+};
+
+static bool is_space(char byte) { return memchr(" \t\r\n", byte, 4) != NULL; }
+
+/* Behind the string that begins at `at` with a quotation mark. */
+static size_t end_of_string(const struct texts_file *file, size_t at)
 {
-    char quoted[KEY_MAX + 3];
-    size_t length = (size_t)snprintf(quoted, sizeof quoted, "\"%s\"", key);
-    while (from < file->length) {
-        const char *found = memmem(file->bytes + from, file->length - from, quoted, length);
-        if (found == NULL)
-            return SIZE_MAX;
-        size_t place = (size_t)(found - file->bytes), next = place + length;
-        while (next < file->length && memchr(" \t\r\n", file->bytes[next], 4) != NULL)
-            next++;
-        if (next < file->length && file->bytes[next] == ':')
-            return place;
-        from = place + 1;
+    for (at++; at < file->length && file->bytes[at] != '"'; at++)
+        at += file->bytes[at] == '\\';
+    return at + 1;
+}
+
+/* The next key as it stands in the file: a string with a colon behind. 1, or 0 at the end. */
+static int next_key(struct key_reader *reader, const char **key_r, size_t *length_r)
+{
+    const struct texts_file *file = reader->file;
+    while (reader->at < file->length) {
+        size_t begin = reader->at, end;
+        if (file->bytes[begin] != '"') {
+            reader->line += file->bytes[begin] == '\n';
+            reader->at++;
+            continue;
+        }
+        reader->at = end = end_of_string(file, begin);
+        while (end < file->length && is_space(file->bytes[end]))
+            end++;
+        if (end < file->length && file->bytes[end] == ':') {
+            *key_r = file->bytes + begin + 1;
+            *length_r = reader->at - begin - 2;
+            return 1;
+        }
     }
-    return SIZE_MAX;
+    return 0;
+}
+
+static int check_key(struct loading *loading, const struct texts_file *file, const char *key,
+                     int line)
+{
+    if (!key_fits(key))
+        return fail_at(loading, file->path, line,
+                       "%.60s: expected a key of at most %d letters: parts of a-z, 0-9 and _ "
+                       "with dots between them",
+                       key, KEY_MAX);
+    const struct entry *same = table_find(file->texts, key, NULL);
+    if (same == NULL || same->built_in != loading->built_in)
+        return 1; /* the operator's own text takes the place of the built-in one */
+    if (strcmp(same->file, file->path) == 0)
+        return fail_at(loading, file->path, line, "%s is there twice", key);
+    return fail_at(loading, file->path, line, "%s is in %s too", key, same->file);
 }
 
 static int add_text(struct loading *loading, const struct texts_file *file, const char *key,
-                    struct json_object *value)
+                    int line, struct json_object *value)
 {
-    if (!key_fits(key))
-        return problem_set(loading->problem, 0, file->path,
-                           "%.60s: expected a key of at most %d letters: parts of a-z, 0-9 and _ "
-                           "with dots between them",
-                           key, KEY_MAX);
-    size_t place = find_key(file, 0, key);
-    int line = line_at(file, place);
-    if (place == SIZE_MAX)
-        return problem_set(loading->problem, 0, file->path,
-                           "%s: a key stands in double quotation marks and has no \\", key);
-    const struct entry *same = table_find(file->texts, key, NULL);
-    if (find_key(file, place + 1, key) != SIZE_MAX)
-        return fail_at(loading, file->path, line, "%s is there twice", key);
-    if (same != NULL && same->built_in == loading->built_in)
-        return fail_at(loading, file->path, line, "%s is in %s too", key, same->file);
+    if (!check_key(loading, file, key, line))
+        return 0;
     if (!json_object_is_type(value, json_type_string))
         return fail_at(loading, file->path, line, "%s: expected a string", key);
     struct mustache *template = NULL;
@@ -215,6 +237,28 @@ static int add_text(struct loading *loading, const struct texts_file *file, cons
     return 1;
 }
 
+static int add_all_texts(struct loading *loading, const struct texts_file *file,
+                         struct json_object *tree)
+{
+    struct key_reader reader = {.file = file, .line = 1};
+    const char *found;
+    size_t length;
+    int count = 0;
+    while (next_key(&reader, &found, &length)) {
+        freed_by(free_string) char *key = strndup(found, length);
+        struct json_object *value = NULL;
+        if (key == NULL)
+            abort();
+        json_object_object_get_ex(tree, key, &value);
+        if (!add_text(loading, file, key, reader.line, value))
+            return 0;
+        count++;
+    }
+    if (count != json_object_object_length(tree)) /* json-c takes 'key' too */
+        return fail_at(loading, file->path, 1, "a key stands in double quotation marks");
+    return 1;
+}
+
 static void put_tree(struct json_object **tree) { json_object_put(*tree); }
 
 static int read_texts(struct loading *loading, const struct texts_file *file)
@@ -229,17 +273,14 @@ static int read_texts(struct loading *loading, const struct texts_file *file)
     if (error != json_tokener_success)
         return fail_at(loading, file->path, line_at(file, end), "it is no JSON: %s",
                        json_tokener_error_desc(error));
-    while (end < file->length && memchr(" \t\r\n", file->bytes[end], 4) != NULL)
+    while (end < file->length && is_space(file->bytes[end]))
         end++;
     if (end < file->length)
         return fail_at(loading, file->path, line_at(file, end),
                        "it is no JSON: something is behind its end");
     if (!json_object_is_type(tree, json_type_object))
         return fail_at(loading, file->path, 1, "expected an object of texts");
-    json_object_object_foreach(tree, key, value)
-        if (!add_text(loading, file, key, value))
-            return 0;
-    return 1;
+    return add_all_texts(loading, file, tree);
 }
 
 static int add_texts(struct loading *loading, const char *path, const char *bytes, size_t length)

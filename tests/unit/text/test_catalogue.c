@@ -287,14 +287,14 @@ static const struct {
      "there is no page nowhere"},
     {"de/own.json", "{\n\"own.a\": \"x\",\n\"own.b\": \"{{x\"}", "de/own.json:3",
      "own.b: the tag that begins with {{ is not closed"},
-    {"de/own.json", "{\"own.a\": \"x\",\n\n\"own.a\": \"y\"}", "de/own.json:1", "twice"},
+    {"de/own.json", "{\"own.a\": \"x\",\n\n\"own.a\": \"y\"}", "de/own.json:3", "twice"},
     {"de/own.json", "{\"own.a\": \"\\\"own.a\\\":\",\n\"own.b\": 3}", "de/own.json:2",
      "own.b: expected a string"},
     {"de/own.json", "{\"own.a\": null}", "de/own.json:1", "expected a string"},
-    {"de/own.json", "{\"own\": \"x\"}", "de/own.json", "own: expected a key"},
-    {"de/own.json", "{\"own..a\": \"x\"}", "de/own.json", "expected a key"},
-    {"de/own.json", "{\"Own.a\": \"x\"}", "de/own.json", "expected a key"},
-    {"de/own.json", "{\"own.\\u0061\": \"x\"}", "de/own.json", "no \\"},
+    {"de/own.json", "{\"own\": \"x\"}", "de/own.json:1", "own: expected a key"},
+    {"de/own.json", "{\"own..a\": \"x\"}", "de/own.json:1", "expected a key"},
+    {"de/own.json", "{\"Own.a\": \"x\"}", "de/own.json:1", "expected a key"},
+    {"de/own.json", "{\"own.\\u0061\": \"x\"}", "de/own.json:1", "expected a key"},
     {"de/own.json", "[]", "de/own.json:1", "expected an object"},
     {"de/own.json", "\"x\"", "de/own.json:1", "expected an object"},
     {"de/own.json", "", "de/own.json:1", "ends too early"},
@@ -322,7 +322,7 @@ END_TEST
 START_TEST(test_no_json_by_other_quotation_marks)
 {
     put_file("de/one.json", "{'own.a': \"x\"}");
-    check_refused("de/one.json", "double quotation marks");
+    check_refused("de/one.json:1", "double quotation marks");
 }
 END_TEST
 
