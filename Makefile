@@ -2,6 +2,7 @@
 # make run             start a guarded Roundcube on this machine, everything private; Ctrl-C stops it
 # make test            run everything that CI runs
 # make check           run the unit tests
+# make test-long       run what takes longer: both compilers, long fuzzing, all of it with sanitizers
 # make test-on         run the tests on another Debian, in a chroot: SUITE=trixie, FRESH=1
 # make bench           measure the speed against the floor, as ratios
 # make bench-peers     measure beside other policy services
@@ -29,7 +30,7 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fno-common -fPIE
 SANITIZER := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=3)
 
 CPPFLAGS += -D_GNU_SOURCE -DSENDGUARD_VERSION='"$(VERSION)"' -Ilib -I. -I$(B)/lib $(PACKAGES_CPPFLAGS)
-CFLAGS += -std=gnu17 -O2 -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
+CFLAGS += -std=gnu17 $(if $(SAN),-O1,-O2) -g -pthread $(WARNINGS) $(HARDENING) $(SANITIZER) $(if $(CI),-Werror)
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
 LDLIBS += $(PACKAGES_LDLIBS)
 
@@ -65,7 +66,7 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install programs units benches fuzzers run test test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -151,7 +152,7 @@ units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code: objects of their own, built once for all of them.
-FUZZ_FLAGS := -std=gnu17 -O1 -g -pthread -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS := -std=gnu17 -O1 -g -pthread $(WARNINGS) $(if $(CI),-Werror) -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZED := $(call sources,lib) $(foreach program,$(PROGRAMS),$($(program)_PARTS))
 build/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -165,7 +166,7 @@ fuzzers: $(FUZZERS)
 
 check: deps-test
 	@$(MAKE) --no-print-directory units
-	@for test in $(UNIT_TESTS); do $$test || exit 1; done
+	@tests/units $(B)
 
 run: deps-run
 	@$(MAKE) --no-print-directory programs
@@ -173,6 +174,9 @@ run: deps-run
 
 test: deps-test
 	@tests/run
+
+test-long: deps-test
+	@tests/run --long
 
 # As root: a chroot in $XDG_CACHE_HOME or /var/cache, in which HEAD is built and tested.
 SUITE ?= trixie

@@ -1,6 +1,7 @@
 #include "text/catalogue.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,13 +176,20 @@ static void table_clear(struct table *table)
     free(table->entries);
 }
 
+struct catalogue *catalogue_share(struct catalogue *catalogue)
+{
+    atomic_fetch_add(&catalogue->owners, 1);
+    return catalogue;
+}
+
 void catalogue_free(struct catalogue **catalogue)
 {
-    if (*catalogue == NULL)
-        return;
-    table_clear(&(*catalogue)->pages);
-    for (size_t i = 0; i < (*catalogue)->count; i++)
-        table_clear(&(*catalogue)->languages[i].texts);
-    free(*catalogue);
+    struct catalogue *freed = *catalogue;
     *catalogue = NULL;
+    if (freed == NULL || atomic_fetch_sub(&freed->owners, 1) > 1)
+        return;
+    table_clear(&freed->pages);
+    for (size_t i = 0; i < freed->count; i++)
+        table_clear(&freed->languages[i].texts);
+    free(freed);
 }

@@ -23,6 +23,8 @@ struct catalogue;
  * 1; or 0 with *problem: where = "FILE:LINE" or "FILE". */
 int catalogue_load(const char *folder, struct catalogue **catalogue_r, struct problem *problem)
     must_check;
+/* The same catalogue for one more owner; each of them frees it. Any thread. */
+struct catalogue *catalogue_share(struct catalogue *catalogue);
 void catalogue_free(struct catalogue **catalogue);
 
 /* The language there is that an Accept-Language header (RFC 9110 section 12.5.4) or a

@@ -450,6 +450,7 @@ static int check_all(struct loading *loading)
 int catalogue_load(const char *folder, struct catalogue **catalogue_r, struct problem *problem)
 {
     freed_by(catalogue_free) struct catalogue *catalogue = xcalloc(1, sizeof *catalogue);
+    catalogue->owners = 1;
     struct loading loading = {catalogue, true, problem};
     if (!add_built_in(&loading))
         return 0;

@@ -28,6 +28,7 @@ struct language {
 };
 
 struct catalogue {
+    _Atomic int owners;
     struct table pages;
     struct language languages[LANGUAGES_MAX]; /* by name */
     size_t count;

@@ -7,13 +7,7 @@
 
 struct guard *guard;
 struct token_key *token_key;
-
-TCase *rig_case(Suite *suite, const char *name)
-{
-    TCase *cases = rooms_case(suite, name);
-    tcase_add_checked_fixture(cases, NULL, rig_end);
-    return cases;
-}
+static struct catalogue *built_in; /* loaded once for all tests */
 
 struct settings *rig_settings(const char *const *overrides)
 {
@@ -29,11 +23,28 @@ struct settings *rig_settings(const char *const *overrides)
 
 struct catalogue *rig_catalogue(void)
 {
-    struct catalogue *catalogue = NULL;
     struct problem problem = {0};
-    ck_assert_msg(catalogue_load(NULL, &catalogue, &problem) == 1, "%s: %s", problem.where,
-                  problem.text);
-    return catalogue;
+    if (built_in == NULL)
+        ck_assert_msg(catalogue_load(NULL, &built_in, &problem) == 1, "%s: %s", problem.where,
+                      problem.text);
+    return catalogue_share(built_in);
+}
+
+/* Before the first test, whose process the others do not come from. */
+static void load_built_in(void)
+{
+    struct catalogue *loaded = rig_catalogue();
+    catalogue_free(&loaded);
+}
+
+static void free_built_in(void) { catalogue_free(&built_in); }
+
+TCase *rig_case(Suite *suite, const char *name)
+{
+    TCase *cases = rooms_case(suite, name);
+    tcase_add_unchecked_fixture(cases, load_built_in, free_built_in);
+    tcase_add_checked_fixture(cases, NULL, rig_end);
+    return cases;
 }
 
 void rig_begin(int room, const char *const *overrides)

@@ -30,7 +30,7 @@ TCase *rig_case(Suite *suite, const char *name);
 void rig_begin(int room, const char *const *overrides);
 void rig_end(void);
 struct settings *rig_settings(const char *const *overrides);
-/* The built-in texts; the caller's. */
+/* The built-in texts; to be freed. */
 struct catalogue *rig_catalogue(void);
 void rig_reload(const char *const *overrides);
 
