@@ -21,12 +21,19 @@ struct settings *rig_settings(const char *const *overrides)
     return read;
 }
 
+static struct catalogue *load_catalogue(void)
+{
+    struct catalogue *loaded = NULL;
+    struct problem problem = {0};
+    ck_assert_msg(catalogue_load(NULL, &loaded, &problem) == 1, "%s: %s", problem.where,
+                  problem.text);
+    return loaded;
+}
+
 struct catalogue *rig_catalogue(void)
 {
-    struct problem problem = {0};
     if (built_in == NULL)
-        ck_assert_msg(catalogue_load(NULL, &built_in, &problem) == 1, "%s: %s", problem.where,
-                      problem.text);
+        built_in = load_catalogue();
     return catalogue_share(built_in);
 }
 
@@ -65,7 +72,7 @@ void rig_end(void)
 
 void rig_reload(const char *const *overrides)
 {
-    guard_reload(guard, rig_settings(overrides), rig_catalogue());
+    guard_reload(guard, rig_settings(overrides), load_catalogue()); /* one that ends with it */
 }
 
 /* ---- submissions ------------------------------------------------------------- */

@@ -210,7 +210,7 @@ START_TEST(test_reload_under_threads)
                                      "domains.own_domains=example.test other.test");
     rig_begin(_i, first);
     start_senders(senders, ROUNDS, false);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < times(200); i++)
         rig_reload(i % 2 == 0 ? second : first);
     join_senders(senders);
     int all = 0;
@@ -235,7 +235,7 @@ START_TEST(test_limit_changes_under_threads)
         WITH("limits.webmail.messages_per_day=20", "on_limit.messages_per_day=refuse");
     rig_begin(_i, low);
     start_senders(senders, ROUNDS, false);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < times(200); i++)
         rig_reload(i % 2 == 0 ? high : low);
     join_senders(senders);
     for (int which = 0; which < MAILBOXES; which++) {

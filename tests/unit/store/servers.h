@@ -4,6 +4,17 @@
 
 #include <sys/types.h>
 
+/* Whether a sanitizer makes the tests five to twenty times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+/* How often a test repeats what it shows by chance: all of it when SENDGUARD_LONG is set (make
+ * test-long), else a half, with a sanitizer a fifth. At least once. */
+int times(int all);
+
 /* An empty folder under /tmp, and its end with all that is in it. Both abort on failure. */
 enum { FOLDER_SIZE = 64 };
 void folder_make(char folder_r[FOLDER_SIZE]);

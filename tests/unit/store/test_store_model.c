@@ -871,17 +871,10 @@ static uint64_t seed_of_run(void)
                         : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOWER = 5 };
-#else
-enum { SLOWER = 1 };
-#endif
-
 /* A fixed seed, so that a fault that was found once stays found, and a new one. */
 START_TEST(test_against_model)
 {
-    static const int steps[ROOM_KINDS] = {[ROOM_SQLITE] = 100000 / SLOWER,
-                                          [ROOM_REDIS] = 20000 / SLOWER};
+    const int steps[ROOM_KINDS] = {[ROOM_SQLITE] = times(100000), [ROOM_REDIS] = times(20000)};
     int room = _i % ROOM_KINDS;
     uint64_t seed = _i < ROOM_KINDS ? 20251122 : seed_of_run();
     printf("%s: %d steps, seed %llu\n", room == ROOM_SQLITE ? "SQLite" : "Redis", steps[room],
