@@ -53,11 +53,13 @@ archives = $(patsubst %,$(B)/lib/%.a,$(1))
 layers_of = $(filter $(1) $(shell sed -n 's/^$(1)://p' tools/layers),$(LAYERS))
 LIB := $(call archives,$(LAYERS))
 
-# A program's parts without its process: what tests and fuzzers can link.
-PROGRAMS := fcgi web mta
+# A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
+# linked by the programs that answer HTTP, which it does not know.
+PROGRAMS := fcgi web mta http_server
 fcgi_PARTS := $(filter-out fcgi/main.c fcgi/worker.c,$(call sources,fcgi))
-web_PARTS := $(filter-out web/main.c web/server.c,$(call sources,web))
+web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
+http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
 parts = $(patsubst %,$(B)/%/parts.a,$(1))
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -121,7 +123,7 @@ link = $(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARIES) $(LDLIBS)
 $(B)/sendguard-fcgi: LIBRARIES := -lfcgi
 $(B)/sendguard-fcgi: $(call objects,fcgi/main.c fcgi/worker.c) $(B)/fcgi/parts.a $(LIB)
 $(B)/sendguard-web: LIBRARIES := -lmicrohttpd
-$(B)/sendguard-web: $(call objects,web/main.c web/server.c) $(B)/web/parts.a $(LIB)
+$(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
 $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard:
@@ -136,7 +138,7 @@ $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 endef
 $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
-$(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program)) $(LIB))))
+$(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program) http_server) $(LIB))))
 
 $(B)/bench/%: LIBRARIES := -lfcgi
 $(B)/bench/%: $(B)/bench/%.o $(LIB)

@@ -6,7 +6,7 @@
 
 int access_by_session(struct exchange *exchange)
 {
-    const char *cookie = exchange->request->cookie;
+    const char *cookie = exchange->cookie;
     if (cookie == NULL)
         return 0;
     return staff_session(exchange->web->desk.store, cookie, exchange->now_ms, &exchange->person);
@@ -29,8 +29,8 @@ int access_by_token(struct exchange *exchange)
 bool access_csrf_fits(const struct exchange *exchange)
 {
     const char *token = http_param(exchange->request, "csrf");
-    return exchange->request->cookie != NULL && token != NULL &&
-           staff_csrf_fits(exchange->request->cookie, token);
+    return exchange->cookie != NULL && token != NULL &&
+           staff_csrf_fits(exchange->cookie, token);
 }
 
 /* Scheme and host of web.base_url, as a browser writes them in Origin. */

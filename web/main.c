@@ -7,7 +7,8 @@
 
 #include "daemon/listen.h"
 #include "daemon/program.h"
-#include "web/server.h"
+#include "http_server/server.h"
+#include "web/web.h"
 
 enum {
     BACKLOG = 4096,
@@ -27,7 +28,7 @@ static const struct program program = {
 static int serve(const struct program_options *options, const char *where, struct web *web,
                  int listen_fd)
 {
-    struct server *server = server_start(web, listen_fd);
+    struct server *server = server_start(web_answer, web, listen_fd);
     if (server == NULL)
         return PROGRAM_FAILED;
     log_line(LOG_INFO_LEVEL, "listening", "listen", where, "version", SENDGUARD_VERSION, NULL);

@@ -10,7 +10,7 @@
 static void add_person(struct exchange *exchange, struct json_object *view)
 {
     const struct person *person = &exchange->person;
-    bool signed_in = person->name[0] != '\0' && exchange->request->cookie != NULL;
+    bool signed_in = person->name[0] != '\0' && exchange->cookie != NULL;
     json_add_bool(view, "signed_in", signed_in);
     json_add_bool(view, "may_act", signed_in && person->role >= ROLE_SUPPORT);
     json_add_bool(view, "may_all", signed_in && person->role >= ROLE_ADMIN);
@@ -19,7 +19,7 @@ static void add_person(struct exchange *exchange, struct json_object *view)
     if (!signed_in)
         return;
     char token[SECRET_TEXT_SIZE];
-    staff_csrf(exchange->request->cookie, token);
+    staff_csrf(exchange->cookie, token);
     json_add_string(view, "csrf", token);
     struct json_object *shown = json_add_object(view, "person");
     json_add_string(shown, "name", person->name);

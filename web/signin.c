@@ -51,7 +51,7 @@ static const char *cookie_header(const struct http_request *request, const char 
                                  int64_t lifetime_ms)
 {
     return arena_printf(request->arena,
-                        "sendguard_session=%s; Path=%s/desk; Max-Age=%lld; HttpOnly; "
+                        SESSION_COOKIE "=%s; Path=%s/desk; Max-Age=%lld; HttpOnly; "
                         "SameSite=Strict%s",
                         cookie, request->base, (long long)(lifetime_ms / SECOND_MS),
                         request->https ? "; Secure" : "");
@@ -69,7 +69,7 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
 /* A cookie that came along is of no use from here on, whoever brought it into the browser. 1, -1. */
 static int end_session_before(struct exchange *exchange)
 {
-    const char *cookie = exchange->request->cookie;
+    const char *cookie = exchange->cookie;
     return cookie == NULL ? 1
                           : staff_sign_out(exchange->web->desk.store, cookie, exchange->now_ms);
 }
@@ -125,7 +125,7 @@ static void sign_out(struct exchange *exchange)
         reply_error(exchange, 403, NULL);
     } else if (known < 0) {
         reply_no_store(exchange);
-    } else if (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->request->cookie,
+    } else if (known > 0 && staff_sign_out(exchange->web->desk.store, exchange->cookie,
                                            exchange->now_ms) < 1) {
         reply_not_known(exchange);
     } else {

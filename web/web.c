@@ -110,6 +110,8 @@ static struct exchange begin(struct web *web, const struct http_request *request
                                 .request = request,
                                 .response = response,
                                 .now_ms = now_ms,
+                                .cookie = http_token_cookie(request, SESSION_COOKIE,
+                                                            SECRET_TEXT_SIZE - 1),
                                 .api = begins(request->path, "/api/")};
     exchange.reader = (struct reader){
         .catalogue = exchange.catalogue,
@@ -126,19 +128,20 @@ static struct exchange begin(struct web *web, const struct http_request *request
     return exchange;
 }
 
-void web_handle(struct web *web, const struct http_request *request, int64_t now_ms,
-                struct http_response *response)
+void web_answer(void *context, const struct raw_request *raw, const struct problem *refused,
+                struct arena *arena, int64_t now_ms, struct http_response *response)
 {
+    struct web *web = context;
+    struct http_request request;
+    struct problem problem = {0};
     freed_by(guard_let_go) struct held_settings *held = guard_hold(web->desk.guard);
-    struct exchange exchange = begin(web, request, held, now_ms, response);
-    run(&exchange);
-    note_store(&exchange);
-}
-
-void web_refuse(struct web *web, const struct http_request *request, const struct problem *problem,
-                int64_t now_ms, struct http_response *response)
-{
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(web->desk.guard);
-    struct exchange exchange = begin(web, request, held, now_ms, response);
-    reply_problem(&exchange, problem);
+    bool good = http_request_make(raw, held_settings(held), arena, &request, &problem) > 0;
+    struct exchange exchange = begin(web, &request, held, now_ms, response);
+    if (!good || refused != NULL) {
+        reply_problem(&exchange, good ? refused : &problem);
+    } else {
+        run(&exchange);
+        note_store(&exchange);
+    }
+    http_request_end(&request);
 }

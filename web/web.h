@@ -1,5 +1,5 @@
 /* The people's door without its process and its HTTP library: a request in, a
- * response out. web_handle() finds out which part of the house is meant:
+ * response out. web_answer() finds out which part of the house is meant:
  *
  *   /status                user, by signed link           status.c
  *   /r/DECISION            who has a refusal's reference  reference.c
@@ -19,8 +19,8 @@
 #include "guard/observer.h"
 #include "guard/token.h"
 #include "text/present.h"
-#include "web/http_request.h"
-#include "web/http_response.h"
+#include "http_server/http_request.h"
+#include "http_server/http_response.h"
 
 /* What is dear to count, counted once a second at most (metrics.c). All zero at the start. */
 struct metrics_memory {
@@ -49,16 +49,15 @@ struct exchange {
     struct http_response *response;
     struct reader reader; /* language and zone of who asks */
     int64_t now_ms;
+    const char *cookie;   /* of the session, or NULL */
     struct person person; /* desk and API: who asks */
     bool api;             /* asked through the API */
     const char *variable; /* what stood for {name} in the route's pattern, decoded; or NULL */
 };
 
-void web_handle(struct web *web, const struct http_request *request, int64_t now_ms,
-                struct http_response *response);
-/* For a request that http_request_make refused. */
-void web_refuse(struct web *web, const struct http_request *request, const struct problem *problem,
-                int64_t now_ms, struct http_response *response);
+/* What the server calls (server_answer); `web` is a struct web. */
+void web_answer(void *web, const struct raw_request *raw, const struct problem *refused,
+                struct arena *arena, int64_t now_ms, struct http_response *response);
 
 /* ---- the parts; each fills the response ------------------------------------------------ */
 
@@ -69,6 +68,8 @@ void desk_handle(struct exchange *exchange);    /* all else below /desk/; access
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */
 void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz */
 void assets_handle(struct exchange *exchange);  /* /assets/NAME */
+
+#define SESSION_COOKIE "sendguard_session"
 
 /* ---- access ------------------------------------------------------------------------------ */
 

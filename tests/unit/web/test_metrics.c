@@ -9,24 +9,18 @@
 #include "web/web.h"
 
 static struct web web;
-static struct http_request request;
+static struct raw_request raw;
 static struct http_response response;
 
 static void begin_web(int room)
 {
     rig_begin(room, DEFAULTS);
     web = (struct web){.desk = {.store = store, .guard = guard}, .key = token_key};
-    request = (struct http_request){.arena = arena,
-                                    .method = METHOD_GET,
-                                    .base = "",
-                                    .address = "127.0.0.1",
-                                    .monitoring = true,
-                                    .params = json_object_new_object()};
+    raw = (struct raw_request){.method = "GET", .peer = "127.0.0.1"};
 }
 
 static void end_web(void)
 {
-    json_object_put(request.params);
     http_response_free(&response);
 }
 
@@ -34,9 +28,8 @@ static void end_web(void)
 static int get_at(const char *path, int64_t now_ms)
 {
     http_response_free(&response);
-    response = (struct http_response){0};
-    request.path = path;
-    web_handle(&web, &request, now_ms, &response);
+    raw.url = path;
+    web_answer(&web, &raw, NULL, arena, now_ms, &response);
     return response.status;
 }
 
@@ -264,7 +257,7 @@ static const char *const paths[] = {"/metrics", "/healthz", "/readyz"};
 START_TEST(test_strangers)
 {
     begin_web(ROOM_SQLITE);
-    request.monitoring = false;
+    raw.peer = "192.0.2.1";
     for (size_t i = 0; i < countof(paths); i++) {
         ck_assert_int_eq(get(paths[i]), 404);
         rig_check_has_not(text_string(&response.body), "sendguard_");
@@ -277,7 +270,7 @@ START_TEST(test_methods)
 {
     begin_web(ROOM_SQLITE);
     for (size_t i = 0; i < countof(paths); i++) {
-        request.method = METHOD_POST;
+        raw.method = "POST";
         ck_assert_int_eq(get(paths[i]), 405);
         ck_assert_str_eq(header("Allow"), "GET, HEAD");
     }
@@ -291,7 +284,7 @@ START_TEST(test_alive)
     ck_assert_int_eq(get("/healthz"), 200);
     ck_assert_str_eq(text_string(&response.body), "ok\n");
     ck_assert_int_eq(get("/readyz"), 200);
-    request.accept = "application/json";
+    raw.accept = "application/json";
     ck_assert_int_eq(get("/readyz"), 200);
     ck_assert_str_eq(response.type, "application/json");
     ck_assert_str_eq(text_string(&response.body), "{\"ready\":true,\"store\":\"answers\"}\n");
@@ -307,7 +300,7 @@ START_TEST(test_store_away)
     web.desk.store = away;
     ck_assert_int_eq(get("/healthz"), 200);
     ck_assert_int_eq(get("/readyz"), 503);
-    request.accept = "application/json";
+    raw.accept = "application/json";
     ck_assert_int_eq(get("/readyz"), 503);
     ck_assert_str_eq(text_string(&response.body),
                      "{\"ready\":false,\"store\":\"does not answer\"}\n");

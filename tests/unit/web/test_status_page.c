@@ -46,16 +46,10 @@ static const char *alices(void) { return link_of(ALICE, NOW + DAY_MS); }
 
 static void ask(struct raw_request raw, int64_t now_ms)
 {
-    struct http_request request = {0};
-    struct problem problem = {0};
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
     raw.url = "/sending/status";
     raw.peer = "192.0.2.1";
     http_response_free(&response);
-    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
-                  "%s: %s", problem.where, problem.text);
-    web_handle(&web, &request, now_ms, &response);
-    http_request_end(&request);
+    web_answer(&web, &raw, NULL, arena, now_ms, &response);
 }
 
 /* A page is too long for check's messages: its heading says which it is. */
@@ -502,16 +496,10 @@ END_TEST
 
 static const char *ask_reference(const char *reference, const char *accept, int64_t now_ms)
 {
-    struct http_request request = {0};
-    struct problem problem = {0};
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
     struct raw_request raw = {.method = "GET", .peer = "192.0.2.1", .accept = accept,
                               .url = arena_printf(arena, "/sending/r/%s", reference)};
     http_response_free(&response);
-    ck_assert_msg(http_request_make(&raw, held_settings(held), arena, &request, &problem) == 1,
-                  "%s: %s", problem.where, problem.text);
-    web_handle(&web, &request, now_ms, &response);
-    http_request_end(&request);
+    web_answer(&web, &raw, NULL, arena, now_ms, &response);
     return arena_strdup(arena, text_string(&response.body));
 }
 

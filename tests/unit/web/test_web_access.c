@@ -42,20 +42,13 @@ static void sign_in(int64_t now_ms)
 
 static void ask(struct raw_request raw, int64_t now_ms)
 {
-    struct http_request request;
-    struct problem problem = {0};
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
     if (raw.method == NULL)
         raw.method = "GET";
     if (raw.peer == NULL)
         raw.peer = "192.0.2.1";
     raw.body_length = raw.body != NULL ? strlen(raw.body) : 0;
     http_response_free(&response);
-    if (http_request_make(&raw, held_settings(held), arena, &request, &problem))
-        web_handle(&web, &request, now_ms, &response);
-    else
-        web_refuse(&web, &request, &problem, now_ms, &response);
-    http_request_end(&request);
+    web_answer(&web, &raw, NULL, arena, now_ms, &response);
 }
 
 static const char *session(void)

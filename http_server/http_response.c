@@ -1,9 +1,9 @@
-#include "web/http_response.h"
+#include "http_server/http_response.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "web/http_request.h"
+#include "http_server/http_request.h"
 
 void http_response_free(struct http_response *response)
 {

@@ -2,7 +2,7 @@
 #ifndef SENDGUARD_HTTP_PARAMS_H
 #define SENDGUARD_HTTP_PARAMS_H
 
-#include "web/http_request.h"
+#include "http_server/http_request.h"
 
 /* Adds them to request->params. 1; or 0 with *problem as http_request_make. */
 int http_params_read(const struct raw_request *raw, struct http_request *request,

@@ -1,6 +1,5 @@
-/* One request to the people's door, whole and parsed: server.c makes it from
- * libmicrohttpd's pieces, handlers read it, tests make their own. Every part
- * has a limit. Strings live in the arena. */
+/* One request, whole and parsed, made from the pieces that the server hands over
+ * or that a test makes up. Every part has a limit. Strings live in the arena. */
 #ifndef SENDGUARD_HTTP_REQUEST_H
 #define SENDGUARD_HTTP_REQUEST_H
 
@@ -30,7 +29,7 @@ struct http_request {
     bool monitoring;             /* `address` is in web.monitoring */
     const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
         *if_none_match, *fetch_site; /* or NULL */
-    const char *cookie;          /* of the session, or NULL */
+    const char *cookies;         /* as sent, or NULL; see http_token_cookie */
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
 };
@@ -56,6 +55,11 @@ void http_request_end(struct http_request *request);
 
 /* A parameter as text, NULL when absent or no string; `otherwise` never is needed for forms. */
 const char *http_param(const struct http_request *request, const char *name);
+/* The value of a cookie that is a token: 1 to max_length characters of base64url. Of several with
+ * that name the first, which has the longest path (RFC 6265 section 5.4). NULL: there is none, or
+ * it is no token. */
+const char *http_token_cookie(const struct http_request *request, const char *name,
+                              size_t max_length);
 /* Whether the client would rather have JSON than HTML (Accept). */
 bool http_wants_json(const struct http_request *request);
 

@@ -1,4 +1,4 @@
-#include "web/http_params.h"
+#include "http_server/http_params.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "web/server.h"
+#include "http_server/server.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "web/server_headers.h"
+#include "base/log.h"
+#include "http_server/server_headers.h"
 
 enum {
     SPARE_FILES = 128, /* store, log, epoll and whatever a library opens */
@@ -26,7 +27,8 @@ enum {
 };
 
 struct server {
-    struct web *web;
+    server_answer *answer;
+    void *context;
     struct MHD_Daemon *daemon;
     int listen_fd;
     _Atomic bool stopping;
@@ -220,33 +222,25 @@ static enum MHD_Result send_response(struct visit *visit, struct MHD_Connection 
 
 /* ---- one request --------------------------------------------------------------------------------- */
 
-static int refuse_body(int status, struct problem *problem)
+static void refuse_body(int status, struct problem *problem)
 {
     if (status == 413)
-        return problem_set(problem, status, "body", "a body has at most %d bytes",
-                           REQUEST_MAX_BODY);
-    return problem_set(problem, status, "body",
-                       status == 400 ? "its headers leave open where it ends"
-                                     : "there is no room for it now");
+        problem_set(problem, status, "body", "a body has at most %d bytes", REQUEST_MAX_BODY);
+    else
+        problem_set(problem, status, "body",
+                    status == 400 ? "its headers leave open where it ends"
+                                  : "there is no room for it now");
 }
 
 static void make_response(struct visit *visit, const struct raw_request *raw,
                           struct http_response *response)
 {
-    struct web *web = visit->server->web;
+    const struct server *server = visit->server;
     struct problem problem = {0};
-    struct http_request request;
-    int64_t now_ms = clock_ms(CLOCK_REALTIME);
-    struct held_settings *held = guard_hold(web->desk.guard);
-    int good = http_request_make(raw, held_settings(held), visit->arena, &request, &problem);
-    guard_let_go(&held);
-    if (good && visit->refused != 0)
-        good = refuse_body(visit->refused, &problem);
-    if (good)
-        web_handle(web, &request, now_ms, response);
-    else
-        web_refuse(web, &request, &problem, now_ms, response);
-    http_request_end(&request);
+    if (visit->refused != 0)
+        refuse_body(visit->refused, &problem);
+    server->answer(server->context, raw, visit->refused != 0 ? &problem : NULL, visit->arena,
+                   clock_ms(CLOCK_REALTIME), response);
 }
 
 static void log_visit(const struct visit *visit, const char *method, int status)
@@ -342,10 +336,11 @@ static void stay_quiet(void *context, const char *format, va_list arguments)
     (void)context, (void)format, (void)arguments;
 }
 
-struct server *server_start(struct web *web, int listen_fd)
+struct server *server_start(server_answer *answers, void *context, int listen_fd)
 {
     struct server *server = xcalloc(1, sizeof *server);
-    server->web = web;
+    server->answer = answers;
+    server->context = context;
     server->listen_fd = listen_fd;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,

@@ -4,7 +4,7 @@
 
 #include <microhttpd.h>
 
-#include "web/http_request.h"
+#include "http_server/http_request.h"
 
 /* Fills the peer and the headers; what was there of them has to be NULL. */
 void headers_read(struct MHD_Connection *connection, struct arena *arena, struct raw_request *raw);

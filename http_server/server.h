@@ -1,5 +1,5 @@
 /* The server: libmicrohttpd, known here and in server_headers.c alone, on one
- * side, web_handle on the other. What it guards against:
+ * side, a program's function that answers on the other. What it guards against:
  * - idle and slow clients: they cost memory, no thread, and go after
  *   SERVER_IDLE_S of silence; a body that is not there after SERVER_BODY_MS ends
  *   its connection;
@@ -9,7 +9,8 @@
 #ifndef SENDGUARD_SERVER_H
 #define SENDGUARD_SERVER_H
 
-#include "web/web.h"
+#include "http_server/http_request.h"
+#include "http_server/http_response.h"
 
 enum {
     SERVER_THREADS = 16,
@@ -22,9 +23,15 @@ enum {
 
 struct server;
 
+/* Answers one request, on one of the server's threads. `refused` (may be NULL): why its body was
+ * not taken in; then that has to be the answer. `response` has status 200 and is empty. */
+typedef void server_answer(void *context, const struct raw_request *raw,
+                           const struct problem *refused, struct arena *arena, int64_t now_ms,
+                           struct http_response *response);
+
 /* Serves on a listening socket, which is taken. NULL: it cannot be started, with a log
  * line. Signals are the caller's: threads inherit its mask. */
-struct server *server_start(struct web *web, int listen_fd);
+struct server *server_start(server_answer *answers, void *context, int listen_fd);
 
 /* No new connections; requests that are here as a whole are answered. 1 all were, 0 some
  * were not sent within timeout_ms. */

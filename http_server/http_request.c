@@ -1,4 +1,4 @@
-#include "web/http_request.h"
+#include "http_server/http_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +6,7 @@
 
 #include "message/address.h"
 #include "message/submission.h"
-#include "staff/staff.h"
-#include "web/http_params.h"
-
-static const char cookie_name[] = "sendguard_session";
+#include "http_server/http_params.h"
 
 static const char *copy(struct arena *arena, const char *text)
 {
@@ -116,37 +113,13 @@ static void set_address(const struct raw_request *raw, const struct settings *se
         request->address = "127.0.0.1";
 }
 
-static bool is_cookie_text(const char *value, size_t length)
+static int set_cookies(const struct raw_request *raw, struct http_request *request,
+                       struct problem *problem)
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    return length > 0 && length < SECRET_TEXT_SIZE && strspn(value, allowed) >= length;
-}
-
-/* The session's cookie out of "a=b; c=d": the first of that name, which has the longest path. */
-static int set_cookie(const struct raw_request *raw, struct http_request *request,
-                      struct problem *problem)
-{
-    size_t name_length = strlen(cookie_name);
-    const char *next = raw->cookies != NULL ? raw->cookies : "";
-    if (strlen(next) > REQUEST_MAX_COOKIES)
+    if (raw->cookies != NULL && strlen(raw->cookies) > REQUEST_MAX_COOKIES)
         return problem_set(problem, 400, "Cookie", "it is longer than %d bytes",
                            REQUEST_MAX_COOKIES);
-    while (*next != '\0') {
-        next += strspn(next, " \t;,");
-        size_t length = strcspn(next, ";,");
-        if (length > name_length && strncmp(next, cookie_name, name_length) == 0 &&
-            next[name_length] == '=') {
-            const char *value = next + name_length + 1;
-            size_t value_length = length - name_length - 1;
-            while (value_length > 0 && strchr(" \t", value[value_length - 1]) != NULL)
-                value_length--;
-            if (is_cookie_text(value, value_length))
-                request->cookie = arena_strndup(request->arena, value, value_length);
-            return 1;
-        }
-        next += length;
-    }
+    request->cookies = copy(request->arena, raw->cookies);
     return 1;
 }
 
@@ -185,7 +158,7 @@ int http_request_make(const struct raw_request *raw, const struct settings *sett
     set_method(raw, request_r);
     set_headers(raw, request_r);
     set_address(raw, settings, request_r);
-    return set_path(raw, request_r, problem) && set_cookie(raw, request_r, problem) &&
+    return set_path(raw, request_r, problem) && set_cookies(raw, request_r, problem) &&
            http_params_read(raw, request_r, problem);
 }
 
@@ -247,4 +220,34 @@ bool http_wants_json(const struct http_request *request)
     int problem_json = accept_weight(accept, "application/problem+json");
     int html = accept_weight(accept, "text/html");
     return (json > problem_json ? json : problem_json) > (html > 0 ? html : 0);
+}
+
+static bool is_token(const char *value, size_t length)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return length > 0 && strspn(value, allowed) >= length;
+}
+
+const char *http_token_cookie(const struct http_request *request, const char *name,
+                              size_t max_length)
+{
+    size_t name_length = strlen(name);
+    const char *next = request->cookies != NULL ? request->cookies : "";
+    while (*next != '\0') {
+        next += strspn(next, " \t;,");
+        size_t length = strcspn(next, ";,");
+        if (length > name_length && strncmp(next, name, name_length) == 0 &&
+            next[name_length] == '=') {
+            const char *value = next + name_length + 1;
+            length -= name_length + 1;
+            while (length > 0 && strchr(" \t", value[length - 1]) != NULL)
+                length--;
+            return length <= max_length && is_token(value, length)
+                       ? arena_strndup(request->arena, value, length)
+                       : NULL;
+        }
+        next += length;
+    }
+    return NULL;
 }

@@ -1,4 +1,4 @@
-#include "web/server_headers.h"
+#include "http_server/server_headers.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
