@@ -96,23 +96,20 @@ static int possible(const struct wish *wish, const struct standing *standing,
 
 enum { ADJUST_ATTEMPTS = 20 };
 
-/* One change within the caps at the moment when it is made: what others change after it was looked
- * at makes it be looked at again. 1; 0 with *problem; -1. */
+/* Within the caps at the moment when it is done: what others change after it was looked at makes it
+ * be looked at again. 1; 0 with *problem, and nothing is done; -1. */
 static int adjust_within_caps(const struct look *look, const struct wish *wish,
-                              const struct adjustment *change, const struct act *act,
-                              struct problem *problem)
+                              const struct act *act, struct problem *problem)
 {
-    struct wish alone = *wish;
-    alone.changes[0] = *change;
-    alone.change_count = 1;
     for (int attempt = 0; attempt < ADJUST_ATTEMPTS; attempt++) {
         int64_t newest;
         if (guard_renew_limits(look->desk->guard, &newest) < 0)
             return -1;
-        int result = wish_within_caps(look, &alone, problem);
+        int result = wish_within_caps(look, wish, problem);
         if (result < 1)
             return result;
-        result = store_adjust_after(look->desk->store, change, newest, act);
+        result = store_adjust_after(look->desk->store, wish->changes, wish->change_count, newest,
+                                    act);
         if (result != 0)
             return result;
     }
@@ -122,11 +119,10 @@ static int adjust_within_caps(const struct look *look, const struct wish *wish,
 static int adjust(const struct look *look, const struct person *person, const struct wish *wish,
                   const struct act *act, struct problem *problem)
 {
-    int done = 1;
-    for (size_t i = 0; i < wish->change_count && done > 0; i++)
-        done = person->role == ROLE_ADMIN
-                   ? store_adjust(look->desk->store, &wish->changes[i], act)
-                   : adjust_within_caps(look, wish, &wish->changes[i], act, problem);
+    int done = person->role == ROLE_ADMIN
+                   ? store_adjust_after(look->desk->store, wish->changes, wish->change_count,
+                                        INT64_MAX, act)
+                   : adjust_within_caps(look, wish, act, problem);
     guard_outdate_limits(look->desk->guard); /* also when it is not known whether it is done */
     return done;
 }

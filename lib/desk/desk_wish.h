@@ -17,7 +17,7 @@ struct wish {
     const char *note;
     enum cause cause;             /* suspend */
     struct durations durations;   /* suspend */
-    struct adjustment changes[2]; /* extra, limit, exempt */
+    struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt */
     size_t change_count;
 };
 

@@ -24,9 +24,9 @@ struct room_acts {
                    struct suspension *suspension_r);
     int (*lift)(struct room *room, const char *mailbox, const struct act *act);
     int (*reset)(struct room *room, const char *mailbox, const struct act *act);
-    /* newest: as store_adjust_after; INT64_MAX: whatever there is */
-    int (*adjust)(struct room *room, const struct adjustment *adjustment, int64_t newest,
-                  const struct act *act);
+    /* as store_adjust_after */
+    int (*adjust)(struct room *room, const struct adjustment *adjustments, size_t count,
+                  int64_t newest, const struct act *act);
     int (*adjustments)(struct room *room, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
     int (*account)(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,

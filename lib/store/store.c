@@ -6,6 +6,7 @@
  * round trip is so shared by many messages, alone none waits for company. */
 #include "store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -330,13 +331,14 @@ int store_reset(struct store *store, const char *mailbox, const struct act *act)
 
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
 {
-    ALONE(store, adjust(room, adjustment, INT64_MAX, act));
+    ALONE(store, adjust(room, adjustment, 1, INT64_MAX, act));
 }
 
-int store_adjust_after(struct store *store, const struct adjustment *adjustment, int64_t newest,
-                       const struct act *act)
+int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
+                       int64_t newest, const struct act *act)
 {
-    ALONE(store, adjust(room, adjustment, newest, act));
+    assert(count >= 1 && count <= ADJUST_MAX);
+    ALONE(store, adjust(room, adjustments, count, newest, act));
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,

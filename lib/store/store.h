@@ -211,10 +211,11 @@ struct adjustment {
 /* Set or remove one adjustment; the newest for (subject, rule, kind) holds. 1 or -1. */
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
     must_check;
-/* The same for who has looked at all changes up to number `newest`: 0, and nothing is done, when
- * there is a newer one. */
-int store_adjust_after(struct store *store, const struct adjustment *adjustment, int64_t newest,
-                       const struct act *act) must_check;
+/* Several (1..ADJUST_MAX) in one step, all or none of them, for who has looked at all changes up to
+ * number `newest` (INT64_MAX: whatever there is): 0, and nothing is done, when there is a newer one. */
+enum { ADJUST_MAX = 2 };
+int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
+                       int64_t newest, const struct act *act) must_check;
 
 /* The adjustments changed after change number `after` (0: all in force), in
  * order of change, at most `max`; removed ones are told for a day. Returns 1 and

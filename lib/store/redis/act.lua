@@ -135,13 +135,8 @@ local function detail_of_adjustment(adjustment)
         ends >= 0 and '"' .. moment(ends) .. '"' or 'null')
 end
 
--- ends: -1 is never. What is removed or has ended is told for a day more. newest: who asks has
--- looked at all changes up to it, and nothing is done when there is another; -1: whatever there is.
-function acts.adjust(subject, by, note, rule, kind, removed, value, ends, newest)
-    if tonumber(newest) >= 0 and
-        #call('ZRANGEBYSCORE', CHANGES, '(' .. newest, '+inf', 'LIMIT', 0, 1) > 0 then
-        return 0
-    end
+-- ends: -1 is never. What is removed or has ended is told for a day more.
+local function adjust(by, note, subject, rule, kind, removed, value, ends)
     local field = rule .. ' ' .. kind .. ' ' .. subject
     local known = call('HGET', ADJUSTMENTS, field)
     local change = call('HINCRBY', NUMBERS, 'change', 1)
@@ -157,6 +152,19 @@ function acts.adjust(subject, by, note, rule, kind, removed, value, ends, newest
     audit(by, note, kind, subject,
         changed(known and detail_of_adjustment(cjson.decode(known)) or 'null',
             detail_of_adjustment(adjustment), kind ~= 'exempt' and rule))
+end
+
+-- Each adjustment is six arguments. newest: who asks has looked at all changes up to it, and
+-- nothing is done when there is another; -1: whatever there is.
+function acts.adjust(by, note, newest, ...)
+    if tonumber(newest) >= 0 and
+        #call('ZRANGEBYSCORE', CHANGES, '(' .. newest, '+inf', 'LIMIT', 0, 1) > 0 then
+        return 0
+    end
+    local all = {...}
+    for first = 1, #all, 6 do
+        adjust(by, note, unpack(all, first, first + 5))
+    end
     return 1
 end
 

@@ -165,8 +165,8 @@ int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
                   struct suspension *suspension_r);
 int redis_lift(struct room *room, const char *mailbox, const struct act *act);
 int redis_reset(struct room *room, const char *mailbox, const struct act *act);
-int redis_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
-                 const struct act *act);
+int redis_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+                 int64_t newest, const struct act *act);
 int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r);
 int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,

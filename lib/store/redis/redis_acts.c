@@ -117,27 +117,32 @@ int redis_reset(struct room *room, const char *mailbox, const struct act *act)
 
 /* ---- adjustments ------------------------------------------------------------------------ */
 
-int redis_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
-                 const struct act *act)
+int redis_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+                 int64_t newest, const struct act *act)
 {
+    enum { BEFORE = 5, EACH = 6 };
     struct redis_room *self = redis_room(room);
     freed_by(arena_free) struct arena *arena = arena_new();
-    const struct argument arguments[] = {
+    struct argument arguments[BEFORE + EACH * ADJUST_MAX] = {
         argument_string("adjust"),
         argument_int(arena, act->now_ms),
-        argument_string(adjustment->subject),
         argument_string(act->by),
         argument_string(act->note),
-        argument_string(rule_table[adjustment->rule].name),
-        argument_string(adjust_kind_names[adjustment->kind]),
-        argument_int(arena, adjustment->removed),
-        argument_int(arena, adjustment->value),
-        argument_int(arena, adjustment->until_ms == UNTIL_LIFTED ? -1 : adjustment->until_ms),
         argument_int(arena, newest == INT64_MAX ? -1 : newest),
     };
+    for (size_t i = 0; i < count; i++) {
+        const struct adjustment *one = &adjustments[i];
+        struct argument *each = &arguments[BEFORE + EACH * i];
+        each[0] = argument_string(one->subject);
+        each[1] = argument_string(rule_table[one->rule].name);
+        each[2] = argument_string(adjust_kind_names[one->kind]);
+        each[3] = argument_int(arena, one->removed);
+        each[4] = argument_int(arena, one->value);
+        each[5] = argument_int(arena, one->until_ms == UNTIL_LIFTED ? -1 : one->until_ms);
+    }
     if (redis_check_time(self, act->now_ms) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
+    return redis_simple_act(self, SCRIPT_ACT, arguments, BEFORE + EACH * count);
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */

@@ -258,8 +258,8 @@ int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
                        struct suspension *suspension_r);
 int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act);
 int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act);
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
-                      const struct act *act);
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+                      int64_t newest, const struct act *act);
 int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
 int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,

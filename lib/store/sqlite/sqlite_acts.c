@@ -368,14 +368,17 @@ static int any_change_after(struct sqlite_room *room, int64_t change)
     return found;
 }
 
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustment, int64_t newest,
-                      const struct act *act)
+int sqlite_act_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+                      int64_t newest, const struct act *act)
 {
     struct sqlite_room *self = sqlite_room(room);
     if (sqlite_begin(self, true) < 0)
         return -1;
     int changed = any_change_after(self, newest);
-    return sqlite_end(self, changed != 0 ? (changed < 0 ? -1 : 0) : adjust(self, adjustment, act));
+    int result = changed < 0 ? -1 : !changed;
+    for (size_t i = 0; i < count && result > 0; i++)
+        result = adjust(self, &adjustments[i], act);
+    return sqlite_end(self, result);
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */

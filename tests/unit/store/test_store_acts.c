@@ -141,20 +141,48 @@ START_TEST(test_adjust_after)
     struct act act = act_at(NOW);
     size_t count;
     room_begin(_i);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 0, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, 0, &act), 1);
     ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
     ck_assert_uint_eq(count, 1);
     int64_t newest = all[0].change;
     adjustment.value = 8;
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest - 1, &act), 0);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest - 1, &act), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &act), 1);
     strcpy(adjustment.subject, "@b.test"); /* whosever it is */
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest, &act), 0);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, newest + 100, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &act), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest + 100, &act), 1);
     ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
     ck_assert_uint_eq(count, 3);
+}
+END_TEST
+
+/* Several changes are one step: all of them or none, each with a number and an audit entry. */
+START_TEST(test_adjust_together)
+{
+    struct adjustment both[ADJUST_MAX] = {
+        adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 5, NOW + DAY_MS),
+        adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 6, NOW + DAY_MS)};
+    struct audit audit[4];
+    struct act act = act_at(NOW);
+    size_t count;
+    room_begin(_i);
+    ck_assert_int_eq(store_adjust_after(store, both, 2, 0, &act), 1);
+    ck_assert_uint_eq(changes_after(0), 2);
+    ck_assert_int_eq(changes[0].value, 5);
+    ck_assert_int_eq(changes[1].value, 6);
+    int64_t newest = changes[1].change;
+    ck_assert_int_gt(newest, changes[0].change);
+    both[0].value = both[1].value = 7;
+    ck_assert_int_eq(store_adjust_after(store, both, 2, newest - 1, &act), 0);
+    ck_assert_uint_eq(changes_after(newest), 0);
+    ck_assert_int_eq(store_adjust_after(store, both, 2, INT64_MAX, &act), 1);
+    ck_assert_uint_eq(changes_after(newest), 2);
+    ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
+    ck_assert_uint_eq(count, 4);
+    ck_assert_str_eq(audit[1].detail, "{\"rule\":\"off_domain_per_day\",\"before\":null,\"after\":"
+                                      "{\"value\":6,\"until\":\"2025-11-23T05:40:00Z\"}}");
 }
 END_TEST
 
@@ -572,6 +600,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_another_writes_between, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_account, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_adjust_together, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_after, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_removed, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_adjust_forgotten, 0, ROOM_KINDS);
