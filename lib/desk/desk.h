@@ -43,9 +43,10 @@ struct desk {
  *  "state":"ok"|"full"|"paused"|"stopped",   full: a window over time has no room for one more;
  *                                            paused: suspended until a moment; stopped: until staff lifts it
  *  "can_send":"all"|"own"|"none",            own: only inside its own domains
- *  "headline": "own" when can_send is; else state, or when that is ok "too_big"|"over_time"|"split"|
- *     "admitted": the decision was a refusal for its message's own size | for a limit over time | for
- *     more than a whole limit over time | admitted after all,
+ *  "headline": sending_state of all this: "paused"|"stopped"|"own"|"full" as things stand now, else
+ *     "too_big"|"over_time"|"split": the decision was a refusal for its message's own size | for a limit
+ *     over time | for more than a whole limit over time; else "admitted" after all, or "ok". In mode
+ *     observe never "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
  *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "guard/sending_state.h"
 #include "guard/verdict_text.h"
 #include "message/address.h"
 
@@ -94,8 +95,7 @@ static void object_over_time(const struct standing *standing, struct next *next,
         if (rule->subject != SUBJECT_MAILBOX || window_fits(used, 1, limit))
             continue;
         bool never_fits = !window_fits(0, 1, limit);
-        enum can_send can_send =
-            rule->measure == MEASURE_MESSAGES ? CAN_SEND_NONE : CAN_SEND_OWN;
+        enum can_send can_send = can_send_when_full((enum rule)i);
         if (can_send > next->can_send)
             next->can_send = can_send;
         next->reasons[next->reason_count++] = (struct objection){

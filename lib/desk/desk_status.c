@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "desk/desk_common.h"
+#include "guard/sending_state.h"
 
 enum {
     MESSAGES_SHOWN = 50,
@@ -153,30 +154,27 @@ static int read_message(const struct look *look, const char *mailbox, uint64_t d
     return 1;
 }
 
-/* Waiting does not help: it is more than a whole limit, which is not 0. */
-static bool is_to_split(struct json_object *message)
+static bool message_is_to_split(struct json_object *message)
 {
     struct json_object *reasons = json_member(message, "reasons");
+    bool to_split = false;
     for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++) {
         struct json_object *reason = json_object_array_get_idx(reasons, i);
-        if (json_is_true(reason, "never_fits") && json_int(reason, "limit", 0) > 0)
-            return true;
+        to_split |= is_to_split(json_is_true(reason, "never_fits"), json_int(reason, "limit", 0));
     }
-    return false;
+    return to_split;
 }
 
-static const char *headline(enum state state, enum can_send can_send, struct json_object *message)
+/* "admitted" is for this page alone, which is opened later than the message was decided on. */
+static const char *headline(const struct suspension *suspension, enum can_send can_send,
+                            struct json_object *message)
 {
     const char *verdict = json_string(message, "verdict", "");
-    if (can_send == CAN_SEND_OWN)
-        return "own";
-    if (state != STATE_OK)
-        return state_names[state];
-    if (strcmp(verdict, "message") == 0)
-        return "too_big";
-    if (strcmp(verdict, "over_time") == 0)
-        return is_to_split(message) ? "split" : "over_time";
-    return strcmp(verdict, "admitted") == 0 ? "admitted" : state_names[STATE_OK];
+    enum ruling ruling = strcmp(verdict, "message") == 0     ? RULING_MESSAGE
+                         : strcmp(verdict, "over_time") == 0 ? RULING_OVER_TIME
+                                                             : RULING_ADMIT;
+    const char *state = sending_state(suspension, can_send, ruling, message_is_to_split(message));
+    return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;
 }
 
 /* ---- the view ----------------------------------------------------------------------------- */
@@ -257,7 +255,7 @@ static int add_network(const struct look *look, const struct standing *standing,
                                        look->now_ms);
     bool never = fits_ms == WINDOW_NEVER ||
                  (next->can_send == CAN_SEND_OWN && next->room_at_ms == 0);
-    next->can_send = CAN_SEND_OWN;
+    next->can_send = can_send_when_full(rule);
     next->room_at_ms = never ? 0 : fits_ms > next->room_at_ms ? fits_ms : next->room_at_ms;
     return 1;
 }
@@ -286,10 +284,11 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     add_budget(&standing, view);
     if (add_network(&look, &standing, message, reader_ip, &next, view) < 0)
         return -1;
-    json_add_string(view, "headline", headline(next.state, next.can_send, message));
+    json_add_string(view, "headline", headline(&standing.account.suspension,
+                                               next.can_send, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
-    json_add_bool(view, "to_split", is_to_split(message));
+    json_add_bool(view, "to_split", message_is_to_split(message));
     if (message != NULL)
         json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));

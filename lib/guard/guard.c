@@ -7,6 +7,7 @@
 
 #include "base/decision.h"
 #include "guard/policy.h"
+#include "guard/sending_state.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
 
@@ -560,8 +561,7 @@ static void fill_can_send(struct judgement *judgement)
     for (size_t i = 0; i < message->window_count; i++) {
         if (window_fits(verdict->windows[i].used, 1, message->windows[i].limit))
             continue;
-        bool messages = rule_table[message->windows[i].rule].measure == MEASURE_MESSAGES;
-        enum can_send can_send = messages ? CAN_SEND_NONE : CAN_SEND_OWN;
+        enum can_send can_send = can_send_when_full(message->windows[i].rule);
         if (can_send > verdict->can_send)
             verdict->can_send = can_send;
         int64_t at_ms = when_one_more(judgement, i);

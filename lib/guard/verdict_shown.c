@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "guard/refill_steps.h"
+#include "guard/sending_state.h"
 #include "text/present.h"
 
 struct showing {
@@ -60,29 +61,13 @@ static void add_moment_line(const struct showing *showing, struct json_object *l
 
 static bool is_suspended(const struct verdict *verdict) { return verdict->suspension.id != 0; }
 
-/* Waiting does not help: it is more than a whole limit, which is not 0. */
-static bool is_to_split(const struct verdict *verdict)
-{
-    for (size_t i = 0; i < verdict->reason_count; i++)
-        if (verdict->reasons[i].objection.never_fits && verdict->reasons[i].objection.limit > 0)
-            return true;
-    return false;
-}
-
-/* The headlines of the status page, in its order. */
 static const char *state_of(const struct verdict *verdict)
 {
-    if (is_suspended(verdict))
-        return verdict->suspension.until_ms == UNTIL_LIFTED ? "stopped" : "paused";
-    if (verdict->can_send == CAN_SEND_OWN)
-        return "own";
-    if (verdict->can_send == CAN_SEND_NONE)
-        return "full";
-    if (verdict->ruling == RULING_MESSAGE)
-        return "too_big";
-    if (verdict->ruling == RULING_ADMIT)
-        return "ok";
-    return is_to_split(verdict) ? "split" : "over_time";
+    bool to_split = false;
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        to_split |= is_to_split(verdict->reasons[i].objection.never_fits,
+                                verdict->reasons[i].objection.limit);
+    return sending_state(&verdict->suspension, verdict->can_send, verdict->ruling, to_split);
 }
 
 /* The facts that the heading speaks of, presented. */
@@ -131,17 +116,11 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
 {
     const struct verdict *verdict = showing->verdict;
     const struct suspension *suspension = &verdict->suspension;
-    bool own_lock = suspension_is_own_lock(suspension->cause, suspension->by);
-    if (own_lock)
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
         add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
-    add_line(showing, lines,
-             own_lock                                  ? "message.do_own_lock"
-             : suspension->until_ms == UNTIL_LIFTED    ? "message.do_ask"
-             : suspension->cause == CAUSE_VOLUME       ? "message.do_volume"
-                                                       : "message.do_wait",
-             NULL);
+    add_line(showing, lines, what_to_do_key(suspension), NULL);
     add_line(showing, lines, "status.s.works", NULL);
     add_attempts(showing, lines, facts);
 }

@@ -4,6 +4,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "guard/sending_state.h"
 #include "text/present.h"
 
 /* ---- reasons ---------------------------------------------------------------- */
@@ -129,17 +130,6 @@ static void tell_state(const struct telling *telling, const struct suspension *s
         tell_moment(telling, "paused", suspension->until_ms);
 }
 
-/* What the user can do about it. */
-static void tell_what_to_do(const struct telling *telling, const struct suspension *suspension)
-{
-    if (suspension_is_own_lock(suspension->cause, suspension->by))
-        tell_with(telling, "do_own_lock", NULL);
-    else if (suspension->until_ms == UNTIL_LIFTED)
-        tell_with(telling, "do_ask", NULL);
-    else
-        tell_with(telling, suspension->cause == CAUSE_VOLUME ? "do_volume" : "do_wait", NULL);
-}
-
 static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
@@ -153,7 +143,8 @@ static void tell_suspension(const struct telling *telling, const struct verdict 
     tell_reasons(telling, verdict);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         tell_moment(telling, "this_from", verdict->retry_at_ms);
-    tell_what_to_do(telling, suspension);
+    tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language,
+                                 what_to_do_key(suspension), NULL));
     tell_with(telling, "reading", NULL);
     bool moves = suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED;
     if (moves && suspension->attempts > 0)

@@ -75,6 +75,24 @@ START_TEST(full)
 }
 END_TEST
 
+/* Where nothing is refused, the page says as the webmail does that all can be sent. */
+START_TEST(full_observed)
+{
+    rig_begin(_i, WITH(SMALL, "guard.mode=observe"));
+    for (int i = 0; i < 6; i++)
+        send_one(arena_printf(arena, "%d", i), 1, NOW + i * MINUTE_MS);
+    struct submission submission = rig_message("next", 1);
+    struct problem problem;
+    ck_assert_int_eq(submission_set_zone(&submission, "UTC", 3, &problem), 1);
+    freed_by(json_put) struct json_object *shown = json_read(rig_ask(&submission, LATER).shown);
+    struct json_object *view = view_status(ALICE, 0, LATER);
+    check_member(view, "state", "full");
+    check_member(view, "can_send", "all");
+    check_member(view, "headline", json_string(shown, "state", "none"));
+    check_member(view, "headline", "ok");
+}
+END_TEST
+
 START_TEST(paused)
 {
     rig_begin(_i, WITH(SMALL));
@@ -356,7 +374,7 @@ int main(void)
     Suite *suite = suite_create("desk status");
     TCase *cases = desk_case(suite, "both rooms");
     const TTest *const tests[] = {
-        unknown_mailbox, budget, full, paused, attempts_run_out, too_big, over_time_headline,
+        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };

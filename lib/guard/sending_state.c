@@ -1,0 +1,33 @@
+#include "guard/sending_state.h"
+
+enum can_send can_send_when_full(enum rule rule)
+{
+    return rule_table[rule].measure == MEASURE_MESSAGES ? CAN_SEND_NONE : CAN_SEND_OWN;
+}
+
+bool is_to_split(bool never_fits, int64_t limit) { return never_fits && limit > 0; }
+
+const char *sending_state(const struct suspension *suspension, enum can_send can_send,
+                          enum ruling ruling, bool to_split)
+{
+    if (suspension->id != 0)
+        return suspension->until_ms == UNTIL_LIFTED ? "stopped" : "paused";
+    if (can_send == CAN_SEND_OWN)
+        return "own";
+    if (can_send == CAN_SEND_NONE)
+        return "full";
+    if (ruling == RULING_MESSAGE)
+        return "too_big";
+    if (ruling == RULING_ADMIT)
+        return "ok";
+    return to_split ? "split" : "over_time";
+}
+
+const char *what_to_do_key(const struct suspension *suspension)
+{
+    if (suspension_is_own_lock(suspension->cause, suspension->by))
+        return "message.do_own_lock";
+    if (suspension->until_ms == UNTIL_LIFTED)
+        return "message.do_ask";
+    return suspension->cause == CAUSE_VOLUME ? "message.do_volume" : "message.do_wait";
+}

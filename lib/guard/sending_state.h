@@ -1,0 +1,23 @@
+/* How it stands with a mailbox, in one word, and what follows from it: the same for the status page,
+ * a webmail's own pages and the text of a refusal. Pure. */
+#ifndef SENDGUARD_SENDING_STATE_H
+#define SENDGUARD_SENDING_STATE_H
+
+#include "guard/verdict.h"
+
+/* What can still be sent when a window of the rule has no room: CAN_SEND_OWN or CAN_SEND_NONE. */
+enum can_send can_send_when_full(enum rule rule);
+
+/* Whether waiting does not help, and splitting does: it is more than a whole limit, which is not 0. */
+bool is_to_split(bool never_fits, int64_t limit);
+
+/* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
+ * "paused"|"stopped": the suspension (id 0: none); "own"|"full": can_send;
+ * "too_big"|"split"|"over_time": the ruling, `to_split` as is_to_split says; else "ok". */
+const char *sending_state(const struct suspension *suspension, enum can_send can_send,
+                          enum ruling ruling, bool to_split);
+
+/* The text "message.do_…" for somebody who is suspended. */
+const char *what_to_do_key(const struct suspension *suspension);
+
+#endif
