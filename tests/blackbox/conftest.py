@@ -20,6 +20,7 @@ def pytest_configure(config):
     # A shell's background has SIGINT ignored, and whatever we start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "sanitized: also run against the sanitizer builds")
+    config.addinivalue_line("markers", "threads: what may race, run with SAN=thread in each run")
     if not PROGRAM.exists():
         pytest.exit(f"{PROGRAM} is not built", returncode=1)
 

@@ -11,7 +11,7 @@ import fastcgi
 from door import Door, post_params, server_params, unique_id
 from programs import PATIENCE, SANITIZED, eventually
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 THREADS = 4
 FEW = {"fcgi": {"threads": THREADS, "keepalive": 3}}

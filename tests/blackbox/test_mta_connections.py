@@ -8,7 +8,7 @@ import pytest
 from mta import DUNNO, Connection, User, encode, question, start_mta  # noqa: F401 (fixture)
 from programs import PATIENCE, SANITIZED, eventually
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 CROWD = 200 if SANITIZED else 1000
 AMPLE = {"limits.smtp": {"messages_per_day": 1000000, "off_domain_per_day": 1000000}}

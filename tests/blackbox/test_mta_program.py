@@ -12,7 +12,7 @@ from mta import DUNNO, PROGRAM, Closed, Connection, Mta, User, question
 from programs import PATIENCE, eventually, free_port
 from stores import SqliteStore
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 
 def run(*arguments):

@@ -9,7 +9,7 @@ from mta import DUNNO, Connection, User, both, question, start_mta  # noqa: F401
 from programs import SANITIZED, eventually
 from test_store_failure import ALLOW, COMPLAINT, SHORT, broken
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 TIMEOUT, MARGIN = 0.25, 6 if SANITIZED else 2
 LATER = "451 4.7.1 Sending is not possible for a moment"

@@ -13,7 +13,7 @@ from programs import BUILD, eventually
 HOST = "127.0.0.1"
 HOSTS = {"mta": {"webmail_hosts": HOST}}
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 
 @pytest.fixture

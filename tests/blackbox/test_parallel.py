@@ -53,6 +53,7 @@ def statuses(answers):
 
 
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_the_last_message_of_the_day(race):
     race, door = race
     for _ in range(ROUNDS):
@@ -65,6 +66,7 @@ def test_the_last_message_of_the_day(race):
 
 
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_the_last_recipient_of_an_ip(race):
     """Different mailboxes, one IP: the refused ones leave no trace with their mailbox."""
     race, door = race
@@ -86,6 +88,7 @@ def test_the_last_recipient_of_an_ip(race):
 
 
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_the_same_submission_at_once_counts_once(race):
     race, door = race
     for _ in range(ROUNDS):
@@ -183,6 +186,7 @@ def test_a_clean_end_under_load_answers_what_it_took(store, start):
 
 
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_limits_change_under_load_and_keep_the_history(store, start):
     guard = start(store, UNLIMITED)
     load = Load(guard, [new_mailbox() for _ in range(5)], clients=4)
@@ -204,6 +208,7 @@ def test_limits_change_under_load_and_keep_the_history(store, start):
 
 
 @pytest.mark.sanitized
+@pytest.mark.threads
 def test_two_guards_share_a_ledger(store, start, new_folder, sender_at):
     """Two processes on one store: a mailbox has one history."""
     first = start(store, {"limits.webmail": {"messages_per_day": 4}})

@@ -14,7 +14,7 @@ from door import post_params, window
 from programs import BUILD, PATIENCE, PROGRAM, Guard, eventually, free_port
 from stores import SqliteStore
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 USAGE, CONFIGURATION = 64, 78
 

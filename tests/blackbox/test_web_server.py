@@ -14,7 +14,7 @@ from programs import PATIENCE, Guard
 from stores import SqliteStore
 from web import BASE, FORM, PROGRAM, Answer, Browser, Client, Web
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 POLICY = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
           "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
