@@ -12,7 +12,7 @@ export const tests = {
     const day = alice.page.locator('.sendguard-window', { hasText: 'Messages in 24 hours' });
     const text = await day.innerText();
     assert.match(text, new RegExp(`\\b${used} of 600 used, ${600 - used} left`));
-    assert.match(text, /Comes back:\s+\d+ messages? at (\w+day )?\d\d:\d\d/);
+    assert.match(text, /Comes back:\s+\d+ messages?: (\w+day )?\d\d:\d\d/);
     const meter = day.locator('meter');
     assert.equal(await meter.getAttribute('value'), String(used));
     assert.equal(await meter.getAttribute('max'), '600');
