@@ -25,9 +25,19 @@ static void add_escape(struct text *text, unsigned unit)
     text_add_bytes(text, escape, sizeof escape);
 }
 
+/* Whether the next character is escaped: json-c would read the backslash before it and the one of
+ * \uXXXX as an escaped backslash. */
+static bool ends_in_escape(const struct text *text)
+{
+    size_t backslashes = 0;
+    while (backslashes < text->length && text->data[text->length - 1 - backslashes] == '\\')
+        backslashes++;
+    return backslashes % 2 == 1;
+}
+
 /* The bytes at `at` as json-c gets them: all that are ASCII up to the next other one, or one
- * character outside ASCII. A byte that is no UTF-8 becomes 0xFF: every version of json-c refuses
- * that one. Returns how many bytes of `at`. */
+ * character outside ASCII. A byte that is no UTF-8, or that a backslash stands before, becomes 0xFF:
+ * every version of json-c refuses that one. Returns how many bytes of `at`. */
 static size_t add_next(struct text *text, const char *at, size_t length)
 {
     size_t ascii = ascii_length(at, length);
@@ -36,7 +46,7 @@ static size_t add_next(struct text *text, const char *at, size_t length)
         return ascii;
     }
     gunichar code = g_utf8_get_char_validated(at, (gssize)length);
-    if (code >= (gunichar)-2) {
+    if (code >= (gunichar)-2 || ends_in_escape(text)) {
         text_add_char(text, '\xFF');
         return 1;
     }

@@ -63,6 +63,8 @@ static bool take_utf8(struct scan *scan, unsigned char byte)
 
 static const char *take_in_string(struct scan *scan, unsigned char byte)
 {
+    if (scan->escaped && byte >= 0x80)
+        return "a string in it holds an escape that JSON does not have";
     if (scan->follow > 0 || byte >= 0x80)
         return take_utf8(scan, byte) ? NULL : "it is no valid UTF-8";
     if (byte < 0x20)

@@ -134,6 +134,11 @@ START_TEST(test_outside_ascii)
         {"{\"v\":\"\xC3\xBC\xFF\"}", NULL, 8, json_tokener_error_parse_utf8_string},
         {"{\"v\":\"\xED\xA0\x80\"}", NULL, 6, json_tokener_error_parse_utf8_string},
         {"{\"v\":\"\xC3\xBC", NULL, 8, json_tokener_continue},
+        /* a backslash before a character outside ASCII escapes nothing */
+        {"{\"v\":\"\\\xC3\xA9\"}", NULL, 7, json_tokener_error_parse_utf8_string},
+        {"{\"v\":\"\\\\\\\xF0\x90\x80\x80\"}", NULL, 9, json_tokener_error_parse_utf8_string},
+        {"{\"\\\xC3\xA9\":1}", NULL, 3, json_tokener_error_parse_utf8_string},
+        {"{\"v\":\"\\\\\xC3\xA9\"}", "\\\xC3\xA9", 12, json_tokener_success},
     };
     for (size_t i = 0; i < countof(cases); i++) {
         enum json_tokener_error error;
