@@ -93,13 +93,24 @@ static void put_password(struct json_object *account, const char *hash)
     json_add_string(account, "stamp", stamp);
 }
 
+static int name_taken(const char *name, struct problem *problem)
+{
+    return problem_set(problem, 409, "name", "there is an account %s", name);
+}
+
 int staff_add(struct store *store, const char *name, enum role role, const char *password,
               const struct act *act, struct problem *problem)
 {
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
-    freed_by(json_put) struct json_object *account = json_object_new_object();
+    freed_by(json_put) struct json_object *present = NULL, *account = json_object_new_object();
     char hash[PASSWORD_HASH_SIZE];
+    int found = staff_read_account(store, name, act->now_ms, &present);
+    if (found != 0)
+        return found < 0 ? -1 : name_taken(name, problem);
+    /* those of an earlier account of that name too; first, so that -1 says that none was added */
+    if (staff_forget_failures(store, name, act->now_ms) < 1)
+        return -1;
     password_hash(password, hash);
     json_add_string(account, "role", role_names[role]);
     json_add_int(account, "created_ms", act->now_ms);
@@ -111,9 +122,7 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
     struct audited audited = {"staff_add", name, detail, act};
     int done = store_keep_new(store, KEPT_STAFF, &kept, act->now_ms, &audited);
-    if (done == 1) /* of whoever had the name, or tried it, before */
-        done = staff_forget_failures(store, name, act->now_ms);
-    return done != 0 ? done : problem_set(problem, 409, "name", "there is an account %s", name);
+    return done != 0 ? done : name_taken(name, problem);
 }
 
 /* Changes the tree, and says for the audit trail what was and is. `value`: what for. */
@@ -165,9 +174,11 @@ int staff_set_password(struct store *store, const char *name, const char *passwo
     char hash[PASSWORD_HASH_SIZE];
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
+    /* first, so that -1 says that the password is the old one */
+    if (staff_forget_failures(store, name, act->now_ms) < 1)
+        return -1;
     password_hash(password, hash);
-    int done = change(store, name, "staff_password", change_password, hash, act, problem);
-    return done < 1 ? done : staff_forget_failures(store, name, act->now_ms);
+    return change(store, name, "staff_password", change_password, hash, act, problem);
 }
 
 int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,

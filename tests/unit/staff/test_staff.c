@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,50 @@ START_TEST(test_accounts)
     ck_assert_uint_eq(audit_count("staff_add"), 2);
     ck_assert_uint_eq(audit_count("staff_remove"), 1);
     ck_assert_uint_eq(audit_count("staff_role"), 0);
+}
+END_TEST
+
+static void execute(const char *sql)
+{
+    sqlite3 *db = NULL;
+    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* "The store failed" means that nothing was written, also when it fails between two writes. */
+START_TEST(test_failures_that_stay)
+{
+    struct act act = act_at(NOW);
+    char cookie[SECRET_TEXT_SIZE];
+    room_begin(ROOM_SQLITE);
+    ck_assert_int_eq(sign_in("ada", WRONG, HERE, NOW, cookie), SIGN_IN_WRONG);
+    execute("CREATE TRIGGER kept_stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'x'); END");
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, GOOD, &act, &problem), -1);
+    ck_assert_uint_eq(audit_count("staff_add"), 0);
+    execute("DROP TRIGGER kept_stays");
+    add("ada", ROLE_ADMIN, NOW);
+    ck_assert_int_eq(sign_in("ada", WRONG, HERE, NOW, cookie), SIGN_IN_WRONG);
+    execute("CREATE TRIGGER kept_stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'x'); END");
+    ck_assert_int_eq(staff_set_password(store, "ada", "tencharsss", &act, &problem), -1);
+    ck_assert_uint_eq(audit_count("staff_password"), 0);
+    execute("DROP TRIGGER kept_stays");
+    must_sign_in("ada", NOW, cookie);
+}
+END_TEST
+
+/* Adding a name that is taken changes nothing, not even what its failures have slowed down. */
+START_TEST(test_taken_name_stays_slowed)
+{
+    struct act act = act_at(NOW);
+    char cookie[SECRET_TEXT_SIZE];
+    room_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    while (sign_in("ada", WRONG, HERE, NOW, cookie) != SIGN_IN_BLOCKED)
+        ;
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &act, &problem), 0);
+    ck_assert_int_eq(problem.status, 409);
+    ck_assert_int_eq(sign_in("ada", GOOD, HERE, NOW, cookie), SIGN_IN_BLOCKED);
 }
 END_TEST
 
@@ -745,9 +790,10 @@ int main(void)
     TCase *cases = rooms_case(suite, "staff");
     tcase_set_timeout(cases, 120);
     const TTest *tests[] = {
-        test_names, test_accounts, test_passwords, test_only_hashes_are_kept, test_session,
-        test_changes_hold_at_once, test_csrf, test_a_name_from_a_network,
-        test_a_wrong_clock, test_a_slow_name_signs_in, test_guesses_from_everywhere,
+        test_names, test_accounts, test_passwords, test_taken_name_stays_slowed,
+        test_only_hashes_are_kept, test_session, test_changes_hold_at_once, test_csrf,
+        test_a_name_from_a_network, test_a_wrong_clock, test_a_slow_name_signs_in,
+        test_guesses_from_everywhere,
         test_a_network_is_known_for_30_days, test_a_network_with_whatever_names,
         test_what_begins_is_told, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,
@@ -758,5 +804,6 @@ int main(void)
         tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * (int)ENDING_COUNT);
     tcase_add_test(cases, test_roles);
+    tcase_add_test(cases, test_failures_that_stay);
     return rooms_run(suite);
 }
