@@ -46,7 +46,8 @@ printf_like(2, 0) static void complain(const struct cli *cli, const char *format
 {
     char text[1024];
     vsnprintf(text, sizeof text, format, arguments);
-    fprintf(stderr, "sendguard %s: %s\n", cli->command->name, plain(cli->arena, text));
+    freed_by(free_string) char *name = xasprintf("sendguard %s", cli->command->name);
+    program_tell(name, "%s", text);
 }
 
 int cli_usage_error(const struct cli *cli, const char *format, ...)
@@ -169,8 +170,8 @@ int cli_refuse_settings(const struct cli *cli, const struct faults *faults)
     const char *advice = whom_to_be(file, R_OK);
     struct faults shown = *faults;
     for (size_t i = 0; i < shown.count && i < FAULTS_MAX; i++)
-        snprintf(shown.first[i].text, sizeof shown.first[i].text, "%s%s",
-                 plain(cli->arena, faults->first[i].text), advice);
+        snprintf(shown.first[i].text, sizeof shown.first[i].text, "%s%s", faults->first[i].text,
+                 advice);
     return program_tell_faults("sendguard", &shown);
 }
 

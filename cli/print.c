@@ -9,54 +9,12 @@
 #include "base/text.h"
 #include "base/zone.h"
 
-static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
-
 /* ---- characters ----------------------------------------------------------------- */
-
-/* The length of the UTF-8 character at `text` and its number; 0: none begins there. */
-static size_t read_character(const char *text, uint32_t *character_r)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *bytes = (const unsigned char *)text;
-    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] >> 5 == 6 ? 2 : bytes[0] >> 4 == 14 ? 3
-                    : bytes[0] >> 3 == 30 ? 4 : 0;
-    uint32_t character = length == 1 ? bytes[0] : bytes[0] & (0xFFu >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xC0) != 0x80)
-            return 0;
-        character = character << 6 | (bytes[i] & 0x3F);
-    }
-    if (length == 0 || character < least[length] || character > 0x10FFFF ||
-        (character >= 0xD800 && character <= 0xDFFF))
-        return 0;
-    *character_r = character;
-    return length;
-}
-
-/* Controls, and marks that break a line or turn its direction. */
-static bool is_harmful(uint32_t character)
-{
-    return character < 0x20 || (character >= 0x7F && character < 0xA0) ||
-           (character >= 0x200E && character <= 0x200F) ||
-           (character >= 0x2028 && character <= 0x202E) ||
-           (character >= 0x2066 && character <= 0x2069) || character == 0xFEFF ||
-           character == 0x061C;
-}
 
 const char *plain(struct arena *arena, const char *text)
 {
     freed_by(text_free) struct text out = {0};
-    uint32_t character;
-    if (text == NULL)
-        return "";
-    while (*text != '\0') {
-        size_t length = read_character(text, &character);
-        if (length == 0 || is_harmful(character))
-            text_add(&out, replacement);
-        else
-            text_add_bytes(&out, text, length);
-        text += length > 0 ? length : 1;
-    }
+    text_add_plain(&out, text);
     return arena_strdup(arena, text_string(&out));
 }
 

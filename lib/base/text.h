@@ -20,6 +20,10 @@ void text_add_char(struct text *text, char character);
 void text_add_int(struct text *text, int64_t number);
 void text_addf(struct text *text, const char *format, ...) printf_like(2, 3);
 
+/* Text that a terminal may show: U+FFFD for each control character, line or direction mark, and byte
+ * that is no UTF-8. NULL adds nothing. */
+void text_add_plain(struct text *text, const char *string);
+
 /* A JSON string with its quotation marks; NULL becomes null. Bytes that are no
  * UTF-8 become U+FFFD, so that the whole stays valid JSON (RFC 8259). */
 void text_add_json(struct text *text, const char *string);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "daemon/program_check.h"
 #include "message/address.h"
 
@@ -130,6 +132,18 @@ int program_load(const struct program_options *options, struct settings **settin
     return 1;
 }
 
+void program_tell(const char *name, const char *format, ...)
+{
+    freed_by(text_free) struct text line = {0};
+    char said[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(said, sizeof said, format, arguments);
+    va_end(arguments);
+    text_add_plain(&line, said);
+    fprintf(stderr, "%s: %s\n", name, text_string(&line));
+}
+
 static size_t kept_faults(const struct faults *faults)
 {
     return faults->count < FAULTS_MAX ? faults->count : FAULTS_MAX;
@@ -139,9 +153,10 @@ int program_tell_faults(const char *name, const struct faults *faults)
 {
     size_t kept = kept_faults(faults);
     for (size_t i = 0; i < kept; i++)
-        fprintf(stderr, "%s: %s: %s\n", name, faults->first[i].where, faults->first[i].text);
-    if (faults->count > kept)
-        fprintf(stderr, "%s: and %zu faults more\n", name, faults->count - kept);
+        program_tell(name, "%s: %s", faults->first[i].where, faults->first[i].text);
+    size_t more = faults->count - kept;
+    if (more > 0)
+        program_tell(name, "and %zu more fault%s", more, more == 1 ? "" : "s");
     return PROGRAM_CONFIG;
 }
 

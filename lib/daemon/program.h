@@ -52,20 +52,23 @@ int program_settings(const struct program_options *options, struct settings **se
 /* Settings and the texts they name. 1; 0 with *faults_r, and nothing to free. */
 int program_load(const struct program_options *options, struct settings **settings_r,
                  struct catalogue **catalogue_r, struct faults *faults_r) must_check;
+/* A line to standard error, "NAME: …", without the control characters that a file or an option
+ * brought into it. */
+void program_tell(const char *name, const char *format, ...) printf_like(2, 3);
 /* All of them to standard error, a line each: "sendguard-fcgi: sendguard.conf:7: …". Returns
  * PROGRAM_CONFIG. */
 int program_tell_faults(const char *name, const struct faults *faults);
 
 /* Begins a program that runs until a signal: options, settings, texts. Returns -1
- * with all three set: go on; or the exit status, also of --check. Call before any thread is there: it
- * blocks the signals that program_wait waits for, so that threads inherit it. */
+ * with all three set: go on; or the exit status, also of --check. Call before any thread is there:
+ * it blocks the signals that program_wait waits for, so that threads inherit it. */
 int program_begin(const struct program *program, int argc, char **argv,
                   struct program_options *options_r, struct settings **settings_r,
                   struct catalogue **catalogue_r) must_check;
 
-/* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status, and each reason that
- * stands against a start has been logged. A store that does not answer now is logged, and no
- * reason. */
+/* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status,
+ * and each reason that stands against a start has been logged. A store that does not answer now is
+ * logged, and no reason. */
 int program_open(const struct settings *settings, struct token_key **key_r,
                  struct store **store_r) must_check;
 

@@ -36,12 +36,12 @@ printf_like(2, 3) static void warn(const struct checking *checking, const char *
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "%s: warning: %s\n", checking->program->name, text);
+    program_tell(checking->program->name, "warning: %s", text);
 }
 
 static void refuse(struct checking *checking, const char *where, const char *why)
 {
-    fprintf(stderr, "%s: %s: %s\n", checking->program->name, where, why);
+    program_tell(checking->program->name, "%s: %s", where, why);
     checking->status = PROGRAM_CONFIG;
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
@@ -116,6 +117,29 @@ def test_all_faults_are_told_at_once(folder, program):
         for line, where, word in zip(lines, (2, 4, 5), ("store.url", "fcgi.threads", "fcgi.thread:")):
             assert f"bad.conf:{where}: {word}" in line
         assert "hunter2" not in shown.stderr + shown.stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_fault_writes_on_a_terminal_only_as_text(folder, program):
+    path = folder / "bad.conf"
+    path.write_text("[fcgi]\nthr\x1b[31mead = \x1b[2J\n\x1b[1m = 1\n[we\u202eb]\nx = 1\n")
+    starts = [["show", "a@example.test"], ["config"]] if program == "sendguard" else [[]]
+    for more in (["--check"], *starts, ["-o", "a\x1b[31m.b=1", *(starts[0])]):
+        shown = subprocess.run([BUILD / program, "-c", path, *more], capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL)
+        assert shown.returncode == CONFIGURATION, shown.stderr
+        assert "\ufffd" in shown.stderr
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown.stderr), ascii(shown.stderr)
+
+
+@pytest.mark.parametrize("faults, last", [(40, "bad.conf:41: "), (41, "and 1 more fault"),
+                                          (42, "and 2 more faults")])
+def test_how_many_more_faults(folder, faults, last):
+    path = folder / "bad.conf"
+    path.write_text("[fcgi]\n" + "".join(f"x{i} = 1\n" for i in range(faults)))
+    lines = run("-c", str(path)).stderr.splitlines()
+    assert len(lines) == min(faults, 41)
+    assert last in lines[-1] and (faults < 41 or lines[-1].endswith(f": {last}"))
 
 
 @pytest.mark.parametrize("url", ["redis://localhost/zero", "redis://:hunter2@localhost/0",
