@@ -105,72 +105,63 @@ static void print_choices(const char *const *choices, struct text *text)
     }
 }
 
+static void print_durations_between(const struct setting *setting, struct text *text)
+{
+    duration_print(setting->min, text);
+    text_add(text, " to ");
+    duration_print(setting->max, text);
+}
+
+/* What a value may be, of types that have neither numbers nor choices. */
+static const char *const fixed_ranges[] = {
+    [SETTING_PATH] = "an absolute path",
+    [SETTING_FOLDER] = "an absolute path or nothing",
+    [SETTING_ZONE] = "a name of the time zone database",
+    [SETTING_LISTEN] = "HOST:PORT or an absolute path",
+    [SETTING_STORE] = STORE_URL_FORMS,
+    [SETTING_DOMAINS] = "domains",
+    [SETTING_ADDRESSES] = "addresses",
+    [SETTING_RECIPIENTS] = "addresses or @domains",
+    [SETTING_NETWORKS] = "networks as ADDRESS or ADDRESS/BITS, or none",
+};
+
 void setting_print_range(const struct setting *setting, struct text *text)
 {
+    long long min = setting->min, max = setting->max;
     switch (setting->type) {
     case SETTING_TEXT:
-        text_addf(text, "%s%d bytes of text", setting->min == 0 ? "at most " : "1 to ",
-                  (int)setting->max);
-        break;
-    case SETTING_PATH:
-        text_add(text, "an absolute path");
-        break;
-    case SETTING_FOLDER:
-        text_add(text, "an absolute path or nothing");
-        break;
-    case SETTING_ZONE:
-        text_add(text, "a name of the time zone database");
-        break;
-    case SETTING_LISTEN:
-        text_add(text, "HOST:PORT or an absolute path");
+        text_addf(text, "%s%lld bytes of text", min == 0 ? "at most " : "1 to ", max);
         break;
     case SETTING_URL:
         text_add(text, "a URL that begins with ");
         print_choices(setting->choices, text);
         break;
-    case SETTING_STORE:
-        text_add(text, STORE_URL_FORMS);
-        break;
     case SETTING_INTEGER:
-        text_addf(text, "%lld to %lld", (long long)setting->min, (long long)setting->max);
+        text_addf(text, "%lld to %lld", min, max);
         break;
     case SETTING_OCTAL:
-        text_addf(text, "%04o to %04o", (unsigned)setting->min, (unsigned)setting->max);
+        text_addf(text, "%04o to %04o", (unsigned)min, (unsigned)max);
         break;
     case SETTING_DURATION:
-        duration_print(setting->min, text);
-        text_add(text, " to ");
-        duration_print(setting->max, text);
+        print_durations_between(setting, text);
         break;
     case SETTING_DURATIONS:
         text_addf(text, "1 to %d durations of ", DURATIONS_MAX);
-        duration_print(setting->min, text);
-        text_add(text, " to ");
-        duration_print(setting->max, text);
+        print_durations_between(setting, text);
         text_add(text, ", or permanent");
         break;
     case SETTING_CHOICE:
         print_choices(setting->choices, text);
         break;
     case SETTING_LIMIT:
-        text_addf(text, "%lld to %lld or off", (long long)setting->min, (long long)setting->max);
-        break;
-    case SETTING_DOMAINS:
-        text_add(text, "domains");
-        break;
-    case SETTING_ADDRESSES:
-        text_add(text, "addresses");
-        break;
-    case SETTING_RECIPIENTS:
-        text_add(text, "addresses or @domains");
-        break;
-    case SETTING_NETWORKS:
-        text_add(text, "networks as ADDRESS or ADDRESS/BITS, or none");
+        text_addf(text, "%lld to %lld or off", min, max);
         break;
     case SETTING_LINKS:
         text_add(text, "a label, a space and a URL that begins with ");
         print_choices(setting->choices, text);
         break;
+    default:
+        text_add(text, fixed_ranges[setting->type]);
     }
 }
 

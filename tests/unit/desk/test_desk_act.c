@@ -559,6 +559,8 @@ START_TEST(caps_are_named)
     rig_begin(_i, WITH(SMALL, "desk.max_extra_for=36h"));
     for (size_t i = 0; i < countof(cases); i++)
         rig_check_has(refuse_act(&supporter, cases[i].words, NOW, 403, ""), cases[i].text);
+    rig_reload(WITH(SMALL, "desk.max_extra_for=48h")); /* as the settings write it, no 2d */
+    rig_check_has(refuse_act(&supporter, cases[0].words, NOW, 403, ""), "longer than the 48h");
     do_act(&admin, OF_DOMAIN("limit") MESSAGES_LIMIT "0}", NOW);
     /* the only limit there is: without it there is none */
     do_act(&admin, ON("limit") HOURLY_LIMIT "3,'for':'1h'}", NOW);

@@ -541,6 +541,26 @@ END_TEST
 
 /* ---- durations of other things ------------------------------------------------------------- */
 
+/* As people call it, and always as duration_read takes it. */
+START_TEST(test_duration_print)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {{SECOND_MS, "1s"},        {90 * SECOND_MS, "90s"},  {MINUTE_MS, "1m"},
+                 {36 * HOUR_MS, "36h"},    {2 * DAY_MS, "48h"},      {3 * DAY_MS, "72h"},
+                 {7 * DAY_MS, "7d"},       {UNTIL_LIFTED, "permanent"}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        freed_by(text_free) struct text text = {0};
+        int64_t ms = 0;
+        duration_print(cases[i].ms, &text);
+        ck_assert_str_eq(text_string(&text), cases[i].text);
+        ck_assert_int_eq(duration_read(text_string(&text), &ms), 1);
+        ck_assert_int_eq(ms, cases[i].ms);
+    }
+}
+END_TEST
+
 START_TEST(test_duration_read)
 {
     static const struct {
@@ -677,6 +697,7 @@ static void add_other_tests(TCase *overrides, TCase *lists)
     tcase_add_test(lists, test_many_own_domains);
     tcase_add_test(lists, test_exemptions);
     tcase_add_test(overrides, test_duration_read);
+    tcase_add_test(overrides, test_duration_print);
     tcase_add_test(lists, test_networks);
     tcase_add_test(lists, test_warnings);
     tcase_add_test(lists, test_networks_everything_and_nothing);
