@@ -73,8 +73,9 @@ static struct underway **bucket_of(struct collector *collector, const struct key
 
 static size_t bytes_of(const struct underway *entry)
 {
-    return sizeof *entry + entry->room * (sizeof *entry->hashes + sizeof *entry->ends + sizeof *entry->times) +
-           entry->names_room + (entry->answer != NULL ? strlen(entry->answer) + 1 : 0);
+    size_t of_recipient = sizeof *entry->hashes + sizeof *entry->ends + sizeof *entry->times;
+    return sizeof *entry + entry->room * of_recipient + entry->names_room +
+           (entry->answer != NULL ? strlen(entry->answer) + 1 : 0);
 }
 
 /* ---- the list by age ----------------------------------------------------------- */

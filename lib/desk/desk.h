@@ -115,7 +115,8 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
- *       "held"|"over"|"suspended","unguarded":true|absent,"door":…,"ip":…,"recipients":12,"off_domain":10,"rules":[{"rule":…}…]}
+ *       "held"|"over"|"suspended","unguarded":true|absent,"door":…,"ip":…,"recipients":12,
+ *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"act",…ACT…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
  *  "notes":[ACT of act "note" ≤ 20]}

@@ -325,7 +325,8 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
     struct audit *acts = arena_alloc(look.arena, HOME_ACTS * sizeof *acts);
     size_t count;
     json_add_moment(view, "now", now_ms);
-    if (add_unguarded(&look, view) < 0 || add_suspended(&look, view) < 0 || add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
+    if (add_unguarded(&look, view) < 0 || add_suspended(&look, view) < 0 ||
+        add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
         store_audit_newest(desk->store, NULL, INT64_MAX, acts, HOME_ACTS, &count) < 0)
         return -1;
     struct json_object *list = json_add_list(view, "acts");

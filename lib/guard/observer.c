@@ -268,7 +268,7 @@ static void add_door(struct hand *hand, const char *door, const struct door_coun
     add_counter(hand, counts->unguarded, "unguarded door=%s", door);
 }
 
-/* As numbers: clang 19 warns of a sum of two kinds of enumeration. */
+/* Cast to int: clang 19 warns when two enum types are added. */
 _Static_assert((int)DOOR_COUNT * ((int)VERDICT_WORDS + (int)RULE_COUNT + OBSERVER_BOUNDS + 4) +
                        (int)CAUSE_COUNT + OTHER_COUNTERS <=
                    OBSERVATIONS_MAX,

@@ -1,7 +1,8 @@
 /* A token is base64url(nonce ‖ sealed), sealed = ChaCha20-Poly1305 of a kind, the moment it was
  * made, its end (in 6 bytes each) and a mailbox, padded so that its length says little about the
- * mailbox. Users copy links, and mail programs break long lines, so each byte counts. The nonce is random: of 2^40 tokens made with one key (a thousand a second
- * for 34 years) two have the same one with a probability of 2^-17. */
+ * mailbox. Users copy links, and mail programs break long lines, so each byte counts. The nonce is
+ * random: of 2^40 tokens made with one key (a thousand a second for 34 years) two have the same one
+ * with a probability of 2^-17. */
 #include "guard/token.h"
 
 #include <errno.h>
