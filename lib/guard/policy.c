@@ -191,7 +191,8 @@ int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r)
 {
     pthread_mutex_lock(&policy->refreshing);
     int result = ask(policy, store, monotonic_ms());
-    *newest_r = policy->newest_change;
+    if (result > 0)
+        *newest_r = policy->newest_change;
     pthread_mutex_unlock(&policy->refreshing);
     return result;
 }
@@ -208,8 +209,11 @@ int policy_adjustment(struct policy *policy, const char *subject, enum rule rule
     if (node != NULL) {
         const typeof((*node)->by[0][0]) *place = &(*node)->by[rule][kind];
         found = place->set && now_ms < place->until_ms;
-        *adjustment_r = (struct adjustment){
-            .rule = rule, .kind = kind, .value = place->value, .until_ms = place->until_ms};
+        if (found) {
+            *adjustment_r = (struct adjustment){
+                .rule = rule, .kind = kind, .value = place->value, .until_ms = place->until_ms};
+            snprintf(adjustment_r->subject, sizeof adjustment_r->subject, "%s", subject);
+        }
     }
     pthread_rwlock_unlock(&policy->lock);
     return found;

@@ -36,7 +36,8 @@ void policy_outdate(struct policy *policy);
 /* Brings the copy up to date, and says up to which change it is. 1 or -1. */
 int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r) must_check;
 
-/* The adjustment that `subject` ("alice@example.test", "@example.test") itself has: 1, or 0: none. */
+/* The adjustment that `subject` ("alice@example.test", "@example.test") itself has, without the
+ * number of its change: 1, or 0: none. */
 int policy_adjustment(struct policy *policy, const char *subject, enum rule rule,
                       enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r);
 

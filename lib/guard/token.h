@@ -27,8 +27,8 @@ struct status_link {
     const char *mailbox;
     int64_t made_ms;    /* 0: not known (a link of an earlier release) */
     int64_t expires_ms;
-    bool while_suspended; /* it holds beyond its end while the mailbox is suspended: made when
-                             nobody knew the suspension's end */
+    bool while_suspended; /* made while the mailbox was suspended: it holds beyond its end as long
+                             as that suspension does, which staff or attempts may lengthen */
 };
 
 /* A token for the link (mailbox: at most 512 bytes); URL-safe, in `arena`. Never NULL. */
@@ -36,8 +36,8 @@ const char *token_make(const struct token_key *key, struct arena *arena,
                        const struct status_link *link);
 
 /* 1 and *link_r (mailbox in `arena`); 0 forged, changed, or past its end: one answer for all. One
- * with `while_suspended` is read past its end too: whether the mailbox is suspended is the
- * caller's to find out. */
+ * with `while_suspended` is read past its end too: whether a suspension that began by made_ms
+ * holds is the caller's to find out. */
 int token_read(const struct token_key *key, struct arena *arena, const char *token, int64_t now_ms,
                struct status_link *link_r) must_check;
 

@@ -85,8 +85,8 @@ enum verdict_word verdict_word(const struct verdict *verdict);
 /* The members of the answer as a JSON object without its braces, so that a door
  * can put its own (type, title, status, detail) before them: verdict, decision,
  * id, mailbox, reasons, windows, suspension, can_send, can_send_at (both null when the store was
- * silent), retry_at, message, status_url, and
- * those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
+ * silent), retry_at, message, status_url, shown
+ * (where the zone was told, see verdict_shown.h), and those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
 void verdict_add_json(struct text *text, const struct verdict *verdict);
 
 #endif

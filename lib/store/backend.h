@@ -77,8 +77,8 @@ struct room {
     char error[ROOM_ERROR_SIZE];
 };
 
-/* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute. */
-/* may_make: a file that is not there. */
+/* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute.
+ * may_make: make the file when it is not there. */
 struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make);
 /* As store_check; why not 1 in error_r. */
 int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_SIZE]) must_check;

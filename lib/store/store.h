@@ -123,8 +123,8 @@ struct store_message {
                                    force; its "mailbox" is the mailbox (store_decisions looks) */
     int64_t keep_refused_ms, keep_admitted_ms;
     uint64_t attempt;           /* by what a refused message is known again: two hashes of 4 bytes;
-                                   where either is known, it is the same attempt. 0: each is
-                                   another one */
+                                   where either is known, it is the same attempt. 0: never known
+                                   again, each counts */
     uint32_t retries_before_restart; /* of a `volume` suspension: from this attempt on each one
                                         moves the end, to as long from then as it lasted first */
     struct durations volume;         /* for a suspension that this message brings */

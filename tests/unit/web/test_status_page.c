@@ -485,11 +485,34 @@ START_TEST(test_link_of_a_suspension)
     open_page(query, NOW + 3 * DAY_MS - 1);
     page(query, "en", NOW + 3 * DAY_MS);
     ck_assert_int_eq(response.status, 403);
-    struct suspension suspension;
+    struct suspension suspension; /* a later one, of which this link tells nothing */
     struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
     struct act act = {NOW + 4 * DAY_MS, "ada", "because"};
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    page(query, "en", NOW + 5 * DAY_MS);
+    ck_assert_int_eq(response.status, 403);
+    end();
+}
+END_TEST
+
+/* One until it is lifted, which the link outlives its own end in. */
+START_TEST(test_link_of_a_suspension_without_end)
+{
+    struct suspension suspension;
+    struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
+    struct act act = {NOW - MINUTE_MS, "ada", "because"};
+    begin(_i, DEFAULTS);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    const char *url = refuse(rig_message("one", 1), RULING_SUSPENDED, NOW).status_url;
+    const char *query = strchr(url, '?') + 1;
     open_page(query, NOW + 400 * DAY_MS);
+    act.now_ms = NOW + 400 * DAY_MS;
+    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    page(query, "en", NOW + 400 * DAY_MS);
+    ck_assert_int_eq(response.status, 403);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    page(query, "en", NOW + 401 * DAY_MS);
+    ck_assert_int_eq(response.status, 403);
     end();
 }
 END_TEST
@@ -934,6 +957,7 @@ int main(void)
     tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
     tcase_add_loop_test(cases, test_link_of_a_suspension, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_link_of_a_suspension_without_end, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_only_inside, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_split, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_portions, 0, ROOM_KINDS);
