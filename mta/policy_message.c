@@ -180,9 +180,12 @@ void policy_recipients(const struct policy_request *request, const struct settin
         unnamed = count - (uint32_t)collected->asked;
     submission->unnamed = unnamed;
     size_t left = count - unnamed;
+    bool *most = arena_alloc(submission->arena, collected->count * sizeof *most + 1);
+    for (size_t i = 0; i < collected->count; i++)
+        most[i] = counts_most(settings, submission, collected->recipients[i]);
     for (int own = 0; own < 2; own++)
         for (size_t i = 0; i < collected->count && left > 0; i++)
-            if (counts_most(settings, submission, collected->recipients[i]) == !own)
+            if (most[i] == !own)
                 for (uint32_t copy = 0; copy < collected->times[i] && left > 0; copy++, left--)
                     add(submission, collected->recipients[i]);
 }

@@ -1,24 +1,30 @@
 /* Where a recipient under an own domain leads. A mail server takes its own domain off and reads
  * what is left as an address again: Postfix by resolve_dequoted_address, swap_bangpath and
  * allow_percent_hack, all on by default, in this order. */
+#include <stdio.h>
 #include <string.h>
 
+#include "message/address.h"
 #include "rules/rules.h"
 
-/* The content of a local part: without its quotation marks and backslashes. */
-static char *unquoted(struct arena *arena, const char *local, size_t length)
+/* A mail server takes off as many as it likes. Nobody writes an address with more of them. */
+enum { MAX_STEPS = 16 };
+/* Where an address with more leads: RFC 2606 has no host there, and nobody's mailbox. */
+#define TOO_FAR "invalid"
+
+/* The content of a local part: without its quotation marks and backslashes. In place. */
+static char *unquoted(char *local)
 {
-    char *content = arena_strndup(arena, local, length);
+    size_t length = strlen(local), used = 0;
     if (length < 2 || local[0] != '"' || local[length - 1] != '"')
-        return content;
-    size_t used = 0;
+        return local;
     for (size_t i = 1; i + 1 < length; i++) {
         if (local[i] == '\\' && i + 2 < length)
             i++;
-        content[used++] = local[i];
+        local[used++] = local[i];
     }
-    content[used] = '\0';
-    return content;
+    local[used] = '\0';
+    return local;
 }
 
 /* As a mail server reads it again: without comments and spaces, and without the route before it
@@ -52,19 +58,18 @@ static char *read_again(char *content)
     return colon != NULL && colon[1] != '\0' ? colon + 1 : content;
 }
 
-/* A way out of a local part: a domain, and the local part there. */
+/* A way out of a local part: a domain, and the local part there; both lie in the former. */
 struct route {
-    const char *rest, *domain;
-    size_t rest_length, domain_length;
+    char *rest, *domain;
 };
 
 /* The first or the last of a sign that is not in quotation marks. Of the three only ! loses its
  * meaning behind a backslash. */
-static const char *find_sign(const char *content, char sign, bool last)
+static char *find_sign(char *content, char sign, bool last)
 {
-    const char *found = NULL;
+    char *found = NULL;
     bool quoted = false;
-    for (const char *at = content; *at != '\0'; at++) {
+    for (char *at = content; *at != '\0'; at++) {
         if (*at == '\\' && at[1] != '\0' && (sign == '!' || strchr("\"\\", at[1]) != NULL))
             at++;
         else if (*at == '"')
@@ -75,27 +80,25 @@ static const char *find_sign(const char *content, char sign, bool last)
     return found;
 }
 
-static bool find_route_by(const char *content, const char *at, const char *bang,
-                          const char *percent, struct route *route_r)
+static bool split_by(char *content, char *at, char *bang, char *percent, struct route *route_r)
 {
-    const char *sign = at != NULL ? at : percent;
-    if (at == NULL && bang != NULL) {
-        *route_r = (struct route){bang + 1, content, strlen(bang + 1), (size_t)(bang - content)};
-        return true;
-    }
+    bool domain_first = at == NULL && bang != NULL;
+    char *sign = at != NULL ? at : domain_first ? bang : percent;
     if (sign == NULL)
         return false;
-    *route_r = (struct route){content, sign + 1, (size_t)(sign - content), strlen(sign + 1)};
+    *sign = '\0';
+    *route_r = domain_first ? (struct route){.rest = sign + 1, .domain = content}
+                            : (struct route){.rest = content, .domain = sign + 1};
     return true;
 }
 
 /* A sign in quotation marks leads on where there is no other. */
-static bool find_route(const char *content, struct route *route_r)
+static bool split(char *content, struct route *route_r)
 {
-    return find_route_by(content, find_sign(content, '@', true), find_sign(content, '!', false),
-                         find_sign(content, '%', true), route_r) ||
-           find_route_by(content, strrchr(content, '@'), strchr(content, '!'),
-                         strrchr(content, '%'), route_r);
+    return split_by(content, find_sign(content, '@', true), find_sign(content, '!', false),
+                    find_sign(content, '%', true), route_r) ||
+           split_by(content, strrchr(content, '@'), strchr(content, '!'), strrchr(content, '%'),
+                    route_r);
 }
 
 /* Mail servers send to more hosts than have a key form: "a_b.test", emoji. In place; or NULL. */
@@ -113,41 +116,48 @@ static const char *host_name(char *text)
     return before != '.' && before != '-' ? text : NULL;
 }
 
-/* The domain of a route in key form, where it is one that mail can leave for; else NULL. It may be
- * in quotation marks. */
-static const char *domain_of(struct arena *arena, const struct route *route)
+/* Puts into domain_r the domain of a route, in key form or as host_name has it, where it is one that
+ * mail can leave for. It may be in quotation marks. */
+static bool read_domain(char *text, char domain_r[ADDRESS_MAX_BYTES + 1])
 {
-    struct problem unimportant;
-    const char *domain = NULL;
-    char *text = arena_alloc(arena, route->domain_length + 1);
-    size_t length = 0;
-    for (size_t i = 0; i < route->domain_length; i++)
-        if (strchr("\"\\ \t", route->domain[i]) == NULL)
-            text[length++] = route->domain[i];
+    char key[ADDRESS_MAX_DOMAIN_BYTES + 1] = "";
+    size_t length = 0, key_length = 0;
+    for (const char *at = text; *at != '\0'; at++)
+        if (strchr("\"\\ \t", *at) == NULL)
+            text[length++] = *at;
     text[length] = '\0';
-    if (domain_key(arena, text, length, &domain, &unimportant) < 1)
-        domain = host_name(text);
-    return domain != NULL && (strchr(domain, '.') != NULL || domain[0] == '[') ? domain : NULL;
+    if (length == 0)
+        return false;
+    const char *domain = domain_normalise(text, length, key, &key_length) == NULL
+                             ? key
+                             : host_name(text);
+    if (domain == NULL || (strchr(domain, '.') == NULL && domain[0] != '['))
+        return false;
+    snprintf(domain_r, ADDRESS_MAX_BYTES + 1, "%s", domain);
+    return true;
 }
 
 const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,
                              const struct recipient_policy *policy)
 {
-    const char *domain = strrchr(address, '@') + 1;
-    size_t local_length = (size_t)(domain - 1 - address);
+    char domain[ADDRESS_MAX_BYTES + 1];
+    const char *at = strrchr(address, '@');
+    size_t local_length = (size_t)(at - address);
     if (strcspn(address, "%!@") == local_length ||
-        !policy->own_domain(policy->context, mailbox_domain, domain))
+        !policy->own_domain(policy->context, mailbox_domain, at + 1))
         return address;
-    const char *content = read_again(unquoted(arena, address, local_length));
+    snprintf(domain, sizeof domain, "%s", at + 1);
+    /* once: each step leaves less of it */
+    char *content = read_again(unquoted(arena_strndup(arena, address, local_length)));
     bool leads = false;
     struct route route;
-    while (policy->own_domain(policy->context, mailbox_domain, domain) &&
-           find_route(content, &route)) {
+    for (int step = 0; policy->own_domain(policy->context, mailbox_domain, domain) &&
+                       split(content, &route); step++) {
+        if (step == MAX_STEPS)
+            return arena_printf(arena, "%s@" TOO_FAR, route.rest);
         /* a name that is no such domain, "localhost", may be the mail server's own: look behind it */
-        const char *next = domain_of(arena, &route);
-        leads = leads || next != NULL;
-        domain = next != NULL ? next : domain;
-        content = read_again(unquoted(arena, route.rest, route.rest_length));
+        leads = read_domain(route.domain, domain) || leads;
+        content = read_again(unquoted(route.rest));
     }
     return leads ? arena_printf(arena, "%s@%s", content, domain) : address;
 }

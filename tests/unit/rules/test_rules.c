@@ -155,6 +155,10 @@ static const struct {
     {"v%X_y.test@example.test", "1+0+0=1 off=1 x_y.test:1/23"},
     {"x_y.test!v@example.test", "1+0+0=1 off=1 x_y.test:1/23"},
     {"v%\xE2\x9D\xA4.test@example.test", "1+0+0=1 off=1 \xE2\x9D\xA4.test:1/21"},
+    /* no mail server follows one without an end: 16 times, and then it leads outside */
+    {"b%%%%%%%%%%%%%%%%@example.test", "1+0+0=1 off=0 !example.test:1/30"},
+    {"b%%%%%%%%%%%%%%%%%@example.test", "1+0+0=1 off=1 invalid:1/31"},
+    {"!!!!!!!!!!!!!!!!!b@example.test", "1+0+0=1 off=1 invalid:1/31"},
     /* own in the end */
     {"b%example.net@example.test", "1+0+0=1 off=0 !example.net:1/26"},
     {"b@example.test, example.test!b@example.test", "2+0+0=2 off=0 !example.test:2/43"},
