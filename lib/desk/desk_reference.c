@@ -55,9 +55,23 @@ static enum door channel_of(const struct told *told)
     return DOOR_WEBMAIL;
 }
 
+/* As they are now: they may have been changed since. Those of the guard for such a message. */
+static int limits_of_now(const struct look *look, const struct told *told, struct limits *limits_r)
+{
+    struct policy_limits limits;
+    const char *mailbox = json_string(told->facts, "mailbox", "");
+    const char *at = strrchr(mailbox, '@');
+    bool of_webmail = json_is_true(told->facts, "webmail_host");
+    if (guard_limits(look->desk->guard, of_webmail ? DOOR_WEBMAIL : channel_of(told), mailbox,
+                     at != NULL ? at + 1 : "", look->now_ms, &limits) < 0)
+        return -1;
+    *limits_r = limits.limits;
+    return 1;
+}
+
 /* When the message fits into the window of one rule; WINDOW_NEVER. 1 or -1. */
 static int when_fits(const struct look *look, const struct told *told, enum rule rule,
-                     int64_t *fits_ms_r)
+                     int32_t limit, int64_t *fits_ms_r)
 {
     const struct rule_info *info = &rule_table[rule];
     const char *key =
@@ -70,26 +84,39 @@ static int when_fits(const struct look *look, const struct told *told, enum rule
                       &history) < 0)
         return -1;
     *fits_ms_r = window_when_fits(&history, info->measure, info->window_ms,
-                                  told_limit(told, rule), told_cost(told, rule), look->now_ms);
+                                  limit, told_cost(told, rule), look->now_ms);
     return 1;
+}
+
+/* Whether the mail server was told to try again: not when a limit of then was less than the
+ * message. */
+static bool was_deferred(const struct told *told)
+{
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (told_over(told, (enum rule)rule) &&
+            !window_fits(0, told_cost(told, (enum rule)rule), told_limit(told, (enum rule)rule)))
+            return false;
+    return channel_of(told) != DOOR_WEBMAIL;
 }
 
 static int add_over_time(const struct look *look, const struct told *told,
                          struct json_object *view)
 {
     int64_t latest_ms = look->now_ms, fits_ms;
+    struct limits limits;
+    if (limits_of_now(look, told, &limits) < 0)
+        return -1;
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
-        if (!told_over(told, (enum rule)rule))
+        if (told_used_before(told, (enum rule)rule) < 0)
             continue;
-        if (when_fits(look, told, (enum rule)rule, &fits_ms) < 0)
+        if (when_fits(look, told, (enum rule)rule, limits.of[rule], &fits_ms) < 0)
             return -1;
         if (fits_ms > latest_ms)
             latest_ms = fits_ms;
     }
     json_add_string(view, "state", "over");
     json_add_bool(view, "never_fits", latest_ms == WINDOW_NEVER);
-    json_add_bool(view, "deferred",
-                  channel_of(told) != DOOR_WEBMAIL && latest_ms != WINDOW_NEVER);
+    json_add_bool(view, "deferred", was_deferred(told));
     if (latest_ms > look->now_ms && latest_ms != WINDOW_NEVER)
         json_add_moment(view, "retry_at", latest_ms);
     return 1;

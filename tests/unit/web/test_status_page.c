@@ -746,6 +746,48 @@ START_TEST(test_reference_of_a_limit_over_time)
 }
 END_TEST
 
+static void adjust(const char *subject, enum rule rule, enum adjust_kind kind, int32_t value)
+{
+    struct adjustment adjustment = {
+        .rule = rule, .kind = kind, .value = value, .until_ms = UNTIL_LIFTED};
+    struct act act = act_at(NOW);
+    snprintf(adjustment.subject, sizeof adjustment.subject, "%s", subject);
+    ck_assert_int_eq(store_adjust(store, &adjustment, &act), 1);
+    guard_outdate_limits(guard);
+}
+
+/* What is told is when the message fits now, by the limits of the channel it came through; what
+ * the mail server was told stays as it was. */
+START_TEST(test_reference_after_the_limit_changed)
+{
+    begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse",
+                   "limits.webmail.off_domain_per_day=5", "on_limit.off_domain_per_day=refuse",
+                   "limits.smtp.messages_per_day=1", "limits.smtp.off_domain_per_day=5"));
+    rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
+    struct submission host = rig_message("host", 1), smtp = rig_message("smtp", 6);
+    host.door = smtp.door = DOOR_SMTP;
+    host.webmail_host = true;
+    uint64_t third = refuse(rig_message("third", 1), RULING_OVER_TIME, NOW).decision;
+    uint64_t by_host = refuse(host, RULING_OVER_TIME, NOW).decision;
+    uint64_t big = refuse(smtp, RULING_OVER_TIME, NOW).decision;
+    check_has(page_of(third, NOW), "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(page_of(by_host, NOW), "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has(page_of(big, NOW), "split it");
+    adjust("@example.test", RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 3);
+    adjust(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 1);
+    check_has(page_of(third, NOW), "There is room for it now");
+    check_has(page_of(by_host, NOW), "There is room for it now");
+    /* the mail server's limit is 2 now */
+    check_has(page_of(big, NOW), "datetime=\"2025-11-23T04:40:00Z\"");
+    check_has_not(page_of(big, NOW), "split it");
+    check_has_not(page_of(big, NOW), "A mail server tries again by itself");
+    adjust(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_LIMIT, 0);
+    adjust("@example.test", RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 0);
+    check_has(page_of(third, NOW), "split it");
+    end();
+}
+END_TEST
+
 /* A deferred one is not said to be lost; one that fits never is not deferred. */
 START_TEST(test_reference_by_smtp)
 {
@@ -969,6 +1011,7 @@ int main(void)
     tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reference_after_the_limit_changed, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_by_smtp, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_reference_of_nothing, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
