@@ -148,15 +148,30 @@ void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t 
     snprintf(text_r, size, "%s", text != NULL ? (const char *)text : "");
 }
 
-/* Another program has the lock. SQLite's own waiting grows to 100 ms at a time, in which the other
- * one takes the lock many times again. */
-static int wait_for_lock(void *context, int waited_ms)
+/* ---- waiting --------------------------------------------------------------------- */
+
+int64_t sqlite_monotonic_us(void)
 {
-    const struct sqlite_room *room = context;
-    if (waited_ms >= room->room.timeout_ms)
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* SQLite's own waiting grows to 100 ms at a time, in which the other one takes the lock many times
+ * again. By the clock, since a sleep may take much longer than it should. */
+int sqlite_wait_for_lock(void *until_us, int asked)
+{
+    (void)asked;
+    if (sqlite_monotonic_us() >= *(const int64_t *)until_us)
         return 0;
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
     return 1;
+}
+
+/* An act begins. */
+static void set_deadline(struct sqlite_room *room)
+{
+    room->give_up_us = sqlite_monotonic_us() + room->room.timeout_ms * INT64_C(1000);
 }
 
 /* ---- opening --------------------------------------------------------------------- */
@@ -350,7 +365,7 @@ static int open_database(struct sqlite_room *room)
         close_database(room);
         return -1;
     }
-    sqlite3_busy_handler(room->db, wait_for_lock, room);
+    sqlite3_busy_handler(room->db, sqlite_wait_for_lock, &room->give_up_us);
     if (check_ours(room) < 0) {
         close_database(room);
         return -1;
@@ -383,7 +398,7 @@ static int open_database(struct sqlite_room *room)
     return 1;
 }
 
-/* The file may have gone, or another have come in its place. */
+/* The file may have gone, or another have come in its place. After set_deadline. */
 static int ensure_open(struct sqlite_room *room)
 {
     struct stat file;
@@ -416,10 +431,10 @@ static int give_up(struct sqlite_room *room)
 
 int sqlite_begin(struct sqlite_room *room, bool to_write)
 {
-    int timeout_ms = room->room.timeout_ms;
-    if (checkpointer_enter(room->checkpointer, to_write, timeout_ms) < 0)
+    set_deadline(room);
+    if (checkpointer_enter(room->checkpointer, to_write, room->give_up_us) < 0)
         return room_fail(&room->room, "%s: copying the write-ahead log back takes over %d ms",
-                         room->path, timeout_ms);
+                         room->path, room->room.timeout_ms);
     if (ensure_open(room) < 0) {
         checkpointer_leave(room->checkpointer);
         return -1;
@@ -442,6 +457,7 @@ int sqlite_end(struct sqlite_room *room, int result)
 static int sqlite_examine(struct room *room, bool *made_r)
 {
     struct sqlite_room *self = sqlite_room(room);
+    set_deadline(self);
     int result = ensure_open(self);
     if (result < 0)
         close_database(self);
@@ -502,6 +518,7 @@ struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make)
     room->checkpointer = checkpointer_start(path);
     room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first act. */
+    set_deadline(room);
     if (ensure_open(room) < 0)
         close_database(room);
     return &room->room;
@@ -533,7 +550,7 @@ static int look_into(struct sqlite_room *room)
     if (sqlite3_open_v2(uri, &room->db,
                         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
                         NULL) == SQLITE_OK) {
-        sqlite3_busy_handler(room->db, wait_for_lock, room);
+        sqlite3_busy_handler(room->db, sqlite_wait_for_lock, &room->give_up_us);
         sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         result = check_ours(room);
     } else {
@@ -557,6 +574,7 @@ int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_
     struct sqlite_room *room = xcalloc(1, sizeof *room);
     room->room.timeout_ms = timeout_ms;
     room->path = xstrdup(path);
+    set_deadline(room);
     int result = lstat(path, &file) != 0 ? check_can_make(room)
                  : check_file(room) < 0  ? -1
                                          : look_into(room);

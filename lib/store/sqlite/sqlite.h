@@ -155,9 +155,9 @@ enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
 struct checkpointer;
 struct checkpointer *checkpointer_start(const char *path);
 void checkpointer_stop(struct checkpointer **checkpointer);
-/* Around each transaction, one at a time. 1, or -1 when it may not begin within timeout_ms: do
- * not leave then. */
-int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int timeout_ms)
+/* Around each transaction, one at a time. 1, or -1 when it may not begin before give_up_us (of
+ * sqlite_monotonic_us): do not leave then. */
+int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int64_t give_up_us)
     must_check;
 void checkpointer_leave(struct checkpointer *checkpointer);
 /* Copy the log although it is short: the disk is full, and the log may begin anew. */
@@ -165,11 +165,17 @@ void checkpointer_want(struct checkpointer *checkpointer);
 /* For sqlite3_wal_hook, with the checkpointer as argument. */
 int checkpointer_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
 
+int64_t sqlite_monotonic_us(void);
+/* For sqlite3_busy_handler: another one has the lock. Waits until *until_us, an int64_t of
+ * sqlite_monotonic_us. */
+int sqlite_wait_for_lock(void *until_us, int asked);
+
 struct sqlite_room {
     struct room room;
     struct checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
+    int64_t give_up_us; /* of the act under way: until then it waits for locks */
     bool was_made;   /* by us, just now */
     bool unusable;   /* the last opening failed for what only somebody can mend */
     bool was_there; /* the file was seen once: no new one is made when it goes */

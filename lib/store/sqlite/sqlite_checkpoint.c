@@ -38,13 +38,6 @@ struct checkpointer {
     char *path;
 };
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* With the lock held. False when until_us has come. */
 static bool wait_change(struct checkpointer *checkpointer, int64_t until_us)
 {
@@ -63,16 +56,6 @@ enum copied {
     READ,       /* somebody reads an old state, and needs it as it is */
     FAILED,     /* the next commit will meet the same trouble, and tell it */
 };
-
-/* SQLite asks whether to go on waiting for a lock. */
-static int may_wait(void *until_us, int asked)
-{
-    (void)asked;
-    if (now_us() >= *(const int64_t *)until_us)
-        return 0;
-    nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
-    return 1;
-}
 
 /* A checkpoint beside commits leaves the database file unsynced; done here, the
  * one that keeps them out finds little to sync. Never by a descriptor of our own:
@@ -98,7 +81,7 @@ static enum copied begin_anew(struct checkpointer *checkpointer, sqlite3 *db, in
     while (checkpointer->inside)
         pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
     pthread_mutex_unlock(&checkpointer->lock);
-    *until_us = now_us() + OTHERS_MS * 1000;
+    *until_us = sqlite_monotonic_us() + OTHERS_MS * 1000;
     int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->keeps_out = false;
@@ -118,7 +101,7 @@ static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int
     int copied_before = -1;
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         int frames = -1, copied = -1;
-        int64_t began_us = now_us();
+        int64_t began_us = sqlite_monotonic_us();
         int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
                                                &copied);
         if (answer == SQLITE_OK && frames == 0)
@@ -130,7 +113,7 @@ static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int
         copied_before = copied;
         if (!sync_file(db, SQLITE_FCNTL_FILE_POINTER))
             return FAILED;
-        int64_t took_us = now_us() - began_us;
+        int64_t took_us = sqlite_monotonic_us() - began_us;
         /* a commit under way keeps a few frames; more are kept by somebody who reads */
         if (frames - copied < LITTLE_FRAMES && is_short(frames, took_us) &&
             sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER))
@@ -142,11 +125,11 @@ static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int
 static enum copied copy_log(struct checkpointer *checkpointer)
 {
     sqlite3 *db = NULL;
-    int64_t until_us = now_us() + OTHERS_MS * 1000;
+    int64_t until_us = sqlite_monotonic_us() + OTHERS_MS * 1000;
     enum copied copied = FAILED;
     if (sqlite3_open_v2(checkpointer->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) == SQLITE_OK) {
-        sqlite3_busy_handler(db, may_wait, &until_us);
+        sqlite3_busy_handler(db, sqlite_wait_for_lock, &until_us);
         if (sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) == SQLITE_OK)
             copied = copy_with(checkpointer, db, &until_us);
         /* the room's connection may be away, and whoever is last copies all of the log */
@@ -161,7 +144,7 @@ static enum copied copy_log(struct checkpointer *checkpointer)
 static void rest(struct checkpointer *checkpointer, int rest_ms)
 {
     bool failed = checkpointer->failed;
-    int64_t began_us = now_us(), until_us = began_us + rest_ms * INT64_C(1000);
+    int64_t began_us = sqlite_monotonic_us(), until_us = began_us + rest_ms * INT64_C(1000);
     while (!checkpointer->ending && wait_change(checkpointer, until_us))
         if (failed && !checkpointer->failed)
             until_us = began_us + REST_MS * INT64_C(1000);
@@ -232,20 +215,17 @@ void checkpointer_stop(struct checkpointer **checkpointer)
     *checkpointer = NULL;
 }
 
-int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int timeout_ms)
+int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int64_t give_up_us)
 {
     pthread_mutex_lock(&checkpointer->lock);
     if (to_write && checkpointer->frames >= LONG_FRAMES) {
-        int64_t until_us = now_us() + LONG_WAIT_MS * 1000;
+        int64_t until_us = sqlite_monotonic_us() + LONG_WAIT_MS * 1000;
         while (checkpointer->frames >= LONG_FRAMES && !checkpointer->in_vain &&
                wait_change(checkpointer, until_us))
             ;
     }
-    if (checkpointer->keeps_out) {
-        int64_t until_us = now_us() + timeout_ms * INT64_C(1000);
-        while (checkpointer->keeps_out && wait_change(checkpointer, until_us))
-            ;
-    }
+    while (checkpointer->keeps_out && wait_change(checkpointer, give_up_us))
+        ;
     bool in = !checkpointer->keeps_out;
     checkpointer->inside = in;
     pthread_mutex_unlock(&checkpointer->lock);
