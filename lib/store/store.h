@@ -30,7 +30,8 @@
 
 struct store;
 
-#define CLOCK_AHEAD_MS (5 * MINUTE_MS)
+#define CLOCK_AHEAD_MINUTES 5 /* a bare number: it is also text in SQL */
+#define CLOCK_AHEAD_MS (CLOCK_AHEAD_MINUTES * MINUTE_MS)
 
 /* sqlite:///absolute/path · redis://HOST:PORT/DB · redis+unix:///absolute/path[?db=N].
  * timeout_ms: 1..60000. 1; or 0 with *problem filled when the URL is no URL of ours.

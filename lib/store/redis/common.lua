@@ -1,11 +1,11 @@
 -- What every script begins with: the names of the keys, the deadline, and the
--- life of a suspension. ARGV[1] is the deadline in microseconds of this
+-- life of a suspension. Before it redis.c sets what C has too: HOUR, DAY,
+-- TICKET_TIME, REMEMBERED (offences are), and AHEAD: what is further ahead was
+-- stamped by a wrong clock, and is taken as of now. ARGV[1] is the deadline in microseconds of this
 -- server's clock: who asked has given up by then, so nothing may change any
 -- more. A late script answers with the time alone; every other answer is no
 -- bare number.
 local call, pack, unpack_bytes = redis.call, struct.pack, struct.unpack
-local HOUR, DAY, TICKET_TIME = 3600000, 86400000, 600000
-local REMEMBERED = 30 * DAY -- offences
 local MARGIN = 60000 -- keys outlive their content a little: clocks differ
 local TOTALS, HISTORY, CHARGE = 'sg:totals:', 'sg:history:', 'sg:charge:'
 local TRIED = 'sg:tried:' -- of a suspension: 8 bytes of each message that was refused since
@@ -38,9 +38,6 @@ local function entries_of(name)
     end
     return table.concat(entries)
 end
-
--- What is further ahead was stamped by a wrong clock, and is taken as of now.
-local AHEAD = 300000
 
 -- The suspension of that text while it lasts, else nil. No until_ms: until lifted. And whether a
 -- wrong clock stamped its beginning, or the attempt that moved its end: it begins now then.

@@ -197,13 +197,23 @@ static void add_command(struct text *out, const char *const *words, size_t count
 
 /* ---- scripts ------------------------------------------------------------------ */
 
+/* What the scripts count time with, from where C has it. To be freed. */
+static char *constants(void)
+{
+    return xasprintf("local HOUR, DAY, TICKET_TIME, REMEMBERED, AHEAD = "
+                     "%lld, %lld, %lld, %lld, %lld\n",
+                     (long long)HOUR_MS, (long long)DAY_MS, (long long)TICKET_MS,
+                     (long long)OFFENCES_REMEMBERED_MS, (long long)CLOCK_AHEAD_MS);
+}
+
 int redis_load_scripts(struct redis_room *room, const struct act_time *time)
 {
+    freed_by(free_string) char *beginning = constants();
     text_clear(&room->out);
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(free_string) char *script = xasprintf(
-            "%s%s%s%s", scripts[i].first_line, redis_common_lua, scripts[i].beginning,
-            scripts[i].body);
+            "%s%s%s%s%s", scripts[i].first_line, beginning, redis_common_lua,
+            scripts[i].beginning, scripts[i].body);
         add_command(&room->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
     }
     if (redis_send(room, time) < 0)

@@ -21,7 +21,9 @@
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
  * than CLOCK_AHEAD_MS, was stamped by a wrong clock. It begins now. */
-#define SQL_AHEAD "+ 300000 "
+#define SQL_TEXT(number) #number
+#define SQL_NUMBER(number) SQL_TEXT(number)
+#define SQL_AHEAD "+ " SQL_NUMBER(CLOCK_AHEAD_MINUTES) " * 60000 "
 #define SQL_SINCE "iif(since_ms > ?2 " SQL_AHEAD ", ?2, since_ms)"
 #define SQL_LASTS "iif(lasts_ms = 0, until_ms - since_ms, lasts_ms)"
 #define SQL_UNTIL "iif(until_ms < 9223372036854775807 AND until_ms - " SQL_LASTS " > ?2 " SQL_AHEAD \
