@@ -82,28 +82,48 @@ bool standing_tells(const struct look *look, const struct standing *standing, en
 
 enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */
 
-/* The objections of the rules over time to one more recipient, and when there is room. */
-static void object_over_time(const struct standing *standing, struct next *next,
-                             int64_t *room_at_ms_r)
+/* The mailbox's windows as the next message to one recipient outside meets them. */
+static size_t windows_of(const struct standing *standing,
+                         struct outcome_window windows_r[OVER_TIME_COUNT])
+{
+    size_t count = 0;
+    for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
+        const struct rule_info *rule = &rule_table[i];
+        if (rule->subject != SUBJECT_MAILBOX)
+            continue;
+        struct outcome_window *window = &windows_r[count++];
+        *window = (struct outcome_window){
+            .rule = (enum rule)i,
+            .limit = standing->limits[DOOR_WEBMAIL].limits.of[i],
+            .used_before = window_used(&standing->account.history, rule->measure, rule->window_ms,
+                                       standing->at_ms),
+        };
+        window->over = outcome_window_over(window, 1);
+    }
+    return count;
+}
+
+/* The objections of the rules over time to it, and when there is room. */
+static void object_over_time(const struct standing *standing, const struct outcome_window *windows,
+                             size_t count, struct next *next, int64_t *room_at_ms_r)
 {
     const struct history *history = &standing->account.history;
     int64_t room_at_ms = standing->at_ms;
-    for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
-        const struct rule_info *rule = &rule_table[i];
-        int32_t limit = standing->limits[DOOR_WEBMAIL].limits.of[i];
-        uint64_t used = window_used(history, rule->measure, rule->window_ms, standing->at_ms);
-        if (rule->subject != SUBJECT_MAILBOX || window_fits(used, 1, limit))
+    for (const struct outcome_window *window = windows; window < windows + count; window++) {
+        const struct rule_info *rule = &rule_table[window->rule];
+        if (!window->over)
             continue;
-        bool never_fits = !window_fits(0, 1, limit);
-        enum can_send can_send = can_send_when_full((enum rule)i);
+        bool never_fits = !window_fits(0, 1, window->limit);
+        enum can_send can_send = can_send_when_full(window->rule);
         if (can_send > next->can_send)
             next->can_send = can_send;
         next->reasons[next->reason_count++] = (struct objection){
-            .rule = (enum rule)i, .field = -1, .limit = (uint32_t)limit,
-            .count = never_fits ? 1 : (uint32_t)(used + 1), .never_fits = never_fits,
+            .rule = window->rule, .field = -1, .limit = (uint32_t)window->limit,
+            .count = never_fits ? 1 : (uint32_t)(window->used_before + 1),
+            .never_fits = never_fits,
         };
-        int64_t fits_ms = window_when_fits(history, rule->measure, rule->window_ms, limit, 1,
-                                           standing->at_ms);
+        int64_t fits_ms = window_when_fits(history, rule->measure, rule->window_ms, window->limit,
+                                           1, standing->at_ms);
         if (fits_ms > room_at_ms)
             room_at_ms = fits_ms; /* WINDOW_NEVER is later than all */
     }
@@ -139,17 +159,23 @@ struct next next_of(const struct look *look, const struct standing *standing)
     size_t held_count = rules_check(look->arena, &standing->limits[DOOR_WEBMAIL].limits, &facts,
                                     &held);
     int64_t room_at_ms;
+    struct outcome_window windows[OVER_TIME_COUNT];
+    size_t window_count = windows_of(standing, windows);
     bool observe = look->settings->guard_mode == MODE_OBSERVE;
+    const struct outcome_seen seen = {
+        .suspended = suspension->id != 0, .held = held_count > 0, .observe = observe,
+        .off_domain = 1, .windows = windows, .window_count = window_count,
+    };
     for (; next.reason_count < held_count; next.reason_count++)
         next.reasons[next.reason_count] = held[next.reason_count];
-    object_over_time(standing, &next, &room_at_ms);
+    object_over_time(standing, windows, window_count, &next, &room_at_ms);
     next.state = state_of(suspension, next.reason_count > held_count);
     if (suspension->id != 0)
         next.can_send = CAN_SEND_NONE;
     if (observe)
         next.can_send = CAN_SEND_ALL;
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
-    next.refused = !observe && (suspension->id != 0 || next.reason_count > 0);
+    next.refused = !outcome_passes(outcome_decide(&seen).outcome);
     if (next.refused)
         next.retry_at_ms = retry_at(suspension, held_count > 0, room_at_ms);
     if (held_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */

@@ -447,7 +447,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
         int32_t limit = judgement->limits.limits.of[rule];
         bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || message->ip != NULL;
         if (limit != LIMIT_OFF && has_subject)
-            message->windows[message->window_count++] = (struct store_window){
+            message->windows[message->window_count++] = (struct outcome_window){
                 .rule = (enum rule)rule,
                 .limit = limit,
                 .suspends =
@@ -463,8 +463,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
 
 static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
 {
-    return entry_weight(&(struct entry){.off_domain = counted_off_domain(&judgement->facts)},
-                        rule_table[rule].measure);
+    return outcome_cost(rule, counted_off_domain(&judgement->facts));
 }
 
 static void add_reason(struct judgement *judgement, const struct objection *objection)
@@ -491,7 +490,7 @@ static void fill_reasons(struct judgement *judgement)
     if (judgement->objection_count > 0 && !message->observe)
         return;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         uint32_t cost = cost_of(judgement, window->rule);
         bool never_fits = !window_fits(0, cost, window->limit);
         if (window->over)
@@ -514,7 +513,7 @@ static void fill_windows(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct store_message *message = &judgement->message;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         struct verdict_window *shown = &verdict->windows[verdict->window_count++];
         bool counted = message->outcome == OUTCOME_ADMITTED && !message->dry_run;
@@ -540,7 +539,7 @@ static void fill_windows(struct judgement *judgement)
 static int64_t when_one_more(const struct judgement *judgement, size_t index)
 {
     const struct store_message *message = &judgement->message;
-    const struct store_window *window = &message->windows[index];
+    const struct outcome_window *window = &message->windows[index];
     const struct rule_info *rule = &rule_table[window->rule];
     const struct history *history = &message->histories[rule->subject];
     if (window->limit == 0)
@@ -584,7 +583,7 @@ static int64_t when_fits(const struct judgement *judgement)
     const struct store_message *message = &judgement->message;
     int64_t latest_ms = message->at_ms;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         if (!window->over)
             continue;
@@ -684,13 +683,14 @@ static void begin_verdict(struct judgement *judgement, bool dry_run, int64_t now
 /* The store is silent, but the rules of one message need no store. */
 static void judge_without_store(struct judgement *judgement)
 {
-    if (judgement->objection_count == 0)
+    const struct outcome_seen seen = {.held = judgement->objection_count > 0,
+                                      .observe = judgement->settings->guard_mode == MODE_OBSERVE};
+    if (!seen.held)
         return;
     judgement->message = (struct store_message){0};
     fill_reasons(judgement);
-    bool observe = judgement->settings->guard_mode == MODE_OBSERVE;
-    judgement->verdict->observed = observe;
-    if (!observe) {
+    judgement->verdict->observed = seen.observe;
+    if (outcome_decide(&seen).outcome == OUTCOME_HELD) {
         judgement->verdict->ruling = RULING_MESSAGE;
         judgement->verdict->unjudged = false;
     }

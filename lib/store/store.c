@@ -19,9 +19,6 @@
 #include "base/store_url.h"
 #include "store/backend.h"
 
-const char *const outcome_names[OUTCOME_COUNT] = {"admitted", "repeated", "held", "over",
-                                                  "suspended", "redeemed"};
-
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
                                                       "tries", "known"};

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "rules/outcome.h"
 #include "rules/rules.h"
 #include "rules/suspension.h"
 
@@ -72,28 +73,6 @@ struct suspension {
 
 /* ---- one message -------------------------------------------------------- */
 
-/* One rolling window that a message must fit into. */
-struct store_window {
-    enum rule rule;
-    int32_t limit;        /* LIMIT_OFF: shown, not checked */
-    bool suspends;        /* exceeding it suspends the mailbox (unless the message could never fit) */
-    uint64_t used_before; /* result: count before this message */
-    bool over;            /* result: this message would not fit */
-};
-
-/* What the store answers about one message. */
-enum outcome {
-    OUTCOME_ADMITTED,  /* counted in every window */
-    OUTCOME_REPEATED,  /* this submission was counted before; nothing is counted again */
-    OUTCOME_HELD,      /* refused before it came here; nothing is counted */
-    OUTCOME_OVER,      /* a window is over; nothing is counted */
-    OUTCOME_SUSPENDED, /* the mailbox is suspended, or is so from this message on */
-    OUTCOME_REDEEMED,  /* another door admitted it a moment ago and left a ticket; nothing is
-                          counted again */
-    OUTCOME_COUNT
-};
-extern const char *const outcome_names[OUTCOME_COUNT];
-
 #define TICKET_MS (10 * MINUTE_MS)
 enum { ATTEMPTS_KNOWN = 1000 }; /* of a suspension; what comes beyond is counted and moves nothing */
 
@@ -130,7 +109,7 @@ struct store_message {
                                         moves the end, to as long from then as it lasted first */
     struct durations volume;         /* for a suspension that this message brings */
     /* given and answered: */
-    struct store_window windows[OVER_TIME_COUNT];
+    struct outcome_window windows[OVER_TIME_COUNT];
     size_t window_count;
     /* answered: */
     enum outcome outcome;

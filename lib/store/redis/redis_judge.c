@@ -83,7 +83,7 @@ struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *de
  * IP. A rule over a length that is not kept would be COUNT_NONE as well: check
  * refuses it. */
 static enum count_place window_place(const struct store_message *message,
-                                     const struct store_window *window)
+                                     const struct outcome_window *window)
 {
     const struct rule_info *rule = &rule_table[window->rule];
     bool messages = rule->measure == MEASURE_MESSAGES;
@@ -98,18 +98,11 @@ static enum count_place window_place(const struct store_message *message,
     return COUNT_NONE;
 }
 
-static uint32_t window_cost(const struct store_message *message,
-                            const struct store_window *window)
-{
-    return entry_weight(&(struct entry){.off_domain = message->off_domain},
-                        rule_table[window->rule].measure);
-}
-
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
 #define NO_END ((UINT64_C(1) << 40) - 1)
-static uint64_t window_end(const struct store_message *message, const struct store_window *window)
+static uint64_t window_end(const struct store_message *message, const struct outcome_window *window)
 {
-    uint32_t cost = window_cost(message, window);
+    uint32_t cost = outcome_cost(window->rule, message->off_domain);
     if (window->limit < 0)
         return NO_END;
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
@@ -153,7 +146,7 @@ static void pack_given(struct packed *packed, const struct store_message *messag
         put(packed, (uint64_t)(message->volume.ms[i] == UNTIL_LIFTED ? -1 : message->volume.ms[i]),
             8);
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         enum count_place place = window_place(message, window);
         if (!window->suspends || place == COUNT_NONE || window_end(message, window) == 0)
             continue; /* what could never fit does not suspend */
@@ -249,12 +242,10 @@ static int read_counts(struct redis_room *room, const struct act_time *time,
     struct seen seen = redis_read_seen(reply->str);
     message->at_ms = seen.at_ms;
     for (size_t i = 0; i < message->window_count; i++) {
-        struct store_window *window = &message->windows[i];
+        struct outcome_window *window = &message->windows[i];
         enum count_place place = window_place(message, window);
         window->used_before = seen.counts[place];
-        window->over = place != COUNT_NONE && !window_fits(window->used_before,
-                                                           window_cost(message, window),
-                                                           window->limit);
+        window->over = place != COUNT_NONE && outcome_window_over(window, message->off_domain);
     }
     return 1;
 }

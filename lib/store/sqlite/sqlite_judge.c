@@ -62,12 +62,6 @@ static int forget_id(struct judging *judging)
     return place_save(ledger, &judging->place);
 }
 
-static uint32_t cost_of(const struct store_message *message, enum rule rule)
-{
-    return entry_weight(&(struct entry){.off_domain = message->off_domain},
-                        rule_table[rule].measure);
-}
-
 /* Loads both histories up to the message's moment and fills its windows. */
 static int look(struct judging *judging)
 {
@@ -93,36 +87,15 @@ static int look(struct judging *judging)
         if (ledger_advance(&judging->ledgers[subject], message->at_ms) < 0)
             return -1;
     for (size_t i = 0; i < message->window_count; i++) {
-        struct store_window *window = &message->windows[i];
+        struct outcome_window *window = &message->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         const struct ledger *ledger = &judging->ledgers[rule->subject];
         window->used_before =
             packed_history_used(&ledger->history, rule->measure, rule->window_ms);
-        window->over = ledger->key != NULL &&
-                       !window_fits(window->used_before, cost_of(message, window->rule),
-                                    window->limit);
+        window->over =
+            ledger->key != NULL && outcome_window_over(window, message->off_domain);
     }
     return 1;
-}
-
-/* The first window whose overrun suspends; NULL when none does. */
-static const struct store_window *suspending_window(const struct store_message *message)
-{
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
-        if (window->over && window->suspends &&
-            window_fits(0, cost_of(message, window->rule), window->limit))
-            return window;
-    }
-    return NULL;
-}
-
-static bool any_over(const struct store_message *message)
-{
-    for (size_t i = 0; i < message->window_count; i++)
-        if (message->windows[i].over)
-            return true;
-    return false;
 }
 
 /* ---- attempts while suspended -------------------------------------------------------- */
@@ -205,8 +178,6 @@ static int count_attempt(struct judging *judging)
     struct suspension *suspension = &message->suspension;
     struct tried tried;
     uint32_t halves[ATTEMPT_HALVES];
-    if (message->no_attempt)
-        return 1;
     if (read_tried(judging, suspension->id, &tried) < 0)
         return -1;
     attempt_of(judging, halves);
@@ -220,13 +191,10 @@ static int count_attempt(struct judging *judging)
     return save_attempt(judging, &tried);
 }
 
-static int bring_suspension(struct judging *judging, const struct store_window *window)
+static int bring_suspension(struct judging *judging, enum rule over)
 {
     struct store_message *message = judging->message;
-    const char *rule = rule_table[window->rule].name;
-    message->brought = true;
-    if (message->dry_run)
-        return 1;
+    const char *rule = rule_table[over].name;
     if (sqlite_suspend(judging->room, message->mailbox, CAUSE_VOLUME, &message->volume,
                        message->at_ms, "guard", rule, &message->suspension) < 0)
         return -1;
@@ -252,12 +220,6 @@ static int count_message(struct judging *judging)
     return message->ticket > 0 ? sqlite_leave_ticket(judging->room, mailbox->id, message) : 1;
 }
 
-static bool passes(enum outcome outcome)
-{
-    return outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED ||
-           outcome == OUTCOME_REDEEMED;
-}
-
 /* "messages_per_day=412 off_domain_per_day=900" */
 static void used_format(const struct store_message *message, struct text *text)
 {
@@ -274,7 +236,7 @@ static int keep_record(struct judging *judging)
 {
     struct store_message *message = judging->message;
     struct sqlite_room *room = judging->room;
-    bool admitted = passes(message->outcome);
+    bool admitted = outcome_passes(message->outcome);
     text_clear(&room->used);
     used_format(message, &room->used);
     room->keep_admitted_ms = message->keep_admitted_ms;
@@ -291,20 +253,6 @@ static int keep_record(struct judging *judging)
     return sqlite_do(room, put);
 }
 
-/* What is to be said of it, from what was seen; no effect yet. */
-static enum outcome decide(const struct store_message *message)
-{
-    if (message->observe)
-        return OUTCOME_ADMITTED;
-    if (message->suspension.id != 0)
-        return OUTCOME_SUSPENDED;
-    if (message->held)
-        return OUTCOME_HELD;
-    if (suspending_window(message) != NULL)
-        return OUTCOME_SUSPENDED;
-    return any_over(message) ? OUTCOME_OVER : OUTCOME_ADMITTED;
-}
-
 /* Keeps what was read of a suspension that a wrong clock stamped. */
 static int mend_suspensions(struct judging *judging)
 {
@@ -314,21 +262,19 @@ static int mend_suspensions(struct judging *judging)
     return sqlite_do(judging->room, mend);
 }
 
-static int take_effect(struct judging *judging)
+static int take_effect(struct judging *judging, const struct outcome_judged *judged)
 {
     struct store_message *message = judging->message;
-    if (message->outcome == OUTCOME_SUSPENDED && message->suspension.id == 0) {
-        if (bring_suspension(judging, suspending_window(message)) < 0)
-            return -1;
-    } else if (message->outcome == OUTCOME_SUSPENDED && !message->dry_run) {
-        if (count_attempt(judging) < 0)
-            return -1;
-    }
     if (message->dry_run)
         return 1;
-    if (message->suspension.id != 0 && !message->brought && mend_suspensions(judging) < 0)
+    if (message->suspension.id != 0 && mend_suspensions(judging) < 0)
         return -1;
-    if (message->outcome == OUTCOME_ADMITTED && count_message(judging) < 0)
+    if (judged->suspends &&
+        bring_suspension(judging, message->windows[judged->window].rule) < 0)
+        return -1;
+    if (judged->attempt && count_attempt(judging) < 0)
+        return -1;
+    if (judged->counts && count_message(judging) < 0)
         return -1;
     return keep_record(judging);
 }
@@ -339,9 +285,9 @@ static bool fills_a_window(const struct judging *judging)
 {
     const struct store_message *message = judging->message;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         bool has_key = judging->ledgers[rule_table[window->rule].subject].key != NULL;
-        uint64_t cost = cost_of(message, window->rule);
+        uint64_t cost = outcome_cost(window->rule, message->off_domain);
         if (window->over || (has_key && window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)))
             return true;
@@ -353,7 +299,7 @@ static bool fills_a_window(const struct judging *judging)
 static int tell_histories(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    bool wanted = message->dry_run || !passes(message->outcome) ||
+    bool wanted = message->dry_run || !outcome_passes(message->outcome) ||
                   (!message->observe && fills_a_window(judging));
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         message->histories[subject] = (struct history){0};
@@ -386,7 +332,7 @@ static int redeem(struct judging *judging)
 {
     const struct store_message *message = judging->message;
     int64_t id;
-    if (message->redeem == 0 || (message->suspension.id != 0 && !message->observe))
+    if (message->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id,
                                         message, &id);
@@ -395,24 +341,43 @@ static int redeem(struct judging *judging)
     return mark_redeemed(judging->room, message->mailbox, shorter_hash(id));
 }
 
+/* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */
+static int see(struct judging *judging, struct outcome_seen *seen_r)
+{
+    struct store_message *message = judging->message;
+    if (look(judging) < 0 || sqlite_suspension(judging->room, message->mailbox, message->now_ms,
+                                               &message->suspension) < 0)
+        return -1;
+    int repeated = counted_before(judging);
+    *seen_r = (struct outcome_seen){
+        .counted_before = repeated > 0,
+        .suspended = message->suspension.id != 0,
+        .held = message->held,
+        .observe = message->observe,
+        .dry_run = message->dry_run,
+        .no_attempt = message->no_attempt,
+        .off_domain = message->off_domain,
+        .windows = message->windows,
+        .window_count = message->window_count,
+    };
+    int redeemed = repeated == 0 && outcome_wants_ticket(seen_r) ? redeem(judging) : 0;
+    seen_r->ticket = redeemed > 0;
+    return repeated < 0 || redeemed < 0 ? -1 : 1;
+}
+
 static int judge_one(struct sqlite_room *room, struct store_message *message)
 {
     struct judging judging; /* not zeroed: its parts are big, and filled in turn */
+    struct outcome_seen seen;
     judging.room = room;
     judging.message = message;
     judging.replaces = false;
-    if (look(&judging) < 0 ||
-        sqlite_suspension(room, message->mailbox, message->now_ms, &message->suspension) < 0)
+    if (see(&judging, &seen) < 0)
         return -1;
-    int repeated = counted_before(&judging);
-    int redeemed = repeated == 0 ? redeem(&judging) : 0;
-    if (repeated < 0 || redeemed < 0)
-        return -1;
-    message->brought = false;
-    message->outcome = repeated   ? OUTCOME_REPEATED
-                       : redeemed ? OUTCOME_REDEEMED
-                                  : decide(message);
-    if (take_effect(&judging) < 0)
+    struct outcome_judged judged = outcome_decide(&seen);
+    message->outcome = judged.outcome;
+    message->brought = judged.brought;
+    if (take_effect(&judging, &judged) < 0)
         return -1;
     return tell_histories(&judging);
 }

@@ -97,7 +97,7 @@ struct store_message message_of(const char *mailbox, const char *id, int64_t now
     };
 }
 
-struct store_window *window_of(struct store_message *message, enum rule rule)
+struct outcome_window *window_of(struct store_message *message, enum rule rule)
 {
     for (size_t i = 0; i < message->window_count; i++)
         if (message->windows[i].rule == rule)

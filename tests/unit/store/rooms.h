@@ -37,7 +37,7 @@ struct store *room_open(const char *url, int timeout_ms);
  * usual limits, a decision of its own and a suspension of 24 h. */
 struct store_message message_of(const char *mailbox, const char *id, int64_t now_ms);
 /* The message's window of that rule. */
-struct store_window *window_of(struct store_message *message, enum rule rule);
+struct outcome_window *window_of(struct store_message *message, enum rule rule);
 
 /* Judges, and fails the test when the store does not answer. */
 enum outcome judge(struct store_message *message);

@@ -21,7 +21,7 @@ static struct store_message message_under(enum rule rule, int32_t limit, const c
                                           int64_t now_ms)
 {
     struct store_message message = message_of(ALICE, id, now_ms);
-    message.windows[0] = (struct store_window){.rule = rule, .limit = limit};
+    message.windows[0] = (struct outcome_window){.rule = rule, .limit = limit};
     message.window_count = 1;
     return message;
 }
@@ -251,7 +251,7 @@ START_TEST(test_all_or_nothing)
     ck_assert(window_of(&over_ip, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
     ck_assert(!window_of(&over_ip, RULE_MESSAGES_PER_DAY)->over);
     struct store_message over_day = message_of(ALICE, "x", NOW + 2);
-    over_day.windows[0] = (struct store_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
+    over_day.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
     ck_assert_int_eq(judge(&over_day), OUTCOME_OVER);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 2);

@@ -397,7 +397,7 @@ static void check_windows(const struct run *run, const struct store_message *mes
 {
     *over_r = false;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         const struct rule_info *info = &rule_table[window->rule];
         uint64_t used = model_used(sent, window->rule);
         uint64_t cost = info->measure == MEASURE_MESSAGES ? 1 : sent->off_domain;
@@ -438,7 +438,7 @@ static void check_room(const struct run *run, const struct store_message *messag
 {
     bool full = false;
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         const struct rule_info *info = &rule_table[window->rule];
         uint32_t cost = info->measure == MEASURE_MESSAGES ? 1 : message->off_domain;
         bool checked = info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP;
@@ -513,10 +513,10 @@ static void check_suspension(const struct run *run, const struct suspension *tol
 }
 
 /* The first window that is over and suspends, and whose limit one message could keep. */
-static const struct store_window *that_suspends(const struct store_message *message)
+static const struct outcome_window *that_suspends(const struct store_message *message)
 {
     for (size_t i = 0; i < message->window_count; i++) {
-        const struct store_window *window = &message->windows[i];
+        const struct outcome_window *window = &message->windows[i];
         uint32_t cost = rule_table[window->rule].measure == MEASURE_MESSAGES ? 1
                                                                              : message->off_domain;
         if (window->suspends && window->over && cost <= (uint32_t)window->limit)
@@ -529,7 +529,7 @@ static const struct kept_suspension no_suspension;
 
 /* What a message does to the suspension of its mailbox. */
 static void check_suspending(const struct run *run, const struct store_message *message,
-                             const struct counted *sent, const struct store_window *brings)
+                             const struct counted *sent, const struct outcome_window *brings)
 {
     struct kept_suspension seen;
     bool brought = message->outcome == OUTCOME_SUSPENDED && brings != NULL;
@@ -589,7 +589,7 @@ static void submit(struct run *run)
     message.volume = some_durations();
     bool suspends = sent.channel != DOOR_FORWARDING && percent(10);
     for (size_t i = 0; i < countof(rules); i++)
-        message.windows[i] = (struct store_window){.rule = rules[i],
+        message.windows[i] = (struct outcome_window){.rule = rules[i],
                                                    .limit = some_limit(run, rules[i]),
                                                    .suspends = suspends && percent(60)};
     int64_t ahead_ms = model_ahead(&sent, run->now_ms);
@@ -627,7 +627,7 @@ static void submit(struct run *run)
         message.redeem > 0 ? model_ticket(sent.mailbox, message.redeem, sent.time_ms) : NULL;
     if (suspended && !message.observe)
         ticket = NULL;
-    const struct store_window *brings = suspended ? NULL : that_suspends(&message);
+    const struct outcome_window *brings = suspended ? NULL : that_suspends(&message);
     enum outcome expected = repeated           ? OUTCOME_REPEATED
                             : ticket != NULL   ? OUTCOME_REDEEMED
                             : message.observe  ? OUTCOME_ADMITTED

@@ -226,7 +226,7 @@ START_TEST(test_window_that_suspends)
     room_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.windows[0] = (struct store_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
+    message.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
     message.windows[1].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert(message.windows[0].over && message.windows[1].over);

@@ -169,7 +169,7 @@ START_TEST(test_refused_leaves_none)
     struct store_message over = message_of(ALICE, "<over>", NOW);
     over.ticket = 1;
     *window_of(&over, RULE_OFF_DOMAIN_PER_HOUR_PER_IP) =
-        (struct store_window){.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 0};
+        (struct outcome_window){.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 0};
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
     struct store_message dry = message_of(ALICE, "<dry>", NOW);
     dry.ticket = 1;

@@ -38,7 +38,7 @@ static void *race(void *context)
             message_of(mailbox, arena_printf(own, "%d", worker->number), NOW + round);
         message.arena = own;
         message.ip = NULL;
-        message.windows[0] = (struct store_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 1};
+        message.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 1};
         pthread_barrier_wait(worker->barrier);
         if (store_judge(store, &message) < 0)
             worker->failed = true;
