@@ -26,7 +26,9 @@
 #define SQL_AHEAD "+ " SQL_NUMBER(CLOCK_AHEAD_MINUTES) " * 60000 "
 #define SQL_SINCE "iif(since_ms > ?2 " SQL_AHEAD ", ?2, since_ms)"
 #define SQL_LASTS "iif(lasts_ms = 0, until_ms - since_ms, lasts_ms)"
-#define SQL_UNTIL "iif(until_ms < 9223372036854775807 AND until_ms - " SQL_LASTS " > ?2 " SQL_AHEAD \
+#define SQL_IS_AHEAD "max(since_ms, iif(until_ms < 9223372036854775807, until_ms - " SQL_LASTS ", 0))" \
+                     " > ?2 " SQL_AHEAD
+#define SQL_UNTIL "iif(until_ms < 9223372036854775807 AND " SQL_IS_AHEAD                            \
                   ", ?2 + " SQL_LASTS ", until_ms)"
 
 /* Every statement, prepared once a connection: name, SQL. */
@@ -85,9 +87,7 @@
     S(SUSPENSION_COUNT, "SELECT count(*) FROM suspension WHERE mailbox = ?1 AND cause = ?2"       \
                         " AND since_ms > ?3")                                                     \
     S(SUSPENSION_MEND, "UPDATE suspension SET since_ms = " SQL_SINCE ", until_ms = " SQL_UNTIL    \
-                       " WHERE mailbox = ?1 AND ended_ms IS NULL"                                  \
-                       " AND max(since_ms, iif(until_ms < 9223372036854775807, until_ms - " SQL_LASTS ", 0))" \
-                       " > ?2 " SQL_AHEAD)                                                         \
+                       " WHERE mailbox = ?1 AND ended_ms IS NULL AND " SQL_IS_AHEAD)               \
     S(SUSPENSION_LIST, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\"," \
                        " note, mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
                        " AND mailbox > ?1 ORDER BY mailbox LIMIT ?3")                             \

@@ -202,6 +202,32 @@ START_TEST(test_beginning_stays)
 }
 END_TEST
 
+/* A clock that goes back in two steps: when the beginning is found to be ahead, the end that was
+ * mended before goes back with it. */
+START_TEST(test_end_goes_with_the_beginning)
+{
+    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    const int64_t began_ms = NOW + CLOCK_AHEAD_MS + SECOND_MS;
+    const int64_t attempts_ms[] = {began_ms + 9 * SECOND_MS, NOW + 5 * SECOND_MS};
+    struct act act = act_at(began_ms);
+    struct suspension made;
+    struct account account;
+    room_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &an_hour, &act, &made), 1);
+    for (size_t i = 0; i < countof(attempts_ms); i++) {
+        struct store_message tried = message_of(ALICE, arena_printf(arena, "%zu", i),
+                                                attempts_ms[i]);
+        tried.retries_before_restart = 1;
+        ck_assert_int_eq(judge(&tried), OUTCOME_SUSPENDED);
+        ck_assert_int_eq(tried.suspension.since_ms, began_ms);
+        ck_assert_int_eq(tried.suspension.until_ms, attempts_ms[i] + HOUR_MS);
+    }
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_int_eq(account.suspension.since_ms, NOW);
+    ck_assert_int_eq(account.suspension.until_ms, NOW + HOUR_MS);
+}
+END_TEST
+
 /* One that was over by the wrong clock, and then replaced, does not come back with the right one. */
 START_TEST(test_replaced_at_the_wrong_time)
 {
@@ -263,6 +289,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_end_of_the_future, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_beginning_stays, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_end_goes_with_the_beginning, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_offence_of_the_future, 0, ROOM_KINDS);
     tcase_add_loop_test(cases, test_refund_of_what_has_left, 0, ROOM_KINDS);

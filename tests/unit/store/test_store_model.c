@@ -87,12 +87,15 @@ static struct model {
     int64_t newest_of_mailbox[MAILBOXES][2], newest_of_ip[IPS][DOOR_COUNT];
 } model;
 
-/* What is older than two days is of no use to anybody. */
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* What is older than two days is of no use to anybody. A wrong clock's entry of an IP stays ahead
+ * until that IP sends again, however old it is in its mailbox by then. */
 static void model_forget(int64_t now_ms)
 {
     size_t kept = 0;
     for (size_t i = 0; i < model.count; i++)
-        if (model.all[i].time_ms > now_ms - 2 * DAY_MS)
+        if (later(model.all[i].time_ms, model.all[i].ip_time_ms) > now_ms - 2 * DAY_MS)
             model.all[kept++] = model.all[i];
     model.count = kept;
     ck_assert_uint_lt(model.count, COUNTED_MAX);
@@ -112,8 +115,6 @@ static void model_forget(int64_t now_ms)
 
 /* Webmail and SMTP count together for a mailbox, forwarding by itself. */
 static int group_of(enum door channel) { return channel == DOOR_FORWARDING; }
-
-static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static bool of_mailbox(const struct counted *counted, const struct counted *sent)
 {
