@@ -1,0 +1,123 @@
+/* Every combination of what the store can see of a message, in both databases, against the one
+ * judgement (rules/outcome.h): the outcome, the window that decides, and what takes effect. */
+#include <check.h>
+
+#include "tests/unit/store/rooms.h"
+
+/* The windows before the message: messages a day and off-domain recipients a day, three of each
+ * used. */
+static const struct {
+    int32_t messages, off_domain;
+    bool messages_suspend, off_domain_suspends;
+} windows[] = {
+    {100, 100, true, true},                              /* none is over */
+    {3, 100, false, true}, {3, 100, true, true},         /* the first is over */
+    {100, 3, true, false}, {100, 3, true, true},         /* the second is */
+    {3, 3, false, false},  {3, 3, false, true},          /* both are */
+    {3, 3, true, false},   {3, 3, true, true},
+    {100, 0, true, true},  {3, 0, false, true},          /* the message could never fit */
+    {0, 100, true, true},  {LIMIT_OFF, LIMIT_OFF, true, true},
+};
+
+enum { REPEATED = 1, SUSPENDED = 2, TICKET = 4, HELD = 8, OBSERVE = 16, DRY_RUN = 32,
+       NO_ATTEMPT = 64, FLAGS = 128 };
+
+static void prepare(const char *mailbox, int flags)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    struct act act = act_at(NOW);
+    struct suspension made;
+    for (int i = 0; i < 3; i++) {
+        struct store_message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
+        sent.ip = NULL;
+        sent.ticket = flags & TICKET && i == 0 ? 7 : 0;
+        ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
+    }
+    if (flags & SUSPENDED)
+        ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &act, &made), 1);
+}
+
+static struct store_message message_with(const char *mailbox, int flags, size_t which)
+{
+    struct store_message message =
+        message_of(mailbox, flags & REPEATED ? "1" : "new", NOW + SECOND_MS);
+    message.ip = NULL;
+    message.held = flags & HELD;
+    message.observe = flags & OBSERVE;
+    message.dry_run = flags & DRY_RUN;
+    message.no_attempt = flags & NO_ATTEMPT;
+    message.redeem = 7; /* there is a ticket, or none */
+    message.attempt = 1;
+    window_of(&message, RULE_MESSAGES_PER_DAY)->limit = windows[which].messages;
+    window_of(&message, RULE_MESSAGES_PER_DAY)->suspends = windows[which].messages_suspend;
+    window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->limit = windows[which].off_domain;
+    window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->suspends = windows[which].off_domain_suspends;
+    return message;
+}
+
+static struct outcome_judged expected_of(const struct store_message *message, int flags)
+{
+    struct outcome_window seen[OVER_TIME_COUNT];
+    for (size_t i = 0; i < message->window_count; i++) {
+        seen[i] = message->windows[i];
+        bool counts = rule_table[seen[i].rule].subject == SUBJECT_MAILBOX;
+        seen[i].used_before = counts ? 3 : 0;
+        seen[i].over = counts && outcome_window_over(&seen[i], message->off_domain);
+    }
+    return outcome_decide(&(struct outcome_seen){
+        .counted_before = flags & REPEATED, .suspended = flags & SUSPENDED,
+        .ticket = flags & TICKET, .held = flags & HELD, .observe = flags & OBSERVE,
+        .dry_run = flags & DRY_RUN, .no_attempt = flags & NO_ATTEMPT,
+        .off_domain = message->off_domain, .windows = seen, .window_count = message->window_count,
+    });
+}
+
+static void check(int flags, size_t which)
+{
+    const char *mailbox = arena_printf(arena, "m%d-%zu@example.test", flags, which);
+    prepare(mailbox, flags);
+    struct store_message message = message_with(mailbox, flags, which);
+    struct outcome_judged expected = expected_of(&message, flags);
+    enum outcome outcome = judge(&message);
+    ck_assert_msg(outcome == expected.outcome, "%s: %s, not %s", mailbox, outcome_names[outcome],
+                  outcome_names[expected.outcome]);
+    ck_assert_msg(message.brought == expected.brought, "%s: brought %d", mailbox, message.brought);
+
+    struct account account;
+    struct record record;
+    ck_assert_int_eq(store_account(store, arena, mailbox, NOW + SECOND_MS, &account), 1);
+    ck_assert_msg(account.history.count == 3u + expected.counts, "%s: %zu messages", mailbox,
+                  account.history.count);
+    bool suspended = (flags & SUSPENDED) || expected.suspends;
+    ck_assert_msg((account.suspension.id != 0) == suspended, "%s: suspended %d", mailbox,
+                  account.suspension.id != 0);
+    ck_assert_msg(account.suspension.attempts == expected.attempt, "%s: %u attempts", mailbox,
+                  account.suspension.attempts);
+    if (expected.suspends)
+        ck_assert_str_eq(account.suspension.note,
+                         rule_table[message.windows[expected.window].rule].name);
+    int kept = store_record(store, arena, message.decision, NOW + SECOND_MS, &record);
+    ck_assert_msg(kept == !message.dry_run, "%s: record %d", mailbox, kept);
+    /* the charge behind a redeemed ticket has no refund */
+    int refund = store_give_back(store, mailbox, "0", NOW + SECOND_MS);
+    ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);
+}
+
+START_TEST(test_every_combination)
+{
+    room_begin(_i);
+    for (int flags = 0; flags < FLAGS; flags++)
+        for (size_t which = 0; which < countof(windows); which++)
+            check(flags, which);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *suite = suite_create("store outcomes");
+    TCase *cases = rooms_case(suite, "outcomes");
+    tcase_add_loop_test(cases, test_every_combination, 0, ROOM_KINDS);
+    return suite;
+}
+
+int main(void) { return rooms_run(suite()); }
