@@ -34,8 +34,9 @@ CFLAGS += -std=gnu17 $(if $(SAN),-O1,-O2) -g -pthread $(WARNINGS) $(HARDENING) $
 LDFLAGS += -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SAN),-fsanitize=$(SAN))
 LDLIBS += $(PACKAGES_LDLIBS)
 
-# As many commands at once as there are processors, if the caller says nothing else.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+# As many commands at once as there are processors; a -j of the caller wins. What make calls
+# itself has inherited it.
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
