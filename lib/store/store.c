@@ -1,7 +1,7 @@
-/* The store's front: opens the rooms that a URL names, and lets one thread at a
- * time into each. SQLite has one room, since it has one writer; Redis has a few,
+/* The store's front: opens the backends that a URL names, and lets one thread at a
+ * time into each. SQLite has one backend, since it has one writer; Redis has a few,
  * each with a connection of its own, so that the server has work while answers
- * travel. Who finds all rooms busy queues up; the first of the queue goes in next
+ * travel. Who finds all backends busy queues up; the first of the queue goes in next
  * and takes all messages that wait there with it. Under load a transaction or a
  * round trip is so shared by many messages, alone none waits for company. */
 #include "store/store.h"
@@ -24,9 +24,9 @@ const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session
                                                       "tries", "known"};
 
 /* what one caller brings goes in together */
-enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, LEAD_MAX_US = 10000, ROOMS_MAX = 2 };
+enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, LEAD_MAX_US = 10000, BACKENDS_MAX = 2 };
 
-/* Somebody who waits: with messages, or (none) for a room to himself. While
+/* Somebody who waits: with messages, or (none) for a backend to himself. While
  * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
  * until `called` is posted, and touches it no more. */
 struct waiting {
@@ -36,21 +36,21 @@ struct waiting {
     struct waiting *next;
     sem_t called;
     _Atomic enum { QUEUED, TAKEN, LEADS, DONE } state;
-    struct room *room; /* LEADS: which one is ours */
-    char error[ROOM_ERROR_SIZE];
+    struct backend *backend; /* LEADS: which one is ours */
+    char error[BACKEND_ERROR_SIZE];
 };
 
 struct store {
-    struct room *rooms[ROOMS_MAX];
-    size_t room_count;
+    struct backend *backends[BACKENDS_MAX];
+    size_t backend_count;
     int timeout_ms;
     pthread_mutex_t lock; /* guards what follows */
-    struct room *empty[ROOMS_MAX]; /* rooms with nobody in them */
+    struct backend *empty[BACKENDS_MAX]; /* backends with nobody in them */
     size_t empty_count;
     struct waiting *first, **last;
 };
 
-static _Thread_local char thread_error[ROOM_ERROR_SIZE];
+static _Thread_local char thread_error[BACKEND_ERROR_SIZE];
 
 const char *store_error(const struct store *store)
 {
@@ -65,11 +65,11 @@ int store_fail(struct store *store, const char *why)
     return -1;
 }
 
-int room_fail(struct room *room, const char *format, ...)
+int backend_fail(struct backend *backend, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(room->error, sizeof room->error, format, arguments);
+    vsnprintf(backend->error, sizeof backend->error, format, arguments);
     va_end(arguments);
     return -1;
 }
@@ -127,13 +127,13 @@ static void wait_until_called(sem_t *called)
         ;
 }
 
-/* In: 1, with self->state LEADS (self->room is ours) or DONE (somebody judged our
+/* In: 1, with self->state LEADS (self->backend is ours) or DONE (somebody judged our
  * message with theirs). -1 when our turn did not come in time. */
 static int enter(struct store *store, struct waiting *self)
 {
     pthread_mutex_lock(&store->lock);
     if (store->empty_count > 0) {
-        self->room = store->empty[--store->empty_count];
+        self->backend = store->empty[--store->empty_count];
         self->state = LEADS;
         pthread_mutex_unlock(&store->lock);
         return 1;
@@ -149,7 +149,7 @@ static int enter(struct store *store, struct waiting *self)
            errno == EINTR)
         ;
     bool gave_up = called != 0 && gave_up_waiting(store, self);
-    if (called != 0 && !gave_up) /* taken at the last moment; the room's timeout bounds it */
+    if (called != 0 && !gave_up) /* taken at the last moment; the backend's timeout bounds it */
         wait_until_called(&self->called);
     sem_destroy(&self->called);
     if (gave_up)
@@ -158,17 +158,17 @@ static int enter(struct store *store, struct waiting *self)
     return gave_up ? -1 : 1;
 }
 
-/* Out: the next one has the room, or nobody. */
-static void leave(struct store *store, struct room *room)
+/* Out: the next one has the backend, or nobody. */
+static void leave(struct store *store, struct backend *backend)
 {
     pthread_mutex_lock(&store->lock);
     struct waiting *next = store->first;
     if (next != NULL) {
         unlink_waiting(store, &store->first);
         next->state = LEADS;
-        next->room = room;
+        next->backend = backend;
     } else {
-        store->empty[store->empty_count++] = room;
+        store->empty[store->empty_count++] = backend;
     }
     pthread_mutex_unlock(&store->lock);
     if (next != NULL)
@@ -206,20 +206,20 @@ static void take_waiting(struct store *store, struct company *company)
 }
 
 /* Hands out the results of its messages, and calls who waits for them. */
-static void tell_member(struct waiting *member, const struct room *room, const int *results)
+static void tell_member(struct waiting *member, const struct backend *backend, const int *results)
 {
     bool waits = member->state == TAKEN;
     memcpy(member->results, results, member->count * sizeof *results);
     for (size_t i = 0; i < member->count; i++)
         if (results[i] < 0)
-            memcpy(member->error, room->error, sizeof member->error);
+            memcpy(member->error, backend->error, sizeof member->error);
     member->state = DONE;
     if (waits)
         sem_post(&member->called);
 }
 
 /* Judges all that they have. Whether the database answered. */
-static bool judge_together(struct room *room, const struct company *company)
+static bool judge_together(struct backend *backend, const struct company *company)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
@@ -227,11 +227,11 @@ static bool judge_together(struct room *room, const struct company *company)
     for (size_t i = 0; i < company->count; i++)
         for (size_t j = 0; j < company->members[i]->count; j++)
             messages[count++] = company->members[i]->messages[j];
-    room->acts->judge(room, messages, results, count);
+    backend->acts->judge(backend, messages, results, count);
     const int *next = results;
     for (size_t i = 0; i < company->count; i++) {
         size_t own = company->members[i]->count; /* after it is told, it may be gone */
-        tell_member(company->members[i], room, next);
+        tell_member(company->members[i], backend, next);
         next += own;
     }
     return results[0] > 0;
@@ -254,7 +254,7 @@ static void lead(struct store *store, struct waiting *self)
     company.count = company.message_count = 0;
     join(&company, self);
     take_waiting(store, &company);
-    for (int round = 1; judge_together(self->room, &company) && round < ROUNDS_MAX &&
+    for (int round = 1; judge_together(self->backend, &company) && round < ROUNDS_MAX &&
                         monotonic_us() < until_us; round++) {
         company.count = company.message_count = 0;
         take_waiting(store, &company);
@@ -274,7 +274,7 @@ void store_judge_all(struct store *store, struct store_message *const *messages,
         return;
     if (self.state == LEADS) {
         lead(store, &self);
-        leave(store, self.room);
+        leave(store, self.backend);
     }
     for (size_t i = 0; i < count; i++)
         failed = failed || results_r[i] < 0;
@@ -295,179 +295,179 @@ int store_judge(struct store *store, struct store_message *message)
         struct waiting self = {.count = 0};                                  \
         if (enter(store, &self) < 0)                                         \
             return -1;                                                       \
-        struct room *room = self.room;                                       \
-        int result = room->acts->act;                                        \
+        struct backend *backend = self.backend;                                       \
+        int result = backend->acts->act;                                        \
         if (result < 0)                                                      \
-            memcpy(thread_error, room->error, sizeof thread_error);          \
-        leave(store, room);                                                  \
+            memcpy(thread_error, backend->error, sizeof thread_error);          \
+        leave(store, backend);                                                  \
         return result;                                                       \
     } while (0)
 
 int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
 {
-    ALONE(store, give_back(room, mailbox, id, now_ms));
+    ALONE(store, give_back(backend, mailbox, id, now_ms));
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct act *act,
                   struct suspension *suspension_r)
 {
-    ALONE(store, suspend(room, mailbox, cause, durations, act,
+    ALONE(store, suspend(backend, mailbox, cause, durations, act,
                                             suspension_r));
 }
 
 int store_lift(struct store *store, const char *mailbox, const struct act *act)
 {
-    ALONE(store, lift(room, mailbox, act));
+    ALONE(store, lift(backend, mailbox, act));
 }
 
 int store_reset(struct store *store, const char *mailbox, const struct act *act)
 {
-    ALONE(store, reset(room, mailbox, act));
+    ALONE(store, reset(backend, mailbox, act));
 }
 
 int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
 {
-    ALONE(store, adjust(room, adjustment, 1, INT64_MAX, act));
+    ALONE(store, adjust(backend, adjustment, 1, INT64_MAX, act));
 }
 
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct act *act)
 {
     assert(count >= 1 && count <= ADJUST_MAX);
-    ALONE(store, adjust(room, adjustments, count, newest, act));
+    ALONE(store, adjust(backend, adjustments, count, newest, act));
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r)
 {
-    ALONE(store, adjustments(room, after, adjustments_r, max, count_r));
+    ALONE(store, adjustments(backend, after, adjustments_r, max, count_r));
 }
 
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r)
 {
-    ALONE(store, account(room, arena, mailbox, now_ms, account_r));
+    ALONE(store, account(backend, arena, mailbox, now_ms, account_r));
 }
 
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    ALONE(store, suspended(room, after, now_ms, suspended_r, max,
+    ALONE(store, suspended(backend, after, now_ms, suspended_r, max,
                                               count_r));
 }
 
 int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
                    uint32_t *count_r)
 {
-    ALONE(store, offences(room, mailbox, cause, now_ms, count_r));
+    ALONE(store, offences(backend, mailbox, cause, now_ms, count_r));
 }
 
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
-    ALONE(store, record(room, arena, decision, now_ms, record_r));
+    ALONE(store, record(backend, arena, decision, now_ms, record_r));
 }
 
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r)
 {
-    ALONE(store, audit(room, after, audit_r, max, count_r));
+    ALONE(store, audit(backend, after, audit_r, max, count_r));
 }
 
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, decisions(room, arena, mailbox, before, now_ms, records_r, max, count_r));
+    ALONE(store, decisions(backend, arena, mailbox, before, now_ms, records_r, max, count_r));
 }
 
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *key, int64_t now_ms, struct history *history_r)
 {
-    ALONE(store, history(room, arena, subject, key, now_ms, history_r));
+    ALONE(store, history(backend, arena, subject, key, now_ms, history_r));
 }
 
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r)
 {
-    ALONE(store, audit_newest(room, subject, before, audit_r, max, count_r));
+    ALONE(store, audit_newest(backend, subject, before, audit_r, max, count_r));
 }
 
 int store_write_audit(struct store *store, const struct audited *audited)
 {
-    ALONE(store, write_audit(room, audited));
+    ALONE(store, write_audit(backend, audited));
 }
 
 int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
                const struct audited *audited)
 {
-    ALONE(store, keep(room, kind, kept, false, NULL, now_ms, audited));
+    ALONE(store, keep(backend, kind, kept, false, NULL, now_ms, audited));
 }
 
 int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
                    int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep(room, kind, kept, true, NULL, now_ms, audited));
+    ALONE(store, keep(backend, kind, kept, true, NULL, now_ms, audited));
 }
 
 int store_keep_over(struct store *store, enum kept_kind kind, const struct kept *kept,
                     const char *before, int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep(room, kind, kept, false, before, now_ms, audited));
+    ALONE(store, keep(backend, kind, kept, false, before, now_ms, audited));
 }
 
 int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r)
 {
-    ALONE(store, kept(room, arena, kind, key, now_ms, kept_r));
+    ALONE(store, kept(backend, arena, kind, key, now_ms, kept_r));
 }
 
 int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited)
 {
-    ALONE(store, forget(room, kind, key, now_ms, audited));
+    ALONE(store, forget(backend, kind, key, now_ms, audited));
 }
 
 int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, kept_list(room, arena, kind, after, now_ms, kept_r, max, count_r));
+    ALONE(store, kept_list(backend, arena, kind, after, now_ms, kept_r, max, count_r));
 }
 
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r)
 {
-    ALONE(store, try_once(room, key, now_ms, span_ms, max, count_r, free_at_r));
+    ALONE(store, try_once(backend, key, now_ms, span_ms, max, count_r, free_at_r));
 }
 
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
 {
-    ALONE(store, observe(room, observations, now_ms));
+    ALONE(store, observe(backend, observations, now_ms));
 }
 
 int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
-    ALONE(store, senders(room, of, key, after, now_ms, senders_r, max, count_r));
+    ALONE(store, senders(backend, of, key, after, now_ms, senders_r, max, count_r));
 }
 
 int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
                size_t *count_r)
 {
-    ALONE(store, near(room, now_ms, near_r, max, count_r));
+    ALONE(store, near(backend, now_ms, near_r, max, count_r));
 }
 
 int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
                    size_t *count_r)
 {
-    ALONE(store, counters(room, after, counters_r, max, count_r));
+    ALONE(store, counters(backend, after, counters_r, max, count_r));
 }
 
 int store_sweep(struct store *store, int64_t now_ms)
 {
-    ALONE(store, sweep(room, now_ms));
+    ALONE(store, sweep(backend, now_ms));
 }
 
 /* ---- opening ---------------------------------------------------------------- */
@@ -477,18 +477,18 @@ int store_examine(struct store *store, bool *made_r)
     struct waiting self = {.count = 0};
     if (enter(store, &self) < 0)
         return -1;
-    int result = self.room->acts->examine(self.room, made_r);
+    int result = self.backend->acts->examine(self.backend, made_r);
     if (result < 1)
-        memcpy(thread_error, self.room->error, sizeof thread_error);
-    leave(store, self.room);
+        memcpy(thread_error, self.backend->error, sizeof thread_error);
+    leave(store, self.backend);
     return result;
 }
 
-static struct room *open_room(const struct store_url *url, int timeout_ms, bool may_make)
+static struct backend *open_backend(const struct store_url *url, int timeout_ms, bool may_make)
 {
     return url->kind == STORE_SQLITE
-               ? room_sqlite_new(url->path, timeout_ms, may_make)
-               : room_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
+               ? backend_sqlite_new(url->path, timeout_ms, may_make)
+               : backend_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
 }
 
 static int read_url(const char *url, struct store_url *where_r, struct problem *problem)
@@ -508,10 +508,10 @@ static int open_store(const char *url, int timeout_ms, bool may_make, struct sto
     if (!read_url(url, &where, problem))
         return 0;
     struct store *store = xcalloc(1, sizeof *store);
-    store->room_count = where.kind == STORE_SQLITE ? 1 : ROOMS_MAX;
-    for (size_t i = 0; i < store->room_count; i++)
-        store->rooms[i] = store->empty[i] = open_room(&where, timeout_ms, may_make);
-    store->empty_count = store->room_count;
+    store->backend_count = where.kind == STORE_SQLITE ? 1 : BACKENDS_MAX;
+    for (size_t i = 0; i < store->backend_count; i++)
+        store->backends[i] = store->empty[i] = open_backend(&where, timeout_ms, may_make);
+    store->empty_count = store->backend_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
@@ -530,23 +530,24 @@ int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
     return open_store(url, timeout_ms, false, store_r, problem);
 }
 
-static int check_redis(const struct store_url *where, int timeout_ms, char error_r[ROOM_ERROR_SIZE])
+static int check_redis(const struct store_url *where, int timeout_ms,
+                       char error_r[BACKEND_ERROR_SIZE])
 {
     bool made;
-    struct room *room = open_room(where, timeout_ms, false);
-    int answer = room->acts->examine(room, &made);
-    snprintf(error_r, ROOM_ERROR_SIZE, "%s", room->error);
-    room->acts->free(room);
+    struct backend *backend = open_backend(where, timeout_ms, false);
+    int answer = backend->acts->examine(backend, &made);
+    snprintf(error_r, BACKEND_ERROR_SIZE, "%s", backend->error);
+    backend->acts->free(backend);
     return answer;
 }
 
 int store_check(const char *url, int timeout_ms, struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
-    char error[ROOM_ERROR_SIZE] = "";
+    char error[BACKEND_ERROR_SIZE] = "";
     if (!read_url(url, &where, problem))
         return 0;
-    int answer = where.kind == STORE_SQLITE ? room_sqlite_check(where.path, timeout_ms, error)
+    int answer = where.kind == STORE_SQLITE ? backend_sqlite_check(where.path, timeout_ms, error)
                                             : check_redis(&where, timeout_ms, error);
     if (answer < 1)
         problem_set(problem, 0, "store.url", "%s", error);
@@ -557,14 +558,14 @@ void store_free(struct store **store)
 {
     if (*store == NULL)
         return;
-    for (size_t i = 0; i < (*store)->room_count; i++)
-        (*store)->rooms[i]->acts->free((*store)->rooms[i]);
+    for (size_t i = 0; i < (*store)->backend_count; i++)
+        (*store)->backends[i]->acts->free((*store)->backends[i]);
     pthread_mutex_destroy(&(*store)->lock);
     free(*store);
     *store = NULL;
 }
 
-/* ---- what both rooms need ------------------------------------------------------ */
+/* ---- what both backends need ------------------------------------------------------ */
 
 void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE])
 {

@@ -1,5 +1,5 @@
 /* The ledger: what was counted, who is suspended, which limits staff changed,
- * what was decided. One interface, two rooms behind it: SQLite (one machine)
+ * what was decided. One interface, two backends behind it: SQLite (one machine)
  * and Redis (several). The store adds unless over, and returns what it saw; no
  * rule of sending lives here.
  *

@@ -1,4 +1,4 @@
-/* The Redis room's connection. Every act is one script, called by its hash, so
+/* The Redis backend's connection. Every act is one script, called by its hash, so
  * it is atomic; a batch of messages is one pipeline, so it is one round trip.
  * hiredis connects and parses; waiting is done here, since an act has one
  * deadline over all its reads and writes, and a write must not raise SIGPIPE. */
@@ -42,113 +42,116 @@ static int64_t monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-struct act_time redis_begin(const struct redis_room *room)
+struct act_time redis_begin(const struct redis_backend *backend)
 {
     int64_t now_us = monotonic_us();
     return (struct act_time){.began_us = now_us,
-                             .give_up_us = now_us + (int64_t)room->room.timeout_ms * 1000};
+                             .give_up_us = now_us + (int64_t)backend->base.timeout_ms * 1000};
 }
 
 bool redis_is_over(const struct act_time *time) { return monotonic_us() >= time->give_up_us; }
 
 /* An eighth of the time is left for the answer's way back. */
-static int64_t server_deadline_us(const struct redis_room *room, const struct act_time *time)
+static int64_t server_deadline_us(const struct redis_backend *backend, const struct act_time *time)
 {
-    int64_t way_back_us = (int64_t)room->room.timeout_ms * 1000 / 8;
-    return time->give_up_us - way_back_us + room->clock_offset_us;
+    int64_t way_back_us = (int64_t)backend->base.timeout_ms * 1000 / 8;
+    return time->give_up_us - way_back_us + backend->clock_offset_us;
 }
 
 /* The server read its clock between the act's begin and now, so the offset lies
  * between two bounds. The lower one is kept, because it gives up too early
  * rather than too late; the highest lower bound that was seen is the best. */
-void redis_learn_clock(struct redis_room *room, const struct act_time *time, int64_t server_us)
+void redis_learn_clock(struct redis_backend *backend, const struct act_time *time,
+                       int64_t server_us)
 {
     int64_t low = server_us - monotonic_us(), high = server_us - time->began_us;
-    if (room->clock_offset_us < low || room->clock_offset_us > high)
-        room->clock_offset_us = low;
+    if (backend->clock_offset_us < low || backend->clock_offset_us > high)
+        backend->clock_offset_us = low;
 }
 
 /* ---- the wire -------------------------------------------------------------- */
 
-static void disconnect(struct redis_room *room)
+static void disconnect(struct redis_backend *backend)
 {
-    if (room->connection != NULL)
-        redisFree(room->connection);
-    room->connection = NULL;
+    if (backend->connection != NULL)
+        redisFree(backend->connection);
+    backend->connection = NULL;
 }
 
-static int fail(struct redis_room *room, const char *why)
+static int fail(struct redis_backend *backend, const char *why)
 {
-    return room_fail(&room->room, "redis at %s: %s", room->where, why);
+    return backend_fail(&backend->base, "redis at %s: %s", backend->where, why);
 }
 
-static int lost(struct redis_room *room, const char *why)
+static int lost(struct redis_backend *backend, const char *why)
 {
-    fail(room, why); /* first: `why` may be the connection's own text */
-    disconnect(room);
+    fail(backend, why); /* first: `why` may be the connection's own text */
+    disconnect(backend);
     return -1;
 }
 
 /* Until the socket can be read or written: 1, or -1 when time is up. */
-static int wait_for(struct redis_room *room, const struct act_time *time, short events)
+static int wait_for(struct redis_backend *backend, const struct act_time *time, short events)
 {
     for (;;) {
         int64_t left_us = time->give_up_us - monotonic_us();
-        struct pollfd wait = {.fd = room->connection->fd, .events = events};
+        struct pollfd wait = {.fd = backend->connection->fd, .events = events};
         struct timespec span = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
         int ready = left_us > 0 ? ppoll(&wait, 1, &span, NULL) : 0;
         if (ready > 0)
             return 1;
         if (ready < 0 && errno != EINTR)
-            return lost(room, strerror(errno));
+            return lost(backend, strerror(errno));
         if (ready == 0) {
             char why[48];
-            snprintf(why, sizeof why, "no answer within %d ms", room->room.timeout_ms);
-            return lost(room, why);
+            snprintf(why, sizeof why, "no answer within %d ms", backend->base.timeout_ms);
+            return lost(backend, why);
         }
     }
 }
 
-int redis_send(struct redis_room *room, const struct act_time *time)
+int redis_send(struct redis_backend *backend, const struct act_time *time)
 {
     size_t sent = 0;
-    while (sent < room->out.length) {
-        ssize_t count = send(room->connection->fd, room->out.data + sent, room->out.length - sent,
+    while (sent < backend->out.length) {
+        ssize_t count = send(backend->connection->fd, backend->out.data + sent,
+                             backend->out.length - sent,
                              MSG_NOSIGNAL);
         if (count > 0)
             sent += (size_t)count;
-        else if (errno == EAGAIN && wait_for(room, time, POLLOUT) < 0)
+        else if (errno == EAGAIN && wait_for(backend, time, POLLOUT) < 0)
             return -1;
         else if (errno != EAGAIN && errno != EINTR)
-            return lost(room, strerror(errno));
+            return lost(backend, strerror(errno));
     }
-    text_clear(&room->out);
+    text_clear(&backend->out);
     return 1;
 }
 
 /* One whole reply, whatever it says. 1 or -1. */
-static int read_reply(struct redis_room *room, const struct act_time *time, redisReply **reply_r)
+static int read_reply(struct redis_backend *backend, const struct act_time *time,
+                      redisReply **reply_r)
 {
     char bytes[16 * 1024];
     for (;;) {
         void *reply = NULL;
-        if (redisReaderGetReply(room->connection->reader, &reply) != REDIS_OK)
-            return lost(room, room->connection->reader->errstr);
+        if (redisReaderGetReply(backend->connection->reader, &reply) != REDIS_OK)
+            return lost(backend, backend->connection->reader->errstr);
         if (reply != NULL) {
             *reply_r = reply;
             return 1;
         }
-        ssize_t count = recv(room->connection->fd, bytes, sizeof bytes, 0);
+        ssize_t count = recv(backend->connection->fd, bytes, sizeof bytes, 0);
         if (count == 0)
-            return lost(room, "it closed the connection");
+            return lost(backend, "it closed the connection");
         if (count > 0) {
-            if (redisReaderFeed(room->connection->reader, bytes, (size_t)count) != REDIS_OK)
-                return lost(room, room->connection->reader->errstr);
+            if (redisReaderFeed(backend->connection->reader, bytes, (size_t)count) != REDIS_OK)
+                return lost(backend, backend->connection->reader->errstr);
         } else if (errno == EAGAIN) {
-            if (wait_for(room, time, POLLIN) < 0)
+            if (wait_for(backend, time, POLLIN) < 0)
                 return -1;
         } else if (errno != EINTR) {
-            return lost(room, strerror(errno));
+            return lost(backend, strerror(errno));
         }
     }
 }
@@ -206,58 +209,58 @@ static char *constants(void)
                      (long long)OFFENCES_REMEMBERED_MS, (long long)CLOCK_AHEAD_MS);
 }
 
-int redis_load_scripts(struct redis_room *room, const struct act_time *time)
+int redis_load_scripts(struct redis_backend *backend, const struct act_time *time)
 {
     freed_by(free_string) char *beginning = constants();
-    text_clear(&room->out);
+    text_clear(&backend->out);
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(free_string) char *script = xasprintf(
             "%s%s%s%s%s", scripts[i].first_line, beginning, redis_common_lua,
             scripts[i].beginning, scripts[i].body);
-        add_command(&room->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
+        add_command(&backend->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
     }
-    if (redis_send(room, time) < 0)
+    if (redis_send(backend, time) < 0)
         return -1;
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(redis_free_reply) redisReply *reply = NULL;
-        if (read_reply(room, time, &reply) < 0)
+        if (read_reply(backend, time, &reply) < 0)
             return -1;
         if (reply->type != REDIS_REPLY_STRING || reply->len != SHA1_HEX_SIZE - 1)
-            return lost(room, reply->type == REDIS_REPLY_ERROR ? reply->str
+            return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
                                                                : "it does not load scripts");
-        memcpy(room->hashes[i], reply->str, SHA1_HEX_SIZE);
+        memcpy(backend->hashes[i], reply->str, SHA1_HEX_SIZE);
     }
     return 1;
 }
 
-void redis_add_call(struct redis_room *room, const struct act_time *time, enum script script,
+void redis_add_call(struct redis_backend *backend, const struct act_time *time, enum script script,
                     const struct argument *arguments, size_t count)
 {
     char deadline[24];
-    snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(room, time));
-    const char *const fixed[] = {"EVALSHA", room->hashes[script], "0", deadline};
-    begin_command(&room->out, countof(fixed) + count);
+    snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(backend, time));
+    const char *const fixed[] = {"EVALSHA", backend->hashes[script], "0", deadline};
+    begin_command(&backend->out, countof(fixed) + count);
     for (size_t i = 0; i < countof(fixed); i++) {
         struct argument argument = argument_string(fixed[i]);
-        add_argument(&room->out, &argument);
+        add_argument(&backend->out, &argument);
     }
     for (size_t i = 0; i < count; i++)
-        add_argument(&room->out, &arguments[i]);
+        add_argument(&backend->out, &arguments[i]);
 }
 
-enum called redis_receive(struct redis_room *room, const struct act_time *time,
+enum called redis_receive(struct redis_backend *backend, const struct act_time *time,
                           redisReply **reply_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(room, time, &reply) < 0)
+    if (read_reply(backend, time, &reply) < 0)
         return CALL_LOST;
     if (reply->type == REDIS_REPLY_INTEGER) {
-        redis_learn_clock(room, time, reply->integer);
-        fail(room, "it was too late when the request was read");
+        redis_learn_clock(backend, time, reply->integer);
+        fail(backend, "it was too late when the request was read");
         return CALL_LATE;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        fail(room, reply->str);
+        fail(backend, reply->str);
         return strncmp(reply->str, "NOSCRIPT", 8) == 0 ? CALL_UNKNOWN : CALL_REFUSED;
     }
     *reply_r = take(reply);
@@ -266,73 +269,73 @@ enum called redis_receive(struct redis_room *room, const struct act_time *time,
 
 /* ---- connecting ---------------------------------------------------------------- */
 
-static int choose_database(struct redis_room *room, const struct act_time *time)
+static int choose_database(struct redis_backend *backend, const struct act_time *time)
 {
     char number[16];
-    snprintf(number, sizeof number, "%d", room->database);
-    text_clear(&room->out);
-    add_command(&room->out, (const char *const[]){"SELECT", number}, 2);
-    if (redis_send(room, time) < 0)
+    snprintf(number, sizeof number, "%d", backend->database);
+    text_clear(&backend->out);
+    add_command(&backend->out, (const char *const[]){"SELECT", number}, 2);
+    if (redis_send(backend, time) < 0)
         return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(room, time, &reply) < 0)
+    if (read_reply(backend, time, &reply) < 0)
         return -1;
-    return reply->type == REDIS_REPLY_ERROR ? lost(room, reply->str) : 1;
+    return reply->type == REDIS_REPLY_ERROR ? lost(backend, reply->str) : 1;
 }
 
-static int read_clock(struct redis_room *room, const struct act_time *time)
+static int read_clock(struct redis_backend *backend, const struct act_time *time)
 {
     struct act_time asked = {.began_us = monotonic_us(), .give_up_us = time->give_up_us};
-    text_clear(&room->out);
-    add_command(&room->out, (const char *const[]){"TIME"}, 1);
-    if (redis_send(room, time) < 0)
+    text_clear(&backend->out);
+    add_command(&backend->out, (const char *const[]){"TIME"}, 1);
+    if (redis_send(backend, time) < 0)
         return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(room, time, &reply) < 0)
+    if (read_reply(backend, time, &reply) < 0)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
         reply->element[1]->type != REDIS_REPLY_STRING)
-        return lost(room, reply->type == REDIS_REPLY_ERROR ? reply->str : "it tells no time");
-    room->clock_offset_us = INT64_MIN; /* another server may be another clock */
-    redis_learn_clock(room, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
+        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str : "it tells no time");
+    backend->clock_offset_us = INT64_MIN; /* another server may be another clock */
+    redis_learn_clock(backend, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
                                         strtoll(reply->element[1]->str, NULL, 10));
     return 1;
 }
 
-static int connect_anew(struct redis_room *room, const struct act_time *time)
+static int connect_anew(struct redis_backend *backend, const struct act_time *time)
 {
     int64_t left_us = time->give_up_us - monotonic_us();
     if (left_us < 1000)
         left_us = 1000;
     struct timeval span = {.tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000};
-    room->connection = room->host != NULL
-                           ? redisConnectWithTimeout(room->host, room->port, span)
-                           : redisConnectUnixWithTimeout(room->path, span);
-    if (room->connection == NULL)
-        return lost(room, "out of memory");
-    if (room->connection->err != 0)
-        return lost(room, room->connection->errstr);
-    int flags = fcntl(room->connection->fd, F_GETFL);
-    if (flags < 0 || fcntl(room->connection->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        fcntl(room->connection->fd, F_SETFD, FD_CLOEXEC) < 0)
-        return lost(room, strerror(errno));
-    if (room->database != 0 && choose_database(room, time) < 0)
+    backend->connection = backend->host != NULL
+                           ? redisConnectWithTimeout(backend->host, backend->port, span)
+                           : redisConnectUnixWithTimeout(backend->path, span);
+    if (backend->connection == NULL)
+        return lost(backend, "out of memory");
+    if (backend->connection->err != 0)
+        return lost(backend, backend->connection->errstr);
+    int flags = fcntl(backend->connection->fd, F_GETFL);
+    if (flags < 0 || fcntl(backend->connection->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(backend->connection->fd, F_SETFD, FD_CLOEXEC) < 0)
+        return lost(backend, strerror(errno));
+    if (backend->database != 0 && choose_database(backend, time) < 0)
         return -1;
-    return read_clock(room, time) < 0 ? -1 : redis_load_scripts(room, time);
+    return read_clock(backend, time) < 0 ? -1 : redis_load_scripts(backend, time);
 }
 
-int redis_connected(struct redis_room *room, const struct act_time *time)
+int redis_connected(struct redis_backend *backend, const struct act_time *time)
 {
-    if (room->connection != NULL) {
+    if (backend->connection != NULL) {
         /* Nothing may wait to be read: neither an end nor an answer that nobody asked for. */
         char byte;
-        ssize_t count = recv(room->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t count = recv(backend->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         if (count >= 0 || (errno != EAGAIN && errno != EINTR))
-            disconnect(room);
+            disconnect(backend);
     }
-    text_clear(&room->out);
-    return room->connection != NULL ? 1 : connect_anew(room, time);
+    text_clear(&backend->out);
+    return backend->connection != NULL ? 1 : connect_anew(backend, time);
 }
 
 /* What another moment does not mend. */
@@ -346,19 +349,19 @@ static bool refuses_for_good(const char *error)
     return false;
 }
 
-static int redis_examine(struct room *room, bool *made_r)
+static int redis_examine(struct backend *backend, bool *made_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     struct act_time time = redis_begin(self);
     *made_r = false;
     if (redis_connected(self, &time) > 0)
         return 1;
-    return refuses_for_good(room->error) ? 0 : -1;
+    return refuses_for_good(backend->error) ? 0 : -1;
 }
 
-static void redis_free(struct room *room)
+static void redis_free(struct backend *backend)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     disconnect(self);
     text_free(&self->out);
     text_free(&self->kept);
@@ -368,7 +371,7 @@ static void redis_free(struct room *room)
     free(self);
 }
 
-static const struct room_acts redis_acts = {
+static const struct backend_acts redis_acts = {
     .free = redis_free,
     .judge = redis_judge,
     .give_back = redis_give_back,
@@ -399,16 +402,16 @@ static const struct room_acts redis_acts = {
     .examine = redis_examine,
 };
 
-struct room *room_redis_new(const char *host, int port, const char *path, int database,
-                            int timeout_ms)
+struct backend *backend_redis_new(const char *host, int port, const char *path, int database,
+                                  int timeout_ms)
 {
-    struct redis_room *room = xcalloc(1, sizeof *room);
-    room->room.acts = &redis_acts;
-    room->room.timeout_ms = timeout_ms;
-    room->host = host != NULL ? xstrdup(host) : NULL;
-    room->path = path != NULL ? xstrdup(path) : NULL;
-    room->port = port;
-    room->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
-    room->database = database;
-    return &room->room;
+    struct redis_backend *backend = xcalloc(1, sizeof *backend);
+    backend->base.acts = &redis_acts;
+    backend->base.timeout_ms = timeout_ms;
+    backend->host = host != NULL ? xstrdup(host) : NULL;
+    backend->path = path != NULL ? xstrdup(path) : NULL;
+    backend->port = port;
+    backend->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
+    backend->database = database;
+    return &backend->base;
 }

@@ -1,4 +1,4 @@
-/* Inside the Redis room: its connection, scripts and deadlines. redis.c
+/* Inside the Redis backend: its connection, scripts and deadlines. redis.c
  * connects, sends and receives; redis_judge.c judges messages; all others
  * make one call of a script an act, by redis_ask.c: redis_acts.c
  * what staff does, redis_records.c decisions and the audit trail,
@@ -14,8 +14,8 @@
 enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 
-struct redis_room {
-    struct room room;
+struct redis_backend {
+    struct backend base;
     char *host; /* NULL: `path` is a UNIX socket */
     char *path;
     char *where; /* one of them, for error texts */
@@ -28,9 +28,9 @@ struct redis_room {
     char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
 };
 
-static inline struct redis_room *redis_room(struct room *room)
+static inline struct redis_backend *redis_backend(struct backend *backend)
 {
-    return (struct redis_room *)(void *)room;
+    return (struct redis_backend *)(void *)backend;
 }
 
 /* Times in the past or so far ahead that a script would lose digits are no times of ours. */
@@ -51,35 +51,36 @@ struct argument argument_int(struct arena *arena, int64_t number);
 struct act_time {
     int64_t began_us, give_up_us;
 };
-struct act_time redis_begin(const struct redis_room *room);
+struct act_time redis_begin(const struct redis_backend *backend);
 bool redis_is_over(const struct act_time *time);
 
 /* A connection that can be used: the one that is there, or a new one with all
  * scripts loaded. 1 or -1. */
-int redis_connected(struct redis_room *room, const struct act_time *time) must_check;
+int redis_connected(struct redis_backend *backend, const struct act_time *time) must_check;
 
-/* Put a call of a script into room->out; its first argument is the deadline. */
-void redis_add_call(struct redis_room *room, const struct act_time *time, enum script script,
+/* Put a call of a script into backend->out; its first argument is the deadline. */
+void redis_add_call(struct redis_backend *backend, const struct act_time *time, enum script script,
                     const struct argument *arguments, size_t count);
-/* Send room->out. 1, or -1 with the connection dropped. */
-int redis_send(struct redis_room *room, const struct act_time *time) must_check;
+/* Send backend->out. 1, or -1 with the connection dropped. */
+int redis_send(struct redis_backend *backend, const struct act_time *time) must_check;
 
 /* What became of a call. */
 enum called {
     CALLED,        /* *reply_r is the script's answer */
-    CALL_REFUSED,  /* an error of the server's, in room->error; nothing was changed */
+    CALL_REFUSED,  /* an error of the server's, in backend->error; nothing was changed */
     CALL_UNKNOWN,  /* the script is not loaded; nothing was changed */
     CALL_LATE,     /* it came past its deadline; nothing was changed */
     CALL_LOST,     /* no answer; the connection is dropped */
 };
 /* The next answer; the caller frees *reply_r (set with CALLED alone). */
-enum called redis_receive(struct redis_room *room, const struct act_time *time,
+enum called redis_receive(struct redis_backend *backend, const struct act_time *time,
                           redisReply **reply_r) must_check;
 /* Every answer tells the server's time; called with it, deadlines stay exact
  * while clocks drift or are set. */
-void redis_learn_clock(struct redis_room *room, const struct act_time *time, int64_t server_us);
+void redis_learn_clock(struct redis_backend *backend, const struct act_time *time,
+                       int64_t server_us);
 /* Load the scripts again. 1 or -1. */
-int redis_load_scripts(struct redis_room *room, const struct act_time *time) must_check;
+int redis_load_scripts(struct redis_backend *backend, const struct act_time *time) must_check;
 
 void redis_free_reply(redisReply **reply);
 
@@ -87,22 +88,22 @@ void redis_free_reply(redisReply **reply);
 
 /* Calls until it is clear what became of it, twice at most. 1 with *reply_r,
  * which begins with this server's time and a result, or -1. */
-int redis_call(struct redis_room *room, enum script script, const struct argument *arguments,
+int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;
 /* An act that answers yes or no and has nothing else to tell. */
-int redis_simple_act(struct redis_room *room, enum script script,
+int redis_simple_act(struct redis_backend *backend, enum script script,
                      const struct argument *arguments, size_t count) must_check;
 /* What an act has to tell beside yes or no: the answer's third element, valid
- * while *reply_r is; NULL with room->error. */
-const redisReply *redis_ask(struct redis_room *room, enum script script,
+ * while *reply_r is; NULL with backend->error. */
+const redisReply *redis_ask(struct redis_backend *backend, enum script script,
                             const struct argument *arguments, size_t count,
                             redisReply **reply_r) must_check;
 /* As redis_ask, for a list of at most `max` elements. */
-const redisReply *redis_ask_list(struct redis_room *room, enum script script,
+const redisReply *redis_ask_list(struct redis_backend *backend, enum script script,
                                  const struct argument *arguments, size_t count, size_t max,
                                  redisReply **reply_r) must_check;
 /* 1, or -1 when it is no time of ours. */
-int redis_check_time(struct redis_room *room, int64_t now_ms) must_check;
+int redis_check_time(struct redis_backend *backend, int64_t now_ms) must_check;
 
 /* An element as a number, 0 when it is none; as a string, "" when it is none. */
 int64_t redis_number(const redisReply *element);
@@ -115,7 +116,7 @@ int redis_find_name(const char *const *names, int count, const char *name);
 /* What scripts write into the audit trail beside their act: its last arguments.
  * 1, or -1 when something is longer than struct audit has room for. */
 enum { AUDITED_ARGUMENTS = 5 };
-int redis_add_audited(struct redis_room *room, const struct audited *audited,
+int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
                       struct argument arguments_r[AUDITED_ARGUMENTS]) must_check;
 
 /* ---- what answers hold ---- */
@@ -157,53 +158,57 @@ struct seen {
 struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 
 /* The acts, by file. */
-void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,
+void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                  size_t count);
-int redis_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
-int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
+int redis_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct act *act,
                   struct suspension *suspension_r);
-int redis_lift(struct room *room, const char *mailbox, const struct act *act);
-int redis_reset(struct room *room, const char *mailbox, const struct act *act);
-int redis_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+int redis_lift(struct backend *backend, const char *mailbox, const struct act *act);
+int redis_reset(struct backend *backend, const char *mailbox, const struct act *act);
+int redis_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
                  int64_t newest, const struct act *act);
-int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+int redis_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r);
-int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+int redis_account(struct backend *backend, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r);
-int redis_suspended(struct room *room, const char *after, int64_t now_ms,
+int redis_suspended(struct backend *backend, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r);
-int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+int redis_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                    uint32_t *count_r);
-int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+int redis_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r);
-int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+int redis_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r);
-int redis_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+int redis_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                    uint64_t before,
                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int redis_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+int redis_history(struct backend *backend, struct arena *arena, enum subject subject,
+                  const char *key,
                   int64_t now_ms, struct history *history_r);
-int redis_audit_newest(struct room *room, const char *subject, int64_t before,
+int redis_audit_newest(struct backend *backend, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r);
-int redis_write_audit(struct room *room, const struct audited *audited);
-int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+int redis_write_audit(struct backend *backend, const struct audited *audited);
+int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept, bool only_new,
                const char *before, int64_t now_ms, const struct audited *audited);
-int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+int redis_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r);
-int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited);
-int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+int redis_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                     size_t *count_r);
-int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+int redis_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+              uint32_t max,
               uint32_t *count_r, int64_t *free_at_r);
-int redis_observe(struct room *room, const struct observations *observations, int64_t now_ms);
-int redis_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+int redis_observe(struct backend *backend, const struct observations *observations, int64_t now_ms);
+int redis_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
-int redis_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+int redis_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                size_t *count_r);
-int redis_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+int redis_counters(struct backend *backend, const char *after, struct counter *counters_r,
+                   size_t max,
                    size_t *count_r);
-int redis_sweep(struct room *room, int64_t now_ms);
+int redis_sweep(struct backend *backend, int64_t now_ms);
 
 #endif

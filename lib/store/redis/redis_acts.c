@@ -1,4 +1,4 @@
-/* What staff asks of the Redis room, giving back, and what a mailbox's page
+/* What staff asks of the Redis backend, giving back, and what a mailbox's page
  * shows. Each is one call of act.lua or read.lua. */
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +49,9 @@ void redis_read_history(const redisReply *element, struct arena *arena, int64_t 
 
 /* ---- acts --------------------------------------------------------------------------- */
 
-int redis_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms)
+int redis_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     uint8_t charge[CHARGE_KEY_SIZE];
     charge_key(mailbox, id, charge);
@@ -62,11 +62,11 @@ int redis_give_back(struct room *room, const char *mailbox, const char *id, int6
     return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
 }
 
-int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
+int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct act *act,
                   struct suspension *suspension_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[6 + DURATIONS_MAX] = {
         argument_string("suspend"), argument_int(arena, act->now_ms), argument_string(mailbox),
@@ -74,8 +74,8 @@ int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
     if (redis_check_time(self, act->now_ms) < 0)
         return -1;
     if (durations->count == 0 || durations->count > DURATIONS_MAX)
-        return room_fail(room, "%zu durations; 1 to %d are possible", durations->count,
-                         DURATIONS_MAX);
+        return backend_fail(backend, "%zu durations; 1 to %d are possible", durations->count,
+                            DURATIONS_MAX);
     for (size_t i = 0; i < durations->count; i++)
         arguments[6 + i] =
             argument_int(arena, durations->ms[i] == UNTIL_LIFTED ? -1 : durations->ms[i]);
@@ -86,12 +86,12 @@ int redis_suspend(struct room *room, const char *mailbox, enum cause cause,
         return -1;
     return redis_read_suspension(made, suspension_r) && suspension_r->id > 0
                ? 1
-               : room_fail(room, "redis answered what no script of ours does");
+               : backend_fail(backend, "redis answered what no script of ours does");
 }
 
-int redis_lift(struct room *room, const char *mailbox, const struct act *act)
+int redis_lift(struct backend *backend, const char *mailbox, const struct act *act)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     const struct argument arguments[] = {
         argument_string("lift"), argument_int(arena, act->now_ms), argument_string(mailbox),
@@ -101,9 +101,9 @@ int redis_lift(struct room *room, const char *mailbox, const struct act *act)
     return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
 }
 
-int redis_reset(struct room *room, const char *mailbox, const struct act *act)
+int redis_reset(struct backend *backend, const char *mailbox, const struct act *act)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     char name[HISTORY_NAME_SIZE];
     const struct argument arguments[] = {
@@ -117,11 +117,11 @@ int redis_reset(struct room *room, const char *mailbox, const struct act *act)
 
 /* ---- adjustments ------------------------------------------------------------------------ */
 
-int redis_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+int redis_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
                  int64_t newest, const struct act *act)
 {
     enum { BEFORE = 5, EACH = 6 };
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[BEFORE + EACH * ADJUST_MAX] = {
         argument_string("adjust"),
@@ -165,10 +165,10 @@ static int read_adjustment(const redisReply *element, struct adjustment *adjustm
     return adjustment_r->change > 0;
 }
 
-int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+int redis_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("adjustments"),
@@ -180,17 +180,17 @@ int redis_adjustments(struct room *room, int64_t after, struct adjustment *adjus
         return -1;
     for (size_t i = 0; i < list->elements; i++)
         if (!read_adjustment(list->element[i], &adjustments_r[i]))
-            return room_fail(room, "redis: an adjustment is damaged");
+            return backend_fail(backend, "redis: an adjustment is damaged");
     *count_r = list->elements;
     return 1;
 }
 
 /* ---- lists and records ---------------------------------------------------------------------- */
 
-int redis_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+int redis_account(struct backend *backend, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     struct account account;
     const struct argument arguments[] = {argument_string("account"), argument_string(mailbox),
@@ -202,17 +202,18 @@ int redis_account(struct room *room, struct arena *arena, const char *mailbox, i
     if (seen == NULL)
         return -1;
     if (seen->elements != 3 || !redis_read_suspension(seen->element[2], &account.suspension))
-        return room_fail(room, "redis: the account of %s is damaged", mailbox);
+        return backend_fail(backend, "redis: the account of %s is damaged", mailbox);
     redis_read_history(seen->element[1], arena, DAY_MS, redis_number(seen->element[0]),
                        &account.history);
     *account_r = account;
     return 1;
 }
 
-int redis_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+int redis_history(struct backend *backend, struct arena *arena, enum subject subject,
+                  const char *key,
                   int64_t now_ms, struct history *history_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("history"), argument_string(key),
                                          argument_int(arena, now_ms)};
@@ -223,16 +224,16 @@ int redis_history(struct room *room, struct arena *arena, enum subject subject, 
     if (seen == NULL)
         return -1;
     if (seen->elements != 2)
-        return room_fail(room, "redis: the history of %s is damaged", key);
+        return backend_fail(backend, "redis: the history of %s is damaged", key);
     redis_read_history(seen->element[1], arena, subject == SUBJECT_IP ? HOUR_MS : DAY_MS,
                        redis_number(seen->element[0]), history_r);
     return 1;
 }
 
-int redis_suspended(struct room *room, const char *after, int64_t now_ms,
+int redis_suspended(struct backend *backend, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("suspended"), argument_string(after),
@@ -246,7 +247,7 @@ int redis_suspended(struct room *room, const char *after, int64_t now_ms,
         return -1;
     for (size_t i = 0; i < list->elements / 2; i++) {
         if (!redis_read_suspension(list->element[2 * i + 1], &suspended_r[i].suspension))
-            return room_fail(room, "redis: a suspension is damaged");
+            return backend_fail(backend, "redis: a suspension is damaged");
         redis_copy_text(list->element[2 * i], suspended_r[i].mailbox,
                         sizeof suspended_r[i].mailbox);
     }
@@ -254,10 +255,10 @@ int redis_suspended(struct room *room, const char *after, int64_t now_ms,
     return 1;
 }
 
-int redis_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+int redis_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                    uint32_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("offences"), argument_string(mailbox),
@@ -275,9 +276,9 @@ int redis_offences(struct room *room, const char *mailbox, enum cause cause, int
 
 /* Piece by piece while there is time. Everything expires by itself, so this is
  * for clocks that were wrong, and for tests. */
-int redis_sweep(struct room *room, int64_t now_ms)
+int redis_sweep(struct backend *backend, int64_t now_ms)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     struct act_time time = redis_begin(self);
     if (redis_check_time(self, now_ms) < 0)
         return -1;
@@ -288,8 +289,9 @@ int redis_sweep(struct room *room, int64_t now_ms)
         const struct argument arguments[] = {argument_string("sweep"),
                                              argument_int(arena, now_ms), argument_string(cursor)};
         if (redis_is_over(&time))
-            return room_fail(room, "the sweep was not done within %d ms; the next one goes on",
-                             room->timeout_ms);
+            return backend_fail(backend,
+                                "the sweep was not done within %d ms; the next one goes on",
+                                backend->timeout_ms);
         const redisReply *next = redis_ask(self, SCRIPT_ACT, arguments, countof(arguments), &reply);
         if (next == NULL)
             return -1;

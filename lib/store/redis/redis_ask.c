@@ -7,28 +7,28 @@
 
 /* ---- one call ----------------------------------------------------------------- */
 
-int redis_call(struct redis_room *room, enum script script, const struct argument *arguments,
+int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r)
 {
-    struct act_time time = redis_begin(room);
+    struct act_time time = redis_begin(backend);
     for (int round = 0; round < 2; round++) {
-        if (redis_connected(room, &time) < 0)
+        if (redis_connected(backend, &time) < 0)
             return -1;
-        redis_add_call(room, &time, script, arguments, count);
-        if (redis_send(room, &time) < 0)
+        redis_add_call(backend, &time, script, arguments, count);
+        if (redis_send(backend, &time) < 0)
             return -1;
-        switch (redis_receive(room, &time, reply_r)) {
+        switch (redis_receive(backend, &time, reply_r)) {
         case CALLED:
             if ((*reply_r)->type == REDIS_REPLY_ARRAY && (*reply_r)->elements >= 2 &&
                 (*reply_r)->element[0]->type == REDIS_REPLY_INTEGER &&
                 (*reply_r)->element[1]->type == REDIS_REPLY_INTEGER) {
-                redis_learn_clock(room, &time, (*reply_r)->element[0]->integer);
+                redis_learn_clock(backend, &time, (*reply_r)->element[0]->integer);
                 return 1;
             }
             redis_free_reply(reply_r);
-            return room_fail(&room->room, "redis answered what no script of ours does");
+            return backend_fail(&backend->base, "redis answered what no script of ours does");
         case CALL_UNKNOWN:
-            if (redis_load_scripts(room, &time) < 0)
+            if (redis_load_scripts(backend, &time) < 0)
                 return -1;
             break;
         case CALL_LATE:
@@ -41,41 +41,41 @@ int redis_call(struct redis_room *room, enum script script, const struct argumen
     return -1;
 }
 
-int redis_check_time(struct redis_room *room, int64_t now_ms)
+int redis_check_time(struct redis_backend *backend, int64_t now_ms)
 {
     if (now_ms >= 0 && now_ms <= REDIS_TIME_MAX_MS)
         return 1;
-    return room_fail(&room->room, "the time %lld ms is none of ours", (long long)now_ms);
+    return backend_fail(&backend->base, "the time %lld ms is none of ours", (long long)now_ms);
 }
 
-int redis_simple_act(struct redis_room *room, enum script script,
+int redis_simple_act(struct redis_backend *backend, enum script script,
                      const struct argument *arguments, size_t count)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (redis_call(room, script, arguments, count, &reply) < 0)
+    if (redis_call(backend, script, arguments, count, &reply) < 0)
         return -1;
     return reply->element[1]->integer == 1;
 }
 
-const redisReply *redis_ask(struct redis_room *room, enum script script,
+const redisReply *redis_ask(struct redis_backend *backend, enum script script,
                             const struct argument *arguments, size_t count, redisReply **reply_r)
 {
-    if (redis_call(room, script, arguments, count, reply_r) < 0)
+    if (redis_call(backend, script, arguments, count, reply_r) < 0)
         return NULL;
     if ((*reply_r)->elements == 3)
         return (*reply_r)->element[2];
-    room_fail(&room->room, "redis answered what no script of ours does");
+    backend_fail(&backend->base, "redis answered what no script of ours does");
     return NULL;
 }
 
-const redisReply *redis_ask_list(struct redis_room *room, enum script script,
+const redisReply *redis_ask_list(struct redis_backend *backend, enum script script,
                                  const struct argument *arguments, size_t count, size_t max,
                                  redisReply **reply_r)
 {
-    const redisReply *list = redis_ask(room, script, arguments, count, reply_r);
+    const redisReply *list = redis_ask(backend, script, arguments, count, reply_r);
     if (list == NULL || (list->type == REDIS_REPLY_ARRAY && list->elements <= max))
         return list;
-    room_fail(&room->room, "redis answered what no script of ours does");
+    backend_fail(&backend->base, "redis answered what no script of ours does");
     return NULL;
 }
 

@@ -184,7 +184,7 @@ static void format_lifetime(int64_t keep_ms, char text_r[24])
     snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MINUTE_MS));
 }
 
-static void add_message(struct redis_room *room, const struct act_time *time,
+static void add_message(struct redis_backend *backend, const struct act_time *time,
                         const struct store_message *message)
 {
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
@@ -200,8 +200,8 @@ static void add_message(struct redis_room *room, const struct act_time *time,
     put(&charged, message->fingerprint, 8);
     memcpy(charged.bytes + charged.length, ip, strlen(ip));
     charged.length += strlen(ip);
-    text_clear(&room->kept);
-    add_kept(&room->kept, message);
+    text_clear(&backend->kept);
+    add_kept(&backend->kept, message);
     format_lifetime(message->keep_admitted_ms, admitted);
     format_lifetime(message->keep_refused_ms, refused);
     put(&tickets, message->ticket, 2);
@@ -213,14 +213,14 @@ static void add_message(struct redis_room *room, const struct act_time *time,
         argument_string(ip),
         {charge, sizeof charge},
         argument_string(decision),
-        {room->kept.data, room->kept.length},
+        {backend->kept.data, backend->kept.length},
         {charged.bytes, charged.length},
         argument_string(admitted),
         argument_string(refused),
         {tickets.bytes, tickets.length},
     };
     bool with_tickets = message->ticket > 0 || message->redeem > 0;
-    redis_add_call(room, time, SCRIPT_JUDGE, arguments,
+    redis_add_call(backend, time, SCRIPT_JUDGE, arguments,
                    with_tickets ? countof(arguments) : countof(arguments) - 1);
 }
 
@@ -228,7 +228,7 @@ static void add_message(struct redis_room *room, const struct act_time *time,
 
 /* The bytes that every answer has or begins with: the counts, and behind them
  * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
-static int read_counts(struct redis_room *room, const struct act_time *time,
+static int read_counts(struct redis_backend *backend, const struct act_time *time,
                        const redisReply *reply, struct store_message *message)
 {
     if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
@@ -237,7 +237,7 @@ static int read_counts(struct redis_room *room, const struct act_time *time,
     int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
     if (*micros++ != '.')
         return 0;
-    redis_learn_clock(room, time, seconds * 1000000 + strtoll(micros, &micros, 10));
+    redis_learn_clock(backend, time, seconds * 1000000 + strtoll(micros, &micros, 10));
     message->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
     struct seen seen = redis_read_seen(reply->str);
     message->at_ms = seen.at_ms;
@@ -274,7 +274,7 @@ static int read_particulars(redisReply *const *elements, struct store_message *m
 enum { PARTICULARS = 6 };
 
 /* 1, or -1 when the answer is none of ours. */
-static int read_answer(struct redis_room *room, const struct act_time *time,
+static int read_answer(struct redis_backend *backend, const struct act_time *time,
                        const redisReply *reply, struct store_message *message)
 {
     message->outcome = OUTCOME_ADMITTED;
@@ -282,74 +282,75 @@ static int read_answer(struct redis_room *room, const struct act_time *time,
     message->suspension = (struct suspension){0};
     memset(message->histories, 0, sizeof message->histories);
     bool plain = reply->type == REDIS_REPLY_STRING;
-    if (plain ? read_counts(room, time, reply, message)
+    if (plain ? read_counts(backend, time, reply, message)
               : reply->type == REDIS_REPLY_ARRAY && reply->elements == PARTICULARS &&
-                    read_counts(room, time, reply->element[0], message) &&
+                    read_counts(backend, time, reply->element[0], message) &&
                     read_particulars(reply->element, message))
         return 1;
-    return room_fail(&room->room, "redis answered what no script of ours does");
+    return backend_fail(&backend->base, "redis answered what no script of ours does");
 }
 
 /* ---- a batch -------------------------------------------------------------------- */
 
 /* What the script would cut or lose is refused here, so that a caller's mistake is seen. */
-static int check(struct redis_room *room, const struct store_message *message)
+static int check(struct redis_backend *backend, const struct store_message *message)
 {
     if (message->now_ms < 0 || message->now_ms > REDIS_TIME_MAX_MS)
-        return room_fail(&room->room, "the time %lld ms is none of ours",
-                         (long long)message->now_ms);
+        return backend_fail(&backend->base, "the time %lld ms is none of ours",
+                            (long long)message->now_ms);
     if (message->off_domain > SUBMISSION_MAX_RECIPIENTS ||
         message->ticket > SUBMISSION_MAX_RECIPIENTS ||
         message->redeem > SUBMISSION_MAX_RECIPIENTS ||
         message->window_count > OVER_TIME_COUNT || message->volume.count > DURATIONS_MAX)
-        return room_fail(&room->room, "%u off-domain recipients, tickets for %u and %u, %zu "
-                         "windows or %zu durations are too many", message->off_domain,
-                         message->ticket, message->redeem, message->window_count,
-                         message->volume.count);
+        return backend_fail(&backend->base, "%u off-domain recipients, tickets for %u and %u, %zu "
+                            "windows or %zu durations are too many", message->off_domain,
+                            message->ticket, message->redeem, message->window_count,
+                            message->volume.count);
     for (size_t i = 0; i < message->window_count; i++) {
         const struct rule_info *rule = &rule_table[message->windows[i].rule];
         bool of_no_ip = rule->subject == SUBJECT_IP && message->ip == NULL;
         if (!of_no_ip && window_place(message, &message->windows[i]) == COUNT_NONE)
-            return room_fail(&room->room, "no counts are kept for %s", rule->name);
+            return backend_fail(&backend->base, "no counts are kept for %s", rule->name);
     }
     if (message->ip != NULL && strlen(message->ip) > IP_MAX_BYTES)
-        return room_fail(&room->room, "an IP of %zu bytes is none of ours", strlen(message->ip));
+        return backend_fail(&backend->base, "an IP of %zu bytes is none of ours",
+                            strlen(message->ip));
     return 1;
 }
 
 enum { AGAIN = 0 }; /* a result while nothing was done yet and may still be */
 
 /* One round trip for every message that is still to be judged. */
-static void judge_once(struct redis_room *room, const struct act_time *time,
+static void judge_once(struct redis_backend *backend, const struct act_time *time,
                        struct store_message *const *messages, int *results_r, size_t count)
 {
     bool unknown = false;
     for (size_t i = 0; i < count; i++)
         if (results_r[i] == AGAIN)
-            add_message(room, time, messages[i]);
-    bool lost = redis_send(room, time) < 0;
+            add_message(backend, time, messages[i]);
+    bool lost = redis_send(backend, time) < 0;
     for (size_t i = 0; i < count; i++) {
         if (results_r[i] != AGAIN)
             continue;
         freed_by(redis_free_reply) redisReply *reply = NULL;
-        enum called called = lost ? CALL_LOST : redis_receive(room, time, &reply);
+        enum called called = lost ? CALL_LOST : redis_receive(backend, time, &reply);
         lost = called == CALL_LOST;
         unknown = unknown || called == CALL_UNKNOWN;
         if (called == CALLED)
-            results_r[i] = read_answer(room, time, reply, messages[i]);
+            results_r[i] = read_answer(backend, time, reply, messages[i]);
         else if (called == CALL_LOST || called == CALL_REFUSED)
             results_r[i] = -1;
     }
-    if (unknown && !lost && redis_load_scripts(room, time) < 0)
+    if (unknown && !lost && redis_load_scripts(backend, time) < 0)
         for (size_t i = 0; i < count; i++)
             if (results_r[i] == AGAIN)
                 results_r[i] = -1;
 }
 
-void redis_judge(struct room *room, struct store_message *const *messages, int *results_r,
+void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                  size_t count)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     struct act_time time = redis_begin(self);
     size_t waiting = count;
     for (size_t i = 0; i < count; i++)

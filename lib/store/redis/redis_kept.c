@@ -7,22 +7,23 @@
 #include "store/redis/redis.h"
 
 /* Whether the key is one, and the value, if there is one, fits: 1 or -1. */
-static int check_kept(struct redis_room *room, int64_t now_ms, const char *key, const char *value)
+static int check_kept(struct redis_backend *backend, int64_t now_ms, const char *key,
+                      const char *value)
 {
     size_t length = strlen(key);
     if (length == 0 || length > KEPT_KEY_MAX)
-        return room_fail(&room->room, "a key of %zu bytes; 1 to %d are possible", length,
-                         KEPT_KEY_MAX);
+        return backend_fail(&backend->base, "a key of %zu bytes; 1 to %d are possible", length,
+                            KEPT_KEY_MAX);
     if (value != NULL && strlen(value) > KEPT_VALUE_MAX)
-        return room_fail(&room->room, "a value of %zu bytes; %d are possible", strlen(value),
-                         KEPT_VALUE_MAX);
-    return redis_check_time(room, now_ms);
+        return backend_fail(&backend->base, "a value of %zu bytes; %d are possible", strlen(value),
+                            KEPT_VALUE_MAX);
+    return redis_check_time(backend, now_ms);
 }
 
-int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept, bool only_new,
                const char *before, int64_t now_ms, const struct audited *audited)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     bool lasts = kept->until_ms == UNTIL_LIFTED;
     struct argument arguments[8 + AUDITED_ARGUMENTS] = {
@@ -43,10 +44,10 @@ int redis_keep(struct room *room, enum kept_kind kind, const struct kept *kept, 
                             audited != NULL ? countof(arguments) : 8);
 }
 
-int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[4 + AUDITED_ARGUMENTS] = {
         argument_string("forget"), argument_int(arena, now_ms),
@@ -59,13 +60,13 @@ int redis_forget(struct room *room, enum kept_kind kind, const char *key, int64_
 }
 
 /* "ENDS\nVALUE". 1; 0 when it has ended; -1 when it is none of ours. */
-static int read_kept(struct redis_room *room, struct arena *arena, const char *key,
+static int read_kept(struct redis_backend *backend, struct arena *arena, const char *key,
                      const redisReply *element, int64_t now_ms, struct kept *kept_r)
 {
     char *value;
     int64_t until_ms = strtoll(redis_text(element), &value, 10);
     if (*value != '\n')
-        return room_fail(&room->room, "redis: what is kept under a key is damaged");
+        return backend_fail(&backend->base, "redis: what is kept under a key is damaged");
     if (until_ms >= 0 && until_ms <= now_ms)
         return 0;
     *kept_r = (struct kept){.key = arena_strdup(arena, key),
@@ -74,10 +75,10 @@ static int read_kept(struct redis_room *room, struct arena *arena, const char *k
     return 1;
 }
 
-int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+int redis_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("kept"),
                                          argument_string(kept_kind_names[kind]),
@@ -92,11 +93,11 @@ int redis_kept(struct room *room, struct arena *arena, enum kept_kind kind, cons
                                          : read_kept(self, arena, key, kept, now_ms, kept_r);
 }
 
-int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+int redis_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                     size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {
         argument_string("kept_list"), argument_string(kept_kind_names[kind]),
@@ -110,15 +111,16 @@ int redis_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
     for (size_t i = 0; i < list->elements / 2; i++)
         if (read_kept(self, arena, redis_text(list->element[2 * i]), list->element[2 * i + 1],
                       now_ms, &kept_r[i]) != 1)
-            return room_fail(room, "redis: what is kept under a key is damaged");
+            return backend_fail(backend, "redis: what is kept under a key is damaged");
     *count_r = list->elements / 2;
     return 1;
 }
 
-int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+int redis_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+              uint32_t max,
               uint32_t *count_r, int64_t *free_at_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("try"), argument_int(arena, now_ms),
@@ -127,13 +129,14 @@ int redis_try(struct room *room, const char *key, int64_t now_ms, int64_t span_m
     if (check_kept(self, now_ms, key, NULL) < 0)
         return -1;
     if (max < 1 || max > TRIES_MAX || span_ms < 1 || span_ms > REDIS_TIME_MAX_MS - now_ms)
-        return room_fail(room, "%u tries in %lld ms cannot be counted", max, (long long)span_ms);
+        return backend_fail(backend, "%u tries in %lld ms cannot be counted", max,
+                            (long long)span_ms);
     const redisReply *told =
         redis_ask(self, SCRIPT_DESK, arguments, countof(arguments), &reply);
     if (told == NULL)
         return -1;
     if (told->type != REDIS_REPLY_ARRAY || told->elements != 2)
-        return room_fail(room, "redis answered what no script of ours does");
+        return backend_fail(backend, "redis answered what no script of ours does");
     bool counted = reply->element[1]->integer == 1;
     *count_r = (uint32_t)redis_number(told->element[0]);
     if (!counted)

@@ -1,4 +1,4 @@
-/* Decisions and the audit trail of the Redis room. Ids of decisions have 60 bits,
+/* Decisions and the audit trail of the Redis backend. Ids of decisions have 60 bits,
  * more than a script's numbers: scripts hand out candidates, here they are put in
  * order and their records fetched. Fetching passes over what has gone since. */
 #include <stdio.h>
@@ -62,7 +62,7 @@ static struct argument argument_id(struct arena *arena, uint64_t decision)
 }
 
 /* 1; 0 when there is none or it is past its time; -1 when it is damaged. */
-static int read_record(struct redis_room *room, struct arena *arena, const redisReply *kept,
+static int read_record(struct redis_backend *backend, struct arena *arena, const redisReply *kept,
                        uint64_t decision, int64_t now_ms, struct record *record_r)
 {
     struct record record = {.decision = decision};
@@ -71,18 +71,18 @@ static int read_record(struct redis_room *room, struct arena *arena, const redis
         return 0;
     if (kept->type != REDIS_REPLY_STRING ||
         !parse_record(arena_strndup(arena, kept->str, kept->len), kept->len, &until_ms, &record))
-        return room_fail(&room->room, "redis: the record of decision %016llx is damaged",
-                         (unsigned long long)decision);
+        return backend_fail(&backend->base, "redis: the record of decision %016llx is damaged",
+                            (unsigned long long)decision);
     if (until_ms <= now_ms)
         return 0;
     *record_r = record;
     return 1;
 }
 
-int redis_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+int redis_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("record"), argument_id(arena, decision)};
     const redisReply *kept =
@@ -142,23 +142,23 @@ static size_t id_count(const redisReply *text) { return strlen(redis_text(text))
 
 /* Adds what there still is of `count` records. 1 or -1. */
 enum { FETCH_MAX = 1024 };
-static int fetch_some(struct redis_room *room, const uint64_t *ids, size_t count,
+static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t count,
                       struct page *page)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     struct argument arguments[1 + FETCH_MAX] = {argument_string("records")};
     if (redis_is_over(&page->time))
-        return room_fail(&room->room, "the decisions were not found within %d ms",
-                         room->room.timeout_ms);
+        return backend_fail(&backend->base, "the decisions were not found within %d ms",
+                            backend->base.timeout_ms);
     for (size_t i = 0; i < count; i++)
         arguments[1 + i] = argument_id(arena, ids[i]);
     const redisReply *found =
-        redis_ask_list(room, SCRIPT_READ, arguments, 1 + count, count, &reply);
+        redis_ask_list(backend, SCRIPT_READ, arguments, 1 + count, count, &reply);
     if (found == NULL)
         return -1;
     for (size_t i = 0; i < found->elements && page->count < page->max; i++) {
-        int read = read_record(room, page->arena, found->element[i], ids[i], page->now_ms,
+        int read = read_record(backend, page->arena, found->element[i], ids[i], page->now_ms,
                                &page->records[page->count]);
         if (read < 0)
             return -1;
@@ -171,7 +171,7 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Fills the page with the records of these ids, in their order: as many at once
  * as it has room for, and more from where all have gone. 1 or -1. */
-static int fetch(struct redis_room *room, const struct ids *ids, struct page *page)
+static int fetch(struct redis_backend *backend, const struct ids *ids, struct page *page)
 {
     enum { AT_FIRST = 128 };
     bool all_gone = false;
@@ -179,7 +179,7 @@ static int fetch(struct redis_room *room, const struct ids *ids, struct page *pa
         size_t before = page->count;
         size_t most = all_gone ? FETCH_MAX : smaller(AT_FIRST, page->max - before);
         size_t count = smaller(most, ids->count - done);
-        if (fetch_some(room, ids->of + done, count, page) < 0)
+        if (fetch_some(backend, ids->of + done, count, page) < 0)
             return -1;
         all_gone = page->count == before;
         done += count;
@@ -200,7 +200,7 @@ static void add_admitted(const redisReply *history, int64_t at_ms, uint64_t befo
 }
 
 /* Refused ones by their list, admitted ones by the tags in the histories. */
-static int mailbox_ids(struct redis_room *room, struct arena *arena, const char *mailbox,
+static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const char *mailbox,
                        uint64_t before, int64_t now_ms, struct ids *ids_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
@@ -209,11 +209,11 @@ static int mailbox_ids(struct redis_room *room, struct arena *arena, const char 
         argument_string("ids"), argument_string(mailbox), argument_int(arena, now_ms),
         argument_string(history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, name))};
     const redisReply *found =
-        redis_ask_list(room, SCRIPT_READ, arguments, countof(arguments), 5, &reply);
+        redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 5, &reply);
     if (found == NULL)
         return -1;
     if (found->elements != 5)
-        return room_fail(&room->room, "redis: the decisions of %s are damaged", mailbox);
+        return backend_fail(&backend->base, "redis: the decisions of %s are damaged", mailbox);
     const redisReply *refused = found->element[0];
     size_t entries =
         redis_entry_count(found->element[2]) + redis_entry_count(found->element[4]);
@@ -229,18 +229,18 @@ static int mailbox_ids(struct redis_room *room, struct arena *arena, const char 
 /* The ids of all mailboxes next below `before`, at most LOG_STEP. 1 when nothing lies
  * beyond them, 0 when something may, or -1. */
 enum { LOG_STEP = 2048 };
-static int log_ids(struct redis_room *room, struct arena *arena, uint64_t before,
+static int log_ids(struct redis_backend *backend, struct arena *arena, uint64_t before,
                    struct ids *ids_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("log"), argument_id(arena, before),
                                          argument_int(arena, LOG_STEP)};
     const redisReply *found =
-        redis_ask_list(room, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
+        redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
     if (found == NULL)
         return -1;
     if (found->elements != 2)
-        return room_fail(&room->room, "redis: the log of decisions is damaged");
+        return backend_fail(&backend->base, "redis: the log of decisions is damaged");
     bool all = redis_number(found->element[0]) == 1;
     *ids_r = (struct ids){
         .of = arena_alloc(arena, (id_count(found->element[1]) + 1) * sizeof ids_r->of[0])};
@@ -254,14 +254,14 @@ static int log_ids(struct redis_room *room, struct arena *arena, uint64_t before
 }
 
 /* Steps through the log until the page is full or the log ends. */
-static int log_page(struct redis_room *room, uint64_t before, struct page *page)
+static int log_page(struct redis_backend *backend, uint64_t before, struct page *page)
 {
     int at_end = 0;
     while (at_end == 0 && page->count < page->max) {
         freed_by(arena_free) struct arena *arena = arena_new();
         struct ids ids;
-        at_end = log_ids(room, arena, before, &ids);
-        if (at_end < 0 || fetch(room, &ids, page) < 0)
+        at_end = log_ids(backend, arena, before, &ids);
+        if (at_end < 0 || fetch(backend, &ids, page) < 0)
             return -1;
         if (ids.count > 0)
             before = ids.of[ids.count - 1];
@@ -269,10 +269,11 @@ static int log_page(struct redis_room *room, uint64_t before, struct page *page)
     return 1;
 }
 
-int redis_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+int redis_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                    uint64_t before,
                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
                         .records = records_r, .max = max};
     struct ids ids;
@@ -307,20 +308,20 @@ static int read_audit(const redisReply *element, struct audit *audit_r)
     return 1;
 }
 
-static int read_trail(struct redis_room *room, const redisReply *list, struct audit *audit_r,
+static int read_trail(struct redis_backend *backend, const redisReply *list, struct audit *audit_r,
                       size_t *count_r)
 {
     for (size_t i = 0; i < list->elements; i++)
         if (!read_audit(list->element[i], &audit_r[i]))
-            return room_fail(&room->room, "redis: an entry of the audit trail is damaged");
+            return backend_fail(&backend->base, "redis: an entry of the audit trail is damaged");
     *count_r = list->elements;
     return 1;
 }
 
-int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+int redis_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("audit"),
@@ -333,10 +334,10 @@ int redis_audit(struct room *room, int64_t after, struct audit *audit_r, size_t 
     return read_trail(self, list, audit_r, count_r);
 }
 
-int redis_audit_newest(struct room *room, const char *subject, int64_t before,
+int redis_audit_newest(struct backend *backend, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     if (before > REDIS_TIME_MAX_MS)
@@ -357,7 +358,7 @@ int redis_audit_newest(struct room *room, const char *subject, int64_t before,
     return list == NULL ? -1 : read_trail(self, list, audit_r, count_r);
 }
 
-int redis_add_audited(struct redis_room *room, const struct audited *audited,
+int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
                       struct argument arguments_r[AUDITED_ARGUMENTS])
 {
     static const struct audit fits;
@@ -366,8 +367,8 @@ int redis_add_audited(struct redis_room *room, const struct audited *audited,
         strlen(audited->name) >= sizeof fits.act ||
         strlen(audited->subject) >= sizeof fits.subject ||
         strlen(audited->detail) >= sizeof fits.detail)
-        return room_fail(&room->room, "an entry %.32s is too long for the audit trail",
-                         audited->name);
+        return backend_fail(&backend->base, "an entry %.32s is too long for the audit trail",
+                            audited->name);
     arguments_r[0] = argument_string(act->by);
     arguments_r[1] = argument_string(act->note);
     arguments_r[2] = argument_string(audited->name);
@@ -376,9 +377,9 @@ int redis_add_audited(struct redis_room *room, const struct audited *audited,
     return 1;
 }
 
-int redis_write_audit(struct room *room, const struct audited *audited)
+int redis_write_audit(struct backend *backend, const struct audited *audited)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[2 + AUDITED_ARGUMENTS] = {
         argument_string("write_audit"), argument_int(arena, audited->act->now_ms)};

@@ -12,28 +12,29 @@
 #define COUNTED_MAX (UINT64_C(1) << 53)
 
 /* What would be cut, or stop the script in the middle, is refused before it begins. */
-static int check(struct redis_room *room, const struct observations *seen, int64_t now_ms)
+static int check(struct redis_backend *backend, const struct observations *seen, int64_t now_ms)
 {
     if (seen->sighting_count > OBSERVATIONS_MAX || seen->near_count > OBSERVATIONS_MAX ||
         seen->counter_count > OBSERVATIONS_MAX)
-        return room_fail(&room->room, "more than %d observations of a kind", OBSERVATIONS_MAX);
+        return backend_fail(&backend->base, "more than %d observations of a kind",
+                            OBSERVATIONS_MAX);
     for (size_t i = 0; i < seen->sighting_count; i++)
-        if (redis_check_time(room, seen->sightings[i].at_ms) < 0)
+        if (redis_check_time(backend, seen->sightings[i].at_ms) < 0)
             return -1;
     for (size_t i = 0; i < seen->near_count; i++)
-        if (redis_check_time(room, seen->nears[i].at_ms) < 0)
+        if (redis_check_time(backend, seen->nears[i].at_ms) < 0)
             return -1;
     for (size_t i = 0; i < seen->counter_count; i++)
         if (seen->counters[i].value > COUNTED_MAX)
-            return room_fail(&room->room, "%llu is too much to count at once",
-                             (unsigned long long)seen->counters[i].value);
-    return redis_check_time(room, now_ms);
+            return backend_fail(&backend->base, "%llu is too much to count at once",
+                                (unsigned long long)seen->counters[i].value);
+    return redis_check_time(backend, now_ms);
 }
 
-int redis_observe(struct room *room, const struct observations *observations, int64_t now_ms)
+int redis_observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
     enum { PER_SIGHTING = 4, PER_NEAR = 2, PER_COUNTER = 2 };
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     if (check(self, observations, now_ms) < 0)
         return -1;
@@ -99,11 +100,11 @@ static struct named *sort_named(struct arena *arena, const redisReply *list, con
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-int redis_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+int redis_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
     enum { SENDERS_MAX = 10000 }; /* as the script reads at most */
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {
@@ -125,11 +126,12 @@ int redis_senders(struct room *room, enum sender_of of, const char *key, const c
     return 1;
 }
 
-int redis_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+int redis_counters(struct backend *backend, const char *after, struct counter *counters_r,
+                   size_t max,
                    size_t *count_r)
 {
     enum { COUNTERS_MAX = 100000 };
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("counters")};
@@ -147,10 +149,10 @@ int redis_counters(struct room *room, const char *after, struct counter *counter
     return 1;
 }
 
-int redis_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+int redis_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                size_t *count_r)
 {
-    struct redis_room *self = redis_room(room);
+    struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     struct argument arguments[3 + 2 * OVER_TIME_COUNT] = {
@@ -170,7 +172,7 @@ int redis_near(struct room *room, int64_t now_ms, struct near_limit *near_r, siz
         redisReply *const *part = list->element + 3 * i;
         int rule = rule_by_name(redis_text(part[0]));
         if (rule < 0)
-            return room_fail(room, "redis: a window near its limit is damaged");
+            return backend_fail(backend, "redis: a window near its limit is damaged");
         near_r[i] = (struct near_limit){.rule = (enum rule)rule,
                                         .at_ms = strtoll(redis_text(part[2]), NULL, 10)};
         redis_copy_text(part[1], near_r[i].key, sizeof near_r[i].key);

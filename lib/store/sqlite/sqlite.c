@@ -1,4 +1,4 @@
-/* The SQLite room's connection. One connection a process, so that its page
+/* The SQLite backend's connection. One connection a process, so that its page
  * cache stays warm: a second one that writes would make SQLite drop it. WAL with
  * synchronous=NORMAL: what was committed survives the end of this process at
  * any moment; a power cut may take the last moments. */
@@ -93,40 +93,40 @@ enum { SCHEMA_VERSION = countof(schema_steps) };
 
 /* ---- statements --------------------------------------------------------------- */
 
-static int fail_with_sqlite(struct sqlite_room *room)
+static int fail_with_sqlite(struct sqlite_backend *backend)
 {
-    return room_fail(&room->room, "%s: %s", room->path, sqlite3_errmsg(room->db));
+    return backend_fail(&backend->base, "%s: %s", backend->path, sqlite3_errmsg(backend->db));
 }
 
-sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which)
+sqlite3_stmt *sqlite_take(struct sqlite_backend *backend, enum sqlite_statement which)
 {
-    sqlite3_reset(room->statements[which]);
-    return room->statements[which];
+    sqlite3_reset(backend->statements[which]);
+    return backend->statements[which];
 }
 
-int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement)
+int sqlite_row(struct sqlite_backend *backend, sqlite3_stmt *statement)
 {
     int answer = sqlite3_step(statement);
     if (answer == SQLITE_ROW)
         return 1;
     if (answer != SQLITE_DONE)
-        fail_with_sqlite(room);
+        fail_with_sqlite(backend);
     sqlite3_reset(statement);
     return answer == SQLITE_DONE ? 0 : -1;
 }
 
-int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement)
+int sqlite_do(struct sqlite_backend *backend, sqlite3_stmt *statement)
 {
-    return sqlite_row(room, statement) < 0 ? -1 : 1;
+    return sqlite_row(backend, statement) < 0 ? -1 : 1;
 }
 
-int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows)
 {
-    sqlite3_stmt *remove = sqlite_take(room, which);
+    sqlite3_stmt *remove = sqlite_take(backend, which);
     sqlite3_bind_int64(remove, 1, past_ms);
     sqlite3_bind_int64(remove, 2, rows);
-    return sqlite_do(room, remove);
+    return sqlite_do(backend, remove);
 }
 
 int sqlite_find_name(const char *const *names, int count, const char *name)
@@ -169,95 +169,95 @@ int sqlite_wait_for_lock(void *until_us, int asked)
 }
 
 /* An act begins. */
-static void set_deadline(struct sqlite_room *room)
+static void set_deadline(struct sqlite_backend *backend)
 {
-    room->give_up_us = sqlite_monotonic_us() + room->room.timeout_ms * INT64_C(1000);
+    backend->give_up_us = sqlite_monotonic_us() + backend->base.timeout_ms * INT64_C(1000);
 }
 
 /* ---- opening --------------------------------------------------------------------- */
 
-static void close_database(struct sqlite_room *room)
+static void close_database(struct sqlite_backend *backend)
 {
     for (size_t i = 0; i < SQL_COUNT; i++) {
-        sqlite3_finalize(room->statements[i]);
-        room->statements[i] = NULL;
+        sqlite3_finalize(backend->statements[i]);
+        backend->statements[i] = NULL;
     }
-    sqlite3_close(room->db);
-    room->db = NULL;
+    sqlite3_close(backend->db);
+    backend->db = NULL;
 }
 
-static int fail_to_make(struct sqlite_room *room)
+static int fail_to_make(struct sqlite_backend *backend)
 {
-    room->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
+    backend->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
                      errno != ENFILE && errno != EINTR;
-    return room_fail(&room->room, "%s: cannot be made: %s", room->path, strerror(errno));
+    return backend_fail(&backend->base, "%s: cannot be made: %s", backend->path, strerror(errno));
 }
 
 /* The store holds who sent when, and the audit log: the file is its owner's alone. SQLite gives
  * -wal and -shm the same mode. */
-static int make_file(struct sqlite_room *room)
+static int make_file(struct sqlite_backend *backend)
 {
-    int fd = open(room->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = open(backend->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return 1;
     if (fd < 0)
-        return fail_to_make(room);
-    room->was_made = true;
+        return fail_to_make(backend);
+    backend->was_made = true;
     close(fd);
     return 1;
 }
 
-static int fail_for_good(struct sqlite_room *room, const char *what)
+static int fail_for_good(struct sqlite_backend *backend, const char *what)
 {
-    room->unusable = true;
-    return room_fail(&room->room, "%s: %s", room->path, what);
+    backend->unusable = true;
+    return backend_fail(&backend->base, "%s: %s", backend->path, what);
 }
 
-static char *folder_of(const struct sqlite_room *room)
+static char *folder_of(const struct sqlite_backend *backend)
 {
-    const char *slash = strrchr(room->path, '/');
-    return slash > room->path ? xasprintf("%.*s", (int)(slash - room->path), room->path)
+    const char *slash = strrchr(backend->path, '/');
+    return slash > backend->path ? xasprintf("%.*s", (int)(slash - backend->path), backend->path)
                               : xstrdup("/");
 }
 
 /* Those that another user made, SQLite would only call "unable to open database file". */
-static int check_log_files(struct sqlite_room *room)
+static int check_log_files(struct sqlite_backend *backend)
 {
     static const char *const endings[] = {"-wal", "-shm"};
     for (size_t i = 0; i < countof(endings); i++) {
-        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        freed_by(free_string) char *path = xasprintf("%s%s", backend->path, endings[i]);
         if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT) {
-            room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
-            return room_fail(&room->room, "%s: cannot be written: %s", path, strerror(errno));
+            backend->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+            return backend_fail(&backend->base, "%s: cannot be written: %s", path, strerror(errno));
         }
     }
     return 1;
 }
 
 /* SQLite would open what it may only read, and writes files beside it. */
-static int check_file(struct sqlite_room *room)
+static int check_file(struct sqlite_backend *backend)
 {
     struct stat file;
-    freed_by(free_string) char *folder = folder_of(room);
-    if (stat(room->path, &file) == 0 && !S_ISREG(file.st_mode))
-        return fail_for_good(room, "is no file");
-    const char *which = faccessat(AT_FDCWD, room->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
+    freed_by(free_string) char *folder = folder_of(backend);
+    if (stat(backend->path, &file) == 0 && !S_ISREG(file.st_mode))
+        return fail_for_good(backend, "is no file");
+    const char *which = faccessat(AT_FDCWD, backend->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
                         faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0
                             ? "its directory "
                             : NULL;
     if (which == NULL)
-        return check_log_files(room);
-    room->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
-    return room_fail(&room->room, "%s: %scannot be written: %s", room->path, which,
-                     strerror(errno));
+        return check_log_files(backend);
+    backend->unusable = errno == EACCES || errno == EROFS || errno == EPERM;
+    return backend_fail(&backend->base, "%s: %scannot be written: %s", backend->path, which,
+                        strerror(errno));
 }
 
 /* Earlier versions let their group in. A file of somebody else stays as its owner wants it. */
-static void close_to_others(const struct sqlite_room *room)
+static void close_to_others(const struct sqlite_backend *backend)
 {
     static const char *const endings[] = {"", "-wal", "-shm"};
     for (size_t i = 0; i < countof(endings); i++) {
-        freed_by(free_string) char *path = xasprintf("%s%s", room->path, endings[i]);
+        freed_by(free_string) char *path = xasprintf("%s%s", backend->path, endings[i]);
         struct stat file;
         if (lstat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_uid == geteuid() &&
             (file.st_mode & 077) != 0)
@@ -265,112 +265,114 @@ static void close_to_others(const struct sqlite_room *room)
     }
 }
 
-static int read_number(struct sqlite_room *room, const char *sql, int64_t *number_r)
+static int read_number(struct sqlite_backend *backend, const char *sql, int64_t *number_r)
 {
     sqlite3_stmt *statement = NULL;
     int result = -1;
-    if (sqlite3_prepare_v2(room->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(backend->db, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
         *number_r = sqlite3_column_int64(statement, 0);
         result = 1;
     } else {
-        fail_with_sqlite(room);
+        fail_with_sqlite(backend);
     }
     sqlite3_finalize(statement);
     return result;
 }
 
 /* Nothing is written to what another program made. */
-static int check_ours(struct sqlite_room *room)
+static int check_ours(struct sqlite_backend *backend)
 {
     int64_t tables, ours, version;
-    if (read_number(room, "PRAGMA user_version", &version) < 0 ||
-        read_number(room, "SELECT count(*) FROM sqlite_master", &tables) < 0 ||
-        read_number(room, "SELECT count(*) FROM sqlite_master WHERE name = 'hash_key'", &ours) <
+    if (read_number(backend, "PRAGMA user_version", &version) < 0 ||
+        read_number(backend, "SELECT count(*) FROM sqlite_master", &tables) < 0 ||
+        read_number(backend, "SELECT count(*) FROM sqlite_master WHERE name = 'hash_key'", &ours) <
             0) {
-        int error = sqlite3_errcode(room->db) & 0xFF;
+        int error = sqlite3_errcode(backend->db) & 0xFF;
         if (error == SQLITE_NOTADB)
-            return fail_for_good(room, "is no SQLite database");
-        room->unusable = error == SQLITE_CANTOPEN || error == SQLITE_READONLY ||
+            return fail_for_good(backend, "is no SQLite database");
+        backend->unusable = error == SQLITE_CANTOPEN || error == SQLITE_READONLY ||
                          error == SQLITE_PERM || error == SQLITE_AUTH;
         return -1;
     }
     if (tables > 0 && ours == 0)
-        return fail_for_good(room, "is a database of another program");
-    room->unusable = version > SCHEMA_VERSION;
-    if (room->unusable)
-        return room_fail(&room->room, "%s was made by a newer sendguard (schema %lld, ours is %d)",
-                         room->path, (long long)version, SCHEMA_VERSION);
+        return fail_for_good(backend, "is a database of another program");
+    backend->unusable = version > SCHEMA_VERSION;
+    if (backend->unusable)
+        return backend_fail(&backend->base,
+                            "%s was made by a newer sendguard (schema %lld, ours is %d)",
+                            backend->path, (long long)version, SCHEMA_VERSION);
     return 1;
 }
 
 /* Two processes may meet here: the schema is made, or brought up to date, under
  * the write lock, by one. */
-static int make_schema(struct sqlite_room *room)
+static int make_schema(struct sqlite_backend *backend)
 {
     int64_t version = 0;
-    if (read_number(room, "PRAGMA user_version", &version) < 0)
+    if (read_number(backend, "PRAGMA user_version", &version) < 0)
         return -1;
     if (version == SCHEMA_VERSION)
         return 1;
-    if (sqlite3_exec(room->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return fail_with_sqlite(room);
-    int result = read_number(room, "PRAGMA user_version", &version);
+    if (sqlite3_exec(backend->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return fail_with_sqlite(backend);
+    int result = read_number(backend, "PRAGMA user_version", &version);
     for (; result > 0 && version < SCHEMA_VERSION; version++)
-        if (sqlite3_exec(room->db, schema_steps[version], NULL, NULL, NULL) != SQLITE_OK)
-            result = fail_with_sqlite(room);
-    if (sqlite3_exec(room->db, result > 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
-        result = fail_with_sqlite(room);
+        if (sqlite3_exec(backend->db, schema_steps[version], NULL, NULL, NULL) != SQLITE_OK)
+            result = fail_with_sqlite(backend);
+    if (sqlite3_exec(backend->db, result > 0 ? "COMMIT" : "ROLLBACK", NULL, NULL,
+                     NULL) != SQLITE_OK)
+        result = fail_with_sqlite(backend);
     return result;
 }
 
-static int read_hash_key(struct sqlite_room *room)
+static int read_hash_key(struct sqlite_backend *backend)
 {
     sqlite3_stmt *statement = NULL;
     int result = -1;
-    if (sqlite3_prepare_v2(room->db, "SELECT value FROM hash_key", -1, &statement, NULL) ==
+    if (sqlite3_prepare_v2(backend->db, "SELECT value FROM hash_key", -1, &statement, NULL) ==
             SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW &&
-        sqlite3_column_bytes(statement, 0) == sizeof room->hash_key) {
-        memcpy(room->hash_key, sqlite3_column_blob(statement, 0), sizeof room->hash_key);
+        sqlite3_column_bytes(statement, 0) == sizeof backend->hash_key) {
+        memcpy(backend->hash_key, sqlite3_column_blob(statement, 0), sizeof backend->hash_key);
         result = 1;
     } else {
-        fail_with_sqlite(room);
+        fail_with_sqlite(backend);
     }
     sqlite3_finalize(statement);
     return result;
 }
 
-static int prepare_all(struct sqlite_room *room)
+static int prepare_all(struct sqlite_backend *backend)
 {
 #define SQLITE_STATEMENT_SQL(name, sql) sql,
     static const char *const sql[SQL_COUNT] = {SQLITE_STATEMENTS(SQLITE_STATEMENT_SQL)};
     for (size_t i = 0; i < SQL_COUNT; i++)
-        if (sqlite3_prepare_v3(room->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &room->statements[i], NULL) != SQLITE_OK)
-            return fail_with_sqlite(room);
+        if (sqlite3_prepare_v3(backend->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &backend->statements[i], NULL) != SQLITE_OK)
+            return fail_with_sqlite(backend);
     return 1;
 }
 
-static int open_database(struct sqlite_room *room)
+static int open_database(struct sqlite_backend *backend)
 {
     struct stat file;
-    room->unusable = room->was_made = false;
-    if (make_file(room) < 0 || check_file(room) < 0)
+    backend->unusable = backend->was_made = false;
+    if (make_file(backend) < 0 || check_file(backend) < 0)
         return -1;
-    close_to_others(room);
-    if (sqlite3_open_v2(room->path, &room->db,
+    close_to_others(backend);
+    if (sqlite3_open_v2(backend->path, &backend->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        fail_with_sqlite(room);
-        close_database(room);
+        fail_with_sqlite(backend);
+        close_database(backend);
         return -1;
     }
-    sqlite3_busy_handler(room->db, sqlite_wait_for_lock, &room->give_up_us);
-    if (check_ours(room) < 0) {
-        close_database(room);
+    sqlite3_busy_handler(backend->db, sqlite_wait_for_lock, &backend->give_up_us);
+    if (check_ours(backend) < 0) {
+        close_database(backend);
         return -1;
     }
-    if (sqlite3_exec(room->db,
+    if (sqlite3_exec(backend->db,
                      /* a message changes a few hundred bytes on each page it touches, and pages are
                       * logged whole */
                      "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
@@ -380,83 +382,83 @@ static int open_database(struct sqlite_room *room)
                      /* no more: after a page split SQLite looks through all of it */
                      "PRAGMA cache_size = -2000;",
                      NULL, NULL, NULL) != SQLITE_OK ||
-        stat(room->path, &file) != 0) {
-        fail_with_sqlite(room);
-        close_database(room);
+        stat(backend->path, &file) != 0) {
+        fail_with_sqlite(backend);
+        close_database(backend);
         return -1;
     }
-    if (make_schema(room) < 0 || read_hash_key(room) < 0 || prepare_all(room) < 0) {
-        close_database(room);
+    if (make_schema(backend) < 0 || read_hash_key(backend) < 0 || prepare_all(backend) < 0) {
+        close_database(backend);
         return -1;
     }
-    sqlite3_wal_hook(room->db, checkpointer_after_commit, room->checkpointer);
+    sqlite3_wal_hook(backend->db, checkpointer_after_commit, backend->checkpointer);
     /* a message that gives its connection up must not wait for all of the log */
-    sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    room->was_there = true;
-    room->device = file.st_dev;
-    room->inode = file.st_ino;
+    sqlite3_db_config(backend->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    backend->was_there = true;
+    backend->device = file.st_dev;
+    backend->inode = file.st_ino;
     return 1;
 }
 
 /* The file may have gone, or another have come in its place. After set_deadline. */
-static int ensure_open(struct sqlite_room *room)
+static int ensure_open(struct sqlite_backend *backend)
 {
     struct stat file;
-    if (room->db == NULL && !room->was_there)
-        return open_database(room);
-    if (stat(room->path, &file) != 0)
-        return room_fail(&room->room,
-                         "%s: %s (put it back, or restart sendguard to begin with an empty ledger)",
-                         room->path, strerror(errno));
-    if (room->db != NULL && file.st_dev == room->device && file.st_ino == room->inode)
+    if (backend->db == NULL && !backend->was_there)
+        return open_database(backend);
+    if (stat(backend->path, &file) != 0)
+        return backend_fail(&backend->base,
+                            "%s: %s (put it back, or restart sendguard to begin with an empty ledger)",
+                            backend->path, strerror(errno));
+    if (backend->db != NULL && file.st_dev == backend->device && file.st_ino == backend->inode)
         return 1;
-    close_database(room);
-    return open_database(room);
+    close_database(backend);
+    return open_database(backend);
 }
 
 /* After an error: nothing of the transaction stays. A lock or a full disk
  * passes; after anything else the next act begins with a new connection. */
-static int give_up(struct sqlite_room *room)
+static int give_up(struct sqlite_backend *backend)
 {
-    int error = sqlite3_errcode(room->db) & 0xFF;
-    if (!sqlite3_get_autocommit(room->db))
-        sqlite3_step(sqlite_take(room, SQL_ROLLBACK));
+    int error = sqlite3_errcode(backend->db) & 0xFF;
+    if (!sqlite3_get_autocommit(backend->db))
+        sqlite3_step(sqlite_take(backend, SQL_ROLLBACK));
     if (error != SQLITE_BUSY && error != SQLITE_FULL)
-        close_database(room);
-    checkpointer_leave(room->checkpointer);
+        close_database(backend);
+    checkpointer_leave(backend->checkpointer);
     if (error == SQLITE_FULL || error == SQLITE_IOERR)
-        checkpointer_want(room->checkpointer);
+        checkpointer_want(backend->checkpointer);
     return -1;
 }
 
-int sqlite_begin(struct sqlite_room *room, bool to_write)
+int sqlite_begin(struct sqlite_backend *backend, bool to_write)
 {
-    set_deadline(room);
-    if (checkpointer_enter(room->checkpointer, to_write, room->give_up_us) < 0)
-        return room_fail(&room->room, "%s: copying the write-ahead log back takes over %d ms",
-                         room->path, room->room.timeout_ms);
-    if (ensure_open(room) < 0) {
-        checkpointer_leave(room->checkpointer);
+    set_deadline(backend);
+    if (checkpointer_enter(backend->checkpointer, to_write, backend->give_up_us) < 0)
+        return backend_fail(&backend->base, "%s: copying the write-ahead log back takes over %d ms",
+                            backend->path, backend->base.timeout_ms);
+    if (ensure_open(backend) < 0) {
+        checkpointer_leave(backend->checkpointer);
         return -1;
     }
-    if (sqlite_do(room, sqlite_take(room, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
-        return give_up(room);
+    if (sqlite_do(backend, sqlite_take(backend, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
+        return give_up(backend);
     return 1;
 }
 
-int sqlite_end(struct sqlite_room *room, int result)
+int sqlite_end(struct sqlite_backend *backend, int result)
 {
-    if (result >= 0 && sqlite_do(room, sqlite_take(room, SQL_COMMIT)) < 0)
+    if (result >= 0 && sqlite_do(backend, sqlite_take(backend, SQL_COMMIT)) < 0)
         result = -1;
     if (result < 0)
-        return give_up(room);
-    checkpointer_leave(room->checkpointer);
+        return give_up(backend);
+    checkpointer_leave(backend->checkpointer);
     return result;
 }
 
-static int sqlite_examine(struct room *room, bool *made_r)
+static int sqlite_examine(struct backend *backend, bool *made_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     set_deadline(self);
     int result = ensure_open(self);
     if (result < 0)
@@ -465,9 +467,9 @@ static int sqlite_examine(struct room *room, bool *made_r)
     return result < 0 && self->unusable ? 0 : result;
 }
 
-static void sqlite_free(struct room *room)
+static void sqlite_free(struct backend *backend)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     checkpointer_stop(&self->checkpointer);
     if (self->db != NULL) /* nobody waits any longer: the last program copies the log back */
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
@@ -477,7 +479,7 @@ static void sqlite_free(struct room *room)
     free(self);
 }
 
-static const struct room_acts sqlite_acts = {
+static const struct backend_acts sqlite_acts = {
     .free = sqlite_free,
     .judge = sqlite_judge,
     .give_back = sqlite_give_back,
@@ -508,79 +510,79 @@ static const struct room_acts sqlite_acts = {
     .examine = sqlite_examine,
 };
 
-struct room *room_sqlite_new(const char *path, int timeout_ms, bool may_make)
+struct backend *backend_sqlite_new(const char *path, int timeout_ms, bool may_make)
 {
-    struct sqlite_room *room = xcalloc(1, sizeof *room);
-    room->room.acts = &sqlite_acts;
-    room->room.timeout_ms = timeout_ms;
-    room->path = xstrdup(path);
-    room->was_there = !may_make;
-    room->checkpointer = checkpointer_start(path);
-    room->keep_admitted_ms = room->keep_refused_ms = INT64_MAX;
+    struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
+    backend->base.acts = &sqlite_acts;
+    backend->base.timeout_ms = timeout_ms;
+    backend->path = xstrdup(path);
+    backend->was_there = !may_make;
+    backend->checkpointer = checkpointer_start(path);
+    backend->keep_admitted_ms = backend->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first act. */
-    set_deadline(room);
-    if (ensure_open(room) < 0)
-        close_database(room);
-    return &room->room;
+    set_deadline(backend);
+    if (ensure_open(backend) < 0)
+        close_database(backend);
+    return &backend->base;
 }
 
 /* ---- checking ------------------------------------------------------------------------ */
 
 /* A URI of the file for a connection that makes and changes nothing beside it either. With a log
  * and its index there, it reads both as they are; else the file alone, as nobody has it open. */
-static char *uri_to_look(const struct sqlite_room *room)
+static char *uri_to_look(const struct sqlite_backend *backend)
 {
     struct stat file;
     struct text uri = {0};
-    freed_by(free_string) char *log = xasprintf("%s-wal", room->path);
-    freed_by(free_string) char *log_index = xasprintf("%s-shm", room->path);
+    freed_by(free_string) char *log = xasprintf("%s-wal", backend->path);
+    freed_by(free_string) char *log_index = xasprintf("%s-shm", backend->path);
     bool logs = stat(log, &file) == 0 && stat(log_index, &file) == 0;
     text_add(&uri, "file:");
-    text_add_url(&uri, room->path);
+    text_add_url(&uri, backend->path);
     text_add(&uri, logs ? "?mode=ro&readonly_shm=1" : "?mode=ro&immutable=1");
     char *copy = xstrdup(text_string(&uri));
     text_free(&uri);
     return copy;
 }
 
-static int look_into(struct sqlite_room *room)
+static int look_into(struct sqlite_backend *backend)
 {
-    freed_by(free_string) char *uri = uri_to_look(room);
+    freed_by(free_string) char *uri = uri_to_look(backend);
     int result = -1;
-    if (sqlite3_open_v2(uri, &room->db,
+    if (sqlite3_open_v2(uri, &backend->db,
                         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
                         NULL) == SQLITE_OK) {
-        sqlite3_busy_handler(room->db, sqlite_wait_for_lock, &room->give_up_us);
-        sqlite3_db_config(room->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        result = check_ours(room);
+        sqlite3_busy_handler(backend->db, sqlite_wait_for_lock, &backend->give_up_us);
+        sqlite3_db_config(backend->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        result = check_ours(backend);
     } else {
-        fail_with_sqlite(room);
+        fail_with_sqlite(backend);
     }
-    close_database(room);
+    close_database(backend);
     return result;
 }
 
 /* Whether make_file could. */
-static int check_can_make(struct sqlite_room *room)
+static int check_can_make(struct sqlite_backend *backend)
 {
-    freed_by(free_string) char *folder = folder_of(room);
+    freed_by(free_string) char *folder = folder_of(backend);
     freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
-    return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(room);
+    return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(backend);
 }
 
-int room_sqlite_check(const char *path, int timeout_ms, char error_r[ROOM_ERROR_SIZE])
+int backend_sqlite_check(const char *path, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
 {
     struct stat file;
-    struct sqlite_room *room = xcalloc(1, sizeof *room);
-    room->room.timeout_ms = timeout_ms;
-    room->path = xstrdup(path);
-    set_deadline(room);
-    int result = lstat(path, &file) != 0 ? check_can_make(room)
-                 : check_file(room) < 0  ? -1
-                                         : look_into(room);
-    bool unusable = room->unusable;
-    memcpy(error_r, room->room.error, ROOM_ERROR_SIZE);
-    free(room->path);
-    free(room);
+    struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
+    backend->base.timeout_ms = timeout_ms;
+    backend->path = xstrdup(path);
+    set_deadline(backend);
+    int result = lstat(path, &file) != 0 ? check_can_make(backend)
+                 : check_file(backend) < 0  ? -1
+                                         : look_into(backend);
+    bool unusable = backend->unusable;
+    memcpy(error_r, backend->base.error, BACKEND_ERROR_SIZE);
+    free(backend->path);
+    free(backend);
     return result < 0 && unusable ? 0 : result;
 }

@@ -1,4 +1,4 @@
-/* Inside the SQLite room: its connection, statements and transactions.
+/* Inside the SQLite backend: its connection, statements and transactions.
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
  * sqlite_ticket.c leaves and redeems tickets, sqlite_acts.c does what staff asks, sqlite_records.c reads what was
  * decided and done, sqlite_kept.c keeps things for programs,
@@ -172,8 +172,8 @@ int64_t sqlite_monotonic_us(void);
  * sqlite_monotonic_us. */
 int sqlite_wait_for_lock(void *until_us, int asked);
 
-struct sqlite_room {
-    struct room room;
+struct sqlite_backend {
+    struct backend base;
     struct checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
@@ -191,22 +191,22 @@ struct sqlite_room {
     int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
 };
 
-static inline struct sqlite_room *sqlite_room(struct room *room)
+static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
 {
-    return (struct sqlite_room *)(void *)room;
+    return (struct sqlite_backend *)(void *)backend;
 }
 
 /* Open when need be and begin: 1 or -1. */
-int sqlite_begin(struct sqlite_room *room, bool to_write) must_check;
+int sqlite_begin(struct sqlite_backend *backend, bool to_write) must_check;
 /* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
-int sqlite_end(struct sqlite_room *room, int result) must_check;
+int sqlite_end(struct sqlite_backend *backend, int result) must_check;
 
 /* A statement ready for its parameters. */
-sqlite3_stmt *sqlite_take(struct sqlite_room *room, enum sqlite_statement which);
-/* 1 a row, 0 no (further) row, -1 with room->error. After 0 and -1 the statement is reset. */
-int sqlite_row(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+sqlite3_stmt *sqlite_take(struct sqlite_backend *backend, enum sqlite_statement which);
+/* 1 a row, 0 no (further) row, -1 with backend->error. After 0 and -1 the statement is reset. */
+int sqlite_row(struct sqlite_backend *backend, sqlite3_stmt *statement) must_check;
 /* For statements without rows: 1 or -1. */
-int sqlite_do(struct sqlite_room *room, sqlite3_stmt *statement) must_check;
+int sqlite_do(struct sqlite_backend *backend, sqlite3_stmt *statement) must_check;
 
 void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string);
 /* The place of a name in a table of names, 0 when it is none of them. */
@@ -215,95 +215,103 @@ int sqlite_find_name(const char *const *names, int count, const char *name);
 void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size);
 
 /* The suspension in force at now_ms, id 0 when there is none. 1 or -1. */
-int sqlite_suspension(struct sqlite_room *room, const char *mailbox, int64_t now_ms,
+int sqlite_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
                       struct suspension *suspension_r) must_check;
 void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r);
 /* Make one: the offences of the last 30 days choose the duration. 1 or -1. */
-int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r) must_check;
 
 /* Whether an entry that a caller wrote fits into the audit trail (NULL does): 1 or -1. To be
  * asked before a transaction begins. */
-int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited) must_check;
+int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited) must_check;
 /* Writes an entry of the audit trail. 1 or -1. */
-int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited) must_check;
+int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited) must_check;
 
 /* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */
-int sqlite_remove_past(struct sqlite_room *room, enum sqlite_statement which, int64_t past_ms,
+int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows) must_check;
 
 /* Forget a history whole. 1 or -1. */
-int sqlite_drop_history(struct sqlite_room *room, const char *key) must_check;
+int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_check;
 
 /* Tickets, by sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
  * that was just counted. 1 or -1. */
-int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
+int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
                         const struct store_message *message) must_check;
 /* Take the oldest that holds for message->redeem recipients, in a dry run only look:
  * 1, 0 there is none, -1. *id_r is the hash of the submission's id. */
-int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
+int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
                          const struct store_message *message, int64_t *id_r) must_check;
 /* The ticket of that submission, if there is one, goes. 1 or -1. */
-int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id) must_check;
+int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id) must_check;
 /* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */
-int sqlite_sweep_tickets(struct sqlite_room *room, int64_t after, int64_t last, int64_t now_ms)
+int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t last,
+                         int64_t now_ms)
     must_check;
 
 /* What a mailbox's or IP's history holds at at_ms or its newest entry, whichever
  * is later; in `arena`. 1 or -1. */
-int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct history *history_r) must_check;
 
 /* The acts, by file. */
-void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,
+void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count);
-int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms);
-int sqlite_sweep_all(struct room *room, int64_t now_ms);
-int sqlite_sweep_some(struct sqlite_room *room, int64_t now_ms, size_t rows) must_check;
-int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
+int sqlite_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
+int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;
+int sqlite_act_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                        const struct durations *durations, const struct act *act,
                        struct suspension *suspension_r);
-int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act);
-int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act);
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+int sqlite_act_lift(struct backend *backend, const char *mailbox, const struct act *act);
+int sqlite_act_reset(struct backend *backend, const char *mailbox, const struct act *act);
+int sqlite_act_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
                       int64_t newest, const struct act *act);
-int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+int sqlite_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
-int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+int sqlite_account(struct backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t now_ms,
                    struct account *account_r);
-int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
+int sqlite_suspended(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
-int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+int sqlite_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                     uint32_t *count_r);
-int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+int sqlite_history(struct backend *backend, struct arena *arena, enum subject subject,
+                   const char *key,
                    int64_t now_ms, struct history *history_r);
-int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+int sqlite_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
-int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+int sqlite_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                     uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+int sqlite_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
-int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
+int sqlite_audit_newest(struct backend *backend, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r);
-int sqlite_write_audit(struct room *room, const struct audited *audited);
-int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+int sqlite_write_audit(struct backend *backend, const struct audited *audited);
+int sqlite_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
+                bool only_new,
                 const char *before, int64_t now_ms, const struct audited *audited);
-int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+int sqlite_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r);
-int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+int sqlite_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                   const struct audited *audited);
-int sqlite_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+int sqlite_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
                      const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                      size_t *count_r);
-int sqlite_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+int sqlite_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+               uint32_t max,
                uint32_t *count_r, int64_t *free_at_r);
-int sqlite_observe(struct room *room, const struct observations *observations, int64_t now_ms);
-int sqlite_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+int sqlite_observe(struct backend *backend, const struct observations *observations,
+                   int64_t now_ms);
+int sqlite_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                    int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
-int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+int sqlite_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                 size_t *count_r);
-int sqlite_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+int sqlite_counters(struct backend *backend, const char *after, struct counter *counters_r,
+                    size_t max,
                     size_t *count_r);
 
 #endif

@@ -1,4 +1,4 @@
-/* What staff does in the SQLite room, and what it asks before. Every change and
+/* What staff does in the SQLite backend, and what it asks before. Every change and
  * its audit entry are one transaction. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +7,10 @@
 #include "base/text.h"
 #include "store/sqlite/sqlite.h"
 
-static int audit(struct sqlite_room *room, const struct act *act, const char *name,
+static int audit(struct sqlite_backend *backend, const struct act *act, const char *name,
                  const char *subject, const struct text *detail)
 {
-    return sqlite_put_audit(room, &(struct audited){.name = name, .subject = subject, .act = act,
+    return sqlite_put_audit(backend, &(struct audited){.name = name, .subject = subject, .act = act,
                                                     .detail = text_string(detail)});
 }
 
@@ -43,13 +43,13 @@ void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspensi
     sqlite_copy_text(statement, 7, suspension_r->note, sizeof suspension_r->note);
 }
 
-int sqlite_suspension(struct sqlite_room *room, const char *mailbox, int64_t now_ms,
+int sqlite_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
                       struct suspension *suspension_r)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_SUSPENSION_GET);
+    sqlite3_stmt *get = sqlite_take(backend, SQL_SUSPENSION_GET);
     sqlite_bind_string(get, 1, mailbox);
     sqlite3_bind_int64(get, 2, now_ms);
-    int found = sqlite_row(room, get);
+    int found = sqlite_row(backend, get);
     *suspension_r = (struct suspension){0};
     if (found > 0) {
         sqlite_read_suspension(get, suspension_r);
@@ -58,24 +58,24 @@ int sqlite_suspension(struct sqlite_room *room, const char *mailbox, int64_t now
     return found < 0 ? -1 : 1;
 }
 
-static int count_offences(struct sqlite_room *room, const char *mailbox, enum cause cause,
+static int count_offences(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                           int64_t now_ms, uint32_t *count_r)
 {
-    sqlite3_stmt *count = sqlite_take(room, SQL_SUSPENSION_COUNT);
+    sqlite3_stmt *count = sqlite_take(backend, SQL_SUSPENSION_COUNT);
     sqlite_bind_string(count, 1, mailbox);
     sqlite_bind_string(count, 2, cause_names[cause]);
     sqlite3_bind_int64(count, 3, now_ms - OFFENCES_REMEMBERED_MS);
-    if (sqlite_row(room, count) < 1)
+    if (sqlite_row(backend, count) < 1)
         return -1;
     *count_r = (uint32_t)sqlite3_column_int64(count, 0);
     sqlite3_reset(count);
     return 1;
 }
 
-int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, int64_t now_ms,
+int sqlite_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                     uint32_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     uint32_t count = 0;
     if (sqlite_begin(self, false) < 0)
         return -1;
@@ -86,43 +86,44 @@ int sqlite_offences(struct room *room, const char *mailbox, enum cause cause, in
 }
 
 /* Suspensions are few: those that nobody remembers go whenever one is made. */
-static int forget_old_suspensions(struct sqlite_room *room, int64_t now_ms)
+static int forget_old_suspensions(struct sqlite_backend *backend, int64_t now_ms)
 {
-    sqlite3_stmt *sweep = sqlite_take(room, SQL_SUSPENSION_SWEEP);
+    sqlite3_stmt *sweep = sqlite_take(backend, SQL_SUSPENSION_SWEEP);
     sqlite3_bind_int64(sweep, 1, now_ms);
     sqlite3_bind_int64(sweep, 2, OFFENCES_REMEMBERED_MS);
-    return sqlite_do(room, sweep);
+    return sqlite_do(backend, sweep);
 }
 
 /* Ends those that were made before, and takes offences that a wrong clock stamped as of now. */
-static int make_way(struct sqlite_room *room, const char *mailbox, enum cause cause,
+static int make_way(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                     int64_t now_ms)
 {
-    sqlite3_stmt *replace = sqlite_take(room, SQL_SUSPENSION_REPLACE);
+    sqlite3_stmt *replace = sqlite_take(backend, SQL_SUSPENSION_REPLACE);
     sqlite_bind_string(replace, 1, mailbox);
     sqlite3_bind_int64(replace, 2, now_ms);
-    if (sqlite_do(room, replace) < 0)
+    if (sqlite_do(backend, replace) < 0)
         return -1;
-    sqlite3_stmt *mend = sqlite_take(room, SQL_OFFENCES_MEND);
+    sqlite3_stmt *mend = sqlite_take(backend, SQL_OFFENCES_MEND);
     sqlite_bind_string(mend, 1, mailbox);
     sqlite3_bind_int64(mend, 2, now_ms);
     sqlite_bind_string(mend, 3, cause_names[cause]);
-    return sqlite_do(room, mend);
+    return sqlite_do(backend, mend);
 }
 
-int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r)
 {
     uint32_t offences;
-    if (forget_old_suspensions(room, now_ms) < 0 || make_way(room, mailbox, cause, now_ms) < 0 ||
-        count_offences(room, mailbox, cause, now_ms, &offences) < 0)
+    if (forget_old_suspensions(backend, now_ms) < 0 || make_way(backend, mailbox, cause,
+                                                                now_ms) < 0 ||
+        count_offences(backend, mailbox, cause, now_ms, &offences) < 0)
         return -1;
     *suspension_r = (struct suspension){
         .cause = cause, .since_ms = now_ms, .offence = offences + 1,
         .until_ms = suspension_until(durations, offences + 1, now_ms),
     };
-    sqlite3_stmt *put = sqlite_take(room, SQL_SUSPENSION_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_SUSPENSION_PUT);
     sqlite_bind_string(put, 1, mailbox);
     sqlite_bind_string(put, 2, cause_names[cause]);
     sqlite3_bind_int64(put, 3, now_ms);
@@ -130,20 +131,20 @@ int sqlite_suspend(struct sqlite_room *room, const char *mailbox, enum cause cau
     sqlite3_bind_int64(put, 5, suspension_r->offence);
     sqlite_bind_string(put, 6, by);
     sqlite_bind_string(put, 7, note);
-    if (sqlite_do(room, put) < 0)
+    if (sqlite_do(backend, put) < 0)
         return -1;
     /* read it back, so that a text too long is what the next reader sees as well */
-    return sqlite_suspension(room, mailbox, now_ms, suspension_r);
+    return sqlite_suspension(backend, mailbox, now_ms, suspension_r);
 }
 
-static int end_suspension(struct sqlite_room *room, const char *mailbox, int64_t now_ms)
+static int end_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms)
 {
-    sqlite3_stmt *end = sqlite_take(room, SQL_SUSPENSION_END);
+    sqlite3_stmt *end = sqlite_take(backend, SQL_SUSPENSION_END);
     sqlite_bind_string(end, 1, mailbox);
     sqlite3_bind_int64(end, 2, now_ms);
-    if (sqlite_do(room, end) < 0)
+    if (sqlite_do(backend, end) < 0)
         return -1;
-    return sqlite3_changes(room->db) > 0;
+    return sqlite3_changes(backend->db) > 0;
 }
 
 static void add_suspension(struct text *text, const struct suspension *suspension)
@@ -160,7 +161,7 @@ static void add_suspension(struct text *text, const struct suspension *suspensio
     text_addf(text, ",\"attempts\":%u}", suspension->attempts);
 }
 
-static int audit_suspension(struct sqlite_room *room, const struct act *act, const char *name,
+static int audit_suspension(struct sqlite_backend *backend, const struct act *act, const char *name,
                             const char *mailbox, const struct suspension *before,
                             const struct suspension *after)
 {
@@ -170,47 +171,47 @@ static int audit_suspension(struct sqlite_room *room, const struct act *act, con
     text_add(&detail, ",\"after\":");
     add_suspension(&detail, after);
     text_add_char(&detail, '}');
-    return audit(room, act, name, mailbox, &detail);
+    return audit(backend, act, name, mailbox, &detail);
 }
 
-static int suspend(struct sqlite_room *room, const char *mailbox, enum cause cause,
+static int suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct act *act,
                    struct suspension *suspension_r)
 {
     struct suspension before;
-    if (sqlite_suspension(room, mailbox, act->now_ms, &before) < 0 ||
-        sqlite_suspend(room, mailbox, cause, durations, act->now_ms, act->by, act->note,
+    if (sqlite_suspension(backend, mailbox, act->now_ms, &before) < 0 ||
+        sqlite_suspend(backend, mailbox, cause, durations, act->now_ms, act->by, act->note,
                        suspension_r) < 0)
         return -1;
-    return audit_suspension(room, act, "suspend", mailbox, &before, suspension_r);
+    return audit_suspension(backend, act, "suspend", mailbox, &before, suspension_r);
 }
 
-int sqlite_act_suspend(struct room *room, const char *mailbox, enum cause cause,
+int sqlite_act_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                        const struct durations *durations, const struct act *act,
                        struct suspension *suspension_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, suspend(self, mailbox, cause, durations, act, suspension_r));
 }
 
-static int lift(struct sqlite_room *room, const char *mailbox, const struct act *act)
+static int lift(struct sqlite_backend *backend, const char *mailbox, const struct act *act)
 {
     static const struct suspension none = {0};
     struct suspension before;
-    if (sqlite_suspension(room, mailbox, act->now_ms, &before) < 0)
+    if (sqlite_suspension(backend, mailbox, act->now_ms, &before) < 0)
         return -1;
     if (before.id == 0)
         return 0;
-    if (end_suspension(room, mailbox, act->now_ms) < 0)
+    if (end_suspension(backend, mailbox, act->now_ms) < 0)
         return -1;
-    return audit_suspension(room, act, "lift", mailbox, &before, &none);
+    return audit_suspension(backend, act, "lift", mailbox, &before, &none);
 }
 
-int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *act)
+int sqlite_act_lift(struct backend *backend, const char *mailbox, const struct act *act)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, lift(self, mailbox, act));
@@ -218,7 +219,7 @@ int sqlite_act_lift(struct room *room, const char *mailbox, const struct act *ac
 
 /* ---- histories ---------------------------------------------------------------------- */
 
-static int reset(struct sqlite_room *room, const char *mailbox, const struct act *act)
+static int reset(struct sqlite_backend *backend, const char *mailbox, const struct act *act)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
@@ -227,9 +228,9 @@ static int reset(struct sqlite_room *room, const char *mailbox, const struct act
         char text[HISTORY_NAME_SIZE];
         const char *name = history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text);
         if (history_is_first(SUBJECT_MAILBOX, (enum door)channel) &&
-            (sqlite_read_history(room, arena, SUBJECT_MAILBOX, name, act->now_ms,
+            (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, act->now_ms,
                                  &before[channel]) < 0 ||
-             sqlite_drop_history(room, name) < 0))
+             sqlite_drop_history(backend, name) < 0))
             return -1;
     }
     const struct history *sent = &before[DOOR_WEBMAIL], *forwarded = &before[DOOR_FORWARDING];
@@ -239,21 +240,22 @@ static int reset(struct sqlite_room *room, const char *mailbox, const struct act
     if (forwarded->count > 0)
         text_addf(&detail, ",\"forwarded\":%zu", forwarded->count);
     text_add(&detail, "},\"after\":{\"messages\":0,\"off_domain\":0}}");
-    return audit(room, act, "reset", mailbox, &detail);
+    return audit(backend, act, "reset", mailbox, &detail);
 }
 
-int sqlite_act_reset(struct room *room, const char *mailbox, const struct act *act)
+int sqlite_act_reset(struct backend *backend, const char *mailbox, const struct act *act)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, reset(self, mailbox, act));
 }
 
-int sqlite_history(struct room *room, struct arena *arena, enum subject subject, const char *key,
+int sqlite_history(struct backend *backend, struct arena *arena, enum subject subject,
+                   const char *key,
                    int64_t now_ms, struct history *history_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     struct history history;
     if (sqlite_begin(self, false) < 0)
         return -1;
@@ -264,10 +266,11 @@ int sqlite_history(struct room *room, struct arena *arena, enum subject subject,
     return result;
 }
 
-int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, int64_t now_ms,
+int sqlite_account(struct backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t now_ms,
                    struct account *account_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     struct account account;
     if (sqlite_begin(self, false) < 0)
         return -1;
@@ -283,10 +286,10 @@ int sqlite_account(struct room *room, struct arena *arena, const char *mailbox, 
 
 /* ---- adjustments ---------------------------------------------------------------------- */
 
-static int put_adjustment(struct sqlite_room *room, const struct adjustment *adjustment,
+static int put_adjustment(struct sqlite_backend *backend, const struct adjustment *adjustment,
                           int64_t now_ms)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_ADJUSTMENT_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_ADJUSTMENT_PUT);
     sqlite_bind_string(put, 1, adjustment->subject);
     sqlite_bind_string(put, 2, rule_table[adjustment->rule].name);
     sqlite3_bind_int64(put, 3, adjustment->kind);
@@ -294,24 +297,24 @@ static int put_adjustment(struct sqlite_room *room, const struct adjustment *adj
     sqlite3_bind_int64(put, 5, adjustment->value);
     sqlite3_bind_int64(put, 6, adjustment->until_ms);
     sqlite3_bind_int64(put, 7, now_ms);
-    if (sqlite_do(room, put) < 0)
+    if (sqlite_do(backend, put) < 0)
         return -1;
-    sqlite3_stmt *sweep = sqlite_take(room, SQL_ADJUSTMENT_SWEEP);
+    sqlite3_stmt *sweep = sqlite_take(backend, SQL_ADJUSTMENT_SWEEP);
     sqlite3_bind_int64(sweep, 1, now_ms);
     sqlite3_bind_int64(sweep, 2, DAY_MS);
-    return sqlite_do(room, sweep);
+    return sqlite_do(backend, sweep);
 }
 
 /* The adjustment that holds now for the same subject, rule and kind; `removed` when none does. */
-static int adjustment_in_force(struct sqlite_room *room, const struct adjustment *like,
+static int adjustment_in_force(struct sqlite_backend *backend, const struct adjustment *like,
                                int64_t now_ms, struct adjustment *adjustment_r)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_ADJUSTMENT_GET);
+    sqlite3_stmt *get = sqlite_take(backend, SQL_ADJUSTMENT_GET);
     sqlite_bind_string(get, 1, like->subject);
     sqlite_bind_string(get, 2, rule_table[like->rule].name);
     sqlite3_bind_int64(get, 3, like->kind);
     sqlite3_bind_int64(get, 4, now_ms);
-    int found = sqlite_row(room, get);
+    int found = sqlite_row(backend, get);
     *adjustment_r = (struct adjustment){.removed = true};
     if (found > 0) {
         adjustment_r->removed = false;
@@ -338,13 +341,13 @@ static void add_adjustment(struct text *text, const struct adjustment *adjustmen
     text_add_char(text, '}');
 }
 
-static int adjust(struct sqlite_room *room, const struct adjustment *adjustment,
+static int adjust(struct sqlite_backend *backend, const struct adjustment *adjustment,
                   const struct act *act)
 {
     freed_by(text_free) struct text detail = {0};
     struct adjustment before;
-    if (adjustment_in_force(room, adjustment, act->now_ms, &before) < 0 ||
-        put_adjustment(room, adjustment, act->now_ms) < 0)
+    if (adjustment_in_force(backend, adjustment, act->now_ms, &before) < 0 ||
+        put_adjustment(backend, adjustment, act->now_ms) < 0)
         return -1;
     text_add_char(&detail, '{');
     if (adjustment->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
@@ -354,24 +357,24 @@ static int adjust(struct sqlite_room *room, const struct adjustment *adjustment,
     text_add(&detail, ",\"after\":");
     add_adjustment(&detail, adjustment);
     text_add_char(&detail, '}');
-    return audit(room, act, adjust_kind_names[adjustment->kind], adjustment->subject, &detail);
+    return audit(backend, act, adjust_kind_names[adjustment->kind], adjustment->subject, &detail);
 }
 
-static int any_change_after(struct sqlite_room *room, int64_t change)
+static int any_change_after(struct sqlite_backend *backend, int64_t change)
 {
-    sqlite3_stmt *list = sqlite_take(room, SQL_ADJUSTMENT_LIST);
+    sqlite3_stmt *list = sqlite_take(backend, SQL_ADJUSTMENT_LIST);
     sqlite3_bind_int64(list, 1, change);
     sqlite3_bind_int64(list, 2, 1);
-    int found = sqlite_row(room, list);
+    int found = sqlite_row(backend, list);
     if (found > 0)
         sqlite3_reset(list);
     return found;
 }
 
-int sqlite_act_adjust(struct room *room, const struct adjustment *adjustments, size_t count,
+int sqlite_act_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
                       int64_t newest, const struct act *act)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     int changed = any_change_after(self, newest);
@@ -398,10 +401,10 @@ static void read_adjustment(sqlite3_stmt *list, struct adjustment *adjustment_r)
     sqlite_copy_text(list, 1, adjustment_r->subject, sizeof adjustment_r->subject);
 }
 
-int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adjustments_r,
+int sqlite_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_ADJUSTMENT_LIST);
@@ -419,10 +422,10 @@ int sqlite_adjustments(struct room *room, int64_t after, struct adjustment *adju
 
 /* ---- who is suspended ------------------------------------------------------------------- */
 
-int sqlite_suspended(struct room *room, const char *after, int64_t now_ms,
+int sqlite_suspended(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_SUSPENSION_LIST);

@@ -132,7 +132,7 @@ static enum copied copy_log(struct checkpointer *checkpointer)
         sqlite3_busy_handler(db, sqlite_wait_for_lock, &until_us);
         if (sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) == SQLITE_OK)
             copied = copy_with(checkpointer, db, &until_us);
-        /* the room's connection may be away, and whoever is last copies all of the log */
+        /* the backend's connection may be away, and whoever is last copies all of the log */
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(db);
@@ -182,7 +182,7 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* ---- the room's side ----------------------------------------------------------- */
+/* ---- the backend's side ----------------------------------------------------------- */
 
 struct checkpointer *checkpointer_start(const char *path)
 {

@@ -9,7 +9,7 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 /* ---- judging ------------------------------------------------------------------------ */
 
 struct judging {
-    struct sqlite_room *room;
+    struct sqlite_backend *backend;
     struct store_message *message;
     uint64_t id_hash;
     bool replaces; /* another message was counted under this id, at `place` */
@@ -26,15 +26,15 @@ static uint64_t shorter_hash(int64_t hash)
     return shorter != NO_ID ? shorter : 1;
 }
 
-static uint64_t id_hash_of(const struct sqlite_room *room, const char *id)
+static uint64_t id_hash_of(const struct sqlite_backend *backend, const char *id)
 {
-    return shorter_hash(sqlite_hash(room, id, strlen(id)));
+    return shorter_hash(sqlite_hash(backend, id, strlen(id)));
 }
 
 /* Keyed by the database, so that nobody can look for recipients that meet. */
-static uint32_t fingerprint_of(const struct sqlite_room *room, uint64_t fingerprint)
+static uint32_t fingerprint_of(const struct sqlite_backend *backend, uint64_t fingerprint)
 {
-    return (uint32_t)sqlite_hash(room, &fingerprint, sizeof fingerprint) &
+    return (uint32_t)sqlite_hash(backend, &fingerprint, sizeof fingerprint) &
            COUNTED_FINGERPRINT_MASK;
 }
 
@@ -43,12 +43,12 @@ static int counted_before(struct judging *judging)
 {
     const struct store_message *message = judging->message;
     struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
-    judging->id_hash = id_hash_of(judging->room, message->id);
+    judging->id_hash = id_hash_of(judging->backend, message->id);
     int found = ledger_find_id(ledger, judging->id_hash, &judging->place);
     if (found < 1)
         return found;
     const struct counted *counted = place_counted(ledger, &judging->place);
-    bool same = counted->fingerprint == fingerprint_of(judging->room, message->fingerprint) &&
+    bool same = counted->fingerprint == fingerprint_of(judging->backend, message->fingerprint) &&
                 window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
     judging->replaces = !same;
     return same;
@@ -72,7 +72,7 @@ static int look(struct judging *judging)
     message->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         int64_t ahead_ms = 0;
-        if (ledger_load(judging->room, (enum subject)subject,
+        if (ledger_load(judging->backend, (enum subject)subject,
                         history_name((enum subject)subject, message->channel, keys[subject],
                                      judging->names[subject]),
                         &judging->ledgers[subject]) < 0 ||
@@ -115,17 +115,17 @@ static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_
 {
     for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
         uint32_t given = (uint32_t)(judging->message->attempt >> 32 * half);
-        halves_r[half] = (uint32_t)sqlite_hash(judging->room, &given, sizeof given);
+        halves_r[half] = (uint32_t)sqlite_hash(judging->backend, &given, sizeof given);
     }
 }
 
 static int read_tried(struct judging *judging, int64_t id, struct tried *tried_r)
 {
-    sqlite3_stmt *get = sqlite_take(judging->room, SQL_SUSPENSION_TRIED);
+    sqlite3_stmt *get = sqlite_take(judging->backend, SQL_SUSPENSION_TRIED);
     sqlite3_bind_int64(get, 1, id);
     tried_r->lasts_ms = 0;
     tried_r->count = 0;
-    int found = sqlite_row(judging->room, get);
+    int found = sqlite_row(judging->backend, get);
     if (found < 1)
         return found;
     tried_r->lasts_ms = sqlite3_column_int64(get, 0);
@@ -152,13 +152,13 @@ static int save_attempt(struct judging *judging, struct tried *tried)
     const struct suspension *suspension = &judging->message->suspension;
     if (judging->message->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
         attempt_of(judging, tried->known[tried->count++]);
-    sqlite3_stmt *update = sqlite_take(judging->room, SQL_SUSPENSION_ATTEMPT);
+    sqlite3_stmt *update = sqlite_take(judging->backend, SQL_SUSPENSION_ATTEMPT);
     sqlite3_bind_int64(update, 1, suspension->id);
     sqlite3_bind_int64(update, 2, suspension->attempts);
     sqlite3_bind_int64(update, 3, suspension->until_ms);
     sqlite3_bind_blob(update, 4, tried->known, (int)(tried->count * ATTEMPT_BYTES),
                       SQLITE_STATIC);
-    int result = sqlite_do(judging->room, update);
+    int result = sqlite_do(judging->backend, update);
     sqlite3_clear_bindings(update); /* `tried` is its caller's */
     return result;
 }
@@ -195,7 +195,7 @@ static int bring_suspension(struct judging *judging, enum rule over)
 {
     struct store_message *message = judging->message;
     const char *rule = rule_table[over].name;
-    if (sqlite_suspend(judging->room, message->mailbox, CAUSE_VOLUME, &message->volume,
+    if (sqlite_suspend(judging->backend, message->mailbox, CAUSE_VOLUME, &message->volume,
                        message->at_ms, "guard", rule, &message->suspension) < 0)
         return -1;
     struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
@@ -213,11 +213,11 @@ static int count_message(struct judging *judging)
     if (ip->key != NULL && ledger_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
-    counted.fingerprint = fingerprint_of(judging->room, message->fingerprint);
+    counted.fingerprint = fingerprint_of(judging->backend, message->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
     if (ledger_add(mailbox, &counted) < 0)
         return -1;
-    return message->ticket > 0 ? sqlite_leave_ticket(judging->room, mailbox->id, message) : 1;
+    return message->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, message) : 1;
 }
 
 /* "messages_per_day=412 off_domain_per_day=900" */
@@ -235,31 +235,31 @@ static void used_format(const struct store_message *message, struct text *text)
 static int keep_record(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    struct sqlite_room *room = judging->room;
+    struct sqlite_backend *backend = judging->backend;
     bool admitted = outcome_passes(message->outcome);
-    text_clear(&room->used);
-    used_format(message, &room->used);
-    room->keep_admitted_ms = message->keep_admitted_ms;
-    room->keep_refused_ms = message->keep_refused_ms;
-    sqlite3_stmt *put = sqlite_take(room, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
+    text_clear(&backend->used);
+    used_format(message, &backend->used);
+    backend->keep_admitted_ms = message->keep_admitted_ms;
+    backend->keep_refused_ms = message->keep_refused_ms;
+    sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)message->decision);
     sqlite3_bind_int64(put, 2, message->at_ms);
     sqlite_bind_string(put, 3, outcome_names[message->outcome]);
-    sqlite_bind_string(put, 4, text_string(&room->used));
+    sqlite_bind_string(put, 4, text_string(&backend->used));
     sqlite_bind_string(put, 5, message->facts);
     sqlite3_bind_int64(put, 6, admitted ? message->keep_admitted_ms : message->keep_refused_ms);
     if (!admitted)
         sqlite_bind_string(put, 7, message->mailbox);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
 /* Keeps what was read of a suspension that a wrong clock stamped. */
 static int mend_suspensions(struct judging *judging)
 {
-    sqlite3_stmt *mend = sqlite_take(judging->room, SQL_SUSPENSION_MEND);
+    sqlite3_stmt *mend = sqlite_take(judging->backend, SQL_SUSPENSION_MEND);
     sqlite_bind_string(mend, 1, judging->message->mailbox);
     sqlite3_bind_int64(mend, 2, judging->message->now_ms);
-    return sqlite_do(judging->room, mend);
+    return sqlite_do(judging->backend, mend);
 }
 
 static int take_effect(struct judging *judging, const struct outcome_judged *judged)
@@ -314,11 +314,11 @@ static int tell_histories(struct judging *judging)
 /* The charge whose ticket was redeemed gets no refund any longer. A reset may have forgotten it.
  * The history is loaded anew: the one that was judged by has let go of what is past, which must
  * not be saved without a message counted at that moment. */
-static int mark_redeemed(struct sqlite_room *room, const char *mailbox, uint64_t id_hash)
+static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, uint64_t id_hash)
 {
     struct ledger ledger;
     struct place place;
-    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+    if (ledger_load(backend, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
         return -1;
     int found = ledger_find_id(&ledger, id_hash, &place);
     if (found < 1)
@@ -334,18 +334,18 @@ static int redeem(struct judging *judging)
     int64_t id;
     if (message->redeem == 0)
         return 0;
-    int redeemed = sqlite_redeem_ticket(judging->room, judging->ledgers[SUBJECT_MAILBOX].id,
+    int redeemed = sqlite_redeem_ticket(judging->backend, judging->ledgers[SUBJECT_MAILBOX].id,
                                         message, &id);
     if (redeemed < 1 || message->dry_run)
         return redeemed;
-    return mark_redeemed(judging->room, message->mailbox, shorter_hash(id));
+    return mark_redeemed(judging->backend, message->mailbox, shorter_hash(id));
 }
 
 /* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */
 static int see(struct judging *judging, struct outcome_seen *seen_r)
 {
     struct store_message *message = judging->message;
-    if (look(judging) < 0 || sqlite_suspension(judging->room, message->mailbox, message->now_ms,
+    if (look(judging) < 0 || sqlite_suspension(judging->backend, message->mailbox, message->now_ms,
                                                &message->suspension) < 0)
         return -1;
     int repeated = counted_before(judging);
@@ -365,11 +365,11 @@ static int see(struct judging *judging, struct outcome_seen *seen_r)
     return repeated < 0 || redeemed < 0 ? -1 : 1;
 }
 
-static int judge_one(struct sqlite_room *room, struct store_message *message)
+static int judge_one(struct sqlite_backend *backend, struct store_message *message)
 {
     struct judging judging; /* not zeroed: its parts are big, and filled in turn */
     struct outcome_seen seen;
-    judging.room = room;
+    judging.backend = backend;
     judging.message = message;
     judging.replaces = false;
     if (see(&judging, &seen) < 0)
@@ -385,19 +385,19 @@ static int judge_one(struct sqlite_room *room, struct store_message *message)
 /* A little sweeping with every so many messages: more than they added. */
 enum { JUDGED_BETWEEN_SWEEPS = 128 };
 
-static int sweep_now_and_then(struct sqlite_room *room, int64_t now_ms, size_t judged)
+static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, size_t judged)
 {
-    room->judged_since_sweep += judged;
-    if (room->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
+    backend->judged_since_sweep += judged;
+    if (backend->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
         return 1;
-    room->judged_since_sweep = 0;
-    return sqlite_sweep_some(room, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
+    backend->judged_since_sweep = 0;
+    return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
 }
 
-void sqlite_judge(struct room *room, struct store_message *const *messages, int *results_r,
+void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     int64_t now_ms = messages[0]->now_ms;
     int result = sqlite_begin(self, true);
     if (result > 0) {
@@ -416,11 +416,11 @@ void sqlite_judge(struct room *room, struct store_message *const *messages, int 
 /* ---- giving back ----------------------------------------------------------------------- */
 
 /* Out of the IP's history too; that it has left its hour there is no error. */
-static int uncount_ip(struct sqlite_room *room, int64_t id, const struct entry *entry)
+static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct entry *entry)
 {
     struct ledger ledger;
     struct place place;
-    int found = ledger_load_row(room, SUBJECT_IP, id, &ledger);
+    int found = ledger_load_row(backend, SUBJECT_IP, id, &ledger);
     if (found > 0)
         found = ledger_find_entry(&ledger, entry, &place);
     if (found > 0)
@@ -428,30 +428,30 @@ static int uncount_ip(struct sqlite_room *room, int64_t id, const struct entry *
     return found < 0 ? -1 : 1;
 }
 
-static int give_back(struct sqlite_room *room, const char *mailbox, const char *id,
+static int give_back(struct sqlite_backend *backend, const char *mailbox, const char *id,
                      int64_t now_ms)
 {
     struct ledger ledger;
     struct place place;
-    if (ledger_load(room, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+    if (ledger_load(backend, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
         return -1;
-    if (sqlite_drop_ticket(room, ledger.id, id) < 0)
+    if (sqlite_drop_ticket(backend, ledger.id, id) < 0)
         return -1;
-    int found = ledger_find_id(&ledger, id_hash_of(room, id), &place);
+    int found = ledger_find_id(&ledger, id_hash_of(backend, id), &place);
     if (found < 1)
         return found;
     struct counted counted = *place_counted(&ledger, &place);
     if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
         return 0;
     if (place_give_back(&ledger, &place) < 0 ||
-        (counted.ip != 0 && uncount_ip(room, counted.ip, &counted.entry) < 0))
+        (counted.ip != 0 && uncount_ip(backend, counted.ip, &counted.entry) < 0))
         return -1;
     return 1;
 }
 
-int sqlite_give_back(struct room *room, const char *mailbox, const char *id, int64_t now_ms)
+int sqlite_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, give_back(self, mailbox, id, now_ms));

@@ -8,46 +8,47 @@
 
 enum { SWEPT_WITH_EACH = 8 };
 
-static int check_kept(struct sqlite_room *room, const char *key, const char *value)
+static int check_kept(struct sqlite_backend *backend, const char *key, const char *value)
 {
     size_t length = strlen(key);
     if (length == 0 || length > KEPT_KEY_MAX)
-        return room_fail(&room->room, "a key to keep has %zu bytes; expected 1 to %d", length,
-                         KEPT_KEY_MAX);
+        return backend_fail(&backend->base, "a key to keep has %zu bytes; expected 1 to %d", length,
+                            KEPT_KEY_MAX);
     length = strlen(value);
     if (length > KEPT_VALUE_MAX)
-        return room_fail(&room->room, "a value to keep has %zu bytes; expected at most %d", length,
-                         KEPT_VALUE_MAX);
+        return backend_fail(&backend->base, "a value to keep has %zu bytes; expected at most %d",
+                            length,
+                            KEPT_VALUE_MAX);
     return 1;
 }
 
 /* 1, or 0 when `only_new` and the key is taken. */
-static int put_kept(struct sqlite_room *room, enum kept_kind kind, const struct kept *kept,
+static int put_kept(struct sqlite_backend *backend, enum kept_kind kind, const struct kept *kept,
                     bool only_new, int64_t now_ms)
 {
-    if (sqlite_remove_past(room, SQL_KEPT_SWEEP, now_ms, SWEPT_WITH_EACH) < 0)
+    if (sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, SWEPT_WITH_EACH) < 0)
         return -1;
-    sqlite3_stmt *put = sqlite_take(room, SQL_KEPT_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_KEPT_PUT);
     sqlite_bind_string(put, 1, kept_kind_names[kind]);
     sqlite_bind_string(put, 2, kept->key);
     sqlite_bind_string(put, 3, kept->value);
     sqlite3_bind_int64(put, 4, kept->until_ms);
     sqlite3_bind_int(put, 5, only_new);
     sqlite3_bind_int64(put, 6, now_ms);
-    if (sqlite_do(room, put) < 0)
+    if (sqlite_do(backend, put) < 0)
         return -1;
-    return sqlite3_changes(room->db) > 0;
+    return sqlite3_changes(backend->db) > 0;
 }
 
 /* The row, to be reset after reading. */
-static int get_kept(struct sqlite_room *room, enum kept_kind kind, const char *key,
+static int get_kept(struct sqlite_backend *backend, enum kept_kind kind, const char *key,
                     int64_t now_ms, sqlite3_stmt **row_r)
 {
-    *row_r = sqlite_take(room, SQL_KEPT_GET);
+    *row_r = sqlite_take(backend, SQL_KEPT_GET);
     sqlite_bind_string(*row_r, 1, kept_kind_names[kind]);
     sqlite_bind_string(*row_r, 2, key);
     sqlite3_bind_int64(*row_r, 3, now_ms);
-    return sqlite_row(room, *row_r);
+    return sqlite_row(backend, *row_r);
 }
 
 static void read_kept(sqlite3_stmt *row, struct arena *arena, struct kept *kept_r)
@@ -59,11 +60,11 @@ static void read_kept(sqlite3_stmt *row, struct arena *arena, struct kept *kept_
     };
 }
 
-static int is_kept(struct sqlite_room *room, enum kept_kind kind, const char *key,
+static int is_kept(struct sqlite_backend *backend, enum kept_kind kind, const char *key,
                    const char *value, int64_t now_ms)
 {
     sqlite3_stmt *row;
-    int found = get_kept(room, kind, key, now_ms, &row);
+    int found = get_kept(backend, kind, key, now_ms, &row);
     if (found < 1)
         return found;
     bool same = strcmp((const char *)sqlite3_column_text(row, 1), value) == 0;
@@ -71,10 +72,11 @@ static int is_kept(struct sqlite_room *room, enum kept_kind kind, const char *ke
     return same;
 }
 
-int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept, bool only_new,
+int sqlite_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
+                bool only_new,
                 const char *before, int64_t now_ms, const struct audited *audited)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (check_kept(self, kept->key, kept->value) < 0 ||
         sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
@@ -86,10 +88,10 @@ int sqlite_keep(struct room *room, enum kept_kind kind, const struct kept *kept,
     return sqlite_end(self, result);
 }
 
-int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, const char *key,
+int sqlite_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     sqlite3_stmt *row;
     if (sqlite_begin(self, false) < 0)
         return -1;
@@ -101,10 +103,10 @@ int sqlite_kept(struct room *room, struct arena *arena, enum kept_kind kind, con
     return sqlite_end(self, found);
 }
 
-int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64_t now_ms,
+int sqlite_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                   const struct audited *audited)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
     sqlite3_stmt *drop = sqlite_take(self, SQL_KEPT_DROP);
@@ -119,11 +121,11 @@ int sqlite_forget(struct room *room, enum kept_kind kind, const char *key, int64
     return sqlite_end(self, result);
 }
 
-int sqlite_kept_list(struct room *room, struct arena *arena, enum kept_kind kind,
+int sqlite_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
                      const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                      size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_KEPT_LIST);
@@ -162,11 +164,12 @@ static void tries_parse(const char *text, int64_t now_ms, int64_t span_ms, struc
     }
 }
 
-static int get_tries(struct sqlite_room *room, const char *key, int64_t now_ms, int64_t span_ms,
+static int get_tries(struct sqlite_backend *backend, const char *key, int64_t now_ms,
+                     int64_t span_ms,
                      struct tries *tries_r)
 {
     sqlite3_stmt *row;
-    int found = get_kept(room, KEPT_TRIES, key, now_ms, &row);
+    int found = get_kept(backend, KEPT_TRIES, key, now_ms, &row);
     tries_r->count = 0;
     if (found > 0) {
         tries_parse((const char *)sqlite3_column_text(row, 1), now_ms, span_ms, tries_r);
@@ -176,7 +179,7 @@ static int get_tries(struct sqlite_room *room, const char *key, int64_t now_ms, 
 }
 
 /* Tries never run backwards, as histories do not. */
-static int put_try(struct sqlite_room *room, const char *key, int64_t now_ms, int64_t span_ms,
+static int put_try(struct sqlite_backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
                    struct tries *tries)
 {
     freed_by(text_free) struct text value = {0};
@@ -185,19 +188,20 @@ static int put_try(struct sqlite_room *room, const char *key, int64_t now_ms, in
     tries->at_ms[tries->count++] = at_ms;
     for (size_t i = 0; i < tries->count; i++)
         text_addf(&value, i > 0 ? " %" PRId64 : "%" PRId64, tries->at_ms[i]);
-    return put_kept(room, KEPT_TRIES,
+    return put_kept(backend, KEPT_TRIES,
                     &(struct kept){.key = key, .value = text_string(&value),
                                    .until_ms = at_ms + span_ms},
                     false, now_ms);
 }
 
-int sqlite_try(struct room *room, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
+int sqlite_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+               uint32_t max,
                uint32_t *count_r, int64_t *free_at_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     struct tries tries;
     if (max < 1 || max > TRIES_MAX)
-        return room_fail(room, "%u tries at most; expected 1 to %d", max, TRIES_MAX);
+        return backend_fail(backend, "%u tries at most; expected 1 to %d", max, TRIES_MAX);
     if (check_kept(self, key, "") < 0 || sqlite_begin(self, true) < 0)
         return -1;
     int result = get_tries(self, key, now_ms, span_ms, &tries);

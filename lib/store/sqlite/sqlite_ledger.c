@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-int64_t sqlite_hash(const struct sqlite_room *room, const void *bytes, size_t length)
+int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, size_t length)
 {
     uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, bytes, length, room->hash_key);
+    crypto_shorthash((unsigned char *)&hash, bytes, length, backend->hash_key);
     return (int64_t)(hash >> 1);
 }
 
@@ -13,16 +13,17 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
 {
     struct ledger *ledger = context;
     enum subject subject = ledger->history.subject;
-    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_CHUNK_GET);
+    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_CHUNK_GET);
     sqlite3_bind_int64(get, 1, ledger->id);
     sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
-    int found = sqlite_row(ledger->room, get);
+    int found = sqlite_row(ledger->backend, get);
     if (found < 0)
         return -1;
     if (found == 0 ||
         (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
-        return room_fail(&ledger->room->room, "%s: history %lld: chunk %llu is missing or damaged",
-                         ledger->room->path, (long long)ledger->id, (unsigned long long)number);
+        return backend_fail(&ledger->backend->base,
+                            "%s: history %lld: chunk %llu is missing or damaged",
+                            ledger->backend->path, (long long)ledger->id, (unsigned long long)number);
     counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
     sqlite3_reset(get);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
@@ -36,21 +37,21 @@ static int write_chunk(struct ledger *ledger, uint64_t number, const struct coun
     enum subject subject = ledger->history.subject;
     uint8_t bytes[CHUNK_MAX_BYTES];
     counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
-    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_CHUNK_PUT);
+    sqlite3_stmt *put = sqlite_take(ledger->backend, SQL_CHUNK_PUT);
     sqlite3_bind_int64(put, 1, ledger->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
     sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
                       SQLITE_STATIC);
-    return sqlite_do(ledger->room, put);
+    return sqlite_do(ledger->backend, put);
 }
 
-static int drop_chunks(struct sqlite_room *room, int64_t id, uint64_t from, uint64_t below)
+static int drop_chunks(struct sqlite_backend *backend, int64_t id, uint64_t from, uint64_t below)
 {
-    sqlite3_stmt *drop = sqlite_take(room, SQL_CHUNK_DROP);
+    sqlite3_stmt *drop = sqlite_take(backend, SQL_CHUNK_DROP);
     sqlite3_bind_int64(drop, 1, id);
     sqlite3_bind_int64(drop, 2, (sqlite3_int64)from);
     sqlite3_bind_int64(drop, 3, (sqlite3_int64)below);
-    return sqlite_do(room, drop);
+    return sqlite_do(backend, drop);
 }
 
 /* ---- ids of full chunks ------------------------------------------------------------ */
@@ -63,9 +64,9 @@ enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
 static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **hashes_r,
                    size_t *length_r)
 {
-    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_IDS_GET);
+    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_IDS_GET);
     sqlite3_bind_int64(get, 1, ledger->id);
-    int found = sqlite_row(ledger->room, get);
+    int found = sqlite_row(ledger->backend, get);
     if (found > 0) {
         *first_r = (uint64_t)sqlite3_column_int64(get, 0);
         *hashes_r = sqlite3_column_blob(get, 1);
@@ -77,7 +78,7 @@ static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **has
 /* A statement left open would keep the connection at an old state of the file. */
 static void let_ids_go(struct ledger *ledger)
 {
-    sqlite3_reset(ledger->room->statements[SQL_IDS_GET]);
+    sqlite3_reset(ledger->backend->statements[SQL_IDS_GET]);
 }
 
 static void put_id(struct text *hashes, uint64_t id_hash)
@@ -108,11 +109,11 @@ static int keep_ids(struct ledger *ledger, uint64_t number)
     let_ids_go(ledger);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
         put_id(&hashes, ledger->history.tail[i].id_hash);
-    sqlite3_stmt *put = sqlite_take(ledger->room, SQL_IDS_PUT);
+    sqlite3_stmt *put = sqlite_take(ledger->backend, SQL_IDS_PUT);
     sqlite3_bind_int64(put, 1, ledger->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)(number + 1 - hashes.length / CHUNK_IDS_BYTES));
     sqlite3_bind_blob(put, 3, hashes.data, (int)hashes.length, SQLITE_STATIC);
-    return sqlite_do(ledger->room, put);
+    return sqlite_do(ledger->backend, put);
 }
 
 /* The newest chunk below `below` that may hold the id: 1, 0, -1. */
@@ -135,23 +136,23 @@ static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, u
     return found;
 }
 
-int ledger_drop(struct sqlite_room *room, int64_t id)
+int ledger_drop(struct sqlite_backend *backend, int64_t id)
 {
-    sqlite3_stmt *drop = sqlite_take(room, SQL_HISTORY_DROP);
+    sqlite3_stmt *drop = sqlite_take(backend, SQL_HISTORY_DROP);
     sqlite3_bind_int64(drop, 1, id);
-    sqlite3_stmt *ids = sqlite_take(room, SQL_IDS_DROP);
+    sqlite3_stmt *ids = sqlite_take(backend, SQL_IDS_DROP);
     sqlite3_bind_int64(ids, 1, id);
-    if (sqlite_do(room, drop) < 0 || sqlite_do(room, ids) < 0)
+    if (sqlite_do(backend, drop) < 0 || sqlite_do(backend, ids) < 0)
         return -1;
-    return drop_chunks(room, id, 0, INT64_MAX);
+    return drop_chunks(backend, id, 0, INT64_MAX);
 }
 
 /* Loads row ledger->id: 1; 0 absent, or another key's; -1. */
 static int ledger_read(struct ledger *ledger, enum subject subject)
 {
-    sqlite3_stmt *get = sqlite_take(ledger->room, SQL_HISTORY_GET);
+    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_HISTORY_GET);
     sqlite3_bind_int64(get, 1, ledger->id);
-    int found = sqlite_row(ledger->room, get);
+    int found = sqlite_row(ledger->backend, get);
     if (found < 1)
         return found;
     ledger->exists = true;
@@ -161,25 +162,26 @@ static int ledger_read(struct ledger *ledger, enum subject subject)
                 strcmp((const char *)sqlite3_column_text(get, 0), ledger->key) == 0;
     sqlite3_reset(get);
     if (!good)
-        return room_fail(&ledger->room->room, "%s: history %lld is damaged", ledger->room->path,
-                         (long long)ledger->id);
+        return backend_fail(&ledger->backend->base, "%s: history %lld is damaged",
+                            ledger->backend->path,
+                            (long long)ledger->id);
     return ours;
 }
 
 /* Its row is named by the hash of its key, or by the next number when another
  * key has that hash already. */
-int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
+int ledger_load(struct sqlite_backend *backend, enum subject subject, const char *key,
                 struct ledger *ledger_r)
 {
     uint64_t end;
     int found = 0;
-    ledger_r->room = room;
+    ledger_r->backend = backend;
     ledger_r->key = key;
     ledger_r->id = 0;
     ledger_r->exists = false;
     ledger_r->latest_ms = INT64_MAX;
     if (key != NULL)
-        for (ledger_r->id = (sqlite_hash(room, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
+        for (ledger_r->id = (sqlite_hash(backend, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
              ledger_r->id++) {
             ledger_r->exists = false;
             found = ledger_read(ledger_r, subject);
@@ -192,11 +194,11 @@ int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
     return found < 0 ? -1 : 1;
 }
 
-int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
+int ledger_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
                     struct ledger *ledger_r)
 {
     uint64_t end;
-    ledger_r->room = room;
+    ledger_r->backend = backend;
     ledger_r->key = NULL;
     ledger_r->id = id;
     ledger_r->exists = false;
@@ -266,22 +268,22 @@ int ledger_advance(struct ledger *ledger, int64_t now_ms)
 
 int ledger_save(struct ledger *ledger)
 {
-    struct sqlite_room *room = ledger->room;
+    struct sqlite_backend *backend = ledger->backend;
     uint8_t bytes[HEAD_MAX_BYTES];
     uint64_t from, to;
     packed_history_chunks(&ledger->history, &from, &to);
     if (from > ledger->dropped_below &&
-        drop_chunks(room, ledger->id, ledger->dropped_below, from) < 0)
+        drop_chunks(backend, ledger->id, ledger->dropped_below, from) < 0)
         return -1;
     ledger->dropped_below = from;
     size_t length = packed_history_encode(&ledger->history, bytes);
-    sqlite3_stmt *put = sqlite_take(room, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
     sqlite3_bind_int64(put, 1, ledger->id);
     if (!ledger->exists)
         sqlite_bind_string(put, 2, ledger->key);
     sqlite3_bind_blob(put, ledger->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
     ledger->exists = true;
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
 int ledger_add(struct ledger *ledger, const struct counted *counted)
@@ -297,12 +299,12 @@ int ledger_add(struct ledger *ledger, const struct counted *counted)
     return ledger_save(ledger);
 }
 
-int sqlite_drop_history(struct sqlite_room *room, const char *key)
+int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
 {
     struct ledger ledger;
-    if (ledger_load(room, SUBJECT_MAILBOX, key, &ledger) < 0)
+    if (ledger_load(backend, SUBJECT_MAILBOX, key, &ledger) < 0)
         return -1;
-    return ledger.exists ? ledger_drop(room, ledger.id) : 1;
+    return ledger.exists ? ledger_drop(backend, ledger.id) : 1;
 }
 
 /* ---- finding a message -------------------------------------------------------------- */
@@ -432,11 +434,11 @@ int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
     return 1;
 }
 
-int sqlite_read_history(struct sqlite_room *room, struct arena *arena, enum subject subject,
+int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct history *history_r)
 {
     struct ledger ledger;
-    if (ledger_load(room, subject, key, &ledger) < 0)
+    if (ledger_load(backend, subject, key, &ledger) < 0)
         return -1;
     int64_t ahead_ms;
     if (ledger_mend(&ledger, at_ms, false, &ahead_ms) < 0)

@@ -1,6 +1,6 @@
 /* A history as a row of SQLite's: found, loaded, searched, saved. Inside the
- * SQLite room, within a transaction of its callers. All answer 1, 0 absent where
- * that can be, or -1 with room->error. */
+ * SQLite backend, within a transaction of its callers. All answer 1, 0 absent where
+ * that can be, or -1 with backend->error. */
 #ifndef SENDGUARD_SQLITE_LEDGER_H
 #define SENDGUARD_SQLITE_LEDGER_H
 
@@ -9,7 +9,7 @@
 
 /* The history of one mailbox or IP, as loaded. */
 struct ledger {
-    struct sqlite_room *room;
+    struct sqlite_backend *backend;
     const char *key; /* NULL: there is none (a message without an IP) */
     int64_t id;      /* its row */
     bool exists;
@@ -27,19 +27,19 @@ struct place {
 #define PLACE_IN_TAIL UINT64_MAX
 
 /* A hash that only this database has, 63 bits. */
-int64_t sqlite_hash(const struct sqlite_room *room, const void *bytes, size_t length);
+int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, size_t length);
 
 /* The history of a mailbox or IP, empty when it has none; key NULL: empty, and
  * not to be saved. `key` is not copied. */
-int ledger_load(struct sqlite_room *room, enum subject subject, const char *key,
+int ledger_load(struct sqlite_backend *backend, enum subject subject, const char *key,
                 struct ledger *ledger_r) must_check;
 /* The history of row `id`, 0 when there is none. */
-int ledger_load_row(struct sqlite_room *room, enum subject subject, int64_t id,
+int ledger_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
                     struct ledger *ledger_r) must_check;
 /* Writes the head, and parts with the chunks that have left every window. */
 int ledger_save(struct ledger *ledger) must_check;
 /* Forget the row and its chunks. */
-int ledger_drop(struct sqlite_room *room, int64_t id) must_check;
+int ledger_drop(struct sqlite_backend *backend, int64_t id) must_check;
 
 /* What is further ahead of now_ms than CLOCK_AHEAD_MS is taken as of now, or of the message before
  * when that is later, and with `write` kept so. 1 with *ahead_ms_r, 0 nothing is, -1. */

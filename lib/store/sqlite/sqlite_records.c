@@ -43,10 +43,10 @@ static int64_t id_of(uint64_t decision)
     return decision < INT64_MAX ? (int64_t)decision : INT64_MAX;
 }
 
-int sqlite_record(struct room *room, struct arena *arena, uint64_t decision, int64_t now_ms,
+int sqlite_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *get = sqlite_take(self, SQL_RECORD_GET);
@@ -71,7 +71,7 @@ struct found {
 /* Records, the highest id first, one after the other: of a table, or the admitted of a mailbox. */
 struct source {
     int (*next)(struct source *source); /* 1 and `head`, 0 no more, -1 */
-    struct sqlite_room *room;
+    struct sqlite_backend *backend;
     struct arena *arena;
     int there; /* 1 while `head` waits to be told, 0 when there is none */
     struct record head;
@@ -86,17 +86,17 @@ struct source {
 
 static int next_row(struct source *source)
 {
-    int more = sqlite_row(source->room, source->rows);
+    int more = sqlite_row(source->backend, source->rows);
     if (more > 0)
         read_record(source->rows, source->arena, &source->head);
     return more;
 }
 
-static struct source source_of(struct sqlite_room *room, struct arena *arena,
+static struct source source_of(struct sqlite_backend *backend, struct arena *arena,
                                enum sqlite_statement which, uint64_t bound, int64_t now_ms)
 {
     struct source source = {
-        .next = next_row, .room = room, .arena = arena, .rows = sqlite_take(room, which)};
+        .next = next_row, .backend = backend, .arena = arena, .rows = sqlite_take(backend, which)};
     sqlite3_bind_int64(source.rows, 1, id_of(bound));
     sqlite3_bind_int64(source.rows, 2, now_ms);
     return source;
@@ -122,14 +122,14 @@ static void add_found(struct source *source, sqlite3_stmt *row)
 /* The messages counted at at_ms whose ids were made in [from_ms, below_ms): how many, or -1. */
 static int look_up(struct source *source, int64_t at_ms, int64_t from_ms, int64_t below_ms)
 {
-    sqlite3_stmt *rows = sqlite_take(source->room, SQL_ADMITTED_AT);
+    sqlite3_stmt *rows = sqlite_take(source->backend, SQL_ADMITTED_AT);
     sqlite3_bind_int64(rows, 1, id_of(decision_floor(from_ms)));
     sqlite3_bind_int64(rows, 2, source->now_ms);
     sqlite3_bind_int64(rows, 3, id_of(decision_floor(below_ms)));
     sqlite3_bind_int64(rows, 4, at_ms);
     sqlite_bind_string(rows, 5, source->mailbox);
     int count = 0, more;
-    while ((more = sqlite_row(source->room, rows)) > 0) {
+    while ((more = sqlite_row(source->backend, rows)) > 0) {
         count++;
         if ((uint64_t)sqlite3_column_int64(rows, 0) < source->before)
             add_found(source, rows);
@@ -186,7 +186,7 @@ static struct history merge_histories(struct arena *arena, const struct history 
 }
 
 /* Of all channels: a record is found by its moment, whichever history that stands in. */
-static int read_histories(struct sqlite_room *room, struct arena *arena, const char *mailbox,
+static int read_histories(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
                           int64_t now_ms, struct history *history_r)
 {
     *history_r = (struct history){0};
@@ -195,7 +195,7 @@ static int read_histories(struct sqlite_room *room, struct arena *arena, const c
         struct history one;
         if (!history_is_first(SUBJECT_MAILBOX, (enum door)channel))
             continue;
-        if (sqlite_read_history(room, arena, SUBJECT_MAILBOX,
+        if (sqlite_read_history(backend, arena, SUBJECT_MAILBOX,
                                 history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text),
                                 now_ms, &one) < 0)
             return -1;
@@ -204,13 +204,13 @@ static int read_histories(struct sqlite_room *room, struct arena *arena, const c
     return 1;
 }
 
-static int admitted_of(struct sqlite_room *room, struct arena *arena, const char *mailbox,
+static int admitted_of(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
                        uint64_t before, int64_t now_ms, struct source *source_r)
 {
-    *source_r = (struct source){.next = next_admitted, .room = room, .arena = arena,
+    *source_r = (struct source){.next = next_admitted, .backend = backend, .arena = arena,
                                 .mailbox = mailbox, .before = before, .now_ms = now_ms};
     struct history *history = &source_r->history;
-    if (read_histories(room, arena, mailbox, now_ms, history) < 0)
+    if (read_histories(backend, arena, mailbox, now_ms, history) < 0)
         return -1;
     while (history->count > 0 &&
            decision_floor(history->entries[history->count - 1].time_ms - LATE_MS) >= before)
@@ -242,10 +242,11 @@ static int merge(struct source *a, struct source *b, struct record *records_r, s
     return 1;
 }
 
-int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox, uint64_t before,
+int sqlite_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                     uint64_t before,
                      int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     struct source admitted, refused;
     if (sqlite_begin(self, false) < 0)
         return -1;
@@ -270,7 +271,7 @@ int sqlite_decisions(struct room *room, struct arena *arena, const char *mailbox
 
 /* ---- the audit trail ---------------------------------------------------------------- */
 
-int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited)
+int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited)
 {
     static const struct audit entry;
     if (audited == NULL)
@@ -280,26 +281,26 @@ int sqlite_check_audited(struct sqlite_room *room, const struct audited *audited
         strlen(audited->name) >= sizeof entry.act ||
         strlen(audited->subject) >= sizeof entry.subject ||
         strlen(audited->detail) >= sizeof entry.detail)
-        return room_fail(&room->room, "an entry %.32s is too long for the audit trail",
-                         audited->name);
+        return backend_fail(&backend->base, "an entry %.32s is too long for the audit trail",
+                            audited->name);
     return 1;
 }
 
-int sqlite_put_audit(struct sqlite_room *room, const struct audited *audited)
+int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_AUDIT_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_AUDIT_PUT);
     sqlite3_bind_int64(put, 1, audited->act->now_ms);
     sqlite_bind_string(put, 2, audited->act->by);
     sqlite_bind_string(put, 3, audited->name);
     sqlite_bind_string(put, 4, audited->subject);
     sqlite_bind_string(put, 5, audited->act->note);
     sqlite_bind_string(put, 6, audited->detail);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
-int sqlite_write_audit(struct room *room, const struct audited *audited)
+int sqlite_write_audit(struct backend *backend, const struct audited *audited)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, sqlite_put_audit(self, audited));
@@ -316,35 +317,36 @@ static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
     sqlite_copy_text(row, 6, entry_r->detail, sizeof entry_r->detail);
 }
 
-static int read_trail(struct sqlite_room *room, enum sqlite_statement which, int64_t number,
+static int read_trail(struct sqlite_backend *backend, enum sqlite_statement which, int64_t number,
                       const char *subject, struct audit *audit_r, size_t max, size_t *count_r)
 {
-    if (sqlite_begin(room, false) < 0)
+    if (sqlite_begin(backend, false) < 0)
         return -1;
-    sqlite3_stmt *list = sqlite_take(room, which);
+    sqlite3_stmt *list = sqlite_take(backend, which);
     sqlite3_bind_int64(list, 1, number);
     sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
     if (subject != NULL)
         sqlite_bind_string(list, 3, subject);
     size_t count = 0;
     int more = 1;
-    while ((more = sqlite_row(room, list)) > 0)
+    while ((more = sqlite_row(backend, list)) > 0)
         read_audit(list, &audit_r[count++]);
-    int result = sqlite_end(room, more < 0 ? -1 : 1);
+    int result = sqlite_end(backend, more < 0 ? -1 : 1);
     if (result > 0)
         *count_r = count;
     return result;
 }
 
-int sqlite_audit(struct room *room, int64_t after, struct audit *audit_r, size_t max,
+int sqlite_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r)
 {
-    return read_trail(sqlite_room(room), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
+    return read_trail(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
 }
 
-int sqlite_audit_newest(struct room *room, const char *subject, int64_t before,
+int sqlite_audit_newest(struct backend *backend, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r)
 {
-    return read_trail(sqlite_room(room), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE, before,
+    return read_trail(sqlite_backend(backend), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE,
+                      before,
                       subject, audit_r, max, count_r);
 }

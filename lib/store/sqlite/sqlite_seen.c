@@ -5,62 +5,64 @@
 
 /* ---- telling ------------------------------------------------------------------------ */
 
-static int put_sighting(struct sqlite_room *room, const struct sighting *sighting)
+static int put_sighting(struct sqlite_backend *backend, const struct sighting *sighting)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_SENDER_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_SENDER_PUT);
     sqlite3_bind_int64(put, 1, sighting->at_ms);
     sqlite_bind_string(put, 2, sighting->mailbox);
     sqlite_bind_string(put, 3, sighting->domain);
     sqlite_bind_string(put, 4, sighting->ip);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
-static int put_near(struct sqlite_room *room, const struct near_limit *near)
+static int put_near(struct sqlite_backend *backend, const struct near_limit *near)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_NEAR_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_NEAR_PUT);
     sqlite_bind_string(put, 1, near->key);
     sqlite_bind_string(put, 2, rule_table[near->rule].name);
     sqlite3_bind_int64(put, 3, near->at_ms);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
-static int add_counter(struct sqlite_room *room, const struct counter *counter)
+static int add_counter(struct sqlite_backend *backend, const struct counter *counter)
 {
-    sqlite3_stmt *add = sqlite_take(room, SQL_COUNTER_ADD);
+    sqlite3_stmt *add = sqlite_take(backend, SQL_COUNTER_ADD);
     sqlite_bind_string(add, 1, counter->name);
     sqlite3_bind_int64(add, 2, (sqlite3_int64)counter->value);
-    return sqlite_do(room, add);
+    return sqlite_do(backend, add);
 }
 
 /* More rows than have come, so that what is past dwindles. */
-static int sweep_seen(struct sqlite_room *room, const struct observations *seen, int64_t now_ms)
+static int sweep_seen(struct sqlite_backend *backend, const struct observations *seen,
+                      int64_t now_ms)
 {
     int64_t past_ms = now_ms - DAY_MS;
-    if (sqlite_remove_past(room, SQL_SENDER_SWEEP, past_ms,
+    if (sqlite_remove_past(backend, SQL_SENDER_SWEEP, past_ms,
                            2 * (int64_t)seen->sighting_count + 8) < 0)
         return -1;
-    return sqlite_remove_past(room, SQL_NEAR_SWEEP, past_ms, 2 * (int64_t)seen->near_count + 8);
+    return sqlite_remove_past(backend, SQL_NEAR_SWEEP, past_ms, 2 * (int64_t)seen->near_count + 8);
 }
 
-static int put_all(struct sqlite_room *room, const struct observations *seen)
+static int put_all(struct sqlite_backend *backend, const struct observations *seen)
 {
     int result = 1;
     for (size_t i = 0; i < seen->sighting_count && result > 0; i++)
-        result = put_sighting(room, &seen->sightings[i]);
+        result = put_sighting(backend, &seen->sightings[i]);
     for (size_t i = 0; i < seen->near_count && result > 0; i++)
-        result = put_near(room, &seen->nears[i]);
+        result = put_near(backend, &seen->nears[i]);
     for (size_t i = 0; i < seen->counter_count && result > 0; i++)
-        result = add_counter(room, &seen->counters[i]);
+        result = add_counter(backend, &seen->counters[i]);
     return result;
 }
 
-int sqlite_observe(struct room *room, const struct observations *observations, int64_t now_ms)
+int sqlite_observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (observations->sighting_count > OBSERVATIONS_MAX ||
         observations->near_count > OBSERVATIONS_MAX ||
         observations->counter_count > OBSERVATIONS_MAX)
-        return room_fail(room, "more than %d observations of a kind at once", OBSERVATIONS_MAX);
+        return backend_fail(backend, "more than %d observations of a kind at once",
+                            OBSERVATIONS_MAX);
     if (sqlite_begin(self, true) < 0)
         return -1;
     int result = put_all(self, observations);
@@ -71,10 +73,10 @@ int sqlite_observe(struct room *room, const struct observations *observations, i
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-int sqlite_senders(struct room *room, enum sender_of of, const char *key, const char *after,
+int sqlite_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                    int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list =
@@ -107,10 +109,10 @@ static int read_near(sqlite3_stmt *row, int64_t now_ms, struct near_limit *near_
     return 1;
 }
 
-int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, size_t max,
+int sqlite_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                 size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_NEAR_LIST);
@@ -126,10 +128,11 @@ int sqlite_near(struct room *room, int64_t now_ms, struct near_limit *near_r, si
     return result;
 }
 
-int sqlite_counters(struct room *room, const char *after, struct counter *counters_r, size_t max,
+int sqlite_counters(struct backend *backend, const char *after, struct counter *counters_r,
+                    size_t max,
                     size_t *count_r)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_COUNTER_LIST);

@@ -14,10 +14,10 @@ static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
 }
 
 /* The hand points at the row after which the next sweep goes on. */
-static int get_hand(struct sqlite_room *room, int64_t *position_r)
+static int get_hand(struct sqlite_backend *backend, int64_t *position_r)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_HAND_GET);
-    int found = sqlite_row(room, get);
+    sqlite3_stmt *get = sqlite_take(backend, SQL_HAND_GET);
+    int found = sqlite_row(backend, get);
     *position_r = -1;
     if (found > 0) {
         *position_r = sqlite3_column_int64(get, 0);
@@ -26,11 +26,11 @@ static int get_hand(struct sqlite_room *room, int64_t *position_r)
     return found < 0 ? -1 : 1;
 }
 
-static int put_hand(struct sqlite_room *room, int64_t position)
+static int put_hand(struct sqlite_backend *backend, int64_t position)
 {
-    sqlite3_stmt *put = sqlite_take(room, SQL_HAND_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_HAND_PUT);
     sqlite3_bind_int64(put, 1, position);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
 enum { SWEEP_MAX_ROWS = 1024 };
@@ -38,81 +38,86 @@ enum { SWEEP_MAX_ROWS = 1024 };
 /* Looks at the next `rows` histories, round and round the table, and parts with
  * those that have left every window, and with tickets that have ended. 1, 0 at
  * the table's end, -1. */
-static int sweep_histories(struct sqlite_room *room, int64_t now_ms, size_t rows)
+static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
     int64_t past[SWEEP_MAX_ROWS], position, begin;
     size_t seen = 0, past_count = 0;
-    int more = get_hand(room, &position);
+    int more = get_hand(backend, &position);
     if (more < 0)
         return -1;
     begin = position;
-    sqlite3_stmt *next = sqlite_take(room, SQL_HISTORY_NEXT);
+    sqlite3_stmt *next = sqlite_take(backend, SQL_HISTORY_NEXT);
     sqlite3_bind_int64(next, 1, position);
     sqlite3_bind_int64(next, 2, (sqlite3_int64)rows);
-    while ((more = sqlite_row(room, next)) > 0) {
+    while ((more = sqlite_row(backend, next)) > 0) {
         position = sqlite3_column_int64(next, 0);
         seen++;
         if (history_is_past(next, now_ms))
             past[past_count++] = position;
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
-        more = ledger_drop(room, past[i]) < 0 ? -1 : 0;
-    if (more < 0 || put_hand(room, seen == rows ? position : -1) < 0 ||
-        sqlite_sweep_tickets(room, begin, seen == rows ? position : INT64_MAX,
+        more = ledger_drop(backend, past[i]) < 0 ? -1 : 0;
+    if (more < 0 || put_hand(backend, seen == rows ? position : -1) < 0 ||
+        sqlite_sweep_tickets(backend, begin, seen == rows ? position : INT64_MAX,
                              now_ms - MINUTE_MS) < 0)
         return -1;
     return seen == rows;
 }
 
-static int sweep_records(struct sqlite_room *room, enum sqlite_statement sweep, int64_t now_ms,
+static int sweep_records(struct sqlite_backend *backend, enum sqlite_statement sweep,
+                         int64_t now_ms,
                          int64_t rows, int64_t keep_ms)
 {
-    sqlite3_stmt *statement = sqlite_take(room, sweep);
+    sqlite3_stmt *statement = sqlite_take(backend, sweep);
     sqlite3_bind_int64(statement, 1, now_ms);
     sqlite3_bind_int64(statement, 2, rows);
     sqlite3_bind_int64(statement, 3, keep_ms);
-    return sqlite_do(room, statement);
+    return sqlite_do(backend, statement);
 }
 
-static int sweep_small(struct sqlite_room *room, enum sqlite_statement sweep, int64_t now_ms,
+static int sweep_small(struct sqlite_backend *backend, enum sqlite_statement sweep, int64_t now_ms,
                        int64_t keep_ms)
 {
-    sqlite3_stmt *statement = sqlite_take(room, sweep);
+    sqlite3_stmt *statement = sqlite_take(backend, sweep);
     sqlite3_bind_int64(statement, 1, now_ms);
     sqlite3_bind_int64(statement, 2, keep_ms);
-    return sqlite_do(room, statement);
+    return sqlite_do(backend, statement);
 }
 
-int sqlite_sweep_some(struct sqlite_room *room, int64_t now_ms, size_t rows)
+int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
-    if (sweep_histories(room, now_ms, rows) < 0 ||
-        sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, (int64_t)rows, room->keep_admitted_ms) <
+    if (sweep_histories(backend, now_ms, rows) < 0 ||
+        sweep_records(backend, SQL_ADMITTED_SWEEP, now_ms, (int64_t)rows,
+                      backend->keep_admitted_ms) <
             0 ||
-        sweep_records(room, SQL_REFUSED_SWEEP, now_ms, (int64_t)rows, room->keep_refused_ms) < 0)
+        sweep_records(backend, SQL_REFUSED_SWEEP, now_ms, (int64_t)rows,
+                      backend->keep_refused_ms) < 0)
         return -1;
     return 1;
 }
 
-static int sweep_all(struct sqlite_room *room, int64_t now_ms)
+static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
 {
     /* to the end from where the hand is, then once round */
     for (int ends = 0, more; ends < 2; ends += more == 0)
-        if ((more = sweep_histories(room, now_ms, SWEEP_MAX_ROWS)) < 0)
+        if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
             return -1;
-    if (sweep_records(room, SQL_ADMITTED_SWEEP, now_ms, INT64_MAX, room->keep_admitted_ms) < 0 ||
-        sweep_records(room, SQL_REFUSED_SWEEP, now_ms, INT64_MAX, room->keep_refused_ms) < 0 ||
-        sweep_small(room, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
-        sweep_small(room, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0 ||
-        sqlite_remove_past(room, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
-        sqlite_remove_past(room, SQL_SENDER_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0 ||
-        sqlite_remove_past(room, SQL_NEAR_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0)
+    if (sweep_records(backend, SQL_ADMITTED_SWEEP, now_ms, INT64_MAX,
+                      backend->keep_admitted_ms) < 0 ||
+        sweep_records(backend, SQL_REFUSED_SWEEP, now_ms, INT64_MAX,
+                      backend->keep_refused_ms) < 0 ||
+        sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
+        sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0 ||
+        sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
+        sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0 ||
+        sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0)
         return -1;
     return 1;
 }
 
-int sqlite_sweep_all(struct room *room, int64_t now_ms)
+int sqlite_sweep_all(struct backend *backend, int64_t now_ms)
 {
-    struct sqlite_room *self = sqlite_room(room);
+    struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
     return sqlite_end(self, sweep_all(self, now_ms));

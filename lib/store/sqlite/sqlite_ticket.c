@@ -4,71 +4,72 @@
 
 #include "store/sqlite/sqlite_ledger.h"
 
-static int64_t ticket_id(const struct sqlite_room *room, const char *id)
+static int64_t ticket_id(const struct sqlite_backend *backend, const char *id)
 {
-    return sqlite_hash(room, id, strlen(id));
+    return sqlite_hash(backend, id, strlen(id));
 }
 
 /* One that ends later was left by a clock that was wrong, and stands for no message. */
 static int64_t latest_end(int64_t at_ms) { return at_ms + TICKET_MS + CLOCK_AHEAD_MS; }
 
 /* A minute of grace, as in the sweep: who asks next may have a clock that is a little behind. */
-static int tidy(struct sqlite_room *room, int64_t history, int64_t at_ms)
+static int tidy(struct sqlite_backend *backend, int64_t history, int64_t at_ms)
 {
-    sqlite3_stmt *drop = sqlite_take(room, SQL_TICKET_TIDY);
+    sqlite3_stmt *drop = sqlite_take(backend, SQL_TICKET_TIDY);
     sqlite3_bind_int64(drop, 1, history);
     sqlite3_bind_int64(drop, 2, at_ms - MINUTE_MS);
     sqlite3_bind_int64(drop, 3, latest_end(at_ms));
-    return sqlite_do(room, drop);
+    return sqlite_do(backend, drop);
 }
 
-static int drop_ticket(struct sqlite_room *room, int64_t history, int64_t id)
+static int drop_ticket(struct sqlite_backend *backend, int64_t history, int64_t id)
 {
-    sqlite3_stmt *drop = sqlite_take(room, SQL_TICKET_DROP);
+    sqlite3_stmt *drop = sqlite_take(backend, SQL_TICKET_DROP);
     sqlite3_bind_int64(drop, 1, history);
     sqlite3_bind_int64(drop, 2, id);
-    return sqlite_do(room, drop);
+    return sqlite_do(backend, drop);
 }
 
-int sqlite_leave_ticket(struct sqlite_room *room, int64_t history,
+int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
                         const struct store_message *message)
 {
-    if (tidy(room, history, message->at_ms) < 0)
+    if (tidy(backend, history, message->at_ms) < 0)
         return -1;
-    sqlite3_stmt *put = sqlite_take(room, SQL_TICKET_PUT);
+    sqlite3_stmt *put = sqlite_take(backend, SQL_TICKET_PUT);
     sqlite3_bind_int64(put, 1, history);
-    sqlite3_bind_int64(put, 2, ticket_id(room, message->id));
+    sqlite3_bind_int64(put, 2, ticket_id(backend, message->id));
     sqlite3_bind_int64(put, 3, message->ticket);
     sqlite3_bind_int64(put, 4, message->at_ms + TICKET_MS);
-    return sqlite_do(room, put);
+    return sqlite_do(backend, put);
 }
 
-int sqlite_redeem_ticket(struct sqlite_room *room, int64_t history,
+int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
                          const struct store_message *message, int64_t *id_r)
 {
-    sqlite3_stmt *get = sqlite_take(room, SQL_TICKET_GET);
+    sqlite3_stmt *get = sqlite_take(backend, SQL_TICKET_GET);
     sqlite3_bind_int64(get, 1, history);
     sqlite3_bind_int64(get, 2, message->redeem);
     sqlite3_bind_int64(get, 3, message->at_ms);
     sqlite3_bind_int64(get, 4, latest_end(message->at_ms));
-    int found = sqlite_row(room, get);
+    int found = sqlite_row(backend, get);
     if (found < 1)
         return found;
     *id_r = sqlite3_column_int64(get, 0);
     sqlite3_reset(get);
-    return message->dry_run ? 1 : drop_ticket(room, history, *id_r);
+    return message->dry_run ? 1 : drop_ticket(backend, history, *id_r);
 }
 
-int sqlite_drop_ticket(struct sqlite_room *room, int64_t history, const char *id)
+int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id)
 {
-    return drop_ticket(room, history, ticket_id(room, id));
+    return drop_ticket(backend, history, ticket_id(backend, id));
 }
 
-int sqlite_sweep_tickets(struct sqlite_room *room, int64_t after, int64_t last, int64_t now_ms)
+int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t last,
+                         int64_t now_ms)
 {
-    sqlite3_stmt *sweep = sqlite_take(room, SQL_TICKET_SWEEP);
+    sqlite3_stmt *sweep = sqlite_take(backend, SQL_TICKET_SWEEP);
     sqlite3_bind_int64(sweep, 1, after);
     sqlite3_bind_int64(sweep, 2, last);
     sqlite3_bind_int64(sweep, 3, now_ms);
-    return sqlite_do(room, sweep);
+    return sqlite_do(backend, sweep);
 }

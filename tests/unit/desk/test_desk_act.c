@@ -141,16 +141,16 @@ static void check_preview(const char *words, bool of_mailbox)
     }
 }
 
-/* Loop: every room with every setup. */
+/* Loop: every backend with every setup. */
 static void check_all_wishes(int index, const char *on_limit, const char *mode)
 {
     for (size_t i = 0; i < countof(wishes); i++) {
         if (i > 0) {
             rig_end();
-            room_end();
+            backend_end();
         }
-        rig_begin(index % ROOM_KINDS, WITH(SMALL, on_limit, mode));
-        setups[index / ROOM_KINDS]();
+        rig_begin(index % BACKEND_KINDS, WITH(SMALL, on_limit, mode));
+        setups[index / BACKEND_KINDS]();
         check_preview(wishes[i], strstr(wishes[i], "'@") == NULL);
     }
 }
@@ -457,8 +457,8 @@ static const struct {
 
 START_TEST(caps_in_all)
 {
-    const typeof(in_all[0]) *one = &in_all[_i / ROOM_KINDS];
-    rig_begin(_i % ROOM_KINDS, WITH(SMALL, "desk.max_extra=10"));
+    const typeof(in_all[0]) *one = &in_all[_i / BACKEND_KINDS];
+    rig_begin(_i % BACKEND_KINDS, WITH(SMALL, "desk.max_extra=10"));
     for (size_t i = 0; i < countof(one->admin) && one->admin[i] != NULL; i++)
         do_act(&admin, one->admin[i], NOW);
     if (one->given != NULL)
@@ -513,8 +513,8 @@ static const struct {
 
 START_TEST(caps_and_forwarding)
 {
-    const typeof(beside_forwarding[0]) *one = &beside_forwarding[_i / ROOM_KINDS];
-    rig_begin(_i % ROOM_KINDS,
+    const typeof(beside_forwarding[0]) *one = &beside_forwarding[_i / BACKEND_KINDS];
+    rig_begin(_i % BACKEND_KINDS,
               WITH("limits.webmail.messages_per_day=2000", "limits.smtp.messages_per_day=2000",
                    "desk.max_extra=500",
                    one->forwards ? "mta.forwarding_networks=192.0.2.7" : "mta.forwarding_networks=none"));
@@ -697,7 +697,7 @@ END_TEST
 START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
-    struct store *away = room_open("redis+unix:///nowhere/redis.sock", 200);
+    struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
     const struct desk desk = {away, guard};
     struct json_object *view = NULL;
     struct problem problem;
@@ -714,7 +714,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk acts");
-    TCase *cases = desk_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
         suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
@@ -725,11 +725,11 @@ int main(void)
     const TTest *const properties[] = {previews_come_true, previews_come_true_refusing,
                                        previews_come_true_observing};
     for (size_t i = 0; i < countof(tests); i++)
-        tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     for (size_t i = 0; i < countof(properties); i++)
-        tcase_add_loop_test(cases, properties[i], 0, ROOM_KINDS * (int)countof(setups));
+        tcase_add_loop_test(cases, properties[i], 0, BACKEND_KINDS * (int)countof(setups));
     tcase_add_loop_test(cases, caps_and_forwarding, 0,
-                        ROOM_KINDS * (int)countof(beside_forwarding));
-    tcase_add_loop_test(cases, caps_in_all, 0, ROOM_KINDS * (int)countof(in_all));
-    return rooms_run(suite);
+                        BACKEND_KINDS * (int)countof(beside_forwarding));
+    tcase_add_loop_test(cases, caps_in_all, 0, BACKEND_KINDS * (int)countof(in_all));
+    return backends_run(suite);
 }

@@ -349,7 +349,7 @@ END_TEST
 START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
-    struct store *away = room_open("redis+unix:///nowhere/redis.sock", 200);
+    struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
     const struct desk desk = {away, guard};
     struct json_object *view = NULL;
     struct problem problem;
@@ -372,10 +372,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk home");
-    TCase *cases = desk_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {search, long_search, quiet, unguarded, suspended, near, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
-        tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
-    return rooms_run(suite);
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

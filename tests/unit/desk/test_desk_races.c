@@ -84,8 +84,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk races");
-    TCase *cases = desk_case(suite, "both rooms");
-    tcase_add_loop_test(cases, caps_hold_at_the_same_moment, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, nothing_is_done_by_halves, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    TCase *cases = desk_case(suite, "both backends");
+    tcase_add_loop_test(cases, caps_hold_at_the_same_moment, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, nothing_is_done_by_halves, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

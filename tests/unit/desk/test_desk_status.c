@@ -358,7 +358,7 @@ END_TEST
 START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
-    struct store *away = room_open("redis+unix:///nowhere/redis.sock", 200);
+    struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
     const struct desk desk = {away, guard};
     struct json_object *view = NULL;
     ck_assert_int_eq(desk_status(&desk, ALICE, 1, NULL, NOW, &view), -1);
@@ -372,13 +372,13 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk status");
-    TCase *cases = desk_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };
     for (size_t i = 0; i < countof(tests); i++)
-        tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
-    return rooms_run(suite);
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

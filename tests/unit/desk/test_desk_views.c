@@ -473,12 +473,12 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("desk views");
-    TCase *cases = desk_case(suite, "both rooms");
+    TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         mailbox, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, redeemed, unguarded, strange_facts, decisions, simulate,
     };
     for (size_t i = 0; i < countof(tests); i++)
-        tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
-    return rooms_run(suite);
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

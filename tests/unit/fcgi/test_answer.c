@@ -271,5 +271,5 @@ int main(void)
     tcase_add_test(cases, test_forward);
     tcase_add_test(cases, test_given_back);
     suite_add_tcase(suite, cases);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -11,9 +11,9 @@ static struct webmail_door door;
 static struct text out;
 static int log_fd = -1;
 
-static void begin_door(int room, const char *const *overrides)
+static void begin_door(int backend, const char *const *overrides)
 {
-    rig_begin(room, overrides);
+    rig_begin(backend, overrides);
     door = (struct webmail_door){.guard = guard, .store = store};
     log_fd = memfd_create("log", MFD_CLOEXEC);
     log_set_fd(log_fd);
@@ -297,7 +297,7 @@ static void check_fault(size_t number, int piece)
 
 START_TEST(test_faults)
 {
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     for (size_t i = 0; i < countof(faults); i++) {
         check_fault(i, 0);
         check_fault(i, 1);
@@ -311,7 +311,7 @@ END_TEST
 START_TEST(test_too_large)
 {
     enum { LENGTH = 6 * 1024 * 1024 };
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     char *body = malloc(LENGTH);
     ck_assert_ptr_nonnull(body);
     memset(body, ' ', LENGTH);
@@ -337,7 +337,7 @@ static const struct call broken[] = {
 START_TEST(test_breaks_off)
 {
     struct call call = broken[_i];
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     for (call.breaks_with = -1; call.breaks_with <= 0; call.breaks_with++)
         for (call.breaks_at = 1; call.breaks_at < (int64_t)strlen(call.body); call.breaks_at++)
             ck_assert_msg(handle(&call) == 0, "behind byte %d", (int)call.breaks_at);
@@ -353,7 +353,7 @@ START_TEST(test_breaks_off_where_no_body_counts)
         {.type = "text/plain", .param = {SIGNED_IN}, .body = "zoe@x.test"},
         {.method = "DELETE", .uri = "/submissions/1", .param = {SIGNED_IN}, .body = "zoe@x.test"},
     };
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     struct call sent = {.param = {SIGNED_IN}, .body = "{\"id\":\"1\",\"to\":\"zoe@x.test\"}"};
     ck_assert_int_eq(handle(&sent), 200);
     for (size_t i = 0; i < countof(calls); i++) {
@@ -391,7 +391,7 @@ static const struct {
 
 START_TEST(test_gate)
 {
-    begin_door(ROOM_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
+    begin_door(BACKEND_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
     const char *query = gates[_i].query != NULL ? gates[_i].query : "?_task=mail&dry_run=1";
     freed_by(free_string) char *uri = xasprintf("/roundcube/%s", query);
     struct call call = {.uri = uri, .type = gates[_i].type,
@@ -407,7 +407,7 @@ END_TEST
 /* The id comes from the sender's own browser, who could send all day under one. */
 START_TEST(test_gate_believes_no_id)
 {
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     struct call call = {.type = FORM, .param = {SIGNED_IN, FORWARD}, .body = "id=1&_to=zoe@x.test"};
     struct call json = {.param = {SIGNED_IN, FORWARD},
                         .body = "{\"id\":\"1\",\"to\":\"zoe@x.test\"}"};
@@ -421,7 +421,7 @@ END_TEST
 
 START_TEST(test_gate_needs_a_sign_in)
 {
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     struct call call = {.type = FORM, .param = {FORWARD}, .body = "_to=zoe@x.test"};
     ck_assert_int_eq(handle(&call), 401);
     call.body = "_user=alice";
@@ -463,11 +463,11 @@ static int log_lines(void) { return lines_with("\n"); }
 /* Told once when it falls silent and once when it is back, with how many went unanswered. */
 START_TEST(test_silent_store)
 {
-    begin_door(ROOM_SQLITE, DEFAULTS);
+    begin_door(BACKEND_SQLITE, DEFAULTS);
     struct call send = {.param = {SIGNED_IN}, .body = "{\"to\":\"zoe@x.test\"}"};
     struct call back = {.method = "DELETE", .uri = "/submissions/1", .param = {SIGNED_IN}};
     ck_assert_int_eq(handle(&send), 200);
-    const char *path = room_url() + strlen("sqlite://");
+    const char *path = backend_url() + strlen("sqlite://");
     const char *aside = arena_printf(arena, "%s.aside", path);
     ck_assert_int_eq(rename(path, aside), 0);
     for (int i = 0; i < 3; i++)
@@ -512,11 +512,11 @@ int main(void)
     Suite *suite = suite_create("door");
     TCase *cases = rig_case(suite, "door");
     tcase_add_checked_fixture(cases, NULL, end_door);
-    tcase_add_loop_test(cases, test_signed_in, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_trusted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_made_id, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_refusals, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_signed_in, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_trusted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_made_id, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refusals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_faults);
     tcase_add_test(cases, test_too_large);
     tcase_add_loop_test(cases, test_breaks_off, 0, countof(broken));
@@ -524,8 +524,8 @@ int main(void)
     tcase_add_loop_test(cases, test_gate, 0, countof(gates));
     tcase_add_test(cases, test_gate_believes_no_id);
     tcase_add_test(cases, test_gate_needs_a_sign_in);
-    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_silent_store);
-    tcase_add_loop_test(cases, test_log, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_log, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

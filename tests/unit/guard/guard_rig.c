@@ -48,16 +48,16 @@ static void free_built_in(void) { catalogue_free(&built_in); }
 
 TCase *rig_case(Suite *suite, const char *name)
 {
-    TCase *cases = rooms_case(suite, name);
+    TCase *cases = backends_case(suite, name);
     tcase_add_unchecked_fixture(cases, load_built_in, free_built_in);
     tcase_add_checked_fixture(cases, NULL, rig_end);
     return cases;
 }
 
-void rig_begin(int room, const char *const *overrides)
+void rig_begin(int backend, const char *const *overrides)
 {
     struct problem problem = {0};
-    room_begin(room);
+    backend_begin(backend);
     const char *path = arena_printf(arena, "%s/secret", folder);
     ck_assert_msg(token_key_load(path, &token_key, &problem) == 1, "%s: %s", problem.where,
                   problem.text);

@@ -1,6 +1,6 @@
 /* A guard over a ledger of its own, for tests of the guard and of its doors:
  * settings by overrides, submissions by a few words, answers as JSON trees.
- * Stands on rooms.h: the test case is a rooms_case, and `store` and `arena`
+ * Stands on backends.h: the test case is a backends_case, and `store` and `arena`
  * are the running test's. */
 #ifndef SENDGUARD_TESTS_GUARD_RIG_H
 #define SENDGUARD_TESTS_GUARD_RIG_H
@@ -8,7 +8,7 @@
 #include <json-c/json.h>
 
 #include "guard/guard.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -24,10 +24,10 @@
 extern struct guard *guard;
 extern struct token_key *token_key;
 
-/* A rooms_case whose tests end with rig_end. */
+/* A backends_case whose tests end with rig_end. */
 TCase *rig_case(Suite *suite, const char *name);
 /* An empty ledger of that kind, and a guard over it. */
-void rig_begin(int room, const char *const *overrides);
+void rig_begin(int backend, const char *const *overrides);
 void rig_end(void);
 struct settings *rig_settings(const char *const *overrides);
 /* The built-in texts; to be freed. */

@@ -1,4 +1,4 @@
-/* The guard's rulings, over both rooms: what is refused and why, from when on
+/* The guard's rulings, over both backends: what is refused and why, from when on
  * it passes, and what comes back when. */
 #include <string.h>
 
@@ -215,9 +215,9 @@ static void check_refused_until(const struct verdict *verdict, int64_t at_ms)
 
 START_TEST(test_first_moment_that_passes)
 {
-    typeof(over_time[0]) *one = &over_time[_i / ROOM_KINDS];
-    rig_begin(_i % ROOM_KINDS, WITH(one->limit, "on_limit.messages_per_day=refuse",
-                                    "on_limit.off_domain_per_day=refuse"));
+    typeof(over_time[0]) *one = &over_time[_i / BACKEND_KINDS];
+    rig_begin(_i % BACKEND_KINDS, WITH(one->limit, "on_limit.messages_per_day=refuse",
+                                       "on_limit.off_domain_per_day=refuse"));
     send_history();
     int64_t retry_ms = NOW + sent_after_ms[one->waits_for] + rule_table[one->rule].window_ms;
     struct submission submission = rig_message("x", 5);
@@ -499,24 +499,24 @@ int main(void)
 {
     Suite *suite = suite_create("guard");
     TCase *cases = rig_case(suite, "guard");
-    tcase_add_loop_test(cases, test_admitted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_rules_of_one_message, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_all_rules_of_one_message_at_once, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_language, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_doors_share_a_history, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_own_domains_and_exemptions, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_without_ip, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_admitted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_rules_of_one_message, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_all_rules_of_one_message_at_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_language, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_doors_share_a_history, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_domains_and_exemptions, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_without_ip, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_first_moment_that_passes, 0,
-                        ROOM_KINDS * (int)countof(over_time));
-    tcase_add_loop_test(cases, test_several_windows_over, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_ip_of_several_mailboxes, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_zero_forbids, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_refill, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_one_more_after_a_message_that_costs_nothing, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_one_more_after_the_message_that_fills, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_one_more_of_an_ip, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_status_link, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_several_at_once, 0, ROOM_KINDS);
-    return rooms_run(suite);
+                        BACKEND_KINDS * (int)countof(over_time));
+    tcase_add_loop_test(cases, test_several_windows_over, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ip_of_several_mailboxes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_never_fits, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_zero_forbids, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refill, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_more_after_a_message_that_costs_nothing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_more_after_the_message_that_fills, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_more_of_an_ip, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_status_link, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several_at_once, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

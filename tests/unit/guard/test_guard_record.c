@@ -223,13 +223,13 @@ int main(void)
 {
     Suite *suite = suite_create("guard record");
     TCase *cases = rig_case(suite, "record");
-    tcase_add_loop_test(cases, test_facts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_no_recipient, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_broken_rules, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_and_their_sources, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many_domains, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many_broken, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_hostile_and_absent, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_outcome_and_windows, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_facts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_no_recipient, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_broken_rules, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_and_their_sources, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_domains, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_broken, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hostile_and_absent, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_outcome_and_windows, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

@@ -1,5 +1,5 @@
 /* Suspensions as the guard brings, keeps and tells of them, and what counts a
- * message once, not at all, or in spite of all; over both rooms. */
+ * message once, not at all, or in spite of all; over both backends. */
 #include <string.h>
 
 #include "tests/unit/guard/guard_rig.h"
@@ -17,8 +17,8 @@
 
 START_TEST(test_suspension_brought)
 {
-    bool off_domain = _i / ROOM_KINDS == 1;
-    rig_begin(_i % ROOM_KINDS, WITH(off_domain ? "limits.webmail.off_domain_per_day=3"
+    bool off_domain = _i / BACKEND_KINDS == 1;
+    rig_begin(_i % BACKEND_KINDS, WITH(off_domain ? "limits.webmail.off_domain_per_day=3"
                                                : "limits.webmail.messages_per_day=2"));
     rig_send("a", 2, NOW, 1);
     struct submission submission = rig_message("x", 2);
@@ -144,8 +144,8 @@ static void suspend(const char *mailbox, enum cause cause, int64_t for_ms)
 
 START_TEST(test_causes)
 {
-    enum cause cause = (enum cause)(_i / ROOM_KINDS);
-    rig_begin(_i % ROOM_KINDS, DEFAULTS);
+    enum cause cause = (enum cause)(_i / BACKEND_KINDS);
+    rig_begin(_i % BACKEND_KINDS, DEFAULTS);
     suspend(ALICE, cause, HOUR_MS);
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
@@ -320,15 +320,15 @@ int main(void)
 {
     Suite *suite = suite_create("guard suspensions");
     TCase *cases = rig_case(suite, "suspensions");
-    tcase_add_loop_test(cases, test_suspension_brought, 0, 2 * ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_same_attempt, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_causes, 0, ROOM_KINDS * (int)CAUSE_COUNT);
-    tcase_add_loop_test(cases, test_until_lifted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspension_ends_before_the_message_fits, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_repeated, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_observe, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_suspension_brought, 0, 2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_attempt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_causes, 0, BACKEND_KINDS * (int)CAUSE_COUNT);
+    tcase_add_loop_test(cases, test_until_lifted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspension_ends_before_the_message_fits, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_repeated, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

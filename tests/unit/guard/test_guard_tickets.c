@@ -281,8 +281,8 @@ END_TEST
 /* Who cannot ask does not accuse. */
 START_TEST(test_store_away)
 {
-    rig_begin(ROOM_SQLITE, WITH(HOSTS, "store.on_failure=allow"));
-    struct store *nowhere = room_open("sqlite:///nonexistent/folder/x.db", TEST_TIMEOUT_MS);
+    rig_begin(BACKEND_SQLITE, WITH(HOSTS, "store.on_failure=allow"));
+    struct store *nowhere = backend_open("sqlite:///nonexistent/folder/x.db", TEST_TIMEOUT_MS);
     struct guard *blind = guard_new(nowhere, token_key,
                                     rig_settings(WITH(HOSTS, "store.on_failure=allow")),
                                     rig_catalogue());
@@ -299,19 +299,19 @@ int main(void)
 {
     Suite *suite = suite_create("guard tickets");
     TCase *cases = rig_case(suite, "tickets");
-    tcase_add_loop_test(cases, test_counted_once, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_without_ticket, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_from_elsewhere, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_no_tickets_by_default, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_without_ticket, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_601_without_plugin, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_recipients_of_ticket, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_named_and_unnamed, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_accepted_number, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_exempt_mailbox, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_impossible_number, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_observe, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_counted_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_without_ticket, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_from_elsewhere, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_no_tickets_by_default, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_without_ticket, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_601_without_plugin, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_recipients_of_ticket, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_named_and_unnamed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_accepted_number, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_exempt_mailbox, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_impossible_number, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_store_away);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

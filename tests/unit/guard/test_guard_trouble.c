@@ -22,26 +22,26 @@ static int64_t monotonic_ms(void)
 
 /* A ledger of its own that can be taken away: SQLite's file, or a whole server. */
 static struct {
-    int room;
+    int backend;
     char folder[FOLDER_SIZE];
     struct redis_server server;
     char path[FOLDER_SIZE + 16], aside[FOLDER_SIZE + 16];
 } ledger;
 
-static void begin_ledger(int room, const char *const *overrides)
+static void begin_ledger(int backend, const char *const *overrides)
 {
-    rig_begin(ROOM_SQLITE, overrides);
+    rig_begin(BACKEND_SQLITE, overrides);
     guard_free(&guard);
     store_free(&store);
-    ledger.room = room;
+    ledger.backend = backend;
     folder_make(ledger.folder);
     snprintf(ledger.path, sizeof ledger.path, "%s/db", ledger.folder);
     snprintf(ledger.aside, sizeof ledger.aside, "%s/aside", ledger.folder);
-    if (room == ROOM_REDIS)
+    if (backend == BACKEND_REDIS)
         redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
-    store = room_open(room == ROOM_REDIS ? ledger.server.url
+    store = backend_open(backend == BACKEND_REDIS ? ledger.server.url
                                          : arena_printf(arena, "sqlite://%s", ledger.path),
-                      SHORT_TIMEOUT_MS);
+                         SHORT_TIMEOUT_MS);
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
@@ -55,7 +55,7 @@ static void end_ledger(void)
 
 static void take_away(void)
 {
-    if (ledger.room == ROOM_REDIS)
+    if (ledger.backend == BACKEND_REDIS)
         redis_server_stop(&ledger.server);
     else
         ck_assert_int_eq(rename(ledger.path, ledger.aside), 0);
@@ -63,7 +63,7 @@ static void take_away(void)
 
 static void bring_back(void)
 {
-    if (ledger.room == ROOM_REDIS)
+    if (ledger.backend == BACKEND_REDIS)
         redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
     else
         ck_assert_int_eq(rename(ledger.aside, ledger.path), 0);
@@ -104,8 +104,8 @@ static void check_silence(size_t number, bool dry_run)
 
 START_TEST(test_silent)
 {
-    size_t number = (size_t)_i / ROOM_KINDS;
-    begin_ledger(_i % ROOM_KINDS, WITH(silences[number].on_failure, silences[number].mode));
+    size_t number = (size_t)_i / BACKEND_KINDS;
+    begin_ledger(_i % BACKEND_KINDS, WITH(silences[number].on_failure, silences[number].mode));
     rig_send("a", 2, NOW, 0);
     take_away();
     check_silence(number, false);
@@ -115,7 +115,7 @@ START_TEST(test_silent)
     struct submission submission = rig_message("b", 1);
     struct verdict verdict = rig_judge(&submission, NOW);
     ck_assert(!verdict.unjudged);
-    if (ledger.room == ROOM_SQLITE) /* the server began empty; the file did not */
+    if (ledger.backend == BACKEND_SQLITE) /* the server began empty; the file did not */
         ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 3);
 }
 END_TEST
@@ -275,7 +275,7 @@ END_TEST
 START_TEST(test_silent_for_all_at_once)
 {
     struct sending_thread senders[THREADS];
-    begin_ledger(ROOM_REDIS, DEFAULTS);
+    begin_ledger(BACKEND_REDIS, DEFAULTS);
     if (_i == 1) /* else the adjustments are still to be asked for, too */
         rig_send("a", 1, NOW, 0);
     kill(ledger.server.pid, SIGSTOP);
@@ -314,7 +314,7 @@ START_TEST(test_adjusted_by_another_process)
                                     .value = 7, .until_ms = UNTIL_LIFTED};
     struct act act = act_at(NOW);
     rig_begin(_i, DEFAULTS);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     wait_for_limit(600);
     ck_assert_int_eq(store_adjust(other, &adjustment, &act), 1);
     wait_for_limit(7);
@@ -332,7 +332,7 @@ START_TEST(test_counted_by_another_process)
     struct suspension suspension;
     struct act act = act_at(NOW);
     rig_begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
-    struct store *own = store, *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    struct store *own = store, *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     struct submission submission = rig_message("x", 1);
     ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_ADMIT);
     store = other;
@@ -355,12 +355,12 @@ int main(void)
     Suite *suite = suite_create("guard trouble");
     TCase *cases = rig_case(suite, "trouble");
     tcase_add_checked_fixture(cases, NULL, end_ledger);
-    tcase_add_loop_test(cases, test_silent, 0, ROOM_KINDS * (int)countof(silences));
-    tcase_add_loop_test(cases, test_reload_under_threads, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limit_changes_under_threads, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reload, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_silent, 0, BACKEND_KINDS * (int)countof(silences));
+    tcase_add_loop_test(cases, test_reload_under_threads, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limit_changes_under_threads, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reload, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_silent_for_all_at_once, 0, 2);
-    tcase_add_loop_test(cases, test_adjusted_by_another_process, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_counted_by_another_process, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_adjusted_by_another_process, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counted_by_another_process, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

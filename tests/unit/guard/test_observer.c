@@ -11,10 +11,10 @@
 static struct observer *observer;
 static int64_t now_ms; /* of the wall: what is told is kept from then on */
 
-static void begin(int room)
+static void begin(int backend)
 {
     now_ms = (int64_t)time(NULL) * 1000;
-    room_begin(room);
+    backend_begin(backend);
     observer = observer_start(store);
 }
 
@@ -327,8 +327,8 @@ static const struct {
 
 START_TEST(test_near)
 {
-    size_t number = (size_t)_i / ROOM_KINDS, count;
-    begin(_i % ROOM_KINDS);
+    size_t number = (size_t)_i / BACKEND_KINDS, count;
+    begin(_i % BACKEND_KINDS);
     struct near_limit near[4];
     struct submission submission = rig_submission("near");
     struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
@@ -355,10 +355,10 @@ END_TEST
 /* Nothing is there to be told to; later there is. */
 START_TEST(test_away)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     const char *place = arena_printf(arena, "%s/later-%d", folder, (int)getpid());
     struct store *away =
-        room_open(arena_printf(arena, "sqlite://%s/ledger.db", place), TEST_TIMEOUT_MS);
+        backend_open(arena_printf(arena, "sqlite://%s/ledger.db", place), TEST_TIMEOUT_MS);
     struct observer *patient = observer_start(away);
     struct submission submission = rig_submission("away");
     struct verdict verdict = verdict_on(&submission, RULING_NO_STORE);
@@ -378,8 +378,8 @@ END_TEST
 /* A server that hangs carries out late what it was told: once at most, however often it was asked. */
 START_TEST(test_hanging)
 {
-    begin(ROOM_REDIS);
-    struct store *slow = room_open(redis.url, 100);
+    begin(BACKEND_REDIS);
+    struct store *slow = backend_open(redis.url, 100);
     struct observer *patient = observer_start(slow);
     struct submission submission = rig_submission("hanging");
     struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
@@ -415,21 +415,21 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("observer");
-    TCase *cases = rooms_case(suite, "observer");
-    tcase_add_loop_test(cases, test_words, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_unguarded, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_rules, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspensions, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_times, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_other_counters, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_threads, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sightings, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many_mailboxes, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_near, 0, (int)countof(nears) * ROOM_KINDS);
+    TCase *cases = backends_case(suite, "observer");
+    tcase_add_loop_test(cases, test_words, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_unguarded, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_rules, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspensions, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_times, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_other_counters, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_threads, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sightings, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_mailboxes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_near, 0, (int)countof(nears) * BACKEND_KINDS);
     tcase_add_test(cases, test_away);
     tcase_add_test(cases, test_hanging);
-    tcase_add_loop_test(cases, test_stop, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_stop, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

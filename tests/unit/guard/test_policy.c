@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "guard/policy.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define EXAMPLE "example.test"
@@ -37,9 +37,9 @@ static const struct limits defaults = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
                                         [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = 500,
                                         [RULE_MESSAGES_PER_HOUR] = LIMIT_OFF}};
 
-static void begin(int room)
+static void begin(int backend)
 {
-    room_begin(room);
+    backend_begin(backend);
     policy = policy_new();
 }
 
@@ -134,8 +134,8 @@ static const struct {
 
 START_TEST(test_precedence)
 {
-    typeof(precedences[0]) *one = &precedences[_i / ROOM_KINDS];
-    begin(_i % ROOM_KINDS);
+    typeof(precedences[0]) *one = &precedences[_i / BACKEND_KINDS];
+    begin(_i % BACKEND_KINDS);
     if (one->mailbox != NONE)
         set(store, ALICE, one->rule, ADJUST_LIMIT, one->mailbox, UNTIL_LIFTED);
     if (one->domain != NONE)
@@ -239,7 +239,7 @@ END_TEST
 START_TEST(test_through_another_handle)
 {
     begin(_i);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     refresh();
     set(other, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     refresh();
@@ -330,12 +330,12 @@ END_TEST
 /* No answer is no news: what was known goes on to hold, and changes are learnt later. */
 START_TEST(test_store_away)
 {
-    begin(ROOM_REDIS);
+    begin(BACKEND_REDIS);
     char own_folder[FOLDER_SIZE];
     struct redis_server server;
     folder_make(own_folder);
     redis_server_start(&server, own_folder, NULL, NULL);
-    struct store *own = room_open(server.url, 250);
+    struct store *own = backend_open(server.url, 250);
     set(own, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     ck_assert_int_eq(policy_refresh(policy, own), 1);
     redis_server_stop(&server);
@@ -359,10 +359,10 @@ START_TEST(test_of_a_newer_version)
         " VALUES (1001, '" ALICE "', 'messages_per_day', 2, 0, 0, 9223372036854775807, 0),"
         " (1002, '" ALICE "', 'messages_per_day', -1, 0, 0, 9223372036854775807, 0),"
         " (1003, '" ALICE "', 'messages_per_year', 0, 0, 0, 9223372036854775807, 0)";
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     set(store, ALICE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     sqlite3 *db;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, put, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     set(store, "@" EXAMPLE, RULE_MESSAGES_PER_HOUR, ADJUST_EXTRA, 1, UNTIL_LIFTED);
@@ -443,21 +443,21 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("policy");
-    TCase *cases = rooms_case(suite, "policy");
+    TCase *cases = backends_case(suite, "policy");
     tcase_add_checked_fixture(cases, NULL, end);
-    tcase_add_loop_test(cases, test_precedence, 0, ROOM_KINDS * (int)countof(precedences));
-    tcase_add_loop_test(cases, test_whose, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_end_by_itself, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_replaced_and_removed, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_through_another_handle, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_known_at_start, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_full_pages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_after_a_long_silence, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_precedence, 0, BACKEND_KINDS * (int)countof(precedences));
+    tcase_add_loop_test(cases, test_whose, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_end_by_itself, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_replaced_and_removed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_through_another_handle, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_known_at_start, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_full_pages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_after_a_long_silence, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_store_away);
     tcase_add_test(cases, test_of_a_newer_version);
-    tcase_add_loop_test(cases, test_longest_mailbox, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_outdate, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_imagined, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_longest_mailbox, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_outdate, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_imagined, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

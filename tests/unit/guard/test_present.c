@@ -301,5 +301,5 @@ int main(void)
     tcase_add_test(tests, test_nothing);
     tcase_add_test(tests, test_zones);
     suite_add_tcase(suite, tests);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

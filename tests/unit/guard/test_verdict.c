@@ -389,5 +389,5 @@ int main(void)
     tcase_add_loop_test(cases, test_sentence_in_language, 0, countof(sentences));
     tcase_add_test(cases, test_no_store);
     suite_add_tcase(suite, cases);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -235,13 +235,13 @@ static Suite *suite(void)
 {
     Suite *suite = suite_create("verdict shown");
     TCase *cases = rig_case(suite, "shown");
-    tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_full_outside, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_all_is_well, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_languages, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_full_outside, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_all_is_well, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_languages, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_moments, 0, (int)countof(sentences));
-    tcase_add_loop_test(cases, test_zone_of_no_use, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_zone_of_no_use, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

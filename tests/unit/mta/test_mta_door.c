@@ -11,9 +11,9 @@ static struct mail_door door;
 static struct policy_batch *batch;
 static int log_fd = -1;
 
-static void begin_door(int room, const char *const *overrides)
+static void begin_door(int backend, const char *const *overrides)
 {
-    rig_begin(room, overrides);
+    rig_begin(backend, overrides);
     door = (struct mail_door){
         .guard = guard, .store = store, .collector = collector_new((size_t)1 << 20)};
     batch = policy_batch_new(&door);
@@ -119,8 +119,8 @@ static const struct {
 
 START_TEST(test_recipients)
 {
-    typeof(namings[0]) *one = &namings[_i / ROOM_KINDS];
-    begin_door(_i % ROOM_KINDS, OWN);
+    typeof(namings[0]) *one = &namings[_i / BACKEND_KINDS];
+    begin_door(_i % BACKEND_KINDS, OWN);
     int number = 0;
     for (const char *next = one->named; *next != '\0'; next++) {
         const char *recipient = *next == 'o'   ? arena_printf(arena, "r%d@Example.NET", number++)
@@ -382,8 +382,8 @@ static const struct {
 
 START_TEST(test_who)
 {
-    typeof(whos[0]) *one = &whos[_i / ROOM_KINDS];
-    begin_door(_i % ROOM_KINDS, WITH(one->setting));
+    typeof(whos[0]) *one = &whos[_i / BACKEND_KINDS];
+    begin_door(_i % BACKEND_KINDS, WITH(one->setting));
     const char *answer = answer_at(one->lines, NOW);
     rig_check_begins(answer, one->answer);
     ck_assert_msg(lines_with(one->logged) == 1, "%s", one->logged);
@@ -435,8 +435,8 @@ static const struct {
 
 START_TEST(test_strange_requests)
 {
-    typeof(strangers[0]) *one = &strangers[_i / ROOM_KINDS];
-    begin_door(_i % ROOM_KINDS, DEFAULTS);
+    typeof(strangers[0]) *one = &strangers[_i / BACKEND_KINDS];
+    begin_door(_i % BACKEND_KINDS, DEFAULTS);
     ck_assert_int_eq(take_lines(one->lines, NULL, NOW), 0);
     ck_assert_str_eq(problem.where, one->where);
     ck_assert_uint_eq(policy_batch_count(batch), 0);
@@ -521,8 +521,8 @@ static const char *const no_forwarders[] = {"", "stranger@x.test", "alice", "ali
 
 START_TEST(test_forwarded_by_nobody)
 {
-    const char *sender = no_forwarders[_i / ROOM_KINDS];
-    begin_door(_i % ROOM_KINDS, FORWARDS);
+    const char *sender = no_forwarders[_i / BACKEND_KINDS];
+    begin_door(_i % BACKEND_KINDS, FORWARDS);
     rig_check_begins(forward(sender, ""), "action=REJECT 5.7.1 Not forwarded: the sender address ");
     ck_assert_int_eq(lines_with("cannot tell whose message is forwarded"), 1);
     end_door();
@@ -531,8 +531,8 @@ END_TEST
 
 START_TEST(test_forwarded_by_nobody_observed)
 {
-    const char *sender = no_forwarders[_i / ROOM_KINDS];
-    begin_door(_i % ROOM_KINDS, WITH("mta.forwarding_networks=127.0.0.3", "guard.mode=observe"));
+    const char *sender = no_forwarders[_i / BACKEND_KINDS];
+    begin_door(_i % BACKEND_KINDS, WITH("mta.forwarding_networks=127.0.0.3", "guard.mode=observe"));
     ck_assert_str_eq(forward(sender, ""), DUNNO);
     ck_assert_int_eq(lines_with("admitted=1"), 1);
     end_door();
@@ -581,31 +581,31 @@ int main(void)
 {
     Suite *suite = suite_create("mta door");
     TCase *cases = rig_case(suite, "mta door");
-    tcase_add_loop_test(cases, test_recipients, 0, ROOM_KINDS * (int)countof(namings));
-    tcase_add_loop_test(cases, test_single_recipient, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_quoted_local_parts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_told_once_that_nobody_is_named, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_forgotten_after_ten_minutes, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_of_one_message, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_more_than_can_be_counted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_data_and_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_refused_at_data, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_data_and_another_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_asked_again, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_asked_again_of_forgotten_names, 0, ROOM_KINDS * 2);
-    tcase_add_loop_test(cases, test_nobody_gives_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_a_batch, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_who, 0, ROOM_KINDS * (int)countof(whos));
-    tcase_add_loop_test(cases, test_other_stages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_strange_requests, 0, ROOM_KINDS * (int)countof(strangers));
-    tcase_add_loop_test(cases, test_no_recipient_is_logged, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_forwarded, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS * (int)countof(namings));
+    tcase_add_loop_test(cases, test_single_recipient, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_quoted_local_parts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_told_once_that_nobody_is_named, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_forgotten_after_ten_minutes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_one_message, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_more_than_can_be_counted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_data_and_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_at_data, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_data_and_another_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_asked_again_of_forgotten_names, 0, BACKEND_KINDS * 2);
+    tcase_add_loop_test(cases, test_nobody_gives_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_a_batch, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_who, 0, BACKEND_KINDS * (int)countof(whos));
+    tcase_add_loop_test(cases, test_other_stages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_strange_requests, 0, BACKEND_KINDS * (int)countof(strangers));
+    tcase_add_loop_test(cases, test_no_recipient_is_logged, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_forwarded, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_forwarded_by_nobody, 0,
-                        ROOM_KINDS * (int)countof(no_forwarders));
+                        BACKEND_KINDS * (int)countof(no_forwarders));
     tcase_add_loop_test(cases, test_forwarded_by_nobody_observed, 0,
-                        ROOM_KINDS * (int)countof(no_forwarders));
-    tcase_add_loop_test(cases, test_not_forwarded, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_forwarded_while_suspended, 0, ROOM_KINDS);
-    return rooms_run(suite);
+                        BACKEND_KINDS * (int)countof(no_forwarders));
+    tcase_add_loop_test(cases, test_not_forwarded, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_forwarded_while_suspended, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

@@ -35,7 +35,7 @@ static int listen_fd, log_fd;
 
 static void begin_loops(int threads)
 {
-    rig_begin(ROOM_SQLITE, DEFAULTS);
+    rig_begin(BACKEND_SQLITE, DEFAULTS);
     door = (struct mail_door){
         .guard = guard, .store = store, .collector = collector_new((size_t)1 << 20)};
     log_fd = memfd_create("log", MFD_CLOEXEC);
@@ -197,5 +197,5 @@ int main(void)
     tcase_add_loop_test(cases, test_unfinished_requests, 0, 3);
     tcase_add_test(cases, test_answers_that_nobody_takes);
     tcase_add_loop_test(cases, test_stop_with_connections, 0, 3);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

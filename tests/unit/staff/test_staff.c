@@ -1,4 +1,4 @@
-/* Accounts, sessions, tokens and guesses at passwords, in both rooms. */
+/* Accounts, sessions, tokens and guesses at passwords, in both backends. */
 #include <json-c/json.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 #include "staff/staff.h"
 #include "staff/staff_secret.h"
 
@@ -67,7 +67,7 @@ START_TEST(test_names)
         {"a\n", false},  {"\xC3\xA4", false}, {"a<b>", false}, {"user", false}, {"guard", false},
     };
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(cases); i++) {
         char token[API_TOKEN_TEXT_SIZE];
         problem = (struct problem){0};
@@ -87,7 +87,7 @@ START_TEST(test_accounts)
 {
     struct act act = act_at(NOW);
     struct json_object *list = NULL;
-    room_begin(_i);
+    backend_begin(_i);
     add("bo", ROLE_SUPPORT, NOW);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &act, &problem), 0);
@@ -114,7 +114,7 @@ END_TEST
 static void execute(const char *sql)
 {
     sqlite3 *db = NULL;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
     sqlite3_close(db);
 }
@@ -124,7 +124,7 @@ START_TEST(test_failures_that_stay)
 {
     struct act act = act_at(NOW);
     char cookie[SECRET_TEXT_SIZE];
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     ck_assert_int_eq(sign_in("ada", WRONG, HERE, NOW, cookie), SIGN_IN_WRONG);
     execute("CREATE TRIGGER kept_stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'x'); END");
     ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, GOOD, &act, &problem), -1);
@@ -145,7 +145,7 @@ START_TEST(test_taken_name_stays_slowed)
 {
     struct act act = act_at(NOW);
     char cookie[SECRET_TEXT_SIZE];
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     while (sign_in("ada", WRONG, HERE, NOW, cookie) != SIGN_IN_BLOCKED)
         ;
@@ -159,7 +159,7 @@ START_TEST(test_passwords)
 {
     struct act act = act_at(NOW);
     char longest[PASSWORD_MAX + 2], cookie[SECRET_TEXT_SIZE];
-    room_begin(_i);
+    backend_begin(_i);
     memset(longest, 'x', sizeof longest);
     longest[PASSWORD_MAX + 1] = '\0';
     ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, "ninechars", &act, &problem), 0);
@@ -185,7 +185,7 @@ START_TEST(test_only_hashes_are_kept)
 {
     struct act act = act_at(NOW);
     char cookie[SECRET_TEXT_SIZE], token[API_TOKEN_TEXT_SIZE];
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     must_sign_in("ada", NOW, cookie);
     ck_assert_int_eq(api_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &act, token, &problem),
@@ -216,7 +216,7 @@ START_TEST(test_session)
 {
     char cookie[SECRET_TEXT_SIZE], other[SECRET_TEXT_SIZE];
     struct person person = {.name = "?"};
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_SUPPORT, NOW);
     must_sign_in("ada", NOW, cookie);
     must_sign_in("ada", NOW, other);
@@ -247,7 +247,7 @@ START_TEST(test_changes_hold_at_once)
     struct act act = act_at(NOW + 1);
     char cookie[SECRET_TEXT_SIZE];
     struct person person;
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_SUPPORT, NOW);
     must_sign_in("ada", NOW, cookie);
     ck_assert_int_eq(staff_set_role(store, "ada", ROLE_VIEWER, &act, &problem), 1);
@@ -272,7 +272,7 @@ START_TEST(test_csrf)
 {
     char mine[SECRET_TEXT_SIZE], other[SECRET_TEXT_SIZE];
     char token[SECRET_TEXT_SIZE], again[SECRET_TEXT_SIZE];
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_SUPPORT, NOW);
     must_sign_in("ada", NOW, mine);
     must_sign_in("ada", NOW, other);
@@ -339,7 +339,7 @@ static void slow_down_here(const char *name, int64_t now_ms)
 /* One try each 30 seconds, for an hour, and then it begins again at zero. */
 START_TEST(test_a_name_from_a_network)
 {
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     for (int i = 0; i < SIGN_IN_TRIES; i++)
         guess("ada", HERE, NOW + i, SIGN_IN_WRONG);
@@ -360,7 +360,7 @@ END_TEST
 START_TEST(test_a_wrong_clock)
 {
     const int64_t wrong_ms = NOW + 365 * DAY_MS;
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     slow_down_here("ada", wrong_ms);
     must_wait("ada", HERE, wrong_ms, wrong_ms + SIGN_IN_SLOW_MS);
@@ -379,7 +379,7 @@ END_TEST
 /* The right password within it ends it. */
 START_TEST(test_a_slow_name_signs_in)
 {
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     slow_down_here("ada", NOW + 1);
@@ -393,7 +393,7 @@ END_TEST
 /* Nobody who knows a name keeps its owner out. */
 START_TEST(test_guesses_from_everywhere)
 {
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW - NETWORK_KNOWN_MS + MINUTE_MS), SIGNED_IN);
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
@@ -413,7 +413,7 @@ END_TEST
 START_TEST(test_a_network_is_known_for_30_days)
 {
     int64_t then_ms = NOW + NETWORK_KNOWN_MS;
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, then_ms);
@@ -425,7 +425,7 @@ END_TEST
 START_TEST(test_a_network_with_whatever_names)
 {
     char name[20];
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     add("bo", ROLE_VIEWER, NOW);
     ck_assert_int_eq(try_once("bo", GOOD, HERE, NOW), SIGNED_IN);
@@ -445,7 +445,7 @@ END_TEST
 /* An unknown name is slowed down as a known one is. */
 START_TEST(test_unknown_names_tell_nothing)
 {
-    room_begin(_i);
+    backend_begin(_i);
     slow_down_here("eve", NOW);
     must_wait("eve", HERE, NOW, NOW + SIGN_IN_SLOW_MS);
     guess_from_everywhere("mel", SIGN_IN_TRIES_OF_NAME, NOW);
@@ -455,7 +455,7 @@ END_TEST
 
 START_TEST(test_signing_in_forgets_failures)
 {
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < SIGN_IN_TRIES - 1; i++)
@@ -469,7 +469,7 @@ END_TEST
 
 START_TEST(test_old_failures_count_no_longer)
 {
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     for (int i = 0; i < SIGN_IN_TRIES - 1; i++)
         guess("ada", HERE, NOW, SIGN_IN_WRONG);
@@ -482,7 +482,7 @@ END_TEST
 /* What begins is told once, with whom it concerns. */
 START_TEST(test_what_begins_is_told)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < SIGN_IN_TRIES; i++) {
         struct sign_in sign_in = {.name = "eve", .password = WRONG, .network = HERE, .now_ms = NOW};
         ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGN_IN_WRONG);
@@ -518,8 +518,8 @@ static void end_slowness(enum ending ending)
 
 START_TEST(test_what_ends_it)
 {
-    enum ending ending = (enum ending)(_i / ROOM_KINDS);
-    room_begin(_i % ROOM_KINDS);
+    enum ending ending = (enum ending)(_i / BACKEND_KINDS);
+    backend_begin(_i % BACKEND_KINDS);
     add("ada", ROLE_ADMIN, NOW);
     slow_down_here("ada", NOW);
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME - SIGN_IN_TRIES, NOW);
@@ -537,7 +537,7 @@ END_TEST
 START_TEST(test_unlock_needs_an_account)
 {
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(staff_unlock(store, "eve", &act, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
     ck_assert_int_eq(staff_unlock(store, "E v e", &act, &problem), 0);
@@ -583,7 +583,7 @@ START_TEST(test_parallel_guesses)
 {
     struct guesser guessers[GUESSERS];
     int counts[SIGN_IN_BUSY + 1] = {0};
-    room_begin(_i);
+    backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (int round = 0; round < 3; round++) {
@@ -602,7 +602,7 @@ START_TEST(test_places)
 {
     struct guesser guessers[GUESSERS];
     int counts[SIGN_IN_BUSY + 1] = {0};
-    room_begin(_i);
+    backend_begin(_i);
     password_cost = usual_cost; /* so that hashing takes longer than arriving */
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
@@ -653,7 +653,7 @@ START_TEST(test_removal_and_roles_at_the_same_moment)
     pthread_barrier_t begin;
     struct changer changers[CHANGERS];
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     pthread_barrier_init(&begin, NULL, CHANGERS);
     for (int round = 0; round < 30; round++) {
         struct json_object *list = NULL;
@@ -686,7 +686,7 @@ START_TEST(test_token)
     struct act act = act_at(NOW);
     char token[API_TOKEN_TEXT_SIZE], second[API_TOKEN_TEXT_SIZE];
     struct person person = {.name = "?"};
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(api_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &act, token,
                                    &problem), 1);
     ck_assert_int_eq(strncmp(token, "sg.m.on.", 8), 0);
@@ -717,7 +717,7 @@ START_TEST(test_tokens_that_are_none)
     struct act act = act_at(NOW);
     char token[API_TOKEN_TEXT_SIZE], other[API_TOKEN_TEXT_SIZE], wrong[200];
     struct person person = {.name = "?"};
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(api_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &act, token, &problem), 1);
     ck_assert_int_eq(api_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &act, other, &problem),
                      1);
@@ -748,7 +748,7 @@ START_TEST(test_many_in_a_list)
     enum { MANY = 230 };
     struct act act = act_at(NOW);
     struct json_object *list = NULL;
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < MANY; i++) {
         char name[20], token[API_TOKEN_TEXT_SIZE];
         snprintf(name, sizeof name, "t%03d", i);
@@ -787,7 +787,7 @@ int main(void)
     usual_cost = password_cost;
     password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("staff");
-    TCase *cases = rooms_case(suite, "staff");
+    TCase *cases = backends_case(suite, "staff");
     tcase_set_timeout(cases, 120);
     const TTest *tests[] = {
         test_names, test_accounts, test_passwords, test_taken_name_stays_slowed,
@@ -801,9 +801,9 @@ int main(void)
         test_parallel_guesses, test_places,
         test_removal_and_roles_at_the_same_moment, test_token, test_tokens_that_are_none, test_many_in_a_list};
     for (size_t i = 0; i < countof(tests); i++)
-        tcase_add_loop_test(cases, tests[i], 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_what_ends_it, 0, ROOM_KINDS * (int)ENDING_COUNT);
+        tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_what_ends_it, 0, BACKEND_KINDS * (int)ENDING_COUNT);
     tcase_add_test(cases, test_roles);
     tcase_add_test(cases, test_failures_that_stay);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -1,10 +1,10 @@
-/* Judging and counting: what store.h says of one message, in both rooms. */
+/* Judging and counting: what store.h says of one message, in both backends. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -14,7 +14,7 @@
 static const enum rule rules_over_time[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMAIN_PER_DAY,
                                             RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
                                             RULE_MESSAGES_PER_HOUR};
-enum { BOTH_ROOMS_ALL_RULES = ROOM_KINDS * countof(rules_over_time) };
+enum { BOTH_ROOMS_ALL_RULES = BACKEND_KINDS * countof(rules_over_time) };
 
 /* A message that is held against one rule alone. */
 static struct store_message message_under(enum rule rule, int32_t limit, const char *id,
@@ -28,8 +28,8 @@ static struct store_message message_under(enum rule rule, int32_t limit, const c
 
 START_TEST(test_limit)
 {
-    enum rule rule = rules_over_time[_i / ROOM_KINDS];
-    room_begin(_i % ROOM_KINDS);
+    enum rule rule = rules_over_time[_i / BACKEND_KINDS];
+    backend_begin(_i % BACKEND_KINDS);
     for (int i = 0; i < 5; i++) {
         struct store_message message =
             message_under(rule, 5, arena_printf(arena, "%d", i), NOW + i);
@@ -60,7 +60,7 @@ static struct store_message message_by(enum door channel, enum rule rule, const 
 START_TEST(test_channels_of_an_ip)
 {
     static const enum door channels[] = {DOOR_SMTP, DOOR_WEBMAIL};
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(channels); i++) {
         for (int k = 0; k < 3; k++) {
             struct store_message message =
@@ -99,7 +99,7 @@ START_TEST(test_forwarding)
     static const struct durations day = {1, {DAY_MS}};
     struct record records[16];
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 3; i++) {
         struct store_message message =
             message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
@@ -150,9 +150,9 @@ END_TEST
 
 START_TEST(test_edges_of_window)
 {
-    enum rule rule = rules_over_time[_i / ROOM_KINDS];
+    enum rule rule = rules_over_time[_i / BACKEND_KINDS];
     int64_t length_ms = rule_table[rule].window_ms;
-    room_begin(_i % ROOM_KINDS);
+    backend_begin(_i % BACKEND_KINDS);
     struct store_message first = message_under(rule, 1, "first", NOW);
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
     struct store_message same_moment = message_under(rule, 1, "same", NOW);
@@ -169,7 +169,7 @@ END_TEST
 /* What a refusal saw must not be what the next message, at an earlier time, sees. */
 START_TEST(test_refusal_moves_no_window)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message counted = message_under(RULE_MESSAGES_PER_DAY, 1, "1", NOW);
     ck_assert_int_eq(judge(&counted), OUTCOME_ADMITTED);
     struct store_message refused = message_under(RULE_MESSAGES_PER_DAY, 0, "2", NOW + DAY_MS);
@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(test_windows_are_apart)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 10);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + HOUR_MS + 10), 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + HOUR_MS + 10), 1);
@@ -196,7 +196,7 @@ END_TEST
 /* More than a full day's history, so that whatever is kept in pieces is crossed. */
 START_TEST(test_long_history)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 700; i++) {
         struct store_message message =
             message_of(ALICE, arena_printf(arena, "%d", i), NOW + i * 4 * MINUTE_MS);
@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(test_time_never_runs_backwards)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message ahead = message_of(ALICE, "1", NOW + 900);
     ck_assert_int_eq(judge(&ahead), OUTCOME_ADMITTED);
     ck_assert_int_eq(ahead.at_ms, NOW + 900);
@@ -243,7 +243,7 @@ END_TEST
 
 START_TEST(test_all_or_nothing)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message over_ip = message_of(ALICE, "x", NOW + 2);
     over_ip.windows[2].limit = 2;
@@ -261,7 +261,7 @@ END_TEST
 
 START_TEST(test_limits_change)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 5, NOW, 1);
     struct store_message lower = message_under(RULE_MESSAGES_PER_DAY, 3, "x", NOW + 5);
     ck_assert_int_eq(judge(&lower), OUTCOME_OVER);
@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(test_without_ip)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message message = message_of(ALICE, "1", NOW);
     message.ip = NULL;
     window_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->limit = 0;
@@ -295,7 +295,7 @@ END_TEST
 
 START_TEST(test_largest_message)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message message = message_of(ALICE, "1", NOW);
     message.off_domain = SUBMISSION_MAX_RECIPIENTS;
     for (size_t i = 0; i < message.window_count; i++)
@@ -310,7 +310,7 @@ END_TEST
 START_TEST(test_held)
 {
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
     message.held = true;
@@ -341,7 +341,7 @@ START_TEST(test_dry_run)
 {
     struct suspension suspension;
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
     message.dry_run = true;
@@ -376,7 +376,7 @@ START_TEST(test_observe)
     struct suspension suspension;
     struct account account;
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 4; i++) {
         struct store_message message = message_of(ALICE, arena_printf(arena, "%d", i), NOW + i);
         message.observe = true;
@@ -402,7 +402,7 @@ END_TEST
 START_TEST(test_repeated)
 {
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message first = message_of(ALICE, "<1@x>", NOW);
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
     struct store_message again = message_of(ALICE, "<1@x>", NOW + 5);
@@ -427,7 +427,7 @@ START_TEST(test_repeated_while_suspended)
     struct suspension suspension;
     struct durations durations = {.count = 1, .ms = {DAY_MS}};
     struct act act = act_at(NOW + 1);
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
     struct store_message again = message_of(ALICE, "a-0", NOW + 2);
@@ -439,7 +439,7 @@ END_TEST
 
 START_TEST(test_same_id_other_recipients)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message first = message_of(ALICE, "draft", NOW);
     first.off_domain = 7;
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
@@ -458,7 +458,7 @@ END_TEST
 
 START_TEST(test_give_back)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
     ck_assert_int_eq(store_give_back(store, ALICE, "unknown", NOW + 3), 0);
     ck_assert_int_eq(store_give_back(store, BOB, "a-1", NOW + 3), 0);
@@ -475,7 +475,7 @@ END_TEST
 
 START_TEST(test_give_back_in_its_time)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
     ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + DAY_MS), 0);
     ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + DAY_MS), 1);
@@ -494,7 +494,7 @@ END_TEST
 START_TEST(test_give_back_after_reset)
 {
     struct act act = act_at(NOW);
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 0);
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
     send_messages(ALICE, "b", 2, NOW, 0);
@@ -511,7 +511,7 @@ END_TEST
 
 START_TEST(test_histories)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (uint32_t i = 0; i < 3; i++) {
         struct store_message message =
             message_of(ALICE, arena_printf(arena, "%u", i), NOW + i * HOUR_MS);
@@ -538,7 +538,7 @@ END_TEST
 /* An admitted message is told the history when its window has no room any longer. */
 START_TEST(test_histories_of_a_full_window)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (uint32_t i = 0; i < 5; i++) {
         struct store_message message = message_under(RULE_MESSAGES_PER_DAY, 5,
                                                      arena_printf(arena, "%u", i), NOW + i);
@@ -565,7 +565,7 @@ START_TEST(test_several_in_order)
 {
     struct store_message messages[JUDGE_MAX], *all[JUDGE_MAX];
     int results[JUDGE_MAX];
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < JUDGE_MAX; i++) {
         messages[i] = message_under(RULE_MESSAGES_PER_DAY, JUDGE_MAX - 2,
                                     arena_printf(arena, "%d", i == 1 ? 0 : i), NOW);
@@ -620,7 +620,7 @@ START_TEST(test_bundles_side_by_side)
     static const int sizes[] = {1, 64, 3, 63, 1, 17, 40, 2};
     struct bundler senders[SIDE_BY_SIDE];
     int admitted = 0, over = 0, sent = 0;
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < SIDE_BY_SIDE; i++) {
         senders[i] = (struct bundler){.number = i, .bundle = sizes[i]};
         ck_assert_int_eq(pthread_create(&senders[i].thread, NULL, send_bundles, &senders[i]), 0);
@@ -641,9 +641,9 @@ START_TEST(test_several_without_store)
 {
     struct store_message messages[2], *all[] = {&messages[0], &messages[1]};
     int results[] = {1, 1};
-    room_begin(_i);
+    backend_begin(_i);
     struct store *nowhere =
-        room_open(_i == ROOM_SQLITE ? "sqlite:///nonexistent/folder/x.db"
+        backend_open(_i == BACKEND_SQLITE ? "sqlite:///nonexistent/folder/x.db"
                                     : "redis+unix:///nonexistent/socket", TEST_TIMEOUT_MS);
     for (size_t i = 0; i < countof(messages); i++)
         messages[i] = message_of(ALICE, "id", NOW);
@@ -658,35 +658,35 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store");
-    TCase *cases = rooms_case(suite, "judge");
-    tcase_add_loop_test(cases, test_channels_of_an_ip, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_forwarding, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "judge");
+    tcase_add_loop_test(cases, test_channels_of_an_ip, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_forwarding, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limit, 0, BOTH_ROOMS_ALL_RULES);
     tcase_add_loop_test(cases, test_edges_of_window, 0, BOTH_ROOMS_ALL_RULES);
-    tcase_add_loop_test(cases, test_refusal_moves_no_window, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_windows_are_apart, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_long_history, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_time_never_runs_backwards, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_all_or_nothing, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_change, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_without_ip, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_largest_message, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_held, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dry_run, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_observe, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_repeated, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_repeated_while_suspended, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_same_id_other_recipients, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back_in_its_time, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back_after_reset, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_histories, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_histories_of_a_full_window, 0, ROOM_KINDS);
-    TCase *several = rooms_case(suite, "several at once");
-    tcase_add_loop_test(several, test_several_in_order, 0, ROOM_KINDS);
-    tcase_add_loop_test(several, test_bundles_side_by_side, 0, ROOM_KINDS);
-    tcase_add_loop_test(several, test_several_without_store, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_refusal_moves_no_window, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_windows_are_apart, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_long_history, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_time_never_runs_backwards, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_all_or_nothing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_change, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_without_ip, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_largest_message, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_repeated, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_repeated_while_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_id_other_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back_in_its_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back_after_reset, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_histories, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_histories_of_a_full_window, 0, BACKEND_KINDS);
+    TCase *several = backends_case(suite, "several at once");
+    tcase_add_loop_test(several, test_several_in_order, 0, BACKEND_KINDS);
+    tcase_add_loop_test(several, test_bundles_side_by_side, 0, BACKEND_KINDS);
+    tcase_add_loop_test(several, test_several_without_store, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

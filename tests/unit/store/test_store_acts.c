@@ -1,11 +1,11 @@
-/* What staff does to counts and limits, and what can be read, in both rooms. */
+/* What staff does to counts and limits, and what can be read, in both backends. */
 #include <json-c/json.h>
 #include <json-c/json_pointer.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 #include "rules/window.h"
 
 #define ALICE "alice@example.test"
@@ -36,7 +36,7 @@ static struct account account_of(const char *mailbox, int64_t now_ms)
 START_TEST(test_reset)
 {
     struct act act = act_at(NOW + 5);
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_reset(store, "nobody@example.test", &act), 1);
     send_messages(ALICE, "a", 3, NOW, 1);
     struct suspension suspension = suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 4);
@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(test_account)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct account account = account_of(ALICE, NOW);
     ck_assert_uint_eq(account.history.count, 0);
     ck_assert_int_eq(account.suspension.id, 0);
@@ -102,7 +102,7 @@ static size_t changes_after(int64_t after)
 
 START_TEST(test_adjust)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_uint_eq(changes_after(0), 0);
     adjust(adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, LIMIT_OFF, UNTIL_LIFTED),
            NOW);
@@ -140,7 +140,7 @@ START_TEST(test_adjust_after)
     struct audit audit[4];
     struct act act = act_at(NOW);
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, 0, &act), 1);
     ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
     ck_assert_uint_eq(count, 1);
@@ -167,7 +167,7 @@ START_TEST(test_adjust_together)
     struct audit audit[4];
     struct act act = act_at(NOW);
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_adjust_after(store, both, 2, 0, &act), 1);
     ck_assert_uint_eq(changes_after(0), 2);
     ck_assert_int_eq(changes[0].value, 5);
@@ -188,7 +188,7 @@ END_TEST
 
 START_TEST(test_adjust_removed)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct adjustment limit =
         adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     adjust(limit, NOW);
@@ -212,7 +212,7 @@ END_TEST
 /* A removal is told for a day; numbers rise on, whatever was forgotten. */
 START_TEST(test_adjust_forgotten)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct adjustment limit =
         adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     limit.removed = true;
@@ -238,7 +238,7 @@ START_TEST(test_adjustments_in_pages)
     struct adjustment page[2];
     size_t count = 2, all = 0;
     int64_t after = 0;
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 5; i++)
         adjust(adjustment_of(arena_printf(arena, "%d@x.test", i), RULE_MESSAGES_PER_DAY,
                              ADJUST_LIMIT, i, UNTIL_LIFTED),
@@ -259,7 +259,7 @@ END_TEST
 START_TEST(test_record)
 {
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
     message.facts = "{\"note\":\"two\\nlines, \\\"quoted\\\"\",\"who\":\"J\u00fcrgen\"}";
@@ -285,7 +285,7 @@ END_TEST
 START_TEST(test_record_of_refused)
 {
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message message = message_of(ALICE, "x", NOW);
     message.off_domain = 2000;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
@@ -319,7 +319,7 @@ START_TEST(test_audit)
     struct audit trail[8];
     size_t count;
     struct act act = act_at(NOW + 1);
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(BOB, "b", 2, NOW, 0);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
     ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
@@ -370,7 +370,7 @@ START_TEST(test_audit_before)
 {
     struct audit trail[8];
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
     struct store_message attempt = message_of(ALICE, "x", NOW + 1);
     ck_assert_int_eq(judge(&attempt), OUTCOME_SUSPENDED);
@@ -408,7 +408,7 @@ START_TEST(test_adjust_exempt)
 {
     struct audit trail[2];
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     struct adjustment exempt = adjustment_of(ALICE, (enum rule)0, ADJUST_EXEMPT, 0, NOW + DAY_MS);
     adjust(exempt, NOW);
     ck_assert_uint_eq(changes_after(0), 1);
@@ -441,7 +441,7 @@ START_TEST(test_dates_in_audit)
     static const char *const dates[] = {"2024-02-29T00:00:00Z", "2000-02-29T00:00:00Z",
                                         "2025-01-01T00:00:00Z", "2100-02-28T23:59:59Z",
                                         "1970-01-01T00:00:00Z"};
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(starts_ms); i++)
         suspend(ALICE, CAUSE_TERMS, &a_day, starts_ms[i]);
     ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
@@ -467,7 +467,7 @@ START_TEST(test_hard_texts)
     struct audit trail[4];
     size_t count;
     char by[64], note[256], mailbox[ADDRESS_MAX_BYTES + 1], id[SUBMISSION_MAX_ID_BYTES + 1];
-    room_begin(_i);
+    backend_begin(_i);
     fill(by, sizeof by, "b");
     fill(note, sizeof note, "\"%s; DROP TABLE audit; -- \\ \u00e4\u4e16\u754c\U0001F4E7\t'");
     fill(mailbox, sizeof mailbox, "o'\"b\\r*?[:%{}@");
@@ -500,8 +500,8 @@ END_TEST
 /* Two processes, or machines, on one ledger. */
 START_TEST(test_shared)
 {
-    room_begin(_i);
-    struct store *first = store, *second = room_open(room_url(), TEST_TIMEOUT_MS);
+    backend_begin(_i);
+    struct store *first = store, *second = backend_open(backend_url(), TEST_TIMEOUT_MS);
     send_messages(ALICE, "a", 3, NOW, 1);
     store = second;
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 3), 3);
@@ -525,7 +525,7 @@ static int sqlite_rows(void)
                               " + (SELECT count(*) FROM sender) + (SELECT count(*) FROM near)";
     sqlite3 *db;
     sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
     int rows = sqlite3_column_int(statement, 0);
@@ -536,7 +536,7 @@ static int sqlite_rows(void)
 
 START_TEST(test_sweep)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 150, NOW, MINUTE_MS);
     suspend(BOB, CAUSE_TERMS, &a_day, NOW);
     struct store_message refused = message_of(BOB, "x", NOW);
@@ -550,7 +550,7 @@ START_TEST(test_sweep)
     ck_assert_uint_eq(changes_after(0), 1);
     ck_assert_int_eq(store_give_back(store, ALICE, "a-0", last_ms), 1);
     ck_assert_int_eq(store_sweep(store, NOW + 1000 * DAY_MS), 1);
-    if (_i == ROOM_REDIS) /* the numbers stay, and the audit trail with its two subjects */
+    if (_i == BACKEND_REDIS) /* the numbers stay, and the audit trail with its two subjects */
         ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"DBSIZE"}, 1), 4);
     else
         ck_assert_int_eq(sqlite_rows(), 0);
@@ -567,7 +567,7 @@ END_TEST
 /* Who asks next may have a clock that is a little behind the sweep's. */
 START_TEST(test_sweep_and_clock_behind)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 0);
     ck_assert_int_eq(store_sweep(store, NOW + HOUR_MS + SECOND_MS), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + HOUR_MS - 1), 3);
@@ -579,8 +579,8 @@ END_TEST
 /* Another process writes while a long history is in use here. */
 START_TEST(test_another_writes_between)
 {
-    room_begin(_i);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    backend_begin(_i);
+    struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     send_messages(ALICE, "a", 50, NOW, 1);
     struct store_message repeated = message_of(ALICE, "a-3", NOW + 100);
     ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
@@ -595,27 +595,27 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store acts");
-    TCase *cases = rooms_case(suite, "acts");
-    tcase_add_loop_test(cases, test_reset, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_another_writes_between, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_account, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust_together, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust_after, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust_removed, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust_forgotten, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjustments_in_pages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_record, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_record_of_refused, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_audit, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_audit_before, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_adjust_exempt, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dates_in_audit, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_hard_texts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_shared, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sweep, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sweep_and_clock_behind, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "acts");
+    tcase_add_loop_test(cases, test_reset, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_another_writes_between, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_account, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_together, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_after, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_removed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_forgotten, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjustments_in_pages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_record, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_record_of_refused, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audit_before, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adjust_exempt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dates_in_audit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hard_texts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_shared, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sweep, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sweep_and_clock_behind, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

@@ -1,8 +1,8 @@
-/* A clock that once ran ahead, in both rooms: up to five minutes it is another machine's, beyond that
+/* A clock that once ran ahead, in both backends: up to five minutes it is another machine's, beyond that
  * it was wrong, and what it stamped counts from now on. */
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 
@@ -21,7 +21,7 @@ static void check(struct store_message *message, int64_t at_ms, int64_t ahead_ms
 /* To the millisecond. */
 START_TEST(test_five_minutes)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW + CLOCK_AHEAD_MS, 0);
     struct store_message message = message_of(ALICE, "b", NOW);
     check(&message, NOW + CLOCK_AHEAD_MS, 0, 1);
@@ -42,8 +42,8 @@ START_TEST(test_counted_from_now)
     } cases[] = {{-MINUTE_MS, 0}, {2 * MINUTE_MS, 2 * MINUTE_MS}, {CLOCK_AHEAD_MS, CLOCK_AHEAD_MS}};
     for (size_t i = 0; i < countof(cases); i++) {
         if (i > 0)
-            room_end();
-        room_begin(_i);
+            backend_end();
+        backend_begin(_i);
         int64_t at_ms = NOW + cases[i].mended_ms;
         send_messages(ALICE, "right", 25, NOW + cases[i].right_ms, 0);
         send_messages(ALICE, "wrong", 90, NOW + CLOCK_AHEAD_MS + 1, 1);
@@ -70,7 +70,7 @@ END_TEST
 
 START_TEST(test_days_ahead)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "wrong", 45, FUTURE, 0);
     struct store_message message = message_of(ALICE, "x", NOW);
     check(&message, NOW, FUTURE - NOW, 45);
@@ -90,7 +90,7 @@ END_TEST
 /* It holds for its own length from the first message at the right time on. */
 START_TEST(test_suspension_of_the_future)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, FUTURE, 0);
     struct store_message over = message_of(ALICE, "over", FUTURE);
     over.windows[0].limit = 1;
@@ -122,7 +122,7 @@ START_TEST(test_suspension_at_the_edge)
     struct act act = act_at(NOW + CLOCK_AHEAD_MS);
     struct suspension made;
     struct account account;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &act, &made), 1);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
     ck_assert_int_eq(account.suspension.until_ms, NOW + CLOCK_AHEAD_MS + DAY_MS);
@@ -137,7 +137,7 @@ START_TEST(test_end_of_the_future)
     static const struct durations a_month = {.count = 1, .ms = {30 * DAY_MS}};
     struct act act = act_at(NOW);
     struct suspension made;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_month, &act, &made), 1);
     struct store_message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
     wrong.retries_before_restart = 1;
@@ -157,7 +157,7 @@ START_TEST(test_until_lifted_of_the_future)
     static const struct durations for_good = {.count = 1, .ms = {UNTIL_LIFTED}};
     struct act act = act_at(FUTURE);
     struct suspension made;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &act, &made), 1);
     struct store_message refused = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
@@ -168,7 +168,7 @@ END_TEST
 
 START_TEST(test_ticket_of_the_future)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message edge = message_of(ALICE, "edge", NOW + CLOCK_AHEAD_MS);
     edge.ticket = 3;
     ck_assert_int_eq(judge(&edge), OUTCOME_ADMITTED);
@@ -191,7 +191,7 @@ START_TEST(test_beginning_stays)
     struct act act = act_at(NOW + MINUTE_MS);
     struct suspension made;
     struct account account;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &act, &made), 1);
     struct store_message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
     wrong.retries_before_restart = 1;
@@ -212,7 +212,7 @@ START_TEST(test_end_goes_with_the_beginning)
     struct act act = act_at(began_ms);
     struct suspension made;
     struct account account;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &an_hour, &act, &made), 1);
     for (size_t i = 0; i < countof(attempts_ms); i++) {
         struct store_message tried = message_of(ALICE, arena_printf(arena, "%zu", i),
@@ -235,7 +235,7 @@ START_TEST(test_replaced_at_the_wrong_time)
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
     struct act first = act_at(NOW), second = act_at(NOW + 2 * DAY_MS);
     struct suspension made;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &first, &made), 1);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &second, &made), 1);
     struct store_message refused = message_of(ALICE, "x", NOW + 1);
@@ -251,7 +251,7 @@ START_TEST(test_offence_of_the_future)
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
     static const int64_t days[] = {DAYS_AHEAD, 0, 31};
     static const uint32_t offences[] = {1, 2, 1};
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(days); i++) {
         struct act act = act_at(NOW + days[i] * DAY_MS);
         struct suspension made;
@@ -265,7 +265,7 @@ END_TEST
 /* What has left an hour by the wrong clock is not taken out of it again. */
 START_TEST(test_refund_of_what_has_left)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     send_messages(ALICE, "wrong", 1, NOW + HOUR_MS, 0);
     send_messages(ALICE, "b", 1, NOW + 1, 0);
@@ -280,21 +280,21 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store clock");
-    TCase *cases = rooms_case(suite, "clock");
-    tcase_add_loop_test(cases, test_five_minutes, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_counted_from_now, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_days_ahead, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspension_of_the_future, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_end_of_the_future, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_beginning_stays, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_end_goes_with_the_beginning, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_offence_of_the_future, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_refund_of_what_has_left, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_ticket_of_the_future, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "clock");
+    tcase_add_loop_test(cases, test_five_minutes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counted_from_now, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_days_ahead, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspension_of_the_future, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_end_of_the_future, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_beginning_stays, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_end_goes_with_the_beginning, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_offence_of_the_future, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund_of_what_has_left, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ticket_of_the_future, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

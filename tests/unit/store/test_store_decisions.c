@@ -1,11 +1,11 @@
 /* What was decided and done, as staff reads it: in order, in pages, as long as
- * it is kept. Both rooms. */
+ * it is kept. Both backends. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
 #include "base/text.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -59,7 +59,7 @@ static void assert_decisions(const char *mailbox, int64_t now_ms, const uint64_t
 
 START_TEST(test_order)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_uint_eq(decisions(ALICE, UINT64_MAX, NOW, PAGE), 0);
     ck_assert_uint_eq(decisions(NULL, UINT64_MAX, NOW, PAGE), 0);
     uint64_t a1 = decide(ALICE, "1", false, NOW);
@@ -90,7 +90,7 @@ END_TEST
 START_TEST(test_same_millisecond)
 {
     uint64_t mine[6];
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(mine); i++) {
         decide(BOB, arena_printf(arena, "b-%zu", i), i % 2 == 0, NOW);
         mine[i] = decide(ALICE, arena_printf(arena, "a-%zu", i), i % 3 == 0, NOW);
@@ -110,8 +110,8 @@ END_TEST
  * own. SQLite looks 10 s back for it, an entry in Redis has room for 14 ms. */
 START_TEST(test_late)
 {
-    int64_t late_ms = _i == ROOM_SQLITE ? 10 * SECOND_MS : 14;
-    room_begin(_i);
+    int64_t late_ms = _i == BACKEND_SQLITE ? 10 * SECOND_MS : 14;
+    backend_begin(_i);
     uint64_t first = decide(ALICE, "first", false, NOW);
     int64_t last_ms = NOW + 2 * late_ms;
     uint64_t second = decide(ALICE, "second", false, last_ms);
@@ -159,7 +159,7 @@ START_TEST(test_pages)
     size_t counts[MODEL_MAILBOXES] = {0};
     int64_t now_ms = NOW;
     uint32_t random = 20251122;
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < MODEL_MESSAGES; i++) {
         random = random * 1664525 + 1013904223;
         size_t who = (random >> 16) % MODEL_MAILBOXES;
@@ -182,7 +182,7 @@ END_TEST
 
 START_TEST(test_given_back)
 {
-    room_begin(_i);
+    backend_begin(_i);
     uint64_t first = decide(ALICE, "1", false, NOW);
     uint64_t second = decide(ALICE, "2", false, NOW + 1);
     uint64_t third = decide(ALICE, "3", true, NOW + 2);
@@ -198,7 +198,7 @@ END_TEST
 
 START_TEST(test_keep_times)
 {
-    room_begin(_i);
+    backend_begin(_i);
     uint64_t admitted = decide(ALICE, "1", false, NOW);
     uint64_t refused = decide(ALICE, "2", true, NOW);
     uint64_t newest = admitted > refused ? admitted : refused;
@@ -216,7 +216,7 @@ END_TEST
 /* Records that are kept for less than a day end before the message does. */
 START_TEST(test_kept_shortly)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message message = message_with_facts(ALICE, "1", NOW);
     message.keep_admitted_ms = HOUR_MS;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
@@ -233,7 +233,7 @@ START_TEST(test_hard_names)
     static const char *const names[] = {"o'\"b\\r%_*?[@example.test", "$.mailbox@example.test",
                                         "{}[],:@example.test", "j\u00fcrgen@example.test"};
     uint64_t of[countof(names)][2];
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(names); i++)
         for (size_t held = 0; held < 2; held++)
             of[i][1 - held] = decide(names[i], held ? "held" : "admitted", held != 0,
@@ -248,7 +248,7 @@ END_TEST
 START_TEST(test_history)
 {
     struct history history;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_history(store, arena, SUBJECT_IP, "192.0.2.1", NOW, &history), 1);
     ck_assert_uint_eq(history.count, 0);
     send_messages(ALICE, "a", 30, NOW, MINUTE_MS);
@@ -289,7 +289,7 @@ START_TEST(test_audit_newest)
 {
     struct audit trail[16];
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, trail, 16, &count), 1);
     ck_assert_uint_eq(count, 0);
     for (int i = 0; i < 10; i++)
@@ -373,8 +373,8 @@ static void put_one_of_each(struct store *writer, int64_t now_ms)
 /* Who read the first page of something holds up nobody, and sees what came after it. */
 START_TEST(test_nothing_stays_open)
 {
-    room_begin(_i);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    backend_begin(_i);
+    struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     uint64_t decision = 0;
     for (int i = 0; i < 50; i++)
         decision = decide(ALICE, arena_printf(arena, "%d", i), i % 2 == 0, NOW + i);
@@ -398,19 +398,19 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store decisions");
-    TCase *cases = rooms_case(suite, "decisions");
-    tcase_add_loop_test(cases, test_order, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_same_millisecond, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_late, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_pages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_given_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_keep_times, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_kept_shortly, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_hard_names, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_history, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_audit_newest, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_nothing_stays_open, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "decisions");
+    tcase_add_loop_test(cases, test_order, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_millisecond, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_late, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_pages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_given_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_keep_times, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_kept_shortly, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hard_names, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_history, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audit_newest, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_nothing_stays_open, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

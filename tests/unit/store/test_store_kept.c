@@ -1,10 +1,10 @@
-/* What programs keep for themselves, and tries, in both rooms. */
+/* What programs keep for themselves, and tries, in both backends. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 static struct kept kept_of(const char *key, const char *value, int64_t until_ms)
 {
@@ -65,7 +65,7 @@ static const char *keys_of(enum kept_kind kind, const char *after, int64_t now_m
 START_TEST(test_keep)
 {
     struct kept kept;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_ptr_null(value_of(KEPT_STAFF, "agnes", NOW));
     keep(KEPT_STAFF, "agnes", "{\"role\":\"admin\"}", UNTIL_LIFTED, NOW);
     ck_assert_int_eq(store_kept(store, arena, KEPT_STAFF, "agnes", NOW, &kept), 1);
@@ -84,7 +84,7 @@ END_TEST
 
 START_TEST(test_keep_new)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(keep_new(KEPT_TOKEN, "t", "first", NOW + 10, NOW), 1);
     ck_assert_int_eq(keep_new(KEPT_TOKEN, "t", "second", NOW + 20, NOW + 9), 0);
     ck_assert_str_eq(value_of(KEPT_TOKEN, "t", NOW + 9), "first");
@@ -112,7 +112,7 @@ START_TEST(test_keep_over)
 {
     struct audit audit[4];
     size_t count;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(keep_over("ada", "two", "one", NOW), 0);
     ck_assert_int_eq(keep_over("ada", "two", "", NOW), 0);
     ck_assert_ptr_null(value_of(KEPT_STAFF, "ada", NOW));
@@ -130,7 +130,7 @@ END_TEST
 
 START_TEST(test_end)
 {
-    room_begin(_i);
+    backend_begin(_i);
     keep(KEPT_SESSION, "s", "value", NOW + 8 * HOUR_MS, NOW);
     ck_assert_str_eq(value_of(KEPT_SESSION, "s", NOW + 8 * HOUR_MS - 1), "value");
     ck_assert_str_eq(keys_of(KEPT_SESSION, "", NOW + 8 * HOUR_MS - 1, 4), "s");
@@ -148,7 +148,7 @@ END_TEST
 /* An end that was there before says nothing of what is kept now. */
 START_TEST(test_replaced_end)
 {
-    room_begin(_i);
+    backend_begin(_i);
     keep(KEPT_SESSION, "longer", "1", NOW + 5, NOW);
     keep(KEPT_SESSION, "longer", "2", NOW + HOUR_MS, NOW);
     keep(KEPT_SESSION, "ever", "1", NOW + 5, NOW);
@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST(test_kinds_are_apart)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int kind = 0; kind < KEPT_KIND_COUNT; kind++)
         keep((enum kept_kind)kind, "same", kept_kind_names[kind], UNTIL_LIFTED, NOW);
     ck_assert_int_eq(forget(KEPT_STAFF, "same", NOW), 1);
@@ -185,7 +185,7 @@ END_TEST
 START_TEST(test_list)
 {
     enum { KEYS = 700, PAGE = 64 };
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = KEYS - 1; i >= 0; i--) /* every third one ends soon */
         keep(KEPT_BLOCK, arena_printf(arena, "key %03d", i), "v",
              i % 3 == 0 ? NOW + 10 : UNTIL_LIFTED, NOW);
@@ -211,7 +211,7 @@ END_TEST
 /* By bytes, whatever the locale; a key may hold anything but NUL. */
 START_TEST(test_order_of_keys)
 {
-    room_begin(_i);
+    backend_begin(_i);
     static const char *const keys[] = {"\xc3\xa4", "b", "B", "a b", "a", "a\nb", "-", "10", "9"};
     for (size_t i = 0; i < countof(keys); i++)
         keep(KEPT_STAFF, keys[i], "", UNTIL_LIFTED, NOW);
@@ -233,7 +233,7 @@ static char *repeated(char character, size_t length)
 
 START_TEST(test_sizes)
 {
-    room_begin(_i);
+    backend_begin(_i);
     const char *key = repeated('k', KEPT_KEY_MAX), *value = repeated('v', KEPT_VALUE_MAX);
     keep(KEPT_STAFF, key, value, UNTIL_LIFTED, NOW);
     ck_assert_str_eq(value_of(KEPT_STAFF, key, NOW), value);
@@ -267,7 +267,7 @@ static const char *trail(void)
 
 START_TEST(test_audited)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct act act = act_at(NOW);
     struct audited add = {"staff add", "bert", "{\"role\":\"viewer\"}", &act};
     struct audited removed = {"staff remove", "bert", "{}", &act};
@@ -310,7 +310,7 @@ static struct tried try_once(const char *key, int64_t now_ms, uint32_t max)
 
 START_TEST(test_try)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (uint32_t i = 0; i < 3; i++) {
         struct tried tried = try_once("k", NOW + i * MINUTE_MS, 3);
         ck_assert_int_eq(tried.result, 1);
@@ -335,7 +335,7 @@ END_TEST
 /* A clock that is a year ahead for a while uses up no tries of the year. */
 START_TEST(test_try_wrong_clock)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(try_once("k", NOW + 365 * DAY_MS, 3).result, 1);
     ck_assert_uint_eq(try_once("k", NOW, 3).count, 1);
@@ -347,7 +347,7 @@ END_TEST
 
 START_TEST(test_try_limits)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (uint32_t i = 0; i < TRIES_MAX; i++)
         ck_assert_int_eq(try_once("k", NOW + i, TRIES_MAX).result, 1);
     struct tried full = try_once("k", NOW + HOUR_MS - 1, TRIES_MAX);
@@ -385,7 +385,7 @@ static void *race(void *argument)
 /* Of those who want the last place at once exactly one gets it. */
 START_TEST(test_try_in_parallel)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int round = 0; round < 100; round++) {
         struct racer racers[THREADS];
         pthread_barrier_t start;
@@ -412,20 +412,20 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store kept");
-    TCase *cases = rooms_case(suite, "kept");
-    tcase_add_loop_test(cases, test_keep, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_keep_new, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_keep_over, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_replaced_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_kinds_are_apart, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_list, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_order_of_keys, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sizes, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_audited, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_try, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_try_wrong_clock, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_try_limits, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_try_in_parallel, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    TCase *cases = backends_case(suite, "kept");
+    tcase_add_loop_test(cases, test_keep, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_keep_new, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_keep_over, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_replaced_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_kinds_are_apart, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_list, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_order_of_keys, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sizes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audited, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_try, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_try_wrong_clock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_try_limits, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_try_in_parallel, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 enum { THREADS = 16, MESSAGES = 20000, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
 /* The default of store.timeout; a sanitizer's build shows faults, not speed. */
@@ -49,7 +49,7 @@ int fdatasync(int fd)
 static int64_t size_of(struct arena *own, const char *suffix)
 {
     struct stat file;
-    const char *path = arena_printf(own, "%s%s", room_url() + strlen("sqlite://"), suffix);
+    const char *path = arena_printf(own, "%s%s", backend_url() + strlen("sqlite://"), suffix);
     return stat(path, &file) == 0 ? (int64_t)file.st_size : 0;
 }
 
@@ -127,10 +127,10 @@ static void assert_nobody_waits(struct load load, int programs, int64_t log_end)
     for (int run = 0; run < 3 && !held; run++) {
         struct load again = load;
         if (run > 0)
-            room_end();
-        room_begin(ROOM_SQLITE);
+            backend_end();
+        backend_begin(BACKEND_SQLITE);
         if (programs == 2)
-            again.other = room_open(room_url(), TEST_TIMEOUT_MS);
+            again.other = backend_open(backend_url(), TEST_TIMEOUT_MS);
         run_load(&again);
         store_free(&again.other);
         ck_assert_int_eq(again.admitted, load.messages);
@@ -170,9 +170,9 @@ START_TEST(test_reader_that_stays)
 {
     struct load load = {.prefix = "d", .messages = MESSAGES / 2, .threads = THREADS};
     sqlite3 *reader;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages("reader@example.test", "r", 1, NOW, 0);
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &reader), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &reader), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM history", NULL, NULL, NULL),
                      SQLITE_OK);
     run_load(&load);
@@ -202,20 +202,20 @@ START_TEST(test_backup)
     struct load load = {.prefix = "h", .messages = MESSAGES / 2, .threads = THREADS};
     pthread_t beside;
     sqlite3 *db;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages("backup@example.test", "b", 3, NOW, 0);
-    const char *url = arena_printf(arena, "%s.copy", room_url());
+    const char *url = arena_printf(arena, "%s.copy", backend_url());
     const char *sql = arena_printf(arena, "VACUUM INTO '%s'", url + strlen("sqlite://"));
     ck_assert_int_eq(pthread_create(&beside, NULL, run_load_beside, &load), 0);
     while (load.next < load.messages / 4)
         sched_yield();
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
     sqlite3_close(db);
     pthread_join(beside, NULL);
     ck_assert_int_eq(load.admitted, load.messages);
     store_free(&store);
-    store = room_open(url, TEST_TIMEOUT_MS);
+    store = backend_open(url, TEST_TIMEOUT_MS);
     ck_assert_uint_eq(used_of("backup@example.test", RULE_MESSAGES_PER_DAY, NOW), 3);
     send_messages("backup@example.test", "c", 1, NOW, 0);
 }
@@ -266,7 +266,7 @@ START_TEST(test_full_disk)
         printf("skipped: no mounts of one's own here\n");
         return;
     }
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     char ballast[FOLDER_SIZE + 16];
     snprintf(ballast, sizeof ballast, "%s/ballast", folder);
     run_load(&load);
@@ -289,7 +289,7 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store log");
-    TCase *cases = rooms_case(suite, "log");
+    TCase *cases = backends_case(suite, "log");
     tcase_add_test(cases, test_copied_back);
     tcase_add_test(cases, test_two_programs);
     tcase_add_test(cases, test_slow_disk);
@@ -299,4 +299,4 @@ static Suite *suite(void)
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

@@ -1,7 +1,7 @@
-/* Both rooms against a model that is slow and plainly right: a list of all
+/* Both backends against a model that is slow and plainly right: a list of all
  * counted messages, counted anew for every question, a list of tickets, and the suspension of each
  * mailbox. Random submissions, repeats, tickets, give-backs, resets, suspensions, attempts, limits and
- * clock steps, also of clocks that were wrong; whatever a room answers
+ * clock steps, also of clocks that were wrong; whatever a backend answers
  * must be what the list says. So no window ever holds more than its limit, and
  * nothing that fits is refused. SENDGUARD_SEED repeats a run. */
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1, TICKETS_MAX = 4096,
        OFFENCES_MAX = 8192 };
@@ -875,23 +875,24 @@ static uint64_t seed_of_run(void)
 /* A fixed seed, so that a fault that was found once stays found, and a new one. */
 START_TEST(test_against_model)
 {
-    const int steps[ROOM_KINDS] = {[ROOM_SQLITE] = times(100000), [ROOM_REDIS] = times(20000)};
-    int room = _i % ROOM_KINDS;
-    uint64_t seed = _i < ROOM_KINDS ? 20251122 : seed_of_run();
-    printf("%s: %d steps, seed %llu\n", room == ROOM_SQLITE ? "SQLite" : "Redis", steps[room],
+    const int steps[BACKEND_KINDS] = {[BACKEND_SQLITE] = times(100000), [BACKEND_REDIS] = times(20000)};
+    int backend = _i % BACKEND_KINDS;
+    uint64_t seed = _i < BACKEND_KINDS ? 20251122 : seed_of_run();
+    printf("%s: %d steps, seed %llu\n", backend == BACKEND_SQLITE ? "SQLite" : "Redis",
+           steps[backend],
            (unsigned long long)seed);
     fflush(stdout);
-    room_begin(room);
-    run_steps(seed, steps[room], _i < ROOM_KINDS);
+    backend_begin(backend);
+    run_steps(seed, steps[backend], _i < BACKEND_KINDS);
 }
 END_TEST
 
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store model");
-    TCase *cases = rooms_case(suite, "model");
-    tcase_add_loop_test(cases, test_against_model, 0, 2 * ROOM_KINDS);
+    TCase *cases = backends_case(suite, "model");
+    tcase_add_loop_test(cases, test_against_model, 0, 2 * BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

@@ -2,7 +2,7 @@
  * judgement (rules/outcome.h): the outcome, the window that decides, and what takes effect. */
 #include <check.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 /* The windows before the message: messages a day and off-domain recipients a day, three of each
  * used. */
@@ -105,7 +105,7 @@ static void check(int flags, size_t which)
 
 START_TEST(test_every_combination)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int flags = 0; flags < FLAGS; flags++)
         for (size_t which = 0; which < countof(windows); which++)
             check(flags, which);
@@ -115,9 +115,9 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store outcomes");
-    TCase *cases = rooms_case(suite, "outcomes");
-    tcase_add_loop_test(cases, test_every_combination, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "outcomes");
+    tcase_add_loop_test(cases, test_every_combination, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

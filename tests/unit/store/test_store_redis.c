@@ -1,11 +1,11 @@
-/* What is particular to the Redis room: data of earlier versions, how a history
+/* What is particular to the Redis backend: data of earlier versions, how a history
  * leads to decisions, the bounds of the lists of ids, expiries. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -68,7 +68,7 @@ static void make_old(void)
 
 START_TEST(test_old_history)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "old", 3, NOW - 10, 1);
     make_old();
     uint64_t ids[] = {0, send(ALICE, "new-0", NOW - 5), send(ALICE, "new-1", NOW - 4)};
@@ -103,7 +103,7 @@ END_TEST
 START_TEST(test_mixed_history)
 {
     struct history history;
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     uint64_t ids[] = {send(ALICE, "new-0", NOW - 5), send(ALICE, "old", NOW - 4),
                       send(ALICE, "new-1", NOW - 3)};
     run_script("local key = 'sg:history:" ALICE "' "
@@ -124,7 +124,7 @@ START_TEST(test_old_trail)
     struct audit audit[4];
     size_t count;
     struct act act = act_at(NOW);
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
     run_script("redis.call('HDEL', 'sg:numbers', 'trail_is_indexed')"
@@ -156,8 +156,8 @@ START_TEST(test_old_suspension)
                  {HOUR_MS * 2, 12, 13, 3 * HOUR_MS}};
     for (size_t i = 0; i < countof(cases); i++) {
         if (i > 0)
-            room_end();
-        room_begin(ROOM_REDIS);
+            backend_end();
+        backend_begin(BACKEND_REDIS);
         char script[512];
         snprintf(script, sizeof script,
                  "redis.call('ZADD', 'sg:suspended', 0, '" ALICE "')"
@@ -186,7 +186,7 @@ END_TEST
 /* A message that is counted later than its own clock says is still found, if not by much. */
 START_TEST(test_clocks_differ)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     static const int64_t behind_ms[] = {0, 1, 14, 15, 16, CLOCK_AHEAD_MS};
     uint64_t ids[countof(behind_ms)];
     for (size_t i = 0; i < countof(behind_ms); i++)
@@ -202,7 +202,7 @@ END_TEST
 /* An id whose time is not the message's is not looked for. */
 START_TEST(test_id_of_another_time)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     uint64_t first = send(ALICE, "a", NOW - 1);
     struct store_message message = message_of(ALICE, "b", NOW);
     message.decision = decision_new(NOW - HOUR_MS);
@@ -226,7 +226,7 @@ static void push_dead(const char *list, int64_t at_ms, int count)
 /* What has gone between the kept ones is stepped over, however much it is. */
 START_TEST(test_log_with_gaps)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     uint64_t first = send(ALICE, "a", NOW - HOUR_MS);
     push_dead("sg:log", NOW - HOUR_MS + 1, 5000);
     uint64_t second = send(BOB, "b", NOW - MINUTE_MS);
@@ -245,7 +245,7 @@ START_TEST(test_log_out_of_order)
 {
     enum { MESSAGES = 1500, PAGE = 64 };
     static uint64_t ids[MESSAGES];
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     for (int i = 0; i < MESSAGES; i++) { /* each ten backwards */
         int turned = i / 10 * 10 + 9 - i % 10;
         ids[MESSAGES - 1 - turned] =
@@ -262,7 +262,7 @@ END_TEST
 
 START_TEST(test_log_bound)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     push_dead("sg:log", NOW - 200000, 101000);
     send(ALICE, "a", NOW);
     ck_assert_int_eq(length_of("sg:log"), 100000);
@@ -278,7 +278,7 @@ END_TEST
 /* Ids of what has gone leave the log's beginning, with the bundles of the doors. */
 START_TEST(test_log_lets_go)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     push_dead("sg:log", NOW - HOUR_MS, 300);
     send(ALICE, "a", NOW);
     push_dead("sg:log", NOW + 1, 10);
@@ -303,7 +303,7 @@ START_TEST(test_expiries)
         .mailbox = ALICE, .domain = "example.test", .ip = IP, .at_ms = NOW};
     uint32_t count;
     int64_t free_at_ms;
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_refused(ALICE, "a", NOW);
     ck_assert_int_eq(store_keep(store, KEPT_TOKEN, &kept, NOW, NULL), 1);
     ck_assert_int_eq(store_try(store, "k", NOW, HOUR_MS, 5, &count, &free_at_ms), 1);
@@ -330,7 +330,7 @@ START_TEST(test_both_or_none)
     memset(long_name, 'n', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     struct audited too_long = {long_name, "bert", "{}", &act};
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &too_long), -1);
     ck_assert_int_eq(store_write_audit(store, &too_long), -1);
     ck_assert_int_eq(store_kept(store, arena, KEPT_STAFF, "k", NOW, &kept), 0);
@@ -342,7 +342,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store redis");
-    TCase *cases = rooms_case(suite, "redis");
+    TCase *cases = backends_case(suite, "redis");
     tcase_add_test(cases, test_old_history);
     tcase_add_test(cases, test_mixed_history);
     tcase_add_test(cases, test_old_trail);
@@ -355,5 +355,5 @@ int main(void)
     tcase_add_test(cases, test_log_lets_go);
     tcase_add_test(cases, test_expiries);
     tcase_add_test(cases, test_both_or_none);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

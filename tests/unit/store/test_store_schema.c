@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -85,7 +85,7 @@ static int64_t number_of(const char *path, const char *sql)
 /* The ledger in `store`, as version 1 would have written it; `store` is closed. */
 static void become_version_1(void)
 {
-    const char *path = room_url() + strlen("sqlite://");
+    const char *path = backend_url() + strlen("sqlite://");
     store_free(&store);
     snprintf(old_path, sizeof old_path, "%s.old", path);
     snprintf(old_url, sizeof old_url, "sqlite://%s", old_path);
@@ -121,7 +121,7 @@ START_TEST(test_everything_is_kept)
     struct suspension suspension;
     struct account account;
     size_t count;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 50, NOW, 1);
     struct store_message newest = message_with_facts(ALICE, "newest", NOW + 100);
     ck_assert_int_eq(judge(&newest), OUTCOME_ADMITTED);
@@ -132,7 +132,7 @@ START_TEST(test_everything_is_kept)
     ck_assert_int_eq(store_adjust(store, &adjustment, &act), 1);
     become_version_1();
 
-    store = room_open(old_url, TEST_TIMEOUT_MS);
+    store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 4);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 300), 51);
     struct store_message again = message_of(ALICE, "a-3", NOW + 300);
@@ -161,10 +161,10 @@ START_TEST(test_trail_stays)
 {
     struct act act = act_at(NOW);
     sqlite3 *db;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
     become_version_1();
-    store = room_open(old_url, TEST_TIMEOUT_MS);
+    store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(sqlite3_open(old_path, &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
     ck_assert_int_eq(sqlite3_exec(db, "UPDATE audit SET \"by\" = 'x'", NULL, NULL, NULL),
@@ -177,11 +177,11 @@ END_TEST
 START_TEST(test_all_or_nothing)
 {
     struct account account;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 3, NOW, 1);
     become_version_1();
     run_sql(old_path, "CREATE TABLE counter (in_the_way)");
-    store = room_open(old_url, TEST_TIMEOUT_MS);
+    store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 3, &account), -1);
     ck_assert_ptr_nonnull(strstr(store_error(store), "counter"));
     ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 1);
@@ -214,7 +214,7 @@ START_TEST(test_opened_by_many)
 {
     pthread_t threads[8];
     size_t counts[countof(threads)] = {0};
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 3, NOW, 1);
     become_version_1();
     for (size_t i = 0; i < countof(threads); i++)
@@ -229,8 +229,8 @@ END_TEST
 /* An admitted message pays for no index: that is the hot path. */
 START_TEST(test_no_index_on_admitted)
 {
-    room_begin(ROOM_SQLITE);
-    const char *path = room_url() + strlen("sqlite://");
+    backend_begin(BACKEND_SQLITE);
+    const char *path = backend_url() + strlen("sqlite://");
     ck_assert_int_eq(number_of(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
                                      " AND tbl_name = 'admitted'"),
                      0);
@@ -240,14 +240,14 @@ END_TEST
 /* Version 2 had no tickets. */
 START_TEST(test_version_2_gets_tickets)
 {
-    room_begin(ROOM_SQLITE);
-    const char *path = room_url() + strlen("sqlite://");
+    backend_begin(BACKEND_SQLITE);
+    const char *path = backend_url() + strlen("sqlite://");
     send_messages(ALICE, "sent", 20, NOW, 1);
     uint64_t refused = refuse(ALICE, "{\"mailbox\":\"" ALICE "\"}", NOW + 20);
     store_free(&store);
     run_sql(path, "DROP TABLE ticket; ALTER TABLE suspension DROP COLUMN lasts_ms;"
                   "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 2;");
-    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    store = backend_open(backend_url(), TEST_TIMEOUT_MS);
     ck_assert_int_eq(number_of(path, "PRAGMA user_version"), 4);
     struct store_message message = message_of(ALICE, "ticketed", NOW + 30);
     message.ticket = 4;
@@ -275,8 +275,8 @@ START_TEST(test_version_3_gets_attempts)
                    {"moved@example.test", 12, DAY_MS}};
     struct suspension suspension;
     struct act act = act_at(NOW);
-    room_begin(ROOM_SQLITE);
-    const char *path = room_url() + strlen("sqlite://");
+    backend_begin(BACKEND_SQLITE);
+    const char *path = backend_url() + strlen("sqlite://");
     for (size_t i = 0; i < countof(volumes); i++) {
         ck_assert_int_eq(store_suspend(store, volumes[i].mailbox, CAUSE_VOLUME,
                                        i == 0 ? &an_hour : &two_days, &act, &suspension), 1);
@@ -286,7 +286,7 @@ START_TEST(test_version_3_gets_attempts)
     store_free(&store);
     run_sql(path, "ALTER TABLE suspension DROP COLUMN lasts_ms;"
                   "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 3;");
-    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    store = backend_open(backend_url(), TEST_TIMEOUT_MS);
     for (size_t i = 0; i < countof(volumes); i++) {
         struct store_message message = message_of(volumes[i].mailbox, "x", NOW + HOUR_MS - 1);
         message.retries_before_restart = 1;
@@ -305,9 +305,9 @@ START_TEST(test_check_leaves_all_as_it_is)
 {
     struct problem why;
     struct stat file;
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_check(room_url(), TEST_TIMEOUT_MS, &why), 1); /* beside the log */
+    ck_assert_int_eq(store_check(backend_url(), TEST_TIMEOUT_MS, &why), 1); /* beside the log */
     become_version_1();
     ck_assert_int_eq(chmod(old_path, 0644), 0);
     ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
@@ -321,14 +321,14 @@ START_TEST(test_check_leaves_all_as_it_is)
     ck_assert_int_eq(unlink(old_path), 0);
     ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
     ck_assert_int_ne(access(old_path, F_OK), 0);
-    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    store = backend_open(backend_url(), TEST_TIMEOUT_MS);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("store schema");
-    TCase *cases = rooms_case(suite, "schema");
+    TCase *cases = backends_case(suite, "schema");
     tcase_add_test(cases, test_everything_is_kept);
     tcase_add_test(cases, test_check_leaves_all_as_it_is);
     tcase_add_test(cases, test_trail_stays);
@@ -337,5 +337,5 @@ int main(void)
     tcase_add_test(cases, test_no_index_on_admitted);
     tcase_add_test(cases, test_version_2_gets_tickets);
     tcase_add_test(cases, test_version_3_gets_attempts);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -1,9 +1,9 @@
-/* What the doors saw, told in bundles and read by staff, in both rooms. */
+/* What the doors saw, told in bundles and read by staff, in both backends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define DOMAIN "example.test"
 #define ALICE "alice@" DOMAIN
@@ -48,7 +48,7 @@ static const char *senders_of(enum sender_of of, const char *key, const char *af
 
 START_TEST(test_senders)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_str_eq(senders_of(SENDERS_OF_IP, IP, "", NOW, 8), "");
     saw(BOB, IP, NOW);
     saw(ALICE, IP, NOW);
@@ -80,7 +80,7 @@ static int64_t last_seen(const char *ip, int64_t now_ms)
 
 START_TEST(test_sender_seen_again)
 {
-    room_begin(_i);
+    backend_begin(_i);
     int64_t later_ms = NOW + 3 * HOUR_MS;
     saw(ALICE, IP, NOW);
     ck_assert_int_le(llabs(last_seen(IP, NOW) - NOW), HOUR_MS);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(test_senders_of_a_day)
 {
-    room_begin(_i);
+    backend_begin(_i);
     saw(ALICE, IP, NOW);
     saw(BOB, IP, NOW + 1);
     ck_assert_str_eq(senders_of(SENDERS_OF_IP, IP, "", NOW + DAY_MS - 1, 8), ALICE " " BOB);
@@ -133,7 +133,7 @@ static const char *nears(int64_t now_ms, size_t max)
 
 START_TEST(test_near)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_str_eq(nears(NOW, 8), "");
     near(RULE_MESSAGES_PER_DAY, ALICE, NOW);
     near(RULE_OFF_DOMAIN_PER_DAY, ALICE, NOW + 1);
@@ -155,7 +155,7 @@ END_TEST
 /* Each as long as its own window. */
 START_TEST(test_near_ends)
 {
-    room_begin(_i);
+    backend_begin(_i);
     near(RULE_MESSAGES_PER_DAY, ALICE, NOW);
     near(RULE_MESSAGES_PER_HOUR, BOB, NOW + 1);
     ck_assert_str_eq(nears(NOW + HOUR_MS, 8), "messages_per_hour " BOB ",messages_per_day " ALICE);
@@ -169,7 +169,7 @@ END_TEST
 START_TEST(test_near_passes_over_ended)
 {
     enum { HOURLY = 400 };
-    room_begin(_i);
+    backend_begin(_i);
     near(RULE_MESSAGES_PER_DAY, ALICE, NOW);
     for (int i = 0; i < HOURLY; i++)
         near(RULE_MESSAGES_PER_HOUR, arena_printf(arena, "m%d@" DOMAIN, i), NOW + 1 + i);
@@ -193,7 +193,7 @@ static uint64_t counted(const char *name)
 
 START_TEST(test_counters)
 {
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 0);
     count("decisions door=webmail verdict=admit", 3);
     count("decisions door=webmail verdict=admit", 39);
@@ -213,7 +213,7 @@ START_TEST(test_counters_in_pages)
 {
     struct counter page[3];
     size_t found;
-    room_begin(_i);
+    backend_begin(_i);
     static const char *const names[] = {"b", "a z", "B", "a", "c"};
     for (size_t i = 0; i < countof(names); i++)
         count(names[i], i + 1);
@@ -270,7 +270,7 @@ START_TEST(test_largest_bundle)
     static struct sender senders[OBSERVATIONS_MAX + 1];
     static struct near_limit near_limits[OBSERVATIONS_MAX + 1];
     size_t found;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_msg(tell_many(OBSERVATIONS_MAX, DOMAIN, NOW) == 1, "%s", store_error(store));
     ck_assert_int_eq(store_senders(store, SENDERS_OF_DOMAIN, DOMAIN, "", NOW, senders,
                                    countof(senders), &found), 1);
@@ -288,7 +288,7 @@ START_TEST(test_bundle_is_one_step)
 {
     size_t found;
     struct near_limit near_limit;
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(tell_many(OBSERVATIONS_MAX + 1, DOMAIN, NOW), -1);
     ck_assert_str_ne(store_error(store), "");
     ck_assert_str_eq(senders_of(SENDERS_OF_IP, IP, "", NOW, 1), "");
@@ -302,16 +302,16 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("store seen");
-    TCase *cases = rooms_case(suite, "seen");
-    tcase_add_loop_test(cases, test_senders, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sender_seen_again, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_senders_of_a_day, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_near, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_near_ends, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_near_passes_over_ended, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_counters, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_counters_in_pages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_largest_bundle, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_bundle_is_one_step, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    TCase *cases = backends_case(suite, "seen");
+    tcase_add_loop_test(cases, test_senders, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sender_seen_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_senders_of_a_day, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_near, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_near_ends, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_near_passes_over_ended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counters, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counters_in_pages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_largest_bundle, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_bundle_is_one_step, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

@@ -1,8 +1,8 @@
-/* Suspensions, by a message and by staff, in both rooms. */
+/* Suspensions, by a message and by staff, in both backends. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -42,7 +42,7 @@ START_TEST(test_suspension_brought)
 {
     struct store_message message;
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW + 10);
     const struct suspension *suspension = &message.suspension;
@@ -87,7 +87,7 @@ static uint64_t mark(uint32_t first, uint32_t second) { return (uint64_t)first <
 START_TEST(test_attempts_move_the_end)
 {
     struct store_message message;
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW);
     for (unsigned attempt = 1; attempt <= 12; attempt++)
@@ -102,7 +102,7 @@ END_TEST
  * the suspension. */
 START_TEST(test_same_attempt)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     struct store_message message = message_of(ALICE, "x", NOW);
     message.windows[0].limit = 1;
@@ -132,7 +132,7 @@ START_TEST(test_own_length)
 {
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
     struct act act = act_at(NOW + 100);
-    room_begin(_i);
+    backend_begin(_i);
     suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
     for (unsigned i = 1; i <= 20; i++)
         refused(mark(i, i), NOW + i, i, NOW + HOUR_MS);
@@ -150,7 +150,7 @@ END_TEST
 START_TEST(test_many_attempts)
 {
     struct store_message message;
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW);
     for (unsigned i = 1; i < ATTEMPTS_KNOWN; i++) {
@@ -170,7 +170,7 @@ END_TEST
 
 START_TEST(test_attempts_while_until_lifted)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     struct store_message message = message_of(ALICE, "x", NOW + 1);
     message.windows[0].limit = 1;
@@ -189,7 +189,7 @@ START_TEST(test_offences_escalate)
 {
     static const int64_t lasts_ms[] = {HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS};
     struct store_message message;
-    room_begin(_i);
+    backend_begin(_i);
     for (size_t i = 0; i < countof(lasts_ms); i++) {
         int64_t now_ms = NOW + (int64_t)i * 2 * DAY_MS;
         send_messages(ALICE, arena_printf(arena, "%zu", i), 1, now_ms, 0);
@@ -205,7 +205,7 @@ END_TEST
 
 START_TEST(test_never_fits)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message message = message_of(ALICE, "1", NOW);
     message.off_domain = 1001;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
@@ -223,7 +223,7 @@ END_TEST
 /* Two windows are over; the one that suspends names the suspension. */
 START_TEST(test_window_that_suspends)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
     message.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(test_suspend)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct suspension made = suspend(ALICE, CAUSE_COMPLAINTS, &a_day, NOW);
     ck_assert_int_gt(made.id, 0);
     ck_assert_int_eq(made.cause, CAUSE_COMPLAINTS);
@@ -263,7 +263,7 @@ END_TEST
 START_TEST(test_suspend_replaces)
 {
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
-    room_begin(_i);
+    backend_begin(_i);
     struct suspension first = suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW);
     ck_assert_int_eq(first.until_ms, UNTIL_LIFTED);
     struct suspension second = suspend(ALICE, CAUSE_STAFF, &an_hour, NOW + 1);
@@ -281,7 +281,7 @@ END_TEST
 START_TEST(test_lift)
 {
     struct act act = act_at(NOW + 5);
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
     ck_assert_int_eq(store_lift(store, ALICE, &act), 0);
     suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 4);
@@ -300,7 +300,7 @@ START_TEST(test_offences)
 {
     static const struct durations steps = {.count = 3, .ms = {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}};
     struct act act = act_at(NOW + 3);
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW).until_ms, NOW + DAY_MS);
     ck_assert_uint_eq(suspend(ALICE, CAUSE_TERMS, &steps, NOW + 1).offence, 1);
     ck_assert_uint_eq(suspend(BOB, CAUSE_COMPLAINTS, &steps, NOW + 1).offence, 1);
@@ -334,7 +334,7 @@ START_TEST(test_suspended_list)
     struct suspended page[2];
     size_t count;
     struct act act = act_at(NOW + 1);
-    room_begin(_i);
+    backend_begin(_i);
     ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
     for (size_t i = countof(mailboxes); i-- > 0;)
@@ -360,22 +360,22 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store suspensions");
-    TCase *cases = rooms_case(suite, "suspensions");
-    tcase_add_loop_test(cases, test_suspension_brought, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts_move_the_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_same_attempt, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_own_length, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many_attempts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts_while_until_lifted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_offences_escalate, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_never_fits, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_window_that_suspends, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspend, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspend_replaces, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lift, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_offences, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspended_list, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "suspensions");
+    tcase_add_loop_test(cases, test_suspension_brought, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts_move_the_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_attempt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_length, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_attempts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts_while_until_lifted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_offences_escalate, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_never_fits, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_window_that_suspends, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspend, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspend_replaces, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lift, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_offences, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspended_list, 0, BACKEND_KINDS);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

@@ -1,10 +1,10 @@
 /* Tickets: one door admits and leaves one, another asks a moment later, redeems
- * it and counts nothing again. In both rooms. */
+ * it and counts nothing again. In both backends. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
@@ -45,7 +45,7 @@ static uint64_t counted(int64_t now_ms) { return used_of(ALICE, RULE_MESSAGES_PE
 
 START_TEST(test_counted_once)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 3, NOW);
     struct store_message message = asking(ALICE, "smtp-1", 3, NOW + 40);
     message.decision++;
@@ -64,7 +64,7 @@ END_TEST
 START_TEST(test_record)
 {
     struct record record;
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 40);
     message.facts = "{\"door\":\"smtp\"}";
@@ -83,7 +83,7 @@ END_TEST
 
 START_TEST(test_number_of_recipients)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 2, NOW);
     leave(ALICE, "<2>", SUBMISSION_MAX_RECIPIENTS, NOW);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW), OUTCOME_ADMITTED);
@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(test_of_its_mailbox)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     ck_assert(!waits(BOB, 1, NOW));
     ck_assert_int_eq(redeem(BOB, "smtp-1", 1, NOW), OUTCOME_ADMITTED);
@@ -107,7 +107,7 @@ END_TEST
 
 START_TEST(test_ends)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     ck_assert(waits(ALICE, 1, NOW + TICKET_MS - 1));
     ck_assert(!waits(ALICE, 1, NOW + TICKET_MS));
@@ -120,7 +120,7 @@ END_TEST
 /* It lasts from the moment that the message counts at, which can be later than the caller's. */
 START_TEST(test_clock_steps_back)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     leave(ALICE, "<2>", 2, NOW - 5000);
     ck_assert(waits(ALICE, 2, NOW - 9000));
@@ -131,7 +131,7 @@ END_TEST
 
 START_TEST(test_oldest_first)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<old>", 1, NOW);
     leave(ALICE, "<other>", 2, NOW + 1);
     leave(ALICE, "<young>", 1, NOW + 2);
@@ -146,7 +146,7 @@ END_TEST
 /* More than are looked at in one go, and the one that is wanted is the newest. */
 START_TEST(test_many)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 200; i++)
         leave(ALICE, arena_printf(arena, "<%d>", i), i < 199 ? 1 : 2, NOW + i);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 2, NOW + 200), OUTCOME_REDEEMED);
@@ -161,7 +161,7 @@ END_TEST
 
 START_TEST(test_refused_leaves_none)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message held = message_of(ALICE, "<held>", NOW);
     held.ticket = 1;
     held.held = true;
@@ -181,7 +181,7 @@ END_TEST
 
 START_TEST(test_repeated_leaves_no_second)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message again = message_of(ALICE, "<1>", NOW + 1);
     again.ticket = 1;
@@ -197,7 +197,7 @@ END_TEST
 /* The same id for other recipients is another submission, which takes the older one's place. */
 START_TEST(test_replaced)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message other = message_of(ALICE, "<1>", NOW + 1);
     other.fingerprint++;
@@ -210,7 +210,7 @@ END_TEST
 
 START_TEST(test_give_back)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     leave(ALICE, "<2>", 2, NOW);
     ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 1), 1);
@@ -230,7 +230,7 @@ END_TEST
  * refunded then, what was sent stays counted. */
 START_TEST(test_swap)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     leave(ALICE, "<2>", 1, NOW + 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-2", 1, NOW + 2), OUTCOME_REDEEMED);
@@ -251,7 +251,7 @@ END_TEST
 /* It is known for as long as it counts, however many came after it: the mark is in a chunk. */
 START_TEST(test_redeemed_long_ago)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     send_messages(ALICE, "plain", 50, NOW + 1, 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 60), OUTCOME_REDEEMED);
@@ -261,7 +261,7 @@ START_TEST(test_redeemed_long_ago)
     ck_assert_uint_eq(counted(NOW + DAY_MS - 1), 50);
     ck_assert_uint_eq(counted(NOW + DAY_MS), 49);
     ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
-    if (_i == ROOM_REDIS)
+    if (_i == BACKEND_REDIS)
         ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"EVAL",
             "return #redis.call('KEYS', 'sg:charge:*')", "0"}, 3), 0);
 }
@@ -270,7 +270,7 @@ END_TEST
 /* A dry run marks nothing; the same submission asked about again is still known as itself. */
 START_TEST(test_redeemed_is_known)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     ck_assert(waits(ALICE, 1, NOW + 1));
     leave(ALICE, "<2>", 2, NOW + 2);
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(test_reset_keeps_it)
 {
     struct act act = act_at(NOW + 1);
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 2), OUTCOME_REDEEMED);
@@ -311,7 +311,7 @@ END_TEST
 /* Neither a fault of the message nor a full window is looked at again. */
 START_TEST(test_redeemed_though_over)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
     message.held = true;
@@ -340,7 +340,7 @@ static void suspend_alice(int64_t now_ms)
 START_TEST(test_suspended_before_ticket)
 {
     struct act act = act_at(NOW + 3);
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     suspend_alice(NOW + 1);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 2);
@@ -353,7 +353,7 @@ END_TEST
 
 START_TEST(test_observe_redeems)
 {
-    room_begin(_i);
+    backend_begin(_i);
     struct store_message sent = message_of(ALICE, "<1>", NOW);
     suspend_alice(NOW);
     sent.observe = true;
@@ -372,7 +372,7 @@ END_TEST
 
 START_TEST(test_dry_run_redeems_nothing)
 {
-    room_begin(_i);
+    backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     for (int i = 0; i < 3; i++)
         ck_assert(waits(ALICE, 1, NOW));
@@ -385,7 +385,7 @@ START_TEST(test_together)
     enum { LEFT = 20, ASKED = 44 };
     struct store_message messages[LEFT + ASKED], *all[LEFT + ASKED];
     int results[LEFT + ASKED], redeemed = 0;
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < LEFT + ASKED; i++) {
         messages[i] = message_of(ALICE, arena_printf(arena, "<%d>", i), NOW);
         *(i < LEFT ? &messages[i].ticket : &messages[i].redeem) = 7;
@@ -437,10 +437,10 @@ START_TEST(test_one_of_sixteen)
 {
     static struct asker askers[THREADS];
     pthread_barrier_t start;
-    room_begin(_i);
+    backend_begin(_i);
     for (int round = 0; round < ROUNDS; round++)
         leave(ALICE, arena_printf(arena, "<%d>", round), (uint32_t)round + 1, NOW);
-    struct store *other = room_open(room_url(), TEST_TIMEOUT_MS);
+    struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
         askers[i] = (struct asker){.start = &start, .number = i,
@@ -464,13 +464,13 @@ END_TEST
 /* ---- what is left behind --------------------------------------------------------------- */
 
 /* Rows of the table, or members of Redis's key of ALICE. */
-static int64_t kept_tickets(int room)
+static int64_t kept_tickets(int backend)
 {
-    if (room == ROOM_REDIS)
+    if (backend == BACKEND_REDIS)
         return redis_server_ask(&redis, (const char *const[]){"ZCARD", "sg:ticket:" ALICE}, 2);
     sqlite3 *db;
     sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(
         sqlite3_prepare_v2(db, "SELECT count(*) FROM ticket", -1, &statement, NULL), SQLITE_OK);
     ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
@@ -482,7 +482,7 @@ static int64_t kept_tickets(int room)
 
 START_TEST(test_ended_ones_go)
 {
-    room_begin(_i);
+    backend_begin(_i);
     for (int i = 0; i < 10; i++)
         leave(ALICE, arena_printf(arena, "<%d>", i), 1, NOW + i);
     ck_assert_int_eq(kept_tickets(_i), 10);
@@ -499,11 +499,11 @@ END_TEST
 /* Who has no mail server's door pays nothing. */
 START_TEST(test_none_without_asking)
 {
-    room_begin(_i);
+    backend_begin(_i);
     send_messages(ALICE, "plain", 5, NOW, 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 9), OUTCOME_ADMITTED);
     ck_assert_int_eq(kept_tickets(_i), 0);
-    if (_i == ROOM_REDIS)
+    if (_i == BACKEND_REDIS)
         ck_assert_int_eq(
             redis_server_ask(&redis, (const char *const[]){"EXISTS", "sg:ticket:" ALICE}, 2), 0);
 }
@@ -511,7 +511,7 @@ END_TEST
 
 START_TEST(test_redis_expires)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     leave(ALICE, "<1>", 1, NOW);
     int64_t left_ms =
         redis_server_ask(&redis, (const char *const[]){"PTTL", "sg:ticket:" ALICE}, 2);
@@ -523,33 +523,33 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store tickets");
-    TCase *cases = rooms_case(suite, "tickets");
-    tcase_add_loop_test(cases, test_counted_once, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_record, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_number_of_recipients, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_of_its_mailbox, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_ends, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_clock_steps_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_oldest_first, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_many, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_refused_leaves_none, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_repeated_leaves_no_second, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_replaced, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_swap, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_redeemed_long_ago, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_redeemed_is_known, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reset_keeps_it, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_redeemed_though_over, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspended_before_ticket, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_observe_redeems, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_dry_run_redeems_nothing, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_together, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_one_of_sixteen, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_ended_ones_go, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_none_without_asking, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "tickets");
+    tcase_add_loop_test(cases, test_counted_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_record, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_number_of_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_of_its_mailbox, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ends, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_clock_steps_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_oldest_first, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_leaves_none, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_repeated_leaves_no_second, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_replaced, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_swap, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_long_ago, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_is_known, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reset_keeps_it, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_redeemed_though_over, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspended_before_ticket, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observe_redeems, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_dry_run_redeems_nothing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_together, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_of_sixteen, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_ended_ones_go, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_none_without_asking, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_redis_expires);
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
 
@@ -70,7 +70,7 @@ START_TEST(test_last_place)
 {
     enum { ROUNDS = 100 };
     static _Atomic int admitted[ROUNDS];
-    room_begin(_i);
+    backend_begin(_i);
     run_workers(race, ROUNDS, admitted);
     for (int round = 0; round < ROUNDS; round++)
         ck_assert_int_eq(admitted[round], 1);
@@ -106,7 +106,7 @@ START_TEST(test_totals)
 {
     static _Atomic int admitted[MAILBOXES];
     uint64_t all = 0;
-    room_begin(_i);
+    backend_begin(_i);
     run_workers(send_and_give_back, 24, admitted);
     for (int i = 0; i < MAILBOXES; i++) {
         const char *mailbox = arena_printf(arena, "user%d@example.test", i);
@@ -192,7 +192,7 @@ static void assert_unchanged_at(const char *url)
     struct audit trail[2];
     struct adjustment adjustment;
     size_t count;
-    struct store *witness = room_open(url, TEST_TIMEOUT_MS);
+    struct store *witness = backend_open(url, TEST_TIMEOUT_MS);
     ck_assert_msg(store_account(witness, arena, ALICE, NOW + 1, &account) == 1, "%s",
                   store_error(witness));
     ck_assert_uint_eq(account.history.count, 2);
@@ -206,25 +206,25 @@ static void assert_unchanged_at(const char *url)
 
 static void assert_unchanged(void)
 {
-    assert_unchanged_at(room_url());
+    assert_unchanged_at(backend_url());
     await_answer();
 }
 
 static void use_short_timeout(void)
 {
     store_free(&store);
-    store = room_open(room_url(), SHORT_TIMEOUT_MS);
+    store = backend_open(backend_url(), SHORT_TIMEOUT_MS);
 }
 
 /* A server of this test alone, since it is stopped. */
 static void own_server(struct redis_server *server, char own_folder[FOLDER_SIZE],
                        const char *option, const char *value)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     folder_make(own_folder);
     redis_server_start(server, own_folder, option, value);
     store_free(&store);
-    store = room_open(server->url, SHORT_TIMEOUT_MS);
+    store = backend_open(server->url, SHORT_TIMEOUT_MS);
 }
 
 START_TEST(test_redis_away_and_back)
@@ -279,7 +279,7 @@ END_TEST
 START_TEST(test_redis_without_scripts)
 {
     struct record record;
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 1, NOW, 0);
     redis_server_ask(&redis, (const char *const[]){"SCRIPT", "FLUSH"}, 2);
     send_messages(ALICE, "b", 1, NOW, 0);
@@ -294,7 +294,7 @@ END_TEST
 /* The server's reason is ours, and the connection stays. */
 START_TEST(test_redis_errors)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 2, NOW, 0);
     struct store_message message = message_of(ALICE, "x", NOW);
     redis_server_ask(&redis, (const char *const[]){"CONFIG", "SET", "maxmemory", "1"}, 4);
@@ -337,7 +337,7 @@ static long long memory_of(const char *key)
 /* A full day costs at most 16 bytes a message, keys included. */
 START_TEST(test_redis_memory)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 1000, NOW, DAY_MS / 600);
     long long bytes = memory_of("sg:history:" ALICE) + memory_of("sg:totals:" ALICE);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 999 * DAY_MS / 600), 600);
@@ -348,7 +348,7 @@ END_TEST
 /* Every key of a message has an end, however its history came about. */
 START_TEST(test_redis_expiry)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 2, NOW, 1);
     ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 1), 1);
     ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + 1), 1);
@@ -389,7 +389,7 @@ START_TEST(test_redis_by_tcp)
     own_server(&server, own_folder, "--port", port);
     store_free(&store);
     const char *url = arena_printf(arena, "redis://127.0.0.1:%s/2", port);
-    store = room_open(url, SHORT_TIMEOUT_MS);
+    store = backend_open(url, SHORT_TIMEOUT_MS);
     await_answer();
     send_messages(ALICE, "a", 2, NOW, 0);
     assert_unchanged_at(url);
@@ -407,13 +407,13 @@ END_TEST
 /* Databases of one server are ledgers of their own. */
 START_TEST(test_redis_databases)
 {
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 2, NOW, 0);
     store_free(&store);
-    store = room_open(arena_printf(arena, "%s?db=3", redis.url), TEST_TIMEOUT_MS);
+    store = backend_open(arena_printf(arena, "%s?db=3", redis.url), TEST_TIMEOUT_MS);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 0);
     store_free(&store);
-    store = room_open(arena_printf(arena, "%s?db=99", redis.url), TEST_TIMEOUT_MS);
+    store = backend_open(arena_printf(arena, "%s?db=99", redis.url), TEST_TIMEOUT_MS);
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), -1);
     ck_assert_msg(strstr(store_error(store), "out of range") != NULL, "%s", store_error(store));
@@ -424,7 +424,7 @@ END_TEST
 START_TEST(test_bad_times)
 {
     static const int64_t times_ms[] = {-1, INT64_MIN, INT64_MAX};
-    room_begin(ROOM_REDIS);
+    backend_begin(BACKEND_REDIS);
     for (size_t i = 0; i < countof(times_ms); i++) {
         struct store_message message = message_of(ALICE, "x", NOW);
         struct act act = act_at(times_ms[i]);
@@ -439,11 +439,11 @@ END_TEST
 /* A lock that another process holds: no answer in time, and none of it stays. */
 START_TEST(test_sqlite_locked)
 {
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 2, NOW, 0);
     use_short_timeout();
     sqlite3 *db;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     struct store_message message = message_of(ALICE, "x", NOW);
     int64_t began_ms = monotonic_ms();
@@ -461,11 +461,11 @@ END_TEST
  * same. */
 START_TEST(test_sqlite_locked_and_slow)
 {
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 2, NOW, 0);
     use_short_timeout();
     sqlite3 *db;
-    ck_assert_int_eq(sqlite3_open(room_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     struct store_message message = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 20000000L), 0);
@@ -480,10 +480,10 @@ END_TEST
 /* A file that has gone is no empty ledger. */
 START_TEST(test_sqlite_gone)
 {
-    room_begin(ROOM_SQLITE);
+    backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 2, NOW, 0);
     use_short_timeout();
-    const char *path = room_url() + strlen("sqlite://");
+    const char *path = backend_url() + strlen("sqlite://");
     char *aside = arena_printf(arena, "%s.aside", path);
     assert_unchanged();
     ck_assert_int_eq(rename(path, aside), 0);
@@ -498,9 +498,9 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store trouble");
-    TCase *cases = rooms_case(suite, "trouble");
-    tcase_add_loop_test(cases, test_last_place, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_totals, 0, ROOM_KINDS);
+    TCase *cases = backends_case(suite, "trouble");
+    tcase_add_loop_test(cases, test_last_place, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_totals, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_redis_away_and_back);
     tcase_add_test(cases, test_redis_stopped);
     tcase_add_test(cases, test_redis_without_scripts);
@@ -517,4 +517,4 @@ static Suite *suite(void)
     return suite;
 }
 
-int main(void) { return rooms_run(suite()); }
+int main(void) { return backends_run(suite()); }

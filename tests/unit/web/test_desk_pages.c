@@ -19,13 +19,13 @@ static struct web web;
 static struct http_response response;
 static char cookie[SECRET_TEXT_SIZE];
 
-static void begin(int room, enum role role, const char *const *overrides)
+static void begin(int backend, enum role role, const char *const *overrides)
 {
     const struct act act = {NOW - HOUR_MS, "root (shell)", "begins"};
     struct problem problem = {0};
     struct sign_in sign_in = {.name = "sam", .password = "correct horse", .network = "192.0.2.7",
                               .now_ms = NOW - MINUTE_MS};
-    rig_begin(room, overrides);
+    rig_begin(backend, overrides);
     web = (struct web){.desk = {store, guard}, .key = token_key};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
@@ -601,8 +601,8 @@ END_TEST
 /* A form that the role may not send is not offered. */
 START_TEST(test_limits_of_a_domain_are_for_administrators)
 {
-    enum role role = _i / ROOM_KINDS == 0 ? ROLE_SUPPORT : ROLE_ADMIN;
-    begin(_i % ROOM_KINDS, role, WITH(SMALL));
+    enum role role = _i / BACKEND_KINDS == 0 ? ROLE_SUPPORT : ROLE_ADMIN;
+    begin(_i % BACKEND_KINDS, role, WITH(SMALL));
     const char *html = get("/domains/example.test");
     check_page(html);
     ck_assert((strstr(html, "name=\"act\" value=\"limit\"") != NULL) == (role == ROLE_ADMIN));
@@ -695,23 +695,24 @@ int main(void)
     Suite *suite = suite_create("desk pages");
     TCase *cases = desk_case(suite, "desk pages");
     tcase_set_timeout(cases, 60);
-    tcase_add_loop_test(cases, test_every_page, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_words_of_others, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_every_page, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
-    tcase_add_loop_test(cases, test_likely_act, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_of_ones_own, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_viewer, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lift_alone, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lift_and_reset, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_likely_act, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_ones_own, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_viewer, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lift_alone, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lift_and_reset, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_reset_with_a_lift_alone);
-    tcase_add_loop_test(cases, test_reset_is_used_up, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_reset_is_used_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_wrong_input, 0, (int)countof(wrong));
     tcase_add_test(cases, test_forms_half_filled);
     tcase_add_test(cases, test_not_allowed);
-    tcase_add_loop_test(cases, test_domain, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0, 2 * ROOM_KINDS);
+    tcase_add_loop_test(cases, test_domain, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_limits_of_a_domain_are_for_administrators, 0,
+                        2 * BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
-    tcase_add_loop_test(cases, test_unguarded_comes_first, 0, ROOM_KINDS);
-    return rooms_run(suite);
+    tcase_add_loop_test(cases, test_unguarded_comes_first, 0, BACKEND_KINDS);
+    return backends_run(suite);
 }

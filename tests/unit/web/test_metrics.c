@@ -12,9 +12,9 @@ static struct web web;
 static struct raw_request raw;
 static struct http_response response;
 
-static void begin_web(int room)
+static void begin_web(int backend)
 {
-    rig_begin(room, DEFAULTS);
+    rig_begin(backend, DEFAULTS);
     web = (struct web){.desk = {.store = store, .guard = guard}, .key = token_key};
     raw = (struct raw_request){.method = "GET", .peer = "127.0.0.1"};
 }
@@ -256,7 +256,7 @@ static const char *const paths[] = {"/metrics", "/healthz", "/readyz"};
 
 START_TEST(test_strangers)
 {
-    begin_web(ROOM_SQLITE);
+    begin_web(BACKEND_SQLITE);
     raw.peer = "192.0.2.1";
     for (size_t i = 0; i < countof(paths); i++) {
         ck_assert_int_eq(get(paths[i]), 404);
@@ -268,7 +268,7 @@ END_TEST
 
 START_TEST(test_methods)
 {
-    begin_web(ROOM_SQLITE);
+    begin_web(BACKEND_SQLITE);
     for (size_t i = 0; i < countof(paths); i++) {
         raw.method = "POST";
         ck_assert_int_eq(get(paths[i]), 405);
@@ -295,8 +295,8 @@ END_TEST
 /* The metrics of a program whose store is away are not an error but say so. */
 START_TEST(test_store_away)
 {
-    begin_web(ROOM_SQLITE);
-    struct store *away = room_open("sqlite:///nowhere/at/all.db", 100);
+    begin_web(BACKEND_SQLITE);
+    struct store *away = backend_open("sqlite:///nowhere/at/all.db", 100);
     web.desk.store = away;
     ck_assert_int_eq(get("/healthz"), 200);
     ck_assert_int_eq(get("/readyz"), 503);
@@ -316,14 +316,14 @@ int main(void)
 {
     Suite *suite = suite_create("metrics");
     TCase *cases = rig_case(suite, "metrics");
-    tcase_add_loop_test(cases, test_fresh, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_counters, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_of_the_observer, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_suspended, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_near, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_fresh, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counters, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_of_the_observer, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_near, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_strangers);
     tcase_add_test(cases, test_methods);
-    tcase_add_loop_test(cases, test_alive, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_alive, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_store_away);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -16,9 +16,9 @@ static struct web web;
 static struct http_response response;
 static struct observer *observer;
 
-static void begin(int room, const char *const *overrides)
+static void begin(int backend, const char *const *overrides)
 {
-    rig_begin(room, overrides);
+    rig_begin(backend, overrides);
     observer = observer_start(store);
     web = (struct web){.desk = {store, guard}, .key = token_key, .observer = observer};
     pthread_mutex_init(&web.metrics.lock, NULL);
@@ -902,7 +902,7 @@ static void check_whole(const char *html, const char *language)
 START_TEST(test_languages)
 {
     const char *language = languages[_i];
-    begin(ROOM_SQLITE, WITH(TWO_A_DAY));
+    begin(BACKEND_SQLITE, WITH(TWO_A_DAY));
     uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
     const char *query = with_decision(big);
     const char *english = arena_strdup(arena, page(query, "en", NOW));
@@ -921,7 +921,7 @@ START_TEST(test_causes)
 {
     enum cause cause = (enum cause)(_i % CAUSE_COUNT);
     const char *language = languages[_i / CAUSE_COUNT];
-    begin(ROOM_SQLITE, DEFAULTS);
+    begin(BACKEND_SQLITE, DEFAULTS);
     for (int step = 0; step < 2; step++) {
         struct act act = act_at(NOW);
         struct durations durations = {1, {step == 0 ? 3 * HOUR_MS : UNTIL_LIFTED}};
@@ -959,8 +959,8 @@ END_TEST
 
 START_TEST(test_no_store)
 {
-    begin(ROOM_SQLITE, DEFAULTS);
-    const char *path = room_url() + strlen("sqlite://");
+    begin(BACKEND_SQLITE, DEFAULTS);
+    const char *path = backend_url() + strlen("sqlite://");
     const char *aside = arena_printf(arena, "%s/aside", folder);
     const char *query = alices();
     open_page(query, NOW);
@@ -982,44 +982,44 @@ int main(void)
 {
     Suite *suite = suite_create("status page");
     TCase *cases = rig_case(suite, "status page");
-    tcase_add_loop_test(cases, test_links_that_do_not_hold, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_links_that_do_not_hold_as_json, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_never_seen, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_too_big, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_over_time, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_full, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_paused, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_attempts, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_exempt, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_what_comes_back, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_what_comes_back_in_a_minute, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_messages, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lock, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_links_that_do_not_hold, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_links_that_do_not_hold_as_json, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_never_seen, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_too_big, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_over_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_full, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_paused, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_exempt, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_what_comes_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_what_comes_back_in_a_minute, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_messages, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lock_needs_a_fresh_link, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_from_elsewhere, 0, (int)countof(sources));
-    tcase_add_loop_test(cases, test_link_of_a_suspension, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_link_of_a_suspension_without_end, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_only_inside, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_split, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_portions, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_network_of_smtp, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_network, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_own_lock, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_support, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_of_a_message, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_after_the_limit_changed, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_by_smtp, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_reference_of_nothing, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lock_is_wanted, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_lock_as_json, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_json, 0, ROOM_KINDS);
-    tcase_add_loop_test(cases, test_escaping, 0, ROOM_KINDS);
+    tcase_add_loop_test(cases, test_link_of_a_suspension, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_link_of_a_suspension_without_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_only_inside, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_split, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_portions, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_network_of_smtp, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_network, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_own_lock, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_support, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_message, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_after_the_limit_changed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_by_smtp, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_nothing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lock_is_wanted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lock_as_json, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_json, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_escaping, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_languages, 0, (int)countof(languages));
     tcase_add_loop_test(cases, test_causes, 0, CAUSE_COUNT * (int)countof(languages));
     tcase_add_test(cases, test_no_store);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -19,12 +19,12 @@ static struct web web;
 static struct http_response response;
 static char cookie[SECRET_TEXT_SIZE];
 
-static void begin(int room)
+static void begin(int backend)
 {
     struct problem problem;
     struct act act = act_at(NOW);
     log_set_level(LOG_ERROR_LEVEL); /* who signs in is of no interest here */
-    rig_begin(room, DEFAULTS);
+    rig_begin(backend, DEFAULTS);
     web = (struct web){.desk = {store, guard}, .key = token_key};
     response = (struct http_response){.status = 200};
     ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, PASSWORD, &act, &problem), 1);
@@ -143,7 +143,7 @@ static const struct {
 
 START_TEST(a_form_comes_from_our_origin)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     sign_in(NOW);
     char csrf[SECRET_TEXT_SIZE];
     staff_csrf(cookie, csrf);
@@ -219,7 +219,7 @@ END_TEST
 
 START_TEST(those_who_wait_for_their_turn_are_few)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     for (int i = 0; i < PASSWORD_PLACES; i++)
         ck_assert(password_place_take(false));
     ck_assert_int_eq(try_password(PASSWORD, NOW), 503);
@@ -235,7 +235,7 @@ END_TEST
 
 START_TEST(errors_in_the_askers_language_and_form)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     ask((struct raw_request){.url = "/nowhere"}, NOW);
     ck_assert_int_eq(response.status, 404);
     ck_assert_str_eq(response.type, "text/html; charset=utf-8");
@@ -254,7 +254,7 @@ END_TEST
 
 START_TEST(a_refused_request_says_where_and_is_escaped)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     ask((struct raw_request){.url = "/status", .query = "%3Cb%3E=1&%3Cb%3E=2"}, NOW);
     ck_assert_int_eq(response.status, 400);
     check_has("&lt;b&gt;: it is given twice");
@@ -274,7 +274,7 @@ static const char *all_lines(int fd)
 
 START_TEST(a_silent_store_is_told_once)
 {
-    begin(ROOM_SQLITE);
+    begin(BACKEND_SQLITE);
     sign_in(NOW);
     char path[256];
     snprintf(path, sizeof path, "%s/log", folder);
@@ -319,15 +319,15 @@ int main(void)
     Suite *suite = suite_create("web_access");
     TCase *tests = rig_case(suite, "web_access");
     tcase_add_checked_fixture(tests, NULL, end);
-    tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, ROOM_KINDS);
-    tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, a_session_lasts_eight_hours, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_token_lasts_until_its_end, 0, BACKEND_KINDS);
     tcase_add_loop_test(tests, a_form_comes_from_our_origin, 0, countof(origins));
-    tcase_add_loop_test(tests, a_form_carries_its_sessions_token, 0, ROOM_KINDS);
-    tcase_add_loop_test(tests, signing_out, 0, ROOM_KINDS);
-    tcase_add_loop_test(tests, a_wait_ends_to_the_millisecond, 0, ROOM_KINDS);
+    tcase_add_loop_test(tests, a_form_carries_its_sessions_token, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, signing_out, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tests, a_wait_ends_to_the_millisecond, 0, BACKEND_KINDS);
     tcase_add_test(tests, those_who_wait_for_their_turn_are_few);
     tcase_add_test(tests, errors_in_the_askers_language_and_form);
     tcase_add_test(tests, a_refused_request_says_where_and_is_escaped);
     tcase_add_test(tests, a_silent_store_is_told_once);
-    return rooms_run(suite);
+    return backends_run(suite);
 }

@@ -1,5 +1,5 @@
-/* Both rooms of the store, for tests that hold each to the same contract: a
- * loop test's index is the room. Every test begins with an empty ledger. */
+/* Both backends of the store, for tests that hold each to the same contract: a
+ * loop test's index is the backend. Every test begins with an empty ledger. */
 #ifndef SENDGUARD_TESTS_ROOMS_H
 #define SENDGUARD_TESTS_ROOMS_H
 
@@ -8,30 +8,30 @@
 #include "tests/unit/store/servers.h"
 #include "store/store.h"
 
-enum room_kind { ROOM_SQLITE, ROOM_REDIS, ROOM_KINDS };
+enum backend_kind { BACKEND_SQLITE, BACKEND_REDIS, BACKEND_KINDS };
 
 enum { TEST_TIMEOUT_MS = 5000 };
 #define NOW INT64_C(1763790000000) /* 2025-11-22T05:40:00Z */
 
-/* Of the running test; set by room_begin. */
+/* Of the running test; set by backend_begin. */
 extern struct store *store;
 extern struct arena *arena;
 extern struct redis_server redis;
 extern char folder[FOLDER_SIZE];
 
 /* Fixtures of a test case: the server and folder once, the store for each test. */
-void rooms_start(void);
-void rooms_stop(void);
-void room_end(void);
+void backends_start(void);
+void backends_stop(void);
+void backend_end(void);
 /* A suite of one case with these fixtures. */
-TCase *rooms_case(Suite *suite, const char *name);
-int rooms_run(Suite *suite);
+TCase *backends_case(Suite *suite, const char *name);
+int backends_run(Suite *suite);
 
 /* An empty ledger, opened. */
-void room_begin(int room);
+void backend_begin(int backend);
 /* Where it is, for another struct store. */
-const char *room_url(void);
-struct store *room_open(const char *url, int timeout_ms);
+const char *backend_url(void);
+struct store *backend_open(const char *url, int timeout_ms);
 
 /* A message of one off-domain recipient from 192.0.2.1, with all windows at the
  * usual limits, a decision of its own and a suspension of 24 h. */

@@ -1,4 +1,4 @@
-#include "tests/unit/store/rooms.h"
+#include "tests/unit/store/backends.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,21 +12,21 @@ struct arena *arena;
 struct redis_server redis;
 char folder[FOLDER_SIZE];
 static char sqlite_url[FOLDER_SIZE + 64];
-static int room_now;
+static int backend_now;
 
-void rooms_start(void)
+void backends_start(void)
 {
     folder_make(folder);
     redis_server_start(&redis, folder, NULL, NULL);
 }
 
-void rooms_stop(void)
+void backends_stop(void)
 {
     redis_server_stop(&redis);
     folder_remove(folder);
 }
 
-struct store *room_open(const char *url, int timeout_ms)
+struct store *backend_open(const char *url, int timeout_ms)
 {
     struct store *opened = NULL;
     struct problem problem = {0};
@@ -34,37 +34,37 @@ struct store *room_open(const char *url, int timeout_ms)
     return opened;
 }
 
-const char *room_url(void) { return room_now == ROOM_SQLITE ? sqlite_url : redis.url; }
+const char *backend_url(void) { return backend_now == BACKEND_SQLITE ? sqlite_url : redis.url; }
 
-void room_begin(int room)
+void backend_begin(int backend)
 {
     static int ledgers; /* a file for each, when tests share a process */
-    room_now = room;
+    backend_now = backend;
     snprintf(sqlite_url, sizeof sqlite_url, "sqlite://%s/%d-%d.db", folder, (int)getpid(),
              ledgers++);
-    if (room == ROOM_REDIS)
+    if (backend == BACKEND_REDIS)
         redis_server_ask(&redis, (const char *const[]){"FLUSHALL"}, 1);
     arena = arena_new();
-    store = room_open(room_url(), TEST_TIMEOUT_MS);
+    store = backend_open(backend_url(), TEST_TIMEOUT_MS);
 }
 
-void room_end(void)
+void backend_end(void)
 {
     store_free(&store);
     arena_free(&arena);
 }
 
-TCase *rooms_case(Suite *suite, const char *name)
+TCase *backends_case(Suite *suite, const char *name)
 {
     TCase *cases = tcase_create(name);
-    tcase_add_unchecked_fixture(cases, rooms_start, rooms_stop);
-    tcase_add_checked_fixture(cases, NULL, room_end);
+    tcase_add_unchecked_fixture(cases, backends_start, backends_stop);
+    tcase_add_checked_fixture(cases, NULL, backend_end);
     tcase_set_timeout(cases, 120);
     suite_add_tcase(suite, cases);
     return cases;
 }
 
-int rooms_run(Suite *suite)
+int backends_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
