@@ -134,10 +134,10 @@ int answer_forward(struct text *out, const char *location)
     return 200;
 }
 
-int answer_given_back(struct text *out)
+int answer_refunded(struct text *out)
 {
     begin(out, 200);
-    text_add(out, "\r\n{\"given_back\":true}\n");
+    text_add(out, "\r\n{\"refunded\":true}\n");
     return 200;
 }
 

@@ -12,8 +12,8 @@ int answer_verdict(struct text *out, const struct verdict *verdict);
 /* An admitted request of gate mode: nginx hands the original on to `location`. */
 int answer_forward(struct text *out, const char *location);
 
-/* The charge was given back. */
-int answer_given_back(struct text *out);
+/* The charge was refunded. */
+int answer_refunded(struct text *out);
 
 /* Where a problem is, as people read it ("To, 1st recipient"): in English, and in the language of
  * the user. NULL where there is no such place. */

@@ -176,7 +176,7 @@ static int judge(struct exchange *exchange, struct problem *problem)
     return 1;
 }
 
-static int give_back(struct exchange *exchange, struct problem *problem)
+static int refund(struct exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
     const char *mailbox;
@@ -190,7 +190,7 @@ static int give_back(struct exchange *exchange, struct problem *problem)
         return 0;
     }
     int answer =
-        guard_give_back(exchange->door->guard, mailbox, request->id, exchange->now_ms);
+        guard_refund(exchange->door->guard, mailbox, request->id, exchange->now_ms);
     store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
     if (answer < 0)
         return problem_set(problem, 503, "store", "does not answer; nothing is known to be given "
@@ -198,8 +198,8 @@ static int give_back(struct exchange *exchange, struct problem *problem)
     if (answer == 0)
         return problem_set(problem, 404, "id", "no message of this mailbox that can be refunded "
                                                "is counted under it");
-    log_line(LOG_INFO_LEVEL, "given back", "mailbox", mailbox, NULL);
-    answer_given_back(exchange->out);
+    log_line(LOG_INFO_LEVEL, "refunded", "mailbox", mailbox, NULL);
+    answer_refunded(exchange->out);
     return 1;
 }
 
@@ -227,8 +227,8 @@ int door_handle(struct webmail_door *door, const char *const *params, const stru
     int good;
     if (request_read(params, arena, &exchange.request, &allow, &problem) < 1)
         good = drain(source) ? 0 : -1;
-    else if (exchange.request.asked == ASKED_GIVE_BACK)
-        good = give_back(&exchange, &problem);
+    else if (exchange.request.asked == ASKED_REFUND)
+        good = refund(&exchange, &problem);
     else
         good = judge(&exchange, &problem);
     if (good < 0)

@@ -207,11 +207,11 @@ int request_read(const char *const *params, struct arena *arena, struct request 
         read_query(values[PARAM_QUERY], arena, &request, &query_mailbox, problem) < 1)
         return 0;
     if (is_item && request.dry_run)
-        return problem_set(problem, 400, "dry_run", "is for judging; to give back is no dry run");
+        return problem_set(problem, 400, "dry_run", "is for judging; a refund is no dry run");
     if (!is_item && query_mailbox != NULL)
         return problem_set(problem, 400, "mailbox",
-                           "is for giving back; a submission names its mailbox in the body");
-    request.asked = is_item ? ASKED_GIVE_BACK : ASKED_JUDGE;
+                           "is for refunds; a submission names its mailbox in the body");
+    request.asked = is_item ? ASKED_REFUND : ASKED_JUDGE;
     if (request.trusted)
         request.mailbox = query_mailbox;
     *request_r = request;

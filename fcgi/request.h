@@ -9,7 +9,7 @@
 
 enum asked {
     ASKED_JUDGE,    /* POST …/submissions */
-    ASKED_GIVE_BACK /* DELETE …/submissions/ID */
+    ASKED_REFUND /* DELETE …/submissions/ID */
 };
 
 struct request {
@@ -21,7 +21,7 @@ struct request {
     bool action_in_cookie;   /* a cookie may say _action, which Roundcube believes more than a
                                 form: no draft is certain then */
     const char *query;       /* in gate mode: as the webmail will read it; else NULL */
-    const char *id;          /* ASKED_GIVE_BACK: from the path, decoded */
+    const char *id;          /* ASKED_REFUND: from the path, decoded */
     const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted give-back the
                                 query's mailbox; as sent, NULL when absent */
     const char *remote_addr; /* NULL when absent, or when nginx itself listens on a socket */

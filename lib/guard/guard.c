@@ -379,7 +379,7 @@ static const char *record_facts(const struct judgement *judgement)
 
 /* ---- asking the store -------------------------------------------------------------- */
 
-/* The webmail chooses its ids, and gives back by them. The mail server tells senders its own, so
+/* The webmail chooses its ids, and asks for refunds by them. The mail server tells senders its own, so
  * these are others: no id of the webmail has a line feed. */
 static const char *counted_id(const struct submission *submission)
 {
@@ -814,7 +814,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
     judge_all(guard, submissions, false, verdicts_r, results_r, count, now_ms);
 }
 
-int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
+int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
 {
-    return strchr(id, '\n') == NULL ? store_give_back(guard->store, mailbox, id, now_ms) : 0;
+    return strchr(id, '\n') == NULL ? store_refund(guard->store, mailbox, id, now_ms) : 0;
 }

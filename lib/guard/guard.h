@@ -66,8 +66,8 @@ struct recipient_policy guard_recipient_policy(const struct settings *settings);
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
                      struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
 
-/* Give the charge of a message of the webmail back, see store_give_back. 1, 0, -1. */
-int guard_give_back(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
+/* Give the charge of a message of the webmail back, see store_refund. 1, 0, -1. */
+int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
 
 #endif

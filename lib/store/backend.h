@@ -18,7 +18,7 @@ struct backend_acts {
     /* results_r[i] is 1 or -1 for messages[i], as store_judge. */
     void (*judge)(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count);
-    int (*give_back)(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+    int (*refund)(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
     int (*suspend)(struct backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct act *act,
                    struct suspension *suspension_r);

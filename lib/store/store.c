@@ -303,9 +303,9 @@ int store_judge(struct store *store, struct store_message *message)
         return result;                                                       \
     } while (0)
 
-int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
+int store_refund(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
 {
-    ALONE(store, give_back(backend, mailbox, id, now_ms));
+    ALONE(store, refund(backend, mailbox, id, now_ms));
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,

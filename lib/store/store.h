@@ -150,9 +150,9 @@ void store_judge_all(struct store *store, struct store_message *const *messages,
                      size_t count);
 
 /* The send failed after all: take the message out of the windows, once, and its ticket away.
- * 1 given back; 0 unknown, given back already, older than 24 h, or its ticket was redeemed: then
+ * 1 refunded; 0 unknown, refunded already, older than 24 h, or its ticket was redeemed: then
  * the mail server has had a whole message for it, which must not become an uncounted one. */
-int store_give_back(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
+int store_refund(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
 
 /* ---- acts of staff -------------------------------------------------------

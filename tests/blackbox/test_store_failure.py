@@ -214,7 +214,7 @@ def test_other_requests_say_so_too(store, start, sender_at):
         refused(timed(lambda: sender.give_back("<sent@x.test>")))
         refused(timed(lambda: sender.send(dry_run=True)))
         assert timed(lambda: sender.send(["nobody"])).status == 400
-    eventually(lambda: sender.give_back("<sent@x.test>").status in (200, 204), "given back")
+    eventually(lambda: sender.give_back("<sent@x.test>").status in (200, 204), "refunded")
     assert sender.used() == 0
 
 

@@ -110,7 +110,7 @@ export const tests = {
     assert.equal(await stack.used('alice@example.test'), used);
   },
 
-  async 'what the mail server refuses is given back'({ stack, alice }) {
+  async 'what the mail server refuses is refunded'({ stack, alice }) {
     const before = await stack.used('alice@example.test');
     await alice.compose({ to: 'nobody-here@example.test, x@example.org', subject: 'to nobody' });
     await alice.pressSend();
@@ -119,7 +119,7 @@ export const tests = {
     assert.equal(await alice.page.locator('.sendguard-refusal').count(), 0);
   },
 
-  async 'what cannot reach the mail server is given back'({ stack, alice }) {
+  async 'what cannot reach the mail server is refunded'({ stack, alice }) {
     const before = await stack.used('alice@example.test');
     stack.stop('mailer');
     try {
@@ -135,18 +135,18 @@ export const tests = {
     assert.equal(await stack.used('alice@example.test'), before + 1);
   },
 
-  async 'what another plugin stops before the mail server is given back, what dies later stays counted'({ stack, alice }) {
+  async 'what another plugin stops before the mail server is refunded, what dies later stays counted'({ stack, alice }) {
     stack.addPlugin('troublemaker');
     const before = await stack.used('alice@example.test');
     await alice.compose({ to: 'bob@example.test', subject: 'refuse after the guard' });
     await alice.pressSend();
     await alice.toast('Refused by another plugin.');
-    await until('the charge given back', async () => await stack.used('alice@example.test') === before);
+    await until('the charge refunded', async () => await stack.used('alice@example.test') === before);
 
     await alice.compose({ to: 'bob@example.test', subject: 'die before the mail server' });
     await alice.pressSend();
     await alice.toast('Failed to reach the server');
-    await until('the charge given back', async () => await stack.used('alice@example.test') === before);
+    await until('the charge refunded', async () => await stack.used('alice@example.test') === before);
 
     await alice.compose({ to: 'bob@example.test', subject: 'die while talking' });
     await alice.pressSend();

@@ -77,12 +77,12 @@ export const tests = {
     }, "$config['sendguard_status_url'] = 'https://other.example/sending';"));
   },
 
-  async 'what else the mail server refuses is shown as Roundcube shows it, and given back'({ stack, carol }) {
+  async 'what else the mail server refuses is shown as Roundcube shows it, and refunded'({ stack, carol }) {
     const before = await stack.used(carols);
     await carol.compose({ to: 'nobody@example.test', subject: 'to nobody' });
     await carol.pressSend();
     await carol.toast('SMTP Error (550)');
     assert.equal(await carol.page.locator('.sendguard-refusal').count(), 0);
-    await until('the charge given back', async () => await stack.used(carols) === before);
+    await until('the charge refunded', async () => await stack.used(carols) === before);
   },
 };

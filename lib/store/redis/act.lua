@@ -1,4 +1,4 @@
--- The acts on the ledger beside judging: giving back, what staff does, sweeping.
+-- The acts on the ledger beside judging: refunds, what staff does, sweeping.
 local RECORD_BYTES = 73 -- entry and totals, before what is kept as text
 
 -- Takes one entry out of a history and its totals, which stand as of the newest
@@ -48,7 +48,7 @@ end
 
 local acts = {}
 
-function acts.give_back(mailbox, charge)
+function acts.refund(mailbox, charge)
     drop_ticket(mailbox, charge)
     local kept = call('GET', CHARGE .. charge)
     if not kept then

@@ -374,7 +374,7 @@ static void redis_free(struct backend *backend)
 static const struct backend_acts redis_acts = {
     .free = redis_free,
     .judge = redis_judge,
-    .give_back = redis_give_back,
+    .refund = redis_refund,
     .suspend = redis_suspend,
     .lift = redis_lift,
     .reset = redis_reset,

@@ -160,7 +160,7 @@ struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 /* The acts, by file. */
 void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                  size_t count);
-int redis_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct act *act,
                   struct suspension *suspension_r);

@@ -1,4 +1,4 @@
-/* What staff asks of the Redis backend, giving back, and what a mailbox's page
+/* What staff asks of the Redis backend, refunds, and what a mailbox's page
  * shows. Each is one call of act.lua or read.lua. */
 #include <stdlib.h>
 #include <string.h>
@@ -49,13 +49,13 @@ void redis_read_history(const redisReply *element, struct arena *arena, int64_t 
 
 /* ---- acts --------------------------------------------------------------------------- */
 
-int redis_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
+int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     uint8_t charge[CHARGE_KEY_SIZE];
     charge_key(mailbox, id, charge);
-    const struct argument arguments[] = {argument_string("give_back"), argument_int(arena, now_ms),
+    const struct argument arguments[] = {argument_string("refund"), argument_int(arena, now_ms),
                                          argument_string(mailbox), {charge, sizeof charge}};
     if (redis_check_time(self, now_ms) < 0)
         return -1;

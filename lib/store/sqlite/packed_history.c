@@ -230,8 +230,8 @@ void packed_history_cut(struct packed_history *history)
     history->tail_count = 0;
 }
 
-void packed_history_give_back(struct packed_history *history, struct counted *counted, size_t at,
-                              uint64_t first)
+void packed_history_refund(struct packed_history *history, struct counted *counted, size_t at,
+                           uint64_t first)
 {
     for (size_t i = 0; i < history->span_count; i++)
         if (first + at >= history->spans[i].first)

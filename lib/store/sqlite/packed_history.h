@@ -25,7 +25,7 @@ enum {
     HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_MAX_BYTES,
 };
 
-/* What a message given back weighs: nothing, in any window. */
+/* What a message refunded weighs: nothing, in any window. */
 #define GIVEN_BACK UINT32_MAX
 
 /* One counted message; all but the entry is 0 in an IP's history. */
@@ -98,8 +98,8 @@ bool packed_history_add(struct packed_history *history, const struct counted *co
 void packed_history_cut(struct packed_history *history);
 
 /* Take counted[at] out of its totals; counted[0] is message number `first`. */
-void packed_history_give_back(struct packed_history *history, struct counted *counted, size_t at,
-                              uint64_t first);
+void packed_history_refund(struct packed_history *history, struct counted *counted, size_t at,
+                           uint64_t first);
 
 /* The chunks that hold messages still inside the longest span: [*from, *to). */
 void packed_history_chunks(const struct packed_history *history, uint64_t *from_r,

@@ -482,7 +482,7 @@ static void sqlite_free(struct backend *backend)
 static const struct backend_acts sqlite_acts = {
     .free = sqlite_free,
     .judge = sqlite_judge,
-    .give_back = sqlite_give_back,
+    .refund = sqlite_refund,
     .suspend = sqlite_act_suspend,
     .lift = sqlite_act_lift,
     .reset = sqlite_act_reset,

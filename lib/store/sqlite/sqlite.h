@@ -259,7 +259,7 @@ int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enu
 /* The acts, by file. */
 void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count);
-int sqlite_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
 int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;
 int sqlite_act_suspend(struct backend *backend, const char *mailbox, enum cause cause,

@@ -413,7 +413,7 @@ void sqlite_judge(struct backend *backend, struct store_message *const *messages
         results_r[i] = result;
 }
 
-/* ---- giving back ----------------------------------------------------------------------- */
+/* ---- refunds ----------------------------------------------------------------------- */
 
 /* Out of the IP's history too; that it has left its hour there is no error. */
 static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct entry *entry)
@@ -424,12 +424,12 @@ static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct e
     if (found > 0)
         found = ledger_find_entry(&ledger, entry, &place);
     if (found > 0)
-        found = place_give_back(&ledger, &place);
+        found = place_refund(&ledger, &place);
     return found < 0 ? -1 : 1;
 }
 
-static int give_back(struct sqlite_backend *backend, const char *mailbox, const char *id,
-                     int64_t now_ms)
+static int refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
+                  int64_t now_ms)
 {
     struct ledger ledger;
     struct place place;
@@ -443,16 +443,16 @@ static int give_back(struct sqlite_backend *backend, const char *mailbox, const 
     struct counted counted = *place_counted(&ledger, &place);
     if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
         return 0;
-    if (place_give_back(&ledger, &place) < 0 ||
+    if (place_refund(&ledger, &place) < 0 ||
         (counted.ip != 0 && uncount_ip(backend, counted.ip, &counted.entry) < 0))
         return -1;
     return 1;
 }
 
-int sqlite_give_back(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
+int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, give_back(self, mailbox, id, now_ms));
+    return sqlite_end(self, refund(self, mailbox, id, now_ms));
 }

@@ -362,7 +362,7 @@ int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_
     if (find_in_tail(ledger, &wanted, place_r))
         return 1;
     int found = 0;
-    /* what is found may be given back, and an older one of the same id stand before it */
+    /* what is found may be refunded, and an older one of the same id stand before it */
     while (found == 0 && from < to) {
         int there = find_chunk(ledger, id_hash, to, &to);
         if (there < 1 || to < from)
@@ -397,12 +397,12 @@ int place_save(struct ledger *ledger, const struct place *place)
     return ledger_save(ledger);
 }
 
-int place_give_back(struct ledger *ledger, struct place *place)
+int place_refund(struct ledger *ledger, struct place *place)
 {
     bool in_tail = place->chunk_number == PLACE_IN_TAIL;
-    packed_history_give_back(&ledger->history, in_tail ? ledger->history.tail : place->chunk,
-                             place->at,
-                             in_tail ? ledger->history.tail_first
+    packed_history_refund(&ledger->history, in_tail ? ledger->history.tail : place->chunk,
+                          place->at,
+                          in_tail ? ledger->history.tail_first
                                      : place->chunk_number * HISTORY_CHUNK);
     return place_save(ledger, place);
 }

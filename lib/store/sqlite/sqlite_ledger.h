@@ -57,7 +57,7 @@ int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct p
 struct counted *place_counted(struct ledger *ledger, struct place *place);
 int place_save(struct ledger *ledger, const struct place *place) must_check;
 /* Take it out of the windows, and save. */
-int place_give_back(struct ledger *ledger, struct place *place) must_check;
+int place_refund(struct ledger *ledger, struct place *place) must_check;
 
 /* All that the longest span holds at at_ms, for forecasts; in `arena`. */
 int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,

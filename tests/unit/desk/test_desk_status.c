@@ -221,14 +221,14 @@ START_TEST(messages)
 }
 END_TEST
 
-/* A message given back has a record, but fills nothing; one whose record tells nothing counts. */
+/* A message refunded has a record, but fills nothing; one whose record tells nothing counts. */
 START_TEST(messages_and_records)
 {
     rig_begin(_i, WITH(SMALL));
     send_messages(ALICE, "of another version", 1, NOW, 0);
     send_one("a", 1, NOW + 2 * HOUR_MS);
     send_one("b", 1, NOW + 2 * HOUR_MS);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "b", NOW + 2 * HOUR_MS), 1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "b", NOW + 2 * HOUR_MS), 1);
     struct json_object *view = view_status(ALICE, 0, NOW + 2 * HOUR_MS + 1);
     ck_assert_uint_eq(length_of(view, "messages"), 2);
     check_member(view, "messages.0.recipients", "1");

@@ -244,15 +244,15 @@ START_TEST(test_forward)
 }
 END_TEST
 
-START_TEST(test_given_back)
+START_TEST(test_refunded)
 {
-    ck_assert_int_eq(answer_given_back(&out), 200);
+    ck_assert_int_eq(answer_refunded(&out), 200);
     check_field("Status", "200 OK");
     check_field("Content-Type", "application/json");
     check_field("Cache-Control", "no-store");
     struct json_object *json = body();
-    ck_assert_int_eq(json_object_get_type(rig_member(json, "given_back")), json_type_boolean);
-    ck_assert_str_eq(rig_text(json, "given_back"), "true");
+    ck_assert_int_eq(json_object_get_type(rig_member(json, "refunded")), json_type_boolean);
+    ck_assert_str_eq(rig_text(json, "refunded"), "true");
     json_object_put(json);
 }
 END_TEST
@@ -269,7 +269,7 @@ int main(void)
     tcase_add_test(cases, test_hostile_texts);
     tcase_add_test(cases, test_longest_problem);
     tcase_add_test(cases, test_forward);
-    tcase_add_test(cases, test_given_back);
+    tcase_add_test(cases, test_refunded);
     suite_add_tcase(suite, cases);
     return backends_run(suite);
 }

@@ -268,17 +268,17 @@ static const struct {
     {"bad query",
      {.uri = "/submissions?dry_run=x", .param = {SIGNED_IN}, .body = "{\"to\":\"zoe@x.test\"}"},
      400, "dry_run"},
-    {"give back by nobody", {.method = "DELETE", .uri = "/submissions/1", .body = "zoe@x.test"},
+    {"refund by nobody", {.method = "DELETE", .uri = "/submissions/1", .body = "zoe@x.test"},
      401, "mailbox"},
-    {"trusted give back for nobody",
+    {"trusted refund for nobody",
      {.method = "DELETE", .uri = "/submissions/1", .param = {TRUSTED, SIGNED_IN}}, 401,
      "mailbox"},
-    {"give back for no mailbox",
+    {"refund for no mailbox",
      {.method = "DELETE", .uri = "/submissions/1?mailbox=x", .param = {TRUSTED}}, 400, "mailbox"},
-    {"give back of no id",
+    {"refund of no id",
      {.method = "DELETE", .uri = "/submissions/%00", .param = {SIGNED_IN}, .body = "zoe@x.test"},
      400, "path"},
-    {"give back of what is not there",
+    {"refund of what is not there",
      {.method = "DELETE", .uri = "/submissions/1", .param = {SIGNED_IN}, .body = "zoe@x.test"},
      404, "id"},
 };
@@ -362,7 +362,7 @@ START_TEST(test_breaks_off_where_no_body_counts)
         call.breaks_with = -1;
         ck_assert_int_eq(handle(&call), 0);
     }
-    ck_assert_uint_eq(messages_used(), 1); /* nor was it given back */
+    ck_assert_uint_eq(messages_used(), 1); /* nor was it refunded */
 }
 END_TEST
 
@@ -429,9 +429,9 @@ START_TEST(test_gate_needs_a_sign_in)
 }
 END_TEST
 
-/* ---- giving back --------------------------------------------------------------- */
+/* ---- refunds --------------------------------------------------------------- */
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     begin_door(_i, DEFAULTS);
     struct call send = {.param = {SIGNED_IN},
@@ -446,13 +446,13 @@ START_TEST(test_give_back)
     ck_assert_int_eq(handle(&by_other), 404);
     ck_assert_uint_eq(messages_used(), 1);
     ck_assert_int_eq(handle(&by_alice), 200);
-    ck_assert_str_eq(told("given_back"), "true");
+    ck_assert_str_eq(told("refunded"), "true");
     ck_assert_uint_eq(messages_used(), 0);
     ck_assert_int_eq(handle(&by_alice), 404);
     ck_assert_int_eq(handle(&send), 200);
     ck_assert_int_eq(handle(&trusted), 200);
     ck_assert_uint_eq(messages_used(), 0);
-    ck_assert_int_eq(lines_with("given back"), 2);
+    ck_assert_int_eq(lines_with("refunded"), 2);
 }
 END_TEST
 
@@ -524,7 +524,7 @@ int main(void)
     tcase_add_loop_test(cases, test_gate, 0, countof(gates));
     tcase_add_test(cases, test_gate_believes_no_id);
     tcase_add_test(cases, test_gate_needs_a_sign_in);
-    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_silent_store);
     tcase_add_loop_test(cases, test_log, 0, BACKEND_KINDS);
     return backends_run(suite);

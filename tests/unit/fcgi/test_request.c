@@ -237,7 +237,7 @@ START_TEST(test_mailbox_of_the_query)
 }
 END_TEST
 
-/* ---- giving back --------------------------------------------------------------- */
+/* ---- refunds --------------------------------------------------------------- */
 
 static const struct {
     const char *path, *id; /* NULL: refused */
@@ -268,7 +268,7 @@ START_TEST(test_id)
     int result = read_request("DELETE", ids[_i].path, ALONE);
     ck_assert_int_eq(result, ids[_i].id != NULL);
     if (result == 1) {
-        ck_assert_int_eq(request.asked, ASKED_GIVE_BACK);
+        ck_assert_int_eq(request.asked, ASKED_REFUND);
         ck_assert_str_eq(request.id, ids[_i].id);
     } else {
         ck_assert_int_eq(problem.status, 400);

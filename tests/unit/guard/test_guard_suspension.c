@@ -198,7 +198,7 @@ START_TEST(test_suspension_ends_before_the_message_fits)
 }
 END_TEST
 
-/* ---- counted once, given back, only asked, only observed ----------------------- */
+/* ---- counted once, refunded, only asked, only observed ----------------------- */
 
 START_TEST(test_repeated)
 {
@@ -222,17 +222,17 @@ START_TEST(test_repeated)
 }
 END_TEST
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     rig_begin(_i, DEFAULTS);
     rig_send("a", 1, NOW, 0);
     struct submission submission = rig_message("x", 7);
     ck_assert_int_eq(rig_judge(&submission, NOW + 1).ruling, RULING_ADMIT);
-    ck_assert_int_eq(guard_give_back(guard, BOB, "x", NOW + 2), 0);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "y", NOW + 2), 0);
+    ck_assert_int_eq(guard_refund(guard, BOB, "x", NOW + 2), 0);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "y", NOW + 2), 0);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 8);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "x", NOW + 2), 1);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "x", NOW + 2), 0);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "x", NOW + 2), 1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "x", NOW + 2), 0);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 2), 1);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 1);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 1);
@@ -327,7 +327,7 @@ int main(void)
     tcase_add_loop_test(cases, test_until_lifted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspension_ends_before_the_message_fits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_repeated, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     return backends_run(suite);

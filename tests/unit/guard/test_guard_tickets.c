@@ -248,16 +248,16 @@ START_TEST(test_impossible_number)
 }
 END_TEST
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     rig_begin(_i, WITH(HOSTS));
     send_webmail("<1>", "a@x.test", NOW);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "<1>", NOW + 1), 1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "<1>", NOW + 1), 1);
     struct verdict verdict = ask_host("smtp-1", 1, NOW + 2);
     ck_assert(verdict.unguarded);
     send_webmail("<2>", "a@x.test", NOW + 3);
     ck_assert(ask_host("smtp-2", 1, NOW + 4).redeemed);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "<2>", NOW + 5), 0); /* Postfix has had it */
+    ck_assert_int_eq(guard_refund(guard, ALICE, "<2>", NOW + 5), 0); /* Postfix has had it */
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 5), 2);
 }
 END_TEST
@@ -310,7 +310,7 @@ int main(void)
     tcase_add_loop_test(cases, test_accepted_number, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_exempt_mailbox, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_impossible_number, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_store_away);
     return backends_run(suite);

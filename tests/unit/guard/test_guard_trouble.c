@@ -110,7 +110,7 @@ START_TEST(test_silent)
     take_away();
     check_silence(number, false);
     check_silence(number, true);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "a-0", NOW), -1);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "a-0", NOW), -1);
     bring_back();
     struct submission submission = rig_message("b", 1);
     struct verdict verdict = rig_judge(&submission, NOW);

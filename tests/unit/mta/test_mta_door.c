@@ -293,13 +293,13 @@ START_TEST(test_asked_again_of_forgotten_names)
 }
 END_TEST
 
-/* The sender is told the queue id; the webmail's door must not give back by it. */
+/* The sender is told the queue id; the webmail's door must not refund by it. */
 START_TEST(test_nobody_gives_back)
 {
     begin_door(_i, DEFAULTS);
     ck_assert_str_eq(at_end("1.0", 3), DUNNO);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "Q1.0/1.0", NOW), 0);
-    ck_assert_int_eq(guard_give_back(guard, ALICE, "smtp\nQ1.0/1.0", NOW), 0);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "Q1.0/1.0", NOW), 0);
+    ck_assert_int_eq(guard_refund(guard, ALICE, "smtp\nQ1.0/1.0", NOW), 0);
     ck_assert_uint_eq(messages(), 1);
     /* nor does a message of the webmail stand for one of the mail server */
     struct submission submission = rig_submission("Q2.0/2.0");

@@ -1,5 +1,5 @@
 /* Packed histories: their bytes, and their running totals against a count made
- * anew from the whole history, whatever was added, given back and let go. */
+ * anew from the whole history, whatever was added, refunded and let go. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,18 +60,18 @@ static void add_entry(int64_t time_ms, uint32_t off_domain)
 }
 
 /* Takes message `number` out, as the store does: in the tail, or in its chunk. */
-static void give_back(uint64_t number)
+static void refund(uint64_t number)
 {
     if (number >= history.tail_first) {
-        packed_history_give_back(&history, history.tail, number - history.tail_first,
-                                 history.tail_first);
+        packed_history_refund(&history, history.tail, number - history.tail_first,
+                              history.tail_first);
         return;
     }
     struct counted chunk[HISTORY_CHUNK];
     uint8_t *bytes = kept.chunks[number / HISTORY_CHUNK];
     counted_decode(kept.subject, bytes, HISTORY_CHUNK, chunk);
-    packed_history_give_back(&history, chunk, number % HISTORY_CHUNK,
-                             number - number % HISTORY_CHUNK);
+    packed_history_refund(&history, chunk, number % HISTORY_CHUNK,
+                          number - number % HISTORY_CHUNK);
     counted_encode(kept.subject, chunk, HISTORY_CHUNK, bytes);
 }
 
@@ -126,7 +126,7 @@ static void check_same(const struct packed_history *before)
     }
 }
 
-/* The smallest and the largest of every member, and the given back. */
+/* The smallest and the largest of every member, and the refunded. */
 static const struct counted extremes[] = {
     {.entry = {0, 0}},
     {.entry = {1, 1}, .id_hash = 1, .fingerprint = 1, .ip = 1},
@@ -291,21 +291,21 @@ START_TEST(test_chunks_inside)
 }
 END_TEST
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     enum { COUNT = HISTORY_CHUNK + 2 }; /* one chunk, two in the tail */
     begin(SUBJECT_MAILBOX);
     for (int i = 0; i < COUNT; i++)
         add_entry(T0 + i * MINUTE_MS, 10);
     check_used(COUNT, COUNT * 10, COUNT, COUNT * 10);
-    give_back(HISTORY_CHUNK); /* in the tail */
+    refund(HISTORY_CHUNK); /* in the tail */
     check_used(COUNT - 1, (COUNT - 1) * 10, COUNT - 1, (COUNT - 1) * 10);
     ck_assert_uint_eq(history.tail[0].entry.off_domain, GIVEN_BACK);
-    give_back(5); /* in the chunk, inside both spans */
+    refund(5); /* in the chunk, inside both spans */
     check_used(COUNT - 2, (COUNT - 2) * 10, COUNT - 2, (COUNT - 2) * 10);
     advance(T0 + HOUR_MS + 10 * MINUTE_MS); /* 0 to 10 leave the hour; 5 weighs nothing */
     check_used(COUNT - 12, (COUNT - 12) * 10, COUNT - 2, (COUNT - 2) * 10);
-    give_back(6); /* inside the day alone */
+    refund(6); /* inside the day alone */
     check_used(COUNT - 12, (COUNT - 12) * 10, COUNT - 3, (COUNT - 3) * 10);
     repack();
     advance(T0 + DAY_MS + COUNT * MINUTE_MS);
@@ -313,19 +313,19 @@ START_TEST(test_give_back)
 }
 END_TEST
 
-/* The oldest of a span given back: what is behind it leaves at its own time. */
-START_TEST(test_give_back_oldest)
+/* The oldest of a span refunded: what is behind it leaves at its own time. */
+START_TEST(test_refund_oldest)
 {
     begin(SUBJECT_MAILBOX);
     add_entry(T0, 1);
     add_entry(T0 + 100, 2);
-    give_back(0);
+    refund(0);
     check_used(1, 2, 1, 2);
     advance(T0 + HOUR_MS);
     check_used(1, 2, 1, 2);
     advance(T0 + HOUR_MS + 100);
     check_used(0, 0, 1, 2);
-    give_back(1);
+    refund(1);
     check_used(0, 0, 0, 0);
 }
 END_TEST
@@ -353,7 +353,7 @@ static uint64_t below(uint64_t bound)
     return chance_state % bound;
 }
 
-/* What was ever counted, the given back left out when it is counted anew. */
+/* What was ever counted, the refunded left out when it is counted anew. */
 static struct counted all[CHUNKS_MAX * HISTORY_CHUNK];
 static size_t all_count;
 
@@ -405,7 +405,7 @@ static void run_history(uint64_t seed)
         packed_history_chunks(&history, &from, &to);
         if (below(6) == 0 && back < all_count && back >= from * HISTORY_CHUNK &&
             all[back].entry.off_domain != GIVEN_BACK) {
-            give_back(back);
+            refund(back);
             all[back].entry.off_domain = GIVEN_BACK;
         }
         if (below(4) == 0)
@@ -433,8 +433,8 @@ int main(void)
     tcase_add_test(cases, test_advance_again);
     tcase_add_test(cases, test_reads_few_chunks);
     tcase_add_test(cases, test_chunks_inside);
-    tcase_add_test(cases, test_give_back);
-    tcase_add_test(cases, test_give_back_oldest);
+    tcase_add_test(cases, test_refund);
+    tcase_add_test(cases, test_refund_oldest);
     tcase_add_test(cases, test_unreadable_chunk);
     tcase_add_loop_test(cases, test_totals_are_the_windows, 0, 4);
     tcase_set_timeout(cases, 60);

@@ -79,7 +79,7 @@ START_TEST(test_channels_of_an_ip)
         ck_assert_int_eq(judge(&same), OUTCOME_REPEATED);
     }
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
-    ck_assert_int_eq(store_give_back(store, ALICE, "0-1", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "0-1", NOW), 1);
     struct store_message smtp =
         message_by(DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "smtp");
     struct store_message webmail =
@@ -288,7 +288,7 @@ START_TEST(test_without_ip)
     ck_assert(!window_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "1", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "1", NOW), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), 0);
 }
 END_TEST
@@ -449,21 +449,21 @@ START_TEST(test_same_id_other_recipients)
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 8);
     ck_assert_int_eq(judge(&other), OUTCOME_REPEATED);
     /* the newer one has replaced the older one under that id */
-    ck_assert_int_eq(store_give_back(store, ALICE, "draft", NOW + 3), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "draft", NOW + 3), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 3), 7);
-    ck_assert_int_eq(store_give_back(store, ALICE, "draft", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "draft", NOW + 3), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 3), 7);
 }
 END_TEST
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "unknown", NOW + 3), 0);
-    ck_assert_int_eq(store_give_back(store, BOB, "a-1", NOW + 3), 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + 3), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "unknown", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, BOB, "a-1", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + 3), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + 3), 0);
     for (size_t i = 0; i < countof(rules_over_time); i++)
         ck_assert_uint_eq(used_of(ALICE, rules_over_time[i], NOW + 3), 2);
     struct store_message again = message_of(ALICE, "a-1", NOW + 4);
@@ -473,17 +473,17 @@ START_TEST(test_give_back)
 }
 END_TEST
 
-START_TEST(test_give_back_in_its_time)
+START_TEST(test_refund_in_its_time)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + DAY_MS), 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + DAY_MS), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW + DAY_MS), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + DAY_MS), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 1);
     /* its hour is over, so only the day changes */
     send_messages(BOB, "b", 2, NOW + 10, 0);
     send_messages(BOB, "c", 1, NOW + 10 + HOUR_MS, 0);
-    ck_assert_int_eq(store_give_back(store, BOB, "b-0", NOW + 11 + HOUR_MS), 1);
+    ck_assert_int_eq(store_refund(store, BOB, "b-0", NOW + 11 + HOUR_MS), 1);
     ck_assert_uint_eq(used_of(BOB, RULE_MESSAGES_PER_DAY, NOW + 11 + HOUR_MS), 2);
     ck_assert_uint_eq(used_of(BOB, RULE_MESSAGES_PER_HOUR, NOW + 11 + HOUR_MS), 1);
     ck_assert_uint_eq(used_of(BOB, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 11 + HOUR_MS), 1);
@@ -491,16 +491,16 @@ START_TEST(test_give_back_in_its_time)
 END_TEST
 
 /* What was counted before a reset cannot be taken out of what is counted after it. */
-START_TEST(test_give_back_after_reset)
+START_TEST(test_refund_after_reset)
 {
     struct act act = act_at(NOW);
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 0);
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
     send_messages(ALICE, "b", 2, NOW, 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 2);
-    ck_assert_int_eq(store_give_back(store, ALICE, "b-0", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "b-0", NOW), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 1);
     struct store_message forgotten = message_of(ALICE, "a-1", NOW);
     ck_assert_int_eq(judge(&forgotten), OUTCOME_ADMITTED);
@@ -677,9 +677,9 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_repeated, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_repeated_while_suspended, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_same_id_other_recipients, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back_in_its_time, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back_after_reset, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund_in_its_time, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund_after_reset, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_histories, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_histories_of_a_full_window, 0, BACKEND_KINDS);
     TCase *several = backends_case(suite, "several at once");

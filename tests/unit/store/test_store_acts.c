@@ -491,7 +491,7 @@ START_TEST(test_hard_texts)
     message.ip = "2001:db8:1:2::";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_int_eq(judge(&message), OUTCOME_REPEATED);
-    ck_assert_int_eq(store_give_back(store, mailbox, id, NOW), 1);
+    ck_assert_int_eq(store_refund(store, mailbox, id, NOW), 1);
 }
 END_TEST
 
@@ -548,7 +548,7 @@ START_TEST(test_sweep)
     ck_assert_uint_eq(account_of(ALICE, last_ms).history.count, 150);
     ck_assert_int_ne(account_of(BOB, last_ms).suspension.id, 0);
     ck_assert_uint_eq(changes_after(0), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", last_ms), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", last_ms), 1);
     ck_assert_int_eq(store_sweep(store, NOW + 1000 * DAY_MS), 1);
     if (_i == BACKEND_REDIS) /* the numbers stay, and the audit trail with its two subjects */
         ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"DBSIZE"}, 1), 4);

@@ -77,10 +77,10 @@ START_TEST(test_days_ahead)
     send_messages(ALICE, "y", 1, NOW + 1, 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS - 1), 47);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "y-0", NOW + 2), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "y-0", NOW + 2), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "wrong-7", NOW + 2), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "wrong-7", NOW + 2), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "wrong-7", NOW + 2), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "wrong-7", NOW + 2), 0);
     struct store_message dry = message_of(ALICE, "dry", NOW + 3);
     dry.dry_run = true;
     check(&dry, NOW + 3, 0, 45);
@@ -270,7 +270,7 @@ START_TEST(test_refund_of_what_has_left)
     send_messages(ALICE, "wrong", 1, NOW + HOUR_MS, 0);
     send_messages(ALICE, "b", 1, NOW + 1, 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 2), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW + 2), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2), 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW + 2), 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);

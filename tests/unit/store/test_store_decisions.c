@@ -180,13 +180,13 @@ END_TEST
 
 /* ---- how long ------------------------------------------------------------------------------- */
 
-START_TEST(test_given_back)
+START_TEST(test_refunded)
 {
     backend_begin(_i);
     uint64_t first = decide(ALICE, "1", false, NOW);
     uint64_t second = decide(ALICE, "2", false, NOW + 1);
     uint64_t third = decide(ALICE, "3", true, NOW + 2);
-    ck_assert_int_eq(store_give_back(store, ALICE, "1", NOW + 3), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "1", NOW + 3), 1);
     assert_decisions(ALICE, NOW + 3, (const uint64_t[]){third, second}, 2);
     struct record record; /* what was decided then is told all the same */
     ck_assert_int_eq(store_record(store, arena, first, NOW + 3, &record), 1);
@@ -403,7 +403,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_same_millisecond, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_late, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_pages, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_given_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refunded, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_keep_times, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_kept_shortly, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hard_names, 0, BACKEND_KINDS);

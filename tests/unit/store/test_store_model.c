@@ -43,7 +43,7 @@ struct counted {
     uint64_t fingerprint;
     int mailbox, ip, id;
     enum door channel;
-    bool in_mailbox, in_ip; /* not given back, not reset */
+    bool in_mailbox, in_ip; /* not refunded, not reset */
     bool named;             /* the newest under its id */
     bool redeemed;          /* by its ticket: no refund */
     /* What has left a window when another was counted does not come back when the clock goes back. */
@@ -164,7 +164,7 @@ static int64_t model_ahead(const struct counted *sent, int64_t now_ms)
     return newest_ms > now_ms + FIVE_MINUTES_MS ? newest_ms - now_ms : 0;
 }
 
-/* The newest of the list that no wrong clock stamped. What was given back or has left its windows
+/* The newest of the list that no wrong clock stamped. What was refunded or has left its windows
  * may still be in the list, or not: `all` counts it. */
 static int64_t newest_right(const struct counted *sent, bool ip, bool all, int64_t now_ms)
 {
@@ -696,7 +696,7 @@ static void look(struct run *run)
     check_suspension(run, &account.suspension, in_force ? &seen : &no_suspension);
 }
 
-static void give_back(struct run *run)
+static void refund(struct run *run)
 {
     char id[16];
     int mailbox = below(MAILBOXES), given;
@@ -722,7 +722,7 @@ static void give_back(struct run *run)
         return;
     int expected = counted != NULL && !counted->redeemed &&
                    counted->time_ms > run->now_ms - DAY_MS;
-    int result = store_give_back(store, mailboxes[mailbox], id, run->now_ms);
+    int result = store_refund(store, mailboxes[mailbox], id, run->now_ms);
     ck_assert_msg(result == expected, RUN_FORMAT "giving %s back: %d, not %d (%s)", RUN(run), id,
                   result, expected, result < 0 ? store_error(store) : "");
     model_drop_ticket(mailbox, given);
@@ -846,7 +846,7 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
         } else if (run.besieged)
             submit(&run);
         else if (kind < 60)
-            give_back(&run);
+            refund(&run);
         else if (kind < 62)
             reset(&run);
         else if (kind < 66)

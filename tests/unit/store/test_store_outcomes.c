@@ -99,7 +99,7 @@ static void check(int flags, size_t which)
     int kept = store_record(store, arena, message.decision, NOW + SECOND_MS, &record);
     ck_assert_msg(kept == !message.dry_run, "%s: record %d", mailbox, kept);
     /* the charge behind a redeemed ticket has no refund */
-    int refund = store_give_back(store, mailbox, "0", NOW + SECOND_MS);
+    int refund = store_refund(store, mailbox, "0", NOW + SECOND_MS);
     ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);
 }
 

@@ -90,9 +90,9 @@ START_TEST(test_old_history)
     check_decisions(ALICE, UINT64_MAX, ids, 2, 8);
     struct store_message again = message_of(ALICE, "old-1", NOW);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "old-1", NOW), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "new-1", NOW), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "new-1", NOW), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "old-1", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "new-1", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "new-1", NOW), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 3);
     check_decisions(ALICE, UINT64_MAX, &ids[1], 1, 8);
@@ -194,7 +194,7 @@ START_TEST(test_clocks_differ)
     check_decisions(ALICE, UINT64_MAX, ids, 3, 8);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), countof(behind_ms));
     for (size_t i = 0; i < countof(behind_ms); i++)
-        ck_assert_int_eq(store_give_back(store, ALICE, arena_printf(arena, "%zu", i), NOW), 1);
+        ck_assert_int_eq(store_refund(store, ALICE, arena_printf(arena, "%zu", i), NOW), 1);
     check_decisions(ALICE, UINT64_MAX, ids, 0, 8);
 }
 END_TEST

@@ -208,21 +208,21 @@ START_TEST(test_replaced)
 }
 END_TEST
 
-START_TEST(test_give_back)
+START_TEST(test_refund)
 {
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     leave(ALICE, "<2>", 2, NOW);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 1), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 1), 1);
     ck_assert(!waits(ALICE, 1, NOW + 1));
     ck_assert(waits(ALICE, 2, NOW + 1));
     /* the mail server has had it: it stays counted */
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 2, NOW + 2), OUTCOME_REDEEMED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 3), 0);
     ck_assert_uint_eq(counted(NOW + 4), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 4), 1);
     /* what was redeemed was not counted under the other door's id */
-    ck_assert_int_eq(store_give_back(store, ALICE, "smtp-1", NOW + 5), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "smtp-1", NOW + 5), 0);
 }
 END_TEST
 
@@ -234,15 +234,15 @@ START_TEST(test_swap)
     leave(ALICE, "<1>", 1, NOW);
     leave(ALICE, "<2>", 1, NOW + 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-2", 1, NOW + 2), OUTCOME_REDEEMED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 3), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 3), 0);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 5), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 5), 0);
     ck_assert_uint_eq(counted(NOW + 5), 2);
     /* with the refund in between, the ticket goes with its charge, and the message counts anew */
     leave(ALICE, "<3>", 1, NOW + 6);
     leave(ALICE, "<4>", 1, NOW + 7);
     ck_assert_int_eq(redeem(ALICE, "smtp-4", 1, NOW + 8), OUTCOME_REDEEMED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<4>", NOW + 9), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "<4>", NOW + 9), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-3", 1, NOW + 10), OUTCOME_ADMITTED);
     ck_assert_uint_eq(counted(NOW + 10), 4);
 }
@@ -255,9 +255,9 @@ START_TEST(test_redeemed_long_ago)
     leave(ALICE, "<1>", 1, NOW);
     send_messages(ALICE, "plain", 50, NOW + 1, 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 60), OUTCOME_REDEEMED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + DAY_MS - 1), 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + DAY_MS), 0);
-    ck_assert_int_eq(store_give_back(store, ALICE, "plain-7", NOW + DAY_MS - 1), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + DAY_MS - 1), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + DAY_MS), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "plain-7", NOW + DAY_MS - 1), 1);
     ck_assert_uint_eq(counted(NOW + DAY_MS - 1), 50);
     ck_assert_uint_eq(counted(NOW + DAY_MS), 49);
     ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
@@ -275,18 +275,18 @@ START_TEST(test_redeemed_is_known)
     ck_assert(waits(ALICE, 1, NOW + 1));
     leave(ALICE, "<2>", 2, NOW + 2);
     ck_assert(waits(ALICE, 2, NOW + 3));
-    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 4), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 4), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 5), OUTCOME_REDEEMED);
     struct store_message again = message_of(ALICE, "<1>", NOW + 6);
     again.ticket = 1;
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 7), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 7), 0);
     ck_assert_uint_eq(counted(NOW + 7), 1);
     /* another message under its id has a charge of its own */
     again.fingerprint++;
     again.now_ms = NOW + 8;
     ck_assert_int_eq(judge(&again), OUTCOME_ADMITTED);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<1>", NOW + 9), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 9), 1);
     ck_assert_uint_eq(counted(NOW + 9), 1);
 }
 END_TEST
@@ -303,7 +303,7 @@ START_TEST(test_reset_keeps_it)
     leave(ALICE, "<2>", 1, NOW + 3);
     act.now_ms = NOW + 4;
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "<2>", NOW + 5), 0);
+    ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 5), 0);
     ck_assert(!waits(ALICE, 1, NOW + 5));
 }
 END_TEST
@@ -535,7 +535,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_refused_leaves_none, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_repeated_leaves_no_second, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_replaced, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_give_back, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_swap, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_redeemed_long_ago, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_redeemed_is_known, 0, BACKEND_KINDS);

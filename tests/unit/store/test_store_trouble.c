@@ -80,7 +80,7 @@ END_TEST
 enum { MAILBOXES = 5 };
 
 /* Everybody sends from some mailbox and gives every fourth message back. */
-static void *send_and_give_back(void *context)
+static void *send_and_refund(void *context)
 {
     struct worker *worker = context;
     struct arena *own = arena_new();
@@ -94,7 +94,7 @@ static void *send_and_give_back(void *context)
         if (store_judge(store, &message) < 0 || message.outcome != OUTCOME_ADMITTED)
             worker->failed = true;
         else if (round % 4 == 3)
-            worker->failed |= store_give_back(store, mailbox, id, NOW + 1000) != 1;
+            worker->failed |= store_refund(store, mailbox, id, NOW + 1000) != 1;
         else
             atomic_fetch_add(&worker->admitted[which], 1);
     }
@@ -107,7 +107,7 @@ START_TEST(test_totals)
     static _Atomic int admitted[MAILBOXES];
     uint64_t all = 0;
     backend_begin(_i);
-    run_workers(send_and_give_back, 24, admitted);
+    run_workers(send_and_refund, 24, admitted);
     for (int i = 0; i < MAILBOXES; i++) {
         const char *mailbox = arena_printf(arena, "user%d@example.test", i);
         uint64_t used = used_of(mailbox, RULE_MESSAGES_PER_DAY, NOW + 1000);
@@ -147,7 +147,7 @@ static int try_act(int number)
     struct store_message message = message_of(ALICE, "unanswered", NOW);
     switch (number) {
     case 0: return store_judge(store, &message);
-    case 1: return store_give_back(store, ALICE, "a-0", NOW);
+    case 1: return store_refund(store, ALICE, "a-0", NOW);
     case 2: return store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension);
     case 3: return store_lift(store, ALICE, &act);
     case 4: return store_reset(store, ALICE, &act);
@@ -284,7 +284,7 @@ START_TEST(test_redis_without_scripts)
     redis_server_ask(&redis, (const char *const[]){"SCRIPT", "FLUSH"}, 2);
     send_messages(ALICE, "b", 1, NOW, 0);
     redis_server_ask(&redis, (const char *const[]){"SCRIPT", "FLUSH"}, 2);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW), 1);
     redis_server_ask(&redis, (const char *const[]){"SCRIPT", "FLUSH"}, 2);
     ck_assert_int_eq(store_record(store, arena, 1, NOW, &record), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 1);
@@ -350,8 +350,8 @@ START_TEST(test_redis_expiry)
 {
     backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 2, NOW, 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-0", NOW + 1), 1);
-    ck_assert_int_eq(store_give_back(store, ALICE, "a-1", NOW + 1), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW + 1), 1);
+    ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + 1), 1);
     send_messages(ALICE, "b", 1, NOW + 2, 0);
     struct act act = act_at(NOW + 3);
     ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
