@@ -15,7 +15,7 @@
 
 struct house {
     struct settings *settings; /* until the guard has them */
-    struct held_settings *held;
+    struct snapshot *snapshot;
     struct guard *guard;
     struct store *store;
 };
@@ -223,8 +223,8 @@ static int open_desk(struct cli *cli, struct house *house)
     if (status >= 0)
         return status;
     house->guard = guard_new(house->store, NULL, take(house->settings), take(catalogue));
-    house->held = guard_hold(house->guard);
-    cli->settings = held_settings(house->held);
+    house->snapshot = guard_snapshot(house->guard);
+    cli->settings = snapshot_settings(house->snapshot);
     cli->desk.guard = house->guard;
     return -1;
 }
@@ -247,7 +247,7 @@ void house_close(struct house **house)
 {
     if (*house == NULL)
         return;
-    guard_let_go(&(*house)->held);
+    snapshot_release(&(*house)->snapshot);
     guard_free(&(*house)->guard);
     store_free(&(*house)->store);
     settings_free(&(*house)->settings);

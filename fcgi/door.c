@@ -206,8 +206,8 @@ static int refund(struct exchange *exchange, struct problem *problem)
 static void tell_problem(struct exchange *exchange, const struct problem *problem,
                          const char *allow)
 {
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(exchange->door->guard);
-    const struct catalogue *catalogue = held_catalogue(held);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchange->door->guard);
+    const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const char *asked = exchange->submission.lang; /* NULL when nothing was read */
     const struct place place = {
         .english = problem_place(catalogue, exchange->arena, "en", problem->where),

@@ -1,41 +1,26 @@
-/* sendguard-fcgi: the webmail door as a program. Reads its settings, opens the
- * socket and the store, starts the workers, and waits for signals: SIGTERM and
- * SIGINT end it cleanly, SIGHUP reads the settings again. */
-#include <errno.h>
+/* sendguard-fcgi: the webmail endpoint as a program. */
 #include <fcgiapp.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdlib.h>
 
+#include "daemon/daemon.h"
 #include "daemon/listen.h"
-#include "daemon/program.h"
 #include "fcgi/worker.h"
 
-enum {
-    BACKLOG = 1024,
-    FINISH_MS = 10 * 1000,
+struct serving {
+    struct webmail_door door;
+    struct workers *workers;
 };
 
-static const char *const of_start[] = {"fcgi.", "store.url", "store.timeout", "web.secret_file",
-                                       NULL};
-static const struct program program = {
-    .name = "sendguard-fcgi",
-    .purpose = "Judges every message that a webmail is about to send (FastCGI).",
-    .seals_links = true,
-    .of_start = of_start,
-};
-
-static int open_socket(const struct settings *settings)
+static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 {
-    const char *where = settings->fcgi_listen;
-    int fd = listen_on(where, (mode_t)settings->fcgi_socket_mode, BACKLOG);
-    if (fd < 0)
-        log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", where, "error", strerror(errno), NULL);
-    else if (!listen_is_path(where))
+    *mode_r = (mode_t)settings->fcgi_socket_mode;
+    if (!listen_is_path(settings->fcgi_listen))
         log_line(LOG_WARNING_LEVEL,
-                 "listening on TCP: whoever can connect can end this program; prefer a socket file",
-                 "listen", where, NULL);
-    return fd;
+                 "listening on TCP: every program that can connect can end this one; prefer a "
+                 "socket file",
+                 "listen", settings->fcgi_listen, NULL);
+    return settings->fcgi_listen;
 }
 
 /* A thread must stay free to accept: connections beyond are closed after each answer. */
@@ -53,59 +38,48 @@ static int kept_connections(const struct settings *settings)
     return (int)settings->fcgi_threads - 1;
 }
 
-static void watch(void *workers) { workers_watch(workers); }
-
-static int serve(const struct program_options *options, const struct settings *settings,
-                 struct webmail_door *door, int listen_fd)
+static void *start(const struct daemon *daemon)
 {
-    struct workers *workers = workers_start(door, listen_fd, (int)settings->fcgi_threads,
-                                            kept_connections(settings));
-    log_line(LOG_INFO_LEVEL, "listening", "listen", settings->fcgi_listen, "mode",
-             settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
-             SENDGUARD_VERSION, NULL);
-    program_wait(&program, options, door->guard, watch, workers);
-    log_line(LOG_INFO_LEVEL, "ending", NULL);
-    /* while the name is still ours: who starts next may bind it before we have ended */
-    if (listen_is_path(settings->fcgi_listen))
-        unlink(settings->fcgi_listen);
-    if (workers_stop(&workers, FINISH_MS))
-        return PROGRAM_OK;
-    log_line(LOG_ERROR_LEVEL, "requests in flight did not finish in time", NULL);
-    _exit(PROGRAM_FAILED);
+    struct serving *serving = xcalloc(1, sizeof *serving);
+    FCGX_Init(); /* takes SIGTERM for itself where nobody has it: the daemon has */
+    serving->door = (struct webmail_door){
+        .guard = daemon->guard, .store = daemon->store, .observer = daemon->observer};
+    serving->workers = workers_start(&serving->door, daemon->listen_fd,
+                                     (int)daemon->settings->fcgi_threads,
+                                     kept_connections(daemon->settings));
+    return serving;
 }
 
-/* Settings and catalogue are taken. */
-static int run(const struct program_options *options, struct settings *settings,
-               struct catalogue *catalogue)
+static void each_second(void *context)
 {
-    freed_by(token_key_free) struct token_key *key = NULL;
-    freed_by(store_free) struct store *store = NULL;
-    int opened = program_open(settings, &key, &store);
-    if (opened >= 0) {
-        settings_free(&settings);
-        catalogue_free(&catalogue);
-        return opened;
-    }
-    freed_by(guard_free) struct guard *guard = guard_new(store, key, settings, catalogue);
-    freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);
-    int listen_fd = open_socket(held_settings(at_start)), status = PROGRAM_FAILED;
-    if (listen_fd >= 0) {
-        freed_by(observer_stop) struct observer *observer = observer_start(store);
-        struct webmail_door door = {.guard = guard, .store = store, .observer = observer};
-        status = serve(options, held_settings(at_start), &door, listen_fd);
-        close(listen_fd);
-    }
-    return status;
+    struct serving *serving = context;
+    workers_watch(serving->workers);
+}
+
+static int stop(void *context, int timeout_ms)
+{
+    struct serving *serving = context;
+    if (!workers_stop(&serving->workers, timeout_ms))
+        return -1;
+    free(serving);
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
-    struct program_options options;
-    struct settings *settings = NULL;
-    struct catalogue *catalogue = NULL;
-    int status = program_begin(&program, argc, argv, &options, &settings, &catalogue);
-    if (status >= 0)
-        return status;
-    FCGX_Init(); /* takes SIGTERM for itself where nobody has it: program_begin has */
-    return run(&options, settings, catalogue);
+    static const char *const of_start[] = {"fcgi.", "store.url", "store.timeout",
+                                           "web.secret_file", NULL};
+    static const struct daemon_program program = {
+        .program = {.name = "sendguard-fcgi",
+                    .purpose = "Judges every message that a webmail is about to send (FastCGI).",
+                    .seals_links = true,
+                    .of_start = of_start},
+        .guard_links = true,
+        .backlog = 1024,
+        .listen = listens_on,
+        .start = start,
+        .each_second = each_second,
+        .stop = stop,
+    };
+    return daemon_run(&program, argc, argv);
 }

@@ -30,7 +30,6 @@ struct server {
     server_answer *answer;
     void *context;
     struct MHD_Daemon *daemon;
-    int listen_fd;
     _Atomic bool stopping;
     _Atomic int answering;         /* requests that are whole and not answered to their end */
     _Atomic size_t bodies_bytes;   /* held of all bodies */
@@ -341,7 +340,6 @@ struct server *server_start(server_answer *answers, void *context, int listen_fd
     struct server *server = xcalloc(1, sizeof *server);
     server->answer = answers;
     server->context = context;
-    server->listen_fd = listen_fd;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
         server, MHD_OPTION_EXTERNAL_LOGGER, stay_quiet, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
@@ -353,7 +351,6 @@ struct server *server_start(server_answer *answers, void *context, int listen_fd
         on_completed, server, MHD_OPTION_END);
     if (server->daemon == NULL) {
         log_line(LOG_ERROR_LEVEL, "the HTTP server cannot start", "error", strerror(errno), NULL);
-        close(listen_fd);
         free(server);
         return NULL;
     }
@@ -382,7 +379,6 @@ int server_stop(struct server **server, int timeout_ms)
     MHD_quiesce_daemon(stopped->daemon);
     bool all = all_answered(stopped, end_ms);
     MHD_stop_daemon(stopped->daemon);
-    close(stopped->listen_fd);
     free(stopped);
     *server = NULL;
     return all;

@@ -29,7 +29,7 @@ typedef void server_answer(void *context, const struct raw_request *raw,
                            const struct problem *refused, struct arena *arena, int64_t now_ms,
                            struct http_response *response);
 
-/* Serves on a listening socket, which is taken. NULL: it cannot be started, with a log
+/* Serves on a listening socket, which stays the caller's. NULL: it cannot be started, with a log
  * line. Signals are the caller's: threads inherit its mask. */
 struct server *server_start(server_answer *answers, void *context, int listen_fd);
 

@@ -1,36 +1,23 @@
-/* sendguard-mta: the mail server's door as a program. Reads its settings, opens the socket and
- * the store, starts the loops, and waits for signals: SIGTERM and SIGINT end it cleanly, SIGHUP
- * reads the settings again. */
+/* sendguard-mta: the policy service as a program. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "daemon/listen.h"
-#include "daemon/program.h"
+#include "daemon/daemon.h"
 #include "mta/loop.h"
 
-enum {
-    BACKLOG = 1024,
-    FINISH_MS = 10 * 1000,
-    COLLECTED_MAX_BYTES = 16 * 1024 * 1024,
+enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
+
+struct serving {
+    struct mail_door door;
+    struct loops *loops;
 };
 
-static const char *const of_start[] = {"mta.listen", "mta.threads", "mta.socket_mode", "store.url",
-                                       "store.timeout", NULL};
-static const struct program program = {
-    .name = "sendguard-mta",
-    .purpose = "Judges every message that a mail server is handed (Postfix policy delegation).",
-    .of_start = of_start,
-};
-
-static int open_socket(const struct settings *settings)
+static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 {
-    const char *where = settings->mta_listen;
-    int fd = listen_on(where, (mode_t)settings->mta_socket_mode, BACKLOG);
-    if (fd < 0)
-        log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", where, "error", strerror(errno), NULL);
-    return fd;
+    *mode_r = (mode_t)settings->mta_socket_mode;
+    return settings->mta_listen;
 }
 
 /* Every process of Postfix that receives mail has a connection: as many as the system lets us. */
@@ -54,58 +41,43 @@ static void warn_of_counting_twice(const struct settings *settings)
                  NULL);
 }
 
-static int serve(const struct program_options *options, const struct settings *settings,
-                 struct mail_door *door, int listen_fd)
+static void *start(const struct daemon *daemon)
 {
-    struct loops *loops = loops_start(door, listen_fd, (int)settings->mta_threads);
-    log_line(LOG_INFO_LEVEL, "listening", "listen", settings->mta_listen, "mode",
-             settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
-             SENDGUARD_VERSION, NULL);
-    warn_of_counting_twice(settings);
-    program_wait(&program, options, door->guard, NULL, NULL);
-    log_line(LOG_INFO_LEVEL, "ending", NULL);
-    /* while the name is still ours: who starts next may bind it before we have ended */
-    if (listen_is_path(settings->mta_listen))
-        unlink(settings->mta_listen);
-    if (loops_stop(&loops, FINISH_MS))
-        return PROGRAM_OK;
-    log_line(LOG_ERROR_LEVEL, "requests in flight did not finish in time", NULL);
-    _exit(PROGRAM_FAILED);
+    struct serving *serving = xcalloc(1, sizeof *serving);
+    raise_file_limit();
+    warn_of_counting_twice(daemon->settings);
+    serving->door = (struct mail_door){.guard = daemon->guard,
+                                       .store = daemon->store,
+                                       .observer = daemon->observer,
+                                       .collector = collector_new(COLLECTED_MAX_BYTES)};
+    serving->loops =
+        loops_start(&serving->door, daemon->listen_fd, (int)daemon->settings->mta_threads);
+    return serving;
 }
 
-/* Settings and catalogue are taken. */
-static int run(const struct program_options *options, struct settings *settings,
-               struct catalogue *catalogue)
+static int stop(void *context, int timeout_ms)
 {
-    freed_by(store_free) struct store *store = NULL;
-    int opened = program_open(settings, NULL, &store);
-    if (opened >= 0) {
-        settings_free(&settings);
-        catalogue_free(&catalogue);
-        return opened;
-    }
-    freed_by(guard_free) struct guard *guard = guard_new(store, NULL, settings, catalogue);
-    freed_by(guard_let_go) struct held_settings *at_start = guard_hold(guard);
-    int listen_fd = open_socket(held_settings(at_start)), status = PROGRAM_FAILED;
-    if (listen_fd >= 0) {
-        freed_by(observer_stop) struct observer *observer = observer_start(store);
-        freed_by(collector_free) struct collector *collector = collector_new(COLLECTED_MAX_BYTES);
-        struct mail_door door = {
-            .guard = guard, .store = store, .observer = observer, .collector = collector};
-        status = serve(options, held_settings(at_start), &door, listen_fd);
-        close(listen_fd);
-    }
-    return status;
+    struct serving *serving = context;
+    if (!loops_stop(&serving->loops, timeout_ms))
+        return -1;
+    collector_free(&serving->door.collector);
+    free(serving);
+    return 1;
 }
 
 int main(int argc, char **argv)
 {
-    struct program_options options;
-    struct settings *settings = NULL;
-    struct catalogue *catalogue = NULL;
-    int status = program_begin(&program, argc, argv, &options, &settings, &catalogue);
-    if (status >= 0)
-        return status;
-    raise_file_limit();
-    return run(&options, settings, catalogue);
+    static const char *const of_start[] = {"mta.listen", "mta.threads", "mta.socket_mode",
+                                           "store.url", "store.timeout", NULL};
+    static const struct daemon_program program = {
+        .program = {.name = "sendguard-mta",
+                    .purpose = "Judges every message that a mail server is handed (Postfix policy "
+                               "delegation).",
+                    .of_start = of_start},
+        .backlog = 1024,
+        .listen = listens_on,
+        .start = start,
+        .stop = stop,
+    };
+    return daemon_run(&program, argc, argv);
 }

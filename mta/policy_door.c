@@ -180,10 +180,10 @@ static int refuse_huge(struct mail_door *door, const struct settings *settings,
 
 /* DATA or END-OF-MESSAGE of a message that is to be judged. */
 static int ask_guard(struct policy_batch *batch, const struct policy_request *request,
-                     struct held_settings *held, struct question *question, int64_t now_ms,
+                     struct snapshot *snapshot, struct question *question, int64_t now_ms,
                      struct problem *problem)
 {
-    const struct settings *settings = held_settings(held);
+    const struct settings *settings = snapshot_settings(snapshot);
     struct submission *submission = &question->submission;
     struct collected collected;
     collector_look(batch->door->collector, &question->transaction, question->arena, now_ms,
@@ -203,7 +203,7 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
         if (forwards)
             refuse_forwarder(request, settings, problem, question);
         else
-            refuse_user(request, settings, held_catalogue(held), problem, question);
+            refuse_user(request, settings, snapshot_catalogue(snapshot), problem, question);
         return 1;
     }
     if (refuse_huge(batch->door, settings, submission, question, now_ms))
@@ -224,8 +224,8 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
         return 0;
     if (question->stage == STAGE_OTHER)
         return 1;
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(batch->door->guard);
-    const char *passes = policy_passes(request, held_settings(held));
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(batch->door->guard);
+    const char *passes = policy_passes(request, snapshot_settings(snapshot));
     if (passes != NULL) {
         if (question->stage != STAGE_RCPT)
             log_passed(request, passes);
@@ -236,7 +236,7 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
         .user = arena_strdup(question->arena, policy_request_value(request, POLICY_SASL_USERNAME)),
     };
     if (question->stage != STAGE_RCPT)
-        return ask_guard(batch, request, held, question, now_ms, problem);
+        return ask_guard(batch, request, snapshot, question, now_ms, problem);
     collect(batch->door, request, question, now_ms);
     return 1;
 }
@@ -286,7 +286,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
     guard_judge_all(door->guard, batch->submissions, batch->verdicts, batch->results,
                     batch->to_judge, now_ms);
     int64_t took_us = monotonic_us() - began_us;
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(door->guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(door->guard);
     size_t next = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct question *question = &batch->questions[i];
@@ -298,8 +298,8 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
             observer_saw(door->observer, verdict, result, took_us);
         store_watch_saw(&door->store_watch, door->store, result);
         store_watch_ahead(&door->store_watch, verdict->ahead_ms, now_ms);
-        policy_answer(question->arena, held_catalogue(held), verdict,
-                      held_settings(held)->support_contact, question->answer);
+        policy_answer(question->arena, snapshot_catalogue(snapshot), verdict,
+                      snapshot_settings(snapshot)->support_contact, question->answer);
         log_verdict(verdict, question->answer);
         settle(door, question, verdict, now_ms);
     }

@@ -100,13 +100,13 @@ static void note_store(const struct exchange *exchange)
 }
 
 static struct exchange begin(struct web *web, const struct http_request *request,
-                             const struct held_settings *held, int64_t now_ms,
+                             const struct snapshot *snapshot, int64_t now_ms,
                              struct http_response *response)
 {
     const char *zone = http_param(request, "tz");
     struct exchange exchange = {.web = web,
-                                .settings = held_settings(held),
-                                .catalogue = held_catalogue(held),
+                                .settings = snapshot_settings(snapshot),
+                                .catalogue = snapshot_catalogue(snapshot),
                                 .request = request,
                                 .response = response,
                                 .now_ms = now_ms,
@@ -134,9 +134,9 @@ void web_answer(void *context, const struct raw_request *raw, const struct probl
     struct web *web = context;
     struct http_request request;
     struct problem problem = {0};
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(web->desk.guard);
-    bool good = http_request_make(raw, held_settings(held), arena, &request, &problem) > 0;
-    struct exchange exchange = begin(web, &request, held, now_ms, response);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(web->desk.guard);
+    bool good = http_request_make(raw, snapshot_settings(snapshot), arena, &request, &problem) > 0;
+    struct exchange exchange = begin(web, &request, snapshot, now_ms, response);
     if (!good || refused != NULL) {
         reply_problem(&exchange, good ? refused : &problem);
     } else {

@@ -255,8 +255,8 @@ static void reload(const struct program *program, const struct program_options *
                      faults.first[i].where, "error", faults.first[i].text, NULL);
         return;
     }
-    freed_by(guard_let_go) struct held_settings *before = guard_hold(guard);
-    tell_differences(program, held_settings(before), settings);
+    freed_by(snapshot_release) struct snapshot *before = guard_snapshot(guard);
+    tell_differences(program, snapshot_settings(before), settings);
     guard_reload(guard, settings, catalogue);
     log_line(LOG_INFO_LEVEL, "settings read again", "file", options->file, NULL);
 }

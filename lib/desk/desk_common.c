@@ -15,13 +15,13 @@ const char *const state_names[STATE_COUNT] = {"ok", "full", "paused", "stopped"}
 
 struct look look_begin(const struct desk *desk, int64_t now_ms)
 {
-    struct held_settings *held = guard_hold(desk->guard);
-    return (struct look){desk, held, held_settings(held), arena_new(), now_ms};
+    struct snapshot *snapshot = guard_snapshot(desk->guard);
+    return (struct look){desk, snapshot, snapshot_settings(snapshot), arena_new(), now_ms};
 }
 
 void look_end(struct look *look)
 {
-    guard_let_go(&look->held);
+    snapshot_release(&look->snapshot);
     arena_free(&look->arena);
 }
 
@@ -222,7 +222,8 @@ struct json_object *json_of_suspension(const struct look *look,
         json_add_string(view, "note", suspension->note);
     } else {
         json_add_string(view, "sentence",
-                        provider_sentence(look->arena, held_catalogue(look->held), suspension));
+                        provider_sentence(look->arena, snapshot_catalogue(look->snapshot),
+                                          suspension));
     }
     return view;
 }

@@ -9,7 +9,7 @@
 /* One view under way: the settings of its moment, and memory for as long as it takes. */
 struct look {
     const struct desk *desk;
-    struct held_settings *held;
+    struct snapshot *snapshot;
     const struct settings *settings;
     struct arena *arena;
     int64_t now_ms;

@@ -18,48 +18,15 @@ struct guard {
     const struct token_key *key;
     struct policy *policy;
     pthread_rwlock_t lock; /* guards which settings are current */
-    struct held_settings *current;
+    struct snapshot *current;
 };
 
-/* Settings live as long as a message is judged by them. */
-struct held_settings {
-    _Atomic int users;
-    struct settings *settings;
-    struct catalogue *catalogue;
-};
-
-static struct held_settings *share(struct settings *settings, struct catalogue *catalogue)
-{
-    struct held_settings *shared = xcalloc(1, sizeof *shared);
-    shared->users = 1;
-    shared->settings = settings;
-    shared->catalogue = catalogue;
-    return shared;
-}
-
-void guard_let_go(struct held_settings **held)
-{
-    if (*held != NULL && --(*held)->users == 0) {
-        settings_free(&(*held)->settings);
-        catalogue_free(&(*held)->catalogue);
-        free(*held);
-    }
-    *held = NULL;
-}
-
-const struct settings *held_settings(const struct held_settings *held) { return held->settings; }
-const struct catalogue *held_catalogue(const struct held_settings *held)
-{
-    return held->catalogue;
-}
-
-struct held_settings *guard_hold(struct guard *guard)
+struct snapshot *guard_snapshot(struct guard *guard)
 {
     pthread_rwlock_rdlock(&guard->lock);
-    struct held_settings *shared = guard->current;
-    shared->users++;
+    struct snapshot *snapshot = snapshot_share(guard->current);
     pthread_rwlock_unlock(&guard->lock);
-    return shared;
+    return snapshot;
 }
 
 struct guard *guard_new(struct store *store, const struct token_key *key,
@@ -69,7 +36,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     guard->store = store;
     guard->key = key;
     guard->policy = policy_new();
-    guard->current = share(settings, catalogue);
+    guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
     return guard;
 }
@@ -79,7 +46,7 @@ void guard_free(struct guard **guard)
     if (*guard == NULL)
         return;
     policy_free(&(*guard)->policy);
-    guard_let_go(&(*guard)->current);
+    snapshot_release(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
     free(*guard);
     *guard = NULL;
@@ -87,12 +54,12 @@ void guard_free(struct guard **guard)
 
 void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue)
 {
-    struct held_settings *fresh = share(settings, catalogue);
+    struct snapshot *fresh = snapshot_new(settings, catalogue);
     pthread_rwlock_wrlock(&guard->lock);
-    struct held_settings *old = guard->current;
+    struct snapshot *old = guard->current;
     guard->current = fresh;
     pthread_rwlock_unlock(&guard->lock);
-    guard_let_go(&old);
+    snapshot_release(&old);
 }
 
 static struct policy_limits limits_if(struct guard *guard, const struct settings *settings,
@@ -125,11 +92,12 @@ int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, co
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct policy_limits *limits_r)
 {
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     if (policy_refresh(guard->policy, guard->store) < 0)
         return -1;
     *limits_r =
-        limits_if(guard, held->settings, door, mailbox, domain, changes, count, now_ms);
+        limits_if(guard, snapshot_settings(snapshot), door, mailbox, domain, changes, count,
+                  now_ms);
     return 1;
 }
 
@@ -379,8 +347,8 @@ static const char *record_facts(const struct judgement *judgement)
 
 /* ---- asking the store -------------------------------------------------------------- */
 
-/* The webmail chooses its ids, and asks for refunds by them. The mail server tells senders its own, so
- * these are others: no id of the webmail has a line feed. */
+/* The webmail chooses its ids, and asks for refunds by them. The mail server tells senders its own,
+ * so these are others: no id of the webmail has a line feed. */
 static const char *counted_id(const struct submission *submission)
 {
     return submission->door == DOOR_WEBMAIL
@@ -740,19 +708,19 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
 
 /* All that is known before the store is asked. */
 static void begin_judgement(struct judgement *judgement, struct guard *guard,
-                            const struct held_settings *held,
+                            const struct snapshot *snapshot,
                             const struct submission *submission, bool dry_run, int64_t now_ms,
                             struct verdict *verdict)
 {
     *judgement = (struct judgement){
-        .settings = held->settings,
-        .catalogue = held->catalogue,
+        .settings = snapshot_settings(snapshot),
+        .catalogue = snapshot_catalogue(snapshot),
         .submission = submission,
         .arena = submission->arena,
         .verdict = verdict,
     };
     begin_verdict(judgement, dry_run, now_ms);
-    judgement->limits = limits_for(guard, held->settings, submission, now_ms);
+    judgement->limits = limits_for(guard, snapshot_settings(snapshot), submission, now_ms);
     count_and_check(judgement);
 }
 
@@ -781,14 +749,14 @@ static void judge_all(struct guard *guard, const struct submission *const *submi
                       bool dry_run, struct verdict *verdicts_r, int *results_r, size_t count,
                       int64_t now_ms)
 {
-    freed_by(guard_let_go) struct held_settings *held = guard_hold(guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
     struct store_message *messages[JUDGE_MAX];
     int refreshed = policy_refresh(guard->policy, guard->store);
     for (size_t i = 0; i < count; i++) {
         results_r[i] = -1;
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
-        begin_judgement(judgements[i], guard, held, submissions[i], dry_run, now_ms,
+        begin_judgement(judgements[i], guard, snapshot, submissions[i], dry_run, now_ms,
                         &verdicts_r[i]);
         messages[i] = &judgements[i]->message;
         if (refreshed > 0)

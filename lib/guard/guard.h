@@ -8,6 +8,7 @@
 #include "guard/token.h"
 #include "guard/verdict.h"
 #include "settings/settings.h"
+#include "settings/snapshot.h"
 #include "store/store.h"
 #include "text/catalogue.h"
 
@@ -24,13 +25,8 @@ void guard_free(struct guard **guard);
  * finish with those they began with. Histories are kept: limits are no part of a key. */
 void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue);
 
-/* The settings in force. They stay valid until the hold is let go, whatever is
- * reloaded meanwhile; let go soon. */
-struct held_settings;
-struct held_settings *guard_hold(struct guard *guard);
-const struct settings *held_settings(const struct held_settings *held);
-const struct catalogue *held_catalogue(const struct held_settings *held);
-void guard_let_go(struct held_settings **held);
+/* The settings and texts in force; to be released soon. */
+struct snapshot *guard_snapshot(struct guard *guard);
 
 /* The limits in force for a mailbox at a door, adjustments and exemptions
  * counted in. 1, or -1: the store did not answer. */

@@ -875,7 +875,8 @@ static uint64_t seed_of_run(void)
 /* A fixed seed, so that a fault that was found once stays found, and a new one. */
 START_TEST(test_against_model)
 {
-    const int steps[BACKEND_KINDS] = {[BACKEND_SQLITE] = times(100000), [BACKEND_REDIS] = times(20000)};
+    const int steps[BACKEND_KINDS] = {[BACKEND_SQLITE] = times(100000),
+                                      [BACKEND_REDIS] = times(20000)};
     int backend = _i % BACKEND_KINDS;
     uint64_t seed = _i < BACKEND_KINDS ? 20251122 : seed_of_run();
     printf("%s: %d steps, seed %llu\n", backend == BACKEND_SQLITE ? "SQLite" : "Redis",

@@ -1,0 +1,81 @@
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/listen.h"
+
+enum { FINISH_MS = 10 * 1000 };
+
+static int stop(const struct daemon_program *daemon_program, void *serving)
+{
+    int finished = daemon_program->stop(serving, FINISH_MS);
+    if (finished > 0)
+        return PROGRAM_OK;
+    log_line(finished == 0 ? LOG_WARNING_LEVEL : LOG_ERROR_LEVEL,
+             "requests in flight did not finish in time", NULL);
+    if (finished < 0)
+        _exit(PROGRAM_FAILED); /* its threads use what would be freed */
+    return PROGRAM_OK;
+}
+
+static int serve(const struct daemon_program *daemon_program,
+                 const struct program_options *options, const struct daemon *daemon,
+                 const char *where)
+{
+    void *serving = daemon_program->start(daemon);
+    if (serving == NULL)
+        return PROGRAM_FAILED;
+    log_line(LOG_INFO_LEVEL, "listening", "listen", where, "mode",
+             daemon->settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
+             SENDGUARD_VERSION, NULL);
+    program_wait(&daemon_program->program, options, daemon->guard, daemon_program->each_second,
+                 serving);
+    log_line(LOG_INFO_LEVEL, "ending", NULL);
+    /* while the name is still ours: who starts next may bind it before we have ended */
+    if (listen_is_path(where))
+        unlink(where);
+    return stop(daemon_program, serving);
+}
+
+/* Settings and catalogue are taken. */
+static int run(const struct daemon_program *daemon_program, const struct program_options *options,
+               struct settings *settings, struct catalogue *catalogue)
+{
+    freed_by(token_key_free) struct token_key *key = NULL;
+    freed_by(store_free) struct store *store = NULL;
+    int opened = program_open(settings, daemon_program->program.seals_links ? &key : NULL, &store);
+    if (opened >= 0) {
+        settings_free(&settings);
+        catalogue_free(&catalogue);
+        return opened;
+    }
+    freed_by(guard_free) struct guard *guard =
+        guard_new(store, daemon_program->guard_links ? key : NULL, settings, catalogue);
+    freed_by(snapshot_release) struct snapshot *at_start = guard_snapshot(guard);
+    struct daemon daemon = {.settings = snapshot_settings(at_start), .store = store,
+                            .guard = guard, .key = key};
+    mode_t mode = 0;
+    const char *where = daemon_program->listen(daemon.settings, &mode);
+    daemon.listen_fd = listen_on(where, mode, daemon_program->backlog);
+    if (daemon.listen_fd < 0) {
+        log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", where, "error", strerror(errno), NULL);
+        return PROGRAM_FAILED;
+    }
+    freed_by(observer_stop) struct observer *observer = observer_start(store);
+    daemon.observer = observer;
+    int status = serve(daemon_program, options, &daemon, where);
+    close(daemon.listen_fd);
+    return status;
+}
+
+int daemon_run(const struct daemon_program *daemon_program, int argc, char **argv)
+{
+    struct program_options options;
+    struct settings *settings = NULL;
+    struct catalogue *catalogue = NULL;
+    int status = program_begin(&daemon_program->program, argc, argv, &options, &settings,
+                               &catalogue);
+    return status >= 0 ? status : run(daemon_program, &options, settings, catalogue);
+}

@@ -1,0 +1,39 @@
+/* What every program does that serves until a signal: read settings and texts, open the store,
+ * listen, serve, wait, end cleanly. A program brings what it serves. */
+#ifndef SENDGUARD_DAEMON_H
+#define SENDGUARD_DAEMON_H
+
+#include <sys/types.h>
+
+#include "base/log.h"
+#include "daemon/program.h"
+#include "guard/observer.h"
+
+/* What a running daemon has; all of it lives until `stop` has returned. */
+struct daemon {
+    const struct settings *settings; /* of the start, whatever is reloaded meanwhile */
+    struct store *store;
+    struct guard *guard;
+    struct token_key *key; /* NULL: not of a program that has no `seals_links` */
+    struct observer *observer;
+    int listen_fd; /* stays the daemon's */
+};
+
+struct daemon_program {
+    struct program program;
+    bool guard_links;  /* what the guard refuses names the status page */
+    int backlog;       /* of the socket */
+    /* Where it listens, and the mode of the file if that is a path. */
+    const char *(*listen)(const struct settings *settings, mode_t *mode_r);
+    /* Begins to serve, on threads of its own. NULL: it cannot, and has logged why. */
+    void *(*start)(const struct daemon *daemon);
+    void (*each_second)(void *serving); /* NULL: nothing */
+    /* No new requests; those that came in are finished. 1 all were within timeout_ms; 0 some were
+     * not, and `serving` is gone all the same; -1 some threads are still at work. */
+    int (*stop)(void *serving, int timeout_ms);
+};
+
+/* The whole of main(). Returns the exit status. */
+int daemon_run(const struct daemon_program *daemon_program, int argc, char **argv);
+
+#endif
