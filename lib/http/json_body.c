@@ -13,6 +13,8 @@ struct scan {
     size_t depth, values;
     size_t names, all_names; /* in the outermost object, and in all: the colons there */
     bool begun, in_string, escaped;
+    unsigned char unicode;   /* 0, or how much of \u0000 was just seen, from the u on */
+    bool nul;                /* the string that ended last holds U+0000, which ends json-c's names */
     unsigned char word;      /* where in a number or a literal: an enum word */
     const char *literal;     /* what of true, false or null has to come */
     unsigned char follow;    /* bytes of a UTF-8 character still to come */
@@ -69,9 +71,15 @@ static const char *take_in_string(struct scan *scan, unsigned char byte)
         return take_utf8(scan, byte) ? NULL : "it is no valid UTF-8";
     if (byte < 0x20)
         return "a string in it holds a control character";
-    if (scan->escaped)
+    if (scan->escaped) {
         scan->escaped = false;
-    else if (byte == '\\')
+        scan->unicode = byte == 'u';
+        return NULL;
+    }
+    scan->unicode = scan->unicode > 0 && byte == '0' ? scan->unicode + 1 : 0;
+    if (scan->unicode == sizeof "u0000" - 1)
+        scan->nul = true;
+    if (byte == '\\')
         scan->escaped = true;
     else if (byte == '"')
         scan->in_string = false;
@@ -160,18 +168,27 @@ static bool is_structure(unsigned char byte)
     return byte != '\0' && strchr(" \t\n\r\"{}[]:,", byte) != NULL;
 }
 
+static void begin_string(struct scan *scan)
+{
+    scan->in_string = true;
+    scan->nul = false;
+    scan->unicode = 0;
+}
+
 static const char *take_structure(struct scan *scan, unsigned char byte)
 {
     if (!word_may_end(scan))
         return "a number or a word in it is not as JSON writes it";
     scan->word = WORD_NONE;
     if (byte == '"')
-        scan->in_string = true;
+        begin_string(scan);
     else if (byte == '{' || byte == '[')
         scan->depth++;
     else if (byte == '}' || byte == ']')
         scan->depth--;
     else if (byte == ':') {
+        if (scan->nul)
+            return "a member's name in it holds U+0000";
         scan->names += scan->depth == 1;
         scan->all_names++;
     }
