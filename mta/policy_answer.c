@@ -185,14 +185,12 @@ static bool keep(const char **part, size_t *left)
     return (*part)[0] != '\0';
 }
 
-/* The parts that fit together, the important ones first. The link ends with the decision, so where
- * it has room the reference is the first that goes, and where it has none the reference stays. Only
- * the first sentence is ever cut, so that the reference fits behind it. */
+/* The parts that fit together, the important ones first. The link comes last: it is the longest, and
+ * with the reference, which always has its place, support finds the same. A long contact comes
+ * after what happened. Only the first sentence is ever cut. */
 static const char *fit(struct telling *telling)
 {
-    static const enum part by_importance[] = {PART_REASONS, PART_NOT_LATER, PART_CONTACT,
-                                              PART_REFERENCE};
-    enum { SENTENCE_MAX = 300 };
+    enum { SENTENCE_MAX = 300, LONG_CONTACT = 100 };
     size_t left = POLICY_TEXT_MAX_BYTES + 1; /* the first part has no space before it */
     const char *text = "";
     const char **parts = telling->parts;
@@ -202,13 +200,21 @@ static const char *fit(struct telling *telling)
     if (strlen(parts[PART_SENTENCE]) > SENTENCE_MAX)
         parts[PART_SENTENCE] =
             arena_printf(telling->arena, "%.*s...", SENTENCE_MAX - 3, parts[PART_SENTENCE]);
+    const char *reference = parts[PART_REFERENCE];
     keep(&parts[PART_SENTENCE], &left);
+    keep(&reference, &left);
     keep(&parts[PART_MOMENT], &left);
-    bool linked = keep(&parts[PART_LINK], &left);
-    if (!linked)
-        keep(&parts[PART_REFERENCE], &left);
-    for (size_t i = 0; i < countof(by_importance) - (linked ? 0 : 1); i++)
-        keep(&parts[by_importance[i]], &left);
+    if (strlen(parts[PART_CONTACT]) <= LONG_CONTACT)
+        keep(&parts[PART_CONTACT], &left);
+    keep(&parts[PART_REASONS], &left);
+    keep(&parts[PART_NOT_LATER], &left);
+    if (strlen(parts[PART_CONTACT]) > LONG_CONTACT)
+        keep(&parts[PART_CONTACT], &left);
+    if (room_of(parts[PART_LINK]) > left) { /* it ends with the reference, and may take its place */
+        left += room_of(reference);
+        if (keep(&parts[PART_LINK], &left))
+            parts[PART_REFERENCE] = "";
+    }
     for (int i = 0; i < PARTS; i++)
         text = joined(telling->arena, text, parts[i]);
     return text;

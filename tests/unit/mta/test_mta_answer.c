@@ -162,16 +162,15 @@ START_TEST(test_sentence_of_each_cause)
 }
 END_TEST
 
-/* What goes first: the reference, since the link ends with it, then whom to ask, then that it is not
- * sent later, then the rule; then the link, in whose place the reference comes back. */
+/* What goes first: the link, in whose place the reference comes, then a long contact. */
 START_TEST(test_too_long)
 {
     static const struct {
         int url_bytes, contact_bytes;
         bool link, rule, not_later, contact;
-    } cases[] = {{60, 20, true, true, true, true},      {60, 160, true, true, true, false},
-                 {85, 20, true, true, true, false},     {110, 20, true, true, false, true},
-                 {170, 160, true, false, false, false}, {210, 20, false, true, true, true},
+    } cases[] = {{60, 20, true, true, true, true},    {60, 160, true, true, true, false},
+                 {85, 20, false, true, true, true},   {110, 20, false, true, true, true},
+                 {170, 160, false, true, true, false}, {210, 20, false, true, true, true},
                  {1000, 160, false, true, true, false}};
     typeof(cases[0]) *one = &cases[_i];
     struct verdict verdict = suspended(CAUSE_VOLUME, "guard", "messages_per_day");
