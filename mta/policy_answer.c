@@ -96,7 +96,8 @@ static const char *short_rule(const struct telling *telling, enum rule rule, uin
     return text_of(telling, "smtp.rule", values);
 }
 
-/* The rule that brought the suspension: of this message, or of the one that it began with. */
+/* The rule that brought the suspension: of this message, or of the one that it began with. Where
+ * the window has room again, its numbers of now would contradict the pause, and none are told. */
 static const char *rule_of_suspension(const struct telling *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
@@ -106,7 +107,8 @@ static const char *rule_of_suspension(const struct telling *telling, const struc
     }
     int rule = strcmp(suspension->by, "guard") == 0 ? rule_by_name(suspension->note) : -1;
     for (size_t i = 0; i < verdict->window_count; i++)
-        if ((int)verdict->windows[i].rule == rule)
+        if ((int)verdict->windows[i].rule == rule &&
+            !window_fits(verdict->windows[i].used, 1, verdict->windows[i].limit))
             return short_rule(telling, verdict->windows[i].rule, verdict->windows[i].used,
                               (uint64_t)verdict->windows[i].limit);
     return "";

@@ -136,6 +136,8 @@ START_TEST(test_suspended)
     rig_check_has(told(&verdict), " UTC. Messages in 24 hours: 600, limit 600. " ASK);
     verdict.suspension.until_ms = UNTIL_LIFTED;
     rig_check_has(told(&verdict), ". Stopped until support lifts it. Messages");
+    verdict.windows[0].used = 0; /* as it is a day later, or after a reset */
+    rig_check_has_not(told(&verdict), "Messages in 24 hours");
 }
 END_TEST
 
