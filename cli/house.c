@@ -143,8 +143,7 @@ static int become_owner(const struct cli *cli, const char *url)
     const char *path = sqlite_path(url);
     if (geteuid() != 0 || path == NULL)
         return -1;
-    freed_by(free_string) char *folder = xstrdup(path);
-    *(strrchr(folder, '/') + 1) = '\0';
+    freed_by(free_string) char *folder = path_folder(path);
     if (stat(path, &status) != 0 && stat(folder, &status) != 0)
         return -1; /* the store will say */
     if (status.st_uid == 0)

@@ -34,6 +34,14 @@ char *xasprintf(const char *format, ...)
     return or_abort(length < 0 ? NULL : string);
 }
 
+char *path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL   ? xstrdup(".")
+           : slash == path ? xstrdup("/")
+                           : xasprintf("%.*s", (int)(slash - path), path);
+}
+
 void free_string(char **string)
 {
     free(*string);

@@ -41,6 +41,9 @@ void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *string) __attribute__((returns_nonnull, malloc));
 char *xasprintf(const char *format, ...) printf_like(1, 2) __attribute__((returns_nonnull, malloc));
 void free_string(char **string);
+/* The folder that a path lies in, to be freed: "/" of what lies in the root, "." where the path has
+ * no slash. */
+char *path_folder(const char *path) __attribute__((returns_nonnull, malloc));
 
 /* What is wrong with somebody's input. `where` names the place as the sender
  * knows it ("to[3]", "mailbox", "line 7"), `text` says what was expected, as

@@ -109,12 +109,6 @@ static void warn_of_settings(const struct checking *checking)
 
 /* ---- who asks --------------------------------------------------------------------- */
 
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == path ? xstrdup("/") : xasprintf("%.*s", (int)(slash - path), path);
-}
-
 /* Reads into *status_r what stands at the i-th of the places whose owner is the services' user:
  * the database, the secret, and the directories of both. */
 static bool stat_place(const struct checking *checking, int i, struct stat *status_r)
@@ -122,7 +116,7 @@ static bool stat_place(const struct checking *checking, int i, struct stat *stat
     const char *path = i < 2 ? checking->database : checking->settings->web_secret_file;
     if (path == NULL)
         return false;
-    freed_by(free_string) char *folder = folder_of(path);
+    freed_by(free_string) char *folder = path_folder(path);
     return stat(i % 2 == 0 ? path : folder, status_r) == 0;
 }
 
@@ -180,7 +174,7 @@ static bool may(const char *path, int mode)
  * make files beside it is as good as the services. */
 static bool is_not_for_us(const struct checking *checking, const char *path, int mode)
 {
-    freed_by(free_string) char *folder = folder_of(path);
+    freed_by(free_string) char *folder = path_folder(path);
     if (checking->as_services || may(folder, W_OK | X_OK))
         return false;
     bool folder_refuses = errno == EACCES;

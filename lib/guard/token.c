@@ -193,12 +193,8 @@ static int write_new_key(const char *path)
 /* The name of a new file is durable when its folder is. EINVAL: the file system cannot do that. */
 static int sync_folder(const char *path)
 {
-    freed_by(free_string) char *folder = xstrdup(path);
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL)
-        slash[slash == folder ? 1 : 0] = '\0';
-    freed_by(close_fd) int fd =
-        open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    freed_by(free_string) char *folder = path_folder(path);
+    freed_by(close_fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 }
 
@@ -238,10 +234,9 @@ int token_key_load(const char *path, struct token_key **key_r, struct problem *p
 /* Whether make_key could. */
 static int check_can_make(const char *path, struct problem *problem)
 {
-    const char *slash = strrchr(path, '/');
-    freed_by(free_string) char *folder =
-        xasprintf("%.*s.", slash != NULL ? (int)(slash - path) + 1 : 0, path);
-    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+    freed_by(free_string) char *folder = path_folder(path);
+    freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
+    if (faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) != 0)
         return problem_set(problem, 0, path, "cannot be made: %s", strerror(errno));
     return 1;
 }

@@ -213,13 +213,6 @@ static int fail_for_good(struct sqlite_backend *backend, const char *what)
     return backend_fail(&backend->base, "%s: %s", backend->path, what);
 }
 
-static char *folder_of(const struct sqlite_backend *backend)
-{
-    const char *slash = strrchr(backend->path, '/');
-    return slash > backend->path ? xasprintf("%.*s", (int)(slash - backend->path), backend->path)
-                              : xstrdup("/");
-}
-
 /* Those that another user made, SQLite would only call "unable to open database file". */
 static int check_log_files(struct sqlite_backend *backend)
 {
@@ -238,7 +231,7 @@ static int check_log_files(struct sqlite_backend *backend)
 static int check_file(struct sqlite_backend *backend)
 {
     struct stat file;
-    freed_by(free_string) char *folder = folder_of(backend);
+    freed_by(free_string) char *folder = path_folder(backend->path);
     if (stat(backend->path, &file) == 0 && !S_ISREG(file.st_mode))
         return fail_for_good(backend, "is no file");
     const char *which = faccessat(AT_FDCWD, backend->path, R_OK | W_OK, AT_EACCESS) != 0 ? "" :
@@ -565,7 +558,7 @@ static int look_into(struct sqlite_backend *backend)
 /* Whether make_file could. */
 static int check_can_make(struct sqlite_backend *backend)
 {
-    freed_by(free_string) char *folder = folder_of(backend);
+    freed_by(free_string) char *folder = path_folder(backend->path);
     freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
     return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(backend);
 }
