@@ -245,13 +245,11 @@ static int read_door(const struct exchange *exchange, enum door *door_r, struct 
     const char *name = json_string(exchange->request->params, "door", NULL);
     if (json_member(exchange->request->params, "door") == NULL || (name != NULL && *name == '\0'))
         name = door_names[DOOR_WEBMAIL];
-    for (size_t door = 0; name != NULL && door < DOOR_COUNT; door++) {
-        if (strcmp(name, door_names[door]) == 0) {
-            *door_r = (enum door)door;
-            return 1;
-        }
-    }
-    return problem_set(problem, 400, "door", "webmail, smtp or forwarding was expected");
+    int door = name != NULL ? door_by_name(name) : -1;
+    if (door < 0)
+        return problem_set(problem, 400, "door", "webmail, smtp or forwarding was expected");
+    *door_r = (enum door)door;
+    return 1;
 }
 
 static int set_claims(struct submission *submission, const struct submission_claims *claims,

@@ -48,11 +48,8 @@ static int add_suspended(const struct look *look, const struct told *told,
 
 static enum door channel_of(const struct told *told)
 {
-    const char *name = json_string(told->facts, "door", "");
-    for (int door = 0; door < DOOR_COUNT; door++)
-        if (strcmp(name, door_names[door]) == 0)
-            return (enum door)door;
-    return DOOR_WEBMAIL;
+    int door = door_by_name(json_string(told->facts, "door", ""));
+    return door >= 0 ? (enum door)door : DOOR_WEBMAIL;
 }
 
 /* As they are now: they may have been changed since. Those of the guard for such a message. */

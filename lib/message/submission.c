@@ -10,6 +10,14 @@
 enum { LANG_MAX_BYTES = 35, FIRST_ROOM = 16 };
 
 const char *const door_names[DOOR_COUNT] = {"webmail", "smtp", "forwarding"};
+
+int door_by_name(const char *name)
+{
+    for (int door = 0; door < DOOR_COUNT; door++)
+        if (strcmp(name, door_names[door]) == 0)
+            return door;
+    return -1;
+}
 const char *const field_names[FIELD_COUNT] = {"to", "cc", "bcc"};
 
 void submission_init(struct submission *submission, struct arena *arena, enum door door)

@@ -14,6 +14,8 @@
 /* DOOR_FORWARDING: what a mailbox's filter sends on (redirect, vacation). */
 enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_FORWARDING, DOOR_COUNT };
 extern const char *const door_names[DOOR_COUNT]; /* "webmail", "smtp", "forwarding" */
+/* The channel of that name, or -1 when there is none. */
+int door_by_name(const char *name);
 
 enum field { FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_COUNT };
 extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */
