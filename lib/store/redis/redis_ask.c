@@ -45,7 +45,8 @@ int redis_check_time(struct redis_backend *backend, int64_t now_ms)
 {
     if (now_ms >= 0 && now_ms <= REDIS_TIME_MAX_MS)
         return 1;
-    return backend_fail(&backend->base, "the time %lld ms is none of ours", (long long)now_ms);
+    return backend_fail(&backend->base, "time %lld ms: expected 0 to %lld",
+                        (long long)now_ms, (long long)REDIS_TIME_MAX_MS);
 }
 
 int redis_simple_act(struct redis_backend *backend, enum script script,

@@ -295,9 +295,8 @@ static int read_answer(struct redis_backend *backend, const struct act_time *tim
 /* What the script would cut or lose is refused here, so that a caller's mistake is seen. */
 static int check(struct redis_backend *backend, const struct store_message *message)
 {
-    if (message->now_ms < 0 || message->now_ms > REDIS_TIME_MAX_MS)
-        return backend_fail(&backend->base, "the time %lld ms is none of ours",
-                            (long long)message->now_ms);
+    if (redis_check_time(backend, message->now_ms) < 0)
+        return -1;
     if (message->off_domain > SUBMISSION_MAX_RECIPIENTS ||
         message->ticket > SUBMISSION_MAX_RECIPIENTS ||
         message->redeem > SUBMISSION_MAX_RECIPIENTS ||
