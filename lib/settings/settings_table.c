@@ -87,7 +87,7 @@ const struct setting settings_table[] = {
 
     {NAMED("mta", "listen"), .type = SETTING_LISTEN, MEMBER(mta_listen),
      .standard = "127.0.0.1:9402",
-     .sentence = "Where the mail server's door waits for Postfix. Every program that can connect "
+     .sentence = "Where the policy service waits for Postfix. Every program that can connect "
                  "can say that a mailbox has sent: use a socket file, or the loopback interface."},
     {NAMED("mta", "threads"), .type = SETTING_INTEGER, MEMBER(mta_threads),
      .min = 1, .max = 64, .standard = "2", .unit = "threads",
