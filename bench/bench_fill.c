@@ -1,7 +1,7 @@
-/* Fills a ledger with history, as a day of sending would have left it: the
+/* Fills a store with history, as a day of sending would have left it: the
  * messages of all mailboxes, mixed, at rising times until now. Goes through
  * store_judge like the guard, so what is there afterwards is what a guard
- * would have written. Many threads, so that messages go to the database in company. */
+ * would have written. Many threads, so that messages go to the database in groups. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -34,7 +34,7 @@ struct fill {
 
 /* Of the size and shape that the guard keeps with an admitted message. */
 static const char facts[] =
-    "{\"door\":\"webmail\",\"mailbox\":\"%s\",\"ip\":\"%s\",\"id\":\"%s\",\"recipients\":2,"
+    "{\"channel\":\"webmail\",\"mailbox\":\"%s\",\"ip\":\"%s\",\"id\":\"%s\",\"recipients\":2,"
     "\"off_domain\":2,\"to\":2,\"cc\":0,\"bcc\":0,\"domains\":[[\"elsewhere.test\",2,40]],"
     "\"limits\":{\"messages_per_day\":600,\"off_domain_per_day\":1000,"
     "\"off_domain_per_hour_per_ip\":500},\"mode\":\"enforce\"}";

@@ -1,7 +1,7 @@
 /* The floor: what a guard would cost that judges nothing. The same library,
  * threads and reply size as sendguard-fcgi; it reads the whole body and says
  * yes. With --redis each request adds 1 to a counter in Redis, the cheapest
- * thing that a guard with a ledger there could do. */
+ * thing that a guard with a store there could do. */
 #include <fcgiapp.h>
 #include <getopt.h>
 #include <hiredis/hiredis.h>

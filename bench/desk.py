@@ -1,5 +1,5 @@
 """How long a page of the support desk takes, straight on the server, over a
-ledger with many mailboxes and decisions."""
+store with many mailboxes and decisions."""
 
 import http.client
 import re
@@ -96,7 +96,7 @@ def pages(browser, mailbox):
         "near a limit": "/desk/near",
         "senders of an IP": "/desk/ips/" + ip[0].decode(),
         "senders of a domain": "/desk/domains/bench.test",
-        "audit trail": "/desk/audit",
+        "audit log": "/desk/audit",
     }
 
 

@@ -1,5 +1,5 @@
 """How the cost of a decision grows with mailboxes and with history, and what
-a counted message takes in the ledger."""
+a counted message takes in the store."""
 
 import concurrent.futures
 import contextlib
@@ -18,8 +18,8 @@ REDIS_HISTORY_KEYS = ("sg:history:*", "sg:totals:*")
 MEMORY_MAILBOXES = 1000  # beyond, asking for each key takes longer than the benchmark
 
 
-class Ledger:
-    """A filled ledger of one shape, with a guard on it."""
+class Database:
+    """A filled store of one shape, with a guard on it."""
 
     def __init__(self, folder, stack, store, shape):
         folder.mkdir()
@@ -74,7 +74,7 @@ def fill_all(folder, stack, shapes, say):
     def chain(store):
         filled = {}
         for mailboxes, messages in shapes:
-            filled[mailboxes, messages] = Ledger(folder / f"{store}-{mailboxes}-{messages}", stack,
+            filled[mailboxes, messages] = Database(folder / f"{store}-{mailboxes}-{messages}", stack,
                                                  store, (mailboxes, messages))
             say(f"filled {store}: {mailboxes} mailboxes with {messages} messages")
         return filled
@@ -88,12 +88,12 @@ def growth(folder, rounds, seconds, quick, say):
     results = []
     folder.mkdir()
     with contextlib.ExitStack() as stack:
-        ledgers = fill_all(folder, stack, shapes, say)
+        databases = fill_all(folder, stack, shapes, say)
         for number in range(rounds):
             for store in STORES:
                 base = None
                 for shape in shapes:
-                    result = {"round": number, **ledgers[store][shape].measure(seconds)}
+                    result = {"round": number, **databases[store][shape].measure(seconds)}
                     base = base or result
                     result["cpu_ratio"] = result["cpu_us"] / base["cpu_us"]
                     result["time_ratio"] = base["per_second"] / result["per_second"]

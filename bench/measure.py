@@ -10,7 +10,7 @@ import servers
 from servers import BenchError
 
 CLIENTS = (1, 8, 32)
-DOORS = ("socket", "nginx")
+ROUTES = ("socket", "nginx")
 # The guard, and the floor that it is held against, next to each other in every round.
 SUBJECTS = ("floor-none", "sqlite", "floor-incr", "redis")
 FLOOR_OF = {"sqlite": "floor-none", "redis": "floor-incr"}
@@ -32,8 +32,8 @@ def load(target, *options, seconds, warmup=0.2):
     return json.loads(done.stdout)
 
 
-def target_of(door, server, nginx, name):
-    if door == "socket":
+def target_of(route, server, nginx, name):
+    if route == "socket":
         return "--fastcgi", server.socket
     return "--http", f"127.0.0.1:{nginx.ports[name]}"
 
@@ -69,7 +69,7 @@ def reply_bytes(guard):
 
 
 class Bench:
-    """All four servers, fresh, with their mailboxes in the ledger, and nginx in front."""
+    """All four servers, fresh, with their mailboxes in the store, and nginx in front."""
 
     def __init__(self, folder, stack, mailboxes):
         folder.mkdir()
@@ -91,44 +91,44 @@ class Bench:
             folder / "nginx", {name: server.socket for name, server in self.servers.items()}))
         self.mailboxes = mailboxes
 
-    def measure(self, subject, door, clients, seconds, keep=None):
+    def measure(self, subject, route, clients, seconds, keep=None):
         server = self.servers[subject]
         processes = {"server": server}
-        if door == "nginx":
+        if route == "nginx":
             processes["nginx"] = self.nginx
         if subject == "redis":
             processes["redis"] = self.redis
         elif subject == "floor-incr":
             processes["redis"] = self.redis_of_floor
-        if keep is None and door == "socket":
+        if keep is None and route == "socket":
             keep = KEPT_ON_SOCKET
-        result = measure(target_of(door, server, self.nginx, subject), processes,
+        result = measure(target_of(route, server, self.nginx, subject), processes,
                          clients=clients, mailboxes=self.mailboxes, seconds=seconds, keep=keep)
-        return {"subject": subject, "door": door, "clients": clients, **result}
+        return {"subject": subject, "route": route, "clients": clients, **result}
 
 
 def add_ratios(results):
-    """Against the floor of the same round, door and clients."""
-    floors = {(r["round"], r["door"], r["clients"], r["subject"]): r for r in results}
+    """Against the floor of the same round, route and clients."""
+    floors = {(r["round"], r["route"], r["clients"], r["subject"]): r for r in results}
     for result in results:
         floor = FLOOR_OF.get(result["subject"])
         if floor is None:
             continue
-        beside = floors[result["round"], result["door"], result["clients"], floor]
+        beside = floors[result["round"], result["route"], result["clients"], floor]
         result["rate_ratio"] = result["per_second"] / beside["per_second"]
         result["cpu_ratio"] = result["cpu_us"] / beside["cpu_us"]
 
 
 def matrix(folder, rounds, seconds, mailboxes, say):
-    """Every subject, door and number of clients; rounds begin with fresh servers."""
+    """Every subject, route and number of clients; rounds begin with fresh servers."""
     results = []
     for number in range(rounds):
         with contextlib.ExitStack() as stack:
             bench = Bench(folder / f"round-{number}", stack, mailboxes)
-            for door in DOORS:
+            for route in ROUTES:
                 for clients in CLIENTS:
                     for subject in SUBJECTS:
-                        result = bench.measure(subject, door, clients, seconds)
+                        result = bench.measure(subject, route, clients, seconds)
                         results.append({"round": number, **result})
         say(f"round {number + 1} of {rounds} done")
     add_ratios(results)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""peers.py [--quick] [options] [PART …]: the mail server's door beside other policy services.
+"""peers.py [--quick] [options] [PART …]: the policy service beside other policy services.
 
 Parts: speed, promise; both without one. Needs what `make deps-peers` installs and `make
 programs benches` builds; starts private instances and stops them. Prints Markdown; what

@@ -59,7 +59,7 @@ def void(results):
 
 
 def member(result):
-    names = ("subject", "store", "door", "clients", "mailboxes", "history")
+    names = ("subject", "store", "route", "clients", "mailboxes", "history")
     return ", ".join(f"{name} {result[name]}" for name in names if name in result)
 
 
@@ -69,16 +69,16 @@ def table(head, rows):
     return "\n".join(lines)
 
 
-MATRIX_HEAD = ("server", "door", "clients", "decisions/s", "of floor", "CPU µs", "of floor",
+MATRIX_HEAD = ("server", "route", "clients", "decisions/s", "of floor", "CPU µs", "of floor",
                "CPU µs by process", "p50 µs", "p99 µs", "max µs")
 
 
 def matrix_table(results):
     rows = []
-    order = sorted(grouped(results, "door", "clients", "subject").items(),
+    order = sorted(grouped(results, "route", "clients", "subject").items(),
                    key=lambda item: (item[0][0] != "socket", item[0][1]))
-    for (door, clients, subject), group in order:
-        rows.append((subject, door, str(clients), column(group, "per_second", 0),
+    for (route, clients, subject), group in order:
+        rows.append((subject, route, str(clients), column(group, "per_second", 0),
                      column(group, "rate_ratio", 2), column(group, "cpu_us", 1),
                      column(group, "cpu_ratio", 2), split_text(group),
                      column(group, "p50_us", 0), column(group, "p99_us", 0),
@@ -127,19 +127,19 @@ def row(name, target, values, holds):
 
 def matrix_targets(results):
     rows = []
-    groups = grouped(results, "subject", "door", "clients")
+    groups = grouped(results, "subject", "route", "clients")
 
     every = tuple(sorted({r["clients"] for r in results}))
 
     def add(name, subject, member, limit, at_least, clients=every, digits=2):
-        for door in ("socket", "nginx"):
-            values = {c: median(groups[subject, door, c], member) for c in clients}
+        for route in ("socket", "nginx"):
+            values = {c: median(groups[subject, route, c], member) for c in clients}
             texts = [f"{v:.{digits}f} at {c}" for c, v in values.items()]
             if limit is None:
-                rows.append((f"{name}, {door}", "none", ", ".join(texts), ""))
+                rows.append((f"{name}, {route}", "none", ", ".join(texts), ""))
                 continue
             good = all(v >= limit if at_least else v <= limit for v in values.values())
-            rows.append(row(f"{name}, {door}", f"{'≥' if at_least else '≤'} {limit}", texts, good))
+            rows.append(row(f"{name}, {route}", f"{'≥' if at_least else '≤'} {limit}", texts, good))
 
     add("SQLite decisions/s of floor-none", "sqlite", "rate_ratio", TARGETS["sqlite rate"], True)
     add("Redis decisions/s of floor-incr", "redis", "rate_ratio", TARGETS["redis rate"], True)

@@ -16,7 +16,7 @@ static int fill_wish(struct cli *cli, struct json_object *wish)
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     const char *note = cli->given[OPTION_NOTE];
     if (note == NULL && !preview)
-        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit trail");
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     json_add_string(wish, "act", cli->command->name);
     json_add_string(wish, "subject", cli->words[0]);
     json_add_string(wish, "note", note != NULL ? note : "preview");

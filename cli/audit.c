@@ -14,7 +14,7 @@ struct telling {
     void (*end)(void);
 };
 
-/* Pages of acts, each told and forgotten: a trail is long. -1: go on; else the exit status. */
+/* Pages of acts, each told and forgotten: the audit log is long. -1: go on; else the exit status. */
 static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
 {
     freed_by(free_string) char *before = NULL;

@@ -113,7 +113,7 @@ int cli_end_output(const struct cli *cli)
 /* ---- who runs it -------------------------------------------------------------------- */
 
 /* The login name, also behind sudo. What stands in the environment is only as good as who
- * may write the ledger anyway. */
+ * may write the store anyway. */
 static void read_person(struct person *person)
 {
     const char *login = getenv("SUDO_USER");
@@ -135,7 +135,7 @@ static const char *sqlite_path(const char *url)
     return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
 }
 
-/* Root works as the owner of the ledger's file or its folder: a ledger that root has made, the
+/* Root works as the owner of the database's file or its folder: a store that root has made, the
  * services could not write. */
 static int become_owner(const struct cli *cli, const char *url)
 {

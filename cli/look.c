@@ -146,14 +146,14 @@ static void print_near_list(struct cli *cli, struct json_object *view, const cha
     if (list_length(view, member) == 0)
         return;
     table_begin(&table, 7, 1u << 1 | 1u << 2 | 1u << 3);
-    table_row(&table, head, "%", "USED", "LIMIT", "RULE", "DOOR", "ROOM");
+    table_row(&table, head, "%", "USED", "LIMIT", "RULE", "CHANNEL", "ROOM");
     each_of(entry, view, member)
         table_row(&table, plain_member(cli->arena, entry, "key", ""),
                   number_member(cli->arena, entry, "percent", ""),
                   number_member(cli->arena, entry, "used", ""),
                   number_member(cli->arena, entry, "limit", "off"),
                   plain_member(cli->arena, entry, "rule", ""),
-                  plain_member(cli->arena, entry, "door", ""),
+                  plain_member(cli->arena, entry, "channel", ""),
                   json_is_true(entry, "full")
                       ? moment_member(cli->arena, entry, "retry_at", cli->now_ms, "none")
                       : "");
@@ -273,15 +273,15 @@ static void print_explained(struct cli *cli, struct json_object *view)
            plain_member(arena, view, "outcome", ""),
            moment_member(arena, view, "at", cli->now_ms, "?"));
     printf("  from mailbox %s at %s, IP %s\n", plain_member(arena, view, "mailbox", "?"),
-           plain_member(arena, view, "door", "?"), plain_member(arena, view, "ip", "unknown"));
+           plain_member(arena, view, "channel", "?"), plain_member(arena, view, "ip", "unknown"));
     printf("  %s recipients (To %s, Cc %s, Bcc %s), %s of them off-domain\n",
            number_member(arena, view, "recipients", "?"), number_member(arena, view, "to", "?"),
            number_member(arena, view, "cc", "?"), number_member(arena, view, "bcc", "?"),
            number_member(arena, view, "off_domain", "?"));
     if (strcmp(json_string(view, "outcome", ""), "redeemed") == 0)
-        puts("  the webmail's door had judged and counted it: not counted again");
-    if (json_is_true(view, "unguarded"))
-        puts("  unguarded: it came from the webmail's host, whose door had not judged it");
+        puts("  the webmail endpoint had judged and counted it: not counted again");
+    if (json_is_true(view, "bypassed"))
+        puts("  bypassed: it came from the webmail's host, whose endpoint had not judged it");
     if (strcmp(json_string(view, "mode", ""), "observe") == 0)
         puts("  mode observe: nobody was refused");
     print_rules(cli, view);

@@ -1,4 +1,4 @@
-/* sendguard: the ledger by hand, for operators and support staff. Works on the
+/* sendguard: the store by hand, for operators and support staff. Works on the
  * store itself, so it works when no service runs. */
 #include <signal.h>
 #include <string.h>

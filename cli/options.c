@@ -12,7 +12,7 @@ static const struct option_row {
     const char *sentence;
 } option_rows[OPTION_COUNT] = {
     [OPTION_JSON] = {"json", '\0', NULL, "print JSON"},
-    [OPTION_NOTE] = {"note", '\0', "TEXT", "why; goes to the audit trail"},
+    [OPTION_NOTE] = {"note", '\0', "TEXT", "why; goes to the audit log"},
     [OPTION_PREVIEW] = {"preview", '\0', NULL, "do nothing, show what the next message would meet"},
     [OPTION_FOR] = {"for", '\0', "DURATION", "how long, such as 90m, 24h, 7d, permanent"},
     [OPTION_CAUSE] = {"cause", '\0', "CAUSE",
@@ -43,7 +43,7 @@ void cli_print_usage(FILE *out)
     fputs("usage: sendguard [-c FILE] [-o section.key=value]... COMMAND [WORDS] [OPTIONS]\n"
           "       sendguard --check | --version | --help | help COMMAND\n"
           "\n"
-          "Looks at the ledger of sent mail and changes it; needs no running service.\n"
+          "Looks at the store of sent mail and changes it; needs no running service.\n"
           "\n",
           out);
     for (size_t i = 0; i < command_count; i++) {
@@ -55,7 +55,7 @@ void cli_print_usage(FILE *out)
             "\n%s"
             "  --check               read the settings, say what is wrong with them, and end\n"
             "\n"
-            "Every act needs --note TEXT and is told in the audit trail with who did it.\n"
+            "Every act needs --note TEXT and is told in the audit log with who did it.\n"
             "Exit status: 0 done, 1 failed or not found, 64 usage, 78 settings.\n",
             common_help);
 }

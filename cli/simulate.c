@@ -63,7 +63,7 @@ int run_simulate(struct cli *cli)
     struct submission submission;
     struct problem problem = {0};
     address_init();
-    submission_init(&submission, cli->arena, DOOR_WEBMAIL);
+    submission_init(&submission, cli->arena, CHANNEL_WEBMAIL);
     if (!read_input(&input, &problem) || !read_submission(&submission, &input, &problem))
         return cli_failed(cli, "standard input: %s%s%s", problem.where,
                           problem.where[0] != '\0' ? ": " : "", problem.text);

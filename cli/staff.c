@@ -106,7 +106,7 @@ static int read_act(const struct cli *cli, struct act *act_r)
 {
     const char *note = cli->given[OPTION_NOTE];
     if (note == NULL || *note == '\0')
-        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit trail");
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     if (strlen(note) > sizeof((struct audit *)NULL)->note - 1)
         return cli_usage_error(cli, "--note: has more than 255 bytes");
     if (address_text_fault(note, strlen(note)) != NULL)

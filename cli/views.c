@@ -114,10 +114,10 @@ void print_windows(struct cli *cli, struct json_object *view)
         return;
     puts("\nWindows");
     table_begin(&table, 6, 1u << 2 | 1u << 3 | 1u << 4);
-    table_row(&table, "RULE", "DOOR", "USED", "LIMIT", "LEFT", "COMES BACK");
+    table_row(&table, "RULE", "CHANNEL", "USED", "LIMIT", "LEFT", "COMES BACK");
     each_of(window, view, "windows")
         table_row(&table, plain_member(cli->arena, window, "rule", ""),
-                  plain_member(cli->arena, window, "door", ""),
+                  plain_member(cli->arena, window, "channel", ""),
                   number_member(cli->arena, window, "used", "0"),
                   number_member(cli->arena, window, "limit", "off"),
                   number_member(cli->arena, window, "left", "-"), refill_text(cli, window));
@@ -142,14 +142,14 @@ void print_limits(struct cli *cli, struct json_object *view)
         return;
     puts("\nLimits");
     table_begin(&table, 7, 1u << 2 | 1u << 3 | 1u << 4);
-    table_row(&table, "RULE", "DOOR", "LIMIT", "EXTRA", "DEFAULT", "FROM", "UNTIL");
+    table_row(&table, "RULE", "CHANNEL", "LIMIT", "EXTRA", "DEFAULT", "FROM", "UNTIL");
     each_of(limit, view, "limits") {
         bool off = json_member(limit, "limit") == NULL &&
                    strcmp(json_string(limit, "source", ""), "settings") == 0;
         if (off)
             continue;
         table_row(&table, plain_member(cli->arena, limit, "rule", ""),
-                  plain_member(cli->arena, limit, "door", ""),
+                  plain_member(cli->arena, limit, "channel", ""),
                   number_member(cli->arena, limit, "limit", "off"),
                   number_member(cli->arena, limit, "extra", "0"),
                   number_member(cli->arena, limit, "default", "off"),
@@ -196,7 +196,7 @@ void print_decision(struct cli *cli, const char *mailbox, struct json_object *en
     printf("%s  %s recipients  %s  %s%s\n", plain_member(cli->arena, entry, "ip", "-"),
            number_member(cli->arena, entry, "recipients", "?"), rules_text(cli, entry),
            plain_member(cli->arena, entry, "decision", "?"),
-           json_is_true(entry, "unguarded") ? "  unguarded" : "");
+           json_is_true(entry, "bypassed") ? "  bypassed" : "");
 }
 
 static void add_flat(struct text *text, const char *name, struct json_object *tree)

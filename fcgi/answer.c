@@ -85,16 +85,16 @@ struct kind {
     const char *type, *title;
 };
 
-static struct kind kind_of(enum ruling ruling)
+static struct kind kind_of(enum verdict_kind kind)
 {
-    switch (ruling) {
-    case RULING_MESSAGE:
+    switch (kind) {
+    case VERDICT_MESSAGE:
         return (struct kind){422, "limits-of-one-message", "The message has too many recipients"};
-    case RULING_OVER_TIME:
+    case VERDICT_OVER_TIME:
         return (struct kind){429, "limit-over-time", "A sending limit is reached"};
-    case RULING_SUSPENDED:
+    case VERDICT_SUSPENDED:
         return (struct kind){403, "suspended", "Sending is suspended"};
-    case RULING_NO_STORE:
+    case VERDICT_NO_STORE:
         return (struct kind){503, "store-unavailable", "Sending limits cannot be checked now"};
     default:
         return (struct kind){200, NULL, NULL};
@@ -103,9 +103,9 @@ static struct kind kind_of(enum ruling ruling)
 
 int answer_verdict(struct text *out, const struct verdict *verdict)
 {
-    struct kind kind = kind_of(verdict->ruling);
+    struct kind kind = kind_of(verdict->kind);
     begin(out, kind.status);
-    int64_t wait_secs = verdict->ruling == RULING_NO_STORE
+    int64_t wait_secs = verdict->kind == VERDICT_NO_STORE
                             ? RETRY_STORE_SECS
                             : seconds_until(verdict->retry_at_ms, verdict->now_ms);
     if (kind.status != 200 && wait_secs > 0) {

@@ -1,4 +1,4 @@
-/* What the webmail door answers: a CGI header and a JSON body. Refusals and
+/* What the webmail endpoint answers: a CGI header and a JSON body. Refusals and
  * errors are application/problem+json (RFC 9457). */
 #ifndef SENDGUARD_ANSWER_H
 #define SENDGUARD_ANSWER_H

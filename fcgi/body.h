@@ -24,7 +24,7 @@ enum {
     BODY_MAX_PHP_FIELDS = 1000, /* PHP drops what comes behind (max_input_vars), a _draft too */
 };
 
-/* What the body says of its sender; for the door to believe or not. */
+/* What the body says of its sender; for the endpoint to believe or not. */
 struct body_claims {
     const char *mailbox; /* as sent, at most ADDRESS_MAX_BYTES; NULL when absent */
     const char *ip;      /* as sent; NULL when absent */
@@ -44,7 +44,7 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
              struct body **body_r, struct problem *problem) must_check;
 
 /* The next piece. 1; or 0 with *problem (400, 413), and then the rest need not
- * be given (the door drains it). */
+ * be given (the endpoint drains it). */
 int body_add(struct body *body, const char *bytes, size_t length, struct problem *problem)
     must_check;
 

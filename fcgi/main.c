@@ -8,7 +8,7 @@
 #include "fcgi/worker.h"
 
 struct serving {
-    struct webmail_door door;
+    struct endpoint endpoint;
     struct workers *workers;
 };
 
@@ -42,9 +42,9 @@ static void *start(const struct daemon *daemon)
 {
     struct serving *serving = xcalloc(1, sizeof *serving);
     FCGX_Init(); /* takes SIGTERM for itself where nobody has it: the daemon has */
-    serving->door = (struct webmail_door){
-        .guard = daemon->guard, .store = daemon->store, .observer = daemon->observer};
-    serving->workers = workers_start(&serving->door, daemon->listen_fd,
+    serving->endpoint = (struct endpoint){
+        .guard = daemon->guard, .store = daemon->store, .recorder = daemon->recorder};
+    serving->workers = workers_start(&serving->endpoint, daemon->listen_fd,
                                      (int)daemon->settings->fcgi_threads,
                                      kept_connections(daemon->settings));
     return serving;

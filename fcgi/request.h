@@ -1,4 +1,4 @@
-/* A request to the webmail door, as FastCGI parameters tell it: what is asked,
+/* A request to the webmail endpoint, as FastCGI parameters tell it: what is asked,
  * by whom, and what of the caller's word is believed. No FastCGI calls here. */
 #ifndef SENDGUARD_REQUEST_H
 #define SENDGUARD_REQUEST_H

@@ -16,7 +16,7 @@ struct worker {
     FCGX_Request request;
     bool keeps; /* this thread counts among the kept */
     bool joined;
-    _Atomic bool in_door;          /* a request is being handled … */
+    _Atomic bool in_endpoint;          /* a request is being handled … */
     _Atomic bool reads;            /* … and waits for more of its body */
     _Atomic int kept_fd;           /* the connection of the last request if it was kept, or -1 */
     _Atomic int64_t silent_since;  /* monotonic ms: when it last began to wait for its peer */
@@ -24,7 +24,7 @@ struct worker {
 };
 
 struct workers {
-    struct webmail_door *door;
+    struct endpoint *endpoint;
     int listen_fd, count, keepalive;
     _Atomic int kept;
     _Atomic bool stopping;
@@ -64,7 +64,7 @@ static bool serve(struct worker *worker, struct arena *arena, struct text *out)
 {
     const struct body_source source = {read_body, worker};
     const char *const *params = (const char *const *)worker->request.envp;
-    if (!door_handle(worker->all->door, params, &source, arena, wall_ms(), out))
+    if (!endpoint_handle(worker->all->endpoint, params, &source, arena, wall_ms(), out))
         return false;
     FCGX_PutStr(text_string(out), (int)out->length, worker->request.out);
     return true;
@@ -119,12 +119,12 @@ static void *work(void *argument)
             continue;
         }
         worker->kept_fd = -1;
-        worker->in_door = true;
+        worker->in_endpoint = true;
         bool good = serve(worker, arena, &out);
         bool keep = good && worker->request.keepConnection && may_keep(worker);
         finish(worker, keep);
         arena_reset(arena);
-        worker->in_door = false;
+        worker->in_endpoint = false;
     }
     FCGX_Free(&worker->request, 1);
     return NULL;
@@ -132,11 +132,11 @@ static void *work(void *argument)
 
 /* ---- all of them ------------------------------------------------------------------- */
 
-struct workers *workers_start(struct webmail_door *door, int listen_fd, int threads,
+struct workers *workers_start(struct endpoint *endpoint, int listen_fd, int threads,
                               int keepalive)
 {
     struct workers *all = xcalloc(1, sizeof *all);
-    all->door = door;
+    all->endpoint = endpoint;
     all->listen_fd = listen_fd;
     all->count = threads;
     all->keepalive = keepalive;
@@ -200,7 +200,7 @@ int workers_stop(struct workers **workers, int timeout_ms)
             if (worker->joined)
                 continue;
             bool stalls = worker->reads && monotonic_ms() - worker->silent_since > STALLS_MS;
-            if (!worker->in_door || stalls)
+            if (!worker->in_endpoint || stalls)
                 disconnect(worker);
             if (pthread_tryjoin_np(worker->thread, NULL) == 0) {
                 worker->joined = true;

@@ -1,4 +1,4 @@
-/* The worker threads: libfcgi on one side, the door on the other. The only
+/* The worker threads: libfcgi on one side, the endpoint on the other. The only
  * file pair that knows libfcgi. What it guards against, because libfcgi does not:
  * - a kept connection owns its thread, so only some of the connections are
  *   kept and the rest is closed after its answer: a thread is always free to accept;
@@ -6,11 +6,11 @@
  *   WORKER_STALL_MS, or is idle on a kept connection for WORKER_IDLE_MS, is
  *   disconnected;
  * - it waits two seconds for a peer to close first: we close at once;
- * - a request that broke off still arrives: it is not judged (door.h). */
+ * - a request that broke off still arrives: it is not judged (endpoint.h). */
 #ifndef SENDGUARD_WORKER_H
 #define SENDGUARD_WORKER_H
 
-#include "fcgi/door.h"
+#include "fcgi/endpoint.h"
 
 enum {
     WORKER_STALL_MS = 10 * 1000, /* nginx has the whole request before it sends any of it */
@@ -22,7 +22,7 @@ struct workers;
 /* Starts `threads` workers on a listening socket; of their connections at most
  * `keepalive` (< threads) are kept open between requests. Signals are the
  * caller's: workers inherit its mask. Call FCGX_Init once before. */
-struct workers *workers_start(struct webmail_door *door, int listen_fd, int threads,
+struct workers *workers_start(struct endpoint *endpoint, int listen_fd, int threads,
                               int keepalive);
 
 /* Disconnects the silent; call about once a second. */

@@ -18,9 +18,9 @@ struct connection {
     struct policy_request request;
     struct text out;
     size_t out_at;        /* so much of it has been sent */
-    int64_t stalls_at_ms; /* monotonic: when patience ends; 0: it is idle */
+    int64_t stalls_at_ms; /* monotonic: its deadline; 0: it is idle */
     struct connection *before, *after;         /* in the list of all of its loop */
-    struct connection *stalls_before, *stalls_after; /* of those whose patience ends, in order */
+    struct connection *stalls_before, *stalls_after; /* of those with a deadline, in its order */
     struct connection *next_in_round, *next_in_inbox;
     char client[CLIENT_SIZE]; /* "192.0.2.1:4711", or "unix" */
 };

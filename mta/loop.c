@@ -42,7 +42,7 @@ struct loop {
 };
 
 struct loops {
-    struct mail_door *door;
+    struct policy_service *service;
     int listen_fd, stop_fd, count;
     unsigned dealt;
     _Atomic bool stopping;
@@ -57,9 +57,9 @@ static int64_t clock_ms(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- patience --------------------------------------------------------------------- */
+/* ---- deadlines -------------------------------------------------------------------- */
 
-static void forgive(struct loop *loop, struct connection *connection)
+static void clear_deadline(struct loop *loop, struct connection *connection)
 {
     if (connection->stalls_at_ms == 0)
         return;
@@ -71,7 +71,7 @@ static void forgive(struct loop *loop, struct connection *connection)
 }
 
 /* From now on it has LOOP_STALL_MS; all have the same, so the last one ends last. */
-static void give_patience(struct loop *loop, struct connection *connection)
+static void set_deadline(struct loop *loop, struct connection *connection)
 {
     if (connection->stalls_at_ms != 0)
         return;
@@ -87,7 +87,8 @@ static void log_closed(const struct connection *connection, const char *why,
 {
     char bytes[24];
     snprintf(bytes, sizeof bytes, "%zu", connection->request.length);
-    log_line(LOG_WARNING_LEVEL, "connection closed", "door", door_names[DOOR_SMTP], "client",
+    log_line(LOG_WARNING_LEVEL, "connection closed", "channel", channel_names[CHANNEL_SMTP],
+             "client",
              connection->client, "why", why, "where", problem != NULL ? problem->where : NULL,
              "error", problem != NULL ? problem->text : NULL, "bytes", bytes, NULL);
 }
@@ -109,7 +110,7 @@ static void take_inbox(struct loop *loop)
 
 static void close_connection(struct loop *loop, struct connection *connection)
 {
-    forgive(loop, connection);
+    clear_deadline(loop, connection);
     *(connection->before != NULL ? &connection->before->after : &loop->connections) =
         connection->after;
     if (connection->after != NULL)
@@ -238,7 +239,7 @@ static void feed(struct loop *loop, struct connection *connection, const char *b
             return;
         }
         policy_request_clear(&connection->request);
-        forgive(loop, connection);
+        clear_deadline(loop, connection);
         bytes += used;
         length -= used;
     }
@@ -258,7 +259,7 @@ static void receive(struct loop *loop, struct connection *connection)
     }
     feed(loop, connection, loop->buffer, (size_t)got);
     if (!connection->closing && policy_request_begun(&connection->request))
-        give_patience(loop, connection);
+        set_deadline(loop, connection);
 }
 
 /* Answers go out; the connection is closed where there is nothing more to come of it. */
@@ -272,9 +273,9 @@ static void finish(struct loop *loop, struct connection *connection)
     }
     bool blocked = sent == 0;
     if (blocked)
-        give_patience(loop, connection);
+        set_deadline(loop, connection);
     else if (!policy_request_begun(&connection->request))
-        forgive(loop, connection);
+        clear_deadline(loop, connection);
     if (blocked != connection->blocked)
         watch(loop, connection, blocked ? EPOLLOUT : EPOLLIN);
     connection->blocked = blocked;
@@ -292,7 +293,7 @@ static void end_round(struct loop *loop)
     }
 }
 
-static void end_patience(struct loop *loop)
+static void close_stalled(struct loop *loop)
 {
     int64_t now_ms = loop->stalling != NULL ? clock_ms(CLOCK_MONOTONIC) : 0;
     while (loop->stalling != NULL && loop->stalling->stalls_at_ms <= now_ms) {
@@ -324,12 +325,12 @@ static int wait_for(struct loop *loop, struct epoll_event *events, int timeout_m
     for (int i = 0; i < ready; i++)
         handle(loop, &events[i]);
     end_round(loop);
-    end_patience(loop);
+    close_stalled(loop);
     return ready;
 }
 
 /* Until something has to be done without anything happening. */
-static int patience_ms(const struct loop *loop)
+static int wait_ms(const struct loop *loop)
 {
     int64_t at_ms = loop->stalling != NULL ? loop->stalling->stalls_at_ms : INT64_MAX;
     if (loop->accept_again_ms != 0 && loop->accept_again_ms < at_ms)
@@ -368,7 +369,7 @@ static void *run(void *argument)
     struct loop *loop = argument;
     struct epoll_event events[EVENTS];
     while (!loop->all->stopping)
-        wait_for(loop, events, patience_ms(loop));
+        wait_for(loop, events, wait_ms(loop));
     end_loop(loop, events);
     return NULL;
 }
@@ -385,16 +386,16 @@ static void prepare_loop(struct loops *all, struct loop *loop)
 {
     struct epoll_event stop = {.events = EPOLLIN};
     loop->all = all;
-    loop->batch = policy_batch_new(all->door);
+    loop->batch = policy_batch_new(all->service);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, all->stop_fd, &stop) != 0)
         give_up("cannot prepare a loop");
 }
 
-struct loops *loops_start(struct mail_door *door, int listen_fd, int threads)
+struct loops *loops_start(struct policy_service *service, int listen_fd, int threads)
 {
     struct loops *all = xcalloc(1, sizeof *all);
-    all->door = door;
+    all->service = service;
     all->listen_fd = listen_fd;
     all->count = threads;
     all->list = xcalloc((size_t)threads, sizeof all->list[0]);

@@ -1,11 +1,11 @@
-/* The loops: sockets on one side, the door on the other. The only file pair that knows epoll.
+/* The loops: sockets on one side, the policy service on the other. The only file pair that knows epoll.
  *
  * Each Postfix process that receives mail keeps a connection of its own, idle almost always, so
  * there are hundreds of them and few requests. A thread for each would cost memory and two
  * switches a request; a loop costs an idle connection nothing, and hands everything that arrived
  * in one round to the store in one step, which is what makes many connections cheaper for each
  * message than one is. A second loop reads and writes while the first one waits for the store;
- * the ledger has one writer at a time, so more of them bring little.
+ * the store has one writer at a time, so more of them bring little.
  *
  * A connection belongs to one loop for life; the first loop accepts, and deals them out in turn.
  * What is guarded against:
@@ -17,7 +17,7 @@
 #ifndef SENDGUARD_LOOP_H
 #define SENDGUARD_LOOP_H
 
-#include "mta/policy_door.h"
+#include "mta/policy_batch.h"
 
 enum { LOOP_STALL_MS = 100 * 1000 }; /* smtpd_policy_service_timeout of Postfix */
 
@@ -25,7 +25,7 @@ struct loops;
 
 /* Starts `threads` loops on a listening socket, which becomes non-blocking. Signals are the
  * caller's: the threads inherit its mask. Ends the program when there is no memory for threads. */
-struct loops *loops_start(struct mail_door *door, int listen_fd, int threads);
+struct loops *loops_start(struct policy_service *service, int listen_fd, int threads);
 
 /* No new connections; what has arrived is judged and answered, then everything is closed.
  * 1 all ended, 0 some had not within timeout_ms (they are left behind, and *loops is not freed). */

@@ -10,7 +10,7 @@
 enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct serving {
-    struct mail_door door;
+    struct policy_service service;
     struct loops *loops;
 };
 
@@ -46,12 +46,12 @@ static void *start(const struct daemon *daemon)
     struct serving *serving = xcalloc(1, sizeof *serving);
     raise_file_limit();
     warn_of_counting_twice(daemon->settings);
-    serving->door = (struct mail_door){.guard = daemon->guard,
+    serving->service = (struct policy_service){.guard = daemon->guard,
                                        .store = daemon->store,
-                                       .observer = daemon->observer,
+                                       .recorder = daemon->recorder,
                                        .collector = collector_new(COLLECTED_MAX_BYTES)};
     serving->loops =
-        loops_start(&serving->door, daemon->listen_fd, (int)daemon->settings->mta_threads);
+        loops_start(&serving->service, daemon->listen_fd, (int)daemon->settings->mta_threads);
     return serving;
 }
 
@@ -60,7 +60,7 @@ static int stop(void *context, int timeout_ms)
     struct serving *serving = context;
     if (!loops_stop(&serving->loops, timeout_ms))
         return -1;
-    collector_free(&serving->door.collector);
+    collector_free(&serving->service.collector);
     free(serving);
     return 1;
 }

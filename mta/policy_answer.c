@@ -132,13 +132,13 @@ static void tell_suspension(struct telling *telling, const struct verdict *verdi
 /* A mail server that is deferred tries again, so it is not told that nothing will come of it. */
 static bool is_deferred(const struct verdict *verdict)
 {
-    return verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0;
+    return verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0;
 }
 
 static void tell_refusal(struct telling *telling, const struct verdict *verdict)
 {
     char decision[DECISION_TEXT_SIZE];
-    if (verdict->ruling == RULING_SUSPENDED) {
+    if (verdict->kind == VERDICT_SUSPENDED) {
         tell_suspension(telling, verdict);
     } else {
         bool deferred = is_deferred(verdict);
@@ -233,16 +233,16 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
                    char answer_r[POLICY_ANSWER_SIZE])
 {
     struct telling telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
-    switch (verdict->ruling) {
-    case RULING_ADMIT:
+    switch (verdict->kind) {
+    case VERDICT_ADMIT:
         strcpy(answer_r, POLICY_DUNNO);
         return;
-    case RULING_NO_STORE:
+    case VERDICT_NO_STORE:
         policy_answer_later(arena, catalogue, "message.no_store", answer_r);
         return;
     default: {
         bool deferred = is_deferred(verdict);
-        if (deferred && verdict->submission->door == DOOR_FORWARDING)
+        if (deferred && verdict->submission->channel == CHANNEL_FORWARDING)
             tell_deferral(&telling, verdict);
         else
             tell_refusal(&telling, verdict);

@@ -33,7 +33,7 @@ bool policy_forwards(const struct policy_request *request, const struct settings
     const char *context = policy_request_value(request, POLICY_CONTEXT);
     return settings->mta_forwarding_networks.count > 0 &&
            policy_request_length(request, POLICY_SASL_USERNAME) == 0 &&
-           (context[0] == '\0' || strcmp(context, door_names[DOOR_FORWARDING]) == 0) &&
+           (context[0] == '\0' || strcmp(context, channel_names[CHANNEL_FORWARDING]) == 0) &&
            settings_network_holds(&settings->mta_forwarding_networks,
                                   policy_request_value(request, POLICY_CLIENT_ADDRESS));
 }
@@ -121,7 +121,7 @@ int policy_sender(const struct policy_request *request, const struct settings *s
     const char *user = policy_request_value(request, POLICY_SASL_USERNAME);
     const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
     const char *sender = policy_request_value(request, POLICY_SENDER);
-    bool forwards = submission->door == DOOR_FORWARDING;
+    bool forwards = submission->channel == CHANNEL_FORWARDING;
     if ((forwards ? set_forwarder(request, settings, submission, problem)
                   : submission_set_mailbox(submission, user, strlen(user), problem)) < 1 ||
         set_id(request, submission, problem) < 1)

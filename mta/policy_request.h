@@ -1,6 +1,6 @@
 /* Reads Postfix's policy delegation protocol: "name=value" lines, an empty line behind the last
  * (SMTPD_POLICY_README). In pieces of any size, as they come from a socket, and within bounds.
- * Attributes in any order; those that the door does not read are passed over. Pure: no I/O. */
+ * Attributes in any order; those that the service does not read are passed over. Pure: no I/O. */
 #ifndef SENDGUARD_POLICY_REQUEST_H
 #define SENDGUARD_POLICY_REQUEST_H
 
@@ -37,7 +37,7 @@ struct policy_request {
 /* Takes what of `bytes` belongs to the request, which is *used_r. 1 the request is complete;
  * 0 more has to come; -1 it is wrong, and nothing behind it can be trusted: *problem says what
  * and in which line. Wrong is what is over the limits above, holds a NUL, has a line without a
- * "=" or without a name, or says twice what the door reads. */
+ * "=" or without a name, or says twice what the service reads. */
 int policy_request_add(struct policy_request *request, const char *bytes, size_t length,
                        size_t *used_r, struct problem *problem) must_check;
 

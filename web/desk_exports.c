@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "web/desk_views.h"
 
-/* The audit trail as a file. It may be long, so it is read page by page while it
+/* The audit log as a file. It may be long, so it is read page by page while it
  * is sent, oldest first; what is written meanwhile comes at its end. */
 
 enum { EXPORT_PAGE = 100 };

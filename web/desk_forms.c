@@ -240,15 +240,17 @@ int view_act(struct exchange *exchange, struct json_object **view_r, struct prob
 
 /* ---- what a message would meet --------------------------------------------------------------- */
 
-static int read_door(const struct exchange *exchange, enum door *door_r, struct problem *problem)
+static int read_channel(const struct exchange *exchange, enum channel *channel_r,
+                        struct problem *problem)
 {
-    const char *name = json_string(exchange->request->params, "door", NULL);
-    if (json_member(exchange->request->params, "door") == NULL || (name != NULL && *name == '\0'))
-        name = door_names[DOOR_WEBMAIL];
-    int door = name != NULL ? door_by_name(name) : -1;
-    if (door < 0)
-        return problem_set(problem, 400, "door", "webmail, smtp or forwarding was expected");
-    *door_r = (enum door)door;
+    const char *name = json_string(exchange->request->params, "channel", NULL);
+    if (json_member(exchange->request->params,
+                    "channel") == NULL || (name != NULL && *name == '\0'))
+        name = channel_names[CHANNEL_WEBMAIL];
+    int channel = name != NULL ? channel_by_name(name) : -1;
+    if (channel < 0)
+        return problem_set(problem, 400, "channel", "webmail, smtp or forwarding was expected");
+    *channel_r = (enum channel)channel;
     return 1;
 }
 
@@ -272,11 +274,11 @@ static int set_claims(struct submission *submission, const struct submission_cla
 static int read_submission(struct exchange *exchange, struct submission *submission,
                            struct problem *problem)
 {
-    enum door door = DOOR_WEBMAIL;
+    enum channel channel = CHANNEL_WEBMAIL;
     struct submission_claims claims;
-    if (read_door(exchange, &door, problem) < 1)
+    if (read_channel(exchange, &channel, problem) < 1)
         return 0;
-    submission_init(submission, exchange->request->arena, door);
+    submission_init(submission, exchange->request->arena, channel);
     if (submission_from_json(submission, exchange->request->params, &claims, problem) < 1)
         return 0;
     return set_claims(submission, &claims, problem);

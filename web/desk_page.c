@@ -43,7 +43,7 @@ static struct json_object *row_of(struct json_object *rows, const char *rule)
     }
     struct json_object *row = json_object_new_object();
     json_add_string(row, "rule", rule);
-    json_add_list(row, "doors");
+    json_add_list(row, "channels");
     json_object_array_add(rows, row);
     return row;
 }
@@ -70,10 +70,10 @@ void page_add_limit_rows(struct json_object *view)
     for (size_t i = 0; i < count; i++) {
         struct json_object *limit = json_object_array_get_idx(limits, i);
         struct json_object *row = row_of(rows, json_string(limit, "rule", ""));
-        json_object_array_add(json_member(row, "doors"), json_object_get(limit));
+        json_object_array_add(json_member(row, "channels"), json_object_get(limit));
         if (is_adjusted(limit))
             json_add_bool(row, "adjusted", true);
-        if (strcmp(json_string(limit, "door", ""), "forwarding") == 0)
+        if (strcmp(json_string(limit, "channel", ""), "forwarding") == 0)
             json_add_bool(view, "forwarding", true);
     }
     json_object_object_del(view, "limits");

@@ -21,7 +21,7 @@ int view_simulate(struct exchange *exchange, struct json_object **view_r,
 /* For pages, in a view's NEXT (desk.h): each reason over time gets "used", what its window holds,
  * and "used_told":true. NULL: nothing. */
 void page_add_used(struct json_object *next);
-/* For pages: the view's "limits" become "limit_rows":[{"rule":…,"doors":[webmail's, smtp's],
+/* For pages: the view's "limits" become "limit_rows":[{"rule":…,"channels":[webmail's, smtp's],
  * "adjusted":true}…], and those that staff adjusted "adjusted":{"limit_rows":[…]}, null for none. */
 void page_add_limit_rows(struct json_object *view);
 

@@ -23,7 +23,7 @@ static void *start(const struct daemon *daemon)
     struct serving *serving = xcalloc(1, sizeof *serving);
     serving->web = (struct web){.desk = {.store = daemon->store, .guard = daemon->guard},
                                 .key = daemon->key,
-                                .observer = daemon->observer};
+                                .recorder = daemon->recorder};
     pthread_mutex_init(&serving->web.metrics.lock, NULL);
     serving->server = server_start(web_answer, &serving->web, daemon->listen_fd);
     if (serving->server == NULL) {

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "web/web.h"
 
-/* For monitoring: counters as the store keeps them, summed over all doors and
+/* For monitoring: counters as the store keeps them, summed over all channels and
  * machines, in the Prometheus text format 0.0.4. Every series is there from the
  * start, with 0, so that a rule over it never meets an absent one. Mailboxes are
  * no labels: they would be many, and are nobody's business here. */
@@ -133,23 +133,23 @@ static void add_family(struct text *out, const char *name, const char *type, con
 static void add_decisions(struct text *out, const struct counters *counters)
 {
     add_family(out, "decisions_total", "counter", "Messages judged, by what came of it.");
-    for (size_t door = 0; door < DOOR_COUNT; door++)
-        for (size_t word = 0; word < VERDICT_WORDS; word++)
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
+        for (size_t word = 0; word < VERDICT_LABELS; word++)
             text_addf(out,
-                      "sendguard_decisions_total{door=\"%s\",verdict=\"%s\"} %" PRIu64 "\n",
-                      door_names[door], verdict_words[word],
-                      value_of(counters, "decisions door=%s verdict=%s", door_names[door],
-                               verdict_words[word]));
+                      "sendguard_decisions_total{channel=\"%s\",verdict=\"%s\"} %" PRIu64 "\n",
+                      channel_names[channel], verdict_labels[word],
+                      value_of(counters, "decisions channel=%s verdict=%s", channel_names[channel],
+                               verdict_labels[word]));
 }
 
 static void add_refusals(struct text *out, const struct counters *counters)
 {
     add_family(out, "refusals_total", "counter", "Refused messages, by each rule they broke.");
-    for (size_t door = 0; door < DOOR_COUNT; door++)
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
         for (size_t rule = 0; rule < RULE_COUNT; rule++)
-            text_addf(out, "sendguard_refusals_total{door=\"%s\",rule=\"%s\"} %" PRIu64 "\n",
-                      door_names[door], rule_table[rule].name,
-                      value_of(counters, "refusals door=%s rule=%s", door_names[door],
+            text_addf(out, "sendguard_refusals_total{channel=\"%s\",rule=\"%s\"} %" PRIu64 "\n",
+                      channel_names[channel], rule_table[rule].name,
+                      value_of(counters, "refusals channel=%s rule=%s", channel_names[channel],
                                rule_table[rule].name));
 }
 
@@ -158,24 +158,25 @@ static void add_micros(struct text *out, uint64_t micros)
     text_addf(out, "%" PRIu64 ".%06" PRIu64, micros / 1000000, micros % 1000000);
 }
 
-/* The sum is the doors' own, so that _count, the bucket of all, fits it. */
+/* The sum is each channel's own, so that _count, the bucket of all, fits it. */
 static void add_times(struct text *out, const struct counters *counters)
 {
     add_family(out, "judge_seconds", "histogram", "Time that judging a message took.");
-    for (size_t door = 0; door < DOOR_COUNT; door++) {
-        const char *name = door_names[door];
-        for (size_t i = 0; i < OBSERVER_BOUNDS; i++) {
-            text_addf(out, "sendguard_judge_seconds_bucket{door=\"%s\",le=\"", name);
-            add_micros(out, (uint64_t)observer_bounds_us[i]);
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++) {
+        const char *name = channel_names[channel];
+        for (size_t i = 0; i < RECORDER_BOUNDS; i++) {
+            text_addf(out, "sendguard_judge_seconds_bucket{channel=\"%s\",le=\"", name);
+            add_micros(out, (uint64_t)recorder_bounds_us[i]);
             text_addf(out, "\"} %" PRIu64 "\n",
-                      value_of(counters, "judge_us_le door=%s le=%d", name, observer_bounds_us[i]));
+                      value_of(counters, "judge_us_le channel=%s le=%d", name,
+                               recorder_bounds_us[i]));
         }
-        uint64_t all = value_of(counters, "judge_us_le door=%s le=inf", name);
-        text_addf(out, "sendguard_judge_seconds_bucket{door=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
+        uint64_t all = value_of(counters, "judge_us_le channel=%s le=inf", name);
+        text_addf(out, "sendguard_judge_seconds_bucket{channel=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
                   name, all);
-        text_addf(out, "sendguard_judge_seconds_sum{door=\"%s\"} ", name);
-        add_micros(out, value_of(counters, "judge_us_sum door=%s", name));
-        text_addf(out, "\nsendguard_judge_seconds_count{door=\"%s\"} %" PRIu64 "\n", name, all);
+        text_addf(out, "sendguard_judge_seconds_sum{channel=\"%s\"} ", name);
+        add_micros(out, value_of(counters, "judge_us_sum channel=%s", name));
+        text_addf(out, "\nsendguard_judge_seconds_count{channel=\"%s\"} %" PRIu64 "\n", name, all);
     }
 }
 
@@ -183,14 +184,16 @@ static void add_rest(struct text *out, const struct counters *counters)
 {
     add_family(out, "store_failures_total", "counter",
                "Messages for which the store did not answer.");
-    for (size_t door = 0; door < DOOR_COUNT; door++)
-        text_addf(out, "sendguard_store_failures_total{door=\"%s\"} %" PRIu64 "\n",
-                  door_names[door], value_of(counters, "store_failures door=%s", door_names[door]));
-    add_family(out, "unguarded_total", "counter",
-               "Messages of the webmail's host that its own door had not judged.");
-    for (size_t door = 0; door < DOOR_COUNT; door++)
-        text_addf(out, "sendguard_unguarded_total{door=\"%s\"} %" PRIu64 "\n",
-                  door_names[door], value_of(counters, "unguarded door=%s", door_names[door]));
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
+        text_addf(out, "sendguard_store_failures_total{channel=\"%s\"} %" PRIu64 "\n",
+                  channel_names[channel], value_of(counters, "store_failures channel=%s",
+                                                   channel_names[channel]));
+    add_family(out, "bypassed_total", "counter",
+               "Messages of the webmail's host that its own endpoint had not judged.");
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
+        text_addf(out, "sendguard_bypassed_total{channel=\"%s\"} %" PRIu64 "\n",
+                  channel_names[channel], value_of(counters, "bypassed channel=%s",
+                                                   channel_names[channel]));
     add_family(out, "suspensions_total", "counter", "Suspensions that messages brought.");
     for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
         text_addf(out, "sendguard_suspensions_total{cause=\"%s\"} %" PRIu64 "\n",

@@ -276,8 +276,8 @@ static void lock(struct exchange *exchange, const struct visit *visit)
     }
     if (locked_now(view)) {
         log_line(LOG_WARNING_LEVEL, "locked by its user", "mailbox", visit->mailbox, NULL);
-        if (exchange->web->observer != NULL)
-            observer_count(exchange->web->observer, "user_locks", 1);
+        if (exchange->web->recorder != NULL)
+            recorder_count(exchange->web->recorder, "user_locks", 1);
     }
     if (http_wants_json(exchange->request)) {
         add_powers(visit, view);

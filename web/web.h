@@ -1,4 +1,4 @@
-/* The people's door without its process and its HTTP library: a request in, a
+/* The web interface without its process and its HTTP library: a request in, a
  * response out. web_answer() finds out which part of the house is meant:
  *
  *   /status                user, by signed link           status.c
@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 #include "desk/desk.h"
-#include "guard/observer.h"
+#include "guard/recorder.h"
 #include "guard/token.h"
 #include "text/present.h"
 #include "http_server/http_request.h"
@@ -34,7 +34,7 @@ struct metrics_memory {
 struct web {
     struct desk desk;
     const struct token_key *key;
-    struct observer *observer;
+    struct recorder *recorder;
     struct log_once store_away;
     _Atomic int asking; /* requests in a part that asks the store */
     struct metrics_memory metrics;

@@ -1,6 +1,6 @@
 /* Lines on standard error in logfmt: time, level and message first, then
  * key=value pairs, values quoted where they need it, one write(2) a line so
- * that lines of several threads and processes never mix. Doors log; the rest
+ * that lines of several threads and processes never mix. Programs log; the rest
  * of lib/ returns. Never logs a recipient's address, a secret or a token.
  * A value longer than 1 KiB is cut and ends in "…"; a line longer than 4 KiB
  * (what a pipe takes whole) ends in cut=true in the place of its last pairs.

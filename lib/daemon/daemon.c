@@ -63,8 +63,8 @@ static int run(const struct daemon_program *daemon_program, const struct program
         log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", where, "error", strerror(errno), NULL);
         return PROGRAM_FAILED;
     }
-    freed_by(observer_stop) struct observer *observer = observer_start(store);
-    daemon.observer = observer;
+    freed_by(recorder_stop) struct recorder *recorder = recorder_start(store);
+    daemon.recorder = recorder;
     int status = serve(daemon_program, options, &daemon, where);
     close(daemon.listen_fd);
     return status;

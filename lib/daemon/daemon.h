@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "daemon/program.h"
-#include "guard/observer.h"
+#include "guard/recorder.h"
 
 /* What a running daemon has; all of it lives until `stop` has returned. */
 struct daemon {
@@ -15,7 +15,7 @@ struct daemon {
     struct store *store;
     struct guard *guard;
     struct token_key *key; /* NULL: not of a program that has no `seals_links` */
-    struct observer *observer;
+    struct recorder *recorder;
     int listen_fd; /* stays the daemon's */
 };
 

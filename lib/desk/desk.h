@@ -14,7 +14,7 @@
  *     "own_lock":bool}                       (set by the mailbox's own user)
  *     for staff also "by":…,"note":…; for the user "sentence":"The message was…"|null (the
  *     provider's own, English; null: own_lock)
- *   WINDOW {"rule":…,"door":"webmail","limit":600|null,"used":412,"left":188|null,"percent":68,
+ *   WINDOW {"rule":…,"channel":"webmail","limit":600|null,"used":412,"left":188|null,"percent":68,
  *     "full":false,"window_s":86400,"messages":bool (else recipients are counted),
  *     "refill":[{"at":moment,"count":120},…]}      (limit null: off; percent 0..100)
  *   REASON {"rule":…,"field":"to"|absent,"domain":…|absent,"count":57,"limit":50,"excess":7,
@@ -49,13 +49,13 @@ struct desk {
  *     observe never "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
- *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail door, limits in force, off ones left
+ *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail endpoint, limits in force, off ones left
  *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
- *     channel, else that of the reader's at the webmail door],
+ *     channel, else that of the reader's at the webmail endpoint],
  *  "exempt":bool,
  *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended",
- *     "recipients":102,"off_domain":98,"door":…|null,"reasons":[REASON…]},
- *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"door":…|null,
+ *     "recipients":102,"off_domain":98,"channel":…|null,"reasons":[REASON…]},
+ *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
  *  "contact":…, "contact_is_mail":bool, "can_lock":bool}
@@ -81,7 +81,7 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
                    struct json_object **view_r, struct problem *problem) must_check;
 
 /* "That wasn't me": suspends at once for cause compromised, by "user"; a suspension until
- * lifted stays as it is (with a note in the audit trail). The view is desk_status. */
+ * lifted stays as it is (with a note in the audit log). The view is desk_status. */
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r) must_check;
 
@@ -94,10 +94,10 @@ enum { DESK_PAGE = 50 };
 int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
                 struct problem *problem) must_check;
 
-/* {"now":…, "unguarded_today":3 (messages that went round the webmail's door; today and
+/* {"now":…, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
- * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"door": of those
+ * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
@@ -111,11 +111,11 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
 /* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,
  *  "exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
  *  and of forwarding, with its own count, where something forwards],
- *  "limits":[{"rule":…,"door":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
+ *  "limits":[{"rule":…,"channel":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
- *       "held"|"over"|"suspended","unguarded":true|absent,"door":…,"ip":…,"recipients":12,
+ *       "rejected"|"over"|"suspended","bypassed":true|absent,"channel":…,"ip":…,"recipients":12,
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"act",…ACT…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
@@ -125,8 +125,8 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
                  struct json_object **view_r, struct problem *problem) must_check;
 
 /* Why: {"decision":…,"at":…,"outcome":…,"verdict":"admitted"|"message"|"over_time"|"suspended",
- *  "unguarded":true|absent (of the webmail's host, not judged by the webmail's door),
- *  "mailbox":…,"ip":…,"door":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
+ *  "bypassed":true|absent (of the webmail's host, not judged by the webmail endpoint),
+ *  "mailbox":…,"ip":…,"channel":…,"id":…,"from":…,"to":3,"cc":0,"bcc":99,"recipients":102,"off_domain":98,
  *  "domains":[{"domain":…,"recipients":57,"header_chars":900,"own":bool}…],"more_domains":0,
  *  "mode":"enforce","exempt":bool,
  *  "rules":[{"rule":…,"over_time":bool,"limit":50|null,"source":…,"extra":0,"setting":…,
@@ -155,7 +155,8 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem) must_check;
 
-/* What a submission would meet; nothing is counted. The door's own answer (verdict_add_json). */
+/* What a submission would meet; nothing is counted. The view is what the webmail
+ * endpoint would answer (verdict_add_json). */
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
 

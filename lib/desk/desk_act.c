@@ -4,7 +4,7 @@
 
 #include "desk/desk_wish.h"
 
-enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit trail, to count a day's resets */
+enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit log, to count a day's resets */
 
 /* ---- who may ---------------------------------------------------------------------------- */
 
@@ -16,7 +16,7 @@ static int too_many_resets(const struct look *look, struct problem *problem)
                        (long long)look->settings->desk_max_resets_per_day);
 }
 
-/* For a preview, which must not count as one of them: the day's resets in the audit trail. */
+/* For a preview, which must not count as one of them: the day's resets in the audit log. */
 static int any_reset_left(const struct look *look, const struct person *person,
                           struct problem *problem)
 {
@@ -81,7 +81,7 @@ static int not_suspended(struct problem *problem)
 static int possible(const struct wish *wish, const struct standing *standing,
                     struct problem *problem)
 {
-    const struct policy_limits *limits = &standing->limits[DOOR_WEBMAIL];
+    const struct policy_limits *limits = &standing->limits[CHANNEL_WEBMAIL];
     if (wish->act == ACT_LIFT && standing->account.suspension.id == 0)
         return not_suspended(problem);
     if (wish->act == ACT_LIMIT && wish->changes[0].removed &&

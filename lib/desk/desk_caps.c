@@ -10,18 +10,18 @@
 
 #include "desk/desk_wish.h"
 
-/* The limits of one mailbox at one door, and what its domain has without it. */
+/* The limits of one mailbox for one channel, and what its domain has without it. */
 struct sight {
     struct policy_limits mailbox, domain;
 };
 
 static int see(const struct look *look, const struct wish *wish, size_t change_count,
-               enum door door, const char *mailbox, struct sight *sight_r)
+               enum channel channel, const char *mailbox, struct sight *sight_r)
 {
     struct guard *guard = look->desk->guard;
-    if (guard_limits_if(guard, door, mailbox, wish->domain, wish->changes, change_count,
+    if (guard_limits_if(guard, channel, mailbox, wish->domain, wish->changes, change_count,
                         look->now_ms, &sight_r->mailbox) < 0 ||
-        guard_limits_if(guard, door, "", wish->domain, wish->changes, change_count, look->now_ms,
+        guard_limits_if(guard, channel, "", wish->domain, wish->changes, change_count, look->now_ms,
                         &sight_r->domain) < 0)
         return -1;
     return 1;
@@ -38,7 +38,7 @@ static int64_t highest(const struct sight *sight, enum rule rule, int64_t of_set
     return high;
 }
 
-static int too_high(const struct look *look, enum rule rule, int64_t limit, enum door door,
+static int too_high(const struct look *look, enum rule rule, int64_t limit, enum channel channel,
                     int64_t start, struct problem *problem)
 {
     return problem_set(problem, 403, "",
@@ -46,17 +46,17 @@ static int too_high(const struct look *look, enum rule rule, int64_t limit, enum
                        "of the %s (%s) and the %lld that your role may add "
                        "(desk.max_extra); ask an administrator",
                        rule_table[rule].name, (long long)limit, (long long)start,
-                       look->settings->limits[door].of[rule] == LIMIT_OFF ? "administrators"
+                       look->settings->limits[channel].of[rule] == LIMIT_OFF ? "administrators"
                                                                           : "settings",
-                       door_names[door], (long long)look->settings->desk_max_extra);
+                       channel_names[channel], (long long)look->settings->desk_max_extra);
 }
 
 /* What the role's addition stands on: the settings' limit; where they have none, the domain's or
  * else the mailbox's own, which an administrator set. LIMIT_OFF: none. */
 static int64_t starting_point(const struct look *look, const struct sight *before, enum rule rule,
-                              enum door door)
+                              enum channel channel)
 {
-    int64_t limit = look->settings->limits[door].of[rule];
+    int64_t limit = look->settings->limits[channel].of[rule];
     if (limit == LIMIT_OFF)
         limit = before->domain.without_extra[rule];
     return limit != LIMIT_OFF ? limit : before->mailbox.without_extra[rule];
@@ -64,10 +64,10 @@ static int64_t starting_point(const struct look *look, const struct sight *befor
 
 /* What an administrator put above the cap may get an extra of its own. */
 static int check_rule(const struct look *look, const struct sight *before,
-                      const struct sight *after, enum rule rule, enum door door,
+                      const struct sight *after, enum rule rule, enum channel channel,
                       struct problem *problem)
 {
-    int64_t start = starting_point(look, before, rule, door);
+    int64_t start = starting_point(look, before, rule, channel);
     int64_t max = look->settings->desk_max_extra;
     if (start == LIMIT_OFF) /* a limit where there is none raises nothing */
         return 1;
@@ -77,7 +77,7 @@ static int check_rule(const struct look *look, const struct sight *before,
     bool by_administrator = base > start + max && base <= highest(before, rule, start);
     int64_t ceiling = (by_administrator ? base : start) + max;
     return limit <= ceiling || limit <= limit_before ||
-           too_high(look, rule, limit, door, start, problem);
+           too_high(look, rule, limit, channel, start, problem);
 }
 
 /* How low a limit of the mailbox's own may be: what would hold without one. Webmail and SMTP count
@@ -89,15 +89,15 @@ static int lowest_without(const struct look *look, const char *mailbox, const ch
     struct adjustment none = {.rule = rule, .kind = ADJUST_LIMIT, .removed = true};
     int64_t lowest = LIMIT_OFF, forwarded = LIMIT_OFF;
     strcpy(none.subject, mailbox);
-    for (int door = 0; door < DOOR_COUNT; door++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct policy_limits limits;
-        if (!channel_is_used(look, (enum door)door))
+        if (!channel_is_used(look, (enum channel)channel))
             continue;
-        if (guard_limits_if(look->desk->guard, (enum door)door, mailbox, domain, &none, 1,
+        if (guard_limits_if(look->desk->guard, (enum channel)channel, mailbox, domain, &none, 1,
                             look->now_ms, &limits) < 0)
             return -1;
         int64_t limit = limits.without_extra[rule];
-        if (door == DOOR_FORWARDING)
+        if (channel == CHANNEL_FORWARDING)
             forwarded = limit;
         else if (limit != LIMIT_OFF && (lowest == LIMIT_OFF || limit < lowest))
             lowest = limit;
@@ -130,15 +130,15 @@ static int check_stays_lowered(const struct look *look, const struct wish *wish,
 static int check_mailbox(const struct look *look, const struct wish *wish, const char *mailbox,
                          struct problem *problem)
 {
-    for (int door = 0; door < DOOR_COUNT; door++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct sight before, after;
-        if (!channel_is_used(look, (enum door)door))
+        if (!channel_is_used(look, (enum channel)channel))
             continue;
-        if (see(look, wish, 0, (enum door)door, mailbox, &before) < 0 ||
-            see(look, wish, wish->change_count, (enum door)door, mailbox, &after) < 0)
+        if (see(look, wish, 0, (enum channel)channel, mailbox, &before) < 0 ||
+            see(look, wish, wish->change_count, (enum channel)channel, mailbox, &after) < 0)
             return -1;
         for (size_t i = 0; i < wish->change_count; i++)
-            if (!check_rule(look, &before, &after, wish->changes[i].rule, (enum door)door,
+            if (!check_rule(look, &before, &after, wish->changes[i].rule, (enum channel)channel,
                             problem))
                 return 0;
     }
@@ -207,14 +207,14 @@ static int check_lowered(const struct look *look, const struct wish *wish,
 static int check_raised(const struct look *look, const struct adjustment *change,
                         struct problem *problem)
 {
-    for (int door = 0; door < DOOR_COUNT; door++) {
-        int64_t limit = look->settings->limits[door].of[change->rule];
-        if (channel_is_used(look, (enum door)door) && limit != LIMIT_OFF &&
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        int64_t limit = look->settings->limits[channel].of[change->rule];
+        if (channel_is_used(look, (enum channel)channel) && limit != LIMIT_OFF &&
             change->value > limit + look->settings->desk_max_extra)
             return problem_set(problem, 403, "",
                                "%d is more than the %lld of the settings (%s) and the %lld that "
                                "your role may add (desk.max_extra); ask an administrator",
-                               change->value, (long long)limit, door_names[door],
+                               change->value, (long long)limit, channel_names[channel],
                                (long long)look->settings->desk_max_extra);
     }
     return 1;

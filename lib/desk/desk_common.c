@@ -39,9 +39,9 @@ int standing_read(const struct look *look, const char *mailbox, const char *doma
                   struct standing *standing_r)
 {
     struct standing standing = {.mailbox = mailbox, .domain = domain};
-    for (int door = 0; door < DOOR_COUNT; door++)
-        if (guard_limits(look->desk->guard, (enum door)door, mailbox, domain, look->now_ms,
-                         &standing.limits[door]) < 0)
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (guard_limits(look->desk->guard, (enum channel)channel, mailbox, domain, look->now_ms,
+                         &standing.limits[channel]) < 0)
             return -1;
     if (mailbox[0] != '\0' && store_account(look->desk->store, look->arena, mailbox, look->now_ms,
                                             &standing.account) < 0)
@@ -58,24 +58,24 @@ int standing_read_all(const struct look *look, const char *mailbox, const char *
     if (standing_read(look, mailbox, domain, standing_r) < 0)
         return -1;
     return store_history(look->desk->store, look->arena, SUBJECT_MAILBOX,
-                         history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, text),
+                         history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, text),
                          look->now_ms, &standing_r->forwarded);
 }
 
-const struct history *standing_history(const struct standing *standing, enum door door)
+const struct history *standing_history(const struct standing *standing, enum channel channel)
 {
-    return history_is_shared(SUBJECT_MAILBOX, door, DOOR_FORWARDING) ? &standing->forwarded
+    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_FORWARDING) ? &standing->forwarded
                                                                      : &standing->account.history;
 }
 
-bool channel_is_used(const struct look *look, enum door door)
+bool channel_is_used(const struct look *look, enum channel channel)
 {
-    return door != DOOR_FORWARDING || look->settings->mta_forwarding_networks.count > 0;
+    return channel != CHANNEL_FORWARDING || look->settings->mta_forwarding_networks.count > 0;
 }
 
-bool standing_tells(const struct look *look, const struct standing *standing, enum door door)
+bool standing_tells(const struct look *look, const struct standing *standing, enum channel channel)
 {
-    return channel_is_used(look, door) || standing->forwarded.count > 0;
+    return channel_is_used(look, channel) || standing->forwarded.count > 0;
 }
 
 /* ---- the next message ---------------------------------------------------------------- */
@@ -94,7 +94,7 @@ static size_t windows_of(const struct standing *standing,
         struct outcome_window *window = &windows_r[count++];
         *window = (struct outcome_window){
             .rule = (enum rule)i,
-            .limit = standing->limits[DOOR_WEBMAIL].limits.of[i],
+            .limit = standing->limits[CHANNEL_WEBMAIL].limits.of[i],
             .used_before = window_used(&standing->account.history, rule->measure, rule->window_ms,
                                        standing->at_ms),
         };
@@ -137,10 +137,10 @@ static enum state state_of(const struct suspension *suspension, bool full)
     return full ? STATE_FULL : STATE_OK;
 }
 
-static int64_t retry_at(const struct suspension *suspension, bool held, int64_t room_at_ms)
+static int64_t retry_at(const struct suspension *suspension, bool rejected, int64_t room_at_ms)
 {
     if (suspension->id == 0)
-        return held ? 0 : room_at_ms;
+        return rejected ? 0 : room_at_ms;
     if (suspension->until_ms == UNTIL_LIFTED)
         return 0;
     return suspension->until_ms > room_at_ms ? suspension->until_ms : room_at_ms;
@@ -155,21 +155,22 @@ struct next next_of(const struct look *look, const struct standing *standing)
         .in_field = {[FIELD_TO] = 1}, .recipients = 1, .off_domain = 1,
         .domains = &domain, .domain_count = 1,
     };
-    const struct objection *held;
-    size_t held_count = rules_check(look->arena, &standing->limits[DOOR_WEBMAIL].limits, &facts,
-                                    &held);
+    const struct objection *rejected;
+    size_t rejected_count = rules_check(look->arena, &standing->limits[CHANNEL_WEBMAIL].limits,
+                                        &facts,
+                                        &rejected);
     int64_t room_at_ms;
     struct outcome_window windows[OVER_TIME_COUNT];
     size_t window_count = windows_of(standing, windows);
     bool observe = look->settings->guard_mode == MODE_OBSERVE;
     const struct outcome_seen seen = {
-        .suspended = suspension->id != 0, .held = held_count > 0, .observe = observe,
+        .suspended = suspension->id != 0, .rejected = rejected_count > 0, .observe = observe,
         .off_domain = 1, .windows = windows, .window_count = window_count,
     };
-    for (; next.reason_count < held_count; next.reason_count++)
-        next.reasons[next.reason_count] = held[next.reason_count];
+    for (; next.reason_count < rejected_count; next.reason_count++)
+        next.reasons[next.reason_count] = rejected[next.reason_count];
     object_over_time(standing, windows, window_count, &next, &room_at_ms);
-    next.state = state_of(suspension, next.reason_count > held_count);
+    next.state = state_of(suspension, next.reason_count > rejected_count);
     if (suspension->id != 0)
         next.can_send = CAN_SEND_NONE;
     if (observe)
@@ -177,9 +178,9 @@ struct next next_of(const struct look *look, const struct standing *standing)
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
     next.refused = !outcome_passes(outcome_decide(&seen).outcome);
     if (next.refused)
-        next.retry_at_ms = retry_at(suspension, held_count > 0, room_at_ms);
-    if (held_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */
-        next.reason_count = held_count;
+        next.retry_at_ms = retry_at(suspension, rejected_count > 0, room_at_ms);
+    if (rejected_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */
+        next.reason_count = rejected_count;
     return next;
 }
 
@@ -250,14 +251,14 @@ static void add_refill(struct json_object *view, const struct rule_info *rule,
     }
 }
 
-struct json_object *json_of_window(enum rule rule, enum door door, int32_t limit,
+struct json_object *json_of_window(enum rule rule, enum channel channel, int32_t limit,
                                    const struct history *history, int64_t at_ms)
 {
     const struct rule_info *info = &rule_table[rule];
     uint64_t used = window_used(history, info->measure, info->window_ms, at_ms);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "rule", info->name);
-    json_add_string(view, "door", door_names[door]);
+    json_add_string(view, "channel", channel_names[channel]);
     if (limit == LIMIT_OFF)
         json_add_null(view, "limit");
     else
@@ -312,17 +313,18 @@ static void add_limit(struct json_object *view, const char *name, int32_t limit)
         json_add_int(view, name, limit);
 }
 
-struct json_object *json_of_limit(const struct look *look, enum rule rule, enum door door,
+struct json_object *json_of_limit(const struct look *look, enum rule rule, enum channel channel,
                                   const struct policy_limits *limits)
 {
     static const char *const sources[] = {"settings", "domain", "mailbox"};
     char setting[80];
-    snprintf(setting, sizeof setting, "limits.%s.%s", door_names[door], rule_table[rule].name);
+    snprintf(setting, sizeof setting, "limits.%s.%s", channel_names[channel],
+             rule_table[rule].name);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "rule", rule_table[rule].name);
-    json_add_string(view, "door", door_names[door]);
+    json_add_string(view, "channel", channel_names[channel]);
     add_limit(view, "limit", limits->limits.of[rule]);
-    add_limit(view, "default", look->settings->limits[door].of[rule]);
+    add_limit(view, "default", look->settings->limits[channel].of[rule]);
     json_add_string(view, "source", sources[limits->source[rule]]);
     json_add_int(view, "extra", limits->extra[rule]);
     json_add_moment(view, "until", limits->until_ms[rule]);
@@ -369,7 +371,7 @@ int read_ip(const struct look *look, const char *text, const char *where, const 
     if (length > 3 && strcmp(text + length - 3, "/64") == 0 && strchr(text, ':') != NULL)
         length -= 3;
     struct submission submission;
-    submission_init(&submission, look->arena, DOOR_WEBMAIL);
+    submission_init(&submission, look->arena, CHANNEL_WEBMAIL);
     if (!submission_set_ip(&submission, text, length, problem))
         return at_where(problem, where);
     *ip_r = submission.ip;

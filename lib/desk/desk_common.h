@@ -21,7 +21,7 @@ void look_end(struct look *look); /* for freed_by */
 struct standing {
     const char *mailbox, *domain;
     struct account account;
-    struct policy_limits limits[DOOR_COUNT];
+    struct policy_limits limits[CHANNEL_COUNT];
     struct history forwarded; /* what its filter sent on; only where standing_read_all was asked */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
@@ -32,11 +32,11 @@ int standing_read(const struct look *look, const char *mailbox, const char *doma
 int standing_read_all(const struct look *look, const char *mailbox, const char *domain,
                       struct standing *standing_r) must_check;
 /* The history of the mailbox that a channel counts in. */
-const struct history *standing_history(const struct standing *standing, enum door door);
+const struct history *standing_history(const struct standing *standing, enum channel channel);
 /* Whether messages come in through the channel: by forwarding only from configured networks. */
-bool channel_is_used(const struct look *look, enum door door);
+bool channel_is_used(const struct look *look, enum channel channel);
 /* Whether the channel is told of: one that is used, or was within the window. */
-bool standing_tells(const struct look *look, const struct standing *standing, enum door door);
+bool standing_tells(const struct look *look, const struct standing *standing, enum channel channel);
 /* at_ms anew, after a change of the history. */
 void standing_settle(const struct look *look, struct standing *standing);
 
@@ -44,7 +44,7 @@ void standing_settle(const struct look *look, struct standing *standing);
 enum state { STATE_OK, STATE_FULL, STATE_PAUSED, STATE_STOPPED, STATE_COUNT };
 extern const char *const state_names[STATE_COUNT];
 
-/* What the next message to one off-domain recipient would meet at the webmail door, by the guard's
+/* What the next message to one off-domain recipient would meet at the webmail endpoint, by the guard's
  * own arithmetic. */
 struct next {
     bool refused;
@@ -62,13 +62,13 @@ struct next next_of(const struct look *look, const struct standing *standing);
 /* staff: with `by` and `note`. */
 struct json_object *json_of_suspension(const struct look *look, const struct suspension *suspension,
                                        bool staff);
-struct json_object *json_of_window(enum rule rule, enum door door, int32_t limit,
+struct json_object *json_of_window(enum rule rule, enum channel channel, int32_t limit,
                                    const struct history *history, int64_t at_ms);
 struct json_object *json_of_reason(const struct objection *objection);
 struct json_object *json_of_next(const struct next *next);
 struct json_object *json_of_act(const struct audit *audit);
 /* One row of "limits". */
-struct json_object *json_of_limit(const struct look *look, enum rule rule, enum door door,
+struct json_object *json_of_limit(const struct look *look, enum rule rule, enum channel channel,
                                   const struct policy_limits *limits);
 int percent_of(uint64_t used, int32_t limit); /* 0..100; limit >= 0 */
 
@@ -91,8 +91,8 @@ void told_end(struct told *told); /* for freed_by */
 struct json_object *told_list(const struct told *told, const char *name);
 /* "admitted", "message", "over_time", "suspended" */
 const char *told_verdict(const struct told *told);
-/* It came from the webmail's host and had not been judged by the webmail's door. */
-bool told_unguarded(const struct told *told);
+/* It came from the webmail's host and had not been judged by the webmail endpoint. */
+bool told_bypassed(const struct told *told);
 /* The limit that held for a rule; LIMIT_OFF also when it is not known. */
 int32_t told_limit(const struct told *told, enum rule rule);
 uint32_t told_cost(const struct told *told, enum rule rule);

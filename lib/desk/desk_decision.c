@@ -124,8 +124,8 @@ static struct json_object *json_of_rule(const struct told *told, enum rule rule)
     char setting[80];
     bool of_webmail = json_is_true(told->facts, "webmail_host");
     snprintf(setting, sizeof setting, "limits.%s.%s",
-             of_webmail ? door_names[DOOR_WEBMAIL]
-                        : json_string(told->facts, "door", door_names[DOOR_WEBMAIL]),
+             of_webmail ? channel_names[CHANNEL_WEBMAIL]
+                        : json_string(told->facts, "channel", channel_names[CHANNEL_WEBMAIL]),
              info->name);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "rule", info->name);
@@ -162,15 +162,15 @@ static void add_domains(const struct told *told, struct json_object *view)
 
 static struct json_object *explain(const struct told *told)
 {
-    static const char *const texts[] = {"mailbox", "ip", "door", "id", "from"};
+    static const char *const texts[] = {"mailbox", "ip", "channel", "id", "from"};
     static const char *const counts[] = {"to", "cc", "bcc", "recipients", "off_domain"};
     struct json_object *view = json_object_new_object();
     json_add_decision(view, "decision", told->record->decision);
     json_add_moment(view, "at", told->record->at_ms);
     json_add_string(view, "outcome", outcome_names[told->record->outcome]);
     json_add_string(view, "verdict", told_verdict(told));
-    if (told_unguarded(told))
-        json_add_bool(view, "unguarded", true);
+    if (told_bypassed(told))
+        json_add_bool(view, "bypassed", true);
     for (size_t i = 0; i < countof(texts); i++)
         json_add_string(view, texts[i], json_string(told->facts, texts[i], NULL));
     for (size_t i = 0; i < countof(counts); i++)

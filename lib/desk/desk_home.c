@@ -4,7 +4,7 @@
 
 #include "base/decision.h"
 #include "desk/desk_common.h"
-#include "guard/observer.h"
+#include "guard/recorder.h"
 
 enum {
     HOME_ROWS = 20, HOME_ACTS = 10,
@@ -23,7 +23,7 @@ static const char *found_as(const struct look *look, const char *query, const ch
     uint64_t decision;
     size_t length = strlen(query);
     struct submission submission;
-    submission_init(&submission, look->arena, DOOR_WEBMAIL);
+    submission_init(&submission, look->arena, CHANNEL_WEBMAIL);
     if (query[0] == '@' && read_domain(look, query, "", key_r, &ignored))
         return "domain";
     if (strchr(query, '@') != NULL) /* also as mail programs show it: Alice <alice@example.test> */
@@ -152,24 +152,24 @@ static int add_suspended(const struct look *look, struct json_object *view)
 struct near_row {
     const struct near_limit *seen;
     const char *key; /* mailbox or IP */
-    enum door door;
+    enum channel channel;
     int32_t limit;
     uint64_t used;
     int64_t retry_at_ms; /* when full: the first room for one more; 0 never */
 };
 
-/* Of the channels that count in the history of `channel` the one with the lowest limit; DOOR_COUNT
- * when the rule is off for all of them. */
-static enum door tightest_door(const int32_t (*limit_of)[RULE_COUNT], enum rule rule,
-                               enum door channel)
+/* Of the channels that count in the same history as `one`, that with the lowest limit;
+ * CHANNEL_COUNT when the rule is off for all of them. */
+static enum channel tightest_channel(const int32_t (*limit_of)[RULE_COUNT], enum rule rule,
+                                     enum channel one)
 {
-    enum door tighter = DOOR_COUNT;
-    for (int door = 0; door < DOOR_COUNT; door++)
-        if (limit_of[door][rule] != LIMIT_OFF &&
-            history_is_shared(rule_table[rule].subject, channel, (enum door)door) &&
-            (tighter == DOOR_COUNT || limit_of[door][rule] < limit_of[tighter][rule]))
-            tighter = (enum door)door;
-    return tighter;
+    enum channel tightest = CHANNEL_COUNT;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (limit_of[channel][rule] != LIMIT_OFF &&
+            history_is_shared(rule_table[rule].subject, one, (enum channel)channel) &&
+            (tightest == CHANNEL_COUNT || limit_of[channel][rule] < limit_of[tightest][rule]))
+            tightest = (enum channel)channel;
+    return tightest;
 }
 
 /* The history that was seen, and the limits of its mailbox or IP, `key`. 1 or -1. */
@@ -189,12 +189,12 @@ static int read_subject(const struct look *look, const struct near_limit *seen, 
     standing_settle(look, &standing);
     *history_r = standing.account.history;
     *at_ms_r = standing.at_ms;
-    for (int door = 0; door < DOOR_COUNT; door++)
-        memcpy(limit_of_r[door],
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        memcpy(limit_of_r[channel],
                rule_table[seen->rule].subject == SUBJECT_MAILBOX
-                   ? standing.limits[door].limits.of
-                   : look->settings->limits[door].of,
-               sizeof limit_of_r[door]);
+                   ? standing.limits[channel].limits.of
+                   : look->settings->limits[channel].of,
+               sizeof limit_of_r[channel]);
     return 1;
 }
 
@@ -203,19 +203,19 @@ static int look_again(const struct look *look, const struct near_limit *seen,
                       struct near_row *row_r)
 {
     const struct rule_info *rule = &rule_table[seen->rule];
-    int32_t limit_of[DOOR_COUNT][RULE_COUNT];
+    int32_t limit_of[CHANNEL_COUNT][RULE_COUNT];
     struct history history;
     int64_t at_ms;
     char *key = arena_alloc(look->arena, HISTORY_NAME_SIZE);
-    enum door channel = history_channel(rule->subject, seen->key, key);
+    enum channel first = history_channel(rule->subject, seen->key, key);
     if (read_subject(look, seen, key, &history, limit_of, &at_ms) < 0)
         return -1;
-    enum door door = tightest_door(limit_of, seen->rule, channel);
-    if (door == DOOR_COUNT)
+    enum channel channel = tightest_channel(limit_of, seen->rule, first);
+    if (channel == CHANNEL_COUNT)
         return 0;
-    int32_t limit = limit_of[door][seen->rule];
+    int32_t limit = limit_of[channel][seen->rule];
     *row_r = (struct near_row){
-        .seen = seen, .key = key, .door = door, .limit = limit,
+        .seen = seen, .key = key, .channel = channel, .limit = limit,
         .used = window_used(&history, rule->measure, rule->window_ms, at_ms),
     };
     if (!window_fits(row_r->used, 1, limit)) {
@@ -233,7 +233,7 @@ static int fullest_first(const void *left, const void *right)
     if (a_percent != b_percent)
         return b_percent - a_percent;
     int order = strcmp(a->key, b->key);
-    return order != 0 ? order : (int)a->door - (int)b->door;
+    return order != 0 ? order : (int)a->channel - (int)b->channel;
 }
 
 static struct json_object *json_of_near(const struct near_row *row)
@@ -241,7 +241,7 @@ static struct json_object *json_of_near(const struct near_row *row)
     struct json_object *view = json_object_new_object();
     json_add_string(view, "key", row->key);
     json_add_string(view, "rule", rule_table[row->seen->rule].name);
-    json_add_string(view, "door", door_names[row->door]);
+    json_add_string(view, "channel", channel_names[row->channel]);
     json_add_int(view, "limit", row->limit);
     json_add_int(view, "used", (int64_t)row->used);
     json_add_int(view, "percent", percent_of(row->used, row->limit));
@@ -297,24 +297,24 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
     return 1;
 }
 
-/* Messages that went round the webmail's door today and yesterday, UTC. 1 or -1. */
-static int add_unguarded(const struct look *look, struct json_object *view)
+/* Messages that bypassed the webmail endpoint today and yesterday, UTC. 1 or -1. */
+static int add_bypassed(const struct look *look, struct json_object *view)
 {
     enum { DAYS = 2 };
     char after[COUNTER_NAME_SIZE], days[DAYS][COUNTER_NAME_SIZE];
     struct counter counters[DAYS];
     uint64_t total = 0;
     size_t count;
-    observer_unguarded_name(look->now_ms - DAYS * DAY_MS, after);
+    recorder_bypassed_name(look->now_ms - DAYS * DAY_MS, after);
     for (int day = 0; day < DAYS; day++)
-        observer_unguarded_name(look->now_ms - day * DAY_MS, days[day]);
+        recorder_bypassed_name(look->now_ms - day * DAY_MS, days[day]);
     if (store_counters(look->desk->store, after, counters, DAYS, &count) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         for (int day = 0; day < DAYS; day++)
             if (strcmp(counters[i].name, days[day]) == 0)
                 total += counters[i].value;
-    json_add_int(view, "unguarded_today", (int64_t)total);
+    json_add_int(view, "bypassed_today", (int64_t)total);
     return 1;
 }
 
@@ -325,7 +325,7 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
     struct audit *acts = arena_alloc(look.arena, HOME_ACTS * sizeof *acts);
     size_t count;
     json_add_moment(view, "now", now_ms);
-    if (add_unguarded(&look, view) < 0 || add_suspended(&look, view) < 0 ||
+    if (add_bypassed(&look, view) < 0 || add_suspended(&look, view) < 0 ||
         add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
         store_audit_newest(desk->store, NULL, INT64_MAX, acts, HOME_ACTS, &count) < 0)
         return -1;

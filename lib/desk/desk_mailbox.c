@@ -10,15 +10,15 @@ enum { NOTES_SHOWN = 20, NOTES_PAGES = 4 };
 /* A channel that counts with the webmail is told where its limit is another; one that counts by
  * itself where it has a limit. */
 static bool tells_window(const struct look *look, const struct standing *standing, enum rule rule,
-                         enum door door)
+                         enum channel channel)
 {
-    int32_t limit = standing->limits[door].limits.of[rule];
-    if (rule_table[rule].subject != SUBJECT_MAILBOX || !standing_tells(look, standing, door))
+    int32_t limit = standing->limits[channel].limits.of[rule];
+    if (rule_table[rule].subject != SUBJECT_MAILBOX || !standing_tells(look, standing, channel))
         return false;
-    if (door == DOOR_WEBMAIL)
+    if (channel == CHANNEL_WEBMAIL)
         return true;
-    return history_is_shared(SUBJECT_MAILBOX, door, DOOR_WEBMAIL)
-               ? limit != standing->limits[DOOR_WEBMAIL].limits.of[rule]
+    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_WEBMAIL)
+               ? limit != standing->limits[CHANNEL_WEBMAIL].limits.of[rule]
                : limit != LIMIT_OFF;
 }
 
@@ -27,12 +27,12 @@ static void add_windows(const struct look *look, const struct standing *standing
 {
     struct json_object *list = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        for (int door = 0; door < DOOR_COUNT; door++)
-            if (tells_window(look, standing, (enum rule)rule, (enum door)door))
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+            if (tells_window(look, standing, (enum rule)rule, (enum channel)channel))
                 json_object_array_add(
-                    list, json_of_window((enum rule)rule, (enum door)door,
-                                         standing->limits[door].limits.of[rule],
-                                         standing_history(standing, (enum door)door),
+                    list, json_of_window((enum rule)rule, (enum channel)channel,
+                                         standing->limits[channel].limits.of[rule],
+                                         standing_history(standing, (enum channel)channel),
                                          standing->at_ms));
 }
 
@@ -41,15 +41,16 @@ static void add_limits(const struct look *look, const struct standing *standing,
 {
     struct json_object *list = json_add_list(view, "limits");
     for (int rule = 0; rule < RULE_COUNT; rule++)
-        for (int door = 0; door < DOOR_COUNT; door++)
-            if (standing_tells(look, standing, (enum door)door))
-                json_object_array_add(list, json_of_limit(look, (enum rule)rule, (enum door)door,
-                                                          &standing->limits[door]));
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+            if (standing_tells(look, standing, (enum channel)channel))
+                json_object_array_add(list, json_of_limit(look, (enum rule)rule,
+                                                          (enum channel)channel,
+                                                          &standing->limits[channel]));
 }
 
 static const char *exempt_by(const struct look *look, const struct standing *standing)
 {
-    if (!standing->limits[DOOR_WEBMAIL].exempt)
+    if (!standing->limits[CHANNEL_WEBMAIL].exempt)
         return NULL;
     return settings_exempt_mailbox(look->settings, standing->mailbox) ? "settings" : "staff";
 }

@@ -57,10 +57,10 @@ int wish_imagine(const struct look *look, const struct wish *wish, const struct 
         after.account.suspension = (struct suspension){0};
     if (wish->act == ACT_RESET)
         after.account.history = (struct history){0};
-    for (int door = 0; door < DOOR_COUNT && wish->change_count > 0; door++)
-        if (guard_limits_if(look->desk->guard, (enum door)door, wish->mailbox, wish->domain,
+    for (int channel = 0; channel < CHANNEL_COUNT && wish->change_count > 0; channel++)
+        if (guard_limits_if(look->desk->guard, (enum channel)channel, wish->mailbox, wish->domain,
                             wish->changes, wish->change_count, look->now_ms,
-                            &after.limits[door]) < 0)
+                            &after.limits[channel]) < 0)
             return -1;
     standing_settle(look, &after);
     *after_r = after;

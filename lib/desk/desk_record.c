@@ -9,6 +9,10 @@ struct told told_of(const struct record *record)
     struct json_object *facts = json_read(record->facts);
     if (facts != NULL && !json_object_is_type(facts, json_type_object))
         json_put(&facts);
+    /* Records of versions before 0.2 name the channel "door". */
+    const char *door = facts != NULL ? json_string(facts, "door", NULL) : NULL;
+    if (door != NULL && json_member(facts, "channel") == NULL)
+        json_add_string(facts, "channel", door);
     return (struct told){record, facts != NULL ? facts : json_object_new_object()};
 }
 
@@ -25,7 +29,7 @@ struct json_object *told_list(const struct told *told, const char *name)
 const char *told_verdict(const struct told *told)
 {
     switch (told->record->outcome) {
-    case OUTCOME_HELD: return "message";
+    case OUTCOME_REJECTED: return "message";
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
     default: return "admitted";
@@ -38,7 +42,7 @@ static bool was_judged(const struct told *told)
 }
 
 /* Who was suspended already had no ticket looked for, and which of both it was is not kept. */
-bool told_unguarded(const struct told *told)
+bool told_bypassed(const struct told *told)
 {
     return json_is_true(told->facts, "webmail_host") && was_judged(told) &&
            told->record->outcome != OUTCOME_SUSPENDED;
@@ -161,11 +165,11 @@ struct json_object *told_entry(const struct told *told, bool of_all)
     json_add_moment(entry, "at", told->record->at_ms);
     json_add_decision(entry, "decision", told->record->decision);
     json_add_string(entry, "outcome", outcome_names[told->record->outcome]);
-    if (told_unguarded(told))
-        json_add_bool(entry, "unguarded", true);
+    if (told_bypassed(told))
+        json_add_bool(entry, "bypassed", true);
     if (of_all)
         json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
-    json_add_string(entry, "door", json_string(facts, "door", NULL));
+    json_add_string(entry, "channel", json_string(facts, "channel", NULL));
     json_add_string(entry, "ip", json_string(facts, "ip", NULL));
     json_add_int(entry, "recipients", json_int(facts, "recipients", 0));
     json_add_int(entry, "off_domain", json_int(facts, "off_domain", 0));

@@ -46,10 +46,10 @@ static int add_suspended(const struct look *look, const struct told *told,
 
 /* ---- a limit over time -------------------------------------------------------------------- */
 
-static enum door channel_of(const struct told *told)
+static enum channel channel_of(const struct told *told)
 {
-    int door = door_by_name(json_string(told->facts, "door", ""));
-    return door >= 0 ? (enum door)door : DOOR_WEBMAIL;
+    int channel = channel_by_name(json_string(told->facts, "channel", ""));
+    return channel >= 0 ? (enum channel)channel : CHANNEL_WEBMAIL;
 }
 
 /* As they are now: they may have been changed since. Those of the guard for such a message. */
@@ -59,7 +59,7 @@ static int limits_of_now(const struct look *look, const struct told *told, struc
     const char *mailbox = json_string(told->facts, "mailbox", "");
     const char *at = strrchr(mailbox, '@');
     bool of_webmail = json_is_true(told->facts, "webmail_host");
-    if (guard_limits(look->desk->guard, of_webmail ? DOOR_WEBMAIL : channel_of(told), mailbox,
+    if (guard_limits(look->desk->guard, of_webmail ? CHANNEL_WEBMAIL : channel_of(told), mailbox,
                      at != NULL ? at + 1 : "", look->now_ms, &limits) < 0)
         return -1;
     *limits_r = limits.limits;
@@ -93,7 +93,7 @@ static bool was_deferred(const struct told *told)
         if (told_over(told, (enum rule)rule) &&
             !window_fits(0, told_cost(told, (enum rule)rule), told_limit(told, (enum rule)rule)))
             return false;
-    return channel_of(told) != DOOR_WEBMAIL;
+    return channel_of(told) != CHANNEL_WEBMAIL;
 }
 
 static int add_over_time(const struct look *look, const struct told *told,

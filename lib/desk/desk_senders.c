@@ -44,18 +44,18 @@ static int add_ip(const struct look *look, const char *ip, struct json_object *v
     const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
     struct json_object *windows = json_add_list(view, "windows");
     json_add_list(view, "limits");
-    for (int door = 0; door < DOOR_COUNT; door++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct standing standing = {0};
         char text[HISTORY_NAME_SIZE];
-        const char *name = history_name(SUBJECT_IP, (enum door)door, ip, text);
-        int32_t limit = look->settings->limits[door].of[rule];
+        const char *name = history_name(SUBJECT_IP, (enum channel)channel, ip, text);
+        int32_t limit = look->settings->limits[channel].of[rule];
         if (limit == LIMIT_OFF || name == NULL)
             continue;
         if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
                           &standing.account.history) < 0)
             return -1;
         standing_settle(look, &standing);
-        json_object_array_add(windows, json_of_window(rule, (enum door)door, limit,
+        json_object_array_add(windows, json_of_window(rule, (enum channel)channel, limit,
                                                       &standing.account.history,
                                                       standing.at_ms));
     }
@@ -68,17 +68,18 @@ static int add_domain(const struct look *look, const char *domain, struct json_o
     bool exempt = false;
     json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
-    for (int door = 0; door < DOOR_COUNT; door++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct policy_limits limits;
-        if (guard_limits(look->desk->guard, (enum door)door, "", domain, look->now_ms, &limits) < 0)
+        if (guard_limits(look->desk->guard, (enum channel)channel, "", domain, look->now_ms,
+                         &limits) < 0)
             return -1;
         exempt = limits.exempt;
-        if (!standing_tells(look, &(struct standing){0}, (enum door)door))
+        if (!standing_tells(look, &(struct standing){0}, (enum channel)channel))
             continue;
         for (int rule = 0; rule < RULE_COUNT; rule++)
             if (limits.source[rule] != LIMIT_OF_SETTINGS || limits.extra[rule] != 0)
                 json_object_array_add(
-                    list, json_of_limit(look, (enum rule)rule, (enum door)door, &limits));
+                    list, json_of_limit(look, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
     return 1;
@@ -104,9 +105,9 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
     return 1;
 }
 
-/* ---- the audit trail --------------------------------------------------------------------- */
+/* ---- the audit log --------------------------------------------------------------------- */
 
-/* As it stands in the trail: a mailbox or "@domain" in key form, all else as it is. */
+/* As it stands in the audit log: a mailbox or "@domain" in key form, all else as it is. */
 static const char *audit_subject(const struct look *look, const char *text)
 {
     struct problem ignored;

@@ -47,7 +47,7 @@ static struct json_object *json_of_entry(const struct entry *entry)
     json_add_moment(view, "at", entry->time_ms);
     json_add_int(view, "off_domain", entry->off_domain);
     json_add_null(view, "recipients");
-    json_add_null(view, "door");
+    json_add_null(view, "channel");
     json_add_null(view, "network");
     json_add_null(view, "decision");
     return view;
@@ -58,7 +58,7 @@ static void match(const struct look *look, struct search *search, const struct r
                   bool *taken)
 {
     freed_by(told_end) struct told told = told_of(record);
-    if (strcmp(json_string(told.facts, "door", ""), door_names[DOOR_FORWARDING]) == 0)
+    if (strcmp(json_string(told.facts, "channel", ""), channel_names[CHANNEL_FORWARDING]) == 0)
         return; /* it stands in another history */
     while (search->left > search->stop &&
            search->history->entries[search->left - 1].time_ms > record->at_ms)
@@ -73,7 +73,7 @@ static void match(const struct look *look, struct search *search, const struct r
             continue;
         taken[i - 1 - search->stop] = true;
         json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
-        json_add_string(view, "door", json_string(told.facts, "door", NULL));
+        json_add_string(view, "channel", json_string(told.facts, "channel", NULL));
         json_add_string(view, "network",
                         network_of(look->arena, json_string(told.facts, "ip", NULL)));
         json_add_decision(view, "decision", record->decision);
@@ -147,7 +147,7 @@ static int read_message(const struct look *look, const char *mailbox, uint64_t d
     json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
     json_add_int(view, "off_domain", json_int(told.facts, "off_domain", 0));
     json_add(view, "reasons", told_reasons(&told));
-    json_add_string(view, "door", json_string(told.facts, "door", NULL));
+    json_add_string(view, "channel", json_string(told.facts, "channel", NULL));
     if (told_over(&told, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)) /* for add_network alone */
         json_add_string(view, "network_ip", json_string(told.facts, "ip", NULL));
     *message_r = view;
@@ -170,10 +170,10 @@ static const char *headline(const struct suspension *suspension, enum can_send c
                             struct json_object *message)
 {
     const char *verdict = json_string(message, "verdict", "");
-    enum ruling ruling = strcmp(verdict, "message") == 0     ? RULING_MESSAGE
-                         : strcmp(verdict, "over_time") == 0 ? RULING_OVER_TIME
-                                                             : RULING_ADMIT;
-    const char *state = sending_state(suspension, can_send, ruling, message_is_to_split(message));
+    enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
+                         : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
+                                                             : VERDICT_ADMIT;
+    const char *state = sending_state(suspension, can_send, kind, message_is_to_split(message));
     return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;
 }
 
@@ -200,11 +200,11 @@ static bool is_locked(const struct suspension *suspension)
 
 static void add_budget(const struct standing *standing, struct json_object *view)
 {
-    const struct policy_limits *limits = &standing->limits[DOOR_WEBMAIL];
+    const struct policy_limits *limits = &standing->limits[CHANNEL_WEBMAIL];
     struct json_object *windows = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
-            json_object_array_add(windows, json_of_window((enum rule)rule, DOOR_WEBMAIL,
+            json_object_array_add(windows, json_of_window((enum rule)rule, CHANNEL_WEBMAIL,
                                                           limits->limits.of[rule],
                                                           &standing->account.history,
                                                           standing->at_ms));
@@ -215,13 +215,14 @@ static void add_budget(const struct standing *standing, struct json_object *view
  * page is read, which is where the webmail sends from. *channel_r: whose history. */
 static const char *network_to_show(const struct look *look, const struct standing *standing,
                                    struct json_object *message, const char *reader_ip,
-                                   enum door *channel_r)
+                                   enum channel *channel_r)
 {
     const char *met = json_string(message, "network_ip", NULL), *ip;
     struct problem problem;
-    *channel_r = DOOR_WEBMAIL;
-    if (met != NULL && strcmp(json_string(message, "door", ""), door_names[DOOR_SMTP]) == 0)
-        *channel_r = DOOR_SMTP;
+    *channel_r = CHANNEL_WEBMAIL;
+    if (met != NULL && strcmp(json_string(message, "channel", ""),
+                              channel_names[CHANNEL_SMTP]) == 0)
+        *channel_r = CHANNEL_SMTP;
     bool off = standing->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
     return !off && read_ip(look, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
 }
@@ -234,7 +235,7 @@ static int add_network(const struct look *look, const struct standing *standing,
 {
     const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
     const struct rule_info *info = &rule_table[rule];
-    enum door channel;
+    enum channel channel;
     char room[HISTORY_NAME_SIZE];
     const char *ip = network_to_show(look, standing, message, reader_ip, &channel);
     const char *name = ip != NULL ? history_name(SUBJECT_IP, channel, ip, room) : NULL;
@@ -248,7 +249,7 @@ static int add_network(const struct look *look, const struct standing *standing,
     struct json_object *window = json_of_window(rule, channel, limit, &history, look->now_ms);
     json_add_bool(window, "by_network", true);
     json_object_array_add(json_member(view, "windows"), window);
-    if (!json_is_true(window, "full") || channel != DOOR_WEBMAIL ||
+    if (!json_is_true(window, "full") || channel != CHANNEL_WEBMAIL ||
         look->settings->guard_mode == MODE_OBSERVE || next->can_send == CAN_SEND_NONE)
         return 1;
     int64_t fits_ms = window_when_fits(&history, info->measure, info->window_ms, limit, 1,

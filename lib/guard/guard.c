@@ -63,11 +63,12 @@ void guard_reload(struct guard *guard, struct settings *settings, struct catalog
 }
 
 static struct policy_limits limits_if(struct guard *guard, const struct settings *settings,
-                                      enum door door, const char *mailbox, const char *domain,
+                                      enum channel channel, const char *mailbox, const char *domain,
                                       const struct adjustment *changes, size_t count,
                                       int64_t now_ms)
 {
-    struct policy_limits limits = policy_limits_if(guard->policy, &settings->limits[door], mailbox,
+    struct policy_limits limits = policy_limits_if(guard->policy, &settings->limits[channel],
+                                                   mailbox,
                                                    domain, changes, count, now_ms);
     limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
     if (limits.exempt)
@@ -80,15 +81,16 @@ static struct policy_limits limits_if(struct guard *guard, const struct settings
 static struct policy_limits limits_for(struct guard *guard, const struct settings *settings,
                                        const struct submission *submission, int64_t now_ms)
 {
-    enum door door = submission->webmail_host ? DOOR_WEBMAIL : submission->door;
-    struct policy_limits limits = limits_if(guard, settings, door, submission->mailbox,
+    enum channel channel = submission->webmail_host ? CHANNEL_WEBMAIL : submission->channel;
+    struct policy_limits limits = limits_if(guard, settings, channel, submission->mailbox,
                                             submission->domain, NULL, 0, now_ms);
     if (submission->webmail_host)
         limits.limits.of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
     return limits;
 }
 
-int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+int guard_limits_if(struct guard *guard, enum channel channel, const char *mailbox,
+                    const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct policy_limits *limits_r)
 {
@@ -96,15 +98,15 @@ int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, co
     if (policy_refresh(guard->policy, guard->store) < 0)
         return -1;
     *limits_r =
-        limits_if(guard, snapshot_settings(snapshot), door, mailbox, domain, changes, count,
+        limits_if(guard, snapshot_settings(snapshot), channel, mailbox, domain, changes, count,
                   now_ms);
     return 1;
 }
 
-int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+int guard_limits(struct guard *guard, enum channel channel, const char *mailbox, const char *domain,
                  int64_t now_ms, struct policy_limits *limits_r)
 {
-    return guard_limits_if(guard, door, mailbox, domain, NULL, 0, now_ms, limits_r);
+    return guard_limits_if(guard, channel, mailbox, domain, NULL, 0, now_ms, limits_r);
 }
 
 size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
@@ -235,7 +237,7 @@ static uint64_t hash_of_id(const struct submission *submission)
 static uint64_t attempt(const struct submission *submission)
 {
     uint64_t recipients = hash_of_recipients(submission);
-    uint64_t attempt = submission->door == DOOR_WEBMAIL
+    uint64_t attempt = submission->channel == CHANNEL_WEBMAIL
                            ? hash_of_id(submission) << 32 | (uint32_t)recipients
                            : recipients;
     return attempt != 0 ? attempt : 1;
@@ -312,8 +314,8 @@ static const char *record_facts(const struct judgement *judgement)
     const struct submission *submission = judgement->submission;
     const struct facts *facts = &judgement->facts;
     freed_by(text_free) struct text text = {0};
-    text_add(&text, "{\"door\":\"");
-    text_add(&text, door_names[submission->door]);
+    text_add(&text, "{\"channel\":\"");
+    text_add(&text, channel_names[submission->channel]);
     text_add(&text, "\",\"mailbox\":");
     text_add_json(&text, submission->mailbox);
     text_add(&text, ",\"ip\":");
@@ -351,22 +353,22 @@ static const char *record_facts(const struct judgement *judgement)
  * so these are others: no id of the webmail has a line feed. */
 static const char *counted_id(const struct submission *submission)
 {
-    return submission->door == DOOR_WEBMAIL
+    return submission->channel == CHANNEL_WEBMAIL
                ? submission->id
-               : arena_printf(submission->arena, "%s\n%s", door_names[submission->door],
+               : arena_printf(submission->arena, "%s\n%s", channel_names[submission->channel],
                               submission->id);
 }
 
-/* The webmail's door leaves a ticket for the mail server's, when that one will look for it. */
+/* The webmail endpoint leaves a ticket for the mail server's, when that one will look for it. */
 static void prepare_tickets(const struct judgement *judgement, struct store_message *message)
 {
     const struct submission *submission = judgement->submission;
-    bool leaves = submission->door == DOOR_WEBMAIL &&
+    bool leaves = submission->channel == CHANNEL_WEBMAIL &&
                   judgement->settings->mta_webmail_hosts.count > 0;
     if (!leaves && !submission->webmail_host)
         return;
     uint32_t count = recipients_handed_over(judgement->arena, submission);
-    if (count > SUBMISSION_MAX_RECIPIENTS) /* no door of ours admits so many in one message */
+    if (count > SUBMISSION_MAX_RECIPIENTS) /* no channel admits so many in one message */
         return;
     *(leaves ? &message->ticket : &message->redeem) = count;
 }
@@ -376,7 +378,7 @@ static void prepare_tickets(const struct judgement *judgement, struct store_mess
 static const char *counted_ip(const struct judgement *judgement)
 {
     bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host ||
-                   history_marks[SUBJECT_IP][judgement->submission->door] == NULL;
+                   history_marks[SUBJECT_IP][judgement->submission->channel] == NULL;
     return nobodys ? NULL : judgement->submission->ip;
 }
 
@@ -394,14 +396,14 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     *message = (struct store_message){
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
-        .channel = submission->door,
+        .channel = submission->channel,
         .ip = counted_ip(judgement),
         .id = counted_id(submission),
         .fingerprint = fingerprint(submission),
         .attempt = attempt(submission),
         .off_domain = counted_off_domain(&judgement->facts),
-        .no_attempt = !channel_is_its_users(submission->door),
-        .held = judgement->objection_count > 0,
+        .no_attempt = !channel_is_its_users(submission->channel),
+        .rejected = judgement->objection_count > 0,
         .dry_run = dry_run,
         .observe = settings->guard_mode == MODE_OBSERVE,
         .decision = dry_run ? 0 : decision_new(now_ms),
@@ -419,7 +421,7 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
                 .rule = (enum rule)rule,
                 .limit = limit,
                 .suspends =
-                    channel_is_its_users(submission->door) &&
+                    channel_is_its_users(submission->channel) &&
                     settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
             };
     }
@@ -444,7 +446,7 @@ static void add_reason(struct judgement *judgement, const struct objection *obje
     };
 }
 
-/* Reasons in order: rules of the message, then windows that are over. A held
+/* Reasons in order: rules of the message, then windows that are over. A rejected
  * message is told of its own faults alone; it would be judged anew once mended. */
 static void fill_reasons(struct judgement *judgement)
 {
@@ -579,7 +581,7 @@ static int64_t when_passes(const struct judgement *judgement)
     return suspension->until_ms > fits_ms ? suspension->until_ms : fits_ms;
 }
 
-/* A message of a webmail host without a ticket was not judged by the webmail's door. Where the
+/* A message of a webmail host without a ticket was not judged by the webmail endpoint. Where the
  * mailbox was suspended before, nobody looked for one. */
 static bool went_round(const struct judgement *judgement)
 {
@@ -589,27 +591,27 @@ static bool went_round(const struct judgement *judgement)
     return judgement->submission->webmail_host && message->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
-static void fill_ruling(struct judgement *judgement)
+static void fill_kind(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
     const struct store_message *message = &judgement->message;
     verdict->repeated = message->outcome == OUTCOME_REPEATED;
     verdict->redeemed = message->outcome == OUTCOME_REDEEMED;
-    verdict->unguarded = went_round(judgement);
+    verdict->bypassed = went_round(judgement);
     switch (message->outcome) {
-    case OUTCOME_HELD:
-        verdict->ruling = RULING_MESSAGE;
+    case OUTCOME_REJECTED:
+        verdict->kind = VERDICT_MESSAGE;
         break;
     case OUTCOME_OVER:
-        verdict->ruling = RULING_OVER_TIME;
+        verdict->kind = VERDICT_OVER_TIME;
         verdict->retry_at_ms = when_fits(judgement);
         break;
     case OUTCOME_SUSPENDED:
-        verdict->ruling = RULING_SUSPENDED;
+        verdict->kind = VERDICT_SUSPENDED;
         verdict->retry_at_ms = when_passes(judgement);
         break;
     default:
-        verdict->ruling = RULING_ADMIT;
+        verdict->kind = VERDICT_ADMIT;
         verdict->observed = !verdict->repeated && message->observe &&
                             (verdict->reason_count > 0 || message->suspension.id != 0);
     }
@@ -630,7 +632,7 @@ static void fill_verdict(struct judgement *judgement)
         fill_reasons(judgement);
     fill_windows(judgement);
     fill_can_send(judgement);
-    fill_ruling(judgement);
+    fill_kind(judgement);
 }
 
 /* What holds before the first word of the store, so that every early end is right. */
@@ -639,7 +641,7 @@ static void begin_verdict(struct judgement *judgement, bool dry_run, int64_t now
     bool allow = judgement->settings->store_on_failure == ON_FAILURE_ALLOW ||
                  judgement->settings->guard_mode == MODE_OBSERVE;
     *judgement->verdict = (struct verdict){
-        .ruling = allow ? RULING_ADMIT : RULING_NO_STORE,
+        .kind = allow ? VERDICT_ADMIT : VERDICT_NO_STORE,
         .unjudged = allow,
         .dry_run = dry_run,
         .now_ms = now_ms,
@@ -651,15 +653,15 @@ static void begin_verdict(struct judgement *judgement, bool dry_run, int64_t now
 /* The store is silent, but the rules of one message need no store. */
 static void judge_without_store(struct judgement *judgement)
 {
-    const struct outcome_seen seen = {.held = judgement->objection_count > 0,
+    const struct outcome_seen seen = {.rejected = judgement->objection_count > 0,
                                       .observe = judgement->settings->guard_mode == MODE_OBSERVE};
-    if (!seen.held)
+    if (!seen.rejected)
         return;
     judgement->message = (struct store_message){0};
     fill_reasons(judgement);
     judgement->verdict->observed = seen.observe;
-    if (outcome_decide(&seen).outcome == OUTCOME_HELD) {
-        judgement->verdict->ruling = RULING_MESSAGE;
+    if (outcome_decide(&seen).outcome == OUTCOME_REJECTED) {
+        judgement->verdict->kind = VERDICT_MESSAGE;
         judgement->verdict->unjudged = false;
     }
 }
@@ -694,7 +696,7 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
                               int64_t now_ms)
 {
     char decision[DECISION_TEXT_SIZE] = "";
-    if (judgement->submission->door != DOOR_WEBMAIL)
+    if (judgement->submission->channel != CHANNEL_WEBMAIL)
         return reference_url(judgement);
     if (guard->key == NULL)
         return NULL;
@@ -734,12 +736,12 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
     } else {
         judge_without_store(judgement);
     }
-    if (verdict->ruling != RULING_ADMIT || verdict->dry_run)
+    if (verdict->kind != VERDICT_ADMIT || verdict->dry_run)
         verdict->status_url = status_url(guard, judgement, verdict->now_ms);
     verdict->message = verdict_message(judgement->arena, judgement->catalogue, verdict,
                                        judgement->settings->support_contact);
-    if (judgement->submission->zone != NULL && verdict->ruling != RULING_NO_STORE &&
-        !verdict->unjudged && (verdict->ruling != RULING_ADMIT || verdict->dry_run))
+    if (judgement->submission->zone != NULL && verdict->kind != VERDICT_NO_STORE &&
+        !verdict->unjudged && (verdict->kind != VERDICT_ADMIT || verdict->dry_run))
         verdict->shown = verdict_shown(judgement->arena, judgement->catalogue, verdict,
                                        judgement->settings->support_contact);
 }

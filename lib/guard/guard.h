@@ -28,13 +28,14 @@ void guard_reload(struct guard *guard, struct settings *settings, struct catalog
 /* The settings and texts in force; to be released soon. */
 struct snapshot *guard_snapshot(struct guard *guard);
 
-/* The limits in force for a mailbox at a door, adjustments and exemptions
+/* The limits in force for a mailbox and a channel, adjustments and exemptions
  * counted in. 1, or -1: the store did not answer. */
-int guard_limits(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+int guard_limits(struct guard *guard, enum channel channel, const char *mailbox, const char *domain,
                  int64_t now_ms, struct policy_limits *limits_r) must_check;
 
 /* The same as they would be with `count` adjustments made that are not. */
-int guard_limits_if(struct guard *guard, enum door door, const char *mailbox, const char *domain,
+int guard_limits_if(struct guard *guard, enum channel channel, const char *mailbox,
+                    const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
                     struct policy_limits *limits_r) must_check;
 /* Knows of all changes up to *newest_r from now on (store_adjust_after). 1 or -1. */

@@ -127,7 +127,7 @@ static int read_all(struct policy *policy, struct store *store, struct adjustmen
 }
 
 /* What changed since. The newest change that we know is asked for again: when
- * it is not there any more, this is another ledger (or removals are forgotten
+ * it is not there any more, this is another store (or removals are forgotten
  * by now). 1 up to date, 0 all has to be read anew, -1. */
 static int read_changes(struct policy *policy, struct store *store, struct adjustment *page)
 {

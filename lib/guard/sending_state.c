@@ -8,7 +8,7 @@ enum can_send can_send_when_full(enum rule rule)
 bool is_to_split(bool never_fits, int64_t limit) { return never_fits && limit > 0; }
 
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
-                          enum ruling ruling, bool to_split)
+                          enum verdict_kind kind, bool to_split)
 {
     if (suspension->id != 0)
         return suspension->until_ms == UNTIL_LIFTED ? "stopped" : "paused";
@@ -16,9 +16,9 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
         return "own";
     if (can_send == CAN_SEND_NONE)
         return "full";
-    if (ruling == RULING_MESSAGE)
+    if (kind == VERDICT_MESSAGE)
         return "too_big";
-    if (ruling == RULING_ADMIT)
+    if (kind == VERDICT_ADMIT)
         return "ok";
     return to_split ? "split" : "over_time";
 }

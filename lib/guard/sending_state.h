@@ -13,9 +13,9 @@ bool is_to_split(bool never_fits, int64_t limit);
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
  * "paused"|"stopped": the suspension (id 0: none); "own"|"full": can_send;
- * "too_big"|"split"|"over_time": the ruling, `to_split` as is_to_split says; else "ok". */
+ * "too_big"|"split"|"over_time": the kind, `to_split` as is_to_split says; else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
-                          enum ruling ruling, bool to_split);
+                          enum verdict_kind kind, bool to_split);
 
 /* The text "message.do_…" for somebody who is suspended. */
 const char *what_to_do_key(const struct suspension *suspension);

@@ -1,6 +1,6 @@
 /* Whether the store answers, as the log tells it: once when it falls silent, and
  * once when it answers again, with how many messages went without. Zeroed is a
- * start; what the threads of one door share. Any thread. */
+ * start; what the threads of one program share. Any thread. */
 #ifndef SENDGUARD_STORE_WATCH_H
 #define SENDGUARD_STORE_WATCH_H
 

@@ -2,27 +2,27 @@
 
 #include "base/decision.h"
 
-const char *const verdict_words[VERDICT_WORDS] = {
-    [WORD_ADMIT] = "admit",         [WORD_MESSAGE] = "message",   [WORD_OVER_TIME] = "over_time",
-    [WORD_SUSPENDED] = "suspended", [WORD_NO_STORE] = "no_store", [WORD_REPEATED] = "repeated",
-    [WORD_OBSERVED] = "observed",   [WORD_UNJUDGED] = "unjudged",
-    [WORD_REDEEMED] = "redeemed",
+const char *const verdict_labels[VERDICT_LABELS] = {
+    [LABEL_ADMIT] = "admit",         [LABEL_MESSAGE] = "message",   [LABEL_OVER_TIME] = "over_time",
+    [LABEL_SUSPENDED] = "suspended", [LABEL_NO_STORE] = "no_store", [LABEL_REPEATED] = "repeated",
+    [LABEL_OBSERVED] = "observed",   [LABEL_UNJUDGED] = "unjudged",
+    [LABEL_REDEEMED] = "redeemed",
 };
 
 const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
 
-enum verdict_word verdict_word(const struct verdict *verdict)
+enum verdict_label verdict_label(const struct verdict *verdict)
 {
-    static const enum verdict_word words[] = {
-        [RULING_ADMIT] = WORD_ADMIT,         [RULING_MESSAGE] = WORD_MESSAGE,
-        [RULING_OVER_TIME] = WORD_OVER_TIME, [RULING_SUSPENDED] = WORD_SUSPENDED,
-        [RULING_NO_STORE] = WORD_NO_STORE,
+    static const enum verdict_label words[] = {
+        [VERDICT_ADMIT] = LABEL_ADMIT,         [VERDICT_MESSAGE] = LABEL_MESSAGE,
+        [VERDICT_OVER_TIME] = LABEL_OVER_TIME, [VERDICT_SUSPENDED] = LABEL_SUSPENDED,
+        [VERDICT_NO_STORE] = LABEL_NO_STORE,
     };
-    return verdict->repeated   ? WORD_REPEATED
-           : verdict->redeemed ? WORD_REDEEMED
-           : verdict->observed ? WORD_OBSERVED
-           : verdict->unjudged ? WORD_UNJUDGED
-                               : words[verdict->ruling];
+    return verdict->repeated   ? LABEL_REPEATED
+           : verdict->redeemed ? LABEL_REDEEMED
+           : verdict->observed ? LABEL_OBSERVED
+           : verdict->unjudged ? LABEL_UNJUDGED
+                               : words[verdict->kind];
 }
 
 static void add_time_or_null(struct text *text, int64_t time_ms)
@@ -111,7 +111,7 @@ static void add_suspension(struct text *text, const struct verdict *verdict)
 
 static void add_can_send(struct text *text, const struct verdict *verdict)
 {
-    bool known = !verdict->unjudged && verdict->ruling != RULING_NO_STORE;
+    bool known = !verdict->unjudged && verdict->kind != VERDICT_NO_STORE;
     text_add(text, ",\"can_send\":");
     text_add_json(text, known ? can_send_names[verdict->can_send] : NULL);
     text_add(text, ",\"can_send_at\":");
@@ -133,7 +133,7 @@ static void add_decision(struct text *text, uint64_t decision)
 
 void verdict_add_json(struct text *text, const struct verdict *verdict)
 {
-    text_add(text, verdict->ruling == RULING_ADMIT ? "\"verdict\":\"admit\",\"decision\":"
+    text_add(text, verdict->kind == VERDICT_ADMIT ? "\"verdict\":\"admit\",\"decision\":"
                                                    : "\"verdict\":\"refuse\",\"decision\":");
     add_decision(text, verdict->decision);
     text_add(text, ",\"id\":");
@@ -173,8 +173,8 @@ void verdict_add_json(struct text *text, const struct verdict *verdict)
         text_add(text, ",\"repeated\":true");
     if (verdict->redeemed)
         text_add(text, ",\"redeemed\":true");
-    if (verdict->unguarded)
-        text_add(text, ",\"unguarded\":true");
+    if (verdict->bypassed)
+        text_add(text, ",\"bypassed\":true");
     if (verdict->unjudged)
         text_add(text, ",\"unjudged\":true");
 }

@@ -1,5 +1,5 @@
 /* A verdict: what was decided on one message, every reason, every window's
- * numbers, and what happens next. Doors render it; nothing here knows HTTP or
+ * numbers, and what happens next. Programs render it; nothing here knows HTTP or
  * SMTP beyond the JSON that both share. */
 #ifndef SENDGUARD_VERDICT_H
 #define SENDGUARD_VERDICT_H
@@ -10,22 +10,22 @@
 #include "rules/rules.h"
 #include "store/store.h"
 
-/* What kind of answer it is; the webmail door's status is in the comment. */
-enum ruling {
-    RULING_ADMIT,     /* 200 */
-    RULING_MESSAGE,   /* 422: breaks a rule of one message */
-    RULING_OVER_TIME, /* 429: breaks a limit over time */
-    RULING_SUSPENDED, /* 403 */
-    RULING_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
+/* What kind of answer it is; the webmail endpoint's status is in the comment. */
+enum verdict_kind {
+    VERDICT_ADMIT,     /* 200 */
+    VERDICT_MESSAGE,   /* 422: breaks a rule of one message */
+    VERDICT_OVER_TIME, /* 429: breaks a limit over time */
+    VERDICT_SUSPENDED, /* 403 */
+    VERDICT_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
 };
 
-/* A verdict in one word, for logs and counts: the ruling, or what stands behind an admission. */
-enum verdict_word {
-    WORD_ADMIT, WORD_MESSAGE, WORD_OVER_TIME, WORD_SUSPENDED, WORD_NO_STORE, /* as the rulings */
-    WORD_REPEATED, WORD_OBSERVED, WORD_UNJUDGED, WORD_REDEEMED,
-    VERDICT_WORDS
+/* A verdict in one word, for logs and counts: the kind, or what stands behind an admission. */
+enum verdict_label {
+    LABEL_ADMIT, LABEL_MESSAGE, LABEL_OVER_TIME, LABEL_SUSPENDED, LABEL_NO_STORE, /* as the kinds */
+    LABEL_REPEATED, LABEL_OBSERVED, LABEL_UNJUDGED, LABEL_REDEEMED,
+    VERDICT_LABELS
 };
-extern const char *const verdict_words[VERDICT_WORDS]; /* "admit", "over_time", … */
+extern const char *const verdict_labels[VERDICT_LABELS]; /* "admit", "over_time", … */
 
 enum { REFILL_STEPS = 12 };
 
@@ -52,13 +52,13 @@ struct verdict_window {
 };
 
 struct verdict {
-    enum ruling ruling;
+    enum verdict_kind kind;
     bool observed; /* admitted only because mode = observe */
     bool dry_run;
     int64_t ahead_ms; /* as struct store_message has it: a clock was wrong */
     bool repeated; /* counted before; not counted again */
-    bool redeemed; /* admitted by another door a moment ago; not counted again */
-    bool unguarded; /* came from a webmail host without a ticket: it went round the webmail's guard */
+    bool redeemed; /* admitted on another channel a moment ago; not counted again */
+    bool bypassed; /* came from a webmail host without a ticket: it bypassed the webmail endpoint */
     bool unjudged; /* admitted because the store did not answer and on_failure = allow */
     int64_t now_ms;
     uint64_t decision; /* 0: none was kept (dry run, no store) */
@@ -80,13 +80,13 @@ struct verdict {
     const char *status_url;
 };
 
-enum verdict_word verdict_word(const struct verdict *verdict);
+enum verdict_label verdict_label(const struct verdict *verdict);
 
-/* The members of the answer as a JSON object without its braces, so that a door
+/* The members of the answer as a JSON object without its braces, so that a program
  * can put its own (type, title, status, detail) before them: verdict, decision,
  * id, mailbox, reasons, windows, suspension, can_send, can_send_at (both null when the store was
  * silent), retry_at, message, status_url, shown
- * (where the zone was told, see verdict_shown.h), and those of observed, dry_run, repeated, redeemed, unguarded, unjudged that are true. */
+ * (where the zone was told, see verdict_shown.h), and those of observed, dry_run, repeated, redeemed, bypassed, unjudged that are true. */
 void verdict_add_json(struct text *text, const struct verdict *verdict);
 
 #endif

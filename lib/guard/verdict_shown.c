@@ -67,7 +67,7 @@ static const char *state_of(const struct verdict *verdict)
     for (size_t i = 0; i < verdict->reason_count; i++)
         to_split |= is_to_split(verdict->reasons[i].objection.never_fits,
                                 verdict->reasons[i].objection.limit);
-    return sending_state(&verdict->suspension, verdict->can_send, verdict->ruling, to_split);
+    return sending_state(&verdict->suspension, verdict->can_send, verdict->kind, to_split);
 }
 
 /* The facts that the heading speaks of, presented. */
@@ -138,7 +138,7 @@ static void add_lines(const struct showing *showing, struct json_object *facts)
         add_line(showing, lines, "status.s.works", NULL);
     else if (strcmp(state, "ok") != 0)
         add_line(showing, lines, arena_printf(showing->arena, "status.s.%s", state), NULL);
-    if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+    if (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0)
         add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
 }
 

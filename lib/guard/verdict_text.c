@@ -165,31 +165,31 @@ static void tell_ending(const struct telling *telling, const struct verdict *ver
     }
 }
 
-static void tell_ruling(const struct telling *telling, const struct verdict *verdict)
+static void tell_kind(const struct telling *telling, const struct verdict *verdict)
 {
-    if (verdict->ruling == RULING_SUSPENDED) {
+    if (verdict->kind == VERDICT_SUSPENDED) {
         tell_suspension(telling, verdict);
         return;
     }
     tell_with(telling, "not_sent", NULL);
     tell_reasons(telling, verdict);
-    if (verdict->ruling == RULING_OVER_TIME && verdict->retry_at_ms != 0)
+    if (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0)
         tell_moment(telling, "sendable_from", verdict->retry_at_ms);
 }
 
 const char *verdict_message(struct arena *arena, const struct catalogue *catalogue,
                             const struct verdict *verdict, const char *support_contact)
 {
-    if (verdict->ruling == RULING_ADMIT)
+    if (verdict->kind == VERDICT_ADMIT)
         return "";
     freed_by(text_free) struct text text = {0};
     const struct telling telling = {
         arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), verdict,
         &text};
-    if (verdict->ruling == RULING_NO_STORE) {
+    if (verdict->kind == VERDICT_NO_STORE) {
         tell_with(&telling, "no_store", NULL);
     } else {
-        tell_ruling(&telling, verdict);
+        tell_kind(&telling, verdict);
         tell_ending(&telling, verdict, support_contact);
         if (verdict->sentence != NULL)
             tell_string(&telling, "quoted", "sentence", verdict->sentence);

@@ -1,5 +1,5 @@
 /* A submission as text: its members by name, each with a limit, and the JSON object that
- * holds them. What the webmail door, the API and the command line read alike. */
+ * holds them. What the webmail endpoint, the API and the command line read alike. */
 #ifndef SENDGUARD_SUBMISSION_JSON_H
 #define SENDGUARD_SUBMISSION_JSON_H
 

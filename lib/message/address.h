@@ -1,5 +1,5 @@
 /* Addresses as people write them: a recipient list is cut into entries, an
- * entry is read into one address in key form. Internal to lib/; doors use
+ * entry is read into one address in key form. Internal to lib/; programs use
  * submission.h. All functions: any thread.
  *
  * Two readers must agree before an unusual entry passes: ours, which is

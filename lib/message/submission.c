@@ -9,20 +9,20 @@
 
 enum { LANG_MAX_BYTES = 35, FIRST_ROOM = 16 };
 
-const char *const door_names[DOOR_COUNT] = {"webmail", "smtp", "forwarding"};
+const char *const channel_names[CHANNEL_COUNT] = {"webmail", "smtp", "forwarding"};
 
-int door_by_name(const char *name)
+int channel_by_name(const char *name)
 {
-    for (int door = 0; door < DOOR_COUNT; door++)
-        if (strcmp(name, door_names[door]) == 0)
-            return door;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (strcmp(name, channel_names[channel]) == 0)
+            return channel;
     return -1;
 }
 const char *const field_names[FIELD_COUNT] = {"to", "cc", "bcc"};
 
-void submission_init(struct submission *submission, struct arena *arena, enum door door)
+void submission_init(struct submission *submission, struct arena *arena, enum channel channel)
 {
-    *submission = (struct submission){.arena = arena, .door = door, .lang = "en"};
+    *submission = (struct submission){.arena = arena, .channel = channel, .lang = "en"};
 }
 
 static void set_where(struct problem *problem, const char *where)

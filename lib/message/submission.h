@@ -11,11 +11,11 @@
 
 #include "base/arena.h"
 
-/* DOOR_FORWARDING: what a mailbox's filter sends on (redirect, vacation). */
-enum door { DOOR_WEBMAIL, DOOR_SMTP, DOOR_FORWARDING, DOOR_COUNT };
-extern const char *const door_names[DOOR_COUNT]; /* "webmail", "smtp", "forwarding" */
+/* CHANNEL_FORWARDING: what a mailbox's filter sends on (redirect, vacation). */
+enum channel { CHANNEL_WEBMAIL, CHANNEL_SMTP, CHANNEL_FORWARDING, CHANNEL_COUNT };
+extern const char *const channel_names[CHANNEL_COUNT]; /* "webmail", "smtp", "forwarding" */
 /* The channel of that name, or -1 when there is none. */
-int door_by_name(const char *name);
+int channel_by_name(const char *name);
 
 enum field { FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_COUNT };
 extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */
@@ -39,7 +39,7 @@ struct recipient {
 
 struct submission {
     struct arena *arena;
-    enum door door;
+    enum channel channel;
     const char *id;      /* NULL until set */
     const char *mailbox; /* key form; NULL until set */
     const char *domain;  /* of the mailbox; points into it */
@@ -57,12 +57,12 @@ struct submission {
     uint32_t accepted;    /* how many recipients the mail server took, as it counts them; 0: it
                              does not say */
     uint64_t size;        /* bytes of the message as the mail server counted them; 0: it does not say */
-    bool webmail_host;    /* DOOR_SMTP: it came from a host of mta.webmail_hosts. A ticket of the
-                             webmail door is redeemed for it; without one it is judged by the limits
-                             of the webmail door (not by field: SMTP has none) and is `unguarded` */
+    bool webmail_host;    /* CHANNEL_SMTP: it came from a host of mta.webmail_hosts. A ticket of the
+                             webmail endpoint is redeemed for it; without one it is judged by the limits
+                             of the webmail endpoint (not by field: SMTP has none) and is `bypassed` */
 };
 
-void submission_init(struct submission *submission, struct arena *arena, enum door door);
+void submission_init(struct submission *submission, struct arena *arena, enum channel channel);
 
 int submission_set_id(struct submission *submission, const char *text, size_t length,
                       struct problem *problem) must_check;

@@ -1,10 +1,20 @@
 #include "rules/outcome.h"
 
+#include <string.h>
+
 const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_ADMITTED] = "admitted", [OUTCOME_REPEATED] = "repeated",
-    [OUTCOME_HELD] = "held",         [OUTCOME_OVER] = "over",
+    [OUTCOME_REJECTED] = "rejected", [OUTCOME_OVER] = "over",
     [OUTCOME_SUSPENDED] = "suspended", [OUTCOME_REDEEMED] = "redeemed",
 };
+
+int outcome_by_name(const char *name)
+{
+    for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+        if (strcmp(name, outcome_names[outcome]) == 0)
+            return outcome;
+    return strcmp(name, "held") == 0 ? OUTCOME_REJECTED : -1; /* so before version 0.2 */
+}
 
 bool outcome_passes(enum outcome outcome)
 {
@@ -64,8 +74,8 @@ static struct outcome_judged decide(const struct outcome_seen *seen)
         judged.outcome = OUTCOME_ADMITTED;
     } else if (seen->suspended) {
         judged.outcome = OUTCOME_SUSPENDED;
-    } else if (seen->held) {
-        judged.outcome = OUTCOME_HELD;
+    } else if (seen->rejected) {
+        judged.outcome = OUTCOME_REJECTED;
     } else if ((judged.window = suspending_window(seen)) >= 0) {
         judged.outcome = OUTCOME_SUSPENDED;
         judged.brought = true;

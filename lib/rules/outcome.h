@@ -11,7 +11,7 @@
 enum outcome {
     OUTCOME_ADMITTED,  /* counted in every window */
     OUTCOME_REPEATED,  /* this submission was counted before; nothing is counted again */
-    OUTCOME_HELD,      /* it breaks a rule of one message; nothing is counted */
+    OUTCOME_REJECTED,      /* it breaks a rule of one message; nothing is counted */
     OUTCOME_OVER,      /* a window is over; nothing is counted */
     OUTCOME_SUSPENDED, /* the mailbox is suspended, or is so from this message on */
     OUTCOME_REDEEMED,  /* another channel admitted it a moment ago and left a ticket; nothing is
@@ -19,6 +19,8 @@ enum outcome {
     OUTCOME_COUNT
 };
 extern const char *const outcome_names[OUTCOME_COUNT];
+/* -1 when it is none. */
+int outcome_by_name(const char *name);
 
 /* Whether the message goes on to its recipients. */
 bool outcome_passes(enum outcome outcome);
@@ -44,8 +46,8 @@ struct outcome_seen {
     bool counted_before; /* this very submission, within 24 h */
     bool suspended;      /* a suspension is in force */
     bool ticket;         /* there is a ticket for it; look for one where outcome_wants_ticket */
-    bool held;           /* it breaks a rule of one message */
-    bool observe;        /* count it although suspended, held or over; suspend nobody */
+    bool rejected;           /* it breaks a rule of one message */
+    bool observe;        /* count it although suspended, rejected or over; suspend nobody */
     bool dry_run;        /* nothing takes effect */
     bool no_attempt;     /* refused because of a suspension, it is no attempt */
     uint32_t off_domain;
@@ -69,7 +71,7 @@ struct outcome_judged {
 /* Whether a ticket is of interest: not for what was counted before, nor while suspended. */
 bool outcome_wants_ticket(const struct outcome_seen *seen);
 
-/* Source: docs/ledger.md, "What becomes of a message". */
+/* Source: docs/store.md, "What becomes of a message". */
 struct outcome_judged outcome_decide(const struct outcome_seen *seen);
 
 #endif

@@ -30,14 +30,14 @@ int rule_by_name(const char *name)
 /* ---- histories ----------------------------------------------------------- */
 
 /* No key has a space behind its last '@', and none of a network has one. */
-const char *const history_marks[SUBJECT_COUNT][DOOR_COUNT] = {
-    [SUBJECT_MAILBOX] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = "",
-                         [DOOR_FORWARDING] = " forwarding"},
+const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT] = {
+    [SUBJECT_MAILBOX] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
+                         [CHANNEL_FORWARDING] = " forwarding"},
     /* what forwards is a service of the provider's, at no user's address */
-    [SUBJECT_IP] = {[DOOR_WEBMAIL] = "", [DOOR_SMTP] = " smtp", [DOOR_FORWARDING] = NULL},
+    [SUBJECT_IP] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = " smtp", [CHANNEL_FORWARDING] = NULL},
 };
 
-const char *history_name(enum subject subject, enum door channel, const char *key,
+const char *history_name(enum subject subject, enum channel channel, const char *key,
                          char name_r[HISTORY_NAME_SIZE])
 {
     const char *mark = history_marks[subject][channel];
@@ -49,33 +49,33 @@ const char *history_name(enum subject subject, enum door channel, const char *ke
     return name_r;
 }
 
-bool history_is_shared(enum subject subject, enum door one, enum door other)
+bool history_is_shared(enum subject subject, enum channel one, enum channel other)
 {
     const char *mark = history_marks[subject][one], *other_mark = history_marks[subject][other];
     return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
 }
 
-bool history_is_first(enum subject subject, enum door channel)
+bool history_is_first(enum subject subject, enum channel channel)
 {
     for (int before = 0; before < (int)channel; before++)
-        if (history_is_shared(subject, (enum door)before, channel))
+        if (history_is_shared(subject, (enum channel)before, channel))
             return false;
     return history_marks[subject][channel] != NULL;
 }
 
-bool channel_is_its_users(enum door channel) { return channel != DOOR_FORWARDING; }
+bool channel_is_its_users(enum channel channel) { return channel != CHANNEL_FORWARDING; }
 
-enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE])
+enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE])
 {
     size_t length = strlen(name);
-    enum door found = DOOR_WEBMAIL;
+    enum channel found = CHANNEL_WEBMAIL;
     size_t marked = 0;
-    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         const char *mark = history_marks[subject][channel];
         size_t mark_length = mark != NULL ? strlen(mark) : 0;
         if (mark_length > marked && mark_length < length &&
             strcmp(name + length - mark_length, mark) == 0) {
-            found = (enum door)channel;
+            found = (enum channel)channel;
             marked = mark_length;
         }
     }
@@ -147,7 +147,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
 {
     struct facts facts = {0};
     size_t count;
-    bool copies = submission->door != DOOR_WEBMAIL;
+    bool copies = submission->channel != CHANNEL_WEBMAIL;
     const struct counted *sorted = sort_recipients(arena, submission, policy, &count);
     facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
     const struct recipient *before = NULL;

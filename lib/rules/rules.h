@@ -45,25 +45,25 @@ int rule_by_name(const char *name);
 /* Channels that count together share a history of a subject; what one that counts by itself counts
  * has the mark of its row behind the subject's key. NULL: the channel counts in none. A new channel
  * is a new column. */
-extern const char *const history_marks[SUBJECT_COUNT][DOOR_COUNT];
+extern const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT];
 
 enum { HISTORY_NAME_SIZE = ADDRESS_MAX_BYTES + 16 }; /* a mark has at most 14 bytes */
 
 /* The name under which the store keeps the history of `key` that a channel counts in: the key
  * itself, or text in name_r; NULL when it counts in none or `key` is NULL. */
-const char *history_name(enum subject subject, enum door channel, const char *key,
+const char *history_name(enum subject subject, enum channel channel, const char *key,
                          char name_r[HISTORY_NAME_SIZE]);
 /* The other way: the first channel that counts in the history of that name, and its key. */
-enum door history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
+enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
 /* Whether both channels count in the same history. */
-bool history_is_shared(enum subject subject, enum door one, enum door other);
+bool history_is_shared(enum subject subject, enum channel one, enum channel other);
 /* Whether it is the first of those that count in its history: who goes through all channels meets
  * each history once. */
-bool history_is_first(enum subject subject, enum door channel);
+bool history_is_first(enum subject subject, enum channel channel);
 
 /* Whether the mailbox's user sends what comes by that channel. What a stranger can bring about by
  * writing to the mailbox suspends nobody, and is no attempt of a suspended mailbox. */
-bool channel_is_its_users(enum door channel);
+bool channel_is_its_users(enum channel channel);
 
 /* A limit: the highest allowed count. 0 forbids; LIMIT_OFF is not checked. */
 #define LIMIT_OFF (-1)

@@ -387,9 +387,9 @@ static void finish(struct reading *reading)
 
 static int set_defaults(struct reading *reading)
 {
-    for (int door = 0; door < DOOR_COUNT; door++)
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         for (int rule = 0; rule < RULE_COUNT; rule++)
-            reading->settings->limits[door].of[rule] = LIMIT_OFF;
+            reading->settings->limits[channel].of[rule] = LIMIT_OFF;
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
         bool none = setting_is_list(setting) && setting->standard[0] == '\0';

@@ -63,7 +63,7 @@ struct settings {
     /* [status] */
     int64_t status_link_lifetime_ms;
     /* [limits.webmail], [limits.smtp], [limits.forwarding]; a rule without a setting is off */
-    struct limits limits[DOOR_COUNT];
+    struct limits limits[CHANNEL_COUNT];
     /* [on_limit] for the rules over time, by rule - RULE_FIRST_OVER_TIME */
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
     /* [domains] */

@@ -16,9 +16,9 @@ static const char *const on_limit_names[] = {
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
 
-#define LIMIT(section_name, door, rule, key_name, standard_value, counted, text)                \
+#define LIMIT(section_name, channel, rule, key_name, standard_value, counted, text)                \
     {NAMED(section_name, key_name), .type = SETTING_LIMIT,                                      \
-     .offset = offsetof(struct settings, limits) + (door) * sizeof(struct limits) +             \
+     .offset = offsetof(struct settings, limits) + (channel) * sizeof(struct limits) +             \
                offsetof(struct limits, of) + (rule) * sizeof(int32_t),                          \
      .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
 
@@ -38,7 +38,7 @@ static const char *const on_limit_names[] = {
 const struct setting settings_table[] = {
     {NAMED("store", "url"), .type = SETTING_STORE, MEMBER(store_url), .max = 1024,
      .standard = "sqlite:///var/lib/sendguard/sendguard.db",
-     .sentence = "The ledger: an SQLite file for one machine, or a Redis server for several "
+     .sentence = "The database: an SQLite file for one machine, or a Redis server for several "
                  "(`redis://HOST:PORT/DB`, `redis+unix:///PATH`)."},
     {NAMED("store", "timeout"), .type = SETTING_DURATION, MEMBER(store_timeout_ms),
      .min = 1, .max = MINUTE_MS, .standard = "250ms",
@@ -49,14 +49,14 @@ const struct setting settings_table[] = {
 
     {NAMED("fcgi", "listen"), .type = SETTING_LISTEN, MEMBER(fcgi_listen),
      .standard = "/run/sendguard/fcgi/fcgi.sock",
-     .sentence = "Where the webmail door waits for the web server."},
+     .sentence = "Where the webmail endpoint waits for the web server."},
     {NAMED("fcgi", "threads"), .type = SETTING_INTEGER, MEMBER(fcgi_threads),
      .min = 1, .max = 512, .standard = "16", .unit = "threads",
      .sentence = "Submissions that are judged at the same time."},
     {NAMED("fcgi", "keepalive"), .type = SETTING_INTEGER, MEMBER(fcgi_keepalive),
      .min = 0, .max = 511, .standard = "12", .unit = "connections",
-     .sentence = "Connections that the door keeps open between requests at most. Each holds a "
-                 "thread, so it has to be less than `threads`; if not, the door warns and keeps "
+     .sentence = "Connections that the service keeps open between requests at most. Each holds a "
+                 "thread, so it has to be less than `threads`; if not, the service warns and keeps "
                  "one less. nginx's `keepalive` times its worker processes should not be more."},
     {NAMED("fcgi", "socket_mode"), .type = SETTING_OCTAL, MEMBER(fcgi_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
@@ -98,12 +98,12 @@ const struct setting settings_table[] = {
      .sentence = "File mode of the socket when `listen` is a path."},
     {NAMED("mta", "webmail_hosts"), .type = SETTING_NETWORKS, MEMBER(mta_webmail_hosts),
      .standard = "none",
-     .sentence = "Networks that the webmail hands its messages in from. What the webmail door "
+     .sentence = "Networks that the webmail hands its messages in from. What the webmail endpoint "
                  "admitted is not counted again when it comes from there; what it never saw is "
-                 "judged by the limits of the webmail. The webmail door has to know it too."},
+                 "judged by the limits of the webmail. The webmail endpoint has to know it too."},
     {NAMED("mta", "exempt_networks"), .type = SETTING_NETWORKS, MEMBER(mta_exempt_networks),
      .standard = "none",
-     .sentence = "Networks of clients whose messages the mail server's door lets pass unjudged."},
+     .sentence = "Networks of clients whose messages the policy service lets pass unjudged."},
     {NAMED("mta", "forwarding_networks"), .type = SETTING_NETWORKS,
      MEMBER(mta_forwarding_networks), .standard = "none",
      .sentence = "Networks of the services that hand in what the filters of mailboxes send on "
@@ -132,71 +132,73 @@ const struct setting settings_table[] = {
      .sentence = "How long the link to the status page works after the webmail got it; where it is "
                  "longer, as long as a suspension holds and a day."},
 
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
           "300", "recipients", "Recipients of one message: To, Cc and Bcc added up."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
           "100", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
           "50", "recipients", "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_HEADER_CHARS_PER_DOMAIN,
+          "header_chars_per_domain",
           "2000", "characters",
           "Characters that the recipients of one message at one domain that is not an own domain "
           "take as written, names included."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_DAY, "messages_per_day",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_MESSAGES_PER_DAY, "messages_per_day",
           "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "1000", "recipients",
           "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "500", "recipients",
           "Recipients outside the own domains by webmail from one IPv4 address or IPv6 /64 in any "
           "hour."),
-    LIMIT("limits.webmail", DOOR_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
 
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
           "900", "recipients", "Recipients of one message."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
           "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
           "off", "recipients",
           "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
           "off", "characters",
           "Characters that the recipients of one message at one domain that is not an own domain "
           "take as written, names included."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_DAY, "messages_per_day",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_MESSAGES_PER_DAY, "messages_per_day",
           "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "900", "recipients",
           "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
           "off_domain_per_hour_per_ip", "off", "recipients",
           "Recipients outside the own domains by SMTP from one IPv4 address or IPv6 /64 in any "
           "hour."),
-    LIMIT("limits.smtp", DOOR_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
 
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_MESSAGE,
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_MESSAGE,
           "recipients_per_message", "off", "recipients", "Recipients of one message."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_FIELD,
+          "recipients_per_field",
           "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_RECIPIENTS_PER_DOMAIN,
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_DOMAIN,
           "recipients_per_domain", "off", "recipients",
           "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_HEADER_CHARS_PER_DOMAIN,
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_HEADER_CHARS_PER_DOMAIN,
           "header_chars_per_domain", "off", "characters",
           "Characters that the recipients of one message at one domain that is not an own domain "
           "take as written, names included."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "messages_per_day",
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "messages_per_day",
           "600", "messages",
           "Messages that the filter of a mailbox sends on (redirect, vacation) in any 24 hours. "
           "What is over it is deferred and suspends nobody."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "900", "recipients",
           "Recipients outside the own domains of what the filter of a mailbox sends on in any 24 "
           "hours. What is over it is deferred and suspends nobody."),
-    LIMIT("limits.forwarding", DOOR_FORWARDING, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages that the filter of a mailbox sends on in any hour."),
 
     ON_LIMIT(RULE_MESSAGES_PER_DAY, "messages_per_day", "suspend",

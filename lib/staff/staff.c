@@ -32,7 +32,7 @@ bool staff_name_well_formed(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == length;
 }
 
-/* What the audit trail calls those who are no staff: the mailbox's own user, and the guard. */
+/* What the audit log calls those who are no staff: the mailbox's own user, and the guard. */
 static bool is_taken(const char *name)
 {
     return strcmp(name, "user") == 0 || strcmp(name, "guard") == 0;
@@ -125,7 +125,7 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     return done != 0 ? done : name_taken(name, problem);
 }
 
-/* Changes the tree, and says for the audit trail what was and is. `value`: what for. */
+/* Changes the tree, and says for the audit log what was and is. `value`: what for. */
 typedef void change_account(struct json_object *account, const char *value, char detail_r[96]);
 
 static void change_password(struct json_object *account, const char *hash, char detail_r[96])

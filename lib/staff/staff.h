@@ -21,7 +21,7 @@ enum role { ROLE_VIEWER, ROLE_SUPPORT, ROLE_ADMIN, ROLE_COUNT };
 extern const char *const role_names[ROLE_COUNT]; /* "viewer", "support", "admin" */
 int role_by_name(const char *name); /* -1: none */
 
-/* Who does something; `name` is what the audit trail says: "ada", "token:monitor",
+/* Who does something; `name` is what the audit log says: "ada", "token:monitor",
  * "root (shell)", "user" (the mailbox's own, on the status page). */
 struct person {
     char name[64];

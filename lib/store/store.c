@@ -3,7 +3,7 @@
  * each with a connection of its own, so that the server has work while answers
  * travel. Who finds all backends busy queues up; the first of the queue goes in next
  * and takes all messages that wait there with it. Under load a transaction or a
- * round trip is so shared by many messages, alone none waits for company. */
+ * round trip is so shared by many messages, none waits for others. */
 #include "store/store.h"
 
 #include <assert.h>
@@ -176,31 +176,31 @@ static void leave(struct store *store, struct backend *backend)
 }
 
 /* Those who go in together, and how many messages they have. */
-struct company {
+struct group {
     struct waiting *members[TOGETHER_MAX];
     size_t count, message_count;
 };
 
-static void join(struct company *company, struct waiting *member)
+static void join(struct group *group, struct waiting *member)
 {
-    company->members[company->count++] = member;
-    company->message_count += member->count;
+    group->members[group->count++] = member;
+    group->message_count += member->count;
 }
 
 /* Takes those who wait with messages, as far as there is room for all that one has. */
-static void take_waiting(struct store *store, struct company *company)
+static void take_waiting(struct store *store, struct group *group)
 {
     pthread_mutex_lock(&store->lock);
     for (struct waiting **place = &store->first;
-         *place != NULL && company->message_count < TOGETHER_MAX;) {
+         *place != NULL && group->message_count < TOGETHER_MAX;) {
         struct waiting *other = *place;
-        if (other->count == 0 || other->count > TOGETHER_MAX - company->message_count) {
+        if (other->count == 0 || other->count > TOGETHER_MAX - group->message_count) {
             place = &other->next;
             continue;
         }
         unlink_waiting(store, place);
         other->state = TAKEN;
-        join(company, other);
+        join(group, other);
     }
     pthread_mutex_unlock(&store->lock);
 }
@@ -219,19 +219,19 @@ static void tell_member(struct waiting *member, const struct backend *backend, c
 }
 
 /* Judges all that they have. Whether the database answered. */
-static bool judge_together(struct backend *backend, const struct company *company)
+static bool judge_together(struct backend *backend, const struct group *group)
 {
     struct store_message *messages[TOGETHER_MAX];
     int results[TOGETHER_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < company->count; i++)
-        for (size_t j = 0; j < company->members[i]->count; j++)
-            messages[count++] = company->members[i]->messages[j];
+    for (size_t i = 0; i < group->count; i++)
+        for (size_t j = 0; j < group->members[i]->count; j++)
+            messages[count++] = group->members[i]->messages[j];
     backend->acts->judge(backend, messages, results, count);
     const int *next = results;
-    for (size_t i = 0; i < company->count; i++) {
-        size_t own = company->members[i]->count; /* after it is told, it may be gone */
-        tell_member(company->members[i], backend, next);
+    for (size_t i = 0; i < group->count; i++) {
+        size_t own = group->members[i]->count; /* after it is told, it may be gone */
+        tell_member(group->members[i], backend, next);
         next += own;
     }
     return results[0] > 0;
@@ -247,18 +247,18 @@ static int64_t monotonic_us(void)
 /* Our own messages and what waits beside them, then what has come meanwhile. To
  * go on costs less than to wake the next one, whose messages are judged all the
  * same; but our caller waits too, so not for long. */
-static void lead(struct store *store, struct waiting *self)
+static void lead_group(struct store *store, struct waiting *self)
 {
     int64_t until_us = monotonic_us() + LEAD_MAX_US;
-    struct company company;
-    company.count = company.message_count = 0;
-    join(&company, self);
-    take_waiting(store, &company);
-    for (int round = 1; judge_together(self->backend, &company) && round < ROUNDS_MAX &&
+    struct group group;
+    group.count = group.message_count = 0;
+    join(&group, self);
+    take_waiting(store, &group);
+    for (int round = 1; judge_together(self->backend, &group) && round < ROUNDS_MAX &&
                         monotonic_us() < until_us; round++) {
-        company.count = company.message_count = 0;
-        take_waiting(store, &company);
-        if (company.count == 0)
+        group.count = group.message_count = 0;
+        take_waiting(store, &group);
+        if (group.count == 0)
             break;
     }
 }
@@ -273,7 +273,7 @@ void store_judge_all(struct store *store, struct store_message *const *messages,
     if (enter(store, &self) < 0)
         return;
     if (self.state == LEADS) {
-        lead(store, &self);
+        lead_group(store, &self);
         leave(store, self.backend);
     }
     for (size_t i = 0; i < count; i++)

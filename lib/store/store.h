@@ -1,4 +1,4 @@
-/* The ledger: what was counted, who is suspended, which limits staff changed,
+/* The store: what was counted, who is suspended, which limits staff changed,
  * what was decided. One interface, two backends behind it: SQLite (one machine)
  * and Redis (several). The store adds unless over, and returns what it saw; no
  * rule of sending lives here.
@@ -80,7 +80,7 @@ struct store_message {
     /* given: */
     int64_t now_ms;
     const char *mailbox;
-    enum door channel;          /* it came in by: says in which histories of the mailbox and of the
+    enum channel channel;          /* it came in by: says in which histories of the mailbox and of the
                                    IP it counts (history_marks) */
     const char *ip;             /* NULL: counted for no IP; windows of an IP are then not checked.
                                    Not NULL only where the channel counts in a history of an IP */
@@ -89,7 +89,7 @@ struct store_message {
                                    submission, and replaces the older one under that id */
     uint32_t off_domain;        /* 0..SUBMISSION_MAX_RECIPIENTS */
     bool no_attempt;            /* while suspended: it is refused, and is no attempt */
-    bool held;                  /* it breaks a rule of one message: look, log, count nothing */
+    bool rejected;                  /* it breaks a rule of one message: look, log, count nothing */
     uint32_t ticket;            /* when it is admitted, leave a ticket for so many recipients under
                                    (mailbox, id), for TICKET_MS; 0: none. An older one under
                                    them is replaced. 0..SUBMISSION_MAX_RECIPIENTS */
@@ -133,7 +133,7 @@ struct store_message {
  *      with no_attempt).
  *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
  *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
- *   3. held: HELD.
+ *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
  *   5. else counted in the histories of the mailbox (24 h) and the IP (1 h): ADMITTED.
@@ -156,7 +156,7 @@ int store_refund(struct store *store, const char *mailbox, const char *id, int64
     must_check;
 
 /* ---- acts of staff -------------------------------------------------------
- * `by` (1..63 bytes) and `note` (1..255 bytes) go to the audit trail in the same step. */
+ * `by` (1..63 bytes) and `note` (1..255 bytes) go to the audit log in the same step. */
 
 struct act {
     int64_t now_ms;
@@ -255,7 +255,7 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *name, int64_t now_ms, struct history *history_r) must_check;
 
-/* ---- the audit trail: append-only --------------------------------------------- */
+/* ---- the audit log: append-only --------------------------------------------- */
 
 struct audit {
     int64_t number, at_ms;
@@ -278,7 +278,7 @@ int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r) must_check;
 
-/* An entry about something that is no act on the ledger: a note on a mailbox,
+/* An entry about something that is no act on the store: a note on a mailbox,
  * a change of staff. detail is JSON, at most 511 bytes. */
 struct audited {
     const char *name, *subject, *detail; /* name 1..23 bytes, subject as in struct audit */
@@ -325,9 +325,9 @@ int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kin
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r) must_check;
 
-/* ---- what the doors saw ------------------------------------------------------------
+/* ---- what the programs saw ------------------------------------------------------------
  * Indexes and counts for staff and monitoring, told in bundles beside the
- * judging (observer.h); nothing is judged by them. */
+ * judging (recorder.h); nothing is judged by them. */
 
 struct sighting { /* a mailbox sent from an IP; kept for 24 h */
     const char *mailbox, *domain; /* the mailbox's */
@@ -341,7 +341,7 @@ struct near_limit { /* a window that is filled to four fifths or more */
 };
 enum { COUNTER_NAME_SIZE = 80 };
 struct counter {
-    char name[COUNTER_NAME_SIZE]; /* as the observer calls it */
+    char name[COUNTER_NAME_SIZE]; /* as the recorder calls it */
     uint64_t value;               /* to add; as read: the sum */
 };
 struct observations {

@@ -1,4 +1,4 @@
-"""Fixtures: a folder that goes away, a ledger of each kind, guards, and users who send."""
+"""Fixtures: a folder that goes away, a store of each kind, guards, and users who send."""
 
 import itertools
 import pathlib
@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from door import Door, Sender, new_ip, new_mailbox
+from endpoint import Endpoint, Sender, new_ip, new_mailbox
 from programs import PROGRAM, Guard
 from stores import KINDS
 from web import Browser, Web
@@ -103,16 +103,16 @@ def start(folder):
 @pytest.fixture
 def sender_at():
     """sender_at(guard): a user with a mailbox and an IP that nobody else has."""
-    doors = []
+    endpoints = []
 
     def new_sender(guard, mailbox=None, ip=None):
-        door = Door(guard)
-        doors.append(door)
-        return Sender(door, mailbox or new_mailbox(), ip or new_ip())
+        endpoint = Endpoint(guard)
+        endpoints.append(endpoint)
+        return Sender(endpoint, mailbox or new_mailbox(), ip or new_ip())
 
     yield new_sender
-    for door in doors:
-        door.close()
+    for endpoint in endpoints:
+        endpoint.close()
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def sender(guard, sender_at):
 
 @pytest.fixture(scope="module", params=list(KINDS))
 def web(request, new_folder):
-    """The people's door and its staff for all tests of a file that need no other settings."""
+    """The web interface and its staff for all tests of a file that need no other settings."""
     folder = new_folder()
     for store in _running_store(request.param, folder):
         web = Web(folder, store).hire().start()
@@ -133,7 +133,7 @@ def web(request, new_folder):
 
 @pytest.fixture(scope="module")
 def web_guard(web):
-    """The webmail door over the same ledger."""
+    """The webmail endpoint over the same store."""
     guard = Guard(web.folder, web.store).start()
     yield guard
     guard.stop()

@@ -1,11 +1,11 @@
-"""The mail server's door, and Postfix as it sees it: questions in the policy protocol, answers."""
+"""The policy service, and Postfix as it sees it: questions in the policy protocol, answers."""
 
 import itertools
 import socket
 
 import pytest
 
-from door import Door, Sender, new_ip, new_mailbox
+from endpoint import Endpoint, Sender, new_ip, new_mailbox
 from programs import BUILD, PATIENCE, Guard
 
 PROGRAM = BUILD / "sendguard-mta"
@@ -73,7 +73,7 @@ def question(state, **more):
 
 
 class Closed(Exception):
-    """The door closed the connection instead of an answer."""
+    """The service closed the connection instead of an answer."""
 
 
 class Connection:
@@ -114,7 +114,7 @@ class Connection:
         return self.answer()
 
     def closed(self):
-        """Whether the door closes, and says nothing before it does."""
+        """Whether the service closes, and says nothing before it does."""
         try:
             return self.link.recv(1) == b""
         except ConnectionResetError:
@@ -161,32 +161,32 @@ class User:
 
 @pytest.fixture
 def start_mta(folder):
-    """start_mta(store, settings, …) runs a door until the end of the test, which then has to end
+    """start_mta(store, settings, …) runs a policy service until the end of the test, which then has to end
     cleanly."""
-    doors = []
+    services = []
 
     def start(store, settings=None, **more):
         mta = Mta(folder, store, settings, **more)
-        doors.append(mta)
+        services.append(mta)
         return mta.start()
 
     yield start
-    for mta in doors:
+    for mta in services:
         mta.stop()
 
 
 @pytest.fixture
 def both(store, start, start_mta):
-    """The mail server's door and the webmail's over one ledger, with given settings."""
+    """The policy service and the webmail endpoint over one store, with given settings."""
     links = []
 
     def start_both(settings=None, **more):
         guard, mta = start(store, settings, **more), start_mta(store, settings, **more)
 
         def new_user(mailbox=None):
-            door, user = Door(guard), User(mta, mailbox)
-            links.extend((door, user))
-            return user, Sender(door, user.mailbox, user.ip)
+            endpoint, user = Endpoint(guard), User(mta, mailbox)
+            links.extend((endpoint, user))
+            return user, Sender(endpoint, user.mailbox, user.ip)
 
         return new_user
 

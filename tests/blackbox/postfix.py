@@ -1,4 +1,4 @@
-"""The stack of tools/stack around tests: Roundcube, Dovecot, Postfix and the guard's doors."""
+"""The stack of tools/stack around tests: Roundcube, Dovecot, Postfix and the guard's programs."""
 
 import json
 import os
@@ -52,7 +52,7 @@ class Stack:
         self._run("stop", *services)
 
     def settings(self, *settings):
-        """Others for the guard's doors, which are started anew; none: the first ones again."""
+        """Others for the guard's programs, which are started anew; none: the first ones again."""
         self._run("settings", *(settings or self.first_settings))
 
     def sendguard(self, *arguments):
@@ -75,7 +75,7 @@ class Stack:
         """One number for webmail and SMTP, which compare it with their own limits."""
         windows = self.sendguard("show", mailbox)["windows"]
         numbers = {one["used"] for one in windows
-                   if one["rule"] == rule and one["door"] != "forwarding"}
+                   if one["rule"] == rule and one["channel"] != "forwarding"}
         assert len(numbers) == 1, windows
         return numbers.pop()
 
@@ -83,7 +83,7 @@ class Stack:
         """What the mailbox's filter sent on."""
         windows = self.sendguard("show", mailbox)["windows"]
         return next(one["used"] for one in windows
-                    if one["rule"] == rule and one["door"] == "forwarding")
+                    if one["rule"] == rule and one["channel"] == "forwarding")
 
     def filter(self, mailbox, script):
         """Makes it the mailbox's Sieve script."""

@@ -1,4 +1,4 @@
-"""The two ledgers behind one face: start, look inside, break."""
+"""The two stores behind one face: start, look inside, break."""
 
 import pathlib
 import signal

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from door import NOT_SENT, crowd, people, spread, window
+from endpoint import NOT_SENT, crowd, people, spread, window
 
 pytestmark = pytest.mark.sanitized
 
@@ -196,7 +196,7 @@ def test_a_missing_id_is_made(sender):
 def test_answers_are_utf8_whatever_was_sent(sender):
     answer = sender.admitted(["Jürgen <j@x.test>"], id="<ü-漢@x.test>")
     assert answer.json["id"] == "<ü-漢@x.test>"
-    answer = sender.send(["Jürgen <j@@x.test>"])
+    answer = sender.send(["Jürgen <jthe endpointx.test>"])
     assert answer.status == 400
     assert "Jürgen" in problem(answer, 400)["detail"]
 
@@ -213,7 +213,7 @@ def test_the_log_names_no_recipient_and_no_link(store, start, sender_at):
     sender.send(secret[:1])
     sender.send(secret)
     sender.send(["hidden-recipient@hidden-domain.test@"])
-    sender.door.post(b'{"to": ["hidden-recipient@hidden-domain.test"')
+    sender.endpoint.post(b'{"to": ["hidden-recipient@hidden-domain.test"')
     answer = sender.send(secret[1:2])
     answer = sender.send(secret[2:3])
     assert answer.status == 403

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from conftest import _running_store
-from door import Door, Sender, new_ip, new_mailbox, people
+from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import TREE, Guard, eventually
 from stores import KINDS
 from web import Client, Program, Web
@@ -24,7 +24,7 @@ ROOT = "/api/v1"
 
 
 class House:
-    """Both doors over one store, a token of each role, and mailboxes in every state."""
+    """Both endpoints over one store, a token of each role, and mailboxes in every state."""
 
     def __init__(self, folder, store):
         self.store = store
@@ -34,7 +34,7 @@ class House:
         self.viewer, self.support, self.admin = (
             Program(self.web, self.web.token(role, role))
             for role in ("viewer", "support", "admin"))
-        self.door = Door(self.guard)
+        self.endpoint = Endpoint(self.guard)
         self.busy, self.stopped = self.sender(), self.sender()
         for _ in range(4):
             self.busy.admitted(people(2, "x.test"))
@@ -42,13 +42,13 @@ class House:
         for _ in range(6):
             self.over = self.stopped.send(["bob@outside.test"]).json["decision"]
         eventually(lambda: self.busy.mailbox in self.viewer.get(ROOT + "/near").text,
-                   "the door's observations are in the store")
+                   "the endpoint's observations are in the store")
 
     def sender(self):
-        return Sender(self.door, new_mailbox(), new_ip())
+        return Sender(self.endpoint, new_mailbox(), new_ip())
 
     def stop(self):
-        self.door.close()
+        self.endpoint.close()
         self.web.stop()
         self.guard.stop()
 
@@ -139,14 +139,14 @@ def good_calls(house):
         ("get", "/audit/export.csv", {}),
         ("get", "/audit/export.json", {}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "ip": ip, "to": "Bob <bob@x.test>"}}),
-        ("post", "/simulate", {"body": {"mailbox": mailbox, "door": "smtp",
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "channel": "smtp",
                                         "to": people(51, "z.test"), "cc": "", "bcc": []}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test")}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test"),
                                         "tz": "Europe/Berlin", "lang": "de"}}),
         ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test",
                                         "tz": "Europe/Berlin"}}),
-        ("post", "/simulate", {"body": {"mailbox": mailbox, "door": "forwarding", "to": "b@x.test"}}),
+        ("post", "/simulate", {"body": {"mailbox": mailbox, "channel": "forwarding", "to": "b@x.test"}}),
         ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test"}}),
         ("post", "/acts", {"body": {**act, "act": "suspend", "cause": "terms", "for": "permanent"}}),
         ("post", "/acts", {"body": {**act, "act": "lift", "subject": house.stopped.mailbox}}),
@@ -233,10 +233,10 @@ WRONG = [
     ("post", "/simulate", {"body": {"mailbox": "a@b.test"}}, 400, "to"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": ["a@x.test", "what?"]}}, 400,
      "to[1]"),
-    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "door": "back"}}, 400,
-     "door"),
-    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "door": 7}}, 400,
-     "door"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "channel": "back"}}, 400,
+     "channel"),
+    ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": "a@x.test", "channel": 7}}, 400,
+     "channel"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": people(10001, "x.test")}}, 413,
      None),
     ("post", "/acts", {"body": {}}, 400, "act"),
@@ -391,7 +391,7 @@ def test_pages(house):
 
 
 def test_exports(house):
-    """The whole trail, more than one piece of it; no cell is a formula."""
+    """The whole audit log, more than one piece of it; no cell is a formula."""
     mailbox = new_mailbox()
     notes = ['=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", 'said "no", then yes', "grün"]
     for number, note in enumerate(itertools.islice(itertools.cycle(notes), 110)):

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from door import crowd, people
+from endpoint import crowd, people
 from programs import BUILD, PATIENCE, SANITIZER_REPORT, TREE, Lines, eventually
 
 CLI = BUILD / "sendguard"
@@ -68,7 +68,7 @@ def shell(folder, store):
 
 @pytest.fixture
 def guarded(shell, store, start):
-    """The shell, and a guard over the same ledger."""
+    """The shell, and a guard over the same store."""
     shell.guard = start(store)
     return shell
 
@@ -84,7 +84,7 @@ def test_a_mailbox_never_seen(shell):
     view = shell.json("show", ALICE)
     assert (view["mailbox"], view["state"], view["suspension"]) == (ALICE, "ok", None)
     assert {window["rule"]: window["limit"] for window in view["windows"]
-            if window["door"] == "webmail"}["off_domain_per_day"] == 1000
+            if window["channel"] == "webmail"}["off_domain_per_day"] == 1000
     assert shell.ok("suspended") == "Nobody is suspended.\n"
     assert shell.json("suspended") == {"suspended": [], "next": None}
     assert shell.ok("near").startswith("Nobody is above")
@@ -105,10 +105,10 @@ def test_what_users_did(guarded, sender_at):
     text = guarded.ok("show", sender.mailbox)
     assert re.search(rf"off_domain_per_day +webmail +90 +1000 +910 +90 at {MOMENT} \(in 24 h\)",
                      text)
-    assert re.search(rf"held +{sender.ip} +51 recipients +recipients_per_domain +{refused}\n", text)
+    assert re.search(rf"rejected +{sender.ip} +51 recipients +recipients_per_domain +{refused}\n", text)
 
     text = guarded.ok("explain", refused.lower().replace("-", ""))
-    assert text.startswith(f"{refused}: held, ")
+    assert text.startswith(f"{refused}: rejected, ")
     assert re.search(r"over +recipients_per_domain +51 +50 +x\.test +limits\.webmail\.recip", text)
     assert re.search(r"ok +messages_per_day +0 \+ 1 +600", text)
     view = guarded.json("explain", admitted)
@@ -117,7 +117,7 @@ def test_what_users_did(guarded, sender_at):
 
     lines = guarded.ok("log").splitlines()
     assert [line.split()[-1] for line in lines] == [refused, admitted]
-    assert [line.split()[2] for line in lines] == ["held", "admitted"]
+    assert [line.split()[2] for line in lines] == ["rejected", "admitted"]
     assert guarded.ok("log", "--max", "1").splitlines() == lines[1:]
     assert [line.split()[-1] for line in guarded.ok("log", sender.mailbox).splitlines()] == \
         [refused, admitted]
@@ -286,7 +286,7 @@ def test_limits_and_extras_are_shown(shell):
 
 
 @pytest.mark.sanitized
-def test_the_audit_trail(shell):
+def test_the_audit_log(shell):
     shell.ok("suspend", ALICE, *WHY)
     shell.ok("lift", ALICE, *WHY)
     shell.ok("limit", "@example.test", "messages_per_day=5", "--note", '=1+1, "so"')
@@ -308,7 +308,7 @@ def test_the_audit_trail(shell):
     assert "calls back on Monday" in shell.ok("show", ALICE).split("\nNotes\n")[1]
 
 
-def test_a_long_audit_trail(shell):
+def test_a_long_audit_log(shell):
     for number in range(53):
         shell.ok("note", ALICE, "--note", f"number {number}")
     assert len(shell.ok("audit").splitlines()) == 50
@@ -579,7 +579,7 @@ def test_follow(guarded, sender_at, follow):
     everybody.lines.wait(decisions[-1])
     alone.lines.wait(decisions[58])
     refused = other.send(people(51, "x.test")).json["decision"]
-    everybody.lines.wait(rf"held .*{other.mailbox} .*recipients_per_domain +{refused}$")
+    everybody.lines.wait(rf"rejected .*{other.mailbox} .*recipients_per_domain +{refused}$")
     alone.lines.wait(refused)
     decisions.append(refused)
     for process, expected in ((everybody, decisions), (alone, decisions[1:-1:3] + [refused])):
@@ -722,7 +722,7 @@ def test_output_that_cannot_be_written(sqlite_store, folder):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_root_leaves_the_ledger_to_its_owner(sqlite_store, folder):
+def test_root_leaves_the_store_to_its_owner(sqlite_store, folder):
     owner = 65534
     os.chown(folder, owner, owner)
     Shell(folder, sqlite_store).ok("note", ALICE, *WHY)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import fastcgi
-from door import Door, post_params, server_params, unique_id
+from endpoint import Endpoint, post_params, server_params, unique_id
 from programs import PATIENCE, SANITIZED, eventually
 
 pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
@@ -19,7 +19,7 @@ FEW = {"fcgi": {"threads": THREADS, "keepalive": 3}}
 
 @pytest.fixture
 def guard(sqlite_store, start):
-    """Few threads; which ledger is behind them makes no difference to connections."""
+    """Few threads; which store is behind them makes no difference to connections."""
     return start(sqlite_store, FEW)
 
 
@@ -45,13 +45,13 @@ def test_more_kept_connections_than_threads(guard, sender_at):
     """All ask to be kept; a web server connects anew where it finds a connection closed."""
     began = time.monotonic()
     sender = sender_at(guard)
-    doors = [Door(guard, PATIENCE) for _ in range(32)]
+    endpoints = [Endpoint(guard, PATIENCE) for _ in range(32)]
     for _ in range(3):
-        for door in doors:
-            assert door.post(sender.body()).status == 200
+        for endpoint in endpoints:
+            assert endpoint.post(sender.body()).status == 200
             assert time.monotonic() - began < PATIENCE
-    for door in doors:
-        door.close()
+    for endpoint in endpoints:
+        endpoint.close()
     assert sender.used() == 96
 
 

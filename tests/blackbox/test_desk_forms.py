@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 
 from conftest import _running_store
-from door import Door, Sender, new_ip, new_mailbox, people
+from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import Guard
 from stores import KINDS
 from web import BASE, Web
@@ -22,17 +22,17 @@ class House:
         self.guard = Guard(folder, store, LIMITS).start()
         self.web = Web(folder, store, LIMITS).start().hire()
         self.sam, self.vic, self.ada = (self.web.desk(name) for name in ("sam", "vic", "ada"))
-        self.door = Door(self.guard)
+        self.endpoint = Endpoint(self.guard)
 
     def suspended(self):
-        sender = Sender(self.door, new_mailbox(), new_ip())
+        sender = Sender(self.endpoint, new_mailbox(), new_ip())
         for _ in range(4):
             self.refusal = sender.send()
         assert self.refusal.status == 403
         return sender
 
     def stop(self):
-        self.door.close()
+        self.endpoint.close()
         self.web.stop()
         self.guard.stop()
 
@@ -156,7 +156,7 @@ def test_search(house):
 def test_simulate(house):
     assert house.vic.get("/desk/simulate").status == 200
     mailbox = new_mailbox()
-    fields = {"mailbox": mailbox, "door": "webmail", "to": ", ".join(people(51, "x.test")),
+    fields = {"mailbox": mailbox, "channel": "webmail", "to": ", ".join(people(51, "x.test")),
               "cc": "", "bcc": "", "ip": ""}
     answer = house.vic.post_form("/desk/simulate", form_of(house.vic, **fields))
     assert answer.status == 200 and "p50@x.test" in answer.text

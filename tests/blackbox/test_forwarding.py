@@ -40,7 +40,7 @@ def kept(stack, mailbox, subject):
 def decisions(stack, mailbox):
     """The actions with which the forwarded messages of a mailbox were answered."""
     return [line.partition("action=")[2].split()[0] for line in stack.log().splitlines()
-            if "door=forwarding" in line and f"mailbox={mailbox}" in line]
+            if "channel=forwarding" in line and f"mailbox={mailbox}" in line]
 
 
 def still_sends(stack, mailbox):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from door import Door, people
+from endpoint import Endpoint, people
 from programs import eventually
 
 pytestmark = pytest.mark.sanitized
@@ -13,7 +13,7 @@ def given_back(answer):
 
 
 def untrusted(sender, body=None, user="", address="192.0.2.1", **more):
-    return sender.door.post(sender.body() if body is None else body, trusted=False,
+    return sender.endpoint.post(sender.body() if body is None else body, trusted=False,
                             REMOTE_USER=user, REMOTE_ADDR=address, **more)
 
 
@@ -127,19 +127,19 @@ def test_an_id_belongs_to_a_mailbox(guard, sender_at):
 def test_an_untrusted_caller_gives_back_only_its_own(guard, sender_at):
     alice, mallory = sender_at(guard), sender_at(guard)
     alice.admitted(id="<a@x.test>")
-    answer = alice.door.give_back("<a@x.test>", alice.mailbox, trusted=False,
+    answer = alice.endpoint.give_back("<a@x.test>", alice.mailbox, trusted=False,
                                   REMOTE_USER=mallory.mailbox)
     assert answer.status == 404
-    answer = alice.door.give_back("<a@x.test>", alice.mailbox, trusted=False)
+    answer = alice.endpoint.give_back("<a@x.test>", alice.mailbox, trusted=False)
     assert answer.status == 401
     assert alice.used() == 1
-    answer = alice.door.give_back("<a@x.test>", None, trusted=False, REMOTE_USER=alice.mailbox)
+    answer = alice.endpoint.give_back("<a@x.test>", None, trusted=False, REMOTE_USER=alice.mailbox)
     assert given_back(answer)
 
 
 def test_a_trusted_caller_names_the_mailbox(sender):
     sender.admitted(id="<a@x.test>")
-    assert sender.door.give_back("<a@x.test>", None).status == 401
+    assert sender.endpoint.give_back("<a@x.test>", None).status == 401
     assert sender.used() == 1
 
 
@@ -156,8 +156,8 @@ def test_the_same_id_counts_once_over_connections_and_restarts(store, start, sen
     guard = start(store)
     sender = sender_at(guard)
     sender.admitted(id="<once@x.test>")
-    with Door(guard) as other:
-        sender.door = other
+    with Endpoint(guard) as other:
+        sender.endpoint = other
         sender.admitted(id="<once@x.test>")
     guard.stop()
     guard.start()

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from door import crowd, people, rules, spread, window
+from endpoint import crowd, people, rules, spread, window
 
 OWN = "colleague@example.test"
 

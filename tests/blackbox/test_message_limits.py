@@ -2,7 +2,7 @@
 
 import pytest
 
-from door import people, rules, spread
+from endpoint import people, rules, spread
 
 pytestmark = pytest.mark.sanitized
 

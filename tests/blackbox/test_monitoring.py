@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from door import Door, Sender, new_ip, new_mailbox, people
+from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import TREE, eventually
 from web import Client, Web, status_path
 
@@ -62,7 +62,7 @@ def test_messages_become_numbers(store, start, web_of, sender_at):
     limits = {"limits.webmail": {"messages_per_day": 5}}
     guard, web = start(store, limits), web_of(store, limits)
     sender = sender_at(guard)
-    assert Metrics(web).of("decisions_total", door="webmail", verdict="admit") == 0
+    assert Metrics(web).of("decisions_total", channel="webmail", verdict="admit") == 0
     for _ in range(5):
         sender.admitted()
     repeated = sender.body()
@@ -71,20 +71,20 @@ def test_messages_become_numbers(store, start, web_of, sender_at):
     for _ in range(3):
         refusal = sender.send()
     sender.send(dry_run=True)
-    eventually(lambda: Metrics(web).of("decisions_total", door="webmail",
+    eventually(lambda: Metrics(web).of("decisions_total", channel="webmail",
                                        verdict="suspended") == 3, "all is told to the store")
     seen = Metrics(web)
     for verdict, count in {"admit": 6, "message": 1, "suspended": 3, "over_time": 0,
                            "repeated": 0, "redeemed": 0, "no_store": 0, "observed": 0,
                            "unjudged": 0}.items():
-        assert seen.of("decisions_total", door="webmail", verdict=verdict) == count, verdict
-        assert seen.of("decisions_total", door="smtp", verdict=verdict) == 0
-    assert seen.of("refusals_total", door="webmail", rule="recipients_per_domain") == 1
-    assert seen.of("refusals_total", door="webmail", rule="messages_per_day") >= 1
+        assert seen.of("decisions_total", channel="webmail", verdict=verdict) == count, verdict
+        assert seen.of("decisions_total", channel="smtp", verdict=verdict) == 0
+    assert seen.of("refusals_total", channel="webmail", rule="recipients_per_domain") == 1
+    assert seen.of("refusals_total", channel="webmail", rule="messages_per_day") >= 1
     assert seen.of("suspensions_total", cause="volume") == 1
-    assert seen.of("judge_seconds_count", door="webmail") == 10
-    assert seen.of("judge_seconds_bucket", door="webmail", le="+Inf") == 10
-    assert 0 < seen.of("judge_seconds_sum", door="webmail") < 100
+    assert seen.of("judge_seconds_count", channel="webmail") == 10
+    assert seen.of("judge_seconds_bucket", channel="webmail", le="+Inf") == 10
+    assert 0 < seen.of("judge_seconds_sum", channel="webmail") < 100
     eventually(lambda: Metrics(web).of("suspended_mailboxes", cause="volume") == 1, "a second")
     assert Metrics(web).of("busiest_window_ratio", rule="messages_per_day") == 1
     assert sender.mailbox not in Client(web).get("/metrics").text
@@ -104,7 +104,7 @@ def test_what_is_left_is_told_at_the_end(store, start, sender_at):
     for _ in range(3):
         sender.admitted()
     guard.stop()
-    assert store.counters()["decisions door=webmail verdict=admit"] == 3
+    assert store.counters()["decisions channel=webmail verdict=admit"] == 3
 
 
 def test_a_silent_store(store, start, web_of):
@@ -113,8 +113,8 @@ def test_a_silent_store(store, start, web_of):
     guard, web = start(store, slow), web_of(store, slow)
     anyone = Client(web, {"Accept": "application/json"})
     assert anyone.get("/readyz").json == {"ready": True, "store": "answers"}
-    with Door(guard) as door:
-        sender = Sender(door, new_mailbox(), new_ip())
+    with Endpoint(guard) as endpoint:
+        sender = Sender(endpoint, new_mailbox(), new_ip())
         sender.admitted()
         store.take_away()
         try:
@@ -129,11 +129,11 @@ def test_a_silent_store(store, start, web_of):
         finally:
             store.bring_back()
     eventually(lambda: anyone.get("/readyz").status == 200, "the store is back")
-    eventually(lambda: store.counters().get("store_failures door=webmail") == 4, "all is told")
+    eventually(lambda: store.counters().get("store_failures channel=webmail") == 4, "all is told")
     back = Metrics(web)
     assert back.of("store_up") == 1
-    assert back.of("decisions_total", door="webmail", verdict="no_store") == 4
-    assert back.of("decisions_total", door="webmail", verdict="admit") == 1
+    assert back.of("decisions_total", channel="webmail", verdict="no_store") == 4
+    assert back.of("decisions_total", channel="webmail", verdict="admit") == 1
 
 
 def test_for_whom(sqlite_store, web_of):

@@ -16,7 +16,7 @@ AMPLE = {"limits.smtp": {"messages_per_day": 1000000, "off_domain_per_day": 1000
 
 @pytest.fixture
 def mta(sqlite_store, start_mta):
-    """Which ledger is behind it makes no difference to connections."""
+    """Which store is behind it makes no difference to connections."""
     return start_mta(sqlite_store, AMPLE)
 
 

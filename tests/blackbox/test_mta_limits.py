@@ -1,12 +1,12 @@
-"""The mail server's door with its default numbers: the last message that fits, and the next. And
-one ledger with the webmail."""
+"""The policy service with its default numbers: the last message that fits, and the next. And
+one store with the webmail."""
 
 import threading
 
 import pytest
 
 from clock import HOUR, Clock
-from door import NOT_SENT, crowd, people, rules
+from endpoint import NOT_SENT, crowd, people, rules
 from mta import DUNNO, Connection, User, both, question, start_mta  # noqa: F401 (fixtures)
 
 REFUSE = {"on_limit": {"off_domain_per_day": "refuse", "messages_per_day": "refuse"}}
@@ -124,8 +124,8 @@ def test_an_hour_is_waited_for(both):
 
 
 @pytest.mark.sanitized
-def test_one_ledger(both):
-    """300 by webmail and 600 by SMTP are 900; what fits then is each door's own affair."""
+def test_one_store(both):
+    """300 by webmail and 600 by SMTP are 900; what fits then is each channel's own affair."""
     user, webmail = both({**REFUSE, "limits.webmail": {"off_domain_per_hour_per_ip": "off"}})()
     webmail.admitted(**{name: crowd(100, prefix=name) for name in ("to", "cc", "bcc")})
     assert user.end(600) == DUNNO
@@ -139,7 +139,7 @@ def test_one_ledger(both):
 
 
 @pytest.mark.sanitized
-def test_a_suspension_holds_at_both_doors(both):
+def test_a_suspension_holds_at_both_channels(both):
     new_user = both({"limits.smtp": {"messages_per_day": 2},
                      "limits.webmail": {"messages_per_day": 2}})
     user, webmail = new_user()
@@ -238,9 +238,9 @@ def test_what_is_logged(both):
     user.send(["hidden@secret.test", "other@secret.test"])
     user.end(901)
     log = user.mta.log
-    log.wait(f"msg=decision door=smtp .*ruling=admit action=DUNNO mailbox={user.mailbox} ip=.* "
+    log.wait(f"msg=decision channel=smtp .*verdict=admit action=DUNNO mailbox={user.mailbox} ip=.* "
              "recipients=2")
-    log.wait("level=warning .*ruling=message action=REJECT .*unnamed=901 "
+    log.wait("level=warning .*verdict=message action=REJECT .*unnamed=901 "
              "rule=recipients_per_message")
     assert "secret.test" not in log.text()
     assert "/status" not in log.text() and "/r/" not in log.text()
@@ -253,6 +253,6 @@ def test_counters(both, store):
     webmail.admitted()
     user.mta.stop()
     counters = store.counters()
-    assert counters["decisions door=smtp verdict=admit"] == 1
-    assert counters["decisions door=smtp verdict=message"] == 1
-    assert counters["refusals door=smtp rule=recipients_per_message"] == 1
+    assert counters["decisions channel=smtp verdict=admit"] == 1
+    assert counters["decisions channel=smtp verdict=message"] == 1
+    assert counters["refusals channel=smtp rule=recipients_per_message"] == 1

@@ -134,7 +134,7 @@ def test_new_settings_for_kept_connections(mta):
 
 
 class Stream:
-    """One mailbox that sends without a pause until the door is gone; counts what was admitted."""
+    """One mailbox that sends without a pause until the service is gone; counts what was admitted."""
 
     def __init__(self, mta):
         self.user, self.admitted, self.asked = User(mta), 0, 0

@@ -1,4 +1,4 @@
-"""The mail server's door while its ledger is gone, silent or locked."""
+"""The policy service while its store is gone, silent or locked."""
 
 import threading
 import time
@@ -30,16 +30,16 @@ def outage(both, break_it, mend_it, settings=None):
     with broken(break_it, mend_it):
         for transaction in lost:
             assert timed(lambda: user.end(2, **transaction)).startswith(LATER)
-        # what needs no ledger goes on
+        # what needs no store goes on
         assert timed(lambda: user.end(901)).startswith("REJECT 5.7.1 The message was not sent ")
         assert timed(lambda: user.end(1, sasl_username="")) == DUNNO
         assert DUNNO == timed(lambda: user.connection.ask("RCPT", **user.members(
             recipient="p@x.test", instance="1.1")))
-    eventually(lambda: user.end(1) == DUNNO, "the door works again")
+    eventually(lambda: user.end(1) == DUNNO, "the service works again")
     user.mta.log.wait('msg="store answers again"', before)
     assert len(user.mta.log.matching(COMPLAINT, before)) == 1
     # Nothing that was refused has counted; the same message counts when it comes again.
-    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail door too") == 2
+    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail endpoint too") == 2
     for transaction in lost:
         assert user.end(2, **transaction) == DUNNO
     assert webmail.used("off_domain_per_day") == 12
@@ -60,11 +60,11 @@ def test_allow(store, both):
     with broken(store.silence, store.speak):
         assert timed(lambda: user.end(2)) == DUNNO
         assert timed(lambda: user.end(901)).startswith("REJECT 5.7.1 ")
-    eventually(lambda: user.end(1) == DUNNO, "the door works again")
-    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail door too") == 2
+    eventually(lambda: user.end(1) == DUNNO, "the service works again")
+    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail endpoint too") == 2
 
 
-def test_an_answer_of_data_without_a_ledger_does_not_hold(store, both):
+def test_an_answer_of_data_without_a_store_does_not_hold(store, both):
     """Let pass unjudged at DATA, the message is judged at its end if it can be by then."""
     user, webmail = both(ALLOW)()
     assert user.end(1) == DUNNO
@@ -72,9 +72,9 @@ def test_an_answer_of_data_without_a_ledger_does_not_hold(store, both):
     members = user.members(recipient_count=3, **transaction)
     with broken(store.silence, store.speak):
         assert timed(lambda: user.connection.ask("DATA", **members)) == DUNNO
-    eventually(lambda: user.end(1) == DUNNO, "the door works again")
+    eventually(lambda: user.end(1) == DUNNO, "the service works again")
     assert user.connection.ask("END-OF-MESSAGE", **members) == DUNNO
-    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail door too") == 5
+    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail endpoint too") == 5
 
 
 def test_many_wait_no_longer_than_one(store, both):
@@ -91,7 +91,7 @@ def test_many_wait_no_longer_than_one(store, both):
             assert connection.answer().startswith(LATER)
             connection.close()
         assert time.monotonic() - began < 4 * TIMEOUT + MARGIN
-    eventually(lambda: user.end(1) == DUNNO, "the door works again")
+    eventually(lambda: user.end(1) == DUNNO, "the service works again")
 
 
 def test_redis_killed_under_load(redis_store, both):
@@ -114,4 +114,4 @@ def test_redis_killed_under_load(redis_store, both):
     for thread in threads:
         thread.join()
     assert not wrong
-    eventually(lambda: user.end(1) == DUNNO, "the door works again")
+    eventually(lambda: user.end(1) == DUNNO, "the service works again")

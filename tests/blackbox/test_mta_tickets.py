@@ -1,4 +1,4 @@
-"""One message at both doors: counted once, and told of when it passed one of them by."""
+"""One message on both channels: counted once, and logged when it bypassed the webmail endpoint."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from door import people
+from endpoint import people
 from mta import DUNNO, both, start_mta  # noqa: F401 (fixtures)
 from programs import BUILD, eventually
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 @pytest.fixture
 def sent(both):
-    """The mail server's door as the webmail's host reaches it, and the webmail's door."""
+    """The policy service as the webmail's host reaches it, and the webmail endpoint."""
     user, webmail = both(HOSTS)()
     user.ip = HOST
     return user, webmail
@@ -36,11 +36,11 @@ def test_counted_once(sent):
         webmail.admitted(people(count, "x.test"))
     for count in (40, 1, 3):
         assert user.end(count) == DUNNO
-    user.mta.log.wait("ruling=redeemed")
+    user.mta.log.wait("verdict=redeemed")
     assert (webmail.used(), webmail.used("off_domain_per_day")) == (3, 44)
-    assert "unguarded" not in user.mta.log.text()
+    assert "bypassed" not in user.mta.log.text()
     assert user.end(3) == DUNNO  # a copy of the last, with no ticket of its own
-    user.mta.log.wait("level=warning .*ruling=admit .*unguarded=1")
+    user.mta.log.wait("level=warning .*verdict=admit .*bypassed=1")
     assert webmail.used() == 4
 
 
@@ -58,7 +58,7 @@ def test_given_back(sent):
     webmail.admitted(first["to"], id=first["id"])
     assert webmail.give_back(first["id"]).status in (200, 204)
     assert user.end(1) == DUNNO
-    user.mta.log.wait("unguarded=1")
+    user.mta.log.wait("bypassed=1")
     assert webmail.used() == 1
 
 
@@ -68,16 +68,16 @@ def test_what_staff_reads(sent, store):
     user.end(1)
     user.end(2)
     listed = json.loads(shell(store, "log", "--json"))["decisions"]  # of one moment: in any order
-    decisions = {(entry["outcome"], entry.get("unguarded")): entry["decision"] for entry in listed}
+    decisions = {(entry["outcome"], entry.get("bypassed")): entry["decision"] for entry in listed}
     assert set(decisions) == {("admitted", True), ("redeemed", None), ("admitted", None)}
-    unguarded, redeemed = decisions["admitted", True], decisions["redeemed", None]
+    bypassed, redeemed = decisions["admitted", True], decisions["redeemed", None]
     for line in shell(store, "log").splitlines():
-        assert line.endswith("  unguarded") == (unguarded in line), line
+        assert line.endswith("  bypassed") == (bypassed in line), line
         assert (" redeemed " in line) == (redeemed in line), line
-    assert "unguarded: it came from the webmail's host" in shell(store, "explain", unguarded)
+    assert "bypassed: it came from the webmail's host" in shell(store, "explain", bypassed)
     told = shell(store, "explain", redeemed)
-    assert "counted it: not counted again" in told and "unguarded" not in told
+    assert "counted it: not counted again" in told and "bypassed" not in told
     shown = shell(store, "show", user.mailbox)
-    assert "  unguarded" in shown and " redeemed " not in shown
-    eventually(lambda: store.counters().get("unguarded door=smtp") == 1, "it is counted")
-    assert store.counters()["decisions door=smtp verdict=redeemed"] == 1
+    assert "  bypassed" in shown and " redeemed " not in shown
+    eventually(lambda: store.counters().get("bypassed channel=smtp") == 1, "it is counted")
+    assert store.counters()["decisions channel=smtp verdict=redeemed"] == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from door import people, rules
+from endpoint import people, rules
 
 pytestmark = pytest.mark.sanitized
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import fastcgi
-from door import Door, Sender, new_ip, new_mailbox, people, post_params, unique_id
+from endpoint import Endpoint, Sender, new_ip, new_mailbox, people, post_params, unique_id
 from programs import SANITIZED, Guard
 
 OWN = "colleague@example.test"
@@ -43,8 +43,8 @@ def race(store, start):
                           "limits.webmail": {"messages_per_day": 3, "off_domain_per_day": 10,
                                              "off_domain_per_hour_per_ip": 20}})
     starters = Starters(guard, CLIENTS)
-    with Door(guard) as door:
-        yield starters.race, door
+    with Endpoint(guard) as endpoint:
+        yield starters.race, endpoint
     starters.close()
 
 
@@ -55,9 +55,9 @@ def statuses(answers):
 @pytest.mark.sanitized
 @pytest.mark.threads
 def test_the_last_message_of_the_day(race):
-    race, door = race
+    race, endpoint = race
     for _ in range(ROUNDS):
-        sender = Sender(door, new_mailbox(), new_ip())
+        sender = Sender(endpoint, new_mailbox(), new_ip())
         sender.admitted([OWN])
         sender.admitted([OWN])
         answers = race([sender.body([OWN]) for _ in range(CLIENTS)])
@@ -69,10 +69,10 @@ def test_the_last_message_of_the_day(race):
 @pytest.mark.threads
 def test_the_last_recipient_of_an_ip(race):
     """Different mailboxes, one IP: the refused ones leave no trace with their mailbox."""
-    race, door = race
+    race, endpoint = race
     for _ in range(ROUNDS):
         ip = new_ip()
-        senders = [Sender(door, new_mailbox(), ip) for _ in range(CLIENTS)]
+        senders = [Sender(endpoint, new_mailbox(), ip) for _ in range(CLIENTS)]
         for first in senders[:2]:
             first.admitted(people(9, "x.test"))
         answers = race([sender.body(["bob@x.test", "eve@x.test"]) for sender in senders[2:]]
@@ -90,9 +90,9 @@ def test_the_last_recipient_of_an_ip(race):
 @pytest.mark.sanitized
 @pytest.mark.threads
 def test_the_same_submission_at_once_counts_once(race):
-    race, door = race
+    race, endpoint = race
     for _ in range(ROUNDS):
-        sender = Sender(door, new_mailbox(), new_ip())
+        sender = Sender(endpoint, new_mailbox(), new_ip())
         body = sender.body(["bob@x.test"])
         assert statuses(race([body] * CLIENTS)) == {200: CLIENTS}
         assert sender.used() == 1
@@ -113,7 +113,7 @@ class Load:
             thread.start()
 
     def _run(self, number):
-        with Door(self.guard) as door:
+        with Endpoint(self.guard) as endpoint:
             while not self.stopping.is_set():
                 mailbox = self.mailboxes[number % len(self.mailboxes)]
                 number += 1
@@ -121,7 +121,7 @@ class Load:
                 body = {"id": unique_id(), "mailbox": mailbox, "ip": None,
                         "to": people(51 if too_many else 2, "x.test")}
                 try:
-                    answer = door.post(body)
+                    answer = endpoint.post(body)
                 except (OSError, fastcgi.ConnectionClosed):
                     with self.lock:
                         if not too_many:
@@ -142,8 +142,8 @@ class Load:
         assert not self.others, self.others[:3]
 
     def counted(self, guard):
-        with Door(guard) as door:
-            return {mailbox: Sender(door, mailbox, new_ip()).used() for mailbox in self.mailboxes}
+        with Endpoint(guard) as endpoint:
+            return {mailbox: Sender(endpoint, mailbox, new_ip()).used() for mailbox in self.mailboxes}
 
     def count_of(self, bodies):
         return {mailbox: sum(body["mailbox"] == mailbox for body in bodies)
@@ -166,9 +166,9 @@ def test_a_crash_under_load_loses_nothing(store, start):
         for mailbox, used in counted.items():
             assert certain[mailbox] <= used <= certain[mailbox] + possible[mailbox]
         # Who got no answer asks again with the same id, and everything has counted once.
-        with Door(guard) as door:
+        with Endpoint(guard) as endpoint:
             for body in load.unknown:
-                assert door.post(body).status == 200
+                assert endpoint.post(body).status == 200
         assert load.counted(guard) == load.count_of(load.admitted + load.unknown)
 
 
@@ -199,17 +199,17 @@ def test_limits_change_under_load_and_keep_the_history(store, start):
     assert counted == load.count_of(load.admitted)
     mailbox, used = max(counted.items(), key=lambda one: one[1])
     guard.reload({"limits.webmail": {"messages_per_day": used}})
-    with Door(guard) as door:
-        assert Sender(door, mailbox, new_ip()).send([OWN]).status == 403
+    with Endpoint(guard) as endpoint:
+        assert Sender(endpoint, mailbox, new_ip()).send([OWN]).status == 403
     guard.reload({"limits.webmail": {"messages_per_day": used + 1}})
     other = next(one for one in counted if one != mailbox)
-    with Door(guard) as door:
-        Sender(door, other, new_ip()).admitted([OWN])
+    with Endpoint(guard) as endpoint:
+        Sender(endpoint, other, new_ip()).admitted([OWN])
 
 
 @pytest.mark.sanitized
 @pytest.mark.threads
-def test_two_guards_share_a_ledger(store, start, new_folder, sender_at):
+def test_two_guards_share_a_store(store, start, new_folder, sender_at):
     """Two processes on one store: a mailbox has one history."""
     first = start(store, {"limits.webmail": {"messages_per_day": 4}})
     second = Guard(new_folder(), store,

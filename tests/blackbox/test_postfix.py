@@ -274,7 +274,7 @@ def test_a_limit_that_does_not_suspend_says_when_the_message_fits(stack, mailbox
     assert stack.used(mailbox) == 2
 
 
-# ---- one ledger
+# ---- one store
 
 
 def with_900_outside(stack, address):
@@ -291,7 +291,7 @@ def with_900_outside(stack, address):
     return mailbox, webmail, program
 
 
-def test_900_recipients_by_both_doors_are_the_smtp_doors_limit(stack):
+def test_900_recipients_by_both_channels_are_the_smtp_limit(stack):
     mailbox, webmail, program = with_900_outside(stack, "127.0.0.21")
     with webmail, program:
         refusal = program.refused()
@@ -301,7 +301,7 @@ def test_900_recipients_by_both_doors_are_the_smtp_doors_limit(stack):
     assert stack.used(mailbox, "off_domain_per_day") == 900
 
 
-def test_1000_recipients_by_both_doors_are_the_webmails_limit(stack):
+def test_1000_recipients_by_both_channels_are_the_webmails_limit(stack):
     mailbox, webmail, program = with_900_outside(stack, "127.0.0.22")
     with webmail, program:
         assert webmail.send(to=people(900, 1000)) is True
@@ -315,7 +315,7 @@ def test_1000_recipients_by_both_doors_are_the_webmails_limit(stack):
     assert stack.used(mailbox, "off_domain_per_day") == 1000
 
 
-def test_a_suspension_by_staff_holds_at_both_doors_until_it_is_lifted(stack, mailbox):
+def test_a_suspension_by_staff_holds_at_both_channels_until_it_is_lifted(stack, mailbox):
     with stack.roundcube(mailbox, "127.0.0.23") as webmail, MailProgram(stack, mailbox) as program:
         stack.sendguard("suspend", mailbox, "--for", "24h", "--cause", "terms", "--note", "a test")
         refusal = program.refused()
@@ -341,8 +341,8 @@ def test_mail_without_a_login_passes(stack):
     assert "msg=decision" not in stack.log_since(before)
 
 
-def test_451_while_the_ledger_is_locked_and_nothing_is_counted(stack, mailbox):
-    lock = sqlite3.connect(stack.folder / "guard/ledger.db", isolation_level=None, timeout=20)
+def test_451_while_the_store_is_locked_and_nothing_is_counted(stack, mailbox):
+    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=20)
     with MailProgram(stack, mailbox) as program:
         program.send()
         lock.execute("BEGIN IMMEDIATE")
@@ -357,9 +357,9 @@ def test_451_while_the_ledger_is_locked_and_nothing_is_counted(stack, mailbox):
     assert stack.used(mailbox) == 2
 
 
-def test_on_failure_allow_lets_mail_pass_while_the_ledger_is_locked(stack, mailbox, other_settings):
+def test_on_failure_allow_lets_mail_pass_while_the_store_is_locked(stack, mailbox, other_settings):
     other_settings("store.on_failure=allow")
-    lock = sqlite3.connect(stack.folder / "guard/ledger.db", isolation_level=None, timeout=20)
+    lock = sqlite3.connect(stack.folder / "guard/sendguard.db", isolation_level=None, timeout=20)
     with MailProgram(stack, mailbox) as program:
         lock.execute("BEGIN IMMEDIATE")
         try:
@@ -370,7 +370,7 @@ def test_on_failure_allow_lets_mail_pass_while_the_ledger_is_locked(stack, mailb
         eventually(lambda: program.send() or stack.used(mailbox) > 0, "it is judged again")
 
 
-def test_451_while_the_door_is_closed(stack, mailbox):
+def test_451_while_the_service_is_closed(stack, mailbox):
     stack.stop("mta")
     try:
         with MailProgram(stack, mailbox) as program:
@@ -408,8 +408,8 @@ def test_200_webmail_messages_count_200(stack, mailbox):
     assert stack.used(mailbox) == 200
     assert stack.used(mailbox, "off_domain_per_day") == sum(1 + n % 3 for n in range(200))
     decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
-    assert len([line for line in decisions if "ruling=redeemed" in line]) == 200
-    assert not [line for line in decisions if "unguarded" in line]
+    assert len([line for line in decisions if "verdict=redeemed" in line]) == 200
+    assert not [line for line in decisions if "bypassed" in line]
 
 
 @pytest.mark.parametrize("message", [
@@ -426,13 +426,13 @@ def test_the_ticket_fits_however_recipients_are_written(stack, mailbox, message)
     with stack.roundcube(mailbox, "127.0.0.34") as webmail:
         assert webmail.send(**message) is True
     decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
-    assert len(decisions) == 1 and "ruling=redeemed" in decisions[0], decisions
+    assert len(decisions) == 1 and "verdict=redeemed" in decisions[0], decisions
     assert stack.used(mailbox) == 1
 
 
 def test_without_the_plugin_601_messages_count_are_noticed_and_stop_at_600(
         stack, mailbox, without_plugin):
-    before, counted = stack.log(), unguarded_total(stack)
+    before, counted = stack.log(), bypassed_total(stack)
     outcomes = send_in_parallel(stack, mailbox, "127.0.0.32", [{}] * 601)
     refused = [said for said in outcomes if said is not True]
     assert len(refused) == 1, refused[:3]
@@ -440,9 +440,9 @@ def test_without_the_plugin_601_messages_count_are_noticed_and_stop_at_600(
     assert stack.used(mailbox) == 600
     assert suspended(stack, mailbox)
     decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
-    assert len([line for line in decisions if "unguarded=" in line]) == 601
-    eventually(lambda: unguarded_total(stack) >= counted + 601, "the metric")
-    assert overview(stack)["unguarded_today"] >= 601
+    assert len([line for line in decisions if "bypassed=" in line]) == 601
+    eventually(lambda: bypassed_total(stack) >= counted + 601, "the metric")
+    assert overview(stack)["bypassed_today"] >= 601
 
 
 def test_without_the_plugin_the_webmails_limits_hold(stack, mailbox, without_plugin):
@@ -471,11 +471,11 @@ def test_a_ticket_holds_once_for_its_client_and_its_number_of_recipients(stack, 
         webmail.send(one)
         assert stack.used(mailbox) == 4, "and only once"
     decisions = [line for line in stack.log_since(before).splitlines() if mailbox in line]
-    assert ["unguarded=" in line for line in decisions] == [True, False, True]
+    assert ["bypassed=" in line for line in decisions] == [True, False, True]
 
 
 def admit_only(stack, mailbox, recipients):
-    """Asks the webmail door, as a webmail does that then sends nothing."""
+    """Asks the webmail endpoint, as a webmail does that then sends nothing."""
     body = {"id": "<1@test>", "mailbox": mailbox, "ip": "192.0.2.1", "to": recipients}
     request = urllib.request.Request(
         f"http://127.0.0.1:{stack.port('submissions')}/sendguard/submissions",
@@ -484,8 +484,8 @@ def admit_only(stack, mailbox, recipients):
         assert json.load(answer)["verdict"] == "admit"
 
 
-def unguarded_total(stack):
-    return int(float(stack.metrics().get('sendguard_unguarded_total{door="smtp"}', 0)))
+def bypassed_total(stack):
+    return int(float(stack.metrics().get('sendguard_bypassed_total{channel="smtp"}', 0)))
 
 
 def overview(stack):

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 import fastcgi
-from door import post_params, window
+from endpoint import post_params, window
 from programs import BUILD, PATIENCE, PROGRAM, Guard, eventually, free_port
 from stores import SqliteStore
 
@@ -27,7 +27,7 @@ def run(*arguments):
 
 @pytest.fixture
 def guard(folder):
-    """Configured, not started; the kind of ledger makes no difference here. Tests end it
+    """Configured, not started; the kind of store makes no difference here. Tests end it
     themselves, as they look at how it ends."""
     guard = Guard(folder, SqliteStore(folder))
     yield guard
@@ -348,7 +348,7 @@ def test_the_environment_of_a_service_is_enough(folder):
 def test_a_url_at_the_wrong_setting_shows_no_password(folder):
     path = folder / "bad.conf"
     path.touch(0o640)
-    path.write_text("[support]\nlinks = Ledger redis://:hunter2@localhost/0\n[web]\n"
+    path.write_text("[support]\nlinks = Store redis://:hunter2@localhost/0\n[web]\n"
                     "listen = redis://:hunter2@localhost/0\n[store]\nredis://:hunter2@localhost/0\n")
     shown = run("-c", path, "--check")
     assert (shown.returncode, len(shown.stderr.splitlines())) == (CONFIGURATION, 3), shown.stderr

@@ -5,7 +5,7 @@ import urllib.parse
 
 import pytest
 
-from door import PATH, people, rules, unique_id
+from endpoint import PATH, people, rules, unique_id
 
 pytestmark = pytest.mark.sanitized
 
@@ -50,9 +50,9 @@ def test_three_kinds_of_body_are_equal(sender, kind, names):
         pairs = pairs_of(sender, names=names, **RECIPIENTS)
         pairs.insert(2, ("_message", "Hello & goodbye = 100%\r\n--not the boundary\r\n"))
         if kind == "urlencoded":
-            answer = sender.door.post(urlencoded(pairs), URLENCODED)
+            answer = sender.endpoint.post(urlencoded(pairs), URLENCODED)
         else:
-            answer = sender.door.post(multipart(pairs), MULTIPART)
+            answer = sender.endpoint.post(multipart(pairs), MULTIPART)
     assert answer.status == 200, answer
     assert answer.json["mailbox"] == sender.mailbox
     assert sender.used("messages_per_day") == 1
@@ -66,7 +66,7 @@ def test_repeated_recipient_fields_add_up(sender, kind):
                                             ("_cc", "d@x.test"), ("to", "")]
     body, content_type = ((urlencoded(pairs), URLENCODED) if kind == "urlencoded"
                           else (multipart(pairs), MULTIPART))
-    assert sender.door.post(body, content_type).status == 200
+    assert sender.endpoint.post(body, content_type).status == 200
     assert sender.used("off_domain_per_day") == 4
 
 
@@ -76,7 +76,7 @@ def test_a_file_is_no_field(sender):
             + part("_attachments[]", bytes(range(256)) * 4000,
                    '; filename="a.bin"\r\nContent-Type: application/octet-stream')
             + f"--{BOUNDARY}--\r\n".encode())
-    assert sender.door.post(body, MULTIPART).status == 200
+    assert sender.endpoint.post(body, MULTIPART).status == 200
     assert sender.used("off_domain_per_day") == 1
 
 
@@ -84,9 +84,9 @@ def test_content_type_is_read_as_http_reads_it(sender):
     body = json.dumps(sender.body()).encode()
     for content_type in ("Application/JSON", "application/json; charset=utf-8",
                          "application/json;charset=UTF-8"):
-        assert sender.door.post(body, content_type).status == 200
+        assert sender.endpoint.post(body, content_type).status == 200
     pairs = pairs_of(sender, "a@x.test")
-    answer = sender.door.post(multipart(pairs),
+    answer = sender.endpoint.post(multipart(pairs),
                               f'Multipart/Form-Data; charset=utf-8; boundary="{BOUNDARY}"')
     assert answer.status == 200
 
@@ -106,7 +106,7 @@ def wrong(answer, status, *words):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "BREW"])
 def test_405_names_what_is_allowed(sender, method):
-    answer = sender.door.request(method)
+    answer = sender.endpoint.request(method)
     assert answer.status == 405
     assert "POST" in answer.headers["allow"]
     if method != "HEAD":
@@ -118,7 +118,7 @@ def test_405_names_what_is_allowed(sender, method):
     ("DELETE", "/sendguard/other/id"), ("DELETE", PATH + "/a/b"),
 ])
 def test_404_for_other_paths(sender, method, path):
-    wrong(sender.door.request(method, path, "mailbox=a%40example.test", b"{}",
+    wrong(sender.endpoint.request(method, path, "mailbox=a%40example.test", b"{}",
                               "application/json"), 404)
 
 
@@ -126,19 +126,19 @@ def test_404_for_other_paths(sender, method, path):
                                           "application/jsonx", "multipart/mixed; boundary=x"])
 def test_415(sender, content_type):
     body = json.dumps(sender.body()).encode()
-    wrong(sender.door.post(body, content_type), 415, "application/json")
+    wrong(sender.endpoint.post(body, content_type), 415, "application/json")
 
 
 def test_413_for_a_json_body_over_the_limit(sender):
     body = sender.body()
     body["filler"] = "x" * (5 * 1024 * 1024)
-    wrong(sender.door.post(body), 413)
+    wrong(sender.endpoint.post(body), 413)
     assert sender.used() == 0
 
 
 def test_413_for_too_many_recipients(sender):
-    wrong(sender.door.post(sender.body([f"p{number}@x.test" for number in range(10001)])), 413)
-    answer = sender.door.post(sender.body([f"p{number}@x.test" for number in range(10000)]))
+    wrong(sender.endpoint.post(sender.body([f"p{number}@x.test" for number in range(10001)])), 413)
+    answer = sender.endpoint.post(sender.body([f"p{number}@x.test" for number in range(10000)]))
     assert answer.status == 422
 
 
@@ -167,7 +167,7 @@ BAD_JSON = {
 @pytest.mark.parametrize("name", BAD_JSON)
 def test_400_for_bad_json(sender, name):
     body, words = BAD_JSON[name]
-    wrong(sender.door.post(body), 400, *words)
+    wrong(sender.endpoint.post(body), 400, *words)
 
 
 @pytest.mark.parametrize("language, place", [
@@ -182,7 +182,7 @@ def test_400_says_the_place_in_words(sender, language, place):
 
 
 @pytest.mark.parametrize("entry", [
-    "nobody", "@x.test", "a@", "a@@x.test", "a b@x.test", "<a@x.test> b", "a@x..test",
+    "nobody", "@x.test", "a@", "athe endpointx.test", "a b@x.test", "<a@x.test> b", "a@x..test",
     "a@x.test b@x.test", "Bob <a@x.test", "a@x.test\r\nBcc: b@x.test", "a\0@x.test", "a@-x.test",
     "l" * 248 + "@x.test",
 ])
@@ -204,10 +204,10 @@ def test_400_names_the_member(sender, member, value):
 
 def test_400_for_a_broken_form(sender):
     pairs = pairs_of(sender, "a@x.test")
-    wrong(sender.door.post(multipart(pairs)[:-8], MULTIPART), 400)
-    wrong(sender.door.post(multipart(pairs), "multipart/form-data"), 400, "boundary")
-    wrong(sender.door.post(b"to=a%40x.test&cc=%zz", URLENCODED), 400, "cc")
-    wrong(sender.door.post(urlencoded(pairs + [("mailbox", "other@example.test")]), URLENCODED),
+    wrong(sender.endpoint.post(multipart(pairs)[:-8], MULTIPART), 400)
+    wrong(sender.endpoint.post(multipart(pairs), "multipart/form-data"), 400, "boundary")
+    wrong(sender.endpoint.post(b"to=a%40x.test&cc=%zz", URLENCODED), 400, "cc")
+    wrong(sender.endpoint.post(urlencoded(pairs + [("mailbox", "other@example.test")]), URLENCODED),
           400, "mailbox")
     assert sender.used() == 0
 
@@ -227,24 +227,24 @@ def test_dry_run_says_what_the_real_one_would(sender):
 
 @pytest.mark.parametrize("query", ["dry_run=1", "&dry_run=1&", "dry%5frun=1"])
 def test_dry_run_is_found_in_the_query(sender, query):
-    assert sender.door.post(sender.body(), query=query).status == 200
+    assert sender.endpoint.post(sender.body(), query=query).status == 200
     assert sender.used() == 0
 
 
 @pytest.mark.parametrize("query", ["", "dry_run=0", "&"])
 def test_other_queries_are_no_dry_run(sender, query):
-    assert sender.door.post(sender.body(), query=query).status == 200
+    assert sender.endpoint.post(sender.body(), query=query).status == 200
     assert sender.used() == 1
 
 
 @pytest.mark.parametrize("query", ["dry_run=yes", "dry_run", "dry_run=1&dry_run=0"])
 def test_an_unclear_dry_run_is_refused(sender, query):
     """Charging a message that was only asked about would be the worst of readings."""
-    answer = sender.door.post(sender.body(), query=query)
+    answer = sender.endpoint.post(sender.body(), query=query)
     assert answer.status == 400 or sender.used() == 0, answer
 
 
 @pytest.mark.parametrize("query", ["xdry_run=1", "dry=1", "x=y&dry_run=1", "dry_run=1&x", "dry_run=1&dry_run=1"])
 def test_an_unknown_or_repeated_parameter_counts_nothing(sender, query):
-    wrong(sender.door.post(sender.body(), query=query), 400)
+    wrong(sender.endpoint.post(sender.body(), query=query), 400)
     assert sender.used() == 0

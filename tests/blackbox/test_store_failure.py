@@ -1,4 +1,4 @@
-"""A ledger that is gone, silent, slow or full: the configured answer in time, one line in the
+"""A store that is gone, silent, slow or full: the configured answer in time, one line in the
 log, and work that goes on by itself."""
 
 import contextlib
@@ -12,7 +12,7 @@ import time
 import pytest
 
 import fastcgi
-from door import Door, Sender, new_ip, new_mailbox, people, post_params
+from endpoint import Endpoint, Sender, new_ip, new_mailbox, people, post_params
 from programs import PATIENCE, SANITIZED, eventually
 
 OWN = "colleague@example.test"
@@ -76,13 +76,13 @@ def outage(guard, sender, break_it, mend_it, requests=5):
     lost = [sender.body(["lost@x.test"]) for _ in range(requests)]
     with broken(break_it, mend_it):
         for body in lost:
-            refused(timed(lambda: sender.door.post(body)))
+            refused(timed(lambda: sender.endpoint.post(body)))
         trouble.expect(1)
     works_again(sender)
     # Nothing that was answered with 503 has counted, and nothing was forgotten.
     assert (sender.used(), sender.used("off_domain_per_day")) == (4, 0)
     for body in lost:
-        assert sender.door.post(body).status == 200
+        assert sender.endpoint.post(body).status == 200
     assert sender.used("off_domain_per_day") == requests
     trouble.expect(1)
     with broken(break_it, mend_it):
@@ -109,14 +109,14 @@ def test_silent(store, start, sender_at):
 def test_redis_does_not_count_late(redis_store, start, sender_at):
     """What waited in a stopped server's socket must not be counted when it wakes."""
     guard = start(redis_store, SHORT)
-    with Door(guard) as door:
-        senders = [Sender(door, new_mailbox(), new_ip()) for _ in range(8)]
+    with Endpoint(guard) as endpoint:
+        senders = [Sender(endpoint, new_mailbox(), new_ip()) for _ in range(8)]
         for sender in senders:
             sender.admitted([OWN])
         with broken(redis_store.silence, redis_store.speak):
             for sender in senders:
                 refused(timed(lambda: sender.send(["late@x.test"])))
-        works_again(Sender(door, new_mailbox(), new_ip()))
+        works_again(Sender(endpoint, new_mailbox(), new_ip()))
         for sender in senders:
             assert (sender.used(), sender.used("off_domain_per_day")) == (1, 0)
 
@@ -199,7 +199,7 @@ def test_allow_admits_what_nobody_could_judge(store, start, sender_at):
             answer = timed(lambda: sender.send(["lost@x.test"]))
             assert answer.status == 200, answer
             assert answer.json["verdict"] == "admit"
-        # The limits of one message need no ledger.
+        # The limits of one message need no store.
         assert timed(lambda: sender.send(people(51, "x.test"))).status == 422
         trouble.expect(1)
     works_again(sender)
@@ -286,7 +286,7 @@ def test_full_file_system(sqlite_store, start, sender_at):
 
 
 @pytest.mark.sanitized
-def test_no_new_ledger_beside_a_lost_one(sqlite_store, start, sender_at):
+def test_no_new_database_beside_a_lost_one(sqlite_store, start, sender_at):
     """A database that is gone is missed; an empty one in its place would forget everything."""
     sender = sender_at(start(sqlite_store, SHORT))
     sender.admitted([OWN])

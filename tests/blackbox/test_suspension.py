@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from clock import DAY, HOUR, SECOND, Clock
-from door import people, rules
+from endpoint import people, rules
 
 OWN = "colleague@example.test"
 

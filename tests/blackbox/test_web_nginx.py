@@ -1,4 +1,4 @@
-"""The people's door behind a real nginx, with the example configuration."""
+"""The web interface behind a real nginx, with the example configuration."""
 
 import http.client
 import itertools

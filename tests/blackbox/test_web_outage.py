@@ -1,4 +1,4 @@
-"""The people's door while the store hangs: it says so soon, and never claims what it cannot know."""
+"""The web interface while the store hangs: it says so soon, and never claims what it cannot know."""
 
 import concurrent.futures
 import time
@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from door import new_mailbox
+from endpoint import new_mailbox
 from programs import SANITIZED, Guard
 from web import Browser, Client, Program, Web, status_link
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.sanitized
 
 
 @pytest.fixture
-def open_door(folder, sender_at):
-    """open_door(store): the people's door that waits 400 ms for it, and a user's status link."""
+def open_web(folder, sender_at):
+    """open_web(store): the web interface that waits 400 ms for it, and a user's status link."""
     running = []
 
     def open_it(store):
@@ -39,8 +39,8 @@ def timed(ask):
     return time.monotonic() - began, status
 
 
-def test_a_hanging_store_holds_nobody_up(redis_store, open_door):
-    web, link = open_door(redis_store)
+def test_a_hanging_store_holds_nobody_up(redis_store, open_web):
+    web, link = open_web(redis_store)
     ada, stranger = web.desk("ada"), Client(web)
     asks = [lambda: stranger.get(link), lambda: ada.get("/desk/"),
             lambda: stranger.get("/assets/style.css"), lambda: Browser(web).sign_in("ada")]
@@ -58,9 +58,9 @@ def test_a_hanging_store_holds_nobody_up(redis_store, open_door):
     web.log.wait("store answers again")
 
 
-def test_what_may_have_been_done_is_said(sqlite_store, open_door):
-    """The ledger can be read, but for a while nothing is written."""
-    web, link = open_door(sqlite_store)
+def test_what_may_have_been_done_is_said(sqlite_store, open_web):
+    """The store can be read, but for a while nothing is written."""
+    web, link = open_web(sqlite_store)
     ada, robot = web.desk("ada"), Program(web, web.token("robot", "admin"))
     csrf, mailbox = ada.csrf, new_mailbox()
     token = urllib.parse.parse_qs(link.split("?")[1])["t"][0]

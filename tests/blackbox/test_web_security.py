@@ -1,4 +1,4 @@
-"""What nobody may do at the people's door: forge links and forms, act beyond a role, go on
+"""What nobody may do at the web interface: forge links and forms, act beyond a role, go on
 after the end of a session, and put words of theirs into other people's pages."""
 
 import html
@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 from clock import DAY, HOUR, Clock
-from door import Door, Sender, crowd, new_ip, new_mailbox
+from endpoint import Endpoint, Sender, crowd, new_ip, new_mailbox
 from programs import Guard
 from stores import KINDS
 from web import BASE, FORM, Browser, Client, Program, Web, csrf_of, status_link, status_path
@@ -326,7 +326,7 @@ def test_scripts_in_what_was_typed(web):
         answer = ada.post_form("/desk/acts", {"csrf": csrf, "act": "suspend", **fields})
         assert "<script>alert" not in answer.text and "<img src=x" not in answer.text
     answer = ada.post_form("/desk/simulate", {"csrf": csrf, "mailbox": SCRIPT, "to": SCRIPT,
-                                              "door": "webmail"})
+                                              "channel": "webmail"})
     assert "<script>alert" not in answer.text and "<img src=x" not in answer.text
     for path in ("/desk/mailboxes/", "/desk/domains/", "/desk/ips/", "/desk/decisions/",
                  "/desk/audit?subject=", "/desk/mailboxes/a@example.test?done=",
@@ -340,8 +340,8 @@ def test_scripts_in_addresses(web, web_guard):
     """A quoted local part may hold nearly anything."""
     ada = web.desk("ada")
     mailbox = '"<script>alert(4711)</script>"@example.test'
-    with Door(web_guard) as door:
-        sender = Sender(door, mailbox, new_ip())
+    with Endpoint(web_guard) as endpoint:
+        sender = Sender(endpoint, mailbox, new_ip())
         answer = sender.send(['"<img src=x onerror=alert(1)>" <"<script>alert(1)</script>"@x.test>',
                               *crowd(100)])
         assert answer.status == 422, answer

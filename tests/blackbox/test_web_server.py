@@ -315,7 +315,7 @@ def test_a_signal_ends_it_cleanly(own, number):
 
 
 def test_requests_in_flight_are_finished(own):
-    """They wait for the ledger, which another process has locked, when the signal comes."""
+    """They wait for the store, which another process has locked, when the signal comes."""
     own.hire({"ada": "admin"})
     links = [http.client.HTTPConnection("127.0.0.1", own.port, timeout=PATIENCE)
              for _ in range(3)]

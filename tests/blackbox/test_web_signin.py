@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from door import new_ip
+from endpoint import new_ip
 from programs import PATIENCE
 from stores import SqliteStore
 from web import BASE, PASSWORD, SHELL, Browser, Client, Web

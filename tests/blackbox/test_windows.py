@@ -3,7 +3,7 @@
 import pytest
 
 from clock import DAY, HOUR, SECOND, Clock
-from door import crowd, people, rules, spread, window
+from endpoint import crowd, people, rules, spread, window
 
 OWN = "colleague@example.test"
 REFUSE = {"on_limit": {"messages_per_day": "refuse", "off_domain_per_day": "refuse"}}

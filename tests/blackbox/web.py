@@ -1,4 +1,4 @@
-"""The people's door as browsers and scripts use it, its program, and its staff."""
+"""The web interface as browsers and scripts use it, its program, and its staff."""
 
 import html
 import http.client
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import urllib.parse
 
-from door import crowd
+from endpoint import crowd
 from programs import BUILD, PATIENCE, Guard, free_port
 
 PROGRAM = BUILD / "sendguard-web"

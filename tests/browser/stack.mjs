@@ -26,7 +26,7 @@ export class Stack {
   stop(...services) { this.run('stop', this.dir, ...services); }
   settings(...settings) { this.run('settings', this.dir, ...settings); }
 
-  // The command line on the guard's ledger; what it prints.
+  // The command line on the guard's store; what it prints.
   sendguard(...args) { return this.sendguardInput('', ...args); }
   sendguardInput(input, ...args) {
     return execFileSync(program, ['sendguard', this.dir, ...args], { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'inherit'] });

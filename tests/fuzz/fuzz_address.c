@@ -88,8 +88,8 @@ static void try_form(struct arena *arena, const char *text, size_t length)
 {
     struct submission list, form;
     struct problem problem;
-    submission_init(&list, arena, DOOR_WEBMAIL);
-    submission_init(&form, arena, DOOR_WEBMAIL);
+    submission_init(&list, arena, CHANNEL_WEBMAIL);
+    submission_init(&form, arena, CHANNEL_WEBMAIL);
     form.form = true;
     bool listed = submission_add_recipients(&list, FIELD_BCC, text, length, &problem);
     if (!submission_add_recipients(&form, FIELD_BCC, text, length, &problem)) {
@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct submission submission;
     char *copy = xmalloc(size);
     memcpy(copy, data, size);
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     try_recipients(&submission, copy, size);
     try_setters(&submission, copy, size);
     try_unquoted(arena, copy, size);

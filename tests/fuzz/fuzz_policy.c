@@ -1,11 +1,11 @@
 /* Postfix's policy protocol, read whole and in pieces: both must come to the same requests. What
- * is complete goes to a door whose store is away, as far as an answer. The first byte: the size
+ * is complete goes to a service whose store is away, as far as an answer. The first byte: the size
  * of the pieces. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "mta/policy_answer.h"
-#include "mta/policy_door.h"
+#include "mta/policy_batch.h"
 
 enum { NOW_S = 1763790000, ANSWERS_MAX = 16 };
 
@@ -68,9 +68,9 @@ static void ask(struct policy_batch *batch, struct reading *reading,
 /* Each piece in a heap block of its own size. */
 static struct reading read_pieces(const uint8_t *bytes, size_t length, size_t piece)
 {
-    struct mail_door door = {.collector = collector_new(4096)};
-    door.guard = the_guard(&door.store);
-    struct policy_batch *batch = policy_batch_new(&door);
+    struct policy_service service = {.collector = collector_new(4096)};
+    service.guard = the_guard(&service.store);
+    struct policy_batch *batch = policy_batch_new(&service);
     struct reading reading = {0};
     struct policy_request request = {0};
     struct problem problem = {0};
@@ -89,7 +89,7 @@ static struct reading read_pieces(const uint8_t *bytes, size_t length, size_t pi
     }
     policy_request_free(&request);
     policy_batch_free(&batch);
-    collector_free(&door.collector);
+    collector_free(&service.collector);
     return reading;
 }
 

@@ -37,7 +37,7 @@ static struct reading read_body(const char *type, bool php_names, const uint8_t 
     struct reading reading = {.arena = arena_new()};
     struct problem problem = {0};
     struct body *body = NULL;
-    submission_init(&reading.submission, reading.arena, DOOR_WEBMAIL);
+    submission_init(&reading.submission, reading.arena, CHANNEL_WEBMAIL);
     require(body_new(&reading.submission, type, php_names, &body, &problem));
     reading.result = 1;
     for (size_t at = 0; reading.result && at < length; at += piece)

@@ -58,7 +58,7 @@ static void read_form(struct arena *arena, const char *text)
     struct body *body = NULL;
     struct body_claims claims;
     struct text answer = {0};
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     if (body_new(&submission, "application/x-www-form-urlencoded", true, &body, &problem) &&
         body_add(body, text, strlen(text), &problem) && body_end(body, &claims, &problem)) {
         text_add(&answer, "ok");

@@ -23,7 +23,7 @@ configure_folders() {
 configure_guard() {
     cat >"$dir/guard/sendguard.conf" <<CONF
 [store]
-url = sqlite://$dir/guard/ledger.db
+url = sqlite://$dir/guard/sendguard.db
 [fcgi]
 listen = $dir/guard/fcgi.sock
 [web]

@@ -1,4 +1,4 @@
--- The acts on the ledger beside judging: refunds, what staff does, sweeping.
+-- The operations on the database beside judging: refunds, what staff does, sweeping.
 local RECORD_BYTES = 73 -- entry and totals, before what is kept as text
 
 -- Takes one entry out of a history and its totals, which stand as of the newest

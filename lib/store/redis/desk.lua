@@ -1,5 +1,5 @@
--- What programs keep for themselves, tries, and entries of the audit trail that
--- are no acts on the ledger. A kept value is "ENDS\nVALUE", ends -1: never. An
+-- What programs keep for themselves, tries, and entries of the audit log that
+-- are no acts on the store. A kept value is "ENDS\nVALUE", ends -1: never. An
 -- act's last arguments may be the audit entry: by, note, name, subject, detail.
 local acts = {}
 

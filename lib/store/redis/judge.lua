@@ -173,7 +173,7 @@ local latest_ticket = string.format('%d', at + TICKET_TIME + AHEAD)
 if mode > 0 or state[2] or state[3] or redeem > 0 or not roomy then
     local fits = day < day_end and day_weight < day_weight_end and hour < hour_end
         and hour_weight < hour_weight_end and ip_hour < ip_end and ip_weight < ip_weight_end
-    local held, observe = mode % 2 == 1, mode % 8 >= 4
+    local rejected, observe = mode % 2 == 1, mode % 8 >= 4
     dry = mode % 4 >= 2
     suspension, stamped_ahead = in_force(state[2], now)
     if stamped_ahead and not dry then
@@ -205,7 +205,7 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not roomy then
             first = first + PAGE
         until outcome == 'redeemed' or #page < PAGE
     end
-    if outcome == 'admitted' and not observe and (suspension or held or not fits) then
+    if outcome == 'admitted' and not observe and (suspension or rejected or not fits) then
         lifetime = ARGV[10]
         local retries, attempt, last_duration, rule
         retries, attempt, last_duration, place = unpack_bytes('>I4c8B', given, place)
@@ -214,8 +214,8 @@ if mode > 0 or state[2] or state[3] or redeem > 0 or not roomy then
             if not dry and mode % 16 < 8 then
                 count_attempt(suspension, attempt, retries)
             end
-        elseif held then
-            outcome = 'held'
+        elseif rejected then
+            outcome = 'rejected'
         else
             outcome = 'over'
             local durations = {}

@@ -1,4 +1,4 @@
--- A bundle of what the doors saw. ARGV: deadline, now, how many sightings and
+-- A bundle of what the programs saw. ARGV: deadline, now, how many sightings and
 -- how many near limits; then of each sighting its IP or '', domain, mailbox,
 -- moment; of each near limit "RULE KEY", moment; of each counter name, number.
 -- Sorted sets are by moment, the latest of each member.

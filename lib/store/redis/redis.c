@@ -19,7 +19,7 @@
 #include "store/redis/judge.lua.h"
 #include "store/redis/observe.lua.h"
 #include "store/redis/read.lua.h"
-#include "store/redis/trail.lua.h"
+#include "store/redis/audit.lua.h"
 
 /* The first line makes the server look before it begins a script whether it may
  * write at all; reading is possible when memory is out, and on a replica. */
@@ -27,8 +27,8 @@ static const struct {
     const char *first_line, *beginning, *body;
 } scripts[SCRIPT_COUNT] = {
     [SCRIPT_JUDGE] = {"#!lua\n", "", redis_judge_lua},
-    [SCRIPT_ACT] = {"#!lua\n", redis_trail_lua, redis_act_lua},
-    [SCRIPT_DESK] = {"#!lua\n", redis_trail_lua, redis_desk_lua},
+    [SCRIPT_ACT] = {"#!lua\n", redis_audit_lua, redis_act_lua},
+    [SCRIPT_DESK] = {"#!lua\n", redis_audit_lua, redis_desk_lua},
     [SCRIPT_OBSERVE] = {"#!lua\n", "", redis_observe_lua},
     [SCRIPT_READ] = {"#!lua flags=no-writes\n", "", redis_read_lua},
 };

@@ -1,8 +1,8 @@
 /* Inside the Redis backend: its connection, scripts and deadlines. redis.c
  * connects, sends and receives; redis_judge.c judges messages; all others
  * make one call of a script an act, by redis_ask.c: redis_acts.c
- * what staff does, redis_records.c decisions and the audit trail,
- * redis_kept.c what programs keep, redis_seen.c what doors saw. */
+ * what staff does, redis_records.c decisions and the audit log,
+ * redis_kept.c what programs keep, redis_seen.c what programs saw. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
 
@@ -113,7 +113,7 @@ void redis_copy_text(const redisReply *element, char *text_r, size_t size);
 /* The place of the name, or -1. */
 int redis_find_name(const char *const *names, int count, const char *name);
 
-/* What scripts write into the audit trail beside their act: its last arguments.
+/* What scripts write into the audit log beside their act: its last arguments.
  * 1, or -1 when something is longer than struct audit has room for. */
 enum { AUDITED_ARGUMENTS = 5 };
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,

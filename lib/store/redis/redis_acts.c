@@ -109,7 +109,7 @@ int redis_reset(struct backend *backend, const char *mailbox, const struct act *
     const struct argument arguments[] = {
         argument_string("reset"), argument_int(arena, act->now_ms), argument_string(mailbox),
         argument_string(act->by), argument_string(act->note),
-        argument_string(history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, name))};
+        argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
     if (redis_check_time(self, act->now_ms) < 0)
         return -1;
     return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));

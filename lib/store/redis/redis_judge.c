@@ -113,7 +113,7 @@ static uint64_t window_end(const struct store_message *message, const struct out
 static unsigned mode_of(const struct store_message *message)
 {
     bool marked = history_marks[SUBJECT_MAILBOX][message->channel][0] != '\0';
-    return (message->held ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0) +
+    return (message->rejected ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0) +
            (message->no_attempt ? 8u : 0) + (marked ? 16u : 0);
 }
 
@@ -255,12 +255,8 @@ static int read_particulars(redisReply *const *elements, struct store_message *m
 {
     static const int64_t longest_ms[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = DAY_MS,
                                                       [SUBJECT_IP] = HOUR_MS};
-    int outcome = OUTCOME_COUNT;
-    if (elements[1]->type == REDIS_REPLY_STRING)
-        for (outcome = 0; outcome < OUTCOME_COUNT; outcome++)
-            if (strcmp(elements[1]->str, outcome_names[outcome]) == 0)
-                break;
-    if (outcome == OUTCOME_COUNT || !redis_read_suspension(elements[2], &message->suspension) ||
+    int outcome = outcome_by_name(redis_text(elements[1]));
+    if (outcome < 0 || !redis_read_suspension(elements[2], &message->suspension) ||
         elements[3]->type != REDIS_REPLY_INTEGER)
         return 0;
     message->outcome = (enum outcome)outcome;

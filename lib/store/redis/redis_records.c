@@ -1,4 +1,4 @@
-/* Decisions and the audit trail of the Redis backend. Ids of decisions have 60 bits,
+/* Decisions and the audit log of the Redis backend. Ids of decisions have 60 bits,
  * more than a script's numbers: scripts hand out candidates, here they are put in
  * order and their records fetched. Fetching passes over what has gone since. */
 #include <stdio.h>
@@ -37,7 +37,7 @@ static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct r
         return 0;
     counts[-1] = '\0';
     char *keep = counts + SEEN_BYTES, *facts = strchr(keep, '\n'), *windows;
-    int outcome = redis_find_name(outcome_names, OUTCOME_COUNT, text);
+    int outcome = outcome_by_name(text);
     if (facts == NULL || outcome < 0)
         return 0;
     *facts++ = '\0';
@@ -207,7 +207,7 @@ static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const
     char name[HISTORY_NAME_SIZE];
     const struct argument arguments[] = {
         argument_string("ids"), argument_string(mailbox), argument_int(arena, now_ms),
-        argument_string(history_name(SUBJECT_MAILBOX, DOOR_FORWARDING, mailbox, name))};
+        argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
     const redisReply *found =
         redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 5, &reply);
     if (found == NULL)
@@ -287,7 +287,7 @@ int redis_decisions(struct backend *backend, struct arena *arena, const char *ma
     return 1;
 }
 
-/* ---- the audit trail ---------------------------------------------------------------- */
+/* ---- the audit log ---------------------------------------------------------------- */
 
 /* An entry of the stream: its id "7-0" and its fields in the order they were written. */
 static int read_audit(const redisReply *element, struct audit *audit_r)
@@ -308,12 +308,12 @@ static int read_audit(const redisReply *element, struct audit *audit_r)
     return 1;
 }
 
-static int read_trail(struct redis_backend *backend, const redisReply *list, struct audit *audit_r,
+static int read_audits(struct redis_backend *backend, const redisReply *list, struct audit *audit_r,
                       size_t *count_r)
 {
     for (size_t i = 0; i < list->elements; i++)
         if (!read_audit(list->element[i], &audit_r[i]))
-            return backend_fail(&backend->base, "redis: an entry of the audit trail is damaged");
+            return backend_fail(&backend->base, "redis: an entry of the audit log is damaged");
     *count_r = list->elements;
     return 1;
 }
@@ -331,7 +331,7 @@ int redis_audit(struct backend *backend, int64_t after, struct audit *audit_r, s
         redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), max, &reply);
     if (list == NULL)
         return -1;
-    return read_trail(self, list, audit_r, count_r);
+    return read_audits(self, list, audit_r, count_r);
 }
 
 int redis_audit_newest(struct backend *backend, const char *subject, int64_t before,
@@ -355,7 +355,7 @@ int redis_audit_newest(struct backend *backend, const char *subject, int64_t bef
         subject == NULL
             ? redis_ask_list(self, SCRIPT_READ, of_all, countof(of_all), max, &reply)
             : redis_ask_list(self, SCRIPT_READ, of_one, countof(of_one), max, &reply);
-    return list == NULL ? -1 : read_trail(self, list, audit_r, count_r);
+    return list == NULL ? -1 : read_audits(self, list, audit_r, count_r);
 }
 
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
@@ -367,7 +367,7 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
         strlen(audited->name) >= sizeof fits.act ||
         strlen(audited->subject) >= sizeof fits.subject ||
         strlen(audited->detail) >= sizeof fits.detail)
-        return backend_fail(&backend->base, "an entry %.32s is too long for the audit trail",
+        return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
                             audited->name);
     arguments_r[0] = argument_string(act->by);
     arguments_r[1] = argument_string(act->note);

@@ -1,4 +1,4 @@
-/* What the doors saw, in Redis: told in bundles by observe.lua, read by
+/* What the programs saw, in Redis: told in bundles by observe.lua, read by
  * read.lua. Senders and counters come unordered and are paged here, since
  * a script would sort by the server's locale. */
 #include <stdio.h>

@@ -43,9 +43,9 @@ static const char *const schema_steps[] = {
     " \"by\" TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, note TEXT NOT NULL,"
     " detail TEXT NOT NULL);"
     "CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit"
-    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    " BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;"
     "CREATE TRIGGER audit_stays BEFORE DELETE ON audit"
-    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    " BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;"
     /* where the sweep goes on */
     "CREATE TABLE hand (id INTEGER PRIMARY KEY, position INTEGER NOT NULL);"
     "PRAGMA user_version = 1;",
@@ -74,7 +74,7 @@ static const char *const schema_steps[] = {
     "CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "PRAGMA user_version = 2;",
 
-    /* admitted by one door, and to be asked about by another; `history` is the mailbox's row, id a
+    /* admitted on one channel, and to be asked about by another; `history` is the mailbox's row, id a
      * hash of the submission's */
     "CREATE TABLE ticket (history INTEGER NOT NULL, id INTEGER NOT NULL,"
     " recipients INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (history, id))"
@@ -401,7 +401,7 @@ static int ensure_open(struct sqlite_backend *backend)
         return open_database(backend);
     if (stat(backend->path, &file) != 0)
         return backend_fail(&backend->base,
-                            "%s: %s (put it back, or restart sendguard to begin with an empty ledger)",
+                            "%s: %s (put it back, or restart sendguard to begin with an empty database)",
                             backend->path, strerror(errno));
     if (backend->db != NULL && file.st_dev == backend->device && file.st_ino == backend->inode)
         return 1;

@@ -2,7 +2,7 @@
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
  * sqlite_ticket.c leaves and redeems tickets, sqlite_acts.c does what staff asks, sqlite_records.c reads what was
  * decided and done, sqlite_kept.c keeps things for programs,
- * sqlite_seen.c what doors saw, sqlite_checkpoint.c keeps the disk's
+ * sqlite_seen.c what programs saw, sqlite_checkpoint.c keeps the disk's
  * pace out of their way. */
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
@@ -223,10 +223,10 @@ int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cau
                    const struct durations *durations, int64_t now_ms, const char *by,
                    const char *note, struct suspension *suspension_r) must_check;
 
-/* Whether an entry that a caller wrote fits into the audit trail (NULL does): 1 or -1. To be
+/* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. To be
  * asked before a transaction begins. */
 int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited) must_check;
-/* Writes an entry of the audit trail. 1 or -1. */
+/* Writes an entry of the audit log. 1 or -1. */
 int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited) must_check;
 
 /* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */

@@ -223,17 +223,17 @@ static int reset(struct sqlite_backend *backend, const char *mailbox, const stru
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
-    struct history before[DOOR_COUNT] = {{0}};
-    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+    struct history before[CHANNEL_COUNT] = {{0}};
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char text[HISTORY_NAME_SIZE];
-        const char *name = history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text);
-        if (history_is_first(SUBJECT_MAILBOX, (enum door)channel) &&
+        const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
             (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, act->now_ms,
                                  &before[channel]) < 0 ||
              sqlite_drop_history(backend, name) < 0))
             return -1;
     }
-    const struct history *sent = &before[DOOR_WEBMAIL], *forwarded = &before[DOOR_FORWARDING];
+    const struct history *sent = &before[CHANNEL_WEBMAIL], *forwarded = &before[CHANNEL_FORWARDING];
     uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
     text_addf(&detail, "{\"before\":{\"messages\":%zu,\"off_domain\":%llu", sent->count,
               (unsigned long long)off_domain);

@@ -2,7 +2,7 @@
  * transaction, each as store.h says under store_judge. */
 #include <string.h>
 
-#include "store/sqlite/sqlite_ledger.h"
+#include "store/sqlite/sqlite_history.h"
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -14,8 +14,8 @@ struct judging {
     uint64_t id_hash;
     bool replaces; /* another message was counted under this id, at `place` */
     struct place place;
-    char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the ledgers, where not the key itself */
-    struct ledger ledgers[SUBJECT_COUNT];
+    char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the histories, where not the key itself */
+    struct sqlite_history stored[SUBJECT_COUNT];
 };
 
 enum { NO_ID = 0 };
@@ -42,12 +42,12 @@ static uint32_t fingerprint_of(const struct sqlite_backend *backend, uint64_t fi
 static int counted_before(struct judging *judging)
 {
     const struct store_message *message = judging->message;
-    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
+    struct sqlite_history *stored = &judging->stored[SUBJECT_MAILBOX];
     judging->id_hash = id_hash_of(judging->backend, message->id);
-    int found = ledger_find_id(ledger, judging->id_hash, &judging->place);
+    int found = sqlite_history_find_id(stored, judging->id_hash, &judging->place);
     if (found < 1)
         return found;
-    const struct counted *counted = place_counted(ledger, &judging->place);
+    const struct counted *counted = sqlite_place_counted(stored, &judging->place);
     bool same = counted->fingerprint == fingerprint_of(judging->backend, message->fingerprint) &&
                 window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
     judging->replaces = !same;
@@ -57,9 +57,9 @@ static int counted_before(struct judging *judging)
 /* The older message stays counted, but has no id any longer. */
 static int forget_id(struct judging *judging)
 {
-    struct ledger *ledger = &judging->ledgers[SUBJECT_MAILBOX];
-    place_counted(ledger, &judging->place)->id_hash = NO_ID;
-    return place_save(ledger, &judging->place);
+    struct sqlite_history *stored = &judging->stored[SUBJECT_MAILBOX];
+    sqlite_place_counted(stored, &judging->place)->id_hash = NO_ID;
+    return sqlite_place_save(stored, &judging->place);
 }
 
 /* Loads both histories up to the message's moment and fills its windows. */
@@ -72,28 +72,28 @@ static int look(struct judging *judging)
     message->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         int64_t ahead_ms = 0;
-        if (ledger_load(judging->backend, (enum subject)subject,
-                        history_name((enum subject)subject, message->channel, keys[subject],
-                                     judging->names[subject]),
-                        &judging->ledgers[subject]) < 0 ||
-            ledger_mend(&judging->ledgers[subject], message->now_ms, !message->dry_run,
-                        &ahead_ms) < 0)
+        if (sqlite_history_load(judging->backend, (enum subject)subject,
+                                history_name((enum subject)subject, message->channel, keys[subject],
+                                             judging->names[subject]),
+                                &judging->stored[subject]) < 0 ||
+            sqlite_history_mend(&judging->stored[subject], message->now_ms, !message->dry_run,
+                                &ahead_ms) < 0)
             return -1;
         message->ahead_ms = later(message->ahead_ms, ahead_ms);
         message->at_ms =
-            later(message->at_ms, judging->ledgers[subject].history.newest_ms);
+            later(message->at_ms, judging->stored[subject].history.newest_ms);
     }
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        if (ledger_advance(&judging->ledgers[subject], message->at_ms) < 0)
+        if (sqlite_history_advance(&judging->stored[subject], message->at_ms) < 0)
             return -1;
     for (size_t i = 0; i < message->window_count; i++) {
         struct outcome_window *window = &message->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
-        const struct ledger *ledger = &judging->ledgers[rule->subject];
+        const struct sqlite_history *stored = &judging->stored[rule->subject];
         window->used_before =
-            packed_history_used(&ledger->history, rule->measure, rule->window_ms);
+            packed_history_used(&stored->history, rule->measure, rule->window_ms);
         window->over =
-            ledger->key != NULL && outcome_window_over(window, message->off_domain);
+            stored->key != NULL && outcome_window_over(window, message->off_domain);
     }
     return 1;
 }
@@ -205,17 +205,17 @@ static int bring_suspension(struct judging *judging, enum rule over)
 static int count_message(struct judging *judging)
 {
     struct store_message *message = judging->message;
-    struct ledger *mailbox = &judging->ledgers[SUBJECT_MAILBOX];
-    struct ledger *ip = &judging->ledgers[SUBJECT_IP];
+    struct sqlite_history *mailbox = &judging->stored[SUBJECT_MAILBOX];
+    struct sqlite_history *ip = &judging->stored[SUBJECT_IP];
     struct counted counted = {.entry = {message->at_ms, message->off_domain}};
     if (judging->replaces && forget_id(judging) < 0)
         return -1;
-    if (ip->key != NULL && ledger_add(ip, &counted) < 0)
+    if (ip->key != NULL && sqlite_history_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
     counted.fingerprint = fingerprint_of(judging->backend, message->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
-    if (ledger_add(mailbox, &counted) < 0)
+    if (sqlite_history_add(mailbox, &counted) < 0)
         return -1;
     return message->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, message) : 1;
 }
@@ -286,7 +286,7 @@ static bool fills_a_window(const struct judging *judging)
     const struct store_message *message = judging->message;
     for (size_t i = 0; i < message->window_count; i++) {
         const struct outcome_window *window = &message->windows[i];
-        bool has_key = judging->ledgers[rule_table[window->rule].subject].key != NULL;
+        bool has_key = judging->stored[rule_table[window->rule].subject].key != NULL;
         uint64_t cost = outcome_cost(window->rule, message->off_domain);
         if (window->over || (has_key && window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)))
@@ -303,9 +303,9 @@ static int tell_histories(struct judging *judging)
                   (!message->observe && fills_a_window(judging));
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         message->histories[subject] = (struct history){0};
-        if (wanted && judging->ledgers[subject].key != NULL &&
-            ledger_entries(&judging->ledgers[subject], message->arena, message->at_ms,
-                           &message->histories[subject]) < 0)
+        if (wanted && judging->stored[subject].key != NULL &&
+            sqlite_history_entries(&judging->stored[subject], message->arena, message->at_ms,
+                                   &message->histories[subject]) < 0)
             return -1;
     }
     return 1;
@@ -316,15 +316,15 @@ static int tell_histories(struct judging *judging)
  * not be saved without a message counted at that moment. */
 static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, uint64_t id_hash)
 {
-    struct ledger ledger;
+    struct sqlite_history stored;
     struct place place;
-    if (ledger_load(backend, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, mailbox, &stored) < 0)
         return -1;
-    int found = ledger_find_id(&ledger, id_hash, &place);
+    int found = sqlite_history_find_id(&stored, id_hash, &place);
     if (found < 1)
         return found < 0 ? -1 : 1;
-    place_counted(&ledger, &place)->redeemed = true;
-    return place_save(&ledger, &place);
+    sqlite_place_counted(&stored, &place)->redeemed = true;
+    return sqlite_place_save(&stored, &place);
 }
 
 /* 1 a ticket stands for it, and is taken away; 0; -1. */
@@ -334,7 +334,7 @@ static int redeem(struct judging *judging)
     int64_t id;
     if (message->redeem == 0)
         return 0;
-    int redeemed = sqlite_redeem_ticket(judging->backend, judging->ledgers[SUBJECT_MAILBOX].id,
+    int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
                                         message, &id);
     if (redeemed < 1 || message->dry_run)
         return redeemed;
@@ -352,7 +352,7 @@ static int see(struct judging *judging, struct outcome_seen *seen_r)
     *seen_r = (struct outcome_seen){
         .counted_before = repeated > 0,
         .suspended = message->suspension.id != 0,
-        .held = message->held,
+        .rejected = message->rejected,
         .observe = message->observe,
         .dry_run = message->dry_run,
         .no_attempt = message->no_attempt,
@@ -418,32 +418,32 @@ void sqlite_judge(struct backend *backend, struct store_message *const *messages
 /* Out of the IP's history too; that it has left its hour there is no error. */
 static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct entry *entry)
 {
-    struct ledger ledger;
+    struct sqlite_history stored;
     struct place place;
-    int found = ledger_load_row(backend, SUBJECT_IP, id, &ledger);
+    int found = sqlite_history_load_row(backend, SUBJECT_IP, id, &stored);
     if (found > 0)
-        found = ledger_find_entry(&ledger, entry, &place);
+        found = sqlite_history_find_entry(&stored, entry, &place);
     if (found > 0)
-        found = place_refund(&ledger, &place);
+        found = sqlite_place_refund(&stored, &place);
     return found < 0 ? -1 : 1;
 }
 
 static int refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
                   int64_t now_ms)
 {
-    struct ledger ledger;
+    struct sqlite_history stored;
     struct place place;
-    if (ledger_load(backend, SUBJECT_MAILBOX, mailbox, &ledger) < 0)
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, mailbox, &stored) < 0)
         return -1;
-    if (sqlite_drop_ticket(backend, ledger.id, id) < 0)
+    if (sqlite_drop_ticket(backend, stored.id, id) < 0)
         return -1;
-    int found = ledger_find_id(&ledger, id_hash_of(backend, id), &place);
+    int found = sqlite_history_find_id(&stored, id_hash_of(backend, id), &place);
     if (found < 1)
         return found;
-    struct counted counted = *place_counted(&ledger, &place);
+    struct counted counted = *sqlite_place_counted(&stored, &place);
     if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
         return 0;
-    if (place_refund(&ledger, &place) < 0 ||
+    if (sqlite_place_refund(&stored, &place) < 0 ||
         (counted.ip != 0 && uncount_ip(backend, counted.ip, &counted.entry) < 0))
         return -1;
     return 1;

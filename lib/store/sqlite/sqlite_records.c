@@ -1,4 +1,4 @@
-/* What was decided, and what staff did: reading the records and the audit trail. */
+/* What was decided, and what staff did: reading the records and the audit log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,11 +28,11 @@ static void used_parse(const char *text, struct record *record_r)
 /* A row of an SQL_RECORD statement. */
 static void read_record(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
 {
+    int outcome = outcome_by_name((const char *)sqlite3_column_text(row, 2));
     *record_r = (struct record){
         .decision = (uint64_t)sqlite3_column_int64(row, 0),
         .at_ms = sqlite3_column_int64(row, 1),
-        .outcome = (enum outcome)sqlite_find_name(outcome_names, OUTCOME_COUNT,
-                                                  (const char *)sqlite3_column_text(row, 2)),
+        .outcome = outcome >= 0 ? (enum outcome)outcome : OUTCOME_ADMITTED,
         .facts = arena_strdup(arena, (const char *)sqlite3_column_text(row, 4)),
     };
     used_parse((const char *)sqlite3_column_text(row, 3), record_r);
@@ -190,13 +190,13 @@ static int read_histories(struct sqlite_backend *backend, struct arena *arena, c
                           int64_t now_ms, struct history *history_r)
 {
     *history_r = (struct history){0};
-    for (int channel = 0; channel < DOOR_COUNT; channel++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char text[HISTORY_NAME_SIZE];
         struct history one;
-        if (!history_is_first(SUBJECT_MAILBOX, (enum door)channel))
+        if (!history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
             continue;
         if (sqlite_read_history(backend, arena, SUBJECT_MAILBOX,
-                                history_name(SUBJECT_MAILBOX, (enum door)channel, mailbox, text),
+                                history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text),
                                 now_ms, &one) < 0)
             return -1;
         *history_r = one.count > 0 ? merge_histories(arena, history_r, &one) : *history_r;
@@ -269,7 +269,7 @@ int sqlite_decisions(struct backend *backend, struct arena *arena, const char *m
     return result;
 }
 
-/* ---- the audit trail ---------------------------------------------------------------- */
+/* ---- the audit log ---------------------------------------------------------------- */
 
 int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited)
 {
@@ -281,7 +281,7 @@ int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *a
         strlen(audited->name) >= sizeof entry.act ||
         strlen(audited->subject) >= sizeof entry.subject ||
         strlen(audited->detail) >= sizeof entry.detail)
-        return backend_fail(&backend->base, "an entry %.32s is too long for the audit trail",
+        return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
                             audited->name);
     return 1;
 }
@@ -317,7 +317,7 @@ static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
     sqlite_copy_text(row, 6, entry_r->detail, sizeof entry_r->detail);
 }
 
-static int read_trail(struct sqlite_backend *backend, enum sqlite_statement which, int64_t number,
+static int read_audits(struct sqlite_backend *backend, enum sqlite_statement which, int64_t number,
                       const char *subject, struct audit *audit_r, size_t max, size_t *count_r)
 {
     if (sqlite_begin(backend, false) < 0)
@@ -340,13 +340,13 @@ static int read_trail(struct sqlite_backend *backend, enum sqlite_statement whic
 int sqlite_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r)
 {
-    return read_trail(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
+    return read_audits(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
 }
 
 int sqlite_audit_newest(struct backend *backend, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r)
 {
-    return read_trail(sqlite_backend(backend), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE,
+    return read_audits(sqlite_backend(backend), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE,
                       before,
                       subject, audit_r, max, count_r);
 }

@@ -1,4 +1,4 @@
-/* What the doors saw: who sent from where, windows near their limit, counters. */
+/* What the programs saw: who sent from where, windows near their limit, counters. */
 #include <string.h>
 
 #include "store/sqlite/sqlite.h"

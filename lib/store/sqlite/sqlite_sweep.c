@@ -2,7 +2,7 @@
  * messages, so that the work stays in proportion to theirs. */
 #include <string.h>
 
-#include "store/sqlite/sqlite_ledger.h"
+#include "store/sqlite/sqlite_history.h"
 
 static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
 {
@@ -56,7 +56,7 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
             past[past_count++] = position;
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
-        more = ledger_drop(backend, past[i]) < 0 ? -1 : 0;
+        more = sqlite_history_drop(backend, past[i]) < 0 ? -1 : 0;
     if (more < 0 || put_hand(backend, seen == rows ? position : -1) < 0 ||
         sqlite_sweep_tickets(backend, begin, seen == rows ? position : INT64_MAX,
                              now_ms - MINUTE_MS) < 0)

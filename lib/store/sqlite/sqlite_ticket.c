@@ -1,8 +1,8 @@
-/* Tickets: what one door admitted and another will ask about in a moment. A row
+/* Tickets: what was admitted on one channel and another will ask about in a moment. A row
  * for each, by the history of its mailbox; only who asks for tickets pays for them. */
 #include <string.h>
 
-#include "store/sqlite/sqlite_ledger.h"
+#include "store/sqlite/sqlite_history.h"
 
 static int64_t ticket_id(const struct sqlite_backend *backend, const char *id)
 {

@@ -196,7 +196,7 @@ START_TEST(lift_and_reset)
     check_member(view, "reset_as_well", "false");
     check_member(view, "suspension", "null");
     check_member(view, "mailboxes", "[]");
-    ck_assert_int_eq(send_one("free", 1, LATER).ruling, RULING_ADMIT);
+    ck_assert_int_eq(send_one("free", 1, LATER).kind, VERDICT_ADMIT);
     rig_check_has(refuse_act(&supporter, ON("lift") "}", LATER, 409, "subject"), "not suspended");
 }
 END_TEST
@@ -347,7 +347,7 @@ static const struct {
     {ON("limit") ",'rule':'messages_per_day','value':'default'}", true},
     {ON("limit") ",'rule':'recipients_per_message','value':310,'for':'1d'}", true}, /* 300 */
     {ON("limit") ",'rule':'recipients_per_message','value':311,'for':'1d'}", false},
-    {ON("limit") ",'rule':'messages_per_hour','value':99,'for':'1d'}", false}, /* off at both doors */
+    {ON("limit") ",'rule':'messages_per_hour','value':99,'for':'1d'}", false}, /* off at both channels */
     {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':15,'for':'1d'}", false},
     {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", false},
     {OF_DOMAIN("limit") ",'rule':'messages_per_day','value':0}", false},

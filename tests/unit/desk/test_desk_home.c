@@ -1,4 +1,4 @@
-/* What needs attention, searching, who sent from where, and the audit trail. */
+/* What needs attention, searching, who sent from where, and the audit log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -94,39 +94,39 @@ START_TEST(quiet)
 {
     rig_begin(_i, WITH(SMALL));
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
-                     "{\"now\":\"2025-11-22T05:40:00Z\",\"unguarded_today\":0,"
+                     "{\"now\":\"2025-11-22T05:40:00Z\",\"bypassed_today\":0,"
                      "\"locked_by_users\":[],\"suspended\":[],"
                      "\"more_suspended\":false,\"near\":[],\"ips\":[],\"acts\":[]}");
 }
 END_TEST
 
-static void count_unguarded(const char *day, uint64_t value)
+static void count_bypassed(const char *day, uint64_t value)
 {
     struct counter counter = {.value = value};
-    snprintf(counter.name, sizeof counter.name, "unguarded day=%s", day);
+    snprintf(counter.name, sizeof counter.name, "bypassed day=%s", day);
     const struct observations told = {.counters = &counter, .counter_count = 1};
     ck_assert_int_eq(store_observe(store, &told, NOW), 1);
 }
 
 /* Of today and yesterday, among other days and other counters. */
-START_TEST(unguarded)
+START_TEST(bypassed)
 {
     const int64_t midnight = INT64_C(1763769600000); /* 2025-11-22T00:00:00Z */
     rig_begin(_i, WITH(SMALL));
-    count_unguarded("2024-11-22", 1000);
-    count_unguarded("2025-11-20", 100);
-    count_unguarded("2025-11-21", 20);
-    count_unguarded("2025-11-22", 3);
-    struct counter door = {.name = "unguarded door=smtp", .value = 5000};
+    count_bypassed("2024-11-22", 1000);
+    count_bypassed("2025-11-20", 100);
+    count_bypassed("2025-11-21", 20);
+    count_bypassed("2025-11-22", 3);
+    struct counter channel = {.name = "bypassed channel=smtp", .value = 5000};
     ck_assert_int_eq(
-        store_observe(store, &(struct observations){.counters = &door, .counter_count = 1}, NOW),
+        store_observe(store, &(struct observations){.counters = &channel, .counter_count = 1}, NOW),
         1);
-    check_member(home(NOW), "unguarded_today", "23");
-    check_member(home(midnight), "unguarded_today", "23");
-    check_member(home(midnight - 1), "unguarded_today", "120");
-    check_member(home(midnight + DAY_MS - 1), "unguarded_today", "23");
-    check_member(home(midnight + DAY_MS), "unguarded_today", "3");
-    check_member(home(midnight + 2 * DAY_MS), "unguarded_today", "0");
+    check_member(home(NOW), "bypassed_today", "23");
+    check_member(home(midnight), "bypassed_today", "23");
+    check_member(home(midnight - 1), "bypassed_today", "120");
+    check_member(home(midnight + DAY_MS - 1), "bypassed_today", "23");
+    check_member(home(midnight + DAY_MS), "bypassed_today", "3");
+    check_member(home(midnight + 2 * DAY_MS), "bypassed_today", "0");
 }
 END_TEST
 
@@ -182,12 +182,12 @@ START_TEST(near)
     see_near("192.0.2.3", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW);
     struct json_object *view = home(NOW + MINUTE_MS);
     check_member(view, "near",
-                 "[{'key':'bob@example.test','rule':'messages_per_day','door':'webmail','limit':5,"
+                 "[{'key':'bob@example.test','rule':'messages_per_day','channel':'webmail','limit':5,"
                  "'used':5,'percent':100,'full':true,'retry_at':'2025-11-23T05:40:01Z'},"
-                 "{'key':'alice@example.test','rule':'off_domain_per_day','door':'webmail','limit':"
+                 "{'key':'alice@example.test','rule':'off_domain_per_day','channel':'webmail','limit':"
                  "20,'used':18,'percent':90,'full':false,'retry_at':null}]");
     check_member(view, "ips",
-                 "[{'key':'192.0.2.3','rule':'off_domain_per_hour_per_ip','door':'webmail','limit':"
+                 "[{'key':'192.0.2.3','rule':'off_domain_per_hour_per_ip','channel':'webmail','limit':"
                  "30,'used':30,'percent':100,'full':true,'retry_at':'2025-11-22T06:40:00Z'}]");
     struct json_object *list = VIEW(desk_near(rig_desk(), NOW + MINUTE_MS, &made));
     ck_assert_str_eq(rig_text(view, "near"), rig_text(list, "near"));
@@ -206,16 +206,16 @@ START_TEST(near_by_channel)
     rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=20",
                        "limits.smtp.off_domain_per_hour_per_ip=10"));
     struct submission submission = rig_message("smtp", 9);
-    submission.door = DOOR_SMTP;
-    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+    submission.channel = CHANNEL_SMTP;
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
     send_from(BOB, "192.0.2.1", "webmail", 17, NOW);
     see_near("192.0.2.1 smtp", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW);
     see_near("192.0.2.1", RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW);
     struct json_object *view = home(NOW + MINUTE_MS);
     check_member(view, "ips",
-                 "[{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','door':'smtp','limit':"
+                 "[{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','channel':'smtp','limit':"
                  "10,'used':9,'percent':90,'full':false,'retry_at':null},"
-                 "{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','door':'webmail','limit':"
+                 "{'key':'192.0.2.1','rule':'off_domain_per_hour_per_ip','channel':'webmail','limit':"
                  "20,'used':17,'percent':85,'full':false,'retry_at':null}]");
 }
 END_TEST
@@ -258,11 +258,11 @@ START_TEST(senders_of_ip)
     check_member(view, "limits", "[]");
     ck_assert_uint_eq(length_of(view, "windows"), 2);
     check_member(view, "windows.0",
-                 "{'rule':'off_domain_per_hour_per_ip','door':'webmail','limit':500,'used':6,"
+                 "{'rule':'off_domain_per_hour_per_ip','channel':'webmail','limit':500,'used':6,"
                  "'left':494,'percent':1,'full':false,'window_s':3600,'messages':false,'refill':"
                  "[{'at':'2025-11-22T06:40:00Z','count':4},{'at':'2025-11-22T06:40:01Z',"
                  "'count':2}]}");
-    check_member(view, "windows.1.door", "smtp");
+    check_member(view, "windows.1.channel", "smtp");
     check_member(view, "windows.1.limit", "100");
     check_member(view, "windows.1.used", "0"); /* what came by the webmail is in its own alone */
     ck_assert_uint_eq(length_of(view, "mailboxes"), 2);
@@ -373,7 +373,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk home");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {search, long_search, quiet, unguarded, suspended, near, near_by_channel,
+    const TTest *const tests[] = {search, long_search, quiet, bypassed, suspended, near, near_by_channel,
                                   many_near, senders_of_ip, senders_of_domain, audit, store_away};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

@@ -61,7 +61,7 @@ START_TEST(caps_hold_at_the_same_moment)
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
     ck_assert_int_ge(give_at_once(givers, "\"messages\":6", "\"messages\":6"), 1);
     guard_outdate_limits(guard);
-    ck_assert_int_eq(guard_limits(guard, DOOR_WEBMAIL, ALICE, "example.test", NOW, &limits), 1);
+    ck_assert_int_eq(guard_limits(guard, CHANNEL_WEBMAIL, ALICE, "example.test", NOW, &limits), 1);
     ck_assert_int_eq(limits.limits.of[RULE_MESSAGES_PER_DAY], 11);
 }
 END_TEST

@@ -25,9 +25,9 @@ START_TEST(unknown_mailbox)
     check_member(view, "contact_is_mail", "true");
     check_member(view, "can_lock", "true");
     check_member(view, "windows",
-                 "[{'rule':'messages_per_day','door':'webmail','limit':5,'used':0,'left':5,"
+                 "[{'rule':'messages_per_day','channel':'webmail','limit':5,'used':0,'left':5,"
                  "'percent':0,'full':false,'window_s':86400,'messages':true,'refill':[]},"
-                 "{'rule':'off_domain_per_day','door':'webmail','limit':20,'used':0,'left':20,"
+                 "{'rule':'off_domain_per_day','channel':'webmail','limit':20,'used':0,'left':20,"
                  "'percent':0,'full':false,'window_s':86400,'messages':false,'refill':[]}]");
 }
 END_TEST
@@ -197,7 +197,7 @@ START_TEST(messages)
     uint64_t first = send_one("a", 4, NOW).decision;
     struct submission submission = rig_submission("b");
     submission.ip = "2001:db8:1:2::/64";
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     rig_add(&submission, FIELD_TO, "x@x.test, y@example.test");
     uint64_t second = rig_judge(&submission, NOW + SECOND_MS).decision;
     send_one("never", 21, NOW + 2 * SECOND_MS); /* refused: fills nothing */
@@ -208,11 +208,11 @@ START_TEST(messages)
     check_member(view, "messages.0.at", "2025-11-22T05:40:01Z");
     check_member(view, "messages.0.off_domain", "1");
     check_member(view, "messages.0.recipients", "2");
-    check_member(view, "messages.0.door", "smtp");
+    check_member(view, "messages.0.channel", "smtp");
     check_member(view, "messages.0.network", "2001:db8:1::/48");
     check_member(view, "messages.0.decision", rig_text(expected, "second"));
     check_member(view, "messages.1.recipients", "4");
-    check_member(view, "messages.1.door", "webmail");
+    check_member(view, "messages.1.channel", "webmail");
     check_member(view, "messages.1.network", "192.0.2.0/24");
     check_member(view, "messages.1.decision", rig_text(expected, "first"));
     json_put(&expected);
@@ -293,7 +293,7 @@ START_TEST(lock)
     check_member(view, "suspension.until", "null");
     check_member(view, "suspension.rule", "null");
     check_member(view, "can_lock", "false");
-    ck_assert_int_eq(send_one("x", 1, NOW + 1).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(send_one("x", 1, NOW + 1).kind, VERDICT_SUSPENDED);
     view = view_mailbox(ALICE, NOW + 1);
     check_member(view, "suspension.by", "user");
     check_member(view, "timeline.1.act", "suspend");
@@ -301,7 +301,7 @@ START_TEST(lock)
 }
 END_TEST
 
-/* It stays as it is, and nobody fills the trail by clicking. */
+/* It stays as it is, and nobody fills the audit log by clicking. */
 START_TEST(lock_of_stopped)
 {
     rig_begin(_i, WITH(SMALL));

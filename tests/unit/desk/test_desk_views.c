@@ -29,16 +29,16 @@ START_TEST(mailbox)
     check_member(view, "suspension", "null");
     check_member(view, "exempt", "null");
     check_member(view, "next", "{'verdict':'admit','state':'ok','retry_at':null,'reasons':[]}");
-    ck_assert_uint_eq(length_of(view, "windows"), 4); /* the hour's differs between the doors */
+    ck_assert_uint_eq(length_of(view, "windows"), 4); /* the hour's differs between the channels */
     check_member(view, "windows.0.rule", "messages_per_day");
     check_member(view, "windows.1.rule", "off_domain_per_day");
     check_member(view, "windows.1.refill", "[{'at':'2025-11-23T05:40:00Z','count':4},"
                                            "{'at':'2025-11-23T05:41:00Z','count':7}]");
     check_member(view, "windows.2",
-                 "{'rule':'messages_per_hour','door':'webmail','limit':null,'used':1,'left':null,"
+                 "{'rule':'messages_per_hour','channel':'webmail','limit':null,'used':1,'left':null,"
                  "'percent':0,'full':false,'window_s':3600,'messages':true,"
                  "'refill':[{'at':'2025-11-22T06:41:00Z','count':1}]}");
-    check_member(view, "windows.3.door", "smtp");
+    check_member(view, "windows.3.channel", "smtp");
     check_member(view, "windows.3.limit", "3");
     check_member(view, "windows.3.percent", "33");
 }
@@ -56,11 +56,11 @@ START_TEST(limits)
     struct json_object *view = view_mailbox(ALICE, NOW);
     ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * 2); /* nothing forwards */
     check_member(view, "limits.10",
-                 "{'rule':'off_domain_per_day','door':'webmail','limit':57,'default':20,'source':"
+                 "{'rule':'off_domain_per_day','channel':'webmail','limit':57,'default':20,'source':"
                  "'domain','extra':7,'until':'2025-11-23T05:40:00Z','extra_until':"
                  "'2025-11-22T07:40:00Z','setting':'limits.webmail.off_domain_per_day'}");
     check_member(view, "limits.15",
-                 "{'rule':'messages_per_hour','door':'smtp','limit':2,'default':null,'source':"
+                 "{'rule':'messages_per_hour','channel':'smtp','limit':2,'default':null,'source':"
                  "'mailbox','extra':0,'until':null,'extra_until':null,"
                  "'setting':'limits.smtp.messages_per_hour'}");
     check_member(view, "limits.8.source", "settings");
@@ -77,30 +77,30 @@ START_TEST(forwarding)
     struct verdict verdicts[5];
     for (int i = 0; i < 5; i++) {
         struct submission submission = rig_message(arena_printf(arena, "f%d", i), 1);
-        submission.door = DOOR_FORWARDING;
+        submission.channel = CHANNEL_FORWARDING;
         verdicts[i] = rig_judge(&submission, NOW);
-        ck_assert_int_eq(verdicts[i].ruling, i < 3 ? RULING_ADMIT : RULING_OVER_TIME);
+        ck_assert_int_eq(verdicts[i].kind, i < 3 ? VERDICT_ADMIT : VERDICT_OVER_TIME);
     }
     send_one("own", 2, NOW);
     struct json_object *view = view_mailbox(ALICE, NOW + 1000);
     check_member(view, "state", "ok");
     check_member(view, "suspension", "null");
-    check_member(view, "windows.0.door", "webmail");
+    check_member(view, "windows.0.channel", "webmail");
     check_member(view, "windows.0.used", "1");
     check_member(view, "windows.1.rule", "messages_per_day");
-    check_member(view, "windows.1.door", "forwarding");
+    check_member(view, "windows.1.channel", "forwarding");
     check_member(view, "windows.1.limit", "3");
     check_member(view, "windows.1.used", "3");
     check_member(view, "windows.1.full", "true");
-    check_member(view, "windows.3.door", "forwarding");
+    check_member(view, "windows.3.channel", "forwarding");
     check_member(view, "windows.3.limit", "900");
-    ck_assert_uint_eq(length_of(view, "limits"), (int)RULE_COUNT * (int)DOOR_COUNT);
+    ck_assert_uint_eq(length_of(view, "limits"), (int)RULE_COUNT * (int)CHANNEL_COUNT);
     check_member(view, "limits.14.setting", "limits.forwarding.messages_per_day");
     ck_assert_uint_eq(length_of(view, "timeline"), 6);
     check_member(view, "timeline.0.outcome", "admitted"); /* each once, in order of decisions */
-    check_member(view, "timeline.1.door", "forwarding");
+    check_member(view, "timeline.1.channel", "forwarding");
     struct json_object *why = view_decision(verdicts[4].decision, NOW + 1000);
-    check_member(why, "door", "forwarding");
+    check_member(why, "channel", "forwarding");
     check_member(why, "verdict", "over_time");
     check_member(why, "rules.4.setting", "limits.forwarding.messages_per_day");
     check_member(why, "rules.4.used_before", "3");
@@ -108,7 +108,7 @@ START_TEST(forwarding)
     check_member(why, "rules.6.used_before", "null");
     struct json_object *status = view_status(ALICE, 0, NOW + 1000);
     check_member(status, "messages_total", "1");
-    check_member(status, "messages.0.door", "webmail");
+    check_member(status, "messages.0.channel", "webmail");
     do_act(&admin, "{'act':'reset','subject':'" ALICE "','note':'n'}", NOW + 2000);
     view = view_mailbox(ALICE, NOW + 3000);
     check_member(view, "windows.1.used", "0");
@@ -156,7 +156,7 @@ START_TEST(timeline)
     check_member(view, "timeline.4.rules", "[]");
     check_member(view, "timeline.4.decision", id_of(admitted));
     check_member(view, "timeline.4.kind", "decision");
-    check_member(view, "timeline.4.door", "webmail");
+    check_member(view, "timeline.4.channel", "webmail");
     check_member(view, "timeline.4.ip", "192.0.2.1");
     check_member(view, "timeline.4.recipients", "2");
     check_member(view, "timeline.4.off_domain", "2");
@@ -254,7 +254,7 @@ START_TEST(explain_admitted)
     check_member(view, "verdict", "admitted");
     check_member(view, "mailbox", ALICE);
     check_member(view, "ip", "192.0.2.1");
-    check_member(view, "door", "webmail");
+    check_member(view, "channel", "webmail");
     check_member(view, "id", "<b@c>");
     check_member(view, "from", "null");
     check_member(view, "to", "3");
@@ -298,7 +298,7 @@ START_TEST(explain_refused)
     uint64_t decision = rig_judge(&submission, NOW).decision;
     struct json_object *view = view_decision(decision, NOW);
     check_member(view, "verdict", "message");
-    check_member(view, "outcome", "held");
+    check_member(view, "outcome", "rejected");
     check_member(view, "rules.1.count", "3");
     check_member(view, "rules.1.field", "cc");
     check_member(view, "rules.1.limit", "2");
@@ -348,7 +348,7 @@ END_TEST
 static struct verdict from_webmail_host(const char *id, uint32_t recipients, int64_t now_ms)
 {
     struct submission submission = rig_submission(id);
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     submission.webmail_host = true;
     submission.unnamed = recipients;
     return rig_judge(&submission, now_ms);
@@ -362,12 +362,12 @@ START_TEST(redeemed)
     struct json_object *view = view_decision(decision, NOW + 1);
     check_member(view, "outcome", "redeemed");
     check_member(view, "verdict", "admitted");
-    check_member(view, "door", "smtp");
+    check_member(view, "channel", "smtp");
     check_member(view, "rules.4.setting", "limits.webmail.messages_per_day");
     check_member(view, "rules.4.used_before", "1");
     check_member(view, "rules.4.used_after", "1");
     check_member(view, "rules.4.broken", "false");
-    ck_assert(!rig_has(view, "unguarded"));
+    ck_assert(!rig_has(view, "bypassed"));
     view = VIEW(desk_decisions(rig_desk(), NULL, NULL, NOW + 1, &made, &fault));
     check_member(view, "decisions.0.outcome", "redeemed");
     check_member(view, "decisions.0.rules", "[]");
@@ -378,26 +378,26 @@ START_TEST(redeemed)
 }
 END_TEST
 
-START_TEST(unguarded)
+START_TEST(bypassed)
 {
     rig_begin(_i, WITH("mta.webmail_hosts=127.0.0.1", "limits.webmail.messages_per_day=1"));
     uint64_t admitted = from_webmail_host("smtp-1", 2, NOW).decision;
-    uint64_t held = from_webmail_host("smtp-2", 301, NOW + 1).decision;
+    uint64_t rejected = from_webmail_host("smtp-2", 301, NOW + 1).decision;
     uint64_t suspended = from_webmail_host("smtp-3", 1, NOW + 2).decision;
     struct json_object *view = view_decision(admitted, NOW + 3);
-    check_member(view, "unguarded", "true");
+    check_member(view, "bypassed", "true");
     check_member(view, "recipients", "2");
-    check_member(view_decision(held, NOW + 3), "unguarded", "true");
-    ck_assert(!rig_has(view_decision(suspended, NOW + 3), "unguarded"));
+    check_member(view_decision(rejected, NOW + 3), "bypassed", "true");
+    ck_assert(!rig_has(view_decision(suspended, NOW + 3), "bypassed"));
     view = view_mailbox(ALICE, NOW + 3);
     check_member(view, "timeline.2.outcome", "admitted");
-    check_member(view, "timeline.2.unguarded", "true");
-    check_member(view, "timeline.1.unguarded", "true");
+    check_member(view, "timeline.2.bypassed", "true");
+    check_member(view, "timeline.1.bypassed", "true");
     view = VIEW(desk_decisions(rig_desk(), ALICE, NULL, NOW + 3, &made, &fault));
-    check_member(view, "decisions.2.unguarded", "true");
+    check_member(view, "decisions.2.bypassed", "true");
     send_one("of the webmail", 1, NOW + 4);
     view = VIEW(desk_decisions(rig_desk(), ALICE, NULL, NOW + 4, &made, &fault));
-    ck_assert(!rig_has(rig_member(view, "decisions.0"), "unguarded"));
+    ck_assert(!rig_has(rig_member(view, "decisions.0"), "bypassed"));
 }
 END_TEST
 
@@ -476,7 +476,7 @@ int main(void)
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         mailbox, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
-        explain_refused, repeated, redeemed, unguarded, strange_facts, decisions, simulate,
+        explain_refused, repeated, redeemed, bypassed, strange_facts, decisions, simulate,
     };
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

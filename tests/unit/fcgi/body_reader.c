@@ -26,7 +26,7 @@ int add_exact(struct body *body, const char *bytes, size_t length)
 int read_in(const char *type, bool php_names, const char *bytes, size_t length, size_t piece)
 {
     struct body *body = NULL;
-    submission_init(&reading.submission, reading.arena, DOOR_WEBMAIL);
+    submission_init(&reading.submission, reading.arena, CHANNEL_WEBMAIL);
     reading.claims = (struct body_claims){0};
     reading.problem = (struct problem){0};
     int result = body_new(&reading.submission, type, php_names, &body, &reading.problem);

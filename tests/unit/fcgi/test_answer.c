@@ -1,4 +1,4 @@
-/* What the webmail door answers: header fields and JSON, whatever the texts hold. */
+/* What the webmail endpoint answers: header fields and JSON, whatever the texts hold. */
 #include <string.h>
 
 #include "fcgi/answer.h"
@@ -55,40 +55,40 @@ static void check_field(const char *name, const char *value)
 /* ---- judged messages ----------------------------------------------------------------- */
 
 static const struct {
-    enum ruling ruling;
+    enum verdict_kind kind;
     int status;
     const char *line, *type, *title;
-} rulings[] = {
-    {RULING_ADMIT, 200, "200 OK", NULL, NULL},
-    {RULING_MESSAGE, 422, "422 Unprocessable Content", "urn:sendguard:limits-of-one-message",
+} kinds[] = {
+    {VERDICT_ADMIT, 200, "200 OK", NULL, NULL},
+    {VERDICT_MESSAGE, 422, "422 Unprocessable Content", "urn:sendguard:limits-of-one-message",
      "The message has too many recipients"},
-    {RULING_OVER_TIME, 429, "429 Too Many Requests", "urn:sendguard:limit-over-time",
+    {VERDICT_OVER_TIME, 429, "429 Too Many Requests", "urn:sendguard:limit-over-time",
      "A sending limit is reached"},
-    {RULING_SUSPENDED, 403, "403 Forbidden", "urn:sendguard:suspended", "Sending is suspended"},
-    {RULING_NO_STORE, 503, "503 Service Unavailable", "urn:sendguard:store-unavailable",
+    {VERDICT_SUSPENDED, 403, "403 Forbidden", "urn:sendguard:suspended", "Sending is suspended"},
+    {VERDICT_NO_STORE, 503, "503 Service Unavailable", "urn:sendguard:store-unavailable",
      "Sending limits cannot be checked now"},
 };
 
 START_TEST(test_ruling)
 {
-    struct verdict verdict = {.ruling = rulings[_i].ruling, .submission = &submission,
+    struct verdict verdict = {.kind = kinds[_i].kind, .submission = &submission,
                               .now_ms = NOW, .message = "To read.", .decision = 1};
     text_add(&out, "what was there before");
-    ck_assert_int_eq(answer_verdict(&out, &verdict), rulings[_i].status);
-    check_field("Status", rulings[_i].line);
+    ck_assert_int_eq(answer_verdict(&out, &verdict), kinds[_i].status);
+    check_field("Status", kinds[_i].line);
     check_field("Cache-Control", "no-store");
-    check_field("Content-Type", rulings[_i].status == 200 ? "application/json"
+    check_field("Content-Type", kinds[_i].status == 200 ? "application/json"
                                                           : "application/problem+json");
     ck_assert_ptr_null(field("RateLimit"));
     ck_assert_ptr_null(field("RateLimit-Policy"));
     struct json_object *json = body();
     ck_assert_str_eq(rig_text(json, "id"), "<1@webmail.example.test>");
-    ck_assert_str_eq(rig_text(json, "verdict"), rulings[_i].status == 200 ? "admit" : "refuse");
-    if (rulings[_i].type != NULL) {
-        ck_assert_str_eq(rig_text(json, "type"), rulings[_i].type);
-        ck_assert_str_eq(rig_text(json, "title"), rulings[_i].title);
+    ck_assert_str_eq(rig_text(json, "verdict"), kinds[_i].status == 200 ? "admit" : "refuse");
+    if (kinds[_i].type != NULL) {
+        ck_assert_str_eq(rig_text(json, "type"), kinds[_i].type);
+        ck_assert_str_eq(rig_text(json, "title"), kinds[_i].title);
         ck_assert_str_eq(rig_text(json, "detail"), "To read.");
-        ck_assert_int_eq(json_object_get_int(rig_member(json, "status")), rulings[_i].status);
+        ck_assert_int_eq(json_object_get_int(rig_member(json, "status")), kinds[_i].status);
     } else {
         ck_assert(!rig_has(json, "type") && !rig_has(json, "detail") && !rig_has(json, "status"));
     }
@@ -97,24 +97,24 @@ START_TEST(test_ruling)
 END_TEST
 
 static const struct {
-    enum ruling ruling;
+    enum verdict_kind kind;
     int64_t wait_ms;
     const char *secs; /* NULL: no Retry-After */
 } waits[] = {
-    {RULING_OVER_TIME, 1, "1"},          {RULING_OVER_TIME, 999, "1"},
-    {RULING_OVER_TIME, 1000, "1"},       {RULING_OVER_TIME, 1001, "2"},
-    {RULING_SUSPENDED, DAY_MS, "86400"}, {RULING_OVER_TIME, DAY_MS - 1, "86400"},
-    {RULING_OVER_TIME, 0, NULL},         {RULING_OVER_TIME, -1, NULL},
-    {RULING_OVER_TIME, -NOW, NULL},      /* retry_at 0: never */
-    {RULING_SUSPENDED, -NOW, NULL},      /* until lifted */
-    {RULING_MESSAGE, -NOW, NULL},        {RULING_ADMIT, 1000, NULL},
-    {RULING_NO_STORE, -NOW, "30"},
+    {VERDICT_OVER_TIME, 1, "1"},          {VERDICT_OVER_TIME, 999, "1"},
+    {VERDICT_OVER_TIME, 1000, "1"},       {VERDICT_OVER_TIME, 1001, "2"},
+    {VERDICT_SUSPENDED, DAY_MS, "86400"}, {VERDICT_OVER_TIME, DAY_MS - 1, "86400"},
+    {VERDICT_OVER_TIME, 0, NULL},         {VERDICT_OVER_TIME, -1, NULL},
+    {VERDICT_OVER_TIME, -NOW, NULL},      /* retry_at 0: never */
+    {VERDICT_SUSPENDED, -NOW, NULL},      /* until lifted */
+    {VERDICT_MESSAGE, -NOW, NULL},        {VERDICT_ADMIT, 1000, NULL},
+    {VERDICT_NO_STORE, -NOW, "30"},
 };
 
 /* Rounded up: who comes back after so many seconds is not too early. */
 START_TEST(test_retry_after)
 {
-    struct verdict verdict = {.ruling = waits[_i].ruling, .submission = &submission,
+    struct verdict verdict = {.kind = waits[_i].kind, .submission = &submission,
                               .now_ms = NOW, .retry_at_ms = NOW + waits[_i].wait_ms,
                               .message = ""};
     answer_verdict(&out, &verdict);
@@ -128,7 +128,7 @@ END_TEST
 START_TEST(test_rate_limits)
 {
     struct verdict verdict = {
-        .ruling = RULING_ADMIT, .submission = &submission, .now_ms = NOW, .message = "",
+        .kind = VERDICT_ADMIT, .submission = &submission, .now_ms = NOW, .message = "",
         .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .used = 412,
                      .refill = {{NOW + 59001, 12}, {NOW + DAY_MS, 400}}, .refill_count = 2},
                     {.rule = RULE_OFF_DOMAIN_PER_DAY, .limit = 1000},
@@ -208,7 +208,7 @@ START_TEST(test_hostile_texts)
         ck_assert_str_eq(rig_text(json, "status"), "400");
         ck_assert_int_eq(json_object_object_length(json), 5);
         json_object_put(json);
-        struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission,
+        struct verdict verdict = {.kind = VERDICT_MESSAGE, .submission = &submission,
                                   .now_ms = NOW, .message = texts[i]};
         submission.id = texts[i];
         answer_verdict(&out, &verdict);
@@ -262,7 +262,7 @@ int main(void)
     Suite *suite = suite_create("answer");
     TCase *cases = tcase_create("answer");
     tcase_add_checked_fixture(cases, setup, teardown);
-    tcase_add_loop_test(cases, test_ruling, 0, countof(rulings));
+    tcase_add_loop_test(cases, test_ruling, 0, countof(kinds));
     tcase_add_loop_test(cases, test_retry_after, 0, countof(waits));
     tcase_add_test(cases, test_rate_limits);
     tcase_add_loop_test(cases, test_problem, 0, countof(problems));

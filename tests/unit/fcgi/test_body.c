@@ -140,7 +140,7 @@ static const struct {
 START_TEST(test_types)
 {
     struct body *body = NULL;
-    submission_init(&reading.submission, reading.arena, DOOR_WEBMAIL);
+    submission_init(&reading.submission, reading.arena, CHANNEL_WEBMAIL);
     int result = body_new(&reading.submission, types[_i].type, false, &body, &reading.problem);
     ck_assert_msg(result == (types[_i].status == 0), "%s: %s", types[_i].type,
                   reading.problem.text);

@@ -342,7 +342,7 @@ START_TEST(test_memory_is_constant)
     };
     for (size_t i = 0; i < countof(forms); i++) {
         struct body *body = NULL;
-        submission_init(&reading.submission, reading.arena, DOOR_WEBMAIL);
+        submission_init(&reading.submission, reading.arena, CHANNEL_WEBMAIL);
         ck_assert_int_eq(
             body_new(&reading.submission, forms[i].type, false, &body, &reading.problem), 1);
         ck_assert_int_eq(add_exact(body, forms[i].before, strlen(forms[i].before)), 1);
@@ -360,7 +360,7 @@ END_TEST
 START_TEST(test_wanted_values_are_bounded)
 {
     struct body *body = NULL;
-    submission_init(&reading.submission, reading.arena, DOOR_WEBMAIL);
+    submission_init(&reading.submission, reading.arena, CHANNEL_WEBMAIL);
     ck_assert_int_eq(body_new(&reading.submission, URLENCODED, false, &body, &reading.problem), 1);
     ck_assert_int_eq(add_exact(body, "_to=", 4), 1);
     size_t before = heap_in_use(), fed = 0;

@@ -81,7 +81,7 @@ struct submission rig_submission(const char *id)
 {
     struct submission submission;
     struct problem problem;
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     ck_assert_int_eq(submission_set_id(&submission, id, strlen(id), &problem), 1);
     ck_assert_int_eq(submission_set_ip(&submission, "192.0.2.1", 9, &problem), 1);
     rig_mailbox(&submission, ALICE);
@@ -142,7 +142,7 @@ void rig_send(const char *prefix, int count, int64_t from_ms, int64_t step_ms)
     for (int i = 0; i < count; i++) {
         struct submission one = rig_message(arena_printf(arena, "%s-%d", prefix, i), 1);
         struct verdict verdict = rig_judge(&one, from_ms + i * step_ms);
-        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert(!verdict.repeated);
     }
 }

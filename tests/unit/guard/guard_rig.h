@@ -1,4 +1,4 @@
-/* A guard over a ledger of its own, for tests of the guard and of its doors:
+/* A guard over a store of its own, for tests of the guard and of its channels:
  * settings by overrides, submissions by a few words, answers as JSON trees.
  * Stands on backends.h: the test case is a backends_case, and `store` and `arena`
  * are the running test's. */
@@ -26,7 +26,7 @@ extern struct token_key *token_key;
 
 /* A backends_case whose tests end with rig_end. */
 TCase *rig_case(Suite *suite, const char *name);
-/* An empty ledger of that kind, and a guard over it. */
+/* An empty store of that kind, and a guard over it. */
 void rig_begin(int backend, const char *const *overrides);
 void rig_end(void);
 struct settings *rig_settings(const char *const *overrides);

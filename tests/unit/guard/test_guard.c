@@ -1,4 +1,4 @@
-/* The guard's rulings, over both backends: what is refused and why, from when on
+/* The guard's kinds, over both backends: what is refused and why, from when on
  * it passes, and what comes back when. */
 #include <string.h>
 
@@ -14,7 +14,7 @@ START_TEST(test_admitted)
     struct submission submission = rig_message("x", 3);
     rig_add(&submission, FIELD_TO, BOB);
     struct verdict verdict = rig_judge(&submission, NOW + 2);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_uint_eq(verdict.reason_count, 0);
     ck_assert(!verdict.observed && !verdict.dry_run && !verdict.repeated && !verdict.unjudged);
     ck_assert_int_eq(verdict.suspension.id, 0);
@@ -51,7 +51,7 @@ START_TEST(test_rules_of_one_message)
     rig_begin(_i, DEFAULTS);
     struct submission submission = rig_message("x", 51);
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_domain");
     ck_assert_uint_eq(verdict.reasons[0].objection.count, 51);
     ck_assert_uint_eq(verdict.reasons[0].objection.limit, 50);
@@ -61,12 +61,12 @@ START_TEST(test_rules_of_one_message)
     rig_check_has(verdict.message, verdict.status_url);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_int_eq(verdict.suspension.id, 0);
-    ck_assert_int_eq(rig_outcome(&verdict, NOW), OUTCOME_HELD);
+    ck_assert_int_eq(rig_outcome(&verdict, NOW), OUTCOME_REJECTED);
     ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 0);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 0);
     submission = rig_message("x", 50); /* mended */
     verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert(!verdict.repeated);
 }
 END_TEST
@@ -80,7 +80,7 @@ START_TEST(test_all_rules_of_one_message_at_once)
         rig_add_many(&submission, 43, "r", arena_printf(arena, "d%d.test", domain));
     rig_add_many(&submission, 60, "long-local-part-of-a-recipient-", "x.test");
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     /* windows that are over too are not named: once mended it is judged anew */
     ck_assert_str_eq(rig_reasons(&verdict),
                      "recipients_per_message recipients_per_field recipients_per_field "
@@ -99,7 +99,7 @@ START_TEST(test_language)
     struct submission submission = rig_message("x", 51);
     ck_assert_int_eq(submission_set_lang(&submission, "de-AT", 5, &problem), 1);
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     ck_assert_str_eq(verdict.reasons[0].text,
                      "51 Empfänger bei x.test; das Limit ist 50. Bitte 1 entfernen.");
     rig_check_begins(verdict.message, "Die Nachricht wurde nicht gesendet und wird auch später "
@@ -108,13 +108,13 @@ START_TEST(test_language)
 }
 END_TEST
 
-START_TEST(test_doors_share_a_history)
+START_TEST(test_channels_share_a_history)
 {
     rig_begin(_i, WITH("limits.smtp.messages_per_day=2", "on_limit.messages_per_day=refuse"));
     struct submission submission = rig_message("x", 301);
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT); /* 900 in a message, off for a domain */
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT); /* 900 in a message, off for a domain */
     ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 900);
     ck_assert_ptr_null(rig_window(&verdict, RULE_OFF_DOMAIN_PER_HOUR_PER_IP));
     struct submission webmail = rig_message("y", 1);
@@ -123,7 +123,7 @@ START_TEST(test_doors_share_a_history)
     ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 1000);
     submission.id = "z";
     verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
     ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 2);
 }
 END_TEST
@@ -139,7 +139,7 @@ START_TEST(test_own_domains_and_exemptions)
     rig_add_many(&submission, 9, "r", "news.test");
     rig_add(&submission, FIELD_TO, "postmaster@x.test, a@x.test, b@x.test");
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 2);
     rig_add(&submission, FIELD_CC, "c@x.test"); /* the rest is still judged */
     verdict = rig_judge(&submission, NOW);
@@ -148,7 +148,7 @@ START_TEST(test_own_domains_and_exemptions)
     for (int i = 0; i < 3; i++) {
         submission.id = arena_printf(arena, "%d", i);
         verdict = rig_judge(&submission, NOW);
-        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert_uint_eq(verdict.window_count, 0);
     }
     /* nor does what it sends take the room of others at its address */
@@ -163,7 +163,7 @@ START_TEST(test_without_ip)
         struct submission submission = rig_message(arena_printf(arena, "%d", i), 1);
         submission.ip = NULL;
         struct verdict verdict = rig_judge(&submission, NOW);
-        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, (unsigned)i + 1);
         ck_assert_ptr_null(rig_window(&verdict, RULE_OFF_DOMAIN_PER_HOUR_PER_IP));
     }
@@ -182,7 +182,7 @@ static void send_history(void)
 {
     for (int i = 0; i < HISTORY_COUNT; i++) {
         struct submission submission = rig_message(arena_printf(arena, "h%d", i), i % 3 + 1);
-        ck_assert_int_eq(rig_judge(&submission, NOW + sent_after_ms[i]).ruling, RULING_ADMIT);
+        ck_assert_int_eq(rig_judge(&submission, NOW + sent_after_ms[i]).kind, VERDICT_ADMIT);
     }
 }
 
@@ -205,7 +205,7 @@ static const struct {
 
 static void check_refused_until(const struct verdict *verdict, int64_t at_ms)
 {
-    ck_assert_int_eq(verdict->ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict->kind, VERDICT_OVER_TIME);
     ck_assert_int_eq(verdict->retry_at_ms, at_ms);
     ck_assert_int_eq(verdict->suspension.id, 0);
     ck_assert_uint_ge(verdict->reason_count, 1);
@@ -230,9 +230,9 @@ START_TEST(test_first_moment_that_passes)
     check_refused_until(&verdict, retry_ms);
     verdict = rig_ask(&submission, retry_ms - 1);
     check_refused_until(&verdict, retry_ms);
-    ck_assert_int_eq(rig_ask(&submission, retry_ms).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_ask(&submission, retry_ms).kind, VERDICT_ADMIT);
     verdict = rig_judge(&submission, retry_ms);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert(!verdict.repeated);
 }
 END_TEST
@@ -253,8 +253,8 @@ START_TEST(test_several_windows_over)
                      "off_domain_per_day off_domain_per_hour_per_ip messages_per_hour");
     for (size_t i = 0; i < verdict.reason_count; i++)
         rig_check_has(verdict.message, verdict.reasons[i].text);
-    ck_assert_int_eq(rig_judge(&submission, retry_ms - 1).ruling, RULING_OVER_TIME);
-    ck_assert_int_eq(rig_judge(&submission, retry_ms).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, retry_ms - 1).kind, VERDICT_OVER_TIME);
+    ck_assert_int_eq(rig_judge(&submission, retry_ms).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -267,7 +267,7 @@ START_TEST(test_ip_of_several_mailboxes)
     rig_mailbox(&submission, BOB);
     struct verdict verdict = rig_judge(&submission, NOW + 40);
     check_refused_until(&verdict, NOW + HOUR_MS);
-    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -278,7 +278,7 @@ START_TEST(test_never_fits)
     rig_send("a", 1, NOW, 0);
     struct submission submission = rig_message("x", 6);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
     ck_assert_str_eq(rig_reasons(&verdict), "off_domain_per_day");
     ck_assert(verdict.reasons[0].objection.never_fits);
     rig_check_begins(verdict.reasons[0].text, "This message alone has 6 recipients ");
@@ -299,7 +299,7 @@ START_TEST(test_zero_forbids)
     rig_begin(_i, WITH("limits.webmail.messages_per_day=0"));
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
     ck_assert_str_eq(verdict.reasons[0].text, "This mailbox is not allowed to send.");
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_int_eq(verdict.suspension.id, 0);
@@ -309,7 +309,7 @@ START_TEST(test_zero_forbids)
                      "This mailbox is not allowed to send outside its own domain.");
     submission = rig_submission("y");
     rig_add(&submission, FIELD_TO, BOB);
-    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -337,12 +337,12 @@ START_TEST(test_refill)
     rig_begin(_i, WITH("limits.webmail.messages_per_hour=40"));
     for (int i = 0; i < MANY; i++) {
         struct submission submission = rig_message(arena_printf(arena, "%d", i), i % 5 + 1);
-        ck_assert_int_eq(rig_judge(&submission, NOW + i * i * 1000).ruling, RULING_ADMIT);
+        ck_assert_int_eq(rig_judge(&submission, NOW + i * i * 1000).kind, VERDICT_ADMIT);
     }
     int64_t now_ms = NOW + MANY * MANY * 1000;
     struct submission submission = rig_message("x", 1);
     struct verdict refused = rig_judge(&submission, now_ms);
-    ck_assert_int_eq(refused.ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(refused.kind, VERDICT_OVER_TIME);
     ck_assert_uint_eq(refused.window_count, 4);
     for (size_t i = 0; i < refused.window_count; i++) {
         ck_assert_uint_eq(refused.windows[i].refill_count, REFILL_STEPS);
@@ -350,7 +350,7 @@ START_TEST(test_refill)
     }
     rig_reload(DEFAULTS);
     struct verdict asked = rig_ask(&submission, now_ms);
-    ck_assert_int_eq(asked.ruling, RULING_ADMIT);
+    ck_assert_int_eq(asked.kind, VERDICT_ADMIT);
     for (size_t i = 0; i < asked.window_count; i++)
         check_refill(&asked.windows[i], now_ms);
     struct verdict admitted = rig_judge(&submission, now_ms);
@@ -363,7 +363,7 @@ END_TEST
 
 static void check_next(const struct verdict *verdict, enum can_send can_send, int64_t at_ms)
 {
-    ck_assert_int_eq(verdict->ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict->kind, VERDICT_ADMIT);
     ck_assert_int_eq(verdict->can_send, can_send);
     ck_assert_int_eq(verdict->can_send_at_ms, at_ms);
 }
@@ -382,7 +382,7 @@ START_TEST(test_one_more_after_a_message_that_costs_nothing)
     verdict = rig_judge(&inside, now_ms);
     ck_assert(verdict.repeated);
     check_next(&verdict, CAN_SEND_OWN, free_ms);
-    inside.door = DOOR_SMTP; /* the mail server's message, whose ticket the webmail endpoint left */
+    inside.channel = CHANNEL_SMTP; /* the mail server's message, whose ticket the webmail endpoint left */
     inside.webmail_host = true;
     inside.id = "of the mail server";
     verdict = rig_judge(&inside, now_ms);
@@ -482,15 +482,15 @@ START_TEST(test_several_at_once)
         for (int j = 0; j < i; j++)
             ck_assert_uint_ne(verdicts[i].decision, verdicts[j].decision);
     }
-    ck_assert_int_eq(verdicts[ADMITTED].ruling, RULING_ADMIT);
-    ck_assert_int_eq(verdicts[OF_BOB].ruling, RULING_ADMIT);
-    ck_assert_int_eq(verdicts[TOO_MANY].ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdicts[ADMITTED].kind, VERDICT_ADMIT);
+    ck_assert_int_eq(verdicts[OF_BOB].kind, VERDICT_ADMIT);
+    ck_assert_int_eq(verdicts[TOO_MANY].kind, VERDICT_MESSAGE);
     ck_assert(verdicts[REPEATED].repeated);
-    ck_assert_int_eq(verdicts[SUSPENDS].ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdicts[SUSPENDS].kind, VERDICT_SUSPENDED);
     ck_assert(verdicts[SUSPENDS].brought);
     ck_assert_str_ne(verdicts[SUSPENDS].message, "");
     ck_assert_str_ne(verdicts[SUSPENDS].status_url, "");
-    ck_assert_int_eq(rig_outcome(&verdicts[TOO_MANY], NOW), OUTCOME_HELD);
+    ck_assert_int_eq(rig_outcome(&verdicts[TOO_MANY], NOW), OUTCOME_REJECTED);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 1);
 }
 END_TEST
@@ -503,7 +503,7 @@ int main(void)
     tcase_add_loop_test(cases, test_rules_of_one_message, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_all_rules_of_one_message_at_once, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_language, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_doors_share_a_history, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_channels_share_a_history, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_own_domains_and_exemptions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_without_ip, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_first_moment_that_passes, 0,

@@ -32,7 +32,7 @@ START_TEST(test_facts)
     struct verdict verdict = rig_judge(&submission, NOW);
     struct json_object *facts = rig_facts(verdict.decision, NOW);
     static const char *const members[][2] = {
-        {"door", "webmail"},
+        {"channel", "webmail"},
         {"mailbox", ALICE},
         {"ip", "192.0.2.1"},
         {"id", "<1@webmail.example.test>"},
@@ -66,7 +66,7 @@ START_TEST(test_no_recipient)
     rig_add(&submission, FIELD_CC, "\"Un Named\"@z.test");
     rig_add(&submission, FIELD_BCC, "Xaver <xaver@x.test>, wendelin@example.test");
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     const char *facts = record_of(&verdict, NOW).facts;
     static const char *const locals[] = {"quentin", "rosalind", "un named", "xaver", "wendelin"};
     for (size_t i = 0; i < countof(locals); i++)
@@ -116,7 +116,7 @@ START_TEST(test_limits_and_their_sources)
     adjust("@example.test", RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 200);
     struct submission submission = rig_message("x", 60);
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     rig_reload(DEFAULTS); /* later changes leave the record as it is */
     struct json_object *facts = rig_facts(verdict.decision, NOW);
     check(facts, "limits.messages_per_day", "50");

@@ -23,7 +23,7 @@ START_TEST(test_suspension_brought)
     rig_send("a", 2, NOW, 1);
     struct submission submission = rig_message("x", 2);
     struct verdict verdict = rig_judge(&submission, NOW + 2);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert(verdict.brought);
     ck_assert_int_gt(verdict.suspension.id, 0);
     ck_assert_int_eq(verdict.suspension.cause, CAUSE_VOLUME);
@@ -62,7 +62,7 @@ START_TEST(test_attempts)
         int64_t now_ms = NOW + attempt * HOUR_MS;
         struct submission other = rig_message(arena_printf(arena, "%d", attempt), attempt + 1);
         struct verdict verdict = rig_judge(&other, now_ms);
-        ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+        ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
         ck_assert(!verdict.brought);
         ck_assert_uint_eq(verdict.suspension.attempts, (unsigned)attempt);
         if (attempt >= 3)
@@ -74,9 +74,9 @@ START_TEST(test_attempts)
                   arena_printf(arena, "Attempts to send other messages meanwhile: %d; from "
                                       "attempt 3 on each one starts the pause anew.", attempt));
     }
-    ck_assert_int_eq(rig_ask(&submission, until_ms - 1).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(rig_ask(&submission, until_ms - 1).kind, VERDICT_SUSPENDED);
     ck_assert_uint_eq(rig_ask(&submission, until_ms - 1).suspension.attempts, 4);
-    ck_assert_int_eq(rig_judge(&submission, until_ms).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, until_ms).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -90,7 +90,7 @@ static struct submission smtp_message(const char *id, const char *first, const c
                                       uint64_t size)
 {
     struct submission submission = rig_submission(id);
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     rig_add(&submission, FIELD_TO, first);
     rig_add(&submission, FIELD_TO, second);
     submission.accepted = 2;
@@ -149,15 +149,15 @@ START_TEST(test_causes)
     suspend(ALICE, cause, HOUR_MS);
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(verdict.suspension.cause, cause);
     ck_assert(!verdict.brought);
     ck_assert_uint_eq(verdict.reason_count, 0);
     rig_check_has(verdict.message, sentences[cause]);
     rig_check_has_not(verdict.message, "asked by telephone"); /* the note is for staff */
     ck_assert_int_eq(verdict.retry_at_ms, NOW + HOUR_MS);
-    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS - 1).ruling, RULING_SUSPENDED);
-    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS - 1).kind, VERDICT_SUSPENDED);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -167,16 +167,16 @@ START_TEST(test_until_lifted)
     rig_begin(_i, DEFAULTS);
     rig_send("a", 2, NOW, 0);
     suspend(ALICE, CAUSE_COMPROMISED, UNTIL_LIFTED);
-    struct submission submission = rig_message("x", 51); /* suspended comes before held */
+    struct submission submission = rig_message("x", 51); /* suspended comes before rejected */
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     rig_check_has(verdict.message, "Sending is stopped until our support has talked to you.");
     rig_check_has_not(verdict.message, "starts the pause anew");
     ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
     submission = rig_message("x", 1);
     verdict = rig_judge(&submission, NOW + 3);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 3); /* counts are kept */
 }
 END_TEST
@@ -188,13 +188,13 @@ START_TEST(test_suspension_ends_before_the_message_fits)
     rig_send("a", 2, NOW, 5);
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 9);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(verdict.suspension.until_ms, NOW + 9 + HOUR_MS);
     ck_assert_int_eq(verdict.retry_at_ms, NOW + DAY_MS);
     rig_check_has(verdict.message, "Sending is paused until 2025-11-22 ");
     rig_check_has(verdict.message, "This message can be sent from 2025-11-23 ");
-    ck_assert_int_eq(rig_ask(&submission, NOW + DAY_MS - 1).ruling, RULING_SUSPENDED);
-    ck_assert_int_eq(rig_judge(&submission, NOW + DAY_MS).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_ask(&submission, NOW + DAY_MS - 1).kind, VERDICT_SUSPENDED);
+    ck_assert_int_eq(rig_judge(&submission, NOW + DAY_MS).kind, VERDICT_ADMIT);
 }
 END_TEST
 
@@ -209,7 +209,7 @@ START_TEST(test_repeated)
     ck_assert(!first.repeated);
     for (int i = 0; i < 3; i++) {
         struct verdict again = rig_judge(&submission, NOW + 2 + i);
-        ck_assert_int_eq(again.ruling, RULING_ADMIT);
+        ck_assert_int_eq(again.kind, VERDICT_ADMIT);
         ck_assert(again.repeated);
         ck_assert_uint_eq(again.reason_count, 0);
         ck_assert_uint_ne(again.decision, first.decision);
@@ -218,7 +218,7 @@ START_TEST(test_repeated)
     }
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 5), 3);
     rig_add(&submission, FIELD_TO, "other@x.test"); /* the same id for others is no repetition */
-    ck_assert_int_eq(rig_judge(&submission, NOW + 6).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 6).kind, VERDICT_SUSPENDED);
 }
 END_TEST
 
@@ -227,7 +227,7 @@ START_TEST(test_refund)
     rig_begin(_i, DEFAULTS);
     rig_send("a", 1, NOW, 0);
     struct submission submission = rig_message("x", 7);
-    ck_assert_int_eq(rig_judge(&submission, NOW + 1).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 1).kind, VERDICT_ADMIT);
     ck_assert_int_eq(guard_refund(guard, BOB, "x", NOW + 2), 0);
     ck_assert_int_eq(guard_refund(guard, ALICE, "y", NOW + 2), 0);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 8);
@@ -242,7 +242,7 @@ START_TEST(test_refund)
 }
 END_TEST
 
-/* All that a ledger may show of a message: its history, a suspension, the audit trail. */
+/* All that a store may show of a message: its history, a suspension, the audit log. */
 static void check_no_trace(uint64_t messages)
 {
     struct account account;
@@ -258,15 +258,15 @@ static void check_no_trace(uint64_t messages)
 START_TEST(test_dry_run)
 {
     rig_begin(_i, WITH("limits.webmail.messages_per_day=2"));
-    struct submission submission = rig_message("x", 1), held = rig_message("y", 51);
+    struct submission submission = rig_message("x", 1), rejected = rig_message("y", 51);
     for (int sent = 0; sent <= 2; sent++) {
         struct verdict verdict = rig_ask(&submission, NOW + 9);
-        ck_assert_int_eq(verdict.ruling, sent < 2 ? RULING_ADMIT : RULING_SUSPENDED);
+        ck_assert_int_eq(verdict.kind, sent < 2 ? VERDICT_ADMIT : VERDICT_SUSPENDED);
         ck_assert(verdict.dry_run);
         ck_assert_uint_eq(verdict.decision, 0);
         ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, (unsigned)sent);
         ck_assert_ptr_nonnull(verdict.status_url);
-        ck_assert_int_eq(rig_ask(&held, NOW + 9).ruling, RULING_MESSAGE);
+        ck_assert_int_eq(rig_ask(&rejected, NOW + 9).kind, VERDICT_MESSAGE);
         check_no_trace((unsigned)sent);
         if (sent < 2)
             rig_send(arena_printf(arena, "s%d", sent), 1, NOW, 0);
@@ -287,9 +287,9 @@ END_TEST
 START_TEST(test_observe)
 {
     rig_begin(_i, WITH("limits.webmail.messages_per_day=2", "guard.mode=observe"));
-    struct submission submission = rig_message("held", 51);
+    struct submission submission = rig_message("rejected", 51);
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert(verdict.observed);
     ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_domain");
     ck_assert_str_eq(verdict.message, "");
@@ -299,7 +299,7 @@ START_TEST(test_observe)
     for (int i = 0; i < 2; i++) {
         submission = rig_message(arena_printf(arena, "over%d", i), 1);
         verdict = rig_judge(&submission, NOW + 2);
-        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+        ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert(verdict.observed);
         ck_assert_str_eq(rig_reasons(&verdict), "messages_per_day");
         ck_assert_int_eq(verdict.suspension.id, 0);
@@ -309,7 +309,7 @@ START_TEST(test_observe)
     suspend(ALICE, CAUSE_TERMS, HOUR_MS);
     submission = rig_message("suspended", 1);
     verdict = rig_judge(&submission, NOW + 3);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert(verdict.observed);
     ck_assert_int_eq(verdict.suspension.cause, CAUSE_TERMS);
     ck_assert_uint_eq(verdict.suspension.attempts, 0);

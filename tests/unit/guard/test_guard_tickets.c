@@ -1,4 +1,4 @@
-/* The webmail's door and the mail server's, one message at both: counted once
+/* The webmail endpoint and the policy service, one message at both: counted once
  * with a ticket, judged as the webmail's and told of without one. */
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +7,12 @@
 
 #define HOSTS "mta.webmail_hosts=127.0.0.0/8"
 
-/* As the mail server's door knows a message of the webmail's host: recipients by number alone. */
+/* As the policy service knows a message of the webmail's host: recipients by number alone. */
 static struct submission from_host(const char *id, uint32_t recipients)
 {
     struct submission submission = rig_submission(id);
     struct problem problem;
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     submission.webmail_host = true;
     submission.unnamed = recipients;
     ck_assert_int_eq(submission_set_ip(&submission, "127.0.0.1", 9, &problem), 1);
@@ -31,8 +31,8 @@ static void send_webmail(const char *id, const char *to, int64_t now_ms)
     struct submission submission = rig_submission(id);
     rig_add(&submission, FIELD_TO, to);
     struct verdict verdict = rig_judge(&submission, now_ms);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
-    ck_assert(!verdict.redeemed && !verdict.unguarded);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert(!verdict.redeemed && !verdict.bypassed);
 }
 
 static bool has(const struct verdict *verdict, const char *member)
@@ -52,16 +52,16 @@ START_TEST(test_counted_once)
     rig_begin(_i, WITH(HOSTS));
     send_webmail("<1>", "a@x.test, b@x.test, c@example.test", NOW);
     struct verdict verdict = ask_host("smtp-1", 3, NOW + 30);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
-    ck_assert(verdict.redeemed && !verdict.unguarded && !verdict.repeated && !verdict.observed);
-    ck_assert_int_eq(verdict_word(&verdict), WORD_REDEEMED);
-    ck_assert_str_eq(verdict_words[WORD_REDEEMED], "redeemed");
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert(verdict.redeemed && !verdict.bypassed && !verdict.repeated && !verdict.observed);
+    ck_assert_int_eq(verdict_label(&verdict), LABEL_REDEEMED);
+    ck_assert_str_eq(verdict_labels[LABEL_REDEEMED], "redeemed");
     ck_assert_str_eq(verdict.message, "");
     ck_assert_int_eq(rig_outcome(&verdict, NOW), OUTCOME_REDEEMED);
     ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 1);
     ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 2);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 30), 1);
-    ck_assert(has(&verdict, "redeemed") && !has(&verdict, "unguarded"));
+    ck_assert(has(&verdict, "redeemed") && !has(&verdict, "bypassed"));
 }
 END_TEST
 
@@ -69,14 +69,14 @@ START_TEST(test_without_ticket)
 {
     rig_begin(_i, WITH(HOSTS));
     struct verdict verdict = ask_host("smtp-1", 2, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
-    ck_assert(verdict.unguarded && !verdict.redeemed);
-    ck_assert_int_eq(verdict_word(&verdict), WORD_ADMIT);
-    ck_assert(has(&verdict, "unguarded") && !has(&verdict, "redeemed"));
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert(verdict.bypassed && !verdict.redeemed);
+    ck_assert_int_eq(verdict_label(&verdict), LABEL_ADMIT);
+    ck_assert(has(&verdict, "bypassed") && !has(&verdict, "redeemed"));
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 1);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW), 2);
     struct json_object *facts = rig_facts(verdict.decision, NOW);
-    ck_assert_str_eq(rig_text(facts, "door"), "smtp");
+    ck_assert_str_eq(rig_text(facts, "channel"), "smtp");
     ck_assert_str_eq(rig_text(facts, "webmail_host"), "true");
     ck_assert_str_eq(rig_text(facts, "to"), "2");
     ck_assert_str_eq(rig_text(facts, "recipients"), "2");
@@ -84,7 +84,7 @@ START_TEST(test_without_ticket)
     json_object_put(facts);
     /* asked again, it is the same message */
     verdict = ask_host("smtp-1", 2, NOW + 1);
-    ck_assert(verdict.repeated && !verdict.unguarded);
+    ck_assert(verdict.repeated && !verdict.bypassed);
     /* of another number of recipients it is another */
     ck_assert(!ask_host("smtp-1", 3, NOW + 2).repeated);
 }
@@ -98,7 +98,7 @@ START_TEST(test_from_elsewhere)
     struct submission submission = from_host("smtp-1", 1);
     submission.webmail_host = false;
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert(!verdict.redeemed && !verdict.unguarded);
+    ck_assert(!verdict.redeemed && !verdict.bypassed);
     ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 900);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 1), 2);
     ck_assert(ask_host("smtp-2", 1, NOW + 2).redeemed);
@@ -121,27 +121,27 @@ START_TEST(test_limits_without_ticket)
 {
     rig_begin(_i, WITH(HOSTS));
     struct verdict verdict = ask_host("smtp-1", 300, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_int_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->limit, 1000);
     ck_assert_ptr_null(rig_window(&verdict, RULE_OFF_DOMAIN_PER_HOUR_PER_IP));
     verdict = ask_host("smtp-2", 301, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_message");
-    ck_assert(verdict.unguarded);
+    ck_assert(verdict.bypassed);
     struct submission named = from_host("smtp-3", 0);
     rig_add_many(&named, 51, "r", "x.test");
     verdict = rig_judge(&named, NOW);
     ck_assert_str_eq(rig_reasons(&verdict), "recipients_per_domain");
     verdict = ask_host("smtp-4", 300, NOW);
     verdict = ask_host("smtp-5", 300, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     verdict = ask_host("smtp-6", 101, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
-    ck_assert(verdict.brought && verdict.unguarded);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
+    ck_assert(verdict.brought && verdict.bypassed);
     /* now nobody looks for a ticket any longer */
     verdict = ask_host("smtp-7", 1, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
-    ck_assert(!verdict.unguarded);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
+    ck_assert(!verdict.bypassed);
     ck_assert_uint_eq(used_of(BOB, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 0);
 }
 END_TEST
@@ -149,17 +149,17 @@ END_TEST
 /* 601 messages past the plugin meet the limit that they would have met there. */
 START_TEST(test_601_without_plugin)
 {
-    int unguarded = 0;
+    int bypassed = 0;
     rig_begin(_i, WITH(HOSTS));
     for (int i = 0; i < 600; i++) {
         struct verdict verdict = ask_host(arena_printf(arena, "smtp-%d", i), 1, NOW + i);
-        ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
-        unguarded += verdict.unguarded;
+        ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+        bypassed += verdict.bypassed;
     }
     struct verdict last = ask_host("smtp-601", 1, NOW + 600);
-    ck_assert_int_eq(last.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(last.kind, VERDICT_SUSPENDED);
     ck_assert_str_eq(rig_reasons(&last), "messages_per_day");
-    ck_assert_int_eq(unguarded + last.unguarded, 601);
+    ck_assert_int_eq(bypassed + last.bypassed, 601);
 }
 END_TEST
 
@@ -186,7 +186,7 @@ START_TEST(test_recipients_of_ticket)
         rig_add(&submission, FIELD_TO, messages[i].to);
         rig_add(&submission, FIELD_CC, messages[i].cc);
         rig_add(&submission, FIELD_BCC, messages[i].bcc);
-        ck_assert_int_eq(rig_judge(&submission, at_ms).ruling, RULING_ADMIT);
+        ck_assert_int_eq(rig_judge(&submission, at_ms).kind, VERDICT_ADMIT);
         for (uint32_t count = 1; count <= 4; count++) {
             struct submission asked = from_host("asked", count);
             ck_assert_msg(rig_ask(&asked, at_ms).redeemed == (count == messages[i].count),
@@ -206,7 +206,7 @@ START_TEST(test_named_and_unnamed)
     ck_assert(rig_ask(&submission, NOW).redeemed);
     submission.unnamed = 1;
     struct verdict verdict = rig_judge(&submission, NOW);
-    ck_assert(verdict.unguarded);
+    ck_assert(verdict.bypassed);
     struct json_object *facts = rig_facts(verdict.decision, NOW);
     ck_assert_str_eq(rig_text(facts, "to"), "4"); /* c twice, d and one more */
     ck_assert_str_eq(rig_text(facts, "off_domain"), "3");
@@ -232,8 +232,8 @@ START_TEST(test_exempt_mailbox)
     send_webmail("<1>", "a@x.test", NOW);
     ck_assert(ask_host("smtp-1", 1, NOW + 1).redeemed);
     struct verdict verdict = ask_host("smtp-2", 100000, NOW + 2);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT); /* more than a ledger counts in one message */
-    ck_assert(verdict.unguarded);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT); /* more than a store counts in one message */
+    ck_assert(verdict.bypassed);
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 1 + SUBMISSION_MAX_RECIPIENTS);
 }
 END_TEST
@@ -242,7 +242,7 @@ START_TEST(test_impossible_number)
 {
     rig_begin(_i, WITH(HOSTS));
     struct verdict verdict = ask_host("smtp-1", UINT32_MAX, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     ck_assert_uint_gt(verdict.reasons[0].objection.count, SUBMISSION_MAX_RECIPIENTS);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 0);
 }
@@ -254,7 +254,7 @@ START_TEST(test_refund)
     send_webmail("<1>", "a@x.test", NOW);
     ck_assert_int_eq(guard_refund(guard, ALICE, "<1>", NOW + 1), 1);
     struct verdict verdict = ask_host("smtp-1", 1, NOW + 2);
-    ck_assert(verdict.unguarded);
+    ck_assert(verdict.bypassed);
     send_webmail("<2>", "a@x.test", NOW + 3);
     ck_assert(ask_host("smtp-2", 1, NOW + 4).redeemed);
     ck_assert_int_eq(guard_refund(guard, ALICE, "<2>", NOW + 5), 0); /* Postfix has had it */
@@ -273,7 +273,7 @@ START_TEST(test_observe)
         ck_assert_uint_eq(verdict.reason_count, 0);
     }
     struct verdict verdict = ask_host("smtp-3", 1, NOW + 2);
-    ck_assert(verdict.unguarded && verdict.observed);
+    ck_assert(verdict.bypassed && verdict.observed);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW + 2), 3);
 }
 END_TEST
@@ -289,7 +289,7 @@ START_TEST(test_store_away)
     struct submission submission = from_host("smtp-1", 1);
     struct verdict verdict;
     ck_assert_int_eq(guard_judge(blind, &submission, false, NOW, &verdict), -1);
-    ck_assert(verdict.unjudged && !verdict.unguarded && !verdict.redeemed);
+    ck_assert(verdict.unjudged && !verdict.bypassed && !verdict.redeemed);
     guard_free(&blind);
     store_free(&nowhere);
 }

@@ -20,68 +20,68 @@ static int64_t monotonic_ms(void)
 
 /* ---- a store that is silent ------------------------------------------------------- */
 
-/* A ledger of its own that can be taken away: SQLite's file, or a whole server. */
+/* A database of its own that can be taken away: SQLite's file, or a whole server. */
 static struct {
     int backend;
     char folder[FOLDER_SIZE];
     struct redis_server server;
     char path[FOLDER_SIZE + 16], aside[FOLDER_SIZE + 16];
-} ledger;
+} database;
 
-static void begin_ledger(int backend, const char *const *overrides)
+static void begin_database(int backend, const char *const *overrides)
 {
     rig_begin(BACKEND_SQLITE, overrides);
     guard_free(&guard);
     store_free(&store);
-    ledger.backend = backend;
-    folder_make(ledger.folder);
-    snprintf(ledger.path, sizeof ledger.path, "%s/db", ledger.folder);
-    snprintf(ledger.aside, sizeof ledger.aside, "%s/aside", ledger.folder);
+    database.backend = backend;
+    folder_make(database.folder);
+    snprintf(database.path, sizeof database.path, "%s/db", database.folder);
+    snprintf(database.aside, sizeof database.aside, "%s/aside", database.folder);
     if (backend == BACKEND_REDIS)
-        redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
-    store = backend_open(backend == BACKEND_REDIS ? ledger.server.url
-                                         : arena_printf(arena, "sqlite://%s", ledger.path),
+        redis_server_start(&database.server, database.folder, NULL, NULL);
+    store = backend_open(backend == BACKEND_REDIS ? database.server.url
+                                         : arena_printf(arena, "sqlite://%s", database.path),
                          SHORT_TIMEOUT_MS);
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 
-static void end_ledger(void)
+static void end_database(void)
 {
-    if (ledger.folder[0] == '\0')
+    if (database.folder[0] == '\0')
         return;
-    redis_server_stop(&ledger.server);
-    folder_remove(ledger.folder);
+    redis_server_stop(&database.server);
+    folder_remove(database.folder);
 }
 
 static void take_away(void)
 {
-    if (ledger.backend == BACKEND_REDIS)
-        redis_server_stop(&ledger.server);
+    if (database.backend == BACKEND_REDIS)
+        redis_server_stop(&database.server);
     else
-        ck_assert_int_eq(rename(ledger.path, ledger.aside), 0);
+        ck_assert_int_eq(rename(database.path, database.aside), 0);
 }
 
 static void bring_back(void)
 {
-    if (ledger.backend == BACKEND_REDIS)
-        redis_server_start(&ledger.server, ledger.folder, NULL, NULL);
+    if (database.backend == BACKEND_REDIS)
+        redis_server_start(&database.server, database.folder, NULL, NULL);
     else
-        ck_assert_int_eq(rename(ledger.aside, ledger.path), 0);
+        ck_assert_int_eq(rename(database.aside, database.path), 0);
 }
 
 static const struct {
     const char *on_failure, *mode;
     int recipients; /* 51 are too many for one domain */
-    enum ruling ruling;
+    enum verdict_kind kind;
     bool unjudged, observed;
 } silences[] = {
-    {"store.on_failure=refuse", "guard.mode=enforce", 1, RULING_NO_STORE, false, false},
-    {"store.on_failure=refuse", "guard.mode=enforce", 51, RULING_MESSAGE, false, false},
-    {"store.on_failure=allow", "guard.mode=enforce", 1, RULING_ADMIT, true, false},
-    {"store.on_failure=allow", "guard.mode=enforce", 51, RULING_MESSAGE, false, false},
-    {"store.on_failure=refuse", "guard.mode=observe", 1, RULING_ADMIT, true, false},
-    {"store.on_failure=refuse", "guard.mode=observe", 51, RULING_ADMIT, true, true},
-    {"store.on_failure=allow", "guard.mode=observe", 51, RULING_ADMIT, true, true},
+    {"store.on_failure=refuse", "guard.mode=enforce", 1, VERDICT_NO_STORE, false, false},
+    {"store.on_failure=refuse", "guard.mode=enforce", 51, VERDICT_MESSAGE, false, false},
+    {"store.on_failure=allow", "guard.mode=enforce", 1, VERDICT_ADMIT, true, false},
+    {"store.on_failure=allow", "guard.mode=enforce", 51, VERDICT_MESSAGE, false, false},
+    {"store.on_failure=refuse", "guard.mode=observe", 1, VERDICT_ADMIT, true, false},
+    {"store.on_failure=refuse", "guard.mode=observe", 51, VERDICT_ADMIT, true, true},
+    {"store.on_failure=allow", "guard.mode=observe", 51, VERDICT_ADMIT, true, true},
 };
 
 static void check_silence(size_t number, bool dry_run)
@@ -90,7 +90,7 @@ static void check_silence(size_t number, bool dry_run)
     struct verdict verdict;
     ck_assert_int_eq(guard_judge(guard, &submission, dry_run, NOW, &verdict), -1);
     ck_assert_str_ne(store_error(store), "");
-    ck_assert_int_eq(verdict.ruling, silences[number].ruling);
+    ck_assert_int_eq(verdict.kind, silences[number].kind);
     ck_assert_int_eq(verdict.unjudged, silences[number].unjudged);
     ck_assert_int_eq(verdict.observed, silences[number].observed);
     ck_assert_str_eq(rig_reasons(&verdict),
@@ -99,13 +99,13 @@ static void check_silence(size_t number, bool dry_run)
     ck_assert_uint_eq(verdict.window_count, 0);
     ck_assert_int_eq(verdict.suspension.id, 0);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
-    ck_assert_int_eq(verdict.message[0] == '\0', verdict.ruling == RULING_ADMIT);
+    ck_assert_int_eq(verdict.message[0] == '\0', verdict.kind == VERDICT_ADMIT);
 }
 
 START_TEST(test_silent)
 {
     size_t number = (size_t)_i / BACKEND_KINDS;
-    begin_ledger(_i % BACKEND_KINDS, WITH(silences[number].on_failure, silences[number].mode));
+    begin_database(_i % BACKEND_KINDS, WITH(silences[number].on_failure, silences[number].mode));
     rig_send("a", 2, NOW, 0);
     take_away();
     check_silence(number, false);
@@ -115,7 +115,7 @@ START_TEST(test_silent)
     struct submission submission = rig_message("b", 1);
     struct verdict verdict = rig_judge(&submission, NOW);
     ck_assert(!verdict.unjudged);
-    if (ledger.backend == BACKEND_SQLITE) /* the server began empty; the file did not */
+    if (database.backend == BACKEND_SQLITE) /* the server began empty; the file did not */
         ck_assert_uint_eq(rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used, 3);
 }
 END_TEST
@@ -140,7 +140,7 @@ static struct submission message_in(struct arena *own, int which, const char *id
     struct submission submission;
     struct problem problem;
     const char *mailbox = arena_printf(own, "user%d@example.test", which);
-    submission_init(&submission, own, DOOR_WEBMAIL);
+    submission_init(&submission, own, CHANNEL_WEBMAIL);
     int good = submission_set_id(&submission, id, strlen(id), &problem) +
                submission_set_mailbox(&submission, mailbox, strlen(mailbox), &problem);
     for (int i = 0; i < recipients; i++) {
@@ -168,7 +168,7 @@ static void *send_many(void *context)
         if (result != (sender->fails ? -1 : 1) ||
             (result < 0 && store_error(store)[0] == '\0'))
             sender->wrong++;
-        else if (!sender->fails && verdict.ruling == RULING_ADMIT) {
+        else if (!sender->fails && verdict.kind == VERDICT_ADMIT) {
             atomic_fetch_add(&admitted[which], 1);
             atomic_fetch_add(&admitted_recipients[which], recipients);
         }
@@ -254,19 +254,19 @@ START_TEST(test_reload)
     struct submission submission = rig_message("x", 1);
     rig_reload(WITH("limits.webmail.messages_per_day=3", "on_limit.messages_per_day=refuse"));
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
     ck_assert_uint_eq(verdict.reasons[0].objection.count, 4);
     ck_assert_uint_eq(verdict.reasons[0].objection.limit, 3);
     rig_reload(WITH("limits.webmail.messages_per_day=4"));
-    ck_assert_int_eq(rig_judge(&submission, NOW + 2).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 2).kind, VERDICT_ADMIT);
     rig_reload(WITH("limits.webmail.messages_per_day=off"));
     submission.id = "y";
     verdict = rig_judge(&submission, NOW + 3);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_ptr_null(rig_window(&verdict, RULE_MESSAGES_PER_DAY));
     rig_reload(WITH("limits.webmail.messages_per_day=5")); /* what passed meanwhile counted */
     submission.id = "z";
-    ck_assert_int_eq(rig_judge(&submission, NOW + 4).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 4).kind, VERDICT_SUSPENDED);
 }
 END_TEST
 
@@ -275,13 +275,13 @@ END_TEST
 START_TEST(test_silent_for_all_at_once)
 {
     struct sending_thread senders[THREADS];
-    begin_ledger(BACKEND_REDIS, DEFAULTS);
+    begin_database(BACKEND_REDIS, DEFAULTS);
     if (_i == 1) /* else the adjustments are still to be asked for, too */
         rig_send("a", 1, NOW, 0);
-    kill(ledger.server.pid, SIGSTOP);
+    kill(database.server.pid, SIGSTOP);
     start_senders(senders, 1, true);
     join_senders(senders);
-    kill(ledger.server.pid, SIGCONT);
+    kill(database.server.pid, SIGCONT);
     for (int i = 0; i < THREADS; i++)
         ck_assert_msg(senders[i].took_ms < 4 * SHORT_TIMEOUT_MS, "thread %d waited %d ms", i,
                       (int)senders[i].took_ms);
@@ -334,18 +334,18 @@ START_TEST(test_counted_by_another_process)
     rig_begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
     struct store *own = store, *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     struct submission submission = rig_message("x", 1);
-    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_ADMIT);
     store = other;
     send_messages(ALICE, "a", 2, NOW, 0);
     store = own;
-    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_OVER_TIME);
+    ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_OVER_TIME);
     ck_assert_int_eq(store_reset(other, ALICE, &act), 1);
-    ck_assert_int_eq(rig_ask(&submission, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_ADMIT);
     ck_assert_int_eq(
         store_suspend(other, ALICE, CAUSE_STAFF, &durations, &act, &suspension), 1);
-    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(store_lift(other, ALICE, &act), 1);
-    ck_assert_int_eq(rig_judge(&submission, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
     store_free(&other);
 }
 END_TEST
@@ -354,7 +354,7 @@ int main(void)
 {
     Suite *suite = suite_create("guard trouble");
     TCase *cases = rig_case(suite, "trouble");
-    tcase_add_checked_fixture(cases, NULL, end_ledger);
+    tcase_add_checked_fixture(cases, NULL, end_database);
     tcase_add_loop_test(cases, test_silent, 0, BACKEND_KINDS * (int)countof(silences));
     tcase_add_loop_test(cases, test_reload_under_threads, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limit_changes_under_threads, 0, BACKEND_KINDS);

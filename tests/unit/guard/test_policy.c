@@ -351,7 +351,7 @@ START_TEST(test_store_away)
 }
 END_TEST
 
-/* What a newer sendguard put into the same ledger is passed over, not taken for something else. */
+/* What a newer sendguard put into the same store is passed over, not taken for something else. */
 START_TEST(test_of_a_newer_version)
 {
     static const char put[] =

@@ -123,7 +123,7 @@ START_TEST(test_words)
 {
     freed_by(json_put) struct json_object *tree =
         presented("{\"rule\":\"messages_per_day\",\"cause\":\"volume\",\"state\":\"<b>\","
-                  "\"door\":null,\"note\":\"volume\",\"role\":\"\",\"field\":\"to\"}",
+                  "\"channel\":null,\"note\":\"volume\",\"role\":\"\",\"field\":\"to\"}",
                   "de", NULL);
     ck_assert_str_eq(rig_text(tree, "rule_text"), "Nachrichten in 24 Stunden");
     ck_assert_str_eq(rig_text(tree, "rule_is.messages_per_day"), "true");
@@ -131,7 +131,7 @@ START_TEST(test_words)
     ck_assert_str_eq(rig_text(tree, "field_text"), "An");
     ck_assert_str_eq(rig_text(tree, "state_is.<b>"), "true");
     ck_assert(!rig_has(tree, "state_text"));
-    ck_assert(!rig_has(tree, "door_text") && !rig_has(tree, "door_is"));
+    ck_assert(!rig_has(tree, "channel_text") && !rig_has(tree, "channel_is"));
     ck_assert(!rig_has(tree, "note_text") && !rig_has(tree, "role_text"));
 }
 END_TEST
@@ -145,7 +145,7 @@ START_TEST(test_all_words)
         int count;
     } kinds[] = {
         {"cause", cause_names, CAUSE_COUNT},
-        {"door", door_names, DOOR_COUNT},
+        {"channel", channel_names, CHANNEL_COUNT},
         {"outcome", outcome_names, OUTCOME_COUNT},
         {"act", adjust_kind_names, ADJUST_KIND_COUNT},
         {"field", field_names, FIELD_COUNT},

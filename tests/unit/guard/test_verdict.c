@@ -50,7 +50,7 @@ static const char *const always[] = {"verdict", "decision",   "id",       "mailb
 
 START_TEST(test_admitted)
 {
-    struct verdict verdict = {.ruling = RULING_ADMIT, .submission = &submission, .now_ms = NOW,
+    struct verdict verdict = {.kind = VERDICT_ADMIT, .submission = &submission, .now_ms = NOW,
                               .message = "", .decision = 1};
     struct json_object *json = json_of(&verdict);
     ck_assert_int_eq(json_object_object_length(json), (int)countof(always));
@@ -71,7 +71,7 @@ END_TEST
 START_TEST(test_flags)
 {
     static const char *const names[] = {"observed", "dry_run", "repeated", "unjudged"};
-    struct verdict verdict = {.ruling = RULING_ADMIT, .submission = &submission, .message = "",
+    struct verdict verdict = {.kind = VERDICT_ADMIT, .submission = &submission, .message = "",
                               .observed = _i == 0, .dry_run = _i == 1, .repeated = _i == 2,
                               .unjudged = _i == 3};
     struct json_object *json = json_of(&verdict);
@@ -91,7 +91,7 @@ START_TEST(test_reasons_and_windows)
         {{RULE_OFF_DOMAIN_PER_DAY, -1, NULL, 0, UINT32_MAX, true}, "never"},
     };
     struct verdict verdict = {
-        .ruling = RULING_OVER_TIME, .submission = &submission, .now_ms = NOW,
+        .kind = VERDICT_OVER_TIME, .submission = &submission, .now_ms = NOW,
         .reasons = reasons, .reason_count = countof(reasons),
         .windows = {{.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .used = 412,
                      .refill = {{NOW + 1, 120}, {NOW + 60000, 292}}, .refill_count = 2},
@@ -127,7 +127,7 @@ END_TEST
 START_TEST(test_suspension)
 {
     struct verdict verdict = {
-        .ruling = RULING_SUSPENDED, .submission = &submission, .message = "m",
+        .kind = VERDICT_SUSPENDED, .submission = &submission, .message = "m",
         .suspension = {.id = 7, .cause = CAUSE_COMPLAINTS, .since_ms = NOW,
                        .until_ms = NOW + DAY_MS, .attempts = 4, .offence = 2, .by = "agnes",
                        .note = "called"},
@@ -158,7 +158,7 @@ START_TEST(test_hostile_texts)
                                         "</script>", "\xF0\x9F\x98\x80", "\xC3", ""};
     for (size_t i = 0; i < countof(texts); i++) {
         struct reason reason = {{RULE_RECIPIENTS_PER_DOMAIN, -1, texts[i], 1, 2, false}, texts[i]};
-        struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission,
+        struct verdict verdict = {.kind = VERDICT_MESSAGE, .submission = &submission,
                                   .reasons = &reason, .reason_count = 1, .message = texts[i],
                                   .status_url = texts[i]};
         submission.id = texts[i];
@@ -246,37 +246,37 @@ static const struct {
     struct verdict verdict;
     const char *message;
 } messages[] = {
-    {"admitted", {.ruling = RULING_ADMIT, .reasons = &one_reason, .reason_count = 1}, ""},
-    {"message", {.ruling = RULING_MESSAGE, .reasons = two_reasons, .reason_count = 2},
+    {"admitted", {.kind = VERDICT_ADMIT, .reasons = &one_reason, .reason_count = 1}, ""},
+    {"message", {.kind = VERDICT_MESSAGE, .reasons = two_reasons, .reason_count = 2},
      NOT_SENT " First. Second." ENDING},
     {"over time",
-     {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1,
+     {.kind = VERDICT_OVER_TIME, .reasons = &one_reason, .reason_count = 1,
       .retry_at_ms = NOW + 1},
      NOT_SENT " One reason. It can be sent from 2025-11-22 05:41 UTC on." ENDING},
     {"over time, on the minute",
-     {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1, .retry_at_ms = NOW},
+     {.kind = VERDICT_OVER_TIME, .reasons = &one_reason, .reason_count = 1, .retry_at_ms = NOW},
      NOT_SENT " One reason. It can be sent from 2025-11-22 05:40 UTC on." ENDING},
-    {"never", {.ruling = RULING_OVER_TIME, .reasons = &one_reason, .reason_count = 1},
+    {"never", {.kind = VERDICT_OVER_TIME, .reasons = &one_reason, .reason_count = 1},
      NOT_SENT " One reason." ENDING},
     {"volume, brought",
-     {.ruling = RULING_SUSPENDED, .brought = true, .reasons = &one_reason, .reason_count = 1,
+     {.kind = VERDICT_SUSPENDED, .brought = true, .reasons = &one_reason, .reason_count = 1,
       .sentence = "S.", SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)},
      PAUSED NOT_SENT " One reason. " DRAFTS "; for mail to many people use a newsletter "
      "service." READING ENDING QUOTED("S.")},
     {"volume, attempts",
-     {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 9),
+     {.kind = VERDICT_SUSPENDED, SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 9),
       .retries_before_restart = 10},
      PAUSED NOT_SENT " " DRAFTS "; for mail to many people use a newsletter service." READING
      " Attempts to send other messages meanwhile: 9; from attempt 10 on each one starts the pause"
      " anew."
      ENDING},
-    {"failures", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_FAILURES, NOW + DAY_MS, 0)},
+    {"failures", {.kind = VERDICT_SUSPENDED, SUSPENDED(CAUSE_FAILURES, NOW + DAY_MS, 0)},
      PAUSED NOT_SENT " " DRAFTS ", and talk to our support if you do not know the reason." READING
      ENDING},
-    {"terms", {.ruling = RULING_SUSPENDED, SUSPENDED(CAUSE_TERMS, UNTIL_LIFTED, 3)},
+    {"terms", {.kind = VERDICT_SUSPENDED, SUSPENDED(CAUSE_TERMS, UNTIL_LIFTED, 3)},
      STOPPED NOT_SENT " Talk to our support: they open sending again." READING ENDING},
     {"locked by its user",
-     {.ruling = RULING_SUSPENDED,
+     {.kind = VERDICT_SUSPENDED,
       .suspension = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
                      .until_ms = UNTIL_LIFTED, .by = "user"}},
      "Sending was stopped (2025-11-22 05:40 UTC) by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
@@ -284,7 +284,7 @@ static const struct {
      "told, and opens sending again once the mailbox is safe. Change its password meanwhile."
      READING ENDING},
     {"dry run",
-     {.ruling = RULING_SUSPENDED, .reasons = &one_reason, .reason_count = 1, .dry_run = true,
+     {.kind = VERDICT_SUSPENDED, .reasons = &one_reason, .reason_count = 1, .dry_run = true,
       .retry_at_ms = NOW},
      "This message would not be sent, and sending would be suspended. One reason." ENDING},
 };
@@ -304,7 +304,7 @@ END_TEST
 /* What there is none of is not named. */
 START_TEST(test_ending)
 {
-    struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission,
+    struct verdict verdict = {.kind = VERDICT_MESSAGE, .submission = &submission,
                               .reasons = &one_reason, .reason_count = 1};
     ck_assert_str_eq(verdict_message(arena, catalogue, &verdict, ""), NOT_SENT " One reason.");
     verdict.status_url = URL;
@@ -315,7 +315,7 @@ END_TEST
 
 START_TEST(test_no_store)
 {
-    struct verdict verdict = {.ruling = RULING_NO_STORE, .submission = &submission};
+    struct verdict verdict = {.kind = VERDICT_NO_STORE, .submission = &submission};
     const char *message = verdict_message(arena, catalogue, &verdict, "support@example.test");
     ck_assert_msg(strstr(message, "was not sent") != NULL, "%s", message);
     ck_assert_msg(strstr(message, "try again") != NULL, "%s", message);
@@ -336,10 +336,10 @@ static const struct {
 
 START_TEST(test_language)
 {
-    struct verdict verdict = {.ruling = RULING_MESSAGE, .submission = &submission};
+    struct verdict verdict = {.kind = VERDICT_MESSAGE, .submission = &submission};
     submission.lang = languages[_i].lang;
     rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), languages[_i].not_sent);
-    verdict = (struct verdict){.ruling = RULING_SUSPENDED, .submission = &submission,
+    verdict = (struct verdict){.kind = VERDICT_SUSPENDED, .submission = &submission,
                                SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)};
     verdict.sentence = provider_sentence(arena, catalogue, &verdict.suspension);
     const char *message = verdict_message(arena, catalogue, &verdict, "");

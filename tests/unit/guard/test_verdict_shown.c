@@ -80,7 +80,7 @@ START_TEST(test_full_outside)
     rig_add(&submission, FIELD_TO, ALICE);
     ck_assert_int_eq(submission_set_zone(&submission, "UTC", 3, &problem), 1);
     struct verdict verdict = rig_ask(&submission, NOW + 3 * SECOND_MS);
-    ck_assert_int_eq(verdict.ruling, RULING_ADMIT);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     freed_by(json_put) struct json_object *shown = shown_of(&verdict);
     ck_assert_str_eq(json_string(shown, "state", ""), "own");
     ck_assert_str_eq(json_string(shown, "headline", ""),
@@ -111,7 +111,7 @@ START_TEST(test_all_is_well)
     ck_assert_ptr_null(verdict.shown);
     submission = rig_message("no zone", 51);
     verdict = rig_judge(&submission, NOW);
-    ck_assert_int_eq(verdict.ruling, RULING_MESSAGE);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
     ck_assert_ptr_null(verdict.shown);
 }
 END_TEST
@@ -195,7 +195,7 @@ START_TEST(test_moments)
         int64_t end_ms = at_nine_ms + days[i] * DAY_MS;
         struct submission submission = message_in("x", 1, one->language, "UTC");
         struct verdict verdict = {
-            .ruling = RULING_SUSPENDED, .submission = &submission, .now_ms = NOW,
+            .kind = VERDICT_SUSPENDED, .submission = &submission, .now_ms = NOW,
             .retry_at_ms = end_ms,
             .suspension = {.id = 1, .cause = CAUSE_VOLUME, .since_ms = NOW,
                            .until_ms = end_ms - MINUTE_MS}};
@@ -221,7 +221,7 @@ START_TEST(test_zone_of_no_use)
     struct problem problem;
     char name[ZONE_NAME_MAX + 2];
     memset(name, 'x', sizeof name);
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     ck_assert_int_eq(submission_set_zone(&submission, name, ZONE_NAME_MAX + 1, &problem), 0);
     ck_assert_int_eq(problem.status, 400);
     ck_assert_int_eq(submission_set_zone(&submission, "", 0, &problem), 0);

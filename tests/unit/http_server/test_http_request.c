@@ -1,4 +1,4 @@
-/* Requests to the people's door, out of their pieces: every part, every limit,
+/* Requests to the web interface, out of their pieces: every part, every limit,
  * every way to be wrong. */
 #include <check.h>
 #include <stdlib.h>

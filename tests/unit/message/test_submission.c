@@ -13,7 +13,7 @@ static struct problem problem;
 static void setup(void)
 {
     arena = arena_new();
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     problem = (struct problem){0};
 }
 

@@ -1,4 +1,4 @@
-/* What Postfix is told of every ruling, in the shortest and in the longest case. */
+/* What Postfix is told of every kind, in the shortest and in the longest case. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,9 +24,9 @@ static void end(void)
     arena_free(&arena);
 }
 
-static struct verdict verdict_of(enum ruling ruling)
+static struct verdict verdict_of(enum verdict_kind kind)
 {
-    return (struct verdict){.ruling = ruling, .now_ms = NOW, .submission = &submission,
+    return (struct verdict){.kind = kind, .now_ms = NOW, .submission = &submission,
                             .decision = 1, .retries_before_restart = 10,
                             .status_url = "https://mail.example.test/sending/r/0000-0000-0001"};
 }
@@ -68,21 +68,21 @@ static const char *told(const struct verdict *verdict)
 
 START_TEST(test_admitted)
 {
-    struct verdict verdict = verdict_of(RULING_ADMIT);
+    struct verdict verdict = verdict_of(VERDICT_ADMIT);
     ck_assert_str_eq(told(&verdict), "action=DUNNO\n\n");
 }
 END_TEST
 
 START_TEST(test_no_store)
 {
-    struct verdict verdict = verdict_of(RULING_NO_STORE);
+    struct verdict verdict = verdict_of(VERDICT_NO_STORE);
     rig_check_begins(told(&verdict), "action=451 4.7.1 Sending is not possible for a moment");
 }
 END_TEST
 
 START_TEST(test_of_one_message)
 {
-    struct verdict verdict = verdict_of(RULING_MESSAGE);
+    struct verdict verdict = verdict_of(VERDICT_MESSAGE);
     add_reason(&verdict, "901 recipients in all; the limit for one message is 900. Remove 1.");
     ck_assert_str_eq(told(&verdict),
                      "action=REJECT 5.7.1 " NOT_SENT " 901 recipients in all; the limit for one "
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(test_over_time)
 {
-    struct verdict verdict = verdict_of(RULING_OVER_TIME);
+    struct verdict verdict = verdict_of(VERDICT_OVER_TIME);
     add_reason(&verdict, "This would be message 31 of the last hour; the limit is 30.");
     verdict.retry_at_ms = NOW + 61 * MINUTE_MS + 1;
     ck_assert_str_eq(told(&verdict),
@@ -109,7 +109,7 @@ END_TEST
 
 static struct verdict suspended(enum cause cause, const char *by, const char *note)
 {
-    struct verdict verdict = verdict_of(RULING_SUSPENDED);
+    struct verdict verdict = verdict_of(VERDICT_SUSPENDED);
     verdict.suspension = (struct suspension){.id = 1, .cause = cause, .since_ms = NOW,
                                              .until_ms = NOW + DAY_MS};
     snprintf(verdict.suspension.by, sizeof verdict.suspension.by, "%s", by);
@@ -197,7 +197,7 @@ END_TEST
 /* Rules of a message beyond all measure leave room for the rest. */
 START_TEST(test_many_reasons)
 {
-    struct verdict verdict = verdict_of(RULING_MESSAGE);
+    struct verdict verdict = verdict_of(VERDICT_MESSAGE);
     for (int i = 0; i < 40; i++)
         add_reason(&verdict, "57 recipients at outside.test; limit 50.");
     rig_check_begins(told(&verdict), "action=REJECT 5.7.1 " NOT_SENT " 57 recipients");
@@ -208,7 +208,7 @@ END_TEST
 /* Texts of operators and reasons with other letters. */
 START_TEST(test_other_letters)
 {
-    struct verdict verdict = verdict_of(RULING_MESSAGE);
+    struct verdict verdict = verdict_of(VERDICT_MESSAGE);
     add_reason(&verdict, "Zu viele Empf\xC3\xA4nger \xE2\x80\x93 bitte k\xC3\xBCrzen\r\naction=OK");
     told(&verdict);
     rig_check_has(answer, "Empfanger");

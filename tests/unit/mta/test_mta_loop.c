@@ -1,4 +1,4 @@
-/* The loops' patience, with a monotonic clock that is moved on instead of waited for. Everything
+/* The loops' deadlines, with a monotonic clock that is moved on instead of waited for. Everything
  * else about connections is tested through the program. */
 #include <errno.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ int clock_gettime(clockid_t clock, struct timespec *time)
     return 0;
 }
 
-static struct mail_door door;
+static struct policy_service service;
 static struct loops *loops;
 static const char *path;
 static int listen_fd, log_fd;
@@ -36,14 +36,14 @@ static int listen_fd, log_fd;
 static void begin_loops(int threads)
 {
     rig_begin(BACKEND_SQLITE, DEFAULTS);
-    door = (struct mail_door){
+    service = (struct policy_service){
         .guard = guard, .store = store, .collector = collector_new((size_t)1 << 20)};
     log_fd = memfd_create("log", MFD_CLOEXEC);
     log_set_fd(log_fd);
     path = arena_printf(arena, "%s/mta.sock", folder);
     listen_fd = listen_on(path, 0600, 16);
     ck_assert_int_ge(listen_fd, 0);
-    loops = loops_start(&door, listen_fd, threads);
+    loops = loops_start(&service, listen_fd, threads);
 }
 
 static void end_loops(void)
@@ -51,7 +51,7 @@ static void end_loops(void)
     ck_assert_int_eq(loops_stop(&loops, WAIT_MS), 1);
     ck_assert_ptr_null(loops);
     close(listen_fd);
-    collector_free(&door.collector);
+    collector_free(&service.collector);
     log_set_fd(STDERR_FILENO);
     close(log_fd);
     moved_ms = 0; /* libcheck takes the time too */
@@ -71,7 +71,7 @@ static void say(int fd, const char *text)
     ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/* What comes within WAIT_MS: bytes, or 0 when the door has closed. */
+/* What comes within WAIT_MS: bytes, or 0 when the service has closed. */
 static ssize_t heard(int fd, char *buffer, size_t size)
 {
     struct pollfd one = {.fd = fd, .events = POLLIN};
@@ -126,7 +126,7 @@ START_TEST(test_unfinished_requests)
     say(slow, "request=smtpd_access_policy\nprotocol_");
     wake(threads);
     moved_ms = LOOP_STALL_MS - 5000;
-    say(slow, "state="); /* patience is for the whole request, not for each piece */
+    say(slow, "state="); /* the deadline is for the whole request, not for each piece */
     say(late, QUESTION "request=");
     ck_assert_int_eq(heard(late, (char[64]){0}, 63), (ssize_t)strlen("action=DUNNO\n\n"));
     wake(threads);

@@ -13,7 +13,7 @@ static void setup(void)
 {
     struct problem problem;
     arena = arena_new();
-    submission_init(&submission, arena, DOOR_WEBMAIL);
+    submission_init(&submission, arena, CHANNEL_WEBMAIL);
     ck_assert_int_eq(submission_set_mailbox(&submission, "alice@example.test", 18, &problem), 1);
 }
 
@@ -189,7 +189,7 @@ END_TEST
 /* By SMTP each accepted recipient counts, copies of one address too. */
 START_TEST(test_copies_by_smtp)
 {
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     add(FIELD_TO, "v@x.test, V@x.test, v@X.test, b@example.test, b@example.test, postmaster@x.test");
     struct facts facts = count();
     ck_assert_str_eq(told(&facts), "5+0+0=5 off=3 x.test:3/28 !example.test:2/30");
@@ -459,23 +459,23 @@ END_TEST
 START_TEST(test_histories)
 {
     char name[HISTORY_NAME_SIZE], key[HISTORY_NAME_SIZE];
-    ck_assert_str_eq(history_name(SUBJECT_IP, DOOR_WEBMAIL, "192.0.2.1", name), "192.0.2.1");
-    ck_assert_str_eq(history_name(SUBJECT_IP, DOOR_SMTP, "192.0.2.1", name), "192.0.2.1 smtp");
-    ck_assert(!history_is_shared(SUBJECT_IP, DOOR_WEBMAIL, DOOR_SMTP));
-    ck_assert(history_is_shared(SUBJECT_MAILBOX, DOOR_WEBMAIL, DOOR_SMTP));
+    ck_assert_str_eq(history_name(SUBJECT_IP, CHANNEL_WEBMAIL, "192.0.2.1", name), "192.0.2.1");
+    ck_assert_str_eq(history_name(SUBJECT_IP, CHANNEL_SMTP, "192.0.2.1", name), "192.0.2.1 smtp");
+    ck_assert(!history_is_shared(SUBJECT_IP, CHANNEL_WEBMAIL, CHANNEL_SMTP));
+    ck_assert(history_is_shared(SUBJECT_MAILBOX, CHANNEL_WEBMAIL, CHANNEL_SMTP));
     static const char *const keys[SUBJECT_COUNT] = {
         [SUBJECT_MAILBOX] = "john smtp@smtp.example.test", [SUBJECT_IP] = "2001:db8::/64"};
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        for (int channel = 0; channel < DOOR_COUNT; channel++) {
-            const char *made = history_name((enum subject)subject, (enum door)channel,
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            const char *made = history_name((enum subject)subject, (enum channel)channel,
                                             keys[subject], name);
             ck_assert_ptr_null(
-                history_name((enum subject)subject, (enum door)channel, NULL, name));
+                history_name((enum subject)subject, (enum channel)channel, NULL, name));
             if (made == NULL) /* it counts in none */
                 continue;
-            enum door found = history_channel((enum subject)subject, made, key);
+            enum channel found = history_channel((enum subject)subject, made, key);
             ck_assert_str_eq(key, keys[subject]);
-            ck_assert(history_is_shared((enum subject)subject, (enum door)channel, found));
+            ck_assert(history_is_shared((enum subject)subject, (enum channel)channel, found));
         }
 }
 END_TEST

@@ -15,8 +15,8 @@ START_TEST(test_defaults)
     static const int on_limit[OVER_TIME_COUNT] = {ON_LIMIT_SUSPEND, ON_LIMIT_SUSPEND,
                                                   ON_LIMIT_REFUSE, ON_LIMIT_REFUSE};
     ck_assert_int_eq(settings_read(NULL, NULL, 0, &settings, &problem), 1);
-    ck_assert_mem_eq(settings->limits[DOOR_WEBMAIL].of, webmail, sizeof webmail);
-    ck_assert_mem_eq(settings->limits[DOOR_SMTP].of, smtp, sizeof smtp);
+    ck_assert_mem_eq(settings->limits[CHANNEL_WEBMAIL].of, webmail, sizeof webmail);
+    ck_assert_mem_eq(settings->limits[CHANNEL_SMTP].of, smtp, sizeof smtp);
     ck_assert_mem_eq(settings->on_limit, on_limit, sizeof on_limit);
     ck_assert_str_eq(settings->store_url, "sqlite:///var/lib/sendguard/sendguard.db");
     ck_assert_int_eq(settings->store_timeout_ms, 250);
@@ -118,25 +118,26 @@ END_TEST
 /* Each limit's row fills its own rule's place. */
 START_TEST(test_limits_go_where_they_belong)
 {
-    for (int door = 0; door < DOOR_COUNT; door++) {
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         for (int rule = 0; rule < RULE_COUNT; rule++) {
             char line[100], section[40];
-            snprintf(line, sizeof line, "limits.%s.%s=%d", door_names[door], rule_table[rule].name,
+            snprintf(line, sizeof line, "limits.%s.%s=%d", channel_names[channel],
+                     rule_table[rule].name,
                      4242);
-            snprintf(section, sizeof section, "limits.%s", door_names[door]);
-            bool without = history_marks[SUBJECT_IP][door] == NULL &&
+            snprintf(section, sizeof section, "limits.%s", channel_names[channel]);
+            bool without = history_marks[SUBJECT_IP][channel] == NULL &&
                            rule_table[rule].over_time && rule_table[rule].subject == SUBJECT_IP;
             ck_assert(without == (setting_find(section, rule_table[rule].name) == NULL));
             if (without) { /* the channel counts for no IP: there is no such limit */
                 ck_assert_int_eq(read_override("guard.mode=observe"), 1);
-                ck_assert_int_eq(settings->limits[door].of[rule], LIMIT_OFF);
+                ck_assert_int_eq(settings->limits[channel].of[rule], LIMIT_OFF);
                 continue;
             }
             ck_assert_int_eq(read_override(line), 1);
-            for (int other = 0; other < (int)DOOR_COUNT * (int)RULE_COUNT; other++)
+            for (int other = 0; other < (int)CHANNEL_COUNT * (int)RULE_COUNT; other++)
                 ck_assert_int_eq(
                     settings->limits[other / RULE_COUNT].of[other % RULE_COUNT] == 4242,
-                    other == door * RULE_COUNT + rule);
+                    other == channel * RULE_COUNT + rule);
         }
     }
     ck_assert_int_eq(read_override("on_limit.messages_per_hour=suspend"), 1);

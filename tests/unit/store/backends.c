@@ -38,10 +38,10 @@ const char *backend_url(void) { return backend_now == BACKEND_SQLITE ? sqlite_ur
 
 void backend_begin(int backend)
 {
-    static int ledgers; /* a file for each, when tests share a process */
+    static int stores; /* a file for each, when tests share a process */
     backend_now = backend;
     snprintf(sqlite_url, sizeof sqlite_url, "sqlite://%s/%d-%d.db", folder, (int)getpid(),
-             ledgers++);
+             stores++);
     if (backend == BACKEND_REDIS)
         redis_server_ask(&redis, (const char *const[]){"FLUSHALL"}, 1);
     arena = arena_new();

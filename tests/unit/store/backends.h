@@ -1,5 +1,5 @@
 /* Both backends of the store, for tests that hold each to the same contract: a
- * loop test's index is the backend. Every test begins with an empty ledger. */
+ * loop test's index is the backend. Every test begins with an empty store. */
 #ifndef SENDGUARD_TESTS_ROOMS_H
 #define SENDGUARD_TESTS_ROOMS_H
 
@@ -27,7 +27,7 @@ void backend_end(void);
 TCase *backends_case(Suite *suite, const char *name);
 int backends_run(Suite *suite);
 
-/* An empty ledger, opened. */
+/* An empty store, opened. */
 void backend_begin(int backend);
 /* Where it is, for another struct store. */
 const char *backend_url(void);

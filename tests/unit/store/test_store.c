@@ -16,7 +16,7 @@ static const enum rule rules_over_time[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMA
                                             RULE_MESSAGES_PER_HOUR};
 enum { BOTH_ROOMS_ALL_RULES = BACKEND_KINDS * countof(rules_over_time) };
 
-/* A message that is held against one rule alone. */
+/* A message to one window alone. */
 static struct store_message message_under(enum rule rule, int32_t limit, const char *id,
                                           int64_t now_ms)
 {
@@ -47,7 +47,7 @@ START_TEST(test_limit)
 }
 END_TEST
 
-static struct store_message message_by(enum door channel, enum rule rule, const char *id)
+static struct store_message message_by(enum channel channel, enum rule rule, const char *id)
 {
     struct store_message message = message_under(rule, 3, id, NOW);
     message.channel = channel;
@@ -59,7 +59,7 @@ static struct store_message message_by(enum door channel, enum rule rule, const 
  * mailbox has one history for both. */
 START_TEST(test_channels_of_an_ip)
 {
-    static const enum door channels[] = {DOOR_SMTP, DOOR_WEBMAIL};
+    static const enum channel channels[] = {CHANNEL_SMTP, CHANNEL_WEBMAIL};
     backend_begin(_i);
     for (size_t i = 0; i < countof(channels); i++) {
         for (int k = 0; k < 3; k++) {
@@ -81,9 +81,9 @@ START_TEST(test_channels_of_an_ip)
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
     ck_assert_int_eq(store_refund(store, ALICE, "0-1", NOW), 1);
     struct store_message smtp =
-        message_by(DOOR_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "smtp");
+        message_by(CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "smtp");
     struct store_message webmail =
-        message_by(DOOR_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "webmail");
+        message_by(CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "webmail");
     ck_assert_int_eq(judge(&webmail), OUTCOME_OVER);
     ck_assert_int_eq(judge(&smtp), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
@@ -102,21 +102,21 @@ START_TEST(test_forwarding)
     backend_begin(_i);
     for (int i = 0; i < 3; i++) {
         struct store_message message =
-            message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
+            message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
         message.ip = NULL;
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
         ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
         struct store_message again =
-            message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
+            message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
         ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     }
-    struct store_message over = message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "over");
+    struct store_message over = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "over");
     over.ip = NULL;
     over.no_attempt = true;
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
     ck_assert_uint_eq(over.histories[SUBJECT_MAILBOX].count, 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 0);
-    struct store_message own = message_by(DOOR_SMTP, RULE_MESSAGES_PER_DAY, "own");
+    struct store_message own = message_by(CHANNEL_SMTP, RULE_MESSAGES_PER_DAY, "own");
     ck_assert_int_eq(judge(&own), OUTCOME_ADMITTED);
     ck_assert_uint_eq(own.windows[0].used_before, 0);
     ck_assert_int_eq(store_decisions(store, arena, ALICE, UINT64_MAX, NOW, records,
@@ -126,7 +126,7 @@ START_TEST(test_forwarding)
     struct suspension suspension;
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
     for (int i = 0; i < 20; i++) {
-        struct store_message refused = message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY,
+        struct store_message refused = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY,
                                                   arena_printf(arena, "r%d", i));
         refused.ip = NULL;
         refused.no_attempt = true;
@@ -140,7 +140,7 @@ START_TEST(test_forwarding)
     ck_assert_uint_eq(account.suspension.attempts, 0);
     ck_assert_uint_eq(account.history.count, 1);
     struct store_message after =
-        message_by(DOOR_FORWARDING, RULE_MESSAGES_PER_DAY, "after");
+        message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "after");
     after.ip = NULL;
     after.now_ms = NOW + DAY_MS;
     ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
@@ -305,23 +305,23 @@ START_TEST(test_largest_message)
 }
 END_TEST
 
-/* ---- held, dry run, observe -------------------------------------------------- */
+/* ---- rejected, dry run, observe ----------------------------------------------- */
 
-START_TEST(test_held)
+START_TEST(test_rejected)
 {
     struct record record;
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.held = true;
+    message.rejected = true;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 2;
-    ck_assert_int_eq(judge(&message), OUTCOME_HELD);
+    ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     ck_assert(window_of(&message, RULE_MESSAGES_PER_DAY)->over);
     ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
     ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 2, &record), 1);
-    ck_assert_int_eq(record.outcome, OUTCOME_HELD);
-    message.held = false;
+    ck_assert_int_eq(record.outcome, OUTCOME_REJECTED);
+    message.rejected = false;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 3;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
 }
@@ -357,8 +357,8 @@ START_TEST(test_dry_run)
     message.windows[0].suspends = false;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
     assert_no_trace(&message);
-    message.held = true;
-    ck_assert_int_eq(judge(&message), OUTCOME_HELD);
+    message.rejected = true;
+    ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     assert_no_trace(&message);
     ck_assert_int_eq(
         store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &act, &suspension), 1);
@@ -380,7 +380,7 @@ START_TEST(test_observe)
     for (int i = 0; i < 4; i++) {
         struct store_message message = message_of(ALICE, arena_printf(arena, "%d", i), NOW + i);
         message.observe = true;
-        message.held = i == 0;
+        message.rejected = i == 0;
         message.windows[0].limit = 2;
         if (i == 3)
             ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &act,
@@ -528,10 +528,10 @@ START_TEST(test_histories)
         ck_assert_uint_eq(history->entries[i].off_domain, 10 + i);
     }
     ck_assert_uint_eq(over.histories[SUBJECT_IP].count, 0);
-    struct store_message held = message_of(ALICE, "y", NOW + DAY_MS + HOUR_MS);
-    held.held = true;
-    ck_assert_int_eq(judge(&held), OUTCOME_HELD);
-    ck_assert_uint_eq(held.histories[SUBJECT_MAILBOX].count, 1);
+    struct store_message rejected = message_of(ALICE, "y", NOW + DAY_MS + HOUR_MS);
+    rejected.rejected = true;
+    ck_assert_int_eq(judge(&rejected), OUTCOME_REJECTED);
+    ck_assert_uint_eq(rejected.histories[SUBJECT_MAILBOX].count, 1);
 }
 END_TEST
 
@@ -671,7 +671,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_limits_change, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_without_ip, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_largest_message, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_held, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_rejected, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_repeated, 0, BACKEND_KINDS);

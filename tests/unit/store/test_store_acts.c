@@ -296,7 +296,7 @@ START_TEST(test_record_of_refused)
 }
 END_TEST
 
-/* ---- the audit trail ----------------------------------------------------------------------- */
+/* ---- the audit log ----------------------------------------------------------------------- */
 
 /* The member at a JSON pointer (RFC 6901); value NULL: it is there, and null. */
 static void assert_json(const char *detail, const char *pointer, const char *value)
@@ -316,7 +316,7 @@ START_TEST(test_audit)
 {
     static const char *const acts[] = {"suspend", "lift", "reset", "limit", "extra"};
     static const char *const subjects[] = {ALICE, ALICE, BOB, "@example.test", ALICE};
-    struct audit trail[8];
+    struct audit log[8];
     size_t count;
     struct act act = act_at(NOW + 1);
     backend_begin(_i);
@@ -331,36 +331,36 @@ START_TEST(test_audit)
     adjust(limit, NOW + 1);
     adjust(adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 200, NOW + DAY_MS),
            NOW + 1);
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, countof(acts));
     for (size_t i = 0; i < count; i++) {
-        ck_assert_int_gt(trail[i].number, i > 0 ? trail[i - 1].number : 0);
-        ck_assert_int_eq(trail[i].at_ms, i == 0 ? NOW : NOW + 1);
-        ck_assert_str_eq(trail[i].by, "agnes");
-        ck_assert_str_eq(trail[i].note, "asked by telephone");
-        ck_assert_str_eq(trail[i].act, acts[i]);
-        ck_assert_str_eq(trail[i].subject, subjects[i]);
+        ck_assert_int_gt(log[i].number, i > 0 ? log[i - 1].number : 0);
+        ck_assert_int_eq(log[i].at_ms, i == 0 ? NOW : NOW + 1);
+        ck_assert_str_eq(log[i].by, "agnes");
+        ck_assert_str_eq(log[i].note, "asked by telephone");
+        ck_assert_str_eq(log[i].act, acts[i]);
+        ck_assert_str_eq(log[i].subject, subjects[i]);
     }
-    assert_json(trail[0].detail, "/before", NULL);
-    assert_json(trail[0].detail, "/after/cause", "terms");
-    assert_json(trail[0].detail, "/after/until", "2025-11-23T05:40:00Z");
-    assert_json(trail[0].detail, "/after/attempts", "0");
-    assert_json(trail[1].detail, "/before/cause", "terms");
-    assert_json(trail[1].detail, "/after", NULL);
-    assert_json(trail[2].detail, "/before/messages", "2");
-    assert_json(trail[2].detail, "/before/off_domain", "2");
-    assert_json(trail[2].detail, "/after/messages", "0");
-    assert_json(trail[2].detail, "/after/off_domain", "0");
-    assert_json(trail[3].detail, "/rule", "messages_per_hour");
-    assert_json(trail[3].detail, "/before", NULL);
-    assert_json(trail[3].detail, "/after", NULL);
-    assert_json(trail[4].detail, "/before", NULL);
-    assert_json(trail[4].detail, "/after/value", "200");
-    assert_json(trail[4].detail, "/after/until", "2025-11-23T05:40:00Z");
-    ck_assert_int_eq(store_audit(store, trail[1].number, trail, 2, &count), 1);
+    assert_json(log[0].detail, "/before", NULL);
+    assert_json(log[0].detail, "/after/cause", "terms");
+    assert_json(log[0].detail, "/after/until", "2025-11-23T05:40:00Z");
+    assert_json(log[0].detail, "/after/attempts", "0");
+    assert_json(log[1].detail, "/before/cause", "terms");
+    assert_json(log[1].detail, "/after", NULL);
+    assert_json(log[2].detail, "/before/messages", "2");
+    assert_json(log[2].detail, "/before/off_domain", "2");
+    assert_json(log[2].detail, "/after/messages", "0");
+    assert_json(log[2].detail, "/after/off_domain", "0");
+    assert_json(log[3].detail, "/rule", "messages_per_hour");
+    assert_json(log[3].detail, "/before", NULL);
+    assert_json(log[3].detail, "/after", NULL);
+    assert_json(log[4].detail, "/before", NULL);
+    assert_json(log[4].detail, "/after/value", "200");
+    assert_json(log[4].detail, "/after/until", "2025-11-23T05:40:00Z");
+    ck_assert_int_eq(store_audit(store, log[1].number, log, 2, &count), 1);
     ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(trail[0].act, "reset");
-    ck_assert_int_eq(store_audit(store, trail[1].number + 1, trail, 2, &count), 1);
+    ck_assert_str_eq(log[0].act, "reset");
+    ck_assert_int_eq(store_audit(store, log[1].number + 1, log, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -368,7 +368,7 @@ END_TEST
 /* What was so before is told as it was at the moment of the act. */
 START_TEST(test_audit_before)
 {
-    struct audit trail[8];
+    struct audit log[8];
     size_t count;
     backend_begin(_i);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
@@ -386,27 +386,27 @@ START_TEST(test_audit_before)
     adjust(limit, NOW + HOUR_MS); /* the one before has just ended */
     limit.removed = true;
     adjust(limit, NOW + HOUR_MS + 1);
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, 6);
-    assert_json(trail[1].detail, "/before/cause", "terms");
-    assert_json(trail[1].detail, "/before/attempts", "1");
-    assert_json(trail[1].detail, "/after/cause", "compromised");
-    assert_json(trail[1].detail, "/after/until", NULL);
-    assert_json(trail[2].detail, "/after/value", NULL);
-    assert_json(trail[2].detail, "/after/until", NULL);
-    assert_json(trail[3].detail, "/before/value", NULL);
-    assert_json(trail[3].detail, "/after/value", "5");
-    assert_json(trail[4].detail, "/before", NULL);
-    assert_json(trail[4].detail, "/after/value", "6");
-    assert_json(trail[5].detail, "/before/value", "6");
-    assert_json(trail[5].detail, "/before/until", "2025-11-23T05:40:00Z");
-    assert_json(trail[5].detail, "/after", NULL);
+    assert_json(log[1].detail, "/before/cause", "terms");
+    assert_json(log[1].detail, "/before/attempts", "1");
+    assert_json(log[1].detail, "/after/cause", "compromised");
+    assert_json(log[1].detail, "/after/until", NULL);
+    assert_json(log[2].detail, "/after/value", NULL);
+    assert_json(log[2].detail, "/after/until", NULL);
+    assert_json(log[3].detail, "/before/value", NULL);
+    assert_json(log[3].detail, "/after/value", "5");
+    assert_json(log[4].detail, "/before", NULL);
+    assert_json(log[4].detail, "/after/value", "6");
+    assert_json(log[5].detail, "/before/value", "6");
+    assert_json(log[5].detail, "/before/until", "2025-11-23T05:40:00Z");
+    assert_json(log[5].detail, "/after", NULL);
 }
 END_TEST
 
 START_TEST(test_adjust_exempt)
 {
-    struct audit trail[2];
+    struct audit log[2];
     size_t count;
     backend_begin(_i);
     struct adjustment exempt = adjustment_of(ALICE, (enum rule)0, ADJUST_EXEMPT, 0, NOW + DAY_MS);
@@ -420,20 +420,20 @@ START_TEST(test_adjust_exempt)
     adjust(exempt, NOW + 1);
     ck_assert_uint_eq(changes_after(seen), 1);
     ck_assert(changes[0].removed);
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(trail[0].act, "exempt");
-    assert_json(trail[0].detail, "/before", NULL);
-    assert_json(trail[0].detail, "/after/until", "2025-11-23T05:40:00Z");
-    assert_json(trail[1].detail, "/before/until", "2025-11-23T05:40:00Z");
-    assert_json(trail[1].detail, "/after", NULL);
+    ck_assert_str_eq(log[0].act, "exempt");
+    assert_json(log[0].detail, "/before", NULL);
+    assert_json(log[0].detail, "/after/until", "2025-11-23T05:40:00Z");
+    assert_json(log[1].detail, "/before/until", "2025-11-23T05:40:00Z");
+    assert_json(log[1].detail, "/after", NULL);
 }
 END_TEST
 
 /* The calendar's corners, as text_add_time writes them. */
 START_TEST(test_dates_in_audit)
 {
-    struct audit trail[8];
+    struct audit log[8];
     size_t count;
     static const int64_t starts_ms[] = {INT64_C(1709164799001), INT64_C(951782400000),
                                         INT64_C(1735689599999), INT64_C(4107542399000),
@@ -444,10 +444,10 @@ START_TEST(test_dates_in_audit)
     backend_begin(_i);
     for (size_t i = 0; i < countof(starts_ms); i++)
         suspend(ALICE, CAUSE_TERMS, &a_day, starts_ms[i]);
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, countof(dates));
     for (size_t i = 0; i < count; i++)
-        assert_json(trail[i].detail, "/after/since", dates[i]);
+        assert_json(log[i].detail, "/after/since", dates[i]);
 }
 END_TEST
 
@@ -464,7 +464,7 @@ static void fill(char *buffer, size_t size, const char *text)
 
 START_TEST(test_hard_texts)
 {
-    struct audit trail[4];
+    struct audit log[4];
     size_t count;
     char by[64], note[256], mailbox[ADDRESS_MAX_BYTES + 1], id[SUBMISSION_MAX_ID_BYTES + 1];
     backend_begin(_i);
@@ -478,11 +478,11 @@ START_TEST(test_hard_texts)
     ck_assert_str_eq(suspension.by, by);
     ck_assert_str_eq(suspension.note, note);
     ck_assert_str_eq(account_of(mailbox, NOW).suspension.note, note);
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(trail[0].by, by);
-    ck_assert_str_eq(trail[0].note, note);
-    ck_assert_str_eq(trail[0].subject, mailbox);
+    ck_assert_str_eq(log[0].by, by);
+    ck_assert_str_eq(log[0].note, note);
+    ck_assert_str_eq(log[0].subject, mailbox);
     struct suspended page[2];
     ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
     ck_assert_str_eq(page[0].mailbox, mailbox);
@@ -497,7 +497,7 @@ END_TEST
 
 /* ---- sharing and sweeping ------------------------------------------------------------------------ */
 
-/* Two processes, or machines, on one ledger. */
+/* Two processes, or machines, on one store. */
 START_TEST(test_shared)
 {
     backend_begin(_i);
@@ -550,13 +550,13 @@ START_TEST(test_sweep)
     ck_assert_uint_eq(changes_after(0), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "a-0", last_ms), 1);
     ck_assert_int_eq(store_sweep(store, NOW + 1000 * DAY_MS), 1);
-    if (_i == BACKEND_REDIS) /* the numbers stay, and the audit trail with its two subjects */
+    if (_i == BACKEND_REDIS) /* the numbers stay, and the audit log with its two subjects */
         ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"DBSIZE"}, 1), 4);
     else
         ck_assert_int_eq(sqlite_rows(), 0);
-    struct audit trail[4];
+    struct audit log[4];
     size_t count;
-    ck_assert_int_eq(store_audit(store, 0, trail, countof(trail), &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, 2);
     struct suspension next = suspend(BOB, CAUSE_TERMS, &a_day, NOW + 1000 * DAY_MS);
     ck_assert_uint_eq(next.offence, 1);

@@ -32,8 +32,8 @@ static struct store_message message_with_facts(const char *mailbox, const char *
 static uint64_t decide(const char *mailbox, const char *id, bool held, int64_t now_ms)
 {
     struct store_message message = message_with_facts(mailbox, id, now_ms);
-    message.held = held;
-    ck_assert_int_eq(judge(&message), held ? OUTCOME_HELD : OUTCOME_ADMITTED);
+    message.rejected = held;
+    ck_assert_int_eq(judge(&message), held ? OUTCOME_REJECTED : OUTCOME_ADMITTED);
     return message.decision;
 }
 
@@ -69,7 +69,7 @@ START_TEST(test_order)
     uint64_t a3 = decide(ALICE, "3", false, NOW + 4);
     assert_decisions(ALICE, NOW + 5, (const uint64_t[]){a3, a2, a1}, 3);
     ck_assert_int_eq(page[0].outcome, OUTCOME_ADMITTED);
-    ck_assert_int_eq(page[1].outcome, OUTCOME_HELD);
+    ck_assert_int_eq(page[1].outcome, OUTCOME_REJECTED);
     ck_assert_int_eq(page[2].outcome, OUTCOME_ADMITTED);
     ck_assert_int_eq(page[0].at_ms, NOW + 4);
     ck_assert_int_eq(page[1].at_ms, NOW + 2);
@@ -276,7 +276,7 @@ START_TEST(test_history)
 }
 END_TEST
 
-/* ---- the audit trail, the newest first ------------------------------------------------------- */
+/* ---- the audit log, the newest first ------------------------------------------------------- */
 
 static void write_note(const char *subject, const char *detail, int64_t now_ms)
 {
@@ -287,36 +287,36 @@ static void write_note(const char *subject, const char *detail, int64_t now_ms)
 
 START_TEST(test_audit_newest)
 {
-    struct audit trail[16];
+    struct audit log[16];
     size_t count;
     backend_begin(_i);
-    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, trail, 16, &count), 1);
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, 16, &count), 1);
     ck_assert_uint_eq(count, 0);
     for (int i = 0; i < 10; i++)
         write_note(i % 3 == 0 ? ALICE : BOB, arena_printf(arena, "{\"n\":%d}", i), NOW + i);
-    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, trail, 16, &count), 1);
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, 16, &count), 1);
     ck_assert_uint_eq(count, 10);
     for (int i = 0; i < 10; i++) {
-        ck_assert_int_eq(trail[i].at_ms, NOW + 9 - i);
-        ck_assert_str_eq(trail[i].detail, arena_printf(arena, "{\"n\":%d}", 9 - i));
-        ck_assert_str_eq(trail[i].act, "note");
-        ck_assert_str_eq(trail[i].by, "agnes");
-        ck_assert_str_eq(trail[i].note, "asked by telephone");
+        ck_assert_int_eq(log[i].at_ms, NOW + 9 - i);
+        ck_assert_str_eq(log[i].detail, arena_printf(arena, "{\"n\":%d}", 9 - i));
+        ck_assert_str_eq(log[i].act, "note");
+        ck_assert_str_eq(log[i].by, "agnes");
+        ck_assert_str_eq(log[i].note, "asked by telephone");
     }
-    ck_assert_int_eq(store_audit_newest(store, NULL, trail[3].number, trail, 3, &count), 1);
+    ck_assert_int_eq(store_audit_newest(store, NULL, log[3].number, log, 3, &count), 1);
     ck_assert_uint_eq(count, 3);
-    ck_assert_int_eq(trail[0].at_ms, NOW + 5);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, trail, 3, &count), 1);
+    ck_assert_int_eq(log[0].at_ms, NOW + 5);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, log, 3, &count), 1);
     ck_assert_uint_eq(count, 3);
-    ck_assert_int_eq(trail[0].at_ms, NOW + 9);
-    ck_assert_int_eq(trail[2].at_ms, NOW + 3);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, trail[2].number, trail, 3, &count), 1);
+    ck_assert_int_eq(log[0].at_ms, NOW + 9);
+    ck_assert_int_eq(log[2].at_ms, NOW + 3);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, log[2].number, log, 3, &count), 1);
     ck_assert_uint_eq(count, 1);
-    ck_assert_int_eq(trail[0].at_ms, NOW);
-    ck_assert_str_eq(trail[0].subject, ALICE);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, trail[0].number, trail, 3, &count), 1);
+    ck_assert_int_eq(log[0].at_ms, NOW);
+    ck_assert_str_eq(log[0].subject, ALICE);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, log[0].number, log, 3, &count), 1);
     ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_audit_newest(store, "carol@x.test", INT64_MAX, trail, 3, &count), 1);
+    ck_assert_int_eq(store_audit_newest(store, "carol@x.test", INT64_MAX, log, 3, &count), 1);
     ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -331,7 +331,7 @@ static void read_everything(struct store *reader, uint64_t decision)
     struct near_limit near;
     struct sender sender;
     struct counter counter;
-    struct audit trail;
+    struct audit log;
     struct history history;
     size_t count;
     ck_assert_int_eq(
@@ -340,8 +340,8 @@ static void read_everything(struct store *reader, uint64_t decision)
         store_decisions(reader, arena, NULL, UINT64_MAX, NOW + 50, records, 2, &count), 1);
     ck_assert_int_eq(store_record(reader, arena, decision, NOW + 50, &record), 1);
     ck_assert_int_eq(store_history(reader, arena, SUBJECT_MAILBOX, ALICE, NOW + 50, &history), 1);
-    ck_assert_int_eq(store_audit_newest(reader, ALICE, INT64_MAX, &trail, 1, &count), 1);
-    ck_assert_int_eq(store_audit_newest(reader, NULL, INT64_MAX, &trail, 1, &count), 1);
+    ck_assert_int_eq(store_audit_newest(reader, ALICE, INT64_MAX, &log, 1, &count), 1);
+    ck_assert_int_eq(store_audit_newest(reader, NULL, INT64_MAX, &log, 1, &count), 1);
     ck_assert_int_eq(store_kept(reader, arena, KEPT_STAFF, "agnes", NOW, &kept), 1);
     ck_assert_int_eq(store_kept_list(reader, arena, KEPT_STAFF, "", NOW, &kept, 1, &count), 1);
     ck_assert_int_eq(store_near(reader, NOW, &near, 1, &count), 1);

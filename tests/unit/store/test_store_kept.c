@@ -251,10 +251,10 @@ START_TEST(test_sizes)
 }
 END_TEST
 
-/* ---- with an entry of the audit trail --------------------------------------------------------- */
+/* ---- with an entry of the audit log --------------------------------------------------------- */
 
-/* The acts in the trail, with spaces between. */
-static const char *trail(void)
+/* The acts in the audit log, with spaces between. */
+static const char *acts_logged(void)
 {
     struct audit audit[16];
     size_t count;
@@ -274,11 +274,11 @@ START_TEST(test_audited)
     struct kept kept = kept_of("bert", "v", UNTIL_LIFTED);
     ck_assert_int_eq(store_keep_new(store, KEPT_STAFF, &kept, NOW, &add), 1);
     ck_assert_int_eq(store_keep_new(store, KEPT_STAFF, &kept, NOW, &add), 0);
-    ck_assert_str_eq(trail(), "staff add");
+    ck_assert_str_eq(acts_logged(), "staff add");
     ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &add), 1);
     ck_assert_int_eq(store_forget(store, KEPT_STAFF, "bert", NOW, &removed), 1);
     ck_assert_int_eq(store_forget(store, KEPT_STAFF, "bert", NOW, &removed), 0);
-    ck_assert_str_eq(trail(), "staff add staff add staff remove");
+    ck_assert_str_eq(acts_logged(), "staff add staff add staff remove");
     struct audit audit;
     size_t count;
     ck_assert_int_eq(store_audit_newest(store, "bert", INT64_MAX, &audit, 1, &count), 1);

@@ -20,7 +20,7 @@
 enum { THREADS = 16, MESSAGES = 20000, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
 /* The default of store.timeout; a sanitizer's build shows faults, not speed. */
 enum { ANSWER_MS = SANITIZED ? 10000 : 250 };
-/* What docs/ledger.md says of a disk of usual speed; and more where syncs are slowed down. */
+/* What docs/store.md says of a disk of usual speed; and more where syncs are slowed down. */
 enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE };
 
 /* ---- what the disk is told ---------------------------------------------------- */
@@ -196,7 +196,7 @@ static void *run_load_beside(void *load)
     return NULL;
 }
 
-/* A copy made in the way that the documents say, under load: it ends, and is a ledger. */
+/* A copy made in the way that the documents say, under load: it ends, and is a store. */
 START_TEST(test_backup)
 {
     struct load load = {.prefix = "h", .messages = MESSAGES / 2, .threads = THREADS};

@@ -42,7 +42,7 @@ struct counted {
     uint32_t off_domain;
     uint64_t fingerprint;
     int mailbox, ip, id;
-    enum door channel;
+    enum channel channel;
     bool in_mailbox, in_ip; /* not refunded, not reset */
     bool named;             /* the newest under its id */
     bool redeemed;          /* by its ticket: no refund */
@@ -84,7 +84,7 @@ static struct model {
     struct offence offences[OFFENCES_MAX];
     size_t offence_count;
     int64_t latest_suspension; /* id */
-    int64_t newest_of_mailbox[MAILBOXES][2], newest_of_ip[IPS][DOOR_COUNT];
+    int64_t newest_of_mailbox[MAILBOXES][2], newest_of_ip[IPS][CHANNEL_COUNT];
 } model;
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -114,7 +114,7 @@ static void model_forget(int64_t now_ms)
 }
 
 /* Webmail and SMTP count together for a mailbox, forwarding by itself. */
-static int group_of(enum door channel) { return channel == DOOR_FORWARDING; }
+static int group_of(enum channel channel) { return channel == CHANNEL_FORWARDING; }
 
 static bool of_mailbox(const struct counted *counted, const struct counted *sent)
 {
@@ -294,7 +294,7 @@ static void model_attempt(struct kept_suspension *one, const struct store_messag
         one->until_ms = later(one->until_ms, message->now_ms + one->lasts_ms);
 }
 
-static struct counted *model_named(int mailbox, int id, enum door channel)
+static struct counted *model_named(int mailbox, int id, enum channel channel)
 {
     for (size_t i = model.count; i-- > 0;)
         if (model.all[i].named && model.all[i].in_mailbox && model.all[i].mailbox == mailbox &&
@@ -326,7 +326,7 @@ static void model_remove(const struct ticket *ticket)
 /* The charge of the ticket, if no reset forgot it, is the mail server's now. */
 static void model_redeem(const struct ticket *ticket)
 {
-    struct counted *counted = model_named(ticket->mailbox, ticket->id, DOOR_WEBMAIL);
+    struct counted *counted = model_named(ticket->mailbox, ticket->id, CHANNEL_WEBMAIL);
     if (counted != NULL)
         counted->redeemed = true;
     model_remove(ticket);
@@ -564,13 +564,13 @@ static void submit(struct run *run)
                            .fingerprint = (uint64_t)below(2),
                            .mailbox = run->besieged && percent(90) ? 0 : below(MAILBOXES),
                            .ip = percent(5) ? NO_IP : below(IPS),
-                           .channel = (enum door)below(DOOR_COUNT),
+                           .channel = (enum channel)below(CHANNEL_COUNT),
                            .id = percent(10) ? below(IDS) : IDS + run->step,
                            .in_mailbox = true,
                            .named = true};
     if (run->wrong_steps > 0 && run->far)
         sent.id = IDS + run->step;
-    if (sent.channel == DOOR_FORWARDING) { /* as the guard asks: no IP, ids of its own, no ticket */
+    if (sent.channel == CHANNEL_FORWARDING) { /* as the guard asks: no IP, ids of its own, no ticket */
         sent.ip = NO_IP;
         sent.id += 1000000000;
     }
@@ -582,13 +582,13 @@ static void submit(struct run *run)
     message.off_domain = sent.off_domain;
     message.fingerprint = sent.fingerprint;
     message.dry_run = percent(5);
-    message.held = percent(2);
+    message.rejected = percent(2);
     message.observe = percent(2);
     message.no_attempt = percent(5);
     message.attempt = some_attempt();
     message.retries_before_restart = 1 + (uint32_t)below(12);
     message.volume = some_durations();
-    bool suspends = sent.channel != DOOR_FORWARDING && percent(10);
+    bool suspends = sent.channel != CHANNEL_FORWARDING && percent(10);
     for (size_t i = 0; i < countof(rules); i++)
         message.windows[i] = (struct outcome_window){.rule = rules[i],
                                                    .limit = some_limit(run, rules[i]),
@@ -603,12 +603,12 @@ static void submit(struct run *run)
     if (sent.ip != NO_IP)
         sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip][sent.channel]);
     sent.ip_time_ms = sent.time_ms;
-    message.redeem = sent.channel != DOOR_FORWARDING ? some_redeem(&sent) : 0;
-    message.ticket = sent.channel != DOOR_FORWARDING ? some_ticket(&sent) : 0;
+    message.redeem = sent.channel != CHANNEL_FORWARDING ? some_redeem(&sent) : 0;
+    message.ticket = sent.channel != CHANNEL_FORWARDING ? some_ticket(&sent) : 0;
     const struct counted *before = model_named(sent.mailbox, sent.id, sent.channel);
     if (before != NULL && (before->left_day || (before->mended &&
                                                 before->time_ms <= sent.time_ms - DAY_MS))) {
-        sent.id = IDS + run->step + (sent.channel == DOOR_FORWARDING ? 1000000000 : 0);
+        sent.id = IDS + run->step + (sent.channel == CHANNEL_FORWARDING ? 1000000000 : 0);
         before = NULL; /* whether that one is known still, nobody can say */
     }
     snprintf(id, sizeof id, "%d", sent.id);
@@ -633,7 +633,7 @@ static void submit(struct run *run)
                             : ticket != NULL   ? OUTCOME_REDEEMED
                             : message.observe  ? OUTCOME_ADMITTED
                             : suspended        ? OUTCOME_SUSPENDED
-                            : message.held     ? OUTCOME_HELD
+                            : message.rejected     ? OUTCOME_REJECTED
                             : brings != NULL   ? OUTCOME_SUSPENDED
                             : over             ? OUTCOME_OVER
                                                : OUTCOME_ADMITTED;
@@ -703,11 +703,11 @@ static void refund(struct run *run)
     struct counted *counted = NULL;
     if (model.count > 0 && percent(80)) {
         const struct counted *some = &model.all[(size_t)below((int)model.count)];
-        if (some->channel == DOOR_FORWARDING)
+        if (some->channel == CHANNEL_FORWARDING)
             return; /* nobody gives it back */
         mailbox = some->mailbox;
         given = some->id;
-        counted = model_named(mailbox, given, DOOR_WEBMAIL);
+        counted = model_named(mailbox, given, CHANNEL_WEBMAIL);
     } else {
         given = -1 - below(IDS);
     }

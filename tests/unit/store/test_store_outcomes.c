@@ -42,7 +42,7 @@ static struct store_message message_with(const char *mailbox, int flags, size_t 
     struct store_message message =
         message_of(mailbox, flags & REPEATED ? "1" : "new", NOW + SECOND_MS);
     message.ip = NULL;
-    message.held = flags & HELD;
+    message.rejected = flags & HELD;
     message.observe = flags & OBSERVE;
     message.dry_run = flags & DRY_RUN;
     message.no_attempt = flags & NO_ATTEMPT;
@@ -66,7 +66,7 @@ static struct outcome_judged expected_of(const struct store_message *message, in
     }
     return outcome_decide(&(struct outcome_seen){
         .counted_before = flags & REPEATED, .suspended = flags & SUSPENDED,
-        .ticket = flags & TICKET, .held = flags & HELD, .observe = flags & OBSERVE,
+        .ticket = flags & TICKET, .rejected = flags & HELD, .observe = flags & OBSERVE,
         .dry_run = flags & DRY_RUN, .no_attempt = flags & NO_ATTEMPT,
         .off_domain = message->off_domain, .windows = seen, .window_count = message->window_count,
     });

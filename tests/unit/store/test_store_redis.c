@@ -31,8 +31,8 @@ static uint64_t send(const char *mailbox, const char *id, int64_t now_ms)
 static uint64_t send_refused(const char *mailbox, const char *id, int64_t now_ms)
 {
     struct store_message message = message_of(mailbox, id, now_ms);
-    message.held = true;
-    ck_assert_int_eq(judge(&message), OUTCOME_HELD);
+    message.rejected = true;
+    ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     return message.decision;
 }
 
@@ -119,7 +119,7 @@ START_TEST(test_mixed_history)
 }
 END_TEST
 
-START_TEST(test_old_trail)
+START_TEST(test_old_audit_log)
 {
     struct audit audit[4];
     size_t count;
@@ -275,7 +275,7 @@ START_TEST(test_log_bound)
 }
 END_TEST
 
-/* Ids of what has gone leave the log's beginning, with the bundles of the doors. */
+/* Ids of what has gone leave the log's beginning, with the bundles of the channels. */
 START_TEST(test_log_lets_go)
 {
     backend_begin(BACKEND_REDIS);
@@ -318,7 +318,7 @@ START_TEST(test_expiries)
 }
 END_TEST
 
-/* ---- what is kept, and its entry of the audit trail ------------------------------------------------ */
+/* ---- what is kept, and its entry of the audit log ------------------------------------------------ */
 
 START_TEST(test_both_or_none)
 {
@@ -345,7 +345,7 @@ int main(void)
     TCase *cases = backends_case(suite, "redis");
     tcase_add_test(cases, test_old_history);
     tcase_add_test(cases, test_mixed_history);
-    tcase_add_test(cases, test_old_trail);
+    tcase_add_test(cases, test_old_audit_log);
     tcase_add_test(cases, test_old_suspension);
     tcase_add_test(cases, test_clocks_differ);
     tcase_add_test(cases, test_id_of_another_time);

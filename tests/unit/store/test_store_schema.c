@@ -1,4 +1,4 @@
-/* A SQLite ledger of an earlier version is brought up to date when it is
+/* A SQLite database of an earlier version is brought up to date when it is
  * opened: all of it or nothing, and nothing is lost. */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -40,13 +40,13 @@ static const char version_1[] =
     " \"by\" TEXT NOT NULL, act TEXT NOT NULL, subject TEXT NOT NULL, note TEXT NOT NULL,"
     " detail TEXT NOT NULL);"
     "CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit"
-    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    " BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;"
     "CREATE TRIGGER audit_stays BEFORE DELETE ON audit"
-    " BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END;"
+    " BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;"
     "CREATE TABLE hand (id INTEGER PRIMARY KEY, position INTEGER NOT NULL);"
     "PRAGMA user_version = 1;";
 
-/* What version 1 knew of a ledger. */
+/* What version 1 knew of a store. */
 static const char copy[] =
     "INSERT INTO hash_key SELECT * FROM now.hash_key; INSERT INTO history SELECT * FROM now.history;"
     "INSERT INTO chunk SELECT * FROM now.chunk; INSERT INTO chunk_ids SELECT * FROM now.chunk_ids;"
@@ -82,7 +82,7 @@ static int64_t number_of(const char *path, const char *sql)
     return number;
 }
 
-/* The ledger in `store`, as version 1 would have written it; `store` is closed. */
+/* The store in `store`, as version 1 would have written it; `store` is closed. */
 static void become_version_1(void)
 {
     const char *path = backend_url() + strlen("sqlite://");
@@ -103,7 +103,7 @@ static struct store_message message_with_facts(const char *mailbox, const char *
 static uint64_t refuse(const char *mailbox, const char *facts, int64_t now_ms)
 {
     struct store_message message = message_of(mailbox, "refused", now_ms);
-    message.held = true;
+    message.rejected = true;
     message.facts = facts;
     ck_assert_int_ne(judge(&message), OUTCOME_ADMITTED);
     return message.decision;
@@ -114,7 +114,7 @@ static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
 START_TEST(test_everything_is_kept)
 {
     struct record records[8];
-    struct audit trail[8];
+    struct audit log[8];
     struct adjustment adjustment = {.subject = "@example.test", .rule = RULE_MESSAGES_PER_DAY,
                                     .kind = ADJUST_EXTRA, .value = 5, .until_ms = UNTIL_LIFTED};
     struct act act = act_at(NOW + 200);
@@ -142,9 +142,9 @@ START_TEST(test_everything_is_kept)
     ck_assert_int_eq(store_adjustments(store, 0, &adjustment, 1, &count), 1);
     ck_assert_uint_eq(count, 1);
     ck_assert_int_eq(adjustment.value, 5);
-    ck_assert_int_eq(store_audit_newest(store, BOB, INT64_MAX, trail, 8, &count), 1);
+    ck_assert_int_eq(store_audit_newest(store, BOB, INT64_MAX, log, 8, &count), 1);
     ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(trail[0].act, "suspend");
+    ck_assert_str_eq(log[0].act, "suspend");
     ck_assert_int_eq(
         store_decisions(store, arena, ALICE, UINT64_MAX, NOW + 300, records, 8, &count), 1);
     ck_assert_uint_eq(count, 2); /* the facts of the first fifty name nobody */
@@ -156,8 +156,8 @@ START_TEST(test_everything_is_kept)
 }
 END_TEST
 
-/* The trail stays append-only, under whatever version. */
-START_TEST(test_trail_stays)
+/* The log stays append-only, under whatever version. */
+START_TEST(test_audit_log_stays)
 {
     struct act act = act_at(NOW);
     sqlite3 *db;
@@ -258,7 +258,7 @@ START_TEST(test_version_2_gets_tickets)
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 32), 21);
     struct record record;
     ck_assert_int_eq(store_record(store, arena, refused, NOW + 32, &record), 1);
-    ck_assert_int_eq(record.outcome, OUTCOME_HELD);
+    ck_assert_int_eq(record.outcome, OUTCOME_REJECTED);
 }
 END_TEST
 
@@ -331,7 +331,7 @@ int main(void)
     TCase *cases = backends_case(suite, "schema");
     tcase_add_test(cases, test_everything_is_kept);
     tcase_add_test(cases, test_check_leaves_all_as_it_is);
-    tcase_add_test(cases, test_trail_stays);
+    tcase_add_test(cases, test_audit_log_stays);
     tcase_add_test(cases, test_all_or_nothing);
     tcase_add_test(cases, test_opened_by_many);
     tcase_add_test(cases, test_no_index_on_admitted);

@@ -1,4 +1,4 @@
-/* What the doors saw, told in bundles and read by staff, in both backends. */
+/* What the programs saw, told in bundles and read by staff, in both backends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,18 +194,18 @@ static uint64_t counted(const char *name)
 START_TEST(test_counters)
 {
     backend_begin(_i);
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 0);
-    count("decisions door=webmail verdict=admit", 3);
-    count("decisions door=webmail verdict=admit", 39);
-    count("decisions door=smtp verdict=admit", 1);
-    count("judge_us_sum door=webmail", UINT64_C(1) << 52);
-    count("judge_us_sum door=webmail", 1);
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 42);
-    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 1);
-    ck_assert_uint_eq(counted("judge_us_sum door=webmail"), (UINT64_C(1) << 52) + 1);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 0);
+    count("decisions channel=webmail verdict=admit", 3);
+    count("decisions channel=webmail verdict=admit", 39);
+    count("decisions channel=smtp verdict=admit", 1);
+    count("judge_us_sum channel=webmail", UINT64_C(1) << 52);
+    count("judge_us_sum channel=webmail", 1);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 42);
+    ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 1);
+    ck_assert_uint_eq(counted("judge_us_sum channel=webmail"), (UINT64_C(1) << 52) + 1);
     ck_assert_uint_eq(counted("decisions"), 0);
     ck_assert_int_eq(store_sweep(store, NOW + 1000 * DAY_MS), 1);
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 42);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 42);
 }
 END_TEST
 

@@ -1,4 +1,4 @@
-/* Tickets: one door admits and leaves one, another asks a moment later, redeems
+/* Tickets: one channel admits and leaves one, another asks a moment later, redeems
  * it and counts nothing again. In both backends. */
 #include <pthread.h>
 #include <sqlite3.h>
@@ -9,7 +9,7 @@
 #define ALICE "alice@example.test"
 #define BOB "bob@example.test"
 
-/* Admitted at one door, with a ticket for so many. */
+/* Admitted at one channel, with a ticket for so many. */
 static void leave(const char *mailbox, const char *id, uint32_t recipients, int64_t now_ms)
 {
     struct store_message message = message_of(mailbox, id, now_ms);
@@ -67,13 +67,13 @@ START_TEST(test_record)
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 40);
-    message.facts = "{\"door\":\"smtp\"}";
+    message.facts = "{\"channel\":\"smtp\"}";
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
     int64_t last_ms = NOW + 40 + message.keep_admitted_ms - 1;
     ck_assert_int_eq(store_record(store, arena, message.decision, last_ms, &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_REDEEMED);
     ck_assert_int_eq(record.at_ms, NOW + 40);
-    ck_assert_str_eq(record.facts, "{\"door\":\"smtp\"}");
+    ck_assert_str_eq(record.facts, "{\"channel\":\"smtp\"}");
     ck_assert_uint_eq(record.windows[0].used_before, 1);
     ck_assert_int_eq(store_record(store, arena, message.decision, last_ms + 1, &record), 0);
     ck_assert_int_eq(store_sweep(store, last_ms + HOUR_MS), 1);
@@ -164,8 +164,8 @@ START_TEST(test_refused_leaves_none)
     backend_begin(_i);
     struct store_message held = message_of(ALICE, "<held>", NOW);
     held.ticket = 1;
-    held.held = true;
-    ck_assert_int_eq(judge(&held), OUTCOME_HELD);
+    held.rejected = true;
+    ck_assert_int_eq(judge(&held), OUTCOME_REJECTED);
     struct store_message over = message_of(ALICE, "<over>", NOW);
     over.ticket = 1;
     *window_of(&over, RULE_OFF_DOMAIN_PER_HOUR_PER_IP) =
@@ -221,7 +221,7 @@ START_TEST(test_refund)
     ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 3), 0);
     ck_assert_uint_eq(counted(NOW + 4), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 4), 1);
-    /* what was redeemed was not counted under the other door's id */
+    /* what was redeemed was not counted under the other channel's id */
     ck_assert_int_eq(store_refund(store, ALICE, "smtp-1", NOW + 5), 0);
 }
 END_TEST
@@ -314,15 +314,15 @@ START_TEST(test_redeemed_though_over)
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
-    message.held = true;
+    message.rejected = true;
     for (size_t i = 0; i < message.window_count; i++)
         message.windows[i].limit = 1;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
     ck_assert(!message.brought);
     ck_assert_int_eq(message.suspension.id, 0);
     message.id = "smtp-2";
-    ck_assert_int_eq(judge(&message), OUTCOME_HELD);
-    message.held = false;
+    ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
+    message.rejected = false;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert(message.brought);
 }
@@ -496,7 +496,7 @@ START_TEST(test_ended_ones_go)
 }
 END_TEST
 
-/* Who has no mail server's door pays nothing. */
+/* Who has no mail server's channel pays nothing. */
 START_TEST(test_none_without_asking)
 {
     backend_begin(_i);

@@ -141,7 +141,7 @@ static int try_act(int number)
                                     .rule = RULE_MESSAGES_PER_DAY};
     struct account account;
     struct suspended suspended[2];
-    struct audit trail[2];
+    struct audit log[2];
     struct record record;
     size_t count;
     struct store_message message = message_of(ALICE, "unanswered", NOW);
@@ -156,7 +156,7 @@ static int try_act(int number)
     case 7: return store_account(store, arena, ALICE, NOW, &account);
     case 8: return store_suspended(store, "", NOW, suspended, 2, &count);
     case 9: return store_record(store, arena, 1, NOW, &record);
-    case 10: return store_audit(store, 0, trail, 2, &count);
+    case 10: return store_audit(store, 0, log, 2, &count);
     default: return store_sweep(store, NOW);
     }
 }
@@ -189,7 +189,7 @@ static void await_answer(void)
 static void assert_unchanged_at(const char *url)
 {
     struct account account;
-    struct audit trail[2];
+    struct audit log[2];
     struct adjustment adjustment;
     size_t count;
     struct store *witness = backend_open(url, TEST_TIMEOUT_MS);
@@ -197,7 +197,7 @@ static void assert_unchanged_at(const char *url)
                   store_error(witness));
     ck_assert_uint_eq(account.history.count, 2);
     ck_assert_int_eq(account.suspension.id, 0);
-    ck_assert_int_eq(store_audit(witness, 0, trail, 2, &count), 1);
+    ck_assert_int_eq(store_audit(witness, 0, log, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
     ck_assert_int_eq(store_adjustments(witness, 0, &adjustment, 1, &count), 1);
     ck_assert_uint_eq(count, 0);
@@ -404,7 +404,7 @@ START_TEST(test_redis_by_tcp)
 }
 END_TEST
 
-/* Databases of one server are ledgers of their own. */
+/* Databases of one server are stores of their own. */
 START_TEST(test_redis_databases)
 {
     backend_begin(BACKEND_REDIS);
@@ -477,7 +477,7 @@ START_TEST(test_sqlite_locked_and_slow)
 }
 END_TEST
 
-/* A file that has gone is no empty ledger. */
+/* A file that has gone is no empty store. */
 START_TEST(test_sqlite_gone)
 {
     backend_begin(BACKEND_SQLITE);

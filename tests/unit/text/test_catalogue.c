@@ -204,8 +204,8 @@ END_TEST
 
 START_TEST(test_own_pages_and_texts)
 {
-    put_file("house.mustache", "<p title=\"{{> house.name}}\">{{> house.sign}}</p>{{> door}}\n");
-    put_file("door.mustache", "<i>{{x}}</i>");
+    put_file("house.mustache", "<p title=\"{{> house.name}}\">{{> house.sign}}</p>{{> channel}}\n");
+    put_file("channel.mustache", "<i>{{x}}</i>");
     put_file("en/house.json", "{\"house.name\": \"\\\"R&D\\\"\", \"house.sign\": \"Room {{x}}\"}");
     put_file("de/house.json", "{\"house.sign\": \"Raum {{x}}\", \"weekday.1\": \"Moin-Tag\"}");
     put_file("nds/anything.json", "{\"weekday.2\": \"Dingsdag\"}");

@@ -183,7 +183,7 @@ static struct verdict fill(void)
     struct json_object *view = NULL;
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
     struct verdict verdict = send_one("over", 1, NOW - HOUR_MS);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(desk_lock(rig_desk(), BOB, NOW - HOUR_MS, &view), 1);
     json_put(&view);
     do_act(&admin, "{'act':'limit','subject':'carol@example.test','rule':'messages_per_day',"
@@ -254,7 +254,7 @@ END_TEST
 /* What the program itself says, by which templates choose. */
 static bool is_ours(const char *key)
 {
-    static const char *const keys[] = {"rule", "cause", "door", "state", "verdict", "outcome",
+    static const char *const keys[] = {"rule", "cause", "channel", "state", "verdict", "outcome",
                                        "act", "source", "kind", "field", "mode", "of", "where",
                                        "at", "since", "until", "retry_at", "last_at",
                                        "extra_until"};
@@ -429,7 +429,7 @@ static size_t audited(const char *act, const char *note)
 static void pause_alice(void)
 {
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
-    ck_assert_int_eq(send_one("over", 1, NOW - HOUR_MS).ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(send_one("over", 1, NOW - HOUR_MS).kind, VERDICT_SUSPENDED);
 }
 
 START_TEST(test_lift_alone)
@@ -469,7 +469,7 @@ START_TEST(test_lift_and_reset)
     const char *html = get("/mailboxes/" ALICE "?done=both");
     rig_check_has(html, "The suspension is lifted and the counts are forgotten.");
     rig_check_has(html, "<h1>Can send</h1>");
-    ck_assert_int_eq(send_one("again", 1, NOW).ruling, RULING_ADMIT);
+    ck_assert_int_eq(send_one("again", 1, NOW).kind, VERDICT_ADMIT);
     end();
 }
 END_TEST
@@ -651,19 +651,19 @@ START_TEST(test_search_is_there_once)
 END_TEST
 
 /* A number of messages and what is wrong, before all else, in each language. */
-START_TEST(test_unguarded_comes_first)
+START_TEST(test_bypassed_comes_first)
 {
     static const char *const said[] = {"plugin is missing", "Plugin des Webmails fehlt",
                                        "plugin du webmail manque", "plugin del correo web falta"};
     begin(_i, ROLE_VIEWER, WITH("mta.webmail_hosts=127.0.0.1"));
-    struct counter counter = {.name = "unguarded day=2025-11-22", .value = 601};
-    rig_check_has_not(get("/"), "id=\"unguarded\"");
+    struct counter counter = {.name = "bypassed day=2025-11-22", .value = 601};
+    rig_check_has_not(get("/"), "id=\"bypassed\"");
     ck_assert_int_eq(
         store_observe(store, &(struct observations){.counters = &counter, .counter_count = 1}, NOW),
         1);
     for (size_t i = 0; i < countof(languages); i++) {
         const char *html = get_in("/", languages[i]);
-        const char *note = strstr(html, "id=\"unguarded\"");
+        const char *note = strstr(html, "id=\"bypassed\"");
         rig_check_has(html, said[i]);
         rig_check_has(html, "601");
         ck_assert_ptr_nonnull(note);
@@ -671,7 +671,7 @@ START_TEST(test_unguarded_comes_first)
         check_nesting(html);
     }
     struct submission submission = rig_submission("smtp-1");
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     submission.webmail_host = true;
     submission.unnamed = 1;
     rig_judge(&submission, NOW);
@@ -713,6 +713,6 @@ int main(void)
                         2 * BACKEND_KINDS);
     tcase_add_test(cases, test_simulate);
     tcase_add_test(cases, test_search_is_there_once);
-    tcase_add_loop_test(cases, test_unguarded_comes_first, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_bypassed_comes_first, 0, BACKEND_KINDS);
     return backends_run(suite);
 }

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "guard/observer.h"
+#include "guard/recorder.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 
@@ -139,7 +139,7 @@ START_TEST(test_fresh)
     check_format();
     check_series("sendguard_store_up", "1");
     check_series("sendguard_build_info{version=\"" SENDGUARD_VERSION "\"}", "1");
-    check_series("sendguard_decisions_total{door=\"smtp\",verdict=\"over_time\"}", "0");
+    check_series("sendguard_decisions_total{channel=\"smtp\",verdict=\"over_time\"}", "0");
     check_series("sendguard_suspended_mailboxes{cause=\"volume\"}", "0");
     check_series("sendguard_busiest_window_ratio{rule=\"messages_per_day\"}", "0.000");
     end_web();
@@ -149,49 +149,49 @@ END_TEST
 START_TEST(test_counters)
 {
     begin_web(_i);
-    count("decisions door=webmail verdict=admit", 41);
-    count("decisions door=webmail verdict=admit", 1);
-    count("refusals door=smtp rule=messages_per_day", 3);
-    count("store_failures door=webmail", 4);
+    count("decisions channel=webmail verdict=admit", 41);
+    count("decisions channel=webmail verdict=admit", 1);
+    count("refusals channel=smtp rule=messages_per_day", 3);
+    count("store_failures channel=webmail", 4);
     count("suspensions cause=volume", 5);
     count("user_locks", 6);
-    count("unguarded door=smtp", 8);
-    count("unguarded day=2025-11-22", 8);
+    count("bypassed channel=smtp", 8);
+    count("bypassed day=2025-11-22", 8);
     count("something=else altogether", 7);
     ck_assert_int_eq(get("/metrics"), 200);
     check_format();
-    check_series("sendguard_decisions_total{door=\"webmail\",verdict=\"admit\"}", "42");
-    check_series("sendguard_refusals_total{door=\"smtp\",rule=\"messages_per_day\"}", "3");
-    check_series("sendguard_refusals_total{door=\"webmail\",rule=\"messages_per_day\"}", "0");
-    check_series("sendguard_store_failures_total{door=\"webmail\"}", "4");
+    check_series("sendguard_decisions_total{channel=\"webmail\",verdict=\"admit\"}", "42");
+    check_series("sendguard_refusals_total{channel=\"smtp\",rule=\"messages_per_day\"}", "3");
+    check_series("sendguard_refusals_total{channel=\"webmail\",rule=\"messages_per_day\"}", "0");
+    check_series("sendguard_store_failures_total{channel=\"webmail\"}", "4");
     check_series("sendguard_suspensions_total{cause=\"volume\"}", "5");
     check_series("sendguard_user_locks_total", "6");
-    check_series("sendguard_unguarded_total{door=\"smtp\"}", "8");
-    check_series("sendguard_unguarded_total{door=\"webmail\"}", "0");
-    check_series("sendguard_decisions_total{door=\"smtp\",verdict=\"redeemed\"}", "0");
+    check_series("sendguard_bypassed_total{channel=\"smtp\"}", "8");
+    check_series("sendguard_bypassed_total{channel=\"webmail\"}", "0");
+    check_series("sendguard_decisions_total{channel=\"smtp\",verdict=\"redeemed\"}", "0");
     end_web();
 }
 END_TEST
 
-/* What the observer tells is found again under every one of its names. */
-START_TEST(test_of_the_observer)
+/* What the recorder tells is found again under every one of its names. */
+START_TEST(test_of_the_recorder)
 {
     begin_web(_i);
-    struct observer *observer = observer_start(store);
+    struct recorder *recorder = recorder_start(store);
     struct submission submission = rig_message("observed", 1);
     struct verdict verdict = rig_judge(&submission, NOW);
-    observer_saw(observer, &verdict, 1, 300);
-    observer_saw(observer, &verdict, 1, 2000000);
-    ck_assert_int_eq(observer_tell(observer), 1);
-    observer_stop(&observer);
+    recorder_judged(recorder, &verdict, 1, 300);
+    recorder_judged(recorder, &verdict, 1, 2000000);
+    ck_assert_int_eq(recorder_flush(recorder), 1);
+    recorder_stop(&recorder);
     ck_assert_int_eq(get("/metrics"), 200);
-    check_series("sendguard_decisions_total{door=\"webmail\",verdict=\"admit\"}", "2");
-    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"0.000250\"}", "0");
-    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"0.000500\"}", "1");
-    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"1.000000\"}", "1");
-    check_series("sendguard_judge_seconds_bucket{door=\"webmail\",le=\"+Inf\"}", "2");
-    check_series("sendguard_judge_seconds_count{door=\"webmail\"}", "2");
-    check_series("sendguard_judge_seconds_sum{door=\"webmail\"}", "2.000300");
+    check_series("sendguard_decisions_total{channel=\"webmail\",verdict=\"admit\"}", "2");
+    check_series("sendguard_judge_seconds_bucket{channel=\"webmail\",le=\"0.000250\"}", "0");
+    check_series("sendguard_judge_seconds_bucket{channel=\"webmail\",le=\"0.000500\"}", "1");
+    check_series("sendguard_judge_seconds_bucket{channel=\"webmail\",le=\"1.000000\"}", "1");
+    check_series("sendguard_judge_seconds_bucket{channel=\"webmail\",le=\"+Inf\"}", "2");
+    check_series("sendguard_judge_seconds_count{channel=\"webmail\"}", "2");
+    check_series("sendguard_judge_seconds_sum{channel=\"webmail\"}", "2.000300");
     end_web();
 }
 END_TEST
@@ -318,7 +318,7 @@ int main(void)
     TCase *cases = rig_case(suite, "metrics");
     tcase_add_loop_test(cases, test_fresh, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_counters, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_of_the_observer, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_of_the_recorder, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_near, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_strangers);

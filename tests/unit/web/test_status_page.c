@@ -14,13 +14,13 @@ enum { LOG_BYTES = 16 * 1024 };
 
 static struct web web;
 static struct http_response response;
-static struct observer *observer;
+static struct recorder *recorder;
 
 static void begin(int backend, const char *const *overrides)
 {
     rig_begin(backend, overrides);
-    observer = observer_start(store);
-    web = (struct web){.desk = {store, guard}, .key = token_key, .observer = observer};
+    recorder = recorder_start(store);
+    web = (struct web){.desk = {store, guard}, .key = token_key, .recorder = recorder};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
 }
@@ -28,7 +28,7 @@ static void begin(int backend, const char *const *overrides)
 static void end(void)
 {
     http_response_free(&response);
-    observer_stop(&observer);
+    recorder_stop(&recorder);
     pthread_mutex_destroy(&web.metrics.lock);
 }
 
@@ -105,10 +105,10 @@ static const char *with_decision(uint64_t decision)
     return arena_printf(arena, "%s&d=%s", alices(), text);
 }
 
-static struct verdict refuse(struct submission submission, enum ruling ruling, int64_t now_ms)
+static struct verdict refuse(struct submission submission, enum verdict_kind kind, int64_t now_ms)
 {
     struct verdict verdict = rig_judge(&submission, now_ms);
-    ck_assert_int_eq(verdict.ruling, ruling);
+    ck_assert_int_eq(verdict.kind, kind);
     return verdict;
 }
 
@@ -117,7 +117,7 @@ static struct verdict refuse(struct submission submission, enum ruling ruling, i
 static struct verdict pause_alice(void)
 {
     rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
-    return refuse(rig_message("third", 1), RULING_SUSPENDED, NOW);
+    return refuse(rig_message("third", 1), VERDICT_SUSPENDED, NOW);
 }
 
 /* ---- links that do not hold ----------------------------------------------------------- */
@@ -169,7 +169,7 @@ START_TEST(test_decision_of_another_mailbox)
     begin(_i, DEFAULTS);
     struct submission bobs = rig_message("b", 51);
     rig_mailbox(&bobs, BOB);
-    uint64_t decision = refuse(bobs, RULING_MESSAGE, NOW).decision;
+    uint64_t decision = refuse(bobs, VERDICT_MESSAGE, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
     check_has(html, "<h1>You can send</h1>");
     check_has_not(html, "x.test");
@@ -202,7 +202,7 @@ START_TEST(test_too_big)
     begin(_i, DEFAULTS);
     struct submission submission = rig_message("big", 57);
     rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
-    uint64_t decision = refuse(submission, RULING_MESSAGE, NOW).decision;
+    uint64_t decision = refuse(submission, VERDICT_MESSAGE, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
     check_has(html, "<h1>This message was too big</h1>");
     check_has(html, "57 recipients at x.test; the limit for one domain is 50. That is 7 too "
@@ -220,8 +220,8 @@ START_TEST(test_over_time)
 {
     begin(_i, WITH("limits.webmail.off_domain_per_day=10", "on_limit.off_domain_per_day=refuse"));
     struct submission first = rig_message("first", 8);
-    ck_assert_int_eq(rig_judge(&first, NOW - HOUR_MS).ruling, RULING_ADMIT);
-    uint64_t decision = refuse(rig_message("second", 5), RULING_OVER_TIME, NOW).decision;
+    ck_assert_int_eq(rig_judge(&first, NOW - HOUR_MS).kind, VERDICT_ADMIT);
+    uint64_t decision = refuse(rig_message("second", 5), VERDICT_OVER_TIME, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
     check_has(html, "<h1>This message was more than your limit has left</h1>");
     check_has(html, "13 recipients outside your domain within 24 hours; the limit is 10.");
@@ -270,12 +270,12 @@ START_TEST(test_attempts)
 {
     begin(_i, WITH(TWO_A_DAY, "suspension.retries_before_restart=3"));
     pause_alice();
-    refuse(rig_message("again", 10), RULING_SUSPENDED, NOW + MINUTE_MS);
+    refuse(rig_message("again", 10), VERDICT_SUSPENDED, NOW + MINUTE_MS);
     const char *html = open_page(alices(), NOW + HOUR_MS);
     check_has(html, "sending was tried once more");
     check_has(html, "from attempt 3 on");
     for (int i = 2; i <= 3; i++)
-        refuse(rig_message(arena_printf(arena, "again-%d", i), 10 + i), RULING_SUSPENDED,
+        refuse(rig_message(arena_printf(arena, "again-%d", i), 10 + i), VERDICT_SUSPENDED,
                NOW + i * MINUTE_MS);
     html = open_page(alices(), NOW + HOUR_MS);
     check_has(html, "sending was tried 3 more times");
@@ -366,7 +366,7 @@ static uint64_t locks_counted(void)
 {
     struct counter counters[64];
     size_t count;
-    ck_assert_int_eq(observer_tell(observer), 1);
+    ck_assert_int_eq(recorder_flush(recorder), 1);
     ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &count), 1);
     for (size_t i = 0; i < count; i++)
         if (strcmp(counters[i].name, "user_locks") == 0)
@@ -377,7 +377,7 @@ static uint64_t locks_counted(void)
 START_TEST(test_lock)
 {
     begin(_i, DEFAULTS);
-    uint64_t decision = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    uint64_t decision = refuse(rig_message("big", 51), VERDICT_MESSAGE, NOW).decision;
     const char *plain = with_decision(decision);
     const char *query = arena_printf(arena, "%s&tz=Europe/Berlin", plain);
     const char *html = open_page(query, NOW);
@@ -477,7 +477,7 @@ START_TEST(test_link_of_a_suspension)
     struct status_link link;
     begin(_i, WITH("limits.webmail.messages_per_day=2", "suspension.volume=48h"));
     rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
-    const char *url = refuse(rig_message("third", 1), RULING_SUSPENDED, NOW).status_url;
+    const char *url = refuse(rig_message("third", 1), VERDICT_SUSPENDED, NOW).status_url;
     const char *query = strchr(url, '?') + 1;
     const char *token = arena_strndup(arena, query + 2, strcspn(query, "&") - 2);
     ck_assert_int_eq(token_read(token_key, arena, token, NOW, &link), 1);
@@ -503,7 +503,7 @@ START_TEST(test_link_of_a_suspension_without_end)
     struct act act = {NOW - MINUTE_MS, "ada", "because"};
     begin(_i, DEFAULTS);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
-    const char *url = refuse(rig_message("one", 1), RULING_SUSPENDED, NOW).status_url;
+    const char *url = refuse(rig_message("one", 1), VERDICT_SUSPENDED, NOW).status_url;
     const char *query = strchr(url, '?') + 1;
     open_page(query, NOW + 400 * DAY_MS);
     act.now_ms = NOW + 400 * DAY_MS;
@@ -552,7 +552,7 @@ START_TEST(test_only_inside)
 {
     begin(_i, WITH("limits.webmail.off_domain_per_day=20", "on_limit.off_domain_per_day=refuse"));
     struct submission submission = rig_message("all", 20);
-    ck_assert_int_eq(rig_judge(&submission, NOW - HOUR_MS).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW - HOUR_MS).kind, VERDICT_ADMIT);
     const char *html = open_page(alices(), NOW);
     check_has(html, "you can send only inside your own domains</h1>");
     check_has(html, "<div class=\"state state-own\">");
@@ -570,7 +570,7 @@ END_TEST
 START_TEST(test_split)
 {
     begin(_i, WITH("limits.webmail.off_domain_per_day=20"));
-    uint64_t decision = refuse(rig_message("big", 25), RULING_OVER_TIME, NOW).decision;
+    uint64_t decision = refuse(rig_message("big", 25), VERDICT_OVER_TIME, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
     check_has(html, "<h1>This message is more than your whole limit: split it</h1>");
     check_has(html, "Split it into several messages");
@@ -589,7 +589,7 @@ START_TEST(test_portions)
     rig_send("sent", 2, NOW - 10 * MINUTE_MS, MINUTE_MS);
     check_has_not(open_page(alices(), NOW), "portions");
     struct submission submission = rig_message("more", 18);
-    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).ruling, RULING_ADMIT);
+    ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).kind, VERDICT_ADMIT);
     check_has(open_page(alices(), NOW + HOUR_MS), "Never send it in portions");
     end();
 }
@@ -601,8 +601,8 @@ START_TEST(test_network)
     begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=10"));
     struct submission bobs = rig_message("bobs", 10), mine = rig_message("mine", 1);
     bobs.mailbox = BOB;
-    ck_assert_int_eq(rig_judge(&bobs, NOW - MINUTE_MS).ruling, RULING_ADMIT);
-    uint64_t decision = refuse(mine, RULING_OVER_TIME, NOW).decision;
+    ck_assert_int_eq(rig_judge(&bobs, NOW - MINUTE_MS).kind, VERDICT_ADMIT);
+    uint64_t decision = refuse(mine, VERDICT_OVER_TIME, NOW).decision;
     const char *queries[] = {alices(), with_decision(decision)};
     for (size_t i = 0; i < countof(queries); i++) {
         const char *html = open_page(queries[i], NOW);
@@ -622,9 +622,9 @@ START_TEST(test_network_of_smtp)
 {
     begin(_i, WITH("limits.smtp.off_domain_per_hour_per_ip=3"));
     struct submission first = rig_message("first", 3), over = rig_message("over", 1);
-    first.door = over.door = DOOR_SMTP;
-    ck_assert_int_eq(rig_judge(&first, NOW - MINUTE_MS).ruling, RULING_ADMIT);
-    uint64_t decision = refuse(over, RULING_OVER_TIME, NOW).decision;
+    first.channel = over.channel = CHANNEL_SMTP;
+    ck_assert_int_eq(rig_judge(&first, NOW - MINUTE_MS).kind, VERDICT_ADMIT);
+    uint64_t decision = refuse(over, VERDICT_OVER_TIME, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
     check_has(html, "3 of 3 used, 0 left");
     check_has(html, "Counted by your network: all whose mail programs send from there");
@@ -651,7 +651,7 @@ START_TEST(test_own_lock)
     }
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
-    ck_assert_int_eq(verdict.ruling, RULING_SUSPENDED);
+    ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     rig_check_begins(verdict.message, "Sending was stopped (2025-11-22 05:40 UTC) by ");
     rig_check_has_not(verdict.message, "terms of usage");
     ck_assert_ptr_null(verdict.sentence);
@@ -723,7 +723,7 @@ END_TEST
 START_TEST(test_reference_of_a_message)
 {
     begin(_i, WITH("limits.webmail.off_domain_per_day=60", "on_limit.off_domain_per_day=refuse"));
-    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    uint64_t big = refuse(rig_message("big", 51), VERDICT_MESSAGE, NOW).decision;
     const char *html = page_of(big, NOW);
     check_has(html, "it is more than one message may be");
     check_has(html, "<li>Recipients at one domain</li>");
@@ -736,7 +736,7 @@ START_TEST(test_reference_of_a_limit_over_time)
 {
     begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
     rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
-    uint64_t decision = refuse(rig_message("third", 1), RULING_OVER_TIME, NOW).decision;
+    uint64_t decision = refuse(rig_message("third", 1), VERDICT_OVER_TIME, NOW).decision;
     const char *html = page_of(decision, NOW);
     check_has(html, "a sending limit was reached");
     check_has(html, "datetime=\"2025-11-23T04:40:00Z\"");
@@ -765,11 +765,11 @@ START_TEST(test_reference_after_the_limit_changed)
                    "limits.smtp.messages_per_day=1", "limits.smtp.off_domain_per_day=5"));
     rig_send("sent", 2, NOW - HOUR_MS, MINUTE_MS);
     struct submission host = rig_message("host", 1), smtp = rig_message("smtp", 6);
-    host.door = smtp.door = DOOR_SMTP;
+    host.channel = smtp.channel = CHANNEL_SMTP;
     host.webmail_host = true;
-    uint64_t third = refuse(rig_message("third", 1), RULING_OVER_TIME, NOW).decision;
-    uint64_t by_host = refuse(host, RULING_OVER_TIME, NOW).decision;
-    uint64_t big = refuse(smtp, RULING_OVER_TIME, NOW).decision;
+    uint64_t third = refuse(rig_message("third", 1), VERDICT_OVER_TIME, NOW).decision;
+    uint64_t by_host = refuse(host, VERDICT_OVER_TIME, NOW).decision;
+    uint64_t big = refuse(smtp, VERDICT_OVER_TIME, NOW).decision;
     check_has(page_of(third, NOW), "datetime=\"2025-11-23T04:40:00Z\"");
     check_has(page_of(by_host, NOW), "datetime=\"2025-11-23T04:40:00Z\"");
     check_has(page_of(big, NOW), "split it");
@@ -796,9 +796,9 @@ START_TEST(test_reference_by_smtp)
     struct submission submission;
     for (int i = 0; i < 4; i++) {
         submission = rig_message(arena_printf(arena, "smtp%d", i), i < 3 ? 1 : 6);
-        submission.door = DOOR_SMTP;
+        submission.channel = CHANNEL_SMTP;
         struct verdict verdict = rig_judge(&submission, NOW + i);
-        ck_assert_int_eq(verdict.ruling, i < 2 ? RULING_ADMIT : RULING_OVER_TIME);
+        ck_assert_int_eq(verdict.kind, i < 2 ? VERDICT_ADMIT : VERDICT_OVER_TIME);
         if (i < 2)
             continue;
         const char *html = page_of(verdict.decision, NOW + i);
@@ -903,7 +903,7 @@ START_TEST(test_languages)
 {
     const char *language = languages[_i];
     begin(BACKEND_SQLITE, WITH(TWO_A_DAY));
-    uint64_t big = refuse(rig_message("big", 51), RULING_MESSAGE, NOW).decision;
+    uint64_t big = refuse(rig_message("big", 51), VERDICT_MESSAGE, NOW).decision;
     const char *query = with_decision(big);
     const char *english = arena_strdup(arena, page(query, "en", NOW));
     const char *own = page(query, language, NOW);

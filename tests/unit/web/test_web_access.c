@@ -1,4 +1,4 @@
-/* Who gets in at the people's door, to the millisecond: sessions, tokens,
+/* Who gets in at the web interface, to the millisecond: sessions, tokens,
  * origins, blocks; and errors as the asker reads them. */
 #include <fcntl.h>
 #include <sodium.h>

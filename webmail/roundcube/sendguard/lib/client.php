@@ -1,7 +1,7 @@
 <?php
 
 /**
- * Talks to the guard's webmail door: HTTP over TCP, TLS or a unix socket, with
+ * Talks to the guard's webmail endpoint: HTTP over TCP, TLS or a unix socket, with
  * a deadline for the whole call, and no extension of PHP.
  *
  * @license GPL-3.0-or-later

@@ -19,7 +19,7 @@ class sendguard_server_refusal
     /** @var int The SMTP code */
     public $code = 0;
 
-    /** @var sendguard_answer The parts as an answer of the webmail door has them */
+    /** @var sendguard_answer The parts as an answer of the webmail endpoint has them */
     public $answer;
 
     /**

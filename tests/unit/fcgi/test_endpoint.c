@@ -1,25 +1,25 @@
-/* The webmail door, whole: parameters and a body from memory in, an answer out. */
+/* The webmail endpoint, whole: parameters and a body from memory in, an answer out. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fcgi/door.h"
+#include "fcgi/endpoint.h"
 #include "tests/unit/guard/guard_rig.h"
 
-static struct webmail_door door;
+static struct endpoint endpoint;
 static struct text out;
 static int log_fd = -1;
 
-static void begin_door(int backend, const char *const *overrides)
+static void begin_endpoint(int backend, const char *const *overrides)
 {
     rig_begin(backend, overrides);
-    door = (struct webmail_door){.guard = guard, .store = store};
+    endpoint = (struct endpoint){.guard = guard, .store = store};
     log_fd = memfd_create("log", MFD_CLOEXEC);
     log_set_fd(log_fd);
 }
 
-static void end_door(void)
+static void end_endpoint(void)
 {
     log_set_fd(STDERR_FILENO);
     close(log_fd);
@@ -105,7 +105,7 @@ static int handle_at(const struct call *call, int64_t now_ms)
     for (size_t i = 0; i < countof(call->param) && call->param[i] != NULL; i++)
         params[count++] = call->param[i];
     params[count] = NULL;
-    int answered = door_handle(&door, params, &source, arena, now_ms, &out);
+    int answered = endpoint_handle(&endpoint, params, &source, arena, now_ms, &out);
     ck_assert_msg(memory.ended, "%zu of %zu bytes were read", memory.at, memory.length);
     if (answered == 0)
         return 0;
@@ -140,7 +140,7 @@ static uint64_t messages_used(void) { return rig_used(RULE_MESSAGES_PER_DAY, NOW
 
 START_TEST(test_signed_in)
 {
-    begin_door(_i, DEFAULTS);
+    begin_endpoint(_i, DEFAULTS);
     struct call call = {.param = {SIGNED_IN},
                         .body = "{\"id\":\"1\",\"mailbox\":\"bob@example.test\","
                                 "\"ip\":\"203.0.113.7\",\"to\":[\"Zoe <zoe@x.test>\"]}"};
@@ -157,7 +157,7 @@ END_TEST
 
 START_TEST(test_trusted)
 {
-    begin_door(_i, DEFAULTS);
+    begin_endpoint(_i, DEFAULTS);
     struct call call = {.param = {TRUSTED, "REMOTE_USER=bob@example.test", "REMOTE_ADDR=10.0.0.1"},
                         .body = "{\"mailbox\":\"ALICE@Example.Test\",\"ip\":\"192.0.2.1\","
                                 "\"to\":\"zoe@x.test\"}"};
@@ -173,7 +173,7 @@ END_TEST
 
 START_TEST(test_made_id)
 {
-    begin_door(_i, DEFAULTS);
+    begin_endpoint(_i, DEFAULTS);
     struct call call = {.param = {SIGNED_IN}, .body = "{\"to\":\"zoe@x.test\"}"};
     ck_assert_int_eq(handle(&call), 200);
     const char *first = told("id");
@@ -190,7 +190,7 @@ END_TEST
 
 START_TEST(test_dry_run)
 {
-    begin_door(_i, DEFAULTS);
+    begin_endpoint(_i, DEFAULTS);
     struct call call = {.uri = "/submissions?dry_run=1", .param = {SIGNED_IN},
                         .body = "{\"to\":\"zoe@x.test\"}"};
     ck_assert_int_eq(handle(&call), 200);
@@ -203,8 +203,9 @@ END_TEST
 
 START_TEST(test_refusals)
 {
-    begin_door(_i, WITH("limits.webmail.messages_per_hour=1", "limits.webmail.messages_per_day=2",
-                        "limits.webmail.recipients_per_domain=2"));
+    begin_endpoint(_i, WITH("limits.webmail.messages_per_hour=1",
+                            "limits.webmail.messages_per_day=2",
+                            "limits.webmail.recipients_per_domain=2"));
     struct call call = {.param = {SIGNED_IN},
                         .body = "{\"to\":[\"a@x.test\",\"b@x.test\",\"c@x.test\"]}"};
     ck_assert_int_eq(handle(&call), 422);
@@ -220,9 +221,9 @@ START_TEST(test_refusals)
     ck_assert_str_eq(told("suspension.brought"), "true");
     ck_assert_ptr_nonnull(strstr(out.data, "\r\nRetry-After: 86400\r\n"));
     ck_assert_int_eq(lines_with("status=422"), 1);
-    ck_assert_int_eq(lines_with("ruling=over_time status=429"), 1);
+    ck_assert_int_eq(lines_with("verdict=over_time status=429"), 1);
     ck_assert_int_eq(lines_with("rule=messages_per_day"), 1);
-    ck_assert_int_eq(lines_with("ruling=admit"), 2);
+    ck_assert_int_eq(lines_with("verdict=admit"), 2);
 }
 END_TEST
 
@@ -297,7 +298,7 @@ static void check_fault(size_t number, int piece)
 
 START_TEST(test_faults)
 {
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     for (size_t i = 0; i < countof(faults); i++) {
         check_fault(i, 0);
         check_fault(i, 1);
@@ -311,7 +312,7 @@ END_TEST
 START_TEST(test_too_large)
 {
     enum { LENGTH = 6 * 1024 * 1024 };
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     char *body = malloc(LENGTH);
     ck_assert_ptr_nonnull(body);
     memset(body, ' ', LENGTH);
@@ -337,7 +338,7 @@ static const struct call broken[] = {
 START_TEST(test_breaks_off)
 {
     struct call call = broken[_i];
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     for (call.breaks_with = -1; call.breaks_with <= 0; call.breaks_with++)
         for (call.breaks_at = 1; call.breaks_at < (int64_t)strlen(call.body); call.breaks_at++)
             ck_assert_msg(handle(&call) == 0, "behind byte %d", (int)call.breaks_at);
@@ -353,7 +354,7 @@ START_TEST(test_breaks_off_where_no_body_counts)
         {.type = "text/plain", .param = {SIGNED_IN}, .body = "zoe@x.test"},
         {.method = "DELETE", .uri = "/submissions/1", .param = {SIGNED_IN}, .body = "zoe@x.test"},
     };
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     struct call sent = {.param = {SIGNED_IN}, .body = "{\"id\":\"1\",\"to\":\"zoe@x.test\"}"};
     ck_assert_int_eq(handle(&sent), 200);
     for (size_t i = 0; i < countof(calls); i++) {
@@ -391,7 +392,7 @@ static const struct {
 
 START_TEST(test_gate)
 {
-    begin_door(BACKEND_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
+    begin_endpoint(BACKEND_SQLITE, WITH("limits.webmail.recipients_per_domain=2"));
     const char *query = gates[_i].query != NULL ? gates[_i].query : "?_task=mail&dry_run=1";
     freed_by(free_string) char *uri = xasprintf("/roundcube/%s", query);
     struct call call = {.uri = uri, .type = gates[_i].type,
@@ -407,7 +408,7 @@ END_TEST
 /* The id comes from the sender's own browser, who could send all day under one. */
 START_TEST(test_gate_believes_no_id)
 {
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     struct call call = {.type = FORM, .param = {SIGNED_IN, FORWARD}, .body = "id=1&_to=zoe@x.test"};
     struct call json = {.param = {SIGNED_IN, FORWARD},
                         .body = "{\"id\":\"1\",\"to\":\"zoe@x.test\"}"};
@@ -421,7 +422,7 @@ END_TEST
 
 START_TEST(test_gate_needs_a_sign_in)
 {
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     struct call call = {.type = FORM, .param = {FORWARD}, .body = "_to=zoe@x.test"};
     ck_assert_int_eq(handle(&call), 401);
     call.body = "_user=alice";
@@ -433,7 +434,7 @@ END_TEST
 
 START_TEST(test_refund)
 {
-    begin_door(_i, DEFAULTS);
+    begin_endpoint(_i, DEFAULTS);
     struct call send = {.param = {SIGNED_IN},
                         .body = "{\"id\":\"<a/b@x>\",\"to\":\"zoe@x.test\"}"};
     struct call by_other = {.method = "DELETE", .uri = "/submissions/%3Ca%2Fb@x%3E",
@@ -463,7 +464,7 @@ static int log_lines(void) { return lines_with("\n"); }
 /* Told once when it falls silent and once when it is back, with how many went unanswered. */
 START_TEST(test_silent_store)
 {
-    begin_door(BACKEND_SQLITE, DEFAULTS);
+    begin_endpoint(BACKEND_SQLITE, DEFAULTS);
     struct call send = {.param = {SIGNED_IN}, .body = "{\"to\":\"zoe@x.test\"}"};
     struct call back = {.method = "DELETE", .uri = "/submissions/1", .param = {SIGNED_IN}};
     ck_assert_int_eq(handle(&send), 200);
@@ -487,7 +488,7 @@ END_TEST
 /* A line for each decision, with what support asks for and without any recipient. */
 START_TEST(test_log)
 {
-    begin_door(_i, WITH("guard.mode=observe", "limits.webmail.recipients_per_message=2"));
+    begin_endpoint(_i, WITH("guard.mode=observe", "limits.webmail.recipients_per_message=2"));
     struct call call = {.param = {SIGNED_IN},
                         .body = "{\"id\":\"1\",\"to\":\"Zoe <zoe@x.test>, yan@y.test\","
                                 "\"bcc\":\"max@example.test\",\"from\":\"alias@example.test\"}"};
@@ -497,9 +498,9 @@ START_TEST(test_log)
     ck_assert_int_eq(handle(&call), 200); /* repeated */
     ck_assert_int_eq(log_lines(), 2);
     ck_assert_int_eq(lines_with("mailbox=" ALICE " ip=192.0.2.1 recipients=3"), 2);
-    ck_assert_int_eq(lines_with(arena_printf(arena, "msg=decision decision=%s ruling=observed "
+    ck_assert_int_eq(lines_with(arena_printf(arena, "msg=decision decision=%s verdict=observed "
                                                     "status=200 ", first)), 1);
-    ck_assert_int_eq(lines_with("ruling=repeated status=200 "), 1);
+    ck_assert_int_eq(lines_with("verdict=repeated status=200 "), 1);
     ck_assert_int_eq(lines_with("rule=recipients_per_message\n"), 1);
     static const char *const private[] = {"zoe", "Zoe", "yan", "max", "y.test", "alias"};
     for (size_t i = 0; i < countof(private); i++)
@@ -509,9 +510,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("door");
-    TCase *cases = rig_case(suite, "door");
-    tcase_add_checked_fixture(cases, NULL, end_door);
+    Suite *suite = suite_create("endpoint");
+    TCase *cases = rig_case(suite, "endpoint");
+    tcase_add_checked_fixture(cases, NULL, end_endpoint);
     tcase_add_loop_test(cases, test_signed_in, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_trusted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_made_id, 0, BACKEND_KINDS);

@@ -1,24 +1,24 @@
 -- What the scripts that write beside judging begin with, after common.lua:
--- the audit trail, and keeping indexes tidy. ARGV: deadline, act, now, then what
+-- the audit log, and keeping indexes tidy. ARGV: deadline, act, now, then what
 -- the act needs. They answer with an array: this server's time, 1 or 0, and what
 -- the act has to tell.
 local act, now = ARGV[2], tonumber(ARGV[3])
 local ADJUSTMENTS = 'sg:adjustments'
 local CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments:changes', 'sg:adjustments:ends'
-local TRAIL, TRAIL_OF = 'sg:audit', 'sg:audit:'
+local AUDIT, AUDIT_OF = 'sg:audit', 'sg:audit:'
 local TIDY_AT_ONCE = 32
 
 local function audit(by, note, name, subject, detail)
     local number = call('HINCRBY', NUMBERS, 'audit', 1)
-    call('XADD', TRAIL, number .. '-0', 'at_ms', now, 'by', by, 'act', name,
+    call('XADD', AUDIT, number .. '-0', 'at_ms', now, 'by', by, 'act', name,
         'subject', subject, 'note', note, 'detail', detail)
-    call('RPUSH', TRAIL_OF .. subject, number)
+    call('RPUSH', AUDIT_OF .. subject, number)
 end
 
 -- Entries of earlier versions are in no index by subject: once, all are put there.
-local function index_trail()
-    for _, entry in ipairs(call('XRANGE', TRAIL, '-', '+')) do
-        call('RPUSH', TRAIL_OF .. entry[2][8], string.match(entry[1], '^%d+'))
+local function index_log()
+    for _, entry in ipairs(call('XRANGE', AUDIT, '-', '+')) do
+        call('RPUSH', AUDIT_OF .. entry[2][8], string.match(entry[1], '^%d+'))
     end
 end
 
@@ -62,7 +62,7 @@ end
 -- Indexes have no expiry of their own: what they still name is dropped here.
 local function tidy()
     if call('HSETNX', NUMBERS, 'trail_is_indexed', 1) == 1 then
-        index_trail()
+        index_log()
     end
     for _, mailbox in ipairs(call('ZRANGEBYSCORE', ENDS, '-inf', now, 'LIMIT', 0, TIDY_AT_ONCE)) do
         call('ZREM', ENDS, mailbox)

@@ -1,4 +1,4 @@
-"""The webmail door as a web server and a webmail use it: requests in, answers out."""
+"""The webmail endpoint as a web server and a webmail use it: requests in, answers out."""
 
 import itertools
 import json
@@ -62,7 +62,7 @@ def post_params(body, content_type="application/json", query="", **more):
     return server_params(query=query, CONTENT_TYPE=content_type, CONTENT_LENGTH=len(body), **more)
 
 
-class Door:
+class Endpoint:
     """A client with one kept connection, made anew when the guard has closed it between two
     requests, as a web server does."""
 
@@ -119,8 +119,8 @@ class Door:
 class Sender:
     """One user: a mailbox at an IP, sending through the trusted location."""
 
-    def __init__(self, door, mailbox, ip):
-        self.door, self.mailbox, self.ip = door, mailbox, ip
+    def __init__(self, endpoint, mailbox, ip):
+        self.endpoint, self.mailbox, self.ip = endpoint, mailbox, ip
 
     def body(self, to=None, **members):
         message = {"id": unique_id(), "mailbox": self.mailbox, "ip": self.ip}
@@ -129,7 +129,7 @@ class Sender:
         return {name: value for name, value in message.items() if value is not None}
 
     def send(self, to=None, dry_run=False, **members):
-        return self.door.post(self.body(to, **members), query="dry_run=1" if dry_run else "")
+        return self.endpoint.post(self.body(to, **members), query="dry_run=1" if dry_run else "")
 
     def admitted(self, to=None, **members):
         answer = self.send(to, **members)
@@ -137,7 +137,7 @@ class Sender:
         return answer
 
     def give_back(self, identifier):
-        return self.door.give_back(identifier, self.mailbox)
+        return self.endpoint.give_back(identifier, self.mailbox)
 
     def used(self, rule="messages_per_day"):
         """What the window holds: a dry run's number, which counts nothing itself."""

@@ -1,27 +1,27 @@
-/* The mail server's door: complete requests of Postfix in, answers out. Recipients are gathered
+/* The policy service: complete requests of Postfix in, answers out. Recipients are gathered
  * at RCPT, the message is judged at DATA or END-OF-MESSAGE, whichever comes first, and everything
  * that arrived at the same moment is judged in one step of the store. Knows no sockets.
  *
  * Messages of nobody who signed in from mta.forwarding_networks are judged as forwarding. What passes
  * without being judged, each with a log line: other messages of nobody who signed in, from
  * mta.exempt_networks, and with mta.null_sender = pass those with an empty sender. */
-#ifndef SENDGUARD_POLICY_DOOR_H
-#define SENDGUARD_POLICY_DOOR_H
+#ifndef SENDGUARD_POLICY_BATCH_H
+#define SENDGUARD_POLICY_BATCH_H
 
 #include "guard/guard.h"
-#include "guard/observer.h"
+#include "guard/recorder.h"
 #include "guard/store_watch.h"
 #include "mta/collector.h"
 #include "mta/policy_request.h"
 
 /* What the loops share; everything in it stays the caller's. */
-struct mail_door {
+struct policy_service {
     struct guard *guard;
     struct store *store;
-    struct observer *observer; /* NULL: nobody watches */
+    struct recorder *recorder; /* NULL: nobody watches */
     struct collector *collector;
     struct store_watch store_watch;
-    _Atomic int unnamed_told;    /* client addresses that were told of: see policy_door.c */
+    _Atomic int unnamed_told;    /* client addresses that were told of: see policy_batch.c */
     _Atomic uint64_t unnamed_clients[32];
 };
 
@@ -30,7 +30,7 @@ struct policy_batch;
 
 enum { POLICY_BATCH_MAX = JUDGE_MAX };
 
-struct policy_batch *policy_batch_new(struct mail_door *door);
+struct policy_batch *policy_batch_new(struct policy_service *service);
 void policy_batch_free(struct policy_batch **batch);
 
 /* Whether policy_batch_answer has to come before the next request; how many wait for it. */
@@ -38,7 +38,7 @@ int policy_batch_full(const struct policy_batch *batch);
 size_t policy_batch_count(const struct policy_batch *batch);
 
 /* Takes a complete request, of which nothing is needed any longer afterwards. `asker` comes back
- * with its answer. 1; 0 it is no request for this door: *problem, and nothing was taken. */
+ * with its answer. 1; 0 it is no request for this service: *problem, and nothing was taken. */
 int policy_batch_add(struct policy_batch *batch, const struct policy_request *request,
                      void *asker, int64_t now_ms, struct problem *problem) must_check;
 

@@ -1,41 +1,41 @@
-/* The observer: what it notes of verdicts, and that nothing of it is lost. */
+/* The recorder: what it notes of verdicts, and that nothing of it is lost. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#include "guard/observer.h"
+#include "guard/recorder.h"
 #include "tests/unit/guard/guard_rig.h"
 
-static struct observer *observer;
+static struct recorder *recorder;
 static int64_t now_ms; /* of the wall: what is told is kept from then on */
 
 static void begin(int backend)
 {
     now_ms = (int64_t)time(NULL) * 1000;
     backend_begin(backend);
-    observer = observer_start(store);
+    recorder = recorder_start(store);
 }
 
-static void end(void) { observer_stop(&observer); }
+static void end(void) { recorder_stop(&recorder); }
 
 /* A verdict over `submission`, admitted, without windows. */
-static struct verdict verdict_on(const struct submission *submission, enum ruling ruling)
+static struct verdict verdict_on(const struct submission *submission, enum verdict_kind kind)
 {
-    return (struct verdict){.ruling = ruling, .submission = submission, .now_ms = now_ms};
+    return (struct verdict){.kind = kind, .submission = submission, .now_ms = now_ms};
 }
 
-static void saw(const struct verdict *verdict) { observer_saw(observer, verdict, 1, 100); }
+static void saw(const struct verdict *verdict) { recorder_judged(recorder, verdict, 1, 100); }
 
-static void tell(void) { ck_assert_msg(observer_tell(observer) == 1, "%s", store_error(store)); }
+static void tell(void) { ck_assert_msg(recorder_flush(recorder) == 1, "%s", store_error(store)); }
 
-static uint64_t counted_in(struct store *ledger, const char *name)
+static uint64_t counted_in(struct store *counting, const char *name)
 {
     struct counter counters[128];
     size_t count;
-    ck_assert_msg(store_counters(ledger, "", counters, countof(counters), &count) == 1, "%s",
-                  store_error(ledger));
+    ck_assert_msg(store_counters(counting, "", counters, countof(counters), &count) == 1, "%s",
+                  store_error(counting));
     ck_assert_uint_lt(count, countof(counters));
     for (size_t i = 0; i < count; i++)
         if (strcmp(counters[i].name, name) == 0)
@@ -52,16 +52,16 @@ static const struct {
     int answered;
     const char *word;
 } verdicts[] = {
-    {{.ruling = RULING_ADMIT}, 1, "admit"},
-    {{.ruling = RULING_ADMIT, .repeated = true}, 1, "repeated"},
-    {{.ruling = RULING_ADMIT, .observed = true}, 1, "observed"},
-    {{.ruling = RULING_ADMIT, .unjudged = true}, -1, "unjudged"},
-    {{.ruling = RULING_MESSAGE}, 1, "message"},
-    {{.ruling = RULING_OVER_TIME}, 1, "over_time"},
-    {{.ruling = RULING_SUSPENDED}, 1, "suspended"},
-    {{.ruling = RULING_NO_STORE}, -1, "no_store"},
-    {{.ruling = RULING_ADMIT, .redeemed = true}, 1, "redeemed"},
-    {{.ruling = RULING_ADMIT, .redeemed = true, .observed = true}, 1, "redeemed"},
+    {{.kind = VERDICT_ADMIT}, 1, "admit"},
+    {{.kind = VERDICT_ADMIT, .repeated = true}, 1, "repeated"},
+    {{.kind = VERDICT_ADMIT, .observed = true}, 1, "observed"},
+    {{.kind = VERDICT_ADMIT, .unjudged = true}, -1, "unjudged"},
+    {{.kind = VERDICT_MESSAGE}, 1, "message"},
+    {{.kind = VERDICT_OVER_TIME}, 1, "over_time"},
+    {{.kind = VERDICT_SUSPENDED}, 1, "suspended"},
+    {{.kind = VERDICT_NO_STORE}, -1, "no_store"},
+    {{.kind = VERDICT_ADMIT, .redeemed = true}, 1, "redeemed"},
+    {{.kind = VERDICT_ADMIT, .redeemed = true, .observed = true}, 1, "redeemed"},
 };
 
 /* Each verdict is counted under one word, and only the silence of a store as its failure. */
@@ -74,46 +74,46 @@ START_TEST(test_words)
         verdict.submission = &submission;
         verdict.now_ms = now_ms;
         for (size_t times = 0; times <= i; times++)
-            observer_saw(observer, &verdict, verdicts[i].answered, 1);
+            recorder_judged(recorder, &verdict, verdicts[i].answered, 1);
     }
     tell();
     size_t last = countof(verdicts) - 1; /* which shares its word with the one before */
     for (size_t i = 0; i < last - 1; i++)
-        ck_assert_uint_eq(counted(arena_printf(arena, "decisions door=webmail verdict=%s",
+        ck_assert_uint_eq(counted(arena_printf(arena, "decisions channel=webmail verdict=%s",
                                                verdicts[i].word)),
                           i + 1);
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=redeemed"), last + last + 1);
-    ck_assert_uint_eq(counted("store_failures door=webmail"), 4 + 8);
-    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 0);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=redeemed"), last + last + 1);
+    ck_assert_uint_eq(counted("store_failures channel=webmail"), 4 + 8);
+    ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 0);
     end();
 }
 END_TEST
 
-/* What went round the webmail's door counts by door and by day, whatever came of it. */
-START_TEST(test_unguarded)
+/* What bypassed the webmail endpoint counts by channel and by day, whatever came of it. */
+START_TEST(test_bypassed)
 {
     begin(_i);
     struct submission submission = rig_submission("round");
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     submission.webmail_host = true;
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     verdict.now_ms = INT64_C(1763855999999); /* 2025-11-22T23:59:59.999Z */
-    verdict.unguarded = true;
+    verdict.bypassed = true;
     saw(&verdict);
-    verdict.ruling = RULING_MESSAGE;
+    verdict.kind = VERDICT_MESSAGE;
     saw(&verdict);
     verdict.now_ms++;
     saw(&verdict);
     verdict.dry_run = true;
     saw(&verdict);
-    verdict.dry_run = verdict.unguarded = false;
+    verdict.dry_run = verdict.bypassed = false;
     saw(&verdict);
     tell();
-    ck_assert_uint_eq(counted("unguarded door=smtp"), 3);
-    ck_assert_uint_eq(counted("unguarded day=2025-11-22"), 2);
-    ck_assert_uint_eq(counted("unguarded day=2025-11-23"), 1);
-    ck_assert_uint_eq(counted("decisions door=smtp verdict=admit"), 1);
-    ck_assert_uint_eq(counted("decisions door=smtp verdict=message"), 3);
+    ck_assert_uint_eq(counted("bypassed channel=smtp"), 3);
+    ck_assert_uint_eq(counted("bypassed day=2025-11-22"), 2);
+    ck_assert_uint_eq(counted("bypassed day=2025-11-23"), 1);
+    ck_assert_uint_eq(counted("decisions channel=smtp verdict=admit"), 1);
+    ck_assert_uint_eq(counted("decisions channel=smtp verdict=message"), 3);
     end();
 }
 END_TEST
@@ -125,9 +125,9 @@ START_TEST(test_webmail_host_is_no_sender)
     size_t count;
     begin(_i);
     struct submission submission = rig_submission("host");
-    submission.door = DOOR_SMTP;
+    submission.channel = CHANNEL_SMTP;
     submission.webmail_host = true;
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     saw(&verdict);
     tell();
     ck_assert_int_eq(
@@ -145,11 +145,11 @@ START_TEST(test_dry_run)
 {
     begin(_i);
     struct submission submission = rig_submission("dry");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     verdict.dry_run = true;
     saw(&verdict);
     tell();
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 0);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 0);
     end();
 }
 END_TEST
@@ -164,18 +164,18 @@ START_TEST(test_rules)
         {.objection = {.rule = RULE_RECIPIENTS_PER_FIELD, .field = FIELD_CC}},
         {.objection = {.rule = RULE_RECIPIENTS_PER_MESSAGE, .field = -1}},
     };
-    struct verdict verdict = verdict_on(&submission, RULING_MESSAGE);
+    struct verdict verdict = verdict_on(&submission, VERDICT_MESSAGE);
     verdict.reasons = reasons;
     verdict.reason_count = countof(reasons);
     saw(&verdict);
     saw(&verdict);
-    verdict.ruling = RULING_ADMIT;
+    verdict.kind = VERDICT_ADMIT;
     verdict.observed = true;
     saw(&verdict);
     tell();
-    ck_assert_uint_eq(counted("refusals door=webmail rule=recipients_per_field"), 2);
-    ck_assert_uint_eq(counted("refusals door=webmail rule=recipients_per_message"), 2);
-    ck_assert_uint_eq(counted("refusals door=webmail rule=messages_per_day"), 0);
+    ck_assert_uint_eq(counted("refusals channel=webmail rule=recipients_per_field"), 2);
+    ck_assert_uint_eq(counted("refusals channel=webmail rule=recipients_per_message"), 2);
+    ck_assert_uint_eq(counted("refusals channel=webmail rule=messages_per_day"), 0);
     end();
 }
 END_TEST
@@ -185,7 +185,7 @@ START_TEST(test_suspensions)
 {
     begin(_i);
     struct submission submission = rig_submission("suspended");
-    struct verdict verdict = verdict_on(&submission, RULING_SUSPENDED);
+    struct verdict verdict = verdict_on(&submission, VERDICT_SUSPENDED);
     verdict.suspension = (struct suspension){.id = 7, .cause = CAUSE_VOLUME};
     saw(&verdict);
     verdict.brought = true;
@@ -201,17 +201,17 @@ START_TEST(test_times)
 {
     begin(_i);
     struct submission submission = rig_submission("times");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     const int64_t took_us[] = {0, 250, 251, 1000000, 1000001, -5};
     for (size_t i = 0; i < countof(took_us); i++)
-        observer_saw(observer, &verdict, 1, took_us[i]);
+        recorder_judged(recorder, &verdict, 1, took_us[i]);
     tell();
-    ck_assert_uint_eq(counted("judge_us_le door=webmail le=250"), 3);
-    ck_assert_uint_eq(counted("judge_us_le door=webmail le=500"), 4);
-    ck_assert_uint_eq(counted("judge_us_le door=webmail le=250000"), 4);
-    ck_assert_uint_eq(counted("judge_us_le door=webmail le=1000000"), 5);
-    ck_assert_uint_eq(counted("judge_us_le door=webmail le=inf"), 6);
-    ck_assert_uint_eq(counted("judge_us_sum door=webmail"), 250 + 251 + 1000000 + 1000001);
+    ck_assert_uint_eq(counted("judge_us_le channel=webmail le=250"), 3);
+    ck_assert_uint_eq(counted("judge_us_le channel=webmail le=500"), 4);
+    ck_assert_uint_eq(counted("judge_us_le channel=webmail le=250000"), 4);
+    ck_assert_uint_eq(counted("judge_us_le channel=webmail le=1000000"), 5);
+    ck_assert_uint_eq(counted("judge_us_le channel=webmail le=inf"), 6);
+    ck_assert_uint_eq(counted("judge_us_sum channel=webmail"), 250 + 251 + 1000000 + 1000001);
     end();
 }
 END_TEST
@@ -219,10 +219,10 @@ END_TEST
 START_TEST(test_other_counters)
 {
     begin(_i);
-    observer_count(observer, "user_locks", 1);
-    observer_count(observer, "user_locks", 2);
+    recorder_count(recorder, "user_locks", 1);
+    recorder_count(recorder, "user_locks", 2);
     tell();
-    observer_count(observer, "user_locks", 4);
+    recorder_count(recorder, "user_locks", 4);
     tell();
     ck_assert_uint_eq(counted("user_locks"), 7);
     end();
@@ -241,14 +241,14 @@ START_TEST(test_threads)
     begin(_i);
     pthread_t threads[4];
     struct submission submission = rig_submission("threads");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     for (size_t i = 0; i < countof(threads); i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, see_a_thousand, &verdict), 0);
     tell();
     for (size_t i = 0; i < countof(threads); i++)
         pthread_join(threads[i], NULL);
     tell();
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 4000);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 4000);
     end();
 }
 END_TEST
@@ -270,8 +270,8 @@ START_TEST(test_sightings)
     struct submission alice = rig_submission("a"), bob = rig_submission("b");
     rig_mailbox(&bob, "bob@other.test");
     bob.ip = NULL;
-    struct verdict of_alice = verdict_on(&alice, RULING_ADMIT);
-    struct verdict of_bob = verdict_on(&bob, RULING_SUSPENDED);
+    struct verdict of_alice = verdict_on(&alice, VERDICT_ADMIT);
+    struct verdict of_bob = verdict_on(&bob, VERDICT_SUSPENDED);
     saw(&of_alice);
     saw(&of_alice);
     saw(&of_bob);
@@ -297,7 +297,7 @@ START_TEST(test_many_mailboxes)
     begin(_i);
     struct sender *senders = arena_alloc(arena, (MANY + 1) * sizeof *senders);
     struct submission submission = rig_submission("many");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     for (int i = 0; i < MANY; i++) {
         rig_mailbox(&submission, arena_printf(arena, "m%d@example.test", i));
         saw(&verdict);
@@ -331,7 +331,7 @@ START_TEST(test_near)
     begin(_i % BACKEND_KINDS);
     struct near_limit near[4];
     struct submission submission = rig_submission("near");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     verdict.windows[0] = (struct verdict_window){.rule = nears[number].rule,
                                                  .limit = nears[number].limit,
                                                  .used = nears[number].used};
@@ -358,18 +358,18 @@ START_TEST(test_away)
     begin(BACKEND_SQLITE);
     const char *place = arena_printf(arena, "%s/later-%d", folder, (int)getpid());
     struct store *away =
-        backend_open(arena_printf(arena, "sqlite://%s/ledger.db", place), TEST_TIMEOUT_MS);
-    struct observer *patient = observer_start(away);
+        backend_open(arena_printf(arena, "sqlite://%s/sendguard.db", place), TEST_TIMEOUT_MS);
+    struct recorder *patient = recorder_start(away);
     struct submission submission = rig_submission("away");
-    struct verdict verdict = verdict_on(&submission, RULING_NO_STORE);
+    struct verdict verdict = verdict_on(&submission, VERDICT_NO_STORE);
     for (int i = 0; i < 5; i++) {
-        observer_saw(patient, &verdict, -1, 1);
-        ck_assert_int_eq(observer_tell(patient), -1);
+        recorder_judged(patient, &verdict, -1, 1);
+        ck_assert_int_eq(recorder_flush(patient), -1);
     }
     ck_assert_int_eq(mkdir(place, 0700), 0);
-    ck_assert_msg(observer_tell(patient) == 1, "%s", store_error(away));
-    ck_assert_uint_eq(counted_in(away, "decisions door=webmail verdict=no_store"), 5);
-    observer_stop(&patient);
+    ck_assert_msg(recorder_flush(patient) == 1, "%s", store_error(away));
+    ck_assert_uint_eq(counted_in(away, "decisions channel=webmail verdict=no_store"), 5);
+    recorder_stop(&patient);
     store_free(&away);
     end();
 }
@@ -380,19 +380,19 @@ START_TEST(test_hanging)
 {
     begin(BACKEND_REDIS);
     struct store *slow = backend_open(redis.url, 100);
-    struct observer *patient = observer_start(slow);
+    struct recorder *patient = recorder_start(slow);
     struct submission submission = rig_submission("hanging");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     kill(redis.pid, SIGSTOP);
-    observer_saw(patient, &verdict, 1, 1);
+    recorder_judged(patient, &verdict, 1, 1);
     for (int i = 0; i < 5; i++)
-        ck_assert_int_eq(observer_tell(patient), -1);
+        ck_assert_int_eq(recorder_flush(patient), -1);
     kill(redis.pid, SIGCONT);
-    while (observer_tell(patient) < 1)
+    while (recorder_flush(patient) < 1)
         ;
-    uint64_t count = counted_in(slow, "decisions door=webmail verdict=admit");
+    uint64_t count = counted_in(slow, "decisions channel=webmail verdict=admit");
     ck_assert_msg(count == 1 || count == 2, "counted %d times", (int)count);
-    observer_stop(&patient);
+    recorder_stop(&patient);
     store_free(&slow);
     end();
 }
@@ -403,22 +403,22 @@ START_TEST(test_stop)
 {
     begin(_i);
     struct submission submission = rig_submission("stop");
-    struct verdict verdict = verdict_on(&submission, RULING_ADMIT);
+    struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     saw(&verdict);
     end();
-    ck_assert_ptr_null(observer);
-    observer_stop(&observer);
-    ck_assert_uint_eq(counted("decisions door=webmail verdict=admit"), 1);
+    ck_assert_ptr_null(recorder);
+    recorder_stop(&recorder);
+    ck_assert_uint_eq(counted("decisions channel=webmail verdict=admit"), 1);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("observer");
-    TCase *cases = backends_case(suite, "observer");
+    Suite *suite = suite_create("recorder");
+    TCase *cases = backends_case(suite, "recorder");
     tcase_add_loop_test(cases, test_words, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_dry_run, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_unguarded, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_bypassed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_webmail_host_is_no_sender, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_rules, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspensions, 0, BACKEND_KINDS);

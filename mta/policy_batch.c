@@ -1,4 +1,4 @@
-#include "mta/policy_door.h"
+#include "mta/policy_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct question {
 };
 
 struct policy_batch {
-    struct mail_door *door;
+    struct policy_service *service;
     size_t count, to_judge;
     struct question questions[POLICY_BATCH_MAX];
     /* of those to be judged, in order: */
@@ -31,10 +31,10 @@ struct policy_batch {
     int results[POLICY_BATCH_MAX];
 };
 
-struct policy_batch *policy_batch_new(struct mail_door *door)
+struct policy_batch *policy_batch_new(struct policy_service *service)
 {
     struct policy_batch *batch = xcalloc(1, sizeof *batch);
-    batch->door = door;
+    batch->service = service;
     for (int i = 0; i < POLICY_BATCH_MAX; i++)
         batch->questions[i].arena = arena_new();
     return batch;
@@ -58,7 +58,8 @@ size_t policy_batch_count(const struct policy_batch *batch) { return batch->coun
 
 static void log_passed(const struct policy_request *request, const char *why)
 {
-    log_line(LOG_INFO_LEVEL, "not judged", "door", door_names[DOOR_SMTP], "why", why, "client",
+    log_line(LOG_INFO_LEVEL, "not judged", "channel", channel_names[CHANNEL_SMTP], "why", why,
+             "client",
              policy_request_value(request, POLICY_CLIENT_ADDRESS), "queue_id",
              policy_request_value(request, POLICY_QUEUE_ID), "user",
              policy_request_value(request, POLICY_SASL_USERNAME), NULL);
@@ -66,24 +67,24 @@ static void log_passed(const struct policy_request *request, const char *why)
 
 /* Once for each client, and for so many of them as there is room for: a misconfigured server is
  * seen at once, and a log full of the same helps nobody. */
-static void log_unnamed(struct mail_door *door, const struct policy_request *request)
+static void log_unnamed(struct policy_service *service, const struct policy_request *request)
 {
     const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
     uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
     for (const char *at = client; *at != '\0'; at++)
         hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
-    int told = door->unnamed_told;
-    for (int i = 0; i < told && i < (int)countof(door->unnamed_clients); i++)
-        if (door->unnamed_clients[i] == hash)
+    int told = service->unnamed_told;
+    for (int i = 0; i < told && i < (int)countof(service->unnamed_clients); i++)
+        if (service->unnamed_clients[i] == hash)
             return;
-    if (told >= (int)countof(door->unnamed_clients) ||
-        (told = door->unnamed_told++) >= (int)countof(door->unnamed_clients))
+    if (told >= (int)countof(service->unnamed_clients) ||
+        (told = service->unnamed_told++) >= (int)countof(service->unnamed_clients))
         return;
-    door->unnamed_clients[told] = hash;
+    service->unnamed_clients[told] = hash;
     log_line(LOG_INFO_LEVEL,
              "recipients are not named: all count as outside the own domains; ask this service in "
              "smtpd_recipient_restrictions too",
-             "door", door_names[DOOR_SMTP], "client", client, NULL);
+             "channel", channel_names[CHANNEL_SMTP], "client", client, NULL);
 }
 
 static void log_verdict(const struct verdict *verdict, const char *answer)
@@ -98,31 +99,31 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
     snprintf(unnamed, sizeof unnamed, "%u", submission->unnamed);
     snprintf(action, sizeof action, "%.*s", (int)strcspn(answer + strlen("action="), " \n"),
              answer + strlen("action="));
-    log_line(verdict->ruling == RULING_ADMIT && !verdict->unguarded ? LOG_INFO_LEVEL
+    log_line(verdict->kind == VERDICT_ADMIT && !verdict->bypassed ? LOG_INFO_LEVEL
                                                                     : LOG_WARNING_LEVEL,
-             "decision", "door", door_names[submission->door], "decision", decision, "ruling",
-             verdict_words[verdict_word(verdict)], "action", action, "mailbox",
+             "decision", "channel", channel_names[submission->channel], "decision", decision, "verdict",
+             verdict_labels[verdict_label(verdict)], "action", action, "mailbox",
              submission->mailbox, "ip", submission->ip, "recipients", recipients, "unnamed",
              submission->unnamed > 0 ? unnamed : NULL, "rule",
              verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
                                        : NULL,
-             "unguarded", verdict->unguarded ? "1" : NULL, NULL);
+             "bypassed", verdict->bypassed ? "1" : NULL, NULL);
 }
 
 /* ---- one request ------------------------------------------------------------------ */
 
-static void collect(struct mail_door *door, const struct policy_request *request,
+static void collect(struct policy_service *service, const struct policy_request *request,
                     struct question *question, int64_t now_ms)
 {
     if (policy_request_length(request, POLICY_INSTANCE) == 0)
         return; /* nothing to find them by later */
-    collector_add(door->collector, &question->transaction,
+    collector_add(service->collector, &question->transaction,
                   policy_recipient(request, question->arena), now_ms);
-    if (collector_overflowed(door->collector))
+    if (collector_overflowed(service->collector))
         log_line(LOG_WARNING_LEVEL,
                  "too many messages at once: recipients of the oldest are forgotten and count as "
                  "outside the own domains",
-                 "door", door_names[DOOR_SMTP], NULL);
+                 "channel", channel_names[CHANNEL_SMTP], NULL);
 }
 
 /* Whose mailbox "alice" is would be a guess, and everybody's way round the guard. */
@@ -132,7 +133,8 @@ static void refuse_user(const struct policy_request *request, const struct setti
 {
     bool refuse = settings->store_on_failure == ON_FAILURE_REFUSE &&
                   settings->guard_mode == MODE_ENFORCE;
-    log_line(LOG_ERROR_LEVEL, "cannot tell whose message it is", "door", door_names[DOOR_SMTP],
+    log_line(LOG_ERROR_LEVEL, "cannot tell whose message it is", "channel",
+             channel_names[CHANNEL_SMTP],
              "user", policy_request_value(request, POLICY_SASL_USERNAME), "where", problem->where,
              "error", problem->text, "client",
              policy_request_value(request, POLICY_CLIENT_ADDRESS), "admitted",
@@ -147,8 +149,9 @@ static void refuse_forwarder(const struct policy_request *request, const struct 
                              const struct problem *problem, struct question *question)
 {
     bool refuse = settings->guard_mode == MODE_ENFORCE;
-    log_line(LOG_ERROR_LEVEL, "cannot tell whose message is forwarded", "door",
-             door_names[DOOR_FORWARDING], "sender", policy_request_value(request, POLICY_SENDER),
+    log_line(LOG_ERROR_LEVEL, "cannot tell whose message is forwarded", "channel",
+             channel_names[CHANNEL_FORWARDING], "sender", policy_request_value(request,
+                                                                               POLICY_SENDER),
              "where", problem->where, "error", problem->text, "client",
              policy_request_value(request, POLICY_CLIENT_ADDRESS), "admitted",
              refuse ? NULL : "1", NULL);
@@ -159,7 +162,7 @@ static void refuse_forwarder(const struct policy_request *request, const struct 
 
 /* A message that is larger than what can be counted. Where no limit holds it passes as the
  * largest that can. 1 refused, 0 goes on. */
-static int refuse_huge(struct mail_door *door, const struct settings *settings,
+static int refuse_huge(struct policy_service *service, const struct settings *settings,
                        const struct submission *submission, struct question *question,
                        int64_t now_ms)
 {
@@ -168,12 +171,12 @@ static int refuse_huge(struct mail_door *door, const struct settings *settings,
         return 0;
     question->count = SUBMISSION_MAX_RECIPIENTS;
     if (settings->guard_mode == MODE_OBSERVE ||
-        (guard_limits(door->guard, submission->door, submission->mailbox, submission->domain, now_ms,
+        (guard_limits(service->guard, submission->channel, submission->mailbox, submission->domain, now_ms,
                       &limits) > 0 &&
          limits.exempt))
         return 0;
-    log_line(LOG_WARNING_LEVEL, "refused: more recipients than can be counted", "door",
-             door_names[submission->door], "mailbox", submission->mailbox, NULL);
+    log_line(LOG_WARNING_LEVEL, "refused: more recipients than can be counted", "channel",
+             channel_names[submission->channel], "mailbox", submission->mailbox, NULL);
     policy_answer_refuse("A message has at most 10000 recipients. Split it.", question->answer);
     return 1;
 }
@@ -186,7 +189,7 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     const struct settings *settings = snapshot_settings(snapshot);
     struct submission *submission = &question->submission;
     struct collected collected;
-    collector_look(batch->door->collector, &question->transaction, question->arena, now_ms,
+    collector_look(batch->service->collector, &question->transaction, question->arena, now_ms,
                    &collected);
     if (policy_count(request, &collected, &question->count, problem) < 1)
         return 0;
@@ -194,11 +197,11 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
         collected.answer_count == question->count) {
         strcpy(question->answer, collected.answer);
         if (question->stage == STAGE_END)
-            collector_forget(batch->door->collector, &question->transaction);
+            collector_forget(batch->service->collector, &question->transaction);
         return 1;
     }
     bool forwards = policy_forwards(request, settings);
-    submission_init(submission, question->arena, forwards ? DOOR_FORWARDING : DOOR_SMTP);
+    submission_init(submission, question->arena, forwards ? CHANNEL_FORWARDING : CHANNEL_SMTP);
     if (policy_sender(request, settings, submission, problem) < 1) {
         if (forwards)
             refuse_forwarder(request, settings, problem, question);
@@ -206,13 +209,13 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
             refuse_user(request, settings, snapshot_catalogue(snapshot), problem, question);
         return 1;
     }
-    if (refuse_huge(batch->door, settings, submission, question, now_ms))
+    if (refuse_huge(batch->service, settings, submission, question, now_ms))
         return 1;
     policy_recipients(request, settings, &collected, question->count, submission);
     if (question->stage == STAGE_END) /* before, it is what the sender said */
         policy_size(request, submission);
     if (submission->unnamed > 1 && collected.asked + collected.unread == 0)
-        log_unnamed(batch->door, request);
+        log_unnamed(batch->service, request);
     question->judged = true;
     return 1;
 }
@@ -224,7 +227,7 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
         return 0;
     if (question->stage == STAGE_OTHER)
         return 1;
-    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(batch->door->guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(batch->service->guard);
     const char *passes = policy_passes(request, snapshot_settings(snapshot));
     if (passes != NULL) {
         if (question->stage != STAGE_RCPT)
@@ -237,7 +240,7 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
     };
     if (question->stage != STAGE_RCPT)
         return ask_guard(batch, request, snapshot, question, now_ms, problem);
-    collect(batch->door, request, question, now_ms);
+    collect(batch->service, request, question, now_ms);
     return 1;
 }
 
@@ -267,26 +270,26 @@ static int64_t monotonic_us(void)
 }
 
 /* What was answered at DATA answers END-OF-MESSAGE too, unless the store was away. */
-static void settle(struct mail_door *door, const struct question *question,
+static void settle(struct policy_service *service, const struct question *question,
                    const struct verdict *verdict, int64_t now_ms)
 {
     bool known = question->transaction.instance[0] != '\0';
-    bool final = verdict->ruling != RULING_NO_STORE && !verdict->unjudged;
+    bool final = verdict->kind != VERDICT_NO_STORE && !verdict->unjudged;
     if (known && question->stage == STAGE_END)
-        collector_forget(door->collector, &question->transaction);
+        collector_forget(service->collector, &question->transaction);
     else if (known && final)
-        collector_remember(door->collector, &question->transaction, (int)question->stage,
+        collector_remember(service->collector, &question->transaction, (int)question->stage,
                            question->count, question->answer, now_ms);
 }
 
 static void judge(struct policy_batch *batch, int64_t now_ms)
 {
-    struct mail_door *door = batch->door;
+    struct policy_service *service = batch->service;
     int64_t began_us = monotonic_us();
-    guard_judge_all(door->guard, batch->submissions, batch->verdicts, batch->results,
+    guard_judge_all(service->guard, batch->submissions, batch->verdicts, batch->results,
                     batch->to_judge, now_ms);
     int64_t took_us = monotonic_us() - began_us;
-    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(door->guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(service->guard);
     size_t next = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct question *question = &batch->questions[i];
@@ -294,14 +297,14 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
             continue;
         const struct verdict *verdict = &batch->verdicts[next];
         int result = batch->results[next++];
-        if (door->observer != NULL)
-            observer_saw(door->observer, verdict, result, took_us);
-        store_watch_saw(&door->store_watch, door->store, result);
-        store_watch_ahead(&door->store_watch, verdict->ahead_ms, now_ms);
+        if (service->recorder != NULL)
+            recorder_judged(service->recorder, verdict, result, took_us);
+        store_watch_saw(&service->store_watch, service->store, result);
+        store_watch_ahead(&service->store_watch, verdict->ahead_ms, now_ms);
         policy_answer(question->arena, snapshot_catalogue(snapshot), verdict,
                       snapshot_settings(snapshot)->support_contact, question->answer);
         log_verdict(verdict, question->answer);
-        settle(door, question, verdict, now_ms);
+        settle(service, question, verdict, now_ms);
     }
 }
 

@@ -1,4 +1,4 @@
-#include "store/sqlite/sqlite_ledger.h"
+#include "store/sqlite/sqlite_history.h"
 
 #include <string.h>
 
@@ -11,38 +11,38 @@ int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, siz
 
 static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
 {
-    struct ledger *ledger = context;
-    enum subject subject = ledger->history.subject;
-    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_CHUNK_GET);
-    sqlite3_bind_int64(get, 1, ledger->id);
+    struct sqlite_history *stored = context;
+    enum subject subject = stored->history.subject;
+    sqlite3_stmt *get = sqlite_take(stored->backend, SQL_CHUNK_GET);
+    sqlite3_bind_int64(get, 1, stored->id);
     sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
-    int found = sqlite_row(ledger->backend, get);
+    int found = sqlite_row(stored->backend, get);
     if (found < 0)
         return -1;
     if (found == 0 ||
         (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
-        return backend_fail(&ledger->backend->base,
+        return backend_fail(&stored->backend->base,
                             "%s: history %lld: chunk %llu is missing or damaged",
-                            ledger->backend->path, (long long)ledger->id, (unsigned long long)number);
+                            stored->backend->path, (long long)stored->id, (unsigned long long)number);
     counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
     sqlite3_reset(get);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
-        if (chunk_r[i].entry.time_ms > ledger->latest_ms)
-            chunk_r[i].entry.time_ms = ledger->mended_ms;
+        if (chunk_r[i].entry.time_ms > stored->latest_ms)
+            chunk_r[i].entry.time_ms = stored->mended_ms;
     return 1;
 }
 
-static int write_chunk(struct ledger *ledger, uint64_t number, const struct counted *chunk)
+static int write_chunk(struct sqlite_history *stored, uint64_t number, const struct counted *chunk)
 {
-    enum subject subject = ledger->history.subject;
+    enum subject subject = stored->history.subject;
     uint8_t bytes[CHUNK_MAX_BYTES];
     counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
-    sqlite3_stmt *put = sqlite_take(ledger->backend, SQL_CHUNK_PUT);
-    sqlite3_bind_int64(put, 1, ledger->id);
+    sqlite3_stmt *put = sqlite_take(stored->backend, SQL_CHUNK_PUT);
+    sqlite3_bind_int64(put, 1, stored->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
     sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
                       SQLITE_STATIC);
-    return sqlite_do(ledger->backend, put);
+    return sqlite_do(stored->backend, put);
 }
 
 static int drop_chunks(struct sqlite_backend *backend, int64_t id, uint64_t from, uint64_t below)
@@ -61,12 +61,12 @@ static int drop_chunks(struct sqlite_backend *backend, int64_t id, uint64_t from
 enum { ID_BYTES = 4, CHUNK_IDS_BYTES = HISTORY_CHUNK * ID_BYTES };
 
 /* 1 and the row, valid until let_ids_go; 0 absent; -1. */
-static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **hashes_r,
+static int get_ids(struct sqlite_history *stored, uint64_t *first_r, const uint8_t **hashes_r,
                    size_t *length_r)
 {
-    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_IDS_GET);
-    sqlite3_bind_int64(get, 1, ledger->id);
-    int found = sqlite_row(ledger->backend, get);
+    sqlite3_stmt *get = sqlite_take(stored->backend, SQL_IDS_GET);
+    sqlite3_bind_int64(get, 1, stored->id);
+    int found = sqlite_row(stored->backend, get);
     if (found > 0) {
         *first_r = (uint64_t)sqlite3_column_int64(get, 0);
         *hashes_r = sqlite3_column_blob(get, 1);
@@ -76,9 +76,9 @@ static int get_ids(struct ledger *ledger, uint64_t *first_r, const uint8_t **has
 }
 
 /* A statement left open would keep the connection at an old state of the file. */
-static void let_ids_go(struct ledger *ledger)
+static void let_ids_go(struct sqlite_history *stored)
 {
-    sqlite3_reset(ledger->backend->statements[SQL_IDS_GET]);
+    sqlite3_reset(stored->backend->statements[SQL_IDS_GET]);
 }
 
 static void put_id(struct text *hashes, uint64_t id_hash)
@@ -88,14 +88,14 @@ static void put_id(struct text *hashes, uint64_t id_hash)
 }
 
 /* Adds the tail, which becomes chunk `number`, and leaves out what is past. */
-static int keep_ids(struct ledger *ledger, uint64_t number)
+static int keep_ids(struct sqlite_history *stored, uint64_t number)
 {
     freed_by(text_free) struct text hashes = {0};
     uint64_t from, to, first;
     const uint8_t *old;
     size_t length;
-    packed_history_chunks(&ledger->history, &from, &to);
-    int found = get_ids(ledger, &first, &old, &length);
+    packed_history_chunks(&stored->history, &from, &to);
+    int found = get_ids(stored, &first, &old, &length);
     if (found < 0)
         return -1;
     if (found > 0 && from > first) {
@@ -106,23 +106,24 @@ static int keep_ids(struct ledger *ledger, uint64_t number)
     }
     if (found > 0)
         text_add_bytes(&hashes, (const char *)old, length);
-    let_ids_go(ledger);
+    let_ids_go(stored);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
-        put_id(&hashes, ledger->history.tail[i].id_hash);
-    sqlite3_stmt *put = sqlite_take(ledger->backend, SQL_IDS_PUT);
-    sqlite3_bind_int64(put, 1, ledger->id);
+        put_id(&hashes, stored->history.tail[i].id_hash);
+    sqlite3_stmt *put = sqlite_take(stored->backend, SQL_IDS_PUT);
+    sqlite3_bind_int64(put, 1, stored->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)(number + 1 - hashes.length / CHUNK_IDS_BYTES));
     sqlite3_bind_blob(put, 3, hashes.data, (int)hashes.length, SQLITE_STATIC);
-    return sqlite_do(ledger->backend, put);
+    return sqlite_do(stored->backend, put);
 }
 
 /* The newest chunk below `below` that may hold the id: 1, 0, -1. */
-static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, uint64_t *number_r)
+static int find_chunk(struct sqlite_history *stored, uint64_t id_hash, uint64_t below,
+                      uint64_t *number_r)
 {
     uint64_t first;
     const uint8_t *hashes;
     size_t length;
-    int found = get_ids(ledger, &first, &hashes, &length);
+    int found = get_ids(stored, &first, &hashes, &length);
     if (found < 1)
         return found;
     uint32_t wanted = (uint32_t)id_hash, hash;
@@ -132,11 +133,11 @@ static int find_chunk(struct ledger *ledger, uint64_t id_hash, uint64_t below, u
         *number_r = first + i / HISTORY_CHUNK;
         found = hash == wanted && *number_r < below;
     }
-    let_ids_go(ledger);
+    let_ids_go(stored);
     return found;
 }
 
-int ledger_drop(struct sqlite_backend *backend, int64_t id)
+int sqlite_history_drop(struct sqlite_backend *backend, int64_t id)
 {
     sqlite3_stmt *drop = sqlite_take(backend, SQL_HISTORY_DROP);
     sqlite3_bind_int64(drop, 1, id);
@@ -147,74 +148,74 @@ int ledger_drop(struct sqlite_backend *backend, int64_t id)
     return drop_chunks(backend, id, 0, INT64_MAX);
 }
 
-/* Loads row ledger->id: 1; 0 absent, or another key's; -1. */
-static int ledger_read(struct ledger *ledger, enum subject subject)
+/* Loads row stored->id: 1; 0 absent, or another key's; -1. */
+static int read_row(struct sqlite_history *stored, enum subject subject)
 {
-    sqlite3_stmt *get = sqlite_take(ledger->backend, SQL_HISTORY_GET);
-    sqlite3_bind_int64(get, 1, ledger->id);
-    int found = sqlite_row(ledger->backend, get);
+    sqlite3_stmt *get = sqlite_take(stored->backend, SQL_HISTORY_GET);
+    sqlite3_bind_int64(get, 1, stored->id);
+    int found = sqlite_row(stored->backend, get);
     if (found < 1)
         return found;
-    ledger->exists = true;
-    int good = packed_history_decode(&ledger->history, subject, sqlite3_column_blob(get, 1),
+    stored->exists = true;
+    int good = packed_history_decode(&stored->history, subject, sqlite3_column_blob(get, 1),
                                      (size_t)sqlite3_column_bytes(get, 1));
-    bool ours = ledger->key == NULL ||
-                strcmp((const char *)sqlite3_column_text(get, 0), ledger->key) == 0;
+    bool ours = stored->key == NULL ||
+                strcmp((const char *)sqlite3_column_text(get, 0), stored->key) == 0;
     sqlite3_reset(get);
     if (!good)
-        return backend_fail(&ledger->backend->base, "%s: history %lld is damaged",
-                            ledger->backend->path,
-                            (long long)ledger->id);
+        return backend_fail(&stored->backend->base, "%s: history %lld is damaged",
+                            stored->backend->path,
+                            (long long)stored->id);
     return ours;
 }
 
 /* Its row is named by the hash of its key, or by the next number when another
  * key has that hash already. */
-int ledger_load(struct sqlite_backend *backend, enum subject subject, const char *key,
-                struct ledger *ledger_r)
+int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, const char *key,
+                        struct sqlite_history *stored_r)
 {
     uint64_t end;
     int found = 0;
-    ledger_r->backend = backend;
-    ledger_r->key = key;
-    ledger_r->id = 0;
-    ledger_r->exists = false;
-    ledger_r->latest_ms = INT64_MAX;
+    stored_r->backend = backend;
+    stored_r->key = key;
+    stored_r->id = 0;
+    stored_r->exists = false;
+    stored_r->latest_ms = INT64_MAX;
     if (key != NULL)
-        for (ledger_r->id = (sqlite_hash(backend, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
-             ledger_r->id++) {
-            ledger_r->exists = false;
-            found = ledger_read(ledger_r, subject);
-            if (found != 0 || !ledger_r->exists)
+        for (stored_r->id = (sqlite_hash(backend, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
+             stored_r->id++) {
+            stored_r->exists = false;
+            found = read_row(stored_r, subject);
+            if (found != 0 || !stored_r->exists)
                 break;
         }
     if (found < 1)
-        packed_history_init(&ledger_r->history, subject);
-    packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+        packed_history_init(&stored_r->history, subject);
+    packed_history_chunks(&stored_r->history, &stored_r->dropped_below, &end);
     return found < 0 ? -1 : 1;
 }
 
-int ledger_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
-                    struct ledger *ledger_r)
+int sqlite_history_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
+                            struct sqlite_history *stored_r)
 {
     uint64_t end;
-    ledger_r->backend = backend;
-    ledger_r->key = NULL;
-    ledger_r->id = id;
-    ledger_r->exists = false;
-    ledger_r->latest_ms = INT64_MAX;
-    int found = ledger_read(ledger_r, subject);
+    stored_r->backend = backend;
+    stored_r->key = NULL;
+    stored_r->id = id;
+    stored_r->exists = false;
+    stored_r->latest_ms = INT64_MAX;
+    int found = read_row(stored_r, subject);
     if (found > 0)
-        packed_history_chunks(&ledger_r->history, &ledger_r->dropped_below, &end);
+        packed_history_chunks(&stored_r->history, &stored_r->dropped_below, &end);
     return found;
 }
 
 /* The newest message that is not later than latest_ms, among the last ones; the chunks behind its
  * own are [*ahead_from_r, …). INT64_MIN when there is none. */
-static int find_newest(struct ledger *ledger, int64_t latest_ms, int64_t *newest_r,
+static int find_newest(struct sqlite_history *stored, int64_t latest_ms, int64_t *newest_r,
                        uint64_t *ahead_from_r)
 {
-    const struct packed_history *history = &ledger->history;
+    const struct packed_history *history = &stored->history;
     struct counted chunk[HISTORY_CHUNK];
     uint64_t from, number;
     packed_history_chunks(history, &from, &number);
@@ -230,81 +231,82 @@ static int find_newest(struct ledger *ledger, int64_t latest_ms, int64_t *newest
         *newest_r = INT64_MIN;
         if (number == from)
             return 1;
-        if (read_chunk(ledger, --number, chunk) < 0)
+        if (read_chunk(stored, --number, chunk) < 0)
             return -1;
         counted = chunk;
         count = HISTORY_CHUNK;
     }
 }
 
-int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r)
+int sqlite_history_mend(struct sqlite_history *stored, int64_t now_ms, bool write,
+                        int64_t *ahead_ms_r)
 {
-    struct packed_history *history = &ledger->history;
+    struct packed_history *history = &stored->history;
     struct counted chunk[HISTORY_CHUNK];
     int64_t latest_ms = now_ms + CLOCK_AHEAD_MS, newest_ms;
     uint64_t number, from, to;
     if (history->newest_ms <= latest_ms)
         return 0;
     *ahead_ms_r = history->newest_ms - now_ms;
-    if (find_newest(ledger, latest_ms, &newest_ms, &number) < 0)
+    if (find_newest(stored, latest_ms, &newest_ms, &number) < 0)
         return -1;
-    ledger->latest_ms = latest_ms;
-    ledger->mended_ms = newest_ms > now_ms ? newest_ms : now_ms;
-    packed_history_mend(history, latest_ms, ledger->mended_ms);
+    stored->latest_ms = latest_ms;
+    stored->mended_ms = newest_ms > now_ms ? newest_ms : now_ms;
+    packed_history_mend(history, latest_ms, stored->mended_ms);
     if (!write)
         return 1;
     packed_history_chunks(history, &from, &to);
     for (; number < to; number++)
-        if (read_chunk(ledger, number, chunk) < 0 || write_chunk(ledger, number, chunk) < 0)
+        if (read_chunk(stored, number, chunk) < 0 || write_chunk(stored, number, chunk) < 0)
             return -1;
-    return ledger_save(ledger);
+    return sqlite_history_save(stored);
 }
 
-int ledger_advance(struct ledger *ledger, int64_t now_ms)
+int sqlite_history_advance(struct sqlite_history *stored, int64_t now_ms)
 {
-    return packed_history_advance(&ledger->history, now_ms,
-                                  &(struct chunk_reader){read_chunk, ledger});
+    return packed_history_advance(&stored->history, now_ms,
+                                  &(struct chunk_reader){read_chunk, stored});
 }
 
-int ledger_save(struct ledger *ledger)
+int sqlite_history_save(struct sqlite_history *stored)
 {
-    struct sqlite_backend *backend = ledger->backend;
+    struct sqlite_backend *backend = stored->backend;
     uint8_t bytes[HEAD_MAX_BYTES];
     uint64_t from, to;
-    packed_history_chunks(&ledger->history, &from, &to);
-    if (from > ledger->dropped_below &&
-        drop_chunks(backend, ledger->id, ledger->dropped_below, from) < 0)
+    packed_history_chunks(&stored->history, &from, &to);
+    if (from > stored->dropped_below &&
+        drop_chunks(backend, stored->id, stored->dropped_below, from) < 0)
         return -1;
-    ledger->dropped_below = from;
-    size_t length = packed_history_encode(&ledger->history, bytes);
-    sqlite3_stmt *put = sqlite_take(backend, ledger->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
-    sqlite3_bind_int64(put, 1, ledger->id);
-    if (!ledger->exists)
-        sqlite_bind_string(put, 2, ledger->key);
-    sqlite3_bind_blob(put, ledger->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
-    ledger->exists = true;
+    stored->dropped_below = from;
+    size_t length = packed_history_encode(&stored->history, bytes);
+    sqlite3_stmt *put = sqlite_take(backend, stored->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
+    sqlite3_bind_int64(put, 1, stored->id);
+    if (!stored->exists)
+        sqlite_bind_string(put, 2, stored->key);
+    sqlite3_bind_blob(put, stored->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
+    stored->exists = true;
     return sqlite_do(backend, put);
 }
 
-int ledger_add(struct ledger *ledger, const struct counted *counted)
+int sqlite_history_add(struct sqlite_history *stored, const struct counted *counted)
 {
-    if (packed_history_add(&ledger->history, counted)) {
-        uint64_t number = ledger->history.tail_first / HISTORY_CHUNK;
-        if (write_chunk(ledger, number, ledger->history.tail) < 0 ||
-            (ledger->history.subject == SUBJECT_MAILBOX &&
-             keep_ids(ledger, number) < 0))
+    if (packed_history_add(&stored->history, counted)) {
+        uint64_t number = stored->history.tail_first / HISTORY_CHUNK;
+        if (write_chunk(stored, number, stored->history.tail) < 0 ||
+            (stored->history.subject == SUBJECT_MAILBOX &&
+             keep_ids(stored, number) < 0))
             return -1;
-        packed_history_cut(&ledger->history);
+        packed_history_cut(&stored->history);
     }
-    return ledger_save(ledger);
+    return sqlite_history_save(stored);
 }
 
 int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
 {
-    struct ledger ledger;
-    if (ledger_load(backend, SUBJECT_MAILBOX, key, &ledger) < 0)
+    struct sqlite_history stored;
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, key, &stored) < 0)
         return -1;
-    return ledger.exists ? ledger_drop(backend, ledger.id) : 1;
+    return stored.exists ? sqlite_history_drop(backend, stored.id) : 1;
 }
 
 /* ---- finding a message -------------------------------------------------------------- */
@@ -338,81 +340,83 @@ static bool find_among(const struct counted *counted, size_t count, const struct
     return false;
 }
 
-static int find_in_chunk(struct ledger *ledger, uint64_t number, const struct wanted *wanted,
+static int find_in_chunk(struct sqlite_history *stored, uint64_t number,
+                         const struct wanted *wanted,
                          struct place *place_r)
 {
-    if (read_chunk(ledger, number, place_r->chunk) < 0)
+    if (read_chunk(stored, number, place_r->chunk) < 0)
         return -1;
     place_r->chunk_number = number;
     return find_among(place_r->chunk, HISTORY_CHUNK, wanted, &place_r->at);
 }
 
-static bool find_in_tail(struct ledger *ledger, const struct wanted *wanted,
+static bool find_in_tail(struct sqlite_history *stored, const struct wanted *wanted,
                          struct place *place_r)
 {
     place_r->chunk_number = PLACE_IN_TAIL;
-    return find_among(ledger->history.tail, ledger->history.tail_count, wanted, &place_r->at);
+    return find_among(stored->history.tail, stored->history.tail_count, wanted, &place_r->at);
 }
 
-int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r)
+int sqlite_history_find_id(struct sqlite_history *stored, uint64_t id_hash, struct place *place_r)
 {
     const struct wanted wanted = {.matches = id_matches, .id_hash = id_hash};
     uint64_t from, to;
-    packed_history_chunks(&ledger->history, &from, &to);
-    if (find_in_tail(ledger, &wanted, place_r))
+    packed_history_chunks(&stored->history, &from, &to);
+    if (find_in_tail(stored, &wanted, place_r))
         return 1;
     int found = 0;
     /* what is found may be refunded, and an older one of the same id stand before it */
     while (found == 0 && from < to) {
-        int there = find_chunk(ledger, id_hash, to, &to);
+        int there = find_chunk(stored, id_hash, to, &to);
         if (there < 1 || to < from)
             return there < 0 ? -1 : 0;
-        found = find_in_chunk(ledger, to, &wanted, place_r);
+        found = find_in_chunk(stored, to, &wanted, place_r);
     }
     return found;
 }
 
-int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
+int sqlite_history_find_entry(struct sqlite_history *stored, const struct entry *entry,
+                              struct place *place_r)
 {
     const struct wanted wanted = {.matches = entry_matches, .entry = *entry};
     uint64_t from, to;
-    packed_history_chunks(&ledger->history, &from, &to);
-    int found = find_in_tail(ledger, &wanted, place_r);
+    packed_history_chunks(&stored->history, &from, &to);
+    int found = find_in_tail(stored, &wanted, place_r);
     while (found == 0 && to-- > from)
-        found = find_in_chunk(ledger, to, &wanted, place_r);
+        found = find_in_chunk(stored, to, &wanted, place_r);
     return found;
 }
 
-struct counted *place_counted(struct ledger *ledger, struct place *place)
+struct counted *sqlite_place_counted(struct sqlite_history *stored, struct place *place)
 {
-    return place->chunk_number == PLACE_IN_TAIL ? &ledger->history.tail[place->at]
+    return place->chunk_number == PLACE_IN_TAIL ? &stored->history.tail[place->at]
                                                 : &place->chunk[place->at];
 }
 
-int place_save(struct ledger *ledger, const struct place *place)
+int sqlite_place_save(struct sqlite_history *stored, const struct place *place)
 {
     if (place->chunk_number != PLACE_IN_TAIL &&
-        write_chunk(ledger, place->chunk_number, place->chunk) < 0)
+        write_chunk(stored, place->chunk_number, place->chunk) < 0)
         return -1;
-    return ledger_save(ledger);
+    return sqlite_history_save(stored);
 }
 
-int place_refund(struct ledger *ledger, struct place *place)
+int sqlite_place_refund(struct sqlite_history *stored, struct place *place)
 {
     bool in_tail = place->chunk_number == PLACE_IN_TAIL;
-    packed_history_refund(&ledger->history, in_tail ? ledger->history.tail : place->chunk,
+    packed_history_refund(&stored->history, in_tail ? stored->history.tail : place->chunk,
                           place->at,
-                          in_tail ? ledger->history.tail_first
+                          in_tail ? stored->history.tail_first
                                      : place->chunk_number * HISTORY_CHUNK);
-    return place_save(ledger, place);
+    return sqlite_place_save(stored, place);
 }
 
 /* ---- reading it whole ------------------------------------------------------------------ */
 
-int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
+int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
                           struct history *history_r)
 {
-    const struct packed_history *packed = &ledger->history;
+    const struct packed_history *packed = &stored->history;
     struct counted chunk[HISTORY_CHUNK];
     uint64_t from, to;
     packed_history_chunks(packed, &from, &to);
@@ -422,7 +426,7 @@ int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
     history_r->count = 0;
     for (uint64_t number = from; number <= to; number++) {
         size_t count = number < to ? HISTORY_CHUNK : packed->tail_count;
-        if (number < to && read_chunk(ledger, number, chunk) < 0)
+        if (number < to && read_chunk(stored, number, chunk) < 0)
             return -1;
         const struct counted *counted = number < to ? chunk : packed->tail;
         for (size_t i = 0; i < count; i++)
@@ -437,15 +441,15 @@ int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
 int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct history *history_r)
 {
-    struct ledger ledger;
-    if (ledger_load(backend, subject, key, &ledger) < 0)
+    struct sqlite_history stored;
+    if (sqlite_history_load(backend, subject, key, &stored) < 0)
         return -1;
     int64_t ahead_ms;
-    if (ledger_mend(&ledger, at_ms, false, &ahead_ms) < 0)
+    if (sqlite_history_mend(&stored, at_ms, false, &ahead_ms) < 0)
         return -1;
-    if (at_ms < ledger.history.newest_ms)
-        at_ms = ledger.history.newest_ms;
-    if (ledger_advance(&ledger, at_ms) < 0)
+    if (at_ms < stored.history.newest_ms)
+        at_ms = stored.history.newest_ms;
+    if (sqlite_history_advance(&stored, at_ms) < 0)
         return -1;
-    return ledger_entries(&ledger, arena, at_ms, history_r);
+    return sqlite_history_entries(&stored, arena, at_ms, history_r);
 }

@@ -1,14 +1,14 @@
 /* A history as a row of SQLite's: found, loaded, searched, saved. Inside the
  * SQLite backend, within a transaction of its callers. All answer 1, 0 absent where
  * that can be, or -1 with backend->error. */
-#ifndef SENDGUARD_SQLITE_LEDGER_H
-#define SENDGUARD_SQLITE_LEDGER_H
+#ifndef SENDGUARD_SQLITE_HISTORY_H
+#define SENDGUARD_SQLITE_HISTORY_H
 
 #include "store/sqlite/packed_history.h"
 #include "store/sqlite/sqlite.h"
 
 /* The history of one mailbox or IP, as loaded. */
-struct ledger {
+struct sqlite_history {
     struct sqlite_backend *backend;
     const char *key; /* NULL: there is none (a message without an IP) */
     int64_t id;      /* its row */
@@ -31,36 +31,39 @@ int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, siz
 
 /* The history of a mailbox or IP, empty when it has none; key NULL: empty, and
  * not to be saved. `key` is not copied. */
-int ledger_load(struct sqlite_backend *backend, enum subject subject, const char *key,
-                struct ledger *ledger_r) must_check;
+int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, const char *key,
+                        struct sqlite_history *stored_r) must_check;
 /* The history of row `id`, 0 when there is none. */
-int ledger_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
-                    struct ledger *ledger_r) must_check;
+int sqlite_history_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
+                            struct sqlite_history *stored_r) must_check;
 /* Writes the head, and parts with the chunks that have left every window. */
-int ledger_save(struct ledger *ledger) must_check;
+int sqlite_history_save(struct sqlite_history *stored) must_check;
 /* Forget the row and its chunks. */
-int ledger_drop(struct sqlite_backend *backend, int64_t id) must_check;
+int sqlite_history_drop(struct sqlite_backend *backend, int64_t id) must_check;
 
 /* What is further ahead of now_ms than CLOCK_AHEAD_MS is taken as of now, or of the message before
  * when that is later, and with `write` kept so. 1 with *ahead_ms_r, 0 nothing is, -1. */
-int ledger_mend(struct ledger *ledger, int64_t now_ms, bool write, int64_t *ahead_ms_r) must_check;
-int ledger_advance(struct ledger *ledger, int64_t now_ms) must_check;
+int sqlite_history_mend(struct sqlite_history *stored, int64_t now_ms, bool write,
+                        int64_t *ahead_ms_r) must_check;
+int sqlite_history_advance(struct sqlite_history *stored, int64_t now_ms) must_check;
 /* Count a message, and save. */
-int ledger_add(struct ledger *ledger, const struct counted *counted) must_check;
+int sqlite_history_add(struct sqlite_history *stored, const struct counted *counted) must_check;
 
 /* The newest message counted under that id, however long ago within a day. */
-int ledger_find_id(struct ledger *ledger, uint64_t id_hash, struct place *place_r) must_check;
+int sqlite_history_find_id(struct sqlite_history *stored, uint64_t id_hash,
+                           struct place *place_r) must_check;
 /* The newest message of that time and weight. */
-int ledger_find_entry(struct ledger *ledger, const struct entry *entry, struct place *place_r)
+int sqlite_history_find_entry(struct sqlite_history *stored, const struct entry *entry,
+                              struct place *place_r)
     must_check;
-/* The message at `place`; changes become lasting by place_save. */
-struct counted *place_counted(struct ledger *ledger, struct place *place);
-int place_save(struct ledger *ledger, const struct place *place) must_check;
+/* The message at `place`; changes become lasting by sqlite_place_save. */
+struct counted *sqlite_place_counted(struct sqlite_history *stored, struct place *place);
+int sqlite_place_save(struct sqlite_history *stored, const struct place *place) must_check;
 /* Take it out of the windows, and save. */
-int place_refund(struct ledger *ledger, struct place *place) must_check;
+int sqlite_place_refund(struct sqlite_history *stored, struct place *place) must_check;
 
 /* All that the longest span holds at at_ms, for forecasts; in `arena`. */
-int ledger_entries(struct ledger *ledger, struct arena *arena, int64_t at_ms,
-                   struct history *history_r) must_check;
+int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
+                           struct history *history_r) must_check;
 
 #endif

@@ -1,4 +1,4 @@
-#include "guard/observer.h"
+#include "guard/recorder.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -19,13 +19,13 @@
 
 enum {
     ROOM_NEAR = 4 * 1024,
-    REMEMBERED = 2 * OBSERVER_ROOM, /* a power of two */
+    REMEMBERED = 2 * RECORDER_CAPACITY, /* a power of two */
     OTHER_COUNTERS = 32,
     IP_SIZE = 48,
 };
 #define NEAR_AGAIN_MS MINUTE_MS
 
-const int32_t observer_bounds_us[OBSERVER_BOUNDS] = {250,   500,   1000,   2500,   5000,
+const int32_t recorder_bounds_us[RECORDER_BOUNDS] = {250,   500,   1000,   2500,   5000,
                                                      10000, 25000, 100000, 250000, 1000000};
 
 struct seen {
@@ -34,18 +34,18 @@ struct seen {
     int64_t at_ms;
 };
 
-/* Counts of one door. */
-struct door_counts {
-    uint64_t decisions[VERDICT_WORDS];
+/* Counts of one channel. */
+struct channel_counts {
+    uint64_t decisions[VERDICT_LABELS];
     uint64_t refusals[RULE_COUNT];
-    uint64_t judge_le[OBSERVER_BOUNDS + 1]; /* the last: all */
+    uint64_t judge_le[RECORDER_BOUNDS + 1]; /* the last: all */
     uint64_t judge_sum_us;
     uint64_t store_failures;
-    uint64_t unguarded;
+    uint64_t bypassed;
 };
 
 struct counts {
-    struct door_counts doors[DOOR_COUNT];
+    struct channel_counts channels[CHANNEL_COUNT];
     uint64_t suspensions[CAUSE_COUNT];
     struct counter others[OTHER_COUNTERS];
     size_t other_count;
@@ -61,7 +61,7 @@ struct hand {
     bool failed;              /* told once, and the store did not answer */
 };
 
-struct observer {
+struct recorder {
     struct store *store;
     pthread_t thread;
     pthread_mutex_t lock; /* of all down to `stopping` */
@@ -85,7 +85,7 @@ struct observer {
 /* ---- noting: with the lock held ------------------------------------------------------- */
 
 /* Where what is to be remembered has its slot, and the value that stands for it there. */
-static uint64_t *slot_of(struct observer *observer, const char *kind, const char *key,
+static uint64_t *slot_of(struct recorder *recorder, const char *kind, const char *key,
                          const char *more, int64_t period, uint64_t *hash_r)
 {
     char whole[ADDRESS_MAX_BYTES + IP_SIZE + 64];
@@ -93,9 +93,9 @@ static uint64_t *slot_of(struct observer *observer, const char *kind, const char
                           (long long)period);
     unsigned char hash[crypto_shorthash_BYTES];
     crypto_shorthash(hash, (const unsigned char *)whole, (unsigned long long)length,
-                     observer->hash_key);
+                     recorder->hash_key);
     memcpy(hash_r, hash, sizeof *hash_r);
-    return &observer->remembered[*hash_r % REMEMBERED];
+    return &recorder->remembered[*hash_r % REMEMBERED];
 }
 
 /* A webmail's host is where nobody is. */
@@ -104,17 +104,17 @@ static const char *sender_ip(const struct submission *submission)
     return submission->webmail_host ? NULL : submission->ip;
 }
 
-static void note_sighting(struct observer *observer, const struct verdict *verdict)
+static void note_sighting(struct recorder *recorder, const struct verdict *verdict)
 {
-    if (!channel_is_its_users(verdict->submission->door))
+    if (!channel_is_its_users(verdict->submission->channel))
         return; /* its user sent nothing, and was nowhere */
     const char *mailbox = verdict->submission->mailbox, *ip = sender_ip(verdict->submission);
-    uint64_t hash, *slot = slot_of(observer, "sighting", mailbox, ip != NULL ? ip : "",
+    uint64_t hash, *slot = slot_of(recorder, "sighting", mailbox, ip != NULL ? ip : "",
                                    verdict->now_ms / HOUR_MS, &hash);
-    if (*slot == hash || observer->seen_count == OBSERVER_ROOM)
+    if (*slot == hash || recorder->seen_count == RECORDER_CAPACITY)
         return;
     *slot = hash;
-    struct seen *seen = &observer->seen[observer->seen_count++];
+    struct seen *seen = &recorder->seen[recorder->seen_count++];
     snprintf(seen->mailbox, sizeof seen->mailbox, "%s", mailbox);
     snprintf(seen->ip, sizeof seen->ip, "%s", ip != NULL ? ip : "");
     seen->at_ms = verdict->now_ms;
@@ -125,47 +125,47 @@ static bool is_near(const struct verdict_window *window)
     return window->limit > 0 && window->used * 100 >= UINT64_C(80) * (uint64_t)window->limit;
 }
 
-static void note_near(struct observer *observer, enum rule rule, const char *key, int64_t now_ms)
+static void note_near(struct recorder *recorder, enum rule rule, const char *key, int64_t now_ms)
 {
     uint64_t hash, *slot =
-                       slot_of(observer, "near", key, rule_table[rule].name, now_ms / NEAR_AGAIN_MS,
+                       slot_of(recorder, "near", key, rule_table[rule].name, now_ms / NEAR_AGAIN_MS,
                                &hash);
-    if (*slot == hash || observer->near_count == ROOM_NEAR)
+    if (*slot == hash || recorder->near_count == ROOM_NEAR)
         return;
     *slot = hash;
-    struct near_limit *near = &observer->nears[observer->near_count++];
+    struct near_limit *near = &recorder->nears[recorder->near_count++];
     near->rule = rule;
     near->at_ms = now_ms;
     snprintf(near->key, sizeof near->key, "%s", key);
 }
 
-static void note_windows(struct observer *observer, const struct verdict *verdict)
+static void note_windows(struct recorder *recorder, const struct verdict *verdict)
 {
     for (size_t i = 0; i < verdict->window_count; i++) {
         const struct verdict_window *window = &verdict->windows[i];
         enum subject subject = rule_table[window->rule].subject;
         char text[HISTORY_NAME_SIZE];
-        const char *name = history_name(subject, verdict->submission->door,
+        const char *name = history_name(subject, verdict->submission->channel,
                                         subject == SUBJECT_MAILBOX
                                             ? verdict->submission->mailbox
                                             : sender_ip(verdict->submission),
                                         text);
         if (name != NULL && is_near(window))
-            note_near(observer, window->rule, name, verdict->now_ms);
+            note_near(recorder, window->rule, name, verdict->now_ms);
     }
 }
 
-static void count_time(struct door_counts *counts, int64_t took_us)
+static void count_time(struct channel_counts *counts, int64_t took_us)
 {
     int64_t took = took_us < 0 ? 0 : took_us;
-    for (size_t i = 0; i < OBSERVER_BOUNDS; i++)
-        counts->judge_le[i] += took <= observer_bounds_us[i];
-    counts->judge_le[OBSERVER_BOUNDS]++;
+    for (size_t i = 0; i < RECORDER_BOUNDS; i++)
+        counts->judge_le[i] += took <= recorder_bounds_us[i];
+    counts->judge_le[RECORDER_BOUNDS]++;
     counts->judge_sum_us += (uint64_t)took;
 }
 
 /* A refusal may name one rule several times, for several fields or domains. */
-static void count_refusal(struct door_counts *counts, const struct verdict *verdict)
+static void count_refusal(struct channel_counts *counts, const struct verdict *verdict)
 {
     bool named[RULE_COUNT] = {false};
     for (size_t i = 0; i < verdict->reason_count; i++)
@@ -188,50 +188,50 @@ static void count_other(struct counts *counts, const char *name, uint64_t more)
     counts->others[i].value += more;
 }
 
-void observer_unguarded_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])
+void recorder_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])
 {
     struct tm day = {0};
     time_t seconds = (time_t)(now_ms / SECOND_MS);
     gmtime_r(&seconds, &day);
-    strftime(name_r, COUNTER_NAME_SIZE, "unguarded day=%Y-%m-%d", &day);
+    strftime(name_r, COUNTER_NAME_SIZE, "bypassed day=%Y-%m-%d", &day);
 }
 
-static void count_unguarded(struct observer *observer, const struct verdict *verdict)
+static void count_bypassed(struct recorder *recorder, const struct verdict *verdict)
 {
     char name[COUNTER_NAME_SIZE];
-    observer_unguarded_name(verdict->now_ms, name);
-    observer->counts.doors[verdict->submission->door].unguarded++;
-    count_other(&observer->counts, name, 1);
+    recorder_bypassed_name(verdict->now_ms, name);
+    recorder->counts.channels[verdict->submission->channel].bypassed++;
+    count_other(&recorder->counts, name, 1);
 }
 
-void observer_saw(struct observer *observer, const struct verdict *verdict, int answered,
-                  int64_t took_us)
+void recorder_judged(struct recorder *recorder, const struct verdict *verdict, int answered,
+                     int64_t took_us)
 {
-    struct door_counts *counts = &observer->counts.doors[verdict->submission->door];
+    struct channel_counts *counts = &recorder->counts.channels[verdict->submission->channel];
     if (verdict->dry_run)
         return;
-    pthread_mutex_lock(&observer->lock);
-    counts->decisions[verdict_word(verdict)]++;
+    pthread_mutex_lock(&recorder->lock);
+    counts->decisions[verdict_label(verdict)]++;
     counts->store_failures += answered < 0;
     count_time(counts, took_us);
-    if (verdict->unguarded)
-        count_unguarded(observer, verdict);
-    if (verdict->ruling != RULING_ADMIT)
+    if (verdict->bypassed)
+        count_bypassed(recorder, verdict);
+    if (verdict->kind != VERDICT_ADMIT)
         count_refusal(counts, verdict);
-    if (verdict->ruling == RULING_SUSPENDED && verdict->brought)
-        observer->counts.suspensions[verdict->suspension.cause]++;
-    observer->counted = true;
-    note_sighting(observer, verdict);
-    note_windows(observer, verdict);
-    pthread_mutex_unlock(&observer->lock);
+    if (verdict->kind == VERDICT_SUSPENDED && verdict->brought)
+        recorder->counts.suspensions[verdict->suspension.cause]++;
+    recorder->counted = true;
+    note_sighting(recorder, verdict);
+    note_windows(recorder, verdict);
+    pthread_mutex_unlock(&recorder->lock);
 }
 
-void observer_count(struct observer *observer, const char *name, uint64_t more)
+void recorder_count(struct recorder *recorder, const char *name, uint64_t more)
 {
-    pthread_mutex_lock(&observer->lock);
-    count_other(&observer->counts, name, more);
-    observer->counted = true;
-    pthread_mutex_unlock(&observer->lock);
+    pthread_mutex_lock(&recorder->lock);
+    count_other(&recorder->counts, name, more);
+    recorder->counted = true;
+    pthread_mutex_unlock(&recorder->lock);
 }
 
 /* ---- counts as counters --------------------------------------------------------------- */
@@ -251,33 +251,33 @@ static void add_counter(struct hand *hand, uint64_t value, const char *format, .
     counter->value = value;
 }
 
-static void add_door(struct hand *hand, const char *door, const struct door_counts *counts)
+static void add_channel(struct hand *hand, const char *channel, const struct channel_counts *counts)
 {
-    for (size_t i = 0; i < VERDICT_WORDS; i++)
-        add_counter(hand, counts->decisions[i], "decisions door=%s verdict=%s", door,
-                    verdict_words[i]);
+    for (size_t i = 0; i < VERDICT_LABELS; i++)
+        add_counter(hand, counts->decisions[i], "decisions channel=%s verdict=%s", channel,
+                    verdict_labels[i]);
     for (size_t rule = 0; rule < RULE_COUNT; rule++)
-        add_counter(hand, counts->refusals[rule], "refusals door=%s rule=%s", door,
+        add_counter(hand, counts->refusals[rule], "refusals channel=%s rule=%s", channel,
                     rule_table[rule].name);
-    for (size_t i = 0; i < OBSERVER_BOUNDS; i++)
-        add_counter(hand, counts->judge_le[i], "judge_us_le door=%s le=%d", door,
-                    observer_bounds_us[i]);
-    add_counter(hand, counts->judge_le[OBSERVER_BOUNDS], "judge_us_le door=%s le=inf", door);
-    add_counter(hand, counts->judge_sum_us, "judge_us_sum door=%s", door);
-    add_counter(hand, counts->store_failures, "store_failures door=%s", door);
-    add_counter(hand, counts->unguarded, "unguarded door=%s", door);
+    for (size_t i = 0; i < RECORDER_BOUNDS; i++)
+        add_counter(hand, counts->judge_le[i], "judge_us_le channel=%s le=%d", channel,
+                    recorder_bounds_us[i]);
+    add_counter(hand, counts->judge_le[RECORDER_BOUNDS], "judge_us_le channel=%s le=inf", channel);
+    add_counter(hand, counts->judge_sum_us, "judge_us_sum channel=%s", channel);
+    add_counter(hand, counts->store_failures, "store_failures channel=%s", channel);
+    add_counter(hand, counts->bypassed, "bypassed channel=%s", channel);
 }
 
 /* Cast to int: clang 19 warns when two enum types are added. */
-_Static_assert((int)DOOR_COUNT * ((int)VERDICT_WORDS + (int)RULE_COUNT + OBSERVER_BOUNDS + 4) +
+_Static_assert((int)CHANNEL_COUNT * ((int)VERDICT_LABELS + (int)RULE_COUNT + RECORDER_BOUNDS + 4) +
                        (int)CAUSE_COUNT + OTHER_COUNTERS <=
                    OBSERVATIONS_MAX,
                "all counters fit into one hand");
 
 static void add_counts(struct hand *hand, const struct counts *counts)
 {
-    for (size_t door = 0; door < DOOR_COUNT; door++)
-        add_door(hand, door_names[door], &counts->doors[door]);
+    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
+        add_channel(hand, channel_names[channel], &counts->channels[channel]);
     for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
         add_counter(hand, counts->suspensions[cause], "suspensions cause=%s", cause_names[cause]);
     for (size_t i = 0; i < counts->other_count; i++)
@@ -294,10 +294,10 @@ static size_t take_off(size_t *count, size_t max)
     return taken;
 }
 
-static void take_sightings(struct observer *observer, struct hand *hand)
+static void take_sightings(struct recorder *recorder, struct hand *hand)
 {
-    size_t count = take_off(&observer->seen_count, OBSERVATIONS_MAX);
-    memcpy(hand->seen, observer->seen + observer->seen_count, count * sizeof *hand->seen);
+    size_t count = take_off(&recorder->seen_count, OBSERVATIONS_MAX);
+    memcpy(hand->seen, recorder->seen + recorder->seen_count, count * sizeof *hand->seen);
     for (size_t i = 0; i < count; i++) {
         const struct seen *seen = &hand->seen[i];
         const char *at = strrchr(seen->mailbox, '@');
@@ -312,22 +312,22 @@ static void take_sightings(struct observer *observer, struct hand *hand)
 }
 
 /* true: the hand holds something. */
-static bool fill_hand(struct observer *observer)
+static bool fill_hand(struct recorder *recorder)
 {
-    struct hand *hand = &observer->hand;
+    struct hand *hand = &recorder->hand;
     hand->told = (struct observations){
         .sightings = hand->sightings, .nears = hand->nears, .counters = hand->counters};
-    pthread_mutex_lock(&observer->lock);
-    take_sightings(observer, hand);
-    hand->told.near_count = take_off(&observer->near_count, OBSERVATIONS_MAX);
-    memcpy(hand->nears, observer->nears + observer->near_count,
+    pthread_mutex_lock(&recorder->lock);
+    take_sightings(recorder, hand);
+    hand->told.near_count = take_off(&recorder->near_count, OBSERVATIONS_MAX);
+    memcpy(hand->nears, recorder->nears + recorder->near_count,
            hand->told.near_count * sizeof *hand->nears);
-    if (observer->counted) {
-        add_counts(hand, &observer->counts);
-        memset(&observer->counts, 0, sizeof observer->counts);
-        observer->counted = false;
+    if (recorder->counted) {
+        add_counts(hand, &recorder->counts);
+        memset(&recorder->counts, 0, sizeof recorder->counts);
+        recorder->counted = false;
     }
-    pthread_mutex_unlock(&observer->lock);
+    pthread_mutex_unlock(&recorder->lock);
     return hand->told.sighting_count + hand->told.near_count + hand->told.counter_count > 0;
 }
 
@@ -345,78 +345,78 @@ static int store_answers(struct store *store)
     return store_counters(store, "", &counter, 1, &count);
 }
 
-int observer_tell(struct observer *observer)
+int recorder_flush(struct recorder *recorder)
 {
-    struct hand *hand = &observer->hand;
+    struct hand *hand = &recorder->hand;
     int answer = 1;
-    pthread_mutex_lock(&observer->telling);
+    pthread_mutex_lock(&recorder->telling);
     if (hand->failed)
-        answer = store_answers(observer->store);
-    while (answer > 0 && (hand->failed || fill_hand(observer))) {
-        answer = store_observe(observer->store, &hand->told, wall_ms());
+        answer = store_answers(recorder->store);
+    while (answer > 0 && (hand->failed || fill_hand(recorder))) {
+        answer = store_observe(recorder->store, &hand->told, wall_ms());
         hand->failed = answer < 1;
     }
-    pthread_mutex_unlock(&observer->telling);
+    pthread_mutex_unlock(&recorder->telling);
     return answer > 0 ? 1 : -1;
 }
 
 /* ---- the thread ------------------------------------------------------------------------- */
 
 /* A second, or until the end; true: go on. */
-static bool wait_a_second(struct observer *observer)
+static bool wait_a_second(struct recorder *recorder)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
-    pthread_mutex_lock(&observer->lock);
-    while (!observer->stopping &&
-           pthread_cond_timedwait(&observer->wake, &observer->lock, &until) == 0)
+    pthread_mutex_lock(&recorder->lock);
+    while (!recorder->stopping &&
+           pthread_cond_timedwait(&recorder->wake, &recorder->lock, &until) == 0)
         ;
-    bool goes_on = !observer->stopping;
-    pthread_mutex_unlock(&observer->lock);
+    bool goes_on = !recorder->stopping;
+    pthread_mutex_unlock(&recorder->lock);
     return goes_on;
 }
 
 static void *run(void *argument)
 {
-    struct observer *observer = argument;
+    struct recorder *recorder = argument;
     bool goes_on = true, told = true;
     /* who judges logs that the store is away; here it is tried again */
     while (goes_on) {
-        goes_on = wait_a_second(observer);
-        told = observer_tell(observer) > 0;
+        goes_on = wait_a_second(recorder);
+        told = recorder_flush(recorder) > 0;
     }
     (void)told;
     return NULL;
 }
 
-struct observer *observer_start(struct store *store)
+struct recorder *recorder_start(struct store *store)
 {
-    struct observer *observer = xcalloc(1, sizeof *observer);
+    struct recorder *recorder = xcalloc(1, sizeof *recorder);
     pthread_condattr_t monotonic;
     sigset_t all, before;
-    observer->store = store;
-    observer->seen = xcalloc(OBSERVER_ROOM, sizeof *observer->seen);
-    observer->nears = xcalloc(ROOM_NEAR, sizeof *observer->nears);
-    observer->remembered = xcalloc(REMEMBERED, sizeof *observer->remembered);
-    crypto_shorthash_keygen(observer->hash_key);
-    pthread_mutex_init(&observer->lock, NULL);
-    pthread_mutex_init(&observer->telling, NULL);
+    recorder->store = store;
+    recorder->seen = xcalloc(RECORDER_CAPACITY, sizeof *recorder->seen);
+    recorder->nears = xcalloc(ROOM_NEAR, sizeof *recorder->nears);
+    recorder->remembered = xcalloc(REMEMBERED, sizeof *recorder->remembered);
+    crypto_shorthash_keygen(recorder->hash_key);
+    pthread_mutex_init(&recorder->lock, NULL);
+    pthread_mutex_init(&recorder->telling, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&observer->wake, &monotonic);
+    pthread_cond_init(&recorder->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     sigfillset(&all); /* signals are the program's */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&observer->thread, NULL, run, observer) != 0)
+    if (pthread_create(&recorder->thread, NULL, run, recorder) != 0)
         abort();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return observer;
+    return recorder;
 }
 
-void observer_stop(struct observer **observer)
+void recorder_stop(struct recorder **recorder)
 {
-    struct observer *ending = *observer;
+    struct recorder *ending = *recorder;
     if (ending == NULL)
         return;
     pthread_mutex_lock(&ending->lock);
@@ -431,5 +431,5 @@ void observer_stop(struct observer **observer)
     free(ending->nears);
     free(ending->seen);
     free(ending);
-    *observer = NULL;
+    *recorder = NULL;
 }

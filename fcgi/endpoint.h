@@ -1,19 +1,19 @@
-/* The webmail door: one request in, one answer out. Turns a request into a
+/* The webmail endpoint: one request in, one answer out. Turns a request into a
  * submission, asks the guard, turns the verdict into HTTP. Knows HTTP but not
  * FastCGI: the worker feeds it. */
-#ifndef SENDGUARD_DOOR_H
-#define SENDGUARD_DOOR_H
+#ifndef SENDGUARD_ENDPOINT_H
+#define SENDGUARD_ENDPOINT_H
 
 #include "base/text.h"
 #include "guard/guard.h"
-#include "guard/observer.h"
+#include "guard/recorder.h"
 #include "guard/store_watch.h"
 
 /* What all workers share. */
-struct webmail_door {
+struct endpoint {
     struct guard *guard;
     struct store *store;
-    struct observer *observer; /* NULL: nobody watches */
+    struct recorder *recorder; /* NULL: nobody watches */
     struct store_watch store_watch;
 };
 
@@ -27,7 +27,7 @@ struct body_source {
 /* Handles one request; the body is read to its end whatever the answer. `params`
  * as request_param. Returns 1 with the whole answer in *out, or 0: the request
  * is incomplete, nothing was judged, the connection should be closed. */
-int door_handle(struct webmail_door *door, const char *const *params, const struct body_source *source,
-                struct arena *arena, int64_t now_ms, struct text *out) must_check;
+int endpoint_handle(struct endpoint *endpoint, const char *const *params, const struct body_source *source,
+                    struct arena *arena, int64_t now_ms, struct text *out) must_check;
 
 #endif

@@ -1,4 +1,4 @@
-#include "fcgi/door.h"
+#include "fcgi/endpoint.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 enum { PIECE_BYTES = 16 * 1024 };
 
 struct exchange {
-    struct webmail_door *door;
+    struct endpoint *endpoint;
     struct request request;
     const struct body_source *source;
     struct arena *arena;
@@ -123,8 +123,8 @@ static void log_verdict(const struct verdict *verdict, int status)
     decision_format(verdict->decision, decision);
     snprintf(recipients, sizeof recipients, "%zu", verdict->submission->recipient_count);
     snprintf(code, sizeof code, "%d", status);
-    log_line(verdict->ruling == RULING_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
-             "decision", decision, "ruling", verdict_words[verdict_word(verdict)], "status",
+    log_line(verdict->kind == VERDICT_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
+             "decision", decision, "verdict", verdict_labels[verdict_label(verdict)], "status",
              code, "mailbox", verdict->submission->mailbox, "ip", verdict->submission->ip,
              "recipients", recipients, "rule",
              verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
@@ -144,7 +144,7 @@ static int64_t monotonic_us(void)
 static int judge(struct exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
-    submission_init(&exchange->submission, exchange->arena, DOOR_WEBMAIL);
+    submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
     int good = read_body(exchange, problem);
     if (good > 0)
         good = read_gate_query(exchange, problem);
@@ -163,13 +163,13 @@ static int judge(struct exchange *exchange, struct problem *problem)
 
     struct verdict verdict;
     int64_t began_us = monotonic_us();
-    int answer = guard_judge(exchange->door->guard, &exchange->submission, request->dry_run,
+    int answer = guard_judge(exchange->endpoint->guard, &exchange->submission, request->dry_run,
                              exchange->now_ms, &verdict);
-    if (exchange->door->observer != NULL && !request->dry_run)
-        observer_saw(exchange->door->observer, &verdict, answer, monotonic_us() - began_us);
-    store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
-    store_watch_ahead(&exchange->door->store_watch, verdict.ahead_ms, exchange->now_ms);
-    int status = verdict.ruling == RULING_ADMIT && request->forward != NULL
+    if (exchange->endpoint->recorder != NULL && !request->dry_run)
+        recorder_judged(exchange->endpoint->recorder, &verdict, answer, monotonic_us() - began_us);
+    store_watch_saw(&exchange->endpoint->store_watch, exchange->endpoint->store, answer);
+    store_watch_ahead(&exchange->endpoint->store_watch, verdict.ahead_ms, exchange->now_ms);
+    int status = verdict.kind == VERDICT_ADMIT && request->forward != NULL
                      ? answer_forward(exchange->out, request->forward)
                      : answer_verdict(exchange->out, &verdict);
     log_verdict(&verdict, status);
@@ -190,8 +190,8 @@ static int refund(struct exchange *exchange, struct problem *problem)
         return 0;
     }
     int answer =
-        guard_refund(exchange->door->guard, mailbox, request->id, exchange->now_ms);
-    store_watch_saw(&exchange->door->store_watch, exchange->door->store, answer);
+        guard_refund(exchange->endpoint->guard, mailbox, request->id, exchange->now_ms);
+    store_watch_saw(&exchange->endpoint->store_watch, exchange->endpoint->store, answer);
     if (answer < 0)
         return problem_set(problem, 503, "store", "does not answer; nothing is known to be given "
                                                   "back, please try again");
@@ -206,7 +206,7 @@ static int refund(struct exchange *exchange, struct problem *problem)
 static void tell_problem(struct exchange *exchange, const struct problem *problem,
                          const char *allow)
 {
-    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchange->door->guard);
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchange->endpoint->guard);
     const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const char *asked = exchange->submission.lang; /* NULL when nothing was read */
     const struct place place = {
@@ -217,11 +217,11 @@ static void tell_problem(struct exchange *exchange, const struct problem *proble
     answer_problem(exchange->out, problem, &place, allow);
 }
 
-int door_handle(struct webmail_door *door, const char *const *params, const struct body_source *source,
-                struct arena *arena, int64_t now_ms, struct text *out)
+int endpoint_handle(struct endpoint *endpoint, const char *const *params, const struct body_source *source,
+                    struct arena *arena, int64_t now_ms, struct text *out)
 {
     struct exchange exchange = {
-        .door = door, .source = source, .arena = arena, .now_ms = now_ms, .out = out};
+        .endpoint = endpoint, .source = source, .arena = arena, .now_ms = now_ms, .out = out};
     struct problem problem = {0};
     const char *allow = NULL;
     int good;

@@ -1,30 +1,30 @@
-/* The mail server's door, whole: requests as text in, answers out, over both ledgers. */
+/* The policy service, whole: requests as text in, answers out, over both stores. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "tests/unit/guard/guard_rig.h"
-#include "mta/policy_door.h"
+#include "mta/policy_batch.h"
 
-static struct mail_door door;
+static struct policy_service service;
 static struct policy_batch *batch;
 static int log_fd = -1;
 
-static void begin_door(int backend, const char *const *overrides)
+static void begin_service(int backend, const char *const *overrides)
 {
     rig_begin(backend, overrides);
-    door = (struct mail_door){
+    service = (struct policy_service){
         .guard = guard, .store = store, .collector = collector_new((size_t)1 << 20)};
-    batch = policy_batch_new(&door);
+    batch = policy_batch_new(&service);
     log_fd = memfd_create("log", MFD_CLOEXEC);
     log_set_fd(log_fd);
 }
 
-static void end_door(void)
+static void end_service(void)
 {
     policy_batch_free(&batch);
-    collector_free(&door.collector);
+    collector_free(&service.collector);
     log_set_fd(STDERR_FILENO);
     close(log_fd);
 }
@@ -120,7 +120,7 @@ static const struct {
 START_TEST(test_recipients)
 {
     typeof(namings[0]) *one = &namings[_i / BACKEND_KINDS];
-    begin_door(_i % BACKEND_KINDS, OWN);
+    begin_service(_i % BACKEND_KINDS, OWN);
     int number = 0;
     for (const char *next = one->named; *next != '\0'; next++) {
         const char *recipient = *next == 'o'   ? arena_printf(arena, "r%d@Example.NET", number++)
@@ -135,53 +135,53 @@ START_TEST(test_recipients)
     ck_assert_uint_eq(messages(), 1);
     ck_assert_msg(off_domain() == one->outside, "%s, %d: %llu", one->named, one->accepted,
                   (unsigned long long)off_domain());
-    ck_assert_uint_eq(collector_count(door.collector), 0);
-    end_door();
+    ck_assert_uint_eq(collector_count(service.collector), 0);
+    end_service();
 }
 END_TEST
 
 /* Postfix names local parts without their quotation marks. */
 START_TEST(test_quoted_local_parts)
 {
-    begin_door(_i, OWN);
+    begin_service(_i, OWN);
     ck_assert_str_eq(rcpt("1.0", "john doe@example.test"), DUNNO);
     ck_assert_str_eq(rcpt("1.0", "a\"b\\@example.net"), DUNNO);
     ck_assert_str_eq(rcpt("1.0", "j.@example.test"), DUNNO);
     ck_assert_str_eq(rcpt("1.0", "v@x.test@example.test"), DUNNO);
     ck_assert_str_eq(at_end("1.0", 4), DUNNO);
     ck_assert_uint_eq(off_domain(), 1);
-    end_door();
+    end_service();
 }
 END_TEST
 
 /* Of a single recipient Postfix says the name at the end too. */
 START_TEST(test_single_recipient)
 {
-    begin_door(_i, OWN);
+    begin_service(_i, OWN);
     ck_assert_str_eq(answer_at(FROM(ALICE) "protocol_state=END-OF-MESSAGE\ninstance=1.0\n"
                                            "recipient=bob@example.net\nrecipient_count=1\n", NOW),
                      DUNNO);
     ck_assert_uint_eq(messages(), 1);
     ck_assert_uint_eq(off_domain(), 0);
     ck_assert_int_eq(lines_with("recipients are not named"), 0);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_told_once_that_nobody_is_named)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     for (int i = 0; i < 5; i++)
         at_end(arena_printf(arena, "%d", i), 3);
     ck_assert_int_eq(lines_with("recipients are not named"), 1);
     ck_assert_uint_eq(off_domain(), 15);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_forgotten_after_ten_minutes)
 {
-    begin_door(_i, OWN);
+    begin_service(_i, OWN);
     for (int i = 0; i < 2; i++) {
         const char *instance = arena_printf(arena, "%d", i);
         rcpt(instance, "bob@example.net");
@@ -189,32 +189,32 @@ START_TEST(test_forgotten_after_ten_minutes)
         answer_at(lines_of("END-OF-MESSAGE", instance, 2), NOW + 10 * MINUTE_MS - 1 + i);
     }
     ck_assert_uint_eq(rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW + 10 * MINUTE_MS), 2);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_limits_of_one_message)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     ck_assert_str_eq(at_end("1.0", 900), DUNNO);
     const char *answer = at_end("1.1", 901);
     rig_check_begins(answer, "action=REJECT 5.7.1 " NOT_SENT " 901 recipients");
     ck_assert_uint_eq(messages(), 1);
-    ck_assert_int_eq(lines_with("ruling=message action=REJECT mailbox=" ALICE), 1);
-    end_door();
+    ck_assert_int_eq(lines_with("verdict=message action=REJECT mailbox=" ALICE), 1);
+    end_service();
 }
 END_TEST
 
 START_TEST(test_more_than_can_be_counted)
 {
-    begin_door(_i, WITH("limits.smtp.recipients_per_message=off",
-                        "limits.smtp.off_domain_per_day=1000000", "exempt.mailbox=" BOB));
+    begin_service(_i, WITH("limits.smtp.recipients_per_message=off",
+                           "limits.smtp.off_domain_per_day=1000000", "exempt.mailbox=" BOB));
     ck_assert_str_eq(at_end("1.0", 10000), DUNNO);
     rig_check_begins(at_end("1.1", 10001), "action=REJECT 5.7.1 A message has at most 10000");
     ck_assert_uint_eq(messages(), 1);
     ck_assert_str_eq(answer_at(FROM(BOB) "protocol_state=END-OF-MESSAGE\ninstance=1.2\n"
                                          "recipient_count=50000\n", NOW), DUNNO);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(test_data_and_end)
 {
-    begin_door(_i, OWN);
+    begin_service(_i, OWN);
     for (int i = 0; i < 3; i++)
         rcpt("1.0", arena_printf(arena, "r%d@x.test", i));
     ck_assert_str_eq(answer_at(lines_of("DATA", "1.0", 3), NOW), DUNNO);
@@ -230,73 +230,73 @@ START_TEST(test_data_and_end)
     ck_assert_uint_eq(messages(), 1);
     ck_assert_uint_eq(off_domain(), 3);
     ck_assert_int_eq(lines_with("msg=decision"), 1);
-    ck_assert_uint_eq(collector_count(door.collector), 0);
-    end_door();
+    ck_assert_uint_eq(collector_count(service.collector), 0);
+    end_service();
 }
 END_TEST
 
 /* Refused at DATA, it is refused at the end too, and that is one attempt. */
 START_TEST(test_refused_at_data)
 {
-    begin_door(_i, WITH("limits.smtp.messages_per_day=1"));
+    begin_service(_i, WITH("limits.smtp.messages_per_day=1"));
     at_end("1.0", 1);
     const char *answer = answer_at(lines_of("DATA", "1.1", 1), NOW);
     rig_check_begins(answer, "action=REJECT 5.7.1 The message was rejected for the following");
     ck_assert_str_eq(at_end("1.1", 1), answer);
-    ck_assert_int_eq(lines_with("ruling=suspended"), 1);
-    end_door();
+    ck_assert_int_eq(lines_with("verdict=suspended"), 1);
+    end_service();
 }
 END_TEST
 
 /* More recipients than at DATA are another message. */
 START_TEST(test_data_and_another_end)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     answer_at(lines_of("DATA", "1.0", 3), NOW);
     at_end("1.0", 5);
     ck_assert_int_eq(lines_with("msg=decision"), 2);
     ck_assert_uint_ge(off_domain(), 5);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_asked_again)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     ck_assert_str_eq(at_end("1.0", 3), DUNNO);
     ck_assert_str_eq(at_end("1.0", 3), DUNNO);
     ck_assert_uint_eq(messages(), 1);
-    ck_assert_int_eq(lines_with("ruling=repeated"), 1);
+    ck_assert_int_eq(lines_with("verdict=repeated"), 1);
     /* without queue id and instance nobody knows, so both count */
     for (int i = 0; i < 2; i++)
         answer_at(FROM(ALICE) "protocol_state=END-OF-MESSAGE\nrecipient_count=1\n", NOW);
     ck_assert_uint_eq(messages(), 3);
-    end_door();
+    end_service();
 }
 END_TEST
 
-/* A door that died before its answer arrived is asked again, and knows no names any longer. */
+/* A service that died before its answer arrived is asked again, and knows no names any longer. */
 START_TEST(test_asked_again_of_forgotten_names)
 {
     static const char *const stages[] = {"DATA", "END-OF-MESSAGE"};
-    begin_door(_i / 2, OWN);
+    begin_service(_i / 2, OWN);
     for (int i = 0; i < 3; i++)
         rcpt("1.0", arena_printf(arena, "r%d@%s", i, i == 0 ? "example.net" : "x.test"));
     ck_assert_str_eq(answer_at(lines_of(stages[_i % 2], "1.0", 3), NOW), DUNNO);
-    collector_free(&door.collector);
-    door.collector = collector_new((size_t)1 << 20);
+    collector_free(&service.collector);
+    service.collector = collector_new((size_t)1 << 20);
     ck_assert_str_eq(at_end("1.0", 3), DUNNO);
     ck_assert_uint_eq(messages(), 1);
     ck_assert_uint_eq(off_domain(), 2);
-    ck_assert_int_eq(lines_with("ruling=repeated"), 1);
-    end_door();
+    ck_assert_int_eq(lines_with("verdict=repeated"), 1);
+    end_service();
 }
 END_TEST
 
-/* The sender is told the queue id; the webmail's door must not refund by it. */
+/* The sender is told the queue id; the webmail endpoint must not refund by it. */
 START_TEST(test_nobody_gives_back)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     ck_assert_str_eq(at_end("1.0", 3), DUNNO);
     ck_assert_int_eq(guard_refund(guard, ALICE, "Q1.0/1.0", NOW), 0);
     ck_assert_int_eq(guard_refund(guard, ALICE, "smtp\nQ1.0/1.0", NOW), 0);
@@ -308,14 +308,14 @@ START_TEST(test_nobody_gives_back)
     rcpt("2.0", "bob@x.test");
     ck_assert_str_eq(at_end("2.0", 1), DUNNO);
     ck_assert_uint_eq(messages(), 3);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_a_batch)
 {
     const char *answers[POLICY_BATCH_MAX];
-    begin_door(_i, WITH("limits.smtp.messages_per_hour=10"));
+    begin_service(_i, WITH("limits.smtp.messages_per_hour=10"));
     for (int i = 0; i < POLICY_BATCH_MAX; i++) {
         bool end = i % 2 == 0;
         ck_assert(!policy_batch_full(batch));
@@ -333,7 +333,7 @@ START_TEST(test_a_batch)
         else
             ck_assert_str_eq(answers[i], DUNNO);
     ck_assert_uint_eq(messages(), 10);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -354,11 +354,11 @@ static const struct {
     {NULL, END "sasl_username= \n", "action=451 4.7.1 ", "cannot tell whose", 0},
     {NULL, END "sasl_username=alice@example.test\r\n", "action=451 4.7.1 ", "cannot tell whose", 0},
     {"mta.webmail_hosts=192.0.2.10", END "sasl_username=" ALICE "\nclient_address=192.0.2.10\n",
-     DUNNO, "unguarded=1", 1},
+     DUNNO, "bypassed=1", 1},
     {"mta.webmail_hosts=192.0.2.10",
-     END "sasl_username=" ALICE "\nclient_address=::ffff:192.0.2.10\n", DUNNO, "unguarded=1", 1},
+     END "sasl_username=" ALICE "\nclient_address=::ffff:192.0.2.10\n", DUNNO, "bypassed=1", 1},
     {"mta.webmail_hosts=::ffff:192.0.2.10",
-     END "sasl_username=" ALICE "\nclient_address=192.0.2.10\n", DUNNO, "unguarded=1", 1},
+     END "sasl_username=" ALICE "\nclient_address=192.0.2.10\n", DUNNO, "bypassed=1", 1},
     {"mta.webmail_hosts=192.0.2.10", END "sasl_username=" ALICE "\nclient_address=192.0.2.1\n",
      DUNNO, "ip=192.0.2.1", 1},
     {EXEMPT, END "sasl_username=" ALICE "\nclient_address=192.0.2.9\n", DUNNO, "exempt network", 0},
@@ -383,12 +383,12 @@ static const struct {
 START_TEST(test_who)
 {
     typeof(whos[0]) *one = &whos[_i / BACKEND_KINDS];
-    begin_door(_i % BACKEND_KINDS, WITH(one->setting));
+    begin_service(_i % BACKEND_KINDS, WITH(one->setting));
     const char *answer = answer_at(one->lines, NOW);
     rig_check_begins(answer, one->answer);
     ck_assert_msg(lines_with(one->logged) == 1, "%s", one->logged);
     ck_assert_uint_eq(messages(), one->counted);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -396,15 +396,15 @@ END_TEST
 START_TEST(test_other_stages)
 {
     static const char *const states[] = {"CONNECT", "EHLO", "HELO", "MAIL", "VRFY", "ETRN", "NEW"};
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     for (size_t i = 0; i < countof(states); i++)
         ck_assert_str_eq(answer_at(lines_of(states[i], "1.0", 1), NOW), DUNNO);
     ck_assert_str_eq(answer_at("request=smtpd_access_policy\nprotocol_state=RCPT\ninstance=1.0\n"
                                "recipient=a@x.test\n", NOW), DUNNO);
-    ck_assert_uint_eq(collector_count(door.collector), 0);
+    ck_assert_uint_eq(collector_count(service.collector), 0);
     ck_assert_uint_eq(messages(), 0);
     ck_assert_int_eq(lines_with("msg="), 0);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -414,11 +414,11 @@ START_TEST(test_suspended)
     struct suspension suspension;
     struct durations durations = {1, {UNTIL_LIFTED}};
     struct act act = act_at(NOW);
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
     ck_assert_str_eq(rcpt("1.0", "bob@x.test"), DUNNO);
     rig_check_has(at_end("1.0", 1), "Your account has been suspended for a violation");
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -436,26 +436,26 @@ static const struct {
 START_TEST(test_strange_requests)
 {
     typeof(strangers[0]) *one = &strangers[_i / BACKEND_KINDS];
-    begin_door(_i % BACKEND_KINDS, DEFAULTS);
+    begin_service(_i % BACKEND_KINDS, DEFAULTS);
     ck_assert_int_eq(take_lines(one->lines, NULL, NOW), 0);
     ck_assert_str_eq(problem.where, one->where);
     ck_assert_uint_eq(policy_batch_count(batch), 0);
     ck_assert_uint_eq(messages(), 0);
-    end_door();
+    end_service();
 }
 END_TEST
 
 /* No recipient's address is ever in the log. */
 START_TEST(test_no_recipient_is_logged)
 {
-    begin_door(_i, DEFAULTS);
+    begin_service(_i, DEFAULTS);
     rcpt("1.0", "secret@hidden.test");
     rcpt("1.0", "secret hidden");
     at_end("1.0", 2);
     at_end("1.1", 901);
     ck_assert_int_eq(lines_with("secret"), 0);
     ck_assert_int_eq(lines_with("hidden"), 0);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -484,7 +484,7 @@ static uint64_t forwarded_of(const char *mailbox)
 {
     struct submission submission = rig_message("ask", 1);
     rig_mailbox(&submission, mailbox);
-    submission.door = DOOR_FORWARDING;
+    submission.channel = CHANNEL_FORWARDING;
     struct verdict verdict = rig_ask(&submission, NOW + 1000);
     return rig_window(&verdict, RULE_MESSAGES_PER_DAY)->used;
 }
@@ -492,7 +492,7 @@ static uint64_t forwarded_of(const char *mailbox)
 /* A history of its own; over it the message is deferred, and its owner sends as before. */
 START_TEST(test_forwarded)
 {
-    begin_door(_i, FORWARDS);
+    begin_service(_i, FORWARDS);
     ck_assert_str_eq(forward(ALICE, "policy_context=forwarding\n"), DUNNO);
     ck_assert_str_eq(forward("Alice+tag1@Example.TEST", ""), DUNNO); /* a vacation's answer */
     for (int i = 0; i < 20; i++) {
@@ -507,11 +507,11 @@ START_TEST(test_forwarded)
     ck_assert_str_eq(at_end("1.0", 1), DUNNO);
     ck_assert_uint_eq(messages(), 1);
     ck_assert_str_eq(forward(BOB, ""), DUNNO);
-    ck_assert_int_eq(lines_with("msg=decision door=forwarding"), 23);
+    ck_assert_int_eq(lines_with("msg=decision channel=forwarding"), 23);
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
     ck_assert_int_eq(account.suspension.id, 0);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -522,27 +522,28 @@ static const char *const no_forwarders[] = {"", "stranger@x.test", "alice", "ali
 START_TEST(test_forwarded_by_nobody)
 {
     const char *sender = no_forwarders[_i / BACKEND_KINDS];
-    begin_door(_i % BACKEND_KINDS, FORWARDS);
+    begin_service(_i % BACKEND_KINDS, FORWARDS);
     rig_check_begins(forward(sender, ""), "action=REJECT 5.7.1 Not forwarded: the sender address ");
     ck_assert_int_eq(lines_with("cannot tell whose message is forwarded"), 1);
-    end_door();
+    end_service();
 }
 END_TEST
 
 START_TEST(test_forwarded_by_nobody_observed)
 {
     const char *sender = no_forwarders[_i / BACKEND_KINDS];
-    begin_door(_i % BACKEND_KINDS, WITH("mta.forwarding_networks=127.0.0.3", "guard.mode=observe"));
+    begin_service(_i % BACKEND_KINDS, WITH("mta.forwarding_networks=127.0.0.3",
+                                           "guard.mode=observe"));
     ck_assert_str_eq(forward(sender, ""), DUNNO);
     ck_assert_int_eq(lines_with("admitted=1"), 1);
-    end_door();
+    end_service();
 }
 END_TEST
 
 /* What is no forwarding: from elsewhere, by a port that says what else it is for, signed in. */
 START_TEST(test_not_forwarded)
 {
-    begin_door(_i, FORWARDS);
+    begin_service(_i, FORWARDS);
     for (int i = 0; i < 3; i++) {
         ck_assert_str_eq(forward("stranger@x.test", "policy_context=incoming\n"), DUNNO);
         ck_assert_str_eq(
@@ -554,7 +555,7 @@ START_TEST(test_not_forwarded)
     ck_assert_int_eq(lines_with("why=\"nobody signed in\""), 3);
     ck_assert_uint_eq(forwarded_of(ALICE), 0);
     ck_assert_uint_eq(messages(), 3);
-    end_door();
+    end_service();
 }
 END_TEST
 
@@ -565,7 +566,7 @@ START_TEST(test_forwarded_while_suspended)
     static const struct durations day = {1, {DAY_MS}};
     struct act act = act_at(NOW);
     struct suspension suspension;
-    begin_door(_i, FORWARDS);
+    begin_service(_i, FORWARDS);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
     for (int i = 0; i < 12; i++)
         rig_check_begins(forward(ALICE, ""), "action=REJECT 5.7.1 The message was rejected ");
@@ -573,14 +574,14 @@ START_TEST(test_forwarded_while_suspended)
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
     ck_assert_uint_eq(account.suspension.attempts, 0);
     ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
-    end_door();
+    end_service();
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("mta door");
-    TCase *cases = rig_case(suite, "mta door");
+    Suite *suite = suite_create("mta service");
+    TCase *cases = rig_case(suite, "mta service");
     tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS * (int)countof(namings));
     tcase_add_loop_test(cases, test_single_recipient, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_quoted_local_parts, 0, BACKEND_KINDS);
