@@ -140,13 +140,13 @@ static bool observe_some(struct fill *fill, uint64_t first, uint64_t count)
 
 static bool suspend_some(struct fill *fill)
 {
-    const struct act act = {(int64_t)fill->now_ms, "bench", "for the measurement"};
+    const struct action action = {(int64_t)fill->now_ms, "bench", "for the measurement"};
     const struct durations day = {.count = 1, .ms = {DAY_MS}};
     for (uint32_t i = 0; i < STAFF_MAILBOXES && i < fill->mailboxes; i++) {
         char mailbox[] = POPULATION_MAILBOX;
         struct suspension suspension;
         mailbox_put(mailbox, i);
-        if (store_suspend(fill->store, mailbox, CAUSE_STAFF, &day, &act, &suspension) < 0)
+        if (store_suspend(fill->store, mailbox, CAUSE_STAFF, &day, &action, &suspension) < 0)
             return false;
     }
     return true;

@@ -1,4 +1,4 @@
-/* sendguard audit: the newest acts as text, or all of them as CSV or JSON. */
+/* sendguard audit: the newest actions as text, or all of them as CSV or JSON. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,14 +7,14 @@
 
 enum { AUDIT_MAX = 100000000, AUDIT_SHOWN = 50 };
 
-/* How acts are told, the newest first. */
+/* How actions are told, the newest first. */
 struct telling {
     void (*begin)(void);
-    void (*tell)(struct cli *cli, struct json_object *act, bool first);
+    void (*tell)(struct cli *cli, struct json_object *action, bool first);
     void (*end)(void);
 };
 
-/* Pages of acts, each told and forgotten: the audit log is long. -1: go on; else the exit status. */
+/* Pages of actions, each told and forgotten: the audit log is long. -1: go on; else the exit status. */
 static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
 {
     freed_by(free_string) char *before = NULL;
@@ -22,7 +22,7 @@ static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
     size_t told = 0;
     do {
         freed_by(json_put) struct json_object *view = NULL;
-        struct json_object *act;
+        struct json_object *action;
         struct problem problem = {0};
         int status = cli_answer(cli, desk_audit(&cli->desk, subject, before, &view, &problem),
                                 &problem);
@@ -30,10 +30,10 @@ static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
             return status;
         if (before == NULL && telling->begin != NULL)
             telling->begin();
-        each_of(act, view, "acts") {
+        each_of(action, view, "actions") {
             if (told == most)
                 break;
-            telling->tell(cli, act, told++ == 0);
+            telling->tell(cli, action, told++ == 0);
         }
         free_string(&before);
         const char *next = json_string(view, "next", NULL);
@@ -53,19 +53,19 @@ static void print_cell(const char *value, const char *end)
     printf("%s%s", text_string(&cell), end);
 }
 
-static void begin_csv(void) { fputs("number,at,by,act,subject,note,detail\r\n", stdout); }
+static void begin_csv(void) { fputs("number,at,by,action,subject,note,detail\r\n", stdout); }
 
-static void tell_csv(struct cli *cli, struct json_object *act, bool first)
+static void tell_csv(struct cli *cli, struct json_object *action, bool first)
 {
-    struct json_object *detail = json_member(act, "detail");
+    struct json_object *detail = json_member(action, "detail");
     (void)first;
     arena_reset(cli->arena);
-    printf("%lld,%s,", (long long)json_int(act, "number", 0),
-           plain_member(cli->arena, act, "at", ""));
-    print_cell(plain_member(cli->arena, act, "by", ""), ",");
-    print_cell(plain_member(cli->arena, act, "act", ""), ",");
-    print_cell(plain_member(cli->arena, act, "subject", ""), ",");
-    print_cell(plain_member(cli->arena, act, "note", ""), ",");
+    printf("%lld,%s,", (long long)json_int(action, "number", 0),
+           plain_member(cli->arena, action, "at", ""));
+    print_cell(plain_member(cli->arena, action, "by", ""), ",");
+    print_cell(plain_member(cli->arena, action, "action", ""), ",");
+    print_cell(plain_member(cli->arena, action, "subject", ""), ",");
+    print_cell(plain_member(cli->arena, action, "note", ""), ",");
     print_cell(plain(cli->arena, detail != NULL ? json_object_to_json_string_ext(
                                                       detail, JSON_C_TO_STRING_PLAIN |
                                                                   JSON_C_TO_STRING_NOSLASHESCAPE)
@@ -75,26 +75,26 @@ static void tell_csv(struct cli *cli, struct json_object *act, bool first)
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
-static void begin_json(void) { fputs("{\"acts\":[\n", stdout); }
+static void begin_json(void) { fputs("{\"actions\":[\n", stdout); }
 
-static void tell_json(struct cli *cli, struct json_object *act, bool first)
+static void tell_json(struct cli *cli, struct json_object *action, bool first)
 {
     (void)cli;
     if (!first)
         fputc(',', stdout);
-    print_json_line(act, stdout);
+    print_json_line(action, stdout);
 }
 
 static void end_json(void) { fputs("]}\n", stdout); }
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-static void tell_text(struct cli *cli, struct json_object *act, bool first)
+static void tell_text(struct cli *cli, struct json_object *action, bool first)
 {
     (void)first;
     arena_reset(cli->arena);
-    printf("%s  #%lld  %s\n", moment_member(cli->arena, act, "at", 0, "?"),
-           (long long)json_int(act, "number", 0), act_text(cli, act));
+    printf("%s  #%lld  %s\n", moment_member(cli->arena, action, "at", 0, "?"),
+           (long long)json_int(action, "number", 0), action_text(cli, action));
 }
 
 int run_audit(struct cli *cli)

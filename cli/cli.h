@@ -58,7 +58,7 @@ struct command {
 };
 extern const struct command commands[];
 extern const size_t command_count;
-/* What acts, then staff and tokens, are made of; NULL: none of that name. */
+/* What actions, then staff and tokens, are made of; NULL: none of that name. */
 const struct command *command_find(const char *first, const char *second, int *name_words_r);
 
 /* ---- options.c ---------------------------------------------------------------------- */
@@ -101,7 +101,7 @@ int run_search(struct cli *cli);
 int run_suspended(struct cli *cli);
 int run_near(struct cli *cli);
 int run_senders(struct cli *cli);
-int run_act(struct cli *cli);
+int run_action(struct cli *cli);
 int run_explain(struct cli *cli);
 int run_log(struct cli *cli);
 int run_simulate(struct cli *cli);

@@ -74,7 +74,7 @@ int cli_no_store(const struct cli *cli)
     return cli_failed(cli, "the store does not answer: %s", store_error(cli->desk.store));
 }
 
-/* Members of an act that are given as options. */
+/* Members of an action that are given as options. */
 static bool is_option(const char *where)
 {
     static const char *const names[] = {"note", "for",        "cause",  "messages",
@@ -174,7 +174,7 @@ int cli_refuse_settings(const struct cli *cli, const struct faults *faults)
     return program_tell_faults("sendguard", &shown);
 }
 
-/* Before the store says it of every act: a file that is another's. */
+/* Before the store says it of every action: a file that is another's. */
 static int check_rights(const struct cli *cli, const char *url)
 {
     const char *path = sqlite_path(url);

@@ -55,7 +55,7 @@ void cli_print_usage(FILE *out)
             "\n%s"
             "  --check               read the settings, say what is wrong with them, and end\n"
             "\n"
-            "Every act needs --note TEXT and is told in the audit log with who did it.\n"
+            "Every action needs --note TEXT and is told in the audit log with who did it.\n"
             "Exit status: 0 done, 1 failed or not found, 64 usage, 78 settings.\n",
             common_help);
 }

@@ -101,8 +101,8 @@ static int read_password(const struct cli *cli, char password_r[LINE_SIZE])
 
 /* ---- what the options say ---------------------------------------------------------------- */
 
-/* -1 with *act_r; else the exit status. */
-static int read_act(const struct cli *cli, struct act *act_r)
+/* -1 with *action_r; else the exit status. */
+static int read_action(const struct cli *cli, struct action *action_r)
 {
     const char *note = cli->given[OPTION_NOTE];
     if (note == NULL || *note == '\0')
@@ -111,7 +111,7 @@ static int read_act(const struct cli *cli, struct act *act_r)
         return cli_usage_error(cli, "--note: has more than 255 bytes");
     if (address_text_fault(note, strlen(note)) != NULL)
         return cli_usage_error(cli, "--note: %s", address_text_fault(note, strlen(note)));
-    *act_r = (struct act){.now_ms = cli->now_ms, .by = cli->person.name, .note = note};
+    *action_r = (struct action){.now_ms = cli->now_ms, .by = cli->person.name, .note = note};
     return -1;
 }
 
@@ -140,17 +140,18 @@ static int say_done(const struct cli *cli, int answer, const struct problem *pro
 int run_staff_add(struct cli *cli)
 {
     char password[LINE_SIZE] = "";
-    struct act act;
+    struct action action;
     enum role role = ROLE_VIEWER;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status < 0)
         status = read_password(cli, password);
     if (status < 0)
         status = say_done(cli,
-                          staff_add(cli->desk.store, cli->words[0], role, password, &act, &problem),
+                          staff_add(cli->desk.store, cli->words[0], role, password, &action,
+                                    &problem),
                           &problem, "may sign in now.");
     explicit_bzero(password, sizeof password);
     return status;
@@ -159,14 +160,14 @@ int run_staff_add(struct cli *cli)
 int run_staff_password(struct cli *cli)
 {
     char password[LINE_SIZE] = "";
-    struct act act;
+    struct action action;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     if (status < 0)
         status = read_password(cli, password);
     if (status < 0)
         status = say_done(cli,
-                          staff_set_password(cli->desk.store, cli->words[0], password, &act,
+                          staff_set_password(cli->desk.store, cli->words[0], password, &action,
                                              &problem),
                           &problem, "has a new password; sessions have ended.");
     explicit_bzero(password, sizeof password);
@@ -175,38 +176,38 @@ int run_staff_password(struct cli *cli)
 
 int run_staff_role(struct cli *cli)
 {
-    struct act act;
+    struct action action;
     enum role role = ROLE_VIEWER;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status >= 0)
         return status;
     freed_by(free_string) char *text = xasprintf("has role %s now.", role_names[role]);
-    return say_done(cli, staff_set_role(cli->desk.store, cli->words[0], role, &act, &problem),
+    return say_done(cli, staff_set_role(cli->desk.store, cli->words[0], role, &action, &problem),
                     &problem, text);
 }
 
 int run_staff_unlock(struct cli *cli)
 {
-    struct act act;
+    struct action action;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
-                                  staff_unlock(cli->desk.store, cli->words[0], &act, &problem),
+                                  staff_unlock(cli->desk.store, cli->words[0], &action, &problem),
                                   &problem, "may sign in again without a wait.");
 }
 
 int run_staff_remove(struct cli *cli)
 {
-    struct act act;
+    struct action action;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
-                                  staff_remove(cli->desk.store, cli->words[0], &act, &problem),
+                                  staff_remove(cli->desk.store, cli->words[0], &action, &problem),
                                   &problem, "has no account any longer.");
 }
 
@@ -280,18 +281,18 @@ static int print_token(struct cli *cli, const char *token, enum role role, int64
 int run_token_add(struct cli *cli)
 {
     char token[API_TOKEN_TEXT_SIZE] = "";
-    struct act act;
+    struct action action;
     enum role role = ROLE_VIEWER;
     int64_t expires_ms = 0;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status < 0)
         status = read_expires(cli, &expires_ms);
     if (status < 0)
         status = cli_answer(cli,
-                            api_token_add(cli->desk.store, cli->words[0], role, expires_ms, &act,
+                            api_token_add(cli->desk.store, cli->words[0], role, expires_ms, &action,
                                           token, &problem),
                             &problem);
     if (status < 0)
@@ -302,12 +303,13 @@ int run_token_add(struct cli *cli)
 
 int run_token_remove(struct cli *cli)
 {
-    struct act act;
+    struct action action;
     struct problem problem = {0};
-    int status = read_act(cli, &act);
+    int status = read_action(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
-                                  api_token_remove(cli->desk.store, cli->words[0], &act, &problem),
+                                  api_token_remove(cli->desk.store, cli->words[0], &action,
+                                                   &problem),
                                   &problem, "holds no longer.");
 }
 

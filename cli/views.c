@@ -225,13 +225,13 @@ const char *flat_json(struct arena *arena, struct json_object *tree)
     return plain(arena, text_string(&text));
 }
 
-const char *act_text(struct cli *cli, struct json_object *act)
+const char *action_text(struct cli *cli, struct json_object *action)
 {
-    const char *detail = flat_json(cli->arena, json_member(act, "detail"));
+    const char *detail = flat_json(cli->arena, json_member(action, "detail"));
     return arena_printf(cli->arena, "%s  %s  by %s: %s%s%s%s",
-                        plain_member(cli->arena, act, "act", "?"),
-                        plain_member(cli->arena, act, "subject", ""),
-                        plain_member(cli->arena, act, "by", "?"),
-                        plain_member(cli->arena, act, "note", ""), *detail != '\0' ? "  [" : "",
+                        plain_member(cli->arena, action, "action", "?"),
+                        plain_member(cli->arena, action, "subject", ""),
+                        plain_member(cli->arena, action, "by", "?"),
+                        plain_member(cli->arena, action, "note", ""), *detail != '\0' ? "  [" : "",
                         detail, *detail != '\0' ? "]" : "");
 }

@@ -7,8 +7,8 @@
 #include "cli/print.h"
 
 /* Calls for each element of a list member that is there. */
-#define each_of(element, object, member)                                                        \
-    for (size_t i_ = 0, n_ = list_length(object, member);                                       \
+#define each_of(element, object, member)                                                         \
+    for (size_t i_ = 0, n_ = list_length(object, member);                                        \
          i_ < n_ && ((element) = json_object_array_get_idx(json_member(object, member), i_), 1); \
          i_++)
 size_t list_length(struct json_object *object, const char *member);
@@ -28,7 +28,7 @@ void print_mailboxes(struct cli *cli, struct json_object *view);
  * rules, id. */
 void print_decision(struct cli *cli, const char *mailbox, struct json_object *entry);
 /* One line: when, who, what, on what, why, how. */
-const char *act_text(struct cli *cli, struct json_object *act);
+const char *action_text(struct cli *cli, struct json_object *action);
 /* {"rule":"messages_per_day","value":5} as "rule=messages_per_day value=5". */
 const char *flat_json(struct arena *arena, struct json_object *tree);
 

@@ -36,7 +36,7 @@ static void add_csv(struct text *out, const struct audit *audit, bool first)
     text_add_time_ms(out, audit->at_ms);
     text_add_char(out, ',');
     add_cell(out, audit->by, ",");
-    add_cell(out, audit->act, ",");
+    add_cell(out, audit->action, ",");
     add_cell(out, audit->subject, ",");
     add_cell(out, audit->note, ",");
     add_cell(out, audit->detail, "\r\n");
@@ -49,8 +49,8 @@ static void add_json(struct text *out, const struct audit *audit, bool first)
     text_add_time_ms(out, audit->at_ms);
     text_add(out, "\",\"by\":");
     text_add_json(out, audit->by);
-    text_add(out, ",\"act\":");
-    text_add_json(out, audit->act);
+    text_add(out, ",\"action\":");
+    text_add_json(out, audit->action);
     text_add(out, ",\"subject\":");
     text_add_json(out, audit->subject);
     text_add(out, ",\"note\":");
@@ -113,7 +113,7 @@ int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
                    struct problem *problem)
 {
     const struct export csv = {
-        .row = add_csv, .begins = "number,at,by,act,subject,note,detail\r\n", .ends = ""};
+        .row = add_csv, .begins = "number,at,by,action,subject,note,detail\r\n", .ends = ""};
     (void)problem;
     return begin(exchange, &csv, "text/csv; charset=utf-8; header=present",
                  "attachment; filename=\"sendguard-audit.csv\"", view_r);

@@ -18,62 +18,63 @@ static bool is_frame(const char *name)
 /* The fields that say something: a form sends its empty ones too. */
 static struct json_object *typed(const struct exchange *exchange)
 {
-    struct json_object *wish = json_object_new_object();
+    struct json_object *request = json_object_new_object();
     json_object_object_foreach(exchange->request->params, name, value)
     {
         const char *text = json_object_is_type(value, json_type_string)
                                ? json_object_get_string(value)
                                : "";
         if (!is_frame(name) && *text != '\0')
-            json_object_object_add(wish, name, json_object_get(value));
+            json_object_object_add(request, name, json_object_get(value));
     }
-    return wish;
+    return request;
 }
 
-/* "wish": the fields by name; "fields": the same as a list, to be carried along unseen. */
-static void add_typed(struct json_object *view, struct json_object *wish)
+/* "request": the fields by name; "fields": the same as a list, to be carried along unseen. */
+static void add_typed(struct json_object *view, struct json_object *request)
 {
     struct json_object *fields = json_add_list(view, "fields");
-    json_object_object_foreach(wish, name, value)
+    json_object_object_foreach(request, name, value)
     {
         struct json_object *field = json_object_new_object();
         json_add_string(field, "name", name);
         json_add_string(field, "value", json_object_get_string(value));
         json_object_array_add(fields, field);
     }
-    json_add(view, "wish", json_object_get(wish));
+    json_add(view, "request", json_object_get(request));
 }
 
-static bool is_act(const char *name)
+static bool is_action(const char *name)
 {
-    static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
+    static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
                                        "limit",   "exempt", "note"};
-    for (size_t i = 0; i < countof(acts); i++)
-        if (strcmp(acts[i], name) == 0)
+    for (size_t i = 0; i < countof(actions); i++)
+        if (strcmp(actions[i], name) == 0)
             return true;
     return false;
 }
 
-/* A form with what was typed. "act" and "subject" are null until they are good; "subject_asked":
+/* A form with what was typed. "action" and "subject" are null until they are good; "subject_asked":
  * the form has a field for it. */
-static struct json_object *form_view(struct json_object *wish, bool subject_is_wrong)
+static struct json_object *form_view(struct json_object *request, bool subject_is_wrong)
 {
-    const char *act = json_string(wish, "act", ""), *subject = json_string(wish, "subject", "");
+    const char *action = json_string(request, "action", ""), *subject = json_string(request,
+                                                                                    "subject", "");
     bool asked = subject_is_wrong || *subject == '\0';
     struct json_object *view = json_object_new_object();
-    json_add_string(view, "act", is_act(act) ? act : NULL);
+    json_add_string(view, "action", is_action(action) ? action : NULL);
     json_add_string(view, "subject", asked ? NULL : subject);
     json_add_bool(view, "subject_asked", asked);
-    add_typed(view, wish);
+    add_typed(view, request);
     return view;
 }
 
 /* The form again, with what is wrong: {"where":…|null,"text":…}. */
-static int form_again(struct exchange *exchange, const char *page, struct json_object *wish,
+static int form_again(struct exchange *exchange, const char *page, struct json_object *request,
                       const struct problem *problem, struct json_object **view_r)
 {
     bool of_subject = problem->status == 400 && strcmp(problem->where, "subject") == 0;
-    struct json_object *view = form_view(wish, of_subject);
+    struct json_object *view = form_view(request, of_subject);
     struct json_object *wrong = json_add_object(view, "problem");
     json_add_string(wrong, "where", problem->where[0] != '\0' ? problem->where : NULL);
     json_add_string(wrong, "text", problem->text);
@@ -84,15 +85,15 @@ static int form_again(struct exchange *exchange, const char *page, struct json_o
 
 static int form_first(const struct exchange *exchange, struct json_object **view_r)
 {
-    freed_by(json_put) struct json_object *wish = typed(exchange);
-    *view_r = form_view(wish, false);
+    freed_by(json_put) struct json_object *request = typed(exchange);
+    *view_r = form_view(request, false);
     return 1;
 }
 
-/* ---- acts ------------------------------------------------------------------------------------ */
+/* ---- actions ------------------------------------------------------------------------------------ */
 
-int view_act_form(struct exchange *exchange, struct json_object **view_r,
-                  struct problem *problem)
+int view_action_form(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
 {
     (void)problem;
     return form_first(exchange, view_r);
@@ -114,28 +115,28 @@ static bool says(const struct exchange *exchange, const char *name, const char *
     return value != NULL && strcmp(value, word) == 0;
 }
 
-static int desk_does(struct exchange *exchange, struct json_object *wish, bool preview,
+static int desk_does(struct exchange *exchange, struct json_object *request, bool preview,
                      struct json_object **view_r, struct problem *problem)
 {
-    return desk_act(&exchange->web->desk, &exchange->person, wish, preview, exchange->now_ms,
-                    view_r, problem);
+    return desk_action(&exchange->web->desk, &exchange->person, request, preview, exchange->now_ms,
+                       view_r, problem);
 }
 
 /* The reset that goes with a lift, for the same reason. */
 static struct json_object *reset_with(struct json_object *lift)
 {
-    struct json_object *wish = json_object_new_object();
-    json_add_string(wish, "act", "reset");
-    json_add_string(wish, "subject", json_string(lift, "subject", ""));
-    json_add_string(wish, "note", json_string(lift, "note", ""));
-    return wish;
+    struct json_object *request = json_object_new_object();
+    json_add_string(request, "action", "reset");
+    json_add_string(request, "subject", json_string(lift, "subject", ""));
+    json_add_string(request, "note", json_string(lift, "note", ""));
+    return request;
 }
 
 /* Whether the reset that would help may be done now: "reset_why_not" says why not. 1 or -1. */
-static int preview_reset(struct exchange *exchange, struct json_object *wish,
+static int preview_reset(struct exchange *exchange, struct json_object *request,
                          struct json_object *view)
 {
-    freed_by(json_put) struct json_object *reset = reset_with(wish), *told = NULL;
+    freed_by(json_put) struct json_object *reset = reset_with(request), *told = NULL;
     struct problem problem = {0};
     if (desk_does(exchange, reset, true, &told, &problem) < 0)
         return -1;
@@ -144,13 +145,13 @@ static int preview_reset(struct exchange *exchange, struct json_object *wish,
     return 1;
 }
 
-static int show_preview(struct exchange *exchange, struct json_object *wish,
+static int show_preview(struct exchange *exchange, struct json_object *request,
                         struct json_object *view)
 {
-    add_typed(view, wish);
+    add_typed(view, request);
     page_add_used(json_member(json_member(view, "before"), "next"));
     page_add_used(json_member(json_member(view, "after"), "next"));
-    return json_is_true(view, "reset_as_well") ? preview_reset(exchange, wish, view) : 1;
+    return json_is_true(view, "reset_as_well") ? preview_reset(exchange, request, view) : 1;
 }
 
 /* The lift is done, the reset is not, or nobody knows: the form for it, and what happened. */
@@ -163,7 +164,7 @@ static void show_half(struct exchange *exchange, struct json_object *reset, int 
     json_add_bool(view, answer < 0 ? "reset_unknown" : "reset_failed", true);
     if (answer == 0)
         json_add_string(json_add_object(view, "problem"), "text", problem->text);
-    reply_page(exchange, answer < 0 ? 503 : problem->status, "desk_act", view);
+    reply_page(exchange, answer < 0 ? 503 : problem->status, "desk_action", view);
 }
 
 /* The lift is done: now the reset. */
@@ -178,46 +179,46 @@ static void reset_as_well(struct exchange *exchange, struct json_object *lift)
         show_half(exchange, reset, answer, &problem);
 }
 
-static int act_by_form(struct exchange *exchange, struct json_object **view_r)
+static int action_by_form(struct exchange *exchange, struct json_object **view_r)
 {
-    freed_by(json_put) struct json_object *wish = typed(exchange), *view = NULL;
+    freed_by(json_put) struct json_object *request = typed(exchange), *view = NULL;
     bool confirmed = says(exchange, "confirm", "1"), also = says(exchange, "also", "reset");
     struct problem problem = {0};
-    int answer = also && strcmp(json_string(wish, "act", ""), "lift") != 0
-                     ? problem_set(&problem, 400, "act", "a reset goes with a lift alone")
-                     : desk_does(exchange, wish, !confirmed, &view, &problem);
+    int answer = also && strcmp(json_string(request, "action", ""), "lift") != 0
+                     ? problem_set(&problem, 400, "action", "a reset goes with a lift alone")
+                     : desk_does(exchange, request, !confirmed, &view, &problem);
     if (answer < 0)
         return -1;
     if (answer == 0)
-        return form_again(exchange, "desk_act", wish, &problem, view_r);
+        return form_again(exchange, "desk_action", request, &problem, view_r);
     if (!confirmed) {
-        if (show_preview(exchange, wish, view) < 0)
+        if (show_preview(exchange, request, view) < 0)
             return -1;
         *view_r = take(view);
         return 1;
     }
     if (also)
-        reset_as_well(exchange, wish);
+        reset_as_well(exchange, request);
     else
-        show_subject(exchange, view, json_string(view, "act", ""));
+        show_subject(exchange, view, json_string(view, "action", ""));
     *view_r = NULL;
     return 1;
 }
 
-static int act_by_api(struct exchange *exchange, struct json_object **view_r,
-                      struct problem *problem)
+static int action_by_api(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem)
 {
-    freed_by(json_put) struct json_object *wish = json_object_new_object();
+    freed_by(json_put) struct json_object *request = json_object_new_object();
     struct json_object *preview = json_member(exchange->request->params, "preview");
     if (preview != NULL && !json_object_is_type(preview, json_type_boolean))
         return problem_set(problem, 400, "preview", "true or false was expected");
     json_object_object_foreach(exchange->request->params, name, value)
     {
         if (strcmp(name, "preview") != 0)
-            json_object_object_add(wish, name, json_object_get(value));
+            json_object_object_add(request, name, json_object_get(value));
     }
-    return desk_act(&exchange->web->desk, &exchange->person, wish,
-                    json_object_get_boolean(preview), exchange->now_ms, view_r, problem);
+    return desk_action(&exchange->web->desk, &exchange->person, request,
+                       json_object_get_boolean(preview), exchange->now_ms, view_r, problem);
 }
 
 /* Whether nothing is done yet. */
@@ -227,10 +228,10 @@ static bool is_preview(const struct exchange *exchange)
                          : !says(exchange, "confirm", "1");
 }
 
-int view_act(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
+int view_action(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
 {
-    int answer = exchange->api ? act_by_api(exchange, view_r, problem)
-                               : act_by_form(exchange, view_r);
+    int answer = exchange->api ? action_by_api(exchange, view_r, problem)
+                               : action_by_form(exchange, view_r);
     if (answer >= 0 || is_preview(exchange))
         return answer;
     reply_not_known(exchange);
@@ -294,15 +295,15 @@ int view_simulate_form(struct exchange *exchange, struct json_object **view_r,
 int view_simulate(struct exchange *exchange, struct json_object **view_r,
                   struct problem *problem)
 {
-    freed_by(json_put) struct json_object *wish = typed(exchange);
+    freed_by(json_put) struct json_object *request = typed(exchange);
     struct submission submission;
     if (read_submission(exchange, &submission, problem) < 1)
-        return exchange->api ? 0 : form_again(exchange, "desk_simulate", wish, problem, view_r);
+        return exchange->api ? 0 : form_again(exchange, "desk_simulate", request, problem, view_r);
     int answer =
         desk_simulate(&exchange->web->desk, &submission, exchange->now_ms, view_r);
     if (answer > 0 && !exchange->api) {
         json_add_bool(*view_r, "simulated", true);
-        add_typed(*view_r, wish);
+        add_typed(*view_r, request);
     }
     return answer;
 }

@@ -80,18 +80,18 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
     return desk_near(&exchange->web->desk, exchange->now_ms, view_r);
 }
 
-/* For the desk: whom the page's forms act on, as "subject"; and behind an act that it is done:
+/* For the desk: whom the page's forms act on, as "subject"; and behind an action that it is done:
  * "done":"lift", "done_is":{"lift":true}; "both" is a lift with a reset. */
 static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
-    static const char *const acts[] = {"suspend", "lift",   "reset", "extra",
+    static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
                                        "limit",   "exempt", "note",  "both"};
     const char *done = http_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
-    for (size_t i = 0; done != NULL && i < countof(acts); i++) {
-        if (strcmp(done, acts[i]) == 0) {
-            json_add_string(view, "done", acts[i]);
-            json_add_bool(json_add_object(view, "done_is"), acts[i], true);
+    for (size_t i = 0; done != NULL && i < countof(actions); i++) {
+        if (strcmp(done, actions[i]) == 0) {
+            json_add_string(view, "done", actions[i]);
+            json_add_bool(json_add_object(view, "done_is"), actions[i], true);
         }
     }
 }
@@ -190,8 +190,8 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, view_audit_json},
     {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate_form},
     {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate},
-    {METHOD_GET, NULL, "/acts", "desk_act", ROLE_SUPPORT, view_act_form},
-    {METHOD_POST, "/acts", "/acts", "desk_act", ROLE_SUPPORT, view_act},
+    {METHOD_GET, NULL, "/actions", "desk_action", ROLE_SUPPORT, view_action_form},
+    {METHOD_POST, "/actions", "/actions", "desk_action", ROLE_SUPPORT, view_action},
 };
 const size_t desk_route_count = countof(desk_routes);
 

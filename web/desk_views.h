@@ -9,9 +9,9 @@ int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
                    struct problem *problem) must_check;
 int view_audit_json(struct exchange *exchange, struct json_object **view_r,
                     struct problem *problem) must_check;
-int view_act_form(struct exchange *exchange, struct json_object **view_r,
-                  struct problem *problem) must_check;
-int view_act(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
+int view_action_form(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem) must_check;
+int view_action(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
     must_check;
 int view_simulate_form(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem) must_check;

@@ -12,7 +12,7 @@ static void add_person(struct exchange *exchange, struct json_object *view)
     const struct person *person = &exchange->person;
     bool signed_in = person->name[0] != '\0' && exchange->cookie != NULL;
     json_add_bool(view, "signed_in", signed_in);
-    json_add_bool(view, "may_act", signed_in && person->role >= ROLE_SUPPORT);
+    json_add_bool(view, "may_action", signed_in && person->role >= ROLE_SUPPORT);
     json_add_bool(view, "may_all", signed_in && person->role >= ROLE_ADMIN);
     json_add_null(view, "csrf");
     json_add_null(view, "person");

@@ -299,7 +299,7 @@ void status_handle(struct exchange *exchange)
         refuse_link(exchange);
     } else if (request->method == METHOD_GET) {
         get(exchange, &visit);
-    } else if (strcmp(http_param(request, "act") == NULL ? "" : http_param(request, "act"),
+    } else if (strcmp(http_param(request, "action") == NULL ? "" : http_param(request, "action"),
                       "lock") == 0) {
         if (visit.fresh)
             lock(exchange, &visit);

@@ -106,7 +106,7 @@ const struct route *route_find(struct exchange *exchange, const char *path, bool
 
 /* Renders a page of the catalogue. The view (taken; may be NULL) is presented (present.h) and gets
  * what every page may use: "base" (link prefix), "page" (its name), "lang", "contact",
- * "contact_is_mail", "signed_in", "person" {name, role, role_is}, "may_act", "may_all" (admin),
+ * "contact_is_mail", "signed_in", "person" {name, role, role_is}, "may_action", "may_all" (admin),
  * "csrf", "max_extra_for" (as settings have it). */
 void reply_page(struct exchange *exchange, int status, const char *page, struct json_object *view);
 /* JSON (taken). */

@@ -19,7 +19,7 @@
  *     "refill":[{"at":moment,"count":120},…]}      (limit null: off; percent 0..100)
  *   REASON {"rule":…,"field":"to"|absent,"domain":…|absent,"count":57,"limit":50,"excess":7,
  *     "never_fits":bool}
- *   ACT {"number":7,"at":moment,"by":"ada","act":"lift","subject":…,"note":…,"detail":{…}}
+ *   ACTION {"number":7,"at":moment,"by":"ada","action":"lift","subject":…,"note":…,"detail":{…}}
  *   NEXT, what the next message to one off-domain recipient would meet:
  *     {"verdict":"admit"|"refuse","state":…,"retry_at":moment|null,"reasons":[REASON…]} */
 #ifndef SENDGUARD_DESK_H
@@ -96,7 +96,7 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* {"now":…, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
- *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "acts":[ACT ≤ 10]}
+ *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "actions":[ACTION ≤ 10]}
  * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
@@ -117,9 +117,9 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
  *       "rejected"|"over"|"suspended","bypassed":true|absent,"channel":…,"ip":…,"recipients":12,
  *       "off_domain":10,"rules":[{"rule":…}…]}
- *     | {"kind":"act",…ACT…} (notes too) …], newest first, ≤ DESK_PAGE,
+ *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
- *  "notes":[ACT of act "note" ≤ 20]}
+ *  "notes":[ACTION of action "note" ≤ 20]}
  * before: NULL or "" for the newest. 400 for no mailbox or a cursor that is none of ours. */
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;
@@ -151,7 +151,7 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
                  int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
 
-/* {"acts":[ACT…],"next":"7"|null}; subject NULL: all; newest first, below `before`. */
+/* {"actions":[ACTION…],"next":"7"|null}; subject NULL: all; newest first, below `before`. */
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem) must_check;
 
@@ -160,10 +160,10 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
 
-/* ---- for staff: acts ---------------------------------------------------------------------- */
+/* ---- for staff: actions ---------------------------------------------------------------------- */
 
-/* One act, wished for in words, as forms, API and command line bring them:
- *   "act"      suspend lift reset extra limit exempt note
+/* One action, asked for in words, as forms, API and command line bring them:
+ *   "action"      suspend lift reset extra limit exempt note
  *   "subject"  a mailbox; for limit, extra and exempt also "@domain"
  *   "note"     why, 1 to 255 bytes; required
  *   suspend: "cause" (default staff), "for" ("24h", "permanent"; default: as the settings say)
@@ -179,7 +179,7 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  * come, in all, above the settings' (which have none: the domain's) plus desk.max_extra (extras of mailbox and domain and a limit of its own
  * added up; what an administrator put higher may get an extra of that size), also when others act at the same
  * moment; resets up to desk.max_resets_per_day.
- * {"act":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
+ * {"action":…,"subject":…,"done":bool,"allowed":bool,"why_not":null|text of the problem,
  *  "before":{"state":…,"next":NEXT},"after":{"state":…,"next":NEXT},
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
  *                           would not be with the counts forgotten),
@@ -187,8 +187,8 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *  "suspension":SUSPENSION that holds now}
  * before and after of a domain: those of a mailbox of it that sent nothing yet.
  * preview: nothing is done; what the role may not is told as allowed:false, not as 403. */
-int desk_act(const struct desk *desk, const struct person *person, struct json_object *wish,
-             bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+int desk_action(const struct desk *desk, const struct person *person, struct json_object *request,
+                bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
 
 #endif

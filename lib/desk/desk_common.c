@@ -13,69 +13,72 @@
 
 const char *const state_names[STATE_COUNT] = {"ok", "full", "paused", "stopped"};
 
-struct look look_begin(const struct desk *desk, int64_t now_ms)
+struct context context_begin(const struct desk *desk, int64_t now_ms)
 {
     struct snapshot *snapshot = guard_snapshot(desk->guard);
-    return (struct look){desk, snapshot, snapshot_settings(snapshot), arena_new(), now_ms};
+    return (struct context){desk, snapshot, snapshot_settings(snapshot), arena_new(), now_ms};
 }
 
-void look_end(struct look *look)
+void context_end(struct context *context)
 {
-    snapshot_release(&look->snapshot);
-    arena_free(&look->arena);
+    snapshot_release(&context->snapshot);
+    arena_free(&context->arena);
 }
 
-/* ---- standing ---------------------------------------------------------------------- */
+/* ---- forecast ---------------------------------------------------------------------- */
 
-void standing_settle(const struct look *look, struct standing *standing)
+void forecast_settle(const struct context *context, struct forecast *forecast)
 {
-    const struct history *history = &standing->account.history;
-    standing->at_ms = look->now_ms;
-    if (history->count > 0 && history->entries[history->count - 1].time_ms > look->now_ms)
-        standing->at_ms = history->entries[history->count - 1].time_ms;
+    const struct history *history = &forecast->account.history;
+    forecast->at_ms = context->now_ms;
+    if (history->count > 0 && history->entries[history->count - 1].time_ms > context->now_ms)
+        forecast->at_ms = history->entries[history->count - 1].time_ms;
 }
 
-int standing_read(const struct look *look, const char *mailbox, const char *domain,
-                  struct standing *standing_r)
+int forecast_read(const struct context *context, const char *mailbox, const char *domain,
+                  struct forecast *forecast_r)
 {
-    struct standing standing = {.mailbox = mailbox, .domain = domain};
+    struct forecast forecast = {.mailbox = mailbox, .domain = domain};
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-        if (guard_limits(look->desk->guard, (enum channel)channel, mailbox, domain, look->now_ms,
-                         &standing.limits[channel]) < 0)
+        if (guard_limits(context->desk->guard, (enum channel)channel, mailbox, domain,
+                         context->now_ms,
+                         &forecast.limits[channel]) < 0)
             return -1;
-    if (mailbox[0] != '\0' && store_account(look->desk->store, look->arena, mailbox, look->now_ms,
-                                            &standing.account) < 0)
+    if (mailbox[0] != '\0' && store_account(context->desk->store, context->arena, mailbox,
+                                            context->now_ms,
+                                            &forecast.account) < 0)
         return -1;
-    standing_settle(look, &standing);
-    *standing_r = standing;
+    forecast_settle(context, &forecast);
+    *forecast_r = forecast;
     return 1;
 }
 
-int standing_read_all(const struct look *look, const char *mailbox, const char *domain,
-                      struct standing *standing_r)
+int forecast_read_all(const struct context *context, const char *mailbox, const char *domain,
+                      struct forecast *forecast_r)
 {
     char text[HISTORY_NAME_SIZE];
-    if (standing_read(look, mailbox, domain, standing_r) < 0)
+    if (forecast_read(context, mailbox, domain, forecast_r) < 0)
         return -1;
-    return store_history(look->desk->store, look->arena, SUBJECT_MAILBOX,
+    return store_history(context->desk->store, context->arena, SUBJECT_MAILBOX,
                          history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, text),
-                         look->now_ms, &standing_r->forwarded);
+                         context->now_ms, &forecast_r->forwarded);
 }
 
-const struct history *standing_history(const struct standing *standing, enum channel channel)
+const struct history *forecast_history(const struct forecast *forecast, enum channel channel)
 {
-    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_FORWARDING) ? &standing->forwarded
-                                                                     : &standing->account.history;
+    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_FORWARDING) ? &forecast->forwarded
+                                                                     : &forecast->account.history;
 }
 
-bool channel_is_used(const struct look *look, enum channel channel)
+bool channel_is_used(const struct context *context, enum channel channel)
 {
-    return channel != CHANNEL_FORWARDING || look->settings->mta_forwarding_networks.count > 0;
+    return channel != CHANNEL_FORWARDING || context->settings->mta_forwarding_networks.count > 0;
 }
 
-bool standing_tells(const struct look *look, const struct standing *standing, enum channel channel)
+bool forecast_tells(const struct context *context, const struct forecast *forecast,
+                    enum channel channel)
 {
-    return channel_is_used(look, channel) || standing->forwarded.count > 0;
+    return channel_is_used(context, channel) || forecast->forwarded.count > 0;
 }
 
 /* ---- the next message ---------------------------------------------------------------- */
@@ -83,7 +86,7 @@ bool standing_tells(const struct look *look, const struct standing *standing, en
 enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */
 
 /* The mailbox's windows as the next message to one recipient outside meets them. */
-static size_t windows_of(const struct standing *standing,
+static size_t windows_of(const struct forecast *forecast,
                          struct outcome_window windows_r[OVER_TIME_COUNT])
 {
     size_t count = 0;
@@ -94,9 +97,9 @@ static size_t windows_of(const struct standing *standing,
         struct outcome_window *window = &windows_r[count++];
         *window = (struct outcome_window){
             .rule = (enum rule)i,
-            .limit = standing->limits[CHANNEL_WEBMAIL].limits.of[i],
-            .used_before = window_used(&standing->account.history, rule->measure, rule->window_ms,
-                                       standing->at_ms),
+            .limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i],
+            .used_before = window_used(&forecast->account.history, rule->measure, rule->window_ms,
+                                       forecast->at_ms),
         };
         window->over = outcome_window_over(window, 1);
     }
@@ -104,11 +107,11 @@ static size_t windows_of(const struct standing *standing,
 }
 
 /* The objections of the rules over time to it, and when there is room. */
-static void object_over_time(const struct standing *standing, const struct outcome_window *windows,
+static void object_over_time(const struct forecast *forecast, const struct outcome_window *windows,
                              size_t count, struct next *next, int64_t *room_at_ms_r)
 {
-    const struct history *history = &standing->account.history;
-    int64_t room_at_ms = standing->at_ms;
+    const struct history *history = &forecast->account.history;
+    int64_t room_at_ms = forecast->at_ms;
     for (const struct outcome_window *window = windows; window < windows + count; window++) {
         const struct rule_info *rule = &rule_table[window->rule];
         if (!window->over)
@@ -123,7 +126,7 @@ static void object_over_time(const struct standing *standing, const struct outco
             .never_fits = never_fits,
         };
         int64_t fits_ms = window_when_fits(history, rule->measure, rule->window_ms, window->limit,
-                                           1, standing->at_ms);
+                                           1, forecast->at_ms);
         if (fits_ms > room_at_ms)
             room_at_ms = fits_ms; /* WINDOW_NEVER is later than all */
     }
@@ -146,30 +149,30 @@ static int64_t retry_at(const struct suspension *suspension, bool rejected, int6
     return suspension->until_ms > room_at_ms ? suspension->until_ms : room_at_ms;
 }
 
-struct next next_of(const struct look *look, const struct standing *standing)
+struct next next_of(const struct context *context, const struct forecast *forecast)
 {
     struct next next = {0};
-    const struct suspension *suspension = &standing->account.suspension;
+    const struct suspension *suspension = &forecast->account.suspension;
     struct domain_facts domain = {.recipients = 1, .header_chars = SHORTEST_ADDRESS};
     const struct facts facts = {
         .in_field = {[FIELD_TO] = 1}, .recipients = 1, .off_domain = 1,
         .domains = &domain, .domain_count = 1,
     };
     const struct objection *rejected;
-    size_t rejected_count = rules_check(look->arena, &standing->limits[CHANNEL_WEBMAIL].limits,
+    size_t rejected_count = rules_check(context->arena, &forecast->limits[CHANNEL_WEBMAIL].limits,
                                         &facts,
                                         &rejected);
     int64_t room_at_ms;
     struct outcome_window windows[OVER_TIME_COUNT];
-    size_t window_count = windows_of(standing, windows);
-    bool observe = look->settings->guard_mode == MODE_OBSERVE;
+    size_t window_count = windows_of(forecast, windows);
+    bool observe = context->settings->guard_mode == MODE_OBSERVE;
     const struct outcome_seen seen = {
         .suspended = suspension->id != 0, .rejected = rejected_count > 0, .observe = observe,
         .off_domain = 1, .windows = windows, .window_count = window_count,
     };
     for (; next.reason_count < rejected_count; next.reason_count++)
         next.reasons[next.reason_count] = rejected[next.reason_count];
-    object_over_time(standing, windows, window_count, &next, &room_at_ms);
+    object_over_time(forecast, windows, window_count, &next, &room_at_ms);
     next.state = state_of(suspension, next.reason_count > rejected_count);
     if (suspension->id != 0)
         next.can_send = CAN_SEND_NONE;
@@ -198,12 +201,12 @@ struct json_object *json_of_next(const struct next *next)
 
 /* ---- shapes ----------------------------------------------------------------------------- */
 
-struct json_object *json_of_suspension(const struct look *look,
+struct json_object *json_of_suspension(const struct context *context,
                                        const struct suspension *suspension, bool staff)
 {
     if (suspension->id == 0)
         return NULL;
-    int64_t retries = look->settings->retries_before_restart;
+    int64_t retries = context->settings->retries_before_restart;
     bool by_guard = strcmp(suspension->by, "guard") == 0;
     struct json_object *view = json_object_new_object();
     json_add_int(view, "id", suspension->id);
@@ -223,7 +226,7 @@ struct json_object *json_of_suspension(const struct look *look,
         json_add_string(view, "note", suspension->note);
     } else {
         json_add_string(view, "sentence",
-                        provider_sentence(look->arena, snapshot_catalogue(look->snapshot),
+                        provider_sentence(context->arena, snapshot_catalogue(context->snapshot),
                                           suspension));
     }
     return view;
@@ -291,13 +294,13 @@ struct json_object *json_of_reason(const struct objection *objection)
     return view;
 }
 
-struct json_object *json_of_act(const struct audit *audit)
+struct json_object *json_of_action(const struct audit *audit)
 {
     struct json_object *view = json_object_new_object();
     json_add_int(view, "number", audit->number);
     json_add_moment(view, "at", audit->at_ms);
     json_add_string(view, "by", audit->by);
-    json_add_string(view, "act", audit->act);
+    json_add_string(view, "action", audit->action);
     json_add_string(view, "subject", audit->subject);
     json_add_string(view, "note", audit->note);
     struct json_object *detail = json_read(audit->detail);
@@ -313,7 +316,8 @@ static void add_limit(struct json_object *view, const char *name, int32_t limit)
         json_add_int(view, name, limit);
 }
 
-struct json_object *json_of_limit(const struct look *look, enum rule rule, enum channel channel,
+struct json_object *json_of_limit(const struct context *context, enum rule rule,
+                                  enum channel channel,
                                   const struct policy_limits *limits)
 {
     static const char *const sources[] = {"settings", "domain", "mailbox"};
@@ -324,7 +328,7 @@ struct json_object *json_of_limit(const struct look *look, enum rule rule, enum 
     json_add_string(view, "rule", rule_table[rule].name);
     json_add_string(view, "channel", channel_names[channel]);
     add_limit(view, "limit", limits->limits.of[rule]);
-    add_limit(view, "default", look->settings->limits[channel].of[rule]);
+    add_limit(view, "default", context->settings->limits[channel].of[rule]);
     json_add_string(view, "source", sources[limits->source[rule]]);
     json_add_int(view, "extra", limits->extra[rule]);
     json_add_moment(view, "until", limits->until_ms[rule]);
@@ -342,27 +346,27 @@ static int at_where(struct problem *problem, const char *where)
     return 0;
 }
 
-int read_mailbox(const struct look *look, const char *text, const char *where,
+int read_mailbox(const struct context *context, const char *text, const char *where,
                  const char **mailbox_r, struct problem *problem)
 {
     if (text == NULL || text[0] == '\0')
         return problem_set(problem, 400, where, "expected a mailbox, local@domain");
-    return address_key(look->arena, text, strlen(text), mailbox_r, problem) ||
+    return address_key(context->arena, text, strlen(text), mailbox_r, problem) ||
            at_where(problem, where);
 }
 
-int read_domain(const struct look *look, const char *text, const char *where,
+int read_domain(const struct context *context, const char *text, const char *where,
                 const char **domain_r, struct problem *problem)
 {
     if (text != NULL && text[0] == '@')
         text++;
     if (text == NULL || text[0] == '\0')
         return problem_set(problem, 400, where, "expected a domain");
-    return domain_key(look->arena, text, strlen(text), domain_r, problem) ||
+    return domain_key(context->arena, text, strlen(text), domain_r, problem) ||
            at_where(problem, where);
 }
 
-int read_ip(const struct look *look, const char *text, const char *where, const char **ip_r,
+int read_ip(const struct context *context, const char *text, const char *where, const char **ip_r,
             struct problem *problem)
 {
     if (text == NULL || text[0] == '\0')
@@ -371,7 +375,7 @@ int read_ip(const struct look *look, const char *text, const char *where, const 
     if (length > 3 && strcmp(text + length - 3, "/64") == 0 && strchr(text, ':') != NULL)
         length -= 3;
     struct submission submission;
-    submission_init(&submission, look->arena, CHANNEL_WEBMAIL);
+    submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
     if (!submission_set_ip(&submission, text, length, problem))
         return at_where(problem, where);
     *ip_r = submission.ip;

@@ -7,38 +7,39 @@
 #include "desk/desk.h"
 
 /* One view under way: the settings of its moment, and memory for as long as it takes. */
-struct look {
+struct context {
     const struct desk *desk;
     struct snapshot *snapshot;
     const struct settings *settings;
     struct arena *arena;
     int64_t now_ms;
 };
-struct look look_begin(const struct desk *desk, int64_t now_ms);
-void look_end(struct look *look); /* for freed_by */
+struct context context_begin(const struct desk *desk, int64_t now_ms);
+void context_end(struct context *context); /* for freed_by */
 
 /* How it stands with a mailbox, as the store and the guard say, or as it would be. */
-struct standing {
+struct forecast {
     const char *mailbox, *domain;
     struct account account;
     struct policy_limits limits[CHANNEL_COUNT];
-    struct history forwarded; /* what its filter sent on; only where standing_read_all was asked */
+    struct history forwarded; /* what its filter sent on; only where forecast_read_all was asked */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
-/* mailbox: key form, lives longer than the standing; "" (of a domain): one that sent nothing. */
-int standing_read(const struct look *look, const char *mailbox, const char *domain,
-                  struct standing *standing_r) must_check;
+/* mailbox: key form, lives longer than the forecast; "" (of a domain): one that sent nothing. */
+int forecast_read(const struct context *context, const char *mailbox, const char *domain,
+                  struct forecast *forecast_r) must_check;
 /* With what its filter sent on. */
-int standing_read_all(const struct look *look, const char *mailbox, const char *domain,
-                      struct standing *standing_r) must_check;
+int forecast_read_all(const struct context *context, const char *mailbox, const char *domain,
+                      struct forecast *forecast_r) must_check;
 /* The history of the mailbox that a channel counts in. */
-const struct history *standing_history(const struct standing *standing, enum channel channel);
+const struct history *forecast_history(const struct forecast *forecast, enum channel channel);
 /* Whether messages come in through the channel: by forwarding only from configured networks. */
-bool channel_is_used(const struct look *look, enum channel channel);
+bool channel_is_used(const struct context *context, enum channel channel);
 /* Whether the channel is told of: one that is used, or was within the window. */
-bool standing_tells(const struct look *look, const struct standing *standing, enum channel channel);
+bool forecast_tells(const struct context *context, const struct forecast *forecast,
+                    enum channel channel);
 /* at_ms anew, after a change of the history. */
-void standing_settle(const struct look *look, struct standing *standing);
+void forecast_settle(const struct context *context, struct forecast *forecast);
 
 /* In words: "ok", "full", "paused", "stopped". */
 enum state { STATE_OK, STATE_FULL, STATE_PAUSED, STATE_STOPPED, STATE_COUNT };
@@ -55,26 +56,29 @@ struct next {
     struct objection reasons[2 * RULE_COUNT];
     size_t reason_count;
 };
-struct next next_of(const struct look *look, const struct standing *standing);
+struct next next_of(const struct context *context, const struct forecast *forecast);
 
 /* ---- shapes of desk.h ------------------------------------------------------------------- */
 
 /* staff: with `by` and `note`. */
-struct json_object *json_of_suspension(const struct look *look, const struct suspension *suspension,
+struct json_object *json_of_suspension(const struct context *context,
+                                       const struct suspension *suspension,
                                        bool staff);
 struct json_object *json_of_window(enum rule rule, enum channel channel, int32_t limit,
                                    const struct history *history, int64_t at_ms);
 struct json_object *json_of_reason(const struct objection *objection);
 struct json_object *json_of_next(const struct next *next);
-struct json_object *json_of_act(const struct audit *audit);
+struct json_object *json_of_action(const struct audit *audit);
 /* One row of "limits". */
-struct json_object *json_of_limit(const struct look *look, enum rule rule, enum channel channel,
+struct json_object *json_of_limit(const struct context *context, enum rule rule,
+                                  enum channel channel,
                                   const struct policy_limits *limits);
 int percent_of(uint64_t used, int32_t limit); /* 0..100; limit >= 0 */
 
 /* Up to `max` entries of a list of mailboxes with their use; see desk_senders.
- * *next_r: the last mailbox when there are more (in look->arena), else NULL. 1 or -1. */
-int add_senders(const struct look *look, enum sender_of of, const char *key, const char *after,
+ * *next_r: the last mailbox when there are more (in context->arena), else NULL. 1 or -1. */
+int add_senders(const struct context *context, enum sender_of of, const char *key,
+                const char *after,
                 size_t max, struct json_object *list, const char **next_r) must_check;
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -110,13 +114,13 @@ struct json_object *told_entry(const struct told *told, bool of_all);
 /* ---- what comes from outside ------------------------------------------------------------ */
 
 /* A mailbox in key form, in the arena. 1; 0 with *problem (400, where = `where`). */
-int read_mailbox(const struct look *look, const char *text, const char *where,
+int read_mailbox(const struct context *context, const char *text, const char *where,
                  const char **mailbox_r, struct problem *problem) must_check;
 /* A domain, with or without '@' before it. */
-int read_domain(const struct look *look, const char *text, const char *where,
+int read_domain(const struct context *context, const char *text, const char *where,
                 const char **domain_r, struct problem *problem) must_check;
 /* An IP address in key form; the key of an IPv6 network as it is. */
-int read_ip(const struct look *look, const char *text, const char *where, const char **ip_r,
+int read_ip(const struct context *context, const char *text, const char *where, const char **ip_r,
             struct problem *problem) must_check;
 /* A whole number from `min` to INT64_MAX - 1; NULL and "" are `otherwise`. */
 int read_number(const char *text, const char *where, int64_t min, int64_t otherwise,

@@ -206,16 +206,16 @@ int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
 int desk_decisions(const struct desk *desk, const char *mailbox, const char *before,
                    int64_t now_ms, struct json_object **view_r, struct problem *problem)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     const char *of = NULL;
     uint64_t below;
     if ((mailbox != NULL && mailbox[0] != '\0' &&
-         !read_mailbox(&look, mailbox, "mailbox", &of, problem)) ||
+         !read_mailbox(&context, mailbox, "mailbox", &of, problem)) ||
         !read_cursor(before, &below, problem))
         return 0;
     struct record records[DESK_PAGE + 1];
     size_t count;
-    if (store_decisions(desk->store, look.arena, of, below, now_ms, records, DESK_PAGE + 1,
+    if (store_decisions(desk->store, context.arena, of, below, now_ms, records, DESK_PAGE + 1,
                         &count) < 0)
         return -1;
     struct json_object *view = json_object_new_object();

@@ -17,29 +17,29 @@ enum {
 /* ---- search --------------------------------------------------------------------------- */
 
 /* What a text is, by its form; the key in the arena. */
-static const char *found_as(const struct look *look, const char *query, const char **key_r)
+static const char *found_as(const struct context *context, const char *query, const char **key_r)
 {
     struct problem ignored;
     uint64_t decision;
     size_t length = strlen(query);
     struct submission submission;
-    submission_init(&submission, look->arena, CHANNEL_WEBMAIL);
-    if (query[0] == '@' && read_domain(look, query, "", key_r, &ignored))
+    submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
+    if (query[0] == '@' && read_domain(context, query, "", key_r, &ignored))
         return "domain";
     if (strchr(query, '@') != NULL) /* also as mail programs show it: Alice <alice@example.test> */
         return submission_set_from(&submission, query, length, &ignored) &&
                        (*key_r = submission.from) != NULL
                    ? "mailbox"
                    : "nothing";
-    if (read_ip(look, query, "", key_r, &ignored))
+    if (read_ip(context, query, "", key_r, &ignored))
         return "ip";
     if (decision_parse(query, &decision)) {
-        char *text = arena_alloc(look->arena, DECISION_TEXT_SIZE);
+        char *text = arena_alloc(context->arena, DECISION_TEXT_SIZE);
         decision_format(decision, text);
         *key_r = text;
         return "decision";
     }
-    if (strchr(query, '.') != NULL && read_domain(look, query, "", key_r, &ignored))
+    if (strchr(query, '.') != NULL && read_domain(context, query, "", key_r, &ignored))
         return "domain";
     return "nothing";
 }
@@ -48,7 +48,7 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
                 struct problem *problem)
 {
     static const char blank[] = " \t\r\n";
-    freed_by(look_end) struct look look = look_begin(desk, 0);
+    freed_by(context_end) struct context context = context_begin(desk, 0);
     const char *key = NULL;
     if (query != NULL)
         query += strspn(query, blank);
@@ -60,8 +60,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
         length--;
     if (length > QUERY_MAX_BYTES)
         return problem_set(problem, 400, "q", "it has at most %d bytes", QUERY_MAX_BYTES);
-    query = arena_strndup(look.arena, query, length);
-    const char *found = found_as(&look, query, &key);
+    query = arena_strndup(context.arena, query, length);
+    const char *found = found_as(&context, query, &key);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "query", query);
     json_add_string(view, "found", found);
@@ -72,10 +72,10 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* ---- suspended mailboxes ---------------------------------------------------------------- */
 
-static struct json_object *json_of_suspended(const struct look *look,
+static struct json_object *json_of_suspended(const struct context *context,
                                              const struct suspended *suspended)
 {
-    struct json_object *view = json_of_suspension(look, &suspended->suspension, true);
+    struct json_object *view = json_of_suspension(context, &suspended->suspension, true);
     json_add_string(view, "mailbox", suspended->mailbox);
     return view;
 }
@@ -83,8 +83,8 @@ static struct json_object *json_of_suspended(const struct look *look,
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
                    struct json_object **view_r)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
-    struct suspended *page = arena_alloc(look.arena, (DESK_PAGE + 1) * sizeof *page);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    struct suspended *page = arena_alloc(context.arena, (DESK_PAGE + 1) * sizeof *page);
     size_t count;
     if (store_suspended(desk->store, after != NULL ? after : "", now_ms, page, DESK_PAGE + 1,
                         &count) < 0)
@@ -92,7 +92,7 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < count && i < DESK_PAGE; i++)
-        json_object_array_add(list, json_of_suspended(&look, &page[i]));
+        json_object_array_add(list, json_of_suspended(&context, &page[i]));
     json_add_string(view, "next", count > DESK_PAGE ? page[DESK_PAGE - 1].mailbox : NULL);
     *view_r = view;
     return 1;
@@ -108,13 +108,14 @@ static int newest_first(const void *left, const void *right)
 }
 
 /* Up to SUSPENDED_LOOKED_AT of them, the newest first. 1 or -1. */
-static int read_suspended(const struct look *look, struct suspended **all_r, size_t *count_r)
+static int read_suspended(const struct context *context, struct suspended **all_r, size_t *count_r)
 {
-    struct suspended *all = arena_alloc(look->arena, SUSPENDED_LOOKED_AT * sizeof *all);
+    struct suspended *all = arena_alloc(context->arena, SUSPENDED_LOOKED_AT * sizeof *all);
     size_t total = 0, count = SUSPENDED_PAGE;
     while (count == SUSPENDED_PAGE && total < SUSPENDED_LOOKED_AT) {
         const char *after = total > 0 ? all[total - 1].mailbox : "";
-        if (store_suspended(look->desk->store, after, look->now_ms, all + total, SUSPENDED_PAGE,
+        if (store_suspended(context->desk->store, after, context->now_ms, all + total,
+                            SUSPENDED_PAGE,
                             &count) < 0)
             return -1;
         total += count;
@@ -126,23 +127,23 @@ static int read_suspended(const struct look *look, struct suspended **all_r, siz
     return 1;
 }
 
-static int add_suspended(const struct look *look, struct json_object *view)
+static int add_suspended(const struct context *context, struct json_object *view)
 {
     struct suspended *all;
     size_t count, shown = 0;
-    if (read_suspended(look, &all, &count) < 0)
+    if (read_suspended(context, &all, &count) < 0)
         return -1;
     struct json_object *locked = json_add_list(view, "locked_by_users");
     for (size_t i = 0; i < count && shown < DESK_PAGE; i++) {
         const struct suspension *suspension = &all[i].suspension;
         if (suspension_is_own_lock(suspension->cause, suspension->by)) {
-            json_object_array_add(locked, json_of_suspended(look, &all[i]));
+            json_object_array_add(locked, json_of_suspended(context, &all[i]));
             shown++;
         }
     }
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < count && i < HOME_ROWS; i++)
-        json_object_array_add(list, json_of_suspended(look, &all[i]));
+        json_object_array_add(list, json_of_suspended(context, &all[i]));
     json_add_bool(view, "more_suspended", count > HOME_ROWS);
     return 1;
 }
@@ -173,42 +174,43 @@ static enum channel tightest_channel(const int32_t (*limit_of)[RULE_COUNT], enum
 }
 
 /* The history that was seen, and the limits of its mailbox or IP, `key`. 1 or -1. */
-static int read_subject(const struct look *look, const struct near_limit *seen, const char *key,
+static int read_subject(const struct context *context, const struct near_limit *seen,
+                        const char *key,
                         struct history *history_r, int32_t (*limit_of_r)[RULE_COUNT],
                         int64_t *at_ms_r)
 {
-    struct standing standing = {.at_ms = look->now_ms};
+    struct forecast forecast = {.at_ms = context->now_ms};
     const char *at = strrchr(key, '@');
     enum subject subject = rule_table[seen->rule].subject;
     if (subject == SUBJECT_MAILBOX &&
-        standing_read(look, key, at != NULL ? at + 1 : "", &standing) < 0)
+        forecast_read(context, key, at != NULL ? at + 1 : "", &forecast) < 0)
         return -1;
-    if (store_history(look->desk->store, look->arena, subject, seen->key, look->now_ms,
-                      &standing.account.history) < 0)
+    if (store_history(context->desk->store, context->arena, subject, seen->key, context->now_ms,
+                      &forecast.account.history) < 0)
         return -1;
-    standing_settle(look, &standing);
-    *history_r = standing.account.history;
-    *at_ms_r = standing.at_ms;
+    forecast_settle(context, &forecast);
+    *history_r = forecast.account.history;
+    *at_ms_r = forecast.at_ms;
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         memcpy(limit_of_r[channel],
                rule_table[seen->rule].subject == SUBJECT_MAILBOX
-                   ? standing.limits[channel].limits.of
-                   : look->settings->limits[channel].of,
+                   ? forecast.limits[channel].limits.of
+                   : context->settings->limits[channel].of,
                sizeof limit_of_r[channel]);
     return 1;
 }
 
 /* How full it is now. 1 near; 0 no longer; -1. */
-static int look_again(const struct look *look, const struct near_limit *seen,
+static int look_again(const struct context *context, const struct near_limit *seen,
                       struct near_row *row_r)
 {
     const struct rule_info *rule = &rule_table[seen->rule];
     int32_t limit_of[CHANNEL_COUNT][RULE_COUNT];
     struct history history;
     int64_t at_ms;
-    char *key = arena_alloc(look->arena, HISTORY_NAME_SIZE);
+    char *key = arena_alloc(context->arena, HISTORY_NAME_SIZE);
     enum channel first = history_channel(rule->subject, seen->key, key);
-    if (read_subject(look, seen, key, &history, limit_of, &at_ms) < 0)
+    if (read_subject(context, seen, key, &history, limit_of, &at_ms) < 0)
         return -1;
     enum channel channel = tightest_channel(limit_of, seen->rule, first);
     if (channel == CHANNEL_COUNT)
@@ -261,22 +263,22 @@ static void add_rows(struct json_object *view, const char *name, struct near_row
 }
 
 /* "near" and "ips": of the `looked_at` windows seen last, at most `max` of each. 1 or -1. */
-static int add_near(const struct look *look, size_t looked_at, size_t max,
+static int add_near(const struct context *context, size_t looked_at, size_t max,
                     struct json_object *view)
 {
-    struct near_limit *seen = arena_alloc(look->arena, looked_at * sizeof *seen);
+    struct near_limit *seen = arena_alloc(context->arena, looked_at * sizeof *seen);
     struct near_row *rows[SUBJECT_COUNT];
     size_t count, counts[SUBJECT_COUNT] = {0};
-    if (store_near(look->desk->store, look->now_ms, seen, looked_at, &count) < 0)
+    if (store_near(context->desk->store, context->now_ms, seen, looked_at, &count) < 0)
         return -1;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        rows[subject] = arena_alloc(look->arena, max * sizeof *rows[subject]);
+        rows[subject] = arena_alloc(context->arena, max * sizeof *rows[subject]);
     for (size_t i = 0; i < count; i++) {
         if (seen[i].rule < RULE_FIRST_OVER_TIME || seen[i].rule >= RULE_COUNT)
             continue;
         enum subject subject = rule_table[seen[i].rule].subject;
         struct near_row row;
-        int near = counts[subject] < max ? look_again(look, &seen[i], &row) : 0;
+        int near = counts[subject] < max ? look_again(context, &seen[i], &row) : 0;
         if (near < 0)
             return -1;
         if (near > 0)
@@ -289,26 +291,26 @@ static int add_near(const struct look *look, size_t looked_at, size_t max,
 
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
-    if (add_near(&look, NEAR_MAX, NEAR_MAX, view) < 0)
+    if (add_near(&context, NEAR_MAX, NEAR_MAX, view) < 0)
         return -1;
     *view_r = take(view);
     return 1;
 }
 
 /* Messages that bypassed the webmail endpoint today and yesterday, UTC. 1 or -1. */
-static int add_bypassed(const struct look *look, struct json_object *view)
+static int add_bypassed(const struct context *context, struct json_object *view)
 {
     enum { DAYS = 2 };
     char after[COUNTER_NAME_SIZE], days[DAYS][COUNTER_NAME_SIZE];
     struct counter counters[DAYS];
     uint64_t total = 0;
     size_t count;
-    recorder_bypassed_name(look->now_ms - DAYS * DAY_MS, after);
+    recorder_bypassed_name(context->now_ms - DAYS * DAY_MS, after);
     for (int day = 0; day < DAYS; day++)
-        recorder_bypassed_name(look->now_ms - day * DAY_MS, days[day]);
-    if (store_counters(look->desk->store, after, counters, DAYS, &count) < 0)
+        recorder_bypassed_name(context->now_ms - day * DAY_MS, days[day]);
+    if (store_counters(context->desk->store, after, counters, DAYS, &count) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         for (int day = 0; day < DAYS; day++)
@@ -320,18 +322,18 @@ static int add_bypassed(const struct look *look, struct json_object *view)
 
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
-    struct audit *acts = arena_alloc(look.arena, HOME_ACTS * sizeof *acts);
+    struct audit *actions = arena_alloc(context.arena, HOME_ACTS * sizeof *actions);
     size_t count;
     json_add_moment(view, "now", now_ms);
-    if (add_bypassed(&look, view) < 0 || add_suspended(&look, view) < 0 ||
-        add_near(&look, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
-        store_audit_newest(desk->store, NULL, INT64_MAX, acts, HOME_ACTS, &count) < 0)
+    if (add_bypassed(&context, view) < 0 || add_suspended(&context, view) < 0 ||
+        add_near(&context, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
+        store_audit_newest(desk->store, NULL, INT64_MAX, actions, HOME_ACTS, &count) < 0)
         return -1;
-    struct json_object *list = json_add_list(view, "acts");
+    struct json_object *list = json_add_list(view, "actions");
     for (size_t i = 0; i < count; i++)
-        json_object_array_add(list, json_of_act(&acts[i]));
+        json_object_array_add(list, json_of_action(&actions[i]));
     *view_r = take(view);
     return 1;
 }

@@ -1,9 +1,9 @@
-/* What would be so: a submission that is only asked about, an act that is only wished for. */
+/* What would be so: a submission that is only asked about, an action that is only previewed. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/decision.h"
-#include "desk/desk_wish.h"
+#include "desk/desk_request.h"
 
 enum { MAILBOXES_SHOWN = 20 };
 
@@ -28,41 +28,44 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
     return 1;
 }
 
-/* ---- an act imagined -------------------------------------------------------------------- */
+/* ---- an action imagined -------------------------------------------------------------------- */
 
-static int imagine_suspension(const struct look *look, const struct wish *wish,
+static int imagine_suspension(const struct context *context, const struct request *request,
                               struct suspension *suspension)
 {
     uint32_t offences;
-    if (store_offences(look->desk->store, wish->mailbox, wish->cause, look->now_ms, &offences) < 0)
+    if (store_offences(context->desk->store, request->mailbox, request->cause, context->now_ms,
+                       &offences) < 0)
         return -1;
     *suspension = (struct suspension){
         .id = suspension->id + 1,
-        .cause = wish->cause,
-        .since_ms = look->now_ms,
-        .until_ms = suspension_until(&wish->durations, offences + 1, look->now_ms),
+        .cause = request->cause,
+        .since_ms = context->now_ms,
+        .until_ms = suspension_until(&request->durations, offences + 1, context->now_ms),
         .offence = offences + 1,
     };
     return 1;
 }
 
-int wish_imagine(const struct look *look, const struct wish *wish, const struct standing *before,
-                 struct standing *after_r)
+int desk_request_imagine(const struct context *context, const struct request *request,
+                         const struct forecast *before,
+                         struct forecast *after_r)
 {
-    struct standing after = *before;
-    if (wish->act == ACT_SUSPEND &&
-        imagine_suspension(look, wish, &after.account.suspension) < 0)
+    struct forecast after = *before;
+    if (request->action == ACTION_SUSPEND &&
+        imagine_suspension(context, request, &after.account.suspension) < 0)
         return -1;
-    if (wish->act == ACT_LIFT)
+    if (request->action == ACTION_LIFT)
         after.account.suspension = (struct suspension){0};
-    if (wish->act == ACT_RESET)
+    if (request->action == ACTION_RESET)
         after.account.history = (struct history){0};
-    for (int channel = 0; channel < CHANNEL_COUNT && wish->change_count > 0; channel++)
-        if (guard_limits_if(look->desk->guard, (enum channel)channel, wish->mailbox, wish->domain,
-                            wish->changes, wish->change_count, look->now_ms,
+    for (int channel = 0; channel < CHANNEL_COUNT && request->change_count > 0; channel++)
+        if (guard_limits_if(context->desk->guard, (enum channel)channel, request->mailbox,
+                            request->domain,
+                            request->changes, request->change_count, context->now_ms,
                             &after.limits[channel]) < 0)
             return -1;
-    standing_settle(look, &after);
+    forecast_settle(context, &after);
     *after_r = after;
     return 1;
 }
@@ -77,33 +80,36 @@ static void add_side(struct json_object *view, const char *name, const struct ne
 }
 
 /* Whether the counts alone stand in the way of the next message. */
-static bool reset_helps(const struct look *look, const struct standing *standing)
+static bool reset_helps(const struct context *context, const struct forecast *forecast)
 {
-    struct standing emptied = *standing;
+    struct forecast emptied = *forecast;
     emptied.account.history = (struct history){0};
-    standing_settle(look, &emptied);
-    return next_of(look, standing).refused && !next_of(look, &emptied).refused;
+    forecast_settle(context, &emptied);
+    return next_of(context, forecast).refused && !next_of(context, &emptied).refused;
 }
 
-int wish_concerns(const struct look *look, const struct wish *wish, struct json_object *view)
+int desk_request_concerns(const struct context *context, const struct request *request,
+                          struct json_object *view)
 {
     const char *more = NULL;
     struct json_object *mailboxes = json_add_list(view, "mailboxes");
-    if (wish->mailbox[0] == '\0' &&
-        add_senders(look, SENDERS_OF_DOMAIN, wish->domain, NULL, MAILBOXES_SHOWN, mailboxes,
+    if (request->mailbox[0] == '\0' &&
+        add_senders(context, SENDERS_OF_DOMAIN, request->domain, NULL, MAILBOXES_SHOWN, mailboxes,
                     &more) < 0)
         return -1;
     json_add_bool(view, "more_mailboxes", more != NULL);
     return 1;
 }
 
-void wish_tell(const struct look *look, const struct wish *wish, const struct standing *before,
-               const struct standing *after, struct json_object *view)
+void desk_request_tell(const struct context *context, const struct request *request,
+                       const struct forecast *before,
+                       const struct forecast *after, struct json_object *view)
 {
-    struct next next_before = next_of(look, before), next_after = next_of(look, after);
-    json_add_string(view, "act", act_names[wish->act]);
-    json_add_string(view, "subject", wish->subject);
+    struct next next_before = next_of(context, before), next_after = next_of(context, after);
+    json_add_string(view, "action", action_names[request->action]);
+    json_add_string(view, "subject", request->subject);
     add_side(view, "before", &next_before);
     add_side(view, "after", &next_after);
-    json_add_bool(view, "reset_as_well", wish->act == ACT_LIFT && reset_helps(look, after));
+    json_add_bool(view, "reset_as_well", request->action == ACTION_LIFT && reset_helps(context,
+                                                                                       after));
 }

@@ -17,19 +17,19 @@ static bool still_holds(const struct suspension *suspension, const struct record
     return suspension->id != 0 && suspension->since_ms <= record->at_ms;
 }
 
-static int add_suspended(const struct look *look, const struct told *told,
+static int add_suspended(const struct context *context, const struct told *told,
                          struct json_object *view)
 {
     struct account account;
-    if (store_account(look->desk->store, look->arena, json_string(told->facts, "mailbox", ""),
-                      look->now_ms, &account) < 0)
+    if (store_account(context->desk->store, context->arena, json_string(told->facts, "mailbox", ""),
+                      context->now_ms, &account) < 0)
         return -1;
     if (!still_holds(&account.suspension, told->record)) {
         json_add_string(view, "state", "ended");
         return 1;
     }
     freed_by(json_put) struct json_object *suspension =
-        json_of_suspension(look, &account.suspension, false);
+        json_of_suspension(context, &account.suspension, false);
     const char *rule = json_string(suspension, "rule", NULL);
     struct json_object *rules = json_member(view, "rules");
     bool stopped = account.suspension.until_ms == UNTIL_LIFTED;
@@ -53,21 +53,22 @@ static enum channel channel_of(const struct told *told)
 }
 
 /* As they are now: they may have been changed since. Those of the guard for such a message. */
-static int limits_of_now(const struct look *look, const struct told *told, struct limits *limits_r)
+static int limits_of_now(const struct context *context, const struct told *told,
+                         struct limits *limits_r)
 {
     struct policy_limits limits;
     const char *mailbox = json_string(told->facts, "mailbox", "");
     const char *at = strrchr(mailbox, '@');
     bool of_webmail = json_is_true(told->facts, "webmail_host");
-    if (guard_limits(look->desk->guard, of_webmail ? CHANNEL_WEBMAIL : channel_of(told), mailbox,
-                     at != NULL ? at + 1 : "", look->now_ms, &limits) < 0)
+    if (guard_limits(context->desk->guard, of_webmail ? CHANNEL_WEBMAIL : channel_of(told), mailbox,
+                     at != NULL ? at + 1 : "", context->now_ms, &limits) < 0)
         return -1;
     *limits_r = limits.limits;
     return 1;
 }
 
 /* When the message fits into the window of one rule; WINDOW_NEVER. 1 or -1. */
-static int when_fits(const struct look *look, const struct told *told, enum rule rule,
+static int when_fits(const struct context *context, const struct told *told, enum rule rule,
                      int32_t limit, int64_t *fits_ms_r)
 {
     const struct rule_info *info = &rule_table[rule];
@@ -77,11 +78,11 @@ static int when_fits(const struct look *look, const struct told *told, enum rule
     const char *name = history_name(info->subject, channel_of(told), key, room);
     struct history history = {0};
     if (name != NULL && key[0] != '\0' &&
-        store_history(look->desk->store, look->arena, info->subject, name, look->now_ms,
+        store_history(context->desk->store, context->arena, info->subject, name, context->now_ms,
                       &history) < 0)
         return -1;
     *fits_ms_r = window_when_fits(&history, info->measure, info->window_ms,
-                                  limit, told_cost(told, rule), look->now_ms);
+                                  limit, told_cost(told, rule), context->now_ms);
     return 1;
 }
 
@@ -96,17 +97,17 @@ static bool was_deferred(const struct told *told)
     return channel_of(told) != CHANNEL_WEBMAIL;
 }
 
-static int add_over_time(const struct look *look, const struct told *told,
+static int add_over_time(const struct context *context, const struct told *told,
                          struct json_object *view)
 {
-    int64_t latest_ms = look->now_ms, fits_ms;
+    int64_t latest_ms = context->now_ms, fits_ms;
     struct limits limits;
-    if (limits_of_now(look, told, &limits) < 0)
+    if (limits_of_now(context, told, &limits) < 0)
         return -1;
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
         if (told_used_before(told, (enum rule)rule) < 0)
             continue;
-        if (when_fits(look, told, (enum rule)rule, limits.of[rule], &fits_ms) < 0)
+        if (when_fits(context, told, (enum rule)rule, limits.of[rule], &fits_ms) < 0)
             return -1;
         if (fits_ms > latest_ms)
             latest_ms = fits_ms;
@@ -114,18 +115,18 @@ static int add_over_time(const struct look *look, const struct told *told,
     json_add_string(view, "state", "over");
     json_add_bool(view, "never_fits", latest_ms == WINDOW_NEVER);
     json_add_bool(view, "deferred", was_deferred(told));
-    if (latest_ms > look->now_ms && latest_ms != WINDOW_NEVER)
+    if (latest_ms > context->now_ms && latest_ms != WINDOW_NEVER)
         json_add_moment(view, "retry_at", latest_ms);
     return 1;
 }
 
 /* ---- the view ------------------------------------------------------------------------------ */
 
-static struct json_object *begin_view(const struct look *look, const struct told *told)
+static struct json_object *begin_view(const struct context *context, const struct told *told)
 {
     struct json_object *view = json_object_new_object();
     freed_by(json_put) struct json_object *reasons = told_reasons(told);
-    json_add_moment(view, "now", look->now_ms);
+    json_add_moment(view, "now", context->now_ms);
     json_add_decision(view, "decision", told->record->decision);
     json_add_moment(view, "at", told->record->at_ms);
     json_add_string(view, "verdict", told_verdict(told));
@@ -142,20 +143,20 @@ static struct json_object *begin_view(const struct look *look, const struct told
 int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms,
                    struct json_object **view_r, struct problem *problem)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     struct record record;
     uint64_t id;
     if (!decision_parse(decision, &id))
         return not_there(problem);
-    int found = store_record(desk->store, look.arena, id, now_ms, &record);
+    int found = store_record(desk->store, context.arena, id, now_ms, &record);
     if (found < 1)
         return found < 0 ? -1 : not_there(problem);
     freed_by(told_end) struct told told = told_of(&record);
     if (strcmp(told_verdict(&told), "admitted") == 0)
         return not_there(problem);
-    freed_by(json_put) struct json_object *view = begin_view(&look, &told);
-    int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&look, &told, view)
-                : record.outcome == OUTCOME_OVER    ? add_over_time(&look, &told, view)
+    freed_by(json_put) struct json_object *view = begin_view(&context, &told);
+    int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&context, &told, view)
+                : record.outcome == OUTCOME_OVER    ? add_over_time(&context, &told, view)
                                                     : 1;
     if (added < 0)
         return -1;

@@ -5,81 +5,83 @@
 #include "desk/desk_common.h"
 
 /* One mailbox's day. 1 or -1. */
-static int add_sender(const struct look *look, const struct sender *sender,
+static int add_sender(const struct context *context, const struct sender *sender,
                       struct json_object *list)
 {
     struct account account;
-    if (store_account(look->desk->store, look->arena, sender->mailbox, look->now_ms, &account) < 0)
+    if (store_account(context->desk->store, context->arena, sender->mailbox, context->now_ms,
+                      &account) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     json_add_string(view, "mailbox", sender->mailbox);
     json_add_moment(view, "last_at", sender->last_ms);
     json_add_int(view, "messages", (int64_t)window_used(&account.history, MEASURE_MESSAGES, DAY_MS,
-                                                        look->now_ms));
+                                                        context->now_ms));
     json_add_int(view, "off_domain", (int64_t)window_used(&account.history, MEASURE_OFF_DOMAIN,
-                                                          DAY_MS, look->now_ms));
+                                                          DAY_MS, context->now_ms));
     json_add_bool(view, "suspended", account.suspension.id != 0);
     json_object_array_add(list, view);
     return 1;
 }
 
-int add_senders(const struct look *look, enum sender_of of, const char *key, const char *after,
+int add_senders(const struct context *context, enum sender_of of, const char *key,
+                const char *after,
                 size_t max, struct json_object *list, const char **next_r)
 {
-    struct sender *senders = arena_alloc(look->arena, (max + 1) * sizeof *senders);
+    struct sender *senders = arena_alloc(context->arena, (max + 1) * sizeof *senders);
     size_t count;
-    if (store_senders(look->desk->store, of, key, after != NULL ? after : "", look->now_ms,
+    if (store_senders(context->desk->store, of, key, after != NULL ? after : "", context->now_ms,
                       senders, max + 1, &count) < 0)
         return -1;
     for (size_t i = 0; i < count && i < max; i++)
-        if (add_sender(look, &senders[i], list) < 0)
+        if (add_sender(context, &senders[i], list) < 0)
             return -1;
     *next_r = count > max ? senders[max - 1].mailbox : NULL;
     return 1;
 }
 
 /* A window of an IP for each channel that has a limit for it; each looks at its own history. */
-static int add_ip(const struct look *look, const char *ip, struct json_object *view)
+static int add_ip(const struct context *context, const char *ip, struct json_object *view)
 {
     const enum rule rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP;
     struct json_object *windows = json_add_list(view, "windows");
     json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        struct standing standing = {0};
+        struct forecast forecast = {0};
         char text[HISTORY_NAME_SIZE];
         const char *name = history_name(SUBJECT_IP, (enum channel)channel, ip, text);
-        int32_t limit = look->settings->limits[channel].of[rule];
+        int32_t limit = context->settings->limits[channel].of[rule];
         if (limit == LIMIT_OFF || name == NULL)
             continue;
-        if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
-                          &standing.account.history) < 0)
+        if (store_history(context->desk->store, context->arena, SUBJECT_IP, name, context->now_ms,
+                          &forecast.account.history) < 0)
             return -1;
-        standing_settle(look, &standing);
+        forecast_settle(context, &forecast);
         json_object_array_add(windows, json_of_window(rule, (enum channel)channel, limit,
-                                                      &standing.account.history,
-                                                      standing.at_ms));
+                                                      &forecast.account.history,
+                                                      forecast.at_ms));
     }
     return 1;
 }
 
 /* What staff adjusted for the domain. */
-static int add_domain(const struct look *look, const char *domain, struct json_object *view)
+static int add_domain(const struct context *context, const char *domain, struct json_object *view)
 {
     bool exempt = false;
     json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct policy_limits limits;
-        if (guard_limits(look->desk->guard, (enum channel)channel, "", domain, look->now_ms,
+        if (guard_limits(context->desk->guard, (enum channel)channel, "", domain, context->now_ms,
                          &limits) < 0)
             return -1;
         exempt = limits.exempt;
-        if (!standing_tells(look, &(struct standing){0}, (enum channel)channel))
+        if (!forecast_tells(context, &(struct forecast){0}, (enum channel)channel))
             continue;
         for (int rule = 0; rule < RULE_COUNT; rule++)
             if (limits.source[rule] != LIMIT_OF_SETTINGS || limits.extra[rule] != 0)
                 json_object_array_add(
-                    list, json_of_limit(look, (enum rule)rule, (enum channel)channel, &limits));
+                    list, json_of_limit(context, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
     return 1;
@@ -88,16 +90,18 @@ static int add_domain(const struct look *look, const char *domain, struct json_o
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
                  int64_t now_ms, struct json_object **view_r, struct problem *problem)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     const char *known, *next;
-    if (!(of == SENDERS_OF_IP ? read_ip(&look, key, "ip", &known, problem)
-                              : read_domain(&look, key, "domain", &known, problem)))
+    if (!(of == SENDERS_OF_IP ? read_ip(&context, key, "ip", &known, problem)
+                              : read_domain(&context, key, "domain", &known, problem)))
         return 0;
     json_add_string(view, "of", of == SENDERS_OF_IP ? "ip" : "domain");
     json_add_string(view, "key", known);
-    if ((of == SENDERS_OF_IP ? add_ip(&look, known, view) : add_domain(&look, known, view)) < 0 ||
-        add_senders(&look, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"), &next) <
+    if ((of == SENDERS_OF_IP ? add_ip(&context, known, view) : add_domain(&context, known,
+                                                                          view)) < 0 ||
+        add_senders(&context, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"),
+                    &next) <
             0)
         return -1;
     json_add_string(view, "next", next);
@@ -108,23 +112,24 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
 /* ---- the audit log --------------------------------------------------------------------- */
 
 /* As it stands in the audit log: a mailbox or "@domain" in key form, all else as it is. */
-static const char *audit_subject(const struct look *look, const char *text)
+static const char *audit_subject(const struct context *context, const char *text)
 {
     struct problem ignored;
     const char *key;
     if (text == NULL || text[0] == '\0')
         return NULL;
     if (text[0] == '@')
-        return read_domain(look, text, "", &key, &ignored)
-                   ? arena_printf(look->arena, "@%s", key)
+        return read_domain(context, text, "", &key, &ignored)
+                   ? arena_printf(context->arena, "@%s", key)
                    : text;
-    return strchr(text, '@') != NULL && read_mailbox(look, text, "", &key, &ignored) ? key : text;
+    return strchr(text, '@') != NULL && read_mailbox(context, text, "", &key,
+                                                     &ignored) ? key : text;
 }
 
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem)
 {
-    freed_by(look_end) struct look look = look_begin(desk, 0);
+    freed_by(context_end) struct context context = context_begin(desk, 0);
     int64_t below;
     char next[24];
     size_t count;
@@ -132,16 +137,17 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
         return 0;
     if (subject != NULL && strlen(subject) > ADDRESS_MAX_BYTES)
         return problem_set(problem, 400, "subject", "it has at most %d bytes", ADDRESS_MAX_BYTES);
-    struct audit *acts = arena_alloc(look.arena, (DESK_PAGE + 1) * sizeof *acts);
-    if (store_audit_newest(desk->store, audit_subject(&look, subject), below, acts, DESK_PAGE + 1,
+    struct audit *actions = arena_alloc(context.arena, (DESK_PAGE + 1) * sizeof *actions);
+    if (store_audit_newest(desk->store, audit_subject(&context, subject), below, actions,
+                           DESK_PAGE + 1,
                            &count) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
-    struct json_object *list = json_add_list(view, "acts");
+    struct json_object *list = json_add_list(view, "actions");
     for (size_t i = 0; i < count && i < DESK_PAGE; i++)
-        json_object_array_add(list, json_of_act(&acts[i]));
+        json_object_array_add(list, json_of_action(&actions[i]));
     if (count > DESK_PAGE)
-        snprintf(next, sizeof next, "%lld", (long long)acts[DESK_PAGE - 1].number);
+        snprintf(next, sizeof next, "%lld", (long long)actions[DESK_PAGE - 1].number);
     json_add_string(view, "next", count > DESK_PAGE ? next : NULL);
     *view_r = view;
     return 1;

@@ -54,7 +54,7 @@ static struct json_object *json_of_entry(const struct entry *entry)
 }
 
 /* An admitted record and an entry of its moment and weight are of one message. */
-static void match(const struct look *look, struct search *search, const struct record *record,
+static void match(const struct context *context, struct search *search, const struct record *record,
                   bool *taken)
 {
     freed_by(told_end) struct told told = told_of(record);
@@ -75,26 +75,27 @@ static void match(const struct look *look, struct search *search, const struct r
         json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
         json_add_string(view, "channel", json_string(told.facts, "channel", NULL));
         json_add_string(view, "network",
-                        network_of(look->arena, json_string(told.facts, "ip", NULL)));
+                        network_of(context->arena, json_string(told.facts, "ip", NULL)));
         json_add_decision(view, "decision", record->decision);
         return;
     }
 }
 
 /* Goes through the mailbox's records as far back as the messages shown. 1 or -1. */
-static int find_records(const struct look *look, const char *mailbox, struct search *search)
+static int find_records(const struct context *context, const char *mailbox, struct search *search)
 {
     struct record records[RECORDS_PAGE];
     bool taken[MESSAGES_SHOWN] = {false};
     uint64_t before = UINT64_MAX;
     size_t count = RECORDS_PAGE;
     for (int page = 0; page < RECORDS_PAGES && count == RECORDS_PAGE; page++) {
-        if (store_decisions(look->desk->store, look->arena, mailbox, before, look->now_ms, records,
+        if (store_decisions(context->desk->store, context->arena, mailbox, before, context->now_ms,
+                            records,
                             RECORDS_PAGE, &count) < 0)
             return -1;
         for (size_t i = 0; i < count; i++)
             if (records[i].outcome == OUTCOME_ADMITTED)
-                match(look, search, &records[i], taken);
+                match(context, search, &records[i], taken);
         if (count == 0 || records[count - 1].at_ms < search->history->entries[search->stop].time_ms)
             break;
         before = records[count - 1].decision;
@@ -102,12 +103,12 @@ static int find_records(const struct look *look, const char *mailbox, struct sea
     return 1;
 }
 
-static int add_messages(const struct look *look, const struct standing *standing,
+static int add_messages(const struct context *context, const struct forecast *forecast,
                         struct json_object *view)
 {
-    struct history history = standing->account.history;
+    struct history history = forecast->account.history;
     while (history.count > 0 &&
-           !window_holds(history.entries[0].time_ms, DAY_MS, standing->at_ms)) {
+           !window_holds(history.entries[0].time_ms, DAY_MS, forecast->at_ms)) {
         history.entries++;
         history.count--;
     }
@@ -121,19 +122,19 @@ static int add_messages(const struct look *look, const struct standing *standing
         json_object_array_add(list, messages[i - 1]);
     json_add_int(view, "messages_total", (int64_t)history.count);
     json_add_int(view, "more_messages", (int64_t)(history.count - shown));
-    return shown == 0 ? 1 : find_records(look, standing->mailbox, &search);
+    return shown == 0 ? 1 : find_records(context, forecast->mailbox, &search);
 }
 
 /* ---- the refusal that led here --------------------------------------------------------- */
 
 /* *message_r: the decision as "message", NULL when there is none of this mailbox. 1 or -1. */
-static int read_message(const struct look *look, const char *mailbox, uint64_t decision,
+static int read_message(const struct context *context, const char *mailbox, uint64_t decision,
                         struct json_object **message_r)
 {
     struct record record;
     *message_r = NULL;
-    int found = decision != 0 ? store_record(look->desk->store, look->arena, decision,
-                                             look->now_ms, &record)
+    int found = decision != 0 ? store_record(context->desk->store, context->arena, decision,
+                                             context->now_ms, &record)
                               : 0;
     if (found < 1)
         return found < 0 ? -1 : 1;
@@ -198,22 +199,22 @@ static bool is_locked(const struct suspension *suspension)
            (suspension->until_ms == UNTIL_LIFTED || suspension->cause == CAUSE_COMPROMISED);
 }
 
-static void add_budget(const struct standing *standing, struct json_object *view)
+static void add_budget(const struct forecast *forecast, struct json_object *view)
 {
-    const struct policy_limits *limits = &standing->limits[CHANNEL_WEBMAIL];
+    const struct policy_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
     struct json_object *windows = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
             json_object_array_add(windows, json_of_window((enum rule)rule, CHANNEL_WEBMAIL,
                                                           limits->limits.of[rule],
-                                                          &standing->account.history,
-                                                          standing->at_ms));
+                                                          &forecast->account.history,
+                                                          forecast->at_ms));
     json_add_bool(view, "exempt", limits->exempt);
 }
 
 /* The network whose window is shown: where the message came from that met its limit, else where the
  * page is read, which is where the webmail sends from. *channel_r: whose history. */
-static const char *network_to_show(const struct look *look, const struct standing *standing,
+static const char *network_to_show(const struct context *context, const struct forecast *forecast,
                                    struct json_object *message, const char *reader_ip,
                                    enum channel *channel_r)
 {
@@ -223,13 +224,13 @@ static const char *network_to_show(const struct look *look, const struct standin
     if (met != NULL && strcmp(json_string(message, "channel", ""),
                               channel_names[CHANNEL_SMTP]) == 0)
         *channel_r = CHANNEL_SMTP;
-    bool off = standing->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
-    return !off && read_ip(look, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
+    bool off = forecast->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
+    return !off && read_ip(context, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
 }
 
 /* Adds the window of a network, which its other users fill too: how much, never who. It changes what
  * can be sent, and from when. 1 or -1. */
-static int add_network(const struct look *look, const struct standing *standing,
+static int add_network(const struct context *context, const struct forecast *forecast,
                        struct json_object *message, const char *reader_ip, struct next *next,
                        struct json_object *view)
 {
@@ -237,23 +238,23 @@ static int add_network(const struct look *look, const struct standing *standing,
     const struct rule_info *info = &rule_table[rule];
     enum channel channel;
     char room[HISTORY_NAME_SIZE];
-    const char *ip = network_to_show(look, standing, message, reader_ip, &channel);
+    const char *ip = network_to_show(context, forecast, message, reader_ip, &channel);
     const char *name = ip != NULL ? history_name(SUBJECT_IP, channel, ip, room) : NULL;
     struct history history;
     if (name == NULL)
         return 1;
-    if (store_history(look->desk->store, look->arena, SUBJECT_IP, name, look->now_ms,
+    if (store_history(context->desk->store, context->arena, SUBJECT_IP, name, context->now_ms,
                       &history) < 0)
         return -1;
-    int32_t limit = standing->limits[channel].limits.of[rule];
-    struct json_object *window = json_of_window(rule, channel, limit, &history, look->now_ms);
+    int32_t limit = forecast->limits[channel].limits.of[rule];
+    struct json_object *window = json_of_window(rule, channel, limit, &history, context->now_ms);
     json_add_bool(window, "by_network", true);
     json_object_array_add(json_member(view, "windows"), window);
     if (!json_is_true(window, "full") || channel != CHANNEL_WEBMAIL ||
-        look->settings->guard_mode == MODE_OBSERVE || next->can_send == CAN_SEND_NONE)
+        context->settings->guard_mode == MODE_OBSERVE || next->can_send == CAN_SEND_NONE)
         return 1;
     int64_t fits_ms = window_when_fits(&history, info->measure, info->window_ms, limit, 1,
-                                       look->now_ms);
+                                       context->now_ms);
     bool never = fits_ms == WINDOW_NEVER ||
                  (next->can_send == CAN_SEND_OWN && next->room_at_ms == 0);
     next->can_send = can_send_when_full(rule);
@@ -270,22 +271,22 @@ static const char *domain_of(const char *mailbox)
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r)
 {
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
-    struct standing standing;
-    if (standing_read(&look, mailbox, domain_of(mailbox), &standing) < 0 ||
-        read_message(&look, mailbox, decision, &message) < 0)
+    struct forecast forecast;
+    if (forecast_read(&context, mailbox, domain_of(mailbox), &forecast) < 0 ||
+        read_message(&context, mailbox, decision, &message) < 0)
         return -1;
-    struct next next = next_of(&look, &standing);
-    const char *contact = look.settings->support_contact;
+    struct next next = next_of(&context, &forecast);
+    const char *contact = context.settings->support_contact;
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
-    json_add(view, "suspension", json_of_suspension(&look, &standing.account.suspension, false));
-    add_budget(&standing, view);
-    if (add_network(&look, &standing, message, reader_ip, &next, view) < 0)
+    json_add(view, "suspension", json_of_suspension(&context, &forecast.account.suspension, false));
+    add_budget(&forecast, view);
+    if (add_network(&context, &forecast, message, reader_ip, &next, view) < 0)
         return -1;
-    json_add_string(view, "headline", headline(&standing.account.suspension,
+    json_add_string(view, "headline", headline(&forecast.account.suspension,
                                                next.can_send, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
@@ -293,10 +294,10 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     if (message != NULL)
         json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));
-    if (add_messages(&look, &standing, view) < 0)
+    if (add_messages(&context, &forecast, view) < 0)
         return -1;
     desk_add_contact(view, contact);
-    json_add_bool(view, "can_lock", !is_locked(&standing.account.suspension));
+    json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspension));
     *view_r = take(view);
     return 1;
 }
@@ -304,24 +305,24 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
 /* ---- "That wasn't me" ------------------------------------------------------------------- */
 
 /* It is locked already. That the user says so as well is worth a note, but not any number. */
-static int note_lock(const struct desk *desk, const char *mailbox, const struct act *act)
+static int note_lock(const struct desk *desk, const char *mailbox, const struct action *action)
 {
     freed_by(free_string) char *tries = xasprintf("lock:%s", mailbox);
     uint32_t count;
     int64_t free_at_ms;
-    int allowed = store_try(desk->store, tries, act->now_ms, DAY_MS, LOCK_NOTES_PER_DAY, &count,
+    int allowed = store_try(desk->store, tries, action->now_ms, DAY_MS, LOCK_NOTES_PER_DAY, &count,
                             &free_at_ms);
     if (allowed < 1)
         return allowed < 0 ? -1 : 1;
-    return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", act});
+    return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", action});
 }
 
 /* A lock never ends before the suspension that it replaces: a link is no way out of one. */
-static struct durations durations_of_lock(const struct look *look,
+static struct durations durations_of_lock(const struct context *context,
                                           const struct suspension *suspension)
 {
-    struct durations durations = look->settings->durations[CAUSE_COMPROMISED];
-    int64_t left_ms = suspension->id != 0 ? suspension->until_ms - look->now_ms : 0;
+    struct durations durations = context->settings->durations[CAUSE_COMPROMISED];
+    int64_t left_ms = suspension->id != 0 ? suspension->until_ms - context->now_ms : 0;
     for (size_t i = 0; i < durations.count; i++)
         if (durations.ms[i] < left_ms)
             durations.ms[i] = left_ms;
@@ -331,16 +332,16 @@ static struct durations durations_of_lock(const struct look *look,
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r)
 {
-    const struct act act = {now_ms, "user", "The user says on the status page: that wasn't me."};
-    freed_by(look_end) struct look look = look_begin(desk, now_ms);
+    const struct action action = {now_ms, "user", "The user says on the status page: that wasn't me."};
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     struct account account;
     struct suspension suspension;
-    if (store_account(desk->store, look.arena, mailbox, now_ms, &account) < 0)
+    if (store_account(desk->store, context.arena, mailbox, now_ms, &account) < 0)
         return -1;
-    const struct durations durations = durations_of_lock(&look, &account.suspension);
+    const struct durations durations = durations_of_lock(&context, &account.suspension);
     int result = is_locked(&account.suspension)
-                     ? note_lock(desk, mailbox, &act)
-                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &act,
+                     ? note_lock(desk, mailbox, &action)
+                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &action,
                                      &suspension);
     return result < 0 ? -1 : desk_status(desk, mailbox, 0, NULL, now_ms, view_r);
 }

@@ -8,7 +8,7 @@
 #include "rules/rules.h"
 #include "store/store.h"
 
-enum { POLICY_FRESH_MS = 500 }; /* adjustments and their removal act within a second */
+enum { POLICY_FRESH_MS = 500 }; /* adjustments and their removal action within a second */
 
 /* Where a limit comes from, for explanations. */
 enum limit_source { LIMIT_OF_SETTINGS, LIMIT_OF_DOMAIN, LIMIT_OF_MAILBOX };

@@ -13,7 +13,7 @@ struct store_watch {
     _Atomic int64_t told_ahead_ms; /* when it was told last that a clock was wrong */
 };
 
-/* After each act: `answer` as the store gave it, -1 when it was silent. */
+/* After each operation: `answer` as the store gave it, -1 when it was silent. */
 void store_watch_saw(struct store_watch *watch, const struct store *store, int answer);
 /* After each judgement: by how much the store was ahead, 0: it was not. Told once an hour. */
 void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms);

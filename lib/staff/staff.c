@@ -99,29 +99,29 @@ static int name_taken(const char *name, struct problem *problem)
 }
 
 int staff_add(struct store *store, const char *name, enum role role, const char *password,
-              const struct act *act, struct problem *problem)
+              const struct action *action, struct problem *problem)
 {
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
     freed_by(json_put) struct json_object *present = NULL, *account = json_object_new_object();
     char hash[PASSWORD_HASH_SIZE];
-    int found = staff_read_account(store, name, act->now_ms, &present);
+    int found = staff_read_account(store, name, action->now_ms, &present);
     if (found != 0)
         return found < 0 ? -1 : name_taken(name, problem);
     /* those of an earlier account of that name too; first, so that -1 says that none was added */
-    if (staff_forget_failures(store, name, act->now_ms) < 1)
+    if (staff_forget_failures(store, name, action->now_ms) < 1)
         return -1;
     password_hash(password, hash);
     json_add_string(account, "role", role_names[role]);
-    json_add_int(account, "created_ms", act->now_ms);
-    json_add_string(account, "by", act->by);
+    json_add_int(account, "created_ms", action->now_ms);
+    json_add_string(account, "by", action->by);
     put_password(account, hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(account),
                         .until_ms = UNTIL_LIFTED};
     char detail[64];
     snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
-    struct audited audited = {"staff_add", name, detail, act};
-    int done = store_keep_new(store, KEPT_STAFF, &kept, act->now_ms, &audited);
+    struct audited audited = {"staff_add", name, detail, action};
+    int done = store_keep_new(store, KEPT_STAFF, &kept, action->now_ms, &audited);
     return done != 0 ? done : name_taken(name, problem);
 }
 
@@ -145,8 +145,8 @@ static void change_role(struct json_object *account, const char *role, char deta
 enum { CHANGE_ATTEMPTS = 20 };
 
 /* What others change at the same moment stays: then it is read again. */
-static int change(struct store *store, const char *name, const char *act_name,
-                  change_account *change_it, const char *value, const struct act *act,
+static int change(struct store *store, const char *name, const char *action_name,
+                  change_account *change_it, const char *value, const struct action *action,
                   struct problem *problem)
 {
     for (int attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
@@ -154,14 +154,14 @@ static int change(struct store *store, const char *name, const char *act_name,
         freed_by(json_put) struct json_object *account = NULL;
         const char *before;
         char detail[96];
-        int found = read_account(store, arena, name, act->now_ms, &account, &before);
+        int found = read_account(store, arena, name, action->now_ms, &account, &before);
         if (found < 1)
             return found < 0 ? -1 : staff_no_account(name, problem);
         change_it(account, value, detail);
         struct kept kept = {.key = name, .value = json_object_to_json_string(account),
                             .until_ms = UNTIL_LIFTED};
-        struct audited audited = {act_name, name, detail, act};
-        int done = store_keep_over(store, KEPT_STAFF, &kept, before, act->now_ms, &audited);
+        struct audited audited = {action_name, name, detail, action};
+        int done = store_keep_over(store, KEPT_STAFF, &kept, before, action->now_ms, &audited);
         if (done != 0)
             return done;
     }
@@ -169,33 +169,34 @@ static int change(struct store *store, const char *name, const char *act_name,
 }
 
 int staff_set_password(struct store *store, const char *name, const char *password,
-                       const struct act *act, struct problem *problem)
+                       const struct action *action, struct problem *problem)
 {
     char hash[PASSWORD_HASH_SIZE];
     if (!staff_check_name(name, problem) || !check_password(password, problem))
         return 0;
     /* first, so that -1 says that the password is the old one */
-    if (staff_forget_failures(store, name, act->now_ms) < 1)
+    if (staff_forget_failures(store, name, action->now_ms) < 1)
         return -1;
     password_hash(password, hash);
-    return change(store, name, "staff_password", change_password, hash, act, problem);
+    return change(store, name, "staff_password", change_password, hash, action, problem);
 }
 
-int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,
+int staff_set_role(struct store *store, const char *name, enum role role,
+                   const struct action *action,
                    struct problem *problem)
 {
     return !staff_check_name(name, problem)
                ? 0
-               : change(store, name, "staff_role", change_role, role_names[role], act, problem);
+               : change(store, name, "staff_role", change_role, role_names[role], action, problem);
 }
 
-int staff_remove(struct store *store, const char *name, const struct act *act,
+int staff_remove(struct store *store, const char *name, const struct action *action,
                  struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
-    struct audited audited = {"staff_remove", name, "{}", act};
-    int done = store_forget(store, KEPT_STAFF, name, act->now_ms, &audited);
+    struct audited audited = {"staff_remove", name, "{}", action};
+    int done = store_forget(store, KEPT_STAFF, name, action->now_ms, &audited);
     return done != 0 ? done : staff_no_account(name, problem);
 }
 

@@ -43,18 +43,19 @@ enum {
 
 /* Accounts. 1; 0 with *problem (name taken, not allowed; password too short); -1 the store. */
 int staff_add(struct store *store, const char *name, enum role role, const char *password,
-              const struct act *act, struct problem *problem) must_check;
+              const struct action *action, struct problem *problem) must_check;
 int staff_set_password(struct store *store, const char *name, const char *password,
-                       const struct act *act, struct problem *problem) must_check;
-int staff_set_role(struct store *store, const char *name, enum role role, const struct act *act,
+                       const struct action *action, struct problem *problem) must_check;
+int staff_set_role(struct store *store, const char *name, enum role role,
+                   const struct action *action,
                    struct problem *problem) must_check;
-int staff_remove(struct store *store, const char *name, const struct act *act,
+int staff_remove(struct store *store, const char *name, const struct action *action,
                  struct problem *problem) must_check;
 /* {"staff":[{"name":…,"role":…,"created_at":…,"by":…}]}; to be put. 1 or -1. */
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 
 /* Ends what failed sign-ins have slowed down, in the networks where this name failed too. */
-int staff_unlock(struct store *store, const char *name, const struct act *act,
+int staff_unlock(struct store *store, const char *name, const struct action *action,
                  struct problem *problem) must_check;
 
 /* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
@@ -83,9 +84,9 @@ bool staff_csrf_fits(const char *cookie, const char *token);
 
 /* API tokens, "sg.NAME.SECRET". expires_ms may be UNTIL_LIFTED. Results as staff_add. */
 int api_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                  const struct act *act, char token_r[API_TOKEN_TEXT_SIZE],
+                  const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
                   struct problem *problem) must_check;
-int api_token_remove(struct store *store, const char *name, const struct act *act,
+int api_token_remove(struct store *store, const char *name, const struct action *action,
                      struct problem *problem) must_check;
 /* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"expires_at":…}]} */
 int api_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;

@@ -310,17 +310,17 @@ int staff_forget_failures(struct store *store, const char *name, int64_t now_ms)
                : 1;
 }
 
-int staff_unlock(struct store *store, const char *name, const struct act *act,
+int staff_unlock(struct store *store, const char *name, const struct action *action,
                  struct problem *problem)
 {
     freed_by(json_put) struct json_object *account = NULL;
     if (!staff_check_name(name, problem))
         return 0;
-    int found = staff_read_account(store, name, act->now_ms, &account);
+    int found = staff_read_account(store, name, action->now_ms, &account);
     if (found < 1)
         return found < 0 ? -1 : staff_no_account(name, problem);
-    struct audited audited = {"staff_unlock", name, "{}", act};
-    return staff_forget_failures(store, name, act->now_ms) < 1 ||
+    struct audited audited = {"staff_unlock", name, "{}", action};
+    return staff_forget_failures(store, name, action->now_ms) < 1 ||
                    store_write_audit(store, &audited) < 1
                ? -1
                : 1;

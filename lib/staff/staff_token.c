@@ -12,38 +12,38 @@ _Static_assert(sizeof "token:" + STAFF_NAME_MAX <= sizeof((struct person *)NULL)
                "room for the longest name");
 
 int api_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                  const struct act *act, char token_r[API_TOKEN_TEXT_SIZE],
+                  const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
                   struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
-    if (expires_ms <= act->now_ms)
+    if (expires_ms <= action->now_ms)
         return problem_set(problem, 400, "expires", "expected an end that is still to come");
     freed_by(json_put) struct json_object *token = json_object_new_object();
     char secret[SECRET_TEXT_SIZE], hash[SECRET_HASH_SIZE], detail[64];
     secret_make(secret);
     secret_hash(secret, hash);
     json_add_string(token, "role", role_names[role]);
-    json_add_int(token, "created_ms", act->now_ms);
-    json_add_string(token, "by", act->by);
+    json_add_int(token, "created_ms", action->now_ms);
+    json_add_string(token, "by", action->by);
     json_add_string(token, "secret", hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(token),
                         .until_ms = expires_ms};
     snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
-    struct audited audited = {"token_add", name, detail, act};
-    int done = store_keep_new(store, KEPT_TOKEN, &kept, act->now_ms, &audited);
+    struct audited audited = {"token_add", name, detail, action};
+    int done = store_keep_new(store, KEPT_TOKEN, &kept, action->now_ms, &audited);
     if (done == 1)
         snprintf(token_r, API_TOKEN_TEXT_SIZE, "sg.%s.%s", name, secret);
     return done != 0 ? done : problem_set(problem, 409, "name", "there is a token %s", name);
 }
 
-int api_token_remove(struct store *store, const char *name, const struct act *act,
+int api_token_remove(struct store *store, const char *name, const struct action *action,
                      struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
-    struct audited audited = {"token_remove", name, "{}", act};
-    int done = store_forget(store, KEPT_TOKEN, name, act->now_ms, &audited);
+    struct audited audited = {"token_remove", name, "{}", action};
+    int done = store_forget(store, KEPT_TOKEN, name, action->now_ms, &audited);
     return done != 0 ? done : problem_set(problem, 404, "name", "there is no token %s", name);
 }
 

@@ -1,9 +1,9 @@
-/* What stands behind the store: a backend for each database. store.c calls one act
+/* What stands behind the store: a backend for each database. store.c calls one operation
  * of a backend at a time, from whichever thread, so a backend needs no lock of its
  * own; it gathers the messages that wait at one moment, so that a backend can
  * judge them in one transaction or one pipeline.
  *
- * Acts return 1, 0 or -1 as store.h says; before -1 they put a sentence into
+ * Operations return 1, 0 or -1 as store.h says; before -1 they put a sentence into
  * backend->error. They return within about backend->timeout_ms, and reconnect or
  * reopen by themselves at the next call. */
 #ifndef SENDGUARD_STORE_ROOM_H
@@ -13,20 +13,20 @@
 
 struct backend;
 
-struct backend_acts {
+struct backend_operations {
     void (*free)(struct backend *backend);
     /* results_r[i] is 1 or -1 for messages[i], as store_judge. */
     void (*judge)(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count);
     int (*refund)(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
     int (*suspend)(struct backend *backend, const char *mailbox, enum cause cause,
-                   const struct durations *durations, const struct act *act,
+                   const struct durations *durations, const struct action *action,
                    struct suspension *suspension_r);
-    int (*lift)(struct backend *backend, const char *mailbox, const struct act *act);
-    int (*reset)(struct backend *backend, const char *mailbox, const struct act *act);
+    int (*lift)(struct backend *backend, const char *mailbox, const struct action *action);
+    int (*reset)(struct backend *backend, const char *mailbox, const struct action *action);
     /* as store_adjust_after */
     int (*adjust)(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                  int64_t newest, const struct act *act);
+                  int64_t newest, const struct action *action);
     int (*adjustments)(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
     int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
@@ -78,12 +78,12 @@ struct backend_acts {
 enum { BACKEND_ERROR_SIZE = 256 };
 
 struct backend {
-    const struct backend_acts *acts;
+    const struct backend_operations *operations;
     int timeout_ms;
     char error[BACKEND_ERROR_SIZE];
 };
 
-/* Never NULL: what cannot be opened now is tried again at each act. `path` is absolute.
+/* Never NULL: what cannot be opened now is tried again at each operation. `path` is absolute.
  * may_make: make the file when it is not there. */
 struct backend *backend_sqlite_new(const char *path, int timeout_ms, bool may_make);
 /* As store_check; why not 1 in error_r. */

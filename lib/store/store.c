@@ -227,7 +227,7 @@ static bool judge_together(struct backend *backend, const struct group *group)
     for (size_t i = 0; i < group->count; i++)
         for (size_t j = 0; j < group->members[i]->count; j++)
             messages[count++] = group->members[i]->messages[j];
-    backend->acts->judge(backend, messages, results, count);
+    backend->operations->judge(backend, messages, results, count);
     const int *next = results;
     for (size_t i = 0; i < group->count; i++) {
         size_t own = group->members[i]->count; /* after it is told, it may be gone */
@@ -289,14 +289,14 @@ int store_judge(struct store *store, struct store_message *message)
     return result;
 }
 
-/* The other acts go in alone. */
-#define ALONE(store, act)                                                    \
+/* The other operations go in alone. */
+#define ALONE(store, operation)                                                    \
     do {                                                                     \
         struct waiting self = {.count = 0};                                  \
         if (enter(store, &self) < 0)                                         \
             return -1;                                                       \
         struct backend *backend = self.backend;                                       \
-        int result = backend->acts->act;                                        \
+        int result = backend->operations->operation;                                        \
         if (result < 0)                                                      \
             memcpy(thread_error, backend->error, sizeof thread_error);          \
         leave(store, backend);                                                  \
@@ -309,33 +309,34 @@ int store_refund(struct store *store, const char *mailbox, const char *id, int64
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
-                  const struct durations *durations, const struct act *act,
+                  const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r)
 {
-    ALONE(store, suspend(backend, mailbox, cause, durations, act,
+    ALONE(store, suspend(backend, mailbox, cause, durations, action,
                                             suspension_r));
 }
 
-int store_lift(struct store *store, const char *mailbox, const struct act *act)
+int store_lift(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, lift(backend, mailbox, act));
+    ALONE(store, lift(backend, mailbox, action));
 }
 
-int store_reset(struct store *store, const char *mailbox, const struct act *act)
+int store_reset(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, reset(backend, mailbox, act));
+    ALONE(store, reset(backend, mailbox, action));
 }
 
-int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
+int store_adjust(struct store *store, const struct adjustment *adjustment,
+                 const struct action *action)
 {
-    ALONE(store, adjust(backend, adjustment, 1, INT64_MAX, act));
+    ALONE(store, adjust(backend, adjustment, 1, INT64_MAX, action));
 }
 
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
-                       int64_t newest, const struct act *act)
+                       int64_t newest, const struct action *action)
 {
     assert(count >= 1 && count <= ADJUST_MAX);
-    ALONE(store, adjust(backend, adjustments, count, newest, act));
+    ALONE(store, adjust(backend, adjustments, count, newest, action));
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
@@ -477,7 +478,7 @@ int store_examine(struct store *store, bool *made_r)
     struct waiting self = {.count = 0};
     if (enter(store, &self) < 0)
         return -1;
-    int result = self.backend->acts->examine(self.backend, made_r);
+    int result = self.backend->operations->examine(self.backend, made_r);
     if (result < 1)
         memcpy(thread_error, self.backend->error, sizeof thread_error);
     leave(store, self.backend);
@@ -535,9 +536,9 @@ static int check_redis(const struct store_url *where, int timeout_ms,
 {
     bool made;
     struct backend *backend = open_backend(where, timeout_ms, false);
-    int answer = backend->acts->examine(backend, &made);
+    int answer = backend->operations->examine(backend, &made);
     snprintf(error_r, BACKEND_ERROR_SIZE, "%s", backend->error);
-    backend->acts->free(backend);
+    backend->operations->free(backend);
     return answer;
 }
 
@@ -559,7 +560,7 @@ void store_free(struct store **store)
     if (*store == NULL)
         return;
     for (size_t i = 0; i < (*store)->backend_count; i++)
-        (*store)->backends[i]->acts->free((*store)->backends[i]);
+        (*store)->backends[i]->operations->free((*store)->backends[i]);
     pthread_mutex_destroy(&(*store)->lock);
     free(*store);
     *store = NULL;

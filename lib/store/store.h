@@ -3,8 +3,8 @@
  * and Redis (several). The store adds unless over, and returns what it saw; no
  * rule of sending lives here.
  *
- * Every act is atomic and answers 1 yes, 0 no, -1 don't know; after -1
- * store_error() says why. "Don't know" of an act that changes something means:
+ * Every operation is atomic and answers 1 yes, 0 no, -1 don't know; after -1
+ * store_error() says why. "Don't know" of an operation that changes something means:
  * done once or not at all. Every call returns within about the timeout given
  * to store_open, whatever the database does, and works again by itself when
  * the database does.
@@ -36,9 +36,9 @@ struct store;
 
 /* sqlite:///absolute/path · redis://HOST:PORT/DB · redis+unix:///absolute/path[?db=N].
  * timeout_ms: 1..60000. 1; or 0 with *problem filled when the URL is no URL of ours.
- * A database that cannot be reached now is no error here: each act answers -1 until it can.
+ * A database that cannot be reached now is no error here: each operation answers -1 until it can.
  * A SQLite file that does not exist is made now (mode 0600) or, if that fails,
- * at a later call; once it was there and has gone, no new one is made: acts
+ * at a later call; once it was there and has gone, no new one is made: operations
  * answer -1 until it is back. */
 int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
     must_check;
@@ -155,23 +155,23 @@ void store_judge_all(struct store *store, struct store_message *const *messages,
 int store_refund(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
     must_check;
 
-/* ---- acts of staff -------------------------------------------------------
+/* ---- actions of staff -------------------------------------------------------
  * `by` (1..63 bytes) and `note` (1..255 bytes) go to the audit log in the same step. */
 
-struct act {
+struct action {
     int64_t now_ms;
     const char *by, *note;
 };
 
 /* Suspend, or replace the suspension in force. *suspension_r is what holds now. 1 or -1. */
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
-                  const struct durations *durations, const struct act *act,
+                  const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r) must_check;
 /* End the suspension, keep the counts. 1 lifted, 0 was not suspended. */
-int store_lift(struct store *store, const char *mailbox, const struct act *act) must_check;
+int store_lift(struct store *store, const char *mailbox, const struct action *action) must_check;
 /* Forget what the mailbox's windows hold, of every channel, keep a suspension. 1, also when there
  * was nothing. */
-int store_reset(struct store *store, const char *mailbox, const struct act *act) must_check;
+int store_reset(struct store *store, const char *mailbox, const struct action *action) must_check;
 
 /* An adjustment changes a rule's limit for one mailbox or one domain:
  * ADJUST_LIMIT puts `value` (LIMIT_OFF: not checked) in the limit's place,
@@ -189,13 +189,14 @@ struct adjustment {
     int64_t change; /* answered by store_adjustments: number of the change, rising */
 };
 /* Set or remove one adjustment; the newest for (subject, rule, kind) holds. 1 or -1. */
-int store_adjust(struct store *store, const struct adjustment *adjustment, const struct act *act)
+int store_adjust(struct store *store, const struct adjustment *adjustment,
+                 const struct action *action)
     must_check;
 /* Several (1..ADJUST_MAX) in one step, all or none of them, for who has looked at all changes up to
  * number `newest` (INT64_MAX: whatever there is): 0, and nothing is done, when there is a newer one. */
 enum { ADJUST_MAX = 2 };
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
-                       int64_t newest, const struct act *act) must_check;
+                       int64_t newest, const struct action *action) must_check;
 
 /* The adjustments changed after change number `after` (0: all in force), in
  * order of change, at most `max`; removed ones are told for a day. Returns 1 and
@@ -259,7 +260,7 @@ int store_history(struct store *store, struct arena *arena, enum subject subject
 
 struct audit {
     int64_t number, at_ms;
-    char by[64], act[24], subject[ADDRESS_MAX_BYTES + 1], note[256];
+    char by[64], action[24], subject[ADDRESS_MAX_BYTES + 1], note[256];
     char detail[512]; /* what was so before and after, a JSON object; {} when there is nothing:
                          suspend {"before":null or suspension,"after":suspension},
                          lift {"before":suspension,"after":null},
@@ -278,11 +279,11 @@ int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r) must_check;
 
-/* An entry about something that is no act on the store: a note on a mailbox,
+/* An entry about something that is no operation on the store: a note on a mailbox,
  * a change of staff. detail is JSON, at most 511 bytes. */
 struct audited {
     const char *name, *subject, *detail; /* name 1..23 bytes, subject as in struct audit */
-    const struct act *act;
+    const struct action *action;
 };
 int store_write_audit(struct store *store, const struct audited *audited) must_check;
 
@@ -376,7 +377,7 @@ int store_counters(struct store *store, const char *after, struct counter *count
                    size_t *count_r) must_check;
 
 /* Remove what nobody needs any longer: histories, ids, records and suspensions
- * past their time. A little of it is done with every act, so nobody has to call
+ * past their time. A little of it is done with every operation, so nobody has to call
  * this; tests do, to see all of it gone. 1 or -1. */
 int store_sweep(struct store *store, int64_t now_ms) must_check;
 

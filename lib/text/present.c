@@ -126,7 +126,7 @@ static bool is_moment(const char *key)
 static bool is_word(const char *key)
 {
     static const char *const words[] = {"rule", "cause", "channel", "state",  "verdict",  "outcome",
-                                        "act",  "role",  "source", "kind", "headline", "field",
+                                        "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)

@@ -113,7 +113,7 @@ def call(document, client, method, path, query=None, body=None, **variables):
 def good_calls(house):
     """Every operation at least once, so that each shape is seen with something in it."""
     mailbox, ip = house.busy.mailbox, house.busy.ip
-    act = {"subject": mailbox, "note": "asked by telephone", "preview": True}
+    action = {"subject": mailbox, "note": "asked by telephone", "preview": True}
     return [
         ("get", "/overview", {}),
         ("get", "/search", {"query": {"q": mailbox}}),
@@ -148,14 +148,14 @@ def good_calls(house):
                                         "tz": "Europe/Berlin"}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "channel": "forwarding", "to": "b@x.test"}}),
         ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test"}}),
-        ("post", "/acts", {"body": {**act, "act": "suspend", "cause": "terms", "for": "permanent"}}),
-        ("post", "/acts", {"body": {**act, "act": "lift", "subject": house.stopped.mailbox}}),
-        ("post", "/acts", {"body": {**act, "act": "reset"}}),
-        ("post", "/acts", {"body": {**act, "act": "extra", "messages": 5, "for": "2h"}}),
-        ("post", "/acts", {"body": {**act, "act": "limit", "subject": "@example.test",
+        ("post", "/actions", {"body": {**action, "action": "suspend", "cause": "terms", "for": "permanent"}}),
+        ("post", "/actions", {"body": {**action, "action": "lift", "subject": house.stopped.mailbox}}),
+        ("post", "/actions", {"body": {**action, "action": "reset"}}),
+        ("post", "/actions", {"body": {**action, "action": "extra", "messages": 5, "for": "2h"}}),
+        ("post", "/actions", {"body": {**action, "action": "limit", "subject": "@example.test",
                                     "rule": "messages_per_day", "value": 4}}),
-        ("post", "/acts", {"body": {**act, "act": "exempt"}}),
-        ("post", "/acts", {"body": {**act, "act": "note"}}),
+        ("post", "/actions", {"body": {**action, "action": "exempt"}}),
+        ("post", "/actions", {"body": {**action, "action": "note"}}),
         ("get", "/openapi.json", {}),
     ]
 
@@ -165,8 +165,8 @@ def operations(document):
 
 
 def test_every_operation_answers_as_described(house, document):
-    house.admin.act("note", house.busy.mailbox)
-    house.admin.act("extra", "@example.test", messages=1)
+    house.admin.action("note", house.busy.mailbox)
+    house.admin.action("extra", "@example.test", messages=1)
     called = set()
     for method, path, more in good_calls(house):
         answer = call(document, house.admin, method, path, **more)
@@ -187,7 +187,7 @@ def test_the_description_is_complete():
 
 
 def test_undescribed_paths(house):
-    for path in ("/", "/no-such", "/mailboxes", "/mailboxes/", "/acts/1", "/audit/export.xml",
+    for path in ("/", "/no-such", "/mailboxes", "/mailboxes/", "/actions/1", "/audit/export.xml",
                  "/openapi.yaml", "/../../metrics"):
         answer = house.admin.get(ROOT + path)
         assert answer.status == 404, f"{path}: {answer}"
@@ -239,14 +239,14 @@ WRONG = [
      "channel"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": people(10001, "x.test")}}, 413,
      None),
-    ("post", "/acts", {"body": {}}, 400, "act"),
-    ("post", "/acts", {"body": {"act": "lift", "subject": "a@b.test"}}, 400, "note"),
-    ("post", "/acts", {"body": {"act": "lift", "note": "x"}}, 400, "subject"),
-    ("post", "/acts", {"body": {"act": "note", "subject": "a@b.test", "note": "x", "prevew": 1}},
+    ("post", "/actions", {"body": {}}, 400, "action"),
+    ("post", "/actions", {"body": {"action": "lift", "subject": "a@b.test"}}, 400, "note"),
+    ("post", "/actions", {"body": {"action": "lift", "note": "x"}}, 400, "subject"),
+    ("post", "/actions", {"body": {"action": "note", "subject": "a@b.test", "note": "x", "prevew": 1}},
      400, "prevew"),
-    ("post", "/acts", {"body": {"act": "note", "subject": "a@b.test", "note": "x",
+    ("post", "/actions", {"body": {"action": "note", "subject": "a@b.test", "note": "x",
                                 "preview": "yes"}}, 400, "preview"),
-    ("post", "/acts", {"body": {"act": "lift", "subject": "a@b.test", "note": "x"}}, 409,
+    ("post", "/actions", {"body": {"action": "lift", "subject": "a@b.test", "note": "x"}}, 409,
      "subject"),
 ]
 
@@ -283,7 +283,7 @@ def test_no_token(house, document):
 
 
 def test_methods(house):
-    for path, allowed in (("/overview", "GET, HEAD"), ("/acts", "POST"), ("/simulate", "POST")):
+    for path, allowed in (("/overview", "GET, HEAD"), ("/actions", "POST"), ("/simulate", "POST")):
         for method in ("GET", "POST", "PUT", "DELETE"):
             if method in allowed:
                 continue
@@ -293,8 +293,8 @@ def test_methods(house):
 
 
 def test_only_json(house, document):
-    fields = {"act": "note", "subject": house.busy.mailbox, "note": "from a form"}
-    for path in ("/acts", "/simulate"):
+    fields = {"action": "note", "subject": house.busy.mailbox, "note": "from a form"}
+    for path in ("/actions", "/simulate"):
         answer = house.admin.post_form(ROOT + path, fields)
         check_answer(document, path, "post", answer)
         assert answer.status == 415
@@ -326,28 +326,28 @@ def test_preview_then_lift(house, document):
     for _ in range(6):
         sender.send()
     assert sender.send().status == 403
-    wish = {"act": "lift", "subject": sender.mailbox, "note": "called back"}
-    seen = call(document, house.support, "post", "/acts", body={**wish, "preview": True}).json
+    request = {"action": "lift", "subject": sender.mailbox, "note": "called back"}
+    seen = call(document, house.support, "post", "/actions", body={**request, "preview": True}).json
     assert (seen["done"], seen["allowed"], seen["reset_as_well"]) == (False, True, True)
     assert sender.send().status == 403
-    done = call(document, house.support, "post", "/acts", body=wish).json
+    done = call(document, house.support, "post", "/actions", body=request).json
     assert done["done"] is True and done["after"] == seen["after"]
-    call(document, house.support, "post", "/acts", body={**wish, "act": "reset"})
+    call(document, house.support, "post", "/actions", body={**request, "action": "reset"})
     sender.admitted()
-    acts = house.viewer.get(f"{ROOT}/audit?subject={sender.mailbox}").json["acts"]
-    assert [(act["act"], act["by"], act["note"]) for act in acts] == [
+    actions = house.viewer.get(f"{ROOT}/audit?subject={sender.mailbox}").json["actions"]
+    assert [(action["action"], action["by"], action["note"]) for action in actions] == [
         ("reset", "token:support", "called back"), ("lift", "token:support", "called back")]
 
 
 def test_roles(house, document):
     mailbox = new_mailbox()
-    wish = {"act": "exempt", "subject": mailbox, "note": "a newsletter"}
-    assert call(document, house.viewer, "post", "/acts", body=wish).status == 403
-    assert call(document, house.support, "post", "/acts", body=wish).status == 403
-    seen = call(document, house.support, "post", "/acts", body={**wish, "preview": True})
+    request = {"action": "exempt", "subject": mailbox, "note": "a newsletter"}
+    assert call(document, house.viewer, "post", "/actions", body=request).status == 403
+    assert call(document, house.support, "post", "/actions", body=request).status == 403
+    seen = call(document, house.support, "post", "/actions", body={**request, "preview": True})
     assert seen.json["allowed"] is False and seen.json["why_not"]
     assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] is None
-    assert call(document, house.admin, "post", "/acts", body=wish).json["done"] is True
+    assert call(document, house.admin, "post", "/actions", body=request).json["done"] is True
     assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] == "staff"
 
 
@@ -382,9 +382,9 @@ def pages(client, path, name, mark, query):
 def test_pages(house):
     mailbox = new_mailbox()
     for number in range(61):
-        assert house.support.act("note", mailbox, note=f"note {number}").status == 200
-    acts = pages(house.viewer, "/audit", "acts", "next", "before")
-    numbers = [act["number"] for act in acts]
+        assert house.support.action("note", mailbox, note=f"note {number}").status == 200
+    actions = pages(house.viewer, "/audit", "actions", "next", "before")
+    numbers = [action["number"] for action in actions]
     assert numbers == sorted(set(numbers), reverse=True) and len(numbers) > 61
     decisions = pages(house.viewer, "/decisions", "decisions", "older", "before")
     assert len({one["decision"] for one in decisions}) == len(decisions) >= 11
@@ -395,14 +395,14 @@ def test_exports(house):
     mailbox = new_mailbox()
     notes = ['=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", 'said "no", then yes', "grün"]
     for number, note in enumerate(itertools.islice(itertools.cycle(notes), 110)):
-        assert house.support.act("note", mailbox, note=note).status == 200, number
+        assert house.support.action("note", mailbox, note=note).status == 200, number
     answer = house.viewer.get(ROOT + "/audit/export.json")
     assert "attachment" in answer.header("Content-Disposition")
     exported = answer.json
-    listed = pages(house.viewer, "/audit", "acts", "next", "before")
-    without = [{name: value for name, value in act.items() if name != "at"} for act in exported]
-    assert without == [{name: value for name, value in act.items() if name != "at"}
-                       for act in reversed(listed)]
+    listed = pages(house.viewer, "/audit", "actions", "next", "before")
+    without = [{name: value for name, value in action.items() if name != "at"} for action in exported]
+    assert without == [{name: value for name, value in action.items() if name != "at"}
+                       for action in reversed(listed)]
 
     answer = house.viewer.get(ROOT + "/audit/export.csv")
     assert answer.header("Content-Type").startswith("text/csv")
@@ -410,9 +410,9 @@ def test_exports(house):
     assert answer.body.count(b"\n") == answer.body.count(b"\r\n")
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert len(rows) == len(exported)
-    for row, act in zip(rows, exported):
-        assert (int(row["number"]), row["at"], row["by"]) == (act["number"], act["at"], act["by"])
-        guarded = "'" + act["note"] if act["note"][0] in "=+-@" else act["note"]
+    for row, action in zip(rows, exported):
+        assert (int(row["number"]), row["at"], row["by"]) == (action["number"], action["at"], action["by"])
+        guarded = "'" + action["note"] if action["note"][0] in "=+-@" else action["note"]
         assert row["note"] == guarded
-        assert json.loads(row["detail"]) == act["detail"]
+        assert json.loads(row["detail"]) == action["detail"]
         assert all(value[:1] not in "=+-@" for value in row.values() if value)

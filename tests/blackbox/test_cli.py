@@ -90,7 +90,7 @@ def test_a_mailbox_never_seen(shell):
     assert shell.ok("near").startswith("Nobody is above")
     assert shell.json("near") == {"near": [], "ips": []}
     assert shell.ok("log") == "" and shell.json("log") == {"decisions": []}
-    assert shell.ok("audit") == "" and shell.json("audit") == {"acts": []}
+    assert shell.ok("audit") == "" and shell.json("audit") == {"actions": []}
     assert shell.ok("staff", "list").startswith("There are no accounts")
     assert shell.ok("token", "list") == "There are no tokens.\n"
 
@@ -200,7 +200,7 @@ def test_simulate_what_is_none(sqlite_store, folder, text, expected):
     assert err.startswith("sendguard simulate: standard input: ") and expected in err
 
 
-# ---- acts ----------------------------------------------------------------------------------
+# ---- actions ----------------------------------------------------------------------------------
 
 
 @pytest.mark.sanitized
@@ -300,11 +300,11 @@ def test_the_audit_log(shell):
     rows = list(csv.DictReader(io.StringIO(shell.ok("audit", "--csv"), newline="")))
     assert [row["number"] for row in rows] == ["5", "4", "3", "2", "1"]
     assert rows[2]["subject"] == "'@example.test" and rows[2]["note"] == "'=1+1, \"so\""
-    acts = shell.json("audit")["acts"]
-    assert [act["act"] for act in acts] == ["staff_add", "note", "limit", "lift", "suspend"]
-    assert {act["by"] for act in acts} == {"ada (shell)"}
-    assert acts[2]["note"] == '=1+1, "so"' and acts[2]["detail"]["rule"] == "messages_per_day"
-    assert [act["act"] for act in shell.json("audit", ALICE)["acts"]] == ["note", "lift", "suspend"]
+    actions = shell.json("audit")["actions"]
+    assert [action["action"] for action in actions] == ["staff_add", "note", "limit", "lift", "suspend"]
+    assert {action["by"] for action in actions} == {"ada (shell)"}
+    assert actions[2]["note"] == '=1+1, "so"' and actions[2]["detail"]["rule"] == "messages_per_day"
+    assert [action["action"] for action in shell.json("audit", ALICE)["actions"]] == ["note", "lift", "suspend"]
     assert "calls back on Monday" in shell.ok("show", ALICE).split("\nNotes\n")[1]
 
 
@@ -312,7 +312,7 @@ def test_a_long_audit_log(shell):
     for number in range(53):
         shell.ok("note", ALICE, "--note", f"number {number}")
     assert len(shell.ok("audit").splitlines()) == 50
-    assert [act["note"] for act in shell.json("audit")["acts"]] == \
+    assert [action["note"] for action in shell.json("audit")["actions"]] == \
         [f"number {number}" for number in reversed(range(53))]
     assert len(shell.ok("audit", "--csv").splitlines()) == 54
 
@@ -322,7 +322,7 @@ def test_who_does_it(shell):
     shell.ok("note", ALICE, "--note", "b", SUDO_USER="")
     shell.ok("note", ALICE, "--note", "c", SUDO_USER="x" * 80)
     shell.ok("note", ALICE, "--note", "d", SUDO_USER="e\x1b[31m\nve")
-    by = [act["by"] for act in reversed(shell.json("audit")["acts"])]
+    by = [action["by"] for action in reversed(shell.json("audit")["actions"])]
     assert by[:3] == ["ada (shell)", f"{shell_user()} (shell)", "x" * 50 + " (shell)"]
     assert not re.search(r"[\x00-\x1f]", by[3]) and by[3].endswith("(shell)")
 
@@ -411,7 +411,7 @@ def test_nothing_from_outside_steers_the_terminal(shell):
                           ["show", ALICE, "--json"], ["audit", "--json"]):
                 assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", shell.ok(*words))
             assert "\u202e" not in shell.ok("audit")
-            assert shell.json("audit")["acts"][0]["note"] == note
+            assert shell.json("audit")["actions"][0]["note"] == note
     err = shell.run("show", "a\x1b[31m@x.test").err
     assert "\x1b" not in err
 
@@ -728,4 +728,4 @@ def test_root_leaves_the_store_to_its_owner(sqlite_store, folder):
     Shell(folder, sqlite_store).ok("note", ALICE, *WHY)
     made = list(folder.glob("sendguard.db*"))
     assert made and {path.stat().st_uid for path in made} == {owner}
-    assert Shell(folder, sqlite_store).json("audit")["acts"][0]["by"] == "ada (shell)"
+    assert Shell(folder, sqlite_store).json("audit")["actions"][0]["by"] == "ada (shell)"

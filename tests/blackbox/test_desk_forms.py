@@ -46,17 +46,17 @@ def house(request, new_folder):
         house.stop()
 
 
-def carried_by(answer, act):
-    """The fields that the page's form for an act carries along unseen."""
+def carried_by(answer, action):
+    """The fields that the page's form for an action carries along unseen."""
     for form in re.findall(r"<form.*?</form>", answer.text, re.S):
         found = {}
         for tag in re.findall(r"<input[^>]*>", form):
             marks = dict(re.findall(r'([a-z]+)="([^"]*)"', tag))
             if marks.get("type") == "hidden":
                 found[html.unescape(marks["name"])] = html.unescape(marks.get("value", ""))
-        if found.get("act") == act:
+        if found.get("action") == action:
             return found
-    raise AssertionError(f"no form for {act}: {answer}")
+    raise AssertionError(f"no form for {action}: {answer}")
 
 
 def location(answer):
@@ -73,20 +73,20 @@ def form_of(browser, **fields):
 
 def test_preview_and_confirm(house):
     sender, note = house.suspended(), 'called back: "it was me" & <b>sorry</b>'
-    fields = form_of(house.sam, act="lift", subject=sender.mailbox, note=note)
-    preview = house.sam.post_form("/desk/acts", fields)
+    fields = form_of(house.sam, action="lift", subject=sender.mailbox, note=note)
+    preview = house.sam.post_form("/desk/actions", fields)
     assert preview.status == 200, preview
     assert sender.send().status == 403
     assert "<b>sorry" not in preview.text
     carried = carried_by(preview, "lift")
-    assert {name: carried[name] for name in ("act", "subject", "note")} == {
-        "act": "lift", "subject": sender.mailbox, "note": note}
-    path, query = location(house.sam.post_form("/desk/acts", {**carried, "confirm": "1"}))
+    assert {name: carried[name] for name in ("action", "subject", "note")} == {
+        "action": "lift", "subject": sender.mailbox, "note": note}
+    path, query = location(house.sam.post_form("/desk/actions", {**carried, "confirm": "1"}))
     assert path == "/desk/mailboxes/" + urllib.parse.quote(sender.mailbox, safe="")
     assert query == "done=lift"
     assert house.sam.get(f"{path}?{query}").status == 200
-    acts = house.web.shell("audit", sender.mailbox)
-    assert "lift" in acts and "sam" in acts
+    actions = house.web.shell("audit", sender.mailbox)
+    assert "lift" in actions and "sam" in actions
     assert sender.send().json["suspension"]["brought"]  # the counts were kept
 
 
@@ -94,8 +94,8 @@ def test_only_one_confirms(house):
     """Whatever else stands in the field."""
     sender = house.suspended()
     for confirm in ("", "0", "yes", "11"):
-        fields = form_of(house.sam, act="lift", subject=sender.mailbox, note="x", confirm=confirm)
-        assert house.sam.post_form("/desk/acts", fields).status == 200
+        fields = form_of(house.sam, action="lift", subject=sender.mailbox, note="x", confirm=confirm)
+        assert house.sam.post_form("/desk/actions", fields).status == 200
     assert sender.send().status == 403
     assert "lift" not in house.web.shell("audit", sender.mailbox)
 
@@ -105,35 +105,35 @@ def test_only_one_confirms(house):
     ({"for": "for ever"}, 400), ({"value": "off"}, 403), ({"subject": "no mailbox"}, 400)])
 @pytest.mark.parametrize("confirm", ["", "1"])
 def test_nothing_typed_is_lost(house, change, status, confirm):
-    wish = {"act": "limit", "subject": "someone@example.test", "rule": "messages_per_day",
+    request = {"action": "limit", "subject": "someone@example.test", "rule": "messages_per_day",
             "value": "4", "for": "48h", "note": "a <i>busy</i> week", **change}
     if status == 403 and not confirm:
         return  # a preview says so without refusing, as the next test has it
-    answer = house.sam.post_form("/desk/acts", form_of(house.sam, confirm=confirm, **wish))
+    answer = house.sam.post_form("/desk/actions", form_of(house.sam, confirm=confirm, **request))
     assert answer.status == status, answer
     assert 'role="alert"' in answer.text
     for name in ("subject", "for", "note"):
-        assert html.escape(wish[name]) in answer.text, f"{name}: {answer.text}"
+        assert html.escape(request[name]) in answer.text, f"{name}: {answer.text}"
     assert "<i>busy" not in answer.text
 
 
 def test_what_the_role_may_not(house):
     subject = new_mailbox()
-    wish = {"act": "exempt", "subject": subject, "note": "a newsletter"}
-    preview = house.sam.post_form("/desk/acts", form_of(house.sam, **wish))
+    request = {"action": "exempt", "subject": subject, "note": "a newsletter"}
+    preview = house.sam.post_form("/desk/actions", form_of(house.sam, **request))
     assert preview.status == 200 and 'role="alert"' in preview.text
-    assert house.sam.post_form("/desk/acts", form_of(house.sam, confirm="1", **wish)).status == 403
-    assert house.vic.post_form("/desk/acts", form_of(house.vic, confirm="1", **wish)).status == 403
-    assert house.vic.get("/desk/acts?act=exempt").status == 403
-    assert location(house.ada.post_form("/desk/acts",
-                                        form_of(house.ada, confirm="1", **wish)))[1] == "done=exempt"
+    assert house.sam.post_form("/desk/actions", form_of(house.sam, confirm="1", **request)).status == 403
+    assert house.vic.post_form("/desk/actions", form_of(house.vic, confirm="1", **request)).status == 403
+    assert house.vic.get("/desk/actions?action=exempt").status == 403
+    assert location(house.ada.post_form("/desk/actions",
+                                        form_of(house.ada, confirm="1", **request)))[1] == "done=exempt"
 
 
 def test_a_domain(house):
-    fields = form_of(house.sam, act="extra", subject="@fair.test", messages="2", note="a fair",
+    fields = form_of(house.sam, action="extra", subject="@fair.test", messages="2", note="a fair",
                      confirm="1")
     fields["off_domain"] = ""  # a form sends its empty fields too
-    path, query = location(house.sam.post_form("/desk/acts", fields))
+    path, query = location(house.sam.post_form("/desk/actions", fields))
     assert (path, query) == ("/desk/domains/fair.test", "done=extra")
     assert house.sam.get(f"{path}?{query}").status == 200
 
@@ -169,7 +169,7 @@ def test_simulate(house):
 
 def test_every_page_opens(house):
     sender = house.suspended()
-    for path in ("/", "/suspended", "/near", "/decisions", "/audit", "/simulate", "/acts",
+    for path in ("/", "/suspended", "/near", "/decisions", "/audit", "/simulate", "/actions",
                  "/audit?subject=" + sender.mailbox, "/mailboxes/" + sender.mailbox,
                  "/decisions?mailbox=" + sender.mailbox,
                  "/decisions/" + house.refusal.json["decision"], "/ips/" + sender.ip,
@@ -178,7 +178,7 @@ def test_every_page_opens(house):
         assert answer.status == 200, f"{path}: {answer}"
     assert location(house.sam.get("/desk"))[0] == "/desk/"
     assert house.sam.get("/desk/no-such").status == 404
-    answer = house.sam.request("DELETE", "/desk/acts")
+    answer = house.sam.request("DELETE", "/desk/actions")
     assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD, POST")
 
 

@@ -92,7 +92,7 @@ def test_messages_become_numbers(store, start, web_of, sender_at):
     browser = Client(web)
     path = status_path(refusal)
     token = re.search(r"t=([^&]+)", path).group(1)
-    answer = browser.post_form("/status", {"t": token, "act": "lock", "confirm": "1"})
+    answer = browser.post_form("/status", {"t": token, "action": "lock", "confirm": "1"})
     assert answer.status in (200, 303), answer
     eventually(lambda: Metrics(web).of("user_locks_total") == 1, "the lock is counted")
     eventually(lambda: Metrics(web).of("suspended_mailboxes", cause="compromised") == 1, "a second")

@@ -15,9 +15,9 @@ TIMEOUT, MARGIN = 0.25, 6 if SANITIZED else 2
 LATER = "451 4.7.1 Sending is not possible for a moment"
 
 
-def timed(act):
+def timed(action):
     began = time.monotonic()
-    answer = act()
+    answer = action()
     assert time.monotonic() - began < TIMEOUT + MARGIN
     return answer
 

@@ -130,7 +130,7 @@ def test_nothing_that_postfix_logs_is_a_key(stack, mailbox):
     assert "Sending is paused until" in page and reference in page
     for secret in (mailbox, mailbox.partition("@")[0], "900", "901", "<button", "<form", "127.0.0."):
         assert secret not in page, secret
-    for method, data in (("POST", b"act=lock"), ("DELETE", None)):
+    for method, data in (("POST", b"action=lock"), ("DELETE", None)):
         request = urllib.request.Request(url, data, method=method)
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=20)

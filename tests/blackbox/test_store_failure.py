@@ -24,9 +24,9 @@ ALLOW = {"store": {"timeout": "250ms", "on_failure": "allow"}}
 COMPLAINT = r'level=(warning|error) msg="?store '
 
 
-def timed(act):
+def timed(action):
     began = time.monotonic()
-    answer = act()
+    answer = action()
     assert time.monotonic() - began < TIMEOUT + MARGIN
     return answer
 

@@ -64,14 +64,14 @@ def test_what_may_have_been_done_is_said(sqlite_store, open_web):
     ada, robot = web.desk("ada"), Program(web, web.token("robot", "admin"))
     csrf, mailbox = ada.csrf, new_mailbox()
     token = urllib.parse.parse_qs(link.split("?")[1])["t"][0]
-    act = {"csrf": csrf, "act": "note", "subject": mailbox, "note": "x"}
+    action = {"csrf": csrf, "action": "note", "subject": mailbox, "note": "x"}
     sqlite_store.silence()
     try:
-        unknown = [Client(web).post_form("/status", {"t": token, "act": "lock"}),
-                   ada.post_form("/desk/acts", {**act, "confirm": "1"}),
+        unknown = [Client(web).post_form("/status", {"t": token, "action": "lock"}),
+                   ada.post_form("/desk/actions", {**action, "confirm": "1"}),
                    ada.post_form("/desk/sign-out", {"csrf": csrf}),
-                   robot.act("note", mailbox)]
-        preview = ada.post_form("/desk/acts", act)
+                   robot.action("note", mailbox)]
+        preview = ada.post_form("/desk/actions", action)
         signing_in = Browser(web).sign_in("ada")
     finally:
         sqlite_store.speak()

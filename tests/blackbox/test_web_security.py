@@ -114,16 +114,16 @@ def test_only_the_link_locks_its_mailbox(web, user, robot):
     link = status_link(user)
     token = urllib.parse.parse_qs(link.split("?")[1])["t"][0]
     for forged in ("", token[:-2], "A" * len(token)):
-        answer = Client(web).post_form("/status", {"t": forged, "act": "lock", "confirm": "1"})
+        answer = Client(web).post_form("/status", {"t": forged, "action": "lock", "confirm": "1"})
         assert answer.status == 403
-    assert Client(web).get(link + "&act=lock&confirm=1").status == 200
+    assert Client(web).get(link + "&action=lock&confirm=1").status == 200
     assert state_of(robot, user.mailbox) == "ok"
 
 
 # ---- forms ----------------------------------------------------------------------------------
 
 def try_to_suspend(browser, mailbox, headers=None, **fields):
-    return browser.post_form("/desk/acts", {"act": "suspend", "subject": mailbox, "note": "forged",
+    return browser.post_form("/desk/actions", {"action": "suspend", "subject": mailbox, "note": "forged",
                                             "for": "1h", "confirm": "1", **fields}, headers)
 
 
@@ -136,7 +136,7 @@ def test_a_form_needs_the_token_of_its_session(web, robot):
              {"csrf": mine + "A"}, {"csrf": mine.swapcase()}, {"csrf": ada.cookie.split("=")[1]}]
     for fields in wrong:
         assert try_to_suspend(ada, mailbox, **fields).status == 403, fields
-    in_url = ada.post_form(f"/desk/acts?csrf={mine}&csrf={mine}", {"act": "lift"})
+    in_url = ada.post_form(f"/desk/actions?csrf={mine}&csrf={mine}", {"action": "lift"})
     assert in_url.status == 400
     assert state_of(robot, mailbox) == "ok"
     assert try_to_suspend(ada, mailbox, csrf=mine).status == 303
@@ -167,9 +167,9 @@ def test_a_form_of_ours_names_our_origin(web):
 
 def test_a_get_changes_nothing(web, robot):
     ada, mailbox = web.desk("ada"), new_mailbox()
-    query = urllib.parse.urlencode({"csrf": ada.csrf, "act": "suspend", "subject": mailbox,
+    query = urllib.parse.urlencode({"csrf": ada.csrf, "action": "suspend", "subject": mailbox,
                                     "note": "x", "confirm": "1"})
-    ada.get("/desk/acts?" + query)
+    ada.get("/desk/actions?" + query)
     ada.get("/desk/sign-out?" + query)
     assert state_of(robot, mailbox) == "ok"
     assert ada.get("/desk/").status == 200
@@ -181,45 +181,45 @@ def test_json_is_no_form(web, robot):
     mailbox = new_mailbox()
     for kind in ("text/plain", FORM, "multipart/form-data; boundary=x", None):
         headers = {} if kind is None else {"Content-Type": kind}
-        body = f'{{"act":"suspend","subject":"{mailbox}","note":"x"}}'
-        assert admin.request("POST", "/api/v1/acts", body, headers).status == 415, kind
+        body = f'{{"action":"suspend","subject":"{mailbox}","note":"x"}}'
+        assert admin.request("POST", "/api/v1/actions", body, headers).status == 415, kind
     assert state_of(robot, mailbox) == "ok"
 
 
 # ---- roles ------------------------------------------------------------------------------------
 
-ACTS = [("suspend", {"for": "1h"}), ("lift", {}), ("reset", {}), ("extra", {"messages": "1"}),
+ACTIONS = [("suspend", {"for": "1h"}), ("lift", {}), ("reset", {}), ("extra", {"messages": "1"}),
         ("limit", {"rule": "messages_per_day", "value": "5"}), ("exempt", {}), ("note", {})]
 
 
-@pytest.mark.parametrize("act, fields", ACTS)
-def test_a_viewer_sees_and_does_nothing(web, robot, act, fields):
+@pytest.mark.parametrize("action, fields", ACTIONS)
+def test_a_viewer_sees_and_does_nothing(web, robot, action, fields):
     vic, mailbox = web.desk("vic"), new_mailbox()
     assert vic.get("/desk/mailboxes/" + mailbox).status == 200
-    assert vic.act(act, mailbox, **fields).status == 403
-    assert robot.act(act, mailbox, **fields).status == 403
+    assert vic.action(action, mailbox, **fields).status == 403
+    assert robot.action(action, mailbox, **fields).status == 403
     audit = robot.get("/api/v1/audit?subject=" + mailbox).json
-    assert audit["acts"] == []
+    assert audit["actions"] == []
 
 
-@pytest.mark.parametrize("act, fields", [
+@pytest.mark.parametrize("action, fields", [
     ("exempt", {}), ("limit", {"rule": "messages_per_day", "value": "off"}),
     ("limit", {"rule": "messages_per_day", "value": "100000"}), ("extra", {"messages": "100000"}),
 ])
-def test_support_stays_within_its_caps(web, robot, act, fields):
+def test_support_stays_within_its_caps(web, robot, action, fields):
     sam, mailbox = web.desk("sam"), new_mailbox()
-    assert sam.act(act, mailbox, **fields).status in (200, 403)
-    support = Program(web, web.token(f"helper-{act}-{len(str(fields))}", "support"))
-    assert support.act(act, mailbox, **fields).status == 403
-    assert robot.get("/api/v1/audit?subject=" + mailbox).json["acts"] == []
+    assert sam.action(action, mailbox, **fields).status in (200, 403)
+    support = Program(web, web.token(f"helper-{action}-{len(str(fields))}", "support"))
+    assert support.action(action, mailbox, **fields).status == 403
+    assert robot.get("/api/v1/audit?subject=" + mailbox).json["actions"] == []
 
 
 def test_a_changed_role_holds_at_once(web):
     web.hire({"max": "admin"})
     browser, mailbox = web.desk("max"), new_mailbox()
-    assert browser.act("note", mailbox).status == 303
+    assert browser.action("note", mailbox).status == 303
     web.shell("staff", "role", "max", "--role", "viewer", "--note", "x")
-    assert browser.act("note", mailbox).status == 403
+    assert browser.action("note", mailbox).status == 403
     web.shell("staff", "remove", "max", "--note", "x")
     assert browser.get("/desk/").status == 303
 
@@ -267,7 +267,7 @@ def test_sign_out_ends_the_session(web):
     assert "Max-Age=0" in answer.header("Set-Cookie")
     for thief in (Client(web, {"Cookie": cookie}), ada):
         assert thief.get("/desk/").status == 303
-        assert thief.post_form("/desk/acts", {"csrf": csrf, "act": "lift"}).status == 303
+        assert thief.post_form("/desk/actions", {"csrf": csrf, "action": "lift"}).status == 303
     assert other.get("/desk/").status == 200
 
 
@@ -304,9 +304,9 @@ def must_be_escaped(answer, shown=True):
 
 def test_scripts_in_notes_and_names(web):
     ada, mailbox = web.desk("ada"), new_mailbox()
-    for act, fields in (("note", {}), ("suspend", {"for": "1h", "cause": "terms"}),
+    for action, fields in (("note", {}), ("suspend", {"for": "1h", "cause": "terms"}),
                         ("limit", {"rule": "messages_per_day", "value": "5"})):
-        answer = ada.act(act, mailbox, **{**fields, "note": SCRIPT})
+        answer = ada.action(action, mailbox, **{**fields, "note": SCRIPT})
         assert answer.status == 303, answer
     for path in (f"/desk/mailboxes/{mailbox}", "/desk/audit", f"/desk/audit?subject={mailbox}"):
         must_be_escaped(ada.get(path))
@@ -323,7 +323,7 @@ def test_scripts_in_what_was_typed(web):
                    {"subject": "a@example.test", "note": SCRIPT},
                    {"subject": "a@example.test", "note": "x", "for": SCRIPT},
                    {"subject": "a@example.test", "note": "x", "cause": SCRIPT}):
-        answer = ada.post_form("/desk/acts", {"csrf": csrf, "act": "suspend", **fields})
+        answer = ada.post_form("/desk/actions", {"csrf": csrf, "action": "suspend", **fields})
         assert "<script>alert" not in answer.text and "<img src=x" not in answer.text
     answer = ada.post_form("/desk/simulate", {"csrf": csrf, "mailbox": SCRIPT, "to": SCRIPT,
                                               "channel": "webmail"})

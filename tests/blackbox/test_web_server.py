@@ -48,7 +48,7 @@ def raw(web, data, patience=PATIENCE):
 
 ANSWERS = [
     ("GET", "/status", 403), ("GET", "/status?t=forged", 403), ("GET", "/desk/", 303),
-    ("GET", "/desk/sign-in", 200), ("POST", "/desk/acts", 303), ("GET", "/api/v1/overview", 401),
+    ("GET", "/desk/sign-in", 200), ("POST", "/desk/actions", 303), ("GET", "/api/v1/overview", 401),
     ("GET", "/api/v1/openapi.json", 200), ("GET", "/nowhere", 404), ("GET", "/", 404),
     ("PUT", "/status", 405), ("DELETE", "/desk/sign-in", 405), ("GET", "/healthz", 200),
     ("GET", "/readyz", 200), ("GET", "/metrics", 200), ("GET", "/assets/none.css", 404),
@@ -132,7 +132,7 @@ def test_methods_of_the_desk_and_the_api(web):
     ada = web.desk("ada")
     answer = ada.post_form("/desk/audit", {"csrf": ada.csrf})
     assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD")
-    answer = ada.request("PUT", "/desk/acts")
+    answer = ada.request("PUT", "/desk/actions")
     assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD, POST")
 
 
@@ -286,7 +286,7 @@ def test_the_log_tells_no_secrets(folder):
     Browser(web).sign_in("NameTypedPassword4711", "x")
     Client(web).get("/status?t=ForgedToken4711")
     Client(web).get("/desk/?q=SearchedFor4711")
-    ada.act("suspend", "victim@example.test", note="Note4711", **{"for": "1h"})
+    ada.action("suspend", "victim@example.test", note="Note4711", **{"for": "1h"})
     web.stop()
     text = web.log.text()
     assert "signed in" in text and "sign-in failed" in text

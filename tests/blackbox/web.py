@@ -143,9 +143,9 @@ class Browser(Client):
     def csrf(self):
         return csrf_of(self.get("/desk/"))
 
-    def act(self, act, subject, **fields):
-        """One act, confirmed, with the token of the page."""
-        return self.post_form("/desk/acts", {"csrf": self.csrf, "act": act, "subject": subject,
+    def action(self, action, subject, **fields):
+        """One action, confirmed, with the token of the page."""
+        return self.post_form("/desk/actions", {"csrf": self.csrf, "action": action, "subject": subject,
                                              "note": "for a test", "confirm": "1", **fields})
 
 
@@ -155,8 +155,8 @@ class Program(Client):
     def __init__(self, web, token):
         super().__init__(web, {"Authorization": f"Bearer {token}"})
 
-    def act(self, act, subject, **members):
-        return self.post_json("/api/v1/acts", {"act": act, "subject": subject,
+    def action(self, action, subject, **members):
+        return self.post_json("/api/v1/actions", {"action": action, "subject": subject,
                                                "note": "for a test", **members})
 
 

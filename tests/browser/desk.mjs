@@ -56,10 +56,10 @@ export class Visitor {
 
   text(selector = 'main') { return this.page.locator(selector).first().innerText(); }
 
-  // Unfolds the form of an act, gives the reason, and asks for the preview.
-  async preview(act, note, fields = {}) {
-    const form = this.page.locator(`form:has(input[name=act][value=${act}])`).first();
-    const details = this.page.locator('details.act', { has: form });
+  // Unfolds the form of an action, gives the reason, and asks for the preview.
+  async preview(action, note, fields = {}) {
+    const form = this.page.locator(`form:has(input[name=action][value=${action}])`).first();
+    const details = this.page.locator('details.action', { has: form });
     if (await details.count() && !(await details.evaluate((one) => one.open))) await details.locator('summary').click();
     for (const [name, value] of Object.entries(fields)) {
       const field = form.locator(`[name=${name}]`);

@@ -132,8 +132,8 @@ export const tests = {
     await page.waitForLoadState();
     assert.match(await page.locator('h1').innerText(), /You can send/);
     await assertKind(page, 'the status page of a good mailbox');
-    await page.locator('summary', { hasText: "That wasn't me" }).or(page.locator('details.act summary')).first().click();
-    await page.locator('button[name=act][value=lock]').click();
+    await page.locator('summary', { hasText: "That wasn't me" }).or(page.locator('details.action summary')).first().click();
+    await page.locator('button[name=action][value=lock]').click();
     await page.waitForLoadState();
     assert.match(await page.locator('h1').innerText(), /stopped until our support has talked to you/);
     assert.match(await page.locator('main').innerText(), /[Cc]hange the password/);
@@ -176,7 +176,7 @@ export const tests = {
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
       const paths = ['', 'suspended', 'near', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
-        `acts?act=limit&subject=${bobs}`, 'no-such-page'];
+        `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
         for (const colorScheme of ['light', 'dark']) {
           await staff.page.setViewportSize({ width, height: 900 });
@@ -190,13 +190,13 @@ export const tests = {
     });
   },
 
-  async 'a viewer sees, and has no form to act with'({ stack }) {
+  async 'a viewer sees, and has no form to action with'({ stack }) {
     stack.sendguardInput('only-for-looking\n', 'staff', 'add', 'vera', '--role', 'viewer', '--note', 'for this test');
     await withVisitor(stack, {}, async (staff) => {
       await staff.signIn('vera', 'only-for-looking');
       await staff.search(bobs);
       assert.match(await staff.text(), /What is used/);
-      assert.equal(await staff.page.locator('form:has(input[name=act])').count(), 0);
+      assert.equal(await staff.page.locator('form:has(input[name=action])').count(), 0);
       await staff.page.getByRole('button', { name: 'Sign out' }).click();
       await staff.go('');
       assert.equal(await staff.page.locator('#password').count(), 1, 'signed out');

@@ -78,7 +78,7 @@ const states = {
       const url = await linkWithoutRefusal(stack, mailbox);
       const token = new URL(url).searchParams.get('t');
       const answer = await fetch(url.split('?')[0], {
-        method: 'POST', redirect: 'manual', body: new URLSearchParams({ t: token, act: 'lock' }),
+        method: 'POST', redirect: 'manual', body: new URLSearchParams({ t: token, action: 'lock' }),
       });
       assert.equal(answer.status, 303);
       return url;

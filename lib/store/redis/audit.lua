@@ -1,8 +1,8 @@
 -- What the scripts that write beside judging begin with, after common.lua:
--- the audit log, and keeping indexes tidy. ARGV: deadline, act, now, then what
--- the act needs. They answer with an array: this server's time, 1 or 0, and what
--- the act has to tell.
-local act, now = ARGV[2], tonumber(ARGV[3])
+-- the audit log, and keeping indexes tidy. ARGV: deadline, operation, now, then what
+-- the operation needs. They answer with an array: this server's time, 1 or 0, and what
+-- the operation has to tell.
+local operation, now = ARGV[2], tonumber(ARGV[3])
 local ADJUSTMENTS = 'sg:adjustments'
 local CHANGES, ADJUSTMENT_ENDS = 'sg:adjustments:changes', 'sg:adjustments:ends'
 local AUDIT, AUDIT_OF = 'sg:audit', 'sg:audit:'

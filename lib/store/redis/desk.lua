@@ -1,7 +1,7 @@
 -- What programs keep for themselves, tries, and entries of the audit log that
--- are no acts on the store. A kept value is "ENDS\nVALUE", ends -1: never. An
--- act's last arguments may be the audit entry: by, note, name, subject, detail.
-local acts = {}
+-- are no operations on the store. A kept value is "ENDS\nVALUE", ends -1: never. An
+-- operation's last arguments may be the audit entry: by, note, name, subject, detail.
+local operations = {}
 
 -- The value under a key while it lasts, else nil.
 local function value_of(kind, key)
@@ -31,7 +31,7 @@ local function put(kind, key, ends, value)
 end
 
 -- when: "any"; "new": where nothing is; "over": where `before` is.
-function acts.keep(kind, key, ends, value, when, before, ...)
+function operations.keep(kind, key, ends, value, when, before, ...)
     local kept = when ~= 'any' and value_of(kind, key)
     if when == 'new' and kept or when == 'over' and kept ~= before then
         return 0
@@ -43,7 +43,7 @@ function acts.keep(kind, key, ends, value, when, before, ...)
     return 1
 end
 
-function acts.forget(kind, key, ...)
+function operations.forget(kind, key, ...)
     if not value_of(kind, key) then
         return 0
     end
@@ -56,7 +56,7 @@ end
 
 -- The value of a key of tries is their times, in order. A try is never earlier
 -- than the newest, as in a history. What a wrong clock stamped does not count.
-function acts.try(key, span, max)
+function operations.try(key, span, max)
     local times, at = {}, now
     local text = value_of('tries', key) or ''
     span, max = tonumber(span), tonumber(max)
@@ -80,10 +80,10 @@ function acts.try(key, span, max)
     return 1, {#held, 0}
 end
 
-function acts.write_audit(...)
+function operations.write_audit(...)
     audit(...)
     return 1
 end
 
 tidy()
-return {server, acts[act](unpack(ARGV, 4))}
+return {server, operations[operation](unpack(ARGV, 4))}

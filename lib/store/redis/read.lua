@@ -1,6 +1,6 @@
--- Reading. ARGV: deadline, act, then what it needs. Answers as act.lua.
+-- Reading. ARGV: deadline, operation, then what it needs. Answers as action.lua.
 -- Writes nothing: what has ended is passed over.
-local acts = {}
+local operations = {}
 
 -- The moment that a history is seen at, and its entries.
 local function history_of(name, now)
@@ -12,18 +12,18 @@ local function history_of(name, now)
     return math.max(tonumber(now), newest), entries_of(name)
 end
 
-function acts.history(name, now)
+function operations.history(name, now)
     return {history_of(name, now)}
 end
 
--- As acts.history, with the suspension.
-function acts.account(mailbox, now)
+-- As operations.history, with the suspension.
+function operations.account(mailbox, now)
     local at, entries = history_of(mailbox, now)
     return {at, entries, told(in_force(call('GET', SUSPENSION .. mailbox), tonumber(now)))}
 end
 
 -- The mailboxes after `after` in order of name, each with its suspension.
-function acts.suspended(after, now, max)
+function operations.suspended(after, now, max)
     local found, PAGE = {}, 256
     max = tonumber(max)
     while #found < 2 * max do
@@ -43,12 +43,12 @@ function acts.suspended(after, now, max)
     return found
 end
 
-function acts.offences(mailbox, cause, now)
+function operations.offences(mailbox, cause, now)
     return offences_of(mailbox, cause, tonumber(now))
 end
 
--- The changes after number `after`, each the array that act.lua kept.
-function acts.adjustments(after, max)
+-- The changes after number `after`, each the array that action.lua kept.
+function operations.adjustments(after, max)
     local found = {}
     for i, field in ipairs(call('ZRANGEBYSCORE', 'sg:adjustments:changes',
         '(' .. after, '+inf', 'LIMIT', 0, max)) do
@@ -57,12 +57,12 @@ function acts.adjustments(after, max)
     return found
 end
 
-function acts.record(decision)
+function operations.record(decision)
     return call('GET', DECISION .. decision)
 end
 
 -- Of each id its record, false where there is none.
-function acts.records(...)
+function operations.records(...)
     local names = {}
     for i, id in ipairs({...}) do
         names[i] = DECISION .. id
@@ -72,7 +72,7 @@ end
 
 -- Ids of a mailbox's refused messages, as text, 16 digits each; then its history, and that of what its
 -- filter sent on.
-function acts.ids(mailbox, now, forwarding)
+function operations.ids(mailbox, now, forwarding)
     local at, entries = history_of(mailbox, now)
     return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), at, entries,
         history_of(forwarding, now)}
@@ -81,7 +81,7 @@ end
 -- About `want` ids of all mailboxes before the id `from`, in order of judging. That
 -- is the order of ids but for what runs side by side and for clocks that differ,
 -- so neighbours on both sides come along. Before them: whether nothing lies beyond.
-function acts.log(from, want)
+function operations.log(from, want)
     local NEIGHBOURS = 1000
     local function milliseconds(id)
         return tonumber(string.sub(id, 1, 11), 16)
@@ -100,17 +100,17 @@ function acts.log(from, want)
     return {first == 0 and 1 or 0, table.concat(ids)}
 end
 
-function acts.audit(from, max)
+function operations.audit(from, max)
     return call('XRANGE', 'sg:audit', from .. '-0', '+', 'COUNT', max)
 end
 
 -- Downwards from number `last`.
-function acts.audit_newest(last, max)
+function operations.audit_newest(last, max)
     return call('XREVRANGE', 'sg:audit', last .. '-0', '-', 'COUNT', max)
 end
 
 -- The same of one subject, below number `before`.
-function acts.audit_of(subject, before, max)
+function operations.audit_of(subject, before, max)
     local name, found = 'sg:audit:' .. subject, {}
     local low, high = 0, call('LLEN', name)
     before, max = tonumber(before), tonumber(max)
@@ -131,12 +131,12 @@ function acts.audit_of(subject, before, max)
 end
 
 -- "ENDS\nVALUE", whether it has ended or not.
-function acts.kept(kind, key)
+function operations.kept(kind, key)
     return call('GET', KEPT .. kind .. ':' .. key)
 end
 
 -- Key and "ENDS\nVALUE" of what lasts, in order of keys.
-function acts.kept_list(kind, after, now, max)
+function operations.kept_list(kind, after, now, max)
     local found, PAGE = {}, 256
     now, max = tonumber(now), tonumber(max)
     repeat
@@ -155,13 +155,13 @@ function acts.kept_list(kind, after, now, max)
 end
 
 -- The mailboxes seen since `since`, each with its moment; the latest 10,000.
-function acts.senders(set, key, since)
+function operations.senders(set, key, since)
     return call('ZREVRANGEBYSCORE', (set == 'ip' and FROM or OF) .. key, '+inf', '(' .. since,
         'WITHSCORES', 'LIMIT', 0, 10000)
 end
 
 -- Rule, key, moment, the newest first; given are the rules with their lengths.
-function acts.near(now, max, ...)
+function operations.near(now, max, ...)
     local lengths, found, first, PAGE = {}, {}, 0, 256
     local given, page = {...}, nil
     now, max = tonumber(now), tonumber(max)
@@ -183,8 +183,8 @@ function acts.near(now, max, ...)
     return found
 end
 
-function acts.counters()
+function operations.counters()
     return call('HGETALL', 'sg:counters')
 end
 
-return {server, 1, acts[ARGV[2]](unpack(ARGV, 3))}
+return {server, 1, operations[ARGV[2]](unpack(ARGV, 3))}

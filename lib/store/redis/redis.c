@@ -1,6 +1,6 @@
-/* The Redis backend's connection. Every act is one script, called by its hash, so
+/* The Redis backend's connection. Every operation is one script, called by its hash, so
  * it is atomic; a batch of messages is one pipeline, so it is one round trip.
- * hiredis connects and parses; waiting is done here, since an act has one
+ * hiredis connects and parses; waiting is done here, since an operation has one
  * deadline over all its reads and writes, and a write must not raise SIGPIPE. */
 #include "store/redis/redis.h"
 
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "store/redis/act.lua.h"
+#include "store/redis/action.lua.h"
 #include "store/redis/common.lua.h"
 #include "store/redis/desk.lua.h"
 #include "store/redis/judge.lua.h"
@@ -27,7 +27,7 @@ static const struct {
     const char *first_line, *beginning, *body;
 } scripts[SCRIPT_COUNT] = {
     [SCRIPT_JUDGE] = {"#!lua\n", "", redis_judge_lua},
-    [SCRIPT_ACT] = {"#!lua\n", redis_audit_lua, redis_act_lua},
+    [SCRIPT_ACTION] = {"#!lua\n", redis_audit_lua, redis_action_lua},
     [SCRIPT_DESK] = {"#!lua\n", redis_audit_lua, redis_desk_lua},
     [SCRIPT_OBSERVE] = {"#!lua\n", "", redis_observe_lua},
     [SCRIPT_READ] = {"#!lua flags=no-writes\n", "", redis_read_lua},
@@ -42,26 +42,27 @@ static int64_t monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-struct act_time redis_begin(const struct redis_backend *backend)
+struct action_time redis_begin(const struct redis_backend *backend)
 {
     int64_t now_us = monotonic_us();
-    return (struct act_time){.began_us = now_us,
+    return (struct action_time){.began_us = now_us,
                              .give_up_us = now_us + (int64_t)backend->base.timeout_ms * 1000};
 }
 
-bool redis_is_over(const struct act_time *time) { return monotonic_us() >= time->give_up_us; }
+bool redis_is_over(const struct action_time *time) { return monotonic_us() >= time->give_up_us; }
 
 /* An eighth of the time is left for the answer's way back. */
-static int64_t server_deadline_us(const struct redis_backend *backend, const struct act_time *time)
+static int64_t server_deadline_us(const struct redis_backend *backend,
+                                  const struct action_time *time)
 {
     int64_t way_back_us = (int64_t)backend->base.timeout_ms * 1000 / 8;
     return time->give_up_us - way_back_us + backend->clock_offset_us;
 }
 
-/* The server read its clock between the act's begin and now, so the offset lies
+/* The server read its clock between the operation's begin and now, so the offset lies
  * between two bounds. The lower one is kept, because it gives up too early
  * rather than too late; the highest lower bound that was seen is the best. */
-void redis_learn_clock(struct redis_backend *backend, const struct act_time *time,
+void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
                        int64_t server_us)
 {
     int64_t low = server_us - monotonic_us(), high = server_us - time->began_us;
@@ -91,7 +92,7 @@ static int lost(struct redis_backend *backend, const char *why)
 }
 
 /* Until the socket can be read or written: 1, or -1 when time is up. */
-static int wait_for(struct redis_backend *backend, const struct act_time *time, short events)
+static int wait_for(struct redis_backend *backend, const struct action_time *time, short events)
 {
     for (;;) {
         int64_t left_us = time->give_up_us - monotonic_us();
@@ -110,7 +111,7 @@ static int wait_for(struct redis_backend *backend, const struct act_time *time, 
     }
 }
 
-int redis_send(struct redis_backend *backend, const struct act_time *time)
+int redis_send(struct redis_backend *backend, const struct action_time *time)
 {
     size_t sent = 0;
     while (sent < backend->out.length) {
@@ -129,7 +130,7 @@ int redis_send(struct redis_backend *backend, const struct act_time *time)
 }
 
 /* One whole reply, whatever it says. 1 or -1. */
-static int read_reply(struct redis_backend *backend, const struct act_time *time,
+static int read_reply(struct redis_backend *backend, const struct action_time *time,
                       redisReply **reply_r)
 {
     char bytes[16 * 1024];
@@ -209,7 +210,7 @@ static char *constants(void)
                      (long long)OFFENCES_REMEMBERED_MS, (long long)CLOCK_AHEAD_MS);
 }
 
-int redis_load_scripts(struct redis_backend *backend, const struct act_time *time)
+int redis_load_scripts(struct redis_backend *backend, const struct action_time *time)
 {
     freed_by(free_string) char *beginning = constants();
     text_clear(&backend->out);
@@ -233,7 +234,8 @@ int redis_load_scripts(struct redis_backend *backend, const struct act_time *tim
     return 1;
 }
 
-void redis_add_call(struct redis_backend *backend, const struct act_time *time, enum script script,
+void redis_add_call(struct redis_backend *backend, const struct action_time *time,
+                    enum script script,
                     const struct argument *arguments, size_t count)
 {
     char deadline[24];
@@ -248,7 +250,7 @@ void redis_add_call(struct redis_backend *backend, const struct act_time *time, 
         add_argument(&backend->out, &arguments[i]);
 }
 
-enum called redis_receive(struct redis_backend *backend, const struct act_time *time,
+enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
                           redisReply **reply_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
@@ -269,7 +271,7 @@ enum called redis_receive(struct redis_backend *backend, const struct act_time *
 
 /* ---- connecting ---------------------------------------------------------------- */
 
-static int choose_database(struct redis_backend *backend, const struct act_time *time)
+static int choose_database(struct redis_backend *backend, const struct action_time *time)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", backend->database);
@@ -283,9 +285,9 @@ static int choose_database(struct redis_backend *backend, const struct act_time 
     return reply->type == REDIS_REPLY_ERROR ? lost(backend, reply->str) : 1;
 }
 
-static int read_clock(struct redis_backend *backend, const struct act_time *time)
+static int read_clock(struct redis_backend *backend, const struct action_time *time)
 {
-    struct act_time asked = {.began_us = monotonic_us(), .give_up_us = time->give_up_us};
+    struct action_time asked = {.began_us = monotonic_us(), .give_up_us = time->give_up_us};
     text_clear(&backend->out);
     add_command(&backend->out, (const char *const[]){"TIME"}, 1);
     if (redis_send(backend, time) < 0)
@@ -303,7 +305,7 @@ static int read_clock(struct redis_backend *backend, const struct act_time *time
     return 1;
 }
 
-static int connect_anew(struct redis_backend *backend, const struct act_time *time)
+static int connect_anew(struct redis_backend *backend, const struct action_time *time)
 {
     int64_t left_us = time->give_up_us - monotonic_us();
     if (left_us < 1000)
@@ -325,7 +327,7 @@ static int connect_anew(struct redis_backend *backend, const struct act_time *ti
     return read_clock(backend, time) < 0 ? -1 : redis_load_scripts(backend, time);
 }
 
-int redis_connected(struct redis_backend *backend, const struct act_time *time)
+int redis_connected(struct redis_backend *backend, const struct action_time *time)
 {
     if (backend->connection != NULL) {
         /* Nothing may wait to be read: neither an end nor an answer that nobody asked for. */
@@ -352,7 +354,7 @@ static bool refuses_for_good(const char *error)
 static int redis_examine(struct backend *backend, bool *made_r)
 {
     struct redis_backend *self = redis_backend(backend);
-    struct act_time time = redis_begin(self);
+    struct action_time time = redis_begin(self);
     *made_r = false;
     if (redis_connected(self, &time) > 0)
         return 1;
@@ -371,7 +373,7 @@ static void redis_free(struct backend *backend)
     free(self);
 }
 
-static const struct backend_acts redis_acts = {
+static const struct backend_operations redis_operations = {
     .free = redis_free,
     .judge = redis_judge,
     .refund = redis_refund,
@@ -406,7 +408,7 @@ struct backend *backend_redis_new(const char *host, int port, const char *path, 
                                   int timeout_ms)
 {
     struct redis_backend *backend = xcalloc(1, sizeof *backend);
-    backend->base.acts = &redis_acts;
+    backend->base.operations = &redis_operations;
     backend->base.timeout_ms = timeout_ms;
     backend->host = host != NULL ? xstrdup(host) : NULL;
     backend->path = path != NULL ? xstrdup(path) : NULL;

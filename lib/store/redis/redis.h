@@ -1,6 +1,6 @@
 /* Inside the Redis backend: its connection, scripts and deadlines. redis.c
  * connects, sends and receives; redis_judge.c judges messages; all others
- * make one call of a script an act, by redis_ask.c: redis_acts.c
+ * make one call of a script an operation, by redis_ask.c: redis_actions.c
  * what staff does, redis_records.c decisions and the audit log,
  * redis_kept.c what programs keep, redis_seen.c what programs saw. */
 #ifndef SENDGUARD_STORE_REDIS_H
@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "store/backend.h"
 
-enum script { SCRIPT_JUDGE, SCRIPT_ACT, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
+enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 
 struct redis_backend {
@@ -45,24 +45,25 @@ struct argument argument_string(const char *string);
 /* A number as text, in `arena`. */
 struct argument argument_int(struct arena *arena, int64_t number);
 
-/* An act's time: it begins here and is over at `give_up_us`, our monotonic
+/* An operation's time: it begins here and is over at `give_up_us`, our monotonic
  * clock. What is sent carries the same moment in the server's clock, so that a
  * server that wakes up later changes nothing any more. */
-struct act_time {
+struct action_time {
     int64_t began_us, give_up_us;
 };
-struct act_time redis_begin(const struct redis_backend *backend);
-bool redis_is_over(const struct act_time *time);
+struct action_time redis_begin(const struct redis_backend *backend);
+bool redis_is_over(const struct action_time *time);
 
 /* A connection that can be used: the one that is there, or a new one with all
  * scripts loaded. 1 or -1. */
-int redis_connected(struct redis_backend *backend, const struct act_time *time) must_check;
+int redis_connected(struct redis_backend *backend, const struct action_time *time) must_check;
 
 /* Put a call of a script into backend->out; its first argument is the deadline. */
-void redis_add_call(struct redis_backend *backend, const struct act_time *time, enum script script,
+void redis_add_call(struct redis_backend *backend, const struct action_time *time,
+                    enum script script,
                     const struct argument *arguments, size_t count);
 /* Send backend->out. 1, or -1 with the connection dropped. */
-int redis_send(struct redis_backend *backend, const struct act_time *time) must_check;
+int redis_send(struct redis_backend *backend, const struct action_time *time) must_check;
 
 /* What became of a call. */
 enum called {
@@ -73,14 +74,14 @@ enum called {
     CALL_LOST,     /* no answer; the connection is dropped */
 };
 /* The next answer; the caller frees *reply_r (set with CALLED alone). */
-enum called redis_receive(struct redis_backend *backend, const struct act_time *time,
+enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
                           redisReply **reply_r) must_check;
 /* Every answer tells the server's time; called with it, deadlines stay exact
  * while clocks drift or are set. */
-void redis_learn_clock(struct redis_backend *backend, const struct act_time *time,
+void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
                        int64_t server_us);
 /* Load the scripts again. 1 or -1. */
-int redis_load_scripts(struct redis_backend *backend, const struct act_time *time) must_check;
+int redis_load_scripts(struct redis_backend *backend, const struct action_time *time) must_check;
 
 void redis_free_reply(redisReply **reply);
 
@@ -90,10 +91,10 @@ void redis_free_reply(redisReply **reply);
  * which begins with this server's time and a result, or -1. */
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;
-/* An act that answers yes or no and has nothing else to tell. */
-int redis_simple_act(struct redis_backend *backend, enum script script,
-                     const struct argument *arguments, size_t count) must_check;
-/* What an act has to tell beside yes or no: the answer's third element, valid
+/* An operation that answers yes or no and has nothing else to tell. */
+int redis_simple(struct redis_backend *backend, enum script script,
+                 const struct argument *arguments, size_t count) must_check;
+/* What an operation has to tell beside yes or no: the answer's third element, valid
  * while *reply_r is; NULL with backend->error. */
 const redisReply *redis_ask(struct redis_backend *backend, enum script script,
                             const struct argument *arguments, size_t count,
@@ -113,7 +114,7 @@ void redis_copy_text(const redisReply *element, char *text_r, size_t size);
 /* The place of the name, or -1. */
 int redis_find_name(const char *const *names, int count, const char *name);
 
-/* What scripts write into the audit log beside their act: its last arguments.
+/* What scripts write into the audit log beside their operation: its last arguments.
  * 1, or -1 when something is longer than struct audit has room for. */
 enum { AUDITED_ARGUMENTS = 5 };
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
@@ -157,17 +158,17 @@ struct seen {
 };
 struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 
-/* The acts, by file. */
+/* The operations, by file. */
 void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                  size_t count);
 int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                  const struct durations *durations, const struct act *act,
+                  const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r);
-int redis_lift(struct backend *backend, const char *mailbox, const struct act *act);
-int redis_reset(struct backend *backend, const char *mailbox, const struct act *act);
+int redis_lift(struct backend *backend, const char *mailbox, const struct action *action);
+int redis_reset(struct backend *backend, const char *mailbox, const struct action *action);
 int redis_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                 int64_t newest, const struct act *act);
+                 int64_t newest, const struct action *action);
 int redis_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r);
 int redis_account(struct backend *backend, struct arena *arena, const char *mailbox, int64_t now_ms,

@@ -10,7 +10,7 @@
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r)
 {
-    struct act_time time = redis_begin(backend);
+    struct action_time time = redis_begin(backend);
     for (int round = 0; round < 2; round++) {
         if (redis_connected(backend, &time) < 0)
             return -1;
@@ -49,8 +49,8 @@ int redis_check_time(struct redis_backend *backend, int64_t now_ms)
                         (long long)now_ms, (long long)REDIS_TIME_MAX_MS);
 }
 
-int redis_simple_act(struct redis_backend *backend, enum script script,
-                     const struct argument *arguments, size_t count)
+int redis_simple(struct redis_backend *backend, enum script script,
+                 const struct argument *arguments, size_t count)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
     if (redis_call(backend, script, arguments, count, &reply) < 0)

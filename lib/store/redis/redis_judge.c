@@ -184,7 +184,7 @@ static void format_lifetime(int64_t keep_ms, char text_r[24])
     snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MINUTE_MS));
 }
 
-static void add_message(struct redis_backend *backend, const struct act_time *time,
+static void add_message(struct redis_backend *backend, const struct action_time *time,
                         const struct store_message *message)
 {
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
@@ -228,7 +228,7 @@ static void add_message(struct redis_backend *backend, const struct act_time *ti
 
 /* The bytes that every answer has or begins with: the counts, and behind them
  * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
-static int read_counts(struct redis_backend *backend, const struct act_time *time,
+static int read_counts(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, struct store_message *message)
 {
     if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
@@ -270,7 +270,7 @@ static int read_particulars(redisReply *const *elements, struct store_message *m
 enum { PARTICULARS = 6 };
 
 /* 1, or -1 when the answer is none of ours. */
-static int read_answer(struct redis_backend *backend, const struct act_time *time,
+static int read_answer(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, struct store_message *message)
 {
     message->outcome = OUTCOME_ADMITTED;
@@ -316,7 +316,7 @@ static int check(struct redis_backend *backend, const struct store_message *mess
 enum { AGAIN = 0 }; /* a result while nothing was done yet and may still be */
 
 /* One round trip for every message that is still to be judged. */
-static void judge_once(struct redis_backend *backend, const struct act_time *time,
+static void judge_once(struct redis_backend *backend, const struct action_time *time,
                        struct store_message *const *messages, int *results_r, size_t count)
 {
     bool unknown = false;
@@ -346,7 +346,7 @@ void redis_judge(struct backend *backend, struct store_message *const *messages,
                  size_t count)
 {
     struct redis_backend *self = redis_backend(backend);
-    struct act_time time = redis_begin(self);
+    struct action_time time = redis_begin(self);
     size_t waiting = count;
     for (size_t i = 0; i < count; i++)
         results_r[i] = check(self, messages[i]) > 0 ? AGAIN : -1;

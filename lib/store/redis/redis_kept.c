@@ -40,8 +40,8 @@ int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *
         (!lasts && redis_check_time(self, kept->until_ms) < 0) ||
         (audited != NULL && redis_add_audited(self, audited, arguments + 8) < 0))
         return -1;
-    return redis_simple_act(self, SCRIPT_DESK, arguments,
-                            audited != NULL ? countof(arguments) : 8);
+    return redis_simple(self, SCRIPT_DESK, arguments,
+                        audited != NULL ? countof(arguments) : 8);
 }
 
 int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
@@ -55,8 +55,8 @@ int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, 
     if (check_kept(self, now_ms, key, NULL) < 0 ||
         (audited != NULL && redis_add_audited(self, audited, arguments + 4) < 0))
         return -1;
-    return redis_simple_act(self, SCRIPT_DESK, arguments,
-                            audited != NULL ? countof(arguments) : 4);
+    return redis_simple(self, SCRIPT_DESK, arguments,
+                        audited != NULL ? countof(arguments) : 4);
 }
 
 /* "ENDS\nVALUE". 1; 0 when it has ended; -1 when it is none of ours. */

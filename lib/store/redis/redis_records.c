@@ -96,7 +96,7 @@ int redis_record(struct backend *backend, struct arena *arena, uint64_t decision
 struct page {
     struct arena *arena;
     int64_t now_ms;
-    struct act_time time; /* over all its calls */
+    struct action_time time; /* over all its calls */
     struct record *records;
     size_t count, max;
 };
@@ -301,7 +301,7 @@ static int read_audit(const redisReply *element, struct audit *audit_r)
     *audit_r = (struct audit){.number = strtoll(redis_text(element->element[0]), NULL, 10),
                               .at_ms = strtoll(redis_text(part[1]), NULL, 10)};
     redis_copy_text(part[3], audit_r->by, sizeof audit_r->by);
-    redis_copy_text(part[5], audit_r->act, sizeof audit_r->act);
+    redis_copy_text(part[5], audit_r->action, sizeof audit_r->action);
     redis_copy_text(part[7], audit_r->subject, sizeof audit_r->subject);
     redis_copy_text(part[9], audit_r->note, sizeof audit_r->note);
     redis_copy_text(part[11], audit_r->detail, sizeof audit_r->detail);
@@ -362,15 +362,15 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
                       struct argument arguments_r[AUDITED_ARGUMENTS])
 {
     static const struct audit fits;
-    const struct act *act = audited->act;
-    if (strlen(act->by) >= sizeof fits.by || strlen(act->note) >= sizeof fits.note ||
-        strlen(audited->name) >= sizeof fits.act ||
+    const struct action *action = audited->action;
+    if (strlen(action->by) >= sizeof fits.by || strlen(action->note) >= sizeof fits.note ||
+        strlen(audited->name) >= sizeof fits.action ||
         strlen(audited->subject) >= sizeof fits.subject ||
         strlen(audited->detail) >= sizeof fits.detail)
         return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
                             audited->name);
-    arguments_r[0] = argument_string(act->by);
-    arguments_r[1] = argument_string(act->note);
+    arguments_r[0] = argument_string(action->by);
+    arguments_r[1] = argument_string(action->note);
     arguments_r[2] = argument_string(audited->name);
     arguments_r[3] = argument_string(audited->subject);
     arguments_r[4] = argument_string(audited->detail);
@@ -382,9 +382,9 @@ int redis_write_audit(struct backend *backend, const struct audited *audited)
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[2 + AUDITED_ARGUMENTS] = {
-        argument_string("write_audit"), argument_int(arena, audited->act->now_ms)};
-    if (redis_check_time(self, audited->act->now_ms) < 0 ||
+        argument_string("write_audit"), argument_int(arena, audited->action->now_ms)};
+    if (redis_check_time(self, audited->action->now_ms) < 0 ||
         redis_add_audited(self, audited, arguments + 2) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_DESK, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_DESK, arguments, countof(arguments));
 }

@@ -168,7 +168,7 @@ int sqlite_wait_for_lock(void *until_us, int asked)
     return 1;
 }
 
-/* An act begins. */
+/* An operation begins. */
 static void set_deadline(struct sqlite_backend *backend)
 {
     backend->give_up_us = sqlite_monotonic_us() + backend->base.timeout_ms * INT64_C(1000);
@@ -410,7 +410,7 @@ static int ensure_open(struct sqlite_backend *backend)
 }
 
 /* After an error: nothing of the transaction stays. A lock or a full disk
- * passes; after anything else the next act begins with a new connection. */
+ * passes; after anything else the next operation begins with a new connection. */
 static int give_up(struct sqlite_backend *backend)
 {
     int error = sqlite3_errcode(backend->db) & 0xFF;
@@ -472,14 +472,14 @@ static void sqlite_free(struct backend *backend)
     free(self);
 }
 
-static const struct backend_acts sqlite_acts = {
+static const struct backend_operations sqlite_operations = {
     .free = sqlite_free,
     .judge = sqlite_judge,
     .refund = sqlite_refund,
-    .suspend = sqlite_act_suspend,
-    .lift = sqlite_act_lift,
-    .reset = sqlite_act_reset,
-    .adjust = sqlite_act_adjust,
+    .suspend = sqlite_action_suspend,
+    .lift = sqlite_action_lift,
+    .reset = sqlite_action_reset,
+    .adjust = sqlite_action_adjust,
     .adjustments = sqlite_adjustments,
     .account = sqlite_account,
     .suspended = sqlite_suspended,
@@ -506,13 +506,13 @@ static const struct backend_acts sqlite_acts = {
 struct backend *backend_sqlite_new(const char *path, int timeout_ms, bool may_make)
 {
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
-    backend->base.acts = &sqlite_acts;
+    backend->base.operations = &sqlite_operations;
     backend->base.timeout_ms = timeout_ms;
     backend->path = xstrdup(path);
     backend->was_there = !may_make;
     backend->checkpointer = checkpointer_start(path);
     backend->keep_admitted_ms = backend->keep_refused_ms = INT64_MAX;
-    /* Open now, so that the file is there when the service is; trouble shows at the first act. */
+    /* Open now, so that the file is there when the service is; trouble shows at the first operation. */
     set_deadline(backend);
     if (ensure_open(backend) < 0)
         close_database(backend);

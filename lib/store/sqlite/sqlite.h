@@ -1,6 +1,6 @@
 /* Inside the SQLite backend: its connection, statements and transactions.
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
- * sqlite_ticket.c leaves and redeems tickets, sqlite_acts.c does what staff asks, sqlite_records.c reads what was
+ * sqlite_ticket.c leaves and redeems tickets, sqlite_actions.c does what staff asks, sqlite_records.c reads what was
  * decided and done, sqlite_kept.c keeps things for programs,
  * sqlite_seen.c what programs saw, sqlite_checkpoint.c keeps the disk's
  * pace out of their way. */
@@ -177,7 +177,7 @@ struct sqlite_backend {
     struct checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
-    int64_t give_up_us; /* of the act under way: until then it waits for locks */
+    int64_t give_up_us; /* of the operation under way: until then it waits for locks */
     bool was_made;   /* by us, just now */
     bool unusable;   /* the last opening failed for what only somebody can mend */
     bool was_there; /* the file was seen once: no new one is made when it goes */
@@ -256,19 +256,19 @@ int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t 
 int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct history *history_r) must_check;
 
-/* The acts, by file. */
+/* The operations, by file. */
 void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
                   size_t count);
 int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
 int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;
-int sqlite_act_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                       const struct durations *durations, const struct act *act,
+int sqlite_action_suspend(struct backend *backend, const char *mailbox, enum cause cause,
+                          const struct durations *durations, const struct action *action,
                        struct suspension *suspension_r);
-int sqlite_act_lift(struct backend *backend, const char *mailbox, const struct act *act);
-int sqlite_act_reset(struct backend *backend, const char *mailbox, const struct act *act);
-int sqlite_act_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                      int64_t newest, const struct act *act);
+int sqlite_action_lift(struct backend *backend, const char *mailbox, const struct action *action);
+int sqlite_action_reset(struct backend *backend, const char *mailbox, const struct action *action);
+int sqlite_action_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
+                         int64_t newest, const struct action *action);
 int sqlite_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
                        size_t max, size_t *count_r);
 int sqlite_account(struct backend *backend, struct arena *arena, const char *mailbox,

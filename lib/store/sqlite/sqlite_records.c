@@ -276,9 +276,9 @@ int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *a
     static const struct audit entry;
     if (audited == NULL)
         return 1;
-    if (strlen(audited->act->by) >= sizeof entry.by ||
-        strlen(audited->act->note) >= sizeof entry.note ||
-        strlen(audited->name) >= sizeof entry.act ||
+    if (strlen(audited->action->by) >= sizeof entry.by ||
+        strlen(audited->action->note) >= sizeof entry.note ||
+        strlen(audited->name) >= sizeof entry.action ||
         strlen(audited->subject) >= sizeof entry.subject ||
         strlen(audited->detail) >= sizeof entry.detail)
         return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
@@ -289,11 +289,11 @@ int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *a
 int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited)
 {
     sqlite3_stmt *put = sqlite_take(backend, SQL_AUDIT_PUT);
-    sqlite3_bind_int64(put, 1, audited->act->now_ms);
-    sqlite_bind_string(put, 2, audited->act->by);
+    sqlite3_bind_int64(put, 1, audited->action->now_ms);
+    sqlite_bind_string(put, 2, audited->action->by);
     sqlite_bind_string(put, 3, audited->name);
     sqlite_bind_string(put, 4, audited->subject);
-    sqlite_bind_string(put, 5, audited->act->note);
+    sqlite_bind_string(put, 5, audited->action->note);
     sqlite_bind_string(put, 6, audited->detail);
     return sqlite_do(backend, put);
 }
@@ -311,7 +311,7 @@ static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
     *entry_r = (struct audit){.number = sqlite3_column_int64(row, 0),
                               .at_ms = sqlite3_column_int64(row, 1)};
     sqlite_copy_text(row, 2, entry_r->by, sizeof entry_r->by);
-    sqlite_copy_text(row, 3, entry_r->act, sizeof entry_r->act);
+    sqlite_copy_text(row, 3, entry_r->action, sizeof entry_r->action);
     sqlite_copy_text(row, 4, entry_r->subject, sizeof entry_r->subject);
     sqlite_copy_text(row, 5, entry_r->note, sizeof entry_r->note);
     sqlite_copy_text(row, 6, entry_r->detail, sizeof entry_r->detail);

@@ -58,7 +58,7 @@ struct json_object *view_decision(uint64_t decision, int64_t now_ms)
     return VIEW(desk_decision(rig_desk(), text, now_ms, &made, &fault));
 }
 
-/* ---- acts ------------------------------------------------------------------------ */
+/* ---- actions ------------------------------------------------------------------------ */
 
 static char *quoted(const char *text)
 {
@@ -74,30 +74,31 @@ struct json_object *words_of(const char *text)
     return keep_view(rig_json(json, strlen(json)));
 }
 
-struct json_object *do_act(const struct person *person, const char *words, int64_t now_ms)
+struct json_object *do_action(const struct person *person, const char *words, int64_t now_ms)
 {
     struct json_object *view =
-        VIEW(desk_act(rig_desk(), person, words_of(words), false, now_ms, &made, &fault));
+        VIEW(desk_action(rig_desk(), person, words_of(words), false, now_ms, &made, &fault));
     check_member(view, "done", "true");
     check_member(view, "allowed", "true");
     return view;
 }
 
-struct json_object *preview_act(const struct person *person, const char *words, int64_t now_ms)
+struct json_object *preview_action(const struct person *person, const char *words, int64_t now_ms)
 {
     struct json_object *view =
-        VIEW(desk_act(rig_desk(), person, words_of(words), true, now_ms, &made, &fault));
+        VIEW(desk_action(rig_desk(), person, words_of(words), true, now_ms, &made, &fault));
     check_member(view, "done", "false");
     return view;
 }
 
-const char *refuse_act(const struct person *person, const char *words, int64_t now_ms, int status,
-                       const char *where)
+const char *refuse_action(const struct person *person, const char *words, int64_t now_ms,
+                          int status,
+                          const char *where)
 {
     struct json_object *view = NULL;
     struct problem problem = {0};
-    ck_assert_msg(desk_act(rig_desk(), person, words_of(words), false, now_ms, &view,
-                           &problem) == 0, "%s: not refused", words);
+    ck_assert_msg(desk_action(rig_desk(), person, words_of(words), false, now_ms, &view,
+                              &problem) == 0, "%s: not refused", words);
     ck_assert_ptr_null(view);
     ck_assert_msg(problem.status == status && strcmp(problem.where, where) == 0,
                   "%s: %d %s: %s", words, problem.status, problem.where, problem.text);

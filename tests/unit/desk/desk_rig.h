@@ -39,12 +39,13 @@ struct json_object *view_decision(uint64_t decision, int64_t now_ms);
 
 /* JSON text with ' for ", as a tree; put at the test's end. */
 struct json_object *words_of(const char *text);
-/* An act in such words; it must be done, or previewed. */
-struct json_object *do_act(const struct person *person, const char *words, int64_t now_ms);
-struct json_object *preview_act(const struct person *person, const char *words, int64_t now_ms);
-/* An act that must be refused with that status and place; the problem's text. */
-const char *refuse_act(const struct person *person, const char *words, int64_t now_ms, int status,
-                       const char *where);
+/* An action in such words; it must be done, or previewed. */
+struct json_object *do_action(const struct person *person, const char *words, int64_t now_ms);
+struct json_object *preview_action(const struct person *person, const char *words, int64_t now_ms);
+/* An action that must be refused with that status and place; the problem's text. */
+const char *refuse_action(const struct person *person, const char *words, int64_t now_ms,
+                          int status,
+                          const char *where);
 
 /* The member at `path`, as rig_text, is `expected`, with ' for ". */
 void check_member(struct json_object *view, const char *path, const char *expected);

@@ -96,7 +96,7 @@ START_TEST(quiet)
     ck_assert_str_eq(json_object_to_json_string_ext(home(NOW), JSON_C_TO_STRING_PLAIN),
                      "{\"now\":\"2025-11-22T05:40:00Z\",\"bypassed_today\":0,"
                      "\"locked_by_users\":[],\"suspended\":[],"
-                     "\"more_suspended\":false,\"near\":[],\"ips\":[],\"acts\":[]}");
+                     "\"more_suspended\":false,\"near\":[],\"ips\":[],\"actions\":[]}");
 }
 END_TEST
 
@@ -134,7 +134,8 @@ START_TEST(suspended)
 {
     rig_begin(_i, WITH(SMALL));
     for (int i = 0; i < 60; i++)
-        do_act(&admin, arena_printf(arena, "{'act':'suspend','subject':'m%02d@x.test','note':'n',"
+        do_action(&admin, arena_printf(arena,
+                                       "{'action':'suspend','subject':'m%02d@x.test','note':'n',"
                                            "'for':'1h'}", i), NOW + i * 1000);
     struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW - 1000, &made));
     view = home(NOW + MINUTE_MS);
@@ -148,9 +149,9 @@ START_TEST(suspended)
     check_member(view, "suspended.19.mailbox", "m40@x.test");
     ck_assert_uint_eq(length_of(view, "locked_by_users"), 1);
     check_member(view, "locked_by_users.0.mailbox", ALICE);
-    ck_assert_uint_eq(length_of(view, "acts"), 10);
-    check_member(view, "acts.0.by", "user");
-    check_member(view, "acts.1.subject", "m59@x.test");
+    ck_assert_uint_eq(length_of(view, "actions"), 10);
+    check_member(view, "actions.0.by", "user");
+    check_member(view, "actions.1.subject", "m59@x.test");
 
     view = VIEW(desk_suspended(rig_desk(), NULL, NOW + MINUTE_MS, &made));
     ck_assert_uint_eq(length_of(view, "suspended"), DESK_PAGE);
@@ -193,7 +194,7 @@ START_TEST(near)
     ck_assert_str_eq(rig_text(view, "near"), rig_text(list, "near"));
     ck_assert_str_eq(rig_text(view, "ips"), rig_text(list, "ips"));
     /* with a higher limit it is near no longer */
-    do_act(&admin, "{'act':'extra','subject':'" BOB "','note':'n','messages':2}", NOW);
+    do_action(&admin, "{'action':'extra','subject':'" BOB "','note':'n','messages':2}", NOW);
     check_member(home(NOW + MINUTE_MS), "near.0.key", ALICE);
     ck_assert_uint_eq(length_of(home(NOW + MINUTE_MS), "near"), 1);
 }
@@ -249,7 +250,7 @@ START_TEST(senders_of_ip)
     see_sender(ALICE, "2001:db8:1:2::/64", NOW);
     see_sender(BOB, "2001:db8:1:2::/64", NOW);
     see_sender("carl@x.test", "192.0.2.1", NOW);
-    do_act(&admin, "{'act':'suspend','subject':'" BOB "','note':'n'}", NOW + 2000);
+    do_action(&admin, "{'action':'suspend','subject':'" BOB "','note':'n'}", NOW + 2000);
     struct json_object *view =
         VIEW(desk_senders(rig_desk(), SENDERS_OF_IP, "2001:db8:1:2:9::", NULL, NOW + MINUTE_MS,
                           &made, &fault));
@@ -285,7 +286,7 @@ START_TEST(senders_of_domain)
     for (int i = 0; i < 55; i++)
         see_sender(arena_printf(arena, "m%02d@example.test", i), NULL, NOW);
     see_sender("a@x.test", NULL, NOW);
-    do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
+    do_action(&admin, "{'action':'limit','subject':'@example.test','note':'n','rule':"
                    "'messages_per_day','value':'off'}", NOW);
     struct json_object *view = VIEW(
         desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "@Example.TEST", NULL, NOW, &made, &fault));
@@ -304,7 +305,7 @@ START_TEST(senders_of_domain)
                                   rig_text(view, "next"), NOW, &made, &fault));
     ck_assert_uint_eq(length_of(view, "mailboxes"), 5);
     check_member(view, "next", "null");
-    do_act(&admin, "{'act':'exempt','subject':'@example.test','note':'n'}", NOW);
+    do_action(&admin, "{'action':'exempt','subject':'@example.test','note':'n'}", NOW);
     view = VIEW(desk_senders(rig_desk(), SENDERS_OF_DOMAIN, "example.test", NULL, NOW, &made,
                                   &fault));
     check_member(view, "exempt", "true");
@@ -317,31 +318,31 @@ START_TEST(audit)
 {
     rig_begin(_i, WITH(SMALL));
     for (int i = 0; i < 52; i++)
-        do_act(&supporter, "{'act':'note','subject':'" ALICE "','note':'n'}", NOW + i * 1000);
-    do_act(&admin, "{'act':'extra','subject':'" BOB "','note':'why','messages':2}", LATER);
+        do_action(&supporter, "{'action':'note','subject':'" ALICE "','note':'n'}", NOW + i * 1000);
+    do_action(&admin, "{'action':'extra','subject':'" BOB "','note':'why','messages':2}", LATER);
     struct json_object *view = VIEW(desk_audit(rig_desk(), NULL, NULL, &made, &fault));
-    ck_assert_uint_eq(length_of(view, "acts"), DESK_PAGE);
-    check_member(view, "acts.0.number", "53");
-    check_member(view, "acts.0.at", "2025-11-22T06:40:00Z");
-    check_member(view, "acts.0.by", "ada");
-    check_member(view, "acts.0.act", "extra");
-    check_member(view, "acts.0.subject", BOB);
-    check_member(view, "acts.0.note", "why");
-    check_member(view, "acts.0.detail.rule", "messages_per_day");
-    check_member(view, "acts.0.detail.before", "null");
-    check_member(view, "acts.0.detail.after.value", "2");
-    check_member(view, "acts.1.detail", "{}");
+    ck_assert_uint_eq(length_of(view, "actions"), DESK_PAGE);
+    check_member(view, "actions.0.number", "53");
+    check_member(view, "actions.0.at", "2025-11-22T06:40:00Z");
+    check_member(view, "actions.0.by", "ada");
+    check_member(view, "actions.0.action", "extra");
+    check_member(view, "actions.0.subject", BOB);
+    check_member(view, "actions.0.note", "why");
+    check_member(view, "actions.0.detail.rule", "messages_per_day");
+    check_member(view, "actions.0.detail.before", "null");
+    check_member(view, "actions.0.detail.after.value", "2");
+    check_member(view, "actions.1.detail", "{}");
     check_member(view, "next", "4");
     view = VIEW(desk_audit(rig_desk(), "", "4", &made, &fault));
-    ck_assert_uint_eq(length_of(view, "acts"), 3);
+    ck_assert_uint_eq(length_of(view, "actions"), 3);
     check_member(view, "next", "null");
     static const char *const subjects[] = {BOB, "Bob@EXAMPLE.test", "@example.test",
                                            "@EXAMPLE.test", "a b", "bob"};
     static const size_t found[] = {1, 1, 1, 1, 0, 0};
-    do_act(&admin, "{'act':'exempt','subject':'@example.test','note':'n'}", LATER);
+    do_action(&admin, "{'action':'exempt','subject':'@example.test','note':'n'}", LATER);
     for (size_t i = 0; i < countof(subjects); i++) {
         view = VIEW(desk_audit(rig_desk(), subjects[i], "", &made, &fault));
-        ck_assert_uint_eq(length_of(view, "acts"), found[i]);
+        ck_assert_uint_eq(length_of(view, "actions"), found[i]);
     }
 }
 END_TEST

@@ -1,4 +1,4 @@
-/* Staff actions of several people at the same moment; apart from test_desk_act.c, so that the
+/* Staff actions of several people at the same moment; apart from test_desk_action.c, so that the
  * thread sanitizer runs these alone. */
 #include <pthread.h>
 #include <stdio.h>
@@ -21,11 +21,11 @@ static void *give(void *context)
     freed_by(json_put) struct json_object *words = json_read(giver->words), *view = NULL;
     struct problem problem;
     pthread_barrier_wait(giver->begin);
-    giver->result = desk_act(&giver->desk, &supporter, words, false, NOW, &view, &problem);
+    giver->result = desk_action(&giver->desk, &supporter, words, false, NOW, &view, &problem);
     return NULL;
 }
 
-/* Half of them act on the domain, half on a mailbox of it, each with a guard of its own, as on
+/* Half of them action on the domain, half on a mailbox of it, each with a guard of its own, as on
  * another machine. givers[i].result is 1 or 0; how many are 1. */
 static int give_at_once(struct giver givers[SUPPORTERS], const char *to_domain,
                         const char *to_mailbox)
@@ -39,7 +39,7 @@ static int give_at_once(struct giver givers[SUPPORTERS], const char *to_domain,
                               rig_catalogue());
         givers[i] = (struct giver){.begin = &begin, .desk = {store, guards[i]}, .result = -7};
         snprintf(givers[i].words, sizeof givers[i].words,
-                 "{\"act\":\"extra\",\"subject\":\"%s\",\"note\":\"n\",%s}",
+                 "{\"action\":\"extra\",\"subject\":\"%s\",\"note\":\"n\",%s}",
                  i % 2 == 0 ? "@example.test" : ALICE, i % 2 == 0 ? to_domain : to_mailbox);
         ck_assert_int_eq(pthread_create(&givers[i].thread, NULL, give, &givers[i]), 0);
     }

@@ -275,11 +275,11 @@ END_TEST
 
 /* ---- "That wasn't me" ------------------------------------------------------------- */
 
-static size_t count_acts(void)
+static size_t count_actions(void)
 {
-    struct audit acts[20];
+    struct audit actions[20];
     size_t count;
-    ck_assert_int_eq(store_audit(store, 0, acts, 20, &count), 1);
+    ck_assert_int_eq(store_audit(store, 0, actions, 20, &count), 1);
     return count;
 }
 
@@ -296,7 +296,7 @@ START_TEST(lock)
     ck_assert_int_eq(send_one("x", 1, NOW + 1).kind, VERDICT_SUSPENDED);
     view = view_mailbox(ALICE, NOW + 1);
     check_member(view, "suspension.by", "user");
-    check_member(view, "timeline.1.act", "suspend");
+    check_member(view, "timeline.1.action", "suspend");
     check_member(view, "timeline.1.by", "user");
 }
 END_TEST
@@ -305,24 +305,25 @@ END_TEST
 START_TEST(lock_of_stopped)
 {
     rig_begin(_i, WITH(SMALL));
-    do_act(&admin, "{'act':'suspend','subject':'" ALICE "','cause':'terms','for':'permanent',"
+    do_action(&admin, "{'action':'suspend','subject':'" ALICE "','cause':'terms','for':'permanent',"
                    "'note':'as agreed'}", NOW);
     struct json_object *view = NULL;
     for (int i = 0; i < 6; i++)
         view = VIEW(desk_lock(rig_desk(), ALICE, NOW + i, &made));
     check_member(view, "suspension.cause", "terms");
     check_member(view_mailbox(ALICE, NOW + 9), "suspension.note", "as agreed");
-    ck_assert_uint_eq(count_acts(), 1 + 3);
+    ck_assert_uint_eq(count_actions(), 1 + 3);
     check_member(view_mailbox(ALICE, NOW + 9), "notes.0.by", "user");
     view = VIEW(desk_lock(rig_desk(), ALICE, NOW + DAY_MS, &made));
-    ck_assert_uint_eq(count_acts(), 1 + 4);
+    ck_assert_uint_eq(count_actions(), 1 + 4);
 }
 END_TEST
 
 START_TEST(lock_of_paused)
 {
     rig_begin(_i, WITH(SMALL));
-    do_act(&admin, "{'act':'suspend','subject':'" ALICE "','for':'1h','note':'for a while'}", NOW);
+    do_action(&admin, "{'action':'suspend','subject':'" ALICE "','for':'1h','note':'for a while'}",
+              NOW);
     check_member(view_status(ALICE, 0, NOW), "can_lock", "true");
     struct json_object *view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
     check_member(view, "suspension.cause", "compromised");
@@ -334,8 +335,8 @@ END_TEST
 START_TEST(lock_is_no_way_out)
 {
     rig_begin(_i, WITH(SMALL, "suspension.compromised=1h, permanent"));
-    struct json_object *view = do_act(
-        &admin, "{'act':'suspend','subject':'" ALICE "','for':'30d','note':'for long'}", NOW);
+    struct json_object *view = do_action(
+        &admin, "{'action':'suspend','subject':'" ALICE "','for':'30d','note':'for long'}", NOW);
     const char *until = json_string(json_member(view, "suspension"), "until", "");
     view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
     check_member(view, "suspension.cause", "compromised");

@@ -47,11 +47,13 @@ END_TEST
 START_TEST(limits)
 {
     rig_begin(_i, WITH(SMALL));
-    do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
+    do_action(&admin, "{'action':'limit','subject':'@example.test','note':'n','rule':"
                    "'off_domain_per_day','value':50,'for':'24h'}", NOW);
-    do_act(&admin, "{'act':'extra','subject':'" ALICE "','note':'n','off_domain':7,'for':'2h'}",
-           NOW);
-    do_act(&admin, "{'act':'limit','subject':'" ALICE "','note':'n','rule':'messages_per_hour',"
+    do_action(&admin,
+              "{'action':'extra','subject':'" ALICE "','note':'n','off_domain':7,'for':'2h'}",
+              NOW);
+    do_action(&admin,
+              "{'action':'limit','subject':'" ALICE "','note':'n','rule':'messages_per_hour',"
                    "'value':2}", NOW);
     struct json_object *view = view_mailbox(ALICE, NOW);
     ck_assert_uint_eq(length_of(view, "limits"), RULE_COUNT * 2); /* nothing forwards */
@@ -109,7 +111,7 @@ START_TEST(forwarding)
     struct json_object *status = view_status(ALICE, 0, NOW + 1000);
     check_member(status, "messages_total", "1");
     check_member(status, "messages.0.channel", "webmail");
-    do_act(&admin, "{'act':'reset','subject':'" ALICE "','note':'n'}", NOW + 2000);
+    do_action(&admin, "{'action':'reset','subject':'" ALICE "','note':'n'}", NOW + 2000);
     view = view_mailbox(ALICE, NOW + 3000);
     check_member(view, "windows.1.used", "0");
     check_member(view, "timeline.0.detail",
@@ -121,7 +123,7 @@ END_TEST
 START_TEST(exempt_by)
 {
     rig_begin(_i, WITH(SMALL, "exempt.mailbox=" BOB));
-    do_act(&admin, "{'act':'exempt','subject':'" ALICE "','note':'n','for':'1h'}", NOW);
+    do_action(&admin, "{'action':'exempt','subject':'" ALICE "','note':'n','for':'1h'}", NOW);
     check_member(view_mailbox(ALICE, NOW), "exempt", "staff");
     check_member(view_mailbox(ALICE, NOW + HOUR_MS), "exempt", "null");
     check_member(view_mailbox(BOB, NOW), "exempt", "settings");
@@ -136,23 +138,23 @@ START_TEST(timeline)
 {
     rig_begin(_i, WITH(SMALL));
     uint64_t admitted = send_one("a", 2, NOW).decision;
-    do_act(&supporter, "{'act':'note','subject':'" ALICE "','note':'called'}", NOW + 2000);
+    do_action(&supporter, "{'action':'note','subject':'" ALICE "','note':'called'}", NOW + 2000);
     uint64_t over = send_one("never", 21, NOW + 3000).decision;
-    do_act(&supporter, "{'act':'suspend','subject':'" ALICE "','note':'wait','for':'1h'}",
-           NOW + 4000);
+    do_action(&supporter, "{'action':'suspend','subject':'" ALICE "','note':'wait','for':'1h'}",
+              NOW + 4000);
     send_one("tried", 1, NOW + 5000);
     struct json_object *view = view_mailbox(ALICE, LATER);
     ck_assert_uint_eq(length_of(view, "timeline"), 5);
     check_member(view, "timeline.0.outcome", "suspended");
     check_member(view, "timeline.0.at", "2025-11-22T05:40:05Z");
-    check_member(view, "timeline.1.act", "suspend");
+    check_member(view, "timeline.1.action", "suspend");
     check_member(view, "timeline.1.note", "wait");
     check_member(view, "timeline.1.detail.after.cause", "staff");
     check_member(view, "timeline.2.decision", id_of(over));
     check_member(view, "timeline.2.outcome", "over");
     check_member(view, "timeline.2.rules", "[{'rule':'off_domain_per_day'}]");
-    check_member(view, "timeline.3.kind", "act");
-    check_member(view, "timeline.3.act", "note");
+    check_member(view, "timeline.3.kind", "action");
+    check_member(view, "timeline.3.action", "note");
     check_member(view, "timeline.4.rules", "[]");
     check_member(view, "timeline.4.decision", id_of(admitted));
     check_member(view, "timeline.4.kind", "decision");
@@ -173,11 +175,11 @@ START_TEST(timeline_pages)
         int64_t at_ms = NOW + i / 3 * 1000;
         send_one(arena_printf(arena, "%d", i), 1, at_ms);
         if (i % 2 == 0)
-            do_act(&supporter, arena_printf(arena, "{'act':'note','subject':'" ALICE "',"
+            do_action(&supporter, arena_printf(arena, "{'action':'note','subject':'" ALICE "',"
                                                    "'note':'n%d'}", i), at_ms);
     }
     const char *before = NULL, *last = "9999";
-    size_t total = 0, acts = 0, pages = 0;
+    size_t total = 0, actions = 0, pages = 0;
     do {
         struct json_object *view =
             VIEW(desk_mailbox(rig_desk(), ALICE, before, LATER, &made, &fault));
@@ -185,7 +187,8 @@ START_TEST(timeline_pages)
             const char *at = rig_text(view, arena_printf(arena, "timeline.%zu.at", i));
             ck_assert_int_le(strcmp(at, last), 0);
             last = at;
-            acts += strcmp(rig_text(view, arena_printf(arena, "timeline.%zu.kind", i)), "act") == 0;
+            actions += strcmp(rig_text(view, arena_printf(arena, "timeline.%zu.kind", i)),
+                              "action") == 0;
         }
         total += length_of(view, "timeline");
         ck_assert_uint_eq(length_of(view, "notes"), 20);
@@ -193,7 +196,7 @@ START_TEST(timeline_pages)
         pages++;
     } while (before != NULL && pages < 9);
     ck_assert_uint_eq(total, 70 + 35);
-    ck_assert_uint_eq(acts, 35);
+    ck_assert_uint_eq(actions, 35);
     ck_assert_uint_eq(pages, 3);
 }
 END_TEST
@@ -291,7 +294,7 @@ START_TEST(explain_refused)
 {
     rig_begin(_i, WITH(SMALL, "limits.webmail.recipients_per_field=2",
                        "limits.webmail.header_chars_per_domain=30"));
-    do_act(&admin, "{'act':'extra','subject':'@example.test','note':'n','messages':1}", NOW);
+    do_action(&admin, "{'action':'extra','subject':'@example.test','note':'n','messages':1}", NOW);
     struct submission submission = rig_submission("big");
     rig_add(&submission, FIELD_CC, "a@x.test, b@x.test, c@y.test");
     rig_add(&submission, FIELD_TO, "\"A rather long name of one\" <d@z.test>");

@@ -102,9 +102,9 @@ static void adjust(const char *subject, enum rule rule, enum adjust_kind kind, i
 {
     struct adjustment adjustment = {
         .rule = rule, .kind = kind, .value = value, .until_ms = UNTIL_LIFTED};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     snprintf(adjustment.subject, sizeof adjustment.subject, "%s", subject);
-    ck_assert_int_eq(store_adjust(store, &adjustment, &act), 1);
+    ck_assert_int_eq(store_adjust(store, &adjustment, &action), 1);
 }
 
 /* The limits in force then, and where they come from. */

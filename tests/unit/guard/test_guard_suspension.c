@@ -138,8 +138,8 @@ static void suspend(const char *mailbox, enum cause cause, int64_t for_ms)
 {
     struct durations durations = {.count = 1, .ms = {for_ms}};
     struct suspension suspension;
-    struct act act = act_at(NOW);
-    ck_assert_int_eq(store_suspend(store, mailbox, cause, &durations, &act, &suspension), 1);
+    struct action action = action_at(NOW);
+    ck_assert_int_eq(store_suspend(store, mailbox, cause, &durations, &action, &suspension), 1);
 }
 
 START_TEST(test_causes)
@@ -163,7 +163,7 @@ END_TEST
 
 START_TEST(test_until_lifted)
 {
-    struct act act = act_at(NOW + 2);
+    struct action action = action_at(NOW + 2);
     rig_begin(_i, DEFAULTS);
     rig_send("a", 2, NOW, 0);
     suspend(ALICE, CAUSE_COMPROMISED, UNTIL_LIFTED);
@@ -173,7 +173,7 @@ START_TEST(test_until_lifted)
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     rig_check_has(verdict.message, "Sending is stopped until our support has talked to you.");
     rig_check_has_not(verdict.message, "starts the pause anew");
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     submission = rig_message("x", 1);
     verdict = rig_judge(&submission, NOW + 3);
     ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);

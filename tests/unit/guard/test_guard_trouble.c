@@ -1,5 +1,5 @@
 /* The guard when the store is silent, when settings change under way, and when
- * other threads and other processes act at the same time. */
+ * other threads and other processes action at the same time. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -312,14 +312,14 @@ START_TEST(test_adjusted_by_another_process)
 {
     struct adjustment adjustment = {.subject = "@example.test", .rule = RULE_MESSAGES_PER_DAY,
                                     .value = 7, .until_ms = UNTIL_LIFTED};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     rig_begin(_i, DEFAULTS);
     struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     wait_for_limit(600);
-    ck_assert_int_eq(store_adjust(other, &adjustment, &act), 1);
+    ck_assert_int_eq(store_adjust(other, &adjustment, &action), 1);
     wait_for_limit(7);
     adjustment.removed = true;
-    ck_assert_int_eq(store_adjust(other, &adjustment, &act), 1);
+    ck_assert_int_eq(store_adjust(other, &adjustment, &action), 1);
     wait_for_limit(600);
     store_free(&other);
 }
@@ -330,7 +330,7 @@ START_TEST(test_counted_by_another_process)
 {
     struct durations durations = {.count = 1, .ms = {DAY_MS}};
     struct suspension suspension;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     rig_begin(_i, WITH("limits.webmail.messages_per_day=2", "on_limit.messages_per_day=refuse"));
     struct store *own = store, *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     struct submission submission = rig_message("x", 1);
@@ -339,12 +339,12 @@ START_TEST(test_counted_by_another_process)
     send_messages(ALICE, "a", 2, NOW, 0);
     store = own;
     ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_OVER_TIME);
-    ck_assert_int_eq(store_reset(other, ALICE, &act), 1);
+    ck_assert_int_eq(store_reset(other, ALICE, &action), 1);
     ck_assert_int_eq(rig_ask(&submission, NOW).kind, VERDICT_ADMIT);
     ck_assert_int_eq(
-        store_suspend(other, ALICE, CAUSE_STAFF, &durations, &act, &suspension), 1);
+        store_suspend(other, ALICE, CAUSE_STAFF, &durations, &action, &suspension), 1);
     ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_SUSPENDED);
-    ck_assert_int_eq(store_lift(other, ALICE, &act), 1);
+    ck_assert_int_eq(store_lift(other, ALICE, &action), 1);
     ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
     store_free(&other);
 }

@@ -60,18 +60,18 @@ static void set(struct store *through, const char *subject, enum rule rule,
 {
     struct adjustment adjustment = {
         .rule = rule, .kind = kind, .value = value, .until_ms = until_ms};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     strcpy(adjustment.subject, subject);
-    ck_assert_msg(store_adjust(through, &adjustment, &act) == 1, "%s", store_error(through));
+    ck_assert_msg(store_adjust(through, &adjustment, &action) == 1, "%s", store_error(through));
 }
 
 static void unset(struct store *through, const char *subject, enum rule rule,
                   enum adjust_kind kind)
 {
     struct adjustment adjustment = {.rule = rule, .kind = kind, .removed = true};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     strcpy(adjustment.subject, subject);
-    ck_assert_msg(store_adjust(through, &adjustment, &act) == 1, "%s", store_error(through));
+    ck_assert_msg(store_adjust(through, &adjustment, &action) == 1, "%s", store_error(through));
 }
 
 static struct policy_limits limits_at(int64_t now_ms)
@@ -316,8 +316,8 @@ START_TEST(test_after_a_long_silence)
     set(store, "@" EXAMPLE, RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 9, UNTIL_LIFTED);
     refresh();
     unset(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT);
-    struct act act = act_at(NOW + 40 * DAY_MS); /* long after, all traces of it are swept */
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    struct action action = action_at(NOW + 40 * DAY_MS); /* long after, all traces of it are swept */
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(store_sweep(store, NOW + 40 * DAY_MS), 1);
     moved_ms += 40 * DAY_MS;
     refresh();

@@ -413,9 +413,9 @@ START_TEST(test_suspended)
 {
     struct suspension suspension;
     struct durations durations = {1, {UNTIL_LIFTED}};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     begin_service(_i, DEFAULTS);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     ck_assert_str_eq(rcpt("1.0", "bob@x.test"), DUNNO);
     rig_check_has(at_end("1.0", 1), "Your account has been suspended for a violation");
     end_service();
@@ -564,10 +564,10 @@ END_TEST
 START_TEST(test_forwarded_while_suspended)
 {
     static const struct durations day = {1, {DAY_MS}};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct suspension suspension;
     begin_service(_i, FORWARDS);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &action, &suspension), 1);
     for (int i = 0; i < 12; i++)
         rig_check_begins(forward(ALICE, ""), "action=REJECT 5.7.1 The message was rejected ");
     struct account account;

@@ -21,8 +21,8 @@ static struct password_cost usual_cost; /* what the programs take; tests take th
 
 static void add(const char *name, enum role role, int64_t now_ms)
 {
-    struct act act = act_at(now_ms);
-    ck_assert_msg(staff_add(store, name, role, GOOD, &act, &problem) == 1, "%s %s", problem.text,
+    struct action action = action_at(now_ms);
+    ck_assert_msg(staff_add(store, name, role, GOOD, &action, &problem) == 1, "%s %s", problem.text,
                   store_error(store));
 }
 
@@ -41,13 +41,13 @@ static void must_sign_in(const char *name, int64_t now_ms, char cookie_r[SECRET_
     ck_assert_int_eq(sign_in(name, GOOD, HERE, now_ms, cookie_r), SIGNED_IN);
 }
 
-static size_t audit_count(const char *act_name)
+static size_t audit_count(const char *action_name)
 {
     struct audit audit[50];
     size_t count = 0, found = 0;
     ck_assert_int_eq(store_audit(store, 0, audit, 50, &count), 1);
     for (size_t i = 0; i < count; i++)
-        found += strcmp(audit[i].act, act_name) == 0;
+        found += strcmp(audit[i].action, action_name) == 0;
     return found;
 }
 
@@ -66,18 +66,19 @@ START_TEST(test_names)
         {"-a", false},   {"_a", false},   {"a@b", false},  {"a/b", false},
         {"a\n", false},  {"\xC3\xA4", false}, {"a<b>", false}, {"user", false}, {"guard", false},
     };
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
     for (size_t i = 0; i < countof(cases); i++) {
         char token[API_TOKEN_TEXT_SIZE];
         problem = (struct problem){0};
-        int done = api_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, &act, token,
+        int done = api_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, &action, token,
                                  &problem);
         ck_assert_msg(done == cases[i].good, "%s", cases[i].name);
         if (!cases[i].good) {
             ck_assert_str_eq(problem.where, "name");
-            ck_assert_int_eq(staff_add(store, cases[i].name, ROLE_VIEWER, GOOD, &act, &problem), 0);
-            ck_assert_int_eq(staff_remove(store, cases[i].name, &act, &problem), 0);
+            ck_assert_int_eq(staff_add(store, cases[i].name, ROLE_VIEWER, GOOD, &action, &problem),
+                             0);
+            ck_assert_int_eq(staff_remove(store, cases[i].name, &action, &problem), 0);
         }
     }
 }
@@ -85,12 +86,12 @@ END_TEST
 
 START_TEST(test_accounts)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct json_object *list = NULL;
     backend_begin(_i);
     add("bo", ROLE_SUPPORT, NOW);
     add("ada", ROLE_ADMIN, NOW);
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &act, &problem), 0);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 409);
     ck_assert_int_eq(staff_list(store, NOW, &list), 1);
     ck_assert_str_eq(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN),
@@ -98,12 +99,12 @@ START_TEST(test_accounts)
                      "\"2025-11-22T05:40:00Z\",\"by\":\"agnes\"},{\"name\":\"bo\",\"role\":"
                      "\"support\",\"created_at\":\"2025-11-22T05:40:00Z\",\"by\":\"agnes\"}]}");
     json_put(&list);
-    ck_assert_int_eq(staff_remove(store, "bo", &act, &problem), 1);
-    ck_assert_int_eq(staff_remove(store, "bo", &act, &problem), 0);
+    ck_assert_int_eq(staff_remove(store, "bo", &action, &problem), 1);
+    ck_assert_int_eq(staff_remove(store, "bo", &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
-    ck_assert_int_eq(staff_set_role(store, "bo", ROLE_ADMIN, &act, &problem), 0);
+    ck_assert_int_eq(staff_set_role(store, "bo", ROLE_ADMIN, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
-    ck_assert_int_eq(staff_set_password(store, "bo", GOOD, &act, &problem), 0);
+    ck_assert_int_eq(staff_set_password(store, "bo", GOOD, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
     ck_assert_uint_eq(audit_count("staff_add"), 2);
     ck_assert_uint_eq(audit_count("staff_remove"), 1);
@@ -122,18 +123,18 @@ static void execute(const char *sql)
 /* "The store failed" means that nothing was written, also when it fails between two writes. */
 START_TEST(test_failures_that_stay)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char cookie[SECRET_TEXT_SIZE];
     backend_begin(BACKEND_SQLITE);
     ck_assert_int_eq(sign_in("ada", WRONG, HERE, NOW, cookie), SIGN_IN_WRONG);
     execute("CREATE TRIGGER kept_stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'x'); END");
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, GOOD, &act, &problem), -1);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, GOOD, &action, &problem), -1);
     ck_assert_uint_eq(audit_count("staff_add"), 0);
     execute("DROP TRIGGER kept_stays");
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(sign_in("ada", WRONG, HERE, NOW, cookie), SIGN_IN_WRONG);
     execute("CREATE TRIGGER kept_stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'x'); END");
-    ck_assert_int_eq(staff_set_password(store, "ada", "tencharsss", &act, &problem), -1);
+    ck_assert_int_eq(staff_set_password(store, "ada", "tencharsss", &action, &problem), -1);
     ck_assert_uint_eq(audit_count("staff_password"), 0);
     execute("DROP TRIGGER kept_stays");
     must_sign_in("ada", NOW, cookie);
@@ -143,13 +144,13 @@ END_TEST
 /* Adding a name that is taken changes nothing, not even what its failures have slowed down. */
 START_TEST(test_taken_name_stays_slowed)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char cookie[SECRET_TEXT_SIZE];
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     while (sign_in("ada", WRONG, HERE, NOW, cookie) != SIGN_IN_BLOCKED)
         ;
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &act, &problem), 0);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_VIEWER, GOOD, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 409);
     ck_assert_int_eq(sign_in("ada", GOOD, HERE, NOW, cookie), SIGN_IN_BLOCKED);
 }
@@ -157,22 +158,22 @@ END_TEST
 
 START_TEST(test_passwords)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char longest[PASSWORD_MAX + 2], cookie[SECRET_TEXT_SIZE];
     backend_begin(_i);
     memset(longest, 'x', sizeof longest);
     longest[PASSWORD_MAX + 1] = '\0';
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, "ninechars", &act, &problem), 0);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, "ninechars", &action, &problem), 0);
     ck_assert_str_eq(problem.where, "password");
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, longest, &act, &problem), 0);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, longest, &action, &problem), 0);
     longest[PASSWORD_MAX] = '\0';
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, longest, &act, &problem), 1);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, longest, &action, &problem), 1);
     ck_assert_int_eq(sign_in("ada", longest, HERE, NOW, cookie), SIGNED_IN);
     longest[PASSWORD_MAX] = 'x'; /* a longer one whose beginning is right */
     ck_assert_int_eq(sign_in("ada", longest, HERE, NOW, cookie), SIGN_IN_WRONG);
     ck_assert_int_eq(sign_in("ada", "", HERE, NOW, cookie), SIGN_IN_WRONG);
-    ck_assert_int_eq(staff_set_password(store, "ada", "ninechars", &act, &problem), 0);
-    ck_assert_int_eq(staff_set_password(store, "ada", "tencharsss", &act, &problem), 1);
+    ck_assert_int_eq(staff_set_password(store, "ada", "ninechars", &action, &problem), 0);
+    ck_assert_int_eq(staff_set_password(store, "ada", "tencharsss", &action, &problem), 1);
     longest[PASSWORD_MAX] = '\0';
     ck_assert_int_eq(sign_in("ada", longest, HERE, NOW, cookie), SIGN_IN_WRONG);
     ck_assert_int_eq(sign_in("ada", "tencharsss", HERE, NOW, cookie), SIGNED_IN);
@@ -183,12 +184,12 @@ END_TEST
 /* Nothing that is kept lets anybody in. */
 START_TEST(test_only_hashes_are_kept)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char cookie[SECRET_TEXT_SIZE], token[API_TOKEN_TEXT_SIZE];
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     must_sign_in("ada", NOW, cookie);
-    ck_assert_int_eq(api_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &act, token, &problem),
+    ck_assert_int_eq(api_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &action, token, &problem),
                      1);
     const char *secret = strrchr(token, '.') + 1;
     for (int kind = 0; kind < KEPT_KIND_COUNT; kind++) {
@@ -244,24 +245,24 @@ END_TEST
 
 START_TEST(test_changes_hold_at_once)
 {
-    struct act act = act_at(NOW + 1);
+    struct action action = action_at(NOW + 1);
     char cookie[SECRET_TEXT_SIZE];
     struct person person;
     backend_begin(_i);
     add("ada", ROLE_SUPPORT, NOW);
     must_sign_in("ada", NOW, cookie);
-    ck_assert_int_eq(staff_set_role(store, "ada", ROLE_VIEWER, &act, &problem), 1);
+    ck_assert_int_eq(staff_set_role(store, "ada", ROLE_VIEWER, &action, &problem), 1);
     ck_assert_int_eq(staff_session(store, cookie, NOW + 1, &person), 1);
     ck_assert_int_eq(person.role, ROLE_VIEWER);
     ck_assert_uint_eq(audit_count("staff_role"), 1);
     /* a new password ends the session, the role stays */
-    ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &act, &problem), 1);
+    ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &action, &problem), 1);
     ck_assert_int_eq(staff_session(store, cookie, NOW + 1, &person), 0);
     must_sign_in("ada", NOW + 1, cookie);
     ck_assert_int_eq(staff_session(store, cookie, NOW + 1, &person), 1);
     ck_assert_int_eq(person.role, ROLE_VIEWER);
     /* so does removal, also when somebody of the same name comes */
-    ck_assert_int_eq(staff_remove(store, "ada", &act, &problem), 1);
+    ck_assert_int_eq(staff_remove(store, "ada", &action, &problem), 1);
     ck_assert_int_eq(staff_session(store, cookie, NOW + 1, &person), 0);
     add("ada", ROLE_ADMIN, NOW + 2);
     ck_assert_int_eq(staff_session(store, cookie, NOW + 2, &person), 0);
@@ -505,14 +506,14 @@ enum ending { END_UNLOCK, END_PASSWORD, END_NEW_ACCOUNT, ENDING_COUNT };
 
 static void end_slowness(enum ending ending)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     if (ending == END_UNLOCK)
-        ck_assert_int_eq(staff_unlock(store, "ada", &act, &problem), 1);
+        ck_assert_int_eq(staff_unlock(store, "ada", &action, &problem), 1);
     if (ending == END_PASSWORD)
-        ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &act, &problem), 1);
+        ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &action, &problem), 1);
     if (ending != END_NEW_ACCOUNT)
         return;
-    ck_assert_int_eq(staff_remove(store, "ada", &act, &problem), 1);
+    ck_assert_int_eq(staff_remove(store, "ada", &action, &problem), 1);
     add("ada", ROLE_ADMIN, NOW);
 }
 
@@ -536,11 +537,11 @@ END_TEST
 
 START_TEST(test_unlock_needs_an_account)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
-    ck_assert_int_eq(staff_unlock(store, "eve", &act, &problem), 0);
+    ck_assert_int_eq(staff_unlock(store, "eve", &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
-    ck_assert_int_eq(staff_unlock(store, "E v e", &act, &problem), 0);
+    ck_assert_int_eq(staff_unlock(store, "E v e", &action, &problem), 0);
     ck_assert_int_eq(problem.status, 400);
     ck_assert_uint_eq(audit_count("staff_unlock"), 0);
 }
@@ -637,13 +638,13 @@ struct changer {
 static void *change_once(void *context)
 {
     struct changer *changer = context;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct problem why;
     pthread_barrier_wait(changer->begin);
     changer->result = changer->number == 0
-                          ? staff_remove(store, "ada", &act, &why)
+                          ? staff_remove(store, "ada", &action, &why)
                           : staff_set_role(store, "ada", (enum role)(changer->number % ROLE_COUNT),
-                                           &act, &why);
+                                           &action, &why);
     return NULL;
 }
 
@@ -652,7 +653,7 @@ START_TEST(test_removal_and_roles_at_the_same_moment)
 {
     pthread_barrier_t begin;
     struct changer changers[CHANGERS];
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
     pthread_barrier_init(&begin, NULL, CHANGERS);
     for (int round = 0; round < 30; round++) {
@@ -673,7 +674,7 @@ START_TEST(test_removal_and_roles_at_the_same_moment)
         ck_assert_int_eq(staff_list(store, NOW, &list), 1);
         ck_assert_uint_eq(json_object_array_length(json_member(list, "staff")), 0);
         json_put(&list);
-        ck_assert_int_eq(staff_remove(store, "ada", &act, &problem), 0);
+        ck_assert_int_eq(staff_remove(store, "ada", &action, &problem), 0);
     }
     pthread_barrier_destroy(&begin);
 }
@@ -683,29 +684,29 @@ END_TEST
 
 START_TEST(test_token)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char token[API_TOKEN_TEXT_SIZE], second[API_TOKEN_TEXT_SIZE];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &act, token,
+    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &action, token,
                                    &problem), 1);
     ck_assert_int_eq(strncmp(token, "sg.m.on.", 8), 0);
-    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, &act, second,
+    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
                                    &problem), 0);
     ck_assert_int_eq(problem.status, 409);
-    ck_assert_int_eq(api_token_add(store, "past", ROLE_ADMIN, NOW, &act, second, &problem), 0);
+    ck_assert_int_eq(api_token_add(store, "past", ROLE_ADMIN, NOW, &action, second, &problem), 0);
     ck_assert_str_eq(problem.where, "expires");
     ck_assert_int_eq(api_token_person(store, token, NOW, &person), 1);
     ck_assert_str_eq(person.name, "token:m.on");
     ck_assert_int_eq(person.role, ROLE_SUPPORT);
     ck_assert_int_eq(api_token_person(store, token, NOW + 90 * DAY_MS - 1, &person), 1);
     ck_assert_int_eq(api_token_person(store, token, NOW + 90 * DAY_MS, &person), 0);
-    ck_assert_int_eq(api_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, &act, second, &problem),
+    ck_assert_int_eq(api_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, &action, second, &problem),
                      1);
     ck_assert_int_eq(api_token_person(store, second, NOW + 900 * DAY_MS, &person), 1);
-    ck_assert_int_eq(api_token_remove(store, "m.on", &act, &problem), 1);
+    ck_assert_int_eq(api_token_remove(store, "m.on", &action, &problem), 1);
     ck_assert_int_eq(api_token_person(store, token, NOW, &person), 0);
-    ck_assert_int_eq(api_token_remove(store, "m.on", &act, &problem), 0);
+    ck_assert_int_eq(api_token_remove(store, "m.on", &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
     ck_assert_uint_eq(audit_count("token_add"), 2);
     ck_assert_uint_eq(audit_count("token_remove"), 1);
@@ -714,12 +715,13 @@ END_TEST
 
 START_TEST(test_tokens_that_are_none)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     char token[API_TOKEN_TEXT_SIZE], other[API_TOKEN_TEXT_SIZE], wrong[200];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(api_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &act, token, &problem), 1);
-    ck_assert_int_eq(api_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &act, other, &problem),
+    ck_assert_int_eq(api_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &action, token, &problem),
+                     1);
+    ck_assert_int_eq(api_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &action, other, &problem),
                      1);
     snprintf(wrong, sizeof wrong, "sg.a.%s", strrchr(other, '.') + 1); /* another's secret */
     ck_assert_int_eq(api_token_person(store, wrong, NOW, &person), 0);
@@ -746,13 +748,14 @@ END_TEST
 START_TEST(test_many_in_a_list)
 {
     enum { MANY = 230 };
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct json_object *list = NULL;
     backend_begin(_i);
     for (int i = 0; i < MANY; i++) {
         char name[20], token[API_TOKEN_TEXT_SIZE];
         snprintf(name, sizeof name, "t%03d", i);
-        ck_assert_int_eq(api_token_add(store, name, ROLE_VIEWER, NOW + (i % 2 ? 10 : DAY_MS), &act,
+        ck_assert_int_eq(api_token_add(store, name, ROLE_VIEWER, NOW + (i % 2 ? 10 : DAY_MS),
+                                       &action,
                                        token, &problem), 1);
     }
     ck_assert_int_eq(api_token_list(store, NOW, &list), 1);

@@ -129,7 +129,7 @@ uint64_t used_of(const char *mailbox, enum rule rule, int64_t now_ms)
     return window_of(&message, rule)->used_before;
 }
 
-struct act act_at(int64_t now_ms)
+struct action action_at(int64_t now_ms)
 {
-    return (struct act){.now_ms = now_ms, .by = "agnes", .note = "asked by telephone"};
+    return (struct action){.now_ms = now_ms, .by = "agnes", .note = "asked by telephone"};
 }

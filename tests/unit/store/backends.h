@@ -47,6 +47,6 @@ void send_messages(const char *mailbox, const char *prefix, int count, int64_t f
 /* What the windows of a mailbox (and IP 192.0.2.1) count, without a trace. */
 uint64_t used_of(const char *mailbox, enum rule rule, int64_t now_ms);
 
-struct act act_at(int64_t now_ms);
+struct action action_at(int64_t now_ms);
 
 #endif

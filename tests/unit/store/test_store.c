@@ -122,9 +122,9 @@ START_TEST(test_forwarding)
     ck_assert_int_eq(store_decisions(store, arena, ALICE, UINT64_MAX, NOW, records,
                                      countof(records), &count), 1);
     ck_assert_uint_eq(count, 5); /* the repeated ones stand in nobody's list, here as elsewhere */
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct suspension suspension;
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &action, &suspension), 1);
     for (int i = 0; i < 20; i++) {
         struct store_message refused = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY,
                                                   arena_printf(arena, "r%d", i));
@@ -340,7 +340,7 @@ static void assert_no_trace(const struct store_message *message)
 START_TEST(test_dry_run)
 {
     struct suspension suspension;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct store_message message = message_of(ALICE, "x", NOW + 2);
@@ -361,7 +361,7 @@ START_TEST(test_dry_run)
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     assert_no_trace(&message);
     ck_assert_int_eq(
-        store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &act, &suspension), 1);
+        store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &action, &suspension), 1);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert_int_eq(message.suspension.id, suspension.id);
     assert_no_trace(&message);
@@ -375,7 +375,7 @@ START_TEST(test_observe)
 {
     struct suspension suspension;
     struct account account;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
     for (int i = 0; i < 4; i++) {
         struct store_message message = message_of(ALICE, arena_printf(arena, "%d", i), NOW + i);
@@ -383,7 +383,7 @@ START_TEST(test_observe)
         message.rejected = i == 0;
         message.windows[0].limit = 2;
         if (i == 3)
-            ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &act,
+            ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &action,
                                            &suspension), 1);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
         ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
@@ -426,10 +426,10 @@ START_TEST(test_repeated_while_suspended)
 {
     struct suspension suspension;
     struct durations durations = {.count = 1, .ms = {DAY_MS}};
-    struct act act = act_at(NOW + 1);
+    struct action action = action_at(NOW + 1);
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     struct store_message again = message_of(ALICE, "a-0", NOW + 2);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(again.suspension.id, suspension.id);
@@ -493,10 +493,10 @@ END_TEST
 /* What was counted before a reset cannot be taken out of what is counted after it. */
 START_TEST(test_refund_after_reset)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 0);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     send_messages(ALICE, "b", 2, NOW, 0);
     ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 2);

@@ -119,11 +119,11 @@ END_TEST
 START_TEST(test_suspension_at_the_edge)
 {
     static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-    struct act act = act_at(NOW + CLOCK_AHEAD_MS);
+    struct action action = action_at(NOW + CLOCK_AHEAD_MS);
     struct suspension made;
     struct account account;
     backend_begin(_i);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &act, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &action, &made), 1);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
     ck_assert_int_eq(account.suspension.until_ms, NOW + CLOCK_AHEAD_MS + DAY_MS);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW - 1, &account), 1);
@@ -135,10 +135,10 @@ END_TEST
 START_TEST(test_end_of_the_future)
 {
     static const struct durations a_month = {.count = 1, .ms = {30 * DAY_MS}};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct suspension made;
     backend_begin(_i);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_month, &act, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_month, &action, &made), 1);
     struct store_message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
     wrong.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
@@ -155,10 +155,10 @@ END_TEST
 START_TEST(test_until_lifted_of_the_future)
 {
     static const struct durations for_good = {.count = 1, .ms = {UNTIL_LIFTED}};
-    struct act act = act_at(FUTURE);
+    struct action action = action_at(FUTURE);
     struct suspension made;
     backend_begin(_i);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &act, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &action, &made), 1);
     struct store_message refused = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
     ck_assert_int_eq(refused.suspension.since_ms, NOW);
@@ -188,11 +188,11 @@ END_TEST
 START_TEST(test_beginning_stays)
 {
     static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-    struct act act = act_at(NOW + MINUTE_MS);
+    struct action action = action_at(NOW + MINUTE_MS);
     struct suspension made;
     struct account account;
     backend_begin(_i);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &act, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &action, &made), 1);
     struct store_message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
     wrong.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
@@ -209,11 +209,11 @@ START_TEST(test_end_goes_with_the_beginning)
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
     const int64_t began_ms = NOW + CLOCK_AHEAD_MS + SECOND_MS;
     const int64_t attempts_ms[] = {began_ms + 9 * SECOND_MS, NOW + 5 * SECOND_MS};
-    struct act act = act_at(began_ms);
+    struct action action = action_at(began_ms);
     struct suspension made;
     struct account account;
     backend_begin(_i);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &an_hour, &act, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &an_hour, &action, &made), 1);
     for (size_t i = 0; i < countof(attempts_ms); i++) {
         struct store_message tried = message_of(ALICE, arena_printf(arena, "%zu", i),
                                                 attempts_ms[i]);
@@ -233,7 +233,7 @@ START_TEST(test_replaced_at_the_wrong_time)
 {
     static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
-    struct act first = act_at(NOW), second = act_at(NOW + 2 * DAY_MS);
+    struct action first = action_at(NOW), second = action_at(NOW + 2 * DAY_MS);
     struct suspension made;
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &first, &made), 1);
@@ -253,11 +253,11 @@ START_TEST(test_offence_of_the_future)
     static const uint32_t offences[] = {1, 2, 1};
     backend_begin(_i);
     for (size_t i = 0; i < countof(days); i++) {
-        struct act act = act_at(NOW + days[i] * DAY_MS);
+        struct action action = action_at(NOW + days[i] * DAY_MS);
         struct suspension made;
-        ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &act, &made), 1);
+        ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &action, &made), 1);
         ck_assert_uint_eq(made.offence, offences[i]);
-        ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+        ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     }
 }
 END_TEST

@@ -190,8 +190,8 @@ START_TEST(test_refunded)
     assert_decisions(ALICE, NOW + 3, (const uint64_t[]){third, second}, 2);
     struct record record; /* what was decided then is told all the same */
     ck_assert_int_eq(store_record(store, arena, first, NOW + 3, &record), 1);
-    struct act act = act_at(NOW + 4);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    struct action action = action_at(NOW + 4);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     assert_decisions(ALICE, NOW + 4, (const uint64_t[]){third}, 1);
 }
 END_TEST
@@ -280,8 +280,8 @@ END_TEST
 
 static void write_note(const char *subject, const char *detail, int64_t now_ms)
 {
-    struct act act = act_at(now_ms);
-    struct audited audited = {.name = "note", .subject = subject, .detail = detail, .act = &act};
+    struct action action = action_at(now_ms);
+    struct audited audited = {.name = "note", .subject = subject, .detail = detail, .action = &action};
     ck_assert_msg(store_write_audit(store, &audited) == 1, "%s", store_error(store));
 }
 
@@ -299,7 +299,7 @@ START_TEST(test_audit_newest)
     for (int i = 0; i < 10; i++) {
         ck_assert_int_eq(log[i].at_ms, NOW + 9 - i);
         ck_assert_str_eq(log[i].detail, arena_printf(arena, "{\"n\":%d}", 9 - i));
-        ck_assert_str_eq(log[i].act, "note");
+        ck_assert_str_eq(log[i].action, "note");
         ck_assert_str_eq(log[i].by, "agnes");
         ck_assert_str_eq(log[i].note, "asked by telephone");
     }
@@ -353,9 +353,9 @@ static void read_everything(struct store *reader, uint64_t decision)
 static void put_one_of_each(struct store *writer, int64_t now_ms)
 {
     static const struct counter counters[] = {{"a", 1}, {"b", 2}};
-    struct act act = act_at(now_ms);
+    struct action action = action_at(now_ms);
     struct kept kept = {"agnes", "value", UNTIL_LIFTED}, other = {"bert", "value", UNTIL_LIFTED};
-    struct audited audited = {"staff", "agnes", "{}", &act};
+    struct audited audited = {"staff", "agnes", "{}", &action};
     struct sighting sightings[] = {{ALICE, "example.test", "192.0.2.1", now_ms},
                                    {BOB, "example.test", NULL, now_ms}};
     struct near_limit nears[] = {{RULE_MESSAGES_PER_DAY, ALICE, now_ms},

@@ -100,8 +100,8 @@ END_TEST
 static int keep_over(const char *key, const char *value, const char *before, int64_t now_ms)
 {
     struct kept kept = kept_of(key, value, NOW + 100);
-    struct act act = act_at(now_ms);
-    struct audited audited = {"over", key, "{}", &act};
+    struct action action = action_at(now_ms);
+    struct audited audited = {"over", key, "{}", &action};
     int result = store_keep_over(store, KEPT_STAFF, &kept, before, now_ms, &audited);
     ck_assert_msg(result >= 0, "%s", store_error(store));
     return result;
@@ -155,7 +155,7 @@ START_TEST(test_replaced_end)
     keep(KEPT_SESSION, "ever", "2", UNTIL_LIFTED, NOW);
     keep(KEPT_SESSION, "shorter", "1", UNTIL_LIFTED, NOW);
     keep(KEPT_SESSION, "shorter", "2", NOW + 5, NOW);
-    /* tidying goes by other acts, and by the clock of who acts */
+    /* tidying goes by other actions, and by the clock of who actions */
     keep(KEPT_TOKEN, "other", "", UNTIL_LIFTED, NOW + HOUR_MS - 1);
     ck_assert_int_eq(store_sweep(store, NOW + HOUR_MS - 1), 1);
     ck_assert_str_eq(keys_of(KEPT_SESSION, "", NOW + HOUR_MS - 1, 4), "ever longer");
@@ -253,37 +253,37 @@ END_TEST
 
 /* ---- with an entry of the audit log --------------------------------------------------------- */
 
-/* The acts in the audit log, with spaces between. */
-static const char *acts_logged(void)
+/* The actions in the audit log, with spaces between. */
+static const char *actions_logged(void)
 {
     struct audit audit[16];
     size_t count;
-    const char *acts = "";
+    const char *actions = "";
     ck_assert_int_eq(store_audit(store, 0, audit, countof(audit), &count), 1);
     for (size_t i = 0; i < count; i++)
-        acts = arena_printf(arena, "%s%s%s", acts, i > 0 ? " " : "", audit[i].act);
-    return acts;
+        actions = arena_printf(arena, "%s%s%s", actions, i > 0 ? " " : "", audit[i].action);
+    return actions;
 }
 
 START_TEST(test_audited)
 {
     backend_begin(_i);
-    struct act act = act_at(NOW);
-    struct audited add = {"staff add", "bert", "{\"role\":\"viewer\"}", &act};
-    struct audited removed = {"staff remove", "bert", "{}", &act};
+    struct action action = action_at(NOW);
+    struct audited add = {"staff add", "bert", "{\"role\":\"viewer\"}", &action};
+    struct audited removed = {"staff remove", "bert", "{}", &action};
     struct kept kept = kept_of("bert", "v", UNTIL_LIFTED);
     ck_assert_int_eq(store_keep_new(store, KEPT_STAFF, &kept, NOW, &add), 1);
     ck_assert_int_eq(store_keep_new(store, KEPT_STAFF, &kept, NOW, &add), 0);
-    ck_assert_str_eq(acts_logged(), "staff add");
+    ck_assert_str_eq(actions_logged(), "staff add");
     ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &add), 1);
     ck_assert_int_eq(store_forget(store, KEPT_STAFF, "bert", NOW, &removed), 1);
     ck_assert_int_eq(store_forget(store, KEPT_STAFF, "bert", NOW, &removed), 0);
-    ck_assert_str_eq(acts_logged(), "staff add staff add staff remove");
+    ck_assert_str_eq(actions_logged(), "staff add staff add staff remove");
     struct audit audit;
     size_t count;
     ck_assert_int_eq(store_audit_newest(store, "bert", INT64_MAX, &audit, 1, &count), 1);
     ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(audit.act, "staff remove");
+    ck_assert_str_eq(audit.action, "staff remove");
     ck_assert_str_eq(audit.by, "agnes");
     ck_assert_str_eq(audit.note, "asked by telephone");
     ck_assert_str_eq(audit.detail, "{}");

@@ -661,14 +661,15 @@ static void suspend(struct run *run)
     int mailbox = below(MAILBOXES);
     struct durations durations = some_durations();
     enum cause cause = percent(50) ? CAUSE_VOLUME : (enum cause)below(CAUSE_COUNT);
-    struct act act = act_at(run->now_ms);
+    struct action action = action_at(run->now_ms);
     struct suspension told;
     if (run->besieged) { /* until the step that ends it */
         mailbox = 0;
         cause = CAUSE_VOLUME;
         durations = (struct durations){.count = 1, .ms = {DAY_MS}};
     }
-    ck_assert_int_eq(store_suspend(store, mailboxes[mailbox], cause, &durations, &act, &told), 1);
+    ck_assert_int_eq(store_suspend(store, mailboxes[mailbox], cause, &durations, &action, &told),
+                     1);
     model_suspend(mailbox, cause, &durations, run->now_ms);
     model_made(mailbox, told.id);
     check_suspension(run, &told, &model.suspensions[mailbox]);
@@ -677,10 +678,10 @@ static void suspend(struct run *run)
 static void lift(struct run *run)
 {
     int mailbox = below(MAILBOXES);
-    struct act act = act_at(run->now_ms);
+    struct action action = action_at(run->now_ms);
     struct kept_suspension seen;
     int expected = seen_suspension(mailbox, run->now_ms, &seen);
-    int result = store_lift(store, mailboxes[mailbox], &act);
+    int result = store_lift(store, mailboxes[mailbox], &action);
     ck_assert_msg(result == expected, RUN_FORMAT "lift: %d, not %d", RUN(run), result, expected);
     if (expected)
         model.suspensions[mailbox].made = false;
@@ -733,8 +734,8 @@ static void refund(struct run *run)
 static void reset(struct run *run)
 {
     int mailbox = below(MAILBOXES);
-    struct act act = act_at(run->now_ms);
-    ck_assert_int_eq(store_reset(store, mailboxes[mailbox], &act), 1);
+    struct action action = action_at(run->now_ms);
+    ck_assert_int_eq(store_reset(store, mailboxes[mailbox], &action), 1);
     for (size_t i = 0; i < model.count; i++)
         if (model.all[i].mailbox == mailbox)
             model.all[i].in_mailbox = model.all[i].named = false;

@@ -25,7 +25,7 @@ enum { REPEATED = 1, SUSPENDED = 2, TICKET = 4, HELD = 8, OBSERVE = 16, DRY_RUN 
 static void prepare(const char *mailbox, int flags)
 {
     static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct suspension made;
     for (int i = 0; i < 3; i++) {
         struct store_message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
@@ -34,7 +34,7 @@ static void prepare(const char *mailbox, int flags)
         ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
     }
     if (flags & SUSPENDED)
-        ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &act, &made), 1);
+        ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &action, &made), 1);
 }
 
 static struct store_message message_with(const char *mailbox, int flags, size_t which)

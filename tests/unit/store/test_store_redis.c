@@ -123,14 +123,14 @@ START_TEST(test_old_audit_log)
 {
     struct audit audit[4];
     size_t count;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(BACKEND_REDIS);
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+        ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     run_script("redis.call('HDEL', 'sg:numbers', 'trail_is_indexed')"
                " return redis.call('DEL', 'sg:audit:" ALICE "')");
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
-    ck_assert_int_eq(store_reset(store, BOB, &act), 1);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_reset(store, BOB, &action), 1);
     ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, 4, &count), 1);
     ck_assert_uint_eq(count, 3);
     for (int i = 0; i < 3; i++)
@@ -322,14 +322,14 @@ END_TEST
 
 START_TEST(test_both_or_none)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct kept kept = {.key = "k", .value = "v", .until_ms = UNTIL_LIFTED};
     struct audit audit;
-    char long_name[sizeof audit.act + 1];
+    char long_name[sizeof audit.action + 1];
     size_t count;
     memset(long_name, 'n', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
-    struct audited too_long = {long_name, "bert", "{}", &act};
+    struct audited too_long = {long_name, "bert", "{}", &action};
     backend_begin(BACKEND_REDIS);
     ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &too_long), -1);
     ck_assert_int_eq(store_write_audit(store, &too_long), -1);

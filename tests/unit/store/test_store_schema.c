@@ -117,7 +117,7 @@ START_TEST(test_everything_is_kept)
     struct audit log[8];
     struct adjustment adjustment = {.subject = "@example.test", .rule = RULE_MESSAGES_PER_DAY,
                                     .kind = ADJUST_EXTRA, .value = 5, .until_ms = UNTIL_LIFTED};
-    struct act act = act_at(NOW + 200);
+    struct action action = action_at(NOW + 200);
     struct suspension suspension;
     struct account account;
     size_t count;
@@ -128,8 +128,8 @@ START_TEST(test_everything_is_kept)
     uint64_t refused = refuse(ALICE, "{\"mailbox\":\"" ALICE "\"}", NOW + 101);
     uint64_t nameless = refuse(BOB, "{}", NOW + 102);
     uint64_t broken = refuse(BOB, "no JSON", NOW + 103);
-    ck_assert_int_eq(store_suspend(store, BOB, CAUSE_TERMS, &a_day, &act, &suspension), 1);
-    ck_assert_int_eq(store_adjust(store, &adjustment, &act), 1);
+    ck_assert_int_eq(store_suspend(store, BOB, CAUSE_TERMS, &a_day, &action, &suspension), 1);
+    ck_assert_int_eq(store_adjust(store, &adjustment, &action), 1);
     become_version_1();
 
     store = backend_open(old_url, TEST_TIMEOUT_MS);
@@ -144,7 +144,7 @@ START_TEST(test_everything_is_kept)
     ck_assert_int_eq(adjustment.value, 5);
     ck_assert_int_eq(store_audit_newest(store, BOB, INT64_MAX, log, 8, &count), 1);
     ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(log[0].act, "suspend");
+    ck_assert_str_eq(log[0].action, "suspend");
     ck_assert_int_eq(
         store_decisions(store, arena, ALICE, UINT64_MAX, NOW + 300, records, 8, &count), 1);
     ck_assert_uint_eq(count, 2); /* the facts of the first fifty name nobody */
@@ -159,10 +159,10 @@ END_TEST
 /* The log stays append-only, under whatever version. */
 START_TEST(test_audit_log_stays)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     sqlite3 *db;
     backend_begin(BACKEND_SQLITE);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     become_version_1();
     store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(sqlite3_open(old_path, &db), SQLITE_OK);
@@ -173,7 +173,7 @@ START_TEST(test_audit_log_stays)
 }
 END_TEST
 
-/* What stops it half way leaves the file as it was; without it, it is done at the next act. */
+/* What stops it half way leaves the file as it was; without it, it is done at the next action. */
 START_TEST(test_all_or_nothing)
 {
     struct account account;
@@ -274,12 +274,12 @@ START_TEST(test_version_3_gets_attempts)
     } volumes[] = {{"short@example.test", 3, HOUR_MS}, {"long@example.test", 3, 2 * DAY_MS},
                    {"moved@example.test", 12, DAY_MS}};
     struct suspension suspension;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     backend_begin(BACKEND_SQLITE);
     const char *path = backend_url() + strlen("sqlite://");
     for (size_t i = 0; i < countof(volumes); i++) {
         ck_assert_int_eq(store_suspend(store, volumes[i].mailbox, CAUSE_VOLUME,
-                                       i == 0 ? &an_hour : &two_days, &act, &suspension), 1);
+                                       i == 0 ? &an_hour : &two_days, &action, &suspension), 1);
         run_sql(path, arena_printf(arena, "UPDATE suspension SET attempts = %u WHERE mailbox = '%s'",
                                    volumes[i].attempts, volumes[i].mailbox));
     }

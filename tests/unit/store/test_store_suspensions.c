@@ -14,8 +14,8 @@ static struct suspension suspend(const char *mailbox, enum cause cause,
                                  const struct durations *durations, int64_t now_ms)
 {
     struct suspension suspension;
-    struct act act = act_at(now_ms);
-    ck_assert_msg(store_suspend(store, mailbox, cause, durations, &act, &suspension) == 1, "%s",
+    struct action action = action_at(now_ms);
+    ck_assert_msg(store_suspend(store, mailbox, cause, durations, &action, &suspension) == 1, "%s",
                   store_error(store));
     return suspension;
 }
@@ -131,12 +131,12 @@ END_TEST
 START_TEST(test_own_length)
 {
     static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
-    struct act act = act_at(NOW + 100);
+    struct action action = action_at(NOW + 100);
     backend_begin(_i);
     suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
     for (unsigned i = 1; i <= 20; i++)
         refused(mark(i, i), NOW + i, i, NOW + HOUR_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + 100);
     /* what was tried before is another attempt at this one */
     for (unsigned i = 1; i <= 20; i++)
@@ -272,26 +272,26 @@ START_TEST(test_suspend_replaces)
     ck_assert_int_eq(account_of(ALICE, NOW + 1 + HOUR_MS).suspension.id, 0);
     struct suspension third = suspend(ALICE, CAUSE_STAFF, &until_lifted, NOW + 2 * HOUR_MS);
     ck_assert_int_eq(account_of(ALICE, NOW + 400 * DAY_MS).suspension.id, third.id);
-    struct act act = act_at(NOW + 401 * DAY_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    struct action action = action_at(NOW + 401 * DAY_MS);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     ck_assert_int_eq(account_of(ALICE, NOW + 401 * DAY_MS).suspension.id, 0);
 }
 END_TEST
 
 START_TEST(test_lift)
 {
-    struct act act = act_at(NOW + 5);
+    struct action action = action_at(NOW + 5);
     backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 0);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 0);
     suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 4);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 0);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 3);
     struct store_message message = message_of(ALICE, "x", NOW + 6);
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 7);
-    struct act too_late = act_at(NOW + 7 + DAY_MS);
+    struct action too_late = action_at(NOW + 7 + DAY_MS);
     ck_assert_int_eq(store_lift(store, ALICE, &too_late), 0);
 }
 END_TEST
@@ -299,12 +299,12 @@ END_TEST
 START_TEST(test_offences)
 {
     static const struct durations steps = {.count = 3, .ms = {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}};
-    struct act act = act_at(NOW + 3);
+    struct action action = action_at(NOW + 3);
     backend_begin(_i);
     ck_assert_int_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW).until_ms, NOW + DAY_MS);
     ck_assert_uint_eq(suspend(ALICE, CAUSE_TERMS, &steps, NOW + 1).offence, 1);
     ck_assert_uint_eq(suspend(BOB, CAUSE_COMPLAINTS, &steps, NOW + 1).offence, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1); /* a lifted one stays an offence */
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1); /* a lifted one stays an offence */
     struct suspension second = suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 10 * DAY_MS);
     ck_assert_uint_eq(second.offence, 2);
     ck_assert_int_eq(second.until_ms, NOW + 13 * DAY_MS);
@@ -333,13 +333,13 @@ START_TEST(test_suspended_list)
                                             "e@x.test"};
     struct suspended page[2];
     size_t count;
-    struct act act = act_at(NOW + 1);
+    struct action action = action_at(NOW + 1);
     backend_begin(_i);
     ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
     for (size_t i = countof(mailboxes); i-- > 0;)
         suspend(mailboxes[i], CAUSE_TERMS, i == 1 ? &until_lifted : &a_day, NOW);
-    ck_assert_int_eq(store_lift(store, "c@x.test", &act), 1);
+    ck_assert_int_eq(store_lift(store, "c@x.test", &action), 1);
     ck_assert_int_eq(store_suspended(store, "", NOW + 1, page, 2, &count), 1);
     ck_assert_uint_eq(count, 2);
     ck_assert_str_eq(page[0].mailbox, "a@x.test");

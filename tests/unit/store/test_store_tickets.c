@@ -293,16 +293,16 @@ END_TEST
 
 START_TEST(test_reset_keeps_it)
 {
-    struct act act = act_at(NOW + 1);
+    struct action action = action_at(NOW + 1);
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 2), OUTCOME_REDEEMED);
     ck_assert_uint_eq(counted(NOW + 2), 0);
     /* its message is forgotten, but not that it was not sent */
     leave(ALICE, "<2>", 1, NOW + 3);
-    act.now_ms = NOW + 4;
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    action.now_ms = NOW + 4;
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 5), 0);
     ck_assert(!waits(ALICE, 1, NOW + 5));
 }
@@ -331,22 +331,22 @@ END_TEST
 static void suspend_alice(int64_t now_ms)
 {
     const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-    struct act act = act_at(now_ms);
+    struct action action = action_at(now_ms);
     struct suspension suspension;
     ck_assert_int_eq(
-        store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &act, &suspension), 1);
+        store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &action, &suspension), 1);
 }
 
 START_TEST(test_suspended_before_ticket)
 {
-    struct act act = act_at(NOW + 3);
+    struct action action = action_at(NOW + 3);
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     suspend_alice(NOW + 1);
     struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 2);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert_uint_eq(message.suspension.attempts, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
 }
 END_TEST

@@ -129,12 +129,12 @@ static int64_t monotonic_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-enum { ACTS = 12 };
+enum { ACTIONS = 12 };
 
-/* One act of each kind; what it would answer does not matter here. */
-static int try_act(int number)
+/* One action of each kind; what it would answer does not matter here. */
+static int try_action(int number)
 {
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     struct suspension suspension;
     struct durations durations = {.count = 1, .ms = {DAY_MS}};
     struct adjustment adjustment = {.subject = ALICE, .until_ms = UNTIL_LIFTED,
@@ -148,10 +148,10 @@ static int try_act(int number)
     switch (number) {
     case 0: return store_judge(store, &message);
     case 1: return store_refund(store, ALICE, "a-0", NOW);
-    case 2: return store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension);
-    case 3: return store_lift(store, ALICE, &act);
-    case 4: return store_reset(store, ALICE, &act);
-    case 5: return store_adjust(store, &adjustment, &act);
+    case 2: return store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension);
+    case 3: return store_lift(store, ALICE, &action);
+    case 4: return store_reset(store, ALICE, &action);
+    case 5: return store_adjust(store, &adjustment, &action);
     case 6: return store_adjustments(store, 0, &adjustment, 1, &count);
     case 7: return store_account(store, arena, ALICE, NOW, &account);
     case 8: return store_suspended(store, "", NOW, suspended, 2, &count);
@@ -165,12 +165,12 @@ static int try_act(int number)
 static void assert_no_answer(int number, const char *reason)
 {
     int64_t began_ms = monotonic_ms();
-    int result = try_act(number);
+    int result = try_action(number);
     int64_t took_ms = monotonic_ms() - began_ms;
-    ck_assert_msg(result == -1, "act %d answered %d", number, result);
-    ck_assert_msg(strstr(store_error(store), reason) != NULL, "act %d: \"%s\"", number,
+    ck_assert_msg(result == -1, "action %d answered %d", number, result);
+    ck_assert_msg(strstr(store_error(store), reason) != NULL, "action %d: \"%s\"", number,
                   store_error(store));
-    ck_assert_msg(took_ms < 4 * SHORT_TIMEOUT_MS, "act %d took %d ms", number, (int)took_ms);
+    ck_assert_msg(took_ms < 4 * SHORT_TIMEOUT_MS, "action %d took %d ms", number, (int)took_ms);
 }
 
 /* Until a database that is back answers, which on a busy machine may take it
@@ -235,7 +235,7 @@ START_TEST(test_redis_away_and_back)
     await_answer();
     send_messages(ALICE, "a", 2, NOW, 0);
     redis_server_stop(&server);
-    for (int number = 0; number < ACTS; number++)
+    for (int number = 0; number < ACTIONS; number++)
         assert_no_answer(number, "redis at");
     redis_server_start(&server, own_folder, NULL, NULL);
     send_messages(ALICE, "b", 2, NOW, 0);
@@ -250,7 +250,7 @@ START_TEST(test_redis_away_and_back)
 END_TEST
 
 /* What waits in the socket of a stopped server is read when it goes on: too late
- * to change anything, whichever act it is. */
+ * to change anything, whichever action it is. */
 START_TEST(test_redis_stopped)
 {
     char own_folder[FOLDER_SIZE];
@@ -258,7 +258,7 @@ START_TEST(test_redis_stopped)
     own_server(&server, own_folder, NULL, NULL);
     await_answer();
     send_messages(ALICE, "a", 2, NOW, 0);
-    for (int number = 0; number < ACTS; number++) {
+    for (int number = 0; number < ACTIONS; number++) {
         await_answer(); /* so that there is a connection for the request to wait in */
         kill(server.pid, SIGSTOP);
         assert_no_answer(number, "no answer within");
@@ -322,7 +322,7 @@ START_TEST(test_redis_with_password)
     char own_folder[FOLDER_SIZE];
     struct redis_server server;
     own_server(&server, own_folder, "--requirepass", "secret");
-    for (int number = 0; number < ACTS; number++)
+    for (int number = 0; number < ACTIONS; number++)
         assert_no_answer(number, "NOAUTH");
     redis_server_stop(&server);
     folder_remove(own_folder);
@@ -353,8 +353,8 @@ START_TEST(test_redis_expiry)
     ck_assert_int_eq(store_refund(store, ALICE, "a-0", NOW + 1), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + 1), 1);
     send_messages(ALICE, "b", 1, NOW + 2, 0);
-    struct act act = act_at(NOW + 3);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    struct action action = action_at(NOW + 3);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     send_messages(ALICE, "c", 1, NOW + 4, 0);
     static const char *const keys[] = {"sg:history:" ALICE, "sg:totals:" ALICE,
                                        "sg:history:192.0.2.1", "sg:totals:192.0.2.1"};
@@ -394,7 +394,7 @@ START_TEST(test_redis_by_tcp)
     send_messages(ALICE, "a", 2, NOW, 0);
     assert_unchanged_at(url);
     redis_server_stop(&server);
-    for (int number = 0; number < ACTS; number++)
+    for (int number = 0; number < ACTIONS; number++)
         assert_no_answer(number, "redis at 127.0.0.1");
     redis_server_start(&server, own_folder, "--port", port);
     send_messages(ALICE, "b", 2, NOW, 0);
@@ -427,11 +427,11 @@ START_TEST(test_bad_times)
     backend_begin(BACKEND_REDIS);
     for (size_t i = 0; i < countof(times_ms); i++) {
         struct store_message message = message_of(ALICE, "x", NOW);
-        struct act act = act_at(times_ms[i]);
+        struct action action = action_at(times_ms[i]);
         message.now_ms = times_ms[i];
         ck_assert_int_eq(store_judge(store, &message), -1);
         ck_assert_msg(strstr(store_error(store), "time") != NULL, "%s", store_error(store));
-        ck_assert_int_eq(store_reset(store, ALICE, &act), -1);
+        ck_assert_int_eq(store_reset(store, ALICE, &action), -1);
     }
 }
 END_TEST
@@ -487,7 +487,7 @@ START_TEST(test_sqlite_gone)
     char *aside = arena_printf(arena, "%s.aside", path);
     assert_unchanged();
     ck_assert_int_eq(rename(path, aside), 0);
-    for (int number = 0; number < ACTS; number++)
+    for (int number = 0; number < ACTIONS; number++)
         assert_no_answer(number, "No such file");
     ck_assert_int_eq(access(path, F_OK), -1);
     ck_assert_int_eq(rename(aside, path), 0);

@@ -21,7 +21,7 @@ static char cookie[SECRET_TEXT_SIZE];
 
 static void begin(int backend, enum role role, const char *const *overrides)
 {
-    const struct act act = {NOW - HOUR_MS, "root (shell)", "begins"};
+    const struct action action = {NOW - HOUR_MS, "root (shell)", "begins"};
     struct problem problem = {0};
     struct sign_in sign_in = {.name = "sam", .password = "correct horse", .network = "192.0.2.7",
                               .now_ms = NOW - MINUTE_MS};
@@ -29,7 +29,7 @@ static void begin(int backend, enum role role, const char *const *overrides)
     web = (struct web){.desk = {store, guard}, .key = token_key};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
-    ck_assert_int_eq(staff_add(store, "sam", role, "correct horse", &act, &problem), 1);
+    ck_assert_int_eq(staff_add(store, "sam", role, "correct horse", &action, &problem), 1);
     ck_assert_int_eq(staff_sign_in(store, &sign_in), SIGNED_IN);
     memcpy(cookie, sign_in.cookie, sizeof cookie);
 }
@@ -82,7 +82,7 @@ static const char *post_in(const char *path, const char *fields, const char *lan
                                     .accept_language = language});
 }
 
-static const char *post(const char *fields) { return post_in("/acts", fields, "en"); }
+static const char *post(const char *fields) { return post_in("/actions", fields, "en"); }
 
 static const char *location(void)
 {
@@ -186,12 +186,14 @@ static struct verdict fill(void)
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert_int_eq(desk_lock(rig_desk(), BOB, NOW - HOUR_MS, &view), 1);
     json_put(&view);
-    do_act(&admin, "{'act':'limit','subject':'carol@example.test','rule':'messages_per_day',"
+    do_action(&admin, "{'action':'limit','subject':'carol@example.test','rule':'messages_per_day',"
                    "'value':'50','for':'7d','note':'" SCRIPT "'}", NOW - HOUR_MS);
-    do_act(&admin, "{'act':'extra','subject':'carol@example.test','messages':7,'note':'news'}",
-           NOW - HOUR_MS);
-    do_act(&admin, "{'act':'note','subject':'" ALICE "','note':'" SCRIPT "'}", NOW - HOUR_MS);
-    do_act(&admin, "{'act':'limit','subject':'@example.test','rule':'messages_per_hour','value':3,"
+    do_action(&admin,
+              "{'action':'extra','subject':'carol@example.test','messages':7,'note':'news'}",
+              NOW - HOUR_MS);
+    do_action(&admin, "{'action':'note','subject':'" ALICE "','note':'" SCRIPT "'}", NOW - HOUR_MS);
+    do_action(&admin,
+              "{'action':'limit','subject':'@example.test','rule':'messages_per_hour','value':3,"
                    "'note':'" SCRIPT "'}", NOW - HOUR_MS);
     guard_outdate_limits(guard);
     return verdict;
@@ -212,8 +214,8 @@ START_TEST(test_every_page)
                            "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
                            "/decisions", "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
-                           "/audit?subject=" ALICE, "/simulate", "/acts", "/search?q=x%20y",
-                           "/acts?act=lift", "/acts?act=limit&subject=" BOB};
+                           "/audit?subject=" ALICE, "/simulate", "/actions", "/search?q=x%20y",
+                           "/actions?action=lift", "/actions?action=limit&subject=" BOB};
     for (size_t i = 0; i < countof(paths); i++) {
         const char *first = NULL;
         for (size_t k = 0; k < countof(languages); k++) {
@@ -255,7 +257,7 @@ END_TEST
 static bool is_ours(const char *key)
 {
     static const char *const keys[] = {"rule", "cause", "channel", "state", "verdict", "outcome",
-                                       "act", "source", "kind", "field", "mode", "of", "where",
+                                       "action", "source", "kind", "field", "mode", "of", "where",
                                        "at", "since", "until", "retry_at", "last_at",
                                        "extra_until"};
     for (size_t i = 0; i < countof(keys); i++)
@@ -296,7 +298,7 @@ static void check_poisoned(const struct catalogue *catalogue, const char *page,
         json_add_string(shown, "base", "/sending");
         json_add_string(shown, "lang", languages[i]);
         json_add_bool(shown, "signed_in", true);
-        json_add_bool(shown, "may_act", true);
+        json_add_bool(shown, "may_action", true);
         json_add_bool(shown, "may_all", true);
         present(shown, &(struct reader){catalogue, languages[i], NULL, NOW});
         ck_assert_int_eq(catalogue_page(catalogue, languages[i], page, shown, &html), 1);
@@ -330,12 +332,12 @@ START_TEST(test_every_string)
     json_put(&view);
     check_poisoned(catalogue, "desk_mailbox", view_mailbox(ALICE, NOW));
     check_poisoned(catalogue, "desk_decision", view_decision(verdict.decision, NOW));
-    view = preview_act(&admin, "{'act':'lift','subject':'" ALICE "','note':'x'}", NOW);
+    view = preview_action(&admin, "{'action':'lift','subject':'" ALICE "','note':'x'}", NOW);
     json_add(view, "fields", json_read("[{\"name\":\"x\",\"value\":\"x\"}]"));
-    json_add(view, "wish", json_read("{\"note\":\"x\"}"));
+    json_add(view, "request", json_read("{\"note\":\"x\"}"));
     json_add_string(view, "reset_why_not", "x");
     json_add(view, "problem", json_read("{\"where\":\"note\",\"text\":\"x\"}"));
-    check_poisoned(catalogue, "desk_act", view);
+    check_poisoned(catalogue, "desk_action", view);
     end();
 }
 END_TEST
@@ -350,9 +352,9 @@ static void check_order(const char *html, const char *earlier, const char *later
     ck_assert_msg(first < second, "%s is behind %s", earlier, later);
 }
 
-#define OPEN "<details class=\"act\" open>\n<summary>"
+#define OPEN "<details class=\"action\" open>\n<summary>"
 
-START_TEST(test_likely_act)
+START_TEST(test_likely_action)
 {
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
@@ -399,31 +401,31 @@ START_TEST(test_viewer)
 {
     begin(_i, ROLE_VIEWER, WITH(SMALL));
     fill();
-    rig_check_has_not(get("/mailboxes/" ALICE), "/desk/acts");
-    rig_check_has_not(get("/domains/example.test"), "/desk/acts");
-    get_in("/acts?act=lift", "en");
+    rig_check_has_not(get("/mailboxes/" ALICE), "/desk/actions");
+    rig_check_has_not(get("/domains/example.test"), "/desk/actions");
+    get_in("/actions?action=lift", "en");
     ck_assert_int_eq(response.status, 403);
-    post("act=lift&subject=" ALICE "&note=x&confirm=1");
+    post("action=lift&subject=" ALICE "&note=x&confirm=1");
     ck_assert_int_eq(response.status, 403);
     rig_check_has(get("/mailboxes/" ALICE), "Suspended until");
     end();
 }
 END_TEST
 
-/* ---- acts ------------------------------------------------------------------------------------ */
+/* ---- actions ------------------------------------------------------------------------------------ */
 
-static size_t audited(const char *act, const char *note)
+static size_t audited(const char *action, const char *note)
 {
     struct audit audit[50];
     size_t count = 0, found = 0;
     ck_assert_int_eq(store_audit(store, 0, audit, 50, &count), 1);
     for (size_t i = 0; i < count; i++)
-        found += strcmp(audit[i].act, act) == 0 && strcmp(audit[i].note, note) == 0 &&
+        found += strcmp(audit[i].action, action) == 0 && strcmp(audit[i].note, note) == 0 &&
                  strcmp(audit[i].by, "sam") == 0;
     return found;
 }
 
-#define LIFT "act=lift&subject=" ALICE "&note=talked+to+her"
+#define LIFT "action=lift&subject=" ALICE "&note=talked+to+her"
 #define BOTH_BUTTON "name=\"also\" value=\"reset\""
 
 static void pause_alice(void)
@@ -479,7 +481,7 @@ START_TEST(test_reset_with_a_lift_alone)
 {
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
     rig_send("a", 5, NOW - HOUR_MS, MINUTE_MS);
-    post("act=note&subject=" ALICE "&note=x&confirm=1&also=reset");
+    post("action=note&subject=" ALICE "&note=x&confirm=1&also=reset");
     ck_assert_int_eq(response.status, 400);
     ck_assert_uint_eq(audited("note", "x"), 0);
     ck_assert_uint_eq(audited("reset", "x"), 0);
@@ -496,12 +498,12 @@ START_TEST(test_reset_is_used_up)
     check_page(html);
     rig_check_has_not(html, BOTH_BUTTON);
     rig_check_has(html, "<span lang=\"en\">your role may reset 0 times in 24 hours");
-    html = post_in("/acts", LIFT "&confirm=1&also=reset", "de");
+    html = post_in("/actions", LIFT "&confirm=1&also=reset", "de");
     ck_assert_int_eq(response.status, 403);
     check_page(html);
     rig_check_has(html, "Die Sperre ist aufgehoben, aber die Zähler sind nicht zurückgesetzt.");
     rig_check_has(html, "<span lang=\"en\">your role may reset 0 times in 24 hours");
-    rig_check_has(html, "name=\"act\" value=\"reset\"");
+    rig_check_has(html, "name=\"action\" value=\"reset\"");
     rig_check_has(html, "value=\"talked to her\"");
     ck_assert_uint_eq(audited("lift", "talked to her"), 1);
     ck_assert_uint_eq(audited("reset", "talked to her"), 0);
@@ -512,25 +514,25 @@ END_TEST
 static const struct {
     const char *fields, *marked, *label, *kept;
 } wrong[] = {
-    {"act=lift&subject=" ALICE, "lift-note", "Grund", ""},
-    {"act=suspend&subject=" ALICE "&note=n&for=<soon>", "suspend-for", "Für wie lange",
+    {"action=lift&subject=" ALICE, "lift-note", "Grund", ""},
+    {"action=suspend&subject=" ALICE "&note=n&for=<soon>", "suspend-for", "Für wie lange",
      "&lt;soon&gt;"},
-    {"act=suspend&subject=" ALICE "&note=n&cause=fun", "suspend-cause", "Ursache", NULL},
-    {"act=extra&subject=" ALICE "&note=n", "extra-messages", "Zusätzliche Nachrichten am Tag", ""},
-    {"act=extra&subject=" ALICE "&note=n&off_domain=-1", "extra-off_domain",
+    {"action=suspend&subject=" ALICE "&note=n&cause=fun", "suspend-cause", "Ursache", NULL},
+    {"action=extra&subject=" ALICE "&note=n", "extra-messages", "Zusätzliche Nachrichten am Tag", ""},
+    {"action=extra&subject=" ALICE "&note=n&off_domain=-1", "extra-off_domain",
      "Zusätzliche externe Empfänger am Tag", "-1"},
-    {"act=limit&subject=" ALICE "&note=n&rule=none&value=1", "limit-rule", "Regel", NULL},
-    {"act=limit&subject=" ALICE "&note=n&rule=messages_per_day&value=many", "limit-value",
+    {"action=limit&subject=" ALICE "&note=n&rule=none&value=1", "limit-rule", "Regel", NULL},
+    {"action=limit&subject=" ALICE "&note=n&rule=messages_per_day&value=many", "limit-value",
      "Neues Limit", "many"},
-    {"act=note&subject=nonsense&note=n", "subject", "Postfach oder @Domain", "nonsense"},
-    {"act=lift&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
+    {"action=note&subject=nonsense&note=n", "subject", "Postfach oder @Domain", "nonsense"},
+    {"action=lift&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
 };
 
 /* The field is named in the page's words and marked, and what was typed is still there. */
 START_TEST(test_wrong_input)
 {
     begin(0, ROLE_ADMIN, WITH(SMALL));
-    const char *html = post_in("/acts", wrong[_i].fields, "de");
+    const char *html = post_in("/actions", wrong[_i].fields, "de");
     ck_assert_int_eq(response.status, 400);
     check_page(html);
     rig_check_has(html, arena_printf(arena, "id=\"problem\" role=\"alert\"><strong>%s</strong>: "
@@ -551,17 +553,17 @@ END_TEST
 START_TEST(test_forms_half_filled)
 {
     begin(0, ROLE_SUPPORT, WITH(SMALL));
-    const char *html = get("/acts");
-    rig_check_has(html, "No act chosen");
-    rig_check_has_not(html, "/desk/acts\"");
-    rig_check_has(get("/acts?act=dance&subject=" ALICE), "To the page of " ALICE);
-    html = get("/acts?act=extra&messages=7");
+    const char *html = get("/actions");
+    rig_check_has(html, "No action chosen");
+    rig_check_has_not(html, "/desk/actions\"");
+    rig_check_has(get("/actions?action=dance&subject=" ALICE), "To the page of " ALICE);
+    html = get("/actions?action=extra&messages=7");
     rig_check_has(html, "<input id=\"subject\"");
     rig_check_has(html, "value=\"7\"");
-    html = post("act=dance&subject=" ALICE "&note=n");
+    html = post("action=dance&subject=" ALICE "&note=n");
     ck_assert_int_eq(response.status, 400);
     check_page(html);
-    rig_check_has(html, "<strong>Act</strong>");
+    rig_check_has(html, "<strong>Action</strong>");
     end();
 }
 END_TEST
@@ -570,28 +572,29 @@ END_TEST
 START_TEST(test_not_allowed)
 {
     begin(_i, ROLE_SUPPORT, WITH(SMALL, "desk.max_extra=10"));
-    const char *html = post_in("/acts", "act=extra&subject=" BOB "&messages=11&note=big", "fr");
+    const char *html = post_in("/actions", "action=extra&subject=" BOB "&messages=11&note=big",
+                               "fr");
     ck_assert_int_eq(response.status, 200);
     check_page(html);
     rig_check_has(html, "Votre rôle ne le permet pas : <span lang=\"en\">an extra of 11 is more");
     rig_check_has_not(html, "name=\"confirm\"");
     rig_check_has(html, "value=\"11\"");
-    post("act=extra&subject=" BOB "&messages=11&note=big&confirm=1");
+    post("action=extra&subject=" BOB "&messages=11&note=big&confirm=1");
     ck_assert_int_eq(response.status, 403);
     ck_assert_uint_eq(audited("extra", "big"), 0);
     end();
 }
 END_TEST
 
-/* What a domain's act would touch is shown before. */
+/* What a domain's action would touch is shown before. */
 START_TEST(test_domain)
 {
     begin(_i, ROLE_SUPPORT, WITH(SMALL));
-    const char *html = post("act=extra&subject=@example.test&messages=2&note=n");
+    const char *html = post("action=extra&subject=@example.test&messages=2&note=n");
     ck_assert_int_eq(response.status, 200);
     check_page(html);
     rig_check_has(html, "name=\"confirm\" value=\"1\"");
-    post("act=extra&subject=@example.test&messages=2&note=n&confirm=1");
+    post("action=extra&subject=@example.test&messages=2&note=n&confirm=1");
     ck_assert_str_eq(location(), "/sending/desk/domains/example.test?done=extra");
     rig_check_has(get("/domains/example.test?done=extra"), "2 extra until ");
     end();
@@ -605,13 +608,13 @@ START_TEST(test_limits_of_a_domain_are_for_administrators)
     begin(_i % BACKEND_KINDS, role, WITH(SMALL));
     const char *html = get("/domains/example.test");
     check_page(html);
-    ck_assert((strstr(html, "name=\"act\" value=\"limit\"") != NULL) == (role == ROLE_ADMIN));
-    rig_check_has(html, "name=\"act\" value=\"extra\"");
+    ck_assert((strstr(html, "name=\"action\" value=\"limit\"") != NULL) == (role == ROLE_ADMIN));
+    rig_check_has(html, "name=\"action\" value=\"extra\"");
     html = get("/mailboxes/" BOB);
-    rig_check_has(html, "name=\"act\" value=\"limit\"");
+    rig_check_has(html, "name=\"action\" value=\"limit\"");
     ck_assert((strstr(html, "at most 7d. Only the value default needs no end.") != NULL) ==
               (role == ROLE_SUPPORT));
-    post("act=limit&subject=@example.test&rule=messages_per_day&value=0&note=n&confirm=1");
+    post("action=limit&subject=@example.test&rule=messages_per_day&value=0&note=n&confirm=1");
     ck_assert_int_eq(response.status, role == ROLE_ADMIN ? 303 : 403);
     end();
 }
@@ -698,7 +701,7 @@ int main(void)
     tcase_add_loop_test(cases, test_every_page, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
-    tcase_add_loop_test(cases, test_likely_act, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_limits_of_ones_own, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_viewer, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift_alone, 0, BACKEND_KINDS);

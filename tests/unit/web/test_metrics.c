@@ -199,9 +199,9 @@ END_TEST
 static void suspend(const char *mailbox, enum cause cause)
 {
     const struct durations day = {.count = 1, .ms = {DAY_MS}};
-    const struct act act = act_at(NOW);
+    const struct action action = action_at(NOW);
     struct suspension suspension;
-    ck_assert_int_eq(store_suspend(store, mailbox, cause, &day, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, mailbox, cause, &day, &action, &suspension), 1);
 }
 
 /* More mailboxes than a page of the store; counted anew after a second, not before. */

@@ -55,9 +55,9 @@ static const struct {
     {METHOD_GET, true, "/decisions/7K3M-Q2XD-9F4A", "/decisions/{decision}", "7K3M-Q2XD-9F4A",
      true},
     {METHOD_GET, true, "/audit/export.csv", "/audit/export.csv", NULL, true},
-    {METHOD_GET, true, "/acts", NULL, NULL, true}, /* the API has no form */
-    {METHOD_GET, false, "/acts", "/acts", NULL, true},
-    {METHOD_POST, true, "/acts", "/acts", NULL, true},
+    {METHOD_GET, true, "/actions", NULL, NULL, true}, /* the API has no form */
+    {METHOD_GET, false, "/actions", "/actions", NULL, true},
+    {METHOD_POST, true, "/actions", "/actions", NULL, true},
     {METHOD_GET, true, "/mailboxes/{mailbox}", "/mailboxes/{mailbox}", "{mailbox}", true},
 };
 

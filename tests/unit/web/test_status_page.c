@@ -140,7 +140,7 @@ START_TEST(test_links_that_do_not_hold)
         ck_assert_str_eq(page(queries[i], "en", NOW), first);
         ck_assert_int_eq(response.status, 403);
     }
-    post("t=forged&act=lock", "text/html", NOW);
+    post("t=forged&action=lock", "text/html", NOW);
     ck_assert_int_eq(response.status, 403);
     end();
 }
@@ -381,16 +381,16 @@ START_TEST(test_lock)
     const char *plain = with_decision(decision);
     const char *query = arena_printf(arena, "%s&tz=Europe/Berlin", plain);
     const char *html = open_page(query, NOW);
-    check_has(html, "name=\"act\" value=\"lock\"");
+    check_has(html, "name=\"action\" value=\"lock\"");
     check_has(html, "name=\"tz\" value=\"Europe/Berlin\"");
 
     log_begin();
-    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    post(arena_printf(arena, "%s&action=lock", query), "text/html", NOW);
     const char *location = header("Location");
     ck_assert_int_eq(response.status, 303);
     ck_assert_str_eq(location,
                      arena_printf(arena, "/sending/status?%s&tz=Europe%%2FBerlin", plain));
-    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW + MINUTE_MS);
+    post(arena_printf(arena, "%s&action=lock", query), "text/html", NOW + MINUTE_MS);
     ck_assert_int_eq(response.status, 303);
     const char *lines = log_end(), *line = strstr(lines, "locked by its user");
     ck_assert_msg(line != NULL && strstr(line + 1, "locked by its user") == NULL, "%s", lines);
@@ -422,7 +422,7 @@ static bool is_locked(int64_t now_ms)
 START_TEST(test_lock_needs_a_fresh_link)
 {
     begin(_i, DEFAULTS);
-    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    const char *form = arena_printf(arena, "%s&action=lock", alices());
     int64_t last_ms = NOW + 10 * MINUTE_MS;
     check_has(open_page(alices(), last_ms), "value=\"lock\"");
     const char *html = open_page(alices(), last_ms + 1);
@@ -459,7 +459,7 @@ static const struct {
 START_TEST(test_lock_from_elsewhere)
 {
     begin(0, DEFAULTS);
-    const char *form = arena_printf(arena, "%s&act=lock", alices());
+    const char *form = arena_printf(arena, "%s&action=lock", alices());
     ask((struct raw_request){.method = "POST", .body = form, .body_length = strlen(form),
                              .content_type = "application/x-www-form-urlencoded",
                              .host = "127.0.0.1:8080", .origin = sources[_i].origin,
@@ -487,8 +487,8 @@ START_TEST(test_link_of_a_suspension)
     ck_assert_int_eq(response.status, 403);
     struct suspension suspension; /* a later one, of which this link tells nothing */
     struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
-    struct act act = {NOW + 4 * DAY_MS, "ada", "because"};
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    struct action action = {NOW + 4 * DAY_MS, "ada", "because"};
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     page(query, "en", NOW + 5 * DAY_MS);
     ck_assert_int_eq(response.status, 403);
     end();
@@ -500,17 +500,17 @@ START_TEST(test_link_of_a_suspension_without_end)
 {
     struct suspension suspension;
     struct durations durations = {.count = 1, .ms = {UNTIL_LIFTED}};
-    struct act act = {NOW - MINUTE_MS, "ada", "because"};
+    struct action action = {NOW - MINUTE_MS, "ada", "because"};
     begin(_i, DEFAULTS);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     const char *url = refuse(rig_message("one", 1), VERDICT_SUSPENDED, NOW).status_url;
     const char *query = strchr(url, '?') + 1;
     open_page(query, NOW + 400 * DAY_MS);
-    act.now_ms = NOW + 400 * DAY_MS;
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    action.now_ms = NOW + 400 * DAY_MS;
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     page(query, "en", NOW + 400 * DAY_MS);
     ck_assert_int_eq(response.status, 403);
-    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     page(query, "en", NOW + 401 * DAY_MS);
     ck_assert_int_eq(response.status, 403);
     end();
@@ -642,7 +642,7 @@ START_TEST(test_own_lock)
         {"en", "Nobody blames you"}, {"de", "Niemand wirft Ihnen etwas vor"},
         {"fr", "Personne ne vous reproche"}, {"es", "Nadie le reprocha"}};
     begin(_i, DEFAULTS);
-    post(arena_printf(arena, "%s&act=lock", alices()), "text/html", NOW);
+    post(arena_printf(arena, "%s&action=lock", alices()), "text/html", NOW);
     for (size_t i = 0; i < countof(not_accused); i++) {
         const char *html = page(alices(), not_accused[i][0], NOW);
         check_has(html, not_accused[i][1]);
@@ -750,9 +750,9 @@ static void adjust(const char *subject, enum rule rule, enum adjust_kind kind, i
 {
     struct adjustment adjustment = {
         .rule = rule, .kind = kind, .value = value, .until_ms = UNTIL_LIFTED};
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     snprintf(adjustment.subject, sizeof adjustment.subject, "%s", subject);
-    ck_assert_int_eq(store_adjust(store, &adjustment, &act), 1);
+    ck_assert_int_eq(store_adjust(store, &adjustment, &action), 1);
     guard_outdate_limits(guard);
 }
 
@@ -833,10 +833,10 @@ START_TEST(test_lock_is_wanted)
 {
     begin(_i, DEFAULTS);
     struct account account;
-    open_page(arena_printf(arena, "%s&act=lock", alices()), NOW);
+    open_page(arena_printf(arena, "%s&action=lock", alices()), NOW);
     post(alices(), "text/html", NOW);
     ck_assert_int_eq(response.status, 400);
-    post(arena_printf(arena, "%s&act=unlock", alices()), "text/html", NOW);
+    post(arena_printf(arena, "%s&action=unlock", alices()), "text/html", NOW);
     ck_assert_int_eq(response.status, 400);
     ask((struct raw_request){.method = "DELETE", .query = alices()}, NOW);
     ck_assert_int_eq(response.status, 405);
@@ -851,7 +851,7 @@ END_TEST
 START_TEST(test_lock_as_json)
 {
     begin(_i, DEFAULTS);
-    post(arena_printf(arena, "%s&act=lock", alices()), "application/json", NOW);
+    post(arena_printf(arena, "%s&action=lock", alices()), "application/json", NOW);
     ck_assert_int_eq(response.status, 200);
     freed_by(json_put) struct json_object *view =
         rig_json(response.body.data, response.body.length);
@@ -923,10 +923,10 @@ START_TEST(test_causes)
     const char *language = languages[_i / CAUSE_COUNT];
     begin(BACKEND_SQLITE, DEFAULTS);
     for (int step = 0; step < 2; step++) {
-        struct act act = act_at(NOW);
+        struct action action = action_at(NOW);
         struct durations durations = {1, {step == 0 ? 3 * HOUR_MS : UNTIL_LIFTED}};
         struct suspension suspension;
-        ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &act, &suspension), 1);
+        ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &action, &suspension), 1);
         const char *html = page(alices(), language, NOW);
         check_whole(html, language);
         check_has(html, step == 0 ? "state-paused" : "state-stopped");
@@ -969,7 +969,7 @@ START_TEST(test_no_store)
     page(query, "en", NOW);
     ck_assert_int_eq(response.status, 503);
     check_has(text_string(&response.body), "Try again in a minute");
-    post(arena_printf(arena, "%s&act=lock", query), "text/html", NOW);
+    post(arena_printf(arena, "%s&action=lock", query), "text/html", NOW);
     ck_assert_int_eq(response.status, 503);
     check_has_not(log_end(), "locked by its user");
     ck_assert_int_eq(rename(aside, path), 0);

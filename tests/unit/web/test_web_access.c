@@ -22,12 +22,12 @@ static char cookie[SECRET_TEXT_SIZE];
 static void begin(int backend)
 {
     struct problem problem;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     log_set_level(LOG_ERROR_LEVEL); /* who signs in is of no interest here */
     rig_begin(backend, DEFAULTS);
     web = (struct web){.desk = {store, guard}, .key = token_key};
     response = (struct http_response){.status = 200};
-    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, PASSWORD, &act, &problem), 1);
+    ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, PASSWORD, &action, &problem), 1);
 }
 
 static void sign_in(int64_t now_ms)
@@ -99,9 +99,9 @@ START_TEST(a_token_lasts_until_its_end)
     begin(_i);
     char token[API_TOKEN_TEXT_SIZE];
     struct problem problem;
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     ck_assert_int_eq(
-        api_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &act, token, &problem), 1);
+        api_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &action, token, &problem), 1);
     struct raw_request overview = {.url = "/api/v1/overview",
                                    .authorization = arena_printf(arena, "Bearer %s", token)};
     ask(overview, NOW + DAY_MS - 1);
@@ -148,8 +148,8 @@ START_TEST(a_form_comes_from_our_origin)
     char csrf[SECRET_TEXT_SIZE];
     staff_csrf(cookie, csrf);
     const char *form =
-        arena_printf(arena, "csrf=%s&act=note&subject=a@b.test&note=x&confirm=1", csrf);
-    post("/desk/acts", origins[_i].origin, form, NOW);
+        arena_printf(arena, "csrf=%s&action=note&subject=a@b.test&note=x&confirm=1", csrf);
+    post("/desk/actions", origins[_i].origin, form, NOW);
     ck_assert_int_eq(response.status, origins[_i].ours ? 303 : 403);
     post("/desk/sign-in", origins[_i].origin, "name=ada&password=" PASSWORD, NOW);
     ck_assert_int_eq(response.status, origins[_i].ours ? 303 : 403);
@@ -164,13 +164,13 @@ START_TEST(a_form_carries_its_sessions_token)
     char csrf[SECRET_TEXT_SIZE];
     staff_csrf(cookie, csrf);
     sign_in(NOW); /* another session */
-    const char *rest = "&act=note&subject=a@b.test&note=x&confirm=1";
-    post("/desk/acts", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
+    const char *rest = "&action=note&subject=a@b.test&note=x&confirm=1";
+    post("/desk/actions", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
     ck_assert_int_eq(response.status, 403);
-    post("/desk/acts", OUR_ORIGIN, rest + 1, NOW);
+    post("/desk/actions", OUR_ORIGIN, rest + 1, NOW);
     ck_assert_int_eq(response.status, 403);
     staff_csrf(cookie, csrf);
-    post("/desk/acts", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
+    post("/desk/actions", OUR_ORIGIN, arena_printf(arena, "csrf=%s%s", csrf, rest), NOW);
     ck_assert_int_eq(response.status, 303);
 }
 END_TEST

@@ -13,9 +13,9 @@ static void print_timeline(struct cli *cli, struct json_object *view)
     puts("\nWhat happened");
     each_of(entry, view, "timeline") {
         fputs("  ", stdout);
-        if (strcmp(json_string(entry, "kind", ""), "act") == 0)
+        if (strcmp(json_string(entry, "kind", ""), "action") == 0)
             printf("%s  %s\n", moment_member(cli->arena, entry, "at", 0, "?"),
-                   act_text(cli, entry));
+                   action_text(cli, entry));
         else
             print_decision(cli, NULL, entry);
     }

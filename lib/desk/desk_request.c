@@ -1,18 +1,18 @@
-/* An act's words, as forms, API and command line bring them. */
-#include "desk/desk_wish.h"
+/* An action's words, as forms, API and command line bring them. */
+#include "desk/desk_request.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "message/address.h"
 
-const char *const act_names[ACT_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
+const char *const action_names[ACTION_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
                                           "note"};
 
-enum part { PART_ACT, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MESSAGES,
+enum part { PART_ACTION, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MESSAGES,
             PART_OFF_DOMAIN, PART_RULE, PART_VALUE, PART_COUNT };
 static const char *const part_names[PART_COUNT] = {
-    "act", "subject", "note", "cause", "for", "messages", "off_domain", "rule", "value"};
+    "action", "subject", "note", "cause", "for", "messages", "off_domain", "rule", "value"};
 
 enum {
     WORD_MAX_BYTES = 1000, /* more than any of them has; each is looked at closer */
@@ -20,15 +20,15 @@ enum {
 };
 
 #define MAY(word) (1U << (word))
-/* What an act takes beside act, subject and note, and whether a domain may be its subject. */
+/* What an action takes beside action, subject and note, and whether a domain may be its subject. */
 static const struct {
     unsigned words;
     bool of_domain;
-} acts[ACT_COUNT] = {
-    [ACT_SUSPEND] = {MAY(PART_CAUSE) | MAY(PART_FOR), false},
-    [ACT_EXTRA] = {MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
-    [ACT_LIMIT] = {MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
-    [ACT_EXEMPT] = {MAY(PART_VALUE) | MAY(PART_FOR), true},
+} actions[ACTION_COUNT] = {
+    [ACTION_SUSPEND] = {MAY(PART_CAUSE) | MAY(PART_FOR), false},
+    [ACTION_EXTRA] = {MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
+    [ACTION_LIMIT] = {MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACTION_EXEMPT] = {MAY(PART_VALUE) | MAY(PART_FOR), true},
 };
 
 struct words {
@@ -38,7 +38,7 @@ struct words {
 /* ---- words ----------------------------------------------------------------------------- */
 
 /* A form sends its empty fields too: they are left out. */
-static int read_word(const struct look *look, const char *name, struct json_object *value,
+static int read_word(const struct context *context, const char *name, struct json_object *value,
                      const char **word_r, struct problem *problem)
 {
     static const char blank[] = " \t\r\n";
@@ -58,11 +58,12 @@ static int read_word(const struct look *look, const char *name, struct json_obje
     const char *fault = address_text_fault(text, length);
     if (fault != NULL)
         return problem_set(problem, 400, name, "%s", fault);
-    *word_r = length > 0 ? arena_strndup(look->arena, text, length) : NULL;
+    *word_r = length > 0 ? arena_strndup(context->arena, text, length) : NULL;
     return 1;
 }
 
-static int read_words(const struct look *look, struct json_object *object, struct words *words_r,
+static int read_words(const struct context *context, struct json_object *object,
+                      struct words *words_r,
                       struct problem *problem)
 {
     *words_r = (struct words){0};
@@ -75,57 +76,59 @@ static int read_words(const struct look *look, struct json_object *object, struc
         if (word == PART_COUNT) {
             const char *fault = address_text_fault(name, strlen(name));
             return problem_set(problem, 400, fault == NULL ? name : "body",
-                               "an act has no member of this name");
+                               "an action has no member of this name");
         }
-        if (!read_word(look, name, value, &words_r->of[word], problem))
+        if (!read_word(context, name, value, &words_r->of[word], problem))
             return 0;
     }
     return 1;
 }
 
-static int read_act(const struct words *words, enum act_kind *act_r, struct problem *problem)
+static int read_action(const struct words *words, enum action_kind *action_r,
+                       struct problem *problem)
 {
-    const char *name = words->of[PART_ACT];
-    for (int act = 0; name != NULL && act < ACT_COUNT; act++) {
-        if (strcmp(act_names[act], name) != 0)
+    const char *name = words->of[PART_ACTION];
+    for (int action = 0; name != NULL && action < ACTION_COUNT; action++) {
+        if (strcmp(action_names[action], name) != 0)
             continue;
-        *act_r = (enum act_kind)act;
+        *action_r = (enum action_kind)action;
         for (int word = PART_CAUSE; word < PART_COUNT; word++)
-            if (words->of[word] != NULL && (acts[act].words & MAY(word)) == 0)
+            if (words->of[word] != NULL && (actions[action].words & MAY(word)) == 0)
                 return problem_set(problem, 400, part_names[word], "%s does not take it", name);
         return 1;
     }
-    return problem_set(problem, 400, "act",
+    return problem_set(problem, 400, "action",
                        "expected suspend, lift, reset, extra, limit, exempt or note");
 }
 
-static int read_subject(const struct look *look, const struct words *words, struct wish *wish,
+static int read_subject(const struct context *context, const struct words *words,
+                        struct request *request,
                         struct problem *problem)
 {
     const char *text = words->of[PART_SUBJECT];
-    if (text != NULL && text[0] == '@' && acts[wish->act].of_domain) {
-        if (!read_domain(look, text, "subject", &wish->domain, problem))
+    if (text != NULL && text[0] == '@' && actions[request->action].of_domain) {
+        if (!read_domain(context, text, "subject", &request->domain, problem))
             return 0;
-        wish->mailbox = "";
-        wish->subject = arena_printf(look->arena, "@%s", wish->domain);
+        request->mailbox = "";
+        request->subject = arena_printf(context->arena, "@%s", request->domain);
         return 1;
     }
     if (text != NULL && text[0] == '@')
         return problem_set(problem, 400, "subject", "%s is for one mailbox, not for a domain",
-                           act_names[wish->act]);
-    if (!read_mailbox(look, text, "subject", &wish->mailbox, problem))
+                           action_names[request->action]);
+    if (!read_mailbox(context, text, "subject", &request->mailbox, problem))
         return 0;
-    wish->domain = strrchr(wish->mailbox, '@') + 1;
-    wish->subject = wish->mailbox;
+    request->domain = strrchr(request->mailbox, '@') + 1;
+    request->subject = request->mailbox;
     return 1;
 }
 
-static int read_note(const struct words *words, struct wish *wish, struct problem *problem)
+static int read_note(const struct words *words, struct request *request, struct problem *problem)
 {
-    wish->note = words->of[PART_NOTE];
-    if (wish->note == NULL)
-        return problem_set(problem, 400, "note", "expected the reason for this act");
-    return strlen(wish->note) <= NOTE_MAX_BYTES ||
+    request->note = words->of[PART_NOTE];
+    if (request->note == NULL)
+        return problem_set(problem, 400, "note", "expected the reason for this action");
+    return strlen(request->note) <= NOTE_MAX_BYTES ||
            problem_set(problem, 400, "note", "it has at most %d bytes", NOTE_MAX_BYTES);
 }
 
@@ -140,47 +143,50 @@ static int read_for(const struct words *words, int64_t otherwise_ms, int64_t *fo
                        "expected 1s to 3650d, such as 30m, 24h or 7d, or permanent");
 }
 
-static int read_until(const struct look *look, const struct words *words, int64_t otherwise_ms,
+static int read_until(const struct context *context, const struct words *words,
+                      int64_t otherwise_ms,
                       int64_t *until_ms_r, struct problem *problem)
 {
     int64_t for_ms;
     if (!read_for(words, otherwise_ms, &for_ms, problem))
         return 0;
-    *until_ms_r = for_ms == UNTIL_LIFTED ? UNTIL_LIFTED : look->now_ms + for_ms;
+    *until_ms_r = for_ms == UNTIL_LIFTED ? UNTIL_LIFTED : context->now_ms + for_ms;
     return 1;
 }
 
-static struct adjustment *add_change(struct wish *wish, enum rule rule, enum adjust_kind kind,
+static struct adjustment *add_change(struct request *request, enum rule rule, enum adjust_kind kind,
                                      int64_t until_ms)
 {
-    struct adjustment *change = &wish->changes[wish->change_count++];
+    struct adjustment *change = &request->changes[request->change_count++];
     *change = (struct adjustment){.rule = rule, .kind = kind, .until_ms = until_ms};
-    snprintf(change->subject, sizeof change->subject, "%s", wish->subject);
+    snprintf(change->subject, sizeof change->subject, "%s", request->subject);
     return change;
 }
 
-static int read_suspend(const struct look *look, const struct words *words, struct wish *wish,
+static int read_suspend(const struct context *context, const struct words *words,
+                        struct request *request,
                         struct problem *problem)
 {
     const char *cause = words->of[PART_CAUSE];
-    wish->cause = CAUSE_STAFF;
+    request->cause = CAUSE_STAFF;
     if (cause != NULL) {
-        wish->cause = 0;
-        while (wish->cause < CAUSE_COUNT && strcmp(cause_names[wish->cause], cause) != 0)
-            wish->cause++;
-        if (wish->cause == CAUSE_COUNT)
+        request->cause = 0;
+        while (request->cause < CAUSE_COUNT && strcmp(cause_names[request->cause], cause) != 0)
+            request->cause++;
+        if (request->cause == CAUSE_COUNT)
             return problem_set(problem, 400, "cause",
                                "expected volume, complaints, failures, compromised, terms or "
                                "staff");
     }
-    wish->durations = look->settings->durations[wish->cause];
+    request->durations = context->settings->durations[request->cause];
     if (words->of[PART_FOR] == NULL)
         return 1;
-    wish->durations.count = 1;
-    return read_for(words, 0, &wish->durations.ms[0], problem);
+    request->durations.count = 1;
+    return read_for(words, 0, &request->durations.ms[0], problem);
 }
 
-static int read_extra(const struct look *look, const struct words *words, struct wish *wish,
+static int read_extra(const struct context *context, const struct words *words,
+                      struct request *request,
                       struct problem *problem)
 {
     static const struct {
@@ -189,7 +195,7 @@ static int read_extra(const struct look *look, const struct words *words, struct
     } extras[] = {{PART_MESSAGES, RULE_MESSAGES_PER_DAY},
                   {PART_OFF_DOMAIN, RULE_OFF_DOMAIN_PER_DAY}};
     int64_t until_ms, number;
-    if (!read_until(look, words, DAY_MS, &until_ms, problem))
+    if (!read_until(context, words, DAY_MS, &until_ms, problem))
         return 0;
     if (until_ms == UNTIL_LIFTED)
         return problem_set(problem, 400, "for", "an extra ends by itself; for longer set a limit");
@@ -200,14 +206,15 @@ static int read_extra(const struct look *look, const struct words *words, struct
         if (number > LIMIT_MAX)
             return problem_set(problem, 400, name, "expected at most %d", LIMIT_MAX);
         if (number > 0)
-            add_change(wish, extras[i].rule, ADJUST_EXTRA, until_ms)->value = (int32_t)number;
+            add_change(request, extras[i].rule, ADJUST_EXTRA, until_ms)->value = (int32_t)number;
     }
-    return wish->change_count > 0 ||
+    return request->change_count > 0 ||
            problem_set(problem, 400, "messages",
                        "expected a number of messages or of recipients (off_domain) above 0");
 }
 
-static int read_limit(const struct look *look, const struct words *words, struct wish *wish,
+static int read_limit(const struct context *context, const struct words *words,
+                      struct request *request,
                       struct problem *problem)
 {
     const char *value = words->of[PART_VALUE];
@@ -222,44 +229,47 @@ static int read_limit(const struct look *look, const struct words *words, struct
         (!standard && !off &&
          (!read_number(value, "value", 0, 0, &number, problem) || number > LIMIT_MAX)))
         return problem_set(problem, 400, "value", "expected 0 to %d, off or default", LIMIT_MAX);
-    if (!read_until(look, words, UNTIL_LIFTED, &until_ms, problem))
+    if (!read_until(context, words, UNTIL_LIFTED, &until_ms, problem))
         return 0;
-    struct adjustment *change = add_change(wish, (enum rule)rule, ADJUST_LIMIT, until_ms);
+    struct adjustment *change = add_change(request, (enum rule)rule, ADJUST_LIMIT, until_ms);
     change->value = standard ? 0 : (int32_t)number;
     change->removed = standard;
     return 1;
 }
 
-static int read_exempt(const struct look *look, const struct words *words, struct wish *wish,
+static int read_exempt(const struct context *context, const struct words *words,
+                       struct request *request,
                        struct problem *problem)
 {
     const char *value = words->of[PART_VALUE];
     int64_t until_ms;
     if (value != NULL && strcmp(value, "default") != 0)
         return problem_set(problem, 400, "value", "expected default, which ends an exemption");
-    if (!read_until(look, words, UNTIL_LIFTED, &until_ms, problem))
+    if (!read_until(context, words, UNTIL_LIFTED, &until_ms, problem))
         return 0;
-    add_change(wish, 0, ADJUST_EXEMPT, until_ms)->removed = value != NULL;
+    add_change(request, 0, ADJUST_EXEMPT, until_ms)->removed = value != NULL;
     return 1;
 }
 
-int wish_read(const struct look *look, struct json_object *object, struct wish *wish_r,
-              struct problem *problem)
+int desk_request_read(const struct context *context, struct json_object *object,
+                      struct request *request_r,
+                      struct problem *problem)
 {
     struct words words;
-    struct wish wish = {0};
-    if (!read_words(look, object, &words, problem) || !read_act(&words, &wish.act, problem) ||
-        !read_subject(look, &words, &wish, problem) || !read_note(&words, &wish, problem))
+    struct request request = {0};
+    if (!read_words(context, object, &words, problem) || !read_action(&words, &request.action,
+                                                                      problem) ||
+        !read_subject(context, &words, &request, problem) || !read_note(&words, &request, problem))
         return 0;
     int good = 1;
-    switch (wish.act) {
-    case ACT_SUSPEND: good = read_suspend(look, &words, &wish, problem); break;
-    case ACT_EXTRA: good = read_extra(look, &words, &wish, problem); break;
-    case ACT_LIMIT: good = read_limit(look, &words, &wish, problem); break;
-    case ACT_EXEMPT: good = read_exempt(look, &words, &wish, problem); break;
+    switch (request.action) {
+    case ACTION_SUSPEND: good = read_suspend(context, &words, &request, problem); break;
+    case ACTION_EXTRA: good = read_extra(context, &words, &request, problem); break;
+    case ACTION_LIMIT: good = read_limit(context, &words, &request, problem); break;
+    case ACTION_EXEMPT: good = read_exempt(context, &words, &request, problem); break;
     default: break;
     }
     if (good)
-        *wish_r = wish;
+        *request_r = request;
     return good;
 }

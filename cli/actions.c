@@ -1,49 +1,49 @@
-/* Commands that change something: one wish for the desk, made of words and options. */
+/* Commands that change something: one request to the desk, made of words and options. */
 #include <string.h>
 
 #include "cli/views.h"
 
-static void add_option(struct cli *cli, struct json_object *wish, const char *member,
+static void add_option(struct cli *cli, struct json_object *request, const char *member,
                        enum cli_option option)
 {
     if (cli->given[option] != NULL)
-        json_add_string(wish, member, cli->given[option]);
+        json_add_string(request, member, cli->given[option]);
 }
 
-/* -1 with the wish filled; else the exit status. */
-static int fill_wish(struct cli *cli, struct json_object *wish)
+/* -1 with the request filled; else the exit status. */
+static int fill_request(struct cli *cli, struct json_object *request)
 {
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     const char *note = cli->given[OPTION_NOTE];
     if (note == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
-    json_add_string(wish, "act", cli->command->name);
-    json_add_string(wish, "subject", cli->words[0]);
-    json_add_string(wish, "note", note != NULL ? note : "preview");
-    add_option(cli, wish, "cause", OPTION_CAUSE);
-    add_option(cli, wish, "for", OPTION_FOR);
-    add_option(cli, wish, "messages", OPTION_MESSAGES);
-    add_option(cli, wish, "off_domain", OPTION_OFF_DOMAIN);
+    json_add_string(request, "action", cli->command->name);
+    json_add_string(request, "subject", cli->words[0]);
+    json_add_string(request, "note", note != NULL ? note : "preview");
+    add_option(cli, request, "cause", OPTION_CAUSE);
+    add_option(cli, request, "for", OPTION_FOR);
+    add_option(cli, request, "messages", OPTION_MESSAGES);
+    add_option(cli, request, "off_domain", OPTION_OFF_DOMAIN);
     if (cli->given[OPTION_END] != NULL)
-        json_add_string(wish, "value", "default");
+        json_add_string(request, "value", "default");
     if (cli->word_count < 2)
         return -1;
     const char *equals = strchr(cli->words[1], '=');
     if (equals == NULL)
         return cli_usage_error(cli, "\"%s\": expected RULE=VALUE", cli->words[1]);
-    json_add_string(wish, "rule",
+    json_add_string(request, "rule",
                     arena_strndup(cli->arena, cli->words[1], (size_t)(equals - cli->words[1])));
-    json_add_string(wish, "value", equals + 1);
+    json_add_string(request, "value", equals + 1);
     return -1;
 }
 
-static void print_act(struct cli *cli, struct json_object *view)
+static void print_action(struct cli *cli, struct json_object *view)
 {
     const char *subject = json_string(view, "subject", "");
     const char *why_not = plain_member(cli->arena, view, "why_not", NULL);
     struct json_object *after = json_member(view, "after");
     bool done = json_is_true(view, "done");
-    printf("%s %s: %s\n", plain_member(cli->arena, view, "act", ""), plain(cli->arena, subject),
+    printf("%s %s: %s\n", plain_member(cli->arena, view, "action", ""), plain(cli->arena, subject),
            done ? "done." : "nothing is done yet.");
     if (why_not != NULL)
         printf("  not possible: %s\n", why_not);
@@ -59,16 +59,16 @@ static void print_act(struct cli *cli, struct json_object *view)
     }
 }
 
-int run_act(struct cli *cli)
+int run_action(struct cli *cli)
 {
-    freed_by(json_put) struct json_object *wish = json_object_new_object(), *view = NULL;
+    freed_by(json_put) struct json_object *request = json_object_new_object(), *view = NULL;
     struct problem problem = {0};
-    int status = fill_wish(cli, wish);
+    int status = fill_request(cli, request);
     if (status < 0)
         status = cli_answer(cli,
-                            desk_act(&cli->desk, &cli->person, wish,
-                                     cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, &view,
-                                     &problem),
+                            desk_action(&cli->desk, &cli->person, request,
+                                        cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, &view,
+                                        &problem),
                             &problem);
-    return status >= 0 ? status : show_view(cli, view, print_act);
+    return status >= 0 ? status : show_view(cli, view, print_action);
 }

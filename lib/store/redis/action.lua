@@ -46,9 +46,9 @@ local function changed(before, after, rule)
         rule and string.format('"rule":"%s",', rule) or '', before, after)
 end
 
-local acts = {}
+local operations = {}
 
-function acts.refund(mailbox, charge)
+function operations.refund(mailbox, charge)
     drop_ticket(mailbox, charge)
     local kept = call('GET', CHARGE .. charge)
     if not kept then
@@ -70,7 +70,7 @@ function acts.refund(mailbox, charge)
     return 1
 end
 
-function acts.suspend(mailbox, by, note, cause, ...)
+function operations.suspend(mailbox, by, note, cause, ...)
     local durations = {}
     for i, duration in ipairs({...}) do
         durations[i] = tonumber(duration)
@@ -81,7 +81,7 @@ function acts.suspend(mailbox, by, note, cause, ...)
     return 1, told(suspension)
 end
 
-function acts.lift(mailbox, by, note)
+function operations.lift(mailbox, by, note)
     local suspension = in_force(call('GET', SUSPENSION .. mailbox), now)
     if not suspension then
         return 0
@@ -114,7 +114,7 @@ local function forget_history(name)
 end
 
 -- `forwarding` is the name of the mailbox's other history.
-function acts.reset(mailbox, by, note, forwarding)
+function operations.reset(mailbox, by, note, forwarding)
     local messages, off_domain = forget_history(mailbox)
     local forwarded = forget_history(forwarding)
     audit(by, note, 'reset', mailbox,
@@ -156,7 +156,7 @@ end
 
 -- Each adjustment is six arguments. newest: who asks has looked at all changes up to it, and
 -- nothing is done when there is another; -1: whatever there is.
-function acts.adjust(by, note, newest, ...)
+function operations.adjust(by, note, newest, ...)
     if tonumber(newest) >= 0 and
         #call('ZRANGEBYSCORE', CHANGES, '(' .. newest, '+inf', 'LIMIT', 0, 1) > 0 then
         return 0
@@ -228,7 +228,7 @@ function sweep_key(name)
 end
 
 -- One piece of the sweep: SCAN's cursor goes in and comes out, '0' at the end.
-function acts.sweep(cursor)
+function operations.sweep(cursor)
     local found = call('SCAN', cursor, 'MATCH', 'sg:*', 'COUNT', 500)
     for _, name in ipairs(found[2]) do
         sweep_key(name)
@@ -237,4 +237,4 @@ function acts.sweep(cursor)
 end
 
 tidy()
-return {server, acts[act](unpack(ARGV, 4))}
+return {server, operations[operation](unpack(ARGV, 4))}

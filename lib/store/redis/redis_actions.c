@@ -1,5 +1,5 @@
 /* What staff asks of the Redis backend, refunds, and what a mailbox's page
- * shows. Each is one call of act.lua or read.lua. */
+ * shows. Each is one call of action.lua or read.lua. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,7 @@ void redis_read_history(const redisReply *element, struct arena *arena, int64_t 
     }
 }
 
-/* ---- acts --------------------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------------------------- */
 
 int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
@@ -59,19 +59,19 @@ int redis_refund(struct backend *backend, const char *mailbox, const char *id, i
                                          argument_string(mailbox), {charge, sizeof charge}};
     if (redis_check_time(self, now_ms) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 
 int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                  const struct durations *durations, const struct act *act,
+                  const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[6 + DURATIONS_MAX] = {
-        argument_string("suspend"), argument_int(arena, act->now_ms), argument_string(mailbox),
-        argument_string(act->by), argument_string(act->note), argument_string(cause_names[cause])};
-    if (redis_check_time(self, act->now_ms) < 0)
+        argument_string("suspend"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note), argument_string(cause_names[cause])};
+    if (redis_check_time(self, action->now_ms) < 0)
         return -1;
     if (durations->count == 0 || durations->count > DURATIONS_MAX)
         return backend_fail(backend, "%zu durations; 1 to %d are possible", durations->count,
@@ -81,7 +81,7 @@ int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause
             argument_int(arena, durations->ms[i] == UNTIL_LIFTED ? -1 : durations->ms[i]);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const redisReply *made =
-        redis_ask(self, SCRIPT_ACT, arguments, 6 + durations->count, &reply);
+        redis_ask(self, SCRIPT_ACTION, arguments, 6 + durations->count, &reply);
     if (made == NULL)
         return -1;
     return redis_read_suspension(made, suspension_r) && suspension_r->id > 0
@@ -89,45 +89,45 @@ int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause
                : backend_fail(backend, "redis answered what no script of ours does");
 }
 
-int redis_lift(struct backend *backend, const char *mailbox, const struct act *act)
+int redis_lift(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     const struct argument arguments[] = {
-        argument_string("lift"), argument_int(arena, act->now_ms), argument_string(mailbox),
-        argument_string(act->by), argument_string(act->note)};
-    if (redis_check_time(self, act->now_ms) < 0)
+        argument_string("lift"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note)};
+    if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 
-int redis_reset(struct backend *backend, const char *mailbox, const struct act *act)
+int redis_reset(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     char name[HISTORY_NAME_SIZE];
     const struct argument arguments[] = {
-        argument_string("reset"), argument_int(arena, act->now_ms), argument_string(mailbox),
-        argument_string(act->by), argument_string(act->note),
+        argument_string("reset"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note),
         argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
-    if (redis_check_time(self, act->now_ms) < 0)
+    if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_ACT, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 
 /* ---- adjustments ------------------------------------------------------------------------ */
 
 int redis_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                 int64_t newest, const struct act *act)
+                 int64_t newest, const struct action *action)
 {
     enum { BEFORE = 5, EACH = 6 };
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct argument arguments[BEFORE + EACH * ADJUST_MAX] = {
         argument_string("adjust"),
-        argument_int(arena, act->now_ms),
-        argument_string(act->by),
-        argument_string(act->note),
+        argument_int(arena, action->now_ms),
+        argument_string(action->by),
+        argument_string(action->note),
         argument_int(arena, newest == INT64_MAX ? -1 : newest),
     };
     for (size_t i = 0; i < count; i++) {
@@ -140,9 +140,9 @@ int redis_adjust(struct backend *backend, const struct adjustment *adjustments, 
         each[4] = argument_int(arena, one->value);
         each[5] = argument_int(arena, one->until_ms == UNTIL_LIFTED ? -1 : one->until_ms);
     }
-    if (redis_check_time(self, act->now_ms) < 0)
+    if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple_act(self, SCRIPT_ACT, arguments, BEFORE + EACH * count);
+    return redis_simple(self, SCRIPT_ACTION, arguments, BEFORE + EACH * count);
 }
 
 /* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */
@@ -279,7 +279,7 @@ int redis_offences(struct backend *backend, const char *mailbox, enum cause caus
 int redis_sweep(struct backend *backend, int64_t now_ms)
 {
     struct redis_backend *self = redis_backend(backend);
-    struct act_time time = redis_begin(self);
+    struct action_time time = redis_begin(self);
     if (redis_check_time(self, now_ms) < 0)
         return -1;
     do {
@@ -292,7 +292,8 @@ int redis_sweep(struct backend *backend, int64_t now_ms)
             return backend_fail(backend,
                                 "the sweep was not done within %d ms; the next one goes on",
                                 backend->timeout_ms);
-        const redisReply *next = redis_ask(self, SCRIPT_ACT, arguments, countof(arguments), &reply);
+        const redisReply *next = redis_ask(self, SCRIPT_ACTION, arguments, countof(arguments),
+                                           &reply);
         if (next == NULL)
             return -1;
         redis_copy_text(next, self->sweep_cursor, sizeof self->sweep_cursor);

@@ -1,4 +1,4 @@
-/* Acts of staff: previews and what then happens, roles and caps, wrong words. */
+/* Actions of staff: previews and what then happens, roles and caps, wrong words. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 #define LATER (NOW + HOUR_MS)
 
-#define ON(act) "{'act':'" act "','subject':'" ALICE "','note':'asked by telephone'"
+#define ON(action) "{'action':'" action "','subject':'" ALICE "','note':'asked by telephone'"
 
 /* ---- previews tell what then happens ------------------------------------------------ */
 
@@ -28,40 +28,40 @@ static void suspended_and_full(void)
 
 static void suspended_alone(void)
 {
-    do_act(&admin, ON("suspend") ",'for':'2h'}", NOW);
+    do_action(&admin, ON("suspend") ",'for':'2h'}", NOW);
 }
 
 static void stopped_and_over_recipients(void)
 {
     send_one("a", 18, NOW);
     send_one("b", 2, NOW + MINUTE_MS);
-    do_act(&admin, ON("suspend") ",'cause':'terms','for':'permanent'}", NOW + MINUTE_MS);
+    do_action(&admin, ON("suspend") ",'cause':'terms','for':'permanent'}", NOW + MINUTE_MS);
 }
 
 static void adjusted(void)
 {
     fill();
-    do_act(&admin, ON("extra") ",'messages':3}", NOW);
-    do_act(&admin, "{'act':'extra','subject':'@example.test','note':'n','messages':2}", NOW);
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':1}", NOW);
+    do_action(&admin, ON("extra") ",'messages':3}", NOW);
+    do_action(&admin, "{'action':'extra','subject':'@example.test','note':'n','messages':2}", NOW);
+    do_action(&admin, ON("limit") ",'rule':'messages_per_day','value':1}", NOW);
 }
 
 static void exempted(void)
 {
     suspended_and_full();
-    do_act(&admin, ON("exempt") "}", NOW);
+    do_action(&admin, ON("exempt") "}", NOW);
 }
 
 static void forbidden(void)
 {
-    do_act(&admin, ON("limit") ",'rule':'recipients_per_message','value':0}", NOW);
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':0}", NOW);
+    do_action(&admin, ON("limit") ",'rule':'recipients_per_message','value':0}", NOW);
+    do_action(&admin, ON("limit") ",'rule':'messages_per_day','value':0}", NOW);
 }
 
 static void (*const setups[])(void) = {nothing, fill, suspended_and_full, suspended_alone,
                                        stopped_and_over_recipients, adjusted, exempted, forbidden};
 
-static const char *const wishes[] = {
+static const char *const requests[] = {
     ON("lift") "}",
     ON("reset") "}",
     ON("note") "}",
@@ -80,9 +80,9 @@ static const char *const wishes[] = {
     ON("suspend") "}",
     ON("suspend") ",'for':'90m','cause':'complaints'}",
     ON("suspend") ",'for':'permanent'}",
-    "{'act':'limit','subject':'@example.test','note':'n','rule':'messages_per_day','value':7}",
-    "{'act':'extra','subject':'@example.test','note':'n','off_domain':1}",
-    "{'act':'exempt','subject':'@example.test','note':'n'}",
+    "{'action':'limit','subject':'@example.test','note':'n','rule':'messages_per_day','value':7}",
+    "{'action':'extra','subject':'@example.test','note':'n','off_domain':1}",
+    "{'action':'exempt','subject':'@example.test','note':'n'}",
 };
 
 /* The next message by the guard itself. */
@@ -106,26 +106,27 @@ static void check_against_guard(struct json_object *view, int64_t now_ms)
         }
 }
 
-/* One setup and one wish: what is told before is so afterwards. Some cannot be: 409. */
+/* One setup and one request: what is told before is so afterwards. Some cannot be: 409. */
 static void check_preview(const char *words, bool of_mailbox)
 {
     for (int i = 0; i < 2; i++) { /* twice: on top of itself too */
         int64_t now_ms = LATER + i;
         struct json_object *before = view_mailbox(ALICE, now_ms);
         check_against_guard(before, now_ms);
-        struct json_object *wish = words_of(words), *preview = NULL, *done = NULL;
+        struct json_object *request = words_of(words), *preview = NULL, *done = NULL;
         struct problem problem = {0};
-        int result = desk_act(rig_desk(), &admin, wish, true, now_ms, &preview, &problem);
+        int result = desk_action(rig_desk(), &admin, request, true, now_ms, &preview, &problem);
         ck_assert_str_eq(rig_text(view_mailbox(ALICE, now_ms), "timeline"),
                          rig_text(before, "timeline"));
         if (result == 0) {
             ck_assert_int_eq(problem.status, 409);
-            ck_assert_int_eq(desk_act(rig_desk(), &admin, wish, false, now_ms, &done, &problem), 0);
+            ck_assert_int_eq(desk_action(rig_desk(), &admin, request, false, now_ms, &done,
+                                         &problem), 0);
             ck_assert_int_eq(problem.status, 409);
             return;
         }
         keep_view(preview);
-        done = VIEW(desk_act(rig_desk(), &admin, wish, false, now_ms, &made, &fault));
+        done = VIEW(desk_action(rig_desk(), &admin, request, false, now_ms, &made, &fault));
         struct json_object *after = view_mailbox(ALICE, now_ms);
         ck_assert_str_eq(rig_text(preview, "after"), rig_text(done, "after"));
         ck_assert_str_eq(rig_text(preview, "before"), rig_text(done, "before"));
@@ -144,14 +145,14 @@ static void check_preview(const char *words, bool of_mailbox)
 /* Loop: every backend with every setup. */
 static void check_all_wishes(int index, const char *on_limit, const char *mode)
 {
-    for (size_t i = 0; i < countof(wishes); i++) {
+    for (size_t i = 0; i < countof(requests); i++) {
         if (i > 0) {
             rig_end();
             backend_end();
         }
         rig_begin(index % BACKEND_KINDS, WITH(SMALL, on_limit, mode));
         setups[index / BACKEND_KINDS]();
-        check_preview(wishes[i], strstr(wishes[i], "'@") == NULL);
+        check_preview(requests[i], strstr(requests[i], "'@") == NULL);
     }
 }
 
@@ -173,14 +174,14 @@ START_TEST(previews_come_true_observing)
 }
 END_TEST
 
-/* ---- single acts -------------------------------------------------------------------- */
+/* ---- single actions -------------------------------------------------------------------- */
 
 START_TEST(lift_and_reset)
 {
     rig_begin(_i, WITH(SMALL));
     suspended_and_full();
-    struct json_object *view = preview_act(&supporter, ON("lift") "}", LATER);
-    check_member(view, "act", "lift");
+    struct json_object *view = preview_action(&supporter, ON("lift") "}", LATER);
+    check_member(view, "action", "lift");
     check_member(view, "subject", ALICE);
     check_member(view, "before.state", "paused");
     check_member(view, "before.next.retry_at", "2025-11-23T05:50:00Z");
@@ -190,14 +191,15 @@ START_TEST(lift_and_reset)
                                 "'never_fits':false}]}}");
     check_member(view, "reset_as_well", "true");
     check_member(view, "suspension.attempts", "1");
-    do_act(&supporter, ON("lift") "}", LATER);
-    view = do_act(&supporter, ON("reset") "}", LATER);
+    do_action(&supporter, ON("lift") "}", LATER);
+    view = do_action(&supporter, ON("reset") "}", LATER);
     check_member(view, "after.state", "ok");
     check_member(view, "reset_as_well", "false");
     check_member(view, "suspension", "null");
     check_member(view, "mailboxes", "[]");
     ck_assert_int_eq(send_one("free", 1, LATER).kind, VERDICT_ADMIT);
-    rig_check_has(refuse_act(&supporter, ON("lift") "}", LATER, 409, "subject"), "not suspended");
+    rig_check_has(refuse_action(&supporter, ON("lift") "}", LATER, 409, "subject"),
+                  "not suspended");
 }
 END_TEST
 
@@ -206,9 +208,9 @@ START_TEST(reset_does_not_help)
 {
     rig_begin(_i, WITH(SMALL, "limits.webmail.messages_per_day=0"));
     suspended_alone();
-    check_member(preview_act(&admin, ON("lift") "}", NOW), "after.next.verdict", "refuse");
-    check_member(preview_act(&admin, ON("lift") "}", NOW), "after.next.retry_at", "null");
-    check_member(preview_act(&admin, ON("lift") "}", NOW), "reset_as_well", "false");
+    check_member(preview_action(&admin, ON("lift") "}", NOW), "after.next.verdict", "refuse");
+    check_member(preview_action(&admin, ON("lift") "}", NOW), "after.next.retry_at", "null");
+    check_member(preview_action(&admin, ON("lift") "}", NOW), "reset_as_well", "false");
 }
 END_TEST
 
@@ -217,7 +219,7 @@ START_TEST(extra_ends)
     rig_begin(_i, WITH(SMALL));
     fill();
     struct json_object *view =
-        do_act(&supporter, ON("extra") ",'messages':2,'off_domain':0,'for':'1h'}", LATER);
+        do_action(&supporter, ON("extra") ",'messages':2,'off_domain':0,'for':'1h'}", LATER);
     check_member(view, "after.state", "ok");
     check_member(view_mailbox(ALICE, LATER + HOUR_MS - 1), "windows.0.limit", "7");
     check_member(view_mailbox(ALICE, LATER + HOUR_MS), "windows.0.limit", "5");
@@ -228,13 +230,14 @@ END_TEST
 START_TEST(notes)
 {
     rig_begin(_i, WITH(SMALL));
-    do_act(&supporter, "{'act':'note','subject':' Alice@EXAMPLE.test ','note':'  called twice '}",
-           NOW);
+    do_action(&supporter,
+              "{'action':'note','subject':' Alice@EXAMPLE.test ','note':'  called twice '}",
+              NOW);
     struct json_object *view = view_mailbox(ALICE, NOW);
     check_member(view, "notes.0.note", "called twice");
     check_member(view, "notes.0.by", "sam");
     check_member(view, "notes.0.subject", ALICE);
-    check_member(view, "timeline.0.kind", "act");
+    check_member(view, "timeline.0.kind", "action");
     check_member(view, "state", "ok");
 }
 END_TEST
@@ -243,42 +246,42 @@ END_TEST
 START_TEST(suspend)
 {
     rig_begin(_i, WITH(SMALL, "suspension.complaints=24h, 72h, permanent"));
-    struct json_object *view = do_act(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
+    struct json_object *view = do_action(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
     check_member(view, "suspension.until", "2025-11-23T05:40:00Z");
     check_member(view, "suspension.by", "sam");
     check_member(view, "suspension.note", "asked by telephone");
     check_member(view, "after.state", "paused");
-    view = preview_act(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
+    view = preview_action(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
     check_member(view, "after.next.retry_at", "2025-11-25T05:40:00Z");
-    view = do_act(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
+    view = do_action(&supporter, ON("suspend") ",'cause':'complaints'}", NOW);
     check_member(view, "suspension.offence", "2");
     check_member(view, "after.next.retry_at", "2025-11-25T05:40:00Z");
-    view = do_act(&supporter, ON("suspend") "}", NOW);
+    view = do_action(&supporter, ON("suspend") "}", NOW);
     check_member(view, "suspension.cause", "staff");
     /* those that ended count for 30 days */
-    do_act(&supporter, ON("lift") "}", NOW);
+    do_action(&supporter, ON("lift") "}", NOW);
     static const int64_t days[] = {29, 30};
     for (size_t i = 0; i < countof(days); i++) {
         int64_t now_ms = NOW + days[i] * DAY_MS;
         struct json_object *told =
-            preview_act(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
+            preview_action(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
         check_member(told, "after.state", i == 0 ? "stopped" : "paused");
-        view = do_act(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
+        view = do_action(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
         ck_assert_str_eq(rig_text(view, "after"), rig_text(told, "after"));
-        do_act(&supporter, ON("lift") "}", now_ms);
+        do_action(&supporter, ON("lift") "}", now_ms);
     }
 }
 END_TEST
 
-/* What a message brought and staff lifted is an offence too, although no act made it. */
+/* What a message brought and staff lifted is an offence too, although no action made it. */
 START_TEST(suspend_after_the_guard)
 {
     rig_begin(_i, WITH(SMALL, "suspension.volume=24h, 72h"));
     suspended_and_full();
-    do_act(&admin, ON("lift") "}", LATER);
+    do_action(&admin, ON("lift") "}", LATER);
     static const char words[] = ON("suspend") ",'cause':'volume'}";
-    struct json_object *told = preview_act(&admin, words, LATER);
-    struct json_object *done = do_act(&admin, words, LATER);
+    struct json_object *told = preview_action(&admin, words, LATER);
+    struct json_object *done = do_action(&admin, words, LATER);
     check_member(done, "suspension.offence", "2");
     check_member(done, "suspension.until", "2025-11-25T06:40:00Z");
     ck_assert_str_eq(rig_text(told, "after"), rig_text(done, "after"));
@@ -294,8 +297,8 @@ START_TEST(domain)
     fill();
     ck_assert_int_eq(store_observe(store, &(struct observations){.sightings = seen,
                                                                  .sighting_count = 2}, NOW), 1);
-    struct json_object *view = preview_act(
-        &admin, "{'act':'limit','subject':'@Example.TEST','note':'n','rule':'messages_per_day',"
+    struct json_object *view = preview_action(
+        &admin, "{'action':'limit','subject':'@Example.TEST','note':'n','rule':'messages_per_day',"
                 "'value':0}", LATER);
     check_member(view, "subject", "@example.test");
     check_member(view, "before.state", "ok");
@@ -316,11 +319,11 @@ START_TEST(viewers_look)
 {
     rig_begin(_i, WITH(SMALL));
     suspended_and_full();
-    for (size_t i = 0; i < countof(wishes); i++) {
-        if (strstr(wishes[i], "'default'") != NULL)
+    for (size_t i = 0; i < countof(requests); i++) {
+        if (strstr(requests[i], "'default'") != NULL)
             continue;
-        rig_check_has(refuse_act(&viewer, wishes[i], LATER, 403, ""), "not act");
-        struct json_object *view = preview_act(&viewer, wishes[i], LATER);
+        rig_check_has(refuse_action(&viewer, requests[i], LATER, 403, ""), "not act");
+        struct json_object *view = preview_action(&viewer, requests[i], LATER);
         check_member(view, "allowed", "false");
         rig_check_has(rig_text(view, "why_not"), "not act");
     }
@@ -328,7 +331,7 @@ START_TEST(viewers_look)
 }
 END_TEST
 
-#define OF_DOMAIN(act) "{'act':'" act "','subject':'@example.test','note':'n'"
+#define OF_DOMAIN(action) "{'action':'" action "','subject':'@example.test','note':'n'"
 static const struct {
     const char *words;
     bool allowed;
@@ -375,31 +378,31 @@ static void lift_all(void)
         ON("exempt") ",'for':'1s'}",
     };
     for (size_t i = 0; i < countof(undone); i++)
-        do_act(&admin, undone[i], NOW - 2 * SECOND_MS);
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
-    do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
+        do_action(&admin, undone[i], NOW - 2 * SECOND_MS);
+    do_action(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
+    do_action(&admin, ON("exempt") ",'for':'1s'}", NOW);
 }
 
 START_TEST(caps)
 {
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
-    do_act(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
-    do_act(&admin, ON("exempt") ",'for':'1s'}", NOW);
+    do_action(&admin, ON("limit") ",'rule':'messages_per_day','value':5,'for':'1d'}", NOW);
+    do_action(&admin, ON("exempt") ",'for':'1s'}", NOW);
     for (size_t i = 0; i < countof(by_support); i++) {
-        struct json_object *view = preview_act(&supporter, by_support[i].words, NOW);
+        struct json_object *view = preview_action(&supporter, by_support[i].words, NOW);
         ck_assert_msg(json_is_true(view, "allowed") == by_support[i].allowed, "%s",
                       by_support[i].words);
         ck_assert(rig_member(view, "why_not") == NULL || !by_support[i].allowed);
         if (!by_support[i].allowed) {
-            refuse_act(&supporter, by_support[i].words, NOW, 403, "");
-            do_act(&admin, by_support[i].words, NOW);
+            refuse_action(&supporter, by_support[i].words, NOW, 403, "");
+            do_action(&admin, by_support[i].words, NOW);
             lift_all();
         }
     }
 }
 END_TEST
 
-/* Acts that role support may do one by one, and the one that would then be too much: the limit is
+/* Actions that role support may do one by one, and the one that would then be too much: the limit is
  * 5, and 10 may be added. */
 #define MESSAGES_LIMIT ",'rule':'messages_per_day','value':"
 #define HOURLY_LIMIT ",'rule':'messages_per_hour','value':"
@@ -460,15 +463,15 @@ START_TEST(caps_in_all)
     const typeof(in_all[0]) *one = &in_all[_i / BACKEND_KINDS];
     rig_begin(_i % BACKEND_KINDS, WITH(SMALL, "desk.max_extra=10"));
     for (size_t i = 0; i < countof(one->admin) && one->admin[i] != NULL; i++)
-        do_act(&admin, one->admin[i], NOW);
+        do_action(&admin, one->admin[i], NOW);
     if (one->given != NULL)
-        do_act(&supporter, one->given, NOW);
-    struct json_object *view = preview_act(&supporter, one->more, NOW);
+        do_action(&supporter, one->given, NOW);
+    struct json_object *view = preview_action(&supporter, one->more, NOW);
     ck_assert_msg(json_is_true(view, "allowed") == one->allowed, "%s", one->more);
     if (one->allowed)
-        do_act(&supporter, one->more, NOW);
+        do_action(&supporter, one->more, NOW);
     else
-        rig_check_has(refuse_act(&supporter, one->more, NOW, 403, ""), "desk.max_extra");
+        rig_check_has(refuse_action(&supporter, one->more, NOW, 403, ""), "desk.max_extra");
 }
 END_TEST
 
@@ -481,14 +484,14 @@ START_TEST(lowered_by_an_administrator)
         OF_DOMAIN("extra") ",'messages':1}",
     };
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
-    do_act(&admin, ON("limit") MESSAGES_LIMIT "1" FOR_A_DAY, NOW);
+    do_action(&admin, ON("limit") MESSAGES_LIMIT "1" FOR_A_DAY, NOW);
     for (size_t i = 0; i < countof(loosened); i++) {
-        check_member(preview_act(&supporter, loosened[i], NOW), "allowed", "false");
-        rig_check_has(refuse_act(&supporter, loosened[i], NOW, 403, ""), "ask an administrator");
+        check_member(preview_action(&supporter, loosened[i], NOW), "allowed", "false");
+        rig_check_has(refuse_action(&supporter, loosened[i], NOW, 403, ""), "ask an administrator");
     }
-    do_act(&supporter, ON("extra") ",'off_domain':1}", NOW); /* another rule */
-    do_act(&admin, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY, NOW + 1);
-    do_act(&supporter, ON("extra") ",'messages':1}", NOW + 2);
+    do_action(&supporter, ON("extra") ",'off_domain':1}", NOW); /* another rule */
+    do_action(&admin, ON("limit") MESSAGES_LIMIT "5" FOR_A_DAY, NOW + 1);
+    do_action(&supporter, ON("extra") ",'messages':1}", NOW + 2);
 }
 END_TEST
 
@@ -518,12 +521,12 @@ START_TEST(caps_and_forwarding)
               WITH("limits.webmail.messages_per_day=2000", "limits.smtp.messages_per_day=2000",
                    "desk.max_extra=500",
                    one->forwards ? "mta.forwarding_networks=192.0.2.7" : "mta.forwarding_networks=none"));
-    struct json_object *view = preview_act(&supporter, one->words, NOW);
+    struct json_object *view = preview_action(&supporter, one->words, NOW);
     ck_assert_msg(json_is_true(view, "allowed") == one->allowed, "%s", one->words);
     if (one->allowed)
-        do_act(&supporter, one->words, NOW);
+        do_action(&supporter, one->words, NOW);
     else
-        refuse_act(&supporter, one->words, NOW, 403, "");
+        refuse_action(&supporter, one->words, NOW, 403, "");
 }
 END_TEST
 
@@ -532,9 +535,10 @@ START_TEST(caps_below_forwarding)
 {
     rig_begin(_i, WITH(SMALL, "limits.forwarding.messages_per_day=12", "desk.max_extra=10",
                        "mta.forwarding_networks=192.0.2.7"));
-    rig_check_has(refuse_act(&supporter, ON("limit") MESSAGES_LIMIT "11" FOR_A_DAY, NOW, 403, ""),
+    rig_check_has(refuse_action(&supporter, ON("limit") MESSAGES_LIMIT "11" FOR_A_DAY, NOW, 403,
+                                ""),
                   "less than the 12");
-    do_act(&supporter, ON("limit") MESSAGES_LIMIT "12" FOR_A_DAY, NOW);
+    do_action(&supporter, ON("limit") MESSAGES_LIMIT "12" FOR_A_DAY, NOW);
 }
 END_TEST
 
@@ -558,13 +562,13 @@ START_TEST(caps_are_named)
     };
     rig_begin(_i, WITH(SMALL, "desk.max_extra_for=36h"));
     for (size_t i = 0; i < countof(cases); i++)
-        rig_check_has(refuse_act(&supporter, cases[i].words, NOW, 403, ""), cases[i].text);
+        rig_check_has(refuse_action(&supporter, cases[i].words, NOW, 403, ""), cases[i].text);
     rig_reload(WITH(SMALL, "desk.max_extra_for=48h")); /* as the settings write it, no 2d */
-    rig_check_has(refuse_act(&supporter, cases[0].words, NOW, 403, ""), "longer than the 48h");
-    do_act(&admin, OF_DOMAIN("limit") MESSAGES_LIMIT "0}", NOW);
+    rig_check_has(refuse_action(&supporter, cases[0].words, NOW, 403, ""), "longer than the 48h");
+    do_action(&admin, OF_DOMAIN("limit") MESSAGES_LIMIT "0}", NOW);
     /* the only limit there is: without it there is none */
-    do_act(&admin, ON("limit") HOURLY_LIMIT "3,'for':'1h'}", NOW);
-    rig_check_has(refuse_act(&supporter, ON("limit") HOURLY_LIMIT "'default'}", NOW, 403, ""),
+    do_action(&admin, ON("limit") HOURLY_LIMIT "3,'for':'1h'}", NOW);
+    rig_check_has(refuse_action(&supporter, ON("limit") HOURLY_LIMIT "'default'}", NOW, 403, ""),
                   "may not switch a limit off");
 }
 END_TEST
@@ -573,21 +577,21 @@ START_TEST(resets_a_day)
 {
     const struct person other = {"olga", ROLE_SUPPORT};
     rig_begin(_i, WITH(SMALL, "desk.max_resets_per_day=2"));
-    do_act(&supporter, ON("reset") "}", NOW);
+    do_action(&supporter, ON("reset") "}", NOW);
     for (int i = 0; i < 3; i++) /* previews are none */
-        check_member(preview_act(&supporter, ON("reset") "}", NOW + 1), "allowed", "true");
-    do_act(&supporter, ON("reset") "}", NOW + 2);
-    check_member(preview_act(&supporter, ON("reset") "}", NOW + 3), "allowed", "false");
-    rig_check_has(refuse_act(&supporter, ON("reset") "}", NOW + 3, 403, ""), "2 times");
-    do_act(&other, ON("reset") "}", NOW + 3);
-    do_act(&admin, ON("reset") "}", NOW + 3);
-    refuse_act(&supporter, ON("reset") "}", NOW + DAY_MS - 1, 403, "");
-    check_member(preview_act(&supporter, ON("reset") "}", NOW + DAY_MS), "allowed", "true");
-    do_act(&supporter, ON("reset") "}", NOW + DAY_MS);
-    refuse_act(&supporter, ON("reset") "}", NOW + DAY_MS, 403, "");
+        check_member(preview_action(&supporter, ON("reset") "}", NOW + 1), "allowed", "true");
+    do_action(&supporter, ON("reset") "}", NOW + 2);
+    check_member(preview_action(&supporter, ON("reset") "}", NOW + 3), "allowed", "false");
+    rig_check_has(refuse_action(&supporter, ON("reset") "}", NOW + 3, 403, ""), "2 times");
+    do_action(&other, ON("reset") "}", NOW + 3);
+    do_action(&admin, ON("reset") "}", NOW + 3);
+    refuse_action(&supporter, ON("reset") "}", NOW + DAY_MS - 1, 403, "");
+    check_member(preview_action(&supporter, ON("reset") "}", NOW + DAY_MS), "allowed", "true");
+    do_action(&supporter, ON("reset") "}", NOW + DAY_MS);
+    refuse_action(&supporter, ON("reset") "}", NOW + DAY_MS, 403, "");
     rig_reload(WITH(SMALL, "desk.max_resets_per_day=0"));
-    refuse_act(&other, ON("reset") "}", NOW + 3 * DAY_MS, 403, "");
-    check_member(preview_act(&other, ON("reset") "}", NOW + 3 * DAY_MS), "allowed", "false");
+    refuse_action(&other, ON("reset") "}", NOW + 3 * DAY_MS, 403, "");
+    check_member(preview_action(&other, ON("reset") "}", NOW + 3 * DAY_MS), "allowed", "false");
 }
 END_TEST
 
@@ -596,28 +600,28 @@ END_TEST
 static const struct {
     const char *words, *where;
 } wrong[] = {
-    {"{}", "act"},
-    {"{'act':'close','subject':'a@x.test','note':'n'}", "act"},
-    {"{'act':['lift'],'subject':'a@x.test','note':'n'}", "act"},
-    {"{'act':'note','note':'n'}", "subject"},
-    {"{'act':'note','subject':'','note':'n'}", "subject"},
-    {"{'act':'note','subject':'alice','note':'n'}", "subject"},
-    {"{'act':'note','subject':'a@x.test, b@x.test','note':'n'}", "subject"},
-    {"{'act':'note','subject':'@x.test','note':'n'}", "subject"},
-    {"{'act':'lift','subject':'@x.test','note':'n'}", "subject"},
-    {"{'act':'exempt','subject':'@','note':'n'}", "subject"},
-    {"{'act':'exempt','subject':'@x..test','note':'n'}", "subject"},
-    {"{'act':'note','subject':'a\\u0000@x.test','note':'n'}", "subject"},
-    {"{'act':'note','subject':'a@x.test'}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':' \\n '}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':null}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':true}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':'a\\nb'}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':'\\u001b[2J'}", "note"},
-    {"{'act':'note','subject':'a@x.test','note':'n','for':'1h'}", "for"},
-    {"{'act':'lift','subject':'a@x.test','note':'n','cause':'terms'}", "cause"},
-    {"{'act':'lift','subject':'a@x.test','note':'n','by':'ada'}", "by"},
-    {"{'act':'lift','subject':'a@x.test','note':'n','\\u001b':1}", "body"},
+    {"{}", "action"},
+    {"{'action':'close','subject':'a@x.test','note':'n'}", "action"},
+    {"{'action':['lift'],'subject':'a@x.test','note':'n'}", "action"},
+    {"{'action':'note','note':'n'}", "subject"},
+    {"{'action':'note','subject':'','note':'n'}", "subject"},
+    {"{'action':'note','subject':'alice','note':'n'}", "subject"},
+    {"{'action':'note','subject':'a@x.test, b@x.test','note':'n'}", "subject"},
+    {"{'action':'note','subject':'@x.test','note':'n'}", "subject"},
+    {"{'action':'lift','subject':'@x.test','note':'n'}", "subject"},
+    {"{'action':'exempt','subject':'@','note':'n'}", "subject"},
+    {"{'action':'exempt','subject':'@x..test','note':'n'}", "subject"},
+    {"{'action':'note','subject':'a\\u0000@x.test','note':'n'}", "subject"},
+    {"{'action':'note','subject':'a@x.test'}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':' \\n '}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':null}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':true}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':'a\\nb'}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':'\\u001b[2J'}", "note"},
+    {"{'action':'note','subject':'a@x.test','note':'n','for':'1h'}", "for"},
+    {"{'action':'lift','subject':'a@x.test','note':'n','cause':'terms'}", "cause"},
+    {"{'action':'lift','subject':'a@x.test','note':'n','by':'ada'}", "by"},
+    {"{'action':'lift','subject':'a@x.test','note':'n','\\u001b':1}", "body"},
     {ON("suspend") ",'cause':'bad luck'}", "cause"},
     {ON("suspend") ",'for':'tomorrow'}", "for"},
     {ON("suspend") ",'for':'24h, 72h'}", "for"},
@@ -649,7 +653,7 @@ START_TEST(wrong_words)
 {
     rig_begin(_i, WITH(SMALL));
     for (size_t i = 0; i < countof(wrong); i++)
-        refuse_act(&admin, wrong[i].words, NOW, 400, wrong[i].where);
+        refuse_action(&admin, wrong[i].words, NOW, 400, wrong[i].where);
     struct audit none;
     size_t count;
     ck_assert_int_eq(store_audit(store, 0, &none, 1, &count), 1);
@@ -664,31 +668,32 @@ START_TEST(lengths_of_notes)
         char *note = arena_alloc(arena, (size_t)length + 1);
         memset(note, 'n', (size_t)length);
         const char *words =
-            arena_printf(arena, "{'act':'note','subject':'" ALICE "','note':'%s'}", note);
+            arena_printf(arena, "{'action':'note','subject':'" ALICE "','note':'%s'}", note);
         if (length == 255) {
-            do_act(&supporter, words, NOW);
+            do_action(&supporter, words, NOW);
             check_member(view_mailbox(ALICE, NOW), "notes.0.note", note);
         } else {
-            rig_check_has(refuse_act(&supporter, words, NOW, 400, "note"), "255");
+            rig_check_has(refuse_action(&supporter, words, NOW, 400, "note"), "255");
         }
     }
     char *note = arena_alloc(arena, 5001);
     memset(note, 'n', 5000);
-    refuse_act(&supporter,
-               arena_printf(arena, "{'act':'note','subject':'" ALICE "','note':'%s'}", note), NOW,
-               400, "note");
+    refuse_action(&supporter,
+                  arena_printf(arena, "{'action':'note','subject':'" ALICE "','note':'%s'}",
+                               note), NOW,
+                  400, "note");
 }
 END_TEST
 
 START_TEST(own_limit_alone_ends)
 {
     rig_begin(_i, WITH(SMALL));
-    do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
+    do_action(&admin, "{'action':'limit','subject':'@example.test','note':'n','rule':"
                    "'messages_per_day','value':9}", NOW);
-    rig_check_has(refuse_act(&admin, ON("limit") ",'rule':'messages_per_day','value':'default'}",
-                             NOW, 409, "subject"), "messages_per_day");
-    refuse_act(&admin, ON("exempt") ",'value':'default'}", NOW, 409, "subject");
-    do_act(&admin, "{'act':'limit','subject':'@example.test','note':'n','rule':"
+    rig_check_has(refuse_action(&admin, ON("limit") ",'rule':'messages_per_day','value':'default'}",
+                                NOW, 409, "subject"), "messages_per_day");
+    refuse_action(&admin, ON("exempt") ",'value':'default'}", NOW, 409, "subject");
+    do_action(&admin, "{'action':'limit','subject':'@example.test','note':'n','rule':"
                    "'messages_per_day','value':'default'}", NOW);
     check_member(view_mailbox(ALICE, NOW), "windows.0.limit", "5");
 }
@@ -701,10 +706,10 @@ START_TEST(store_away)
     const struct desk desk = {away, guard};
     struct json_object *view = NULL;
     struct problem problem;
-    for (size_t i = 0; i < countof(wishes); i++) {
-        struct json_object *wish = words_of(wishes[i]);
-        ck_assert_int_eq(desk_act(&desk, &admin, wish, false, NOW, &view, &problem), -1);
-        ck_assert_int_eq(desk_act(&desk, &admin, wish, true, NOW, &view, &problem), -1);
+    for (size_t i = 0; i < countof(requests); i++) {
+        struct json_object *request = words_of(requests[i]);
+        ck_assert_int_eq(desk_action(&desk, &admin, request, false, NOW, &view, &problem), -1);
+        ck_assert_int_eq(desk_action(&desk, &admin, request, true, NOW, &view, &problem), -1);
     }
     ck_assert_ptr_null(view);
     store_free(&away);
@@ -713,7 +718,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("desk acts");
+    Suite *suite = suite_create("desk actions");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,

@@ -17,8 +17,8 @@ static struct suspension suspend(const char *mailbox, enum cause cause,
                                  const struct durations *durations, int64_t now_ms)
 {
     struct suspension suspension;
-    struct act act = act_at(now_ms);
-    ck_assert_msg(store_suspend(store, mailbox, cause, durations, &act, &suspension) == 1, "%s",
+    struct action action = action_at(now_ms);
+    ck_assert_msg(store_suspend(store, mailbox, cause, durations, &action, &suspension) == 1, "%s",
                   store_error(store));
     return suspension;
 }
@@ -35,12 +35,12 @@ static struct account account_of(const char *mailbox, int64_t now_ms)
 
 START_TEST(test_reset)
 {
-    struct act act = act_at(NOW + 5);
+    struct action action = action_at(NOW + 5);
     backend_begin(_i);
-    ck_assert_int_eq(store_reset(store, "nobody@example.test", &act), 1);
+    ck_assert_int_eq(store_reset(store, "nobody@example.test", &action), 1);
     send_messages(ALICE, "a", 3, NOW, 1);
     struct suspension suspension = suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 4);
-    ck_assert_int_eq(store_reset(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     struct account account = account_of(ALICE, NOW + 5);
     ck_assert_uint_eq(account.history.count, 0);
     ck_assert_int_eq(account.suspension.id, suspension.id);
@@ -48,7 +48,7 @@ START_TEST(test_reset)
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 5), 0);
     /* the history of the IP is not the mailbox's to forget */
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 5), 3);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     send_messages(ALICE, "b", 2, NOW + 6, 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 8), 2);
 }
@@ -83,8 +83,8 @@ static struct adjustment adjustment_of(const char *subject, enum rule rule, enum
 
 static void adjust(struct adjustment adjustment, int64_t now_ms)
 {
-    struct act act = act_at(now_ms);
-    ck_assert_msg(store_adjust(store, &adjustment, &act) == 1, "%s", store_error(store));
+    struct action action = action_at(now_ms);
+    ck_assert_msg(store_adjust(store, &adjustment, &action) == 1, "%s", store_error(store));
 }
 
 enum { CHANGES = 16 };
@@ -138,19 +138,19 @@ START_TEST(test_adjust_after)
                                     .kind = ADJUST_LIMIT, .value = 7, .until_ms = UNTIL_LIFTED};
     struct adjustment all[4];
     struct audit audit[4];
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     size_t count;
     backend_begin(_i);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, 0, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, 0, &action), 1);
     ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
     ck_assert_uint_eq(count, 1);
     int64_t newest = all[0].change;
     adjustment.value = 8;
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest - 1, &act), 0);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest - 1, &action), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &action), 1);
     strcpy(adjustment.subject, "@b.test"); /* whosever it is */
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &act), 0);
-    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest + 100, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &action), 0);
+    ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest + 100, &action), 1);
     ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
@@ -165,19 +165,19 @@ START_TEST(test_adjust_together)
         adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 5, NOW + DAY_MS),
         adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 6, NOW + DAY_MS)};
     struct audit audit[4];
-    struct act act = act_at(NOW);
+    struct action action = action_at(NOW);
     size_t count;
     backend_begin(_i);
-    ck_assert_int_eq(store_adjust_after(store, both, 2, 0, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, both, 2, 0, &action), 1);
     ck_assert_uint_eq(changes_after(0), 2);
     ck_assert_int_eq(changes[0].value, 5);
     ck_assert_int_eq(changes[1].value, 6);
     int64_t newest = changes[1].change;
     ck_assert_int_gt(newest, changes[0].change);
     both[0].value = both[1].value = 7;
-    ck_assert_int_eq(store_adjust_after(store, both, 2, newest - 1, &act), 0);
+    ck_assert_int_eq(store_adjust_after(store, both, 2, newest - 1, &action), 0);
     ck_assert_uint_eq(changes_after(newest), 0);
-    ck_assert_int_eq(store_adjust_after(store, both, 2, INT64_MAX, &act), 1);
+    ck_assert_int_eq(store_adjust_after(store, both, 2, INT64_MAX, &action), 1);
     ck_assert_uint_eq(changes_after(newest), 2);
     ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
     ck_assert_uint_eq(count, 4);
@@ -314,17 +314,17 @@ static void assert_json(const char *detail, const char *pointer, const char *val
 
 START_TEST(test_audit)
 {
-    static const char *const acts[] = {"suspend", "lift", "reset", "limit", "extra"};
+    static const char *const actions[] = {"suspend", "lift", "reset", "limit", "extra"};
     static const char *const subjects[] = {ALICE, ALICE, BOB, "@example.test", ALICE};
     struct audit log[8];
     size_t count;
-    struct act act = act_at(NOW + 1);
+    struct action action = action_at(NOW + 1);
     backend_begin(_i);
     send_messages(BOB, "b", 2, NOW, 0);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &act), 0); /* did nothing: leaves no entry */
-    ck_assert_int_eq(store_reset(store, BOB, &act), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, &action), 0); /* did nothing: leaves no entry */
+    ck_assert_int_eq(store_reset(store, BOB, &action), 1);
     struct adjustment limit =
         adjustment_of("@example.test", RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 300, UNTIL_LIFTED);
     limit.removed = true;
@@ -332,13 +332,13 @@ START_TEST(test_audit)
     adjust(adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 200, NOW + DAY_MS),
            NOW + 1);
     ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, countof(acts));
+    ck_assert_uint_eq(count, countof(actions));
     for (size_t i = 0; i < count; i++) {
         ck_assert_int_gt(log[i].number, i > 0 ? log[i - 1].number : 0);
         ck_assert_int_eq(log[i].at_ms, i == 0 ? NOW : NOW + 1);
         ck_assert_str_eq(log[i].by, "agnes");
         ck_assert_str_eq(log[i].note, "asked by telephone");
-        ck_assert_str_eq(log[i].act, acts[i]);
+        ck_assert_str_eq(log[i].action, actions[i]);
         ck_assert_str_eq(log[i].subject, subjects[i]);
     }
     assert_json(log[0].detail, "/before", NULL);
@@ -359,13 +359,13 @@ START_TEST(test_audit)
     assert_json(log[4].detail, "/after/until", "2025-11-23T05:40:00Z");
     ck_assert_int_eq(store_audit(store, log[1].number, log, 2, &count), 1);
     ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(log[0].act, "reset");
+    ck_assert_str_eq(log[0].action, "reset");
     ck_assert_int_eq(store_audit(store, log[1].number + 1, log, 2, &count), 1);
     ck_assert_uint_eq(count, 0);
 }
 END_TEST
 
-/* What was so before is told as it was at the moment of the act. */
+/* What was so before is told as it was at the moment of the action. */
 START_TEST(test_audit_before)
 {
     struct audit log[8];
@@ -422,7 +422,7 @@ START_TEST(test_adjust_exempt)
     ck_assert(changes[0].removed);
     ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
     ck_assert_uint_eq(count, 2);
-    ck_assert_str_eq(log[0].act, "exempt");
+    ck_assert_str_eq(log[0].action, "exempt");
     assert_json(log[0].detail, "/before", NULL);
     assert_json(log[0].detail, "/after/until", "2025-11-23T05:40:00Z");
     assert_json(log[1].detail, "/before/until", "2025-11-23T05:40:00Z");
@@ -472,9 +472,9 @@ START_TEST(test_hard_texts)
     fill(note, sizeof note, "\"%s; DROP TABLE audit; -- \\ \u00e4\u4e16\u754c\U0001F4E7\t'");
     fill(mailbox, sizeof mailbox, "o'\"b\\r*?[:%{}@");
     fill(id, sizeof id, "<i@\u00fc> ");
-    struct act act = {.now_ms = NOW, .by = by, .note = note};
+    struct action action = {.now_ms = NOW, .by = by, .note = note};
     struct suspension suspension;
-    ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &act, &suspension), 1);
+    ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &action, &suspension), 1);
     ck_assert_str_eq(suspension.by, by);
     ck_assert_str_eq(suspension.note, note);
     ck_assert_str_eq(account_of(mailbox, NOW).suspension.note, note);
@@ -486,7 +486,7 @@ START_TEST(test_hard_texts)
     struct suspended page[2];
     ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
     ck_assert_str_eq(page[0].mailbox, mailbox);
-    ck_assert_int_eq(store_lift(store, mailbox, &act), 1);
+    ck_assert_int_eq(store_lift(store, mailbox, &action), 1);
     struct store_message message = message_of(mailbox, id, NOW);
     message.ip = "2001:db8:1:2::";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
@@ -584,8 +584,8 @@ START_TEST(test_another_writes_between)
     send_messages(ALICE, "a", 50, NOW, 1);
     struct store_message repeated = message_of(ALICE, "a-3", NOW + 100);
     ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
-    struct act act = act_at(NOW + 101);
-    ck_assert_int_eq(store_reset(other, BOB, &act), 1);
+    struct action action = action_at(NOW + 101);
+    ck_assert_int_eq(store_reset(other, BOB, &action), 1);
     send_messages(ALICE, "b", 1, NOW + 102, 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 103), 51);
     store_free(&other);
@@ -594,8 +594,8 @@ END_TEST
 
 static Suite *suite(void)
 {
-    Suite *suite = suite_create("store acts");
-    TCase *cases = backends_case(suite, "acts");
+    Suite *suite = suite_create("store actions");
+    TCase *cases = backends_case(suite, "actions");
     tcase_add_loop_test(cases, test_reset, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_another_writes_between, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_account, 0, BACKEND_KINDS);

@@ -7,10 +7,11 @@
 #include "base/text.h"
 #include "store/sqlite/sqlite.h"
 
-static int audit(struct sqlite_backend *backend, const struct act *act, const char *name,
+static int audit(struct sqlite_backend *backend, const struct action *action, const char *name,
                  const char *subject, const struct text *detail)
 {
-    return sqlite_put_audit(backend, &(struct audited){.name = name, .subject = subject, .act = act,
+    return sqlite_put_audit(backend, &(struct audited){.name = name, .subject = subject,
+                            .action = action,
                                                     .detail = text_string(detail)});
 }
 
@@ -161,7 +162,8 @@ static void add_suspension(struct text *text, const struct suspension *suspensio
     text_addf(text, ",\"attempts\":%u}", suspension->attempts);
 }
 
-static int audit_suspension(struct sqlite_backend *backend, const struct act *act, const char *name,
+static int audit_suspension(struct sqlite_backend *backend, const struct action *action,
+                            const char *name,
                             const char *mailbox, const struct suspension *before,
                             const struct suspension *after)
 {
@@ -171,55 +173,55 @@ static int audit_suspension(struct sqlite_backend *backend, const struct act *ac
     text_add(&detail, ",\"after\":");
     add_suspension(&detail, after);
     text_add_char(&detail, '}');
-    return audit(backend, act, name, mailbox, &detail);
+    return audit(backend, action, name, mailbox, &detail);
 }
 
 static int suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
-                   const struct durations *durations, const struct act *act,
+                   const struct durations *durations, const struct action *action,
                    struct suspension *suspension_r)
 {
     struct suspension before;
-    if (sqlite_suspension(backend, mailbox, act->now_ms, &before) < 0 ||
-        sqlite_suspend(backend, mailbox, cause, durations, act->now_ms, act->by, act->note,
+    if (sqlite_suspension(backend, mailbox, action->now_ms, &before) < 0 ||
+        sqlite_suspend(backend, mailbox, cause, durations, action->now_ms, action->by, action->note,
                        suspension_r) < 0)
         return -1;
-    return audit_suspension(backend, act, "suspend", mailbox, &before, suspension_r);
+    return audit_suspension(backend, action, "suspend", mailbox, &before, suspension_r);
 }
 
-int sqlite_act_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                       const struct durations *durations, const struct act *act,
-                       struct suspension *suspension_r)
+int sqlite_action_suspend(struct backend *backend, const char *mailbox, enum cause cause,
+                          const struct durations *durations, const struct action *action,
+                          struct suspension *suspension_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, suspend(self, mailbox, cause, durations, act, suspension_r));
+    return sqlite_end(self, suspend(self, mailbox, cause, durations, action, suspension_r));
 }
 
-static int lift(struct sqlite_backend *backend, const char *mailbox, const struct act *act)
+static int lift(struct sqlite_backend *backend, const char *mailbox, const struct action *action)
 {
     static const struct suspension none = {0};
     struct suspension before;
-    if (sqlite_suspension(backend, mailbox, act->now_ms, &before) < 0)
+    if (sqlite_suspension(backend, mailbox, action->now_ms, &before) < 0)
         return -1;
     if (before.id == 0)
         return 0;
-    if (end_suspension(backend, mailbox, act->now_ms) < 0)
+    if (end_suspension(backend, mailbox, action->now_ms) < 0)
         return -1;
-    return audit_suspension(backend, act, "lift", mailbox, &before, &none);
+    return audit_suspension(backend, action, "lift", mailbox, &before, &none);
 }
 
-int sqlite_act_lift(struct backend *backend, const char *mailbox, const struct act *act)
+int sqlite_action_lift(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, lift(self, mailbox, act));
+    return sqlite_end(self, lift(self, mailbox, action));
 }
 
 /* ---- histories ---------------------------------------------------------------------- */
 
-static int reset(struct sqlite_backend *backend, const char *mailbox, const struct act *act)
+static int reset(struct sqlite_backend *backend, const char *mailbox, const struct action *action)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
@@ -228,27 +230,27 @@ static int reset(struct sqlite_backend *backend, const char *mailbox, const stru
         char text[HISTORY_NAME_SIZE];
         const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
         if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
-            (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, act->now_ms,
+            (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, action->now_ms,
                                  &before[channel]) < 0 ||
              sqlite_drop_history(backend, name) < 0))
             return -1;
     }
     const struct history *sent = &before[CHANNEL_WEBMAIL], *forwarded = &before[CHANNEL_FORWARDING];
-    uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, act->now_ms);
+    uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, action->now_ms);
     text_addf(&detail, "{\"before\":{\"messages\":%zu,\"off_domain\":%llu", sent->count,
               (unsigned long long)off_domain);
     if (forwarded->count > 0)
         text_addf(&detail, ",\"forwarded\":%zu", forwarded->count);
     text_add(&detail, "},\"after\":{\"messages\":0,\"off_domain\":0}}");
-    return audit(backend, act, "reset", mailbox, &detail);
+    return audit(backend, action, "reset", mailbox, &detail);
 }
 
-int sqlite_act_reset(struct backend *backend, const char *mailbox, const struct act *act)
+int sqlite_action_reset(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, reset(self, mailbox, act));
+    return sqlite_end(self, reset(self, mailbox, action));
 }
 
 int sqlite_history(struct backend *backend, struct arena *arena, enum subject subject,
@@ -342,12 +344,12 @@ static void add_adjustment(struct text *text, const struct adjustment *adjustmen
 }
 
 static int adjust(struct sqlite_backend *backend, const struct adjustment *adjustment,
-                  const struct act *act)
+                  const struct action *action)
 {
     freed_by(text_free) struct text detail = {0};
     struct adjustment before;
-    if (adjustment_in_force(backend, adjustment, act->now_ms, &before) < 0 ||
-        put_adjustment(backend, adjustment, act->now_ms) < 0)
+    if (adjustment_in_force(backend, adjustment, action->now_ms, &before) < 0 ||
+        put_adjustment(backend, adjustment, action->now_ms) < 0)
         return -1;
     text_add_char(&detail, '{');
     if (adjustment->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
@@ -357,7 +359,8 @@ static int adjust(struct sqlite_backend *backend, const struct adjustment *adjus
     text_add(&detail, ",\"after\":");
     add_adjustment(&detail, adjustment);
     text_add_char(&detail, '}');
-    return audit(backend, act, adjust_kind_names[adjustment->kind], adjustment->subject, &detail);
+    return audit(backend, action, adjust_kind_names[adjustment->kind], adjustment->subject,
+                 &detail);
 }
 
 static int any_change_after(struct sqlite_backend *backend, int64_t change)
@@ -371,8 +374,9 @@ static int any_change_after(struct sqlite_backend *backend, int64_t change)
     return found;
 }
 
-int sqlite_act_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                      int64_t newest, const struct act *act)
+int sqlite_action_adjust(struct backend *backend, const struct adjustment *adjustments,
+                         size_t count,
+                         int64_t newest, const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
@@ -380,7 +384,7 @@ int sqlite_act_adjust(struct backend *backend, const struct adjustment *adjustme
     int changed = any_change_after(self, newest);
     int result = changed < 0 ? -1 : !changed;
     for (size_t i = 0; i < count && result > 0; i++)
-        result = adjust(self, &adjustments[i], act);
+        result = adjust(self, &adjustments[i], action);
     return sqlite_end(self, result);
 }
 

@@ -1,0 +1,189 @@
+/* Actions of staff: who may, and the doing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "desk/desk_request.h"
+
+enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit log, to count a day's resets */
+
+/* ---- who may ---------------------------------------------------------------------------- */
+
+static int too_many_resets(const struct context *context, struct problem *problem)
+{
+    return problem_set(problem, 403, "",
+                       "your role may reset %lld times in 24 hours (desk.max_resets_per_day); "
+                       "ask an administrator",
+                       (long long)context->settings->desk_max_resets_per_day);
+}
+
+/* For a preview, which must not count as one of them: the day's resets in the audit log. */
+static int any_reset_left(const struct context *context, const struct person *person,
+                          struct problem *problem)
+{
+    struct audit *actions = arena_alloc(context->arena, RESETS_PAGE * sizeof *actions);
+    int64_t before = INT64_MAX, left = context->settings->desk_max_resets_per_day;
+    size_t count = RESETS_PAGE;
+    for (int page = 0; page < RESETS_PAGES && count == RESETS_PAGE && left > 0; page++) {
+        if (store_audit_newest(context->desk->store, NULL, before, actions, RESETS_PAGE, &count) < 0)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (window_holds(actions[i].at_ms, DAY_MS, context->now_ms) &&
+                strcmp(actions[i].by, person->name) == 0 &&
+                strcmp(actions[i].action, action_names[ACTION_RESET]) == 0)
+                left--;
+        if (count == 0 || !window_holds(actions[count - 1].at_ms, DAY_MS, context->now_ms))
+            break;
+        before = actions[count - 1].number;
+    }
+    return left > 0 || too_many_resets(context, problem);
+}
+
+/* One of the day's resets is taken. 1; 0 none is left; -1. */
+static int take_reset(const struct context *context, const struct person *person,
+                      struct problem *problem)
+{
+    int64_t max = context->settings->desk_max_resets_per_day, free_at_ms;
+    uint32_t count;
+    if (max == 0)
+        return too_many_resets(context, problem);
+    freed_by(free_string) char *tries = xasprintf("resets:%s", person->name);
+    int taken = store_try(context->desk->store, tries, context->now_ms, DAY_MS, (uint32_t)max, &count,
+                          &free_at_ms);
+    return taken != 0 ? taken : too_many_resets(context, problem);
+}
+
+/* 1 the role may; 0 with *problem (403); -1. */
+static int may(const struct context *context, const struct person *person, const struct request *request,
+               bool preview, struct problem *problem)
+{
+    if (person->role == ROLE_ADMIN)
+        return 1;
+    if (person->role != ROLE_SUPPORT)
+        return problem_set(problem, 403, "", "your role may look, but not act");
+    switch (request->action) {
+    case ACTION_EXEMPT:
+        return problem_set(problem, 403, "", "your role may not exempt; ask an administrator");
+    case ACTION_EXTRA:
+    case ACTION_LIMIT: return desk_request_within_caps(context, request, problem);
+    case ACTION_RESET: return !preview || any_reset_left(context, person, problem);
+    default: return 1;
+    }
+}
+
+/* ---- doing ------------------------------------------------------------------------------- */
+
+static int not_suspended(struct problem *problem)
+{
+    return problem_set(problem, 409, "subject", "it is not suspended");
+}
+
+/* 1 it can be done as it stands; 0 with *problem (409). */
+static int possible(const struct request *request, const struct forecast *forecast,
+                    struct problem *problem)
+{
+    const struct policy_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
+    if (request->action == ACTION_LIFT && forecast->account.suspension.id == 0)
+        return not_suspended(problem);
+    if (request->action == ACTION_LIMIT && request->changes[0].removed &&
+        limits->source[request->changes[0].rule] !=
+            (request->mailbox[0] != '\0' ? LIMIT_OF_MAILBOX : LIMIT_OF_DOMAIN))
+        return problem_set(problem, 409, "subject", "it has no %s of its own",
+                           rule_table[request->changes[0].rule].name);
+    if (request->action == ACTION_EXEMPT && request->changes[0].removed && !limits->exempt)
+        return problem_set(problem, 409, "subject", "it is not exempt");
+    return 1;
+}
+
+enum { ADJUST_ATTEMPTS = 20 };
+
+/* Within the caps at the moment when it is done: what others change after it was looked at makes it
+ * be looked at again. 1; 0 with *problem, and nothing is done; -1. */
+static int adjust_within_caps(const struct context *context, const struct request *request,
+                              const struct action *action, struct problem *problem)
+{
+    for (int attempt = 0; attempt < ADJUST_ATTEMPTS; attempt++) {
+        int64_t newest;
+        if (guard_renew_limits(context->desk->guard, &newest) < 0)
+            return -1;
+        int result = desk_request_within_caps(context, request, problem);
+        if (result < 1)
+            return result;
+        result = store_adjust_after(context->desk->store, request->changes, request->change_count, newest,
+                                    action);
+        if (result != 0)
+            return result;
+    }
+    return problem_set(problem, 409, "", "others change limits at the same moment; try again");
+}
+
+static int adjust(const struct context *context, const struct person *person, const struct request *request,
+                  const struct action *action, struct problem *problem)
+{
+    int done = person->role == ROLE_ADMIN
+                   ? store_adjust_after(context->desk->store, request->changes, request->change_count,
+                                        INT64_MAX, action)
+                   : adjust_within_caps(context, request, action, problem);
+    guard_outdate_limits(context->desk->guard); /* also when it is not known whether it is done */
+    return done;
+}
+
+/* 1 done; 0 with *problem; -1. *suspension: a new one. */
+static int carry_out(const struct context *context, const struct person *person,
+                     const struct request *request, struct suspension *suspension,
+                     struct problem *problem)
+{
+    struct store *store = context->desk->store;
+    const struct action action = {context->now_ms, person->name, request->note};
+    int done = 1;
+    switch (request->action) {
+    case ACTION_SUSPEND:
+        return store_suspend(store, request->mailbox, request->cause, &request->durations, &action, suspension);
+    case ACTION_LIFT:
+        done = store_lift(store, request->mailbox, &action);
+        return done != 0 ? done : not_suspended(problem); /* it has ended meanwhile */
+    case ACTION_RESET:
+        if (person->role != ROLE_ADMIN)
+            done = take_reset(context, person, problem);
+        return done < 1 ? done : store_reset(store, request->mailbox, &action);
+    case ACTION_NOTE:
+        return store_write_audit(store, &(struct audited){action_names[ACTION_NOTE], request->subject, "{}",
+                                                          &action});
+    default: return adjust(context, person, request, &action, problem);
+    }
+}
+
+int desk_action(const struct desk *desk, const struct person *person, struct json_object *words,
+             bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct problem why_not;
+    struct request request;
+    struct forecast before, after;
+    if (!desk_request_read(&context, words, &request, problem))
+        return 0;
+    int allowed = may(&context, person, &request, preview, &why_not);
+    if (allowed < 0)
+        return -1;
+    if (!allowed && !preview) {
+        *problem = why_not;
+        return 0;
+    }
+    if (forecast_read(&context, request.mailbox, request.domain, &before) < 0 ||
+        desk_request_imagine(&context, &request, &before, &after) < 0 || desk_request_concerns(&context, &request, view) < 0)
+        return -1;
+    if (!possible(&request, &before, problem))
+        return 0;
+    int done = preview ? 1 : carry_out(&context, person, &request, &after.account.suspension, problem);
+    if (done < 1)
+        return done;
+    desk_request_tell(&context, &request, &before, &after, view);
+    json_add_bool(view, "done", !preview);
+    json_add_bool(view, "allowed", allowed > 0);
+    json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);
+    json_add(view, "suspension",
+             json_of_suspension(&context, preview ? &before.account.suspension
+                                               : &after.account.suspension, true));
+    *view_r = take(view);
+    return 1;
+}
