@@ -40,26 +40,27 @@ static int fill_request(struct cli *cli, struct json_object *request)
 static void print_action(struct cli *cli, struct json_object *view)
 {
     const char *subject = json_string(view, "subject", "");
-    const char *why_not = plain_member(cli->arena, view, "why_not", NULL);
+    const char *why_not = print_member(cli->arena, view, "why_not", NULL);
     struct json_object *after = json_member(view, "after");
     bool done = json_is_true(view, "done");
-    printf("%s %s: %s\n", plain_member(cli->arena, view, "action", ""), plain(cli->arena, subject),
+    printf("%s %s: %s\n", print_member(cli->arena, view, "action", ""),
+           print_plain(cli->arena, subject),
            done ? "done." : "nothing is done yet.");
     if (why_not != NULL)
         printf("  not possible: %s\n", why_not);
-    print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
-    print_next(cli, "  after:  ", json_member(after, "next"));
+    views_print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
+    views_print_next(cli, "  after:  ", json_member(after, "next"));
     if (json_is_true(view, "reset_as_well"))
         printf("  The counts are still full: 'sendguard reset %s' forgets them.\n",
-               plain(cli->arena, subject));
-    if (list_length(view, "mailboxes") > 0) {
+               print_plain(cli->arena, subject));
+    if (views_list_length(view, "mailboxes") > 0) {
         printf("  concerns these mailboxes%s:\n",
                json_is_true(view, "more_mailboxes") ? " and more" : "");
-        print_mailboxes(cli, view);
+        views_print_mailboxes(cli, view);
     }
 }
 
-int run_action(struct cli *cli)
+int cli_run_action(struct cli *cli)
 {
     freed_by(json_put) struct json_object *request = json_object_new_object(), *view = NULL;
     struct problem problem = {0};
@@ -70,5 +71,5 @@ int run_action(struct cli *cli)
                                         cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, &view,
                                         &problem),
                             &problem);
-    return status >= 0 ? status : show_view(cli, view, print_action);
+    return status >= 0 ? status : views_show(cli, view, print_action);
 }

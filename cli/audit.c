@@ -61,12 +61,12 @@ static void tell_csv(struct cli *cli, struct json_object *action, bool first)
     (void)first;
     arena_reset(cli->arena);
     printf("%lld,%s,", (long long)json_int(action, "number", 0),
-           plain_member(cli->arena, action, "at", ""));
-    print_cell(plain_member(cli->arena, action, "by", ""), ",");
-    print_cell(plain_member(cli->arena, action, "action", ""), ",");
-    print_cell(plain_member(cli->arena, action, "subject", ""), ",");
-    print_cell(plain_member(cli->arena, action, "note", ""), ",");
-    print_cell(plain(cli->arena, detail != NULL ? json_object_to_json_string_ext(
+           print_member(cli->arena, action, "at", ""));
+    print_cell(print_member(cli->arena, action, "by", ""), ",");
+    print_cell(print_member(cli->arena, action, "action", ""), ",");
+    print_cell(print_member(cli->arena, action, "subject", ""), ",");
+    print_cell(print_member(cli->arena, action, "note", ""), ",");
+    print_cell(print_plain(cli->arena, detail != NULL ? json_object_to_json_string_ext(
                                                       detail, JSON_C_TO_STRING_PLAIN |
                                                                   JSON_C_TO_STRING_NOSLASHESCAPE)
                                                 : "{}"),
@@ -93,11 +93,11 @@ static void tell_text(struct cli *cli, struct json_object *action, bool first)
 {
     (void)first;
     arena_reset(cli->arena);
-    printf("%s  #%lld  %s\n", moment_member(cli->arena, action, "at", 0, "?"),
-           (long long)json_int(action, "number", 0), action_text(cli, action));
+    printf("%s  #%lld  %s\n", print_moment(cli->arena, action, "at", 0, "?"),
+           (long long)json_int(action, "number", 0), views_action_text(cli, action));
 }
 
-int run_audit(struct cli *cli)
+int cli_run_audit(struct cli *cli)
 {
     static const struct telling text = {.tell = tell_text},
                                 csv = {.begin = begin_csv, .tell = tell_csv},

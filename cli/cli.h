@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include "base/problem.h"
 #include "daemon/program.h"
 #include "desk/desk.h"
 
@@ -56,10 +57,10 @@ struct command {
     const char *summary; /* one line */
     const char *more;    /* what `help COMMAND` says besides, or NULL */
 };
-extern const struct command commands[];
-extern const size_t command_count;
+extern const struct command cli_commands[];
+extern const size_t cli_command_count;
 /* What actions, then staff and tokens, are made of; NULL: none of that name. */
-const struct command *command_find(const char *first, const char *second, int *name_words_r);
+const struct command *cli_command_find(const char *first, const char *second, int *name_words_r);
 
 /* ---- options.c ---------------------------------------------------------------------- */
 
@@ -95,26 +96,26 @@ int cli_end_output(const struct cli *cli);
 
 /* ---- the commands ------------------------------------------------------------------------ */
 
-int run_help(struct cli *cli);
-int run_show(struct cli *cli);
-int run_search(struct cli *cli);
-int run_suspended(struct cli *cli);
-int run_near(struct cli *cli);
-int run_senders(struct cli *cli);
-int run_action(struct cli *cli);
-int run_explain(struct cli *cli);
-int run_log(struct cli *cli);
-int run_simulate(struct cli *cli);
-int run_audit(struct cli *cli);
-int run_config(struct cli *cli);
-int run_staff_add(struct cli *cli);
-int run_staff_remove(struct cli *cli);
-int run_staff_list(struct cli *cli);
-int run_staff_password(struct cli *cli);
-int run_staff_role(struct cli *cli);
-int run_staff_unlock(struct cli *cli);
-int run_token_add(struct cli *cli);
-int run_token_remove(struct cli *cli);
-int run_token_list(struct cli *cli);
+int cli_run_help(struct cli *cli);
+int cli_run_show(struct cli *cli);
+int cli_run_search(struct cli *cli);
+int cli_run_suspended(struct cli *cli);
+int cli_run_near(struct cli *cli);
+int cli_run_senders(struct cli *cli);
+int cli_run_action(struct cli *cli);
+int cli_run_explain(struct cli *cli);
+int cli_run_log(struct cli *cli);
+int cli_run_simulate(struct cli *cli);
+int cli_run_audit(struct cli *cli);
+int cli_run_config(struct cli *cli);
+int cli_run_staff_add(struct cli *cli);
+int cli_run_staff_remove(struct cli *cli);
+int cli_run_staff_list(struct cli *cli);
+int cli_run_staff_password(struct cli *cli);
+int cli_run_staff_role(struct cli *cli);
+int cli_run_staff_unlock(struct cli *cli);
+int cli_run_token_add(struct cli *cli);
+int cli_run_token_remove(struct cli *cli);
+int cli_run_token_list(struct cli *cli);
 
 #endif

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 
-int run_config(struct cli *cli)
+int cli_run_config(struct cli *cli)
 {
     freed_by(settings_free) struct settings *settings = NULL;
     struct faults faults;

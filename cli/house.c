@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 
@@ -124,7 +125,7 @@ static void read_person(struct person *person)
     snprintf(number, sizeof number, "uid %lu", (unsigned long)getuid());
     freed_by(arena_free) struct arena *arena = arena_new();
     snprintf(person->name, sizeof person->name, "%.50s (shell)",
-             plain(arena, login != NULL ? login : number));
+             print_plain(arena, login != NULL ? login : number));
     person->role = ROLE_ADMIN;
 }
 

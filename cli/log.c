@@ -97,7 +97,7 @@ static void print_entry(struct cli *cli, struct json_object *entry)
     if (cli->given[OPTION_JSON] != NULL)
         print_json_line(entry, stdout);
     else
-        print_decision(cli, cli->word_count > 0 ? cli->words[0] : "", entry);
+        views_print_decision(cli, cli->word_count > 0 ? cli->words[0] : "", entry);
 }
 
 /* The newest `most` of the latest look that were not shown, the oldest of them first. */
@@ -170,7 +170,7 @@ static void stop_waiting(void)
     sigprocmask(SIG_UNBLOCK, &ending, NULL);
 }
 
-int run_log(struct cli *cli)
+int cli_run_log(struct cli *cli)
 {
     freed_by(follow_end) struct follow follow = {.cli = cli};
     struct problem problem = {0};

@@ -9,88 +9,91 @@
 static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 #define ACTION_OPTIONS (TAKES(OPTION_NOTE) | TAKES(OPTION_PREVIEW) | TAKES(OPTION_JSON))
 
-const struct command commands[] = {
-    {"show", "MAILBOX", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_show,
+const struct command cli_commands[] = {
+    {"show", "MAILBOX", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
      "state, windows, limits and what happened", NULL},
-    {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_search,
+    {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_search,
      "what a mailbox, domain, IP or decision id is", NULL},
-    {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_suspended,
+    {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,
      "the mailboxes that are suspended now", NULL},
-    {"near", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_near,
+    {"near", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_near,
      "mailboxes and IPs above four fifths of a limit", NULL},
-    {"senders", "IP|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_senders,
+    {"senders", "IP|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_senders,
      "who sent from there in the last 24 hours", NULL},
-    {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, run_explain,
+    {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_explain,
      "why a message was admitted or refused, rule by rule", NULL},
     {"log", "[MAILBOX]", 0, 1,
-     TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, run_log,
+     TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",
      "With -f it goes on until it is interrupted; --json then prints one object a line.\n"},
-    {"simulate", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, run_simulate,
+    {"simulate", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_simulate,
      "what a message would meet; nothing is counted",
      "Reads a submission from standard input, as the webmail sends it:\n"
      "  {\"mailbox\": \"alice@example.test\", \"to\": \"bob@x.test, carol@x.test\"}\n"},
     {"suspend", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR), NEEDS_DESK,
-     run_action, "refuse all mail of a mailbox",
+     cli_run_action, "refuse all mail of a mailbox",
      "Without --for as long as the settings say for the cause (default staff).\n"},
-    {"lift", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, run_action,
+    {"lift", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_action,
      "end the suspension, keep the counts", NULL},
-    {"reset", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, run_action,
+    {"reset", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension", NULL},
     {"extra", "MAILBOX|@DOMAIN", 1, 1,
      ACTION_OPTIONS | TAKES(OPTION_MESSAGES) | TAKES(OPTION_OFF_DOMAIN) | TAKES(OPTION_FOR),
-     NEEDS_DESK, run_action, "add to the limits of a day (for 24h)", subject_help},
+     NEEDS_DESK, cli_run_action, "add to the limits of a day (for 24h)", subject_help},
     {"limit", "MAILBOX|@DOMAIN RULE=VALUE", 2, 2, ACTION_OPTIONS | TAKES(OPTION_FOR), NEEDS_DESK,
-     run_action, "another limit: a number, off or default",
+     cli_run_action, "another limit: a number, off or default",
      "Example: sendguard limit @example.test messages_per_day=2000 --note \"agreed\"\n"
      "\"default\": the settings' limit holds again. Without --for it has no end.\n"},
     {"exempt", "MAILBOX|@DOMAIN", 1, 1, ACTION_OPTIONS | TAKES(OPTION_FOR) | TAKES(OPTION_END),
-     NEEDS_DESK, run_action, "take away all limits, or --end that", subject_help},
-    {"note", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, run_action,
+     NEEDS_DESK, cli_run_action, "take away all limits, or --end that", subject_help},
+    {"note", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_action,
      "write something down about a mailbox", NULL},
     {"audit", "[SUBJECT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV) | TAKES(OPTION_MAX),
-     NEEDS_DESK, run_audit, "who did what, when and why",
+     NEEDS_DESK, cli_run_audit, "who did what, when and why",
      "The newest 50 as text; as CSV and JSON all of them.\n"},
-    {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING, run_config,
+    {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING,
+     cli_run_config,
      "the settings in force", NULL},
     {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE,
-     run_staff_add, "an account for the support desk",
+     cli_run_staff_add, "an account for the support desk",
      "Asks for the password, or reads it as one line from standard input.\n"},
-    {"staff remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_remove,
+    {"staff remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_staff_remove,
      "end an account and its sessions", NULL},
-    {"staff list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, run_staff_list, "the accounts",
+    {"staff list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, cli_run_staff_list, "the accounts",
      NULL},
-    {"staff password", "NAME", 1, 1, TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE, run_staff_password,
+    {"staff password", "NAME", 1, 1, TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE,
+     cli_run_staff_password,
      "a new password; ends the account's sessions",
      "Asks for the password, or reads it as one line from standard input.\n"},
     {"staff role", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
-     run_staff_role, "another role", NULL},
-    {"staff unlock", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_staff_unlock,
+     cli_run_staff_role, "another role", NULL},
+    {"staff unlock", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_staff_unlock,
      "end what failed sign-ins have slowed down",
      "After too many failed sign-ins there is one try each 30 seconds, for an hour. A new\n"
      "password ends that too.\n"},
     {"token add", "NAME", 1, 1,
      TAKES(OPTION_ROLE) | TAKES(OPTION_EXPIRES) | TAKES(OPTION_NOTE) | TAKES(OPTION_JSON),
-     NEEDS_STORE, run_token_add, "a token for the API, shown once", NULL},
-    {"token remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, run_token_remove,
+     NEEDS_STORE, cli_run_token_add, "a token for the API, shown once", NULL},
+    {"token remove", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_token_remove,
      "end a token", NULL},
-    {"token list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, run_token_list, "the tokens", NULL},
-    {"help", "[COMMAND]", 0, 2, 0, NEEDS_NOTHING, run_help, "this, or more about a command",
+    {"token list", "", 0, 0, TAKES(OPTION_JSON), NEEDS_STORE, cli_run_token_list,
+     "the tokens", NULL},
+    {"help", "[COMMAND]", 0, 2, 0, NEEDS_NOTHING, cli_run_help, "this, or more about a command",
      NULL},
 };
-const size_t command_count = countof(commands);
+const size_t cli_command_count = countof(cli_commands);
 
-const struct command *command_find(const char *first, const char *second, int *name_words_r)
+const struct command *cli_command_find(const char *first, const char *second, int *name_words_r)
 {
     size_t length = strlen(first);
-    for (size_t i = 0; i < command_count; i++) {
-        const char *name = commands[i].name;
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const char *name = cli_commands[i].name;
         bool begins = strncmp(name, first, length) == 0;
         bool alone = begins && name[length] == '\0';
         if (alone || (begins && name[length] == ' ' && second != NULL &&
                       strcmp(name + length + 1, second) == 0)) {
             *name_words_r = alone ? 1 : 2;
-            return &commands[i];
+            return &cli_commands[i];
         }
     }
     return NULL;
@@ -101,9 +104,10 @@ static int refuse_command(const char *first)
 {
     size_t length = strlen(first);
     bool group = false;
-    for (size_t i = 0; i < command_count; i++) {
-        if (strncmp(commands[i].name, first, length) == 0 && commands[i].name[length] == ' ') {
-            fprintf(stderr, "%s%s", group ? ", " : "sendguard: expected ", commands[i].name);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        if (strncmp(cli_commands[i].name, first,
+                    length) == 0 && cli_commands[i].name[length] == ' ') {
+            fprintf(stderr, "%s%s", group ? ", " : "sendguard: expected ", cli_commands[i].name);
             group = true;
         }
     }
@@ -115,7 +119,7 @@ static int refuse_command(const char *first)
     return PROGRAM_USAGE;
 }
 
-int run_help(struct cli *cli)
+int cli_run_help(struct cli *cli)
 {
     if (cli->word_count == 0) {
         cli_print_usage(stdout);
@@ -124,16 +128,16 @@ int run_help(struct cli *cli)
     int name_words;
     bool found = false;
     const char *second = cli->word_count > 1 ? cli->words[1] : NULL;
-    const struct command *command = command_find(cli->words[0], second, &name_words);
+    const struct command *command = cli_command_find(cli->words[0], second, &name_words);
     if (command != NULL && name_words == cli->word_count) {
         cli_print_help(command, stdout);
         return cli_end_output(cli);
     }
     size_t length = strlen(cli->words[0]);
-    for (size_t i = 0; i < command_count && second == NULL; i++) {
-        const char *name = commands[i].name;
+    for (size_t i = 0; i < cli_command_count && second == NULL; i++) {
+        const char *name = cli_commands[i].name;
         if (strncmp(name, cli->words[0], length) == 0 && name[length] == ' ') {
-            cli_print_help(&commands[i], stdout);
+            cli_print_help(&cli_commands[i], stdout);
             found = true;
         }
     }
@@ -179,7 +183,7 @@ static char *usage_text(void)
 static int run_words(struct cli *cli, int count, char **words)
 {
     int name_words;
-    cli->command = command_find(words[0], count > 1 ? words[1] : NULL, &name_words);
+    cli->command = cli_command_find(words[0], count > 1 ? words[1] : NULL, &name_words);
     if (cli->command == NULL)
         return refuse_command(words[0]);
     int status = cli_read_options(cli, count - name_words + 1, words + name_words - 1);

@@ -46,8 +46,8 @@ void cli_print_usage(FILE *out)
           "Looks at the store of sent mail and changes it; needs no running service.\n"
           "\n",
           out);
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &commands[i];
+    for (size_t i = 0; i < cli_command_count; i++) {
+        const struct command *command = &cli_commands[i];
         int width = fprintf(out, "  %s %s", command->name, command->words);
         fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->summary);
     }

@@ -11,22 +11,22 @@
 
 /* ---- characters ----------------------------------------------------------------- */
 
-const char *plain(struct arena *arena, const char *text)
+const char *print_plain(struct arena *arena, const char *text)
 {
     freed_by(text_free) struct text out = {0};
     text_add_plain(&out, text);
     return arena_strdup(arena, text_string(&out));
 }
 
-const char *plain_member(struct arena *arena, struct json_object *object, const char *name,
+const char *print_member(struct arena *arena, struct json_object *object, const char *name,
                          const char *otherwise)
 {
     const char *text = json_string(object, name, NULL);
-    return text != NULL ? plain(arena, text) : otherwise;
+    return text != NULL ? print_plain(arena, text) : otherwise;
 }
 
-const char *number_member(struct arena *arena, struct json_object *object, const char *name,
-                          const char *otherwise)
+const char *print_number(struct arena *arena, struct json_object *object, const char *name,
+                         const char *otherwise)
 {
     struct json_object *member = json_member(object, name);
     return json_object_is_type(member, json_type_int)
@@ -67,13 +67,13 @@ static void add_distance(struct text *text, int64_t time_ms, int64_t now_ms)
     text_add_char(text, ')');
 }
 
-const char *moment_member(struct arena *arena, struct json_object *object, const char *name,
-                          int64_t now_ms, const char *otherwise)
+const char *print_moment(struct arena *arena, struct json_object *object, const char *name,
+                         int64_t now_ms, const char *otherwise)
 {
     int64_t time_ms;
     struct tm local;
     char written[32];
-    if (!moment_read(json_string(object, name, ""), &time_ms))
+    if (!zone_moment_read(json_string(object, name, ""), &time_ms))
         return otherwise;
     time_t seconds = (time_t)(time_ms / SECOND_MS);
     localtime_r(&seconds, &local);
@@ -96,12 +96,12 @@ static size_t width_of(const char *text)
     return width;
 }
 
-void table_begin(struct table *table, size_t columns, unsigned right)
+void print_table_begin(struct table *table, size_t columns, unsigned right)
 {
     *table = (struct table){.columns = columns, .right = right};
 }
 
-void table_row(struct table *table, ...)
+void print_table_row(struct table *table, ...)
 {
     va_list texts;
     if ((table->count & (table->count - 1)) == 0)
@@ -125,7 +125,7 @@ static void print_cell(const struct table *table, size_t column, const char *tex
         fprintf(out, "%s%*s", text, last ? 0 : padding + 2, "");
 }
 
-void table_end(struct table *table, FILE *out)
+void print_table_end(struct table *table, FILE *out)
 {
     size_t widths[TABLE_COLUMNS] = {0};
     for (size_t row = 0; row < table->count; row++)

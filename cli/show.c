@@ -8,16 +8,16 @@
 static void print_timeline(struct cli *cli, struct json_object *view)
 {
     struct json_object *entry;
-    if (list_length(view, "timeline") == 0)
+    if (views_list_length(view, "timeline") == 0)
         return;
     puts("\nWhat happened");
     each_of(entry, view, "timeline") {
         fputs("  ", stdout);
         if (strcmp(json_string(entry, "kind", ""), "action") == 0)
-            printf("%s  %s\n", moment_member(cli->arena, entry, "at", 0, "?"),
-                   action_text(cli, entry));
+            printf("%s  %s\n", print_moment(cli->arena, entry, "at", 0, "?"),
+                   views_action_text(cli, entry));
         else
-            print_decision(cli, NULL, entry);
+            views_print_decision(cli, NULL, entry);
     }
     if (json_string(view, "older", NULL) != NULL)
         puts("  (older entries are there)");
@@ -26,35 +26,35 @@ static void print_timeline(struct cli *cli, struct json_object *view)
 static void print_notes(struct cli *cli, struct json_object *view)
 {
     struct json_object *note;
-    if (list_length(view, "notes") == 0)
+    if (views_list_length(view, "notes") == 0)
         return;
     puts("\nNotes");
     each_of(note, view, "notes")
-        printf("  %s  %s: %s\n", moment_member(cli->arena, note, "at", cli->now_ms, "?"),
-               plain_member(cli->arena, note, "by", "?"),
-               plain_member(cli->arena, note, "note", ""));
+        printf("  %s  %s: %s\n", print_moment(cli->arena, note, "at", cli->now_ms, "?"),
+               print_member(cli->arena, note, "by", "?"),
+               print_member(cli->arena, note, "note", ""));
 }
 
 static void print_mailbox(struct cli *cli, struct json_object *view)
 {
-    const char *exempt = plain_member(cli->arena, view, "exempt", NULL);
-    print_state(cli, json_string(view, "mailbox", ""), view);
+    const char *exempt = print_member(cli->arena, view, "exempt", NULL);
+    views_print_state(cli, json_string(view, "mailbox", ""), view);
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
-    print_next(cli, "  ", json_member(view, "next"));
-    print_windows(cli, view);
-    print_limits(cli, view);
+    views_print_next(cli, "  ", json_member(view, "next"));
+    views_print_windows(cli, view);
+    views_print_limits(cli, view);
     print_timeline(cli, view);
     print_notes(cli, view);
 }
 
-int run_show(struct cli *cli)
+int cli_run_show(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
     int answer = desk_mailbox(&cli->desk, cli->words[0], NULL, cli->now_ms, &view, &problem);
     int status = cli_answer(cli, answer, &problem);
-    return status >= 0 ? status : show_view(cli, view, print_mailbox);
+    return status >= 0 ? status : views_show(cli, view, print_mailbox);
 }
 
 /* ---- what a text is ------------------------------------------------------------------ */
@@ -69,22 +69,22 @@ static void print_found(struct cli *cli, struct json_object *view)
         {"ip", "senders", ""},
         {"decision", "explain", ""},
     };
-    const char *found = plain_member(cli->arena, view, "found", "nothing");
-    const char *key = plain_member(cli->arena, view, "key", "");
+    const char *found = print_member(cli->arena, view, "found", "nothing");
+    const char *key = print_member(cli->arena, view, "key", "");
     for (size_t i = 0; i < countof(ways); i++)
         if (strcmp(found, ways[i].found) == 0)
             printf("%s %s: sendguard %s %s%s\n", found, key, ways[i].command,
                    *key == '@' ? "" : ways[i].before, key);
 }
 
-int run_search(struct cli *cli)
+int cli_run_search(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
     int status = cli_answer(cli, desk_search(&cli->desk, cli->words[0], &view, &problem), &problem);
     if (status >= 0)
         return status;
-    status = show_view(cli, view, print_found);
+    status = views_show(cli, view, print_found);
     if (strcmp(json_string(view, "found", "nothing"), "nothing") == 0)
         return cli_failed(cli, "\"%s\" is no mailbox, domain, IP address or decision id",
                           cli->words[0]);
@@ -106,25 +106,25 @@ static void print_suspended(struct cli *cli, struct json_object *view)
 {
     struct json_object *entry;
     struct table table;
-    size_t count = list_length(view, "suspended");
+    size_t count = views_list_length(view, "suspended");
     if (count == 0) {
         puts("Nobody is suspended.");
         return;
     }
     printf("%zu suspended.\n", count);
-    table_begin(&table, 6, 1u << 4);
-    table_row(&table, "MAILBOX", "CAUSE", "SINCE", "UNTIL", "ATTEMPTS", "BY");
+    print_table_begin(&table, 6, 1u << 4);
+    print_table_row(&table, "MAILBOX", "CAUSE", "SINCE", "UNTIL", "ATTEMPTS", "BY");
     each_of(entry, view, "suspended")
-        table_row(&table, plain_member(cli->arena, entry, "mailbox", ""),
-                  plain_member(cli->arena, entry, "cause", ""),
-                  moment_member(cli->arena, entry, "since", cli->now_ms, ""),
-                  moment_member(cli->arena, entry, "until", cli->now_ms, "staff lifts it"),
-                  number_member(cli->arena, entry, "attempts", "0"),
-                  plain_member(cli->arena, entry, "by", ""));
-    table_end(&table, stdout);
+        print_table_row(&table, print_member(cli->arena, entry, "mailbox", ""),
+                        print_member(cli->arena, entry, "cause", ""),
+                        print_moment(cli->arena, entry, "since", cli->now_ms, ""),
+                        print_moment(cli->arena, entry, "until", cli->now_ms, "staff lifts it"),
+                        print_number(cli->arena, entry, "attempts", "0"),
+                        print_member(cli->arena, entry, "by", ""));
+    print_table_end(&table, stdout);
 }
 
-int run_suspended(struct cli *cli)
+int cli_run_suspended(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     if (desk_suspended(&cli->desk, "", cli->now_ms, &view) < 1)
@@ -135,7 +135,7 @@ int run_suspended(struct cli *cli)
             return cli_no_store(cli);
         join(view, page, "suspended");
     }
-    return show_view(cli, view, print_suspended);
+    return views_show(cli, view, print_suspended);
 }
 
 static void print_near_list(struct cli *cli, struct json_object *view, const char *member,
@@ -143,50 +143,50 @@ static void print_near_list(struct cli *cli, struct json_object *view, const cha
 {
     struct json_object *entry;
     struct table table;
-    if (list_length(view, member) == 0)
+    if (views_list_length(view, member) == 0)
         return;
-    table_begin(&table, 7, 1u << 1 | 1u << 2 | 1u << 3);
-    table_row(&table, head, "%", "USED", "LIMIT", "RULE", "CHANNEL", "ROOM");
+    print_table_begin(&table, 7, 1u << 1 | 1u << 2 | 1u << 3);
+    print_table_row(&table, head, "%", "USED", "LIMIT", "RULE", "CHANNEL", "ROOM");
     each_of(entry, view, member)
-        table_row(&table, plain_member(cli->arena, entry, "key", ""),
-                  number_member(cli->arena, entry, "percent", ""),
-                  number_member(cli->arena, entry, "used", ""),
-                  number_member(cli->arena, entry, "limit", "off"),
-                  plain_member(cli->arena, entry, "rule", ""),
-                  plain_member(cli->arena, entry, "channel", ""),
-                  json_is_true(entry, "full")
-                      ? moment_member(cli->arena, entry, "retry_at", cli->now_ms, "none")
+        print_table_row(&table, print_member(cli->arena, entry, "key", ""),
+                        print_number(cli->arena, entry, "percent", ""),
+                        print_number(cli->arena, entry, "used", ""),
+                        print_number(cli->arena, entry, "limit", "off"),
+                        print_member(cli->arena, entry, "rule", ""),
+                        print_member(cli->arena, entry, "channel", ""),
+                        json_is_true(entry, "full")
+                      ? print_moment(cli->arena, entry, "retry_at", cli->now_ms, "none")
                       : "");
-    table_end(&table, stdout);
+    print_table_end(&table, stdout);
 }
 
 static void print_near(struct cli *cli, struct json_object *view)
 {
-    if (list_length(view, "near") + list_length(view, "ips") == 0)
+    if (views_list_length(view, "near") + views_list_length(view, "ips") == 0)
         puts("Nobody is above four fifths of a limit.");
     print_near_list(cli, view, "near", "MAILBOX");
     print_near_list(cli, view, "ips", "IP");
 }
 
-int run_near(struct cli *cli)
+int cli_run_near(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     if (desk_near(&cli->desk, cli->now_ms, &view) < 1)
         return cli_no_store(cli);
-    return show_view(cli, view, print_near);
+    return views_show(cli, view, print_near);
 }
 
 static void print_senders(struct cli *cli, struct json_object *view)
 {
-    size_t count = list_length(view, "mailboxes");
+    size_t count = views_list_length(view, "mailboxes");
     printf("%zu mailbox%s sent from %s in the last 24 hours.\n", count, count == 1 ? "" : "es",
-           plain_member(cli->arena, view, "key", "there"));
-    print_mailboxes(cli, view);
-    print_windows(cli, view);
-    print_limits(cli, view);
+           print_member(cli->arena, view, "key", "there"));
+    views_print_mailboxes(cli, view);
+    views_print_windows(cli, view);
+    views_print_limits(cli, view);
 }
 
-int run_senders(struct cli *cli)
+int cli_run_senders(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
@@ -201,7 +201,7 @@ int run_senders(struct cli *cli)
             join(view, page, "mailboxes");
     }
     int status = cli_answer(cli, answer, &problem);
-    return status >= 0 ? status : show_view(cli, view, print_senders);
+    return status >= 0 ? status : views_show(cli, view, print_senders);
 }
 
 /* ---- one decision ---------------------------------------------------------------------------- */
@@ -209,19 +209,19 @@ int run_senders(struct cli *cli)
 /* "412 + 98 = 510" over time, else the count. */
 static const char *counted(struct cli *cli, struct json_object *rule)
 {
-    const char *before = number_member(cli->arena, rule, "used_before", NULL);
+    const char *before = print_number(cli->arena, rule, "used_before", NULL);
     if (!json_is_true(rule, "over_time") || before == NULL)
-        return number_member(cli->arena, rule, "count", "-");
+        return print_number(cli->arena, rule, "count", "-");
     return arena_printf(cli->arena, "%s + %s", before,
-                        number_member(cli->arena, rule, "cost", "0"));
+                        print_number(cli->arena, rule, "cost", "0"));
 }
 
 static const char *limit_from(struct cli *cli, struct json_object *rule)
 {
-    const char *source = plain_member(cli->arena, rule, "source", "");
-    const char *extra = number_member(cli->arena, rule, "extra", "0");
+    const char *source = print_member(cli->arena, rule, "source", "");
+    const char *extra = print_number(cli->arena, rule, "extra", "0");
     const char *from = strcmp(source, "settings") == 0
-                           ? plain_member(cli->arena, rule, "setting", source)
+                           ? print_member(cli->arena, rule, "setting", source)
                            : arena_printf(cli->arena, "set for the %s", source);
     return strcmp(extra, "0") == 0 ? from
                                    : arena_printf(cli->arena, "%s, extra %s", from, extra);
@@ -232,35 +232,35 @@ static void print_rules(struct cli *cli, struct json_object *view)
     struct json_object *rule;
     struct table table;
     puts("\nRules");
-    table_begin(&table, 6, 1u << 2 | 1u << 3);
-    table_row(&table, "", "RULE", "COUNTED", "LIMIT", "AT", "FROM");
+    print_table_begin(&table, 6, 1u << 2 | 1u << 3);
+    print_table_row(&table, "", "RULE", "COUNTED", "LIMIT", "AT", "FROM");
     each_of(rule, view, "rules")
-        table_row(&table,
-                  json_is_true(rule, "broken")    ? "over"
-                  : json_is_true(rule, "checked") ? "ok"
+        print_table_row(&table,
+                        json_is_true(rule, "broken")    ? "over"
+                        : json_is_true(rule, "checked") ? "ok"
                                                   : "-",
-                  plain_member(cli->arena, rule, "rule", ""), counted(cli, rule),
-                  number_member(cli->arena, rule, "limit", "off"),
-                  plain_member(cli->arena, rule, "domain",
-                               plain_member(cli->arena, rule, "field", "")),
-                  limit_from(cli, rule));
-    table_end(&table, stdout);
+                        print_member(cli->arena, rule, "rule", ""), counted(cli, rule),
+                        print_number(cli->arena, rule, "limit", "off"),
+                        print_member(cli->arena, rule, "domain",
+                                     print_member(cli->arena, rule, "field", "")),
+                        limit_from(cli, rule));
+    print_table_end(&table, stdout);
 }
 
 static void print_domains(struct cli *cli, struct json_object *view)
 {
     struct json_object *domain;
     struct table table;
-    if (list_length(view, "domains") == 0)
+    if (views_list_length(view, "domains") == 0)
         return;
     puts("\nDomains");
-    table_begin(&table, 3, 1u << 1 | 1u << 2);
-    table_row(&table, "DOMAIN", "RECIPIENTS", "CHARACTERS");
+    print_table_begin(&table, 3, 1u << 1 | 1u << 2);
+    print_table_row(&table, "DOMAIN", "RECIPIENTS", "CHARACTERS");
     each_of(domain, view, "domains")
-        table_row(&table, plain_member(cli->arena, domain, "domain", ""),
-                  number_member(cli->arena, domain, "recipients", ""),
-                  number_member(cli->arena, domain, "header_chars", ""));
-    table_end(&table, stdout);
+        print_table_row(&table, print_member(cli->arena, domain, "domain", ""),
+                        print_number(cli->arena, domain, "recipients", ""),
+                        print_number(cli->arena, domain, "header_chars", ""));
+    print_table_end(&table, stdout);
     int64_t more = json_int(view, "more_domains", 0);
     if (more > 0)
         printf("  and %lld more\n", (long long)more);
@@ -269,15 +269,15 @@ static void print_domains(struct cli *cli, struct json_object *view)
 static void print_explained(struct cli *cli, struct json_object *view)
 {
     struct arena *arena = cli->arena;
-    printf("%s: %s, %s.\n", plain_member(arena, view, "decision", ""),
-           plain_member(arena, view, "outcome", ""),
-           moment_member(arena, view, "at", cli->now_ms, "?"));
-    printf("  from mailbox %s at %s, IP %s\n", plain_member(arena, view, "mailbox", "?"),
-           plain_member(arena, view, "channel", "?"), plain_member(arena, view, "ip", "unknown"));
+    printf("%s: %s, %s.\n", print_member(arena, view, "decision", ""),
+           print_member(arena, view, "outcome", ""),
+           print_moment(arena, view, "at", cli->now_ms, "?"));
+    printf("  from mailbox %s at %s, IP %s\n", print_member(arena, view, "mailbox", "?"),
+           print_member(arena, view, "channel", "?"), print_member(arena, view, "ip", "unknown"));
     printf("  %s recipients (To %s, Cc %s, Bcc %s), %s of them off-domain\n",
-           number_member(arena, view, "recipients", "?"), number_member(arena, view, "to", "?"),
-           number_member(arena, view, "cc", "?"), number_member(arena, view, "bcc", "?"),
-           number_member(arena, view, "off_domain", "?"));
+           print_number(arena, view, "recipients", "?"), print_number(arena, view, "to", "?"),
+           print_number(arena, view, "cc", "?"), print_number(arena, view, "bcc", "?"),
+           print_number(arena, view, "off_domain", "?"));
     if (strcmp(json_string(view, "outcome", ""), "redeemed") == 0)
         puts("  the webmail endpoint had judged and counted it: not counted again");
     if (json_is_true(view, "bypassed"))
@@ -288,11 +288,11 @@ static void print_explained(struct cli *cli, struct json_object *view)
     print_domains(cli, view);
 }
 
-int run_explain(struct cli *cli)
+int cli_run_explain(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
     int answer = desk_decision(&cli->desk, cli->words[0], cli->now_ms, &view, &problem);
     int status = cli_answer(cli, answer, &problem);
-    return status >= 0 ? status : show_view(cli, view, print_explained);
+    return status >= 0 ? status : views_show(cli, view, print_explained);
 }

@@ -29,7 +29,7 @@ static int read_submission(struct submission *submission, const struct text *inp
         input->length > 0 && strlen(input->data) == input->length ? json_read(input->data) : NULL;
     if (!json_object_is_type(object, json_type_object))
         return problem_set(problem, 0, "", "is no JSON object");
-    if (!submission_from_json(submission, object, &claims, problem))
+    if (!submission_json_read(submission, object, &claims, problem))
         return 0;
     if (claims.mailbox == NULL)
         return problem_set(problem, 0, "mailbox", "is missing: whose message is it?");
@@ -46,17 +46,17 @@ static void print_verdict(struct cli *cli, struct json_object *view)
 {
     struct json_object *reason;
     struct arena *arena = cli->arena;
-    const char *retry = moment_member(arena, view, "retry_at", cli->now_ms, NULL);
+    const char *retry = print_moment(arena, view, "retry_at", cli->now_ms, NULL);
     printf("%s: this message would meet: %s%s%s. Nothing is counted.\n",
-           plain_member(arena, view, "mailbox", "?"), plain_member(arena, view, "verdict", "?"),
+           print_member(arena, view, "mailbox", "?"), print_member(arena, view, "verdict", "?"),
            retry != NULL ? "; it would pass at " : "", retry != NULL ? retry : "");
     each_of(reason, view, "reasons")
-        printf("  %s: %s\n", plain_member(arena, reason, "rule", "?"),
-               plain_member(arena, reason, "text", ""));
-    print_windows(cli, view);
+        printf("  %s: %s\n", print_member(arena, reason, "rule", "?"),
+               print_member(arena, reason, "text", ""));
+    views_print_windows(cli, view);
 }
 
-int run_simulate(struct cli *cli)
+int cli_run_simulate(struct cli *cli)
 {
     freed_by(text_free) struct text input = {0};
     freed_by(json_put) struct json_object *view = NULL;
@@ -69,5 +69,5 @@ int run_simulate(struct cli *cli)
                           problem.where[0] != '\0' ? ": " : "", problem.text);
     if (desk_simulate(&cli->desk, &submission, cli->now_ms, &view) < 1)
         return cli_no_store(cli);
-    return show_view(cli, view, print_verdict);
+    return views_show(cli, view, print_verdict);
 }

@@ -118,7 +118,7 @@ static int read_action(const struct cli *cli, struct action *action_r)
 static int read_role(const struct cli *cli, enum role *role_r)
 {
     const char *name = cli->given[OPTION_ROLE];
-    int role = name != NULL ? role_by_name(name) : -1;
+    int role = name != NULL ? staff_role_by_name(name) : -1;
     if (role < 0)
         return cli_usage_error(cli, "--role: expected viewer, support or admin");
     *role_r = (enum role)role;
@@ -137,7 +137,7 @@ static int say_done(const struct cli *cli, int answer, const struct problem *pro
     return cli_end_output(cli);
 }
 
-int run_staff_add(struct cli *cli)
+int cli_run_staff_add(struct cli *cli)
 {
     char password[LINE_SIZE] = "";
     struct action action;
@@ -157,7 +157,7 @@ int run_staff_add(struct cli *cli)
     return status;
 }
 
-int run_staff_password(struct cli *cli)
+int cli_run_staff_password(struct cli *cli)
 {
     char password[LINE_SIZE] = "";
     struct action action;
@@ -174,7 +174,7 @@ int run_staff_password(struct cli *cli)
     return status;
 }
 
-int run_staff_role(struct cli *cli)
+int cli_run_staff_role(struct cli *cli)
 {
     struct action action;
     enum role role = ROLE_VIEWER;
@@ -184,12 +184,12 @@ int run_staff_role(struct cli *cli)
         status = read_role(cli, &role);
     if (status >= 0)
         return status;
-    freed_by(free_string) char *text = xasprintf("has role %s now.", role_names[role]);
+    freed_by(free_string) char *text = xasprintf("has role %s now.", staff_role_names[role]);
     return say_done(cli, staff_set_role(cli->desk.store, cli->words[0], role, &action, &problem),
                     &problem, text);
 }
 
-int run_staff_unlock(struct cli *cli)
+int cli_run_staff_unlock(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
@@ -200,7 +200,7 @@ int run_staff_unlock(struct cli *cli)
                                   &problem, "may sign in again without a wait.");
 }
 
-int run_staff_remove(struct cli *cli)
+int cli_run_staff_remove(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
@@ -222,25 +222,25 @@ static int print_list(struct cli *cli, struct json_object *view, const char *mem
         return cli_end_output(cli);
     }
     struct table table;
-    table_begin(&table, tokens ? 5 : 4, 0);
-    table_row(&table, "NAME", "ROLE", "MADE", "BY", "EXPIRES");
+    print_table_begin(&table, tokens ? 5 : 4, 0);
+    print_table_row(&table, "NAME", "ROLE", "MADE", "BY", "EXPIRES");
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
-        table_row(&table, plain_member(cli->arena, entry, "name", ""),
-                  plain_member(cli->arena, entry, "role", ""),
-                  moment_member(cli->arena, entry, "created_at", cli->now_ms, ""),
-                  plain_member(cli->arena, entry, "by", ""),
-                  moment_member(cli->arena, entry, "expires_at", cli->now_ms, "never"));
+        print_table_row(&table, print_member(cli->arena, entry, "name", ""),
+                        print_member(cli->arena, entry, "role", ""),
+                        print_moment(cli->arena, entry, "created_at", cli->now_ms, ""),
+                        print_member(cli->arena, entry, "by", ""),
+                        print_moment(cli->arena, entry, "expires_at", cli->now_ms, "never"));
     }
     if (json_object_array_length(list) == 0) {
         puts(empty);
         table.count = 0;
     }
-    table_end(&table, stdout);
+    print_table_end(&table, stdout);
     return cli_end_output(cli);
 }
 
-int run_staff_list(struct cli *cli)
+int cli_run_staff_list(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     if (staff_list(cli->desk.store, cli->now_ms, &view) < 1)
@@ -265,7 +265,7 @@ static int print_token(struct cli *cli, const char *token, enum role role, int64
 {
     freed_by(json_put) struct json_object *view = json_object_new_object();
     json_add_string(view, "name", cli->words[0]);
-    json_add_string(view, "role", role_names[role]);
+    json_add_string(view, "role", staff_role_names[role]);
     json_add_moment(view, "expires_at", expires_ms);
     json_add_string(view, "token", token);
     if (cli->given[OPTION_JSON] != NULL)
@@ -274,11 +274,11 @@ static int print_token(struct cli *cli, const char *token, enum role role, int64
         printf("%s\n", token);
     if (cli->given[OPTION_JSON] == NULL)
         fprintf(stderr, "This is the only time that it is shown. Expires: %s.\n",
-                moment_member(cli->arena, view, "expires_at", cli->now_ms, "never"));
+                print_moment(cli->arena, view, "expires_at", cli->now_ms, "never"));
     return cli_end_output(cli);
 }
 
-int run_token_add(struct cli *cli)
+int cli_run_token_add(struct cli *cli)
 {
     char token[API_TOKEN_TEXT_SIZE] = "";
     struct action action;
@@ -292,8 +292,9 @@ int run_token_add(struct cli *cli)
         status = read_expires(cli, &expires_ms);
     if (status < 0)
         status = cli_answer(cli,
-                            api_token_add(cli->desk.store, cli->words[0], role, expires_ms, &action,
-                                          token, &problem),
+                            staff_token_add(cli->desk.store, cli->words[0], role, expires_ms,
+                                            &action,
+                                            token, &problem),
                             &problem);
     if (status < 0)
         status = print_token(cli, token, role, expires_ms);
@@ -301,22 +302,22 @@ int run_token_add(struct cli *cli)
     return status;
 }
 
-int run_token_remove(struct cli *cli)
+int cli_run_token_remove(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
     int status = read_action(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
-                                  api_token_remove(cli->desk.store, cli->words[0], &action,
-                                                   &problem),
+                                  staff_token_remove(cli->desk.store, cli->words[0], &action,
+                                                     &problem),
                                   &problem, "holds no longer.");
 }
 
-int run_token_list(struct cli *cli)
+int cli_run_token_list(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
-    if (api_token_list(cli->desk.store, cli->now_ms, &view) < 1)
+    if (staff_token_list(cli->desk.store, cli->now_ms, &view) < 1)
         return cli_no_store(cli);
     return print_list(cli, view, "tokens", "There are no tokens.");
 }

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-size_t list_length(struct json_object *object, const char *member)
+size_t views_list_length(struct json_object *object, const char *member)
 {
     struct json_object *list = json_member(object, member);
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-int show_view(struct cli *cli, struct json_object *view,
-              void (*print)(struct cli *cli, struct json_object *view))
+int views_show(struct cli *cli, struct json_object *view,
+               void (*print)(struct cli *cli, struct json_object *view))
 {
     if (cli->given[OPTION_JSON] != NULL)
         print_json(view, stdout);
@@ -24,35 +24,35 @@ static void print_suspension(struct cli *cli, struct json_object *suspension)
 {
     if (suspension == NULL)
         return;
-    const char *rule = plain_member(cli->arena, suspension, "rule", NULL);
-    const char *note = plain_member(cli->arena, suspension, "note", "");
+    const char *rule = print_member(cli->arena, suspension, "rule", NULL);
+    const char *note = print_member(cli->arena, suspension, "note", "");
     printf("  cause %s, set by %s, %s%s%s\n",
-           plain_member(cli->arena, suspension, "cause", "unknown"),
-           plain_member(cli->arena, suspension, "by", "unknown"),
-           moment_member(cli->arena, suspension, "since", cli->now_ms, ""),
+           print_member(cli->arena, suspension, "cause", "unknown"),
+           print_member(cli->arena, suspension, "by", "unknown"),
+           print_moment(cli->arena, suspension, "since", cli->now_ms, ""),
            rule != NULL || *note != '\0' ? ": " : "", rule != NULL ? rule : note);
     printf("  refused since: %s; from refusal %s on each further one moves the end\n",
-           number_member(cli->arena, suspension, "attempts", "0"),
-           number_member(cli->arena, suspension, "retries_before_restart", "?"));
+           print_number(cli->arena, suspension, "attempts", "0"),
+           print_number(cli->arena, suspension, "retries_before_restart", "?"));
 }
 
-void print_state(struct cli *cli, const char *subject, struct json_object *view)
+void views_print_state(struct cli *cli, const char *subject, struct json_object *view)
 {
     const char *state = json_string(view, "state", "");
     struct json_object *suspension = json_member(view, "suspension");
-    subject = plain(cli->arena, subject);
+    subject = print_plain(cli->arena, subject);
     if (strcmp(state, "ok") == 0)
         printf("%s can send.\n", subject);
     else if (strcmp(state, "full") == 0)
         printf("%s cannot send now: a limit over time is reached. First room: %s.\n", subject,
-               moment_member(cli->arena, view, "retry_at", cli->now_ms, "never"));
+               print_moment(cli->arena, view, "retry_at", cli->now_ms, "never"));
     else if (strcmp(state, "paused") == 0)
         printf("%s: sending is paused until %s.\n", subject,
-               moment_member(cli->arena, suspension, "until", cli->now_ms, "a moment to come"));
+               print_moment(cli->arena, suspension, "until", cli->now_ms, "a moment to come"));
     else if (strcmp(state, "stopped") == 0)
         printf("%s: sending is stopped until staff lifts it.\n", subject);
     else
-        printf("%s: %s\n", subject, plain(cli->arena, state));
+        printf("%s: %s\n", subject, print_plain(cli->arena, state));
     print_suspension(cli, suspension);
 }
 
@@ -60,20 +60,20 @@ static void print_reasons(struct cli *cli, struct json_object *view)
 {
     struct json_object *reason;
     each_of(reason, view, "reasons") {
-        const char *place = plain_member(cli->arena, reason, "domain",
-                                         plain_member(cli->arena, reason, "field", NULL));
+        const char *place = print_member(cli->arena, reason, "domain",
+                                         print_member(cli->arena, reason, "field", NULL));
         printf("%s%s%s%s, %s of %s%s", i_ == 0 ? ": " : "; ",
-               plain_member(cli->arena, reason, "rule", "?"), place != NULL ? " at " : "",
-               place != NULL ? place : "", number_member(cli->arena, reason, "count", "?"),
-               number_member(cli->arena, reason, "limit", "?"),
+               print_member(cli->arena, reason, "rule", "?"), place != NULL ? " at " : "",
+               place != NULL ? place : "", print_number(cli->arena, reason, "count", "?"),
+               print_number(cli->arena, reason, "limit", "?"),
                json_is_true(reason, "never_fits") ? " (never fits)" : "");
     }
 }
 
-void print_next(struct cli *cli, const char *before, struct json_object *next)
+void views_print_next(struct cli *cli, const char *before, struct json_object *next)
 {
     const char *state = json_string(next, "state", "");
-    const char *retry = moment_member(cli->arena, next, "retry_at", cli->now_ms, NULL);
+    const char *retry = print_moment(cli->arena, next, "retry_at", cli->now_ms, NULL);
     if (next == NULL)
         return;
     if (strcmp(json_string(next, "verdict", ""), "admit") == 0) {
@@ -92,87 +92,87 @@ void print_next(struct cli *cli, const char *before, struct json_object *next)
 /* "120 at 14:05, 300 at 16:20 …": the first and the last step. */
 static const char *refill_text(struct cli *cli, struct json_object *window)
 {
-    size_t count = list_length(window, "refill");
+    size_t count = views_list_length(window, "refill");
     if (count == 0)
         return "";
     struct json_object *list = json_member(window, "refill");
     struct json_object *first = json_object_array_get_idx(list, 0);
     struct json_object *last = json_object_array_get_idx(list, count - 1);
     const char *begin = arena_printf(cli->arena, "%s at %s",
-                                     number_member(cli->arena, first, "count", "?"),
-                                     moment_member(cli->arena, first, "at", cli->now_ms, "?"));
+                                     print_number(cli->arena, first, "count", "?"),
+                                     print_moment(cli->arena, first, "at", cli->now_ms, "?"));
     return count == 1 ? begin
                       : arena_printf(cli->arena, "%s, all by %s", begin,
-                                     moment_member(cli->arena, last, "at", cli->now_ms, "?"));
+                                     print_moment(cli->arena, last, "at", cli->now_ms, "?"));
 }
 
-void print_windows(struct cli *cli, struct json_object *view)
+void views_print_windows(struct cli *cli, struct json_object *view)
 {
     struct json_object *window;
     struct table table;
-    if (list_length(view, "windows") == 0)
+    if (views_list_length(view, "windows") == 0)
         return;
     puts("\nWindows");
-    table_begin(&table, 6, 1u << 2 | 1u << 3 | 1u << 4);
-    table_row(&table, "RULE", "CHANNEL", "USED", "LIMIT", "LEFT", "COMES BACK");
+    print_table_begin(&table, 6, 1u << 2 | 1u << 3 | 1u << 4);
+    print_table_row(&table, "RULE", "CHANNEL", "USED", "LIMIT", "LEFT", "COMES BACK");
     each_of(window, view, "windows")
-        table_row(&table, plain_member(cli->arena, window, "rule", ""),
-                  plain_member(cli->arena, window, "channel", ""),
-                  number_member(cli->arena, window, "used", "0"),
-                  number_member(cli->arena, window, "limit", "off"),
-                  number_member(cli->arena, window, "left", "-"), refill_text(cli, window));
-    table_end(&table, stdout);
+        print_table_row(&table, print_member(cli->arena, window, "rule", ""),
+                        print_member(cli->arena, window, "channel", ""),
+                        print_number(cli->arena, window, "used", "0"),
+                        print_number(cli->arena, window, "limit", "off"),
+                        print_number(cli->arena, window, "left", "-"), refill_text(cli, window));
+    print_table_end(&table, stdout);
 }
 
 /* An adjustment's end; of a setting there is none. */
 static const char *limit_end(struct cli *cli, struct json_object *limit)
 {
-    const char *until = moment_member(cli->arena, limit, "until", cli->now_ms, "");
-    const char *extra_until = moment_member(cli->arena, limit, "extra_until", cli->now_ms, NULL);
+    const char *until = print_moment(cli->arena, limit, "until", cli->now_ms, "");
+    const char *extra_until = print_moment(cli->arena, limit, "extra_until", cli->now_ms, NULL);
     return extra_until == NULL ? until
                                : arena_printf(cli->arena, "%s%sextra %s", until,
                                               *until != '\0' ? "; " : "", extra_until);
 }
 
-void print_limits(struct cli *cli, struct json_object *view)
+void views_print_limits(struct cli *cli, struct json_object *view)
 {
     struct json_object *limit;
     struct table table;
-    if (list_length(view, "limits") == 0)
+    if (views_list_length(view, "limits") == 0)
         return;
     puts("\nLimits");
-    table_begin(&table, 7, 1u << 2 | 1u << 3 | 1u << 4);
-    table_row(&table, "RULE", "CHANNEL", "LIMIT", "EXTRA", "DEFAULT", "FROM", "UNTIL");
+    print_table_begin(&table, 7, 1u << 2 | 1u << 3 | 1u << 4);
+    print_table_row(&table, "RULE", "CHANNEL", "LIMIT", "EXTRA", "DEFAULT", "FROM", "UNTIL");
     each_of(limit, view, "limits") {
         bool off = json_member(limit, "limit") == NULL &&
                    strcmp(json_string(limit, "source", ""), "settings") == 0;
         if (off)
             continue;
-        table_row(&table, plain_member(cli->arena, limit, "rule", ""),
-                  plain_member(cli->arena, limit, "channel", ""),
-                  number_member(cli->arena, limit, "limit", "off"),
-                  number_member(cli->arena, limit, "extra", "0"),
-                  number_member(cli->arena, limit, "default", "off"),
-                  plain_member(cli->arena, limit, "source", ""), limit_end(cli, limit));
+        print_table_row(&table, print_member(cli->arena, limit, "rule", ""),
+                        print_member(cli->arena, limit, "channel", ""),
+                        print_number(cli->arena, limit, "limit", "off"),
+                        print_number(cli->arena, limit, "extra", "0"),
+                        print_number(cli->arena, limit, "default", "off"),
+                        print_member(cli->arena, limit, "source", ""), limit_end(cli, limit));
     }
-    table_end(&table, stdout);
+    print_table_end(&table, stdout);
 }
 
-void print_mailboxes(struct cli *cli, struct json_object *view)
+void views_print_mailboxes(struct cli *cli, struct json_object *view)
 {
     struct json_object *sender;
     struct table table;
-    if (list_length(view, "mailboxes") == 0)
+    if (views_list_length(view, "mailboxes") == 0)
         return;
-    table_begin(&table, 5, 1u << 2 | 1u << 3);
-    table_row(&table, "MAILBOX", "LAST SEEN", "MESSAGES", "OFF-DOMAIN", "");
+    print_table_begin(&table, 5, 1u << 2 | 1u << 3);
+    print_table_row(&table, "MAILBOX", "LAST SEEN", "MESSAGES", "OFF-DOMAIN", "");
     each_of(sender, view, "mailboxes")
-        table_row(&table, plain_member(cli->arena, sender, "mailbox", ""),
-                  moment_member(cli->arena, sender, "last_at", cli->now_ms, ""),
-                  number_member(cli->arena, sender, "messages", "0"),
-                  number_member(cli->arena, sender, "off_domain", "0"),
-                  json_is_true(sender, "suspended") ? "suspended" : "");
-    table_end(&table, stdout);
+        print_table_row(&table, print_member(cli->arena, sender, "mailbox", ""),
+                        print_moment(cli->arena, sender, "last_at", cli->now_ms, ""),
+                        print_number(cli->arena, sender, "messages", "0"),
+                        print_number(cli->arena, sender, "off_domain", "0"),
+                        json_is_true(sender, "suspended") ? "suspended" : "");
+    print_table_end(&table, stdout);
 }
 
 /* ---- lines of a log -------------------------------------------------------------------- */
@@ -183,19 +183,20 @@ static const char *rules_text(struct cli *cli, struct json_object *entry)
     struct json_object *rule;
     each_of(rule, entry, "rules")
         text = arena_printf(cli->arena, "%s%s%s", text, i_ > 0 ? "," : "",
-                            plain_member(cli->arena, rule, "rule", "?"));
+                            print_member(cli->arena, rule, "rule", "?"));
     return *text != '\0' ? text : "-";
 }
 
-void print_decision(struct cli *cli, const char *mailbox, struct json_object *entry)
+void views_print_decision(struct cli *cli, const char *mailbox, struct json_object *entry)
 {
-    printf("%s  %-9s  ", moment_member(cli->arena, entry, "at", 0, "?"),
-           plain_member(cli->arena, entry, "outcome", "?"));
+    printf("%s  %-9s  ", print_moment(cli->arena, entry, "at", 0, "?"),
+           print_member(cli->arena, entry, "outcome", "?"));
     if (mailbox != NULL)
-        printf("%s  ", plain_member(cli->arena, entry, "mailbox", plain(cli->arena, mailbox)));
-    printf("%s  %s recipients  %s  %s%s\n", plain_member(cli->arena, entry, "ip", "-"),
-           number_member(cli->arena, entry, "recipients", "?"), rules_text(cli, entry),
-           plain_member(cli->arena, entry, "decision", "?"),
+        printf("%s  ", print_member(cli->arena, entry, "mailbox",
+                                    print_plain(cli->arena, mailbox)));
+    printf("%s  %s recipients  %s  %s%s\n", print_member(cli->arena, entry, "ip", "-"),
+           print_number(cli->arena, entry, "recipients", "?"), rules_text(cli, entry),
+           print_member(cli->arena, entry, "decision", "?"),
            json_is_true(entry, "bypassed") ? "  bypassed" : "");
 }
 
@@ -217,21 +218,21 @@ static void add_flat(struct text *text, const char *name, struct json_object *tr
               tree == NULL ? "none" : json_object_get_string(tree));
 }
 
-const char *flat_json(struct arena *arena, struct json_object *tree)
+const char *views_flat_json(struct arena *arena, struct json_object *tree)
 {
     freed_by(text_free) struct text text = {0};
     if (tree != NULL)
         add_flat(&text, "", tree);
-    return plain(arena, text_string(&text));
+    return print_plain(arena, text_string(&text));
 }
 
-const char *action_text(struct cli *cli, struct json_object *action)
+const char *views_action_text(struct cli *cli, struct json_object *action)
 {
-    const char *detail = flat_json(cli->arena, json_member(action, "detail"));
+    const char *detail = views_flat_json(cli->arena, json_member(action, "detail"));
     return arena_printf(cli->arena, "%s  %s  by %s: %s%s%s%s",
-                        plain_member(cli->arena, action, "action", "?"),
-                        plain_member(cli->arena, action, "subject", ""),
-                        plain_member(cli->arena, action, "by", "?"),
-                        plain_member(cli->arena, action, "note", ""), *detail != '\0' ? "  [" : "",
+                        print_member(cli->arena, action, "action", "?"),
+                        print_member(cli->arena, action, "subject", ""),
+                        print_member(cli->arena, action, "by", "?"),
+                        print_member(cli->arena, action, "note", ""), *detail != '\0' ? "  [" : "",
                         detail, *detail != '\0' ? "]" : "");
 }

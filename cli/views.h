@@ -8,28 +8,28 @@
 
 /* Calls for each element of a list member that is there. */
 #define each_of(element, object, member)                                                         \
-    for (size_t i_ = 0, n_ = list_length(object, member);                                        \
+    for (size_t i_ = 0, n_ = views_list_length(object, member);                              \
          i_ < n_ && ((element) = json_object_array_get_idx(json_member(object, member), i_), 1); \
          i_++)
-size_t list_length(struct json_object *object, const char *member);
+size_t views_list_length(struct json_object *object, const char *member);
 
 /* JSON when it is asked for, else what `print` writes; the exit status. */
-int show_view(struct cli *cli, struct json_object *view,
-              void (*print)(struct cli *cli, struct json_object *view));
+int views_show(struct cli *cli, struct json_object *view,
+               void (*print)(struct cli *cli, struct json_object *view));
 
 /* "alice@x.test can send.", "Sending is paused until …" from state, retry_at, suspension. */
-void print_state(struct cli *cli, const char *subject, struct json_object *view);
+void views_print_state(struct cli *cli, const char *subject, struct json_object *view);
 /* "The next message would be refused: messages_per_day, 601 of 600; …" */
-void print_next(struct cli *cli, const char *before, struct json_object *next);
-void print_windows(struct cli *cli, struct json_object *view);
-void print_limits(struct cli *cli, struct json_object *view);
-void print_mailboxes(struct cli *cli, struct json_object *view);
+void views_print_next(struct cli *cli, const char *before, struct json_object *next);
+void views_print_windows(struct cli *cli, struct json_object *view);
+void views_print_limits(struct cli *cli, struct json_object *view);
+void views_print_mailboxes(struct cli *cli, struct json_object *view);
 /* One line: time, outcome, mailbox (the entry's, else `mailbox`; NULL: none), IP, recipients,
  * rules, id. */
-void print_decision(struct cli *cli, const char *mailbox, struct json_object *entry);
+void views_print_decision(struct cli *cli, const char *mailbox, struct json_object *entry);
 /* One line: when, who, what, on what, why, how. */
-const char *action_text(struct cli *cli, struct json_object *action);
+const char *views_action_text(struct cli *cli, struct json_object *action);
 /* {"rule":"messages_per_day","value":5} as "rule=messages_per_day value=5". */
-const char *flat_json(struct arena *arena, struct json_object *tree);
+const char *views_flat_json(struct arena *arena, struct json_object *tree);
 
 #endif

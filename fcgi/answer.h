@@ -3,6 +3,7 @@
 #ifndef SENDGUARD_ANSWER_H
 #define SENDGUARD_ANSWER_H
 
+#include "base/problem.h"
 #include "guard/verdict.h"
 
 /* The answer to a judged message, with Retry-After and the RateLimit fields

@@ -45,13 +45,13 @@ static bool is_of_submission(int member) { return member < SUBMISSION_MEMBERS; }
 
 static bool is_list(int member)
 {
-    return is_of_submission(member) && submission_member_is_list((enum submission_member)member);
+    return is_of_submission(member) && submission_json_is_list((enum submission_member)member);
 }
 
 /* Without Roundcube's name for it; NULL when it has none but that. */
 static const char *plain_name(int member)
 {
-    return is_of_submission(member) ? submission_members[member].name : NULL;
+    return is_of_submission(member) ? submission_json_members[member].name : NULL;
 }
 
 static const char *member_name(int member)
@@ -61,7 +61,7 @@ static const char *member_name(int member)
 
 static size_t max_bytes(int member)
 {
-    return is_of_submission(member) ? submission_members[member].max_bytes : MAX_OTHER_BYTES;
+    return is_of_submission(member) ? submission_json_members[member].max_bytes : MAX_OTHER_BYTES;
 }
 
 /* A member may come once; only recipients add up. */
@@ -102,8 +102,8 @@ static int take_text(struct body *body, int member, const char *text, size_t len
     case MEMBER_ACTION: body->send = length == 4 && memcmp(text, "send", 4) == 0; return 1;
     case MEMBER_CHARSET: return check_charset(text, length, problem);
     default:
-        return submission_set_member(body->submission, (enum submission_member)member, text,
-                                     length, &body->claims, problem);
+        return submission_json_set(body->submission, (enum submission_member)member, text,
+                                   length, &body->claims, problem);
     }
 }
 
@@ -208,7 +208,7 @@ static int end_json(struct body *body, struct problem *problem)
 {
     struct json_object *object = NULL;
     return json_body_end(body->json, &object, problem) &&
-           submission_from_json(body->submission, object, &body->claims, problem);
+           submission_json_read(body->submission, object, &body->claims, problem);
 }
 
 int body_new(struct submission *submission, const char *content_type, bool php_names,
@@ -233,7 +233,7 @@ int body_new(struct submission *submission, const char *content_type, bool php_n
     if (type.kind == CONTENT_JSON)
         body->json = json_body_new(BODY_MAX_JSON_BYTES);
     else if (type.kind == CONTENT_URLENCODED)
-        body->urlencoded = urlencoded_new(&listener);
+        body->urlencoded = form_urlencoded_new(&listener);
     else
         body->multipart = multipart_new(&listener, type.boundary, type.boundary_length);
     *body_r = body;
@@ -244,7 +244,7 @@ int body_add(struct body *body, const char *bytes, size_t length, struct problem
 {
     switch (body->kind) {
     case CONTENT_JSON: return json_body_add(body->json, bytes, length, problem);
-    case CONTENT_URLENCODED: return urlencoded_add(body->urlencoded, bytes, length, problem);
+    case CONTENT_URLENCODED: return form_urlencoded_add(body->urlencoded, bytes, length, problem);
     default: return multipart_add(body->multipart, bytes, length, problem);
     }
 }
@@ -254,7 +254,7 @@ int body_end(struct body *body, struct body_claims *claims_r, struct problem *pr
     int ended = 0;
     switch (body->kind) {
     case CONTENT_JSON: ended = end_json(body, problem); break;
-    case CONTENT_URLENCODED: ended = urlencoded_end(body->urlencoded, problem); break;
+    case CONTENT_URLENCODED: ended = form_urlencoded_end(body->urlencoded, problem); break;
     default: ended = multipart_end(body->multipart, problem); break;
     }
     if (!ended)
@@ -272,7 +272,7 @@ void body_free(struct body **body)
     if (*body == NULL)
         return;
     json_body_free(&(*body)->json);
-    urlencoded_free(&(*body)->urlencoded);
+    form_urlencoded_free(&(*body)->urlencoded);
     multipart_free(&(*body)->multipart);
     text_free(&(*body)->value);
     free(*body);

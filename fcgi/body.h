@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "base/problem.h"
 #include "message/submission.h"
 
 enum {

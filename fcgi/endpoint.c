@@ -210,9 +210,9 @@ static void tell_problem(struct exchange *exchange, const struct problem *proble
     const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const char *asked = exchange->submission.lang; /* NULL when nothing was read */
     const struct place place = {
-        .english = problem_place(catalogue, exchange->arena, "en", problem->where),
-        .told = problem_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
-                              problem->where),
+        .english = problem_text_place(catalogue, exchange->arena, "en", problem->where),
+        .told = problem_text_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
+                                   problem->where),
     };
     answer_problem(exchange->out, problem, &place, allow);
 }

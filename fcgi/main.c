@@ -5,7 +5,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
-#include "fcgi/worker.h"
+#include "fcgi/workers.h"
 
 struct serving {
     struct endpoint endpoint;

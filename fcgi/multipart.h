@@ -3,6 +3,7 @@
 #ifndef SENDGUARD_MULTIPART_H
 #define SENDGUARD_MULTIPART_H
 
+#include "base/problem.h"
 #include "http/form.h"
 
 /* multipart/form-data (RFC 7578). Refused besides what breaks the standards:

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/problem.h"
 
 enum asked {
     ASKED_JUDGE,    /* POST …/submissions */

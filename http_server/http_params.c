@@ -98,8 +98,8 @@ static int read_form(const char *bytes, size_t length, struct http_request *requ
                                            .value = add_value,
                                            .end = end_param,
                                            .fault = refuse_value};
-    freed_by(urlencoded_free) struct urlencoded *form = urlencoded_new(&listener);
-    int good = urlencoded_add(form, bytes, length, problem) && urlencoded_end(form, problem);
+    freed_by(form_urlencoded_free) struct urlencoded *form = form_urlencoded_new(&listener);
+    int good = form_urlencoded_add(form, bytes, length, problem) && form_urlencoded_end(form, problem);
     text_free(&reading.value);
     return good;
 }

@@ -2,6 +2,7 @@
 #ifndef SENDGUARD_HTTP_PARAMS_H
 #define SENDGUARD_HTTP_PARAMS_H
 
+#include "base/problem.h"
 #include "http_server/http_request.h"
 
 /* Adds them to request->params. 1; or 0 with *problem as http_request_make. */

@@ -170,7 +170,7 @@ void http_request_end(struct http_request *request)
 
 /* ---- asking ------------------------------------------------------------------------------------ */
 
-const char *http_param(const struct http_request *request, const char *name)
+const char *http_request_param(const struct http_request *request, const char *name)
 {
     struct json_object *value = NULL;
     if (!json_object_object_get_ex(request->params, name, &value) ||
@@ -213,7 +213,7 @@ static int accept_weight(const char *accept, const char *range)
 }
 
 /* Programs name JSON; browsers name HTML, and a client that names neither reads a page. */
-bool http_wants_json(const struct http_request *request)
+bool http_request_wants_json(const struct http_request *request)
 {
     const char *accept = request->accept != NULL ? request->accept : "";
     int json = accept_weight(accept, "application/json");
@@ -229,8 +229,8 @@ static bool is_token(const char *value, size_t length)
     return length > 0 && strspn(value, allowed) >= length;
 }
 
-const char *http_token_cookie(const struct http_request *request, const char *name,
-                              size_t max_length)
+const char *http_request_token_cookie(const struct http_request *request, const char *name,
+                                      size_t max_length)
 {
     size_t name_length = strlen(name);
     const char *next = request->cookies != NULL ? request->cookies : "";

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "base/arena.h"
+#include "base/problem.h"
 #include "settings/settings.h"
 
 enum method { METHOD_GET, METHOD_POST, METHOD_OTHER }; /* HEAD is a GET without a body */
@@ -29,7 +30,7 @@ struct http_request {
     bool monitoring;             /* `address` is in web.monitoring */
     const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
         *if_none_match, *fetch_site; /* or NULL */
-    const char *cookies;         /* as sent, or NULL; see http_token_cookie */
+    const char *cookies;         /* as sent, or NULL; see http_request_token_cookie */
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
 };
@@ -54,13 +55,13 @@ int http_request_make(const struct raw_request *raw, const struct settings *sett
 void http_request_end(struct http_request *request);
 
 /* A parameter as text, NULL when absent or no string; `otherwise` never is needed for forms. */
-const char *http_param(const struct http_request *request, const char *name);
+const char *http_request_param(const struct http_request *request, const char *name);
 /* The value of a cookie that is a token: 1 to max_length characters of base64url. Of several with
  * that name the first, which has the longest path (RFC 6265 section 5.4). NULL: there is none, or
  * it is no token. */
-const char *http_token_cookie(const struct http_request *request, const char *name,
-                              size_t max_length);
+const char *http_request_token_cookie(const struct http_request *request, const char *name,
+                                      size_t max_length);
 /* Whether the client would rather have JSON than HTML (Accept). */
-bool http_wants_json(const struct http_request *request);
+bool http_request_wants_json(const struct http_request *request);
 
 #endif

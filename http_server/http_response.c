@@ -21,7 +21,7 @@ static bool has_control(const char *value)
     return false;
 }
 
-void http_header(struct http_response *response, const char *name, const char *value)
+void http_response_header(struct http_response *response, const char *name, const char *value)
 {
     if (value == NULL || has_control(value))
         return;
@@ -39,8 +39,8 @@ static bool stays(unsigned char byte)
 }
 
 /* "//host" and "/\host" would lead to another one where base is empty. */
-void http_redirect(struct http_response *response, const struct http_request *request,
-                   const char *path)
+void http_response_redirect(struct http_response *response, const struct http_request *request,
+                            const char *path)
 {
     freed_by(text_free) struct text location = {0};
     bool below = path[0] == '/' && path[1] != '/' && path[1] != '\\' && !has_control(path);
@@ -52,6 +52,6 @@ void http_redirect(struct http_response *response, const struct http_request *re
             text_addf(&location, "%%%02X", (unsigned char)*next);
     }
     response->status = 303;
-    http_header(response, "Location",
-                arena_strndup(request->arena, text_string(&location), location.length));
+    http_response_header(response, "Location",
+                         arena_strndup(request->arena, text_string(&location), location.length));
 }

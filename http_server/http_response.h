@@ -31,10 +31,10 @@ struct http_response {
 
 void http_response_free(struct http_response *response);
 /* Adds a header; nothing when the value holds a control character. */
-void http_header(struct http_response *response, const char *name, const char *value);
+void http_response_header(struct http_response *response, const char *name, const char *value);
 /* 303 to `path` (below base, begins with '/'; an open redirect is not possible). */
 struct http_request;
-void http_redirect(struct http_response *response, const struct http_request *request,
+void http_response_redirect(struct http_response *response, const struct http_request *request,
                        const char *path);
 
 #endif

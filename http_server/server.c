@@ -121,7 +121,7 @@ static struct raw_request raw_of(struct visit *visit, struct MHD_Connection *con
                               .query = visit->query,
                               .body = text_string(&visit->body),
                               .body_length = visit->body.length};
-    headers_read(connection, visit->arena, &raw);
+    server_headers_read(connection, visit->arena, &raw);
     return raw;
 }
 
@@ -272,11 +272,11 @@ static enum MHD_Result answer(struct visit *visit, struct MHD_Connection *connec
 static enum MHD_Result begin(struct visit *visit, struct MHD_Connection *connection,
                              const char *method, const char *version)
 {
-    unsigned long long length = headers_body_length(connection);
+    unsigned long long length = server_headers_body_length(connection);
     visit->begun = true;
     if (length > REQUEST_MAX_BODY)
         visit->refused = 413;
-    if (!headers_end_is_clear(connection, version))
+    if (!server_headers_end_is_clear(connection, version))
         visit->refused = 400;
     bool at_once = length > DROPPED_BYTES || visit->refused == 400;
     return at_once ? answer(visit, connection, method, true) : MHD_YES;

@@ -9,6 +9,7 @@
 #ifndef SENDGUARD_SERVER_H
 #define SENDGUARD_SERVER_H
 
+#include "base/problem.h"
 #include "http_server/http_request.h"
 #include "http_server/http_response.h"
 

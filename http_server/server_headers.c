@@ -61,7 +61,8 @@ static const char *peer_of(struct arena *arena, struct MHD_Connection *connectio
     return arena_strdup(arena, text);
 }
 
-void headers_read(struct MHD_Connection *connection, struct arena *arena, struct raw_request *raw)
+void server_headers_read(struct MHD_Connection *connection, struct arena *arena,
+                         struct raw_request *raw)
 {
     struct header_fields fields = {arena, raw};
     raw->peer = peer_of(arena, connection);
@@ -70,7 +71,7 @@ void headers_read(struct MHD_Connection *connection, struct arena *arena, struct
 
 /* ---- where its body ends --------------------------------------------------------------------- */
 
-unsigned long long headers_body_length(struct MHD_Connection *connection)
+unsigned long long server_headers_body_length(struct MHD_Connection *connection)
 {
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -98,7 +99,7 @@ static enum MHD_Result take_framing(void *context, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
-bool headers_end_is_clear(struct MHD_Connection *connection, const char *version)
+bool server_headers_end_is_clear(struct MHD_Connection *connection, const char *version)
 {
     struct framing framing = {0};
     MHD_get_connection_values(connection, MHD_HEADER_KIND, take_framing, &framing);

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 #include "daemon/daemon.h"
-#include "mta/loop.h"
+#include "mta/loops.h"
 
 enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
 

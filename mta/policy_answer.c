@@ -117,7 +117,8 @@ static const char *rule_of_suspension(const struct telling *telling, const struc
 static void tell_suspension(struct telling *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
-    const char *provider = provider_sentence(telling->arena, telling->catalogue, suspension);
+    const char *provider = verdict_provider_sentence(telling->arena, telling->catalogue,
+                                                     suspension);
     telling->parts[PART_SENTENCE] =
         provider != NULL ? plain(telling->arena, provider)
                          : sentence_of_moment(telling, "smtp.own_lock", suspension->since_ms);

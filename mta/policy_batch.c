@@ -15,7 +15,7 @@ struct question {
     struct arena *arena;
     struct submission submission;
     bool judged;
-    enum policy_stage stage;
+    enum policy_message_stage stage;
     struct transaction transaction; /* in `arena` */
     uint32_t count;                 /* accepted recipients */
     char answer[POLICY_ANSWER_SIZE];
@@ -118,7 +118,7 @@ static void collect(struct policy_service *service, const struct policy_request 
     if (policy_request_length(request, POLICY_INSTANCE) == 0)
         return; /* nothing to find them by later */
     collector_add(service->collector, &question->transaction,
-                  policy_recipient(request, question->arena), now_ms);
+                  policy_message_recipient(request, question->arena), now_ms);
     if (collector_overflowed(service->collector))
         log_line(LOG_WARNING_LEVEL,
                  "too many messages at once: recipients of the oldest are forgotten and count as "
@@ -191,7 +191,7 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     struct collected collected;
     collector_look(batch->service->collector, &question->transaction, question->arena, now_ms,
                    &collected);
-    if (policy_count(request, &collected, &question->count, problem) < 1)
+    if (policy_message_count(request, &collected, &question->count, problem) < 1)
         return 0;
     if (collected.answer != NULL && collected.answer_stage != (int)question->stage &&
         collected.answer_count == question->count) {
@@ -200,9 +200,9 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
             collector_forget(batch->service->collector, &question->transaction);
         return 1;
     }
-    bool forwards = policy_forwards(request, settings);
+    bool forwards = policy_message_forwards(request, settings);
     submission_init(submission, question->arena, forwards ? CHANNEL_FORWARDING : CHANNEL_SMTP);
-    if (policy_sender(request, settings, submission, problem) < 1) {
+    if (policy_message_sender(request, settings, submission, problem) < 1) {
         if (forwards)
             refuse_forwarder(request, settings, problem, question);
         else
@@ -211,9 +211,9 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     }
     if (refuse_huge(batch->service, settings, submission, question, now_ms))
         return 1;
-    policy_recipients(request, settings, &collected, question->count, submission);
+    policy_message_recipients(request, settings, &collected, question->count, submission);
     if (question->stage == STAGE_END) /* before, it is what the sender said */
-        policy_size(request, submission);
+        policy_message_size(request, submission);
     if (submission->unnamed > 1 && collected.asked + collected.unread == 0)
         log_unnamed(batch->service, request);
     question->judged = true;
@@ -223,12 +223,12 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
 static int ask(struct policy_batch *batch, const struct policy_request *request,
                struct question *question, int64_t now_ms, struct problem *problem)
 {
-    if (policy_stage(request, &question->stage, problem) < 1)
+    if (policy_message_stage(request, &question->stage, problem) < 1)
         return 0;
     if (question->stage == STAGE_OTHER)
         return 1;
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(batch->service->guard);
-    const char *passes = policy_passes(request, snapshot_settings(snapshot));
+    const char *passes = policy_message_passes(request, snapshot_settings(snapshot));
     if (passes != NULL) {
         if (question->stage != STAGE_RCPT)
             log_passed(request, passes);

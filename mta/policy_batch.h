@@ -8,6 +8,7 @@
 #ifndef SENDGUARD_POLICY_BATCH_H
 #define SENDGUARD_POLICY_BATCH_H
 
+#include "base/problem.h"
 #include "guard/guard.h"
 #include "guard/recorder.h"
 #include "guard/store_watch.h"

@@ -9,12 +9,12 @@
 
 #define SERVICE "smtpd_access_policy"
 
-int policy_stage(const struct policy_request *request, enum policy_stage *stage_r,
-                 struct problem *problem)
+int policy_message_stage(const struct policy_request *request, enum policy_message_stage *stage_r,
+                         struct problem *problem)
 {
     static const struct {
         const char *name;
-        enum policy_stage stage;
+        enum policy_message_stage stage;
     } stages[] = {{"RCPT", STAGE_RCPT}, {"DATA", STAGE_DATA}, {"END-OF-MESSAGE", STAGE_END}};
     const char *state = policy_request_value(request, POLICY_PROTOCOL_STATE);
     if (strcmp(policy_request_value(request, POLICY_REQUEST), SERVICE) != 0)
@@ -28,7 +28,7 @@ int policy_stage(const struct policy_request *request, enum policy_stage *stage_
     return 1;
 }
 
-bool policy_forwards(const struct policy_request *request, const struct settings *settings)
+bool policy_message_forwards(const struct policy_request *request, const struct settings *settings)
 {
     const char *context = policy_request_value(request, POLICY_CONTEXT);
     return settings->mta_forwarding_networks.count > 0 &&
@@ -38,10 +38,11 @@ bool policy_forwards(const struct policy_request *request, const struct settings
                                   policy_request_value(request, POLICY_CLIENT_ADDRESS));
 }
 
-const char *policy_passes(const struct policy_request *request, const struct settings *settings)
+const char *policy_message_passes(const struct policy_request *request,
+                                  const struct settings *settings)
 {
     const char *client = policy_request_value(request, POLICY_CLIENT_ADDRESS);
-    if (policy_forwards(request, settings))
+    if (policy_message_forwards(request, settings))
         return NULL;
     if (policy_request_length(request, POLICY_SASL_USERNAME) == 0)
         return "nobody signed in";
@@ -54,7 +55,7 @@ const char *policy_passes(const struct policy_request *request, const struct set
     return NULL;
 }
 
-const char *policy_recipient(const struct policy_request *request, struct arena *arena)
+const char *policy_message_recipient(const struct policy_request *request, struct arena *arena)
 {
     struct problem problem;
     const char *key = NULL;
@@ -62,8 +63,8 @@ const char *policy_recipient(const struct policy_request *request, struct arena 
     return address_key_unquoted(arena, text, strlen(text), &key, &problem) ? key : NULL;
 }
 
-int policy_count(const struct policy_request *request, const struct collected *collected,
-                 uint32_t *count_r, struct problem *problem)
+int policy_message_count(const struct policy_request *request, const struct collected *collected,
+                         uint32_t *count_r, struct problem *problem)
 {
     const char *text = policy_request_value(request, POLICY_RECIPIENT_COUNT);
     size_t digits = strspn(text, "0123456789");
@@ -114,8 +115,8 @@ static int set_forwarder(const struct policy_request *request, const struct sett
                        "domains.own_domains", submission->domain);
 }
 
-int policy_sender(const struct policy_request *request, const struct settings *settings,
-                  struct submission *submission, struct problem *problem)
+int policy_message_sender(const struct policy_request *request, const struct settings *settings,
+                          struct submission *submission, struct problem *problem)
 {
     struct problem unimportant;
     const char *user = policy_request_value(request, POLICY_SASL_USERNAME);
@@ -136,7 +137,7 @@ int policy_sender(const struct policy_request *request, const struct settings *s
     return 1;
 }
 
-void policy_size(const struct policy_request *request, struct submission *submission)
+void policy_message_size(const struct policy_request *request, struct submission *submission)
 {
     const char *text = policy_request_value(request, POLICY_SIZE);
     size_t digits = strspn(text, "0123456789");
@@ -162,14 +163,15 @@ static bool counts_most(const struct settings *settings, const struct submission
            !settings_exempt_recipient(settings, target);
 }
 
-void policy_recipients(const struct policy_request *request, const struct settings *settings,
-                       const struct collected *collected, uint32_t count,
-                       struct submission *submission)
+void policy_message_recipients(const struct policy_request *request,
+                               const struct settings *settings,
+                               const struct collected *collected, uint32_t count,
+                               struct submission *submission)
 {
     submission->accepted = count;
     /* of a single recipient Postfix says the name at the end too */
     const char *single = count == 1 && collected->asked + collected->unread == 0
-                             ? policy_recipient(request, submission->arena)
+                             ? policy_message_recipient(request, submission->arena)
                              : NULL;
     if (single != NULL) {
         add(submission, single);

@@ -5,6 +5,7 @@
 #define SENDGUARD_POLICY_REQUEST_H
 
 #include "base/base.h"
+#include "base/problem.h"
 
 enum {
     POLICY_REQUEST_MAX_BYTES = 64 * 1024, /* a request of Postfix has about 700 */

@@ -22,13 +22,13 @@ int access_by_token(struct exchange *exchange)
     token += strspn(token, " ");
     if (*token == '\0' || strlen(token) >= API_TOKEN_TEXT_SIZE)
         return 0;
-    return api_token_person(exchange->web->desk.store, token, exchange->now_ms,
-                            &exchange->person);
+    return staff_token_person(exchange->web->desk.store, token, exchange->now_ms,
+                              &exchange->person);
 }
 
 bool access_csrf_fits(const struct exchange *exchange)
 {
-    const char *token = http_param(exchange->request, "csrf");
+    const char *token = http_request_param(exchange->request, "csrf");
     return exchange->cookie != NULL && token != NULL &&
            staff_csrf_fits(exchange->cookie, token);
 }

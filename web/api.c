@@ -13,7 +13,7 @@ static void send_document(struct exchange *exchange)
 {
     const struct embedded *file = embedded_assets;
     if (exchange->request->method != METHOD_GET) {
-        http_header(exchange->response, "Allow", "GET, HEAD");
+        http_response_header(exchange->response, "Allow", "GET, HEAD");
         reply_error(exchange, 405, NULL);
         return;
     }
@@ -30,8 +30,8 @@ static void send_document(struct exchange *exchange)
 /* RFC 6750 section 3: without a token there is no error to name. */
 static void ask_for_token(struct exchange *exchange)
 {
-    http_header(exchange->response, "WWW-Authenticate",
-                exchange->request->authorization == NULL
+    http_response_header(exchange->response, "WWW-Authenticate",
+                         exchange->request->authorization == NULL
                     ? "Bearer realm=\"sendguard\""
                     : "Bearer realm=\"sendguard\", error=\"invalid_token\"");
     reply_error(exchange, 401, "A bearer token that holds is needed.");
@@ -64,5 +64,5 @@ void api_handle(struct exchange *exchange)
     else if (exchange->request->method == METHOD_POST && !is_json(exchange->request->content_type))
         reply_error(exchange, 415, "The body has to be application/json.");
     else
-        routes_answer(exchange, path);
+        desk_routes_answer(exchange, path);
 }

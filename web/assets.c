@@ -57,7 +57,7 @@ void assets_handle(struct exchange *exchange)
     const char *tag = tag_of(request->arena, file);
     response->type = type;
     response->cache = "public, max-age=300";
-    http_header(response, "ETag", tag);
+    http_response_header(response, "ETag", tag);
     if (request->if_none_match != NULL && strstr(request->if_none_match, tag) != NULL)
         response->status = 304;
     else

@@ -104,13 +104,13 @@ static int begin(struct exchange *exchange, const struct export *kind, const cha
     exchange->response->next_piece = next_piece;
     exchange->response->free = free;
     exchange->response->context = export;
-    http_header(exchange->response, "Content-Disposition", disposition);
+    http_response_header(exchange->response, "Content-Disposition", disposition);
     *view_r = NULL;
     return 1;
 }
 
-int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
-                   struct problem *problem)
+int desk_exports_csv(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem)
 {
     const struct export csv = {
         .row = add_csv, .begins = "number,at,by,action,subject,note,detail\r\n", .ends = ""};
@@ -119,8 +119,8 @@ int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
                  "attachment; filename=\"sendguard-audit.csv\"", view_r);
 }
 
-int view_audit_json(struct exchange *exchange, struct json_object **view_r,
-                    struct problem *problem)
+int desk_exports_json(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
 {
     const struct export json = {.row = add_json, .begins = "[", .ends = "]\n"};
     (void)problem;

@@ -92,8 +92,8 @@ static int form_first(const struct exchange *exchange, struct json_object **view
 
 /* ---- actions ------------------------------------------------------------------------------------ */
 
-int view_action_form(struct exchange *exchange, struct json_object **view_r,
-                     struct problem *problem)
+int desk_forms_action_form(struct exchange *exchange, struct json_object **view_r,
+                           struct problem *problem)
 {
     (void)problem;
     return form_first(exchange, view_r);
@@ -104,14 +104,14 @@ static void show_subject(struct exchange *exchange, struct json_object *view, co
     const char *subject = json_string(view, "subject", "");
     const char *done = arena_printf(exchange->request->arena, "?done=%s", what);
     if (*subject == '@')
-        desk_redirect(exchange, "/domains/", subject + 1, done);
+        desk_routes_redirect(exchange, "/domains/", subject + 1, done);
     else
-        desk_redirect(exchange, "/mailboxes/", subject, done);
+        desk_routes_redirect(exchange, "/mailboxes/", subject, done);
 }
 
 static bool says(const struct exchange *exchange, const char *name, const char *word)
 {
-    const char *value = http_param(exchange->request, name);
+    const char *value = http_request_param(exchange->request, name);
     return value != NULL && strcmp(value, word) == 0;
 }
 
@@ -149,8 +149,8 @@ static int show_preview(struct exchange *exchange, struct json_object *request,
                         struct json_object *view)
 {
     add_typed(view, request);
-    page_add_used(json_member(json_member(view, "before"), "next"));
-    page_add_used(json_member(json_member(view, "after"), "next"));
+    desk_page_add_used(json_member(json_member(view, "before"), "next"));
+    desk_page_add_used(json_member(json_member(view, "after"), "next"));
     return json_is_true(view, "reset_as_well") ? preview_reset(exchange, request, view) : 1;
 }
 
@@ -228,7 +228,8 @@ static bool is_preview(const struct exchange *exchange)
                          : !says(exchange, "confirm", "1");
 }
 
-int view_action(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
+int desk_forms_action(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
 {
     int answer = exchange->api ? action_by_api(exchange, view_r, problem)
                                : action_by_form(exchange, view_r);
@@ -280,20 +281,20 @@ static int read_submission(struct exchange *exchange, struct submission *submiss
     if (read_channel(exchange, &channel, problem) < 1)
         return 0;
     submission_init(submission, exchange->request->arena, channel);
-    if (submission_from_json(submission, exchange->request->params, &claims, problem) < 1)
+    if (submission_json_read(submission, exchange->request->params, &claims, problem) < 1)
         return 0;
     return set_claims(submission, &claims, problem);
 }
 
-int view_simulate_form(struct exchange *exchange, struct json_object **view_r,
-                       struct problem *problem)
+int desk_forms_simulate_form(struct exchange *exchange, struct json_object **view_r,
+                             struct problem *problem)
 {
     (void)problem;
     return form_first(exchange, view_r);
 }
 
-int view_simulate(struct exchange *exchange, struct json_object **view_r,
-                  struct problem *problem)
+int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem)
 {
     freed_by(json_put) struct json_object *request = typed(exchange);
     struct submission submission;

@@ -17,7 +17,7 @@ static void tell_used(struct json_object *reason)
         json_add_int(reason, "used", count - 1);
 }
 
-void page_add_used(struct json_object *next)
+void desk_page_add_used(struct json_object *next)
 {
     struct json_object *reasons = json_member(next, "reasons");
     size_t count = reasons != NULL ? json_object_array_length(reasons) : 0;
@@ -62,7 +62,7 @@ static void add_adjusted(struct json_object *view, struct json_object *rows)
     json_add(view, "adjusted", any ? take(adjusted) : NULL);
 }
 
-void page_add_limit_rows(struct json_object *view)
+void desk_page_add_limit_rows(struct json_object *view)
 {
     struct json_object *limits = json_member(view, "limits");
     struct json_object *rows = json_add_list(view, "limit_rows");

@@ -15,16 +15,16 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
     return answer;
 }
 
-void desk_redirect(struct exchange *exchange, const char *folder, const char *name,
-                   const char *more)
+void desk_routes_redirect(struct exchange *exchange, const char *folder, const char *name,
+                          const char *more)
 {
     freed_by(text_free) struct text path = {0};
     text_add(&path, "/desk");
     text_add(&path, folder);
     text_add_url(&path, name);
     text_add(&path, more);
-    http_redirect(exchange->response, exchange->request,
-                  arena_strdup(exchange->request->arena, text_string(&path)));
+    http_response_redirect(exchange->response, exchange->request,
+                           arena_strdup(exchange->request->arena, text_string(&path)));
 }
 
 /* The folder of the page that shows what was found; NULL: none. */
@@ -47,9 +47,9 @@ static const char *folder_of(const char *found)
 static int view_search(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem)
 {
-    const char *query = http_param(exchange->request, "q");
+    const char *query = http_request_param(exchange->request, "q");
     if (!exchange->api && (query == NULL || query[strspn(query, " \t")] == '\0')) {
-        desk_redirect(exchange, "/", "", "");
+        desk_routes_redirect(exchange, "/", "", "");
         *view_r = NULL;
         return 1;
     }
@@ -59,7 +59,7 @@ static int view_search(struct exchange *exchange, struct json_object **view_r,
     const char *folder = folder_of(json_string(*view_r, "found", "nothing"));
     if (folder == NULL)
         return 1;
-    desk_redirect(exchange, folder, json_string(*view_r, "key", ""), "");
+    desk_routes_redirect(exchange, folder, json_string(*view_r, "key", ""), "");
     json_put(view_r);
     return 1;
 }
@@ -67,7 +67,7 @@ static int view_search(struct exchange *exchange, struct json_object **view_r,
 static int view_suspended(struct exchange *exchange, struct json_object **view_r,
                           struct problem *problem)
 {
-    const char *after = http_param(exchange->request, "after");
+    const char *after = http_request_param(exchange->request, "after");
     (void)problem;
     return desk_suspended(&exchange->web->desk, after != NULL ? after : "", exchange->now_ms,
                           view_r);
@@ -86,7 +86,7 @@ static void add_subject(struct exchange *exchange, struct json_object *view, con
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
                                        "limit",   "exempt", "note",  "both"};
-    const char *done = http_param(exchange->request, "done");
+    const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
     for (size_t i = 0; done != NULL && i < countof(actions); i++) {
         if (strcmp(done, actions[i]) == 0) {
@@ -100,22 +100,22 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem)
 {
     int answer = desk_mailbox(&exchange->web->desk, exchange->variable,
-                              http_param(exchange->request, "before"), exchange->now_ms, view_r,
-                              problem);
+                              http_request_param(exchange->request, "before"),
+                              exchange->now_ms, view_r, problem);
     if (answer < 1 || exchange->api)
         return answer;
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
-    page_add_used(json_member(*view_r, "next"));
-    page_add_limit_rows(*view_r);
+    desk_page_add_used(json_member(*view_r, "next"));
+    desk_page_add_limit_rows(*view_r);
     return answer;
 }
 
 static int view_decisions(struct exchange *exchange, struct json_object **view_r,
                           struct problem *problem)
 {
-    const char *mailbox = http_param(exchange->request, "mailbox");
+    const char *mailbox = http_request_param(exchange->request, "mailbox");
     int answer = desk_decisions(&exchange->web->desk, mailbox,
-                                http_param(exchange->request, "before"), exchange->now_ms,
+                                http_request_param(exchange->request, "before"), exchange->now_ms,
                                 view_r, problem);
     if (answer > 0 && !exchange->api && mailbox != NULL && *mailbox != '\0')
         json_add_string(*view_r, "mailbox", mailbox);
@@ -132,12 +132,12 @@ static int view_decision(struct exchange *exchange, struct json_object **view_r,
 static int view_senders(struct exchange *exchange, enum sender_of of,
                         struct json_object **view_r, struct problem *problem)
 {
-    const char *after = http_param(exchange->request, "after");
+    const char *after = http_request_param(exchange->request, "after");
     int answer = desk_senders(&exchange->web->desk, of, exchange->variable,
                               after != NULL ? after : "", exchange->now_ms, view_r, problem);
     if (answer < 1 || exchange->api)
         return answer;
-    page_add_limit_rows(*view_r);
+    desk_page_add_limit_rows(*view_r);
     if (of == SENDERS_OF_DOMAIN)
         add_subject(exchange, *view_r,
                     arena_printf(exchange->request->arena, "@%s",
@@ -160,11 +160,11 @@ static int view_domain(struct exchange *exchange, struct json_object **view_r,
 static int view_audit(struct exchange *exchange, struct json_object **view_r,
                       struct problem *problem)
 {
-    const char *subject = http_param(exchange->request, "subject");
+    const char *subject = http_request_param(exchange->request, "subject");
     if (subject != NULL && *subject == '\0')
         subject = NULL;
     int answer = desk_audit(&exchange->web->desk, subject,
-                            http_param(exchange->request, "before"), view_r, problem);
+                            http_request_param(exchange->request, "before"), view_r, problem);
     if (answer > 0 && !exchange->api)
         json_add_string(*view_r, "subject", subject);
     return answer;
@@ -186,14 +186,14 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/domains/{domain}", "/domains/{domain}", "desk_senders", ROLE_VIEWER,
      view_domain},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
-    {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, view_audit_csv},
-    {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, view_audit_json},
-    {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate_form},
-    {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, view_simulate},
-    {METHOD_GET, NULL, "/actions", "desk_action", ROLE_SUPPORT, view_action_form},
-    {METHOD_POST, "/actions", "/actions", "desk_action", ROLE_SUPPORT, view_action},
+    {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
+    {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},
+    {METHOD_GET, NULL, "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate_form},
+    {METHOD_POST, "/simulate", "/simulate", "desk_simulate", ROLE_VIEWER, desk_forms_simulate},
+    {METHOD_GET, NULL, "/actions", "desk_action", ROLE_SUPPORT, desk_forms_action_form},
+    {METHOD_POST, "/actions", "/actions", "desk_action", ROLE_SUPPORT, desk_forms_action},
 };
-const size_t desk_route_count = countof(desk_routes);
+const size_t desk_routes_count = countof(desk_routes);
 
 /* ---- one request --------------------------------------------------------------------------- */
 
@@ -228,12 +228,12 @@ static void run(struct exchange *exchange, const struct route *route)
         reply_page(exchange, 200, route->page, view);
 }
 
-void routes_answer(struct exchange *exchange, const char *path)
+void desk_routes_answer(struct exchange *exchange, const char *path)
 {
     bool allowed = false;
     const struct route *route = route_find(exchange, path, &allowed);
     if (route == NULL && allowed) {
-        http_header(exchange->response, "Allow", allowed_methods(exchange, path));
+        http_response_header(exchange->response, "Allow", allowed_methods(exchange, path));
         reply_error(exchange, 405, NULL);
     } else if (route == NULL) {
         reply_error(exchange, 404, NULL);
@@ -263,11 +263,11 @@ static void ask_to_sign_in(struct exchange *exchange)
         text_add(&path, "?next=");
         text_add_url(&path, text_string(&next));
     }
-    http_redirect(exchange->response, exchange->request,
-                  arena_strdup(arena, text_string(&path)));
+    http_response_redirect(exchange->response, exchange->request,
+                           arena_strdup(arena, text_string(&path)));
 }
 
-void desk_handle(struct exchange *exchange)
+void desk_routes_handle(struct exchange *exchange)
 {
     const char *path = exchange->request->path + strlen("/desk");
     int known = access_by_session(exchange);
@@ -278,7 +278,7 @@ void desk_handle(struct exchange *exchange)
     else if (exchange->request->method == METHOD_POST && !access_csrf_fits(exchange))
         reply_error(exchange, 403, NULL);
     else if (*path == '\0')
-        desk_redirect(exchange, "/", "", "");
+        desk_routes_redirect(exchange, "/", "", "");
     else
-        routes_answer(exchange, path);
+        desk_routes_answer(exchange, path);
 }

@@ -2,35 +2,37 @@
 #ifndef SENDGUARD_DESK_VIEWS_H
 #define SENDGUARD_DESK_VIEWS_H
 
+#include "base/problem.h"
 #include "web/web.h"
 
 /* Views of web.h's struct route that have a file of their own. */
-int view_audit_csv(struct exchange *exchange, struct json_object **view_r,
-                   struct problem *problem) must_check;
-int view_audit_json(struct exchange *exchange, struct json_object **view_r,
-                    struct problem *problem) must_check;
-int view_action_form(struct exchange *exchange, struct json_object **view_r,
+int desk_exports_csv(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;
-int view_action(struct exchange *exchange, struct json_object **view_r, struct problem *problem)
+int desk_exports_json(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem) must_check;
+int desk_forms_action_form(struct exchange *exchange, struct json_object **view_r,
+                           struct problem *problem) must_check;
+int desk_forms_action(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
     must_check;
-int view_simulate_form(struct exchange *exchange, struct json_object **view_r,
-                       struct problem *problem) must_check;
-int view_simulate(struct exchange *exchange, struct json_object **view_r,
-                  struct problem *problem) must_check;
+int desk_forms_simulate_form(struct exchange *exchange, struct json_object **view_r,
+                             struct problem *problem) must_check;
+int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
 
 /* For pages, in a view's NEXT (desk.h): each reason over time gets "used", what its window holds,
  * and "used_told":true. NULL: nothing. */
-void page_add_used(struct json_object *next);
+void desk_page_add_used(struct json_object *next);
 /* For pages: the view's "limits" become "limit_rows":[{"rule":…,"channels":[webmail's, smtp's],
  * "adjusted":true}…], and those that staff adjusted "adjusted":{"limit_rows":[…]}, null for none. */
-void page_add_limit_rows(struct json_object *view);
+void desk_page_add_limit_rows(struct json_object *view);
 
 /* 303 to a page of the desk: "/mailboxes/" and the name, percent-encoded, and what follows it. */
-void desk_redirect(struct exchange *exchange, const char *folder, const char *name,
-                   const char *more);
+void desk_routes_redirect(struct exchange *exchange, const char *folder, const char *name,
+                          const char *more);
 
 /* Finds the route for `path` (below /desk or /api/v1), looks whether the person may, and lets
  * its view answer. Whose request it is has been found out before. */
-void routes_answer(struct exchange *exchange, const char *path);
+void desk_routes_answer(struct exchange *exchange, const char *path);
 
 #endif

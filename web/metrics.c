@@ -260,7 +260,7 @@ static void readiness(struct exchange *exchange)
     bool ready = store_counters(exchange->web->desk.store, "", &counter, 1, &count) > 0;
     const char *store = ready ? "answers" : "does not answer";
     int status = ready ? 200 : 503;
-    if (http_wants_json(exchange->request)) {
+    if (http_request_wants_json(exchange->request)) {
         struct json_object *view = json_object_new_object();
         json_add_bool(view, "ready", ready);
         json_add_string(view, "store", store);
@@ -284,7 +284,7 @@ void metrics_handle(struct exchange *exchange)
     if (i == countof(pages) || !exchange->request->monitoring) {
         reply_error(exchange, 404, NULL);
     } else if (exchange->request->method != METHOD_GET) {
-        http_header(exchange->response, "Allow", "GET, HEAD");
+        http_response_header(exchange->response, "Allow", "GET, HEAD");
         reply_error(exchange, 405, NULL);
     } else {
         pages[i].answer(exchange);

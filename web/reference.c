@@ -7,7 +7,7 @@
 
 static void not_there(struct exchange *exchange)
 {
-    if (http_wants_json(exchange->request))
+    if (http_request_wants_json(exchange->request))
         reply_error(exchange, 404, NULL);
     else
         reply_page(exchange, 404, "refusal_none", NULL);
@@ -23,7 +23,7 @@ void reference_handle(struct exchange *exchange)
         reply_no_store(exchange);
     } else if (found == 0) {
         not_there(exchange);
-    } else if (http_wants_json(exchange->request)) {
+    } else if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
     } else {
         const char *zone = exchange->reader.zone;

@@ -23,7 +23,7 @@ static void add_person(struct exchange *exchange, struct json_object *view)
     json_add_string(view, "csrf", token);
     struct json_object *shown = json_add_object(view, "person");
     json_add_string(shown, "name", person->name);
-    json_add_string(shown, "role", role_names[person->role]);
+    json_add_string(shown, "role", staff_role_names[person->role]);
 }
 
 /* For how long role support may change a limit. */
@@ -104,7 +104,7 @@ static void send_error(struct exchange *exchange, int status, const char *where,
     if (text == NULL)
         text = text_of(exchange, status, "_text");
     struct json_object *view = json_object_new_object();
-    if (exchange->api || http_wants_json(exchange->request)) {
+    if (exchange->api || http_request_wants_json(exchange->request)) {
         json_add_string(view, "type", "about:blank");
         json_add_string(view, "title", title);
         json_add_int(view, "status", status);
@@ -139,7 +139,7 @@ static void note_no_store(struct exchange *exchange)
     if (log_changed(&web->store_away, 1))
         log_line(LOG_ERROR_LEVEL, "store does not answer", "error", store_error(web->desk.store),
                  NULL);
-    http_header(exchange->response, "Retry-After", "10");
+    http_response_header(exchange->response, "Retry-After", "10");
 }
 
 void reply_no_store(struct exchange *exchange)

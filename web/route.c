@@ -24,7 +24,7 @@ const struct route *route_find(struct exchange *exchange, const char *path, bool
     const struct route *variable_route = NULL;
     const char *rest = NULL;
     *allowed_r = false;
-    for (size_t i = 0; i < desk_route_count; i++) {
+    for (size_t i = 0; i < desk_routes_count; i++) {
         const struct route *route = &desk_routes[i];
         const char *pattern = exchange->api ? route->api : route->desk, *variable;
         if (pattern == NULL || !fits(pattern, path, &variable))

@@ -19,7 +19,7 @@ static bool has_dot_segment(const char *path)
 /* Where to go on: below the desk, and not here again. */
 static const char *next_of(const struct http_request *request)
 {
-    const char *next = http_param(request, "next");
+    const char *next = http_request_param(request, "next");
     bool safe = next != NULL && strncmp(next, "/desk/", 6) == 0 && !has_dot_segment(next) &&
                 strncmp(next, "/desk/sign-", 11) != 0 && strlen(next) <= REQUEST_MAX_PATH;
     return safe ? next : NULL;
@@ -42,8 +42,8 @@ static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
     struct json_object *view = json_object_new_object();
     json_add_moment(view, "blocked_until", free_at_ms);
     json_add_int(view, "blocked_seconds", seconds);
-    http_header(exchange->response, "Retry-After",
-                arena_printf(arena, "%lld", (long long)seconds));
+    http_response_header(exchange->response, "Retry-After",
+                         arena_printf(arena, "%lld", (long long)seconds));
     reply_page(exchange, 429, "blocked", view);
 }
 
@@ -61,9 +61,9 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
 {
     const char *next = next_of(exchange->request);
     log_line(LOG_INFO_LEVEL, "signed in", "name", name, "ip", exchange->request->address, NULL);
-    http_header(exchange->response, "Set-Cookie",
-                cookie_header(exchange->request, cookie, SESSION_MS));
-    http_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
+    http_response_header(exchange->response, "Set-Cookie",
+                         cookie_header(exchange->request, cookie, SESSION_MS));
+    http_response_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
 }
 
 /* A cookie that came along is of no use from here on, whoever brought it into the browser. 1, -1. */
@@ -95,8 +95,8 @@ static void refuse(struct exchange *exchange, const struct sign_in *sign_in)
 
 static void sign_in(struct exchange *exchange)
 {
-    const char *name = http_param(exchange->request, "name"),
-               *password = http_param(exchange->request, "password");
+    const char *name = http_request_param(exchange->request, "name"),
+               *password = http_request_param(exchange->request, "password");
     struct sign_in sign_in = {.name = name != NULL ? name : "",
                               .password = password != NULL ? password : "",
                               .network = exchange->request->address,
@@ -111,7 +111,7 @@ static void sign_in(struct exchange *exchange)
     case SIGN_IN_WRONG: refuse(exchange, &sign_in); break;
     case SIGN_IN_BLOCKED: show_blocked(exchange, sign_in.free_at_ms); break;
     case SIGN_IN_BUSY:
-        http_header(exchange->response, "Retry-After", "2");
+        http_response_header(exchange->response, "Retry-After", "2");
         reply_busy(exchange);
         break;
     default: reply_no_store(exchange);
@@ -129,8 +129,9 @@ static void sign_out(struct exchange *exchange)
                                            exchange->now_ms) < 1) {
         reply_not_known(exchange);
     } else {
-        http_header(exchange->response, "Set-Cookie", cookie_header(exchange->request, "", 0));
-        http_redirect(exchange->response, exchange->request, "/desk/sign-in");
+        http_response_header(exchange->response, "Set-Cookie", cookie_header(exchange->request, "",
+                                                                             0));
+        http_response_redirect(exchange->response, exchange->request, "/desk/sign-in");
     }
 }
 

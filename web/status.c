@@ -48,8 +48,8 @@ static void redirect_to_page(struct exchange *exchange, const struct visit *visi
     add_parameter(&path, "t", visit->token);
     add_parameter(&path, "d", visit->decision_text);
     add_parameter(&path, "tz", visit->zone);
-    http_redirect(exchange->response, exchange->request,
-                  arena_strdup(exchange->request->arena, text_string(&path)));
+    http_response_redirect(exchange->response, exchange->request,
+                           arena_strdup(exchange->request->arena, text_string(&path)));
 }
 
 /* What a mail to support is about: the state in a few words, whose, and the reference. */
@@ -147,7 +147,7 @@ static void complete(struct exchange *exchange, const struct visit *visit,
 {
     struct json_object *windows = json_member(view, "windows");
     for (size_t i = 0; i < json_object_array_length(windows); i++)
-        add_refill_steps(json_object_array_get_idx(windows, i));
+        refill_steps_add(json_object_array_get_idx(windows, i));
     add_suspension(view, windows);
     json_add_bool(view, "about_a_day", is_about_a_day(view));
     const char *at = strrchr(visit->mailbox, '@');
@@ -169,7 +169,7 @@ static void complete(struct exchange *exchange, const struct visit *visit,
 /* One answer, whatever is wrong with the link. */
 static void refuse_link(struct exchange *exchange)
 {
-    if (!http_wants_json(exchange->request)) {
+    if (!http_request_wants_json(exchange->request)) {
         reply_page(exchange, 403, "link", NULL);
         return;
     }
@@ -181,14 +181,16 @@ static void refuse_link(struct exchange *exchange)
 static int read_link(struct exchange *exchange, struct visit *visit_r)
 {
     const struct http_request *request = exchange->request;
-    struct visit visit = {.token = http_param(request, "t"), .zone = http_param(request, "tz")};
-    const char *decision = http_param(request, "d");
+    struct visit visit = {.token = http_request_param(request,
+                                                      "t"), .zone = http_request_param(request,
+                                                      "tz")};
+    const char *decision = http_request_param(request, "d");
     struct status_link link;
     if (visit.token == NULL || token_read(exchange->web->key, request->arena, visit.token,
                                           exchange->now_ms, &link) != 1)
         return 0;
     visit.mailbox = link.mailbox;
-    visit.fresh = status_link_is_fresh(&link, exchange->now_ms);
+    visit.fresh = token_link_is_fresh(&link, exchange->now_ms);
     visit.over = link.expires_ms <= exchange->now_ms;
     visit.made_ms = link.made_ms;
     if (decision != NULL && decision_parse(decision, &visit.decision) == 1) {
@@ -204,7 +206,7 @@ static int read_link(struct exchange *exchange, struct visit *visit_r)
 
 static void show(struct exchange *exchange, const struct visit *visit, struct json_object *view)
 {
-    if (http_wants_json(exchange->request)) {
+    if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
         return;
     }
@@ -225,7 +227,7 @@ static void add_powers(const struct visit *visit, struct json_object *view)
 static bool is_of_suspension(const struct visit *visit, struct json_object *suspension)
 {
     int64_t since_ms;
-    return moment_read(json_string(suspension, "since", ""), &since_ms) == 1 &&
+    return zone_moment_read(json_string(suspension, "since", ""), &since_ms) == 1 &&
            since_ms <= visit->made_ms + CLOCK_AHEAD_MS;
 }
 
@@ -248,7 +250,7 @@ static void get(struct exchange *exchange, const struct visit *visit)
  * webmail has just made for who is signed in there. */
 static void refuse_lock(struct exchange *exchange)
 {
-    if (!http_wants_json(exchange->request)) {
+    if (!http_request_wants_json(exchange->request)) {
         reply_page(exchange, 403, "lock_link", NULL);
         return;
     }
@@ -279,7 +281,7 @@ static void lock(struct exchange *exchange, const struct visit *visit)
         if (exchange->web->recorder != NULL)
             recorder_count(exchange->web->recorder, "user_locks", 1);
     }
-    if (http_wants_json(exchange->request)) {
+    if (http_request_wants_json(exchange->request)) {
         add_powers(visit, view);
         reply_json(exchange, 200, view);
         return;
@@ -293,13 +295,15 @@ void status_handle(struct exchange *exchange)
     const struct http_request *request = exchange->request;
     struct visit visit;
     if (request->method == METHOD_OTHER) {
-        http_header(exchange->response, "Allow", "GET, HEAD, POST");
+        http_response_header(exchange->response, "Allow", "GET, HEAD, POST");
         reply_error(exchange, 405, NULL);
     } else if (read_link(exchange, &visit) != 1) {
         refuse_link(exchange);
     } else if (request->method == METHOD_GET) {
         get(exchange, &visit);
-    } else if (strcmp(http_param(request, "action") == NULL ? "" : http_param(request, "action"),
+    } else if (strcmp(http_request_param(request,
+                                         "action") == NULL ? "" : http_request_param(request,
+                                         "action"),
                       "lock") == 0) {
         if (visit.fresh)
             lock(exchange, &visit);

@@ -23,8 +23,8 @@ static const struct part parts[] = {
     {"/r/", "GET, HEAD", reference_handle, true},
     {"/desk/sign-in", "GET, HEAD, POST", signin_handle, true},
     {"/desk/sign-out", "POST", signin_handle, true},
-    {"/desk", NULL, desk_handle, true},
-    {"/desk/", NULL, desk_handle, true},
+    {"/desk", NULL, desk_routes_handle, true},
+    {"/desk/", NULL, desk_routes_handle, true},
     {"/api/v1/", NULL, api_handle, true},
     {"/assets/", "GET, HEAD", assets_handle, false},
     {"/metrics", NULL, metrics_handle, false},
@@ -76,7 +76,7 @@ static void run(struct exchange *exchange)
     if (part == NULL) {
         reply_error(exchange, 404, NULL);
     } else if (!is_allowed(part, exchange->request->method)) {
-        http_header(exchange->response, "Allow", part->allow);
+        http_response_header(exchange->response, "Allow", part->allow);
         reply_error(exchange, 405, NULL);
     } else if ((begins(path, "/desk") || part->handle == status_handle) &&
                exchange->request->method == METHOD_POST &&
@@ -103,15 +103,15 @@ static struct exchange begin(struct web *web, const struct http_request *request
                              const struct snapshot *snapshot, int64_t now_ms,
                              struct http_response *response)
 {
-    const char *zone = http_param(request, "tz");
+    const char *zone = http_request_param(request, "tz");
     struct exchange exchange = {.web = web,
                                 .settings = snapshot_settings(snapshot),
                                 .catalogue = snapshot_catalogue(snapshot),
                                 .request = request,
                                 .response = response,
                                 .now_ms = now_ms,
-                                .cookie = http_token_cookie(request, SESSION_COOKIE,
-                                                            SECRET_TEXT_SIZE - 1),
+                                .cookie = http_request_token_cookie(request, SESSION_COOKIE,
+                                                                    SECRET_TEXT_SIZE - 1),
                                 .api = begins(request->path, "/api/")};
     exchange.reader = (struct reader){
         .catalogue = exchange.catalogue,

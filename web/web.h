@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "base/problem.h"
 #include "desk/desk.h"
 #include "guard/recorder.h"
 #include "guard/token.h"
@@ -64,7 +65,7 @@ void web_answer(void *web, const struct raw_request *raw, const struct problem *
 void status_handle(struct exchange *exchange);  /* GET, POST /status */
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
-void desk_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
+void desk_routes_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
 void api_handle(struct exchange *exchange);     /* below /api/v1/ */
 void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz */
 void assets_handle(struct exchange *exchange);  /* /assets/NAME */
@@ -97,7 +98,7 @@ struct route {
     int (*view)(struct exchange *exchange, struct json_object **view_r, struct problem *problem);
 };
 extern const struct route desk_routes[];
-extern const size_t desk_route_count;
+extern const size_t desk_routes_count;
 /* The route for a path below /desk or /api/v1; NULL: none. *allowed_r: some route has this path
  * with another method. Sets exchange->variable. */
 const struct route *route_find(struct exchange *exchange, const char *path, bool *allowed_r);

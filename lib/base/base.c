@@ -34,43 +34,8 @@ char *xasprintf(const char *format, ...)
     return or_abort(length < 0 ? NULL : string);
 }
 
-char *path_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL   ? xstrdup(".")
-           : slash == path ? xstrdup("/")
-                           : xasprintf("%.*s", (int)(slash - path), path);
-}
-
 void free_string(char **string)
 {
     free(*string);
     *string = NULL;
-}
-
-/* A character that was cut in two at the end would make the answer's JSON invalid. */
-static void drop_broken_tail(char *text)
-{
-    size_t length = strlen(text), back = 0;
-    while (back < 4 && back < length && ((unsigned char)text[length - 1 - back] & 0xC0) == 0x80)
-        back++;
-    if (back >= length)
-        return;
-    unsigned char lead = (unsigned char)text[length - 1 - back];
-    size_t need = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
-    if (need > back)
-        text[length - 1 - back] = '\0';
-}
-
-int problem_set(struct problem *problem, int status, const char *where, const char *format, ...)
-{
-    problem->status = status;
-    snprintf(problem->where, sizeof problem->where, "%s", where);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(problem->text, sizeof problem->text, format, arguments);
-    va_end(arguments);
-    drop_broken_tail(problem->where);
-    drop_broken_tail(problem->text);
-    return 0;
 }

@@ -1,6 +1,5 @@
 /* Small things that every module uses: sizes of arrays, allocation that
- * succeeds or aborts, cleanup attributes, and the shape of a complaint about
- * bad input. */
+ * succeeds or aborts and cleanup attributes. */
 #ifndef SENDGUARD_BASE_H
 #define SENDGUARD_BASE_H
 
@@ -41,21 +40,5 @@ void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *string) __attribute__((returns_nonnull, malloc));
 char *xasprintf(const char *format, ...) printf_like(1, 2) __attribute__((returns_nonnull, malloc));
 void free_string(char **string);
-/* The folder that a path lies in, to be freed: "/" of what lies in the root, "." where the path has
- * no slash. */
-char *path_folder(const char *path) __attribute__((returns_nonnull, malloc));
-
-/* What is wrong with somebody's input. `where` names the place as the sender
- * knows it ("to[3]", "mailbox", "line 7"), `text` says what was expected, as
- * one sentence without the place. Both are UTF-8, cut at a character. */
-struct problem {
-    int status; /* HTTP status that fits: 400, 401, 413, 415; 0 when no HTTP is near */
-    char where[64];
-    char text[320];
-};
-
-/* Fills *problem and returns 0 ("no"), so that a parser can `return problem_set(…)`. */
-int problem_set(struct problem *problem, int status, const char *where,
-                const char *format, ...) printf_like(4, 5);
 
 #endif

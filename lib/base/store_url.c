@@ -14,7 +14,7 @@ void store_url_free(struct store_url *url)
     free_string(&url->path);
 }
 
-size_t url_scheme_length(const char *text)
+size_t store_url_scheme_length(const char *text)
 {
     size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz+");
     return length > 0 && strncmp(text + length, "://", 3) == 0 ? length + 3 : 0;
@@ -22,7 +22,7 @@ size_t url_scheme_length(const char *text)
 
 static bool names_user(const char *text)
 {
-    const char *rest = text + url_scheme_length(text);
+    const char *rest = text + store_url_scheme_length(text);
     if (strchr(rest, '@') != NULL)
         return true;
     if (rest == text || *rest == '/' || *rest == '[')
@@ -32,9 +32,9 @@ static bool names_user(const char *text)
            colon[1 + strspn(colon + 1, DIGITS)] != '/';
 }
 
-bool url_may_hold_password(const char *text)
+bool store_url_may_hold_password(const char *text)
 {
-    const char *query = strchr(text + url_scheme_length(text), '?');
+    const char *query = strchr(text + store_url_scheme_length(text), '?');
     return names_user(text) ||
            (query != NULL && (strncmp(query, "?db=", 4) != 0 ||
                               query[4 + strspn(query + 4, DIGITS)] != '\0'));
@@ -111,7 +111,7 @@ static const char *read_host(const char *text, struct store_url *url)
 
 static const char *read_url(const char *text, struct store_url *url)
 {
-    size_t scheme = url_scheme_length(text);
+    size_t scheme = store_url_scheme_length(text);
     if (scheme == strlen("sqlite://") && strncmp(text, "sqlite://", scheme) == 0)
         return url->kind = STORE_SQLITE, read_path(text + scheme, url);
     if (strncmp(text, "redis", strlen("redis")) == 0 && names_user(text))

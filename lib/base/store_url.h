@@ -25,9 +25,9 @@ const char *store_url_read(const char *text, struct store_url *url_r) must_check
 void store_url_free(struct store_url *url);
 
 /* Whether something of a text could be a password in a URL, rightly written or not:
- * "redis://:secret@host", "redis://:secret". Messages show no more of it than url_scheme_length. */
-bool url_may_hold_password(const char *text) must_check;
+ * "redis://:secret@host", "redis://:secret". Messages show no more of it than store_url_scheme_length. */
+bool store_url_may_hold_password(const char *text) must_check;
 /* Bytes of "SCHEME://", 0 without one. */
-size_t url_scheme_length(const char *text);
+size_t store_url_scheme_length(const char *text);
 
 #endif

@@ -105,7 +105,7 @@ int zone_wall_time(const struct zone *zone, int64_t time_ms, struct wall_time *t
     return 1;
 }
 
-int moment_read(const char *text, int64_t *time_ms_r)
+int zone_moment_read(const char *text, int64_t *time_ms_r)
 {
     g_autoptr(GDateTime) moment = g_date_time_new_from_iso8601(text, NULL);
     if (moment == NULL)

@@ -27,6 +27,6 @@ struct wall_time {
 int zone_wall_time(const struct zone *zone, int64_t time_ms, struct wall_time *time_r) must_check;
 
 /* Reads RFC 3339 ("2026-11-22T14:05:00Z"). 1, or 0 when it is none. */
-int moment_read(const char *text, int64_t *time_ms_r) must_check;
+int zone_moment_read(const char *text, int64_t *time_ms_r) must_check;
 
 #endif

@@ -1,6 +1,7 @@
 /* --check: whether a program would start, asked without starting it. What stops a start is told
  * as the start tells it and ends in PROGRAM_CONFIG; what is only unlikely to be meant, or could
  * not be looked at, is a warning. */
+#include "base/path.h"
 #include "daemon/program_check.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ static bool line_holds_password(const char *line)
         bool of_store = strncmp(scheme, "redis", strlen("redis")) == 0;
         length += strcspn(scheme + length, of_store ? " \t\r\n" : "/?#; \t\r\n");
         freed_by(free_string) char *host = xasprintf("%.*s", (int)length, scheme);
-        if (url_may_hold_password(host))
+        if (store_url_may_hold_password(host))
             return true;
     }
     return false;

@@ -25,6 +25,7 @@
 #ifndef SENDGUARD_DESK_H
 #define SENDGUARD_DESK_H
 
+#include "base/problem.h"
 #include "guard/guard.h"
 #include "staff/staff.h"
 

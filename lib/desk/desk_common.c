@@ -117,7 +117,7 @@ static void object_over_time(const struct forecast *forecast, const struct outco
         if (!window->over)
             continue;
         bool never_fits = !window_fits(0, 1, window->limit);
-        enum can_send can_send = can_send_when_full(window->rule);
+        enum can_send can_send = sending_state_when_full(window->rule);
         if (can_send > next->can_send)
             next->can_send = can_send;
         next->reasons[next->reason_count++] = (struct objection){
@@ -226,8 +226,9 @@ struct json_object *json_of_suspension(const struct context *context,
         json_add_string(view, "note", suspension->note);
     } else {
         json_add_string(view, "sentence",
-                        provider_sentence(context->arena, snapshot_catalogue(context->snapshot),
-                                          suspension));
+                        verdict_provider_sentence(context->arena,
+                                                  snapshot_catalogue(context->snapshot),
+                                                  suspension));
     }
     return view;
 }
@@ -362,7 +363,7 @@ int read_domain(const struct context *context, const char *text, const char *whe
         text++;
     if (text == NULL || text[0] == '\0')
         return problem_set(problem, 400, where, "expected a domain");
-    return domain_key(context->arena, text, strlen(text), domain_r, problem) ||
+    return address_domain_key(context->arena, text, strlen(text), domain_r, problem) ||
            at_where(problem, where);
 }
 

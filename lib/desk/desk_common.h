@@ -4,6 +4,7 @@
 #define SENDGUARD_DESK_COMMON_H
 
 #include "base/json.h"
+#include "base/problem.h"
 #include "desk/desk.h"
 
 /* One view under way: the settings of its moment, and memory for as long as it takes. */

@@ -58,7 +58,7 @@ uint32_t told_cost(const struct told *told, enum rule rule)
 {
     int64_t off_domain = json_int(told->facts, "off_domain", 0);
     int64_t most = off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
-    return entry_weight(&(struct entry){.off_domain = most > 0 ? (uint32_t)most : 0},
+    return window_weight(&(struct entry){.off_domain = most > 0 ? (uint32_t)most : 0},
                         rule_table[rule].measure);
 }
 

@@ -3,6 +3,7 @@
 #ifndef SENDGUARD_DESK_REQUEST_H
 #define SENDGUARD_DESK_REQUEST_H
 
+#include "base/problem.h"
 #include "desk/desk_common.h"
 
 enum action_kind {

@@ -161,7 +161,9 @@ static bool message_is_to_split(struct json_object *message)
     bool to_split = false;
     for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++) {
         struct json_object *reason = json_object_array_get_idx(reasons, i);
-        to_split |= is_to_split(json_is_true(reason, "never_fits"), json_int(reason, "limit", 0));
+        to_split |= sending_state_is_to_split(json_is_true(reason, "never_fits"), json_int(reason,
+                                                                                           "limit",
+                                                                                           0));
     }
     return to_split;
 }
@@ -257,7 +259,7 @@ static int add_network(const struct context *context, const struct forecast *for
                                        context->now_ms);
     bool never = fits_ms == WINDOW_NEVER ||
                  (next->can_send == CAN_SEND_OWN && next->room_at_ms == 0);
-    next->can_send = can_send_when_full(rule);
+    next->can_send = sending_state_when_full(rule);
     next->room_at_ms = never ? 0 : fits_ms > next->room_at_ms ? fits_ms : next->room_at_ms;
     return 1;
 }

@@ -367,7 +367,7 @@ static void prepare_tickets(const struct judgement *judgement, struct store_mess
                   judgement->settings->mta_webmail_hosts.count > 0;
     if (!leaves && !submission->webmail_host)
         return;
-    uint32_t count = recipients_handed_over(judgement->arena, submission);
+    uint32_t count = facts_handed_over(judgement->arena, submission);
     if (count > SUBMISSION_MAX_RECIPIENTS) /* no channel admits so many in one message */
         return;
     *(leaves ? &message->ticket : &message->redeem) = count;
@@ -440,9 +440,10 @@ static void add_reason(struct judgement *judgement, const struct objection *obje
 {
     judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
         .objection = *objection,
-        .text = reason_text(judgement->arena, judgement->catalogue,
-                            catalogue_language(judgement->catalogue, judgement->submission->lang),
-                            objection),
+        .text = verdict_reason_text(judgement->arena, judgement->catalogue,
+                                    catalogue_language(judgement->catalogue,
+                                                       judgement->submission->lang),
+                                    objection),
     };
 }
 
@@ -530,7 +531,7 @@ static void fill_can_send(struct judgement *judgement)
     for (size_t i = 0; i < message->window_count; i++) {
         if (window_fits(verdict->windows[i].used, 1, message->windows[i].limit))
             continue;
-        enum can_send can_send = can_send_when_full(message->windows[i].rule);
+        enum can_send can_send = sending_state_when_full(message->windows[i].rule);
         if (can_send > verdict->can_send)
             verdict->can_send = can_send;
         int64_t at_ms = when_one_more(judgement, i);
@@ -627,7 +628,7 @@ static void fill_verdict(struct judgement *judgement)
     verdict->ahead_ms = message->ahead_ms;
     if (message->suspension.id != 0)
         verdict->sentence =
-            provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);
+            verdict_provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);
     if (message->outcome != OUTCOME_REPEATED && message->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);

@@ -28,8 +28,8 @@ static const char *ordinal(unsigned long number)
     return number == 1 ? "first" : last == 1 ? "one" : last == 2 ? "two" : last == 3 ? "few" : "other";
 }
 
-const char *problem_place(const struct catalogue *catalogue, struct arena *arena,
-                          const char *language, const char *where)
+const char *problem_text_place(const struct catalogue *catalogue, struct arena *arena,
+                               const char *language, const char *where)
 {
     int field = 0;
     unsigned long number = recipient_of(where, &field);

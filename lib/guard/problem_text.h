@@ -5,7 +5,7 @@
 #include "text/catalogue.h"
 
 /* "to[1]" as "To, 2nd recipient" in that language, in `arena`; NULL: `where` names no recipient. */
-const char *problem_place(const struct catalogue *catalogue, struct arena *arena,
-                          const char *language, const char *where);
+const char *problem_text_place(const struct catalogue *catalogue, struct arena *arena,
+                               const char *language, const char *where);
 
 #endif

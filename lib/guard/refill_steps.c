@@ -8,7 +8,7 @@ enum { STEPS_SHOWN = 3 }; /* the rest is one more line */
 static int64_t minute_of(struct json_object *step)
 {
     int64_t time_ms = 0;
-    if (!moment_read(json_string(step, "at", ""), &time_ms))
+    if (!zone_moment_read(json_string(step, "at", ""), &time_ms))
         return 0;
     return (time_ms + MINUTE_MS - 1) / MINUTE_MS;
 }
@@ -19,7 +19,7 @@ static void add_to_step(struct json_object *step, struct json_object *more)
     json_add(step, "at", json_object_get(json_member(more, "at")));
 }
 
-void add_refill_steps(struct json_object *window)
+void refill_steps_add(struct json_object *window)
 {
     struct json_object *refill = json_member(window, "refill"), *last = NULL;
     struct json_object *steps = json_add_list(window, "steps");

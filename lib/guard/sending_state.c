@@ -1,11 +1,11 @@
 #include "guard/sending_state.h"
 
-enum can_send can_send_when_full(enum rule rule)
+enum can_send sending_state_when_full(enum rule rule)
 {
     return rule_table[rule].measure == MEASURE_MESSAGES ? CAN_SEND_NONE : CAN_SEND_OWN;
 }
 
-bool is_to_split(bool never_fits, int64_t limit) { return never_fits && limit > 0; }
+bool sending_state_is_to_split(bool never_fits, int64_t limit) { return never_fits && limit > 0; }
 
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, bool to_split)
@@ -23,7 +23,7 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
     return to_split ? "split" : "over_time";
 }
 
-const char *what_to_do_key(const struct suspension *suspension)
+const char *sending_state_what_to_do(const struct suspension *suspension)
 {
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         return "message.do_own_lock";

@@ -6,18 +6,18 @@
 #include "guard/verdict.h"
 
 /* What can still be sent when a window of the rule has no room: CAN_SEND_OWN or CAN_SEND_NONE. */
-enum can_send can_send_when_full(enum rule rule);
+enum can_send sending_state_when_full(enum rule rule);
 
 /* Whether waiting does not help, and splitting does: it is more than a whole limit, which is not 0. */
-bool is_to_split(bool never_fits, int64_t limit);
+bool sending_state_is_to_split(bool never_fits, int64_t limit);
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
  * "paused"|"stopped": the suspension (id 0: none); "own"|"full": can_send;
- * "too_big"|"split"|"over_time": the kind, `to_split` as is_to_split says; else "ok". */
+ * "too_big"|"split"|"over_time": the kind, `to_split` as sending_state_is_to_split says; else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, bool to_split);
 
 /* The text "message.do_…" for somebody who is suspended. */
-const char *what_to_do_key(const struct suspension *suspension);
+const char *sending_state_what_to_do(const struct suspension *suspension);
 
 #endif

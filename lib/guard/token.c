@@ -3,6 +3,7 @@
  * mailbox. Users copy links, and mail programs break long lines, so each byte counts. The nonce is
  * random: of 2^40 tokens made with one key (a thousand a second for 34 years) two have the same one
  * with a probability of 2^-17. */
+#include "base/path.h"
 #include "guard/token.h"
 
 #include <errno.h>
@@ -377,7 +378,7 @@ int token_read(const struct token_key *key, struct arena *arena, const char *tok
     return 1;
 }
 
-bool status_link_is_fresh(const struct status_link *link, int64_t now_ms)
+bool token_link_is_fresh(const struct status_link *link, int64_t now_ms)
 {
     int64_t age_ms = now_ms - link->made_ms;
     return link->made_ms > 0 && now_ms < link->expires_ms && age_ms <= STATUS_LINK_FRESH_MS &&

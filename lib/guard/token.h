@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/problem.h"
 
 struct token_key;
 
@@ -44,6 +45,6 @@ int token_read(const struct token_key *key, struct arena *arena, const char *tok
 /* How long after it was made a link is good for more than looking. */
 #define STATUS_LINK_FRESH_MS (10 * MINUTE_MS)
 /* Whether the link holds, and was made so short a time ago. */
-bool status_link_is_fresh(const struct status_link *link, int64_t now_ms);
+bool token_link_is_fresh(const struct status_link *link, int64_t now_ms);
 
 #endif

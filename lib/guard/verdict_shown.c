@@ -65,8 +65,8 @@ static const char *state_of(const struct verdict *verdict)
 {
     bool to_split = false;
     for (size_t i = 0; i < verdict->reason_count; i++)
-        to_split |= is_to_split(verdict->reasons[i].objection.never_fits,
-                                verdict->reasons[i].objection.limit);
+        to_split |= sending_state_is_to_split(verdict->reasons[i].objection.never_fits,
+                                              verdict->reasons[i].objection.limit);
     return sending_state(&verdict->suspension, verdict->can_send, verdict->kind, to_split);
 }
 
@@ -120,7 +120,7 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
         add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
-    add_line(showing, lines, what_to_do_key(suspension), NULL);
+    add_line(showing, lines, sending_state_what_to_do(suspension), NULL);
     add_line(showing, lines, "status.s.works", NULL);
     add_attempts(showing, lines, facts);
 }
@@ -191,7 +191,7 @@ static struct json_object *facts_of_window(const struct verdict_window *window)
         json_add_int(step, "count", (int64_t)window->refill[i].count);
         json_object_array_add(refill, step);
     }
-    add_refill_steps(facts);
+    refill_steps_add(facts);
     return facts;
 }
 

@@ -22,8 +22,8 @@ static const char *reason_key(struct arena *arena, const struct objection *objec
     return arena_printf(arena, "reason.%s_too_big", rule->name);
 }
 
-const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
-                        const char *language, const struct objection *objection)
+const char *verdict_reason_text(struct arena *arena, const struct catalogue *catalogue,
+                                const char *language, const struct objection *objection)
 {
     freed_by(json_put) struct json_object *values = json_object_new_object();
     json_add_int(values, "count", objection->count);
@@ -41,8 +41,8 @@ const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
     return text != NULL ? text : "";
 }
 
-const char *provider_sentence(struct arena *arena, const struct catalogue *catalogue,
-                              const struct suspension *suspension)
+const char *verdict_provider_sentence(struct arena *arena, const struct catalogue *catalogue,
+                                      const struct suspension *suspension)
 {
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         return NULL;
@@ -144,7 +144,7 @@ static void tell_suspension(const struct telling *telling, const struct verdict 
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         tell_moment(telling, "this_from", verdict->retry_at_ms);
     tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language,
-                                 what_to_do_key(suspension), NULL));
+                                 sending_state_what_to_do(suspension), NULL));
     tell_with(telling, "reading", NULL);
     bool moves = suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED;
     if (moves && suspension->attempts > 0)

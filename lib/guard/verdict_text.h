@@ -9,13 +9,13 @@
 
 /* One broken rule: what is too much, where, by how much, and what to do. In `arena`;
  * `language` is one of the catalogue's. */
-const char *reason_text(struct arena *arena, const struct catalogue *catalogue,
-                        const char *language, const struct objection *objection);
+const char *verdict_reason_text(struct arena *arena, const struct catalogue *catalogue,
+                                const char *language, const struct objection *objection);
 
 /* The provider's own sentence for a suspension, English in every language, since users search for
  * it; NULL for a lock by the mailbox's own user, who is not to be accused. In `arena`. */
-const char *provider_sentence(struct arena *arena, const struct catalogue *catalogue,
-                              const struct suspension *suspension);
+const char *verdict_provider_sentence(struct arena *arena, const struct catalogue *catalogue,
+                                      const struct suspension *suspension);
 
 /* The whole message for the user, from the other members of the verdict:
  * begins with the state and its end, says what was too much and what to do, then the

@@ -3,6 +3,7 @@
 #define SENDGUARD_CONTENT_TYPE_H
 
 #include "base/base.h"
+#include "base/problem.h"
 
 enum content_kind { CONTENT_JSON, CONTENT_URLENCODED, CONTENT_MULTIPART };
 

@@ -16,14 +16,14 @@ struct urlencoded {
     size_t escape_length;
 };
 
-struct urlencoded *urlencoded_new(const struct form_listener *listener)
+struct urlencoded *form_urlencoded_new(const struct form_listener *listener)
 {
     struct urlencoded *form = xcalloc(1, sizeof *form);
     form->listener = *listener;
     return form;
 }
 
-void urlencoded_free(struct urlencoded **form)
+void form_urlencoded_free(struct urlencoded **form)
 {
     free(*form);
     *form = NULL;
@@ -134,7 +134,7 @@ static size_t plain_run(const struct urlencoded *form, const char *bytes, size_t
     return run;
 }
 
-int urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
+int form_urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
                    struct problem *problem)
 {
     for (size_t at = 0; at < length;) {
@@ -151,7 +151,7 @@ int urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
     return 1;
 }
 
-int urlencoded_end(struct urlencoded *form, struct problem *problem)
+int form_urlencoded_end(struct urlencoded *form, struct problem *problem)
 {
     return end_field(form, problem);
 }

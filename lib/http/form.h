@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/base.h"
+#include "base/problem.h"
 
 enum {
     FORM_MAX_NAME_BYTES = 256,        /* of a field's name, decoded */
@@ -36,12 +37,12 @@ struct form_listener {
  * fields, + is a space. A % without two hexadecimal digits stays as it is in a
  * name and is an error in a wanted value. */
 struct urlencoded;
-struct urlencoded *urlencoded_new(const struct form_listener *listener);
-void urlencoded_free(struct urlencoded **form);
+struct urlencoded *form_urlencoded_new(const struct form_listener *listener);
+void form_urlencoded_free(struct urlencoded **form);
 
 /* The next piece; the end. 1, or 0 with *problem filled (400, 413). */
-int urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
+int form_urlencoded_add(struct urlencoded *form, const char *bytes, size_t length,
                    struct problem *problem) must_check;
-int urlencoded_end(struct urlencoded *form, struct problem *problem) must_check;
+int form_urlencoded_end(struct urlencoded *form, struct problem *problem) must_check;
 
 #endif

@@ -7,6 +7,7 @@
 #define SENDGUARD_JSON_BODY_H
 
 #include "base/base.h"
+#include "base/problem.h"
 
 enum {
     JSON_BODY_MAX_DEPTH = 8,

@@ -3,7 +3,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-const struct submission_member_info submission_members[SUBMISSION_MEMBERS] = {
+const struct submission_member_info submission_json_members[SUBMISSION_MEMBERS] = {
     [MEMBER_ID] = {"id", SUBMISSION_MAX_ID_BYTES},
     [MEMBER_MAILBOX] = {"mailbox", ADDRESS_MAX_BYTES},
     [MEMBER_IP] = {"ip", 64},
@@ -15,12 +15,12 @@ const struct submission_member_info submission_members[SUBMISSION_MEMBERS] = {
     [MEMBER_BCC] = {"bcc", SUBMISSION_MAX_ADDRESS_BYTES},
 };
 
-bool submission_member_is_list(enum submission_member member)
+bool submission_json_is_list(enum submission_member member)
 {
     return member == MEMBER_TO || member == MEMBER_CC || member == MEMBER_BCC;
 }
 
-enum field submission_member_field(enum submission_member list)
+enum field submission_json_field(enum submission_member list)
 {
     return list == MEMBER_TO ? FIELD_TO : list == MEMBER_CC ? FIELD_CC : FIELD_BCC;
 }
@@ -32,17 +32,17 @@ static int set_claim(struct submission *submission, enum submission_member membe
 {
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F)
-            return problem_set(problem, 400, submission_members[member].name,
+            return problem_set(problem, 400, submission_json_members[member].name,
                                "it holds a control character");
     *claim_r = arena_strndup(submission->arena, text, length);
     return 1;
 }
 
-int submission_set_member(struct submission *submission, enum submission_member member,
-                          const char *text, size_t length, struct submission_claims *claims,
-                          struct problem *problem)
+int submission_json_set(struct submission *submission, enum submission_member member,
+                        const char *text, size_t length, struct submission_claims *claims,
+                        struct problem *problem)
 {
-    const struct submission_member_info *info = &submission_members[member];
+    const struct submission_member_info *info = &submission_json_members[member];
     if (length > info->max_bytes)
         return problem_set(problem, 413, info->name, "it has at most %zu bytes", info->max_bytes);
     switch (member) {
@@ -54,7 +54,7 @@ int submission_set_member(struct submission *submission, enum submission_member 
     case MEMBER_LANG: return submission_set_lang(submission, text, length, problem);
     case MEMBER_TZ: return submission_set_zone(submission, text, length, problem);
     default:
-        return submission_add_recipients(submission, submission_member_field(member), text,
+        return submission_add_recipients(submission, submission_json_field(member), text,
                                          length, problem);
     }
 }
@@ -64,11 +64,11 @@ static int add_entry(struct submission *submission, enum submission_member membe
                      struct json_object *entry, size_t index, struct problem *problem)
 {
     char where[32];
-    snprintf(where, sizeof where, "%s[%zu]", submission_members[member].name, index);
+    snprintf(where, sizeof where, "%s[%zu]", submission_json_members[member].name, index);
     if (!json_object_is_type(entry, json_type_string))
         return problem_set(problem, 400, where, "expected a string with one recipient");
     int added = submission_add_recipient(
-        submission, submission_member_field(member), json_object_get_string(entry),
+        submission, submission_json_field(member), json_object_get_string(entry),
         (size_t)json_object_get_string_len(entry), problem);
     if (!added && problem->status == 400)
         snprintf(problem->where, sizeof problem->where, "%s", where);
@@ -79,11 +79,11 @@ static int set_value(struct submission *submission, enum submission_member membe
                      struct json_object *value, struct submission_claims *claims,
                      struct problem *problem)
 {
-    const char *name = submission_members[member].name;
+    const char *name = submission_json_members[member].name;
     if (json_object_is_type(value, json_type_string))
-        return submission_set_member(submission, member, json_object_get_string(value),
-                                     (size_t)json_object_get_string_len(value), claims, problem);
-    if (!submission_member_is_list(member))
+        return submission_json_set(submission, member, json_object_get_string(value),
+                                   (size_t)json_object_get_string_len(value), claims, problem);
+    if (!submission_json_is_list(member))
         return problem_set(problem, 400, name, "expected a string");
     if (!json_object_is_type(value, json_type_array))
         return problem_set(problem, 400, name, "expected an array of strings or one string");
@@ -93,13 +93,13 @@ static int set_value(struct submission *submission, enum submission_member membe
     return 1;
 }
 
-int submission_from_json(struct submission *submission, struct json_object *object,
+int submission_json_read(struct submission *submission, struct json_object *object,
                          struct submission_claims *claims_r, struct problem *problem)
 {
     struct submission_claims claims = {0};
     for (enum submission_member member = 0; member < SUBMISSION_MEMBERS; member++) {
         struct json_object *value = NULL;
-        if (json_object_object_get_ex(object, submission_members[member].name, &value) &&
+        if (json_object_object_get_ex(object, submission_json_members[member].name, &value) &&
             value != NULL && !set_value(submission, member, value, &claims, problem))
             return 0;
     }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "base/problem.h"
 #include "message/submission.h"
 
 struct json_object;
@@ -27,11 +28,11 @@ struct submission_member_info {
     const char *name;
     size_t max_bytes;
 };
-extern const struct submission_member_info submission_members[SUBMISSION_MEMBERS];
+extern const struct submission_member_info submission_json_members[SUBMISSION_MEMBERS];
 
 /* Whether it is one of to, cc, bcc, whose values add up; their field. */
-bool submission_member_is_list(enum submission_member member);
-enum field submission_member_field(enum submission_member list);
+bool submission_json_is_list(enum submission_member member);
+enum field submission_json_field(enum submission_member list);
 
 /* What a submission says of its sender, as sent, without control characters; for
  * the reader to believe or not. In the submission's arena; NULL when absent. */
@@ -40,14 +41,14 @@ struct submission_claims {
 };
 
 /* A member's text, complete. 1; or 0 with *problem (400, 413). */
-int submission_set_member(struct submission *submission, enum submission_member member,
-                          const char *text, size_t length, struct submission_claims *claims,
-                          struct problem *problem) must_check;
+int submission_json_set(struct submission *submission, enum submission_member member,
+                        const char *text, size_t length, struct submission_claims *claims,
+                        struct problem *problem) must_check;
 
 /* All members of an object. Each is a string, null or absent; to, cc and bcc are also arrays of
  * strings with one recipient each. Other names are passed over. Mailbox and IP are not set but
  * claimed. 1; or 0 with *problem: where = "to[3]", "lang". */
-int submission_from_json(struct submission *submission, struct json_object *object,
+int submission_json_read(struct submission *submission, struct json_object *object,
                          struct submission_claims *claims_r, struct problem *problem) must_check;
 
 #endif

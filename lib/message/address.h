@@ -33,7 +33,8 @@ extern const char address_too_long[];
 const char *address_normalise(const char *text, size_t length, struct address *address_r);
 
 /* A domain alone; room for ADDRESS_MAX_DOMAIN_BYTES + 1. Results as above. */
-const char *domain_normalise(const char *text, size_t length, char *domain_r, size_t *length_r);
+const char *address_domain_normalise(const char *text, size_t length, char *domain_r,
+                                     size_t *length_r);
 
 /* What is wrong with text from outside (NUL, line breaks, other control
  * characters but the tab, bytes that are no UTF-8), or NULL. */

@@ -116,7 +116,8 @@ static const char *literal_domain(const char *text, size_t length, char *domain_
     return NULL;
 }
 
-const char *domain_normalise(const char *text, size_t length, char *domain_r, size_t *length_r)
+const char *address_domain_normalise(const char *text, size_t length, char *domain_r,
+                                     size_t *length_r)
 {
     if (length == 0)
         return "it has no domain behind the @";
@@ -286,7 +287,7 @@ static const char *add_domain(const char *text, size_t length, struct address *a
 {
     size_t domain_length = 0;
     char domain[ADDRESS_MAX_DOMAIN_BYTES + 1];
-    const char *fault = domain_normalise(text, length, domain, &domain_length);
+    const char *fault = address_domain_normalise(text, length, domain, &domain_length);
     if (fault != NULL)
         return fault;
     if (address->length + 1 + domain_length > ADDRESS_MAX_BYTES)
@@ -373,12 +374,12 @@ int address_key_unquoted(struct arena *arena, const char *text, size_t length,
     return take_key(arena, &address, fault, key_r, problem);
 }
 
-int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
-               struct problem *problem)
+int address_domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
+                       struct problem *problem)
 {
     char domain[ADDRESS_MAX_DOMAIN_BYTES + 1];
     size_t domain_length = 0;
-    const char *fault = domain_normalise(text, length, domain, &domain_length);
+    const char *fault = address_domain_normalise(text, length, domain, &domain_length);
     if (length == 0)
         fault = "it is empty";
     if (fault != NULL)

@@ -9,15 +9,6 @@
 
 enum { LANG_MAX_BYTES = 35, FIRST_ROOM = 16 };
 
-const char *const channel_names[CHANNEL_COUNT] = {"webmail", "smtp", "forwarding"};
-
-int channel_by_name(const char *name)
-{
-    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-        if (strcmp(name, channel_names[channel]) == 0)
-            return channel;
-    return -1;
-}
 const char *const field_names[FIELD_COUNT] = {"to", "cc", "bcc"};
 
 void submission_init(struct submission *submission, struct arena *arena, enum channel channel)

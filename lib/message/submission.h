@@ -10,12 +10,8 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
-
-/* CHANNEL_FORWARDING: what a mailbox's filter sends on (redirect, vacation). */
-enum channel { CHANNEL_WEBMAIL, CHANNEL_SMTP, CHANNEL_FORWARDING, CHANNEL_COUNT };
-extern const char *const channel_names[CHANNEL_COUNT]; /* "webmail", "smtp", "forwarding" */
-/* The channel of that name, or -1 when there is none. */
-int channel_by_name(const char *name);
+#include "base/problem.h"
+#include "message/channel.h"
 
 enum field { FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_COUNT };
 extern const char *const field_names[FIELD_COUNT]; /* "to", "cc", "bcc" */
@@ -115,8 +111,8 @@ int address_key_unquoted(struct arena *arena, const char *text, size_t length,
                          const char **key_r, struct problem *problem) must_check;
 
 /* The key form of a domain alone, without '@'. Results as address_key. */
-int domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
-               struct problem *problem) must_check;
+int address_domain_key(struct arena *arena, const char *text, size_t length, const char **key_r,
+                       struct problem *problem) must_check;
 
 /* Prepares the reader of unusual addresses, which is done at the first of them
  * otherwise; a program that measures its first message calls this before. Any

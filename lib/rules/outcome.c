@@ -24,7 +24,7 @@ bool outcome_passes(enum outcome outcome)
 
 uint32_t outcome_cost(enum rule rule, uint32_t off_domain)
 {
-    return entry_weight(&(struct entry){.off_domain = off_domain}, rule_table[rule].measure);
+    return window_weight(&(struct entry){.off_domain = off_domain}, rule_table[rule].measure);
 }
 
 bool outcome_window_over(const struct outcome_window *window, uint32_t off_domain)

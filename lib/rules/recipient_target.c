@@ -128,7 +128,7 @@ static bool read_domain(char *text, char domain_r[ADDRESS_MAX_BYTES + 1])
     text[length] = '\0';
     if (length == 0)
         return false;
-    const char *domain = domain_normalise(text, length, key, &key_length) == NULL
+    const char *domain = address_domain_normalise(text, length, key, &key_length) == NULL
                              ? key
                              : host_name(text);
     if (domain == NULL || (strchr(domain, '.') == NULL && domain[0] != '['))

@@ -1,6 +1,6 @@
 #include "rules/window.h"
 
-uint32_t entry_weight(const struct entry *entry, enum measure measure)
+uint32_t window_weight(const struct entry *entry, enum measure measure)
 {
     return measure == MEASURE_MESSAGES ? 1 : entry->off_domain;
 }
@@ -24,7 +24,7 @@ uint64_t window_used(const struct history *history, enum measure measure, int64_
 {
     uint64_t used = 0;
     for (size_t i = first_inside(history, length_ms, now_ms); i < history->count; i++)
-        used += entry_weight(&history->entries[i], measure);
+        used += window_weight(&history->entries[i], measure);
     return used;
 }
 
@@ -37,7 +37,7 @@ int64_t window_when_fits(const struct history *history, enum measure measure, in
     if (window_fits(used, cost, limit))
         return now_ms;
     for (size_t i = first_inside(history, length_ms, now_ms); i < history->count; i++) {
-        used -= entry_weight(&history->entries[i], measure);
+        used -= window_weight(&history->entries[i], measure);
         if (window_fits(used, cost, limit))
             return history->entries[i].time_ms + length_ms;
     }
@@ -50,12 +50,12 @@ size_t window_refill(const struct history *history, enum measure measure, int64_
     uint64_t used = window_used(history, measure, length_ms, now_ms), returned = 0;
     size_t moments = 0, first = first_inside(history, length_ms, now_ms), count = 0;
     for (size_t i = first; i < history->count; i++)
-        if (entry_weight(&history->entries[i], measure) > 0 &&
+        if (window_weight(&history->entries[i], measure) > 0 &&
             (i + 1 == history->count ||
              history->entries[i + 1].time_ms != history->entries[i].time_ms))
             moments++;
     for (size_t i = first; i < history->count; i++) {
-        uint64_t weight = entry_weight(&history->entries[i], measure);
+        uint64_t weight = window_weight(&history->entries[i], measure);
         int64_t at_ms = history->entries[i].time_ms + length_ms;
         if (weight == 0)
             continue;

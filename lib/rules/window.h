@@ -24,7 +24,7 @@ struct history {
 enum measure { MEASURE_MESSAGES, MEASURE_OFF_DOMAIN };
 
 /* What one entry weighs: 1, or its off-domain recipients. */
-uint32_t entry_weight(const struct entry *entry, enum measure measure);
+uint32_t window_weight(const struct entry *entry, enum measure measure);
 
 /* Whether an entry of `time_ms` still counts at `now_ms`. */
 static inline int window_holds(int64_t time_ms, int64_t length_ms, int64_t now_ms)

@@ -62,7 +62,7 @@ static void set_override_place(struct reading *reading)
     const char *override = reading->override;
     const char *equals = strchr(override, '=');
     bool unreadable = address_text_fault(override, strlen(override)) != NULL;
-    bool hidden = url_may_hold_password(equals != NULL ? equals + 1 : override);
+    bool hidden = store_url_may_hold_password(equals != NULL ? equals + 1 : override);
     int shown = unreadable || (hidden && equals == NULL) ? 0
                 : hidden                                 ? (int)(equals - override)
                                                          : INT_MAX;

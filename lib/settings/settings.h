@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/problem.h"
 #include "rules/rules.h"
 #include "rules/suspension.h"
 

@@ -4,6 +4,7 @@
 #ifndef SENDGUARD_SETTINGS_TABLE_H
 #define SENDGUARD_SETTINGS_TABLE_H
 
+#include "base/problem.h"
 #include "base/text.h"
 #include "settings/settings.h"
 

@@ -302,7 +302,7 @@ static int parse_domains(struct value *value, bool continues, struct text_list *
     while ((length = next_word(&rest, &word)) > 0) {
         char domain[ADDRESS_MAX_DOMAIN_BYTES + 1];
         size_t domain_length;
-        const char *fault = domain_normalise(word, length, domain, &domain_length);
+        const char *fault = address_domain_normalise(word, length, domain, &domain_length);
         if (fault != NULL)
             return fails_word(value, word, length, fault);
         if (group.length > 0)
@@ -330,7 +330,7 @@ static const char *parse_entry(const struct setting *setting, const char *word, 
     size_t domain_length;
     if (setting->type == SETTING_RECIPIENTS && word[0] == '@') {
         key[0] = '@';
-        return domain_normalise(word + 1, length - 1, key + 1, &domain_length);
+        return address_domain_normalise(word + 1, length - 1, key + 1, &domain_length);
     }
     const char *fault = address_normalise(word, length, &address);
     if (fault == NULL)
@@ -464,15 +464,15 @@ static int refuse(const struct setting *setting, const struct value *value,
     if (length > QUOTE_MAX_BYTES)
         for (length = QUOTE_MAX_BYTES; length > 0 && ((unsigned char)quote[length] & 0xC0) == 0x80;)
             length--;
-    size_t scheme = url_scheme_length(value->text);
+    size_t scheme = store_url_scheme_length(value->text);
     bool of_url = setting->type == SETTING_URL || setting->type == SETTING_STORE;
     freed_by(free_string) char *quoted = xasprintf("%.*s", (int)length, quote);
-    if ((of_url || scheme > 0) && url_may_hold_password(value->text)) {
+    if ((of_url || scheme > 0) && store_url_may_hold_password(value->text)) {
         quote = value->text;
         length = scheme;
         cut = "…";
-    } else if (url_scheme_length(quoted) > 0 && url_may_hold_password(quoted)) {
-        length = url_scheme_length(quoted);
+    } else if (store_url_scheme_length(quoted) > 0 && store_url_may_hold_password(quoted)) {
+        length = store_url_scheme_length(quoted);
         cut = "…";
     }
     freed_by(text_free) struct text range = {0};

@@ -13,13 +13,13 @@
 
 enum { LIST_PAGE = 100 };
 
-const char *const role_names[ROLE_COUNT] = {
+const char *const staff_role_names[ROLE_COUNT] = {
     [ROLE_VIEWER] = "viewer", [ROLE_SUPPORT] = "support", [ROLE_ADMIN] = "admin"};
 
-int role_by_name(const char *name)
+int staff_role_by_name(const char *name)
 {
     for (int role = 0; role < ROLE_COUNT; role++)
-        if (strcmp(role_names[role], name) == 0)
+        if (strcmp(staff_role_names[role], name) == 0)
             return role;
     return -1;
 }
@@ -88,7 +88,7 @@ int staff_read_account(struct store *store, const char *name, int64_t now_ms,
 static void put_password(struct json_object *account, const char *hash)
 {
     char stamp[SECRET_TEXT_SIZE];
-    secret_make(stamp);
+    staff_secret_make(stamp);
     json_add_string(account, "password", hash);
     json_add_string(account, "stamp", stamp);
 }
@@ -111,15 +111,15 @@ int staff_add(struct store *store, const char *name, enum role role, const char 
     /* those of an earlier account of that name too; first, so that -1 says that none was added */
     if (staff_forget_failures(store, name, action->now_ms) < 1)
         return -1;
-    password_hash(password, hash);
-    json_add_string(account, "role", role_names[role]);
+    staff_password_hash(password, hash);
+    json_add_string(account, "role", staff_role_names[role]);
     json_add_int(account, "created_ms", action->now_ms);
     json_add_string(account, "by", action->by);
     put_password(account, hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(account),
                         .until_ms = UNTIL_LIFTED};
     char detail[64];
-    snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
+    snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", staff_role_names[role]);
     struct audited audited = {"staff_add", name, detail, action};
     int done = store_keep_new(store, KEPT_STAFF, &kept, action->now_ms, &audited);
     return done != 0 ? done : name_taken(name, problem);
@@ -136,9 +136,9 @@ static void change_password(struct json_object *account, const char *hash, char 
 
 static void change_role(struct json_object *account, const char *role, char detail_r[96])
 {
-    int before = role_by_name(json_string(account, "role", ""));
+    int before = staff_role_by_name(json_string(account, "role", ""));
     snprintf(detail_r, 96, "{\"before\":{\"role\":\"%s\"},\"after\":{\"role\":\"%s\"}}",
-             before >= 0 ? role_names[before] : "", role);
+             before >= 0 ? staff_role_names[before] : "", role);
     json_add_string(account, "role", role);
 }
 
@@ -177,7 +177,7 @@ int staff_set_password(struct store *store, const char *name, const char *passwo
     /* first, so that -1 says that the password is the old one */
     if (staff_forget_failures(store, name, action->now_ms) < 1)
         return -1;
-    password_hash(password, hash);
+    staff_password_hash(password, hash);
     return change(store, name, "staff_password", change_password, hash, action, problem);
 }
 
@@ -187,7 +187,8 @@ int staff_set_role(struct store *store, const char *name, enum role role,
 {
     return !staff_check_name(name, problem)
                ? 0
-               : change(store, name, "staff_role", change_role, role_names[role], action, problem);
+               : change(store, name, "staff_role", change_role, staff_role_names[role], action,
+                        problem);
 }
 
 int staff_remove(struct store *store, const char *name, const struct action *action,
@@ -256,8 +257,8 @@ int staff_begin_session(struct store *store, const char *name, struct json_objec
 {
     freed_by(json_put) struct json_object *session = json_object_new_object();
     char cookie[SECRET_TEXT_SIZE], key[SECRET_HASH_SIZE];
-    secret_make(cookie);
-    secret_hash(cookie, key);
+    staff_secret_make(cookie);
+    staff_secret_hash(cookie, key);
     json_add_string(session, "name", name);
     json_add_string(session, "stamp", json_string(account, "stamp", ""));
     struct kept kept = {.key = key, .value = json_object_to_json_string(session),
@@ -271,13 +272,13 @@ int staff_begin_session(struct store *store, const char *name, struct json_objec
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r)
 {
-    if (!secret_well_formed(cookie))
+    if (!staff_secret_well_formed(cookie))
         return 0;
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(json_put) struct json_object *session = NULL, *account = NULL;
     char key[SECRET_HASH_SIZE];
     struct kept kept;
-    secret_hash(cookie, key);
+    staff_secret_hash(cookie, key);
     int found = store_kept(store, arena, KEPT_SESSION, key, now_ms, &kept);
     if (found < 1)
         return found;
@@ -288,9 +289,9 @@ int staff_session(struct store *store, const char *cookie, int64_t now_ms,
     found = staff_read_account(store, name, now_ms, &account);
     if (found < 1)
         return found;
-    int role = role_by_name(json_string(account, "role", ""));
-    if (role < 0 || !secret_same(json_string(session, "stamp", "?"),
-                                 json_string(account, "stamp", "")))
+    int role = staff_role_by_name(json_string(account, "role", ""));
+    if (role < 0 || !staff_secret_same(json_string(session, "stamp", "?"),
+                                       json_string(account, "stamp", "")))
         return 0;
     snprintf(person_r->name, sizeof person_r->name, "%s", name);
     person_r->role = (enum role)role;
@@ -300,9 +301,9 @@ int staff_session(struct store *store, const char *cookie, int64_t now_ms,
 int staff_sign_out(struct store *store, const char *cookie, int64_t now_ms)
 {
     char key[SECRET_HASH_SIZE];
-    if (!secret_well_formed(cookie))
+    if (!staff_secret_well_formed(cookie))
         return 1;
-    secret_hash(cookie, key);
+    staff_secret_hash(cookie, key);
     return store_forget(store, KEPT_SESSION, key, now_ms, NULL) < 0 ? -1 : 1;
 }
 
@@ -311,7 +312,7 @@ void staff_csrf(const char *cookie, char token_r[SECRET_TEXT_SIZE])
 {
     freed_by(free_string) char *named = xasprintf("form of %s", cookie);
     char hash[SECRET_HASH_SIZE];
-    secret_hash(named, hash);
+    staff_secret_hash(named, hash);
     snprintf(token_r, SECRET_TEXT_SIZE, "%.43s", hash);
 }
 
@@ -319,5 +320,5 @@ bool staff_csrf_fits(const char *cookie, const char *token)
 {
     char expected[SECRET_TEXT_SIZE];
     staff_csrf(cookie, expected);
-    return secret_well_formed(cookie) && secret_same(expected, token);
+    return staff_secret_well_formed(cookie) && staff_secret_same(expected, token);
 }

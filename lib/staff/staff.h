@@ -13,13 +13,14 @@
 #ifndef SENDGUARD_STAFF_H
 #define SENDGUARD_STAFF_H
 
+#include "base/problem.h"
 #include "store/store.h"
 
 struct json_object;
 
 enum role { ROLE_VIEWER, ROLE_SUPPORT, ROLE_ADMIN, ROLE_COUNT };
-extern const char *const role_names[ROLE_COUNT]; /* "viewer", "support", "admin" */
-int role_by_name(const char *name); /* -1: none */
+extern const char *const staff_role_names[ROLE_COUNT]; /* "viewer", "support", "admin" */
+int staff_role_by_name(const char *name); /* -1: none */
 
 /* Who does something; `name` is what the audit log says: "ada", "token:monitor",
  * "root (shell)", "user" (the mailbox's own, on the status page). */
@@ -83,14 +84,14 @@ void staff_csrf(const char *cookie, char token_r[SECRET_TEXT_SIZE]);
 bool staff_csrf_fits(const char *cookie, const char *token);
 
 /* API tokens, "sg.NAME.SECRET". expires_ms may be UNTIL_LIFTED. Results as staff_add. */
-int api_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                  const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
-                  struct problem *problem) must_check;
-int api_token_remove(struct store *store, const char *name, const struct action *action,
-                     struct problem *problem) must_check;
+int staff_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
+                    const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
+                    struct problem *problem) must_check;
+int staff_token_remove(struct store *store, const char *name, const struct action *action,
+                       struct problem *problem) must_check;
 /* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"expires_at":…}]} */
-int api_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
-int api_token_person(struct store *store, const char *token, int64_t now_ms,
-                     struct person *person_r) must_check; /* 1; 0 none of ours (any longer); -1 */
+int staff_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
+int staff_token_person(struct store *store, const char *token, int64_t now_ms,
+                       struct person *person_r) must_check; /* 1; 0 none of ours (any longer); -1 */
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef SENDGUARD_STAFF_INSIDE_H
 #define SENDGUARD_STAFF_INSIDE_H
 
+#include "base/problem.h"
 #include "staff/staff.h"
 
 bool staff_name_well_formed(const char *name);

@@ -25,7 +25,7 @@ static void need_sodium(void)
 
 /* ---- random secrets ------------------------------------------------------------- */
 
-void secret_make(char secret_r[SECRET_TEXT_SIZE])
+void staff_secret_make(char secret_r[SECRET_TEXT_SIZE])
 {
     unsigned char bytes[SECRET_BYTES];
     need_sodium();
@@ -35,14 +35,14 @@ void secret_make(char secret_r[SECRET_TEXT_SIZE])
     sodium_memzero(bytes, sizeof bytes);
 }
 
-bool secret_well_formed(const char *secret)
+bool staff_secret_well_formed(const char *secret)
 {
     return strnlen(secret, SECRET_CHARS + 1) == SECRET_CHARS &&
            strspn(secret, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
                SECRET_CHARS;
 }
 
-void secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE])
+void staff_secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE])
 {
     unsigned char hash[crypto_generichash_BYTES];
     need_sodium();
@@ -50,7 +50,7 @@ void secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE])
     sodium_bin2hex(hash_r, SECRET_HASH_SIZE, hash, sizeof hash);
 }
 
-bool secret_same(const char *a, const char *b)
+bool staff_secret_same(const char *a, const char *b)
 {
     size_t length = strlen(a);
     return strlen(b) == length && sodium_memcmp(a, b, length) == 0;
@@ -68,7 +68,7 @@ static struct {
     int places[2]; /* taken: of strangers, of those who are known */
 } hashing = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_less = PTHREAD_COND_INITIALIZER};
 
-bool password_place_take(bool known)
+bool staff_password_take(bool known)
 {
     pthread_mutex_lock(&hashing.lock);
     bool taken = hashing.places[known] < (known ? PASSWORD_PLACES_KNOWN : PASSWORD_PLACES);
@@ -77,7 +77,7 @@ bool password_place_take(bool known)
     return taken;
 }
 
-void password_place_leave(bool known)
+void staff_password_leave(bool known)
 {
     pthread_mutex_lock(&hashing.lock);
     hashing.places[known]--;
@@ -105,14 +105,14 @@ static void end_hashing(bool known)
     pthread_mutex_unlock(&hashing.lock);
 }
 
-struct password_cost password_cost = {crypto_pwhash_OPSLIMIT_INTERACTIVE,
+struct staff_password_cost staff_password_cost = {crypto_pwhash_OPSLIMIT_INTERACTIVE,
                                       crypto_pwhash_MEMLIMIT_INTERACTIVE};
 
-void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
+void staff_password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
 {
     begin_hashing(true);
-    int failed = crypto_pwhash_str(hash_r, password, strlen(password), password_cost.passes,
-                                   password_cost.memory_bytes);
+    int failed = crypto_pwhash_str(hash_r, password, strlen(password), staff_password_cost.passes,
+                                   staff_password_cost.memory_bytes);
     end_hashing(true);
     if (failed) { /* as xmalloc */
         fputs("sendguard: out of memory\n", stderr);
@@ -126,13 +126,13 @@ static void hash_in_vain(const char *password)
     unsigned char salt[crypto_pwhash_SALTBYTES], result[SECRET_BYTES];
     randombytes_buf(salt, sizeof salt);
     if (crypto_pwhash(result, sizeof result, password, strlen(password), salt,
-                      password_cost.passes, password_cost.memory_bytes,
+                      staff_password_cost.passes, staff_password_cost.memory_bytes,
                       crypto_pwhash_ALG_ARGON2ID13) != 0)
         return; /* no memory: it takes less time, and fails all the same */
     sodium_memzero(result, sizeof result);
 }
 
-bool password_fits(const char *password, const char *hash, bool known)
+bool staff_password_fits(const char *password, const char *hash, bool known)
 {
     bool fits = false;
     if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX) {

@@ -13,31 +13,31 @@ enum {
 };
 
 /* A new one: 32 random bytes as base64url. */
-void secret_make(char secret_r[SECRET_TEXT_SIZE]);
+void staff_secret_make(char secret_r[SECRET_TEXT_SIZE]);
 /* Whether it has the shape of one. */
-bool secret_well_formed(const char *secret);
+bool staff_secret_well_formed(const char *secret);
 /* What is kept of it. They are random, so one fast hash is enough. */
-void secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE]);
+void staff_secret_hash(const char *secret, char hash_r[SECRET_HASH_SIZE]);
 /* Compares two texts in a time that does not tell where they differ. */
-bool secret_same(const char *a, const char *b);
+bool staff_secret_same(const char *a, const char *b);
 
 /* What a new hash costs. Tests that hash hundreds of passwords put the least in its place, before
  * they begin threads. */
-extern struct password_cost {
+extern struct staff_password_cost {
     unsigned long long passes;
     size_t memory_bytes;
-} password_cost;
+} staff_password_cost;
 
 /* argon2id of a password; waits while two others are hashed. */
-void password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE]);
+void staff_password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE]);
 
 /* Who has a password looked at takes a place before and leaves it afterwards, so that few threads
  * wait here. `known`: from a network known to the name; those places are nobody else's. */
 enum { PASSWORD_PLACES = 3, PASSWORD_PLACES_KNOWN = 6 };
-bool password_place_take(bool known); /* false: all are taken */
-void password_place_leave(bool known);
+bool staff_password_take(bool known); /* false: all are taken */
+void staff_password_leave(bool known);
 /* Whether `hash` (NULL: of nobody, never fits) is the password's; takes as long for nobody's.
  * Waits while two others are hashed, or unless `known` one other that is not. */
-bool password_fits(const char *password, const char *hash, bool known);
+bool staff_password_fits(const char *password, const char *hash, bool known);
 
 #endif

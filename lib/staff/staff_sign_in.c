@@ -240,7 +240,7 @@ static int look_at_password(struct store *store, struct sign_in *sign_in, struct
         staff_read_account(store, sign_in->name, sign_in->now_ms, &account) < 0)
         return -1;
     const char *hash = account != NULL ? json_string(account, "password", NULL) : NULL;
-    if (!password_fits(sign_in->password, hash, try->known))
+    if (!staff_password_fits(sign_in->password, hash, try->known))
         return note_failure(store, sign_in, try);
     if (note_success(store, sign_in, try) < 1 ||
         staff_begin_session(store, sign_in->name, account, sign_in->now_ms, sign_in->cookie) < 1)
@@ -257,10 +257,10 @@ int staff_sign_in(struct store *store, struct sign_in *sign_in)
     int waits = any_has_to_wait(store, &try, sign_in->now_ms, &sign_in->free_at_ms);
     if (waits != 0)
         return waits < 0 ? -1 : SIGN_IN_BLOCKED;
-    if (!password_place_take(try.known))
+    if (!staff_password_take(try.known))
         return SIGN_IN_BUSY;
     int result = look_at_password(store, sign_in, &try);
-    password_place_leave(try.known);
+    staff_password_leave(try.known);
     return result;
 }
 

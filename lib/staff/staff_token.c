@@ -11,9 +11,9 @@ _Static_assert(sizeof "sg.." + STAFF_NAME_MAX + SECRET_CHARS <= API_TOKEN_TEXT_S
 _Static_assert(sizeof "token:" + STAFF_NAME_MAX <= sizeof((struct person *)NULL)->name,
                "room for the longest name");
 
-int api_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
-                  const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
-                  struct problem *problem)
+int staff_token_add(struct store *store, const char *name, enum role role, int64_t expires_ms,
+                    const struct action *action, char token_r[API_TOKEN_TEXT_SIZE],
+                    struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
@@ -21,15 +21,15 @@ int api_token_add(struct store *store, const char *name, enum role role, int64_t
         return problem_set(problem, 400, "expires", "expected an end that is still to come");
     freed_by(json_put) struct json_object *token = json_object_new_object();
     char secret[SECRET_TEXT_SIZE], hash[SECRET_HASH_SIZE], detail[64];
-    secret_make(secret);
-    secret_hash(secret, hash);
-    json_add_string(token, "role", role_names[role]);
+    staff_secret_make(secret);
+    staff_secret_hash(secret, hash);
+    json_add_string(token, "role", staff_role_names[role]);
     json_add_int(token, "created_ms", action->now_ms);
     json_add_string(token, "by", action->by);
     json_add_string(token, "secret", hash);
     struct kept kept = {.key = name, .value = json_object_to_json_string(token),
                         .until_ms = expires_ms};
-    snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", role_names[role]);
+    snprintf(detail, sizeof detail, "{\"role\":\"%s\"}", staff_role_names[role]);
     struct audited audited = {"token_add", name, detail, action};
     int done = store_keep_new(store, KEPT_TOKEN, &kept, action->now_ms, &audited);
     if (done == 1)
@@ -37,8 +37,8 @@ int api_token_add(struct store *store, const char *name, enum role role, int64_t
     return done != 0 ? done : problem_set(problem, 409, "name", "there is a token %s", name);
 }
 
-int api_token_remove(struct store *store, const char *name, const struct action *action,
-                     struct problem *problem)
+int staff_token_remove(struct store *store, const char *name, const struct action *action,
+                       struct problem *problem)
 {
     if (!staff_check_name(name, problem))
         return 0;
@@ -54,7 +54,7 @@ static void add_token(struct json_object *list, const struct kept *kept)
         json_add_moment(staff_add_entry(list, kept, value), "expires_at", kept->until_ms);
 }
 
-int api_token_list(struct store *store, int64_t now_ms, struct json_object **list_r)
+int staff_token_list(struct store *store, int64_t now_ms, struct json_object **list_r)
 {
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "tokens");
@@ -72,11 +72,11 @@ static bool cut_token(const char *token, char name_r[STAFF_NAME_MAX + 1], const 
         return false;
     snprintf(name_r, STAFF_NAME_MAX + 1, "%.*s", (int)(last - token - 3), token + 3);
     *secret_r = last + 1;
-    return staff_name_well_formed(name_r) && secret_well_formed(*secret_r);
+    return staff_name_well_formed(name_r) && staff_secret_well_formed(*secret_r);
 }
 
-int api_token_person(struct store *store, const char *token, int64_t now_ms,
-                     struct person *person_r)
+int staff_token_person(struct store *store, const char *token, int64_t now_ms,
+                       struct person *person_r)
 {
     char name[STAFF_NAME_MAX + 1], hash[SECRET_HASH_SIZE];
     const char *secret;
@@ -86,13 +86,14 @@ int api_token_person(struct store *store, const char *token, int64_t now_ms,
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(json_put) struct json_object *value = NULL;
     struct kept kept;
-    secret_hash(secret, hash);
+    staff_secret_hash(secret, hash);
     int found = store_kept(store, arena, KEPT_TOKEN, name, now_ms, &kept);
     if (found < 1)
         return found;
     value = json_read(kept.value);
-    int role = role_by_name(json_string(value, "role", ""));
-    if (role < 0 || kept.until_ms <= now_ms || !secret_same(hash, json_string(value, "secret", "")))
+    int role = staff_role_by_name(json_string(value, "role", ""));
+    if (role < 0 || kept.until_ms <= now_ms || !staff_secret_same(hash, json_string(value, "secret",
+                                                                                    "")))
         return 0;
     snprintf(person_r->name, sizeof person_r->name, "token:%s", name);
     person_r->role = (enum role)role;

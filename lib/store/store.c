@@ -497,9 +497,9 @@ static int read_url(const char *url, struct store_url *where_r, struct problem *
     const char *fault = store_url_read(url, where_r);
     if (fault == NULL)
         return 1;
-    bool hidden = url_may_hold_password(url);
+    bool hidden = store_url_may_hold_password(url);
     return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
-                       hidden ? (int)url_scheme_length(url) : 200, url, hidden ? "…" : "", fault);
+                       hidden ? (int)store_url_scheme_length(url) : 200, url, hidden ? "…" : "", fault);
 }
 
 static int open_store(const char *url, int timeout_ms, bool may_make, struct store **store_r,

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/problem.h"
 #include "rules/outcome.h"
 #include "rules/rules.h"
 #include "rules/suspension.h"

@@ -9,7 +9,7 @@
 
 /* ---- finding ------------------------------------------------------------------------- */
 
-struct entry *table_find(const struct table *table, const char *key, size_t *at_r)
+struct entry *catalogue_table_find(const struct table *table, const char *key, size_t *at_r)
 {
     size_t from = 0, to = table->count;
     while (from < to) {
@@ -43,11 +43,11 @@ const struct mustache *catalogue_find(const struct catalogue *catalogue,
 {
     const struct entry *found;
     if (strchr(name, '.') == NULL) {
-        found = table_find(&catalogue->pages, name, NULL);
+        found = catalogue_table_find(&catalogue->pages, name, NULL);
     } else {
-        found = language != NULL ? table_find(&language->texts, name, NULL) : NULL;
+        found = language != NULL ? catalogue_table_find(&language->texts, name, NULL) : NULL;
         if (found == NULL && (language = catalogue_find_language(catalogue, "en")) != NULL)
-            found = table_find(&language->texts, name, NULL);
+            found = catalogue_table_find(&language->texts, name, NULL);
     }
     return found != NULL ? found->template : NULL;
 }
@@ -92,7 +92,7 @@ const char *catalogue_text(const struct catalogue *catalogue, struct arena *aren
 int catalogue_has_own(const struct catalogue *catalogue, const char *language, const char *key)
 {
     const struct language *found = catalogue_find_language(catalogue, language);
-    return found != NULL && table_find(&found->texts, key, NULL) != NULL;
+    return found != NULL && catalogue_table_find(&found->texts, key, NULL) != NULL;
 }
 
 /* ---- languages ------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #define SENDGUARD_CATALOGUE_H
 
 #include "base/arena.h"
+#include "base/problem.h"
 #include "base/text.h"
 
 struct json_object;

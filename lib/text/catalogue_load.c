@@ -75,7 +75,7 @@ static bool key_fits(const char *key)
 static void table_put(struct table *table, const struct entry *entry)
 {
     size_t at;
-    struct entry *found = table_find(table, entry->key, &at);
+    struct entry *found = catalogue_table_find(table, entry->key, &at);
     if (found != NULL) {
         free(found->key);
         free(found->file);
@@ -206,7 +206,7 @@ static int check_key(struct loading *loading, const struct texts_file *file, con
                        "%.60s: expected a key of at most %d letters: parts of a-z, 0-9 and _ "
                        "with dots between them",
                        key, KEY_MAX);
-    const struct entry *same = table_find(file->texts, key, NULL);
+    const struct entry *same = catalogue_table_find(file->texts, key, NULL);
     if (same == NULL || same->built_in != loading->built_in)
         return 1; /* the operator's own text takes the place of the built-in one */
     if (strcmp(same->file, file->path) == 0)

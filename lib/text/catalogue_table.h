@@ -35,7 +35,7 @@ struct catalogue {
 };
 
 /* The entry of that key, or NULL; *at_r (may be NULL): where it is, or belongs. */
-struct entry *table_find(const struct table *table, const char *key, size_t *at_r);
+struct entry *catalogue_table_find(const struct table *table, const char *key, size_t *at_r);
 const struct language *catalogue_find_language(const struct catalogue *catalogue,
                                                const char *name);
 

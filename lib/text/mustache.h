@@ -5,6 +5,7 @@
 #ifndef SENDGUARD_MUSTACHE_H
 #define SENDGUARD_MUSTACHE_H
 
+#include "base/problem.h"
 #include "base/text.h"
 
 struct json_object;

@@ -176,7 +176,7 @@ static void add_moment_beside(const struct presenting *presenting, struct json_o
                               const char *key, const char *moment)
 {
     int64_t time_ms;
-    if (!moment_read(moment, &time_ms))
+    if (!zone_moment_read(moment, &time_ms))
         return;
     add_string_beside(presenting, object, key, "text", moment_text(presenting, time_ms));
     add_string_beside(presenting, object, key, "in", span_text(presenting, time_ms));

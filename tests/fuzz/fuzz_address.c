@@ -30,7 +30,8 @@ static void require_key(struct arena *arena, const struct recipient *recipient)
     require(address_key(arena, recipient->address, length, &key, &problem));
     require(strcmp(key, recipient->address) == 0);
     require(recipient->domain == strrchr(recipient->address, '@') + 1);
-    require(domain_key(arena, recipient->domain, strlen(recipient->domain), &domain, &problem));
+    require(address_domain_key(arena, recipient->domain, strlen(recipient->domain), &domain,
+                               &problem));
     require(strcmp(domain, recipient->domain) == 0);
 }
 

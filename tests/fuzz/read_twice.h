@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/problem.h"
 #include "fcgi/body.h"
 
 struct reading {

@@ -2,6 +2,7 @@
  * cache stays warm: a second one that writes would make SQLite drop it. WAL with
  * synchronous=NORMAL: what was committed survives the end of this process at
  * any moment; a power cut may take the last moments. */
+#include "base/path.h"
 #include "store/sqlite/sqlite.h"
 
 #include <errno.h>

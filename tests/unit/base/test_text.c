@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/json_strict.h"
+#include "base/problem.h"
 #include "base/text.h"
 
 static struct text text;

@@ -2,6 +2,7 @@
 #ifndef SENDGUARD_TESTS_DESK_RIG_H
 #define SENDGUARD_TESTS_DESK_RIG_H
 
+#include "base/problem.h"
 #include "desk/desk.h"
 #include "tests/unit/guard/guard_rig.h"
 

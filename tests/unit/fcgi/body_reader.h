@@ -2,6 +2,7 @@
 #ifndef SENDGUARD_BODY_READER_H
 #define SENDGUARD_BODY_READER_H
 
+#include "base/problem.h"
 #include "fcgi/body.h"
 
 #define JSON "application/json"

@@ -95,7 +95,7 @@ START_TEST(test_moment)
                   "%s: %s, %s", moments[_i].moment, rig_text(tree, "retry_at_text"),
                   rig_text(tree, "retry_at_in"));
     int64_t time_ms;
-    ck_assert_int_eq(moment_read(moments[_i].moment, &time_ms), 1);
+    ck_assert_int_eq(zone_moment_read(moments[_i].moment, &time_ms), 1);
     const struct reader reader = {catalogue, moments[_i].language, moments[_i].zone, NOW};
     ck_assert_str_eq(present_moment(arena, &reader, time_ms), moments[_i].text);
 }

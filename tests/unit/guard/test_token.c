@@ -166,7 +166,7 @@ START_TEST(test_fresh)
         ck_assert_int_eq(token_read(key, arena, token, now_ms, &link), 1);
         ck_assert_int_eq(link.made_ms, NOW_MS);
         ck_assert_int_eq(link.expires_ms, NOW_MS + DAY_MS);
-        ck_assert_int_eq(status_link_is_fresh(&link, now_ms), cases[i].fresh);
+        ck_assert_int_eq(token_link_is_fresh(&link, now_ms), cases[i].fresh);
     }
 }
 END_TEST
@@ -181,8 +181,8 @@ START_TEST(test_while_suspended)
     ck_assert_int_eq(token_read(key, arena, token, NOW_MS + 400 * DAY_MS, &link), 1);
     ck_assert(link.while_suspended);
     ck_assert_str_eq(link.mailbox, MAILBOX);
-    ck_assert(status_link_is_fresh(&link, NOW_MS + MINUTE_MS - 1));
-    ck_assert(!status_link_is_fresh(&link, NOW_MS + MINUTE_MS));
+    ck_assert(token_link_is_fresh(&link, NOW_MS + MINUTE_MS - 1));
+    ck_assert(!token_link_is_fresh(&link, NOW_MS + MINUTE_MS));
 }
 END_TEST
 

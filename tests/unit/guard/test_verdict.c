@@ -213,7 +213,7 @@ static const struct {
 
 START_TEST(test_sentence)
 {
-    ck_assert_str_eq(reason_text(arena, catalogue, "en", &sentences[_i].objection), sentences[_i].text);
+    ck_assert_str_eq(verdict_reason_text(arena, catalogue, "en", &sentences[_i].objection), sentences[_i].text);
 }
 END_TEST
 
@@ -341,14 +341,14 @@ START_TEST(test_language)
     rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), languages[_i].not_sent);
     verdict = (struct verdict){.kind = VERDICT_SUSPENDED, .submission = &submission,
                                SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)};
-    verdict.sentence = provider_sentence(arena, catalogue, &verdict.suspension);
+    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspension);
     const char *message = verdict_message(arena, catalogue, &verdict, "");
     const char *sentence = strstr(message, VOLUME "."), *state = strstr(message, languages[_i].paused);
     ck_assert_msg(state != NULL && sentence > state, "%s", message);
     /* quoted, and nothing behind it */
     ck_assert_msg(strlen(sentence) - strlen(VOLUME ".") <= 4, "%s", sentence);
     verdict.suspension.cause = CAUSE_TERMS;
-    verdict.sentence = provider_sentence(arena, catalogue, &verdict.suspension);
+    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspension);
     rig_check_has(verdict_message(arena, catalogue, &verdict, ""), TERMS);
 }
 END_TEST
@@ -358,8 +358,9 @@ START_TEST(test_sentence_in_language)
 {
     const struct objection *objection = &sentences[_i].objection;
     for (size_t i = 0; i < countof(languages) - 1; i++) {
-        const char *text = reason_text(arena, catalogue,
-                                       catalogue_language(catalogue, languages[i].lang), objection);
+        const char *text = verdict_reason_text(arena, catalogue,
+                                               catalogue_language(catalogue,
+                                                                  languages[i].lang), objection);
         ck_assert_str_ne(text, sentences[_i].text);
         ck_assert_str_ne(text, "");
         if (!objection->never_fits || objection->limit > 0) {

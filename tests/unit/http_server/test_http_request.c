@@ -242,7 +242,7 @@ START_TEST(the_cookie_of_the_session)
 {
     raw.cookies = cookies[_i].cookies;
     must_make();
-    const char *found = http_token_cookie(&request, "sendguard_session", 55);
+    const char *found = http_request_token_cookie(&request, "sendguard_session", 55);
     if (cookies[_i].cookie == NULL)
         ck_assert_ptr_null(found);
     else
@@ -262,7 +262,7 @@ END_TEST
 
 static void check_param(const char *name, const char *value)
 {
-    const char *found = http_param(&request, name);
+    const char *found = http_request_param(&request, name);
     ck_assert_msg(found != NULL, "no %s", name);
     ck_assert_str_eq(found, value);
 }
@@ -281,7 +281,7 @@ START_TEST(parameters_of_the_query_and_the_form)
     check_param("note", "two\r\nlines");
     check_param("name", "M\xC3\xBCller");
     check_param("&", "=");
-    ck_assert_ptr_null(http_param(&request, "absent"));
+    ck_assert_ptr_null(http_request_param(&request, "absent"));
 }
 END_TEST
 
@@ -293,7 +293,7 @@ START_TEST(parameters_of_a_json_body)
     must_make();
     check_param("note", "why");
     check_param("slash", "\\u0000");
-    ck_assert_ptr_null(http_param(&request, "messages")); /* no text */
+    ck_assert_ptr_null(http_request_param(&request, "messages")); /* no text */
     struct json_object *number = NULL;
     ck_assert(json_object_object_get_ex(request.params, "messages", &number));
     ck_assert_int_eq(json_object_get_int(number), 7);
@@ -306,7 +306,7 @@ START_TEST(a_get_has_no_body)
     raw.body = "a=b";
     raw.content_type = "text/plain";
     must_make();
-    ck_assert_ptr_null(http_param(&request, "a"));
+    ck_assert_ptr_null(http_request_param(&request, "a"));
 }
 END_TEST
 
@@ -394,7 +394,7 @@ START_TEST(a_body_has_a_limit)
     must_refuse(413, "body");
     body[REQUEST_MAX_BODY] = '\0';
     must_make();
-    ck_assert_uint_eq(strlen(http_param(&request, "a")), REQUEST_MAX_BODY - 2);
+    ck_assert_uint_eq(strlen(http_request_param(&request, "a")), REQUEST_MAX_BODY - 2);
 }
 END_TEST
 
@@ -426,7 +426,7 @@ START_TEST(json_or_a_page)
 {
     raw.accept = accepts[_i].accept;
     must_make();
-    ck_assert_int_eq(http_wants_json(&request), accepts[_i].json);
+    ck_assert_int_eq(http_request_wants_json(&request), accepts[_i].json);
 }
 END_TEST
 
@@ -451,7 +451,7 @@ START_TEST(a_redirect_stays_in_the_house)
     const char *override = arena_printf(arena, "web.base_url=%s", redirects[_i].base_url);
     use_settings(WITH(override));
     must_make();
-    http_redirect(&response, &request, redirects[_i].path);
+    http_response_redirect(&response, &request, redirects[_i].path);
     ck_assert_int_eq(response.status, 303);
     ck_assert_uint_eq(response.header_count, 1);
     ck_assert_str_eq(response.headers[0].name, "Location");
@@ -463,12 +463,12 @@ END_TEST
 START_TEST(headers_never_hold_line_breaks)
 {
     struct http_response response = {.status = 200};
-    http_header(&response, "X-A", "a\r\nb");
-    http_header(&response, "X-A", "a\nb");
-    http_header(&response, "X-A", "\x7F");
-    http_header(&response, "X-A", NULL);
+    http_response_header(&response, "X-A", "a\r\nb");
+    http_response_header(&response, "X-A", "a\nb");
+    http_response_header(&response, "X-A", "\x7F");
+    http_response_header(&response, "X-A", NULL);
     ck_assert_uint_eq(response.header_count, 0);
-    http_header(&response, "X-A", "fine");
+    http_response_header(&response, "X-A", "fine");
     ck_assert_uint_eq(response.header_count, 1);
     http_response_free(&response);
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/problem.h"
 #include "settings/settings.h"
 #include "settings/settings_table.h"
 

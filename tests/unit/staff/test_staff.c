@@ -17,7 +17,7 @@
 #define HERE "192.0.2.7"
 
 static struct problem problem;
-static struct password_cost usual_cost; /* what the programs take; tests take the least */
+static struct staff_password_cost usual_cost; /* what the programs take; tests take the least */
 
 static void add(const char *name, enum role role, int64_t now_ms)
 {
@@ -71,8 +71,8 @@ START_TEST(test_names)
     for (size_t i = 0; i < countof(cases); i++) {
         char token[API_TOKEN_TEXT_SIZE];
         problem = (struct problem){0};
-        int done = api_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, &action, token,
-                                 &problem);
+        int done = staff_token_add(store, cases[i].name, ROLE_VIEWER, UNTIL_LIFTED, &action, token,
+                                   &problem);
         ck_assert_msg(done == cases[i].good, "%s", cases[i].name);
         if (!cases[i].good) {
             ck_assert_str_eq(problem.where, "name");
@@ -189,7 +189,8 @@ START_TEST(test_only_hashes_are_kept)
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     must_sign_in("ada", NOW, cookie);
-    ck_assert_int_eq(api_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &action, token, &problem),
+    ck_assert_int_eq(staff_token_add(store, "m", ROLE_VIEWER, UNTIL_LIFTED, &action, token,
+                                     &problem),
                      1);
     const char *secret = strrchr(token, '.') + 1;
     for (int kind = 0; kind < KEPT_KIND_COUNT; kind++) {
@@ -604,7 +605,7 @@ START_TEST(test_places)
     struct guesser guessers[GUESSERS];
     int counts[SIGN_IN_BUSY + 1] = {0};
     backend_begin(_i);
-    password_cost = usual_cost; /* so that hashing takes longer than arriving */
+    staff_password_cost = usual_cost; /* so that hashing takes longer than arriving */
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (size_t i = 0; i < GUESSERS; i++) {
@@ -617,12 +618,12 @@ START_TEST(test_places)
     ck_assert_int_gt(counts[SIGN_IN_BUSY], 0);
     ck_assert_int_eq(counts[SIGN_IN_WRONG] + counts[SIGN_IN_BUSY], GUESSERS);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        ck_assert(password_place_take(false));
-    ck_assert(!password_place_take(false));
+        ck_assert(staff_password_take(false));
+    ck_assert(!staff_password_take(false));
     guess("eve", "203.0.113.99", NOW, SIGN_IN_BUSY);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        password_place_leave(false);
+        staff_password_leave(false);
     guess("eve", "203.0.113.99", NOW, SIGN_IN_WRONG);
 }
 END_TEST
@@ -688,25 +689,26 @@ START_TEST(test_token)
     char token[API_TOKEN_TEXT_SIZE], second[API_TOKEN_TEXT_SIZE];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &action, token,
-                                   &problem), 1);
+    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_SUPPORT, NOW + 90 * DAY_MS, &action, token,
+                                     &problem), 1);
     ck_assert_int_eq(strncmp(token, "sg.m.on.", 8), 0);
-    ck_assert_int_eq(api_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
-                                   &problem), 0);
+    ck_assert_int_eq(staff_token_add(store, "m.on", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
+                                     &problem), 0);
     ck_assert_int_eq(problem.status, 409);
-    ck_assert_int_eq(api_token_add(store, "past", ROLE_ADMIN, NOW, &action, second, &problem), 0);
+    ck_assert_int_eq(staff_token_add(store, "past", ROLE_ADMIN, NOW, &action, second, &problem), 0);
     ck_assert_str_eq(problem.where, "expires");
-    ck_assert_int_eq(api_token_person(store, token, NOW, &person), 1);
+    ck_assert_int_eq(staff_token_person(store, token, NOW, &person), 1);
     ck_assert_str_eq(person.name, "token:m.on");
     ck_assert_int_eq(person.role, ROLE_SUPPORT);
-    ck_assert_int_eq(api_token_person(store, token, NOW + 90 * DAY_MS - 1, &person), 1);
-    ck_assert_int_eq(api_token_person(store, token, NOW + 90 * DAY_MS, &person), 0);
-    ck_assert_int_eq(api_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, &action, second, &problem),
+    ck_assert_int_eq(staff_token_person(store, token, NOW + 90 * DAY_MS - 1, &person), 1);
+    ck_assert_int_eq(staff_token_person(store, token, NOW + 90 * DAY_MS, &person), 0);
+    ck_assert_int_eq(staff_token_add(store, "x", ROLE_ADMIN, UNTIL_LIFTED, &action, second,
+                                     &problem),
                      1);
-    ck_assert_int_eq(api_token_person(store, second, NOW + 900 * DAY_MS, &person), 1);
-    ck_assert_int_eq(api_token_remove(store, "m.on", &action, &problem), 1);
-    ck_assert_int_eq(api_token_person(store, token, NOW, &person), 0);
-    ck_assert_int_eq(api_token_remove(store, "m.on", &action, &problem), 0);
+    ck_assert_int_eq(staff_token_person(store, second, NOW + 900 * DAY_MS, &person), 1);
+    ck_assert_int_eq(staff_token_remove(store, "m.on", &action, &problem), 1);
+    ck_assert_int_eq(staff_token_person(store, token, NOW, &person), 0);
+    ck_assert_int_eq(staff_token_remove(store, "m.on", &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
     ck_assert_uint_eq(audit_count("token_add"), 2);
     ck_assert_uint_eq(audit_count("token_remove"), 1);
@@ -719,28 +721,30 @@ START_TEST(test_tokens_that_are_none)
     char token[API_TOKEN_TEXT_SIZE], other[API_TOKEN_TEXT_SIZE], wrong[200];
     struct person person = {.name = "?"};
     backend_begin(_i);
-    ck_assert_int_eq(api_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &action, token, &problem),
+    ck_assert_int_eq(staff_token_add(store, "a", ROLE_ADMIN, UNTIL_LIFTED, &action, token,
+                                     &problem),
                      1);
-    ck_assert_int_eq(api_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &action, other, &problem),
+    ck_assert_int_eq(staff_token_add(store, "b", ROLE_VIEWER, UNTIL_LIFTED, &action, other,
+                                     &problem),
                      1);
     snprintf(wrong, sizeof wrong, "sg.a.%s", strrchr(other, '.') + 1); /* another's secret */
-    ck_assert_int_eq(api_token_person(store, wrong, NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, wrong, NOW, &person), 0);
     for (size_t i = 0; i < strlen(token); i++) {
         strcpy(wrong, token);
         wrong[i] = wrong[i] == 'c' ? 'd' : 'c';
-        ck_assert_msg(api_token_person(store, wrong, NOW, &person) == 0, "%zu", i);
+        ck_assert_msg(staff_token_person(store, wrong, NOW, &person) == 0, "%zu", i);
         strcpy(wrong, token);
         wrong[i] = '\0';
-        ck_assert_msg(api_token_person(store, wrong, NOW, &person) == 0, "%zu", i);
+        ck_assert_msg(staff_token_person(store, wrong, NOW, &person) == 0, "%zu", i);
     }
     snprintf(wrong, sizeof wrong, "%sA", token);
-    ck_assert_int_eq(api_token_person(store, wrong, NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, wrong, NOW, &person), 0);
     memset(wrong, '.', sizeof wrong - 1);
     wrong[sizeof wrong - 1] = '\0';
-    ck_assert_int_eq(api_token_person(store, wrong, NOW, &person), 0);
-    ck_assert_int_eq(api_token_person(store, "", NOW, &person), 0);
-    ck_assert_int_eq(api_token_person(store, "sg.", NOW, &person), 0);
-    ck_assert_int_eq(api_token_person(store, "sg..", NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, wrong, NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, "", NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, "sg.", NOW, &person), 0);
+    ck_assert_int_eq(staff_token_person(store, "sg..", NOW, &person), 0);
     ck_assert_str_eq(person.name, "?");
 }
 END_TEST
@@ -754,11 +758,11 @@ START_TEST(test_many_in_a_list)
     for (int i = 0; i < MANY; i++) {
         char name[20], token[API_TOKEN_TEXT_SIZE];
         snprintf(name, sizeof name, "t%03d", i);
-        ck_assert_int_eq(api_token_add(store, name, ROLE_VIEWER, NOW + (i % 2 ? 10 : DAY_MS),
-                                       &action,
-                                       token, &problem), 1);
+        ck_assert_int_eq(staff_token_add(store, name, ROLE_VIEWER, NOW + (i % 2 ? 10 : DAY_MS),
+                                         &action,
+                                         token, &problem), 1);
     }
-    ck_assert_int_eq(api_token_list(store, NOW, &list), 1);
+    ck_assert_int_eq(staff_token_list(store, NOW, &list), 1);
     struct json_object *tokens = json_member(list, "tokens");
     ck_assert_uint_eq(json_object_array_length(tokens), MANY);
     for (int i = 0; i < MANY; i++) {
@@ -770,7 +774,7 @@ START_TEST(test_many_in_a_list)
     ck_assert_str_eq(json_string(json_object_array_get_idx(tokens, 0), "expires_at", ""),
                      "2025-11-23T05:40:00Z");
     json_put(&list);
-    ck_assert_int_eq(api_token_list(store, NOW + 10, &list), 1);
+    ck_assert_int_eq(staff_token_list(store, NOW + 10, &list), 1);
     ck_assert_uint_eq(json_object_array_length(json_member(list, "tokens")), MANY / 2);
     json_put(&list);
 }
@@ -779,16 +783,17 @@ END_TEST
 START_TEST(test_roles)
 {
     for (int role = 0; role < ROLE_COUNT; role++)
-        ck_assert_int_eq(role_by_name(role_names[role]), role);
-    ck_assert_int_eq(role_by_name("Admin"), -1);
-    ck_assert_int_eq(role_by_name(""), -1);
+        ck_assert_int_eq(staff_role_by_name(staff_role_names[role]), role);
+    ck_assert_int_eq(staff_role_by_name("Admin"), -1);
+    ck_assert_int_eq(staff_role_by_name(""), -1);
 }
 END_TEST
 
 int main(void)
 {
-    usual_cost = password_cost;
-    password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
+    usual_cost = staff_password_cost;
+    staff_password_cost = (struct staff_password_cost){crypto_pwhash_OPSLIMIT_MIN,
+                                                       crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("staff");
     TCase *cases = backends_case(suite, "staff");
     tcase_set_timeout(cases, 120);

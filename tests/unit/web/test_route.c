@@ -83,7 +83,7 @@ END_TEST
 /* A POST that a viewer may send changes nothing: it asks only. */
 START_TEST(what_changes_something_needs_a_role)
 {
-    for (size_t i = 0; i < desk_route_count; i++) {
+    for (size_t i = 0; i < desk_routes_count; i++) {
         const struct route *route = &desk_routes[i];
         const char *path = route->desk != NULL ? route->desk : route->api;
         if (route->method != METHOD_GET && strcmp(path, "/simulate") != 0)
@@ -101,7 +101,7 @@ static bool ends_in_its_variable(const char *pattern)
 
 START_TEST(patterns_are_as_the_finder_reads_them)
 {
-    for (size_t i = 0; i < desk_route_count; i++) {
+    for (size_t i = 0; i < desk_routes_count; i++) {
         const struct route *route = &desk_routes[i];
         ck_assert(route->api != NULL || route->desk != NULL);
         ck_assert(ends_in_its_variable(route->api) && ends_in_its_variable(route->desk));

@@ -101,7 +101,7 @@ START_TEST(a_token_lasts_until_its_end)
     struct problem problem;
     struct action action = action_at(NOW);
     ck_assert_int_eq(
-        api_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &action, token, &problem), 1);
+        staff_token_add(store, "robot", ROLE_VIEWER, NOW + DAY_MS, &action, token, &problem), 1);
     struct raw_request overview = {.url = "/api/v1/overview",
                                    .authorization = arena_printf(arena, "Bearer %s", token)};
     ask(overview, NOW + DAY_MS - 1);
@@ -221,12 +221,12 @@ START_TEST(those_who_wait_for_their_turn_are_few)
 {
     begin(BACKEND_SQLITE);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        ck_assert(password_place_take(false));
+        ck_assert(staff_password_take(false));
     ck_assert_int_eq(try_password(PASSWORD, NOW), 503);
     ck_assert_ptr_nonnull(header("Retry-After"));
-    password_place_leave(false);
+    staff_password_leave(false);
     ck_assert_int_eq(try_password(PASSWORD, NOW), 303);
-    ck_assert(password_place_take(false));
+    ck_assert(staff_password_take(false));
     ck_assert_int_eq(try_password(PASSWORD, NOW), 303); /* the network is known now */
 }
 END_TEST
@@ -315,7 +315,8 @@ static void end(void) { http_response_free(&response); }
 
 int main(void)
 {
-    password_cost = (struct password_cost){crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN};
+    staff_password_cost = (struct staff_password_cost){crypto_pwhash_OPSLIMIT_MIN,
+                                                       crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("web_access");
     TCase *tests = rig_case(suite, "web_access");
     tcase_add_checked_fixture(tests, NULL, end);

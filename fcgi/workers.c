@@ -1,4 +1,4 @@
-#include "fcgi/worker.h"
+#include "fcgi/workers.h"
 
 #include <fcgiapp.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "mta/loop.h"
+#include "mta/loops.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

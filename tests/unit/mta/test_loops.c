@@ -13,7 +13,7 @@
 
 #include "daemon/listen.h"
 #include "tests/unit/guard/guard_rig.h"
-#include "mta/loop.h"
+#include "mta/loops.h"
 
 enum { WAIT_MS = 20000 }; /* until what must happen counts as missing */
 

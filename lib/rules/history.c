@@ -1,0 +1,56 @@
+#include "rules/history.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* No key has a space behind its last '@', and none of a network has one. */
+const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT] = {
+    [SUBJECT_MAILBOX] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
+                         [CHANNEL_FORWARDING] = " forwarding"},
+    /* what forwards is a service of the provider's, at no user's address */
+    [SUBJECT_IP] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = " smtp", [CHANNEL_FORWARDING] = NULL},
+};
+
+const char *history_name(enum subject subject, enum channel channel, const char *key,
+                         char name_r[HISTORY_NAME_SIZE])
+{
+    const char *mark = history_marks[subject][channel];
+    if (key == NULL || mark == NULL)
+        return NULL;
+    if (mark[0] == '\0')
+        return key;
+    snprintf(name_r, HISTORY_NAME_SIZE, "%s%s", key, mark);
+    return name_r;
+}
+
+bool history_is_shared(enum subject subject, enum channel one, enum channel other)
+{
+    const char *mark = history_marks[subject][one], *other_mark = history_marks[subject][other];
+    return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
+}
+
+bool history_is_first(enum subject subject, enum channel channel)
+{
+    for (int before = 0; before < (int)channel; before++)
+        if (history_is_shared(subject, (enum channel)before, channel))
+            return false;
+    return history_marks[subject][channel] != NULL;
+}
+
+enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE])
+{
+    size_t length = strlen(name);
+    enum channel found = CHANNEL_WEBMAIL;
+    size_t marked = 0;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        const char *mark = history_marks[subject][channel];
+        size_t mark_length = mark != NULL ? strlen(mark) : 0;
+        if (mark_length > marked && mark_length < length &&
+            strcmp(name + length - mark_length, mark) == 0) {
+            found = (enum channel)channel;
+            marked = mark_length;
+        }
+    }
+    snprintf(key_r, HISTORY_NAME_SIZE, "%.*s", (int)(length - marked), name);
+    return found;
+}

@@ -1,0 +1,28 @@
+/* Which history of a mailbox or network a channel counts in, and the name under which the store
+ * keeps it. */
+#ifndef SENDGUARD_HISTORY_H
+#define SENDGUARD_HISTORY_H
+
+#include "message/submission.h"
+#include "rules/rule.h"
+
+/* Channels that count together share a history of a subject; what one that counts by itself counts
+ * has the mark of its row behind the subject's key. NULL: the channel counts in none. A new channel
+ * is a new column. */
+extern const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT];
+
+enum { HISTORY_NAME_SIZE = ADDRESS_MAX_BYTES + 16 }; /* a mark has at most 14 bytes */
+
+/* The name under which the store keeps the history of `key` that a channel counts in: the key
+ * itself, or text in name_r; NULL when it counts in none or `key` is NULL. */
+const char *history_name(enum subject subject, enum channel channel, const char *key,
+                         char name_r[HISTORY_NAME_SIZE]);
+/* The other way: the first channel that counts in the history of that name, and its key. */
+enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
+/* Whether both channels count in the same history. */
+bool history_is_shared(enum subject subject, enum channel one, enum channel other);
+/* Whether it is the first of those that count in its history: who goes through all channels meets
+ * each history once. */
+bool history_is_first(enum subject subject, enum channel channel);
+
+#endif
