@@ -8,6 +8,7 @@
 # make bench-peers     measure beside other policy services
 # make docs            write docs/settings.md and sendguard.conf.example from the table of settings
 # make install         install programs, systemd units, user, settings, plugin: PREFIX, DESTDIR
+# make uninstall       remove what `make install` installed; leaves settings and data: PREFIX, DESTDIR
 # make clean           remove build/
 # make help            print this list
 # V=1 shows the commands. SAN=address,undefined or SAN=thread builds into build/SAN/.
@@ -69,7 +70,7 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install uninstall programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -212,10 +213,12 @@ install: programs
 	install -D -m 644 contrib/bash-completion/sendguard \
 		$(SHARE)/bash-completion/completions/sendguard
 	install -D -m 644 contrib/sendguard.tmpfiles $(TMPFILES)/sendguard.conf
+	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
 	for unit in contrib/*.service; do sed 's|/usr/local|$(PREFIX)|g' $$unit \
 		> $(DESTDIR)/etc/systemd/system/$${unit##*/} || exit 1; done
-	cp -r README.md LICENSE nginx.conf.example docs templates $(SHARE)/doc/sendguard/
+	cp -r README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE nginx.conf.example docs templates \
+		$(SHARE)/doc/sendguard/
 	cp -r webmail/roundcube/sendguard $(SHARE)/sendguard/roundcube/
 	[ -n "$(DESTDIR)" ] || id sendguard >/dev/null 2>&1 || \
 		useradd --system --user-group --home-dir /var/lib/sendguard --shell /usr/sbin/nologin sendguard
@@ -224,6 +227,20 @@ install: programs
 		$(DESTDIR)/etc/sendguard/sendguard.conf
 	[ -n "$(DESTDIR)" ] || [ -e /var/lib/sendguard ] || \
 		install -d -m 700 -o sendguard -g sendguard /var/lib/sendguard
+
+# Removes what `install` put there, and no directory that others use too.
+SERVICES := sendguard-fcgi sendguard-web sendguard-mta
+uninstall:
+	@[ -n "$(DESTDIR)" ] || ! systemctl is-active -q $(SERVICES) 2>/dev/null || { \
+		echo 'uninstall: expected stopped services: systemctl disable --now $(SERVICES)' >&2; exit 1; }
+	rm -f $(SERVICES:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/sendguard
+	rm -f $(SERVICES:%=$(DESTDIR)/etc/systemd/system/%.service) $(TMPFILES)/sendguard.conf
+	rm -f $(SHARE)/bash-completion/completions/sendguard
+	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
+	@for left in $(DESTDIR)/etc/sendguard $(DESTDIR)/var/lib/sendguard; do \
+		[ ! -e $$left ] || echo "left: $$left; remove it with: rm -r $$left"; done
+	@[ -n "$(DESTDIR)" ] || ! id sendguard >/dev/null 2>&1 || \
+		echo 'left: the user sendguard; remove it with: userdel sendguard'
 
 clean:
 	rm -rf build
