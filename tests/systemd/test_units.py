@@ -435,12 +435,17 @@ def test_a_start_ends_when_the_program_listens(unit):
 # ---- upgrades --------------------------------------------------------------------------------
 
 
-def upgrade():
-    """What README.md says, with programs that are built already."""
-    text = (TREE / "README.md").read_text()
-    [commands] = re.findall(r"^    make && sudo make install (?:.*\n)+?(?=\n)", text, re.M)
-    return run("bash", "-c", 'sudo() { "$@"; }; make() { [ $# = 0 ] || command make -s "$@"; }\n'
+def as_documented(document, first):
+    """Runs the block of commands in a document that begins with `first`, as root, with programs
+    that are built already."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (TREE / document).read_text(), re.M | re.S)
+    [commands] = [block for block in blocks if block.startswith(first)]
+    return run("bash", "-ec", 'sudo() { "$@"; }; make() { [ $# = 0 ] || command make -s "$@"; }\n'
                + commands, check=False, cwd=TREE)
+
+
+def upgrade():
+    return as_documented("docs/install.md", "make && sudo make install")
 
 
 def test_an_upgrade_restarts_nothing_before_all_can_start():
@@ -455,3 +460,98 @@ def test_an_upgrade_restarts_nothing_before_all_can_start():
     assert done.returncode == 0, done.stderr
     assert not any(show(unit, "MainPID") in before for unit in UNITS)
     all_work()
+
+
+# ---- backups -----------------------------------------------------------------------------
+
+
+def sendguard(*words):
+    return run("sendguard", *words).stdout
+
+
+def used_today():
+    shown = json.loads(sendguard("show", "alice@example.test", "--json"))
+    [used] = [window["used"] for window in shown["windows"]
+              if (window["rule"], window["channel"]) == ("messages_per_day", "webmail")]
+    return used
+
+
+def done_as_documented(first):
+    done = as_documented("docs/operate.md", first)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_backup_of_sqlite_is_restored():
+    pathlib.Path("/root/sendguard-copy.db").unlink(missing_ok=True)
+    start(*UNITS)
+    assert submit() == 200
+    done_as_documented("sudo sh -c 'umask 077; sqlite3")
+    assert mode("/root/sendguard-copy.db") == 0o600
+    sendguard("suspend", "alice@example.test", "--note", "after the backup")
+    assert submit() == 403
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta\n"
+                       "sudo rm -f /var/lib/sendguard/sendguard.db")
+    assert owner(DATABASE) == "sendguard:sendguard" and mode(DATABASE) == 0o600
+    assert used_today() == 1
+    all_work()
+
+
+@pytest.fixture
+def redis():
+    """redis-server's own unit, with a socket and with `appendonly yes`."""
+    conf = pathlib.Path("/etc/redis/redis.conf")
+    conf.write_text(re.sub(r"^appendonly no$", "appendonly yes", conf.read_text(), flags=re.M)
+                    + "unixsocket /run/redis/redis-server.sock\nunixsocketperm 770\n")
+    for folder in ("/var/lib/redis", "/var/log/redis"):
+        os.makedirs(folder, exist_ok=True)
+        shutil.chown(folder, "redis", "redis")
+    drop_ins = [pathlib.Path(f"/etc/systemd/system/{unit}.service.d") for unit in UNITS]
+    for drop_in in drop_ins:
+        drop_in.mkdir()
+        (drop_in / "redis.conf").write_text("[Service]\nSupplementaryGroups=redis\n")
+    systemctl("daemon-reload")
+    systemctl("start", "redis-server")
+    yield conf
+    stop(*UNITS, "redis-server")
+    for drop_in in drop_ins:
+        shutil.rmtree(drop_in)
+    systemctl("daemon-reload")
+
+
+def test_a_backup_of_redis_is_restored(redis):
+    configure(store={"url": "redis+unix:///run/redis/redis-server.sock"}, web={"listen": WEB},
+              mta={"listen": MTA})
+    start(*UNITS)
+    assert submit() == 200
+    done_as_documented("sudo sh -c 'umask 077; redis-cli")
+    assert mode("/root/sendguard-copy.rdb") == 0o600
+    sendguard("suspend", "alice@example.test", "--note", "after the backup")
+    assert submit() == 403
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta redis-server")
+    done_as_documented("sudo redis-cli -s /run/redis/redis-server.sock CONFIG SET appendonly yes")
+    assert re.search(r"^appendonly yes$", redis.read_text(), re.M)
+    done_as_documented("sudo systemctl start sendguard-fcgi sendguard-web sendguard-mta\n")
+    assert used_today() == 1
+    all_work()
+    stop(*UNITS)
+    systemctl("restart", "redis-server")  # what it reads now is its append-only file
+    start(*UNITS)
+    assert used_today() == 3  # all_work sent one by each channel
+
+
+# ---- the end of it -------------------------------------------------------------------------
+
+
+def test_an_uninstall_leaves_settings_and_data():
+    start(*UNITS)
+    running = run("make", "-s", "-C", TREE, "uninstall", check=False)
+    assert running.returncode != 0 and "expected stopped services" in running.stderr
+    all_work()
+    done = as_documented("docs/install.md", "sudo systemctl disable --now")
+    assert done.returncode == 0, done.stderr
+    assert "left: /etc/sendguard" in done.stdout and "left: /var/lib/sendguard" in done.stdout
+    assert DATABASE.exists() and CONF.exists()
+    assert not shutil.which("sendguard")
+    assert all(show(unit, "LoadState") == ["not-found"] for unit in UNITS)
+    run("make", "-s", "-C", TREE, "install")
+    systemctl("daemon-reload")
