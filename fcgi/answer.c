@@ -33,18 +33,28 @@ static void begin(struct text *out, int status)
     text_add(out, "Cache-Control: no-store\r\n");
 }
 
+#define URN "urn:sendguard:"
+
 /* The members that RFC 9457 asks for; the rest follows. */
-static void begin_problem(struct text *out, const char *type, const char *title, int status,
-                          const char *detail)
+static void write_problem(struct json_writer *writer, const char *type, const char *title,
+                          int status, const char *detail)
 {
-    text_add(out, "\r\n{\"type\":\"urn:sendguard:");
-    text_add(out, type);
-    text_add(out, "\",\"title\":");
-    text_add_json(out, title);
-    text_add(out, ",\"status\":");
-    text_add_int(out, status);
-    text_add(out, ",\"detail\":");
-    text_add_json(out, detail);
+    json_write_string(writer, "type", type);
+    json_write_string(writer, "title", title);
+    json_write_int(writer, "status", status);
+    json_write_string(writer, "detail", detail);
+}
+
+static struct json_writer begin_body(struct text *out)
+{
+    text_add(out, "\r\n");
+    return json_write_text(out);
+}
+
+static void end_body(struct text *out, struct json_writer *writer)
+{
+    json_write_end(writer);
+    text_add_char(out, '\n');
 }
 
 static int64_t seconds_until(int64_t then_ms, int64_t now_ms)
@@ -89,13 +99,15 @@ static struct kind kind_of(enum verdict_kind kind)
 {
     switch (kind) {
     case VERDICT_MESSAGE:
-        return (struct kind){422, "limits-of-one-message", "The message has too many recipients"};
+        return (struct kind){422, URN "limits-of-one-message",
+                             "The message has too many recipients"};
     case VERDICT_OVER_TIME:
-        return (struct kind){429, "limit-over-time", "A sending limit is reached"};
+        return (struct kind){429, URN "limit-over-time", "A sending limit is reached"};
     case VERDICT_SUSPENDED:
-        return (struct kind){403, "suspended", "Sending is suspended"};
+        return (struct kind){403, URN "suspended", "Sending is suspended"};
     case VERDICT_NO_STORE:
-        return (struct kind){503, "store-unavailable", "Sending limits cannot be checked now"};
+        return (struct kind){503, URN "store-unavailable",
+                             "Sending limits cannot be checked now"};
     default:
         return (struct kind){200, NULL, NULL};
     }
@@ -114,14 +126,11 @@ int answer_verdict(struct text *out, const struct verdict *verdict)
         text_add(out, "\r\n");
     }
     add_rate_limits(out, verdict);
-    if (kind.status == 200) {
-        text_add(out, "\r\n{");
-    } else {
-        begin_problem(out, kind.type, kind.title, kind.status, verdict->message);
-        text_add_char(out, ',');
-    }
-    verdict_add_json(out, verdict);
-    text_add(out, "}\n");
+    struct json_writer writer = begin_body(out);
+    if (kind.status != 200)
+        write_problem(&writer, kind.type, kind.title, kind.status, verdict->message);
+    verdict_write(&writer, verdict);
+    end_body(out, &writer);
     return kind.status;
 }
 
@@ -137,7 +146,9 @@ int answer_forward(struct text *out, const char *location)
 int answer_refunded(struct text *out)
 {
     begin(out, 200);
-    text_add(out, "\r\n{\"refunded\":true}\n");
+    struct json_writer writer = begin_body(out);
+    json_write_bool(&writer, "refunded", true);
+    end_body(out, &writer);
     return 200;
 }
 
@@ -159,15 +170,14 @@ int answer_problem(struct text *out, const struct problem *problem, const struct
                  problem->where, problem->text);
     else
         snprintf(detail, sizeof detail, "%s: %s", problem->where, problem->text);
-    begin_problem(out, problem->status == 503 ? "store-unavailable" : "bad-request",
+    struct json_writer writer = begin_body(out);
+    write_problem(&writer, problem->status == 503 ? URN "store-unavailable" : URN "bad-request",
                   title_of(problem->status), problem->status, detail);
-    text_add(out, ",\"where\":");
-    text_add_json(out, problem->where);
+    json_write_string(&writer, "where", problem->where);
     if (placed && place->told != NULL) {
         snprintf(detail, sizeof detail, "%.*s: %s", PLACE_MAX_BYTES, place->told, problem->text);
-        text_add(out, ",\"message\":");
-        text_add_json(out, detail);
+        json_write_string(&writer, "message", detail);
     }
-    text_add(out, "}\n");
+    end_body(out, &writer);
     return problem->status;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/json_write.h"
 #include "web/desk_views.h"
 
 /* The audit log as a file. It may be long, so it is read page by page while it
@@ -45,19 +46,18 @@ static void add_csv(struct text *out, const struct audit *audit, bool first)
 static void add_json(struct text *out, const struct audit *audit, bool first)
 {
     freed_by(json_put) struct json_object *detail = json_read(audit->detail);
-    text_addf(out, "%s{\"number\":%lld,\"at\":\"", first ? "" : ",\n", (long long)audit->number);
-    text_add_time_ms(out, audit->at_ms);
-    text_add(out, "\",\"by\":");
-    text_add_json(out, audit->by);
-    text_add(out, ",\"action\":");
-    text_add_json(out, audit->action);
-    text_add(out, ",\"subject\":");
-    text_add_json(out, audit->subject);
-    text_add(out, ",\"note\":");
-    text_add_json(out, audit->note);
-    text_add(out, ",\"detail\":");
-    text_add(out, detail != NULL ? audit->detail : "{}");
-    text_add_char(out, '}');
+    freed_by(text_free) struct text at = {0};
+    text_add_time_ms(&at, audit->at_ms);
+    text_add(out, first ? "" : ",\n");
+    struct json_writer writer = json_write_text(out);
+    json_write_int(&writer, "number", audit->number);
+    json_write_string(&writer, "at", text_string(&at));
+    json_write_string(&writer, "by", audit->by);
+    json_write_string(&writer, "action", audit->action);
+    json_write_string(&writer, "subject", audit->subject);
+    json_write_string(&writer, "note", audit->note);
+    json_write_raw(&writer, "detail", detail != NULL ? audit->detail : "{}");
+    json_write_end(&writer);
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */

@@ -157,7 +157,7 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
                struct json_object **view_r, struct problem *problem) must_check;
 
 /* What a submission would meet; nothing is counted. The view is what the webmail
- * endpoint would answer (verdict_add_json). */
+ * endpoint would answer (verdict_write). */
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
 

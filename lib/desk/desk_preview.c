@@ -12,19 +12,15 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
 {
     struct submission asked = *submission;
     struct verdict verdict;
-    freed_by(text_free) struct text text = {0};
     if (asked.id == NULL) /* one that no message has had, so that none is taken for repeated */
         asked.id = arena_printf(asked.arena, "simulated-%llx@sendguard.invalid",
                                 (unsigned long long)decision_new(now_ms));
     if (guard_judge(desk->guard, &asked, true, now_ms, &verdict) < 0)
         return -1;
-    text_add_char(&text, '{');
-    verdict_add_json(&text, &verdict);
-    text_add_char(&text, '}');
-    struct json_object *view = json_read(text_string(&text));
-    if (view == NULL)
-        return store_fail(desk->store, "a verdict cannot be read as JSON");
-    *view_r = view;
+    struct json_writer writer = json_write_tree();
+    verdict_write(&writer, &verdict);
+    json_write_end(&writer);
+    *view_r = writer.tree[0];
     return 1;
 }
 

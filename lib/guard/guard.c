@@ -245,67 +245,67 @@ static uint64_t attempt(const struct submission *submission)
 
 /* ---- the record ------------------------------------------------------------------ */
 
-static void add_domains(struct text *text, const struct facts *facts)
+static void write_domains(struct json_writer *writer, const struct facts *facts)
 {
-    text_add(text, ",\"domains\":[");
+    json_write_list(writer, "domains");
     for (size_t i = 0; i < facts->domain_count && i < RECORD_DOMAINS; i++) {
-        text_add(text, i > 0 ? ",[" : "[");
-        text_add_json(text, facts->domains[i].domain);
-        text_add_char(text, ',');
-        text_add_int(text, facts->domains[i].recipients);
-        text_add_char(text, ',');
-        text_add_int(text, facts->domains[i].header_chars);
-        text_add(text, facts->domains[i].own ? ",1]" : "]");
+        json_write_list(writer, NULL);
+        json_write_string(writer, NULL, facts->domains[i].domain);
+        json_write_int(writer, NULL, facts->domains[i].recipients);
+        json_write_int(writer, NULL, facts->domains[i].header_chars);
+        if (facts->domains[i].own)
+            json_write_int(writer, NULL, 1);
+        json_write_end(writer);
     }
-    text_add_char(text, ']');
+    json_write_end(writer);
     if (facts->domain_count > RECORD_DOMAINS)
-        text_addf(text, ",\"more_domains\":%zu", facts->domain_count - RECORD_DOMAINS);
+        json_write_int(writer, "more_domains", (int64_t)(facts->domain_count - RECORD_DOMAINS));
 }
 
-static void add_limits(struct text *text, const struct policy_limits *limits)
+static void write_limits(struct json_writer *writer, const struct policy_limits *limits)
 {
     static const char *const sources[] = {"settings", "domain", "mailbox"};
-    text_add(text, ",\"limits\":{");
-    for (int rule = 0; rule < RULE_COUNT; rule++) {
-        text_add(text, rule > 0 ? ",\"" : "\"");
-        text_add(text, rule_table[rule].name);
-        text_add(text, "\":");
-        if (limits->limits.of[rule] == LIMIT_OFF)
-            text_add(text, "null");
-        else
-            text_add_int(text, limits->limits.of[rule]);
-    }
-    text_add_char(text, '}');
-    for (int rule = 0, count = 0; rule < RULE_COUNT; rule++)
-        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0)
-            text_addf(text, "%s\"%s\":{\"limit_of\":\"%s\",\"extra\":%d}",
-                      count++ > 0 ? "," : ",\"adjusted\":{", rule_table[rule].name,
-                      sources[limits->source[rule]], limits->extra[rule]);
+    json_write_object(writer, "limits");
     for (int rule = 0; rule < RULE_COUNT; rule++)
-        if (limits->source[rule] != LIMIT_OF_SETTINGS || limits->extra[rule] != 0) {
-            text_add_char(text, '}');
-            break;
-        }
+        if (limits->limits.of[rule] == LIMIT_OFF)
+            json_write_null(writer, rule_table[rule].name);
+        else
+            json_write_int(writer, rule_table[rule].name, limits->limits.of[rule]);
+    json_write_end(writer);
+    bool adjusted = false;
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        if (limits->source[rule] == LIMIT_OF_SETTINGS && limits->extra[rule] == 0)
+            continue;
+        if (!adjusted)
+            json_write_object(writer, "adjusted");
+        adjusted = true;
+        json_write_object(writer, rule_table[rule].name);
+        json_write_string(writer, "limit_of", sources[limits->source[rule]]);
+        json_write_int(writer, "extra", limits->extra[rule]);
+        json_write_end(writer);
+    }
+    if (adjusted)
+        json_write_end(writer);
 }
 
-static void add_broken(struct text *text, const struct judgement *judgement)
+static void write_broken(struct json_writer *writer, const struct judgement *judgement)
 {
-    text_add(text, ",\"broken\":[");
+    json_write_list(writer, "broken");
     for (size_t i = 0; i < judgement->objection_count && i < RECORD_DOMAINS; i++) {
         const struct objection *objection = &judgement->objections[i];
-        text_addf(text, "%s{\"rule\":\"%s\",\"count\":%u", i > 0 ? "," : "",
-                  rule_table[objection->rule].name, objection->count);
+        json_write_object(writer, NULL);
+        json_write_string(writer, "rule", rule_table[objection->rule].name);
+        json_write_int(writer, "count", objection->count);
         if (objection->field >= 0)
-            text_addf(text, ",\"field\":\"%s\"", field_names[objection->field]);
-        if (objection->domain != NULL) {
-            text_add(text, ",\"domain\":");
-            text_add_json(text, objection->domain);
-        }
-        text_add_char(text, '}');
+            json_write_string(writer, "field", field_names[objection->field]);
+        if (objection->domain != NULL)
+            json_write_string(writer, "domain", objection->domain);
+        json_write_end(writer);
     }
-    text_add_char(text, ']');
+    json_write_end(writer);
     if (judgement->objection_count > RECORD_DOMAINS)
-        text_addf(text, ",\"more_broken\":%zu", judgement->objection_count - RECORD_DOMAINS);
+        json_write_int(writer, "more_broken",
+                       (int64_t)(judgement->objection_count - RECORD_DOMAINS));
 }
 
 /* What can be told later of this message: counts and domains, no recipient. */
@@ -314,36 +314,26 @@ static const char *record_facts(const struct judgement *judgement)
     const struct submission *submission = judgement->submission;
     const struct facts *facts = &judgement->facts;
     freed_by(text_free) struct text text = {0};
-    text_add(&text, "{\"channel\":\"");
-    text_add(&text, channel_names[submission->channel]);
-    text_add(&text, "\",\"mailbox\":");
-    text_add_json(&text, submission->mailbox);
-    text_add(&text, ",\"ip\":");
-    text_add_json(&text, submission->ip);
-    text_add(&text, ",\"id\":");
-    text_add_json(&text, submission->id);
-    text_add(&text, ",\"from\":");
-    text_add_json(&text, submission->from);
-    for (int field = 0; field < FIELD_COUNT; field++) {
-        text_add(&text, ",\"");
-        text_add(&text, field_names[field]);
-        text_add(&text, "\":");
-        text_add_int(&text, facts->in_field[field]);
-    }
-    text_add(&text, ",\"recipients\":");
-    text_add_int(&text, facts->recipients);
-    text_add(&text, ",\"off_domain\":");
-    text_add_int(&text, facts->off_domain);
-    add_domains(&text, facts);
-    add_limits(&text, &judgement->limits);
+    struct json_writer writer = json_write_text(&text);
+    json_write_string(&writer, "channel", channel_names[submission->channel]);
+    json_write_string(&writer, "mailbox", submission->mailbox);
+    json_write_string(&writer, "ip", submission->ip);
+    json_write_string(&writer, "id", submission->id);
+    json_write_string(&writer, "from", submission->from);
+    for (int field = 0; field < FIELD_COUNT; field++)
+        json_write_int(&writer, field_names[field], facts->in_field[field]);
+    json_write_int(&writer, "recipients", facts->recipients);
+    json_write_int(&writer, "off_domain", facts->off_domain);
+    write_domains(&writer, facts);
+    write_limits(&writer, &judgement->limits);
     if (judgement->limits.exempt)
-        text_add(&text, ",\"exempt\":true");
+        json_write_bool(&writer, "exempt", true);
     if (submission->webmail_host)
-        text_add(&text, ",\"webmail_host\":true");
+        json_write_bool(&writer, "webmail_host", true);
     if (judgement->objection_count > 0)
-        add_broken(&text, judgement);
-    text_add(&text, judgement->message.observe ? ",\"mode\":\"observe\"}"
-                                               : ",\"mode\":\"enforce\"}");
+        write_broken(&writer, judgement);
+    json_write_string(&writer, "mode", judgement->message.observe ? "observe" : "enforce");
+    json_write_end(&writer);
     return arena_strdup(judgement->arena, text_string(&text));
 }
 

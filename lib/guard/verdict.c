@@ -25,156 +25,97 @@ enum verdict_label verdict_label(const struct verdict *verdict)
                                : words[verdict->kind];
 }
 
-static void add_time_or_null(struct text *text, int64_t time_ms)
-{
-    if (time_ms == 0 || time_ms == UNTIL_LIFTED) {
-        text_add(text, "null");
-        return;
-    }
-    text_add_char(text, '"');
-    text_add_time(text, time_ms);
-    text_add_char(text, '"');
-}
-
-static void add_reason(struct text *text, const struct reason *reason)
+static void write_reason(struct json_writer *writer, const struct reason *reason)
 {
     const struct objection *objection = &reason->objection;
-    text_add(text, "{\"rule\":\"");
-    text_add(text, rule_table[objection->rule].name);
-    text_add_char(text, '"');
-    if (objection->field >= 0) {
-        text_add(text, ",\"field\":\"");
-        text_add(text, field_names[objection->field]);
-        text_add_char(text, '"');
-    }
-    if (objection->domain != NULL) {
-        text_add(text, ",\"domain\":");
-        text_add_json(text, objection->domain);
-    }
-    text_add(text, ",\"limit\":");
-    text_add_int(text, objection->limit);
-    text_add(text, ",\"count\":");
-    text_add_int(text, objection->count);
-    text_add(text, ",\"text\":");
-    text_add_json(text, reason->text);
-    text_add_char(text, '}');
+    json_write_object(writer, NULL);
+    json_write_string(writer, "rule", rule_table[objection->rule].name);
+    if (objection->field >= 0)
+        json_write_string(writer, "field", field_names[objection->field]);
+    if (objection->domain != NULL)
+        json_write_string(writer, "domain", objection->domain);
+    json_write_int(writer, "limit", objection->limit);
+    json_write_int(writer, "count", objection->count);
+    json_write_string(writer, "text", reason->text);
+    json_write_end(writer);
 }
 
-static void add_window(struct text *text, const struct verdict_window *window)
+static void write_window(struct json_writer *writer, const struct verdict_window *window)
 {
-    text_add(text, "{\"rule\":\"");
-    text_add(text, rule_table[window->rule].name);
-    text_add(text, "\",\"limit\":");
-    text_add_int(text, window->limit);
-    text_add(text, ",\"used\":");
-    text_add_int(text, (int64_t)window->used);
-    text_add(text, ",\"window_s\":");
-    text_add_int(text, rule_table[window->rule].window_ms / SECOND_MS);
-    text_add(text, ",\"refill\":[");
+    json_write_object(writer, NULL);
+    json_write_string(writer, "rule", rule_table[window->rule].name);
+    json_write_int(writer, "limit", window->limit);
+    json_write_int(writer, "used", (int64_t)window->used);
+    json_write_int(writer, "window_s", rule_table[window->rule].window_ms / SECOND_MS);
+    json_write_list(writer, "refill");
     for (size_t i = 0; i < window->refill_count; i++) {
-        text_add(text, i > 0 ? ",{\"at\":\"" : "{\"at\":\"");
-        text_add_time(text, window->refill[i].at_ms);
-        text_add(text, "\",\"count\":");
-        text_add_int(text, (int64_t)window->refill[i].count);
-        text_add_char(text, '}');
+        json_write_object(writer, NULL);
+        json_write_moment(writer, "at", window->refill[i].at_ms);
+        json_write_int(writer, "count", (int64_t)window->refill[i].count);
+        json_write_end(writer);
     }
-    text_add(text, "]}");
+    json_write_end(writer);
+    json_write_end(writer);
 }
 
-static void add_suspension(struct text *text, const struct verdict *verdict)
+static void write_suspension(struct json_writer *writer, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
     if (suspension->id == 0) {
-        text_add(text, "null");
+        json_write_null(writer, "suspension");
         return;
     }
-    text_add(text, "{\"cause\":\"");
-    text_add(text, cause_names[suspension->cause]);
-    text_add(text, "\",\"since\":");
-    add_time_or_null(text, suspension->since_ms);
-    text_add(text, ",\"until\":");
-    add_time_or_null(text, suspension->until_ms);
-    text_add(text, ",\"attempts\":");
-    text_add_int(text, suspension->attempts);
-    text_add(text, ",\"retries_before_restart\":");
-    text_add_int(text, verdict->retries_before_restart);
-    text_add(text, ",\"offence\":");
-    text_add_int(text, suspension->offence);
-    text_add(text, verdict->brought ? ",\"brought\":true" : ",\"brought\":false");
-    text_add(text, suspension_is_own_lock(suspension->cause, suspension->by)
-                       ? ",\"own_lock\":true"
-                       : ",\"own_lock\":false");
-    text_add(text, ",\"sentence\":");
-    text_add_json(text, verdict->sentence);
-    text_add_char(text, '}');
+    json_write_object(writer, "suspension");
+    json_write_string(writer, "cause", cause_names[suspension->cause]);
+    json_write_moment(writer, "since", suspension->since_ms);
+    json_write_moment(writer, "until", suspension->until_ms);
+    json_write_int(writer, "attempts", suspension->attempts);
+    json_write_int(writer, "retries_before_restart", verdict->retries_before_restart);
+    json_write_int(writer, "offence", suspension->offence);
+    json_write_bool(writer, "brought", verdict->brought);
+    json_write_bool(writer, "own_lock", suspension_is_own_lock(suspension->cause, suspension->by));
+    json_write_string(writer, "sentence", verdict->sentence);
+    json_write_end(writer);
 }
 
-static void add_can_send(struct text *text, const struct verdict *verdict)
+static void write_can_send(struct json_writer *writer, const struct verdict *verdict)
 {
     bool known = !verdict->unjudged && verdict->kind != VERDICT_NO_STORE;
-    text_add(text, ",\"can_send\":");
-    text_add_json(text, known ? can_send_names[verdict->can_send] : NULL);
-    text_add(text, ",\"can_send_at\":");
-    add_time_or_null(text, known ? verdict->can_send_at_ms : 0);
+    json_write_string(writer, "can_send", known ? can_send_names[verdict->can_send] : NULL);
+    json_write_moment(writer, "can_send_at", known ? verdict->can_send_at_ms : 0);
 }
 
-static void add_decision(struct text *text, uint64_t decision)
+static void write_if(struct json_writer *writer, const char *name, bool holds)
 {
-    char id[DECISION_TEXT_SIZE];
-    if (decision == 0) {
-        text_add(text, "null");
-        return;
-    }
-    decision_format(decision, id);
-    text_add_char(text, '"');
-    text_add(text, id);
-    text_add_char(text, '"');
+    if (holds)
+        json_write_bool(writer, name, true);
 }
 
-void verdict_add_json(struct text *text, const struct verdict *verdict)
+void verdict_write(struct json_writer *writer, const struct verdict *verdict)
 {
-    text_add(text, verdict->kind == VERDICT_ADMIT ? "\"verdict\":\"admit\",\"decision\":"
-                                                   : "\"verdict\":\"refuse\",\"decision\":");
-    add_decision(text, verdict->decision);
-    text_add(text, ",\"id\":");
-    text_add_json(text, verdict->submission->id);
-    text_add(text, ",\"mailbox\":");
-    text_add_json(text, verdict->submission->mailbox);
-    text_add(text, ",\"reasons\":[");
-    for (size_t i = 0; i < verdict->reason_count; i++) {
-        if (i > 0)
-            text_add_char(text, ',');
-        add_reason(text, &verdict->reasons[i]);
-    }
-    text_add(text, "],\"windows\":[");
-    for (size_t i = 0; i < verdict->window_count; i++) {
-        if (i > 0)
-            text_add_char(text, ',');
-        add_window(text, &verdict->windows[i]);
-    }
-    text_add(text, "],\"suspension\":");
-    add_suspension(text, verdict);
-    add_can_send(text, verdict);
-    text_add(text, ",\"retry_at\":");
-    add_time_or_null(text, verdict->retry_at_ms);
-    text_add(text, ",\"message\":");
-    text_add_json(text, verdict->message);
-    text_add(text, ",\"status_url\":");
-    text_add_json(text, verdict->status_url);
-    if (verdict->shown != NULL) {
-        text_add(text, ",\"shown\":");
-        text_add(text, verdict->shown);
-    }
-    if (verdict->observed)
-        text_add(text, ",\"observed\":true");
-    if (verdict->dry_run)
-        text_add(text, ",\"dry_run\":true");
-    if (verdict->repeated)
-        text_add(text, ",\"repeated\":true");
-    if (verdict->redeemed)
-        text_add(text, ",\"redeemed\":true");
-    if (verdict->bypassed)
-        text_add(text, ",\"bypassed\":true");
-    if (verdict->unjudged)
-        text_add(text, ",\"unjudged\":true");
+    json_write_string(writer, "verdict", verdict->kind == VERDICT_ADMIT ? "admit" : "refuse");
+    json_write_decision(writer, "decision", verdict->decision);
+    json_write_string(writer, "id", verdict->submission->id);
+    json_write_string(writer, "mailbox", verdict->submission->mailbox);
+    json_write_list(writer, "reasons");
+    for (size_t i = 0; i < verdict->reason_count; i++)
+        write_reason(writer, &verdict->reasons[i]);
+    json_write_end(writer);
+    json_write_list(writer, "windows");
+    for (size_t i = 0; i < verdict->window_count; i++)
+        write_window(writer, &verdict->windows[i]);
+    json_write_end(writer);
+    write_suspension(writer, verdict);
+    write_can_send(writer, verdict);
+    json_write_moment(writer, "retry_at", verdict->retry_at_ms);
+    json_write_string(writer, "message", verdict->message);
+    json_write_string(writer, "status_url", verdict->status_url);
+    if (verdict->shown != NULL)
+        json_write_raw(writer, "shown", verdict->shown);
+    write_if(writer, "observed", verdict->observed);
+    write_if(writer, "dry_run", verdict->dry_run);
+    write_if(writer, "repeated", verdict->repeated);
+    write_if(writer, "redeemed", verdict->redeemed);
+    write_if(writer, "bypassed", verdict->bypassed);
+    write_if(writer, "unjudged", verdict->unjudged);
 }

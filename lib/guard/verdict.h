@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "base/text.h"
+#include "base/json_write.h"
 #include "rules/rules.h"
 #include "store/store.h"
 
@@ -82,11 +82,11 @@ struct verdict {
 
 enum verdict_label verdict_label(const struct verdict *verdict);
 
-/* The members of the answer as a JSON object without its braces, so that a program
- * can put its own (type, title, status, detail) before them: verdict, decision,
- * id, mailbox, reasons, windows, suspension, can_send, can_send_at (both null when the store was
- * silent), retry_at, message, status_url, shown
- * (where the zone was told, see verdict_shown.h), and those of observed, dry_run, repeated, redeemed, bypassed, unjudged that are true. */
-void verdict_add_json(struct text *text, const struct verdict *verdict);
+/* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
+ * windows, suspension, can_send, can_send_at (both null when the store was silent), retry_at,
+ * message, status_url, shown (where the zone was told, see verdict_shown.h), and those of observed,
+ * dry_run, repeated, redeemed, bypassed, unjudged that are true. A program writes its own (type,
+ * title, status, detail) before them. */
+void verdict_write(struct json_writer *writer, const struct verdict *verdict);
 
 #endif

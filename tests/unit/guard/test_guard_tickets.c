@@ -37,13 +37,10 @@ static void send_webmail(const char *id, const char *to, int64_t now_ms)
 
 static bool has(const struct verdict *verdict, const char *member)
 {
-    freed_by(text_free) struct text text = {0};
-    text_add_char(&text, '{');
-    verdict_add_json(&text, verdict);
-    text_add_char(&text, '}');
-    struct json_object *json = rig_json(text_string(&text), text.length);
-    bool there = rig_has(json, member);
-    json_object_put(json);
+    struct json_writer writer = json_write_tree();
+    verdict_write(&writer, verdict);
+    bool there = rig_has(writer.tree[0], member);
+    json_object_put(writer.tree[0]);
     return there;
 }
 

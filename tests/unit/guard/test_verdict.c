@@ -30,9 +30,9 @@ static void teardown(void)
 static struct json_object *json_of(const struct verdict *verdict)
 {
     freed_by(text_free) struct text text = {0};
-    text_add_char(&text, '{');
-    verdict_add_json(&text, verdict);
-    text_add_char(&text, '}');
+    struct json_writer writer = json_write_text(&text);
+    verdict_write(&writer, verdict);
+    json_write_end(&writer);
     return rig_json(text.data, text.length);
 }
 
