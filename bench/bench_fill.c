@@ -14,7 +14,11 @@
 
 #include "base/decision.h"
 #include "population.h"
+#include "store/audit.h"
+#include "store/judge.h"
+#include "store/observations.h"
 #include "store/store.h"
+#include "store/suspensions.h"
 
 enum { THREADS_MAX = 64, STORE_TIMEOUT_MS = 10000, MESSAGES_MAX = 100000 };
 

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "store/store.h"
 
 struct house {
     struct settings *settings; /* until the guard has them */

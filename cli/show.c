@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/views.h"
+#include "store/observations.h"
 
 /* ---- a mailbox -------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "message/address.h"
+#include "store/audit.h"
 
 enum { LINE_SIZE = PASSWORD_MAX + 3 }; /* one byte too many, a line feed and a NUL */
 #define DEFAULT_EXPIRES "90d"

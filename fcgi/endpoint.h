@@ -8,6 +8,7 @@
 #include "guard/guard.h"
 #include "guard/recorder.h"
 #include "guard/store_watch.h"
+#include "store/store.h"
 
 /* What all workers share. */
 struct endpoint {

@@ -8,6 +8,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "guard/verdict_text.h"
+#include "store/suspensions.h"
 
 /* What a refusal tells, in the order in which it is read. */
 enum part {

@@ -14,6 +14,8 @@
 #include "guard/store_watch.h"
 #include "mta/collector.h"
 #include "mta/policy_request.h"
+#include "store/judge.h"
+#include "store/store.h"
 
 /* What the loops share; everything in it stays the caller's. */
 struct policy_service {

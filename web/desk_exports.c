@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 #include "base/json_write.h"
+#include "store/audit.h"
+#include "store/store.h"
 #include "web/desk_views.h"
 
 /* The audit log as a file. It may be long, so it is read page by page while it

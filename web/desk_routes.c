@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/observations.h"
 #include "web/desk_views.h"
 
 /* ---- views: what is asked, from the request's words ------------------------------------ */

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/observations.h"
+#include "store/store.h"
+#include "store/suspensions.h"
 #include "web/web.h"
 
 /* For monitoring: counters as the store keeps them, summed over all channels and

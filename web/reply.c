@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/store.h"
 #include "web/web.h"
 
 /* ---- pages -------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/zone.h"
 #include "guard/refill_steps.h"
+#include "store/store.h"
 #include "web/web.h"
 
 /* What the link says. */

@@ -8,6 +8,7 @@
 #include "guard/guard.h"
 #include "guard/token.h"
 #include "settings/settings.h"
+#include "store/store.h"
 #include "text/catalogue.h"
 
 enum program_exit {

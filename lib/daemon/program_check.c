@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/store_url.h"
-#include "store/store.h"
 
 #define SERVICES_USER "sendguard" /* the user of the units */
 

@@ -28,6 +28,8 @@
 #include "base/problem.h"
 #include "guard/guard.h"
 #include "staff/staff.h"
+#include "store/observations.h"
+#include "store/store.h"
 
 struct json_object;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "desk/desk_request.h"
+#include "store/kept.h"
 
 enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit log, to count a day's resets */
 

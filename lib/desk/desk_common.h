@@ -6,6 +6,9 @@
 #include "base/json.h"
 #include "base/problem.h"
 #include "desk/desk.h"
+#include "store/audit.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 
 /* One view under way: the settings of its moment, and memory for as long as it takes. */
 struct context {

@@ -5,6 +5,7 @@
 
 #include "base/problem.h"
 #include "desk/desk_common.h"
+#include "store/adjustments.h"
 
 enum action_kind {
     ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT, ACTION_NOTE, ACTION_COUNT

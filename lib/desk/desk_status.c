@@ -4,6 +4,7 @@
 
 #include "desk/desk_common.h"
 #include "guard/sending_state.h"
+#include "store/kept.h"
 
 enum {
     MESSAGES_SHOWN = 50,

@@ -10,6 +10,7 @@
 #include "guard/sending_state.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
+#include "store/judge.h"
 
 enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and rules, the rest is counted */
 

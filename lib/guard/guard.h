@@ -9,7 +9,6 @@
 #include "guard/verdict.h"
 #include "settings/settings.h"
 #include "settings/snapshot.h"
-#include "store/store.h"
 #include "text/catalogue.h"
 
 struct guard;

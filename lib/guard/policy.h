@@ -6,6 +6,7 @@
 #define SENDGUARD_POLICY_H
 
 #include "rules/rules.h"
+#include "store/adjustments.h"
 #include "store/store.h"
 
 enum { POLICY_FRESH_MS = 500 }; /* adjustments and their removal action within a second */

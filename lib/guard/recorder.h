@@ -19,6 +19,7 @@
 #define SENDGUARD_RECORDER_H
 
 #include "guard/verdict.h"
+#include "store/observations.h"
 #include "store/store.h"
 
 struct recorder;

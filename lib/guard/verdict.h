@@ -8,7 +8,7 @@
 
 #include "base/json_write.h"
 #include "rules/rules.h"
-#include "store/store.h"
+#include "store/suspensions.h"
 
 /* What kind of answer it is; the webmail endpoint's status is in the comment. */
 enum verdict_kind {

@@ -14,6 +14,7 @@
 #define SENDGUARD_STAFF_H
 
 #include "base/problem.h"
+#include "store/audit.h"
 #include "store/store.h"
 
 struct json_object;

@@ -4,6 +4,7 @@
 
 #include "base/problem.h"
 #include "staff/staff.h"
+#include "store/kept.h"
 
 bool staff_name_well_formed(const char *name);
 /* 1, or 0 with *problem. */

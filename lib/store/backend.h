@@ -6,10 +6,18 @@
  * Operations return 1, 0 or -1 as store.h says; before -1 they put a sentence into
  * backend->error. They return within about backend->timeout_ms, and reconnect or
  * reopen by themselves at the next call. */
-#ifndef SENDGUARD_STORE_ROOM_H
-#define SENDGUARD_STORE_ROOM_H
+#ifndef SENDGUARD_STORE_BACKEND_H
+#define SENDGUARD_STORE_BACKEND_H
 
+#include "base/arena.h"
+#include "store/adjustments.h"
+#include "store/audit.h"
+#include "store/judge.h"
+#include "store/kept.h"
+#include "store/observations.h"
+#include "store/records.h"
 #include "store/store.h"
+#include "store/suspensions.h"
 
 struct backend;
 

@@ -17,7 +17,14 @@
 #include <time.h>
 
 #include "base/store_url.h"
+#include "store/adjustments.h"
+#include "store/audit.h"
 #include "store/backend.h"
+#include "store/judge.h"
+#include "store/kept.h"
+#include "store/observations.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",

@@ -6,6 +6,7 @@
 
 #include "mta/policy_answer.h"
 #include "mta/policy_batch.h"
+#include "store/store.h"
 
 enum { NOW_S = 1763790000, ANSWERS_MAX = 16 };
 

@@ -1,5 +1,5 @@
 /* Judging and counting in SQLite: all messages that wait together in one
- * transaction, each as store.h says under store_judge. */
+ * transaction, each as store/judge.h says. */
 #include <string.h>
 
 #include "store/sqlite/sqlite_history.h"

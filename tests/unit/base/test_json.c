@@ -7,7 +7,6 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "base/json_strict.h"
-#include "store/store.h"
 
 #define NOW INT64_C(1763790000000) /* 2025-11-22T05:40:00Z */
 

@@ -4,6 +4,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "store/store.h"
 
 const struct person viewer = {"vera", ROLE_VIEWER}, supporter = {"sam", ROLE_SUPPORT},
                     admin = {"ada", ROLE_ADMIN};

@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/audit.h"
+#include "store/observations.h"
+#include "store/store.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define LATER (NOW + HOUR_MS)

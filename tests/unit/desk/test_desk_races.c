@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "store/audit.h"
 #include "tests/unit/desk/desk_rig.h"
 
 enum { SUPPORTERS = 8 };

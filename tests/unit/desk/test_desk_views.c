@@ -3,6 +3,8 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "store/judge.h"
+#include "store/observations.h"
 #include "tests/unit/desk/desk_rig.h"
 
 #define LATER (NOW + HOUR_MS)

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/json_strict.h"
+#include "store/records.h"
+#include "store/store.h"
 
 struct guard *guard;
 struct token_key *token_key;

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "store/adjustments.h"
+#include "store/audit.h"
+#include "store/records.h"
 #include "tests/unit/guard/guard_rig.h"
 
 static struct record record_of(const struct verdict *verdict, int64_t now_ms)

@@ -2,6 +2,9 @@
  * message once, not at all, or in spite of all; over both backends. */
 #include <string.h>
 
+#include "store/audit.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 
 #define VOLUME_SENTENCE                                                                          \

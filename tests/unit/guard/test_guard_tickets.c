@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/judge.h"
+#include "store/store.h"
 #include "tests/unit/guard/guard_rig.h"
 
 #define HOSTS "mta.webmail_hosts=127.0.0.0/8"

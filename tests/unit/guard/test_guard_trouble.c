@@ -7,6 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/adjustments.h"
+#include "store/audit.h"
+#include "store/records.h"
+#include "store/store.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 
 enum { SHORT_TIMEOUT_MS = 250, THREADS = 8 };

@@ -8,6 +8,10 @@
 #include <unistd.h>
 
 #include "guard/policy.h"
+#include "store/adjustments.h"
+#include "store/audit.h"
+#include "store/records.h"
+#include "store/store.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

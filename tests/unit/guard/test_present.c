@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/zone.h"
+#include "store/adjustments.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "text/present.h"
 

@@ -6,6 +6,9 @@
 #include <time.h>
 
 #include "guard/recorder.h"
+#include "store/observations.h"
+#include "store/store.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 
 static struct recorder *recorder;

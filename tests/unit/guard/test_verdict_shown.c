@@ -6,6 +6,7 @@
 #include "base/zone.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 
 #define FULL_OUTSIDE WITH("limits.webmail.off_domain_per_day=3", "on_limit.off_domain_per_day=refuse")

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "mta/policy_answer.h"
 

@@ -4,6 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "store/audit.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "mta/policy_batch.h"
 

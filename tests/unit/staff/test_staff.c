@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "store/audit.h"
+#include "store/kept.h"
+#include "store/store.h"
 #include "tests/unit/store/backends.h"
 #include "staff/staff.h"
 #include "staff/staff_secret.h"

@@ -5,8 +5,10 @@
 
 #include <check.h>
 
-#include "tests/unit/store/servers.h"
+#include "store/audit.h"
+#include "store/judge.h"
 #include "store/store.h"
+#include "tests/unit/store/servers.h"
 
 enum backend_kind { BACKEND_SQLITE, BACKEND_REDIS, BACKEND_KINDS };
 

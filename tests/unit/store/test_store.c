@@ -1,9 +1,11 @@
-/* Judging and counting: what store.h says of one message, in both backends. */
+/* Judging and counting: what store/judge.h says of one message, in both backends. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/adjustments.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 #include "rules/window.h"
 

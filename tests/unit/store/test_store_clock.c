@@ -2,6 +2,8 @@
  * it was wrong, and what it stamped counts from now on. */
 #include <string.h>
 
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/kept.h"
 #include "tests/unit/store/backends.h"
 
 static struct kept kept_of(const char *key, const char *value, int64_t until_ms)

@@ -2,6 +2,8 @@
  * judgement (rules/outcome.h): the outcome, the window that decides, and what takes effect. */
 #include <check.h>
 
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 /* The windows before the message: messages a day and off-domain recipients a day, three of each

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "store/kept.h"
+#include "store/observations.h"
+#include "store/records.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/observations.h"
 #include "tests/unit/store/backends.h"
 
 #define DOMAIN "example.test"

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -11,6 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/adjustments.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"

@@ -5,6 +5,8 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "store/audit.h"
+#include "store/observations.h"
 #include "tests/unit/desk/desk_rig.h"
 #include "web/web.h"
 

@@ -5,6 +5,10 @@
 #include <unistd.h>
 
 #include "guard/recorder.h"
+#include "store/audit.h"
+#include "store/observations.h"
+#include "store/store.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 

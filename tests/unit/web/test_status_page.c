@@ -7,6 +7,11 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "store/adjustments.h"
+#include "store/audit.h"
+#include "store/observations.h"
+#include "store/records.h"
+#include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 

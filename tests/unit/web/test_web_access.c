@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "store/audit.h"
+#include "store/store.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "staff/staff_secret.h"
 #include "web/web.h"

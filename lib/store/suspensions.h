@@ -1,0 +1,43 @@
+/* The store's suspensions of mailboxes: staff's operations on them, and who is suspended. A message
+ * that exceeds a limit brings one too: store/judge.h. Results: store/store.h. */
+#ifndef SENDGUARD_STORE_SUSPENSIONS_H
+#define SENDGUARD_STORE_SUSPENSIONS_H
+
+#include "message/submission.h"
+#include "rules/suspension.h"
+#include "store/audit.h"
+#include "store/store.h"
+
+struct suspension {
+    int64_t id; /* > 0; 0 means: there is none */
+    enum cause cause;
+    int64_t since_ms, until_ms; /* until_ms may be UNTIL_LIFTED */
+    uint32_t attempts;          /* other messages refused since */
+    uint32_t offence;           /* 1 for the first of this cause in 30 days, 2 for the second … */
+    char by[64];                /* "guard" or who of the staff */
+    char note[256];             /* "messages_per_day" (the rule), or the note of the staff */
+};
+
+enum { ATTEMPTS_KNOWN = 1000 }; /* of a suspension; what comes beyond is counted and moves nothing */
+
+/* Suspend, or replace the suspension in force. *suspension_r is what holds now. 1 or -1. */
+int store_suspend(struct store *store, const char *mailbox, enum cause cause,
+                  const struct durations *durations, const struct action *action,
+                  struct suspension *suspension_r) must_check;
+/* End the suspension, keep the counts. 1 lifted, 0 was not suspended. */
+int store_lift(struct store *store, const char *mailbox, const struct action *action) must_check;
+/* The mailboxes suspended at now_ms, in order of name, after `after` ("" for
+ * the first page). 1 and *count_r. */
+struct suspended {
+    char mailbox[ADDRESS_MAX_BYTES + 1];
+    struct suspension suspension;
+};
+int store_suspended(struct store *store, const char *after, int64_t now_ms,
+                    struct suspended *suspended_r, size_t max, size_t *count_r) must_check;
+
+/* The suspensions of that cause within the last 30 days, ended ones too: the next
+ * is offence number *count_r + 1. 1 or -1. */
+int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
+                   uint32_t *count_r) must_check;
+
+#endif
