@@ -8,14 +8,14 @@
 enum { AUDIT_MAX = 100000000, AUDIT_SHOWN = 50 };
 
 /* How actions are told, the newest first. */
-struct telling {
+struct audit_format {
     void (*begin)(void);
     void (*tell)(struct cli *cli, struct json_object *action, bool first);
     void (*end)(void);
 };
 
 /* Pages of actions, each told and forgotten: the audit log is long. -1: go on; else the exit status. */
-static int tell_all(struct cli *cli, size_t most, const struct telling *telling)
+static int tell_all(struct cli *cli, size_t most, const struct audit_format *telling)
 {
     freed_by(free_string) char *before = NULL;
     const char *subject = cli->word_count > 0 ? cli->words[0] : NULL;
@@ -99,7 +99,7 @@ static void tell_text(struct cli *cli, struct json_object *action, bool first)
 
 int cli_run_audit(struct cli *cli)
 {
-    static const struct telling text = {.tell = tell_text},
+    static const struct audit_format text = {.tell = tell_text},
                                 csv = {.begin = begin_csv, .tell = tell_csv},
                                 json = {begin_json, tell_json, end_json};
     bool as_csv = cli->given[OPTION_CSV] != NULL, as_json = cli->given[OPTION_JSON] != NULL;

@@ -96,12 +96,12 @@ static size_t width_of(const char *text)
     return width;
 }
 
-void print_table_begin(struct table *table, size_t columns, unsigned right)
+void print_table_begin(struct print_table *table, size_t columns, unsigned right)
 {
-    *table = (struct table){.columns = columns, .right = right};
+    *table = (struct print_table){.columns = columns, .right = right};
 }
 
-void print_table_row(struct table *table, ...)
+void print_table_row(struct print_table *table, ...)
 {
     va_list texts;
     if ((table->count & (table->count - 1)) == 0)
@@ -114,7 +114,8 @@ void print_table_row(struct table *table, ...)
     table->count++;
 }
 
-static void print_cell(const struct table *table, size_t column, const char *text, size_t width,
+static void print_cell(const struct print_table *table, size_t column, const char *text,
+                       size_t width,
                        FILE *out)
 {
     int padding = (int)(width - width_of(text));
@@ -125,7 +126,7 @@ static void print_cell(const struct table *table, size_t column, const char *tex
         fprintf(out, "%s%*s", text, last ? 0 : padding + 2, "");
 }
 
-void print_table_end(struct table *table, FILE *out)
+void print_table_end(struct print_table *table, FILE *out)
 {
     size_t widths[TABLE_COLUMNS] = {0};
     for (size_t row = 0; row < table->count; row++)
@@ -139,7 +140,7 @@ void print_table_end(struct table *table, FILE *out)
         fputc('\n', out);
     }
     free(table->rows);
-    *table = (struct table){0};
+    *table = (struct print_table){0};
 }
 
 /* ---- JSON ----------------------------------------------------------------------------------- */

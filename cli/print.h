@@ -26,16 +26,16 @@ const char *print_moment(struct arena *arena, struct json_object *object, const 
 
 /* Aligned columns: rows of texts that live until the table is printed. */
 enum { TABLE_COLUMNS = 8 };
-struct table {
+struct print_table {
     const char *(*rows)[TABLE_COLUMNS];
     size_t count, columns;
     unsigned right; /* bit of each column that is aligned to the right */
 };
-void print_table_begin(struct table *table, size_t columns, unsigned right);
+void print_table_begin(struct print_table *table, size_t columns, unsigned right);
 /* Exactly `columns` texts. */
-void print_table_row(struct table *table, ...);
+void print_table_row(struct print_table *table, ...);
 /* Prints with two spaces before each row, and frees. */
-void print_table_end(struct table *table, FILE *out);
+void print_table_end(struct print_table *table, FILE *out);
 
 /* The tree as JSON, indented; control characters beyond ASCII escaped. */
 void print_json(struct json_object *tree, FILE *out);

@@ -106,7 +106,7 @@ static void join(struct json_object *first, struct json_object *page, const char
 static void print_suspended(struct cli *cli, struct json_object *view)
 {
     struct json_object *entry;
-    struct table table;
+    struct print_table table;
     size_t count = views_list_length(view, "suspended");
     if (count == 0) {
         puts("Nobody is suspended.");
@@ -143,7 +143,7 @@ static void print_near_list(struct cli *cli, struct json_object *view, const cha
                             const char *head)
 {
     struct json_object *entry;
-    struct table table;
+    struct print_table table;
     if (views_list_length(view, member) == 0)
         return;
     print_table_begin(&table, 7, 1u << 1 | 1u << 2 | 1u << 3);
@@ -231,7 +231,7 @@ static const char *limit_from(struct cli *cli, struct json_object *rule)
 static void print_rules(struct cli *cli, struct json_object *view)
 {
     struct json_object *rule;
-    struct table table;
+    struct print_table table;
     puts("\nRules");
     print_table_begin(&table, 6, 1u << 2 | 1u << 3);
     print_table_row(&table, "", "RULE", "COUNTED", "LIMIT", "AT", "FROM");
@@ -251,7 +251,7 @@ static void print_rules(struct cli *cli, struct json_object *view)
 static void print_domains(struct cli *cli, struct json_object *view)
 {
     struct json_object *domain;
-    struct table table;
+    struct print_table table;
     if (views_list_length(view, "domains") == 0)
         return;
     puts("\nDomains");

@@ -222,7 +222,7 @@ static int print_list(struct cli *cli, struct json_object *view, const char *mem
         print_json(view, stdout);
         return cli_end_output(cli);
     }
-    struct table table;
+    struct print_table table;
     print_table_begin(&table, tokens ? 5 : 4, 0);
     print_table_row(&table, "NAME", "ROLE", "MADE", "BY", "EXPIRES");
     for (size_t i = 0; i < json_object_array_length(list); i++) {

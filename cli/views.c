@@ -109,7 +109,7 @@ static const char *refill_text(struct cli *cli, struct json_object *window)
 void views_print_windows(struct cli *cli, struct json_object *view)
 {
     struct json_object *window;
-    struct table table;
+    struct print_table table;
     if (views_list_length(view, "windows") == 0)
         return;
     puts("\nWindows");
@@ -137,7 +137,7 @@ static const char *limit_end(struct cli *cli, struct json_object *limit)
 void views_print_limits(struct cli *cli, struct json_object *view)
 {
     struct json_object *limit;
-    struct table table;
+    struct print_table table;
     if (views_list_length(view, "limits") == 0)
         return;
     puts("\nLimits");
@@ -161,7 +161,7 @@ void views_print_limits(struct cli *cli, struct json_object *view)
 void views_print_mailboxes(struct cli *cli, struct json_object *view)
 {
     struct json_object *sender;
-    struct table table;
+    struct print_table table;
     if (views_list_length(view, "mailboxes") == 0)
         return;
     print_table_begin(&table, 5, 1u << 2 | 1u << 3);

@@ -152,7 +152,8 @@ int answer_refunded(struct text *out)
     return 200;
 }
 
-int answer_problem(struct text *out, const struct problem *problem, const struct place *place,
+int answer_problem(struct text *out, const struct problem *problem,
+                   const struct answer_place *place,
                    const char *allow)
 {
     begin(out, problem->status);

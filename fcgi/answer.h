@@ -18,13 +18,14 @@ int answer_refunded(struct text *out);
 
 /* Where a problem is, as people read it ("To, 1st recipient"): in English, and in the language of
  * the user. NULL where there is no such place. */
-struct place {
+struct answer_place {
     const char *english, *told;
 };
 
 /* The request itself is wrong, or cannot be answered now (503). `place` may be NULL; with it the
  * answer has a `message` for the user. `allow`: for 405, else NULL. */
-int answer_problem(struct text *out, const struct problem *problem, const struct place *place,
+int answer_problem(struct text *out, const struct problem *problem,
+                   const struct answer_place *place,
                    const char *allow);
 
 #endif

@@ -13,7 +13,7 @@
 
 enum { PIECE_BYTES = 16 * 1024 };
 
-struct exchange {
+struct endpoint_exchange {
     struct endpoint *endpoint;
     struct request request;
     const struct body_source *source;
@@ -51,7 +51,7 @@ static int feed(struct body *body, const struct body_source *source, int64_t exp
     return length < 0 || seen < expected ? -1 : good;
 }
 
-static int read_body(struct exchange *exchange, struct problem *problem)
+static int read_body(struct endpoint_exchange *exchange, struct problem *problem)
 {
     freed_by(body_free) struct body *body = NULL;
     const struct request *request = &exchange->request;
@@ -63,7 +63,7 @@ static int read_body(struct exchange *exchange, struct problem *problem)
 }
 
 /* At the gate: many a webmail takes recipients from the query as well, so they count too. */
-static int read_gate_query(struct exchange *exchange, struct problem *problem)
+static int read_gate_query(struct endpoint_exchange *exchange, struct problem *problem)
 {
     freed_by(body_free) struct body *body = NULL;
     struct body_claims claims;
@@ -86,7 +86,7 @@ static int no_mailbox(const struct request *request, struct problem *problem)
                                         : "nobody is signed in (REMOTE_USER is empty)");
 }
 
-static int set_sender(struct exchange *exchange, struct problem *problem)
+static int set_sender(struct endpoint_exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
     const char *mailbox = request->trusted ? exchange->claims.mailbox : request->mailbox;
@@ -102,7 +102,7 @@ static int set_sender(struct exchange *exchange, struct problem *problem)
 
 /* An id of ours when there is none. In gate mode the id would come from the
  * sender's own browser, who could send under one id all day: it is not believed. */
-static int set_id(struct exchange *exchange, struct problem *problem)
+static int set_id(struct endpoint_exchange *exchange, struct problem *problem)
 {
     if (exchange->submission.id != NULL && exchange->request.forward == NULL)
         return 1;
@@ -141,7 +141,7 @@ static int64_t monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int judge(struct exchange *exchange, struct problem *problem)
+static int judge(struct endpoint_exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
     submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
@@ -176,7 +176,7 @@ static int judge(struct exchange *exchange, struct problem *problem)
     return 1;
 }
 
-static int refund(struct exchange *exchange, struct problem *problem)
+static int refund(struct endpoint_exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
     const char *mailbox;
@@ -203,13 +203,13 @@ static int refund(struct exchange *exchange, struct problem *problem)
     return 1;
 }
 
-static void tell_problem(struct exchange *exchange, const struct problem *problem,
+static void tell_problem(struct endpoint_exchange *exchange, const struct problem *problem,
                          const char *allow)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(exchange->endpoint->guard);
     const struct catalogue *catalogue = snapshot_catalogue(snapshot);
     const char *asked = exchange->submission.lang; /* NULL when nothing was read */
-    const struct place place = {
+    const struct answer_place place = {
         .english = problem_text_place(catalogue, exchange->arena, "en", problem->where),
         .told = problem_text_place(catalogue, exchange->arena, catalogue_language(catalogue, asked),
                                    problem->where),
@@ -220,7 +220,7 @@ static void tell_problem(struct exchange *exchange, const struct problem *proble
 int endpoint_handle(struct endpoint *endpoint, const char *const *params, const struct body_source *source,
                     struct arena *arena, int64_t now_ms, struct text *out)
 {
-    struct exchange exchange = {
+    struct endpoint_exchange exchange = {
         .endpoint = endpoint, .source = source, .arena = arena, .now_ms = now_ms, .out = out};
     struct problem problem = {0};
     const char *allow = NULL;

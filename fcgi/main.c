@@ -7,7 +7,7 @@
 #include "daemon/listen.h"
 #include "fcgi/workers.h"
 
-struct serving {
+struct endpoint_program {
     struct endpoint endpoint;
     struct workers *workers;
 };
@@ -40,7 +40,7 @@ static int kept_connections(const struct settings *settings)
 
 static void *start(const struct daemon *daemon)
 {
-    struct serving *serving = xcalloc(1, sizeof *serving);
+    struct endpoint_program *serving = xcalloc(1, sizeof *serving);
     FCGX_Init(); /* takes SIGTERM for itself where nobody has it: the daemon has */
     serving->endpoint = (struct endpoint){
         .guard = daemon->guard, .store = daemon->store, .recorder = daemon->recorder};
@@ -52,13 +52,13 @@ static void *start(const struct daemon *daemon)
 
 static void each_second(void *context)
 {
-    struct serving *serving = context;
+    struct endpoint_program *serving = context;
     workers_watch(serving->workers);
 }
 
 static int stop(void *context, int timeout_ms)
 {
-    struct serving *serving = context;
+    struct endpoint_program *serving = context;
     if (!workers_stop(&serving->workers, timeout_ms))
         return -1;
     free(serving);

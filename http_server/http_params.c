@@ -9,7 +9,7 @@
 #include "message/address.h"
 
 /* A form under way. */
-struct reading {
+struct params_reading {
     struct http_request *request;
     char name[FORM_MAX_NAME_BYTES + 1];
     struct text value;
@@ -52,7 +52,7 @@ static int add_param(struct http_request *request, const char *name, struct json
 static int begin_param(void *context, const char *name, size_t length, bool whole,
                        bool *wanted_r, struct problem *problem)
 {
-    struct reading *reading = context;
+    struct params_reading *reading = context;
     const char *fault = whole ? address_text_fault(name, length) : "it is too long";
     if (fault != NULL)
         return problem_set(problem, 400, "", "the name of a parameter is refused: %s", fault);
@@ -64,7 +64,7 @@ static int begin_param(void *context, const char *name, size_t length, bool whol
 
 static int add_value(void *context, const char *bytes, size_t length, struct problem *problem)
 {
-    struct reading *reading = context;
+    struct params_reading *reading = context;
     (void)problem; /* the whole is limited */
     text_add_bytes(&reading->value, bytes, length);
     return 1;
@@ -72,13 +72,13 @@ static int add_value(void *context, const char *bytes, size_t length, struct pro
 
 static int refuse_value(void *context, const char *text, struct problem *problem)
 {
-    struct reading *reading = context;
+    struct params_reading *reading = context;
     return problem_set(problem, 400, reading->name, "%s", text);
 }
 
 static int end_param(void *context, struct problem *problem)
 {
-    struct reading *reading = context;
+    struct params_reading *reading = context;
     const char *fault = value_fault(text_string(&reading->value), reading->value.length);
     if (fault != NULL)
         return refuse_value(reading, fault, problem);
@@ -91,7 +91,7 @@ static int end_param(void *context, struct problem *problem)
 static int read_form(const char *bytes, size_t length, struct http_request *request,
                      struct problem *problem)
 {
-    struct reading reading = {.request = request};
+    struct params_reading reading = {.request = request};
     const struct form_listener listener = {.context = &reading,
                                            .max_fields = REQUEST_MAX_PARAMS,
                                            .begin = begin_param,

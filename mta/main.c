@@ -9,7 +9,7 @@
 
 enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
 
-struct serving {
+struct policy_program {
     struct policy_service service;
     struct loops *loops;
 };
@@ -43,7 +43,7 @@ static void warn_of_counting_twice(const struct settings *settings)
 
 static void *start(const struct daemon *daemon)
 {
-    struct serving *serving = xcalloc(1, sizeof *serving);
+    struct policy_program *serving = xcalloc(1, sizeof *serving);
     raise_file_limit();
     warn_of_counting_twice(daemon->settings);
     serving->service = (struct policy_service){.guard = daemon->guard,
@@ -57,7 +57,7 @@ static void *start(const struct daemon *daemon)
 
 static int stop(void *context, int timeout_ms)
 {
-    struct serving *serving = context;
+    struct policy_program *serving = context;
     if (!loops_stop(&serving->loops, timeout_ms))
         return -1;
     collector_free(&serving->service.collector);

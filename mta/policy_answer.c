@@ -16,7 +16,7 @@ enum part {
     PART_LINK, PARTS
 };
 
-struct telling {
+struct reply_writing {
     struct arena *arena;
     const struct catalogue *catalogue;
     const char *contact;
@@ -36,7 +36,7 @@ static const char *plain(struct arena *arena, const char *text)
 }
 
 /* A text of the catalogue; takes `values`, which may be NULL. */
-static const char *text_of(const struct telling *telling, const char *key,
+static const char *text_of(const struct reply_writing *telling, const char *key,
                            struct json_object *values)
 {
     freed_by(json_put) struct json_object *taken = values;
@@ -45,7 +45,8 @@ static const char *text_of(const struct telling *telling, const char *key,
 }
 
 /* The same with one value. */
-static const char *sentence(const struct telling *telling, const char *key, const char *variable,
+static const char *sentence(const struct reply_writing *telling, const char *key,
+                            const char *variable,
                             const char *value)
 {
     struct json_object *values = json_object_new_object();
@@ -54,7 +55,7 @@ static const char *sentence(const struct telling *telling, const char *key, cons
 }
 
 /* Rounded up to the minute: who waits until then is never too early. */
-static const char *sentence_of_moment(const struct telling *telling, const char *key,
+static const char *sentence_of_moment(const struct reply_writing *telling, const char *key,
                                       int64_t time_ms)
 {
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
@@ -67,7 +68,8 @@ static const char *sentence_of_moment(const struct telling *telling, const char 
 }
 
 /* As many as leave the other parts their room. */
-static const char *joined_reasons(const struct telling *telling, const struct verdict *verdict)
+static const char *joined_reasons(const struct reply_writing *telling,
+                                  const struct verdict *verdict)
 {
     enum { REASONS_MAX = 200 };
     const char *all = "";
@@ -86,7 +88,7 @@ static const char *joined(struct arena *arena, const char *one, const char *othe
 }
 
 /* "Messages in 24 hours: 601, limit 600." The provider's sentence leaves no room for more. */
-static const char *short_rule(const struct telling *telling, enum rule rule, uint64_t count,
+static const char *short_rule(const struct reply_writing *telling, enum rule rule, uint64_t count,
                               uint64_t limit)
 {
     const char *key = arena_printf(telling->arena, "rule.%s", rule_table[rule].name);
@@ -99,7 +101,8 @@ static const char *short_rule(const struct telling *telling, enum rule rule, uin
 
 /* The rule that brought the suspension: of this message, or of the one that it began with. Where
  * the window has room again, its numbers of now would contradict the pause, and none are told. */
-static const char *rule_of_suspension(const struct telling *telling, const struct verdict *verdict)
+static const char *rule_of_suspension(const struct reply_writing *telling,
+                                      const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
     if (verdict->reason_count > 0) {
@@ -115,7 +118,7 @@ static const char *rule_of_suspension(const struct telling *telling, const struc
     return "";
 }
 
-static void tell_suspension(struct telling *telling, const struct verdict *verdict)
+static void tell_suspension(struct reply_writing *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
     const char *provider = verdict_provider_sentence(telling->arena, telling->catalogue,
@@ -137,7 +140,7 @@ static bool is_deferred(const struct verdict *verdict)
     return verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0;
 }
 
-static void tell_refusal(struct telling *telling, const struct verdict *verdict)
+static void tell_refusal(struct reply_writing *telling, const struct verdict *verdict)
 {
     char decision[DECISION_TEXT_SIZE];
     if (verdict->kind == VERDICT_SUSPENDED) {
@@ -165,7 +168,7 @@ static void tell_refusal(struct telling *telling, const struct verdict *verdict)
 }
 
 /* For the log of the service that forwards, which tries again by itself. */
-static void tell_deferral(struct telling *telling, const struct verdict *verdict)
+static void tell_deferral(struct reply_writing *telling, const struct verdict *verdict)
 {
     char decision[DECISION_TEXT_SIZE];
     decision_format(verdict->decision, decision);
@@ -192,7 +195,7 @@ static bool keep(const char **part, size_t *left)
 /* The parts that fit together, the important ones first. The link comes last: it is the longest, and
  * with the reference, which always has its place, support finds the same. A long contact comes
  * after what happened. Only the first sentence is ever cut. */
-static const char *fit(struct telling *telling)
+static const char *fit(struct reply_writing *telling)
 {
     enum { SENTENCE_MAX = 300, LONG_CONTACT = 100 };
     size_t left = POLICY_TEXT_MAX_BYTES + 1; /* the first part has no space before it */
@@ -234,7 +237,7 @@ void policy_answer(struct arena *arena, const struct catalogue *catalogue,
                    const struct verdict *verdict, const char *contact,
                    char answer_r[POLICY_ANSWER_SIZE])
 {
-    struct telling telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
+    struct reply_writing telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
     switch (verdict->kind) {
     case VERDICT_ADMIT:
         strcpy(answer_r, POLICY_DUNNO);

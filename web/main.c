@@ -7,7 +7,7 @@
 
 enum { SOCKET_MODE = 0660 };
 
-struct serving {
+struct web_program {
     struct web web;
     struct server *server;
 };
@@ -20,7 +20,7 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 
 static void *start(const struct daemon *daemon)
 {
-    struct serving *serving = xcalloc(1, sizeof *serving);
+    struct web_program *serving = xcalloc(1, sizeof *serving);
     serving->web = (struct web){.desk = {.store = daemon->store, .guard = daemon->guard},
                                 .key = daemon->key,
                                 .recorder = daemon->recorder};
@@ -35,7 +35,7 @@ static void *start(const struct daemon *daemon)
 
 static int stop(void *context, int timeout_ms)
 {
-    struct serving *serving = context;
+    struct web_program *serving = context;
     int all = server_stop(&serving->server, timeout_ms);
     pthread_mutex_destroy(&serving->web.metrics.lock);
     free(serving);

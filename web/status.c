@@ -11,7 +11,7 @@
 #include "web/web.h"
 
 /* What the link says. */
-struct visit {
+struct status_visit {
     const char *token, *mailbox;
     bool fresh; /* good for more than looking */
     bool over;  /* past its end: it opens the page while the suspension holds that it was made in */
@@ -42,7 +42,7 @@ static void add_parameter(struct text *text, const char *name, const char *value
     add_encoded(text, value);
 }
 
-static void redirect_to_page(struct exchange *exchange, const struct visit *visit)
+static void redirect_to_page(struct exchange *exchange, const struct status_visit *visit)
 {
     freed_by(text_free) struct text path = {0};
     text_add(&path, "/status");
@@ -143,7 +143,7 @@ static void add_links(struct exchange *exchange, struct json_object *view)
     }
 }
 
-static void complete(struct exchange *exchange, const struct visit *visit,
+static void complete(struct exchange *exchange, const struct status_visit *visit,
                      struct json_object *view)
 {
     struct json_object *windows = json_member(view, "windows");
@@ -179,11 +179,11 @@ static void refuse_link(struct exchange *exchange)
                                exchange->reader.language, "page.link.short", NULL));
 }
 
-static int read_link(struct exchange *exchange, struct visit *visit_r)
+static int read_link(struct exchange *exchange, struct status_visit *visit_r)
 {
     const struct http_request *request = exchange->request;
-    struct visit visit = {.token = http_request_param(request,
-                                                      "t"), .zone = http_request_param(request,
+    struct status_visit visit = {.token = http_request_param(request,
+                                                             "t"), .zone = http_request_param(request,
                                                       "tz")};
     const char *decision = http_request_param(request, "d");
     struct status_link link;
@@ -205,7 +205,8 @@ static int read_link(struct exchange *exchange, struct visit *visit_r)
     return 1;
 }
 
-static void show(struct exchange *exchange, const struct visit *visit, struct json_object *view)
+static void show(struct exchange *exchange, const struct status_visit *visit,
+                 struct json_object *view)
 {
     if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
@@ -216,7 +217,7 @@ static void show(struct exchange *exchange, const struct visit *visit, struct js
 }
 
 /* "can_lock" becomes the link's word too: a button that would be refused is none. */
-static void add_powers(const struct visit *visit, struct json_object *view)
+static void add_powers(const struct status_visit *visit, struct json_object *view)
 {
     bool would_help = json_is_true(view, "can_lock");
     json_add_bool(view, "can_lock", would_help && visit->fresh);
@@ -225,14 +226,14 @@ static void add_powers(const struct visit *visit, struct json_object *view)
 
 /* Whether a link past its end was made in the suspension that holds now, as far as clocks agree:
  * it must not open again with every later one. */
-static bool is_of_suspension(const struct visit *visit, struct json_object *suspension)
+static bool is_of_suspension(const struct status_visit *visit, struct json_object *suspension)
 {
     int64_t since_ms;
     return zone_moment_read(json_string(suspension, "since", ""), &since_ms) == 1 &&
            since_ms <= visit->made_ms + CLOCK_AHEAD_MS;
 }
 
-static void get(struct exchange *exchange, const struct visit *visit)
+static void get(struct exchange *exchange, const struct status_visit *visit)
 {
     struct json_object *view = NULL;
     if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision,
@@ -270,7 +271,7 @@ static bool locked_now(struct json_object *view)
 }
 
 /* "That wasn't me." */
-static void lock(struct exchange *exchange, const struct visit *visit)
+static void lock(struct exchange *exchange, const struct status_visit *visit)
 {
     struct json_object *view = NULL;
     if (desk_lock(&exchange->web->desk, visit->mailbox, exchange->now_ms, &view) < 0) {
@@ -294,7 +295,7 @@ static void lock(struct exchange *exchange, const struct visit *visit)
 void status_handle(struct exchange *exchange)
 {
     const struct http_request *request = exchange->request;
-    struct visit visit;
+    struct status_visit visit;
     if (request->method == METHOD_OTHER) {
         http_response_header(exchange->response, "Allow", "GET, HEAD, POST");
         reply_error(exchange, 405, NULL);

@@ -6,7 +6,7 @@
 
 #include "base/zone.h"
 
-struct part {
+struct web_part {
     const char *path;  /* ends with '/': all that begins with it */
     const char *allow; /* methods besides which nothing gets in; NULL: the part says */
     void (*handle)(struct exchange *exchange);
@@ -18,7 +18,7 @@ struct part {
 enum { TRYING_MAX = 2 };
 
 /* The first that fits. */
-static const struct part parts[] = {
+static const struct web_part parts[] = {
     {"/status", "GET, HEAD, POST", status_handle, true},
     {"/r/", "GET, HEAD", reference_handle, true},
     {"/desk/sign-in", "GET, HEAD, POST", signin_handle, true},
@@ -37,7 +37,7 @@ static bool begins(const char *path, const char *beginning)
     return strncmp(path, beginning, strlen(beginning)) == 0;
 }
 
-static const struct part *part_of(const char *path)
+static const struct web_part *part_of(const char *path)
 {
     for (size_t i = 0; i < countof(parts); i++) {
         const char *name = parts[i].path;
@@ -47,14 +47,14 @@ static const struct part *part_of(const char *path)
     return NULL;
 }
 
-static bool is_allowed(const struct part *part, enum method method)
+static bool is_allowed(const struct web_part *part, enum method method)
 {
     static const char *const words[] = {[METHOD_GET] = "GET", [METHOD_POST] = "POST"};
     return part->allow == NULL ||
            (method != METHOD_OTHER && strstr(part->allow, words[method]) != NULL);
 }
 
-static void handle(struct exchange *exchange, const struct part *part)
+static void handle(struct exchange *exchange, const struct web_part *part)
 {
     struct web *web = exchange->web;
     if (!part->asks_store) {
@@ -72,7 +72,7 @@ static void handle(struct exchange *exchange, const struct part *part)
 static void run(struct exchange *exchange)
 {
     const char *path = exchange->request->path;
-    const struct part *part = part_of(path);
+    const struct web_part *part = part_of(path);
     if (part == NULL) {
         reply_error(exchange, 404, NULL);
     } else if (!is_allowed(part, exchange->request->method)) {

@@ -53,7 +53,7 @@ const char *verdict_provider_sentence(struct arena *arena, const struct catalogu
 
 /* ---- the message --------------------------------------------------------------- */
 
-struct telling {
+struct verdict_writing {
     struct arena *arena;
     const struct catalogue *catalogue;
     const char *language;
@@ -62,7 +62,7 @@ struct telling {
 };
 
 /* Sentences have a space between them. */
-static void tell(const struct telling *telling, const char *sentence)
+static void tell(const struct verdict_writing *telling, const char *sentence)
 {
     if (sentence == NULL || sentence[0] == '\0')
         return;
@@ -72,14 +72,16 @@ static void tell(const struct telling *telling, const char *sentence)
 }
 
 /* The text "message.NAME"; takes `values`. */
-static void tell_with(const struct telling *telling, const char *name, struct json_object *values)
+static void tell_with(const struct verdict_writing *telling, const char *name,
+                      struct json_object *values)
 {
     freed_by(json_put) struct json_object *taken = values;
     const char *key = arena_printf(telling->arena, "message.%s", name);
     tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language, key, taken));
 }
 
-static void tell_string(const struct telling *telling, const char *name, const char *variable,
+static void tell_string(const struct verdict_writing *telling, const char *name,
+                        const char *variable,
                         const char *value)
 {
     struct json_object *values = json_object_new_object();
@@ -88,7 +90,7 @@ static void tell_string(const struct telling *telling, const char *name, const c
 }
 
 /* For reading; minutes, rounded up. As pages say it where the reader's time zone is known. */
-static void tell_moment(const struct telling *telling, const char *name, int64_t time_ms)
+static void tell_moment(const struct verdict_writing *telling, const char *name, int64_t time_ms)
 {
     const struct verdict *verdict = telling->verdict;
     const struct reader reader = {telling->catalogue, telling->language,
@@ -105,13 +107,13 @@ static void tell_moment(const struct telling *telling, const char *name, int64_t
         tell_string(telling, name, "moment", stamp);
 }
 
-static void tell_reasons(const struct telling *telling, const struct verdict *verdict)
+static void tell_reasons(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     for (size_t i = 0; i < verdict->reason_count; i++)
         tell(telling, verdict->reasons[i].text);
 }
 
-static void tell_attempts(const struct telling *telling, const struct verdict *verdict)
+static void tell_attempts(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     struct json_object *values = json_object_new_object();
     json_add_int(values, "attempts", verdict->suspension.attempts);
@@ -120,7 +122,7 @@ static void tell_attempts(const struct telling *telling, const struct verdict *v
 }
 
 /* The state and its end, by whoever it was set. */
-static void tell_state(const struct telling *telling, const struct suspension *suspension)
+static void tell_state(const struct verdict_writing *telling, const struct suspension *suspension)
 {
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         tell_moment(telling, "own_lock", suspension->since_ms);
@@ -130,7 +132,7 @@ static void tell_state(const struct telling *telling, const struct suspension *s
         tell_moment(telling, "paused", suspension->until_ms);
 }
 
-static void tell_suspension(const struct telling *telling, const struct verdict *verdict)
+static void tell_suspension(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspension;
     if (suspension->id == 0) { /* a dry run: it would be suspended */
@@ -151,7 +153,7 @@ static void tell_suspension(const struct telling *telling, const struct verdict 
         tell_attempts(telling, verdict);
 }
 
-static void tell_ending(const struct telling *telling, const struct verdict *verdict,
+static void tell_ending(const struct verdict_writing *telling, const struct verdict *verdict,
                         const char *contact)
 {
     char decision[DECISION_TEXT_SIZE];
@@ -165,7 +167,7 @@ static void tell_ending(const struct telling *telling, const struct verdict *ver
     }
 }
 
-static void tell_kind(const struct telling *telling, const struct verdict *verdict)
+static void tell_kind(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     if (verdict->kind == VERDICT_SUSPENDED) {
         tell_suspension(telling, verdict);
@@ -183,7 +185,7 @@ const char *verdict_message(struct arena *arena, const struct catalogue *catalog
     if (verdict->kind == VERDICT_ADMIT)
         return "";
     freed_by(text_free) struct text text = {0};
-    const struct telling telling = {
+    const struct verdict_writing telling = {
         arena, catalogue, catalogue_language(catalogue, verdict->submission->lang), verdict,
         &text};
     if (verdict->kind == VERDICT_NO_STORE) {

@@ -6,7 +6,7 @@
 #include "rules/rule.h"
 
 /* A recipient that counts, and where it is. */
-struct counted {
+struct counted_recipient {
     const struct recipient *recipient;
     const char *domain;
 };
@@ -14,7 +14,7 @@ struct counted {
 /* By domain, then address, then field: equal recipients become neighbours. */
 static int compare_counted(const void *left, const void *right)
 {
-    const struct counted *a = left, *b = right;
+    const struct counted_recipient *a = left, *b = right;
     int order = strcmp(a->domain, b->domain);
     if (order == 0)
         order = strcmp(a->recipient->address, b->recipient->address);
@@ -30,16 +30,19 @@ static int compare_domains(const void *left, const void *right)
 }
 
 /* The recipients that count, sorted. */
-static struct counted *sort_recipients(struct arena *arena, const struct submission *submission,
-                                       const struct recipient_policy *policy, size_t *count_r)
+static struct counted_recipient *sort_recipients(struct arena *arena,
+                                                 const struct submission *submission,
+                                                 const struct recipient_policy *policy,
+                                                 size_t *count_r)
 {
-    struct counted *sorted = arena_alloc(arena, submission->recipient_count * sizeof *sorted);
+    struct counted_recipient *sorted = arena_alloc(arena,
+                                                   submission->recipient_count * sizeof *sorted);
     size_t count = 0;
     for (size_t i = 0; i < submission->recipient_count; i++) {
         const struct recipient *one = &submission->recipients[i];
         const char *target = recipient_target(arena, one->address, submission->domain, policy);
         if (!policy->exempt(policy->context, target))
-            sorted[count++] = (struct counted){one, strrchr(target, '@') + 1};
+            sorted[count++] = (struct counted_recipient){one, strrchr(target, '@') + 1};
     }
     if (count > 1)
         qsort(sorted, count, sizeof sorted[0], compare_counted);
@@ -68,7 +71,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
     struct facts facts = {0};
     size_t count;
     bool copies = submission->channel != CHANNEL_WEBMAIL;
-    const struct counted *sorted = sort_recipients(arena, submission, policy, &count);
+    const struct counted_recipient *sorted = sort_recipients(arena, submission, policy, &count);
     facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
     const struct recipient *before = NULL;
     struct domain_facts *domain = NULL;

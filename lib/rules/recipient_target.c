@@ -59,7 +59,7 @@ static char *read_again(char *content)
 }
 
 /* A way out of a local part: a domain, and the local part there; both lie in the former. */
-struct route {
+struct address_route {
     char *rest, *domain;
 };
 
@@ -80,20 +80,21 @@ static char *find_sign(char *content, char sign, bool last)
     return found;
 }
 
-static bool split_by(char *content, char *at, char *bang, char *percent, struct route *route_r)
+static bool split_by(char *content, char *at, char *bang, char *percent,
+                     struct address_route *route_r)
 {
     bool domain_first = at == NULL && bang != NULL;
     char *sign = at != NULL ? at : domain_first ? bang : percent;
     if (sign == NULL)
         return false;
     *sign = '\0';
-    *route_r = domain_first ? (struct route){.rest = sign + 1, .domain = content}
-                            : (struct route){.rest = content, .domain = sign + 1};
+    *route_r = domain_first ? (struct address_route){.rest = sign + 1, .domain = content}
+                            : (struct address_route){.rest = content, .domain = sign + 1};
     return true;
 }
 
 /* A sign in quotation marks leads on where there is no other. */
-static bool split(char *content, struct route *route_r)
+static bool split(char *content, struct address_route *route_r)
 {
     return split_by(content, find_sign(content, '@', true), find_sign(content, '!', false),
                     find_sign(content, '%', true), route_r) ||
@@ -150,7 +151,7 @@ const char *recipient_target(struct arena *arena, const char *address, const cha
     /* once: each step leaves less of it */
     char *content = read_again(unquoted(arena_strndup(arena, address, local_length)));
     bool leads = false;
-    struct route route;
+    struct address_route route;
     for (int step = 0; policy->own_domain(policy->context, mailbox_domain, domain) &&
                        split(content, &route); step++) {
         if (step == MAX_STEPS)

@@ -28,7 +28,7 @@ enum {
     KEPT_PAGE = 50,
 };
 
-struct counted {
+struct failures_counted {
     char key[COUNT_KEY_SIZE]; /* "": it does not count here */
     bool slow;                /* it was full, less than an hour ago */
     uint32_t failures;        /* with this try, while it is not slow */
@@ -37,7 +37,7 @@ struct counted {
 struct try {
     bool known;
     char known_key[COUNT_KEY_SIZE]; /* "": of a name that nobody can have */
-    struct counted counts[COUNT_COUNT];
+    struct failures_counted counts[COUNT_COUNT];
 };
 
 /* A slow count's tries stand under a key of their own. */
@@ -104,7 +104,7 @@ static int kept_in_time(struct store *store, struct arena *arena, enum kept_kind
 }
 
 /* Whether the count leaves no try at this moment; nothing is counted. 1 with *free_at_r, 0, -1. */
-static int has_to_wait(struct store *store, struct counted *counted, int64_t now_ms,
+static int has_to_wait(struct store *store, struct failures_counted *counted, int64_t now_ms,
                        int64_t *free_at_r)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -146,7 +146,8 @@ static int take_slow_try(struct store *store, const char *key, int64_t now_ms, i
     return store_try(store, slow_key_of(key).text, now_ms, SIGN_IN_SLOW_MS, 1, &one, free_at_r);
 }
 
-static int count_one(struct store *store, struct counted *counted, uint32_t max, int64_t now_ms,
+static int count_one(struct store *store, struct failures_counted *counted, uint32_t max,
+                     int64_t now_ms,
                      int64_t *free_at_r)
 {
     if (counted->slow)
@@ -176,7 +177,7 @@ static int count_try(struct store *store, struct try *try, int64_t now_ms, int64
 
 /* The last failure that a count holds makes it slow. All of them are too old to count when that
  * ends. 1 it is from now on, 0, -1. */
-static int slow_down(struct store *store, const struct counted *counted, uint32_t max,
+static int slow_down(struct store *store, const struct failures_counted *counted, uint32_t max,
                      int64_t now_ms)
 {
     struct kept block = {.key = counted->key, .value = "", .until_ms = now_ms + SIGN_IN_SPAN_MS};

@@ -9,7 +9,8 @@
 
 /* ---- finding ------------------------------------------------------------------------- */
 
-struct entry *catalogue_table_find(const struct table *table, const char *key, size_t *at_r)
+struct catalogue_entry *catalogue_table_find(const struct catalogue_table *table, const char *key,
+                                             size_t *at_r)
 {
     size_t from = 0, to = table->count;
     while (from < to) {
@@ -41,7 +42,7 @@ const struct language *catalogue_find_language(const struct catalogue *catalogue
 const struct mustache *catalogue_find(const struct catalogue *catalogue,
                                       const struct language *language, const char *name)
 {
-    const struct entry *found;
+    const struct catalogue_entry *found;
     if (strchr(name, '.') == NULL) {
         found = catalogue_table_find(&catalogue->pages, name, NULL);
     } else {
@@ -54,21 +55,22 @@ const struct mustache *catalogue_find(const struct catalogue *catalogue,
 
 /* ---- rendering ------------------------------------------------------------------------- */
 
-struct reading {
+struct template_reading {
     const struct catalogue *catalogue;
     const struct language *language;
 };
 
 static const struct mustache *find_partial(const void *context, const char *name)
 {
-    const struct reading *reading = context;
+    const struct template_reading *reading = context;
     return catalogue_find(reading->catalogue, reading->language, name);
 }
 
 static int render(const struct catalogue *catalogue, const char *language, const char *name,
                   struct json_object *view, enum mustache_escape escape, struct text *out)
 {
-    const struct reading reading = {catalogue, catalogue_find_language(catalogue, language)};
+    const struct template_reading reading = {catalogue, catalogue_find_language(catalogue,
+                                                                                language)};
     const struct partials partials = {find_partial, &reading};
     const struct mustache *template = find_partial(&reading, name);
     return template != NULL && mustache_render(template, view, &partials, escape, out);
@@ -166,7 +168,7 @@ const char *catalogue_language(const struct catalogue *catalogue, const char *ac
 
 /* ---- the end ---------------------------------------------------------------------------- */
 
-static void table_clear(struct table *table)
+static void table_clear(struct catalogue_table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
         free(table->entries[i].key);

@@ -31,7 +31,7 @@ struct loading {
 struct texts_file {
     const char *path, *bytes;
     size_t length;
-    struct table *texts; /* of its language */
+    struct catalogue_table *texts; /* of its language */
 };
 
 /* ---- names ----------------------------------------------------------------------------- */
@@ -72,10 +72,10 @@ static bool key_fits(const char *key)
 
 /* ---- putting in -------------------------------------------------------------------------- */
 
-static void table_put(struct table *table, const struct entry *entry)
+static void table_put(struct catalogue_table *table, const struct catalogue_entry *entry)
 {
     size_t at;
-    struct entry *found = catalogue_table_find(table, entry->key, &at);
+    struct catalogue_entry *found = catalogue_table_find(table, entry->key, &at);
     if (found != NULL) {
         free(found->key);
         free(found->file);
@@ -121,7 +121,7 @@ static int add_page(struct loading *loading, const char *path, const char *bytes
                            "expected a name of a-z, 0-9 and _ with .mustache behind it");
     if (!mustache_parse(path, bytes, length, MUSTACHE_MARKUP, &template, loading->problem))
         return 0;
-    table_put(&loading->catalogue->pages, &(struct entry){
+    table_put(&loading->catalogue->pages, &(struct catalogue_entry){
                                               .key = xasprintf("%.*s", (int)strcspn(path, "."), path),
                                               .template = template,
                                               .file = xstrdup(path),
@@ -206,7 +206,7 @@ static int check_key(struct loading *loading, const struct texts_file *file, con
                        "%.60s: expected a key of at most %d letters: parts of a-z, 0-9 and _ "
                        "with dots between them",
                        key, KEY_MAX);
-    const struct entry *same = catalogue_table_find(file->texts, key, NULL);
+    const struct catalogue_entry *same = catalogue_table_find(file->texts, key, NULL);
     if (same == NULL || same->built_in != loading->built_in)
         return 1; /* the operator's own text takes the place of the built-in one */
     if (strcmp(same->file, file->path) == 0)
@@ -227,7 +227,7 @@ static int add_text(struct loading *loading, const struct texts_file *file, cons
                         (size_t)json_object_get_string_len(value), MUSTACHE_PLAIN, &template,
                         &inner))
         return fail_at(loading, file->path, line, "%s: %s", key, inner.text);
-    table_put(file->texts, &(struct entry){
+    table_put(file->texts, &(struct catalogue_entry){
                                .key = xstrdup(key),
                                .template = template,
                                .file = xstrdup(file->path),
@@ -408,7 +408,7 @@ static int add_operators(struct loading *loading, const char *folder)
 
 struct check {
     struct loading *loading;
-    const struct entry *entry;
+    const struct catalogue_entry *entry;
     const struct language *language;
     bool failed;
 };
@@ -416,7 +416,7 @@ struct check {
 static void check_partial(void *context, const char *name, int line)
 {
     struct check *check = context;
-    const struct entry *entry = check->entry;
+    const struct catalogue_entry *entry = check->entry;
     if (!check->failed &&
         catalogue_find(check->loading->catalogue, check->language, name) == NULL)
         check->failed = !fail_at(check->loading, entry->file, entry->line > 0 ? entry->line : line,
@@ -424,7 +424,7 @@ static void check_partial(void *context, const char *name, int line)
                                  name);
 }
 
-static int check_table(struct loading *loading, const struct table *table,
+static int check_table(struct loading *loading, const struct catalogue_table *table,
                        const struct language *language)
 {
     for (size_t i = 0; i < table->count; i++) {

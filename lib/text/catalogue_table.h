@@ -9,7 +9,7 @@
 
 enum { LANGUAGE_MAX_BYTES = 35, LANGUAGES_MAX = 64 };
 
-struct entry {
+struct catalogue_entry {
     char *key; /* of a page: its name */
     struct mustache *template;
     char *file; /* where it stands, for complaints */
@@ -17,25 +17,26 @@ struct entry {
     bool built_in;
 };
 
-struct table {
-    struct entry *entries; /* by key */
+struct catalogue_table {
+    struct catalogue_entry *entries; /* by key */
     size_t count, room;
 };
 
 struct language {
     char name[LANGUAGE_MAX_BYTES + 1];
-    struct table texts;
+    struct catalogue_table texts;
 };
 
 struct catalogue {
     _Atomic int owners;
-    struct table pages;
+    struct catalogue_table pages;
     struct language languages[LANGUAGES_MAX]; /* by name */
     size_t count;
 };
 
 /* The entry of that key, or NULL; *at_r (may be NULL): where it is, or belongs. */
-struct entry *catalogue_table_find(const struct table *table, const char *key, size_t *at_r);
+struct catalogue_entry *catalogue_table_find(const struct catalogue_table *table, const char *key,
+                                             size_t *at_r);
 const struct language *catalogue_find_language(const struct catalogue *catalogue,
                                                const char *name);
 
