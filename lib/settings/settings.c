@@ -137,14 +137,14 @@ static int set_line(struct reading *reading, const char *section, const char *ke
     if (setting == NULL)
         return refuse_unknown(reading, section, key);
     int *set_at = &reading->set_at[setting - settings_table];
-    if (*set_at > 0 && !setting_is_list(setting)) {
+    if (*set_at > 0 && !setting->type->is_list) {
         problem_set(reading->problem, 0, "", "%s: is set a second time; first at line %d",
                     setting->name, *set_at);
         return failed(reading);
     }
     if (*set_at == 0) {
         *set_at = reading->line;
-        if (setting_is_list(setting)) /* the default's items */
+        if (setting->type->is_list) /* the default's items */
             setting_clear(setting, reading->settings);
     }
     reading->latest = setting;
@@ -225,7 +225,7 @@ static bool line_continues(const struct reading *reading, const char *line, size
                            size_t length)
 {
     return indent > 0 && indent < length && line[indent] != '[' && reading->latest != NULL &&
-           reading->latest->type == SETTING_DOMAINS && memchr(line, '=', length) == NULL;
+           reading->latest->type->continues && memchr(line, '=', length) == NULL;
 }
 
 /* libinih keeps a comment that ends a continuing line. */
@@ -355,7 +355,7 @@ static int set_override(struct reading *reading, const char *override)
     freed_by(free_string) char *trimmed = xstrdup(value);
     trimmed[length] = '\0';
     int *set_at = &reading->set_at[setting - settings_table];
-    if (setting_is_list(setting) && *set_at != INT_MAX)
+    if (setting->type->is_list && *set_at != INT_MAX)
         setting_clear(setting, reading->settings);
     *set_at = INT_MAX;
     return set_value(reading, setting, trimmed);
@@ -392,7 +392,7 @@ static int set_defaults(struct reading *reading)
             reading->settings->limits[channel].of[rule] = LIMIT_OFF;
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
-        bool none = setting_is_list(setting) && setting->standard[0] == '\0';
+        bool none = setting->type->is_list && setting->standard[0] == '\0';
         if (!none && !set_value(reading, setting, setting->standard))
             return 0;
     }

@@ -88,29 +88,8 @@ static void sort_list(struct text_list *list)
     list->count = kept;
 }
 
-/* Makes an item of each word. */
-static void split_items(struct text_list *list)
-{
-    struct text_list words = {0};
-    size_t room = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        const char *word = list->items[i];
-        for (size_t length; *word != '\0'; word += length + (word[length] == ' ')) {
-            length = strcspn(word, " ");
-            if (words.count == room)
-                words.items = xrealloc(words.items,
-                                       (room = room > 0 ? room * 2 : 8) * sizeof *words.items);
-            words.items[words.count++] = xasprintf("%.*s", (int)length, word);
-        }
-        free(list->items[i]);
-    }
-    free(list->items);
-    *list = words;
-}
-
 void settings_sort_lists(struct settings *settings)
 {
-    split_items(&settings->hosted_domains);
     sort_list(&settings->hosted_domains);
     sort_list(&settings->exempt_mailboxes);
     sort_list(&settings->exempt_recipients);

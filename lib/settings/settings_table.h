@@ -8,33 +8,55 @@
 #include "base/text.h"
 #include "settings/settings.h"
 
-/* What a row's member of struct settings is, and how its value is written. */
-enum setting_type {
-    SETTING_TEXT,       /* char *: min to max bytes of UTF-8 */
-    SETTING_PATH,       /* char *: absolute */
-    SETTING_FOLDER,     /* char *: absolute, or empty; no '/' at its end */
-    SETTING_ZONE,       /* char *: name of a time zone, "Europe/Berlin" */
-    SETTING_LISTEN,     /* char *: absolute path of a socket, or HOST:PORT */
-    SETTING_URL,        /* char *: begins with one of `choices`; no '/' at its end */
-    SETTING_STORE,      /* char *: a URL as store_url.h has it; no '/' at its end */
-    SETTING_INTEGER,    /* int64_t: min to max */
-    SETTING_OCTAL,      /* int64_t: min to max, read and write bits of a file mode */
-    SETTING_DURATION,   /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
-    SETTING_DURATIONS,  /* struct durations: such durations or "permanent", the repeats in order */
-    SETTING_CHOICE,     /* int: index in `choices` */
-    SETTING_LIMIT,      /* int32_t: min to max, or "off" (LIMIT_OFF) */
-    SETTING_DOMAINS,    /* struct text_list: a group of domains an item */
-    SETTING_ADDRESSES,  /* struct text_list: an address an item */
-    SETTING_RECIPIENTS, /* struct text_list: an address or "@domain" an item */
-    SETTING_NETWORKS,   /* struct text_list: ADDRESS or ADDRESS/BITS an item, as inet_ntop writes
-                           it; a network of one address without its bits; "none" is no item */
-    SETTING_LINKS,      /* struct text_list: "LABEL URL" an item, one a line; the URL begins with one
-                           of `choices`; "" is no item */
+struct setting;
+struct value;
+
+/* What a row's member of struct settings is, and how its value is written: a row per type. */
+struct setting_type {
+    /* Fills value->member from value->text; a list gets more items. 1; or 0 with value->fault set
+     * and the member as it was, or of a list with a part of the items added. */
+    int (*parse)(struct value *value);
+    /* Adds the value as parse takes it; items of a list with line feeds between. */
+    void (*print)(const struct setting *setting, const struct settings *settings,
+                  struct text *text);
+    /* Adds what a value may be: "1 to 512". NULL: `values` says it for each setting of the type. */
+    void (*describe)(const struct setting *setting, struct text *text);
+    const char *values;
+    /* Frees the member's value and leaves none. NULL: there is nothing to free. */
+    void (*clear)(void *member);
+    bool is_list;      /* may stand in the file again; its lines add up */
+    bool continues;    /* a list that goes on in indented lines */
+    bool may_be_empty; /* parse takes "" */
+    bool is_url;       /* of an error's quotation nothing is shown that may be a password */
 };
+
+extern const struct setting_type
+    /* type_numbers.c */
+    type_integer,   /* int64_t: min to max */
+    type_octal,     /* int64_t: min to max, read and write bits of a file mode */
+    type_limit,     /* int32_t: min to max, or "off" (LIMIT_OFF) */
+    type_duration,  /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
+    type_durations, /* struct durations: such durations or "permanent", the repeats in order */
+    type_choice,    /* int: index in `choices` */
+    /* type_texts.c, char * */
+    type_text,   /* at most max bytes of UTF-8 */
+    type_path,   /* absolute path of a file */
+    type_folder, /* absolute path, or empty; no '/' at its end */
+    type_listen, /* absolute path of a socket, or HOST:PORT */
+    type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
+    type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
+    type_zone,   /* name of a time zone, "Europe/Berlin" */
+    /* type_lists.c, struct text_list */
+    type_domains,    /* a domain an item */
+    type_groups,     /* a group of domains an item, one space between */
+    type_addresses,  /* an address an item */
+    type_recipients, /* an address or "@domain" an item */
+    type_networks,   /* an item as network_normalise has it; "none" is no item */
+    type_links;      /* "LABEL URL" an item, one a line; the URL as of type_url; "" is no item */
 
 struct setting {
     const char *section, *key, *name; /* "limits.smtp", "messages_per_day", both with a dot */
-    enum setting_type type;
+    const struct setting_type *type;
     size_t offset; /* of the member of struct settings */
     int64_t min, max;
     const char *standard; /* the default, as one would write it; "" is none */
@@ -46,12 +68,6 @@ struct setting {
 extern const struct setting settings_table[]; /* rows of one section stand together */
 extern const size_t settings_count;
 
-enum { DURATION_UNITS = 5 };
-struct duration_unit {
-    const char *name;
-    int64_t ms;
-};
-extern const struct duration_unit duration_units[DURATION_UNITS]; /* the longest first */
 #define DURATION_MAX_MS (3650 * DAY_MS)
 
 /* The row of that name, NULL when there is none. */
@@ -59,22 +75,22 @@ const struct setting *setting_find(const char *section, const char *key);
 /* The row whose name is nearest to an unknown one, NULL when none is near. */
 const struct setting *setting_nearest(const char *section, const char *key);
 
-/* Whether the setting may stand in the file again, its lines adding up. */
-bool setting_is_list(const struct setting *setting);
+/* The row's member. */
+static inline const void *setting_member(const struct setting *setting,
+                                         const struct settings *settings)
+{
+    return (const unsigned char *)settings + setting->offset;
+}
 
 /* Reads `value` into the setting's member; a list gets more items, or with `continues` its last
- * group more domains. 1; or 0 with the problem's text filled and the member as it was or with a
- * part of the value's items added. */
+ * group more domains. 1; or 0 with the problem's text filled and the member as setting_type.parse
+ * leaves it. */
 int setting_parse(const struct setting *setting, const char *value, bool continues,
                   struct settings *settings, struct problem *problem) must_check;
 /* Frees the value and leaves none. */
 void setting_clear(const struct setting *setting, struct settings *settings);
-
-/* Adds the value as setting_parse takes it; items of a list with line feeds between. */
-void setting_print(const struct setting *setting, const struct settings *settings,
-                   struct text *text);
 /* Adds what a value may be: "1 to 512", "refuse or allow". */
-void setting_print_range(const struct setting *setting, struct text *text);
+void setting_describe(const struct setting *setting, struct text *text);
 
 /* Fills own_index. `clashes` is called for each domain that stands in two groups, with the earlier
  * group first. */

@@ -1,171 +1,7 @@
-/* Settings as text: one value, the file in force, the file of defaults, the
- * reference. */
+/* Settings as text: the file in force, the file of defaults, the reference. */
 #include <string.h>
 
-#include "base/store_url.h"
 #include "settings/settings_table.h"
-
-/* ---- one value ----------------------------------------------------------------- */
-
-void duration_print(int64_t ms, struct text *text)
-{
-    if (ms == UNTIL_LIFTED) {
-        text_add(text, "permanent");
-        return;
-    }
-    for (size_t i = 0; i < countof(duration_units); i++) {
-        int64_t unit_ms = duration_units[i].ms;
-        /* hours for what people call 48 or 72 hours */
-        if (ms % unit_ms == 0 && (unit_ms != DAY_MS || ms > 3 * DAY_MS)) {
-            text_add_int(text, ms / unit_ms);
-            text_add(text, duration_units[i].name);
-            return;
-        }
-    }
-}
-
-static void print_durations(const struct durations *durations, struct text *text)
-{
-    for (size_t i = 0; i < durations->count; i++) {
-        if (i > 0)
-            text_add(text, ", ");
-        duration_print(durations->ms[i], text);
-    }
-}
-
-static void print_limit(int32_t limit, struct text *text)
-{
-    if (limit == LIMIT_OFF)
-        text_add(text, "off");
-    else
-        text_add_int(text, limit);
-}
-
-static void print_list(const struct text_list *list, struct text *text)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (i > 0)
-            text_add_char(text, '\n');
-        text_add(text, list->items[i]);
-    }
-}
-
-void setting_print(const struct setting *setting, const struct settings *settings,
-                   struct text *text)
-{
-    const void *value = (const unsigned char *)settings + setting->offset;
-    switch (setting->type) {
-    case SETTING_TEXT:
-    case SETTING_PATH:
-    case SETTING_FOLDER:
-    case SETTING_ZONE:
-    case SETTING_LISTEN:
-    case SETTING_URL:
-    case SETTING_STORE:
-        text_add(text, *(char *const *)value);
-        break;
-    case SETTING_INTEGER:
-        text_add_int(text, *(const int64_t *)value);
-        break;
-    case SETTING_OCTAL:
-        text_addf(text, "%04o", (unsigned)*(const int64_t *)value);
-        break;
-    case SETTING_DURATION:
-        duration_print(*(const int64_t *)value, text);
-        break;
-    case SETTING_DURATIONS:
-        print_durations(value, text);
-        break;
-    case SETTING_CHOICE:
-        text_add(text, setting->choices[*(const int *)value]);
-        break;
-    case SETTING_LIMIT:
-        print_limit(*(const int32_t *)value, text);
-        break;
-    case SETTING_DOMAINS:
-    case SETTING_ADDRESSES:
-    case SETTING_RECIPIENTS:
-    case SETTING_LINKS:
-        print_list(value, text);
-        break;
-    case SETTING_NETWORKS:
-        print_list(value, text);
-        if (((const struct text_list *)value)->count == 0)
-            text_add(text, "none");
-        break;
-    }
-}
-
-static void print_choices(const char *const *choices, struct text *text)
-{
-    for (size_t i = 0; choices[i] != NULL; i++) {
-        if (i > 0)
-            text_add(text, choices[i + 1] == NULL ? " or " : ", ");
-        text_add(text, choices[i]);
-    }
-}
-
-static void print_durations_between(const struct setting *setting, struct text *text)
-{
-    duration_print(setting->min, text);
-    text_add(text, " to ");
-    duration_print(setting->max, text);
-}
-
-/* What a value may be, of types that have neither numbers nor choices. */
-static const char *const fixed_ranges[] = {
-    [SETTING_PATH] = "an absolute path",
-    [SETTING_FOLDER] = "an absolute path or nothing",
-    [SETTING_ZONE] = "a name of the time zone database",
-    [SETTING_LISTEN] = "HOST:PORT or an absolute path",
-    [SETTING_STORE] = STORE_URL_FORMS,
-    [SETTING_DOMAINS] = "domains",
-    [SETTING_ADDRESSES] = "addresses",
-    [SETTING_RECIPIENTS] = "addresses or @domains",
-    [SETTING_NETWORKS] = "networks as ADDRESS or ADDRESS/BITS, or none",
-};
-
-void setting_print_range(const struct setting *setting, struct text *text)
-{
-    long long min = setting->min, max = setting->max;
-    switch (setting->type) {
-    case SETTING_TEXT:
-        text_addf(text, "%s%lld bytes of text", min == 0 ? "at most " : "1 to ", max);
-        break;
-    case SETTING_URL:
-        text_add(text, "a URL that begins with ");
-        print_choices(setting->choices, text);
-        break;
-    case SETTING_INTEGER:
-        text_addf(text, "%lld to %lld", min, max);
-        break;
-    case SETTING_OCTAL:
-        text_addf(text, "%04o to %04o", (unsigned)min, (unsigned)max);
-        break;
-    case SETTING_DURATION:
-        print_durations_between(setting, text);
-        break;
-    case SETTING_DURATIONS:
-        text_addf(text, "1 to %d durations of ", DURATIONS_MAX);
-        print_durations_between(setting, text);
-        text_add(text, ", or permanent");
-        break;
-    case SETTING_CHOICE:
-        print_choices(setting->choices, text);
-        break;
-    case SETTING_LIMIT:
-        text_addf(text, "%lld to %lld or off", min, max);
-        break;
-    case SETTING_LINKS:
-        text_add(text, "a label, a space and a URL that begins with ");
-        print_choices(setting->choices, text);
-        break;
-    default:
-        text_add(text, fixed_ranges[setting->type]);
-    }
-}
-
-/* ---- all settings ---------------------------------------------------------------- */
 
 enum { LINE_WIDTH = 96 };
 
@@ -173,8 +9,8 @@ static int same_value(const struct setting *setting, const struct settings *a,
                       const struct settings *b)
 {
     freed_by(text_free) struct text of_a = {0}, of_b = {0};
-    setting_print(setting, a, &of_a);
-    setting_print(setting, b, &of_b);
+    setting->type->print(setting, a, &of_a);
+    setting->type->print(setting, b, &of_b);
     return strcmp(text_string(&of_a), text_string(&of_b)) == 0;
 }
 
@@ -196,7 +32,7 @@ static void write_items(const struct setting *setting, const char *items, FILE *
         size_t word = strcspn(items, " \n");
         if (column == 0)
             column = (size_t)fprintf(out, "%s =", setting->key);
-        else if (setting->type == SETTING_DOMAINS && column + word >= LINE_WIDTH)
+        else if (setting->type->continues && column + word >= LINE_WIDTH)
             column = (size_t)fprintf(out, "\n   ") - 1;
         column += (size_t)fprintf(out, " %.*s", (int)word, items);
         items += word;
@@ -220,14 +56,14 @@ void settings_write(const struct settings *settings, bool only_changed, FILE *ou
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
         text_clear(&value);
-        setting_print(setting, settings, &value);
+        setting->type->print(setting, settings, &value);
         if (only_changed ? same_value(setting, settings, standard)
-                         : setting_is_list(setting) && value.length == 0)
+                         : setting->type->is_list && value.length == 0)
             continue;
         if (strcmp(section, setting->section) != 0)
             fprintf(out, "%s[%s]\n", *section != '\0' ? "\n" : "", setting->section);
         section = setting->section;
-        if (setting_is_list(setting))
+        if (setting->type->is_list)
             write_items(setting, text_string(&value), out);
         else
             fprintf(out, "%s = %s\n", setting->key, text_string(&value));
@@ -257,7 +93,7 @@ static void write_comment(const char *sentence, FILE *out)
 /* "0 to 1000000000 or off; recipients" */
 static void print_values(const struct setting *setting, struct text *text)
 {
-    setting_print_range(setting, text);
+    setting_describe(setting, text);
     if (setting->unit != NULL)
         text_addf(text, "; %s", setting->unit);
 }

@@ -72,7 +72,7 @@ static inline const char *value_of(const char *section, const char *key)
     const struct setting *setting = setting_find(section, key);
     ck_assert_msg(setting != NULL, "%s.%s", section, key);
     text_clear(&text);
-    setting_print(setting, settings, &text);
+    setting->type->print(setting, settings, &text);
     return text_string(&text);
 }
 

@@ -80,8 +80,10 @@ START_TEST(test_every_row_is_whole)
         ck_assert_ptr_eq(setting_find(row->section, row->key), row); /* no name twice */
         size_t length = strlen(row->sentence);
         ck_assert_msg(length > 10 && row->sentence[length - 1] == '.', "%s", row->name);
+        ck_assert_ptr_nonnull(row->type->parse);
+        ck_assert_int_ne(row->type->values != NULL, row->type->describe != NULL);
         freed_by(free_string) char *value = xstrdup(value_of(row->section, row->key));
-        if (row->type == SETTING_NETWORKS) /* an item a line */
+        if (row->type == &type_networks) /* an item a line */
             for (char *feed = value; (feed = strchr(feed, '\n')) != NULL;)
                 *feed = ' ';
         ck_assert_str_eq(value, row->standard);

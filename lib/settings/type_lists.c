@@ -1,0 +1,204 @@
+/* Types of settings that are lists: they may stand in the file again, and their lines add up. The
+ * size of the file limits them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/address.h"
+#include "settings/settings_type.h"
+
+enum {
+    NETWORKS_MAX = 1000, /* each request is compared with all of them */
+    GROUP_MAX_BYTES = 64 * 1024,
+    LINKS_MAX = 20,
+    LABEL_MAX_BYTES = 100,
+    KEY_SIZE = ADDRESS_MAX_BYTES + 1,
+};
+
+static void add_item(struct text_list *list, const char *string)
+{
+    /* room for 1, 2, 4, 8 … items */
+    if ((list->count & (list->count - 1)) == 0)
+        list->items = xrealloc(list->items, (list->count > 0 ? list->count * 2 : 1) *
+                                                sizeof *list->items);
+    list->items[list->count++] = xstrdup(string);
+}
+
+static void print_list(const struct setting *setting, const struct settings *settings,
+                       struct text *text)
+{
+    const struct text_list *list = setting_member(setting, settings);
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            text_add_char(text, '\n');
+        text_add(text, list->items[i]);
+    }
+}
+
+static void clear_list(void *member)
+{
+    struct text_list *list = member;
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){0};
+}
+
+#define LIST .is_list = true, .print = print_list, .clear = clear_list
+
+/* ---- an item a word ------------------------------------------------------------------------ */
+
+/* The word in key form, with room for KEY_SIZE. NULL, or what is wrong with it. */
+typedef const char *key_reader(const char *word, size_t length, char *key_r);
+
+static int parse_words(struct value *value, key_reader *read_key, const char *none)
+{
+    const char *rest = value->text, *word;
+    size_t length, count = 0;
+    for (; (length = value_word(&rest, &word)) > 0; count++) {
+        char key[KEY_SIZE];
+        const char *fault = read_key(word, length, key);
+        if (fault != NULL)
+            return value_fails_word(value, word, length, fault);
+        add_item(value->member, key);
+    }
+    return count > 0 || value_fails(value, none);
+}
+
+static const char *read_domain(const char *word, size_t length, char *key_r)
+{
+    size_t key_length;
+    return address_domain_normalise(word, length, key_r, &key_length);
+}
+
+static int parse_domains(struct value *value)
+{
+    return parse_words(value, read_domain, "names no domain");
+}
+
+const struct setting_type type_domains = {
+    LIST, .parse = parse_domains, .values = "domains", .continues = true};
+
+static const char *read_mailbox(const char *word, size_t length, char *key_r)
+{
+    struct address address;
+    const char *fault = address_normalise(word, length, &address);
+    if (fault == NULL)
+        memcpy(key_r, address.text, address.length + 1);
+    return fault;
+}
+
+static int parse_addresses(struct value *value)
+{
+    return parse_words(value, read_mailbox, "names no address");
+}
+
+const struct setting_type type_addresses = {LIST, .parse = parse_addresses, .values = "addresses"};
+
+/* "@example.test" is a whole domain. */
+static const char *read_recipient(const char *word, size_t length, char *key_r)
+{
+    if (word[0] != '@')
+        return read_mailbox(word, length, key_r);
+    key_r[0] = '@';
+    return read_domain(word + 1, length - 1, key_r + 1);
+}
+
+static int parse_recipients(struct value *value)
+{
+    return parse_words(value, read_recipient, "names no address");
+}
+
+const struct setting_type type_recipients = {
+    LIST, .parse = parse_recipients, .values = "addresses or @domains"};
+
+static int parse_networks(struct value *value)
+{
+    const struct text_list *list = value->member;
+    if (strcmp(value->text, "none") == 0)
+        return list->count == 0 || value_fails(value, "stands beside networks");
+    if (!parse_words(value, network_normalise, "names no network"))
+        return 0;
+    return list->count <= NETWORKS_MAX || value_fails(value, "is one network too many");
+}
+
+static void print_networks(const struct setting *setting, const struct settings *settings,
+                           struct text *text)
+{
+    print_list(setting, settings, text);
+    if (((const struct text_list *)setting_member(setting, settings))->count == 0)
+        text_add(text, "none");
+}
+
+const struct setting_type type_networks = {
+    .parse = parse_networks, .print = print_networks, .clear = clear_list, .is_list = true,
+    .values = "networks as ADDRESS or ADDRESS/BITS, or none"};
+
+/* ---- an item a line ------------------------------------------------------------------------ */
+
+static int parse_groups(struct value *value)
+{
+    struct text_list *list = value->member;
+    freed_by(text_free) struct text group = {0};
+    const char *rest = value->text, *word;
+    size_t length;
+    bool continues = value->continues && list->count > 0;
+    if (continues)
+        text_add(&group, list->items[list->count - 1]);
+    while ((length = value_word(&rest, &word)) > 0) {
+        char domain[KEY_SIZE];
+        const char *fault = read_domain(word, length, domain);
+        if (fault != NULL)
+            return value_fails_word(value, word, length, fault);
+        if (group.length > 0)
+            text_add_char(&group, ' ');
+        text_add(&group, domain);
+    }
+    if (group.length == 0)
+        return value_fails(value, "names no domain");
+    if (group.length > GROUP_MAX_BYTES)
+        return value_fails(value, "makes a group over 64 KiB");
+    if (continues)
+        free(list->items[--list->count]);
+    add_item(list, group.data);
+    return 1;
+}
+
+const struct setting_type type_groups = {
+    LIST, .parse = parse_groups, .values = "domains", .continues = true};
+
+/* "Change your password https://panel.example.test/password": the last word is the URL. */
+static int parse_links(struct value *value)
+{
+    struct text_list *list = value->member;
+    if (value->length == 0)
+        return 1;
+    size_t end = value->length;
+    while (end > 0 && value->text[end - 1] != ' ' && value->text[end - 1] != '\t')
+        end--;
+    struct value url = {.setting = value->setting, .text = value->text + end,
+                        .length = value->length - end};
+    while (end > 0 && (value->text[end - 1] == ' ' || value->text[end - 1] == '\t'))
+        end--;
+    if (type_url_check(&url) && strchr("/?#:@", strstr(url.text, "://")[3]) != NULL)
+        url.fault = "names no host";
+    if (url.fault != NULL)
+        return value_fails_word(value, url.text, strlen(url.text), url.fault);
+    if (end == 0)
+        return value_fails(value, "has no label before the URL");
+    if (end > LABEL_MAX_BYTES)
+        return value_fails(value, "has a label over 100 bytes");
+    if (list->count >= LINKS_MAX)
+        return value_fails(value, "is one link too many (20 at most)");
+    freed_by(free_string) char *item = xasprintf("%.*s %s", (int)end, value->text, url.text);
+    add_item(list, item);
+    return 1;
+}
+
+static void describe_links(const struct setting *setting, struct text *text)
+{
+    text_add(text, "a label, a space and ");
+    type_url.describe(setting, text);
+}
+
+const struct setting_type type_links = {
+    LIST, .parse = parse_links, .describe = describe_links, .may_be_empty = true};
