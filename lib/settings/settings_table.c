@@ -16,22 +16,49 @@ static const char *const on_limit_names[] = {
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
 
-#define LIMIT(section_name, channel, rule, key_name, standard_value, counted, text)                \
-    {NAMED(section_name, key_name), .type = &type_limit,                                      \
-     .offset = offsetof(struct settings, limits) + (channel) * sizeof(struct limits) +             \
+#define LIMIT(channel, section_name, rule, key_name, standard_value, counted, text)             \
+    {NAMED(section_name, key_name), .type = &type_limit,                                        \
+     .offset = offsetof(struct settings, limits) + (channel) * sizeof(struct limits) +          \
                offsetof(struct limits, of) + (rule) * sizeof(int32_t),                          \
      .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
 
-#define ON_LIMIT(rule, key_name, standard_value, text)                                          \
-    {NAMED("on_limit", key_name), .type = &type_choice,                                       \
+/* The limits of one message, by a channel's defaults. */
+#define MESSAGE_LIMITS(channel, section, which, message, field, domain, chars)                  \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message", message,     \
+          "recipients", "Recipients of one message" which "."),                                 \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field", field,           \
+          "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),            \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain", domain,        \
+          "recipients",                                                                         \
+          "Recipients of one message at one domain that is not an own domain."),                \
+    LIMIT(channel, section, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain", chars,     \
+          "characters", "Characters that the recipients of one message at one domain that is "  \
+          "not an own domain take as written, names included.")
+
+/* The limits over time of a channel that users send by. */
+#define USER_LIMITS(channel, section, by, day, off_domain, per_ip, hour)                        \
+    LIMIT(channel, section, RULE_MESSAGES_PER_DAY, "messages_per_day", day, "messages",         \
+          "Messages of a mailbox in any 24 hours, webmail and SMTP together."),                 \
+    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", off_domain,          \
+          "recipients", "Recipients outside the own domains of a mailbox in any 24 hours, "     \
+          "webmail and SMTP together."),                                                        \
+    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip",      \
+          per_ip, "recipients", "Recipients outside the own domains by " by                     \
+          " from one IPv4 address or IPv6 /64 in any hour."),                                   \
+    LIMIT(channel, section, RULE_MESSAGES_PER_HOUR, "messages_per_hour", hour, "messages",      \
+          "Messages of a mailbox in any hour, webmail and SMTP together.")
+
+#define ON_LIMIT(rule, key_name, standard_value)                                                \
+    {NAMED("on_limit", key_name), .type = &type_choice,                                         \
      .offset = offsetof(struct settings, on_limit) +                                            \
                ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int),                                   \
-     .standard = standard_value, .choices = on_limit_names, .sentence = text}
+     .standard = standard_value, .choices = on_limit_names,                                     \
+     .sentence = "Whether a message over this limit also suspends the mailbox, cause volume."}
 
 #define SUSPENSION(cause, key_name, standard_value, reason)                                     \
     {NAMED("suspension", key_name), .type = &type_durations,                                  \
      .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),       \
-     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = standard_value,                             \
+     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = standard_value,                       \
      .sentence = "How long a suspension for " reason " lasts: the first in 30 days, the second, " \
                  "and so on; the last one named holds for all further ones."}
 
@@ -132,83 +159,32 @@ const struct setting settings_table[] = {
      .sentence = "How long the link to the status page works after the webmail got it; where it is "
                  "longer, as long as a suspension holds and a day."},
 
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
-          "300", "recipients", "Recipients of one message: To, Cc and Bcc added up."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
-          "100", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
-          "50", "recipients", "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_HEADER_CHARS_PER_DOMAIN,
-          "header_chars_per_domain",
-          "2000", "characters",
-          "Characters that the recipients of one message at one domain that is not an own domain "
-          "take as written, names included."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_MESSAGES_PER_DAY, "messages_per_day",
-          "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
-          "1000", "recipients",
-          "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
-          "off_domain_per_hour_per_ip", "500", "recipients",
-          "Recipients outside the own domains by webmail from one IPv4 address or IPv6 /64 in any "
-          "hour."),
-    LIMIT("limits.webmail", CHANNEL_WEBMAIL, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
-          "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
+    /* Defaults: recipients of a message, of a field, of a domain, header characters of a domain;
+     * a day's messages and off-domain recipients, an hour's off-domain recipients of an IP and
+     * messages. */
+    MESSAGE_LIMITS(CHANNEL_WEBMAIL, "limits.webmail", ": To, Cc and Bcc added up",
+                   "300", "100", "50", "2000"),
+    USER_LIMITS(CHANNEL_WEBMAIL, "limits.webmail", "webmail", "600", "1000", "500", "off"),
 
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message",
-          "900", "recipients", "Recipients of one message."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field",
-          "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain",
-          "off", "recipients",
-          "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain",
-          "off", "characters",
-          "Characters that the recipients of one message at one domain that is not an own domain "
-          "take as written, names included."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_MESSAGES_PER_DAY, "messages_per_day",
-          "600", "messages", "Messages of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
-          "900", "recipients",
-          "Recipients outside the own domains of a mailbox in any 24 hours, webmail and SMTP together."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
-          "off_domain_per_hour_per_ip", "off", "recipients",
-          "Recipients outside the own domains by SMTP from one IPv4 address or IPv6 /64 in any "
-          "hour."),
-    LIMIT("limits.smtp", CHANNEL_SMTP, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
-          "off", "messages", "Messages of a mailbox in any hour, webmail and SMTP together."),
+    MESSAGE_LIMITS(CHANNEL_SMTP, "limits.smtp", "", "900", "off", "off", "off"),
+    USER_LIMITS(CHANNEL_SMTP, "limits.smtp", "SMTP", "600", "900", "off", "off"),
 
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_MESSAGE,
-          "recipients_per_message", "off", "recipients", "Recipients of one message."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_FIELD,
-          "recipients_per_field",
-          "off", "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_RECIPIENTS_PER_DOMAIN,
-          "recipients_per_domain", "off", "recipients",
-          "Recipients of one message at one domain that is not an own domain."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_HEADER_CHARS_PER_DOMAIN,
-          "header_chars_per_domain", "off", "characters",
-          "Characters that the recipients of one message at one domain that is not an own domain "
-          "take as written, names included."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "messages_per_day",
+    MESSAGE_LIMITS(CHANNEL_FORWARDING, "limits.forwarding", "", "off", "off", "off", "off"),
+    LIMIT(CHANNEL_FORWARDING, "limits.forwarding", RULE_MESSAGES_PER_DAY, "messages_per_day",
           "600", "messages",
           "Messages that the filter of a mailbox sends on (redirect, vacation) in any 24 hours. "
           "What is over it is deferred and suspends nobody."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
+    LIMIT(CHANNEL_FORWARDING, "limits.forwarding", RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day",
           "900", "recipients",
           "Recipients outside the own domains of what the filter of a mailbox sends on in any 24 "
           "hours. What is over it is deferred and suspends nobody."),
-    LIMIT("limits.forwarding", CHANNEL_FORWARDING, RULE_MESSAGES_PER_HOUR, "messages_per_hour",
+    LIMIT(CHANNEL_FORWARDING, "limits.forwarding", RULE_MESSAGES_PER_HOUR, "messages_per_hour",
           "off", "messages", "Messages that the filter of a mailbox sends on in any hour."),
 
-    ON_LIMIT(RULE_MESSAGES_PER_DAY, "messages_per_day", "suspend",
-             "Whether a message over this limit also suspends the mailbox, cause volume."),
-    ON_LIMIT(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "suspend",
-             "Whether a message over this limit also suspends the mailbox, cause volume."),
-    ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse",
-             "Whether a message over this limit also suspends the mailbox, cause volume."),
-    ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse",
-             "Whether a message over this limit also suspends the mailbox, cause volume."),
+    ON_LIMIT(RULE_MESSAGES_PER_DAY, "messages_per_day", "suspend"),
+    ON_LIMIT(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "suspend"),
+    ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse"),
+    ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse"),
 
     {NAMED("domains", "own_domains"), .type = &type_groups, MEMBER(own_domains),
      .standard = "",
@@ -240,9 +216,9 @@ const struct setting settings_table[] = {
     {NAMED("suspension", "retries_before_restart"), .type = &type_integer,
      MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
      .unit = "attempts",
-     .sentence = "From this attempt on each one moves the end of a suspension for volume, which then "
-                 "lasts as long as at first from that attempt on. An attempt is another message, not "
-                 "the same one tried again."},
+     .sentence = "From this attempt on each one moves the end of a suspension for volume, which "
+                 "then lasts as long as at first from that attempt on. An attempt is another "
+                 "message, not the same one tried again."},
 
     {NAMED("log", "keep_refused"), .type = &type_duration, MEMBER(keep_refused_ms),
      .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",
@@ -257,9 +233,9 @@ const struct setting settings_table[] = {
                  "Empty: nobody is named."},
     {NAMED("support", "links"), .type = &type_links, MEMBER(support_links), .standard = "",
      .choices = web_urls, .max = 1024,
-     .sentence = "A link on the status page: what it says, a space, and its URL; a line each, in the "
-                 "order in which they are shown. Where users change the password, the newsletter "
-                 "service, help pages."},
+     .sentence = "A link on the status page: what it says, a space, and its URL; a line each, in "
+                 "the order in which they are shown. Where users change the password, the "
+                 "newsletter service, help pages."},
 
     {NAMED("guard", "mode"), .type = &type_choice, MEMBER(guard_mode),
      .standard = "enforce", .choices = mode_names,
