@@ -87,15 +87,13 @@ struct settings {
     int guard_mode; /* enum mode */
 };
 
-/* Defaults, then the file (NULL: none), then `overrides`, each
- * "section.key=value": the last one of a name wins, and those of a list add up
- * but put away what the file said. 1, or 0 with *problem filled: where is
- * "FILE:LINE", "FILE" or "-o section.key=value"; text names the key and what was
- * expected. Unknown and repeated keys, values out of range, lines that are no
- * INI, lines over 197 bytes and files over 1 MiB are refused.
- * The file: "key = value" below "[section]"; comments begin with '#' or ';' at
- * the start of a line or with ';' after white space; a list goes on in a
- * repeated line, a group of own_domains also in an indented one. */
+/* Reads the defaults, then the file (NULL: none), then `overrides`, each "section.key=value": of
+ * several of one name the last one counts, those of a list add up and replace what the file says.
+ * 1; or 0 with *problem filled: where is "FILE:LINE", "FILE" or "-o section.key=value", text names
+ * the key and what was expected. Refused are unknown and repeated keys, values out of range, lines
+ * that ini.h does not read, and files over 1 MiB.
+ * The file's form is that of ini.h. A list may stand in it again; a list of domains also goes on in
+ * indented lines. */
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem) must_check;
 /* The same, with all faults: of the file in its order, of the overrides, of what lies across

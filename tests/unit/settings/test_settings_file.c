@@ -52,8 +52,13 @@ START_TEST(test_indented_lines)
               "  own_domains = d.test e.test\n"
               "  [exempt]\n"
               "  mailbox = a@x.test\n"
-              "  mailbox = b@x.test\n");
+              "  mailbox = b@x.test\n"
+              "  [domains]\n"
+              "  hosted = h.test\n"
+              "    # comment\n"
+              "\tg.test, i.test ; a = b\n");
     ck_assert_str_eq(value_of("domains", "own_domains"), "a.test b.test c.test\nd.test e.test");
+    ck_assert_str_eq(value_of("domains", "hosted"), "g.test\nh.test\ni.test");
     ck_assert_str_eq(value_of("exempt", "mailbox"), "a@x.test\nb@x.test");
 }
 END_TEST
@@ -121,6 +126,8 @@ static const struct {
     {"[fcgi]\nthreads = 5\rlisten = /x\n", 2, "it holds a line break"},
     {"[fcgi]\n# \xFF\n", 2, "it is no valid UTF-8"},
     {"[fcgi]\nthreads = 5\n  6\n", 3, "is no setting"},
+    {"[domains]\n  a.test\n", 2, "is no setting"},
+    {"[domains]\nown_domains = a.test\n[domains]\n  b.test\n", 4, "is no setting"},
     {"[domains]\nown_domains = a.test\n  b..test\n", 3, "\"b..test\": "},
     {"[domains]\nown_domains = a.test b.test\nown_domains = c.test\n  d.test b.test\n", 3,
      "domains.own_domains: b.test stands in two groups, at lines 2 and 3"},
@@ -132,21 +139,42 @@ START_TEST(test_bad_file)
 }
 END_TEST
 
-START_TEST(test_lengths_of_lines)
+START_TEST(test_long_lines)
 {
-    char content[2000] = "[support]\ncontact =";
-    size_t longest = strlen("[support]\n") + 197, length = strlen(content);
-    memset(content + length, ' ', longest - length);
-    memcpy(content + longest - 3, "end\n", 5);
-    must_read(content);
-    ck_assert_str_eq(settings->support_contact, "end");
-    memcpy(content + longest - 3, "end1\n", 6);
-    must_refuse(content, 2, "the line is longer than 197 bytes");
+    freed_by(text_free) struct text content = {0};
+    text_add(&content, "[domains]\nhosted =");
+    for (int i = 0; i < 4000; i++)
+        text_addf(&content, " h%d.test", i);
+    text_add(&content, "\nown_domains =");
+    for (int i = 0; i < 4000; i++)
+        text_addf(&content, " o%d.test", i);
+    must_read(content.data);
+    ck_assert_uint_eq(settings->hosted_domains.count, 4000);
+    ck_assert(settings_hosted_domain(settings, "h3999.test"));
+    ck_assert(settings_own_domain(settings, "o0.test", "o3999.test"));
 
-    memset(content, '#', 1000); /* of comments nothing is read */
-    strcpy(content + 1000, "\n[support]\ncontact = me\n");
-    must_read(content);
-    ck_assert_str_eq(settings->support_contact, "me");
+    while (content.length < 2 * 65536)
+        text_add(&content, " more.test");
+    must_refuse(content.data, 3, "the line is longer than 65536 bytes");
+}
+END_TEST
+
+/* On one line or on several. */
+START_TEST(test_longest_group)
+{
+    for (size_t over = 0; over <= 1; over++) {
+        freed_by(text_free) struct text content = {0};
+        const char *domain = "domain-of-31-characters-or.test"; /* and a space */
+        text_add(&content, "[domains]\nown_domains =");
+        for (int i = 0; i < 2048; i++)
+            text_addf(&content, "%s %s", i % 1000 == 999 ? "\n" : "", domain);
+        if (over) {
+            text_add(&content, "\n a");
+            must_refuse(content.data, 5, "makes a group over 64 KiB; expected domains");
+        } else {
+            must_read(content.data);
+        }
+    }
 }
 END_TEST
 
@@ -210,6 +238,7 @@ START_TEST(test_all_faults_are_told_at_once)
         {15, "fcgi.threads: is set a second time; first at line 14"},
         {16, "a section without its ']'"},
         {19, "it is no valid UTF-8"},
+        {21, "web.own_domains: no such setting"},
         {0, "fcgi.threads: \"x\" is no number"},
         {0, "is no setting; expected section.key=value"},
         {12, "d.test stands in two groups, at lines 11 and 12"},
@@ -220,7 +249,7 @@ START_TEST(test_all_faults_are_told_at_once)
     read_text("[stor]\nurl = x\n[store]\nurl = redis://x/y\ntimeout ; = 3\ntiemout = 3\n"
               "[domains]\nown_domains = a..b\n   c.test\n\nown_domains = d.test e.test\n"
               "own_domains = e.test d.test\n[fcgi]\nthreads = 0\nthreads = 9\n[fcgi\nx = y\n"
-              "[web]\n\xFF = 3\nlisten = 127.0.0.1:9\n");
+              "[web]\n\xFF = 3\nlisten = 127.0.0.1:9\nown_domains = x.test\n  y.test\n");
     ck_assert_int_eq(settings_read_all(path, overrides, countof(overrides), &settings, &faults),
                      0);
     ck_assert_ptr_null(settings);
@@ -427,7 +456,8 @@ static void add_file_tests(TCase *cases)
     tcase_add_test(cases, test_indented_lines);
     tcase_add_test(cases, test_example_of_the_manual);
     tcase_add_loop_test(cases, test_bad_file, 0, (int)countof(bad_files));
-    tcase_add_test(cases, test_lengths_of_lines);
+    tcase_add_test(cases, test_long_lines);
+    tcase_add_test(cases, test_longest_group);
     tcase_add_test(cases, test_nul_is_refused);
     tcase_add_test(cases, test_size_of_the_file);
     tcase_add_test(cases, test_files_that_cannot_be_read);
