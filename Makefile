@@ -70,11 +70,11 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install uninstall programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory programs man
 
 programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard
 
@@ -199,19 +199,30 @@ bench-peers: deps-peers
 docs: $(B)/tests/unit/settings/test_settings_file
 	@SENDGUARD_WRITE_DOCS=1 $<
 
+# From the help of the programs and docs/settings.md.
+MAN_PAGES := sendguard.1 sendguard.conf.5 sendguard-fcgi.8 sendguard-mta.8 sendguard-web.8
+man: $(MAN_PAGES:%=$(B)/man/%)
+$(B)/man/%: tools/man docs/settings.md $(addprefix $(B)/,sendguard sendguard-fcgi sendguard-web sendguard-mta)
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)tools/man $* $(B) > $@.new
+	$(Q)mv $@.new $@
+
 PREFIX ?= /usr/local
 SHARE = $(DESTDIR)$(PREFIX)/share
 # systemd looks for tmpfiles.d below these two prefixes, and in /etc.
 TMPFILES = $(DESTDIR)$(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc)/tmpfiles.d
 # Everything an operator needs; the user, the settings file and the state directory only if they
 # are not there. With DESTDIR the user is not made, and the settings file belongs to who packs it.
-install: programs
+install: programs man
 	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
 	install -D -m 755 $(B)/sendguard-web $(DESTDIR)$(PREFIX)/sbin/sendguard-web
 	install -D -m 755 $(B)/sendguard-mta $(DESTDIR)$(PREFIX)/sbin/sendguard-mta
 	install -D -m 755 $(B)/sendguard $(DESTDIR)$(PREFIX)/bin/sendguard
 	install -D -m 644 contrib/bash-completion/sendguard \
 		$(SHARE)/bash-completion/completions/sendguard
+	for page in $(MAN_PAGES); do install -D -m 644 $(B)/man/$$page \
+		$(SHARE)/man/man$${page##*.}/$$page || exit 1; done
 	install -D -m 644 contrib/sendguard.tmpfiles $(TMPFILES)/sendguard.conf
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	mkdir -p $(DESTDIR)/etc/systemd/system $(SHARE)/doc/sendguard $(SHARE)/sendguard/roundcube
@@ -235,7 +246,7 @@ uninstall:
 		echo 'uninstall: expected stopped services: systemctl disable --now $(SERVICES)' >&2; exit 1; }
 	rm -f $(SERVICES:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/sendguard
 	rm -f $(SERVICES:%=$(DESTDIR)/etc/systemd/system/%.service) $(TMPFILES)/sendguard.conf
-	rm -f $(SHARE)/bash-completion/completions/sendguard
+	rm -f $(SHARE)/bash-completion/completions/sendguard $(MAN_PAGES:%=$(SHARE)/man/man?/%)
 	rm -rf $(SHARE)/doc/sendguard $(SHARE)/sendguard
 	@for left in $(DESTDIR)/etc/sendguard $(DESTDIR)/var/lib/sendguard; do \
 		[ ! -e $$left ] || echo "left: $$left; remove it with: rm -r $$left"; done

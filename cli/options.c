@@ -49,7 +49,7 @@ void cli_print_usage(FILE *out)
     for (size_t i = 0; i < cli_command_count; i++) {
         const struct command *command = &cli_commands[i];
         int width = fprintf(out, "  %s %s", command->name, command->words);
-        fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->summary);
+        fprintf(out, "%*s%s\n", width < 29 ? 30 - width : 2, "", command->summary);
     }
     fprintf(out,
             "\n%s"
