@@ -25,6 +25,13 @@ static const char *next_of(const struct http_request *request)
     return safe ? next : NULL;
 }
 
+/* NULL: it has none. */
+static const char *browser_of(const struct http_request *request)
+{
+    const char *cookie = http_request_token_cookie(request, BROWSER_COOKIE, SECRET_TEXT_SIZE - 1);
+    return cookie != NULL && staff_browser_well_formed(cookie) ? cookie : NULL;
+}
+
 static void show_form(struct exchange *exchange, int status, bool failed)
 {
     struct json_object *view = json_object_new_object();
@@ -45,6 +52,27 @@ static void show_blocked(struct exchange *exchange, int64_t free_at_ms)
     http_response_header(exchange->response, "Retry-After",
                          arena_printf(arena, "%lld", (long long)seconds));
     reply_page(exchange, 429, "blocked", view);
+}
+
+/* The browser's own cookie, by which staff_sign_in() knows it again. It comes with the empty form and
+ * is of no use before somebody has signed in with it. Lax: who follows a link to the desk
+ * from a mail comes here too, and is not to be taken for a new browser. */
+static void name_browser(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    char fresh[SECRET_TEXT_SIZE];
+    const char *cookie = browser_of(request);
+    if (cookie == NULL) {
+        staff_new_browser(fresh);
+        cookie = fresh;
+    }
+    http_response_header(
+        exchange->response, "Set-Cookie",
+        arena_printf(request->arena,
+                     BROWSER_COOKIE "=%s; Path=%s/desk/sign-in; Max-Age=%lld; HttpOnly; "
+                     "SameSite=Lax%s",
+                     cookie, request->base, (long long)(SIGN_IN_KNOWN_MS / SECOND_MS),
+                     request->https ? "; Secure" : ""));
 }
 
 static const char *cookie_header(const struct http_request *request, const char *cookie,
@@ -100,6 +128,7 @@ static void sign_in(struct exchange *exchange)
     struct sign_in sign_in = {.name = name != NULL ? name : "",
                               .password = password != NULL ? password : "",
                               .network = exchange->request->address,
+                              .browser = browser_of(exchange->request),
                               .now_ms = exchange->now_ms};
     switch (staff_sign_in(exchange->web->desk.store, &sign_in)) {
     case SIGNED_IN:
@@ -137,10 +166,12 @@ static void sign_out(struct exchange *exchange)
 
 void signin_handle(struct exchange *exchange)
 {
-    if (strcmp(exchange->request->path, "/desk/sign-out") == 0)
+    if (strcmp(exchange->request->path, "/desk/sign-out") == 0) {
         sign_out(exchange);
-    else if (exchange->request->method == METHOD_POST)
+    } else if (exchange->request->method == METHOD_POST) {
         sign_in(exchange);
-    else
+    } else {
+        name_browser(exchange);
         show_form(exchange, 200, false);
+    }
 }

@@ -71,6 +71,7 @@ void metrics_handle(struct exchange *exchange); /* /metrics, /healthz, /readyz *
 void assets_handle(struct exchange *exchange);  /* /assets/NAME */
 
 #define SESSION_COOKIE "sendguard_session"
+#define BROWSER_COOKIE "sendguard_browser"
 
 /* ---- access ------------------------------------------------------------------------------ */
 

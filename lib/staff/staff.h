@@ -4,8 +4,9 @@
  * token, or changing a role, holds from the next request on.
  *
  * Guessing: failed sign-ins are counted by name and network (staff_sign_in.c); too
- * many slow further ones down for an hour and close nothing, and where a name signed
- * in within 30 days nobody from elsewhere slows it down. A try is counted before the
+ * many slow further ones down for an hour and close nothing. In a network where a name
+ * signed in within 30 days nobody from elsewhere slows it down, and in a browser with
+ * which it did so nobody at all. A try is counted before the
  * password is looked at, so parallel tries gain nothing; hashing is done by two at a
  * time at most, one of them for known networks alone, and for unknown names too, so
  * that time tells nothing. A new password ends the account's sessions, and as
@@ -40,7 +41,7 @@ enum {
 };
 #define SIGN_IN_SPAN_MS HOUR_MS
 #define SIGN_IN_SLOW_MS (30 * SECOND_MS) /* between two tries when there were too many */
-#define NETWORK_KNOWN_MS (30 * DAY_MS)
+#define SIGN_IN_KNOWN_MS (30 * DAY_MS)
 #define SESSION_MS (8 * HOUR_MS)
 
 /* Accounts. 1; 0 with *problem (name taken, not allowed; password too short); -1 the store. */
@@ -62,12 +63,13 @@ int staff_unlock(struct store *store, const char *name, const struct action *act
 
 /* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
  * many failures; the next try is at free_at_ms. BUSY: too many have a password looked at; those
- * who come from a network known to the name have places of their own. -1 the store. */
+ * whose network or browser is known to the name have places of their own. -1 the store. */
 enum { SIGN_IN_WRONG = 0, SIGNED_IN = 1, SIGN_IN_BLOCKED = 2, SIGN_IN_BUSY = 3 };
 struct sign_in {
     /* given: */
     const char *name, *password;
     const char *network; /* the browser's address in key form */
+    const char *browser; /* its cookie of staff_new_browser(); NULL: none */
     int64_t now_ms;
     /* answered: */
     char cookie[SECRET_TEXT_SIZE];                /* SIGNED_IN: its text */
@@ -75,6 +77,9 @@ struct sign_in {
     bool pair_slowed, network_slowed, name_slowed; /* WRONG */
 };
 int staff_sign_in(struct store *store, struct sign_in *sign_in) must_check;
+/* What a browser is to be told by: random, kept only after it has signed somebody in. */
+void staff_new_browser(char cookie_r[SECRET_TEXT_SIZE]);
+bool staff_browser_well_formed(const char *cookie);
 /* Whose session it is: 1; 0 nobody's (any longer); -1. */
 int staff_session(struct store *store, const char *cookie, int64_t now_ms,
                   struct person *person_r) must_check;

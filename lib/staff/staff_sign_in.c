@@ -7,8 +7,10 @@
  * A full count slows down and closes nothing: for an hour there is one try each 30
  * seconds, then it begins again at zero. A network from which a name signed in within
  * 30 days is known to it: there the pair alone counts, so nobody elsewhere, and
- * nobody with other names, slows the name's owner down. Names that nobody has are
- * counted as others are. */
+ * nobody with other names, slows the name's owner down. A browser with which it
+ * signed in, told by a cookie, is known too, wherever it comes from, and is the pair's
+ * network then: nobody else's tries count there, not even those of the same network.
+ * Names that nobody has are counted as others are. */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +28,9 @@ enum {
     COUNT_KEY_SIZE = 200,
     NETWORK_MAX_CHARS = 100,
     KEPT_PAGE = 50,
+    BROWSER_SIZE = sizeof "browser:" + SECRET_HASH_SIZE,
 };
+_Static_assert(BROWSER_SIZE <= NETWORK_MAX_CHARS, "a browser can stand where a network does");
 
 struct failures_counted {
     char key[COUNT_KEY_SIZE]; /* "": it does not count here */
@@ -36,7 +40,9 @@ struct failures_counted {
 
 struct try {
     bool known;
-    char known_key[COUNT_KEY_SIZE]; /* "": of a name that nobody can have */
+    /* What is kept of a known network and a known browser; "": of a name that nobody can have,
+     * or without a cookie. */
+    char known_network[COUNT_KEY_SIZE], known_browser[COUNT_KEY_SIZE];
     struct failures_counted counts[COUNT_COUNT];
 };
 
@@ -67,22 +73,54 @@ static void name_key(char key_r[COUNT_KEY_SIZE], const char *name)
     snprintf(key_r, COUNT_KEY_SIZE, "sign-in:name:%s", name);
 }
 
+static void known_key(char key_r[COUNT_KEY_SIZE], const char *name, const char *place)
+{
+    snprintf(key_r, COUNT_KEY_SIZE, "%s %.*s", name, NETWORK_MAX_CHARS, place);
+}
+
+/* Only a hash of the cookie is kept, as of a session's. */
+static bool name_browser(const char *cookie, char browser_r[BROWSER_SIZE])
+{
+    char hash[SECRET_HASH_SIZE];
+    if (cookie == NULL || !staff_secret_well_formed(cookie))
+        return false;
+    staff_secret_hash(cookie, hash);
+    snprintf(browser_r, BROWSER_SIZE, "browser:%s", hash);
+    return true;
+}
+
+/* 1, 0, -1. */
+static int is_known(struct store *store, const char *key, int64_t now_ms)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct kept kept;
+    return key[0] == '\0' ? 0 : store_kept(store, arena, KEPT_KNOWN, key, now_ms, &kept);
+}
+
+/* Whether the name is known there, and what counts as the pair's network. 1 or -1. */
+static int begin_name(struct store *store, const struct sign_in *sign_in, struct try *try)
+{
+    char browser[BROWSER_SIZE];
+    known_key(try->known_network, sign_in->name, sign_in->network);
+    if (name_browser(sign_in->browser, browser))
+        known_key(try->known_browser, sign_in->name, browser);
+    int by_network = is_known(store, try->known_network, sign_in->now_ms);
+    int by_browser = is_known(store, try->known_browser, sign_in->now_ms);
+    if (by_network < 0 || by_browser < 0)
+        return -1;
+    try->known = by_network == 1 || by_browser == 1;
+    pair_key(try->counts[COUNT_PAIR].key, sign_in->name,
+             by_browser == 1 ? browser : sign_in->network);
+    return 1;
+}
+
 /* Which counts concern the try. 1 or -1. */
 static int begin_try(struct store *store, const struct sign_in *sign_in, struct try *try)
 {
     *try = (struct try){0};
     bool has_name = staff_name_well_formed(sign_in->name);
-    if (has_name) {
-        freed_by(arena_free) struct arena *arena = arena_new();
-        struct kept kept;
-        snprintf(try->known_key, sizeof try->known_key, "%s %.*s", sign_in->name,
-                 NETWORK_MAX_CHARS, sign_in->network);
-        int known = store_kept(store, arena, KEPT_KNOWN, try->known_key, sign_in->now_ms, &kept);
-        if (known < 0)
-            return -1;
-        try->known = known == 1;
-        pair_key(try->counts[COUNT_PAIR].key, sign_in->name, sign_in->network);
-    }
+    if (has_name && begin_name(store, sign_in, try) < 1)
+        return -1;
     if (!try->known)
         network_key(try->counts[COUNT_NETWORK].key, sign_in->network);
     if (has_name && !try->known)
@@ -214,14 +252,20 @@ static int forget_count(struct store *store, const char *key, int64_t now_ms)
                : 1;
 }
 
+/* 1 or -1. */
+static int keep_known(struct store *store, const char *key, int64_t now_ms)
+{
+    struct kept known = {.key = key, .value = "", .until_ms = now_ms + SIGN_IN_KNOWN_MS};
+    return key[0] == '\0' ? 1 : store_keep(store, KEPT_KNOWN, &known, now_ms, NULL);
+}
+
 /* Who is in has made no failures. The network's are forgotten for the first sign-in from there
  * alone (an office of many people has one), lest an account of one's own buys guesses at others.
  * The name's stay: they are others'. */
 static int note_success(struct store *store, const struct sign_in *sign_in, const struct try *try)
 {
-    struct kept known = {.key = try->known_key, .value = "",
-                         .until_ms = sign_in->now_ms + NETWORK_KNOWN_MS};
-    if (store_keep(store, KEPT_KNOWN, &known, sign_in->now_ms, NULL) < 1 ||
+    if (keep_known(store, try->known_network, sign_in->now_ms) < 1 ||
+        keep_known(store, try->known_browser, sign_in->now_ms) < 1 ||
         forget_count(store, try->counts[COUNT_PAIR].key, sign_in->now_ms) < 1)
         return -1;
     return try->known ? 1
@@ -247,6 +291,16 @@ static int look_at_password(struct store *store, struct sign_in *sign_in, struct
         staff_begin_session(store, sign_in->name, account, sign_in->now_ms, sign_in->cookie) < 1)
         return -1;
     return SIGNED_IN;
+}
+
+void staff_new_browser(char cookie_r[SECRET_TEXT_SIZE])
+{
+    staff_secret_make(cookie_r);
+}
+
+bool staff_browser_well_formed(const char *cookie)
+{
+    return staff_secret_well_formed(cookie);
 }
 
 int staff_sign_in(struct store *store, struct sign_in *sign_in)

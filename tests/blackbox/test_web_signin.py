@@ -118,6 +118,34 @@ def test_a_stranger_keeps_nobody_out(web, account):
     assert Browser(web).sign_in(account, headers=from_address(new_ip())).status == 303
 
 
+def test_a_browser_that_signed_in_is_known_everywhere(web, account):
+    """Who guesses in the very same network, and from many others, does not keep it out."""
+    mine = new_ip()
+    form = Client(web).get("/desk/sign-in")
+    parts = form.header("Set-Cookie").split("; ")
+    assert set(parts[1:]) == {f"Path={BASE}/desk/sign-in", "Max-Age=2592000", "HttpOnly",
+                              "SameSite=Lax"}
+    cookie = {"Cookie": parts[0]}
+    assert Client(web).get("/desk/sign-in").header("Set-Cookie") != form.header("Set-Cookie")
+    assert Client(web, cookie).get("/desk/sign-in").header("Set-Cookie").startswith(parts[0])
+    for bad in ("x", "x" * 44):
+        other = Client(web, {"Cookie": f"sendguard_browser={bad}"}).get("/desk/sign-in")
+        assert len(other.header("Set-Cookie").split(";")[0]) == len(parts[0])
+
+    def sign_in(address, headers):
+        return Client(web, headers).post_form("/desk/sign-in", {
+            "name": account, "password": PASSWORD}, from_address(address)).status
+
+    assert sign_in(mine, cookie) == 303
+    assert guess(web, account, mine, times=10) == [403] * 10
+    assert sign_in(mine, {}) == 429
+    assert sign_in(mine, cookie) == 303
+    elsewhere = [guess(web, account, new_ip())[0] for _ in range(101)]
+    assert elsewhere == [403] * 99 + [429] * 2  # the first sign-in was a try from a new network too
+    assert sign_in(new_ip(), {}) == 429
+    assert sign_in(new_ip(), cookie) == 303
+
+
 def test_ten_failures_from_a_network_slow_down_every_name(web, account):
     address = new_ip()
     assert [guess(web, f"name{number}", address)[0] for number in range(10)] == [403] * 10

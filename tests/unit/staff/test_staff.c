@@ -400,7 +400,7 @@ START_TEST(test_guesses_from_everywhere)
 {
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
-    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW - NETWORK_KNOWN_MS + MINUTE_MS), SIGNED_IN);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW - SIGN_IN_KNOWN_MS + MINUTE_MS), SIGNED_IN);
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
     must_wait("ada", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
     for (int i = 0; i < 3; i++)
@@ -417,12 +417,49 @@ END_TEST
 
 START_TEST(test_a_network_is_known_for_30_days)
 {
-    int64_t then_ms = NOW + NETWORK_KNOWN_MS;
+    int64_t then_ms = NOW + SIGN_IN_KNOWN_MS;
     backend_begin(_i);
     add("ada", ROLE_ADMIN, NOW);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, then_ms);
     must_wait("ada", HERE, then_ms, then_ms + SIGN_IN_SLOW_MS);
+}
+END_TEST
+
+static int sign_in_with(const char *browser, const char *password, const char *network, int64_t now_ms)
+{
+    struct sign_in sign_in = {.name = "ada", .password = password, .network = network,
+                              .browser = browser, .now_ms = now_ms};
+    return staff_sign_in(store, &sign_in);
+}
+
+/* Whatever is guessed elsewhere, and in the very same network, does not concern a browser that signed in. */
+START_TEST(test_a_browser_that_signed_in)
+{
+    char mine[SECRET_TEXT_SIZE], foreign[SECRET_TEXT_SIZE];
+    int64_t then_ms = NOW + SIGN_IN_KNOWN_MS - MINUTE_MS;
+    backend_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    staff_new_browser(mine);
+    staff_new_browser(foreign);
+    ck_assert_str_ne(mine, foreign);
+    ck_assert_int_eq(sign_in_with(mine, GOOD, HERE, NOW), SIGNED_IN);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, then_ms);
+    slow_down_here("ada", then_ms);
+    must_wait("ada", HERE, then_ms, then_ms + SIGN_IN_SLOW_MS);
+    ck_assert_int_eq(sign_in_with(foreign, GOOD, HERE, then_ms), SIGN_IN_BLOCKED);
+    ck_assert_int_eq(sign_in_with("x", GOOD, HERE, then_ms), SIGN_IN_BLOCKED);
+    for (int i = 0; i < 3; i++) { /* from where it signed in, and from where it never did */
+        ck_assert_int_eq(sign_in_with(mine, GOOD, HERE, then_ms), SIGNED_IN);
+        ck_assert_int_eq(sign_in_with(mine, GOOD, "203.0.113.8", then_ms), SIGNED_IN);
+    }
+    /* a stolen browser does not guess faster */
+    for (int i = 0; i < SIGN_IN_TRIES; i++)
+        ck_assert_int_eq(sign_in_with(mine, WRONG, "203.0.113.9", then_ms), SIGN_IN_WRONG);
+    ck_assert_int_eq(sign_in_with(mine, GOOD, "203.0.113.10", then_ms), SIGN_IN_BLOCKED);
+    struct action action = action_at(then_ms);
+    ck_assert_int_eq(staff_unlock(store, "ada", &action, &problem), 1);
+    ck_assert_int_eq(sign_in_with(mine, GOOD, "203.0.113.10", then_ms), SIGNED_IN);
 }
 END_TEST
 
@@ -805,7 +842,7 @@ int main(void)
         test_only_hashes_are_kept, test_session, test_changes_hold_at_once, test_csrf,
         test_a_name_from_a_network, test_a_wrong_clock, test_a_slow_name_signs_in,
         test_guesses_from_everywhere,
-        test_a_network_is_known_for_30_days, test_a_network_with_whatever_names,
+        test_a_network_is_known_for_30_days, test_a_browser_that_signed_in, test_a_network_with_whatever_names,
         test_what_begins_is_told, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,
         test_signing_in_forgets_failures, test_old_failures_count_no_longer,
