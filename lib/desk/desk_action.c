@@ -2,7 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "desk/context.h"
 #include "desk/desk_request.h"
+#include "desk/forecast.h"
+#include "desk/view.h"
 #include "store/kept.h"
 
 enum { RESETS_PAGE = 100, RESETS_PAGES = 20 }; /* of the audit log, to count a day's resets */
@@ -30,7 +34,7 @@ static int any_reset_left(const struct context *context, const struct person *pe
         for (size_t i = 0; i < count; i++)
             if (window_holds(actions[i].at_ms, DAY_MS, context->now_ms) &&
                 strcmp(actions[i].by, person->name) == 0 &&
-                strcmp(actions[i].action, action_names[ACTION_RESET]) == 0)
+                strcmp(actions[i].action, desk_action_names[ACTION_RESET]) == 0)
                 left--;
         if (count == 0 || !window_holds(actions[count - 1].at_ms, DAY_MS, context->now_ms))
             break;
@@ -54,7 +58,7 @@ static int take_reset(const struct context *context, const struct person *person
 }
 
 /* 1 the role may; 0 with *problem (403); -1. */
-static int may(const struct context *context, const struct person *person, const struct request *request,
+static int may(const struct context *context, const struct person *person, const struct desk_request *request,
                bool preview, struct problem *problem)
 {
     if (person->role == ROLE_ADMIN)
@@ -79,7 +83,7 @@ static int not_suspended(struct problem *problem)
 }
 
 /* 1 it can be done as it stands; 0 with *problem (409). */
-static int possible(const struct request *request, const struct forecast *forecast,
+static int possible(const struct desk_request *request, const struct forecast *forecast,
                     struct problem *problem)
 {
     const struct policy_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
@@ -99,7 +103,7 @@ enum { ADJUST_ATTEMPTS = 20 };
 
 /* Within the caps at the moment when it is done: what others change after it was looked at makes it
  * be looked at again. 1; 0 with *problem, and nothing is done; -1. */
-static int adjust_within_caps(const struct context *context, const struct request *request,
+static int adjust_within_caps(const struct context *context, const struct desk_request *request,
                               const struct action *action, struct problem *problem)
 {
     for (int attempt = 0; attempt < ADJUST_ATTEMPTS; attempt++) {
@@ -117,7 +121,7 @@ static int adjust_within_caps(const struct context *context, const struct reques
     return problem_set(problem, 409, "", "others change limits at the same moment; try again");
 }
 
-static int adjust(const struct context *context, const struct person *person, const struct request *request,
+static int adjust(const struct context *context, const struct person *person, const struct desk_request *request,
                   const struct action *action, struct problem *problem)
 {
     int done = person->role == ROLE_ADMIN
@@ -130,7 +134,7 @@ static int adjust(const struct context *context, const struct person *person, co
 
 /* 1 done; 0 with *problem; -1. *suspension: a new one. */
 static int carry_out(const struct context *context, const struct person *person,
-                     const struct request *request, struct suspension *suspension,
+                     const struct desk_request *request, struct suspension *suspension,
                      struct problem *problem)
 {
     struct store *store = context->desk->store;
@@ -147,7 +151,7 @@ static int carry_out(const struct context *context, const struct person *person,
             done = take_reset(context, person, problem);
         return done < 1 ? done : store_reset(store, request->mailbox, &action);
     case ACTION_NOTE:
-        return store_write_audit(store, &(struct audited){action_names[ACTION_NOTE], request->subject, "{}",
+        return store_write_audit(store, &(struct audited){desk_action_names[ACTION_NOTE], request->subject, "{}",
                                                           &action});
     default: return adjust(context, person, request, &action, problem);
     }
@@ -159,7 +163,7 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct problem why_not;
-    struct request request;
+    struct desk_request request;
     struct forecast before, after;
     if (!desk_request_read(&context, words, &request, problem))
         return 0;
@@ -183,7 +187,7 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     json_add_bool(view, "allowed", allowed > 0);
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);
     json_add(view, "suspension",
-             json_of_suspension(&context, preview ? &before.account.suspension
+             view_suspension(&context, preview ? &before.account.suspension
                                                : &after.account.suspension, true));
     *view_r = take(view);
     return 1;

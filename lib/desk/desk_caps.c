@@ -8,6 +8,7 @@
  * where something forwards. */
 #include <string.h>
 
+#include "desk/context.h"
 #include "desk/desk_request.h"
 
 /* The limits of one mailbox for one channel, and what its domain has without it. */
@@ -15,7 +16,8 @@ struct sight {
     struct policy_limits mailbox, domain;
 };
 
-static int see(const struct context *context, const struct request *request, size_t change_count,
+static int see(const struct context *context, const struct desk_request *request,
+               size_t change_count,
                enum channel channel, const char *mailbox, struct sight *sight_r)
 {
     struct guard *guard = context->desk->guard;
@@ -94,7 +96,7 @@ static int lowest_without(const struct context *context, const char *mailbox, co
     strcpy(none.subject, mailbox);
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct policy_limits limits;
-        if (!channel_is_used(context, (enum channel)channel))
+        if (!context_uses(context, (enum channel)channel))
             continue;
         if (guard_limits_if(context->desk->guard, (enum channel)channel, mailbox, domain, &none, 1,
                             context->now_ms, &limits) < 0)
@@ -111,7 +113,7 @@ static int lowest_without(const struct context *context, const char *mailbox, co
 
 /* What an administrator lowered for a mailbox stays so: role support can lower nothing, so a limit
  * below what holds without it is an administrator's. */
-static int check_stays_lowered(const struct context *context, const struct request *request,
+static int check_stays_lowered(const struct context *context, const struct desk_request *request,
                                const char *mailbox, const struct adjustment *change,
                                struct problem *problem)
 {
@@ -130,13 +132,13 @@ static int check_stays_lowered(const struct context *context, const struct reque
                        rule_table[change->rule].name, mailbox, own.value, (long long)lowest);
 }
 
-static int check_mailbox(const struct context *context, const struct request *request,
+static int check_mailbox(const struct context *context, const struct desk_request *request,
                          const char *mailbox,
                          struct problem *problem)
 {
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct sight before, after;
-        if (!channel_is_used(context, (enum channel)channel))
+        if (!context_uses(context, (enum channel)channel))
             continue;
         if (see(context, request, 0, (enum channel)channel, mailbox, &before) < 0 ||
             see(context, request, request->change_count, (enum channel)channel, mailbox,
@@ -191,7 +193,7 @@ static int check_extra(const struct context *context, const struct adjustment *c
                        change->value, (long long)max);
 }
 
-static int check_lowered(const struct context *context, const struct request *request,
+static int check_lowered(const struct context *context, const struct desk_request *request,
                          const struct adjustment *change, struct problem *problem)
 {
     int64_t lowest;
@@ -215,7 +217,7 @@ static int check_raised(const struct context *context, const struct adjustment *
 {
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         int64_t limit = context->settings->limits[channel].of[change->rule];
-        if (channel_is_used(context, (enum channel)channel) && limit != LIMIT_OFF &&
+        if (context_uses(context, (enum channel)channel) && limit != LIMIT_OFF &&
             change->value > limit + context->settings->desk_max_extra)
             return problem_set(problem, 403, "",
                                "%d is more than the %lld of the settings (%s) and the %lld that "
@@ -266,7 +268,7 @@ static int check_replaced(const struct context *context, const struct adjustment
                        (long long)context->settings->desk_max_extra);
 }
 
-static int check_limit(const struct context *context, const struct request *request,
+static int check_limit(const struct context *context, const struct desk_request *request,
                        const struct adjustment *change, struct problem *problem)
 {
     if (request->mailbox[0] == '\0')
@@ -285,7 +287,7 @@ static int check_limit(const struct context *context, const struct request *requ
     return result < 1 ? result : check_lowered(context, request, change, problem);
 }
 
-static int check_change(const struct context *context, const struct request *request,
+static int check_change(const struct context *context, const struct desk_request *request,
                         const struct adjustment *change, struct problem *problem)
 {
     int result = change->kind == ADJUST_EXTRA ? check_extra(context, change, problem)
@@ -295,7 +297,7 @@ static int check_change(const struct context *context, const struct request *req
     return result < 1 ? result : check_replaced(context, change, problem);
 }
 
-int desk_request_within_caps(const struct context *context, const struct request *request,
+int desk_request_within_caps(const struct context *context, const struct desk_request *request,
                              struct problem *problem)
 {
     int result = check_mailbox(context, request, request->mailbox, problem); /* which asks for changes, too */

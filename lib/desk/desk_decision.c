@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "base/decision.h"
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/input.h"
+#include "desk/recorded.h"
 
 /* ---- rules of one message --------------------------------------------------------------- */
 
@@ -36,9 +39,10 @@ static const char *domain_name(struct json_object *domain)
     return name != NULL ? json_object_get_string(name) : "";
 }
 
-static void find_worst_domain(const struct told *told, size_t index, struct counted_worst *worst)
+static void find_worst_domain(const struct recorded *recorded, size_t index,
+                              struct counted_worst *worst)
 {
-    struct json_object *domains = told_list(told, "domains");
+    struct json_object *domains = recorded_list(recorded, "domains");
     for (size_t i = 0; domains != NULL && i < json_object_array_length(domains); i++) {
         struct json_object *domain = json_object_array_get_idx(domains, i);
         if (domain_number(domain, 3) == 0)
@@ -48,9 +52,10 @@ static void find_worst_domain(const struct told *told, size_t index, struct coun
 
 /* The record names the domains with the most recipients; one with long names alone may be among
  * the broken rules. */
-static bool find_broken(const struct told *told, enum rule rule, struct counted_worst *worst)
+static bool find_broken(const struct recorded *recorded, enum rule rule,
+                        struct counted_worst *worst)
 {
-    struct json_object *broken = told_list(told, "broken");
+    struct json_object *broken = recorded_list(recorded, "broken");
     bool found = false;
     for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
         struct json_object *one = json_object_array_get_idx(broken, i);
@@ -63,24 +68,25 @@ static bool find_broken(const struct told *told, enum rule rule, struct counted_
     return found;
 }
 
-static struct counted_worst worst_of(const struct told *told, enum rule rule)
+static struct counted_worst worst_of(const struct recorded *recorded, enum rule rule)
 {
     struct counted_worst worst = {-1, NULL, NULL};
     if (rule == RULE_RECIPIENTS_PER_MESSAGE)
-        worst.count = json_int(told->facts, "recipients", 0);
+        worst.count = json_int(recorded->facts, "recipients", 0);
     for (int field = 0; field < FIELD_COUNT && rule == RULE_RECIPIENTS_PER_FIELD; field++)
-        worsen(&worst, json_int(told->facts, field_names[field], 0), field_names[field], NULL);
+        worsen(&worst, json_int(recorded->facts, field_names[field], 0), field_names[field], NULL);
     if (rule == RULE_RECIPIENTS_PER_DOMAIN)
-        find_worst_domain(told, 1, &worst);
+        find_worst_domain(recorded, 1, &worst);
     if (rule == RULE_HEADER_CHARS_PER_DOMAIN)
-        find_worst_domain(told, 2, &worst);
+        find_worst_domain(recorded, 2, &worst);
     return worst;
 }
 
-static void add_of_message(const struct told *told, enum rule rule, struct json_object *view)
+static void add_of_message(const struct recorded *recorded, enum rule rule,
+                           struct json_object *view)
 {
-    struct counted_worst worst = worst_of(told, rule);
-    bool broken = find_broken(told, rule, &worst);
+    struct counted_worst worst = worst_of(recorded, rule);
+    bool broken = find_broken(recorded, rule, &worst);
     json_add_int(view, "count", worst.count < 0 ? 0 : worst.count);
     if (worst.field != NULL)
         json_add_string(view, "field", worst.field);
@@ -89,19 +95,19 @@ static void add_of_message(const struct told *told, enum rule rule, struct json_
     json_add_null(view, "used_before");
     json_add_null(view, "cost");
     json_add_null(view, "used_after");
-    json_add_bool(view, "checked", told_limit(told, rule) != LIMIT_OFF);
+    json_add_bool(view, "checked", recorded_limit(recorded, rule) != LIMIT_OFF);
     json_add_bool(view, "broken", broken);
 }
 
 /* ---- rules over time -------------------------------------------------------------------- */
 
-static void add_over_time(const struct told *told, enum rule rule, struct json_object *view)
+static void add_over_time(const struct recorded *recorded, enum rule rule, struct json_object *view)
 {
-    int64_t used = told_used_before(told, rule), cost = told_cost(told, rule);
-    bool checked = used >= 0 && told_limit(told, rule) != LIMIT_OFF;
+    int64_t used = recorded_used_before(recorded, rule), cost = recorded_cost(recorded, rule);
+    bool checked = used >= 0 && recorded_limit(recorded, rule) != LIMIT_OFF;
     json_add_null(view, "count");
     if (used >= 0) {
-        bool counted = told->record->outcome == OUTCOME_ADMITTED;
+        bool counted = recorded->record->outcome == OUTCOME_ADMITTED;
         json_add_int(view, "used_before", used);
         json_add_int(view, "cost", cost);
         json_add_int(view, "used_after", counted ? used + cost : used);
@@ -111,42 +117,42 @@ static void add_over_time(const struct told *told, enum rule rule, struct json_o
         json_add_null(view, "used_after");
     }
     json_add_bool(view, "checked", checked);
-    json_add_bool(view, "broken", checked && told_over(told, rule));
+    json_add_bool(view, "broken", checked && recorded_over(recorded, rule));
 }
 
 /* ---- the view ----------------------------------------------------------------------------- */
 
-static struct json_object *json_of_rule(const struct told *told, enum rule rule)
+static struct json_object *json_of_rule(const struct recorded *recorded, enum rule rule)
 {
     const struct rule_info *info = &rule_table[rule];
     struct json_object *adjusted =
-        json_member(json_member(told->facts, "adjusted"), info->name);
+        json_member(json_member(recorded->facts, "adjusted"), info->name);
     char setting[80];
-    bool of_webmail = json_is_true(told->facts, "webmail_host");
+    bool of_webmail = json_is_true(recorded->facts, "webmail_host");
     snprintf(setting, sizeof setting, "limits.%s.%s",
              of_webmail ? channel_names[CHANNEL_WEBMAIL]
-                        : json_string(told->facts, "channel", channel_names[CHANNEL_WEBMAIL]),
+                        : json_string(recorded->facts, "channel", channel_names[CHANNEL_WEBMAIL]),
              info->name);
     struct json_object *view = json_object_new_object();
     json_add_string(view, "rule", info->name);
     json_add_bool(view, "over_time", info->over_time);
-    if (told_limit(told, rule) == LIMIT_OFF)
+    if (recorded_limit(recorded, rule) == LIMIT_OFF)
         json_add_null(view, "limit");
     else
-        json_add_int(view, "limit", told_limit(told, rule));
+        json_add_int(view, "limit", recorded_limit(recorded, rule));
     json_add_string(view, "source", json_string(adjusted, "limit_of", "settings"));
     json_add_int(view, "extra", json_int(adjusted, "extra", 0));
     json_add_string(view, "setting", setting);
     if (info->over_time)
-        add_over_time(told, rule, view);
+        add_over_time(recorded, rule, view);
     else
-        add_of_message(told, rule, view);
+        add_of_message(recorded, rule, view);
     return view;
 }
 
-static void add_domains(const struct told *told, struct json_object *view)
+static void add_domains(const struct recorded *recorded, struct json_object *view)
 {
-    struct json_object *domains = told_list(told, "domains");
+    struct json_object *domains = recorded_list(recorded, "domains");
     struct json_object *list = json_add_list(view, "domains");
     for (size_t i = 0; domains != NULL && i < json_object_array_length(domains); i++) {
         struct json_object *domain = json_object_array_get_idx(domains, i);
@@ -157,30 +163,30 @@ static void add_domains(const struct told *told, struct json_object *view)
         json_add_bool(one, "own", domain_number(domain, 3) != 0);
         json_object_array_add(list, one);
     }
-    json_add_int(view, "more_domains", json_int(told->facts, "more_domains", 0));
+    json_add_int(view, "more_domains", json_int(recorded->facts, "more_domains", 0));
 }
 
-static struct json_object *explain(const struct told *told)
+static struct json_object *explain(const struct recorded *recorded)
 {
     static const char *const texts[] = {"mailbox", "ip", "channel", "id", "from"};
     static const char *const counts[] = {"to", "cc", "bcc", "recipients", "off_domain"};
     struct json_object *view = json_object_new_object();
-    json_add_decision(view, "decision", told->record->decision);
-    json_add_moment(view, "at", told->record->at_ms);
-    json_add_string(view, "outcome", outcome_names[told->record->outcome]);
-    json_add_string(view, "verdict", told_verdict(told));
-    if (told_bypassed(told))
+    json_add_decision(view, "decision", recorded->record->decision);
+    json_add_moment(view, "at", recorded->record->at_ms);
+    json_add_string(view, "outcome", outcome_names[recorded->record->outcome]);
+    json_add_string(view, "verdict", recorded_verdict(recorded));
+    if (recorded_bypassed(recorded))
         json_add_bool(view, "bypassed", true);
     for (size_t i = 0; i < countof(texts); i++)
-        json_add_string(view, texts[i], json_string(told->facts, texts[i], NULL));
+        json_add_string(view, texts[i], json_string(recorded->facts, texts[i], NULL));
     for (size_t i = 0; i < countof(counts); i++)
-        json_add_int(view, counts[i], json_int(told->facts, counts[i], 0));
-    add_domains(told, view);
-    json_add_string(view, "mode", json_string(told->facts, "mode", "enforce"));
-    json_add_bool(view, "exempt", json_is_true(told->facts, "exempt"));
+        json_add_int(view, counts[i], json_int(recorded->facts, counts[i], 0));
+    add_domains(recorded, view);
+    json_add_string(view, "mode", json_string(recorded->facts, "mode", "enforce"));
+    json_add_bool(view, "exempt", json_is_true(recorded->facts, "exempt"));
     struct json_object *rules = json_add_list(view, "rules");
     for (int rule = 0; rule < RULE_COUNT; rule++)
-        json_object_array_add(rules, json_of_rule(told, (enum rule)rule));
+        json_object_array_add(rules, json_of_rule(recorded, (enum rule)rule));
     return view;
 }
 
@@ -198,8 +204,8 @@ int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
         return problem_set(problem, 404, "decision", "no decision of that id is kept (any longer)");
     if (found < 0)
         return -1;
-    freed_by(told_end) struct told told = told_of(&record);
-    *view_r = explain(&told);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    *view_r = explain(&recorded);
     return 1;
 }
 
@@ -210,8 +216,8 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
     const char *of = NULL;
     uint64_t below;
     if ((mailbox != NULL && mailbox[0] != '\0' &&
-         !read_mailbox(&context, mailbox, "mailbox", &of, problem)) ||
-        !read_cursor(before, &below, problem))
+         !input_mailbox(&context, mailbox, "mailbox", &of, problem)) ||
+        !input_cursor(before, &below, problem))
         return 0;
     struct record records[DESK_PAGE + 1];
     size_t count;
@@ -221,8 +227,8 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "decisions");
     for (size_t i = 0; i < count && i < DESK_PAGE; i++) {
-        freed_by(told_end) struct told told = told_of(&records[i]);
-        json_object_array_add(list, told_entry(&told, true));
+        freed_by(recorded_end) struct recorded recorded = recorded_of(&records[i]);
+        json_object_array_add(list, recorded_entry(&recorded, true));
     }
     json_add_decision(view, "older", count > DESK_PAGE ? records[DESK_PAGE - 1].decision : 0);
     *view_r = view;

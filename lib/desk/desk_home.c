@@ -3,7 +3,11 @@
 #include <string.h>
 
 #include "base/decision.h"
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/forecast.h"
+#include "desk/input.h"
+#include "desk/view.h"
 #include "guard/recorder.h"
 
 enum {
@@ -24,14 +28,14 @@ static const char *found_as(const struct context *context, const char *query, co
     size_t length = strlen(query);
     struct submission submission;
     submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
-    if (query[0] == '@' && read_domain(context, query, "", key_r, &ignored))
+    if (query[0] == '@' && input_domain(context, query, "", key_r, &ignored))
         return "domain";
     if (strchr(query, '@') != NULL) /* also as mail programs show it: Alice <alice@example.test> */
         return submission_set_from(&submission, query, length, &ignored) &&
                        (*key_r = submission.from) != NULL
                    ? "mailbox"
                    : "nothing";
-    if (read_ip(context, query, "", key_r, &ignored))
+    if (input_ip(context, query, "", key_r, &ignored))
         return "ip";
     if (decision_parse(query, &decision)) {
         char *text = arena_alloc(context->arena, DECISION_TEXT_SIZE);
@@ -39,7 +43,7 @@ static const char *found_as(const struct context *context, const char *query, co
         *key_r = text;
         return "decision";
     }
-    if (strchr(query, '.') != NULL && read_domain(context, query, "", key_r, &ignored))
+    if (strchr(query, '.') != NULL && input_domain(context, query, "", key_r, &ignored))
         return "domain";
     return "nothing";
 }
@@ -75,7 +79,7 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 static struct json_object *json_of_suspended(const struct context *context,
                                              const struct suspended *suspended)
 {
-    struct json_object *view = json_of_suspension(context, &suspended->suspension, true);
+    struct json_object *view = view_suspension(context, &suspended->suspension, true);
     json_add_string(view, "mailbox", suspended->mailbox);
     return view;
 }
@@ -225,13 +229,13 @@ static int look_again(const struct context *context, const struct near_limit *se
             window_when_fits(&history, rule->measure, rule->window_ms, limit, 1, at_ms);
         row_r->retry_at_ms = fits_ms == WINDOW_NEVER ? 0 : fits_ms;
     }
-    return row_r->used > 0 && percent_of(row_r->used, limit) >= NEAR_PERCENT;
+    return row_r->used > 0 && view_percent(row_r->used, limit) >= NEAR_PERCENT;
 }
 
 static int fullest_first(const void *left, const void *right)
 {
     const struct near_row *a = left, *b = right;
-    int a_percent = percent_of(a->used, a->limit), b_percent = percent_of(b->used, b->limit);
+    int a_percent = view_percent(a->used, a->limit), b_percent = view_percent(b->used, b->limit);
     if (a_percent != b_percent)
         return b_percent - a_percent;
     int order = strcmp(a->key, b->key);
@@ -246,7 +250,7 @@ static struct json_object *json_of_near(const struct near_row *row)
     json_add_string(view, "channel", channel_names[row->channel]);
     json_add_int(view, "limit", row->limit);
     json_add_int(view, "used", (int64_t)row->used);
-    json_add_int(view, "percent", percent_of(row->used, row->limit));
+    json_add_int(view, "percent", view_percent(row->used, row->limit));
     json_add_bool(view, "full", !window_fits(row->used, 1, row->limit));
     json_add_moment(view, "retry_at", row->retry_at_ms);
     return view;
@@ -333,7 +337,7 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
         return -1;
     struct json_object *list = json_add_list(view, "actions");
     for (size_t i = 0; i < count; i++)
-        json_object_array_add(list, json_of_action(&actions[i]));
+        json_object_array_add(list, view_action(&actions[i]));
     *view_r = take(view);
     return 1;
 }

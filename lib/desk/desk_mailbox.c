@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/forecast.h"
+#include "desk/input.h"
+#include "desk/recorded.h"
+#include "desk/view.h"
 
 enum { NOTES_SHOWN = 20, NOTES_PAGES = 4 };
 
@@ -14,7 +19,7 @@ static bool tells_window(const struct context *context, const struct forecast *f
                          enum channel channel)
 {
     int32_t limit = forecast->limits[channel].limits.of[rule];
-    if (rule_table[rule].subject != SUBJECT_MAILBOX || !forecast_tells(context, forecast, channel))
+    if (rule_table[rule].subject != SUBJECT_MAILBOX || !forecast_names(context, forecast, channel))
         return false;
     if (channel == CHANNEL_WEBMAIL)
         return true;
@@ -31,10 +36,10 @@ static void add_windows(const struct context *context, const struct forecast *fo
         for (int channel = 0; channel < CHANNEL_COUNT; channel++)
             if (tells_window(context, forecast, (enum rule)rule, (enum channel)channel))
                 json_object_array_add(
-                    list, json_of_window((enum rule)rule, (enum channel)channel,
-                                         forecast->limits[channel].limits.of[rule],
-                                         forecast_history(forecast, (enum channel)channel),
-                                         forecast->at_ms));
+                    list, view_window((enum rule)rule, (enum channel)channel,
+                                      forecast->limits[channel].limits.of[rule],
+                                      forecast_history(forecast, (enum channel)channel),
+                                      forecast->at_ms));
 }
 
 static void add_limits(const struct context *context, const struct forecast *forecast,
@@ -43,10 +48,10 @@ static void add_limits(const struct context *context, const struct forecast *for
     struct json_object *list = json_add_list(view, "limits");
     for (int rule = 0; rule < RULE_COUNT; rule++)
         for (int channel = 0; channel < CHANNEL_COUNT; channel++)
-            if (forecast_tells(context, forecast, (enum channel)channel))
-                json_object_array_add(list, json_of_limit(context, (enum rule)rule,
-                                                          (enum channel)channel,
-                                                          &forecast->limits[channel]));
+            if (forecast_names(context, forecast, (enum channel)channel))
+                json_object_array_add(list, view_limit(context, (enum rule)rule,
+                                                       (enum channel)channel,
+                                                       &forecast->limits[channel]));
 }
 
 static const char *exempt_by(const struct context *context, const struct forecast *forecast)
@@ -100,13 +105,13 @@ static void merge(const struct timeline *timeline, struct mark *mark, struct jso
             (record == timeline->record_count ||
              timeline->actions[action].at_ms >= timeline->records[record].at_ms);
         if (action_is_next) {
-            struct json_object *entry = json_of_action(&timeline->actions[action]);
+            struct json_object *entry = view_action(&timeline->actions[action]);
             json_add_string(entry, "kind", "action");
             json_object_array_add(list, entry);
             mark->action = timeline->actions[action++].number;
         } else {
-            freed_by(told_end) struct told told = told_of(&timeline->records[record]);
-            json_object_array_add(list, told_entry(&told, false));
+            freed_by(recorded_end) struct recorded recorded = recorded_of(&timeline->records[record]);
+            json_object_array_add(list, recorded_entry(&recorded, false));
             mark->decision = timeline->records[record++].decision;
         }
     }
@@ -145,7 +150,7 @@ static int add_notes(const struct context *context, const char *mailbox, struct 
         for (size_t i = 0; i < count; i++)
             if (strcmp(actions[i].action,
                        "note") == 0 && json_object_array_length(list) < NOTES_SHOWN)
-                json_object_array_add(list, json_of_action(&actions[i]));
+                json_object_array_add(list, view_action(&actions[i]));
         before = count > 0 ? actions[count - 1].number : before;
     }
     return 1;
@@ -160,22 +165,22 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct forecast forecast;
     struct mark mark;
-    if (!read_mailbox(&context, mailbox, "mailbox", &mailbox, problem) ||
+    if (!input_mailbox(&context, mailbox, "mailbox", &mailbox, problem) ||
         !read_mark(before, &mark, problem))
         return 0;
     if (forecast_read_all(&context, mailbox, strrchr(mailbox, '@') + 1, &forecast) < 0)
         return -1;
-    struct next next = next_of(&context, &forecast);
+    struct next next = forecast_next(&context, &forecast);
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "domain", forecast.domain);
     json_add_string(view, "state", state_names[next.state]);
     json_add_moment(view, "retry_at", next.room_at_ms);
-    json_add(view, "suspension", json_of_suspension(&context, &forecast.account.suspension, true));
+    json_add(view, "suspension", view_suspension(&context, &forecast.account.suspension, true));
     json_add_string(view, "exempt", exempt_by(&context, &forecast));
     add_windows(&context, &forecast, view);
     add_limits(&context, &forecast, view);
-    json_add(view, "next", json_of_next(&next));
+    json_add(view, "next", view_next(&next));
     if (add_timeline(&context, mailbox, mark, view) < 0 || add_notes(&context, mailbox, view) < 0)
         return -1;
     *view_r = take(view);

@@ -3,7 +3,12 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "base/json.h"
+#include "desk/context.h"
 #include "desk/desk_request.h"
+#include "desk/desk_senders.h"
+#include "desk/forecast.h"
+#include "desk/view.h"
 
 enum { MAILBOXES_SHOWN = 20 };
 
@@ -26,7 +31,7 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
 
 /* ---- an action imagined -------------------------------------------------------------------- */
 
-static int imagine_suspension(const struct context *context, const struct request *request,
+static int imagine_suspension(const struct context *context, const struct desk_request *request,
                               struct suspension *suspension)
 {
     uint32_t offences;
@@ -43,7 +48,7 @@ static int imagine_suspension(const struct context *context, const struct reques
     return 1;
 }
 
-int desk_request_imagine(const struct context *context, const struct request *request,
+int desk_request_imagine(const struct context *context, const struct desk_request *request,
                          const struct forecast *before,
                          struct forecast *after_r)
 {
@@ -72,7 +77,7 @@ static void add_side(struct json_object *view, const char *name, const struct ne
 {
     struct json_object *side = json_add_object(view, name);
     json_add_string(side, "state", state_names[next->state]);
-    json_add(side, "next", json_of_next(next));
+    json_add(side, "next", view_next(next));
 }
 
 /* Whether the counts alone stand in the way of the next message. */
@@ -81,28 +86,30 @@ static bool reset_helps(const struct context *context, const struct forecast *fo
     struct forecast emptied = *forecast;
     emptied.account.history = (struct history){0};
     forecast_settle(context, &emptied);
-    return next_of(context, forecast).refused && !next_of(context, &emptied).refused;
+    return forecast_next(context, forecast).refused && !forecast_next(context, &emptied).refused;
 }
 
-int desk_request_concerns(const struct context *context, const struct request *request,
+int desk_request_concerns(const struct context *context, const struct desk_request *request,
                           struct json_object *view)
 {
     const char *more = NULL;
     struct json_object *mailboxes = json_add_list(view, "mailboxes");
     if (request->mailbox[0] == '\0' &&
-        add_senders(context, SENDERS_OF_DOMAIN, request->domain, NULL, MAILBOXES_SHOWN, mailboxes,
-                    &more) < 0)
+        desk_add_senders(context, SENDERS_OF_DOMAIN, request->domain, NULL, MAILBOXES_SHOWN,
+                         mailboxes,
+                         &more) < 0)
         return -1;
     json_add_bool(view, "more_mailboxes", more != NULL);
     return 1;
 }
 
-void desk_request_tell(const struct context *context, const struct request *request,
+void desk_request_tell(const struct context *context, const struct desk_request *request,
                        const struct forecast *before,
                        const struct forecast *after, struct json_object *view)
 {
-    struct next next_before = next_of(context, before), next_after = next_of(context, after);
-    json_add_string(view, "action", action_names[request->action]);
+    struct next next_before = forecast_next(context, before), next_after = forecast_next(context,
+                                                                                         after);
+    json_add_string(view, "action", desk_action_names[request->action]);
     json_add_string(view, "subject", request->subject);
     add_side(view, "before", &next_before);
     add_side(view, "after", &next_after);

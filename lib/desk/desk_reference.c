@@ -2,7 +2,11 @@
 #include <string.h>
 
 #include "base/decision.h"
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/forecast.h"
+#include "desk/recorded.h"
+#include "desk/view.h"
 
 static int not_there(struct problem *problem)
 {
@@ -17,19 +21,20 @@ static bool still_holds(const struct suspension *suspension, const struct record
     return suspension->id != 0 && suspension->since_ms <= record->at_ms;
 }
 
-static int add_suspended(const struct context *context, const struct told *told,
+static int add_suspended(const struct context *context, const struct recorded *recorded,
                          struct json_object *view)
 {
     struct account account;
-    if (store_account(context->desk->store, context->arena, json_string(told->facts, "mailbox", ""),
+    if (store_account(context->desk->store, context->arena, json_string(recorded->facts, "mailbox",
+                                                                        ""),
                       context->now_ms, &account) < 0)
         return -1;
-    if (!still_holds(&account.suspension, told->record)) {
+    if (!still_holds(&account.suspension, recorded->record)) {
         json_add_string(view, "state", "ended");
         return 1;
     }
     freed_by(json_put) struct json_object *suspension =
-        json_of_suspension(context, &account.suspension, false);
+        view_suspension(context, &account.suspension, false);
     const char *rule = json_string(suspension, "rule", NULL);
     struct json_object *rules = json_member(view, "rules");
     bool stopped = account.suspension.until_ms == UNTIL_LIFTED;
@@ -46,21 +51,22 @@ static int add_suspended(const struct context *context, const struct told *told,
 
 /* ---- a limit over time -------------------------------------------------------------------- */
 
-static enum channel channel_of(const struct told *told)
+static enum channel channel_of(const struct recorded *recorded)
 {
-    int channel = channel_by_name(json_string(told->facts, "channel", ""));
+    int channel = channel_by_name(json_string(recorded->facts, "channel", ""));
     return channel >= 0 ? (enum channel)channel : CHANNEL_WEBMAIL;
 }
 
 /* As they are now: they may have been changed since. Those of the guard for such a message. */
-static int limits_of_now(const struct context *context, const struct told *told,
+static int limits_of_now(const struct context *context, const struct recorded *recorded,
                          struct limits *limits_r)
 {
     struct policy_limits limits;
-    const char *mailbox = json_string(told->facts, "mailbox", "");
+    const char *mailbox = json_string(recorded->facts, "mailbox", "");
     const char *at = strrchr(mailbox, '@');
-    bool of_webmail = json_is_true(told->facts, "webmail_host");
-    if (guard_limits(context->desk->guard, of_webmail ? CHANNEL_WEBMAIL : channel_of(told), mailbox,
+    bool of_webmail = json_is_true(recorded->facts, "webmail_host");
+    if (guard_limits(context->desk->guard, of_webmail ? CHANNEL_WEBMAIL : channel_of(recorded),
+                     mailbox,
                      at != NULL ? at + 1 : "", context->now_ms, &limits) < 0)
         return -1;
     *limits_r = limits.limits;
@@ -68,53 +74,54 @@ static int limits_of_now(const struct context *context, const struct told *told,
 }
 
 /* When the message fits into the window of one rule; WINDOW_NEVER. 1 or -1. */
-static int when_fits(const struct context *context, const struct told *told, enum rule rule,
+static int when_fits(const struct context *context, const struct recorded *recorded, enum rule rule,
                      int32_t limit, int64_t *fits_ms_r)
 {
     const struct rule_info *info = &rule_table[rule];
     const char *key =
-        json_string(told->facts, info->subject == SUBJECT_MAILBOX ? "mailbox" : "ip", "");
+        json_string(recorded->facts, info->subject == SUBJECT_MAILBOX ? "mailbox" : "ip", "");
     char room[HISTORY_NAME_SIZE];
-    const char *name = history_name(info->subject, channel_of(told), key, room);
+    const char *name = history_name(info->subject, channel_of(recorded), key, room);
     struct history history = {0};
     if (name != NULL && key[0] != '\0' &&
         store_history(context->desk->store, context->arena, info->subject, name, context->now_ms,
                       &history) < 0)
         return -1;
     *fits_ms_r = window_when_fits(&history, info->measure, info->window_ms,
-                                  limit, told_cost(told, rule), context->now_ms);
+                                  limit, recorded_cost(recorded, rule), context->now_ms);
     return 1;
 }
 
 /* Whether the mail server was told to try again: not when a limit of then was less than the
  * message. */
-static bool was_deferred(const struct told *told)
+static bool was_deferred(const struct recorded *recorded)
 {
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        if (told_over(told, (enum rule)rule) &&
-            !window_fits(0, told_cost(told, (enum rule)rule), told_limit(told, (enum rule)rule)))
+        if (recorded_over(recorded, (enum rule)rule) &&
+            !window_fits(0, recorded_cost(recorded, (enum rule)rule), recorded_limit(recorded,
+                                                                                     (enum rule)rule)))
             return false;
-    return channel_of(told) != CHANNEL_WEBMAIL;
+    return channel_of(recorded) != CHANNEL_WEBMAIL;
 }
 
-static int add_over_time(const struct context *context, const struct told *told,
+static int add_over_time(const struct context *context, const struct recorded *recorded,
                          struct json_object *view)
 {
     int64_t latest_ms = context->now_ms, fits_ms;
     struct limits limits;
-    if (limits_of_now(context, told, &limits) < 0)
+    if (limits_of_now(context, recorded, &limits) < 0)
         return -1;
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
-        if (told_used_before(told, (enum rule)rule) < 0)
+        if (recorded_used_before(recorded, (enum rule)rule) < 0)
             continue;
-        if (when_fits(context, told, (enum rule)rule, limits.of[rule], &fits_ms) < 0)
+        if (when_fits(context, recorded, (enum rule)rule, limits.of[rule], &fits_ms) < 0)
             return -1;
         if (fits_ms > latest_ms)
             latest_ms = fits_ms;
     }
     json_add_string(view, "state", "over");
     json_add_bool(view, "never_fits", latest_ms == WINDOW_NEVER);
-    json_add_bool(view, "deferred", was_deferred(told));
+    json_add_bool(view, "deferred", was_deferred(recorded));
     if (latest_ms > context->now_ms && latest_ms != WINDOW_NEVER)
         json_add_moment(view, "retry_at", latest_ms);
     return 1;
@@ -122,20 +129,21 @@ static int add_over_time(const struct context *context, const struct told *told,
 
 /* ---- the view ------------------------------------------------------------------------------ */
 
-static struct json_object *begin_view(const struct context *context, const struct told *told)
+static struct json_object *begin_view(const struct context *context,
+                                      const struct recorded *recorded)
 {
     struct json_object *view = json_object_new_object();
-    freed_by(json_put) struct json_object *reasons = told_reasons(told);
+    freed_by(json_put) struct json_object *reasons = recorded_reasons(recorded);
     json_add_moment(view, "now", context->now_ms);
-    json_add_decision(view, "decision", told->record->decision);
-    json_add_moment(view, "at", told->record->at_ms);
-    json_add_string(view, "verdict", told_verdict(told));
+    json_add_decision(view, "decision", recorded->record->decision);
+    json_add_moment(view, "at", recorded->record->at_ms);
+    json_add_string(view, "verdict", recorded_verdict(recorded));
     json_add_string(view, "state", "refused");
     json_add_null(view, "until");
     json_add_null(view, "retry_at");
     json_add_bool(view, "never_fits", false);
     json_add_bool(view, "deferred", false);
-    json_add(view, "rules", rules_of_reasons(reasons));
+    json_add(view, "rules", recorded_rules(reasons));
     json_add_null(view, "sentence");
     return view;
 }
@@ -151,12 +159,12 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
     int found = store_record(desk->store, context.arena, id, now_ms, &record);
     if (found < 1)
         return found < 0 ? -1 : not_there(problem);
-    freed_by(told_end) struct told told = told_of(&record);
-    if (strcmp(told_verdict(&told), "admitted") == 0)
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    if (strcmp(recorded_verdict(&recorded), "admitted") == 0)
         return not_there(problem);
-    freed_by(json_put) struct json_object *view = begin_view(&context, &told);
-    int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&context, &told, view)
-                : record.outcome == OUTCOME_OVER    ? add_over_time(&context, &told, view)
+    freed_by(json_put) struct json_object *view = begin_view(&context, &recorded);
+    int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&context, &recorded, view)
+                : record.outcome == OUTCOME_OVER    ? add_over_time(&context, &recorded, view)
                                                     : 1;
     if (added < 0)
         return -1;

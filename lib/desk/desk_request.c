@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "desk/context.h"
+#include "desk/input.h"
 #include "message/address.h"
 
-const char *const action_names[ACTION_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
+const char *const desk_action_names[ACTION_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
                                           "note"};
 
 enum part { PART_ACTION, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MESSAGES,
@@ -89,7 +91,7 @@ static int read_action(const struct words *words, enum action_kind *action_r,
 {
     const char *name = words->of[PART_ACTION];
     for (int action = 0; name != NULL && action < ACTION_COUNT; action++) {
-        if (strcmp(action_names[action], name) != 0)
+        if (strcmp(desk_action_names[action], name) != 0)
             continue;
         *action_r = (enum action_kind)action;
         for (int word = PART_CAUSE; word < PART_COUNT; word++)
@@ -102,12 +104,12 @@ static int read_action(const struct words *words, enum action_kind *action_r,
 }
 
 static int read_subject(const struct context *context, const struct words *words,
-                        struct request *request,
+                        struct desk_request *request,
                         struct problem *problem)
 {
     const char *text = words->of[PART_SUBJECT];
     if (text != NULL && text[0] == '@' && actions[request->action].of_domain) {
-        if (!read_domain(context, text, "subject", &request->domain, problem))
+        if (!input_domain(context, text, "subject", &request->domain, problem))
             return 0;
         request->mailbox = "";
         request->subject = arena_printf(context->arena, "@%s", request->domain);
@@ -115,15 +117,16 @@ static int read_subject(const struct context *context, const struct words *words
     }
     if (text != NULL && text[0] == '@')
         return problem_set(problem, 400, "subject", "%s is for one mailbox, not for a domain",
-                           action_names[request->action]);
-    if (!read_mailbox(context, text, "subject", &request->mailbox, problem))
+                           desk_action_names[request->action]);
+    if (!input_mailbox(context, text, "subject", &request->mailbox, problem))
         return 0;
     request->domain = strrchr(request->mailbox, '@') + 1;
     request->subject = request->mailbox;
     return 1;
 }
 
-static int read_note(const struct words *words, struct request *request, struct problem *problem)
+static int read_note(const struct words *words, struct desk_request *request,
+                     struct problem *problem)
 {
     request->note = words->of[PART_NOTE];
     if (request->note == NULL)
@@ -154,7 +157,8 @@ static int read_until(const struct context *context, const struct words *words,
     return 1;
 }
 
-static struct adjustment *add_change(struct request *request, enum rule rule, enum adjust_kind kind,
+static struct adjustment *add_change(struct desk_request *request, enum rule rule,
+                                     enum adjust_kind kind,
                                      int64_t until_ms)
 {
     struct adjustment *change = &request->changes[request->change_count++];
@@ -164,7 +168,7 @@ static struct adjustment *add_change(struct request *request, enum rule rule, en
 }
 
 static int read_suspend(const struct context *context, const struct words *words,
-                        struct request *request,
+                        struct desk_request *request,
                         struct problem *problem)
 {
     const char *cause = words->of[PART_CAUSE];
@@ -186,7 +190,7 @@ static int read_suspend(const struct context *context, const struct words *words
 }
 
 static int read_extra(const struct context *context, const struct words *words,
-                      struct request *request,
+                      struct desk_request *request,
                       struct problem *problem)
 {
     static const struct {
@@ -201,7 +205,7 @@ static int read_extra(const struct context *context, const struct words *words,
         return problem_set(problem, 400, "for", "an extra ends by itself; for longer set a limit");
     for (size_t i = 0; i < countof(extras); i++) {
         const char *name = part_names[extras[i].word];
-        if (!read_number(words->of[extras[i].word], name, 0, 0, &number, problem))
+        if (!input_number(words->of[extras[i].word], name, 0, 0, &number, problem))
             return 0;
         if (number > LIMIT_MAX)
             return problem_set(problem, 400, name, "expected at most %d", LIMIT_MAX);
@@ -214,7 +218,7 @@ static int read_extra(const struct context *context, const struct words *words,
 }
 
 static int read_limit(const struct context *context, const struct words *words,
-                      struct request *request,
+                      struct desk_request *request,
                       struct problem *problem)
 {
     const char *value = words->of[PART_VALUE];
@@ -227,7 +231,7 @@ static int read_limit(const struct context *context, const struct words *words,
     bool off = value != NULL && strcmp(value, "off") == 0;
     if (value == NULL ||
         (!standard && !off &&
-         (!read_number(value, "value", 0, 0, &number, problem) || number > LIMIT_MAX)))
+         (!input_number(value, "value", 0, 0, &number, problem) || number > LIMIT_MAX)))
         return problem_set(problem, 400, "value", "expected 0 to %d, off or default", LIMIT_MAX);
     if (!read_until(context, words, UNTIL_LIFTED, &until_ms, problem))
         return 0;
@@ -238,7 +242,7 @@ static int read_limit(const struct context *context, const struct words *words,
 }
 
 static int read_exempt(const struct context *context, const struct words *words,
-                       struct request *request,
+                       struct desk_request *request,
                        struct problem *problem)
 {
     const char *value = words->of[PART_VALUE];
@@ -252,11 +256,11 @@ static int read_exempt(const struct context *context, const struct words *words,
 }
 
 int desk_request_read(const struct context *context, struct json_object *object,
-                      struct request *request_r,
+                      struct desk_request *request_r,
                       struct problem *problem)
 {
     struct words words;
-    struct request request = {0};
+    struct desk_request request = {0};
     if (!read_words(context, object, &words, problem) || !read_action(&words, &request.action,
                                                                       problem) ||
         !read_subject(context, &words, &request, problem) || !read_note(&words, &request, problem))

@@ -4,15 +4,16 @@
 #define SENDGUARD_DESK_REQUEST_H
 
 #include "base/problem.h"
-#include "desk/desk_common.h"
+#include "desk/context.h"
+#include "desk/forecast.h"
 #include "store/adjustments.h"
 
 enum action_kind {
     ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT, ACTION_NOTE, ACTION_COUNT
 };
-extern const char *const action_names[ACTION_COUNT];
+extern const char *const desk_action_names[ACTION_COUNT];
 
-struct request {
+struct desk_request {
     enum action_kind action;
     const char *subject;          /* "alice@example.test" or "@example.test", key form */
     const char *mailbox, *domain; /* mailbox "": of a domain */
@@ -24,22 +25,22 @@ struct request {
 };
 
 /* desk_action's words. 1; 0 with *problem (400, where = the member). Strings live in context->arena. */
-int desk_request_read(const struct context *context, struct json_object *words, struct request *request_r,
+int desk_request_read(const struct context *context, struct json_object *words, struct desk_request *request_r,
               struct problem *problem) must_check;
 
 /* Whether role support may change limits (extra, limit) so far. 1; 0 with *problem (403); -1. */
-int desk_request_within_caps(const struct context *context, const struct request *request, struct problem *problem)
+int desk_request_within_caps(const struct context *context, const struct desk_request *request, struct problem *problem)
     must_check;
 
 /* How it would stand with the action done; nothing is done. 1 or -1. */
-int desk_request_imagine(const struct context *context, const struct request *request, const struct forecast *before,
+int desk_request_imagine(const struct context *context, const struct desk_request *request, const struct forecast *before,
                  struct forecast *after_r) must_check;
 
 /* "mailboxes" and "more_mailboxes": who is concerned. 1 or -1. */
-int desk_request_concerns(const struct context *context, const struct request *request, struct json_object *view)
+int desk_request_concerns(const struct context *context, const struct desk_request *request, struct json_object *view)
     must_check;
 /* "action", "subject", "before", "after", "reset_as_well". */
-void desk_request_tell(const struct context *context, const struct request *request, const struct forecast *before,
+void desk_request_tell(const struct context *context, const struct desk_request *request, const struct forecast *before,
                const struct forecast *after, struct json_object *view);
 
 #endif

@@ -2,7 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/desk_senders.h"
+#include "desk/forecast.h"
+#include "desk/input.h"
+#include "desk/view.h"
 
 /* One mailbox's day. 1 or -1. */
 static int add_sender(const struct context *context, const struct sender *sender,
@@ -24,9 +29,9 @@ static int add_sender(const struct context *context, const struct sender *sender
     return 1;
 }
 
-int add_senders(const struct context *context, enum sender_of of, const char *key,
-                const char *after,
-                size_t max, struct json_object *list, const char **next_r)
+int desk_add_senders(const struct context *context, enum sender_of of, const char *key,
+                     const char *after,
+                     size_t max, struct json_object *list, const char **next_r)
 {
     struct sender *senders = arena_alloc(context->arena, (max + 1) * sizeof *senders);
     size_t count;
@@ -57,9 +62,9 @@ static int add_ip(const struct context *context, const char *ip, struct json_obj
                           &forecast.account.history) < 0)
             return -1;
         forecast_settle(context, &forecast);
-        json_object_array_add(windows, json_of_window(rule, (enum channel)channel, limit,
-                                                      &forecast.account.history,
-                                                      forecast.at_ms));
+        json_object_array_add(windows, view_window(rule, (enum channel)channel, limit,
+                                                   &forecast.account.history,
+                                                   forecast.at_ms));
     }
     return 1;
 }
@@ -76,12 +81,12 @@ static int add_domain(const struct context *context, const char *domain, struct 
                          &limits) < 0)
             return -1;
         exempt = limits.exempt;
-        if (!forecast_tells(context, &(struct forecast){0}, (enum channel)channel))
+        if (!forecast_names(context, &(struct forecast){0}, (enum channel)channel))
             continue;
         for (int rule = 0; rule < RULE_COUNT; rule++)
             if (limits.source[rule] != LIMIT_OF_SETTINGS || limits.extra[rule] != 0)
                 json_object_array_add(
-                    list, json_of_limit(context, (enum rule)rule, (enum channel)channel, &limits));
+                    list, view_limit(context, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
     return 1;
@@ -93,15 +98,15 @@ int desk_senders(const struct desk *desk, enum sender_of of, const char *key, co
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     const char *known, *next;
-    if (!(of == SENDERS_OF_IP ? read_ip(&context, key, "ip", &known, problem)
-                              : read_domain(&context, key, "domain", &known, problem)))
+    if (!(of == SENDERS_OF_IP ? input_ip(&context, key, "ip", &known, problem)
+                              : input_domain(&context, key, "domain", &known, problem)))
         return 0;
     json_add_string(view, "of", of == SENDERS_OF_IP ? "ip" : "domain");
     json_add_string(view, "key", known);
     if ((of == SENDERS_OF_IP ? add_ip(&context, known, view) : add_domain(&context, known,
                                                                           view)) < 0 ||
-        add_senders(&context, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"),
-                    &next) <
+        desk_add_senders(&context, of, known, after, DESK_PAGE, json_add_list(view, "mailboxes"),
+                         &next) <
             0)
         return -1;
     json_add_string(view, "next", next);
@@ -119,11 +124,11 @@ static const char *audit_subject(const struct context *context, const char *text
     if (text == NULL || text[0] == '\0')
         return NULL;
     if (text[0] == '@')
-        return read_domain(context, text, "", &key, &ignored)
+        return input_domain(context, text, "", &key, &ignored)
                    ? arena_printf(context->arena, "@%s", key)
                    : text;
-    return strchr(text, '@') != NULL && read_mailbox(context, text, "", &key,
-                                                     &ignored) ? key : text;
+    return strchr(text, '@') != NULL && input_mailbox(context, text, "", &key,
+                                                      &ignored) ? key : text;
 }
 
 int desk_audit(const struct desk *desk, const char *subject, const char *before,
@@ -133,7 +138,7 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
     int64_t below;
     char next[24];
     size_t count;
-    if (!read_number(before, "before", 1, INT64_MAX, &below, problem))
+    if (!input_number(before, "before", 1, INT64_MAX, &below, problem))
         return 0;
     if (subject != NULL && strlen(subject) > ADDRESS_MAX_BYTES)
         return problem_set(problem, 400, "subject", "it has at most %d bytes", ADDRESS_MAX_BYTES);
@@ -145,7 +150,7 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "actions");
     for (size_t i = 0; i < count && i < DESK_PAGE; i++)
-        json_object_array_add(list, json_of_action(&actions[i]));
+        json_object_array_add(list, view_action(&actions[i]));
     if (count > DESK_PAGE)
         snprintf(next, sizeof next, "%lld", (long long)actions[DESK_PAGE - 1].number);
     json_add_string(view, "next", count > DESK_PAGE ? next : NULL);

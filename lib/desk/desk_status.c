@@ -2,7 +2,12 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/forecast.h"
+#include "desk/input.h"
+#include "desk/recorded.h"
+#include "desk/view.h"
 #include "guard/sending_state.h"
 #include "store/kept.h"
 
@@ -58,8 +63,8 @@ static struct json_object *json_of_entry(const struct entry *entry)
 static void match(const struct context *context, struct search *search, const struct record *record,
                   bool *taken)
 {
-    freed_by(told_end) struct told told = told_of(record);
-    if (strcmp(json_string(told.facts, "channel", ""), channel_names[CHANNEL_FORWARDING]) == 0)
+    freed_by(recorded_end) struct recorded recorded = recorded_of(record);
+    if (strcmp(json_string(recorded.facts, "channel", ""), channel_names[CHANNEL_FORWARDING]) == 0)
         return; /* it stands in another history */
     while (search->left > search->stop &&
            search->history->entries[search->left - 1].time_ms > record->at_ms)
@@ -70,13 +75,13 @@ static void match(const struct context *context, struct search *search, const st
         if (entry->time_ms != record->at_ms)
             return;
         if (taken[i - 1 - search->stop] ||
-            entry->off_domain != told_cost(&told, RULE_OFF_DOMAIN_PER_DAY))
+            entry->off_domain != recorded_cost(&recorded, RULE_OFF_DOMAIN_PER_DAY))
             continue;
         taken[i - 1 - search->stop] = true;
-        json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
-        json_add_string(view, "channel", json_string(told.facts, "channel", NULL));
+        json_add_int(view, "recipients", json_int(recorded.facts, "recipients", 0));
+        json_add_string(view, "channel", json_string(recorded.facts, "channel", NULL));
         json_add_string(view, "network",
-                        network_of(context->arena, json_string(told.facts, "ip", NULL)));
+                        network_of(context->arena, json_string(recorded.facts, "ip", NULL)));
         json_add_decision(view, "decision", record->decision);
         return;
     }
@@ -139,19 +144,19 @@ static int read_message(const struct context *context, const char *mailbox, uint
                               : 0;
     if (found < 1)
         return found < 0 ? -1 : 1;
-    freed_by(told_end) struct told told = told_of(&record);
-    if (strcmp(json_string(told.facts, "mailbox", ""), mailbox) != 0)
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    if (strcmp(json_string(recorded.facts, "mailbox", ""), mailbox) != 0)
         return 1;
     struct json_object *view = json_object_new_object();
     json_add_decision(view, "decision", decision);
     json_add_moment(view, "at", record.at_ms);
-    json_add_string(view, "verdict", told_verdict(&told));
-    json_add_int(view, "recipients", json_int(told.facts, "recipients", 0));
-    json_add_int(view, "off_domain", json_int(told.facts, "off_domain", 0));
-    json_add(view, "reasons", told_reasons(&told));
-    json_add_string(view, "channel", json_string(told.facts, "channel", NULL));
-    if (told_over(&told, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)) /* for add_network alone */
-        json_add_string(view, "network_ip", json_string(told.facts, "ip", NULL));
+    json_add_string(view, "verdict", recorded_verdict(&recorded));
+    json_add_int(view, "recipients", json_int(recorded.facts, "recipients", 0));
+    json_add_int(view, "off_domain", json_int(recorded.facts, "off_domain", 0));
+    json_add(view, "reasons", recorded_reasons(&recorded));
+    json_add_string(view, "channel", json_string(recorded.facts, "channel", NULL));
+    if (recorded_over(&recorded, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)) /* for add_network alone */
+        json_add_string(view, "network_ip", json_string(recorded.facts, "ip", NULL));
     *message_r = view;
     return 1;
 }
@@ -208,10 +213,10 @@ static void add_budget(const struct forecast *forecast, struct json_object *view
     struct json_object *windows = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
-            json_object_array_add(windows, json_of_window((enum rule)rule, CHANNEL_WEBMAIL,
-                                                          limits->limits.of[rule],
-                                                          &forecast->account.history,
-                                                          forecast->at_ms));
+            json_object_array_add(windows, view_window((enum rule)rule, CHANNEL_WEBMAIL,
+                                                       limits->limits.of[rule],
+                                                       &forecast->account.history,
+                                                       forecast->at_ms));
     json_add_bool(view, "exempt", limits->exempt);
 }
 
@@ -228,7 +233,8 @@ static const char *network_to_show(const struct context *context, const struct f
                               channel_names[CHANNEL_SMTP]) == 0)
         *channel_r = CHANNEL_SMTP;
     bool off = forecast->limits[*channel_r].limits.of[RULE_OFF_DOMAIN_PER_HOUR_PER_IP] == LIMIT_OFF;
-    return !off && read_ip(context, met != NULL ? met : reader_ip, "ip", &ip, &problem) ? ip : NULL;
+    return !off && input_ip(context, met != NULL ? met : reader_ip, "ip", &ip,
+                            &problem) ? ip : NULL;
 }
 
 /* Adds the window of a network, which its other users fill too: how much, never who. It changes what
@@ -250,7 +256,7 @@ static int add_network(const struct context *context, const struct forecast *for
                       &history) < 0)
         return -1;
     int32_t limit = forecast->limits[channel].limits.of[rule];
-    struct json_object *window = json_of_window(rule, channel, limit, &history, context->now_ms);
+    struct json_object *window = view_window(rule, channel, limit, &history, context->now_ms);
     json_add_bool(window, "by_network", true);
     json_object_array_add(json_member(view, "windows"), window);
     if (!json_is_true(window, "full") || channel != CHANNEL_WEBMAIL ||
@@ -280,12 +286,12 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     if (forecast_read(&context, mailbox, domain_of(mailbox), &forecast) < 0 ||
         read_message(&context, mailbox, decision, &message) < 0)
         return -1;
-    struct next next = next_of(&context, &forecast);
+    struct next next = forecast_next(&context, &forecast);
     const char *contact = context.settings->support_contact;
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
-    json_add(view, "suspension", json_of_suspension(&context, &forecast.account.suspension, false));
+    json_add(view, "suspension", view_suspension(&context, &forecast.account.suspension, false));
     add_budget(&forecast, view);
     if (add_network(&context, &forecast, message, reader_ip, &next, view) < 0)
         return -1;

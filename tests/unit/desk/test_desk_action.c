@@ -266,11 +266,11 @@ START_TEST(suspend)
     static const int64_t days[] = {29, 30};
     for (size_t i = 0; i < countof(days); i++) {
         int64_t now_ms = NOW + days[i] * DAY_MS;
-        struct json_object *told =
+        struct json_object *recorded =
             preview_action(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
-        check_member(told, "after.state", i == 0 ? "stopped" : "paused");
+        check_member(recorded, "after.state", i == 0 ? "stopped" : "paused");
         view = do_action(&supporter, ON("suspend") ",'cause':'complaints'}", now_ms);
-        ck_assert_str_eq(rig_text(view, "after"), rig_text(told, "after"));
+        ck_assert_str_eq(rig_text(view, "after"), rig_text(recorded, "after"));
         do_action(&supporter, ON("lift") "}", now_ms);
     }
 }
@@ -283,11 +283,11 @@ START_TEST(suspend_after_the_guard)
     suspended_and_full();
     do_action(&admin, ON("lift") "}", LATER);
     static const char words[] = ON("suspend") ",'cause':'volume'}";
-    struct json_object *told = preview_action(&admin, words, LATER);
+    struct json_object *recorded = preview_action(&admin, words, LATER);
     struct json_object *done = do_action(&admin, words, LATER);
     check_member(done, "suspension.offence", "2");
     check_member(done, "suspension.until", "2025-11-25T06:40:00Z");
-    ck_assert_str_eq(rig_text(told, "after"), rig_text(done, "after"));
+    ck_assert_str_eq(rig_text(recorded, "after"), rig_text(done, "after"));
     ck_assert_str_eq(rig_text(done, "after.next"), rig_text(view_mailbox(ALICE, LATER), "next"));
 }
 END_TEST

@@ -106,8 +106,8 @@ static void count_bypassed(const char *day, uint64_t value)
 {
     struct counter counter = {.value = value};
     snprintf(counter.name, sizeof counter.name, "bypassed day=%s", day);
-    const struct observations told = {.counters = &counter, .counter_count = 1};
-    ck_assert_int_eq(store_observe(store, &told, NOW), 1);
+    const struct observations recorded = {.counters = &counter, .counter_count = 1};
+    ck_assert_int_eq(store_observe(store, &recorded, NOW), 1);
 }
 
 /* Of today and yesterday, among other days and other counters. */

@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "base/decision.h"
-#include "desk/desk_common.h"
+#include "base/json.h"
+#include "desk/recorded.h"
+#include "desk/view.h"
 
-struct told told_of(const struct record *record)
+struct recorded recorded_of(const struct record *record)
 {
     struct json_object *facts = json_read(record->facts);
     if (facts != NULL && !json_object_is_type(facts, json_type_object))
@@ -13,22 +15,22 @@ struct told told_of(const struct record *record)
     const char *door = facts != NULL ? json_string(facts, "door", NULL) : NULL;
     if (door != NULL && json_member(facts, "channel") == NULL)
         json_add_string(facts, "channel", door);
-    return (struct told){record, facts != NULL ? facts : json_object_new_object()};
+    return (struct recorded){record, facts != NULL ? facts : json_object_new_object()};
 }
 
-void told_end(struct told *told) { json_put(&told->facts); }
+void recorded_end(struct recorded *recorded) { json_put(&recorded->facts); }
 
-struct json_object *told_list(const struct told *told, const char *name)
+struct json_object *recorded_list(const struct recorded *recorded, const char *name)
 {
-    struct json_object *list = json_member(told->facts, name);
+    struct json_object *list = json_member(recorded->facts, name);
     return json_object_is_type(list, json_type_array) && json_object_array_length(list) > 0
                ? list
                : NULL;
 }
 
-const char *told_verdict(const struct told *told)
+const char *recorded_verdict(const struct recorded *recorded)
 {
-    switch (told->record->outcome) {
+    switch (recorded->record->outcome) {
     case OUTCOME_REJECTED: return "message";
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
@@ -36,45 +38,47 @@ const char *told_verdict(const struct told *told)
     }
 }
 
-static bool was_judged(const struct told *told)
+static bool was_judged(const struct recorded *recorded)
 {
-    return told->record->outcome != OUTCOME_REPEATED && told->record->outcome != OUTCOME_REDEEMED;
+    return recorded->record->outcome != OUTCOME_REPEATED && recorded->record->outcome != OUTCOME_REDEEMED;
 }
 
 /* Who was suspended already had no ticket looked for, and which of both it was is not kept. */
-bool told_bypassed(const struct told *told)
+bool recorded_bypassed(const struct recorded *recorded)
 {
-    return json_is_true(told->facts, "webmail_host") && was_judged(told) &&
-           told->record->outcome != OUTCOME_SUSPENDED;
+    return json_is_true(recorded->facts, "webmail_host") && was_judged(recorded) &&
+           recorded->record->outcome != OUTCOME_SUSPENDED;
 }
 
-int32_t told_limit(const struct told *told, enum rule rule)
+int32_t recorded_limit(const struct recorded *recorded, enum rule rule)
 {
-    int64_t limit = json_int(json_member(told->facts, "limits"), rule_table[rule].name, LIMIT_OFF);
+    int64_t limit = json_int(json_member(recorded->facts, "limits"), rule_table[rule].name,
+                             LIMIT_OFF);
     return limit < 0 || limit > LIMIT_MAX ? LIMIT_OFF : (int32_t)limit;
 }
 
-uint32_t told_cost(const struct told *told, enum rule rule)
+uint32_t recorded_cost(const struct recorded *recorded, enum rule rule)
 {
-    int64_t off_domain = json_int(told->facts, "off_domain", 0);
+    int64_t off_domain = json_int(recorded->facts, "off_domain", 0);
     int64_t most = off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
     return window_weight(&(struct entry){.off_domain = most > 0 ? (uint32_t)most : 0},
                         rule_table[rule].measure);
 }
 
-int64_t told_used_before(const struct told *told, enum rule rule)
+int64_t recorded_used_before(const struct recorded *recorded, enum rule rule)
 {
-    for (size_t i = 0; i < told->record->window_count; i++)
-        if (told->record->windows[i].rule == rule)
-            return (int64_t)told->record->windows[i].used_before;
+    for (size_t i = 0; i < recorded->record->window_count; i++)
+        if (recorded->record->windows[i].rule == rule)
+            return (int64_t)recorded->record->windows[i].used_before;
     return -1;
 }
 
-bool told_over(const struct told *told, enum rule rule)
+bool recorded_over(const struct recorded *recorded, enum rule rule)
 {
-    int64_t used = told_used_before(told, rule);
-    return was_judged(told) && used >= 0 &&
-           !window_fits((uint64_t)used, told_cost(told, rule), told_limit(told, rule));
+    int64_t used = recorded_used_before(recorded, rule);
+    return was_judged(recorded) && used >= 0 &&
+           !window_fits((uint64_t)used, recorded_cost(recorded, rule), recorded_limit(recorded,
+                                                                                      rule));
 }
 
 /* ---- why it was refused ------------------------------------------------------------- */
@@ -87,60 +91,60 @@ static int field_by_name(const char *name)
     return -1;
 }
 
-static void add_message_reasons(const struct told *told, struct json_object *reasons)
+static void add_message_reasons(const struct recorded *recorded, struct json_object *reasons)
 {
-    struct json_object *broken = told_list(told, "broken");
+    struct json_object *broken = recorded_list(recorded, "broken");
     for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
         struct json_object *one = json_object_array_get_idx(broken, i);
         int rule = rule_by_name(json_string(one, "rule", ""));
         int64_t count = json_int(one, "count", 0);
         if (rule < 0 || count < 0 || count > UINT32_MAX ||
-            told_limit(told, (enum rule)rule) == LIMIT_OFF)
+            recorded_limit(recorded, (enum rule)rule) == LIMIT_OFF)
             continue;
         json_object_array_add(
-            reasons, json_of_reason(&(struct objection){
+            reasons, view_reason(&(struct objection){
                          .rule = (enum rule)rule,
                          .field = field_by_name(json_string(one, "field", NULL)),
                          .domain = json_string(one, "domain", NULL),
-                         .limit = (uint32_t)told_limit(told, (enum rule)rule),
+                         .limit = (uint32_t)recorded_limit(recorded, (enum rule)rule),
                          .count = (uint32_t)count,
                      }));
     }
 }
 
-static void add_window_reasons(const struct told *told, struct json_object *reasons)
+static void add_window_reasons(const struct recorded *recorded, struct json_object *reasons)
 {
     for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
         enum rule rule = (enum rule)i;
-        if (!told_over(told, rule))
+        if (!recorded_over(recorded, rule))
             continue;
-        uint32_t cost = told_cost(told, rule);
-        int32_t limit = told_limit(told, rule);
+        uint32_t cost = recorded_cost(recorded, rule);
+        int32_t limit = recorded_limit(recorded, rule);
         bool never_fits = !window_fits(0, cost, limit);
-        uint32_t count = cost + (never_fits ? 0 : (uint32_t)told_used_before(told, rule));
-        json_object_array_add(reasons, json_of_reason(&(struct objection){
+        uint32_t count = cost + (never_fits ? 0 : (uint32_t)recorded_used_before(recorded, rule));
+        json_object_array_add(reasons, view_reason(&(struct objection){
                                            .rule = rule, .field = -1, .limit = (uint32_t)limit,
                                            .count = count, .never_fits = never_fits,
                                        }));
     }
 }
 
-struct json_object *told_reasons(const struct told *told)
+struct json_object *recorded_reasons(const struct recorded *recorded)
 {
     struct json_object *reasons = json_object_new_array();
-    bool observe = strcmp(json_string(told->facts, "mode", ""), "observe") == 0;
-    if (!was_judged(told))
+    bool observe = strcmp(json_string(recorded->facts, "mode", ""), "observe") == 0;
+    if (!was_judged(recorded))
         return reasons;
-    add_message_reasons(told, reasons);
+    add_message_reasons(recorded, reasons);
     /* a message with faults of its own was told of them alone */
     if (json_object_array_length(reasons) == 0 || observe)
-        add_window_reasons(told, reasons);
+        add_window_reasons(recorded, reasons);
     return reasons;
 }
 
 /* ---- in a timeline ---------------------------------------------------------------------- */
 
-struct json_object *rules_of_reasons(struct json_object *reasons)
+struct json_object *recorded_rules(struct json_object *reasons)
 {
     bool seen[RULE_COUNT] = {false};
     struct json_object *rules = json_object_new_array();
@@ -157,15 +161,15 @@ struct json_object *rules_of_reasons(struct json_object *reasons)
     return rules;
 }
 
-struct json_object *told_entry(const struct told *told, bool of_all)
+struct json_object *recorded_entry(const struct recorded *recorded, bool of_all)
 {
-    struct json_object *facts = told->facts, *entry = json_object_new_object();
-    freed_by(json_put) struct json_object *reasons = told_reasons(told);
+    struct json_object *facts = recorded->facts, *entry = json_object_new_object();
+    freed_by(json_put) struct json_object *reasons = recorded_reasons(recorded);
     json_add_string(entry, "kind", "decision");
-    json_add_moment(entry, "at", told->record->at_ms);
-    json_add_decision(entry, "decision", told->record->decision);
-    json_add_string(entry, "outcome", outcome_names[told->record->outcome]);
-    if (told_bypassed(told))
+    json_add_moment(entry, "at", recorded->record->at_ms);
+    json_add_decision(entry, "decision", recorded->record->decision);
+    json_add_string(entry, "outcome", outcome_names[recorded->record->outcome]);
+    if (recorded_bypassed(recorded))
         json_add_bool(entry, "bypassed", true);
     if (of_all)
         json_add_string(entry, "mailbox", json_string(facts, "mailbox", NULL));
@@ -173,6 +177,6 @@ struct json_object *told_entry(const struct told *told, bool of_all)
     json_add_string(entry, "ip", json_string(facts, "ip", NULL));
     json_add_int(entry, "recipients", json_int(facts, "recipients", 0));
     json_add_int(entry, "off_domain", json_int(facts, "off_domain", 0));
-    json_add(entry, "rules", rules_of_reasons(reasons));
+    json_add(entry, "rules", recorded_rules(reasons));
     return entry;
 }

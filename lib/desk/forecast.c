@@ -1,0 +1,165 @@
+#include "desk/forecast.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "desk/context.h"
+#include "guard/sending_state.h"
+#include "rules/history.h"
+
+const char *const state_names[STATE_COUNT] = {"ok", "full", "paused", "stopped"};
+
+void forecast_settle(const struct context *context, struct forecast *forecast)
+{
+    const struct history *history = &forecast->account.history;
+    forecast->at_ms = context->now_ms;
+    if (history->count > 0 && history->entries[history->count - 1].time_ms > context->now_ms)
+        forecast->at_ms = history->entries[history->count - 1].time_ms;
+}
+
+int forecast_read(const struct context *context, const char *mailbox, const char *domain,
+                  struct forecast *forecast_r)
+{
+    struct forecast forecast = {.mailbox = mailbox, .domain = domain};
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (guard_limits(context->desk->guard, (enum channel)channel, mailbox, domain,
+                         context->now_ms,
+                         &forecast.limits[channel]) < 0)
+            return -1;
+    if (mailbox[0] != '\0' && store_account(context->desk->store, context->arena, mailbox,
+                                            context->now_ms,
+                                            &forecast.account) < 0)
+        return -1;
+    forecast_settle(context, &forecast);
+    *forecast_r = forecast;
+    return 1;
+}
+
+int forecast_read_all(const struct context *context, const char *mailbox, const char *domain,
+                      struct forecast *forecast_r)
+{
+    char text[HISTORY_NAME_SIZE];
+    if (forecast_read(context, mailbox, domain, forecast_r) < 0)
+        return -1;
+    return store_history(context->desk->store, context->arena, SUBJECT_MAILBOX,
+                         history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, text),
+                         context->now_ms, &forecast_r->forwarded);
+}
+
+const struct history *forecast_history(const struct forecast *forecast, enum channel channel)
+{
+    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_FORWARDING) ? &forecast->forwarded
+                                                                     : &forecast->account.history;
+}
+
+bool forecast_names(const struct context *context, const struct forecast *forecast,
+                    enum channel channel)
+{
+    return context_uses(context, channel) || forecast->forwarded.count > 0;
+}
+
+/* ---- the next message ---------------------------------------------------------------- */
+
+enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */
+
+/* The mailbox's windows as the next message to one recipient outside meets them. */
+static size_t windows_of(const struct forecast *forecast,
+                         struct outcome_window windows_r[OVER_TIME_COUNT])
+{
+    size_t count = 0;
+    for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
+        const struct rule_info *rule = &rule_table[i];
+        if (rule->subject != SUBJECT_MAILBOX)
+            continue;
+        struct outcome_window *window = &windows_r[count++];
+        *window = (struct outcome_window){
+            .rule = (enum rule)i,
+            .limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i],
+            .used_before = window_used(&forecast->account.history, rule->measure, rule->window_ms,
+                                       forecast->at_ms),
+        };
+        window->over = outcome_window_over(window, 1);
+    }
+    return count;
+}
+
+/* The objections of the rules over time to it, and when there is room. */
+static void object_over_time(const struct forecast *forecast, const struct outcome_window *windows,
+                             size_t count, struct next *next, int64_t *room_at_ms_r)
+{
+    const struct history *history = &forecast->account.history;
+    int64_t room_at_ms = forecast->at_ms;
+    for (const struct outcome_window *window = windows; window < windows + count; window++) {
+        const struct rule_info *rule = &rule_table[window->rule];
+        if (!window->over)
+            continue;
+        bool never_fits = !window_fits(0, 1, window->limit);
+        enum can_send can_send = sending_state_when_full(window->rule);
+        if (can_send > next->can_send)
+            next->can_send = can_send;
+        next->reasons[next->reason_count++] = (struct objection){
+            .rule = window->rule, .field = -1, .limit = (uint32_t)window->limit,
+            .count = never_fits ? 1 : (uint32_t)(window->used_before + 1),
+            .never_fits = never_fits,
+        };
+        int64_t fits_ms = window_when_fits(history, rule->measure, rule->window_ms, window->limit,
+                                           1, forecast->at_ms);
+        if (fits_ms > room_at_ms)
+            room_at_ms = fits_ms; /* WINDOW_NEVER is later than all */
+    }
+    *room_at_ms_r = room_at_ms == WINDOW_NEVER ? 0 : room_at_ms;
+}
+
+static enum state state_of(const struct suspension *suspension, bool full)
+{
+    if (suspension->id != 0)
+        return suspension->until_ms == UNTIL_LIFTED ? STATE_STOPPED : STATE_PAUSED;
+    return full ? STATE_FULL : STATE_OK;
+}
+
+static int64_t retry_at(const struct suspension *suspension, bool rejected, int64_t room_at_ms)
+{
+    if (suspension->id == 0)
+        return rejected ? 0 : room_at_ms;
+    if (suspension->until_ms == UNTIL_LIFTED)
+        return 0;
+    return suspension->until_ms > room_at_ms ? suspension->until_ms : room_at_ms;
+}
+
+struct next forecast_next(const struct context *context, const struct forecast *forecast)
+{
+    struct next next = {0};
+    const struct suspension *suspension = &forecast->account.suspension;
+    struct domain_facts domain = {.recipients = 1, .header_chars = SHORTEST_ADDRESS};
+    const struct facts facts = {
+        .in_field = {[FIELD_TO] = 1}, .recipients = 1, .off_domain = 1,
+        .domains = &domain, .domain_count = 1,
+    };
+    const struct objection *rejected;
+    size_t rejected_count = rules_check(context->arena, &forecast->limits[CHANNEL_WEBMAIL].limits,
+                                        &facts,
+                                        &rejected);
+    int64_t room_at_ms;
+    struct outcome_window windows[OVER_TIME_COUNT];
+    size_t window_count = windows_of(forecast, windows);
+    bool observe = context->settings->guard_mode == MODE_OBSERVE;
+    const struct outcome_seen seen = {
+        .suspended = suspension->id != 0, .rejected = rejected_count > 0, .observe = observe,
+        .off_domain = 1, .windows = windows, .window_count = window_count,
+    };
+    for (; next.reason_count < rejected_count; next.reason_count++)
+        next.reasons[next.reason_count] = rejected[next.reason_count];
+    object_over_time(forecast, windows, window_count, &next, &room_at_ms);
+    next.state = state_of(suspension, next.reason_count > rejected_count);
+    if (suspension->id != 0)
+        next.can_send = CAN_SEND_NONE;
+    if (observe)
+        next.can_send = CAN_SEND_ALL;
+    next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
+    next.refused = !outcome_passes(outcome_decide(&seen).outcome);
+    if (next.refused)
+        next.retry_at_ms = retry_at(suspension, rejected_count > 0, room_at_ms);
+    if (rejected_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */
+        next.reason_count = rejected_count;
+    return next;
+}

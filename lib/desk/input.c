@@ -1,0 +1,74 @@
+#include "desk/input.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "desk/context.h"
+#include "message/address.h"
+
+static int at_where(struct problem *problem, const char *where)
+{
+    problem->status = 400;
+    snprintf(problem->where, sizeof problem->where, "%s", where);
+    return 0;
+}
+
+int input_mailbox(const struct context *context, const char *text, const char *where,
+                  const char **mailbox_r, struct problem *problem)
+{
+    if (text == NULL || text[0] == '\0')
+        return problem_set(problem, 400, where, "expected a mailbox, local@domain");
+    return address_key(context->arena, text, strlen(text), mailbox_r, problem) ||
+           at_where(problem, where);
+}
+
+int input_domain(const struct context *context, const char *text, const char *where,
+                 const char **domain_r, struct problem *problem)
+{
+    if (text != NULL && text[0] == '@')
+        text++;
+    if (text == NULL || text[0] == '\0')
+        return problem_set(problem, 400, where, "expected a domain");
+    return address_domain_key(context->arena, text, strlen(text), domain_r, problem) ||
+           at_where(problem, where);
+}
+
+int input_ip(const struct context *context, const char *text, const char *where, const char **ip_r,
+             struct problem *problem)
+{
+    if (text == NULL || text[0] == '\0')
+        return problem_set(problem, 400, where, "expected an IP address");
+    size_t length = strlen(text);
+    if (length > 3 && strcmp(text + length - 3, "/64") == 0 && strchr(text, ':') != NULL)
+        length -= 3;
+    struct submission submission;
+    submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
+    if (!submission_set_ip(&submission, text, length, problem))
+        return at_where(problem, where);
+    *ip_r = submission.ip;
+    return 1;
+}
+
+int input_number(const char *text, const char *where, int64_t min, int64_t otherwise,
+                 int64_t *number_r, struct problem *problem)
+{
+    *number_r = otherwise;
+    if (text == NULL || text[0] == '\0')
+        return 1;
+    size_t digits = strspn(text, "0123456789");
+    if (text[digits] != '\0' || digits > 18 || strtoll(text, NULL, 10) < min)
+        return problem_set(problem, 400, where, "expected a number, %lld or more", (long long)min);
+    *number_r = strtoll(text, NULL, 10);
+    return 1;
+}
+
+int input_cursor(const char *text, uint64_t *decision_r, struct problem *problem)
+{
+    *decision_r = UINT64_MAX;
+    if (text == NULL || text[0] == '\0')
+        return 1;
+    return decision_parse(text, decision_r) ||
+           problem_set(problem, 400, "before", "expected the mark of a page that was told before");
+}

@@ -1,0 +1,23 @@
+/* What views and actions are given from outside, as words. Internal to lib/desk. */
+#ifndef SENDGUARD_INPUT_H
+#define SENDGUARD_INPUT_H
+
+#include "base/problem.h"
+#include "desk/context.h"
+
+/* A mailbox in key form, in the arena. 1; 0 with *problem (400, where = `where`). */
+int input_mailbox(const struct context *context, const char *text, const char *where,
+                  const char **mailbox_r, struct problem *problem) must_check;
+/* A domain, with or without '@' before it. */
+int input_domain(const struct context *context, const char *text, const char *where,
+                 const char **domain_r, struct problem *problem) must_check;
+/* An IP address in key form; the key of an IPv6 network as it is. */
+int input_ip(const struct context *context, const char *text, const char *where, const char **ip_r,
+             struct problem *problem) must_check;
+/* A whole number from `min` to INT64_MAX - 1; NULL and "" are `otherwise`. */
+int input_number(const char *text, const char *where, int64_t min, int64_t otherwise,
+                 int64_t *number_r, struct problem *problem) must_check;
+/* A page's decision cursor; NULL and "" are UINT64_MAX. */
+int input_cursor(const char *text, uint64_t *decision_r, struct problem *problem) must_check;
+
+#endif

@@ -1,0 +1,24 @@
+/* The common shapes of desk.h as JSON. Internal to lib/desk. */
+#ifndef SENDGUARD_VIEW_H
+#define SENDGUARD_VIEW_H
+
+#include "base/json.h"
+#include "desk/forecast.h"
+#include "store/audit.h"
+
+/* staff: with `by` and `note`. */
+struct json_object *view_suspension(const struct context *context,
+                                    const struct suspension *suspension,
+                                    bool staff);
+struct json_object *view_window(enum rule rule, enum channel channel, int32_t limit,
+                                const struct history *history, int64_t at_ms);
+struct json_object *view_reason(const struct objection *objection);
+struct json_object *view_next(const struct next *next);
+struct json_object *view_action(const struct audit *audit);
+/* One row of "limits". */
+struct json_object *view_limit(const struct context *context, enum rule rule,
+                               enum channel channel,
+                               const struct policy_limits *limits);
+int view_percent(uint64_t used, int32_t limit); /* 0..100; limit >= 0 */
+
+#endif
