@@ -1,6 +1,5 @@
-/* Reading: every default, then the file, then the overrides, each by its row of the table; at the
- * end what lies across rows. A fault is noted and reading goes on behind it, so that all faults are
- * reported at once. */
+/* Reads the defaults, then the file, then the overrides, each value by its row of the table; last
+ * it checks settings against each other. It keeps each fault and goes on, to report all at once. */
 #include "settings/settings.h"
 
 #include <errno.h>
@@ -17,24 +16,24 @@
 
 enum { FILE_MAX_BYTES = 1024 * 1024, NAME_MAX_BYTES = 128 };
 
-/* A struct settings under way. */
+/* The state of one call of settings_read_all. */
 struct reading {
     struct settings *settings;
     struct faults *faults;
-    struct problem *problem; /* of the fault under way, before it is noted */
+    struct problem *problem; /* the current fault, which failed() keeps */
     const char *path;
-    const char *override; /* that is being read; NULL before the overrides */
-    int line;             /* of the file; 0 outside of it */
-    int *set_at;          /* by row: the line that set it, INT_MAX for an override; 0 by default */
+    const char *override; /* the current one; NULL before the overrides */
+    int line;             /* the current line of the file; 0 outside of it */
+    int *set_at;          /* by row: the line that set it, 0 for none, INT_MAX for an override */
     int *group_lines;     /* by item of own_domains */
     size_t group_room;
-    const char *section;          /* of the file; NULL: unknown, its settings are skipped */
-    const struct setting *latest; /* what indented lines go on with; NULL: a fault, skip them */
+    const char *section;          /* the current one; NULL: it is unknown, skip its lines */
+    const struct setting *latest; /* what indented lines continue; NULL: skip them */
 };
 
 /* ---- faults ------------------------------------------------------------------ */
 
-/* "FILE:LINE"; of a path that is too long its end, which says more than its beginning. */
+/* Sets where to "FILE:LINE". Shortens a long path at its beginning, which says less. */
 static void set_place(struct reading *reading, int line)
 {
     struct problem *problem = reading->problem;
@@ -66,7 +65,7 @@ static void set_override_place(struct reading *reading)
     problem_set(reading->problem, 0, place, "%s", copy.text);
 }
 
-/* Notes *problem, at the line or the override that is being read. Returns 0. */
+/* Keeps *problem as a fault of the current line or override. Returns 0. */
 static int failed(struct reading *reading)
 {
     struct faults *faults = reading->faults;
@@ -86,7 +85,7 @@ static int refuse_line(struct reading *reading, const char *text)
     return failed(reading);
 }
 
-/* A name of any length, as a message can have it. */
+/* A name for a message, which has no room for a long one. */
 static const char *short_name(const char *name)
 {
     return strlen(name) <= NAME_MAX_BYTES ? name : "…";
@@ -166,8 +165,8 @@ static void enter_section(struct reading *reading, const struct ini *ini)
     }
 }
 
-/* Sets what the line says, and whether indented lines go on with it: with a list of domains they
- * do, and with an unknown setting, whose fault is enough. */
+/* Sets what the line says, and whether indented lines continue it. They continue a list of domains;
+ * they also count as continuing an unknown setting, so that they are no faults of their own. */
 static void read_line(struct reading *reading, struct ini *ini)
 {
     const struct setting *setting = reading->latest;
@@ -222,7 +221,7 @@ static void read_file(struct reading *reading)
     else if (content.length > FILE_MAX_BYTES)
         problem_set(reading->problem, 0, "", "is larger than %d bytes", FILE_MAX_BYTES);
     else {
-        text_add(&content, ""); /* an empty file's NUL */
+        text_add(&content, ""); /* a NUL also in an empty file */
         parse_file(reading, content.data, content.length);
         return;
     }
@@ -259,9 +258,9 @@ static int set_override(struct reading *reading, const char *override)
     return set_value(reading, setting, value, false);
 }
 
-/* ---- across rows --------------------------------------------------------------------- */
+/* ---- settings against each other ---------------------------------------------------- */
 
-/* A domain of two groups would make strangers equals. */
+/* A domain in two groups would join them. */
 static void refuse_two_groups(void *context, const struct own_domain clash[2])
 {
     struct reading *reading = context;

@@ -1,7 +1,7 @@
-/* Settings: one table (settings_table.c) says name, type, range, default, unit
- * and one sentence of each; the parser, `sendguard config`, the commented
- * default file and the reference in docs/ come from it. Read into one struct
- * that never changes afterwards; a reload builds a new one. */
+/* The settings of all programs. One table (settings_table.c) has name, type, range, default, unit
+ * and a sentence for each setting; the parser, `sendguard config`, the commented default file and
+ * the reference in docs/ use it. A struct settings never changes after it was read; a reload makes
+ * a new one. */
 #ifndef SENDGUARD_SETTINGS_H
 #define SENDGUARD_SETTINGS_H
 
@@ -19,7 +19,7 @@ enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 struct text;
 
-/* A list of texts: own_domains (one group of equals a line), exemptions. */
+/* A setting that is a list, such as own_domains (an item is a group) or the exemptions. */
 struct text_list {
     char **items;
     size_t count;
@@ -69,12 +69,12 @@ struct settings {
     int on_limit[OVER_TIME_COUNT]; /* enum on_limit */
     /* [domains] */
     struct text_list own_domains; /* each item: domains in key form, one space between */
-    struct own_domain *own_index; /* the same by name, each domain once */
+    struct own_domain *own_index; /* the same, sorted by name, each domain once */
     size_t own_index_count;
-    struct text_list hosted_domains; /* key form; by name, each once */
+    struct text_list hosted_domains; /* key form; sorted, each once */
     /* [exempt] */
-    struct text_list exempt_mailboxes;  /* key form; by name, each once */
-    struct text_list exempt_recipients; /* key form, or "@domain"; by name, each once */
+    struct text_list exempt_mailboxes;  /* key form; sorted, each once */
+    struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */
     /* [suspension] */
     struct durations durations[CAUSE_COUNT];
     int64_t retries_before_restart;
@@ -96,21 +96,21 @@ struct settings {
  * indented lines. */
 int settings_read(const char *path, const char *const *overrides, size_t override_count,
                   struct settings **settings_r, struct problem *problem) must_check;
-/* The same, with all faults: of the file in its order, of the overrides, of what lies across
- * lines. 1; or 0 with at least one fault. */
+/* Reads them as settings_read and reports all faults: those of the file's lines in their order, of
+ * the overrides, of several lines together. 1; or 0 with at least one. */
 enum { FAULTS_MAX = 40 };
 struct faults {
-    size_t count; /* of all; the first FAULTS_MAX are kept */
+    size_t count; /* number of all faults; `first` has the first FAULTS_MAX of them */
     struct problem first[FAULTS_MAX];
 };
 int settings_read_all(const char *path, const char *const *overrides, size_t override_count,
                       struct settings **settings_r, struct faults *faults_r) must_check;
 void settings_free(struct settings **settings);
-/* What a good file says that hardly anybody wants, such as the untouched sample: where is
- * "section.key". At most FAULTS_MAX. */
+/* Finds settings that are valid but probably not intended, such as those of an unchanged sample
+ * file; where is "section.key". At most FAULTS_MAX. */
 void settings_warnings(const struct settings *settings, struct faults *warnings_r);
 
-/* Names in key form; these do not allocate. */
+/* The next four take names in key form and do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
                          const char *domain);
@@ -122,21 +122,21 @@ bool settings_exempt_recipient(const struct settings *settings, const char *addr
 /* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
 bool settings_network_holds(const struct text_list *networks, const char *ip);
 
-/* A duration as settings have it ("90m", "24h", "30d"), or UNTIL_LIFTED for "permanent":
- * SECOND_MS to ten years. 1, or 0 when it is none. */
+/* Reads a duration in the form of the settings ("90m", "24h", "30d"), SECOND_MS to 3650 days, or
+ * "permanent" as UNTIL_LIFTED. 1; or 0 for other text. */
 int duration_read(const char *text, int64_t *ms_r) must_check;
-/* The same as text, added to it. */
+/* Adds the duration in that form. */
 void duration_print(int64_t ms, struct text *text);
 
-/* The names ("section.key", static) of settings that differ between two structs, for
- * the log line of a reload; at most `max`. Returns the count. */
+/* Fills in the names ("section.key", static) of the settings that differ, at most `max`; a reload
+ * logs them. Returns their number. */
 size_t settings_differences(const struct settings *a, const struct settings *b,
                             const char **names_r, size_t max);
 
-/* The values in force as a file that settings_read takes; with `only_changed`
- * only those that differ from the defaults. */
+/* Writes the values as a file for settings_read; with `only_changed` only those that differ from
+ * the defaults. */
 void settings_write(const struct settings *settings, bool only_changed, FILE *out);
-/* The commented file of defaults, and the reference as Markdown. */
+/* Write the commented file of defaults, and the reference in Markdown. */
 void settings_write_defaults(FILE *out);
 void settings_write_reference(FILE *out);
 

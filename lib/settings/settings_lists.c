@@ -1,4 +1,4 @@
-/* The lists in the order that makes them quick to ask, and the questions. */
+/* Sorts the lists, and looks up names and networks in them. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static void add_own(struct settings *settings, const char *domain, size_t length
         (struct own_domain){.domain = xasprintf("%.*s", (int)length, domain), .group = group};
 }
 
-/* Drops the second and further of equal names. */
+/* Keeps the first of equal names. */
 static void drop_repeated(struct settings *settings,
                           void (*clashes)(void *context, const struct own_domain pair[2]),
                           void *context)
@@ -158,7 +158,7 @@ struct network {
 
 enum { MAPPED_BITS = 96 }; /* before the IPv4 address in an IPv4-mapped one, RFC 4291 2.5.5.2 */
 
-/* The number behind the '/': 0..most, without a sign or a leading zero; -1: none. */
+/* The number after the '/': 0 to `most`, without a sign or a leading zero. -1: there is none. */
 static int read_bits(const char *text, int most)
 {
     size_t digits = strspn(text, "0123456789");
@@ -214,7 +214,7 @@ const char *network_normalise(const char *text, size_t length, char network_r[NE
     int most = network.family == AF_INET ? 32 : 128;
     for (int bit = network.bits; bit < most; bit++)
         if ((network.address[bit / 8] >> (7 - bit % 8) & 1) != 0)
-            return "has an address that goes on behind its bits";
+            return "has an address with bits set behind its prefix";
     char address[INET6_ADDRSTRLEN];
     inet_ntop(network.family, network.address, address, sizeof address);
     if (network.bits < most)

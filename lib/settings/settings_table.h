@@ -1,6 +1,5 @@
-/* The table of settings: one row each, from which come the parser, the
- * printed configuration and the reference. Internal to the settings_*.c files;
- * everybody else reads struct settings. */
+/* The table of settings, a row for each, and the types of their values. Internal to lib/settings/;
+ * other code reads struct settings. */
 #ifndef SENDGUARD_SETTINGS_TABLE_H
 #define SENDGUARD_SETTINGS_TABLE_H
 
@@ -11,7 +10,8 @@
 struct setting;
 struct value;
 
-/* What a row's member of struct settings is, and how its value is written: a row per type. */
+/* How a value is read, written and described. The types and their members of struct settings stand
+ * below. */
 struct setting_type {
     /* Fills value->member from value->text; a list gets more items. 1; or 0 with value->fault set
      * and the member as it was, or of a list with a part of the items added. */
@@ -19,15 +19,15 @@ struct setting_type {
     /* Adds the value as parse takes it; items of a list with line feeds between. */
     void (*print)(const struct setting *setting, const struct settings *settings,
                   struct text *text);
-    /* Adds what a value may be: "1 to 512". NULL: `values` says it for each setting of the type. */
+    /* Adds which values are allowed: "1 to 512". NULL: `values` says it. */
     void (*describe)(const struct setting *setting, struct text *text);
     const char *values;
     /* Frees the member's value and leaves none. NULL: there is nothing to free. */
     void (*clear)(void *member);
-    bool is_list;      /* may stand in the file again; its lines add up */
+    bool is_list;      /* the file may repeat the setting, and its lines add up */
     bool continues;    /* a list that goes on in indented lines */
     bool may_be_empty; /* parse takes "" */
-    bool is_url;       /* of an error's quotation nothing is shown that may be a password */
+    bool is_url;       /* an error quotes only the scheme of a value with a possible password */
 };
 
 extern const struct setting_type
@@ -59,9 +59,9 @@ struct setting {
     const struct setting_type *type;
     size_t offset; /* of the member of struct settings */
     int64_t min, max;
-    const char *standard; /* the default, as one would write it; "" is none */
-    const char *const *choices; /* ended by NULL */
-    const char *unit;           /* of an integer or a limit: what is counted, else NULL */
+    const char *standard; /* the default, as in a file; "" is none */
+    const char *const *choices; /* ends with NULL */
+    const char *unit;           /* what an integer or a limit counts, else NULL */
     const char *sentence;
 };
 
@@ -70,9 +70,9 @@ extern const size_t settings_count;
 
 #define DURATION_MAX_MS (3650 * DAY_MS)
 
-/* The row of that name, NULL when there is none. */
+/* Finds the row of that name; NULL: there is none. */
 const struct setting *setting_find(const char *section, const char *key);
-/* The row whose name is nearest to an unknown one, NULL when none is near. */
+/* Finds the row with the name most like an unknown one; NULL: none is similar. */
 const struct setting *setting_nearest(const char *section, const char *key);
 
 /* The row's member. */
@@ -89,22 +89,22 @@ int setting_parse(const struct setting *setting, const char *value, bool continu
                   struct settings *settings, struct problem *problem) must_check;
 /* Frees the value and leaves none. */
 void setting_clear(const struct setting *setting, struct settings *settings);
-/* Adds what a value may be: "1 to 512", "refuse or allow". */
+/* Adds which values are allowed: "1 to 512", "refuse or allow". */
 void setting_describe(const struct setting *setting, struct text *text);
 
-/* Fills own_index. `clashes` is called for each domain that stands in two groups, with the earlier
- * group first. */
+/* Fills own_index. Calls `clashes` for each domain in two groups, with the earlier group first. */
 void settings_index_domains(struct settings *settings,
                             void (*clashes)(void *context, const struct own_domain pair[2]),
                             void *context);
 void settings_free_index(struct settings *settings);
-/* Sorts the lists of exemptions and hosted domains, each entry once. */
+/* Sorts the lists of exemptions and hosted domains and drops repeated entries. */
 void settings_sort_lists(struct settings *settings);
 
-/* Room for "ADDRESS/BITS" and its NUL. */
+/* Size of "ADDRESS/BITS" with its NUL. */
 enum { NETWORK_SIZE = 56 };
-/* The canonical form of a network of IPv4 or IPv6; one of IPv4-mapped addresses is one of IPv4.
- * NULL, or what is wrong with it as the rest of a sentence that began with it. */
+/* Writes the network as inet_ntop has it: ADDRESS/BITS, or ADDRESS where all bits count;
+ * IPv4-mapped addresses (RFC 4291 section 2.5.5.2) as IPv4. NULL; or the fault, as the rest of a
+ * sentence that begins with the network. */
 const char *network_normalise(const char *text, size_t length, char network_r[NETWORK_SIZE]);
 
 #endif

@@ -71,7 +71,7 @@ void setting_clear(const struct setting *setting, struct settings *settings)
         setting->type->clear((unsigned char *)settings + setting->offset);
 }
 
-/* What would read differently in the file. */
+/* An override may hold nothing that the file would take for a comment. */
 static const char *comment_fault(const char *text)
 {
     for (const char *mark = strchr(text, ';'); mark != NULL; mark = strchr(mark + 1, ';'))
@@ -80,7 +80,7 @@ static const char *comment_fault(const char *text)
     return NULL;
 }
 
-/* The problem of a value; its quotation ends at a character's end. */
+/* Fills *problem. Quotes at most QUOTE_MAX_BYTES, whole characters, and no password. */
 static int refuse(const struct value *value, struct problem *problem)
 {
     const char *quote = value->word != NULL ? value->word : value->text;

@@ -1,9 +1,9 @@
-/* Settings that are right in themselves, and hardly what somebody wants who serves users. */
+/* Settings that are valid but probably not what a provider wants. */
 #include <string.h>
 
 #include "settings/settings.h"
 
-/* "http://127.0.0.1:8080/…": only a browser on this machine gets there. */
+/* Such as "http://127.0.0.1:8080/…", which only a browser on this machine reaches. */
 static bool leads_to_this_machine(const char *url)
 {
     static const char *const hosts[] = {"127.", "localhost", "[::1]"};
@@ -32,15 +32,15 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
             "reach it");
     if (settings->support_contact[0] == '\0')
         add(warnings_r, "support.contact",
-            "is not set, users are told of nobody to ask: expected an address, a telephone number "
-            "or a link");
+            "is not set, so pages and messages name nobody to ask: expected an address, a "
+            "telephone number or a link");
     if (!own)
         add(warnings_r, "domains.own_domains",
-            "is not set, a colleague's address counts as outside: expected the domains that belong "
-            "together");
+            "is not set, so addresses of colleagues at another domain count as outside: expected "
+            "the domains that belong together");
     if (settings->mta_forwarding_networks.count > 0 && !own &&
         settings->hosted_domains.count == 0)
         add(warnings_r, "mta.forwarding_networks",
-            "is set without domains.hosted or domains.own_domains, so all that is forwarded is "
+            "is set without domains.hosted or domains.own_domains, so all forwarded messages are "
             "refused: expected the domains whose addresses are mailboxes here");
 }

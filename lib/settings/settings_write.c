@@ -127,16 +127,16 @@ static const char reference_head[] =
     "- A setting stands in the file once. Only lists (those of `domains` and `exempt`,\n"
     "  networks, `support.links`) may be repeated; their lines add up and take the place of\n"
     "  the default. A long list of domains goes on in indented lines without `=` or `:`. Of\n"
-    "  several `-o` of one setting the last one counts; those of a list add up and take the place of\n"
-    "  the file's.\n"
+    "  several `-o` of one setting the last one counts; those of a list add up and take the\n"
+    "  place of the file's.\n"
     "- Durations are whole numbers of `ms`, `s`, `m`, `h` or `d`: `250ms`, `24h`. Items of a list\n"
     "  stand apart by spaces or commas.\n"
     "- A limit of 0 forbids, `off` does not check.\n"
     "- A line holds at most 64 KiB, a file 1 MiB.\n"
     "- Every user of the machine can read a command line (`ps`): no secret belongs behind `-o`.\n"
-    "- Unknown and repeated settings and values out of range stop the start; the service reports all\n"
-    "  faults at once, with file and line. A running service keeps its old settings when a new file\n"
-    "  is wrong.\n";
+    "- Unknown and repeated settings and values out of range stop the start; the service reports\n"
+    "  all faults at once, with file and line. A running service keeps its old settings when a\n"
+    "  new file is wrong.\n";
 
 void settings_write_reference(FILE *out)
 {

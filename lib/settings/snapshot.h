@@ -1,5 +1,5 @@
-/* Settings and texts of one moment, which stay as they are for everybody who uses them, whatever
- * is reloaded meanwhile. All functions: any thread. */
+/* The settings and texts in force at one moment. They never change; a reload makes a new snapshot.
+ * Each user holds a reference. All functions: any thread. */
 #ifndef SENDGUARD_SNAPSHOT_H
 #define SENDGUARD_SNAPSHOT_H
 
@@ -8,12 +8,13 @@
 
 struct snapshot;
 
-/* Settings and catalogue (loaded from settings->web_templates) are taken. The caller is its only
- * user. */
+/* Makes a snapshot that owns both; the catalogue was loaded from settings->web_templates. The
+ * caller holds the only reference. */
 struct snapshot *snapshot_new(struct settings *settings, struct catalogue *catalogue);
-/* The same for one more user; each of them releases it. */
+/* Adds a reference, which its user releases. Returns the snapshot. */
 struct snapshot *snapshot_share(struct snapshot *snapshot);
-/* The last user's release frees it. NULL is nothing. */
+/* Gives up a reference and sets *snapshot to NULL; the last one frees the snapshot. *snapshot may
+ * be NULL. */
 void snapshot_release(struct snapshot **snapshot);
 
 const struct settings *snapshot_settings(const struct snapshot *snapshot);

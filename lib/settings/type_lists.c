@@ -115,7 +115,7 @@ static int parse_networks(struct value *value)
 {
     const struct text_list *list = value->member;
     if (strcmp(value->text, "none") == 0)
-        return list->count == 0 || value_fails(value, "stands beside networks");
+        return list->count == 0 || value_fails(value, "cannot be combined with networks");
     if (!parse_words(value, network_normalise, "names no network"))
         return 0;
     return list->count <= NETWORKS_MAX || value_fails(value, "is one network too many");

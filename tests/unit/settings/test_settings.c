@@ -329,8 +329,8 @@ static const struct {
     {"web.trusted_proxies=localhost", "\"localhost\": is no IP address"},
     {"web.trusted_proxies=10.0.0.0/8 none", "\"none\": is no IP address"},
     {"web.trusted_proxies=10.0.0/8", "\"10.0.0/8\": is no IP address"},
-    {"web.trusted_proxies=10.0.0.1/8", "\"10.0.0.1/8\": has an address that goes on behind"},
-    {"web.trusted_proxies=2001:db8::1/64", "\"2001:db8::1/64\": has an address that goes on"},
+    {"web.trusted_proxies=10.0.0.1/8", "\"10.0.0.1/8\": has an address with bits set behind its"},
+    {"web.trusted_proxies=2001:db8::1/64", "\"2001:db8::1/64\": has an address with bits set"},
     {"web.trusted_proxies=10.0.0.0/33", "has no number of bits behind its \"/\" that fits"},
     {"web.trusted_proxies=10.0.0.0/08", "has no number of bits"},
     {"web.trusted_proxies=10.0.0.0/-1", "has no number of bits"},
@@ -632,7 +632,7 @@ START_TEST(test_networks_everything_and_nothing)
     ck_assert(settings_network_holds(&settings->web_monitoring, "255.1.2.3"));
     ck_assert(!settings_network_holds(&settings->web_monitoring, "::1"));
     ck_assert_int_eq(read_text("[web]\nmonitoring = ::1\nmonitoring = none\n"), 0);
-    ck_assert_msg(strstr(problem.text, "stands beside networks") != NULL, "%s", problem.text);
+    ck_assert_msg(strstr(problem.text, "cannot be combined with networks") != NULL, "%s", problem.text);
 
     freed_by(text_free) struct text many = {0};
     text_add(&many, "[web]\n");
