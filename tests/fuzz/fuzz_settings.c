@@ -1,6 +1,6 @@
 /* The settings reader: a file, and behind a NUL each an override. What is
  * refused says where and what in UTF-8; what is read prints as a file that
- * reads the same. */
+ * reads the same. The reader of INI files gets all bytes, also the NULs. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "message/address.h"
+#include "settings/ini.h"
 #include "settings/settings.h"
 
 enum { OVERRIDES_MAX = 4 };
@@ -61,6 +62,20 @@ static void check_printed(const struct settings *settings, bool only_changed)
     free(bytes);
 }
 
+/* `bytes` end with a NUL, which is not counted. */
+static void check_lines(char *bytes, size_t length)
+{
+    struct ini ini;
+    int last = 0;
+    for (ini_begin(&ini, bytes, length); ini_next(&ini); ini.continues = ini.line % 2 == 0) {
+        require(ini.line > last, "a line twice");
+        last = ini.line;
+        require(ini.fault == NULL || (ini.name[0] == '\0' && ini.value[0] == '\0'), "fault");
+        require(strpbrk(ini.name, ini.kind == INI_SECTION ? "]\n" : "=:\n") == NULL, "name");
+        require(strlen(ini.value) < INI_LINE_MAX_BYTES, "value");
+    }
+}
+
 static void ask(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->own_index_count; i++)
@@ -103,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_problem(&problem);
     }
     settings_free(&settings);
+    check_lines(bytes, size);
     free(bytes);
     return 0;
 }
