@@ -49,6 +49,65 @@ export const tests = {
     assert.ok(await box.evaluate((element) => element.contains(document.activeElement)), 'the focus is in the dialog');
     await alice.page.keyboard.press('Escape');
     await box.waitFor({ state: 'detached' });
+    const back = await alice.page.evaluate(() => document.activeElement.outerHTML.slice(0, 200));
+    assert.match(back, /^<button [^>]*class="[^"]*\bsend\b/, `the focus is where it was, not at ${back}`);
+  },
+
+  async 'a long refusal is whole in a low window and in large letters, and the message about the draft covers no button'({ stack, alice }) {
+    const shape = (box) => box.evaluate((dialog) => {
+      const title = dialog.querySelector('.ui-dialog-title');
+      const text = dialog.querySelector('.ui-dialog-content');
+      const { top, bottom } = dialog.getBoundingClientRect();
+      return { top, below: bottom - window.innerHeight, cut: title.scrollWidth - title.clientWidth,
+        scrolled: text.scrollTop, hidden: text.scrollHeight - text.clientHeight };
+    });
+    const covered = () => alice.page.evaluate(() => [...document.querySelectorAll('a.send, button.send')]
+      .filter((one) => one.offsetParent).filter((button) => {
+        const { left, top, width, height } = button.getBoundingClientRect();
+        return !button.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+      }).length);
+    const inWindow = async (box, what) => {
+      await alice.page.waitForFunction(() => document.querySelector('.sendguard-dialog'));
+      const { top, below, cut, scrolled, hidden } = await shape(box);
+      assert.ok(top >= -1 && below <= 1, `${what}: the dialog is ${top} from the top, ${below} below the window`);
+      assert.ok(cut <= 0, `${what}: the title is cut`);
+      assert.equal(scrolled, 0, `${what}: its beginning is seen first`);
+      assert.ok(hidden > 0, `${what}: there is something to scroll to`);
+    };
+    stack.sendguard('suspend', 'alice@example.test', '--for', '1h', '--cause', 'volume', '--note', 'for this test');
+    await alice.preference('language', 'de_DE');
+    try {
+      for (const [width, height, letters] of [[667, 375, 14], [360, 640, 28], [320, 568, 28]]) {
+        const what = `${width}x${height} ${letters}px`;
+        await alice.compose({ to: 'bob@example.test', subject: what });
+        await alice.page.evaluate((size) => { document.documentElement.style.fontSize = `${size}px`; }, letters);
+        await alice.page.setViewportSize({ width, height });
+        await alice.page.evaluate(() => { rcmail.command('send', '', null, new Event('click')); });
+        const { box } = await alice.refusal();
+        await until('the draft in its folder', () => stack.has('alice@example.test', what, 'Drafts'));
+        await inWindow(box, what);
+
+        const text = box.locator('.ui-dialog-content');
+        await text.focus();
+        await alice.page.keyboard.press('End');
+        await until('its end', () => text.evaluate((element) => element.scrollTop + element.clientHeight > element.scrollHeight - 2));
+        await text.evaluate((element) => { element.scrollTop = 0; });
+        await alice.page.setViewportSize({ width: 375, height: 667 });
+        await alice.page.setViewportSize({ width: 667, height: 375 });
+        await until('the turned dialog in the window', async () => (await shape(box)).top >= -1);
+        await inWindow(box, `${what}, turned`);
+        await alice.page.setViewportSize({ width, height });
+
+        await alice.page.keyboard.press('Escape');
+        await box.waitFor({ state: 'detached' });
+        await alice.page.waitForFunction(() => document.querySelector('#messagestack .confirmation'));
+        assert.equal(await covered(), 0, `${what}: Send can be pressed`);
+      }
+    } finally {
+      stack.sendguard('lift', 'alice@example.test', '--note', 'for this test');
+      await alice.page.setViewportSize({ width: 1280, height: 800 });
+      await alice.preference('language', 'en_US');
+    }
   },
 
   async 'on a phone nothing lies over the button of a refusal, and axe finds nothing'({ stack, alice }) {

@@ -10,6 +10,15 @@ window.rcmail && rcmail.addEventListener('init', function () {
     var main = rcmail.is_framed() ? parent.rcmail : rcmail;
     var root = rcmail.is_framed() ? parent.document.documentElement : document.documentElement;
 
+    // What had the focus before a dialog: Roundcube takes it from a button that is pressed, and
+    // from the form of a message that is on its way.
+    var focused = null;
+    document.addEventListener('focusin', function (event) {
+        if (!event.target.closest('.ui-dialog')) {
+            focused = event.target;
+        }
+    });
+
     // refusal: title, close, back and save_draft are text and flags, html comes escaped from the plugin
     function show(refusal) {
         var popup = rcmail.show_popup_dialog(refusal.html, refusal.title, [{
@@ -19,11 +28,36 @@ window.rcmail && rcmail.addEventListener('init', function () {
         }], {width: 560, resizable: false, closeOnEscape: true});
         var dialog = popup.dialog('option', 'height', 'auto').parent();
 
-        dialog.attr({role: 'alertdialog', 'aria-modal': 'true'})
+        dialog.addClass('sendguard-dialog').attr({role: 'alertdialog', 'aria-modal': 'true'})
             // Enter goes back to the message, not to the first link of the text.
             .find('button.mainaction').focus();
         dialog.find('.ui-dialog-titlebar-close').attr({'aria-label': refusal.close, title: refusal.close});
+        fitWindow(popup);
+        // Opening put the focus, and so what is seen, on the first link of a long text.
+        popup.scrollTop(0);
         holdMessages(popup, refusal.title);
+        popup.on('dialogclose', function () {
+            if (focused && document.activeElement === document.body) {
+                focused.focus();
+            }
+        });
+    }
+
+    /**
+     * A text that is longer than its window scrolls between title and button
+     * (sendguard.css), with keys too; also when a phone is turned meanwhile.
+     */
+    function fitWindow(popup) {
+        var jQuery = popup[0].jqref;
+        function fit() {
+            popup.dialog('option', 'position', popup.dialog('option', 'position'));
+            popup.attr('tabindex', popup[0].scrollHeight > popup[0].clientHeight ? '0' : null);
+        }
+        fit();
+        jQuery(popup[0].ownerDocument.defaultView).on('resize.sendguard', fit);
+        popup.on('dialogclose', function () {
+            jQuery(popup[0].ownerDocument.defaultView).off('resize.sendguard', fit);
+        });
     }
 
     // The dialog may live in the window around this frame, whose jQuery it belongs to.
