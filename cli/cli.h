@@ -77,7 +77,6 @@ void cli_print_help(const struct command *command, FILE *out);
 struct house;
 int house_open(struct cli *cli, struct house **house_r) must_check;
 void house_close(struct house **house);
-int64_t cli_now_ms(void);
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/print.h"
@@ -21,13 +21,6 @@ struct house {
     struct guard *guard;
     struct store *store;
 };
-
-int64_t cli_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * SECOND_MS + now.tv_nsec / 1000000;
-}
 
 void cli_ending_signals(sigset_t *signals_r)
 {

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/decision.h"
 #include "cli/views.h"
 
@@ -126,7 +127,7 @@ static int follow_on(struct follow *follow, int64_t begun_ms, int signal_fd)
     int64_t looked_ms = begun_ms;
     bool away = false;
     while (fflush(stdout) == 0 && wait_a_little(signal_fd)) {
-        int64_t now_ms = cli_now_ms();
+        int64_t now_ms = clock_wall_ms();
         uint64_t floor = decision_floor(looked_ms - OVERLAP_MS);
         arena_reset(cli->arena);
         int answer = look(follow, floor, 0, now_ms, &problem);

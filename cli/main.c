@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 
 static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
@@ -195,7 +196,7 @@ int main(int argc, char **argv)
     freed_by(free_string) char *usage = usage_text();
     freed_by(arena_free) struct arena *arena = arena_new();
     struct program program = {.name = "sendguard", .usage = usage, .takes_words = true};
-    struct cli cli = {.arena = arena, .now_ms = cli_now_ms()};
+    struct cli cli = {.arena = arena, .now_ms = clock_wall_ms()};
     int status = program_options(&program, argc, argv, &cli.options);
     if (status >= 0)
         return status;

@@ -3,8 +3,8 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/decision.h"
 #include "fcgi/answer.h"
 #include "fcgi/body.h"
@@ -134,13 +134,6 @@ static void log_verdict(const struct verdict *verdict, int status)
 
 /* ---- the two things that can be asked ---------------------------------------------------- */
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static int judge(struct endpoint_exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
@@ -162,11 +155,12 @@ static int judge(struct endpoint_exchange *exchange, struct problem *problem)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
 
     struct verdict verdict;
-    int64_t began_us = monotonic_us();
+    int64_t began_us = clock_monotonic_us();
     int answer = guard_judge(exchange->endpoint->guard, &exchange->submission, request->dry_run,
                              exchange->now_ms, &verdict);
     if (exchange->endpoint->recorder != NULL && !request->dry_run)
-        recorder_judged(exchange->endpoint->recorder, &verdict, answer, monotonic_us() - began_us);
+        recorder_judged(exchange->endpoint->recorder, &verdict, answer,
+                        clock_monotonic_us() - began_us);
     store_watch_saw(&exchange->endpoint->store_watch, exchange->endpoint->store, answer);
     store_watch_ahead(&exchange->endpoint->store_watch, verdict.ahead_ms, exchange->now_ms);
     int status = verdict.kind == VERDICT_ADMIT && request->forward != NULL

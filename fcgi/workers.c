@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum { STALLS_MS = 1000 }; /* at the end: who sends nothing for so long will not finish */
 
@@ -31,26 +32,12 @@ struct workers {
     struct worker *list;
 };
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- one worker ----------------------------------------------------------------- */
 
 static int read_body(void *context, char *buffer, int size)
 {
     struct worker *worker = context;
-    worker->silent_since = monotonic_ms();
+    worker->silent_since = clock_monotonic_ms();
     worker->reads = true;
     int length = FCGX_GetStr(buffer, size, worker->request.in);
     worker->reads = false;
@@ -64,7 +51,7 @@ static bool serve(struct worker *worker, struct arena *arena, struct text *out)
 {
     const struct body_source source = {read_body, worker};
     const char *const *params = (const char *const *)worker->request.envp;
-    if (!endpoint_handle(worker->all->endpoint, params, &source, arena, wall_ms(), out))
+    if (!endpoint_handle(worker->all->endpoint, params, &source, arena, clock_wall_ms(), out))
         return false;
     FCGX_PutStr(text_string(out), (int)out->length, worker->request.out);
     return true;
@@ -111,7 +98,7 @@ static void *work(void *argument)
     freed_by(text_free) struct text out = {0};
     FCGX_InitRequest(&worker->request, worker->all->listen_fd, 0);
     while (!worker->all->stopping) {
-        worker->silent_since = monotonic_ms();
+        worker->silent_since = clock_monotonic_ms();
         worker->kept_fd = worker->request.ipcFd;
         if (FCGX_Accept_r(&worker->request) < 0) {
             if (!worker->all->stopping)
@@ -147,7 +134,7 @@ struct workers *workers_start(struct endpoint *endpoint, int listen_fd, int thre
         worker->request.ipcFd = -1;
         worker->kept_fd = -1;
         worker->seen_fd = -1;
-        worker->silent_since = monotonic_ms();
+        worker->silent_since = clock_monotonic_ms();
         if (pthread_create(&worker->thread, NULL, work, worker) != 0) {
             log_line(LOG_ERROR_LEVEL, "cannot start a worker thread", NULL);
             exit(1);
@@ -172,7 +159,7 @@ static void disconnect(const struct worker *worker)
 
 void workers_watch(struct workers *workers)
 {
-    int64_t now_ms = monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     for (int i = 0; i < workers->count; i++) {
         struct worker *worker = &workers->list[i];
         int fd = peer_of(worker);
@@ -194,12 +181,12 @@ int workers_stop(struct workers **workers, int timeout_ms)
      * FCGX_ShutdownPending: with it libfcgi 2.4.2 never leaves its wait for the
      * first byte of a connection, and closes that descriptor over and over. */
     shutdown(all->listen_fd, SHUT_RDWR);
-    for (int64_t end_ms = monotonic_ms() + timeout_ms; running > 0;) {
+    for (int64_t end_ms = clock_monotonic_ms() + timeout_ms; running > 0;) {
         for (int i = 0; i < all->count; i++) {
             struct worker *worker = &all->list[i];
             if (worker->joined)
                 continue;
-            bool stalls = worker->reads && monotonic_ms() - worker->silent_since > STALLS_MS;
+            bool stalls = worker->reads && clock_monotonic_ms() - worker->silent_since > STALLS_MS;
             if (!worker->in_endpoint || stalls)
                 disconnect(worker);
             if (pthread_tryjoin_np(worker->thread, NULL) == 0) {
@@ -207,7 +194,7 @@ int workers_stop(struct workers **workers, int timeout_ms)
                 running--;
             }
         }
-        if (running > 0 && monotonic_ms() > end_ms)
+        if (running > 0 && clock_monotonic_ms() > end_ms)
             return 0;
         if (running > 0)
             usleep(5000);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "http_server/server_headers.h"
 
@@ -47,13 +48,6 @@ struct visit {
     int64_t began_ms;
 };
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- a request comes in --------------------------------------------------------------- */
 
 /* libmicrohttpd hands over the target as sent, before it cuts it up in its own way. */
@@ -62,7 +56,7 @@ static void *on_request_line(void *context, const char *uri, struct MHD_Connecti
     (void)connection;
     struct visit *visit = xcalloc(1, sizeof *visit);
     visit->server = context;
-    visit->began_ms = clock_ms(CLOCK_MONOTONIC);
+    visit->began_ms = clock_monotonic_ms();
     visit->url = xstrdup(uri);
     char *mark = strchr(visit->url, '?');
     if (mark != NULL) {
@@ -97,7 +91,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 static enum MHD_Result take_body(struct visit *visit, const char *bytes, size_t length)
 {
     struct server *server = visit->server;
-    if (clock_ms(CLOCK_MONOTONIC) - visit->began_ms > SERVER_BODY_MS)
+    if (clock_monotonic_ms() - visit->began_ms > SERVER_BODY_MS)
         return MHD_NO;
     if (visit->refused == 0 && visit->body.length + length > REQUEST_MAX_BODY)
         visit->refused = 413;
@@ -239,7 +233,7 @@ static void make_response(struct visit *visit, const struct raw_request *raw,
     if (visit->refused != 0)
         refuse_body(visit->refused, &problem);
     server->answer(server->context, raw, visit->refused != 0 ? &problem : NULL, visit->arena,
-                   clock_ms(CLOCK_REALTIME), response);
+                   clock_wall_ms(), response);
 }
 
 static void log_visit(const struct visit *visit, const char *method, int status)
@@ -247,7 +241,7 @@ static void log_visit(const struct visit *visit, const char *method, int status)
     char status_text[12], took_text[24];
     snprintf(status_text, sizeof status_text, "%d", status);
     snprintf(took_text, sizeof took_text, "%lld",
-             (long long)(clock_ms(CLOCK_MONOTONIC) - visit->began_ms));
+             (long long)(clock_monotonic_ms() - visit->began_ms));
     log_line(LOG_DEBUG_LEVEL, "request", "method", method, "path", visit->url, "status",
              status_text, "took_ms", took_text, NULL);
 }
@@ -360,8 +354,8 @@ struct server *server_start(server_answer *answers, void *context, int listen_fd
 /* A request may be with the kernel and not yet with us, so it has to be quiet for a moment. */
 static bool all_answered(struct server *server, int64_t end_ms)
 {
-    int64_t quiet_since = clock_ms(CLOCK_MONOTONIC);
-    for (int64_t now = quiet_since; now < end_ms; now = clock_ms(CLOCK_MONOTONIC)) {
+    int64_t quiet_since = clock_monotonic_ms();
+    for (int64_t now = quiet_since; now < end_ms; now = clock_monotonic_ms()) {
         if (atomic_load(&server->answering) > 0)
             quiet_since = now;
         else if (now - quiet_since >= QUIET_MS)
@@ -374,7 +368,7 @@ static bool all_answered(struct server *server, int64_t end_ms)
 int server_stop(struct server **server, int timeout_ms)
 {
     struct server *stopped = *server;
-    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + timeout_ms;
+    int64_t end_ms = clock_monotonic_ms() + timeout_ms;
     atomic_store(&stopped->stopping, true);
     MHD_quiesce_daemon(stopped->daemon);
     bool all = all_answered(stopped, end_ms);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "mta/connection.h"
 
 enum {
@@ -43,19 +44,13 @@ struct loop {
 
 struct loops {
     struct policy_service *service;
+    loops_clock *monotonic_ms;
     int listen_fd, stop_fd, count;
     unsigned dealt;
     _Atomic bool stopping;
     struct log_once no_files;
     struct loop *list;
 };
-
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- deadlines -------------------------------------------------------------------- */
 
@@ -75,7 +70,7 @@ static void set_deadline(struct loop *loop, struct connection *connection)
 {
     if (connection->stalls_at_ms != 0)
         return;
-    connection->stalls_at_ms = clock_ms(CLOCK_MONOTONIC) + LOOP_STALL_MS;
+    connection->stalls_at_ms = loop->all->monotonic_ms() + LOOP_STALL_MS;
     connection->stalls_before = loop->stalling_last;
     *(loop->stalling_last != NULL ? &loop->stalling_last->stalls_after : &loop->stalling) =
         connection;
@@ -197,7 +192,7 @@ static void accept_some(struct loop *loop)
                 log_line(LOG_ERROR_LEVEL, "cannot accept connections for now", "error",
                          strerror(errno), NULL);
             stop_accepting(loop);
-            loop->accept_again_ms = clock_ms(CLOCK_MONOTONIC) + NO_FILES_PAUSE_MS;
+            loop->accept_again_ms = loop->all->monotonic_ms() + NO_FILES_PAUSE_MS;
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
@@ -216,7 +211,7 @@ static void answered(void *asker, const char *answer, size_t length)
 static void answer_batch(struct loop *loop)
 {
     if (policy_batch_count(loop->batch) > 0)
-        policy_batch_answer(loop->batch, clock_ms(CLOCK_REALTIME), answered);
+        policy_batch_answer(loop->batch, clock_wall_ms(), answered);
 }
 
 /* Bytes that arrived: requests go to the batch. */
@@ -233,7 +228,7 @@ static void feed(struct loop *loop, struct connection *connection, const char *b
             answer_batch(loop);
         if (complete < 0 ||
             policy_batch_add(loop->batch, &connection->request, connection,
-                             clock_ms(CLOCK_REALTIME), &problem) < 1) {
+                             clock_wall_ms(), &problem) < 1) {
             log_closed(connection, "a wrong request", &problem);
             connection->closing = true;
             return;
@@ -295,13 +290,13 @@ static void end_round(struct loop *loop)
 
 static void close_stalled(struct loop *loop)
 {
-    int64_t now_ms = loop->stalling != NULL ? clock_ms(CLOCK_MONOTONIC) : 0;
+    int64_t now_ms = loop->stalling != NULL ? loop->all->monotonic_ms() : 0;
     while (loop->stalling != NULL && loop->stalling->stalls_at_ms <= now_ms) {
         log_closed(loop->stalling, loop->stalling->blocked ? "it does not take its answers"
                                                            : "its request does not end", NULL);
         close_connection(loop, loop->stalling);
     }
-    if (loop->accept_again_ms != 0 && clock_ms(CLOCK_MONOTONIC) >= loop->accept_again_ms)
+    if (loop->accept_again_ms != 0 && loop->all->monotonic_ms() >= loop->accept_again_ms)
         begin_accepting(loop);
 }
 
@@ -337,7 +332,7 @@ static int wait_ms(const struct loop *loop)
         at_ms = loop->accept_again_ms;
     if (at_ms == INT64_MAX)
         return -1;
-    int64_t left_ms = at_ms - clock_ms(CLOCK_MONOTONIC);
+    int64_t left_ms = at_ms - loop->all->monotonic_ms();
     return left_ms > 0 ? (int)left_ms : 0;
 }
 
@@ -356,9 +351,9 @@ static void end_loop(struct loop *loop, struct epoll_event *events)
     if (loop->accepts)
         stop_accepting(loop);
     loop->accept_again_ms = 0;
-    int64_t end_ms = clock_ms(CLOCK_MONOTONIC) + ENDING_MS;
+    int64_t end_ms = loop->all->monotonic_ms() + ENDING_MS;
     while ((wait_for(loop, events, 0) > 0 || any_blocked(loop)) &&
-           clock_ms(CLOCK_MONOTONIC) < end_ms)
+           loop->all->monotonic_ms() < end_ms)
         ;
     while (loop->connections != NULL)
         close_connection(loop, loop->connections);
@@ -392,10 +387,12 @@ static void prepare_loop(struct loops *all, struct loop *loop)
         give_up("cannot prepare a loop");
 }
 
-struct loops *loops_start(struct policy_service *service, int listen_fd, int threads)
+struct loops *loops_start(struct policy_service *service, int listen_fd, int threads,
+                          loops_clock *monotonic_ms)
 {
     struct loops *all = xcalloc(1, sizeof *all);
     all->service = service;
+    all->monotonic_ms = monotonic_ms;
     all->listen_fd = listen_fd;
     all->count = threads;
     all->list = xcalloc((size_t)threads, sizeof all->list[0]);
@@ -413,7 +410,7 @@ struct loops *loops_start(struct policy_service *service, int listen_fd, int thr
 
 static int join_all(struct loops *all, int timeout_ms)
 {
-    int64_t end_ms = clock_ms(CLOCK_REALTIME) + timeout_ms;
+    int64_t end_ms = clock_wall_ms() + timeout_ms;
     struct timespec end = {.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
     for (int i = 0; i < all->count; i++)
         if (!all->list[i].joined &&

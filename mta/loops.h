@@ -14,8 +14,8 @@
  * - requests without end before the first answer is taken: nothing more is read until it is;
  * - a request that is wrong: the connection is closed, as nothing behind it can be trusted;
  * - no more file descriptors: new connections wait until some are free. */
-#ifndef SENDGUARD_LOOP_H
-#define SENDGUARD_LOOP_H
+#ifndef SENDGUARD_LOOPS_H
+#define SENDGUARD_LOOPS_H
 
 #include "mta/policy_batch.h"
 
@@ -23,9 +23,13 @@ enum { LOOP_STALL_MS = 100 * 1000 }; /* smtpd_policy_service_timeout of Postfix 
 
 struct loops;
 
+typedef int64_t loops_clock(void);
+
 /* Starts `threads` loops on a listening socket, which becomes non-blocking. Signals are the
- * caller's: the threads inherit its mask. Ends the program when there is no memory for threads. */
-struct loops *loops_start(struct policy_service *service, int listen_fd, int threads);
+ * caller's: the threads inherit its mask. Ends the program when there is no memory for threads.
+ * Deadlines are by `monotonic_ms` (clock_monotonic_ms, but in tests). */
+struct loops *loops_start(struct policy_service *service, int listen_fd, int threads,
+                          loops_clock *monotonic_ms);
 
 /* No new connections; what has arrived is judged and answered, then everything is closed.
  * 1 all ended, 0 some had not within timeout_ms (they are left behind, and *loops is not freed). */

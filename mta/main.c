@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "mta/loops.h"
 
@@ -51,7 +52,8 @@ static void *start(const struct daemon *daemon)
                                        .recorder = daemon->recorder,
                                        .collector = collector_new(COLLECTED_MAX_BYTES)};
     serving->loops =
-        loops_start(&serving->service, daemon->listen_fd, (int)daemon->settings->mta_threads);
+        loops_start(&serving->service, daemon->listen_fd, (int)daemon->settings->mta_threads,
+                    clock_monotonic_ms);
     return serving;
 }
 

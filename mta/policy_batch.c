@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/decision.h"
 #include "mta/policy_answer.h"
 #include "mta/policy_message.h"
@@ -166,7 +166,7 @@ static int refuse_huge(struct policy_service *service, const struct settings *se
                        const struct submission *submission, struct question *question,
                        int64_t now_ms)
 {
-    struct policy_limits limits;
+    struct effective_limits limits;
     if (question->count <= SUBMISSION_MAX_RECIPIENTS)
         return 0;
     question->count = SUBMISSION_MAX_RECIPIENTS;
@@ -262,13 +262,6 @@ int policy_batch_add(struct policy_batch *batch, const struct policy_request *re
 
 /* ---- the whole batch ------------------------------------------------------------------ */
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* What was answered at DATA answers END-OF-MESSAGE too, unless the store was away. */
 static void settle(struct policy_service *service, const struct question *question,
                    const struct verdict *verdict, int64_t now_ms)
@@ -285,10 +278,10 @@ static void settle(struct policy_service *service, const struct question *questi
 static void judge(struct policy_batch *batch, int64_t now_ms)
 {
     struct policy_service *service = batch->service;
-    int64_t began_us = monotonic_us();
+    int64_t began_us = clock_monotonic_us();
     guard_judge_all(service->guard, batch->submissions, batch->verdicts, batch->results,
                     batch->to_judge, now_ms);
-    int64_t took_us = monotonic_us() - began_us;
+    int64_t took_us = clock_monotonic_us() - began_us;
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(service->guard);
     size_t next = 0;
     for (size_t i = 0; i < batch->count; i++) {

@@ -156,7 +156,7 @@ static void add(struct submission *submission, const char *recipient)
 static bool counts_most(const struct settings *settings, const struct submission *submission,
                         const char *recipient)
 {
-    const struct recipient_policy policy = guard_recipient_policy(settings);
+    const struct recipient_classes policy = guard_recipient_classes(settings);
     const char *target =
         recipient_target(submission->arena, recipient, submission->domain, &policy);
     return !settings_own_domain(settings, submission->domain, strrchr(target, '@') + 1) &&

@@ -43,20 +43,25 @@ static int read_counters(struct store *store, struct arena *arena, struct counte
     return 1;
 }
 
-static uint64_t value_of(const struct counters *counters, const char *format, ...)
-    printf_like(2, 3);
-
-static uint64_t value_of(const struct counters *counters, const char *format, ...)
+static uint64_t value_of(const struct counters *counters, const struct counter_row *row,
+                         size_t number)
 {
     char name[COUNTER_NAME_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(name, sizeof name, format, arguments);
-    va_end(arguments);
+    counters_name(row, number, name);
     for (size_t i = 0; i < counters->count; i++)
         if (strcmp(counters->list[i].name, name) == 0)
             return counters->list[i].value;
     return 0;
+}
+
+/* The values of the table's rows, as far as the store has them. */
+static void take_counts(const struct counters *counters, struct counts *counts_r)
+{
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        const struct counter_row *row = &counters_table[i];
+        for (size_t number = 0; number < counters_values(row); number++)
+            counters_of(counts_r, row)[number] = value_of(counters, row, number);
+    }
 }
 
 static int count_suspended(struct store *store, int64_t now_ms, struct metrics_memory *memory)
@@ -93,7 +98,7 @@ static void count_near(struct json_object *list, struct metrics_memory *memory)
     }
 }
 
-static int count_dear(const struct desk *desk, int64_t now_ms, struct metrics_memory *memory)
+static int count_expensive(const struct desk *desk, int64_t now_ms, struct metrics_memory *memory)
 {
     freed_by(json_put) struct json_object *view = NULL;
     if (count_suspended(desk->store, now_ms, memory) < 1 || desk_near(desk, now_ms, &view) < 1)
@@ -103,15 +108,15 @@ static int count_dear(const struct desk *desk, int64_t now_ms, struct metrics_me
     return 1;
 }
 
-/* *memory_r is a copy. Who asks while another counts waits for what that one finds. */
-static int read_dear(struct web *web, int64_t now_ms, struct metrics_memory *memory_r)
+/* *memory_r is a copy. A request that comes while another counts waits for its result. */
+static int read_gauges(struct web *web, int64_t now_ms, struct metrics_memory *memory_r)
 {
     struct metrics_memory *memory = &web->metrics;
     int answer = 1;
     pthread_mutex_lock(&memory->lock);
     if (now_ms < memory->read_at_ms || now_ms - memory->read_at_ms >= MEMORY_MS) {
         struct metrics_memory fresh = {.read_at_ms = now_ms};
-        answer = count_dear(&web->desk, now_ms, &fresh);
+        answer = count_expensive(&web->desk, now_ms, &fresh);
         if (answer > 0) {
             memory->read_at_ms = now_ms;
             memcpy(memory->suspended, fresh.suspended, sizeof fresh.suspended);
@@ -133,27 +138,18 @@ static void add_family(struct text *out, const char *name, const char *type, con
     text_addf(out, "# HELP sendguard_%s %s\n# TYPE sendguard_%s %s\n", name, help, name, type);
 }
 
-static void add_decisions(struct text *out, const struct counters *counters)
+static void add_counter(struct text *out, const struct counter_row *row, const uint64_t *values)
 {
-    add_family(out, "decisions_total", "counter", "Messages judged, by what came of it.");
-    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
-        for (size_t word = 0; word < VERDICT_LABELS; word++)
-            text_addf(out,
-                      "sendguard_decisions_total{channel=\"%s\",verdict=\"%s\"} %" PRIu64 "\n",
-                      channel_names[channel], verdict_labels[word],
-                      value_of(counters, "decisions channel=%s verdict=%s", channel_names[channel],
-                               verdict_labels[word]));
-}
-
-static void add_refusals(struct text *out, const struct counters *counters)
-{
-    add_family(out, "refusals_total", "counter", "Refused messages, by each rule they broke.");
-    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
-        for (size_t rule = 0; rule < RULE_COUNT; rule++)
-            text_addf(out, "sendguard_refusals_total{channel=\"%s\",rule=\"%s\"} %" PRIu64 "\n",
-                      channel_names[channel], rule_table[rule].name,
-                      value_of(counters, "refusals channel=%s rule=%s", channel_names[channel],
-                               rule_table[rule].name));
+    char name[COUNTER_NAME_SIZE];
+    snprintf(name, sizeof name, "%s_total", row->name);
+    add_family(out, name, "counter", row->help);
+    for (size_t number = 0; number < counters_values(row); number++) {
+        text_addf(out, "sendguard_%s", name);
+        for (size_t i = 0; i < COUNTER_LABELS_MAX && row->labels[i] != NULL; i++)
+            text_addf(out, "%s%s=\"%s\"", i == 0 ? "{" : ",", row->labels[i]->name,
+                      counters_label(row, number, i));
+        text_addf(out, "%s %" PRIu64 "\n", row->labels[0] != NULL ? "}" : "", values[number]);
+    }
 }
 
 static void add_micros(struct text *out, uint64_t micros)
@@ -162,48 +158,31 @@ static void add_micros(struct text *out, uint64_t micros)
 }
 
 /* The sum is each channel's own, so that _count, the bucket of all, fits it. */
-static void add_times(struct text *out, const struct counters *counters)
+static void add_times(struct text *out, const struct counts *counts)
 {
     add_family(out, "judge_seconds", "histogram", "Time that judging a message took.");
     for (size_t channel = 0; channel < CHANNEL_COUNT; channel++) {
         const char *name = channel_names[channel];
-        for (size_t i = 0; i < RECORDER_BOUNDS; i++) {
+        uint64_t all = counts->judge_us_le[channel][JUDGE_BOUNDS];
+        for (size_t i = 0; i < JUDGE_BOUNDS; i++) {
             text_addf(out, "sendguard_judge_seconds_bucket{channel=\"%s\",le=\"", name);
-            add_micros(out, (uint64_t)recorder_bounds_us[i]);
-            text_addf(out, "\"} %" PRIu64 "\n",
-                      value_of(counters, "judge_us_le channel=%s le=%d", name,
-                               recorder_bounds_us[i]));
+            add_micros(out, (uint64_t)counters_bounds_us[i]);
+            text_addf(out, "\"} %" PRIu64 "\n", counts->judge_us_le[channel][i]);
         }
-        uint64_t all = value_of(counters, "judge_us_le channel=%s le=inf", name);
         text_addf(out, "sendguard_judge_seconds_bucket{channel=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
                   name, all);
         text_addf(out, "sendguard_judge_seconds_sum{channel=\"%s\"} ", name);
-        add_micros(out, value_of(counters, "judge_us_sum channel=%s", name));
+        add_micros(out, counts->judge_us_sum[channel]);
         text_addf(out, "\nsendguard_judge_seconds_count{channel=\"%s\"} %" PRIu64 "\n", name, all);
     }
 }
 
-static void add_rest(struct text *out, const struct counters *counters)
+static void add_counts(struct text *out, struct counts *counts)
 {
-    add_family(out, "store_failures_total", "counter",
-               "Messages for which the store did not answer.");
-    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
-        text_addf(out, "sendguard_store_failures_total{channel=\"%s\"} %" PRIu64 "\n",
-                  channel_names[channel], value_of(counters, "store_failures channel=%s",
-                                                   channel_names[channel]));
-    add_family(out, "bypassed_total", "counter",
-               "Messages of the webmail's host that its own endpoint had not judged.");
-    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
-        text_addf(out, "sendguard_bypassed_total{channel=\"%s\"} %" PRIu64 "\n",
-                  channel_names[channel], value_of(counters, "bypassed channel=%s",
-                                                   channel_names[channel]));
-    add_family(out, "suspensions_total", "counter", "Suspensions that messages brought.");
-    for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
-        text_addf(out, "sendguard_suspensions_total{cause=\"%s\"} %" PRIu64 "\n",
-                  cause_names[cause], value_of(counters, "suspensions cause=%s", cause_names[cause]));
-    add_family(out, "user_locks_total", "counter",
-               "Mailboxes that their own users locked on the status page.");
-    text_addf(out, "sendguard_user_locks_total %" PRIu64 "\n", value_of(counters, "user_locks"));
+    for (size_t i = 0; i < COUNTER_ROWS; i++)
+        if (counters_table[i].help != NULL)
+            add_counter(out, &counters_table[i], counters_of(counts, &counters_table[i]));
+    add_times(out, counts);
 }
 
 static void add_gauges(struct text *out, const struct metrics_memory *memory)
@@ -230,10 +209,11 @@ static void metrics(struct exchange *exchange)
 {
     struct text *out = &exchange->response->body;
     struct counters counters;
+    struct counts counts = {0};
     struct metrics_memory memory = {0};
     int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
     if (up > 0)
-        up = read_dear(exchange->web, exchange->now_ms, &memory);
+        up = read_gauges(exchange->web, exchange->now_ms, &memory);
     exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
     add_family(out, "build_info", "gauge", "The version of this program.");
     text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
@@ -241,10 +221,8 @@ static void metrics(struct exchange *exchange)
     text_addf(out, "sendguard_store_up %d\n", up > 0);
     if (up < 1)
         return;
-    add_decisions(out, &counters);
-    add_refusals(out, &counters);
-    add_times(out, &counters);
-    add_rest(out, &counters);
+    take_counts(&counters, &counts);
+    add_counts(out, &counts);
     add_gauges(out, &memory);
 }
 

@@ -281,7 +281,7 @@ static void lock(struct exchange *exchange, const struct status_visit *visit)
     if (locked_now(view)) {
         log_line(LOG_WARNING_LEVEL, "locked by its user", "mailbox", visit->mailbox, NULL);
         if (exchange->web->recorder != NULL)
-            recorder_count(exchange->web->recorder, "user_locks", 1);
+            recorder_user_locked(exchange->web->recorder);
     }
     if (http_request_wants_json(exchange->request)) {
         add_powers(visit, view);

@@ -86,7 +86,7 @@ static int not_suspended(struct problem *problem)
 static int possible(const struct desk_request *request, const struct forecast *forecast,
                     struct problem *problem)
 {
-    const struct policy_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
+    const struct effective_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
     if (request->action == ACTION_LIFT && forecast->account.suspension.id == 0)
         return not_suspended(problem);
     if (request->action == ACTION_LIMIT && request->changes[0].removed &&

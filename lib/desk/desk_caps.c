@@ -13,7 +13,7 @@
 
 /* The limits of one mailbox for one channel, and what its domain has without it. */
 struct sight {
-    struct policy_limits mailbox, domain;
+    struct effective_limits mailbox, domain;
 };
 
 static int see(const struct context *context, const struct desk_request *request,
@@ -95,7 +95,7 @@ static int lowest_without(const struct context *context, const char *mailbox, co
     int64_t lowest = LIMIT_OFF, forwarded = LIMIT_OFF;
     strcpy(none.subject, mailbox);
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        struct policy_limits limits;
+        struct effective_limits limits;
         if (!context_uses(context, (enum channel)channel))
             continue;
         if (guard_limits_if(context->desk->guard, (enum channel)channel, mailbox, domain, &none, 1,

@@ -8,7 +8,7 @@
 #include "desk/forecast.h"
 #include "desk/input.h"
 #include "desk/view.h"
-#include "guard/recorder.h"
+#include "guard/counters.h"
 
 enum {
     HOME_ROWS = 20, HOME_ACTS = 10,
@@ -311,9 +311,9 @@ static int add_bypassed(const struct context *context, struct json_object *view)
     struct counter counters[DAYS];
     uint64_t total = 0;
     size_t count;
-    recorder_bypassed_name(context->now_ms - DAYS * DAY_MS, after);
+    counters_bypassed_name(context->now_ms - DAYS * DAY_MS, after);
     for (int day = 0; day < DAYS; day++)
-        recorder_bypassed_name(context->now_ms - day * DAY_MS, days[day]);
+        counters_bypassed_name(context->now_ms - day * DAY_MS, days[day]);
     if (store_counters(context->desk->store, after, counters, DAYS, &count) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)

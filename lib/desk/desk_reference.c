@@ -61,7 +61,7 @@ static enum channel channel_of(const struct recorded *recorded)
 static int limits_of_now(const struct context *context, const struct recorded *recorded,
                          struct limits *limits_r)
 {
-    struct policy_limits limits;
+    struct effective_limits limits;
     const char *mailbox = json_string(recorded->facts, "mailbox", "");
     const char *at = strrchr(mailbox, '@');
     bool of_webmail = json_is_true(recorded->facts, "webmail_host");

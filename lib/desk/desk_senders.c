@@ -76,7 +76,7 @@ static int add_domain(const struct context *context, const char *domain, struct 
     json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        struct policy_limits limits;
+        struct effective_limits limits;
         if (guard_limits(context->desk->guard, (enum channel)channel, "", domain, context->now_ms,
                          &limits) < 0)
             return -1;

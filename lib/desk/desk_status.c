@@ -209,7 +209,7 @@ static bool is_locked(const struct suspension *suspension)
 
 static void add_budget(const struct forecast *forecast, struct json_object *view)
 {
-    const struct policy_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
+    const struct effective_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
     struct json_object *windows = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
         if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)

@@ -11,7 +11,7 @@
 struct forecast {
     const char *mailbox, *domain;
     struct account account;
-    struct policy_limits limits[CHANNEL_COUNT];
+    struct effective_limits limits[CHANNEL_COUNT];
     struct history forwarded; /* what its filter sent on; only where forecast_read_all was asked */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };

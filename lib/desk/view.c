@@ -128,7 +128,7 @@ static void add_limit(struct json_object *view, const char *name, int32_t limit)
 
 struct json_object *view_limit(const struct context *context, enum rule rule,
                                enum channel channel,
-                               const struct policy_limits *limits)
+                               const struct effective_limits *limits)
 {
     static const char *const sources[] = {"settings", "domain", "mailbox"};
     char setting[80];

@@ -18,7 +18,7 @@ struct json_object *view_action(const struct audit *audit);
 /* One row of "limits". */
 struct json_object *view_limit(const struct context *context, enum rule rule,
                                enum channel channel,
-                               const struct policy_limits *limits);
+                               const struct effective_limits *limits);
 int view_percent(uint64_t used, int32_t limit); /* 0..100; limit >= 0 */
 
 #endif

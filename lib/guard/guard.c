@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/decision.h"
-#include "guard/policy.h"
+#include "guard/effective.h"
 #include "guard/sending_state.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
@@ -17,7 +18,7 @@ enum { RECORD_DOMAINS = 20 }; /* a record names so many domains and rules, the r
 struct guard {
     struct store *store;
     const struct token_key *key;
-    struct policy *policy;
+    struct effective *effective;
     pthread_rwlock_t lock; /* guards which settings are current */
     struct snapshot *current;
 };
@@ -36,7 +37,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     struct guard *guard = xcalloc(1, sizeof *guard);
     guard->store = store;
     guard->key = key;
-    guard->policy = policy_new();
+    guard->effective = effective_new();
     guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
     return guard;
@@ -46,7 +47,7 @@ void guard_free(struct guard **guard)
 {
     if (*guard == NULL)
         return;
-    policy_free(&(*guard)->policy);
+    effective_free(&(*guard)->effective);
     snapshot_release(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
     free(*guard);
@@ -63,14 +64,15 @@ void guard_reload(struct guard *guard, struct settings *settings, struct catalog
     snapshot_release(&old);
 }
 
-static struct policy_limits limits_if(struct guard *guard, const struct settings *settings,
-                                      enum channel channel, const char *mailbox, const char *domain,
-                                      const struct adjustment *changes, size_t count,
-                                      int64_t now_ms)
+static struct effective_limits limits_if(struct guard *guard, const struct settings *settings,
+                                         enum channel channel, const char *mailbox, const char *domain,
+                                         const struct adjustment *changes, size_t count,
+                                         int64_t now_ms)
 {
-    struct policy_limits limits = policy_limits_if(guard->policy, &settings->limits[channel],
-                                                   mailbox,
-                                                   domain, changes, count, now_ms);
+    struct effective_limits limits = effective_limits_if(guard->effective,
+                                                         &settings->limits[channel],
+                                                         mailbox,
+                                                         domain, changes, count, now_ms);
     limits.exempt = limits.exempt || settings_exempt_mailbox(settings, mailbox);
     if (limits.exempt)
         for (int rule = 0; rule < RULE_COUNT; rule++)
@@ -79,12 +81,12 @@ static struct policy_limits limits_if(struct guard *guard, const struct settings
 }
 
 /* What comes from a webmail host is the webmail's, but the mail server knows no fields of it. */
-static struct policy_limits limits_for(struct guard *guard, const struct settings *settings,
-                                       const struct submission *submission, int64_t now_ms)
+static struct effective_limits limits_for(struct guard *guard, const struct settings *settings,
+                                          const struct submission *submission, int64_t now_ms)
 {
     enum channel channel = submission->webmail_host ? CHANNEL_WEBMAIL : submission->channel;
-    struct policy_limits limits = limits_if(guard, settings, channel, submission->mailbox,
-                                            submission->domain, NULL, 0, now_ms);
+    struct effective_limits limits = limits_if(guard, settings, channel, submission->mailbox,
+                                               submission->domain, NULL, 0, now_ms);
     if (submission->webmail_host)
         limits.limits.of[RULE_RECIPIENTS_PER_FIELD] = LIMIT_OFF;
     return limits;
@@ -93,10 +95,10 @@ static struct policy_limits limits_for(struct guard *guard, const struct setting
 int guard_limits_if(struct guard *guard, enum channel channel, const char *mailbox,
                     const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
-                    struct policy_limits *limits_r)
+                    struct effective_limits *limits_r)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
-    if (policy_refresh(guard->policy, guard->store) < 0)
+    if (effective_refresh(guard->effective, guard->store, clock_monotonic_ms()) < 0)
         return -1;
     *limits_r =
         limits_if(guard, snapshot_settings(snapshot), channel, mailbox, domain, changes, count,
@@ -105,7 +107,7 @@ int guard_limits_if(struct guard *guard, enum channel channel, const char *mailb
 }
 
 int guard_limits(struct guard *guard, enum channel channel, const char *mailbox, const char *domain,
-                 int64_t now_ms, struct policy_limits *limits_r)
+                 int64_t now_ms, struct effective_limits *limits_r)
 {
     return guard_limits_if(guard, channel, mailbox, domain, NULL, 0, now_ms, limits_r);
 }
@@ -113,21 +115,21 @@ int guard_limits(struct guard *guard, enum channel channel, const char *mailbox,
 size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
                       const char ***mailboxes_r)
 {
-    return policy_adjusted(guard->policy, arena, domain, mailboxes_r);
+    return effective_adjusted(guard->effective, arena, domain, mailboxes_r);
 }
 
 int guard_renew_limits(struct guard *guard, int64_t *newest_r)
 {
-    return policy_renew(guard->policy, guard->store, newest_r);
+    return effective_renew(guard->effective, guard->store, clock_monotonic_ms(), newest_r);
 }
 
 int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
                      enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
 {
-    return policy_adjustment(guard->policy, subject, rule, kind, now_ms, adjustment_r);
+    return effective_adjustment(guard->effective, subject, rule, kind, now_ms, adjustment_r);
 }
 
-void guard_outdate_limits(struct guard *guard) { policy_outdate(guard->policy); }
+void guard_outdate_limits(struct guard *guard) { effective_outdate(guard->effective); }
 
 /* ---- one judgement ------------------------------------------------------------- */
 
@@ -136,7 +138,7 @@ struct judgement {
     const struct catalogue *catalogue;
     const struct submission *submission;
     struct arena *arena;
-    struct policy_limits limits;
+    struct effective_limits limits;
     struct facts facts;
     const struct objection *objections; /* of the rules of one message */
     size_t objection_count;
@@ -154,15 +156,15 @@ static bool exempt_recipient(const void *settings, const char *address)
     return settings_exempt_recipient(settings, address);
 }
 
-struct recipient_policy guard_recipient_policy(const struct settings *settings)
+struct recipient_classes guard_recipient_classes(const struct settings *settings)
 {
-    return (struct recipient_policy){own_domain, exempt_recipient, settings};
+    return (struct recipient_classes){own_domain, exempt_recipient, settings};
 }
 
 static void count_and_check(struct judgement *judgement)
 {
-    const struct recipient_policy policy = guard_recipient_policy(judgement->settings);
-    judgement->facts = facts_count(judgement->arena, judgement->submission, &policy);
+    const struct recipient_classes classes = guard_recipient_classes(judgement->settings);
+    judgement->facts = facts_count(judgement->arena, judgement->submission, &classes);
     judgement->objection_count = rules_check(judgement->arena, &judgement->limits.limits,
                                              &judgement->facts, &judgement->objections);
 }
@@ -263,7 +265,7 @@ static void write_domains(struct json_writer *writer, const struct facts *facts)
         json_write_int(writer, "more_domains", (int64_t)(facts->domain_count - RECORD_DOMAINS));
 }
 
-static void write_limits(struct json_writer *writer, const struct policy_limits *limits)
+static void write_limits(struct json_writer *writer, const struct effective_limits *limits)
 {
     static const char *const sources[] = {"settings", "domain", "mailbox"};
     json_write_object(writer, "limits");
@@ -746,7 +748,7 @@ static void judge_all(struct guard *guard, const struct submission *const *submi
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
     struct store_message *messages[JUDGE_MAX];
-    int refreshed = policy_refresh(guard->policy, guard->store);
+    int refreshed = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     for (size_t i = 0; i < count; i++) {
         results_r[i] = -1;
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);

@@ -4,7 +4,7 @@
 #ifndef SENDGUARD_GUARD_H
 #define SENDGUARD_GUARD_H
 
-#include "guard/policy.h"
+#include "guard/effective.h"
 #include "guard/token.h"
 #include "guard/verdict.h"
 #include "settings/settings.h"
@@ -30,19 +30,19 @@ struct snapshot *guard_snapshot(struct guard *guard);
 /* The limits in force for a mailbox and a channel, adjustments and exemptions
  * counted in. 1, or -1: the store did not answer. */
 int guard_limits(struct guard *guard, enum channel channel, const char *mailbox, const char *domain,
-                 int64_t now_ms, struct policy_limits *limits_r) must_check;
+                 int64_t now_ms, struct effective_limits *limits_r) must_check;
 
 /* The same as they would be with `count` adjustments made that are not. */
 int guard_limits_if(struct guard *guard, enum channel channel, const char *mailbox,
                     const char *domain,
                     const struct adjustment *changes, size_t count, int64_t now_ms,
-                    struct policy_limits *limits_r) must_check;
+                    struct effective_limits *limits_r) must_check;
 /* Knows of all changes up to *newest_r from now on (store_adjust_after). 1 or -1. */
 int guard_renew_limits(struct guard *guard, int64_t *newest_r) must_check;
-/* As policy_adjustment; as of the last judgement or look at limits. */
+/* As effective_adjustment; as of the last judgement or look at limits. */
 int guard_adjustment(struct guard *guard, const char *subject, enum rule rule,
                      enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r);
-/* Of a domain, as policy_adjusted tells them; as of the last judgement or look at limits. */
+/* Of a domain, as effective_adjusted tells them; as of the last judgement or look at limits. */
 size_t guard_adjusted(struct guard *guard, struct arena *arena, const char *domain,
                       const char ***mailboxes_r);
 /* After an adjustment: this guard knows of it with its next message. */
@@ -55,7 +55,7 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
                 int64_t now_ms, struct verdict *verdict_r) must_check;
 
 /* What the settings say of domains and recipients; valid as long as they are. */
-struct recipient_policy guard_recipient_policy(const struct settings *settings);
+struct recipient_classes guard_recipient_classes(const struct settings *settings);
 
 /* Judges several (1..JUDGE_MAX) at once, in this order and in one step of the store: verdicts_r[i]
  * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */

@@ -8,57 +8,44 @@
 #include <string.h>
 #include <time.h>
 
-/* Between noting and telling stand three heaps: sightings, windows near their
- * limit, counts. The teller takes a handful of them (struct hand), and keeps it
- * in hand until the store has it, so that who notes never waits for a store.
+#include "base/clock.h"
+
+/* Observations wait in memory: mailboxes with the network they sent from, windows near their limit,
+ * counts. The flushing thread takes a batch of them and keeps it until the store has it, so that
+ * judging never waits for a store.
  *
- * A store that hangs may carry out later what it did not answer. So after a
- * failure a question is asked first, and the hand is told again only when that
- * is answered: counts may be too high by one hand for each time the store
- * hangs, and never too low. */
+ * A store that hangs may carry out later what it did not answer. So after a failure a question is
+ * asked first, and the batch is sent again only when that is answered: counts may be too high by one
+ * batch for each time the store hangs, and never too low. */
 
 enum {
     ROOM_NEAR = 4 * 1024,
     REMEMBERED = 2 * RECORDER_CAPACITY, /* a power of two */
-    OTHER_COUNTERS = 32,
+    OTHER_COUNTERS = 8,
     IP_SIZE = 48,
 };
 #define NEAR_AGAIN_MS MINUTE_MS
 
-const int32_t recorder_bounds_us[RECORDER_BOUNDS] = {250,   500,   1000,   2500,   5000,
-                                                     10000, 25000, 100000, 250000, 1000000};
-
-struct seen {
+struct sender_seen {
     char mailbox[ADDRESS_MAX_BYTES + 1];
     char ip[IP_SIZE]; /* "" for unknown */
     int64_t at_ms;
 };
 
-/* Counts of one channel. */
-struct channel_counts {
-    uint64_t decisions[VERDICT_LABELS];
-    uint64_t refusals[RULE_COUNT];
-    uint64_t judge_le[RECORDER_BOUNDS + 1]; /* the last: all */
-    uint64_t judge_sum_us;
-    uint64_t store_failures;
-    uint64_t bypassed;
-};
-
-struct counts {
-    struct channel_counts channels[CHANNEL_COUNT];
-    uint64_t suspensions[CAUSE_COUNT];
-    struct counter others[OTHER_COUNTERS];
-    size_t other_count;
+/* Counters of other names than those of the table. */
+struct other_counts {
+    struct counter list[OTHER_COUNTERS];
+    size_t count;
 };
 
 /* What is on its way to the store. */
-struct hand {
-    struct seen seen[OBSERVATIONS_MAX];
+struct batch {
+    struct sender_seen seen[OBSERVATIONS_MAX];
     struct sighting sightings[OBSERVATIONS_MAX];
     struct near_limit nears[OBSERVATIONS_MAX];
     struct counter counters[OBSERVATIONS_MAX];
-    struct observations told; /* the counts of those in use */
-    bool failed;              /* told once, and the store did not answer */
+    struct observations observations; /* the counts of those in use */
+    bool failed;              /* sent once, and the store did not answer */
 };
 
 struct recorder {
@@ -66,20 +53,21 @@ struct recorder {
     pthread_t thread;
     pthread_mutex_t lock; /* of all down to `stopping` */
     pthread_cond_t wake;
-    struct seen *seen;
+    struct sender_seen *seen;
     size_t seen_count;
     struct near_limit *nears;
     size_t near_count;
     struct counts counts;
-    bool counted; /* some of `counts` is not 0 */
+    struct other_counts others;
+    bool counted; /* some of both is not 0 */
     /* What was noted lately, by hash: a slot holds the last that fell on it. One that
-     * was pushed out is told twice, which does no harm. */
+     * was pushed out is sent twice, which does no harm. */
     uint64_t *remembered;
     unsigned char hash_key[crypto_shorthash_KEYBYTES];
     bool stopping;
 
-    pthread_mutex_t telling; /* of the hand; taken before `lock` */
-    struct hand hand;
+    pthread_mutex_t flushing; /* of the batch; taken before `lock` */
+    struct batch batch;
 };
 
 /* ---- noting: with the lock held ------------------------------------------------------- */
@@ -114,7 +102,7 @@ static void note_sighting(struct recorder *recorder, const struct verdict *verdi
     if (*slot == hash || recorder->seen_count == RECORDER_CAPACITY)
         return;
     *slot = hash;
-    struct seen *seen = &recorder->seen[recorder->seen_count++];
+    struct sender_seen *seen = &recorder->seen[recorder->seen_count++];
     snprintf(seen->mailbox, sizeof seen->mailbox, "%s", mailbox);
     snprintf(seen->ip, sizeof seen->ip, "%s", ip != NULL ? ip : "");
     seen->at_ms = verdict->now_ms;
@@ -155,138 +143,105 @@ static void note_windows(struct recorder *recorder, const struct verdict *verdic
     }
 }
 
-static void count_time(struct channel_counts *counts, int64_t took_us)
+static void count_time(struct counts *counts, enum channel channel, int64_t took_us)
 {
     int64_t took = took_us < 0 ? 0 : took_us;
-    for (size_t i = 0; i < RECORDER_BOUNDS; i++)
-        counts->judge_le[i] += took <= recorder_bounds_us[i];
-    counts->judge_le[RECORDER_BOUNDS]++;
-    counts->judge_sum_us += (uint64_t)took;
+    for (size_t i = 0; i < JUDGE_BOUNDS; i++)
+        counts->judge_us_le[channel][i] += took <= counters_bounds_us[i];
+    counts->judge_us_le[channel][JUDGE_BOUNDS]++;
+    counts->judge_us_sum[channel] += (uint64_t)took;
 }
 
 /* A refusal may name one rule several times, for several fields or domains. */
-static void count_refusal(struct channel_counts *counts, const struct verdict *verdict)
+static void count_refusal(uint64_t refusals[RULE_COUNT], const struct verdict *verdict)
 {
     bool named[RULE_COUNT] = {false};
     for (size_t i = 0; i < verdict->reason_count; i++)
         named[verdict->reasons[i].objection.rule] = true;
     for (size_t rule = 0; rule < RULE_COUNT; rule++)
-        counts->refusals[rule] += named[rule];
+        refusals[rule] += named[rule];
 }
 
-static void count_other(struct counts *counts, const char *name, uint64_t more)
+static void count_other(struct other_counts *others, const char *name)
 {
     size_t i = 0;
-    while (i < counts->other_count && strcmp(counts->others[i].name, name) != 0)
+    while (i < others->count && strcmp(others->list[i].name, name) != 0)
         i++;
     if (i == OTHER_COUNTERS)
         return;
-    if (i == counts->other_count) {
-        counts->other_count++;
-        snprintf(counts->others[i].name, sizeof counts->others[i].name, "%s", name);
+    if (i == others->count) {
+        others->count++;
+        snprintf(others->list[i].name, sizeof others->list[i].name, "%s", name);
     }
-    counts->others[i].value += more;
-}
-
-void recorder_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])
-{
-    struct tm day = {0};
-    time_t seconds = (time_t)(now_ms / SECOND_MS);
-    gmtime_r(&seconds, &day);
-    strftime(name_r, COUNTER_NAME_SIZE, "bypassed day=%Y-%m-%d", &day);
+    others->list[i].value++;
 }
 
 static void count_bypassed(struct recorder *recorder, const struct verdict *verdict)
 {
     char name[COUNTER_NAME_SIZE];
-    recorder_bypassed_name(verdict->now_ms, name);
-    recorder->counts.channels[verdict->submission->channel].bypassed++;
-    count_other(&recorder->counts, name, 1);
+    counters_bypassed_name(verdict->now_ms, name);
+    recorder->counts.bypassed[verdict->submission->channel]++;
+    count_other(&recorder->others, name);
 }
 
 void recorder_judged(struct recorder *recorder, const struct verdict *verdict, int answered,
                      int64_t took_us)
 {
-    struct channel_counts *counts = &recorder->counts.channels[verdict->submission->channel];
+    struct counts *counts = &recorder->counts;
+    enum channel channel = verdict->submission->channel;
     if (verdict->dry_run)
         return;
     pthread_mutex_lock(&recorder->lock);
-    counts->decisions[verdict_label(verdict)]++;
-    counts->store_failures += answered < 0;
-    count_time(counts, took_us);
+    counts->decisions[channel][verdict_label(verdict)]++;
+    counts->store_failures[channel] += answered < 0;
+    count_time(counts, channel, took_us);
     if (verdict->bypassed)
         count_bypassed(recorder, verdict);
     if (verdict->kind != VERDICT_ADMIT)
-        count_refusal(counts, verdict);
+        count_refusal(counts->refusals[channel], verdict);
     if (verdict->kind == VERDICT_SUSPENDED && verdict->brought)
-        recorder->counts.suspensions[verdict->suspension.cause]++;
+        counts->suspensions[verdict->suspension.cause]++;
     recorder->counted = true;
     note_sighting(recorder, verdict);
     note_windows(recorder, verdict);
     pthread_mutex_unlock(&recorder->lock);
 }
 
-void recorder_count(struct recorder *recorder, const char *name, uint64_t more)
+void recorder_user_locked(struct recorder *recorder)
 {
     pthread_mutex_lock(&recorder->lock);
-    count_other(&recorder->counts, name, more);
+    recorder->counts.user_locks++;
     recorder->counted = true;
     pthread_mutex_unlock(&recorder->lock);
 }
 
-/* ---- counts as counters --------------------------------------------------------------- */
+/* ---- flushing: with `flushing` held ------------------------------------------------------ */
 
-static void add_counter(struct hand *hand, uint64_t value, const char *format, ...)
-    printf_like(3, 4);
-
-static void add_counter(struct hand *hand, uint64_t value, const char *format, ...)
+/* Those that are not 0. */
+static void take_counts(struct recorder *recorder, struct batch *batch)
 {
-    va_list arguments;
-    if (value == 0 || hand->told.counter_count == OBSERVATIONS_MAX)
-        return;
-    struct counter *counter = &hand->counters[hand->told.counter_count++];
-    va_start(arguments, format);
-    vsnprintf(counter->name, sizeof counter->name, format, arguments);
-    va_end(arguments);
-    counter->value = value;
+    size_t count = 0;
+    for (size_t i = 0; i < COUNTER_ROWS; i++) {
+        const struct counter_row *row = &counters_table[i];
+        const uint64_t *values = counters_of(&recorder->counts, row);
+        for (size_t number = 0; number < counters_values(row); number++)
+            if (values[number] > 0) {
+                counters_name(row, number, batch->counters[count].name);
+                batch->counters[count++].value = values[number];
+            }
+    }
+    for (size_t i = 0; i < recorder->others.count; i++)
+        batch->counters[count++] = recorder->others.list[i];
+    batch->observations.counter_count = count;
+    recorder->counts = (struct counts){0};
+    recorder->others.count = 0;
+    recorder->counted = false;
 }
 
-static void add_channel(struct hand *hand, const char *channel, const struct channel_counts *counts)
-{
-    for (size_t i = 0; i < VERDICT_LABELS; i++)
-        add_counter(hand, counts->decisions[i], "decisions channel=%s verdict=%s", channel,
-                    verdict_labels[i]);
-    for (size_t rule = 0; rule < RULE_COUNT; rule++)
-        add_counter(hand, counts->refusals[rule], "refusals channel=%s rule=%s", channel,
-                    rule_table[rule].name);
-    for (size_t i = 0; i < RECORDER_BOUNDS; i++)
-        add_counter(hand, counts->judge_le[i], "judge_us_le channel=%s le=%d", channel,
-                    recorder_bounds_us[i]);
-    add_counter(hand, counts->judge_le[RECORDER_BOUNDS], "judge_us_le channel=%s le=inf", channel);
-    add_counter(hand, counts->judge_sum_us, "judge_us_sum channel=%s", channel);
-    add_counter(hand, counts->store_failures, "store_failures channel=%s", channel);
-    add_counter(hand, counts->bypassed, "bypassed channel=%s", channel);
-}
+_Static_assert(sizeof(struct counts) / sizeof(uint64_t) + OTHER_COUNTERS <= OBSERVATIONS_MAX,
+               "all counters fit into one batch");
 
-/* Cast to int: clang 19 warns when two enum types are added. */
-_Static_assert((int)CHANNEL_COUNT * ((int)VERDICT_LABELS + (int)RULE_COUNT + RECORDER_BOUNDS + 4) +
-                       (int)CAUSE_COUNT + OTHER_COUNTERS <=
-                   OBSERVATIONS_MAX,
-               "all counters fit into one hand");
-
-static void add_counts(struct hand *hand, const struct counts *counts)
-{
-    for (size_t channel = 0; channel < CHANNEL_COUNT; channel++)
-        add_channel(hand, channel_names[channel], &counts->channels[channel]);
-    for (size_t cause = 0; cause < CAUSE_COUNT; cause++)
-        add_counter(hand, counts->suspensions[cause], "suspensions cause=%s", cause_names[cause]);
-    for (size_t i = 0; i < counts->other_count; i++)
-        add_counter(hand, counts->others[i].value, "%s", counts->others[i].name);
-}
-
-/* ---- telling: with `telling` held ------------------------------------------------------ */
-
-/* The newest `max` of a heap leave it: so its first pages stay the ones in use. */
+/* The newest `max` of those that wait leave: so its first pages stay the ones in use. */
 static size_t take_off(size_t *count, size_t max)
 {
     size_t taken = *count < max ? *count : max;
@@ -294,48 +249,39 @@ static size_t take_off(size_t *count, size_t max)
     return taken;
 }
 
-static void take_sightings(struct recorder *recorder, struct hand *hand)
+static void take_sightings(struct recorder *recorder, struct batch *batch)
 {
     size_t count = take_off(&recorder->seen_count, OBSERVATIONS_MAX);
-    memcpy(hand->seen, recorder->seen + recorder->seen_count, count * sizeof *hand->seen);
+    memcpy(batch->seen, recorder->seen + recorder->seen_count, count * sizeof *batch->seen);
     for (size_t i = 0; i < count; i++) {
-        const struct seen *seen = &hand->seen[i];
+        const struct sender_seen *seen = &batch->seen[i];
         const char *at = strrchr(seen->mailbox, '@');
-        hand->sightings[i] = (struct sighting){
+        batch->sightings[i] = (struct sighting){
             .mailbox = seen->mailbox,
             .domain = at != NULL ? at + 1 : "",
             .ip = seen->ip[0] != '\0' ? seen->ip : NULL,
             .at_ms = seen->at_ms,
         };
     }
-    hand->told.sighting_count = count;
+    batch->observations.sighting_count = count;
 }
 
-/* true: the hand holds something. */
-static bool fill_hand(struct recorder *recorder)
+/* true: there is something to flush. */
+static bool fill_batch(struct recorder *recorder)
 {
-    struct hand *hand = &recorder->hand;
-    hand->told = (struct observations){
-        .sightings = hand->sightings, .nears = hand->nears, .counters = hand->counters};
+    struct batch *batch = &recorder->batch;
+    batch->observations = (struct observations){
+        .sightings = batch->sightings, .nears = batch->nears, .counters = batch->counters};
     pthread_mutex_lock(&recorder->lock);
-    take_sightings(recorder, hand);
-    hand->told.near_count = take_off(&recorder->near_count, OBSERVATIONS_MAX);
-    memcpy(hand->nears, recorder->nears + recorder->near_count,
-           hand->told.near_count * sizeof *hand->nears);
-    if (recorder->counted) {
-        add_counts(hand, &recorder->counts);
-        memset(&recorder->counts, 0, sizeof recorder->counts);
-        recorder->counted = false;
-    }
+    take_sightings(recorder, batch);
+    batch->observations.near_count = take_off(&recorder->near_count, OBSERVATIONS_MAX);
+    memcpy(batch->nears, recorder->nears + recorder->near_count,
+           batch->observations.near_count * sizeof *batch->nears);
+    if (recorder->counted)
+        take_counts(recorder, batch);
     pthread_mutex_unlock(&recorder->lock);
-    return hand->told.sighting_count + hand->told.near_count + hand->told.counter_count > 0;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    const struct observations *observations = &batch->observations;
+    return observations->sighting_count + observations->near_count + observations->counter_count > 0;
 }
 
 static int store_answers(struct store *store)
@@ -345,18 +291,18 @@ static int store_answers(struct store *store)
     return store_counters(store, "", &counter, 1, &count);
 }
 
-int recorder_flush(struct recorder *recorder)
+int recorder_flush(struct recorder *recorder, int64_t now_ms)
 {
-    struct hand *hand = &recorder->hand;
+    struct batch *batch = &recorder->batch;
     int answer = 1;
-    pthread_mutex_lock(&recorder->telling);
-    if (hand->failed)
+    pthread_mutex_lock(&recorder->flushing);
+    if (batch->failed)
         answer = store_answers(recorder->store);
-    while (answer > 0 && (hand->failed || fill_hand(recorder))) {
-        answer = store_observe(recorder->store, &hand->told, wall_ms());
-        hand->failed = answer < 1;
+    while (answer > 0 && (batch->failed || fill_batch(recorder))) {
+        answer = store_observe(recorder->store, &batch->observations, now_ms);
+        batch->failed = answer < 1;
     }
-    pthread_mutex_unlock(&recorder->telling);
+    pthread_mutex_unlock(&recorder->flushing);
     return answer > 0 ? 1 : -1;
 }
 
@@ -380,13 +326,12 @@ static bool wait_a_second(struct recorder *recorder)
 static void *run(void *argument)
 {
     struct recorder *recorder = argument;
-    bool goes_on = true, told = true;
-    /* who judges logs that the store is away; here it is tried again */
+    bool goes_on = true;
     while (goes_on) {
         goes_on = wait_a_second(recorder);
-        told = recorder_flush(recorder) > 0;
+        if (recorder_flush(recorder, clock_wall_ms()) < 0)
+            continue; /* judging logs that the store does not answer; here it is tried again */
     }
-    (void)told;
     return NULL;
 }
 
@@ -401,7 +346,7 @@ struct recorder *recorder_start(struct store *store)
     recorder->remembered = xcalloc(REMEMBERED, sizeof *recorder->remembered);
     crypto_shorthash_keygen(recorder->hash_key);
     pthread_mutex_init(&recorder->lock, NULL);
-    pthread_mutex_init(&recorder->telling, NULL);
+    pthread_mutex_init(&recorder->flushing, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&recorder->wake, &monotonic);
@@ -425,7 +370,7 @@ void recorder_stop(struct recorder **recorder)
     pthread_mutex_unlock(&ending->lock);
     pthread_join(ending->thread, NULL);
     pthread_cond_destroy(&ending->wake);
-    pthread_mutex_destroy(&ending->telling);
+    pthread_mutex_destroy(&ending->flushing);
     pthread_mutex_destroy(&ending->lock);
     free(ending->remembered);
     free(ending->nears);

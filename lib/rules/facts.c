@@ -32,7 +32,7 @@ static int compare_domains(const void *left, const void *right)
 /* The recipients that count, sorted. */
 static struct counted_recipient *sort_recipients(struct arena *arena,
                                                  const struct submission *submission,
-                                                 const struct recipient_policy *policy,
+                                                 const struct recipient_classes *classes,
                                                  size_t *count_r)
 {
     struct counted_recipient *sorted = arena_alloc(arena,
@@ -40,8 +40,8 @@ static struct counted_recipient *sort_recipients(struct arena *arena,
     size_t count = 0;
     for (size_t i = 0; i < submission->recipient_count; i++) {
         const struct recipient *one = &submission->recipients[i];
-        const char *target = recipient_target(arena, one->address, submission->domain, policy);
-        if (!policy->exempt(policy->context, target))
+        const char *target = recipient_target(arena, one->address, submission->domain, classes);
+        if (!classes->exempt(classes->context, target))
             sorted[count++] = (struct counted_recipient){one, strrchr(target, '@') + 1};
     }
     if (count > 1)
@@ -66,12 +66,12 @@ static void add_unnamed(struct facts *facts, const struct submission *submission
 }
 
 struct facts facts_count(struct arena *arena, const struct submission *submission,
-                         const struct recipient_policy *policy)
+                         const struct recipient_classes *classes)
 {
     struct facts facts = {0};
     size_t count;
     bool copies = submission->channel != CHANNEL_WEBMAIL;
-    const struct counted_recipient *sorted = sort_recipients(arena, submission, policy, &count);
+    const struct counted_recipient *sorted = sort_recipients(arena, submission, classes, &count);
     facts.domains = arena_alloc(arena, count * sizeof facts.domains[0]);
     const struct recipient *before = NULL;
     struct domain_facts *domain = NULL;
@@ -80,7 +80,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
         if (domain == NULL || strcmp(domain->domain, sorted[i].domain) != 0) {
             domain = &facts.domains[facts.domain_count++];
             domain->domain = sorted[i].domain;
-            domain->own = policy->own_domain(policy->context, submission->domain, domain->domain);
+            domain->own = classes->own_domain(classes->context, submission->domain, domain->domain);
         } else {
             domain->header_chars += 2; /* the ", " between two */
         }

@@ -24,7 +24,7 @@ struct facts {
 };
 
 /* What the provider says of domains and addresses; `context` is handed through. */
-struct recipient_policy {
+struct recipient_classes {
     bool (*own_domain)(const void *context, const char *mailbox_domain, const char *domain);
     bool (*exempt)(const void *context, const char *target); /* counted by no rule */
     const void *context;
@@ -33,7 +33,7 @@ struct recipient_policy {
 /* Counts a parsed submission. Never fails: its size was limited while it was
  * parsed. O(n log n) in recipients. The result lives in `arena`. */
 struct facts facts_count(struct arena *arena, const struct submission *submission,
-                         const struct recipient_policy *policy);
+                         const struct recipient_classes *classes);
 
 /* Where mail to a recipient ends up. Under an own domain a local part can lead elsewhere:
  * victim%x.test@own, x.test!victim@own and "victim@x.test"@own are at x.test, repeatedly and also
@@ -42,7 +42,7 @@ struct facts facts_count(struct arena *arena, const struct submission *submissio
  * Any other address is at the domain behind its last '@'. `address` in key form. Returns it, or
  * LOCAL@DOMAIN in `arena` with DOMAIN in key form and LOCAL as it is there, not quoted anew. */
 const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,
-                             const struct recipient_policy *policy);
+                             const struct recipient_classes *classes);
 
 /* How many recipients a mail server has of it: those of all fields, each address as written once,
  * also the exempt ones; and the unnamed. Where the mail server itself says it: what it says. At

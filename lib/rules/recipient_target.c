@@ -139,20 +139,20 @@ static bool read_domain(char *text, char domain_r[ADDRESS_MAX_BYTES + 1])
 }
 
 const char *recipient_target(struct arena *arena, const char *address, const char *mailbox_domain,
-                             const struct recipient_policy *policy)
+                             const struct recipient_classes *classes)
 {
     char domain[ADDRESS_MAX_BYTES + 1];
     const char *at = strrchr(address, '@');
     size_t local_length = (size_t)(at - address);
     if (strcspn(address, "%!@") == local_length ||
-        !policy->own_domain(policy->context, mailbox_domain, at + 1))
+        !classes->own_domain(classes->context, mailbox_domain, at + 1))
         return address;
     snprintf(domain, sizeof domain, "%s", at + 1);
     /* once: each step leaves less of it */
     char *content = read_again(unquoted(arena_strndup(arena, address, local_length)));
     bool leads = false;
     struct address_route route;
-    for (int step = 0; policy->own_domain(policy->context, mailbox_domain, domain) &&
+    for (int step = 0; classes->own_domain(classes->context, mailbox_domain, domain) &&
                        split(content, &route); step++) {
         if (step == MAX_STEPS)
             return arena_printf(arena, "%s@" TOO_FAR, route.rest);

@@ -58,7 +58,7 @@ static int give_at_once(struct giver givers[SUPPORTERS], const char *to_domain,
 START_TEST(caps_hold_at_the_same_moment)
 {
     struct giver givers[SUPPORTERS];
-    struct policy_limits limits;
+    struct effective_limits limits;
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
     ck_assert_int_ge(give_at_once(givers, "\"messages\":6", "\"messages\":6"), 1);
     guard_outdate_limits(guard);

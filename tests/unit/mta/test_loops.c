@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/listen.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "mta/loops.h"
@@ -19,14 +19,7 @@ enum { WAIT_MS = 20000 }; /* until what must happen counts as missing */
 
 static _Atomic int64_t moved_ms;
 
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
-    if (syscall(SYS_clock_gettime, clock, time) != 0)
-        return -1;
-    if (clock == CLOCK_MONOTONIC)
-        time->tv_sec += (time_t)(moved_ms / 1000);
-    return 0;
-}
+static int64_t moved_clock_ms(void) { return clock_monotonic_ms() + moved_ms; }
 
 static struct policy_service service;
 static struct loops *loops;
@@ -43,7 +36,7 @@ static void begin_loops(int threads)
     path = arena_printf(arena, "%s/mta.sock", folder);
     listen_fd = listen_on(path, 0600, 16);
     ck_assert_int_ge(listen_fd, 0);
-    loops = loops_start(&service, listen_fd, threads);
+    loops = loops_start(&service, listen_fd, threads, moved_clock_ms);
 }
 
 static void end_loops(void)
@@ -54,7 +47,7 @@ static void end_loops(void)
     collector_free(&service.collector);
     log_set_fd(STDERR_FILENO);
     close(log_fd);
-    moved_ms = 0; /* libcheck takes the time too */
+    moved_ms = 0;
 }
 
 static int connected(void)

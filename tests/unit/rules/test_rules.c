@@ -46,7 +46,7 @@ static bool is_exempt(const void *equal, const char *address)
     return strcmp(address, "postmaster@x.test") == 0 || strstr(address, "@exempt.test") != NULL;
 }
 
-static const struct recipient_policy provider = {is_own, is_exempt, "example.net"};
+static const struct recipient_classes provider = {is_own, is_exempt, "example.net"};
 
 static struct facts count(void) { return facts_count(arena, &submission, &provider); }
 

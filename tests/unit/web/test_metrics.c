@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "guard/recorder.h"
 #include "store/audit.h"
 #include "store/observations.h"
@@ -186,7 +187,7 @@ START_TEST(test_of_the_recorder)
     struct verdict verdict = rig_judge(&submission, NOW);
     recorder_judged(recorder, &verdict, 1, 300);
     recorder_judged(recorder, &verdict, 1, 2000000);
-    ck_assert_int_eq(recorder_flush(recorder), 1);
+    ck_assert_int_eq(recorder_flush(recorder, clock_wall_ms()), 1);
     recorder_stop(&recorder);
     ck_assert_int_eq(get("/metrics"), 200);
     check_series("sendguard_decisions_total{channel=\"webmail\",verdict=\"admit\"}", "2");

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/decision.h"
 #include "base/json.h"
 #include "store/adjustments.h"
@@ -371,7 +372,7 @@ static uint64_t locks_counted(void)
 {
     struct counter counters[64];
     size_t count;
-    ck_assert_int_eq(recorder_flush(recorder), 1);
+    ck_assert_int_eq(recorder_flush(recorder, clock_wall_ms()), 1);
     ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &count), 1);
     for (size_t i = 0; i < count; i++)
         if (strcmp(counters[i].name, "user_locks") == 0)

@@ -2,7 +2,7 @@
 #include <search.h>
 #undef entry
 
-#include "guard/policy.h"
+#include "guard/effective.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ struct adjusted {
     } by[RULE_COUNT][ADJUST_KIND_COUNT];
 };
 
-struct policy {
+struct effective {
     pthread_rwlock_t lock; /* guards the tree */
     void *tree;            /* of struct adjusted, by subject (tsearch) */
     pthread_mutex_t refreshing; /* guards what follows; held while the store is asked */
@@ -45,31 +45,24 @@ static void free_adjusted(void *node)
     free(adjusted);
 }
 
-struct policy *policy_new(void)
+struct effective *effective_new(void)
 {
-    struct policy *policy = xcalloc(1, sizeof *policy);
-    pthread_rwlock_init(&policy->lock, NULL);
-    pthread_mutex_init(&policy->refreshing, NULL);
-    policy->fresh_until_ms = INT64_MIN;
-    return policy;
+    struct effective *effective = xcalloc(1, sizeof *effective);
+    pthread_rwlock_init(&effective->lock, NULL);
+    pthread_mutex_init(&effective->refreshing, NULL);
+    effective->fresh_until_ms = INT64_MIN;
+    return effective;
 }
 
-void policy_free(struct policy **policy)
+void effective_free(struct effective **effective)
 {
-    if (*policy == NULL)
+    if (*effective == NULL)
         return;
-    tdestroy((*policy)->tree, free_adjusted);
-    pthread_rwlock_destroy(&(*policy)->lock);
-    pthread_mutex_destroy(&(*policy)->refreshing);
-    free(*policy);
-    *policy = NULL;
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    tdestroy((*effective)->tree, free_adjusted);
+    pthread_rwlock_destroy(&(*effective)->lock);
+    pthread_mutex_destroy(&(*effective)->refreshing);
+    free(*effective);
+    *effective = NULL;
 }
 
 /* ---- bringing up to date --------------------------------------------------- */
@@ -101,7 +94,7 @@ static void apply(void **tree, const struct adjustment *adjustment)
 enum { PAGE = 64 };
 
 /* All of them, into a tree of their own, so that nobody sees half of it. */
-static int read_all(struct policy *policy, struct store *store, struct adjustment *page)
+static int read_all(struct effective *effective, struct store *store, struct adjustment *page)
 {
     void *tree = NULL;
     int64_t newest = 0;
@@ -115,12 +108,12 @@ static int read_all(struct policy *policy, struct store *store, struct adjustmen
             newest = page[count - 1].change;
     }
     if (result > 0) {
-        pthread_rwlock_wrlock(&policy->lock);
-        void *old = policy->tree;
-        policy->tree = tree;
+        pthread_rwlock_wrlock(&effective->lock);
+        void *old = effective->tree;
+        effective->tree = tree;
         tree = old;
-        pthread_rwlock_unlock(&policy->lock);
-        policy->newest_change = newest;
+        pthread_rwlock_unlock(&effective->lock);
+        effective->newest_change = newest;
     }
     tdestroy(tree, free_adjusted);
     return result;
@@ -129,83 +122,84 @@ static int read_all(struct policy *policy, struct store *store, struct adjustmen
 /* What changed since. The newest change that we know is asked for again: when
  * it is not there any more, this is another store (or removals are forgotten
  * by now). 1 up to date, 0 all has to be read anew, -1. */
-static int read_changes(struct policy *policy, struct store *store, struct adjustment *page)
+static int read_changes(struct effective *effective, struct store *store, struct adjustment *page)
 {
     size_t count;
-    bool known = policy->newest_change == 0;
-    int result = store_adjustments(store, policy->newest_change - !known, page, PAGE, &count);
+    bool known = effective->newest_change == 0;
+    int result = store_adjustments(store, effective->newest_change - !known, page, PAGE, &count);
     if (result < 0)
         return -1;
-    known = known || (count > 0 && page[0].change == policy->newest_change);
+    known = known || (count > 0 && page[0].change == effective->newest_change);
     if (!known || count == PAGE)
         return 0;
-    if (count > 0 && page[count - 1].change > policy->newest_change) {
-        pthread_rwlock_wrlock(&policy->lock);
+    if (count > 0 && page[count - 1].change > effective->newest_change) {
+        pthread_rwlock_wrlock(&effective->lock);
         for (size_t i = 0; i < count; i++)
             if (page[i].rule < RULE_COUNT)
-                apply(&policy->tree, &page[i]);
-        pthread_rwlock_unlock(&policy->lock);
-        policy->newest_change = page[count - 1].change;
+                apply(&effective->tree, &page[i]);
+        pthread_rwlock_unlock(&effective->lock);
+        effective->newest_change = page[count - 1].change;
     }
     return 1;
 }
 
-static int ask(struct policy *policy, struct store *store, int64_t now_ms)
+static int ask(struct effective *effective, struct store *store, int64_t now_ms)
 {
     struct adjustment *page = xcalloc(PAGE, sizeof *page);
     int result = 0;
-    if (policy->loaded && now_ms < policy->whole_until_ms)
-        result = read_changes(policy, store, page);
+    if (effective->loaded && now_ms < effective->whole_until_ms)
+        result = read_changes(effective, store, page);
     if (result == 0) {
-        result = read_all(policy, store, page);
-        policy->whole_until_ms = now_ms + DAY_MS / 2;
+        result = read_all(effective, store, page);
+        effective->whole_until_ms = now_ms + DAY_MS / 2;
     }
     free(page);
     if (result > 0) {
-        policy->loaded = true;
-        policy->fresh_until_ms = now_ms + POLICY_FRESH_MS;
+        effective->loaded = true;
+        effective->fresh_until_ms = now_ms + EFFECTIVE_FRESH_MS;
     } else {
-        policy->failures++;
-        snprintf(policy->why, sizeof policy->why, "%s", store_error(store));
+        effective->failures++;
+        snprintf(effective->why, sizeof effective->why, "%s", store_error(store));
     }
     return result;
 }
 
-int policy_refresh(struct policy *policy, struct store *store)
+int effective_refresh(struct effective *effective, struct store *store, int64_t monotonic_ms)
 {
-    int64_t now_ms = monotonic_ms();
-    if (now_ms < policy->fresh_until_ms)
+    if (monotonic_ms < effective->fresh_until_ms)
         return 1;
-    unsigned failures = policy->failures;
-    pthread_mutex_lock(&policy->refreshing);
+    unsigned failures = effective->failures;
+    pthread_mutex_lock(&effective->refreshing);
     int result = 1;
-    if (failures != policy->failures) /* asked while we waited, in vain: no need to wait again */
-        result = store_fail(store, policy->why);
-    else if (now_ms >= policy->fresh_until_ms) /* not asked while we waited */
-        result = ask(policy, store, now_ms);
-    pthread_mutex_unlock(&policy->refreshing);
+    if (failures != effective->failures) /* asked while we waited, in vain: no need to wait again */
+        result = store_fail(store, effective->why);
+    else if (monotonic_ms >= effective->fresh_until_ms) /* not asked while we waited */
+        result = ask(effective, store, monotonic_ms);
+    pthread_mutex_unlock(&effective->refreshing);
     return result;
 }
 
-int policy_renew(struct policy *policy, struct store *store, int64_t *newest_r)
+int effective_renew(struct effective *effective, struct store *store, int64_t monotonic_ms,
+                    int64_t *newest_r)
 {
-    pthread_mutex_lock(&policy->refreshing);
-    int result = ask(policy, store, monotonic_ms());
+    pthread_mutex_lock(&effective->refreshing);
+    int result = ask(effective, store, monotonic_ms);
     if (result > 0)
-        *newest_r = policy->newest_change;
-    pthread_mutex_unlock(&policy->refreshing);
+        *newest_r = effective->newest_change;
+    pthread_mutex_unlock(&effective->refreshing);
     return result;
 }
 
-int policy_adjustment(struct policy *policy, const char *subject, enum rule rule,
+int effective_adjustment(struct effective *effective, const char *subject, enum rule rule,
                       enum adjust_kind kind, int64_t now_ms, struct adjustment *adjustment_r)
 {
     char name[ADDRESS_MAX_BYTES + 2];
     snprintf(name, sizeof name, "%s", subject);
     struct adjusted adjusted = {.subject = name};
     int found = 0;
-    pthread_rwlock_rdlock(&policy->lock);
-    struct adjusted *const *node = tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+    pthread_rwlock_rdlock(&effective->lock);
+    struct adjusted *const *node =
+        tfind(&adjusted, (void *const *)&effective->tree, compare_subjects);
     if (node != NULL) {
         const typeof((*node)->by[0][0]) *place = &(*node)->by[rule][kind];
         found = place->set && now_ms < place->until_ms;
@@ -215,21 +209,21 @@ int policy_adjustment(struct policy *policy, const char *subject, enum rule rule
             snprintf(adjustment_r->subject, sizeof adjustment_r->subject, "%s", subject);
         }
     }
-    pthread_rwlock_unlock(&policy->lock);
+    pthread_rwlock_unlock(&effective->lock);
     return found;
 }
 
-void policy_outdate(struct policy *policy)
+void effective_outdate(struct effective *effective)
 {
     /* who asks just now may have asked before the change: his answer shall not count as fresh */
-    pthread_mutex_lock(&policy->refreshing);
-    policy->fresh_until_ms = INT64_MIN;
-    pthread_mutex_unlock(&policy->refreshing);
+    pthread_mutex_lock(&effective->refreshing);
+    effective->fresh_until_ms = INT64_MIN;
+    pthread_mutex_unlock(&effective->refreshing);
 }
 
 /* ---- asking ------------------------------------------------------------------ */
 
-static void adjust(struct policy_limits *limits, const struct adjusted *adjusted,
+static void adjust(struct effective_limits *limits, const struct adjusted *adjusted,
                    enum limit_source source, int64_t now_ms)
 {
     const typeof(adjusted->by[0][0]) *exempt = &adjusted->by[0][ADJUST_EXEMPT];
@@ -257,7 +251,7 @@ struct imagined {
     size_t count;
 };
 
-static void adjust_by(struct policy_limits *limits, const struct policy *policy,
+static void adjust_by(struct effective_limits *limits, const struct effective *effective,
                       const char *subject, enum limit_source source,
                       const struct imagined *imagined, int64_t now_ms)
 {
@@ -266,7 +260,7 @@ static void adjust_by(struct policy_limits *limits, const struct policy *policy,
     strncat(name, subject, ADDRESS_MAX_BYTES);
     struct adjusted adjusted = {.subject = name};
     struct adjusted *const *found =
-        tfind(&adjusted, (void *const *)&policy->tree, compare_subjects);
+        tfind(&adjusted, (void *const *)&effective->tree, compare_subjects);
     if (found == NULL && imagined->count == 0)
         return;
     if (found != NULL)
@@ -277,21 +271,21 @@ static void adjust_by(struct policy_limits *limits, const struct policy *policy,
     adjust(limits, &adjusted, source, now_ms);
 }
 
-struct policy_limits policy_limits_if(struct policy *policy, const struct limits *defaults,
+struct effective_limits effective_limits_if(struct effective *effective, const struct limits *defaults,
                                       const char *mailbox, const char *domain,
                                       const struct adjustment *changes, size_t count,
                                       int64_t now_ms)
 {
     const struct imagined imagined = {changes, count};
-    struct policy_limits limits = {.limits = *defaults};
+    struct effective_limits limits = {.limits = *defaults};
     for (int rule = 0; rule < RULE_COUNT; rule++)
         limits.until_ms[rule] = limits.extra_until_ms[rule] = UNTIL_LIFTED;
-    pthread_rwlock_rdlock(&policy->lock);
-    if (policy->tree != NULL || count > 0) {
-        adjust_by(&limits, policy, domain, LIMIT_OF_DOMAIN, &imagined, now_ms);
-        adjust_by(&limits, policy, mailbox, LIMIT_OF_MAILBOX, &imagined, now_ms);
+    pthread_rwlock_rdlock(&effective->lock);
+    if (effective->tree != NULL || count > 0) {
+        adjust_by(&limits, effective, domain, LIMIT_OF_DOMAIN, &imagined, now_ms);
+        adjust_by(&limits, effective, mailbox, LIMIT_OF_MAILBOX, &imagined, now_ms);
     }
-    pthread_rwlock_unlock(&policy->lock);
+    pthread_rwlock_unlock(&effective->lock);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         int64_t sum = (int64_t)limits.limits.of[rule] + limits.extra[rule];
         limits.without_extra[rule] = limits.limits.of[rule];
@@ -301,10 +295,10 @@ struct policy_limits policy_limits_if(struct policy *policy, const struct limits
     return limits;
 }
 
-struct policy_limits policy_limits(struct policy *policy, const struct limits *defaults,
+struct effective_limits effective_limits(struct effective *effective, const struct limits *defaults,
                                    const char *mailbox, const char *domain, int64_t now_ms)
 {
-    return policy_limits_if(policy, defaults, mailbox, domain, NULL, 0, now_ms);
+    return effective_limits_if(effective, defaults, mailbox, domain, NULL, 0, now_ms);
 }
 
 /* Of one domain, while the tree is walked. */
@@ -329,16 +323,16 @@ static void collect(const void *node, VISIT visit, void *closure)
     collecting->count++;
 }
 
-size_t policy_adjusted(struct policy *policy, struct arena *arena, const char *domain,
+size_t effective_adjusted(struct effective *effective, struct arena *arena, const char *domain,
                        const char ***mailboxes_r)
 {
     struct collecting counting = {.domain = domain};
-    pthread_rwlock_rdlock(&policy->lock);
-    twalk_r(policy->tree, collect, &counting);
+    pthread_rwlock_rdlock(&effective->lock);
+    twalk_r(effective->tree, collect, &counting);
     struct collecting found = {arena, domain,
                                arena_alloc(arena, (counting.count + 1) * sizeof(char *)), 0};
-    twalk_r(policy->tree, collect, &found);
-    pthread_rwlock_unlock(&policy->lock);
+    twalk_r(effective->tree, collect, &found);
+    pthread_rwlock_unlock(&effective->lock);
     *mailboxes_r = found.names;
     return found.count;
 }

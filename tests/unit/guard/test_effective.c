@@ -1,13 +1,10 @@
 /* Limits that staff adjusted: which one holds, until when, and how soon. The
- * process's monotonic clock can be moved on, so that nothing waits for it. */
+ * monotonic time is a parameter. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "guard/policy.h"
+#include "guard/effective.h"
 #include "store/adjustments.h"
 #include "store/audit.h"
 #include "store/records.h"
@@ -17,21 +14,9 @@
 #define ALICE "alice@example.test"
 #define EXAMPLE "example.test"
 
-static int64_t moved_ms;
+static int64_t monotonic_ms = 1000; /* moved on by tests */
 
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
-    if (syscall(SYS_clock_gettime, clock, time) != 0)
-        return -1;
-    if (clock == CLOCK_MONOTONIC) {
-        int64_t ms = (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000 + moved_ms;
-        time->tv_sec = (time_t)(ms / 1000);
-        time->tv_nsec = time->tv_nsec % 1000000 + (long)(ms % 1000) * 1000000;
-    }
-    return 0;
-}
-
-static struct policy *policy;
+static struct effective *effective;
 static const struct limits defaults = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
                                         [RULE_RECIPIENTS_PER_FIELD] = 100,
                                         [RULE_RECIPIENTS_PER_DOMAIN] = 50,
@@ -44,19 +29,18 @@ static const struct limits defaults = {{[RULE_RECIPIENTS_PER_MESSAGE] = 300,
 static void begin(int backend)
 {
     backend_begin(backend);
-    policy = policy_new();
+    effective = effective_new();
 }
 
 static void end(void)
 {
-    policy_free(&policy);
-    moved_ms = 0;
+    effective_free(&effective);
 }
 
 static void refresh(void)
 {
-    moved_ms += POLICY_FRESH_MS;
-    ck_assert_msg(policy_refresh(policy, store) == 1, "%s", store_error(store));
+    monotonic_ms += EFFECTIVE_FRESH_MS;
+    ck_assert_msg(effective_refresh(effective, store, monotonic_ms) == 1, "%s", store_error(store));
 }
 
 static void set(struct store *through, const char *subject, enum rule rule,
@@ -78,9 +62,9 @@ static void unset(struct store *through, const char *subject, enum rule rule,
     ck_assert_msg(store_adjust(through, &adjustment, &action) == 1, "%s", store_error(through));
 }
 
-static struct policy_limits limits_at(int64_t now_ms)
+static struct effective_limits limits_at(int64_t now_ms)
 {
-    return policy_limits(policy, &defaults, ALICE, EXAMPLE, now_ms);
+    return effective_limits(effective, &defaults, ALICE, EXAMPLE, now_ms);
 }
 
 static int32_t limit_of(enum rule rule) { return limits_at(NOW).limits.of[rule]; }
@@ -149,7 +133,7 @@ START_TEST(test_precedence)
     if (one->domain_extra != NONE)
         set(store, "@" EXAMPLE, one->rule, ADJUST_EXTRA, one->domain_extra, UNTIL_LIFTED);
     refresh();
-    struct policy_limits limits = limits_at(NOW);
+    struct effective_limits limits = limits_at(NOW);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         bool ours = rule == (int)one->rule;
         ck_assert_msg(limits.limits.of[rule] == (ours ? one->limit : defaults.of[rule]),
@@ -179,7 +163,8 @@ START_TEST(test_whose)
         {"malice@" EXAMPLE, EXAMPLE, 2},
     };
     for (size_t i = 0; i < countof(whose); i++)
-        ck_assert_int_eq(policy_limits(policy, &defaults, whose[i].mailbox, whose[i].domain, NOW)
+        ck_assert_int_eq(effective_limits(effective, &defaults, whose[i].mailbox, whose[i].domain,
+                                          NOW)
                              .limits.of[RULE_MESSAGES_PER_DAY],
                          whose[i].limit);
 }
@@ -205,7 +190,7 @@ START_TEST(test_end_by_itself)
         {NOW + 3000, 600, LIMIT_OF_SETTINGS},
     };
     for (size_t i = 0; i < countof(moments); i++) {
-        struct policy_limits limits = limits_at(moments[i].at_ms);
+        struct effective_limits limits = limits_at(moments[i].at_ms);
         ck_assert_int_eq(limits.limits.of[RULE_MESSAGES_PER_DAY], moments[i].limit);
         ck_assert_int_eq(limits.source[RULE_MESSAGES_PER_DAY], moments[i].source);
     }
@@ -239,7 +224,7 @@ END_TEST
 
 /* ---- how soon ------------------------------------------------------------------------ */
 
-/* Another process changes, this one asks: within POLICY_FRESH_MS it knows. */
+/* Another process changes, this one asks: within EFFECTIVE_FRESH_MS it knows. */
 START_TEST(test_through_another_handle)
 {
     begin(_i);
@@ -260,7 +245,7 @@ START_TEST(test_known_at_start)
 {
     begin(_i);
     set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
-    ck_assert_int_eq(policy_refresh(policy, store), 1);
+    ck_assert_int_eq(effective_refresh(effective, store, monotonic_ms), 1);
     ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
 }
 END_TEST
@@ -269,8 +254,8 @@ enum { MANY = 150 }; /* more than two pages of what the store tells at once */
 
 static int32_t limit_of_number(int number)
 {
-    return policy_limits(policy, &defaults, arena_printf(arena, "user%d@" EXAMPLE, number),
-                         EXAMPLE, NOW)
+    return effective_limits(effective, &defaults, arena_printf(arena, "user%d@" EXAMPLE, number),
+                            EXAMPLE, NOW)
         .limits.of[RULE_MESSAGES_PER_DAY];
 }
 
@@ -323,11 +308,10 @@ START_TEST(test_after_a_long_silence)
     struct action action = action_at(NOW + 40 * DAY_MS); /* long after, all traces of it are swept */
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(store_sweep(store, NOW + 40 * DAY_MS), 1);
-    moved_ms += 40 * DAY_MS;
+    monotonic_ms += 40 * DAY_MS;
     refresh();
     ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 600);
     ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_HOUR), 9);
-    moved_ms = 0; /* libcheck takes the time too */
 }
 END_TEST
 
@@ -341,14 +325,14 @@ START_TEST(test_store_away)
     redis_server_start(&server, own_folder, NULL, NULL);
     struct store *own = backend_open(server.url, 250);
     set(own, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
-    ck_assert_int_eq(policy_refresh(policy, own), 1);
+    ck_assert_int_eq(effective_refresh(effective, own, monotonic_ms), 1);
     redis_server_stop(&server);
-    moved_ms += POLICY_FRESH_MS;
-    ck_assert_int_eq(policy_refresh(policy, own), -1);
+    monotonic_ms += EFFECTIVE_FRESH_MS;
+    ck_assert_int_eq(effective_refresh(effective, own, monotonic_ms), -1);
     ck_assert_str_ne(store_error(own), "");
     ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
     redis_server_start(&server, own_folder, NULL, NULL);
-    ck_assert_int_eq(policy_refresh(policy, own), 1);
+    ck_assert_int_eq(effective_refresh(effective, own, monotonic_ms), 1);
     redis_server_stop(&server);
     store_free(&own);
     folder_remove(own_folder);
@@ -371,7 +355,7 @@ START_TEST(test_of_a_newer_version)
     sqlite3_close(db);
     set(store, "@" EXAMPLE, RULE_MESSAGES_PER_HOUR, ADJUST_EXTRA, 1, UNTIL_LIFTED);
     refresh();
-    struct policy_limits limits = limits_at(NOW);
+    struct effective_limits limits = limits_at(NOW);
     for (int rule = 0; rule < RULE_COUNT; rule++)
         ck_assert_int_eq(limits.limits.of[rule],
                          rule == RULE_MESSAGES_PER_HOUR ? 6 : defaults.of[rule]);
@@ -391,7 +375,7 @@ START_TEST(test_longest_mailbox)
     begin(_i);
     set(store, mailbox, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     refresh();
-    ck_assert_int_eq(policy_limits(policy, &defaults, mailbox, domain, NOW)
+    ck_assert_int_eq(effective_limits(effective, &defaults, mailbox, domain, NOW)
                          .limits.of[RULE_MESSAGES_PER_DAY],
                      5);
 }
@@ -403,15 +387,15 @@ START_TEST(test_outdate)
     begin(_i);
     refresh();
     set(store, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
-    policy_outdate(policy);
-    ck_assert_int_eq(policy_refresh(policy, store), 1);
+    effective_outdate(effective);
+    ck_assert_int_eq(effective_refresh(effective, store, monotonic_ms), 1);
     ck_assert_int_eq(limit_of(RULE_MESSAGES_PER_DAY), 5);
 }
 END_TEST
 
-static struct policy_limits limits_if(const struct adjustment *changes, size_t count)
+static struct effective_limits limits_if(const struct adjustment *changes, size_t count)
 {
-    return policy_limits_if(policy, &defaults, ALICE, EXAMPLE, changes, count, NOW);
+    return effective_limits_if(effective, &defaults, ALICE, EXAMPLE, changes, count, NOW);
 }
 
 /* Imagined changes go before what is known, and leave it as it is. */
@@ -446,8 +430,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("policy");
-    TCase *cases = backends_case(suite, "policy");
+    Suite *suite = suite_create("effective");
+    TCase *cases = backends_case(suite, "effective");
     tcase_add_checked_fixture(cases, NULL, end);
     tcase_add_loop_test(cases, test_precedence, 0, BACKEND_KINDS * (int)countof(precedences));
     tcase_add_loop_test(cases, test_whose, 0, BACKEND_KINDS);

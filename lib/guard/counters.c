@@ -1,0 +1,78 @@
+#include "guard/counters.h"
+
+#include <stdio.h>
+#include <time.h>
+
+const int32_t counters_bounds_us[JUDGE_BOUNDS] = {250,   500,   1000,   2500,   5000,
+                                                  10000, 25000, 100000, 250000, 1000000};
+
+static const char *channel_of(size_t number) { return channel_names[number]; }
+static const char *verdict_of(size_t number) { return verdict_labels[number]; }
+static const char *rule_of(size_t number) { return rule_table[number].name; }
+static const char *cause_of(size_t number) { return cause_names[number]; }
+static const char *bound_of(size_t number)
+{
+    static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
+                                         "25000", "100000", "250000", "1000000", "inf"};
+    return bounds[number];
+}
+
+static const struct counter_label by_channel = {"channel", CHANNEL_COUNT, channel_of};
+static const struct counter_label by_verdict = {"verdict", VERDICT_LABELS, verdict_of};
+static const struct counter_label by_rule = {"rule", RULE_COUNT, rule_of};
+static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
+static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
+
+#define OF(member) offsetof(struct counts, member)
+const struct counter_row counters_table[COUNTER_ROWS] = {
+    {"decisions", "Messages judged, by what came of it.", OF(decisions),
+     {&by_channel, &by_verdict}},
+    {"refusals", "Refused messages, by each rule they broke.", OF(refusals),
+     {&by_channel, &by_rule}},
+    {"judge_us_le", NULL, OF(judge_us_le), {&by_channel, &by_bound}},
+    {"judge_us_sum", NULL, OF(judge_us_sum), {&by_channel}},
+    {"store_failures", "Messages for which the store did not answer.", OF(store_failures),
+     {&by_channel}},
+    {"bypassed", "Messages of the webmail's host that its own endpoint had not judged.",
+     OF(bypassed), {&by_channel}},
+    {"suspensions", "Suspensions that messages brought.", OF(suspensions), {&by_cause}},
+    {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
+     {NULL}},
+};
+
+size_t counters_values(const struct counter_row *row)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < COUNTER_LABELS_MAX && row->labels[i] != NULL; i++)
+        count *= row->labels[i]->count;
+    return count;
+}
+
+uint64_t *counters_of(struct counts *counts, const struct counter_row *row)
+{
+    return (uint64_t *)(void *)((char *)counts + row->offset);
+}
+
+const char *counters_label(const struct counter_row *row, size_t number, size_t label)
+{
+    const struct counter_label *last = row->labels[COUNTER_LABELS_MAX - 1];
+    if (last != NULL)
+        number = label == 0 ? number / last->count : number % last->count;
+    return row->labels[label]->value(number);
+}
+
+void counters_name(const struct counter_row *row, size_t number, char name_r[COUNTER_NAME_SIZE])
+{
+    int length = snprintf(name_r, COUNTER_NAME_SIZE, "%s", row->name);
+    for (size_t i = 0; i < COUNTER_LABELS_MAX && row->labels[i] != NULL; i++)
+        length += snprintf(name_r + length, COUNTER_NAME_SIZE - (size_t)length, " %s=%s",
+                           row->labels[i]->name, counters_label(row, number, i));
+}
+
+void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE])
+{
+    struct tm day = {0};
+    time_t seconds = (time_t)(now_ms / SECOND_MS);
+    gmtime_r(&seconds, &day);
+    strftime(name_r, COUNTER_NAME_SIZE, "bypassed day=%Y-%m-%d", &day);
+}

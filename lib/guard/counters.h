@@ -1,0 +1,53 @@
+/* What is counted for monitoring: one row a counter. The recorder counts and flushes by this table,
+ * /metrics prints by it; docs/monitoring.md names the same, which a test holds against what is
+ * served. A new counter is a member of struct counts, a row, and where it happens a `++`. */
+#ifndef SENDGUARD_COUNTERS_H
+#define SENDGUARD_COUNTERS_H
+
+#include "guard/verdict.h"
+#include "store/observations.h"
+
+enum { JUDGE_BOUNDS = 10 };
+extern const int32_t counters_bounds_us[JUDGE_BOUNDS]; /* rising */
+
+struct counts {
+    uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
+    uint64_t refusals[CHANNEL_COUNT][RULE_COUNT];          /* one for each rule that a refusal names */
+    uint64_t judge_us_le[CHANNEL_COUNT][JUDGE_BOUNDS + 1]; /* took so long or less; the last: all */
+    uint64_t judge_us_sum[CHANNEL_COUNT];
+    uint64_t store_failures[CHANNEL_COUNT];
+    uint64_t bypassed[CHANNEL_COUNT]; /* of the decisions, those on what bypassed the webmail endpoint */
+    uint64_t suspensions[CAUSE_COUNT]; /* those that messages brought */
+    uint64_t user_locks;
+};
+
+/* By what a counter is divided: the label's name, and its values by number. */
+struct counter_label {
+    const char *name;
+    size_t count;
+    const char *(*value)(size_t number);
+};
+
+enum { COUNTER_LABELS_MAX = 2 };
+struct counter_row {
+    const char *name;   /* the metric is sendguard_NAME_total */
+    const char *help;   /* NULL: printed as part of the histogram judge_seconds */
+    size_t offset;      /* in struct counts */
+    const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
+};
+enum { COUNTER_ROWS = 8 };
+extern const struct counter_row counters_table[COUNTER_ROWS];
+
+/* How many values the row has, and where they stand in counts: the last label's values are
+ * neighbours. */
+size_t counters_values(const struct counter_row *row);
+uint64_t *counters_of(struct counts *counts, const struct counter_row *row);
+/* The value of its label `label` in the row's value number `number`. */
+const char *counters_label(const struct counter_row *row, size_t number, size_t label);
+/* As the store keeps it: "decisions channel=webmail verdict=admit". */
+void counters_name(const struct counter_row *row, size_t number, char name_r[COUNTER_NAME_SIZE]);
+
+/* Beside the table, for the desk: those that bypassed, by day, UTC ("bypassed day=2026-11-22"). */
+void counters_bypassed_name(int64_t now_ms, char name_r[COUNTER_NAME_SIZE]);
+
+#endif
