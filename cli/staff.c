@@ -256,7 +256,7 @@ static int read_expires(const struct cli *cli, int64_t *expires_ms_r)
 {
     const char *text = cli->given[OPTION_EXPIRES];
     int64_t lasts_ms;
-    if (!duration_read(text != NULL ? text : DEFAULT_EXPIRES, &lasts_ms))
+    if (!settings_duration_read(text != NULL ? text : DEFAULT_EXPIRES, &lasts_ms))
         return cli_usage_error(cli, "--expires: expected a duration such as 90d, or permanent");
     *expires_ms_r = lasts_ms == UNTIL_LIFTED ? UNTIL_LIFTED : cli->now_ms + lasts_ms;
     return -1;

@@ -31,7 +31,7 @@ static void add_person(struct exchange *exchange, struct json_object *view)
 static void add_max_extra_for(const struct exchange *exchange, struct json_object *view)
 {
     freed_by(text_free) struct text text = {0};
-    duration_print(exchange->settings->desk_max_extra_for_ms, &text);
+    settings_duration_print(exchange->settings->desk_max_extra_for_ms, &text);
     json_add_string(view, "max_extra_for", text_string(&text));
 }
 

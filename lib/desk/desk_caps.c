@@ -161,7 +161,7 @@ static int check_mailbox(const struct context *context, const struct desk_reques
 static const char *duration_text(const struct context *context, int64_t ms)
 {
     freed_by(text_free) struct text text = {0};
-    duration_print(ms, &text);
+    settings_duration_print(ms, &text);
     return arena_strndup(context->arena, text_string(&text), text.length);
 }
 

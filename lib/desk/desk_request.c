@@ -141,7 +141,7 @@ static int read_for(const struct words *words, int64_t otherwise_ms, int64_t *fo
                     struct problem *problem)
 {
     *for_ms_r = otherwise_ms;
-    return words->of[PART_FOR] == NULL || duration_read(words->of[PART_FOR], for_ms_r) ||
+    return words->of[PART_FOR] == NULL || settings_duration_read(words->of[PART_FOR], for_ms_r) ||
            problem_set(problem, 400, "for",
                        "expected 1s to 3650d, such as 30m, 24h or 7d, or permanent");
 }

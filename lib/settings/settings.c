@@ -93,7 +93,7 @@ static const char *short_name(const char *name)
 
 static int refuse_unknown(struct reading *reading, const char *section, const char *key)
 {
-    const struct setting *nearest = setting_nearest(section, key);
+    const struct setting *nearest = settings_table_nearest(section, key);
     section = short_name(section);
     key = short_name(key);
     if (section[0] == '\0')
@@ -123,7 +123,7 @@ static void note_group_line(struct reading *reading, bool continues)
 static int set_value(struct reading *reading, const struct setting *setting, const char *value,
                      bool continues)
 {
-    if (!setting_parse(setting, value, continues, reading->settings, reading->problem))
+    if (!settings_value_parse(setting, value, continues, reading->settings, reading->problem))
         return failed(reading);
     if (setting->offset == offsetof(struct settings, own_domains))
         note_group_line(reading, continues);
@@ -144,7 +144,7 @@ static int set_from_line(struct reading *reading, const struct setting *setting,
     if (*set_at == 0) {
         *set_at = reading->line;
         if (setting->type->is_list) /* the default's items */
-            setting_clear(setting, reading->settings);
+            settings_value_clear(setting, reading->settings);
     }
     return set_value(reading, setting, value, false);
 }
@@ -181,7 +181,7 @@ static void read_line(struct reading *reading, struct ini *ini)
     } else if (ini->kind == INI_MORE) {
         good = setting != NULL && set_value(reading, setting, ini->value, true);
     } else {
-        setting = setting_find(reading->section, ini->name);
+        setting = settings_table_find(reading->section, ini->name);
         ini->continues = setting == NULL || setting->type->continues;
         good = setting != NULL ? set_from_line(reading, setting, ini->value)
                                : refuse_unknown(reading, reading->section, ini->name);
@@ -245,7 +245,7 @@ static int set_override(struct reading *reading, const char *override)
     if (dot == NULL)
         return refuse_line(reading, "is no setting; expected section.key=value");
     *dot++ = '\0';
-    const struct setting *setting = setting_find(name, dot);
+    const struct setting *setting = settings_table_find(name, dot);
     if (setting == NULL)
         return refuse_unknown(reading, name, dot);
     value += strspn(value, " \t");
@@ -253,7 +253,7 @@ static int set_override(struct reading *reading, const char *override)
         value[end - 1] = '\0';
     int *set_at = &reading->set_at[setting - settings_table];
     if (setting->type->is_list && *set_at != INT_MAX)
-        setting_clear(setting, reading->settings);
+        settings_value_clear(setting, reading->settings);
     *set_at = INT_MAX;
     return set_value(reading, setting, value, false);
 }
@@ -336,7 +336,7 @@ void settings_free(struct settings **settings)
     if (*settings == NULL)
         return;
     for (size_t i = 0; i < settings_count; i++)
-        setting_clear(&settings_table[i], *settings);
+        settings_value_clear(&settings_table[i], *settings);
     settings_free_index(*settings);
     free(*settings);
     *settings = NULL;

@@ -124,9 +124,9 @@ bool settings_network_holds(const struct text_list *networks, const char *ip);
 
 /* Reads a duration in the form of the settings ("90m", "24h", "30d"), SECOND_MS to 3650 days, or
  * "permanent" as UNTIL_LIFTED. 1; or 0 for other text. */
-int duration_read(const char *text, int64_t *ms_r) must_check;
+int settings_duration_read(const char *text, int64_t *ms_r) must_check;
 /* Adds the duration in that form. */
-void duration_print(int64_t ms, struct text *text);
+void settings_duration_print(int64_t ms, struct text *text);
 
 /* Fills in the names ("section.key", static) of the settings that differ, at most `max`; a reload
  * logs them. Returns their number. */

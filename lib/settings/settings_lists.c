@@ -205,7 +205,8 @@ static bool same_bits(const unsigned char *a, const unsigned char *b, int bits)
            (bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & mask) == 0);
 }
 
-const char *network_normalise(const char *text, size_t length, char network_r[NETWORK_SIZE])
+const char *settings_network_normalise(const char *text, size_t length,
+                                       char network_r[NETWORK_SIZE])
 {
     struct network network;
     const char *fault = read_network(text, length, &network);

@@ -12,149 +12,151 @@ static const char *const null_sender_names[] = {
 static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
-#define NAMED(section_name, key_name)                                                           \
+#define NAMED(section_name, key_name) \
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
 
-#define LIMIT(channel, section_name, rule, key_name, standard_value, counted, text)             \
-    {NAMED(section_name, key_name), .type = &type_limit,                                        \
-     .offset = offsetof(struct settings, limits) + (channel) * sizeof(struct limits) +          \
-               offsetof(struct limits, of) + (rule) * sizeof(int32_t),                          \
+#define LIMIT(channel, section_name, rule, key_name, standard_value, counted, text)    \
+    {NAMED(section_name, key_name), .type = &settings_type_limit,                      \
+     .offset = offsetof(struct settings, limits) + (channel) * sizeof(struct limits) + \
+               offsetof(struct limits, of) + (rule) * sizeof(int32_t),                 \
      .min = 0, .max = LIMIT_MAX, .standard = standard_value, .unit = counted, .sentence = text}
 
 /* The limits of one message, by a channel's defaults. */
-#define MESSAGE_LIMITS(channel, section, which, message, field, domain, chars)                  \
-    LIMIT(channel, section, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message", message,     \
-          "recipients", "Recipients of one message" which "."),                                 \
-    LIMIT(channel, section, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field", field,           \
-          "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),            \
-    LIMIT(channel, section, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain", domain,        \
-          "recipients",                                                                         \
-          "Recipients of one message at one domain that is not an own domain."),                \
-    LIMIT(channel, section, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain", chars,     \
-          "characters", "Characters that the recipients of one message at one domain that is "  \
+#define MESSAGE_LIMITS(channel, section, which, message, field, domain, chars)                 \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_MESSAGE, "recipients_per_message", message,    \
+          "recipients", "Recipients of one message" which "."),                                \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_FIELD, "recipients_per_field", field,          \
+          "recipients", "Recipients in To, in Cc and in Bcc of one message, each."),           \
+    LIMIT(channel, section, RULE_RECIPIENTS_PER_DOMAIN, "recipients_per_domain", domain,       \
+          "recipients",                                                                        \
+          "Recipients of one message at one domain that is not an own domain."),               \
+    LIMIT(channel, section, RULE_HEADER_CHARS_PER_DOMAIN, "header_chars_per_domain", chars,    \
+          "characters", "Characters that the recipients of one message at one domain that is " \
           "not an own domain take as written, names included.")
 
 /* The limits over time of a channel that users send by. */
-#define USER_LIMITS(channel, section, by, day, off_domain, per_ip, hour)                        \
-    LIMIT(channel, section, RULE_MESSAGES_PER_DAY, "messages_per_day", day, "messages",         \
-          "Messages of a mailbox in any 24 hours, webmail and SMTP together."),                 \
-    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", off_domain,          \
-          "recipients", "Recipients outside the own domains of a mailbox in any 24 hours, "     \
-          "webmail and SMTP together."),                                                        \
-    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip",      \
-          per_ip, "recipients", "Recipients outside the own domains by " by                     \
-          " from one IPv4 address or IPv6 /64 in any hour."),                                   \
-    LIMIT(channel, section, RULE_MESSAGES_PER_HOUR, "messages_per_hour", hour, "messages",      \
+#define USER_LIMITS(channel, section, by, day, off_domain, per_ip, hour)                    \
+    LIMIT(channel, section, RULE_MESSAGES_PER_DAY, "messages_per_day", day, "messages",     \
+          "Messages of a mailbox in any 24 hours, webmail and SMTP together."),             \
+    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", off_domain,      \
+          "recipients", "Recipients outside the own domains of a mailbox in any 24 hours, " \
+          "webmail and SMTP together."),                                                    \
+    LIMIT(channel, section, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip",  \
+          per_ip, "recipients", "Recipients outside the own domains by " by                 \
+          " from one IPv4 address or IPv6 /64 in any hour."),                               \
+    LIMIT(channel, section, RULE_MESSAGES_PER_HOUR, "messages_per_hour", hour, "messages",  \
           "Messages of a mailbox in any hour, webmail and SMTP together.")
 
-#define ON_LIMIT(rule, key_name, standard_value)                                                \
-    {NAMED("on_limit", key_name), .type = &type_choice,                                         \
-     .offset = offsetof(struct settings, on_limit) +                                            \
-               ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int),                                   \
-     .standard = standard_value, .choices = on_limit_names,                                     \
+#define ON_LIMIT(rule, key_name, standard_value)                 \
+    {NAMED("on_limit", key_name), .type = &settings_type_choice, \
+     .offset = offsetof(struct settings, on_limit) +             \
+               ((rule) - RULE_FIRST_OVER_TIME) * sizeof(int),    \
+     .standard = standard_value, .choices = on_limit_names,      \
      .sentence = "Whether a message over this limit also suspends the mailbox, cause volume."}
 
-#define SUSPENSION(cause, key_name, standard_value, reason)                                     \
-    {NAMED("suspension", key_name), .type = &type_durations,                                  \
-     .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),       \
-     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = standard_value,                       \
+#define SUSPENSION(cause, key_name, standard_value, reason)                                       \
+    {NAMED("suspension", key_name), .type = &settings_type_durations,                             \
+     .offset = offsetof(struct settings, durations) + (cause) * sizeof(struct durations),         \
+     .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = standard_value,                        \
      .sentence = "How long a suspension for " reason " lasts: the first in 30 days, the second, " \
                  "and so on; the last one named holds for all further ones."}
 
 const struct setting settings_table[] = {
-    {NAMED("store", "url"), .type = &type_store, MEMBER(store_url), .max = 1024,
+    {NAMED("store", "url"), .type = &settings_type_store, MEMBER(store_url), .max = 1024,
      .standard = "sqlite:///var/lib/sendguard/sendguard.db",
      .sentence = "The database: an SQLite file for one machine, or a Redis server for several "
                  "(`redis://HOST:PORT/DB`, `redis+unix:///PATH`)."},
-    {NAMED("store", "timeout"), .type = &type_duration, MEMBER(store_timeout_ms),
+    {NAMED("store", "timeout"), .type = &settings_type_duration, MEMBER(store_timeout_ms),
      .min = 1, .max = MINUTE_MS, .standard = "250ms",
      .sentence = "How long a submission waits for the store before `on_failure` decides."},
-    {NAMED("store", "on_failure"), .type = &type_choice, MEMBER(store_on_failure),
+    {NAMED("store", "on_failure"), .type = &settings_type_choice, MEMBER(store_on_failure),
      .standard = "refuse", .choices = on_failure_names,
      .sentence = "What a submission gets when the store does not answer."},
 
-    {NAMED("fcgi", "listen"), .type = &type_listen, MEMBER(fcgi_listen),
+    {NAMED("fcgi", "listen"), .type = &settings_type_listen, MEMBER(fcgi_listen),
      .standard = "/run/sendguard/fcgi/fcgi.sock",
      .sentence = "Where the webmail endpoint waits for the web server."},
-    {NAMED("fcgi", "threads"), .type = &type_integer, MEMBER(fcgi_threads),
+    {NAMED("fcgi", "threads"), .type = &settings_type_integer, MEMBER(fcgi_threads),
      .min = 1, .max = 512, .standard = "16", .unit = "threads",
      .sentence = "Submissions that are judged at the same time."},
-    {NAMED("fcgi", "keepalive"), .type = &type_integer, MEMBER(fcgi_keepalive),
+    {NAMED("fcgi", "keepalive"), .type = &settings_type_integer, MEMBER(fcgi_keepalive),
      .min = 0, .max = 511, .standard = "12", .unit = "connections",
      .sentence = "Connections that the service keeps open between requests at most. Each holds a "
                  "thread, so it has to be less than `threads`; if not, the service warns and keeps "
                  "one less. nginx's `keepalive` times its worker processes should not be more."},
-    {NAMED("fcgi", "socket_mode"), .type = &type_octal, MEMBER(fcgi_socket_mode),
+    {NAMED("fcgi", "socket_mode"), .type = &settings_type_octal, MEMBER(fcgi_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},
 
-    {NAMED("web", "listen"), .type = &type_listen, MEMBER(web_listen),
+    {NAMED("web", "listen"), .type = &settings_type_listen, MEMBER(web_listen),
      .standard = "127.0.0.1:9401",
      .sentence = "Where the status page waits for the web server."},
-    {NAMED("web", "base_url"), .type = &type_url, MEMBER(web_base_url), .max = 1024,
+    {NAMED("web", "base_url"), .type = &settings_type_url, MEMBER(web_base_url), .max = 1024,
      .standard = "http://127.0.0.1:8080/sending", .choices = web_urls,
      .sentence = "What the links in messages begin with: the status page as a browser reaches it."},
-    {NAMED("web", "secret_file"), .type = &type_path, MEMBER(web_secret_file),
+    {NAMED("web", "secret_file"), .type = &settings_type_path, MEMBER(web_secret_file),
      .standard = "/var/lib/sendguard/secret",
      .sentence = "The key that seals status links; made at the first start, mode 0600. Machines "
                  "that share a store share this file."},
-    {NAMED("web", "templates"), .type = &type_folder, MEMBER(web_templates), .standard = "",
+    {NAMED("web",
+           "templates"), .type = &settings_type_folder, MEMBER(web_templates), .standard = "",
      .sentence = "A folder whose pages and texts stand in the place of the built-in ones."},
-    {NAMED("web", "time_zone"), .type = &type_zone, MEMBER(web_time_zone), .standard = "UTC",
+    {NAMED("web",
+           "time_zone"), .type = &settings_type_zone, MEMBER(web_time_zone), .standard = "UTC",
      .sentence = "The time zone of moments in pages and messages for readers whose own is not "
                  "known, such as `Europe/Berlin`."},
-    {NAMED("web", "trusted_proxies"), .type = &type_networks, MEMBER(web_trusted_proxies),
+    {NAMED("web", "trusted_proxies"), .type = &settings_type_networks, MEMBER(web_trusted_proxies),
      .standard = "127.0.0.1 ::1",
      .sentence = "Networks of the web servers in front: what they say in `X-Forwarded-For` is "
                  "taken for the browser's address."},
-    {NAMED("web", "monitoring"), .type = &type_networks, MEMBER(web_monitoring),
+    {NAMED("web", "monitoring"), .type = &settings_type_networks, MEMBER(web_monitoring),
      .standard = "127.0.0.1 ::1",
      .sentence = "Networks that may read `/metrics`, `/healthz` and `/readyz`."},
 
-    {NAMED("mta", "listen"), .type = &type_listen, MEMBER(mta_listen),
+    {NAMED("mta", "listen"), .type = &settings_type_listen, MEMBER(mta_listen),
      .standard = "127.0.0.1:9402",
      .sentence = "Where the policy service waits for Postfix. Every program that can connect "
                  "can say that a mailbox has sent: use a socket file, or the loopback interface."},
-    {NAMED("mta", "threads"), .type = &type_integer, MEMBER(mta_threads),
+    {NAMED("mta", "threads"), .type = &settings_type_integer, MEMBER(mta_threads),
      .min = 1, .max = 64, .standard = "2", .unit = "threads",
      .sentence = "Event loops. One serves any number of connections; what arrives at the same "
                  "moment is judged together."},
-    {NAMED("mta", "socket_mode"), .type = &type_octal, MEMBER(mta_socket_mode),
+    {NAMED("mta", "socket_mode"), .type = &settings_type_octal, MEMBER(mta_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},
-    {NAMED("mta", "webmail_hosts"), .type = &type_networks, MEMBER(mta_webmail_hosts),
+    {NAMED("mta", "webmail_hosts"), .type = &settings_type_networks, MEMBER(mta_webmail_hosts),
      .standard = "none",
      .sentence = "Networks that the webmail hands its messages in from. What the webmail endpoint "
                  "admitted is not counted again when it comes from there; what it never saw is "
                  "judged by the limits of the webmail. The webmail endpoint has to know it too."},
-    {NAMED("mta", "exempt_networks"), .type = &type_networks, MEMBER(mta_exempt_networks),
+    {NAMED("mta", "exempt_networks"), .type = &settings_type_networks, MEMBER(mta_exempt_networks),
      .standard = "none",
      .sentence = "Networks of clients whose messages the policy service lets pass unjudged."},
-    {NAMED("mta", "forwarding_networks"), .type = &type_networks,
+    {NAMED("mta", "forwarding_networks"), .type = &settings_type_networks,
      MEMBER(mta_forwarding_networks), .standard = "none",
      .sentence = "Networks of the services that hand in what the filters of mailboxes send on "
                  "(redirect, vacation): a message from there that nobody signed in for is counted "
                  "as forwarding, for the mailbox that its sender address names."},
-    {NAMED("mta", "null_sender"), .type = &type_choice, MEMBER(mta_null_sender),
+    {NAMED("mta", "null_sender"), .type = &settings_type_choice, MEMBER(mta_null_sender),
      .standard = "judge", .choices = null_sender_names,
      .sentence = "What happens to a message with an empty sender address that a signed-in user "
                  "hands in, such as a read receipt."},
 
-    {NAMED("desk", "max_extra"), .type = &type_integer, MEMBER(desk_max_extra),
+    {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
      .sentence = "What role support may add to a limit at most."},
-    {NAMED("desk", "max_extra_for"), .type = &type_duration, MEMBER(desk_max_extra_for_ms),
+    {NAMED("desk", "max_extra_for"), .type = &settings_type_duration, MEMBER(desk_max_extra_for_ms),
      .min = SECOND_MS, .max = DURATION_MAX_MS, .standard = "7d",
      .sentence = "How long an extra or a limit that role support gives may last. What lasts "
                  "longer is for administrators to change."},
-    {NAMED("desk", "max_resets_per_day"), .type = &type_integer,
+    {NAMED("desk", "max_resets_per_day"), .type = &settings_type_integer,
      MEMBER(desk_max_resets_per_day), .min = 0, .max = TRIES_MAX, .standard = "20",
      .unit = "resets",
      .sentence = "How many mailboxes' counts one person of role support may reset in any 24 "
                  "hours."},
 
-    {NAMED("status", "link_lifetime"), .type = &type_duration,
+    {NAMED("status", "link_lifetime"), .type = &settings_type_duration,
      MEMBER(status_link_lifetime_ms), .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "24h",
      .sentence = "How long the link to the status page works after the webmail got it; where it is "
                  "longer, as long as a suspension holds and a day."},
@@ -186,21 +188,21 @@ const struct setting settings_table[] = {
     ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse"),
     ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse"),
 
-    {NAMED("domains", "own_domains"), .type = &type_groups, MEMBER(own_domains),
+    {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",
      .sentence = "One group of domains that belong together: for a mailbox of one of them "
                  "recipients at the others are no off-domain recipients. Repeat the setting for "
                  "another group. A domain belongs to one group; a subdomain is another domain."},
 
-    {NAMED("domains", "hosted"), .type = &type_domains, MEMBER(hosted_domains),
+    {NAMED("domains", "hosted"), .type = &settings_type_domains, MEMBER(hosted_domains),
      .standard = "",
      .sentence = "Domains whose addresses are mailboxes here; those of `own_domains` are, too. "
                  "What is forwarded is counted for the mailbox that its sender address names, and "
                  "refused when that is at no such domain. May be repeated."},
 
-    {NAMED("exempt", "mailbox"), .type = &type_addresses, MEMBER(exempt_mailboxes),
+    {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes that no limit holds."},
-    {NAMED("exempt", "recipient"), .type = &type_recipients,
+    {NAMED("exempt", "recipient"), .type = &settings_type_recipients,
      MEMBER(exempt_recipients), .standard = "",
      .sentence = "Recipients that no rule counts, whole domains as `@example.test`; the rest of "
                  "the message is judged without them."},
@@ -213,37 +215,37 @@ const struct setting settings_table[] = {
                "use of the mailbox by a stranger"),
     SUSPENSION(CAUSE_TERMS, "terms", "permanent", "a violation of the terms of usage"),
     SUSPENSION(CAUSE_STAFF, "staff", "24h", "another reason that staff has"),
-    {NAMED("suspension", "retries_before_restart"), .type = &type_integer,
+    {NAMED("suspension", "retries_before_restart"), .type = &settings_type_integer,
      MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
      .unit = "attempts",
      .sentence = "From this attempt on each one moves the end of a suspension for volume, which "
                  "then lasts as long as at first from that attempt on. An attempt is another "
                  "message, not the same one tried again."},
 
-    {NAMED("log", "keep_refused"), .type = &type_duration, MEMBER(keep_refused_ms),
+    {NAMED("log", "keep_refused"), .type = &settings_type_duration, MEMBER(keep_refused_ms),
      .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",
      .sentence = "How long the decision on a refused message can be explained."},
-    {NAMED("log", "keep_admitted"), .type = &type_duration, MEMBER(keep_admitted_ms),
+    {NAMED("log", "keep_admitted"), .type = &settings_type_duration, MEMBER(keep_admitted_ms),
      .min = DAY_MS, .max = DURATION_MAX_MS, .standard = "48h",
      .sentence = "How long the decision on an admitted message can be explained."},
 
-    {NAMED("support", "contact"), .type = &type_text, MEMBER(support_contact),
+    {NAMED("support", "contact"), .type = &settings_type_text, MEMBER(support_contact),
      .max = 160, .standard = "",
      .sentence = "Whom a user may ask: an address, a telephone number or a link, shown as it is. "
                  "Empty: nobody is named."},
-    {NAMED("support", "links"), .type = &type_links, MEMBER(support_links), .standard = "",
+    {NAMED("support", "links"), .type = &settings_type_links, MEMBER(support_links), .standard = "",
      .choices = web_urls, .max = 1024,
      .sentence = "A link on the status page: what it says, a space, and its URL; a line each, in "
                  "the order in which they are shown. Where users change the password, the "
                  "newsletter service, help pages."},
 
-    {NAMED("guard", "mode"), .type = &type_choice, MEMBER(guard_mode),
+    {NAMED("guard", "mode"), .type = &settings_type_choice, MEMBER(guard_mode),
      .standard = "enforce", .choices = mode_names,
      .sentence = "`observe` judges, logs and counts, and refuses nobody."},
 };
 const size_t settings_count = countof(settings_table);
 
-const struct setting *setting_find(const char *section, const char *key)
+const struct setting *settings_table_find(const char *section, const char *key)
 {
     for (size_t i = 0; i < settings_count; i++)
         if (strcmp(settings_table[i].key, key) == 0 &&
@@ -276,7 +278,7 @@ static size_t distance(const char *a, const char *b)
     return row[length];
 }
 
-const struct setting *setting_nearest(const char *section, const char *key)
+const struct setting *settings_table_nearest(const char *section, const char *key)
 {
     char unknown[NAME_MAX_BYTES];
     if (snprintf(unknown, sizeof unknown, "%s.%s", section, key) >= (int)sizeof unknown)

@@ -31,28 +31,28 @@ struct setting_type {
 };
 
 extern const struct setting_type
-    /* type_numbers.c */
-    type_integer,   /* int64_t: min to max */
-    type_octal,     /* int64_t: min to max, read and write bits of a file mode */
-    type_limit,     /* int32_t: min to max, or "off" (LIMIT_OFF) */
-    type_duration,  /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
-    type_durations, /* struct durations: such durations or "permanent", the repeats in order */
-    type_choice,    /* int: index in `choices` */
-    /* type_texts.c, char * */
-    type_text,   /* at most max bytes of UTF-8 */
-    type_path,   /* absolute path of a file */
-    type_folder, /* absolute path, or empty; no '/' at its end */
-    type_listen, /* absolute path of a socket, or HOST:PORT */
-    type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
-    type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
-    type_zone,   /* name of a time zone, "Europe/Berlin" */
-    /* type_lists.c, struct text_list */
-    type_domains,    /* a domain an item */
-    type_groups,     /* a group of domains an item, one space between */
-    type_addresses,  /* an address an item */
-    type_recipients, /* an address or "@domain" an item */
-    type_networks,   /* an item as network_normalise has it; "none" is no item */
-    type_links;      /* "LABEL URL" an item, one a line; the URL as of type_url; "" is no item */
+    /* settings_type_numbers.c */
+    settings_type_integer,   /* int64_t: min to max */
+    settings_type_octal,     /* int64_t: min to max, read and write bits of a file mode */
+    settings_type_limit,     /* int32_t: min to max, or "off" (LIMIT_OFF) */
+    settings_type_duration,  /* int64_t: min to max milliseconds, written as 250ms, 30s, 5m, 24h, 30d */
+    settings_type_durations, /* struct durations: such durations or "permanent", the repeats in order */
+    settings_type_choice,    /* int: index in `choices` */
+    /* settings_type_texts.c, char * */
+    settings_type_text,   /* at most max bytes of UTF-8 */
+    settings_type_path,   /* absolute path of a file */
+    settings_type_folder, /* absolute path, or empty; no '/' at its end */
+    settings_type_listen, /* absolute path of a socket, or HOST:PORT */
+    settings_type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
+    settings_type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
+    settings_type_zone,   /* name of a time zone, "Europe/Berlin" */
+    /* settings_type_lists.c, struct text_list */
+    settings_type_domains,    /* a domain an item */
+    settings_type_groups,     /* a group of domains an item, one space between */
+    settings_type_addresses,  /* an address an item */
+    settings_type_recipients, /* an address or "@domain" an item */
+    settings_type_networks,   /* an item as settings_network_normalise has it; "none" is no item */
+    settings_type_links;      /* "LABEL URL" an item, one a line; the URL as of settings_type_url */
 
 struct setting {
     const char *section, *key, *name; /* "limits.smtp", "messages_per_day", both with a dot */
@@ -71,9 +71,9 @@ extern const size_t settings_count;
 #define DURATION_MAX_MS (3650 * DAY_MS)
 
 /* Finds the row of that name; NULL: there is none. */
-const struct setting *setting_find(const char *section, const char *key);
+const struct setting *settings_table_find(const char *section, const char *key);
 /* Finds the row with the name most like an unknown one; NULL: none is similar. */
-const struct setting *setting_nearest(const char *section, const char *key);
+const struct setting *settings_table_nearest(const char *section, const char *key);
 
 /* The row's member. */
 static inline const void *setting_member(const struct setting *setting,
@@ -85,12 +85,12 @@ static inline const void *setting_member(const struct setting *setting,
 /* Reads `value` into the setting's member; a list gets more items, or with `continues` its last
  * group more domains. 1; or 0 with the problem's text filled and the member as setting_type.parse
  * leaves it. */
-int setting_parse(const struct setting *setting, const char *value, bool continues,
-                  struct settings *settings, struct problem *problem) must_check;
+int settings_value_parse(const struct setting *setting, const char *value, bool continues,
+                         struct settings *settings, struct problem *problem) must_check;
 /* Frees the value and leaves none. */
-void setting_clear(const struct setting *setting, struct settings *settings);
+void settings_value_clear(const struct setting *setting, struct settings *settings);
 /* Adds which values are allowed: "1 to 512", "refuse or allow". */
-void setting_describe(const struct setting *setting, struct text *text);
+void settings_value_describe(const struct setting *setting, struct text *text);
 
 /* Fills own_index. Calls `clashes` for each domain in two groups, with the earlier group first. */
 void settings_index_domains(struct settings *settings,
@@ -105,6 +105,7 @@ enum { NETWORK_SIZE = 56 };
 /* Writes the network as inet_ntop has it: ADDRESS/BITS, or ADDRESS where all bits count;
  * IPv4-mapped addresses (RFC 4291 section 2.5.5.2) as IPv4. NULL; or the fault, as the rest of a
  * sentence that begins with the network. */
-const char *network_normalise(const char *text, size_t length, char network_r[NETWORK_SIZE]);
+const char *settings_network_normalise(const char *text, size_t length,
+                                       char network_r[NETWORK_SIZE]);
 
 #endif

@@ -19,21 +19,22 @@ struct value {
 };
 
 /* Both return 0. */
-int value_fails(struct value *value, const char *fault);
-int value_fails_word(struct value *value, const char *word, size_t length, const char *fault);
+int settings_value_fails(struct value *value, const char *fault);
+int settings_value_fails_word(struct value *value, const char *word, size_t length,
+                              const char *fault);
 
 /* Reads decimal digits, or octal ones where base is 8: 1 to 18 of them and nothing else. 1, or 0
  * when it is no such number. */
-int value_digits(const char *text, size_t length, int base, int64_t *number_r) must_check;
+int settings_value_digits(const char *text, size_t length, int base, int64_t *number_r) must_check;
 
 /* The next word of a list; moves *rest_r behind it. Its length, 0 when there is none left. */
-size_t value_word(const char **rest_r, const char **word_r);
+size_t settings_value_word(const char **rest_r, const char **word_r);
 
 /* A URL that begins with one of the setting's `choices`; drops the '/' at its end. 1; or 0 with a
  * fault. */
-int type_url_check(struct value *value) must_check;
+int settings_type_url_check(struct value *value) must_check;
 
 /* Adds "refuse, allow or ask". */
-void value_choices(const char *const *choices, struct text *text);
+void settings_value_choices(const char *const *choices, struct text *text);
 
 #endif

@@ -10,20 +10,21 @@ enum { QUOTE_MAX_BYTES = 80 };
 
 /* ---- what the types share -------------------------------------------------------- */
 
-int value_fails(struct value *value, const char *fault)
+int settings_value_fails(struct value *value, const char *fault)
 {
     value->fault = fault;
     return 0;
 }
 
-int value_fails_word(struct value *value, const char *word, size_t length, const char *fault)
+int settings_value_fails_word(struct value *value, const char *word, size_t length,
+                              const char *fault)
 {
     value->word = word;
     value->word_length = length;
-    return value_fails(value, fault);
+    return settings_value_fails(value, fault);
 }
 
-int value_digits(const char *text, size_t length, int base, int64_t *number_r)
+int settings_value_digits(const char *text, size_t length, int base, int64_t *number_r)
 {
     int64_t number = 0;
     if (length == 0 || length > 18) /* what fits in an int64_t */
@@ -37,7 +38,7 @@ int value_digits(const char *text, size_t length, int base, int64_t *number_r)
     return 1;
 }
 
-size_t value_word(const char **rest_r, const char **word_r)
+size_t settings_value_word(const char **rest_r, const char **word_r)
 {
     static const char separators[] = " \t,";
     *word_r = *rest_r + strspn(*rest_r, separators);
@@ -46,7 +47,7 @@ size_t value_word(const char **rest_r, const char **word_r)
     return length;
 }
 
-void value_choices(const char *const *choices, struct text *text)
+void settings_value_choices(const char *const *choices, struct text *text)
 {
     for (size_t i = 0; choices[i] != NULL; i++) {
         if (i > 0)
@@ -57,7 +58,7 @@ void value_choices(const char *const *choices, struct text *text)
 
 /* ---- any value ------------------------------------------------------------------- */
 
-void setting_describe(const struct setting *setting, struct text *text)
+void settings_value_describe(const struct setting *setting, struct text *text)
 {
     if (setting->type->values != NULL)
         text_add(text, setting->type->values);
@@ -65,7 +66,7 @@ void setting_describe(const struct setting *setting, struct text *text)
         setting->type->describe(setting, text);
 }
 
-void setting_clear(const struct setting *setting, struct settings *settings)
+void settings_value_clear(const struct setting *setting, struct settings *settings)
 {
     if (setting->type->clear != NULL)
         setting->type->clear((unsigned char *)settings + setting->offset);
@@ -100,14 +101,14 @@ static int refuse(const struct value *value, struct problem *problem)
         cut = "…";
     }
     freed_by(text_free) struct text values = {0};
-    setting_describe(value->setting, &values);
+    settings_value_describe(value->setting, &values);
     return problem_set(problem, 0, "", "%s: \"%.*s%s\"%s %s; expected %s", value->setting->name,
                        (int)length, quote, cut, value->word != NULL ? ":" : "", value->fault,
                        values.data);
 }
 
-int setting_parse(const struct setting *setting, const char *text, bool continues,
-                  struct settings *settings, struct problem *problem)
+int settings_value_parse(const struct setting *setting, const char *text, bool continues,
+                         struct settings *settings, struct problem *problem)
 {
     struct value value = {.setting = setting, .member = (unsigned char *)settings + setting->offset,
                           .text = text, .length = strlen(text), .continues = continues};

@@ -93,7 +93,7 @@ static void write_comment(const char *sentence, FILE *out)
 /* "0 to 1000000000 or off; recipients" */
 static void print_values(const struct setting *setting, struct text *text)
 {
-    setting_describe(setting, text);
+    settings_value_describe(setting, text);
     if (setting->unit != NULL)
         text_addf(text, "; %s", setting->unit);
 }

@@ -69,7 +69,7 @@ static inline int read_override(const char *text)
 static inline const char *value_of(const char *section, const char *key)
 {
     static struct text text;
-    const struct setting *setting = setting_find(section, key);
+    const struct setting *setting = settings_table_find(section, key);
     ck_assert_msg(setting != NULL, "%s.%s", section, key);
     text_clear(&text);
     setting->type->print(setting, settings, &text);

@@ -77,13 +77,13 @@ START_TEST(test_every_row_is_whole)
     ck_assert_int_eq(settings_read(NULL, NULL, 0, &settings, &problem), 1);
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *row = &settings_table[i];
-        ck_assert_ptr_eq(setting_find(row->section, row->key), row); /* no name twice */
+        ck_assert_ptr_eq(settings_table_find(row->section, row->key), row); /* no name twice */
         size_t length = strlen(row->sentence);
         ck_assert_msg(length > 10 && row->sentence[length - 1] == '.', "%s", row->name);
         ck_assert_ptr_nonnull(row->type->parse);
         ck_assert_int_ne(row->type->values != NULL, row->type->describe != NULL);
         freed_by(free_string) char *value = xstrdup(value_of(row->section, row->key));
-        if (row->type == &type_networks) /* an item a line */
+        if (row->type == &settings_type_networks) /* an item a line */
             for (char *feed = value; (feed = strchr(feed, '\n')) != NULL;)
                 *feed = ' ';
         ck_assert_str_eq(value, row->standard);
@@ -94,13 +94,13 @@ START_TEST(test_every_row_is_whole)
         }
     }
     for (int rule = 0; rule < RULE_COUNT; rule++) {
-        ck_assert_ptr_nonnull(setting_find("limits.webmail", rule_table[rule].name));
-        ck_assert_ptr_nonnull(setting_find("limits.smtp", rule_table[rule].name));
-        ck_assert_int_eq(setting_find("on_limit", rule_table[rule].name) != NULL,
+        ck_assert_ptr_nonnull(settings_table_find("limits.webmail", rule_table[rule].name));
+        ck_assert_ptr_nonnull(settings_table_find("limits.smtp", rule_table[rule].name));
+        ck_assert_int_eq(settings_table_find("on_limit", rule_table[rule].name) != NULL,
                          rule_table[rule].over_time);
     }
     for (int cause = 0; cause < CAUSE_COUNT; cause++)
-        ck_assert_ptr_nonnull(setting_find("suspension", cause_names[cause]));
+        ck_assert_ptr_nonnull(settings_table_find("suspension", cause_names[cause]));
 }
 END_TEST
 
@@ -129,7 +129,7 @@ START_TEST(test_limits_go_where_they_belong)
             snprintf(section, sizeof section, "limits.%s", channel_names[channel]);
             bool without = history_marks[SUBJECT_IP][channel] == NULL &&
                            rule_table[rule].over_time && rule_table[rule].subject == SUBJECT_IP;
-            ck_assert(without == (setting_find(section, rule_table[rule].name) == NULL));
+            ck_assert(without == (settings_table_find(section, rule_table[rule].name) == NULL));
             if (without) { /* the channel counts for no IP: there is no such limit */
                 ck_assert_int_eq(read_override("guard.mode=observe"), 1);
                 ck_assert_int_eq(settings->limits[channel].of[rule], LIMIT_OFF);
@@ -544,7 +544,7 @@ END_TEST
 
 /* ---- durations of other things ------------------------------------------------------------- */
 
-/* As people call it, and always as duration_read takes it. */
+/* As people call it, and always as settings_duration_read takes it. */
 START_TEST(test_duration_print)
 {
     static const struct {
@@ -556,9 +556,9 @@ START_TEST(test_duration_print)
     for (size_t i = 0; i < countof(cases); i++) {
         freed_by(text_free) struct text text = {0};
         int64_t ms = 0;
-        duration_print(cases[i].ms, &text);
+        settings_duration_print(cases[i].ms, &text);
         ck_assert_str_eq(text_string(&text), cases[i].text);
-        ck_assert_int_eq(duration_read(text_string(&text), &ms), 1);
+        ck_assert_int_eq(settings_duration_read(text_string(&text), &ms), 1);
         ck_assert_int_eq(ms, cases[i].ms);
     }
 }
@@ -579,7 +579,7 @@ START_TEST(test_duration_read)
     };
     for (size_t i = 0; i < countof(cases); i++) {
         int64_t ms = 7;
-        ck_assert_msg(duration_read(cases[i].text, &ms) == (cases[i].ms != 0), "%s",
+        ck_assert_msg(settings_duration_read(cases[i].text, &ms) == (cases[i].ms != 0), "%s",
                       cases[i].text);
         ck_assert_int_eq(ms, cases[i].ms != 0 ? cases[i].ms : 7);
     }

@@ -11,10 +11,10 @@ static int in_range(const struct setting *setting, int64_t number)
 static int parse_number(struct value *value, int base, int64_t *number_r)
 {
     int64_t number;
-    if (!value_digits(value->text, value->length, base, &number))
-        return value_fails(value, base == 8 ? "is no octal number" : "is no number");
+    if (!settings_value_digits(value->text, value->length, base, &number))
+        return settings_value_fails(value, base == 8 ? "is no octal number" : "is no number");
     if (!in_range(value->setting, number))
-        return value_fails(value, "is out of range");
+        return settings_value_fails(value, "is out of range");
     *number_r = number;
     return 1;
 }
@@ -32,7 +32,7 @@ static void describe_integer(const struct setting *setting, struct text *text)
     text_addf(text, "%lld to %lld", (long long)setting->min, (long long)setting->max);
 }
 
-const struct setting_type type_integer = {
+const struct setting_type settings_type_integer = {
     .parse = parse_integer, .print = print_integer, .describe = describe_integer};
 
 static int parse_octal(struct value *value)
@@ -41,7 +41,7 @@ static int parse_octal(struct value *value)
     if (!parse_number(value, 8, &number))
         return 0;
     if ((number & ~INT64_C(0666)) != 0)
-        return value_fails(value, "gives the right to execute");
+        return settings_value_fails(value, "gives the right to execute");
     *(int64_t *)value->member = number;
     return 1;
 }
@@ -57,7 +57,7 @@ static void describe_octal(const struct setting *setting, struct text *text)
     text_addf(text, "%04o to %04o", (unsigned)setting->min, (unsigned)setting->max);
 }
 
-const struct setting_type type_octal = {
+const struct setting_type settings_type_octal = {
     .parse = parse_octal, .print = print_octal, .describe = describe_octal};
 
 static int parse_limit(struct value *value)
@@ -85,7 +85,7 @@ static void describe_limit(const struct setting *setting, struct text *text)
     text_add(text, " or off");
 }
 
-const struct setting_type type_limit = {
+const struct setting_type settings_type_limit = {
     .parse = parse_limit, .print = print_limit, .describe = describe_limit};
 
 static const struct {
@@ -104,7 +104,7 @@ static const char *read_duration(const struct setting *setting, const char *text
         if (digits < length && strlen(duration_units[i].name) == length - digits &&
             strncmp(duration_units[i].name, text + digits, length - digits) == 0)
             unit_ms = duration_units[i].ms;
-    if (unit_ms == 0 || !value_digits(text, digits, 10, &number))
+    if (unit_ms == 0 || !settings_value_digits(text, digits, 10, &number))
         return "is no duration";
     if (number > INT64_MAX / unit_ms || !in_range(setting, number * unit_ms))
         return "is out of range";
@@ -112,7 +112,7 @@ static const char *read_duration(const struct setting *setting, const char *text
     return NULL;
 }
 
-int duration_read(const char *text, int64_t *ms_r)
+int settings_duration_read(const char *text, int64_t *ms_r)
 {
     static const struct setting any = {.min = SECOND_MS, .max = DURATION_MAX_MS};
     if (strcmp(text, "permanent") != 0)
@@ -121,7 +121,7 @@ int duration_read(const char *text, int64_t *ms_r)
     return 1;
 }
 
-void duration_print(int64_t ms, struct text *text)
+void settings_duration_print(int64_t ms, struct text *text)
 {
     if (ms == UNTIL_LIFTED) {
         text_add(text, "permanent");
@@ -141,23 +141,23 @@ void duration_print(int64_t ms, struct text *text)
 static int parse_duration(struct value *value)
 {
     const char *fault = read_duration(value->setting, value->text, value->length, value->member);
-    return fault == NULL || value_fails(value, fault);
+    return fault == NULL || settings_value_fails(value, fault);
 }
 
 static void print_duration(const struct setting *setting, const struct settings *settings,
                            struct text *text)
 {
-    duration_print(*(const int64_t *)setting_member(setting, settings), text);
+    settings_duration_print(*(const int64_t *)setting_member(setting, settings), text);
 }
 
 static void describe_duration(const struct setting *setting, struct text *text)
 {
-    duration_print(setting->min, text);
+    settings_duration_print(setting->min, text);
     text_add(text, " to ");
-    duration_print(setting->max, text);
+    settings_duration_print(setting->max, text);
 }
 
-const struct setting_type type_duration = {
+const struct setting_type settings_type_duration = {
     .parse = parse_duration, .print = print_duration, .describe = describe_duration};
 
 static int parse_durations(struct value *value)
@@ -165,9 +165,9 @@ static int parse_durations(struct value *value)
     struct durations durations = {0};
     const char *rest = value->text, *word, *fault = NULL;
     size_t length;
-    while (fault == NULL && (length = value_word(&rest, &word)) > 0) {
+    while (fault == NULL && (length = settings_value_word(&rest, &word)) > 0) {
         if (durations.count == DURATIONS_MAX)
-            return value_fails(value, "has too many durations");
+            return settings_value_fails(value, "has too many durations");
         int64_t *ms = &durations.ms[durations.count++];
         if (length == strlen("permanent") && strncmp(word, "permanent", length) == 0)
             *ms = UNTIL_LIFTED;
@@ -175,7 +175,7 @@ static int parse_durations(struct value *value)
             fault = read_duration(value->setting, word, length, ms);
     }
     if (fault != NULL || durations.count == 0)
-        return value_fails(value, fault != NULL ? fault : "names no duration");
+        return settings_value_fails(value, fault != NULL ? fault : "names no duration");
     *(struct durations *)value->member = durations;
     return 1;
 }
@@ -187,7 +187,7 @@ static void print_durations(const struct setting *setting, const struct settings
     for (size_t i = 0; i < durations->count; i++) {
         if (i > 0)
             text_add(text, ", ");
-        duration_print(durations->ms[i], text);
+        settings_duration_print(durations->ms[i], text);
     }
 }
 
@@ -198,7 +198,7 @@ static void describe_durations(const struct setting *setting, struct text *text)
     text_add(text, ", or permanent");
 }
 
-const struct setting_type type_durations = {
+const struct setting_type settings_type_durations = {
     .parse = parse_durations, .print = print_durations, .describe = describe_durations};
 
 static int parse_choice(struct value *value)
@@ -210,7 +210,7 @@ static int parse_choice(struct value *value)
             return 1;
         }
     }
-    return value_fails(value, "is no choice");
+    return settings_value_fails(value, "is no choice");
 }
 
 static void print_choice(const struct setting *setting, const struct settings *settings,
@@ -221,8 +221,8 @@ static void print_choice(const struct setting *setting, const struct settings *s
 
 static void describe_choice(const struct setting *setting, struct text *text)
 {
-    value_choices(setting->choices, text);
+    settings_value_choices(setting->choices, text);
 }
 
-const struct setting_type type_choice = {
+const struct setting_type settings_type_choice = {
     .parse = parse_choice, .print = print_choice, .describe = describe_choice};

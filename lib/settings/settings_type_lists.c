@@ -54,14 +54,14 @@ static int parse_words(struct value *value, key_reader *read_key, const char *no
 {
     const char *rest = value->text, *word;
     size_t length, count = 0;
-    for (; (length = value_word(&rest, &word)) > 0; count++) {
+    for (; (length = settings_value_word(&rest, &word)) > 0; count++) {
         char key[KEY_SIZE];
         const char *fault = read_key(word, length, key);
         if (fault != NULL)
-            return value_fails_word(value, word, length, fault);
+            return settings_value_fails_word(value, word, length, fault);
         add_item(value->member, key);
     }
-    return count > 0 || value_fails(value, none);
+    return count > 0 || settings_value_fails(value, none);
 }
 
 static const char *read_domain(const char *word, size_t length, char *key_r)
@@ -75,7 +75,7 @@ static int parse_domains(struct value *value)
     return parse_words(value, read_domain, "names no domain");
 }
 
-const struct setting_type type_domains = {
+const struct setting_type settings_type_domains = {
     LIST, .parse = parse_domains, .values = "domains", .continues = true};
 
 static const char *read_mailbox(const char *word, size_t length, char *key_r)
@@ -92,7 +92,8 @@ static int parse_addresses(struct value *value)
     return parse_words(value, read_mailbox, "names no address");
 }
 
-const struct setting_type type_addresses = {LIST, .parse = parse_addresses, .values = "addresses"};
+const struct setting_type settings_type_addresses = {LIST,
+                                                     .parse = parse_addresses, .values = "addresses"};
 
 /* "@example.test" is a whole domain. */
 static const char *read_recipient(const char *word, size_t length, char *key_r)
@@ -108,17 +109,17 @@ static int parse_recipients(struct value *value)
     return parse_words(value, read_recipient, "names no address");
 }
 
-const struct setting_type type_recipients = {
+const struct setting_type settings_type_recipients = {
     LIST, .parse = parse_recipients, .values = "addresses or @domains"};
 
 static int parse_networks(struct value *value)
 {
     const struct text_list *list = value->member;
     if (strcmp(value->text, "none") == 0)
-        return list->count == 0 || value_fails(value, "cannot be combined with networks");
-    if (!parse_words(value, network_normalise, "names no network"))
+        return list->count == 0 || settings_value_fails(value, "cannot be combined with networks");
+    if (!parse_words(value, settings_network_normalise, "names no network"))
         return 0;
-    return list->count <= NETWORKS_MAX || value_fails(value, "is one network too many");
+    return list->count <= NETWORKS_MAX || settings_value_fails(value, "is one network too many");
 }
 
 static void print_networks(const struct setting *setting, const struct settings *settings,
@@ -129,7 +130,7 @@ static void print_networks(const struct setting *setting, const struct settings 
         text_add(text, "none");
 }
 
-const struct setting_type type_networks = {
+const struct setting_type settings_type_networks = {
     .parse = parse_networks, .print = print_networks, .clear = clear_list, .is_list = true,
     .values = "networks as ADDRESS or ADDRESS/BITS, or none"};
 
@@ -144,26 +145,26 @@ static int parse_groups(struct value *value)
     bool continues = value->continues && list->count > 0;
     if (continues)
         text_add(&group, list->items[list->count - 1]);
-    while ((length = value_word(&rest, &word)) > 0) {
+    while ((length = settings_value_word(&rest, &word)) > 0) {
         char domain[KEY_SIZE];
         const char *fault = read_domain(word, length, domain);
         if (fault != NULL)
-            return value_fails_word(value, word, length, fault);
+            return settings_value_fails_word(value, word, length, fault);
         if (group.length > 0)
             text_add_char(&group, ' ');
         text_add(&group, domain);
     }
     if (group.length == 0)
-        return value_fails(value, "names no domain");
+        return settings_value_fails(value, "names no domain");
     if (group.length > GROUP_MAX_BYTES)
-        return value_fails(value, "makes a group over 64 KiB");
+        return settings_value_fails(value, "makes a group over 64 KiB");
     if (continues)
         free(list->items[--list->count]);
     add_item(list, group.data);
     return 1;
 }
 
-const struct setting_type type_groups = {
+const struct setting_type settings_type_groups = {
     LIST, .parse = parse_groups, .values = "domains", .continues = true};
 
 /* "Change your password https://panel.example.test/password": the last word is the URL. */
@@ -179,16 +180,16 @@ static int parse_links(struct value *value)
                         .length = value->length - end};
     while (end > 0 && (value->text[end - 1] == ' ' || value->text[end - 1] == '\t'))
         end--;
-    if (type_url_check(&url) && strchr("/?#:@", strstr(url.text, "://")[3]) != NULL)
+    if (settings_type_url_check(&url) && strchr("/?#:@", strstr(url.text, "://")[3]) != NULL)
         url.fault = "names no host";
     if (url.fault != NULL)
-        return value_fails_word(value, url.text, strlen(url.text), url.fault);
+        return settings_value_fails_word(value, url.text, strlen(url.text), url.fault);
     if (end == 0)
-        return value_fails(value, "has no label before the URL");
+        return settings_value_fails(value, "has no label before the URL");
     if (end > LABEL_MAX_BYTES)
-        return value_fails(value, "has a label over 100 bytes");
+        return settings_value_fails(value, "has a label over 100 bytes");
     if (list->count >= LINKS_MAX)
-        return value_fails(value, "is one link too many (20 at most)");
+        return settings_value_fails(value, "is one link too many (20 at most)");
     freed_by(free_string) char *item = xasprintf("%.*s %s", (int)end, value->text, url.text);
     add_item(list, item);
     return 1;
@@ -197,8 +198,8 @@ static int parse_links(struct value *value)
 static void describe_links(const struct setting *setting, struct text *text)
 {
     text_add(text, "a label, a space and ");
-    type_url.describe(setting, text);
+    settings_type_url.describe(setting, text);
 }
 
-const struct setting_type type_links = {
+const struct setting_type settings_type_links = {
     LIST, .parse = parse_links, .describe = describe_links, .may_be_empty = true};

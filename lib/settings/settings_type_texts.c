@@ -34,7 +34,7 @@ static void clear_text(void *member) { free_string(member); }
 static int parse_text(struct value *value)
 {
     if ((int64_t)value->length > value->setting->max)
-        return value_fails(value, "is too long");
+        return settings_value_fails(value, "is too long");
     return set_text(value);
 }
 
@@ -43,7 +43,7 @@ static void describe_text(const struct setting *setting, struct text *text)
     text_addf(text, "at most %lld bytes of text", (long long)setting->max);
 }
 
-const struct setting_type type_text = {
+const struct setting_type settings_type_text = {
     TEXT, .parse = parse_text, .describe = describe_text, .may_be_empty = true};
 
 /* ---- paths and sockets ------------------------------------------------------------------ */
@@ -51,8 +51,8 @@ const struct setting_type type_text = {
 static int check_path(struct value *value, size_t max_bytes)
 {
     if (value->text[0] != '/' || value->text[value->length - 1] == '/')
-        return value_fails(value, "is no absolute path of a file");
-    return value->length <= max_bytes || value_fails(value, "is too long");
+        return settings_value_fails(value, "is no absolute path of a file");
+    return value->length <= max_bytes || settings_value_fails(value, "is too long");
 }
 
 static int parse_path(struct value *value)
@@ -60,20 +60,21 @@ static int parse_path(struct value *value)
     return check_path(value, PATH_MAX_BYTES) && set_text(value);
 }
 
-const struct setting_type type_path = {TEXT, .parse = parse_path, .values = "an absolute path"};
+const struct setting_type settings_type_path = {TEXT, .parse = parse_path,
+                                                .values = "an absolute path"};
 
 static int parse_folder(struct value *value)
 {
     while (value->length > 1 && value->text[value->length - 1] == '/')
         value->length--;
     if (value->length > 0 && (value->text[0] != '/' || value->length == 1))
-        return value_fails(value, "is no absolute path of a folder");
+        return settings_value_fails(value, "is no absolute path of a folder");
     if (value->length > PATH_MAX_BYTES)
-        return value_fails(value, "is too long");
+        return settings_value_fails(value, "is too long");
     return set_text(value);
 }
 
-const struct setting_type type_folder = {
+const struct setting_type settings_type_folder = {
     TEXT, .parse = parse_folder, .values = "an absolute path or nothing", .may_be_empty = true};
 
 static int check_host_port(struct value *value)
@@ -83,16 +84,16 @@ static int check_host_port(struct value *value)
     const char *colon = strrchr(value->text, ':');
     int64_t port;
     if (colon == NULL)
-        return value_fails(value, "is no HOST:PORT and no absolute path");
+        return settings_value_fails(value, "is no HOST:PORT and no absolute path");
     const char *host = value->text;
     size_t length = (size_t)(colon - host);
     size_t allowed = strspn(host, host_characters);
     if (length > 2 && host[0] == '[' && colon[-1] == ']')
         allowed = strspn(host + 1, "0123456789abcdefABCDEF:.") + 2;
     if (length == 0 || length > 255 || allowed != length)
-        return value_fails(value, "has no host before the port");
-    if (!value_digits(colon + 1, strlen(colon + 1), 10, &port) || port < 1 || port > 65535)
-        return value_fails(value, "has no port from 1 to 65535");
+        return settings_value_fails(value, "has no host before the port");
+    if (!settings_value_digits(colon + 1, strlen(colon + 1), 10, &port) || port < 1 || port > 65535)
+        return settings_value_fails(value, "has no port from 1 to 65535");
     return 1;
 }
 
@@ -103,7 +104,7 @@ static int parse_listen(struct value *value)
     return good && set_text(value);
 }
 
-const struct setting_type type_listen = {
+const struct setting_type settings_type_listen = {
     TEXT, .parse = parse_listen, .values = "HOST:PORT or an absolute path"};
 
 /* ---- URLs ------------------------------------------------------------------------------- */
@@ -113,14 +114,14 @@ static int check_url_characters(struct value *value)
     while (value->length > 0 && value->text[value->length - 1] == '/')
         value->length--;
     if ((int64_t)value->length > value->setting->max)
-        return value_fails(value, "is too long");
+        return settings_value_fails(value, "is too long");
     for (size_t i = 0; i < value->length; i++)
         if ((unsigned char)value->text[i] <= ' ' || strchr("\"<>\\", value->text[i]) != NULL)
-            return value_fails(value, "holds a character that no URL has");
+            return settings_value_fails(value, "holds a character that no URL has");
     return 1;
 }
 
-int type_url_check(struct value *value)
+int settings_type_url_check(struct value *value)
 {
     if (!check_url_characters(value))
         return 0;
@@ -130,18 +131,21 @@ int type_url_check(struct value *value)
         if (value->length > scheme && strncmp(value->text, choices[i], scheme) == 0)
             return 1;
     }
-    return value_fails(value, "is no such URL");
+    return settings_value_fails(value, "is no such URL");
 }
 
-static int parse_url(struct value *value) { return type_url_check(value) && set_text(value); }
+static int parse_url(struct value *value)
+{
+    return settings_type_url_check(value) && set_text(value);
+}
 
 static void describe_url(const struct setting *setting, struct text *text)
 {
     text_add(text, "a URL that begins with ");
-    value_choices(setting->choices, text);
+    settings_value_choices(setting->choices, text);
 }
 
-const struct setting_type type_url = {
+const struct setting_type settings_type_url = {
     TEXT, .parse = parse_url, .describe = describe_url, .is_url = true};
 
 static int parse_store(struct value *value)
@@ -151,10 +155,10 @@ static int parse_store(struct value *value)
         return 0;
     freed_by(free_string) char *text = xasprintf("%.*s", (int)value->length, value->text);
     const char *fault = store_url_read(text, &url);
-    return fault == NULL ? set_text(value) : value_fails(value, fault);
+    return fault == NULL ? set_text(value) : settings_value_fails(value, fault);
 }
 
-const struct setting_type type_store = {
+const struct setting_type settings_type_store = {
     TEXT, .parse = parse_store, .values = STORE_URL_FORMS, .is_url = true};
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -163,9 +167,9 @@ static int parse_zone(struct value *value)
 {
     /* UTC also where no zones are installed */
     if (strcmp(value->text, "UTC") != 0 && !zone_exists(value->text))
-        return value_fails(value, "is no time zone of this machine");
+        return settings_value_fails(value, "is no time zone of this machine");
     return set_text(value);
 }
 
-const struct setting_type type_zone = {
+const struct setting_type settings_type_zone = {
     TEXT, .parse = parse_zone, .values = "a name of the time zone database"};
