@@ -34,7 +34,7 @@ static int any_reset_left(const struct context *context, const struct person *pe
         for (size_t i = 0; i < count; i++)
             if (window_holds(actions[i].at_ms, DAY_MS, context->now_ms) &&
                 strcmp(actions[i].by, person->name) == 0 &&
-                strcmp(actions[i].action, desk_action_names[ACTION_RESET]) == 0)
+                strcmp(actions[i].action, desk_action_name(ACTION_RESET)) == 0)
                 left--;
         if (count == 0 || !window_holds(actions[count - 1].at_ms, DAY_MS, context->now_ms))
             break;
@@ -151,7 +151,7 @@ static int carry_out(const struct context *context, const struct person *person,
             done = take_reset(context, person, problem);
         return done < 1 ? done : store_reset(store, request->mailbox, &action);
     case ACTION_NOTE:
-        return store_write_audit(store, &(struct audited){desk_action_names[ACTION_NOTE], request->subject, "{}",
+        return store_write_audit(store, &(struct audited){desk_action_name(ACTION_NOTE), request->subject, "{}",
                                                           &action});
     default: return adjust(context, person, request, &action, problem);
     }
@@ -182,7 +182,7 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     int done = preview ? 1 : carry_out(&context, person, &request, &after.account.suspension, problem);
     if (done < 1)
         return done;
-    desk_request_tell(&context, &request, &before, &after, view);
+    desk_request_add(&context, &request, &before, &after, view);
     json_add_bool(view, "done", !preview);
     json_add_bool(view, "allowed", allowed > 0);
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);

@@ -103,13 +103,13 @@ int desk_request_concerns(const struct context *context, const struct desk_reque
     return 1;
 }
 
-void desk_request_tell(const struct context *context, const struct desk_request *request,
+void desk_request_add(const struct context *context, const struct desk_request *request,
                        const struct forecast *before,
                        const struct forecast *after, struct json_object *view)
 {
     struct next next_before = forecast_next(context, before), next_after = forecast_next(context,
                                                                                          after);
-    json_add_string(view, "action", desk_action_names[request->action]);
+    json_add_string(view, "action", desk_action_name(request->action));
     json_add_string(view, "subject", request->subject);
     add_side(view, "before", &next_before);
     add_side(view, "after", &next_after);

@@ -8,9 +8,6 @@
 #include "desk/input.h"
 #include "message/address.h"
 
-const char *const desk_action_names[ACTION_COUNT] = {"suspend", "lift", "reset", "extra", "limit", "exempt",
-                                          "note"};
-
 enum part { PART_ACTION, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MESSAGES,
             PART_OFF_DOMAIN, PART_RULE, PART_VALUE, PART_COUNT };
 static const char *const part_names[PART_COUNT] = {
@@ -22,16 +19,23 @@ enum {
 };
 
 #define MAY(word) (1U << (word))
-/* What an action takes beside action, subject and note, and whether a domain may be its subject. */
+/* Every staff action: what it takes beside action, subject and note, and whether a domain may be its
+ * subject. A test holds API, forms, command line and completion against it. */
 static const struct {
+    const char *name;
     unsigned words;
     bool of_domain;
 } actions[ACTION_COUNT] = {
-    [ACTION_SUSPEND] = {MAY(PART_CAUSE) | MAY(PART_FOR), false},
-    [ACTION_EXTRA] = {MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
-    [ACTION_LIMIT] = {MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
-    [ACTION_EXEMPT] = {MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACTION_SUSPEND] = {"suspend", MAY(PART_CAUSE) | MAY(PART_FOR), false},
+    [ACTION_LIFT] = {"lift", 0, false},
+    [ACTION_RESET] = {"reset", 0, false},
+    [ACTION_EXTRA] = {"extra", MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
+    [ACTION_LIMIT] = {"limit", MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACTION_EXEMPT] = {"exempt", MAY(PART_VALUE) | MAY(PART_FOR), true},
+    [ACTION_NOTE] = {"note", 0, false},
 };
+
+const char *desk_action_name(enum action_kind action) { return actions[action].name; }
 
 struct words {
     const char *of[PART_COUNT]; /* NULL: left out */
@@ -86,12 +90,12 @@ static int read_words(const struct context *context, struct json_object *object,
     return 1;
 }
 
-static int read_action(const struct words *words, enum action_kind *action_r,
-                       struct problem *problem)
+static int read_action(const struct context *context, const struct words *words,
+                       enum action_kind *action_r, struct problem *problem)
 {
     const char *name = words->of[PART_ACTION];
     for (int action = 0; name != NULL && action < ACTION_COUNT; action++) {
-        if (strcmp(desk_action_names[action], name) != 0)
+        if (strcmp(actions[action].name, name) != 0)
             continue;
         *action_r = (enum action_kind)action;
         for (int word = PART_CAUSE; word < PART_COUNT; word++)
@@ -99,8 +103,14 @@ static int read_action(const struct words *words, enum action_kind *action_r,
                 return problem_set(problem, 400, part_names[word], "%s does not take it", name);
         return 1;
     }
-    return problem_set(problem, 400, "action",
-                       "expected suspend, lift, reset, extra, limit, exempt or note");
+    const char *names = "";
+    for (int action = 0; action < ACTION_COUNT; action++)
+        names = arena_printf(context->arena, "%s%s%s", names,
+                             action == 0                  ? ""
+                             : action == ACTION_COUNT - 1 ? " or "
+                                                          : ", ",
+                             actions[action].name);
+    return problem_set(problem, 400, "action", "expected %s", names);
 }
 
 static int read_subject(const struct context *context, const struct words *words,
@@ -117,7 +127,7 @@ static int read_subject(const struct context *context, const struct words *words
     }
     if (text != NULL && text[0] == '@')
         return problem_set(problem, 400, "subject", "%s is for one mailbox, not for a domain",
-                           desk_action_names[request->action]);
+                           desk_action_name(request->action));
     if (!input_mailbox(context, text, "subject", &request->mailbox, problem))
         return 0;
     request->domain = strrchr(request->mailbox, '@') + 1;
@@ -261,7 +271,7 @@ int desk_request_read(const struct context *context, struct json_object *object,
 {
     struct words words;
     struct desk_request request = {0};
-    if (!read_words(context, object, &words, problem) || !read_action(&words, &request.action,
+    if (!read_words(context, object, &words, problem) || !read_action(context, &words, &request.action,
                                                                       problem) ||
         !read_subject(context, &words, &request, problem) || !read_note(&words, &request, problem))
         return 0;

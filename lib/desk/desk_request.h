@@ -9,9 +9,10 @@
 #include "store/adjustments.h"
 
 enum action_kind {
-    ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT, ACTION_NOTE, ACTION_COUNT
+    ACTION_SUSPEND, ACTION_LIFT, ACTION_RESET, ACTION_EXTRA, ACTION_LIMIT, ACTION_EXEMPT, ACTION_NOTE,
+    ACTION_COUNT
 };
-extern const char *const desk_action_names[ACTION_COUNT];
+const char *desk_action_name(enum action_kind action);
 
 struct desk_request {
     enum action_kind action;
@@ -25,22 +26,23 @@ struct desk_request {
 };
 
 /* desk_action's words. 1; 0 with *problem (400, where = the member). Strings live in context->arena. */
-int desk_request_read(const struct context *context, struct json_object *words, struct desk_request *request_r,
-              struct problem *problem) must_check;
+int desk_request_read(const struct context *context, struct json_object *words,
+                      struct desk_request *request_r, struct problem *problem) must_check;
 
 /* Whether role support may change limits (extra, limit) so far. 1; 0 with *problem (403); -1. */
-int desk_request_within_caps(const struct context *context, const struct desk_request *request, struct problem *problem)
-    must_check;
+int desk_request_within_caps(const struct context *context, const struct desk_request *request,
+                             struct problem *problem) must_check;
 
-/* How it would stand with the action done; nothing is done. 1 or -1. */
-int desk_request_imagine(const struct context *context, const struct desk_request *request, const struct forecast *before,
-                 struct forecast *after_r) must_check;
+/* The forecast with the action done; nothing is done. 1 or -1. */
+int desk_request_imagine(const struct context *context, const struct desk_request *request,
+                         const struct forecast *before, struct forecast *after_r) must_check;
 
 /* "mailboxes" and "more_mailboxes": who is concerned. 1 or -1. */
-int desk_request_concerns(const struct context *context, const struct desk_request *request, struct json_object *view)
-    must_check;
+int desk_request_concerns(const struct context *context, const struct desk_request *request,
+                          struct json_object *view) must_check;
 /* "action", "subject", "before", "after", "reset_as_well". */
-void desk_request_tell(const struct context *context, const struct desk_request *request, const struct forecast *before,
-               const struct forecast *after, struct json_object *view);
+void desk_request_add(const struct context *context, const struct desk_request *request,
+                      const struct forecast *before, const struct forecast *after,
+                      struct json_object *view);
 
 #endif

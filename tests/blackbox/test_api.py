@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import subprocess
 import urllib.parse
 
 import jsonschema
@@ -12,7 +13,7 @@ import pytest
 
 from conftest import _running_store
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
-from programs import TREE, Guard, eventually
+from programs import BUILD, TREE, Guard, eventually
 from stores import KINDS
 from web import Client, Program, Web
 
@@ -416,3 +417,61 @@ def test_exports(house):
         assert row["note"] == guarded
         assert json.loads(row["detail"]) == action["detail"]
         assert all(value[:1] not in "=+-@" for value in row.values() if value)
+
+
+# ---- one list of actions ---------------------------------------------------------------------
+
+PARTS = {"for": "1h", "cause": "terms", "rule": "messages_per_day", "value": "default",
+         "messages": 1, "off_domain": 1}
+OPTIONS = {"for": "--for", "cause": "--cause", "messages": "--messages",
+           "off_domain": "--off-domain"}
+COMPLETION = TREE / "contrib/bash-completion/sendguard"
+
+
+def offered(function, *words):
+    """What the shell's completion offers."""
+    text = subprocess.run(["bash", "-c", f'source "$0" && {function} "$@"', str(COMPLETION), *words],
+                          check=True, capture_output=True, text=True).stdout
+    return text.split()
+
+
+def options_of(command):
+    """The options that the command's help names, without those of every command."""
+    text = subprocess.run([BUILD / "sendguard", *command.split(), "--help"], check=True,
+                          capture_output=True, text=True).stdout
+    return set(re.findall(r"^  (?:-\w, )?(--?[a-z][a-z-]*)", text, re.M)) - {"-c", "-o"}
+
+
+def test_desk_api_command_line_and_completion_know_the_same_actions(house, document):
+    request = document["components"]["schemas"]["Request"]["properties"]
+    assert set(request) == {"action", "subject", "note", "preview", *PARTS}
+    wrong = house.admin.post_json(ROOT + "/actions", {"action": "x", "subject": house.busy.mailbox,
+                                                      "note": "x"}).json
+    names = re.findall(r"\b[a-z]+\b", wrong["detail"].split("expected ")[1].replace(" or ", ", "))
+    assert names == request["action"]["enum"]
+    for name in names:
+        takes = set()
+        for part, value in PARTS.items():
+            answer = house.admin.post_json(ROOT + "/actions", {
+                "action": name, "subject": house.busy.mailbox, "note": "x", "preview": True,
+                part: value})
+            if "does not take it" not in answer.text:
+                takes.add(part)
+        form = (TREE / f"templates/desk_form_{name}.mustache").read_text()
+        fields = set(re.findall(r'name="(\w+)"', form)) - {"csrf", "action", "note", "subject"}
+        assert fields == takes, name
+        options = {OPTIONS[part] for part in takes if part in OPTIONS}
+        if name == "exempt":
+            options.add("--end")  # value=default
+        assert options_of(name) == options | {"--json", "--note", "--preview"}, name
+
+
+def test_the_completion_offers_what_the_help_names(house):
+    text = subprocess.run([BUILD / "sendguard", "help"], check=True, capture_output=True,
+                          text=True).stdout
+    commands = re.findall(r"^  ((?:staff |token )?[a-z]+)\b.*  ", text, re.M)
+    assert {command.split()[0] for command in commands} | {"help"} == \
+        set(offered("echo $_sendguard_commands"))
+    for command in commands:
+        assert options_of(command) == {one for one in offered("_sendguard_options_of", command)
+                                       if one.startswith("--")}, command
