@@ -54,7 +54,7 @@ static const char usage[] =
     "  --staff        and what staff would find: who sent from where, windows near their\n"
     "                 limit, and the first thousand mailboxes suspended\n";
 
-static struct store_message message_new(const struct fill *fill, struct arena *arena,
+static struct judge_request request_new(const struct fill *fill, struct arena *arena,
                                         uint64_t number, char *mailbox, char *ip, const char *id)
 {
     uint64_t total = fill->mailboxes * fill->messages;
@@ -62,7 +62,7 @@ static struct store_message message_new(const struct fill *fill, struct arena *a
     int64_t at_ms = (int64_t)(fill->now_ms - fill->span_ms + fill->span_ms * number / total);
     mailbox_put(mailbox, who);
     ip_put(ip, who);
-    return (struct store_message){
+    return (struct judge_request){
         .now_ms = at_ms,
         .mailbox = mailbox,
         .ip = ip,
@@ -87,12 +87,13 @@ static bool fill_one(struct fill *fill, struct arena *arena, uint64_t number)
 {
     char mailbox[] = POPULATION_MAILBOX, ip[] = POPULATION_IP, id[64];
     snprintf(id, sizeof id, "<%016" PRIx64 ".%08" PRIx64 "@webmail.bench.test>", fill->run, number);
-    struct store_message message = message_new(fill, arena, number, mailbox, ip, id);
-    int answer = store_judge(fill->store, &message);
-    if (answer == 1 && message.outcome == OUTCOME_ADMITTED)
+    struct judge_request request = request_new(fill, arena, number, mailbox, ip, id);
+    struct judge_result result;
+    int answer = store_judge(fill->store, &request, &result);
+    if (answer == 1 && result.outcome == OUTCOME_ADMITTED)
         return true;
     fprintf(stderr, "bench_fill: message %" PRIu64 " of %s: %s\n", number, mailbox,
-            answer == 1 ? outcome_names[message.outcome] : store_error(fill->store));
+            answer == 1 ? outcome_names[result.outcome] : store_error(fill->store));
     return false;
 }
 

@@ -142,7 +142,8 @@ struct judgement {
     struct facts facts;
     const struct objection *objections; /* of the rules of one message */
     size_t objection_count;
-    struct store_message message;
+    struct judge_request request;
+    struct judge_result result;
     struct verdict *verdict;
 };
 
@@ -335,7 +336,7 @@ static const char *record_facts(const struct judgement *judgement)
         json_write_bool(&writer, "webmail_host", true);
     if (judgement->objection_count > 0)
         write_broken(&writer, judgement);
-    json_write_string(&writer, "mode", judgement->message.observe ? "observe" : "enforce");
+    json_write_string(&writer, "mode", judgement->request.observe ? "observe" : "enforce");
     json_write_end(&writer);
     return arena_strdup(judgement->arena, text_string(&text));
 }
@@ -353,7 +354,7 @@ static const char *counted_id(const struct submission *submission)
 }
 
 /* The webmail endpoint leaves a ticket for the mail server's, when that one will look for it. */
-static void prepare_tickets(const struct judgement *judgement, struct store_message *message)
+static void prepare_tickets(const struct judgement *judgement, struct judge_request *request)
 {
     const struct submission *submission = judgement->submission;
     bool leaves = submission->channel == CHANNEL_WEBMAIL &&
@@ -363,7 +364,7 @@ static void prepare_tickets(const struct judgement *judgement, struct store_mess
     uint32_t count = facts_handed_over(judgement->arena, submission);
     if (count > SUBMISSION_MAX_RECIPIENTS) /* no channel admits so many in one message */
         return;
-    *(leaves ? &message->ticket : &message->redeem) = count;
+    *(leaves ? &request->ticket : &request->redeem) = count;
 }
 
 /* Whose history of an IP it counts in; NULL for none. What an exempt mailbox sends leaves others
@@ -381,12 +382,12 @@ static uint32_t counted_off_domain(const struct facts *facts)
                                                          : SUBMISSION_MAX_RECIPIENTS;
 }
 
-static void prepare_message(struct judgement *judgement, bool dry_run, int64_t now_ms)
+static void prepare_request(struct judgement *judgement, bool dry_run, int64_t now_ms)
 {
     const struct settings *settings = judgement->settings;
     const struct submission *submission = judgement->submission;
-    struct store_message *message = &judgement->message;
-    *message = (struct store_message){
+    struct judge_request *request = &judgement->request;
+    *request = (struct judge_request){
         .now_ms = now_ms,
         .mailbox = submission->mailbox,
         .channel = submission->channel,
@@ -408,9 +409,9 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
     };
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
         int32_t limit = judgement->limits.limits.of[rule];
-        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || message->ip != NULL;
+        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || request->ip != NULL;
         if (limit != LIMIT_OFF && has_subject)
-            message->windows[message->window_count++] = (struct outcome_window){
+            request->windows[request->window_count++] = (struct judge_window){
                 .rule = (enum rule)rule,
                 .limit = limit,
                 .suspends =
@@ -418,8 +419,8 @@ static void prepare_message(struct judgement *judgement, bool dry_run, int64_t n
                     settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
             };
     }
-    prepare_tickets(judgement, message);
-    message->facts = dry_run ? "" : record_facts(judgement);
+    prepare_tickets(judgement, request);
+    request->facts = dry_run ? "" : record_facts(judgement);
 }
 
 /* ---- the verdict --------------------------------------------------------------------- */
@@ -445,16 +446,16 @@ static void add_reason(struct judgement *judgement, const struct objection *obje
 static void fill_reasons(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
-    struct store_message *message = &judgement->message;
+    const struct judge_result *result = &judgement->result;
     verdict->reasons = arena_alloc(judgement->arena, (judgement->objection_count +
-                                                      message->window_count) *
+                                                      result->window_count) *
                                                          sizeof verdict->reasons[0]);
     for (size_t i = 0; i < judgement->objection_count; i++)
         add_reason(judgement, &judgement->objections[i]);
-    if (judgement->objection_count > 0 && !message->observe)
+    if (judgement->objection_count > 0 && !judgement->request.observe)
         return;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
         uint32_t cost = cost_of(judgement, window->rule);
         bool never_fits = !window_fits(0, cost, window->limit);
         if (window->over)
@@ -475,24 +476,24 @@ static void fill_reasons(struct judgement *judgement)
 static void fill_windows(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
-    const struct store_message *message = &judgement->message;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    const struct judge_result *result = &judgement->result;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         struct verdict_window *shown = &verdict->windows[verdict->window_count++];
-        bool counted = message->outcome == OUTCOME_ADMITTED && !message->dry_run;
+        bool counted = result->outcome == OUTCOME_ADMITTED && !judgement->request.dry_run;
         *shown = (struct verdict_window){
             .rule = window->rule,
             .limit = window->limit,
             .used = window->used_before + (counted ? cost_of(judgement, window->rule) : 0),
         };
-        if (message->histories[rule->subject].count > 0)
+        if (result->histories[rule->subject].count > 0)
             shown->refill_count =
-                window_refill(&message->histories[rule->subject], rule->measure, rule->window_ms,
-                              message->at_ms, shown->refill, REFILL_STEPS);
+                window_refill(&result->histories[rule->subject], rule->measure, rule->window_ms,
+                              result->at_ms, shown->refill, REFILL_STEPS);
         else if (shown->used > 0) {
             shown->refill[0] =
-                (struct refill){.at_ms = message->at_ms + rule->window_ms, .count = shown->used};
+                (struct refill){.at_ms = result->at_ms + rule->window_ms, .count = shown->used};
             shown->refill_count = 1;
         }
     }
@@ -502,29 +503,29 @@ static void fill_windows(struct judgement *judgement)
  * message alone, or has room. */
 static int64_t when_one_more(const struct judgement *judgement, size_t index)
 {
-    const struct store_message *message = &judgement->message;
-    const struct outcome_window *window = &message->windows[index];
+    const struct judge_result *result = &judgement->result;
+    const struct outcome_window *window = &result->windows[index];
     const struct rule_info *rule = &rule_table[window->rule];
-    const struct history *history = &message->histories[rule->subject];
+    const struct history *history = &result->histories[rule->subject];
     if (window->limit == 0)
         return WINDOW_NEVER;
     return history->count > 0 ? window_when_fits(history, rule->measure, rule->window_ms,
-                                                 window->limit, 1, message->at_ms)
-                              : message->at_ms + rule->window_ms;
+                                                 window->limit, 1, result->at_ms)
+                              : result->at_ms + rule->window_ms;
 }
 
 /* What the mailbox can send next, whatever became of this message. */
 static void fill_can_send(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
-    const struct store_message *message = &judgement->message;
+    const struct judge_result *result = &judgement->result;
     int64_t latest_ms = 0;
-    if (message->observe)
+    if (judgement->request.observe)
         return;
-    for (size_t i = 0; i < message->window_count; i++) {
-        if (window_fits(verdict->windows[i].used, 1, message->windows[i].limit))
+    for (size_t i = 0; i < result->window_count; i++) {
+        if (window_fits(verdict->windows[i].used, 1, result->windows[i].limit))
             continue;
-        enum can_send can_send = sending_state_when_full(message->windows[i].rule);
+        enum can_send can_send = sending_state_when_full(result->windows[i].rule);
         if (can_send > verdict->can_send)
             verdict->can_send = can_send;
         int64_t at_ms = when_one_more(judgement, i);
@@ -544,16 +545,16 @@ static void fill_can_send(struct judgement *judgement)
 /* The first moment at which every window would take the message; 0 never. */
 static int64_t when_fits(const struct judgement *judgement)
 {
-    const struct store_message *message = &judgement->message;
-    int64_t latest_ms = message->at_ms;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    const struct judge_result *result = &judgement->result;
+    int64_t latest_ms = result->at_ms;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         if (!window->over)
             continue;
         int64_t fits_ms = window_when_fits(
-            &message->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
-            cost_of(judgement, window->rule), message->at_ms);
+            &result->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
+            cost_of(judgement, window->rule), result->at_ms);
         if (fits_ms == WINDOW_NEVER)
             return 0;
         if (fits_ms > latest_ms)
@@ -579,20 +580,20 @@ static int64_t when_passes(const struct judgement *judgement)
  * mailbox was suspended before, nobody looked for one. */
 static bool went_round(const struct judgement *judgement)
 {
-    const struct store_message *message = &judgement->message;
-    bool unknown = message->outcome == OUTCOME_REPEATED ||
-                   (message->outcome == OUTCOME_SUSPENDED && !message->brought);
-    return judgement->submission->webmail_host && message->outcome != OUTCOME_REDEEMED && !unknown;
+    const struct judge_result *result = &judgement->result;
+    bool unknown = result->outcome == OUTCOME_REPEATED ||
+                   (result->outcome == OUTCOME_SUSPENDED && !result->brought);
+    return judgement->submission->webmail_host && result->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
 static void fill_kind(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
-    const struct store_message *message = &judgement->message;
-    verdict->repeated = message->outcome == OUTCOME_REPEATED;
-    verdict->redeemed = message->outcome == OUTCOME_REDEEMED;
+    const struct judge_result *result = &judgement->result;
+    verdict->repeated = result->outcome == OUTCOME_REPEATED;
+    verdict->redeemed = result->outcome == OUTCOME_REDEEMED;
     verdict->bypassed = went_round(judgement);
-    switch (message->outcome) {
+    switch (result->outcome) {
     case OUTCOME_REJECTED:
         verdict->kind = VERDICT_MESSAGE;
         break;
@@ -606,23 +607,23 @@ static void fill_kind(struct judgement *judgement)
         break;
     default:
         verdict->kind = VERDICT_ADMIT;
-        verdict->observed = !verdict->repeated && message->observe &&
-                            (verdict->reason_count > 0 || message->suspension.id != 0);
+        verdict->observed = !verdict->repeated && judgement->request.observe &&
+                            (verdict->reason_count > 0 || result->suspension.id != 0);
     }
 }
 
 static void fill_verdict(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
-    const struct store_message *message = &judgement->message;
-    verdict->decision = message->decision;
-    verdict->suspension = message->suspension;
-    verdict->brought = message->brought;
-    verdict->ahead_ms = message->ahead_ms;
-    if (message->suspension.id != 0)
+    const struct judge_result *result = &judgement->result;
+    verdict->decision = judgement->request.decision;
+    verdict->suspension = result->suspension;
+    verdict->brought = result->brought;
+    verdict->ahead_ms = result->ahead_ms;
+    if (result->suspension.id != 0)
         verdict->sentence =
-            verdict_provider_sentence(judgement->arena, judgement->catalogue, &message->suspension);
-    if (message->outcome != OUTCOME_REPEATED && message->outcome != OUTCOME_REDEEMED)
+            verdict_provider_sentence(judgement->arena, judgement->catalogue, &result->suspension);
+    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);
     fill_can_send(judgement);
@@ -651,7 +652,7 @@ static void judge_without_store(struct judgement *judgement)
                                       .observe = judgement->settings->guard_mode == MODE_OBSERVE};
     if (!seen.rejected)
         return;
-    judgement->message = (struct store_message){0};
+    judgement->result = (struct judge_result){0};
     fill_reasons(judgement);
     judgement->verdict->observed = seen.observe;
     if (outcome_decide(&seen).outcome == OUTCOME_REJECTED) {
@@ -747,21 +748,22 @@ static void judge_all(struct guard *guard, const struct submission *const *submi
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
-    struct store_message *messages[JUDGE_MAX];
+    struct judge_task tasks[JUDGE_MAX];
     int refreshed = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     for (size_t i = 0; i < count; i++) {
-        results_r[i] = -1;
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
         begin_judgement(judgements[i], guard, snapshot, submissions[i], dry_run, now_ms,
                         &verdicts_r[i]);
-        messages[i] = &judgements[i]->message;
+        tasks[i] = (struct judge_task){&judgements[i]->request, &judgements[i]->result, -1};
         if (refreshed > 0)
-            prepare_message(judgements[i], dry_run, now_ms);
+            prepare_request(judgements[i], dry_run, now_ms);
     }
     if (refreshed > 0)
-        store_judge_all(guard->store, messages, results_r, count);
-    for (size_t i = 0; i < count; i++)
-        end_judgement(judgements[i], guard, results_r[i]);
+        store_judge_all(guard->store, tasks, count);
+    for (size_t i = 0; i < count; i++) {
+        results_r[i] = tasks[i].answer;
+        end_judgement(judgements[i], guard, tasks[i].answer);
+    }
 }
 
 int guard_judge(struct guard *guard, const struct submission *submission, bool dry_run,

@@ -55,7 +55,7 @@ struct verdict {
     enum verdict_kind kind;
     bool observed; /* admitted only because mode = observe */
     bool dry_run;
-    int64_t ahead_ms; /* as struct store_message has it: a clock was wrong */
+    int64_t ahead_ms; /* as struct judge_result has it: a clock was wrong */
     bool repeated; /* counted before; not counted again */
     bool redeemed; /* admitted on another channel a moment ago; not counted again */
     bool bypassed; /* came from a webmail host without a ticket: it bypassed the webmail endpoint */

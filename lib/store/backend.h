@@ -23,9 +23,8 @@ struct backend;
 
 struct backend_operations {
     void (*free)(struct backend *backend);
-    /* results_r[i] is 1 or -1 for messages[i], as store_judge. */
-    void (*judge)(struct backend *backend, struct store_message *const *messages, int *results_r,
-                  size_t count);
+    /* As store_judge_all; each result has the windows of its request already. */
+    void (*judge)(struct backend *backend, struct judge_task *tasks, size_t count);
     int (*refund)(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
     int (*suspend)(struct backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct action *action,

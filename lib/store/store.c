@@ -1,9 +1,14 @@
-/* The store's front: opens the backends that a URL names, and lets one thread at a
- * time into each. SQLite has one backend, since it has one writer; Redis has a few,
- * each with a connection of its own, so that the server has work while answers
- * travel. Who finds all backends busy queues up; the first of the queue goes in next
- * and takes all messages that wait there with it. Under load a transaction or a
- * round trip is so shared by many messages, none waits for others. */
+/* The front of the store: a pool of connections with group commit.
+ *
+ * A backend is one connection to the database, used by one thread at a time. SQLite has one, since
+ * it has one writer; Redis has a few, so that the server works while answers travel. A thread that
+ * finds no idle backend waits in a queue, first come, first served, until its deadline.
+ *
+ * Messages are judged in groups. The thread that gets a backend is the leader: it takes the tasks
+ * of all threads that wait with some (the members of its group), has the backend judge them
+ * together in one transaction or one pipeline, and hands each member its answers. Under load a
+ * group shares the cost of one commit or round trip; without load no thread waits for a group to
+ * fill. An operation other than judging joins no group: its thread uses a backend alone. */
 #include "store/store.h"
 
 #include <assert.h>
@@ -30,20 +35,20 @@ const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exe
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
                                                       "tries", "known"};
 
-/* what one caller brings goes in together */
-enum { TOGETHER_MAX = JUDGE_MAX, ROUNDS_MAX = 16, LEAD_MAX_US = 10000, BACKENDS_MAX = 2 };
+/* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
+ * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */
+enum { GROUP_MAX = JUDGE_MAX, LEADER_ROUNDS = 16, LEADER_MAX_US = 10000, BACKENDS_MAX = 2 };
 
-/* Somebody who waits: with messages, or (none) for a backend to himself. While
- * QUEUED the store's lock guards it; whoever takes it out of the queue owns it
- * until `called` is posted, and touches it no more. */
-struct waiting {
-    struct store_message *const *messages;
-    int *results; /* of each message; -1 before */
+/* A thread that uses a backend or waits for one: with tasks to be judged, or with none for another
+ * operation. While QUEUED the store's lock guards it. The leader that takes it out of the queue
+ * owns it until it posts `woken`, and does not touch it after that. */
+struct member {
+    struct judge_task *tasks;
     size_t count;
-    struct waiting *next;
-    sem_t called;
-    _Atomic enum { QUEUED, TAKEN, LEADS, DONE } state;
-    struct backend *backend; /* LEADS: which one is ours */
+    struct member *next; /* in the queue */
+    sem_t woken;
+    _Atomic enum { QUEUED, IN_GROUP, LEADS, DONE } state;
+    struct backend *backend; /* LEADS: the one that it uses */
     char error[BACKEND_ERROR_SIZE];
 };
 
@@ -52,9 +57,9 @@ struct store {
     size_t backend_count;
     int timeout_ms;
     pthread_mutex_t lock; /* guards what follows */
-    struct backend *empty[BACKENDS_MAX]; /* backends with nobody in them */
-    size_t empty_count;
-    struct waiting *first, **last;
+    struct backend *idle[BACKENDS_MAX];
+    size_t idle_count;
+    struct member *first, **last; /* the queue */
 };
 
 static _Thread_local char thread_error[BACKEND_ERROR_SIZE];
@@ -81,12 +86,12 @@ int backend_fail(struct backend *backend, const char *format, ...)
     return -1;
 }
 
-/* ---- the queue ----------------------------------------------------------- */
+/* ---- the queue ----------------------------------------------------------------- */
 
-/* The thread sanitizer of Debian 12 does not know sem_clockwait, and sees races
- * where there are none; what it knows is as good but for steps of the clock. */
+/* The thread sanitizer of Debian 12 does not know sem_clockwait, and reports races that do not
+ * exist; sem_timedwait differs from it only when the clock is set. */
 #ifdef __SANITIZE_THREAD__
-#define sem_clockwait(called, clock, deadline) sem_timedwait(called, deadline)
+#define sem_clockwait(woken, clock, deadline) sem_timedwait(woken, deadline)
 #define WAIT_CLOCK CLOCK_REALTIME
 #else
 #define WAIT_CLOCK CLOCK_MONOTONIC
@@ -105,143 +110,154 @@ static struct timespec deadline_in(int timeout_ms)
     return at;
 }
 
-static void unlink_waiting(struct store *store, struct waiting **place)
+/* Takes the member at *place out of the queue. */
+static void unqueue(struct store *store, struct member **place)
 {
-    struct waiting *gone = *place;
+    struct member *gone = *place;
     *place = gone->next;
     if (store->last == &gone->next)
         store->last = place;
 }
 
-/* Out of the queue again, when nobody took us in time: true. */
-static bool gave_up_waiting(struct store *store, struct waiting *self)
+/* At the deadline: true and out of the queue; false when a leader, or a backend, has us by now. */
+static bool gives_up(struct store *store, struct member *self)
 {
     pthread_mutex_lock(&store->lock);
     bool queued = self->state == QUEUED;
     if (queued) {
-        struct waiting **place = &store->first;
+        struct member **place = &store->first;
         while (*place != self)
             place = &(*place)->next;
-        unlink_waiting(store, place);
+        unqueue(store, place);
     }
     pthread_mutex_unlock(&store->lock);
     return queued;
 }
 
-static void wait_until_called(sem_t *called)
+/* 1 woken, 0 not before the deadline. */
+static int wait_until(sem_t *woken, const struct timespec *deadline)
 {
-    while (sem_wait(called) != 0 && errno == EINTR)
+    int result;
+    while ((result = sem_clockwait(woken, WAIT_CLOCK, deadline)) != 0 && errno == EINTR)
+        ;
+    return result == 0;
+}
+
+static void wait_woken(sem_t *woken)
+{
+    while (sem_wait(woken) != 0 && errno == EINTR)
         ;
 }
 
-/* In: 1, with self->state LEADS (self->backend is ours) or DONE (somebody judged our
- * message with theirs). -1 when our turn did not come in time. */
-static int enter(struct store *store, struct waiting *self)
+/* Gets a backend or joins a group: 1 with self->state LEADS (the caller uses self->backend, then
+ * calls leave) or DONE (a leader had our tasks judged). -1 at the deadline, nothing done. */
+static int enter(struct store *store, struct member *self)
 {
     pthread_mutex_lock(&store->lock);
-    if (store->empty_count > 0) {
-        self->backend = store->empty[--store->empty_count];
+    if (store->idle_count > 0) {
+        self->backend = store->idle[--store->idle_count];
         self->state = LEADS;
         pthread_mutex_unlock(&store->lock);
         return 1;
     }
-    sem_init(&self->called, 0, 0);
+    sem_init(&self->woken, 0, 0);
     *store->last = self;
     store->last = &self->next;
     pthread_mutex_unlock(&store->lock);
 
     struct timespec deadline = deadline_in(store->timeout_ms);
-    int called;
-    while ((called = sem_clockwait(&self->called, WAIT_CLOCK, &deadline)) != 0 &&
-           errno == EINTR)
-        ;
-    bool gave_up = called != 0 && gave_up_waiting(store, self);
-    if (called != 0 && !gave_up) /* taken at the last moment; the backend's timeout bounds it */
-        wait_until_called(&self->called);
-    sem_destroy(&self->called);
+    bool woken = wait_until(&self->woken, &deadline);
+    bool gave_up = !woken && gives_up(store, self);
+    if (!woken && !gave_up) /* taken at the last moment; the backend's timeout bounds it */
+        wait_woken(&self->woken);
+    sem_destroy(&self->woken);
     if (gave_up)
         snprintf(thread_error, sizeof thread_error, "the store was busy for %d ms",
                  store->timeout_ms);
     return gave_up ? -1 : 1;
 }
 
-/* Out: the next one has the backend, or nobody. */
+/* The queue's first thread has the backend next; without one it is idle. */
 static void leave(struct store *store, struct backend *backend)
 {
     pthread_mutex_lock(&store->lock);
-    struct waiting *next = store->first;
+    struct member *next = store->first;
     if (next != NULL) {
-        unlink_waiting(store, &store->first);
+        unqueue(store, &store->first);
         next->state = LEADS;
         next->backend = backend;
     } else {
-        store->empty[store->empty_count++] = backend;
+        store->idle[store->idle_count++] = backend;
     }
     pthread_mutex_unlock(&store->lock);
     if (next != NULL)
-        sem_post(&next->called);
+        sem_post(&next->woken);
 }
 
-/* Those who go in together, and how many messages they have. */
+/* ---- group commit ---------------------------------------------------------------- */
+
 struct group {
-    struct waiting *members[TOGETHER_MAX];
-    size_t count, message_count;
+    struct member *members[GROUP_MAX];
+    size_t count, task_count;
 };
 
-static void join(struct group *group, struct waiting *member)
+static void join(struct group *group, struct member *member)
 {
     group->members[group->count++] = member;
-    group->message_count += member->count;
+    group->task_count += member->count;
 }
 
-/* Takes those who wait with messages, as far as there is room for all that one has. */
-static void take_waiting(struct store *store, struct group *group)
+/* Takes from the queue who has tasks, where the group has room for all that one has. */
+static void gather(struct store *store, struct group *group)
 {
     pthread_mutex_lock(&store->lock);
-    for (struct waiting **place = &store->first;
-         *place != NULL && group->message_count < TOGETHER_MAX;) {
-        struct waiting *other = *place;
-        if (other->count == 0 || other->count > TOGETHER_MAX - group->message_count) {
-            place = &other->next;
+    for (struct member **place = &store->first;
+         *place != NULL && group->task_count < GROUP_MAX;) {
+        struct member *member = *place;
+        if (member->count == 0 || member->count > GROUP_MAX - group->task_count) {
+            place = &member->next;
             continue;
         }
-        unlink_waiting(store, place);
-        other->state = TAKEN;
-        join(group, other);
+        unqueue(store, place);
+        member->state = IN_GROUP;
+        join(group, member);
     }
     pthread_mutex_unlock(&store->lock);
 }
 
-/* Hands out the results of its messages, and calls who waits for them. */
-static void tell_member(struct waiting *member, const struct backend *backend, const int *results)
+/* Hands the member the answers to its tasks, and wakes it. */
+static void answer_member(struct member *member, const struct backend *backend,
+                          const struct judge_task *answered)
 {
-    bool waits = member->state == TAKEN;
-    memcpy(member->results, results, member->count * sizeof *results);
-    for (size_t i = 0; i < member->count; i++)
-        if (results[i] < 0)
+    bool waits = member->state == IN_GROUP;
+    for (size_t i = 0; i < member->count; i++) {
+        member->tasks[i].answer = answered[i].answer;
+        if (answered[i].answer < 0)
             memcpy(member->error, backend->error, sizeof member->error);
+    }
     member->state = DONE;
     if (waits)
-        sem_post(&member->called);
+        sem_post(&member->woken);
 }
 
-/* Judges all that they have. Whether the database answered. */
-static bool judge_together(struct backend *backend, const struct group *group)
+/* Judges the tasks of all members. Whether the database answered. */
+static bool commit_group(struct backend *backend, const struct group *group)
 {
-    struct store_message *messages[TOGETHER_MAX];
-    int results[TOGETHER_MAX];
+    struct judge_task tasks[GROUP_MAX];
     size_t count = 0;
-    for (size_t i = 0; i < group->count; i++)
-        for (size_t j = 0; j < group->members[i]->count; j++)
-            messages[count++] = group->members[i]->messages[j];
-    backend->operations->judge(backend, messages, results, count);
-    const int *next = results;
     for (size_t i = 0; i < group->count; i++) {
-        size_t own = group->members[i]->count; /* after it is told, it may be gone */
-        tell_member(group->members[i], backend, next);
+        const struct member *member = group->members[i];
+        memcpy(tasks + count, member->tasks, member->count * sizeof *tasks);
+        count += member->count;
+    }
+    backend->operations->judge(backend, tasks, count);
+    const struct judge_task *next = tasks;
+    for (size_t i = 0; i < group->count; i++) {
+        size_t own = group->members[i]->count; /* a member that was woken may be gone */
+        answer_member(group->members[i], backend, next);
         next += own;
     }
-    return results[0] > 0;
+    return tasks[0].answer > 0;
 }
 
 static int64_t monotonic_us(void)
@@ -251,238 +267,256 @@ static int64_t monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Our own messages and what waits beside them, then what has come meanwhile. To
- * go on costs less than to wake the next one, whose messages are judged all the
- * same; but our caller waits too, so not for long. */
-static void lead_group(struct store *store, struct waiting *self)
+/* The leader's own tasks and those that wait beside them, then groups of those that came
+ * meanwhile: that costs less than to wake the next leader. But the leader's caller waits too, so
+ * not for long. */
+static void lead(struct store *store, struct member *self)
 {
-    int64_t until_us = monotonic_us() + LEAD_MAX_US;
+    int64_t until_us = monotonic_us() + LEADER_MAX_US;
     struct group group;
-    group.count = group.message_count = 0;
+    group.count = group.task_count = 0;
     join(&group, self);
-    take_waiting(store, &group);
-    for (int round = 1; judge_together(self->backend, &group) && round < ROUNDS_MAX &&
+    gather(store, &group);
+    for (int round = 1; commit_group(self->backend, &group) && round < LEADER_ROUNDS &&
                         monotonic_us() < until_us; round++) {
-        group.count = group.message_count = 0;
-        take_waiting(store, &group);
+        group.count = group.task_count = 0;
+        gather(store, &group);
         if (group.count == 0)
             break;
     }
 }
 
-void store_judge_all(struct store *store, struct store_message *const *messages, int *results_r,
-                     size_t count)
+static void begin_task(struct judge_task *task)
 {
-    struct waiting self = {.messages = messages, .results = results_r, .count = count};
+    const struct judge_request *request = task->request;
+    struct judge_result *result = task->result_r;
+    task->answer = -1;
+    result->window_count = request->window_count;
+    for (size_t i = 0; i < request->window_count && i < OVER_TIME_COUNT; i++)
+        result->windows[i] = (struct outcome_window){.rule = request->windows[i].rule,
+                                                     .limit = request->windows[i].limit,
+                                                     .suspends = request->windows[i].suspends};
+}
+
+void store_judge_all(struct store *store, struct judge_task *tasks, size_t count)
+{
+    struct member self = {.tasks = tasks, .count = count};
     bool failed = false;
+    assert(count >= 1 && count <= JUDGE_MAX);
     for (size_t i = 0; i < count; i++)
-        results_r[i] = -1;
+        begin_task(&tasks[i]);
     if (enter(store, &self) < 0)
         return;
     if (self.state == LEADS) {
-        lead_group(store, &self);
+        lead(store, &self);
         leave(store, self.backend);
     }
     for (size_t i = 0; i < count; i++)
-        failed = failed || results_r[i] < 0;
+        failed = failed || tasks[i].answer < 0;
     if (failed)
         memcpy(thread_error, self.error, sizeof thread_error);
 }
 
-int store_judge(struct store *store, struct store_message *message)
+int store_judge(struct store *store, const struct judge_request *request,
+                struct judge_result *result_r)
 {
-    int result;
-    store_judge_all(store, &message, &result, 1);
+    struct judge_task task = {.request = request, .result_r = result_r};
+    store_judge_all(store, &task, 1);
+    return task.answer;
+}
+
+/* ---- the other operations -------------------------------------------------------- */
+
+/* Gives the backend back. Returns the result; of -1 the thread remembers why. */
+static int leave_with(struct store *store, struct backend *backend, int result)
+{
+    if (result < 0)
+        memcpy(thread_error, backend->error, sizeof thread_error);
+    leave(store, backend);
     return result;
 }
 
-/* The other operations go in alone. */
-#define ALONE(store, operation)                                                    \
-    do {                                                                     \
-        struct waiting self = {.count = 0};                                  \
-        if (enter(store, &self) < 0)                                         \
-            return -1;                                                       \
-        struct backend *backend = self.backend;                                       \
-        int result = backend->operations->operation;                                        \
-        if (result < 0)                                                      \
-            memcpy(thread_error, backend->error, sizeof thread_error);          \
-        leave(store, backend);                                                  \
-        return result;                                                       \
+/* Returns what the backend's operation does: ALONE(store, NAME, ARGUMENTS…). */
+#define ALONE(store, operation, ...)                                                        \
+    do {                                                                                    \
+        struct member self = {.count = 0};                                                  \
+        if (enter(store, &self) < 0)                                                        \
+            return -1;                                                                      \
+        const struct backend_operations *operations = self.backend->operations;             \
+        return leave_with(store, self.backend, operations->operation(self.backend, __VA_ARGS__)); \
     } while (0)
 
 int store_refund(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
 {
-    ALONE(store, refund(backend, mailbox, id, now_ms));
+    ALONE(store, refund, mailbox, id, now_ms);
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r)
 {
-    ALONE(store, suspend(backend, mailbox, cause, durations, action,
-                                            suspension_r));
+    ALONE(store, suspend, mailbox, cause, durations, action, suspension_r);
 }
 
 int store_lift(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, lift(backend, mailbox, action));
+    ALONE(store, lift, mailbox, action);
 }
 
 int store_reset(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, reset(backend, mailbox, action));
+    ALONE(store, reset, mailbox, action);
 }
 
 int store_adjust(struct store *store, const struct adjustment *adjustment,
                  const struct action *action)
 {
-    ALONE(store, adjust(backend, adjustment, 1, INT64_MAX, action));
+    ALONE(store, adjust, adjustment, 1, INT64_MAX, action);
 }
 
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action)
 {
     assert(count >= 1 && count <= ADJUST_MAX);
-    ALONE(store, adjust(backend, adjustments, count, newest, action));
+    ALONE(store, adjust, adjustments, count, newest, action);
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r)
 {
-    ALONE(store, adjustments(backend, after, adjustments_r, max, count_r));
+    ALONE(store, adjustments, after, adjustments_r, max, count_r);
 }
 
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r)
 {
-    ALONE(store, account(backend, arena, mailbox, now_ms, account_r));
+    ALONE(store, account, arena, mailbox, now_ms, account_r);
 }
 
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    ALONE(store, suspended(backend, after, now_ms, suspended_r, max,
-                                              count_r));
+    ALONE(store, suspended, after, now_ms, suspended_r, max, count_r);
 }
 
 int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
                    uint32_t *count_r)
 {
-    ALONE(store, offences(backend, mailbox, cause, now_ms, count_r));
+    ALONE(store, offences, mailbox, cause, now_ms, count_r);
 }
 
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
-    ALONE(store, record(backend, arena, decision, now_ms, record_r));
+    ALONE(store, record, arena, decision, now_ms, record_r);
 }
 
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r)
 {
-    ALONE(store, audit(backend, after, audit_r, max, count_r));
+    ALONE(store, audit, after, audit_r, max, count_r);
 }
 
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, decisions(backend, arena, mailbox, before, now_ms, records_r, max, count_r));
+    ALONE(store, decisions, arena, mailbox, before, now_ms, records_r, max, count_r);
 }
 
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *key, int64_t now_ms, struct history *history_r)
 {
-    ALONE(store, history(backend, arena, subject, key, now_ms, history_r));
+    ALONE(store, history, arena, subject, key, now_ms, history_r);
 }
 
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r)
 {
-    ALONE(store, audit_newest(backend, subject, before, audit_r, max, count_r));
+    ALONE(store, audit_newest, subject, before, audit_r, max, count_r);
 }
 
 int store_write_audit(struct store *store, const struct audited *audited)
 {
-    ALONE(store, write_audit(backend, audited));
+    ALONE(store, write_audit, audited);
 }
 
 int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
                const struct audited *audited)
 {
-    ALONE(store, keep(backend, kind, kept, false, NULL, now_ms, audited));
+    ALONE(store, keep, kind, kept, false, NULL, now_ms, audited);
 }
 
 int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
                    int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep(backend, kind, kept, true, NULL, now_ms, audited));
+    ALONE(store, keep, kind, kept, true, NULL, now_ms, audited);
 }
 
 int store_keep_over(struct store *store, enum kept_kind kind, const struct kept *kept,
                     const char *before, int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep(backend, kind, kept, false, before, now_ms, audited));
+    ALONE(store, keep, kind, kept, false, before, now_ms, audited);
 }
 
 int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r)
 {
-    ALONE(store, kept(backend, arena, kind, key, now_ms, kept_r));
+    ALONE(store, kept, arena, kind, key, now_ms, kept_r);
 }
 
 int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited)
 {
-    ALONE(store, forget(backend, kind, key, now_ms, audited));
+    ALONE(store, forget, kind, key, now_ms, audited);
 }
 
 int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, kept_list(backend, arena, kind, after, now_ms, kept_r, max, count_r));
+    ALONE(store, kept_list, arena, kind, after, now_ms, kept_r, max, count_r);
 }
 
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r)
 {
-    ALONE(store, try_once(backend, key, now_ms, span_ms, max, count_r, free_at_r));
+    ALONE(store, try_once, key, now_ms, span_ms, max, count_r, free_at_r);
 }
 
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
 {
-    ALONE(store, observe(backend, observations, now_ms));
+    ALONE(store, observe, observations, now_ms);
 }
 
 int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
-    ALONE(store, senders(backend, of, key, after, now_ms, senders_r, max, count_r));
+    ALONE(store, senders, of, key, after, now_ms, senders_r, max, count_r);
 }
 
 int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
                size_t *count_r)
 {
-    ALONE(store, near(backend, now_ms, near_r, max, count_r));
+    ALONE(store, near, now_ms, near_r, max, count_r);
 }
 
 int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
                    size_t *count_r)
 {
-    ALONE(store, counters(backend, after, counters_r, max, count_r));
+    ALONE(store, counters, after, counters_r, max, count_r);
 }
 
 int store_sweep(struct store *store, int64_t now_ms)
 {
-    ALONE(store, sweep(backend, now_ms));
+    ALONE(store, sweep, now_ms);
 }
 
 /* ---- opening ---------------------------------------------------------------- */
 
 int store_examine(struct store *store, bool *made_r)
 {
-    struct waiting self = {.count = 0};
+    struct member self = {.count = 0};
     if (enter(store, &self) < 0)
         return -1;
     int result = self.backend->operations->examine(self.backend, made_r);
@@ -518,8 +552,8 @@ static int open_store(const char *url, int timeout_ms, bool may_make, struct sto
     struct store *store = xcalloc(1, sizeof *store);
     store->backend_count = where.kind == STORE_SQLITE ? 1 : BACKENDS_MAX;
     for (size_t i = 0; i < store->backend_count; i++)
-        store->backends[i] = store->empty[i] = open_backend(&where, timeout_ms, may_make);
-    store->empty_count = store->backend_count;
+        store->backends[i] = store->idle[i] = open_backend(&where, timeout_ms, may_make);
+    store->idle_count = store->backend_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);

@@ -13,7 +13,7 @@
  * at an earlier time than its mailbox's or IP's newest entry is counted at
  * that entry's time (clocks of several machines differ by a little). What is
  * further ahead than CLOCK_AHEAD_MS was stamped by a clock that was wrong: it is
- * taken as of now from then on, and message->ahead_ms says so.
+ * taken as of now from then on, and the judge_result says so.
  *
  * One struct store a process; all functions may be called from any thread.
  * Messages that wait at the same moment go to the database together, in one

@@ -159,8 +159,7 @@ struct seen {
 struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 
 /* The operations, by file. */
-void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
-                 size_t count);
+void redis_judge(struct backend *backend, struct judge_task *tasks, size_t count);
 int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct action *action,

@@ -82,13 +82,12 @@ struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *de
 /* The count that a window looks at; COUNT_NONE when the message counts for no
  * IP. A rule over a length that is not kept would be COUNT_NONE as well: check
  * refuses it. */
-static enum count_place window_place(const struct store_message *message,
-                                     const struct outcome_window *window)
+static enum count_place window_place(const struct judge_request *request, enum rule of)
 {
-    const struct rule_info *rule = &rule_table[window->rule];
+    const struct rule_info *rule = &rule_table[of];
     bool messages = rule->measure == MEASURE_MESSAGES;
     if (rule->subject == SUBJECT_IP)
-        return message->ip == NULL || rule->window_ms != HOUR_MS ? COUNT_NONE
+        return request->ip == NULL || rule->window_ms != HOUR_MS ? COUNT_NONE
                : messages                                        ? COUNT_IP_MESSAGES
                                                                  : COUNT_IP_OFF_DOMAIN;
     if (rule->window_ms == DAY_MS)
@@ -100,9 +99,9 @@ static enum count_place window_place(const struct store_message *message,
 
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
 #define NO_END ((UINT64_C(1) << 40) - 1)
-static uint64_t window_end(const struct store_message *message, const struct outcome_window *window)
+static uint64_t window_end(const struct judge_request *request, const struct judge_window *window)
 {
-    uint32_t cost = outcome_cost(window->rule, message->off_domain);
+    uint32_t cost = outcome_cost(window->rule, request->off_domain);
     if (window->limit < 0)
         return NO_END;
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
@@ -110,50 +109,50 @@ static uint64_t window_end(const struct store_message *message, const struct out
 
 /* Held, dry run, observe, no attempt, and whether the name of the mailbox's history has a mark, in
  * one number. */
-static unsigned mode_of(const struct store_message *message)
+static unsigned mode_of(const struct judge_request *request)
 {
-    bool marked = history_marks[SUBJECT_MAILBOX][message->channel][0] != '\0';
-    return (message->rejected ? 1u : 0) + (message->dry_run ? 2u : 0) + (message->observe ? 4u : 0) +
-           (message->no_attempt ? 8u : 0) + (marked ? 16u : 0);
+    bool marked = history_marks[SUBJECT_MAILBOX][request->channel][0] != '\0';
+    return (request->rejected ? 1u : 0) + (request->dry_run ? 2u : 0) +
+           (request->observe ? 4u : 0) + (request->no_attempt ? 8u : 0) + (marked ? 16u : 0);
 }
 
 /* As of the message's own time; the script knows by how much it is counted later. */
-static uint64_t tag_of(const struct store_message *message)
+static uint64_t tag_of(const struct judge_request *request)
 {
-    bool timed = (message->decision & ~(uint64_t)TAG_ID_MASK) == decision_floor(message->now_ms);
-    return timed ? message->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
+    bool timed = (request->decision & ~(uint64_t)TAG_ID_MASK) == decision_floor(request->now_ms);
+    return timed ? request->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
 }
 
-static void pack_given(struct packed *packed, const struct store_message *message)
+static void pack_given(struct packed *packed, const struct judge_request *request)
 {
     uint64_t ends[COUNT_PLACES];
     for (size_t i = 0; i < COUNT_PLACES; i++)
         ends[i] = NO_END;
-    for (size_t i = 0; i < message->window_count; i++)
-        ends[window_place(message, &message->windows[i])] =
-            window_end(message, &message->windows[i]);
-    put(packed, (uint64_t)message->now_ms, 6);
-    put(packed, message->off_domain, 2);
-    put(packed, mode_of(message), 1);
+    for (size_t i = 0; i < request->window_count; i++)
+        ends[window_place(request, request->windows[i].rule)] =
+            window_end(request, &request->windows[i]);
+    put(packed, (uint64_t)request->now_ms, 6);
+    put(packed, request->off_domain, 2);
+    put(packed, mode_of(request), 1);
     for (size_t i = COUNT_NONE + 1; i < COUNT_PLACES; i++)
         put(packed, ends[i], 5);
-    put(packed, tag_of(message), 3);
+    put(packed, tag_of(request), 3);
     /* the rest is for who is refused */
-    put(packed, message->retries_before_restart, 4);
-    put(packed, message->attempt, 8);
-    put(packed, message->volume.count, 1);
-    for (size_t i = 0; i < message->volume.count; i++)
-        put(packed, (uint64_t)(message->volume.ms[i] == UNTIL_LIFTED ? -1 : message->volume.ms[i]),
+    put(packed, request->retries_before_restart, 4);
+    put(packed, request->attempt, 8);
+    put(packed, request->volume.count, 1);
+    for (size_t i = 0; i < request->volume.count; i++)
+        put(packed, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED ? -1 : request->volume.ms[i]),
             8);
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
-        enum count_place place = window_place(message, window);
-        if (!window->suspends || place == COUNT_NONE || window_end(message, window) == 0)
+    for (size_t i = 0; i < request->window_count; i++) {
+        const struct judge_window *window = &request->windows[i];
+        enum count_place place = window_place(request, window->rule);
+        if (!window->suspends || place == COUNT_NONE || window_end(request, window) == 0)
             continue; /* what could never fit does not suspend */
         const char *name = rule_table[window->rule].name;
         size_t length = strlen(name);
         put(packed, place, 1);
-        put(packed, window_end(message, window), 5);
+        put(packed, window_end(request, window), 5);
         put(packed, length, 1);
         memcpy(packed->bytes + packed->length, name, length);
         packed->length += length;
@@ -162,20 +161,20 @@ static void pack_given(struct packed *packed, const struct store_message *messag
 
 /* What a record keeps beside the counts, as redis_record reads it: for how long
  * when admitted and when refused, which window looks at which count, the facts. */
-static void add_kept(struct text *kept, const struct store_message *message)
+static void add_kept(struct text *kept, const struct judge_request *request)
 {
-    text_add_int(kept, bounded(message->keep_admitted_ms));
+    text_add_int(kept, bounded(request->keep_admitted_ms));
     text_add_char(kept, ' ');
-    text_add_int(kept, bounded(message->keep_refused_ms));
+    text_add_int(kept, bounded(request->keep_refused_ms));
     text_add_char(kept, ' ');
-    for (size_t i = 0; i < message->window_count; i++) {
-        text_add(kept, rule_table[message->windows[i].rule].name);
+    for (size_t i = 0; i < request->window_count; i++) {
+        text_add(kept, rule_table[request->windows[i].rule].name);
         text_add_char(kept, '=');
-        text_add_int(kept, window_place(message, &message->windows[i]));
+        text_add_int(kept, window_place(request, request->windows[i].rule));
         text_add_char(kept, ' ');
     }
     text_add_char(kept, '\n');
-    text_add(kept, message->facts);
+    text_add(kept, request->facts);
 }
 
 /* For how long the server keeps a record: a minute more, since clocks differ. */
@@ -185,30 +184,30 @@ static void format_lifetime(int64_t keep_ms, char text_r[24])
 }
 
 static void add_message(struct redis_backend *backend, const struct action_time *time,
-                        const struct store_message *message)
+                        const struct judge_request *request)
 {
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
     uint8_t charge[CHARGE_KEY_SIZE];
     char decision[20], admitted[24], refused[24];
     char mailbox_name[HISTORY_NAME_SIZE], ip_name[HISTORY_NAME_SIZE];
-    const char *ip = history_name(SUBJECT_IP, message->channel, message->ip, ip_name);
+    const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     if (ip == NULL)
         ip = "";
-    pack_given(&given, message);
-    charge_key(message->mailbox, message->id, charge);
-    snprintf(decision, sizeof decision, "%016llx", (unsigned long long)message->decision);
-    put(&charged, message->fingerprint, 8);
+    pack_given(&given, request);
+    charge_key(request->mailbox, request->id, charge);
+    snprintf(decision, sizeof decision, "%016llx", (unsigned long long)request->decision);
+    put(&charged, request->fingerprint, 8);
     memcpy(charged.bytes + charged.length, ip, strlen(ip));
     charged.length += strlen(ip);
     text_clear(&backend->kept);
-    add_kept(&backend->kept, message);
-    format_lifetime(message->keep_admitted_ms, admitted);
-    format_lifetime(message->keep_refused_ms, refused);
-    put(&tickets, message->ticket, 2);
-    put(&tickets, message->redeem, 2);
+    add_kept(&backend->kept, request);
+    format_lifetime(request->keep_admitted_ms, admitted);
+    format_lifetime(request->keep_refused_ms, refused);
+    put(&tickets, request->ticket, 2);
+    put(&tickets, request->redeem, 2);
     const struct argument arguments[] = {
         {given.bytes, given.length},
-        argument_string(history_name(SUBJECT_MAILBOX, message->channel, message->mailbox,
+        argument_string(history_name(SUBJECT_MAILBOX, request->channel, request->mailbox,
                                      mailbox_name)),
         argument_string(ip),
         {charge, sizeof charge},
@@ -219,7 +218,7 @@ static void add_message(struct redis_backend *backend, const struct action_time 
         argument_string(refused),
         {tickets.bytes, tickets.length},
     };
-    bool with_tickets = message->ticket > 0 || message->redeem > 0;
+    bool with_tickets = request->ticket > 0 || request->redeem > 0;
     redis_add_call(backend, time, SCRIPT_JUDGE, arguments,
                    with_tickets ? countof(arguments) : countof(arguments) - 1);
 }
@@ -229,41 +228,44 @@ static void add_message(struct redis_backend *backend, const struct action_time 
 /* The bytes that every answer has or begins with: the counts, and behind them
  * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
 static int read_counts(struct redis_backend *backend, const struct action_time *time,
-                       const redisReply *reply, struct store_message *message)
+                       const redisReply *reply, const struct judge_task *task)
 {
     if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
         return 0;
+    struct judge_result *result = task->result_r;
+    const struct judge_request *request = task->request;
     char *micros;
     int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
     if (*micros++ != '.')
         return 0;
     redis_learn_clock(backend, time, seconds * 1000000 + strtoll(micros, &micros, 10));
-    message->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
+    result->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
     struct seen seen = redis_read_seen(reply->str);
-    message->at_ms = seen.at_ms;
-    for (size_t i = 0; i < message->window_count; i++) {
-        struct outcome_window *window = &message->windows[i];
-        enum count_place place = window_place(message, window);
+    result->at_ms = seen.at_ms;
+    for (size_t i = 0; i < request->window_count; i++) {
+        struct outcome_window *window = &result->windows[i];
+        enum count_place place = window_place(request, window->rule);
         window->used_before = seen.counts[place];
-        window->over = place != COUNT_NONE && outcome_window_over(window, message->off_domain);
+        window->over = place != COUNT_NONE && outcome_window_over(window, request->off_domain);
     }
     return 1;
 }
 
 /* What is not simply admitted; the elements are at the end of judge.lua. */
-static int read_particulars(redisReply *const *elements, struct store_message *message)
+static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {
+    struct judge_result *result = task->result_r;
     static const int64_t longest_ms[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = DAY_MS,
                                                       [SUBJECT_IP] = HOUR_MS};
     int outcome = outcome_by_name(redis_text(elements[1]));
-    if (outcome < 0 || !redis_read_suspension(elements[2], &message->suspension) ||
+    if (outcome < 0 || !redis_read_suspension(elements[2], &result->suspension) ||
         elements[3]->type != REDIS_REPLY_INTEGER)
         return 0;
-    message->outcome = (enum outcome)outcome;
-    message->brought = elements[3]->integer == 1;
+    result->outcome = (enum outcome)outcome;
+    result->brought = elements[3]->integer == 1;
     for (size_t i = 0; i < SUBJECT_COUNT; i++)
-        redis_read_history(elements[4 + i], message->arena, longest_ms[i], message->at_ms,
-                           &message->histories[i]);
+        redis_read_history(elements[4 + i], task->request->arena, longest_ms[i], result->at_ms,
+                           &result->histories[i]);
     return 1;
 }
 
@@ -271,17 +273,18 @@ enum { PARTICULARS = 6 };
 
 /* 1, or -1 when the answer is none of ours. */
 static int read_answer(struct redis_backend *backend, const struct action_time *time,
-                       const redisReply *reply, struct store_message *message)
+                       const redisReply *reply, const struct judge_task *task)
 {
-    message->outcome = OUTCOME_ADMITTED;
-    message->brought = false;
-    message->suspension = (struct suspension){0};
-    memset(message->histories, 0, sizeof message->histories);
+    struct judge_result *result = task->result_r;
+    result->outcome = OUTCOME_ADMITTED;
+    result->brought = false;
+    result->suspension = (struct suspension){0};
+    memset(result->histories, 0, sizeof result->histories);
     bool plain = reply->type == REDIS_REPLY_STRING;
-    if (plain ? read_counts(backend, time, reply, message)
+    if (plain ? read_counts(backend, time, reply, task)
               : reply->type == REDIS_REPLY_ARRAY && reply->elements == PARTICULARS &&
-                    read_counts(backend, time, reply->element[0], message) &&
-                    read_particulars(reply->element, message))
+                    read_counts(backend, time, reply->element[0], task) &&
+                    read_particulars(reply->element, task))
         return 1;
     return backend_fail(&backend->base, "redis answered what no script of ours does");
 }
@@ -289,77 +292,76 @@ static int read_answer(struct redis_backend *backend, const struct action_time *
 /* ---- a batch -------------------------------------------------------------------- */
 
 /* What the script would cut or lose is refused here, so that a caller's mistake is seen. */
-static int check(struct redis_backend *backend, const struct store_message *message)
+static int check(struct redis_backend *backend, const struct judge_request *request)
 {
-    if (redis_check_time(backend, message->now_ms) < 0)
+    if (redis_check_time(backend, request->now_ms) < 0)
         return -1;
-    if (message->off_domain > SUBMISSION_MAX_RECIPIENTS ||
-        message->ticket > SUBMISSION_MAX_RECIPIENTS ||
-        message->redeem > SUBMISSION_MAX_RECIPIENTS ||
-        message->window_count > OVER_TIME_COUNT || message->volume.count > DURATIONS_MAX)
+    if (request->off_domain > SUBMISSION_MAX_RECIPIENTS ||
+        request->ticket > SUBMISSION_MAX_RECIPIENTS ||
+        request->redeem > SUBMISSION_MAX_RECIPIENTS ||
+        request->window_count > OVER_TIME_COUNT || request->volume.count > DURATIONS_MAX)
         return backend_fail(&backend->base, "%u off-domain recipients, tickets for %u and %u, %zu "
-                            "windows or %zu durations are too many", message->off_domain,
-                            message->ticket, message->redeem, message->window_count,
-                            message->volume.count);
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct rule_info *rule = &rule_table[message->windows[i].rule];
-        bool of_no_ip = rule->subject == SUBJECT_IP && message->ip == NULL;
-        if (!of_no_ip && window_place(message, &message->windows[i]) == COUNT_NONE)
+                            "windows or %zu durations are too many", request->off_domain,
+                            request->ticket, request->redeem, request->window_count,
+                            request->volume.count);
+    for (size_t i = 0; i < request->window_count; i++) {
+        const struct rule_info *rule = &rule_table[request->windows[i].rule];
+        bool of_no_ip = rule->subject == SUBJECT_IP && request->ip == NULL;
+        if (!of_no_ip && window_place(request, request->windows[i].rule) == COUNT_NONE)
             return backend_fail(&backend->base, "no counts are kept for %s", rule->name);
     }
-    if (message->ip != NULL && strlen(message->ip) > IP_MAX_BYTES)
+    if (request->ip != NULL && strlen(request->ip) > IP_MAX_BYTES)
         return backend_fail(&backend->base, "an IP of %zu bytes is none of ours",
-                            strlen(message->ip));
+                            strlen(request->ip));
     return 1;
 }
 
-enum { AGAIN = 0 }; /* a result while nothing was done yet and may still be */
+enum { AGAIN = 0 }; /* an answer while nothing was done yet and may still be */
 
 /* One round trip for every message that is still to be judged. */
 static void judge_once(struct redis_backend *backend, const struct action_time *time,
-                       struct store_message *const *messages, int *results_r, size_t count)
+                       struct judge_task *tasks, size_t count)
 {
     bool unknown = false;
     for (size_t i = 0; i < count; i++)
-        if (results_r[i] == AGAIN)
-            add_message(backend, time, messages[i]);
+        if (tasks[i].answer == AGAIN)
+            add_message(backend, time, tasks[i].request);
     bool lost = redis_send(backend, time) < 0;
     for (size_t i = 0; i < count; i++) {
-        if (results_r[i] != AGAIN)
+        if (tasks[i].answer != AGAIN)
             continue;
         freed_by(redis_free_reply) redisReply *reply = NULL;
         enum called called = lost ? CALL_LOST : redis_receive(backend, time, &reply);
         lost = called == CALL_LOST;
         unknown = unknown || called == CALL_UNKNOWN;
         if (called == CALLED)
-            results_r[i] = read_answer(backend, time, reply, messages[i]);
+            tasks[i].answer = read_answer(backend, time, reply, &tasks[i]);
         else if (called == CALL_LOST || called == CALL_REFUSED)
-            results_r[i] = -1;
+            tasks[i].answer = -1;
     }
     if (unknown && !lost && redis_load_scripts(backend, time) < 0)
         for (size_t i = 0; i < count; i++)
-            if (results_r[i] == AGAIN)
-                results_r[i] = -1;
+            if (tasks[i].answer == AGAIN)
+                tasks[i].answer = -1;
 }
 
-void redis_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
-                 size_t count)
+void redis_judge(struct backend *backend, struct judge_task *tasks, size_t count)
 {
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
     size_t waiting = count;
     for (size_t i = 0; i < count; i++)
-        results_r[i] = check(self, messages[i]) > 0 ? AGAIN : -1;
+        tasks[i].answer = check(self, tasks[i].request) > 0 ? AGAIN : -1;
     /* A second time for what a server without our scripts, or with a clock that was set, sent back. */
     for (int round = 0; round < 2 && waiting > 0; round++) {
         if (redis_connected(self, &time) < 0)
             break;
-        judge_once(self, &time, messages, results_r, count);
+        judge_once(self, &time, tasks, count);
         waiting = 0;
         for (size_t i = 0; i < count; i++)
-            waiting += results_r[i] == AGAIN;
+            waiting += tasks[i].answer == AGAIN;
     }
     for (size_t i = 0; i < count; i++)
-        if (results_r[i] == AGAIN)
-            results_r[i] = -1;
+        if (tasks[i].answer == AGAIN)
+            tasks[i].answer = -1;
 }

@@ -237,13 +237,14 @@ int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement whi
 int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_check;
 
 /* Tickets, by sqlite_ticket.c; a mailbox by its history's row. Leave one for the message
- * that was just counted. 1 or -1. */
+ * that was just counted, at at_ms. 1 or -1. */
 int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
-                        const struct store_message *message) must_check;
-/* Take the oldest that holds for message->redeem recipients, in a dry run only look:
+                        const struct judge_request *request, int64_t at_ms) must_check;
+/* Take the oldest that holds at at_ms for request->redeem recipients, in a dry run only look:
  * 1, 0 there is none, -1. *id_r is the hash of the submission's id. */
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
-                         const struct store_message *message, int64_t *id_r) must_check;
+                         const struct judge_request *request, int64_t at_ms,
+                         int64_t *id_r) must_check;
 /* The ticket of that submission, if there is one, goes. 1 or -1. */
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id) must_check;
 /* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */
@@ -257,8 +258,7 @@ int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enu
                         const char *key, int64_t at_ms, struct history *history_r) must_check;
 
 /* The operations, by file. */
-void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
-                  size_t count);
+void sqlite_judge(struct backend *backend, struct judge_task *tasks, size_t count);
 int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
 int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;

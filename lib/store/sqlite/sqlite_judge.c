@@ -10,7 +10,8 @@ static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 struct judging {
     struct sqlite_backend *backend;
-    struct store_message *message;
+    const struct judge_request *request;
+    struct judge_result *result;
     uint64_t id_hash;
     bool replaces; /* another message was counted under this id, at `place` */
     struct place place;
@@ -41,15 +42,16 @@ static uint32_t fingerprint_of(const struct sqlite_backend *backend, uint64_t fi
 /* 1 when this very submission was counted before, 0 when not, -1. */
 static int counted_before(struct judging *judging)
 {
-    const struct store_message *message = judging->message;
+    const struct judge_request *request = judging->request;
+    const struct judge_result *result = judging->result;
     struct sqlite_history *stored = &judging->stored[SUBJECT_MAILBOX];
-    judging->id_hash = id_hash_of(judging->backend, message->id);
+    judging->id_hash = id_hash_of(judging->backend, request->id);
     int found = sqlite_history_find_id(stored, judging->id_hash, &judging->place);
     if (found < 1)
         return found;
     const struct counted *counted = sqlite_place_counted(stored, &judging->place);
-    bool same = counted->fingerprint == fingerprint_of(judging->backend, message->fingerprint) &&
-                window_holds(counted->entry.time_ms, DAY_MS, message->at_ms);
+    bool same = counted->fingerprint == fingerprint_of(judging->backend, request->fingerprint) &&
+                window_holds(counted->entry.time_ms, DAY_MS, result->at_ms);
     judging->replaces = !same;
     return same;
 }
@@ -65,35 +67,36 @@ static int forget_id(struct judging *judging)
 /* Loads both histories up to the message's moment and fills its windows. */
 static int look(struct judging *judging)
 {
-    struct store_message *message = judging->message;
-    const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = message->mailbox,
-                                       [SUBJECT_IP] = message->ip};
-    message->at_ms = message->now_ms;
-    message->ahead_ms = 0;
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = request->mailbox,
+                                       [SUBJECT_IP] = request->ip};
+    result->at_ms = request->now_ms;
+    result->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         int64_t ahead_ms = 0;
         if (sqlite_history_load(judging->backend, (enum subject)subject,
-                                history_name((enum subject)subject, message->channel, keys[subject],
+                                history_name((enum subject)subject, request->channel, keys[subject],
                                              judging->names[subject]),
                                 &judging->stored[subject]) < 0 ||
-            sqlite_history_mend(&judging->stored[subject], message->now_ms, !message->dry_run,
+            sqlite_history_mend(&judging->stored[subject], request->now_ms, !request->dry_run,
                                 &ahead_ms) < 0)
             return -1;
-        message->ahead_ms = later(message->ahead_ms, ahead_ms);
-        message->at_ms =
-            later(message->at_ms, judging->stored[subject].history.newest_ms);
+        result->ahead_ms = later(result->ahead_ms, ahead_ms);
+        result->at_ms =
+            later(result->at_ms, judging->stored[subject].history.newest_ms);
     }
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        if (sqlite_history_advance(&judging->stored[subject], message->at_ms) < 0)
+        if (sqlite_history_advance(&judging->stored[subject], result->at_ms) < 0)
             return -1;
-    for (size_t i = 0; i < message->window_count; i++) {
-        struct outcome_window *window = &message->windows[i];
+    for (size_t i = 0; i < result->window_count; i++) {
+        struct outcome_window *window = &result->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
         const struct sqlite_history *stored = &judging->stored[rule->subject];
         window->used_before =
             packed_history_used(&stored->history, rule->measure, rule->window_ms);
         window->over =
-            stored->key != NULL && outcome_window_over(window, message->off_domain);
+            stored->key != NULL && outcome_window_over(window, request->off_domain);
     }
     return 1;
 }
@@ -114,7 +117,7 @@ _Static_assert(sizeof ((struct tried *)0)->known[0] == ATTEMPT_BYTES, "kept as t
 static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_HALVES])
 {
     for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
-        uint32_t given = (uint32_t)(judging->message->attempt >> 32 * half);
+        uint32_t given = (uint32_t)(judging->request->attempt >> 32 * half);
         halves_r[half] = (uint32_t)sqlite_hash(judging->backend, &given, sizeof given);
     }
 }
@@ -149,8 +152,8 @@ static bool is_known(const struct tried *tried, const uint32_t halves[ATTEMPT_HA
 /* Remembers this message as tried, while there is room, and keeps the suspension. */
 static int save_attempt(struct judging *judging, struct tried *tried)
 {
-    const struct suspension *suspension = &judging->message->suspension;
-    if (judging->message->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
+    const struct suspension *suspension = &judging->result->suspension;
+    if (judging->request->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
         attempt_of(judging, tried->known[tried->count++]);
     sqlite3_stmt *update = sqlite_take(judging->backend, SQL_SUSPENSION_ATTEMPT);
     sqlite3_bind_int64(update, 1, suspension->id);
@@ -174,29 +177,31 @@ static int64_t length_of(const struct suspension *suspension, const struct tried
 
 static int count_attempt(struct judging *judging)
 {
-    struct store_message *message = judging->message;
-    struct suspension *suspension = &message->suspension;
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    struct suspension *suspension = &result->suspension;
     struct tried tried;
     uint32_t halves[ATTEMPT_HALVES];
     if (read_tried(judging, suspension->id, &tried) < 0)
         return -1;
     attempt_of(judging, halves);
-    if (message->attempt != 0 && is_known(&tried, halves))
+    if (request->attempt != 0 && is_known(&tried, halves))
         return 1;
     suspension->attempts++;
     if (suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED &&
-        suspension->attempts >= message->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
+        suspension->attempts >= request->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
         suspension->until_ms =
-            later(suspension->until_ms, message->now_ms + length_of(suspension, &tried));
+            later(suspension->until_ms, request->now_ms + length_of(suspension, &tried));
     return save_attempt(judging, &tried);
 }
 
 static int bring_suspension(struct judging *judging, enum rule over)
 {
-    struct store_message *message = judging->message;
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
     const char *rule = rule_table[over].name;
-    if (sqlite_suspend(judging->backend, message->mailbox, CAUSE_VOLUME, &message->volume,
-                       message->at_ms, "guard", rule, &message->suspension) < 0)
+    if (sqlite_suspend(judging->backend, request->mailbox, CAUSE_VOLUME, &request->volume,
+                       result->at_ms, "guard", rule, &result->suspension) < 0)
         return -1;
     struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
     return save_attempt(judging, &tried);
@@ -204,52 +209,55 @@ static int bring_suspension(struct judging *judging, enum rule over)
 
 static int count_message(struct judging *judging)
 {
-    struct store_message *message = judging->message;
+    const struct judge_request *request = judging->request;
+    const struct judge_result *result = judging->result;
     struct sqlite_history *mailbox = &judging->stored[SUBJECT_MAILBOX];
     struct sqlite_history *ip = &judging->stored[SUBJECT_IP];
-    struct counted counted = {.entry = {message->at_ms, message->off_domain}};
+    struct counted counted = {.entry = {result->at_ms, request->off_domain}};
     if (judging->replaces && forget_id(judging) < 0)
         return -1;
     if (ip->key != NULL && sqlite_history_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
-    counted.fingerprint = fingerprint_of(judging->backend, message->fingerprint);
+    counted.fingerprint = fingerprint_of(judging->backend, request->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
     if (sqlite_history_add(mailbox, &counted) < 0)
         return -1;
-    return message->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, message) : 1;
+    return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
+                                                      result->at_ms) : 1;
 }
 
 /* "messages_per_day=412 off_domain_per_day=900" */
-static void used_format(const struct store_message *message, struct text *text)
+static void used_format(const struct judge_result *result, struct text *text)
 {
-    for (size_t i = 0; i < message->window_count; i++) {
+    for (size_t i = 0; i < result->window_count; i++) {
         if (i > 0)
             text_add_char(text, ' ');
-        text_add(text, rule_table[message->windows[i].rule].name);
+        text_add(text, rule_table[result->windows[i].rule].name);
         text_add_char(text, '=');
-        text_add_int(text, (int64_t)message->windows[i].used_before);
+        text_add_int(text, (int64_t)result->windows[i].used_before);
     }
 }
 
 static int keep_record(struct judging *judging)
 {
-    struct store_message *message = judging->message;
+    const struct judge_request *request = judging->request;
+    const struct judge_result *result = judging->result;
     struct sqlite_backend *backend = judging->backend;
-    bool admitted = outcome_passes(message->outcome);
+    bool admitted = outcome_passes(result->outcome);
     text_clear(&backend->used);
-    used_format(message, &backend->used);
-    backend->keep_admitted_ms = message->keep_admitted_ms;
-    backend->keep_refused_ms = message->keep_refused_ms;
+    used_format(result, &backend->used);
+    backend->keep_admitted_ms = request->keep_admitted_ms;
+    backend->keep_refused_ms = request->keep_refused_ms;
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
-    sqlite3_bind_int64(put, 1, (sqlite3_int64)message->decision);
-    sqlite3_bind_int64(put, 2, message->at_ms);
-    sqlite_bind_string(put, 3, outcome_names[message->outcome]);
+    sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
+    sqlite3_bind_int64(put, 2, result->at_ms);
+    sqlite_bind_string(put, 3, outcome_names[result->outcome]);
     sqlite_bind_string(put, 4, text_string(&backend->used));
-    sqlite_bind_string(put, 5, message->facts);
-    sqlite3_bind_int64(put, 6, admitted ? message->keep_admitted_ms : message->keep_refused_ms);
+    sqlite_bind_string(put, 5, request->facts);
+    sqlite3_bind_int64(put, 6, admitted ? request->keep_admitted_ms : request->keep_refused_ms);
     if (!admitted)
-        sqlite_bind_string(put, 7, message->mailbox);
+        sqlite_bind_string(put, 7, request->mailbox);
     return sqlite_do(backend, put);
 }
 
@@ -257,20 +265,21 @@ static int keep_record(struct judging *judging)
 static int mend_suspensions(struct judging *judging)
 {
     sqlite3_stmt *mend = sqlite_take(judging->backend, SQL_SUSPENSION_MEND);
-    sqlite_bind_string(mend, 1, judging->message->mailbox);
-    sqlite3_bind_int64(mend, 2, judging->message->now_ms);
+    sqlite_bind_string(mend, 1, judging->request->mailbox);
+    sqlite3_bind_int64(mend, 2, judging->request->now_ms);
     return sqlite_do(judging->backend, mend);
 }
 
 static int take_effect(struct judging *judging, const struct outcome_judged *judged)
 {
-    struct store_message *message = judging->message;
-    if (message->dry_run)
+    const struct judge_request *request = judging->request;
+    const struct judge_result *result = judging->result;
+    if (request->dry_run)
         return 1;
-    if (message->suspension.id != 0 && mend_suspensions(judging) < 0)
+    if (result->suspension.id != 0 && mend_suspensions(judging) < 0)
         return -1;
     if (judged->suspends &&
-        bring_suspension(judging, message->windows[judged->window].rule) < 0)
+        bring_suspension(judging, result->windows[judged->window].rule) < 0)
         return -1;
     if (judged->attempt && count_attempt(judging) < 0)
         return -1;
@@ -283,11 +292,12 @@ static int take_effect(struct judging *judging, const struct outcome_judged *jud
  * message. */
 static bool fills_a_window(const struct judging *judging)
 {
-    const struct store_message *message = judging->message;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
         bool has_key = judging->stored[rule_table[window->rule].subject].key != NULL;
-        uint64_t cost = outcome_cost(window->rule, message->off_domain);
+        uint64_t cost = outcome_cost(window->rule, request->off_domain);
         if (window->over || (has_key && window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)))
             return true;
@@ -298,14 +308,15 @@ static bool fills_a_window(const struct judging *judging)
 /* A refused message, a question and a window without room want a forecast. */
 static int tell_histories(struct judging *judging)
 {
-    struct store_message *message = judging->message;
-    bool wanted = message->dry_run || !outcome_passes(message->outcome) ||
-                  (!message->observe && fills_a_window(judging));
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    bool wanted = request->dry_run || !outcome_passes(result->outcome) ||
+                  (!request->observe && fills_a_window(judging));
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
-        message->histories[subject] = (struct history){0};
+        result->histories[subject] = (struct history){0};
         if (wanted && judging->stored[subject].key != NULL &&
-            sqlite_history_entries(&judging->stored[subject], message->arena, message->at_ms,
-                                   &message->histories[subject]) < 0)
+            sqlite_history_entries(&judging->stored[subject], request->arena, result->at_ms,
+                                   &result->histories[subject]) < 0)
             return -1;
     }
     return 1;
@@ -330,53 +341,55 @@ static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, ui
 /* 1 a ticket stands for it, and is taken away; 0; -1. */
 static int redeem(struct judging *judging)
 {
-    const struct store_message *message = judging->message;
+    const struct judge_request *request = judging->request;
     int64_t id;
-    if (message->redeem == 0)
+    if (request->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
-                                        message, &id);
-    if (redeemed < 1 || message->dry_run)
+                                        request, judging->result->at_ms, &id);
+    if (redeemed < 1 || request->dry_run)
         return redeemed;
-    return mark_redeemed(judging->backend, message->mailbox, shorter_hash(id));
+    return mark_redeemed(judging->backend, request->mailbox, shorter_hash(id));
 }
 
 /* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */
 static int see(struct judging *judging, struct outcome_seen *seen_r)
 {
-    struct store_message *message = judging->message;
-    if (look(judging) < 0 || sqlite_suspension(judging->backend, message->mailbox, message->now_ms,
-                                               &message->suspension) < 0)
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    if (look(judging) < 0 || sqlite_suspension(judging->backend, request->mailbox, request->now_ms,
+                                               &result->suspension) < 0)
         return -1;
     int repeated = counted_before(judging);
     *seen_r = (struct outcome_seen){
         .counted_before = repeated > 0,
-        .suspended = message->suspension.id != 0,
-        .rejected = message->rejected,
-        .observe = message->observe,
-        .dry_run = message->dry_run,
-        .no_attempt = message->no_attempt,
-        .off_domain = message->off_domain,
-        .windows = message->windows,
-        .window_count = message->window_count,
+        .suspended = result->suspension.id != 0,
+        .rejected = request->rejected,
+        .observe = request->observe,
+        .dry_run = request->dry_run,
+        .no_attempt = request->no_attempt,
+        .off_domain = request->off_domain,
+        .windows = result->windows,
+        .window_count = result->window_count,
     };
     int redeemed = repeated == 0 && outcome_wants_ticket(seen_r) ? redeem(judging) : 0;
     seen_r->ticket = redeemed > 0;
     return repeated < 0 || redeemed < 0 ? -1 : 1;
 }
 
-static int judge_one(struct sqlite_backend *backend, struct store_message *message)
+static int judge_one(struct sqlite_backend *backend, const struct judge_task *task)
 {
     struct judging judging; /* not zeroed: its parts are big, and filled in turn */
     struct outcome_seen seen;
     judging.backend = backend;
-    judging.message = message;
+    judging.request = task->request;
+    judging.result = task->result_r;
     judging.replaces = false;
     if (see(&judging, &seen) < 0)
         return -1;
     struct outcome_judged judged = outcome_decide(&seen);
-    message->outcome = judged.outcome;
-    message->brought = judged.brought;
+    task->result_r->outcome = judged.outcome;
+    task->result_r->brought = judged.brought;
     if (take_effect(&judging, &judged) < 0)
         return -1;
     return tell_histories(&judging);
@@ -394,23 +407,22 @@ static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, si
     return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
 }
 
-void sqlite_judge(struct backend *backend, struct store_message *const *messages, int *results_r,
-                  size_t count)
+void sqlite_judge(struct backend *backend, struct judge_task *tasks, size_t count)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
-    int64_t now_ms = messages[0]->now_ms;
+    int64_t now_ms = tasks[0].request->now_ms;
     int result = sqlite_begin(self, true);
     if (result > 0) {
         for (size_t i = 0; i < count && result > 0; i++) {
-            result = judge_one(self, messages[i]);
-            now_ms = later(now_ms, messages[i]->now_ms);
+            result = judge_one(self, &tasks[i]);
+            now_ms = later(now_ms, tasks[i].request->now_ms);
         }
         if (result > 0)
             result = sweep_now_and_then(self, now_ms, count);
         result = sqlite_end(self, result);
     }
     for (size_t i = 0; i < count; i++)
-        results_r[i] = result;
+        tasks[i].answer = result;
 }
 
 /* ---- refunds ----------------------------------------------------------------------- */

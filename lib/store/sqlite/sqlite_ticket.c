@@ -31,32 +31,32 @@ static int drop_ticket(struct sqlite_backend *backend, int64_t history, int64_t 
 }
 
 int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
-                        const struct store_message *message)
+                        const struct judge_request *request, int64_t at_ms)
 {
-    if (tidy(backend, history, message->at_ms) < 0)
+    if (tidy(backend, history, at_ms) < 0)
         return -1;
     sqlite3_stmt *put = sqlite_take(backend, SQL_TICKET_PUT);
     sqlite3_bind_int64(put, 1, history);
-    sqlite3_bind_int64(put, 2, ticket_id(backend, message->id));
-    sqlite3_bind_int64(put, 3, message->ticket);
-    sqlite3_bind_int64(put, 4, message->at_ms + TICKET_MS);
+    sqlite3_bind_int64(put, 2, ticket_id(backend, request->id));
+    sqlite3_bind_int64(put, 3, request->ticket);
+    sqlite3_bind_int64(put, 4, at_ms + TICKET_MS);
     return sqlite_do(backend, put);
 }
 
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
-                         const struct store_message *message, int64_t *id_r)
+                         const struct judge_request *request, int64_t at_ms, int64_t *id_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_TICKET_GET);
     sqlite3_bind_int64(get, 1, history);
-    sqlite3_bind_int64(get, 2, message->redeem);
-    sqlite3_bind_int64(get, 3, message->at_ms);
-    sqlite3_bind_int64(get, 4, latest_end(message->at_ms));
+    sqlite3_bind_int64(get, 2, request->redeem);
+    sqlite3_bind_int64(get, 3, at_ms);
+    sqlite3_bind_int64(get, 4, latest_end(at_ms));
     int found = sqlite_row(backend, get);
     if (found < 1)
         return found;
     *id_r = sqlite3_column_int64(get, 0);
     sqlite3_reset(get);
-    return message->dry_run ? 1 : drop_ticket(backend, history, *id_r);
+    return request->dry_run ? 1 : drop_ticket(backend, history, *id_r);
 }
 
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id)

@@ -416,12 +416,12 @@ START_TEST(strange_facts)
         "\"limits\":{\"recipients_per_field\":99999999999,\"messages_per_day\":-7}}"};
     rig_begin(_i, WITH(SMALL));
     for (size_t i = 0; i < countof(facts); i++) {
-        struct store_message message =
+        struct message message =
             message_of(ALICE, arena_printf(arena, "%zu", i), NOW + (int64_t)i);
-        message.facts = facts[i];
+        message.request.facts = facts[i];
         judge(&message);
-        check_member(view_decision(message.decision, NOW + 9), "mailbox", "null");
-        check_member(view_decision(message.decision, NOW + 9), "rules.1.count", "0");
+        check_member(view_decision(message.request.decision, NOW + 9), "mailbox", "null");
+        check_member(view_decision(message.request.decision, NOW + 9), "rules.1.count", "0");
     }
     check_member(view_mailbox(ALICE, NOW + 9), "state", "ok");
     struct json_object *view = VIEW(desk_decisions(rig_desk(), NULL, NULL, NOW + 9, &made, &fault));

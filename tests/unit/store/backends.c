@@ -73,9 +73,9 @@ int backends_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-struct store_message message_of(const char *mailbox, const char *id, int64_t now_ms)
+struct message message_of(const char *mailbox, const char *id, int64_t now_ms)
 {
-    return (struct store_message){
+    const struct judge_request request = {
         .now_ms = now_ms,
         .mailbox = mailbox,
         .ip = "192.0.2.1",
@@ -95,20 +95,40 @@ struct store_message message_of(const char *mailbox, const char *id, int64_t now
         .window_count = 4,
         .arena = arena,
     };
+    return (struct message){.request = request};
 }
 
-struct outcome_window *window_of(struct store_message *message, enum rule rule)
+struct judge_window *window_of(struct message *message, enum rule rule)
 {
-    for (size_t i = 0; i < message->window_count; i++)
-        if (message->windows[i].rule == rule)
-            return &message->windows[i];
+    for (size_t i = 0; i < message->request.window_count; i++)
+        if (message->request.windows[i].rule == rule)
+            return &message->request.windows[i];
     ck_abort_msg("the message has no window %s", rule_table[rule].name);
 }
 
-enum outcome judge(struct store_message *message)
+const struct outcome_window *seen_of(const struct message *message, enum rule rule)
 {
-    ck_assert_msg(store_judge(store, message) == 1, "%s", store_error(store));
-    return message->outcome;
+    for (size_t i = 0; i < message->result.window_count; i++)
+        if (message->result.windows[i].rule == rule)
+            return &message->result.windows[i];
+    ck_abort_msg("the result has no window %s", rule_table[rule].name);
+}
+
+enum outcome judge(struct message *message)
+{
+    ck_assert_msg(store_judge(store, &message->request, &message->result) == 1, "%s",
+                  store_error(store));
+    return message->result.outcome;
+}
+
+void judge_all(struct store *by, struct message *messages, int *answers_r, size_t count)
+{
+    struct judge_task tasks[JUDGE_MAX];
+    for (size_t i = 0; i < count; i++)
+        tasks[i] = (struct judge_task){&messages[i].request, &messages[i].result, 0};
+    store_judge_all(by, tasks, count);
+    for (size_t i = 0; i < count; i++)
+        answers_r[i] = tasks[i].answer;
 }
 
 void send_messages(const char *mailbox, const char *prefix, int count, int64_t from_ms,
@@ -116,17 +136,17 @@ void send_messages(const char *mailbox, const char *prefix, int count, int64_t f
 {
     for (int i = 0; i < count; i++) {
         const char *id = arena_printf(arena, "%s-%d", prefix, i);
-        struct store_message message = message_of(mailbox, id, from_ms + i * step_ms);
+        struct message message = message_of(mailbox, id, from_ms + i * step_ms);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     }
 }
 
 uint64_t used_of(const char *mailbox, enum rule rule, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, "never sent", now_ms);
-    message.dry_run = true;
+    struct message message = message_of(mailbox, "never sent", now_ms);
+    message.request.dry_run = true;
     judge(&message);
-    return window_of(&message, rule)->used_before;
+    return seen_of(&message, rule)->used_before;
 }
 
 struct action action_at(int64_t now_ms)

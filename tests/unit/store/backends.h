@@ -1,7 +1,7 @@
 /* Both backends of the store, for tests that hold each to the same contract: a
  * loop test's index is the backend. Every test begins with an empty store. */
-#ifndef SENDGUARD_TESTS_ROOMS_H
-#define SENDGUARD_TESTS_ROOMS_H
+#ifndef SENDGUARD_TESTS_BACKENDS_H
+#define SENDGUARD_TESTS_BACKENDS_H
 
 #include <check.h>
 
@@ -37,12 +37,19 @@ struct store *backend_open(const char *url, int timeout_ms);
 
 /* A message of one off-domain recipient from 192.0.2.1, with all windows at the
  * usual limits, a decision of its own and a suspension of 24 h. */
-struct store_message message_of(const char *mailbox, const char *id, int64_t now_ms);
-/* The message's window of that rule. */
-struct outcome_window *window_of(struct store_message *message, enum rule rule);
+struct message {
+    struct judge_request request;
+    struct judge_result result;
+};
+struct message message_of(const char *mailbox, const char *id, int64_t now_ms);
+/* The request's window of that rule, to be changed; what the result says of it. */
+struct judge_window *window_of(struct message *message, enum rule rule);
+const struct outcome_window *seen_of(const struct message *message, enum rule rule);
 
 /* Judges, and fails the test when the store does not answer. */
-enum outcome judge(struct store_message *message);
+enum outcome judge(struct message *message);
+/* Judges several at once; answers_r as store_judge returns them. */
+void judge_all(struct store *by, struct message *messages, int *answers_r, size_t count);
 /* Judges `count` messages that must be admitted, ids "PREFIX-0" …, `step_ms` apart. */
 void send_messages(const char *mailbox, const char *prefix, int count, int64_t from_ms,
                    int64_t step_ms);

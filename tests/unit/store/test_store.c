@@ -19,12 +19,12 @@ static const enum rule rules_over_time[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMA
 enum { BOTH_ROOMS_ALL_RULES = BACKEND_KINDS * countof(rules_over_time) };
 
 /* A message to one window alone. */
-static struct store_message message_under(enum rule rule, int32_t limit, const char *id,
+static struct message message_under(enum rule rule, int32_t limit, const char *id,
                                           int64_t now_ms)
 {
-    struct store_message message = message_of(ALICE, id, now_ms);
-    message.windows[0] = (struct outcome_window){.rule = rule, .limit = limit};
-    message.window_count = 1;
+    struct message message = message_of(ALICE, id, now_ms);
+    message.request.windows[0] = (struct judge_window){.rule = rule, .limit = limit};
+    message.request.window_count = 1;
     return message;
 }
 
@@ -33,27 +33,27 @@ START_TEST(test_limit)
     enum rule rule = rules_over_time[_i / BACKEND_KINDS];
     backend_begin(_i % BACKEND_KINDS);
     for (int i = 0; i < 5; i++) {
-        struct store_message message =
+        struct message message =
             message_under(rule, 5, arena_printf(arena, "%d", i), NOW + i);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-        ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
-        ck_assert(!message.windows[0].over);
+        ck_assert_uint_eq(message.result.windows[0].used_before, (unsigned)i);
+        ck_assert(!message.result.windows[0].over);
     }
-    struct store_message over = message_under(rule, 5, "one more", NOW + 5);
+    struct message over = message_under(rule, 5, "one more", NOW + 5);
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
-    ck_assert_uint_eq(over.windows[0].used_before, 5);
-    ck_assert(over.windows[0].over);
-    ck_assert_int_eq(over.suspension.id, 0);
-    over.windows[0].limit = 6;
+    ck_assert_uint_eq(over.result.windows[0].used_before, 5);
+    ck_assert(over.result.windows[0].over);
+    ck_assert_int_eq(over.result.suspension.id, 0);
+    over.request.windows[0].limit = 6;
     ck_assert_int_eq(judge(&over), OUTCOME_ADMITTED);
 }
 END_TEST
 
-static struct store_message message_by(enum channel channel, enum rule rule, const char *id)
+static struct message message_by(enum channel channel, enum rule rule, const char *id)
 {
-    struct store_message message = message_under(rule, 3, id, NOW);
-    message.channel = channel;
-    message.facts = "{\"mailbox\":\"" ALICE "\"}";
+    struct message message = message_under(rule, 3, id, NOW);
+    message.request.channel = channel;
+    message.request.facts = "{\"mailbox\":\"" ALICE "\"}";
     return message;
 }
 
@@ -65,33 +65,33 @@ START_TEST(test_channels_of_an_ip)
     backend_begin(_i);
     for (size_t i = 0; i < countof(channels); i++) {
         for (int k = 0; k < 3; k++) {
-            struct store_message message =
+            struct message message =
                 message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
                            arena_printf(arena, "%zu-%d", i, k));
             ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-            ck_assert_uint_eq(message.windows[0].used_before, (unsigned)k);
+            ck_assert_uint_eq(message.result.windows[0].used_before, (unsigned)k);
         }
-        struct store_message over =
+        struct message over =
             message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "over");
         ck_assert_int_eq(judge(&over), OUTCOME_OVER);
-        ck_assert_uint_eq(over.histories[SUBJECT_IP].count, 3);
-        struct store_message same =
+        ck_assert_uint_eq(over.result.histories[SUBJECT_IP].count, 3);
+        struct message same =
             message_by(channels[i], RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
                        arena_printf(arena, "%zu-0", i));
         ck_assert_int_eq(judge(&same), OUTCOME_REPEATED);
     }
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
     ck_assert_int_eq(store_refund(store, ALICE, "0-1", NOW), 1);
-    struct store_message smtp =
+    struct message smtp =
         message_by(CHANNEL_SMTP, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "smtp");
-    struct store_message webmail =
+    struct message webmail =
         message_by(CHANNEL_WEBMAIL, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "webmail");
     ck_assert_int_eq(judge(&webmail), OUTCOME_OVER);
     ck_assert_int_eq(judge(&smtp), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_sweep(store, NOW + 2 * DAY_MS), 1);
-    webmail.now_ms = NOW + 2 * DAY_MS;
+    webmail.request.now_ms = NOW + 2 * DAY_MS;
     ck_assert_int_eq(judge(&webmail), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(webmail.windows[0].used_before, 0);
+    ck_assert_uint_eq(webmail.result.windows[0].used_before, 0);
 }
 END_TEST
 
@@ -103,24 +103,24 @@ START_TEST(test_forwarding)
     size_t count;
     backend_begin(_i);
     for (int i = 0; i < 3; i++) {
-        struct store_message message =
+        struct message message =
             message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
-        message.ip = NULL;
+        message.request.ip = NULL;
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-        ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
-        struct store_message again =
+        ck_assert_uint_eq(message.result.windows[0].used_before, (unsigned)i);
+        struct message again =
             message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, arena_printf(arena, "f%d", i));
         ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     }
-    struct store_message over = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "over");
-    over.ip = NULL;
-    over.no_attempt = true;
+    struct message over = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "over");
+    over.request.ip = NULL;
+    over.request.no_attempt = true;
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
-    ck_assert_uint_eq(over.histories[SUBJECT_MAILBOX].count, 3);
+    ck_assert_uint_eq(over.result.histories[SUBJECT_MAILBOX].count, 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 0);
-    struct store_message own = message_by(CHANNEL_SMTP, RULE_MESSAGES_PER_DAY, "own");
+    struct message own = message_by(CHANNEL_SMTP, RULE_MESSAGES_PER_DAY, "own");
     ck_assert_int_eq(judge(&own), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(own.windows[0].used_before, 0);
+    ck_assert_uint_eq(own.result.windows[0].used_before, 0);
     ck_assert_int_eq(store_decisions(store, arena, ALICE, UINT64_MAX, NOW, records,
                                      countof(records), &count), 1);
     ck_assert_uint_eq(count, 5); /* the repeated ones stand in nobody's list, here as elsewhere */
@@ -128,25 +128,25 @@ START_TEST(test_forwarding)
     struct suspension suspension;
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &day, &action, &suspension), 1);
     for (int i = 0; i < 20; i++) {
-        struct store_message refused = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY,
+        struct message refused = message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY,
                                                   arena_printf(arena, "r%d", i));
-        refused.ip = NULL;
-        refused.no_attempt = true;
-        refused.now_ms = NOW + HOUR_MS;
+        refused.request.ip = NULL;
+        refused.request.no_attempt = true;
+        refused.request.now_ms = NOW + HOUR_MS;
         ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(refused.suspension.attempts, 0);
-        ck_assert_int_eq(refused.suspension.until_ms, NOW + DAY_MS);
+        ck_assert_uint_eq(refused.result.suspension.attempts, 0);
+        ck_assert_int_eq(refused.result.suspension.until_ms, NOW + DAY_MS);
     }
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + HOUR_MS, &account), 1);
     ck_assert_uint_eq(account.suspension.attempts, 0);
     ck_assert_uint_eq(account.history.count, 1);
-    struct store_message after =
+    struct message after =
         message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "after");
-    after.ip = NULL;
-    after.now_ms = NOW + DAY_MS;
+    after.request.ip = NULL;
+    after.request.now_ms = NOW + DAY_MS;
     ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(after.windows[0].used_before, 0);
+    ck_assert_uint_eq(after.result.windows[0].used_before, 0);
 }
 END_TEST
 
@@ -155,16 +155,16 @@ START_TEST(test_edges_of_window)
     enum rule rule = rules_over_time[_i / BACKEND_KINDS];
     int64_t length_ms = rule_table[rule].window_ms;
     backend_begin(_i % BACKEND_KINDS);
-    struct store_message first = message_under(rule, 1, "first", NOW);
+    struct message first = message_under(rule, 1, "first", NOW);
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
-    struct store_message same_moment = message_under(rule, 1, "same", NOW);
+    struct message same_moment = message_under(rule, 1, "same", NOW);
     ck_assert_int_eq(judge(&same_moment), OUTCOME_OVER);
-    struct store_message last_moment = message_under(rule, 1, "last", NOW + length_ms - 1);
+    struct message last_moment = message_under(rule, 1, "last", NOW + length_ms - 1);
     ck_assert_int_eq(judge(&last_moment), OUTCOME_OVER);
-    ck_assert_uint_eq(last_moment.windows[0].used_before, 1);
-    struct store_message after = message_under(rule, 1, "after", NOW + length_ms);
+    ck_assert_uint_eq(last_moment.result.windows[0].used_before, 1);
+    struct message after = message_under(rule, 1, "after", NOW + length_ms);
     ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(after.windows[0].used_before, 0);
+    ck_assert_uint_eq(after.result.windows[0].used_before, 0);
 }
 END_TEST
 
@@ -172,14 +172,14 @@ END_TEST
 START_TEST(test_refusal_moves_no_window)
 {
     backend_begin(_i);
-    struct store_message counted = message_under(RULE_MESSAGES_PER_DAY, 1, "1", NOW);
+    struct message counted = message_under(RULE_MESSAGES_PER_DAY, 1, "1", NOW);
     ck_assert_int_eq(judge(&counted), OUTCOME_ADMITTED);
-    struct store_message refused = message_under(RULE_MESSAGES_PER_DAY, 0, "2", NOW + DAY_MS);
+    struct message refused = message_under(RULE_MESSAGES_PER_DAY, 0, "2", NOW + DAY_MS);
     ck_assert_int_eq(judge(&refused), OUTCOME_OVER);
-    ck_assert_uint_eq(refused.windows[0].used_before, 0);
-    struct store_message earlier = message_under(RULE_MESSAGES_PER_DAY, 1, "3", NOW + DAY_MS - 1);
+    ck_assert_uint_eq(refused.result.windows[0].used_before, 0);
+    struct message earlier = message_under(RULE_MESSAGES_PER_DAY, 1, "3", NOW + DAY_MS - 1);
     ck_assert_int_eq(judge(&earlier), OUTCOME_OVER);
-    ck_assert_uint_eq(earlier.windows[0].used_before, 1);
+    ck_assert_uint_eq(earlier.result.windows[0].used_before, 1);
 }
 END_TEST
 
@@ -200,19 +200,19 @@ START_TEST(test_long_history)
 {
     backend_begin(_i);
     for (int i = 0; i < 700; i++) {
-        struct store_message message =
+        struct message message =
             message_of(ALICE, arena_printf(arena, "%d", i), NOW + i * 4 * MINUTE_MS);
-        message.off_domain = (uint32_t)i % 3;
+        message.request.off_domain = (uint32_t)i % 3;
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
         int in_day = i < 360 ? i : 359, in_hour = i < 15 ? i : 14;
-        ck_assert_uint_eq(window_of(&message, RULE_MESSAGES_PER_DAY)->used_before,
+        ck_assert_uint_eq(seen_of(&message, RULE_MESSAGES_PER_DAY)->used_before,
                           (unsigned)in_day);
-        ck_assert_uint_eq(window_of(&message, RULE_MESSAGES_PER_HOUR)->used_before,
+        ck_assert_uint_eq(seen_of(&message, RULE_MESSAGES_PER_HOUR)->used_before,
                           (unsigned)in_hour);
         unsigned off_domain = 0;
         for (int k = i - in_day; k < i; k++)
             off_domain += (unsigned)k % 3;
-        ck_assert_uint_eq(window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->used_before, off_domain);
+        ck_assert_uint_eq(seen_of(&message, RULE_OFF_DOMAIN_PER_DAY)->used_before, off_domain);
     }
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 699 * 4 * MINUTE_MS, &account), 1);
@@ -225,19 +225,19 @@ END_TEST
 START_TEST(test_time_never_runs_backwards)
 {
     backend_begin(_i);
-    struct store_message ahead = message_of(ALICE, "1", NOW + 900);
+    struct message ahead = message_of(ALICE, "1", NOW + 900);
     ck_assert_int_eq(judge(&ahead), OUTCOME_ADMITTED);
-    ck_assert_int_eq(ahead.at_ms, NOW + 900);
-    struct store_message behind = message_of(ALICE, "2", NOW);
-    behind.ip = NULL;
+    ck_assert_int_eq(ahead.result.at_ms, NOW + 900);
+    struct message behind = message_of(ALICE, "2", NOW);
+    behind.request.ip = NULL;
     ck_assert_int_eq(judge(&behind), OUTCOME_ADMITTED);
-    ck_assert_int_eq(behind.at_ms, NOW + 900);
-    struct store_message same_ip = message_of(BOB, "3", NOW + 1);
+    ck_assert_int_eq(behind.result.at_ms, NOW + 900);
+    struct message same_ip = message_of(BOB, "3", NOW + 1);
     ck_assert_int_eq(judge(&same_ip), OUTCOME_ADMITTED);
-    ck_assert_int_eq(same_ip.at_ms, NOW + 900);
-    struct store_message later = message_of(BOB, "4", NOW + 901);
+    ck_assert_int_eq(same_ip.result.at_ms, NOW + 900);
+    struct message later = message_of(BOB, "4", NOW + 901);
     ck_assert_int_eq(judge(&later), OUTCOME_ADMITTED);
-    ck_assert_int_eq(later.at_ms, NOW + 901);
+    ck_assert_int_eq(later.result.at_ms, NOW + 901);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 900 + DAY_MS - 1), 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 900 + DAY_MS), 0);
 }
@@ -247,13 +247,13 @@ START_TEST(test_all_or_nothing)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message over_ip = message_of(ALICE, "x", NOW + 2);
-    over_ip.windows[2].limit = 2;
+    struct message over_ip = message_of(ALICE, "x", NOW + 2);
+    over_ip.request.windows[2].limit = 2;
     ck_assert_int_eq(judge(&over_ip), OUTCOME_OVER);
-    ck_assert(window_of(&over_ip, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
-    ck_assert(!window_of(&over_ip, RULE_MESSAGES_PER_DAY)->over);
-    struct store_message over_day = message_of(ALICE, "x", NOW + 2);
-    over_day.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
+    ck_assert(seen_of(&over_ip, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
+    ck_assert(!seen_of(&over_ip, RULE_MESSAGES_PER_DAY)->over);
+    struct message over_day = message_of(ALICE, "x", NOW + 2);
+    over_day.request.windows[0] = (struct judge_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
     ck_assert_int_eq(judge(&over_day), OUTCOME_OVER);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 2);
@@ -265,15 +265,15 @@ START_TEST(test_limits_change)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 5, NOW, 1);
-    struct store_message lower = message_under(RULE_MESSAGES_PER_DAY, 3, "x", NOW + 5);
+    struct message lower = message_under(RULE_MESSAGES_PER_DAY, 3, "x", NOW + 5);
     ck_assert_int_eq(judge(&lower), OUTCOME_OVER);
-    ck_assert_uint_eq(lower.windows[0].used_before, 5);
-    struct store_message off = message_under(RULE_MESSAGES_PER_DAY, LIMIT_OFF, "x", NOW + 5);
+    ck_assert_uint_eq(lower.result.windows[0].used_before, 5);
+    struct message off = message_under(RULE_MESSAGES_PER_DAY, LIMIT_OFF, "x", NOW + 5);
     ck_assert_int_eq(judge(&off), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(off.windows[0].used_before, 5);
-    ck_assert(!off.windows[0].over);
-    struct store_message none = message_of(ALICE, "y", NOW + 5);
-    none.window_count = 0;
+    ck_assert_uint_eq(off.result.windows[0].used_before, 5);
+    ck_assert(!off.result.windows[0].over);
+    struct message none = message_of(ALICE, "y", NOW + 5);
+    none.request.window_count = 0;
     ck_assert_int_eq(judge(&none), OUTCOME_ADMITTED);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 7);
 }
@@ -282,12 +282,12 @@ END_TEST
 START_TEST(test_without_ip)
 {
     backend_begin(_i);
-    struct store_message message = message_of(ALICE, "1", NOW);
-    message.ip = NULL;
+    struct message message = message_of(ALICE, "1", NOW);
+    message.request.ip = NULL;
     window_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->limit = 0;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(window_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, 0);
-    ck_assert(!window_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
+    ck_assert_uint_eq(seen_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, 0);
+    ck_assert(!seen_of(&message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->over);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "1", NOW), 1);
@@ -298,10 +298,10 @@ END_TEST
 START_TEST(test_largest_message)
 {
     backend_begin(_i);
-    struct store_message message = message_of(ALICE, "1", NOW);
-    message.off_domain = SUBMISSION_MAX_RECIPIENTS;
-    for (size_t i = 0; i < message.window_count; i++)
-        message.windows[i].limit = LIMIT_MAX;
+    struct message message = message_of(ALICE, "1", NOW);
+    message.request.off_domain = SUBMISSION_MAX_RECIPIENTS;
+    for (size_t i = 0; i < message.request.window_count; i++)
+        message.request.windows[i].limit = LIMIT_MAX;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), SUBMISSION_MAX_RECIPIENTS);
 }
@@ -314,26 +314,26 @@ START_TEST(test_rejected)
     struct record record;
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.rejected = true;
+    struct message message = message_of(ALICE, "x", NOW + 2);
+    message.request.rejected = true;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
-    ck_assert(window_of(&message, RULE_MESSAGES_PER_DAY)->over);
-    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 2);
+    ck_assert(seen_of(&message, RULE_MESSAGES_PER_DAY)->over);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 2);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2), 2);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 2, &record), 1);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 2, &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_REJECTED);
-    message.rejected = false;
+    message.request.rejected = false;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 3;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
 }
 END_TEST
 
-static void assert_no_trace(const struct store_message *message)
+static void assert_no_trace(const struct message *message)
 {
     struct record record;
     struct account account;
-    ck_assert_int_eq(store_record(store, arena, message->decision, NOW + 2, &record), 0);
+    ck_assert_int_eq(store_record(store, arena, message->request.decision, NOW + 2, &record), 0);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 2, &account), 1);
     ck_assert_uint_eq(account.history.count, 2);
     ck_assert_uint_eq(account.suspension.attempts, 0);
@@ -345,29 +345,29 @@ START_TEST(test_dry_run)
     struct action action = action_at(NOW);
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.dry_run = true;
+    struct message message = message_of(ALICE, "x", NOW + 2);
+    message.request.dry_run = true;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 2);
-    ck_assert_uint_eq(message.histories[SUBJECT_IP].count, 2);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 2);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_IP].count, 2);
     assert_no_trace(&message);
-    message.windows[0].limit = 2;
+    message.request.windows[0].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert(message.brought);
-    ck_assert_int_eq(message.suspension.id, 0); /* none was made */
+    ck_assert(message.result.brought);
+    ck_assert_int_eq(message.result.suspension.id, 0); /* none was made */
     assert_no_trace(&message);
-    message.windows[0].suspends = false;
+    message.request.windows[0].suspends = false;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
     assert_no_trace(&message);
-    message.rejected = true;
+    message.request.rejected = true;
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     assert_no_trace(&message);
     ck_assert_int_eq(
-        store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &action, &suspension), 1);
+        store_suspend(store, ALICE, CAUSE_TERMS, &message.request.volume, &action, &suspension), 1);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(message.suspension.id, suspension.id);
+    ck_assert_int_eq(message.result.suspension.id, suspension.id);
     assert_no_trace(&message);
-    message.id = "a-0";
+    message.request.id = "a-0";
     ck_assert_int_eq(judge(&message), OUTCOME_REPEATED);
     assert_no_trace(&message);
 }
@@ -380,18 +380,18 @@ START_TEST(test_observe)
     struct action action = action_at(NOW);
     backend_begin(_i);
     for (int i = 0; i < 4; i++) {
-        struct store_message message = message_of(ALICE, arena_printf(arena, "%d", i), NOW + i);
-        message.observe = true;
-        message.rejected = i == 0;
-        message.windows[0].limit = 2;
+        struct message message = message_of(ALICE, arena_printf(arena, "%d", i), NOW + i);
+        message.request.observe = true;
+        message.request.rejected = i == 0;
+        message.request.windows[0].limit = 2;
         if (i == 3)
-            ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &message.volume, &action,
-                                           &suspension), 1);
+            ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &message.request.volume,
+                                           &action, &suspension), 1);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-        ck_assert_uint_eq(message.windows[0].used_before, (unsigned)i);
-        ck_assert_int_eq(message.windows[0].over, i >= 2);
-        ck_assert(!message.brought);
-        ck_assert_int_eq(message.suspension.id, i == 3 ? suspension.id : 0);
+        ck_assert_uint_eq(message.result.windows[0].used_before, (unsigned)i);
+        ck_assert_int_eq(message.result.windows[0].over, i >= 2);
+        ck_assert(!message.result.brought);
+        ck_assert_int_eq(message.result.suspension.id, i == 3 ? suspension.id : 0);
     }
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 4, &account), 1);
     ck_assert_uint_eq(account.history.count, 4);
@@ -405,21 +405,21 @@ START_TEST(test_repeated)
 {
     struct record record;
     backend_begin(_i);
-    struct store_message first = message_of(ALICE, "<1@x>", NOW);
+    struct message first = message_of(ALICE, "<1@x>", NOW);
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
-    struct store_message again = message_of(ALICE, "<1@x>", NOW + 5);
-    again.windows[0].limit = 1;
+    struct message again = message_of(ALICE, "<1@x>", NOW + 5);
+    again.request.windows[0].limit = 1;
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
-    ck_assert_uint_eq(again.windows[0].used_before, 1);
-    ck_assert_int_eq(store_record(store, arena, again.decision, NOW + 5, &record), 1);
+    ck_assert_uint_eq(again.result.windows[0].used_before, 1);
+    ck_assert_int_eq(store_record(store, arena, again.request.decision, NOW + 5, &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_REPEATED);
-    struct store_message other_mailbox = message_of(BOB, "<1@x>", NOW + 5);
+    struct message other_mailbox = message_of(BOB, "<1@x>", NOW + 5);
     ck_assert_int_eq(judge(&other_mailbox), OUTCOME_ADMITTED);
-    struct store_message last_moment = message_of(ALICE, "<1@x>", NOW + DAY_MS - 1);
+    struct message last_moment = message_of(ALICE, "<1@x>", NOW + DAY_MS - 1);
     ck_assert_int_eq(judge(&last_moment), OUTCOME_REPEATED);
-    struct store_message next_day = message_of(ALICE, "<1@x>", NOW + DAY_MS);
+    struct message next_day = message_of(ALICE, "<1@x>", NOW + DAY_MS);
     ck_assert_int_eq(judge(&next_day), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(next_day.windows[0].used_before, 0);
+    ck_assert_uint_eq(next_day.result.windows[0].used_before, 0);
 }
 END_TEST
 
@@ -432,21 +432,21 @@ START_TEST(test_repeated_while_suspended)
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
-    struct store_message again = message_of(ALICE, "a-0", NOW + 2);
+    struct message again = message_of(ALICE, "a-0", NOW + 2);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
-    ck_assert_int_eq(again.suspension.id, suspension.id);
-    ck_assert_uint_eq(again.suspension.attempts, 0);
+    ck_assert_int_eq(again.result.suspension.id, suspension.id);
+    ck_assert_uint_eq(again.result.suspension.attempts, 0);
 }
 END_TEST
 
 START_TEST(test_same_id_other_recipients)
 {
     backend_begin(_i);
-    struct store_message first = message_of(ALICE, "draft", NOW);
-    first.off_domain = 7;
+    struct message first = message_of(ALICE, "draft", NOW);
+    first.request.off_domain = 7;
     ck_assert_int_eq(judge(&first), OUTCOME_ADMITTED);
-    struct store_message other = message_of(ALICE, "draft", NOW + 1);
-    other.fingerprint++;
+    struct message other = message_of(ALICE, "draft", NOW + 1);
+    other.request.fingerprint++;
     ck_assert_int_eq(judge(&other), OUTCOME_ADMITTED);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 2), 8);
     ck_assert_int_eq(judge(&other), OUTCOME_REPEATED);
@@ -468,7 +468,7 @@ START_TEST(test_refund)
     ck_assert_int_eq(store_refund(store, ALICE, "a-1", NOW + 3), 0);
     for (size_t i = 0; i < countof(rules_over_time); i++)
         ck_assert_uint_eq(used_of(ALICE, rules_over_time[i], NOW + 3), 2);
-    struct store_message again = message_of(ALICE, "a-1", NOW + 4);
+    struct message again = message_of(ALICE, "a-1", NOW + 4);
     ck_assert_int_eq(judge(&again), OUTCOME_ADMITTED);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 4), 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 2);
@@ -504,7 +504,7 @@ START_TEST(test_refund_after_reset)
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 2);
     ck_assert_int_eq(store_refund(store, ALICE, "b-0", NOW), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 1);
-    struct store_message forgotten = message_of(ALICE, "a-1", NOW);
+    struct message forgotten = message_of(ALICE, "a-1", NOW);
     ck_assert_int_eq(judge(&forgotten), OUTCOME_ADMITTED);
 }
 END_TEST
@@ -515,25 +515,25 @@ START_TEST(test_histories)
 {
     backend_begin(_i);
     for (uint32_t i = 0; i < 3; i++) {
-        struct store_message message =
+        struct message message =
             message_of(ALICE, arena_printf(arena, "%u", i), NOW + i * HOUR_MS);
-        message.off_domain = 10 + i;
+        message.request.off_domain = 10 + i;
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-        ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 0);
+        ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 0);
     }
-    struct store_message over = message_under(RULE_MESSAGES_PER_DAY, 3, "x", NOW + DAY_MS - 1);
+    struct message over = message_under(RULE_MESSAGES_PER_DAY, 3, "x", NOW + DAY_MS - 1);
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
-    const struct history *history = &over.histories[SUBJECT_MAILBOX];
+    const struct history *history = &over.result.histories[SUBJECT_MAILBOX];
     ck_assert_uint_eq(history->count, 3);
     for (uint32_t i = 0; i < 3; i++) {
         ck_assert_int_eq(history->entries[i].time_ms, NOW + i * HOUR_MS);
         ck_assert_uint_eq(history->entries[i].off_domain, 10 + i);
     }
-    ck_assert_uint_eq(over.histories[SUBJECT_IP].count, 0);
-    struct store_message rejected = message_of(ALICE, "y", NOW + DAY_MS + HOUR_MS);
-    rejected.rejected = true;
+    ck_assert_uint_eq(over.result.histories[SUBJECT_IP].count, 0);
+    struct message rejected = message_of(ALICE, "y", NOW + DAY_MS + HOUR_MS);
+    rejected.request.rejected = true;
     ck_assert_int_eq(judge(&rejected), OUTCOME_REJECTED);
-    ck_assert_uint_eq(rejected.histories[SUBJECT_MAILBOX].count, 1);
+    ck_assert_uint_eq(rejected.result.histories[SUBJECT_MAILBOX].count, 1);
 }
 END_TEST
 
@@ -542,22 +542,22 @@ START_TEST(test_histories_of_a_full_window)
 {
     backend_begin(_i);
     for (uint32_t i = 0; i < 5; i++) {
-        struct store_message message = message_under(RULE_MESSAGES_PER_DAY, 5,
+        struct message message = message_under(RULE_MESSAGES_PER_DAY, 5,
                                                      arena_printf(arena, "%u", i), NOW + i);
         ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-        const struct history *history = &message.histories[SUBJECT_MAILBOX];
+        const struct history *history = &message.result.histories[SUBJECT_MAILBOX];
         ck_assert_uint_eq(history->count, i < 4 ? 0 : 5);
         for (uint32_t k = 0; k < history->count; k++)
             ck_assert_int_eq(history->entries[k].time_ms, NOW + k);
     }
-    struct store_message repeated = message_under(RULE_MESSAGES_PER_DAY, 5, "4", NOW + 9);
+    struct message repeated = message_under(RULE_MESSAGES_PER_DAY, 5, "4", NOW + 9);
     ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
-    ck_assert_uint_eq(repeated.histories[SUBJECT_MAILBOX].count, 5);
-    struct store_message zero = message_under(RULE_OFF_DOMAIN_PER_DAY, 0, "zero", NOW + 9);
-    zero.mailbox = BOB;
-    zero.off_domain = 0; /* a window that never has room holds nothing to wait for */
+    ck_assert_uint_eq(repeated.result.histories[SUBJECT_MAILBOX].count, 5);
+    struct message zero = message_under(RULE_OFF_DOMAIN_PER_DAY, 0, "zero", NOW + 9);
+    zero.request.mailbox = BOB;
+    zero.request.off_domain = 0; /* a window that never has room holds nothing to wait for */
     ck_assert_int_eq(judge(&zero), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(zero.histories[SUBJECT_MAILBOX].count, 0);
+    ck_assert_uint_eq(zero.result.histories[SUBJECT_MAILBOX].count, 0);
 }
 END_TEST
 
@@ -565,21 +565,20 @@ END_TEST
 
 START_TEST(test_several_in_order)
 {
-    struct store_message messages[JUDGE_MAX], *all[JUDGE_MAX];
+    struct message messages[JUDGE_MAX];
     int results[JUDGE_MAX];
     backend_begin(_i);
     for (int i = 0; i < JUDGE_MAX; i++) {
         messages[i] = message_under(RULE_MESSAGES_PER_DAY, JUDGE_MAX - 2,
                                     arena_printf(arena, "%d", i == 1 ? 0 : i), NOW);
-        all[i] = &messages[i];
     }
-    store_judge_all(store, all, results, JUDGE_MAX);
+    judge_all(store, messages, results, JUDGE_MAX);
     for (int i = 0; i < JUDGE_MAX; i++) {
         ck_assert_int_eq(results[i], 1);
-        ck_assert_int_eq(messages[i].outcome, i == 1               ? OUTCOME_REPEATED
+        ck_assert_int_eq(messages[i].result.outcome, i == 1               ? OUTCOME_REPEATED
                                               : i == JUDGE_MAX - 1 ? OUTCOME_OVER
                                                                    : OUTCOME_ADMITTED);
-        ck_assert_uint_eq(messages[i].windows[0].used_before, (unsigned)(i > 1 ? i - 1 : i));
+        ck_assert_uint_eq(messages[i].result.windows[0].used_before, (unsigned)(i > 1 ? i - 1 : i));
     }
 }
 END_TEST
@@ -597,19 +596,18 @@ static void *send_bundles(void *argument)
     struct bundler *bundler = argument;
     struct arena *own = arena_new();
     for (int i = 0; i < BUNDLES; i++) {
-        struct store_message messages[JUDGE_MAX], *all[JUDGE_MAX];
+        struct message messages[JUDGE_MAX];
         int results[JUDGE_MAX];
         for (int j = 0; j < bundler->bundle; j++) {
             messages[j] =
                 message_under(RULE_MESSAGES_PER_DAY, LAST_PLACES,
                               arena_printf(own, "%d %d %d", bundler->number, i, j), NOW);
-            messages[j].arena = own;
-            all[j] = &messages[j];
+            messages[j].request.arena = own;
         }
-        store_judge_all(store, all, results, (size_t)bundler->bundle);
+        judge_all(store, messages, results, (size_t)bundler->bundle);
         for (int j = 0; j < bundler->bundle; j++) {
-            bundler->admitted += results[j] > 0 && messages[j].outcome == OUTCOME_ADMITTED;
-            bundler->over += results[j] > 0 && messages[j].outcome == OUTCOME_OVER;
+            bundler->admitted += results[j] > 0 && messages[j].result.outcome == OUTCOME_ADMITTED;
+            bundler->over += results[j] > 0 && messages[j].result.outcome == OUTCOME_OVER;
         }
     }
     arena_free(&own);
@@ -641,7 +639,7 @@ END_TEST
 
 START_TEST(test_several_without_store)
 {
-    struct store_message messages[2], *all[] = {&messages[0], &messages[1]};
+    struct message messages[2];
     int results[] = {1, 1};
     backend_begin(_i);
     struct store *nowhere =
@@ -649,7 +647,7 @@ START_TEST(test_several_without_store)
                                     : "redis+unix:///nonexistent/socket", TEST_TIMEOUT_MS);
     for (size_t i = 0; i < countof(messages); i++)
         messages[i] = message_of(ALICE, "id", NOW);
-    store_judge_all(nowhere, all, results, countof(messages));
+    judge_all(nowhere, messages, results, countof(messages));
     for (size_t i = 0; i < countof(messages); i++)
         ck_assert_int_eq(results[i], -1);
     ck_assert_ptr_ne(strstr(store_error(nowhere), "nonexistent"), NULL);

@@ -264,24 +264,24 @@ START_TEST(test_record)
     struct record record;
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.facts = "{\"note\":\"two\\nlines, \\\"quoted\\\"\",\"who\":\"J\u00fcrgen\"}";
+    struct message message = message_of(ALICE, "x", NOW + 2);
+    message.request.facts = "{\"note\":\"two\\nlines, \\\"quoted\\\"\",\"who\":\"J\u00fcrgen\"}";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 3, &record), 1);
-    ck_assert_uint_eq(record.decision, message.decision);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 3, &record), 1);
+    ck_assert_uint_eq(record.decision, message.request.decision);
     ck_assert_int_eq(record.at_ms, NOW + 2);
     ck_assert_int_eq(record.outcome, OUTCOME_ADMITTED);
-    ck_assert_str_eq(record.facts, message.facts);
+    ck_assert_str_eq(record.facts, message.request.facts);
     ck_assert_uint_eq(record.window_count, 4);
     for (size_t i = 0; i < record.window_count; i++) {
-        ck_assert_int_eq(record.windows[i].rule, message.windows[i].rule);
-        ck_assert_uint_eq(record.windows[i].used_before, message.windows[i].used_before);
+        ck_assert_int_eq(record.windows[i].rule, message.request.windows[i].rule);
+        ck_assert_uint_eq(record.windows[i].used_before, message.result.windows[i].used_before);
     }
-    ck_assert_int_eq(store_record(store, arena, message.decision + 1, NOW + 3, &record), 0);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 1 + 2 * DAY_MS, &record),
-                     1);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 2 + 2 * DAY_MS, &record),
-                     0);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision + 1, NOW + 3, &record), 0);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 1 + 2 * DAY_MS,
+                                  &record), 1);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 2 + 2 * DAY_MS,
+                                  &record), 0);
 }
 END_TEST
 
@@ -289,13 +289,14 @@ START_TEST(test_record_of_refused)
 {
     struct record record;
     backend_begin(_i);
-    struct store_message message = message_of(ALICE, "x", NOW);
-    message.off_domain = 2000;
+    struct message message = message_of(ALICE, "x", NOW);
+    message.request.off_domain = 2000;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 30 * DAY_MS - 1, &record),
-                     1);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 30 * DAY_MS - 1,
+                                  &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_OVER);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 30 * DAY_MS, &record), 0);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 30 * DAY_MS,
+                                  &record), 0);
 }
 END_TEST
 
@@ -375,7 +376,7 @@ START_TEST(test_audit_before)
     size_t count;
     backend_begin(_i);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
-    struct store_message attempt = message_of(ALICE, "x", NOW + 1);
+    struct message attempt = message_of(ALICE, "x", NOW + 1);
     ck_assert_int_eq(judge(&attempt), OUTCOME_SUSPENDED);
     suspend(ALICE, CAUSE_COMPROMISED, &(struct durations){1, {UNTIL_LIFTED}}, NOW + 2);
     struct adjustment limit =
@@ -490,8 +491,8 @@ START_TEST(test_hard_texts)
     ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
     ck_assert_str_eq(page[0].mailbox, mailbox);
     ck_assert_int_eq(store_lift(store, mailbox, &action), 1);
-    struct store_message message = message_of(mailbox, id, NOW);
-    message.ip = "2001:db8:1:2::";
+    struct message message = message_of(mailbox, id, NOW);
+    message.request.ip = "2001:db8:1:2::";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_int_eq(judge(&message), OUTCOME_REPEATED);
     ck_assert_int_eq(store_refund(store, mailbox, id, NOW), 1);
@@ -508,7 +509,7 @@ START_TEST(test_shared)
     send_messages(ALICE, "a", 3, NOW, 1);
     store = second;
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 3), 3);
-    struct store_message again = message_of(ALICE, "a-0", NOW + 3);
+    struct message again = message_of(ALICE, "a-0", NOW + 3);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 4);
     adjust(adjustment_of(BOB, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 1, UNTIL_LIFTED), NOW);
@@ -542,7 +543,7 @@ START_TEST(test_sweep)
     backend_begin(_i);
     send_messages(ALICE, "a", 150, NOW, MINUTE_MS);
     suspend(BOB, CAUSE_TERMS, &a_day, NOW);
-    struct store_message refused = message_of(BOB, "x", NOW);
+    struct message refused = message_of(BOB, "x", NOW);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
     adjust(adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_EXTRA, 5, NOW + DAY_MS), NOW);
     /* nothing that still counts goes */
@@ -585,7 +586,7 @@ START_TEST(test_another_writes_between)
     backend_begin(_i);
     struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     send_messages(ALICE, "a", 50, NOW, 1);
-    struct store_message repeated = message_of(ALICE, "a-3", NOW + 100);
+    struct message repeated = message_of(ALICE, "a-3", NOW + 100);
     ck_assert_int_eq(judge(&repeated), OUTCOME_REPEATED);
     struct action action = action_at(NOW + 101);
     ck_assert_int_eq(store_reset(other, BOB, &action), 1);

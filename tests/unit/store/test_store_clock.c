@@ -11,13 +11,13 @@
 enum { DAYS_AHEAD = 400 };
 #define FUTURE (NOW + DAYS_AHEAD * DAY_MS)
 
-static void check(struct store_message *message, int64_t at_ms, int64_t ahead_ms, uint64_t used)
+static void check(struct message *message, int64_t at_ms, int64_t ahead_ms, uint64_t used)
 {
     judge(message);
-    ck_assert_int_eq(message->at_ms, at_ms);
-    ck_assert_int_eq(message->ahead_ms, ahead_ms);
-    ck_assert_uint_eq(window_of(message, RULE_MESSAGES_PER_DAY)->used_before, used);
-    ck_assert_uint_eq(window_of(message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, used);
+    ck_assert_int_eq(message->result.at_ms, at_ms);
+    ck_assert_int_eq(message->result.ahead_ms, ahead_ms);
+    ck_assert_uint_eq(seen_of(message, RULE_MESSAGES_PER_DAY)->used_before, used);
+    ck_assert_uint_eq(seen_of(message, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, used);
 }
 
 /* To the millisecond. */
@@ -25,11 +25,11 @@ START_TEST(test_five_minutes)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW + CLOCK_AHEAD_MS, 0);
-    struct store_message message = message_of(ALICE, "b", NOW);
+    struct message message = message_of(ALICE, "b", NOW);
     check(&message, NOW + CLOCK_AHEAD_MS, 0, 1);
-    struct store_message earlier = message_of(ALICE, "c", NOW - 1);
+    struct message earlier = message_of(ALICE, "c", NOW - 1);
     check(&earlier, NOW - 1, CLOCK_AHEAD_MS + 1, 2);
-    struct store_message next = message_of(ALICE, "d", NOW - 1);
+    struct message next = message_of(ALICE, "d", NOW - 1);
     check(&next, NOW - 1, 0, 3);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW - 2 + DAY_MS), 4);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW - 1 + DAY_MS), 0);
@@ -49,10 +49,10 @@ START_TEST(test_counted_from_now)
         int64_t at_ms = NOW + cases[i].mended_ms;
         send_messages(ALICE, "right", 25, NOW + cases[i].right_ms, 0);
         send_messages(ALICE, "wrong", 90, NOW + CLOCK_AHEAD_MS + 1, 1);
-        struct store_message dry = message_of(ALICE, "dry", NOW);
-        dry.dry_run = true;
+        struct message dry = message_of(ALICE, "dry", NOW);
+        dry.request.dry_run = true;
         check(&dry, at_ms, CLOCK_AHEAD_MS + 90, 115);
-        const struct history *history = &dry.histories[SUBJECT_MAILBOX];
+        const struct history *history = &dry.result.histories[SUBJECT_MAILBOX];
         ck_assert_uint_eq(history->count, 115);
         ck_assert_int_eq(history->entries[24].time_ms, NOW + cases[i].right_ms);
         ck_assert_int_le(history->entries[114].time_ms, at_ms);
@@ -60,7 +60,7 @@ START_TEST(test_counted_from_now)
         ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
         ck_assert_uint_eq(account.history.count, 115);
         ck_assert_int_le(account.history.entries[25].time_ms, at_ms);
-        struct store_message message = message_of(ALICE, "x", NOW);
+        struct message message = message_of(ALICE, "x", NOW);
         check(&message, at_ms, CLOCK_AHEAD_MS + 90, 115);
         ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, at_ms + DAY_MS - 1),
                           cases[i].right_ms < cases[i].mended_ms ? 91 : 116);
@@ -74,7 +74,7 @@ START_TEST(test_days_ahead)
 {
     backend_begin(_i);
     send_messages(ALICE, "wrong", 45, FUTURE, 0);
-    struct store_message message = message_of(ALICE, "x", NOW);
+    struct message message = message_of(ALICE, "x", NOW);
     check(&message, NOW, FUTURE - NOW, 45);
     send_messages(ALICE, "y", 1, NOW + 1, 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS - 1), 47);
@@ -83,8 +83,8 @@ START_TEST(test_days_ahead)
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + DAY_MS), 0);
     ck_assert_int_eq(store_refund(store, ALICE, "wrong-7", NOW + 2), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "wrong-7", NOW + 2), 0);
-    struct store_message dry = message_of(ALICE, "dry", NOW + 3);
-    dry.dry_run = true;
+    struct message dry = message_of(ALICE, "dry", NOW + 3);
+    dry.request.dry_run = true;
     check(&dry, NOW + 3, 0, 45);
 }
 END_TEST
@@ -94,18 +94,18 @@ START_TEST(test_suspension_of_the_future)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 1, FUTURE, 0);
-    struct store_message over = message_of(ALICE, "over", FUTURE);
-    over.windows[0].limit = 1;
+    struct message over = message_of(ALICE, "over", FUTURE);
+    over.request.windows[0].limit = 1;
     ck_assert_int_eq(judge(&over), OUTCOME_SUSPENDED);
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
     ck_assert_int_eq(account.suspension.since_ms, NOW);
     ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
     for (int hour = 0; hour < 3; hour++) {
-        struct store_message refused = message_of(ALICE, "x", NOW + hour * HOUR_MS);
+        struct message refused = message_of(ALICE, "x", NOW + hour * HOUR_MS);
         ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(refused.suspension.since_ms, NOW);
-        ck_assert_int_eq(refused.suspension.until_ms, NOW + DAY_MS);
+        ck_assert_int_eq(refused.result.suspension.since_ms, NOW);
+        ck_assert_int_eq(refused.result.suspension.until_ms, NOW + DAY_MS);
     }
     struct suspended page[2];
     size_t count;
@@ -141,15 +141,15 @@ START_TEST(test_end_of_the_future)
     struct suspension made;
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_month, &action, &made), 1);
-    struct store_message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
-    wrong.retries_before_restart = 1;
+    struct message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
+    wrong.request.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(wrong.suspension.until_ms, NOW + 50 * DAY_MS);
+    ck_assert_int_eq(wrong.result.suspension.until_ms, NOW + 50 * DAY_MS);
     for (int hour = 1; hour < 3; hour++) {
-        struct store_message right = message_of(ALICE, "y", NOW + hour * HOUR_MS);
+        struct message right = message_of(ALICE, "y", NOW + hour * HOUR_MS);
         ck_assert_int_eq(judge(&right), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(right.suspension.since_ms, NOW);
-        ck_assert_int_eq(right.suspension.until_ms, NOW + HOUR_MS + 30 * DAY_MS);
+        ck_assert_int_eq(right.result.suspension.since_ms, NOW);
+        ck_assert_int_eq(right.result.suspension.until_ms, NOW + HOUR_MS + 30 * DAY_MS);
     }
 }
 END_TEST
@@ -161,27 +161,27 @@ START_TEST(test_until_lifted_of_the_future)
     struct suspension made;
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &action, &made), 1);
-    struct store_message refused = message_of(ALICE, "x", NOW);
+    struct message refused = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(refused.suspension.since_ms, NOW);
-    ck_assert_int_eq(refused.suspension.until_ms, UNTIL_LIFTED);
+    ck_assert_int_eq(refused.result.suspension.since_ms, NOW);
+    ck_assert_int_eq(refused.result.suspension.until_ms, UNTIL_LIFTED);
 }
 END_TEST
 
 START_TEST(test_ticket_of_the_future)
 {
     backend_begin(_i);
-    struct store_message edge = message_of(ALICE, "edge", NOW + CLOCK_AHEAD_MS);
-    edge.ticket = 3;
+    struct message edge = message_of(ALICE, "edge", NOW + CLOCK_AHEAD_MS);
+    edge.request.ticket = 3;
     ck_assert_int_eq(judge(&edge), OUTCOME_ADMITTED);
-    struct store_message taken = message_of(ALICE, "q1", NOW);
-    taken.redeem = 3;
+    struct message taken = message_of(ALICE, "q1", NOW);
+    taken.request.redeem = 3;
     ck_assert_int_eq(judge(&taken), OUTCOME_REDEEMED);
-    struct store_message wrong = message_of(ALICE, "wrong", FUTURE);
-    wrong.ticket = 3;
+    struct message wrong = message_of(ALICE, "wrong", FUTURE);
+    wrong.request.ticket = 3;
     ck_assert_int_eq(judge(&wrong), OUTCOME_ADMITTED);
-    struct store_message asked = message_of(ALICE, "q2", NOW + 1);
-    asked.redeem = 3;
+    struct message asked = message_of(ALICE, "q2", NOW + 1);
+    asked.request.redeem = 3;
     ck_assert_int_eq(judge(&asked), OUTCOME_ADMITTED);
 }
 END_TEST
@@ -195,8 +195,8 @@ START_TEST(test_beginning_stays)
     struct account account;
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &a_day, &action, &made), 1);
-    struct store_message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
-    wrong.retries_before_restart = 1;
+    struct message wrong = message_of(ALICE, "x", NOW + HOUR_MS);
+    wrong.request.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
     ck_assert_int_eq(account.suspension.since_ms, NOW + MINUTE_MS);
@@ -217,12 +217,12 @@ START_TEST(test_end_goes_with_the_beginning)
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &an_hour, &action, &made), 1);
     for (size_t i = 0; i < countof(attempts_ms); i++) {
-        struct store_message tried = message_of(ALICE, arena_printf(arena, "%zu", i),
+        struct message tried = message_of(ALICE, arena_printf(arena, "%zu", i),
                                                 attempts_ms[i]);
-        tried.retries_before_restart = 1;
+        tried.request.retries_before_restart = 1;
         ck_assert_int_eq(judge(&tried), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(tried.suspension.since_ms, began_ms);
-        ck_assert_int_eq(tried.suspension.until_ms, attempts_ms[i] + HOUR_MS);
+        ck_assert_int_eq(tried.result.suspension.since_ms, began_ms);
+        ck_assert_int_eq(tried.result.suspension.until_ms, attempts_ms[i] + HOUR_MS);
     }
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
     ck_assert_int_eq(account.suspension.since_ms, NOW);
@@ -240,9 +240,9 @@ START_TEST(test_replaced_at_the_wrong_time)
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &first, &made), 1);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &second, &made), 1);
-    struct store_message refused = message_of(ALICE, "x", NOW + 1);
+    struct message refused = message_of(ALICE, "x", NOW + 1);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(refused.suspension.until_ms, NOW + 1 + HOUR_MS);
+    ck_assert_int_eq(refused.result.suspension.until_ms, NOW + 1 + HOUR_MS);
     send_messages(ALICE, "free", 1, NOW + 1 + HOUR_MS, 0);
 }
 END_TEST

@@ -17,27 +17,27 @@ enum { PAGE = 64 };
 static struct record page[PAGE];
 
 /* A message whose facts name its mailbox, as those of the guard do. */
-static struct store_message message_with_facts(const char *mailbox, const char *id,
+static struct message message_with_facts(const char *mailbox, const char *id,
                                                int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
+    struct message message = message_of(mailbox, id, now_ms);
     freed_by(text_free) struct text facts = {0};
     text_add(&facts, "{\"mailbox\":");
     text_add_json(&facts, mailbox);
     text_add(&facts, ",\"id\":");
     text_add_json(&facts, id);
     text_add_char(&facts, '}');
-    message.facts = arena_strdup(arena, text_string(&facts));
+    message.request.facts = arena_strdup(arena, text_string(&facts));
     return message;
 }
 
 /* Judges one; returns its decision. */
 static uint64_t decide(const char *mailbox, const char *id, bool held, int64_t now_ms)
 {
-    struct store_message message = message_with_facts(mailbox, id, now_ms);
-    message.rejected = held;
+    struct message message = message_with_facts(mailbox, id, now_ms);
+    message.request.rejected = held;
     ck_assert_int_eq(judge(&message), held ? OUTCOME_REJECTED : OUTCOME_ADMITTED);
-    return message.decision;
+    return message.request.decision;
 }
 
 static size_t decisions(const char *mailbox, uint64_t before, int64_t now_ms, size_t max)
@@ -220,11 +220,12 @@ END_TEST
 START_TEST(test_kept_shortly)
 {
     backend_begin(_i);
-    struct store_message message = message_with_facts(ALICE, "1", NOW);
-    message.keep_admitted_ms = HOUR_MS;
+    struct message message = message_with_facts(ALICE, "1", NOW);
+    message.request.keep_admitted_ms = HOUR_MS;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     uint64_t later = decide(ALICE, "2", false, NOW + MINUTE_MS);
-    assert_decisions(ALICE, NOW + HOUR_MS - 1, (const uint64_t[]){later, message.decision}, 2);
+    assert_decisions(ALICE, NOW + HOUR_MS - 1, (const uint64_t[]){later, message.request.decision},
+                     2);
     assert_decisions(ALICE, NOW + HOUR_MS, (const uint64_t[]){later}, 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + HOUR_MS), 2);
 }

@@ -86,14 +86,15 @@ static void *send_load(void *context)
     struct store *to = second && load->other != NULL ? load->other : store;
     int number;
     while ((number = atomic_fetch_add(&load->next, 1)) < load->messages) {
-        struct store_message message =
+        struct message message =
             message_of(arena_printf(own, "user%d@example.test", number * 7919 % MAILBOXES),
                        arena_printf(own, "%s-%d", load->prefix, number), NOW + number);
-        message.arena = own;
-        message.ip = arena_printf(own, "192.0.2.%d", number % 250);
-        message.windows[2].limit = LIMIT_OFF;
+        message.request.arena = own;
+        message.request.ip = arena_printf(own, "192.0.2.%d", number % 250);
+        message.request.windows[2].limit = LIMIT_OFF;
         int64_t began_us = now_us();
-        if (store_judge(to, &message) > 0 && message.outcome == OUTCOME_ADMITTED)
+        if (store_judge(to, &message.request,
+                        &message.result) > 0 && message.result.outcome == OUTCOME_ADMITTED)
             atomic_fetch_add(&load->admitted, 1);
         keep_greatest(&load->slowest_us, now_us() - began_us);
         if (number % 16 == 0)

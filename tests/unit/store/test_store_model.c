@@ -281,19 +281,19 @@ static bool same_attempt(uint64_t one, uint64_t other)
     return (uint32_t)one == (uint32_t)other || one >> 32 == other >> 32;
 }
 
-static void model_attempt(struct kept_suspension *one, const struct store_message *message)
+static void model_attempt(struct kept_suspension *one, const struct message *message)
 {
-    for (size_t i = 0; i < one->tried_count && message->attempt != 0; i++)
-        if (same_attempt(one->tried[i], message->attempt))
+    for (size_t i = 0; i < one->tried_count && message->request.attempt != 0; i++)
+        if (same_attempt(one->tried[i], message->request.attempt))
             return;
     one->attempts++;
     if (one->tried_count == KNOWN_MAX)
         return;
-    if (message->attempt != 0)
-        one->tried[one->tried_count++] = message->attempt;
+    if (message->request.attempt != 0)
+        one->tried[one->tried_count++] = message->request.attempt;
     if (one->cause == CAUSE_VOLUME && one->lasts_ms != FOR_GOOD &&
-        one->attempts >= message->retries_before_restart)
-        one->until_ms = later(one->until_ms, message->now_ms + one->lasts_ms);
+        one->attempts >= message->request.retries_before_restart)
+        one->until_ms = later(one->until_ms, message->request.now_ms + one->lasts_ms);
 }
 
 static struct counted *model_named(int mailbox, int id, enum channel channel)
@@ -395,12 +395,12 @@ static int32_t some_limit(const struct run *run, enum rule rule)
     return percent(15) ? LIMIT_OFF : below(scale);
 }
 
-static void check_windows(const struct run *run, const struct store_message *message,
+static void check_windows(const struct run *run, const struct message *message,
                           const struct counted *sent, bool *over_r)
 {
     *over_r = false;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    for (size_t i = 0; i < message->request.window_count; i++) {
+        const struct outcome_window *window = &message->result.windows[i];
         const struct rule_info *info = &rule_table[window->rule];
         uint64_t used = model_used(sent, window->rule);
         uint64_t cost = info->measure == MEASURE_MESSAGES ? 1 : sent->off_domain;
@@ -416,10 +416,10 @@ static void check_windows(const struct run *run, const struct store_message *mes
 }
 
 /* A refusal tells the history, entry by entry. */
-static void check_history(const struct run *run, const struct store_message *message,
+static void check_history(const struct run *run, const struct message *message,
                           const struct counted *sent)
 {
-    const struct history *history = &message->histories[SUBJECT_MAILBOX];
+    const struct history *history = &message->result.histories[SUBJECT_MAILBOX];
     size_t next = 0;
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
@@ -436,23 +436,24 @@ static void check_history(const struct run *run, const struct store_message *mes
 }
 
 /* So does an admitted message whose window has no room for one more, and no other one. */
-static void check_room(const struct run *run, const struct store_message *message,
+static void check_room(const struct run *run, const struct message *message,
                        const struct counted *sent)
 {
     bool full = false;
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
+    for (size_t i = 0; i < message->request.window_count; i++) {
+        const struct outcome_window *window = &message->result.windows[i];
         const struct rule_info *info = &rule_table[window->rule];
-        uint32_t cost = info->measure == MEASURE_MESSAGES ? 1 : message->off_domain;
+        uint32_t cost = info->measure == MEASURE_MESSAGES ? 1 : message->request.off_domain;
         bool checked = info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP;
         full |= checked && (window->over ||
                             (window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)));
     }
-    if (full && !message->observe)
+    if (full && !message->request.observe)
         check_history(run, message, sent);
-    else if (message->outcome == OUTCOME_ADMITTED || message->outcome == OUTCOME_REPEATED)
-        ck_assert_msg(message->histories[SUBJECT_MAILBOX].count == 0, RUN_FORMAT "a history",
+    else if (message->result.outcome == OUTCOME_ADMITTED ||
+             message->result.outcome == OUTCOME_REPEATED)
+        ck_assert_msg(message->result.histories[SUBJECT_MAILBOX].count == 0, RUN_FORMAT "a history",
                       RUN(run));
 }
 
@@ -516,12 +517,12 @@ static void check_suspension(const struct run *run, const struct suspension *tol
 }
 
 /* The first window that is over and suspends, and whose limit one message could keep. */
-static const struct outcome_window *that_suspends(const struct store_message *message)
+static const struct outcome_window *that_suspends(const struct message *message)
 {
-    for (size_t i = 0; i < message->window_count; i++) {
-        const struct outcome_window *window = &message->windows[i];
-        uint32_t cost = rule_table[window->rule].measure == MEASURE_MESSAGES ? 1
-                                                                             : message->off_domain;
+    for (size_t i = 0; i < message->request.window_count; i++) {
+        const struct outcome_window *window = &message->result.windows[i];
+        bool messages = rule_table[window->rule].measure == MEASURE_MESSAGES;
+        uint32_t cost = messages ? 1 : message->request.off_domain;
         if (window->suspends && window->over && cost <= (uint32_t)window->limit)
             return window;
     }
@@ -531,29 +532,29 @@ static const struct outcome_window *that_suspends(const struct store_message *me
 static const struct kept_suspension no_suspension;
 
 /* What a message does to the suspension of its mailbox. */
-static void check_suspending(const struct run *run, const struct store_message *message,
+static void check_suspending(const struct run *run, const struct message *message,
                              const struct counted *sent, const struct outcome_window *brings)
 {
     struct kept_suspension seen;
-    bool brought = message->outcome == OUTCOME_SUSPENDED && brings != NULL;
-    bool in_force = seen_suspension(sent->mailbox, message->now_ms, &seen);
-    ck_assert_msg(message->brought == brought, RUN_FORMAT "brought: %d", RUN(run),
-                  message->brought);
-    if (brought && !message->dry_run) {
-        model_suspend(sent->mailbox, CAUSE_VOLUME, &message->volume, sent->time_ms);
-        model_made(sent->mailbox, message->suspension.id);
-        ck_assert_str_eq(message->suspension.note, rule_table[brings->rule].name);
-        check_suspension(run, &message->suspension, &model.suspensions[sent->mailbox]);
-        if (message->attempt != 0)
-            model.suspensions[sent->mailbox].tried[0] = message->attempt;
-        model.suspensions[sent->mailbox].tried_count = message->attempt != 0;
+    bool brought = message->result.outcome == OUTCOME_SUSPENDED && brings != NULL;
+    bool in_force = seen_suspension(sent->mailbox, message->request.now_ms, &seen);
+    ck_assert_msg(message->result.brought == brought, RUN_FORMAT "brought: %d", RUN(run),
+                  message->result.brought);
+    if (brought && !message->request.dry_run) {
+        model_suspend(sent->mailbox, CAUSE_VOLUME, &message->request.volume, sent->time_ms);
+        model_made(sent->mailbox, message->result.suspension.id);
+        ck_assert_str_eq(message->result.suspension.note, rule_table[brings->rule].name);
+        check_suspension(run, &message->result.suspension, &model.suspensions[sent->mailbox]);
+        if (message->request.attempt != 0)
+            model.suspensions[sent->mailbox].tried[0] = message->request.attempt;
+        model.suspensions[sent->mailbox].tried_count = message->request.attempt != 0;
         return;
     }
-    if (in_force && message->outcome == OUTCOME_SUSPENDED && !message->dry_run &&
-        !message->no_attempt)
+    if (in_force && message->result.outcome == OUTCOME_SUSPENDED && !message->request.dry_run &&
+        !message->request.no_attempt)
         model_attempt(&seen, message);
-    check_suspension(run, &message->suspension, in_force ? &seen : &no_suspension);
-    if (in_force && !message->dry_run)
+    check_suspension(run, &message->result.suspension, in_force ? &seen : &no_suspension);
+    if (in_force && !message->request.dry_run)
         keep_seen(sent->mailbox, &seen);
 }
 
@@ -578,25 +579,26 @@ static void submit(struct run *run)
     }
     sent.in_ip = sent.ip != NO_IP;
     run->now_ms = plain_moment(&sent, run->now_ms);
-    struct store_message message = message_of(mailboxes[sent.mailbox], id, run->now_ms);
-    message.channel = sent.channel;
-    message.ip = sent.ip != NO_IP ? ips[sent.ip] : NULL;
-    message.off_domain = sent.off_domain;
-    message.fingerprint = sent.fingerprint;
-    message.dry_run = percent(5);
-    message.rejected = percent(2);
-    message.observe = percent(2);
-    message.no_attempt = percent(5);
-    message.attempt = some_attempt();
-    message.retries_before_restart = 1 + (uint32_t)below(12);
-    message.volume = some_durations();
+    struct message message = message_of(mailboxes[sent.mailbox], id, run->now_ms);
+    message.request.channel = sent.channel;
+    message.request.ip = sent.ip != NO_IP ? ips[sent.ip] : NULL;
+    message.request.off_domain = sent.off_domain;
+    message.request.fingerprint = sent.fingerprint;
+    message.request.dry_run = percent(5);
+    message.request.rejected = percent(2);
+    message.request.observe = percent(2);
+    message.request.no_attempt = percent(5);
+    message.request.attempt = some_attempt();
+    message.request.retries_before_restart = 1 + (uint32_t)below(12);
+    message.request.volume = some_durations();
     bool suspends = sent.channel != CHANNEL_FORWARDING && percent(10);
     for (size_t i = 0; i < countof(rules); i++)
-        message.windows[i] = (struct outcome_window){.rule = rules[i],
-                                                   .limit = some_limit(run, rules[i]),
-                                                   .suspends = suspends && percent(60)};
+        message.request.windows[i] =
+            (struct judge_window){.rule = rules[i],
+                                  .limit = some_limit(run, rules[i]),
+                                  .suspends = suspends && percent(60)};
     int64_t ahead_ms = model_ahead(&sent, run->now_ms);
-    bool undo = message.dry_run && ahead_ms > 0;
+    bool undo = message.request.dry_run && ahead_ms > 0;
     if (undo)
         before_dry_run = model;
     if (ahead_ms > 0)
@@ -605,8 +607,8 @@ static void submit(struct run *run)
     if (sent.ip != NO_IP)
         sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip][sent.channel]);
     sent.ip_time_ms = sent.time_ms;
-    message.redeem = sent.channel != CHANNEL_FORWARDING ? some_redeem(&sent) : 0;
-    message.ticket = sent.channel != CHANNEL_FORWARDING ? some_ticket(&sent) : 0;
+    message.request.redeem = sent.channel != CHANNEL_FORWARDING ? some_redeem(&sent) : 0;
+    message.request.ticket = sent.channel != CHANNEL_FORWARDING ? some_ticket(&sent) : 0;
     const struct counted *before = model_named(sent.mailbox, sent.id, sent.channel);
     if (before != NULL && (before->left_day || (before->mended &&
                                                 before->time_ms <= sent.time_ms - DAY_MS))) {
@@ -616,10 +618,10 @@ static void submit(struct run *run)
     snprintf(id, sizeof id, "%d", sent.id);
     enum outcome outcome = judge(&message);
 
-    ck_assert_msg(message.at_ms == sent.time_ms, RUN_FORMAT "at %lld, not %lld", RUN(run),
-                  (long long)message.at_ms, (long long)sent.time_ms);
-    ck_assert_msg(message.ahead_ms == ahead_ms, RUN_FORMAT "ahead %lld, not %lld", RUN(run),
-                  (long long)message.ahead_ms, (long long)ahead_ms);
+    ck_assert_msg(message.result.at_ms == sent.time_ms, RUN_FORMAT "at %lld, not %lld", RUN(run),
+                  (long long)message.result.at_ms, (long long)sent.time_ms);
+    ck_assert_msg(message.result.ahead_ms == ahead_ms, RUN_FORMAT "ahead %lld, not %lld", RUN(run),
+                  (long long)message.result.ahead_ms, (long long)ahead_ms);
     bool over;
     struct kept_suspension seen;
     check_windows(run, &message, &sent, &over);
@@ -627,15 +629,16 @@ static void submit(struct run *run)
     bool repeated = before != NULL && before->fingerprint == sent.fingerprint &&
                     before->time_ms > sent.time_ms - DAY_MS;
     const struct ticket *ticket =
-        message.redeem > 0 ? model_ticket(sent.mailbox, message.redeem, sent.time_ms) : NULL;
-    if (suspended && !message.observe)
+        message.request.redeem > 0 ? model_ticket(sent.mailbox, message.request.redeem,
+                                                  sent.time_ms) : NULL;
+    if (suspended && !message.request.observe)
         ticket = NULL;
     const struct outcome_window *brings = suspended ? NULL : that_suspends(&message);
     enum outcome expected = repeated           ? OUTCOME_REPEATED
                             : ticket != NULL   ? OUTCOME_REDEEMED
-                            : message.observe  ? OUTCOME_ADMITTED
+                            : message.request.observe  ? OUTCOME_ADMITTED
                             : suspended        ? OUTCOME_SUSPENDED
-                            : message.rejected     ? OUTCOME_REJECTED
+                            : message.request.rejected     ? OUTCOME_REJECTED
                             : brings != NULL   ? OUTCOME_SUSPENDED
                             : over             ? OUTCOME_OVER
                                                : OUTCOME_ADMITTED;
@@ -646,15 +649,15 @@ static void submit(struct run *run)
         check_history(run, &message, &sent);
     if (undo)
         model = before_dry_run;
-    if (message.dry_run)
+    if (message.request.dry_run)
         return;
     if (outcome == OUTCOME_REDEEMED)
         model_redeem(ticket);
     if (outcome == OUTCOME_ADMITTED)
         model_count(&sent);
     check_room(run, &message, &sent);
-    if (outcome == OUTCOME_ADMITTED && message.ticket > 0)
-        model_leave_ticket(&(struct ticket){sent.mailbox, sent.id, message.ticket,
+    if (outcome == OUTCOME_ADMITTED && message.request.ticket > 0)
+        model_leave_ticket(&(struct ticket){sent.mailbox, sent.id, message.request.ticket,
                                             sent.time_ms + TICKET_MS, false});
 }
 

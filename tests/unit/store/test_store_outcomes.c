@@ -30,26 +30,26 @@ static void prepare(const char *mailbox, int flags)
     struct action action = action_at(NOW);
     struct suspension made;
     for (int i = 0; i < 3; i++) {
-        struct store_message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
-        sent.ip = NULL;
-        sent.ticket = flags & TICKET && i == 0 ? 7 : 0;
+        struct message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
+        sent.request.ip = NULL;
+        sent.request.ticket = flags & TICKET && i == 0 ? 7 : 0;
         ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
     }
     if (flags & SUSPENDED)
         ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &action, &made), 1);
 }
 
-static struct store_message message_with(const char *mailbox, int flags, size_t which)
+static struct message message_with(const char *mailbox, int flags, size_t which)
 {
-    struct store_message message =
+    struct message message =
         message_of(mailbox, flags & REPEATED ? "1" : "new", NOW + SECOND_MS);
-    message.ip = NULL;
-    message.rejected = flags & HELD;
-    message.observe = flags & OBSERVE;
-    message.dry_run = flags & DRY_RUN;
-    message.no_attempt = flags & NO_ATTEMPT;
-    message.redeem = 7; /* there is a ticket, or none */
-    message.attempt = 1;
+    message.request.ip = NULL;
+    message.request.rejected = flags & HELD;
+    message.request.observe = flags & OBSERVE;
+    message.request.dry_run = flags & DRY_RUN;
+    message.request.no_attempt = flags & NO_ATTEMPT;
+    message.request.redeem = 7; /* there is a ticket, or none */
+    message.request.attempt = 1;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = windows[which].messages;
     window_of(&message, RULE_MESSAGES_PER_DAY)->suspends = windows[which].messages_suspend;
     window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->limit = windows[which].off_domain;
@@ -57,20 +57,23 @@ static struct store_message message_with(const char *mailbox, int flags, size_t 
     return message;
 }
 
-static struct outcome_judged expected_of(const struct store_message *message, int flags)
+static struct outcome_judged expected_of(const struct message *message, int flags)
 {
     struct outcome_window seen[OVER_TIME_COUNT];
-    for (size_t i = 0; i < message->window_count; i++) {
-        seen[i] = message->windows[i];
+    for (size_t i = 0; i < message->request.window_count; i++) {
+        const struct judge_window *window = &message->request.windows[i];
+        seen[i] = (struct outcome_window){
+            .rule = window->rule, .limit = window->limit, .suspends = window->suspends};
         bool counts = rule_table[seen[i].rule].subject == SUBJECT_MAILBOX;
         seen[i].used_before = counts ? 3 : 0;
-        seen[i].over = counts && outcome_window_over(&seen[i], message->off_domain);
+        seen[i].over = counts && outcome_window_over(&seen[i], message->request.off_domain);
     }
     return outcome_decide(&(struct outcome_seen){
         .counted_before = flags & REPEATED, .suspended = flags & SUSPENDED,
         .ticket = flags & TICKET, .rejected = flags & HELD, .observe = flags & OBSERVE,
         .dry_run = flags & DRY_RUN, .no_attempt = flags & NO_ATTEMPT,
-        .off_domain = message->off_domain, .windows = seen, .window_count = message->window_count,
+        .off_domain = message->request.off_domain, .windows = seen,
+        .window_count = message->request.window_count,
     });
 }
 
@@ -78,12 +81,13 @@ static void check(int flags, size_t which)
 {
     const char *mailbox = arena_printf(arena, "m%d-%zu@example.test", flags, which);
     prepare(mailbox, flags);
-    struct store_message message = message_with(mailbox, flags, which);
+    struct message message = message_with(mailbox, flags, which);
     struct outcome_judged expected = expected_of(&message, flags);
     enum outcome outcome = judge(&message);
     ck_assert_msg(outcome == expected.outcome, "%s: %s, not %s", mailbox, outcome_names[outcome],
                   outcome_names[expected.outcome]);
-    ck_assert_msg(message.brought == expected.brought, "%s: brought %d", mailbox, message.brought);
+    ck_assert_msg(message.result.brought == expected.brought, "%s: brought %d", mailbox,
+                  message.result.brought);
 
     struct account account;
     struct record record;
@@ -97,9 +101,9 @@ static void check(int flags, size_t which)
                   account.suspension.attempts);
     if (expected.suspends)
         ck_assert_str_eq(account.suspension.note,
-                         rule_table[message.windows[expected.window].rule].name);
-    int kept = store_record(store, arena, message.decision, NOW + SECOND_MS, &record);
-    ck_assert_msg(kept == !message.dry_run, "%s: record %d", mailbox, kept);
+                         rule_table[message.request.windows[expected.window].rule].name);
+    int kept = store_record(store, arena, message.request.decision, NOW + SECOND_MS, &record);
+    ck_assert_msg(kept == !message.request.dry_run, "%s: record %d", mailbox, kept);
     /* the charge behind a redeemed ticket has no refund */
     int refund = store_refund(store, mailbox, "0", NOW + SECOND_MS);
     ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);

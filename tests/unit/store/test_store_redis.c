@@ -26,17 +26,17 @@ static long long length_of(const char *list)
 
 static uint64_t send(const char *mailbox, const char *id, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
+    struct message message = message_of(mailbox, id, now_ms);
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    return message.decision;
+    return message.request.decision;
 }
 
 static uint64_t send_refused(const char *mailbox, const char *id, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
-    message.rejected = true;
+    struct message message = message_of(mailbox, id, now_ms);
+    message.request.rejected = true;
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
-    return message.decision;
+    return message.request.decision;
 }
 
 /* Compares a page of decisions with `ids`, of which there are `count`. */
@@ -91,7 +91,7 @@ START_TEST(test_old_history)
     }
     ids[0] = ids[2]; /* old entries lead to no decision, new ones do */
     check_decisions(ALICE, UINT64_MAX, ids, 2, 8);
-    struct store_message again = message_of(ALICE, "old-1", NOW);
+    struct message again = message_of(ALICE, "old-1", NOW);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(store_refund(store, ALICE, "old-1", NOW), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "new-1", NOW), 1);
@@ -174,11 +174,11 @@ START_TEST(test_old_suspension)
         ck_assert_int_eq(account.suspension.id, 7);
         ck_assert_int_eq(account.suspension.until_ms, NOW + cases[i].lasted_ms);
         for (int again = 0; again < 2; again++) { /* the same attempt */
-            struct store_message message = message_of(ALICE, "x", NOW + HOUR_MS);
-            message.attempt = 5;
+            struct message message = message_of(ALICE, "x", NOW + HOUR_MS);
+            message.request.attempt = 5;
             ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-            ck_assert_uint_eq(message.suspension.attempts, cases[i].then);
-            ck_assert_int_eq(message.suspension.until_ms, NOW + cases[i].until_ms);
+            ck_assert_uint_eq(message.result.suspension.attempts, cases[i].then);
+            ck_assert_int_eq(message.result.suspension.until_ms, NOW + cases[i].until_ms);
         }
     }
 }
@@ -207,8 +207,8 @@ START_TEST(test_id_of_another_time)
 {
     backend_begin(BACKEND_REDIS);
     uint64_t first = send(ALICE, "a", NOW - 1);
-    struct store_message message = message_of(ALICE, "b", NOW);
-    message.decision = decision_new(NOW - HOUR_MS);
+    struct message message = message_of(ALICE, "b", NOW);
+    message.request.decision = decision_new(NOW - HOUR_MS);
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     check_decisions(ALICE, UINT64_MAX, &first, 1, 8);
 }

@@ -96,20 +96,20 @@ static void become_version_1(void)
     run_sql(old_path, arena_printf(arena, "ATTACH '%s' AS now; %s", path, copy));
 }
 
-static struct store_message message_with_facts(const char *mailbox, const char *id, int64_t now_ms)
+static struct message message_with_facts(const char *mailbox, const char *id, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
-    message.facts = arena_printf(arena, "{\"mailbox\":\"%s\",\"id\":\"%s\"}", mailbox, id);
+    struct message message = message_of(mailbox, id, now_ms);
+    message.request.facts = arena_printf(arena, "{\"mailbox\":\"%s\",\"id\":\"%s\"}", mailbox, id);
     return message;
 }
 
 static uint64_t refuse(const char *mailbox, const char *facts, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, "refused", now_ms);
-    message.rejected = true;
-    message.facts = facts;
+    struct message message = message_of(mailbox, "refused", now_ms);
+    message.request.rejected = true;
+    message.request.facts = facts;
     ck_assert_int_ne(judge(&message), OUTCOME_ADMITTED);
-    return message.decision;
+    return message.request.decision;
 }
 
 static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
@@ -126,7 +126,7 @@ START_TEST(test_everything_is_kept)
     size_t count;
     backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 50, NOW, 1);
-    struct store_message newest = message_with_facts(ALICE, "newest", NOW + 100);
+    struct message newest = message_with_facts(ALICE, "newest", NOW + 100);
     ck_assert_int_eq(judge(&newest), OUTCOME_ADMITTED);
     uint64_t refused = refuse(ALICE, "{\"mailbox\":\"" ALICE "\"}", NOW + 101);
     uint64_t nameless = refuse(BOB, "{}", NOW + 102);
@@ -138,7 +138,7 @@ START_TEST(test_everything_is_kept)
     store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 4);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 300), 51);
-    struct store_message again = message_of(ALICE, "a-3", NOW + 300);
+    struct message again = message_of(ALICE, "a-3", NOW + 300);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(store_account(store, arena, BOB, NOW + 300, &account), 1);
     ck_assert_int_eq(account.suspension.id, suspension.id);
@@ -152,7 +152,7 @@ START_TEST(test_everything_is_kept)
         store_decisions(store, arena, ALICE, UINT64_MAX, NOW + 300, records, 8, &count), 1);
     ck_assert_uint_eq(count, 2); /* the facts of the first fifty name nobody */
     ck_assert_uint_eq(records[0].decision, refused);
-    ck_assert_uint_eq(records[1].decision, newest.decision);
+    ck_assert_uint_eq(records[1].decision, newest.request.decision);
     ck_assert_int_eq(store_record(store, arena, nameless, NOW + 300, records), 1);
     ck_assert_int_eq(store_record(store, arena, broken, NOW + 300, records), 1);
     ck_assert_str_eq(records[0].facts, "no JSON");
@@ -252,11 +252,11 @@ START_TEST(test_version_2_gets_tickets)
                   "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 2;");
     store = backend_open(backend_url(), TEST_TIMEOUT_MS);
     ck_assert_int_eq(number_of(path, "PRAGMA user_version"), 4);
-    struct store_message message = message_of(ALICE, "ticketed", NOW + 30);
-    message.ticket = 4;
+    struct message message = message_of(ALICE, "ticketed", NOW + 30);
+    message.request.ticket = 4;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
-    struct store_message asked = message_of(ALICE, "asked", NOW + 31);
-    asked.redeem = 4;
+    struct message asked = message_of(ALICE, "asked", NOW + 31);
+    asked.request.redeem = 4;
     ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 32), 21);
     struct record record;
@@ -291,13 +291,13 @@ START_TEST(test_version_3_gets_attempts)
                   "ALTER TABLE suspension DROP COLUMN tried; PRAGMA user_version = 3;");
     store = backend_open(backend_url(), TEST_TIMEOUT_MS);
     for (size_t i = 0; i < countof(volumes); i++) {
-        struct store_message message = message_of(volumes[i].mailbox, "x", NOW + HOUR_MS - 1);
-        message.retries_before_restart = 1;
-        message.attempt = 1;
+        struct message message = message_of(volumes[i].mailbox, "x", NOW + HOUR_MS - 1);
+        message.request.retries_before_restart = 1;
+        message.request.attempt = 1;
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(message.suspension.attempts, volumes[i].attempts + 1);
-        int64_t moved_ms = message.now_ms + volumes[i].lasts_ms;
-        ck_assert_int_eq(message.suspension.until_ms,
+        ck_assert_uint_eq(message.result.suspension.attempts, volumes[i].attempts + 1);
+        int64_t moved_ms = message.request.now_ms + volumes[i].lasts_ms;
+        ck_assert_int_eq(message.result.suspension.until_ms,
                          i == 2 ? NOW + 2 * DAY_MS : moved_ms);
     }
 }

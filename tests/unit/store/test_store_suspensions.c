@@ -32,22 +32,22 @@ static struct account account_of(const char *mailbox, int64_t now_ms)
 
 /* ---- suspensions that a message brings ------------------------------------------- */
 
-static void bring_suspension(struct store_message *message_r, int64_t now_ms)
+static void bring_suspension(struct message *message_r, int64_t now_ms)
 {
     *message_r = message_of(ALICE, arena_printf(arena, "over %lld", (long long)now_ms), now_ms);
-    message_r->windows[0].limit = 1;
+    message_r->request.windows[0].limit = 1;
     ck_assert_int_eq(judge(message_r), OUTCOME_SUSPENDED);
-    ck_assert(message_r->brought);
+    ck_assert(message_r->result.brought);
 }
 
 START_TEST(test_suspension_brought)
 {
-    struct store_message message;
+    struct message message;
     struct record record;
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW + 10);
-    const struct suspension *suspension = &message.suspension;
+    const struct suspension *suspension = &message.result.suspension;
     ck_assert_int_gt(suspension->id, 0);
     ck_assert_int_eq(suspension->cause, CAUSE_VOLUME);
     ck_assert_int_eq(suspension->since_ms, NOW + 10);
@@ -56,29 +56,29 @@ START_TEST(test_suspension_brought)
     ck_assert_uint_eq(suspension->offence, 1);
     ck_assert_str_eq(suspension->by, "guard");
     ck_assert_str_eq(suspension->note, "messages_per_day");
-    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 1);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 10, &record), 1);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 1);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 10, &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_SUSPENDED);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 10), 1);
-    struct store_message last = message_of(ALICE, "last", NOW + 10 + DAY_MS - 1);
+    struct message last = message_of(ALICE, "last", NOW + 10 + DAY_MS - 1);
     ck_assert_int_eq(judge(&last), OUTCOME_SUSPENDED);
-    ck_assert(!last.brought);
-    ck_assert_int_eq(last.suspension.id, suspension->id);
-    ck_assert_uint_eq(last.suspension.attempts, 1);
-    struct store_message after = message_of(ALICE, "after", NOW + 10 + DAY_MS);
+    ck_assert(!last.result.brought);
+    ck_assert_int_eq(last.result.suspension.id, suspension->id);
+    ck_assert_uint_eq(last.result.suspension.attempts, 1);
+    struct message after = message_of(ALICE, "after", NOW + 10 + DAY_MS);
     ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
-    ck_assert_int_eq(after.suspension.id, 0);
+    ck_assert_int_eq(after.result.suspension.id, 0);
 }
 END_TEST
 
 /* Refused, with the attempts and the end that the suspension has then. */
 static void refused(uint64_t attempt, int64_t now_ms, uint32_t attempts, int64_t until_ms)
 {
-    struct store_message message = message_of(ALICE, "tried", now_ms);
-    message.attempt = attempt;
+    struct message message = message_of(ALICE, "tried", now_ms);
+    message.request.attempt = attempt;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_uint_eq(message.suspension.attempts, attempts);
-    ck_assert_int_eq(message.suspension.until_ms, until_ms);
+    ck_assert_uint_eq(message.result.suspension.attempts, attempts);
+    ck_assert_int_eq(message.result.suspension.until_ms, until_ms);
     struct suspension kept = account_of(ALICE, now_ms).suspension;
     ck_assert_uint_eq(kept.attempts, attempts);
     ck_assert_int_eq(kept.until_ms, until_ms);
@@ -88,7 +88,7 @@ static uint64_t mark(uint32_t first, uint32_t second) { return (uint64_t)first <
 
 START_TEST(test_attempts_move_the_end)
 {
-    struct store_message message;
+    struct message message;
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW);
@@ -106,9 +106,9 @@ START_TEST(test_same_attempt)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
-    struct store_message message = message_of(ALICE, "x", NOW);
-    message.windows[0].limit = 1;
-    message.attempt = mark(7, 8);
+    struct message message = message_of(ALICE, "x", NOW);
+    message.request.windows[0].limit = 1;
+    message.request.attempt = mark(7, 8);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     for (int i = 0; i < 50; i++)
         refused(mark(7, 8), NOW + i, 0, NOW + DAY_MS);
@@ -121,9 +121,9 @@ START_TEST(test_same_attempt)
     for (unsigned i = 2; i <= 10; i++)
         refused(mark(10 + i, 10 + i), NOW + 70, 10, NOW + DAY_MS + 60);
     /* a dry run is none */
-    struct store_message dry = message_of(ALICE, "dry", NOW + 80);
-    dry.attempt = mark(99, 99);
-    dry.dry_run = true;
+    struct message dry = message_of(ALICE, "dry", NOW + 80);
+    dry.request.attempt = mark(99, 99);
+    dry.request.dry_run = true;
     ck_assert_int_eq(judge(&dry), OUTCOME_SUSPENDED);
     refused(mark(99, 99), NOW + 80, 11, NOW + DAY_MS + 80);
 }
@@ -151,13 +151,13 @@ END_TEST
 /* A thousand are known; what comes beyond is counted, and moves nothing. */
 START_TEST(test_many_attempts)
 {
-    struct store_message message;
+    struct message message;
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW);
     for (unsigned i = 1; i < ATTEMPTS_KNOWN; i++) {
-        struct store_message other = message_of(ALICE, "x", NOW + i);
-        other.attempt = mark(i, i);
+        struct message other = message_of(ALICE, "x", NOW + i);
+        other.request.attempt = mark(i, i);
         ck_assert_int_eq(judge(&other), OUTCOME_SUSPENDED);
     }
     refused(mark(ATTEMPTS_KNOWN, ATTEMPTS_KNOWN), NOW + 2000, ATTEMPTS_KNOWN,
@@ -174,15 +174,15 @@ START_TEST(test_attempts_while_until_lifted)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
-    struct store_message message = message_of(ALICE, "x", NOW + 1);
-    message.windows[0].limit = 1;
-    message.volume = (struct durations){.count = 1, .ms = {UNTIL_LIFTED}};
-    message.retries_before_restart = 1;
+    struct message message = message_of(ALICE, "x", NOW + 1);
+    message.request.windows[0].limit = 1;
+    message.request.volume = (struct durations){.count = 1, .ms = {UNTIL_LIFTED}};
+    message.request.retries_before_restart = 1;
     for (unsigned attempt = 0; attempt < 3; attempt++) {
-        message.now_ms = NOW + 1 + attempt * 400 * DAY_MS;
+        message.request.now_ms = NOW + 1 + attempt * 400 * DAY_MS;
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(message.suspension.until_ms, UNTIL_LIFTED);
-        ck_assert_uint_eq(message.suspension.attempts, attempt);
+        ck_assert_int_eq(message.result.suspension.until_ms, UNTIL_LIFTED);
+        ck_assert_uint_eq(message.result.suspension.attempts, attempt);
     }
 }
 END_TEST
@@ -190,17 +190,18 @@ END_TEST
 START_TEST(test_offences_escalate)
 {
     static const int64_t lasts_ms[] = {HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS, 4 * HOUR_MS};
-    struct store_message message;
+    struct message message;
     backend_begin(_i);
     for (size_t i = 0; i < countof(lasts_ms); i++) {
         int64_t now_ms = NOW + (int64_t)i * 2 * DAY_MS;
         send_messages(ALICE, arena_printf(arena, "%zu", i), 1, now_ms, 0);
         message = message_of(ALICE, arena_printf(arena, "over %zu", i), now_ms + 1);
-        message.windows[0].limit = 1;
-        message.volume = (struct durations){.count = 3, .ms = {HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS}};
+        message.request.windows[0].limit = 1;
+        message.request.volume = (struct durations){.count = 3, .ms = {HOUR_MS, 2 * HOUR_MS,
+                                                            4 * HOUR_MS}};
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(message.suspension.offence, i + 1);
-        ck_assert_int_eq(message.suspension.until_ms, now_ms + 1 + lasts_ms[i]);
+        ck_assert_uint_eq(message.result.suspension.offence, i + 1);
+        ck_assert_int_eq(message.result.suspension.until_ms, now_ms + 1 + lasts_ms[i]);
     }
 }
 END_TEST
@@ -208,16 +209,16 @@ END_TEST
 START_TEST(test_never_fits)
 {
     backend_begin(_i);
-    struct store_message message = message_of(ALICE, "1", NOW);
-    message.off_domain = 1001;
+    struct message message = message_of(ALICE, "1", NOW);
+    message.request.off_domain = 1001;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
-    ck_assert(window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->over);
-    ck_assert_int_eq(message.suspension.id, 0);
-    message.off_domain = 1;
+    ck_assert(seen_of(&message, RULE_OFF_DOMAIN_PER_DAY)->over);
+    ck_assert_int_eq(message.result.suspension.id, 0);
+    message.request.off_domain = 1;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 0;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 600;
-    message.off_domain = 500;
+    message.request.off_domain = 500;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
 }
 END_TEST
@@ -227,12 +228,12 @@ START_TEST(test_window_that_suspends)
 {
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
-    struct store_message message = message_of(ALICE, "x", NOW + 2);
-    message.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
-    message.windows[1].limit = 2;
+    struct message message = message_of(ALICE, "x", NOW + 2);
+    message.request.windows[0] = (struct judge_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 2};
+    message.request.windows[1].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert(message.windows[0].over && message.windows[1].over);
-    ck_assert_str_eq(message.suspension.note, "off_domain_per_day");
+    ck_assert(message.result.windows[0].over && message.result.windows[1].over);
+    ck_assert_str_eq(message.result.suspension.note, "off_domain_per_day");
 }
 END_TEST
 
@@ -255,9 +256,9 @@ START_TEST(test_suspend)
     ck_assert_str_eq(read.note, made.note);
     ck_assert_int_eq(account_of(ALICE, NOW + DAY_MS).suspension.id, 0);
     ck_assert_int_eq(account_of(BOB, NOW).suspension.id, 0);
-    struct store_message message = message_of(ALICE, "1", NOW + 1);
+    struct message message = message_of(ALICE, "1", NOW + 1);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(message.suspension.cause, CAUSE_COMPLAINTS);
+    ck_assert_int_eq(message.result.suspension.cause, CAUSE_COMPLAINTS);
 }
 END_TEST
 
@@ -290,7 +291,7 @@ START_TEST(test_lift)
     ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     ck_assert_int_eq(store_lift(store, ALICE, &action), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 3);
-    struct store_message message = message_of(ALICE, "x", NOW + 6);
+    struct message message = message_of(ALICE, "x", NOW + 6);
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 7);
     struct action too_late = action_at(NOW + 7 + DAY_MS);

@@ -14,32 +14,32 @@
 /* Admitted at one channel, with a ticket for so many. */
 static void leave(const char *mailbox, const char *id, uint32_t recipients, int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
-    message.ticket = recipients;
+    struct message message = message_of(mailbox, id, now_ms);
+    message.request.ticket = recipients;
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
 }
 
 /* Asked at the other. */
-static struct store_message asking(const char *mailbox, const char *id, uint32_t recipients,
+static struct message asking(const char *mailbox, const char *id, uint32_t recipients,
                                    int64_t now_ms)
 {
-    struct store_message message = message_of(mailbox, id, now_ms);
-    message.redeem = recipients;
+    struct message message = message_of(mailbox, id, now_ms);
+    message.request.redeem = recipients;
     return message;
 }
 
 static enum outcome redeem(const char *mailbox, const char *id, uint32_t recipients,
                            int64_t now_ms)
 {
-    struct store_message message = asking(mailbox, id, recipients, now_ms);
+    struct message message = asking(mailbox, id, recipients, now_ms);
     return judge(&message);
 }
 
 /* Whether one would be redeemed; without a trace. */
 static bool waits(const char *mailbox, uint32_t recipients, int64_t now_ms)
 {
-    struct store_message message = asking(mailbox, "never sent", recipients, now_ms);
-    message.dry_run = true;
+    struct message message = asking(mailbox, "never sent", recipients, now_ms);
+    message.request.dry_run = true;
     return judge(&message) == OUTCOME_REDEEMED;
 }
 
@@ -49,12 +49,12 @@ START_TEST(test_counted_once)
 {
     backend_begin(_i);
     leave(ALICE, "<1>", 3, NOW);
-    struct store_message message = asking(ALICE, "smtp-1", 3, NOW + 40);
-    message.decision++;
+    struct message message = asking(ALICE, "smtp-1", 3, NOW + 40);
+    message.request.decision++;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    ck_assert_uint_eq(window_of(&message, RULE_MESSAGES_PER_DAY)->used_before, 1);
-    ck_assert_int_eq(message.suspension.id, 0);
-    ck_assert_uint_eq(message.histories[SUBJECT_MAILBOX].count, 0);
+    ck_assert_uint_eq(seen_of(&message, RULE_MESSAGES_PER_DAY)->used_before, 1);
+    ck_assert_int_eq(message.result.suspension.id, 0);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 0);
     ck_assert_uint_eq(counted(NOW + 40), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 40), 1);
     /* one ticket is one message */
@@ -68,18 +68,18 @@ START_TEST(test_record)
     struct record record;
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
-    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 40);
-    message.facts = "{\"channel\":\"smtp\"}";
+    struct message message = asking(ALICE, "smtp-1", 1, NOW + 40);
+    message.request.facts = "{\"channel\":\"smtp\"}";
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    int64_t last_ms = NOW + 40 + message.keep_admitted_ms - 1;
-    ck_assert_int_eq(store_record(store, arena, message.decision, last_ms, &record), 1);
+    int64_t last_ms = NOW + 40 + message.request.keep_admitted_ms - 1;
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, last_ms, &record), 1);
     ck_assert_int_eq(record.outcome, OUTCOME_REDEEMED);
     ck_assert_int_eq(record.at_ms, NOW + 40);
     ck_assert_str_eq(record.facts, "{\"channel\":\"smtp\"}");
     ck_assert_uint_eq(record.windows[0].used_before, 1);
-    ck_assert_int_eq(store_record(store, arena, message.decision, last_ms + 1, &record), 0);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, last_ms + 1, &record), 0);
     ck_assert_int_eq(store_sweep(store, last_ms + HOUR_MS), 1);
-    ck_assert_int_eq(store_record(store, arena, message.decision, NOW + 40, &record), 0);
+    ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 40, &record), 0);
 }
 END_TEST
 
@@ -164,18 +164,18 @@ END_TEST
 START_TEST(test_refused_leaves_none)
 {
     backend_begin(_i);
-    struct store_message held = message_of(ALICE, "<held>", NOW);
-    held.ticket = 1;
-    held.rejected = true;
+    struct message held = message_of(ALICE, "<held>", NOW);
+    held.request.ticket = 1;
+    held.request.rejected = true;
     ck_assert_int_eq(judge(&held), OUTCOME_REJECTED);
-    struct store_message over = message_of(ALICE, "<over>", NOW);
-    over.ticket = 1;
+    struct message over = message_of(ALICE, "<over>", NOW);
+    over.request.ticket = 1;
     *window_of(&over, RULE_OFF_DOMAIN_PER_HOUR_PER_IP) =
-        (struct outcome_window){.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 0};
+        (struct judge_window){.rule = RULE_OFF_DOMAIN_PER_HOUR_PER_IP, .limit = 0};
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
-    struct store_message dry = message_of(ALICE, "<dry>", NOW);
-    dry.ticket = 1;
-    dry.dry_run = true;
+    struct message dry = message_of(ALICE, "<dry>", NOW);
+    dry.request.ticket = 1;
+    dry.request.dry_run = true;
     ck_assert_int_eq(judge(&dry), OUTCOME_ADMITTED);
     ck_assert(!waits(ALICE, 1, NOW));
 }
@@ -185,12 +185,12 @@ START_TEST(test_repeated_leaves_no_second)
 {
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
-    struct store_message again = message_of(ALICE, "<1>", NOW + 1);
-    again.ticket = 1;
+    struct message again = message_of(ALICE, "<1>", NOW + 1);
+    again.request.ticket = 1;
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 2), OUTCOME_REDEEMED);
     ck_assert(!waits(ALICE, 1, NOW + 2));
-    again.now_ms = NOW + 3; /* also when the first was redeemed */
+    again.request.now_ms = NOW + 3; /* also when the first was redeemed */
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert(!waits(ALICE, 1, NOW + 3));
 }
@@ -201,9 +201,9 @@ START_TEST(test_replaced)
 {
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
-    struct store_message other = message_of(ALICE, "<1>", NOW + 1);
-    other.fingerprint++;
-    other.ticket = 2;
+    struct message other = message_of(ALICE, "<1>", NOW + 1);
+    other.request.fingerprint++;
+    other.request.ticket = 2;
     ck_assert_int_eq(judge(&other), OUTCOME_ADMITTED);
     ck_assert(!waits(ALICE, 1, NOW + 1));
     ck_assert(waits(ALICE, 2, NOW + 1));
@@ -279,14 +279,14 @@ START_TEST(test_redeemed_is_known)
     ck_assert(waits(ALICE, 2, NOW + 3));
     ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 4), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 5), OUTCOME_REDEEMED);
-    struct store_message again = message_of(ALICE, "<1>", NOW + 6);
-    again.ticket = 1;
+    struct message again = message_of(ALICE, "<1>", NOW + 6);
+    again.request.ticket = 1;
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 7), 0);
     ck_assert_uint_eq(counted(NOW + 7), 1);
     /* another message under its id has a charge of its own */
-    again.fingerprint++;
-    again.now_ms = NOW + 8;
+    again.request.fingerprint++;
+    again.request.now_ms = NOW + 8;
     ck_assert_int_eq(judge(&again), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_refund(store, ALICE, "<1>", NOW + 9), 1);
     ck_assert_uint_eq(counted(NOW + 9), 1);
@@ -315,18 +315,18 @@ START_TEST(test_redeemed_though_over)
 {
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
-    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
-    message.rejected = true;
-    for (size_t i = 0; i < message.window_count; i++)
-        message.windows[i].limit = 1;
+    struct message message = asking(ALICE, "smtp-1", 1, NOW + 1);
+    message.request.rejected = true;
+    for (size_t i = 0; i < message.request.window_count; i++)
+        message.request.windows[i].limit = 1;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    ck_assert(!message.brought);
-    ck_assert_int_eq(message.suspension.id, 0);
-    message.id = "smtp-2";
+    ck_assert(!message.result.brought);
+    ck_assert_int_eq(message.result.suspension.id, 0);
+    message.request.id = "smtp-2";
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
-    message.rejected = false;
+    message.request.rejected = false;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert(message.brought);
+    ck_assert(message.result.brought);
 }
 END_TEST
 
@@ -345,9 +345,9 @@ START_TEST(test_suspended_before_ticket)
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     suspend_alice(NOW + 1);
-    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 2);
+    struct message message = asking(ALICE, "smtp-1", 1, NOW + 2);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_uint_eq(message.suspension.attempts, 1);
+    ck_assert_uint_eq(message.result.suspension.attempts, 1);
     ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
 }
@@ -356,17 +356,17 @@ END_TEST
 START_TEST(test_observe_redeems)
 {
     backend_begin(_i);
-    struct store_message sent = message_of(ALICE, "<1>", NOW);
+    struct message sent = message_of(ALICE, "<1>", NOW);
     suspend_alice(NOW);
-    sent.observe = true;
-    sent.ticket = 1;
+    sent.request.observe = true;
+    sent.request.ticket = 1;
     ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
-    struct store_message message = asking(ALICE, "smtp-1", 1, NOW + 1);
-    message.observe = true;
+    struct message message = asking(ALICE, "smtp-1", 1, NOW + 1);
+    message.request.observe = true;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    ck_assert_int_ne(message.suspension.id, 0); /* told all the same */
-    ck_assert_uint_eq(message.suspension.attempts, 0);
-    message.id = "smtp-2";
+    ck_assert_int_ne(message.result.suspension.id, 0); /* told all the same */
+    ck_assert_uint_eq(message.result.suspension.attempts, 0);
+    message.request.id = "smtp-2";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_uint_eq(counted(NOW + 1), 2);
 }
@@ -385,19 +385,18 @@ END_TEST
 START_TEST(test_together)
 {
     enum { LEFT = 20, ASKED = 44 };
-    struct store_message messages[LEFT + ASKED], *all[LEFT + ASKED];
+    struct message messages[LEFT + ASKED];
     int results[LEFT + ASKED], redeemed = 0;
     backend_begin(_i);
     for (int i = 0; i < LEFT + ASKED; i++) {
         messages[i] = message_of(ALICE, arena_printf(arena, "<%d>", i), NOW);
-        *(i < LEFT ? &messages[i].ticket : &messages[i].redeem) = 7;
-        all[i] = &messages[i];
+        *(i < LEFT ? &messages[i].request.ticket : &messages[i].request.redeem) = 7;
     }
-    store_judge_all(store, all, results, LEFT + ASKED);
+    judge_all(store, messages, results, LEFT + ASKED);
     for (int i = 0; i < LEFT + ASKED; i++) {
         ck_assert_int_eq(results[i], 1);
-        redeemed += messages[i].outcome == OUTCOME_REDEEMED;
-        ck_assert_int_eq(messages[i].outcome == OUTCOME_REDEEMED, i >= LEFT && i < 2 * LEFT);
+        redeemed += messages[i].result.outcome == OUTCOME_REDEEMED;
+        ck_assert_int_eq(messages[i].result.outcome == OUTCOME_REDEEMED, i >= LEFT && i < 2 * LEFT);
     }
     ck_assert_int_eq(redeemed, LEFT);
     ck_assert_uint_eq(counted(NOW), ASKED);
@@ -420,15 +419,15 @@ static void *ask_every_round(void *argument)
     struct asker *asker = argument;
     struct arena *own = arena_new();
     for (int round = 0; round < ROUNDS; round++) {
-        struct store_message message =
+        struct message message =
             asking(ALICE, arena_printf(own, "smtp-%d-%d", asker->number, round),
                    (uint32_t)round + 1, NOW);
-        message.windows[0].limit = message.windows[1].limit = LIMIT_OFF;
-        message.windows[2].limit = LIMIT_OFF;
-        message.arena = own;
+        message.request.windows[0].limit = message.request.windows[1].limit = LIMIT_OFF;
+        message.request.windows[2].limit = LIMIT_OFF;
+        message.request.arena = own;
         pthread_barrier_wait(asker->start);
-        asker->redeemed[round] = store_judge(asker->through, &message) == 1
-                                     ? message.outcome == OUTCOME_REDEEMED
+        asker->redeemed[round] = store_judge(asker->through, &message.request, &message.result) == 1
+                                     ? message.result.outcome == OUTCOME_REDEEMED
                                      : -THREADS;
     }
     arena_free(&own);

@@ -37,15 +37,16 @@ static void *race(void *context)
     struct arena *own = arena_new();
     for (int round = 0; round < worker->rounds; round++) {
         const char *mailbox = arena_printf(own, "user%d@example.test", round);
-        struct store_message message =
+        struct message message =
             message_of(mailbox, arena_printf(own, "%d", worker->number), NOW + round);
-        message.arena = own;
-        message.ip = NULL;
-        message.windows[0] = (struct outcome_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 1};
+        message.request.arena = own;
+        message.request.ip = NULL;
+        message.request.windows[0] = (struct judge_window){.rule = RULE_MESSAGES_PER_DAY,
+                                                           .limit = 1};
         pthread_barrier_wait(worker->barrier);
-        if (store_judge(store, &message) < 0)
+        if (store_judge(store, &message.request, &message.result) < 0)
             worker->failed = true;
-        else if (message.outcome == OUTCOME_ADMITTED)
+        else if (message.result.outcome == OUTCOME_ADMITTED)
             atomic_fetch_add(&worker->admitted[round], 1);
     }
     arena_free(&own);
@@ -92,9 +93,10 @@ static void *send_and_refund(void *context)
         int which = rand_r(&seed) % MAILBOXES;
         const char *mailbox = arena_printf(own, "user%d@example.test", which);
         const char *id = arena_printf(own, "%d-%d", worker->number, round);
-        struct store_message message = message_of(mailbox, id, NOW + rand_r(&seed) % 1000);
-        message.arena = own;
-        if (store_judge(store, &message) < 0 || message.outcome != OUTCOME_ADMITTED)
+        struct message message = message_of(mailbox, id, NOW + rand_r(&seed) % 1000);
+        message.request.arena = own;
+        if (store_judge(store, &message.request,
+                        &message.result) < 0 || message.result.outcome != OUTCOME_ADMITTED)
             worker->failed = true;
         else if (round % 4 == 3)
             worker->failed |= store_refund(store, mailbox, id, NOW + 1000) != 1;
@@ -147,9 +149,9 @@ static int try_action(int number)
     struct audit log[2];
     struct record record;
     size_t count;
-    struct store_message message = message_of(ALICE, "unanswered", NOW);
+    struct message message = message_of(ALICE, "unanswered", NOW);
     switch (number) {
-    case 0: return store_judge(store, &message);
+    case 0: return store_judge(store, &message.request, &message.result);
     case 1: return store_refund(store, ALICE, "a-0", NOW);
     case 2: return store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension);
     case 3: return store_lift(store, ALICE, &action);
@@ -269,10 +271,10 @@ START_TEST(test_redis_stopped)
         assert_unchanged_at(server.url);
     }
     await_answer();
-    struct store_message again = message_of(ALICE, "unanswered", NOW + 1);
+    struct message again = message_of(ALICE, "unanswered", NOW + 1);
     ck_assert_int_eq(judge(&again), OUTCOME_ADMITTED);
-    ck_assert_uint_eq(window_of(&again, RULE_MESSAGES_PER_DAY)->used_before, 2);
-    ck_assert_uint_eq(window_of(&again, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, 2);
+    ck_assert_uint_eq(seen_of(&again, RULE_MESSAGES_PER_DAY)->used_before, 2);
+    ck_assert_uint_eq(seen_of(&again, RULE_OFF_DOMAIN_PER_HOUR_PER_IP)->used_before, 2);
     redis_server_stop(&server);
     folder_remove(own_folder);
 }
@@ -299,22 +301,22 @@ START_TEST(test_redis_errors)
 {
     backend_begin(BACKEND_REDIS);
     send_messages(ALICE, "a", 2, NOW, 0);
-    struct store_message message = message_of(ALICE, "x", NOW);
+    struct message message = message_of(ALICE, "x", NOW);
     redis_server_ask(&redis, (const char *const[]){"CONFIG", "SET", "maxmemory", "1"}, 4);
-    ck_assert_int_eq(store_judge(store, &message), -1);
+    ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
     ck_assert_msg(strstr(store_error(store), "OOM") != NULL, "%s", store_error(store));
     assert_unchanged(); /* reading goes on */
     redis_server_ask(&redis, (const char *const[]){"CONFIG", "SET", "maxmemory", "0"}, 4);
     assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"REPLICAOF", "127.0.0.1", "1"}, 3);
-    ck_assert_int_eq(store_judge(store, &message), -1);
+    ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
     ck_assert_msg(strstr(store_error(store), "READONLY") != NULL, "%s", store_error(store));
     assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"REPLICAOF", "NO", "ONE"}, 3);
     assert_unchanged();
     redis_server_ask(&redis, (const char *const[]){"SET", "sg:history:bob@example.test", "x"}, 3);
-    struct store_message wrong = message_of("bob@example.test", "x", NOW);
-    ck_assert_int_eq(store_judge(store, &wrong), -1);
+    struct message wrong = message_of("bob@example.test", "x", NOW);
+    ck_assert_int_eq(store_judge(store, &wrong.request, &wrong.result), -1);
     ck_assert_msg(strstr(store_error(store), "WRONGTYPE") != NULL, "%s", store_error(store));
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
 }
@@ -429,10 +431,10 @@ START_TEST(test_bad_times)
     static const int64_t times_ms[] = {-1, INT64_MIN, INT64_MAX};
     backend_begin(BACKEND_REDIS);
     for (size_t i = 0; i < countof(times_ms); i++) {
-        struct store_message message = message_of(ALICE, "x", NOW);
+        struct message message = message_of(ALICE, "x", NOW);
         struct action action = action_at(times_ms[i]);
-        message.now_ms = times_ms[i];
-        ck_assert_int_eq(store_judge(store, &message), -1);
+        message.request.now_ms = times_ms[i];
+        ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
         ck_assert_msg(strstr(store_error(store), "time") != NULL, "%s", store_error(store));
         ck_assert_int_eq(store_reset(store, ALICE, &action), -1);
     }
@@ -448,9 +450,9 @@ START_TEST(test_sqlite_locked)
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    struct store_message message = message_of(ALICE, "x", NOW);
+    struct message message = message_of(ALICE, "x", NOW);
     int64_t began_ms = monotonic_ms();
-    ck_assert_int_eq(store_judge(store, &message), -1);
+    ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
     ck_assert_int_lt(monotonic_ms() - began_ms, 4 * SHORT_TIMEOUT_MS);
     ck_assert_msg(strstr(store_error(store), "locked") != NULL, "%s", store_error(store));
     ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
@@ -470,10 +472,10 @@ START_TEST(test_sqlite_locked_and_slow)
     sqlite3 *db;
     ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    struct store_message message = message_of(ALICE, "x", NOW);
+    struct message message = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, 20000000L), 0);
     int64_t began_ms = monotonic_ms();
-    ck_assert_int_eq(store_judge(store, &message), -1);
+    ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
     ck_assert_int_lt(monotonic_ms() - began_ms, 4 * SHORT_TIMEOUT_MS);
     ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
