@@ -27,7 +27,8 @@ int store_adjust(struct store *store, const struct adjustment *adjustment,
                  const struct action *action)
     must_check;
 /* Several (1..ADJUST_MAX) in one step, all or none of them, for who has looked at all changes up to
- * number `newest` (INT64_MAX: whatever there is): 0, and nothing is done, when there is a newer one. */
+ * number `newest` (INT64_MAX: whatever there is): 0, and nothing is done, when there is a newer
+ * one. */
 enum { ADJUST_MAX = 2 };
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action) must_check;

@@ -1,11 +1,10 @@
-/* What stands behind the store: a backend for each database. store.c calls one operation
- * of a backend at a time, from whichever thread, so a backend needs no lock of its
- * own; it gathers the messages that wait at one moment, so that a backend can
- * judge them in one transaction or one pipeline.
+/* What is behind the store: a backend for each database. store.c calls one operation of a backend
+ * at a time, from whichever thread, so a backend needs no lock; it groups the messages that wait
+ * at one moment, so that a backend can judge them in one transaction or one pipeline.
  *
- * Operations return 1, 0 or -1 as store.h says; before -1 they put a sentence into
- * backend->error. They return within about backend->timeout_ms, and reconnect or
- * reopen by themselves at the next call. */
+ * A table for each header of the store, a row for each operation. Operations return 1, 0 or -1 as
+ * that header says of store_NAME; before -1 they write a sentence into backend->error. They return
+ * within about backend->timeout_ms, and reconnect or reopen by themselves at the next call. */
 #ifndef SENDGUARD_STORE_BACKEND_H
 #define SENDGUARD_STORE_BACKEND_H
 
@@ -21,54 +20,76 @@
 
 struct backend;
 
-struct backend_operations {
-    void (*free)(struct backend *backend);
+struct judge_operations {
     /* As store_judge_all; each result has the windows of its request already. */
     void (*judge)(struct backend *backend, struct judge_task *tasks, size_t count);
     int (*refund)(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+};
+
+struct suspension_operations {
     int (*suspend)(struct backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct action *action,
                    struct suspension *suspension_r);
     int (*lift)(struct backend *backend, const char *mailbox, const struct action *action);
-    int (*reset)(struct backend *backend, const char *mailbox, const struct action *action);
-    /* as store_adjust_after */
-    int (*adjust)(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                  int64_t newest, const struct action *action);
-    int (*adjustments)(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                       size_t max, size_t *count_r);
-    int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
-                   int64_t now_ms,
-                   struct account *account_r);
     int (*suspended)(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, size_t max, size_t *count_r);
     int (*offences)(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                     uint32_t *count_r);
+};
+
+struct adjustment_operations {
+    /* As store_adjust_after. */
+    int (*adjust)(struct backend *backend, const struct adjustment *adjustments, size_t count,
+                  int64_t newest, const struct action *action);
+    int (*adjustments)(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r);
+};
+
+struct record_operations {
     int (*record)(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
+    int (*decisions)(struct backend *backend, struct arena *arena, const char *mailbox,
+                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
+                     size_t *count_r);
+    int (*history)(struct backend *backend, struct arena *arena, enum subject subject,
+                   const char *key, int64_t now_ms, struct history *history_r);
+    int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t now_ms, struct account *account_r);
+    int (*reset)(struct backend *backend, const char *mailbox, const struct action *action);
+};
+
+struct audit_operations {
     int (*audit)(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
                  size_t *count_r);
-    int (*decisions)(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before,
-                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-    int (*history)(struct backend *backend, struct arena *arena, enum subject subject,
-                   const char *key,
-                   int64_t now_ms, struct history *history_r);
     int (*audit_newest)(struct backend *backend, const char *subject, int64_t before,
                         struct audit *audit_r, size_t max, size_t *count_r);
     int (*write_audit)(struct backend *backend, const struct audited *audited);
-    /* only_new: as store_keep_new; before: as store_keep_over, or NULL */
+};
+
+enum keep_where {
+    KEEP_ANY,  /* as store_keep */
+    KEEP_NEW,  /* as store_keep_new */
+    KEEP_OVER, /* as store_keep_over: where `before` is kept */
+};
+struct kept_operations {
     int (*keep)(struct backend *backend, enum kept_kind kind, const struct kept *kept,
-                bool only_new,
-                const char *before, int64_t now_ms, const struct audited *audited);
-    int (*kept)(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
+                enum keep_where where, const char *before, int64_t now_ms,
+                const struct audited *audited);
+    /* store_kept */
+    int (*read)(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r);
     int (*forget)(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                   const struct audited *audited);
-    int (*kept_list)(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                     size_t *count_r);
+    /* store_kept_list */
+    int (*list)(struct backend *backend, struct arena *arena, enum kept_kind kind,
+                const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
+                size_t *count_r);
+    /* store_try */
     int (*try_once)(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
                     uint32_t max, uint32_t *count_r, int64_t *free_at_r);
+};
+
+struct observation_operations {
     int (*observe)(struct backend *backend, const struct observations *observations,
                    int64_t now_ms);
     int (*senders)(struct backend *backend, enum sender_of of, const char *key, const char *after,
@@ -76,10 +97,20 @@ struct backend_operations {
     int (*near)(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                 size_t *count_r);
     int (*counters)(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max,
-                    size_t *count_r);
+                    size_t max, size_t *count_r);
+};
+
+struct backend_operations {
+    const struct judge_operations *judge;
+    const struct suspension_operations *suspensions;
+    const struct adjustment_operations *adjustments;
+    const struct record_operations *records;
+    const struct audit_operations *audit;
+    const struct kept_operations *kept;
+    const struct observation_operations *observations;
     int (*sweep)(struct backend *backend, int64_t now_ms);
-    int (*examine)(struct backend *backend, bool *made_r); /* as store_examine */
+    int (*examine)(struct backend *backend, bool *made_r);
+    void (*free)(struct backend *backend);
 };
 
 enum { BACKEND_ERROR_SIZE = 256 };
@@ -92,19 +123,20 @@ struct backend {
 
 /* Never NULL: what cannot be opened now is tried again at each operation. `path` is absolute.
  * may_make: make the file when it is not there. */
-struct backend *backend_sqlite_new(const char *path, int timeout_ms, bool may_make);
+struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_make);
 /* As store_check; why not 1 in error_r. */
-int backend_sqlite_check(const char *path, int timeout_ms,
+int sqlite_backend_check(const char *path, int timeout_ms,
                          char error_r[BACKEND_ERROR_SIZE]) must_check;
 /* `host` NULL: `path` is a UNIX socket. */
-struct backend *backend_redis_new(const char *host, int port, const char *path, int database,
+struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
                                   int timeout_ms);
 
 /* Fills backend->error and returns -1. */
 int backend_fail(struct backend *backend, const char *format, ...) printf_like(2, 3);
 
-/* Under what a submission's id is remembered: a hash of mailbox and id. */
-enum { CHARGE_KEY_SIZE = 16 };
-void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE]);
+/* The key under which a submission's id is remembered: a hash of mailbox and id. */
+enum { BACKEND_CHARGE_KEY_SIZE = 16 };
+void backend_charge_key(const char *mailbox, const char *id,
+                        uint8_t key_r[BACKEND_CHARGE_KEY_SIZE]);
 
 #endif

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,15 +73,6 @@ int store_fail(struct store *store, const char *why)
 {
     (void)store;
     snprintf(thread_error, sizeof thread_error, "%s", why);
-    return -1;
-}
-
-int backend_fail(struct backend *backend, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(backend->error, sizeof backend->error, format, arguments);
-    va_end(arguments);
     return -1;
 }
 
@@ -250,7 +240,7 @@ static bool commit_group(struct backend *backend, const struct group *group)
         memcpy(tasks + count, member->tasks, member->count * sizeof *tasks);
         count += member->count;
     }
-    backend->operations->judge(backend, tasks, count);
+    backend->operations->judge->judge(backend, tasks, count);
     const struct judge_task *next = tasks;
     for (size_t i = 0; i < group->count; i++) {
         size_t own = group->members[i]->count; /* a member that was woken may be gone */
@@ -336,7 +326,7 @@ static int leave_with(struct store *store, struct backend *backend, int result)
     return result;
 }
 
-/* Returns what the backend's operation does: ALONE(store, NAME, ARGUMENTS…). */
+/* Returns what the backend's operation does: ALONE(store, TABLE->NAME, ARGUMENTS…). */
 #define ALONE(store, operation, ...)                                                        \
     do {                                                                                    \
         struct member self = {.count = 0};                                                  \
@@ -348,163 +338,163 @@ static int leave_with(struct store *store, struct backend *backend, int result)
 
 int store_refund(struct store *store, const char *mailbox, const char *id, int64_t now_ms)
 {
-    ALONE(store, refund, mailbox, id, now_ms);
+    ALONE(store, judge->refund, mailbox, id, now_ms);
 }
 
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r)
 {
-    ALONE(store, suspend, mailbox, cause, durations, action, suspension_r);
+    ALONE(store, suspensions->suspend, mailbox, cause, durations, action, suspension_r);
 }
 
 int store_lift(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, lift, mailbox, action);
+    ALONE(store, suspensions->lift, mailbox, action);
 }
 
 int store_reset(struct store *store, const char *mailbox, const struct action *action)
 {
-    ALONE(store, reset, mailbox, action);
+    ALONE(store, records->reset, mailbox, action);
 }
 
 int store_adjust(struct store *store, const struct adjustment *adjustment,
                  const struct action *action)
 {
-    ALONE(store, adjust, adjustment, 1, INT64_MAX, action);
+    ALONE(store, adjustments->adjust, adjustment, 1, INT64_MAX, action);
 }
 
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action)
 {
     assert(count >= 1 && count <= ADJUST_MAX);
-    ALONE(store, adjust, adjustments, count, newest, action);
+    ALONE(store, adjustments->adjust, adjustments, count, newest, action);
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
                       size_t max, size_t *count_r)
 {
-    ALONE(store, adjustments, after, adjustments_r, max, count_r);
+    ALONE(store, adjustments->adjustments, after, adjustments_r, max, count_r);
 }
 
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r)
 {
-    ALONE(store, account, arena, mailbox, now_ms, account_r);
+    ALONE(store, records->account, arena, mailbox, now_ms, account_r);
 }
 
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
                     struct suspended *suspended_r, size_t max, size_t *count_r)
 {
-    ALONE(store, suspended, after, now_ms, suspended_r, max, count_r);
+    ALONE(store, suspensions->suspended, after, now_ms, suspended_r, max, count_r);
 }
 
 int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
                    uint32_t *count_r)
 {
-    ALONE(store, offences, mailbox, cause, now_ms, count_r);
+    ALONE(store, suspensions->offences, mailbox, cause, now_ms, count_r);
 }
 
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r)
 {
-    ALONE(store, record, arena, decision, now_ms, record_r);
+    ALONE(store, records->record, arena, decision, now_ms, record_r);
 }
 
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r)
 {
-    ALONE(store, audit, after, audit_r, max, count_r);
+    ALONE(store, audit->audit, after, audit_r, max, count_r);
 }
 
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, decisions, arena, mailbox, before, now_ms, records_r, max, count_r);
+    ALONE(store, records->decisions, arena, mailbox, before, now_ms, records_r, max, count_r);
 }
 
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *key, int64_t now_ms, struct history *history_r)
 {
-    ALONE(store, history, arena, subject, key, now_ms, history_r);
+    ALONE(store, records->history, arena, subject, key, now_ms, history_r);
 }
 
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r)
 {
-    ALONE(store, audit_newest, subject, before, audit_r, max, count_r);
+    ALONE(store, audit->audit_newest, subject, before, audit_r, max, count_r);
 }
 
 int store_write_audit(struct store *store, const struct audited *audited)
 {
-    ALONE(store, write_audit, audited);
+    ALONE(store, audit->write_audit, audited);
 }
 
 int store_keep(struct store *store, enum kept_kind kind, const struct kept *kept, int64_t now_ms,
                const struct audited *audited)
 {
-    ALONE(store, keep, kind, kept, false, NULL, now_ms, audited);
+    ALONE(store, kept->keep, kind, kept, KEEP_ANY, NULL, now_ms, audited);
 }
 
 int store_keep_new(struct store *store, enum kept_kind kind, const struct kept *kept,
                    int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep, kind, kept, true, NULL, now_ms, audited);
+    ALONE(store, kept->keep, kind, kept, KEEP_NEW, NULL, now_ms, audited);
 }
 
 int store_keep_over(struct store *store, enum kept_kind kind, const struct kept *kept,
                     const char *before, int64_t now_ms, const struct audited *audited)
 {
-    ALONE(store, keep, kind, kept, false, before, now_ms, audited);
+    ALONE(store, kept->keep, kind, kept, KEEP_OVER, before, now_ms, audited);
 }
 
 int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, const char *key,
                int64_t now_ms, struct kept *kept_r)
 {
-    ALONE(store, kept, arena, kind, key, now_ms, kept_r);
+    ALONE(store, kept->read, arena, kind, key, now_ms, kept_r);
 }
 
 int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited)
 {
-    ALONE(store, forget, kind, key, now_ms, audited);
+    ALONE(store, kept->forget, kind, key, now_ms, audited);
 }
 
 int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
                     size_t *count_r)
 {
-    ALONE(store, kept_list, arena, kind, after, now_ms, kept_r, max, count_r);
+    ALONE(store, kept->list, arena, kind, after, now_ms, kept_r, max, count_r);
 }
 
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
               uint32_t *count_r, int64_t *free_at_r)
 {
-    ALONE(store, try_once, key, now_ms, span_ms, max, count_r, free_at_r);
+    ALONE(store, kept->try_once, key, now_ms, span_ms, max, count_r, free_at_r);
 }
 
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)
 {
-    ALONE(store, observe, observations, now_ms);
+    ALONE(store, observations->observe, observations, now_ms);
 }
 
 int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
-    ALONE(store, senders, of, key, after, now_ms, senders_r, max, count_r);
+    ALONE(store, observations->senders, of, key, after, now_ms, senders_r, max, count_r);
 }
 
 int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
                size_t *count_r)
 {
-    ALONE(store, near, now_ms, near_r, max, count_r);
+    ALONE(store, observations->near, now_ms, near_r, max, count_r);
 }
 
 int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
                    size_t *count_r)
 {
-    ALONE(store, counters, after, counters_r, max, count_r);
+    ALONE(store, observations->counters, after, counters_r, max, count_r);
 }
 
 int store_sweep(struct store *store, int64_t now_ms)
@@ -529,8 +519,8 @@ int store_examine(struct store *store, bool *made_r)
 static struct backend *open_backend(const struct store_url *url, int timeout_ms, bool may_make)
 {
     return url->kind == STORE_SQLITE
-               ? backend_sqlite_new(url->path, timeout_ms, may_make)
-               : backend_redis_new(url->host, url->port, url->path, url->database, timeout_ms);
+               ? sqlite_backend_new(url->path, timeout_ms, may_make)
+               : redis_backend_new(url->host, url->port, url->path, url->database, timeout_ms);
 }
 
 static int read_url(const char *url, struct store_url *where_r, struct problem *problem)
@@ -589,7 +579,7 @@ int store_check(const char *url, int timeout_ms, struct problem *problem)
     char error[BACKEND_ERROR_SIZE] = "";
     if (!read_url(url, &where, problem))
         return 0;
-    int answer = where.kind == STORE_SQLITE ? backend_sqlite_check(where.path, timeout_ms, error)
+    int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, timeout_ms, error)
                                             : check_redis(&where, timeout_ms, error);
     if (answer < 1)
         problem_set(problem, 0, "store.url", "%s", error);
@@ -605,15 +595,4 @@ void store_free(struct store **store)
     pthread_mutex_destroy(&(*store)->lock);
     free(*store);
     *store = NULL;
-}
-
-/* ---- what both backends need ------------------------------------------------------ */
-
-void charge_key(const char *mailbox, const char *id, uint8_t key_r[CHARGE_KEY_SIZE])
-{
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, CHARGE_KEY_SIZE);
-    crypto_generichash_update(&state, (const unsigned char *)mailbox, strlen(mailbox) + 1);
-    crypto_generichash_update(&state, (const unsigned char *)id, strlen(id));
-    crypto_generichash_final(&state, key_r, CHARGE_KEY_SIZE);
 }

@@ -18,7 +18,8 @@ struct suspension {
     char note[256];             /* "messages_per_day" (the rule), or the note of the staff */
 };
 
-enum { ATTEMPTS_KNOWN = 1000 }; /* of a suspension; what comes beyond is counted and moves nothing */
+/* A suspension knows so many attempts; further ones are counted and do not move its end. */
+enum { ATTEMPTS_KNOWN = 1000 };
 
 /* Suspend, or replace the suspension in force. *suspension_r is what holds now. 1 or -1. */
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,

@@ -374,37 +374,19 @@ static void redis_free(struct backend *backend)
 }
 
 static const struct backend_operations redis_operations = {
-    .free = redis_free,
-    .judge = redis_judge,
-    .refund = redis_refund,
-    .suspend = redis_suspend,
-    .lift = redis_lift,
-    .reset = redis_reset,
-    .adjust = redis_adjust,
-    .adjustments = redis_adjustments,
-    .account = redis_account,
-    .suspended = redis_suspended,
-    .offences = redis_offences,
-    .record = redis_record,
-    .audit = redis_audit,
-    .decisions = redis_decisions,
-    .history = redis_history,
-    .audit_newest = redis_audit_newest,
-    .write_audit = redis_write_audit,
-    .keep = redis_keep,
-    .kept = redis_kept,
-    .forget = redis_forget,
-    .kept_list = redis_kept_list,
-    .try_once = redis_try,
-    .observe = redis_observe,
-    .senders = redis_senders,
-    .near = redis_near,
-    .counters = redis_counters,
+    .judge = &redis_judge,
+    .suspensions = &redis_suspensions,
+    .adjustments = &redis_adjustments,
+    .records = &redis_records,
+    .audit = &redis_audit,
+    .kept = &redis_kept,
+    .observations = &redis_observations,
     .sweep = redis_sweep,
     .examine = redis_examine,
+    .free = redis_free,
 };
 
-struct backend *backend_redis_new(const char *host, int port, const char *path, int database,
+struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
                                   int timeout_ms)
 {
     struct redis_backend *backend = xcalloc(1, sizeof *backend);

@@ -1,8 +1,6 @@
 /* Inside the Redis backend: its connection, scripts and deadlines. redis.c
- * connects, sends and receives; redis_judge.c judges messages; all others
- * make one call of a script an operation, by redis_ask.c: redis_actions.c
- * what staff does, redis_records.c decisions and the audit log,
- * redis_kept.c what programs keep, redis_seen.c what programs saw. */
+ * connects, sends and receives; redis_judge.c judges messages. Every other file implements the
+ * header of lib/store that has its name, with one call of a script an operation, by redis_ask.c. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
 
@@ -159,56 +157,13 @@ struct seen {
 struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
 
 /* The operations, by file. */
-void redis_judge(struct backend *backend, struct judge_task *tasks, size_t count);
-int redis_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
-int redis_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                  const struct durations *durations, const struct action *action,
-                  struct suspension *suspension_r);
-int redis_lift(struct backend *backend, const char *mailbox, const struct action *action);
-int redis_reset(struct backend *backend, const char *mailbox, const struct action *action);
-int redis_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                 int64_t newest, const struct action *action);
-int redis_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                      size_t max, size_t *count_r);
-int redis_account(struct backend *backend, struct arena *arena, const char *mailbox, int64_t now_ms,
-                  struct account *account_r);
-int redis_suspended(struct backend *backend, const char *after, int64_t now_ms,
-                    struct suspended *suspended_r, size_t max, size_t *count_r);
-int redis_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
-                   uint32_t *count_r);
-int redis_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
-                 struct record *record_r);
-int redis_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                size_t *count_r);
-int redis_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                    uint64_t before,
-                    int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int redis_history(struct backend *backend, struct arena *arena, enum subject subject,
-                  const char *key,
-                  int64_t now_ms, struct history *history_r);
-int redis_audit_newest(struct backend *backend, const char *subject, int64_t before,
-                       struct audit *audit_r, size_t max, size_t *count_r);
-int redis_write_audit(struct backend *backend, const struct audited *audited);
-int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept, bool only_new,
-               const char *before, int64_t now_ms, const struct audited *audited);
-int redis_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
-               int64_t now_ms, struct kept *kept_r);
-int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
-                 const struct audited *audited);
-int redis_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                    size_t *count_r);
-int redis_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
-              uint32_t max,
-              uint32_t *count_r, int64_t *free_at_r);
-int redis_observe(struct backend *backend, const struct observations *observations, int64_t now_ms);
-int redis_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
-int redis_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-               size_t *count_r);
-int redis_counters(struct backend *backend, const char *after, struct counter *counters_r,
-                   size_t max,
-                   size_t *count_r);
+extern const struct judge_operations redis_judge;
+extern const struct suspension_operations redis_suspensions;
+extern const struct adjustment_operations redis_adjustments;
+extern const struct record_operations redis_records;
+extern const struct audit_operations redis_audit;
+extern const struct kept_operations redis_kept;
+extern const struct observation_operations redis_observations;
 int redis_sweep(struct backend *backend, int64_t now_ms);
 
 #endif

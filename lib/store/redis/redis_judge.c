@@ -187,14 +187,14 @@ static void add_message(struct redis_backend *backend, const struct action_time 
                         const struct judge_request *request)
 {
     struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
-    uint8_t charge[CHARGE_KEY_SIZE];
+    uint8_t charge[BACKEND_CHARGE_KEY_SIZE];
     char decision[20], admitted[24], refused[24];
     char mailbox_name[HISTORY_NAME_SIZE], ip_name[HISTORY_NAME_SIZE];
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     if (ip == NULL)
         ip = "";
     pack_given(&given, request);
-    charge_key(request->mailbox, request->id, charge);
+    backend_charge_key(request->mailbox, request->id, charge);
     snprintf(decision, sizeof decision, "%016llx", (unsigned long long)request->decision);
     put(&charged, request->fingerprint, 8);
     memcpy(charged.bytes + charged.length, ip, strlen(ip));
@@ -345,7 +345,7 @@ static void judge_once(struct redis_backend *backend, const struct action_time *
                 tasks[i].answer = -1;
 }
 
-void redis_judge(struct backend *backend, struct judge_task *tasks, size_t count)
+static void judge(struct backend *backend, struct judge_task *tasks, size_t count)
 {
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
@@ -365,3 +365,23 @@ void redis_judge(struct backend *backend, struct judge_task *tasks, size_t count
         if (tasks[i].answer == AGAIN)
             tasks[i].answer = -1;
 }
+
+/* ---- refunds ------------------------------------------------------------------------ */
+
+static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    uint8_t charge[BACKEND_CHARGE_KEY_SIZE];
+    backend_charge_key(mailbox, id, charge);
+    const struct argument arguments[] = {argument_string("refund"), argument_int(arena, now_ms),
+                                         argument_string(mailbox), {charge, sizeof charge}};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
+}
+
+const struct judge_operations redis_judge = {
+    .judge = judge,
+    .refund = refund,
+};

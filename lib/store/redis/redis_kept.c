@@ -20,9 +20,12 @@ static int check_kept(struct redis_backend *backend, int64_t now_ms, const char 
     return redis_check_time(backend, now_ms);
 }
 
-int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept, bool only_new,
-               const char *before, int64_t now_ms, const struct audited *audited)
+static int keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
+                enum keep_where where, const char *before, int64_t now_ms,
+                const struct audited *audited)
 {
+    static const char *const places[] = {
+        [KEEP_ANY] = "any", [KEEP_NEW] = "new", [KEEP_OVER] = "over"};
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     bool lasts = kept->until_ms == UNTIL_LIFTED;
@@ -33,8 +36,8 @@ int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *
         argument_string(kept->key),
         argument_int(arena, lasts ? -1 : kept->until_ms),
         argument_string(kept->value),
-        argument_string(before != NULL ? "over" : only_new ? "new" : "any"),
-        argument_string(before != NULL ? before : ""),
+        argument_string(places[where]),
+        argument_string(where == KEEP_OVER ? before : ""),
     };
     if (check_kept(self, now_ms, kept->key, kept->value) < 0 ||
         (!lasts && redis_check_time(self, kept->until_ms) < 0) ||
@@ -44,8 +47,8 @@ int redis_keep(struct backend *backend, enum kept_kind kind, const struct kept *
                         audited != NULL ? countof(arguments) : 8);
 }
 
-int redis_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
-                 const struct audited *audited)
+static int forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
+                  const struct audited *audited)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -75,8 +78,8 @@ static int read_kept(struct redis_backend *backend, struct arena *arena, const c
     return 1;
 }
 
-int redis_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
-               int64_t now_ms, struct kept *kept_r)
+static int read(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
+                int64_t now_ms, struct kept *kept_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
@@ -93,9 +96,8 @@ int redis_kept(struct backend *backend, struct arena *arena, enum kept_kind kind
                                          : read_kept(self, arena, key, kept, now_ms, kept_r);
 }
 
-int redis_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                    size_t *count_r)
+static int list(struct backend *backend, struct arena *arena, enum kept_kind kind,
+                const char *after, int64_t now_ms, struct kept *kept_r, size_t max, size_t *count_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
@@ -116,9 +118,8 @@ int redis_kept_list(struct backend *backend, struct arena *arena, enum kept_kind
     return 1;
 }
 
-int redis_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
-              uint32_t max,
-              uint32_t *count_r, int64_t *free_at_r)
+static int try_once(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+                    uint32_t max, uint32_t *count_r, int64_t *free_at_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -143,3 +144,11 @@ int redis_try(struct backend *backend, const char *key, int64_t now_ms, int64_t 
         *free_at_r = redis_number(told->element[1]);
     return counted;
 }
+
+const struct kept_operations redis_kept = {
+    .keep = keep,
+    .read = read,
+    .forget = forget,
+    .list = list,
+    .try_once = try_once,
+};

@@ -1,13 +1,13 @@
-/* Decisions and the audit log of the Redis backend. Ids of decisions have 60 bits,
- * more than a script's numbers: scripts hand out candidates, here they are put in
- * order and their records fetched. Fetching passes over what has gone since. */
+/* Decisions and histories in Redis. Ids of decisions have 60 bits, more than a script's numbers:
+ * scripts hand out candidates, this file orders them and fetches their records. Fetching passes
+ * over records that are gone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/redis/redis.h"
 
-/* ---- a record ------------------------------------------------------------------ */
+/* ---- a record ----------------------------------------------------------------------- */
 
 /* The windows of a record, "messages_per_day=1 …": which count each one looked at. */
 static void read_windows(char *text, const struct seen *seen, struct record *record_r)
@@ -79,8 +79,8 @@ static int read_record(struct redis_backend *backend, struct arena *arena, const
     return 1;
 }
 
-int redis_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
-                 struct record *record_r)
+static int record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
+                  struct record *record_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
@@ -90,7 +90,7 @@ int redis_record(struct backend *backend, struct arena *arena, uint64_t decision
     return kept == NULL ? -1 : read_record(self, arena, kept, decision, now_ms, record_r);
 }
 
-/* ---- lists of decisions ------------------------------------------------------------ */
+/* ---- lists of decisions ------------------------------------------------------------- */
 
 /* The page of records that is being filled. */
 struct page {
@@ -269,9 +269,9 @@ static int log_page(struct redis_backend *backend, uint64_t before, struct page 
     return 1;
 }
 
-int redis_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                    uint64_t before,
-                    int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
+static int decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
+                     size_t *count_r)
 {
     struct redis_backend *self = redis_backend(backend);
     struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
@@ -287,104 +287,86 @@ int redis_decisions(struct backend *backend, struct arena *arena, const char *ma
     return 1;
 }
 
-/* ---- the audit log ---------------------------------------------------------------- */
+/* ---- histories ---------------------------------------------------------------------- */
 
-/* An entry of the stream: its id "7-0" and its fields in the order they were written. */
-static int read_audit(const redisReply *element, struct audit *audit_r)
+void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
+                        int64_t at_ms, struct history *history_r)
 {
-    enum { FIELDS = 6 };
-    if (element->type != REDIS_REPLY_ARRAY || element->elements != 2 ||
-        element->element[1]->type != REDIS_REPLY_ARRAY ||
-        element->element[1]->elements != 2 * FIELDS)
-        return 0;
-    redisReply *const *part = element->element[1]->element;
-    *audit_r = (struct audit){.number = strtoll(redis_text(element->element[0]), NULL, 10),
-                              .at_ms = strtoll(redis_text(part[1]), NULL, 10)};
-    redis_copy_text(part[3], audit_r->by, sizeof audit_r->by);
-    redis_copy_text(part[5], audit_r->action, sizeof audit_r->action);
-    redis_copy_text(part[7], audit_r->subject, sizeof audit_r->subject);
-    redis_copy_text(part[9], audit_r->note, sizeof audit_r->note);
-    redis_copy_text(part[11], audit_r->detail, sizeof audit_r->detail);
-    return 1;
+    size_t count = redis_entry_count(element);
+    *history_r = (struct history){0};
+    if (count == 0)
+        return;
+    history_r->entries = arena_alloc(arena, count * sizeof history_r->entries[0]);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t decision;
+        struct entry entry = redis_read_entry(element, i, &decision);
+        if (entry.time_ms > at_ms) /* a wrong clock stamped it */
+            entry.time_ms = at_ms;
+        if (window_holds(entry.time_ms, length_ms, at_ms))
+            history_r->entries[history_r->count++] = entry;
+    }
 }
 
-static int read_audits(struct redis_backend *backend, const redisReply *list, struct audit *audit_r,
-                      size_t *count_r)
-{
-    for (size_t i = 0; i < list->elements; i++)
-        if (!read_audit(list->element[i], &audit_r[i]))
-            return backend_fail(&backend->base, "redis: an entry of the audit log is damaged");
-    *count_r = list->elements;
-    return 1;
-}
-
-int redis_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                size_t *count_r)
+static int account(struct backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t now_ms, struct account *account_r)
 {
     struct redis_backend *self = redis_backend(backend);
-    freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("audit"),
-                                         argument_int(arena, after + 1),
-                                         argument_int(arena, (int64_t)max)};
-    const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), max, &reply);
-    if (list == NULL)
+    struct account read;
+    const struct argument arguments[] = {argument_string("account"), argument_string(mailbox),
+                                         argument_int(arena, now_ms)};
+    if (redis_check_time(self, now_ms) < 0)
         return -1;
-    return read_audits(self, list, audit_r, count_r);
-}
-
-int redis_audit_newest(struct backend *backend, const char *subject, int64_t before,
-                       struct audit *audit_r, size_t max, size_t *count_r)
-{
-    struct redis_backend *self = redis_backend(backend);
-    freed_by(arena_free) struct arena *arena = arena_new();
-    freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (before > REDIS_TIME_MAX_MS)
-        before = REDIS_TIME_MAX_MS; /* as no number is, and a script's numbers are exact */
-    if (before < 1)
-        before = 1;
-    const struct argument of_all[] = {argument_string("audit_newest"),
-                                      argument_int(arena, before - 1),
-                                      argument_int(arena, (int64_t)max)};
-    const struct argument of_one[] = {argument_string("audit_of"),
-                                      argument_string(subject != NULL ? subject : ""),
-                                      argument_int(arena, before),
-                                      argument_int(arena, (int64_t)max)};
-    const redisReply *list =
-        subject == NULL
-            ? redis_ask_list(self, SCRIPT_READ, of_all, countof(of_all), max, &reply)
-            : redis_ask_list(self, SCRIPT_READ, of_one, countof(of_one), max, &reply);
-    return list == NULL ? -1 : read_audits(self, list, audit_r, count_r);
-}
-
-int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
-                      struct argument arguments_r[AUDITED_ARGUMENTS])
-{
-    static const struct audit fits;
-    const struct action *action = audited->action;
-    if (strlen(action->by) >= sizeof fits.by || strlen(action->note) >= sizeof fits.note ||
-        strlen(audited->name) >= sizeof fits.action ||
-        strlen(audited->subject) >= sizeof fits.subject ||
-        strlen(audited->detail) >= sizeof fits.detail)
-        return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
-                            audited->name);
-    arguments_r[0] = argument_string(action->by);
-    arguments_r[1] = argument_string(action->note);
-    arguments_r[2] = argument_string(audited->name);
-    arguments_r[3] = argument_string(audited->subject);
-    arguments_r[4] = argument_string(audited->detail);
+    const redisReply *seen =
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 3, &reply);
+    if (seen == NULL)
+        return -1;
+    if (seen->elements != 3 || !redis_read_suspension(seen->element[2], &read.suspension))
+        return backend_fail(backend, "redis: the account of %s is damaged", mailbox);
+    redis_read_history(seen->element[1], arena, DAY_MS, redis_number(seen->element[0]),
+                       &read.history);
+    *account_r = read;
     return 1;
 }
 
-int redis_write_audit(struct backend *backend, const struct audited *audited)
+static int history(struct backend *backend, struct arena *arena, enum subject subject,
+                   const char *key, int64_t now_ms, struct history *history_r)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("history"), argument_string(key),
+                                         argument_int(arena, now_ms)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *seen =
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
+    if (seen == NULL)
+        return -1;
+    if (seen->elements != 2)
+        return backend_fail(backend, "redis: the history of %s is damaged", key);
+    redis_read_history(seen->element[1], arena, subject == SUBJECT_IP ? HOUR_MS : DAY_MS,
+                       redis_number(seen->element[0]), history_r);
+    return 1;
+}
+
+static int reset(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
-    struct argument arguments[2 + AUDITED_ARGUMENTS] = {
-        argument_string("write_audit"), argument_int(arena, audited->action->now_ms)};
-    if (redis_check_time(self, audited->action->now_ms) < 0 ||
-        redis_add_audited(self, audited, arguments + 2) < 0)
+    char name[HISTORY_NAME_SIZE];
+    const struct argument arguments[] = {
+        argument_string("reset"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note),
+        argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
+    if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple(self, SCRIPT_DESK, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
+
+const struct record_operations redis_records = {
+    .record = record,
+    .decisions = decisions,
+    .history = history,
+    .account = account,
+    .reset = reset,
+};

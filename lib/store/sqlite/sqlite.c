@@ -474,37 +474,19 @@ static void sqlite_free(struct backend *backend)
 }
 
 static const struct backend_operations sqlite_operations = {
-    .free = sqlite_free,
-    .judge = sqlite_judge,
-    .refund = sqlite_refund,
-    .suspend = sqlite_action_suspend,
-    .lift = sqlite_action_lift,
-    .reset = sqlite_action_reset,
-    .adjust = sqlite_action_adjust,
-    .adjustments = sqlite_adjustments,
-    .account = sqlite_account,
-    .suspended = sqlite_suspended,
-    .offences = sqlite_offences,
-    .history = sqlite_history,
-    .record = sqlite_record,
-    .decisions = sqlite_decisions,
-    .audit = sqlite_audit,
-    .audit_newest = sqlite_audit_newest,
-    .write_audit = sqlite_write_audit,
-    .keep = sqlite_keep,
-    .kept = sqlite_kept,
-    .forget = sqlite_forget,
-    .kept_list = sqlite_kept_list,
-    .try_once = sqlite_try,
-    .observe = sqlite_observe,
-    .senders = sqlite_senders,
-    .near = sqlite_near,
-    .counters = sqlite_counters,
+    .judge = &sqlite_judge,
+    .suspensions = &sqlite_suspensions,
+    .adjustments = &sqlite_adjustments,
+    .records = &sqlite_records,
+    .audit = &sqlite_audit,
+    .kept = &sqlite_kept,
+    .observations = &sqlite_observations,
     .sweep = sqlite_sweep_all,
     .examine = sqlite_examine,
+    .free = sqlite_free,
 };
 
-struct backend *backend_sqlite_new(const char *path, int timeout_ms, bool may_make)
+struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_make)
 {
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
     backend->base.operations = &sqlite_operations;
@@ -564,7 +546,7 @@ static int check_can_make(struct sqlite_backend *backend)
     return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(backend);
 }
 
-int backend_sqlite_check(const char *path, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
+int sqlite_backend_check(const char *path, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
 {
     struct stat file;
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);

@@ -1,9 +1,8 @@
 /* Inside the SQLite backend: its connection, statements and transactions.
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
- * sqlite_ticket.c leaves and redeems tickets, sqlite_actions.c does what staff asks, sqlite_records.c reads what was
- * decided and done, sqlite_kept.c keeps things for programs,
- * sqlite_seen.c what programs saw, sqlite_checkpoint.c keeps the disk's
- * pace out of their way. */
+ * sqlite_ticket.c leaves and redeems tickets, sqlite_sweep.c removes what ended,
+ * sqlite_checkpoint.c copies the write-ahead log back beside them. Every other file implements the
+ * header of lib/store that has its name. */
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
 
@@ -219,15 +218,21 @@ int sqlite_suspension(struct sqlite_backend *backend, const char *mailbox, int64
                       struct suspension *suspension_r) must_check;
 void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r);
 /* Make one: the offences of the last 30 days choose the duration. 1 or -1. */
-int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
-                   const struct durations *durations, int64_t now_ms, const char *by,
-                   const char *note, struct suspension *suspension_r) must_check;
+int sqlite_make_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
+                           const struct durations *durations, int64_t now_ms, const char *by,
+                           const char *note, struct suspension *suspension_r) must_check;
 
 /* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. To be
  * asked before a transaction begins. */
 int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited) must_check;
 /* Writes an entry of the audit log. 1 or -1. */
 int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited) must_check;
+/* The same for an operation of the store: `name` of what, on `subject`. 1 or -1. */
+int sqlite_audit_action(struct sqlite_backend *backend, const struct action *action,
+                        const char *name, const char *subject,
+                        const struct text *detail) must_check;
+/* A moment as JSON, or null for UNTIL_LIFTED. */
+void sqlite_add_moment(struct text *text, int64_t time_ms);
 
 /* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
@@ -258,60 +263,15 @@ int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enu
                         const char *key, int64_t at_ms, struct history *history_r) must_check;
 
 /* The operations, by file. */
-void sqlite_judge(struct backend *backend, struct judge_task *tasks, size_t count);
-int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms);
+extern const struct judge_operations sqlite_judge;
+extern const struct suspension_operations sqlite_suspensions;
+extern const struct adjustment_operations sqlite_adjustments;
+extern const struct record_operations sqlite_records;
+extern const struct audit_operations sqlite_audit;
+extern const struct kept_operations sqlite_kept;
+extern const struct observation_operations sqlite_observations;
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
+/* Remove some of what ended, in about `rows` rows of each table. 1 or -1. */
 int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;
-int sqlite_action_suspend(struct backend *backend, const char *mailbox, enum cause cause,
-                          const struct durations *durations, const struct action *action,
-                       struct suspension *suspension_r);
-int sqlite_action_lift(struct backend *backend, const char *mailbox, const struct action *action);
-int sqlite_action_reset(struct backend *backend, const char *mailbox, const struct action *action);
-int sqlite_action_adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
-                         int64_t newest, const struct action *action);
-int sqlite_adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                       size_t max, size_t *count_r);
-int sqlite_account(struct backend *backend, struct arena *arena, const char *mailbox,
-                   int64_t now_ms,
-                   struct account *account_r);
-int sqlite_suspended(struct backend *backend, const char *after, int64_t now_ms,
-                     struct suspended *suspended_r, size_t max, size_t *count_r);
-int sqlite_offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
-                    uint32_t *count_r);
-int sqlite_history(struct backend *backend, struct arena *arena, enum subject subject,
-                   const char *key,
-                   int64_t now_ms, struct history *history_r);
-int sqlite_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
-                  struct record *record_r);
-int sqlite_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before,
-                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r);
-int sqlite_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r);
-int sqlite_audit_newest(struct backend *backend, const char *subject, int64_t before,
-                        struct audit *audit_r, size_t max, size_t *count_r);
-int sqlite_write_audit(struct backend *backend, const struct audited *audited);
-int sqlite_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
-                bool only_new,
-                const char *before, int64_t now_ms, const struct audited *audited);
-int sqlite_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
-                int64_t now_ms, struct kept *kept_r);
-int sqlite_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
-                  const struct audited *audited);
-int sqlite_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                     size_t *count_r);
-int sqlite_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
-               uint32_t max,
-               uint32_t *count_r, int64_t *free_at_r);
-int sqlite_observe(struct backend *backend, const struct observations *observations,
-                   int64_t now_ms);
-int sqlite_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
-int sqlite_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-                size_t *count_r);
-int sqlite_counters(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max,
-                    size_t *count_r);
 
 #endif

@@ -200,7 +200,7 @@ static int bring_suspension(struct judging *judging, enum rule over)
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
     const char *rule = rule_table[over].name;
-    if (sqlite_suspend(judging->backend, request->mailbox, CAUSE_VOLUME, &request->volume,
+    if (sqlite_make_suspension(judging->backend, request->mailbox, CAUSE_VOLUME, &request->volume,
                        result->at_ms, "guard", rule, &result->suspension) < 0)
         return -1;
     struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
@@ -407,7 +407,7 @@ static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, si
     return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
 }
 
-void sqlite_judge(struct backend *backend, struct judge_task *tasks, size_t count)
+static void judge(struct backend *backend, struct judge_task *tasks, size_t count)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     int64_t now_ms = tasks[0].request->now_ms;
@@ -440,8 +440,8 @@ static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct e
     return found < 0 ? -1 : 1;
 }
 
-static int refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
-                  int64_t now_ms)
+static int refund_charge(struct sqlite_backend *backend, const char *mailbox, const char *id,
+                         int64_t now_ms)
 {
     struct sqlite_history stored;
     struct place place;
@@ -461,10 +461,15 @@ static int refund(struct sqlite_backend *backend, const char *mailbox, const cha
     return 1;
 }
 
-int sqlite_refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
+static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, refund(self, mailbox, id, now_ms));
+    return sqlite_end(self, refund_charge(self, mailbox, id, now_ms));
 }
+
+const struct judge_operations sqlite_judge = {
+    .judge = judge,
+    .refund = refund,
+};

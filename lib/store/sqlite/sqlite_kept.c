@@ -72,23 +72,23 @@ static int is_kept(struct sqlite_backend *backend, enum kept_kind kind, const ch
     return same;
 }
 
-int sqlite_keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
-                bool only_new,
-                const char *before, int64_t now_ms, const struct audited *audited)
+static int keep(struct backend *backend, enum kept_kind kind, const struct kept *kept,
+                enum keep_where where, const char *before, int64_t now_ms,
+                const struct audited *audited)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (check_kept(self, kept->key, kept->value) < 0 ||
         sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
         return -1;
-    int result = before != NULL ? is_kept(self, kind, kept->key, before, now_ms) : 1;
+    int result = where == KEEP_OVER ? is_kept(self, kind, kept->key, before, now_ms) : 1;
     if (result > 0)
-        result = put_kept(self, kind, kept, only_new, now_ms);
+        result = put_kept(self, kind, kept, where == KEEP_NEW, now_ms);
     if (result > 0 && audited != NULL)
         result = sqlite_put_audit(self, audited);
     return sqlite_end(self, result);
 }
 
-int sqlite_kept(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
+static int read(struct backend *backend, struct arena *arena, enum kept_kind kind, const char *key,
                 int64_t now_ms, struct kept *kept_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -103,7 +103,7 @@ int sqlite_kept(struct backend *backend, struct arena *arena, enum kept_kind kin
     return sqlite_end(self, found);
 }
 
-int sqlite_forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
+static int forget(struct backend *backend, enum kept_kind kind, const char *key, int64_t now_ms,
                   const struct audited *audited)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -121,9 +121,8 @@ int sqlite_forget(struct backend *backend, enum kept_kind kind, const char *key,
     return sqlite_end(self, result);
 }
 
-int sqlite_kept_list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                     const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                     size_t *count_r)
+static int list(struct backend *backend, struct arena *arena, enum kept_kind kind,
+                const char *after, int64_t now_ms, struct kept *kept_r, size_t max, size_t *count_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
@@ -194,9 +193,8 @@ static int put_try(struct sqlite_backend *backend, const char *key, int64_t now_
                     false, now_ms);
 }
 
-int sqlite_try(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
-               uint32_t max,
-               uint32_t *count_r, int64_t *free_at_r)
+static int try_once(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
+                    uint32_t max, uint32_t *count_r, int64_t *free_at_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     struct tries tries;
@@ -216,3 +214,11 @@ int sqlite_try(struct backend *backend, const char *key, int64_t now_ms, int64_t
         *free_at_r = tries.at_ms[tries.count - max] + span_ms;
     return has_room;
 }
+
+const struct kept_operations sqlite_kept = {
+    .keep = keep,
+    .read = read,
+    .forget = forget,
+    .list = list,
+    .try_once = try_once,
+};

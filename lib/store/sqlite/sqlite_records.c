@@ -1,8 +1,9 @@
-/* What was decided, and what staff did: reading the records and the audit log. */
+/* Decisions and histories in SQLite. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/decision.h"
+#include "base/text.h"
 #include "store/sqlite/sqlite.h"
 
 /* ---- one record --------------------------------------------------------------------- */
@@ -43,7 +44,7 @@ static int64_t id_of(uint64_t decision)
     return decision < INT64_MAX ? (int64_t)decision : INT64_MAX;
 }
 
-int sqlite_record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
+static int record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -242,9 +243,9 @@ static int merge(struct source *a, struct source *b, struct record *records_r, s
     return 1;
 }
 
-int sqlite_decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before,
-                     int64_t now_ms, struct record *records_r, size_t max, size_t *count_r)
+static int decisions(struct backend *backend, struct arena *arena, const char *mailbox,
+                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
+                     size_t *count_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     struct source admitted, refused;
@@ -269,84 +270,76 @@ int sqlite_decisions(struct backend *backend, struct arena *arena, const char *m
     return result;
 }
 
-/* ---- the audit log ---------------------------------------------------------------- */
+/* ---- histories ---------------------------------------------------------------------- */
 
-int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited)
+static int reset_histories(struct sqlite_backend *backend, const char *mailbox,
+                           const struct action *action)
 {
-    static const struct audit entry;
-    if (audited == NULL)
-        return 1;
-    if (strlen(audited->action->by) >= sizeof entry.by ||
-        strlen(audited->action->note) >= sizeof entry.note ||
-        strlen(audited->name) >= sizeof entry.action ||
-        strlen(audited->subject) >= sizeof entry.subject ||
-        strlen(audited->detail) >= sizeof entry.detail)
-        return backend_fail(&backend->base, "an entry %.32s is too long for the audit log",
-                            audited->name);
-    return 1;
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(text_free) struct text detail = {0};
+    struct history before[CHANNEL_COUNT] = {{0}};
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        char text[HISTORY_NAME_SIZE];
+        const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
+            (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, action->now_ms,
+                                 &before[channel]) < 0 ||
+             sqlite_drop_history(backend, name) < 0))
+            return -1;
+    }
+    const struct history *sent = &before[CHANNEL_WEBMAIL], *forwarded = &before[CHANNEL_FORWARDING];
+    uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, action->now_ms);
+    text_addf(&detail, "{\"before\":{\"messages\":%zu,\"off_domain\":%llu", sent->count,
+              (unsigned long long)off_domain);
+    if (forwarded->count > 0)
+        text_addf(&detail, ",\"forwarded\":%zu", forwarded->count);
+    text_add(&detail, "},\"after\":{\"messages\":0,\"off_domain\":0}}");
+    return sqlite_audit_action(backend, action, "reset", mailbox, &detail);
 }
 
-int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited)
-{
-    sqlite3_stmt *put = sqlite_take(backend, SQL_AUDIT_PUT);
-    sqlite3_bind_int64(put, 1, audited->action->now_ms);
-    sqlite_bind_string(put, 2, audited->action->by);
-    sqlite_bind_string(put, 3, audited->name);
-    sqlite_bind_string(put, 4, audited->subject);
-    sqlite_bind_string(put, 5, audited->action->note);
-    sqlite_bind_string(put, 6, audited->detail);
-    return sqlite_do(backend, put);
-}
-
-int sqlite_write_audit(struct backend *backend, const struct audited *audited)
+static int reset(struct backend *backend, const char *mailbox, const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
-    if (sqlite_check_audited(self, audited) < 0 || sqlite_begin(self, true) < 0)
+    if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, sqlite_put_audit(self, audited));
+    return sqlite_end(self, reset_histories(self, mailbox, action));
 }
 
-static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
+static int history(struct backend *backend, struct arena *arena, enum subject subject,
+                   const char *key, int64_t now_ms, struct history *history_r)
 {
-    *entry_r = (struct audit){.number = sqlite3_column_int64(row, 0),
-                              .at_ms = sqlite3_column_int64(row, 1)};
-    sqlite_copy_text(row, 2, entry_r->by, sizeof entry_r->by);
-    sqlite_copy_text(row, 3, entry_r->action, sizeof entry_r->action);
-    sqlite_copy_text(row, 4, entry_r->subject, sizeof entry_r->subject);
-    sqlite_copy_text(row, 5, entry_r->note, sizeof entry_r->note);
-    sqlite_copy_text(row, 6, entry_r->detail, sizeof entry_r->detail);
-}
-
-static int read_audits(struct sqlite_backend *backend, enum sqlite_statement which, int64_t number,
-                      const char *subject, struct audit *audit_r, size_t max, size_t *count_r)
-{
-    if (sqlite_begin(backend, false) < 0)
+    struct sqlite_backend *self = sqlite_backend(backend);
+    struct history read;
+    if (sqlite_begin(self, false) < 0)
         return -1;
-    sqlite3_stmt *list = sqlite_take(backend, which);
-    sqlite3_bind_int64(list, 1, number);
-    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
-    if (subject != NULL)
-        sqlite_bind_string(list, 3, subject);
-    size_t count = 0;
-    int more = 1;
-    while ((more = sqlite_row(backend, list)) > 0)
-        read_audit(list, &audit_r[count++]);
-    int result = sqlite_end(backend, more < 0 ? -1 : 1);
+    int result =
+        sqlite_end(self, sqlite_read_history(self, arena, subject, key, now_ms, &read));
     if (result > 0)
-        *count_r = count;
+        *history_r = read;
     return result;
 }
 
-int sqlite_audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r)
+static int account(struct backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t now_ms, struct account *account_r)
 {
-    return read_audits(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, max, count_r);
+    struct sqlite_backend *self = sqlite_backend(backend);
+    struct account read;
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    int result =
+        sqlite_read_history(self, arena, SUBJECT_MAILBOX, mailbox, now_ms, &read.history);
+    if (result > 0)
+        result = sqlite_suspension(self, mailbox, now_ms, &read.suspension);
+    result = sqlite_end(self, result);
+    if (result > 0)
+        *account_r = read;
+    return result;
 }
 
-int sqlite_audit_newest(struct backend *backend, const char *subject, int64_t before,
-                        struct audit *audit_r, size_t max, size_t *count_r)
-{
-    return read_audits(sqlite_backend(backend), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE,
-                      before,
-                      subject, audit_r, max, count_r);
-}
+const struct record_operations sqlite_records = {
+    .record = record,
+    .decisions = decisions,
+    .history = history,
+    .account = account,
+    .reset = reset,
+};

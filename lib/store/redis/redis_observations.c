@@ -31,7 +31,7 @@ static int check(struct redis_backend *backend, const struct observations *seen,
     return redis_check_time(backend, now_ms);
 }
 
-int redis_observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
+static int observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
     enum { PER_SIGHTING = 4, PER_NEAR = 2, PER_COUNTER = 2 };
     struct redis_backend *self = redis_backend(backend);
@@ -100,8 +100,8 @@ static struct named *sort_named(struct arena *arena, const redisReply *list, con
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-int redis_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+static int senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
+                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
     enum { SENDERS_MAX = 10000 }; /* as the script reads at most */
     struct redis_backend *self = redis_backend(backend);
@@ -126,9 +126,8 @@ int redis_senders(struct backend *backend, enum sender_of of, const char *key, c
     return 1;
 }
 
-int redis_counters(struct backend *backend, const char *after, struct counter *counters_r,
-                   size_t max,
-                   size_t *count_r)
+static int counters(struct backend *backend, const char *after, struct counter *counters_r,
+                    size_t max, size_t *count_r)
 {
     enum { COUNTERS_MAX = 100000 };
     struct redis_backend *self = redis_backend(backend);
@@ -149,8 +148,8 @@ int redis_counters(struct backend *backend, const char *after, struct counter *c
     return 1;
 }
 
-int redis_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-               size_t *count_r)
+static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
+                size_t *count_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -180,3 +179,10 @@ int redis_near(struct backend *backend, int64_t now_ms, struct near_limit *near_
     *count_r = list->elements / 3;
     return 1;
 }
+
+const struct observation_operations redis_observations = {
+    .observe = observe,
+    .senders = senders,
+    .near = near,
+    .counters = counters,
+};

@@ -55,7 +55,7 @@ static int put_all(struct sqlite_backend *backend, const struct observations *se
     return result;
 }
 
-int sqlite_observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
+static int observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (observations->sighting_count > OBSERVATIONS_MAX ||
@@ -73,7 +73,7 @@ int sqlite_observe(struct backend *backend, const struct observations *observati
 
 /* ---- reading ------------------------------------------------------------------------ */
 
-int sqlite_senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
+static int senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                    int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -109,7 +109,7 @@ static int read_near(sqlite3_stmt *row, int64_t now_ms, struct near_limit *near_
     return 1;
 }
 
-int sqlite_near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
+static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
                 size_t *count_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -128,9 +128,8 @@ int sqlite_near(struct backend *backend, int64_t now_ms, struct near_limit *near
     return result;
 }
 
-int sqlite_counters(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max,
-                    size_t *count_r)
+static int counters(struct backend *backend, const char *after, struct counter *counters_r,
+                    size_t max, size_t *count_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
@@ -149,3 +148,10 @@ int sqlite_counters(struct backend *backend, const char *after, struct counter *
         *count_r = count;
     return result;
 }
+
+const struct observation_operations sqlite_observations = {
+    .observe = observe,
+    .senders = senders,
+    .near = near,
+    .counters = counters,
+};

@@ -1,0 +1,75 @@
+/* Adjustments of limits in Redis. Each operation is one call of action.lua or read.lua. */
+#include "store/redis/redis.h"
+
+static int adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
+                  int64_t newest, const struct action *action)
+{
+    enum { BEFORE = 5, EACH = 6 };
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct argument arguments[BEFORE + EACH * ADJUST_MAX] = {
+        argument_string("adjust"),
+        argument_int(arena, action->now_ms),
+        argument_string(action->by),
+        argument_string(action->note),
+        argument_int(arena, newest == INT64_MAX ? -1 : newest),
+    };
+    for (size_t i = 0; i < count; i++) {
+        const struct adjustment *one = &adjustments[i];
+        struct argument *each = &arguments[BEFORE + EACH * i];
+        each[0] = argument_string(one->subject);
+        each[1] = argument_string(rule_table[one->rule].name);
+        each[2] = argument_string(adjust_kind_names[one->kind]);
+        each[3] = argument_int(arena, one->removed);
+        each[4] = argument_int(arena, one->value);
+        each[5] = argument_int(arena, one->until_ms == UNTIL_LIFTED ? -1 : one->until_ms);
+    }
+    if (redis_check_time(self, action->now_ms) < 0)
+        return -1;
+    return redis_simple(self, SCRIPT_ACTION, arguments, BEFORE + EACH * count);
+}
+
+/* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */
+static int read_adjustment(const redisReply *element, struct adjustment *adjustment_r)
+{
+    if (element->type != REDIS_REPLY_ARRAY || element->elements != 7)
+        return 0;
+    redisReply *const *part = element->element;
+    int rule = rule_by_name(redis_text(part[2]));
+    int kind = redis_find_name(adjust_kind_names, ADJUST_KIND_COUNT, redis_text(part[3]));
+    *adjustment_r = (struct adjustment){
+        .change = redis_number(part[0]),
+        .rule = rule >= 0 && kind >= 0 ? (enum rule)rule : RULE_COUNT,
+        .kind = kind >= 0 ? (enum adjust_kind)kind : ADJUST_LIMIT,
+        .removed = redis_number(part[4]) != 0,
+        .value = (int32_t)redis_number(part[5]),
+        .until_ms = redis_number(part[6]) < 0 ? UNTIL_LIFTED : redis_number(part[6]),
+    };
+    redis_copy_text(part[1], adjustment_r->subject, sizeof adjustment_r->subject);
+    return adjustment_r->change > 0;
+}
+
+static int adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("adjustments"),
+                                         argument_int(arena, after),
+                                         argument_int(arena, (int64_t)max)};
+    const redisReply *list =
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), max, &reply);
+    if (list == NULL)
+        return -1;
+    for (size_t i = 0; i < list->elements; i++)
+        if (!read_adjustment(list->element[i], &adjustments_r[i]))
+            return backend_fail(backend, "redis: an adjustment is damaged");
+    *count_r = list->elements;
+    return 1;
+}
+
+const struct adjustment_operations redis_adjustments = {
+    .adjust = adjust,
+    .adjustments = adjustments,
+};

@@ -1,0 +1,115 @@
+/* Suspensions in Redis. Each operation is one call of action.lua or read.lua. */
+#include "store/redis/redis.h"
+
+int redis_read_suspension(const redisReply *element, struct suspension *suspension_r)
+{
+    *suspension_r = (struct suspension){0};
+    if (element->type == REDIS_REPLY_NIL)
+        return 1;
+    if (element->type != REDIS_REPLY_ARRAY || element->elements != 8)
+        return 0;
+    redisReply *const *part = element->element;
+    int cause = redis_find_name(cause_names, CAUSE_COUNT, redis_text(part[1]));
+    if (redis_number(part[0]) <= 0 || cause < 0)
+        return 0;
+    suspension_r->id = redis_number(part[0]);
+    suspension_r->cause = (enum cause)cause;
+    suspension_r->since_ms = redis_number(part[2]);
+    suspension_r->until_ms = redis_number(part[3]) < 0 ? UNTIL_LIFTED : redis_number(part[3]);
+    suspension_r->attempts = (uint32_t)redis_number(part[4]);
+    suspension_r->offence = (uint32_t)redis_number(part[5]);
+    redis_copy_text(part[6], suspension_r->by, sizeof suspension_r->by);
+    redis_copy_text(part[7], suspension_r->note, sizeof suspension_r->note);
+    return 1;
+}
+
+static int suspend(struct backend *backend, const char *mailbox, enum cause cause,
+                   const struct durations *durations, const struct action *action,
+                   struct suspension *suspension_r)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct argument arguments[6 + DURATIONS_MAX] = {
+        argument_string("suspend"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note),
+        argument_string(cause_names[cause])};
+    if (redis_check_time(self, action->now_ms) < 0)
+        return -1;
+    if (durations->count == 0 || durations->count > DURATIONS_MAX)
+        return backend_fail(backend, "%zu durations; 1 to %d are possible", durations->count,
+                            DURATIONS_MAX);
+    for (size_t i = 0; i < durations->count; i++)
+        arguments[6 + i] =
+            argument_int(arena, durations->ms[i] == UNTIL_LIFTED ? -1 : durations->ms[i]);
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const redisReply *made =
+        redis_ask(self, SCRIPT_ACTION, arguments, 6 + durations->count, &reply);
+    if (made == NULL)
+        return -1;
+    return redis_read_suspension(made, suspension_r) && suspension_r->id > 0
+               ? 1
+               : backend_fail(backend, "redis answered what no script of ours does");
+}
+
+static int lift(struct backend *backend, const char *mailbox, const struct action *action)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    const struct argument arguments[] = {
+        argument_string("lift"), argument_int(arena, action->now_ms), argument_string(mailbox),
+        argument_string(action->by), argument_string(action->note)};
+    if (redis_check_time(self, action->now_ms) < 0)
+        return -1;
+    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
+}
+
+static int suspended(struct backend *backend, const char *after, int64_t now_ms,
+                     struct suspended *suspended_r, size_t max, size_t *count_r)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("suspended"), argument_string(after),
+                                         argument_int(arena, now_ms),
+                                         argument_int(arena, (int64_t)max)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *list =
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2 * max, &reply);
+    if (list == NULL)
+        return -1;
+    for (size_t i = 0; i < list->elements / 2; i++) {
+        if (!redis_read_suspension(list->element[2 * i + 1], &suspended_r[i].suspension))
+            return backend_fail(backend, "redis: a suspension is damaged");
+        redis_copy_text(list->element[2 * i], suspended_r[i].mailbox,
+                        sizeof suspended_r[i].mailbox);
+    }
+    *count_r = list->elements / 2;
+    return 1;
+}
+
+static int offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
+                    uint32_t *count_r)
+{
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {argument_string("offences"), argument_string(mailbox),
+                                         argument_string(cause_names[cause]),
+                                         argument_int(arena, now_ms)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *count =
+        redis_ask(self, SCRIPT_READ, arguments, countof(arguments), &reply);
+    if (count == NULL)
+        return -1;
+    *count_r = (uint32_t)redis_number(count);
+    return 1;
+}
+
+const struct suspension_operations redis_suspensions = {
+    .suspend = suspend,
+    .lift = lift,
+    .suspended = suspended,
+    .offences = offences,
+};

@@ -1,0 +1,144 @@
+/* Adjustments of limits in SQLite. Each change and its entry of the audit log are one
+ * transaction. */
+#include "base/text.h"
+#include "store/sqlite/sqlite.h"
+
+static int put_adjustment(struct sqlite_backend *backend, const struct adjustment *adjustment,
+                          int64_t now_ms)
+{
+    sqlite3_stmt *put = sqlite_take(backend, SQL_ADJUSTMENT_PUT);
+    sqlite_bind_string(put, 1, adjustment->subject);
+    sqlite_bind_string(put, 2, rule_table[adjustment->rule].name);
+    sqlite3_bind_int64(put, 3, adjustment->kind);
+    sqlite3_bind_int64(put, 4, adjustment->removed);
+    sqlite3_bind_int64(put, 5, adjustment->value);
+    sqlite3_bind_int64(put, 6, adjustment->until_ms);
+    sqlite3_bind_int64(put, 7, now_ms);
+    if (sqlite_do(backend, put) < 0)
+        return -1;
+    sqlite3_stmt *sweep = sqlite_take(backend, SQL_ADJUSTMENT_SWEEP);
+    sqlite3_bind_int64(sweep, 1, now_ms);
+    sqlite3_bind_int64(sweep, 2, DAY_MS);
+    return sqlite_do(backend, sweep);
+}
+
+/* The adjustment that holds now for the same subject, rule and kind; `removed` when none does. */
+static int adjustment_in_force(struct sqlite_backend *backend, const struct adjustment *like,
+                               int64_t now_ms, struct adjustment *adjustment_r)
+{
+    sqlite3_stmt *get = sqlite_take(backend, SQL_ADJUSTMENT_GET);
+    sqlite_bind_string(get, 1, like->subject);
+    sqlite_bind_string(get, 2, rule_table[like->rule].name);
+    sqlite3_bind_int64(get, 3, like->kind);
+    sqlite3_bind_int64(get, 4, now_ms);
+    int found = sqlite_row(backend, get);
+    *adjustment_r = (struct adjustment){.removed = true};
+    if (found > 0) {
+        adjustment_r->removed = false;
+        adjustment_r->value = sqlite3_column_int(get, 0);
+        adjustment_r->until_ms = sqlite3_column_int64(get, 1);
+        sqlite3_reset(get);
+    }
+    return found < 0 ? -1 : 1;
+}
+
+static void add_adjustment(struct text *text, const struct adjustment *adjustment)
+{
+    if (adjustment->removed) {
+        text_add(text, "null");
+        return;
+    }
+    text_add(text, "{\"value\":");
+    if (adjustment->value == LIMIT_OFF)
+        text_add(text, "null");
+    else
+        text_add_int(text, adjustment->value);
+    text_add(text, ",\"until\":");
+    sqlite_add_moment(text, adjustment->until_ms);
+    text_add_char(text, '}');
+}
+
+static int adjust_one(struct sqlite_backend *backend, const struct adjustment *adjustment,
+                      const struct action *action)
+{
+    freed_by(text_free) struct text detail = {0};
+    struct adjustment before;
+    if (adjustment_in_force(backend, adjustment, action->now_ms, &before) < 0 ||
+        put_adjustment(backend, adjustment, action->now_ms) < 0)
+        return -1;
+    text_add_char(&detail, '{');
+    if (adjustment->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
+        text_addf(&detail, "\"rule\":\"%s\",", rule_table[adjustment->rule].name);
+    text_add(&detail, "\"before\":");
+    add_adjustment(&detail, &before);
+    text_add(&detail, ",\"after\":");
+    add_adjustment(&detail, adjustment);
+    text_add_char(&detail, '}');
+    return sqlite_audit_action(backend, action, adjust_kind_names[adjustment->kind],
+                               adjustment->subject, &detail);
+}
+
+static int any_change_after(struct sqlite_backend *backend, int64_t change)
+{
+    sqlite3_stmt *list = sqlite_take(backend, SQL_ADJUSTMENT_LIST);
+    sqlite3_bind_int64(list, 1, change);
+    sqlite3_bind_int64(list, 2, 1);
+    int found = sqlite_row(backend, list);
+    if (found > 0)
+        sqlite3_reset(list);
+    return found;
+}
+
+static int adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
+                  int64_t newest, const struct action *action)
+{
+    struct sqlite_backend *self = sqlite_backend(backend);
+    if (sqlite_begin(self, true) < 0)
+        return -1;
+    int changed = any_change_after(self, newest);
+    int result = changed < 0 ? -1 : !changed;
+    for (size_t i = 0; i < count && result > 0; i++)
+        result = adjust_one(self, &adjustments[i], action);
+    return sqlite_end(self, result);
+}
+
+/* A rule or kind that this version does not know is RULE_COUNT: it changes nothing. */
+static void read_adjustment(sqlite3_stmt *list, struct adjustment *adjustment_r)
+{
+    int rule = rule_by_name((const char *)sqlite3_column_text(list, 2));
+    int kind = sqlite3_column_int(list, 3);
+    bool known = rule >= 0 && kind >= 0 && kind < ADJUST_KIND_COUNT;
+    *adjustment_r = (struct adjustment){
+        .change = sqlite3_column_int64(list, 0),
+        .rule = known ? (enum rule)rule : RULE_COUNT,
+        .kind = known ? (enum adjust_kind)kind : ADJUST_LIMIT,
+        .removed = sqlite3_column_int(list, 4) != 0,
+        .value = sqlite3_column_int(list, 5),
+        .until_ms = sqlite3_column_int64(list, 6),
+    };
+    sqlite_copy_text(list, 1, adjustment_r->subject, sizeof adjustment_r->subject);
+}
+
+static int adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
+                       size_t max, size_t *count_r)
+{
+    struct sqlite_backend *self = sqlite_backend(backend);
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    sqlite3_stmt *list = sqlite_take(self, SQL_ADJUSTMENT_LIST);
+    sqlite3_bind_int64(list, 1, after);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
+    size_t count = 0;
+    int more = 1;
+    while ((more = sqlite_row(self, list)) > 0)
+        read_adjustment(list, &adjustments_r[count++]);
+    int result = sqlite_end(self, more < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
+const struct adjustment_operations sqlite_adjustments = {
+    .adjust = adjust,
+    .adjustments = adjustments,
+};
