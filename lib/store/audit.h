@@ -1,5 +1,5 @@
-/* The audit log: what staff did, and why. Append-only; every operation of staff writes its entry in
- * the same step. Results: store/store.h. */
+/* The audit log: what staff did, when and why. It only grows; every operation of staff writes its
+ * entry in the same step. Results, threads and ownership: store.h. */
 #ifndef SENDGUARD_STORE_AUDIT_H
 #define SENDGUARD_STORE_AUDIT_H
 
@@ -20,25 +20,28 @@ struct audit {
                          lift {"before":suspension,"after":null},
                          reset {"before":{"messages":3,"off_domain":7,"forwarded":2 (absent when
                          0)},"after":{…0}},
-                         limit and extra {"rule":…,"before":null or {"value":5 or null,"until":null
-                         or moment},"after":…}, value null: off, the whole null: none; exempt
-                         {"before":…,"after":…}. A suspension is
+                         limit and extra {"rule":…,"before":null or {"value":5 or null,
+                         "until":null or moment},"after":…}, value null: off, whole null: none;
+                         exempt {"before":…,"after":…}. A suspension is
                          {"id":1,"cause":…,"since":moment,"until":moment or null,"attempts":0} */
 };
-/* After entry `after` (0: from the start), in order. 1 and *count_r. */
+/* The entries after number `after` (0: from the start), in order, at most `max`. Returns 1
+ * (*count_r of audit_r are set) or -1. */
 int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
                 size_t *count_r) must_check;
-/* The newest first, below number `before` (INT64_MAX: from the newest); of one
- * subject, or of all with NULL. 1 and *count_r. */
+/* The entries below number `before` (INT64_MAX: from the newest), the newest first, at most `max`;
+ * of one subject, or of all with NULL. Returns 1 (*count_r of audit_r are set) or -1. */
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
                        struct audit *audit_r, size_t max, size_t *count_r) must_check;
 
-/* An entry about something that is no operation on the store: a note on a mailbox,
- * a change of staff. detail is JSON, at most 511 bytes. */
+/* An entry to write: name 1..23 bytes, subject as in struct audit, detail a JSON object of at most
+ * 511 bytes. */
 struct audited {
-    const char *name, *subject, *detail; /* name 1..23 bytes, subject as in struct audit */
+    const char *name, *subject, *detail;
     const struct action *action;
 };
+/* Writes an entry about what is no operation of the store: a note on a mailbox, a change of staff.
+ * Returns 1 or -1 (also when a text is too long). */
 int store_write_audit(struct store *store, const struct audited *audited) must_check;
 
 #endif

@@ -1,5 +1,5 @@
-/* What the store knows of messages: the decisions that it keeps, and the histories that windows
- * count in. Results: store/store.h. */
+/* What the store knows of messages: the records of decisions, and the histories that windows count
+ * in. Results, threads and ownership: store.h. */
 #ifndef SENDGUARD_STORE_RECORDS_H
 #define SENDGUARD_STORE_RECORDS_H
 
@@ -11,7 +11,6 @@
 #include "store/store.h"
 #include "store/suspensions.h"
 
-/* A kept decision: 1, or 0 when there is none (any longer). */
 struct record {
     uint64_t decision;
     int64_t at_ms;
@@ -21,33 +20,36 @@ struct record {
         enum rule rule;
         uint64_t used_before;
     } windows[OVER_TIME_COUNT];
-    const char *facts; /* in `arena` */
+    const char *facts; /* as the judge_request had them; in `arena` */
 };
+/* The record of a decision. Returns 1; 0 there is none, or it is past its lifetime; -1. */
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,
                  struct record *record_r) must_check;
 
-/* Kept decisions, the newest first, those with an id below `before` (UINT64_MAX:
- * from the newest), at most `max`. Of one mailbox: the refused ones as long as
- * they are kept, the admitted ones as long as they count (24 h). mailbox NULL:
- * of all (Redis remembers the order of the last 100,000). 1 and *count_r. */
+/* The records of decisions, the newest first, those with an id below `before` (UINT64_MAX: from the
+ * newest), at most `max`. Of one mailbox: the refused messages as long as they are kept, the
+ * admitted ones as long as they count (24 h). mailbox NULL: of all (Redis remembers the order of
+ * the last 100,000). Returns 1 (*count_r of records_r are set) or -1. Source: docs/store.md, "What
+ * is kept, and for how long". */
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
                     size_t *count_r) must_check;
 
-/* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`. name: history_name. */
+/* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`; empty when nothing was
+ * counted. name: history_name. Returns 1 or -1. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *name, int64_t now_ms, struct history *history_r) must_check;
 
-/* What the store knows of a mailbox; a mailbox never seen has an empty account. */
 struct account {
-    struct history history;       /* the last 24 h of what its user sent, in `arena` */
+    struct history history;       /* the last 24 h of what the mailbox's user sent, in `arena` */
     struct suspension suspension; /* in force at now_ms; id 0: none */
 };
+/* What the store knows of a mailbox; of one never seen the account is empty. Returns 1 or -1. */
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
                   struct account *account_r) must_check;
 
-/* Forget what the mailbox's windows hold, of every channel, keep a suspension. 1, also when there
- * was nothing. */
+/* Empties the mailbox's windows, of every channel; keeps a suspension. Returns 1, also when they
+ * were empty, or -1. */
 int store_reset(struct store *store, const char *mailbox, const struct action *action) must_check;
 
 #endif
