@@ -20,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/store_url.h"
 #include "store/adjustments.h"
 #include "store/audit.h"
@@ -250,25 +251,18 @@ static bool commit_group(struct backend *backend, const struct group *group)
     return tasks[0].answer > 0;
 }
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* The leader's own tasks and those that wait beside them, then groups of those that came
  * meanwhile: that costs less than to wake the next leader. But the leader's caller waits too, so
  * not for long. */
 static void lead(struct store *store, struct member *self)
 {
-    int64_t until_us = monotonic_us() + LEADER_MAX_US;
+    int64_t until_us = clock_monotonic_us() + LEADER_MAX_US;
     struct group group;
     group.count = group.task_count = 0;
     join(&group, self);
     gather(store, &group);
     for (int round = 1; commit_group(self->backend, &group) && round < LEADER_ROUNDS &&
-                        monotonic_us() < until_us; round++) {
+                        clock_monotonic_us() < until_us; round++) {
         group.count = group.task_count = 0;
         gather(store, &group);
         if (group.count == 0)
