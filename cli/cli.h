@@ -20,6 +20,7 @@ enum cli_option {
     OPTION_OFF_DOMAIN,
     OPTION_END,
     OPTION_ROLE,
+    OPTION_IP,
     OPTION_EXPIRES,
     OPTION_CSV,
     OPTION_MAX,

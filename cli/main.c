@@ -68,10 +68,11 @@ const struct command cli_commands[] = {
      "Asks for the password, or reads it as one line from standard input.\n"},
     {"staff role", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE), NEEDS_STORE,
      cli_run_staff_role, "another role", NULL},
-    {"staff unlock", "NAME", 1, 1, TAKES(OPTION_NOTE), NEEDS_STORE, cli_run_staff_unlock,
-     "end what failed sign-ins have slowed down",
+    {"staff unlock", "NAME", 1, 1, TAKES(OPTION_NOTE) | TAKES(OPTION_IP), NEEDS_STORE,
+     cli_run_staff_unlock, "end what failed sign-ins have slowed down",
      "After too many failed sign-ins there is one try each 30 seconds, for an hour. A new\n"
-     "password ends that too.\n"},
+     "password ends that too. While somebody goes on guessing, name the address from which\n"
+     "the owner signs in with --ip: guesses from other networks do not count there.\n"},
     {"token add", "NAME", 1, 1,
      TAKES(OPTION_ROLE) | TAKES(OPTION_EXPIRES) | TAKES(OPTION_NOTE) | TAKES(OPTION_JSON),
      NEEDS_STORE, cli_run_token_add, "a token for the API, shown once", NULL},

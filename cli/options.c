@@ -21,6 +21,7 @@ static const struct option_row {
     [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
     [OPTION_END] = {"end", '\0', NULL, "end the exemption"},
     [OPTION_ROLE] = {"role", '\0', "ROLE", "viewer, support or admin"},
+    [OPTION_IP] = {"ip", '\0', "ADDRESS", "from whose network the name may sign in unhindered"},
     [OPTION_EXPIRES] = {"expires", '\0', "DURATION", "how long it holds, such as 90d, permanent"},
     [OPTION_CSV] = {"csv", '\0', NULL, "print CSV"},
     [OPTION_MAX] = {"max", '\0', "N", "so many lines at most"},

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "message/address.h"
+#include "message/submission.h"
 #include "store/audit.h"
 
 enum { LINE_SIZE = PASSWORD_MAX + 3 }; /* one byte too many, a line feed and a NUL */
@@ -194,10 +195,15 @@ int cli_run_staff_unlock(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
+    struct submission address = {.arena = cli->arena};
+    const char *ip = cli->given[OPTION_IP];
     int status = read_action(cli, &action);
+    if (status < 0 && ip != NULL && !submission_set_ip(&address, ip, strlen(ip), &problem))
+        return cli_usage_error(cli, "--ip: expected an IPv4 or IPv6 address");
     return status >= 0 ? status
                        : say_done(cli,
-                                  staff_unlock(cli->desk.store, cli->words[0], &action, &problem),
+                                  staff_unlock(cli->desk.store, cli->words[0], address.ip, &action,
+                                               &problem),
                                   &problem, "may sign in again without a wait.");
 }
 

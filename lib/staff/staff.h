@@ -57,9 +57,11 @@ int staff_remove(struct store *store, const char *name, const struct action *act
 /* {"staff":[{"name":…,"role":…,"created_at":…,"by":…}]}; to be put. 1 or -1. */
 int staff_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 
-/* Ends what failed sign-ins have slowed down, in the networks where this name failed too. */
-int staff_unlock(struct store *store, const char *name, const struct action *action,
-                 struct problem *problem) must_check;
+/* Ends what failed sign-ins have slowed down, in the networks where this name failed too. `network`
+ * (key form; NULL: none) is known to the name from now on, so that who guesses on does not keep
+ * its owner out there. */
+int staff_unlock(struct store *store, const char *name, const char *network,
+                 const struct action *action, struct problem *problem) must_check;
 
 /* Signing in. WRONG: name or password, and what is slowed down from now on. BLOCKED: there were too
  * many failures; the next try is at free_at_ms. BUSY: too many have a password looked at; those

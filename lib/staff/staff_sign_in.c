@@ -365,17 +365,23 @@ int staff_forget_failures(struct store *store, const char *name, int64_t now_ms)
                : 1;
 }
 
-int staff_unlock(struct store *store, const char *name, const struct action *action,
-                 struct problem *problem)
+int staff_unlock(struct store *store, const char *name, const char *network,
+                 const struct action *action, struct problem *problem)
 {
+    char known[COUNT_KEY_SIZE] = "", detail[COUNT_KEY_SIZE] = "{}";
     freed_by(json_put) struct json_object *account = NULL;
     if (!staff_check_name(name, problem))
         return 0;
     int found = staff_read_account(store, name, action->now_ms, &account);
     if (found < 1)
         return found < 0 ? -1 : staff_no_account(name, problem);
-    struct audited audited = {"staff_unlock", name, "{}", action};
+    if (network != NULL) { /* in key form there is nothing in it that JSON escapes */
+        known_key(known, name, network);
+        snprintf(detail, sizeof detail, "{\"network\":\"%.*s\"}", NETWORK_MAX_CHARS, network);
+    }
+    struct audited audited = {"staff_unlock", name, detail, action};
     return staff_forget_failures(store, name, action->now_ms) < 1 ||
+                   keep_known(store, known, action->now_ms) < 1 ||
                    store_write_audit(store, &audited) < 1
                ? -1
                : 1;

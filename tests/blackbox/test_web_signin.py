@@ -178,6 +178,16 @@ def test_what_ends_the_wait(web, account, words, text):
     assert "called by phone" in web.shell("audit", account)
 
 
+def test_an_unlocked_network_stays_open(web, account):
+    """Whoever guesses on takes the wait-free tries of everybody else."""
+    guess(web, account, new_ip(), times=1)
+    web.shell("staff", "unlock", account, "--ip", "2001:db8:99:1::7", "--note", "new at home")
+    assert '"network":"2001:db8:99:1::' in web.shell("audit", account, "--json").replace(" ", "")
+    address = "2001:db8:99:1::8"
+    assert guess(web, "nobody-here", address, times=11) == [403] * 10 + [429]
+    assert Browser(web).sign_in(account, headers=from_address(address)).status == 303
+
+
 def test_unlock_says_what_is_wrong(web):
     for name, status, said in (("nobody-here", 1, "there is no account nobody-here"),
                                ("N x", 64, "name: expected 1 to")):

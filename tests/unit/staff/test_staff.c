@@ -458,7 +458,7 @@ START_TEST(test_a_browser_that_signed_in)
         ck_assert_int_eq(sign_in_with(mine, WRONG, "203.0.113.9", then_ms), SIGN_IN_WRONG);
     ck_assert_int_eq(sign_in_with(mine, GOOD, "203.0.113.10", then_ms), SIGN_IN_BLOCKED);
     struct action action = action_at(then_ms);
-    ck_assert_int_eq(staff_unlock(store, "ada", &action, &problem), 1);
+    ck_assert_int_eq(staff_unlock(store, "ada", NULL, &action, &problem), 1);
     ck_assert_int_eq(sign_in_with(mine, GOOD, "203.0.113.10", then_ms), SIGNED_IN);
 }
 END_TEST
@@ -549,7 +549,7 @@ static void end_slowness(enum ending ending)
 {
     struct action action = action_at(NOW);
     if (ending == END_UNLOCK)
-        ck_assert_int_eq(staff_unlock(store, "ada", &action, &problem), 1);
+        ck_assert_int_eq(staff_unlock(store, "ada", NULL, &action, &problem), 1);
     if (ending == END_PASSWORD)
         ck_assert_int_eq(staff_set_password(store, "ada", GOOD, &action, &problem), 1);
     if (ending != END_NEW_ACCOUNT)
@@ -576,13 +576,31 @@ START_TEST(test_what_ends_it)
 }
 END_TEST
 
+/* While the guessing goes on: it fills the counts again at once. */
+START_TEST(test_unlock_for_a_network)
+{
+    struct action action = action_at(NOW);
+    backend_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
+    ck_assert_int_eq(staff_unlock(store, "ada", HERE, &action, &problem), 1);
+    guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
+    must_wait("ada", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
+    for (int i = 0; i < PASSWORD_PLACES; i++)
+        ck_assert(staff_password_take(false));
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
+    for (int i = 0; i < PASSWORD_PLACES; i++)
+        staff_password_leave(false);
+}
+END_TEST
+
 START_TEST(test_unlock_needs_an_account)
 {
     struct action action = action_at(NOW);
     backend_begin(_i);
-    ck_assert_int_eq(staff_unlock(store, "eve", &action, &problem), 0);
+    ck_assert_int_eq(staff_unlock(store, "eve", HERE, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 404);
-    ck_assert_int_eq(staff_unlock(store, "E v e", &action, &problem), 0);
+    ck_assert_int_eq(staff_unlock(store, "E v e", NULL, &action, &problem), 0);
     ck_assert_int_eq(problem.status, 400);
     ck_assert_uint_eq(audit_count("staff_unlock"), 0);
 }
@@ -843,7 +861,7 @@ int main(void)
         test_a_name_from_a_network, test_a_wrong_clock, test_a_slow_name_signs_in,
         test_guesses_from_everywhere,
         test_a_network_is_known_for_30_days, test_a_browser_that_signed_in, test_a_network_with_whatever_names,
-        test_what_begins_is_told, test_unlock_needs_an_account,
+        test_what_begins_is_told, test_unlock_for_a_network, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,
         test_signing_in_forgets_failures, test_old_failures_count_no_longer,
         test_parallel_guesses, test_places,
