@@ -37,7 +37,7 @@ const struct setting_type settings_type_integer = {
 
 static int parse_octal(struct value *value)
 {
-    int64_t number;
+    int64_t number = 0; /* gcc 14 does not see that parse_number set it */
     if (!parse_number(value, 8, &number))
         return 0;
     if ((number & ~INT64_C(0666)) != 0)
