@@ -18,7 +18,8 @@ PORTS = (8080, 8081, 8082)
 class Front:
     """What a browser reaches: nginx, and sendguard-web behind it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
+        """`more`: nginx' settings for all servers."""
         self.folder, store = folder, SqliteStore(folder)
         self.guard = Guard(folder, store)
         ports = {example: free_port() for example in PORTS}
@@ -27,6 +28,7 @@ class Front:
             "base_url": f"http://127.0.0.1:{self.port}/sending"}}).hire().start()
         text = configuration(folder, self.guard, ports, free_port(), [])
         text = replaced(text, r"127\.0\.0\.1:9401", f"127.0.0.1:{self.web.port}")
+        text = replaced(text, r"server_tokens off;", f"server_tokens off; {more}")
         self.nginx = Nginx(folder, text).start(ports.values())
 
     def logs(self):
@@ -128,3 +130,21 @@ def test_behind_nginx_a_network_is_the_browsers(front):
                              {"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(11)]
     assert statuses == [403] * 10 + [429]
     assert sign_in_from(front, "127.79.0.2", "ada") == 303
+
+
+def test_addresses_of_one_network_share_the_limit_of_references(folder):
+    """An IPv6 /64 is one client, as it is to a sign-in; a mapped IPv4 address is one of its own."""
+    front = Front(folder, "set_real_ip_from 127.0.0.1; real_ip_header X-Test-Address;")
+
+    def asks(addresses):
+        return [Client(front, {"X-Test-Address": address}).get("/r/7K3M-Q2XD-9F4A").status
+                for address in addresses]
+
+    try:
+        assert 429 in asks([f"2001:db8:5:0a0a:{number:x}::1" for number in range(60)])
+        assert asks(["2001:db8:5:b::1", "192.0.2.1"]) == [404] * 2
+        assert asks([f"::ffff:198.51.100.{number}" for number in range(60)]) == [404] * 60
+        assert asks([f"198.51.100.{number}" for number in range(100, 160)]) == [404] * 60
+        assert 429 in asks(["198.51.100.7"] * 60)
+    finally:
+        front.stop()
