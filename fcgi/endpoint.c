@@ -1,6 +1,5 @@
 #include "fcgi/endpoint.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,17 +99,12 @@ static int set_sender(struct endpoint_exchange *exchange, struct problem *proble
     return 1;
 }
 
-/* An id of ours when there is none. In gate mode the id would come from the
- * sender's own browser, who could send under one id all day: it is not believed. */
-static int set_id(struct endpoint_exchange *exchange, struct problem *problem)
+/* In gate mode the id would come from the sender's own browser, who could send under one id all day:
+ * it is not believed. */
+static void set_id(struct endpoint_exchange *exchange)
 {
-    if (exchange->submission.id != NULL && exchange->request.forward == NULL)
-        return 1;
-    unsigned char random[12];
-    char id[2 * sizeof random + 1];
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(id, sizeof id, random, sizeof random);
-    return submission_set_id(&exchange->submission, id, sizeof id - 1, problem);
+    if (exchange->submission.id == NULL || exchange->request.forward != NULL)
+        submission_make_id(&exchange->submission);
 }
 
 /* ---- logging ------------------------------------------------------------------------ */
@@ -149,8 +143,9 @@ static int judge(struct endpoint_exchange *exchange, struct problem *problem)
         answer_forward(exchange->out, request->forward);
         return 1;
     }
-    if (set_sender(exchange, problem) < 1 || set_id(exchange, problem) < 1)
+    if (set_sender(exchange, problem) < 1)
         return 0;
+    set_id(exchange);
     if (exchange->submission.recipient_count == 0)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/percent.h"
 #include "message/submission.h"
 
 /* The parameters that we go by. */
@@ -49,34 +50,11 @@ static int read_params(const char *const *params, const char *values[PARAM_COUNT
     return 1;
 }
 
-static int hex_digit(char digit)
+/* NULL: percent_decode says no. */
+static const char *decoded(struct arena *arena, const char *text, size_t length)
 {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    char lower = (char)(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* Decodes %XX; NULL for a bad one or a NUL. '+' stays: paths and our queries have it plain
- * (?mailbox=bob+news@x.test). */
-static const char *percent_decode(struct arena *arena, const char *text, size_t length)
-{
-    char *decoded = arena_alloc(arena, length + 1), *end = decoded;
-    for (size_t i = 0; i < length; i++) {
-        char byte = text[i];
-        if (byte == '%') {
-            int high = i + 1 < length ? hex_digit(text[i + 1]) : -1;
-            int low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return NULL;
-            byte = (char)(high << 4 | low);
-            i += 2;
-        }
-        if (byte == '\0')
-            return NULL;
-        *end++ = byte;
-    }
-    return decoded;
+    char *result = arena_alloc(arena, length + 1);
+    return percent_decode(text, length, result) ? result : NULL;
 }
 
 /* What a query says, each part decoded. */
@@ -91,9 +69,9 @@ static int read_part(const char *part, size_t length, struct arena *arena, struc
     const char *equals = memchr(part, '=', length);
     if (equals != NULL)
         name_length = (size_t)(equals - part);
-    const char *name = percent_decode(arena, part, name_length);
+    const char *name = decoded(arena, part, name_length);
     const char *value = equals != NULL
-                            ? percent_decode(arena, equals + 1, length - name_length - 1)
+                            ? decoded(arena, equals + 1, length - name_length - 1)
                             : "";
     if (name == NULL || value == NULL)
         return problem_set(problem, 400, name != NULL ? name : "query",
@@ -146,7 +124,7 @@ static int read_path(const char *uri, struct arena *arena, struct request *reque
     *is_item_r = found[0] == '/' && found[1] != '\0';
     if (!*is_item_r)
         return 1;
-    request->id = percent_decode(arena, found + 1, strlen(found + 1));
+    request->id = decoded(arena, found + 1, strlen(found + 1));
     if (request->id == NULL || strlen(request->id) > SUBMISSION_MAX_ID_BYTES)
         return problem_set(problem, 400, "path", "the id is no percent-encoded text of at most "
                                                  "%d bytes", SUBMISSION_MAX_ID_BYTES);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/percent.h"
 #include "message/address.h"
 #include "message/submission.h"
 #include "http_server/http_params.h"
@@ -23,31 +24,10 @@ static const char *base_path(const struct settings *settings)
     return path != NULL ? path : "";
 }
 
-static int hex_digit(char character)
-{
-    static const char digits[] = "0123456789abcdef";
-    char lower = (char)(character | 0x20);
-    const char *found = character != '\0' ? strchr(digits, lower) : NULL;
-    return found != NULL ? (int)(found - digits) : -1;
-}
-
-/* In place; false: a % without two hexadecimal digits, or what text_fault refuses. */
+/* In place; false: what percent_decode or address_text_fault refuses. */
 static bool decode(char *path)
 {
-    size_t length = 0;
-    for (const char *next = path; *next != '\0'; next++) {
-        char byte = *next;
-        if (byte == '%') {
-            int high = hex_digit(next[1]), low = high < 0 ? -1 : hex_digit(next[2]);
-            if (low < 0)
-                return false;
-            byte = (char)(high << 4 | low);
-            next += 2;
-        }
-        path[length++] = byte;
-    }
-    path[length] = '\0';
-    return address_text_fault(path, length) == NULL;
+    return percent_decode(path, strlen(path), path) && address_text_fault(path, strlen(path)) == NULL;
 }
 
 /* nginx may have taken the base away or not. */

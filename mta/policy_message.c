@@ -1,6 +1,5 @@
 #include "mta/policy_message.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,15 +81,11 @@ static int set_id(const struct policy_request *request, struct submission *submi
 {
     const char *queue_id = policy_request_value(request, POLICY_QUEUE_ID);
     const char *instance = policy_request_value(request, POLICY_INSTANCE);
-    unsigned char random[12];
-    char made[2 * sizeof random + 1];
-    const char *id = made;
-    if (queue_id[0] != '\0' || instance[0] != '\0') {
-        id = arena_printf(submission->arena, "%s/%s", queue_id, instance);
-    } else {
-        randombytes_buf(random, sizeof random);
-        sodium_bin2hex(made, sizeof made, random, sizeof random);
+    if (queue_id[0] == '\0' && instance[0] == '\0') {
+        submission_make_id(submission);
+        return 1;
     }
+    const char *id = arena_printf(submission->arena, "%s/%s", queue_id, instance);
     return submission_set_id(submission, id, strlen(id), problem);
 }
 

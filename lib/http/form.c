@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/percent.h"
+
 struct urlencoded {
     struct form_listener listener;
     char name[FORM_MAX_NAME_BYTES];
@@ -27,14 +29,6 @@ void form_urlencoded_free(struct urlencoded **form)
 {
     free(*form);
     *form = NULL;
-}
-
-static int hex_digit(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    char lower = (char)(character | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* Decoded bytes of the name or the value under way. */
@@ -96,14 +90,14 @@ static int take_escaped(struct urlencoded *form, char byte, struct problem *prob
         form->escape[form->escape_length++] = byte;
         return 1;
     }
-    char decoded = (char)(hex_digit(form->escape[1]) << 4 | hex_digit(byte));
+    char decoded = (char)(percent_digit(form->escape[1]) << 4 | percent_digit(byte));
     form->escape_length = 0;
     return put(form, &decoded, 1, problem);
 }
 
 static int take_special(struct urlencoded *form, char byte, struct problem *problem)
 {
-    if (form->escape_length > 0 && hex_digit(byte) >= 0)
+    if (form->escape_length > 0 && percent_digit(byte) >= 0)
         return take_escaped(form, byte, problem);
     if (byte == '&')
         return end_field(form, problem);

@@ -1,6 +1,7 @@
 #include "message/submission.h"
 
 #include <arpa/inet.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,15 @@ int submission_set_id(struct submission *submission, const char *text, size_t le
         return problem_set(problem, 400, "id", "expected a message's id, but %s", fault);
     submission->id = arena_strndup(submission->arena, text, length);
     return 1;
+}
+
+void submission_make_id(struct submission *submission)
+{
+    unsigned char random[12];
+    char id[2 * sizeof random + 1];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(id, sizeof id, random, sizeof random);
+    submission->id = arena_strdup(submission->arena, id);
 }
 
 int submission_set_mailbox(struct submission *submission, const char *text, size_t length,

@@ -62,6 +62,8 @@ void submission_init(struct submission *submission, struct arena *arena, enum ch
 
 int submission_set_id(struct submission *submission, const char *text, size_t length,
                       struct problem *problem) must_check;
+/* An id of ours, at random, for a message that has none. */
+void submission_make_id(struct submission *submission);
 int submission_set_mailbox(struct submission *submission, const char *text, size_t length,
                            struct problem *problem) must_check;
 /* IPv4 or IPv6 text; an IPv4-mapped IPv6 address is that IPv4 address. */

@@ -146,7 +146,7 @@ START_TEST(a_path_that_cannot_be_read)
     static const char *const urls[] = {"",       "*",       "http://x.test/", "/%",
                                        "/%4",    "/%4g",    "/%g4",           "/%00",
                                        "/a%0d%0ab", "/%0A", "/%ff",           "/%c0%af",
-                                       "/%1b",   "/%ed%a0%80"};
+                                       "/%1b",   "/%ed%a0%80", "/%\x16\x11"}; /* no digits, but with the bit of lower case */
     for (size_t i = 0; i < countof(urls); i++) {
         raw.url = urls[i];
         must_refuse(400, "path");
