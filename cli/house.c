@@ -2,7 +2,6 @@
  * how errors are told. */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/path.h"
+#include "base/store_url.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "store/store.h"
@@ -123,29 +123,19 @@ static void read_person(struct person *person)
     person->role = ROLE_ADMIN;
 }
 
-/* NULL for another database than SQLite. */
-static const char *sqlite_path(const char *url)
-{
-    static const char scheme[] = "sqlite://";
-    return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
-}
-
 /* Root works as the owner of the database's file or its folder: a store that root has made, the
- * services could not write. */
-static int become_owner(const struct cli *cli, const char *url)
+ * services could not write. database NULL: it is not SQLite. */
+static int become_owner(const struct cli *cli, const char *database)
 {
     struct stat status;
-    const char *path = sqlite_path(url);
-    if (geteuid() != 0 || path == NULL)
+    if (geteuid() != 0 || database == NULL)
         return -1;
-    freed_by(free_string) char *folder = path_folder(path);
-    if (stat(path, &status) != 0 && stat(folder, &status) != 0)
+    freed_by(free_string) char *folder = path_folder(database);
+    if (stat(database, &status) != 0 && stat(folder, &status) != 0)
         return -1; /* the store will say */
-    if (status.st_uid == 0)
+    if (status.st_uid == 0 || program_become(status.st_uid, status.st_gid))
         return -1;
-    if (setgroups(0, NULL) != 0 || setgid(status.st_gid) != 0 || setuid(status.st_uid) != 0)
-        return cli_failed(cli, "cannot become the owner of %s: %s", path, strerror(errno));
-    return -1;
+    return cli_failed(cli, "cannot become the owner of %s: %s", database, strerror(errno));
 }
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -170,13 +160,12 @@ int cli_refuse_settings(const struct cli *cli, const struct faults *faults)
 }
 
 /* Before the store says it of every action: a file that is another's. */
-static int check_rights(const struct cli *cli, const char *url)
+static int check_rights(const struct cli *cli, const char *database)
 {
-    const char *path = sqlite_path(url);
-    const char *advice = path != NULL ? whom_to_be(path, R_OK | W_OK) : "";
+    const char *advice = database != NULL ? whom_to_be(database, R_OK | W_OK) : "";
     if (*advice == '\0')
         return -1;
-    return cli_failed(cli, "%s: %s%s", path, strerror(EACCES), advice);
+    return cli_failed(cli, "%s: %s%s", database, strerror(EACCES), advice);
 }
 
 static int open_store(struct cli *cli, struct house *house)
@@ -184,18 +173,18 @@ static int open_store(struct cli *cli, struct house *house)
     struct problem problem;
     const struct settings *settings = house->settings;
     read_person(&cli->person);
-    int status = become_owner(cli, settings->store_url);
+    freed_by(free_string) char *database = store_url_sqlite_path(settings->store_url);
+    int status = become_owner(cli, database);
     if (status < 0)
-        status = check_rights(cli, settings->store_url);
+        status = check_rights(cli, database);
     if (status >= 0)
         return status;
     bool looks = (cli->command->takes & TAKES(OPTION_NOTE)) == 0 ||
                  cli->given[OPTION_PREVIEW] != NULL;
     bool made;
-    const char *path = sqlite_path(settings->store_url);
-    if (looks && path != NULL && access(path, F_OK) != 0 && errno == ENOENT)
+    if (looks && database != NULL && access(database, F_OK) != 0 && errno == ENOENT)
         return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
-                               "they start", path);
+                               "they start", database);
     int opened = (looks ? store_open_existing : store_open)(
         settings->store_url, (int)settings->store_timeout_ms, &house->store, &problem);
     if (opened < 1)

@@ -133,3 +133,9 @@ const char *store_url_read(const char *text, struct store_url *url_r)
         *url_r = url;
     return fault;
 }
+
+char *store_url_sqlite_path(const char *text)
+{
+    freed_by(store_url_free) struct store_url url = {0};
+    return store_url_read(text, &url) == NULL && url.kind == STORE_SQLITE ? take(url.path) : NULL;
+}

@@ -23,6 +23,8 @@ struct store_url {
  * with the URL. A user name or a password is wrong: Sendguard signs in to no database. */
 const char *store_url_read(const char *text, struct store_url *url_r) must_check;
 void store_url_free(struct store_url *url);
+/* The file of a SQLite store, to be freed; NULL for another database and for what is no such URL. */
+char *store_url_sqlite_path(const char *text) must_check;
 
 /* Whether something of a text could be a password in a URL, rightly written or not:
  * "redis://:secret@host", "redis://:secret". Messages show no more of it than store_url_scheme_length. */

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -103,6 +105,15 @@ int program_options(const struct program *program, int argc, char **argv,
 }
 
 /* ---- settings and texts ------------------------------------------------------------- */
+
+bool program_become(uid_t user, gid_t group)
+{
+    const struct passwd *account = getpwuid(user);
+    int grouped = account != NULL ? initgroups(account->pw_name, account->pw_gid)
+                                  : setgroups(0, NULL);
+    return grouped == 0 && setgid(account != NULL ? account->pw_gid : group) == 0 &&
+           setuid(user) == 0;
+}
 
 const char *program_settings_file(const struct program_options *options)
 {

@@ -4,6 +4,8 @@
 #define SENDGUARD_PROGRAM_H
 
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 #include "guard/guard.h"
 #include "guard/token.h"
@@ -44,6 +46,10 @@ struct program_options {
  * or the exit status, and what there is to say has been said. */
 int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r) must_check;
+
+/* Root becomes that user for good, with the groups of its account; without an account with `group`
+ * alone. True, or false with errno. */
+bool program_become(uid_t user, gid_t group) must_check;
 
 /* The file that they are read from; NULL: none. */
 const char *program_settings_file(const struct program_options *options);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,15 +121,6 @@ static bool stat_place(const struct checking *checking, int i, struct stat *stat
 
 enum { PLACES = 4 };
 
-static bool become(uid_t user, gid_t group)
-{
-    const struct passwd *account = getpwuid(user);
-    int grouped = account != NULL ? initgroups(account->pw_name, account->pw_gid)
-                                  : setgroups(0, NULL);
-    return grouped == 0 && setgid(account != NULL ? account->pw_gid : group) == 0 &&
-           setuid(user) == 0;
-}
-
 /* Root may read everything, and the services may not: root looks as their user. A file of root's
  * in a directory of theirs is one that root left there. Whether we are another one now. */
 static bool become_services(struct checking *checking)
@@ -140,7 +130,7 @@ static bool become_services(struct checking *checking)
         return false;
     for (int i = 0; i < PLACES; i++)
         if (stat_place(checking, i, &place) && place.st_uid != 0) {
-            if (become(place.st_uid, place.st_gid))
+            if (program_become(place.st_uid, place.st_gid))
                 return true;
             refuse(checking, "--check", "cannot become the user of the services: expected root "
                                         "with the right to, or that user");
@@ -250,9 +240,8 @@ static int check_reading(const struct checking *checking)
 
 static void check_surroundings(struct checking *checking)
 {
-    freed_by(store_url_free) struct store_url url = {0};
-    if (store_url_read(checking->settings->store_url, &url) == NULL && url.kind == STORE_SQLITE)
-        checking->database = url.path;
+    freed_by(free_string) char *database = store_url_sqlite_path(checking->settings->store_url);
+    checking->database = database;
     if (become_services(checking) && !checking->is_pipe)
         checking->status = check_reading(checking);
     checking->as_services = is_services_user(checking);
