@@ -120,22 +120,22 @@ enum { STAFF_MAILBOXES = 1000 };
 
 static bool observe_some(struct fill *fill, uint64_t first, uint64_t count)
 {
-    struct sighting sightings[OBSERVATIONS_MAX];
+    struct observed_sender observed[OBSERVATIONS_MAX];
     struct near_limit nears[OBSERVATIONS_MAX] = {0};
     char mailboxes[OBSERVATIONS_MAX][sizeof POPULATION_MAILBOX];
     char ips[OBSERVATIONS_MAX][sizeof POPULATION_IP];
     struct observations seen = {
-        .sightings = sightings, .nears = nears, .sighting_count = count,
+        .senders = observed, .nears = nears, .sender_count = count,
         .near_count = first < STAFF_MAILBOXES ? count : 0};
     for (uint64_t i = 0; i < count; i++) {
         memcpy(mailboxes[i], POPULATION_MAILBOX, sizeof POPULATION_MAILBOX);
         memcpy(ips[i], POPULATION_IP, sizeof POPULATION_IP);
         mailbox_put(mailboxes[i], (uint32_t)(first + i));
         ip_put(ips[i], (uint32_t)(first + i));
-        sightings[i] = (struct sighting){.mailbox = mailboxes[i],
-                                         .domain = strchr(mailboxes[i], '@') + 1,
-                                         .ip = ips[i],
-                                         .at_ms = (int64_t)fill->now_ms};
+        observed[i] = (struct observed_sender){.mailbox = mailboxes[i],
+                                                .domain = strchr(mailboxes[i], '@') + 1,
+                                                .ip = ips[i],
+                                                .at_ms = (int64_t)fill->now_ms};
         nears[i].rule = RULE_MESSAGES_PER_DAY;
         nears[i].at_ms = (int64_t)fill->now_ms;
         memcpy(nears[i].key, mailboxes[i], sizeof mailboxes[i]);

@@ -41,7 +41,7 @@ struct other_counts {
 /* What is on its way to the store. */
 struct batch {
     struct sender_seen seen[OBSERVATIONS_MAX];
-    struct sighting sightings[OBSERVATIONS_MAX];
+    struct observed_sender senders[OBSERVATIONS_MAX];
     struct near_limit nears[OBSERVATIONS_MAX];
     struct counter counters[OBSERVATIONS_MAX];
     struct observations observations; /* the counts of those in use */
@@ -92,12 +92,12 @@ static const char *sender_ip(const struct submission *submission)
     return submission->webmail_host ? NULL : submission->ip;
 }
 
-static void note_sighting(struct recorder *recorder, const struct verdict *verdict)
+static void note_sender(struct recorder *recorder, const struct verdict *verdict)
 {
     if (!channel_is_its_users(verdict->submission->channel))
         return; /* its user sent nothing, and was nowhere */
     const char *mailbox = verdict->submission->mailbox, *ip = sender_ip(verdict->submission);
-    uint64_t hash, *slot = slot_of(recorder, "sighting", mailbox, ip != NULL ? ip : "",
+    uint64_t hash, *slot = slot_of(recorder, "sender", mailbox, ip != NULL ? ip : "",
                                    verdict->now_ms / HOUR_MS, &hash);
     if (*slot == hash || recorder->seen_count == RECORDER_CAPACITY)
         return;
@@ -202,7 +202,7 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     if (verdict->kind == VERDICT_SUSPENDED && verdict->brought)
         counts->suspensions[verdict->suspension.cause]++;
     recorder->counted = true;
-    note_sighting(recorder, verdict);
+    note_sender(recorder, verdict);
     note_windows(recorder, verdict);
     pthread_mutex_unlock(&recorder->lock);
 }
@@ -249,21 +249,21 @@ static size_t take_off(size_t *count, size_t max)
     return taken;
 }
 
-static void take_sightings(struct recorder *recorder, struct batch *batch)
+static void take_senders(struct recorder *recorder, struct batch *batch)
 {
     size_t count = take_off(&recorder->seen_count, OBSERVATIONS_MAX);
     memcpy(batch->seen, recorder->seen + recorder->seen_count, count * sizeof *batch->seen);
     for (size_t i = 0; i < count; i++) {
         const struct sender_seen *seen = &batch->seen[i];
         const char *at = strrchr(seen->mailbox, '@');
-        batch->sightings[i] = (struct sighting){
+        batch->senders[i] = (struct observed_sender){
             .mailbox = seen->mailbox,
             .domain = at != NULL ? at + 1 : "",
             .ip = seen->ip[0] != '\0' ? seen->ip : NULL,
             .at_ms = seen->at_ms,
         };
     }
-    batch->observations.sighting_count = count;
+    batch->observations.sender_count = count;
 }
 
 /* true: there is something to flush. */
@@ -271,9 +271,9 @@ static bool fill_batch(struct recorder *recorder)
 {
     struct batch *batch = &recorder->batch;
     batch->observations = (struct observations){
-        .sightings = batch->sightings, .nears = batch->nears, .counters = batch->counters};
+        .senders = batch->senders, .nears = batch->nears, .counters = batch->counters};
     pthread_mutex_lock(&recorder->lock);
-    take_sightings(recorder, batch);
+    take_senders(recorder, batch);
     batch->observations.near_count = take_off(&recorder->near_count, OBSERVATIONS_MAX);
     memcpy(batch->nears, recorder->nears + recorder->near_count,
            batch->observations.near_count * sizeof *batch->nears);
@@ -281,7 +281,7 @@ static bool fill_batch(struct recorder *recorder)
         take_counts(recorder, batch);
     pthread_mutex_unlock(&recorder->lock);
     const struct observations *observations = &batch->observations;
-    return observations->sighting_count + observations->near_count + observations->counter_count > 0;
+    return observations->sender_count + observations->near_count + observations->counter_count > 0;
 }
 
 static int store_answers(struct store *store)

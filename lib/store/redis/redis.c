@@ -35,21 +35,17 @@ static const struct {
 
 /* ---- time ---------------------------------------------------------------- */
 
-static int64_t monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 struct action_time redis_begin(const struct redis_backend *backend)
 {
-    int64_t now_us = monotonic_us();
+    int64_t now_us = clock_monotonic_us();
     return (struct action_time){.began_us = now_us,
                              .give_up_us = now_us + (int64_t)backend->base.timeout_ms * 1000};
 }
 
-bool redis_is_over(const struct action_time *time) { return monotonic_us() >= time->give_up_us; }
+bool redis_is_over(const struct action_time *time)
+{
+    return clock_monotonic_us() >= time->give_up_us;
+}
 
 /* An eighth of the time is left for the answer's way back. */
 static int64_t server_deadline_us(const struct redis_backend *backend,
@@ -65,7 +61,7 @@ static int64_t server_deadline_us(const struct redis_backend *backend,
 void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
                        int64_t server_us)
 {
-    int64_t low = server_us - monotonic_us(), high = server_us - time->began_us;
+    int64_t low = server_us - clock_monotonic_us(), high = server_us - time->began_us;
     if (backend->clock_offset_us < low || backend->clock_offset_us > high)
         backend->clock_offset_us = low;
 }
@@ -95,7 +91,7 @@ static int lost(struct redis_backend *backend, const char *why)
 static int wait_for(struct redis_backend *backend, const struct action_time *time, short events)
 {
     for (;;) {
-        int64_t left_us = time->give_up_us - monotonic_us();
+        int64_t left_us = time->give_up_us - clock_monotonic_us();
         struct pollfd wait = {.fd = backend->connection->fd, .events = events};
         struct timespec span = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
         int ready = left_us > 0 ? ppoll(&wait, 1, &span, NULL) : 0;
@@ -287,7 +283,7 @@ static int choose_database(struct redis_backend *backend, const struct action_ti
 
 static int read_clock(struct redis_backend *backend, const struct action_time *time)
 {
-    struct action_time asked = {.began_us = monotonic_us(), .give_up_us = time->give_up_us};
+    struct action_time asked = {.began_us = clock_monotonic_us(), .give_up_us = time->give_up_us};
     text_clear(&backend->out);
     add_command(&backend->out, (const char *const[]){"TIME"}, 1);
     if (redis_send(backend, time) < 0)
@@ -298,7 +294,7 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
         reply->element[1]->type != REDIS_REPLY_STRING)
-        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str : "it tells no time");
+        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply to TIME");
     backend->clock_offset_us = INT64_MIN; /* another server may be another clock */
     redis_learn_clock(backend, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
                                         strtoll(reply->element[1]->str, NULL, 10));
@@ -307,7 +303,7 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
 
 static int connect_anew(struct redis_backend *backend, const struct action_time *time)
 {
-    int64_t left_us = time->give_up_us - monotonic_us();
+    int64_t left_us = time->give_up_us - clock_monotonic_us();
     if (left_us < 1000)
         left_us = 1000;
     struct timeval span = {.tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000};
@@ -330,7 +326,7 @@ static int connect_anew(struct redis_backend *backend, const struct action_time 
 int redis_connected(struct redis_backend *backend, const struct action_time *time)
 {
     if (backend->connection != NULL) {
-        /* Nothing may wait to be read: neither an end nor an answer that nobody asked for. */
+        /* Nothing may wait to be read: neither the end nor an answer to no request. */
         char byte;
         ssize_t count = recv(backend->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         if (count >= 0 || (errno != EAGAIN && errno != EINTR))
@@ -340,7 +336,7 @@ int redis_connected(struct redis_backend *backend, const struct action_time *tim
     return backend->connection != NULL ? 1 : connect_anew(backend, time);
 }
 
-/* What another moment does not mend. */
+/* Errors that stay until somebody repairs the server or the settings. */
 static bool refuses_for_good(const char *error)
 {
     static const char *const errors[] = {"NOAUTH", "WRONGPASS", "NOPERM",

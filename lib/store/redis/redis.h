@@ -6,6 +6,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
 
@@ -74,8 +75,8 @@ enum called {
 /* The next answer; the caller frees *reply_r (set with CALLED alone). */
 enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
                           redisReply **reply_r) must_check;
-/* Every answer tells the server's time; called with it, deadlines stay exact
- * while clocks drift or are set. */
+/* Every answer has the server's time; called with it, deadlines stay exact while clocks drift or
+ * are set. */
 void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
                        int64_t server_us);
 /* Load the scripts again. 1 or -1. */
@@ -89,11 +90,11 @@ void redis_free_reply(redisReply **reply);
  * which begins with this server's time and a result, or -1. */
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;
-/* An operation that answers yes or no and has nothing else to tell. */
+/* An operation that answers yes or no and nothing else: 1, 0, -1. */
 int redis_simple(struct redis_backend *backend, enum script script,
                  const struct argument *arguments, size_t count) must_check;
-/* What an operation has to tell beside yes or no: the answer's third element, valid
- * while *reply_r is; NULL with backend->error. */
+/* An operation that answers more than yes or no: the answer's third element, valid while *reply_r
+ * is; NULL with backend->error. */
 const redisReply *redis_ask(struct redis_backend *backend, enum script script,
                             const struct argument *arguments, size_t count,
                             redisReply **reply_r) must_check;
@@ -124,7 +125,7 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
  * 0 when it is none of ours. */
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
 /* The packed entries of a history, by place; the decision that one is of, 0 when
- * that cannot be told. */
+ * the entry does not lead to it. */
 size_t redis_entry_count(const redisReply *element);
 struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r);
 /* Decode a history's packed entries into `arena`, without those before the window. */

@@ -1,5 +1,5 @@
 /* One call of a script, whichever it is, and the reading of its answer: this
- * server's time, yes or no, and what there is to tell. */
+ * server's time, yes or no, and what it returns beside. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -225,8 +225,8 @@ static void add_message(struct redis_backend *backend, const struct action_time 
 
 /* ---- answers ------------------------------------------------------------------ */
 
-/* The bytes that every answer has or begins with: the counts, and behind them
- * "SECONDS.MICROSECONDS", and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
+/* The bytes that every answer has or begins with: the counts, behind them "SECONDS.MICROSECONDS",
+ * and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
 static int read_counts(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, const struct judge_task *task)
 {

@@ -132,16 +132,16 @@ static int try_once(struct backend *backend, const char *key, int64_t now_ms, in
     if (max < 1 || max > TRIES_MAX || span_ms < 1 || span_ms > REDIS_TIME_MAX_MS - now_ms)
         return backend_fail(backend, "%u tries in %lld ms cannot be counted", max,
                             (long long)span_ms);
-    const redisReply *told =
+    const redisReply *tries =
         redis_ask(self, SCRIPT_DESK, arguments, countof(arguments), &reply);
-    if (told == NULL)
+    if (tries == NULL)
         return -1;
-    if (told->type != REDIS_REPLY_ARRAY || told->elements != 2)
+    if (tries->type != REDIS_REPLY_ARRAY || tries->elements != 2)
         return backend_fail(backend, "redis answered what no script of ours does");
     bool counted = reply->element[1]->integer == 1;
-    *count_r = (uint32_t)redis_number(told->element[0]);
+    *count_r = (uint32_t)redis_number(tries->element[0]);
     if (!counted)
-        *free_at_r = redis_number(told->element[1]);
+        *free_at_r = redis_number(tries->element[1]);
     return counted;
 }
 

@@ -1,25 +1,25 @@
-/* What the programs saw, in Redis: told in bundles by observe.lua, read by
- * read.lua. Senders and counters come unordered and are paged here, since
- * a script would sort by the server's locale. */
+/* Observations in Redis: observe.lua writes them in bundles, read.lua reads them. Senders and
+ * counters come unordered; this file sorts and pages them, since a script would sort by the
+ * server's locale. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/redis/redis.h"
 
-/* ---- telling ------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------- */
 
 #define COUNTED_MAX (UINT64_C(1) << 53)
 
-/* What would be cut, or stop the script in the middle, is refused before it begins. */
+/* Refuses before it begins what the script would cut or stop at. 1 or -1. */
 static int check(struct redis_backend *backend, const struct observations *seen, int64_t now_ms)
 {
-    if (seen->sighting_count > OBSERVATIONS_MAX || seen->near_count > OBSERVATIONS_MAX ||
+    if (seen->sender_count > OBSERVATIONS_MAX || seen->near_count > OBSERVATIONS_MAX ||
         seen->counter_count > OBSERVATIONS_MAX)
         return backend_fail(&backend->base, "more than %d observations of a kind",
                             OBSERVATIONS_MAX);
-    for (size_t i = 0; i < seen->sighting_count; i++)
-        if (redis_check_time(backend, seen->sightings[i].at_ms) < 0)
+    for (size_t i = 0; i < seen->sender_count; i++)
+        if (redis_check_time(backend, seen->senders[i].at_ms) < 0)
             return -1;
     for (size_t i = 0; i < seen->near_count; i++)
         if (redis_check_time(backend, seen->nears[i].at_ms) < 0)
@@ -33,20 +33,20 @@ static int check(struct redis_backend *backend, const struct observations *seen,
 
 static int observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
-    enum { PER_SIGHTING = 4, PER_NEAR = 2, PER_COUNTER = 2 };
+    enum { PER_SENDER = 4, PER_NEAR = 2, PER_COUNTER = 2 };
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     if (check(self, observations, now_ms) < 0)
         return -1;
-    size_t count = 3 + PER_SIGHTING * observations->sighting_count +
+    size_t count = 3 + PER_SENDER * observations->sender_count +
                    PER_NEAR * observations->near_count +
                    PER_COUNTER * observations->counter_count;
     struct argument *arguments = arena_alloc(arena, count * sizeof *arguments), *next = arguments;
     *next++ = argument_int(arena, now_ms);
-    *next++ = argument_int(arena, (int64_t)observations->sighting_count);
+    *next++ = argument_int(arena, (int64_t)observations->sender_count);
     *next++ = argument_int(arena, (int64_t)observations->near_count);
-    for (size_t i = 0; i < observations->sighting_count; i++) {
-        const struct sighting *one = &observations->sightings[i];
+    for (size_t i = 0; i < observations->sender_count; i++) {
+        const struct observed_sender *one = &observations->senders[i];
         *next++ = argument_string(one->ip != NULL ? one->ip : "");
         *next++ = argument_string(one->domain);
         *next++ = argument_string(one->mailbox);
@@ -68,7 +68,7 @@ static int observe(struct backend *backend, const struct observations *observati
 
 /* ---- reading ------------------------------------------------------------------- */
 
-/* Names with a number each, as Redis tells them: in turn, both as text. */
+/* Names with a number each, as Redis lists them: in turn, both as text. */
 struct named {
     const char *name;
     const char *number;

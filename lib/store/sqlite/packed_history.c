@@ -33,16 +33,19 @@ static uint64_t get(const uint8_t **bytes, int count)
     return number;
 }
 
-size_t counted_bytes(enum subject subject) { return subject == SUBJECT_MAILBOX ? COUNTED_MAX_BYTES : 8; }
+size_t packed_history_each(enum subject subject)
+{
+    return subject == SUBJECT_MAILBOX ? COUNTED_MAX_BYTES : 8;
+}
 
-void counted_encode(enum subject subject, const struct counted *counted, size_t count,
-                    uint8_t *bytes_r)
+void packed_history_put(enum subject subject, const struct counted *counted, size_t count,
+                        uint8_t *bytes_r)
 {
     for (size_t i = 0; i < count; i++) {
         const struct entry *entry = &counted[i].entry;
         bool redeemed = subject == SUBJECT_MAILBOX && counted[i].redeemed;
         put(&bytes_r, (uint64_t)entry->time_ms | (redeemed ? REDEEMED_BIT : 0), 6);
-        put(&bytes_r, entry->off_domain == GIVEN_BACK ? 0xFFFF : entry->off_domain, 2);
+        put(&bytes_r, entry->off_domain == REFUNDED ? 0xFFFF : entry->off_domain, 2);
         if (subject != SUBJECT_MAILBOX)
             continue;
         put(&bytes_r, counted[i].id_hash, 4);
@@ -51,8 +54,8 @@ void counted_encode(enum subject subject, const struct counted *counted, size_t 
     }
 }
 
-void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
-                    struct counted *counted_r)
+void packed_history_get(enum subject subject, const uint8_t *bytes, size_t count,
+                        struct counted *counted_r)
 {
     for (size_t i = 0; i < count; i++) {
         struct counted *counted = &counted_r[i];
@@ -60,7 +63,7 @@ void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
         *counted = (struct counted){.entry.time_ms = (int64_t)(time & ~REDEEMED_BIT),
                                     .redeemed = (time & REDEEMED_BIT) != 0};
         uint32_t weight = (uint32_t)get(&bytes, 2);
-        counted->entry.off_domain = weight == 0xFFFF ? GIVEN_BACK : weight;
+        counted->entry.off_domain = weight == 0xFFFF ? REFUNDED : weight;
         if (subject != SUBJECT_MAILBOX)
             continue;
         counted->id_hash = get(&bytes, 4);
@@ -82,8 +85,8 @@ size_t packed_history_encode(const struct packed_history *history,
         put(&next, history->spans[i].messages, 5);
         put(&next, history->spans[i].off_domain, 6);
     }
-    counted_encode(history->subject, history->tail, history->tail_count, next);
-    return (size_t)(next - bytes_r) + history->tail_count * counted_bytes(history->subject);
+    packed_history_put(history->subject, history->tail, history->tail_count, next);
+    return (size_t)(next - bytes_r) + history->tail_count * packed_history_each(history->subject);
 }
 
 int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
@@ -100,7 +103,7 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length)
 {
     packed_history_init(history, subject);
-    size_t fixed = 15 + history->span_count * 25, each = counted_bytes(subject);
+    size_t fixed = 15 + history->span_count * 25, each = packed_history_each(subject);
     if (bytes == NULL || length < fixed || (length - fixed) % each != 0 ||
         (length - fixed) / each >= HISTORY_CHUNK)
         return 0;
@@ -115,7 +118,7 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
         history->spans[i].off_domain = get(&bytes, 6);
     }
     history->tail_count = (length - fixed) / each;
-    counted_decode(subject, bytes, history->tail_count, history->tail);
+    packed_history_get(subject, bytes, history->tail_count, history->tail);
     return 1;
 }
 
@@ -123,7 +126,7 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
 
 static void weigh(struct span *span, const struct entry *entry, bool in)
 {
-    if (entry->off_domain == GIVEN_BACK)
+    if (entry->off_domain == REFUNDED)
         return;
     if (in) {
         span->messages++;
@@ -236,7 +239,7 @@ void packed_history_refund(struct packed_history *history, struct counted *count
     for (size_t i = 0; i < history->span_count; i++)
         if (first + at >= history->spans[i].first)
             weigh(&history->spans[i], &counted[at].entry, false);
-    counted[at].entry.off_domain = GIVEN_BACK;
+    counted[at].entry.off_domain = REFUNDED;
 }
 
 void packed_history_chunks(const struct packed_history *history, uint64_t *from_r, uint64_t *to_r)

@@ -25,12 +25,12 @@ enum {
     HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_MAX_BYTES,
 };
 
-/* What a message refunded weighs: nothing, in any window. */
-#define GIVEN_BACK UINT32_MAX
+/* What a refunded message weighs: nothing, in any window. */
+#define REFUNDED UINT32_MAX
 
 /* One counted message; all but the entry is 0 in an IP's history. */
 struct counted {
-    struct entry entry; /* off_domain may be GIVEN_BACK; time_ms below 2^47 */
+    struct entry entry; /* off_domain may be REFUNDED; time_ms below 2^47 */
     uint64_t id_hash;   /* COUNTED_ID_MASK of a hash of its submission id */
     uint32_t fingerprint; /* COUNTED_FINGERPRINT_MASK of a hash of its recipients */
     int64_t ip;         /* row of its IP's history (COUNTED_IP_MASK), 0 for none */
@@ -66,7 +66,7 @@ struct chunk_reader {
 /* An empty history: an hour and a day for a mailbox, an hour for an IP. */
 void packed_history_init(struct packed_history *history, enum subject subject);
 
-/* Bytes to struct and back. Decoding answers 1, or 0 for bytes that are no head. */
+/* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. */
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length) must_check;
 size_t packed_history_encode(const struct packed_history *history,
@@ -74,13 +74,14 @@ size_t packed_history_encode(const struct packed_history *history,
 /* Whether an encoded head has nothing left in any window; 0 for bytes that are no head. */
 int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
                            int64_t now_ms) must_check;
-size_t counted_bytes(enum subject subject); /* of one message */
-void counted_encode(enum subject subject, const struct counted *counted, size_t count,
-                    uint8_t *bytes_r);
-void counted_decode(enum subject subject, const uint8_t *bytes, size_t count,
-                    struct counted *counted_r);
+/* Bytes of one message; messages to bytes and back, `count` of them. */
+size_t packed_history_each(enum subject subject);
+void packed_history_put(enum subject subject, const struct counted *counted, size_t count,
+                        uint8_t *bytes_r);
+void packed_history_get(enum subject subject, const uint8_t *bytes, size_t count,
+                        struct counted *counted_r);
 
-/* Let go of what has left each span by now_ms. 1, or -1 when a chunk could not be read. */
+/* Uncounts in each span what has left it by now_ms. 1, or -1 when a chunk could not be read. */
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
                            const struct chunk_reader *reader) must_check;
 

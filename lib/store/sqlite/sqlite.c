@@ -151,19 +151,12 @@ void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t 
 
 /* ---- waiting --------------------------------------------------------------------- */
 
-int64_t sqlite_monotonic_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* SQLite's own waiting grows to 100 ms at a time, in which the other one takes the lock many times
- * again. By the clock, since a sleep may take much longer than it should. */
+/* SQLite's own waiting grows to 100 ms at a time; meanwhile the other connection takes the lock
+ * many times again. By the clock, since a sleep may take much longer than it should. */
 int sqlite_wait_for_lock(void *until_us, int asked)
 {
     (void)asked;
-    if (sqlite_monotonic_us() >= *(const int64_t *)until_us)
+    if (clock_monotonic_us() >= *(const int64_t *)until_us)
         return 0;
     nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
     return 1;
@@ -172,7 +165,7 @@ int sqlite_wait_for_lock(void *until_us, int asked)
 /* An operation begins. */
 static void set_deadline(struct sqlite_backend *backend)
 {
-    backend->give_up_us = sqlite_monotonic_us() + backend->base.timeout_ms * INT64_C(1000);
+    backend->give_up_us = clock_monotonic_us() + backend->base.timeout_ms * INT64_C(1000);
 }
 
 /* ---- opening --------------------------------------------------------------------- */
@@ -385,7 +378,7 @@ static int open_database(struct sqlite_backend *backend)
         close_database(backend);
         return -1;
     }
-    sqlite3_wal_hook(backend->db, checkpointer_after_commit, backend->checkpointer);
+    sqlite3_wal_hook(backend->db, sqlite_checkpoint_after_commit, backend->checkpointer);
     /* a message that gives its connection up must not wait for all of the log */
     sqlite3_db_config(backend->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     backend->was_there = true;
@@ -419,20 +412,20 @@ static int give_up(struct sqlite_backend *backend)
         sqlite3_step(sqlite_take(backend, SQL_ROLLBACK));
     if (error != SQLITE_BUSY && error != SQLITE_FULL)
         close_database(backend);
-    checkpointer_leave(backend->checkpointer);
+    sqlite_checkpoint_leave(backend->checkpointer);
     if (error == SQLITE_FULL || error == SQLITE_IOERR)
-        checkpointer_want(backend->checkpointer);
+        sqlite_checkpoint_want(backend->checkpointer);
     return -1;
 }
 
 int sqlite_begin(struct sqlite_backend *backend, bool to_write)
 {
     set_deadline(backend);
-    if (checkpointer_enter(backend->checkpointer, to_write, backend->give_up_us) < 0)
+    if (sqlite_checkpoint_enter(backend->checkpointer, to_write, backend->give_up_us) < 0)
         return backend_fail(&backend->base, "%s: copying the write-ahead log back takes over %d ms",
                             backend->path, backend->base.timeout_ms);
     if (ensure_open(backend) < 0) {
-        checkpointer_leave(backend->checkpointer);
+        sqlite_checkpoint_leave(backend->checkpointer);
         return -1;
     }
     if (sqlite_do(backend, sqlite_take(backend, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
@@ -446,7 +439,7 @@ int sqlite_end(struct sqlite_backend *backend, int result)
         result = -1;
     if (result < 0)
         return give_up(backend);
-    checkpointer_leave(backend->checkpointer);
+    sqlite_checkpoint_leave(backend->checkpointer);
     return result;
 }
 
@@ -464,7 +457,7 @@ static int sqlite_examine(struct backend *backend, bool *made_r)
 static void sqlite_free(struct backend *backend)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
-    checkpointer_stop(&self->checkpointer);
+    sqlite_checkpoint_stop(&self->checkpointer);
     if (self->db != NULL) /* nobody waits any longer: the last program copies the log back */
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
@@ -493,7 +486,7 @@ struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_ma
     backend->base.timeout_ms = timeout_ms;
     backend->path = xstrdup(path);
     backend->was_there = !may_make;
-    backend->checkpointer = checkpointer_start(path);
+    backend->checkpointer = sqlite_checkpoint_start(path);
     backend->keep_admitted_ms = backend->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first operation. */
     set_deadline(backend);

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
 
@@ -153,27 +154,26 @@ enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
 
 /* Copies the write-ahead log back in the background, while transactions of this
  * process go on but for short moments. */
-struct checkpointer;
-struct checkpointer *checkpointer_start(const char *path);
-void checkpointer_stop(struct checkpointer **checkpointer);
+struct sqlite_checkpointer;
+struct sqlite_checkpointer *sqlite_checkpoint_start(const char *path);
+void sqlite_checkpoint_stop(struct sqlite_checkpointer **checkpointer);
 /* Around each transaction, one at a time. 1, or -1 when it may not begin before give_up_us (of
- * sqlite_monotonic_us): do not leave then. */
-int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int64_t give_up_us)
-    must_check;
-void checkpointer_leave(struct checkpointer *checkpointer);
+ * clock_monotonic_us): do not leave then. */
+int sqlite_checkpoint_enter(struct sqlite_checkpointer *checkpointer, bool to_write,
+                            int64_t give_up_us) must_check;
+void sqlite_checkpoint_leave(struct sqlite_checkpointer *checkpointer);
 /* Copy the log although it is short: the disk is full, and the log may begin anew. */
-void checkpointer_want(struct checkpointer *checkpointer);
+void sqlite_checkpoint_want(struct sqlite_checkpointer *checkpointer);
 /* For sqlite3_wal_hook, with the checkpointer as argument. */
-int checkpointer_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
+int sqlite_checkpoint_after_commit(void *checkpointer, sqlite3 *db, const char *name, int frames);
 
-int64_t sqlite_monotonic_us(void);
-/* For sqlite3_busy_handler: another one has the lock. Waits until *until_us, an int64_t of
- * sqlite_monotonic_us. */
+/* For sqlite3_busy_handler: another connection has the lock. Waits until *until_us, an int64_t of
+ * clock_monotonic_us. */
 int sqlite_wait_for_lock(void *until_us, int asked);
 
 struct sqlite_backend {
     struct backend base;
-    struct checkpointer *checkpointer;
+    struct sqlite_checkpointer *checkpointer;
     char *path;
     sqlite3 *db;  /* NULL: not open now */
     int64_t give_up_us; /* of the operation under way: until then it waits for locks */

@@ -25,7 +25,7 @@ enum {
     REST_MAX_MS = 200,   /* … and the one after many in vain */
 };
 
-struct checkpointer {
+struct sqlite_checkpointer {
     pthread_t thread;
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* anything of it */
@@ -39,7 +39,7 @@ struct checkpointer {
 };
 
 /* With the lock held. False when until_us has come. */
-static bool wait_change(struct checkpointer *checkpointer, int64_t until_us)
+static bool wait_change(struct sqlite_checkpointer *checkpointer, int64_t until_us)
 {
     struct timespec until = {.tv_sec = until_us / 1000000,
                              .tv_nsec = until_us % 1000000 * 1000};
@@ -54,7 +54,7 @@ enum copied {
     NOT_NEEDED, /* somebody else was quicker */
     NOT_YET,    /* another process is at it, or commits come too fast */
     READ,       /* somebody reads an old state, and needs it as it is */
-    FAILED,     /* the next commit will meet the same trouble, and tell it */
+    FAILED,     /* the next commit fails for the same reason, and reports it */
 };
 
 /* A checkpoint beside commits leaves the database file unsynced; done here, the
@@ -73,7 +73,8 @@ static bool is_short(int frames, int64_t took_us)
     return frames >= GREAT_FRAMES || took_us <= short_ms * INT64_C(1000);
 }
 
-static enum copied begin_anew(struct checkpointer *checkpointer, sqlite3 *db, int64_t *until_us)
+static enum copied begin_anew(struct sqlite_checkpointer *checkpointer, sqlite3 *db,
+                              int64_t *until_us)
 {
     int frames = -1, copied = -1;
     pthread_mutex_lock(&checkpointer->lock);
@@ -81,7 +82,7 @@ static enum copied begin_anew(struct checkpointer *checkpointer, sqlite3 *db, in
     while (checkpointer->inside)
         pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
     pthread_mutex_unlock(&checkpointer->lock);
-    *until_us = sqlite_monotonic_us() + OTHERS_MS * 1000;
+    *until_us = clock_monotonic_us() + OTHERS_MS * 1000;
     int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->keeps_out = false;
@@ -96,12 +97,13 @@ static enum copied begin_anew(struct checkpointer *checkpointer, sqlite3 *db, in
 
 /* With a connection that has read: one that has not yet does not know of the log,
  * does nothing, and answers SQLITE_OK all the same (with -1 frames). */
-static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int64_t *until_us)
+static enum copied copy_with(struct sqlite_checkpointer *checkpointer, sqlite3 *db,
+                             int64_t *until_us)
 {
     int copied_before = -1;
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         int frames = -1, copied = -1;
-        int64_t began_us = sqlite_monotonic_us();
+        int64_t began_us = clock_monotonic_us();
         int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames,
                                                &copied);
         if (answer == SQLITE_OK && frames == 0)
@@ -113,7 +115,7 @@ static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int
         copied_before = copied;
         if (!sync_file(db, SQLITE_FCNTL_FILE_POINTER))
             return FAILED;
-        int64_t took_us = sqlite_monotonic_us() - began_us;
+        int64_t took_us = clock_monotonic_us() - began_us;
         /* a commit under way keeps a few frames; more are kept by somebody who reads */
         if (frames - copied < LITTLE_FRAMES && is_short(frames, took_us) &&
             sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER))
@@ -122,10 +124,10 @@ static enum copied copy_with(struct checkpointer *checkpointer, sqlite3 *db, int
     return NOT_YET;
 }
 
-static enum copied copy_log(struct checkpointer *checkpointer)
+static enum copied copy_log(struct sqlite_checkpointer *checkpointer)
 {
     sqlite3 *db = NULL;
-    int64_t until_us = sqlite_monotonic_us() + OTHERS_MS * 1000;
+    int64_t until_us = clock_monotonic_us() + OTHERS_MS * 1000;
     enum copied copied = FAILED;
     if (sqlite3_open_v2(checkpointer->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) == SQLITE_OK) {
@@ -141,10 +143,10 @@ static enum copied copy_log(struct checkpointer *checkpointer)
 
 /* With the lock held. A commit that goes well says that trouble may be over: when a full disk has
  * space again, the log must not take it all. */
-static void rest(struct checkpointer *checkpointer, int rest_ms)
+static void rest(struct sqlite_checkpointer *checkpointer, int rest_ms)
 {
     bool failed = checkpointer->failed;
-    int64_t began_us = sqlite_monotonic_us(), until_us = began_us + rest_ms * INT64_C(1000);
+    int64_t began_us = clock_monotonic_us(), until_us = began_us + rest_ms * INT64_C(1000);
     while (!checkpointer->ending && wait_change(checkpointer, until_us))
         if (failed && !checkpointer->failed)
             until_us = began_us + REST_MS * INT64_C(1000);
@@ -152,7 +154,7 @@ static void rest(struct checkpointer *checkpointer, int rest_ms)
 
 static void *run(void *argument)
 {
-    struct checkpointer *checkpointer = argument;
+    struct sqlite_checkpointer *checkpointer = argument;
     int rest_ms = REST_MS;
     pthread_mutex_lock(&checkpointer->lock);
     while (!checkpointer->ending) {
@@ -184,9 +186,9 @@ static void *run(void *argument)
 
 /* ---- the backend's side ----------------------------------------------------------- */
 
-struct checkpointer *checkpointer_start(const char *path)
+struct sqlite_checkpointer *sqlite_checkpoint_start(const char *path)
 {
-    struct checkpointer *checkpointer = xcalloc(1, sizeof *checkpointer);
+    struct sqlite_checkpointer *checkpointer = xcalloc(1, sizeof *checkpointer);
     pthread_condattr_t monotonic;
     checkpointer->path = xstrdup(path);
     pthread_mutex_init(&checkpointer->lock, NULL);
@@ -199,7 +201,7 @@ struct checkpointer *checkpointer_start(const char *path)
     return checkpointer;
 }
 
-void checkpointer_stop(struct checkpointer **checkpointer)
+void sqlite_checkpoint_stop(struct sqlite_checkpointer **checkpointer)
 {
     if (*checkpointer == NULL)
         return;
@@ -215,11 +217,12 @@ void checkpointer_stop(struct checkpointer **checkpointer)
     *checkpointer = NULL;
 }
 
-int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int64_t give_up_us)
+int sqlite_checkpoint_enter(struct sqlite_checkpointer *checkpointer, bool to_write,
+                            int64_t give_up_us)
 {
     pthread_mutex_lock(&checkpointer->lock);
     if (to_write && checkpointer->frames >= LONG_FRAMES) {
-        int64_t until_us = sqlite_monotonic_us() + LONG_WAIT_MS * 1000;
+        int64_t until_us = clock_monotonic_us() + LONG_WAIT_MS * 1000;
         while (checkpointer->frames >= LONG_FRAMES && !checkpointer->in_vain &&
                wait_change(checkpointer, until_us))
             ;
@@ -232,7 +235,7 @@ int checkpointer_enter(struct checkpointer *checkpointer, bool to_write, int64_t
     return in ? 1 : -1;
 }
 
-void checkpointer_leave(struct checkpointer *checkpointer)
+void sqlite_checkpoint_leave(struct sqlite_checkpointer *checkpointer)
 {
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->inside = false;
@@ -241,7 +244,7 @@ void checkpointer_leave(struct checkpointer *checkpointer)
     pthread_mutex_unlock(&checkpointer->lock);
 }
 
-void checkpointer_want(struct checkpointer *checkpointer)
+void sqlite_checkpoint_want(struct sqlite_checkpointer *checkpointer)
 {
     pthread_mutex_lock(&checkpointer->lock);
     if (!checkpointer->wanted) {
@@ -251,9 +254,9 @@ void checkpointer_want(struct checkpointer *checkpointer)
     pthread_mutex_unlock(&checkpointer->lock);
 }
 
-int checkpointer_after_commit(void *argument, sqlite3 *db, const char *name, int frames)
+int sqlite_checkpoint_after_commit(void *argument, sqlite3 *db, const char *name, int frames)
 {
-    struct checkpointer *checkpointer = argument;
+    struct sqlite_checkpointer *checkpointer = argument;
     (void)db;
     (void)name;
     pthread_mutex_lock(&checkpointer->lock);
@@ -263,6 +266,6 @@ int checkpointer_after_commit(void *argument, sqlite3 *db, const char *name, int
     checkpointer->failed = false;
     pthread_mutex_unlock(&checkpointer->lock);
     if (frames >= COPY_FRAMES)
-        checkpointer_want(checkpointer);
+        sqlite_checkpoint_want(checkpointer);
     return SQLITE_OK;
 }

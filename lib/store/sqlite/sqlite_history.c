@@ -20,11 +20,11 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
     if (found < 0)
         return -1;
     if (found == 0 ||
-        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * counted_bytes(subject))
+        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * packed_history_each(subject))
         return backend_fail(&stored->backend->base,
                             "%s: history %lld: chunk %llu is missing or damaged",
                             stored->backend->path, (long long)stored->id, (unsigned long long)number);
-    counted_decode(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
+    packed_history_get(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
     sqlite3_reset(get);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
         if (chunk_r[i].entry.time_ms > stored->latest_ms)
@@ -36,11 +36,11 @@ static int write_chunk(struct sqlite_history *stored, uint64_t number, const str
 {
     enum subject subject = stored->history.subject;
     uint8_t bytes[CHUNK_MAX_BYTES];
-    counted_encode(subject, chunk, HISTORY_CHUNK, bytes);
+    packed_history_put(subject, chunk, HISTORY_CHUNK, bytes);
     sqlite3_stmt *put = sqlite_take(stored->backend, SQL_CHUNK_PUT);
     sqlite3_bind_int64(put, 1, stored->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
-    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * counted_bytes(subject)),
+    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * packed_history_each(subject)),
                       SQLITE_STATIC);
     return sqlite_do(stored->backend, put);
 }
@@ -320,7 +320,7 @@ struct wanted {
 
 static bool id_matches(const struct wanted *wanted, const struct counted *counted)
 {
-    return counted->id_hash == wanted->id_hash && counted->entry.off_domain != GIVEN_BACK;
+    return counted->id_hash == wanted->id_hash && counted->entry.off_domain != REFUNDED;
 }
 
 static bool entry_matches(const struct wanted *wanted, const struct counted *counted)
@@ -430,7 +430,7 @@ int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, i
             return -1;
         const struct counted *counted = number < to ? chunk : packed->tail;
         for (size_t i = 0; i < count; i++)
-            if (counted[i].entry.off_domain != GIVEN_BACK &&
+            if (counted[i].entry.off_domain != REFUNDED &&
                 window_holds(counted[i].entry.time_ms,
                              packed->spans[packed->span_count - 1].length_ms, at_ms))
                 history_r->entries[history_r->count++] = counted[i].entry;

@@ -305,8 +305,8 @@ static bool fills_a_window(const struct judging *judging)
     return false;
 }
 
-/* A refused message, a question and a window without room want a forecast. */
-static int tell_histories(struct judging *judging)
+/* Of a refused message, a dry run and a window without room the caller makes a forecast. */
+static int fill_histories(struct judging *judging)
 {
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
@@ -392,7 +392,7 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     task->result_r->brought = judged.brought;
     if (take_effect(&judging, &judged) < 0)
         return -1;
-    return tell_histories(&judging);
+    return fill_histories(&judging);
 }
 
 /* A little sweeping with every so many messages: more than they added. */

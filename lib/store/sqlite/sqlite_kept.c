@@ -1,5 +1,5 @@
-/* What programs keep for themselves, and tries within a span of time. What is
- * past its end is taken for absent, and goes with the next things that come. */
+/* What programs keep in SQLite, and tries within a span of time. A text past its end counts as
+ * absent; the next ones that are kept sweep it away. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +150,8 @@ struct tries {
     size_t count;
 };
 
-/* Those of `text` within the span that ends at now_ms, but for what a wrong clock stamped. More than TRIES_MAX were never kept. */
+/* Those of `text` within the span that ends at now_ms, but for those that a wrong clock stamped.
+ * More than TRIES_MAX are never kept. */
 static void tries_parse(const char *text, int64_t now_ms, int64_t span_ms, struct tries *tries_r)
 {
     tries_r->count = 0;
@@ -210,7 +211,7 @@ static int try_once(struct backend *backend, const char *key, int64_t now_ms, in
     if (result < 0)
         return -1;
     *count_r = (uint32_t)tries.count;
-    if (!has_room) /* so many have to leave that one fits */
+    if (!has_room) /* so many have to leave before one fits */
         *free_at_r = tries.at_ms[tries.count - max] + span_ms;
     return has_room;
 }

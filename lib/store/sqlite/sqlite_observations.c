@@ -1,17 +1,17 @@
-/* What the programs saw: who sent from where, windows near their limit, counters. */
+/* Observations in SQLite: who sent from where, windows near their limit, counters. */
 #include <string.h>
 
 #include "store/sqlite/sqlite.h"
 
-/* ---- telling ------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------ */
 
-static int put_sighting(struct sqlite_backend *backend, const struct sighting *sighting)
+static int put_sender(struct sqlite_backend *backend, const struct observed_sender *observed)
 {
     sqlite3_stmt *put = sqlite_take(backend, SQL_SENDER_PUT);
-    sqlite3_bind_int64(put, 1, sighting->at_ms);
-    sqlite_bind_string(put, 2, sighting->mailbox);
-    sqlite_bind_string(put, 3, sighting->domain);
-    sqlite_bind_string(put, 4, sighting->ip);
+    sqlite3_bind_int64(put, 1, observed->at_ms);
+    sqlite_bind_string(put, 2, observed->mailbox);
+    sqlite_bind_string(put, 3, observed->domain);
+    sqlite_bind_string(put, 4, observed->ip);
     return sqlite_do(backend, put);
 }
 
@@ -32,13 +32,13 @@ static int add_counter(struct sqlite_backend *backend, const struct counter *cou
     return sqlite_do(backend, add);
 }
 
-/* More rows than have come, so that what is past dwindles. */
+/* Removes more old rows than new ones came, so that none stay. */
 static int sweep_seen(struct sqlite_backend *backend, const struct observations *seen,
                       int64_t now_ms)
 {
     int64_t past_ms = now_ms - DAY_MS;
     if (sqlite_remove_past(backend, SQL_SENDER_SWEEP, past_ms,
-                           2 * (int64_t)seen->sighting_count + 8) < 0)
+                           2 * (int64_t)seen->sender_count + 8) < 0)
         return -1;
     return sqlite_remove_past(backend, SQL_NEAR_SWEEP, past_ms, 2 * (int64_t)seen->near_count + 8);
 }
@@ -46,8 +46,8 @@ static int sweep_seen(struct sqlite_backend *backend, const struct observations 
 static int put_all(struct sqlite_backend *backend, const struct observations *seen)
 {
     int result = 1;
-    for (size_t i = 0; i < seen->sighting_count && result > 0; i++)
-        result = put_sighting(backend, &seen->sightings[i]);
+    for (size_t i = 0; i < seen->sender_count && result > 0; i++)
+        result = put_sender(backend, &seen->senders[i]);
     for (size_t i = 0; i < seen->near_count && result > 0; i++)
         result = put_near(backend, &seen->nears[i]);
     for (size_t i = 0; i < seen->counter_count && result > 0; i++)
@@ -58,7 +58,7 @@ static int put_all(struct sqlite_backend *backend, const struct observations *se
 static int observe(struct backend *backend, const struct observations *observations, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
-    if (observations->sighting_count > OBSERVATIONS_MAX ||
+    if (observations->sender_count > OBSERVATIONS_MAX ||
         observations->near_count > OBSERVATIONS_MAX ||
         observations->counter_count > OBSERVATIONS_MAX)
         return backend_fail(backend, "more than %d observations of a kind at once",

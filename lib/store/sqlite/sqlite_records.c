@@ -74,7 +74,7 @@ struct source {
     int (*next)(struct source *source); /* 1 and `head`, 0 no more, -1 */
     struct sqlite_backend *backend;
     struct arena *arena;
-    int there; /* 1 while `head` waits to be told, 0 when there is none */
+    int there; /* 1 `head` is the next record, 0 there is none */
     struct record head;
     sqlite3_stmt *rows; /* of a table */
     /* of a mailbox: */
@@ -219,7 +219,7 @@ static int admitted_of(struct sqlite_backend *backend, struct arena *arena, cons
     return 1;
 }
 
-/* Whose head is to be told now; NULL when both are at their end. */
+/* The source whose head is next; NULL when both are at their end. */
 static struct source *nearer(struct source *a, struct source *b)
 {
     if (!a->there || !b->there)

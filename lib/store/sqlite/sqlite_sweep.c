@@ -1,5 +1,5 @@
-/* Parting with what nobody needs any longer: some of it with every so many
- * messages, so that the work stays in proportion to theirs. */
+/* Removing what ended: some of it with every so many messages, so that the work stays in proportion
+ * to theirs. */
 #include <string.h>
 
 #include "store/sqlite/sqlite_history.h"
@@ -8,12 +8,12 @@ static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
 {
     const char *key = (const char *)sqlite3_column_text(row, 1);
     enum subject subject = strchr(key, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
-    /* a minute of grace: who asks next may have a clock that is a little behind */
+    /* a minute of grace: the clock of the next caller may be a little behind */
     return packed_history_is_past(subject, sqlite3_column_blob(row, 2),
                                   (size_t)sqlite3_column_bytes(row, 2), now_ms - MINUTE_MS);
 }
 
-/* The hand points at the row after which the next sweep goes on. */
+/* The row after which the next sweep goes on; kept in the table "hand". */
 static int get_hand(struct sqlite_backend *backend, int64_t *position_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_HAND_GET);
@@ -35,9 +35,8 @@ static int put_hand(struct sqlite_backend *backend, int64_t position)
 
 enum { SWEEP_MAX_ROWS = 1024 };
 
-/* Looks at the next `rows` histories, round and round the table, and parts with
- * those that have left every window, and with tickets that have ended. 1, 0 at
- * the table's end, -1. */
+/* Looks at the next `rows` histories, round and round the table, and removes those that have left
+ * every window, and tickets that ended. 1, 0 at the table's end, -1. */
 static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
     int64_t past[SWEEP_MAX_ROWS], position, begin;
@@ -98,7 +97,7 @@ int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t row
 
 static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
 {
-    /* to the end from where the hand is, then once round */
+    /* to the end of the table from where the last one stopped, then once round */
     for (int ends = 0, more; ends < 2; ends += more == 0)
         if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
             return -1;

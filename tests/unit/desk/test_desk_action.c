@@ -295,11 +295,11 @@ END_TEST
 START_TEST(domain)
 {
     rig_begin(_i, WITH(SMALL));
-    const struct sighting seen[] = {{ALICE, "example.test", "192.0.2.1", NOW},
+    const struct observed_sender seen[] = {{ALICE, "example.test", "192.0.2.1", NOW},
                                     {BOB, "example.test", "192.0.2.2", NOW}};
     fill();
-    ck_assert_int_eq(store_observe(store, &(struct observations){.sightings = seen,
-                                                                 .sighting_count = 2}, NOW), 1);
+    ck_assert_int_eq(store_observe(store, &(struct observations){.senders = seen,
+                                                                 .sender_count = 2}, NOW), 1);
     struct json_object *view = preview_action(
         &admin, "{'action':'limit','subject':'@Example.TEST','note':'n','rule':'messages_per_day',"
                 "'value':0}", LATER);

@@ -24,9 +24,9 @@ static void see_near(const char *key, enum rule rule, int64_t at_ms)
 
 static void see_sender(const char *mailbox, const char *ip, int64_t at_ms)
 {
-    const struct sighting seen = {mailbox, strrchr(mailbox, '@') + 1, ip, at_ms};
-    ck_assert_int_eq(store_observe(store, &(struct observations){.sightings = &seen,
-                                                                 .sighting_count = 1}, at_ms), 1);
+    const struct observed_sender seen = {mailbox, strrchr(mailbox, '@') + 1, ip, at_ms};
+    ck_assert_int_eq(store_observe(store, &(struct observations){.senders = &seen,
+                                                                 .sender_count = 1}, at_ms), 1);
 }
 
 static struct verdict send_from(const char *mailbox, const char *ip, const char *id, int count,

@@ -269,7 +269,7 @@ static size_t senders_of(enum sender_of of, const char *key, struct sender *send
     return count;
 }
 
-START_TEST(test_sightings)
+START_TEST(test_observed_senders)
 {
     begin(_i);
     struct sender senders[4];
@@ -431,7 +431,7 @@ int main(void)
     tcase_add_loop_test(cases, test_times, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_user_locks, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_threads, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_sightings, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observed_senders, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_mailboxes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_near, 0, (int)countof(nears) * BACKEND_KINDS);
     tcase_add_test(cases, test_away);

@@ -25,7 +25,7 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
     if (kept.fails)
         return -1;
     ck_assert_uint_lt(number, history->tail_first / HISTORY_CHUNK);
-    counted_decode(kept.subject, kept.chunks[number], HISTORY_CHUNK, chunk_r);
+    packed_history_get(kept.subject, kept.chunks[number], HISTORY_CHUNK, chunk_r);
     return 1;
 }
 
@@ -49,8 +49,8 @@ static void add(const struct counted *counted)
 {
     if (!packed_history_add(&history, counted))
         return;
-    counted_encode(kept.subject, history.tail, HISTORY_CHUNK,
-                   kept.chunks[history.tail_first / HISTORY_CHUNK]);
+    packed_history_put(kept.subject, history.tail, HISTORY_CHUNK,
+                       kept.chunks[history.tail_first / HISTORY_CHUNK]);
     packed_history_cut(&history);
 }
 
@@ -69,10 +69,10 @@ static void refund(uint64_t number)
     }
     struct counted chunk[HISTORY_CHUNK];
     uint8_t *bytes = kept.chunks[number / HISTORY_CHUNK];
-    counted_decode(kept.subject, bytes, HISTORY_CHUNK, chunk);
+    packed_history_get(kept.subject, bytes, HISTORY_CHUNK, chunk);
     packed_history_refund(&history, chunk, number % HISTORY_CHUNK,
                           number - number % HISTORY_CHUNK);
-    counted_encode(kept.subject, chunk, HISTORY_CHUNK, bytes);
+    packed_history_put(kept.subject, chunk, HISTORY_CHUNK, bytes);
 }
 
 static void check_used(uint64_t hour, uint64_t hour_off, uint64_t day, uint64_t day_off)
@@ -134,7 +134,7 @@ static const struct counted extremes[] = {
      .fingerprint = COUNTED_FINGERPRINT_MASK, .ip = COUNTED_IP_MASK},
     {.entry = {T0, 0xFFFE}, .id_hash = UINT64_C(0x02030405), .fingerprint = 0x0708,
      .ip = INT64_C(0x12131415161718)},
-    {.entry = {(INT64_C(1) << 47) - 1, GIVEN_BACK}, .id_hash = UINT64_C(0xFF00FF00),
+    {.entry = {(INT64_C(1) << 47) - 1, REFUNDED}, .id_hash = UINT64_C(0xFF00FF00),
      .fingerprint = 0xFF00, .ip = COUNTED_IP_MASK - 1},
     {.entry = {T0, 3}, .id_hash = 7, .redeemed = true},
 };
@@ -149,7 +149,7 @@ START_TEST(test_round_trip)
         add(&extremes[i]);
     before = history;
     ck_assert_uint_eq(repack(),
-                      empty_length + countof(extremes) * counted_bytes(kept.subject));
+                      empty_length + countof(extremes) * packed_history_each(kept.subject));
     check_same(&before);
     for (size_t i = countof(extremes); i < HISTORY_CHUNK; i++)
         add_entry(T0 + (int64_t)i, 1);
@@ -180,7 +180,7 @@ START_TEST(test_bytes_that_are_no_head)
     struct packed_history decoded;
     enum subject subject = (enum subject)_i;
     begin(subject);
-    size_t fixed = packed_history_encode(&history, bytes), each = counted_bytes(subject);
+    size_t fixed = packed_history_encode(&history, bytes), each = packed_history_each(subject);
     for (size_t length = 0; length <= sizeof bytes; length++) {
         bool good = length >= fixed && (length - fixed) % each == 0 &&
                     (length - fixed) / each < HISTORY_CHUNK;
@@ -300,7 +300,7 @@ START_TEST(test_refund)
     check_used(COUNT, COUNT * 10, COUNT, COUNT * 10);
     refund(HISTORY_CHUNK); /* in the tail */
     check_used(COUNT - 1, (COUNT - 1) * 10, COUNT - 1, (COUNT - 1) * 10);
-    ck_assert_uint_eq(history.tail[0].entry.off_domain, GIVEN_BACK);
+    ck_assert_uint_eq(history.tail[0].entry.off_domain, REFUNDED);
     refund(5); /* in the chunk, inside both spans */
     check_used(COUNT - 2, (COUNT - 2) * 10, COUNT - 2, (COUNT - 2) * 10);
     advance(T0 + HOUR_MS + 10 * MINUTE_MS); /* 0 to 10 leave the hour; 5 weighs nothing */
@@ -362,7 +362,7 @@ static void check_against_window(int64_t now_ms)
     static struct entry entries[countof(all)];
     struct history whole = {entries, 0};
     for (size_t i = 0; i < all_count; i++)
-        if (all[i].entry.off_domain != GIVEN_BACK)
+        if (all[i].entry.off_domain != REFUNDED)
             entries[whole.count++] = all[i].entry;
     for (size_t span = 0; span < history.span_count; span++)
         for (int measure = MEASURE_MESSAGES; measure <= MEASURE_OFF_DOMAIN; measure++) {
@@ -404,9 +404,9 @@ static void run_history(uint64_t seed)
         uint64_t from, to;
         packed_history_chunks(&history, &from, &to);
         if (below(6) == 0 && back < all_count && back >= from * HISTORY_CHUNK &&
-            all[back].entry.off_domain != GIVEN_BACK) {
+            all[back].entry.off_domain != REFUNDED) {
             refund(back);
-            all[back].entry.off_domain = GIVEN_BACK;
+            all[back].entry.off_domain = REFUNDED;
         }
         if (below(4) == 0)
             repack();

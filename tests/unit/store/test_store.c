@@ -537,7 +537,7 @@ START_TEST(test_histories)
 }
 END_TEST
 
-/* An admitted message is told the history when its window has no room any longer. */
+/* An admitted message gets the history when its window has no room any longer. */
 START_TEST(test_histories_of_a_full_window)
 {
     backend_begin(_i);

@@ -212,7 +212,7 @@ START_TEST(test_adjust_removed)
 }
 END_TEST
 
-/* A removal is told for a day; numbers rise on, whatever was forgotten. */
+/* A removal is listed for a day; numbers rise on, whatever was forgotten. */
 START_TEST(test_adjust_forgotten)
 {
     backend_begin(_i);
@@ -369,7 +369,7 @@ START_TEST(test_audit)
 }
 END_TEST
 
-/* What was so before is told as it was at the moment of the action. */
+/* What was so before is logged as it was at the moment of the action. */
 START_TEST(test_audit_before)
 {
     struct audit log[8];

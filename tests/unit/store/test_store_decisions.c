@@ -191,7 +191,7 @@ START_TEST(test_refunded)
     uint64_t third = decide(ALICE, "3", true, NOW + 2);
     ck_assert_int_eq(store_refund(store, ALICE, "1", NOW + 3), 1);
     assert_decisions(ALICE, NOW + 3, (const uint64_t[]){third, second}, 2);
-    struct record record; /* what was decided then is told all the same */
+    struct record record; /* what was decided then is found all the same */
     ck_assert_int_eq(store_record(store, arena, first, NOW + 3, &record), 1);
     struct action action = action_at(NOW + 4);
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
@@ -360,11 +360,11 @@ static void put_one_of_each(struct store *writer, int64_t now_ms)
     struct action action = action_at(now_ms);
     struct kept kept = {"agnes", "value", UNTIL_LIFTED}, other = {"bert", "value", UNTIL_LIFTED};
     struct audited audited = {"staff", "agnes", "{}", &action};
-    struct sighting sightings[] = {{ALICE, "example.test", "192.0.2.1", now_ms},
+    struct observed_sender observed[] = {{ALICE, "example.test", "192.0.2.1", now_ms},
                                    {BOB, "example.test", NULL, now_ms}};
     struct near_limit nears[] = {{RULE_MESSAGES_PER_DAY, ALICE, now_ms},
                                  {RULE_MESSAGES_PER_DAY, BOB, now_ms}};
-    struct observations seen = {sightings, nears, counters, 2, 2, 2};
+    struct observations seen = {observed, nears, counters, 2, 2, 2};
     uint32_t tries;
     int64_t free_at_ms;
     ck_assert_int_eq(store_keep(writer, KEPT_STAFF, &kept, now_ms, &audited), 1);

@@ -108,7 +108,7 @@ static int keep_over(const char *key, const char *value, const char *before, int
     return result;
 }
 
-/* What others have put meanwhile stays, and nothing is told of what was not done. */
+/* What others have put meanwhile stays, and the audit log has no entry of what was not done. */
 START_TEST(test_keep_over)
 {
     struct audit audit[4];

@@ -24,7 +24,7 @@ enum { ANSWER_MS = SANITIZED ? 10000 : 250 };
 /* What docs/store.md says of a disk of usual speed; and more where syncs are slowed down. */
 enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE };
 
-/* ---- what the disk is told ---------------------------------------------------- */
+/* ---- what goes to the disk ---------------------------------------------------- */
 
 static _Atomic int syncs, sync_ms;
 

@@ -1,6 +1,6 @@
 /* Both backends against a model that is slow and plainly right: a list of all
  * counted messages, counted anew for every question, a list of tickets, and the suspension of each
- * mailbox. Random submissions, repeats, tickets, give-backs, resets, suspensions, attempts, limits and
+ * mailbox. Random submissions, repeats, tickets, refunds, resets, suspensions, attempts, limits and
  * clock steps, also of clocks that were wrong; whatever a backend answers
  * must be what the list says. So no window ever holds more than its limit, and
  * nothing that fits is refused. SENDGUARD_SEED repeats a run. */
@@ -415,7 +415,7 @@ static void check_windows(const struct run *run, const struct message *message,
     }
 }
 
-/* A refusal tells the history, entry by entry. */
+/* A refusal has the history, entry by entry. */
 static void check_history(const struct run *run, const struct message *message,
                           const struct counted *sent)
 {
@@ -501,17 +501,17 @@ static struct durations some_durations(void)
     return durations;
 }
 
-static void check_suspension(const struct run *run, const struct suspension *told,
+static void check_suspension(const struct run *run, const struct suspension *got,
                              const struct kept_suspension *expected)
 {
-    ck_assert_msg(told->id == expected->id && told->cause == expected->cause &&
-                      told->since_ms == expected->since_ms &&
-                      told->until_ms == expected->until_ms &&
-                      told->attempts == expected->attempts && told->offence == expected->offence,
+    ck_assert_msg(got->id == expected->id && got->cause == expected->cause &&
+                      got->since_ms == expected->since_ms &&
+                      got->until_ms == expected->until_ms &&
+                      got->attempts == expected->attempts && got->offence == expected->offence,
                   RUN_FORMAT "suspension %lld: cause %d, since %lld, until %lld, attempts %u, "
                              "offence %u, not %lld: %d, %lld, %lld, %u, %u",
-                  RUN(run), (long long)told->id, told->cause, (long long)told->since_ms,
-                  (long long)told->until_ms, told->attempts, told->offence,
+                  RUN(run), (long long)got->id, got->cause, (long long)got->since_ms,
+                  (long long)got->until_ms, got->attempts, got->offence,
                   (long long)expected->id, expected->cause, (long long)expected->since_ms,
                   (long long)expected->until_ms, expected->attempts, expected->offence);
 }
@@ -667,17 +667,17 @@ static void suspend(struct run *run)
     struct durations durations = some_durations();
     enum cause cause = percent(50) ? CAUSE_VOLUME : (enum cause)below(CAUSE_COUNT);
     struct action action = action_at(run->now_ms);
-    struct suspension told;
+    struct suspension got;
     if (run->besieged) { /* until the step that ends it */
         mailbox = 0;
         cause = CAUSE_VOLUME;
         durations = (struct durations){.count = 1, .ms = {DAY_MS}};
     }
-    ck_assert_int_eq(store_suspend(store, mailboxes[mailbox], cause, &durations, &action, &told),
+    ck_assert_int_eq(store_suspend(store, mailboxes[mailbox], cause, &durations, &action, &got),
                      1);
     model_suspend(mailbox, cause, &durations, run->now_ms);
-    model_made(mailbox, told.id);
-    check_suspension(run, &told, &model.suspensions[mailbox]);
+    model_made(mailbox, got.id);
+    check_suspension(run, &got, &model.suspensions[mailbox]);
 }
 
 static void lift(struct run *run)

@@ -302,7 +302,7 @@ static void check_expiry(const char *key, int64_t span_ms)
 START_TEST(test_expiries)
 {
     struct kept kept = {.key = "k", .value = "v", .until_ms = NOW + HOUR_MS};
-    struct sighting sighting = {
+    struct observed_sender observed = {
         .mailbox = ALICE, .domain = "example.test", .ip = IP, .at_ms = NOW};
     uint32_t count;
     int64_t free_at_ms;
@@ -311,8 +311,8 @@ START_TEST(test_expiries)
     ck_assert_int_eq(store_keep(store, KEPT_TOKEN, &kept, NOW, NULL), 1);
     ck_assert_int_eq(store_try(store, "k", NOW, HOUR_MS, 5, &count, &free_at_ms), 1);
     ck_assert_int_eq(store_observe(store,
-                                   &(struct observations){.sightings = &sighting,
-                                                          .sighting_count = 1}, NOW), 1);
+                                   &(struct observations){.senders = &observed,
+                                                          .sender_count = 1}, NOW), 1);
     check_expiry("sg:refused:" ALICE, 30 * DAY_MS);
     check_expiry("sg:kept:token:k", HOUR_MS);
     check_expiry("sg:kept:tries:k", HOUR_MS);

@@ -364,7 +364,7 @@ START_TEST(test_observe_redeems)
     struct message message = asking(ALICE, "smtp-1", 1, NOW + 1);
     message.request.observe = true;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    ck_assert_int_ne(message.result.suspension.id, 0); /* told all the same */
+    ck_assert_int_ne(message.result.suspension.id, 0); /* the result has it all the same */
     ck_assert_uint_eq(message.result.suspension.attempts, 0);
     message.request.id = "smtp-2";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
@@ -407,7 +407,7 @@ END_TEST
 
 enum { THREADS = 16, ROUNDS = 100 };
 
-struct asker {
+struct redeemer {
     pthread_t thread;
     pthread_barrier_t *start;
     struct store *through; /* every other one by a connection of its own, like another program */
@@ -416,19 +416,19 @@ struct asker {
 
 static void *ask_every_round(void *argument)
 {
-    struct asker *asker = argument;
+    struct redeemer *redeemer = argument;
     struct arena *own = arena_new();
     for (int round = 0; round < ROUNDS; round++) {
         struct message message =
-            asking(ALICE, arena_printf(own, "smtp-%d-%d", asker->number, round),
+            asking(ALICE, arena_printf(own, "smtp-%d-%d", redeemer->number, round),
                    (uint32_t)round + 1, NOW);
         message.request.windows[0].limit = message.request.windows[1].limit = LIMIT_OFF;
         message.request.windows[2].limit = LIMIT_OFF;
         message.request.arena = own;
-        pthread_barrier_wait(asker->start);
-        asker->redeemed[round] = store_judge(asker->through, &message.request, &message.result) == 1
-                                     ? message.result.outcome == OUTCOME_REDEEMED
-                                     : -THREADS;
+        pthread_barrier_wait(redeemer->start);
+        int answer = store_judge(redeemer->through, &message.request, &message.result);
+        redeemer->redeemed[round] =
+            answer == 1 ? message.result.outcome == OUTCOME_REDEEMED : -THREADS;
     }
     arena_free(&own);
     return NULL;
@@ -436,7 +436,7 @@ static void *ask_every_round(void *argument)
 
 START_TEST(test_one_of_sixteen)
 {
-    static struct asker askers[THREADS];
+    static struct redeemer redeemers[THREADS];
     pthread_barrier_t start;
     backend_begin(_i);
     for (int round = 0; round < ROUNDS; round++)
@@ -444,18 +444,19 @@ START_TEST(test_one_of_sixteen)
     struct store *other = backend_open(backend_url(), TEST_TIMEOUT_MS);
     pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        askers[i] = (struct asker){.start = &start, .number = i,
+        redeemers[i] = (struct redeemer){.start = &start, .number = i,
                                    .through = i % 2 == 0 ? store : other};
-        ck_assert_int_eq(pthread_create(&askers[i].thread, NULL, ask_every_round, &askers[i]), 0);
+        ck_assert_int_eq(pthread_create(&redeemers[i].thread, NULL, ask_every_round,
+                                        &redeemers[i]), 0);
     }
     for (int i = 0; i < THREADS; i++)
-        pthread_join(askers[i].thread, NULL);
+        pthread_join(redeemers[i].thread, NULL);
     pthread_barrier_destroy(&start);
     store_free(&other);
     for (int round = 0; round < ROUNDS; round++) {
         int redeemed = 0;
         for (int i = 0; i < THREADS; i++)
-            redeemed += askers[i].redeemed[round];
+            redeemed += redeemers[i].redeemed[round];
         ck_assert_msg(redeemed == 1, "round %d: redeemed %d times", round, redeemed);
     }
     ck_assert_uint_eq(counted(NOW), ROUNDS + (THREADS - 1) * ROUNDS);

@@ -1,4 +1,4 @@
-/* What the programs saw, told in bundles and read by staff, in both backends. */
+/* Observations: written in bundles, read by staff, in both backends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,23 +11,23 @@
 #define BOB "bob@" DOMAIN
 #define IP "192.0.2.1"
 
-static void tell(const struct observations *seen, int64_t now_ms)
+static void observe(const struct observations *seen, int64_t now_ms)
 {
     ck_assert_msg(store_observe(store, seen, now_ms) == 1, "%s", store_error(store));
 }
 
 static void saw(const char *mailbox, const char *ip, int64_t at_ms)
 {
-    struct sighting sighting = {
+    struct observed_sender observed = {
         .mailbox = mailbox, .domain = strchr(mailbox, '@') + 1, .ip = ip, .at_ms = at_ms};
-    tell(&(struct observations){.sightings = &sighting, .sighting_count = 1}, at_ms);
+    observe(&(struct observations){.senders = &observed, .sender_count = 1}, at_ms);
 }
 
 static void count(const char *name, uint64_t more)
 {
     struct counter counter = {.value = more};
     snprintf(counter.name, sizeof counter.name, "%s", name);
-    tell(&(struct observations){.counters = &counter, .counter_count = 1}, NOW);
+    observe(&(struct observations){.counters = &counter, .counter_count = 1}, NOW);
 }
 
 /* The mailboxes of a page, with spaces between. */
@@ -115,7 +115,7 @@ static void near(enum rule rule, const char *key, int64_t at_ms)
 {
     struct near_limit near = {.rule = rule, .at_ms = at_ms};
     snprintf(near.key, sizeof near.key, "%s", key);
-    tell(&(struct observations){.nears = &near, .near_count = 1}, at_ms);
+    observe(&(struct observations){.nears = &near, .near_count = 1}, at_ms);
 }
 
 /* "RULE KEY" of each, with commas between. */
@@ -240,27 +240,29 @@ END_TEST
 /* ---- bundles --------------------------------------------------------------------------------- */
 
 /* A bundle with `number` of each kind, for mailboxes of `domain`. As store_observe. */
-static int tell_many(size_t number, const char *domain, int64_t now_ms)
+static int observe_many(size_t number, const char *domain, int64_t now_ms)
 {
-    struct sighting *sightings = arena_alloc(arena, number * sizeof *sightings);
+    struct observed_sender *observed = arena_alloc(arena, number * sizeof *observed);
     struct near_limit *near_limits = arena_alloc(arena, number * sizeof *near_limits);
     struct counter *counters = arena_alloc(arena, number * sizeof *counters);
     for (size_t i = 0; i < number; i++) {
-        sightings[i] = (struct sighting){.mailbox = arena_printf(arena, "m%03zu@%s", i, domain),
-                                         .domain = domain,
-                                         .ip = IP,
-                                         .at_ms = now_ms};
+        observed[i] = (struct observed_sender){
+            .mailbox = arena_printf(arena, "m%03zu@%s", i, domain),
+            .domain = domain,
+            .ip = IP,
+            .at_ms = now_ms,
+        };
         near_limits[i] = (struct near_limit){.rule = RULE_MESSAGES_PER_DAY, .at_ms = now_ms};
-        snprintf(near_limits[i].key, sizeof near_limits[i].key, "%s", sightings[i].mailbox);
+        snprintf(near_limits[i].key, sizeof near_limits[i].key, "%s", observed[i].mailbox);
         snprintf(counters[i].name, sizeof counters[i].name, "counter %03zu",
                  i % (OBSERVATIONS_MAX / 2));
         counters[i].value = i;
     }
     return store_observe(store,
-                         &(struct observations){.sightings = sightings,
+                         &(struct observations){.senders = observed,
                                                 .nears = near_limits,
                                                 .counters = counters,
-                                                .sighting_count = number,
+                                                .sender_count = number,
                                                 .near_count = number,
                                                 .counter_count = number},
                          now_ms);
@@ -272,7 +274,7 @@ START_TEST(test_largest_bundle)
     static struct near_limit near_limits[OBSERVATIONS_MAX + 1];
     size_t found;
     backend_begin(_i);
-    ck_assert_msg(tell_many(OBSERVATIONS_MAX, DOMAIN, NOW) == 1, "%s", store_error(store));
+    ck_assert_msg(observe_many(OBSERVATIONS_MAX, DOMAIN, NOW) == 1, "%s", store_error(store));
     ck_assert_int_eq(store_senders(store, SENDERS_OF_DOMAIN, DOMAIN, "", NOW, senders,
                                    countof(senders), &found), 1);
     ck_assert_uint_eq(found, OBSERVATIONS_MAX);
@@ -290,20 +292,20 @@ START_TEST(test_bundle_is_one_step)
     size_t found;
     struct near_limit near_limit;
     backend_begin(_i);
-    ck_assert_int_eq(tell_many(OBSERVATIONS_MAX + 1, DOMAIN, NOW), -1);
+    ck_assert_int_eq(observe_many(OBSERVATIONS_MAX + 1, DOMAIN, NOW), -1);
     ck_assert_str_ne(store_error(store), "");
     ck_assert_str_eq(senders_of(SENDERS_OF_IP, IP, "", NOW, 1), "");
     ck_assert_int_eq(store_near(store, NOW, &near_limit, 1, &found), 1);
     ck_assert_uint_eq(found, 0);
     ck_assert_uint_eq(counted("counter 005"), 0);
-    tell(&(struct observations){0}, NOW); /* nothing to tell */
+    observe(&(struct observations){0}, NOW); /* an empty bundle */
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("store seen");
-    TCase *cases = backends_case(suite, "seen");
+    Suite *suite = suite_create("store observations");
+    TCase *cases = backends_case(suite, "observations");
     tcase_add_loop_test(cases, test_senders, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_sender_seen_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_senders_of_a_day, 0, BACKEND_KINDS);
