@@ -8,7 +8,7 @@
  * signed in within 30 days nobody from elsewhere slows it down, and in a browser with
  * which it did so nobody at all. A try is counted before the
  * password is looked at, so parallel tries gain nothing; hashing is done by two at a
- * time at most, one of them for known networks alone, and for unknown names too, so
+ * time at most, one of them for known networks and browsers alone, and for unknown names too, so
  * that time tells nothing. A new password ends the account's sessions, and as
  * staff_unlock does what failed sign-ins have slowed down. */
 #ifndef SENDGUARD_STAFF_H

@@ -65,26 +65,28 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t one_less;
     int running, of_strangers;
-    int places[2]; /* taken: of strangers, of those who are known */
+    int places[FAMILIARITY_COUNT]; /* taken */
 } hashing = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_less = PTHREAD_COND_INITIALIZER};
 
-bool staff_password_take(bool known)
+bool staff_password_take(enum familiarity known)
 {
+    static const int places_max[FAMILIARITY_COUNT] = {PASSWORD_PLACES, PASSWORD_PLACES_NETWORK,
+                                                      PASSWORD_PLACES_BROWSER};
     pthread_mutex_lock(&hashing.lock);
-    bool taken = hashing.places[known] < (known ? PASSWORD_PLACES_KNOWN : PASSWORD_PLACES);
+    bool taken = hashing.places[known] < places_max[known];
     hashing.places[known] += taken;
     pthread_mutex_unlock(&hashing.lock);
     return taken;
 }
 
-void staff_password_leave(bool known)
+void staff_password_leave(enum familiarity known)
 {
     pthread_mutex_lock(&hashing.lock);
     hashing.places[known]--;
     pthread_mutex_unlock(&hashing.lock);
 }
 
-static void begin_hashing(bool known)
+static void begin_hashing(enum familiarity known)
 {
     need_sodium();
     pthread_mutex_lock(&hashing.lock);
@@ -96,7 +98,7 @@ static void begin_hashing(bool known)
     pthread_mutex_unlock(&hashing.lock);
 }
 
-static void end_hashing(bool known)
+static void end_hashing(enum familiarity known)
 {
     pthread_mutex_lock(&hashing.lock);
     hashing.running--;
@@ -110,10 +112,10 @@ struct staff_password_cost staff_password_cost = {crypto_pwhash_OPSLIMIT_INTERAC
 
 void staff_password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE])
 {
-    begin_hashing(true);
+    begin_hashing(FAMILIARITY_BROWSER);
     int failed = crypto_pwhash_str(hash_r, password, strlen(password), staff_password_cost.passes,
                                    staff_password_cost.memory_bytes);
-    end_hashing(true);
+    end_hashing(FAMILIARITY_BROWSER);
     if (failed) { /* as xmalloc */
         fputs("sendguard: out of memory\n", stderr);
         abort();
@@ -132,7 +134,7 @@ static void hash_in_vain(const char *password)
     sodium_memzero(result, sizeof result);
 }
 
-bool staff_password_fits(const char *password, const char *hash, bool known)
+bool staff_password_fits(const char *password, const char *hash, enum familiarity known)
 {
     bool fits = false;
     if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX) {

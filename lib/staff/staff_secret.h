@@ -31,13 +31,17 @@ extern struct staff_password_cost {
 /* argon2id of a password; waits while two others are hashed. */
 void staff_password_hash(const char *password, char hash_r[PASSWORD_HASH_SIZE]);
 
+/* How well a name is known where its password comes from. */
+enum familiarity { FAMILIARITY_NONE, FAMILIARITY_NETWORK, FAMILIARITY_BROWSER, FAMILIARITY_COUNT };
+
 /* Who has a password looked at takes a place before and leaves it afterwards, so that few threads
- * wait here. `known`: from a network known to the name; those places are nobody else's. */
-enum { PASSWORD_PLACES = 3, PASSWORD_PLACES_KNOWN = 6 };
-bool staff_password_take(bool known); /* false: all are taken */
-void staff_password_leave(bool known);
+ * wait here. Each familiarity has places of its own: strangers take none of a known network's, and
+ * who guesses in that network none of a known browser's. */
+enum { PASSWORD_PLACES = 3, PASSWORD_PLACES_NETWORK = 6, PASSWORD_PLACES_BROWSER = 3 };
+bool staff_password_take(enum familiarity known); /* false: all are taken */
+void staff_password_leave(enum familiarity known);
 /* Whether `hash` (NULL: of nobody, never fits) is the password's; takes as long for nobody's.
- * Waits while two others are hashed, or unless `known` one other that is not. */
-bool staff_password_fits(const char *password, const char *hash, bool known);
+ * Waits while two others are hashed, or for a stranger one other of a stranger. */
+bool staff_password_fits(const char *password, const char *hash, enum familiarity known);
 
 #endif

@@ -39,7 +39,7 @@ struct failures_counted {
 };
 
 struct try {
-    bool known;
+    enum familiarity known;
     /* What is kept of a known network and a known browser; "": of a name that nobody can have,
      * or without a cookie. */
     char known_network[COUNT_KEY_SIZE], known_browser[COUNT_KEY_SIZE];
@@ -108,7 +108,9 @@ static int begin_name(struct store *store, const struct sign_in *sign_in, struct
     int by_browser = is_known(store, try->known_browser, sign_in->now_ms);
     if (by_network < 0 || by_browser < 0)
         return -1;
-    try->known = by_network == 1 || by_browser == 1;
+    try->known = by_browser == 1   ? FAMILIARITY_BROWSER
+                 : by_network == 1 ? FAMILIARITY_NETWORK
+                                   : FAMILIARITY_NONE;
     pair_key(try->counts[COUNT_PAIR].key, sign_in->name,
              by_browser == 1 ? browser : sign_in->network);
     return 1;

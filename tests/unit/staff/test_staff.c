@@ -587,10 +587,10 @@ START_TEST(test_unlock_for_a_network)
     guess_from_everywhere("ada", SIGN_IN_TRIES_OF_NAME, NOW);
     must_wait("ada", "203.0.113.1", NOW, NOW + SIGN_IN_SLOW_MS);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        ck_assert(staff_password_take(false));
+        ck_assert(staff_password_take(FAMILIARITY_NONE));
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        staff_password_leave(false);
+        staff_password_leave(FAMILIARITY_NONE);
 }
 END_TEST
 
@@ -676,13 +676,31 @@ START_TEST(test_places)
     ck_assert_int_gt(counts[SIGN_IN_BUSY], 0);
     ck_assert_int_eq(counts[SIGN_IN_WRONG] + counts[SIGN_IN_BUSY], GUESSERS);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        ck_assert(staff_password_take(false));
-    ck_assert(!staff_password_take(false));
+        ck_assert(staff_password_take(FAMILIARITY_NONE));
+    ck_assert(!staff_password_take(FAMILIARITY_NONE));
     guess("eve", "203.0.113.99", NOW, SIGN_IN_BUSY);
     ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
     for (int i = 0; i < PASSWORD_PLACES; i++)
-        staff_password_leave(false);
+        staff_password_leave(FAMILIARITY_NONE);
     guess("eve", "203.0.113.99", NOW, SIGN_IN_WRONG);
+}
+END_TEST
+
+/* Who guesses in a network where a name is known takes no place of its browser. */
+START_TEST(test_places_of_a_browser)
+{
+    char browser[SECRET_TEXT_SIZE];
+    backend_begin(_i);
+    add("ada", ROLE_ADMIN, NOW);
+    staff_new_browser(browser);
+    ck_assert_int_eq(sign_in_with(browser, GOOD, HERE, NOW), SIGNED_IN);
+    for (int i = 0; i < PASSWORD_PLACES_NETWORK; i++)
+        ck_assert(staff_password_take(FAMILIARITY_NETWORK));
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGN_IN_BUSY);
+    ck_assert_int_eq(sign_in_with(browser, GOOD, HERE, NOW), SIGNED_IN);
+    for (int i = 0; i < PASSWORD_PLACES_NETWORK; i++)
+        staff_password_leave(FAMILIARITY_NETWORK);
+    ck_assert_int_eq(try_once("ada", GOOD, HERE, NOW), SIGNED_IN);
 }
 END_TEST
 
@@ -864,7 +882,7 @@ int main(void)
         test_what_begins_is_told, test_unlock_for_a_network, test_unlock_needs_an_account,
         test_unknown_names_tell_nothing,
         test_signing_in_forgets_failures, test_old_failures_count_no_longer,
-        test_parallel_guesses, test_places,
+        test_parallel_guesses, test_places, test_places_of_a_browser,
         test_removal_and_roles_at_the_same_moment, test_token, test_tokens_that_are_none, test_many_in_a_list};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
