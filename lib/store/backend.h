@@ -1,4 +1,4 @@
-/* What is behind the store: a backend for each database. store.c calls one operation of a backend
+/* The databases behind the store: a backend for each. store.c calls one operation of a backend
  * at a time, from whichever thread, so a backend needs no lock; it groups the messages that wait
  * at one moment, so that a backend can judge them in one transaction or one pipeline.
  *

@@ -43,7 +43,7 @@ struct judge_request {
     uint32_t redeem;      /* look for a ticket of the mailbox for so many recipients; 0: do not.
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool dry_run;         /* answer, change nothing */
-    bool observe;         /* count it although over or suspended; suspend nobody; the result's
+    bool observe;         /* count it although over or suspended; suspend no mailbox; the result's
                              windows and suspension still say what is so */
     uint64_t decision;    /* id of the record to keep (decision.h) */
     const char *facts;    /* JSON object that the record keeps: the message's numbers and the limits

@@ -110,7 +110,7 @@ static void unqueue(struct store *store, struct member **place)
         store->last = place;
 }
 
-/* At the deadline: true and out of the queue; false when a leader, or a backend, has us by now. */
+/* At the deadline: true, out of the queue; false when a leader took us or a backend is ours. */
 static bool gives_up(struct store *store, struct member *self)
 {
     pthread_mutex_lock(&store->lock);
@@ -198,7 +198,7 @@ static void join(struct group *group, struct member *member)
     group->task_count += member->count;
 }
 
-/* Takes from the queue who has tasks, where the group has room for all that one has. */
+/* Takes members with tasks from the queue, each with all its tasks, while the group has room. */
 static void gather(struct store *store, struct group *group)
 {
     pthread_mutex_lock(&store->lock);

@@ -85,8 +85,8 @@ void packed_history_get(enum subject subject, const uint8_t *bytes, size_t count
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
                            const struct chunk_reader *reader) must_check;
 
-/* What is later than latest_ms becomes of mended_ms (>= what is not later), in the head; chunks are
- * their keeper's. */
+/* Sets moments later than latest_ms to mended_ms (at or after all others), in the head alone; the
+ * caller does the same in its chunks. */
 void packed_history_mend(struct packed_history *history, int64_t latest_ms, int64_t mended_ms);
 
 /* What the window of that length counts, after packed_history_advance. */

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What makes a file of one version one of the next: a new file goes through all. */
+/* The steps from each version of the schema to the next. A new file takes all of them. */
 static const char *const schema_steps[] = {
     /* random, for the hashes that name rows */
     "CREATE TABLE hash_key (value BLOB NOT NULL); INSERT INTO hash_key VALUES (randomblob(16));"
@@ -86,7 +86,7 @@ static const char *const schema_steps[] = {
      * the row's end, since it is long and rarely read */
     "ALTER TABLE suspension ADD COLUMN lasts_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE suspension ADD COLUMN tried BLOB NOT NULL DEFAULT x'';"
-    /* 0: attempts may have moved its end, so nobody knows */
+    /* 0: attempts may have moved its end, so it is unknown */
     "UPDATE suspension SET lasts_ms = until_ms - since_ms WHERE attempts < 10;"
     "PRAGMA user_version = 4;",
 };
@@ -239,7 +239,7 @@ static int check_file(struct sqlite_backend *backend)
                         strerror(errno));
 }
 
-/* Earlier versions let their group in. A file of somebody else stays as its owner wants it. */
+/* Earlier versions gave their group access. A file of another user keeps its mode. */
 static void close_to_others(const struct sqlite_backend *backend)
 {
     static const char *const endings[] = {"", "-wal", "-shm"};
@@ -292,7 +292,7 @@ static int check_ours(struct sqlite_backend *backend)
     return 1;
 }
 
-/* Two processes may meet here: the schema is made, or brought up to date, under
+/* Two processes may come here at once: the schema is made, or brought up to date, under
  * the write lock, by one. */
 static int make_schema(struct sqlite_backend *backend)
 {
@@ -387,7 +387,7 @@ static int open_database(struct sqlite_backend *backend)
     return 1;
 }
 
-/* The file may have gone, or another have come in its place. After set_deadline. */
+/* Opens the file; again when it was removed or replaced. Call after set_deadline. */
 static int ensure_open(struct sqlite_backend *backend)
 {
     struct stat file;
@@ -458,7 +458,7 @@ static void sqlite_free(struct backend *backend)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     sqlite_checkpoint_stop(&self->checkpointer);
-    if (self->db != NULL) /* nobody waits any longer: the last program copies the log back */
+    if (self->db != NULL) /* no operation waits any longer: the last program copies the log back */
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
     text_free(&self->used);
@@ -498,7 +498,7 @@ struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_ma
 /* ---- checking ------------------------------------------------------------------------ */
 
 /* A URI of the file for a connection that makes and changes nothing beside it either. With a log
- * and its index there, it reads both as they are; else the file alone, as nobody has it open. */
+ * and its index there, it reads both as they are; else the file alone: no program has it open. */
 static char *uri_to_look(const struct sqlite_backend *backend)
 {
     struct stat file;

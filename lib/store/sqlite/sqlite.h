@@ -177,8 +177,8 @@ struct sqlite_backend {
     char *path;
     sqlite3 *db;  /* NULL: not open now */
     int64_t give_up_us; /* of the operation under way: until then it waits for locks */
-    bool was_made;   /* by us, just now */
-    bool unusable;   /* the last opening failed for what only somebody can mend */
+    bool was_made;   /* by this opening */
+    bool unusable;   /* the last opening failed until somebody repairs the file or its rights */
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
     ino_t inode;
@@ -222,8 +222,8 @@ int sqlite_make_suspension(struct sqlite_backend *backend, const char *mailbox, 
                            const struct durations *durations, int64_t now_ms, const char *by,
                            const char *note, struct suspension *suspension_r) must_check;
 
-/* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. To be
- * asked before a transaction begins. */
+/* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. Call before a
+ * transaction begins. */
 int sqlite_check_audited(struct sqlite_backend *backend, const struct audited *audited) must_check;
 /* Writes an entry of the audit log. 1 or -1. */
 int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audited) must_check;
@@ -234,7 +234,7 @@ int sqlite_audit_action(struct sqlite_backend *backend, const struct action *act
 /* A moment as JSON, or null for UNTIL_LIFTED. */
 void sqlite_add_moment(struct text *text, int64_t time_ms);
 
-/* A sweep: at most `rows` rows of at or before past_ms go. 1 or -1. */
+/* Remove at most `rows` rows of at or before past_ms. 1 or -1. */
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows) must_check;
 
@@ -250,9 +250,9 @@ int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
                          const struct judge_request *request, int64_t at_ms,
                          int64_t *id_r) must_check;
-/* The ticket of that submission, if there is one, goes. 1 or -1. */
+/* Remove the ticket of that submission, if there is one. 1 or -1. */
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id) must_check;
-/* Ended tickets of the histories behind `after` up to `last` go. 1 or -1. */
+/* Remove ended tickets of the histories behind `after` up to `last`. 1 or -1. */
 int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t last,
                          int64_t now_ms)
     must_check;

@@ -30,8 +30,8 @@ struct sqlite_checkpointer {
     pthread_mutex_t lock;   /* guards what follows */
     pthread_cond_t changed; /* anything of it */
     bool wanted, ending;
-    bool in_vain;   /* whoever waits for a shorter log waits in vain … */
-    bool failed;    /* … because of trouble, and no commit went well since */
+    bool in_vain;   /* a commit that waits for a shorter log waits in vain … */
+    bool failed;    /* … because of an error, and no commit succeeded since */
     bool keeps_out; /* no transaction of this process may begin */
     bool inside;    /* one is under way */
     int frames;     /* of the log, as last heard */
@@ -51,9 +51,9 @@ static bool wait_change(struct sqlite_checkpointer *checkpointer, int64_t until_
 
 enum copied {
     BEGAN_ANEW,
-    NOT_NEEDED, /* somebody else was quicker */
+    NOT_NEEDED, /* another process was quicker */
     NOT_YET,    /* another process is at it, or commits come too fast */
-    READ,       /* somebody reads an old state, and needs it as it is */
+    READ,       /* another connection reads an old state, and needs it as it is */
     FAILED,     /* the next commit fails for the same reason, and reports it */
 };
 
@@ -116,7 +116,7 @@ static enum copied copy_with(struct sqlite_checkpointer *checkpointer, sqlite3 *
         if (!sync_file(db, SQLITE_FCNTL_FILE_POINTER))
             return FAILED;
         int64_t took_us = clock_monotonic_us() - began_us;
-        /* a commit under way keeps a few frames; more are kept by somebody who reads */
+        /* a commit under way keeps a few frames; a reader keeps more */
         if (frames - copied < LITTLE_FRAMES && is_short(frames, took_us) &&
             sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER))
             return begin_anew(checkpointer, db, until_us);
@@ -134,14 +134,14 @@ static enum copied copy_log(struct sqlite_checkpointer *checkpointer)
         sqlite3_busy_handler(db, sqlite_wait_for_lock, &until_us);
         if (sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL) == SQLITE_OK)
             copied = copy_with(checkpointer, db, &until_us);
-        /* the backend's connection may be away, and whoever is last copies all of the log */
+        /* the backend's connection may be closed, and the last one to close copies all of it */
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(db);
     return copied;
 }
 
-/* With the lock held. A commit that goes well says that trouble may be over: when a full disk has
+/* With the lock held. After a commit that succeeds the error may be over: when a full disk has
  * space again, the log must not take it all. */
 static void rest(struct sqlite_checkpointer *checkpointer, int rest_ms)
 {

@@ -87,7 +87,7 @@ static void put_id(struct text *hashes, uint64_t id_hash)
     text_add_bytes(hashes, (const char *)&bytes, ID_BYTES);
 }
 
-/* Adds the tail, which becomes chunk `number`, and leaves out what is past. */
+/* Adds the tail, which becomes chunk `number`, without entries that are past. */
 static int keep_ids(struct sqlite_history *stored, uint64_t number)
 {
     freed_by(text_free) struct text hashes = {0};
@@ -311,7 +311,7 @@ int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
 
 /* ---- finding a message -------------------------------------------------------------- */
 
-/* What is looked for: the newest that matches. */
+/* A search for the newest entry that matches. */
 struct wanted {
     bool (*matches)(const struct wanted *wanted, const struct counted *counted);
     uint64_t id_hash;
@@ -365,7 +365,7 @@ int sqlite_history_find_id(struct sqlite_history *stored, uint64_t id_hash, stru
     if (find_in_tail(stored, &wanted, place_r))
         return 1;
     int found = 0;
-    /* what is found may be refunded, and an older one of the same id stand before it */
+    /* the entry found may be refunded, and an older one of the same id stand before it */
     while (found == 0 && from < to) {
         int there = find_chunk(stored, id_hash, to, &to);
         if (there < 1 || to < from)

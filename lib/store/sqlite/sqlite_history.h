@@ -36,7 +36,7 @@ int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, co
 /* The history of row `id`, 0 when there is none. */
 int sqlite_history_load_row(struct sqlite_backend *backend, enum subject subject, int64_t id,
                             struct sqlite_history *stored_r) must_check;
-/* Writes the head, and parts with the chunks that have left every window. */
+/* Writes the head, and removes the chunks that have left every window. */
 int sqlite_history_save(struct sqlite_history *stored) must_check;
 /* Forget the row and its chunks. */
 int sqlite_history_drop(struct sqlite_backend *backend, int64_t id) must_check;

@@ -97,7 +97,7 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
     return result;
 }
 
-/* 1, or 0 when the window has emptied since, or its rule is none that we know. */
+/* 1, or 0 when the window has emptied since, or this version does not know its rule. */
 static int read_near(sqlite3_stmt *row, int64_t now_ms, struct near_limit *near_r)
 {
     int rule = rule_by_name((const char *)sqlite3_column_text(row, 1));

@@ -81,7 +81,7 @@ struct source {
     const char *mailbox;
     uint64_t before;
     int64_t now_ms;
-    struct history history; /* what was not looked up yet */
+    struct history history; /* entries not looked up yet */
     struct found *found;    /* the highest id first */
 };
 

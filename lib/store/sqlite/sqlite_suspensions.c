@@ -46,7 +46,7 @@ static int count_offences(struct sqlite_backend *backend, const char *mailbox, e
     return 1;
 }
 
-/* Suspensions are few: those that nobody remembers go whenever one is made. */
+/* Suspensions are few: whenever one is made, those that no longer count as offences are removed. */
 static int forget_old_suspensions(struct sqlite_backend *backend, int64_t now_ms)
 {
     sqlite3_stmt *sweep = sqlite_take(backend, SQL_SUSPENSION_SWEEP);

@@ -1,5 +1,5 @@
-/* Tickets: what was admitted on one channel and another will ask about in a moment. A row
- * for each, by the history of its mailbox; only who asks for tickets pays for them. */
+/* Tickets: messages that one channel admitted and another will ask about in a moment. A row for
+ * each, by the history of its mailbox; a message without a ticket costs nothing here. */
 #include <string.h>
 
 #include "store/sqlite/sqlite_history.h"
@@ -12,7 +12,7 @@ static int64_t ticket_id(const struct sqlite_backend *backend, const char *id)
 /* One that ends later was left by a clock that was wrong, and stands for no message. */
 static int64_t latest_end(int64_t at_ms) { return at_ms + TICKET_MS + CLOCK_AHEAD_MS; }
 
-/* A minute of grace, as in the sweep: who asks next may have a clock that is a little behind. */
+/* A minute of grace, as in the sweep: the clock of the next caller may be a little behind. */
 static int tidy(struct sqlite_backend *backend, int64_t history, int64_t at_ms)
 {
     sqlite3_stmt *drop = sqlite_take(backend, SQL_TICKET_TIDY);
