@@ -1,4 +1,4 @@
-/* What a kept decision tells: its facts (written by guard.c) and the windows before it. */
+/* What a kept decision tells: its facts (guard/judgement_facts.c) and the windows before it. */
 #include <string.h>
 
 #include "base/decision.h"

@@ -1,0 +1,46 @@
+/* One message under judgement, from its submission to its verdict: guard.c leads it through, the
+ * request to the store is prepared in judgement_request.c, what the decision record keeps is written
+ * in judgement_facts.c, and judgement_verdict.c turns the store's result into the verdict. Internal
+ * to lib/guard. Everything lives in the submission's arena. */
+#ifndef SENDGUARD_JUDGEMENT_H
+#define SENDGUARD_JUDGEMENT_H
+
+#include "guard/effective.h"
+#include "guard/verdict.h"
+#include "rules/rules.h"
+#include "settings/settings.h"
+#include "store/judge.h"
+#include "text/catalogue.h"
+
+struct judgement {
+    const struct settings *settings;
+    const struct catalogue *catalogue;
+    const struct submission *submission;
+    struct arena *arena;
+    struct effective_limits limits;
+    struct facts facts;
+    const struct objection *objections; /* of the rules of one message */
+    size_t objection_count;
+    struct judge_request request;
+    struct judge_result result;
+    struct verdict *verdict;
+};
+
+/* Its off-domain recipients, as many as the store counts in one message. */
+uint32_t judgement_off_domain(const struct judgement *judgement);
+
+/* Fills judgement->request: limits, facts and objections are known. */
+void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms);
+
+/* What can be told later of this message, as JSON: counts and domains, no recipient. */
+const char *judgement_facts(const struct judgement *judgement);
+
+/* Fills the verdict with what holds before the store has answered, so that every early end is
+ * right. */
+void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms);
+/* With judgement->result. */
+void judgement_fill_verdict(struct judgement *judgement);
+/* The store is silent, but the rules of one message need no store. */
+void judgement_without_store(struct judgement *judgement);
+
+#endif

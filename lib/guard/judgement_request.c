@@ -1,0 +1,169 @@
+/* What the store is asked: by what the message is known again, in whose histories it counts. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "guard/judgement.h"
+#include "rules/history.h"
+
+/* ---- known again ---------------------------------------------------------------------- */
+
+/* By what a repetition is known: the recipients as they came. Of the mail server only their number
+ * always comes, since names are forgotten; that is enough, as it gives an id to one message only. */
+static uint64_t fingerprint(const struct submission *submission)
+{
+    uint64_t fingerprint;
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, crypto_generichash_BYTES_MIN);
+    if (submission->accepted > 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->accepted,
+                                  sizeof submission->accepted);
+    for (size_t i = 0; i < submission->recipient_count && submission->accepted == 0; i++) {
+        const char *address = submission->recipients[i].address;
+        crypto_generichash_update(&state, (const unsigned char *)address, strlen(address) + 1);
+    }
+    if (submission->unnamed > 0 && submission->accepted == 0)
+        crypto_generichash_update(&state, (const unsigned char *)&submission->unnamed,
+                                  sizeof submission->unnamed);
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&fingerprint, hash, sizeof fingerprint);
+    return fingerprint;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void hash_string(crypto_generichash_state *state, const char *string)
+{
+    crypto_generichash_update(state, (const unsigned char *)string, strlen(string) + 1);
+}
+
+/* The recipients, whatever their order and fields; of the mail server also their number, since
+ * names are forgotten, and the size. */
+static uint64_t hash_of_recipients(const struct submission *submission)
+{
+    const uint64_t numbers[] = {submission->accepted, submission->unnamed, submission->size};
+    size_t count = submission->recipient_count;
+    const char **addresses = arena_alloc(submission->arena, (count + 1) * sizeof *addresses);
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash_state state;
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = submission->recipients[i].address;
+    qsort(addresses, count, sizeof *addresses, compare_strings);
+    crypto_generichash_init(&state, NULL, 0, sizeof hash);
+    crypto_generichash_update(&state, (const unsigned char *)numbers, sizeof numbers);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(addresses[i - 1], addresses[i]) != 0)
+            hash_string(&state, addresses[i]);
+    crypto_generichash_final(&state, hash, sizeof hash);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+static uint64_t hash_of_id(const struct submission *submission)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)submission->id,
+                       strlen(submission->id), NULL, 0);
+    memcpy(&number, hash, sizeof number);
+    return number;
+}
+
+/* By what a message that is tried again while its mailbox is suspended is known: in the webmail by
+ * its id or its recipients. A mail server gives every try an id of its own. */
+static uint64_t attempt(const struct submission *submission)
+{
+    uint64_t recipients = hash_of_recipients(submission);
+    uint64_t attempt = submission->channel == CHANNEL_WEBMAIL
+                           ? hash_of_id(submission) << 32 | (uint32_t)recipients
+                           : recipients;
+    return attempt != 0 ? attempt : 1;
+}
+
+/* ---- the request ------------------------------------------------------------------------ */
+
+/* The webmail chooses its ids, and asks for refunds by them. The mail server tells senders its own,
+ * so these are others: no id of the webmail has a line feed. */
+static const char *counted_id(const struct submission *submission)
+{
+    return submission->channel == CHANNEL_WEBMAIL
+               ? submission->id
+               : arena_printf(submission->arena, "%s\n%s", channel_names[submission->channel],
+                              submission->id);
+}
+
+/* The webmail endpoint leaves a ticket for the mail server's, when that one will look for it. */
+static void prepare_tickets(const struct judgement *judgement, struct judge_request *request)
+{
+    const struct submission *submission = judgement->submission;
+    bool leaves = submission->channel == CHANNEL_WEBMAIL &&
+                  judgement->settings->mta_webmail_hosts.count > 0;
+    if (!leaves && !submission->webmail_host)
+        return;
+    uint32_t count = facts_handed_over(judgement->arena, submission);
+    if (count > SUBMISSION_MAX_RECIPIENTS) /* no channel admits so many in one message */
+        return;
+    *(leaves ? &request->ticket : &request->redeem) = count;
+}
+
+/* Whose history of an IP it counts in; NULL for none. What an exempt mailbox sends leaves others
+ * at its address their room, and the address of a webmail host is all its users'. */
+static const char *counted_ip(const struct judgement *judgement)
+{
+    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host ||
+                   history_marks[SUBJECT_IP][judgement->submission->channel] == NULL;
+    return nobodys ? NULL : judgement->submission->ip;
+}
+
+uint32_t judgement_off_domain(const struct judgement *judgement)
+{
+    uint32_t off_domain = judgement->facts.off_domain;
+    return off_domain < SUBMISSION_MAX_RECIPIENTS ? off_domain : SUBMISSION_MAX_RECIPIENTS;
+}
+
+void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    const struct settings *settings = judgement->settings;
+    const struct submission *submission = judgement->submission;
+    struct judge_request *request = &judgement->request;
+    *request = (struct judge_request){
+        .now_ms = now_ms,
+        .mailbox = submission->mailbox,
+        .channel = submission->channel,
+        .ip = counted_ip(judgement),
+        .id = counted_id(submission),
+        .fingerprint = fingerprint(submission),
+        .attempt = attempt(submission),
+        .off_domain = judgement_off_domain(judgement),
+        .no_attempt = !channel_is_its_users(submission->channel),
+        .rejected = judgement->objection_count > 0,
+        .dry_run = dry_run,
+        .observe = settings->guard_mode == MODE_OBSERVE,
+        .decision = dry_run ? 0 : decision_new(now_ms),
+        .keep_refused_ms = settings->keep_refused_ms,
+        .keep_admitted_ms = settings->keep_admitted_ms,
+        .retries_before_restart = (uint32_t)settings->retries_before_restart,
+        .volume = settings->durations[CAUSE_VOLUME],
+        .arena = judgement->arena,
+    };
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
+        int32_t limit = judgement->limits.limits.of[rule];
+        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || request->ip != NULL;
+        if (limit != LIMIT_OFF && has_subject)
+            request->windows[request->window_count++] = (struct judge_window){
+                .rule = (enum rule)rule,
+                .limit = limit,
+                .suspends =
+                    channel_is_its_users(submission->channel) &&
+                    settings->on_limit[rule - RULE_FIRST_OVER_TIME] == ON_LIMIT_SUSPEND,
+            };
+    }
+    prepare_tickets(judgement, request);
+    request->facts = dry_run ? "" : judgement_facts(judgement);
+}

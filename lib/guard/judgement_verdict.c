@@ -1,0 +1,238 @@
+/* From what the store answered to the verdict: reasons, windows, and from when on it will pass. */
+#include "guard/judgement.h"
+#include "guard/sending_state.h"
+#include "guard/verdict_text.h"
+
+static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
+{
+    return outcome_cost(rule, judgement_off_domain(judgement));
+}
+
+static void add_reason(struct judgement *judgement, const struct objection *objection)
+{
+    judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
+        .objection = *objection,
+        .text = verdict_reason_text(judgement->arena, judgement->catalogue,
+                                    catalogue_language(judgement->catalogue,
+                                                       judgement->submission->lang),
+                                    objection),
+    };
+}
+
+/* Reasons in order: rules of the message, then windows that are over. A rejected
+ * message is told of its own faults alone; it would be judged anew once mended. */
+static void fill_reasons(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct judge_result *result = &judgement->result;
+    verdict->reasons = arena_alloc(judgement->arena, (judgement->objection_count +
+                                                      result->window_count) *
+                                                         sizeof verdict->reasons[0]);
+    for (size_t i = 0; i < judgement->objection_count; i++)
+        add_reason(judgement, &judgement->objections[i]);
+    if (judgement->objection_count > 0 && !judgement->request.observe)
+        return;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
+        uint32_t cost = cost_of(judgement, window->rule);
+        bool never_fits = !window_fits(0, cost, window->limit);
+        if (window->over)
+            add_reason(judgement, &(struct objection){
+                                      .rule = window->rule,
+                                      .field = -1,
+                                      .limit = (uint32_t)window->limit,
+                                      .count = never_fits
+                                                   ? cost
+                                                   : (uint32_t)(window->used_before + cost),
+                                      .never_fits = never_fits,
+                                  });
+    }
+}
+
+/* Step by step what comes back, or, where the store told no history, in one step: when all of it
+ * will have come back. */
+static void fill_windows(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct judge_result *result = &judgement->result;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        struct verdict_window *shown = &verdict->windows[verdict->window_count++];
+        bool counted = result->outcome == OUTCOME_ADMITTED && !judgement->request.dry_run;
+        *shown = (struct verdict_window){
+            .rule = window->rule,
+            .limit = window->limit,
+            .used = window->used_before + (counted ? cost_of(judgement, window->rule) : 0),
+        };
+        if (result->histories[rule->subject].count > 0)
+            shown->refill_count =
+                window_refill(&result->histories[rule->subject], rule->measure, rule->window_ms,
+                              result->at_ms, shown->refill, REFILL_STEPS);
+        else if (shown->used > 0) {
+            shown->refill[0] =
+                (struct refill){.at_ms = result->at_ms + rule->window_ms, .count = shown->used};
+            shown->refill_count = 1;
+        }
+    }
+}
+
+/* When the window takes one more; WINDOW_NEVER. Where no history came, the window holds this
+ * message alone, or has room. */
+static int64_t when_one_more(const struct judgement *judgement, size_t index)
+{
+    const struct judge_result *result = &judgement->result;
+    const struct outcome_window *window = &result->windows[index];
+    const struct rule_info *rule = &rule_table[window->rule];
+    const struct history *history = &result->histories[rule->subject];
+    if (window->limit == 0)
+        return WINDOW_NEVER;
+    return history->count > 0 ? window_when_fits(history, rule->measure, rule->window_ms,
+                                                 window->limit, 1, result->at_ms)
+                              : result->at_ms + rule->window_ms;
+}
+
+/* What the mailbox can send next, whatever became of this message. */
+static void fill_can_send(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct judge_result *result = &judgement->result;
+    int64_t latest_ms = 0;
+    if (judgement->request.observe)
+        return;
+    for (size_t i = 0; i < result->window_count; i++) {
+        if (window_fits(verdict->windows[i].used, 1, result->windows[i].limit))
+            continue;
+        enum can_send can_send = sending_state_when_full(result->windows[i].rule);
+        if (can_send > verdict->can_send)
+            verdict->can_send = can_send;
+        int64_t at_ms = when_one_more(judgement, i);
+        if (at_ms > latest_ms)
+            latest_ms = at_ms;
+    }
+    if (verdict->suspension.id != 0) {
+        verdict->can_send = CAN_SEND_NONE;
+        if (verdict->suspension.until_ms == UNTIL_LIFTED)
+            latest_ms = WINDOW_NEVER;
+        else if (verdict->suspension.until_ms > latest_ms)
+            latest_ms = verdict->suspension.until_ms;
+    }
+    verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
+}
+
+/* The first moment at which every window would take the message; 0 never. */
+static int64_t when_fits(const struct judgement *judgement)
+{
+    const struct judge_result *result = &judgement->result;
+    int64_t latest_ms = result->at_ms;
+    for (size_t i = 0; i < result->window_count; i++) {
+        const struct outcome_window *window = &result->windows[i];
+        const struct rule_info *rule = &rule_table[window->rule];
+        if (!window->over)
+            continue;
+        int64_t fits_ms = window_when_fits(
+            &result->histories[rule->subject], rule->measure, rule->window_ms, window->limit,
+            cost_of(judgement, window->rule), result->at_ms);
+        if (fits_ms == WINDOW_NEVER)
+            return 0;
+        if (fits_ms > latest_ms)
+            latest_ms = fits_ms;
+    }
+    return latest_ms;
+}
+
+/* When a suspended mailbox may send this message: a suspension can end before
+ * the windows have room again. 0 never, or when staff says so. */
+static int64_t when_passes(const struct judgement *judgement)
+{
+    const struct suspension *suspension = &judgement->verdict->suspension;
+    int64_t fits_ms = when_fits(judgement);
+    if (suspension->id == 0) /* a dry run: it would be suspended */
+        return fits_ms;
+    if (suspension->until_ms == UNTIL_LIFTED)
+        return 0;
+    return suspension->until_ms > fits_ms ? suspension->until_ms : fits_ms;
+}
+
+/* A message of a webmail host without a ticket was not judged by the webmail endpoint. Where the
+ * mailbox was suspended before, nobody looked for one. */
+static bool has_bypassed(const struct judgement *judgement)
+{
+    const struct judge_result *result = &judgement->result;
+    bool unknown = result->outcome == OUTCOME_REPEATED ||
+                   (result->outcome == OUTCOME_SUSPENDED && !result->brought);
+    return judgement->submission->webmail_host && result->outcome != OUTCOME_REDEEMED && !unknown;
+}
+
+static void fill_kind(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct judge_result *result = &judgement->result;
+    verdict->repeated = result->outcome == OUTCOME_REPEATED;
+    verdict->redeemed = result->outcome == OUTCOME_REDEEMED;
+    verdict->bypassed = has_bypassed(judgement);
+    switch (result->outcome) {
+    case OUTCOME_REJECTED:
+        verdict->kind = VERDICT_MESSAGE;
+        break;
+    case OUTCOME_OVER:
+        verdict->kind = VERDICT_OVER_TIME;
+        verdict->retry_at_ms = when_fits(judgement);
+        break;
+    case OUTCOME_SUSPENDED:
+        verdict->kind = VERDICT_SUSPENDED;
+        verdict->retry_at_ms = when_passes(judgement);
+        break;
+    default:
+        verdict->kind = VERDICT_ADMIT;
+        verdict->observed = !verdict->repeated && judgement->request.observe &&
+                            (verdict->reason_count > 0 || result->suspension.id != 0);
+    }
+}
+
+void judgement_fill_verdict(struct judgement *judgement)
+{
+    struct verdict *verdict = judgement->verdict;
+    const struct judge_result *result = &judgement->result;
+    verdict->decision = judgement->request.decision;
+    verdict->suspension = result->suspension;
+    verdict->brought = result->brought;
+    verdict->ahead_ms = result->ahead_ms;
+    if (result->suspension.id != 0)
+        verdict->sentence =
+            verdict_provider_sentence(judgement->arena, judgement->catalogue, &result->suspension);
+    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
+        fill_reasons(judgement);
+    fill_windows(judgement);
+    fill_can_send(judgement);
+    fill_kind(judgement);
+}
+
+void judgement_begin_verdict(struct judgement *judgement, bool dry_run, int64_t now_ms)
+{
+    bool allow = judgement->settings->store_on_failure == ON_FAILURE_ALLOW ||
+                 judgement->settings->guard_mode == MODE_OBSERVE;
+    *judgement->verdict = (struct verdict){
+        .kind = allow ? VERDICT_ADMIT : VERDICT_NO_STORE,
+        .unjudged = allow,
+        .dry_run = dry_run,
+        .now_ms = now_ms,
+        .submission = judgement->submission,
+        .retries_before_restart = (uint32_t)judgement->settings->retries_before_restart,
+    };
+}
+
+void judgement_without_store(struct judgement *judgement)
+{
+    const struct outcome_seen seen = {.rejected = judgement->objection_count > 0,
+                                      .observe = judgement->settings->guard_mode == MODE_OBSERVE};
+    if (!seen.rejected)
+        return;
+    judgement->result = (struct judge_result){0};
+    fill_reasons(judgement);
+    judgement->verdict->observed = seen.observe;
+    if (outcome_decide(&seen).outcome == OUTCOME_REJECTED) {
+        judgement->verdict->kind = VERDICT_MESSAGE;
+        judgement->verdict->unjudged = false;
+    }
+}
