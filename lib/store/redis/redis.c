@@ -160,16 +160,6 @@ void redis_free_reply(redisReply **reply)
     *reply = NULL;
 }
 
-struct argument argument_string(const char *string)
-{
-    return (struct argument){.bytes = string, .length = strlen(string)};
-}
-
-struct argument argument_int(struct arena *arena, int64_t number)
-{
-    return argument_string(arena_printf(arena, "%lld", (long long)number));
-}
-
 static void begin_command(struct text *out, size_t count)
 {
     text_add_char(out, '*');

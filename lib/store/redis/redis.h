@@ -5,6 +5,7 @@
 #define SENDGUARD_STORE_REDIS_H
 
 #include <hiredis/hiredis.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -40,9 +41,15 @@ struct argument {
     const void *bytes;
     size_t length;
 };
-struct argument argument_string(const char *string);
+static inline struct argument argument_string(const char *string)
+{
+    return (struct argument){.bytes = string, .length = strlen(string)};
+}
 /* A number as text, in `arena`. */
-struct argument argument_int(struct arena *arena, int64_t number);
+static inline struct argument argument_int(struct arena *arena, int64_t number)
+{
+    return argument_string(arena_printf(arena, "%lld", (long long)number));
+}
 
 /* An operation's time: it begins here and is over at `give_up_us`, our monotonic
  * clock. What is sent carries the same moment in the server's clock, so that a

@@ -443,6 +443,14 @@ int sqlite_end(struct sqlite_backend *backend, int result)
     return result;
 }
 
+int sqlite_end_list(struct sqlite_backend *backend, int last, size_t count, size_t *count_r)
+{
+    int result = sqlite_end(backend, last < 0 ? -1 : 1);
+    if (result > 0)
+        *count_r = count;
+    return result;
+}
+
 static int sqlite_examine(struct backend *backend, bool *made_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);

@@ -199,6 +199,10 @@ static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
 int sqlite_begin(struct sqlite_backend *backend, bool to_write) must_check;
 /* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
 int sqlite_end(struct sqlite_backend *backend, int result) must_check;
+/* The same after a list of `count` rows, of which the last sqlite_row returned `last`. 1 (*count_r
+ * is set) or -1. */
+int sqlite_end_list(struct sqlite_backend *backend, int last, size_t count,
+                    size_t *count_r) must_check;
 
 /* A statement ready for its parameters. */
 sqlite3_stmt *sqlite_take(struct sqlite_backend *backend, enum sqlite_statement which);

@@ -129,13 +129,10 @@ static int adjustments(struct backend *backend, int64_t after, struct adjustment
     sqlite3_bind_int64(list, 1, after);
     sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(self, list)) > 0)
         read_adjustment(list, &adjustments_r[count++]);
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 const struct adjustment_operations sqlite_adjustments = {

@@ -81,13 +81,10 @@ static int read_audits(struct sqlite_backend *backend, enum sqlite_statement whi
     if (subject != NULL)
         sqlite_bind_string(list, 3, subject);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(backend, list)) > 0)
         read_audit(list, &audit_r[count++]);
-    int result = sqlite_end(backend, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(backend, more, count, count_r);
 }
 
 static int audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,

@@ -133,13 +133,10 @@ static int list(struct backend *backend, struct arena *arena, enum kept_kind kin
     sqlite3_bind_int64(list, 3, now_ms);
     sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(self, list)) > 0)
         read_kept(list, arena, &kept_r[count++]);
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 /* ---- tries -------------------------------------------------------------------------- */

@@ -86,15 +86,12 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
     sqlite3_bind_int64(list, 3, now_ms - DAY_MS);
     sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(self, list)) > 0) {
         sqlite_copy_text(list, 0, senders_r[count].mailbox, sizeof senders_r[count].mailbox);
         senders_r[count++].last_ms = sqlite3_column_int64(list, 1);
     }
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 /* 1, or 0 when the window has emptied since, or this version does not know its rule. */
@@ -122,10 +119,7 @@ static int near(struct backend *backend, int64_t now_ms, struct near_limit *near
     while (count < max && (more = sqlite_row(self, list)) > 0)
         count += (size_t)read_near(list, now_ms, &near_r[count]);
     sqlite3_reset(list);
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 static int counters(struct backend *backend, const char *after, struct counter *counters_r,
@@ -138,15 +132,12 @@ static int counters(struct backend *backend, const char *after, struct counter *
     sqlite_bind_string(list, 1, after);
     sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(self, list)) > 0) {
         sqlite_copy_text(list, 0, counters_r[count].name, sizeof counters_r[count].name);
         counters_r[count++].value = (uint64_t)sqlite3_column_int64(list, 1);
     }
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 const struct observation_operations sqlite_observations = {

@@ -190,16 +190,13 @@ static int suspended(struct backend *backend, const char *after, int64_t now_ms,
     sqlite3_bind_int64(list, 2, now_ms);
     sqlite3_bind_int64(list, 3, (sqlite3_int64)max);
     size_t count = 0;
-    int more = 1;
+    int more;
     while ((more = sqlite_row(self, list)) > 0) {
         sqlite_read_suspension(list, &suspended_r[count].suspension);
         sqlite_copy_text(list, 8, suspended_r[count].mailbox, sizeof suspended_r[count].mailbox);
         count++;
     }
-    int result = sqlite_end(self, more < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end_list(self, more, count, count_r);
 }
 
 static int offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
