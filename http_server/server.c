@@ -221,7 +221,7 @@ static void refuse_body(int status, struct problem *problem)
         problem_set(problem, status, "body", "a body has at most %d bytes", REQUEST_MAX_BODY);
     else
         problem_set(problem, status, "body",
-                    status == 400 ? "its headers leave open where it ends"
+                    status == 400 ? "expected one Content-Length, or Transfer-Encoding: chunked"
                                   : "there is no room for it now");
 }
 

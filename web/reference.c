@@ -1,4 +1,4 @@
-/* The page behind the link in a refusal of the mail server: for whoever has the reference, so it
+/* The page behind the link in a refusal of the mail server: for everybody who has the reference, so it
  * tells little (desk_reference), and what is not there looks all alike. */
 #include <string.h>
 

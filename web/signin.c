@@ -94,7 +94,7 @@ static void welcome(struct exchange *exchange, const char *name, const char *coo
     http_response_redirect(exchange->response, exchange->request, next != NULL ? next : "/desk/");
 }
 
-/* A cookie that came along is of no use from here on, whoever brought it into the browser. 1, -1. */
+/* A cookie that came with the request is ended, since another may have put it into the browser. 1, -1. */
 static int end_session_before(struct exchange *exchange)
 {
     const char *cookie = exchange->cookie;

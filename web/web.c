@@ -1,4 +1,4 @@
-/* Which part of the house a request is for. */
+/* Which part of the web interface a request is for. */
 #include "web/web.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* The web interface without its process and its HTTP library: a request in, a
- * response out. web_answer() finds out which part of the house is meant:
+ * response out. web_answer() finds out which part is asked:
  *
  *   /status                user, by signed link           status.c
  *   /r/DECISION            who has a refusal's reference  reference.c

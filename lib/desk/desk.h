@@ -1,4 +1,4 @@
-/* The support desk without its furniture: what a user may see of his own
+/* The support desk without HTTP and HTML: what a user may see of his own
  * mailbox, what staff may see of all, and what staff may do. Views are JSON trees
  * of plain facts (json.h), the same for pages, API and command line; the
  * shapes are below each function. Knows no HTTP and no HTML.
@@ -123,7 +123,7 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
  *  "notes":[ACTION of action "note" ≤ 20]}
- * before: NULL or "" for the newest. 400 for no mailbox or a cursor that is none of ours. */
+ * before: NULL or "" for the newest. 400 for no mailbox or an unknown cursor. */
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;
 

@@ -121,7 +121,7 @@ static void tell_attempts(const struct verdict_writing *telling, const struct ve
     tell_with(telling, "attempts", values);
 }
 
-/* The state and its end, by whoever it was set. */
+/* The state and its end, whether the guard, staff or the user set it. */
 static void tell_state(const struct verdict_writing *telling, const struct suspension *suspension)
 {
     if (suspension_is_own_lock(suspension->cause, suspension->by))

@@ -59,7 +59,7 @@ int submission_set_mailbox(struct submission *submission, const char *text, size
     return 1;
 }
 
-/* A /64 is what one customer has; RFC 6177. */
+/* One customer has a /64 (RFC 6177). */
 static const char *network_key(struct arena *arena, struct in6_addr *address)
 {
     char text[INET6_ADDRSTRLEN];

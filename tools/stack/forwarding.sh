@@ -13,7 +13,7 @@ configure_forwarding_mailbox() {
     } >"$dir/dovecot/forwarding.conf"
 }
 
-# Entries of master.cf. Whoever may connect can name any mailbox as its sender: Dovecot alone.
+# Entries of master.cf. A client that may connect can name any mailbox as its sender: Dovecot alone may.
 configure_forwarding_mailer() {
     cat <<CONF
 127.0.0.1:$forwarding_port inet n - n - - smtpd
