@@ -23,7 +23,7 @@ struct request {
                                 form: no draft is certain then */
     const char *query;       /* in gate mode: as the webmail will read it; else NULL */
     const char *id;          /* ASKED_REFUND: from the path, decoded */
-    const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted give-back the
+    const char *mailbox;     /* who is signed in (REMOTE_USER), or for a trusted refund the
                                 query's mailbox; as sent, NULL when absent */
     const char *remote_addr; /* NULL when absent, or when nginx itself listens on a socket */
     const char *content_type; /* "" when absent */

@@ -110,7 +110,7 @@ class Endpoint:
             body = json.dumps(body).encode()
         return self.exchange(fastcgi.encode(post_params(body, content_type, query, **more), body))
 
-    def give_back(self, identifier, mailbox, **more):
+    def refund(self, identifier, mailbox, **more):
         path = f"{PATH}/{urllib.parse.quote(identifier, safe='')}"
         query = "" if mailbox is None else "mailbox=" + urllib.parse.quote(mailbox, safe="")
         return self.request("DELETE", path, query, **more)
@@ -136,8 +136,8 @@ class Sender:
         assert answer.status == 200, answer
         return answer
 
-    def give_back(self, identifier):
-        return self.endpoint.give_back(identifier, self.mailbox)
+    def refund(self, identifier):
+        return self.endpoint.refund(identifier, self.mailbox)
 
     def used(self, rule="messages_per_day"):
         """What the window holds: a dry run's number, which counts nothing itself."""

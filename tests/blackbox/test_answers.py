@@ -189,7 +189,7 @@ def test_the_status_link_begins_with_the_base_url(store, start, sender_at):
 def test_a_missing_id_is_made(sender):
     first, second = sender.admitted(id=None).json["id"], sender.admitted(id=None).json["id"]
     assert first and second and first != second
-    assert sender.give_back(first).status in (200, 204)
+    assert sender.refund(first).status in (200, 204)
     assert sender.used() == 1
 
 

@@ -24,7 +24,7 @@ LIMITS = {"limits.webmail": {"messages_per_day": 5, "off_domain_per_hour_per_ip"
 ROOT = "/api/v1"
 
 
-class House:
+class Provider:
     """Both endpoints over one store, a token of each role, and mailboxes in every state."""
 
     def __init__(self, folder, store):
@@ -55,17 +55,17 @@ class House:
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def house(request, new_folder):
+def provider(request, new_folder):
     folder = new_folder()
     for store in _running_store(request.param, folder):
-        house = House(folder, store)
-        yield house
-        house.stop()
+        provider = Provider(folder, store)
+        yield provider
+        provider.stop()
 
 
 @pytest.fixture
-def document(house):
-    return house.anyone.get(ROOT + "/openapi.json").json
+def document(provider):
+    return provider.anyone.get(ROOT + "/openapi.json").json
 
 
 # ---- the description -----------------------------------------------------------------------
@@ -111,27 +111,27 @@ def call(document, client, method, path, query=None, body=None, **variables):
     return check_answer(document, path, method, answer)
 
 
-def good_calls(house):
+def good_calls(provider):
     """Every operation at least once, so that each shape is seen with something in it."""
-    mailbox, ip = house.busy.mailbox, house.busy.ip
+    mailbox, ip = provider.busy.mailbox, provider.busy.ip
     action = {"subject": mailbox, "note": "asked by telephone", "preview": True}
     return [
         ("get", "/overview", {}),
         ("get", "/search", {"query": {"q": mailbox}}),
         ("get", "/search", {"query": {"q": "example.test"}}),
         ("get", "/search", {"query": {"q": ip}}),
-        ("get", "/search", {"query": {"q": house.over.lower()}}),
+        ("get", "/search", {"query": {"q": provider.over.lower()}}),
         ("get", "/search", {"query": {"q": "what is this?"}}),
         ("get", "/suspended", {}),
-        ("get", "/suspended", {"query": {"after": house.stopped.mailbox}}),
+        ("get", "/suspended", {"query": {"after": provider.stopped.mailbox}}),
         ("get", "/near", {}),
         ("get", "/mailboxes/{mailbox}", {"mailbox": mailbox}),
-        ("get", "/mailboxes/{mailbox}", {"mailbox": house.stopped.mailbox}),
+        ("get", "/mailboxes/{mailbox}", {"mailbox": provider.stopped.mailbox}),
         ("get", "/mailboxes/{mailbox}", {"mailbox": "never/seen@example.test"}),
         ("get", "/decisions", {}),
         ("get", "/decisions", {"query": {"mailbox": mailbox}}),
-        ("get", "/decisions/{decision}", {"decision": house.over}),
-        ("get", "/decisions/{decision}", {"decision": house.too_big}),
+        ("get", "/decisions/{decision}", {"decision": provider.over}),
+        ("get", "/decisions/{decision}", {"decision": provider.too_big}),
         ("get", "/ips/{ip}", {"ip": ip}),
         ("get", "/ips/{ip}", {"ip": "2001:db8::1"}),
         ("get", "/domains/{domain}", {"domain": "example.test"}),
@@ -145,12 +145,12 @@ def good_calls(house):
         ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test")}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "to": people(51, "z.test"),
                                         "tz": "Europe/Berlin", "lang": "de"}}),
-        ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test",
+        ("post", "/simulate", {"body": {"mailbox": provider.stopped.mailbox, "to": "b@x.test",
                                         "tz": "Europe/Berlin"}}),
         ("post", "/simulate", {"body": {"mailbox": mailbox, "channel": "forwarding", "to": "b@x.test"}}),
-        ("post", "/simulate", {"body": {"mailbox": house.stopped.mailbox, "to": "b@x.test"}}),
+        ("post", "/simulate", {"body": {"mailbox": provider.stopped.mailbox, "to": "b@x.test"}}),
         ("post", "/actions", {"body": {**action, "action": "suspend", "cause": "terms", "for": "permanent"}}),
-        ("post", "/actions", {"body": {**action, "action": "lift", "subject": house.stopped.mailbox}}),
+        ("post", "/actions", {"body": {**action, "action": "lift", "subject": provider.stopped.mailbox}}),
         ("post", "/actions", {"body": {**action, "action": "reset"}}),
         ("post", "/actions", {"body": {**action, "action": "extra", "messages": 5, "for": "2h"}}),
         ("post", "/actions", {"body": {**action, "action": "limit", "subject": "@example.test",
@@ -165,12 +165,12 @@ def operations(document):
     return {(method, path) for path, methods in document["paths"].items() for method in methods}
 
 
-def test_every_operation_answers_as_described(house, document):
-    house.admin.action("note", house.busy.mailbox)
-    house.admin.action("extra", "@example.test", messages=1)
+def test_every_operation_answers_as_described(provider, document):
+    provider.admin.action("note", provider.busy.mailbox)
+    provider.admin.action("extra", "@example.test", messages=1)
     called = set()
-    for method, path, more in good_calls(house):
-        answer = call(document, house.admin, method, path, **more)
+    for method, path, more in good_calls(provider):
+        answer = call(document, provider.admin, method, path, **more)
         assert answer.status == 200, f"{method} {path} {more}: {answer}"
         assert answer.header("Cache-Control") == "no-store"
         called.add((method, path))
@@ -187,10 +187,10 @@ def test_the_description_is_complete():
     assert operations(described) == routes | {("get", "/openapi.json")}
 
 
-def test_undescribed_paths(house):
+def test_undescribed_paths(provider):
     for path in ("/", "/no-such", "/mailboxes", "/mailboxes/", "/actions/1", "/audit/export.xml",
                  "/openapi.yaml", "/../../metrics"):
-        answer = house.admin.get(ROOT + path)
+        answer = provider.admin.get(ROOT + path)
         assert answer.status == 404, f"{path}: {answer}"
         assert answer.json["status"] == 404
 
@@ -254,8 +254,8 @@ WRONG = [
 
 @pytest.mark.parametrize("method, path, more, status, where", WRONG,
                          ids=[f"{number}-{row[1]}" for number, row in enumerate(WRONG)])
-def test_wrong_input(house, document, method, path, more, status, where):
-    answer = call(document, house.admin, method, path, **more)
+def test_wrong_input(provider, document, method, path, more, status, where):
+    answer = call(document, provider.admin, method, path, **more)
     assert answer.status == status, answer
     assert answer.header("Content-Type") == "application/problem+json"
     if where is not None:
@@ -263,19 +263,19 @@ def test_wrong_input(house, document, method, path, more, status, where):
     assert answer.json["detail"]
 
 
-def every_call(house):
+def every_call(provider):
     """One call of each operation that needs a token."""
     seen = {}
-    for method, path, more in good_calls(house):
+    for method, path, more in good_calls(provider):
         seen.setdefault((method, path), more)
     del seen["get", "/openapi.json"]
     return seen
 
 
-def test_no_token(house, document):
+def test_no_token(provider, document):
     for headers in ({}, {"Authorization": "Bearer sg.admin.wrong"}, {"Authorization": "Basic eDp5"}):
-        client = Client(house.web, headers)
-        for (method, path), more in every_call(house).items():
+        client = Client(provider.web, headers)
+        for (method, path), more in every_call(provider).items():
             answer = call(document, client, method, path, **more)
             assert answer.status == 401, answer
             challenge = answer.header("WWW-Authenticate")
@@ -283,20 +283,20 @@ def test_no_token(house, document):
             assert ("invalid_token" in challenge) == bool(headers)
 
 
-def test_methods(house):
+def test_methods(provider):
     for path, allowed in (("/overview", "GET, HEAD"), ("/actions", "POST"), ("/simulate", "POST")):
         for method in ("GET", "POST", "PUT", "DELETE"):
             if method in allowed:
                 continue
-            answer = house.admin.request(method, ROOT + path, "{}",
+            answer = provider.admin.request(method, ROOT + path, "{}",
                                          {"Content-Type": "application/json"})
             assert (answer.status, answer.header("Allow")) == (405, allowed), answer
 
 
-def test_only_json(house, document):
-    fields = {"action": "note", "subject": house.busy.mailbox, "note": "from a form"}
+def test_only_json(provider, document):
+    fields = {"action": "note", "subject": provider.busy.mailbox, "note": "from a form"}
     for path in ("/actions", "/simulate"):
-        answer = house.admin.post_form(ROOT + path, fields)
+        answer = provider.admin.post_form(ROOT + path, fields)
         check_answer(document, path, "post", answer)
         assert answer.status == 415
 
@@ -322,46 +322,46 @@ def test_silent_store(store, folder):
 
 # ---- what it does ---------------------------------------------------------------------------------
 
-def test_preview_then_lift(house, document):
-    sender = house.sender()
+def test_preview_then_lift(provider, document):
+    sender = provider.sender()
     for _ in range(6):
         sender.send()
     assert sender.send().status == 403
     request = {"action": "lift", "subject": sender.mailbox, "note": "called back"}
-    seen = call(document, house.support, "post", "/actions", body={**request, "preview": True}).json
+    seen = call(document, provider.support, "post", "/actions", body={**request, "preview": True}).json
     assert (seen["done"], seen["allowed"], seen["reset_as_well"]) == (False, True, True)
     assert sender.send().status == 403
-    done = call(document, house.support, "post", "/actions", body=request).json
+    done = call(document, provider.support, "post", "/actions", body=request).json
     assert done["done"] is True and done["after"] == seen["after"]
-    call(document, house.support, "post", "/actions", body={**request, "action": "reset"})
+    call(document, provider.support, "post", "/actions", body={**request, "action": "reset"})
     sender.admitted()
-    actions = house.viewer.get(f"{ROOT}/audit?subject={sender.mailbox}").json["actions"]
+    actions = provider.viewer.get(f"{ROOT}/audit?subject={sender.mailbox}").json["actions"]
     assert [(action["action"], action["by"], action["note"]) for action in actions] == [
         ("reset", "token:support", "called back"), ("lift", "token:support", "called back")]
 
 
-def test_roles(house, document):
+def test_roles(provider, document):
     mailbox = new_mailbox()
     request = {"action": "exempt", "subject": mailbox, "note": "a newsletter"}
-    assert call(document, house.viewer, "post", "/actions", body=request).status == 403
-    assert call(document, house.support, "post", "/actions", body=request).status == 403
-    seen = call(document, house.support, "post", "/actions", body={**request, "preview": True})
+    assert call(document, provider.viewer, "post", "/actions", body=request).status == 403
+    assert call(document, provider.support, "post", "/actions", body=request).status == 403
+    seen = call(document, provider.support, "post", "/actions", body={**request, "preview": True})
     assert seen.json["allowed"] is False and seen.json["why_not"]
-    assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] is None
-    assert call(document, house.admin, "post", "/actions", body=request).json["done"] is True
-    assert house.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] == "staff"
+    assert provider.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] is None
+    assert call(document, provider.admin, "post", "/actions", body=request).json["done"] is True
+    assert provider.viewer.get(f"{ROOT}/mailboxes/{mailbox}").json["exempt"] == "staff"
 
 
-def test_simulation_counts_nothing(house):
-    sender = house.sender()
+def test_simulation_counts_nothing(provider):
+    sender = provider.sender()
     for _ in range(8):
-        answer = house.viewer.post_json(ROOT + "/simulate", sender.body())
+        answer = provider.viewer.post_json(ROOT + "/simulate", sender.body())
         assert answer.json["verdict"] == "admit"
     assert sender.used() == 0
 
 
-def test_simulation_gives_no_link_to_the_users_page(house):
-    answer = house.viewer.post_json(ROOT + "/simulate", house.stopped.body())
+def test_simulation_gives_no_link_to_the_users_page(provider):
+    answer = provider.viewer.post_json(ROOT + "/simulate", provider.stopped.body())
     assert answer.json["verdict"] == "refuse"
     assert answer.json["status_url"] is None
     assert "/status?" not in answer.text
@@ -380,32 +380,32 @@ def pages(client, path, name, mark, query):
     raise AssertionError("the list does not end")
 
 
-def test_pages(house):
+def test_pages(provider):
     mailbox = new_mailbox()
     for number in range(61):
-        assert house.support.action("note", mailbox, note=f"note {number}").status == 200
-    actions = pages(house.viewer, "/audit", "actions", "next", "before")
+        assert provider.support.action("note", mailbox, note=f"note {number}").status == 200
+    actions = pages(provider.viewer, "/audit", "actions", "next", "before")
     numbers = [action["number"] for action in actions]
     assert numbers == sorted(set(numbers), reverse=True) and len(numbers) > 61
-    decisions = pages(house.viewer, "/decisions", "decisions", "older", "before")
+    decisions = pages(provider.viewer, "/decisions", "decisions", "older", "before")
     assert len({one["decision"] for one in decisions}) == len(decisions) >= 11
 
 
-def test_exports(house):
+def test_exports(provider):
     """The whole audit log, more than one piece of it; no cell is a formula."""
     mailbox = new_mailbox()
     notes = ['=HYPERLINK("http://x.test")', "+1", "-1", "@SUM(A1)", 'said "no", then yes', "grün"]
     for number, note in enumerate(itertools.islice(itertools.cycle(notes), 110)):
-        assert house.support.action("note", mailbox, note=note).status == 200, number
-    answer = house.viewer.get(ROOT + "/audit/export.json")
+        assert provider.support.action("note", mailbox, note=note).status == 200, number
+    answer = provider.viewer.get(ROOT + "/audit/export.json")
     assert "attachment" in answer.header("Content-Disposition")
     exported = answer.json
-    listed = pages(house.viewer, "/audit", "actions", "next", "before")
+    listed = pages(provider.viewer, "/audit", "actions", "next", "before")
     without = [{name: value for name, value in action.items() if name != "at"} for action in exported]
     assert without == [{name: value for name, value in action.items() if name != "at"}
                        for action in reversed(listed)]
 
-    answer = house.viewer.get(ROOT + "/audit/export.csv")
+    answer = provider.viewer.get(ROOT + "/audit/export.csv")
     assert answer.header("Content-Type").startswith("text/csv")
     assert "attachment" in answer.header("Content-Disposition")
     assert answer.body.count(b"\n") == answer.body.count(b"\r\n")
@@ -442,18 +442,18 @@ def options_of(command):
     return set(re.findall(r"^  (?:-\w, )?(--?[a-z][a-z-]*)", text, re.M)) - {"-c", "-o"}
 
 
-def test_desk_api_command_line_and_completion_know_the_same_actions(house, document):
+def test_desk_api_command_line_and_completion_know_the_same_actions(provider, document):
     request = document["components"]["schemas"]["Request"]["properties"]
     assert set(request) == {"action", "subject", "note", "preview", *PARTS}
-    wrong = house.admin.post_json(ROOT + "/actions", {"action": "x", "subject": house.busy.mailbox,
+    wrong = provider.admin.post_json(ROOT + "/actions", {"action": "x", "subject": provider.busy.mailbox,
                                                       "note": "x"}).json
     names = re.findall(r"\b[a-z]+\b", wrong["detail"].split("expected ")[1].replace(" or ", ", "))
     assert names == request["action"]["enum"]
     for name in names:
         takes = set()
         for part, value in PARTS.items():
-            answer = house.admin.post_json(ROOT + "/actions", {
-                "action": name, "subject": house.busy.mailbox, "note": "x", "preview": True,
+            answer = provider.admin.post_json(ROOT + "/actions", {
+                "action": name, "subject": provider.busy.mailbox, "note": "x", "preview": True,
                 part: value})
             if "does not take it" not in answer.text:
                 takes.add(part)
@@ -466,7 +466,7 @@ def test_desk_api_command_line_and_completion_know_the_same_actions(house, docum
         assert options_of(name) == options | {"--json", "--note", "--preview"}, name
 
 
-def test_the_completion_offers_what_the_help_names(house):
+def test_the_completion_offers_what_the_help_names(provider):
     text = subprocess.run([BUILD / "sendguard", "help"], check=True, capture_output=True,
                           text=True).stdout
     commands = re.findall(r"^  ((?:staff |token )?[a-z]+)\b.*  ", text, re.M)

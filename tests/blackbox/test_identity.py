@@ -80,16 +80,16 @@ def test_give_back_once(sender):
     answer = sender.admitted(people(3, "x.test"), id="<sent@x.test>")
     sender.admitted(id="<other@x.test>")
     assert sender.used("off_domain_per_day") == 4
-    assert given_back(sender.give_back("<sent@x.test>"))
+    assert given_back(sender.refund("<sent@x.test>"))
     assert (sender.used(), sender.used("off_domain_per_day")) == (1, 1)
     assert sender.used("off_domain_per_hour_per_ip") == 1
-    assert sender.give_back("<sent@x.test>").status == 404
+    assert sender.refund("<sent@x.test>").status == 404
     assert sender.used() == 1
     assert answer.status == 200
 
 
 def test_give_back_of_the_unknown(sender):
-    answer = sender.give_back("<never@x.test>")
+    answer = sender.refund("<never@x.test>")
     assert answer.status == 404
     assert answer.headers["content-type"].split(";")[0] == "application/problem+json"
 
@@ -98,13 +98,13 @@ def test_what_was_given_back_can_be_sent_again(sender):
     for _ in range(3):
         sender.admitted(id="<again@x.test>")
         assert sender.used() == 1
-        assert given_back(sender.give_back("<again@x.test>"))
+        assert given_back(sender.refund("<again@x.test>"))
         assert sender.used() == 0
 
 
 def test_a_refused_message_cannot_be_given_back(sender):
     assert sender.send(people(51, "x.test"), id="<refused@x.test>").status == 422
-    assert sender.give_back("<refused@x.test>").status == 404
+    assert sender.refund("<refused@x.test>").status == 404
 
 
 @pytest.mark.parametrize("identifier", [
@@ -112,34 +112,34 @@ def test_a_refused_message_cannot_be_given_back(sender):
 ])
 def test_ids_travel_in_the_path(sender, identifier):
     sender.admitted(id=identifier)
-    assert given_back(sender.give_back(identifier))
+    assert given_back(sender.refund(identifier))
     assert sender.used() == 0
 
 
 def test_an_id_belongs_to_a_mailbox(guard, sender_at):
     alice, mallory = sender_at(guard), sender_at(guard)
     alice.admitted(id="<same@x.test>")
-    assert mallory.give_back("<same@x.test>").status == 404
+    assert mallory.refund("<same@x.test>").status == 404
     mallory.admitted(id="<same@x.test>")
     assert (alice.used(), mallory.used()) == (1, 1)
 
 
-def test_an_untrusted_caller_gives_back_only_its_own(guard, sender_at):
+def test_an_untrusted_caller_refunds_only_its_own(guard, sender_at):
     alice, mallory = sender_at(guard), sender_at(guard)
     alice.admitted(id="<a@x.test>")
-    answer = alice.endpoint.give_back("<a@x.test>", alice.mailbox, trusted=False,
+    answer = alice.endpoint.refund("<a@x.test>", alice.mailbox, trusted=False,
                                   REMOTE_USER=mallory.mailbox)
     assert answer.status == 404
-    answer = alice.endpoint.give_back("<a@x.test>", alice.mailbox, trusted=False)
+    answer = alice.endpoint.refund("<a@x.test>", alice.mailbox, trusted=False)
     assert answer.status == 401
     assert alice.used() == 1
-    answer = alice.endpoint.give_back("<a@x.test>", None, trusted=False, REMOTE_USER=alice.mailbox)
+    answer = alice.endpoint.refund("<a@x.test>", None, trusted=False, REMOTE_USER=alice.mailbox)
     assert given_back(answer)
 
 
 def test_a_trusted_caller_names_the_mailbox(sender):
     sender.admitted(id="<a@x.test>")
-    assert sender.endpoint.give_back("<a@x.test>", None).status == 401
+    assert sender.endpoint.refund("<a@x.test>", None).status == 401
     assert sender.used() == 1
 
 

@@ -56,7 +56,7 @@ def test_given_back(sent):
     user, webmail = sent
     first = webmail.body(people(1, "x.test"))
     webmail.admitted(first["to"], id=first["id"])
-    assert webmail.give_back(first["id"]).status in (200, 204)
+    assert webmail.refund(first["id"]).status in (200, 204)
     assert user.end(1) == DUNNO
     user.mta.log.wait("bypassed=1")
     assert webmail.used() == 1

@@ -211,10 +211,10 @@ def test_other_requests_say_so_too(store, start, sender_at):
     sender = sender_at(start(store, SHORT))
     sender.admitted(id="<sent@x.test>")
     with broken(store.silence, store.speak):
-        refused(timed(lambda: sender.give_back("<sent@x.test>")))
+        refused(timed(lambda: sender.refund("<sent@x.test>")))
         refused(timed(lambda: sender.send(dry_run=True)))
         assert timed(lambda: sender.send(["nobody"])).status == 400
-    eventually(lambda: sender.give_back("<sent@x.test>").status in (200, 204), "refunded")
+    eventually(lambda: sender.refund("<sent@x.test>").status in (200, 204), "refunded")
     assert sender.used() == 0
 
 

@@ -95,7 +95,7 @@ def test_a_clock_that_steps_back_forgets_nothing(sender, clock, back):
 def test_a_charge_cannot_be_given_back_when_its_window_has_passed(sender, clock):
     sender.admitted(id="<old@x.test>")
     clock.advance(DAY)
-    assert sender.give_back("<old@x.test>").status == 404
+    assert sender.refund("<old@x.test>").status == 404
 
 
 def test_no_burst_at_midnight(sender, clock):

@@ -204,19 +204,19 @@ END_TEST
 
 START_TEST(test_own_pages_and_texts)
 {
-    put_file("house.mustache", "<p title=\"{{> house.name}}\">{{> house.sign}}</p>{{> channel}}\n");
+    put_file("provider.mustache", "<p title=\"{{> provider.name}}\">{{> provider.sign}}</p>{{> channel}}\n");
     put_file("channel.mustache", "<i>{{x}}</i>");
-    put_file("en/house.json", "{\"house.name\": \"\\\"R&D\\\"\", \"house.sign\": \"Room {{x}}\"}");
-    put_file("de/house.json", "{\"house.sign\": \"Raum {{x}}\", \"weekday.1\": \"Moin-Tag\"}");
+    put_file("en/provider.json", "{\"provider.name\": \"\\\"R&D\\\"\", \"provider.sign\": \"Room {{x}}\"}");
+    put_file("de/provider.json", "{\"provider.sign\": \"Raum {{x}}\", \"weekday.1\": \"Moin-Tag\"}");
     put_file("nds/anything.json", "{\"weekday.2\": \"Dingsdag\"}");
     put_file(".hidden", "{{");
-    put_file("house.mustache~", "{{");
-    put_file("de/house.json~", "{{");
+    put_file("provider.mustache~", "{{");
+    put_file("de/provider.json~", "{{");
     load();
     const char *view = "{\"x\":\"<1>\"}";
-    check_page("en", "house", view,
+    check_page("en", "provider", view,
                "<p title=\"&quot;R&amp;D&quot;\">Room &lt;1&gt;</p><i>&lt;1&gt;</i>\n");
-    check_page("de", "house", view,
+    check_page("de", "provider", view,
                "<p title=\"&quot;R&amp;D&quot;\">Raum &lt;1&gt;</p><i>&lt;1&gt;</i>\n");
     ck_assert_str_eq(text_of("de", "weekday.1"), "Moin-Tag");
     ck_assert_str_eq(text_of("de", "weekday.2"), "Dienstag");
@@ -225,7 +225,7 @@ START_TEST(test_own_pages_and_texts)
     ck_assert(!catalogue_has_own(catalogue, "nds", "weekday.1"));
     ck_assert(!catalogue_has_own(catalogue, "tlh", "weekday.1"));
     freed_by(json_put) struct json_object *values = json_read(view);
-    ck_assert_str_eq(catalogue_text(catalogue, arena, "de", "house.sign", values), "Raum <1>");
+    ck_assert_str_eq(catalogue_text(catalogue, arena, "de", "provider.sign", values), "Raum <1>");
 }
 END_TEST
 

@@ -177,7 +177,7 @@ static void check_page(const char *html)
     ck_assert_ptr_null(strstr(script + 1, "<script"));
 }
 
-/* ---- a house with everything in it ----------------------------------------------------------- */
+/* ---- a provider with everything in it ----------------------------------------------------------- */
 
 /* Alice is paused, Bob locked himself, Carol has limits of her own; two decisions to explain. */
 static struct verdict fill(void)
