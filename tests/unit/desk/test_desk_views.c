@@ -430,6 +430,18 @@ START_TEST(strange_facts)
 }
 END_TEST
 
+/* Versions before 0.2 named the channel "door". */
+START_TEST(words_of_older_records)
+{
+    rig_begin(_i, WITH(SMALL));
+    struct message message = message_of(ALICE, "old", NOW);
+    message.request.facts = "{\"door\":\"smtp\",\"mailbox\":\"" ALICE "\",\"recipients\":2}";
+    judge(&message);
+    check_member(view_decision(message.request.decision, NOW + 9), "channel", "smtp");
+    check_member(view_mailbox(ALICE, NOW + 9), "timeline.0.channel", "smtp");
+}
+END_TEST
+
 START_TEST(decisions)
 {
     rig_begin(_i, WITH("limits.webmail.off_domain_per_hour_per_ip=off"));
@@ -482,6 +494,7 @@ int main(void)
     const TTest *const tests[] = {
         mailbox, limits, forwarding, exempt_by, timeline, timeline_pages, wrong_input, explain_admitted,
         explain_refused, repeated, redeemed, bypassed, strange_facts, decisions, simulate,
+        explain_refused, repeated, redeemed, bypassed, words_of_older_records, decisions, simulate,
     };
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "rules/outcome.h"
 #include "rules/rules.h"
 
 static struct arena *arena;
@@ -480,11 +481,22 @@ START_TEST(test_histories)
 }
 END_TEST
 
+START_TEST(test_names_of_outcomes)
+{
+    for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+        ck_assert_int_eq(outcome_by_name(outcome_names[outcome]), outcome);
+    ck_assert_int_eq(outcome_by_name("held"), OUTCOME_REJECTED); /* as versions before 0.2 wrote it */
+    ck_assert_int_eq(outcome_by_name("other"), -1);
+    ck_assert_int_eq(outcome_by_name(""), -1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("rules");
     TCase *cases = tcase_create("rules");
     tcase_add_loop_test(cases, test_where_an_address_leads, 0, countof(routes));
+    tcase_add_test(cases, test_names_of_outcomes);
     tcase_add_test(cases, test_copies_by_smtp);
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_counting, 0, countof(countings));
