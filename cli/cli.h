@@ -32,7 +32,7 @@ enum cli_option {
 #define TAKES(option) (1u << (option))
 #define WAITS (1u << 31) /* the command itself awaits the signals that end it */
 
-/* How much of the house a command needs. */
+/* What of it a command needs. */
 enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
 
 struct cli {
@@ -72,12 +72,12 @@ int cli_read_max(const struct cli *cli, size_t max, size_t *most_r) must_check;
 void cli_print_usage(FILE *out);
 void cli_print_help(const struct command *command, FILE *out);
 
-/* ---- house.c -------------------------------------------------------------------------- */
+/* ---- open.c -------------------------------------------------------------------------- */
 
 /* Opens what the command needs. -1: go on; else the exit status. */
-struct house;
-int house_open(struct cli *cli, struct house **house_r) must_check;
-void house_close(struct house **house);
+struct opened;
+int cli_open(struct cli *cli, struct opened **opened_r) must_check;
+void cli_close(struct opened **opened);
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);

@@ -159,12 +159,12 @@ static int check_settings(const struct program_options *options)
 
 static int run(struct cli *cli)
 {
-    freed_by(house_close) struct house *house = NULL;
+    freed_by(cli_close) struct opened *opened = NULL;
     sigset_t ending;
     cli_ending_signals(&ending);
     if ((cli->command->takes & WAITS) != 0) /* threads of the store inherit it */
         sigprocmask(SIG_BLOCK, &ending, NULL);
-    int status = house_open(cli, &house);
+    int status = cli_open(cli, &opened);
     return status >= 0 ? status : cli->command->run(cli);
 }
 

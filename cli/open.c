@@ -15,7 +15,7 @@
 #include "cli/print.h"
 #include "store/store.h"
 
-struct house {
+struct opened {
     struct settings *settings; /* until the guard has them */
     struct snapshot *snapshot;
     struct guard *guard;
@@ -168,10 +168,10 @@ static int check_rights(const struct cli *cli, const char *database)
     return cli_failed(cli, "%s: %s%s", database, strerror(EACCES), advice);
 }
 
-static int open_store(struct cli *cli, struct house *house)
+static int open_store(struct cli *cli, struct opened *opened)
 {
     struct problem problem;
-    const struct settings *settings = house->settings;
+    const struct settings *settings = opened->settings;
     read_person(&cli->person);
     freed_by(free_string) char *database = store_url_sqlite_path(settings->store_url);
     int status = become_owner(cli, database);
@@ -186,54 +186,54 @@ static int open_store(struct cli *cli, struct house *house)
         return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
                                "they start", database);
     int opened = (looks ? store_open_existing : store_open)(
-        settings->store_url, (int)settings->store_timeout_ms, &house->store, &problem);
+        settings->store_url, (int)settings->store_timeout_ms, &opened->store, &problem);
     if (opened < 1)
         return cli_problem(cli, &problem);
-    if (store_examine(house->store, &made) == 0)
-        return cli_failed(cli, "store.url: %s", store_error(house->store));
-    cli->desk.store = house->store;
+    if (store_examine(opened->store, &made) == 0)
+        return cli_failed(cli, "store.url: %s", store_error(opened->store));
+    cli->desk.store = opened->store;
     return -1;
 }
 
 /* No key: the command line makes no links, and need not read the secret. */
-static int open_desk(struct cli *cli, struct house *house)
+static int open_desk(struct cli *cli, struct opened *opened)
 {
     struct faults faults;
     freed_by(catalogue_free) struct catalogue *catalogue = NULL;
-    if (program_load(&cli->options, &house->settings, &catalogue, &faults) < 1)
+    if (program_load(&cli->options, &opened->settings, &catalogue, &faults) < 1)
         return cli_refuse_settings(cli, &faults);
-    int status = open_store(cli, house);
+    int status = open_store(cli, opened);
     if (status >= 0)
         return status;
-    house->guard = guard_new(house->store, NULL, take(house->settings), take(catalogue));
-    house->snapshot = guard_snapshot(house->guard);
-    cli->settings = snapshot_settings(house->snapshot);
-    cli->desk.guard = house->guard;
+    opened->guard = guard_new(opened->store, NULL, take(opened->settings), take(catalogue));
+    opened->snapshot = guard_snapshot(opened->guard);
+    cli->settings = snapshot_settings(opened->snapshot);
+    cli->desk.guard = opened->guard;
     return -1;
 }
 
-int house_open(struct cli *cli, struct house **house_r)
+int cli_open(struct cli *cli, struct opened **opened_r)
 {
     struct faults faults;
-    struct house *house = *house_r = xcalloc(1, sizeof *house);
+    struct opened *opened = *opened_r = xcalloc(1, sizeof *opened);
     if (cli->command->needs == NEEDS_NOTHING)
         return -1;
     if (cli->command->needs == NEEDS_DESK)
-        return open_desk(cli, house);
-    if (program_settings(&cli->options, &house->settings, &faults) < 1)
+        return open_desk(cli, opened);
+    if (program_settings(&cli->options, &opened->settings, &faults) < 1)
         return cli_refuse_settings(cli, &faults);
-    cli->settings = house->settings;
-    return cli->command->needs == NEEDS_STORE ? open_store(cli, house) : -1;
+    cli->settings = opened->settings;
+    return cli->command->needs == NEEDS_STORE ? open_store(cli, opened) : -1;
 }
 
-void house_close(struct house **house)
+void cli_close(struct opened **opened)
 {
-    if (*house == NULL)
+    if (*opened == NULL)
         return;
-    snapshot_release(&(*house)->snapshot);
-    guard_free(&(*house)->guard);
-    store_free(&(*house)->store);
-    settings_free(&(*house)->settings);
-    free(*house);
-    *house = NULL;
+    snapshot_release(&(*opened)->snapshot);
+    guard_free(&(*opened)->guard);
+    store_free(&(*opened)->store);
+    settings_free(&(*opened)->settings);
+    free(*opened);
+    *opened = NULL;
 }
