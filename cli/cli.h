@@ -75,9 +75,9 @@ void cli_print_help(const struct command *command, FILE *out);
 /* ---- open.c -------------------------------------------------------------------------- */
 
 /* Opens what the command needs. -1: go on; else the exit status. */
-struct opened;
-int cli_open(struct cli *cli, struct opened **opened_r) must_check;
-void cli_close(struct opened **opened);
+struct open_command;
+int cli_open(struct cli *cli, struct open_command **opened_r) must_check;
+void cli_close(struct open_command **opened);
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);

@@ -159,7 +159,7 @@ static int check_settings(const struct program_options *options)
 
 static int run(struct cli *cli)
 {
-    freed_by(cli_close) struct opened *opened = NULL;
+    freed_by(cli_close) struct open_command *opened = NULL;
     sigset_t ending;
     cli_ending_signals(&ending);
     if ((cli->command->takes & WAITS) != 0) /* threads of the store inherit it */

@@ -15,7 +15,7 @@
 #include "cli/print.h"
 #include "store/store.h"
 
-struct opened {
+struct open_command {
     struct settings *settings; /* until the guard has them */
     struct snapshot *snapshot;
     struct guard *guard;
@@ -168,7 +168,7 @@ static int check_rights(const struct cli *cli, const char *database)
     return cli_failed(cli, "%s: %s%s", database, strerror(EACCES), advice);
 }
 
-static int open_store(struct cli *cli, struct opened *opened)
+static int open_store(struct cli *cli, struct open_command *opened)
 {
     struct problem problem;
     const struct settings *settings = opened->settings;
@@ -185,9 +185,9 @@ static int open_store(struct cli *cli, struct opened *opened)
     if (looks && database != NULL && access(database, F_OK) != 0 && errno == ENOENT)
         return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
                                "they start", database);
-    int opened = (looks ? store_open_existing : store_open)(
+    int good = (looks ? store_open_existing : store_open)(
         settings->store_url, (int)settings->store_timeout_ms, &opened->store, &problem);
-    if (opened < 1)
+    if (good < 1)
         return cli_problem(cli, &problem);
     if (store_examine(opened->store, &made) == 0)
         return cli_failed(cli, "store.url: %s", store_error(opened->store));
@@ -196,7 +196,7 @@ static int open_store(struct cli *cli, struct opened *opened)
 }
 
 /* No key: the command line makes no links, and need not read the secret. */
-static int open_desk(struct cli *cli, struct opened *opened)
+static int open_desk(struct cli *cli, struct open_command *opened)
 {
     struct faults faults;
     freed_by(catalogue_free) struct catalogue *catalogue = NULL;
@@ -212,10 +212,10 @@ static int open_desk(struct cli *cli, struct opened *opened)
     return -1;
 }
 
-int cli_open(struct cli *cli, struct opened **opened_r)
+int cli_open(struct cli *cli, struct open_command **opened_r)
 {
     struct faults faults;
-    struct opened *opened = *opened_r = xcalloc(1, sizeof *opened);
+    struct open_command *opened = *opened_r = xcalloc(1, sizeof *opened);
     if (cli->command->needs == NEEDS_NOTHING)
         return -1;
     if (cli->command->needs == NEEDS_DESK)
@@ -226,7 +226,7 @@ int cli_open(struct cli *cli, struct opened **opened_r)
     return cli->command->needs == NEEDS_STORE ? open_store(cli, opened) : -1;
 }
 
-void cli_close(struct opened **opened)
+void cli_close(struct open_command **opened)
 {
     if (*opened == NULL)
         return;
