@@ -7,14 +7,9 @@ const struct rule_info rule_table[RULE_COUNT] = {
     [RULE_RECIPIENTS_PER_FIELD] = {.name = "recipients_per_field"},
     [RULE_RECIPIENTS_PER_DOMAIN] = {.name = "recipients_per_domain"},
     [RULE_HEADER_CHARS_PER_DOMAIN] = {.name = "header_chars_per_domain"},
-    [RULE_MESSAGES_PER_DAY] = {"messages_per_day", true, SUBJECT_MAILBOX, MEASURE_MESSAGES,
-                               DAY_MS},
-    [RULE_OFF_DOMAIN_PER_DAY] = {"off_domain_per_day", true, SUBJECT_MAILBOX, MEASURE_OFF_DOMAIN,
-                                 DAY_MS},
-    [RULE_OFF_DOMAIN_PER_HOUR_PER_IP] = {"off_domain_per_hour_per_ip", true, SUBJECT_IP,
-                                         MEASURE_OFF_DOMAIN, HOUR_MS},
-    [RULE_MESSAGES_PER_HOUR] = {"messages_per_hour", true, SUBJECT_MAILBOX, MEASURE_MESSAGES,
-                                HOUR_MS},
+#define RULE_ROW(rule, name, subject, measure, window_ms) \
+    [RULE_##rule] = {name, true, SUBJECT_##subject, MEASURE_##measure, window_ms},
+    RULES_OVER_TIME(RULE_ROW)
 };
 
 int rule_by_name(const char *name)
@@ -23,4 +18,37 @@ int rule_by_name(const char *name)
         if (strcmp(rule_table[rule].name, name) == 0)
             return rule;
     return -1;
+}
+
+/* Adds a length at its place, unless it is there. */
+static void add_span(struct rule_spans *spans, int64_t length_ms)
+{
+    size_t at = spans->count;
+    for (size_t i = 0; i < spans->count; i++)
+        if (spans->length_ms[i] == length_ms)
+            return;
+    for (; at > 0 && spans->length_ms[at - 1] < length_ms; at--)
+        spans->length_ms[at] = spans->length_ms[at - 1];
+    spans->length_ms[at] = length_ms;
+    spans->count++;
+}
+
+struct rule_spans rule_spans(enum subject subject)
+{
+    struct rule_spans spans = {.count = 0};
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (rule_table[rule].subject == subject)
+            add_span(&spans, rule_table[rule].window_ms);
+    return spans;
+}
+
+int64_t rule_longest_ms(enum subject subject) { return rule_spans(subject).length_ms[0]; }
+
+int64_t rule_longest_of_all_ms(void)
+{
+    int64_t longest_ms = 0;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        if (rule_longest_ms((enum subject)subject) > longest_ms)
+            longest_ms = rule_longest_ms((enum subject)subject);
+    return longest_ms;
 }

@@ -7,17 +7,29 @@
 
 #include "rules/window.h"
 
+/* The rules over time, a row each: name in code, name in configuration, answers and logs; whose
+ * history it is held against, what it counts there, and over how long. Several rules may share a
+ * length. Both subjects have a rule, and a mailbox's longest one lasts a day at least: SQLite knows
+ * submissions again by that history. */
+#define RULES_OVER_TIME(ROW)                                                                      \
+    ROW(MESSAGES_PER_DAY, "messages_per_day", MAILBOX, MESSAGES, DAY_MS)                          \
+    ROW(OFF_DOMAIN_PER_DAY, "off_domain_per_day", MAILBOX, OFF_DOMAIN, DAY_MS)                    \
+    ROW(OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", IP, OFF_DOMAIN, HOUR_MS)        \
+    ROW(MESSAGES_PER_HOUR, "messages_per_hour", MAILBOX, MESSAGES, HOUR_MS)                       \
+    MORE_RULES_OVER_TIME(ROW)
+/* tests/unit/store/more_rules.h has some, to show that a row is enough. */
+#ifndef MORE_RULES_OVER_TIME
+#define MORE_RULES_OVER_TIME(ROW)
+#endif
+
 enum rule {
     /* of one message */
     RULE_RECIPIENTS_PER_MESSAGE,
     RULE_RECIPIENTS_PER_FIELD,
     RULE_RECIPIENTS_PER_DOMAIN,
     RULE_HEADER_CHARS_PER_DOMAIN,
-    /* over time */
-    RULE_MESSAGES_PER_DAY,
-    RULE_OFF_DOMAIN_PER_DAY,
-    RULE_OFF_DOMAIN_PER_HOUR_PER_IP,
-    RULE_MESSAGES_PER_HOUR,
+#define RULE_NUMBER(rule, name, subject, measure, window_ms) RULE_##rule,
+    RULES_OVER_TIME(RULE_NUMBER)
     RULE_COUNT
 };
 #define RULE_FIRST_OVER_TIME RULE_MESSAGES_PER_DAY
@@ -38,6 +50,17 @@ extern const struct rule_info rule_table[RULE_COUNT];
 
 /* The rule of that name, or -1 when there is none. */
 int rule_by_name(const char *name);
+
+/* The lengths of a subject's windows, each once, the longest first: what a store keeps of its
+ * histories. There is at least one. */
+struct rule_spans {
+    size_t count;
+    int64_t length_ms[OVER_TIME_COUNT];
+};
+struct rule_spans rule_spans(enum subject subject);
+/* For how long a subject's history is kept: the longest of them; of all subjects. */
+int64_t rule_longest_ms(enum subject subject);
+int64_t rule_longest_of_all_ms(void);
 
 /* A limit: the highest allowed count. 0 forbids; LIMIT_OFF is not checked. */
 #define LIMIT_OFF (-1)
