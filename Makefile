@@ -98,7 +98,7 @@ $(B)/%.lua.h: %.lua Makefile
 	@mkdir -p $(@D)
 	$(Q){ printf 'static const char redis_%s_lua[] = {' $(*F); od -An -v -tu1 $< | sed 's/\([0-9]\+\)/\1,/g'; printf '0};\n'; } > $@.new
 	$(Q)mv $@.new $@
-$(B)/lib/store/redis/redis.o build/fuzz/lib/store/redis/redis.o: $(LUA)
+$(B)/lib/store/redis/redis_script.o build/fuzz/lib/store/redis/redis_script.o: $(LUA)
 
 # So do templates, and what pages bring along.
 $(B)/templates.c: $(shell find templates -type f)

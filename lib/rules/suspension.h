@@ -19,6 +19,10 @@ struct durations {
     int64_t ms[DURATIONS_MAX];
 };
 #define OFFENCES_REMEMBERED_MS (30 * DAY_MS)
+/* Who suspends when a window is over. */
+#define SUSPENSION_BY_GUARD "guard"
+/* As long as this at most one lasted first that an earlier version kept without its length. */
+#define SUSPENSION_UNKNOWN_LENGTH_MS DAY_MS
 /* Whether it is a lock that the mailbox's own user set ("That wasn't me"). `by`: who set it. */
 bool suspension_is_own_lock(enum cause cause, const char *by);
 

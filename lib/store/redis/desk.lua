@@ -1,6 +1,6 @@
 -- What programs keep for themselves, tries, and entries of the audit log that
 -- are no operations on the store. A kept value is "ENDS\nVALUE", ends -1: never. An
--- operation's last arguments may be the audit entry: by, note, name, subject, detail.
+-- operation's last arguments may be the audit entry: by, note, name, subject, 'detail', its text.
 local operations = {}
 
 -- The value under a key while it lasts, else nil.
@@ -58,7 +58,7 @@ end
 -- than the newest, as in a history. What a wrong clock stamped does not count.
 function operations.try(key, span, max)
     local times, at = {}, now
-    local text = value_of('tries', key) or ''
+    local text = value_of(KEPT_TRIES, key) or ''
     span, max = tonumber(span), tonumber(max)
     for time in string.gmatch(text, '%d+') do
         if tonumber(time) <= now + AHEAD then
@@ -76,7 +76,7 @@ function operations.try(key, span, max)
         return 0, {#held, held[#held - max + 1] + span}
     end
     held[#held + 1] = string.format('%d', at)
-    put('tries', key, at + span, table.concat(held, ' '))
+    put(KEPT_TRIES, key, at + span, table.concat(held, ' '))
     return 1, {#held, 0}
 end
 

@@ -2,7 +2,6 @@
 -- how many near limits; then of each sighting its IP or '', domain, mailbox,
 -- moment; of each near limit "RULE KEY", moment; of each counter name, number.
 -- Sorted sets are by moment, the latest of each member.
-local NEAR_MAX, LOOK_AT = 10000, 256
 local now, sightings, nears, place = ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, 5
 
 local touched = {}
@@ -19,19 +18,19 @@ for _ = 1, sightings do
     saw(OF .. domain, mailbox, at)
 end
 for name in pairs(touched) do
-    call('ZREMRANGEBYSCORE', name, '-inf', now - DAY)
-    call('PEXPIRE', name, DAY + MARGIN)
+    call('ZREMRANGEBYSCORE', name, '-inf', now - SEEN_KEPT)
+    call('PEXPIRE', name, SEEN_KEPT + MARGIN)
 end
 
 for _ = 1, nears do
     call('ZADD', NEAR, 'GT', ARGV[place + 1], ARGV[place])
     place = place + 2
 end
-call('ZREMRANGEBYSCORE', NEAR, '-inf', now - DAY)
+call('ZREMRANGEBYSCORE', NEAR, '-inf', now - LONGEST)
 call('ZREMRANGEBYRANK', NEAR, 0, -NEAR_MAX - 1)
 
 while place < #ARGV do
-    call('HINCRBY', 'sg:counters', ARGV[place], ARGV[place + 1])
+    call('HINCRBY', COUNTERS, ARGV[place], ARGV[place + 1])
     place = place + 2
 end
 

@@ -1,15 +1,16 @@
 -- Reading. ARGV: deadline, operation, then what it needs. Answers as action.lua.
 -- Writes nothing: what has ended is passed over.
+local in_force, told = suspensions().in_force, suspensions().told
 local operations = {}
 
 -- The moment that a history is seen at, and its entries.
 local function history_of(name, now)
     local totals = call('GET', TOTALS .. name)
-    local newest = totals and unpack_bytes('>I6', totals) or 0
+    local newest = totals and unpack_bytes(TIME_FORM, totals) or 0
     if newest > now + AHEAD then
         newest = 0
     end
-    return math.max(tonumber(now), newest), entries_of(name)
+    return math.max(tonumber(now), newest), histories().entries_of(name)
 end
 
 function operations.history(name, now)
@@ -24,7 +25,7 @@ end
 
 -- The mailboxes after `after` in order of name, each with its suspension.
 function operations.suspended(after, now, max)
-    local found, PAGE = {}, 256
+    local found = {}
     max = tonumber(max)
     while #found < 2 * max do
         local names = call('ZRANGEBYLEX', SUSPENDED, after == '' and '-' or '(' .. after, '+',
@@ -44,15 +45,15 @@ function operations.suspended(after, now, max)
 end
 
 function operations.offences(mailbox, cause, now)
-    return offences_of(mailbox, cause, tonumber(now))
+    return suspensions().offences_of(mailbox, cause, tonumber(now))
 end
 
 -- The changes after number `after`, each the array that action.lua kept.
 function operations.adjustments(after, max)
     local found = {}
-    for i, field in ipairs(call('ZRANGEBYSCORE', 'sg:adjustments:changes',
+    for i, field in ipairs(call('ZRANGEBYSCORE', CHANGES,
         '(' .. after, '+inf', 'LIMIT', 0, max)) do
-        found[i] = cjson.decode(call('HGET', 'sg:adjustments', field))
+        found[i] = cjson.decode(call('HGET', ADJUSTMENTS, field))
     end
     return found
 end
@@ -70,21 +71,21 @@ function operations.records(...)
     return call('MGET', unpack(names))
 end
 
--- Ids of a mailbox's refused messages, as text, 16 digits each; then its history, and that of what its
--- filter sent on.
-function operations.ids(mailbox, now, forwarding)
-    local at, entries = history_of(mailbox, now)
-    return {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1)), at, entries,
-        history_of(forwarding, now)}
+-- Ids of a mailbox's refused messages, as text; then of each history its moment and entries.
+function operations.ids(mailbox, now, ...)
+    local found = {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1))}
+    for _, name in ipairs({...}) do
+        found[#found + 1], found[#found + 2] = history_of(name, now)
+    end
+    return found
 end
 
 -- About `want` ids of all mailboxes before the id `from`, in order of judging. That
 -- is the order of ids but for what runs side by side and for clocks that differ,
 -- so neighbours on both sides come along. Before them: whether nothing lies beyond.
 function operations.log(from, want)
-    local NEIGHBOURS = 1000
     local function milliseconds(id)
-        return tonumber(string.sub(id, 1, 11), 16)
+        return tonumber(string.sub(id, 1, ID_TIME_DIGITS), 16)
     end
     local low, high, at = 0, call('LLEN', LOG), milliseconds(from)
     while low < high do
@@ -101,17 +102,17 @@ function operations.log(from, want)
 end
 
 function operations.audit(from, max)
-    return call('XRANGE', 'sg:audit', from .. '-0', '+', 'COUNT', max)
+    return call('XRANGE', AUDIT, from .. '-0', '+', 'COUNT', max)
 end
 
 -- Downwards from number `last`.
 function operations.audit_newest(last, max)
-    return call('XREVRANGE', 'sg:audit', last .. '-0', '-', 'COUNT', max)
+    return call('XREVRANGE', AUDIT, last .. '-0', '-', 'COUNT', max)
 end
 
 -- The same of one subject, below number `before`.
 function operations.audit_of(subject, before, max)
-    local name, found = 'sg:audit:' .. subject, {}
+    local name, found = AUDIT_OF .. subject, {}
     local low, high = 0, call('LLEN', name)
     before, max = tonumber(before), tonumber(max)
     while low < high do
@@ -125,7 +126,7 @@ function operations.audit_of(subject, before, max)
     while low > 0 and #found < max do
         low = low - 1
         local number = call('LINDEX', name, low) .. '-0'
-        found[#found + 1] = call('XRANGE', 'sg:audit', number, number)[1]
+        found[#found + 1] = call('XRANGE', AUDIT, number, number)[1]
     end
     return found
 end
@@ -137,7 +138,7 @@ end
 
 -- Key and "ENDS\nVALUE" of what lasts, in order of keys.
 function operations.kept_list(kind, after, now, max)
-    local found, PAGE = {}, 256
+    local found = {}
     now, max = tonumber(now), tonumber(max)
     repeat
         local keys = call('ZRANGEBYLEX', KEPT_KEYS .. kind, after == '' and '-' or '(' .. after,
@@ -154,22 +155,22 @@ function operations.kept_list(kind, after, now, max)
     return found
 end
 
--- The mailboxes seen since `since`, each with its moment; the latest 10,000.
+-- The mailboxes seen since `since`, each with its moment; the latest SENDERS_MAX.
 function operations.senders(set, key, since)
     return call('ZREVRANGEBYSCORE', (set == 'ip' and FROM or OF) .. key, '+inf', '(' .. since,
-        'WITHSCORES', 'LIMIT', 0, 10000)
+        'WITHSCORES', 'LIMIT', 0, SENDERS_MAX)
 end
 
 -- Rule, key, moment, the newest first; given are the rules with their lengths.
 function operations.near(now, max, ...)
-    local lengths, found, first, PAGE = {}, {}, 0, 256
+    local lengths, found, first = {}, {}, 0
     local given, page = {...}, nil
     now, max = tonumber(now), tonumber(max)
     for i = 1, #given, 2 do
         lengths[given[i]] = tonumber(given[i + 1])
     end
     repeat
-        page = call('ZREVRANGEBYSCORE', NEAR, '+inf', '(' .. now - DAY, 'WITHSCORES', 'LIMIT',
+        page = call('ZREVRANGEBYSCORE', NEAR, '+inf', '(' .. now - LONGEST, 'WITHSCORES', 'LIMIT',
             first, PAGE)
         for i = 1, #page, 2 do
             local rule, key = string.match(page[i], '^(%S+) (.*)$')
@@ -184,7 +185,7 @@ function operations.near(now, max, ...)
 end
 
 function operations.counters()
-    return call('HGETALL', 'sg:counters')
+    return call('HGETALL', COUNTERS)
 end
 
 return {server, 1, operations[ARGV[2]](unpack(ARGV, 3))}

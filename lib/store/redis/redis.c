@@ -13,26 +13,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "store/redis/action.lua.h"
-#include "store/redis/common.lua.h"
-#include "store/redis/desk.lua.h"
-#include "store/redis/judge.lua.h"
-#include "store/redis/observe.lua.h"
-#include "store/redis/read.lua.h"
-#include "store/redis/audit.lua.h"
-
-/* The first line makes the server look before it begins a script whether it may
- * write at all; reading is possible when memory is out, and on a replica. */
-static const struct {
-    const char *first_line, *beginning, *body;
-} scripts[SCRIPT_COUNT] = {
-    [SCRIPT_JUDGE] = {"#!lua\n", "", redis_judge_lua},
-    [SCRIPT_ACTION] = {"#!lua\n", redis_audit_lua, redis_action_lua},
-    [SCRIPT_DESK] = {"#!lua\n", redis_audit_lua, redis_desk_lua},
-    [SCRIPT_OBSERVE] = {"#!lua\n", "", redis_observe_lua},
-    [SCRIPT_READ] = {"#!lua flags=no-writes\n", "", redis_read_lua},
-};
-
 /* ---- time ---------------------------------------------------------------- */
 
 struct action_time redis_begin(const struct redis_backend *backend)
@@ -187,24 +167,14 @@ static void add_command(struct text *out, const char *const *words, size_t count
 
 /* ---- scripts ------------------------------------------------------------------ */
 
-/* What the scripts count time with, from where C has it. To be freed. */
-static char *constants(void)
-{
-    return xasprintf("local HOUR, DAY, TICKET_TIME, REMEMBERED, AHEAD = "
-                     "%lld, %lld, %lld, %lld, %lld\n",
-                     (long long)HOUR_MS, (long long)DAY_MS, (long long)TICKET_MS,
-                     (long long)OFFENCES_REMEMBERED_MS, (long long)CLOCK_AHEAD_MS);
-}
-
 int redis_load_scripts(struct redis_backend *backend, const struct action_time *time)
 {
-    freed_by(free_string) char *beginning = constants();
     text_clear(&backend->out);
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
-        freed_by(free_string) char *script = xasprintf(
-            "%s%s%s%s%s", scripts[i].first_line, beginning, redis_common_lua,
-            scripts[i].beginning, scripts[i].body);
-        add_command(&backend->out, (const char *const[]){"SCRIPT", "LOAD", script}, 3);
+        freed_by(text_free) struct text script = {0};
+        redis_script_add(&script, (enum script)i);
+        add_command(&backend->out,
+                    (const char *const[]){"SCRIPT", "LOAD", text_string(&script)}, 3);
     }
     if (redis_send(backend, time) < 0)
         return -1;
@@ -383,5 +353,8 @@ struct backend *redis_backend_new(const char *host, int port, const char *path, 
     backend->port = port;
     backend->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
     backend->database = database;
+    backend->spans = redis_spans();
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        backend->count_of[rule] = redis_count_of(&rule_table[rule]);
     return &backend->base;
 }

@@ -1,6 +1,7 @@
 /* Inside the Redis backend: its connection, scripts and deadlines. redis.c
- * connects, sends and receives; redis_judge.c judges messages. Every other file implements the
- * header of lib/store that has its name, with one call of a script an operation, by redis_ask.c. */
+ * connects, sends and receives; redis_script.c makes the scripts; redis_judge.c judges messages.
+ * Every other file implements the header of lib/store that has its name, with one call of a script
+ * an operation, by redis_ask.c. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
 
@@ -10,9 +11,15 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
+#include "store/redis/redis_format.h"
 
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
+
+/* How many spans the totals of each subject have. */
+struct seen_spans {
+    size_t of[SUBJECT_COUNT]; /* together RECORD_SPANS_MAX at most */
+};
 
 struct redis_backend {
     struct backend base;
@@ -26,6 +33,8 @@ struct redis_backend {
     struct text kept;                          /* scratch: what a record keeps */
     int64_t clock_offset_us; /* server's clock minus ours, at least */
     char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
+    struct seen_spans spans; /* as the table of rules has them */
+    size_t count_of[RULE_COUNT]; /* number of the count that a rule over time looks at */
 };
 
 static inline struct redis_backend *redis_backend(struct backend *backend)
@@ -50,6 +59,9 @@ static inline struct argument argument_int(struct arena *arena, int64_t number)
 {
     return argument_string(arena_printf(arena, "%lld", (long long)number));
 }
+/* The name of the mailbox's history that a channel counts in. */
+struct argument redis_argument_history(struct arena *arena, enum channel channel,
+                                       const char *mailbox);
 
 /* An operation's time: it begins here and is over at `give_up_us`, our monotonic
  * clock. What is sent carries the same moment in the server's clock, so that a
@@ -122,7 +134,7 @@ int redis_find_name(const char *const *names, int count, const char *name);
 
 /* What scripts write into the audit log beside their operation: its last arguments.
  * 1, or -1 when something is longer than struct audit has room for. */
-enum { AUDITED_ARGUMENTS = 5 };
+enum { AUDITED_ARGUMENTS = 6 };
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
                       struct argument arguments_r[AUDITED_ARGUMENTS]) must_check;
 
@@ -135,34 +147,29 @@ int redis_read_suspension(const redisReply *element, struct suspension *suspensi
  * the entry does not lead to it. */
 size_t redis_entry_count(const redisReply *element);
 struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r);
-/* Decode a history's packed entries into `arena`, without those before the window. */
-void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
+/* Decode a subject's packed entries into `arena`, without those before its longest window. */
+void redis_read_history(const redisReply *element, struct arena *arena, enum subject subject,
                         int64_t at_ms, struct history *history_r);
 
-/* What an answer and a record say of the counts before a message: its entry
- * without the tag, and the totals as judge.lua packs them. */
-enum {
-    SEEN_ENTRY_BYTES = 8,
-    SEEN_MAILBOX_BYTES = 40,
-    SEEN_IP_BYTES = 25,
-    SEEN_BYTES = SEEN_ENTRY_BYTES + SEEN_MAILBOX_BYTES + SEEN_IP_BYTES,
-};
-/* Counts are named by place; 0 is none. */
-enum count_place {
-    COUNT_NONE,
-    COUNT_DAY_MESSAGES,
-    COUNT_DAY_OFF_DOMAIN,
-    COUNT_HOUR_MESSAGES,
-    COUNT_HOUR_OFF_DOMAIN,
-    COUNT_IP_MESSAGES,
-    COUNT_IP_OFF_DOMAIN,
-    COUNT_PLACES
-};
+/* The number of the count that a rule over time looks at. */
+size_t redis_count_of(const struct rule_info *rule);
+/* What stands between the outcome and the entry of a record: see redis_format.h. */
+enum { RECORD_SHAPE_SIZE = 16 };
+const char *redis_record_shape(char shape_r[RECORD_SHAPE_SIZE]);
+
+/* What an answer and a record say of the counts before a message: its entry without the tag, then
+ * the totals of the mailbox and of the IP, of so many spans. */
+struct seen_spans redis_spans(void); /* as the table of rules has them */
+size_t redis_seen_bytes(const struct seen_spans *spans);
 struct seen {
     int64_t at_ms;
-    uint64_t counts[COUNT_PLACES]; /* [COUNT_NONE] is 0 */
+    uint64_t counts[COUNTS_MAX]; /* by number; [COUNT_NONE] is 0 */
 };
-struct seen redis_read_seen(const char bytes[SEEN_BYTES]);
+/* `bytes`: redis_seen_bytes. */
+struct seen redis_read_seen(const char *bytes, const struct seen_spans *spans);
+
+/* The script, as Redis gets it. */
+void redis_script_add(struct text *out, enum script script);
 
 /* The operations, by file. */
 extern const struct judge_operations redis_judge;

@@ -41,6 +41,14 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
     return -1;
 }
 
+struct argument redis_argument_history(struct arena *arena, enum channel channel,
+                                       const char *mailbox)
+{
+    char name[HISTORY_NAME_SIZE];
+    return argument_string(
+        arena_strdup(arena, history_name(SUBJECT_MAILBOX, channel, mailbox, name)));
+}
+
 int redis_check_time(struct redis_backend *backend, int64_t now_ms)
 {
     if (now_ms >= 0 && now_ms <= REDIS_TIME_MAX_MS)

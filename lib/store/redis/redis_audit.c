@@ -1,9 +1,115 @@
-/* The audit log in Redis: a stream, read by read.lua, written by desk.lua and, with its own
- * operations, by action.lua. */
+/* The audit log of the Redis backend, a stream. Of what a script did it has the numbers that the
+ * script saw within its step, as words: they are made a detail when they are read. Entries of other
+ * operations, and those that earlier versions wrote, have the detail itself. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/detail.h"
 #include "store/redis/redis.h"
+
+/* ---- what a script saw --------------------------------------------------------------- */
+
+/* The words of a text, in turn. */
+struct seen_words {
+    char *next, *rest;
+};
+
+static const char *next_word(struct seen_words *words)
+{
+    const char *word = strtok_r(words->next, " ", &words->rest);
+    words->next = NULL;
+    return word != NULL ? word : "";
+}
+
+static int64_t next_number(struct seen_words *words) { return strtoll(next_word(words), NULL, 10); }
+
+static int64_t next_end(struct seen_words *words)
+{
+    int64_t until_ms = next_number(words);
+    return until_ms < 0 ? UNTIL_LIFTED : until_ms;
+}
+
+/* "7 volume SINCE UNTIL 3", or "-" for none. 1, or 0 when it is none of ours. */
+static int read_suspension(struct seen_words *words, struct suspension *suspension_r)
+{
+    const char *id = next_word(words);
+    *suspension_r = (struct suspension){.id = strtoll(id, NULL, 10)};
+    if (strcmp(id, "-") == 0)
+        return 1;
+    int cause = redis_find_name(cause_names, CAUSE_COUNT, next_word(words));
+    suspension_r->cause = (enum cause)cause;
+    suspension_r->since_ms = next_number(words);
+    suspension_r->until_ms = next_end(words);
+    suspension_r->attempts = (uint32_t)next_number(words);
+    return suspension_r->id > 0 && cause >= 0;
+}
+
+static int add_suspensions(struct seen_words *words, struct text *detail)
+{
+    struct suspension before, after;
+    if (!read_suspension(words, &before) || !read_suspension(words, &after))
+        return 0;
+    detail_add_suspensions(detail, &before, &after);
+    return 1;
+}
+
+/* "webmail MESSAGES OFF_DOMAIN forwarding …": of each history. */
+static int add_reset(struct seen_words *words, struct text *detail)
+{
+    struct detail_counts counts[CHANNEL_COUNT] = {{0}};
+    for (const char *name = next_word(words); *name != '\0'; name = next_word(words)) {
+        int channel = redis_find_name(channel_names, CHANNEL_COUNT, name);
+        if (channel < 0)
+            return 0;
+        counts[channel].messages = (uint64_t)next_number(words);
+        counts[channel].off_domain = (uint64_t)next_number(words);
+    }
+    detail_add_reset(detail, counts);
+    return 1;
+}
+
+/* "5 UNTIL", or "-" for none. */
+static struct adjustment read_adjustment(struct seen_words *words, enum adjust_kind kind, int rule)
+{
+    const char *value = next_word(words);
+    struct adjustment adjustment = {
+        .kind = kind, .rule = (enum rule)rule, .removed = strcmp(value, "-") == 0};
+    if (!adjustment.removed) {
+        adjustment.value = (int32_t)strtol(value, NULL, 10);
+        adjustment.until_ms = next_end(words);
+    }
+    return adjustment;
+}
+
+/* The rule, the adjustments before and after. */
+static int add_adjustments(struct seen_words *words, enum adjust_kind kind, struct text *detail)
+{
+    int rule = rule_by_name(next_word(words));
+    if (rule < 0)
+        return 0;
+    struct adjustment before = read_adjustment(words, kind, rule);
+    struct adjustment after = read_adjustment(words, kind, rule);
+    detail_add_adjustments(detail, &before, &after);
+    return 1;
+}
+
+/* Makes the detail of what was seen. 1, or 0 when it is none of ours. */
+static int read_seen(const char *seen, struct audit *audit_r)
+{
+    freed_by(text_free) struct text detail = {0};
+    freed_by(free_string) char *copy = xstrdup(seen);
+    struct seen_words words = {.next = copy};
+    int kind = redis_find_name(adjust_kind_names, ADJUST_KIND_COUNT, audit_r->action);
+    int known = strcmp(audit_r->action, "reset") == 0 ? add_reset(&words, &detail)
+                : kind >= 0 ? add_adjustments(&words, (enum adjust_kind)kind, &detail)
+                            : add_suspensions(&words, &detail);
+    if (!known || detail.length >= sizeof audit_r->detail)
+        return 0;
+    memcpy(audit_r->detail, text_string(&detail), detail.length + 1);
+    return 1;
+}
+
+/* ---- the log ---------------------------------------------------------------------------- */
 
 /* An entry of the stream: its id "7-0" and its fields in the order they were written. */
 static int read_audit(const redisReply *element, struct audit *audit_r)
@@ -20,6 +126,8 @@ static int read_audit(const redisReply *element, struct audit *audit_r)
     redis_copy_text(part[5], audit_r->action, sizeof audit_r->action);
     redis_copy_text(part[7], audit_r->subject, sizeof audit_r->subject);
     redis_copy_text(part[9], audit_r->note, sizeof audit_r->note);
+    if (strcmp(redis_text(part[10]), "seen") == 0)
+        return read_seen(redis_text(part[11]), audit_r);
     redis_copy_text(part[11], audit_r->detail, sizeof audit_r->detail);
     return 1;
 }
@@ -89,7 +197,8 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
     arguments_r[1] = argument_string(action->note);
     arguments_r[2] = argument_string(audited->name);
     arguments_r[3] = argument_string(audited->subject);
-    arguments_r[4] = argument_string(audited->detail);
+    arguments_r[4] = argument_string("detail");
+    arguments_r[5] = argument_string(audited->detail);
     return 1;
 }
 

@@ -13,13 +13,11 @@
 /* An IPv6 address as text takes 45. */
 enum { IP_MAX_BYTES = 64 };
 
-/* More than four windows and eight durations take. */
-enum { GIVEN_MAX_BYTES = 512 };
-
-/* An entry of a history: 6 bytes of time, 2 of off-domain recipients, 3 of tag.
- * The tag leads to the decision: the id's lower 20 bits, and above them by how
- * many ms its time is before the entry's; 15 says that it is not to be found. */
-enum { ENTRY_BYTES = 11, TAG_ID_BITS = 20, TAG_ID_MASK = (1 << TAG_ID_BITS) - 1, TAG_NO_ID = 15 };
+/* More than all windows and durations take. */
+enum {
+    GIVEN_MAX_BYTES =
+        64 + OVER_TIME_COUNT * (2 * SUM_BYTES + 2) + DURATIONS_MAX * DURATION_BYTES
+};
 
 /* Bytes, the most significant first; `length` is where the next ones go. */
 struct packed {
@@ -46,31 +44,58 @@ static int64_t bounded(int64_t span_ms)
     return span_ms < 0 ? 0 : span_ms > REDIS_TIME_MAX_MS ? REDIS_TIME_MAX_MS : span_ms;
 }
 
-struct seen redis_read_seen(const char bytes[SEEN_BYTES])
+struct seen_spans redis_spans(void)
 {
-    const char *mailbox = bytes + SEEN_ENTRY_BYTES, *ip = mailbox + SEEN_MAILBOX_BYTES;
-    return (struct seen){
-        .at_ms = (int64_t)get(bytes, 6),
-        .counts = {[COUNT_DAY_MESSAGES] = get(mailbox + 16, 4),
-                   [COUNT_DAY_OFF_DOMAIN] = get(mailbox + 20, 5),
-                   [COUNT_HOUR_MESSAGES] = get(mailbox + 31, 4),
-                   [COUNT_HOUR_OFF_DOMAIN] = get(mailbox + 35, 5),
-                   [COUNT_IP_MESSAGES] = get(ip + 16, 4),
-                   [COUNT_IP_OFF_DOMAIN] = get(ip + 20, 5)},
-    };
+    struct seen_spans spans;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        spans.of[subject] = rule_spans((enum subject)subject).count;
+    return spans;
+}
+
+size_t redis_seen_bytes(const struct seen_spans *spans)
+{
+    size_t bytes = ENTRY_BYTES;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        bytes += HEAD_BYTES + spans->of[subject] * SPAN_BYTES;
+    return bytes;
+}
+
+struct seen redis_read_seen(const char *bytes, const struct seen_spans *spans)
+{
+    struct seen seen = {.at_ms = (int64_t)get(bytes, TIME_BYTES)};
+    size_t count = COUNT_NONE + 1;
+    bytes += ENTRY_BYTES;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        bytes += HEAD_BYTES;
+        for (size_t i = 0; i < spans->of[subject]; i++, bytes += SPAN_BYTES) {
+            seen.counts[count++] = get(bytes + TIME_BYTES, COUNT_BYTES);
+            seen.counts[count++] = get(bytes + TIME_BYTES + COUNT_BYTES, SUM_BYTES);
+        }
+    }
+    return seen;
+}
+
+const char *redis_record_shape(char shape_r[RECORD_SHAPE_SIZE])
+{
+    struct seen_spans spans = redis_spans();
+    if (spans.of[SUBJECT_MAILBOX] == FIRST_MAILBOX_SPANS && spans.of[SUBJECT_IP] == FIRST_IP_SPANS)
+        return "\n";
+    snprintf(shape_r, RECORD_SHAPE_SIZE, " %zu %zu\n", spans.of[SUBJECT_MAILBOX],
+             spans.of[SUBJECT_IP]);
+    return shape_r;
 }
 
 size_t redis_entry_count(const redisReply *element)
 {
-    return element->type == REDIS_REPLY_STRING ? element->len / ENTRY_BYTES : 0;
+    return element->type == REDIS_REPLY_STRING ? element->len / TAGGED_BYTES : 0;
 }
 
 struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r)
 {
-    const char *bytes = element->str + at * ENTRY_BYTES;
-    struct entry entry = {.time_ms = (int64_t)get(bytes, 6),
-                          .off_domain = (uint32_t)get(bytes + 6, 2)};
-    uint64_t tag = get(bytes + 8, 3), behind_ms = tag >> TAG_ID_BITS;
+    const char *bytes = element->str + at * TAGGED_BYTES;
+    struct entry entry = {.time_ms = (int64_t)get(bytes, TIME_BYTES),
+                          .off_domain = (uint32_t)get(bytes + TIME_BYTES, WEIGHT_BYTES)};
+    uint64_t tag = get(bytes + ENTRY_BYTES, TAG_BYTES), behind_ms = tag >> TAG_ID_BITS;
     *decision_r = behind_ms == TAG_NO_ID ? 0
                                          : decision_floor(entry.time_ms - (int64_t)behind_ms) |
                                                (tag & TAG_ID_MASK);
@@ -79,22 +104,21 @@ struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *de
 
 /* ---- windows ------------------------------------------------------------------ */
 
-/* The count that a window looks at; COUNT_NONE when the message counts for no
- * IP. A rule over a length that is not kept would be COUNT_NONE as well: check
- * refuses it. */
-static enum count_place window_place(const struct judge_request *request, enum rule of)
+size_t redis_count_of(const struct rule_info *rule)
 {
-    const struct rule_info *rule = &rule_table[of];
-    bool messages = rule->measure == MEASURE_MESSAGES;
-    if (rule->subject == SUBJECT_IP)
-        return request->ip == NULL || rule->window_ms != HOUR_MS ? COUNT_NONE
-               : messages                                        ? COUNT_IP_MESSAGES
-                                                                 : COUNT_IP_OFF_DOMAIN;
-    if (rule->window_ms == DAY_MS)
-        return messages ? COUNT_DAY_MESSAGES : COUNT_DAY_OFF_DOMAIN;
-    if (rule->window_ms == HOUR_MS)
-        return messages ? COUNT_HOUR_MESSAGES : COUNT_HOUR_OFF_DOMAIN;
-    return COUNT_NONE;
+    struct rule_spans spans = rule_spans(rule->subject);
+    size_t at = 0, before = rule->subject == SUBJECT_IP ? rule_spans(SUBJECT_MAILBOX).count : 0;
+    while (at + 1 < spans.count && spans.length_ms[at] != rule->window_ms)
+        at++;
+    return COUNT_NONE + 1 + 2 * (before + at) + (rule->measure == MEASURE_OFF_DOMAIN);
+}
+
+/* COUNT_NONE when the message counts for no IP. */
+static size_t window_count(const struct redis_backend *backend, const struct judge_request *request,
+                           enum rule rule)
+{
+    bool of_no_ip = rule_table[rule].subject == SUBJECT_IP && request->ip == NULL;
+    return of_no_ip ? COUNT_NONE : backend->count_of[rule];
 }
 
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
@@ -107,13 +131,12 @@ static uint64_t window_end(const struct judge_request *request, const struct jud
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
 }
 
-/* Held, dry run, observe, no attempt, and whether the name of the mailbox's history has a mark, in
- * one number. */
 static unsigned mode_of(const struct judge_request *request)
 {
     bool marked = history_marks[SUBJECT_MAILBOX][request->channel][0] != '\0';
-    return (request->rejected ? 1u : 0) + (request->dry_run ? 2u : 0) +
-           (request->observe ? 4u : 0) + (request->no_attempt ? 8u : 0) + (marked ? 16u : 0);
+    return (request->rejected ? MODE_REJECTED : 0u) | (request->dry_run ? MODE_DRY_RUN : 0u) |
+           (request->observe ? MODE_OBSERVE : 0u) | (request->no_attempt ? MODE_NO_ATTEMPT : 0u) |
+           (marked ? MODE_MARKED : 0u);
 }
 
 /* As of the message's own time; the script knows by how much it is counted later. */
@@ -123,45 +146,55 @@ static uint64_t tag_of(const struct judge_request *request)
     return timed ? request->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
 }
 
-static void pack_given(struct packed *packed, const struct judge_request *request)
+/* What the script needs of a message that it refuses: REFUSED_FORM and the durations. Of windows
+ * that suspend their counts and rules; what could never fit does not suspend. */
+static void pack_refused(const struct redis_backend *backend, struct packed *packed,
+                         const struct judge_request *request)
 {
-    uint64_t ends[COUNT_PLACES];
-    for (size_t i = 0; i < COUNT_PLACES; i++)
-        ends[i] = NO_END;
-    for (size_t i = 0; i < request->window_count; i++)
-        ends[window_place(request, request->windows[i].rule)] =
-            window_end(request, &request->windows[i]);
-    put(packed, (uint64_t)request->now_ms, 6);
-    put(packed, request->off_domain, 2);
-    put(packed, mode_of(request), 1);
-    for (size_t i = COUNT_NONE + 1; i < COUNT_PLACES; i++)
-        put(packed, ends[i], 5);
-    put(packed, tag_of(request), 3);
-    /* the rest is for who is refused */
+    struct packed suspending = {.length = 0};
+    for (size_t i = 0; i < request->window_count; i++) {
+        const struct judge_window *window = &request->windows[i];
+        size_t count = window_count(backend, request, window->rule);
+        if (!window->suspends || count == COUNT_NONE || window_end(request, window) == 0)
+            continue;
+        put(&suspending, count, 1);
+        put(&suspending, window->rule, 1);
+    }
+    put(packed, suspending.length, 1);
+    memcpy(packed->bytes + packed->length, suspending.bytes, suspending.length);
+    packed->length += suspending.length;
     put(packed, request->retries_before_restart, 4);
-    put(packed, request->attempt, 8);
+    put(packed, request->attempt, ATTEMPT_BYTES);
     put(packed, request->volume.count, 1);
     for (size_t i = 0; i < request->volume.count; i++)
         put(packed, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED ? -1 : request->volume.ms[i]),
-            8);
-    for (size_t i = 0; i < request->window_count; i++) {
-        const struct judge_window *window = &request->windows[i];
-        enum count_place place = window_place(request, window->rule);
-        if (!window->suspends || place == COUNT_NONE || window_end(request, window) == 0)
-            continue; /* what could never fit does not suspend */
-        const char *name = rule_table[window->rule].name;
-        size_t length = strlen(name);
-        put(packed, place, 1);
-        put(packed, window_end(request, window), 5);
-        put(packed, length, 1);
-        memcpy(packed->bytes + packed->length, name, length);
-        packed->length += length;
-    }
+            DURATION_BYTES);
+}
+
+static void pack_given(const struct redis_backend *backend, struct packed *packed,
+                       const struct judge_request *request)
+{
+    size_t spans = backend->spans.of[SUBJECT_MAILBOX] + backend->spans.of[SUBJECT_IP];
+    size_t counts = COUNT_NONE + 1 + 2 * spans;
+    uint64_t ends[COUNTS_MAX];
+    for (size_t i = 0; i < counts; i++)
+        ends[i] = NO_END;
+    for (size_t i = 0; i < request->window_count; i++)
+        ends[window_count(backend, request, request->windows[i].rule)] =
+            window_end(request, &request->windows[i]);
+    put(packed, (uint64_t)request->now_ms, TIME_BYTES);
+    put(packed, request->off_domain, WEIGHT_BYTES);
+    put(packed, mode_of(request), 1);
+    put(packed, tag_of(request), TAG_BYTES);
+    for (size_t i = COUNT_NONE + 1; i < counts; i++)
+        put(packed, ends[i], SUM_BYTES);
+    pack_refused(backend, packed, request);
 }
 
 /* What a record keeps beside the counts, as redis_record reads it: for how long
  * when admitted and when refused, which window looks at which count, the facts. */
-static void add_kept(struct text *kept, const struct judge_request *request)
+static void add_kept(const struct redis_backend *backend, struct text *kept,
+                     const struct judge_request *request)
 {
     text_add_int(kept, bounded(request->keep_admitted_ms));
     text_add_char(kept, ' ');
@@ -170,17 +203,16 @@ static void add_kept(struct text *kept, const struct judge_request *request)
     for (size_t i = 0; i < request->window_count; i++) {
         text_add(kept, rule_table[request->windows[i].rule].name);
         text_add_char(kept, '=');
-        text_add_int(kept, window_place(request, request->windows[i].rule));
+        text_add_int(kept, (int64_t)window_count(backend, request, request->windows[i].rule));
         text_add_char(kept, ' ');
     }
     text_add_char(kept, '\n');
     text_add(kept, request->facts);
 }
 
-/* For how long the server keeps a record: a minute more, since clocks differ. */
 static void format_lifetime(int64_t keep_ms, char text_r[24])
 {
-    snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MINUTE_MS));
+    snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MARGIN_MS));
 }
 
 static void add_message(struct redis_backend *backend, const struct action_time *time,
@@ -193,18 +225,18 @@ static void add_message(struct redis_backend *backend, const struct action_time 
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     if (ip == NULL)
         ip = "";
-    pack_given(&given, request);
+    pack_given(backend, &given, request);
     backend_charge_key(request->mailbox, request->id, charge);
     snprintf(decision, sizeof decision, "%016llx", (unsigned long long)request->decision);
-    put(&charged, request->fingerprint, 8);
+    put(&charged, request->fingerprint, FINGERPRINT_BYTES);
     memcpy(charged.bytes + charged.length, ip, strlen(ip));
     charged.length += strlen(ip);
     text_clear(&backend->kept);
-    add_kept(&backend->kept, request);
+    add_kept(backend, &backend->kept, request);
     format_lifetime(request->keep_admitted_ms, admitted);
     format_lifetime(request->keep_refused_ms, refused);
-    put(&tickets, request->ticket, 2);
-    put(&tickets, request->redeem, 2);
+    put(&tickets, request->ticket, WEIGHT_BYTES);
+    put(&tickets, request->redeem, WEIGHT_BYTES);
     const struct argument arguments[] = {
         {given.bytes, given.length},
         argument_string(history_name(SUBJECT_MAILBOX, request->channel, request->mailbox,
@@ -230,23 +262,24 @@ static void add_message(struct redis_backend *backend, const struct action_time 
 static int read_counts(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, const struct judge_task *task)
 {
-    if (reply->type != REDIS_REPLY_STRING || reply->len < SEEN_BYTES)
+    size_t bytes = redis_seen_bytes(&backend->spans);
+    if (reply->type != REDIS_REPLY_STRING || reply->len < bytes)
         return 0;
     struct judge_result *result = task->result_r;
     const struct judge_request *request = task->request;
     char *micros;
-    int64_t seconds = strtoll(reply->str + SEEN_BYTES, &micros, 10);
+    int64_t seconds = strtoll(reply->str + bytes, &micros, 10);
     if (*micros++ != '.')
         return 0;
     redis_learn_clock(backend, time, seconds * 1000000 + strtoll(micros, &micros, 10));
     result->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
-    struct seen seen = redis_read_seen(reply->str);
+    struct seen seen = redis_read_seen(reply->str, &backend->spans);
     result->at_ms = seen.at_ms;
     for (size_t i = 0; i < request->window_count; i++) {
         struct outcome_window *window = &result->windows[i];
-        enum count_place place = window_place(request, window->rule);
-        window->used_before = seen.counts[place];
-        window->over = place != COUNT_NONE && outcome_window_over(window, request->off_domain);
+        size_t count = window_count(backend, request, window->rule);
+        window->used_before = seen.counts[count];
+        window->over = count != COUNT_NONE && outcome_window_over(window, request->off_domain);
     }
     return 1;
 }
@@ -255,8 +288,6 @@ static int read_counts(struct redis_backend *backend, const struct action_time *
 static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {
     struct judge_result *result = task->result_r;
-    static const int64_t longest_ms[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = DAY_MS,
-                                                      [SUBJECT_IP] = HOUR_MS};
     int outcome = outcome_by_name(redis_text(elements[1]));
     if (outcome < 0 || !redis_read_suspension(elements[2], &result->suspension) ||
         elements[3]->type != REDIS_REPLY_INTEGER)
@@ -264,7 +295,7 @@ static int read_particulars(redisReply *const *elements, const struct judge_task
     result->outcome = (enum outcome)outcome;
     result->brought = elements[3]->integer == 1;
     for (size_t i = 0; i < SUBJECT_COUNT; i++)
-        redis_read_history(elements[4 + i], task->request->arena, longest_ms[i], result->at_ms,
+        redis_read_history(elements[4 + i], task->request->arena, (enum subject)i, result->at_ms,
                            &result->histories[i]);
     return 1;
 }
@@ -304,12 +335,6 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
                             "windows or %zu durations are too many", request->off_domain,
                             request->ticket, request->redeem, request->window_count,
                             request->volume.count);
-    for (size_t i = 0; i < request->window_count; i++) {
-        const struct rule_info *rule = &rule_table[request->windows[i].rule];
-        bool of_no_ip = rule->subject == SUBJECT_IP && request->ip == NULL;
-        if (!of_no_ip && window_place(request, request->windows[i].rule) == COUNT_NONE)
-            return backend_fail(&backend->base, "no counts are kept for %s", rule->name);
-    }
     if (request->ip != NULL && strlen(request->ip) > IP_MAX_BYTES)
         return backend_fail(&backend->base, "an IP of %zu bytes is none of ours",
                             strlen(request->ip));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/lifetimes.h"
 #include "store/redis/redis.h"
 
 /* ---- writing ------------------------------------------------------------------- */
@@ -103,13 +104,12 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 static int senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
                    int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
 {
-    enum { SENDERS_MAX = 10000 }; /* as the script reads at most */
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {
         argument_string("senders"), argument_string(of == SENDERS_OF_IP ? "ip" : "domain"),
-        argument_string(key), argument_int(arena, now_ms - DAY_MS)};
+        argument_string(key), argument_int(arena, now_ms - SEEN_KEPT_MS)};
     size_t count;
     if (redis_check_time(self, now_ms) < 0)
         return -1;

@@ -15,46 +15,59 @@ static void read_windows(char *text, const struct seen *seen, struct record *rec
     char *rest, *word = strtok_r(text, " ", &rest);
     for (; word != NULL && record_r->window_count < OVER_TIME_COUNT;
          word = strtok_r(NULL, " ", &rest)) {
-        char *place_text = strchr(word, '=');
-        if (place_text == NULL)
+        char *count_text = strchr(word, '=');
+        if (count_text == NULL)
             continue;
-        *place_text++ = '\0';
+        *count_text++ = '\0';
         int rule = rule_by_name(word);
-        unsigned long place = strtoul(place_text, NULL, 10);
-        if (rule < 0 || place >= COUNT_PLACES)
+        unsigned long count = strtoul(count_text, NULL, 10);
+        if (rule < 0 || count >= COUNTS_MAX)
             continue;
         record_r->windows[record_r->window_count].rule = (enum rule)rule;
-        record_r->windows[record_r->window_count++].used_before = seen->counts[place];
+        record_r->windows[record_r->window_count++].used_before = seen->counts[count];
     }
+}
+
+/* The shape of its totals, behind the outcome's name: 1, or 0 when it is none of ours. */
+static int read_shape(const char *text, struct seen_spans *spans_r)
+{
+    unsigned of_mailbox = FIRST_MAILBOX_SPANS, of_ip = FIRST_IP_SPANS;
+    if (*text != '\0' && sscanf(text, " %2u %2u", &of_mailbox, &of_ip) != 2)
+        return 0;
+    *spans_r = (struct seen_spans){{[SUBJECT_MAILBOX] = of_mailbox, [SUBJECT_IP] = of_ip}};
+    return of_mailbox + of_ip <= RECORD_SPANS_MAX;
 }
 
 /* "admitted\n", the counts as bytes, "KEEP_ADMITTED KEEP_REFUSED messages_per_day=1 …\n",
  * facts. 1, or 0 when it is no record of ours. */
 static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct record *record_r)
 {
+    struct seen_spans spans;
     char *counts = memchr(text, '\n', length);
-    if (counts == NULL || length - (size_t)(++counts - text) < SEEN_BYTES)
+    if (counts == NULL)
         return 0;
-    counts[-1] = '\0';
-    char *keep = counts + SEEN_BYTES, *facts = strchr(keep, '\n'), *windows;
+    *counts++ = '\0';
+    char *shape = text + strcspn(text, " ");
+    if (!read_shape(shape, &spans) ||
+        length - (size_t)(counts - text) < redis_seen_bytes(&spans))
+        return 0;
+    *shape = '\0';
+    char *keep = counts + redis_seen_bytes(&spans), *facts = strchr(keep, '\n'), *windows;
     int outcome = outcome_by_name(text);
     if (facts == NULL || outcome < 0)
         return 0;
     *facts++ = '\0';
-    struct seen seen = redis_read_seen(counts);
+    struct seen seen = redis_read_seen(counts, &spans);
     int64_t keep_admitted_ms = strtoll(keep, &windows, 10);
     int64_t keep_refused_ms = strtoll(windows, &windows, 10);
-    bool admitted = outcome == OUTCOME_ADMITTED || outcome == OUTCOME_REPEATED ||
-                    outcome == OUTCOME_REDEEMED;
+    bool passes = outcome_passes((enum outcome)outcome);
     read_windows(windows, &seen, record_r);
-    *until_ms_r = seen.at_ms + (admitted ? keep_admitted_ms : keep_refused_ms);
+    *until_ms_r = seen.at_ms + (passes ? keep_admitted_ms : keep_refused_ms);
     record_r->at_ms = seen.at_ms;
     record_r->outcome = (enum outcome)outcome;
     record_r->facts = facts;
     return 1;
 }
-
-enum { ID_DIGITS = 16 };
 
 static struct argument argument_id(struct arena *arena, uint64_t decision)
 {
@@ -194,7 +207,7 @@ static void add_admitted(const redisReply *history, int64_t at_ms, uint64_t befo
     for (size_t i = 0; i < entries; i++) {
         uint64_t decision;
         struct entry entry = redis_read_entry(history, i, &decision);
-        if (decision != 0 && decision < before && window_holds(entry.time_ms, DAY_MS, at_ms))
+        if (decision != 0 && decision < before && window_holds(entry.time_ms, rule_longest_ms(SUBJECT_MAILBOX), at_ms))
             ids->of[ids->count++] = decision;
     }
 }
@@ -204,24 +217,28 @@ static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const
                        uint64_t before, int64_t now_ms, struct ids *ids_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    char name[HISTORY_NAME_SIZE];
-    const struct argument arguments[] = {
-        argument_string("ids"), argument_string(mailbox), argument_int(arena, now_ms),
-        argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
-    const redisReply *found =
-        redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 5, &reply);
+    struct argument arguments[3 + CHANNEL_COUNT] = {argument_string("ids"), argument_string(mailbox),
+                                                    argument_int(arena, now_ms)};
+    size_t histories = 0, entries = 0;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
+            arguments[3 + histories++] =
+                redis_argument_history(arena, (enum channel)channel, mailbox);
+    const redisReply *found = redis_ask_list(backend, SCRIPT_READ, arguments, 3 + histories,
+                                             1 + 2 * histories, &reply);
     if (found == NULL)
         return -1;
-    if (found->elements != 5)
+    if (found->elements != 1 + 2 * histories)
         return backend_fail(&backend->base, "redis: the decisions of %s are damaged", mailbox);
     const redisReply *refused = found->element[0];
-    size_t entries =
-        redis_entry_count(found->element[2]) + redis_entry_count(found->element[4]);
+    for (size_t i = 0; i < histories; i++)
+        entries += redis_entry_count(found->element[2 + 2 * i]);
     *ids_r = (struct ids){
         .of = arena_alloc(arena, (id_count(refused) + entries + 1) * sizeof ids_r->of[0])};
     add_ids(refused, before, ids_r);
-    for (int of = 1; of < 5; of += 2)
-        add_admitted(found->element[of + 1], redis_number(found->element[of]), before, ids_r);
+    for (size_t i = 0; i < histories; i++)
+        add_admitted(found->element[2 + 2 * i], redis_number(found->element[1 + 2 * i]), before,
+                     ids_r);
     sort_ids(ids_r);
     return 1;
 }
@@ -289,9 +306,10 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
 
 /* ---- histories ---------------------------------------------------------------------- */
 
-void redis_read_history(const redisReply *element, struct arena *arena, int64_t length_ms,
+void redis_read_history(const redisReply *element, struct arena *arena, enum subject subject,
                         int64_t at_ms, struct history *history_r)
 {
+    int64_t length_ms = rule_longest_ms(subject);
     size_t count = redis_entry_count(element);
     *history_r = (struct history){0};
     if (count == 0)
@@ -323,8 +341,8 @@ static int account(struct backend *backend, struct arena *arena, const char *mai
         return -1;
     if (seen->elements != 3 || !redis_read_suspension(seen->element[2], &read.suspension))
         return backend_fail(backend, "redis: the account of %s is damaged", mailbox);
-    redis_read_history(seen->element[1], arena, DAY_MS, redis_number(seen->element[0]),
-                       &read.history);
+    redis_read_history(seen->element[1], arena, SUBJECT_MAILBOX,
+                       redis_number(seen->element[0]), &read.history);
     *account_r = read;
     return 1;
 }
@@ -344,23 +362,28 @@ static int history(struct backend *backend, struct arena *arena, enum subject su
         return -1;
     if (seen->elements != 2)
         return backend_fail(backend, "redis: the history of %s is damaged", key);
-    redis_read_history(seen->element[1], arena, subject == SUBJECT_IP ? HOUR_MS : DAY_MS,
-                       redis_number(seen->element[0]), history_r);
+    redis_read_history(seen->element[1], arena, subject, redis_number(seen->element[0]),
+                       history_r);
     return 1;
 }
 
 static int reset(struct backend *backend, const char *mailbox, const struct action *action)
 {
+    enum { BEFORE = 5 };
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
-    char name[HISTORY_NAME_SIZE];
-    const struct argument arguments[] = {
+    struct argument arguments[BEFORE + 2 * CHANNEL_COUNT] = {
         argument_string("reset"), argument_int(arena, action->now_ms), argument_string(mailbox),
-        argument_string(action->by), argument_string(action->note),
-        argument_string(history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, name))};
+        argument_string(action->by), argument_string(action->note)};
+    size_t count = BEFORE;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++)
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel)) {
+            arguments[count++] = argument_string(channel_names[channel]);
+            arguments[count++] = redis_argument_history(arena, (enum channel)channel, mailbox);
+        }
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
+    return redis_simple(self, SCRIPT_ACTION, arguments, count);
 }
 
 const struct record_operations redis_records = {

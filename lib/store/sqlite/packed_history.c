@@ -8,10 +8,12 @@ enum { FORMAT = 1 };
 void packed_history_init(struct packed_history *history, enum subject subject)
 {
     /* all but the tail, of which tail_count says how much there is */
+    struct rule_spans spans = rule_spans(subject);
     history->subject = subject;
-    history->span_count = subject == SUBJECT_MAILBOX ? 2 : 1;
-    history->spans[0] = (struct span){.length_ms = HOUR_MS, .oldest_ms = INT64_MAX};
-    history->spans[1] = (struct span){.length_ms = DAY_MS, .oldest_ms = INT64_MAX};
+    history->span_count = spans.count;
+    for (size_t i = 0; i < spans.count; i++)
+        history->spans[i] = (struct span){.length_ms = spans.length_ms[spans.count - 1 - i],
+                                          .oldest_ms = INT64_MAX};
     history->newest_ms = INT64_MIN;
     history->tail_first = 0;
     history->tail_count = 0;
@@ -95,30 +97,51 @@ int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t le
     if (length < 9 || bytes[0] != FORMAT)
         return 0;
     const uint8_t *newest = bytes + 1;
-    return !window_holds((int64_t)get(&newest, 8), subject == SUBJECT_MAILBOX ? DAY_MS : HOUR_MS,
-                         now_ms);
+    return !window_holds((int64_t)get(&newest, 8), rule_longest_ms(subject), now_ms);
+}
+
+enum { HEAD_FIXED_BYTES = 15, HEAD_SPAN_BYTES = 25 };
+
+/* How many spans a head of so many bytes has: neither 21 nor 8, what a message takes, has a divisor
+ * in common with what a span takes, so that no two numbers fit. 0: none. */
+static size_t span_count_of(size_t length, size_t each)
+{
+    for (size_t count = 1; count < 8; count++) {
+        size_t fixed = HEAD_FIXED_BYTES + count * HEAD_SPAN_BYTES;
+        if (length >= fixed && (length - fixed) % each == 0 &&
+            (length - fixed) / each < HISTORY_CHUNK)
+            return count;
+    }
+    return 0;
+}
+
+/* The totals of all spans: of those that are kept, or of the longest of them for each. */
+static void decode_spans(struct packed_history *history, const uint8_t **bytes, size_t kept)
+{
+    for (size_t i = 0; i < kept; i++) {
+        struct span span = {.first = get(bytes, 6), .oldest_ms = (int64_t)get(bytes, 8)};
+        span.messages = get(bytes, 5);
+        span.off_domain = get(bytes, 6);
+        for (size_t k = 0; k < history->span_count; k++)
+            if (kept == history->span_count ? k == i : i + 1 == kept) {
+                span.length_ms = history->spans[k].length_ms;
+                history->spans[k] = span;
+            }
+    }
 }
 
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length)
 {
     packed_history_init(history, subject);
-    size_t fixed = 15 + history->span_count * 25, each = packed_history_each(subject);
-    if (bytes == NULL || length < fixed || (length - fixed) % each != 0 ||
-        (length - fixed) / each >= HISTORY_CHUNK)
-        return 0;
-    if (get(&bytes, 1) != FORMAT)
+    size_t each = counted_bytes(subject), kept = span_count_of(length, each);
+    if (bytes == NULL || kept == 0 || get(&bytes, 1) != FORMAT)
         return 0;
     history->newest_ms = (int64_t)get(&bytes, 8);
     history->tail_first = get(&bytes, 6);
-    for (size_t i = 0; i < history->span_count; i++) {
-        history->spans[i].first = get(&bytes, 6);
-        history->spans[i].oldest_ms = (int64_t)get(&bytes, 8);
-        history->spans[i].messages = get(&bytes, 5);
-        history->spans[i].off_domain = get(&bytes, 6);
-    }
-    history->tail_count = (length - fixed) / each;
-    packed_history_get(subject, bytes, history->tail_count, history->tail);
+    decode_spans(history, &bytes, kept);
+    history->tail_count = (length - HEAD_FIXED_BYTES - kept * HEAD_SPAN_BYTES) / each;
+    counted_decode(subject, bytes, history->tail_count, history->tail);
     return 1;
 }
 

@@ -21,8 +21,8 @@ enum {
     HISTORY_CHUNK = 20, /* 420 bytes: what SQLite keeps in a page of 2 KB without overflow */
     COUNTED_MAX_BYTES = 21,
     CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_MAX_BYTES,
-    SPAN_COUNT = 2, /* [0] the hour, [1] the day; an IP's history has the hour alone */
-    HEAD_MAX_BYTES = 64 + SPAN_COUNT * 32 + CHUNK_MAX_BYTES,
+    SPANS_MAX = OVER_TIME_COUNT,
+    HEAD_MAX_BYTES = 64 + SPANS_MAX * 32 + CHUNK_MAX_BYTES,
 };
 
 /* What a refunded message weighs: nothing, in any window. */
@@ -50,7 +50,7 @@ struct span {
 struct packed_history {
     enum subject subject;
     size_t span_count;
-    struct span spans[SPAN_COUNT];
+    struct span spans[SPANS_MAX]; /* as rule_spans, but the longest last */
     int64_t newest_ms;   /* INT64_MIN when nothing was ever counted */
     uint64_t tail_first; /* number of tail[0]; a multiple of HISTORY_CHUNK */
     size_t tail_count;
@@ -63,7 +63,7 @@ struct chunk_reader {
     void *context;
 };
 
-/* An empty history: an hour and a day for a mailbox, an hour for an IP. */
+/* An empty history, with the spans of the table of rules. */
 void packed_history_init(struct packed_history *history, enum subject subject);
 
 /* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. */

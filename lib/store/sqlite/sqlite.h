@@ -235,8 +235,6 @@ int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audit
 int sqlite_audit_action(struct sqlite_backend *backend, const struct action *action,
                         const char *name, const char *subject,
                         const struct text *detail) must_check;
-/* A moment as JSON, or null for UNTIL_LIFTED. */
-void sqlite_add_moment(struct text *text, int64_t time_ms);
 
 /* Remove at most `rows` rows of at or before past_ms. 1 or -1. */
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,

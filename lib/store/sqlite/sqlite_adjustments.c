@@ -1,6 +1,8 @@
 /* Adjustments of limits in SQLite. Each change and its entry of the audit log are one
  * transaction. */
 #include "base/text.h"
+#include "store/detail.h"
+#include "store/lifetimes.h"
 #include "store/sqlite/sqlite.h"
 
 static int put_adjustment(struct sqlite_backend *backend, const struct adjustment *adjustment,
@@ -18,7 +20,7 @@ static int put_adjustment(struct sqlite_backend *backend, const struct adjustmen
         return -1;
     sqlite3_stmt *sweep = sqlite_take(backend, SQL_ADJUSTMENT_SWEEP);
     sqlite3_bind_int64(sweep, 1, now_ms);
-    sqlite3_bind_int64(sweep, 2, DAY_MS);
+    sqlite3_bind_int64(sweep, 2, CHANGE_TOLD_MS);
     return sqlite_do(backend, sweep);
 }
 
@@ -42,22 +44,6 @@ static int adjustment_in_force(struct sqlite_backend *backend, const struct adju
     return found < 0 ? -1 : 1;
 }
 
-static void add_adjustment(struct text *text, const struct adjustment *adjustment)
-{
-    if (adjustment->removed) {
-        text_add(text, "null");
-        return;
-    }
-    text_add(text, "{\"value\":");
-    if (adjustment->value == LIMIT_OFF)
-        text_add(text, "null");
-    else
-        text_add_int(text, adjustment->value);
-    text_add(text, ",\"until\":");
-    sqlite_add_moment(text, adjustment->until_ms);
-    text_add_char(text, '}');
-}
-
 static int adjust_one(struct sqlite_backend *backend, const struct adjustment *adjustment,
                       const struct action *action)
 {
@@ -66,14 +52,7 @@ static int adjust_one(struct sqlite_backend *backend, const struct adjustment *a
     if (adjustment_in_force(backend, adjustment, action->now_ms, &before) < 0 ||
         put_adjustment(backend, adjustment, action->now_ms) < 0)
         return -1;
-    text_add_char(&detail, '{');
-    if (adjustment->kind != ADJUST_EXEMPT) /* an exemption is from all rules */
-        text_addf(&detail, "\"rule\":\"%s\",", rule_table[adjustment->rule].name);
-    text_add(&detail, "\"before\":");
-    add_adjustment(&detail, &before);
-    text_add(&detail, ",\"after\":");
-    add_adjustment(&detail, adjustment);
-    text_add_char(&detail, '}');
+    detail_add_adjustments(&detail, &before, adjustment);
     return sqlite_audit_action(backend, action, adjust_kind_names[adjustment->kind],
                                adjustment->subject, &detail);
 }

@@ -31,17 +31,6 @@ int sqlite_put_audit(struct sqlite_backend *backend, const struct audited *audit
     return sqlite_do(backend, put);
 }
 
-void sqlite_add_moment(struct text *text, int64_t time_ms)
-{
-    if (time_ms == UNTIL_LIFTED) {
-        text_add(text, "null");
-        return;
-    }
-    text_add_char(text, '"');
-    text_add_time(text, time_ms);
-    text_add_char(text, '"');
-}
-
 int sqlite_audit_action(struct sqlite_backend *backend, const struct action *action,
                         const char *name, const char *subject, const struct text *detail)
 {

@@ -2,6 +2,7 @@
  * transaction, each as store/judge.h says. */
 #include <string.h>
 
+#include "store/lifetimes.h"
 #include "store/sqlite/sqlite_history.h"
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -51,7 +52,7 @@ static int counted_before(struct judging *judging)
         return found;
     const struct counted *counted = sqlite_place_counted(stored, &judging->place);
     bool same = counted->fingerprint == fingerprint_of(judging->backend, request->fingerprint) &&
-                window_holds(counted->entry.time_ms, DAY_MS, result->at_ms);
+                window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, result->at_ms);
     judging->replaces = !same;
     return same;
 }
@@ -172,7 +173,7 @@ static int64_t length_of(const struct suspension *suspension, const struct tried
     int64_t lasts_ms = suspension->until_ms - suspension->since_ms;
     if (tried->lasts_ms > 0)
         return tried->lasts_ms;
-    return lasts_ms < DAY_MS ? lasts_ms : DAY_MS;
+    return lasts_ms < SUSPENSION_UNKNOWN_LENGTH_MS ? lasts_ms : SUSPENSION_UNKNOWN_LENGTH_MS;
 }
 
 static int count_attempt(struct judging *judging)
@@ -201,7 +202,7 @@ static int bring_suspension(struct judging *judging, enum rule over)
     struct judge_result *result = judging->result;
     const char *rule = rule_table[over].name;
     if (sqlite_make_suspension(judging->backend, request->mailbox, CAUSE_VOLUME, &request->volume,
-                       result->at_ms, "guard", rule, &result->suspension) < 0)
+                       result->at_ms, SUSPENSION_BY_GUARD, rule, &result->suspension) < 0)
         return -1;
     struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
     return save_attempt(judging, &tried);
@@ -453,7 +454,7 @@ static int refund_charge(struct sqlite_backend *backend, const char *mailbox, co
     if (found < 1)
         return found;
     struct counted counted = *sqlite_place_counted(&stored, &place);
-    if (counted.redeemed || !window_holds(counted.entry.time_ms, DAY_MS, now_ms))
+    if (counted.redeemed || !window_holds(counted.entry.time_ms, COUNTED_KNOWN_MS, now_ms))
         return 0;
     if (sqlite_place_refund(&stored, &place) < 0 ||
         (counted.ip != 0 && uncount_ip(backend, counted.ip, &counted.entry) < 0))

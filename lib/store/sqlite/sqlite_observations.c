@@ -1,6 +1,7 @@
 /* Observations in SQLite: who sent from where, windows near their limit, counters. */
 #include <string.h>
 
+#include "store/lifetimes.h"
 #include "store/sqlite/sqlite.h"
 
 /* ---- writing ------------------------------------------------------------------------ */
@@ -36,11 +37,11 @@ static int add_counter(struct sqlite_backend *backend, const struct counter *cou
 static int sweep_seen(struct sqlite_backend *backend, const struct observations *seen,
                       int64_t now_ms)
 {
-    int64_t past_ms = now_ms - DAY_MS;
-    if (sqlite_remove_past(backend, SQL_SENDER_SWEEP, past_ms,
+    if (sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - SEEN_KEPT_MS,
                            2 * (int64_t)seen->sender_count + 8) < 0)
         return -1;
-    return sqlite_remove_past(backend, SQL_NEAR_SWEEP, past_ms, 2 * (int64_t)seen->near_count + 8);
+    return sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - rule_longest_of_all_ms(),
+                              2 * (int64_t)seen->near_count + 8);
 }
 
 static int put_all(struct sqlite_backend *backend, const struct observations *seen)
@@ -83,7 +84,7 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
         sqlite_take(self, of == SENDERS_OF_IP ? SQL_SENDER_OF_IP : SQL_SENDER_OF_DOMAIN);
     sqlite_bind_string(list, 1, key);
     sqlite_bind_string(list, 2, after);
-    sqlite3_bind_int64(list, 3, now_ms - DAY_MS);
+    sqlite3_bind_int64(list, 3, now_ms - SEEN_KEPT_MS);
     sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
     size_t count = 0;
     int more;
@@ -113,7 +114,7 @@ static int near(struct backend *backend, int64_t now_ms, struct near_limit *near
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_NEAR_LIST);
-    sqlite3_bind_int64(list, 1, now_ms - DAY_MS);
+    sqlite3_bind_int64(list, 1, now_ms - rule_longest_of_all_ms());
     size_t count = 0;
     int more = 1;
     while (count < max && (more = sqlite_row(self, list)) > 0)

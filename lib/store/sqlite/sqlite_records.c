@@ -4,6 +4,7 @@
 
 #include "base/decision.h"
 #include "base/text.h"
+#include "store/detail.h"
 #include "store/sqlite/sqlite.h"
 
 /* ---- one record --------------------------------------------------------------------- */
@@ -277,23 +278,22 @@ static int reset_histories(struct sqlite_backend *backend, const char *mailbox,
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(text_free) struct text detail = {0};
-    struct history before[CHANNEL_COUNT] = {{0}};
+    struct detail_counts counts[CHANNEL_COUNT] = {{0}};
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char text[HISTORY_NAME_SIZE];
+        struct history before;
         const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
-        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
-            (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, action->now_ms,
-                                 &before[channel]) < 0 ||
-             sqlite_drop_history(backend, name) < 0))
+        if (!history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
+            continue;
+        if (sqlite_read_history(backend, arena, SUBJECT_MAILBOX, name, action->now_ms, &before) <
+                0 ||
+            sqlite_drop_history(backend, name) < 0)
             return -1;
+        counts[channel].messages = before.count;
+        counts[channel].off_domain =
+            window_used(&before, MEASURE_OFF_DOMAIN, INT64_MAX / 2, action->now_ms);
     }
-    const struct history *sent = &before[CHANNEL_WEBMAIL], *forwarded = &before[CHANNEL_FORWARDING];
-    uint64_t off_domain = window_used(sent, MEASURE_OFF_DOMAIN, INT64_MAX / 2, action->now_ms);
-    text_addf(&detail, "{\"before\":{\"messages\":%zu,\"off_domain\":%llu", sent->count,
-              (unsigned long long)off_domain);
-    if (forwarded->count > 0)
-        text_addf(&detail, ",\"forwarded\":%zu", forwarded->count);
-    text_add(&detail, "},\"after\":{\"messages\":0,\"off_domain\":0}}");
+    detail_add_reset(&detail, counts);
     return sqlite_audit_action(backend, action, "reset", mailbox, &detail);
 }
 

@@ -1,5 +1,6 @@
 /* Suspensions in SQLite. Each change and its entry of the audit log are one transaction. */
 #include "base/text.h"
+#include "store/detail.h"
 #include "store/sqlite/sqlite.h"
 
 void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r)
@@ -108,30 +109,12 @@ static int end_suspension(struct sqlite_backend *backend, const char *mailbox, i
     return sqlite3_changes(backend->db) > 0;
 }
 
-static void add_suspension(struct text *text, const struct suspension *suspension)
-{
-    if (suspension->id == 0) {
-        text_add(text, "null");
-        return;
-    }
-    text_addf(text, "{\"id\":%lld,\"cause\":\"%s\",\"since\":", (long long)suspension->id,
-              cause_names[suspension->cause]);
-    sqlite_add_moment(text, suspension->since_ms);
-    text_add(text, ",\"until\":");
-    sqlite_add_moment(text, suspension->until_ms);
-    text_addf(text, ",\"attempts\":%u}", suspension->attempts);
-}
-
 static int audit_suspension(struct sqlite_backend *backend, const struct action *action,
                             const char *name, const char *mailbox, const struct suspension *before,
                             const struct suspension *after)
 {
     freed_by(text_free) struct text detail = {0};
-    text_add(&detail, "{\"before\":");
-    add_suspension(&detail, before);
-    text_add(&detail, ",\"after\":");
-    add_suspension(&detail, after);
-    text_add_char(&detail, '}');
+    detail_add_suspensions(&detail, before, after);
     return sqlite_audit_action(backend, action, name, mailbox, &detail);
 }
 

@@ -2,6 +2,7 @@
  * to theirs. */
 #include <string.h>
 
+#include "store/lifetimes.h"
 #include "store/sqlite/sqlite_history.h"
 
 static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
@@ -106,10 +107,10 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
         sweep_records(backend, SQL_REFUSED_SWEEP, now_ms, INT64_MAX,
                       backend->keep_refused_ms) < 0 ||
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
-        sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, DAY_MS) < 0 ||
+        sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, CHANGE_TOLD_MS) < 0 ||
         sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
-        sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0 ||
-        sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - DAY_MS, INT64_MAX) < 0)
+        sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - SEEN_KEPT_MS, INT64_MAX) < 0 ||
+        sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - rule_longest_of_all_ms(), INT64_MAX) < 0)
         return -1;
     return 1;
 }

@@ -184,6 +184,76 @@ START_TEST(test_old_suspension)
 }
 END_TEST
 
+/* All that judging keeps, byte by byte as it was kept before the scripts had their forms from C: a
+ * message of 5 off-domain recipients an hour and a minute ago, one of 2 a second ago. */
+static void store_by_hand(void)
+{
+    run_script(arena_printf(arena,
+        "local now, pack, call = %lld, struct.pack, redis.call "
+        "local old = pack('>I6I2', now - 3660000, 5) .. '\\1\\2\\3'"
+        "local new = pack('>I6I2', now - 1000, 2) .. '\\0\\0\\7'"
+        "call('RPUSH', 'sg:history:" ALICE "', old, new)"
+        "call('RPUSH', 'sg:history:" IP "', new)"
+        "local totals = pack('>I6I4I6I4I5I6I4I5', now - 1000, 3, now - 3660000, 2, 7, now - 1000, 1, 2)"
+        "local of_ip = pack('>I6I4I6I4I5', now - 1000, 0, now - 1000, 1, 2)"
+        "call('SET', 'sg:totals:" ALICE "', totals)"
+        "call('SET', 'sg:totals:" IP "', of_ip)"
+        "call('SET', 'sg:decision:%016llx', 'admitted\\n' .. pack('>I6I2', now - 1000, 2) .. totals"
+        " .. of_ip .. '172800000 2592000000 messages_per_day=1 off_domain_per_hour_per_ip=6 \\n{}')"
+        "call('HINCRBY', 'sg:numbers', 'audit', 1)"
+        "call('XADD', 'sg:audit', '1-0', 'at_ms', now, 'by', 'agnes', 'act', 'lift', 'subject',"
+        " '" ALICE "', 'note', 'n', 'detail', '{\"before\":null,\"after\":null}')"
+        "return call('RPUSH', 'sg:audit:" ALICE "', 1)",
+        (long long)NOW, (unsigned long long)(decision_floor(NOW - 1000) | 7)));
+}
+
+START_TEST(test_stored_before)
+{
+    struct record record;
+    struct audit audit[2];
+    size_t count;
+    struct action action = action_at(NOW);
+    backend_begin(BACKEND_REDIS);
+    store_by_hand();
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), 7);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_HOUR, NOW), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW), 2);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW - 3660000 + DAY_MS), 2);
+    ck_assert_int_eq(store_record(store, arena, decision_floor(NOW - 1000) | 7, NOW, &record), 1);
+    ck_assert_int_eq(record.at_ms, NOW - 1000);
+    ck_assert_uint_eq(record.window_count, 2);
+    ck_assert_int_eq(record.windows[1].rule, RULE_OFF_DOMAIN_PER_HOUR_PER_IP);
+    ck_assert_uint_eq(record.windows[0].used_before, 2);
+    ck_assert_uint_eq(record.windows[1].used_before, 2);
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, 2, &count), 1);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(audit[1].detail, "{\"before\":null,\"after\":null}");
+    ck_assert_str_eq(audit[0].detail, "{\"before\":{\"messages\":2,\"off_domain\":7},"
+                                      "\"after\":{\"messages\":0,\"off_domain\":0}}");
+}
+END_TEST
+
+/* An entry that no version of ours wrote is an error, and nothing worse. */
+START_TEST(test_damaged_audit_log)
+{
+    static const char *const seen[] = {"", "7", "7 volume", "7 nothing 1 2 3 -", "x y", "- 7 volume"};
+    static const char *const actions[] = {"suspend", "reset", "extra"};
+    struct audit audit;
+    size_t count;
+    backend_begin(BACKEND_REDIS);
+    for (size_t i = 0; i < countof(seen) * countof(actions); i++) {
+        run_script(arena_printf(arena, "redis.call('DEL', 'sg:audit') redis.call('XADD', 'sg:audit',"
+                                " '1-0', 'at_ms', 5, 'by', 'b', 'act', '%s', 'subject', 's', 'note',"
+                                " 'n', 'seen', '%s') return 1", actions[i % countof(actions)],
+                                seen[i / countof(actions)]));
+        int read = store_audit(store, 0, &audit, 1, &count);
+        ck_assert_msg(read == -1 || audit.detail[0] == '{', "%zu: %s", i, audit.detail);
+    }
+}
+END_TEST
+
 /* ---- from a history to its decisions --------------------------------------------------------- */
 
 /* A message that is counted later than its own clock says is still found, if not by much. */
@@ -350,6 +420,8 @@ int main(void)
     tcase_add_test(cases, test_mixed_history);
     tcase_add_test(cases, test_old_audit_log);
     tcase_add_test(cases, test_old_suspension);
+    tcase_add_test(cases, test_stored_before);
+    tcase_add_test(cases, test_damaged_audit_log);
     tcase_add_test(cases, test_clocks_differ);
     tcase_add_test(cases, test_id_of_another_time);
     tcase_add_test(cases, test_log_with_gaps);
