@@ -142,6 +142,17 @@ $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
 $(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program) http_server) $(LIB))))
 
+# With another table of rules: the layers that know it are built for this test alone.
+OTHER_RULES := $(patsubst %.c,$(B)/other_rules/%.o,$(call sources,lib/rules lib/store) tests/unit/store/backends.c tests/unit/store/servers.c)
+$(B)/other_rules/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -include tests/unit/store/more_rules.h -MMD -MP -c -o $@ $<
+$(B)/other_rules/lib/store/redis/redis_script.o: $(LUA)
+$(B)/tests/unit/store/test_store_windows: $(B)/other_rules/tests/unit/store/test_store_windows.o $(OTHER_RULES) $(call archives,message base)
+	$(call say,LINK,$@)
+	$(link)
+
 $(B)/bench/%: LIBRARIES := -lfcgi
 $(B)/bench/%: $(B)/bench/%.o $(LIB)
 	$(call say,LINK,$@)

@@ -2,7 +2,15 @@
 
 #include <string.h>
 
-enum { FORMAT = 1 };
+/* A head of the first format has two spans of a mailbox and one of an IP; the second one says how
+ * many it has. */
+enum { FORMAT_FIRST = 1, FORMAT_SPANS = 2, FIRST_MAILBOX_SPANS = 2, FIRST_IP_SPANS = 1 };
+
+static size_t first_spans(enum subject subject)
+{
+    return subject == SUBJECT_MAILBOX ? FIRST_MAILBOX_SPANS : FIRST_IP_SPANS;
+}
+
 #define REDEEMED_BIT (UINT64_C(1) << 47) /* of the milliseconds */
 
 void packed_history_init(struct packed_history *history, enum subject subject)
@@ -78,7 +86,10 @@ size_t packed_history_encode(const struct packed_history *history,
                              uint8_t bytes_r[HEAD_MAX_BYTES])
 {
     uint8_t *next = bytes_r;
-    put(&next, FORMAT, 1);
+    bool first = history->span_count == first_spans(history->subject);
+    put(&next, first ? FORMAT_FIRST : FORMAT_SPANS, 1);
+    if (!first)
+        put(&next, history->span_count, 1);
     put(&next, (uint64_t)history->newest_ms, 8);
     put(&next, history->tail_first, 6);
     for (size_t i = 0; i < history->span_count; i++) {
@@ -94,26 +105,13 @@ size_t packed_history_encode(const struct packed_history *history,
 int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
                            int64_t now_ms)
 {
-    if (length < 9 || bytes[0] != FORMAT)
+    if (length < 10 || (bytes[0] != FORMAT_FIRST && bytes[0] != FORMAT_SPANS))
         return 0;
-    const uint8_t *newest = bytes + 1;
+    const uint8_t *newest = bytes + (bytes[0] == FORMAT_FIRST ? 1 : 2);
     return !window_holds((int64_t)get(&newest, 8), rule_longest_ms(subject), now_ms);
 }
 
-enum { HEAD_FIXED_BYTES = 15, HEAD_SPAN_BYTES = 25 };
-
-/* How many spans a head of so many bytes has: neither 21 nor 8, what a message takes, has a divisor
- * in common with what a span takes, so that no two numbers fit. 0: none. */
-static size_t span_count_of(size_t length, size_t each)
-{
-    for (size_t count = 1; count < 8; count++) {
-        size_t fixed = HEAD_FIXED_BYTES + count * HEAD_SPAN_BYTES;
-        if (length >= fixed && (length - fixed) % each == 0 &&
-            (length - fixed) / each < HISTORY_CHUNK)
-            return count;
-    }
-    return 0;
-}
+enum { HEAD_FIXED_BYTES = 15, HEAD_SPAN_BYTES = 25, HEAD_SPANS_MAX = 64 };
 
 /* The totals of all spans: of those that are kept, or of the longest of them for each. */
 static void decode_spans(struct packed_history *history, const uint8_t **bytes, size_t kept)
@@ -134,14 +132,26 @@ int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length)
 {
     packed_history_init(history, subject);
-    size_t each = counted_bytes(subject), kept = span_count_of(length, each);
-    if (bytes == NULL || kept == 0 || get(&bytes, 1) != FORMAT)
+    if (bytes == NULL || length < HEAD_FIXED_BYTES)
+        return 0;
+    size_t each = packed_history_each(subject), kept = first_spans(subject);
+    size_t fixed = HEAD_FIXED_BYTES;
+    uint64_t format = get(&bytes, 1);
+    if (format == FORMAT_SPANS) {
+        kept = get(&bytes, 1);
+        fixed++;
+    } else if (format != FORMAT_FIRST) {
+        return 0;
+    }
+    fixed += kept * HEAD_SPAN_BYTES;
+    if (kept == 0 || kept > HEAD_SPANS_MAX || length < fixed || (length - fixed) % each != 0 ||
+        (length - fixed) / each >= HISTORY_CHUNK)
         return 0;
     history->newest_ms = (int64_t)get(&bytes, 8);
     history->tail_first = get(&bytes, 6);
     decode_spans(history, &bytes, kept);
-    history->tail_count = (length - HEAD_FIXED_BYTES - kept * HEAD_SPAN_BYTES) / each;
-    counted_decode(subject, bytes, history->tail_count, history->tail);
+    history->tail_count = (length - fixed) / each;
+    packed_history_get(subject, bytes, history->tail_count, history->tail);
     return 1;
 }
 

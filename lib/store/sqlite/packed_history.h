@@ -66,7 +66,9 @@ struct chunk_reader {
 /* An empty history, with the spans of the table of rules. */
 void packed_history_init(struct packed_history *history, enum subject subject);
 
-/* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. */
+/* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. A head with another
+ * number of spans is of another table of rules: each span begins with what its longest one held, and
+ * packed_history_advance lets go of what has left it. */
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length) must_check;
 size_t packed_history_encode(const struct packed_history *history,
