@@ -38,24 +38,32 @@ int forecast_read(const struct context *context, const char *mailbox, const char
 int forecast_read_all(const struct context *context, const char *mailbox, const char *domain,
                       struct forecast *forecast_r)
 {
-    char text[HISTORY_NAME_SIZE];
     if (forecast_read(context, mailbox, domain, forecast_r) < 0)
         return -1;
-    return store_history(context->desk->store, context->arena, SUBJECT_MAILBOX,
-                         history_name(SUBJECT_MAILBOX, CHANNEL_FORWARDING, mailbox, text),
-                         context->now_ms, &forecast_r->forwarded);
+    for (int channel = CHANNEL_WEBMAIL + 1; channel < CHANNEL_COUNT; channel++) {
+        char text[HISTORY_NAME_SIZE];
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
+            store_history(context->desk->store, context->arena, SUBJECT_MAILBOX,
+                          history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text),
+                          context->now_ms, &forecast_r->others[channel]) < 0)
+            return -1;
+    }
+    return 1;
 }
 
 const struct history *forecast_history(const struct forecast *forecast, enum channel channel)
 {
-    return history_is_shared(SUBJECT_MAILBOX, channel, CHANNEL_FORWARDING) ? &forecast->forwarded
-                                                                     : &forecast->account.history;
+    int first = CHANNEL_WEBMAIL;
+    while (first < (int)channel &&
+           !history_is_shared(SUBJECT_MAILBOX, (enum channel)first, channel))
+        first++;
+    return first == CHANNEL_WEBMAIL ? &forecast->account.history : &forecast->others[first];
 }
 
 bool forecast_names(const struct context *context, const struct forecast *forecast,
                     enum channel channel)
 {
-    return context_uses(context, channel) || forecast->forwarded.count > 0;
+    return context_uses(context, channel) || forecast_history(forecast, channel)->count > 0;
 }
 
 /* ---- the next message ---------------------------------------------------------------- */

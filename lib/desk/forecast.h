@@ -12,7 +12,9 @@ struct forecast {
     const char *mailbox, *domain;
     struct account account;
     struct effective_limits limits[CHANNEL_COUNT];
-    struct history forwarded; /* what its filter sent on; only where forecast_read_all was asked */
+    /* Histories beside it, such as what its filter sent on, each at the first channel that counts
+     * in it; only where forecast_read_all was asked. */
+    struct history others[CHANNEL_COUNT];
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
 /* mailbox: key form, lives longer than the forecast; "" (of a domain): one that sent nothing. */
