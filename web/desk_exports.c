@@ -19,8 +19,8 @@ struct export {
     const char *begins, *ends;
     bool begun, ended;
     int64_t after;
-    size_t count; /* of the page that is at hand */
-    struct audit page[EXPORT_PAGE];
+    struct store_page page; /* that is at hand */
+    struct audit entries[EXPORT_PAGE];
 };
 
 /* ---- one entry ---------------------------------------------------------------------------- */
@@ -66,10 +66,10 @@ static void add_json(struct text *out, const struct audit *audit, bool first)
 
 static int read_page(struct export *export)
 {
-    int answer = store_audit(export->store, export->after, export->page, EXPORT_PAGE,
-                             &export->count);
-    if (answer > 0 && export->count > 0)
-        export->after = export->page[export->count - 1].number;
+    export->page.max = EXPORT_PAGE;
+    int answer = store_audit(export->store, export->after, export->entries, &export->page);
+    if (answer > 0 && export->page.more)
+        export->after = export->entries[export->page.count - 1].number;
     return answer;
 }
 
@@ -82,9 +82,9 @@ static int next_piece(void *context, struct text *out)
     if (first)
         text_add(out, export->begins);
     export->begun = true;
-    for (size_t i = 0; i < export->count; i++)
-        export->row(out, &export->page[i], first && i == 0);
-    if (export->count == EXPORT_PAGE)
+    for (size_t i = 0; i < export->page.count; i++)
+        export->row(out, &export->entries[i], first && i == 0);
+    if (export->page.more)
         return read_page(export) > 0 ? 1 : -1;
     text_add(out, export->ends);
     export->ended = true;

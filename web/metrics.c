@@ -32,13 +32,13 @@ static int read_counters(struct store *store, struct arena *arena, struct counte
 {
     struct counters all = {
         .list = arena_alloc(arena, MAX_COUNTERS * sizeof *all.list)};
-    size_t got;
+    struct store_page page = {.max = COUNTERS_AT_ONCE};
     do {
         const char *after = all.count > 0 ? all.list[all.count - 1].name : "";
-        if (store_counters(store, after, all.list + all.count, COUNTERS_AT_ONCE, &got) < 1)
+        if (store_counters(store, after, all.list + all.count, &page) < 1)
             return -1;
-        all.count += got;
-    } while (got == COUNTERS_AT_ONCE && all.count + COUNTERS_AT_ONCE <= MAX_COUNTERS);
+        all.count += page.count;
+    } while (page.more && all.count + COUNTERS_AT_ONCE <= MAX_COUNTERS);
     *counters_r = all;
     return 1;
 }
@@ -66,18 +66,17 @@ static void take_counts(const struct counters *counters, struct counts *counts_r
 
 static int count_suspended(struct store *store, int64_t now_ms, struct metrics_memory *memory)
 {
-    struct suspended *page = xcalloc(SUSPENDED_AT_ONCE, sizeof *page);
-    char after[sizeof page->mailbox] = "";
-    size_t count = SUSPENDED_AT_ONCE;
+    struct suspended *found = xcalloc(SUSPENDED_AT_ONCE, sizeof *found);
+    char after[sizeof found->mailbox] = "";
+    struct store_page page = {.max = SUSPENDED_AT_ONCE, .more = true};
     int answer = 1;
-    while (answer > 0 && count == SUSPENDED_AT_ONCE) {
-        answer = store_suspended(store, after, now_ms, page, SUSPENDED_AT_ONCE, &count);
-        for (size_t i = 0; answer > 0 && i < count; i++)
-            memory->suspended[page[i].suspension.cause]++;
-        if (answer > 0 && count > 0)
-            memcpy(after, page[count - 1].mailbox, sizeof after);
+    while (page.more && (answer = store_suspended(store, after, now_ms, found, &page)) > 0) {
+        for (size_t i = 0; i < page.count; i++)
+            memory->suspended[found[i].suspension.cause]++;
+        if (page.more)
+            memcpy(after, found[page.count - 1].mailbox, sizeof after);
     }
-    free(page);
+    free(found);
     return answer;
 }
 
@@ -237,8 +236,8 @@ static void health(struct exchange *exchange)
 static void readiness(struct exchange *exchange)
 {
     struct counter counter;
-    size_t count;
-    bool ready = store_counters(exchange->web->desk.store, "", &counter, 1, &count) > 0;
+    struct store_page page = {.max = 1};
+    bool ready = store_counters(exchange->web->desk.store, "", &counter, &page) > 0;
     const char *store = ready ? "answers" : "does not answer";
     int status = ready ? 200 : 503;
     if (http_request_wants_json(exchange->request)) {

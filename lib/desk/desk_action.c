@@ -27,18 +27,19 @@ static int any_reset_left(const struct context *context, const struct person *pe
 {
     struct audit *actions = arena_alloc(context->arena, RESETS_PAGE * sizeof *actions);
     int64_t before = INT64_MAX, left = context->settings->desk_max_resets_per_day;
-    size_t count = RESETS_PAGE;
-    for (int page = 0; page < RESETS_PAGES && count == RESETS_PAGE && left > 0; page++) {
-        if (store_audit_newest(context->desk->store, NULL, before, actions, RESETS_PAGE, &count) < 0)
+    struct store_page page = {.max = RESETS_PAGE, .more = true};
+    for (int pages = 0; pages < RESETS_PAGES && page.more && left > 0; pages++) {
+        if (store_audit_newest(context->desk->store, NULL, before, actions, &page) < 0)
             return -1;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < page.count; i++)
             if (window_holds(actions[i].at_ms, DAY_MS, context->now_ms) &&
                 strcmp(actions[i].by, person->name) == 0 &&
                 strcmp(actions[i].action, desk_action_name(ACTION_RESET)) == 0)
                 left--;
-        if (count == 0 || !window_holds(actions[count - 1].at_ms, DAY_MS, context->now_ms))
+        if (page.count == 0 ||
+            !window_holds(actions[page.count - 1].at_ms, DAY_MS, context->now_ms))
             break;
-        before = actions[count - 1].number;
+        before = actions[page.count - 1].number;
     }
     return left > 0 || too_many_resets(context, problem);
 }

@@ -219,18 +219,17 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
          !input_mailbox(&context, mailbox, "mailbox", &of, problem)) ||
         !input_cursor(before, &below, problem))
         return 0;
-    struct record records[DESK_PAGE + 1];
-    size_t count;
-    if (store_decisions(desk->store, context.arena, of, below, now_ms, records, DESK_PAGE + 1,
-                        &count) < 0)
+    struct record records[DESK_PAGE];
+    struct store_page page = {.max = DESK_PAGE};
+    if (store_decisions(desk->store, context.arena, of, below, now_ms, records, &page) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "decisions");
-    for (size_t i = 0; i < count && i < DESK_PAGE; i++) {
+    for (size_t i = 0; i < page.count; i++) {
         freed_by(recorded_end) struct recorded recorded = recorded_of(&records[i]);
         json_object_array_add(list, recorded_entry(&recorded, true));
     }
-    json_add_decision(view, "older", count > DESK_PAGE ? records[DESK_PAGE - 1].decision : 0);
+    json_add_decision(view, "older", page.more ? records[page.count - 1].decision : 0);
     *view_r = view;
     return 1;
 }

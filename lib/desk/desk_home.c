@@ -88,16 +88,15 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
                    struct json_object **view_r)
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
-    struct suspended *page = arena_alloc(context.arena, (DESK_PAGE + 1) * sizeof *page);
-    size_t count;
-    if (store_suspended(desk->store, after != NULL ? after : "", now_ms, page, DESK_PAGE + 1,
-                        &count) < 0)
+    struct suspended *suspended = arena_alloc(context.arena, DESK_PAGE * sizeof *suspended);
+    struct store_page page = {.max = DESK_PAGE};
+    if (store_suspended(desk->store, after != NULL ? after : "", now_ms, suspended, &page) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "suspended");
-    for (size_t i = 0; i < count && i < DESK_PAGE; i++)
-        json_object_array_add(list, json_of_suspended(&context, &page[i]));
-    json_add_string(view, "next", count > DESK_PAGE ? page[DESK_PAGE - 1].mailbox : NULL);
+    for (size_t i = 0; i < page.count; i++)
+        json_object_array_add(list, json_of_suspended(&context, &suspended[i]));
+    json_add_string(view, "next", page.more ? suspended[page.count - 1].mailbox : NULL);
     *view_r = view;
     return 1;
 }
@@ -115,14 +114,12 @@ static int newest_first(const void *left, const void *right)
 static int read_suspended(const struct context *context, struct suspended **all_r, size_t *count_r)
 {
     struct suspended *all = arena_alloc(context->arena, SUSPENDED_LOOKED_AT * sizeof *all);
-    size_t total = 0, count = SUSPENDED_PAGE;
-    while (count == SUSPENDED_PAGE && total < SUSPENDED_LOOKED_AT) {
+    size_t total = 0;
+    struct store_page page = {.max = SUSPENDED_PAGE, .more = true};
+    for (; page.more && total < SUSPENDED_LOOKED_AT; total += page.count) {
         const char *after = total > 0 ? all[total - 1].mailbox : "";
-        if (store_suspended(context->desk->store, after, context->now_ms, all + total,
-                            SUSPENDED_PAGE,
-                            &count) < 0)
+        if (store_suspended(context->desk->store, after, context->now_ms, all + total, &page) < 0)
             return -1;
-        total += count;
     }
     if (total > 1)
         qsort(all, total, sizeof *all, newest_first);
@@ -272,12 +269,13 @@ static int add_near(const struct context *context, size_t looked_at, size_t max,
 {
     struct near_limit *seen = arena_alloc(context->arena, looked_at * sizeof *seen);
     struct near_row *rows[SUBJECT_COUNT];
-    size_t count, counts[SUBJECT_COUNT] = {0};
-    if (store_near(context->desk->store, context->now_ms, seen, looked_at, &count) < 0)
+    size_t counts[SUBJECT_COUNT] = {0};
+    struct store_page page = {.max = looked_at};
+    if (store_near(context->desk->store, context->now_ms, seen, &page) < 0)
         return -1;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
         rows[subject] = arena_alloc(context->arena, max * sizeof *rows[subject]);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < page.count; i++) {
         if (seen[i].rule < RULE_FIRST_OVER_TIME || seen[i].rule >= RULE_COUNT)
             continue;
         enum subject subject = rule_table[seen[i].rule].subject;
@@ -310,13 +308,13 @@ static int add_bypassed(const struct context *context, struct json_object *view)
     char after[COUNTER_NAME_SIZE], days[DAYS][COUNTER_NAME_SIZE];
     struct counter counters[DAYS];
     uint64_t total = 0;
-    size_t count;
+    struct store_page page = {.max = DAYS};
     counters_bypassed_name(context->now_ms - DAYS * DAY_MS, after);
     for (int day = 0; day < DAYS; day++)
         counters_bypassed_name(context->now_ms - day * DAY_MS, days[day]);
-    if (store_counters(context->desk->store, after, counters, DAYS, &count) < 0)
+    if (store_counters(context->desk->store, after, counters, &page) < 0)
         return -1;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < page.count; i++)
         for (int day = 0; day < DAYS; day++)
             if (strcmp(counters[i].name, days[day]) == 0)
                 total += counters[i].value;
@@ -329,14 +327,14 @@ int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     struct audit *actions = arena_alloc(context.arena, HOME_ACTS * sizeof *actions);
-    size_t count;
+    struct store_page page = {.max = HOME_ACTS};
     json_add_moment(view, "now", now_ms);
     if (add_bypassed(&context, view) < 0 || add_suspended(&context, view) < 0 ||
         add_near(&context, NEAR_LOOKED_AT, HOME_ROWS, view) < 0 ||
-        store_audit_newest(desk->store, NULL, INT64_MAX, actions, HOME_ACTS, &count) < 0)
+        store_audit_newest(desk->store, NULL, INT64_MAX, actions, &page) < 0)
         return -1;
     struct json_object *list = json_add_list(view, "actions");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < page.count; i++)
         json_object_array_add(list, view_action(&actions[i]));
     *view_r = take(view);
     return 1;

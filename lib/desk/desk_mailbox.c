@@ -89,9 +89,9 @@ static int read_mark(const char *text, struct mark *mark_r, struct problem *prob
 
 /* Both streams, the newest first, merged by moment. */
 struct timeline {
-    struct record records[DESK_PAGE + 1];
-    struct audit actions[DESK_PAGE + 1];
-    size_t record_count, action_count;
+    struct record records[DESK_PAGE];
+    struct audit actions[DESK_PAGE];
+    struct store_page record_page, action_page;
 };
 
 static void merge(const struct timeline *timeline, struct mark *mark, struct json_object *view)
@@ -99,10 +99,10 @@ static void merge(const struct timeline *timeline, struct mark *mark, struct jso
     struct json_object *list = json_add_list(view, "timeline");
     size_t record = 0, action = 0;
     while (record + action < DESK_PAGE &&
-           (record < timeline->record_count || action < timeline->action_count)) {
+           (record < timeline->record_page.count || action < timeline->action_page.count)) {
         bool action_is_next =
-            action < timeline->action_count &&
-            (record == timeline->record_count ||
+            action < timeline->action_page.count &&
+            (record == timeline->record_page.count ||
              timeline->actions[action].at_ms >= timeline->records[record].at_ms);
         if (action_is_next) {
             struct json_object *entry = view_action(&timeline->actions[action]);
@@ -116,7 +116,8 @@ static void merge(const struct timeline *timeline, struct mark *mark, struct jso
         }
     }
     char older[40];
-    bool more = record < timeline->record_count || action < timeline->action_count;
+    bool more = record < timeline->record_page.count || timeline->record_page.more ||
+                action < timeline->action_page.count || timeline->action_page.more;
     snprintf(older, sizeof older, "%llx-%llx", (unsigned long long)mark->decision,
              (unsigned long long)mark->action);
     json_add_string(view, "older", more ? older : NULL);
@@ -127,10 +128,11 @@ static int add_timeline(const struct context *context, const char *mailbox, stru
 {
     struct timeline *timeline = arena_alloc(context->arena, sizeof *timeline);
     struct store *store = context->desk->store;
+    timeline->record_page = timeline->action_page = (struct store_page){.max = DESK_PAGE};
     if (store_decisions(store, context->arena, mailbox, mark.decision, context->now_ms,
-                        timeline->records, DESK_PAGE + 1, &timeline->record_count) < 0 ||
-        store_audit_newest(store, mailbox, mark.action, timeline->actions, DESK_PAGE + 1,
-                           &timeline->action_count) < 0)
+                        timeline->records, &timeline->record_page) < 0 ||
+        store_audit_newest(store, mailbox, mark.action, timeline->actions,
+                           &timeline->action_page) < 0)
         return -1;
     merge(timeline, &mark, view);
     return 1;
@@ -142,16 +144,15 @@ static int add_notes(const struct context *context, const char *mailbox, struct 
     struct audit *actions = arena_alloc(context->arena, DESK_PAGE * sizeof *actions);
     struct json_object *list = json_add_list(view, "notes");
     int64_t before = INT64_MAX;
-    size_t count = DESK_PAGE;
-    for (int page = 0; page < NOTES_PAGES && count == DESK_PAGE; page++) {
-        if (store_audit_newest(context->desk->store, mailbox, before, actions, DESK_PAGE,
-                               &count) < 0)
+    struct store_page page = {.max = DESK_PAGE, .more = true};
+    for (int pages = 0; pages < NOTES_PAGES && page.more; pages++) {
+        if (store_audit_newest(context->desk->store, mailbox, before, actions, &page) < 0)
             return -1;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < page.count; i++)
             if (strcmp(actions[i].action,
                        "note") == 0 && json_object_array_length(list) < NOTES_SHOWN)
                 json_object_array_add(list, view_action(&actions[i]));
-        before = count > 0 ? actions[count - 1].number : before;
+        before = page.count > 0 ? actions[page.count - 1].number : before;
     }
     return 1;
 }

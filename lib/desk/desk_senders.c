@@ -33,15 +33,15 @@ int desk_add_senders(const struct context *context, enum sender_of of, const cha
                      const char *after,
                      size_t max, struct json_object *list, const char **next_r)
 {
-    struct sender *senders = arena_alloc(context->arena, (max + 1) * sizeof *senders);
-    size_t count;
+    struct sender *senders = arena_alloc(context->arena, max * sizeof *senders);
+    struct store_page page = {.max = max};
     if (store_senders(context->desk->store, of, key, after != NULL ? after : "", context->now_ms,
-                      senders, max + 1, &count) < 0)
+                      senders, &page) < 0)
         return -1;
-    for (size_t i = 0; i < count && i < max; i++)
+    for (size_t i = 0; i < page.count; i++)
         if (add_sender(context, &senders[i], list) < 0)
             return -1;
-    *next_r = count > max ? senders[max - 1].mailbox : NULL;
+    *next_r = page.more ? senders[page.count - 1].mailbox : NULL;
     return 1;
 }
 
@@ -137,23 +137,22 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
     freed_by(context_end) struct context context = context_begin(desk, 0);
     int64_t below;
     char next[24];
-    size_t count;
+    struct store_page page = {.max = DESK_PAGE};
     if (!input_number(before, "before", 1, INT64_MAX, &below, problem))
         return 0;
     if (subject != NULL && strlen(subject) > ADDRESS_MAX_BYTES)
         return problem_set(problem, 400, "subject", "it has at most %d bytes", ADDRESS_MAX_BYTES);
-    struct audit *actions = arena_alloc(context.arena, (DESK_PAGE + 1) * sizeof *actions);
+    struct audit *actions = arena_alloc(context.arena, DESK_PAGE * sizeof *actions);
     if (store_audit_newest(desk->store, audit_subject(&context, subject), below, actions,
-                           DESK_PAGE + 1,
-                           &count) < 0)
+                           &page) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "actions");
-    for (size_t i = 0; i < count && i < DESK_PAGE; i++)
+    for (size_t i = 0; i < page.count; i++)
         json_object_array_add(list, view_action(&actions[i]));
-    if (count > DESK_PAGE)
-        snprintf(next, sizeof next, "%lld", (long long)actions[DESK_PAGE - 1].number);
-    json_add_string(view, "next", count > DESK_PAGE ? next : NULL);
+    if (page.more)
+        snprintf(next, sizeof next, "%lld", (long long)actions[page.count - 1].number);
+    json_add_string(view, "next", page.more ? next : NULL);
     *view_r = view;
     return 1;
 }

@@ -93,18 +93,18 @@ static int find_records(const struct context *context, const char *mailbox, stru
     struct record records[RECORDS_PAGE];
     bool taken[MESSAGES_SHOWN] = {false};
     uint64_t before = UINT64_MAX;
-    size_t count = RECORDS_PAGE;
-    for (int page = 0; page < RECORDS_PAGES && count == RECORDS_PAGE; page++) {
+    struct store_page page = {.max = RECORDS_PAGE, .more = true};
+    for (int pages = 0; pages < RECORDS_PAGES && page.more; pages++) {
         if (store_decisions(context->desk->store, context->arena, mailbox, before, context->now_ms,
-                            records,
-                            RECORDS_PAGE, &count) < 0)
+                            records, &page) < 0)
             return -1;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < page.count; i++)
             if (records[i].outcome == OUTCOME_ADMITTED)
                 match(context, search, &records[i], taken);
-        if (count == 0 || records[count - 1].at_ms < search->history->entries[search->stop].time_ms)
+        if (page.count == 0 ||
+            records[page.count - 1].at_ms < search->history->entries[search->stop].time_ms)
             break;
-        before = records[count - 1].decision;
+        before = records[page.count - 1].decision;
     }
     return 1;
 }

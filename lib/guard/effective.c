@@ -94,18 +94,18 @@ static void apply(void **tree, const struct adjustment *adjustment)
 enum { PAGE = 64 };
 
 /* All of them, into a tree of their own, so that nobody sees half of it. */
-static int read_all(struct effective *effective, struct store *store, struct adjustment *page)
+static int read_all(struct effective *effective, struct store *store, struct adjustment *changes)
 {
     void *tree = NULL;
     int64_t newest = 0;
-    size_t count = PAGE;
+    struct store_page page = {.max = PAGE, .more = true};
     int result = 1;
-    while (count == PAGE && (result = store_adjustments(store, newest, page, PAGE, &count)) > 0) {
-        for (size_t i = 0; i < count; i++)
-            if (page[i].rule < RULE_COUNT) /* else of a newer sendguard */
-                apply(&tree, &page[i]);
-        if (count > 0)
-            newest = page[count - 1].change;
+    while (page.more && (result = store_adjustments(store, newest, changes, &page)) > 0) {
+        for (size_t i = 0; i < page.count; i++)
+            if (changes[i].rule < RULE_COUNT) /* else of a newer sendguard */
+                apply(&tree, &changes[i]);
+        if (page.count > 0)
+            newest = changes[page.count - 1].change;
     }
     if (result > 0) {
         pthread_rwlock_wrlock(&effective->lock);
@@ -122,38 +122,39 @@ static int read_all(struct effective *effective, struct store *store, struct adj
 /* What changed since. The newest change that we know is asked for again: when
  * it is not there any more, this is another store (or removals are forgotten
  * by now). 1 up to date, 0 all has to be read anew, -1. */
-static int read_changes(struct effective *effective, struct store *store, struct adjustment *page)
+static int read_changes(struct effective *effective, struct store *store,
+                        struct adjustment *changes)
 {
-    size_t count;
+    struct store_page page = {.max = PAGE};
     bool known = effective->newest_change == 0;
-    int result = store_adjustments(store, effective->newest_change - !known, page, PAGE, &count);
+    int result = store_adjustments(store, effective->newest_change - !known, changes, &page);
     if (result < 0)
         return -1;
-    known = known || (count > 0 && page[0].change == effective->newest_change);
-    if (!known || count == PAGE)
+    known = known || (page.count > 0 && changes[0].change == effective->newest_change);
+    if (!known || page.more)
         return 0;
-    if (count > 0 && page[count - 1].change > effective->newest_change) {
+    if (page.count > 0 && changes[page.count - 1].change > effective->newest_change) {
         pthread_rwlock_wrlock(&effective->lock);
-        for (size_t i = 0; i < count; i++)
-            if (page[i].rule < RULE_COUNT)
-                apply(&effective->tree, &page[i]);
+        for (size_t i = 0; i < page.count; i++)
+            if (changes[i].rule < RULE_COUNT)
+                apply(&effective->tree, &changes[i]);
         pthread_rwlock_unlock(&effective->lock);
-        effective->newest_change = page[count - 1].change;
+        effective->newest_change = changes[page.count - 1].change;
     }
     return 1;
 }
 
 static int ask(struct effective *effective, struct store *store, int64_t now_ms)
 {
-    struct adjustment *page = xcalloc(PAGE, sizeof *page);
+    struct adjustment *changes = xcalloc(PAGE, sizeof *changes);
     int result = 0;
     if (effective->loaded && now_ms < effective->whole_until_ms)
-        result = read_changes(effective, store, page);
+        result = read_changes(effective, store, changes);
     if (result == 0) {
-        result = read_all(effective, store, page);
+        result = read_all(effective, store, changes);
         effective->whole_until_ms = now_ms + DAY_MS / 2;
     }
-    free(page);
+    free(changes);
     if (result > 0) {
         effective->loaded = true;
         effective->fresh_until_ms = now_ms + EFFECTIVE_FRESH_MS;

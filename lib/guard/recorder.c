@@ -287,8 +287,8 @@ static bool fill_batch(struct recorder *recorder)
 static int store_answers(struct store *store)
 {
     struct counter counter;
-    size_t count;
-    return store_counters(store, "", &counter, 1, &count);
+    struct store_page page = {.max = 1};
+    return store_counters(store, "", &counter, &page);
 }
 
 int recorder_flush(struct recorder *recorder, int64_t now_ms)

@@ -206,17 +206,17 @@ int staff_list_kept(struct store *store, enum kept_kind kind, int64_t now_ms,
                     struct json_object *list)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
-    struct kept page[LIST_PAGE];
-    size_t count = LIST_PAGE;
+    struct kept found[LIST_PAGE];
+    struct store_page page = {.max = LIST_PAGE, .more = true};
     char after[KEPT_KEY_MAX + 1] = "";
-    while (count == LIST_PAGE) {
+    while (page.more) {
         arena_reset(arena);
-        if (store_kept_list(store, arena, kind, after, now_ms, page, LIST_PAGE, &count) < 1)
+        if (store_kept_list(store, arena, kind, after, now_ms, found, &page) < 1)
             return -1;
-        for (size_t i = 0; i < count; i++)
-            add(list, &page[i]);
-        if (count > 0)
-            snprintf(after, sizeof after, "%s", page[count - 1].key);
+        for (size_t i = 0; i < page.count; i++)
+            add(list, &found[i]);
+        if (page.more)
+            snprintf(after, sizeof after, "%s", found[page.count - 1].key);
     }
     return 1;
 }

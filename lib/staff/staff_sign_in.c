@@ -329,20 +329,20 @@ static int forget_pairs(struct store *store, enum kept_kind kind, const char *na
                         int64_t now_ms)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
-    struct kept page[KEPT_PAGE];
-    size_t count = KEPT_PAGE;
+    struct kept found[KEPT_PAGE];
+    struct store_page page = {.max = KEPT_PAGE, .more = true};
     char prefix[COUNT_KEY_SIZE], after[KEPT_KEY_MAX + 1];
     pair_key(prefix, name, "");
     snprintf(after, sizeof after, "%s", prefix);
-    while (count == KEPT_PAGE) {
+    while (page.more) {
         arena_reset(arena);
-        if (store_kept_list(store, arena, kind, after, now_ms, page, KEPT_PAGE, &count) < 1)
+        if (store_kept_list(store, arena, kind, after, now_ms, found, &page) < 1)
             return -1;
-        for (size_t i = 0; i < count; i++) {
-            if (strncmp(page[i].key, prefix, strlen(prefix)) != 0)
+        for (size_t i = 0; i < page.count; i++) {
+            if (strncmp(found[i].key, prefix, strlen(prefix)) != 0)
                 return 1;
             char pair[COUNT_KEY_SIZE], of_network[COUNT_KEY_SIZE];
-            const char *network = page[i].key + strlen(prefix);
+            const char *network = found[i].key + strlen(prefix);
             network = arena_strndup(arena, network, strcspn(network, " "));
             pair_key(pair, name, network);
             network_key(of_network, network);
@@ -350,8 +350,8 @@ static int forget_pairs(struct store *store, enum kept_kind kind, const char *na
                 forget_count(store, of_network, now_ms) < 1)
                 return -1;
         }
-        if (count > 0)
-            snprintf(after, sizeof after, "%s", page[count - 1].key);
+        if (page.more)
+            snprintf(after, sizeof after, "%s", found[page.count - 1].key);
     }
     return 1;
 }

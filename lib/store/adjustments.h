@@ -35,11 +35,10 @@ enum { ADJUST_MAX = 2 };
 int store_adjust_after(struct store *store, const struct adjustment *adjustments, size_t count,
                        int64_t newest, const struct action *action) must_check;
 
-/* The adjustments changed after change number `after` (0: all in force), in order of change, at
- * most `max`; a removed one is listed for a day. Returns 1 (*count_r of adjustments_r are set;
- * fewer than max: there are no more) or -1. Cheap when nothing changed: each process asks twice a
- * second. A rule or kind of a newer version comes as RULE_COUNT, and changes nothing. */
+/* The adjustments changed after change number `after` (0: all in force), in order of change; a
+ * removed one is listed for a day. Returns 1 or -1. Cheap when nothing changed: each process asks
+ * twice a second. A rule or kind of a newer version comes as RULE_COUNT, and changes nothing. */
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
-                      size_t max, size_t *count_r) must_check;
+                      struct store_page *page) must_check;
 
 #endif

@@ -25,14 +25,13 @@ struct audit {
                          exempt {"before":…,"after":…}. A suspension is
                          {"id":1,"cause":…,"since":moment,"until":moment or null,"attempts":0} */
 };
-/* The entries after number `after` (0: from the start), in order, at most `max`. Returns 1
- * (*count_r of audit_r are set) or -1. */
-int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
-                size_t *count_r) must_check;
-/* The entries below number `before` (INT64_MAX: from the newest), the newest first, at most `max`;
- * of one subject, or of all with NULL. Returns 1 (*count_r of audit_r are set) or -1. */
+/* The entries after number `after` (0: from the start), in order. Returns 1 or -1. */
+int store_audit(struct store *store, int64_t after, struct audit *audit_r,
+                struct store_page *page) must_check;
+/* The entries below number `before` (INT64_MAX: from the newest), the newest first; of one
+ * subject, or of all with NULL. Returns 1 or -1. */
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
-                       struct audit *audit_r, size_t max, size_t *count_r) must_check;
+                       struct audit *audit_r, struct store_page *page) must_check;
 
 /* An entry to write: name 1..23 bytes, subject as in struct audit, detail a JSON object of at most
  * 511 bytes. */

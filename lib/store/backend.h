@@ -32,7 +32,7 @@ struct suspension_operations {
                    struct suspension *suspension_r);
     int (*lift)(struct backend *backend, const char *mailbox, const struct action *action);
     int (*suspended)(struct backend *backend, const char *after, int64_t now_ms,
-                     struct suspended *suspended_r, size_t max, size_t *count_r);
+                     struct suspended *suspended_r, struct store_page *page);
     int (*offences)(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,
                     uint32_t *count_r);
 };
@@ -42,15 +42,15 @@ struct adjustment_operations {
     int (*adjust)(struct backend *backend, const struct adjustment *adjustments, size_t count,
                   int64_t newest, const struct action *action);
     int (*adjustments)(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                       size_t max, size_t *count_r);
+                       struct store_page *page);
 };
 
 struct record_operations {
     int (*record)(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r);
     int (*decisions)(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
-                     size_t *count_r);
+                     uint64_t before, int64_t now_ms, struct record *records_r,
+                     struct store_page *page);
     int (*history)(struct backend *backend, struct arena *arena, enum subject subject,
                    const char *key, int64_t now_ms, struct history *history_r);
     int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
@@ -59,10 +59,10 @@ struct record_operations {
 };
 
 struct audit_operations {
-    int (*audit)(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r);
+    int (*audit)(struct backend *backend, int64_t after, struct audit *audit_r,
+                 struct store_page *page);
     int (*audit_newest)(struct backend *backend, const char *subject, int64_t before,
-                        struct audit *audit_r, size_t max, size_t *count_r);
+                        struct audit *audit_r, struct store_page *page);
     int (*write_audit)(struct backend *backend, const struct audited *audited);
 };
 
@@ -82,8 +82,8 @@ struct kept_operations {
                   const struct audited *audited);
     /* store_kept_list */
     int (*list)(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                size_t *count_r);
+                const char *after, int64_t now_ms, struct kept *kept_r,
+                struct store_page *page);
     /* store_try */
     int (*try_once)(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
                     uint32_t max, uint32_t *count_r, int64_t *free_at_r);
@@ -93,11 +93,11 @@ struct observation_operations {
     int (*observe)(struct backend *backend, const struct observations *observations,
                    int64_t now_ms);
     int (*senders)(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r);
-    int (*near)(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-                size_t *count_r);
+                   int64_t now_ms, struct sender *senders_r, struct store_page *page);
+    int (*near)(struct backend *backend, int64_t now_ms, struct near_limit *near_r,
+                struct store_page *page);
     int (*counters)(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max, size_t *count_r);
+                    struct store_page *page);
 };
 
 struct backend_operations {

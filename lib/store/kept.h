@@ -33,11 +33,10 @@ int store_kept(struct store *store, struct arena *arena, enum kept_kind kind, co
 /* Removes it. Returns 1; 0, nothing written, when there was none; -1. */
 int store_forget(struct store *store, enum kept_kind kind, const char *key, int64_t now_ms,
                  const struct audited *audited) must_check;
-/* All of a kind in order of key, those after `after` ("": from the first), at most `max`. Returns 1
- * (*count_r of kept_r are set) or -1. */
+/* All of a kind in order of key, those after `after` ("": from the first). Returns 1 or -1. */
 int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
-                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                    size_t *count_r) must_check;
+                    const char *after, int64_t now_ms, struct kept *kept_r,
+                    struct store_page *page) must_check;
 
 /* Counts one try of something that may be tried `max` times (1..TRIES_MAX) in any span_ms. Returns
  * 1 it is counted (*count_r: tries with it); 0 there were so many already, nothing is counted

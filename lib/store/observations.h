@@ -43,20 +43,18 @@ struct sender {
     int64_t last_ms; /* the last moment it sent, to the hour */
 };
 /* The mailboxes that sent from an IP, or those of a domain that sent, within the last 24 h, in
- * order of name, those after `after` ("": from the first), at most `max`. Returns 1 (*count_r of
- * senders_r are set) or -1. */
+ * order of name, those after `after` ("": from the first). Returns 1 or -1. */
 int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
-                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
-    must_check;
+                  int64_t now_ms, struct sender *senders_r, struct store_page *page) must_check;
 
-/* Windows that were near their limit within their own length, the newest first, at most `max`; they
- * may have emptied since. Returns 1 (*count_r of near_r are set) or -1. */
-int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
-               size_t *count_r) must_check;
+/* Windows that were near their limit within their own length, the newest first; they may have
+ * emptied since. Returns 1 or -1. */
+int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r,
+               struct store_page *page) must_check;
 
-/* All counters in order of name, those after `after` ("": from the first), at most `max`. Returns 1
- * (*count_r of counters_r are set) or -1. */
-int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
-                   size_t *count_r) must_check;
+/* All counters in order of name, those after `after` ("": from the first). Returns 1
+ * or -1. */
+int store_counters(struct store *store, const char *after, struct counter *counters_r,
+                   struct store_page *page) must_check;
 
 #endif

@@ -27,13 +27,12 @@ int store_record(struct store *store, struct arena *arena, uint64_t decision, in
                  struct record *record_r) must_check;
 
 /* The records of decisions, the newest first, those with an id below `before` (UINT64_MAX: from the
- * newest), at most `max`. Of one mailbox: the refused messages as long as they are kept, the
- * admitted ones as long as they count (24 h). mailbox NULL: of all (Redis remembers the order of
- * the last 100,000). Returns 1 (*count_r of records_r are set) or -1. Source: docs/store.md, "What
- * is kept, and for how long". */
+ * newest). Of one mailbox: the refused messages as long as they are kept, the admitted ones as long
+ * as they count (24 h). mailbox NULL: of all (Redis remembers the order of the last 100,000).
+ * Returns 1 or -1. Source: docs/store.md, "What is kept, and for how long". */
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
-                    uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
-                    size_t *count_r) must_check;
+                    uint64_t before, int64_t now_ms, struct record *records_r,
+                    struct store_page *page) must_check;
 
 /* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`; empty when nothing was
  * counted. name: history_name. Returns 1 or -1. */

@@ -366,9 +366,9 @@ int store_adjust_after(struct store *store, const struct adjustment *adjustments
 }
 
 int store_adjustments(struct store *store, int64_t after, struct adjustment *adjustments_r,
-                      size_t max, size_t *count_r)
+                      struct store_page *page)
 {
-    ALONE(store, adjustments->adjustments, after, adjustments_r, max, count_r);
+    ALONE(store, adjustments->adjustments, after, adjustments_r, page);
 }
 
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,
@@ -378,9 +378,9 @@ int store_account(struct store *store, struct arena *arena, const char *mailbox,
 }
 
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
-                    struct suspended *suspended_r, size_t max, size_t *count_r)
+                    struct suspended *suspended_r, struct store_page *page)
 {
-    ALONE(store, suspensions->suspended, after, now_ms, suspended_r, max, count_r);
+    ALONE(store, suspensions->suspended, after, now_ms, suspended_r, page);
 }
 
 int store_offences(struct store *store, const char *mailbox, enum cause cause, int64_t now_ms,
@@ -395,17 +395,17 @@ int store_record(struct store *store, struct arena *arena, uint64_t decision, in
     ALONE(store, records->record, arena, decision, now_ms, record_r);
 }
 
-int store_audit(struct store *store, int64_t after, struct audit *audit_r, size_t max,
-                size_t *count_r)
+int store_audit(struct store *store, int64_t after, struct audit *audit_r,
+                struct store_page *page)
 {
-    ALONE(store, audit->audit, after, audit_r, max, count_r);
+    ALONE(store, audit->audit, after, audit_r, page);
 }
 
 int store_decisions(struct store *store, struct arena *arena, const char *mailbox,
-                    uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
-                    size_t *count_r)
+                    uint64_t before, int64_t now_ms, struct record *records_r,
+                    struct store_page *page)
 {
-    ALONE(store, records->decisions, arena, mailbox, before, now_ms, records_r, max, count_r);
+    ALONE(store, records->decisions, arena, mailbox, before, now_ms, records_r, page);
 }
 
 int store_history(struct store *store, struct arena *arena, enum subject subject,
@@ -415,9 +415,9 @@ int store_history(struct store *store, struct arena *arena, enum subject subject
 }
 
 int store_audit_newest(struct store *store, const char *subject, int64_t before,
-                       struct audit *audit_r, size_t max, size_t *count_r)
+                       struct audit *audit_r, struct store_page *page)
 {
-    ALONE(store, audit->audit_newest, subject, before, audit_r, max, count_r);
+    ALONE(store, audit->audit_newest, subject, before, audit_r, page);
 }
 
 int store_write_audit(struct store *store, const struct audited *audited)
@@ -456,10 +456,10 @@ int store_forget(struct store *store, enum kept_kind kind, const char *key, int6
 }
 
 int store_kept_list(struct store *store, struct arena *arena, enum kept_kind kind,
-                    const char *after, int64_t now_ms, struct kept *kept_r, size_t max,
-                    size_t *count_r)
+                    const char *after, int64_t now_ms, struct kept *kept_r,
+                    struct store_page *page)
 {
-    ALONE(store, kept->list, arena, kind, after, now_ms, kept_r, max, count_r);
+    ALONE(store, kept->list, arena, kind, after, now_ms, kept_r, page);
 }
 
 int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span_ms, uint32_t max,
@@ -474,21 +474,21 @@ int store_observe(struct store *store, const struct observations *observations, 
 }
 
 int store_senders(struct store *store, enum sender_of of, const char *key, const char *after,
-                  int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+                  int64_t now_ms, struct sender *senders_r, struct store_page *page)
 {
-    ALONE(store, observations->senders, of, key, after, now_ms, senders_r, max, count_r);
+    ALONE(store, observations->senders, of, key, after, now_ms, senders_r, page);
 }
 
-int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r, size_t max,
-               size_t *count_r)
+int store_near(struct store *store, int64_t now_ms, struct near_limit *near_r,
+               struct store_page *page)
 {
-    ALONE(store, observations->near, now_ms, near_r, max, count_r);
+    ALONE(store, observations->near, now_ms, near_r, page);
 }
 
-int store_counters(struct store *store, const char *after, struct counter *counters_r, size_t max,
-                   size_t *count_r)
+int store_counters(struct store *store, const char *after, struct counter *counters_r,
+                   struct store_page *page)
 {
-    ALONE(store, observations->counters, after, counters_r, max, count_r);
+    ALONE(store, observations->counters, after, counters_r, page);
 }
 
 int store_sweep(struct store *store, int64_t now_ms)

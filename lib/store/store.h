@@ -30,6 +30,15 @@
 
 struct store;
 
+/* One page of a list. The caller sets `max`; on 1 the operation has filled `count` entries of the
+ * caller's array. When there are `more`, the next page begins behind the last of them, or below it,
+ * as the operation's `after` or `before` says. */
+struct store_page {
+    size_t max;   /* 1 or more: so many entries at most, as the array has room for */
+    size_t count; /* answered */
+    bool more;    /* answered: the list goes on */
+};
+
 #define CLOCK_AHEAD_MINUTES 5 /* a bare number: it is also text in SQL */
 #define CLOCK_AHEAD_MS (CLOCK_AHEAD_MINUTES * MINUTE_MS)
 

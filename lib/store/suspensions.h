@@ -34,10 +34,10 @@ struct suspended {
     char mailbox[ADDRESS_MAX_BYTES + 1];
     struct suspension suspension;
 };
-/* The mailboxes suspended at now_ms, in order of name, those after `after` ("": from the first), at
- * most `max`. Returns 1 (*count_r of suspended_r are set) or -1. */
+/* The mailboxes suspended at now_ms, in order of name, those after `after` ("": from the first).
+ * Returns 1 or -1. */
 int store_suspended(struct store *store, const char *after, int64_t now_ms,
-                    struct suspended *suspended_r, size_t max, size_t *count_r) must_check;
+                    struct suspended *suspended_r, struct store_page *page) must_check;
 
 /* Counts the suspensions of that cause that began within the last 30 days, ended ones too: the next
  * is offence number *count_r + 1. Returns 1 or -1. */

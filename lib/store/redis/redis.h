@@ -121,6 +121,12 @@ const redisReply *redis_ask(struct redis_backend *backend, enum script script,
 const redisReply *redis_ask_list(struct redis_backend *backend, enum script script,
                                  const struct argument *arguments, size_t count, size_t max,
                                  redisReply **reply_r) must_check;
+/* Asks read.lua for a page of a list whose entries take `width` elements each; the arguments ask
+ * for page->max + 1 entries, one further than told. The list, of which the first page->count
+ * entries are the page's; NULL with backend->error. */
+const redisReply *redis_ask_page(struct redis_backend *backend, const struct argument *arguments,
+                                 size_t count, size_t width, struct store_page *page,
+                                 redisReply **reply_r) must_check;
 /* 1, or -1 when it is no time of ours. */
 int redis_check_time(struct redis_backend *backend, int64_t now_ms) must_check;
 

@@ -50,22 +50,21 @@ static int read_adjustment(const redisReply *element, struct adjustment *adjustm
 }
 
 static int adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                       size_t max, size_t *count_r)
+                       struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("adjustments"),
                                          argument_int(arena, after),
-                                         argument_int(arena, (int64_t)max)};
+                                         argument_int(arena, (int64_t)page->max + 1)};
     const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), max, &reply);
+        redis_ask_page(self, arguments, countof(arguments), 1, page, &reply);
     if (list == NULL)
         return -1;
-    for (size_t i = 0; i < list->elements; i++)
+    for (size_t i = 0; i < page->count; i++)
         if (!read_adjustment(list->element[i], &adjustments_r[i]))
             return backend_fail(backend, "redis: an adjustment is damaged");
-    *count_r = list->elements;
     return 1;
 }
 

@@ -88,6 +88,20 @@ const redisReply *redis_ask_list(struct redis_backend *backend, enum script scri
     return NULL;
 }
 
+const redisReply *redis_ask_page(struct redis_backend *backend, const struct argument *arguments,
+                                 size_t count, size_t width, struct store_page *page,
+                                 redisReply **reply_r)
+{
+    const redisReply *list = redis_ask_list(backend, SCRIPT_READ, arguments, count,
+                                            width * (page->max + 1), reply_r);
+    if (list == NULL)
+        return NULL;
+    size_t found = list->elements / width;
+    page->more = found > page->max;
+    page->count = page->more ? page->max : found;
+    return list;
+}
+
 /* ---- reading answers ------------------------------------------------------------- */
 
 int64_t redis_number(const redisReply *element)

@@ -133,33 +133,32 @@ static int read_audit(const redisReply *element, struct audit *audit_r)
 }
 
 static int read_audits(struct redis_backend *backend, const redisReply *list, struct audit *audit_r,
-                       size_t *count_r)
+                       const struct store_page *page)
 {
-    for (size_t i = 0; i < list->elements; i++)
+    for (size_t i = 0; i < page->count; i++)
         if (!read_audit(list->element[i], &audit_r[i]))
             return backend_fail(&backend->base, "redis: an entry of the audit log is damaged");
-    *count_r = list->elements;
     return 1;
 }
 
-static int audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r)
+static int audit(struct backend *backend, int64_t after, struct audit *audit_r,
+                 struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("audit"),
                                          argument_int(arena, after + 1),
-                                         argument_int(arena, (int64_t)max)};
+                                         argument_int(arena, (int64_t)page->max + 1)};
     const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), max, &reply);
+        redis_ask_page(self, arguments, countof(arguments), 1, page, &reply);
     if (list == NULL)
         return -1;
-    return read_audits(self, list, audit_r, count_r);
+    return read_audits(self, list, audit_r, page);
 }
 
 static int audit_newest(struct backend *backend, const char *subject, int64_t before,
-                        struct audit *audit_r, size_t max, size_t *count_r)
+                        struct audit *audit_r, struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -170,16 +169,15 @@ static int audit_newest(struct backend *backend, const char *subject, int64_t be
         before = 1;
     const struct argument of_all[] = {argument_string("audit_newest"),
                                       argument_int(arena, before - 1),
-                                      argument_int(arena, (int64_t)max)};
+                                      argument_int(arena, (int64_t)page->max + 1)};
     const struct argument of_one[] = {argument_string("audit_of"),
                                       argument_string(subject != NULL ? subject : ""),
                                       argument_int(arena, before),
-                                      argument_int(arena, (int64_t)max)};
+                                      argument_int(arena, (int64_t)page->max + 1)};
     const redisReply *list =
-        subject == NULL
-            ? redis_ask_list(self, SCRIPT_READ, of_all, countof(of_all), max, &reply)
-            : redis_ask_list(self, SCRIPT_READ, of_one, countof(of_one), max, &reply);
-    return list == NULL ? -1 : read_audits(self, list, audit_r, count_r);
+        subject == NULL ? redis_ask_page(self, of_all, countof(of_all), 1, page, &reply)
+                        : redis_ask_page(self, of_one, countof(of_one), 1, page, &reply);
+    return list == NULL ? -1 : read_audits(self, list, audit_r, page);
 }
 
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,

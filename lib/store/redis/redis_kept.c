@@ -97,24 +97,25 @@ static int read(struct backend *backend, struct arena *arena, enum kept_kind kin
 }
 
 static int list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                const char *after, int64_t now_ms, struct kept *kept_r, size_t max, size_t *count_r)
+                const char *after, int64_t now_ms, struct kept *kept_r,
+                struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {
         argument_string("kept_list"), argument_string(kept_kind_names[kind]),
-        argument_string(after), argument_int(arena, now_ms), argument_int(arena, (int64_t)max)};
+        argument_string(after), argument_int(arena, now_ms),
+        argument_int(arena, (int64_t)page->max + 1)};
     if (redis_check_time(self, now_ms) < 0)
         return -1;
     const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2 * max, &reply);
+        redis_ask_page(self, arguments, countof(arguments), 2, page, &reply);
     if (list == NULL)
         return -1;
-    for (size_t i = 0; i < list->elements / 2; i++)
+    for (size_t i = 0; i < page->count; i++)
         if (read_kept(self, arena, redis_text(list->element[2 * i]), list->element[2 * i + 1],
                       now_ms, &kept_r[i]) != 1)
             return backend_fail(backend, "redis: what is kept under a key is damaged");
-    *count_r = list->elements / 2;
     return 1;
 }
 

@@ -81,9 +81,9 @@ static int compare_names(const void *one, const void *other)
     return strcmp(a->name, b->name);
 }
 
-/* Those after `after`, in order of name; in `arena`, pointing into the answer. */
+/* The page of those after `after`, in order of name; in `arena`, pointing into the answer. */
 static struct named *sort_named(struct arena *arena, const redisReply *list, const char *after,
-                                size_t *count_r)
+                                struct store_page *page)
 {
     struct named *named = arena_alloc(arena, (list->elements / 2 + 1) * sizeof *named);
     size_t count = 0;
@@ -95,14 +95,13 @@ static struct named *sort_named(struct arena *arena, const redisReply *list, con
     }
     if (count > 0)
         qsort(named, count, sizeof *named, compare_names);
-    *count_r = count;
+    page->more = count > page->max;
+    page->count = page->more ? page->max : count;
     return named;
 }
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static int senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+                   int64_t now_ms, struct sender *senders_r, struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
@@ -110,16 +109,14 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
     const struct argument arguments[] = {
         argument_string("senders"), argument_string(of == SENDERS_OF_IP ? "ip" : "domain"),
         argument_string(key), argument_int(arena, now_ms - SEEN_KEPT_MS)};
-    size_t count;
     if (redis_check_time(self, now_ms) < 0)
         return -1;
     const redisReply *list =
         redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2 * SENDERS_MAX, &reply);
     if (list == NULL)
         return -1;
-    const struct named *named = sort_named(arena, list, after, &count);
-    *count_r = smaller(count, max);
-    for (size_t i = 0; i < *count_r; i++) {
+    const struct named *named = sort_named(arena, list, after, page);
+    for (size_t i = 0; i < page->count; i++) {
         snprintf(senders_r[i].mailbox, sizeof senders_r[i].mailbox, "%s", named[i].name);
         senders_r[i].last_ms = strtoll(named[i].number, NULL, 10);
     }
@@ -127,35 +124,34 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
 }
 
 static int counters(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max, size_t *count_r)
+                    struct store_page *page)
 {
     enum { COUNTERS_MAX = 100000 };
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("counters")};
-    size_t count;
     const redisReply *list =
         redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), COUNTERS_MAX, &reply);
     if (list == NULL)
         return -1;
-    const struct named *named = sort_named(arena, list, after, &count);
-    *count_r = smaller(count, max);
-    for (size_t i = 0; i < *count_r; i++) {
+    const struct named *named = sort_named(arena, list, after, page);
+    for (size_t i = 0; i < page->count; i++) {
         snprintf(counters_r[i].name, sizeof counters_r[i].name, "%s", named[i].name);
         counters_r[i].value = strtoull(named[i].number, NULL, 10);
     }
     return 1;
 }
 
-static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-                size_t *count_r)
+static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r,
+                struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     struct argument arguments[3 + 2 * OVER_TIME_COUNT] = {
-        argument_string("near"), argument_int(arena, now_ms), argument_int(arena, (int64_t)max)};
+        argument_string("near"), argument_int(arena, now_ms),
+        argument_int(arena, (int64_t)page->max + 1)};
     size_t count = 3;
     if (redis_check_time(self, now_ms) < 0)
         return -1;
@@ -163,11 +159,10 @@ static int near(struct backend *backend, int64_t now_ms, struct near_limit *near
         arguments[count++] = argument_string(rule_table[rule].name);
         arguments[count++] = argument_int(arena, rule_table[rule].window_ms);
     }
-    const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, count, 3 * max, &reply);
+    const redisReply *list = redis_ask_page(self, arguments, count, 3, page, &reply);
     if (list == NULL)
         return -1;
-    for (size_t i = 0; i < list->elements / 3; i++) {
+    for (size_t i = 0; i < page->count; i++) {
         redisReply *const *part = list->element + 3 * i;
         int rule = rule_by_name(redis_text(part[0]));
         if (rule < 0)
@@ -176,7 +171,6 @@ static int near(struct backend *backend, int64_t now_ms, struct near_limit *near
                                         .at_ms = strtoll(redis_text(part[2]), NULL, 10)};
         redis_copy_text(part[1], near_r[i].key, sizeof near_r[i].key);
     }
-    *count_r = list->elements / 3;
     return 1;
 }
 

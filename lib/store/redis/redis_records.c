@@ -105,13 +105,14 @@ static int record(struct backend *backend, struct arena *arena, uint64_t decisio
 
 /* ---- lists of decisions ------------------------------------------------------------- */
 
-/* The page of records that is being filled. */
+/* The page of records that is being filled: one further than `told` has room for tells that there
+ * are more. */
 struct page {
     struct arena *arena;
     int64_t now_ms;
     struct action_time time; /* over all its calls */
     struct record *records;
-    size_t count, max;
+    struct store_page *told;
 };
 
 /* Candidates, put in order. */
@@ -153,6 +154,13 @@ static void add_ids(const redisReply *text, uint64_t before, struct ids *ids)
 
 static size_t id_count(const redisReply *text) { return strlen(redis_text(text)) / ID_DIGITS; }
 
+static void add_record(struct page *page, const struct record *record)
+{
+    page->told->more = page->told->count == page->told->max;
+    if (!page->told->more)
+        page->records[page->told->count++] = *record;
+}
+
 /* Adds what there still is of `count` records. 1 or -1. */
 enum { FETCH_MAX = 1024 };
 static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t count,
@@ -170,12 +178,14 @@ static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t
         redis_ask_list(backend, SCRIPT_READ, arguments, 1 + count, count, &reply);
     if (found == NULL)
         return -1;
-    for (size_t i = 0; i < found->elements && page->count < page->max; i++) {
+    for (size_t i = 0; i < found->elements && !page->told->more; i++) {
+        struct record record;
         int read = read_record(backend, page->arena, found->element[i], ids[i], page->now_ms,
-                               &page->records[page->count]);
+                               &record);
         if (read < 0)
             return -1;
-        page->count += read == 1;
+        if (read == 1)
+            add_record(page, &record);
     }
     return 1;
 }
@@ -183,18 +193,18 @@ static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Fills the page with the records of these ids, in their order: as many at once
- * as it has room for, and more from where all have gone. 1 or -1. */
+ * as it can take, and more from where all have gone. 1 or -1. */
 static int fetch(struct redis_backend *backend, const struct ids *ids, struct page *page)
 {
     enum { AT_FIRST = 128 };
     bool all_gone = false;
-    for (size_t done = 0; done < ids->count && page->count < page->max;) {
-        size_t before = page->count;
-        size_t most = all_gone ? FETCH_MAX : smaller(AT_FIRST, page->max - before);
+    for (size_t done = 0; done < ids->count && !page->told->more;) {
+        size_t before = page->told->count;
+        size_t most = all_gone ? FETCH_MAX : smaller(AT_FIRST, page->told->max + 1 - before);
         size_t count = smaller(most, ids->count - done);
         if (fetch_some(backend, ids->of + done, count, page) < 0)
             return -1;
-        all_gone = page->count == before;
+        all_gone = page->told->count == before;
         done += count;
     }
     return 1;
@@ -274,7 +284,7 @@ static int log_ids(struct redis_backend *backend, struct arena *arena, uint64_t 
 static int log_page(struct redis_backend *backend, uint64_t before, struct page *page)
 {
     int at_end = 0;
-    while (at_end == 0 && page->count < page->max) {
+    while (at_end == 0 && !page->told->more) {
         freed_by(arena_free) struct arena *arena = arena_new();
         struct ids ids;
         at_end = log_ids(backend, arena, before, &ids);
@@ -287,20 +297,21 @@ static int log_page(struct redis_backend *backend, uint64_t before, struct page 
 }
 
 static int decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
-                     size_t *count_r)
+                     uint64_t before, int64_t now_ms, struct record *records_r,
+                     struct store_page *told)
 {
     struct redis_backend *self = redis_backend(backend);
     struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
-                        .records = records_r, .max = max};
+                        .records = records_r, .told = told};
     struct ids ids;
+    told->count = 0;
+    told->more = false;
     if (redis_check_time(self, now_ms) < 0)
         return -1;
     if (mailbox == NULL ? log_page(self, before, &page) < 0
                         : mailbox_ids(self, arena, mailbox, before, now_ms, &ids) < 0 ||
                               fetch(self, &ids, &page) < 0)
         return -1;
-    *count_r = page.count;
     return 1;
 }
 

@@ -64,27 +64,26 @@ static int lift(struct backend *backend, const char *mailbox, const struct actio
 }
 
 static int suspended(struct backend *backend, const char *after, int64_t now_ms,
-                     struct suspended *suspended_r, size_t max, size_t *count_r)
+                     struct suspended *suspended_r, struct store_page *page)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const struct argument arguments[] = {argument_string("suspended"), argument_string(after),
                                          argument_int(arena, now_ms),
-                                         argument_int(arena, (int64_t)max)};
+                                         argument_int(arena, (int64_t)page->max + 1)};
     if (redis_check_time(self, now_ms) < 0)
         return -1;
     const redisReply *list =
-        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 2 * max, &reply);
+        redis_ask_page(self, arguments, countof(arguments), 2, page, &reply);
     if (list == NULL)
         return -1;
-    for (size_t i = 0; i < list->elements / 2; i++) {
+    for (size_t i = 0; i < page->count; i++) {
         if (!redis_read_suspension(list->element[2 * i + 1], &suspended_r[i].suspension))
             return backend_fail(backend, "redis: a suspension is damaged");
         redis_copy_text(list->element[2 * i], suspended_r[i].mailbox,
                         sizeof suspended_r[i].mailbox);
     }
-    *count_r = list->elements / 2;
     return 1;
 }
 

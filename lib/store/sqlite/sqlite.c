@@ -116,6 +116,17 @@ int sqlite_row(struct sqlite_backend *backend, sqlite3_stmt *statement)
     return answer == SQLITE_DONE ? 0 : -1;
 }
 
+int sqlite_page_row(struct sqlite_backend *backend, sqlite3_stmt *statement,
+                    struct store_page *page)
+{
+    int row = sqlite_row(backend, statement);
+    page->more = row > 0 && page->count == page->max;
+    if (!page->more)
+        return row;
+    sqlite3_reset(statement);
+    return 0;
+}
+
 int sqlite_do(struct sqlite_backend *backend, sqlite3_stmt *statement)
 {
     return sqlite_row(backend, statement) < 0 ? -1 : 1;
@@ -440,14 +451,6 @@ int sqlite_end(struct sqlite_backend *backend, int result)
     if (result < 0)
         return give_up(backend);
     sqlite_checkpoint_leave(backend->checkpointer);
-    return result;
-}
-
-int sqlite_end_list(struct sqlite_backend *backend, int last, size_t count, size_t *count_r)
-{
-    int result = sqlite_end(backend, last < 0 ? -1 : 1);
-    if (result > 0)
-        *count_r = count;
     return result;
 }
 

@@ -199,15 +199,15 @@ static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
 int sqlite_begin(struct sqlite_backend *backend, bool to_write) must_check;
 /* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
 int sqlite_end(struct sqlite_backend *backend, int result) must_check;
-/* The same after a list of `count` rows, of which the last sqlite_row returned `last`. 1 (*count_r
- * is set) or -1. */
-int sqlite_end_list(struct sqlite_backend *backend, int last, size_t count,
-                    size_t *count_r) must_check;
 
 /* A statement ready for its parameters. */
 sqlite3_stmt *sqlite_take(struct sqlite_backend *backend, enum sqlite_statement which);
 /* 1 a row, 0 no (further) row, -1 with backend->error. After 0 and -1 the statement is reset. */
 int sqlite_row(struct sqlite_backend *backend, sqlite3_stmt *statement) must_check;
+/* The same for a page of a list, whose statement yields page->max + 1 rows at most. 1 a row for the
+ * place page->count, which the caller then raises; 0 with page->more; -1. */
+int sqlite_page_row(struct sqlite_backend *backend, sqlite3_stmt *statement,
+                    struct store_page *page) must_check;
 /* For statements without rows: 1 or -1. */
 int sqlite_do(struct sqlite_backend *backend, sqlite3_stmt *statement) must_check;
 

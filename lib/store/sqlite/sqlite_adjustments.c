@@ -99,19 +99,19 @@ static void read_adjustment(sqlite3_stmt *list, struct adjustment *adjustment_r)
 }
 
 static int adjustments(struct backend *backend, int64_t after, struct adjustment *adjustments_r,
-                       size_t max, size_t *count_r)
+                       struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_ADJUSTMENT_LIST);
     sqlite3_bind_int64(list, 1, after);
-    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(self, list)) > 0)
-        read_adjustment(list, &adjustments_r[count++]);
-    return sqlite_end_list(self, more, count, count_r);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)page->max + 1);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(self, list, page)) > 0)
+        read_adjustment(list, &adjustments_r[page->count++]);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 const struct adjustment_operations sqlite_adjustments = {

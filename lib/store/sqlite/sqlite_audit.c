@@ -60,34 +60,33 @@ static void read_audit(sqlite3_stmt *row, struct audit *entry_r)
 }
 
 static int read_audits(struct sqlite_backend *backend, enum sqlite_statement which, int64_t number,
-                       const char *subject, struct audit *audit_r, size_t max, size_t *count_r)
+                       const char *subject, struct audit *audit_r, struct store_page *page)
 {
     if (sqlite_begin(backend, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(backend, which);
     sqlite3_bind_int64(list, 1, number);
-    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)page->max + 1);
     if (subject != NULL)
         sqlite_bind_string(list, 3, subject);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(backend, list)) > 0)
-        read_audit(list, &audit_r[count++]);
-    return sqlite_end_list(backend, more, count, count_r);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(backend, list, page)) > 0)
+        read_audit(list, &audit_r[page->count++]);
+    return sqlite_end(backend, row < 0 ? -1 : 1);
 }
 
-static int audit(struct backend *backend, int64_t after, struct audit *audit_r, size_t max,
-                 size_t *count_r)
+static int audit(struct backend *backend, int64_t after, struct audit *audit_r,
+                 struct store_page *page)
 {
-    return read_audits(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, max,
-                       count_r);
+    return read_audits(sqlite_backend(backend), SQL_AUDIT_AFTER, after, NULL, audit_r, page);
 }
 
 static int audit_newest(struct backend *backend, const char *subject, int64_t before,
-                        struct audit *audit_r, size_t max, size_t *count_r)
+                        struct audit *audit_r, struct store_page *page)
 {
     return read_audits(sqlite_backend(backend), subject != NULL ? SQL_AUDIT_OF : SQL_AUDIT_BEFORE,
-                       before, subject, audit_r, max, count_r);
+                       before, subject, audit_r, page);
 }
 
 const struct audit_operations sqlite_audit = {

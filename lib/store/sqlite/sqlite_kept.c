@@ -122,7 +122,8 @@ static int forget(struct backend *backend, enum kept_kind kind, const char *key,
 }
 
 static int list(struct backend *backend, struct arena *arena, enum kept_kind kind,
-                const char *after, int64_t now_ms, struct kept *kept_r, size_t max, size_t *count_r)
+                const char *after, int64_t now_ms, struct kept *kept_r,
+                struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
@@ -131,12 +132,12 @@ static int list(struct backend *backend, struct arena *arena, enum kept_kind kin
     sqlite_bind_string(list, 1, kept_kind_names[kind]);
     sqlite_bind_string(list, 2, after);
     sqlite3_bind_int64(list, 3, now_ms);
-    sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(self, list)) > 0)
-        read_kept(list, arena, &kept_r[count++]);
-    return sqlite_end_list(self, more, count, count_r);
+    sqlite3_bind_int64(list, 4, (sqlite3_int64)page->max + 1);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(self, list, page)) > 0)
+        read_kept(list, arena, &kept_r[page->count++]);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 /* ---- tries -------------------------------------------------------------------------- */

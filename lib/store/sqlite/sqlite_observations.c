@@ -75,7 +75,7 @@ static int observe(struct backend *backend, const struct observations *observati
 /* ---- reading ------------------------------------------------------------------------ */
 
 static int senders(struct backend *backend, enum sender_of of, const char *key, const char *after,
-                   int64_t now_ms, struct sender *senders_r, size_t max, size_t *count_r)
+                   int64_t now_ms, struct sender *senders_r, struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
@@ -85,14 +85,15 @@ static int senders(struct backend *backend, enum sender_of of, const char *key, 
     sqlite_bind_string(list, 1, key);
     sqlite_bind_string(list, 2, after);
     sqlite3_bind_int64(list, 3, now_ms - SEEN_KEPT_MS);
-    sqlite3_bind_int64(list, 4, (sqlite3_int64)max);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(self, list)) > 0) {
-        sqlite_copy_text(list, 0, senders_r[count].mailbox, sizeof senders_r[count].mailbox);
-        senders_r[count++].last_ms = sqlite3_column_int64(list, 1);
+    sqlite3_bind_int64(list, 4, (sqlite3_int64)page->max + 1);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(self, list, page)) > 0) {
+        struct sender *sender = &senders_r[page->count++];
+        sqlite_copy_text(list, 0, sender->mailbox, sizeof sender->mailbox);
+        sender->last_ms = sqlite3_column_int64(list, 1);
     }
-    return sqlite_end_list(self, more, count, count_r);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 /* 1, or 0 when the window has emptied since, or this version does not know its rule. */
@@ -107,38 +108,46 @@ static int read_near(sqlite3_stmt *row, int64_t now_ms, struct near_limit *near_
     return 1;
 }
 
-static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r, size_t max,
-                size_t *count_r)
+static int near(struct backend *backend, int64_t now_ms, struct near_limit *near_r,
+                struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_NEAR_LIST);
     sqlite3_bind_int64(list, 1, now_ms - rule_longest_of_all_ms());
-    size_t count = 0;
-    int more = 1;
-    while (count < max && (more = sqlite_row(self, list)) > 0)
-        count += (size_t)read_near(list, now_ms, &near_r[count]);
+    struct near_limit near;
+    page->count = 0;
+    page->more = false;
+    int row = 1;
+    while (!page->more && (row = sqlite_row(self, list)) > 0) {
+        if (!read_near(list, now_ms, &near))
+            continue;
+        page->more = page->count == page->max;
+        if (!page->more)
+            near_r[page->count++] = near;
+    }
     sqlite3_reset(list);
-    return sqlite_end_list(self, more, count, count_r);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 static int counters(struct backend *backend, const char *after, struct counter *counters_r,
-                    size_t max, size_t *count_r)
+                    struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
         return -1;
     sqlite3_stmt *list = sqlite_take(self, SQL_COUNTER_LIST);
     sqlite_bind_string(list, 1, after);
-    sqlite3_bind_int64(list, 2, (sqlite3_int64)max);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(self, list)) > 0) {
-        sqlite_copy_text(list, 0, counters_r[count].name, sizeof counters_r[count].name);
-        counters_r[count++].value = (uint64_t)sqlite3_column_int64(list, 1);
+    sqlite3_bind_int64(list, 2, (sqlite3_int64)page->max + 1);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(self, list, page)) > 0) {
+        struct counter *counter = &counters_r[page->count++];
+        sqlite_copy_text(list, 0, counter->name, sizeof counter->name);
+        counter->value = (uint64_t)sqlite3_column_int64(list, 1);
     }
-    return sqlite_end_list(self, more, count, count_r);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 const struct observation_operations sqlite_observations = {

@@ -229,24 +229,25 @@ static struct source *nearer(struct source *a, struct source *b)
 }
 
 /* Two sources as one, the highest id first. */
-static int merge(struct source *a, struct source *b, struct record *records_r, size_t max,
-                 size_t *count_r)
+static int merge(struct source *a, struct source *b, struct record *records_r,
+                 struct store_page *page)
 {
-    size_t count = 0;
-    if (max > 0 && ((a->there = a->next(a)) < 0 || (b->there = b->next(b)) < 0))
+    struct source *next;
+    page->count = 0;
+    if ((a->there = a->next(a)) < 0 || (b->there = b->next(b)) < 0)
         return -1;
-    for (struct source *next; count < max && (next = nearer(a, b)) != NULL;) {
-        records_r[count++] = next->head;
-        if (count < max && (next->there = next->next(next)) < 0)
+    while ((next = nearer(a, b)) != NULL && page->count < page->max) {
+        records_r[page->count++] = next->head;
+        if ((next->there = next->next(next)) < 0)
             return -1;
     }
-    *count_r = count;
+    page->more = next != NULL;
     return 1;
 }
 
 static int decisions(struct backend *backend, struct arena *arena, const char *mailbox,
-                     uint64_t before, int64_t now_ms, struct record *records_r, size_t max,
-                     size_t *count_r)
+                     uint64_t before, int64_t now_ms, struct record *records_r,
+                     struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     struct source admitted, refused;
@@ -261,14 +262,10 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
         refused = source_of(self, arena, SQL_REFUSED_OF, before, now_ms);
         sqlite_bind_string(refused.rows, 3, mailbox);
     }
-    size_t count = 0;
-    int result = merge(&admitted, &refused, records_r, max, &count);
+    int result = merge(&admitted, &refused, records_r, page);
     sqlite3_reset(admitted.rows);
     sqlite3_reset(refused.rows);
-    result = sqlite_end(self, result);
-    if (result > 0)
-        *count_r = count;
-    return result;
+    return sqlite_end(self, result);
 }
 
 /* ---- histories ---------------------------------------------------------------------- */

@@ -163,7 +163,7 @@ static int lift(struct backend *backend, const char *mailbox, const struct actio
 }
 
 static int suspended(struct backend *backend, const char *after, int64_t now_ms,
-                     struct suspended *suspended_r, size_t max, size_t *count_r)
+                     struct suspended *suspended_r, struct store_page *page)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, false) < 0)
@@ -171,15 +171,15 @@ static int suspended(struct backend *backend, const char *after, int64_t now_ms,
     sqlite3_stmt *list = sqlite_take(self, SQL_SUSPENSION_LIST);
     sqlite_bind_string(list, 1, after);
     sqlite3_bind_int64(list, 2, now_ms);
-    sqlite3_bind_int64(list, 3, (sqlite3_int64)max);
-    size_t count = 0;
-    int more;
-    while ((more = sqlite_row(self, list)) > 0) {
-        sqlite_read_suspension(list, &suspended_r[count].suspension);
-        sqlite_copy_text(list, 8, suspended_r[count].mailbox, sizeof suspended_r[count].mailbox);
-        count++;
+    sqlite3_bind_int64(list, 3, (sqlite3_int64)page->max + 1);
+    page->count = 0;
+    int row;
+    while ((row = sqlite_page_row(self, list, page)) > 0) {
+        struct suspended *suspended = &suspended_r[page->count++];
+        sqlite_read_suspension(list, &suspended->suspension);
+        sqlite_copy_text(list, 8, suspended->mailbox, sizeof suspended->mailbox);
     }
-    return sqlite_end_list(self, more, count, count_r);
+    return sqlite_end(self, row < 0 ? -1 : 1);
 }
 
 static int offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,

@@ -658,9 +658,9 @@ START_TEST(wrong_words)
     for (size_t i = 0; i < countof(wrong); i++)
         refuse_action(&admin, wrong[i].words, NOW, 400, wrong[i].where);
     struct audit none;
-    size_t count;
-    ck_assert_int_eq(store_audit(store, 0, &none, 1, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_audit(store, 0, &none, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
 }
 END_TEST
 

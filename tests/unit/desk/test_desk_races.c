@@ -72,13 +72,14 @@ START_TEST(nothing_is_done_by_halves)
 {
     struct giver givers[SUPPORTERS];
     struct audit audit[2 * SUPPORTERS];
-    size_t count, expected = 0;
+    struct store_page page = {.max = countof(audit)};
+    size_t expected = 0;
     rig_begin(_i, WITH(SMALL, "desk.max_extra=10"));
     give_at_once(givers, "\"off_domain\":6", "\"messages\":6,\"off_domain\":6");
     for (size_t i = 0; i < SUPPORTERS; i++)
         expected += (size_t)givers[i].result * (i % 2 == 0 ? 1 : 2);
-    ck_assert_int_eq(store_audit(store, 0, audit, countof(audit), &count), 1);
-    ck_assert_uint_eq(count, expected);
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, expected);
 }
 END_TEST
 

@@ -280,9 +280,9 @@ END_TEST
 static size_t count_actions(void)
 {
     struct audit actions[20];
-    size_t count;
-    ck_assert_int_eq(store_audit(store, 0, actions, 20, &count), 1);
-    return count;
+    struct store_page page = {.max = 20};
+    ck_assert_int_eq(store_audit(store, 0, actions, &page), 1);
+    return page.count;
 }
 
 START_TEST(lock)

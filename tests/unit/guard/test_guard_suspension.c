@@ -250,12 +250,12 @@ static void check_no_trace(uint64_t messages)
 {
     struct account account;
     struct suspended suspended;
-    size_t count;
+    struct store_page page = {.max = 1};
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 9, &account), 1);
     ck_assert_uint_eq(account.history.count, messages);
     ck_assert_int_eq(account.suspension.id, 0);
-    ck_assert_int_eq(store_suspended(store, "", NOW + 9, &suspended, 1, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_suspended(store, "", NOW + 9, &suspended, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
 }
 
 START_TEST(test_dry_run)

@@ -39,11 +39,11 @@ static void tell(void)
 static uint64_t counted_in(struct store *counting, const char *name)
 {
     struct counter counters[128];
-    size_t count;
-    ck_assert_msg(store_counters(counting, "", counters, countof(counters), &count) == 1, "%s",
+    struct store_page page = {.max = countof(counters)};
+    ck_assert_msg(store_counters(counting, "", counters, &page) == 1, "%s",
                   store_error(counting));
-    ck_assert_uint_lt(count, countof(counters));
-    for (size_t i = 0; i < count; i++)
+    ck_assert_uint_lt(page.count, countof(counters));
+    for (size_t i = 0; i < page.count; i++)
         if (strcmp(counters[i].name, name) == 0)
             return counters[i].value;
     return 0;
@@ -128,7 +128,7 @@ END_TEST
 START_TEST(test_webmail_host_is_no_sender)
 {
     struct sender senders[2];
-    size_t count;
+    struct store_page page = {.max = 2};
     begin(_i);
     struct submission submission = rig_submission("host");
     submission.channel = CHANNEL_SMTP;
@@ -137,11 +137,11 @@ START_TEST(test_webmail_host_is_no_sender)
     saw(&verdict);
     tell();
     ck_assert_int_eq(
-        store_senders(store, SENDERS_OF_IP, "192.0.2.1", "", now_ms, senders, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
+        store_senders(store, SENDERS_OF_IP, "192.0.2.1", "", now_ms, senders, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
     ck_assert_int_eq(
-        store_senders(store, SENDERS_OF_DOMAIN, "example.test", "", now_ms, senders, 2, &count), 1);
-    ck_assert_uint_eq(count, 1);
+        store_senders(store, SENDERS_OF_DOMAIN, "example.test", "", now_ms, senders, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     end();
 }
 END_TEST
@@ -263,10 +263,10 @@ END_TEST
 
 static size_t senders_of(enum sender_of of, const char *key, struct sender *senders_r, size_t max)
 {
-    size_t count;
-    ck_assert_msg(store_senders(store, of, key, "", now_ms + HOUR_MS, senders_r, max, &count) == 1,
+    struct store_page page = {.max = max};
+    ck_assert_msg(store_senders(store, of, key, "", now_ms + HOUR_MS, senders_r, &page) == 1,
                   "%s", store_error(store));
-    return count;
+    return page.count;
 }
 
 START_TEST(test_observed_senders)
@@ -333,9 +333,10 @@ static const struct {
 
 START_TEST(test_near)
 {
-    size_t number = (size_t)_i / BACKEND_KINDS, count;
+    size_t number = (size_t)_i / BACKEND_KINDS;
     begin(_i % BACKEND_KINDS);
     struct near_limit near[4];
+    struct store_page page = {.max = countof(near)};
     struct submission submission = rig_submission("near");
     struct verdict verdict = verdict_on(&submission, VERDICT_ADMIT);
     verdict.windows[0] = (struct verdict_window){.rule = nears[number].rule,
@@ -345,9 +346,10 @@ START_TEST(test_near)
     saw(&verdict);
     saw(&verdict);
     tell();
-    ck_assert_int_eq(store_near(store, now_ms, near, countof(near), &count), 1);
-    ck_assert_msg(count == (nears[number].key != NULL), "%s: %zu", nears[number].name, count);
-    if (count == 1) {
+    ck_assert_int_eq(store_near(store, now_ms, near, &page), 1);
+    ck_assert_msg(page.count == (nears[number].key != NULL), "%s: %zu", nears[number].name,
+                  page.count);
+    if (page.count == 1) {
         ck_assert_str_eq(near[0].key, nears[number].key);
         ck_assert_int_eq(near[0].rule, nears[number].rule);
         ck_assert_int_eq(near[0].at_ms, now_ms);

@@ -47,9 +47,10 @@ static void must_sign_in(const char *name, int64_t now_ms, char cookie_r[SECRET_
 static size_t audit_count(const char *action_name)
 {
     struct audit audit[50];
-    size_t count = 0, found = 0;
-    ck_assert_int_eq(store_audit(store, 0, audit, 50, &count), 1);
-    for (size_t i = 0; i < count; i++)
+    struct store_page page = {.max = 50};
+    size_t found = 0;
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
         found += strcmp(audit[i].action, action_name) == 0;
     return found;
 }
@@ -198,12 +199,12 @@ START_TEST(test_only_hashes_are_kept)
     const char *secret = strrchr(token, '.') + 1;
     for (int kind = 0; kind < KEPT_KIND_COUNT; kind++) {
         struct kept kept[10];
-        size_t count = 0;
-        ck_assert_int_eq(store_kept_list(store, arena, (enum kept_kind)kind, "", NOW, kept, 10,
-                                         &count), 1);
+        struct store_page page = {.max = 10};
+        ck_assert_int_eq(store_kept_list(store, arena, (enum kept_kind)kind, "", NOW, kept,
+                                         &page), 1);
         if (kind == KEPT_STAFF || kind == KEPT_SESSION || kind == KEPT_TOKEN)
-            ck_assert_uint_eq(count, 1);
-        for (size_t i = 0; i < count; i++) {
+            ck_assert_uint_eq(page.count, 1);
+        for (size_t i = 0; i < page.count; i++) {
             ck_assert_ptr_null(strstr(kept[i].value, GOOD));
             ck_assert_ptr_null(strstr(kept[i].value, cookie));
             ck_assert_ptr_null(strstr(kept[i].key, cookie));

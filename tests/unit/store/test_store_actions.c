@@ -95,12 +95,12 @@ static struct adjustment changes[CHANGES];
 
 static size_t changes_after(int64_t after)
 {
-    size_t count = 0;
-    ck_assert_msg(store_adjustments(store, after, changes, CHANGES, &count) == 1, "%s",
+    struct store_page page = {.max = CHANGES};
+    ck_assert_msg(store_adjustments(store, after, changes, &page) == 1, "%s",
                   store_error(store));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < page.count; i++)
         ck_assert_int_gt(changes[i].change, i > 0 ? changes[i - 1].change : after);
-    return count;
+    return page.count;
 }
 
 START_TEST(test_adjust)
@@ -142,11 +142,11 @@ START_TEST(test_adjust_after)
     struct adjustment all[4];
     struct audit audit[4];
     struct action action = action_at(NOW);
-    size_t count;
+    struct store_page page = {.max = 4};
     backend_begin(_i);
     ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, 0, &action), 1);
-    ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_adjustments(store, 0, all, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     int64_t newest = all[0].change;
     adjustment.value = 8;
     ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest - 1, &action), 0);
@@ -154,10 +154,10 @@ START_TEST(test_adjust_after)
     strcpy(adjustment.subject, "@b.test"); /* whosever it is */
     ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest, &action), 0);
     ck_assert_int_eq(store_adjust_after(store, &adjustment, 1, newest + 100, &action), 1);
-    ck_assert_int_eq(store_adjustments(store, 0, all, 4, &count), 1);
-    ck_assert_uint_eq(count, 2);
-    ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
-    ck_assert_uint_eq(count, 3);
+    ck_assert_int_eq(store_adjustments(store, 0, all, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 3);
 }
 END_TEST
 
@@ -169,7 +169,7 @@ START_TEST(test_adjust_together)
         adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 6, NOW + DAY_MS)};
     struct audit audit[4];
     struct action action = action_at(NOW);
-    size_t count;
+    struct store_page page = {.max = 4};
     backend_begin(_i);
     ck_assert_int_eq(store_adjust_after(store, both, 2, 0, &action), 1);
     ck_assert_uint_eq(changes_after(0), 2);
@@ -182,8 +182,8 @@ START_TEST(test_adjust_together)
     ck_assert_uint_eq(changes_after(newest), 0);
     ck_assert_int_eq(store_adjust_after(store, both, 2, INT64_MAX, &action), 1);
     ck_assert_uint_eq(changes_after(newest), 2);
-    ck_assert_int_eq(store_audit(store, 0, audit, 4, &count), 1);
-    ck_assert_uint_eq(count, 4);
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 4);
     ck_assert_str_eq(audit[1].detail, "{\"rule\":\"off_domain_per_day\",\"before\":null,\"after\":"
                                       "{\"value\":6,\"until\":\"2025-11-23T05:40:00Z\"}}");
 }
@@ -239,19 +239,20 @@ END_TEST
 START_TEST(test_adjustments_in_pages)
 {
     struct adjustment page[2];
-    size_t count = 2, all = 0;
+    struct store_page told = {.max = 2, .more = true};
+    size_t all = 0;
     int64_t after = 0;
     backend_begin(_i);
     for (int i = 0; i < 5; i++)
         adjust(adjustment_of(arena_printf(arena, "%d@x.test", i), RULE_MESSAGES_PER_DAY,
                              ADJUST_LIMIT, i, UNTIL_LIFTED),
                NOW);
-    while (count == 2) {
-        ck_assert_int_eq(store_adjustments(store, after, page, 2, &count), 1);
-        for (size_t i = 0; i < count; i++)
+    while (told.more) {
+        ck_assert_int_eq(store_adjustments(store, after, page, &told), 1);
+        for (size_t i = 0; i < told.count; i++)
             ck_assert_int_eq(page[i].value, (int)all++);
-        if (count > 0)
-            after = page[count - 1].change;
+        if (told.count > 0)
+            after = page[told.count - 1].change;
     }
     ck_assert_uint_eq(all, 5);
 }
@@ -321,7 +322,7 @@ START_TEST(test_audit)
     static const char *const actions[] = {"suspend", "lift", "reset", "limit", "extra"};
     static const char *const subjects[] = {ALICE, ALICE, BOB, "@example.test", ALICE};
     struct audit log[8];
-    size_t count;
+    struct store_page page = {.max = countof(log)};
     struct action action = action_at(NOW + 1);
     backend_begin(_i);
     send_messages(BOB, "b", 2, NOW, 0);
@@ -335,9 +336,9 @@ START_TEST(test_audit)
     adjust(limit, NOW + 1);
     adjust(adjustment_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, ADJUST_EXTRA, 200, NOW + DAY_MS),
            NOW + 1);
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, countof(actions));
-    for (size_t i = 0; i < count; i++) {
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, countof(actions));
+    for (size_t i = 0; i < page.count; i++) {
         ck_assert_int_gt(log[i].number, i > 0 ? log[i - 1].number : 0);
         ck_assert_int_eq(log[i].at_ms, i == 0 ? NOW : NOW + 1);
         ck_assert_str_eq(log[i].by, "agnes");
@@ -361,11 +362,12 @@ START_TEST(test_audit)
     assert_json(log[4].detail, "/before", NULL);
     assert_json(log[4].detail, "/after/value", "200");
     assert_json(log[4].detail, "/after/until", "2025-11-23T05:40:00Z");
-    ck_assert_int_eq(store_audit(store, log[1].number, log, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
+    page.max = 2;
+    ck_assert_int_eq(store_audit(store, log[1].number, log, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
     ck_assert_str_eq(log[0].action, "reset");
-    ck_assert_int_eq(store_audit(store, log[1].number + 1, log, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_audit(store, log[1].number + 1, log, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
 }
 END_TEST
 
@@ -373,7 +375,7 @@ END_TEST
 START_TEST(test_audit_before)
 {
     struct audit log[8];
-    size_t count;
+    struct store_page page = {.max = countof(log)};
     backend_begin(_i);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
     struct message attempt = message_of(ALICE, "x", NOW + 1);
@@ -390,8 +392,8 @@ START_TEST(test_audit_before)
     adjust(limit, NOW + HOUR_MS); /* the one before has just ended */
     limit.removed = true;
     adjust(limit, NOW + HOUR_MS + 1);
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, 6);
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, 6);
     assert_json(log[1].detail, "/before/cause", "terms");
     assert_json(log[1].detail, "/before/attempts", "1");
     assert_json(log[1].detail, "/after/cause", "compromised");
@@ -411,7 +413,7 @@ END_TEST
 START_TEST(test_adjust_exempt)
 {
     struct audit log[2];
-    size_t count;
+    struct store_page page = {.max = countof(log)};
     backend_begin(_i);
     struct adjustment exempt = adjustment_of(ALICE, (enum rule)0, ADJUST_EXEMPT, 0, NOW + DAY_MS);
     adjust(exempt, NOW);
@@ -424,8 +426,8 @@ START_TEST(test_adjust_exempt)
     adjust(exempt, NOW + 1);
     ck_assert_uint_eq(changes_after(seen), 1);
     ck_assert(changes[0].removed);
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
     ck_assert_str_eq(log[0].action, "exempt");
     assert_json(log[0].detail, "/before", NULL);
     assert_json(log[0].detail, "/after/until", "2025-11-23T05:40:00Z");
@@ -438,7 +440,7 @@ END_TEST
 START_TEST(test_dates_in_audit)
 {
     struct audit log[8];
-    size_t count;
+    struct store_page page = {.max = countof(log)};
     static const int64_t starts_ms[] = {INT64_C(1709164799001), INT64_C(951782400000),
                                         INT64_C(1735689599999), INT64_C(4107542399000),
                                         INT64_C(0)};
@@ -448,9 +450,9 @@ START_TEST(test_dates_in_audit)
     backend_begin(_i);
     for (size_t i = 0; i < countof(starts_ms); i++)
         suspend(ALICE, CAUSE_TERMS, &a_day, starts_ms[i]);
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, countof(dates));
-    for (size_t i = 0; i < count; i++)
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, countof(dates));
+    for (size_t i = 0; i < page.count; i++)
         assert_json(log[i].detail, "/after/since", dates[i]);
 }
 END_TEST
@@ -469,7 +471,7 @@ static void fill(char *buffer, size_t size, const char *text)
 START_TEST(test_hard_texts)
 {
     struct audit log[4];
-    size_t count;
+    struct store_page told = {.max = countof(log)};
     char by[64], note[256], mailbox[ADDRESS_MAX_BYTES + 1], id[SUBMISSION_MAX_ID_BYTES + 1];
     backend_begin(_i);
     fill(by, sizeof by, "b");
@@ -482,13 +484,14 @@ START_TEST(test_hard_texts)
     ck_assert_str_eq(suspension.by, by);
     ck_assert_str_eq(suspension.note, note);
     ck_assert_str_eq(account_of(mailbox, NOW).suspension.note, note);
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_audit(store, 0, log, &told), 1);
+    ck_assert_uint_eq(told.count, 1);
     ck_assert_str_eq(log[0].by, by);
     ck_assert_str_eq(log[0].note, note);
     ck_assert_str_eq(log[0].subject, mailbox);
     struct suspended page[2];
-    ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
+    told.max = 2;
+    ck_assert_int_eq(store_suspended(store, "", NOW, page, &told), 1);
     ck_assert_str_eq(page[0].mailbox, mailbox);
     ck_assert_int_eq(store_lift(store, mailbox, &action), 1);
     struct message message = message_of(mailbox, id, NOW);
@@ -559,9 +562,9 @@ START_TEST(test_sweep)
     else
         ck_assert_int_eq(sqlite_rows(), 0);
     struct audit log[4];
-    size_t count;
-    ck_assert_int_eq(store_audit(store, 0, log, countof(log), &count), 1);
-    ck_assert_uint_eq(count, 2);
+    struct store_page page = {.max = countof(log)};
+    ck_assert_int_eq(store_audit(store, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
     struct suspension next = suspend(BOB, CAUSE_TERMS, &a_day, NOW + 1000 * DAY_MS);
     ck_assert_uint_eq(next.offence, 1);
     ck_assert_int_gt(next.id, 1); /* an id is never given twice */

@@ -108,12 +108,12 @@ START_TEST(test_suspension_of_the_future)
         ck_assert_int_eq(refused.result.suspension.until_ms, NOW + DAY_MS);
     }
     struct suspended page[2];
-    size_t count;
-    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS - 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    struct store_page told = {.max = 2};
+    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS - 1, page, &told), 1);
+    ck_assert_uint_eq(told.count, 1);
     ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
-    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
     send_messages(ALICE, "free", 1, NOW + DAY_MS, 0);
 }
 END_TEST

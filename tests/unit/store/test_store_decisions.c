@@ -42,11 +42,11 @@ static uint64_t decide(const char *mailbox, const char *id, bool held, int64_t n
 
 static size_t decisions(const char *mailbox, uint64_t before, int64_t now_ms, size_t max)
 {
-    size_t count = 99;
-    ck_assert_msg(store_decisions(store, arena, mailbox, before, now_ms, page, max, &count) == 1,
+    struct store_page told = {.max = max};
+    ck_assert_msg(store_decisions(store, arena, mailbox, before, now_ms, page, &told) == 1,
                   "%s", store_error(store));
-    ck_assert_uint_le(count, max);
-    return count;
+    ck_assert_uint_le(told.count, max);
+    return told.count;
 }
 
 static void assert_decisions(const char *mailbox, int64_t now_ms, const uint64_t *expected,
@@ -292,14 +292,14 @@ static void write_note(const char *subject, const char *detail, int64_t now_ms)
 START_TEST(test_audit_newest)
 {
     struct audit log[16];
-    size_t count;
+    struct store_page told = {.max = 16};
     backend_begin(_i);
-    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, 16, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
     for (int i = 0; i < 10; i++)
         write_note(i % 3 == 0 ? ALICE : BOB, arena_printf(arena, "{\"n\":%d}", i), NOW + i);
-    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, 16, &count), 1);
-    ck_assert_uint_eq(count, 10);
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, log, &told), 1);
+    ck_assert_uint_eq(told.count, 10);
     for (int i = 0; i < 10; i++) {
         ck_assert_int_eq(log[i].at_ms, NOW + 9 - i);
         ck_assert_str_eq(log[i].detail, arena_printf(arena, "{\"n\":%d}", 9 - i));
@@ -307,21 +307,22 @@ START_TEST(test_audit_newest)
         ck_assert_str_eq(log[i].by, "agnes");
         ck_assert_str_eq(log[i].note, "asked by telephone");
     }
-    ck_assert_int_eq(store_audit_newest(store, NULL, log[3].number, log, 3, &count), 1);
-    ck_assert_uint_eq(count, 3);
+    told.max = 3;
+    ck_assert_int_eq(store_audit_newest(store, NULL, log[3].number, log, &told), 1);
+    ck_assert_uint_eq(told.count, 3);
     ck_assert_int_eq(log[0].at_ms, NOW + 5);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, log, 3, &count), 1);
-    ck_assert_uint_eq(count, 3);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, log, &told), 1);
+    ck_assert_uint_eq(told.count, 3);
     ck_assert_int_eq(log[0].at_ms, NOW + 9);
     ck_assert_int_eq(log[2].at_ms, NOW + 3);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, log[2].number, log, 3, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, log[2].number, log, &told), 1);
+    ck_assert_uint_eq(told.count, 1);
     ck_assert_int_eq(log[0].at_ms, NOW);
     ck_assert_str_eq(log[0].subject, ALICE);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, log[0].number, log, 3, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_audit_newest(store, "carol@x.test", INT64_MAX, log, 3, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, log[0].number, log, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
+    ck_assert_int_eq(store_audit_newest(store, "carol@x.test", INT64_MAX, log, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
 }
 END_TEST
 
@@ -337,21 +338,23 @@ static void read_everything(struct store *reader, uint64_t decision)
     struct counter counter;
     struct audit log;
     struct history history;
-    size_t count;
+    struct store_page told = {.max = 1};
     ck_assert_int_eq(
-        store_decisions(reader, arena, ALICE, UINT64_MAX, NOW + 50, records, 1, &count), 1);
+        store_decisions(reader, arena, ALICE, UINT64_MAX, NOW + 50, records, &told), 1);
+    told.max = 2;
     ck_assert_int_eq(
-        store_decisions(reader, arena, NULL, UINT64_MAX, NOW + 50, records, 2, &count), 1);
+        store_decisions(reader, arena, NULL, UINT64_MAX, NOW + 50, records, &told), 1);
     ck_assert_int_eq(store_record(reader, arena, decision, NOW + 50, &record), 1);
     ck_assert_int_eq(store_history(reader, arena, SUBJECT_MAILBOX, ALICE, NOW + 50, &history), 1);
-    ck_assert_int_eq(store_audit_newest(reader, ALICE, INT64_MAX, &log, 1, &count), 1);
-    ck_assert_int_eq(store_audit_newest(reader, NULL, INT64_MAX, &log, 1, &count), 1);
+    told.max = 1;
+    ck_assert_int_eq(store_audit_newest(reader, ALICE, INT64_MAX, &log, &told), 1);
+    ck_assert_int_eq(store_audit_newest(reader, NULL, INT64_MAX, &log, &told), 1);
     ck_assert_int_eq(store_kept(reader, arena, KEPT_STAFF, "agnes", NOW, &kept), 1);
-    ck_assert_int_eq(store_kept_list(reader, arena, KEPT_STAFF, "", NOW, &kept, 1, &count), 1);
-    ck_assert_int_eq(store_near(reader, NOW, &near, 1, &count), 1);
+    ck_assert_int_eq(store_kept_list(reader, arena, KEPT_STAFF, "", NOW, &kept, &told), 1);
+    ck_assert_int_eq(store_near(reader, NOW, &near, &told), 1);
     ck_assert_int_eq(
-        store_senders(reader, SENDERS_OF_DOMAIN, "example.test", "", NOW, &sender, 1, &count), 1);
-    ck_assert_int_eq(store_counters(reader, "", &counter, 1, &count), 1);
+        store_senders(reader, SENDERS_OF_DOMAIN, "example.test", "", NOW, &sender, &told), 1);
+    ck_assert_int_eq(store_counters(reader, "", &counter, &told), 1);
 }
 
 static void put_one_of_each(struct store *writer, int64_t now_ms)
@@ -391,8 +394,8 @@ START_TEST(test_nothing_stays_open)
         read_everything(other, decision);
     }
     struct counter counters[2];
-    size_t count;
-    ck_assert_int_eq(store_counters(store, "", counters, 2, &count), 1);
+    struct store_page told = {.max = 2};
+    ck_assert_int_eq(store_counters(store, "", counters, &told), 1);
     ck_assert_uint_eq(counters[0].value, 4);
     ck_assert_uint_eq(counters[1].value, 8);
     store_free(&other);

@@ -50,13 +50,13 @@ static int forget(enum kept_kind kind, const char *key, int64_t now_ms)
 static const char *keys_of(enum kept_kind kind, const char *after, int64_t now_ms, size_t max)
 {
     struct kept kept[64];
-    size_t count;
+    struct store_page page = {.max = max};
     ck_assert_uint_le(max, countof(kept));
-    ck_assert_msg(store_kept_list(store, arena, kind, after, now_ms, kept, max, &count) == 1, "%s",
+    ck_assert_msg(store_kept_list(store, arena, kind, after, now_ms, kept, &page) == 1, "%s",
                   store_error(store));
-    ck_assert_uint_le(count, max);
+    ck_assert_uint_le(page.count, max);
     const char *keys = "";
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < page.count; i++)
         keys = arena_printf(arena, "%s%s%s", keys, i > 0 ? " " : "", kept[i].key);
     return keys;
 }
@@ -112,7 +112,7 @@ static int keep_over(const char *key, const char *value, const char *before, int
 START_TEST(test_keep_over)
 {
     struct audit audit[4];
-    size_t count;
+    struct store_page page = {.max = countof(audit)};
     backend_begin(_i);
     ck_assert_int_eq(keep_over("ada", "two", "one", NOW), 0);
     ck_assert_int_eq(keep_over("ada", "two", "", NOW), 0);
@@ -124,8 +124,8 @@ START_TEST(test_keep_over)
     ck_assert_int_eq(keep_over("ada", "three", "one", NOW), 0);
     ck_assert_str_eq(value_of(KEPT_STAFF, "ada", NOW + 99), "two");
     ck_assert_int_eq(keep_over("ada", "three", "two", NOW + 100), 0); /* it has ended */
-    ck_assert_int_eq(store_audit(store, 0, audit, countof(audit), &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
 }
 END_TEST
 
@@ -191,20 +191,20 @@ START_TEST(test_list)
         keep(KEPT_BLOCK, arena_printf(arena, "key %03d", i), "v",
              i % 3 == 0 ? NOW + 10 : UNTIL_LIFTED, NOW);
     struct kept kept[PAGE];
-    size_t count;
+    struct store_page page = {.max = PAGE};
     const char *after = "";
     int next = 1;
     do {
         ck_assert_int_eq(
-            store_kept_list(store, arena, KEPT_BLOCK, after, NOW + 10, kept, PAGE, &count), 1);
-        for (size_t i = 0; i < count; i++, next += next % 3 == 1 ? 1 : 2) {
+            store_kept_list(store, arena, KEPT_BLOCK, after, NOW + 10, kept, &page), 1);
+        for (size_t i = 0; i < page.count; i++, next += next % 3 == 1 ? 1 : 2) {
             ck_assert_str_eq(kept[i].key, arena_printf(arena, "key %03d", next));
             ck_assert_str_eq(kept[i].value, "v");
             ck_assert_int_eq(kept[i].until_ms, UNTIL_LIFTED);
         }
-        if (count > 0)
-            after = kept[count - 1].key;
-    } while (count == PAGE);
+        if (page.count > 0)
+            after = kept[page.count - 1].key;
+    } while (page.more);
     ck_assert_int_ge(next, KEYS);
 }
 END_TEST
@@ -258,10 +258,10 @@ END_TEST
 static const char *actions_logged(void)
 {
     struct audit audit[16];
-    size_t count;
+    struct store_page page = {.max = countof(audit)};
     const char *actions = "";
-    ck_assert_int_eq(store_audit(store, 0, audit, countof(audit), &count), 1);
-    for (size_t i = 0; i < count; i++)
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
         actions = arena_printf(arena, "%s%s%s", actions, i > 0 ? " " : "", audit[i].action);
     return actions;
 }
@@ -281,9 +281,9 @@ START_TEST(test_audited)
     ck_assert_int_eq(store_forget(store, KEPT_STAFF, "bert", NOW, &removed), 0);
     ck_assert_str_eq(actions_logged(), "staff add staff add staff remove");
     struct audit audit;
-    size_t count;
-    ck_assert_int_eq(store_audit_newest(store, "bert", INT64_MAX, &audit, 1, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_audit_newest(store, "bert", INT64_MAX, &audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     ck_assert_str_eq(audit.action, "staff remove");
     ck_assert_str_eq(audit.by, "agnes");
     ck_assert_str_eq(audit.note, "asked by telephone");

@@ -35,12 +35,12 @@ static const char *senders_of(enum sender_of of, const char *key, const char *af
                               int64_t now_ms, size_t max)
 {
     struct sender senders[16];
-    size_t found;
+    struct store_page page = {.max = max};
     ck_assert_uint_le(max, countof(senders));
-    ck_assert_msg(store_senders(store, of, key, after, now_ms, senders, max, &found) == 1, "%s",
+    ck_assert_msg(store_senders(store, of, key, after, now_ms, senders, &page) == 1, "%s",
                   store_error(store));
     const char *names = "";
-    for (size_t i = 0; i < found; i++)
+    for (size_t i = 0; i < page.count; i++)
         names = arena_printf(arena, "%s%s%s", names, i > 0 ? " " : "", senders[i].mailbox);
     return names;
 }
@@ -74,9 +74,9 @@ END_TEST
 static int64_t last_seen(const char *ip, int64_t now_ms)
 {
     struct sender sender;
-    size_t found;
-    ck_assert_int_eq(store_senders(store, SENDERS_OF_IP, ip, "", now_ms, &sender, 1, &found), 1);
-    return found == 1 ? sender.last_ms : -1;
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_senders(store, SENDERS_OF_IP, ip, "", now_ms, &sender, &page), 1);
+    return page.count == 1 ? sender.last_ms : -1;
 }
 
 START_TEST(test_sender_seen_again)
@@ -122,11 +122,11 @@ static void near(enum rule rule, const char *key, int64_t at_ms)
 static const char *nears(int64_t now_ms, size_t max)
 {
     struct near_limit found[16];
-    size_t number;
+    struct store_page page = {.max = max};
     ck_assert_uint_le(max, countof(found));
-    ck_assert_msg(store_near(store, now_ms, found, max, &number) == 1, "%s", store_error(store));
+    ck_assert_msg(store_near(store, now_ms, found, &page) == 1, "%s", store_error(store));
     const char *text = "";
-    for (size_t i = 0; i < number; i++)
+    for (size_t i = 0; i < page.count; i++)
         text = arena_printf(arena, "%s%s%s %s", text, i > 0 ? "," : "",
                             rule_table[found[i].rule].name, found[i].key);
     return text;
@@ -147,8 +147,8 @@ START_TEST(test_near)
     near(RULE_MESSAGES_PER_DAY, ALICE, NOW); /* a bundle that came late */
     ck_assert_str_eq(nears(NOW + 3, 1), "messages_per_day " ALICE);
     struct near_limit found;
-    size_t number;
-    ck_assert_int_eq(store_near(store, NOW + 3, &found, 1, &number), 1);
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_near(store, NOW + 3, &found, &page), 1);
     ck_assert_int_eq(found.at_ms, NOW + 3);
 }
 END_TEST
@@ -184,9 +184,9 @@ END_TEST
 static uint64_t counted(const char *name)
 {
     struct counter counters[64];
-    size_t found;
-    ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &found), 1);
-    for (size_t i = 0; i < found; i++)
+    struct store_page page = {.max = countof(counters)};
+    ck_assert_int_eq(store_counters(store, "", counters, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
         if (strcmp(counters[i].name, name) == 0)
             return counters[i].value;
     return 0;
@@ -213,7 +213,7 @@ END_TEST
 START_TEST(test_counters_in_pages)
 {
     struct counter page[3];
-    size_t found;
+    struct store_page told = {.max = countof(page)};
     backend_begin(_i);
     static const char *const names[] = {"b", "a z", "B", "a", "c"};
     for (size_t i = 0; i < countof(names); i++)
@@ -222,18 +222,18 @@ START_TEST(test_counters_in_pages)
     memset(longest, 'z', sizeof longest);
     longest[sizeof longest - 1] = '\0';
     count(longest, 7);
-    ck_assert_int_eq(store_counters(store, "", page, countof(page), &found), 1);
-    ck_assert_uint_eq(found, 3);
+    ck_assert_int_eq(store_counters(store, "", page, &told), 1);
+    ck_assert_uint_eq(told.count, 3);
     ck_assert_str_eq(page[0].name, "B");
     ck_assert_str_eq(page[1].name, "a");
     ck_assert_str_eq(page[2].name, "a z");
     ck_assert_uint_eq(page[2].value, 2);
-    ck_assert_int_eq(store_counters(store, "a z", page, countof(page), &found), 1);
-    ck_assert_uint_eq(found, 3);
+    ck_assert_int_eq(store_counters(store, "a z", page, &told), 1);
+    ck_assert_uint_eq(told.count, 3);
     ck_assert_str_eq(page[0].name, "b");
     ck_assert_str_eq(page[2].name, longest);
-    ck_assert_int_eq(store_counters(store, longest, page, countof(page), &found), 1);
-    ck_assert_uint_eq(found, 0);
+    ck_assert_int_eq(store_counters(store, longest, page, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
 }
 END_TEST
 
@@ -272,16 +272,16 @@ START_TEST(test_largest_bundle)
 {
     static struct sender senders[OBSERVATIONS_MAX + 1];
     static struct near_limit near_limits[OBSERVATIONS_MAX + 1];
-    size_t found;
+    struct store_page page = {.max = countof(senders)};
     backend_begin(_i);
     ck_assert_msg(observe_many(OBSERVATIONS_MAX, DOMAIN, NOW) == 1, "%s", store_error(store));
-    ck_assert_int_eq(store_senders(store, SENDERS_OF_DOMAIN, DOMAIN, "", NOW, senders,
-                                   countof(senders), &found), 1);
-    ck_assert_uint_eq(found, OBSERVATIONS_MAX);
-    for (size_t i = 0; i < found; i++)
+    ck_assert_int_eq(store_senders(store, SENDERS_OF_DOMAIN, DOMAIN, "", NOW, senders, &page), 1);
+    ck_assert_uint_eq(page.count, OBSERVATIONS_MAX);
+    for (size_t i = 0; i < page.count; i++)
         ck_assert_str_eq(senders[i].mailbox, arena_printf(arena, "m%03zu@" DOMAIN, i));
-    ck_assert_int_eq(store_near(store, NOW, near_limits, countof(near_limits), &found), 1);
-    ck_assert_uint_eq(found, OBSERVATIONS_MAX);
+    page.max = countof(near_limits);
+    ck_assert_int_eq(store_near(store, NOW, near_limits, &page), 1);
+    ck_assert_uint_eq(page.count, OBSERVATIONS_MAX);
     ck_assert_uint_eq(counted("counter 005"),
                       5 + 5 + OBSERVATIONS_MAX / 2); /* twice in the bundle */
 }
@@ -289,14 +289,14 @@ END_TEST
 
 START_TEST(test_bundle_is_one_step)
 {
-    size_t found;
+    struct store_page page = {.max = 1};
     struct near_limit near_limit;
     backend_begin(_i);
     ck_assert_int_eq(observe_many(OBSERVATIONS_MAX + 1, DOMAIN, NOW), -1);
     ck_assert_str_ne(store_error(store), "");
     ck_assert_str_eq(senders_of(SENDERS_OF_IP, IP, "", NOW, 1), "");
-    ck_assert_int_eq(store_near(store, NOW, &near_limit, 1, &found), 1);
-    ck_assert_uint_eq(found, 0);
+    ck_assert_int_eq(store_near(store, NOW, &near_limit, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
     ck_assert_uint_eq(counted("counter 005"), 0);
     observe(&(struct observations){0}, NOW); /* an empty bundle */
 }

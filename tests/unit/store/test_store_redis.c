@@ -44,11 +44,11 @@ static void check_decisions(const char *mailbox, uint64_t before, const uint64_t
                             size_t count, size_t max)
 {
     static struct record records[64];
-    size_t found;
+    struct store_page page = {.max = max};
     ck_assert_uint_le(max, countof(records));
-    ck_assert_msg(store_decisions(store, arena, mailbox, before, NOW, records, max, &found) == 1,
+    ck_assert_msg(store_decisions(store, arena, mailbox, before, NOW, records, &page) == 1,
                   "%s", store_error(store));
-    ck_assert_uint_eq(found, count);
+    ck_assert_uint_eq(page.count, count);
     for (size_t i = 0; i < count; i++)
         ck_assert_uint_eq(records[i].decision, ids[i]);
 }
@@ -125,7 +125,7 @@ END_TEST
 START_TEST(test_old_audit_log)
 {
     struct audit audit[4];
-    size_t count;
+    struct store_page page = {.max = 4};
     struct action action = action_at(NOW);
     backend_begin(BACKEND_REDIS);
     for (int i = 0; i < 2; i++)
@@ -134,12 +134,13 @@ START_TEST(test_old_audit_log)
                " return redis.call('DEL', 'sg:audit:" ALICE "')");
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(store_reset(store, BOB, &action), 1);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, 4, &count), 1);
-    ck_assert_uint_eq(count, 3);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 3);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(audit[i].number, 3 - i);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, 3, audit, 1, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    page.max = 1;
+    ck_assert_int_eq(store_audit_newest(store, ALICE, 3, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     ck_assert_int_eq(audit[0].number, 2);
 }
 END_TEST
@@ -211,7 +212,7 @@ START_TEST(test_stored_before)
 {
     struct record record;
     struct audit audit[2];
-    size_t count;
+    struct store_page page = {.max = 2};
     struct action action = action_at(NOW);
     backend_begin(BACKEND_REDIS);
     store_by_hand();
@@ -227,8 +228,8 @@ START_TEST(test_stored_before)
     ck_assert_uint_eq(record.windows[0].used_before, 2);
     ck_assert_uint_eq(record.windows[1].used_before, 2);
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
-    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
     ck_assert_str_eq(audit[1].detail, "{\"before\":null,\"after\":null}");
     ck_assert_str_eq(audit[0].detail, "{\"before\":{\"messages\":2,\"off_domain\":7},"
                                       "\"after\":{\"messages\":0,\"off_domain\":0}}");
@@ -241,14 +242,14 @@ START_TEST(test_damaged_audit_log)
     static const char *const seen[] = {"", "7", "7 volume", "7 nothing 1 2 3 -", "x y", "- 7 volume"};
     static const char *const actions[] = {"suspend", "reset", "extra"};
     struct audit audit;
-    size_t count;
+    struct store_page page = {.max = 1};
     backend_begin(BACKEND_REDIS);
     for (size_t i = 0; i < countof(seen) * countof(actions); i++) {
         run_script(arena_printf(arena, "redis.call('DEL', 'sg:audit') redis.call('XADD', 'sg:audit',"
                                 " '1-0', 'at_ms', 5, 'by', 'b', 'act', '%s', 'subject', 's', 'note',"
                                 " 'n', 'seen', '%s') return 1", actions[i % countof(actions)],
                                 seen[i / countof(actions)]));
-        int read = store_audit(store, 0, &audit, 1, &count);
+        int read = store_audit(store, 0, &audit, &page);
         ck_assert_msg(read == -1 || audit.detail[0] == '{', "%zu: %s", i, audit.detail);
     }
 }
@@ -399,7 +400,7 @@ START_TEST(test_both_or_none)
     struct kept kept = {.key = "k", .value = "v", .until_ms = UNTIL_LIFTED};
     struct audit audit;
     char long_name[sizeof audit.action + 1];
-    size_t count;
+    struct store_page page = {.max = 1};
     memset(long_name, 'n', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     struct audited too_long = {long_name, "bert", "{}", &action};
@@ -407,8 +408,8 @@ START_TEST(test_both_or_none)
     ck_assert_int_eq(store_keep(store, KEPT_STAFF, &kept, NOW, &too_long), -1);
     ck_assert_int_eq(store_write_audit(store, &too_long), -1);
     ck_assert_int_eq(store_kept(store, arena, KEPT_STAFF, "k", NOW, &kept), 0);
-    ck_assert_int_eq(store_audit(store, 0, &audit, 1, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_audit(store, 0, &audit, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
 }
 END_TEST
 

@@ -123,7 +123,7 @@ START_TEST(test_everything_is_kept)
     struct action action = action_at(NOW + 200);
     struct suspension suspension;
     struct account account;
-    size_t count;
+    struct store_page page = {.max = 1};
     backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 50, NOW, 1);
     struct message newest = message_with_facts(ALICE, "newest", NOW + 100);
@@ -142,15 +142,16 @@ START_TEST(test_everything_is_kept)
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
     ck_assert_int_eq(store_account(store, arena, BOB, NOW + 300, &account), 1);
     ck_assert_int_eq(account.suspension.id, suspension.id);
-    ck_assert_int_eq(store_adjustments(store, 0, &adjustment, 1, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_adjustments(store, 0, &adjustment, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     ck_assert_int_eq(adjustment.value, 5);
-    ck_assert_int_eq(store_audit_newest(store, BOB, INT64_MAX, log, 8, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    page.max = 8;
+    ck_assert_int_eq(store_audit_newest(store, BOB, INT64_MAX, log, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
     ck_assert_str_eq(log[0].action, "suspend");
     ck_assert_int_eq(
-        store_decisions(store, arena, ALICE, UINT64_MAX, NOW + 300, records, 8, &count), 1);
-    ck_assert_uint_eq(count, 2); /* the facts of the first fifty name nobody */
+        store_decisions(store, arena, ALICE, UINT64_MAX, NOW + 300, records, &page), 1);
+    ck_assert_uint_eq(page.count, 2); /* the facts of the first fifty name nobody */
     ck_assert_uint_eq(records[0].decision, refused);
     ck_assert_uint_eq(records[1].decision, newest.request.decision);
     ck_assert_int_eq(store_record(store, arena, nameless, NOW + 300, records), 1);

@@ -335,27 +335,27 @@ START_TEST(test_suspended_list)
     static const char *const mailboxes[] = {"a@x.test", "b@x.test", "c@x.test", "d@x.test",
                                             "e@x.test"};
     struct suspended page[2];
-    size_t count;
+    struct store_page told = {.max = 2};
     struct action action = action_at(NOW + 1);
     backend_begin(_i);
-    ck_assert_int_eq(store_suspended(store, "", NOW, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_suspended(store, "", NOW, page, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
     for (size_t i = countof(mailboxes); i-- > 0;)
         suspend(mailboxes[i], CAUSE_TERMS, i == 1 ? &until_lifted : &a_day, NOW);
     ck_assert_int_eq(store_lift(store, "c@x.test", &action), 1);
-    ck_assert_int_eq(store_suspended(store, "", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(store_suspended(store, "", NOW + 1, page, &told), 1);
+    ck_assert_uint_eq(told.count, 2);
     ck_assert_str_eq(page[0].mailbox, "a@x.test");
     ck_assert_str_eq(page[1].mailbox, "b@x.test");
     ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
     ck_assert_int_eq(page[1].suspension.until_ms, UNTIL_LIFTED);
-    ck_assert_int_eq(store_suspended(store, "b@x.test", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_int_eq(store_suspended(store, "b@x.test", NOW + 1, page, &told), 1);
+    ck_assert_uint_eq(told.count, 2);
     ck_assert_str_eq(page[0].mailbox, "d@x.test");
-    ck_assert_int_eq(store_suspended(store, "e@x.test", NOW + 1, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, 2, &count), 1);
-    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(store_suspended(store, "e@x.test", NOW + 1, page, &told), 1);
+    ck_assert_uint_eq(told.count, 0);
+    ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, &told), 1);
+    ck_assert_uint_eq(told.count, 1);
     ck_assert_str_eq(page[0].mailbox, "b@x.test");
 }
 END_TEST

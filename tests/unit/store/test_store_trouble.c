@@ -145,10 +145,10 @@ static int try_action(int number)
     struct adjustment adjustment = {.subject = ALICE, .until_ms = UNTIL_LIFTED,
                                     .rule = RULE_MESSAGES_PER_DAY};
     struct account account;
-    struct suspended suspended[2];
-    struct audit log[2];
+    struct suspended suspended;
+    struct audit entry;
     struct record record;
-    size_t count;
+    struct store_page page = {.max = 1};
     struct message message = message_of(ALICE, "unanswered", NOW);
     switch (number) {
     case 0: return store_judge(store, &message.request, &message.result);
@@ -157,11 +157,11 @@ static int try_action(int number)
     case 3: return store_lift(store, ALICE, &action);
     case 4: return store_reset(store, ALICE, &action);
     case 5: return store_adjust(store, &adjustment, &action);
-    case 6: return store_adjustments(store, 0, &adjustment, 1, &count);
+    case 6: return store_adjustments(store, 0, &adjustment, &page);
     case 7: return store_account(store, arena, ALICE, NOW, &account);
-    case 8: return store_suspended(store, "", NOW, suspended, 2, &count);
+    case 8: return store_suspended(store, "", NOW, &suspended, &page);
     case 9: return store_record(store, arena, 1, NOW, &record);
-    case 10: return store_audit(store, 0, log, 2, &count);
+    case 10: return store_audit(store, 0, &entry, &page);
     default: return store_sweep(store, NOW);
     }
 }
@@ -196,16 +196,17 @@ static void assert_unchanged_at(const char *url)
     struct account account;
     struct audit log[2];
     struct adjustment adjustment;
-    size_t count;
+    struct store_page page = {.max = 2};
     struct store *witness = backend_open(url, TEST_TIMEOUT_MS);
     ck_assert_msg(store_account(witness, arena, ALICE, NOW + 1, &account) == 1, "%s",
                   store_error(witness));
     ck_assert_uint_eq(account.history.count, 2);
     ck_assert_int_eq(account.suspension.id, 0);
-    ck_assert_int_eq(store_audit(witness, 0, log, 2, &count), 1);
-    ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(store_adjustments(witness, 0, &adjustment, 1, &count), 1);
-    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(store_audit(witness, 0, log, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
+    page.max = 1;
+    ck_assert_int_eq(store_adjustments(witness, 0, &adjustment, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
     store_free(&witness);
 }
 

@@ -419,9 +419,10 @@ END_TEST
 static size_t audited(const char *action, const char *note)
 {
     struct audit audit[50];
-    size_t count = 0, found = 0;
-    ck_assert_int_eq(store_audit(store, 0, audit, 50, &count), 1);
-    for (size_t i = 0; i < count; i++)
+    struct store_page page = {.max = 50};
+    size_t found = 0;
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
         found += strcmp(audit[i].action, action) == 0 && strcmp(audit[i].note, note) == 0 &&
                  strcmp(audit[i].by, "sam") == 0;
     return found;

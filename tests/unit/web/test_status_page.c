@@ -371,10 +371,10 @@ static const char *log_end(void)
 static uint64_t locks_counted(void)
 {
     struct counter counters[64];
-    size_t count;
+    struct store_page page = {.max = countof(counters)};
     ck_assert_int_eq(recorder_flush(recorder, clock_wall_ms()), 1);
-    ck_assert_int_eq(store_counters(store, "", counters, countof(counters), &count), 1);
-    for (size_t i = 0; i < count; i++)
+    ck_assert_int_eq(store_counters(store, "", counters, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
         if (strcmp(counters[i].name, "user_locks") == 0)
             return counters[i].value;
     return 0;
