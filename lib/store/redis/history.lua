@@ -1,9 +1,18 @@
 -- histories(): what is read of histories and mended in them.
 
--- The entries of a history as one text, each with its decision's tag. Those of earlier versions
--- have none, and may stand between others while machines are brought up to date.
+-- The entries of a history that its longest span counts, as one text, each with its decision's tag.
+-- What has left the span stays away, also when a clock that was wrong by days had taken the span
+-- past it. Entries of earlier versions have no tag, and may stand between others while machines are
+-- brought up to date.
 local function entries_of(name)
-    local entries = call('LRANGE', HISTORY .. name, 0, -1)
+    local totals, count = call('GET', TOTALS .. name), 0
+    if totals then
+        count = select(2, unpack_bytes(SPAN_FORM, totals, HEAD_BYTES + 1))
+    end
+    if count == 0 then
+        return ''
+    end
+    local entries = call('LRANGE', HISTORY .. name, -count, -1)
     for i = 1, #entries do
         if #entries[i] == ENTRY_BYTES then
             entries[i] = entries[i] .. TAG_OF_NONE

@@ -95,6 +95,7 @@ static const struct script_name names[] = {
     {"TAG_FORM", ">" TAG_FORM},
     {"ENTRY_FORM", ">" TIME_FORM WEIGHT_FORM},
     {"HEAD_FORM", ">" HEAD_FORM},
+    {"SPAN_FORM", ">" SPAN_FORM},
     {"CHARGE_FORM", ">" TIME_FORM WEIGHT_FORM "I" DIGITS(GENERATION_BYTES) "c" DIGITS(
                         FINGERPRINT_BYTES)},
     /* what redis_judge.c packs */

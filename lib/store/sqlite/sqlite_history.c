@@ -413,10 +413,13 @@ int sqlite_place_refund(struct sqlite_history *stored, struct place *place)
 
 /* ---- reading it whole ------------------------------------------------------------------ */
 
+/* What left the longest window stays away, also when a clock that was wrong by days had taken the
+ * window past it and its moment is mended now: totals and entries say the same. */
 int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
                           struct history *history_r)
 {
     const struct packed_history *packed = &stored->history;
+    const struct span *longest = &packed->spans[packed->span_count - 1];
     struct counted chunk[HISTORY_CHUNK];
     uint64_t from, to;
     packed_history_chunks(packed, &from, &to);
@@ -431,8 +434,8 @@ int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, i
         const struct counted *counted = number < to ? chunk : packed->tail;
         for (size_t i = 0; i < count; i++)
             if (counted[i].entry.off_domain != REFUNDED &&
-                window_holds(counted[i].entry.time_ms,
-                             packed->spans[packed->span_count - 1].length_ms, at_ms))
+                number * HISTORY_CHUNK + i >= longest->first &&
+                window_holds(counted[i].entry.time_ms, longest->length_ms, at_ms))
                 history_r->entries[history_r->count++] = counted[i].entry;
     }
     return 1;

@@ -70,6 +70,23 @@ START_TEST(test_counted_from_now)
 }
 END_TEST
 
+/* What had left the window by a clock that was wrong twice does not come back into the entries:
+ * they and the totals say the same. */
+START_TEST(test_wrong_twice)
+{
+    backend_begin(_i);
+    send_messages(ALICE, "first", 1, NOW + 100 * DAY_MS, 0);
+    send_messages(ALICE, "second", 1, FUTURE, 0);
+    struct message message = message_of(ALICE, "x", NOW);
+    message.request.dry_run = true;
+    check(&message, NOW, FUTURE - NOW, 1);
+    ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 1);
+    struct account account;
+    ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
+    ck_assert_uint_eq(account.history.count, 1);
+}
+END_TEST
+
 START_TEST(test_days_ahead)
 {
     backend_begin(_i);
@@ -285,6 +302,7 @@ static Suite *suite(void)
     TCase *cases = backends_case(suite, "clock");
     tcase_add_loop_test(cases, test_five_minutes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_counted_from_now, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_wrong_twice, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_days_ahead, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspension_of_the_future, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, BACKEND_KINDS);
