@@ -36,7 +36,7 @@ async function linkWithoutRefusal(stack, mailbox) {
 // How a mailbox of its own gets into each state, and the link that then is shown.
 const states = {
   ok: { heading: 'You can send', link: linkWithoutRefusal },
-  too_big: { heading: 'This message was too big', link: async (stack, mailbox) => (await submit(stack, mailbox, 57)).status_url },
+  too_big: { heading: 'This message has too many recipients', link: async (stack, mailbox) => (await submit(stack, mailbox, 57)).status_url },
   over_time: {
     heading: 'This message was more than your limit has left',
     async link(stack, mailbox) {

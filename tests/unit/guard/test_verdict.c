@@ -280,8 +280,8 @@ static const struct {
       .suspension = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
                      .until_ms = UNTIL_LIFTED, .by = "user"}},
      "Sending was stopped (2025-11-22 05:40 UTC) by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
-     "\xE2\x80\x9D on the status page of this mailbox. " STOPPED NOT_SENT " Our support has been "
-     "told, and opens sending again once the mailbox is safe. Change its password meanwhile."
+     "\xE2\x80\x9D on the status page of this mailbox. " STOPPED NOT_SENT " Change the password, "
+     "then talk to our support: they open sending again once the mailbox is safe."
      READING ENDING},
     {"dry run",
      {.kind = VERDICT_SUSPENDED, .reasons = &one_reason, .reason_count = 1, .dry_run = true,

@@ -210,7 +210,7 @@ START_TEST(test_too_big)
     rig_add(&submission, FIELD_TO, "secret-friend@elsewhere.test");
     uint64_t decision = refuse(submission, VERDICT_MESSAGE, NOW).decision;
     const char *html = open_page(with_decision(decision), NOW);
-    check_has(html, "<h1>This message was too big</h1>");
+    check_has(html, "<h1>This message has too many recipients</h1>");
     check_has(html, "57 recipients at x.test; the limit for one domain is 50. That is 7 too "
                         "many.");
     check_has(html, "0 of 600 used");
@@ -596,7 +596,7 @@ START_TEST(test_portions)
     check_has_not(open_page(alices(), NOW), "portions");
     struct submission submission = rig_message("more", 18);
     ck_assert_int_eq(rig_judge(&submission, NOW + HOUR_MS).kind, VERDICT_ADMIT);
-    check_has(open_page(alices(), NOW + HOUR_MS), "Never send it in portions");
+    check_has(open_page(alices(), NOW + HOUR_MS), "Never split one mailing into portions");
     end();
 }
 END_TEST
