@@ -446,7 +446,7 @@ START_TEST(test_lift_alone)
     check_page(html);
     check_order(html, ">Now</h2>", ">Afterwards</h2>");
     rig_check_has(html, "Messages in 24 hours: 5 of 5 used");
-    rig_check_has(html, "First place free at <time");
+    rig_check_has(html, "Sending is possible again from <time");
     rig_check_has(html, "<em>talked to her</em>");
     rig_check_has(html, BOTH_BUTTON);
     ck_assert_uint_eq(audited("lift", "talked to her"), 0);
