@@ -37,7 +37,7 @@ enum { LONG_BASE = 256, COMMON_OPTIONS = 4 };
 static const char common_help[] =
     "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
     "                        without that file the built-in defaults)\n"
-    "  -o section.key=value  one setting, stronger than the file; may be repeated\n";
+    "  -o section.key=value  one setting, overrides the file; may be repeated\n";
 
 void cli_print_usage(FILE *out)
 {

@@ -36,7 +36,7 @@ static void print_usage(const struct program *program, FILE *out)
             "\n"
             "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
             "                        without that file the built-in defaults)\n"
-            "  -o section.key=value  one setting, stronger than the file; may be repeated\n"
+            "  -o section.key=value  one setting, overrides the file; may be repeated\n"
             "  --check               say what would stop a start, and warn of what is hardly meant: of\n"
             "                        settings, rights of files, the secret, the store; and end\n"
             "\n"

@@ -91,7 +91,8 @@ const struct setting settings_table[] = {
 
     {NAMED("web", "listen"), .type = &settings_type_listen, MEMBER(web_listen),
      .standard = "127.0.0.1:9401",
-     .sentence = "Where the status page waits for the web server."},
+     .sentence = "Where the web interface (status page, desk, API, metrics) waits for the web "
+                 "server."},
     {NAMED("web", "base_url"), .type = &settings_type_url, MEMBER(web_base_url), .max = 1024,
      .standard = "http://127.0.0.1:8080/sending", .choices = web_urls,
      .sentence = "What the links in messages begin with: the status page as a browser reaches it."},
@@ -201,13 +202,13 @@ const struct setting settings_table[] = {
                  "refused when that is at no such domain. May be repeated."},
 
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
-     .standard = "", .sentence = "Mailboxes that no limit holds."},
+     .standard = "", .sentence = "Mailboxes to which no limit applies."},
     {NAMED("exempt", "recipient"), .type = &settings_type_recipients,
      MEMBER(exempt_recipients), .standard = "",
      .sentence = "Recipients that no rule counts, whole domains as `@example.test`; the rest of "
                  "the message is judged without them."},
 
-    SUSPENSION(CAUSE_VOLUME, "volume", "24h", "too much mail (the guard itself sets it)"),
+    SUSPENSION(CAUSE_VOLUME, "volume", "24h", "too much mail (Sendguard itself sets it)"),
     SUSPENSION(CAUSE_COMPLAINTS, "complaints", "24h, 72h, permanent",
                "complaints of recipients"),
     SUSPENSION(CAUSE_FAILURES, "failures", "24h", "mail that could not be delivered"),
@@ -218,9 +219,8 @@ const struct setting settings_table[] = {
     {NAMED("suspension", "retries_before_restart"), .type = &settings_type_integer,
      MEMBER(retries_before_restart), .min = 1, .max = 1000000, .standard = "10",
      .unit = "attempts",
-     .sentence = "From this attempt on each one moves the end of a suspension for volume, which "
-                 "then lasts as long as at first from that attempt on. An attempt is another "
-                 "message, not the same one tried again."},
+     .sentence = "From this attempt on, each attempt begins a suspension for volume anew, in its "
+                 "first length. An attempt is another message, not the same one tried again."},
 
     {NAMED("log", "keep_refused"), .type = &settings_type_duration, MEMBER(keep_refused_ms),
      .min = HOUR_MS, .max = DURATION_MAX_MS, .standard = "30d",
