@@ -31,9 +31,11 @@ static void print_suspension(struct cli *cli, struct json_object *suspension)
            print_member(cli->arena, suspension, "by", "unknown"),
            print_moment(cli->arena, suspension, "since", cli->now_ms, ""),
            rule != NULL || *note != '\0' ? ": " : "", rule != NULL ? rule : note);
-    printf("  refused since: %s; from refusal %s on each further one moves the end\n",
-           print_number(cli->arena, suspension, "attempts", "0"),
-           print_number(cli->arena, suspension, "retries_before_restart", "?"));
+    printf("  attempts since: %s", print_number(cli->arena, suspension, "attempts", "0"));
+    if (strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_VOLUME]) == 0)
+        printf("; from attempt %s on each moves the end",
+               print_number(cli->arena, suspension, "retries_before_restart", "?"));
+    putchar('\n');
 }
 
 void views_print_state(struct cli *cli, const char *subject, struct json_object *view)
@@ -106,6 +108,15 @@ static const char *refill_text(struct cli *cli, struct json_object *window)
                                      print_moment(cli->arena, last, "at", cli->now_ms, "?"));
 }
 
+/* What a limited window has left; an answer to a message says only how much is used. */
+static const char *left_text(struct cli *cli, struct json_object *window)
+{
+    int64_t limit = json_int(window, "limit", -1), used = json_int(window, "used", limit);
+    return limit < 0 ? "-"
+                     : arena_printf(cli->arena, "%lld",
+                                    (long long)(used < limit ? limit - used : 0));
+}
+
 void views_print_windows(struct cli *cli, struct json_object *view)
 {
     struct json_object *window;
@@ -120,7 +131,7 @@ void views_print_windows(struct cli *cli, struct json_object *view)
                         print_member(cli->arena, window, "channel", ""),
                         print_number(cli->arena, window, "used", "0"),
                         print_number(cli->arena, window, "limit", "off"),
-                        print_number(cli->arena, window, "left", "-"), refill_text(cli, window));
+                        left_text(cli, window), refill_text(cli, window));
     print_table_end(&table, stdout);
 }
 

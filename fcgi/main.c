@@ -15,27 +15,26 @@ struct endpoint_program {
 static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 {
     *mode_r = (mode_t)settings->fcgi_socket_mode;
-    if (!listen_is_path(settings->fcgi_listen))
-        log_line(LOG_WARNING_LEVEL,
-                 "listening on TCP: every program that can connect can end this one; prefer a "
-                 "socket file",
-                 "listen", settings->fcgi_listen, NULL);
     return settings->fcgi_listen;
+}
+
+static void warnings(const struct settings *settings, struct faults *warnings)
+{
+    if (!listen_is_path(settings->fcgi_listen))
+        settings_warn(warnings, "fcgi.listen",
+                      "is on TCP: every program that can connect can end this one; expected a "
+                      "socket file");
+    if (settings->fcgi_keepalive >= settings->fcgi_threads)
+        settings_warn(warnings, "fcgi.keepalive",
+                      "does not fit: a kept connection holds a thread; expected fewer than "
+                      "fcgi.threads, here and in nginx");
 }
 
 /* A thread must stay free to accept: connections beyond are closed after each answer. */
 static int kept_connections(const struct settings *settings)
 {
-    if (settings->fcgi_keepalive < settings->fcgi_threads)
-        return (int)settings->fcgi_keepalive;
-    char keepalive[24], threads[24];
-    snprintf(keepalive, sizeof keepalive, "%lld", (long long)settings->fcgi_keepalive);
-    snprintf(threads, sizeof threads, "%lld", (long long)settings->fcgi_threads);
-    log_line(LOG_WARNING_LEVEL,
-             "fcgi.keepalive does not fit: a kept connection holds a thread; raise fcgi.threads, "
-             "or lower keepalive here and in nginx",
-             "keepalive", keepalive, "threads", threads, NULL);
-    return (int)settings->fcgi_threads - 1;
+    return (int)(settings->fcgi_keepalive < settings->fcgi_threads ? settings->fcgi_keepalive
+                                                                   : settings->fcgi_threads - 1);
 }
 
 static void *start(const struct daemon *daemon)
@@ -73,6 +72,7 @@ int main(int argc, char **argv)
         .program = {.name = "sendguard-fcgi",
                     .purpose = "Judges every message that a webmail is about to send (FastCGI).",
                     .seals_links = true,
+                    .warnings = warnings,
                     .of_start = of_start},
         .guard_links = true,
         .backlog = 1024,

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "daemon/daemon.h"
+#include "daemon/listen.h"
 #include "mta/loops.h"
 
 enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
@@ -33,20 +34,22 @@ static void raise_file_limit(void)
                  strerror(errno), NULL);
 }
 
-static void warn_of_counting_twice(const struct settings *settings)
+static void warnings(const struct settings *settings, struct faults *warnings)
 {
     if (settings->mta_webmail_hosts.count == 0)
-        log_line(LOG_WARNING_LEVEL,
-                 "mta.webmail_hosts is not set: what a guarded webmail sends is counted there and "
-                 "here again",
-                 NULL);
+        settings_warn(warnings, "mta.webmail_hosts",
+                      "is not set: a message of a webmail that asks sendguard-fcgi is counted there "
+                      "and here again");
+    if (!listen_is_path(settings->mta_listen) && !listen_is_on_loopback(settings->mta_listen))
+        settings_warn(warnings, "mta.listen",
+                      "is on an address that others may reach: every program that can connect can "
+                      "use up any mailbox's limits; expected 127.0.0.1, ::1 or a socket file");
 }
 
 static void *start(const struct daemon *daemon)
 {
     struct policy_program *serving = xcalloc(1, sizeof *serving);
     raise_file_limit();
-    warn_of_counting_twice(daemon->settings);
     serving->service = (struct policy_service){.guard = daemon->guard,
                                        .store = daemon->store,
                                        .recorder = daemon->recorder,
@@ -75,6 +78,7 @@ int main(int argc, char **argv)
         .program = {.name = "sendguard-mta",
                     .purpose = "Judges every message that a mail server is handed (Postfix policy "
                                "delegation).",
+                    .warnings = warnings,
                     .of_start = of_start},
         .backlog = 1024,
         .listen = listens_on,

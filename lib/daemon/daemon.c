@@ -20,6 +20,19 @@ static int stop(const struct daemon_program *daemon_program, void *serving)
     return PROGRAM_OK;
 }
 
+static void log_warnings(const struct program *program, const struct settings *settings)
+{
+    struct faults warnings = {.count = 0};
+    if (program->warnings == NULL)
+        return;
+    program->warnings(settings, &warnings);
+    for (size_t i = 0; i < warnings.count; i++) {
+        char text[sizeof warnings.first[i].where + sizeof warnings.first[i].text + 1];
+        snprintf(text, sizeof text, "%s %s", warnings.first[i].where, warnings.first[i].text);
+        log_line(LOG_WARNING_LEVEL, text, NULL);
+    }
+}
+
 static int serve(const struct daemon_program *daemon_program,
                  const struct program_options *options, const struct daemon *daemon,
                  const char *where)
@@ -56,6 +69,7 @@ static int run(const struct daemon_program *daemon_program, const struct program
     freed_by(snapshot_release) struct snapshot *at_start = guard_snapshot(guard);
     struct daemon daemon = {.settings = snapshot_settings(at_start), .store = store,
                             .guard = guard, .key = key};
+    log_warnings(&daemon_program->program, daemon.settings);
     mode_t mode = 0;
     const char *where = daemon_program->listen(daemon.settings, &mode);
     daemon.listen_fd = listen_on(where, mode, daemon_program->backlog);

@@ -11,6 +11,15 @@
 
 int listen_is_path(const char *where) { return where[0] == '/'; }
 
+int listen_is_on_loopback(const char *where)
+{
+    static const char *const hosts[] = {"127.", "[::1]:", "localhost:"};
+    for (size_t i = 0; i < countof(hosts); i++)
+        if (strncmp(where, hosts[i], strlen(hosts[i])) == 0)
+            return 1;
+    return 0;
+}
+
 /* A socket that nobody listens on any more is left from a program that was
  * killed; one that answers is another's. */
 static int remove_stale(const struct sockaddr_un *address)

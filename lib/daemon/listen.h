@@ -14,4 +14,7 @@ int listen_on(const char *where, mode_t mode, int backlog) must_check;
 /* Whether `where` is a path. */
 int listen_is_path(const char *where) must_check;
 
+/* Whether `where`, HOST:PORT, is of this machine alone. */
+int listen_is_on_loopback(const char *where) must_check;
+
 #endif

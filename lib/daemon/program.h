@@ -30,6 +30,9 @@ struct program {
     const char *usage;   /* the whole text in the place of that; NULL: made from `purpose` */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
     bool seals_links;       /* its start reads web.secret_file */
+    /* Adds (settings_warn) what is probably not intended and concerns this program alone; NULL:
+     * nothing. Printed by --check, and logged at the start. */
+    void (*warnings)(const struct settings *settings, struct faults *warnings);
     /* Settings that a running program does not take over; NULL-ended. "fcgi." is a section. */
     const char *const *of_start;
 };

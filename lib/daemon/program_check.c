@@ -102,6 +102,8 @@ static void warn_of_settings(const struct checking *checking)
 {
     struct faults warnings;
     settings_warnings(checking->settings, &warnings);
+    if (checking->program->warnings != NULL)
+        checking->program->warnings(checking->settings, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         warn(checking, "%s: %s", warnings.first[i].where, warnings.first[i].text);
 }

@@ -109,6 +109,8 @@ void settings_free(struct settings **settings);
 /* Finds settings that are valid but probably not intended, such as those of an unchanged sample
  * file; where is "section.key". At most FAULTS_MAX. */
 void settings_warnings(const struct settings *settings, struct faults *warnings_r);
+/* One more of them. */
+void settings_warn(struct faults *warnings, const char *where, const char *text);
 
 /* The next four take names in key form and do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */

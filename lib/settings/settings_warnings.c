@@ -17,8 +17,10 @@ static bool leads_to_this_machine(const char *url)
     return false;
 }
 
-static void add(struct faults *warnings, const char *where, const char *text)
+void settings_warn(struct faults *warnings, const char *where, const char *text)
 {
+    if (warnings->count == FAULTS_MAX)
+        return;
     problem_set(&warnings->first[warnings->count++], 0, where, "%s", text);
 }
 
@@ -27,20 +29,20 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
     bool own = settings->own_domains.count > 0;
     warnings_r->count = 0;
     if (leads_to_this_machine(settings->web_base_url))
-        add(warnings_r, "web.base_url",
+        settings_warn(warnings_r, "web.base_url",
             "links in messages lead to 127.0.0.1: expected the status page as users' browsers "
             "reach it");
     if (settings->support_contact[0] == '\0')
-        add(warnings_r, "support.contact",
+        settings_warn(warnings_r, "support.contact",
             "is not set, so pages and messages name nobody to ask: expected an address, a "
             "telephone number or a link");
     if (!own)
-        add(warnings_r, "domains.own_domains",
+        settings_warn(warnings_r, "domains.own_domains",
             "is not set, so addresses of colleagues at another domain count as outside: expected "
             "the domains that belong together");
     if (settings->mta_forwarding_networks.count > 0 && !own &&
         settings->hosted_domains.count == 0)
-        add(warnings_r, "mta.forwarding_networks",
+        settings_warn(warnings_r, "mta.forwarding_networks",
             "is set without domains.hosted or domains.own_domains, so all forwarded messages are "
             "refused: expected the domains whose addresses are mailboxes here");
 }

@@ -385,18 +385,36 @@ def check(program, folder, text):
 def test_check_warns_of_the_untouched_sample(folder, program):
     done, warnings = check(program, folder, SAMPLE.read_text())
     assert done.returncode == 0, done.stderr
+    own = ["mta.webmail_hosts"] if program == "sendguard-mta" else []
     assert [line.split(":")[0] for line in warnings] == ["web.base_url", "support.contact",
-                                                         "domains.own_domains"]
-    assert all(": expected " in line for line in warnings)
+                                                         "domains.own_domains", *own]
+
+
+@pytest.mark.parametrize("program, settings, where", [
+    ("sendguard-fcgi", "[fcgi]\nlisten = 127.0.0.1:9000\n", "fcgi.listen: is on TCP"),
+    ("sendguard-fcgi", "[fcgi]\nthreads = 4\nkeepalive = 4\n", "fcgi.keepalive: does not fit"),
+    ("sendguard-fcgi", "[fcgi]\nthreads = 4\nkeepalive = 3\n", None),
+    ("sendguard-mta", "[mta]\nlisten = 0.0.0.0:9402\nwebmail_hosts = 192.0.2.1\n",
+     "mta.listen: is on an address that others may reach"),
+    ("sendguard-mta", "[mta]\nlisten = [::1]:9402\nwebmail_hosts = 192.0.2.1\n", None),
+    ("sendguard-mta", "[mta]\nlisten = /run/x\nwebmail_hosts = 192.0.2.1\n", None),
+    ("sendguard-web", "[fcgi]\nlisten = 127.0.0.1:9000\n", None),
+])
+def test_check_warns_of_what_the_program_would_warn_of(folder, program, settings, where):
+    done, warnings = check(program, folder, MEANT + settings)
+    assert done.returncode == 0, done.stderr
+    assert len(warnings) == (where is not None)
+    assert where is None or warnings[0].startswith(where)
 
 
 MEANT = ("[web]\nbase_url = https://mail.example.test:8443/sending\n"
          "[support]\ncontact = desk@example.test\n[domains]\nown_domains = example.test\n")
+MEANT_BY = {"sendguard-mta": MEANT + "[mta]\nwebmail_hosts = 192.0.2.1\n"}
 
 
 @pytest.mark.parametrize("program", DAEMONS)
 def test_check_has_nothing_to_say_of_good_settings(folder, program):
-    done, _ = check(program, folder, MEANT)
+    done, _ = check(program, folder, MEANT_BY.get(program, MEANT))
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
@@ -413,11 +431,12 @@ def test_check_warns_of_forwarding_for_no_domain(folder, domains, warns):
 def test_check_warns_of_rights_of_the_settings(folder, program):
     path = folder / "checked.conf"
     links = "[support]\nlinks = Help https://user:hunter2@help.example.test/\n"
+    good = MEANT_BY.get(program, MEANT)
     for mode, text, said in [
-        (0o640, MEANT + links, None), (0o644, MEANT, None), (0o644, MEANT + "# " + links[10:], None),
-        (0o644, MEANT + "[support]\nlinks = Help https://help.example.test/@us\n", None),
-        (0o644, MEANT + links, "everybody can read it (mode 0644), and it holds a password"),
-        (0o642, MEANT, "everybody can write it (mode 0642)"),
+        (0o640, good + links, None), (0o644, good, None), (0o644, good + "# " + links[10:], None),
+        (0o644, good + "[support]\nlinks = Help https://help.example.test/@us\n", None),
+        (0o644, good + links, "everybody can read it (mode 0644), and it holds a password"),
+        (0o642, good, "everybody can write it (mode 0642)"),
     ]:
         path.touch()
         path.chmod(mode)
