@@ -48,8 +48,8 @@ int main(int argc, char **argv)
                                            "store.timeout", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-web",
-                    .purpose = "Shows users how their sending stands, and support staff "
-                               "everybody's (HTTP).",
+                    .purpose = "Shows the state of sending to users, and to support staff "
+                               "(HTTP).",
                     .seals_links = true,
                     .of_start = of_start},
         .backlog = 4096,

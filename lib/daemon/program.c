@@ -37,8 +37,8 @@ static void print_usage(const struct program *program, FILE *out)
             "  -c FILE               settings (default " PROGRAM_DEFAULT_FILE ";\n"
             "                        without that file the built-in defaults)\n"
             "  -o section.key=value  one setting, overrides the file; may be repeated\n"
-            "  --check               say what would stop a start, and warn of what is hardly meant: of\n"
-            "                        settings, rights of files, the secret, the store; and end\n"
+            "  --check               say what would stop a start, and warn of values that are probably\n"
+            "                        not meant: settings, rights of files, the secret, the store; and end\n"
             "\n"
             "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
             "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",

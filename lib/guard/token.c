@@ -214,7 +214,8 @@ static int make_key(const char *path, struct problem *problem)
         error = errno;
     unlink(temporary);
     if (error != 0)
-        return problem_set(problem, 0, path, "cannot be made: %s", strerror(error));
+        return problem_set(problem, 0, path, "cannot be made: %s",
+                           error == ENOENT ? "its directory does not exist" : strerror(error));
     return 1;
 }
 
@@ -238,7 +239,8 @@ static int check_can_make(const char *path, struct problem *problem)
     freed_by(free_string) char *folder = path_folder(path);
     freed_by(free_string) char *inside = xasprintf("%s/.", folder); /* ENOTDIR of a file */
     if (faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) != 0)
-        return problem_set(problem, 0, path, "cannot be made: %s", strerror(errno));
+        return problem_set(problem, 0, path, "cannot be made: %s",
+                           errno == ENOENT ? "its directory does not exist" : strerror(errno));
     return 1;
 }
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sanitized
 
 
 def missing_folder(folder):
-    return folder / "missing" / "s.db", "cannot be made: No such file or directory"
+    return folder / "missing" / "s.db", "cannot be made: its directory does not exist"
 
 
 def no_database(folder):
@@ -190,7 +190,7 @@ def test_check_of_the_secret(folder, program):
     assert done.returncode == CONFIGURATION and "secret: holds no key" in done.stderr
     done = run(program, folder, url, "-o", f"web.secret_file={folder}/none/secret", "--check")
     assert done.returncode == CONFIGURATION
-    assert "secret: cannot be made: No such file or directory" in done.stderr
+    assert "secret: cannot be made: its directory does not exist" in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["secret"]
 
 

@@ -195,7 +195,8 @@ static int fail_to_make(struct sqlite_backend *backend)
 {
     backend->unusable = errno != ENOSPC && errno != EDQUOT && errno != EIO && errno != EMFILE &&
                      errno != ENFILE && errno != EINTR;
-    return backend_fail(&backend->base, "%s: cannot be made: %s", backend->path, strerror(errno));
+    return backend_fail(&backend->base, "%s: cannot be made: %s", backend->path,
+                        errno == ENOENT ? "its directory does not exist" : strerror(errno));
 }
 
 /* The store holds who sent when, and the audit log: the file is its owner's alone. SQLite gives

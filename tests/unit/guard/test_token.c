@@ -72,7 +72,7 @@ START_TEST(test_examine)
     ck_assert_int_ne(access(path, F_OK), 0);
     snprintf(none, sizeof none, "%s/none/secret", folder);
     ck_assert_int_eq(token_key_examine(none, &problem), 0);
-    ck_assert_str_eq(problem.text, "cannot be made: No such file or directory");
+    ck_assert_str_eq(problem.text, "cannot be made: its directory does not exist");
     write_file("", 0600);
     snprintf(none, sizeof none, "%s/secret/secret", folder);
     ck_assert_int_eq(token_key_examine(none, &problem), 0);
