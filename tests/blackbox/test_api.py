@@ -475,3 +475,16 @@ def test_the_completion_offers_what_the_help_names(provider):
     for command in commands:
         assert options_of(command) == {one for one in offered("_sendguard_options_of", command)
                                        if one.startswith("--")}, command
+
+
+def test_every_rule_is_in_pages_and_documents(document):
+    """What no compiler misses when a rule is added."""
+    form = (TREE / "templates/desk_form_limit.mustache").read_text()
+    reason = (TREE / "templates/status_reason.mustache").read_text()
+    limits = (TREE / "docs/limits.md").read_text()
+    for rule in document["components"]["schemas"]["Rule"]["enum"]:
+        assert f'value="{rule}"' in form, rule
+        assert f"{{{{> status.reason.{rule}}}}}" in reason, rule
+        assert f"`{rule}`" in limits, rule
+    listed = offered('echo "$_sendguard_rules"')
+    assert listed == document["components"]["schemas"]["Rule"]["enum"]

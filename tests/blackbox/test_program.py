@@ -281,7 +281,7 @@ def test_a_bad_new_file_is_refused_and_the_old_one_stays(guard, sender_at):
     sender.admitted()
     text = guard.config_path.read_text()
     lines = text.count("\n")
-    guard.config_path.write_text(text + "messages_per_week = 3\n")
+    guard.config_path.write_text(text + "no_such_key = 3\n")
     assert f"sendguard.conf:{lines + 1}" in "\n".join(guard.reload())
     assert window(sender.admitted(), "messages_per_day")["limit"] == 5
     guard.config_path.unlink()

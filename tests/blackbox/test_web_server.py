@@ -73,7 +73,12 @@ def test_security_headers_are_on_every_answer(client, method, path, status):
         assert answer.header("X-Content-Type-Options") == "nosniff"
         assert answer.header("Referrer-Policy") == referrer_policy(path)
         assert answer.header("Cache-Control") == "no-store"
-        assert answer.header("Set-Cookie") is None
+        cookie = answer.header("Set-Cookie")
+        if path == "/desk/sign-in" and status == 200:  # by which the browser is known once it signed in
+            assert re.fullmatch(r"sendguard_browser=[\w-]{43}; Path=\S+/desk/sign-in; Max-Age=2592000; "
+                                "HttpOnly; SameSite=Lax", cookie)
+        else:
+            assert cookie is None
         if status >= 400 and accept == "application/json":
             assert answer.header("Content-Type") == "application/problem+json"
             problem = answer.json

@@ -78,10 +78,10 @@ START_TEST(test_over_the_week)
     int64_t last_ms = NOW + 199 * HOUR_MS;
     check_used(last_ms, (const uint64_t[OVER_TIME_COUNT]){24, 24, 1, 1, 168, 1, 24});
     struct message over = message_with_all("over", last_ms);
-    *window_of(&over, RULE_MESSAGES_PER_WEEK) =
-        (struct judge_window){.rule = RULE_MESSAGES_PER_WEEK, .limit = 168, .suspends = true};
+    *window_of(&over, RULE_OTHER_PER_WEEK) =
+        (struct judge_window){.rule = RULE_OTHER_PER_WEEK, .limit = 168, .suspends = true};
     ck_assert_int_eq(judge(&over), OUTCOME_SUSPENDED);
-    ck_assert_str_eq(over.result.suspension.note, "messages_per_week");
+    ck_assert_str_eq(over.result.suspension.note, "other_per_week");
     ck_assert_uint_eq(over.result.histories[SUBJECT_MAILBOX].count, 168);
     ck_assert_uint_eq(over.result.histories[SUBJECT_IP].count, 24);
     ck_assert_int_eq(store_history(store, arena, SUBJECT_MAILBOX, ALICE, last_ms, &history), 1);
