@@ -182,7 +182,7 @@ def test_400_says_the_place_in_words(sender, language, place):
 
 
 @pytest.mark.parametrize("entry", [
-    "nobody", "@x.test", "a@", "athe endpointx.test", "a b@x.test", "<a@x.test> b", "a@x..test",
+    "nobody", "@x.test", "a@", "a@@x.test", "a b@x.test", "<a@x.test> b", "a@x..test",
     "a@x.test b@x.test", "Bob <a@x.test", "a@x.test\r\nBcc: b@x.test", "a\0@x.test", "a@-x.test",
     "l" * 248 + "@x.test",
 ])

@@ -11,7 +11,7 @@ from programs import SANITIZED, Guard
 from web import Browser, Client, Program, Web, status_link
 
 AT_ONCE = 48
-PATIENCE_S = 20 if SANITIZED else 6  # what is asked below would take a minute, one after the other
+PATIENCE_S = 20 if SANITIZED else 10  # what is asked below would take a minute, one after the other
 
 pytestmark = pytest.mark.sanitized
 
