@@ -329,8 +329,8 @@ static void *run(void *argument)
     bool goes_on = true;
     while (goes_on) {
         goes_on = wait_a_second(recorder);
-        if (recorder_flush(recorder, clock_wall_ms()) < 0)
-            continue; /* judging logs that the store does not answer; here it is tried again */
+        int flushed = recorder_flush(recorder, clock_wall_ms());
+        (void)flushed; /* judging logs that the store does not answer; the next second tries again */
     }
     return NULL;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/names.h"
+
 const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_ADMITTED] = "admitted", [OUTCOME_REPEATED] = "repeated",
     [OUTCOME_REJECTED] = "rejected", [OUTCOME_OVER] = "over",
@@ -10,10 +12,9 @@ const char *const outcome_names[OUTCOME_COUNT] = {
 
 int outcome_by_name(const char *name)
 {
-    for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
-        if (strcmp(name, outcome_names[outcome]) == 0)
-            return outcome;
-    return strcmp(name, "held") == 0 ? OUTCOME_REJECTED : -1; /* so before version 0.2 */
+    if (strcmp(name, "held") == 0) /* so before version 0.2 */
+        return OUTCOME_REJECTED;
+    return names_find(outcome_names, OUTCOME_COUNT, name);
 }
 
 bool outcome_passes(enum outcome outcome)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/names.h"
 #include "staff/staff_inside.h"
 #include "staff/staff_secret.h"
 
@@ -16,13 +17,7 @@ enum { LIST_PAGE = 100 };
 const char *const staff_role_names[ROLE_COUNT] = {
     [ROLE_VIEWER] = "viewer", [ROLE_SUPPORT] = "support", [ROLE_ADMIN] = "admin"};
 
-int staff_role_by_name(const char *name)
-{
-    for (int role = 0; role < ROLE_COUNT; role++)
-        if (strcmp(staff_role_names[role], name) == 0)
-            return role;
-    return -1;
-}
+int staff_role_by_name(const char *name) { return names_find(staff_role_names, ROLE_COUNT, name); }
 
 bool staff_name_well_formed(const char *name)
 {

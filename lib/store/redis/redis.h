@@ -135,8 +135,6 @@ int64_t redis_number(const redisReply *element);
 const char *redis_text(const redisReply *element);
 /* Cut to `size`: who wrote it may be another version. */
 void redis_copy_text(const redisReply *element, char *text_r, size_t size);
-/* The place of the name, or -1. */
-int redis_find_name(const char *const *names, int count, const char *name);
 
 /* What scripts write into the audit log beside their operation: its last arguments.
  * 1, or -1 when something is longer than struct audit has room for. */

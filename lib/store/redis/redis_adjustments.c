@@ -1,4 +1,5 @@
 /* Adjustments of limits in Redis. Each operation is one call of action.lua or read.lua. */
+#include "base/names.h"
 #include "store/redis/redis.h"
 
 static int adjust(struct backend *backend, const struct adjustment *adjustments, size_t count,
@@ -36,7 +37,7 @@ static int read_adjustment(const redisReply *element, struct adjustment *adjustm
         return 0;
     redisReply *const *part = element->element;
     int rule = rule_by_name(redis_text(part[2]));
-    int kind = redis_find_name(adjust_kind_names, ADJUST_KIND_COUNT, redis_text(part[3]));
+    int kind = names_find(adjust_kind_names, ADJUST_KIND_COUNT, redis_text(part[3]));
     *adjustment_r = (struct adjustment){
         .change = redis_number(part[0]),
         .rule = rule >= 0 && kind >= 0 ? (enum rule)rule : RULE_COUNT,

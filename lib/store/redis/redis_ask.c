@@ -121,11 +121,3 @@ void redis_copy_text(const redisReply *element, char *text_r, size_t size)
     memcpy(text_r, text, length);
     text_r[length] = '\0';
 }
-
-int redis_find_name(const char *const *names, int count, const char *name)
-{
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return -1;
-}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "store/detail.h"
 #include "store/redis/redis.h"
 
@@ -36,7 +37,7 @@ static int read_suspension(struct seen_words *words, struct suspension *suspensi
     *suspension_r = (struct suspension){.id = strtoll(id, NULL, 10)};
     if (strcmp(id, "-") == 0)
         return 1;
-    int cause = redis_find_name(cause_names, CAUSE_COUNT, next_word(words));
+    int cause = names_find(cause_names, CAUSE_COUNT, next_word(words));
     suspension_r->cause = (enum cause)cause;
     suspension_r->since_ms = next_number(words);
     suspension_r->until_ms = next_end(words);
@@ -58,7 +59,7 @@ static int add_reset(struct seen_words *words, struct text *detail)
 {
     struct detail_counts counts[CHANNEL_COUNT] = {{0}};
     for (const char *name = next_word(words); *name != '\0'; name = next_word(words)) {
-        int channel = redis_find_name(channel_names, CHANNEL_COUNT, name);
+        int channel = names_find(channel_names, CHANNEL_COUNT, name);
         if (channel < 0)
             return 0;
         counts[channel].messages = (uint64_t)next_number(words);
@@ -99,7 +100,7 @@ static int read_seen(const char *seen, struct audit *audit_r)
     freed_by(text_free) struct text detail = {0};
     freed_by(free_string) char *copy = xstrdup(seen);
     struct seen_words words = {.next = copy};
-    int kind = redis_find_name(adjust_kind_names, ADJUST_KIND_COUNT, audit_r->action);
+    int kind = names_find(adjust_kind_names, ADJUST_KIND_COUNT, audit_r->action);
     int known = strcmp(audit_r->action, "reset") == 0 ? add_reset(&words, &detail)
                 : kind >= 0 ? add_adjustments(&words, (enum adjust_kind)kind, &detail)
                             : add_suspensions(&words, &detail);

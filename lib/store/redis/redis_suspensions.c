@@ -1,4 +1,5 @@
 /* Suspensions in Redis. Each operation is one call of action.lua or read.lua. */
+#include "base/names.h"
 #include "store/redis/redis.h"
 
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r)
@@ -9,7 +10,7 @@ int redis_read_suspension(const redisReply *element, struct suspension *suspensi
     if (element->type != REDIS_REPLY_ARRAY || element->elements != 8)
         return 0;
     redisReply *const *part = element->element;
-    int cause = redis_find_name(cause_names, CAUSE_COUNT, redis_text(part[1]));
+    int cause = names_find(cause_names, CAUSE_COUNT, redis_text(part[1]));
     if (redis_number(part[0]) <= 0 || cause < 0)
         return 0;
     suspension_r->id = redis_number(part[0]);

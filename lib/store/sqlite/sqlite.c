@@ -2,6 +2,7 @@
  * cache stays warm: a second one that writes would make SQLite drop it. WAL with
  * synchronous=NORMAL: what was committed survives the end of this process at
  * any moment; a power cut may take the last moments. */
+#include "base/names.h"
 #include "base/path.h"
 #include "store/sqlite/sqlite.h"
 
@@ -143,10 +144,8 @@ int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement whi
 
 int sqlite_find_name(const char *const *names, int count, const char *name)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    return 0;
+    int found = names_find(names, count, name);
+    return found >= 0 ? found : 0;
 }
 
 void sqlite_bind_string(sqlite3_stmt *statement, int index, const char *string)
