@@ -100,6 +100,6 @@ int staff_token_remove(struct store *store, const char *name, const struct actio
 /* {"tokens":[{"name":…,"role":…,"created_at":…,"by":…,"expires_at":…}]} */
 int staff_token_list(struct store *store, int64_t now_ms, struct json_object **list_r) must_check;
 int staff_token_person(struct store *store, const char *token, int64_t now_ms,
-                       struct person *person_r) must_check; /* 1; 0 none of ours (any longer); -1 */
+                       struct person *person_r) must_check; /* 1; 0 no token that holds; -1 */
 
 #endif

@@ -109,6 +109,8 @@ void redis_free_reply(redisReply **reply);
  * which begins with this server's time and a result, or -1. */
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;
+/* For a reply that has another form than the script gives it: says so, and returns -1. */
+int redis_unexpected(struct redis_backend *backend);
 /* An operation that answers yes or no and nothing else: 1, 0, -1. */
 int redis_simple(struct redis_backend *backend, enum script script,
                  const struct argument *arguments, size_t count) must_check;
@@ -145,7 +147,7 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
 /* ---- what answers hold ---- */
 
 /* The suspension in an answer's element: id 0 when it says there is none. 1, or
- * 0 when it is none of ours. */
+ * 0 when it has another form. */
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
 /* The packed entries of a history, by place; the decision that one is of, 0 when
  * the entry does not lead to it. */

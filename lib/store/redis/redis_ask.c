@@ -7,6 +7,11 @@
 
 /* ---- one call ----------------------------------------------------------------- */
 
+int redis_unexpected(struct redis_backend *backend)
+{
+    return backend_fail(&backend->base, "redis: unexpected reply");
+}
+
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r)
 {
@@ -26,7 +31,7 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
                 return 1;
             }
             redis_free_reply(reply_r);
-            return backend_fail(&backend->base, "redis answered what no script of ours does");
+            return redis_unexpected(backend);
         case CALL_UNKNOWN:
             if (redis_load_scripts(backend, &time) < 0)
                 return -1;
@@ -73,7 +78,7 @@ const redisReply *redis_ask(struct redis_backend *backend, enum script script,
         return NULL;
     if ((*reply_r)->elements == 3)
         return (*reply_r)->element[2];
-    backend_fail(&backend->base, "redis answered what no script of ours does");
+    redis_unexpected(backend);
     return NULL;
 }
 
@@ -84,7 +89,7 @@ const redisReply *redis_ask_list(struct redis_backend *backend, enum script scri
     const redisReply *list = redis_ask(backend, script, arguments, count, reply_r);
     if (list == NULL || (list->type == REDIS_REPLY_ARRAY && list->elements <= max))
         return list;
-    backend_fail(&backend->base, "redis answered what no script of ours does");
+    redis_unexpected(backend);
     return NULL;
 }
 

@@ -30,7 +30,7 @@ static int64_t next_end(struct seen_words *words)
     return until_ms < 0 ? UNTIL_LIFTED : until_ms;
 }
 
-/* "7 volume SINCE UNTIL 3", or "-" for none. 1, or 0 when it is none of ours. */
+/* "7 volume SINCE UNTIL 3", or "-" for none. 1, or 0 when it has another form. */
 static int read_suspension(struct seen_words *words, struct suspension *suspension_r)
 {
     const char *id = next_word(words);
@@ -94,7 +94,7 @@ static int add_adjustments(struct seen_words *words, enum adjust_kind kind, stru
     return 1;
 }
 
-/* Makes the detail of what was seen. 1, or 0 when it is none of ours. */
+/* Makes the detail of what was seen. 1, or 0 when it has another form. */
 static int read_seen(const char *seen, struct audit *audit_r)
 {
     freed_by(text_free) struct text detail = {0};

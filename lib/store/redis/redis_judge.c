@@ -258,7 +258,7 @@ static void add_message(struct redis_backend *backend, const struct action_time 
 /* ---- answers ------------------------------------------------------------------ */
 
 /* The bytes that every answer has or begins with: the counts, behind them "SECONDS.MICROSECONDS",
- * and " MILLISECONDS" when a history was ahead. 1, or 0 when they are none of ours. */
+ * and " MILLISECONDS" when a history was ahead. 1, or 0 when they have another form. */
 static int read_counts(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, const struct judge_task *task)
 {
@@ -302,7 +302,7 @@ static int read_particulars(redisReply *const *elements, const struct judge_task
 
 enum { PARTICULARS = 6 };
 
-/* 1, or -1 when the answer is none of ours. */
+/* 1, or -1 when the reply is unexpected. */
 static int read_answer(struct redis_backend *backend, const struct action_time *time,
                        const redisReply *reply, const struct judge_task *task)
 {
@@ -317,7 +317,7 @@ static int read_answer(struct redis_backend *backend, const struct action_time *
                     read_counts(backend, time, reply->element[0], task) &&
                     read_particulars(reply->element, task))
         return 1;
-    return backend_fail(&backend->base, "redis answered what no script of ours does");
+    return redis_unexpected(backend);
 }
 
 /* ---- a batch -------------------------------------------------------------------- */
@@ -336,8 +336,8 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
                             request->ticket, request->redeem, request->window_count,
                             request->volume.count);
     if (request->ip != NULL && strlen(request->ip) > IP_MAX_BYTES)
-        return backend_fail(&backend->base, "an IP of %zu bytes is none of ours",
-                            strlen(request->ip));
+        return backend_fail(&backend->base, "an IP of %zu bytes: expected at most %d",
+                            strlen(request->ip), IP_MAX_BYTES);
     return 1;
 }
 

@@ -62,7 +62,7 @@ static int forget(struct backend *backend, enum kept_kind kind, const char *key,
                         audited != NULL ? countof(arguments) : 4);
 }
 
-/* "ENDS\nVALUE". 1; 0 when it has ended; -1 when it is none of ours. */
+/* "ENDS\nVALUE". 1; 0 when it has ended; -1 when it has another form. */
 static int read_kept(struct redis_backend *backend, struct arena *arena, const char *key,
                      const redisReply *element, int64_t now_ms, struct kept *kept_r)
 {
@@ -138,7 +138,7 @@ static int try_once(struct backend *backend, const char *key, int64_t now_ms, in
     if (tries == NULL)
         return -1;
     if (tries->type != REDIS_REPLY_ARRAY || tries->elements != 2)
-        return backend_fail(backend, "redis answered what no script of ours does");
+        return redis_unexpected(self);
     bool counted = reply->element[1]->integer == 1;
     *count_r = (uint32_t)redis_number(tries->element[0]);
     if (!counted)

@@ -28,7 +28,7 @@ static void read_windows(char *text, const struct seen *seen, struct record *rec
     }
 }
 
-/* The shape of its totals, behind the outcome's name: 1, or 0 when it is none of ours. */
+/* The shape of its totals, behind the outcome's name: 1, or 0 when it has another form. */
 static int read_shape(const char *text, struct seen_spans *spans_r)
 {
     unsigned of_mailbox = FIRST_MAILBOX_SPANS, of_ip = FIRST_IP_SPANS;

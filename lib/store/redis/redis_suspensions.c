@@ -49,7 +49,7 @@ static int suspend(struct backend *backend, const char *mailbox, enum cause caus
         return -1;
     return redis_read_suspension(made, suspension_r) && suspension_r->id > 0
                ? 1
-               : backend_fail(backend, "redis answered what no script of ours does");
+               : redis_unexpected(self);
 }
 
 static int lift(struct backend *backend, const char *mailbox, const struct action *action)
