@@ -62,6 +62,7 @@ static struct judge_request request_new(const struct fill *fill, struct arena *a
     int64_t at_ms = (int64_t)(fill->now_ms - fill->span_ms + fill->span_ms * number / total);
     mailbox_put(mailbox, who);
     ip_put(ip, who);
+    const char *text = arena_printf(arena, facts, mailbox, ip, id);
     return (struct judge_request){
         .now_ms = at_ms,
         .mailbox = mailbox,
@@ -70,7 +71,7 @@ static struct judge_request request_new(const struct fill *fill, struct arena *a
         .fingerprint = number,
         .off_domain = (uint32_t)(1 + number % 3),
         .decision = decision_new(at_ms),
-        .facts = arena_printf(arena, facts, mailbox, ip, id),
+        .facts = {text, strlen(text), strlen(text)},
         .arena = arena,
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,

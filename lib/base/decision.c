@@ -25,6 +25,11 @@ uint64_t decision_floor(int64_t time_ms)
     return (uint64_t)(since_ms < TIME_MAX ? since_ms : TIME_MAX) << COUNTER_BITS;
 }
 
+int64_t decision_time(uint64_t decision)
+{
+    return (int64_t)(decision >> COUNTER_BITS) + EPOCH_MS;
+}
+
 uint64_t decision_new(int64_t now_ms)
 {
     pthread_once(&counter_once, counter_start);

@@ -15,6 +15,9 @@ uint64_t decision_new(int64_t now_ms);
 /* The smallest id of a moment: ids made before it are smaller. */
 uint64_t decision_floor(int64_t time_ms);
 
+/* The moment of an id. */
+int64_t decision_time(uint64_t decision);
+
 void decision_format(uint64_t decision, char text_r[DECISION_TEXT_SIZE]);
 
 /* Reads what a person types: lower case, without or with other hyphens and

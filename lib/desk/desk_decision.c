@@ -75,10 +75,14 @@ static struct counted_worst worst_of(const struct recorded *recorded, enum rule 
         worst.count = json_int(recorded->facts, "recipients", 0);
     for (int field = 0; field < FIELD_COUNT && rule == RULE_RECIPIENTS_PER_FIELD; field++)
         worsen(&worst, json_int(recorded->facts, field_names[field], 0), field_names[field], NULL);
-    if (rule == RULE_RECIPIENTS_PER_DOMAIN)
+    if (rule == RULE_RECIPIENTS_PER_DOMAIN) {
         find_worst_domain(recorded, 1, &worst);
-    if (rule == RULE_HEADER_CHARS_PER_DOMAIN)
+        worsen(&worst, json_int(recorded->facts, "most_in_domain", 0), NULL, NULL);
+    }
+    if (rule == RULE_HEADER_CHARS_PER_DOMAIN) {
         find_worst_domain(recorded, 2, &worst);
+        worsen(&worst, json_int(recorded->facts, "most_chars_in_domain", 0), NULL, NULL);
+    }
     return worst;
 }
 
@@ -197,14 +201,14 @@ int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
     if (decision == NULL || !decision_parse(decision, &id))
         return problem_set(problem, 400, "decision",
                            "expected a decision's id such as 7K3M-Q2XD-9F4A");
-    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
     struct record record;
-    int found = store_record(desk->store, arena, id, now_ms, &record);
+    int found = store_record(desk->store, context.arena, id, now_ms, &record);
     if (found == 0)
         return problem_set(problem, 404, "decision", "no decision of that id is kept (any longer)");
     if (found < 0)
         return -1;
-    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &record);
     *view_r = explain(&recorded);
     return 1;
 }
@@ -226,7 +230,7 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "decisions");
     for (size_t i = 0; i < page.count; i++) {
-        freed_by(recorded_end) struct recorded recorded = recorded_of(&records[i]);
+        freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &records[i]);
         json_object_array_add(list, recorded_entry(&recorded, true));
     }
     json_add_decision(view, "older", page.more ? records[page.count - 1].decision : 0);

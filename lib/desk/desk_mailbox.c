@@ -94,7 +94,8 @@ struct timeline {
     struct store_page record_page, action_page;
 };
 
-static void merge(const struct timeline *timeline, struct mark *mark, struct json_object *view)
+static void merge(const struct context *context, const struct timeline *timeline,
+                  struct mark *mark, struct json_object *view)
 {
     struct json_object *list = json_add_list(view, "timeline");
     size_t record = 0, action = 0;
@@ -110,7 +111,8 @@ static void merge(const struct timeline *timeline, struct mark *mark, struct jso
             json_object_array_add(list, entry);
             mark->action = timeline->actions[action++].number;
         } else {
-            freed_by(recorded_end) struct recorded recorded = recorded_of(&timeline->records[record]);
+            freed_by(recorded_end) struct recorded recorded =
+                recorded_of(context, &timeline->records[record]);
             json_object_array_add(list, recorded_entry(&recorded, false));
             mark->decision = timeline->records[record++].decision;
         }
@@ -134,7 +136,7 @@ static int add_timeline(const struct context *context, const char *mailbox, stru
         store_audit_newest(store, mailbox, mark.action, timeline->actions,
                            &timeline->action_page) < 0)
         return -1;
-    merge(timeline, &mark, view);
+    merge(context, timeline, &mark, view);
     return 1;
 }
 

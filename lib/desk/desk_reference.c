@@ -159,7 +159,7 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
     int found = store_record(desk->store, context.arena, id, now_ms, &record);
     if (found < 1)
         return found < 0 ? -1 : not_there(problem);
-    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &record);
     if (strcmp(recorded_verdict(&recorded), "admitted") == 0)
         return not_there(problem);
     freed_by(json_put) struct json_object *view = begin_view(&context, &recorded);

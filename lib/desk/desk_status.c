@@ -63,7 +63,7 @@ static struct json_object *json_of_entry(const struct entry *entry)
 static void match(const struct context *context, struct search *search, const struct record *record,
                   bool *taken)
 {
-    freed_by(recorded_end) struct recorded recorded = recorded_of(record);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(context, record);
     if (strcmp(json_string(recorded.facts, "channel", ""), channel_names[CHANNEL_FORWARDING]) == 0)
         return; /* it stands in another history */
     while (search->left > search->stop &&
@@ -144,7 +144,7 @@ static int read_message(const struct context *context, const char *mailbox, uint
                               : 0;
     if (found < 1)
         return found < 0 ? -1 : 1;
-    freed_by(recorded_end) struct recorded recorded = recorded_of(&record);
+    freed_by(recorded_end) struct recorded recorded = recorded_of(context, &record);
     if (strcmp(json_string(recorded.facts, "mailbox", ""), mailbox) != 0)
         return 1;
     struct json_object *view = json_object_new_object();

@@ -85,6 +85,8 @@ static size_t windows_of(const struct forecast *forecast,
             .limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i],
             .used_before = window_used(&forecast->account.history, rule->measure, rule->window_ms,
                                        forecast->at_ms),
+            .used_by_channel = window_used_by(&forecast->account.history, CHANNEL_WEBMAIL,
+                                              rule->measure, rule->window_ms, forecast->at_ms),
         };
         window->over = outcome_window_over(window, 1);
     }

@@ -1,4 +1,4 @@
-/* What a kept decision tells: its facts (guard/judgement_facts.c) and the windows before it. */
+/* What a kept decision tells: its facts (guard/packing.h) and the windows before it. */
 #include <string.h>
 
 #include "base/decision.h"
@@ -6,16 +6,10 @@
 #include "desk/recorded.h"
 #include "desk/view.h"
 
-struct recorded recorded_of(const struct record *record)
+struct recorded recorded_of(const struct context *context, const struct record *record)
 {
-    struct json_object *facts = json_read(record->facts);
-    if (facts != NULL && !json_object_is_type(facts, json_type_object))
-        json_put(&facts);
-    /* Records of versions before 0.2 name the channel "door". */
-    const char *door = facts != NULL ? json_string(facts, "door", NULL) : NULL;
-    if (door != NULL && json_member(facts, "channel") == NULL)
-        json_add_string(facts, "channel", door);
-    return (struct recorded){record, facts != NULL ? facts : json_object_new_object()};
+    return (struct recorded){record, guard_read_record(context->desk->guard, context->arena,
+                                                       record, context->now_ms)};
 }
 
 void recorded_end(struct recorded *recorded) { json_put(&recorded->facts); }

@@ -11,7 +11,7 @@ struct recorded {
     const struct record *record;
     struct json_object *facts; /* an empty object when they cannot be read */
 };
-struct recorded recorded_of(const struct record *record);
+struct recorded recorded_of(const struct context *context, const struct record *record);
 void recorded_end(struct recorded *recorded); /* for freed_by */
 
 /* A list among the facts, an empty one as NULL. */

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/decision.h"
 #include "guard/judgement.h"
+#include "guard/packing.h"
+#include "guard/terms.h"
 #include "guard/verdict_shown.h"
 #include "guard/verdict_text.h"
 
@@ -14,6 +16,7 @@ struct guard {
     struct store *store;
     const struct token_key *key;
     struct effective *effective;
+    struct terms *terms;
     pthread_rwlock_t lock; /* guards which settings are current */
     struct snapshot *current;
 };
@@ -33,6 +36,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     guard->store = store;
     guard->key = key;
     guard->effective = effective_new();
+    guard->terms = terms_new();
     guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
     return guard;
@@ -43,6 +47,7 @@ void guard_free(struct guard **guard)
     if (*guard == NULL)
         return;
     effective_free(&(*guard)->effective);
+    terms_free(&(*guard)->terms);
     snapshot_release(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
     free(*guard);
@@ -231,6 +236,17 @@ static void end_judgement(struct judgement *judgement, struct guard *guard, int 
                                        judgement->settings->support_contact);
 }
 
+/* The store keeps what the record will name: 1 or -1. */
+static int find_terms(struct judgement *judgement, struct guard *guard, int64_t now_ms)
+{
+    const struct settings *settings = judgement->settings;
+    int64_t keep_ms = settings->keep_admitted_ms > settings->keep_refused_ms
+                          ? settings->keep_admitted_ms
+                          : settings->keep_refused_ms;
+    return terms_id(guard->terms, guard->store, &judgement->limits,
+                    settings->guard_mode == MODE_OBSERVE, now_ms, keep_ms, &judgement->terms);
+}
+
 /* The judgements stand in their submissions' arenas, since many are too much for a stack. */
 static void judge_all(struct guard *guard, const struct submission *const *submissions,
                       bool dry_run, struct verdict *verdicts_r, int *results_r, size_t count,
@@ -239,16 +255,18 @@ static void judge_all(struct guard *guard, const struct submission *const *submi
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
     struct judge_task tasks[JUDGE_MAX];
-    int refreshed = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
+    int ready = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     for (size_t i = 0; i < count; i++) {
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
         begin_judgement(judgements[i], guard, snapshot, submissions[i], dry_run, now_ms,
                         &verdicts_r[i]);
         tasks[i] = (struct judge_task){&judgements[i]->request, &judgements[i]->result, -1};
-        if (refreshed > 0)
+        if (ready > 0 && !dry_run)
+            ready = find_terms(judgements[i], guard, now_ms);
+        if (ready > 0)
             judgement_prepare(judgements[i], dry_run, now_ms);
     }
-    if (refreshed > 0)
+    if (ready > 0)
         store_judge_all(guard->store, tasks, count);
     for (size_t i = 0; i < count; i++) {
         results_r[i] = tasks[i].answer;
@@ -268,6 +286,13 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                      struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms)
 {
     judge_all(guard, submissions, false, verdicts_r, results_r, count, now_ms);
+}
+
+struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
+                                      const struct record *record, int64_t now_ms)
+{
+    return packing_read(record, terms_text(guard->terms, guard->store, arena,
+                                           packing_terms(record), now_ms));
 }
 
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)

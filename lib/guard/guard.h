@@ -4,11 +4,14 @@
 #ifndef SENDGUARD_GUARD_H
 #define SENDGUARD_GUARD_H
 
+#include <json-c/json.h>
+
 #include "guard/effective.h"
 #include "guard/token.h"
 #include "guard/verdict.h"
 #include "settings/settings.h"
 #include "settings/snapshot.h"
+#include "store/records.h"
 #include "text/catalogue.h"
 
 struct guard;
@@ -61,6 +64,11 @@ struct recipient_classes guard_recipient_classes(const struct settings *settings
  * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
                      struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
+
+/* What a decision record keeps, as packing_read gives it, to be put. `arena` for as long as the call
+ * takes. */
+struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
+                                      const struct record *record, int64_t now_ms);
 
 /* Give the charge of a message of the webmail back, see store_refund. 1, 0, -1. */
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)

@@ -1,7 +1,6 @@
 /* One message under judgement, from its submission to its verdict: guard.c leads it through, the
- * request to the store is prepared in judgement_request.c, what the decision record keeps is written
- * in judgement_facts.c, and judgement_verdict.c turns the store's result into the verdict. Internal
- * to lib/guard. Everything lives in the submission's arena. */
+ * request to the store is prepared in judgement_request.c, and judgement_verdict.c turns the store's
+ * result into the verdict. Internal to lib/guard. Everything lives in the submission's arena. */
 #ifndef SENDGUARD_JUDGEMENT_H
 #define SENDGUARD_JUDGEMENT_H
 
@@ -17,6 +16,7 @@ struct judgement {
     const struct catalogue *catalogue;
     const struct submission *submission;
     struct arena *arena;
+    uint64_t terms; /* the id of what limits and mode were (guard/terms.h) */
     struct effective_limits limits;
     struct facts facts;
     const struct objection *objections; /* of the rules of one message */
@@ -29,11 +29,8 @@ struct judgement {
 /* Its off-domain recipients, as many as the store counts in one message. */
 uint32_t judgement_off_domain(const struct judgement *judgement);
 
-/* Fills judgement->request: limits, facts and objections are known. */
+/* Fills judgement->request: limits, terms, facts and objections are known. */
 void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms);
-
-/* What can be told later of this message, as JSON: counts and domains, no recipient. */
-const char *judgement_facts(const struct judgement *judgement);
 
 /* Fills the verdict with what holds before the store has answered, so that every early end is
  * right. */

@@ -5,6 +5,7 @@
 
 #include "base/decision.h"
 #include "guard/judgement.h"
+#include "guard/packing.h"
 #include "rules/history.h"
 
 /* ---- known again ---------------------------------------------------------------------- */
@@ -112,13 +113,35 @@ static void prepare_tickets(const struct judgement *judgement, struct judge_requ
     *(leaves ? &request->ticket : &request->redeem) = count;
 }
 
-/* Whose history of an IP it counts in; NULL for none. What an exempt mailbox sends leaves others
- * at its address their room, and the address of a webmail host is all its users'. */
+static bool limits_an_ip(const struct limits *limits)
+{
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        if (rule_table[rule].subject == SUBJECT_IP && limits->of[rule] != LIMIT_OFF)
+            return true;
+    return false;
+}
+
+/* Whose history of an IP it counts in; NULL for none, also where no rule asks. What an exempt
+ * mailbox sends leaves others at its address their room, and the address of a webmail host is all
+ * its users'. */
 static const char *counted_ip(const struct judgement *judgement)
 {
-    bool nobodys = judgement->limits.exempt || judgement->submission->webmail_host ||
+    bool nobodys = !limits_an_ip(&judgement->limits.limits) ||
+                   judgement->submission->webmail_host ||
                    history_marks[SUBJECT_IP][judgement->submission->channel] == NULL;
     return nobodys ? NULL : judgement->submission->ip;
+}
+
+static void prepare_record(const struct judgement *judgement, struct judge_request *request)
+{
+    request->facts = packing_facts(&(struct packed_message){
+        .submission = judgement->submission,
+        .facts = &judgement->facts,
+        .objections = judgement->objections,
+        .objection_count = judgement->objection_count,
+        .exempt = judgement->limits.exempt,
+        .terms = judgement->terms,
+    });
 }
 
 uint32_t judgement_off_domain(const struct judgement *judgement)
@@ -165,5 +188,6 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
             };
     }
     prepare_tickets(judgement, request);
-    request->facts = dry_run ? "" : judgement_facts(judgement);
+    if (!dry_run)
+        prepare_record(judgement, request);
 }

@@ -194,7 +194,7 @@ void judgement_fill_verdict(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
-    verdict->decision = judgement->request.decision;
+    verdict->decision = result->decision;
     verdict->suspension = result->suspension;
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;

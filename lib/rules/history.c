@@ -29,6 +29,24 @@ bool history_is_shared(enum subject subject, enum channel one, enum channel othe
     return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
 }
 
+size_t history_share(enum subject subject, enum channel channel)
+{
+    size_t share = 0;
+    for (int before = 0; before < (int)channel; before++)
+        share += history_is_shared(subject, (enum channel)before, channel);
+    return share;
+}
+
+size_t history_shares(enum subject subject)
+{
+    size_t most = 0;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        size_t share = history_share(subject, (enum channel)channel);
+        most = share > most ? share : most;
+    }
+    return most + 1;
+}
+
 bool history_is_first(enum subject subject, enum channel channel)
 {
     for (int before = 0; before < (int)channel; before++)

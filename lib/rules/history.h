@@ -21,6 +21,12 @@ const char *history_name(enum subject subject, enum channel channel, const char 
 enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
 /* Whether both channels count in the same history. */
 bool history_is_shared(enum subject subject, enum channel one, enum channel other);
+/* The place of a channel among those that count in its history, from 0: what a store keeps the
+ * totals of each by. At most HISTORY_SHARES of a history. */
+enum { HISTORY_SHARES = 2 };
+size_t history_share(enum subject subject, enum channel channel);
+/* How many channels count in a history of that subject at most. */
+size_t history_shares(enum subject subject);
 /* Whether it is the first of those that count in its history: who goes through all channels meets
  * each history once. */
 bool history_is_first(enum subject subject, enum channel channel);

@@ -35,11 +35,13 @@ bool outcome_window_over(const struct outcome_window *window, uint32_t off_domai
 }
 
 /* A message that is more than the whole limit suspends nobody: its sender did not send too much,
- * but wants to. */
+ * but wants to. Nor does one that would fit beside what came by its own channel: each channel has a
+ * limit of its own for the sum of both. */
 static bool is_suspending(const struct outcome_seen *seen, const struct outcome_window *window)
 {
-    return window->over && window->suspends &&
-           window_fits(0, outcome_cost(window->rule, seen->off_domain), window->limit);
+    uint32_t cost = outcome_cost(window->rule, seen->off_domain);
+    return window->over && window->suspends && window_fits(0, cost, window->limit) &&
+           !window_fits(window->used_by_channel, cost, window->limit);
 }
 
 static int suspending_window(const struct outcome_seen *seen)

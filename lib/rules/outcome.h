@@ -7,7 +7,7 @@
 
 #include "rules/rules.h"
 
-/* What becomes of a message. */
+/* What becomes of a message. Records keep the number: a new one goes to the end. */
 enum outcome {
     OUTCOME_ADMITTED,  /* counted in every window */
     OUTCOME_REPEATED,  /* this submission was counted before; nothing is counted again */
@@ -29,8 +29,10 @@ bool outcome_passes(enum outcome outcome);
 struct outcome_window {
     enum rule rule;
     int32_t limit;        /* LIMIT_OFF: shown, not checked */
-    bool suspends;        /* exceeding it suspends the mailbox (unless the message could never fit) */
+    bool suspends;        /* exceeding it by this channel alone suspends the mailbox (unless the
+                             message could never fit) */
     uint64_t used_before; /* seen: the count before this message */
+    uint64_t used_by_channel; /* seen: how much of it came by the message's own channel */
     bool over;            /* seen: this message would not fit; see outcome_window_over */
 };
 

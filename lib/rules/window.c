@@ -28,6 +28,16 @@ uint64_t window_used(const struct history *history, enum measure measure, int64_
     return used;
 }
 
+uint64_t window_used_by(const struct history *history, enum channel channel, enum measure measure,
+                        int64_t length_ms, int64_t now_ms)
+{
+    uint64_t used = 0;
+    for (size_t i = first_inside(history, length_ms, now_ms); i < history->count; i++)
+        if (history->entries[i].channel == channel)
+            used += window_weight(&history->entries[i], measure);
+    return used;
+}
+
 int64_t window_when_fits(const struct history *history, enum measure measure, int64_t length_ms,
                          int32_t limit, uint64_t cost, int64_t now_ms)
 {

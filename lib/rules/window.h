@@ -8,11 +8,13 @@
 #define SENDGUARD_WINDOW_H
 
 #include "base/base.h"
+#include "message/channel.h"
 
 /* One counted message. */
 struct entry {
     int64_t time_ms;     /* ms since 1970 */
     uint32_t off_domain; /* its off-domain recipients */
+    enum channel channel; /* it came in by; CHANNEL_WEBMAIL where earlier versions kept none */
 };
 
 /* A history: entries in order of time, the oldest first. */
@@ -35,6 +37,10 @@ static inline int window_holds(int64_t time_ms, int64_t length_ms, int64_t now_m
 /* The count of the window that ends at now_ms. Entries later than now_ms count too. */
 uint64_t window_used(const struct history *history, enum measure measure, int64_t length_ms,
                      int64_t now_ms);
+
+/* How much of it came by `channel`. */
+uint64_t window_used_by(const struct history *history, enum channel channel, enum measure measure,
+                        int64_t length_ms, int64_t now_ms);
 
 /* Whether `cost` more fits beside `used`; limit < 0 is off and fits everything. */
 static inline int window_fits(uint64_t used, uint64_t cost, int32_t limit)

@@ -21,6 +21,14 @@ struct judge_window {
     bool suspends; /* exceeding it suspends the mailbox, unless the message could never fit */
 };
 
+/* What the record keeps of the message, as bytes that the store does not read (guard/packing.h). */
+struct record_facts {
+    const void *bytes;
+    size_t length;          /* up to FACTS_MAX_BYTES */
+    size_t admitted_length; /* of these, so many when the message passes */
+};
+enum { FACTS_MAX_BYTES = 65536 };
+
 /* A message, and how it is to be judged. The caller keeps all that it points to. */
 struct judge_request {
     int64_t now_ms;
@@ -45,9 +53,8 @@ struct judge_request {
     bool dry_run;         /* answer, change nothing */
     bool observe;         /* count it although over or suspended; suspend no mailbox; the result's
                              windows and suspension still say what is so */
-    uint64_t decision;    /* id of the record to keep (decision.h) */
-    const char *facts;    /* JSON object that the record keeps: the message's numbers and the limits
-                             in force; its "mailbox" is the mailbox (store_decisions looks) */
+    uint64_t decision;    /* id to keep the record under (decision.h), of now_ms; 0 in a dry run */
+    struct record_facts facts;
     int64_t keep_refused_ms, keep_admitted_ms; /* the record's lifetime, by outcome */
     uint64_t attempt; /* two hashes of 4 bytes; a refused message of which either is known is the
                          same attempt. 0: never the same, each counts */
@@ -61,6 +68,9 @@ struct judge_request {
 
 struct judge_result {
     enum outcome outcome;
+    uint64_t decision; /* the id that the record is kept under: the request's, or, where the
+                          database has records of later moments already, one with a later time;
+                          0 in a dry run */
     int64_t at_ms;    /* the moment it was counted or judged at, >= now_ms */
     int64_t ahead_ms; /* by so much a history was ahead of now_ms, when that was more than
                          CLOCK_AHEAD_MS; else 0 */

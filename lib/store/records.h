@@ -20,7 +20,9 @@ struct record {
         enum rule rule;
         uint64_t used_before;
     } windows[OVER_TIME_COUNT];
-    const char *facts; /* as the judge_request had them; in `arena` */
+    /* As the judge_request had them, with a NUL behind; in `arena`. Of earlier versions: JSON. */
+    const char *facts;
+    size_t facts_length;
 };
 /* The record of a decision. Returns 1; 0 there is none, or it is past its lifetime; -1. */
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,

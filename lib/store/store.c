@@ -33,7 +33,7 @@
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
-                                                      "tries", "known"};
+                                                      "tries", "known", "terms"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */

@@ -207,7 +207,7 @@ static void add_kept(const struct redis_backend *backend, struct text *kept,
         text_add_char(kept, ' ');
     }
     text_add_char(kept, '\n');
-    text_add(kept, request->facts);
+    text_add_bytes(kept, request->facts.bytes, request->facts.length);
 }
 
 static void format_lifetime(int64_t keep_ms, char text_r[24])
@@ -309,6 +309,7 @@ static int read_answer(struct redis_backend *backend, const struct action_time *
     struct judge_result *result = task->result_r;
     result->outcome = OUTCOME_ADMITTED;
     result->brought = false;
+    result->decision = task->request->decision;
     result->suspension = (struct suspension){0};
     memset(result->histories, 0, sizeof result->histories);
     bool plain = reply->type == REDIS_REPLY_STRING;

@@ -66,6 +66,7 @@ static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct r
     record_r->at_ms = seen.at_ms;
     record_r->outcome = (enum outcome)outcome;
     record_r->facts = facts;
+    record_r->facts_length = length - (size_t)(facts - text);
     return 1;
 }
 

@@ -96,6 +96,7 @@ static int look(struct judging *judging)
         const struct sqlite_history *stored = &judging->stored[rule->subject];
         window->used_before =
             packed_history_used(&stored->history, rule->measure, rule->window_ms);
+        window->used_by_channel = window->used_before;
         window->over =
             stored->key != NULL && outcome_window_over(window, request->off_domain);
     }
@@ -255,7 +256,9 @@ static int keep_record(struct judging *judging)
     sqlite3_bind_int64(put, 2, result->at_ms);
     sqlite_bind_string(put, 3, outcome_names[result->outcome]);
     sqlite_bind_string(put, 4, text_string(&backend->used));
-    sqlite_bind_string(put, 5, request->facts);
+    sqlite3_bind_blob(put, 5, request->facts.bytes,
+                      (int)(admitted ? request->facts.admitted_length : request->facts.length),
+                      SQLITE_STATIC);
     sqlite3_bind_int64(put, 6, admitted ? request->keep_admitted_ms : request->keep_refused_ms);
     if (!admitted)
         sqlite_bind_string(put, 7, request->mailbox);
@@ -391,6 +394,7 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     struct outcome_judged judged = outcome_decide(&seen);
     task->result_r->outcome = judged.outcome;
     task->result_r->brought = judged.brought;
+    task->result_r->decision = task->request->decision;
     if (take_effect(&judging, &judged) < 0)
         return -1;
     return fill_histories(&judging);

@@ -31,11 +31,14 @@ static void used_parse(const char *text, struct record *record_r)
 static void read_record(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
 {
     int outcome = outcome_by_name((const char *)sqlite3_column_text(row, 2));
+    const char *facts = sqlite3_column_blob(row, 4);
+    size_t length = (size_t)sqlite3_column_bytes(row, 4);
     *record_r = (struct record){
         .decision = (uint64_t)sqlite3_column_int64(row, 0),
         .at_ms = sqlite3_column_int64(row, 1),
         .outcome = outcome >= 0 ? (enum outcome)outcome : OUTCOME_ADMITTED,
-        .facts = arena_strdup(arena, (const char *)sqlite3_column_text(row, 4)),
+        .facts = arena_strndup(arena, facts != NULL ? facts : "", length),
+        .facts_length = length,
     };
     used_parse((const char *)sqlite3_column_text(row, 3), record_r);
 }

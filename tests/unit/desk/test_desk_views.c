@@ -418,7 +418,7 @@ START_TEST(strange_facts)
     for (size_t i = 0; i < countof(facts); i++) {
         struct message message =
             message_of(ALICE, arena_printf(arena, "%zu", i), NOW + (int64_t)i);
-        message.request.facts = facts[i];
+        message.request.facts = facts_of(facts[i]);
         judge(&message);
         check_member(view_decision(message.request.decision, NOW + 9), "mailbox", "null");
         check_member(view_decision(message.request.decision, NOW + 9), "rules.1.count", "0");
@@ -435,7 +435,7 @@ START_TEST(words_of_older_records)
 {
     rig_begin(_i, WITH(SMALL));
     struct message message = message_of(ALICE, "old", NOW);
-    message.request.facts = "{\"door\":\"smtp\",\"mailbox\":\"" ALICE "\",\"recipients\":2}";
+    message.request.facts = facts_of("{\"door\":\"smtp\",\"mailbox\":\"" ALICE "\",\"recipients\":2}");
     judge(&message);
     check_member(view_decision(message.request.decision, NOW + 9), "channel", "smtp");
     check_member(view_mailbox(ALICE, NOW + 9), "timeline.0.channel", "smtp");

@@ -244,5 +244,5 @@ struct json_object *rig_facts(uint64_t decision, int64_t now_ms)
 {
     struct record record;
     ck_assert_int_eq(store_record(store, arena, decision, now_ms, &record), 1);
-    return rig_json(record.facts, strlen(record.facts));
+    return guard_read_record(guard, arena, &record, now_ms);
 }

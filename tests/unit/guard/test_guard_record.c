@@ -45,7 +45,8 @@ START_TEST(test_facts)
         {"bcc", "1"},
         {"recipients", "5"},
         {"off_domain", "3"},
-        {"domains", "[[\"x.test\",2,52],[\"example.test\",1,16,1],[\"y.test\",1,10]]"},
+        {"most_in_domain", "2"},
+        {"most_chars_in_domain", "52"},
         {"limits", "{\"recipients_per_message\":300,\"recipients_per_field\":100,"
                    "\"recipients_per_domain\":50,\"header_chars_per_domain\":2000,"
                    "\"messages_per_day\":600,\"off_domain_per_day\":1000,"
@@ -70,11 +71,12 @@ START_TEST(test_no_recipient)
     rig_add(&submission, FIELD_BCC, "Xaver <xaver@x.test>, wendelin@example.test");
     struct verdict verdict = rig_judge(&submission, NOW);
     ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
-    const char *facts = record_of(&verdict, NOW).facts;
+    struct record record = record_of(&verdict, NOW);
     static const char *const locals[] = {"quentin", "rosalind", "un named", "xaver", "wendelin"};
     for (size_t i = 0; i < countof(locals); i++)
-        ck_assert_msg(strcasestr(facts, locals[i]) == NULL, "%s", facts);
-    ck_assert_ptr_nonnull(strstr(facts, "x.test"));
+        ck_assert_msg(memmem(record.facts, record.facts_length, locals[i], strlen(locals[i])) == NULL,
+                      "%s", locals[i]);
+    ck_assert_ptr_nonnull(memmem(record.facts, record.facts_length, "x.test", 6));
 }
 END_TEST
 
@@ -145,7 +147,7 @@ static struct json_object *facts_with_domains(int domains)
 
 START_TEST(test_many_domains)
 {
-    rig_begin(_i, DEFAULTS);
+    rig_begin(_i, WITH("limits.webmail.recipients_per_message=0"));
     struct json_object *facts = facts_with_domains(20);
     ck_assert_uint_eq(json_object_array_length(rig_member(facts, "domains")), 20);
     ck_assert(!rig_has(facts, "more_domains"));

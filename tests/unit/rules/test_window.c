@@ -9,7 +9,11 @@
 
 /* ---- named cases ------------------------------------------------------------- */
 
-static struct entry three[] = {{T0, 10}, {T0 + 100, 0}, {T0 + 200, 5}};
+static struct entry three[] = {
+    {.time_ms = T0, .off_domain = 10},
+    {.time_ms = T0 + 100},
+    {.time_ms = T0 + 200, .off_domain = 5},
+};
 static const struct history history_of_three = {three, countof(three)};
 static const struct history empty = {NULL, 0};
 
@@ -120,7 +124,9 @@ static void make_trial(struct trial *trial, uint64_t seed)
     int64_t time_ms = T0;
     for (size_t i = 0; i < trial->history.count; i++) {
         time_ms += random_below(3) == 0 ? 0 : (int64_t)random_below(8);
-        trial->entries[i] = (struct entry){time_ms, (uint32_t)random_below(6)};
+        trial->entries[i] = (struct entry){.time_ms = time_ms,
+                                            .off_domain = (uint32_t)random_below(6),
+                                            .channel = (enum channel)random_below(2)};
     }
     trial->now_ms = time_ms + (int64_t)random_below((uint64_t)trial->length_ms * 2);
     trial->limit = (int32_t)random_below(40) - 1;
@@ -247,7 +253,7 @@ START_TEST(test_refill_steps_are_about_equal)
     enum { MANY = 600, MAX = 12 };
     static struct entry entries[MANY];
     for (size_t i = 0; i < MANY; i++)
-        entries[i] = (struct entry){T0 + (int64_t)i * 1000, 1};
+        entries[i] = (struct entry){.time_ms = T0 + (int64_t)i * 1000, .off_domain = 1};
     struct history history = {entries, MANY};
     struct refill steps[MAX];
     ck_assert_uint_eq(window_refill(&history, MEASURE_MESSAGES, DAY_MS, T0 + MANY * 1000, steps,

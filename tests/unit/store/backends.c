@@ -73,6 +73,11 @@ int backends_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+struct record_facts facts_of(const char *text)
+{
+    return (struct record_facts){text, strlen(text), strlen(text)};
+}
+
 struct message message_of(const char *mailbox, const char *id, int64_t now_ms)
 {
     const struct judge_request request = {
@@ -83,7 +88,7 @@ struct message message_of(const char *mailbox, const char *id, int64_t now_ms)
         .fingerprint = UINT64_C(0xFEDCBA9876543210),
         .off_domain = 1,
         .decision = decision_new(now_ms),
-        .facts = "{\"recipients\":1}",
+        .facts = facts_of("{\"recipients\":1}"),
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,
         .retries_before_restart = 10,

@@ -41,6 +41,8 @@ struct message {
     struct judge_request request;
     struct judge_result result;
 };
+/* Facts that are a text. */
+struct record_facts facts_of(const char *text);
 struct message message_of(const char *mailbox, const char *id, int64_t now_ms);
 /* The request's window of that rule, to be changed; what the result says of it. */
 struct judge_window *window_of(struct message *message, enum rule rule);

@@ -53,7 +53,7 @@ static struct message message_by(enum channel channel, enum rule rule, const cha
 {
     struct message message = message_under(rule, 3, id, NOW);
     message.request.channel = channel;
-    message.request.facts = "{\"mailbox\":\"" ALICE "\"}";
+    message.request.facts = facts_of("{\"mailbox\":\"" ALICE "\"}");
     return message;
 }
 

@@ -266,13 +266,13 @@ START_TEST(test_record)
     backend_begin(_i);
     send_messages(ALICE, "a", 2, NOW, 1);
     struct message message = message_of(ALICE, "x", NOW + 2);
-    message.request.facts = "{\"note\":\"two\\nlines, \\\"quoted\\\"\",\"who\":\"J\u00fcrgen\"}";
+    message.request.facts = facts_of("{\"note\":\"two\\nlines, \\\"quoted\\\"\",\"who\":\"J\u00fcrgen\"}");
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_int_eq(store_record(store, arena, message.request.decision, NOW + 3, &record), 1);
     ck_assert_uint_eq(record.decision, message.request.decision);
     ck_assert_int_eq(record.at_ms, NOW + 2);
     ck_assert_int_eq(record.outcome, OUTCOME_ADMITTED);
-    ck_assert_str_eq(record.facts, message.request.facts);
+    ck_assert_str_eq(record.facts, message.request.facts.bytes);
     ck_assert_uint_eq(record.window_count, 4);
     for (size_t i = 0; i < record.window_count; i++) {
         ck_assert_int_eq(record.windows[i].rule, message.request.windows[i].rule);

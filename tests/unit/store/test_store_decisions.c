@@ -27,7 +27,7 @@ static struct message message_with_facts(const char *mailbox, const char *id,
     text_add(&facts, ",\"id\":");
     text_add_json(&facts, id);
     text_add_char(&facts, '}');
-    message.request.facts = arena_strdup(arena, text_string(&facts));
+    message.request.facts = facts_of(arena_strdup(arena, text_string(&facts)));
     return message;
 }
 

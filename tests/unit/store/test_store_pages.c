@@ -36,7 +36,7 @@ static int read_suspended(void *entries_r, struct store_page *page)
 static void put_decision(int number)
 {
     struct message message = message_of(ALICE, arena_printf(arena, "%d", number), NOW + number);
-    message.request.facts = "{\"mailbox\":\"" ALICE "\"}";
+    message.request.facts = facts_of("{\"mailbox\":\"" ALICE "\"}");
     message.request.rejected = number % 2 == 0;
     ck_assert_int_eq(judge(&message), number % 2 == 0 ? OUTCOME_REJECTED : OUTCOME_ADMITTED);
 }

@@ -99,7 +99,8 @@ static void become_version_1(void)
 static struct message message_with_facts(const char *mailbox, const char *id, int64_t now_ms)
 {
     struct message message = message_of(mailbox, id, now_ms);
-    message.request.facts = arena_printf(arena, "{\"mailbox\":\"%s\",\"id\":\"%s\"}", mailbox, id);
+    message.request.facts =
+        facts_of(arena_printf(arena, "{\"mailbox\":\"%s\",\"id\":\"%s\"}", mailbox, id));
     return message;
 }
 
@@ -107,7 +108,7 @@ static uint64_t refuse(const char *mailbox, const char *facts, int64_t now_ms)
 {
     struct message message = message_of(mailbox, "refused", now_ms);
     message.request.rejected = true;
-    message.request.facts = facts;
+    message.request.facts = facts_of(facts);
     ck_assert_int_ne(judge(&message), OUTCOME_ADMITTED);
     return message.request.decision;
 }

@@ -69,7 +69,7 @@ START_TEST(test_record)
     backend_begin(_i);
     leave(ALICE, "<1>", 1, NOW);
     struct message message = asking(ALICE, "smtp-1", 1, NOW + 40);
-    message.request.facts = "{\"channel\":\"smtp\"}";
+    message.request.facts = facts_of("{\"channel\":\"smtp\"}");
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
     int64_t last_ms = NOW + 40 + message.request.keep_admitted_ms - 1;
     ck_assert_int_eq(store_record(store, arena, message.request.decision, last_ms, &record), 1);

@@ -1,0 +1,136 @@
+#include "store/packed_record.h"
+
+#include <string.h>
+
+#include "base/packed.h"
+
+static void put(struct text *out, uint64_t number, int count)
+{
+    uint8_t bytes[8];
+    packed_put(bytes, number, count);
+    text_add_bytes(out, (const char *)bytes, (size_t)count);
+}
+
+static uint64_t at_most(uint64_t number, int count)
+{
+    uint64_t most = (UINT64_C(1) << 8 * count) - 1;
+    return number < most ? number : most;
+}
+
+uint32_t packed_record_keep(int64_t keep_ms)
+{
+    int64_t keep_s = keep_ms / SECOND_MS + (keep_ms % SECOND_MS > 0);
+    return keep_s < 0 ? 0 : keep_s < RECORD_KEEP_MAX_S ? (uint32_t)keep_s : RECORD_KEEP_MAX_S;
+}
+
+size_t packed_record_count(enum rule rule)
+{
+    const struct rule_info *info = &rule_table[rule];
+    struct rule_spans spans = rule_spans(info->subject);
+    size_t at = 0, before = info->subject == SUBJECT_IP ? rule_spans(SUBJECT_MAILBOX).count : 0;
+    while (at + 1 < spans.count && spans.length_ms[at] != info->window_ms)
+        at++;
+    return 2 * (before + at) + (info->measure == MEASURE_OFF_DOMAIN);
+}
+
+void packed_record_tail(struct text *out, const struct judge_request *request, const char *ip_name,
+                        bool passes)
+{
+    size_t ip_length = ip_name != NULL ? strlen(ip_name) : 0;
+    text_add_char(out, (char)request->window_count);
+    for (size_t i = 0; i < request->window_count; i++) {
+        text_add_char(out, (char)(request->windows[i].rule - RULE_FIRST_OVER_TIME));
+        text_add_char(out, (char)packed_record_count(request->windows[i].rule));
+    }
+    text_add_char(out, (char)ip_length);
+    text_add_bytes(out, ip_name, ip_length);
+    text_add_bytes(out, request->facts.bytes,
+                   passes ? request->facts.admitted_length : request->facts.length);
+}
+
+void packed_record_put(struct text *out, const struct judge_request *request,
+                       enum outcome outcome, int64_t at_ms,
+                       const struct record_totals totals[SUBJECT_COUNT], const char *ip_name)
+{
+    bool passes = outcome_passes(outcome);
+    put(out, RECORD_FORMAT, 1);
+    put(out, outcome, 1);
+    put(out, (uint64_t)at_ms, 6);
+    put(out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
+    put(out, totals[SUBJECT_MAILBOX].count << 4 | totals[SUBJECT_IP].count, 1);
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        for (size_t i = 0; i < totals[subject].count; i++) {
+            put(out, at_most(totals[subject].of[i].messages, RECORD_MESSAGES_BYTES),
+                RECORD_MESSAGES_BYTES);
+            put(out, at_most(totals[subject].of[i].off_domain, RECORD_OFF_DOMAIN_BYTES),
+                RECORD_OFF_DOMAIN_BYTES);
+        }
+    packed_record_tail(out, request, ip_name, passes);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+int packed_record_until(const uint8_t *bytes, size_t length, int64_t *until_ms_r)
+{
+    const uint8_t *next = bytes + 2;
+    if (length < RECORD_HEAD_BYTES || bytes[0] != RECORD_FORMAT)
+        return 0;
+    int64_t at_ms = (int64_t)packed_get(&next, 6);
+    *until_ms_r = at_ms + (int64_t)packed_get(&next, 4) * SECOND_MS;
+    return 1;
+}
+
+enum { COUNTS_MAX = 2 * SUBJECT_COUNT * RECORD_SPANS_MAX };
+
+/* The counts by number; returns how many, with *bytes behind them. */
+static size_t read_counts(const uint8_t **bytes, size_t spans, uint64_t counts_r[COUNTS_MAX])
+{
+    for (size_t i = 0; i < spans; i++) {
+        counts_r[2 * i] = packed_get(bytes, RECORD_MESSAGES_BYTES);
+        counts_r[2 * i + 1] = packed_get(bytes, RECORD_OFF_DOMAIN_BYTES);
+    }
+    return 2 * spans;
+}
+
+/* One window of the record; a row or a count that is not there is passed over. */
+static void read_window(const uint8_t **bytes, const uint64_t *counts, size_t count,
+                        struct record *record_r)
+{
+    uint64_t row = packed_get(bytes, 1), at = packed_get(bytes, 1);
+    if (row >= OVER_TIME_COUNT || at >= count || record_r->window_count == OVER_TIME_COUNT)
+        return;
+    record_r->windows[record_r->window_count].rule = (enum rule)(RULE_FIRST_OVER_TIME + row);
+    record_r->windows[record_r->window_count++].used_before = counts[at];
+}
+
+int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
+                      struct record *record_r, int64_t *until_ms_r, const char **ip_name_r)
+{
+    const uint8_t *end = bytes + length, *next = bytes + 1;
+    uint64_t counts[COUNTS_MAX];
+    if (!packed_record_until(bytes, length, until_ms_r))
+        return 0;
+    uint64_t outcome = packed_get(&next, 1);
+    int64_t at_ms = (int64_t)packed_get(&next, 6);
+    next += 4;
+    uint64_t shape = packed_get(&next, 1);
+    size_t spans = (shape >> 4) + (shape & 15);
+    size_t totals = spans * (RECORD_MESSAGES_BYTES + RECORD_OFF_DOMAIN_BYTES);
+    if (outcome >= OUTCOME_COUNT || (size_t)(end - next) < totals + 1)
+        return 0;
+    size_t count = read_counts(&next, spans, counts);
+    *record_r = (struct record){.at_ms = at_ms, .outcome = (enum outcome)outcome};
+    uint64_t windows = packed_get(&next, 1);
+    if ((size_t)(end - next) < 2 * windows + 1)
+        return 0;
+    for (; windows > 0; windows--)
+        read_window(&next, counts, count, record_r);
+    size_t ip_length = packed_get(&next, 1);
+    if ((size_t)(end - next) < ip_length)
+        return 0;
+    *ip_name_r = arena_strndup(arena, (const char *)next, ip_length);
+    next += ip_length;
+    record_r->facts_length = (size_t)(end - next);
+    record_r->facts = arena_strndup(arena, (const char *)next, record_r->facts_length);
+    return 1;
+}

@@ -1,0 +1,61 @@
+/* A decision record as both databases keep it under the decision's id, most significant byte first:
+ *
+ *   1 format, 1 outcome, 6 moment, 4 lifetime in seconds;
+ *   1 spans: how many totals follow of the mailbox (upper four bits) and of the IP (lower four);
+ *   of each span, the longest first, 3 messages and 4 off-domain recipients that it held before;
+ *   1 how many windows the message was held against, and of each 1 row of RULES_OVER_TIME and
+ *   1 number of its count among those totals, from 0 (packed_record_count);
+ *   1 length and the name of the IP's history that the message counted in, none when it is 0;
+ *   the facts, up to the end.
+ *
+ * SQLite writes it by packed_record_put. In Redis judge.lua does, from what packed_record_tail made. */
+#ifndef SENDGUARD_PACKED_RECORD_H
+#define SENDGUARD_PACKED_RECORD_H
+
+#include "base/arena.h"
+#include "base/text.h"
+#include "store/judge.h"
+#include "store/records.h"
+
+enum {
+    RECORD_FORMAT = 1,
+    RECORD_OUTCOME_AT = 1, /* places of what the scripts write */
+    RECORD_HEAD_BYTES = 13, /* up to the totals */
+    RECORD_MESSAGES_BYTES = 3,
+    RECORD_OFF_DOMAIN_BYTES = 4,
+    RECORD_SPANS_MAX = 15, /* of each subject */
+    RECORD_KEEP_MAX_S = 2147483647,
+};
+
+/* The totals of a history before the message, by span, the longest first. */
+struct record_totals {
+    size_t count;
+    struct {
+        uint64_t messages, off_domain;
+    } of[RECORD_SPANS_MAX];
+};
+
+/* The number of the count that a rule over time looks at. */
+size_t packed_record_count(enum rule rule);
+
+/* Adds all that stands behind the totals; `passes` says how much of the facts is kept. */
+void packed_record_tail(struct text *out, const struct judge_request *request, const char *ip_name,
+                        bool passes);
+
+/* Adds the record of a message that was judged so. ip_name: of the IP's history, or NULL. */
+void packed_record_put(struct text *out, const struct judge_request *request,
+                       enum outcome outcome, int64_t at_ms,
+                       const struct record_totals totals[SUBJECT_COUNT], const char *ip_name);
+
+/* The number that stands for a lifetime: whole seconds, rounded up. */
+uint32_t packed_record_keep(int64_t keep_ms);
+
+/* Reads one: its end, and in `arena` the record but for its id, and the IP's name ("": none). 1, or
+ * 0 when it has another form. */
+int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
+                      struct record *record_r, int64_t *until_ms_r,
+                      const char **ip_name_r) must_check;
+/* Its end alone. 1, or 0 when it has another form. */
+int packed_record_until(const uint8_t *bytes, size_t length, int64_t *until_ms_r) must_check;
+
+#endif
