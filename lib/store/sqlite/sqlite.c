@@ -332,7 +332,8 @@ static int read_hash_key(struct sqlite_backend *backend)
             SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW &&
         sqlite3_column_bytes(statement, 0) == sizeof backend->hash_key) {
-        memcpy(backend->hash_key, sqlite3_column_blob(statement, 0), sizeof backend->hash_key);
+        memcpy(backend->hash_key, sqlite3_column_blob(statement, 0),
+               sizeof backend->hash_key);
         result = 1;
     } else {
         fail_with_sqlite(backend);

@@ -6,13 +6,13 @@
 #ifndef SENDGUARD_STORE_SQLITE_H
 #define SENDGUARD_STORE_SQLITE_H
 
-#include <sodium.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
+#include "store/keyed_hash.h"
 
 /* What sqlite_read_record reads; ?2 of its statements is now_ms. */
 #define SQL_RECORD "SELECT id, at_ms, outcome, used, facts FROM "
@@ -182,8 +182,7 @@ struct sqlite_backend {
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
     ino_t inode;
-    uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* the database's own, so that nobody can
-                                                    choose a name that meets another's */
+    uint8_t hash_key[KEYED_HASH_KEY_BYTES]; /* names rows */
     sqlite3_stmt *statements[SQL_COUNT];
     struct text used; /* scratch for records */
     size_t judged_since_sweep;

@@ -2,13 +2,6 @@
 
 #include <string.h>
 
-int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, size_t length)
-{
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, bytes, length, backend->hash_key);
-    return (int64_t)(hash >> 1);
-}
-
 static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
 {
     struct sqlite_history *stored = context;
@@ -169,6 +162,11 @@ static int read_row(struct sqlite_history *stored, enum subject subject)
     return ours;
 }
 
+static int64_t row_of(const struct sqlite_backend *backend, const char *key)
+{
+    return ((int64_t)keyed_hash(backend->hash_key, key, strlen(key)) & COUNTED_IP_MASK) | 1;
+}
+
 /* Its row is named by the hash of its key, or by the next number when another
  * key has that hash already. */
 int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, const char *key,
@@ -182,7 +180,7 @@ int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, co
     stored_r->exists = false;
     stored_r->latest_ms = INT64_MAX;
     if (key != NULL)
-        for (stored_r->id = (sqlite_hash(backend, key, strlen(key)) & COUNTED_IP_MASK) | 1;;
+        for (stored_r->id = row_of(backend, key);;
              stored_r->id++) {
             stored_r->exists = false;
             found = read_row(stored_r, subject);

@@ -26,9 +26,6 @@ struct place {
 };
 #define PLACE_IN_TAIL UINT64_MAX
 
-/* A hash that only this database has, 63 bits. */
-int64_t sqlite_hash(const struct sqlite_backend *backend, const void *bytes, size_t length);
-
 /* The history of a mailbox or IP, empty when it has none; key NULL: empty, and
  * not to be saved. `key` is not copied. */
 int sqlite_history_load(struct sqlite_backend *backend, enum subject subject, const char *key,

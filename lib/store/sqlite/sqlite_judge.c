@@ -13,7 +13,7 @@ struct judging {
     struct sqlite_backend *backend;
     const struct judge_request *request;
     struct judge_result *result;
-    uint64_t id_hash;
+    uint32_t id_hash;
     bool replaces; /* another message was counted under this id, at `place` */
     struct place place;
     char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the histories, where not the key itself */
@@ -22,22 +22,9 @@ struct judging {
 
 enum { NO_ID = 0 };
 
-static uint64_t shorter_hash(int64_t hash)
+static uint32_t id_hash_of(const struct sqlite_backend *backend, const char *id)
 {
-    uint64_t shorter = (uint64_t)hash & COUNTED_ID_MASK;
-    return shorter != NO_ID ? shorter : 1;
-}
-
-static uint64_t id_hash_of(const struct sqlite_backend *backend, const char *id)
-{
-    return shorter_hash(sqlite_hash(backend, id, strlen(id)));
-}
-
-/* Keyed by the database, so that nobody can look for recipients that meet. */
-static uint32_t fingerprint_of(const struct sqlite_backend *backend, uint64_t fingerprint)
-{
-    return (uint32_t)sqlite_hash(backend, &fingerprint, sizeof fingerprint) &
-           COUNTED_FINGERPRINT_MASK;
+    return keyed_hash_id(keyed_hash(backend->hash_key, id, strlen(id)));
 }
 
 /* 1 when this very submission was counted before, 0 when not, -1. */
@@ -51,7 +38,8 @@ static int counted_before(struct judging *judging)
     if (found < 1)
         return found;
     const struct counted *counted = sqlite_place_counted(stored, &judging->place);
-    bool same = counted->fingerprint == fingerprint_of(judging->backend, request->fingerprint) &&
+    uint16_t fingerprint = keyed_hash_recipients(judging->backend->hash_key, request->fingerprint);
+    bool same = counted->fingerprint == fingerprint &&
                 window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, result->at_ms);
     judging->replaces = !same;
     return same;
@@ -120,7 +108,7 @@ static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_
 {
     for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
         uint32_t given = (uint32_t)(judging->request->attempt >> 32 * half);
-        halves_r[half] = (uint32_t)sqlite_hash(judging->backend, &given, sizeof given);
+        halves_r[half] = (uint32_t)keyed_hash(judging->backend->hash_key, &given, sizeof given);
     }
 }
 
@@ -221,7 +209,7 @@ static int count_message(struct judging *judging)
     if (ip->key != NULL && sqlite_history_add(ip, &counted) < 0)
         return -1;
     counted.id_hash = judging->id_hash;
-    counted.fingerprint = fingerprint_of(judging->backend, request->fingerprint);
+    counted.fingerprint = keyed_hash_recipients(judging->backend->hash_key, request->fingerprint);
     counted.ip = ip->key != NULL ? ip->id : 0;
     if (sqlite_history_add(mailbox, &counted) < 0)
         return -1;
@@ -329,7 +317,7 @@ static int fill_histories(struct judging *judging)
 /* The charge whose ticket was redeemed gets no refund any longer. A reset may have forgotten it.
  * The history is loaded anew: the one that was judged by has let go of what is past, which must
  * not be saved without a message counted at that moment. */
-static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, uint64_t id_hash)
+static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, uint32_t id_hash)
 {
     struct sqlite_history stored;
     struct place place;
@@ -353,7 +341,7 @@ static int redeem(struct judging *judging)
                                         request, judging->result->at_ms, &id);
     if (redeemed < 1 || request->dry_run)
         return redeemed;
-    return mark_redeemed(judging->backend, request->mailbox, shorter_hash(id));
+    return mark_redeemed(judging->backend, request->mailbox, keyed_hash_id((uint64_t)id));
 }
 
 /* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */

@@ -6,7 +6,7 @@
 
 static int64_t ticket_id(const struct sqlite_backend *backend, const char *id)
 {
-    return sqlite_hash(backend, id, strlen(id));
+    return (int64_t)keyed_hash(backend->hash_key, id, strlen(id));
 }
 
 /* One that ends later was left by a clock that was wrong, and stands for no message. */
