@@ -78,6 +78,9 @@ void cli_print_help(const struct command *command, FILE *out);
 struct open_command;
 int cli_open(struct cli *cli, struct open_command **opened_r) must_check;
 void cli_close(struct open_command **opened);
+/* Root goes on as the owner of a SQLite file or its folder; database NULL: it is not SQLite. -1: go
+ * on; else the exit status. */
+int cli_become_owner(const struct cli *cli, const char *database) must_check;
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);
@@ -108,6 +111,7 @@ int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
 int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
+int cli_run_migrate(struct cli *cli);
 int cli_run_staff_add(struct cli *cli);
 int cli_run_staff_remove(struct cli *cli);
 int cli_run_staff_list(struct cli *cli);

@@ -125,7 +125,7 @@ static void read_person(struct person *person)
 
 /* Root works as the owner of the database's file or its folder: a store that root has made, the
  * services could not write. database NULL: it is not SQLite. */
-static int become_owner(const struct cli *cli, const char *database)
+int cli_become_owner(const struct cli *cli, const char *database)
 {
     struct stat status;
     if (geteuid() != 0 || database == NULL)
@@ -174,7 +174,7 @@ static int open_store(struct cli *cli, struct open_command *opened)
     const struct settings *settings = opened->settings;
     read_person(&cli->person);
     freed_by(free_string) char *database = store_url_sqlite_path(settings->store_url);
-    int status = become_owner(cli, database);
+    int status = cli_become_owner(cli, database);
     if (status < 0)
         status = check_rights(cli, database);
     if (status >= 0)

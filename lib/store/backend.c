@@ -14,6 +14,25 @@ int backend_fail(struct backend *backend, const char *format, ...)
     return -1;
 }
 
+int backend_read_url(const char *url, struct store_url *where_r, struct problem *problem)
+{
+    const char *fault = store_url_read(url, where_r);
+    if (fault == NULL)
+        return 1;
+    bool hidden = store_url_may_hold_password(url);
+    return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
+                       hidden ? (int)store_url_scheme_length(url) : 200, url, hidden ? "…" : "",
+                       fault);
+}
+
+struct backend *backend_new(const struct store_url *where, int timeout_ms, bool may_make)
+{
+    return where->kind == STORE_SQLITE
+               ? sqlite_backend_new(where->path, timeout_ms, may_make)
+               : redis_backend_new(where->host, where->port, where->path, where->database,
+                                   timeout_ms);
+}
+
 void backend_charge_key(const char *mailbox, const char *id,
                         uint8_t key_r[BACKEND_CHARGE_KEY_SIZE])
 {

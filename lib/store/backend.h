@@ -9,6 +9,7 @@
 #define SENDGUARD_STORE_BACKEND_H
 
 #include "base/arena.h"
+#include "base/store_url.h"
 #include "store/adjustments.h"
 #include "store/audit.h"
 #include "store/judge.h"
@@ -17,6 +18,7 @@
 #include "store/records.h"
 #include "store/store.h"
 #include "store/suspensions.h"
+#include "store/transfer.h"
 
 struct backend;
 
@@ -100,6 +102,20 @@ struct observation_operations {
                     struct store_page *page);
 };
 
+/* For store/transfer.h, while no other program uses the database. */
+struct transfer_operations {
+    /* 1 no other program uses it, now and until the backend is freed; 0 one does (error); -1. */
+    int (*alone)(struct backend *backend);
+    /* The next items of a kind that hold at now_ms, TRANSFER_PAGE at most, in `arena`. cursor->end:
+     * these were the last. 1 (count may be 0 while it goes on) or -1. */
+    int (*read)(struct backend *backend, struct arena *arena, enum transfer_kind kind,
+                int64_t now_ms, struct transfer_cursor *cursor, struct transfer_item *items_r,
+                size_t *count_r);
+    /* Puts items of one kind as they are, 1..TRANSFER_PAGE of them, in one step. 1 or -1. */
+    int (*write)(struct backend *backend, const struct transfer_item *items, size_t count,
+                 int64_t now_ms);
+};
+
 struct backend_operations {
     const struct judge_operations *judge;
     const struct suspension_operations *suspensions;
@@ -108,6 +124,7 @@ struct backend_operations {
     const struct audit_operations *audit;
     const struct kept_operations *kept;
     const struct observation_operations *observations;
+    const struct transfer_operations *transfer;
     int (*sweep)(struct backend *backend, int64_t now_ms);
     int (*examine)(struct backend *backend, bool *made_r);
     void (*free)(struct backend *backend);
@@ -130,6 +147,10 @@ int sqlite_backend_check(const char *path, int timeout_ms,
 /* `host` NULL: `path` is a UNIX socket. */
 struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
                                   int timeout_ms);
+
+/* The backend of a store.url, as store_open: 1, or 0 with *problem. */
+int backend_read_url(const char *url, struct store_url *where_r, struct problem *problem) must_check;
+struct backend *backend_new(const struct store_url *where, int timeout_ms, bool may_make);
 
 /* Fills backend->error and returns -1. */
 int backend_fail(struct backend *backend, const char *format, ...) printf_like(2, 3);

@@ -510,33 +510,16 @@ int store_examine(struct store *store, bool *made_r)
     return result;
 }
 
-static struct backend *open_backend(const struct store_url *url, int timeout_ms, bool may_make)
-{
-    return url->kind == STORE_SQLITE
-               ? sqlite_backend_new(url->path, timeout_ms, may_make)
-               : redis_backend_new(url->host, url->port, url->path, url->database, timeout_ms);
-}
-
-static int read_url(const char *url, struct store_url *where_r, struct problem *problem)
-{
-    const char *fault = store_url_read(url, where_r);
-    if (fault == NULL)
-        return 1;
-    bool hidden = store_url_may_hold_password(url);
-    return problem_set(problem, 0, "store.url", "\"%.*s%s\" %s; expected " STORE_URL_FORMS,
-                       hidden ? (int)store_url_scheme_length(url) : 200, url, hidden ? "…" : "", fault);
-}
-
 static int open_store(const char *url, int timeout_ms, bool may_make, struct store **store_r,
                       struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
-    if (!read_url(url, &where, problem))
+    if (!backend_read_url(url, &where, problem))
         return 0;
     struct store *store = xcalloc(1, sizeof *store);
     store->backend_count = where.kind == STORE_SQLITE ? 1 : BACKENDS_MAX;
     for (size_t i = 0; i < store->backend_count; i++)
-        store->backends[i] = store->idle[i] = open_backend(&where, timeout_ms, may_make);
+        store->backends[i] = store->idle[i] = backend_new(&where, timeout_ms, may_make);
     store->idle_count = store->backend_count;
     store->timeout_ms = timeout_ms;
     store->last = &store->first;
@@ -560,7 +543,7 @@ static int check_redis(const struct store_url *where, int timeout_ms,
                        char error_r[BACKEND_ERROR_SIZE])
 {
     bool made;
-    struct backend *backend = open_backend(where, timeout_ms, false);
+    struct backend *backend = backend_new(where, timeout_ms, false);
     int answer = backend->operations->examine(backend, &made);
     snprintf(error_r, BACKEND_ERROR_SIZE, "%s", backend->error);
     backend->operations->free(backend);
@@ -571,7 +554,7 @@ int store_check(const char *url, int timeout_ms, struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
     char error[BACKEND_ERROR_SIZE] = "";
-    if (!read_url(url, &where, problem))
+    if (!backend_read_url(url, &where, problem))
         return 0;
     int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, timeout_ms, error)
                                             : check_redis(&where, timeout_ms, error);
