@@ -105,9 +105,8 @@ int redis_send(struct redis_backend *backend, const struct action_time *time)
     return 1;
 }
 
-/* One whole reply, whatever it says. 1 or -1. */
-static int read_reply(struct redis_backend *backend, const struct action_time *time,
-                      redisReply **reply_r)
+int redis_read_reply(struct redis_backend *backend, const struct action_time *time,
+                     redisReply **reply_r)
 {
     char bytes[16 * 1024];
     for (;;) {
@@ -156,6 +155,13 @@ static void add_argument(struct text *out, const struct argument *argument)
     text_add(out, "\r\n");
 }
 
+void redis_add_command(struct redis_backend *backend, const struct argument *arguments, size_t count)
+{
+    begin_command(&backend->out, count);
+    for (size_t i = 0; i < count; i++)
+        add_argument(&backend->out, &arguments[i]);
+}
+
 static void add_command(struct text *out, const char *const *words, size_t count)
 {
     begin_command(out, count);
@@ -180,7 +186,7 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
         return -1;
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(redis_free_reply) redisReply *reply = NULL;
-        if (read_reply(backend, time, &reply) < 0)
+        if (redis_read_reply(backend, time, &reply) < 0)
             return -1;
         if (reply->type != REDIS_REPLY_STRING || reply->len != SHA1_HEX_SIZE - 1)
             return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
@@ -210,7 +216,7 @@ enum called redis_receive(struct redis_backend *backend, const struct action_tim
                           redisReply **reply_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(backend, time, &reply) < 0)
+    if (redis_read_reply(backend, time, &reply) < 0)
         return CALL_LOST;
     if (reply->type == REDIS_REPLY_INTEGER) {
         redis_learn_clock(backend, time, reply->integer);
@@ -236,9 +242,19 @@ static int choose_database(struct redis_backend *backend, const struct action_ti
     if (redis_send(backend, time) < 0)
         return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(backend, time, &reply) < 0)
+    if (redis_read_reply(backend, time, &reply) < 0)
         return -1;
     return reply->type == REDIS_REPLY_ERROR ? lost(backend, reply->str) : 1;
+}
+
+/* So that CLIENT LIST, and who moves the store, sees what uses the database. A server that allows no
+ * name is used all the same. */
+static int tell_name(struct redis_backend *backend, const struct action_time *time)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    text_clear(&backend->out);
+    add_command(&backend->out, (const char *const[]){"CLIENT", "SETNAME", REDIS_CLIENT_NAME}, 3);
+    return redis_send(backend, time) < 0 ? -1 : redis_read_reply(backend, time, &reply);
 }
 
 static int read_clock(struct redis_backend *backend, const struct action_time *time)
@@ -249,7 +265,7 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
     if (redis_send(backend, time) < 0)
         return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (read_reply(backend, time, &reply) < 0)
+    if (redis_read_reply(backend, time, &reply) < 0)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
@@ -280,7 +296,9 @@ static int connect_anew(struct redis_backend *backend, const struct action_time 
         return lost(backend, strerror(errno));
     if (backend->database != 0 && choose_database(backend, time) < 0)
         return -1;
-    return read_clock(backend, time) < 0 ? -1 : redis_load_scripts(backend, time);
+    if (tell_name(backend, time) < 0 || read_clock(backend, time) < 0)
+        return -1;
+    return redis_load_scripts(backend, time);
 }
 
 int redis_connected(struct redis_backend *backend, const struct action_time *time)

@@ -15,6 +15,7 @@
 
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
+#define REDIS_CLIENT_NAME "sendguard" /* of each connection, in CLIENT LIST */
 
 /* How many spans the totals of each subject have. */
 struct seen_spans {
@@ -80,6 +81,9 @@ int redis_connected(struct redis_backend *backend, const struct action_time *tim
 void redis_add_call(struct redis_backend *backend, const struct action_time *time,
                     enum script script,
                     const struct argument *arguments, size_t count);
+/* The same of a plain command, for when no other program uses the database. */
+void redis_add_command(struct redis_backend *backend, const struct argument *arguments,
+                       size_t count);
 /* Send backend->out. 1, or -1 with the connection dropped. */
 int redis_send(struct redis_backend *backend, const struct action_time *time) must_check;
 
@@ -94,6 +98,9 @@ enum called {
 /* The next answer; the caller frees *reply_r (set with CALLED alone). */
 enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
                           redisReply **reply_r) must_check;
+/* One whole reply, whatever it says: to a plain command. 1, or -1 with the connection dropped. */
+int redis_read_reply(struct redis_backend *backend, const struct action_time *time,
+                     redisReply **reply_r) must_check;
 /* Every answer has the server's time; called with it, deadlines stay exact while clocks drift or
  * are set. */
 void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
