@@ -495,6 +495,23 @@ START_TEST(test_several_at_once)
 }
 END_TEST
 
+/* No message pays for a window that nobody asks about. */
+START_TEST(test_an_ip_is_counted_where_a_rule_asks)
+{
+    struct history history;
+    rig_begin(_i, DEFAULTS);
+    for (int on = 0; on < 2; on++) {
+        struct submission submission = rig_message(on ? "on" : "off", 1);
+        submission.channel = CHANNEL_SMTP;
+        ck_assert_int_eq(rig_judge(&submission, NOW + on).kind, VERDICT_ADMIT);
+        ck_assert_int_eq(
+            store_history(store, arena, SUBJECT_IP, "192.0.2.1 smtp", NOW + 2, &history), 1);
+        ck_assert_uint_eq(history.count, (size_t)on);
+        rig_reload(WITH("limits.smtp.off_domain_per_hour_per_ip=5"));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("guard");
@@ -518,5 +535,6 @@ int main(void)
     tcase_add_loop_test(cases, test_one_more_of_an_ip, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_status_link, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_several_at_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_an_ip_is_counted_where_a_rule_asks, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
