@@ -284,6 +284,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
     int64_t took_us = clock_monotonic_us() - began_us;
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(service->guard);
     size_t next = 0;
+    log_gather();
     for (size_t i = 0; i < batch->count; i++) {
         struct question *question = &batch->questions[i];
         if (!question->judged)
@@ -299,6 +300,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         log_verdict(verdict, question->answer);
         settle(service, question, verdict, now_ms);
     }
+    log_release();
 }
 
 void policy_batch_answer(struct policy_batch *batch, int64_t now_ms,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -85,6 +86,39 @@ static void write_line(const char *bytes, size_t length)
     }
 }
 
+/* Lines that wait for each other. */
+static _Thread_local struct {
+    bool gathers;
+    size_t length;
+    char bytes[LINE_MAX_BYTES];
+} gathered;
+
+static void write_gathered(void)
+{
+    write_line(gathered.bytes, gathered.length);
+    gathered.length = 0;
+}
+
+void log_gather(void) { gathered.gathers = true; }
+
+void log_release(void)
+{
+    write_gathered();
+    gathered.gathers = false;
+}
+
+static void put_line(const char *bytes, size_t length)
+{
+    if (gathered.length + length > sizeof gathered.bytes)
+        write_gathered();
+    if (!gathered.gathers || length > sizeof gathered.bytes) {
+        write_line(bytes, length);
+        return;
+    }
+    memcpy(gathered.bytes + gathered.length, bytes, length);
+    gathered.length += length;
+}
+
 void log_line(enum log_level level, const char *message, ...)
 {
     static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -112,7 +146,7 @@ void log_line(enum log_level level, const char *message, ...)
     }
     va_end(pairs);
     text_add(&line, ending);
-    write_line(line.data, line.length);
+    put_line(line.data, line.length);
     errno = saved_errno;
 }
 

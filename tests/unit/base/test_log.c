@@ -181,6 +181,37 @@ static void *write_lines(void *name)
     return NULL;
 }
 
+/* Lines wait for each other until they fill what a pipe takes whole, or are released; none is lost,
+ * cut or out of order. */
+START_TEST(test_gathered_lines)
+{
+    char number[16], *at = captured;
+    log_gather();
+    log_line(LOG_INFO_LEVEL, "first", NULL);
+    ck_assert_str_eq(capture(), "");
+    log_release();
+    ck_assert_str_eq(capture_behind_time(), "level=info msg=first\n");
+    log_gather();
+    for (int i = 0; i < 200; i++) {
+        snprintf(number, sizeof number, "%d", i);
+        log_line(LOG_INFO_LEVEL, "many", "number", number, NULL);
+    }
+    log_release();
+    capture();
+    for (int i = 0; i < 200; i++) {
+        snprintf(number, sizeof number, "number=%d\n", i);
+        at = strchr(at, '\n');
+        ck_assert_ptr_nonnull(at);
+        at++;
+        ck_assert(strncmp(at - strlen(number), number, strlen(number)) == 0);
+    }
+    ck_assert_str_eq(at, "");
+    log_line(LOG_INFO_LEVEL, "at once", NULL);
+    ck_assert_str_eq(capture_behind_time(), "level=info msg=\"at once\"\n");
+}
+END_TEST
+
+
 START_TEST(test_threads_do_not_mix)
 {
     char names[WRITERS] = {'a', 'b', 'c', 'd'};
@@ -242,6 +273,7 @@ int main(void)
     tcase_add_test(cases, test_long_line_is_cut_between_pairs);
     tcase_add_test(cases, test_levels);
     tcase_add_test(cases, test_errno_is_kept);
+    tcase_add_test(cases, test_gathered_lines);
     tcase_add_test(cases, test_threads_do_not_mix);
     tcase_add_test(cases, test_a_change_is_told_once);
     suite_add_tcase(suite, cases);
