@@ -15,7 +15,10 @@ TARGETS = {
     "p99_us": 5000,
     "growth": 1.3,
     "sqlite bytes": 48,
-    "redis bytes": 16,
+    "redis bytes": 48,
+    "sqlite message": 200,
+    "redis message": 260,
+    "minute_ms": 50,
     "webmail-send_ms": 1.0,
     "desk_ms": 50,
 }
@@ -103,6 +106,18 @@ def growth_table(results):
                   "of first", "p99 µs", "history bytes a message"), rows)
 
 
+def size_table(results):
+    return table(("store", "messages each", "bytes a message"),
+                 [(r["store"], str(r["history"]), f"{r['bytes']:.0f}") for r in results])
+
+
+def minute_table(results):
+    return table(("store", "decisions/s", "p50 ms", "p99 ms", "slowest ms"),
+                 [(r["store"], f"{r['per_second']:.0f}",
+                   *(f"{r[name] / 1000:.1f}" for name in ("p50_us", "p99_us", "max_us")))
+                  for r in results])
+
+
 def webmail_send_table(results):
     rows = [(subject, f"{median(group, 'p50_us') / 1000:.3f}",
              f"{median(group, 'p99_us') / 1000:.3f}")
@@ -168,6 +183,18 @@ def growth_targets(results):
         rows.append(row(f"{store} history bytes a message at {longest[1]}", f"≤ {limit}",
                         [f"{size:.1f}"], size <= limit))
     return rows
+
+
+def size_targets(results):
+    return [row(f"{r['store']} bytes a message, all in", f"≤ {TARGETS[r['store'] + ' message']}",
+                [f"{r['bytes']:.0f}"], r["bytes"] <= TARGETS[r["store"] + " message"])
+            for r in results]
+
+
+def minute_targets(results):
+    limit = TARGETS["minute_ms"]
+    return [row(f"{r['store']} slowest answer of a minute at full load, ms", f"≤ {limit}",
+                [f"{r['max_us'] / 1000:.1f}"], r["max_us"] <= limit * 1000) for r in results]
 
 
 def webmail_send_targets(results):
