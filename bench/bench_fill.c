@@ -13,6 +13,8 @@
 #include <time.h>
 
 #include "base/decision.h"
+#include "guard/packing.h"
+#include "guard/terms.h"
 #include "population.h"
 #include "store/audit.h"
 #include "store/judge.h"
@@ -32,16 +34,34 @@ struct fill {
     uint64_t span_ms, now_ms, run;
     unsigned threads;
     bool staff;
+    uint64_t terms;
     _Atomic uint64_t next;
     _Atomic bool failed;
 };
 
-/* Of the size and shape that the guard keeps with an admitted message. */
-static const char facts[] =
-    "{\"channel\":\"webmail\",\"mailbox\":\"%s\",\"ip\":\"%s\",\"id\":\"%s\",\"recipients\":2,"
-    "\"off_domain\":2,\"to\":2,\"cc\":0,\"bcc\":0,\"domains\":[[\"elsewhere.test\",2,40]],"
-    "\"limits\":{\"messages_per_day\":600,\"off_domain_per_day\":1000,"
-    "\"off_domain_per_hour_per_ip\":500},\"mode\":\"enforce\"}";
+/* As the guard keeps them with an admitted message. */
+static struct record_facts facts_of(const struct fill *fill, struct arena *arena,
+                                    const char *mailbox, const char *ip, const char *id)
+{
+    struct domain_facts domain = {"elsewhere.test", 2, 40, false};
+    const struct facts facts = {.in_field = {2}, .recipients = 2, .off_domain = 2,
+                                .domains = &domain, .domain_count = 1};
+    const struct submission submission = {.arena = arena, .channel = CHANNEL_WEBMAIL, .id = id,
+                                          .mailbox = mailbox, .ip = ip, .from = mailbox};
+    return packing_facts(&(struct packed_message){
+        .submission = &submission, .facts = &facts, .terms = fill->terms});
+}
+
+/* The store keeps the terms that all of them name. 1 or -1. */
+static int keep_terms(struct fill *fill)
+{
+    struct effective_limits limits = {.exempt = false};
+    freed_by(terms_free) struct terms *terms = terms_new();
+    for (int rule = 0; rule < RULE_COUNT; rule++)
+        limits.limits.of[rule] = LIMIT_MAX;
+    return terms_id(terms, fill->store, &limits, false, (int64_t)fill->now_ms, 30 * DAY_MS,
+                    &fill->terms);
+}
 
 static const char usage[] =
     "usage: bench_fill --store URL [--mailboxes N] [--messages N] [--hours N] [--threads N]\n"
@@ -62,7 +82,6 @@ static struct judge_request request_new(const struct fill *fill, struct arena *a
     int64_t at_ms = (int64_t)(fill->now_ms - fill->span_ms + fill->span_ms * number / total);
     mailbox_put(mailbox, who);
     ip_put(ip, who);
-    const char *text = arena_printf(arena, facts, mailbox, ip, id);
     return (struct judge_request){
         .now_ms = at_ms,
         .mailbox = mailbox,
@@ -71,7 +90,7 @@ static struct judge_request request_new(const struct fill *fill, struct arena *a
         .fingerprint = number,
         .off_domain = (uint32_t)(1 + number % 3),
         .decision = decision_new(at_ms),
-        .facts = {text, strlen(text), strlen(text)},
+        .facts = facts_of(fill, arena, mailbox, ip, id),
         .arena = arena,
         .keep_refused_ms = 30 * DAY_MS,
         .keep_admitted_ms = 2 * DAY_MS,
@@ -221,6 +240,10 @@ int main(int count, char **values)
         return 1;
     if (!store_open(fill.url, STORE_TIMEOUT_MS, &fill.store, &problem)) {
         fprintf(stderr, "bench_fill: %s: %s\n", problem.where, problem.text);
+        return 1;
+    }
+    if (keep_terms(&fill) < 0) {
+        fprintf(stderr, "bench_fill: %s\n", store_error(fill.store));
         return 1;
     }
     for (unsigned i = 0; i < fill.threads; i++)
