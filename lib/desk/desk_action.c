@@ -53,14 +53,14 @@ static int take_reset(const struct context *context, const struct person *person
     if (max == 0)
         return too_many_resets(context, problem);
     freed_by(free_string) char *tries = xasprintf("resets:%s", person->name);
-    int taken = store_try(context->desk->store, tries, context->now_ms, DAY_MS, (uint32_t)max, &count,
-                          &free_at_ms);
+    int taken = store_try(context->desk->store, tries, context->now_ms, DAY_MS, (uint32_t)max,
+                          &count, &free_at_ms);
     return taken != 0 ? taken : too_many_resets(context, problem);
 }
 
 /* 1 the role may; 0 with *problem (403); -1. */
-static int may(const struct context *context, const struct person *person, const struct desk_request *request,
-               bool preview, struct problem *problem)
+static int may(const struct context *context, const struct person *person,
+               const struct desk_request *request, bool preview, struct problem *problem)
 {
     if (person->role == ROLE_ADMIN)
         return 1;
@@ -114,16 +114,17 @@ static int adjust_within_caps(const struct context *context, const struct desk_r
         int result = desk_request_within_caps(context, request, problem);
         if (result < 1)
             return result;
-        result = store_adjust_after(context->desk->store, request->changes, request->change_count, newest,
-                                    action);
+        result = store_adjust_after(context->desk->store, request->changes, request->change_count,
+                                    newest, action);
         if (result != 0)
             return result;
     }
     return problem_set(problem, 409, "", "others change limits at the same moment; try again");
 }
 
-static int adjust(const struct context *context, const struct person *person, const struct desk_request *request,
-                  const struct action *action, struct problem *problem)
+static int adjust(const struct context *context, const struct person *person,
+                  const struct desk_request *request, const struct action *action,
+                  struct problem *problem)
 {
     int done = person->role == ROLE_ADMIN
                    ? store_adjust_after(context->desk->store, request->changes, request->change_count,
@@ -143,7 +144,8 @@ static int carry_out(const struct context *context, const struct person *person,
     int done = 1;
     switch (request->action) {
     case ACTION_SUSPEND:
-        return store_suspend(store, request->mailbox, request->cause, &request->durations, &action, suspension);
+        return store_suspend(store, request->mailbox, request->cause, &request->durations, &action,
+                             suspension);
     case ACTION_LIFT:
         done = store_lift(store, request->mailbox, &action);
         return done != 0 ? done : not_suspended(problem); /* it has ended meanwhile */
@@ -152,8 +154,8 @@ static int carry_out(const struct context *context, const struct person *person,
             done = take_reset(context, person, problem);
         return done < 1 ? done : store_reset(store, request->mailbox, &action);
     case ACTION_NOTE:
-        return store_write_audit(store, &(struct audited){desk_action_name(ACTION_NOTE), request->subject, "{}",
-                                                          &action});
+        return store_write_audit(store, &(struct audited){desk_action_name(ACTION_NOTE),
+                                                          request->subject, "{}", &action});
     default: return adjust(context, person, request, &action, problem);
     }
 }
@@ -176,11 +178,13 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
         return 0;
     }
     if (forecast_read(&context, request.mailbox, request.domain, &before) < 0 ||
-        desk_request_imagine(&context, &request, &before, &after) < 0 || desk_request_concerns(&context, &request, view) < 0)
+        desk_request_imagine(&context, &request, &before, &after) < 0 ||
+        desk_request_concerns(&context, &request, view) < 0)
         return -1;
     if (!possible(&request, &before, problem))
         return 0;
-    int done = preview ? 1 : carry_out(&context, person, &request, &after.account.suspension, problem);
+    int done = preview ? 1
+                       : carry_out(&context, person, &request, &after.account.suspension, problem);
     if (done < 1)
         return done;
     desk_request_add(&context, &request, &before, &after, view);

@@ -276,7 +276,8 @@ static int check_limit(const struct context *context, const struct desk_request 
                            "your role may not change a limit of a whole domain; ask an "
                            "administrator, or give an extra");
     int64_t left = change->value;
-    if (change->removed && lowest_without(context, request->mailbox, request->domain, change->rule, &left) < 0)
+    if (change->removed && lowest_without(context, request->mailbox, request->domain,
+                                          change->rule, &left) < 0)
         return -1;
     if (left == LIMIT_OFF)
         return problem_set(problem, 403, "",
@@ -300,7 +301,8 @@ static int check_change(const struct context *context, const struct desk_request
 int desk_request_within_caps(const struct context *context, const struct desk_request *request,
                              struct problem *problem)
 {
-    int result = check_mailbox(context, request, request->mailbox, problem); /* which asks for changes, too */
+    /* which asks for changes, too */
+    int result = check_mailbox(context, request, request->mailbox, problem);
     for (size_t i = 0; i < request->change_count && result >= 0; i++) {
         struct problem of_it;
         int alone = check_change(context, request, &request->changes[i], &of_it);

@@ -96,11 +96,12 @@ static int when_fits(const struct context *context, const struct recorded *recor
  * message. */
 static bool was_deferred(const struct recorded *recorded)
 {
-    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        if (recorded_over(recorded, (enum rule)rule) &&
-            !window_fits(0, recorded_cost(recorded, (enum rule)rule), recorded_limit(recorded,
-                                                                                     (enum rule)rule)))
+    for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
+        enum rule rule = (enum rule)i;
+        if (recorded_over(recorded, rule) &&
+            !window_fits(0, recorded_cost(recorded, rule), recorded_limit(recorded, rule)))
             return false;
+    }
     return channel_of(recorded) != CHANNEL_WEBMAIL;
 }
 

@@ -271,8 +271,8 @@ int desk_request_read(const struct context *context, struct json_object *object,
 {
     struct words words;
     struct desk_request request = {0};
-    if (!read_words(context, object, &words, problem) || !read_action(context, &words, &request.action,
-                                                                      problem) ||
+    if (!read_words(context, object, &words, problem) ||
+        !read_action(context, &words, &request.action, problem) ||
         !read_subject(context, &words, &request, problem) || !read_note(&words, &request, problem))
         return 0;
     int good = 1;

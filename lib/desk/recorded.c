@@ -34,7 +34,8 @@ const char *recorded_verdict(const struct recorded *recorded)
 
 static bool was_judged(const struct recorded *recorded)
 {
-    return recorded->record->outcome != OUTCOME_REPEATED && recorded->record->outcome != OUTCOME_REDEEMED;
+    enum outcome outcome = recorded->record->outcome;
+    return outcome != OUTCOME_REPEATED && outcome != OUTCOME_REDEEMED;
 }
 
 /* Who was suspended already had no ticket looked for, and which of both it was is not kept. */
