@@ -1,7 +1,6 @@
 /* What a kept decision tells: its facts (guard/packing.h) and the windows before it. */
 #include <string.h>
 
-#include "base/decision.h"
 #include "base/json.h"
 #include "desk/recorded.h"
 #include "desk/view.h"

@@ -9,8 +9,8 @@
 
 /* The rules over time, a row each: name in code, name in configuration, answers and logs; whose
  * history it is held against, what it counts there, and over how long. Several rules may share a
- * length. A new row goes to the end: records name rows by number. Both subjects have a rule, and a mailbox's longest one lasts a day at least: SQLite knows
- * submissions again by that history. */
+ * length. A new row goes to the end: records name rows by number. Both subjects have a rule, and a
+ * mailbox's longest one lasts a day at least: submissions are known again by that history. */
 #define RULES_OVER_TIME(ROW)                                                                      \
     ROW(MESSAGES_PER_DAY, "messages_per_day", MAILBOX, MESSAGES, DAY_MS)                          \
     ROW(OFF_DOMAIN_PER_DAY, "off_domain_per_day", MAILBOX, OFF_DOMAIN, DAY_MS)                    \
