@@ -5,29 +5,27 @@
 #include <stdbool.h>
 
 #include "base/text.h"
+#include "daemon/event_loop.h"
 #include "mta/policy_request.h"
 
 enum { CLIENT_SIZE = 64 };
 
 struct connection {
-    int fd;
+    struct event_link link;
     bool closing;  /* when the answers are out */
     bool dead;     /* nobody is there any longer */
     bool in_round; /* something of it waits for the end of the round */
     bool blocked;  /* answers wait until the peer takes them; nothing is read meanwhile */
     struct policy_request request;
     struct text out;
-    size_t out_at;        /* so much of it has been sent */
-    int64_t stalls_at_ms; /* monotonic: its deadline; 0: it is idle */
-    struct connection *before, *after;         /* in the list of all of its loop */
-    struct connection *stalls_before, *stalls_after; /* of those with a deadline, in its order */
-    struct connection *next_in_round, *next_in_inbox;
+    size_t out_at; /* so much of it has been sent */
+    struct connection *next_in_round;
     char client[CLIENT_SIZE]; /* "192.0.2.1:4711", or "unix" */
 };
 
-/* Takes the descriptor. */
-struct connection *connection_new(int fd, const char *client);
-/* Closes it; in no list any longer. */
+/* `peer`: its address. */
+struct connection *connection_new(const struct sockaddr_storage *peer);
+/* In no list any longer; its descriptor is closed already. */
 void connection_free(struct connection **connection);
 
 /* Sends what waits. 1 all of it is out, 0 the peer has to take some first, -1 it has gone. */

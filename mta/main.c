@@ -1,8 +1,5 @@
 /* sendguard-mta: the policy service as a program. */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "daemon/daemon.h"
@@ -13,25 +10,13 @@ enum { COLLECTED_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct policy_program {
     struct policy_service service;
-    struct loops *loops;
+    struct event_loops *loops;
 };
 
 static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 {
     *mode_r = (mode_t)settings->mta_socket_mode;
     return settings->mta_listen;
-}
-
-/* Every process of Postfix that receives mail has a connection: as many as the system lets us. */
-static void raise_file_limit(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max)
-        return;
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-        log_line(LOG_WARNING_LEVEL, "cannot raise the number of open files", "error",
-                 strerror(errno), NULL);
 }
 
 static void warnings(const struct settings *settings, struct faults *warnings)
@@ -49,7 +34,6 @@ static void warnings(const struct settings *settings, struct faults *warnings)
 static void *start(const struct daemon *daemon)
 {
     struct policy_program *serving = xcalloc(1, sizeof *serving);
-    raise_file_limit();
     serving->service = (struct policy_service){.guard = daemon->guard,
                                        .store = daemon->store,
                                        .recorder = daemon->recorder,
@@ -63,7 +47,7 @@ static void *start(const struct daemon *daemon)
 static int stop(void *context, int timeout_ms)
 {
     struct policy_program *serving = context;
-    if (!loops_stop(&serving->loops, timeout_ms))
+    if (!event_loop_stop(&serving->loops, timeout_ms))
         return -1;
     collector_free(&serving->service.collector);
     free(serving);

@@ -22,7 +22,7 @@ static _Atomic int64_t moved_ms;
 static int64_t moved_clock_ms(void) { return clock_monotonic_ms() + moved_ms; }
 
 static struct policy_service service;
-static struct loops *loops;
+static struct event_loops *loops;
 static const char *path;
 static int listen_fd, log_fd;
 
@@ -41,7 +41,7 @@ static void begin_loops(int threads)
 
 static void end_loops(void)
 {
-    ck_assert_int_eq(loops_stop(&loops, WAIT_MS), 1);
+    ck_assert_int_eq(event_loop_stop(&loops, WAIT_MS), 1);
     ck_assert_ptr_null(loops);
     close(listen_fd);
     collector_free(&service.collector);
