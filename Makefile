@@ -58,7 +58,7 @@ LIB := $(call archives,$(LAYERS))
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
 PROGRAMS := fcgi web mta http_server
-fcgi_PARTS := $(filter-out fcgi/main.c fcgi/workers.c,$(call sources,fcgi))
+fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
@@ -123,7 +123,7 @@ $(B)/tests/unit/helpers.a: $(UNIT_HELPERS)
 link = $(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBRARIES) $(LDLIBS)
 
 $(B)/sendguard-fcgi: LIBRARIES := -lfcgi
-$(B)/sendguard-fcgi: $(call objects,fcgi/main.c fcgi/workers.c) $(B)/fcgi/parts.a $(LIB)
+$(B)/sendguard-fcgi: $(call objects,fcgi/main.c) $(B)/fcgi/parts.a $(LIB)
 $(B)/sendguard-web: LIBRARIES := -lmicrohttpd
 $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)

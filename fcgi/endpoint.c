@@ -21,6 +21,7 @@ struct endpoint_exchange {
     struct text *out;
     struct submission submission;
     struct body_claims claims;
+    bool to_judge;
 };
 
 /* ---- the body ------------------------------------------------------------------ */
@@ -128,7 +129,8 @@ static void log_verdict(const struct verdict *verdict, int status)
 
 /* ---- the two things that can be asked ---------------------------------------------------- */
 
-static int judge(struct endpoint_exchange *exchange, struct problem *problem)
+/* Everything that comes before the guard: 1 it is to be judged, or answered already. */
+static int read_submission(struct endpoint_exchange *exchange, struct problem *problem)
 {
     const struct request *request = &exchange->request;
     submission_init(&exchange->submission, exchange->arena, CHANNEL_WEBMAIL);
@@ -148,21 +150,48 @@ static int judge(struct endpoint_exchange *exchange, struct problem *problem)
     set_id(exchange);
     if (exchange->submission.recipient_count == 0)
         return problem_set(problem, 400, "to", "there is no recipient in to, cc or bcc");
-
-    struct verdict verdict;
-    int64_t began_us = clock_monotonic_us();
-    int answer = guard_judge(exchange->endpoint->guard, &exchange->submission, request->dry_run,
-                             exchange->now_ms, &verdict);
-    if (exchange->endpoint->recorder != NULL && !request->dry_run)
-        recorder_judged(exchange->endpoint->recorder, &verdict, answer,
-                        clock_monotonic_us() - began_us);
-    store_watch_saw(&exchange->endpoint->store_watch, exchange->endpoint->store, answer);
-    store_watch_ahead(&exchange->endpoint->store_watch, verdict.ahead_ms, exchange->now_ms);
-    int status = verdict.kind == VERDICT_ADMIT && request->forward != NULL
-                     ? answer_forward(exchange->out, request->forward)
-                     : answer_verdict(exchange->out, &verdict);
-    log_verdict(&verdict, status);
+    exchange->to_judge = true;
     return 1;
+}
+
+static void answer_judged(const struct endpoint_exchange *exchange, const struct verdict *verdict)
+{
+    const char *forward = exchange->request.forward;
+    int status = verdict->kind == VERDICT_ADMIT && forward != NULL
+                     ? answer_forward(exchange->out, forward)
+                     : answer_verdict(exchange->out, verdict);
+    log_verdict(verdict, status);
+}
+
+static void answer_dry_run(struct endpoint_exchange *exchange)
+{
+    struct endpoint *endpoint = exchange->endpoint;
+    struct verdict verdict;
+    int answer = guard_judge(endpoint->guard, &exchange->submission, true, exchange->now_ms,
+                             &verdict);
+    store_watch_saw(&endpoint->store_watch, endpoint->store, answer);
+    store_watch_ahead(&endpoint->store_watch, verdict.ahead_ms, exchange->now_ms);
+    answer_judged(exchange, &verdict);
+}
+
+void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *exchanges,
+                    size_t count, int64_t now_ms)
+{
+    const struct submission *submissions[JUDGE_MAX];
+    struct verdict verdicts[JUDGE_MAX];
+    int results[JUDGE_MAX];
+    for (size_t i = 0; i < count; i++)
+        submissions[i] = &exchanges[i]->submission;
+    int64_t began_us = clock_monotonic_us();
+    guard_judge_all(endpoint->guard, submissions, verdicts, results, count, now_ms);
+    int64_t took_us = clock_monotonic_us() - began_us;
+    for (size_t i = 0; i < count; i++) {
+        if (endpoint->recorder != NULL)
+            recorder_judged(endpoint->recorder, &verdicts[i], results[i], took_us);
+        store_watch_saw(&endpoint->store_watch, endpoint->store, results[i]);
+        store_watch_ahead(&endpoint->store_watch, verdicts[i].ahead_ms, now_ms);
+        answer_judged(exchanges[i], &verdicts[i]);
+    }
 }
 
 static int refund(struct endpoint_exchange *exchange, struct problem *problem)
@@ -206,23 +235,42 @@ static void tell_problem(struct endpoint_exchange *exchange, const struct proble
     answer_problem(exchange->out, problem, &place, allow);
 }
 
-int endpoint_handle(struct endpoint *endpoint, const char *const *params, const struct body_source *source,
-                    struct arena *arena, int64_t now_ms, struct text *out)
+int endpoint_read(struct endpoint *endpoint, const char *const *params,
+                  const struct body_source *source, struct arena *arena, int64_t now_ms,
+                  struct text *out, struct endpoint_exchange **to_judge_r)
 {
-    struct endpoint_exchange exchange = {
+    struct endpoint_exchange *exchange = arena_alloc(arena, sizeof *exchange);
+    *exchange = (struct endpoint_exchange){
         .endpoint = endpoint, .source = source, .arena = arena, .now_ms = now_ms, .out = out};
     struct problem problem = {0};
     const char *allow = NULL;
     int good;
-    if (request_read(params, arena, &exchange.request, &allow, &problem) < 1)
+    *to_judge_r = NULL;
+    if (request_read(params, arena, &exchange->request, &allow, &problem) < 1)
         good = drain(source) ? 0 : -1;
-    else if (exchange.request.asked == ASKED_REFUND)
-        good = refund(&exchange, &problem);
+    else if (exchange->request.asked == ASKED_REFUND)
+        good = refund(exchange, &problem);
     else
-        good = judge(&exchange, &problem);
+        good = read_submission(exchange, &problem);
     if (good < 0)
         return 0;
     if (good == 0)
-        tell_problem(&exchange, &problem, allow);
+        tell_problem(exchange, &problem, allow);
+    else if (exchange->to_judge && exchange->request.dry_run)
+        answer_dry_run(exchange);
+    else if (exchange->to_judge)
+        *to_judge_r = exchange;
+    return 1;
+}
+
+int endpoint_handle(struct endpoint *endpoint, const char *const *params,
+                    const struct body_source *source, struct arena *arena, int64_t now_ms,
+                    struct text *out)
+{
+    struct endpoint_exchange *to_judge;
+    if (!endpoint_read(endpoint, params, source, arena, now_ms, out, &to_judge))
+        return 0;
+    if (to_judge != NULL)
+        endpoint_judge(endpoint, &to_judge, 1, now_ms);
     return 1;
 }

@@ -1,6 +1,6 @@
 /* The webmail endpoint: one request in, one answer out. Turns a request into a
  * submission, asks the guard, turns the verdict into HTTP. Knows HTTP but not
- * FastCGI: the worker feeds it. */
+ * FastCGI: service.h feeds it. */
 #ifndef SENDGUARD_ENDPOINT_H
 #define SENDGUARD_ENDPOINT_H
 
@@ -8,9 +8,10 @@
 #include "guard/guard.h"
 #include "guard/recorder.h"
 #include "guard/store_watch.h"
+#include "store/judge.h"
 #include "store/store.h"
 
-/* What all workers share. */
+/* What all threads share. */
 struct endpoint {
     struct guard *guard;
     struct store *store;
@@ -25,10 +26,25 @@ struct body_source {
     void *context;
 };
 
-/* Handles one request; the body is read to its end whatever the answer. `params`
- * as request_param. Returns 1 with the whole answer in *out, or 0: the request
- * is incomplete, nothing was judged, the connection should be closed. */
-int endpoint_handle(struct endpoint *endpoint, const char *const *params, const struct body_source *source,
-                    struct arena *arena, int64_t now_ms, struct text *out) must_check;
+/* A request that has been read and is to be judged. Lives in its arena. */
+struct endpoint_exchange;
+
+/* Reads one request; the body is read to its end whatever the answer. `params` as request_param.
+ * Returns 1 with the whole answer in *out and *to_judge_r NULL (problems, refunds, dry runs, what
+ * passes the gate unjudged), or with *to_judge_r: endpoint_judge puts the answer into *out, and
+ * `params` and `source` are no longer needed. 0: the request is incomplete, nothing was judged, the
+ * connection should be closed. */
+int endpoint_read(struct endpoint *endpoint, const char *const *params,
+                  const struct body_source *source, struct arena *arena, int64_t now_ms,
+                  struct text *out, struct endpoint_exchange **to_judge_r) must_check;
+
+/* Judges several (1..JUDGE_MAX) in one step of the store, and answers them. */
+void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *exchanges,
+                    size_t count, int64_t now_ms);
+
+/* Both, for one request alone. 1 with the whole answer in *out, or 0 as endpoint_read. */
+int endpoint_handle(struct endpoint *endpoint, const char *const *params,
+                    const struct body_source *source, struct arena *arena, int64_t now_ms,
+                    struct text *out) must_check;
 
 #endif

@@ -1,15 +1,15 @@
 /* sendguard-fcgi: the webmail endpoint as a program. */
-#include <fcgiapp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/listen.h"
-#include "fcgi/workers.h"
+#include "fcgi/service.h"
 
 struct endpoint_program {
     struct endpoint endpoint;
-    struct workers *workers;
+    struct service *service;
 };
 
 static const char *listens_on(const struct settings *settings, mode_t *mode_r)
@@ -24,41 +24,22 @@ static void warnings(const struct settings *settings, struct faults *warnings)
         settings_warn(warnings, "fcgi.listen",
                       "is on TCP: every program that can connect can end this one; expected a "
                       "socket file");
-    if (settings->fcgi_keepalive >= settings->fcgi_threads)
-        settings_warn(warnings, "fcgi.keepalive",
-                      "does not fit: a kept connection holds a thread; expected fewer than "
-                      "fcgi.threads, here and in nginx");
-}
-
-/* A thread must stay free to accept: connections beyond are closed after each answer. */
-static int kept_connections(const struct settings *settings)
-{
-    return (int)(settings->fcgi_keepalive < settings->fcgi_threads ? settings->fcgi_keepalive
-                                                                   : settings->fcgi_threads - 1);
 }
 
 static void *start(const struct daemon *daemon)
 {
     struct endpoint_program *serving = xcalloc(1, sizeof *serving);
-    FCGX_Init(); /* takes SIGTERM for itself where nobody has it: the daemon has */
     serving->endpoint = (struct endpoint){
         .guard = daemon->guard, .store = daemon->store, .recorder = daemon->recorder};
-    serving->workers = workers_start(&serving->endpoint, daemon->listen_fd,
-                                     (int)daemon->settings->fcgi_threads,
-                                     kept_connections(daemon->settings));
+    serving->service = service_start(&serving->endpoint, daemon->listen_fd,
+                                     (int)daemon->settings->fcgi_threads, clock_monotonic_ms);
     return serving;
-}
-
-static void each_second(void *context)
-{
-    struct endpoint_program *serving = context;
-    workers_watch(serving->workers);
 }
 
 static int stop(void *context, int timeout_ms)
 {
     struct endpoint_program *serving = context;
-    if (!workers_stop(&serving->workers, timeout_ms))
+    if (!service_stop(&serving->service, timeout_ms))
         return -1;
     free(serving);
     return 1;
@@ -78,7 +59,6 @@ int main(int argc, char **argv)
         .backlog = 1024,
         .listen = listens_on,
         .start = start,
-        .each_second = each_second,
         .stop = stop,
     };
     return daemon_run(&program, argc, argv);

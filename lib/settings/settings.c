@@ -94,10 +94,14 @@ static const char *short_name(const char *name)
 static int refuse_unknown(struct reading *reading, const char *section, const char *key)
 {
     const struct setting *nearest = settings_table_nearest(section, key);
+    const char *removed = settings_table_removed(section, key);
     section = short_name(section);
     key = short_name(key);
     if (section[0] == '\0')
         problem_set(reading->problem, 0, "", "%s: stands before the first [section]", key);
+    else if (removed != NULL)
+        problem_set(reading->problem, 0, "", "%s.%s: no such setting any more; %s", section, key,
+                    removed);
     else if (nearest != NULL)
         problem_set(reading->problem, 0, "", "%s.%s: no such setting; did you mean %s?",
                     section, key, nearest->name);

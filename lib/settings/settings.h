@@ -39,7 +39,6 @@ struct settings {
     /* [fcgi] */
     char *fcgi_listen;
     int64_t fcgi_threads;
-    int64_t fcgi_keepalive; /* connections kept open for nginx, at most; fewer than threads */
     int64_t fcgi_socket_mode; /* octal */
     /* [web] */
     char *web_listen;

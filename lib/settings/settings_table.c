@@ -78,13 +78,9 @@ const struct setting settings_table[] = {
      .standard = "/run/sendguard/fcgi/fcgi.sock",
      .sentence = "Where the webmail endpoint waits for the web server."},
     {NAMED("fcgi", "threads"), .type = &settings_type_integer, MEMBER(fcgi_threads),
-     .min = 1, .max = 512, .standard = "16", .unit = "threads",
-     .sentence = "Submissions that are judged at the same time."},
-    {NAMED("fcgi", "keepalive"), .type = &settings_type_integer, MEMBER(fcgi_keepalive),
-     .min = 0, .max = 511, .standard = "12", .unit = "connections",
-     .sentence = "Connections that the service keeps open between requests at most. Each holds a "
-                 "thread, so it has to be less than `threads`; if not, the service warns and keeps "
-                 "one less. nginx's `keepalive` times its worker processes should not be more."},
+     .min = 1, .max = 64, .standard = "2", .unit = "threads",
+     .sentence = "Event loops. One serves any number of connections; what arrives at the same "
+                 "moment is judged together."},
     {NAMED("fcgi", "socket_mode"), .type = &settings_type_octal, MEMBER(fcgi_socket_mode),
      .min = 0600, .max = 0666, .standard = "0660",
      .sentence = "File mode of the socket when `listen` is a path."},
@@ -276,6 +272,20 @@ static size_t distance(const char *a, const char *b)
         }
     }
     return row[length];
+}
+
+const char *settings_table_removed(const char *section, const char *key)
+{
+    static const struct {
+        const char *section, *key, *instead;
+    } removed[] = {
+        {"fcgi", "keepalive",
+         "every connection that the web server asks to keep is kept; remove the line"},
+    };
+    for (size_t i = 0; i < countof(removed); i++)
+        if (strcmp(removed[i].section, section) == 0 && strcmp(removed[i].key, key) == 0)
+            return removed[i].instead;
+    return NULL;
 }
 
 const struct setting *settings_table_nearest(const char *section, const char *key)

@@ -72,6 +72,9 @@ extern const size_t settings_count;
 
 /* Finds the row of that name; NULL: there is none. */
 const struct setting *settings_table_find(const char *section, const char *key);
+/* Why a setting of an earlier version is none any more, and what to do: the rest of a sentence that
+ * begins with "no such setting"; NULL: no version had it. */
+const char *settings_table_removed(const char *section, const char *key);
 /* Finds the row with the name most like an unknown one; NULL: none is similar. */
 const struct setting *settings_table_nearest(const char *section, const char *key);
 

@@ -87,7 +87,7 @@ class Guard:
         self.settings = {
             # Ample: a busy test machine is no silent store. Tests of failure say less.
             "store": {"url": store.url, "timeout": "10s"},
-            "fcgi": {"listen": self.socket_path, "threads": 20, "keepalive": 18},
+            "fcgi": {"listen": self.socket_path},
             "web": {"secret_file": self.folder / "secret"},
             "domains": {"own_domains": "example.test example.net"},
         }

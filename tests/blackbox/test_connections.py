@@ -14,7 +14,7 @@ from programs import PATIENCE, SANITIZED, eventually
 pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
 THREADS = 4
-FEW = {"fcgi": {"threads": THREADS, "keepalive": 3}}
+FEW = {"fcgi": {"threads": 2}}
 
 
 @pytest.fixture

@@ -112,8 +112,7 @@ class Stage:
 
 @pytest.fixture
 def stage(store, start, folder):
-    guard = start(store, {"limits.webmail": {"messages_per_day": 3},
-                          "fcgi": {"threads": 16, "keepalive": 12}})
+    guard = start(store, {"limits.webmail": {"messages_per_day": 3}})
     stage = Stage(folder, guard)
     yield stage
     stage.stop()

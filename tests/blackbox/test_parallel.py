@@ -39,8 +39,7 @@ class Starters:
 @pytest.fixture
 def race(store, start):
     """race(bodies) sends them all at the same moment; one connection each, kept."""
-    guard = start(store, {"fcgi": {"threads": 20, "keepalive": 18},
-                          "limits.webmail": {"messages_per_day": 3, "off_domain_per_day": 10,
+    guard = start(store, {"limits.webmail": {"messages_per_day": 3, "off_domain_per_day": 10,
                                              "off_domain_per_hour_per_ip": 20}})
     starters = Starters(guard, CLIENTS)
     with Endpoint(guard) as endpoint:

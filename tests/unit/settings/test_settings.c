@@ -22,8 +22,7 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->store_timeout_ms, 250);
     ck_assert_int_eq(settings->store_on_failure, ON_FAILURE_REFUSE);
     ck_assert_str_eq(settings->fcgi_listen, "/run/sendguard/fcgi/fcgi.sock");
-    ck_assert_int_eq(settings->fcgi_threads, 16);
-    ck_assert_int_eq(settings->fcgi_keepalive, 12);
+    ck_assert_int_eq(settings->fcgi_threads, 2);
     ck_assert_int_eq(settings->fcgi_socket_mode, 0660);
     ck_assert_str_eq(settings->mta_listen, "127.0.0.1:9402");
     ck_assert_int_eq(settings->mta_threads, 2);
@@ -179,8 +178,7 @@ static const struct {
     {"fcgi", "listen", "127.0.0.1:9000", "127.0.0.1:9000"},
     {"fcgi", "listen", "[::1]:65535", "[::1]:65535"},
     {"fcgi", "listen", "localhost:1", "localhost:1"},
-    {"fcgi", "threads", "512", "512"},
-    {"fcgi", "keepalive", "0", "0"},
+    {"fcgi", "threads", "64", "64"},
     {"fcgi", "socket_mode", "0600", "0600"},
     {"fcgi", "socket_mode", "666", "0666"},
     {"suspension", "volume", "1s", "1s"},
@@ -267,7 +265,7 @@ static const struct {
     {"suspension.volume=500ms", "is out of range"},
     {"suspension.volume=1s 1s 1s 1s 1s 1s 1s 1s 1s", "has too many durations; expected 1 to 8"},
     {"suspension.retries_before_restart=0", "is out of range; expected 1 to 1000000"},
-    {"fcgi.threads=513", "is out of range; expected 1 to 512"},
+    {"fcgi.threads=65", "is out of range; expected 1 to 64"},
     {"fcgi.socket_mode=0677", "\"0677\" is out of range"},
     {"fcgi.socket_mode=0611", "\"0611\" gives the right to execute"},
     {"fcgi.socket_mode=0680", "\"0680\" is no octal number"},
@@ -435,6 +433,8 @@ START_TEST(test_overrides_that_are_none)
         {"fcgi.=5", "fcgi.: no such setting"},
         {".threads=5", "stands before the first [section]"},
         {"fcgi.treads=5", "fcgi.treads: no such setting; did you mean fcgi.threads?"},
+        {"fcgi.keepalive=12", "fcgi.keepalive: no such setting any more; every connection that the "
+                              "web server asks to keep is kept; remove the line"},
         {"limits.webmial.messages_per_day=5", "did you mean limits.webmail.messages_per_day?"},
     };
     for (size_t i = 0; i < countof(cases); i++) {

@@ -71,7 +71,7 @@ START_TEST(test_example_of_the_manual)
               "on_failure = refuse                              ; or allow\n"
               "[fcgi]\n"
               "listen = /run/sendguard/fcgi/fcgi.sock           ; a path or HOST:PORT\n"
-              "threads = 16\n"
+              "threads = 2\n"
               "[web]\n"
               "listen = 127.0.0.1:9401\n"
               "base_url = http://127.0.0.1:8080/sending\n"
@@ -97,7 +97,7 @@ static const struct {
     int line;
     const char *expected;
 } bad_files[] = {
-    {"[fcgi]\nthreads = x\n", 2, "fcgi.threads: \"x\" is no number; expected 1 to 512"},
+    {"[fcgi]\nthreads = x\n", 2, "fcgi.threads: \"x\" is no number; expected 1 to 64"},
     {"\n\n# c\n[fcgi]\n\nthreads = x\n", 6, "is no number"},
     {"\xEF\xBB\xBF[fcgi]\r\nthreads = x\r\n", 2, "is no number"},
     {"[fcgi]\nthreads\n", 2, "is no setting; expected key = value"},
@@ -244,7 +244,7 @@ START_TEST(test_all_faults_are_told_at_once)
         {12, "d.test stands in two groups, at lines 11 and 12"},
         {12, "e.test stands in two groups, at lines 11 and 12"},
     };
-    static const char *const overrides[] = {"fcgi.threads=x", "fcgi.keepalive=3", "nonsense"};
+    static const char *const overrides[] = {"fcgi.threads=x", "fcgi.socket_mode=0600", "nonsense"};
     struct faults faults;
     read_text("[stor]\nurl = x\n[store]\nurl = redis://x/y\ntimeout ; = 3\ntiemout = 3\n"
               "[domains]\nown_domains = a..b\n   c.test\n\nown_domains = d.test e.test\n"
