@@ -139,6 +139,7 @@ $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 	$$(link)
 endef
 $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
+$(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
 $(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program) http_server) $(LIB))))
 

@@ -164,11 +164,8 @@ static void go_aside(struct round *round, struct peer *peer)
 
 static void finish(struct round *round, struct slot *slot)
 {
-    struct event_link *link = &slot->peer->link;
-    if (finish_request(slot))
-        event_loop_deadline(round->loop, link, LINE_IDLE);
-    else
-        event_loop_close(round->loop, link);
+    if (!finish_request(slot))
+        event_loop_close(round->loop, &slot->peer->link);
 }
 
 static void end_round(void *state)
@@ -188,6 +185,7 @@ static void take_request(struct round *round, struct peer *peer, bool more)
         end_round(round);
     struct slot *slot = &round->slots[round->count];
     event_loop_no_deadline(round->loop, &peer->link);
+    event_loop_deadline(round->loop, &peer->link, LINE_IDLE);
     if (!begin_request(slot, peer)) {
         event_loop_close(round->loop, &peer->link);
         return;

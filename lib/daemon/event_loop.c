@@ -64,17 +64,34 @@ void event_loop_no_deadline(struct event_loop *loop, struct event_link *link)
     link->line = EVENT_LOOP_NO_LINE;
 }
 
+/* Its deadline is later than almost all that are in the line. */
+static void join_line(struct event_loop *loop, struct event_link *link, int line)
+{
+    struct line *its = &loop->lines[line];
+    struct event_link *before = its->last, *after = NULL;
+    while (before != NULL && before->ends_at_ms > link->ends_at_ms) {
+        after = before;
+        before = before->ends_before;
+    }
+    link->line = line;
+    link->ends_before = before;
+    link->ends_after = after;
+    *(before != NULL ? &before->ends_after : &its->first) = link;
+    *(after != NULL ? &after->ends_before : &its->last) = link;
+}
+
+static int64_t ends_at_ms(const struct event_loops *all, int line)
+{
+    return all->monotonic_ms() + all->program->lines_ms[line];
+}
+
 void event_loop_deadline(struct event_loop *loop, struct event_link *link, int line)
 {
     if (link->line == line)
         return;
     event_loop_no_deadline(loop, link);
-    struct line *its = &loop->lines[line];
-    link->line = line;
-    link->ends_at_ms = loop->all->monotonic_ms() + loop->all->program->lines_ms[line];
-    link->ends_before = its->last;
-    *(its->last != NULL ? &its->last->ends_after : &its->first) = link;
-    its->last = link;
+    link->ends_at_ms = ends_at_ms(loop->all, line);
+    join_line(loop, link, line);
 }
 
 /* The moment of the next thing that is due without anything happening; INT64_MAX: nothing is. */
@@ -101,7 +118,7 @@ static void take_inbox(struct event_loop *loop)
             loop->links->before = link;
         loop->links = link;
         if (first_line != EVENT_LOOP_NO_LINE)
-            event_loop_deadline(loop, link, first_line);
+            join_line(loop, link, first_line);
         link = next;
     }
 }
@@ -131,9 +148,11 @@ void event_loop_release(struct event_loop *loop, struct event_link *link)
 /* First into its inbox, so that the loop knows of it at the first event. */
 void event_loop_take(struct event_loop *loop, struct event_link *link)
 {
-    int fd = link->fd;
+    int fd = link->fd, first_line = loop->all->program->first_line;
     struct epoll_event event = {.events = loop->all->program->events, .data.ptr = link};
     link->line = EVENT_LOOP_NO_LINE;
+    if (first_line != EVENT_LOOP_NO_LINE)
+        link->ends_at_ms = ends_at_ms(loop->all, first_line);
     link->next_in_inbox = loop->inbox;
     while (!atomic_compare_exchange_weak(&loop->inbox, &link->next_in_inbox, link))
         ;

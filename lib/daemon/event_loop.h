@@ -41,7 +41,7 @@ struct event_link {
 struct event_loop_program {
     uint32_t events;                     /* that a new connection is watched for (epoll) */
     int64_t lines_ms[EVENT_LOOP_LINES];
-    int first_line;                      /* of a connection that the loop takes in */
+    int first_line; /* of a connection that a loop gets */
     void *(*begin)(void *context, struct event_loop *loop); /* the program's own state of a loop */
     void (*end)(void *state);
     /* A new connection's structure, with zeros in its link. */
