@@ -2,16 +2,14 @@
 
 #include <string.h>
 
-/* A head of the first format has two spans of a mailbox and one of an IP; the second one says how
- * many it has. */
-enum { FORMAT_FIRST = 1, FORMAT_SPANS = 2, FIRST_MAILBOX_SPANS = 2, FIRST_IP_SPANS = 1 };
+#include "base/packed.h"
 
-static size_t first_spans(enum subject subject)
-{
-    return subject == SUBJECT_MAILBOX ? FIRST_MAILBOX_SPANS : FIRST_IP_SPANS;
-}
-
-#define REDEEMED_BIT (UINT64_C(1) << 47) /* of the milliseconds */
+/* The formats of a head. The first one has two spans of a mailbox and one of an IP, the second one
+ * says how many it has; both keep the older form of a message and the totals of all channels
+ * together. */
+enum { FORMAT_FIRST = 1, FORMAT_SPANS = 2, FORMAT_SHARES = 3 };
+enum { FIRST_MAILBOX_SPANS = 2, FIRST_IP_SPANS = 1, OLDER_BYTES = 21, OLDER_IP_ROW_BYTES = 7 };
+enum { NEWEST_BYTES = 8, HEAD_SPANS_MAX = 64 };
 
 void packed_history_init(struct packed_history *history, enum subject subject)
 {
@@ -29,144 +27,204 @@ void packed_history_init(struct packed_history *history, enum subject subject)
 
 /* ---- bytes ------------------------------------------------------------------ */
 
-static void put(uint8_t **bytes, uint64_t number, int count)
+/* Seven bits a byte, the lowest first; the uppermost bit says that more follow. */
+static uint8_t *put_number(uint8_t *bytes, uint64_t number)
 {
-    for (int shift = (count - 1) * 8; shift >= 0; shift -= 8)
-        *(*bytes)++ = (uint8_t)(number >> shift);
+    for (; number >= 0x80; number >>= 7)
+        *bytes++ = (uint8_t)(number | 0x80);
+    *bytes++ = (uint8_t)number;
+    return bytes;
 }
 
-static uint64_t get(const uint8_t **bytes, int count)
+struct head_reader {
+    const uint8_t *next, *end;
+    bool failed; /* the bytes ended */
+};
+
+static uint64_t read_bytes(struct head_reader *reader, int count)
 {
-    uint64_t number = 0;
-    while (count-- > 0)
-        number = number << 8 | *(*bytes)++;
+    if (reader->end - reader->next >= count)
+        return packed_get(&reader->next, count);
+    reader->failed = true;
+    return 0;
+}
+
+static uint64_t read_number(struct head_reader *reader)
+{
+    uint64_t number = 0, byte = 0x80;
+    for (int shift = 0; byte >= 0x80 && shift < 64; shift += 7) {
+        byte = read_bytes(reader, 1);
+        number |= (byte & 0x7F) << shift;
+    }
     return number;
 }
 
-size_t packed_history_each(enum subject subject)
+static uint8_t *put_messages(enum subject subject, const struct counted *counted, size_t count,
+                             uint8_t *bytes)
 {
-    return subject == SUBJECT_MAILBOX ? COUNTED_MAX_BYTES : 8;
+    size_t each = packed_entry_bytes(subject);
+    for (size_t i = 0; i < count; i++, bytes += each)
+        packed_entry_put(subject, &counted[i], bytes);
+    return bytes;
 }
 
-void packed_history_put(enum subject subject, const struct counted *counted, size_t count,
-                        uint8_t *bytes_r)
+/* `each`: bytes of a message; the older form begins as today's does. */
+static void get_messages(enum subject subject, const uint8_t *bytes, size_t each, size_t count,
+                         struct counted *counted_r)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct entry *entry = &counted[i].entry;
-        bool redeemed = subject == SUBJECT_MAILBOX && counted[i].redeemed;
-        put(&bytes_r, (uint64_t)entry->time_ms | (redeemed ? REDEEMED_BIT : 0), 6);
-        put(&bytes_r, entry->off_domain == REFUNDED ? 0xFFFF : entry->off_domain, 2);
-        if (subject != SUBJECT_MAILBOX)
+    for (size_t i = 0; i < count; i++, bytes += each) {
+        packed_entry_get(subject, bytes, &counted_r[i]);
+        if (each != OLDER_BYTES)
             continue;
-        put(&bytes_r, counted[i].id_hash, 4);
-        put(&bytes_r, counted[i].fingerprint, 2);
-        put(&bytes_r, (uint64_t)counted[i].ip, 7);
+        const uint8_t *ip_row = bytes + OLDER_BYTES - OLDER_IP_ROW_BYTES;
+        counted_r[i].decision = COUNTED_HAS_IP_ROW | packed_get(&ip_row, OLDER_IP_ROW_BYTES);
     }
 }
 
-void packed_history_get(enum subject subject, const uint8_t *bytes, size_t count,
-                        struct counted *counted_r)
+size_t packed_history_encode_chunk(enum subject subject, const struct counted chunk[HISTORY_CHUNK],
+                                   uint8_t bytes_r[CHUNK_MAX_BYTES])
 {
-    for (size_t i = 0; i < count; i++) {
-        struct counted *counted = &counted_r[i];
-        uint64_t time = get(&bytes, 6);
-        *counted = (struct counted){.entry.time_ms = (int64_t)(time & ~REDEEMED_BIT),
-                                    .redeemed = (time & REDEEMED_BIT) != 0};
-        uint32_t weight = (uint32_t)get(&bytes, 2);
-        counted->entry.off_domain = weight == 0xFFFF ? REFUNDED : weight;
-        if (subject != SUBJECT_MAILBOX)
-            continue;
-        counted->id_hash = get(&bytes, 4);
-        counted->fingerprint = (uint32_t)get(&bytes, 2);
-        counted->ip = (int64_t)get(&bytes, 7);
-    }
+    return (size_t)(put_messages(subject, chunk, HISTORY_CHUNK, bytes_r) - bytes_r);
+}
+
+int packed_history_decode_chunk(enum subject subject, const uint8_t *bytes, size_t length,
+                                struct counted chunk_r[HISTORY_CHUNK])
+{
+    size_t each = length / HISTORY_CHUNK;
+    if (length % HISTORY_CHUNK != 0 ||
+        (each != packed_entry_bytes(subject) &&
+         (each != OLDER_BYTES || subject != SUBJECT_MAILBOX)))
+        return 0;
+    get_messages(subject, bytes, each, HISTORY_CHUNK, chunk_r);
+    return 1;
 }
 
 size_t packed_history_encode(const struct packed_history *history,
                              uint8_t bytes_r[HEAD_MAX_BYTES])
 {
-    uint8_t *next = bytes_r;
-    bool first = history->span_count == first_spans(history->subject);
-    put(&next, first ? FORMAT_FIRST : FORMAT_SPANS, 1);
-    if (!first)
-        put(&next, history->span_count, 1);
-    put(&next, (uint64_t)history->newest_ms, 8);
-    put(&next, history->tail_first, 6);
+    size_t shares = history_shares(history->subject);
+    uint8_t *next = packed_put(bytes_r, FORMAT_SHARES, 1);
+    next = packed_put(next, (uint64_t)history->newest_ms, NEWEST_BYTES);
+    next = put_number(next, history->span_count);
+    next = put_number(next, shares);
+    next = put_number(next, history->tail_first);
     for (size_t i = 0; i < history->span_count; i++) {
-        put(&next, history->spans[i].first, 6);
-        put(&next, (uint64_t)history->spans[i].oldest_ms, 8);
-        put(&next, history->spans[i].messages, 5);
-        put(&next, history->spans[i].off_domain, 6);
+        const struct span *span = &history->spans[i];
+        bool empty = span->oldest_ms == INT64_MAX;
+        next = put_number(next, span->first);
+        next = put_number(next,
+                          empty ? 0 : (uint64_t)(history->newest_ms - span->oldest_ms) + 1);
+        for (size_t k = 0; k < shares; k++) {
+            next = put_number(next, span->of[k].messages);
+            next = put_number(next, span->of[k].off_domain);
+        }
     }
-    packed_history_put(history->subject, history->tail, history->tail_count, next);
-    return (size_t)(next - bytes_r) + history->tail_count * packed_history_each(history->subject);
+    next = put_messages(history->subject, history->tail, history->tail_count, next);
+    return (size_t)(next - bytes_r);
 }
 
 int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
                            int64_t now_ms)
 {
-    if (length < 10 || (bytes[0] != FORMAT_FIRST && bytes[0] != FORMAT_SPANS))
+    if (length < 2 + NEWEST_BYTES || bytes[0] < FORMAT_FIRST || bytes[0] > FORMAT_SHARES)
         return 0;
-    const uint8_t *newest = bytes + (bytes[0] == FORMAT_FIRST ? 1 : 2);
-    return !window_holds((int64_t)get(&newest, 8), rule_longest_ms(subject), now_ms);
+    const uint8_t *newest = bytes + (bytes[0] == FORMAT_SPANS ? 2 : 1);
+    return !window_holds((int64_t)packed_get(&newest, NEWEST_BYTES), rule_longest_ms(subject),
+                         now_ms);
 }
 
-enum { HEAD_FIXED_BYTES = 15, HEAD_SPAN_BYTES = 25, HEAD_SPANS_MAX = 64 };
-
-/* The totals of all spans: of those that are kept, or of the longest of them for each. */
-static void decode_spans(struct packed_history *history, const uint8_t **bytes, size_t kept)
+static void read_older_span(struct head_reader *reader, struct span *span_r)
 {
-    for (size_t i = 0; i < kept; i++) {
-        struct span span = {.first = get(bytes, 6), .oldest_ms = (int64_t)get(bytes, 8)};
-        span.messages = get(bytes, 5);
-        span.off_domain = get(bytes, 6);
-        for (size_t k = 0; k < history->span_count; k++)
-            if (kept == history->span_count ? k == i : i + 1 == kept) {
-                span.length_ms = history->spans[k].length_ms;
-                history->spans[k] = span;
-            }
+    span_r->first = read_bytes(reader, 6);
+    span_r->oldest_ms = (int64_t)read_bytes(reader, 8);
+    span_r->of[0].messages = read_bytes(reader, 5);
+    span_r->of[0].off_domain = read_bytes(reader, 6);
+}
+
+/* Of a version with more shares, what is not known here counts for the first. */
+static void read_span(struct head_reader *reader, int64_t newest_ms, uint64_t shares,
+                      struct span *span_r)
+{
+    span_r->first = read_number(reader);
+    uint64_t age = read_number(reader);
+    span_r->oldest_ms = age == 0 ? INT64_MAX : (int64_t)((uint64_t)newest_ms - (age - 1));
+    for (uint64_t k = 0; k < shares && !reader->failed; k++) {
+        struct span_totals *totals = &span_r->of[k < HISTORY_SHARES ? k : 0];
+        totals->messages += read_number(reader);
+        totals->off_domain += read_number(reader);
     }
+}
+
+/* Span `at` of `kept`, the longest last: the one in its place, or, of another table of rules, the
+ * longest one for each. */
+static void place_span(struct packed_history *history, const struct span *span, size_t at,
+                       size_t kept)
+{
+    for (size_t i = 0; i < history->span_count; i++)
+        if (kept == history->span_count ? i == at : at + 1 == kept) {
+            int64_t length_ms = history->spans[i].length_ms;
+            history->spans[i] = *span;
+            history->spans[i].length_ms = length_ms;
+        }
+}
+
+/* What stands before the messages: 1, or 0 when it is none of the formats. */
+static int read_head(struct packed_history *history, struct head_reader *reader, uint64_t format)
+{
+    bool older = format != FORMAT_SHARES;
+    uint64_t kept = format == FORMAT_SPANS ? read_bytes(reader, 1)
+                    : history->subject == SUBJECT_MAILBOX ? FIRST_MAILBOX_SPANS : FIRST_IP_SPANS;
+    history->newest_ms = (int64_t)read_bytes(reader, NEWEST_BYTES);
+    if (!older)
+        kept = read_number(reader);
+    uint64_t shares = older ? 1 : read_number(reader);
+    history->tail_first = older ? read_bytes(reader, 6) : read_number(reader);
+    if (kept == 0 || kept > HEAD_SPANS_MAX || history->tail_first % HISTORY_CHUNK != 0)
+        return 0;
+    for (size_t i = 0; i < kept; i++) {
+        struct span span = {0};
+        if (older)
+            read_older_span(reader, &span);
+        else
+            read_span(reader, history->newest_ms, shares, &span);
+        place_span(history, &span, i, kept);
+    }
+    return !reader->failed;
 }
 
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length)
 {
     packed_history_init(history, subject);
-    if (bytes == NULL || length < HEAD_FIXED_BYTES)
+    if (bytes == NULL)
         return 0;
-    size_t each = packed_history_each(subject), kept = first_spans(subject);
-    size_t fixed = HEAD_FIXED_BYTES;
-    uint64_t format = get(&bytes, 1);
-    if (format == FORMAT_SPANS) {
-        kept = get(&bytes, 1);
-        fixed++;
-    } else if (format != FORMAT_FIRST) {
+    struct head_reader reader = {bytes, bytes + length, false};
+    uint64_t format = read_bytes(&reader, 1);
+    if (format < FORMAT_FIRST || format > FORMAT_SHARES || !read_head(history, &reader, format))
         return 0;
-    }
-    fixed += kept * HEAD_SPAN_BYTES;
-    if (kept == 0 || kept > HEAD_SPANS_MAX || length < fixed || (length - fixed) % each != 0 ||
-        (length - fixed) / each >= HISTORY_CHUNK)
+    bool older = format != FORMAT_SHARES && subject == SUBJECT_MAILBOX;
+    size_t each = older ? OLDER_BYTES : packed_entry_bytes(subject);
+    size_t left = (size_t)(reader.end - reader.next);
+    if (left % each != 0 || left / each >= HISTORY_CHUNK)
         return 0;
-    history->newest_ms = (int64_t)get(&bytes, 8);
-    history->tail_first = get(&bytes, 6);
-    decode_spans(history, &bytes, kept);
-    history->tail_count = (length - fixed) / each;
-    packed_history_get(subject, bytes, history->tail_count, history->tail);
+    history->tail_count = left / each;
+    get_messages(subject, reader.next, each, history->tail_count, history->tail);
     return 1;
 }
 
 /* ---- totals ------------------------------------------------------------------ */
 
-static void weigh(struct span *span, const struct entry *entry, bool in)
+static void weigh(enum subject subject, struct span *span, const struct entry *entry, bool in)
 {
     if (entry->off_domain == REFUNDED)
         return;
+    struct span_totals *totals = &span->of[history_share(subject, entry->channel)];
     if (in) {
-        span->messages++;
-        span->off_domain += entry->off_domain;
+        totals->messages++;
+        totals->off_domain += entry->off_domain;
     } else {
-        span->messages--;
-        span->off_domain -= entry->off_domain;
+        totals->messages--;
+        totals->off_domain -= entry->off_domain;
     }
 }
 
@@ -174,7 +232,7 @@ static void empty_span(struct span *span, uint64_t end)
 {
     span->first = end;
     span->oldest_ms = INT64_MAX;
-    span->messages = span->off_domain = 0;
+    memset(span->of, 0, sizeof span->of);
 }
 
 /* One span; `chunk` is scratch that holds chunk *chunk_number. */
@@ -204,7 +262,7 @@ static int advance_span(struct packed_history *history, struct span *span, int64
             span->oldest_ms = entry->time_ms;
             return 1;
         }
-        weigh(span, entry, false);
+        weigh(history->subject, span, entry, false);
         span->first++;
     }
     empty_span(span, end);
@@ -238,14 +296,28 @@ void packed_history_mend(struct packed_history *history, int64_t latest_ms, int6
             mend(&history->spans[i].oldest_ms, latest_ms, mended_ms);
 }
 
-uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
-                             int64_t length_ms)
+struct span_totals packed_history_totals(const struct span *span)
+{
+    struct span_totals sum = {0, 0};
+    for (size_t i = 0; i < HISTORY_SHARES; i++) {
+        sum.messages += span->of[i].messages;
+        sum.off_domain += span->of[i].off_domain;
+    }
+    return sum;
+}
+
+struct span_totals packed_history_totals_of(const struct packed_history *history,
+                                            const struct span *span, enum channel channel)
+{
+    return span->of[history_share(history->subject, channel)];
+}
+
+const struct span *packed_history_span(const struct packed_history *history, int64_t length_ms)
 {
     for (size_t i = 0; i < history->span_count; i++)
         if (history->spans[i].length_ms == length_ms)
-            return measure == MEASURE_MESSAGES ? history->spans[i].messages
-                                               : history->spans[i].off_domain;
-    return 0;
+            return &history->spans[i];
+    return NULL;
 }
 
 bool packed_history_add(struct packed_history *history, const struct counted *counted)
@@ -253,7 +325,7 @@ bool packed_history_add(struct packed_history *history, const struct counted *co
     history->tail[history->tail_count++] = *counted;
     history->newest_ms = counted->entry.time_ms;
     for (size_t i = 0; i < history->span_count; i++) {
-        weigh(&history->spans[i], &counted->entry, true);
+        weigh(history->subject, &history->spans[i], &counted->entry, true);
         if (history->spans[i].oldest_ms == INT64_MAX)
             history->spans[i].oldest_ms = counted->entry.time_ms;
     }
@@ -271,7 +343,7 @@ void packed_history_refund(struct packed_history *history, struct counted *count
 {
     for (size_t i = 0; i < history->span_count; i++)
         if (first + at >= history->spans[i].first)
-            weigh(&history->spans[i], &counted[at].entry, false);
+            weigh(history->subject, &history->spans[i], &counted[at].entry, false);
     counted[at].entry.off_domain = REFUNDED;
 }
 

@@ -2,49 +2,42 @@
  * message costs the same with one message before it as with six hundred.
  *
  * The head holds the newest messages (fewer than HISTORY_CHUNK) and, for each
- * span of time that a window may have, the totals of what is inside it. Full
- * chunks of HISTORY_CHUNK messages are kept apart. A message is 8 bytes in an
- * IP's history: 6 of milliseconds, 2 of off-domain recipients. In a mailbox's
- * it is 21: 4 more that name its submission id and 2 its recipients (both
- * hashes), by which a repetition is known, and 7 that name its IP, for the
- * refund. The uppermost bit of the milliseconds, which no date before 6429
- * needs, says that the ticket of the message was redeemed. Pure but for the
- * reader of chunks. */
+ * span of time that a window may have, the totals of what is inside it, those of
+ * each channel that counts in the history apart (history_share). Full chunks of
+ * HISTORY_CHUNK messages are kept apart. packed_entry.h has the form of a message.
+ * Until version 5 of the schema a message of a mailbox had 2 bytes more, and the
+ * row of its IP's history in the place of its decision; that form is still read.
+ * Pure but for the reader of chunks. */
 #ifndef SENDGUARD_PACKED_HISTORY_H
 #define SENDGUARD_PACKED_HISTORY_H
 
-#include <stdbool.h>
-
+#include "rules/history.h"
 #include "rules/rules.h"
+#include "store/packed_entry.h"
 
 enum {
-    HISTORY_CHUNK = 20, /* 420 bytes: what SQLite keeps in a page of 2 KB without overflow */
-    COUNTED_MAX_BYTES = 21,
-    CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_MAX_BYTES,
+    HISTORY_CHUNK = 20, /* chunks that are kept already are named by it */
+    CHUNK_MAX_BYTES = HISTORY_CHUNK * COUNTED_BYTES,
     SPANS_MAX = OVER_TIME_COUNT,
-    HEAD_MAX_BYTES = 64 + SPANS_MAX * 32 + CHUNK_MAX_BYTES,
+    HEAD_NUMBER_BYTES = 10, /* at most */
+    HEAD_MAX_BYTES =
+        64 + SPANS_MAX * (2 + 2 * HISTORY_SHARES) * HEAD_NUMBER_BYTES + CHUNK_MAX_BYTES,
 };
 
-/* What a refunded message weighs: nothing, in any window. */
-#define REFUNDED UINT32_MAX
+/* In the decision of a message that was read in the form until version 5: the rest of it is the row
+ * of its IP's history, 0 for none. It is not written again. */
+#define COUNTED_HAS_IP_ROW (UINT64_C(1) << 63)
 
-/* One counted message; all but the entry is 0 in an IP's history. */
-struct counted {
-    struct entry entry; /* off_domain may be REFUNDED; time_ms below 2^47 */
-    uint64_t id_hash;   /* COUNTED_ID_MASK of a hash of its submission id */
-    uint32_t fingerprint; /* COUNTED_FINGERPRINT_MASK of a hash of its recipients */
-    int64_t ip;         /* row of its IP's history (COUNTED_IP_MASK), 0 for none */
-    bool redeemed;      /* the mail server has had the whole message: no refund any longer */
+/* The totals of a span, of one channel or of all. */
+struct span_totals {
+    uint64_t messages, off_domain;
 };
-#define COUNTED_ID_MASK UINT64_C(0xFFFFFFFF)
-#define COUNTED_FINGERPRINT_MASK 0xFFFFU
-#define COUNTED_IP_MASK ((INT64_C(1) << 56) - 1)
 
 struct span {
     int64_t length_ms;
     uint64_t first;    /* number of the oldest entry inside, counted from the first ever */
     int64_t oldest_ms; /* its time; INT64_MAX when none is inside */
-    uint64_t messages, off_domain;
+    struct span_totals of[HISTORY_SHARES]; /* by history_share */
 };
 
 struct packed_history {
@@ -66,9 +59,9 @@ struct chunk_reader {
 /* An empty history, with the spans of the table of rules. */
 void packed_history_init(struct packed_history *history, enum subject subject);
 
-/* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. A head with another
- * number of spans is of another table of rules: each span begins with what its longest one held, and
- * packed_history_advance lets go of what has left it. */
+/* Bytes to struct and back. Decoding returns 1, or 0 for bytes that are no head. A head with
+ * another number of spans is of another table of rules: each span begins with what its longest one
+ * held, and packed_history_advance lets go of what has left it. */
 int packed_history_decode(struct packed_history *history, enum subject subject,
                           const uint8_t *bytes, size_t length) must_check;
 size_t packed_history_encode(const struct packed_history *history,
@@ -76,12 +69,11 @@ size_t packed_history_encode(const struct packed_history *history,
 /* Whether an encoded head has nothing left in any window; 0 for bytes that are no head. */
 int packed_history_is_past(enum subject subject, const uint8_t *bytes, size_t length,
                            int64_t now_ms) must_check;
-/* Bytes of one message; messages to bytes and back, `count` of them. */
-size_t packed_history_each(enum subject subject);
-void packed_history_put(enum subject subject, const struct counted *counted, size_t count,
-                        uint8_t *bytes_r);
-void packed_history_get(enum subject subject, const uint8_t *bytes, size_t count,
-                        struct counted *counted_r);
+/* The same of a full chunk. */
+int packed_history_decode_chunk(enum subject subject, const uint8_t *bytes, size_t length,
+                                struct counted chunk_r[HISTORY_CHUNK]) must_check;
+size_t packed_history_encode_chunk(enum subject subject, const struct counted chunk[HISTORY_CHUNK],
+                                   uint8_t bytes_r[CHUNK_MAX_BYTES]);
 
 /* Uncounts in each span what has left it by now_ms. 1, or -1 when a chunk could not be read. */
 int packed_history_advance(struct packed_history *history, int64_t now_ms,
@@ -91,9 +83,12 @@ int packed_history_advance(struct packed_history *history, int64_t now_ms,
  * caller does the same in its chunks. */
 void packed_history_mend(struct packed_history *history, int64_t latest_ms, int64_t mended_ms);
 
-/* What the window of that length counts, after packed_history_advance. */
-uint64_t packed_history_used(const struct packed_history *history, enum measure measure,
-                             int64_t length_ms);
+/* What a span counts, after packed_history_advance: of all channels, or of one. */
+struct span_totals packed_history_totals(const struct span *span);
+struct span_totals packed_history_totals_of(const struct packed_history *history,
+                                            const struct span *span, enum channel channel);
+/* The span of that length; NULL when there is none. */
+const struct span *packed_history_span(const struct packed_history *history, int64_t length_ms);
 
 /* Count one message (entry.time_ms >= newest_ms). Returns true when the tail is
  * now a full chunk: the caller keeps it apart and calls packed_history_cut. */

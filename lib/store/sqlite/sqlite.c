@@ -90,6 +90,15 @@ static const char *const schema_steps[] = {
     /* 0: attempts may have moved its end, so it is unknown */
     "UPDATE suspension SET lasts_ms = until_ms - since_ms WHERE attempts < 10;"
     "PRAGMA user_version = 4;",
+
+    /* a record is packed (packed_record.h), and an admitted one is found by the id that its history
+     * has; what is there is not written anew, and read until it is past */
+    "DROP VIEW decision;"
+    "ALTER TABLE admitted RENAME TO older_admitted; ALTER TABLE refused RENAME TO older_refused;"
+    "CREATE TABLE admitted (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE refused (id INTEGER PRIMARY KEY, data BLOB NOT NULL, mailbox TEXT NOT NULL);"
+    "CREATE INDEX refused_of ON refused (mailbox, id);"
+    "PRAGMA user_version = 5;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 
@@ -346,6 +355,8 @@ static int prepare_all(struct sqlite_backend *backend)
 {
 #define SQLITE_STATEMENT_SQL(name, sql) sql,
     static const char *const sql[SQL_COUNT] = {SQLITE_STATEMENTS(SQLITE_STATEMENT_SQL)};
+    if (sqlite_add_record_until(backend->db) != SQLITE_OK)
+        return fail_with_sqlite(backend);
     for (size_t i = 0; i < SQL_COUNT; i++)
         if (sqlite3_prepare_v3(backend->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &backend->statements[i], NULL) != SQLITE_OK)
@@ -473,7 +484,7 @@ static void sqlite_free(struct backend *backend)
     if (self->db != NULL) /* no operation waits any longer: the last program copies the log back */
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
-    text_free(&self->used);
+    text_free(&self->record);
     free(self->path);
     free(self);
 }
@@ -499,7 +510,6 @@ struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_ma
     backend->path = xstrdup(path);
     backend->was_there = !may_make;
     backend->checkpointer = sqlite_checkpoint_start(path);
-    backend->keep_admitted_ms = backend->keep_refused_ms = INT64_MAX;
     /* Open now, so that the file is there when the service is; trouble shows at the first operation. */
     set_deadline(backend);
     if (ensure_open(backend) < 0)

@@ -12,11 +12,19 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
-#include "store/keyed_hash.h"
+#include "store/identity.h"
 
-/* What sqlite_read_record reads; ?2 of its statements is now_ms. */
-#define SQL_RECORD "SELECT id, at_ms, outcome, used, facts FROM "
-#define SQL_RECORD_KEPT " AND at_ms + keep_ms > ?2 "
+/* Records of a table, of this form and of the one until version 5 of the schema, that are kept at
+ * ?2; `condition` chooses the rows. record_until: sqlite_records.c. */
+#define SQL_RECORDS(table, condition)                                                             \
+    "SELECT id, data, NULL, NULL, NULL FROM " table " WHERE " condition                           \
+    " AND record_until(data) > ?2 UNION ALL SELECT id, facts, at_ms, outcome, used FROM older_"   \
+    table " WHERE " condition " AND at_ms + keep_ms > ?2"
+#define SQL_RECORDS_BEFORE(table) SQL_RECORDS(table, "id < ?1") " ORDER BY 1 DESC"
+/* Of the first ?2 rows those that are past at ?1. */
+#define SQL_RECORDS_SWEEP(table, until)                                                           \
+    "DELETE FROM " table " WHERE id IN (SELECT id FROM (SELECT * FROM " table                     \
+    " ORDER BY id LIMIT ?2) WHERE " until " <= ?1)"
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
@@ -48,24 +56,21 @@
     S(IDS_GET, "SELECT first, hashes FROM chunk_ids WHERE history = ?1")                          \
     S(IDS_PUT, "INSERT OR REPLACE INTO chunk_ids (history, first, hashes) VALUES (?1, ?2, ?3)")   \
     S(IDS_DROP, "DELETE FROM chunk_ids WHERE history = ?1")                                       \
-    S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, at_ms, outcome, used, facts, keep_ms)"  \
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                           \
-    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, at_ms, outcome, used, facts, keep_ms,"    \
-                   " mailbox) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                               \
-    S(RECORD_GET, SQL_RECORD "decision WHERE id = ?1" SQL_RECORD_KEPT)                            \
-    S(ADMITTED_BEFORE, SQL_RECORD "admitted WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")    \
-    S(REFUSED_BEFORE, SQL_RECORD "refused WHERE id < ?1" SQL_RECORD_KEPT "ORDER BY id DESC")      \
-    S(REFUSED_OF, SQL_RECORD "refused INDEXED BY refused_mailbox WHERE id < ?1" SQL_RECORD_KEPT   \
-                  "AND mailbox = ?3 ORDER BY id DESC")                                            \
-    S(ADMITTED_AT, SQL_RECORD "admitted WHERE id >= ?1" SQL_RECORD_KEPT                           \
-                   "AND id < ?3 AND at_ms = ?4 AND outcome = 'admitted'"                          \
-                   " AND iif(json_valid(facts), json_extract(facts, '$.mailbox'), '') = ?5")      \
-    S(ADMITTED_SWEEP, "DELETE FROM admitted WHERE id IN (SELECT id FROM (SELECT id, at_ms,"       \
-                      " keep_ms FROM admitted ORDER BY id LIMIT ?2)"                            \
-                      " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                   \
-    S(REFUSED_SWEEP, "DELETE FROM refused WHERE id IN (SELECT id FROM (SELECT id, at_ms,"         \
-                     " keep_ms FROM refused ORDER BY id LIMIT ?2)"                              \
-                     " WHERE at_ms + min(keep_ms, ?3) <= ?1)")                                    \
+    S(ADMITTED_PUT, "INSERT OR REPLACE INTO admitted (id, data) VALUES (?1, ?2)")                 \
+    S(REFUSED_PUT, "INSERT OR REPLACE INTO refused (id, data, mailbox) VALUES (?1, ?2, ?3)")      \
+    S(ADMITTED_GET, "SELECT data FROM admitted WHERE id = ?1")                                    \
+    S(RECORD_GET, SQL_RECORDS("admitted", "id = ?1") " UNION ALL "                     \
+                  SQL_RECORDS("refused", "id = ?1"))                                   \
+    S(ADMITTED_BEFORE, SQL_RECORDS_BEFORE("admitted"))                                            \
+    S(REFUSED_BEFORE, SQL_RECORDS_BEFORE("refused"))                                              \
+    S(REFUSED_OF, SQL_RECORDS("refused", "mailbox = ?3 AND id < ?1") " ORDER BY 1 DESC")          \
+    S(OLDER_AT, "SELECT id FROM older_admitted WHERE id >= ?1 AND id < ?2 AND at_ms = ?3"         \
+                " AND outcome = 'admitted'"                                                       \
+                " AND iif(json_valid(facts), json_extract(facts, '$.mailbox'), '') = ?4")         \
+    S(ADMITTED_SWEEP, SQL_RECORDS_SWEEP("admitted", "record_until(data)"))                        \
+    S(REFUSED_SWEEP, SQL_RECORDS_SWEEP("refused", "record_until(data)"))                          \
+    S(OLDER_ADMITTED_SWEEP, SQL_RECORDS_SWEEP("older_admitted", "at_ms + keep_ms"))               \
+    S(OLDER_REFUSED_SWEEP, SQL_RECORDS_SWEEP("older_refused", "at_ms + keep_ms"))                 \
     /* in the order of that index the newest is found without sorting */                          \
     S(SUSPENSION_GET, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\","  \
                       " note"                                                                      \
@@ -144,7 +149,8 @@
                   " VALUES (?1, ?2, ?3, ?4)")                                                     \
     S(TICKET_GET, "SELECT id FROM ticket WHERE history = ?1 AND recipients = ?2"                  \
                   " AND until_ms > ?3 AND until_ms <= ?4 ORDER BY until_ms, id LIMIT 1")          \
-    S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id = ?2")                           \
+    /* until version 5 of the schema an id had upper bits too */                                  \
+    S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id & 4294967295 = ?2")              \
     S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
     S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
     S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
@@ -182,11 +188,10 @@ struct sqlite_backend {
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
     ino_t inode;
-    uint8_t hash_key[KEYED_HASH_KEY_BYTES]; /* names rows */
+    uint8_t hash_key[IDENTITY_KEY_SIZE]; /* names rows */
     sqlite3_stmt *statements[SQL_COUNT];
-    struct text used; /* scratch for records */
+    struct text record; /* scratch */
     size_t judged_since_sweep;
-    int64_t keep_admitted_ms, keep_refused_ms; /* as the newest message said; INT64_MAX before */
 };
 
 static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
@@ -247,10 +252,10 @@ int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_ch
 int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
                         const struct judge_request *request, int64_t at_ms) must_check;
 /* Take the oldest that holds at at_ms for request->redeem recipients, in a dry run only look:
- * 1, 0 there is none, -1. *id_r is the hash of the submission's id. */
+ * 1, 0 there is none, -1. *id_hash_r: identity_of_id of its submission. */
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
                          const struct judge_request *request, int64_t at_ms,
-                         int64_t *id_r) must_check;
+                         uint32_t *id_hash_r) must_check;
 /* Remove the ticket of that submission, if there is one. 1 or -1. */
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id) must_check;
 /* Remove ended tickets of the histories behind `after` up to `last`. 1 or -1. */
@@ -262,6 +267,9 @@ int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t 
  * is later; in `arena`. 1 or -1. */
 int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct history *history_r) must_check;
+
+/* Adds record_until to the connection: when the record in a blob is past, 0 where it is none. */
+int sqlite_add_record_until(sqlite3 *db);
 
 /* The operations, by file. */
 extern const struct judge_operations sqlite_judge;

@@ -5,7 +5,6 @@
 static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
 {
     struct sqlite_history *stored = context;
-    enum subject subject = stored->history.subject;
     sqlite3_stmt *get = sqlite_take(stored->backend, SQL_CHUNK_GET);
     sqlite3_bind_int64(get, 1, stored->id);
     sqlite3_bind_int64(get, 2, (sqlite3_int64)number);
@@ -13,11 +12,11 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
     if (found < 0)
         return -1;
     if (found == 0 ||
-        (size_t)sqlite3_column_bytes(get, 0) != HISTORY_CHUNK * packed_history_each(subject))
+        !packed_history_decode_chunk(stored->history.subject, sqlite3_column_blob(get, 0),
+                                     (size_t)sqlite3_column_bytes(get, 0), chunk_r))
         return backend_fail(&stored->backend->base,
                             "%s: history %lld: chunk %llu is missing or damaged",
                             stored->backend->path, (long long)stored->id, (unsigned long long)number);
-    packed_history_get(subject, sqlite3_column_blob(get, 0), HISTORY_CHUNK, chunk_r);
     sqlite3_reset(get);
     for (size_t i = 0; i < HISTORY_CHUNK; i++)
         if (chunk_r[i].entry.time_ms > stored->latest_ms)
@@ -27,14 +26,12 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
 
 static int write_chunk(struct sqlite_history *stored, uint64_t number, const struct counted *chunk)
 {
-    enum subject subject = stored->history.subject;
     uint8_t bytes[CHUNK_MAX_BYTES];
-    packed_history_put(subject, chunk, HISTORY_CHUNK, bytes);
+    size_t length = packed_history_encode_chunk(stored->history.subject, chunk, bytes);
     sqlite3_stmt *put = sqlite_take(stored->backend, SQL_CHUNK_PUT);
     sqlite3_bind_int64(put, 1, stored->id);
     sqlite3_bind_int64(put, 2, (sqlite3_int64)number);
-    sqlite3_bind_blob(put, 3, bytes, (int)(HISTORY_CHUNK * packed_history_each(subject)),
-                      SQLITE_STATIC);
+    sqlite3_bind_blob(put, 3, bytes, (int)length, SQLITE_STATIC);
     return sqlite_do(stored->backend, put);
 }
 
@@ -74,10 +71,9 @@ static void let_ids_go(struct sqlite_history *stored)
     sqlite3_reset(stored->backend->statements[SQL_IDS_GET]);
 }
 
-static void put_id(struct text *hashes, uint64_t id_hash)
+static void put_id(struct text *hashes, uint32_t id_hash)
 {
-    uint32_t bytes = (uint32_t)id_hash;
-    text_add_bytes(hashes, (const char *)&bytes, ID_BYTES);
+    text_add_bytes(hashes, (const char *)&id_hash, ID_BYTES);
 }
 
 /* Adds the tail, which becomes chunk `number`, without entries that are past. */
@@ -110,7 +106,7 @@ static int keep_ids(struct sqlite_history *stored, uint64_t number)
 }
 
 /* The newest chunk below `below` that may hold the id: 1, 0, -1. */
-static int find_chunk(struct sqlite_history *stored, uint64_t id_hash, uint64_t below,
+static int find_chunk(struct sqlite_history *stored, uint32_t id_hash, uint64_t below,
                       uint64_t *number_r)
 {
     uint64_t first;
@@ -119,12 +115,12 @@ static int find_chunk(struct sqlite_history *stored, uint64_t id_hash, uint64_t 
     int found = get_ids(stored, &first, &hashes, &length);
     if (found < 1)
         return found;
-    uint32_t wanted = (uint32_t)id_hash, hash;
+    uint32_t hash;
     found = 0;
     for (size_t i = length / ID_BYTES; i-- > 0 && found == 0;) {
         memcpy(&hash, hashes + i * ID_BYTES, ID_BYTES);
         *number_r = first + i / HISTORY_CHUNK;
-        found = hash == wanted && *number_r < below;
+        found = hash == id_hash && *number_r < below;
     }
     let_ids_go(stored);
     return found;
@@ -162,9 +158,11 @@ static int read_row(struct sqlite_history *stored, enum subject subject)
     return ours;
 }
 
+#define ROW_MASK ((INT64_C(1) << 56) - 1)
+
 static int64_t row_of(const struct sqlite_backend *backend, const char *key)
 {
-    return ((int64_t)keyed_hash(backend->hash_key, key, strlen(key)) & COUNTED_IP_MASK) | 1;
+    return (identity_hash(backend->hash_key, key, strlen(key)) & ROW_MASK) | 1;
 }
 
 /* Its row is named by the hash of its key, or by the next number when another
@@ -312,7 +310,7 @@ int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
 /* A search for the newest entry that matches. */
 struct wanted {
     bool (*matches)(const struct wanted *wanted, const struct counted *counted);
-    uint64_t id_hash;
+    uint32_t id_hash;
     struct entry entry;
 };
 
@@ -355,7 +353,7 @@ static bool find_in_tail(struct sqlite_history *stored, const struct wanted *wan
     return find_among(stored->history.tail, stored->history.tail_count, wanted, &place_r->at);
 }
 
-int sqlite_history_find_id(struct sqlite_history *stored, uint64_t id_hash, struct place *place_r)
+int sqlite_history_find_id(struct sqlite_history *stored, uint32_t id_hash, struct place *place_r)
 {
     const struct wanted wanted = {.matches = id_matches, .id_hash = id_hash};
     uint64_t from, to;
@@ -413,18 +411,17 @@ int sqlite_place_refund(struct sqlite_history *stored, struct place *place)
 
 /* What left the longest window stays away, also when a clock that was wrong by days had taken the
  * window past it and its moment is mended now: totals and entries say the same. */
-int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
-                          struct history *history_r)
+static int read_counted(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
+                        struct counted **counted_r, size_t *count_r)
 {
     const struct packed_history *packed = &stored->history;
     const struct span *longest = &packed->spans[packed->span_count - 1];
     struct counted chunk[HISTORY_CHUNK];
     uint64_t from, to;
     packed_history_chunks(packed, &from, &to);
-    history_r->entries =
-        arena_alloc(arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) *
-                               sizeof history_r->entries[0]);
-    history_r->count = 0;
+    *counted_r = arena_alloc(arena, ((size_t)(to - from) * HISTORY_CHUNK + packed->tail_count) *
+                                        sizeof (*counted_r)[0]);
+    *count_r = 0;
     for (uint64_t number = from; number <= to; number++) {
         size_t count = number < to ? HISTORY_CHUNK : packed->tail_count;
         if (number < to && read_chunk(stored, number, chunk) < 0)
@@ -434,13 +431,33 @@ int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, i
             if (counted[i].entry.off_domain != REFUNDED &&
                 number * HISTORY_CHUNK + i >= longest->first &&
                 window_holds(counted[i].entry.time_ms, longest->length_ms, at_ms))
-                history_r->entries[history_r->count++] = counted[i].entry;
+                (*counted_r)[(*count_r)++] = counted[i];
     }
     return 1;
 }
 
-int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
-                        const char *key, int64_t at_ms, struct history *history_r)
+static struct history entries_of(struct arena *arena, const struct counted *counted, size_t count)
+{
+    struct history history = {arena_alloc(arena, count * sizeof history.entries[0]), count};
+    for (size_t i = 0; i < count; i++)
+        history.entries[i] = counted[i].entry;
+    return history;
+}
+
+int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
+                           struct history *history_r)
+{
+    struct counted *counted;
+    size_t count;
+    if (read_counted(stored, arena, at_ms, &counted, &count) < 0)
+        return -1;
+    *history_r = entries_of(arena, counted, count);
+    return 1;
+}
+
+int sqlite_read_counted(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct counted **counted_r,
+                        size_t *count_r)
 {
     struct sqlite_history stored;
     if (sqlite_history_load(backend, subject, key, &stored) < 0)
@@ -452,5 +469,16 @@ int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enu
         at_ms = stored.history.newest_ms;
     if (sqlite_history_advance(&stored, at_ms) < 0)
         return -1;
-    return sqlite_history_entries(&stored, arena, at_ms, history_r);
+    return read_counted(&stored, arena, at_ms, counted_r, count_r);
+}
+
+int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct history *history_r)
+{
+    struct counted *counted;
+    size_t count;
+    if (sqlite_read_counted(backend, arena, subject, key, at_ms, &counted, &count) < 0)
+        return -1;
+    *history_r = entries_of(arena, counted, count);
+    return 1;
 }

@@ -47,7 +47,7 @@ int sqlite_history_advance(struct sqlite_history *stored, int64_t now_ms) must_c
 int sqlite_history_add(struct sqlite_history *stored, const struct counted *counted) must_check;
 
 /* The newest message counted under that id, however long ago within a day. */
-int sqlite_history_find_id(struct sqlite_history *stored, uint64_t id_hash,
+int sqlite_history_find_id(struct sqlite_history *stored, uint32_t id_hash,
                            struct place *place_r) must_check;
 /* The newest message of that time and weight. */
 int sqlite_history_find_entry(struct sqlite_history *stored, const struct entry *entry,
@@ -59,6 +59,10 @@ int sqlite_place_save(struct sqlite_history *stored, const struct place *place) 
 /* Take it out of the windows, and save. */
 int sqlite_place_refund(struct sqlite_history *stored, struct place *place) must_check;
 
+/* What sqlite_read_history reads, with all that is kept of each message; in `arena`. */
+int sqlite_read_counted(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
+                        const char *key, int64_t at_ms, struct counted **counted_r,
+                        size_t *count_r) must_check;
 /* All that the longest span holds at at_ms, for forecasts; in `arena`. */
 int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
                            struct history *history_r) must_check;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/lifetimes.h"
+#include "store/packed_record.h"
 #include "store/sqlite/sqlite_history.h"
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -18,14 +19,10 @@ struct judging {
     struct place place;
     char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the histories, where not the key itself */
     struct sqlite_history stored[SUBJECT_COUNT];
+    struct record_totals totals[SUBJECT_COUNT]; /* before the message, for its record */
 };
 
 enum { NO_ID = 0 };
-
-static uint32_t id_hash_of(const struct sqlite_backend *backend, const char *id)
-{
-    return keyed_hash_id(keyed_hash(backend->hash_key, id, strlen(id)));
-}
 
 /* 1 when this very submission was counted before, 0 when not, -1. */
 static int counted_before(struct judging *judging)
@@ -33,12 +30,12 @@ static int counted_before(struct judging *judging)
     const struct judge_request *request = judging->request;
     const struct judge_result *result = judging->result;
     struct sqlite_history *stored = &judging->stored[SUBJECT_MAILBOX];
-    judging->id_hash = id_hash_of(judging->backend, request->id);
+    judging->id_hash = identity_of_id(judging->backend->hash_key, request->id);
     int found = sqlite_history_find_id(stored, judging->id_hash, &judging->place);
     if (found < 1)
         return found;
     const struct counted *counted = sqlite_place_counted(stored, &judging->place);
-    uint16_t fingerprint = keyed_hash_recipients(judging->backend->hash_key, request->fingerprint);
+    uint16_t fingerprint = identity_of_recipients(judging->backend->hash_key, request->fingerprint);
     bool same = counted->fingerprint == fingerprint &&
                 window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, result->at_ms);
     judging->replaces = !same;
@@ -51,6 +48,37 @@ static int forget_id(struct judging *judging)
     struct sqlite_history *stored = &judging->stored[SUBJECT_MAILBOX];
     sqlite_place_counted(stored, &judging->place)->id_hash = NO_ID;
     return sqlite_place_save(stored, &judging->place);
+}
+
+static void keep_totals(const struct sqlite_history *stored, struct record_totals *totals_r)
+{
+    const struct packed_history *history = &stored->history;
+    totals_r->count = stored->key == NULL                      ? 0
+                      : history->span_count < RECORD_SPANS_MAX ? history->span_count
+                                                               : RECORD_SPANS_MAX;
+    for (size_t i = 0; i < totals_r->count; i++) {
+        struct span_totals totals =
+            packed_history_totals(&history->spans[history->span_count - 1 - i]);
+        totals_r->of[i].messages = totals.messages;
+        totals_r->of[i].off_domain = totals.off_domain;
+    }
+}
+
+static uint64_t measured(struct span_totals totals, enum measure measure)
+{
+    return measure == MEASURE_MESSAGES ? totals.messages : totals.off_domain;
+}
+
+static void fill_window(const struct judging *judging, struct outcome_window *window)
+{
+    const struct judge_request *request = judging->request;
+    const struct rule_info *rule = &rule_table[window->rule];
+    const struct sqlite_history *stored = &judging->stored[rule->subject];
+    const struct span *span = packed_history_span(&stored->history, rule->window_ms);
+    window->used_before = measured(packed_history_totals(span), rule->measure);
+    window->used_by_channel =
+        measured(packed_history_totals_of(&stored->history, span, request->channel), rule->measure);
+    window->over = stored->key != NULL && outcome_window_over(window, request->off_domain);
 }
 
 /* Loads both histories up to the message's moment and fills its windows. */
@@ -75,19 +103,13 @@ static int look(struct judging *judging)
         result->at_ms =
             later(result->at_ms, judging->stored[subject].history.newest_ms);
     }
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
         if (sqlite_history_advance(&judging->stored[subject], result->at_ms) < 0)
             return -1;
-    for (size_t i = 0; i < result->window_count; i++) {
-        struct outcome_window *window = &result->windows[i];
-        const struct rule_info *rule = &rule_table[window->rule];
-        const struct sqlite_history *stored = &judging->stored[rule->subject];
-        window->used_before =
-            packed_history_used(&stored->history, rule->measure, rule->window_ms);
-        window->used_by_channel = window->used_before;
-        window->over =
-            stored->key != NULL && outcome_window_over(window, request->off_domain);
+        keep_totals(&judging->stored[subject], &judging->totals[subject]);
     }
+    for (size_t i = 0; i < result->window_count; i++)
+        fill_window(judging, &result->windows[i]);
     return 1;
 }
 
@@ -108,7 +130,7 @@ static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_
 {
     for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
         uint32_t given = (uint32_t)(judging->request->attempt >> 32 * half);
-        halves_r[half] = (uint32_t)keyed_hash(judging->backend->hash_key, &given, sizeof given);
+        halves_r[half] = (uint32_t)identity_hash(judging->backend->hash_key, &given, sizeof given);
     }
 }
 
@@ -203,30 +225,19 @@ static int count_message(struct judging *judging)
     const struct judge_result *result = judging->result;
     struct sqlite_history *mailbox = &judging->stored[SUBJECT_MAILBOX];
     struct sqlite_history *ip = &judging->stored[SUBJECT_IP];
-    struct counted counted = {.entry = {result->at_ms, request->off_domain}};
+    struct counted counted = {
+        .entry = {result->at_ms, request->off_domain, request->channel},
+        .id_hash = judging->id_hash,
+        .fingerprint = identity_of_recipients(judging->backend->hash_key, request->fingerprint),
+        .decision = request->decision,
+    };
     if (judging->replaces && forget_id(judging) < 0)
         return -1;
-    if (ip->key != NULL && sqlite_history_add(ip, &counted) < 0)
-        return -1;
-    counted.id_hash = judging->id_hash;
-    counted.fingerprint = keyed_hash_recipients(judging->backend->hash_key, request->fingerprint);
-    counted.ip = ip->key != NULL ? ip->id : 0;
-    if (sqlite_history_add(mailbox, &counted) < 0)
+    if ((ip->key != NULL && sqlite_history_add(ip, &counted) < 0) ||
+        sqlite_history_add(mailbox, &counted) < 0)
         return -1;
     return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
                                                       result->at_ms) : 1;
-}
-
-/* "messages_per_day=412 off_domain_per_day=900" */
-static void used_format(const struct judge_result *result, struct text *text)
-{
-    for (size_t i = 0; i < result->window_count; i++) {
-        if (i > 0)
-            text_add_char(text, ' ');
-        text_add(text, rule_table[result->windows[i].rule].name);
-        text_add_char(text, '=');
-        text_add_int(text, (int64_t)result->windows[i].used_before);
-    }
 }
 
 static int keep_record(struct judging *judging)
@@ -234,22 +245,16 @@ static int keep_record(struct judging *judging)
     const struct judge_request *request = judging->request;
     const struct judge_result *result = judging->result;
     struct sqlite_backend *backend = judging->backend;
+    struct text *record = &backend->record;
     bool admitted = outcome_passes(result->outcome);
-    text_clear(&backend->used);
-    used_format(result, &backend->used);
-    backend->keep_admitted_ms = request->keep_admitted_ms;
-    backend->keep_refused_ms = request->keep_refused_ms;
+    text_clear(record);
+    packed_record_put(record, request, result->outcome, result->at_ms, judging->totals,
+                      judging->stored[SUBJECT_IP].key);
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
-    sqlite3_bind_int64(put, 2, result->at_ms);
-    sqlite_bind_string(put, 3, outcome_names[result->outcome]);
-    sqlite_bind_string(put, 4, text_string(&backend->used));
-    sqlite3_bind_blob(put, 5, request->facts.bytes,
-                      (int)(admitted ? request->facts.admitted_length : request->facts.length),
-                      SQLITE_STATIC);
-    sqlite3_bind_int64(put, 6, admitted ? request->keep_admitted_ms : request->keep_refused_ms);
+    sqlite3_bind_blob(put, 2, record->data, (int)record->length, SQLITE_STATIC);
     if (!admitted)
-        sqlite_bind_string(put, 7, request->mailbox);
+        sqlite_bind_string(put, 3, request->mailbox);
     return sqlite_do(backend, put);
 }
 
@@ -334,14 +339,14 @@ static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, ui
 static int redeem(struct judging *judging)
 {
     const struct judge_request *request = judging->request;
-    int64_t id;
+    uint32_t id_hash;
     if (request->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
-                                        request, judging->result->at_ms, &id);
+                                        request, judging->result->at_ms, &id_hash);
     if (redeemed < 1 || request->dry_run)
         return redeemed;
-    return mark_redeemed(judging->backend, request->mailbox, keyed_hash_id((uint64_t)id));
+    return mark_redeemed(judging->backend, request->mailbox, id_hash);
 }
 
 /* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */
@@ -420,14 +425,45 @@ static void judge(struct backend *backend, struct judge_task *tasks, size_t coun
 
 /* ---- refunds ----------------------------------------------------------------------- */
 
-/* Out of the IP's history too; that it has left its hour there is no error. */
-static int uncount_ip(struct sqlite_backend *backend, int64_t id, const struct entry *entry)
+/* The name of the IP's history that the message counted in: 1; 0 none, or its record is past;
+ * -1. */
+static int find_ip(struct sqlite_backend *backend, struct arena *arena, uint64_t decision,
+                   const char **name_r)
 {
+    struct record record;
+    int64_t until_ms;
+    sqlite3_stmt *get = sqlite_take(backend, SQL_ADMITTED_GET);
+    sqlite3_bind_int64(get, 1, (sqlite3_int64)decision);
+    int found = sqlite_row(backend, get);
+    if (found < 1)
+        return found;
+    found = packed_record_get(arena, sqlite3_column_blob(get, 0),
+                              (size_t)sqlite3_column_bytes(get, 0), &record, &until_ms, name_r);
+    sqlite3_reset(get);
+    return found > 0 && (*name_r)[0] != '\0';
+}
+
+/* The history that the message counted in of its IP: 1, 0 there is none, -1. */
+static int load_ip(struct sqlite_backend *backend, struct arena *arena,
+                   const struct counted *counted, struct sqlite_history *stored_r)
+{
+    const char *name;
+    int64_t row = (int64_t)(counted->decision & ~COUNTED_HAS_IP_ROW);
+    if (counted->decision != (uint64_t)row)
+        return sqlite_history_load_row(backend, SUBJECT_IP, row, stored_r);
+    int found = find_ip(backend, arena, counted->decision, &name);
+    return found < 1 ? found : sqlite_history_load(backend, SUBJECT_IP, name, stored_r);
+}
+
+/* Out of the IP's history too; that it has left its hour there is no error. */
+static int uncount_ip(struct sqlite_backend *backend, const struct counted *counted)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
     struct sqlite_history stored;
     struct place place;
-    int found = sqlite_history_load_row(backend, SUBJECT_IP, id, &stored);
+    int found = load_ip(backend, arena, counted, &stored);
     if (found > 0)
-        found = sqlite_history_find_entry(&stored, entry, &place);
+        found = sqlite_history_find_entry(&stored, &counted->entry, &place);
     if (found > 0)
         found = sqlite_place_refund(&stored, &place);
     return found < 0 ? -1 : 1;
@@ -442,16 +478,13 @@ static int refund_charge(struct sqlite_backend *backend, const char *mailbox, co
         return -1;
     if (sqlite_drop_ticket(backend, stored.id, id) < 0)
         return -1;
-    int found = sqlite_history_find_id(&stored, id_hash_of(backend, id), &place);
+    int found = sqlite_history_find_id(&stored, identity_of_id(backend->hash_key, id), &place);
     if (found < 1)
         return found;
     struct counted counted = *sqlite_place_counted(&stored, &place);
     if (counted.redeemed || !window_holds(counted.entry.time_ms, COUNTED_KNOWN_MS, now_ms))
         return 0;
-    if (sqlite_place_refund(&stored, &place) < 0 ||
-        (counted.ip != 0 && uncount_ip(backend, counted.ip, &counted.entry) < 0))
-        return -1;
-    return 1;
+    return sqlite_place_refund(&stored, &place) < 0 ? -1 : uncount_ip(backend, &counted);
 }
 
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)

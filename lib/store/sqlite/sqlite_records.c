@@ -1,16 +1,35 @@
 /* Decisions and histories in SQLite. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
 #include "base/text.h"
 #include "store/detail.h"
-#include "store/sqlite/sqlite.h"
+#include "store/packed_record.h"
+#include "store/sqlite/sqlite_history.h"
 
 /* ---- one record --------------------------------------------------------------------- */
 
-/* A record's text of the windows before its message, as used_format writes it. */
-static void used_parse(const char *text, struct record *record_r)
+static void record_until(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    int64_t until_ms = 0;
+    const void *bytes = sqlite3_value_blob(values[0]);
+    (void)count;
+    if (!packed_record_until(bytes, (size_t)sqlite3_value_bytes(values[0]), &until_ms))
+        until_ms = 0;
+    sqlite3_result_int64(context, until_ms);
+}
+
+int sqlite_add_record_until(sqlite3 *db)
+{
+    return sqlite3_create_function_v2(db, "record_until", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                      NULL, record_until, NULL, NULL, NULL);
+}
+
+/* The text of the windows before a message, as version 4 of the schema has it:
+ * "messages_per_day=412 off_domain_per_day=900". */
+static void parse_used(const char *text, struct record *record_r)
 {
     char name[64];
     unsigned long long used;
@@ -27,20 +46,40 @@ static void used_parse(const char *text, struct record *record_r)
     }
 }
 
-/* A row of an SQL_RECORD statement. */
-static void read_record(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
+/* One that was kept until version 5 of the schema. */
+static void read_older(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
 {
-    int outcome = outcome_by_name((const char *)sqlite3_column_text(row, 2));
-    const char *facts = sqlite3_column_blob(row, 4);
-    size_t length = (size_t)sqlite3_column_bytes(row, 4);
+    int outcome = outcome_by_name((const char *)sqlite3_column_text(row, 3));
+    const char *facts = sqlite3_column_blob(row, 1);
+    size_t length = (size_t)sqlite3_column_bytes(row, 1);
     *record_r = (struct record){
-        .decision = (uint64_t)sqlite3_column_int64(row, 0),
-        .at_ms = sqlite3_column_int64(row, 1),
+        .at_ms = sqlite3_column_int64(row, 2),
         .outcome = outcome >= 0 ? (enum outcome)outcome : OUTCOME_ADMITTED,
         .facts = arena_strndup(arena, facts != NULL ? facts : "", length),
         .facts_length = length,
     };
-    used_parse((const char *)sqlite3_column_text(row, 3), record_r);
+    parse_used((const char *)sqlite3_column_text(row, 4), record_r);
+}
+
+/* The next row of SQL_RECORDS that is a record: 1, 0 there is none, -1. */
+static int next_record(struct sqlite_backend *backend, sqlite3_stmt *rows, struct arena *arena,
+                       struct record *record_r)
+{
+    int64_t until_ms;
+    const char *ip_name;
+    int more, good = 0;
+    while (!good && (more = sqlite_row(backend, rows)) > 0) {
+        good = 1;
+        if (sqlite3_column_type(rows, 2) != SQLITE_NULL)
+            read_older(rows, arena, record_r);
+        else
+            good = packed_record_get(arena, sqlite3_column_blob(rows, 1),
+                                     (size_t)sqlite3_column_bytes(rows, 1), record_r, &until_ms,
+                                     &ip_name);
+    }
+    if (good)
+        record_r->decision = (uint64_t)sqlite3_column_int64(rows, 0);
+    return more;
 }
 
 static int64_t id_of(uint64_t decision)
@@ -48,30 +87,32 @@ static int64_t id_of(uint64_t decision)
     return decision < INT64_MAX ? (int64_t)decision : INT64_MAX;
 }
 
+/* 1, 0 there is none that is kept at now_ms, -1. */
+static int find_record(struct sqlite_backend *backend, struct arena *arena, uint64_t decision,
+                       int64_t now_ms, struct record *record_r)
+{
+    sqlite3_stmt *get = sqlite_take(backend, SQL_RECORD_GET);
+    sqlite3_bind_int64(get, 1, id_of(decision));
+    sqlite3_bind_int64(get, 2, now_ms);
+    int found = next_record(backend, get, arena, record_r);
+    sqlite3_reset(get);
+    return found;
+}
+
 static int record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
                   struct record *record_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    struct record read;
     if (sqlite_begin(self, false) < 0)
         return -1;
-    sqlite3_stmt *get = sqlite_take(self, SQL_RECORD_GET);
-    sqlite3_bind_int64(get, 1, id_of(decision));
-    sqlite3_bind_int64(get, 2, now_ms);
-    int found = sqlite_row(self, get);
-    if (found > 0) {
-        read_record(get, arena, record_r);
-        sqlite3_reset(get);
-    }
-    return sqlite_end(self, found);
+    int found = sqlite_end(self, find_record(self, arena, decision, now_ms, &read));
+    if (found > 0)
+        *record_r = read;
+    return found;
 }
 
 /* ---- many records ------------------------------------------------------------------- */
-
-/* A record that was found before its turn has come. */
-struct found {
-    struct record record;
-    struct found *next; /* with a smaller id */
-};
 
 /* Records, the highest id first, one after the other: of a table, or the admitted of a mailbox. */
 struct source {
@@ -82,19 +123,14 @@ struct source {
     struct record head;
     sqlite3_stmt *rows; /* of a table */
     /* of a mailbox: */
-    const char *mailbox;
-    uint64_t before;
     int64_t now_ms;
-    struct history history; /* entries not looked up yet */
-    struct found *found;    /* the highest id first */
+    uint64_t *ids; /* not looked up yet, the highest last */
+    size_t count;
 };
 
 static int next_row(struct source *source)
 {
-    int more = sqlite_row(source->backend, source->rows);
-    if (more > 0)
-        read_record(source->rows, source->arena, &source->head);
-    return more;
+    return next_record(source->backend, source->rows, source->arena, &source->head);
 }
 
 static struct source source_of(struct sqlite_backend *backend, struct arena *arena,
@@ -107,119 +143,127 @@ static struct source source_of(struct sqlite_backend *backend, struct arena *are
     return source;
 }
 
-/* The admitted messages of a mailbox have no index, which each of them would
- * have to pay for: its history has their moments, and ids carry moments. A
- * message that had to wait for others is counted at their moment, with an id
- * of its own one, up to this much earlier. */
-#define LATE_MS (10 * SECOND_MS)
-
-static void add_found(struct source *source, sqlite3_stmt *row)
+/* The admitted messages of a mailbox have no index, which each of them would have to pay for: its
+ * history has their ids. */
+static int next_admitted(struct source *source)
 {
-    struct found *found = arena_alloc(source->arena, sizeof *found);
-    read_record(row, source->arena, &found->record);
-    struct found **place = &source->found;
-    while (*place != NULL && (*place)->record.decision > found->record.decision)
-        place = &(*place)->next;
-    found->next = *place;
-    *place = found;
+    int found = 0;
+    while (found == 0 && source->count > 0)
+        found = find_record(source->backend, source->arena, source->ids[--source->count],
+                            source->now_ms, &source->head);
+    return found;
 }
 
-/* The messages counted at at_ms whose ids were made in [from_ms, below_ms): how many, or -1. */
-static int look_up(struct source *source, int64_t at_ms, int64_t from_ms, int64_t below_ms)
+/* Ids of records, in an arena. */
+struct id_list {
+    uint64_t *all;
+    size_t count, space;
+};
+
+static void add_id(struct arena *arena, struct id_list *ids, uint64_t id)
 {
-    sqlite3_stmt *rows = sqlite_take(source->backend, SQL_ADMITTED_AT);
+    if (ids->count == ids->space) {
+        uint64_t *before = ids->all;
+        ids->space = 2 * ids->space + 64;
+        ids->all = arena_alloc(arena, ids->space * sizeof ids->all[0]);
+        if (ids->count > 0)
+            memcpy(ids->all, before, ids->count * sizeof ids->all[0]);
+    }
+    ids->all[ids->count++] = id;
+}
+
+/* Until version 5 of the schema a history had the moments of its messages alone; ids carry moments.
+ * A message that had to wait for others is counted at their moment, with an id of its own one, up
+ * to this much earlier. */
+#define LATE_MS (10 * SECOND_MS)
+
+/* Adds the older messages counted at at_ms whose ids were made in [from_ms, below_ms): how many, or
+ * -1. */
+static int look_up(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
+                   int64_t at_ms, int64_t from_ms, int64_t below_ms, struct id_list *ids)
+{
+    sqlite3_stmt *rows = sqlite_take(backend, SQL_OLDER_AT);
     sqlite3_bind_int64(rows, 1, id_of(decision_floor(from_ms)));
-    sqlite3_bind_int64(rows, 2, source->now_ms);
-    sqlite3_bind_int64(rows, 3, id_of(decision_floor(below_ms)));
-    sqlite3_bind_int64(rows, 4, at_ms);
-    sqlite_bind_string(rows, 5, source->mailbox);
+    sqlite3_bind_int64(rows, 2, id_of(decision_floor(below_ms)));
+    sqlite3_bind_int64(rows, 3, at_ms);
+    sqlite_bind_string(rows, 4, mailbox);
     int count = 0, more;
-    while ((more = sqlite_row(source->backend, rows)) > 0) {
+    while ((more = sqlite_row(backend, rows)) > 0) {
         count++;
-        if ((uint64_t)sqlite3_column_int64(rows, 0) < source->before)
-            add_found(source, rows);
+        add_id(arena, ids, (uint64_t)sqlite3_column_int64(rows, 0));
     }
     return more < 0 ? -1 : count;
 }
 
-/* All messages of the newest moment that was not looked up yet. */
-static int look_up_moment(struct source *source)
+static bool has_decision(const struct counted *counted)
 {
-    struct history *history = &source->history;
-    int64_t at_ms = history->entries[history->count - 1].time_ms;
-    int counted = 0;
-    for (; history->count > 0 && history->entries[history->count - 1].time_ms == at_ms; counted++)
-        history->count--;
-    int found = look_up(source, at_ms, at_ms, at_ms + 1);
-    if (found >= 0 && found < counted)
-        found = look_up(source, at_ms, at_ms - LATE_MS, at_ms);
-    return found;
+    return counted->decision != 0 && (counted->decision & COUNTED_HAS_IP_ROW) == 0;
 }
 
-static int next_admitted(struct source *source)
+/* Adds the ids of what one history counted. */
+static int add_ids(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
+                   const struct counted *counted, size_t count, struct id_list *ids)
 {
-    const struct history *history = &source->history;
-    for (;;) {
-        bool all = history->count == 0;
-        if (source->found != NULL &&
-            (all || source->found->record.decision >=
-                        decision_floor(history->entries[history->count - 1].time_ms + 1))) {
-            source->head = source->found->record;
-            source->found = source->found->next;
-            return 1;
+    for (size_t i = 0; i < count; i++) {
+        int64_t at_ms = counted[i].entry.time_ms;
+        int same = 1, found;
+        if (has_decision(&counted[i])) {
+            add_id(arena, ids, counted[i].decision);
+            continue;
         }
-        if (all)
-            return 0;
-        if (look_up_moment(source) < 0)
+        for (; i + 1 < count && counted[i + 1].entry.time_ms == at_ms &&
+               !has_decision(&counted[i + 1]); same++)
+            i++;
+        if ((found = look_up(backend, arena, mailbox, at_ms, at_ms, at_ms + 1, ids)) < 0 ||
+            (found < same &&
+             look_up(backend, arena, mailbox, at_ms, at_ms - LATE_MS, at_ms, ids) < 0))
             return -1;
     }
+    return 1;
 }
 
-/* Both in order of time, in `arena`. */
-static struct history merge_histories(struct arena *arena, const struct history *one,
-                                      const struct history *other)
+static int by_number(const void *a, const void *b)
 {
-    struct history both = {
-        .entries = arena_alloc(arena, (one->count + other->count) * sizeof both.entries[0])};
-    size_t i = 0, k = 0;
-    while (i < one->count || k < other->count) {
-        bool first = k == other->count ||
-                     (i < one->count && one->entries[i].time_ms <= other->entries[k].time_ms);
-        both.entries[both.count++] = first ? one->entries[i++] : other->entries[k++];
-    }
-    return both;
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left > right ? 1 : left < right ? -1 : 0;
 }
 
-/* Of all channels: a record is found by its moment, whichever history that stands in. */
-static int read_histories(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
-                          int64_t now_ms, struct history *history_r)
+/* Of all channels. The same moment may stand in the histories of several, and its older messages
+ * are found for each. */
+static int read_ids(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
+                    int64_t now_ms, struct id_list *ids)
 {
-    *history_r = (struct history){0};
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char text[HISTORY_NAME_SIZE];
-        struct history one;
-        if (!history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
-            continue;
-        if (sqlite_read_history(backend, arena, SUBJECT_MAILBOX,
-                                history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text),
-                                now_ms, &one) < 0)
+        const char *name = history_name(SUBJECT_MAILBOX, (enum channel)channel, mailbox, text);
+        struct counted *counted;
+        size_t count;
+        if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel) &&
+            (sqlite_read_counted(backend, arena, SUBJECT_MAILBOX, name, now_ms, &counted,
+                                 &count) < 0 ||
+             add_ids(backend, arena, mailbox, counted, count, ids) < 0))
             return -1;
-        *history_r = one.count > 0 ? merge_histories(arena, history_r, &one) : *history_r;
     }
+    size_t different = 0;
+    if (ids->count > 0)
+        qsort(ids->all, ids->count, sizeof ids->all[0], by_number);
+    for (size_t i = 0; i < ids->count; i++)
+        if (i == 0 || ids->all[i] != ids->all[i - 1])
+            ids->all[different++] = ids->all[i];
+    ids->count = different;
     return 1;
 }
 
 static int admitted_of(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
                        uint64_t before, int64_t now_ms, struct source *source_r)
 {
-    *source_r = (struct source){.next = next_admitted, .backend = backend, .arena = arena,
-                                .mailbox = mailbox, .before = before, .now_ms = now_ms};
-    struct history *history = &source_r->history;
-    if (read_histories(backend, arena, mailbox, now_ms, history) < 0)
+    struct id_list ids = {0};
+    if (read_ids(backend, arena, mailbox, now_ms, &ids) < 0)
         return -1;
-    while (history->count > 0 &&
-           decision_floor(history->entries[history->count - 1].time_ms - LATE_MS) >= before)
-        history->count--;
+    while (ids.count > 0 && ids.all[ids.count - 1] >= before)
+        ids.count--;
+    *source_r = (struct source){.next = next_admitted, .backend = backend, .arena = arena,
+                                .now_ms = now_ms, .ids = ids.all, .count = ids.count};
     return 1;
 }
 

@@ -64,15 +64,15 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
     return seen == rows;
 }
 
-static int sweep_records(struct sqlite_backend *backend, enum sqlite_statement sweep,
-                         int64_t now_ms,
-                         int64_t rows, int64_t keep_ms)
+static int sweep_records(struct sqlite_backend *backend, int64_t now_ms, int64_t rows)
 {
-    sqlite3_stmt *statement = sqlite_take(backend, sweep);
-    sqlite3_bind_int64(statement, 1, now_ms);
-    sqlite3_bind_int64(statement, 2, rows);
-    sqlite3_bind_int64(statement, 3, keep_ms);
-    return sqlite_do(backend, statement);
+    static const enum sqlite_statement sweeps[] = {SQL_ADMITTED_SWEEP, SQL_REFUSED_SWEEP,
+                                                   SQL_OLDER_ADMITTED_SWEEP,
+                                                   SQL_OLDER_REFUSED_SWEEP};
+    for (size_t i = 0; i < countof(sweeps); i++)
+        if (sqlite_remove_past(backend, sweeps[i], now_ms, rows) < 0)
+            return -1;
+    return 1;
 }
 
 static int sweep_small(struct sqlite_backend *backend, enum sqlite_statement sweep, int64_t now_ms,
@@ -86,14 +86,9 @@ static int sweep_small(struct sqlite_backend *backend, enum sqlite_statement swe
 
 int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
-    if (sweep_histories(backend, now_ms, rows) < 0 ||
-        sweep_records(backend, SQL_ADMITTED_SWEEP, now_ms, (int64_t)rows,
-                      backend->keep_admitted_ms) <
-            0 ||
-        sweep_records(backend, SQL_REFUSED_SWEEP, now_ms, (int64_t)rows,
-                      backend->keep_refused_ms) < 0)
-        return -1;
-    return 1;
+    return sweep_histories(backend, now_ms, rows) < 0
+               ? -1
+               : sweep_records(backend, now_ms, (int64_t)rows);
 }
 
 static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
@@ -102,10 +97,7 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
     for (int ends = 0, more; ends < 2; ends += more == 0)
         if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
             return -1;
-    if (sweep_records(backend, SQL_ADMITTED_SWEEP, now_ms, INT64_MAX,
-                      backend->keep_admitted_ms) < 0 ||
-        sweep_records(backend, SQL_REFUSED_SWEEP, now_ms, INT64_MAX,
-                      backend->keep_refused_ms) < 0 ||
+    if (sweep_records(backend, now_ms, INT64_MAX) < 0 ||
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
         sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, CHANGE_TOLD_MS) < 0 ||
         sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||

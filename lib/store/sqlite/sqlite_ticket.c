@@ -4,11 +4,6 @@
 
 #include "store/sqlite/sqlite_history.h"
 
-static int64_t ticket_id(const struct sqlite_backend *backend, const char *id)
-{
-    return (int64_t)keyed_hash(backend->hash_key, id, strlen(id));
-}
-
 /* One that ends later was left by a clock that was wrong, and stands for no message. */
 static int64_t latest_end(int64_t at_ms) { return at_ms + TICKET_MS + CLOCK_AHEAD_MS; }
 
@@ -22,11 +17,11 @@ static int tidy(struct sqlite_backend *backend, int64_t history, int64_t at_ms)
     return sqlite_do(backend, drop);
 }
 
-static int drop_ticket(struct sqlite_backend *backend, int64_t history, int64_t id)
+static int drop_ticket(struct sqlite_backend *backend, int64_t history, uint32_t id_hash)
 {
     sqlite3_stmt *drop = sqlite_take(backend, SQL_TICKET_DROP);
     sqlite3_bind_int64(drop, 1, history);
-    sqlite3_bind_int64(drop, 2, id);
+    sqlite3_bind_int64(drop, 2, id_hash);
     return sqlite_do(backend, drop);
 }
 
@@ -37,14 +32,14 @@ int sqlite_leave_ticket(struct sqlite_backend *backend, int64_t history,
         return -1;
     sqlite3_stmt *put = sqlite_take(backend, SQL_TICKET_PUT);
     sqlite3_bind_int64(put, 1, history);
-    sqlite3_bind_int64(put, 2, ticket_id(backend, request->id));
+    sqlite3_bind_int64(put, 2, identity_of_id(backend->hash_key, request->id));
     sqlite3_bind_int64(put, 3, request->ticket);
     sqlite3_bind_int64(put, 4, at_ms + TICKET_MS);
     return sqlite_do(backend, put);
 }
 
 int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
-                         const struct judge_request *request, int64_t at_ms, int64_t *id_r)
+                         const struct judge_request *request, int64_t at_ms, uint32_t *id_hash_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_TICKET_GET);
     sqlite3_bind_int64(get, 1, history);
@@ -54,14 +49,14 @@ int sqlite_redeem_ticket(struct sqlite_backend *backend, int64_t history,
     int found = sqlite_row(backend, get);
     if (found < 1)
         return found;
-    *id_r = sqlite3_column_int64(get, 0);
+    *id_hash_r = (uint32_t)sqlite3_column_int64(get, 0);
     sqlite3_reset(get);
-    return request->dry_run ? 1 : drop_ticket(backend, history, *id_r);
+    return request->dry_run ? 1 : drop_ticket(backend, history, *id_hash_r);
 }
 
 int sqlite_drop_ticket(struct sqlite_backend *backend, int64_t history, const char *id)
 {
-    return drop_ticket(backend, history, ticket_id(backend, id));
+    return drop_ticket(backend, history, identity_of_id(backend->hash_key, id));
 }
 
 int sqlite_sweep_tickets(struct sqlite_backend *backend, int64_t after, int64_t last,

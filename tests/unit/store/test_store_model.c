@@ -131,20 +131,25 @@ static bool of_ip(const struct counted *counted, const struct counted *sent)
            counted->channel == sent->channel;
 }
 
-static uint64_t model_used(const struct counted *sent, enum rule rule)
+/* own_r: what of it came by the message's own channel. */
+static uint64_t model_used(const struct counted *sent, enum rule rule, uint64_t *own_r)
 {
     const struct rule_info *info = &rule_table[rule];
     int64_t past_ms = sent->time_ms - info->window_ms;
     uint64_t used = 0;
+    *own_r = 0;
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
+        uint64_t weight = info->measure == MEASURE_MESSAGES ? 1 : counted->off_domain;
         bool left = info->window_ms == DAY_MS ? counted->left_day : counted->left_hour;
         bool ours = info->subject == SUBJECT_MAILBOX
                         ? of_mailbox(counted, sent) && !left && counted->time_ms > past_ms
                         : of_ip(counted, sent) && !counted->left_ip &&
                               counted->ip_time_ms > past_ms;
         if (ours)
-            used += info->measure == MEASURE_MESSAGES ? 1 : counted->off_domain;
+            used += weight;
+        if (ours && counted->channel == sent->channel)
+            *own_r += weight;
     }
     return used;
 }
@@ -384,6 +389,7 @@ struct run {
     int scale; /* how large limits are */
     int step;
     uint64_t seed;
+    int backend;
 };
 
 #define RUN_FORMAT "seed %llu, step %d: "
@@ -402,13 +408,16 @@ static void check_windows(const struct run *run, const struct message *message,
     for (size_t i = 0; i < message->request.window_count; i++) {
         const struct outcome_window *window = &message->result.windows[i];
         const struct rule_info *info = &rule_table[window->rule];
-        uint64_t used = model_used(sent, window->rule);
+        uint64_t own, used = model_used(sent, window->rule, &own);
         uint64_t cost = info->measure == MEASURE_MESSAGES ? 1 : sent->off_domain;
         bool over = window->limit >= 0 && used + cost > (uint64_t)window->limit &&
                     (info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP);
         ck_assert_msg(window->used_before == used, RUN_FORMAT "%s: used %llu, not %llu", RUN(run),
                       info->name, (unsigned long long)window->used_before,
                       (unsigned long long)used);
+        ck_assert_msg(window->used_by_channel == own || run->backend == BACKEND_REDIS,
+                      RUN_FORMAT "%s: own %llu, not %llu", RUN(run), info->name, (unsigned long long)window->used_by_channel,
+                      (unsigned long long)own);
         ck_assert_msg(window->over == over, RUN_FORMAT "%s: over %d", RUN(run), info->name,
                       window->over);
         *over_r |= over;
@@ -516,14 +525,18 @@ static void check_suspension(const struct run *run, const struct suspension *got
                   (long long)expected->until_ms, expected->attempts, expected->offence);
 }
 
-/* The first window that is over and suspends, and whose limit one message could keep. */
-static const struct outcome_window *that_suspends(const struct message *message)
+/* The first window that is over and suspends, also without what came by other channels, and whose
+ * limit one message could keep. */
+static const struct outcome_window *that_suspends(const struct run *run,
+                                                  const struct message *message)
 {
     for (size_t i = 0; i < message->request.window_count; i++) {
         const struct outcome_window *window = &message->result.windows[i];
         bool messages = rule_table[window->rule].measure == MEASURE_MESSAGES;
         uint32_t cost = messages ? 1 : message->request.off_domain;
-        if (window->suspends && window->over && cost <= (uint32_t)window->limit)
+        if (window->suspends && window->over && cost <= (uint32_t)window->limit &&
+            (window->used_by_channel + cost > (uint64_t)window->limit ||
+             run->backend == BACKEND_REDIS))
             return window;
     }
     return NULL;
@@ -633,7 +646,7 @@ static void submit(struct run *run)
                                                   sent.time_ms) : NULL;
     if (suspended && !message.request.observe)
         ticket = NULL;
-    const struct outcome_window *brings = suspended ? NULL : that_suspends(&message);
+    const struct outcome_window *brings = suspended ? NULL : that_suspends(run, &message);
     enum outcome expected = repeated           ? OUTCOME_REPEATED
                             : ticket != NULL   ? OUTCOME_REDEEMED
                             : message.request.observe  ? OUTCOME_ADMITTED
@@ -833,10 +846,10 @@ static void step_clock(struct run *run)
 }
 
 /* fixed: with a mailbox that tries on and on, which costs time. */
-static void run_steps(uint64_t seed, int steps, bool fixed)
+static void run_steps(int backend, uint64_t seed, int steps, bool fixed)
 {
     static const int scales[] = {6, 30, 250};
-    struct run run = {.now_ms = NOW, .seed = seed};
+    struct run run = {.now_ms = NOW, .seed = seed, .backend = backend};
     chance_state = seed;
     memset(&model, 0, sizeof model);
     for (run.step = 0; run.step < steps; run.step++) {
@@ -890,7 +903,7 @@ START_TEST(test_against_model)
            (unsigned long long)seed);
     fflush(stdout);
     backend_begin(backend);
-    run_steps(seed, steps[backend], _i < BACKEND_KINDS);
+    run_steps(backend, seed, steps[backend], _i < BACKEND_KINDS);
 }
 END_TEST
 

@@ -65,7 +65,7 @@ static struct outcome_judged expected_of(const struct message *message, int flag
         seen[i] = (struct outcome_window){
             .rule = window->rule, .limit = window->limit, .suspends = window->suspends};
         bool counts = rule_table[seen[i].rule].subject == SUBJECT_MAILBOX;
-        seen[i].used_before = counts ? 3 : 0;
+        seen[i].used_before = seen[i].used_by_channel = counts ? 3 : 0;
         seen[i].over = counts && outcome_window_over(&seen[i], message->request.off_domain);
     }
     return outcome_decide(&(struct outcome_seen){

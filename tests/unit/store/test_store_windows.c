@@ -165,8 +165,6 @@ static int no_chunk(void *context, uint64_t number, struct counted chunk_r[HISTO
 /* The same in SQLite: the head of a history with the spans of an hour and of a day. */
 START_TEST(test_head_of_the_usual_table)
 {
-    static const struct counted counted[] = {{.entry = {NOW - 2 * HOUR_MS, 5}},
-                                             {.entry = {NOW - 1000, 2}}};
     static const struct {
         enum measure measure;
         int64_t length_ms;
@@ -185,16 +183,24 @@ START_TEST(test_head_of_the_usual_table)
         put(&next, span + 1, 5);
         put(&next, span == 0 ? 2 : 7, 6);
     }
-    packed_history_put(SUBJECT_MAILBOX, counted, 2, next);
-    next += 2 * packed_history_each(SUBJECT_MAILBOX);
+    for (int message = 0; message < 2; message++) {
+        put(&next, message == 0 ? NOW - 2 * HOUR_MS : NOW - 1000, 6);
+        put(&next, message == 0 ? 5 : 2, 2);
+        for (int part = 0; part < 13; part++) /* id, recipients and the row of the IP's history */
+            put(&next, 0, 1);
+    }
     for (int again = 0; again < 2; again++) { /* and as it is kept then */
         size_t length = again ? packed_history_encode(&history, bytes) : (size_t)(next - bytes);
         ck_assert_int_eq(packed_history_decode(&history, SUBJECT_MAILBOX, bytes, length), 1);
         ck_assert_int_eq(packed_history_advance(&history, NOW, &(struct chunk_reader){no_chunk, NULL}),
                          1);
-        for (size_t i = 0; i < countof(cases); i++)
-            ck_assert_uint_eq(packed_history_used(&history, cases[i].measure, cases[i].length_ms),
+        for (size_t i = 0; i < countof(cases); i++) {
+            struct span_totals totals =
+                packed_history_totals(packed_history_span(&history, cases[i].length_ms));
+            ck_assert_uint_eq(cases[i].measure == MEASURE_MESSAGES ? totals.messages
+                                                                   : totals.off_domain,
                               cases[i].used);
+        }
         ck_assert_int_eq(packed_history_is_past(SUBJECT_MAILBOX, bytes, length,
                                                 NOW - 1001 + WEEK_MS), 0);
         ck_assert_int_eq(packed_history_is_past(SUBJECT_MAILBOX, bytes, length,
