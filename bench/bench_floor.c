@@ -1,5 +1,5 @@
-/* The floor: what a guard would cost that judges nothing. The same library,
- * threads and reply size as sendguard-fcgi; it reads the whole body and says
+/* The floor: what a guard would cost that judges nothing. The same library and
+ * reply size as sendguard-fcgi, a thread a connection; it reads the whole body and says
  * yes. With --redis each request adds 1 to a counter in Redis, the cheapest
  * thing that a guard with a store there could do. */
 #include <fcgiapp.h>
@@ -29,7 +29,7 @@ static const char usage[] =
     "usage: bench_floor --listen PATH [--threads N] [--reply-bytes N] [--redis PATH]\n"
     "A FastCGI responder that reads each request and answers 200 without judging.\n"
     "  --listen PATH     UNIX socket, made mode 0666\n"
-    "  --threads N       as fcgi.threads (default 16)\n"
+    "  --threads N       connections served at the same time (default 16)\n"
     "  --reply-bytes N   headers and body together (default 700)\n"
     "  --redis PATH      INCR a counter for each request, on the thread's own connection\n";
 

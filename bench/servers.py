@@ -12,8 +12,8 @@ import subprocess
 import time
 
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
-THREADS = 16  # fcgi.threads, by default
-KEPT_FOR_NGINX = 6  # times 2 workers: fcgi.keepalive, by default
+THREADS = 16  # of the floor: a connection that is kept holds one
+KEPT_FOR_NGINX = 6  # times 2 workers: fewer than those
 EVERYTHING = 1_000_000_000  # a limit that nothing here reaches
 READY_SECONDS = 60
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -232,7 +232,7 @@ class Guard(Server):
 
 
 class Floor(Server):
-    """bench_floor with as many threads and as long an answer as the guard."""
+    """bench_floor with as long an answer as the guard."""
 
     def __init__(self, folder, reply_bytes, redis=None):
         folder.mkdir()
