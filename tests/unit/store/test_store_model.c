@@ -416,7 +416,8 @@ static void check_windows(const struct run *run, const struct message *message,
                       info->name, (unsigned long long)window->used_before,
                       (unsigned long long)used);
         ck_assert_msg(window->used_by_channel == own || run->backend == BACKEND_REDIS,
-                      RUN_FORMAT "%s: own %llu, not %llu", RUN(run), info->name, (unsigned long long)window->used_by_channel,
+                      RUN_FORMAT "%s: own %llu, not %llu", RUN(run), info->name,
+                      (unsigned long long)window->used_by_channel,
                       (unsigned long long)own);
         ck_assert_msg(window->over == over, RUN_FORMAT "%s: over %d", RUN(run), info->name,
                       window->over);
