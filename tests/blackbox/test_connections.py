@@ -1,5 +1,5 @@
-"""Web servers that are slow, broken or many. The guard's threads serve one connection each, so
-none of these may hold them for long."""
+"""Web servers that are slow, broken or many. Few threads serve them all, so none of these may hold
+one for long."""
 
 import json
 import os
@@ -13,14 +13,13 @@ from programs import PATIENCE, SANITIZED, eventually
 
 pytestmark = [pytest.mark.sanitized, pytest.mark.threads]
 
-THREADS = 4
-FEW = {"fcgi": {"threads": 2}}
+SEVERAL = 12  # more than there are threads
 
 
 @pytest.fixture
 def guard(sqlite_store, start):
-    """Few threads; which store is behind them makes no difference to connections."""
-    return start(sqlite_store, FEW)
+    """Which store is behind it makes no difference to connections."""
+    return start(sqlite_store)
 
 
 def connect(guard):
@@ -41,8 +40,7 @@ def whole(sender, **members):
     return head + fastcgi.stream(fastcgi.STDIN, body) + fastcgi.record(fastcgi.STDIN)
 
 
-def test_more_kept_connections_than_threads(guard, sender_at):
-    """All ask to be kept; a web server connects anew where it finds a connection closed."""
+def test_many_kept_connections(guard, sender_at):
     began = time.monotonic()
     sender = sender_at(guard)
     endpoints = [Endpoint(guard, PATIENCE) for _ in range(32)]
@@ -91,7 +89,7 @@ def answered_within(guard, sender_at, seconds):
 
 
 def test_silent_connections(guard, sender_at):
-    silent = [connect(guard) for _ in range(THREADS)]
+    silent = [connect(guard) for _ in range(300)]
     answered_within(guard, sender_at, 15)
     for connection in silent:
         connection.close()
@@ -101,13 +99,44 @@ def test_stalled_requests_do_not_hold_the_guard(guard, sender_at):
     head, _ = parts(sender_at(guard), claimed=1000)
     beginnings = [fastcgi.begin(), head[:-20], head,
                   head + fastcgi.stream(fastcgi.STDIN, b'{"to"')]
-    assert len(beginnings) == THREADS
-    stalled = [connect(guard) for _ in beginnings]
-    for connection, beginning in zip(stalled, beginnings):
+    stalled = [connect(guard) for _ in beginnings * SEVERAL]
+    for connection, beginning in zip(stalled, beginnings * SEVERAL):
         connection.send(beginning)
-    answered_within(guard, sender_at, 20)
+    for _ in range(5):
+        answered_within(guard, sender_at, 8)
     for connection in stalled:
         connection.close()
+
+
+def test_large_requests_beside_small_ones(guard, sender_at):
+    """Threads aside read the large ones; the connection serves both."""
+    sender = sender_at(guard)
+    with connect(guard) as one, connect(guard) as another:
+        for size in (10, 30_000, 40_000, 500_000, 10, 3_000_000, 10):
+            one.send(whole(sender, subject="x" * size))
+            another.send(whole(sender))
+            assert another.receive().status == 200
+            assert one.receive().status == 200
+    assert sender.used() == 14
+
+
+@pytest.mark.skipif(SANITIZED, reason="needs a process with few descriptors of its own")
+def test_no_more_descriptors(sqlite_store, start, sender_at):
+    """New connections wait until there are some again; the others go on."""
+    guard = start(sqlite_store, wrapper=["prlimit", "--nofile=60:60"])
+    sender = sender_at(guard)
+    with connect(guard) as first:
+        first.send(whole(sender))
+        assert first.receive().status == 200
+        crowd = [connect(guard) for _ in range(100)]
+        guard.log.wait("cannot accept connections for now")
+        next_request_works(first, sender)
+        crowd[-1].send(whole(sender))
+        for connection in crowd[:-1]:
+            connection.close()
+        assert crowd[-1].receive().status == 200
+        crowd[-1].close()
+    assert sender.used() == 3
 
 
 def test_bytes_that_trickle_in(guard, sender_at):
@@ -206,7 +235,7 @@ def test_other_methods_with_a_body(guard, sender_at):
 def test_abort_never_counts(guard, sender_at, cut):
     sender = sender_at(guard)
     abort = fastcgi.record(fastcgi.ABORT_REQUEST)
-    for _ in range(THREADS + 1):
+    for _ in range(SEVERAL):
         head, body = parts(sender)
         with connect(guard) as connection:
             if cut == "in the params":
@@ -251,7 +280,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_records(guard, sender_at, name):
-    for _ in range(THREADS + 1):
+    for _ in range(SEVERAL):
         with connect(guard) as connection:
             try:
                 connection.send(MALFORMED[name])
@@ -310,7 +339,7 @@ def test_sigterm_finishes_what_is_in_flight(store, start, sender_at):
 
 def test_sigterm_with_connections_that_stall(guard, sender_at):
     head, _ = parts(sender_at(guard))
-    stalled = [connect(guard) for _ in range(THREADS)]
+    stalled = [connect(guard) for _ in range(SEVERAL)]
     for connection in stalled[::2]:
         connection.send(head)
     began = time.monotonic()
