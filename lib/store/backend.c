@@ -1,9 +1,7 @@
 #include "store/backend.h"
 
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 int backend_fail(struct backend *backend, const char *format, ...)
 {
@@ -31,14 +29,4 @@ struct backend *backend_new(const struct store_url *where, int timeout_ms, bool 
                ? sqlite_backend_new(where->path, timeout_ms, may_make)
                : redis_backend_new(where->host, where->port, where->path, where->database,
                                    timeout_ms);
-}
-
-void backend_charge_key(const char *mailbox, const char *id,
-                        uint8_t key_r[BACKEND_CHARGE_KEY_SIZE])
-{
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, BACKEND_CHARGE_KEY_SIZE);
-    crypto_generichash_update(&state, (const unsigned char *)mailbox, strlen(mailbox) + 1);
-    crypto_generichash_update(&state, (const unsigned char *)id, strlen(id));
-    crypto_generichash_final(&state, key_r, BACKEND_CHARGE_KEY_SIZE);
 }

@@ -155,9 +155,4 @@ struct backend *backend_new(const struct store_url *where, int timeout_ms, bool 
 /* Fills backend->error and returns -1. */
 int backend_fail(struct backend *backend, const char *format, ...) printf_like(2, 3);
 
-/* The key under which a submission's id is remembered: a hash of mailbox and id. */
-enum { BACKEND_CHARGE_KEY_SIZE = 16 };
-void backend_charge_key(const char *mailbox, const char *id,
-                        uint8_t key_r[BACKEND_CHARGE_KEY_SIZE]);
-
 #endif

@@ -1,69 +1,44 @@
 -- The operations on the database beside judging: refunds, what staff does, sweeping.
 local in_force = suspensions().in_force
 
--- Takes one entry out of a history and its totals, which stand as of the newest
--- entry: true, or false when it is not (any longer) among them.
-local function take_out(name, entry, entry_generation, form, ...)
-    local text = call('GET', TOTALS .. name)
-    if not text then
-        return false
-    end
-    local lengths = {...}
-    local totals = {unpack_bytes(form, histories().shaped(text, #lengths))}
-    local newest = totals[1]
-    local time, weight = unpack_bytes(ENTRY_FORM, entry)
-    local function is_within(span) -- one before the oldest has left, also when the clock went back
-        return time > newest - lengths[span] and totals[3 * span + 1] > 0
-            and time >= totals[3 * span]
-    end
-    if totals[2] ~= entry_generation or not is_within(1) then
-        return false
-    end
-    local removed, counted = call('LREM', HISTORY .. name, -1, entry), time
-    if removed == 0 and time > newest then -- a wrong clock stamped it, and it was mended
-        local mended = string.sub(entry, TIME_BYTES + 1, ENTRY_BYTES) .. TAG_OF_NONE
-        for _, other in ipairs(call('LRANGE', HISTORY .. name, 0, -1)) do
-            if removed == 0 and string.sub(other, TIME_BYTES + 1) == mended then
-                removed = call('LREM', HISTORY .. name, -1, other)
-                counted = unpack_bytes(TIME_FORM, other)
-            end
-        end
-    end
-    if removed == 0 then
-        return false
-    end
-    time = counted
-    for span = 1, #lengths do
-        if span == 1 or is_within(span) then
-            local at = 3 * span
-            totals[at + 1], totals[at + 2] = totals[at + 1] - 1, totals[at + 2] - weight
-        end
-    end
-    call('SET', TOTALS .. name, pack(form, unpack(totals)), 'KEEPTTL')
-    return true
-end
-
 local operations = {}
 
-function operations.refund(mailbox, charge)
-    tickets().drop(mailbox, charge)
-    local kept = call('GET', CHARGE .. charge)
-    if not kept then
+-- Takes the message out of the history of the IP that it counted in. It is no error that it has left
+-- the IP's windows.
+local function uncount_ip(ip, entry)
+    local key = IP_KEY .. ip
+    local text = histories().read(key, true)
+    local offset = text and histories().offset_of(histories().of_ip, text,
+        string.sub(entry, 1, ENTRY_BYTES), 0)
+    if offset then
+        histories().take_out(key, text, offset)
+    end
+end
+
+-- charge: what the version before kept it under.
+function operations.refund(mailbox, id, charge)
+    local key, ip = MAILBOX_KEY .. mailbox, nil
+    tickets().drop(mailbox, id, charge)
+    local text = histories().read(key, true)
+    local offset = text and histories().offset_of_id(text, id)
+    if text and not offset then
+        local found, of_ip = earlier().charged(text, id, charge, '', '')
+        text, ip = found or text, of_ip
+        offset = found and histories().offset_of_id(text, id)
+    end
+    if not offset then
         return 0
     end
-    -- an IP may follow; since entries have tags, '#' and the tag
-    local at, _, generation, _, place = unpack_bytes(CHARGE_FORM, kept)
-    local entry, ip = string.sub(kept, 1, ENTRY_BYTES), string.sub(kept, place)
-    if string.sub(ip, -TAG_BYTES - 1, -TAG_BYTES - 1) == '#' then
-        entry, ip = entry .. string.sub(ip, -TAG_BYTES), string.sub(ip, 1, -TAG_BYTES - 2)
-    end
-    if at >= REDEEMED or at <= now - COUNTED_KNOWN
-        or not take_out(mailbox, entry, generation, MAILBOX_FORM, MAILBOX_LENGTHS) then
+    local time, _, _, redeemed = histories().entry_at(text, offset)
+    local entry = string.sub(text, offset + 1, offset + MAILBOX_EACH)
+    if redeemed or time <= now - COUNTED_KNOWN
+        or not histories().take_out(key, text, offset) then
         return 0
     end
-    call('DEL', CHARGE .. charge)
-    if ip ~= '' then
-        take_out(ip, entry, 0, IP_FORM, IP_LENGTHS)
+    call('DEL', EARLIER_CHARGE .. charge)
+    ip = ip or records().network_of_entry(entry, now)
+    if ip and ip ~= '' then
+        uncount_ip(ip, entry)
     end
     return 1
 end
@@ -97,27 +72,25 @@ function operations.lift(mailbox, by, note)
     return 1
 end
 
--- A new generation: ids that were charged before are forgotten with their counts. Returns how many
--- messages and off-domain recipients there were.
-local function forget_history(name)
-    local totals = call('GET', TOTALS .. name)
+-- The ids of the messages are forgotten with their counts. Returns how many messages and off-domain
+-- recipients there were.
+local function forget_history(key)
+    local text = histories().read(key, true)
     local messages, off_domain = 0, 0
-    if totals then
-        local newest, generation = unpack_bytes(HEAD_FORM, totals)
-        for _, entry in ipairs(call('LRANGE', HISTORY .. name, 0, -1)) do
-            local time, weight = unpack_bytes(ENTRY_FORM, entry)
+    if text then
+        local newest, entries = histories().newest_of(key, text), histories().entries_of(key, text)
+        for offset = 0, #entries - 1, MAILBOX_EACH do
+            local time, weight = histories().entry_at(entries, offset)
             if time > math.max(now, newest) - MAILBOX_LONGEST then
                 messages, off_domain = messages + 1, off_domain + weight
             end
         end
-        call('SET', TOTALS .. name, pack(HEAD_FORM, 0, (generation + 1) % GENERATIONS)
-            .. string.sub(MAILBOX_EMPTY, HEAD_BYTES + 1), 'KEEPTTL')
-        call('DEL', HISTORY .. name)
+        call('DEL', key)
     end
     return messages, off_domain
 end
 
--- Each history is two arguments: the channel that it is called by, and its name.
+-- Each history is two arguments: the channel that it is called by, and its key.
 function operations.reset(mailbox, by, note, ...)
     local given, seen = {...}, {}
     for i = 1, #given, 2 do
@@ -170,14 +143,58 @@ function operations.adjust(by, note, newest, ...)
     return 1
 end
 
-local sweep_key
+-- When a record of the version before ends: its moment, and for how long it is kept when admitted
+-- and when refused.
+local function record_end(text)
+    local outcome, shape, place = string.match(text, '^(%a+)([ %d]*)\n()')
+    local spans, ip_spans = string.match(shape, '^ (%d+) (%d+)$')
+    local counts = EARLIER_SPAN_BYTES
+        * ((spans or EARLIER_MAILBOX_SPANS) + (ip_spans or EARLIER_IP_SPANS))
+    local admitted, refused = string.match(text, '^(%d+) (%d+) ',
+        place + ENTRY_BYTES + 2 * EARLIER_HEAD_BYTES + counts)
+    local passes = outcome == ADMITTED_NAME or outcome == REPEATED_NAME or outcome == REDEEMED_NAME
+    return unpack_bytes(TIME_FORM, text, place) + (passes and admitted or refused)
+end
+
+-- If the key `name` begins with `prefix` and its text is past: it goes. Returns what is behind the
+-- prefix then.
+local function drop_past(name, prefix, is_past)
+    local text = string.sub(name, 1, #prefix) == prefix and call('GET', name)
+    if text and is_past(text) then
+        call('DEL', name)
+        return string.sub(name, #prefix + 1)
+    end
+end
+
+-- The same of what the version before kept.
+local function sweep_earlier(name, now)
+    drop_past(name, EARLIER_CHARGE, function(text)
+        return unpack_bytes(TIME_FORM, text) % EARLIER_REDEEMED_TIME <= now - COUNTED_KNOWN
+    end)
+    drop_past(name, EARLIER_DECISION, function(text) return record_end(text) <= now end)
+    local emptied = drop_past(name, EARLIER_TOTALS, function(text)
+        local length = string.find(name, '@', 1, true) and MAILBOX_LONGEST or IP_LONGEST
+        return unpack_bytes(TIME_FORM, text) <= now - length
+    end)
+    if emptied then
+        call('DEL', EARLIER_HISTORY .. emptied)
+    end
+end
 
 -- The oldest ids of a list go as long as their records have gone.
-local function sweep_list(name)
+local function sweep_list(name, now)
     local id = call('LINDEX', name, 0)
     while id do
-        sweep_key(DECISION .. id)
-        if call('EXISTS', DECISION .. id) == 1 then
+        local kept = false
+        if #id == REFUSED_ID_BYTES then
+            local since = unpack_bytes(SINCE_FORM, id)
+            kept = records().find(string.format('%d', since + DECISION_EPOCH),
+                string.sub(id, SINCE_BYTES + 1))
+        else
+            sweep_earlier(EARLIER_DECISION .. id, now)
+            kept = call('EXISTS', EARLIER_DECISION .. id) == 1
+        end
+        if kept then
             return
         end
         call('LPOP', name)
@@ -185,47 +202,21 @@ local function sweep_list(name)
     end
 end
 
--- When a record ends: its moment, and for how long it is kept when admitted and when refused.
-local function record_end(text)
-    local outcome, shape, place = string.match(text, '^(%a+)([ %d]*)\n()')
-    local spans, ip_spans = string.match(shape, '^ (%d+) (%d+)$')
-    local counts = SPAN_BYTES * ((spans or FIRST_MAILBOX_SPANS) + (ip_spans or FIRST_IP_SPANS))
-    local admitted, refused = string.match(text, '^(%d+) (%d+) ',
-        place + ENTRY_BYTES + 2 * HEAD_BYTES + counts)
-    local passes = outcome == OUTCOME_ADMITTED or outcome == OUTCOME_REPEATED
-        or outcome == OUTCOME_REDEEMED
-    return unpack_bytes(TIME_FORM, text, place) + (passes and admitted or refused)
-end
-
 -- What of the key `name` is past its time goes, whatever its expiry says; with
 -- a margin, for who asks next may have a clock that is a little behind.
-function sweep_key(name)
+local function sweep_key(name)
     local now = now - MARGIN
-    local function passed(prefix, is_past)
-        if string.sub(name, 1, #prefix) ~= prefix then
-            return false
-        end
-        local text = call('GET', name)
-        if text and is_past(text) then
-            call('DEL', name)
-            return string.sub(name, #prefix + 1)
-        end
-    end
-    passed(CHARGE, function(text)
-        return unpack_bytes(TIME_FORM, text) % REDEEMED <= now - COUNTED_KNOWN
-    end)
-    passed(DECISION, function(text) return record_end(text) <= now end)
-    local free = passed(SUSPENSION, function(text) return not in_force(text, now) end)
+    local free = drop_past(name, SUSPENSION, function(text) return not in_force(text, now) end)
     if free then
         call('DEL', TRIED .. free)
     end
-    local emptied = passed(TOTALS, function(text)
-        local length = string.find(name, '@', 1, true) and MAILBOX_LONGEST or IP_LONGEST
-        return unpack_bytes(TIME_FORM, text) <= now - length
+    drop_past(name, MAILBOX_KEY, function(text)
+        return histories().newest_of(name, text) <= now - MAILBOX_LONGEST
     end)
-    if emptied then
-        call('DEL', HISTORY .. emptied)
-    end
+    drop_past(name, IP_KEY, function(text)
+        return histories().newest_of(name, text) <= now - IP_LONGEST
+    end)
+    sweep_earlier(name, now)
     if string.sub(name, 1, #OFFENCES) == OFFENCES then
         call('ZREMRANGEBYSCORE', name, '-inf', now - REMEMBERED)
     elseif string.sub(name, 1, #FROM) == FROM or string.sub(name, 1, #OF) == OF then
@@ -234,13 +225,14 @@ function sweep_key(name)
         call('ZREMRANGEBYSCORE', name, '-inf', now - LONGEST)
     elseif string.sub(name, 1, #TICKET) == TICKET then
         call('ZREMRANGEBYSCORE', name, '-inf', now)
-    elseif name == LOG or string.sub(name, 1, #REFUSED) == REFUSED then
-        sweep_list(name)
+    elseif name == EARLIER_LOG or string.sub(name, 1, #REFUSED_OF) == REFUSED_OF then
+        sweep_list(name, now)
     end
 end
 
 -- One piece of the sweep: SCAN's cursor goes in and comes out, '0' at the end.
 function operations.sweep(cursor)
+    records().trim(now - MARGIN, LOOK_AT)
     local found = call('SCAN', cursor, 'MATCH', ALL, 'COUNT', SCAN_AT_ONCE)
     for _, name in ipairs(found[2]) do
         sweep_key(name)

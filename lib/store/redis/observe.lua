@@ -34,16 +34,16 @@ while place < #ARGV do
     place = place + 2
 end
 
--- Bundles come about every second: a good time to let the log go of ids whose
+-- Bundles come about every second: a good time to let the log of the version before go of ids whose
 -- records have gone.
 local gone = 0
-for _, id in ipairs(call('LRANGE', LOG, 0, LOOK_AT - 1)) do
-    if call('EXISTS', DECISION .. id) == 1 then
+for _, id in ipairs(call('LRANGE', EARLIER_LOG, 0, LOOK_AT - 1)) do
+    if call('EXISTS', EARLIER_DECISION .. id) == 1 then
         break
     end
     gone = gone + 1
 end
 if gone > 0 then
-    call('LTRIM', LOG, gone, -1)
+    call('LTRIM', EARLIER_LOG, gone, -1)
 end
 return {server, 1}

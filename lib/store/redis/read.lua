@@ -4,22 +4,22 @@ local in_force, told = suspensions().in_force, suspensions().told
 local operations = {}
 
 -- The moment that a history is seen at, and its entries.
-local function history_of(name, now)
-    local totals = call('GET', TOTALS .. name)
-    local newest = totals and unpack_bytes(TIME_FORM, totals) or 0
+local function history_of(key, now)
+    local text = histories().read(key, false)
+    local newest = text and histories().newest_of(key, text) or 0
     if newest > now + AHEAD then
         newest = 0
     end
-    return math.max(tonumber(now), newest), histories().entries_of(name)
+    return math.max(tonumber(now), newest), text and histories().entries_of(key, text) or ''
 end
 
-function operations.history(name, now)
-    return {history_of(name, now)}
+function operations.history(key, now)
+    return {history_of(key, now)}
 end
 
 -- As operations.history, with the suspension.
 function operations.account(mailbox, now)
-    local at, entries = history_of(mailbox, now)
+    local at, entries = history_of(MAILBOX_KEY .. mailbox, now)
     return {at, entries, told(in_force(call('GET', SUSPENSION .. mailbox), tonumber(now)))}
 end
 
@@ -58,46 +58,62 @@ function operations.adjustments(after, max)
     return found
 end
 
-function operations.record(decision)
-    return call('GET', DECISION .. decision)
-end
-
--- Of each id its record, false where there is none.
+-- Of each id, its millisecond and its number, the record, false where there is none. The version
+-- before kept them by the id in base 16.
 function operations.records(...)
-    local names = {}
-    for i, id in ipairs({...}) do
-        names[i] = DECISION .. id
-    end
-    return call('MGET', unpack(names))
-end
-
--- Ids of a mailbox's refused messages, as text; then of each history its moment and entries.
-function operations.ids(mailbox, now, ...)
-    local found = {table.concat(call('LRANGE', REFUSED .. mailbox, 0, -1))}
-    for _, name in ipairs({...}) do
-        found[#found + 1], found[#found + 2] = history_of(name, now)
+    local given, found = {...}, {}
+    for i = 1, #given, 2 do
+        local record = records().find(given[i], given[i + 1])
+        found[#found + 1] = record or call('GET', EARLIER_DECISION .. string.format('0%010x%05x',
+            given[i] - DECISION_EPOCH, (unpack_bytes(NUMBER_FORM, given[i + 1]))))
     end
     return found
 end
 
--- About `want` ids of all mailboxes before the id `from`, in order of judging. That
--- is the order of ids but for what runs side by side and for clocks that differ,
--- so neighbours on both sides come along. Before them: whether nothing lies beyond.
+-- Ids of a mailbox's refused messages; then of each history its moment and entries.
+function operations.ids(mailbox, now, ...)
+    local found = {call('LRANGE', REFUSED_OF .. mailbox, 0, -1)}
+    for _, key in ipairs({...}) do
+        found[#found + 1], found[#found + 2] = history_of(key, now)
+    end
+    return found
+end
+
+-- Of each stream the `count` newest ids up to that millisecond, as the list of a mailbox's refused
+-- messages has them.
+function operations.newest(from, count)
+    local found = {}
+    for _, kind in ipairs({ADMITTED, REFUSED}) do
+        for place = 1, records().stream_count() do
+            local ids = call('XREVRANGE', records().stream_of(kind, place), from, '-', 'COUNT', count)
+            for i = 1, #ids do
+                ids[i] = pack(SINCE_FORM, records().milliseconds_of(ids[i][1]) - DECISION_EPOCH)
+                    .. ids[i][2][1]
+            end
+            found[#found + 1] = table.concat(ids)
+        end
+    end
+    return found
+end
+
+-- What the version before kept: about `want` ids of all mailboxes before the id `from`, in order of
+-- judging. That is the order of ids but for what ran side by side and for clocks that differed, so
+-- neighbours on both sides come along. Before them: whether nothing lies beyond.
 function operations.log(from, want)
     local function milliseconds(id)
-        return tonumber(string.sub(id, 1, ID_TIME_DIGITS), 16)
+        return tonumber(string.sub(id, 1, EARLIER_ID_TIME_DIGITS), 16)
     end
-    local low, high, at = 0, call('LLEN', LOG), milliseconds(from)
+    local low, high, at = 0, call('LLEN', EARLIER_LOG), milliseconds(from)
     while low < high do
         local middle = math.floor((low + high) / 2)
-        if milliseconds(call('LINDEX', LOG, middle)) < at then
+        if milliseconds(call('LINDEX', EARLIER_LOG, middle)) < at then
             low = middle + 1
         else
             high = middle
         end
     end
     local first = math.max(low - NEIGHBOURS - want, 0)
-    local ids = call('LRANGE', LOG, first, low + NEIGHBOURS)
+    local ids = call('LRANGE', EARLIER_LOG, first, low + NEIGHBOURS)
     return {first == 0 and 1 or 0, table.concat(ids)}
 end
 

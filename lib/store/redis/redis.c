@@ -1,5 +1,5 @@
 /* The Redis backend's connection. Every operation is one script, called by its hash, so
- * it is atomic; a batch of messages is one pipeline, so it is one round trip.
+ * it is atomic, and one round trip, also for a batch of messages.
  * hiredis connects and parses; waiting is done here, since an operation has one
  * deadline over all its reads and writes, and a write must not raise SIGPIPE. */
 #include "store/redis/redis.h"
@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ static void disconnect(struct redis_backend *backend)
     if (backend->connection != NULL)
         redisFree(backend->connection);
     backend->connection = NULL;
+    backend->knows_hash_key = false;
 }
 
 static int fail(struct redis_backend *backend, const char *why)
@@ -196,9 +198,13 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
     return 1;
 }
 
-void redis_add_call(struct redis_backend *backend, const struct action_time *time,
-                    enum script script,
-                    const struct argument *arguments, size_t count)
+void redis_add_argument(struct redis_backend *backend, const struct argument *argument)
+{
+    add_argument(&backend->out, argument);
+}
+
+void redis_begin_call(struct redis_backend *backend, const struct action_time *time,
+                      enum script script, size_t count)
 {
     char deadline[24];
     snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(backend, time));
@@ -208,8 +214,14 @@ void redis_add_call(struct redis_backend *backend, const struct action_time *tim
         struct argument argument = argument_string(fixed[i]);
         add_argument(&backend->out, &argument);
     }
+}
+
+void redis_add_call(struct redis_backend *backend, const struct action_time *time,
+                    enum script script, const struct argument *arguments, size_t count)
+{
+    redis_begin_call(backend, time, script, count);
     for (size_t i = 0; i < count; i++)
-        add_argument(&backend->out, &arguments[i]);
+        redis_add_argument(backend, &arguments[i]);
 }
 
 enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
@@ -233,16 +245,25 @@ enum called redis_receive(struct redis_backend *backend, const struct action_tim
 
 /* ---- connecting ---------------------------------------------------------------- */
 
+/* One command by its words, answered: 1 with *reply_r, which may be an error; -1. */
+static int ask(struct redis_backend *backend, const struct action_time *time,
+               const char *const *words, size_t count, redisReply **reply_r)
+{
+    redis_free_reply(reply_r);
+    text_clear(&backend->out);
+    add_command(&backend->out, words, count);
+    return redis_send(backend, time) < 0 ? -1 : redis_read_reply(backend, time, reply_r);
+}
+#define ASK(backend, time, reply_r, ...)                          \
+    ask(backend, time, (const char *const[]){__VA_ARGS__},        \
+        countof(((const char *const[]){__VA_ARGS__})), reply_r)
+
 static int choose_database(struct redis_backend *backend, const struct action_time *time)
 {
     char number[16];
-    snprintf(number, sizeof number, "%d", backend->database);
-    text_clear(&backend->out);
-    add_command(&backend->out, (const char *const[]){"SELECT", number}, 2);
-    if (redis_send(backend, time) < 0)
-        return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (redis_read_reply(backend, time, &reply) < 0)
+    snprintf(number, sizeof number, "%d", backend->database);
+    if (ASK(backend, time, &reply, "SELECT", number) < 0)
         return -1;
     return reply->type == REDIS_REPLY_ERROR ? lost(backend, reply->str) : 1;
 }
@@ -252,20 +273,14 @@ static int choose_database(struct redis_backend *backend, const struct action_ti
 static int tell_name(struct redis_backend *backend, const struct action_time *time)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    text_clear(&backend->out);
-    add_command(&backend->out, (const char *const[]){"CLIENT", "SETNAME", REDIS_CLIENT_NAME}, 3);
-    return redis_send(backend, time) < 0 ? -1 : redis_read_reply(backend, time, &reply);
+    return ASK(backend, time, &reply, "CLIENT", "SETNAME", REDIS_CLIENT_NAME);
 }
 
 static int read_clock(struct redis_backend *backend, const struct action_time *time)
 {
     struct action_time asked = {.began_us = clock_monotonic_us(), .give_up_us = time->give_up_us};
-    text_clear(&backend->out);
-    add_command(&backend->out, (const char *const[]){"TIME"}, 1);
-    if (redis_send(backend, time) < 0)
-        return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (redis_read_reply(backend, time, &reply) < 0)
+    if (ASK(backend, time, &reply, "TIME") < 0)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
@@ -275,6 +290,77 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
     redis_learn_clock(backend, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
                                         strtoll(reply->element[1]->str, NULL, 10));
     return 1;
+}
+
+/* ---- the key of the hashes ---- */
+
+#define NUMBERS "sg:numbers"
+enum { HASH_KEY_HEX_SIZE = 2 * IDENTITY_KEY_SIZE + 1 };
+
+/* 1 known, 0 the database has none, -1. Beside it the database keeps when the first process of this
+ * version came, in ms; 0: it was empty. */
+static int read_hash_key(struct redis_backend *backend, const struct action_time *time)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (ASK(backend, time, &reply, "HMGET", NUMBERS, "hash_key", "packed_ms") < 0)
+        return -1;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                              : "unexpected reply to HMGET");
+    const redisReply *key = reply->element[0];
+    size_t length;
+    if (key->type != REDIS_REPLY_STRING ||
+        sodium_hex2bin(backend->hash_key, sizeof backend->hash_key, key->str, key->len, NULL,
+                       &length, NULL) != 0 || length != sizeof backend->hash_key)
+        return 0;
+    int64_t packed_ms = strtoll(redis_text(reply->element[1]), NULL, 10);
+    backend->earlier_until_us =
+        packed_ms > 0 ? (packed_ms + 2 * rule_longest_of_all_ms()) * 1000 : 0;
+    backend->knows_hash_key = backend->offers_hash_key = true;
+    return 1;
+}
+
+/* Who has a key already gives that to a database that has lost its own. */
+static int give_hash_key(struct redis_backend *backend, const struct action_time *time)
+{
+    char key[HASH_KEY_HEX_SIZE], now[24];
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    int64_t now_us = clock_monotonic_us() + backend->clock_offset_us;
+    if (!backend->offers_hash_key)
+        randombytes_buf(backend->hash_key, sizeof backend->hash_key);
+    backend->offers_hash_key = true;
+    sodium_bin2hex(key, sizeof key, backend->hash_key, sizeof backend->hash_key);
+    if (ASK(backend, time, &reply, "DBSIZE") < 0)
+        return -1;
+    bool is_new = reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
+    snprintf(now, sizeof now, "%lld", is_new ? 0LL : (long long)(now_us / 1000));
+    if (ASK(backend, time, &reply, "HSETNX", NUMBERS, "packed_ms", now) < 0)
+        return -1;
+    if (reply->type != REDIS_REPLY_ERROR &&
+        ASK(backend, time, &reply, "HSETNX", NUMBERS, "hash_key", key) < 0)
+        return -1;
+    return reply->type == REDIS_REPLY_ERROR ? fail(backend, reply->str) : 1;
+}
+
+int redis_find_hash_key(struct redis_backend *backend, const struct action_time *time)
+{
+    if (backend->knows_hash_key)
+        return 1;
+    int known = read_hash_key(backend, time);
+    if (known == 0) {
+        if (give_hash_key(backend, time) < 0)
+            return -1;
+        known = read_hash_key(backend, time);
+    }
+    if (known == 0)
+        return fail(backend, "it keeps no key for hashes");
+    text_clear(&backend->out);
+    return known;
+}
+
+bool redis_looks_for_earlier(const struct redis_backend *backend)
+{
+    return clock_monotonic_us() + backend->clock_offset_us < backend->earlier_until_us;
 }
 
 static int connect_anew(struct redis_backend *backend, const struct action_time *time)
@@ -340,7 +426,7 @@ static void redis_free(struct backend *backend)
     struct redis_backend *self = redis_backend(backend);
     disconnect(self);
     text_free(&self->out);
-    text_free(&self->kept);
+    text_free(&self->given);
     free(self->host);
     free(self->path);
     free(self->where);
@@ -371,8 +457,5 @@ struct backend *redis_backend_new(const char *host, int port, const char *path, 
     backend->port = port;
     backend->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
     backend->database = database;
-    backend->spans = redis_spans();
-    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        backend->count_of[rule] = redis_count_of(&rule_table[rule]);
     return &backend->base;
 }

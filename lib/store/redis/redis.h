@@ -11,16 +11,12 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
+#include "store/identity.h"
 #include "store/redis/redis_format.h"
 
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 #define REDIS_CLIENT_NAME "sendguard" /* of each connection, in CLIENT LIST */
-
-/* How many spans the totals of each subject have. */
-struct seen_spans {
-    size_t of[SUBJECT_COUNT]; /* together RECORD_SPANS_MAX at most */
-};
 
 struct redis_backend {
     struct backend base;
@@ -31,11 +27,14 @@ struct redis_backend {
     redisContext *connection;                  /* NULL: none now */
     char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
     struct text out;                           /* commands to send */
-    struct text kept;                          /* scratch: what a record keeps */
+    struct text given;                         /* scratch: what judge.lua is given of a message */
     int64_t clock_offset_us; /* server's clock minus ours, at least */
+    uint8_t hash_key[IDENTITY_KEY_SIZE]; /* of the database */
+    bool knows_hash_key, offers_hash_key; /* this is the database's; what it would be given */
+    int64_t earlier_until_us; /* the server's clock: until then there may be what the version before
+                                 kept */
+    unsigned judged_since_trim;
     char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
-    struct seen_spans spans; /* as the table of rules has them */
-    size_t count_of[RULE_COUNT]; /* number of the count that a rule over time looks at */
 };
 
 static inline struct redis_backend *redis_backend(struct backend *backend)
@@ -43,8 +42,8 @@ static inline struct redis_backend *redis_backend(struct backend *backend)
     return (struct redis_backend *)(void *)backend;
 }
 
-/* Times in the past or so far ahead that a script would lose digits are no times of ours. */
-#define REDIS_TIME_MAX_MS INT64_C(90000000000000)
+/* Times in the past or for which an entry has no bits are no times of ours. */
+#define REDIS_TIME_MAX_MS INT64_C(17000000000000)
 
 /* One argument of a command. */
 struct argument {
@@ -60,9 +59,11 @@ static inline struct argument argument_int(struct arena *arena, int64_t number)
 {
     return argument_string(arena_printf(arena, "%lld", (long long)number));
 }
-/* The name of the mailbox's history that a channel counts in. */
-struct argument redis_argument_history(struct arena *arena, enum channel channel,
-                                       const char *mailbox);
+/* The key of a history of that name; of the mailbox's history that a channel counts in. */
+struct argument redis_argument_history(struct arena *arena, enum subject subject,
+                                       const char *name);
+struct argument redis_argument_history_of(struct arena *arena, enum channel channel,
+                                          const char *mailbox);
 
 /* An operation's time: it begins here and is over at `give_up_us`, our monotonic
  * clock. What is sent carries the same moment in the server's clock, so that a
@@ -77,7 +78,17 @@ bool redis_is_over(const struct action_time *time);
  * scripts loaded. 1 or -1. */
 int redis_connected(struct redis_backend *backend, const struct action_time *time) must_check;
 
-/* Put a call of a script into backend->out; its first argument is the deadline. */
+/* Makes sure that the key of the hashes by which submissions are known is the database's: gives it
+ * one where it has none. 1 or -1. */
+int redis_find_hash_key(struct redis_backend *backend, const struct action_time *time) must_check;
+/* Whether there may be what the version before kept. */
+bool redis_looks_for_earlier(const struct redis_backend *backend);
+
+/* Put a call of a script into backend->out; its first argument is the deadline. begin_call: `count`
+ * arguments are to follow. */
+void redis_begin_call(struct redis_backend *backend, const struct action_time *time,
+                      enum script script, size_t count);
+void redis_add_argument(struct redis_backend *backend, const struct argument *argument);
 void redis_add_call(struct redis_backend *backend, const struct action_time *time,
                     enum script script,
                     const struct argument *arguments, size_t count);
@@ -156,30 +167,18 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
 /* The suspension in an answer's element: id 0 when it says there is none. 1, or
  * 0 when it has another form. */
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
-/* The packed entries of a history, by place; the decision that one is of, 0 when
- * the entry does not lead to it. */
-size_t redis_entry_count(const redisReply *element);
-struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r);
-/* Decode a subject's packed entries into `arena`, without those before its longest window. */
+/* The entries of a history, by place. */
+size_t redis_entry_count(const redisReply *element, enum subject subject);
+struct counted redis_read_entry(const redisReply *element, enum subject subject, size_t at);
+/* Decode a subject's entries into `arena`, without those before its longest window. */
 void redis_read_history(const redisReply *element, struct arena *arena, enum subject subject,
                         int64_t at_ms, struct history *history_r);
 
-/* The number of the count that a rule over time looks at. */
-size_t redis_count_of(const struct rule_info *rule);
-/* What stands between the outcome and the entry of a record: see redis_format.h. */
-enum { RECORD_SHAPE_SIZE = 16 };
-const char *redis_record_shape(char shape_r[RECORD_SHAPE_SIZE]);
-
-/* What an answer and a record say of the counts before a message: its entry without the tag, then
- * the totals of the mailbox and of the IP, of so many spans. */
-struct seen_spans redis_spans(void); /* as the table of rules has them */
-size_t redis_seen_bytes(const struct seen_spans *spans);
-struct seen {
-    int64_t at_ms;
-    uint64_t counts[COUNTS_MAX]; /* by number; [COUNT_NONE] is 0 */
-};
-/* `bytes`: redis_seen_bytes. */
-struct seen redis_read_seen(const char *bytes, const struct seen_spans *spans);
+/* What a record says of the totals that it has; packed_record.h. */
+int redis_record_shape(void);
+/* The record of the version before: 1, or 0 when it is none. `text` is changed. */
+int redis_read_earlier_record(char *text, size_t length, struct record *record_r,
+                              int64_t *until_ms_r) must_check;
 
 /* The script, as Redis gets it. */
 void redis_script_add(struct text *out, enum script script);

@@ -46,12 +46,19 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
     return -1;
 }
 
-struct argument redis_argument_history(struct arena *arena, enum channel channel,
-                                       const char *mailbox)
+struct argument redis_argument_history(struct arena *arena, enum subject subject,
+                                       const char *name)
+{
+    return argument_string(arena_printf(
+        arena, "%s%s", subject == SUBJECT_MAILBOX ? REDIS_MAILBOX_KEY : REDIS_IP_KEY, name));
+}
+
+struct argument redis_argument_history_of(struct arena *arena, enum channel channel,
+                                          const char *mailbox)
 {
     char name[HISTORY_NAME_SIZE];
-    return argument_string(
-        arena_strdup(arena, history_name(SUBJECT_MAILBOX, channel, mailbox, name)));
+    return redis_argument_history(arena, SUBJECT_MAILBOX,
+                                  history_name(SUBJECT_MAILBOX, channel, mailbox, name));
 }
 
 int redis_check_time(struct redis_backend *backend, int64_t now_ms)

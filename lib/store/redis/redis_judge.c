@@ -1,11 +1,13 @@
-/* Judging in Redis: every message is one call of judge.lua, all messages
- * that wait together are one pipeline. Numbers go to the script and come back
- * packed, since each argument costs the server about as much as a command. */
+/* Judging in Redis: messages that wait together are one call of judge.lua, an argument each. Numbers
+ * go to the script and come back packed, since each argument costs the server about as much as a
+ * small command. */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/decision.h"
+#include "base/packed.h"
 #include "store/redis/redis.h"
 
 /* ---- packing --------------------------------------------------------------- */
@@ -13,30 +15,29 @@
 /* An IPv6 address as text takes 45. */
 enum { IP_MAX_BYTES = 64 };
 
-/* More than all windows and durations take. */
-enum {
-    GIVEN_MAX_BYTES =
-        64 + OVER_TIME_COUNT * (2 * SUM_BYTES + 2) + DURATIONS_MAX * DURATION_BYTES
-};
+enum { COUNTS_MAX = 2 * SUBJECT_COUNT * RECORD_SPANS_MAX };
 
-/* Bytes, the most significant first; `length` is where the next ones go. */
-struct packed {
-    char bytes[GIVEN_MAX_BYTES];
-    size_t length;
-};
-
-static void put(struct packed *packed, uint64_t number, size_t count)
+static void put(struct text *out, uint64_t number, int count)
 {
-    while (count-- > 0)
-        packed->bytes[packed->length++] = (char)(number >> count * 8);
+    uint8_t bytes[8];
+    packed_put(bytes, number, count);
+    text_add_bytes(out, (const char *)bytes, (size_t)count);
 }
 
-static uint64_t get(const char *bytes, size_t count)
+/* Bytes with their length before them. */
+static void put_string(struct text *out, const void *bytes, size_t length, int length_bytes)
 {
-    uint64_t number = 0;
-    while (count-- > 0)
-        number = number << 8 | (uint8_t)*bytes++;
-    return number;
+    put(out, length, length_bytes);
+    text_add_bytes(out, bytes, length);
+}
+
+static void put_key(struct text *out, const char *prefix, const char *name)
+{
+    put(out, name != NULL ? strlen(prefix) + strlen(name) : 0, 2);
+    if (name != NULL) {
+        text_add(out, prefix);
+        text_add(out, name);
+    }
 }
 
 static int64_t bounded(int64_t span_ms)
@@ -44,85 +45,21 @@ static int64_t bounded(int64_t span_ms)
     return span_ms < 0 ? 0 : span_ms > REDIS_TIME_MAX_MS ? REDIS_TIME_MAX_MS : span_ms;
 }
 
-struct seen_spans redis_spans(void)
+int redis_record_shape(void)
 {
-    struct seen_spans spans;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        spans.of[subject] = rule_spans((enum subject)subject).count;
-    return spans;
-}
-
-size_t redis_seen_bytes(const struct seen_spans *spans)
-{
-    size_t bytes = ENTRY_BYTES;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
-        bytes += HEAD_BYTES + spans->of[subject] * SPAN_BYTES;
-    return bytes;
-}
-
-struct seen redis_read_seen(const char *bytes, const struct seen_spans *spans)
-{
-    struct seen seen = {.at_ms = (int64_t)get(bytes, TIME_BYTES)};
-    size_t count = COUNT_NONE + 1;
-    bytes += ENTRY_BYTES;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
-        bytes += HEAD_BYTES;
-        for (size_t i = 0; i < spans->of[subject]; i++, bytes += SPAN_BYTES) {
-            seen.counts[count++] = get(bytes + TIME_BYTES, COUNT_BYTES);
-            seen.counts[count++] = get(bytes + TIME_BYTES + COUNT_BYTES, SUM_BYTES);
-        }
-    }
-    return seen;
-}
-
-const char *redis_record_shape(char shape_r[RECORD_SHAPE_SIZE])
-{
-    struct seen_spans spans = redis_spans();
-    if (spans.of[SUBJECT_MAILBOX] == FIRST_MAILBOX_SPANS && spans.of[SUBJECT_IP] == FIRST_IP_SPANS)
-        return "\n";
-    snprintf(shape_r, RECORD_SHAPE_SIZE, " %zu %zu\n", spans.of[SUBJECT_MAILBOX],
-             spans.of[SUBJECT_IP]);
-    return shape_r;
-}
-
-size_t redis_entry_count(const redisReply *element)
-{
-    return element->type == REDIS_REPLY_STRING ? element->len / TAGGED_BYTES : 0;
-}
-
-struct entry redis_read_entry(const redisReply *element, size_t at, uint64_t *decision_r)
-{
-    const char *bytes = element->str + at * TAGGED_BYTES;
-    struct entry entry = {.time_ms = (int64_t)get(bytes, TIME_BYTES),
-                          .off_domain = (uint32_t)get(bytes + TIME_BYTES, WEIGHT_BYTES)};
-    uint64_t tag = get(bytes + ENTRY_BYTES, TAG_BYTES), behind_ms = tag >> TAG_ID_BITS;
-    *decision_r = behind_ms == TAG_NO_ID ? 0
-                                         : decision_floor(entry.time_ms - (int64_t)behind_ms) |
-                                               (tag & TAG_ID_MASK);
-    return entry;
+    return (int)(rule_spans(SUBJECT_MAILBOX).count << 4 | rule_spans(SUBJECT_IP).count);
 }
 
 /* ---- windows ------------------------------------------------------------------ */
 
-size_t redis_count_of(const struct rule_info *rule)
+/* Whether the message counts where the rule looks. */
+static bool counts_for(const struct judge_request *request, enum rule rule)
 {
-    struct rule_spans spans = rule_spans(rule->subject);
-    size_t at = 0, before = rule->subject == SUBJECT_IP ? rule_spans(SUBJECT_MAILBOX).count : 0;
-    while (at + 1 < spans.count && spans.length_ms[at] != rule->window_ms)
-        at++;
-    return COUNT_NONE + 1 + 2 * (before + at) + (rule->measure == MEASURE_OFF_DOMAIN);
-}
-
-/* COUNT_NONE when the message counts for no IP. */
-static size_t window_count(const struct redis_backend *backend, const struct judge_request *request,
-                           enum rule rule)
-{
-    bool of_no_ip = rule_table[rule].subject == SUBJECT_IP && request->ip == NULL;
-    return of_no_ip ? COUNT_NONE : backend->count_of[rule];
+    return rule_table[rule].subject != SUBJECT_IP || request->ip != NULL;
 }
 
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
-#define NO_END ((UINT64_C(1) << 40) - 1)
+#define NO_END ((UINT64_C(1) << 8 * END_BYTES) - 1)
 static uint64_t window_end(const struct judge_request *request, const struct judge_window *window)
 {
     uint32_t cost = outcome_cost(window->rule, request->off_domain);
@@ -131,192 +68,255 @@ static uint64_t window_end(const struct judge_request *request, const struct jud
     return cost > (uint32_t)window->limit ? 0 : (uint32_t)window->limit - cost + 1;
 }
 
-static unsigned mode_of(const struct judge_request *request)
+static unsigned mode_of(struct redis_backend *backend, const struct judge_request *request)
 {
-    bool marked = history_marks[SUBJECT_MAILBOX][request->channel][0] != '\0';
+    bool tickets = request->ticket > 0 || request->redeem > 0;
+    bool trims = ++backend->judged_since_trim >= 128;
+    if (trims)
+        backend->judged_since_trim = 0;
     return (request->rejected ? MODE_REJECTED : 0u) | (request->dry_run ? MODE_DRY_RUN : 0u) |
            (request->observe ? MODE_OBSERVE : 0u) | (request->no_attempt ? MODE_NO_ATTEMPT : 0u) |
-           (marked ? MODE_MARKED : 0u);
+           (tickets ? MODE_TICKETS : 0u) | (trims ? MODE_TRIM : 0u) |
+           (redis_looks_for_earlier(backend) ? MODE_EARLIER : 0u);
 }
 
-/* As of the message's own time; the script knows by how much it is counted later. */
-static uint64_t tag_of(const struct judge_request *request)
+/* The entry of an admitted message, that of an IP's history and the hash of its id once more; its
+ * decision's number; the record's first bytes. */
+static void put_counted(struct redis_backend *backend, struct text *given,
+                        const struct judge_request *request)
 {
-    bool timed = (request->decision & ~(uint64_t)TAG_ID_MASK) == decision_floor(request->now_ms);
-    return timed ? request->decision & TAG_ID_MASK : (uint64_t)TAG_NO_ID << TAG_ID_BITS;
+    uint8_t entry[COUNTED_BYTES];
+    const struct counted counted = {
+        .entry = {.time_ms = request->now_ms, .off_domain = request->off_domain,
+                  .channel = request->channel},
+        .id_hash = identity_of_id(backend->hash_key, request->id),
+        .fingerprint = identity_of_recipients(backend->hash_key, request->fingerprint),
+        .decision = request->decision};
+    packed_entry_put(SUBJECT_MAILBOX, &counted, entry);
+    text_add_bytes(given, (const char *)entry, sizeof entry);
+    text_add_bytes(given, (const char *)entry, COUNTED_IP_BYTES);
+    text_add_bytes(given, (const char *)entry + COUNTED_IP_BYTES, ID_BYTES);
+    put(given, request->decision & ((1 << COUNTED_ID_BITS) - 1), NUMBER_BYTES);
+    put(given, RECORD_FORMAT, 1);
+    put(given, OUTCOME_ADMITTED, 1);
+    put(given, (uint64_t)request->now_ms, TIME_BYTES);
+    put(given, packed_record_keep(request->keep_admitted_ms), 4);
+    put(given, (uint64_t)redis_record_shape(), 1);
 }
 
-/* What the script needs of a message that it refuses: REFUSED_FORM and the durations. Of windows
- * that suspend their counts and rules; what could never fit does not suspend. */
-static void pack_refused(const struct redis_backend *backend, struct packed *packed,
-                         const struct judge_request *request)
+/* By the numbers of the counts the ends, and what the message adds to each share. */
+static void put_ends(struct text *given, const struct judge_request *request)
 {
-    struct packed suspending = {.length = 0};
-    for (size_t i = 0; i < request->window_count; i++) {
-        const struct judge_window *window = &request->windows[i];
-        size_t count = window_count(backend, request, window->rule);
-        if (!window->suspends || count == COUNT_NONE || window_end(request, window) == 0)
-            continue;
-        put(&suspending, count, 1);
-        put(&suspending, window->rule, 1);
-    }
-    put(packed, suspending.length, 1);
-    memcpy(packed->bytes + packed->length, suspending.bytes, suspending.length);
-    packed->length += suspending.length;
-    put(packed, request->retries_before_restart, 4);
-    put(packed, request->attempt, ATTEMPT_BYTES);
-    put(packed, request->volume.count, 1);
-    for (size_t i = 0; i < request->volume.count; i++)
-        put(packed, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED ? -1 : request->volume.ms[i]),
-            DURATION_BYTES);
-}
-
-static void pack_given(const struct redis_backend *backend, struct packed *packed,
-                       const struct judge_request *request)
-{
-    size_t spans = backend->spans.of[SUBJECT_MAILBOX] + backend->spans.of[SUBJECT_IP];
-    size_t counts = COUNT_NONE + 1 + 2 * spans;
+    size_t counts = 2 * (rule_spans(SUBJECT_MAILBOX).count + rule_spans(SUBJECT_IP).count);
     uint64_t ends[COUNTS_MAX];
     for (size_t i = 0; i < counts; i++)
         ends[i] = NO_END;
     for (size_t i = 0; i < request->window_count; i++)
-        ends[window_count(backend, request, request->windows[i].rule)] =
-            window_end(request, &request->windows[i]);
-    put(packed, (uint64_t)request->now_ms, TIME_BYTES);
-    put(packed, request->off_domain, WEIGHT_BYTES);
-    put(packed, mode_of(request), 1);
-    put(packed, tag_of(request), TAG_BYTES);
-    for (size_t i = COUNT_NONE + 1; i < counts; i++)
-        put(packed, ends[i], SUM_BYTES);
-    pack_refused(backend, packed, request);
-}
-
-/* What a record keeps beside the counts, as redis_record reads it: for how long
- * when admitted and when refused, which window looks at which count, the facts. */
-static void add_kept(const struct redis_backend *backend, struct text *kept,
-                     const struct judge_request *request)
-{
-    text_add_int(kept, bounded(request->keep_admitted_ms));
-    text_add_char(kept, ' ');
-    text_add_int(kept, bounded(request->keep_refused_ms));
-    text_add_char(kept, ' ');
-    for (size_t i = 0; i < request->window_count; i++) {
-        text_add(kept, rule_table[request->windows[i].rule].name);
-        text_add_char(kept, '=');
-        text_add_int(kept, (int64_t)window_count(backend, request, request->windows[i].rule));
-        text_add_char(kept, ' ');
+        if (counts_for(request, request->windows[i].rule))
+            ends[packed_record_count(request->windows[i].rule)] =
+                window_end(request, &request->windows[i]);
+    for (size_t i = 0; i < counts; i++)
+        put(given, ends[i], END_BYTES);
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        size_t own = history_share((enum subject)subject, request->channel);
+        for (size_t share = 0; share < history_shares((enum subject)subject); share++) {
+            put(given, share == own, 1);
+            put(given, share == own ? request->off_domain : 0, WEIGHT_BYTES);
+        }
     }
-    text_add_char(kept, '\n');
-    text_add_bytes(kept, request->facts.bytes, request->facts.length);
 }
 
-static void format_lifetime(int64_t keep_ms, char text_r[24])
+static void put_names(struct text *given, const struct judge_request *request, const char *ip)
 {
-    snprintf(text_r, 24, "%lld", (long long)(bounded(keep_ms) + MARGIN_MS));
+    char mailbox_name[HISTORY_NAME_SIZE], stamp[32];
+    put_key(given, REDIS_MAILBOX_KEY,
+            history_name(SUBJECT_MAILBOX, request->channel, request->mailbox, mailbox_name));
+    put_key(given, REDIS_SUSPENSION_KEY, request->mailbox);
+    put_key(given, REDIS_IP_KEY, ip);
+    int length = snprintf(stamp, sizeof stamp, "%lld-*",
+                          (long long)decision_time(request->decision));
+    put_string(given, stamp, (size_t)length, 1);
 }
 
-static void add_message(struct redis_backend *backend, const struct action_time *time,
+/* What stands behind the record's totals when the message passes. */
+static void put_tail(struct text *given, const struct judge_request *request, const char *ip)
+{
+    size_t before = given->length;
+    put(given, 0, 3);
+    packed_record_tail(given, request, ip, true);
+    packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
+}
+
+static void charge_key(const char *mailbox, const char *id, uint8_t key_r[EARLIER_CHARGE_BYTES])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, EARLIER_CHARGE_BYTES);
+    crypto_generichash_update(&state, (const unsigned char *)mailbox, strlen(mailbox) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)id, strlen(id));
+    crypto_generichash_final(&state, key_r, EARLIER_CHARGE_BYTES);
+}
+
+/* Of windows that suspend their counts and rules; what could never fit does not suspend. */
+static void put_suspending(struct text *given, const struct judge_request *request)
+{
+    uint8_t suspending[2 * OVER_TIME_COUNT];
+    size_t length = 0;
+    for (size_t i = 0; i < request->window_count; i++) {
+        const struct judge_window *window = &request->windows[i];
+        if (!window->suspends || !counts_for(request, window->rule) ||
+            window_end(request, window) == 0)
+            continue;
+        suspending[length++] = (uint8_t)packed_record_count(window->rule);
+        suspending[length++] = (uint8_t)window->rule;
+    }
+    put_string(given, suspending, length, 1);
+}
+
+/* What the script needs of a message that is not simply admitted: UNUSUAL_FORM, REFUSED_FORM and
+ * the durations. */
+static void put_unusual(struct redis_backend *backend, struct text *given,
                         const struct judge_request *request)
 {
-    struct packed given = {.length = 0}, charged = {.length = 0}, tickets = {.length = 0};
-    uint8_t charge[BACKEND_CHARGE_KEY_SIZE];
-    char decision[20], admitted[24], refused[24];
-    char mailbox_name[HISTORY_NAME_SIZE], ip_name[HISTORY_NAME_SIZE];
+    const struct record_facts *facts = &request->facts;
+    if (redis_looks_for_earlier(backend)) {
+        uint8_t charge[EARLIER_CHARGE_BYTES + EARLIER_FINGERPRINT_BYTES];
+        charge_key(request->mailbox, request->id, charge);
+        packed_put(charge + EARLIER_CHARGE_BYTES, request->fingerprint, EARLIER_FINGERPRINT_BYTES);
+        put_string(given, charge, sizeof charge, 1);
+    } else {
+        put(given, 0, 1);
+    }
+    put(given, packed_record_keep(request->keep_admitted_ms), 4);
+    put(given, packed_record_keep(request->keep_refused_ms), 4);
+    put(given, request->ticket, WEIGHT_BYTES);
+    put(given, request->redeem, WEIGHT_BYTES);
+    put_string(given, (const char *)facts->bytes + facts->admitted_length,
+               facts->length - facts->admitted_length, 3);
+    put(given, history_share(SUBJECT_MAILBOX, request->channel), 1);
+    put(given, history_share(SUBJECT_IP, request->channel), 1);
+    put_suspending(given, request);
+    put(given, request->retries_before_restart, 4);
+    put(given, request->attempt, ATTEMPT_BYTES);
+    put(given, request->volume.count, 1);
+    for (size_t i = 0; i < request->volume.count; i++)
+        put(given, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED
+                                  ? -1 : bounded(request->volume.ms[i])), DURATION_BYTES);
+}
+
+/* One argument of judge.lua: GIVEN_FORM, and what put_unusual adds. */
+static void add_message(struct redis_backend *backend, const struct judge_request *request)
+{
+    struct text *given = &backend->given;
+    char ip_name[HISTORY_NAME_SIZE];
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
-    if (ip == NULL)
-        ip = "";
-    pack_given(backend, &given, request);
-    backend_charge_key(request->mailbox, request->id, charge);
-    snprintf(decision, sizeof decision, "%016llx", (unsigned long long)request->decision);
-    put(&charged, request->fingerprint, FINGERPRINT_BYTES);
-    memcpy(charged.bytes + charged.length, ip, strlen(ip));
-    charged.length += strlen(ip);
-    text_clear(&backend->kept);
-    add_kept(backend, &backend->kept, request);
-    format_lifetime(request->keep_admitted_ms, admitted);
-    format_lifetime(request->keep_refused_ms, refused);
-    put(&tickets, request->ticket, WEIGHT_BYTES);
-    put(&tickets, request->redeem, WEIGHT_BYTES);
-    const struct argument arguments[] = {
-        {given.bytes, given.length},
-        argument_string(history_name(SUBJECT_MAILBOX, request->channel, request->mailbox,
-                                     mailbox_name)),
-        argument_string(ip),
-        {charge, sizeof charge},
-        argument_string(decision),
-        {backend->kept.data, backend->kept.length},
-        {charged.bytes, charged.length},
-        argument_string(admitted),
-        argument_string(refused),
-        {tickets.bytes, tickets.length},
-    };
-    bool with_tickets = request->ticket > 0 || request->redeem > 0;
-    redis_add_call(backend, time, SCRIPT_JUDGE, arguments,
-                   with_tickets ? countof(arguments) : countof(arguments) - 1);
+    text_clear(given);
+    put(given, (uint64_t)request->now_ms, TIME_BYTES);
+    put(given, mode_of(backend, request), 1);
+    put(given, (uint64_t)decision_time(request->decision), TIME_BYTES);
+    put_counted(backend, given, request);
+    put_ends(given, request);
+    put_names(given, request, ip);
+    put_tail(given, request, ip);
+    put_unusual(backend, given, request);
+    redis_add_argument(backend, &(struct argument){given->data, given->length});
 }
 
 /* ---- answers ------------------------------------------------------------------ */
 
-/* The bytes that every answer has or begins with: the counts, behind them "SECONDS.MICROSECONDS",
- * and " MILLISECONDS" when a history was ahead. 1, or 0 when they have another form. */
-static int read_counts(struct redis_backend *backend, const struct action_time *time,
-                       const redisReply *reply, const struct judge_task *task)
+static size_t told_bytes(void)
 {
-    size_t bytes = redis_seen_bytes(&backend->spans);
-    if (reply->type != REDIS_REPLY_STRING || reply->len < bytes)
-        return 0;
-    struct judge_result *result = task->result_r;
+    size_t totals = 0;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        totals += rule_spans((enum subject)subject).count * history_shares((enum subject)subject);
+    return 2 * TIME_BYTES + totals * (MESSAGES_BYTES + SUM_BYTES);
+}
+
+/* What the windows held before, by the number of the count: of all channels, and of the message's
+ * own. */
+struct held {
+    uint64_t all[COUNTS_MAX], own[COUNTS_MAX];
+};
+
+static void read_totals(const uint8_t *bytes, enum channel channel, struct held *held_r)
+{
+    size_t count = 0;
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+        size_t own = history_share((enum subject)subject, channel);
+        for (size_t i = 0; i < rule_spans((enum subject)subject).count; i++, count += 2) {
+            held_r->all[count] = held_r->all[count + 1] = 0;
+            for (size_t share = 0; share < history_shares((enum subject)subject); share++)
+                for (size_t measure = 0; measure < 2; measure++) {
+                    uint64_t some = packed_get(&bytes, measure == 0 ? MESSAGES_BYTES : SUM_BYTES);
+                    held_r->all[count + measure] += some;
+                    if (share == own)
+                        held_r->own[count + measure] = some;
+                }
+        }
+    }
+}
+
+/* What every answer has: when it was counted, the millisecond of its decision's id, what the windows
+ * held before. 1, or 0 when it has another form. */
+static int read_told(const redisReply *reply, const struct judge_task *task)
+{
     const struct judge_request *request = task->request;
-    char *micros;
-    int64_t seconds = strtoll(reply->str + bytes, &micros, 10);
-    if (*micros++ != '.')
+    struct judge_result *result = task->result_r;
+    struct held held;
+    if (reply->type != REDIS_REPLY_STRING || reply->len != told_bytes())
         return 0;
-    redis_learn_clock(backend, time, seconds * 1000000 + strtoll(micros, &micros, 10));
-    result->ahead_ms = *micros == ' ' ? strtoll(micros, NULL, 10) : 0;
-    struct seen seen = redis_read_seen(reply->str, &backend->spans);
-    result->at_ms = seen.at_ms;
+    const uint8_t *bytes = (const uint8_t *)reply->str;
+    uint64_t number = request->decision & ((1 << COUNTED_ID_BITS) - 1);
+    result->at_ms = (int64_t)packed_get(&bytes, TIME_BYTES);
+    uint64_t floor = decision_floor((int64_t)packed_get(&bytes, TIME_BYTES));
+    result->decision = request->dry_run ? request->decision : floor | number;
+    read_totals(bytes, request->channel, &held);
     for (size_t i = 0; i < request->window_count; i++) {
         struct outcome_window *window = &result->windows[i];
-        size_t count = window_count(backend, request, window->rule);
-        window->used_before = seen.counts[count];
-        window->over = count != COUNT_NONE && outcome_window_over(window, request->off_domain);
+        size_t count = packed_record_count(window->rule);
+        window->used_before = held.all[count];
+        window->used_by_channel = held.own[count];
+        window->over = counts_for(request, window->rule) &&
+                       outcome_window_over(window, request->off_domain);
     }
     return 1;
 }
 
-/* What is not simply admitted; the elements are at the end of judge.lua. */
+/* What is not simply admitted; the elements are at the end of unusual.lua. */
+enum { PARTICULARS = 5 + SUBJECT_COUNT };
 static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {
     struct judge_result *result = task->result_r;
-    int outcome = outcome_by_name(redis_text(elements[1]));
-    if (outcome < 0 || !redis_read_suspension(elements[2], &result->suspension) ||
-        elements[3]->type != REDIS_REPLY_INTEGER)
+    int64_t outcome = redis_number(elements[2]);
+    if (elements[1]->type != REDIS_REPLY_INTEGER || elements[2]->type != REDIS_REPLY_INTEGER ||
+        outcome < 0 || outcome >= OUTCOME_COUNT ||
+        !redis_read_suspension(elements[3], &result->suspension) ||
+        elements[4]->type != REDIS_REPLY_INTEGER)
         return 0;
+    result->ahead_ms = redis_number(elements[1]);
     result->outcome = (enum outcome)outcome;
-    result->brought = elements[3]->integer == 1;
+    result->brought = redis_number(elements[4]) == 1;
     for (size_t i = 0; i < SUBJECT_COUNT; i++)
-        redis_read_history(elements[4 + i], task->request->arena, (enum subject)i, result->at_ms,
+        redis_read_history(elements[5 + i], task->request->arena, (enum subject)i, result->at_ms,
                            &result->histories[i]);
     return 1;
 }
 
-enum { PARTICULARS = 6 };
-
-/* 1, or -1 when the reply is unexpected. */
-static int read_answer(struct redis_backend *backend, const struct action_time *time,
-                       const redisReply *reply, const struct judge_task *task)
+/* 1, or -1 when the message failed or the reply is unexpected. */
+static int read_answer(struct redis_backend *backend, const redisReply *reply,
+                       const struct judge_task *task)
 {
     struct judge_result *result = task->result_r;
     result->outcome = OUTCOME_ADMITTED;
+    result->ahead_ms = 0;
     result->brought = false;
-    result->decision = task->request->decision;
     result->suspension = (struct suspension){0};
     memset(result->histories, 0, sizeof result->histories);
-    bool plain = reply->type == REDIS_REPLY_STRING;
-    if (plain ? read_counts(backend, time, reply, task)
-              : reply->type == REDIS_REPLY_ARRAY && reply->elements == PARTICULARS &&
-                    read_counts(backend, time, reply->element[0], task) &&
-                    read_particulars(reply->element, task))
+    if (reply->type == REDIS_REPLY_ERROR)
+        return backend_fail(&backend->base, "redis at %s: %s", backend->where, reply->str);
+    if (reply->type == REDIS_REPLY_STRING
+            ? read_told(reply, task)
+            : reply->type == REDIS_REPLY_ARRAY && reply->elements == PARTICULARS &&
+                  read_told(reply->element[0], task) && read_particulars(reply->element, task))
         return 1;
     return redis_unexpected(backend);
 }
@@ -344,31 +344,59 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
 
 enum { AGAIN = 0 }; /* an answer while nothing was done yet and may still be */
 
+/* Sends every message that is still to be judged. 1 or -1. */
+static int send_messages(struct redis_backend *backend, const struct action_time *time,
+                         const struct judge_task *tasks, size_t count)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i++)
+        waiting += tasks[i].answer == AGAIN;
+    redis_begin_call(backend, time, SCRIPT_JUDGE, waiting);
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i].answer == AGAIN)
+            add_message(backend, tasks[i].request);
+    return redis_send(backend, time);
+}
+
+static void answer_all(struct judge_task *tasks, size_t count, int answer)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i].answer == AGAIN)
+            tasks[i].answer = answer;
+}
+
+/* An element for each message behind the server's time. */
+static void read_answers(struct redis_backend *backend, const struct action_time *time,
+                         const redisReply *reply, struct judge_task *tasks, size_t count)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||
+        reply->element[0]->type != REDIS_REPLY_INTEGER) {
+        answer_all(tasks, count, redis_unexpected(backend));
+        return;
+    }
+    redis_learn_clock(backend, time, reply->element[0]->integer);
+    for (size_t i = 0, next = 1; i < count; i++) {
+        if (tasks[i].answer != AGAIN)
+            continue;
+        tasks[i].answer = next < reply->elements
+                              ? read_answer(backend, reply->element[next], &tasks[i])
+                              : redis_unexpected(backend);
+        next++;
+    }
+}
+
 /* One round trip for every message that is still to be judged. */
 static void judge_once(struct redis_backend *backend, const struct action_time *time,
                        struct judge_task *tasks, size_t count)
 {
-    bool unknown = false;
-    for (size_t i = 0; i < count; i++)
-        if (tasks[i].answer == AGAIN)
-            add_message(backend, time, tasks[i].request);
-    bool lost = redis_send(backend, time) < 0;
-    for (size_t i = 0; i < count; i++) {
-        if (tasks[i].answer != AGAIN)
-            continue;
-        freed_by(redis_free_reply) redisReply *reply = NULL;
-        enum called called = lost ? CALL_LOST : redis_receive(backend, time, &reply);
-        lost = called == CALL_LOST;
-        unknown = unknown || called == CALL_UNKNOWN;
-        if (called == CALLED)
-            tasks[i].answer = read_answer(backend, time, reply, &tasks[i]);
-        else if (called == CALL_LOST || called == CALL_REFUSED)
-            tasks[i].answer = -1;
-    }
-    if (unknown && !lost && redis_load_scripts(backend, time) < 0)
-        for (size_t i = 0; i < count; i++)
-            if (tasks[i].answer == AGAIN)
-                tasks[i].answer = -1;
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    enum called called = send_messages(backend, time, tasks, count) < 0
+                             ? CALL_LOST : redis_receive(backend, time, &reply);
+    if (called == CALLED)
+        read_answers(backend, time, reply, tasks, count);
+    else if (called == CALL_LOST || called == CALL_REFUSED ||
+             (called == CALL_UNKNOWN && redis_load_scripts(backend, time) < 0))
+        answer_all(tasks, count, -1);
 }
 
 static void judge(struct backend *backend, struct judge_task *tasks, size_t count)
@@ -380,16 +408,14 @@ static void judge(struct backend *backend, struct judge_task *tasks, size_t coun
         tasks[i].answer = check(self, tasks[i].request) > 0 ? AGAIN : -1;
     /* A second time for what a server without our scripts, or with a clock that was set, sent back. */
     for (int round = 0; round < 2 && waiting > 0; round++) {
-        if (redis_connected(self, &time) < 0)
+        if (redis_connected(self, &time) < 0 || redis_find_hash_key(self, &time) < 0)
             break;
         judge_once(self, &time, tasks, count);
         waiting = 0;
         for (size_t i = 0; i < count; i++)
             waiting += tasks[i].answer == AGAIN;
     }
-    for (size_t i = 0; i < count; i++)
-        if (tasks[i].answer == AGAIN)
-            tasks[i].answer = -1;
+    answer_all(tasks, count, -1);
 }
 
 /* ---- refunds ------------------------------------------------------------------------ */
@@ -398,12 +424,16 @@ static int refund(struct backend *backend, const char *mailbox, const char *id, 
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
-    uint8_t charge[BACKEND_CHARGE_KEY_SIZE];
-    backend_charge_key(mailbox, id, charge);
-    const struct argument arguments[] = {argument_string("refund"), argument_int(arena, now_ms),
-                                         argument_string(mailbox), {charge, sizeof charge}};
-    if (redis_check_time(self, now_ms) < 0)
+    struct action_time time = redis_begin(self);
+    uint8_t hash[ID_BYTES], charge[EARLIER_CHARGE_BYTES];
+    if (redis_check_time(self, now_ms) < 0 || redis_connected(self, &time) < 0 ||
+        redis_find_hash_key(self, &time) < 0)
         return -1;
+    packed_put(hash, identity_of_id(self->hash_key, id), ID_BYTES);
+    charge_key(mailbox, id, charge);
+    const struct argument arguments[] = {
+        argument_string("refund"), argument_int(arena, now_ms), argument_string(mailbox),
+        {hash, sizeof hash}, {charge, sizeof charge}};
     return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 

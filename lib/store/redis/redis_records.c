@@ -5,92 +5,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decision.h"
+#include "base/packed.h"
 #include "store/redis/redis.h"
 
 /* ---- a record ----------------------------------------------------------------------- */
 
-/* The windows of a record, "messages_per_day=1 …": which count each one looked at. */
-static void read_windows(char *text, const struct seen *seen, struct record *record_r)
+static int parse_record(struct arena *arena, const redisReply *kept, int64_t *until_ms_r,
+                        struct record *record_r)
 {
-    char *rest, *word = strtok_r(text, " ", &rest);
-    for (; word != NULL && record_r->window_count < OVER_TIME_COUNT;
-         word = strtok_r(NULL, " ", &rest)) {
-        char *count_text = strchr(word, '=');
-        if (count_text == NULL)
-            continue;
-        *count_text++ = '\0';
-        int rule = rule_by_name(word);
-        unsigned long count = strtoul(count_text, NULL, 10);
-        if (rule < 0 || count >= COUNTS_MAX)
-            continue;
-        record_r->windows[record_r->window_count].rule = (enum rule)rule;
-        record_r->windows[record_r->window_count++].used_before = seen->counts[count];
-    }
-}
-
-/* The shape of its totals, behind the outcome's name: 1, or 0 when it has another form. */
-static int read_shape(const char *text, struct seen_spans *spans_r)
-{
-    unsigned of_mailbox = FIRST_MAILBOX_SPANS, of_ip = FIRST_IP_SPANS;
-    if (*text != '\0' && sscanf(text, " %2u %2u", &of_mailbox, &of_ip) != 2)
-        return 0;
-    *spans_r = (struct seen_spans){{[SUBJECT_MAILBOX] = of_mailbox, [SUBJECT_IP] = of_ip}};
-    return of_mailbox + of_ip <= RECORD_SPANS_MAX;
-}
-
-/* "admitted\n", the counts as bytes, "KEEP_ADMITTED KEEP_REFUSED messages_per_day=1 …\n",
- * facts. 1, or 0 when it is no record of ours. */
-static int parse_record(char *text, size_t length, int64_t *until_ms_r, struct record *record_r)
-{
-    struct seen_spans spans;
-    char *counts = memchr(text, '\n', length);
-    if (counts == NULL)
-        return 0;
-    *counts++ = '\0';
-    char *shape = text + strcspn(text, " ");
-    if (!read_shape(shape, &spans) ||
-        length - (size_t)(counts - text) < redis_seen_bytes(&spans))
-        return 0;
-    *shape = '\0';
-    char *keep = counts + redis_seen_bytes(&spans), *facts = strchr(keep, '\n'), *windows;
-    int outcome = outcome_by_name(text);
-    if (facts == NULL || outcome < 0)
-        return 0;
-    *facts++ = '\0';
-    struct seen seen = redis_read_seen(counts, &spans);
-    int64_t keep_admitted_ms = strtoll(keep, &windows, 10);
-    int64_t keep_refused_ms = strtoll(windows, &windows, 10);
-    bool passes = outcome_passes((enum outcome)outcome);
-    read_windows(windows, &seen, record_r);
-    *until_ms_r = seen.at_ms + (passes ? keep_admitted_ms : keep_refused_ms);
-    record_r->at_ms = seen.at_ms;
-    record_r->outcome = (enum outcome)outcome;
-    record_r->facts = facts;
-    record_r->facts_length = length - (size_t)(facts - text);
-    return 1;
-}
-
-static struct argument argument_id(struct arena *arena, uint64_t decision)
-{
-    return argument_string(arena_printf(arena, "%016llx", (unsigned long long)decision));
+    const char *ip_name;
+    if (kept->len > 0 && kept->str[0] != RECORD_FORMAT)
+        return redis_read_earlier_record(arena_strndup(arena, kept->str, kept->len), kept->len,
+                                         record_r, until_ms_r);
+    return packed_record_get(arena, (const uint8_t *)kept->str, kept->len, record_r, until_ms_r,
+                             &ip_name);
 }
 
 /* 1; 0 when there is none or it is past its time; -1 when it is damaged. */
 static int read_record(struct redis_backend *backend, struct arena *arena, const redisReply *kept,
                        uint64_t decision, int64_t now_ms, struct record *record_r)
 {
-    struct record record = {.decision = decision};
+    struct record record = {0};
     int64_t until_ms;
     if (kept->type == REDIS_REPLY_NIL)
         return 0;
-    if (kept->type != REDIS_REPLY_STRING ||
-        !parse_record(arena_strndup(arena, kept->str, kept->len), kept->len, &until_ms, &record))
+    if (kept->type != REDIS_REPLY_STRING || !parse_record(arena, kept, &until_ms, &record))
         return backend_fail(&backend->base, "redis: the record of decision %016llx is damaged",
                             (unsigned long long)decision);
+    record.decision = decision;
     if (until_ms <= now_ms)
         return 0;
     *record_r = record;
     return 1;
+}
+
+#define NUMBER_MASK ((UINT64_C(1) << COUNTED_ID_BITS) - 1)
+
+/* As read.lua finds a record: the millisecond of the decision's id, and its number. */
+static void put_id(struct arena *arena, uint64_t decision, struct argument arguments_r[2])
+{
+    uint8_t *number = arena_alloc(arena, NUMBER_BYTES);
+    packed_put(number, decision & NUMBER_MASK, NUMBER_BYTES);
+    arguments_r[0] = argument_int(arena, decision_time(decision));
+    arguments_r[1] = (struct argument){number, NUMBER_BYTES};
 }
 
 static int record(struct backend *backend, struct arena *arena, uint64_t decision, int64_t now_ms,
@@ -98,10 +56,15 @@ static int record(struct backend *backend, struct arena *arena, uint64_t decisio
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("record"), argument_id(arena, decision)};
+    struct argument arguments[3] = {argument_string("records")};
+    put_id(arena, decision, arguments + 1);
     const redisReply *kept =
-        redis_ask(self, SCRIPT_READ, arguments, countof(arguments), &reply);
-    return kept == NULL ? -1 : read_record(self, arena, kept, decision, now_ms, record_r);
+        redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 1, &reply);
+    if (kept == NULL)
+        return -1;
+    return kept->elements == 0 ? 0
+                               : read_record(self, arena, kept->element[0], decision, now_ms,
+                                             record_r);
 }
 
 /* ---- lists of decisions ------------------------------------------------------------- */
@@ -140,20 +103,31 @@ static void sort_ids(struct ids *ids)
     ids->count = kept;
 }
 
-/* The ids in a text, 16 digits each, that are below `before`. */
-static void add_ids(const redisReply *text, uint64_t before, struct ids *ids)
+static void add_id(uint64_t id, uint64_t before, struct ids *ids)
 {
-    const char *next = redis_text(text);
-    char digits[ID_DIGITS + 1] = "";
-    for (size_t left = strlen(next) / ID_DIGITS; left > 0; left--, next += ID_DIGITS) {
-        memcpy(digits, next, ID_DIGITS);
-        uint64_t id = strtoull(digits, NULL, 16);
-        if (id < before)
-            ids->of[ids->count++] = id;
-    }
+    if (id < before)
+        ids->of[ids->count++] = id;
 }
 
-static size_t id_count(const redisReply *text) { return strlen(redis_text(text)) / ID_DIGITS; }
+static uint64_t digits_id(const char *digits)
+{
+    char text[EARLIER_ID_DIGITS + 1] = "";
+    memcpy(text, digits, EARLIER_ID_DIGITS);
+    return strtoull(text, NULL, 16);
+}
+
+static uint64_t packed_id(const char *bytes)
+{
+    const uint8_t *next = (const uint8_t *)bytes;
+    uint64_t since_ms = packed_get(&next, SINCE_BYTES);
+    return since_ms << COUNTED_ID_BITS | (packed_get(&next, NUMBER_BYTES) & NUMBER_MASK);
+}
+
+/* How many ids of so many bytes a text has. */
+static size_t id_count(const redisReply *text, size_t bytes)
+{
+    return text->type == REDIS_REPLY_STRING ? text->len / bytes : 0;
+}
 
 static void add_record(struct page *page, const struct record *record)
 {
@@ -169,14 +143,14 @@ static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    struct argument arguments[1 + FETCH_MAX] = {argument_string("records")};
+    struct argument arguments[1 + 2 * FETCH_MAX] = {argument_string("records")};
     if (redis_is_over(&page->time))
         return backend_fail(&backend->base, "the decisions were not found within %d ms",
                             backend->base.timeout_ms);
     for (size_t i = 0; i < count; i++)
-        arguments[1 + i] = argument_id(arena, ids[i]);
+        put_id(arena, ids[i], arguments + 1 + 2 * i);
     const redisReply *found =
-        redis_ask_list(backend, SCRIPT_READ, arguments, 1 + count, count, &reply);
+        redis_ask_list(backend, SCRIPT_READ, arguments, 1 + 2 * count, count, &reply);
     if (found == NULL)
         return -1;
     for (size_t i = 0; i < found->elements && !page->told->more; i++) {
@@ -214,12 +188,24 @@ static int fetch(struct redis_backend *backend, const struct ids *ids, struct pa
 /* Of the messages in a history, those that lead to their decisions. */
 static void add_admitted(const redisReply *history, int64_t at_ms, uint64_t before, struct ids *ids)
 {
-    size_t entries = redis_entry_count(history);
+    size_t entries = redis_entry_count(history, SUBJECT_MAILBOX);
     for (size_t i = 0; i < entries; i++) {
-        uint64_t decision;
-        struct entry entry = redis_read_entry(history, i, &decision);
-        if (decision != 0 && decision < before && window_holds(entry.time_ms, rule_longest_ms(SUBJECT_MAILBOX), at_ms))
-            ids->of[ids->count++] = decision;
+        struct counted counted = redis_read_entry(history, SUBJECT_MAILBOX, i);
+        if (counted.decision != 0 &&
+            window_holds(counted.entry.time_ms, rule_longest_ms(SUBJECT_MAILBOX), at_ms))
+            add_id(counted.decision, before, ids);
+    }
+}
+
+/* Of the version before they have digits. */
+static void add_refused(const redisReply *list, uint64_t before, struct ids *ids)
+{
+    for (size_t i = 0; i < list->elements; i++) {
+        const redisReply *id = list->element[i];
+        if (id->type == REDIS_REPLY_STRING && id->len == REFUSED_ID_BYTES)
+            add_id(packed_id(id->str), before, ids);
+        else if (id->type == REDIS_REPLY_STRING && id->len == EARLIER_ID_DIGITS)
+            add_id(digits_id(id->str), before, ids);
     }
 }
 
@@ -234,7 +220,7 @@ static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel))
             arguments[3 + histories++] =
-                redis_argument_history(arena, (enum channel)channel, mailbox);
+                redis_argument_history_of(arena, (enum channel)channel, mailbox);
     const redisReply *found = redis_ask_list(backend, SCRIPT_READ, arguments, 3 + histories,
                                              1 + 2 * histories, &reply);
     if (found == NULL)
@@ -243,10 +229,10 @@ static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const
         return backend_fail(&backend->base, "redis: the decisions of %s are damaged", mailbox);
     const redisReply *refused = found->element[0];
     for (size_t i = 0; i < histories; i++)
-        entries += redis_entry_count(found->element[2 + 2 * i]);
+        entries += redis_entry_count(found->element[2 + 2 * i], SUBJECT_MAILBOX);
     *ids_r = (struct ids){
-        .of = arena_alloc(arena, (id_count(refused) + entries + 1) * sizeof ids_r->of[0])};
-    add_ids(refused, before, ids_r);
+        .of = arena_alloc(arena, (refused->elements + entries + 1) * sizeof ids_r->of[0])};
+    add_refused(refused, before, ids_r);
     for (size_t i = 0; i < histories; i++)
         add_admitted(found->element[2 + 2 * i], redis_number(found->element[1 + 2 * i]), before,
                      ids_r);
@@ -254,45 +240,106 @@ static int mailbox_ids(struct redis_backend *backend, struct arena *arena, const
     return 1;
 }
 
-/* The ids of all mailboxes next below `before`, at most LOG_STEP. 1 when nothing lies
- * beyond them, 0 when something may, or -1. */
-enum { LOG_STEP = 2048 };
-static int log_ids(struct redis_backend *backend, struct arena *arena, uint64_t before,
-                   struct ids *ids_r)
+/* ---- of all mailboxes ---- */
+
+/* What a look at the streams and the log of the version before has found: ids, and the moment of
+ * the latest that may lie beyond what was read; 0: there is no more. */
+struct look {
+    struct ids ids;
+    int64_t more_ms;
+};
+
+static void is_more(struct look *look, uint64_t last)
+{
+    if (decision_time(last) > look->more_ms)
+        look->more_ms = decision_time(last);
+}
+
+/* The ids of each stream next below `before`, at most `step` of each. 1 or -1. */
+static int look_at_streams(struct redis_backend *backend, struct arena *arena, uint64_t before,
+                           size_t step, struct look *look)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("log"), argument_id(arena, before),
-                                         argument_int(arena, LOG_STEP)};
+    const struct argument arguments[] = {argument_string("newest"),
+                                         argument_int(arena, decision_time(before)),
+                                         argument_int(arena, (int64_t)step)};
+    const redisReply *found = redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments),
+                                             2 * RECORD_STREAMS, &reply);
+    if (found == NULL)
+        return -1;
+    size_t all = 0;
+    for (size_t i = 0; i < found->elements; i++)
+        all += id_count(found->element[i], REFUSED_ID_BYTES);
+    look->ids.of = arena_alloc(arena, (all + 1) * sizeof look->ids.of[0]);
+    for (size_t i = 0; i < found->elements; i++) {
+        size_t count = id_count(found->element[i], REFUSED_ID_BYTES);
+        const char *bytes = found->element[i]->str;
+        for (size_t k = 0; k < count; k++)
+            add_id(packed_id(bytes + k * REFUSED_ID_BYTES), before, &look->ids);
+        if (count == step)
+            is_more(look, packed_id(bytes + (count - 1) * REFUSED_ID_BYTES));
+    }
+    return 1;
+}
+
+/* The same of the log of the version before, LOG_STEP at most. */
+enum { LOG_STEP = 2048 };
+static int look_at_log(struct redis_backend *backend, struct arena *arena, uint64_t before,
+                       struct look *look)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {
+        argument_string("log"),
+        argument_string(arena_printf(arena, "%016llx", (unsigned long long)before)),
+        argument_int(arena, LOG_STEP)};
     const redisReply *found =
         redis_ask_list(backend, SCRIPT_READ, arguments, countof(arguments), 2, &reply);
     if (found == NULL)
         return -1;
     if (found->elements != 2)
         return backend_fail(&backend->base, "redis: the log of decisions is damaged");
-    bool all = redis_number(found->element[0]) == 1;
-    *ids_r = (struct ids){
-        .of = arena_alloc(arena, (id_count(found->element[1]) + 1) * sizeof ids_r->of[0])};
-    add_ids(found->element[1], before, ids_r);
-    sort_ids(ids_r);
-    if (ids_r->count > LOG_STEP) {
-        ids_r->count = LOG_STEP;
-        all = false;
-    }
-    return all || ids_r->count == 0;
+    size_t count = id_count(found->element[1], EARLIER_ID_DIGITS);
+    struct ids ids = {.of = arena_alloc(arena, (count + 1) * sizeof ids.of[0])};
+    for (size_t i = 0; i < count; i++)
+        add_id(digits_id(found->element[1]->str + i * EARLIER_ID_DIGITS), before, &ids);
+    sort_ids(&ids);
+    size_t taken = smaller(ids.count, LOG_STEP);
+    if (taken > 0 && (taken < ids.count || redis_number(found->element[0]) != 1))
+        is_more(look, ids.of[taken - 1]);
+    uint64_t *all = arena_alloc(arena, (look->ids.count + taken + 1) * sizeof all[0]);
+    memcpy(all, look->ids.of, look->ids.count * sizeof all[0]);
+    memcpy(all + look->ids.count, ids.of, taken * sizeof all[0]);
+    look->ids = (struct ids){all, look->ids.count + taken};
+    return 1;
 }
 
-/* Steps through the log until the page is full or the log ends. */
+/* Steps down until the page is full or there is no more. What may lie beyond a look is looked at
+ * again, further where a look brought nothing. */
 static int log_page(struct redis_backend *backend, uint64_t before, struct page *page)
 {
-    int at_end = 0;
-    while (at_end == 0 && !page->told->more) {
+    enum { STEP = 256, STEP_MAX = 65536 };
+    size_t step = STEP;
+    while (!page->told->more) {
         freed_by(arena_free) struct arena *arena = arena_new();
-        struct ids ids;
-        at_end = log_ids(backend, arena, before, &ids);
-        if (at_end < 0 || fetch(backend, &ids, page) < 0)
+        struct look look = {.more_ms = 0};
+        if (look_at_streams(backend, arena, before, step, &look) < 0 ||
+            look_at_log(backend, arena, before, &look) < 0)
             return -1;
-        if (ids.count > 0)
-            before = ids.of[ids.count - 1];
+        sort_ids(&look.ids);
+        size_t safe = 0;
+        while (safe < look.ids.count &&
+               (look.more_ms == 0 || decision_time(look.ids.of[safe]) > look.more_ms))
+            safe++;
+        look.ids.count = safe;
+        if (fetch(backend, &look.ids, page) < 0)
+            return -1;
+        if (look.more_ms == 0)
+            break;
+        uint64_t below = decision_floor(look.more_ms + 1);
+        step = below < before ? STEP : step * 2;
+        if (step > STEP_MAX)
+            return backend_fail(&backend->base, "redis: too many decisions of one moment");
+        before = below < before ? below : before;
     }
     return 1;
 }
@@ -318,18 +365,30 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
 
 /* ---- histories ---------------------------------------------------------------------- */
 
+size_t redis_entry_count(const redisReply *element, enum subject subject)
+{
+    return element->type == REDIS_REPLY_STRING ? element->len / packed_entry_bytes(subject) : 0;
+}
+
+struct counted redis_read_entry(const redisReply *element, enum subject subject, size_t at)
+{
+    struct counted counted;
+    packed_entry_get(subject, (const uint8_t *)element->str + at * packed_entry_bytes(subject),
+                     &counted);
+    return counted;
+}
+
 void redis_read_history(const redisReply *element, struct arena *arena, enum subject subject,
                         int64_t at_ms, struct history *history_r)
 {
     int64_t length_ms = rule_longest_ms(subject);
-    size_t count = redis_entry_count(element);
+    size_t count = redis_entry_count(element, subject);
     *history_r = (struct history){0};
     if (count == 0)
         return;
     history_r->entries = arena_alloc(arena, count * sizeof history_r->entries[0]);
     for (size_t i = 0; i < count; i++) {
-        uint64_t decision;
-        struct entry entry = redis_read_entry(element, i, &decision);
+        struct entry entry = redis_read_entry(element, subject, i).entry;
         if (entry.time_ms > at_ms) /* a wrong clock stamped it */
             entry.time_ms = at_ms;
         if (window_holds(entry.time_ms, length_ms, at_ms))
@@ -364,7 +423,8 @@ static int history(struct backend *backend, struct arena *arena, enum subject su
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    const struct argument arguments[] = {argument_string("history"), argument_string(key),
+    const struct argument arguments[] = {argument_string("history"),
+                                         redis_argument_history(arena, subject, key),
                                          argument_int(arena, now_ms)};
     if (redis_check_time(self, now_ms) < 0)
         return -1;
@@ -391,7 +451,7 @@ static int reset(struct backend *backend, const char *mailbox, const struct acti
     for (int channel = 0; channel < CHANNEL_COUNT; channel++)
         if (history_is_first(SUBJECT_MAILBOX, (enum channel)channel)) {
             arguments[count++] = argument_string(channel_names[channel]);
-            arguments[count++] = redis_argument_history(arena, (enum channel)channel, mailbox);
+            arguments[count++] = redis_argument_history_of(arena, (enum channel)channel, mailbox);
         }
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;

@@ -6,20 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decision.h"
 #include "store/lifetimes.h"
+#include "store/packed_entry.h"
+#include "store/packed_record.h"
 #include "store/redis/redis.h"
 
 #include "store/redis/action.lua.h"
 #include "store/redis/audit.lua.h"
 #include "store/redis/common.lua.h"
 #include "store/redis/desk.lua.h"
+#include "store/redis/earlier.lua.h"
 #include "store/redis/history.lua.h"
 #include "store/redis/judge.lua.h"
 #include "store/redis/observe.lua.h"
 #include "store/redis/read.lua.h"
+#include "store/redis/record.lua.h"
 #include "store/redis/refusal.lua.h"
 #include "store/redis/suspension.lua.h"
 #include "store/redis/ticket.lua.h"
+#include "store/redis/unusual.lua.h"
 
 /* The first line makes the server look before it begins a script whether it may write at all;
  * reading is possible when memory is out, and on a replica. */
@@ -41,10 +47,15 @@ static const struct {
 } parts[] = {
     {"histories", redis_history_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+    {"earlier", redis_earlier_lua,
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+    {"records", redis_record_lua,
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
     {"suspensions", redis_suspension_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
     {"tickets", redis_ticket_lua, {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true}},
     {"refusals", redis_refusal_lua, {[SCRIPT_JUDGE] = true}},
+    {"unusual", redis_unusual_lua, {[SCRIPT_JUDGE] = true}},
     {NULL, redis_audit_lua, {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true}},
 };
 
@@ -55,23 +66,23 @@ static const struct {
 #define TIME_FORM "I" DIGITS(TIME_BYTES)
 #define WEIGHT_FORM "I" DIGITS(WEIGHT_BYTES)
 #define TAG_FORM "I" DIGITS(TAG_BYTES)
-#define HEAD_FORM TIME_FORM "I" DIGITS(GENERATION_BYTES)
-#define SPAN_FORM TIME_FORM "I" DIGITS(COUNT_BYTES) "I" DIGITS(SUM_BYTES)
+#define NUMBER_FORM "I" DIGITS(NUMBER_BYTES)
+#define TOTAL_FORM "I" DIGITS(MESSAGES_BYTES) "I" DIGITS(SUM_BYTES)
+#define EARLIER_SPAN_FORM TIME_FORM "I" DIGITS(EARLIER_COUNT_BYTES) "I" DIGITS(EARLIER_SUM_BYTES)
+#define CHARGE_FORM "Bc0" /* EARLIER_CHARGE_BYTES and EARLIER_FINGERPRINT_BYTES, or nothing */
 
 struct script_name {
     const char *name, *value;
 };
 static const struct script_name names[] = {
     {"ALL", "sg:*"},
-    /* of a history: its entries, its totals; "sg:history:MAILBOX" */
-    {"HISTORY", "sg:history:"},
-    {"TOTALS", "sg:totals:"},
-    {"CHARGE", "sg:charge:"},
-    {"TICKET", "sg:ticket:"}, /* sorted set by end: recipients, key of the charge */
-    {"DECISION", "sg:decision:"},
-    {"LOG", "sg:log"}, /* ids of decisions in order of judging */
-    {"REFUSED", "sg:refused:"},
-    {"SUSPENSION", "sg:suspension:"},
+    {"MAILBOX_KEY", REDIS_MAILBOX_KEY}, /* its history */
+    {"IP_KEY", REDIS_IP_KEY},
+    {"TICKET", "sg:ticket:"}, /* sorted set by end: recipients, hash of the submission's id */
+    {"ADMITTED", "sg:admitted"}, /* streams of records; further ones have a number behind */
+    {"REFUSED", "sg:refused"},
+    {"REFUSED_OF", "sg:refused:"}, /* a mailbox's refused messages */
+    {"SUSPENSION", REDIS_SUSPENSION_KEY},
     {"TRIED", "sg:tried:"}, /* ATTEMPT_BYTES of each message that was refused since */
     {"OFFENCES", "sg:offences:"},
     {"SUSPENDED", "sg:suspended"},
@@ -89,18 +100,31 @@ static const struct script_name names[] = {
     {"OF", "sg:of:"},
     {"NEAR", "sg:near"},
     {"COUNTERS", "sg:counters"},
+    /* of the version before */
+    {"EARLIER_HISTORY", "sg:history:"},
+    {"EARLIER_TOTALS", "sg:totals:"},
+    {"EARLIER_CHARGE", "sg:charge:"},
+    {"EARLIER_DECISION", "sg:decision:"},
+    {"EARLIER_LOG", "sg:log"}, /* ids of decisions in order of judging */
     /* forms, as the scripts' struct has them */
     {"TIME_FORM", ">" TIME_FORM},
     {"WEIGHT_FORM", ">" WEIGHT_FORM},
     {"TAG_FORM", ">" TAG_FORM},
+    {"NUMBER_FORM", ">" NUMBER_FORM},
+    {"SINCE_FORM", ">I" DIGITS(SINCE_BYTES)},
+    {"MESSAGES_FORM", ">I" DIGITS(MESSAGES_BYTES)},
     {"ENTRY_FORM", ">" TIME_FORM WEIGHT_FORM},
-    {"HEAD_FORM", ">" HEAD_FORM},
-    {"SPAN_FORM", ">" SPAN_FORM},
-    {"CHARGE_FORM", ">" TIME_FORM WEIGHT_FORM "I" DIGITS(GENERATION_BYTES) "c" DIGITS(
-                        FINGERPRINT_BYTES)},
+    {"SPAN_FORM", ">" TIME_FORM TOTAL_FORM},
+    {"RECORD_HEAD_FORM", ">BB" TIME_FORM "I4B"},
+    {"RECORD_END_FORM", ">" TIME_FORM "I4"},
+    {"EARLIER_SPAN_FORM", ">" EARLIER_SPAN_FORM},
+    {"EARLIER_TAG_FORM", ">I" DIGITS(EARLIER_TAG_BYTES)},
+    {"EARLIER_CHARGE_FORM", ">" TIME_FORM WEIGHT_FORM "I" DIGITS(EARLIER_GENERATION_BYTES) "c" DIGITS(
+                                EARLIER_FINGERPRINT_BYTES)},
     /* what redis_judge.c packs */
-    {"GIVEN_FORM", ">" TIME_FORM WEIGHT_FORM "Bc" DIGITS(TAG_BYTES)},
-    {"REFUSED_FORM", ">Bc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
+    {"CHARGE_FORM", ">" CHARGE_FORM},
+    {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0"},
+    {"REFUSED_FORM", ">BBBc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
     {"DURATION_FORM", "i" DIGITS(DURATION_BYTES)},
     {"BY_GUARD", SUSPENSION_BY_GUARD},
 };
@@ -112,25 +136,45 @@ static const struct {
     {"TIME_BYTES", TIME_BYTES},
     {"WEIGHT_BYTES", WEIGHT_BYTES},
     {"TAG_BYTES", TAG_BYTES},
-    {"ENTRY_BYTES", ENTRY_BYTES},
-    {"GENERATION_BYTES", GENERATION_BYTES},
-    {"HEAD_BYTES", HEAD_BYTES},
-    {"SPAN_BYTES", SPAN_BYTES},
+    {"ID_BYTES", ID_BYTES},
+    {"SINCE_BYTES", SINCE_BYTES},
+    {"REFUSED_ID_BYTES", REFUSED_ID_BYTES},
+    {"ENTRY_BYTES", COUNTED_IP_BYTES}, /* which an entry of a mailbox's history begins with, too */
     {"FINGERPRINT_BYTES", FINGERPRINT_BYTES},
+    {"FINGERPRINT_PLACE", COUNTED_IP_BYTES + ID_BYTES + 1}, /* in an entry, from 1 */
+    {"COUNTED_TOTAL_BYTES", MESSAGES_BYTES + SUM_BYTES},
     {"ATTEMPT_BYTES", ATTEMPT_BYTES},
-    {"ID_TIME_DIGITS", ID_TIME_DIGITS},
-    {"ENDS_PLACE", TIME_BYTES + WEIGHT_BYTES + 1 + TAG_BYTES + 1}, /* behind GIVEN_FORM */
-    {"TAG_STEP", INT64_C(1) << TAG_ID_BITS},
-    {"TAG_MOST", (int64_t)TAG_NO_ID << TAG_ID_BITS},
-    {"REDEEMED", REDEEMED_BIT},
-    {"GENERATIONS", INT64_C(1) << 8 * GENERATION_BYTES},
-    {"FIRST_MAILBOX_SPANS", FIRST_MAILBOX_SPANS},
-    {"FIRST_IP_SPANS", FIRST_IP_SPANS},
+    {"ENDS_PLACE", ENDS_PLACE},
+    {"TIMES", INT64_C(1) << COUNTED_TIME_BITS},
+    {"CHANNELS", 1 << COUNTED_CHANNEL_BITS},
+    {"NUMBERS_END", 1 << COUNTED_ID_BITS},
+    {"NEAR_TIME", COUNTED_NEAR_MS},
+    {"RECORD_FORMAT", RECORD_FORMAT},
+    {"RECORD_HEAD_BYTES", RECORD_HEAD_BYTES},
+    {"RECORD_TIME_PLACE", RECORD_OUTCOME_AT + 2},
+    {"RECORD_STREAMS", RECORD_STREAMS},
+    {"SECOND", SECOND_MS},
+    {"EARLIER_HEAD_BYTES", EARLIER_HEAD_BYTES},
+    {"EARLIER_SPAN_BYTES", EARLIER_SPAN_BYTES},
+    {"EARLIER_TAG_BYTES", EARLIER_TAG_BYTES},
+    {"EARLIER_TAG_OF_NONE", EARLIER_TAG_NONE << COUNTED_ID_BITS},
+    {"EARLIER_CHARGE_BYTES", EARLIER_CHARGE_BYTES},
+    {"EARLIER_REDEEMED_TIME", EARLIER_REDEEMED},
+    {"EARLIER_MAILBOX_SPANS", EARLIER_MAILBOX_SPANS},
+    {"EARLIER_IP_SPANS", EARLIER_IP_SPANS},
+    {"EARLIER_ID_TIME_DIGITS", EARLIER_ID_TIME_DIGITS},
+    {"OUTCOME_ADMITTED", OUTCOME_ADMITTED},
+    {"OUTCOME_REPEATED", OUTCOME_REPEATED},
+    {"OUTCOME_REDEEMED", OUTCOME_REDEEMED},
+    {"OUTCOME_REJECTED", OUTCOME_REJECTED},
+    {"OUTCOME_OVER", OUTCOME_OVER},
+    {"OUTCOME_SUSPENDED", OUTCOME_SUSPENDED},
     {"MODE_REJECTED", MODE_REJECTED},
     {"MODE_DRY_RUN", MODE_DRY_RUN},
     {"MODE_OBSERVE", MODE_OBSERVE},
     {"MODE_NO_ATTEMPT", MODE_NO_ATTEMPT},
-    {"MODE_MARKED", MODE_MARKED},
+    {"MODE_TRIM", MODE_TRIM},
+    {"MODE_EARLIER", MODE_EARLIER},
     {"AHEAD", CLOCK_AHEAD_MS}, /* what is further ahead was stamped by a wrong clock */
     {"MARGIN", MARGIN_MS},
     {"TICKET_TIME", TICKET_MS},
@@ -142,12 +186,12 @@ static const struct {
     {"ATTEMPTS_MAX", ATTEMPTS_KNOWN},
     {"SENDERS_MAX", SENDERS_MAX},
     {"NEAR_MAX", 10000},    /* windows near their limit that are kept */
-    {"LOG_MAX", 100000},    /* ids in the log, and so many more before it is cut */
-    {"LOG_SLACK", 1000},
     {"REFUSED_MAX", 1000},  /* of a mailbox */
-    {"PAST_AT_ONCE", 16},   /* entries that no longer count, before they go */
+    {"PAST_AT_ONCE", 304},  /* bytes of entries that no longer count, before they go */
+    {"CROWD", 1000},        /* records of a millisecond, before those that are late go to the next */
+    {"TRIM_AT_ONCE", 256},
     {"TIDY_AT_ONCE", 32},
-    {"LOOK_AT", 256},       /* ids at the log's beginning */
+    {"LOOK_AT", 1000},
     {"SCAN_AT_ONCE", 500},
     {"NEIGHBOURS", 1000},   /* as far from its place an id may be in the log */
     {"PAGE", 64},
@@ -157,12 +201,9 @@ static const struct {
 static const struct {
     const char *name, *const *value;
 } others[] = {
-    {"OUTCOME_ADMITTED", &outcome_names[OUTCOME_ADMITTED]},
-    {"OUTCOME_REPEATED", &outcome_names[OUTCOME_REPEATED]},
-    {"OUTCOME_REDEEMED", &outcome_names[OUTCOME_REDEEMED]},
-    {"OUTCOME_REJECTED", &outcome_names[OUTCOME_REJECTED]},
-    {"OUTCOME_OVER", &outcome_names[OUTCOME_OVER]},
-    {"OUTCOME_SUSPENDED", &outcome_names[OUTCOME_SUSPENDED]},
+    {"ADMITTED_NAME", &outcome_names[OUTCOME_ADMITTED]},
+    {"REPEATED_NAME", &outcome_names[OUTCOME_REPEATED]},
+    {"REDEEMED_NAME", &outcome_names[OUTCOME_REDEEMED]},
     {"CAUSE_VOLUME", &cause_names[CAUSE_VOLUME]},
     {"KEPT_TRIES", &kept_kind_names[KEPT_TRIES]},
 };
@@ -186,87 +227,224 @@ static void add_bytes(struct text *out, unsigned byte, size_t count)
     text_add_char(out, '\'');
 }
 
-/* judge.lua has all totals as t1, t2, … and all ends as e1, e2, …: the first of a subject. */
-static size_t first_total(enum subject subject)
+/* Of a subject's totals: how many numbers; judge.lua has those of the mailbox as t1, t2, …, and
+ * those of the IP behind them. */
+static size_t shares_of(enum subject subject) { return history_shares(subject); }
+
+static size_t span_numbers(enum subject subject) { return 1 + 2 * shares_of(subject); }
+
+static size_t total_numbers(enum subject subject)
 {
-    return subject == SUBJECT_MAILBOX ? 1 : 3 + 3 * rule_spans(SUBJECT_MAILBOX).count;
+    return 2 + rule_spans(subject).count * span_numbers(subject);
 }
 
-static void add_all(struct text *out, char letter, size_t count)
+static size_t first_total(enum subject subject)
 {
-    for (size_t i = 1; i <= count; i++)
-        text_addf(out, "%s%c%zu", i > 1 ? "," : "", letter, i);
+    return subject == SUBJECT_MAILBOX ? 1 : 1 + total_numbers(SUBJECT_MAILBOX);
+}
+
+static size_t oldest_of(enum subject subject, size_t span)
+{
+    return first_total(subject) + 1 + span * span_numbers(subject);
+}
+
+static void add_all(struct text *out, char letter, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        text_addf(out, "%s%c%zu", i > first ? "," : "", letter, i);
+}
+
+/* A count of all shares: messages (0) or off-domain recipients (1) of a span. */
+static void add_sum(struct text *out, enum subject subject, size_t span, size_t measure)
+{
+    size_t first = oldest_of(subject, span) + 1 + measure;
+    for (size_t share = 0; share < shares_of(subject); share++)
+        text_addf(out, "%st%zu", share > 0 ? "+" : "", first + 2 * share);
 }
 
 /* Whether something has left a span by `at`. */
 static void add_left(struct text *out, enum subject subject)
 {
     struct rule_spans spans = rule_spans(subject);
-    size_t oldest = first_total(subject) + 2;
-    for (size_t i = 0; i < spans.count; i++, oldest += 3)
-        text_addf(out, "%st%zu<=at-%lld and t%zu>0", i > 0 ? " or " : "", oldest,
-                  (long long)spans.length_ms[i], oldest + 1);
+    for (size_t i = 0; i < spans.count; i++) {
+        text_addf(out, "%st%zu<=at-%lld and ", i > 0 ? " or " : "", oldest_of(subject, i),
+                  (long long)spans.length_ms[i]);
+        add_sum(out, subject, i, 0);
+        text_add(out, ">0");
+    }
 }
 
 /* Whether one more message fits beside this one, or this one where there is no other. */
 static void add_room(struct text *out, enum subject subject, size_t end)
 {
-    size_t oldest = first_total(subject) + 2;
-    for (size_t i = 0; i < rule_spans(subject).count; i++, oldest += 3)
-        for (size_t count = oldest + 1; count <= oldest + 2; count++, end++)
-            text_addf(out, "%s(t%zu<e%zu-1 or t%zu==0 and e%zu>0)",
-                      end > 1 ? " and " : "", count, end, count, end);
-}
-
-/* The totals with this message. */
-static void add_counted(struct text *out, enum subject subject)
-{
-    size_t first = first_total(subject), oldest = first + 2;
-    text_addf(out, "at,t%zu", first + 1);
-    for (size_t i = 0; i < rule_spans(subject).count; i++, oldest += 3)
-        text_addf(out, ",t%zu==0 and at or t%zu,t%zu+1,t%zu+weight", oldest + 1, oldest,
-                  oldest + 1, oldest + 2);
-}
-
-static void add_spans_form(struct text *out, enum subject subject)
-{
-    text_add(out, HEAD_FORM);
     for (size_t i = 0; i < rule_spans(subject).count; i++)
-        text_add(out, SPAN_FORM);
+        for (size_t measure = 0; measure < 2; measure++, end++) {
+            text_add(out, end > 1 ? " and (" : "(");
+            add_sum(out, subject, i, measure);
+            text_addf(out, "<e%zu-1 or ", end);
+            add_sum(out, subject, i, measure);
+            text_addf(out, "==0 and e%zu>0)", end);
+        }
 }
 
-/* Of a subject's totals: `what` is behind its name. False when it is nothing of them. */
+/* The totals with this message, which adds a1, a2, … to the shares. */
+static void add_next(struct text *out, enum subject subject)
+{
+    size_t first = first_total(subject);
+    size_t added = subject == SUBJECT_MAILBOX ? 1 : 1 + 2 * shares_of(SUBJECT_MAILBOX);
+    text_add(out, "at");
+    for (size_t i = 0; i < rule_spans(subject).count; i++) {
+        size_t oldest = oldest_of(subject, i);
+        text_add(out, ",(");
+        add_sum(out, subject, i, 0);
+        text_addf(out, ")==0 and at or t%zu", oldest);
+        for (size_t share = 0; share < 2 * shares_of(subject); share++)
+            text_addf(out, ",t%zu+a%zu", oldest + 1 + share, added + share);
+    }
+    text_addf(out, ",t%zu", first + total_numbers(subject) - 1);
+}
+
+static size_t total_bytes(enum subject subject)
+{
+    size_t share_bytes = shares_of(subject) * (MESSAGES_BYTES + SUM_BYTES);
+    return TIME_BYTES + rule_spans(subject).count * (TIME_BYTES + share_bytes) + 1;
+}
+
+static int shape_of(enum subject subject)
+{
+    return (int)(rule_spans(subject).count << 4 | shares_of(subject));
+}
+
+static void add_totals_form(struct text *out, enum subject subject)
+{
+    text_add(out, "'>" TIME_FORM);
+    for (size_t i = 0; i < rule_spans(subject).count; i++) {
+        text_add(out, TIME_FORM);
+        for (size_t share = 0; share < shares_of(subject); share++)
+            text_add(out, TOTAL_FORM);
+    }
+    text_add(out, "B'");
+}
+
+static void add_empty(struct text *out, enum subject subject)
+{
+    text_add_char(out, '\'');
+    for (size_t i = 1; i < total_bytes(subject); i++)
+        text_add(out, "\\000");
+    text_addf(out, "\\%03d'", shape_of(subject));
+}
+
+static void add_shares(struct text *out, enum subject subject)
+{
+    text_add(out, "({");
+    for (int channel = 0; channel < 1 << COUNTED_CHANNEL_BITS; channel++)
+        text_addf(out, "[%d]=%zu,", channel,
+                  channel < CHANNEL_COUNT ? history_share(subject, (enum channel)channel) : 0);
+    text_add(out, "})");
+}
+
+/* The value that a subject's constant has, a number: 1, or 0 when it is no name of one. */
+static int number_of_subject(enum subject subject, const char *what, int64_t *number_r)
+{
+    const struct {
+        const char *name;
+        int64_t number;
+    } subject_numbers[] = {
+        {"EACH", (int64_t)packed_entry_bytes(subject)},
+        {"BYTES", (int64_t)total_bytes(subject)},
+        {"SPANS", (int64_t)rule_spans(subject).count},
+        {"SHARES", (int64_t)shares_of(subject)},
+        {"SHAPE", shape_of(subject)},
+        {"LONGEST", rule_longest_ms(subject)},
+        {"SLACK", rule_longest_ms(subject) / 12},
+        {"LIFETIME", rule_longest_ms(subject) * 13 / 12 + MARGIN_MS},
+    };
+    for (size_t i = 0; i < countof(subject_numbers); i++)
+        if (strcmp(subject_numbers[i].name, what) == 0) {
+            *number_r = subject_numbers[i].number;
+            return 1;
+        }
+    return 0;
+}
+
+/* Of a subject: `what` is behind its name. False when it is nothing of it. */
 static bool add_of_subject(struct text *out, enum subject subject, const char *what)
 {
     struct rule_spans spans = rule_spans(subject);
-    size_t bytes = HEAD_BYTES + spans.count * SPAN_BYTES, first = first_total(subject);
-    if (strcmp(what, "FORM") == 0) {
-        text_add(out, "'>");
-        add_spans_form(out, subject);
-        text_add_char(out, '\'');
+    size_t first = first_total(subject);
+    int64_t number;
+    if (number_of_subject(subject, what, &number)) {
+        text_add_int(out, number);
+    } else if (strcmp(what, "FORM") == 0) {
+        add_totals_form(out, subject);
     } else if (strcmp(what, "EMPTY") == 0) {
-        add_bytes(out, 0, bytes);
-    } else if (strcmp(what, "BYTES") == 0) {
-        text_add_int(out, (int64_t)bytes);
-    } else if (strcmp(what, "SPANS") == 0) {
-        text_add_int(out, (int64_t)spans.count);
-    } else if (strcmp(what, "LONGEST") == 0) {
-        text_add_int(out, spans.length_ms[0]);
+        add_empty(out, subject);
+    } else if (strcmp(what, "SHARE_OF") == 0) {
+        add_shares(out, subject);
     } else if (strcmp(what, "LENGTHS") == 0) { /* a list */
         for (size_t i = 0; i < spans.count; i++)
             text_addf(out, "%s%lld", i > 0 ? "," : "", (long long)spans.length_ms[i]);
+    } else if (strcmp(what, "TOTALS") == 0) {
+        add_all(out, 't', first, total_numbers(subject));
     } else if (strcmp(what, "NEWEST") == 0) {
         text_addf(out, "t%zu", first);
-    } else if (strcmp(what, "GENERATION") == 0) {
-        text_addf(out, "t%zu", first + 1);
-    } else if (strcmp(what, "MESSAGES") == 0) {
-        text_addf(out, "t%zu", first + 3);
-    } else if (strcmp(what, "COUNTED") == 0) {
-        add_counted(out, subject);
+    } else if (strcmp(what, "COUNTED") == 0) { /* messages of the longest span */
+        text_add_char(out, '(');
+        add_sum(out, subject, 0, 0);
+        text_add_char(out, ')');
+    } else if (strcmp(what, "NEXT") == 0) {
+        add_next(out, subject);
     } else {
         return false;
     }
     return true;
+}
+
+/* Messages and off-domain recipients of each span and share. */
+static void add_held(struct text *out, enum subject subject)
+{
+    for (size_t span = 0; span < rule_spans(subject).count; span++) {
+        text_add(out, subject != SUBJECT_MAILBOX || span > 0 ? "," : "");
+        add_all(out, 't', oldest_of(subject, span) + 1, 2 * shares_of(subject));
+    }
+}
+
+/* ---- what redis_judge.c packs, and records ---- */
+
+static size_t count_numbers(void)
+{
+    return 2 * (rule_spans(SUBJECT_MAILBOX).count + rule_spans(SUBJECT_IP).count);
+}
+
+static size_t added_numbers(void)
+{
+    return 2 * (shares_of(SUBJECT_MAILBOX) + shares_of(SUBJECT_IP));
+}
+
+static void add_repeated(struct text *out, const char *form, size_t count)
+{
+    while (count-- > 0)
+        text_add(out, form);
+}
+
+static void add_given_form(struct text *out)
+{
+    text_addf(out, "'>" TIME_FORM "B" TIME_FORM "c%dc%dc" DIGITS(ID_BYTES) "c" DIGITS(NUMBER_BYTES)
+              "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
+    add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
+    add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
+    text_add(out, "I2c0I2c0I2c0Bc0I3c0'");
+}
+
+static void add_record_totals(struct text *out)
+{
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        for (size_t span = 0; span < rule_spans((enum subject)subject).count; span++)
+            for (size_t measure = 0; measure < 2; measure++) {
+                if (subject + (int)span + (int)measure > 0)
+                    text_add_char(out, ',');
+                add_sum(out, (enum subject)subject, span, measure);
+            }
 }
 
 static void add_rule_names(struct text *out)
@@ -280,46 +458,59 @@ static void add_rule_names(struct text *out)
 /* What depends on the table of rules: true when it is a name of that. */
 static bool add_of_rules(struct text *out, const char *name)
 {
-    struct seen_spans spans = redis_spans();
-    size_t counts = 2 * (spans.of[SUBJECT_MAILBOX] + spans.of[SUBJECT_IP]);
-    char shape[RECORD_SHAPE_SIZE];
+    struct rule_spans spans = rule_spans(SUBJECT_MAILBOX);
     if (strncmp(name, "MAILBOX_", 8) == 0)
         return add_of_subject(out, SUBJECT_MAILBOX, name + 8);
     if (strcmp(name, "IP_FIRST_COUNT") == 0) {
-        text_add_int(out, 1 + 2 * (int64_t)spans.of[SUBJECT_MAILBOX]);
-    } else if (strcmp(name, "IP_AT") == 0) {
-        text_add_int(out, 2 + 3 * (int64_t)spans.of[SUBJECT_MAILBOX]);
+        text_add_int(out, 2 * (int64_t)spans.count);
     } else if (strncmp(name, "IP_", 3) == 0) {
         return add_of_subject(out, SUBJECT_IP, name + 3);
-    } else if (strcmp(name, "TOTALS_FORM") == 0) {
-        text_add(out, "'>");
-        add_spans_form(out, SUBJECT_MAILBOX);
-        add_spans_form(out, SUBJECT_IP);
-        text_add_char(out, '\'');
-    } else if (strcmp(name, "ALL_TOTALS") == 0) {
-        add_all(out, 't', 4 + 3 * counts / 2);
     } else if (strcmp(name, "ALL_ENDS") == 0) {
-        add_all(out, 'e', counts);
+        add_all(out, 'e', 1, count_numbers());
+    } else if (strcmp(name, "ALL_ADDED") == 0) {
+        add_all(out, 'a', 1, added_numbers());
     } else if (strcmp(name, "LEFT_ANY") == 0) {
         add_left(out, SUBJECT_MAILBOX);
         text_add(out, " or ");
         add_left(out, SUBJECT_IP);
+    } else if (strcmp(name, "OTHER_SHAPE") == 0) {
+        text_addf(out, "t%zu~=%d or t%zu~=%d", first_total(SUBJECT_IP) - 1,
+                  shape_of(SUBJECT_MAILBOX),
+                  first_total(SUBJECT_IP) + total_numbers(SUBJECT_IP) - 1, shape_of(SUBJECT_IP));
     } else if (strcmp(name, "ROOM_IN_ALL") == 0) {
         add_room(out, SUBJECT_MAILBOX, 1);
-        add_room(out, SUBJECT_IP, 1 + 2 * spans.of[SUBJECT_MAILBOX]);
+        add_room(out, SUBJECT_IP, 1 + 2 * spans.count);
     } else if (strcmp(name, "COUNTS") == 0) {
-        text_add_int(out, (int64_t)counts);
+        text_add_int(out, (int64_t)count_numbers());
     } else if (strcmp(name, "ENDS_FORM") == 0) {
         text_add(out, "'>");
-        for (size_t i = 0; i < counts; i++)
-            text_add(out, "I" DIGITS(SUM_BYTES));
+        add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
         text_add_char(out, '\'');
+    } else if (strcmp(name, "GIVEN_FORM") == 0) {
+        add_given_form(out);
+    } else if (strcmp(name, "RECORD_FORM") == 0) {
+        text_addf(out, "'>c%d", RECORD_HEAD_BYTES);
+        add_repeated(out, TOTAL_FORM, count_numbers() / 2);
+        text_add(out, "c0'");
+    } else if (strcmp(name, "TOLD_FORM") == 0) {
+        text_add(out, "'>" TIME_FORM TIME_FORM);
+        add_repeated(out, TOTAL_FORM,
+                     spans.count * shares_of(SUBJECT_MAILBOX) +
+                         rule_spans(SUBJECT_IP).count * shares_of(SUBJECT_IP));
+        text_add_char(out, '\'');
+    } else if (strcmp(name, "ALL_HELD") == 0) {
+        add_held(out, SUBJECT_MAILBOX);
+        add_held(out, SUBJECT_IP);
+    } else if (strcmp(name, "RECORD_TOTALS") == 0) {
+        add_record_totals(out);
+    } else if (strcmp(name, "RECORD_SHAPE") == 0) {
+        text_add_int(out, redis_record_shape());
     } else if (strcmp(name, "RULE_NAMES") == 0) {
         add_rule_names(out);
     } else if (strcmp(name, "LONGEST") == 0) {
         text_add_int(out, rule_longest_of_all_ms());
-    } else if (strcmp(name, "RECORD_SHAPE") == 0) {
-        add_quoted(out, redis_record_shape(shape));
+    } else if (strcmp(name, "KEPT_LEAST") == 0) {
+        text_add_int(out, rule_longest_ms(SUBJECT_MAILBOX));
     } else {
         return false;
     }
@@ -344,10 +535,14 @@ static void add_constant(struct text *out, const char *name)
             add_quoted(out, *others[i].value);
             return;
         }
-    if (strcmp(name, "CHARGE_LIFETIME") == 0) { /* as text: so the server need not make it */
-        text_addf(out, "'%lld'", (long long)(COUNTED_KNOWN_MS + MARGIN_MS));
-    } else if (strcmp(name, "TAG_OF_NONE") == 0) {
-        text_addf(out, "'\\%03d\\000\\000'", TAG_NO_ID << 4);
+    if (strcmp(name, "DECISION_EPOCH") == 0) {
+        text_add_int(out, decision_time(0));
+    } else if (strcmp(name, "ID_OF_NONE") == 0) {
+        add_bytes(out, 0, ID_BYTES);
+    } else if (strcmp(name, "FINGERPRINT_OF_NONE") == 0) {
+        add_bytes(out, 0, FINGERPRINT_BYTES);
+    } else if (strcmp(name, "IDENTITY_OF_NONE") == 0) {
+        add_bytes(out, 0, ID_BYTES + FINGERPRINT_BYTES);
     } else if (strcmp(name, "ATTEMPT_OF_NONE") == 0) {
         add_bytes(out, 0, ATTEMPT_BYTES);
     } else if (strcmp(name, "ARGV") == 0) {
@@ -406,11 +601,14 @@ void redis_script_add(struct text *out, enum script script)
 {
     text_add(out, scripts[script].first_line);
     add_part(out, redis_common_lua);
+    for (size_t i = 0; i < countof(parts); i++) /* first: one may call another */
+        if (parts[i].in[script] && parts[i].function != NULL)
+            text_addf(out, "local %s\n", parts[i].function);
     for (size_t i = 0; i < countof(parts); i++) {
         if (!parts[i].in[script])
             continue;
         if (parts[i].function != NULL)
-            text_addf(out, "local function %s(...)\n", parts[i].function);
+            text_addf(out, "function %s(...)\n", parts[i].function);
         add_part(out, parts[i].body);
         if (parts[i].function != NULL)
             text_add(out, "end\n");

@@ -1,22 +1,36 @@
--- refusals(): what judge.lua needs for a message that may be refused, of which C gives more: the
--- windows that suspend (count and rule, a byte each), retries, the attempt, durations.
+-- refusals(): what unusual.lua needs for a message that may be refused, of which C gives more: the
+-- message's shares of the mailbox and the IP; the windows that suspend (count and rule, a byte
+-- each), retries, the attempt, durations.
 local m = ...
 local mailbox = m.mailbox
-local ends = {unpack_bytes(ENDS_FORM, ARGV[2], ENDS_PLACE)}
-local suspending, retries, attempt, last, first = unpack_bytes(REFUSED_FORM, ARGV[2], ends[#ends])
+local ends = {unpack_bytes(ENDS_FORM, m.given, ENDS_PLACE)}
+local share, ip_share, suspending, retries, attempt, last, first =
+    unpack_bytes(REFUSED_FORM, m.given, m.windows)
 local keep = suspensions().keep
 
--- Whether the count of that number is so high that the message does not fit.
-local function is_over(count)
-    local totals, from, of = {unpack_bytes(TOTALS_FORM, m.text)}, 0, count - 1
+-- The count of that number (packed_record.h): of all shares, or of one.
+local function used(count, of_mailbox, of_ip)
+    local text, form, bytes, shares, only = m.text, MAILBOX_FORM, MAILBOX_BYTES, MAILBOX_SHARES,
+        of_mailbox
     if count >= IP_FIRST_COUNT then
-        from, of = IP_AT, count - IP_FIRST_COUNT
+        text, form, bytes, shares, only = m.network, IP_FORM, IP_BYTES, IP_SHARES, of_ip
+        count = count - IP_FIRST_COUNT
     end
-    return totals[from + 4 + 3 * math.floor(of / 2) + of % 2] >= ends[count]
+    local totals, sum = {unpack_bytes(form, text, #text - bytes + 1)}, 0
+    local at = 3 + math.floor(count / 2) * (1 + 2 * shares) + count % 2
+    for one = only or 0, only or shares - 1 do
+        sum = sum + totals[at + 2 * one]
+    end
+    return sum
+end
+
+-- Whether the count is so high that the message does not fit.
+local function is_over(count, of_mailbox, of_ip)
+    return used(count, of_mailbox, of_ip) >= ends[count + 1]
 end
 
 local function any_over()
-    for count = 1, COUNTS do
+    for count = 0, COUNTS - 1 do
         if is_over(count) then
             return true
         end
@@ -24,11 +38,12 @@ local function any_over()
     return false
 end
 
--- Of the windows that are over the first that suspends: its rule. C names only those that the
--- message could fit into.
+-- Of the windows that are over the first that suspends: its rule. What came by the message's own
+-- channel must be too much by itself. C names only those that the message could fit into.
 local function suspending_rule()
     for i = 1, #suspending, 2 do
-        if is_over(string.byte(suspending, i)) then
+        local count = string.byte(suspending, i)
+        if is_over(count, share, ip_share) then
             return RULE_NAMES[string.byte(suspending, i + 1)]
         end
     end
@@ -66,7 +81,7 @@ local function count_attempt()
 end
 
 local function suspend(rule)
-    local durations = {unpack_bytes('>' .. string.rep(DURATION_FORM, last), ARGV[2], first)}
+    local durations = {unpack_bytes('>' .. string.rep(DURATION_FORM, last), m.given, first)}
     durations[last + 1] = nil
     local suspension = suspensions().new(mailbox, CAUSE_VOLUME, durations, m.at, BY_GUARD, rule)
     if attempt ~= ATTEMPT_OF_NONE then -- no attempt when it is tried again

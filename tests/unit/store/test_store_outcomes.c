@@ -7,7 +7,7 @@
 #include "tests/unit/store/backends.h"
 
 /* The windows before the message: messages a day and off-domain recipients a day, three of each
- * used. */
+ * used; two of each by the message's own channel where another one sent the third. */
 static const struct {
     int32_t messages, off_domain;
     bool messages_suspend, off_domain_suspends;
@@ -17,12 +17,14 @@ static const struct {
     {100, 3, true, false}, {100, 3, true, true},         /* the second is */
     {3, 3, false, false},  {3, 3, false, true},          /* both are */
     {3, 3, true, false},   {3, 3, true, true},
+    {2, 3, true, true},    {3, 2, true, true},           /* one by the channel alone, too */
+    {2, 100, true, true},  {100, 2, false, true},
     {100, 0, true, true},  {3, 0, false, true},          /* the message could never fit */
     {0, 100, true, true},  {LIMIT_OFF, LIMIT_OFF, true, true},
 };
 
 enum { REPEATED = 1, SUSPENDED = 2, TICKET = 4, HELD = 8, OBSERVE = 16, DRY_RUN = 32,
-       NO_ATTEMPT = 64, FLAGS = 128 };
+       NO_ATTEMPT = 64, OTHER_CHANNEL = 128, FLAGS = 256 };
 
 static void prepare(const char *mailbox, int flags)
 {
@@ -32,6 +34,7 @@ static void prepare(const char *mailbox, int flags)
     for (int i = 0; i < 3; i++) {
         struct message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
         sent.request.ip = NULL;
+        sent.request.channel = flags & OTHER_CHANNEL && i == 2 ? CHANNEL_SMTP : CHANNEL_WEBMAIL;
         sent.request.ticket = flags & TICKET && i == 0 ? 7 : 0;
         ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
     }
@@ -65,7 +68,8 @@ static struct outcome_judged expected_of(const struct message *message, int flag
         seen[i] = (struct outcome_window){
             .rule = window->rule, .limit = window->limit, .suspends = window->suspends};
         bool counts = rule_table[seen[i].rule].subject == SUBJECT_MAILBOX;
-        seen[i].used_before = seen[i].used_by_channel = counts ? 3 : 0;
+        seen[i].used_before = counts ? 3 : 0;
+        seen[i].used_by_channel = counts ? (flags & OTHER_CHANNEL ? 2 : 3) : 0;
         seen[i].over = counts && outcome_window_over(&seen[i], message->request.off_domain);
     }
     return outcome_decide(&(struct outcome_seen){
@@ -89,6 +93,11 @@ static void check(int flags, size_t which)
     ck_assert_msg(message.result.brought == expected.brought, "%s: brought %d", mailbox,
                   message.result.brought);
 
+    for (size_t i = 0; i < message.result.window_count; i++)
+        if (rule_table[message.result.windows[i].rule].subject == SUBJECT_MAILBOX)
+            ck_assert_uint_eq(message.result.windows[i].used_by_channel,
+                              flags & OTHER_CHANNEL ? 2 : 3);
+
     struct account account;
     struct record record;
     ck_assert_int_eq(store_account(store, arena, mailbox, NOW + SECOND_MS, &account), 1);
@@ -102,9 +111,9 @@ static void check(int flags, size_t which)
     if (expected.suspends)
         ck_assert_str_eq(account.suspension.note,
                          rule_table[message.request.windows[expected.window].rule].name);
-    int kept = store_record(store, arena, message.request.decision, NOW + SECOND_MS, &record);
+    int kept = store_record(store, arena, message.result.decision, NOW + SECOND_MS, &record);
     ck_assert_msg(kept == !message.request.dry_run, "%s: record %d", mailbox, kept);
-    /* the charge behind a redeemed ticket has no refund */
+    /* the message behind a redeemed ticket has no refund */
     int refund = store_refund(store, mailbox, "0", NOW + SECOND_MS);
     ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);
 }
@@ -118,11 +127,42 @@ START_TEST(test_every_combination)
 }
 END_TEST
 
+/* 950 off-domain recipients by webmail, which may have 1,000, then one by SMTP, which may have 900
+ * and suspends: the sum is over, but what came by SMTP suspends nobody. */
+START_TEST(test_other_channels_recipients)
+{
+    static const char mailbox[] = "alice@example.test";
+    backend_begin(_i);
+    struct message sent = message_of(mailbox, "webmail", NOW);
+    sent.request.ip = NULL;
+    sent.request.off_domain = 950;
+    ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
+    for (int own = 0; own < 3; own++) {
+        struct message message = message_of(mailbox, arena_printf(arena, "%d", own), NOW + 1 + own);
+        message.request.ip = NULL;
+        message.request.channel = CHANNEL_SMTP;
+        message.request.off_domain = own == 1 ? 900 : 1;
+        message.request.observe = own == 1; /* what fills SMTP's own limit is counted */
+        window_of(&message, RULE_OFF_DOMAIN_PER_DAY)->limit = 900;
+        ck_assert_int_eq(judge(&message), own == 0   ? OUTCOME_OVER
+                                          : own == 1 ? OUTCOME_ADMITTED
+                                                     : OUTCOME_SUSPENDED);
+        const struct outcome_window *seen = seen_of(&message, RULE_OFF_DOMAIN_PER_DAY);
+        ck_assert_uint_eq(seen->used_before, own < 2 ? 950 : 1850);
+        ck_assert_uint_eq(seen->used_by_channel, own < 2 ? 0 : 900);
+        ck_assert(seen->over);
+        ck_assert_int_eq(message.result.brought, own == 2);
+        ck_assert_int_eq(message.result.suspension.id != 0, own == 2);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store outcomes");
     TCase *cases = backends_case(suite, "outcomes");
     tcase_add_loop_test(cases, test_every_combination, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_other_channels_recipients, 0, BACKEND_KINDS);
     return suite;
 }
 

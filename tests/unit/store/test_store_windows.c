@@ -105,8 +105,7 @@ START_TEST(test_expiry)
     static const struct {
         const char *key;
         int64_t length_ms;
-    } keys[] = {{"sg:history:" ALICE, WEEK_MS}, {"sg:totals:" ALICE, WEEK_MS},
-                {"sg:history:" IP, DAY_MS}, {"sg:totals:" IP, DAY_MS}};
+    } keys[] = {{"sg:mailbox:" ALICE, WEEK_MS}, {"sg:network:" IP, DAY_MS}};
     backend_begin(BACKEND_REDIS);
     send("a", NOW);
     for (size_t i = 0; i < countof(keys); i++) {
@@ -119,7 +118,31 @@ START_TEST(test_expiry)
 }
 END_TEST
 
-/* What the usual table kept: totals of a day and an hour, and a record of them. */
+/* The same as this version keeps it: entries, behind them totals of two spans and two shares. */
+START_TEST(test_history_of_the_usual_table)
+{
+    backend_begin(BACKEND_REDIS);
+    redis_server_ask(&redis, (const char *const[]){"EVAL", arena_printf(arena,
+        "local pack, call = struct.pack, redis.call "
+        "local old, new = pack('>I6I2', %lld, 5), pack('>I6I2', %lld + 2^44, 2)" /* by SMTP */
+        "local none = string.rep('\\0', 11)"
+        "call('SET', 'sg:mailbox:" ALICE "', old .. none .. new .. none .. pack("
+        "'>I6I6I3I4I3I4I6I3I4I3I4B', %lld, %lld, 1, 5, 1, 2, %lld, 0, 0, 1, 2, 2 * 16 + 2))"
+        "call('SET', 'sg:network:" IP "', pack('>I6I2I6I6I3I4B', %lld, 2, %lld, %lld, 1, 2, 16 + 1))"
+        "return 1", (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
+        (long long)(NOW - 2 * HOUR_MS), (long long)(NOW - 1000), (long long)(NOW - 1000),
+        (long long)(NOW - 1000), (long long)(NOW - 1000)), "0"}, 3);
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){2, 7, 2, 1, 2, 2, 1});
+    struct message sent = message_with_all("a", NOW);
+    ck_assert_int_eq(judge(&sent), OUTCOME_ADMITTED);
+    ck_assert_uint_eq(seen_of(&sent, RULE_OFF_DOMAIN_PER_DAY)->used_by_channel, 5);
+    ck_assert_uint_eq(seen_of(&sent, RULE_MESSAGES_PER_HOUR)->used_by_channel, 0);
+    check_used(NOW, (const uint64_t[OVER_TIME_COUNT]){3, 8, 3, 2, 3, 3, 2});
+    check_used(NOW + DAY_MS - 1, (const uint64_t[OVER_TIME_COUNT]){1, 1, 0, 0, 3, 0, 1});
+}
+END_TEST
+
+/* What the usual table of the version before kept: totals of a day and an hour, and a record. */
 START_TEST(test_kept_by_the_usual_table)
 {
     struct record record;
@@ -216,6 +239,7 @@ int main(void)
     tcase_add_loop_test(cases, test_edges, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_over_the_week, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_expiry);
+    tcase_add_test(cases, test_history_of_the_usual_table);
     tcase_add_test(cases, test_kept_by_the_usual_table);
     tcase_add_test(cases, test_head_of_the_usual_table);
     return backends_run(suite);

@@ -1,0 +1,169 @@
+-- unusual(): what judge.lua does with a message that is not simply admitted. m is the message and
+-- what was seen of it. C gives more of such a message, UNUSUAL_FORM.
+
+-- Whether a bit of `mode` is set.
+local function has(mode, bit)
+    return math.floor(mode / bit) % 2 == 1
+end
+
+-- The texts of both histories where the version before may have left some.
+local function bring_earlier(given, place, mode, key, text, ip_key, network, id, entry)
+    local writes = not has(mode, MODE_DRY_RUN)
+    if text == MAILBOX_EMPTY then
+        text = earlier().history(key, writes) or text
+    end
+    if ip_key ~= '' and network == IP_EMPTY then
+        network = earlier().history(ip_key, writes) or network
+    end
+    text = histories().shaped(histories().of_mailbox, text)
+    if not histories().offset_of_id(text, id) then
+        local charge = unpack_bytes(CHARGE_FORM, given, place)
+        text = earlier().charged(text, id, string.sub(charge, 1, EARLIER_CHARGE_BYTES),
+            string.sub(charge, EARLIER_CHARGE_BYTES + 1),
+            string.sub(entry, FINGERPRINT_PLACE, FINGERPRINT_PLACE + FINGERPRINT_BYTES - 1)) or text
+    end
+    return text, network
+end
+
+-- m with all that the judgement depends on.
+local function seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at, ahead,
+    text, network, roomy, id, entry, number)
+    local m = {
+        key = key, ip_key = ip_key, now = now, at = at, ahead = ahead, text = text,
+        network = network, roomy = roomy, id = id, number = number, given = given,
+        mailbox = string.sub(suspension_key, #SUSPENSION + 1),
+        dry = has(mode, MODE_DRY_RUN), observe = has(mode, MODE_OBSERVE),
+        rejected = has(mode, MODE_REJECTED), no_attempt = has(mode, MODE_NO_ATTEMPT),
+        trims = has(mode, MODE_TRIM), earlier = mode >= MODE_EARLIER,
+        -- and where there are such: suspension, stamped_ahead (a wrong clock did), replaced and
+        -- counted_before (the entry that had the id before, and whether it is this very submission),
+        -- ticket; by `decide` outcome and rule (by which it suspends its mailbox)
+    }
+    m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.windows =
+        unpack_bytes(UNUSUAL_FORM, given, place)
+    if suspended then
+        m.suspension, m.stamped_ahead = suspensions().in_force(suspended, now)
+    end
+    m.replaced = histories().offset_of_id(text, id)
+    if m.replaced then
+        local known = string.sub(text, m.replaced + 1, m.replaced + MAILBOX_EACH)
+        m.counted_before = histories().entry_at(text, m.replaced) > at - COUNTED_KNOWN
+            and string.sub(known, FINGERPRINT_PLACE, FINGERPRINT_PLACE + FINGERPRINT_BYTES - 1)
+                == string.sub(entry, FINGERPRINT_PLACE, FINGERPRINT_PLACE + FINGERPRINT_BYTES - 1)
+    end
+    if m.redeems > 0 and not m.counted_before and (not m.suspension or m.observe) then
+        m.ticket = tickets().find(m)
+    end
+    return m
+end
+
+-- The steps, in order: the first that applies is the outcome. What leaves room for more is over
+-- nothing.
+local function outcome_of(m)
+    if m.counted_before then
+        return OUTCOME_REPEATED
+    elseif m.ticket then
+        return OUTCOME_REDEEMED
+    elseif m.observe then
+        return OUTCOME_ADMITTED
+    elseif m.suspension then
+        return OUTCOME_SUSPENDED
+    elseif m.rejected then
+        return OUTCOME_REJECTED
+    elseif not m.roomy then
+        local windows = refusals(m)
+        m.rule = windows.suspending_rule()
+        if m.rule then
+            return OUTCOME_SUSPENDED
+        elseif windows.any_over() then
+            return OUTCOME_OVER
+        end
+    end
+    return OUTCOME_ADMITTED
+end
+
+local function decide(m)
+    m.outcome = outcome_of(m)
+    m.passes = m.outcome == OUTCOME_ADMITTED or m.outcome == OUTCOME_REPEATED
+        or m.outcome == OUTCOME_REDEEMED
+end
+
+-- What takes effect beside record and histories. Returns of the record its first bytes, what stands
+-- behind the totals, and its kind; and whether the message counts.
+local function effects(m, tail)
+    if m.dry then
+        return
+    end
+    if m.stamped_ahead then
+        suspensions().keep(m.mailbox, m.suspension, m.now)
+        call('ZADD', OFFENCES .. m.suspension.cause .. ':' .. m.mailbox, 'XX',
+            m.suspension.since_ms, m.suspension.id)
+    end
+    if m.outcome == OUTCOME_ADMITTED and m.replaced then -- the older message has no id any longer
+        local place = m.replaced + ENTRY_BYTES
+        m.text = string.sub(m.text, 1, place) .. ID_OF_NONE
+            .. string.sub(m.text, place + ID_BYTES + 1)
+        call('SETRANGE', m.key, place, ID_OF_NONE)
+        if m.earlier then
+            call('DEL', EARLIER_CHARGE .. string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
+        end
+    elseif m.rule then
+        m.suspension = refusals(m).suspend(m.rule)
+    elseif m.outcome == OUTCOME_SUSPENDED and not m.no_attempt then
+        refusals(m).count_attempt()
+    elseif m.outcome == OUTCOME_REDEEMED then
+        tickets().redeem(m)
+    end
+    local head = pack(RECORD_HEAD_FORM, RECORD_FORMAT, m.outcome, m.at,
+        m.passes and m.keep_admitted or m.keep_refused, RECORD_SHAPE)
+    return head, m.passes and tail or tail .. m.more, m.passes and ADMITTED or REFUSED,
+        m.outcome == OUTCOME_ADMITTED
+end
+
+-- What is left to do when the record is kept under that millisecond.
+local function finish(m, stamp)
+    if m.outcome == OUTCOME_ADMITTED and m.leaves > 0 then
+        tickets().leave(m)
+    end
+    if not m.passes then
+        local list = REFUSED_OF .. m.mailbox
+        local id = pack(SINCE_FORM, stamp - DECISION_EPOCH) .. m.number
+        if call('RPUSH', list, id) > REFUSED_MAX then
+            call('LTRIM', list, -REFUSED_MAX, -1)
+        end
+        call('PEXPIRE', list,
+            string.format('%d', m.keep_refused * SECOND + m.at - m.now + MARGIN))
+    end
+    if m.trims then
+        records().trim(m.now - MARGIN, TRIM_AT_ONCE)
+    end
+end
+
+-- The answer; `told` is what is told of every message.
+local function answer(m, told, stamp)
+    if not m.dry then
+        finish(m, stamp)
+    end
+    local forecasts = m.dry or not m.passes or not m.roomy and not m.observe
+    if m.outcome == OUTCOME_ADMITTED and not m.suspension and not forecasts
+        and m.ahead <= AHEAD then
+        return told
+    end
+    local entries_of, sent, sent_from = histories().entries_of, '', ''
+    if forecasts then
+        local counted = not m.dry and m.outcome == OUTCOME_ADMITTED
+        sent = entries_of(m.key, counted and call('GET', m.key) or m.text)
+        if m.ip_key ~= '' then
+            sent_from = entries_of(m.ip_key, counted and call('GET', m.ip_key) or m.network)
+        end
+    end
+    return {
+        told, m.ahead > AHEAD and m.ahead or 0, m.outcome,
+        m.suspension and suspensions().told(m.suspension) or false, m.rule and 1 or 0,
+        sent, sent_from,
+    }
+end
+
+return {
+    earlier = bring_earlier, seen = seen, decide = decide, effects = effects, answer = answer,
+}
