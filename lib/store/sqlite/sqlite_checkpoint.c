@@ -3,7 +3,8 @@
  * begin anew only at a moment when all of it is copied and the disk has it. While
  * commits go on, it is copied again and again, each time what came meanwhile,
  * until that takes a short time; then commits are kept out while the rest is
- * copied, for about as long. */
+ * copied. Where that takes longer than it should, they go on meanwhile, and the
+ * log does not begin anew this time. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ enum {
     LONG_WAIT_MS = 20,   /* a commit waits so long for a copy under way when the log is long */
     SHORT_MS = 50,       /* commits are kept out when the rest will take at most so long … */
     LONG_SHORT_MS = 100, /* … when the log is long; when it is great, in any case */
+    KEPT_OUT_MS = 45,    /* so long at most, unless the log is great */
     OTHERS_MS = 20,      /* for other processes' transactions, while commits are kept out */
     REST_MS = 20,        /* until the next attempt … */
     REST_MAX_MS = 200,   /* … and the one after many in vain */
@@ -32,7 +34,8 @@ struct sqlite_checkpointer {
     bool wanted, ending;
     bool in_vain;   /* a commit that waits for a shorter log waits in vain … */
     bool failed;    /* … because of an error, and no commit succeeded since */
-    bool keeps_out; /* no transaction of this process may begin */
+    bool keeps_out; /* no transaction of this process may begin … */
+    int64_t open_at_us; /* … until then */
     bool inside;    /* one is under way */
     int frames;     /* of the log, as last heard */
     char *path;
@@ -73,17 +76,29 @@ static bool is_short(int frames, int64_t took_us)
     return frames >= GREAT_FRAMES || took_us <= short_ms * INT64_C(1000);
 }
 
+/* The disk is asked beside a gate that opens by itself; what is left for the step that holds
+ * SQLite's lock is what other programs committed meanwhile. */
 static enum copied begin_anew(struct sqlite_checkpointer *checkpointer, sqlite3 *db,
                               int64_t *until_us)
 {
     int frames = -1, copied = -1;
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->keeps_out = true;
+    checkpointer->open_at_us = checkpointer->frames >= GREAT_FRAMES
+                                   ? INT64_MAX
+                                   : clock_monotonic_us() + KEPT_OUT_MS * 1000;
     while (checkpointer->inside)
         pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
     pthread_mutex_unlock(&checkpointer->lock);
+    int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    pthread_mutex_lock(&checkpointer->lock);
+    bool kept_out = checkpointer->keeps_out;
+    pthread_mutex_unlock(&checkpointer->lock);
+    if (!kept_out)
+        return NOT_YET;
     *until_us = clock_monotonic_us() + OTHERS_MS * 1000;
-    int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
+    if (answer == SQLITE_OK)
+        answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, &frames, &copied);
     pthread_mutex_lock(&checkpointer->lock);
     checkpointer->keeps_out = false;
     if (answer == SQLITE_OK && frames >= 0)
@@ -93,6 +108,14 @@ static enum copied begin_anew(struct sqlite_checkpointer *checkpointer, sqlite3 
     if (answer == SQLITE_OK && frames >= 0)
         return BEGAN_ANEW;
     return (answer & 0xFF) == SQLITE_BUSY ? NOT_YET : FAILED;
+}
+
+/* Nearly all of the log is copied: nobody reads an old state any longer, and commits may wait. */
+static void goes_well(struct sqlite_checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->in_vain = false;
+    pthread_mutex_unlock(&checkpointer->lock);
 }
 
 /* With a connection that has read: one that has not yet does not know of the log,
@@ -113,6 +136,8 @@ static enum copied copy_with(struct sqlite_checkpointer *checkpointer, sqlite3 *
         if (copied < frames && copied == copied_before)
             return READ;
         copied_before = copied;
+        if (frames - copied < LITTLE_FRAMES)
+            goes_well(checkpointer);
         if (!sync_file(db, SQLITE_FCNTL_FILE_POINTER))
             return FAILED;
         int64_t took_us = clock_monotonic_us() - began_us;
@@ -227,8 +252,13 @@ int sqlite_checkpoint_enter(struct sqlite_checkpointer *checkpointer, bool to_wr
                wait_change(checkpointer, until_us))
             ;
     }
-    while (checkpointer->keeps_out && wait_change(checkpointer, give_up_us))
+    while (checkpointer->keeps_out &&
+           wait_change(checkpointer, checkpointer->open_at_us < give_up_us
+                                         ? checkpointer->open_at_us
+                                         : give_up_us))
         ;
+    if (clock_monotonic_us() >= checkpointer->open_at_us)
+        checkpointer->keeps_out = false;
     bool in = !checkpointer->keeps_out;
     checkpointer->inside = in;
     pthread_mutex_unlock(&checkpointer->lock);
