@@ -191,7 +191,7 @@ struct sqlite_backend {
     uint8_t hash_key[IDENTITY_KEY_SIZE]; /* names rows */
     sqlite3_stmt *statements[SQL_COUNT];
     struct text record; /* scratch */
-    size_t judged_since_sweep;
+    size_t judged_since_sweep, histories_since_sweep; /* messages; new rows of histories */
 };
 
 static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
@@ -280,7 +280,9 @@ extern const struct audit_operations sqlite_audit;
 extern const struct kept_operations sqlite_kept;
 extern const struct observation_operations sqlite_observations;
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
-/* Remove some of what ended, in about `rows` rows of each table. 1 or -1. */
-int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows) must_check;
+/* Remove some of what ended: at most so many rows of each table of records, and among the next so
+ * many histories. 1 or -1. */
+int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t records,
+                      size_t histories) must_check;
 
 #endif

@@ -280,6 +280,7 @@ int sqlite_history_save(struct sqlite_history *stored)
     if (!stored->exists)
         sqlite_bind_string(put, 2, stored->key);
     sqlite3_bind_blob(put, stored->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
+    backend->histories_since_sweep += !stored->exists;
     stored->exists = true;
     return sqlite_do(backend, put);
 }

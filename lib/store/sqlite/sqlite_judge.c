@@ -393,16 +393,18 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     return fill_histories(&judging);
 }
 
-/* A little sweeping with every so many messages: more than they added. */
-enum { JUDGED_BETWEEN_SWEEPS = 128 };
+/* A little sweeping with every so many messages: more than they added, and some histories in any
+ * case. */
+enum { JUDGED_BETWEEN_SWEEPS = 128, SWEPT_ANYWAY = 32 };
 
 static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, size_t judged)
 {
     backend->judged_since_sweep += judged;
     if (backend->judged_since_sweep < JUDGED_BETWEEN_SWEEPS)
         return 1;
-    backend->judged_since_sweep = 0;
-    return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS);
+    size_t histories = 2 * backend->histories_since_sweep + SWEPT_ANYWAY;
+    backend->judged_since_sweep = backend->histories_since_sweep = 0;
+    return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS, histories);
 }
 
 static void judge(struct backend *backend, struct judge_task *tasks, size_t count)

@@ -84,11 +84,13 @@ static int sweep_small(struct sqlite_backend *backend, enum sqlite_statement swe
     return sqlite_do(backend, statement);
 }
 
-int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
+int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t records,
+                      size_t histories)
 {
-    return sweep_histories(backend, now_ms, rows) < 0
+    return sweep_histories(backend, now_ms,
+                           histories < SWEEP_MAX_ROWS ? histories : SWEEP_MAX_ROWS) < 0
                ? -1
-               : sweep_records(backend, now_ms, (int64_t)rows);
+               : sweep_records(backend, now_ms, (int64_t)records);
 }
 
 static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
