@@ -14,7 +14,6 @@ ROUTES = ("socket", "nginx")
 # The guard, and the floor that it is held against, next to each other in every round.
 SUBJECTS = ("floor-none", "sqlite", "floor-incr", "redis")
 FLOOR_OF = {"sqlite": "floor-none", "redis": "floor-incr"}
-KEPT_ON_SOCKET = 2 * servers.KEPT_FOR_NGINX  # no more than nginx would keep
 FASTCGI_FRAME_BYTES = 32  # heads of the answer's three records, and the end's body
 FILL_SECONDS = 600
 
@@ -101,7 +100,7 @@ class Bench:
         elif subject == "floor-incr":
             processes["redis"] = self.redis_of_floor
         if keep is None and route == "socket":
-            keep = KEPT_ON_SOCKET
+            keep = 2 * servers.kept_of(subject)  # no more than nginx would keep
         result = measure(target_of(route, server, self.nginx, subject), processes,
                          clients=clients, mailboxes=self.mailboxes, seconds=seconds, keep=keep)
         return {"subject": subject, "route": route, "clients": clients, **result}

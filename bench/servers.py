@@ -13,7 +13,8 @@ import time
 
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 THREADS = 16  # of the floor: a connection that is kept holds one
-KEPT_FOR_NGINX = 6  # times 2 workers: fewer than those
+KEPT_OF_FLOOR = 6  # times 2 workers of nginx: fewer than those
+KEPT_OF_GUARD = 32  # as in nginx.conf.example: a connection costs a loop nothing
 EVERYTHING = 1_000_000_000  # a limit that nothing here reaches
 READY_SECONDS = 60
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -261,7 +262,7 @@ http {{
 }}
 """
 
-# As in nginx.conf.example, but for `keepalive`, for each server under measurement.
+# As in nginx.conf.example, for each server under measurement.
 SITE = """
     upstream {name} {{
         server unix:{socket};
@@ -271,9 +272,14 @@ SITE = """
     server {{
         listen 127.0.0.1:{port};
         location /sendguard/submissions {{
-            include /etc/nginx/fastcgi_params;
+            fastcgi_pass_request_headers off;
+            fastcgi_param REQUEST_METHOD $request_method;
+            fastcgi_param REQUEST_URI $request_uri;
+            fastcgi_param QUERY_STRING $query_string;
+            fastcgi_param CONTENT_TYPE $content_type;
+            fastcgi_param CONTENT_LENGTH $content_length;
+            fastcgi_param REMOTE_ADDR $remote_addr;
             fastcgi_param SENDGUARD_TRUSTED 1;
-            fastcgi_param SENDGUARD_FORWARD "";
             fastcgi_pass {name};
             fastcgi_keep_conn on;
             fastcgi_request_buffering on;
@@ -288,13 +294,18 @@ SITE = """
 """
 
 
+def kept_of(subject):
+    """How many connections each worker of nginx keeps to it."""
+    return KEPT_OF_FLOOR if subject.startswith("floor") else KEPT_OF_GUARD
+
+
 class Nginx(Server):
     """One nginx in front of all; `ports` says where each is found."""
 
     def __init__(self, folder, sockets):
         folder.mkdir()
         self.ports = {name: free_port() for name in sockets}
-        sites = "".join(SITE.format(name=name, socket=path, kept=KEPT_FOR_NGINX,
+        sites = "".join(SITE.format(name=name, socket=path, kept=kept_of(name),
                                     port=self.ports[name]) for name, path in sockets.items())
         user = "" if os.geteuid() else f"user {pwd.getpwuid(0).pw_name};"
         config = folder / "nginx.conf"

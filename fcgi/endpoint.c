@@ -185,6 +185,7 @@ void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *
     int64_t began_us = clock_monotonic_us();
     guard_judge_all(endpoint->guard, submissions, verdicts, results, count, now_ms);
     int64_t took_us = clock_monotonic_us() - began_us;
+    log_gather();
     for (size_t i = 0; i < count; i++) {
         if (endpoint->recorder != NULL)
             recorder_judged(endpoint->recorder, &verdicts[i], results[i], took_us);
@@ -192,6 +193,7 @@ void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *
         store_watch_ahead(&endpoint->store_watch, verdicts[i].ahead_ms, now_ms);
         answer_judged(exchanges[i], &verdicts[i]);
     }
+    log_release();
 }
 
 static int refund(struct endpoint_exchange *exchange, struct problem *problem)
