@@ -2,6 +2,7 @@
  * transaction, each as store/judge.h says. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/lifetimes.h"
 #include "store/packed_record.h"
 #include "store/sqlite/sqlite_history.h"
@@ -407,22 +408,57 @@ static int sweep_now_and_then(struct sqlite_backend *backend, int64_t now_ms, si
     return sqlite_sweep_some(backend, now_ms, 2 * JUDGED_BETWEEN_SWEEPS, histories);
 }
 
+enum { AGAIN = 0 }; /* an answer while the message is still to be judged */
+
+/* All that are to be judged, in one transaction: 1; or -1, with the answer of the message that
+ * failed, and nothing done. */
+static int judge_together(struct sqlite_backend *backend, struct judge_task *tasks, size_t count)
+{
+    int64_t now_ms = 0;
+    size_t judged = 0;
+    int result = sqlite_begin(backend, true);
+    if (result < 0)
+        return -1;
+    for (size_t i = 0; i < count && result > 0; i++) {
+        if (tasks[i].answer != AGAIN)
+            continue;
+        result = judge_one(backend, &tasks[i]);
+        now_ms = later(now_ms, tasks[i].request->now_ms);
+        judged++;
+        if (result < 0)
+            tasks[i].answer = -1;
+    }
+    if (result > 0 && judged > 0)
+        result = sweep_now_and_then(backend, now_ms, judged);
+    return sqlite_end(backend, result);
+}
+
+static size_t count_waiting(const struct judge_task *tasks, size_t count)
+{
+    size_t waiting = 0;
+    for (size_t i = 0; i < count; i++)
+        waiting += tasks[i].answer == AGAIN;
+    return waiting;
+}
+
+/* A message whose rows are damaged costs no other one its answer: those are judged again without
+ * it, while there is time. */
 static void judge(struct backend *backend, struct judge_task *tasks, size_t count)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
-    int64_t now_ms = tasks[0].request->now_ms;
-    int result = sqlite_begin(self, true);
-    if (result > 0) {
-        for (size_t i = 0; i < count && result > 0; i++) {
-            result = judge_one(self, &tasks[i]);
-            now_ms = later(now_ms, tasks[i].request->now_ms);
-        }
-        if (result > 0)
-            result = sweep_now_and_then(self, now_ms, count);
-        result = sqlite_end(self, result);
+    int64_t until_us = clock_monotonic_us() + backend->timeout_ms * INT64_C(1000);
+    int result = -1;
+    size_t waiting = count, before = count + 1;
+    for (size_t i = 0; i < count; i++)
+        tasks[i].answer = AGAIN;
+    while (result < 0 && waiting > 0 && waiting < before && clock_monotonic_us() < until_us) {
+        result = judge_together(self, tasks, count);
+        before = waiting;
+        waiting = count_waiting(tasks, count);
     }
     for (size_t i = 0; i < count; i++)
-        tasks[i].answer = result;
+        if (tasks[i].answer == AGAIN)
+            tasks[i].answer = result;
 }
 
 /* ---- refunds ----------------------------------------------------------------------- */

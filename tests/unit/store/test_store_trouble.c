@@ -350,6 +350,35 @@ START_TEST(test_redis_damage)
 }
 END_TEST
 
+/* The same in SQLite, where they share a transaction. */
+START_TEST(test_sqlite_damage)
+{
+    enum { DAMAGED = 2, COUNT = 6 };
+    struct message messages[COUNT];
+    int answers[COUNT];
+    sqlite3 *db;
+    backend_begin(BACKEND_SQLITE);
+    send_messages("bob@example.test", "b", 1, NOW, 0);
+    send_messages("carol@example.test", "c", 1, NOW, 0);
+    send_messages(ALICE, "a", 2, NOW, 0);
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "UPDATE history SET data = x'ff' WHERE key LIKE 'bob@%'"
+                                  " OR key LIKE 'carol@%'", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), DAMAGED);
+    sqlite3_close(db);
+    for (int i = 0; i < COUNT; i++)
+        messages[i] = message_of(i == 1   ? "bob@example.test"
+                                 : i == 4 ? "carol@example.test" : ALICE,
+                                 arena_printf(arena, "%d", i), NOW);
+    judge_all(store, messages, answers, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_int_eq(answers[i], i == 1 || i == 4 ? -1 : 1);
+    ck_assert_msg(strstr(store_error(store), "damaged") != NULL, "%s", store_error(store));
+    ck_assert_uint_eq(seen_of(&messages[5], RULE_MESSAGES_PER_DAY)->used_before, 5);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW), 6);
+}
+END_TEST
+
 START_TEST(test_redis_with_password)
 {
     char own_folder[FOLDER_SIZE];
@@ -538,6 +567,7 @@ static Suite *suite(void)
     tcase_add_test(cases, test_redis_without_scripts);
     tcase_add_test(cases, test_redis_errors);
     tcase_add_test(cases, test_redis_damage);
+    tcase_add_test(cases, test_sqlite_damage);
     tcase_add_test(cases, test_redis_with_password);
     tcase_add_test(cases, test_redis_memory);
     tcase_add_test(cases, test_redis_expiry);
