@@ -61,10 +61,12 @@ end
 -- Of each id, its millisecond and its number, the record, false where there is none. The version
 -- before kept them by the id in base 16.
 function operations.records(...)
-    local given, found = {...}, {}
+    local given, found, stamp, known = {...}, {}, nil, nil
     for i = 1, #given, 2 do
-        local record = records().find(given[i], given[i + 1])
-        found[#found + 1] = record or call('GET', EARLIER_DECISION .. string.format('0%010x%05x',
+        if given[i] ~= stamp then
+            stamp, known = given[i], records().all_of(given[i])
+        end
+        found[#found + 1] = known[given[i + 1]] or call('GET', EARLIER_DECISION .. string.format('0%010x%05x',
             given[i] - DECISION_EPOCH, (unpack_bytes(NUMBER_FORM, given[i + 1]))))
     end
     return found

@@ -41,7 +41,7 @@ local function add_late(streams, floors, kind, stamp, now, number, record)
     end
 end
 
--- The record of that millisecond and number, nil for none; and where it is.
+-- The record of that millisecond and number, nil for none.
 local function find(stamp, number)
     for _, kind in ipairs({ADMITTED, REFUSED}) do
         for place = 1, stream_count() do
@@ -50,13 +50,26 @@ local function find(stamp, number)
                 found = call('XRANGE', name, from, stamp, 'COUNT', PAGE)
                 for i = 1, #found do
                     if found[i][2][1] == number then
-                        return found[i][2][2], name, found[i][1]
+                        return found[i][2][2]
                     end
                 end
                 from = #found == PAGE and '(' .. found[PAGE][1]
             until not from
         end
     end
+end
+
+-- All records of that millisecond, by number.
+local function all_of(stamp)
+    local found = {}
+    for _, kind in ipairs({ADMITTED, REFUSED}) do
+        for place = 1, stream_count() do
+            for _, entry in ipairs(call('XRANGE', stream_of(kind, place), stamp, stamp)) do
+                found[entry[2][1]] = entry[2][2]
+            end
+        end
+    end
+    return found
 end
 
 -- The name of the IP's history that a record's message counted in, nil for none.
@@ -129,6 +142,7 @@ local function trim(now, max)
 end
 
 return {
-    add_late = add_late, find = find, network_of_entry = network_of_entry, trim = trim,
+    add_late = add_late, find = find, all_of = all_of, network_of_entry = network_of_entry,
+    trim = trim,
     stream_of = stream_of, stream_count = stream_count, milliseconds_of = milliseconds_of,
 }
