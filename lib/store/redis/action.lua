@@ -3,8 +3,8 @@ local in_force = suspensions().in_force
 
 local operations = {}
 
--- Takes the message out of the history of the IP that it counted in. It is no error that it has left
--- the IP's windows.
+-- Takes the message out of the history of the IP that it counted in. That it has left the IP's
+-- windows is no error.
 local function uncount_ip(ip, entry)
     local key = IP_KEY .. ip
     local text = histories().read(key, true)

@@ -1,6 +1,6 @@
 -- earlier(): histories and charges of the version before, which had other keys and forms
--- (redis_format.h). A history becomes the new key when it is first touched; charges are read as they
--- are until they expire.
+-- (redis_format.h). A history becomes the new key when it is first touched; charges are read as
+-- they are until they expire.
 
 -- The list of a history and its totals as one text, in that version's numbers of spans.
 local function joined(mailbox, totals, entries)

@@ -53,11 +53,11 @@ end
 -- A history with another number of spans or shares, which another table of rules has: each span
 -- begins with what the longest one held, and lets go of what has left it.
 local function shaped(of, text)
-    local shape = string.byte(text, -1) or 0
-    local spans, shares = math.floor(shape / 16), shape % 16
-    if shape == of.spans * 16 + of.shares and #text >= of.bytes then
+    if #text >= of.bytes and string.byte(text, -1) == of.spans * 16 + of.shares then
         return text
     end
+    local shape = string.byte(text, -1) or 0
+    local spans, shares = math.floor(shape / 16), shape % 16
     local bytes = TIME_BYTES + spans * (TIME_BYTES + shares * COUNTED_TOTAL_BYTES) + 1
     local kept, count = #text - bytes, 0
     if spans == 0 or shares == 0 or kept < 0 or kept % of.each ~= 0 then
@@ -81,6 +81,16 @@ local function shaped(of, text)
     end
     totals[#totals + 1] = of.spans * 16 + of.shares
     return string.sub(text, 1, kept) .. pack(of.form, unpack(totals))
+end
+
+-- The same of the history under a key, which is written where it changes: what is counted then is
+-- put into that.
+local function reshaped(key, text, writes)
+    local made = shaped(subject_of(key), text)
+    if writes and made ~= text then
+        call('SET', key, made, 'KEEPTTL')
+    end
+    return made
 end
 
 -- An entry of another moment. Its tag goes with it; where the decision is too far away then, it
@@ -124,7 +134,8 @@ local function mended(of, text, now)
     return string.sub(text, 1, first) .. table.concat(entries) .. pack(of.form, unpack(totals))
 end
 
--- Lets go of what has left its spans by `at`. Nothing is written: only an admitted message moves on.
+-- Lets go of what has left its spans by `at`. Nothing is written: only an admitted message moves
+-- on.
 local function moved(of, text, at)
     local totals, kept, changed = totals_of(of, text), #text - of.bytes, false
     for span, length in ipairs(of.lengths) do
@@ -152,7 +163,7 @@ end
 -- and by how much one of them was ahead.
 local function move_on(key, text, ip_key, network, now, mode)
     local dry = math.floor(mode / MODE_DRY_RUN) % 2 == 1
-    text, network = shaped(of_mailbox, text), shaped(of_ip, network)
+    text, network = reshaped(key, text, not dry), reshaped(ip_key, network, not dry)
     local newest = math.max(unpack_bytes(TIME_FORM, text, #text - MAILBOX_BYTES + 1),
         (unpack_bytes(TIME_FORM, network, #network - IP_BYTES + 1)))
     if newest > now + AHEAD then
@@ -226,5 +237,5 @@ end
 return {
     of_mailbox = of_mailbox, of_ip = of_ip, entry_at = entry_at, entries_of = entries_of,
     move_on = move_on, read = read, offset_of = offset_of, offset_of_id = offset_of_id,
-    newest_of = newest_of, take_out = take_out, shaped = shaped,
+    newest_of = newest_of, take_out = take_out, shaped = shaped, reshaped = reshaped,
 }

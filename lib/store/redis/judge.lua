@@ -12,7 +12,8 @@
 -- admitted, does not need is in other files.
 local sub, find, protected_call = string.sub, string.find, redis.pcall
 -- where a record was late: which stream takes those of its kind, and from when on
-local streams, floors = {[ADMITTED] = ADMITTED, [REFUSED] = REFUSED}, {[ADMITTED] = 0, [REFUSED] = 0}
+local streams = {[ADMITTED] = ADMITTED, [REFUSED] = REFUSED}
+local floors = {[ADMITTED] = 0, [REFUSED] = 0}
 
 -- Adds the record to its kind's stream; returns the millisecond that its id begins with.
 local function keep_record(kind, stamp, stamp_id, now, number, record)

@@ -66,8 +66,9 @@ function operations.records(...)
         if given[i] ~= stamp then
             stamp, known = given[i], records().all_of(given[i])
         end
-        found[#found + 1] = known[given[i + 1]] or call('GET', EARLIER_DECISION .. string.format('0%010x%05x',
-            given[i] - DECISION_EPOCH, (unpack_bytes(NUMBER_FORM, given[i + 1]))))
+        local number = unpack_bytes(NUMBER_FORM, given[i + 1])
+        found[#found + 1] = known[given[i + 1]] or call('GET', EARLIER_DECISION
+            .. string.format('0%010x%05x', given[i] - DECISION_EPOCH, number))
     end
     return found
 end
@@ -87,7 +88,8 @@ function operations.newest(from, count)
     local found = {}
     for _, kind in ipairs({ADMITTED, REFUSED}) do
         for place = 1, records().stream_count() do
-            local ids = call('XREVRANGE', records().stream_of(kind, place), from, '-', 'COUNT', count)
+            local name = records().stream_of(kind, place)
+            local ids = call('XREVRANGE', name, from, '-', 'COUNT', count)
             for i = 1, #ids do
                 ids[i] = pack(SINCE_FORM, records().milliseconds_of(ids[i][1]) - DECISION_EPOCH)
                     .. ids[i][2][1]

@@ -1,9 +1,9 @@
 -- records(): decision records. A stream has those of one kind in order of their ids: its ids begin
 -- with the millisecond of the decision's id, the name of the only field is the id's number, the
 -- value is the record (packed_record.h). Ids of a stream rise: what comes late gets the millisecond
--- of the last entry. Where that is further ahead than clocks differ, a wrong clock wrote it, and the
--- record goes to the next of the kind's streams until its time has come. There are as many as clocks
--- were wrong, one as a rule.
+-- of the last entry. Where that is further ahead than clocks differ, a wrong clock wrote it, and
+-- the record goes to the next of the kind's streams until its time has come. There are as many as
+-- clocks were wrong, one as a rule.
 
 -- The name of the kind's stream of that number.
 local function stream_of(kind, number)
@@ -143,6 +143,6 @@ end
 
 return {
     add_late = add_late, find = find, all_of = all_of, network_of_entry = network_of_entry,
-    trim = trim,
-    stream_of = stream_of, stream_count = stream_count, milliseconds_of = milliseconds_of,
+    trim = trim, stream_of = stream_of, stream_count = stream_count,
+    milliseconds_of = milliseconds_of,
 }

@@ -21,7 +21,7 @@
 #define SUM_BYTES 4
 #define END_BYTES 5
 #define TAG_BYTES 5 /* of an entry: leads to its decision */
-#define NUMBER_BYTES 3 /* of a decision's id what is below its time: the name of the record's field */
+#define NUMBER_BYTES 3 /* of a decision's id, below its time: the name of the record's field */
 
 /* A decision's id as the list of a mailbox's refused messages has it: milliseconds since 2020, and
  * the number. */
@@ -55,20 +55,21 @@ enum {
 };
 
 /* Records of one kind, admitted or refused, are in one stream; what is judged by a clock that is
- * behind the stream's last entry by more than clocks differ goes to the next one, so many at most. */
+ * behind the stream's last entry by more than clocks differ goes to the next one; so many at
+ * most. */
 enum { RECORD_STREAMS = 32 };
 
 /* Keys outlive their content a little: clocks differ. */
 #define MARGIN_MS MINUTE_MS
 enum { SENDERS_MAX = 10000 }; /* as many are read of an IP or a domain */
 
-/* ---- the version before (5 spans of an hour and a day), still read ---- */
+/* ---- the version before, still read ---- */
 
 /* A list of entries: moment, off-domain recipients, and a tag of three bytes: the id's lower 20
  * bits, and above them by how many ms its time is before the entry's; 15: not to be found. Beside
  * it totals: newest entry, generation; of each span oldest entry, messages, recipients. A charge:
  * the entry, its generation, the fingerprint, the IP's history, '#' and the tag. A record: outcome,
- * a line feed, an entry and the totals of the mailbox and of the IP; " 3 1" behind the outcome where
+ * a line feed, an entry and the totals of the mailbox and of the IP; " 3 1" behind the outcome if
  * they have other numbers of spans than the first ones. Its windows name counts from 1. */
 #define EARLIER_TAG_BYTES 3
 #define EARLIER_GENERATION_BYTES 4

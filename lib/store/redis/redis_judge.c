@@ -1,5 +1,5 @@
-/* Judging in Redis: messages that wait together are one call of judge.lua, an argument each. Numbers
- * go to the script and come back packed, since each argument costs the server about as much as a
+/* Judging in Redis: messages that wait together are one call of judge.lua, an argument each.
+ * Numbers go to the script and come back packed, since each argument costs the server about as much as a
  * small command. */
 #include <sodium.h>
 #include <stdio.h>
@@ -255,8 +255,8 @@ static void read_totals(const uint8_t *bytes, enum channel channel, struct held 
     }
 }
 
-/* What every answer has: when it was counted, the millisecond of its decision's id, what the windows
- * held before. 1, or 0 when it has another form. */
+/* What every answer has: when it was counted, the millisecond of its decision's id, what the
+ * windows held before. 1, or 0 when it has another form. */
 static int read_told(const redisReply *reply, const struct judge_task *task)
 {
     const struct judge_request *request = task->request;

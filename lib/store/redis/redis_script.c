@@ -119,8 +119,8 @@ static const struct script_name names[] = {
     {"RECORD_END_FORM", ">" TIME_FORM "I4"},
     {"EARLIER_SPAN_FORM", ">" EARLIER_SPAN_FORM},
     {"EARLIER_TAG_FORM", ">I" DIGITS(EARLIER_TAG_BYTES)},
-    {"EARLIER_CHARGE_FORM", ">" TIME_FORM WEIGHT_FORM "I" DIGITS(EARLIER_GENERATION_BYTES) "c" DIGITS(
-                                EARLIER_FINGERPRINT_BYTES)},
+    {"EARLIER_CHARGE_FORM", ">" TIME_FORM WEIGHT_FORM "I" DIGITS(EARLIER_GENERATION_BYTES)
+                            "c" DIGITS(EARLIER_FINGERPRINT_BYTES)},
     /* what redis_judge.c packs */
     {"CHARGE_FORM", ">" CHARGE_FORM},
     {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0"},
@@ -188,7 +188,7 @@ static const struct {
     {"NEAR_MAX", 10000},    /* windows near their limit that are kept */
     {"REFUSED_MAX", 1000},  /* of a mailbox */
     {"PAST_AT_ONCE", 304},  /* bytes of entries that no longer count, before they go */
-    {"CROWD", 1000},        /* records of a millisecond, before those that are late go to the next */
+    {"CROWD", 1000},        /* records of a millisecond; then late ones go to the next */
     {"TRIM_AT_ONCE", 256},
     {"TIDY_AT_ONCE", 32},
     {"LOOK_AT", 1000},

@@ -15,7 +15,7 @@ local function bring_earlier(given, place, mode, key, text, ip_key, network, id,
     if ip_key ~= '' and network == IP_EMPTY then
         network = earlier().history(ip_key, writes) or network
     end
-    text = histories().shaped(histories().of_mailbox, text)
+    text = histories().reshaped(key, text, writes)
     if not histories().offset_of_id(text, id) then
         local charge = unpack_bytes(CHARGE_FORM, given, place)
         text = earlier().charged(text, id, string.sub(charge, 1, EARLIER_CHARGE_BYTES),
@@ -36,7 +36,7 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
         rejected = has(mode, MODE_REJECTED), no_attempt = has(mode, MODE_NO_ATTEMPT),
         trims = has(mode, MODE_TRIM), earlier = mode >= MODE_EARLIER,
         -- and where there are such: suspension, stamped_ahead (a wrong clock did), replaced and
-        -- counted_before (the entry that had the id before, and whether it is this very submission),
+        -- counted_before (the entry that had the id before; whether it is this very submission),
         -- ticket; by `decide` outcome and rule (by which it suspends its mailbox)
     }
     m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.windows =

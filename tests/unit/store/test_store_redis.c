@@ -215,6 +215,25 @@ START_TEST(test_old_refused)
 }
 END_TEST
 
+/* Another table of rules had three spans: its longer totals are written anew, not over. */
+START_TEST(test_history_of_another_table)
+{
+    backend_begin(BACKEND_REDIS);
+    run_script(arena_printf(arena,
+        "local pack, now = struct.pack, %lld "
+        "local span = pack('>I6I3I4I3I4', now - 10, 1, 5, 0, 0) "
+        "return redis.call('SET', 'sg:mailbox:" ALICE "', pack('>I6I2', now - 10, 5)"
+        " .. string.rep('\\0', 11) .. pack('>I6', now - 10) .. span .. span .. span"
+        " .. string.char(3 * 16 + 2)) and 1", (long long)NOW));
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW), 5);
+    for (int i = 0; i < 3; i++) {
+        send(ALICE, arena_printf(arena, "%d", i), NOW + i);
+        ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + i), 6u + (unsigned)i);
+    }
+    ck_assert_int_eq(ask_of("STRLEN", "sg:mailbox:" ALICE), 4 * 19 + 47);
+}
+END_TEST
+
 /* A new database has nothing of the version before, and is not asked for it. */
 START_TEST(test_nothing_old)
 {
@@ -670,6 +689,7 @@ int main(void)
     tcase_add_test(cases, test_old_history);
     tcase_add_test(cases, test_old_history_without_tags);
     tcase_add_test(cases, test_old_refused);
+    tcase_add_test(cases, test_history_of_another_table);
     tcase_add_test(cases, test_nothing_old);
     tcase_add_test(cases, test_old_audit_log);
     tcase_add_test(cases, test_old_suspension);
