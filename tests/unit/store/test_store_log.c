@@ -1,6 +1,7 @@
 /* SQLite's write-ahead log at full load: it is copied back, stays bounded, and
  * nobody waits for it; with readers that stay, and on a disk that is full. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sqlite3.h>
@@ -22,28 +23,41 @@ enum { THREADS = 16, MESSAGES = 20000, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
 /* The default of store.timeout; a sanitizer's build shows faults, not speed. */
 enum { ANSWER_MS = SANITIZED ? 10000 : 250 };
 /* What docs/store.md says of a disk of usual speed; and more where syncs are slowed down. */
-enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE };
+enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE,
+       LOG_END_STALLING = 64 * MEGABYTE };
 
 /* ---- what goes to the disk ---------------------------------------------------- */
 
-static _Atomic int syncs, sync_ms;
+/* Each takes so long; every third one of the database file longer. */
+static _Atomic int syncs, database_syncs, sync_ms, stall_ms;
 
-static void take_as_long_as_a_slow_disk(void)
+static bool is_log(int fd)
 {
+    char link[64], path[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path);
+    return length >= 4 && memcmp(path + length - 4, "-wal", 4) == 0;
+}
+
+static void take_as_long_as_a_slow_disk(int fd)
+{
+    int ms = sync_ms;
     atomic_fetch_add(&syncs, 1);
-    nanosleep(&(struct timespec){.tv_nsec = sync_ms * 1000000L}, NULL);
+    if (stall_ms > 0 && !is_log(fd) && atomic_fetch_add(&database_syncs, 1) % 3 == 1)
+        ms = stall_ms;
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
 }
 
 /* In the place of the C library's: SQLite calls these. */
 int fsync(int fd)
 {
-    take_as_long_as_a_slow_disk();
+    take_as_long_as_a_slow_disk(fd);
     return (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-    take_as_long_as_a_slow_disk();
+    take_as_long_as_a_slow_disk(fd);
     return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -163,6 +177,16 @@ START_TEST(test_slow_disk)
     assert_nobody_waits((struct load){.prefix = "c", .messages = MESSAGES / 2, .threads = THREADS},
                         1, LOG_END_SLOWLY);
     sync_ms = 0;
+}
+END_TEST
+
+/* A disk that is quick but stalls, as when other programs write, makes nobody wait as long. */
+START_TEST(test_stalling_disk)
+{
+    stall_ms = 2 * ANSWER_MS;
+    assert_nobody_waits((struct load){.prefix = "i", .messages = MESSAGES / 2, .threads = THREADS},
+                        1, LOG_END_STALLING);
+    stall_ms = 0;
 }
 END_TEST
 
@@ -295,6 +319,7 @@ static Suite *suite(void)
     tcase_add_test(cases, test_copied_back);
     tcase_add_test(cases, test_two_programs);
     tcase_add_test(cases, test_slow_disk);
+    tcase_add_test(cases, test_stalling_disk);
     tcase_add_test(cases, test_reader_that_stays);
     tcase_add_test(cases, test_backup);
     tcase_add_test(cases, test_full_disk);
