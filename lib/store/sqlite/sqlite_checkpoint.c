@@ -87,12 +87,15 @@ static enum copied begin_anew(struct sqlite_checkpointer *checkpointer, sqlite3 
     checkpointer->open_at_us = checkpointer->frames >= GREAT_FRAMES
                                    ? INT64_MAX
                                    : clock_monotonic_us() + KEPT_OUT_MS * 1000;
-    while (checkpointer->inside)
+    while (checkpointer->inside && checkpointer->keeps_out)
         pthread_cond_wait(&checkpointer->changed, &checkpointer->lock);
+    bool kept_out = checkpointer->keeps_out;
     pthread_mutex_unlock(&checkpointer->lock);
+    if (!kept_out)
+        return NOT_YET;
     int answer = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     pthread_mutex_lock(&checkpointer->lock);
-    bool kept_out = checkpointer->keeps_out;
+    kept_out = checkpointer->keeps_out;
     pthread_mutex_unlock(&checkpointer->lock);
     if (!kept_out)
         return NOT_YET;
@@ -257,8 +260,10 @@ int sqlite_checkpoint_enter(struct sqlite_checkpointer *checkpointer, bool to_wr
                                          ? checkpointer->open_at_us
                                          : give_up_us))
         ;
-    if (clock_monotonic_us() >= checkpointer->open_at_us)
+    if (checkpointer->keeps_out && clock_monotonic_us() >= checkpointer->open_at_us) {
         checkpointer->keeps_out = false;
+        pthread_cond_broadcast(&checkpointer->changed);
+    }
     bool in = !checkpointer->keeps_out;
     checkpointer->inside = in;
     pthread_mutex_unlock(&checkpointer->lock);
