@@ -1,5 +1,6 @@
 #include "store/identity.h"
 
+#include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -22,4 +23,15 @@ uint32_t identity_of_id(const uint8_t key[IDENTITY_KEY_SIZE], const char *id)
 uint16_t identity_of_recipients(const uint8_t key[IDENTITY_KEY_SIZE], uint64_t fingerprint)
 {
     return (uint16_t)identity_hash(key, &fingerprint, sizeof fingerprint);
+}
+
+void identity_of_attempt(const uint8_t key[IDENTITY_KEY_SIZE], uint64_t attempt,
+                         uint8_t bytes_r[IDENTITY_ATTEMPT_BYTES])
+{
+    memset(bytes_r, 0, IDENTITY_ATTEMPT_BYTES);
+    for (unsigned half = 0; half < 2 && attempt != 0; half++) {
+        uint32_t given = htole32((uint32_t)(attempt >> 32 * half));
+        uint32_t hash = htole32((uint32_t)identity_hash(key, &given, sizeof given));
+        memcpy(bytes_r + 4 * half, &hash, sizeof hash);
+    }
 }

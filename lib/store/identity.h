@@ -17,4 +17,10 @@ uint32_t identity_of_id(const uint8_t key[IDENTITY_KEY_SIZE], const char *id);
 /* Of its recipients. */
 uint16_t identity_of_recipients(const uint8_t key[IDENTITY_KEY_SIZE], uint64_t fingerprint);
 
+/* Of an attempt while suspended (judge_request): its halves, the lower one first, each a
+ * little-endian number. 0 of an attempt that is never known again. */
+enum { IDENTITY_ATTEMPT_BYTES = 8 };
+void identity_of_attempt(const uint8_t key[IDENTITY_KEY_SIZE], uint64_t attempt,
+                         uint8_t bytes_r[IDENTITY_ATTEMPT_BYTES]);
+
 #endif

@@ -196,7 +196,9 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
     put(given, history_share(SUBJECT_IP, request->channel), 1);
     put_suspending(given, request);
     put(given, request->retries_before_restart, 4);
-    put(given, request->attempt, ATTEMPT_BYTES);
+    uint8_t attempt[ATTEMPT_BYTES];
+    identity_of_attempt(backend->hash_key, request->attempt, attempt);
+    text_add_bytes(given, (const char *)attempt, sizeof attempt);
     put(given, request->volume.count, 1);
     for (size_t i = 0; i < request->volume.count; i++)
         put(given, (uint64_t)(request->volume.ms[i] == UNTIL_LIFTED

@@ -129,10 +129,8 @@ _Static_assert(sizeof ((struct tried *)0)->known[0] == ATTEMPT_BYTES, "kept as t
 /* Keyed by the database, so that nobody can look for the recipients. */
 static void attempt_of(const struct judging *judging, uint32_t halves_r[ATTEMPT_HALVES])
 {
-    for (unsigned half = 0; half < ATTEMPT_HALVES; half++) {
-        uint32_t given = (uint32_t)(judging->request->attempt >> 32 * half);
-        halves_r[half] = (uint32_t)identity_hash(judging->backend->hash_key, &given, sizeof given);
-    }
+    identity_of_attempt(judging->backend->hash_key, judging->request->attempt,
+                        (uint8_t *)halves_r);
 }
 
 static int read_tried(struct judging *judging, int64_t id, struct tried *tried_r)
