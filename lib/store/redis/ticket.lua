@@ -53,9 +53,8 @@ local function leave_ticket(m)
     local tickets = TICKET .. m.mailbox
     call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', m.at - MARGIN))
     call('ZREMRANGEBYSCORE', tickets, string.format('(%d', m.at + TICKET_TIME + AHEAD), '+inf')
-    if m.replaced then -- another submission that was counted under this id
-        drop_ticket(m.mailbox, m.id, string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
-    end
+    -- another submission may have left one under this id
+    drop_ticket(m.mailbox, m.id, string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
     call('ZADD', tickets, string.format('%d', m.at + TICKET_TIME),
         pack(WEIGHT_FORM, m.leaves) .. m.id)
     call('PEXPIRE', tickets, string.format('%d', m.at - m.now + TICKET_TIME + MARGIN))

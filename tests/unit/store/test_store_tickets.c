@@ -307,6 +307,13 @@ START_TEST(test_reset_keeps_it)
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "<2>", NOW + 5), 0);
     ck_assert(!waits(ALICE, 1, NOW + 5));
+    /* under an id there is one ticket all the same */
+    leave(ALICE, "<3>", 1, NOW + 6);
+    action.now_ms = NOW + 7;
+    ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
+    leave(ALICE, "<3>", 2, NOW + 8);
+    ck_assert(!waits(ALICE, 1, NOW + 9));
+    ck_assert(waits(ALICE, 2, NOW + 9));
 }
 END_TEST
 
