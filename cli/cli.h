@@ -78,9 +78,9 @@ void cli_print_help(const struct command *command, FILE *out);
 struct open_command;
 int cli_open(struct cli *cli, struct open_command **opened_r) must_check;
 void cli_close(struct open_command **opened);
-/* Root goes on as the owner of a SQLite file or its folder; database NULL: it is not SQLite. -1: go
- * on; else the exit status. */
-int cli_become_owner(const struct cli *cli, const char *database) must_check;
+/* Root goes on as the owner of a SQLite file or its folder, in the group of `socket` (NULL: none)
+ * too; database NULL: it is not SQLite. -1: go on; else the exit status. */
+int cli_become_owner(const struct cli *cli, const char *database, const char *socket) must_check;
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);

@@ -57,8 +57,8 @@ const struct command cli_commands[] = {
      "the settings in force", NULL},
     {"store migrate", "FROM-URL TO-URL", 2, 2, TAKES(OPTION_JSON), NEEDS_SETTINGS, cli_run_migrate,
      "move everything to another database, and compare",
-     "Stop the services first. TO-URL has to be empty; FROM-URL stays as it is. Both as\n"
-     "store.url, such as\n"
+     "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"
+     "without a store; FROM-URL stays as it is. Both as store.url, such as\n"
      "  sqlite:///var/lib/sendguard/sendguard.db redis+unix:///run/redis/redis-server.sock?db=0\n"
      "Afterwards set store.url to TO-URL and start the services.\n"},
     {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE,

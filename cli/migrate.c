@@ -28,43 +28,83 @@ static void print_text(const struct cli *cli, const struct transfer_report *repo
 
 static void print_json(const struct transfer_report *report)
 {
+    static const char *const names[TRANSFER_KIND_COUNT] = {
+        [TRANSFER_HISTORY] = "histories",
+        [TRANSFER_RECORD] = "decisions",
+        [TRANSFER_TICKET] = "tickets",
+        [TRANSFER_SUSPENSION] = "suspensions",
+        [TRANSFER_OFFENCE] = "offences",
+        [TRANSFER_ADJUSTMENT] = "adjustments",
+        [TRANSFER_AUDIT] = "audit",
+        [TRANSFER_KEPT] = "kept",
+        [TRANSFER_SENDER] = "senders",
+        [TRANSFER_NEAR] = "near",
+        [TRANSFER_COUNTER] = "counters",
+    };
     freed_by(json_put) struct json_object *answer = json_object_new_object();
     struct json_object *items = json_add_object(answer, "items");
     for (int kind = TRANSFER_HISTORY; kind < TRANSFER_KIND_COUNT; kind++)
-        json_add_int(items, transfer_kind_names[kind], (int64_t)report->of[kind].items);
+        json_add_int(items, names[kind], (int64_t)report->of[kind].items);
     json_add_bool(answer, "equal", true);
     puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
 }
 
 /* The services' user must be able to use what is made, so root goes on as the owner of the SQLite
- * file, the one that is written first. */
+ * file or its folder, in the group of the other database's socket. */
 static int become_owner(const struct cli *cli)
 {
     int status = -1;
     for (int word = 1; word >= 0 && status < 0; word--) {
         freed_by(free_string) char *database = store_url_sqlite_path(cli->words[word]);
-        status = cli_become_owner(cli, database);
+        freed_by(store_url_free) struct store_url other = {0};
+        bool socket = store_url_read(cli->words[1 - word], &other) == NULL &&
+                      other.kind == STORE_REDIS_UNIX;
+        status = cli_become_owner(cli, database, socket ? other.path : NULL);
     }
     return status;
 }
 
+/* What is to be done about a Redis that has a part. It may have other programs' keys, too. */
+static void tell_part(const struct cli *cli)
+{
+    freed_by(store_url_free) struct store_url to = {0};
+    freed_by(text_free) struct text command = {0};
+    if (store_url_read(cli->words[1], &to) != NULL)
+        return;
+    if (to.kind == STORE_REDIS_UNIX)
+        text_addf(&command, "redis-cli -s %s -n %d", to.path, to.database);
+    else
+        text_addf(&command, "redis-cli -h %s -p %d -n %d", to.host, to.port, to.database);
+    fprintf(stderr,
+            "%s is as it was. %s has a part of it; remove that before you try again:\n"
+            "  %s --scan --pattern 'sg:*' | xargs -d '\\n' %s UNLINK\n",
+            cli->words[0], cli->words[1], text_string(&command), text_string(&command));
+}
+
 int cli_run_migrate(struct cli *cli)
 {
-    struct transfer_report from, to;
+    bool seen = isatty(STDERR_FILENO) == 1, part_left;
+    struct transfer_report report;
     struct problem problem = {0};
-    bool seen = isatty(STDERR_FILENO) == 1;
+    const struct transfer_order order = {
+        .from_url = cli->words[0], .to_url = cli->words[1], .timeout_ms = TIMEOUT_MS,
+        .now_ms = cli->now_ms, .progress = seen ? show_progress : NULL};
     int status = become_owner(cli);
     if (status >= 0)
         return status;
-    int answer = transfer_all(cli->words[0], cli->words[1], TIMEOUT_MS, cli->now_ms,
-                              seen ? show_progress : NULL, NULL, &from, &to, &problem);
+    int answer = transfer_all(&order, &report, &part_left, &problem);
     if (seen)
         fputs("\r\033[K", stderr);
-    if (answer < 1)
-        return cli_failed(cli, "%s", problem.text);
+    if (answer < 1) {
+        status = cli_failed(cli, "%s%s%s", problem.where, *problem.where != '\0' ? ": " : "",
+                            problem.text);
+        if (part_left)
+            tell_part(cli);
+        return status;
+    }
     if (cli->given[OPTION_JSON] != NULL)
-        print_json(&to);
+        print_json(&report);
     else
-        print_text(cli, &to);
+        print_text(cli, &report);
     return cli_end_output(cli);
 }

@@ -124,16 +124,17 @@ static void read_person(struct person *person)
 }
 
 /* Root works as the owner of the database's file or its folder: a store that root has made, the
- * services could not write. database NULL: it is not SQLite. */
-int cli_become_owner(const struct cli *cli, const char *database)
+ * services could not write. */
+int cli_become_owner(const struct cli *cli, const char *database, const char *socket)
 {
-    struct stat status;
+    struct stat status, of_socket;
     if (geteuid() != 0 || database == NULL)
         return -1;
     freed_by(free_string) char *folder = path_folder(database);
     if (stat(database, &status) != 0 && stat(folder, &status) != 0)
         return -1; /* the store will say */
-    if (status.st_uid == 0 || program_become(status.st_uid, status.st_gid))
+    const gid_t *also = socket != NULL && stat(socket, &of_socket) == 0 ? &of_socket.st_gid : NULL;
+    if (status.st_uid == 0 || program_become(status.st_uid, status.st_gid, also))
         return -1;
     return cli_failed(cli, "cannot become the owner of %s: %s", database, strerror(errno));
 }
@@ -174,7 +175,7 @@ static int open_store(struct cli *cli, struct open_command *opened)
     const struct settings *settings = opened->settings;
     read_person(&cli->person);
     freed_by(free_string) char *database = store_url_sqlite_path(settings->store_url);
-    int status = cli_become_owner(cli, database);
+    int status = cli_become_owner(cli, database, NULL);
     if (status < 0)
         status = check_rights(cli, database);
     if (status >= 0)

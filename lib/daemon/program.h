@@ -51,8 +51,8 @@ int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r) must_check;
 
 /* Root becomes that user for good, with the groups of its account; without an account with `group`
- * alone. True, or false with errno. */
-bool program_become(uid_t user, gid_t group) must_check;
+ * alone; in the group `also` (NULL: none) too. True, or false with errno. */
+bool program_become(uid_t user, gid_t group, const gid_t *also) must_check;
 
 /* The file that they are read from; NULL: none. */
 const char *program_settings_file(const struct program_options *options);

@@ -132,7 +132,7 @@ static bool become_services(struct checking *checking)
         return false;
     for (int i = 0; i < PLACES; i++)
         if (stat_place(checking, i, &place) && place.st_uid != 0) {
-            if (program_become(place.st_uid, place.st_gid))
+            if (program_become(place.st_uid, place.st_gid, NULL))
                 return true;
             refuse(checking, "--check", "cannot become the user of the services: expected root "
                                         "with the right to, or that user");

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int backend_fail(struct backend *backend, const char *format, ...)
 {
@@ -29,4 +30,15 @@ struct backend *backend_new(const struct store_url *where, int timeout_ms, bool 
                ? sqlite_backend_new(where->path, timeout_ms, may_make)
                : redis_backend_new(where->host, where->port, where->path, where->database,
                                    timeout_ms);
+}
+
+int backend_alone(const struct store_url *where, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
+{
+    if (where->kind == STORE_SQLITE)
+        return sqlite_backend_alone(where->path, error_r);
+    struct backend *backend = backend_new(where, timeout_ms, false);
+    int answer = redis_backend_alone(backend);
+    memcpy(error_r, backend->error, BACKEND_ERROR_SIZE);
+    backend->operations->free(backend);
+    return answer;
 }

@@ -102,16 +102,19 @@ struct observation_operations {
                     struct store_page *page);
 };
 
-/* For store/transfer.h, while no other program uses the database. */
+/* For store/transfer.h, while no other program uses the database. Reading changes nothing. */
 struct transfer_operations {
-    /* 1 no other program uses it, now and until the backend is freed; 0 one does (error); -1. */
-    int (*alone)(struct backend *backend);
-    /* The next items of a kind that hold at now_ms, TRANSFER_PAGE at most, in `arena`. cursor->end:
-     * these were the last. 1 (count may be 0 while it goes on) or -1. */
+    /* Whether nothing of ours is kept: 1, 0, -1. NULL: the database is a file. */
+    int (*is_empty)(struct backend *backend);
+    /* The next items of a kind that hold at now_ms (histories and records: what is kept), at most
+     * TRANSFER_PAGE, in `arena`. cursor->end: these were the last. Each comes once; records that
+     * passed come before refused ones, on other pages, and both in order of time. 1 (count may be 0
+     * while it goes on) or -1. Not asked for adjustments, the audit log, what is kept, windows near
+     * a limit and counters, of which the other operations have lists. */
     int (*read)(struct backend *backend, struct arena *arena, enum transfer_kind kind,
                 int64_t now_ms, struct transfer_cursor *cursor, struct transfer_item *items_r,
                 size_t *count_r);
-    /* Puts items of one kind as they are, 1..TRANSFER_PAGE of them, in one step. 1 or -1. */
+    /* Puts the items of a page as they are, 1..TRANSFER_PAGE of them. 1 or -1. Not asked for what is kept, senders, windows near a limit and counters. */
     int (*write)(struct backend *backend, const struct transfer_item *items, size_t count,
                  int64_t now_ms);
 };
@@ -151,6 +154,13 @@ struct backend *redis_backend_new(const char *host, int port, const char *path, 
 /* The backend of a store.url, as store_open: 1, or 0 with *problem. */
 int backend_read_url(const char *url, struct store_url *where_r, struct problem *problem) must_check;
 struct backend *backend_new(const struct store_url *where, int timeout_ms, bool may_make);
+
+/* Whether no other program uses the database: 1; 0 or -1 with what is so in error_r. Ask before a
+ * backend of this process has it open. */
+int backend_alone(const struct store_url *where, int timeout_ms,
+                  char error_r[BACKEND_ERROR_SIZE]) must_check;
+int sqlite_backend_alone(const char *path, char error_r[BACKEND_ERROR_SIZE]) must_check;
+int redis_backend_alone(struct backend *backend) must_check; /* what is so in backend->error */
 
 /* Fills backend->error and returns -1. */
 int backend_fail(struct backend *backend, const char *format, ...) printf_like(2, 3);

@@ -1,276 +1,270 @@
 #include "store/transfer.h"
 
-#include <sodium.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/packed.h"
+#include "base/clock.h"
 #include "base/store_url.h"
-#include "base/text.h"
 #include "store/backend.h"
-#include "store/packed_entry.h"
-
-const char *const transfer_kind_names[TRANSFER_KIND_COUNT] = {
-    [TRANSFER_HASH_KEY] = "keys of hashes", [TRANSFER_HISTORY] = "histories",
-    [TRANSFER_RECORD] = "decisions",        [TRANSFER_TICKET] = "tickets",
-    [TRANSFER_SUSPENSION] = "suspensions",  [TRANSFER_OFFENCE] = "offences",
-    [TRANSFER_ADJUSTMENT] = "adjustments",  [TRANSFER_AUDIT] = "entries of the audit log",
-    [TRANSFER_KEPT] = "accounts, sessions and terms", [TRANSFER_SENDER] = "senders",
-    [TRANSFER_NEAR] = "windows near a limit", [TRANSFER_COUNTER] = "counters",
-};
-
-/* ---- a digest of an item: all its members, so that two are equal only when all are ---------- */
-
-static void add_string(struct text *out, const char *string)
-{
-    text_add_bytes(out, string, strlen(string) + 1);
-}
-
-static void add_number(struct text *out, int64_t number)
-{
-    text_add_bytes(out, (const char *)&number, sizeof number);
-}
-
-static void add_history(struct text *out, const struct transfer_item *item)
-{
-    add_string(out, item->of.history.name);
-    add_number(out, item->of.history.subject);
-    add_number(out, item->of.history.newest_ms);
-    for (size_t i = 0; i < item->of.history.count; i++) {
-        uint8_t bytes[COUNTED_BYTES];
-        packed_entry_put(item->of.history.subject, &item->of.history.counted[i], bytes);
-        text_add_bytes(out, (const char *)bytes, packed_entry_bytes(item->of.history.subject));
-    }
-}
-
-static void add_record(struct text *out, const struct transfer_item *item)
-{
-    const struct record *record = &item->of.record.record;
-    add_number(out, (int64_t)record->decision);
-    add_number(out, record->at_ms);
-    add_number(out, item->of.record.until_ms);
-    add_number(out, record->outcome);
-    for (size_t i = 0; i < record->window_count; i++) {
-        add_number(out, record->windows[i].rule);
-        add_number(out, (int64_t)record->windows[i].used_before);
-    }
-    text_add_bytes(out, record->facts, record->facts_length);
-    add_string(out, item->of.record.ip_name);
-    add_string(out, item->of.record.mailbox);
-}
-
-static void add_suspension(struct text *out, const struct transfer_item *item)
-{
-    const struct suspension *suspension = &item->of.suspension.suspension;
-    add_string(out, item->of.suspension.mailbox);
-    add_number(out, suspension->id);
-    add_number(out, suspension->cause);
-    add_number(out, suspension->since_ms);
-    add_number(out, suspension->until_ms);
-    add_number(out, suspension->attempts);
-    add_number(out, suspension->offence);
-    add_string(out, suspension->by);
-    add_string(out, suspension->note);
-    add_number(out, item->of.suspension.lasts_ms);
-    text_add_bytes(out, (const char *)item->of.suspension.tried,
-                   8 * item->of.suspension.tried_count);
-}
-
-static void add_adjustment(struct text *out, const struct transfer_item *item)
-{
-    const struct adjustment *adjustment = &item->of.adjustment;
-    add_string(out, adjustment->subject);
-    add_number(out, adjustment->rule);
-    add_number(out, adjustment->kind);
-    add_number(out, adjustment->value);
-    add_number(out, adjustment->until_ms);
-    add_number(out, adjustment->change);
-}
-
-static void add_audit(struct text *out, const struct transfer_item *item)
-{
-    const struct audit *audit = &item->of.audit;
-    add_number(out, audit->number);
-    add_number(out, audit->at_ms);
-    add_string(out, audit->by);
-    add_string(out, audit->action);
-    add_string(out, audit->subject);
-    add_string(out, audit->note);
-    add_string(out, audit->detail);
-}
-
-static void add_item(struct text *out, const struct transfer_item *item)
-{
-    switch (item->kind) {
-    case TRANSFER_HASH_KEY:
-        text_add_bytes(out, (const char *)item->of.hash_key, TRANSFER_HASH_KEY_BYTES);
-        break;
-    case TRANSFER_HISTORY: add_history(out, item); break;
-    case TRANSFER_RECORD: add_record(out, item); break;
-    case TRANSFER_TICKET:
-        add_string(out, item->of.ticket.mailbox);
-        add_number(out, item->of.ticket.id_hash);
-        add_number(out, item->of.ticket.recipients);
-        add_number(out, item->of.ticket.until_ms);
-        break;
-    case TRANSFER_SUSPENSION: add_suspension(out, item); break;
-    case TRANSFER_OFFENCE:
-        add_string(out, item->of.offence.mailbox);
-        add_number(out, item->of.offence.cause);
-        add_number(out, item->of.offence.id);
-        add_number(out, item->of.offence.since_ms);
-        break;
-    case TRANSFER_ADJUSTMENT: add_adjustment(out, item); break;
-    case TRANSFER_AUDIT: add_audit(out, item); break;
-    case TRANSFER_KEPT:
-        add_number(out, item->of.kept.kind);
-        add_string(out, item->of.kept.kept.key);
-        add_string(out, item->of.kept.kept.value);
-        add_number(out, item->of.kept.kept.until_ms);
-        break;
-    case TRANSFER_SENDER:
-        add_number(out, item->of.sender.of);
-        add_string(out, item->of.sender.key);
-        add_string(out, item->of.sender.mailbox);
-        add_number(out, item->of.sender.at_ms);
-        break;
-    case TRANSFER_NEAR:
-        add_number(out, item->of.near.rule);
-        add_string(out, item->of.near.key);
-        add_number(out, item->of.near.at_ms);
-        break;
-    case TRANSFER_COUNTER:
-        add_string(out, item->of.counter.name);
-        add_number(out, (int64_t)item->of.counter.value);
-        break;
-    case TRANSFER_KIND_COUNT: break;
-    }
-}
-
-/* A sum, since databases have their own order. */
-static void add_to_report(struct transfer_report *report, const struct transfer_item *item)
-{
-    freed_by(text_free) struct text bytes = {0};
-    uint64_t hash[4];
-    add_item(&bytes, item);
-    crypto_generichash((unsigned char *)hash, sizeof hash, (const unsigned char *)bytes.data,
-                       bytes.length, NULL, 0);
-    report->of[item->kind].items++;
-    for (size_t i = 0; i < countof(hash); i++)
-        report->of[item->kind].digest[i] += hash[i];
-}
-
-/* ---- moving ------------------------------------------------------------------------------- */
+#include "store/transfer_items.h"
 
 /* A database under way. */
 struct side {
     const char *url;
+    struct store_url where; /* of TO in a file: under the name it has until all is there */
+    char *path;             /* of TO in a file: the name that it gets; else NULL */
     struct backend *backend;
+    bool written;
 };
 
-static void end_side(struct side *side)
-{
-    if (side->backend != NULL)
-        side->backend->operations->free(side->backend);
-}
-
 struct moving {
+    const struct transfer_order *order;
     struct side from, to;
-    int64_t now_ms;
-    transfer_progress *progress;
-    void *context;
+    int64_t began_ms; /* by the monotonic clock */
     struct problem *problem;
 };
 
-static int fail(struct moving *moving, const struct side *side)
+static int fail(struct moving *moving, int answer, const char *error)
 {
-    problem_set(moving->problem, 0, "", "%s", side->backend->error);
-    return -1;
+    problem_set(moving->problem, 0, "", "%s", error);
+    return answer;
 }
 
-/* Goes through all items of a kind; `to` NULL: only to see what is there. */
-static int go_through(struct moving *moving, const struct side *from, const struct side *to,
-                      enum transfer_kind kind, struct transfer_report *report)
+/* ---- opening and closing ------------------------------------------------------------------ */
+
+/* What SQLite may have of a file. */
+static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+
+static void remove_files(const char *path)
 {
-    struct transfer_cursor cursor = {.end = false};
-    while (!cursor.end) {
-        freed_by(arena_free) struct arena *arena = arena_new();
-        struct transfer_item *items = arena_alloc(arena, TRANSFER_PAGE * sizeof *items);
-        size_t count = 0;
-        if (from->backend->operations->transfer->read(from->backend, arena, kind, moving->now_ms,
-                                                      &cursor, items, &count) < 0)
-            return fail(moving, from);
-        if (to != NULL && count > 0 &&
-            to->backend->operations->transfer->write(to->backend, items, count, moving->now_ms) < 0)
-            return fail(moving, to);
-        for (size_t i = 0; i < count; i++)
-            add_to_report(report, &items[i]);
-        if (moving->progress != NULL)
-            moving->progress(moving->context, kind, report->of[kind].items);
+    for (size_t i = 0; i < countof(endings); i++) {
+        freed_by(free_string) char *file = xasprintf("%s%s", path, endings[i]);
+        unlink(file);
+    }
+}
+
+/* SQLite would take the log of an older file for the new one's. */
+static int check_absent(struct moving *moving, const char *path)
+{
+    for (size_t i = 0; i < countof(endings); i++) {
+        struct stat status;
+        freed_by(free_string) char *file = xasprintf("%s%s", path, endings[i]);
+        bool is_there = lstat(file, &status) == 0;
+        if (is_there || errno != ENOENT)
+            return problem_set(moving->problem, 0, "",
+                               "%s: %s; expected no file: move it away first", file,
+                               is_there ? "is there already" : strerror(errno));
     }
     return 1;
 }
 
-static int open_side(struct moving *moving, struct side *side, bool may_make, int timeout_ms)
+static void close_side(struct side *side)
 {
-    freed_by(store_url_free) struct store_url where = {0};
-    bool made;
-    if (!backend_read_url(side->url, &where, moving->problem))
+    if (side->backend != NULL)
+        side->backend->operations->free(side->backend);
+    side->backend = NULL;
+}
+
+static void end_side(struct side *side)
+{
+    close_side(side);
+    if (side->path != NULL && side->written)
+        remove_files(side->where.path);
+    free(side->path);
+    store_url_free(&side->where);
+}
+
+static bool is_same(const struct store_url *one, const struct store_url *other)
+{
+    bool both_hosts = one->host != NULL && other->host != NULL;
+    bool both_paths = one->path != NULL && other->path != NULL;
+    return one->kind == other->kind && one->port == other->port &&
+           one->database == other->database &&
+           (!both_hosts || strcmp(one->host, other->host) == 0) &&
+           (!both_paths || strcmp(one->path, other->path) == 0);
+}
+
+static int read_urls(struct moving *moving)
+{
+    if (!backend_read_url(moving->from.url, &moving->from.where, moving->problem) ||
+        !backend_read_url(moving->to.url, &moving->to.where, moving->problem))
         return 0;
-    side->backend = backend_new(&where, timeout_ms, may_make);
-    int answer = side->backend->operations->examine(side->backend, &made);
-    if (answer > 0)
-        answer = side->backend->operations->transfer->alone(side->backend);
+    if (is_same(&moving->from.where, &moving->to.where))
+        return problem_set(moving->problem, 0, "", "%s: expected two databases, found one twice",
+                           moving->to.url);
+    return 1;
+}
+
+/* A file is made under another name, so that none is there that has only a part. What an earlier
+ * attempt left under that name goes. */
+static int name_file(struct moving *moving)
+{
+    struct side *to = &moving->to;
+    if (to->where.kind != STORE_SQLITE)
+        return 1;
+    if (!check_absent(moving, to->where.path))
+        return 0;
+    to->path = to->where.path;
+    to->where.path = xasprintf("%s.moving", to->path);
+    return 1;
+}
+
+static int open_side(struct moving *moving, struct side *side, bool may_make)
+{
+    bool made;
+    if (side->where.kind == STORE_SQLITE && !may_make && access(side->where.path, F_OK) != 0)
+        return problem_set(moving->problem, 0, "", "%s: %s", side->where.path, strerror(errno));
+    char error[BACKEND_ERROR_SIZE];
+    int answer = backend_alone(&side->where, moving->order->timeout_ms, error);
     if (answer < 1)
-        fail(moving, side);
-    return answer;
+        return fail(moving, answer, error);
+    if (side->path != NULL)
+        remove_files(side->where.path);
+    side->written = side->path != NULL;
+    side->backend = backend_new(&side->where, moving->order->timeout_ms, may_make);
+    answer = side->backend->operations->examine(side->backend, &made);
+    return answer < 1 ? fail(moving, answer, side->backend->error) : 1;
 }
 
-static int check_empty(struct moving *moving)
+/* Whether Redis keeps something: in FROM it has to, in TO it must not. */
+static int check_content(struct moving *moving, const struct side *side, bool expected)
 {
-    struct transfer_report report = {0};
-    for (int kind = TRANSFER_HISTORY; kind < TRANSFER_KIND_COUNT; kind++)
-        if (go_through(moving, &moving->to, NULL, (enum transfer_kind)kind, &report) < 0)
-            return -1;
-        else if (report.of[kind].items > 0)
-            return problem_set(moving->problem, 0, "", "%s has %s already: expected an empty store",
-                               moving->to.url, transfer_kind_names[kind]);
+    const struct transfer_operations *operations = side->backend->operations->transfer;
+    int empty = operations->is_empty != NULL ? operations->is_empty(side->backend) : !expected;
+    if (empty < 0)
+        return fail(moving, -1, side->backend->error);
+    if (empty != expected)
+        return 1;
+    return problem_set(moving->problem, 0, "",
+                       expected
+                           ? "%s: there is no store of Sendguard"
+                           : "%s has a store of Sendguard already: expected an empty database",
+                       side->url);
+}
+
+static int open_both(struct moving *moving)
+{
+    int answer = read_urls(moving);
+    if (answer > 0)
+        answer = name_file(moving);
+    if (answer > 0)
+        answer = open_side(moving, &moving->from, false);
+    if (answer > 0)
+        answer = check_content(moving, &moving->from, true);
+    if (answer > 0)
+        answer = open_side(moving, &moving->to, true);
+    return answer > 0 ? check_content(moving, &moving->to, false) : answer;
+}
+
+/* Gives the file its name, when closing it has copied its log back. */
+static int name_made(struct moving *moving)
+{
+    struct side *to = &moving->to;
+    close_side(to);
+    if (to->path == NULL)
+        return 1;
+    freed_by(free_string) char *log = xasprintf("%s-wal", to->where.path);
+    if (access(log, F_OK) == 0)
+        return problem_set(moving->problem, 0, "", "%s: could not be copied back; is the disk full?",
+                           log);
+    if (renameat2(AT_FDCWD, to->where.path, AT_FDCWD, to->path, RENAME_NOREPLACE) != 0)
+        return problem_set(moving->problem, 0, "", "%s: cannot be made: %s", to->path,
+                           strerror(errno));
     return 1;
 }
 
-static int compare(struct moving *moving, const struct transfer_report *from,
-                   const struct transfer_report *to)
+/* ---- moving ------------------------------------------------------------------------------- */
+
+/* Goes through all items of a kind; `to` NULL: only to see what is there. */
+static int go_through(struct moving *moving, const struct side *from, struct side *to,
+                      enum transfer_kind kind, int64_t now_ms, struct transfer_report *report)
 {
+    const struct transfer_order *order = moving->order;
+    freed_by(arena_free) struct arena *arena = arena_new(), *lasting = NULL;
+    lasting = arena_new();
+    struct transfer_cursor cursor = {.arena = lasting};
+    while (!cursor.end) {
+        size_t count;
+        arena_reset(arena);
+        struct transfer_item *items = arena_alloc(arena, TRANSFER_PAGE * sizeof *items);
+        if (transfer_items_read(from->backend, arena, kind, now_ms, &cursor, items, &count) < 0)
+            return fail(moving, -1, from->backend->error);
+        if (to != NULL && count > 0) {
+            to->written = true;
+            if (transfer_items_write(to->backend, items, count, now_ms) < 0)
+                return fail(moving, -1, to->backend->error);
+        }
+        for (size_t i = 0; i < count; i++)
+            transfer_items_add(report, &items[i]);
+        if (order->progress != NULL)
+            order->progress(order->context, kind, report->of[kind].items);
+    }
+    return 1;
+}
+
+static int go_through_all(struct moving *moving, const struct side *from, struct side *to,
+                          int64_t now_ms, struct transfer_report *report_r)
+{
+    *report_r = (struct transfer_report){0};
     for (int kind = 0; kind < TRANSFER_KIND_COUNT; kind++)
-        if (memcmp(&from->of[kind], &to->of[kind], sizeof from->of[kind]) != 0)
-            return problem_set(moving->problem, 0, "",
-                               "the stores differ in their %s: %llu and %llu, which are not the same",
-                               transfer_kind_names[kind], (unsigned long long)from->of[kind].items,
-                               (unsigned long long)to->of[kind].items);
+        if (go_through(moving, from, to, (enum transfer_kind)kind, now_ms, report_r) < 0)
+            return -1;
     return 1;
 }
 
-static int move(struct moving *moving, int timeout_ms, struct transfer_report *from_r,
-                struct transfer_report *to_r)
+/* The first kind of which both do not hold the same, or TRANSFER_KIND_COUNT. */
+static int find_difference(const struct transfer_report *one, const struct transfer_report *other)
 {
-    int answer = open_side(moving, &moving->from, false, timeout_ms);
-    if (answer > 0)
-        answer = open_side(moving, &moving->to, true, timeout_ms);
-    if (answer > 0)
-        answer = check_empty(moving);
-    for (int kind = 0; kind < TRANSFER_KIND_COUNT && answer > 0; kind++)
-        answer = go_through(moving, &moving->from, &moving->to, (enum transfer_kind)kind, from_r);
-    for (int kind = 0; kind < TRANSFER_KIND_COUNT && answer > 0; kind++)
-        answer = go_through(moving, &moving->to, NULL, (enum transfer_kind)kind, to_r);
-    return answer > 0 ? compare(moving, from_r, to_r) : answer;
+    int kind = 0;
+    while (kind < TRANSFER_KIND_COUNT &&
+           memcmp(&one->of[kind], &other->of[kind], sizeof one->of[kind]) == 0)
+        kind++;
+    return kind;
 }
 
-int transfer_all(const char *from_url, const char *to_url, int timeout_ms, int64_t now_ms,
-                 transfer_progress *progress, void *context, struct transfer_report *from_r,
-                 struct transfer_report *to_r, struct problem *problem)
+/* Both are read as of now: what ended while they were moved, Redis has forgotten. */
+static int compare(struct moving *moving, const struct transfer_report *moved,
+                   struct transfer_report *report_r)
 {
-    struct moving moving = {{.url = from_url}, {.url = to_url}, now_ms, progress, context, problem};
-    *from_r = *to_r = (struct transfer_report){0};
-    int answer = move(&moving, timeout_ms, from_r, to_r);
+    struct transfer_report from, to;
+    int64_t now_ms = moving->order->now_ms + (clock_monotonic_ms() - moving->began_ms);
+    if (go_through_all(moving, &moving->from, NULL, now_ms, &from) < 0 ||
+        go_through_all(moving, &moving->to, NULL, now_ms, &to) < 0)
+        return -1;
+    int kind = find_difference(&from, &to);
+    if (kind < TRANSFER_KIND_COUNT && find_difference(&from, moved) < TRANSFER_KIND_COUNT)
+        return problem_set(moving->problem, 0, "",
+                           "another program changed the %s of %s meanwhile: stop the services "
+                           "first", transfer_kind_names[find_difference(&from, moved)],
+                           moving->from.url);
+    if (kind < TRANSFER_KIND_COUNT)
+        return problem_set(moving->problem, 0, "",
+                           "the %s differ afterwards: there are %llu and %llu",
+                           transfer_kind_names[kind], (unsigned long long)from.of[kind].items,
+                           (unsigned long long)to.of[kind].items);
+    *report_r = to;
+    return 1;
+}
+
+int transfer_all(const struct transfer_order *order, struct transfer_report *report_r,
+                 bool *part_left_r, struct problem *problem)
+{
+    struct transfer_report moved;
+    struct moving moving = {.order = order, .from.url = order->from_url, .to.url = order->to_url,
+                            .began_ms = clock_monotonic_ms(), .problem = problem};
+    int answer = open_both(&moving);
+    if (answer > 0)
+        answer = go_through_all(&moving, &moving.from, &moving.to, order->now_ms, &moved);
+    if (answer > 0)
+        answer = compare(&moving, &moved, report_r);
+    if (answer > 0)
+        answer = name_made(&moving);
+    *part_left_r = answer < 1 && moving.to.written && moving.to.path == NULL;
     end_side(&moving.from);
     end_side(&moving.to);
     return answer;

@@ -11,12 +11,12 @@
 #include "store/audit.h"
 #include "store/kept.h"
 #include "store/observations.h"
-#include "store/records.h"
 #include "store/suspensions.h"
 
 /* In the order in which they are moved. */
 enum transfer_kind {
     TRANSFER_HASH_KEY,
+    TRANSFER_NUMBER,
     TRANSFER_HISTORY,
     TRANSFER_RECORD,
     TRANSFER_TICKET,
@@ -35,7 +35,10 @@ extern const char *const transfer_kind_names[TRANSFER_KIND_COUNT];
 
 struct counted; /* store/packed_entry.h */
 
-enum { TRANSFER_HASH_KEY_BYTES = 16 };
+enum { TRANSFER_HASH_KEY_BYTES = 16, TRANSFER_ATTEMPT_BYTES = 8 };
+/* What has numbers that never come back. */
+enum transfer_number { TRANSFER_SUSPENSIONS, TRANSFER_CHANGES, TRANSFER_AUDITS,
+                       TRANSFER_NUMBER_COUNT };
 
 /* Strings and arrays live in the arena of the read that gave the item. */
 struct transfer_item {
@@ -44,17 +47,21 @@ struct transfer_item {
         /* by which ids and recipients are hashed: one item always */
         uint8_t hash_key[TRANSFER_HASH_KEY_BYTES];
         struct {
+            enum transfer_number of;
+            int64_t last; /* > 0; the next has a higher one */
+        } number;
+        struct {
             enum subject subject;
             const char *name; /* history_name */
             int64_t newest_ms; /* the newest moment that was ever counted in it */
-            const struct counted *counted; /* what its longest span holds, without what was refunded */
+            struct counted *counted; /* what its longest span holds, without what was refunded */
             size_t count;
         } history;
         struct {
-            struct record record;
-            int64_t until_ms;
-            const char *ip_name; /* of the IP's history that it counted in; "": none */
-            const char *mailbox; /* of a refused message; "" else */
+            uint64_t decision;
+            const uint8_t *bytes; /* packed_record.h */
+            size_t length;
+            const char *mailbox; /* of a refused message, "": not known; NULL: it passed */
         } record;
         struct {
             const char *mailbox;
@@ -65,10 +72,12 @@ struct transfer_item {
         struct {
             const char *mailbox;
             struct suspension suspension;
-            int64_t lasts_ms; /* how long it was made for; 0: not known; UNTIL_LIFTED */
-            const uint8_t *tried; /* hashes of the attempts, 8 bytes each, keyed by hash_key */
+            int64_t lasts_ms; /* how long it was made for; 0: not known; UNTIL_LIFTED where its end
+                                 is */
+            const uint8_t *tried; /* hashes of the attempts, TRANSFER_ATTEMPT_BYTES each, keyed by
+                                     hash_key; of which each half is a little-endian number */
             size_t tried_count;
-        } suspension; /* in force */
+        } suspension; /* in force, as it is kept: also by a wrong clock */
         struct {
             const char *mailbox;
             enum cause cause;
@@ -91,16 +100,16 @@ struct transfer_item {
     } of;
 };
 
-/* Where a list of items goes on: its beginning when it is all zero. Each backend has its own. */
+/* Where a list of items goes on. It begins with state NULL. */
 struct transfer_cursor {
-    char at[400];
-    int64_t number;
-    bool end; /* answered: nothing follows */
+    struct arena *arena; /* lives as long as the cursor */
+    void *state;         /* the reader's own, in that arena */
+    bool end;            /* answered: nothing follows */
 };
 
-enum { TRANSFER_PAGE = 256 };
+enum { TRANSFER_PAGE = OBSERVATIONS_MAX };
 
-/* What it came to. */
+/* What a store holds. */
 struct transfer_report {
     struct {
         uint64_t items;
@@ -111,13 +120,22 @@ struct transfer_report {
 /* Hears of each page: how many items of the kind there were so far. */
 typedef void transfer_progress(void *context, enum transfer_kind kind, uint64_t items);
 
-/* Moves everything that the store at from_url holds at now_ms to the one at to_url, which has to be
- * empty, then reads the other one and compares: *from_r and *to_r say what both hold. progress may
- * be NULL. Returns 1; 0 with *problem: a URL is wrong, a store is in use or cannot be used, the
- * other is not empty, or both differ afterwards; -1 with *problem: a database does not answer. What
- * was written by then is in the other store. */
-int transfer_all(const char *from_url, const char *to_url, int timeout_ms, int64_t now_ms,
-                 transfer_progress *progress, void *context, struct transfer_report *from_r,
-                 struct transfer_report *to_r, struct problem *problem) must_check;
+struct transfer_order {
+    const char *from_url, *to_url;
+    int timeout_ms; /* of each step */
+    int64_t now_ms;
+    transfer_progress *progress; /* NULL: nobody wants to know */
+    void *context;
+};
+
+/* Moves everything that the store at from_url holds to the one at to_url, then reads both again
+ * and compares. FROM has to be there. Of SQLite the file TO must not be there: it is made under
+ * another name, which it gets when all was right. Of Redis TO must hold nothing of ours. Returns
+ * 1, *report_r saying what both hold; 0 with *problem: a URL is wrong, a store is in use, is
+ * missing, cannot be used or is not empty, or both differ afterwards; -1 with *problem: a database
+ * does not answer. *part_left_r, always set: Redis has a part of it now, which is to be removed.
+ */
+int transfer_all(const struct transfer_order *order, struct transfer_report *report_r,
+                 bool *part_left_r, struct problem *problem) must_check;
 
 #endif

@@ -685,7 +685,7 @@ def test_completion_knows_every_command_and_option(sqlite_store, folder):
     shell = Shell(folder, sqlite_store)
     listed = commands(shell)
     assert sorted(completions("sendguard", "")) == sorted({name.split()[0] for name in listed})
-    for group in ("staff", "token"):
+    for group in ("store", "staff", "token"):
         assert sorted(completions("sendguard", group, "")) == \
             sorted(name.split()[1] for name in listed if name.startswith(group))
     for command in listed:
@@ -709,6 +709,7 @@ def test_completion_knows_the_words(sqlite_store, folder):
     assert completions("sendguard", "suspend", ALICE, "--cause", "") == causes
     assert completions("sendguard", "staff", "add", "x", "--role", "") == \
         ["viewer", "support", "admin"]
+    assert completions("sendguard", "store", "migrate", "sq") == ["sqlite://"]
     assert completions("sendguard", "-o", "a.b=c", "li") == ["lift", "limit"]
     assert completions("sendguard", "show", "") == []
 

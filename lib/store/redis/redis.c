@@ -441,6 +441,7 @@ static const struct backend_operations redis_operations = {
     .audit = &redis_audit,
     .kept = &redis_kept,
     .observations = &redis_observations,
+    .transfer = &redis_transfer,
     .sweep = redis_sweep,
     .examine = redis_examine,
     .free = redis_free,

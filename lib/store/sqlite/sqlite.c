@@ -497,6 +497,7 @@ static const struct backend_operations sqlite_operations = {
     .audit = &sqlite_audit,
     .kept = &sqlite_kept,
     .observations = &sqlite_observations,
+    .transfer = &sqlite_transfer,
     .sweep = sqlite_sweep_all,
     .examine = sqlite_examine,
     .free = sqlite_free,

@@ -271,6 +271,9 @@ int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enu
 /* Adds record_until to the connection: when the record in a blob is past, 0 where it is none. */
 int sqlite_add_record_until(sqlite3 *db);
 
+/* A record that was kept until version 5 of the schema: id, facts, at_ms, outcome, used. */
+void sqlite_read_older(sqlite3_stmt *row, struct arena *arena, struct record *record_r);
+
 /* The operations, by file. */
 extern const struct judge_operations sqlite_judge;
 extern const struct suspension_operations sqlite_suspensions;
@@ -279,6 +282,7 @@ extern const struct record_operations sqlite_records;
 extern const struct audit_operations sqlite_audit;
 extern const struct kept_operations sqlite_kept;
 extern const struct observation_operations sqlite_observations;
+extern const struct transfer_operations sqlite_transfer;
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);
 /* Remove some of what ended: at most so many rows of each table of records, and among the next so
  * many histories. 1 or -1. */

@@ -285,17 +285,33 @@ int sqlite_history_save(struct sqlite_history *stored)
     return sqlite_do(backend, put);
 }
 
+/* Counts a message; the head is not saved. */
+static int add_counted(struct sqlite_history *stored, const struct counted *counted)
+{
+    if (!packed_history_add(&stored->history, counted))
+        return 1;
+    uint64_t number = stored->history.tail_first / HISTORY_CHUNK;
+    if (write_chunk(stored, number, stored->history.tail) < 0 ||
+        (stored->history.subject == SUBJECT_MAILBOX && keep_ids(stored, number) < 0))
+        return -1;
+    packed_history_cut(&stored->history);
+    return 1;
+}
+
 int sqlite_history_add(struct sqlite_history *stored, const struct counted *counted)
 {
-    if (packed_history_add(&stored->history, counted)) {
-        uint64_t number = stored->history.tail_first / HISTORY_CHUNK;
-        if (write_chunk(stored, number, stored->history.tail) < 0 ||
-            (stored->history.subject == SUBJECT_MAILBOX &&
-             keep_ids(stored, number) < 0))
+    return add_counted(stored, counted) < 0 ? -1 : sqlite_history_save(stored);
+}
+
+int sqlite_history_put(struct sqlite_history *stored, const struct counted *counted, size_t count,
+                       int64_t newest_ms)
+{
+    for (size_t i = 0; i < count; i++)
+        if (add_counted(stored, &counted[i]) < 0)
             return -1;
-        packed_history_cut(&stored->history);
-    }
-    return sqlite_history_save(stored);
+    if (stored->history.newest_ms < newest_ms)
+        stored->history.newest_ms = newest_ms;
+    return sqlite_history_advance(stored, newest_ms) < 0 ? -1 : sqlite_history_save(stored);
 }
 
 int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
@@ -412,8 +428,8 @@ int sqlite_place_refund(struct sqlite_history *stored, struct place *place)
 
 /* What left the longest window stays away, also when a clock that was wrong by days had taken the
  * window past it and its moment is mended now: totals and entries say the same. */
-static int read_counted(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
-                        struct counted **counted_r, size_t *count_r)
+int sqlite_history_counted(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
+                           struct counted **counted_r, size_t *count_r)
 {
     const struct packed_history *packed = &stored->history;
     const struct span *longest = &packed->spans[packed->span_count - 1];
@@ -450,7 +466,7 @@ int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, i
 {
     struct counted *counted;
     size_t count;
-    if (read_counted(stored, arena, at_ms, &counted, &count) < 0)
+    if (sqlite_history_counted(stored, arena, at_ms, &counted, &count) < 0)
         return -1;
     *history_r = entries_of(arena, counted, count);
     return 1;
@@ -470,7 +486,7 @@ int sqlite_read_counted(struct sqlite_backend *backend, struct arena *arena, enu
         at_ms = stored.history.newest_ms;
     if (sqlite_history_advance(&stored, at_ms) < 0)
         return -1;
-    return read_counted(&stored, arena, at_ms, counted_r, count_r);
+    return sqlite_history_counted(&stored, arena, at_ms, counted_r, count_r);
 }
 
 int sqlite_read_history(struct sqlite_backend *backend, struct arena *arena, enum subject subject,

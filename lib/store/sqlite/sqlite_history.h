@@ -46,6 +46,10 @@ int sqlite_history_advance(struct sqlite_history *stored, int64_t now_ms) must_c
 /* Count a message, and save. */
 int sqlite_history_add(struct sqlite_history *stored, const struct counted *counted) must_check;
 
+/* Count messages in an empty history, the newest moment of which is newest_ms, and save. */
+int sqlite_history_put(struct sqlite_history *stored, const struct counted *counted, size_t count,
+                       int64_t newest_ms) must_check;
+
 /* The newest message counted under that id, however long ago within a day. */
 int sqlite_history_find_id(struct sqlite_history *stored, uint32_t id_hash,
                            struct place *place_r) must_check;
@@ -63,6 +67,9 @@ int sqlite_place_refund(struct sqlite_history *stored, struct place *place) must
 int sqlite_read_counted(struct sqlite_backend *backend, struct arena *arena, enum subject subject,
                         const char *key, int64_t at_ms, struct counted **counted_r,
                         size_t *count_r) must_check;
+/* What the longest span counts, without what has left it by at_ms (0: nothing has); in `arena`. */
+int sqlite_history_counted(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
+                           struct counted **counted_r, size_t *count_r) must_check;
 /* All that the longest span holds at at_ms, for forecasts; in `arena`. */
 int sqlite_history_entries(struct sqlite_history *stored, struct arena *arena, int64_t at_ms,
                            struct history *history_r) must_check;

@@ -47,7 +47,7 @@ static void parse_used(const char *text, struct record *record_r)
 }
 
 /* One that was kept until version 5 of the schema. */
-static void read_older(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
+void sqlite_read_older(sqlite3_stmt *row, struct arena *arena, struct record *record_r)
 {
     int outcome = outcome_by_name((const char *)sqlite3_column_text(row, 3));
     const char *facts = sqlite3_column_blob(row, 1);
@@ -71,7 +71,7 @@ static int next_record(struct sqlite_backend *backend, sqlite3_stmt *rows, struc
     while (!good && (more = sqlite_row(backend, rows)) > 0) {
         good = 1;
         if (sqlite3_column_type(rows, 2) != SQLITE_NULL)
-            read_older(rows, arena, record_r);
+            sqlite_read_older(rows, arena, record_r);
         else
             good = packed_record_get(arena, sqlite3_column_blob(rows, 1),
                                      (size_t)sqlite3_column_bytes(rows, 1), record_r, &until_ms,
