@@ -139,15 +139,16 @@ int terms_id(struct terms *terms, struct store *store, const struct effective_li
         of.extra[rule] = limits->extra[rule];
         of.source[rule] = (int32_t)limits->source[rule];
     }
-    *id_r = find(terms, &of, now_ms + keep_ms);
+    int64_t until_ms = now_ms + keep_ms + DAY_MS; /* longer than need be: many go on using them */
+    /* kept again each minute, so that a store that was emptied has them then */
+    *id_r = find(terms, &of, until_ms - MINUTE_MS);
     if (*id_r != 0)
         return 1;
     freed_by(text_free) struct text text = {0};
     write_text(&text, &of);
     *id_r = hash_of(text_string(&text));
     format_key(*id_r, key);
-    /* a day longer than need be, so that a store that was emptied has them again within a day */
-    const struct kept kept = {key, text_string(&text), now_ms + keep_ms + DAY_MS};
+    const struct kept kept = {key, text_string(&text), until_ms};
     if (store_keep(store, KEPT_TERMS, &kept, now_ms, NULL) < 0)
         return -1;
     remember(terms, &(struct used){.of = of, .known = true, .id = *id_r,

@@ -195,6 +195,19 @@ START_TEST(test_terms_outlast_their_records)
 }
 END_TEST
 
+/* A store that was emptied, or lost what it was told last, has them again soon. */
+START_TEST(test_terms_come_back)
+{
+    rig_begin(_i, DEFAULTS);
+    freed_by(terms_free) struct terms *known = terms_new(), *other = terms_new();
+    uint64_t id = id_of(known, 1, NOW);
+    const char *key = arena_printf(arena, "%016llx", (unsigned long long)id);
+    ck_assert_int_eq(store_forget(store, KEPT_TERMS, key, NOW, NULL), 1);
+    ck_assert_uint_eq(id_of(known, 1, NOW + MINUTE_MS + 1), id);
+    ck_assert_ptr_nonnull(terms_text(other, store, arena, id, NOW + MINUTE_MS + 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("packing");
@@ -204,5 +217,6 @@ int main(void)
     tcase_add_test(cases, test_any_bytes);
     tcase_add_loop_test(cases, test_terms_of_many, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_terms_outlast_their_records, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_terms_come_back, 0, BACKEND_KINDS);
     return backends_run(suite);
 }
