@@ -72,13 +72,14 @@ local function all_of(stamp)
     return found
 end
 
--- The name of the IP's history that a record's message counted in, nil for none.
+-- The name of the IP's history that a record's message counted in, nil for none; also of a record
+-- that is damaged, which is shorter then than its parts.
 local function network_of(record)
-    local shape = string.byte(record, RECORD_HEAD_BYTES)
+    local shape = string.byte(record, RECORD_HEAD_BYTES) or 0
     local place = RECORD_HEAD_BYTES + 1
         + (math.floor(shape / 16) + shape % 16) * COUNTED_TOTAL_BYTES
-    place = place + 1 + 2 * string.byte(record, place)
-    local length = string.byte(record, place)
+    place = place + 1 + 2 * (string.byte(record, place) or 0)
+    local length = string.byte(record, place) or 0
     return length > 0 and string.sub(record, place + 1, place + length) or nil
 end
 
@@ -104,8 +105,12 @@ local function network_of_entry(entry, now)
     end
 end
 
--- Until when a record is kept. A message that counts can be refunded, for which it is needed.
+-- Until when a record is kept, 0 for a damaged one. A message that counts can be refunded, for which
+-- it is needed.
 local function end_of(kind, record)
+    if #record < RECORD_HEAD_BYTES then
+        return 0
+    end
     local time, keep = unpack_bytes(RECORD_END_FORM, record, RECORD_TIME_PLACE)
     return time + math.max(keep * SECOND, kind == ADMITTED and KEPT_LEAST or 0)
 end

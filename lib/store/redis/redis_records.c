@@ -136,7 +136,7 @@ static void add_record(struct page *page, const struct record *record)
         page->records[page->told->count++] = *record;
 }
 
-/* Adds what there still is of `count` records. 1 or -1. */
+/* Adds what there still is of `count` records, but for damaged ones. 1 or -1. */
 enum { FETCH_MAX = 1024 };
 static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t count,
                       struct page *page)
@@ -155,11 +155,8 @@ static int fetch_some(struct redis_backend *backend, const uint64_t *ids, size_t
         return -1;
     for (size_t i = 0; i < found->elements && !page->told->more; i++) {
         struct record record;
-        int read = read_record(backend, page->arena, found->element[i], ids[i], page->now_ms,
-                               &record);
-        if (read < 0)
-            return -1;
-        if (read == 1)
+        if (read_record(backend, page->arena, found->element[i], ids[i], page->now_ms,
+                        &record) > 0)
             add_record(page, &record);
     }
     return 1;

@@ -639,6 +639,43 @@ static void check_expiry(const char *key, int64_t span_ms)
     ck_assert_msg(left_ms >= span_ms && left_ms <= span_ms + MINUTE_MS, "%s: %lld", key, left_ms);
 }
 
+/* The record of that decision is `kept` bytes long from now on, whatever it was. */
+static void cut_record(uint64_t decision, size_t kept)
+{
+    run_script(arena_printf(arena,
+        "local call, name = redis.call, 'sg:admitted' "
+        "local all = call('XRANGE', name, '-', '+') call('DEL', name) "
+        "for _, one in ipairs(all) do local record = one[2][2] "
+        "if string.match(one[1], '^%%d+') == '%lld' then record = string.sub(record, 1, %zu) end "
+        "call('XADD', name, one[1], one[2][1], record) end return 1",
+        (long long)decision_time(decision), kept));
+}
+
+/* A record that is damaged costs nothing but itself: lists, its message's refund and what is past
+ * go on without it. */
+START_TEST(test_damaged_record)
+{
+    static const size_t lengths[] = {0, 3, 12, 13, 14, 40};
+    struct record record;
+    for (size_t i = 0; i < countof(lengths); i++) {
+        if (i > 0)
+            backend_end();
+        backend_begin(BACKEND_REDIS);
+        uint64_t damaged = send(ALICE, "a", NOW), whole = send(ALICE, "b", NOW + 1);
+        cut_record(damaged, lengths[i]);
+        check_decisions(ALICE, UINT64_MAX, &whole, 1, 8);
+        check_decisions(NULL, UINT64_MAX, &whole, 1, 8);
+        ck_assert_int_eq(store_record(store, arena, damaged, NOW + 1, &record), -1);
+        ck_assert_int_eq(store_refund(store, ALICE, "a", NOW + 1), 1);
+        ck_assert_int_eq(store_refund(store, ALICE, "a", NOW + 1), 0);
+        ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 1), 1);
+        send_messages(BOB, "c", 300, NOW + 40 * DAY_MS, 1);
+        check_record(whole, NOW + 1, 0);
+        ck_assert_int_eq((int)ask_of("XLEN", "sg:admitted"), 300);
+    }
+}
+END_TEST
+
 START_TEST(test_expiries)
 {
     struct kept kept = {.key = "k", .value = "v", .until_ms = NOW + HOUR_MS};
@@ -706,6 +743,7 @@ int main(void)
     tcase_add_test(cases, test_out_of_order);
     tcase_add_test(cases, test_refused_bound);
     tcase_add_test(cases, test_log_lets_go);
+    tcase_add_test(cases, test_damaged_record);
     tcase_add_test(cases, test_expiries);
     tcase_add_test(cases, test_both_or_none);
     return backends_run(suite);
