@@ -19,6 +19,9 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
     for (int round = 0; round < 2; round++) {
         if (redis_connected(backend, &time) < 0)
             return -1;
+        /* before the first write: a database that is empty then has nothing of the version before */
+        if (script != SCRIPT_READ && redis_find_hash_key(backend, &time) < 0)
+            return -1;
         redis_add_call(backend, &time, script, arguments, count);
         if (redis_send(backend, &time) < 0)
             return -1;
