@@ -619,6 +619,60 @@ START_TEST(records_of_old_schemas_are_moved)
 }
 END_TEST
 
+/* An admitted and a refused message, as the version before kept their records in Redis. */
+static void keep_earlier(void)
+{
+    uint64_t admitted = decision_floor(NOW - 10) | 7, refused = decision_floor(NOW - 5) | 9;
+    const char *script = arena_printf(arena,
+        "local pack, call = struct.pack, redis.call "
+        "local function totals(count)"
+        "  return pack('>I6I4I6I4I5I6I4I5', 0, 0, 0, count, 2 * count, 0, 0, 0)"
+        "    .. pack('>I6I4I6I4I5', 0, 0, 0, 0, 3 * count) end "
+        "call('SET', 'sg:decision:%016llx', 'admitted\\n' .. pack('>I6I2', %lld, 1) .. totals(4)"
+        "  .. '172800000 2592000000 messages_per_day=1 off_domain_per_day=2"
+        " off_domain_per_hour_per_ip=6 \\n{\"a\":1}')"
+        "call('SET', 'sg:decision:%016llx', 'rejected\\n' .. pack('>I6I2', %lld, 1) .. totals(0)"
+        "  .. '172800000 2592000000 \\n{}')"
+        "call('RPUSH', 'sg:log', '%016llx', '%016llx')"
+        "return call('RPUSH', 'sg:refused:%s', '%016llx')",
+        (unsigned long long)admitted, (long long)(NOW - 10), (unsigned long long)refused,
+        (long long)(NOW - 5), (unsigned long long)admitted, (unsigned long long)refused,
+        mailboxes[0], (unsigned long long)refused);
+    redis_server_ask(&redis, (const char *const[]){"EVAL", script, "0"}, 3);
+}
+
+START_TEST(records_of_an_earlier_redis_are_moved)
+{
+    const char *seen[STORES];
+    begin();
+    keep_earlier();
+    for (int place = 0; place < STORES; place++) {
+        freed_by(text_free) struct text out = {0};
+        if (place > 0)
+            ck_assert_uint_eq(must_move(url_of(place - 1, FROM_REDIS), url_of(place, FROM_REDIS))
+                                  .of[TRANSFER_RECORD].items, 2);
+        struct store *by = backend_open(url_of(place, FROM_REDIS), TEST_TIMEOUT_MS);
+        add_decisions(&out, by, NULL, NOW);
+        add_decisions(&out, by, mailboxes[0], NOW);
+        store_free(&by);
+        seen[place] = arena_strdup(arena, text_string(&out));
+        must_equal(seen[0], seen[place], "after the move");
+    }
+    ck_assert_ptr_nonnull(strstr(seen[0], "messages_per_day=4 off_domain_per_day=8"));
+    ck_assert_ptr_nonnull(strstr(seen[0], "rejected"));
+}
+END_TEST
+
+/* Their messages would not be known again. */
+START_TEST(histories_of_an_earlier_redis_are_refused)
+{
+    begin();
+    keep_earlier();
+    redis_server_ask(&redis, (const char *const[]){"INCR", "sg:totals:alice@example.test"}, 2);
+    must_fail(url_of(0, FROM_REDIS), url_of(1, FROM_REDIS), -1, "move the store a day later");
+}
+END_TEST
+
 /* ---- what goes wrong ---------------------------------------------------------------------- */
 
 /* A counter more in Redis, when everything was moved but not yet compared. */
@@ -730,6 +784,8 @@ int main(void)
     tcase_add_loop_test(cases, what_a_wrong_clock_stamped_is_moved, 0, WAYS);
     tcase_add_loop_test(cases, each_of_many_is_moved_once, 0, BACKEND_KINDS);
     tcase_add_test(cases, records_of_old_schemas_are_moved);
+    tcase_add_test(cases, records_of_an_earlier_redis_are_moved);
+    tcase_add_test(cases, histories_of_an_earlier_redis_are_refused);
     tcase_add_loop_test(cases, a_difference_is_found, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_store_must_not_be_there_already, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, wrong_urls_are_told, 0, BACKEND_KINDS);
