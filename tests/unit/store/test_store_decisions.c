@@ -113,13 +113,13 @@ END_TEST
  * theirs when their records are there already. */
 START_TEST(test_late)
 {
-    enum { LATE_MS = 10 * SECOND_MS };
+    const int64_t late_ms = CLOCK_AHEAD_MS;
     backend_begin(_i);
     uint64_t first = decide(ALICE, "first", false, NOW);
-    int64_t last_ms = NOW + 2 * LATE_MS;
+    int64_t last_ms = NOW + 2 * late_ms;
     uint64_t second = decide(ALICE, "second", false, last_ms);
-    uint64_t late = decide(ALICE, "late", false, last_ms - LATE_MS);
-    ck_assert_int_eq(decision_time(late), _i == BACKEND_REDIS ? last_ms : last_ms - LATE_MS);
+    uint64_t late = decide(ALICE, "late", false, last_ms - late_ms);
+    ck_assert_int_eq(decision_time(late), _i == BACKEND_REDIS ? last_ms : last_ms - late_ms);
     uint64_t newest = second > late ? second : late, older = second > late ? late : second;
     assert_decisions(ALICE, last_ms, (const uint64_t[]){newest, older, first}, 3);
     ck_assert_int_eq(page[0].at_ms, last_ms);
