@@ -13,6 +13,7 @@
 enum {
     PEEK_BYTES = 32 * 1024, /* a larger request is read aside; less than any socket's buffer */
     OUT_KEPT_BYTES = 16 * 1024,
+    OUT_AT_ONCE_BYTES = 32 * 1024, /* a larger answer may need its peer to take some of it first */
 };
 enum { LINE_REST, LINE_IDLE };
 
@@ -26,6 +27,7 @@ struct service {
 struct peer {
     struct event_link link;
     struct aside_job job; /* while a thread aside has it */
+    struct slot *judged;  /* the request whose answer is to go out there; NULL: one is to be read */
     struct event_loop *loop;
 };
 
@@ -43,23 +45,26 @@ struct round {
     struct service *service;
     struct event_loop *loop;
     size_t count;
-    struct slot slots[JUDGE_MAX];
+    struct slot *slots[JUDGE_MAX];
     struct endpoint_exchange *to_judge[JUDGE_MAX]; /* of the first `count` slots */
     char peeked[PEEK_BYTES];
 };
 
 /* ---- one request -------------------------------------------------------------------- */
 
-static void prepare_slot(struct slot *slot)
+static struct slot *new_slot(void)
 {
+    struct slot *slot = xcalloc(1, sizeof *slot);
     FCGX_InitRequest(&slot->request, -1, 0); /* libfcgi has no socket to accept from */
     slot->arena = arena_new();
+    return slot;
 }
 
 static void free_slot(struct slot *slot)
 {
     arena_free(&slot->arena);
     text_free(&slot->out);
+    free(slot);
 }
 
 static int read_body(void *context, char *buffer, int size)
@@ -127,21 +132,25 @@ static void set_blocking(int fd, bool blocking)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
 }
 
+/* False: the connection is not kept, and may be closed already. */
+static bool read_and_answer(struct service *service, struct slot *slot, struct peer *peer)
+{
+    if (!begin_request(slot, peer))
+        return false;
+    struct endpoint_exchange *to_judge = read_request(slot, service->endpoint);
+    if (to_judge != NULL)
+        endpoint_judge(service->endpoint, &to_judge, 1, clock_wall_ms());
+    return finish_request(slot);
+}
+
 static void serve_aside(void *context, struct aside_job *job)
 {
-    struct service *service = context;
     struct peer *peer = (struct peer *)((char *)job - offsetof(struct peer, job));
-    struct slot slot = {.peer = peer};
-    bool keep = false;
-    prepare_slot(&slot);
+    struct slot *judged = peer->judged, *slot = judged != NULL ? judged : new_slot();
+    peer->judged = NULL;
     set_blocking(peer->link.fd, true);
-    if (begin_request(&slot, peer)) {
-        struct endpoint_exchange *to_judge = read_request(&slot, service->endpoint);
-        if (to_judge != NULL)
-            endpoint_judge(service->endpoint, &to_judge, 1, clock_wall_ms());
-        keep = finish_request(&slot);
-    }
-    free_slot(&slot);
+    bool keep = judged != NULL ? finish_request(slot) : read_and_answer(context, slot, peer);
+    free_slot(slot);
     if (keep) {
         set_blocking(peer->link.fd, false);
         event_loop_take(peer->loop, &peer->link);
@@ -162,10 +171,16 @@ static void go_aside(struct round *round, struct peer *peer)
 
 /* ---- one round ---------------------------------------------------------------------------- */
 
-static void finish(struct round *round, struct slot *slot)
+static void finish(struct round *round, size_t at)
 {
-    if (!finish_request(slot))
+    struct slot *slot = round->slots[at];
+    if (slot->whole && slot->out.length > OUT_AT_ONCE_BYTES) {
+        slot->peer->judged = slot;
+        round->slots[at] = new_slot();
+        go_aside(round, slot->peer);
+    } else if (!finish_request(slot)) {
         event_loop_close(round->loop, &slot->peer->link);
+    }
 }
 
 static void end_round(void *state)
@@ -174,7 +189,7 @@ static void end_round(void *state)
     if (round->count > 0)
         endpoint_judge(round->service->endpoint, round->to_judge, round->count, clock_wall_ms());
     for (size_t i = 0; i < round->count; i++)
-        finish(round, &round->slots[i]);
+        finish(round, i);
     round->count = 0;
 }
 
@@ -183,7 +198,7 @@ static void take_request(struct round *round, struct peer *peer, bool more)
 {
     if (round->count == JUDGE_MAX)
         end_round(round);
-    struct slot *slot = &round->slots[round->count];
+    struct slot *slot = round->slots[round->count];
     event_loop_no_deadline(round->loop, &peer->link);
     event_loop_deadline(round->loop, &peer->link, LINE_IDLE);
     if (!begin_request(slot, peer)) {
@@ -195,7 +210,7 @@ static void take_request(struct round *round, struct peer *peer, bool more)
     if (to_judge != NULL)
         round->to_judge[round->count++] = to_judge;
     else
-        finish(round, slot);
+        finish(round, round->count);
 }
 
 static void wait_for_rest(struct round *round, struct peer *peer, bool gone, bool large)
@@ -245,7 +260,7 @@ static void *begin_loop(void *context, struct event_loop *loop)
     round->service = context;
     round->loop = loop;
     for (int i = 0; i < JUDGE_MAX; i++)
-        prepare_slot(&round->slots[i]);
+        round->slots[i] = new_slot();
     return round;
 }
 
@@ -253,7 +268,7 @@ static void end_loop(void *state)
 {
     struct round *round = state;
     for (int i = 0; i < JUDGE_MAX; i++)
-        free_slot(&round->slots[i]);
+        free_slot(round->slots[i]);
     free(round);
 }
 

@@ -10,8 +10,8 @@
  * - a connection that is idle for SERVICE_IDLE_MS: it is closed;
  * - what is no request, or two requests at once: the connection is closed, after the answer to
  *   the first;
- * - an answer that the peer does not take: it has room in the socket's buffer, or the connection
- *   is closed;
+ * - an answer that the peer does not take: it has room in the socket's buffer, and one that is too
+ *   large for that goes out aside, where who takes nothing for SERVICE_STALL_MS is disconnected;
  * - it waits two seconds for a peer to close first: we close at once;
  * - a request that broke off still arrives: it is not judged (endpoint.h). */
 #ifndef SENDGUARD_SERVICE_H

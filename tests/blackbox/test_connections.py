@@ -120,6 +120,25 @@ def test_large_requests_beside_small_ones(guard, sender_at):
     assert sender.used() == 14
 
 
+def test_answers_larger_than_a_buffer(sqlite_store, start, sender_at):
+    """A small request can break thousands of rules: its answer waits for its reader, others do not
+    wait for it, and the connection is kept."""
+    guard = start(sqlite_store, {"limits.webmail": {"recipients_per_domain": 0}})
+    sender = sender_at(guard)
+    with connect(guard) as one, connect(guard) as unread:
+        for connection in (unread, one):
+            connection.send(whole(sender, to=[f"a@{number:x}.test" for number in range(1500)]))
+        time_began = time.monotonic()
+        sender_at(guard).admitted(["friend@example.test"])
+        assert time.monotonic() - time_began < 8
+        answer = one.receive()
+        assert answer.status == 422 and len(answer.body) > 262144
+        assert len(answer.json["reasons"]) >= 1500
+        one.send(whole(sender, to=["friend@example.test"]))
+        assert one.receive().status == 200
+    assert sender.used() == 1
+
+
 @pytest.mark.skipif(SANITIZED, reason="needs a process with few descriptors of its own")
 def test_no_more_descriptors(sqlite_store, start, sender_at):
     """New connections wait until there are some again; the others go on."""
