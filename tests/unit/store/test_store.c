@@ -602,6 +602,9 @@ static void *send_bundles(void *argument)
                 message_under(RULE_MESSAGES_PER_DAY, LAST_PLACES,
                               arena_printf(own, "%d %d %d", bundler->number, i, j), NOW);
             messages[j].request.arena = own;
+            /* each to others: of so many ids two may have one hash */
+            messages[j].request.fingerprint =
+                (uint64_t)bundler->number << 32 | (uint64_t)i << 16 | (uint64_t)j;
         }
         judge_all(store, messages, results, (size_t)bundler->bundle);
         for (int j = 0; j < bundler->bundle; j++) {
