@@ -20,8 +20,8 @@ struct aside *aside_start(int threads, void (*serve)(void *context, struct aside
 /* In turn; any thread may call it. */
 void aside_add(struct aside *aside, struct aside_job *job);
 
-/* After the last aside_add: what was added is served, but who is silent for a second will not finish
- * and is cut off. 1 all ended, 0 some had not within timeout_ms (then *aside is not freed). */
+/* After the last aside_add: what was added is served; who is silent for a second will not finish and
+ * is cut off. 1 all ended, 0 some had not within timeout_ms (then *aside is not freed). */
 int aside_stop(struct aside **aside, int timeout_ms) must_check;
 
 #endif

@@ -163,31 +163,23 @@ static void answer_judged(const struct endpoint_exchange *exchange, const struct
     log_verdict(verdict, status);
 }
 
-static void answer_dry_run(struct endpoint_exchange *exchange)
-{
-    struct endpoint *endpoint = exchange->endpoint;
-    struct verdict verdict;
-    int answer = guard_judge(endpoint->guard, &exchange->submission, true, exchange->now_ms,
-                             &verdict);
-    store_watch_saw(&endpoint->store_watch, endpoint->store, answer);
-    store_watch_ahead(&endpoint->store_watch, verdict.ahead_ms, exchange->now_ms);
-    answer_judged(exchange, &verdict);
-}
-
 void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *exchanges,
                     size_t count, int64_t now_ms)
 {
     const struct submission *submissions[JUDGE_MAX];
     struct verdict verdicts[JUDGE_MAX];
     int results[JUDGE_MAX];
-    for (size_t i = 0; i < count; i++)
+    bool dry_runs[JUDGE_MAX];
+    for (size_t i = 0; i < count; i++) {
         submissions[i] = &exchanges[i]->submission;
+        dry_runs[i] = exchanges[i]->request.dry_run;
+    }
     int64_t began_us = clock_monotonic_us();
-    guard_judge_all(endpoint->guard, submissions, verdicts, results, count, now_ms);
+    guard_judge_all(endpoint->guard, submissions, dry_runs, verdicts, results, count, now_ms);
     int64_t took_us = clock_monotonic_us() - began_us;
     log_gather();
     for (size_t i = 0; i < count; i++) {
-        if (endpoint->recorder != NULL)
+        if (endpoint->recorder != NULL && !dry_runs[i])
             recorder_judged(endpoint->recorder, &verdicts[i], results[i], took_us);
         store_watch_saw(&endpoint->store_watch, endpoint->store, results[i]);
         store_watch_ahead(&endpoint->store_watch, verdicts[i].ahead_ms, now_ms);
@@ -258,8 +250,6 @@ int endpoint_read(struct endpoint *endpoint, const char *const *params,
         return 0;
     if (good == 0)
         tell_problem(exchange, &problem, allow);
-    else if (exchange->to_judge && exchange->request.dry_run)
-        answer_dry_run(exchange);
     else if (exchange->to_judge)
         *to_judge_r = exchange;
     return 1;

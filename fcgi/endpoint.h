@@ -30,8 +30,8 @@ struct body_source {
 struct endpoint_exchange;
 
 /* Reads one request; the body is read to its end whatever the answer. `params` as request_param.
- * Returns 1 with the whole answer in *out and *to_judge_r NULL (problems, refunds, dry runs, what
- * passes the gate unjudged), or with *to_judge_r: endpoint_judge puts the answer into *out, and
+ * Returns 1 with the whole answer in *out and *to_judge_r NULL (problems, refunds, what passes
+ * the gate unjudged), or with *to_judge_r: endpoint_judge puts the answer into *out, and
  * `params` and `source` are no longer needed. 0: the request is incomplete, nothing was judged, the
  * connection should be closed. */
 int endpoint_read(struct endpoint *endpoint, const char *const *params,

@@ -193,7 +193,7 @@ static void end_round(void *state)
     round->count = 0;
 }
 
-/* A whole request is there; `more`: and something behind it, which libfcgi may have read as well. */
+/* A whole request is there; `more`: and something behind it, which libfcgi may have read too. */
 static void take_request(struct round *round, struct peer *peer, bool more)
 {
     if (round->count == JUDGE_MAX)

@@ -1,12 +1,12 @@
 /* The webmail endpoint on its sockets: event loops on one side, the endpoint on the other, libfcgi
  * in between. The only file pair that knows libfcgi.
  *
- * libfcgi reads a request as it comes and waits for what is missing, for ever. So a loop looks what
- * has arrived (MSG_PEEK, framing.h), and hands a descriptor to libfcgi when a whole request is there.
- * All requests of one round are judged in one step of the store. What is guarded against:
+ * libfcgi reads a request as it comes and waits for what is missing, for ever. So a loop looks at
+ * what has arrived (MSG_PEEK, framing.h), and hands a descriptor to libfcgi when a whole request is
+ * there. All requests of one round are judged in one step of the store. What is guarded against:
  * - a request that is too large to wait for, or is not whole within SERVICE_REST_MS: one of
- *   SERVICE_ASIDE threads reads and answers it as its bytes come. Who is silent for SERVICE_STALL_MS
- *   then is disconnected, and has held up no loop;
+ *   SERVICE_ASIDE threads reads and answers it as its bytes come. Who is silent for
+ *   SERVICE_STALL_MS then is disconnected, and has held up no loop;
  * - a connection that is idle for SERVICE_IDLE_MS: it is closed;
  * - what is no request, or two requests at once: the connection is closed, after the answer to
  *   the first;

@@ -1,7 +1,7 @@
 /* The loops: sockets on one side, the policy service on the other.
  *
  * Each Postfix process that receives mail keeps a connection of its own, idle almost always, so
- * there are hundreds of them and few requests: event_loop.h says what that asks for. Everything that
+ * there are hundreds of them and few requests: event_loop.h says what that asks for. What
  * arrived in one round goes to the store in one step, which is what makes many connections cheaper
  * for each message than one is. What is guarded against:
  * - a request that does not become complete within LOOP_STALL_MS, or answers that nobody takes

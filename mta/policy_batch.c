@@ -279,7 +279,7 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
 {
     struct policy_service *service = batch->service;
     int64_t began_us = clock_monotonic_us();
-    guard_judge_all(service->guard, batch->submissions, batch->verdicts, batch->results,
+    guard_judge_all(service->guard, batch->submissions, NULL, batch->verdicts, batch->results,
                     batch->to_judge, now_ms);
     int64_t took_us = clock_monotonic_us() - began_us;
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(service->guard);

@@ -3,9 +3,9 @@
  * the same for all. The only file pair that knows epoll.
  *
  * A loop costs an idle connection nothing, and tells the program when everything that arrived in
- * one round has been told, so that it can go to the store in one step. A second loop reads and writes
- * while the first one waits for the store; the store has one writer at a time, so more of them
- * bring little.
+ * one round has been told, so that it can go to the store in one step. A second loop reads and
+ * writes while the first one waits for the store; the store has one writer at a time, so more of
+ * them bring little.
  *
  * A connection belongs to one loop for life; the first loop accepts, and deals them out in turn.
  * When there are no more file descriptors, new connections wait until some are free. */
@@ -57,8 +57,8 @@ typedef int64_t event_loop_clock(void);
 
 /* Starts `threads` loops on a listening socket, which becomes non-blocking; so do connections.
  * Signals are the caller's: the threads inherit its mask. Ends the program when there is no memory
- * for threads. Raises the limit of open files as far as the process may. Deadlines are by `monotonic_ms` (clock_monotonic_ms, but in tests). `program` and
- * `context` stay the caller's. */
+ * for threads. Raises the limit of open files as far as the process may. Deadlines are by
+ * `monotonic_ms` (clock_monotonic_ms, but in tests). `program` and `context` stay the caller's. */
 struct event_loops *event_loop_start(const struct event_loop_program *program, void *context,
                                      int listen_fd, int threads, event_loop_clock *monotonic_ms);
 

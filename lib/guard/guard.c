@@ -248,15 +248,16 @@ static int find_terms(struct judgement *judgement, struct guard *guard, int64_t 
 }
 
 /* The judgements stand in their submissions' arenas, since many are too much for a stack. */
-static void judge_all(struct guard *guard, const struct submission *const *submissions,
-                      bool dry_run, struct verdict *verdicts_r, int *results_r, size_t count,
-                      int64_t now_ms)
+void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
+                     const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
+                     size_t count, int64_t now_ms)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
     struct judge_task tasks[JUDGE_MAX];
     int ready = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
     for (size_t i = 0; i < count; i++) {
+        bool dry_run = dry_runs != NULL && dry_runs[i];
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
         begin_judgement(judgements[i], guard, snapshot, submissions[i], dry_run, now_ms,
                         &verdicts_r[i]);
@@ -278,14 +279,8 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
                 int64_t now_ms, struct verdict *verdict_r)
 {
     int result;
-    judge_all(guard, &submission, dry_run, verdict_r, &result, 1, now_ms);
+    guard_judge_all(guard, &submission, &dry_run, verdict_r, &result, 1, now_ms);
     return result;
-}
-
-void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
-                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms)
-{
-    judge_all(guard, submissions, false, verdicts_r, results_r, count, now_ms);
 }
 
 struct json_object *guard_read_record(struct guard *guard, struct arena *arena,

@@ -61,9 +61,11 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
 struct recipient_classes guard_recipient_classes(const struct settings *settings);
 
 /* Judges several (1..JUDGE_MAX) at once, in this order and in one step of the store: verdicts_r[i]
- * and results_r[i] as guard_judge for submissions[i]. Each submission has an arena of its own. */
+ * and results_r[i] as guard_judge for submissions[i], dry_runs[i] (NULL: none is one). Each
+ * submission has an arena of its own. */
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
-                     struct verdict *verdicts_r, int *results_r, size_t count, int64_t now_ms);
+                     const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
+                     size_t count, int64_t now_ms);
 
 /* What a decision record keeps, as packing_read gives it, to be put. `arena` for as long as the call
  * takes. */

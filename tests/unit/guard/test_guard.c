@@ -462,7 +462,7 @@ END_TEST
 
 START_TEST(test_several_at_once)
 {
-    enum { ADMITTED, OF_BOB, TOO_MANY, REPEATED, SUSPENDS, COUNT };
+    enum { ADMITTED, OF_BOB, TOO_MANY, REPEATED, ASKED, SUSPENDS, COUNT };
     struct submission messages[COUNT];
     const struct submission *all[COUNT];
     struct verdict verdicts[COUNT];
@@ -474,7 +474,8 @@ START_TEST(test_several_at_once)
     }
     messages[REPEATED].id = messages[ADMITTED].id;
     rig_mailbox(&messages[OF_BOB], BOB);
-    guard_judge_all(guard, all, verdicts, results, COUNT, NOW);
+    guard_judge_all(guard, all, (const bool[COUNT]){[ASKED] = true}, verdicts, results, COUNT,
+                    NOW);
     for (int i = 0; i < COUNT; i++) {
         ck_assert_int_eq(results[i], 1);
         ck_assert_ptr_eq(verdicts[i].submission, all[i]);
@@ -486,6 +487,9 @@ START_TEST(test_several_at_once)
     ck_assert_int_eq(verdicts[OF_BOB].kind, VERDICT_ADMIT);
     ck_assert_int_eq(verdicts[TOO_MANY].kind, VERDICT_MESSAGE);
     ck_assert(verdicts[REPEATED].repeated);
+    ck_assert(verdicts[ASKED].dry_run); /* what the next one brings, it only tells of */
+    ck_assert_uint_eq(verdicts[ASKED].decision, 0);
+    ck_assert_int_ne(verdicts[ASKED].kind, VERDICT_ADMIT);
     ck_assert_int_eq(verdicts[SUSPENDS].kind, VERDICT_SUSPENDED);
     ck_assert(verdicts[SUSPENDS].brought);
     ck_assert_str_ne(verdicts[SUSPENDS].message, "");
