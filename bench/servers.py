@@ -262,7 +262,7 @@ http {{
 }}
 """
 
-# As in nginx.conf.example, for each server under measurement.
+# As in nginx.conf.example, but for `keepalive`, for each server under measurement.
 SITE = """
     upstream {name} {{
         server unix:{socket};

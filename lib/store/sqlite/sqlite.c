@@ -506,6 +506,9 @@ static const struct backend_operations sqlite_operations = {
 struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_make)
 {
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
+    /* nobody reads the counters that each allocation would keep; refused, and right, once a
+     * connection was made */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     backend->base.operations = &sqlite_operations;
     backend->base.timeout_ms = timeout_ms;
     backend->path = xstrdup(path);

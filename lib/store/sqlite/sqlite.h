@@ -21,10 +21,12 @@
     " AND record_until(data) > ?2 UNION ALL SELECT id, facts, at_ms, outcome, used FROM older_"   \
     table " WHERE " condition " AND at_ms + keep_ms > ?2"
 #define SQL_RECORDS_BEFORE(table) SQL_RECORDS(table, "id < ?1") " ORDER BY 1 DESC"
-/* Of the first ?2 rows those that are past at ?1. */
+/* Of the first ?2 rows those that are past at ?1. Ids rise with time: while the first row is kept,
+ * no other is looked at, unless ?2 is -1, for all rows. */
 #define SQL_RECORDS_SWEEP(table, until)                                                           \
     "DELETE FROM " table " WHERE id IN (SELECT id FROM (SELECT * FROM " table                     \
-    " ORDER BY id LIMIT ?2) WHERE " until " <= ?1)"
+    " ORDER BY id LIMIT iif(?2 < 0 OR (SELECT " until " FROM " table " ORDER BY id LIMIT 1) <= ?1,"\
+    " ?2, 0)) WHERE " until " <= ?1)"
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead

@@ -126,15 +126,17 @@ static int find_chunk(struct sqlite_history *stored, uint32_t id_hash, uint64_t 
     return found;
 }
 
-int sqlite_history_drop(struct sqlite_backend *backend, int64_t id)
+int sqlite_history_drop(struct sqlite_backend *backend, int64_t id, bool has_chunks)
 {
     sqlite3_stmt *drop = sqlite_take(backend, SQL_HISTORY_DROP);
     sqlite3_bind_int64(drop, 1, id);
+    if (sqlite_do(backend, drop) < 0)
+        return -1;
+    if (!has_chunks)
+        return 1;
     sqlite3_stmt *ids = sqlite_take(backend, SQL_IDS_DROP);
     sqlite3_bind_int64(ids, 1, id);
-    if (sqlite_do(backend, drop) < 0 || sqlite_do(backend, ids) < 0)
-        return -1;
-    return drop_chunks(backend, id, 0, INT64_MAX);
+    return sqlite_do(backend, ids) < 0 ? -1 : drop_chunks(backend, id, 0, INT64_MAX);
 }
 
 /* Loads row stored->id: 1; 0 absent, or another key's; -1. */
@@ -319,7 +321,9 @@ int sqlite_drop_history(struct sqlite_backend *backend, const char *key)
     struct sqlite_history stored;
     if (sqlite_history_load(backend, SUBJECT_MAILBOX, key, &stored) < 0)
         return -1;
-    return stored.exists ? sqlite_history_drop(backend, stored.id) : 1;
+    return stored.exists
+               ? sqlite_history_drop(backend, stored.id, stored.history.tail_first > 0)
+               : 1;
 }
 
 /* ---- finding a message -------------------------------------------------------------- */

@@ -5,13 +5,25 @@
 #include "store/lifetimes.h"
 #include "store/sqlite/sqlite_history.h"
 
-static bool history_is_past(sqlite3_stmt *row, int64_t now_ms)
+struct past {
+    int64_t id;
+    bool has_chunks;
+};
+
+static bool history_is_past(sqlite3_stmt *row, int64_t now_ms, struct past *past_r)
 {
+    struct packed_history history;
     const char *key = (const char *)sqlite3_column_text(row, 1);
     enum subject subject = strchr(key, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
+    const void *bytes = sqlite3_column_blob(row, 2);
+    size_t length = (size_t)sqlite3_column_bytes(row, 2);
     /* a minute of grace: the clock of the next caller may be a little behind */
-    return packed_history_is_past(subject, sqlite3_column_blob(row, 2),
-                                  (size_t)sqlite3_column_bytes(row, 2), now_ms - MINUTE_MS);
+    if (!packed_history_is_past(subject, bytes, length, now_ms - MINUTE_MS))
+        return false;
+    past_r->id = sqlite3_column_int64(row, 0);
+    past_r->has_chunks = !packed_history_decode(&history, subject, bytes, length) ||
+                         history.tail_first > 0;
+    return true;
 }
 
 /* The row after which the next sweep goes on; kept in the table "hand". */
@@ -40,7 +52,8 @@ enum { SWEEP_MAX_ROWS = 1024 };
  * every window, and tickets that ended. 1, 0 at the table's end, -1. */
 static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
-    int64_t past[SWEEP_MAX_ROWS], position, begin;
+    struct past past[SWEEP_MAX_ROWS];
+    int64_t position, begin;
     size_t seen = 0, past_count = 0;
     int more = get_hand(backend, &position);
     if (more < 0)
@@ -52,11 +65,10 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
     while ((more = sqlite_row(backend, next)) > 0) {
         position = sqlite3_column_int64(next, 0);
         seen++;
-        if (history_is_past(next, now_ms))
-            past[past_count++] = position;
+        past_count += history_is_past(next, now_ms, &past[past_count]);
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
-        more = sqlite_history_drop(backend, past[i]) < 0 ? -1 : 0;
+        more = sqlite_history_drop(backend, past[i].id, past[i].has_chunks) < 0 ? -1 : 0;
     if (more < 0 || put_hand(backend, seen == rows ? position : -1) < 0 ||
         sqlite_sweep_tickets(backend, begin, seen == rows ? position : INT64_MAX,
                              now_ms - MINUTE_MS) < 0)
@@ -99,7 +111,7 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
     for (int ends = 0, more; ends < 2; ends += more == 0)
         if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
             return -1;
-    if (sweep_records(backend, now_ms, INT64_MAX) < 0 ||
+    if (sweep_records(backend, now_ms, -1) < 0 ||
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
         sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, CHANGE_TOLD_MS) < 0 ||
         sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
