@@ -85,13 +85,13 @@ void aside_add(struct aside *aside, struct aside_job *job)
     pthread_mutex_unlock(&aside->lock);
 }
 
-/* Nothing more can be read of these: the others have what they need. */
-static void cut_off(struct aside *all)
+/* Nothing more can be read of these, SHUT_RD: the others have what they need; or written as well. */
+static void cut_off(struct aside *all, int how)
 {
     pthread_mutex_lock(&all->lock);
     for (int i = 0; i < all->count; i++)
         if (all->list[i].fd >= 0)
-            shutdown(all->list[i].fd, SHUT_RD);
+            shutdown(all->list[i].fd, how);
     pthread_mutex_unlock(&all->lock);
 }
 
@@ -119,7 +119,7 @@ int aside_stop(struct aside **aside, int timeout_ms)
         if (took_ms > timeout_ms)
             return 0;
         if (took_ms > SILENT_MS)
-            cut_off(all);
+            cut_off(all, took_ms > timeout_ms / 2 ? SHUT_RDWR : SHUT_RD);
         usleep(LOOK_MS * 1000);
     }
     pthread_mutex_destroy(&all->lock);

@@ -21,7 +21,8 @@ struct aside *aside_start(int threads, void (*serve)(void *context, struct aside
 void aside_add(struct aside *aside, struct aside_job *job);
 
 /* After the last aside_add: what was added is served; who is silent for a second will not finish and
- * is cut off. 1 all ended, 0 some had not within timeout_ms (then *aside is not freed). */
+ * is cut off, and who takes no answer is after half of the time. 1 all ended, 0 some had not within
+ * timeout_ms (then *aside is not freed). */
 int aside_stop(struct aside **aside, int timeout_ms) must_check;
 
 #endif

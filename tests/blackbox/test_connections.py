@@ -139,6 +139,18 @@ def test_answers_larger_than_a_buffer(sqlite_store, start, sender_at):
     assert sender.used() == 1
 
 
+def test_answers_that_nobody_takes_hold_up_no_end(sqlite_store, start, sender_at):
+    guard = start(sqlite_store, {"limits.webmail": {"recipients_per_domain": 0}})
+    sender = sender_at(guard)
+    unread = [connect(guard) for _ in range(SEVERAL)]
+    for connection in unread:
+        connection.send(whole(sender, to=[f"a@{number:x}.test" for number in range(1500)]))
+    guard.log.wait("msg=decision", count=SEVERAL)
+    guard.stop()
+    for connection in unread:
+        connection.close()
+
+
 @pytest.mark.skipif(SANITIZED, reason="needs a process with few descriptors of its own")
 def test_no_more_descriptors(sqlite_store, start, sender_at):
     """New connections wait until there are some again; the others go on."""
