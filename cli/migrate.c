@@ -10,11 +10,32 @@
 /* Items may be many: a busy database answers later than the services would wait. */
 enum { TIMEOUT_MS = 60000 };
 
-/* Whoever waits at a terminal sees how far it is. */
-static void show_progress(void *context, enum transfer_kind kind, uint64_t items)
+static volatile sig_atomic_t ending;
+
+static void end(int number)
 {
-    (void)context;
-    fprintf(stderr, "\r\033[K%s: %llu", transfer_kind_names[kind], (unsigned long long)items);
+    (void)number;
+    ending = 1;
+}
+
+/* So that an interruption says what is left; another signal ends the program at once. */
+static void await_signals(void)
+{
+    sigset_t signals;
+    const struct sigaction action = {.sa_handler = end, .sa_flags = (int)SA_RESETHAND};
+    cli_ending_signals(&signals);
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(&signals, number) == 1)
+            sigaction(number, &action, NULL);
+}
+
+/* Who waits at a terminal sees how far it is. context: whether there is one. */
+static bool show_progress(void *context, enum transfer_kind kind, uint64_t items)
+{
+    if (*(const bool *)context)
+        fprintf(stderr, "\r\033[K%s: %llu", transfer_kind_names[kind],
+                (unsigned long long)items);
+    return ending == 0;
 }
 
 static void print_text(const struct cli *cli, const struct transfer_report *report)
@@ -88,10 +109,11 @@ int cli_run_migrate(struct cli *cli)
     struct problem problem = {0};
     const struct transfer_order order = {
         .from_url = cli->words[0], .to_url = cli->words[1], .timeout_ms = TIMEOUT_MS,
-        .now_ms = cli->now_ms, .progress = seen ? show_progress : NULL};
+        .now_ms = cli->now_ms, .progress = show_progress, .context = &seen};
     int status = become_owner(cli);
     if (status >= 0)
         return status;
+    await_signals();
     int answer = transfer_all(&order, &report, &part_left, &problem);
     if (seen)
         fputs("\r\033[K", stderr);

@@ -201,8 +201,9 @@ static int go_through(struct moving *moving, const struct side *from, struct sid
         }
         for (size_t i = 0; i < count; i++)
             transfer_items_add(report, &items[i]);
-        if (order->progress != NULL)
-            order->progress(order->context, kind, report->of[kind].items);
+        if (order->progress != NULL &&
+            !order->progress(order->context, kind, report->of[kind].items))
+            return fail(moving, 0, "interrupted");
     }
     return 1;
 }
@@ -210,11 +211,11 @@ static int go_through(struct moving *moving, const struct side *from, struct sid
 static int go_through_all(struct moving *moving, const struct side *from, struct side *to,
                           int64_t now_ms, struct transfer_report *report_r)
 {
+    int answer = 1;
     *report_r = (struct transfer_report){0};
-    for (int kind = 0; kind < TRANSFER_KIND_COUNT; kind++)
-        if (go_through(moving, from, to, (enum transfer_kind)kind, now_ms, report_r) < 0)
-            return -1;
-    return 1;
+    for (int kind = 0; kind < TRANSFER_KIND_COUNT && answer > 0; kind++)
+        answer = go_through(moving, from, to, (enum transfer_kind)kind, now_ms, report_r);
+    return answer;
 }
 
 /* The first kind of which both do not hold the same, or TRANSFER_KIND_COUNT. */
@@ -233,9 +234,11 @@ static int compare(struct moving *moving, const struct transfer_report *moved,
 {
     struct transfer_report from, to;
     int64_t now_ms = moving->order->now_ms + (clock_monotonic_ms() - moving->began_ms);
-    if (go_through_all(moving, &moving->from, NULL, now_ms, &from) < 0 ||
-        go_through_all(moving, &moving->to, NULL, now_ms, &to) < 0)
-        return -1;
+    int answer = go_through_all(moving, &moving->from, NULL, now_ms, &from);
+    if (answer > 0)
+        answer = go_through_all(moving, &moving->to, NULL, now_ms, &to);
+    if (answer < 1)
+        return answer;
     int kind = find_difference(&from, &to);
     if (kind < TRANSFER_KIND_COUNT && find_difference(&from, moved) < TRANSFER_KIND_COUNT)
         return problem_set(moving->problem, 0, "",

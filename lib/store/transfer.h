@@ -117,8 +117,8 @@ struct transfer_report {
     } of[TRANSFER_KIND_COUNT];
 };
 
-/* Hears of each page: how many items of the kind there were so far. */
-typedef void transfer_progress(void *context, enum transfer_kind kind, uint64_t items);
+/* Hears of each page: how many items of the kind there were so far. False: to stop here. */
+typedef bool transfer_progress(void *context, enum transfer_kind kind, uint64_t items);
 
 struct transfer_order {
     const char *from_url, *to_url;
@@ -132,9 +132,9 @@ struct transfer_order {
  * and compares. FROM has to be there. Of SQLite the file TO must not be there: it is made under
  * another name, which it gets when all was right. Of Redis TO must hold nothing of ours. Returns
  * 1, *report_r saying what both hold; 0 with *problem: a URL is wrong, a store is in use, is
- * missing, cannot be used or is not empty, or both differ afterwards; -1 with *problem: a database
- * does not answer. *part_left_r, always set: Redis has a part of it now, which is to be removed.
- */
+ * missing, cannot be used or is not empty, both differ afterwards, or progress stopped it; -1 with
+ * *problem: a database does not answer. *part_left_r, always set: Redis has a part of it now, which
+ * is to be removed. */
 int transfer_all(const struct transfer_order *order, struct transfer_report *report_r,
                  bool *part_left_r, struct problem *problem) must_check;
 

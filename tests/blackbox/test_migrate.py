@@ -157,6 +157,25 @@ def test_a_part_is_named_with_what_removes_it(new_folder):
     target.stop()
 
 
+def test_an_interruption_names_what_removes_the_part(new_folder):
+    source, target = KINDS["sqlite"](new_folder()), KINDS["redis"](new_folder())
+    target.start()
+    Shell(source).ok("note", "alice@example.test", *WHY)
+    target.server.command("CLIENT", "PAUSE", 1000 * PATIENCE, "WRITE")
+    moving = subprocess.Popen([str(CLI), "store", "migrate", source.url, target.url],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: re.search(rb"name=sendguard .* flags=\w*b",
+                                 target.server.command("CLIENT", "LIST")), "it waits to write")
+    moving.terminate()
+    target.server.command("CLIENT", "UNPAUSE")
+    out, err = moving.communicate(timeout=PATIENCE)
+    assert (moving.returncode, out) == (1, "")
+    assert re.match("sendguard store migrate: interrupted\n.* is as it was", err)
+    subprocess.run(["sh", "-c", err.splitlines()[-1]], check=True, stdout=subprocess.DEVNULL)
+    assert Shell(source).migrate(target).returncode == 0
+    target.stop()
+
+
 @needs_root
 @pytest.mark.parametrize("user", ["root", "owner"])
 def test_the_file_is_its_owners(new_folder, user):

@@ -676,7 +676,7 @@ END_TEST
 /* ---- what goes wrong ---------------------------------------------------------------------- */
 
 /* A counter more in Redis, when everything was moved but not yet compared. */
-static void plant(void *context, enum transfer_kind kind, uint64_t items)
+static bool plant(void *context, enum transfer_kind kind, uint64_t items)
 {
     int *database = context;
     (void)items;
@@ -689,6 +689,24 @@ static void plant(void *context, enum transfer_kind kind, uint64_t items)
         redis_server_ask(&redis, (const char *const[]){"EVAL", script, "0"}, 3);
         *database = -1;
     }
+    return true;
+}
+
+static bool stop(void *context, enum transfer_kind kind, uint64_t items)
+{
+    (void)context;
+    (void)items;
+    return kind != TRANSFER_SUSPENSION;
+}
+
+/* What was made of a file is no longer there; of Redis a part is. */
+static void must_leave_nothing(const char *url)
+{
+    struct stat file;
+    const char *path = strchr(url, '/') + 2;
+    ck_assert_int_ne(stat(path, &file), 0);
+    ck_assert_int_ne(stat(arena_printf(arena, "%s.moving", path), &file), 0);
+    ck_assert_int_ne(stat(arena_printf(arena, "%s.moving-wal", path), &file), 0);
 }
 
 START_TEST(a_difference_is_found)
@@ -707,11 +725,26 @@ START_TEST(a_difference_is_found)
                                            : "another program changed the counters") != NULL,
                   "%s", problem.text);
     ck_assert_int_eq(part_left, _i == BACKEND_SQLITE);
-    struct stat file;
-    char *path = strchr(url_of(1, _i), '/') + 2;
+    if (_i == BACKEND_REDIS)
+        must_leave_nothing(url_of(1, _i));
+}
+END_TEST
+
+START_TEST(an_interruption_says_what_is_left)
+{
+    struct transfer_report report;
+    struct problem problem;
+    bool part_left;
+    begin();
+    seed();
+    fill(url_of(0, _i), 20);
+    ck_assert_int_eq(move(url_of(0, _i), url_of(1, _i), stop, NULL, &report, &part_left,
+                          &problem), 0);
+    ck_assert_str_eq(problem.text, "interrupted");
+    ck_assert_int_eq(part_left, _i == BACKEND_SQLITE);
     if (_i == BACKEND_REDIS) {
-        ck_assert_int_ne(stat(path, &file), 0);
-        ck_assert_int_ne(stat(arena_printf(arena, "%s.moving", path), &file), 0);
+        must_leave_nothing(url_of(1, _i));
+        must_move(url_of(0, _i), url_of(1, _i));
     }
 }
 END_TEST
@@ -787,6 +820,7 @@ int main(void)
     tcase_add_test(cases, records_of_an_earlier_redis_are_moved);
     tcase_add_test(cases, histories_of_an_earlier_redis_are_refused);
     tcase_add_loop_test(cases, a_difference_is_found, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, an_interruption_says_what_is_left, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_store_must_not_be_there_already, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, wrong_urls_are_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_store_in_use_is_not_moved, 0, BACKEND_KINDS);
