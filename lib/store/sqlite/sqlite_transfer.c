@@ -396,13 +396,15 @@ static int put_record(struct sqlite_backend *backend, sqlite3_stmt *put,
     return 1;
 }
 
-/* By the row of its mailbox's history. */
+/* By the row of its mailbox's history, which has its name: it is there, also when a reset forgot what
+ * was counted. */
 static int put_ticket(struct sqlite_backend *backend, sqlite3_stmt *put,
                       const struct transfer_item *item, int64_t now_ms)
 {
     struct sqlite_history stored;
     (void)now_ms;
-    if (sqlite_history_load(backend, SUBJECT_MAILBOX, item->of.ticket.mailbox, &stored) < 0)
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, item->of.ticket.mailbox, &stored) < 0 ||
+        (!stored.exists && sqlite_history_save(&stored) < 0))
         return -1;
     sqlite3_bind_int64(put, 1, stored.id);
     sqlite3_bind_int64(put, 2, item->of.ticket.id_hash);
