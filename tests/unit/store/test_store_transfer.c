@@ -103,6 +103,8 @@ static void begin(void)
     store = NULL;
 }
 
+#define MUST(by, call) ck_assert_msg((call) == 1, "%s: %s", #call, store_error(by))
+
 /* ---- everything that a store has ---------------------------------------------------------- */
 
 /* A message without an IP has no window of one, as the guard asks for it. */
@@ -238,6 +240,21 @@ static void suspend_some(struct store *by)
     }
 }
 
+/* Whatever chance left, and an adjustment. */
+static void leave_ticket(struct store *by)
+{
+    struct action action = action_at(NOW);
+    struct message message = message_of(mailboxes[2], "with a ticket", NOW);
+    struct adjustment adjustment = {.rule = RULE_MESSAGES_PER_HOUR, .value = 50,
+                                    .until_ms = UNTIL_LIFTED, .subject = "@example.test"};
+    ck_assert_int_ge(store_lift(by, mailboxes[2], &action), 0);
+    message.request.ticket = 1;
+    message.request.window_count = 0;
+    judge_by(by, &message);
+    ck_assert_int_eq(message.result.outcome, OUTCOME_ADMITTED);
+    MUST(by, store_adjust(by, &adjustment, &action));
+}
+
 /* Of the two days up to NOW; the last ones of some minutes, so that tickets hold. */
 static void fill(const char *url, int count)
 {
@@ -257,6 +274,7 @@ static void fill(const char *url, int count)
         random_seen(by, now_ms);
     }
     suspend_some(by);
+    leave_ticket(by);
     store_free(&by);
 }
 
@@ -276,8 +294,6 @@ static void add_history(struct text *out, const struct history *history)
         text_addf(out, "  counted %lld %u %d\n", (long long)history->entries[i].time_ms,
                   history->entries[i].off_domain, (int)history->entries[i].channel);
 }
-
-#define MUST(by, call) ck_assert_msg((call) == 1, "%s: %s", #call, store_error(by))
 
 static void add_decisions(struct text *out, struct store *by, const char *mailbox, int64_t now_ms)
 {
