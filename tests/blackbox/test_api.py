@@ -469,7 +469,7 @@ def test_desk_api_command_line_and_completion_know_the_same_actions(provider, do
 def test_the_completion_offers_what_the_help_names(provider):
     text = subprocess.run([BUILD / "sendguard", "help"], check=True, capture_output=True,
                           text=True).stdout
-    commands = re.findall(r"^  ((?:staff |token )?[a-z]+)\b.*  ", text, re.M)
+    commands = re.findall(r"^  ((?:staff |store |token )?[a-z]+)\b.*  ", text, re.M)
     assert {command.split()[0] for command in commands} | {"help"} == \
         set(offered("echo $_sendguard_commands"))
     for command in commands:
