@@ -185,7 +185,7 @@ static void *write_lines(void *name)
  * cut or out of order. */
 START_TEST(test_gathered_lines)
 {
-    char number[16], *at = captured;
+    char number[24], *at = captured;
     log_gather();
     log_line(LOG_INFO_LEVEL, "first", NULL);
     ck_assert_str_eq(capture(), "");
