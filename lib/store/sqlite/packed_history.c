@@ -112,8 +112,9 @@ size_t packed_history_encode(const struct packed_history *history,
         const struct span *span = &history->spans[i];
         bool empty = span->oldest_ms == INT64_MAX;
         next = put_number(next, span->first);
-        next = put_number(next,
-                          empty ? 0 : (uint64_t)(history->newest_ms - span->oldest_ms) + 1);
+        /* without a sign: what was decoded of damaged bytes may be any number */
+        next = put_number(
+            next, empty ? 0 : (uint64_t)history->newest_ms - (uint64_t)span->oldest_ms + 1);
         for (size_t k = 0; k < shares; k++) {
             next = put_number(next, span->of[k].messages);
             next = put_number(next, span->of[k].off_domain);

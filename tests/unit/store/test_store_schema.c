@@ -265,7 +265,7 @@ START_TEST(test_tickets_are_kept)
     asked.request.redeem = 4;
     ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
     ck_assert_int_eq(store_refund(store, carol, "ticketed", NOW + LATER_MS), 0);
-    store_free(&store);
+    backend_end();
     ck_assert_int_eq(unlink(old_path), 0);
     make_old(4);
     store = backend_open(old_url, TEST_TIMEOUT_MS);
