@@ -12,6 +12,7 @@
 #include "store/records.h"
 #include "store/suspensions.h"
 #include "tests/unit/store/backends.h"
+#include "tests/unit/store/chance.h"
 
 enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1, TICKETS_MAX = 4096,
        OFFENCES_MAX = 8192 };
@@ -20,22 +21,6 @@ static const char *const mailboxes[MAILBOXES] = {"alice@example.test", "bob@exam
 static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::"};
 static const enum rule rules[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMAIN_PER_DAY,
                                   RULE_OFF_DOMAIN_PER_HOUR_PER_IP, RULE_MESSAGES_PER_HOUR};
-
-/* ---- chance ------------------------------------------------------------------ */
-
-static uint64_t chance_state;
-
-/* splitmix64: small, and the same everywhere for one seed. */
-static uint64_t chance(void)
-{
-    uint64_t mixed = chance_state += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ mixed >> 31;
-}
-
-static int below(int bound) { return (int)(chance() % (uint64_t)bound); }
-static bool percent(int share) { return below(100) < share; }
 
 /* ---- the model ------------------------------------------------------------------ */
 

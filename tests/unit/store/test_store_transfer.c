@@ -16,6 +16,7 @@
 #include "store/records.h"
 #include "store/transfer.h"
 #include "tests/unit/store/backends.h"
+#include "tests/unit/store/chance.h"
 #include "tests/unit/store/schema_4.h"
 
 enum { MAILBOXES = 5, IPS = 3, DOMAINS = 2, IDS = 40, STORES = 3 };
@@ -26,19 +27,6 @@ static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::", "198.51.100.7"};
 static const char *const domains[DOMAINS] = {"example.test", "example.net"};
 
 /* ---- chance ------------------------------------------------------------------------------- */
-
-static uint64_t chance_state;
-
-static uint64_t chance(void)
-{
-    uint64_t mixed = chance_state += UINT64_C(0x9E3779B97F4A7C15);
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94D049BB133111EB);
-    return mixed ^ mixed >> 31;
-}
-
-static int below(int bound) { return (int)(chance() % (uint64_t)bound); }
-static bool percent(int share) { return below(100) < share; }
 
 static void seed(void)
 {
