@@ -254,15 +254,3 @@ int endpoint_read(struct endpoint *endpoint, const char *const *params,
         *to_judge_r = exchange;
     return 1;
 }
-
-int endpoint_handle(struct endpoint *endpoint, const char *const *params,
-                    const struct body_source *source, struct arena *arena, int64_t now_ms,
-                    struct text *out)
-{
-    struct endpoint_exchange *to_judge;
-    if (!endpoint_read(endpoint, params, source, arena, now_ms, out, &to_judge))
-        return 0;
-    if (to_judge != NULL)
-        endpoint_judge(endpoint, &to_judge, 1, now_ms);
-    return 1;
-}

@@ -42,9 +42,4 @@ int endpoint_read(struct endpoint *endpoint, const char *const *params,
 void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *exchanges,
                     size_t count, int64_t now_ms);
 
-/* Both, for one request alone. 1 with the whole answer in *out, or 0 as endpoint_read. */
-int endpoint_handle(struct endpoint *endpoint, const char *const *params,
-                    const struct body_source *source, struct arena *arena, int64_t now_ms,
-                    struct text *out) must_check;
-
 #endif

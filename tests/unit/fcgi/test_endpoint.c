@@ -105,7 +105,10 @@ static int handle_at(const struct call *call, int64_t now_ms)
     for (size_t i = 0; i < countof(call->param) && call->param[i] != NULL; i++)
         params[count++] = call->param[i];
     params[count] = NULL;
-    int answered = endpoint_handle(&endpoint, params, &source, arena, now_ms, &out);
+    struct endpoint_exchange *to_judge;
+    int answered = endpoint_read(&endpoint, params, &source, arena, now_ms, &out, &to_judge);
+    if (answered > 0 && to_judge != NULL)
+        endpoint_judge(&endpoint, &to_judge, 1, now_ms);
     ck_assert_msg(memory.ended, "%zu of %zu bytes were read", memory.at, memory.length);
     if (answered == 0)
         return 0;
