@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -271,7 +272,22 @@ class Nginx:
             self.process = None
 
 
+_claims = []  # until this process ends
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is nobody else's until this process ends. Tests run beside each other, and between
+    finding a port free and listening there another run could take it: who is handed it claims a name
+    of its own for it first. It lies below those that the kernel gives to connections."""
+    while True:
+        port = random.randrange(12000, 20000)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0sendguard-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
