@@ -238,7 +238,8 @@ int main(int count, char **values)
     fill.now_ms = (uint64_t)start.tv_sec * SECOND_MS;
     if (getrandom(&fill.run, sizeof fill.run, 0) != sizeof fill.run)
         return 1;
-    if (!store_open(fill.url, STORE_TIMEOUT_MS, &fill.store, &problem)) {
+    if (!store_open(fill.url, &(struct store_options){.timeout_ms = STORE_TIMEOUT_MS},
+                    &fill.store, &problem)) {
         fprintf(stderr, "bench_fill: %s: %s\n", problem.where, problem.text);
         return 1;
     }

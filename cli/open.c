@@ -186,8 +186,9 @@ static int open_store(struct cli *cli, struct open_command *opened)
     if (looks && database != NULL && access(database, F_OK) != 0 && errno == ENOENT)
         return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
                                "they start", database);
-    int good = (looks ? store_open_existing : store_open)(
-        settings->store_url, (int)settings->store_timeout_ms, &opened->store, &problem);
+    const struct store_options options = program_store_options(settings);
+    int good = (looks ? store_open_existing : store_open)(settings->store_url, &options,
+                                                          &opened->store, &problem);
     if (good < 1)
         return cli_problem(cli, &problem);
     if (store_examine(opened->store, &made) == 0)

@@ -224,15 +224,21 @@ static int refuse_start(const char *where, const char *error)
     return PROGRAM_CONFIG;
 }
 
+struct store_options program_store_options(const struct settings *settings)
+{
+    return (struct store_options){.timeout_ms = (int)settings->store_timeout_ms};
+}
+
 int program_open(const struct settings *settings, struct token_key **key_r,
                  struct store **store_r)
 {
     struct problem problem;
+    const struct store_options options = program_store_options(settings);
     bool made = false;
     int status = -1;
     if (key_r != NULL && token_key_load(settings->web_secret_file, key_r, &problem) < 1)
         status = refuse_start(problem.where, problem.text);
-    if (store_open(settings->store_url, (int)settings->store_timeout_ms, store_r, &problem) < 1)
+    if (store_open(settings->store_url, &options, store_r, &problem) < 1)
         return refuse_start(problem.where, problem.text);
     int answer = store_examine(*store_r, &made);
     if (answer == 0)

@@ -76,6 +76,8 @@ int program_begin(const struct program *program, int argc, char **argv,
                   struct program_options *options_r, struct settings **settings_r,
                   struct catalogue **catalogue_r) must_check;
 
+/* How the store is used. */
+struct store_options program_store_options(const struct settings *settings);
 /* Opens the secret (key_r NULL: not that) and the store. -1: go on with both; or the exit status,
  * and each reason that stands against a start has been logged. A store that does not answer now is
  * logged, and no reason. */

@@ -215,7 +215,8 @@ static void check_store(struct checking *checking)
         warn_unchecked(checking, checking->database);
         return;
     }
-    int answer = store_check(settings->store_url, (int)settings->store_timeout_ms, &problem);
+    const struct store_options options = program_store_options(settings);
+    int answer = store_check(settings->store_url, &options, &problem);
     if (answer == 0)
         refuse(checking, problem.where, problem.text);
     else if (answer < 0)

@@ -24,19 +24,21 @@ int backend_read_url(const char *url, struct store_url *where_r, struct problem 
                        fault);
 }
 
-struct backend *backend_new(const struct store_url *where, int timeout_ms, bool may_make)
+struct backend *backend_new(const struct store_url *where, const struct store_options *options,
+                            bool may_make)
 {
     return where->kind == STORE_SQLITE
-               ? sqlite_backend_new(where->path, timeout_ms, may_make)
+               ? sqlite_backend_new(where->path, options, may_make)
                : redis_backend_new(where->host, where->port, where->path, where->database,
-                                   timeout_ms);
+                                   options);
 }
 
-int backend_alone(const struct store_url *where, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
+int backend_alone(const struct store_url *where, const struct store_options *options,
+                  char error_r[BACKEND_ERROR_SIZE])
 {
     if (where->kind == STORE_SQLITE)
         return sqlite_backend_alone(where->path, error_r);
-    struct backend *backend = backend_new(where, timeout_ms, false);
+    struct backend *backend = backend_new(where, options, false);
     int answer = redis_backend_alone(backend);
     memcpy(error_r, backend->error, BACKEND_ERROR_SIZE);
     backend->operations->free(backend);

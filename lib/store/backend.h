@@ -143,21 +143,23 @@ struct backend {
 
 /* Never NULL: what cannot be opened now is tried again at each operation. `path` is absolute.
  * may_make: make the file when it is not there. */
-struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_make);
+struct backend *sqlite_backend_new(const char *path, const struct store_options *options,
+                                   bool may_make);
 /* As store_check; why not 1 in error_r. */
-int sqlite_backend_check(const char *path, int timeout_ms,
+int sqlite_backend_check(const char *path, const struct store_options *options,
                          char error_r[BACKEND_ERROR_SIZE]) must_check;
 /* `host` NULL: `path` is a UNIX socket. */
 struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
-                                  int timeout_ms);
+                                  const struct store_options *options);
 
 /* The backend of a store.url, as store_open: 1, or 0 with *problem. */
 int backend_read_url(const char *url, struct store_url *where_r, struct problem *problem) must_check;
-struct backend *backend_new(const struct store_url *where, int timeout_ms, bool may_make);
+struct backend *backend_new(const struct store_url *where, const struct store_options *options,
+                            bool may_make);
 
 /* Whether no other program uses the database: 1; 0 or -1 with what is so in error_r. Ask before a
  * backend of this process has it open. */
-int backend_alone(const struct store_url *where, int timeout_ms,
+int backend_alone(const struct store_url *where, const struct store_options *options,
                   char error_r[BACKEND_ERROR_SIZE]) must_check;
 int sqlite_backend_alone(const char *path, char error_r[BACKEND_ERROR_SIZE]) must_check;
 int redis_backend_alone(struct backend *backend) must_check; /* what is so in backend->error */

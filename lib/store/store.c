@@ -510,8 +510,8 @@ int store_examine(struct store *store, bool *made_r)
     return result;
 }
 
-static int open_store(const char *url, int timeout_ms, bool may_make, struct store **store_r,
-                      struct problem *problem)
+static int open_store(const char *url, const struct store_options *options, bool may_make,
+                      struct store **store_r, struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
     if (!backend_read_url(url, &where, problem))
@@ -519,45 +519,46 @@ static int open_store(const char *url, int timeout_ms, bool may_make, struct sto
     struct store *store = xcalloc(1, sizeof *store);
     store->backend_count = where.kind == STORE_SQLITE ? 1 : BACKENDS_MAX;
     for (size_t i = 0; i < store->backend_count; i++)
-        store->backends[i] = store->idle[i] = backend_new(&where, timeout_ms, may_make);
+        store->backends[i] = store->idle[i] = backend_new(&where, options, may_make);
     store->idle_count = store->backend_count;
-    store->timeout_ms = timeout_ms;
+    store->timeout_ms = options->timeout_ms;
     store->last = &store->first;
     pthread_mutex_init(&store->lock, NULL);
     *store_r = store;
     return 1;
 }
 
-int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
+int store_open(const char *url, const struct store_options *options, struct store **store_r,
+               struct problem *problem)
 {
-    return open_store(url, timeout_ms, true, store_r, problem);
+    return open_store(url, options, true, store_r, problem);
 }
 
-int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
-                        struct problem *problem)
+int store_open_existing(const char *url, const struct store_options *options,
+                        struct store **store_r, struct problem *problem)
 {
-    return open_store(url, timeout_ms, false, store_r, problem);
+    return open_store(url, options, false, store_r, problem);
 }
 
-static int check_redis(const struct store_url *where, int timeout_ms,
+static int check_redis(const struct store_url *where, const struct store_options *options,
                        char error_r[BACKEND_ERROR_SIZE])
 {
     bool made;
-    struct backend *backend = backend_new(where, timeout_ms, false);
+    struct backend *backend = backend_new(where, options, false);
     int answer = backend->operations->examine(backend, &made);
     snprintf(error_r, BACKEND_ERROR_SIZE, "%s", backend->error);
     backend->operations->free(backend);
     return answer;
 }
 
-int store_check(const char *url, int timeout_ms, struct problem *problem)
+int store_check(const char *url, const struct store_options *options, struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
     char error[BACKEND_ERROR_SIZE] = "";
     if (!backend_read_url(url, &where, problem))
         return 0;
-    int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, timeout_ms, error)
-                                            : check_redis(&where, timeout_ms, error);
+    int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, options, error)
+                                            : check_redis(&where, options, error);
     if (answer < 1)
         problem_set(problem, 0, "store.url", "%s", error);
     return answer;

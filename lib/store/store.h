@@ -42,24 +42,30 @@ struct store_page {
 #define CLOCK_AHEAD_MINUTES 5 /* a bare number: it is also text in SQL */
 #define CLOCK_AHEAD_MS (CLOCK_AHEAD_MINUTES * MINUTE_MS)
 
+/* How a store is to be used; settings of the same names. */
+struct store_options {
+    int timeout_ms; /* of each call, 1..60000 */
+};
+
 /* Opens sqlite:///absolute/path, redis://HOST:PORT/DB or redis+unix:///absolute/path[?db=N].
- * timeout_ms: 1..60000. Returns 1 (*store_r: the caller's, for store_free); or 0 with *problem
+ * Returns 1 (*store_r: the caller's, for store_free); or 0 with *problem
  * filled when the URL is no URL of ours. A database that does not answer now is no error here: each
  * operation returns -1 until it does. A SQLite file that does not exist is made now (mode 0600) or,
  * if that fails, at a later call; once it was there and has gone, no new one is made: operations
  * return -1 until it is back. */
-int store_open(const char *url, int timeout_ms, struct store **store_r, struct problem *problem)
-    must_check;
+int store_open(const char *url, const struct store_options *options, struct store **store_r,
+               struct problem *problem) must_check;
 /* The same for a program that only reads: makes no SQLite file. */
-int store_open_existing(const char *url, int timeout_ms, struct store **store_r,
-                        struct problem *problem) must_check;
+int store_open_existing(const char *url, const struct store_options *options,
+                        struct store **store_r, struct problem *problem) must_check;
 /* For a start. Returns 1 the database answers (*made_r: a SQLite file was made just now); 0 it will
  * not until somebody repairs it: no directory for it, no right to write, another program's
  * database, a newer version's; -1 it does not answer now. After 0 and -1 store_error says why. */
 int store_examine(struct store *store, bool *made_r) must_check;
 /* What store_open and store_examine would find, without a change: no file, no schema, no mode.
  * Returns as store_examine; *problem says why it is not 1. */
-int store_check(const char *url, int timeout_ms, struct problem *problem) must_check;
+int store_check(const char *url, const struct store_options *options,
+                struct problem *problem) must_check;
 /* Accepts NULL, sets NULL. No other call may be under way. */
 void store_free(struct store **store);
 

@@ -33,7 +33,8 @@ static struct guard *the_guard(struct store **store_r)
     struct problem problem;
     if (guard == NULL) {
         log_set_level(LOG_ERROR_LEVEL + 1);
-        require(store_open("redis+unix:///nonexistent/socket", 1, &store, &problem) == 1);
+        require(store_open("redis+unix:///nonexistent/socket",
+                           &(struct store_options){.timeout_ms = 1}, &store, &problem) == 1);
         require(settings_read(NULL, overrides, countof(overrides), &settings, &problem) == 1);
         require(catalogue_load(NULL, &catalogue, &problem) == 1);
         guard = guard_new(store, NULL, settings, catalogue);

@@ -448,11 +448,11 @@ static const struct backend_operations redis_operations = {
 };
 
 struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
-                                  int timeout_ms)
+                                  const struct store_options *options)
 {
     struct redis_backend *backend = xcalloc(1, sizeof *backend);
     backend->base.operations = &redis_operations;
-    backend->base.timeout_ms = timeout_ms;
+    backend->base.timeout_ms = options->timeout_ms;
     backend->host = host != NULL ? xstrdup(host) : NULL;
     backend->path = path != NULL ? xstrdup(path) : NULL;
     backend->port = port;

@@ -503,14 +503,15 @@ static const struct backend_operations sqlite_operations = {
     .free = sqlite_free,
 };
 
-struct backend *sqlite_backend_new(const char *path, int timeout_ms, bool may_make)
+struct backend *sqlite_backend_new(const char *path, const struct store_options *options,
+                                   bool may_make)
 {
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
     /* nobody reads the counters that each allocation would keep; refused, and right, once a
      * connection was made */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     backend->base.operations = &sqlite_operations;
-    backend->base.timeout_ms = timeout_ms;
+    backend->base.timeout_ms = options->timeout_ms;
     backend->path = xstrdup(path);
     backend->was_there = !may_make;
     backend->checkpointer = sqlite_checkpoint_start(path);
@@ -565,11 +566,12 @@ static int check_can_make(struct sqlite_backend *backend)
     return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(backend);
 }
 
-int sqlite_backend_check(const char *path, int timeout_ms, char error_r[BACKEND_ERROR_SIZE])
+int sqlite_backend_check(const char *path, const struct store_options *options,
+                         char error_r[BACKEND_ERROR_SIZE])
 {
     struct stat file;
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
-    backend->base.timeout_ms = timeout_ms;
+    backend->base.timeout_ms = options->timeout_ms;
     backend->path = xstrdup(path);
     set_deadline(backend);
     int result = lstat(path, &file) != 0 ? check_can_make(backend)

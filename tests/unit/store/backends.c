@@ -30,7 +30,8 @@ struct store *backend_open(const char *url, int timeout_ms)
 {
     struct store *opened = NULL;
     struct problem problem = {0};
-    ck_assert_msg(store_open(url, timeout_ms, &opened, &problem) == 1, "%s", problem.text);
+    const struct store_options options = {.timeout_ms = timeout_ms};
+    ck_assert_msg(store_open(url, &options, &opened, &problem) == 1, "%s", problem.text);
     return opened;
 }
 

@@ -62,6 +62,7 @@ static const char copy[] =
     "INSERT INTO adjustment SELECT * FROM four.adjustment;"
     "INSERT INTO audit SELECT * FROM four.audit; INSERT INTO hand SELECT * FROM four.hand;";
 
+static const struct store_options test_options = {.timeout_ms = TEST_TIMEOUT_MS};
 static char old_path[FOLDER_SIZE + 64], old_url[FOLDER_SIZE + 96];
 
 static void run_sql(const char *path, const char *sql)
@@ -316,7 +317,7 @@ static void *open_and_look(void *count_r)
     struct arena *own = arena_new();
     struct problem problem;
     struct store *opened = NULL;
-    if (store_open(old_url, TEST_TIMEOUT_MS, &opened, &problem) == 1 &&
+    if (store_open(old_url, &test_options, &opened, &problem) == 1 &&
         store_account(opened, own, ALICE, NOW + LATER_MS, &account) == 1)
         *(size_t *)count_r = account.history.count;
     store_free(&opened);
@@ -405,20 +406,20 @@ START_TEST(test_check_leaves_all_as_it_is)
     struct stat file;
     backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_check(backend_url(), TEST_TIMEOUT_MS, &why), 1); /* beside the log */
+    ck_assert_int_eq(store_check(backend_url(), &test_options, &why), 1); /* beside the log */
     backend_end();
     make_old(1);
     ck_assert_int_eq(chmod(old_path, 0644), 0);
-    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
+    ck_assert_int_eq(store_check(old_url, &test_options, &why), 1);
     ck_assert_int_eq(stat(old_path, &file), 0);
     ck_assert_uint_eq(file.st_mode & 0777, 0644);
     ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 1);
     run_sql(old_path, "PRAGMA user_version = 99");
-    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 0);
+    ck_assert_int_eq(store_check(old_url, &test_options, &why), 0);
     ck_assert_str_eq(why.where, "store.url");
     ck_assert_ptr_nonnull(strstr(why.text, "newer sendguard"));
     ck_assert_int_eq(unlink(old_path), 0);
-    ck_assert_int_eq(store_check(old_url, TEST_TIMEOUT_MS, &why), 1);
+    ck_assert_int_eq(store_check(old_url, &test_options, &why), 1);
     ck_assert_int_ne(access(old_path, F_OK), 0);
     store = backend_open(backend_url(), TEST_TIMEOUT_MS);
 }

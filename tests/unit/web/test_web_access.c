@@ -287,7 +287,8 @@ START_TEST(a_silent_store_is_told_once)
     struct problem problem;
     struct store *away = NULL;
     /* nobody listens there */
-    ck_assert_int_eq(store_open("redis+unix:///nonexistent/redis.sock", 50, &away, &problem), 1);
+    ck_assert_int_eq(store_open("redis+unix:///nonexistent/redis.sock",
+                                &(struct store_options){.timeout_ms = 50}, &away, &problem), 1);
     struct raw_request desk = {.url = "/desk/audit/export.csv", .cookies = session()};
     web.desk.store = away;
     for (int i = 0; i < 3; i++) {
