@@ -62,7 +62,7 @@ def void(results):
 
 
 def member(result):
-    names = ("subject", "store", "route", "clients", "mailboxes", "history")
+    names = ("subject", "store", "survives", "route", "clients", "mailboxes", "history")
     return ", ".join(f"{name} {result[name]}" for name in names if name in result)
 
 
@@ -87,6 +87,18 @@ def matrix_table(results):
                      column(group, "p50_us", 0), column(group, "p99_us", 0),
                      f"{max(r['max_us'] for r in group):.0f}"))
     return table(MATRIX_HEAD, rows)
+
+
+def durability_table(results):
+    rows = []
+    for (store, survives, clients), group in grouped(results, "store", "survives",
+                                                     "clients").items():
+        rows.append((store, survives, str(clients), column(group, "per_second", 0),
+                     column(group, "rate_ratio", 2), column(group, "cpu_us", 1),
+                     column(group, "p50_us", 0), column(group, "p99_us", 0),
+                     f"{max(r['max_us'] for r in group):.0f}"))
+    return table(("store", "survives", "clients", "decisions/s", "of the first", "CPU µs",
+                  "p50 µs", "p99 µs", "max µs"), rows)
 
 
 def bytes_text(group):

@@ -216,15 +216,16 @@ class Redis(Server):
 
 
 class Guard(Server):
-    """sendguard-fcgi with limits that admit everything, all else default."""
+    """sendguard-fcgi with limits that admit everything, all else default but for `store`, further
+    lines of that section."""
 
-    def __init__(self, folder, store_url):
+    def __init__(self, folder, store_url, store=""):
         folder.mkdir(exist_ok=True)
         self.socket = str(folder / "fcgi.sock")
         config = folder / "sendguard.conf"
         config.write_text(
             # a stall of a shared disk shows as the slowest answer, not as a refusal
-            f"[store]\nurl = {store_url}\ntimeout = 5s\n"
+            f"[store]\nurl = {store_url}\ntimeout = 5s\n{store}"
             f"[fcgi]\nlisten = {self.socket}\n"
             f"[web]\nsecret_file = {folder / 'secret'}\n"
             f"[limits.webmail]\nmessages_per_day = {EVERYTHING}\n"

@@ -226,7 +226,9 @@ static int refuse_start(const char *where, const char *error)
 
 struct store_options program_store_options(const struct settings *settings)
 {
-    return (struct store_options){.timeout_ms = (int)settings->store_timeout_ms};
+    return (struct store_options){
+        .timeout_ms = (int)settings->store_timeout_ms,
+        .full_durability = settings->store_durability == DURABILITY_FULL};
 }
 
 int program_open(const struct settings *settings, struct token_key **key_r,

@@ -15,6 +15,7 @@
 enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
+enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 struct text;
@@ -36,6 +37,7 @@ struct settings {
     char *store_url;
     int64_t store_timeout_ms;
     int store_on_failure; /* enum on_failure */
+    int store_durability; /* enum durability */
     /* [fcgi] */
     char *fcgi_listen;
     int64_t fcgi_threads;

@@ -5,6 +5,8 @@
 static const char *const web_urls[] = {"http://", "https://", NULL};
 static const char *const on_failure_names[] = {
     [ON_FAILURE_REFUSE] = "refuse", [ON_FAILURE_ALLOW] = "allow", NULL};
+static const char *const durability_names[] = {
+    [DURABILITY_NORMAL] = "normal", [DURABILITY_FULL] = "full", NULL};
 static const char *const mode_names[] = {
     [MODE_ENFORCE] = "enforce", [MODE_OBSERVE] = "observe", NULL};
 static const char *const null_sender_names[] = {
@@ -73,6 +75,10 @@ const struct setting settings_table[] = {
     {NAMED("store", "on_failure"), .type = &settings_type_choice, MEMBER(store_on_failure),
      .standard = "refuse", .choices = on_failure_names,
      .sentence = "What a submission gets when the store does not answer."},
+    {NAMED("store", "durability"), .type = &settings_type_choice, MEMBER(store_durability),
+     .standard = "normal", .choices = durability_names,
+     .sentence = "Of an SQLite file: what a power cut may take of what was answered: about the last "
+                 "half minute, or nothing, for which each answer waits for the disk."},
 
     {NAMED("fcgi", "listen"), .type = &settings_type_listen, MEMBER(fcgi_listen),
      .standard = "/run/sendguard/fcgi/fcgi.sock",

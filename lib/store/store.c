@@ -510,11 +510,24 @@ int store_examine(struct store *store, bool *made_r)
     return result;
 }
 
+/* The database's place, which has to take the options: 1, or 0 with *problem. */
+static int read_place(const char *url, const struct store_options *options,
+                      struct store_url *where_r, struct problem *problem)
+{
+    if (!backend_read_url(url, where_r, problem))
+        return 0;
+    if (where_r->kind != STORE_SQLITE && options->full_durability)
+        return problem_set(problem, 0, "store.durability",
+                           "expected normal with Redis, found full: what survives there is said "
+                           "by appendfsync of redis-server");
+    return 1;
+}
+
 static int open_store(const char *url, const struct store_options *options, bool may_make,
                       struct store **store_r, struct problem *problem)
 {
     freed_by(store_url_free) struct store_url where = {0};
-    if (!backend_read_url(url, &where, problem))
+    if (!read_place(url, options, &where, problem))
         return 0;
     struct store *store = xcalloc(1, sizeof *store);
     store->backend_count = where.kind == STORE_SQLITE ? 1 : BACKENDS_MAX;
@@ -555,7 +568,7 @@ int store_check(const char *url, const struct store_options *options, struct pro
 {
     freed_by(store_url_free) struct store_url where = {0};
     char error[BACKEND_ERROR_SIZE] = "";
-    if (!backend_read_url(url, &where, problem))
+    if (!read_place(url, options, &where, problem))
         return 0;
     int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, options, error)
                                             : check_redis(&where, options, error);

@@ -175,6 +175,16 @@ def test_check_of_an_unreachable_redis_warns(folder, program):
                for line in warnings(done))
 
 
+@pytest.mark.parametrize("more", ([], ["--check"]), ids=("start", "check"))
+@pytest.mark.parametrize("program", DAEMONS)
+def test_full_durability_is_for_sqlite(folder, program, more):
+    done = run(program, folder, f"redis+unix://{folder}/none.sock", "-o", "store.durability=full",
+               *more)
+    assert done.returncode == CONFIGURATION
+    [line] = told(done)
+    assert "store.durability" in line and "expected normal with Redis, found full" in line
+
+
 @pytest.mark.parametrize("program", DAEMONS[:2])
 def test_check_of_the_secret(folder, program):
     secret, url = folder / "secret", f"sqlite://{folder}/s.db"

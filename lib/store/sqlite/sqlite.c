@@ -1,7 +1,8 @@
 /* The SQLite backend's connection. One connection a process, so that its page
- * cache stays warm: a second one that writes would make SQLite drop it. WAL with
- * synchronous=NORMAL: what was committed survives the end of this process at
- * any moment; a power cut may take the last moments. */
+ * cache stays warm: a second one that writes would make SQLite drop it. WAL: what was
+ * committed survives the end of this process at any moment. With synchronous=FULL each
+ * commit syncs the log, so it survives a power cut too; with NORMAL that may take the
+ * last moments. */
 #include "base/names.h"
 #include "base/path.h"
 #include "store/sqlite/sqlite.h"
@@ -386,11 +387,14 @@ static int open_database(struct sqlite_backend *backend)
                      /* a message changes a few hundred bytes on each page it touches, and pages are
                       * logged whole */
                      "PRAGMA page_size = 2048; PRAGMA journal_mode = WAL;"
-                     "PRAGMA synchronous = NORMAL;"
                      /* what a log that grew gives back when it begins anew */
                      "PRAGMA journal_size_limit = 31457280;"
                      /* no more: after a page split SQLite looks through all of it */
                      "PRAGMA cache_size = -2000;",
+                     NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(backend->db,
+                     backend->full_durability ? "PRAGMA synchronous = FULL"
+                                              : "PRAGMA synchronous = NORMAL",
                      NULL, NULL, NULL) != SQLITE_OK ||
         stat(backend->path, &file) != 0) {
         fail_with_sqlite(backend);
@@ -512,6 +516,7 @@ struct backend *sqlite_backend_new(const char *path, const struct store_options 
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     backend->base.operations = &sqlite_operations;
     backend->base.timeout_ms = options->timeout_ms;
+    backend->full_durability = options->full_durability;
     backend->path = xstrdup(path);
     backend->was_there = !may_make;
     backend->checkpointer = sqlite_checkpoint_start(path);

@@ -183,6 +183,7 @@ struct sqlite_backend {
     struct backend base;
     struct sqlite_checkpointer *checkpointer;
     char *path;
+    bool full_durability;
     sqlite3 *db;  /* NULL: not open now */
     int64_t give_up_us; /* of the operation under way: until then it waits for locks */
     bool was_made;   /* by this opening */
