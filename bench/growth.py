@@ -53,11 +53,11 @@ class Database:
 
 
 def history_bytes(database):
-    """All pages of the three tables, half empty ones too."""
+    """All pages of these tables, half empty ones too."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute(
             "SELECT sum(pgsize) FROM dbstat WHERE name IN"
-            " ('history', 'chunk', 'chunk_ids')").fetchone()[0]
+            " ('history_head', 'head_log', 'chunk', 'chunk_ids')").fetchone()[0]
 
 
 def redis_history_bytes(redis):

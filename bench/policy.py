@@ -68,7 +68,8 @@ def size(folder, quick, say):
     for store in STORES:
         with contextlib.ExitStack() as stack:
             subject = Store(folder / store, stack, store)
-            subject.policy.ask("--count", 100)  # what is made once
+            # what is made once: SQLite's log of heads is as long as it gets
+            subject.policy.ask("--first-user", MAILBOXES, "--users", 100, "--count", 30_000)
             before = subject.bytes_used()
             for _ in range(rounds):
                 answers = subject.policy.ask("--in-turn", "--count", MAILBOXES)

@@ -100,6 +100,12 @@ static const char *const schema_steps[] = {
     "CREATE TABLE refused (id INTEGER PRIMARY KEY, data BLOB NOT NULL, mailbox TEXT NOT NULL);"
     "CREATE INDEX refused_of ON refused (mailbox, id);"
     "PRAGMA user_version = 5;",
+
+    /* sqlite_heads.h; the other name stops a program of an earlier version that still runs */
+    "ALTER TABLE history RENAME TO history_head;"
+    "CREATE TABLE head_log (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "INSERT INTO head_log VALUES (0, x'');"
+    "PRAGMA user_version = 6;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 
@@ -198,6 +204,8 @@ static void close_database(struct sqlite_backend *backend)
     }
     sqlite3_close(backend->db);
     backend->db = NULL;
+    if (backend->heads != NULL)
+        sqlite_heads_forget(backend->heads);
 }
 
 static int fail_to_make(struct sqlite_backend *backend)
@@ -437,6 +445,7 @@ static int give_up(struct sqlite_backend *backend)
     int error = sqlite3_errcode(backend->db) & 0xFF;
     if (!sqlite3_get_autocommit(backend->db))
         sqlite3_step(sqlite_take(backend, SQL_ROLLBACK));
+    sqlite_heads_roll_back(backend->heads);
     if (error != SQLITE_BUSY && error != SQLITE_FULL)
         close_database(backend);
     sqlite_checkpoint_leave(backend->checkpointer);
@@ -455,6 +464,7 @@ int sqlite_begin(struct sqlite_backend *backend, bool to_write)
         sqlite_checkpoint_leave(backend->checkpointer);
         return -1;
     }
+    sqlite_heads_begin(backend->heads);
     if (sqlite_do(backend, sqlite_take(backend, to_write ? SQL_BEGIN_WRITE : SQL_BEGIN_READ)) < 0)
         return give_up(backend);
     return 1;
@@ -462,7 +472,8 @@ int sqlite_begin(struct sqlite_backend *backend, bool to_write)
 
 int sqlite_end(struct sqlite_backend *backend, int result)
 {
-    if (result >= 0 && sqlite_do(backend, sqlite_take(backend, SQL_COMMIT)) < 0)
+    if (result >= 0 && (sqlite_heads_commit(backend) < 0 ||
+                        sqlite_do(backend, sqlite_take(backend, SQL_COMMIT)) < 0))
         result = -1;
     if (result < 0)
         return give_up(backend);
@@ -489,6 +500,7 @@ static void sqlite_free(struct backend *backend)
         sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     close_database(self);
     text_free(&self->record);
+    sqlite_heads_free(&self->heads);
     free(self->path);
     free(self);
 }
@@ -518,6 +530,7 @@ struct backend *sqlite_backend_new(const char *path, const struct store_options 
     backend->base.timeout_ms = options->timeout_ms;
     backend->full_durability = options->full_durability;
     backend->path = xstrdup(path);
+    backend->heads = sqlite_heads_new();
     backend->was_there = !may_make;
     backend->checkpointer = sqlite_checkpoint_start(path);
     /* Open now, so that the file is there when the service is; trouble shows at the first operation. */

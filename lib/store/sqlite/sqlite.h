@@ -1,6 +1,7 @@
 /* Inside the SQLite backend: its connection, statements and transactions.
  * sqlite.c opens and repairs, sqlite_judge.c judges messages,
- * sqlite_ticket.c leaves and redeems tickets, sqlite_sweep.c removes what ended,
+ * sqlite_heads.c reads and writes rows of histories, sqlite_ticket.c leaves and redeems tickets,
+ * sqlite_sweep.c removes what ended,
  * sqlite_checkpoint.c copies the write-ahead log back beside them. Every other file implements the
  * header of lib/store that has its name. */
 #ifndef SENDGUARD_STORE_SQLITE_H
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "store/backend.h"
 #include "store/identity.h"
+#include "store/sqlite/sqlite_heads.h"
 
 /* Records of a table, of this form and of the one until version 5 of the schema, that are kept at
  * ?2; `condition` chooses the rows. record_until: sqlite_records.c. */
@@ -47,11 +49,16 @@
     S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
     S(COMMIT, "COMMIT")                                                                           \
     S(ROLLBACK, "ROLLBACK")                                                                       \
-    S(HISTORY_GET, "SELECT key, data FROM history WHERE id = ?1")                                 \
-    S(HISTORY_PUT, "INSERT INTO history (id, key, data) VALUES (?1, ?2, ?3)")                     \
-    S(HISTORY_SET, "UPDATE history SET data = ?2 WHERE id = ?1")                                  \
-    S(HISTORY_DROP, "DELETE FROM history WHERE id = ?1")                                          \
-    S(HISTORY_NEXT, "SELECT id, key, data FROM history WHERE id > ?1 ORDER BY id LIMIT ?2")       \
+    S(DATA_VERSION, "PRAGMA data_version")                                                        \
+    S(HEAD_GET, "SELECT key, data FROM history_head WHERE id = ?1")                               \
+    S(HEAD_PUT, "INSERT INTO history_head (id, key, data) VALUES (?1, ?2, ?3)"                    \
+                " ON CONFLICT (id) DO UPDATE SET key = excluded.key, data = excluded.data")       \
+    S(HEAD_DROP, "DELETE FROM history_head WHERE id = ?1")                                        \
+    S(HEAD_NEXT, "SELECT id, key, data FROM history_head WHERE id > ?1 ORDER BY id LIMIT ?2")     \
+    S(HEAD_LOG_FIRST, "SELECT min(id) FROM head_log")                                             \
+    S(HEAD_LOG_AFTER, "SELECT id, data FROM head_log WHERE id > ?1 ORDER BY id")                  \
+    S(HEAD_LOG_PUT, "INSERT INTO head_log (id, data) VALUES (?1, ?2)")                            \
+    S(HEAD_LOG_DROP, "DELETE FROM head_log WHERE id <= ?1")                                       \
     S(CHUNK_GET, "SELECT data FROM chunk WHERE history = ?1 AND number = ?2")                     \
     S(CHUNK_PUT, "INSERT OR REPLACE INTO chunk (history, number, data) VALUES (?1, ?2, ?3)")      \
     S(CHUNK_DROP, "DELETE FROM chunk WHERE history = ?1 AND number >= ?2 AND number < ?3")        \
@@ -194,6 +201,7 @@ struct sqlite_backend {
     uint8_t hash_key[IDENTITY_KEY_SIZE]; /* names rows */
     sqlite3_stmt *statements[SQL_COUNT];
     struct text record; /* scratch */
+    struct sqlite_heads *heads;
     size_t judged_since_sweep, histories_since_sweep; /* messages; new rows of histories */
 };
 

@@ -1,5 +1,6 @@
 #include "store/sqlite/sqlite_history.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HISTORY_CHUNK])
@@ -128,9 +129,7 @@ static int find_chunk(struct sqlite_history *stored, uint32_t id_hash, uint64_t 
 
 int sqlite_history_drop(struct sqlite_backend *backend, int64_t id, bool has_chunks)
 {
-    sqlite3_stmt *drop = sqlite_take(backend, SQL_HISTORY_DROP);
-    sqlite3_bind_int64(drop, 1, id);
-    if (sqlite_do(backend, drop) < 0)
+    if (sqlite_heads_put(backend, id, NULL) < 0)
         return -1;
     if (!has_chunks)
         return 1;
@@ -142,18 +141,18 @@ int sqlite_history_drop(struct sqlite_backend *backend, int64_t id, bool has_chu
 /* Loads row stored->id: 1; 0 absent, or another key's; -1. */
 static int read_row(struct sqlite_history *stored, enum subject subject)
 {
-    sqlite3_stmt *get = sqlite_take(stored->backend, SQL_HISTORY_GET);
-    sqlite3_bind_int64(get, 1, stored->id);
-    int found = sqlite_row(stored->backend, get);
+    struct head head;
+    int found = sqlite_heads_get(stored->backend, stored->id, &head);
     if (found < 1)
         return found;
     stored->exists = true;
-    int good = packed_history_decode(&stored->history, subject, sqlite3_column_blob(get, 1),
-                                     (size_t)sqlite3_column_bytes(get, 1));
-    bool ours = stored->key == NULL ||
-                strcmp((const char *)sqlite3_column_text(get, 0), stored->key) == 0;
-    sqlite3_reset(get);
-    if (!good)
+    bool ours = stored->key == NULL || (strlen(stored->key) == head.key_length &&
+                                        memcmp(head.key, stored->key, head.key_length) == 0);
+    if (stored->key == NULL) {
+        snprintf(stored->key_read, sizeof stored->key_read, "%.*s", (int)head.key_length, head.key);
+        stored->key = stored->key_read;
+    }
+    if (!packed_history_decode(&stored->history, subject, head.data, head.length))
         return backend_fail(&stored->backend->base, "%s: history %lld is damaged",
                             stored->backend->path,
                             (long long)stored->id);
@@ -277,14 +276,10 @@ int sqlite_history_save(struct sqlite_history *stored)
         return -1;
     stored->dropped_below = from;
     size_t length = packed_history_encode(&stored->history, bytes);
-    sqlite3_stmt *put = sqlite_take(backend, stored->exists ? SQL_HISTORY_SET : SQL_HISTORY_PUT);
-    sqlite3_bind_int64(put, 1, stored->id);
-    if (!stored->exists)
-        sqlite_bind_string(put, 2, stored->key);
-    sqlite3_bind_blob(put, stored->exists ? 2 : 3, bytes, (int)length, SQLITE_STATIC);
     backend->histories_since_sweep += !stored->exists;
     stored->exists = true;
-    return sqlite_do(backend, put);
+    return sqlite_heads_put(backend, stored->id, &(struct head){stored->key, strlen(stored->key),
+                                                                bytes, length});
 }
 
 /* Counts a message; the head is not saved. */

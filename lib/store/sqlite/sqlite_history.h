@@ -11,6 +11,7 @@
 struct sqlite_history {
     struct sqlite_backend *backend;
     const char *key; /* NULL: there is none (a message without an IP) */
+    char key_read[HISTORY_NAME_SIZE]; /* that of a row which was asked for by its id */
     int64_t id;      /* its row */
     bool exists;
     struct packed_history history;

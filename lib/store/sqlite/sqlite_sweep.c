@@ -10,20 +10,26 @@ struct past {
     bool has_chunks;
 };
 
-static bool history_is_past(sqlite3_stmt *row, int64_t now_ms, struct past *past_r)
+/* Whether the history of a row is past: 1, 0, -1. */
+static int history_is_past(struct sqlite_backend *backend, sqlite3_stmt *row, int64_t now_ms,
+                           struct past *past_r)
 {
     struct packed_history history;
-    const char *key = (const char *)sqlite3_column_text(row, 1);
-    enum subject subject = strchr(key, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
-    const void *bytes = sqlite3_column_blob(row, 2);
-    size_t length = (size_t)sqlite3_column_bytes(row, 2);
-    /* a minute of grace: the clock of the next caller may be a little behind */
-    if (!packed_history_is_past(subject, bytes, length, now_ms - MINUTE_MS))
-        return false;
+    struct head head = {(const char *)sqlite3_column_text(row, 1),
+                        (size_t)sqlite3_column_bytes(row, 1), sqlite3_column_blob(row, 2),
+                        (size_t)sqlite3_column_bytes(row, 2)};
     past_r->id = sqlite3_column_int64(row, 0);
-    past_r->has_chunks = !packed_history_decode(&history, subject, bytes, length) ||
+    int there = sqlite_heads_over(backend, past_r->id, &head);
+    if (there < 1)
+        return there;
+    enum subject subject =
+        memchr(head.key, '@', head.key_length) != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
+    /* a minute of grace: the clock of the next caller may be a little behind */
+    if (!packed_history_is_past(subject, head.data, head.length, now_ms - MINUTE_MS))
+        return 0;
+    past_r->has_chunks = !packed_history_decode(&history, subject, head.data, head.length) ||
                          history.tail_first > 0;
-    return true;
+    return 1;
 }
 
 /* The row after which the next sweep goes on; kept in the table "hand". */
@@ -59,13 +65,16 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
     if (more < 0)
         return -1;
     begin = position;
-    sqlite3_stmt *next = sqlite_take(backend, SQL_HISTORY_NEXT);
+    sqlite3_stmt *next = sqlite_take(backend, SQL_HEAD_NEXT);
     sqlite3_bind_int64(next, 1, position);
     sqlite3_bind_int64(next, 2, (sqlite3_int64)rows);
     while ((more = sqlite_row(backend, next)) > 0) {
         position = sqlite3_column_int64(next, 0);
         seen++;
-        past_count += history_is_past(next, now_ms, &past[past_count]);
+        int is_past = history_is_past(backend, next, now_ms, &past[past_count]);
+        if (is_past < 0)
+            return -1;
+        past_count += (size_t)is_past;
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
         more = sqlite_history_drop(backend, past[i].id, past[i].has_chunks) < 0 ? -1 : 0;
@@ -107,6 +116,8 @@ int sqlite_sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rec
 
 static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
 {
+    if (sqlite_heads_write_all(backend) < 0)
+        return -1;
     /* to the end of the table from where the last one stopped, then once round */
     for (int ends = 0, more; ends < 2; ends += more == 0)
         if ((more = sweep_histories(backend, now_ms, SWEEP_MAX_ROWS)) < 0)
@@ -118,7 +129,7 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
         sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - SEEN_KEPT_MS, INT64_MAX) < 0 ||
         sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - rule_longest_of_all_ms(), INT64_MAX) < 0)
         return -1;
-    return 1;
+    return sqlite_heads_write_all(backend);
 }
 
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms)

@@ -160,7 +160,7 @@ static int read_histories(const struct sqlite_reading *reading)
 {
     struct row_place *place = place_of(reading);
     freed_by(finalize) sqlite3_stmt *list =
-        prepare(reading->backend, "SELECT id, key FROM history WHERE id > ?1 ORDER BY id");
+        prepare(reading->backend, "SELECT id, key FROM history_head WHERE id > ?1 ORDER BY id");
     if (list == NULL)
         return -1;
     sqlite3_bind_int64(list, 1, place->id);
@@ -225,7 +225,7 @@ static int read_tickets(const struct sqlite_reading *reading)
     freed_by(finalize) sqlite3_stmt *list =
         prepare(reading->backend,
                 "SELECT ticket.history, ticket.id, recipients, until_ms, key FROM ticket"
-                " JOIN history ON history.id = ticket.history"
+                " JOIN history_head ON history_head.id = ticket.history"
                 " WHERE (ticket.history, ticket.id) > (?1, ?2) AND until_ms > ?3 ORDER BY 1, 2");
     if (list == NULL)
         return -1;
@@ -354,9 +354,11 @@ static int read_page(struct backend *backend, struct arena *arena, enum transfer
     };
     struct sqlite_backend *self = sqlite_backend(backend);
     struct sqlite_reading reading = {self, arena, now_ms, cursor, items_r, count_r};
-    if (sqlite_begin(self, false) < 0)
+    if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, readers[kind](&reading) < 0 ? -1 : 1);
+    /* lists go by the rows of the table alone */
+    bool read = sqlite_heads_write_all(self) > 0 && readers[kind](&reading) >= 0;
+    return sqlite_end(self, read ? 1 : -1);
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

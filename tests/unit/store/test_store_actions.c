@@ -526,7 +526,7 @@ END_TEST
 /* Rows of all tables that are to be empty in the end. */
 static int sqlite_rows(void)
 {
-    static const char sql[] = "SELECT (SELECT count(*) FROM history) + (SELECT count(*) FROM chunk)"
+    static const char sql[] = "SELECT (SELECT count(*) FROM history_head) + (SELECT count(*) FROM chunk)"
                               " + (SELECT count(*) FROM admitted) + (SELECT count(*) FROM refused)"
                               " + (SELECT count(*) FROM suspension) + (SELECT count(*) FROM kept)"
                               " + (SELECT count(*) FROM sender) + (SELECT count(*) FROM near)";

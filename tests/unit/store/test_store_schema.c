@@ -89,6 +89,8 @@ static int64_t number_of(const char *path, const char *sql)
 }
 
 /* What the earlier versions had not. */
+static const char back_to_5[] =
+    "DROP TABLE head_log; ALTER TABLE history_head RENAME TO history; PRAGMA user_version = 5;";
 static const char back_to_3[] =
     "ALTER TABLE suspension DROP COLUMN lasts_ms; ALTER TABLE suspension DROP COLUMN tried;"
     "PRAGMA user_version = 3;";
@@ -110,13 +112,18 @@ static void make_old(int version)
         return;
     }
     run_sql(old_path, schema_4);
+    if (version == 5) {
+        store = backend_open(old_url, TEST_TIMEOUT_MS);
+        store_free(&store);
+        run_sql(old_path, back_to_5);
+    }
     if (version < 4)
         run_sql(old_path, back_to_3);
     if (version < 3)
         run_sql(old_path, back_to_2);
 }
 
-enum { VERSION = 5, OLD_VERSIONS = 4, LATER_MS = 60000 };
+enum { VERSION = 6, OLD_VERSIONS = 5, LATER_MS = 60000 };
 enum { FORWARDED = 26, REFUSED = 27, NAMELESS = 28, BROKEN = 29 };
 
 /* The ids of schema_4.h: message i of alice's, the late one and the others by their number. */

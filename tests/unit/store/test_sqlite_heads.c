@@ -1,0 +1,263 @@
+/* Heads of histories, written behind: several programs on one file against a map of what was put,
+ * whoever commits, rolls back, stops, or writes back. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/sqlite/sqlite.h"
+#include "tests/unit/store/chance.h"
+
+/* More heads than a transaction writes back, and several rounds of writing. */
+enum { PROGRAMS = 3, IDS = 6 * HEADS_WRITTEN_AT_ONCE, STEPS = 2000, LENGTH_MAX = 3000,
+       LONG = 19000, TIMEOUT_MS = 10000 };
+
+static char folder[] = "/tmp/sendguard-heads.XXXXXX", path[64];
+static struct sqlite_backend *programs[PROGRAMS];
+
+/* What is true: the length of each head (0: none) and the byte that it is filled with. */
+struct truth {
+    size_t length[IDS];
+    uint8_t byte[IDS];
+};
+static struct truth truth;
+
+static struct sqlite_backend *opened(void)
+{
+    struct sqlite_backend *backend = sqlite_backend(sqlite_backend_new(path, TIMEOUT_MS, true));
+    ck_assert_ptr_nonnull(backend->db);
+    return backend;
+}
+
+static void stop(int program)
+{
+    struct backend *backend = &programs[program]->base;
+    backend->operations->free(backend);
+    programs[program] = NULL;
+}
+
+static void set_up(void)
+{
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/db", folder);
+    truth = (struct truth){0};
+    for (int i = 0; i < PROGRAMS; i++)
+        programs[i] = opened();
+}
+
+static void tear_down(void)
+{
+    for (int i = 0; i < PROGRAMS; i++)
+        if (programs[i] != NULL)
+            stop(i);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+/* ---- what is there -------------------------------------------------------------- */
+
+static void assert_head(const struct head *head, int id, const struct truth *expected)
+{
+    char key[16];
+    snprintf(key, sizeof key, "key %d", id);
+    ck_assert_uint_eq(head->key_length, strlen(key));
+    ck_assert_mem_eq(head->key, key, strlen(key));
+    ck_assert_uint_eq(head->length, expected->length[id]);
+    for (size_t i = 0; i < head->length; i++)
+        if (head->data[i] != expected->byte[id])
+            ck_abort_msg("head %d has another's data", id);
+}
+
+static void assert_one(struct sqlite_backend *backend, int id, const struct truth *expected)
+{
+    struct head head;
+    int found = sqlite_heads_get(backend, id + 1, &head);
+    ck_assert_int_eq(found, expected->length[id] > 0);
+    if (found > 0)
+        assert_head(&head, id, expected);
+}
+
+static void assert_all(struct sqlite_backend *backend)
+{
+    ck_assert_int_eq(sqlite_begin(backend, false), 1);
+    for (int id = 0; id < IDS; id++)
+        assert_one(backend, id, &truth);
+    ck_assert_int_eq(sqlite_end(backend, 1), 1);
+}
+
+static int64_t number(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t result = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return result;
+}
+
+static int64_t log_bytes(void) { return number("SELECT sum(length(data)) FROM head_log"); }
+
+/* ---- steps ---------------------------------------------------------------------- */
+
+static void put(struct sqlite_backend *backend, struct truth *now, int id, size_t length)
+{
+    static uint8_t data[LONG];
+    char key[16];
+    int key_length = snprintf(key, sizeof key, "key %d", id);
+    now->length[id] = length;
+    now->byte[id] = (uint8_t)chance();
+    memset(data, now->byte[id], length);
+    const struct head head = {key, (size_t)key_length, data, length};
+    ck_assert_int_eq(sqlite_heads_put(backend, id + 1, length > 0 ? &head : NULL), 1);
+}
+
+/* Several heads, read and put; now and then it does not take place, and the program reads the log
+ * anew. */
+static void change(struct sqlite_backend *backend)
+{
+    struct truth now = truth;
+    bool takes_place = below(400) != 0;
+    ck_assert_int_eq(sqlite_begin(backend, true), 1);
+    for (int i = 1 + below(12); i > 0; i--) {
+        assert_one(backend, below(IDS), &now);
+        put(backend, &now, below(IDS), percent(10) ? 0 : 1 + (size_t)below(LENGTH_MAX));
+    }
+    assert_one(backend, below(IDS), &now);
+    ck_assert_int_eq(sqlite_end(backend, takes_place ? 1 : -1), takes_place ? 1 : -1);
+    if (takes_place)
+        truth = now;
+}
+
+static void write_all(struct sqlite_backend *backend)
+{
+    ck_assert_int_eq(sqlite_begin(backend, true), 1);
+    ck_assert_int_eq(sqlite_heads_write_all(backend), 1);
+    ck_assert_int_eq(sqlite_end(backend, 1), 1);
+    ck_assert_int_eq(log_bytes(), 0);
+}
+
+/* ---- tests ---------------------------------------------------------------------- */
+
+START_TEST(test_against_a_map)
+{
+    chance_state = 20261128 + (uint64_t)_i;
+    int64_t longest = 0;
+    for (int step = 0; step < STEPS; step++) {
+        int program = _i == 0 ? 0 : below(PROGRAMS);
+        change(programs[program]);
+        if (percent(5))
+            assert_all(programs[below(PROGRAMS)]);
+        if (below(400) == 0) {
+            stop(program);
+            programs[program] = opened();
+        }
+        if (step == STEPS / 2)
+            write_all(programs[program]);
+        if (step % 50 == 0 && log_bytes() > longest)
+            longest = log_bytes();
+    }
+    /* it was written back all the while, and no program left it to another for ever */
+    ck_assert_int_gt(longest, HEADS_LOG_BYTES);
+    ck_assert_int_lt(longest, 5 * HEADS_LOG_BYTES);
+    write_all(programs[0]);
+    for (int i = 0; i < PROGRAMS; i++)
+        assert_all(programs[i]);
+}
+END_TEST
+
+/* One mailbox that sends all the time is written once a round. */
+START_TEST(test_one_head)
+{
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_eq(sqlite_begin(programs[0], true), 1);
+        put(programs[0], &truth, 7, LONG);
+        ck_assert_int_eq(sqlite_end(programs[0], 1), 1);
+        ck_assert_int_lt(log_bytes(), HEADS_LOG_BYTES + 2 * LONG);
+    }
+    assert_all(programs[1]);
+}
+END_TEST
+
+/* Every program appends too little to write back by itself. */
+START_TEST(test_short_programs)
+{
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_eq(sqlite_begin(programs[0], true), 1);
+        put(programs[0], &truth, i % IDS, LONG);
+        ck_assert_int_eq(sqlite_end(programs[0], 1), 1);
+        if (i % 50 == 49) {
+            stop(0);
+            programs[0] = opened();
+        }
+        ck_assert_int_lt(log_bytes(), 4 * HEADS_LOG_BYTES + 2 * LONG);
+    }
+    assert_all(programs[1]);
+}
+END_TEST
+
+/* A transaction that has no room is forgotten, and the connection goes on. */
+START_TEST(test_no_room)
+{
+    struct truth before;
+    for (int i = 0; i < 20; i++)
+        change(programs[0]);
+    before = truth;
+    ck_assert_int_eq(sqlite3_exec(programs[0]->db, "PRAGMA max_page_count = 10", NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(sqlite_begin(programs[0], true), 1);
+    for (int i = 0; i < 20; i++)
+        put(programs[0], &truth, i, LONG);
+    ck_assert_int_eq(sqlite_end(programs[0], 1), -1);
+    ck_assert_ptr_nonnull(strstr(programs[0]->base.error, "full"));
+    ck_assert_ptr_nonnull(programs[0]->db);
+    truth = before;
+    assert_all(programs[0]);
+}
+END_TEST
+
+/* A row of the log that says less or more than it holds is no head; nothing is guessed. */
+START_TEST(test_damaged_log)
+{
+    static const char *const rows[] = {"x'00'", "x'0000000000000001000400ff6b'",
+                                       "x'000000000000000100010001616200'"};
+    change(programs[0]);
+    char sql[128];
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    snprintf(sql, sizeof sql, "INSERT INTO head_log VALUES (1000, %s)", rows[_i]);
+    ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    struct head head;
+    ck_assert_int_eq(sqlite_begin(programs[1], false), 1);
+    ck_assert_int_eq(sqlite_heads_get(programs[1], 1, &head), -1);
+    ck_assert_int_eq(sqlite_end(programs[1], -1), -1);
+    ck_assert_ptr_nonnull(strstr(programs[1]->base.error, "head_log 1000 is damaged"));
+    ck_assert_int_eq(sqlite3_exec(db, "DELETE FROM head_log WHERE id = 1000", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    assert_all(programs[1]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sqlite_heads");
+    TCase *cases = tcase_create("heads");
+    tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_loop_test(cases, test_against_a_map, 0, 2);
+    tcase_add_test(cases, test_one_head);
+    tcase_add_test(cases, test_short_programs);
+    tcase_add_test(cases, test_no_room);
+    tcase_add_loop_test(cases, test_damaged_log, 0, 3);
+    tcase_set_timeout(cases, 60);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
