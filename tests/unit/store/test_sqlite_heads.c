@@ -25,7 +25,9 @@ static struct truth truth;
 
 static struct sqlite_backend *opened(void)
 {
-    struct sqlite_backend *backend = sqlite_backend(sqlite_backend_new(path, TIMEOUT_MS, true));
+    const struct store_options options = {.timeout_ms = TIMEOUT_MS};
+    struct sqlite_backend *backend =
+        sqlite_backend(sqlite_backend_new(path, &options, true));
     ck_assert_ptr_nonnull(backend->db);
     return backend;
 }
