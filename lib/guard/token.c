@@ -4,6 +4,7 @@
  * random: of 2^40 tokens made with one key (a thousand a second for 34 years) two have the same one
  * with a probability of 2^-17. */
 #include "base/path.h"
+#include "base/secret_file.h"
 #include "guard/token.h"
 
 #include <errno.h>
@@ -83,23 +84,6 @@ void token_key_free(struct token_key **key)
 
 /* ---- the key file -------------------------------------------------------- */
 
-/* Reads until the end or until `size` bytes are there. -1: errno says why. */
-static ssize_t read_all(int fd, char *bytes, size_t size)
-{
-    size_t have = 0;
-    while (have < size) {
-        ssize_t got = read(fd, bytes + have, size - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        have += (size_t)got;
-    }
-    return (ssize_t)have;
-}
-
 static int write_all(int fd, const char *bytes, size_t size)
 {
     while (size > 0) {
@@ -111,25 +95,6 @@ static int write_all(int fd, const char *bytes, size_t size)
         bytes += written;
         size -= (size_t)written;
     }
-    return 1;
-}
-
-/* Who else can read the key can make links, who can change the file can choose the key. */
-static int check_file(int fd, const char *path, struct problem *problem)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return problem_set(problem, 0, path, "cannot be examined: %s", strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return problem_set(problem, 0, path, "is no regular file");
-    if ((status.st_mode & 077) != 0)
-        return problem_set(problem, 0, path,
-                           "is open to others (mode %04o); expected 0600: chmod 600, or remove it "
-                           "to have a new key made",
-                           (unsigned)(status.st_mode & 07777));
-    if (status.st_uid != geteuid() && status.st_uid != 0)
-        return problem_set(problem, 0, path, "belongs to user id %u; expected %u, who runs this",
-                           (unsigned)status.st_uid, (unsigned)geteuid());
     return 1;
 }
 
@@ -149,26 +114,20 @@ static int parse_key(const char *hex, size_t length, struct token_key *key)
 static int read_key(const char *path, struct token_key *key, struct problem *problem)
 {
     char hex[FILE_BYTES + 1]; /* one more, to see that the file is too long */
-    freed_by(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) {
-        int error = errno;
-        problem_set(problem, 0, path, "cannot be opened: %s",
-                    error == ELOOP ? "is a symbolic link" : strerror(error));
-        errno = error;
+    freed_by(close_fd) int fd =
+        secret_file_open(path, "chmod 600, or remove it to have a new key made", problem);
+    if (fd < 0)
         return 0;
-    }
-    int read = check_file(fd, path, problem);
-    if (read) {
-        ssize_t length = read_all(fd, hex, sizeof hex);
-        if (length < 0)
-            read = problem_set(problem, 0, path, "cannot be read: %s", strerror(errno));
-        else if (!parse_key(hex, (size_t)length, key))
-            read = problem_set(problem, 0, path,
-                               "holds no key; expected %d hexadecimal digits and a line feed, or "
-                               "no file to have a new key made",
-                               KEY_BYTES * 2);
-        sodium_memzero(hex, sizeof hex);
-    }
+    int read = 1;
+    ssize_t length = secret_file_read(fd, hex, sizeof hex);
+    if (length < 0)
+        read = problem_set(problem, 0, path, "cannot be read: %s", strerror(errno));
+    else if (!parse_key(hex, (size_t)length, key))
+        read = problem_set(problem, 0, path,
+                           "holds no key; expected %d hexadecimal digits and a line feed, or no "
+                           "file to have a new key made",
+                           KEY_BYTES * 2);
+    sodium_memzero(hex, sizeof hex);
     errno = 0;
     return read;
 }
