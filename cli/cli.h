@@ -81,6 +81,10 @@ void cli_close(struct open_command **opened);
 /* Root goes on as the owner of a SQLite file or its folder, in the group of `socket` (NULL: none)
  * too; database NULL: it is not SQLite. -1: go on; else the exit status. */
 int cli_become_owner(const struct cli *cli, const char *database, const char *socket) must_check;
+/* The same as the owner of what lets the services into the Redis at `url`: its password, or the key
+ * of their certificate. */
+int cli_become_let_in(const struct cli *cli, const struct settings *settings, const char *url)
+    must_check;
 /* SIGINT, SIGTERM, SIGHUP, but for those that we were started to ignore (by nohup; SIGINT by a
  * shell's background). Blocked before any thread is there when a command waits for them. */
 void cli_ending_signals(sigset_t *signals_r);

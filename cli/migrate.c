@@ -71,18 +71,21 @@ static void print_json(const struct transfer_report *report)
 }
 
 /* The services' user must be able to use what is made, so root goes on as the owner of the SQLite
- * file or its folder, in the group of the other database's socket. */
+ * file or its folder, in the group of the other database's socket; without one as the owner of what
+ * lets the services into Redis. */
 static int become_owner(const struct cli *cli)
 {
     int status = -1;
+    bool has_file = false;
     for (int word = 1; word >= 0 && status < 0; word--) {
         freed_by(free_string) char *database = store_url_sqlite_path(cli->words[word]);
         freed_by(store_url_free) struct store_url other = {0};
         bool socket = store_url_read(cli->words[1 - word], &other) == NULL &&
                       other.kind == STORE_REDIS_UNIX;
+        has_file = has_file || database != NULL;
         status = cli_become_owner(cli, database, socket ? other.path : NULL);
     }
-    return status;
+    return status < 0 && !has_file ? cli_become_let_in(cli, cli->settings, cli->words[1]) : status;
 }
 
 /* What is to be done about a Redis that has a part. It may have other programs' keys, too. */
@@ -95,7 +98,8 @@ static void tell_part(const struct cli *cli)
     if (to.kind == STORE_REDIS_UNIX)
         text_addf(&command, "redis-cli -s %s -n %d", to.path, to.database);
     else
-        text_addf(&command, "redis-cli -h %s -p %d -n %d", to.host, to.port, to.database);
+        text_addf(&command, "redis-cli%s -h %s -p %d -n %d", to.tls ? " --tls" : "", to.host, to.port,
+                  to.database);
     fprintf(stderr,
             "%s is as it was. %s has a part of it; remove that before you try again:\n"
             "  %s --scan --pattern 'sg:*' | xargs -d '\\n' %s UNLINK\n",
@@ -107,9 +111,10 @@ int cli_run_migrate(struct cli *cli)
     bool seen = isatty(STDERR_FILENO) == 1, part_left;
     struct transfer_report report;
     struct problem problem = {0};
-    const struct transfer_order order = {
-        .from_url = cli->words[0], .to_url = cli->words[1], .timeout_ms = TIMEOUT_MS,
+    struct transfer_order order = {
+        .from_url = cli->words[0], .to_url = cli->words[1], .options = program_store_options(cli->settings),
         .now_ms = cli->now_ms, .progress = show_progress, .context = &seen};
+    order.options.timeout_ms = TIMEOUT_MS;
     int status = become_owner(cli);
     if (status >= 0)
         return status;

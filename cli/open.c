@@ -139,6 +139,15 @@ int cli_become_owner(const struct cli *cli, const char *database, const char *so
     return cli_failed(cli, "cannot become the owner of %s: %s", database, strerror(errno));
 }
 
+int cli_become_let_in(const struct cli *cli, const struct settings *settings, const char *url)
+{
+    freed_by(store_url_free) struct store_url where = {0};
+    const char *secret = settings->store_password_file[0] != '\0' ? settings->store_password_file
+                                                                  : settings->store_tls_key_file;
+    bool socket = store_url_read(url, &where) == NULL && where.kind == STORE_REDIS_UNIX;
+    return secret[0] != '\0' ? cli_become_owner(cli, secret, socket ? where.path : NULL) : -1;
+}
+
 /* ---- opening ---------------------------------------------------------------------------- */
 
 /* What to do about a file that the person may not use (mode as access(2)), "" for any other. */
@@ -175,7 +184,8 @@ static int open_store(struct cli *cli, struct open_command *opened)
     const struct settings *settings = opened->settings;
     read_person(&cli->person);
     freed_by(free_string) char *database = store_url_sqlite_path(settings->store_url);
-    int status = cli_become_owner(cli, database, NULL);
+    int status = database != NULL ? cli_become_owner(cli, database, NULL)
+                                  : cli_become_let_in(cli, settings, settings->store_url);
     if (status < 0)
         status = check_rights(cli, database);
     if (status >= 0)

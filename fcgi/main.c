@@ -47,9 +47,7 @@ static int stop(void *context, int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    static const char *const of_start[] = {"fcgi.", "store.url", "store.timeout",
-                                           "store.durability",
-                                           "web.secret_file", NULL};
+    static const char *const of_start[] = {"fcgi.", "web.secret_file", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-fcgi",
                     .purpose = "Judges every message that a webmail is about to send (FastCGI).",

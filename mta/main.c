@@ -57,7 +57,7 @@ static int stop(void *context, int timeout_ms)
 int main(int argc, char **argv)
 {
     static const char *const of_start[] = {"mta.listen", "mta.threads", "mta.socket_mode",
-                                           "store.url", "store.timeout", "store.durability", NULL};
+                                           NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-mta",
                     .purpose = "Judges every message that a mail server is handed (Postfix policy "

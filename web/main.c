@@ -44,8 +44,7 @@ static int stop(void *context, int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    static const char *const of_start[] = {"web.listen", "web.secret_file", "store.url",
-                                           "store.timeout", "store.durability", NULL};
+    static const char *const of_start[] = {"web.listen", "web.secret_file", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-web",
                     .purpose = "Shows the state of sending to users, and to support staff "

@@ -115,11 +115,13 @@ static const char *read_url(const char *text, struct store_url *url)
     if (scheme == strlen("sqlite://") && strncmp(text, "sqlite://", scheme) == 0)
         return url->kind = STORE_SQLITE, read_path(text + scheme, url);
     if (strncmp(text, "redis", strlen("redis")) == 0 && names_user(text))
-        return "holds a user name or a password, and Sendguard signs in to no Redis";
+        return "holds a user name or a password; set store.user and store.password_file instead";
     if (scheme == strlen("redis+unix://") && strncmp(text, "redis+unix://", scheme) == 0)
         return url->kind = STORE_REDIS_UNIX, read_path(text + scheme, url);
     if (scheme == strlen("redis://") && strncmp(text, "redis://", scheme) == 0)
         return url->kind = STORE_REDIS, read_host(text + scheme, url);
+    if (scheme == strlen("rediss://") && strncmp(text, "rediss://", scheme) == 0)
+        return url->kind = STORE_REDIS, url->tls = true, read_host(text + scheme, url);
     return "is no such URL";
 }
 

@@ -7,7 +7,9 @@
 
 #include "base/base.h"
 
-#define STORE_URL_FORMS "sqlite:///PATH, redis://HOST:PORT/DB or redis+unix:///PATH?db=DB"
+#define STORE_URL_FORMS                                                    \
+    "sqlite:///PATH, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or "      \
+    "redis+unix:///PATH?db=DB"
 
 enum store_kind { STORE_SQLITE, STORE_REDIS, STORE_REDIS_UNIX };
 
@@ -15,12 +17,13 @@ struct store_url {
     enum store_kind kind;
     char *host;   /* of STORE_REDIS, without the brackets of an IPv6 address; else NULL */
     int port;     /* 6379 when left out */
+    bool tls;     /* rediss:// */
     char *path;   /* absolute; NULL of STORE_REDIS */
     int database; /* of Redis; 0 when left out */
 };
 
 /* NULL and *url_r filled, to be freed; or what is wrong, as the rest of a sentence that began
- * with the URL. A user name or a password is wrong: Sendguard signs in to no database. */
+ * with the URL. A user name or a password is wrong: they do not belong into a URL. */
 const char *store_url_read(const char *text, struct store_url *url_r) must_check;
 void store_url_free(struct store_url *url);
 /* The file of a SQLite store, to be freed; NULL for another database and for what is no such URL. */

@@ -228,7 +228,12 @@ struct store_options program_store_options(const struct settings *settings)
 {
     return (struct store_options){
         .timeout_ms = (int)settings->store_timeout_ms,
-        .full_durability = settings->store_durability == DURABILITY_FULL};
+        .full_durability = settings->store_durability == DURABILITY_FULL,
+        .user = settings->store_user,
+        .password_file = settings->store_password_file,
+        .tls_ca_file = settings->store_tls_ca_file,
+        .tls_cert_file = settings->store_tls_cert_file,
+        .tls_key_file = settings->store_tls_key_file};
 }
 
 int program_open(const struct settings *settings, struct token_key **key_r,
@@ -257,6 +262,8 @@ int program_open(const struct settings *settings, struct token_key **key_r,
 
 static bool is_of_start(const struct program *program, const char *name)
 {
+    if (strncmp(name, "store.", strlen("store.")) == 0 && strcmp(name, "store.on_failure") != 0)
+        return true;
     for (const char *const *of_start = program->of_start; *of_start != NULL; of_start++) {
         size_t length = strlen(*of_start);
         bool section = (*of_start)[length - 1] == '.';

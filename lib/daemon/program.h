@@ -33,7 +33,8 @@ struct program {
     /* Adds (settings_warn) what is probably not intended and concerns this program alone; NULL:
      * nothing. Printed by --check, and logged at the start. */
     void (*warnings)(const struct settings *settings, struct faults *warnings);
-    /* Settings that a running program does not take over; NULL-ended. "fcgi." is a section. */
+    /* Settings that a running program does not take over, beside those of how the store is reached;
+     * NULL-ended. "fcgi." is a section. */
     const char *const *of_start;
 };
 

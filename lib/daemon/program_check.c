@@ -205,14 +205,28 @@ static void check_database_rights(const struct checking *checking)
     }
 }
 
+/* What the store is entered by, and is not for us; NULL: nothing. */
+static const char *find_forbidden(const struct checking *checking)
+{
+    const char *const secrets[] = {checking->settings->store_password_file,
+                                   checking->settings->store_tls_key_file};
+    if (checking->database != NULL)
+        return is_not_for_us(checking, checking->database, R_OK | W_OK) ? checking->database : NULL;
+    for (size_t i = 0; i < countof(secrets); i++)
+        if (secrets[i][0] != '\0' && is_not_for_us(checking, secrets[i], R_OK))
+            return secrets[i];
+    return NULL;
+}
+
 static void check_store(struct checking *checking)
 {
     struct problem problem;
     const struct settings *settings = checking->settings;
+    const char *forbidden = find_forbidden(checking);
     if (checking->database != NULL)
         check_database_rights(checking);
-    if (checking->database != NULL && is_not_for_us(checking, checking->database, R_OK | W_OK)) {
-        warn_unchecked(checking, checking->database);
+    if (forbidden != NULL) {
+        warn_unchecked(checking, forbidden);
         return;
     }
     const struct store_options options = program_store_options(settings);

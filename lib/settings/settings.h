@@ -36,6 +36,8 @@ struct settings {
     /* [store] */
     char *store_url;
     int64_t store_timeout_ms;
+    char *store_user, *store_password_file; /* of Redis; "" for none, as the files below */
+    char *store_tls_ca_file, *store_tls_cert_file, *store_tls_key_file;
     int store_on_failure; /* enum on_failure */
     int store_durability; /* enum durability */
     /* [fcgi] */

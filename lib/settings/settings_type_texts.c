@@ -63,6 +63,14 @@ static int parse_path(struct value *value)
 const struct setting_type settings_type_path = {TEXT, .parse = parse_path,
                                                 .values = "an absolute path"};
 
+static int parse_file(struct value *value)
+{
+    return value->length == 0 ? set_text(value) : parse_path(value);
+}
+
+const struct setting_type settings_type_file = {
+    TEXT, .parse = parse_file, .values = "an absolute path or nothing", .may_be_empty = true};
+
 static int parse_folder(struct value *value)
 {
     while (value->length > 1 && value->text[value->length - 1] == '/')

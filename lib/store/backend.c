@@ -29,8 +29,7 @@ struct backend *backend_new(const struct store_url *where, const struct store_op
 {
     return where->kind == STORE_SQLITE
                ? sqlite_backend_new(where->path, options, may_make)
-               : redis_backend_new(where->host, where->port, where->path, where->database,
-                                   options);
+               : redis_backend_new(where, options);
 }
 
 int backend_alone(const struct store_url *where, const struct store_options *options,

@@ -148,8 +148,7 @@ struct backend *sqlite_backend_new(const char *path, const struct store_options 
 /* As store_check; why not 1 in error_r. */
 int sqlite_backend_check(const char *path, const struct store_options *options,
                          char error_r[BACKEND_ERROR_SIZE]) must_check;
-/* `host` NULL: `path` is a UNIX socket. */
-struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
+struct backend *redis_backend_new(const struct store_url *where,
                                   const struct store_options *options);
 
 /* The backend of a store.url, as store_open: 1, or 0 with *problem. */

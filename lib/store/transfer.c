@@ -120,14 +120,14 @@ static int open_side(struct moving *moving, struct side *side, bool may_make)
     if (side->where.kind == STORE_SQLITE && !may_make && access(side->where.path, F_OK) != 0)
         return problem_set(moving->problem, 0, "", "%s: %s", side->where.path, strerror(errno));
     char error[BACKEND_ERROR_SIZE];
-    const struct store_options options = {.timeout_ms = moving->order->timeout_ms};
-    int answer = backend_alone(&side->where, &options, error);
+    const struct store_options *options = &moving->order->options;
+    int answer = backend_alone(&side->where, options, error);
     if (answer < 1)
         return fail(moving, answer, error);
     if (side->path != NULL)
         remove_files(side->where.path);
     side->written = side->path != NULL;
-    side->backend = backend_new(&side->where, &options, may_make);
+    side->backend = backend_new(&side->where, options, may_make);
     answer = side->backend->operations->examine(side->backend, &made);
     return answer < 1 ? fail(moving, answer, side->backend->error) : 1;
 }

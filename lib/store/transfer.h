@@ -11,6 +11,7 @@
 #include "store/audit.h"
 #include "store/kept.h"
 #include "store/observations.h"
+#include "store/store.h"
 #include "store/suspensions.h"
 
 /* In the order in which they are moved. */
@@ -122,7 +123,7 @@ typedef bool transfer_progress(void *context, enum transfer_kind kind, uint64_t 
 
 struct transfer_order {
     const char *from_url, *to_url;
-    int timeout_ms; /* of each step */
+    struct store_options options; /* of both; timeout_ms: of each step */
     int64_t now_ms;
     transfer_progress *progress; /* NULL: nobody wants to know */
     void *context;

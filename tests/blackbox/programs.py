@@ -173,19 +173,32 @@ class Guard:
         return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
 
 
-class RedisServer:
-    """A private redis-server on a UNIX socket, with an append-only file."""
+def documented_rights(user):
+    """What docs/store.md has a user of Redis be let do, without its password."""
+    line = re.search(rf"^user {user} on >PASSWORD (.*)$", (TREE / "docs/store.md").read_text(), re.M)
+    return line.group(1)
 
-    def __init__(self, folder):
+
+class RedisServer:
+    """A private redis-server on a UNIX socket, with an append-only file. Who does not sign in has the
+    rights that docs/store.md gives to Sendguard; the test itself is somebody else."""
+
+    def __init__(self, folder, *options, rights="sendguard"):
         self.folder = pathlib.Path(folder)
         self.socket_path = self.folder / "redis.sock"
         self.process = None
+        self.options = list(map(str, options))
+        if "--aclfile" not in self.options:
+            self.options += ["--user", "tester", "on", ">tester", "~*", "+@all"]
+        if rights is not None:
+            self.options += ["--user", "default", "on", "nopass", *documented_rights(rights).split()]
 
     def start(self):
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", str(self.socket_path),
              "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
-             "--appendfsync", "no", "--maxmemory-policy", "noeviction"],
+             "--appendfsync", "no", "--maxmemory-policy", "noeviction",
+             *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(self._ready, "redis-server answers")
 
@@ -202,9 +215,10 @@ class RedisServer:
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(PATIENCE)
             link.connect(str(self.socket_path))
-            link.sendall(b"*%d\r\n" % len(parts)
+            link.sendall(b"AUTH tester tester\r\n*%d\r\n" % len(parts)
                          + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
             with link.makefile("rb") as reader:
+                assert self._reply(reader) == b"OK"
                 return self._reply(reader)
 
     def _reply(self, reader):

@@ -151,6 +151,7 @@ def test_a_part_is_named_with_what_removes_it(new_folder):
     command = done.stderr.splitlines()[-1]
     target.server.command("ACL", "SETUSER", "default", "+XADD")
     assert "already" in Shell(source).migrate(target).stderr
+    target.server.command("ACL", "SETUSER", "default", "+UNLINK")  # an administrator's, not ours
     subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.DEVNULL)
     assert target.server.command("KEYS", "*") == [b"another"]
     assert Shell(source).migrate(target).returncode == 0

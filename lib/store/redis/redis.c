@@ -1,18 +1,11 @@
 /* The Redis backend's connection. Every operation is one script, called by its hash, so
- * it is atomic, and one round trip, also for a batch of messages.
- * hiredis connects and parses; waiting is done here, since an operation has one
- * deadline over all its reads and writes, and a write must not raise SIGPIPE. */
+ * it is atomic, and one round trip, also for a batch of messages. */
 #include "store/redis/redis.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 /* ---- time ---------------------------------------------------------------- */
 
@@ -51,9 +44,7 @@ void redis_learn_clock(struct redis_backend *backend, const struct action_time *
 
 static void disconnect(struct redis_backend *backend)
 {
-    if (backend->connection != NULL)
-        redisFree(backend->connection);
-    backend->connection = NULL;
+    redis_wire_close(&backend->wire);
     backend->knows_hash_key = false;
 }
 
@@ -62,47 +53,24 @@ static int fail(struct redis_backend *backend, const char *why)
     return backend_fail(&backend->base, "redis at %s: %s", backend->where, why);
 }
 
-static int lost(struct redis_backend *backend, const char *why)
+/* The wire says why. */
+static int lost(struct redis_backend *backend)
 {
-    fail(backend, why); /* first: `why` may be the connection's own text */
-    disconnect(backend);
-    return -1;
+    backend->knows_hash_key = false;
+    return fail(backend, backend->wire.why);
 }
 
-/* Until the socket can be read or written: 1, or -1 when time is up. */
-static int wait_for(struct redis_backend *backend, const struct action_time *time, short events)
+static int drop(struct redis_backend *backend, const char *why)
 {
-    for (;;) {
-        int64_t left_us = time->give_up_us - clock_monotonic_us();
-        struct pollfd wait = {.fd = backend->connection->fd, .events = events};
-        struct timespec span = {.tv_sec = left_us / 1000000, .tv_nsec = left_us % 1000000 * 1000};
-        int ready = left_us > 0 ? ppoll(&wait, 1, &span, NULL) : 0;
-        if (ready > 0)
-            return 1;
-        if (ready < 0 && errno != EINTR)
-            return lost(backend, strerror(errno));
-        if (ready == 0) {
-            char why[48];
-            snprintf(why, sizeof why, "no answer within %d ms", backend->base.timeout_ms);
-            return lost(backend, why);
-        }
-    }
+    redis_wire_fail(&backend->wire, why);
+    return lost(backend);
 }
 
 int redis_send(struct redis_backend *backend, const struct action_time *time)
 {
-    size_t sent = 0;
-    while (sent < backend->out.length) {
-        ssize_t count = send(backend->connection->fd, backend->out.data + sent,
-                             backend->out.length - sent,
-                             MSG_NOSIGNAL);
-        if (count > 0)
-            sent += (size_t)count;
-        else if (errno == EAGAIN && wait_for(backend, time, POLLOUT) < 0)
-            return -1;
-        else if (errno != EAGAIN && errno != EINTR)
-            return lost(backend, strerror(errno));
-    }
+    if (redis_wire_send(&backend->wire, backend->out.data, backend->out.length,
+                        time->give_up_us) < 0)
+        return lost(backend);
     text_clear(&backend->out);
     return 1;
 }
@@ -110,67 +78,14 @@ int redis_send(struct redis_backend *backend, const struct action_time *time)
 int redis_read_reply(struct redis_backend *backend, const struct action_time *time,
                      redisReply **reply_r)
 {
-    char bytes[16 * 1024];
-    for (;;) {
-        void *reply = NULL;
-        if (redisReaderGetReply(backend->connection->reader, &reply) != REDIS_OK)
-            return lost(backend, backend->connection->reader->errstr);
-        if (reply != NULL) {
-            *reply_r = reply;
-            return 1;
-        }
-        ssize_t count = recv(backend->connection->fd, bytes, sizeof bytes, 0);
-        if (count == 0)
-            return lost(backend, "it closed the connection");
-        if (count > 0) {
-            if (redisReaderFeed(backend->connection->reader, bytes, (size_t)count) != REDIS_OK)
-                return lost(backend, backend->connection->reader->errstr);
-        } else if (errno == EAGAIN) {
-            if (wait_for(backend, time, POLLIN) < 0)
-                return -1;
-        } else if (errno != EINTR) {
-            return lost(backend, strerror(errno));
-        }
-    }
-}
-
-void redis_free_reply(redisReply **reply)
-{
-    if (*reply != NULL)
-        freeReplyObject(*reply);
-    *reply = NULL;
-}
-
-static void begin_command(struct text *out, size_t count)
-{
-    text_add_char(out, '*');
-    text_add_int(out, (int64_t)count);
-    text_add(out, "\r\n");
-}
-
-static void add_argument(struct text *out, const struct argument *argument)
-{
-    text_add_char(out, '$');
-    text_add_int(out, (int64_t)argument->length);
-    text_add(out, "\r\n");
-    text_add_bytes(out, argument->bytes, argument->length);
-    text_add(out, "\r\n");
+    return redis_wire_read(&backend->wire, time->give_up_us, reply_r) < 0 ? lost(backend) : 1;
 }
 
 void redis_add_command(struct redis_backend *backend, const struct argument *arguments, size_t count)
 {
-    begin_command(&backend->out, count);
+    redis_wire_begin_command(&backend->out, count);
     for (size_t i = 0; i < count; i++)
-        add_argument(&backend->out, &arguments[i]);
-}
-
-static void add_command(struct text *out, const char *const *words, size_t count)
-{
-    begin_command(out, count);
-    for (size_t i = 0; i < count; i++) {
-        struct argument argument = argument_string(words[i]);
-        add_argument(out, &argument);
-    }
+        redis_wire_add_argument(&backend->out, &arguments[i]);
 }
 
 /* ---- scripts ------------------------------------------------------------------ */
@@ -181,8 +96,9 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
     for (size_t i = 0; i < SCRIPT_COUNT; i++) {
         freed_by(text_free) struct text script = {0};
         redis_script_add(&script, (enum script)i);
-        add_command(&backend->out,
-                    (const char *const[]){"SCRIPT", "LOAD", text_string(&script)}, 3);
+        const struct argument words[] = {argument_string("SCRIPT"), argument_string("LOAD"),
+                                         {script.data, script.length}};
+        redis_add_command(backend, words, countof(words));
     }
     if (redis_send(backend, time) < 0)
         return -1;
@@ -191,8 +107,8 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
         if (redis_read_reply(backend, time, &reply) < 0)
             return -1;
         if (reply->type != REDIS_REPLY_STRING || reply->len != SHA1_HEX_SIZE - 1)
-            return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
-                                                               : "it does not load scripts");
+            return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                                  : "it does not load scripts");
         memcpy(backend->hashes[i], reply->str, SHA1_HEX_SIZE);
     }
     return 1;
@@ -200,7 +116,7 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
 
 void redis_add_argument(struct redis_backend *backend, const struct argument *argument)
 {
-    add_argument(&backend->out, argument);
+    redis_wire_add_argument(&backend->out, argument);
 }
 
 void redis_begin_call(struct redis_backend *backend, const struct action_time *time,
@@ -209,10 +125,10 @@ void redis_begin_call(struct redis_backend *backend, const struct action_time *t
     char deadline[24];
     snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(backend, time));
     const char *const fixed[] = {"EVALSHA", backend->hashes[script], "0", deadline};
-    begin_command(&backend->out, countof(fixed) + count);
+    redis_wire_begin_command(&backend->out, countof(fixed) + count);
     for (size_t i = 0; i < countof(fixed); i++) {
         struct argument argument = argument_string(fixed[i]);
-        add_argument(&backend->out, &argument);
+        redis_wire_add_argument(&backend->out, &argument);
     }
 }
 
@@ -249,10 +165,9 @@ enum called redis_receive(struct redis_backend *backend, const struct action_tim
 static int ask(struct redis_backend *backend, const struct action_time *time,
                const char *const *words, size_t count, redisReply **reply_r)
 {
-    redis_free_reply(reply_r);
-    text_clear(&backend->out);
-    add_command(&backend->out, words, count);
-    return redis_send(backend, time) < 0 ? -1 : redis_read_reply(backend, time, reply_r);
+    return redis_wire_ask(&backend->wire, time->give_up_us, words, count, reply_r) < 0
+               ? lost(backend)
+               : 1;
 }
 #define ASK(backend, time, reply_r, ...)                          \
     ask(backend, time, (const char *const[]){__VA_ARGS__},        \
@@ -265,7 +180,7 @@ static int choose_database(struct redis_backend *backend, const struct action_ti
     snprintf(number, sizeof number, "%d", backend->database);
     if (ASK(backend, time, &reply, "SELECT", number) < 0)
         return -1;
-    return reply->type == REDIS_REPLY_ERROR ? lost(backend, reply->str) : 1;
+    return reply->type == REDIS_REPLY_ERROR ? drop(backend, reply->str) : 1;
 }
 
 /* So that CLIENT LIST, and who moves the store, sees what uses the database. A server that allows no
@@ -285,7 +200,8 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
         reply->element[1]->type != REDIS_REPLY_STRING)
-        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply to TIME");
+        return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                              : "unexpected reply to TIME");
     backend->clock_offset_us = INT64_MIN; /* another server may be another clock */
     redis_learn_clock(backend, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
                                         strtoll(reply->element[1]->str, NULL, 10));
@@ -305,7 +221,7 @@ static int read_hash_key(struct redis_backend *backend, const struct action_time
     if (ASK(backend, time, &reply, "HMGET", NUMBERS, "hash_key", "packed_ms") < 0)
         return -1;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-        return lost(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
+        return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
                                                               : "unexpected reply to HMGET");
     const redisReply *key = reply->element[0];
     size_t length;
@@ -365,21 +281,9 @@ bool redis_looks_for_earlier(const struct redis_backend *backend)
 
 static int connect_anew(struct redis_backend *backend, const struct action_time *time)
 {
-    int64_t left_us = time->give_up_us - clock_monotonic_us();
-    if (left_us < 1000)
-        left_us = 1000;
-    struct timeval span = {.tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000};
-    backend->connection = backend->host != NULL
-                           ? redisConnectWithTimeout(backend->host, backend->port, span)
-                           : redisConnectUnixWithTimeout(backend->path, span);
-    if (backend->connection == NULL)
-        return lost(backend, "out of memory");
-    if (backend->connection->err != 0)
-        return lost(backend, backend->connection->errstr);
-    int flags = fcntl(backend->connection->fd, F_GETFL);
-    if (flags < 0 || fcntl(backend->connection->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        fcntl(backend->connection->fd, F_SETFD, FD_CLOEXEC) < 0)
-        return lost(backend, strerror(errno));
+    if (redis_wire_open(&backend->wire, &backend->place, &backend->access, time->give_up_us) < 0 ||
+        redis_access_sign_in(&backend->wire, &backend->access, time->give_up_us) < 0)
+        return lost(backend);
     if (backend->database != 0 && choose_database(backend, time) < 0)
         return -1;
     if (tell_name(backend, time) < 0 || read_clock(backend, time) < 0)
@@ -389,15 +293,11 @@ static int connect_anew(struct redis_backend *backend, const struct action_time 
 
 int redis_connected(struct redis_backend *backend, const struct action_time *time)
 {
-    if (backend->connection != NULL) {
-        /* Nothing may wait to be read: neither the end nor an answer to no request. */
-        char byte;
-        ssize_t count = recv(backend->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (count >= 0 || (errno != EAGAIN && errno != EINTR))
-            disconnect(backend);
-    }
     text_clear(&backend->out);
-    return backend->connection != NULL ? 1 : connect_anew(backend, time);
+    if (redis_wire_is_quiet(&backend->wire))
+        return 1;
+    disconnect(backend);
+    return connect_anew(backend, time);
 }
 
 /* Errors that stay until somebody repairs the server or the settings. */
@@ -418,7 +318,7 @@ static int redis_examine(struct backend *backend, bool *made_r)
     *made_r = false;
     if (redis_connected(self, &time) > 0)
         return 1;
-    return refuses_for_good(backend->error) ? 0 : -1;
+    return self->wire.for_good || refuses_for_good(backend->error) ? 0 : -1;
 }
 
 static void redis_free(struct backend *backend)
@@ -427,8 +327,8 @@ static void redis_free(struct backend *backend)
     disconnect(self);
     text_free(&self->out);
     text_free(&self->given);
-    free(self->host);
-    free(self->path);
+    redis_place_free(&self->place);
+    redis_access_free(&self->access);
     free(self->where);
     free(self);
 }
@@ -447,16 +347,17 @@ static const struct backend_operations redis_operations = {
     .free = redis_free,
 };
 
-struct backend *redis_backend_new(const char *host, int port, const char *path, int database,
+struct backend *redis_backend_new(const struct store_url *where,
                                   const struct store_options *options)
 {
     struct redis_backend *backend = xcalloc(1, sizeof *backend);
     backend->base.operations = &redis_operations;
     backend->base.timeout_ms = options->timeout_ms;
-    backend->host = host != NULL ? xstrdup(host) : NULL;
-    backend->path = path != NULL ? xstrdup(path) : NULL;
-    backend->port = port;
-    backend->where = host != NULL ? xasprintf("%s:%d", host, port) : xstrdup(path);
-    backend->database = database;
+    backend->access = redis_access_of(where, options);
+    backend->wire = REDIS_WIRE_CLOSED(options->timeout_ms);
+    backend->place = redis_place_of(where);
+    backend->where = where->host != NULL ? xasprintf("%s:%d", where->host, where->port)
+                                         : xstrdup(where->path);
+    backend->database = where->database;
     return &backend->base;
 }

@@ -1,18 +1,16 @@
 /* Inside the Redis backend: its connection, scripts and deadlines. redis.c
- * connects, sends and receives; redis_script.c makes the scripts; redis_judge.c judges messages.
+ * signs in, sends and receives, over redis_wire.c; redis_script.c makes the scripts; redis_judge.c judges messages.
  * Every other file implements the header of lib/store that has its name, with one call of a script
  * an operation, by redis_ask.c. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
-
-#include <hiredis/hiredis.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "store/backend.h"
 #include "store/identity.h"
 #include "store/redis/redis_format.h"
+#include "store/redis/redis_wire.h"
 
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
@@ -20,11 +18,11 @@ enum { SHA1_HEX_SIZE = 41 };
 
 struct redis_backend {
     struct backend base;
-    char *host; /* NULL: `path` is a UNIX socket */
-    char *path;
-    char *where; /* one of them, for error texts */
-    int port, database;
-    redisContext *connection;                  /* NULL: none now */
+    struct redis_place place;
+    char *where; /* the same, for error texts */
+    int database;
+    struct redis_access access;
+    struct redis_wire wire;
     char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
     struct text out;                           /* commands to send */
     struct text given;                         /* scratch: what judge.lua is given of a message */
@@ -45,15 +43,6 @@ static inline struct redis_backend *redis_backend(struct backend *backend)
 /* Times in the past or for which an entry has no bits are no times of ours. */
 #define REDIS_TIME_MAX_MS INT64_C(17000000000000)
 
-/* One argument of a command. */
-struct argument {
-    const void *bytes;
-    size_t length;
-};
-static inline struct argument argument_string(const char *string)
-{
-    return (struct argument){.bytes = string, .length = strlen(string)};
-}
 /* A number as text, in `arena`. */
 static inline struct argument argument_int(struct arena *arena, int64_t number)
 {
@@ -118,8 +107,6 @@ void redis_learn_clock(struct redis_backend *backend, const struct action_time *
                        int64_t server_us);
 /* Load the scripts again. 1 or -1. */
 int redis_load_scripts(struct redis_backend *backend, const struct action_time *time) must_check;
-
-void redis_free_reply(redisReply **reply);
 
 /* ---- one call, by redis_ask.c ---- */
 

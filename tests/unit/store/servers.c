@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "base/base.h"
+
+#define TESTER "tester"
 
 static void die(const char *what)
 {
@@ -47,19 +50,53 @@ void folder_remove(const char *folder)
         die(folder);
 }
 
+enum { WORDS_MAX = 160, RIGHTS_SIZE = 2048 };
+
+/* The rights of docs/store.md's user, which whoever connects gets here; the test itself signs in as
+ * "tester". */
+static void read_rights(char rights_r[RIGHTS_SIZE])
+{
+    static const char begins[] = "user sendguard on >PASSWORD ";
+    FILE *file = fopen("docs/store.md", "re");
+    if (file == NULL)
+        die("docs/store.md");
+    while (fgets(rights_r, RIGHTS_SIZE, file) != NULL)
+        if (strncmp(rights_r, begins, strlen(begins)) == 0 && strchr(rights_r, '\n') != NULL) {
+            fclose(file);
+            memmove(rights_r, rights_r + strlen(begins), strlen(rights_r + strlen(begins)) + 1);
+            return;
+        }
+    fputs("docs/store.md has no line of the user's rights\n", stderr);
+    abort();
+}
+
 static void become_server(const struct redis_server *server, const char *folder,
                           const char *option, const char *value, int out)
 {
-    const char *arguments[] = {"redis-server", "--port",       "0",         "--unixsocket",
-                               server->socket, "--save",       "",          "--appendonly",
-                               "no",           "--dir",        folder,      "--loglevel",
-                               "notice",       option,         value,       NULL};
+    const char *arguments[] = {"redis-server", "--port", "0", "--unixsocket", server->socket,
+                               "--save", "", "--appendonly", "no", "--dir", folder, "--loglevel",
+                               "notice", "--user", "tester", "on", ">" TESTER, "~*", "+@all"};
+    static const char *const user[] = {"--user", "default", "on", "nopass"};
+    char rights[RIGHTS_SIZE];
+    char *words[WORDS_MAX];
+    size_t count = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
         _exit(127);
-    char *words[countof(arguments)];
     for (size_t i = 0; i < countof(arguments); i++)
-        words[i] = arguments[i] != NULL ? xstrdup(arguments[i]) : NULL;
+        words[count++] = xstrdup(arguments[i]);
+    bool asks_password = option != NULL && strcmp(option, "--requirepass") == 0;
+    for (size_t i = 0; i < countof(user) && !asks_password; i++)
+        words[count++] = xstrdup(user[i]);
+    read_rights(rights);
+    char *right = asks_password ? NULL : strtok(rights, " \n");
+    for (; right != NULL && count < WORDS_MAX - 3; right = strtok(NULL, " \n"))
+        words[count++] = xstrdup(right);
+    if (option != NULL) {
+        words[count++] = xstrdup(option);
+        words[count++] = xstrdup(value);
+    }
+    words[count] = NULL;
     execvp(words[0], words);
     _exit(127);
 }
@@ -110,14 +147,15 @@ void redis_server_stop(struct redis_server *server)
 long long redis_server_ask(const struct redis_server *server, const char *const *words,
                            size_t count)
 {
-    enum { WORDS_MAX = 8 };
-    const char *arguments[WORDS_MAX];
-    if (count > WORDS_MAX)
+    enum { ASKED_MAX = 8 };
+    const char *arguments[ASKED_MAX];
+    if (count > ASKED_MAX)
         die("too many words");
     memcpy(arguments, words, count * sizeof arguments[0]);
     redisContext *connection = redisConnectUnix(server->socket);
     if (connection == NULL || connection->err != 0)
         die("redisConnectUnix");
+    freeReplyObject(redisCommand(connection, "AUTH tester " TESTER));
     redisReply *reply = redisCommandArgv(connection, (int)count, arguments, NULL);
     if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
         fprintf(stderr, "%s: %s\n", words[0], reply != NULL ? reply->str : connection->errstr);

@@ -24,7 +24,7 @@ void folder_remove(const char *folder);
 struct redis_server {
     pid_t pid; /* 0: not running */
     char socket[FOLDER_SIZE + 16];
-    char url[FOLDER_SIZE + 32]; /* for store_open */
+    char url[FOLDER_SIZE + 32]; /* for store_open, as a user with the rights that docs/store.md names */
 };
 
 /* Returns when it accepts connections. `option` and `value` (NULL: none) are

@@ -57,7 +57,7 @@ static int move(const char *from, const char *to, transfer_progress *progress, v
                 struct transfer_report *report_r, bool *part_left_r, struct problem *problem)
 {
     const struct transfer_order order = {.from_url = from, .to_url = to,
-                                         .timeout_ms = TEST_TIMEOUT_MS, .now_ms = NOW,
+                                         .options.timeout_ms = TEST_TIMEOUT_MS, .now_ms = NOW,
                                          .progress = progress, .context = context};
     memset(problem, 0, sizeof *problem);
     return transfer_all(&order, report_r, part_left_r, problem);
@@ -802,7 +802,7 @@ START_TEST(wrong_urls_are_told)
     must_fail(url_of(0, _i), url_of(1, _i), 0,
               _i == BACKEND_SQLITE ? "No such file" : "there is no store of Sendguard");
     must_fail("mysql://x", url_of(1, _i), 0, "expected sqlite:///PATH");
-    must_fail(url_of(1, _i), "redis://:secret@h", 0, "signs in to no Redis");
+    must_fail(url_of(1, _i), "redis://:secret@h", 0, "set store.user and store.password_file instead");
 }
 END_TEST
 
