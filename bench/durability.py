@@ -1,4 +1,5 @@
-"""What it costs that more survives: an answer that waits for the disk, beside one that does not."""
+"""What it costs that more survives: an answer that waits for the disk or for replicas, beside one that
+does not."""
 
 import contextlib
 
@@ -6,17 +7,35 @@ import measure
 import servers
 
 # Next to each other in every round; the first of a store is what the others are held against.
-SUBJECTS = ({"store": "sqlite", "survives": "normal", "settings": ""},
-            {"store": "sqlite", "survives": "full", "settings": "durability = full\n"})
+SUBJECTS = ({"store": "sqlite", "survives": "durability = normal"},
+            {"store": "sqlite", "survives": "durability = full"},
+            {"store": "redis", "survives": "replicas = 0", "replicas": 2},
+            {"store": "redis", "survives": "replicas = 1", "replicas": 2},
+            {"store": "redis", "survives": "replicas = 2", "replicas": 2})
+
+
+def start_store(folder, subject, stack):
+    """Its URL, and the processes that it is."""
+    if subject["store"] == "sqlite":
+        return f"sqlite://{folder}/sendguard.db", {}
+    port = servers.free_port()
+    server = stack.enter_context(servers.Redis(folder / "redis", port=port))
+    server.ask("CONFIG SET repl-diskless-sync-delay 0")
+    processes = {"redis": server}
+    for number in range(subject["replicas"]):
+        replica = stack.enter_context(servers.Redis(folder / f"replica-{number}"))
+        replica.follow(port)
+        processes[f"replica {number + 1}"] = replica
+    return server.url, processes
 
 
 def start_guard(folder, subject, stack, mailboxes):
-    """The guard, and what its processor time is with."""
+    """The guard, and whose processor time is measured with it."""
     folder.mkdir(parents=True)
-    url = f"sqlite://{folder}/sendguard.db"
+    url, processes = start_store(folder, subject, stack)
     measure.fill(url, mailboxes, 1)
-    guard = stack.enter_context(servers.Guard(folder / "guard", url, subject["settings"]))
-    return guard, {"server": guard}
+    guard = stack.enter_context(servers.Guard(folder / "guard", url, subject["survives"] + "\n"))
+    return guard, {"server": guard, **processes}
 
 
 def durability(folder, rounds, seconds, mailboxes, say):

@@ -188,11 +188,11 @@ def pss_bytes(pids):
 
 
 class Redis(Server):
-    def __init__(self, folder, appendonly=True):
+    def __init__(self, folder, appendonly=True, port=0):
         folder.mkdir(exist_ok=True)
         self.socket = str(folder / "redis.sock")
         super().__init__(
-            [program("redis-server"), "--port", "0", "--unixsocket", self.socket, "--dir",
+            [program("redis-server"), "--port", str(port), "--unixsocket", self.socket, "--dir",
              str(folder), "--save", "", "--appendonly", "yes" if appendonly else "no",
              "--appendfsync", "everysec", "--loglevel", "warning"], folder, self.socket)
         self.url = f"redis+unix://{self.socket}"
@@ -203,6 +203,15 @@ class Redis(Server):
                                 input="\n".join(commands), capture_output=True, text=True,
                                 check=True, timeout=120)
         return answer.stdout.splitlines()
+
+    def follow(self, port):
+        """Becomes a replica of the server at that port, and has all of it on return."""
+        self.ask(f"REPLICAOF 127.0.0.1 {port}")
+        deadline = time.monotonic() + 120
+        while "master_link_status:up" not in self.ask("INFO replication"):
+            if time.monotonic() > deadline:
+                raise BenchError("redis-server: a replica has not all in 120 s")
+            time.sleep(0.05)
 
     def begin_appendonly(self):
         """After a fill without: writes what is there, then appends. Waits until that is done."""

@@ -115,6 +115,7 @@ int cli_run_migrate(struct cli *cli)
         .from_url = cli->words[0], .to_url = cli->words[1], .options = program_store_options(cli->settings),
         .now_ms = cli->now_ms, .progress = show_progress, .context = &seen};
     order.options.timeout_ms = TIMEOUT_MS;
+    order.options.replicas = 0; /* FROM and TO need not have as many */
     int status = become_owner(cli);
     if (status >= 0)
         return status;

@@ -229,6 +229,7 @@ struct store_options program_store_options(const struct settings *settings)
     return (struct store_options){
         .timeout_ms = (int)settings->store_timeout_ms,
         .full_durability = settings->store_durability == DURABILITY_FULL,
+        .replicas = (int)settings->store_replicas,
         .user = settings->store_user,
         .password_file = settings->store_password_file,
         .tls_ca_file = settings->store_tls_ca_file,

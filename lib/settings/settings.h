@@ -40,6 +40,7 @@ struct settings {
     char *store_tls_ca_file, *store_tls_cert_file, *store_tls_key_file;
     int store_on_failure; /* enum on_failure */
     int store_durability; /* enum durability */
+    int64_t store_replicas;
     /* [fcgi] */
     char *fcgi_listen;
     int64_t fcgi_threads;

@@ -98,6 +98,10 @@ const struct setting settings_table[] = {
      .standard = "normal", .choices = durability_names,
      .sentence = "Of an SQLite file: what a power cut may take of what was answered: about the last "
                  "half minute, or nothing, for which each answer waits for the disk."},
+    {NAMED("store", "replicas"), .type = &settings_type_integer, MEMBER(store_replicas),
+     .min = 0, .max = 4, .standard = "0", .unit = "replicas",
+     .sentence = "Of Redis: so many replicas must have what an answer rests on. Where they do not "
+                 "within `timeout`, the store does not answer."},
 
     {NAMED("fcgi", "listen"), .type = &settings_type_listen, MEMBER(fcgi_listen),
      .standard = "/run/sendguard/fcgi/fcgi.sock",

@@ -518,8 +518,12 @@ static int read_place(const char *url, const struct store_options *options,
         return 0;
     if (where_r->kind != STORE_SQLITE && options->full_durability)
         return problem_set(problem, 0, "store.durability",
-                           "expected normal with Redis, found full: what survives there is said "
-                           "by appendfsync of redis-server");
+                           "expected normal with Redis, found full: store.replicas, and "
+                           "appendfsync of redis-server, say what survives there");
+    if (where_r->kind == STORE_SQLITE && options->replicas > 0)
+        return problem_set(problem, 0, "store.replicas",
+                           "expected 0 with SQLite, found %d: its file has no replicas",
+                           options->replicas);
     return 1;
 }
 

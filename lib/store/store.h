@@ -47,7 +47,10 @@ struct store_options {
     int timeout_ms; /* of each call, 1..60000 */
     bool full_durability; /* of SQLite: the disk has what a call changed before the call answers;
                              else a power cut takes what the system had not written yet */
-    /* of Redis; NULL and "" are none */
+    int replicas; /* of Redis: so many replicas have what a call changed before the call answers;
+                     each call that judges, or that a person takes for done, not what is only
+                     observed. Where they do not within the timeout: -1 */
+    /* of Redis too; NULL and "" are none */
     const char *user, *password_file;
     const char *tls_ca_file, *tls_cert_file, *tls_key_file;
 };
@@ -55,9 +58,9 @@ struct store_options {
 /* Opens a database; store_url.h has the forms of `url`.
  * Returns 1 (*store_r: the caller's, for store_free); or 0 with *problem filled when the URL is no
  * URL of ours, or an option is none of its database. A database that does not answer now is no error
- * here: each operation returns -1 until it does. A SQLite file that does not exist is made now (mode 0600) or,
- * if that fails, at a later call; once it was there and has gone, no new one is made: operations
- * return -1 until it is back. */
+ * here: each operation returns -1 until it does. A SQLite file that does not exist is made now (mode
+ * 0600) or, if that fails, at a later call; once it was there and has gone, no new one is made:
+ * operations return -1 until it is back. */
 int store_open(const char *url, const struct store_options *options, struct store **store_r,
                struct problem *problem) must_check;
 /* The same for a program that only reads: makes no SQLite file. */

@@ -185,6 +185,24 @@ def test_full_durability_is_for_sqlite(folder, program, more):
     assert "store.durability" in line and "expected normal with Redis, found full" in line
 
 
+@pytest.mark.parametrize("more", ([], ["--check"]), ids=("start", "check"))
+@pytest.mark.parametrize("program", DAEMONS)
+def test_replicas_are_for_redis(folder, program, more):
+    done = run(program, folder, f"sqlite://{folder}/s.db", "-o", "store.replicas=2", *more)
+    assert done.returncode == CONFIGURATION
+    [line] = told(done)
+    assert "store.replicas" in line and "expected 0 with SQLite, found 2" in line
+    assert not (folder / "s.db").exists()
+
+
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_of_missing_replicas_warns(folder, redis_store, program):
+    done = run(program, folder, redis_store.url, "-o", "store.replicas=1", "--check")
+    assert (done.returncode, told(done)) == (0, []), done.stderr
+    assert any("store.url: does not answer now: " in line and "0 of 1 replicas" in line
+               for line in warnings(done))
+
+
 @pytest.mark.parametrize("program", DAEMONS[:2])
 def test_check_of_the_secret(folder, program):
     secret, url = folder / "secret", f"sqlite://{folder}/s.db"

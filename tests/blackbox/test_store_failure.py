@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -13,7 +14,7 @@ import pytest
 
 import fastcgi
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people, post_params
-from programs import PATIENCE, SANITIZED, eventually
+from programs import PATIENCE, SANITIZED, RedisServer, eventually, free_port
 
 OWN = "colleague@example.test"
 TIMEOUT = 0.25
@@ -171,6 +172,38 @@ def test_redis_killed_and_started_again_has_counted_all(redis_store, start, send
         redis_store.bring_back()
         eventually(lambda: sender.send([OWN], dry_run=True).status == 200, "Redis is back")
         assert sender.used() == 5 * round_number
+
+
+@pytest.fixture
+def replica(redis_store, new_folder):
+    """A replica of that store, which has all that is there."""
+    port, master, replica = free_port(), redis_store.server, RedisServer(new_folder())
+    master.command("CONFIG", "SET", "port", port, "repl-diskless-sync-delay", 0)
+    replica.start()
+    replica.command("CONFIG", "SET", "masteruser", "tester", "masterauth", "tester")
+    replica.command("REPLICAOF", "127.0.0.1", port)
+    eventually(lambda: master.command("WAIT", 1, 1000) == 1, "the replica has all")
+    yield replica
+    replica.signal(signal.SIGCONT)
+    replica.stop()
+
+
+def test_a_replica_that_does_not_acknowledge(redis_store, replica, start, sender_at):
+    """What it may not have was not admitted; it counts once all the same, also when it comes again."""
+    guard = start(redis_store, {"store": {"timeout": "250ms", "replicas": "1"}})
+    sender = sender_at(guard)
+    sender.admitted([OWN])
+    trouble = Trouble(guard)
+    replica.signal(signal.SIGSTOP)
+    lost = [sender.body(["late@x.test"]) for _ in range(3)]
+    for body in lost:
+        refused(timed(lambda: sender.endpoint.post(body)))
+    trouble.expect(1)
+    assert sender.used() == 1 + len(lost)
+    replica.signal(signal.SIGCONT)
+    for body in lost:
+        eventually(lambda: sender.endpoint.post(body).status == 200, "the replica acknowledges")
+    assert sender.used() == 1 + len(lost)
 
 
 @pytest.mark.sanitized

@@ -241,4 +241,4 @@ function operations.sweep(cursor)
 end
 
 tidy()
-return {server, operations[operation](unpack(ARGV, 4))}
+return answer(operations[operation](unpack(ARGV, 4)))

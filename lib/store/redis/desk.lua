@@ -86,4 +86,4 @@ function operations.write_audit(...)
 end
 
 tidy()
-return {server, operations[operation](unpack(ARGV, 4))}
+return answer(operations[operation](unpack(ARGV, 4)))

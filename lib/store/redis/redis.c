@@ -123,6 +123,7 @@ void redis_begin_call(struct redis_backend *backend, const struct action_time *t
                       enum script script, size_t count)
 {
     char deadline[24];
+    backend->waits = false;
     snprintf(deadline, sizeof deadline, "%lld", (long long)server_deadline_us(backend, time));
     const char *const fixed[] = {"EVALSHA", backend->hashes[script], "0", deadline};
     redis_wire_begin_command(&backend->out, countof(fixed) + count);
@@ -140,8 +141,44 @@ void redis_add_call(struct redis_backend *backend, const struct action_time *tim
         redis_add_argument(backend, &arguments[i]);
 }
 
-enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
-                          redisReply **reply_r)
+/* redis-server looks for waits that are over ten times a second, so one may last so much longer. */
+enum { WAIT_LATE_US = 125000 };
+
+void redis_add_wait(struct redis_backend *backend, const struct action_time *time)
+{
+    char replicas[16], wait_ms[24];
+    if (backend->replicas == 0)
+        return;
+    int64_t left_us = time->give_up_us - clock_monotonic_us();
+    int64_t wait_us = left_us > 2 * WAIT_LATE_US ? left_us - WAIT_LATE_US : left_us / 2;
+    snprintf(replicas, sizeof replicas, "%d", backend->replicas);
+    snprintf(wait_ms, sizeof wait_ms, "%lld", /* 0: for ever */
+             (long long)(wait_us > 1000 ? wait_us / 1000 : 1));
+    const struct argument words[] = {argument_string("WAIT"), argument_string(replicas),
+                                     argument_string(wait_ms)};
+    redis_add_command(backend, words, countof(words));
+    backend->waits = true;
+}
+
+/* The answer to WAIT: 1 enough replicas have it, 0 not, -1 lost. */
+static int receive_wait(struct redis_backend *backend, const struct action_time *time)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (redis_read_reply(backend, time, &reply) < 0)
+        return -1;
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer >= backend->replicas)
+        return 1;
+    if (reply->type == REDIS_REPLY_ERROR)
+        fail(backend, reply->str);
+    else
+        backend_fail(&backend->base, "redis at %s: %lld of %d replicas acknowledge in time",
+                     backend->where, reply->integer, backend->replicas);
+    return 0;
+}
+
+/* The next reply, to a call of a script. */
+static enum called receive_answer(struct redis_backend *backend, const struct action_time *time,
+                                  redisReply **reply_r)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
     if (redis_read_reply(backend, time, &reply) < 0)
@@ -157,6 +194,24 @@ enum called redis_receive(struct redis_backend *backend, const struct action_tim
     }
     *reply_r = take(reply);
     return CALLED;
+}
+
+enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
+                          redisReply **reply_r)
+{
+    enum called called = receive_answer(backend, time, reply_r);
+    if (!backend->waits || called == CALL_LOST)
+        return called;
+    char error[BACKEND_ERROR_SIZE];
+    memcpy(error, backend->base.error, sizeof error);
+    int confirmed = receive_wait(backend, time);
+    if (confirmed < 0)
+        redis_free_reply(reply_r);
+    if (confirmed >= 0 && called != CALLED) /* there was nothing to confirm */
+        memcpy(backend->base.error, error, sizeof error);
+    return confirmed < 0                        ? CALL_LOST
+           : confirmed == 0 && called == CALLED ? CALL_UNCONFIRMED
+                                                : called;
 }
 
 /* ---- connecting ---------------------------------------------------------------- */
@@ -311,12 +366,22 @@ static bool refuses_for_good(const char *error)
     return false;
 }
 
+/* Whether replicas are there, each of which has all that there is: 1, 0, -1. */
+static int find_replicas(struct redis_backend *backend, const struct action_time *time)
+{
+    if (backend->replicas == 0)
+        return 1;
+    text_clear(&backend->out);
+    redis_add_wait(backend, time);
+    return redis_send(backend, time) < 0 ? -1 : receive_wait(backend, time);
+}
+
 static int redis_examine(struct backend *backend, bool *made_r)
 {
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
     *made_r = false;
-    if (redis_connected(self, &time) > 0)
+    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0)
         return 1;
     return self->wire.for_good || refuses_for_good(backend->error) ? 0 : -1;
 }
@@ -353,6 +418,7 @@ struct backend *redis_backend_new(const struct store_url *where,
     struct redis_backend *backend = xcalloc(1, sizeof *backend);
     backend->base.operations = &redis_operations;
     backend->base.timeout_ms = options->timeout_ms;
+    backend->replicas = options->replicas;
     backend->access = redis_access_of(where, options);
     backend->wire = REDIS_WIRE_CLOSED(options->timeout_ms);
     backend->place = redis_place_of(where);

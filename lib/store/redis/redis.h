@@ -24,6 +24,8 @@ struct redis_backend {
     struct redis_access access;
     struct redis_wire wire;
     char hashes[SCRIPT_COUNT][SHA1_HEX_SIZE]; /* under which the server knows the scripts */
+    int replicas; /* have to have what changed before it is told */
+    bool waits;   /* what is sent ends with a WAIT for them */
     struct text out;                           /* commands to send */
     struct text given;                         /* scratch: what judge.lua is given of a message */
     int64_t clock_offset_us; /* server's clock minus ours, at least */
@@ -84,18 +86,24 @@ void redis_add_call(struct redis_backend *backend, const struct action_time *tim
 /* The same of a plain command, for when no other program uses the database. */
 void redis_add_command(struct redis_backend *backend, const struct argument *arguments,
                        size_t count);
+/* Put a wait for the replicas behind the call, where the settings want any: redis_receive then says
+ * whether they have all that the call, or one before it, has changed. It ends early enough for the
+ * answer. */
+void redis_add_wait(struct redis_backend *backend, const struct action_time *time);
 /* Send backend->out. 1, or -1 with the connection dropped. */
 int redis_send(struct redis_backend *backend, const struct action_time *time) must_check;
 
 /* What became of a call. */
 enum called {
     CALLED,        /* *reply_r is the script's answer */
+    CALL_UNCONFIRMED, /* the same, but too few replicas have said in time that they have what was
+                         changed; backend->error says so */
     CALL_REFUSED,  /* an error of the server's, in backend->error; nothing was changed */
     CALL_UNKNOWN,  /* the script is not loaded; nothing was changed */
     CALL_LATE,     /* it came past its deadline; nothing was changed */
     CALL_LOST,     /* no answer; the connection is dropped */
 };
-/* The next answer; the caller frees *reply_r (set with CALLED alone). */
+/* The next answer; the caller frees *reply_r (set with CALLED and CALL_UNCONFIRMED). */
 enum called redis_receive(struct redis_backend *backend, const struct action_time *time,
                           redisReply **reply_r) must_check;
 /* One whole reply, whatever it says: to a plain command. 1, or -1 with the connection dropped. */

@@ -23,6 +23,8 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
         if (script != SCRIPT_READ && redis_find_hash_key(backend, &time) < 0)
             return -1;
         redis_add_call(backend, &time, script, arguments, count);
+        if (script == SCRIPT_ACTION || script == SCRIPT_DESK)
+            redis_add_wait(backend, &time);
         if (redis_send(backend, &time) < 0)
             return -1;
         switch (redis_receive(backend, &time, reply_r)) {
@@ -41,6 +43,9 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
             break;
         case CALL_LATE:
             break;
+        case CALL_UNCONFIRMED:
+            redis_free_reply(reply_r);
+            return -1;
         case CALL_REFUSED:
         case CALL_LOST:
             return -1;

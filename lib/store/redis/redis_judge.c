@@ -351,12 +351,17 @@ static int send_messages(struct redis_backend *backend, const struct action_time
                          const struct judge_task *tasks, size_t count)
 {
     size_t waiting = 0;
+    bool changes = false;
     for (size_t i = 0; i < count; i++)
         waiting += tasks[i].answer == AGAIN;
     redis_begin_call(backend, time, SCRIPT_JUDGE, waiting);
     for (size_t i = 0; i < count; i++)
-        if (tasks[i].answer == AGAIN)
+        if (tasks[i].answer == AGAIN) {
             add_message(backend, tasks[i].request);
+            changes = changes || !tasks[i].request->dry_run;
+        }
+    if (changes)
+        redis_add_wait(backend, time);
     return redis_send(backend, time);
 }
 
@@ -394,7 +399,11 @@ static void judge_once(struct redis_backend *backend, const struct action_time *
     freed_by(redis_free_reply) redisReply *reply = NULL;
     enum called called = send_messages(backend, time, tasks, count) < 0
                              ? CALL_LOST : redis_receive(backend, time, &reply);
-    if (called == CALLED)
+    if (called == CALL_UNCONFIRMED)
+        for (size_t i = 0; i < count; i++)
+            if (!tasks[i].request->dry_run)
+                tasks[i].answer = -1;
+    if (called == CALLED || called == CALL_UNCONFIRMED)
         read_answers(backend, time, reply, tasks, count);
     else if (called == CALL_LOST || called == CALL_REFUSED ||
              (called == CALL_UNKNOWN && redis_load_scripts(backend, time) < 0))

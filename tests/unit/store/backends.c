@@ -12,7 +12,9 @@ struct arena *arena;
 struct redis_server redis;
 char folder[FOLDER_SIZE];
 static char sqlite_url[FOLDER_SIZE + 64];
-static int backend_now;
+static int backend_now, replica_count;
+static struct redis_server replica;
+static char replica_folder[FOLDER_SIZE];
 
 void backends_start(void)
 {
@@ -20,17 +22,36 @@ void backends_start(void)
     redis_server_start(&redis, folder, NULL, NULL);
 }
 
+void backends_start_with_replica(void)
+{
+    char port[16];
+    snprintf(port, sizeof port, "%d", free_port());
+    folder_make(folder);
+    folder_make(replica_folder);
+    redis_server_start(&redis, folder, "--port", port);
+    redis_server_start(&replica, replica_folder, NULL, NULL);
+    redis_server_follow(&replica, 1, &redis, port);
+    replica_count = 1;
+}
+
 void backends_stop(void)
 {
     redis_server_stop(&redis);
     folder_remove(folder);
+    if (replica_count == 0)
+        return;
+    redis_server_stop(&replica);
+    folder_remove(replica_folder);
+    replica_count = 0;
 }
 
 struct store *backend_open(const char *url, int timeout_ms)
 {
     struct store *opened = NULL;
     struct problem problem = {0};
-    const struct store_options options = {.timeout_ms = timeout_ms};
+    const struct store_options options = {
+        .timeout_ms = timeout_ms,
+        .replicas = strncmp(url, "redis", strlen("redis")) == 0 ? replica_count : 0};
     ck_assert_msg(store_open(url, &options, &opened, &problem) == 1, "%s", problem.text);
     return opened;
 }

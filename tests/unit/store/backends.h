@@ -23,6 +23,8 @@ extern char folder[FOLDER_SIZE];
 
 /* Fixtures of a test case: the server and folder once, the store for each test. */
 void backends_start(void);
+/* The same with a replica of the server, which stores wait for. */
+void backends_start_with_replica(void);
 void backends_stop(void);
 void backend_end(void);
 /* A suite of one case with these fixtures. */

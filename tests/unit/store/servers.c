@@ -4,12 +4,16 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <hiredis/hiredis.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,4 +170,48 @@ long long redis_server_ask(const struct redis_server *server, const char *const 
     freeReplyObject(reply);
     redisFree(connection);
     return number;
+}
+
+/* Whether nobody listens there, and no other test has claimed it: tests run beside each other, and
+ * another could take the port before a server listens. tests/blackbox/programs.py claims by the same
+ * names. */
+static bool claim(int port)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "sendguard-test-port-%d",
+                          port);
+    int kept = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ours = bind(kept, (struct sockaddr *)&name,
+                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0 &&
+                bind(probe, (struct sockaddr *)&address, sizeof address) == 0;
+    close(probe);
+    if (!ours)
+        close(kept);
+    return ours;
+}
+
+int free_port(void)
+{
+    enum { FIRST = 12000, END = 20000 };
+    int port = FIRST + getpid() % 7919;
+    while (!claim(port))
+        port = port + 1 < END ? port + 1 : FIRST;
+    return port;
+}
+
+void redis_server_follow(const struct redis_server *replica, int number,
+                         const struct redis_server *server, const char *port)
+{
+    char count[16];
+    snprintf(count, sizeof count, "%d", number);
+    redis_server_ask(server, (const char *const[]){"CONFIG", "SET", "repl-diskless-sync-delay",
+                                                   "0"}, 4);
+    redis_server_ask(replica, (const char *const[]){"CONFIG", "SET", "masteruser", TESTER,
+                                                    "masterauth", TESTER}, 6);
+    redis_server_ask(replica, (const char *const[]){"REPLICAOF", "127.0.0.1", port}, 3);
+    while (redis_server_ask(server, (const char *const[]){"WAIT", count, "10000"}, 3) < number)
+        ;
 }

@@ -33,6 +33,12 @@ void redis_server_start(struct redis_server *server, const char *folder, const c
                         const char *value);
 /* Kills it and waits for its end; nothing when it does not run. */
 void redis_server_stop(struct redis_server *server);
+/* A port on loopback that is no other test's until this process ends. */
+int free_port(void);
+/* Makes `replica`, the `number`th (1 …), one of `server`, which listens at `port` too. Returns when
+ * it has all that the server has. */
+void redis_server_follow(const struct redis_server *replica, int number,
+                         const struct redis_server *server, const char *port);
 /* A command of its own connection, answered with a number or a text in digits: that
  * number; anything else aborts. For looking behind the store. */
 long long redis_server_ask(const struct redis_server *server, const char *const *words,

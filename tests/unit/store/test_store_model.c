@@ -889,11 +889,29 @@ START_TEST(test_against_model)
 }
 END_TEST
 
+/* While each answer waits until a replica has what it rests on; so many as take some seconds. */
+START_TEST(test_against_model_with_replica)
+{
+    uint64_t seed = _i == 0 ? 20251122 : seed_of_run();
+    int steps = times(10000);
+    printf("Redis with a replica: %d steps, seed %llu\n", steps, (unsigned long long)seed);
+    fflush(stdout);
+    backend_begin(BACKEND_REDIS);
+    run_steps(seed, steps, _i == 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *suite = suite_create("store model");
     TCase *cases = backends_case(suite, "model");
     tcase_add_loop_test(cases, test_against_model, 0, 2 * BACKEND_KINDS);
+    TCase *with_replica = tcase_create("model with a replica");
+    tcase_add_unchecked_fixture(with_replica, backends_start_with_replica, backends_stop);
+    tcase_add_checked_fixture(with_replica, NULL, backend_end);
+    tcase_set_timeout(with_replica, 300);
+    tcase_add_loop_test(with_replica, test_against_model_with_replica, 0, 2);
+    suite_add_tcase(suite, with_replica);
     return suite;
 }
 

@@ -1,5 +1,4 @@
 /* Many at once, and a database that is away, stopped, full or not ours. */
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -428,19 +427,6 @@ START_TEST(test_redis_expiry)
     }
 }
 END_TEST
-
-/* A port that was free a moment ago. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(probe, (struct sockaddr *)&address, length), 0);
-    ck_assert_int_eq(getsockname(probe, (struct sockaddr *)&address, &length), 0);
-    close(probe);
-    return ntohs(address.sin_port);
-}
 
 START_TEST(test_redis_by_tcp)
 {
