@@ -101,7 +101,7 @@ struct judge_result {
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.
  * Returns 1; or -1, *result_r undefined: the outcome is unknown, and the message stays uncounted
- * unless it was counted before the database fell silent.
+ * unless it was counted before the database fell silent, or without enough replicas (store.h).
  * Source: docs/store.md, "What becomes of a message"; the decision is outcome_decide's. */
 int store_judge(struct store *store, const struct judge_request *request,
                 struct judge_result *result_r) must_check;

@@ -118,7 +118,8 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
 
 /* ---- one call, by redis_ask.c ---- */
 
-/* Calls until it is clear what became of it, twice at most. 1 with *reply_r,
+/* Calls until it is clear what became of it, twice at most; what SCRIPT_ACTION and SCRIPT_DESK do
+ * waits for the replicas, also to find that there is nothing to do. 1 with *reply_r,
  * which begins with this server's time and a result, or -1. */
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;

@@ -21,6 +21,8 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->store_url, "sqlite:///var/lib/sendguard/sendguard.db");
     ck_assert_int_eq(settings->store_timeout_ms, 250);
     ck_assert_int_eq(settings->store_on_failure, ON_FAILURE_REFUSE);
+    ck_assert_int_eq(settings->store_durability, DURABILITY_NORMAL);
+    ck_assert_int_eq(settings->store_replicas, 0);
     ck_assert_str_eq(settings->fcgi_listen, "/run/sendguard/fcgi/fcgi.sock");
     ck_assert_int_eq(settings->fcgi_threads, 2);
     ck_assert_int_eq(settings->fcgi_socket_mode, 0660);

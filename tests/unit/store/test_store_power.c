@@ -1,4 +1,4 @@
-/* What a power cut leaves of a SQLite store that works at full load: with full durability all that
+/* What a power cut leaves of a SQLite store to which two programs write at full load: with full durability all that
  * was answered; else all but the newest, of the time since the system wrote to the disk by itself.
  * Without syncs the same checks find that the database is damaged. */
 #include <pthread.h>
@@ -29,10 +29,12 @@ enum {
 static struct sender {
     pthread_t thread;
     int number;
+    struct store *to;
     _Atomic int answered;   /* so many acts */
     int answered_before_cut; /* at the moment of the cut */
     int on_disk;             /* that the system has written by itself */
 } senders[THREADS];
+static struct store *other; /* as another program has it: every second sender's */
 static _Atomic bool ends;
 
 /* ---- load --------------------------------------------------------------------- */
@@ -44,13 +46,13 @@ static const char *mailbox_of(struct arena *own, int sender, int act)
                : arena_printf(own, "user-%d-%d@example.test", sender, act % MAILBOXES);
 }
 
-static void suspend(const char *mailbox, int64_t now_ms)
+static void suspend(struct store *to, const char *mailbox, int64_t now_ms)
 {
     struct suspension suspension;
     const struct durations durations = {.count = 1, .ms = {DAY_MS}};
     const struct action action = action_at(now_ms);
-    ck_assert_msg(store_suspend(store, mailbox, CAUSE_STAFF, &durations, &action,
-                                &suspension) == 1, "%s", store_error(store));
+    ck_assert_msg(store_suspend(to, mailbox, CAUSE_STAFF, &durations, &action,
+                                &suspension) == 1, "%s", store_error(to));
 }
 
 static void *act(void *context)
@@ -60,7 +62,7 @@ static void *act(void *context)
     for (int act = 0; !ends; act++) {
         const char *mailbox = mailbox_of(own, self->number, act);
         if (act % SUSPENDS_EACH == SUSPENDS_EACH - 1) {
-            suspend(mailbox, NOW + act);
+            suspend(self->to, mailbox, NOW + act);
         } else {
             struct message message =
                 message_of(mailbox, arena_printf(own, "%d", act), NOW + act);
@@ -68,7 +70,9 @@ static void *act(void *context)
             message.request.ip = NULL;
             for (size_t i = 0; i < message.request.window_count; i++)
                 message.request.windows[i].limit = LIMIT_OFF;
-            ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+            ck_assert_msg(store_judge(self->to, &message.request, &message.result) == 1, "%s",
+                          store_error(self->to));
+            ck_assert_int_eq(message.result.outcome, OUTCOME_ADMITTED);
         }
         self->answered = act + 1;
         arena_reset(own);
@@ -87,8 +91,10 @@ static void begin(bool full_durability)
     disk_watch(url + strlen("sqlite://"));
     arena = arena_new();
     ck_assert_msg(store_open(url, &options, &store, &problem) == 1, "%s", problem.text);
+    ck_assert_msg(store_open(url, &options, &other, &problem) == 1, "%s", problem.text);
     for (int i = 0; i < THREADS; i++) {
         senders[i].number = i;
+        senders[i].to = i % 2 == 0 ? store : other;
         ck_assert_int_eq(pthread_create(&senders[i].thread, NULL, act, &senders[i]), 0);
     }
 }
@@ -99,6 +105,7 @@ static void end(void)
     for (int i = 0; i < THREADS; i++)
         pthread_join(senders[i].thread, NULL);
     ck_assert(disk_is_complete());
+    store_free(&other);
     store_free(&store);
     arena_free(&arena);
 }
