@@ -151,8 +151,9 @@ static void save(const struct content *content, const char *path, const char *en
 {
     freed_by(free_string) char *name = xasprintf("%s%s", path, ending);
     FILE *out = fopen(name, "w");
-    if (out == NULL || fwrite(content->bytes, 1, (size_t)content->length, out) !=
-                           (size_t)content->length || fclose(out) != 0) {
+    size_t length = (size_t)content->length;
+    if (out == NULL || (length > 0 && fwrite(content->bytes, 1, length, out) != length) ||
+        fclose(out) != 0) {
         perror(name);
         abort();
     }

@@ -260,6 +260,21 @@ START_TEST(test_batch)
 }
 END_TEST
 
+/* A server that is told so itself refuses what changes something, before it counts. */
+START_TEST(test_server_refuses)
+{
+    struct message message = message_of(ALICE, "a", NOW);
+    redis_server_ask(&server, (const char *const[]){"CONFIG", "SET", "min-replicas-to-write", "3"},
+                     4);
+    ck_assert_int_eq(store_judge(store, &message.request, &message.result), -1);
+    ck_assert_msg(strstr(store_error(store), "NOREPLICAS") != NULL, "%s", store_error(store));
+    ck_assert_uint_eq(account_at(server.url, ALICE).history.count, 0);
+    redis_server_ask(&server, (const char *const[]){"CONFIG", "SET", "min-replicas-to-write", "2"},
+                     4);
+    ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+}
+END_TEST
+
 /* A server that has forgotten the scripts is given them again. */
 START_TEST(test_without_scripts)
 {
@@ -426,6 +441,7 @@ static Suite *suite(void)
     tcase_add_test(cases, test_stopped);
     tcase_add_test(cases, test_stopped_and_asked);
     tcase_add_test(cases, test_batch);
+    tcase_add_test(cases, test_server_refuses);
     tcase_add_test(cases, test_without_scripts);
     tcase_add_test(cases, test_failover_without);
     tcase_add_test(cases, test_failover);
