@@ -6,12 +6,19 @@
 
 #define DIGITS "0123456789"
 
-enum { STANDARD_PORT = 6379, DATABASE_MAX = 1000000, PORT_MAX = 65535 };
+#define HOST_CHARACTERS                                         \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS ".-_"
+
+enum { STANDARD_PORT = 6379, SENTINEL_PORT = 26379, DATABASE_MAX = 1000000, PORT_MAX = 65535 };
 
 void store_url_free(struct store_url *url)
 {
     free_string(&url->host);
     free_string(&url->path);
+    free_string(&url->master);
+    for (size_t i = 0; i < url->sentinel_count; i++)
+        free_string(&url->sentinels[i].host);
+    url->sentinel_count = 0;
 }
 
 size_t store_url_scheme_length(const char *text)
@@ -25,11 +32,18 @@ static bool names_user(const char *text)
     const char *rest = text + store_url_scheme_length(text);
     if (strchr(rest, '@') != NULL)
         return true;
-    if (rest == text || *rest == '/' || *rest == '[')
+    if (rest == text || *rest == '/')
         return false;
-    const char *colon = strchr(rest, ':'); /* what stands there should be a port */
-    return colon != NULL && colon[1 + strspn(colon + 1, DIGITS)] != '\0' &&
-           colon[1 + strspn(colon + 1, DIGITS)] != '/';
+    for (; *rest != '\0'; rest++) {
+        if (*rest == '[') /* an IPv6 address */
+            rest += strcspn(rest, "]");
+        if (*rest == '\0')
+            return false;
+        /* what stands behind a colon should be a port */
+        if (*rest == ':' && strchr("/,", rest[1 + strspn(rest + 1, DIGITS)]) == NULL)
+            return true;
+    }
+    return false;
 }
 
 bool store_url_may_hold_password(const char *text)
@@ -66,62 +80,104 @@ static const char *read_path(const char *text, struct store_url *url)
     return url->path[0] == '/' && url->path[1] != '\0' ? NULL : "has no absolute path";
 }
 
-/* Takes a ":PORT" from the end of HOST:PORT. */
-static const char *read_port(char *host, struct store_url *url)
+/* HOST or HOST:PORT, in `text`, which it cuts; *port_r stays as it is without one. */
+static const char *read_host(char *text, char **host_r, int *port_r)
 {
-    char *after = host;
-    if (*host == '[') {
-        after = strchr(host, ']');
-        if (after == NULL || after[1 + strspn(after + 1, ":0123456789")] != '\0')
+    char *host = text, *after = text;
+    bool ipv6 = *text == '[';
+    if (ipv6) {
+        after = strchr(text, ']');
+        if (after == NULL || after[1 + strspn(after + 1, ":" DIGITS)] != '\0')
             return "has no host";
         *after++ = '\0';
+        host++;
     }
     char *colon = strchr(after, ':');
     if (colon != NULL) {
         *colon = '\0';
-        if (!whole_number(colon + 1, PORT_MAX, &url->port) || url->port == 0)
+        if (!whole_number(colon + 1, PORT_MAX, port_r) || *port_r == 0)
             return "has no port from 1 to 65535";
     }
+    if (*host == '\0' ||
+        host[strspn(host, ipv6 ? "0123456789abcdefABCDEF:." : HOST_CHARACTERS)] != '\0')
+        return "has no host";
+    *host_r = xstrdup(host);
     return NULL;
 }
 
-static const char *read_host(const char *text, struct store_url *url)
+static const char *read_database(const char *text, struct store_url *url, const char *fault)
 {
-    static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789.-_";
+    return *text == '\0' || whole_number(text, DATABASE_MAX, &url->database) ? NULL : fault;
+}
+
+/* Cuts the text at the next slash. Returns what is behind it, "" without one. */
+static char *cut_at_slash(char *text)
+{
+    char *slash = text + strcspn(text, "/");
+    if (*slash != '\0')
+        *slash++ = '\0';
+    return slash;
+}
+
+static const char *read_server(const char *text, struct store_url *url)
+{
     freed_by(free_string) char *copy = xstrdup(text);
     url->port = STANDARD_PORT;
-    char *slash = strchr(copy, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-        if (slash[1] != '\0' && !whole_number(slash + 1, DATABASE_MAX, &url->database))
-            return "has no number of a database behind its host";
-    }
-    const char *fault = read_port(copy, url);
-    if (fault != NULL)
-        return fault;
-    bool ipv6 = *copy == '[';
-    const char *host = copy + ipv6;
-    if (*host == '\0' ||
-        host[strspn(host, ipv6 ? "0123456789abcdefABCDEF:." : characters)] != '\0')
-        return "has no host";
-    url->host = xstrdup(host);
-    return NULL;
+    const char *database = cut_at_slash(copy);
+    const char *fault =
+        read_database(database, url, "has no number of a database behind its host");
+    return fault != NULL ? fault : read_host(copy, &url->host, &url->port);
 }
+
+static const char *read_sentinels(const char *text, struct store_url *url)
+{
+    freed_by(free_string) char *copy = xstrdup(text);
+    char *master = cut_at_slash(copy), *host = copy, *next;
+    const char *database = cut_at_slash(master);
+    if (*master == '\0' || master[strspn(master, HOST_CHARACTERS)] != '\0')
+        return "has no name of a master behind its sentinels";
+    const char *fault =
+        read_database(database, url, "has no number of a database behind its master");
+    for (; fault == NULL && host != NULL; host = next) {
+        struct store_sentinel *sentinel = &url->sentinels[url->sentinel_count];
+        if (url->sentinel_count == STORE_SENTINELS_MAX)
+            return "has more than 16 sentinels";
+        next = strchr(host, ',');
+        if (next != NULL)
+            *next++ = '\0';
+        sentinel->port = SENTINEL_PORT;
+        fault = read_host(host, &sentinel->host, &sentinel->port);
+        url->sentinel_count += fault == NULL;
+    }
+    url->master = xstrdup(master);
+    return fault;
+}
+
+static const struct {
+    const char *scheme;
+    enum store_kind kind;
+    bool tls;
+    const char *(*read)(const char *text, struct store_url *url);
+} schemes[] = {
+    {"sqlite://", STORE_SQLITE, false, read_path},
+    {"redis://", STORE_REDIS, false, read_server},
+    {"rediss://", STORE_REDIS, true, read_server},
+    {"redis+unix://", STORE_REDIS_UNIX, false, read_path},
+    {"redis+sentinel://", STORE_REDIS_SENTINEL, false, read_sentinels},
+    {"rediss+sentinel://", STORE_REDIS_SENTINEL, true, read_sentinels},
+};
 
 static const char *read_url(const char *text, struct store_url *url)
 {
-    size_t scheme = store_url_scheme_length(text);
-    if (scheme == strlen("sqlite://") && strncmp(text, "sqlite://", scheme) == 0)
-        return url->kind = STORE_SQLITE, read_path(text + scheme, url);
+    size_t length = store_url_scheme_length(text);
     if (strncmp(text, "redis", strlen("redis")) == 0 && names_user(text))
         return "holds a user name or a password; set store.user and store.password_file instead";
-    if (scheme == strlen("redis+unix://") && strncmp(text, "redis+unix://", scheme) == 0)
-        return url->kind = STORE_REDIS_UNIX, read_path(text + scheme, url);
-    if (scheme == strlen("redis://") && strncmp(text, "redis://", scheme) == 0)
-        return url->kind = STORE_REDIS, read_host(text + scheme, url);
-    if (scheme == strlen("rediss://") && strncmp(text, "rediss://", scheme) == 0)
-        return url->kind = STORE_REDIS, url->tls = true, read_host(text + scheme, url);
+    for (size_t i = 0; i < countof(schemes); i++)
+        if (length == strlen(schemes[i].scheme) && strncmp(text, schemes[i].scheme, length) == 0) {
+            url->kind = schemes[i].kind;
+            url->tls = schemes[i].tls;
+            return schemes[i].read(text + length, url);
+        }
     return "is no such URL";
 }
 

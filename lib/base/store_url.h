@@ -7,19 +7,29 @@
 
 #include "base/base.h"
 
-#define STORE_URL_FORMS                                                    \
-    "sqlite:///PATH, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or "      \
-    "redis+unix:///PATH?db=DB"
+#define STORE_URL_FORMS                                                      \
+    "sqlite:///PATH, redis://HOST:PORT/DB, redis+unix:///PATH?db=DB or "     \
+    "redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB; rediss for TLS"
 
-enum store_kind { STORE_SQLITE, STORE_REDIS, STORE_REDIS_UNIX };
+enum store_kind { STORE_SQLITE, STORE_REDIS, STORE_REDIS_UNIX, STORE_REDIS_SENTINEL };
+
+enum { STORE_SENTINELS_MAX = 16 };
+struct store_sentinel {
+    char *host;
+    int port; /* 26379 when left out */
+};
 
 struct store_url {
     enum store_kind kind;
     char *host;   /* of STORE_REDIS, without the brackets of an IPv6 address; else NULL */
     int port;     /* 6379 when left out */
-    bool tls;     /* rediss:// */
-    char *path;   /* absolute; NULL of STORE_REDIS */
+    char *path;   /* absolute; of SQLite and a UNIX socket; else NULL */
     int database; /* of Redis; 0 when left out */
+    bool tls;     /* rediss */
+    /* of STORE_REDIS_SENTINEL: whom to ask, and for the master of which name */
+    struct store_sentinel sentinels[STORE_SENTINELS_MAX];
+    size_t sentinel_count;
+    char *master;
 };
 
 /* NULL and *url_r filled, to be freed; or what is wrong, as the rest of a sentence that began

@@ -235,6 +235,8 @@ static void check_store(struct checking *checking)
         refuse(checking, problem.where, problem.text);
     else if (answer < 0)
         warn(checking, "%s: does not answer now: %s", problem.where, problem.text);
+    else if (problem.text[0] != '\0')
+        program_tell(checking->program->name, "%s: %s", problem.where, problem.text);
 }
 
 /* ---- all of it ------------------------------------------------------------------------ */

@@ -68,7 +68,8 @@ const struct setting settings_table[] = {
     {NAMED("store", "url"), .type = &settings_type_store, MEMBER(store_url), .max = 1024,
      .standard = "sqlite:///var/lib/sendguard/sendguard.db",
      .sentence = "The database: an SQLite file for one machine, or a Redis server for several "
-                 "(`redis://HOST:PORT/DB`, `rediss://HOST:PORT/DB`, `redis+unix:///PATH`)."},
+                 "(`redis://HOST:PORT/DB`, `redis+unix:///PATH`, "
+                 "`redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB`; `rediss` is by TLS)."},
     {NAMED("store", "user"), .type = &settings_type_text, MEMBER(store_user), .max = 128,
      .standard = "",
      .sentence = "The user of Redis (ACL) as whom to sign in; none signs in with the password "
@@ -79,11 +80,11 @@ const struct setting settings_table[] = {
                  "of the services."},
     {NAMED("store", "tls_ca_file"), .type = &settings_type_file, MEMBER(store_tls_ca_file),
      .standard = "",
-     .sentence = "For `rediss://`: certificates (PEM) of the authorities that may have signed the "
+     .sentence = "For `rediss`: certificates (PEM) of the authorities that may have signed the "
                  "server's; none takes those that the system trusts."},
     {NAMED("store", "tls_cert_file"), .type = &settings_type_file, MEMBER(store_tls_cert_file),
      .standard = "",
-     .sentence = "For `rediss://`: the certificate (PEM) to show to a server that asks for one."},
+     .sentence = "For `rediss`: the certificate (PEM) to show to a server that asks for one."},
     {NAMED("store", "tls_key_file"), .type = &settings_type_file, MEMBER(store_tls_key_file),
      .standard = "",
      .sentence = "The key (PEM, no passphrase) of that certificate; mode 0600, and belongs to the "

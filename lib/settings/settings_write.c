@@ -109,10 +109,13 @@ void settings_write_defaults(FILE *out)
         if (strcmp(section, setting->section) != 0)
             fprintf(out, "\n[%s]\n", setting->section);
         section = setting->section;
+        text_add_char(&values, '(');
         print_values(setting, &values);
+        text_add_char(&values, ')');
         write_comment(setting->sentence, out);
-        fprintf(out, "# (%s)\n#%s =%s%s\n", values.data, setting->key,
-                setting->standard[0] != '\0' ? " " : "", setting->standard);
+        write_comment(values.data, out);
+        fprintf(out, "#%s =%s%s\n", setting->key, setting->standard[0] != '\0' ? " " : "",
+                setting->standard);
     }
 }
 

@@ -129,7 +129,7 @@ struct backend_operations {
     const struct observation_operations *observations;
     const struct transfer_operations *transfer;
     int (*sweep)(struct backend *backend, int64_t now_ms);
-    int (*examine)(struct backend *backend, bool *made_r);
+    int (*examine)(struct backend *backend, bool *made_r); /* after 1 `error` as of store_check */
     void (*free)(struct backend *backend);
 };
 

@@ -576,8 +576,7 @@ int store_check(const char *url, const struct store_options *options, struct pro
         return 0;
     int answer = where.kind == STORE_SQLITE ? sqlite_backend_check(where.path, options, error)
                                             : check_redis(&where, options, error);
-    if (answer < 1)
-        problem_set(problem, 0, "store.url", "%s", error);
+    problem_set(problem, 0, "store.url", "%s", error);
     return answer;
 }
 

@@ -71,7 +71,8 @@ int store_open_existing(const char *url, const struct store_options *options,
  * database, a newer version's; -1 it does not answer now. After 0 and -1 store_error says why. */
 int store_examine(struct store *store, bool *made_r) must_check;
 /* What store_open and store_examine would find, without a change: no file, no schema, no mode.
- * Returns as store_examine; *problem says why it is not 1. */
+ * Returns as store_examine. *problem says why it is not 1; after 1 its text says what a sentinel
+ * named, or nothing. */
 int store_check(const char *url, const struct store_options *options,
                 struct problem *problem) must_check;
 /* Accepts NULL, sets NULL. No other call may be under way. */

@@ -79,14 +79,27 @@ static void end_side(struct side *side)
     store_url_free(&side->where);
 }
 
+static bool is_same_text(const char *one, const char *other)
+{
+    return one == NULL || other == NULL || strcmp(one, other) == 0;
+}
+
+static bool share_sentinel(const struct store_url *one, const struct store_url *other)
+{
+    for (size_t i = 0; i < one->sentinel_count; i++)
+        for (size_t k = 0; k < other->sentinel_count; k++)
+            if (one->sentinels[i].port == other->sentinels[k].port &&
+                strcmp(one->sentinels[i].host, other->sentinels[k].host) == 0)
+                return true;
+    return one->sentinel_count == 0;
+}
+
 static bool is_same(const struct store_url *one, const struct store_url *other)
 {
-    bool both_hosts = one->host != NULL && other->host != NULL;
-    bool both_paths = one->path != NULL && other->path != NULL;
     return one->kind == other->kind && one->port == other->port &&
-           one->database == other->database &&
-           (!both_hosts || strcmp(one->host, other->host) == 0) &&
-           (!both_paths || strcmp(one->path, other->path) == 0);
+           one->database == other->database && is_same_text(one->host, other->host) &&
+           is_same_text(one->path, other->path) && is_same_text(one->master, other->master) &&
+           share_sentinel(one, other);
 }
 
 static int read_urls(struct moving *moving)

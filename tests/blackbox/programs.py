@@ -189,7 +189,7 @@ class RedisServer:
         self.process = None
         self.options = list(map(str, options))
         if "--aclfile" not in self.options:
-            self.options += ["--user", "tester", "on", ">tester", "~*", "+@all"]
+            self.options += ["--user", "tester", "on", ">tester", "~*", "&*", "+@all"]
         if rights is not None:
             self.options += ["--user", "default", "on", "nopass", *documented_rights(rights).split()]
 
@@ -209,16 +209,18 @@ class RedisServer:
         except (OSError, RuntimeError):
             return False
 
-    def command(self, *words):
+    def command(self, *words, database=0):
         """One command in the Redis protocol; nested replies as lists, errors as RuntimeError."""
         parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
         with socket.socket(socket.AF_UNIX) as link:
             link.settimeout(PATIENCE)
             link.connect(str(self.socket_path))
-            link.sendall(b"AUTH tester tester\r\n*%d\r\n" % len(parts)
+            select = b"SELECT %d\r\n" % database if database else b"PING\r\n"
+            link.sendall(b"AUTH tester tester\r\n%s*%d\r\n" % (select, len(parts))
                          + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
             with link.makefile("rb") as reader:
                 assert self._reply(reader) == b"OK"
+                assert self._reply(reader) in (b"OK", b"PONG")
                 return self._reply(reader)
 
     def _reply(self, reader):

@@ -156,7 +156,7 @@ def test_check_and_start_take_the_same_store_urls(folder, program, url):
                            stdin=subprocess.DEVNULL) for more in (["--check"], start)]
     for shown in said:
         assert shown.returncode == CONFIGURATION
-        assert "expected sqlite:///PATH, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or " in shown.stderr
+        assert "expected sqlite:///PATH, redis://HOST:PORT/DB, redis+unix:///PATH?db=DB or " in shown.stderr
         assert "hunter2" not in shown.stderr + shown.stdout
     assert said[0].stderr == said[1].stderr
 

@@ -173,7 +173,18 @@ static int receive_wait(struct redis_backend *backend, const struct action_time 
     else
         backend_fail(&backend->base, "redis at %s: %lld of %d replicas acknowledge in time",
                      backend->where, reply->integer, backend->replicas);
+    backend->moved = backend->sentinels != NULL; /* it may be cut off, and another the master */
     return 0;
+}
+
+/* A server answers so that has become a replica, or that has lost its own. */
+static bool leads_elsewhere(const char *error)
+{
+    static const char *const errors[] = {"READONLY", "NOREPLICAS", "MASTERDOWN"};
+    for (size_t i = 0; i < countof(errors); i++)
+        if (strncmp(error, errors[i], strlen(errors[i])) == 0)
+            return true;
+    return false;
 }
 
 /* The next reply, to a call of a script. */
@@ -190,6 +201,7 @@ static enum called receive_answer(struct redis_backend *backend, const struct ac
     }
     if (reply->type == REDIS_REPLY_ERROR) {
         fail(backend, reply->str);
+        backend->moved = backend->moved || leads_elsewhere(reply->str);
         return strncmp(reply->str, "NOSCRIPT", 8) == 0 ? CALL_UNKNOWN : CALL_REFUSED;
     }
     *reply_r = take(reply);
@@ -334,10 +346,44 @@ bool redis_looks_for_earlier(const struct redis_backend *backend)
     return clock_monotonic_us() + backend->clock_offset_us < backend->earlier_until_us;
 }
 
+static void name_place(struct redis_backend *backend)
+{
+    const struct redis_place *place = &backend->place;
+    const char *master = backend->sentinels != NULL ? backend->sentinels->master : NULL;
+    free(backend->where);
+    backend->where = place->path != NULL              ? xstrdup(place->path)
+                     : master == NULL                 ? xasprintf("%s:%d", place->host, place->port)
+                     : place->host != NULL ? xasprintf("%s:%d, master %s", place->host, place->port, master)
+                                           : xasprintf("master %s", master);
+}
+
+static int reach_server(struct redis_backend *backend, const struct action_time *time)
+{
+    return redis_wire_open(&backend->wire, &backend->place, &backend->access, time->give_up_us) < 0 ||
+                   redis_access_sign_in(&backend->wire, &backend->access, time->give_up_us) < 0
+               ? -1
+               : 1;
+}
+
+/* By way of the sentinels. */
+static int reach_master(struct redis_backend *backend, const struct action_time *time)
+{
+    if (redis_sentinel_find(backend->sentinels, &backend->access, time->give_up_us,
+                            &backend->place, &backend->wire) < 0)
+        return -1;
+    backend->wire.timeout_ms = backend->base.timeout_ms;
+    name_place(backend);
+    if (reach_server(backend, time) > 0 &&
+        redis_sentinel_confirm(backend->sentinels, &backend->wire, time->give_up_us) > 0)
+        return 1;
+    redis_sentinel_doubt(backend->sentinels);
+    return -1;
+}
+
 static int connect_anew(struct redis_backend *backend, const struct action_time *time)
 {
-    if (redis_wire_open(&backend->wire, &backend->place, &backend->access, time->give_up_us) < 0 ||
-        redis_access_sign_in(&backend->wire, &backend->access, time->give_up_us) < 0)
+    backend->moved = false;
+    if ((backend->sentinels != NULL ? reach_master : reach_server)(backend, time) < 0)
         return lost(backend);
     if (backend->database != 0 && choose_database(backend, time) < 0)
         return -1;
@@ -349,7 +395,7 @@ static int connect_anew(struct redis_backend *backend, const struct action_time 
 int redis_connected(struct redis_backend *backend, const struct action_time *time)
 {
     text_clear(&backend->out);
-    if (redis_wire_is_quiet(&backend->wire))
+    if (redis_wire_is_quiet(&backend->wire) && !backend->moved)
         return 1;
     disconnect(backend);
     return connect_anew(backend, time);
@@ -381,8 +427,14 @@ static int redis_examine(struct backend *backend, bool *made_r)
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
     *made_r = false;
-    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0)
+    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0) {
+        freed_by(free_string) char *asked =
+            self->sentinels != NULL ? redis_sentinel_asked(self->sentinels) : NULL;
+        backend->error[0] = '\0';
+        if (asked != NULL)
+            backend_fail(backend, "the sentinel at %s names %s", asked, self->where);
         return 1;
+    }
     return self->wire.for_good || refuses_for_good(backend->error) ? 0 : -1;
 }
 
@@ -393,6 +445,7 @@ static void redis_free(struct backend *backend)
     text_free(&self->out);
     text_free(&self->given);
     redis_place_free(&self->place);
+    redis_sentinel_free(&self->sentinels);
     redis_access_free(&self->access);
     free(self->where);
     free(self);
@@ -422,8 +475,9 @@ struct backend *redis_backend_new(const struct store_url *where,
     backend->access = redis_access_of(where, options);
     backend->wire = REDIS_WIRE_CLOSED(options->timeout_ms);
     backend->place = redis_place_of(where);
-    backend->where = where->host != NULL ? xasprintf("%s:%d", where->host, where->port)
-                                         : xstrdup(where->path);
+    if (where->kind == STORE_REDIS_SENTINEL)
+        backend->sentinels = redis_sentinel_new(where);
+    name_place(backend);
     backend->database = where->database;
     return &backend->base;
 }

@@ -10,7 +10,7 @@
 #include "store/backend.h"
 #include "store/identity.h"
 #include "store/redis/redis_format.h"
-#include "store/redis/redis_wire.h"
+#include "store/redis/redis_sentinel.h"
 
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
@@ -19,7 +19,9 @@ enum { SHA1_HEX_SIZE = 41 };
 struct redis_backend {
     struct backend base;
     struct redis_place place;
+    struct redis_sentinels *sentinels; /* who says where `place` is now; NULL: store.url does */
     char *where; /* the same, for error texts */
+    bool moved;  /* the server said that it is not, or no more, the one to write to */
     int database;
     struct redis_access access;
     struct redis_wire wire;

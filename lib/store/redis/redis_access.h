@@ -11,7 +11,7 @@ struct lookup;
 struct redis_wire;
 
 struct redis_place {
-    char *host; /* NULL: `path` is a UNIX socket */
+    char *host; /* NULL: `path` is a UNIX socket, or not known yet */
     char *path;
     int port;
     struct lookup *lookup; /* of `host`, where one goes on */

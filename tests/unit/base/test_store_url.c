@@ -42,6 +42,52 @@ static const struct {
     {"redis+unix:///run/r.sock?db=3", NULL, "/run/r.sock", STORE_REDIS_UNIX, 0, 3, false},
 };
 
+START_TEST(test_sentinels)
+{
+    freed_by(store_url_free) struct store_url url = {0};
+    ck_assert_ptr_null(store_url_read("redis+sentinel://a.b,[::1]:7,10.0.0.3:26380/my-master.1/4",
+                                      &url));
+    ck_assert_int_eq(url.kind, STORE_REDIS_SENTINEL);
+    ck_assert_ptr_null(url.host);
+    ck_assert_str_eq(url.master, "my-master.1");
+    ck_assert_int_eq(url.database, 4);
+    ck_assert(!url.tls);
+    ck_assert_uint_eq(url.sentinel_count, 3);
+    ck_assert_str_eq(url.sentinels[0].host, "a.b");
+    ck_assert_int_eq(url.sentinels[0].port, 26379);
+    ck_assert_str_eq(url.sentinels[1].host, "::1");
+    ck_assert_int_eq(url.sentinels[1].port, 7);
+    ck_assert_str_eq(url.sentinels[2].host, "10.0.0.3");
+    ck_assert_int_eq(url.sentinels[2].port, 26380);
+    store_url_free(&url);
+    ck_assert_ptr_null(store_url_read("rediss+sentinel://a/m", &url));
+    ck_assert(url.tls);
+    ck_assert_int_eq(url.database, 0);
+    ck_assert_uint_eq(url.sentinel_count, 1);
+}
+END_TEST
+
+static const struct {
+    const char *url;
+    bool may_hold_password;
+} password_cases[] = {
+    {"redis+sentinel://a:1,b:2,[::1]:3/m/0", false},
+    {"redis+sentinel://a,b/m", false},
+    {"redis+sentinel://a:1,b:secret/m", true},
+    {"redis+sentinel://u:secret@a,b/m", true},
+    {"redis+sentinel://:secret/m", true},
+    {"redis://[::1]:6379/0", false},
+    {"redis://[::1", false},
+    {"rediss://h/0?password=secret", true},
+};
+
+START_TEST(test_may_hold_password)
+{
+    ck_assert_int_eq(store_url_may_hold_password(password_cases[_i].url),
+                     password_cases[_i].may_hold_password);
+}
+END_TEST
+
 START_TEST(test_read)
 {
     freed_by(store_url_free) struct store_url url = {0};
@@ -60,6 +106,8 @@ int main(void)
     Suite *suite = suite_create("store URL");
     TCase *tests = tcase_create("store URL");
     tcase_add_loop_test(tests, test_sqlite_path, 0, countof(cases));
+    tcase_add_test(tests, test_sentinels);
+    tcase_add_loop_test(tests, test_may_hold_password, 0, countof(password_cases));
     tcase_add_loop_test(tests, test_read, 0, countof(read_cases));
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
