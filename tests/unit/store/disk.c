@@ -28,7 +28,8 @@ struct watched {
     struct content synced;
     struct write *writes; /* since */
     size_t count, room;
-    sqlite3_io_methods methods; /* the layer's */
+    const sqlite3_io_methods *below; /* SQLite's */
+    sqlite3_io_methods methods;      /* the layer's; set once, since open files use them */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
@@ -39,8 +40,7 @@ static struct disk_cut next_cut;
 static enum { NO_CUT, AWAITED, CUT } state;
 
 static sqlite3_vfs layer, *real;
-static const sqlite3_io_methods *methods_below;      /* write all files in the same way */
-static sqlite3_io_methods methods_of_database, methods_of_log; /* that are not watched */
+static sqlite3_io_methods methods_of_database, methods_of_others; /* that are not watched */
 
 /* ---- content ------------------------------------------------------------------- */
 
@@ -238,7 +238,7 @@ static int write_file(sqlite3_file *open, const void *bytes, int length, sqlite3
     struct watched *file = watched_of(open);
     pthread_mutex_lock(&lock);
     come_to(file == &files[0] || at == 0);
-    int answer = methods_below->xWrite(open, bytes, length, at);
+    int answer = file->below->xWrite(open, bytes, length, at);
     if (answer == SQLITE_OK)
         keep(file, at, bytes, length);
     pthread_mutex_unlock(&lock);
@@ -247,11 +247,12 @@ static int write_file(sqlite3_file *open, const void *bytes, int length, sqlite3
 
 static int truncate_file(sqlite3_file *open, sqlite3_int64 length)
 {
+    struct watched *file = watched_of(open);
     pthread_mutex_lock(&lock);
     come_to(true);
-    int answer = methods_below->xTruncate(open, length);
+    int answer = file->below->xTruncate(open, length);
     if (answer == SQLITE_OK)
-        keep(watched_of(open), length, NULL, 0);
+        keep(file, length, NULL, 0);
     pthread_mutex_unlock(&lock);
     return answer;
 }
@@ -276,22 +277,31 @@ static int sync_unwatched(sqlite3_file *open, int flags)
     return SQLITE_OK;
 }
 
+static void watch(sqlite3_file *open, struct watched *file)
+{
+    if (file->below == NULL) {
+        file->below = open->pMethods;
+        file->methods = *open->pMethods;
+        file->methods.xWrite = write_file;
+        file->methods.xTruncate = truncate_file;
+        file->methods.xSync = sync_open_file;
+    }
+    open->pMethods = &file->methods;
+}
+
 static void put_layer(sqlite3_file *open, const char *name, int flags)
 {
-    methods_below = open->pMethods;
     for (int i = 0; i < WATCHED; i++)
         if (name != NULL && strcmp(name, files[i].path) == 0) {
-            files[i].methods = *methods_below;
-            files[i].methods.xWrite = write_file;
-            files[i].methods.xTruncate = truncate_file;
-            files[i].methods.xSync = sync_open_file;
-            open->pMethods = &files[i].methods;
+            watch(open, &files[i]);
             return;
         }
     sqlite3_io_methods *methods =
-        flags & SQLITE_OPEN_MAIN_DB ? &methods_of_database : &methods_of_log;
-    *methods = *methods_below;
-    methods->xSync = sync_unwatched;
+        flags & SQLITE_OPEN_MAIN_DB ? &methods_of_database : &methods_of_others;
+    if (methods->xSync == NULL) {
+        *methods = *open->pMethods;
+        methods->xSync = sync_unwatched;
+    }
     open->pMethods = methods;
 }
 

@@ -23,6 +23,7 @@ enum {
     RARE_MAX = 400,
     WRITE_BACK_EACH = 10, /* cuts */
     SUSPENDED_MAX = 200,  /* a page */
+    LOOKED_AT = 20,       /* acts before and behind the last that is left */
 };
 
 /* A thread does one act after the other: it judges a message, or suspends a mailbox of its own. */
@@ -39,11 +40,24 @@ static _Atomic bool ends;
 
 /* ---- load --------------------------------------------------------------------- */
 
+static bool suspends(int act) { return act % SUSPENDS_EACH == SUSPENDS_EACH - 1; }
+
 static const char *mailbox_of(struct arena *own, int sender, int act)
 {
-    return act % SUSPENDS_EACH == SUSPENDS_EACH - 1
+    return suspends(act)
                ? arena_printf(own, "held-%d-%d@example.test", sender, act)
                : arena_printf(own, "user-%d-%d@example.test", sender, act % MAILBOXES);
+}
+
+static struct message message_of_act(struct arena *own, int sender, int act)
+{
+    struct message message = message_of(mailbox_of(own, sender, act),
+                                        arena_printf(own, "%d", act), NOW + act);
+    message.request.arena = own;
+    message.request.ip = NULL;
+    for (size_t i = 0; i < message.request.window_count; i++)
+        message.request.windows[i].limit = LIMIT_OFF;
+    return message;
 }
 
 static void suspend(struct store *to, const char *mailbox, int64_t now_ms)
@@ -60,16 +74,10 @@ static void *act(void *context)
     struct sender *self = context;
     struct arena *own = arena_new();
     for (int act = 0; !ends; act++) {
-        const char *mailbox = mailbox_of(own, self->number, act);
-        if (act % SUSPENDS_EACH == SUSPENDS_EACH - 1) {
-            suspend(self->to, mailbox, NOW + act);
+        if (suspends(act)) {
+            suspend(self->to, mailbox_of(own, self->number, act), NOW + act);
         } else {
-            struct message message =
-                message_of(mailbox, arena_printf(own, "%d", act), NOW + act);
-            message.request.arena = own;
-            message.request.ip = NULL;
-            for (size_t i = 0; i < message.request.window_count; i++)
-                message.request.windows[i].limit = LIMIT_OFF;
+            struct message message = message_of_act(own, self->number, act);
             ck_assert_msg(store_judge(self->to, &message.request, &message.result) == 1, "%s",
                           store_error(self->to));
             ck_assert_int_eq(message.result.outcome, OUTCOME_ADMITTED);
@@ -114,7 +122,8 @@ static void end(void)
 
 struct findings {
     int cuts;
-    int damaged;  /* databases that are none, or have a message or suspension without one before */
+    int damaged;  /* databases that are none, have a message or suspension without one before, or
+                     do not know messages that they count */
     int lost;     /* that lack something answered */
     int lost_old; /* that lack something the system had written by itself */
 };
@@ -170,12 +179,26 @@ static int count_acts(struct store *left, int sender, int suspended)
         acts += counts[i] = account.history.count;
     }
     for (size_t act = 0; act < acts; act++) {
-        if (act % SUSPENDS_EACH == SUSPENDS_EACH - 1)
+        if (suspends((int)act))
             suspended--;
         else if (counts[act % MAILBOXES]-- == 0)
             return -1;
     }
     return suspended == 0 ? (int)acts : -1;
+}
+
+/* Whether the messages about the last act that is left are known, or are not, as they should be. */
+static bool knows_ids(struct store *left, int sender, int acts)
+{
+    for (int act = acts < LOOKED_AT ? 0 : acts - LOOKED_AT; act < acts + LOOKED_AT; act++) {
+        struct message message = message_of_act(arena, sender, act);
+        message.request.dry_run = true;
+        if (!suspends(act) &&
+            (store_judge(left, &message.request, &message.result) != 1 ||
+             (message.result.outcome == OUTCOME_REPEATED) != (act < acts)))
+            return false;
+    }
+    return true;
 }
 
 static void look_at(const char *path, struct findings *findings)
@@ -186,7 +209,7 @@ static void look_at(const char *path, struct findings *findings)
     damaged = damaged || !count_suspended(left, suspended);
     for (int i = 0; i < THREADS && !damaged; i++) {
         int acts = count_acts(left, i, suspended[i]);
-        damaged = acts < 0;
+        damaged = acts < 0 || !knows_ids(left, i, acts);
         lost = lost || acts < senders[i].answered_before_cut;
         lost_old = lost_old || acts < senders[i].on_disk;
     }
