@@ -1,7 +1,7 @@
 /* What a disk has of a SQLite database. SQLite writes through a layer that keeps, beside the file
  * itself, what the last sync brought to the disk and each write since. A power cut leaves the first
- * and some of the second: of each sector of 512 bytes the writes up to one of them, whichever; of the
- * file's length too. (SQLite's "powersafe overwrite": what is written beside them does no harm to
+ * and some of the second: of each sector of 512 bytes the writes up to one of them, whichever; of
+ * the file's length too. (SQLite's "powersafe overwrite": what is written beside them does no harm to
  * bytes of the same sector.) The system writes what is older than about half a minute: here when
  * disk_write_back is called. The log's index (-shm) is memory, and is not left. */
 #ifndef SENDGUARD_TESTS_DISK_H

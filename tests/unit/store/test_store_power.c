@@ -1,6 +1,6 @@
-/* What a power cut leaves of a SQLite store to which two programs write at full load: with full durability all that
- * was answered; else all but the newest, of the time since the system wrote to the disk by itself.
- * Without syncs the same checks find that the database is damaged. */
+/* What a power cut leaves of a SQLite store to which two programs write at full load: with full
+ * durability all that was answered; else all but the newest, of the time since the system wrote to
+ * the disk by itself. Without syncs the same checks find that the database is damaged. */
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>

@@ -192,7 +192,7 @@ static void assert_unknown(int answer, const char *name, int64_t began_ms)
     ck_assert_msg(took_ms < (SANITIZED ? 4 : 2) * TIMEOUT_MS, "%s took %d ms", name, (int)took_ms);
 }
 
-/* Twice, since an operation that finds all done changes nothing, and still rests on what was done. */
+/* Twice: an operation that finds all done changes nothing, and still rests on what was done. */
 START_TEST(test_stopped)
 {
     prepare();
@@ -363,8 +363,8 @@ static void assert_all_known(const struct load *sender)
     }
 }
 
-/* The server dies at work. Before that, its only replica lost it and came back a few times; the last
- * time it does not. */
+/* The server dies at work. Before that, its only replica lost it and came back a few times; the
+ * last time it does not. */
 START_TEST(test_failover)
 {
     static bool answered[THREADS][SENT_MAX];
@@ -397,7 +397,7 @@ START_TEST(test_failover)
 }
 END_TEST
 
-/* ---- settings --------------------------------------------------------------------------------- */
+/* ---- settings ------------------------------------------------------------------------------- */
 
 START_TEST(test_not_of_this_database)
 {
