@@ -262,9 +262,9 @@ START_TEST(test_full)
     for (int i = 0; i < times(CUTS); i++)
         cut_once(&findings);
     tell(&findings);
+    end();
     ck_assert_int_eq(findings.damaged, 0);
     ck_assert_int_eq(findings.lost, 0);
-    end();
 }
 END_TEST
 
@@ -275,10 +275,10 @@ START_TEST(test_normal)
     for (int i = 0; i < times(CUTS); i++)
         cut_once(&findings);
     tell(&findings);
+    end();
     ck_assert_int_eq(findings.damaged, 0);
     ck_assert_int_eq(findings.lost_old, 0);
     ck_assert_int_gt(findings.lost, 0);
-    end();
 }
 END_TEST
 
@@ -291,9 +291,9 @@ START_TEST(test_without_syncs)
     while ((findings.damaged == 0 || findings.lost == 0) && findings.cuts < CUTS_MAX)
         cut_once(&findings);
     tell(&findings);
+    end();
     ck_assert_int_gt(findings.damaged, 0);
     ck_assert_int_gt(findings.lost, 0);
-    end();
 }
 END_TEST
 
