@@ -60,7 +60,8 @@ const struct command cli_commands[] = {
      "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"
      "without a store; FROM-URL stays as it is. Both as store.url, such as\n"
      "  sqlite:///var/lib/sendguard/sendguard.db redis+unix:///run/redis/redis-server.sock?db=0\n"
-     "Afterwards set store.url to TO-URL and start the services.\n"},
+     "Afterwards set store.url to TO-URL and start the services. After a failure or an\n"
+     "interruption the same command begins anew.\n"},
     {"staff add", "NAME", 1, 1, TAKES(OPTION_ROLE) | TAKES(OPTION_NOTE) | WAITS, NEEDS_STORE,
      cli_run_staff_add, "an account for the support desk",
      "Asks for the password, or reads it as one line from standard input.\n"},

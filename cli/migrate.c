@@ -88,35 +88,6 @@ static int become_owner(const struct cli *cli)
     return status < 0 && !has_file ? cli_become_let_in(cli, cli->settings, cli->words[1]) : status;
 }
 
-/* The beginning of a command to that server. */
-static void name_server(const struct store_url *at, struct text *command)
-{
-    const char *tls = at->tls ? " --tls" : "";
-    if (at->kind == STORE_REDIS_UNIX)
-        text_addf(command, "redis-cli -s %s -n %d", at->path, at->database);
-    else if (at->kind == STORE_REDIS_SENTINEL)
-        text_addf(command, "redis-cli%s -h $1 -p $2 -n %d", tls, at->database);
-    else
-        text_addf(command, "redis-cli%s -h %s -p %d -n %d", tls, at->host, at->port, at->database);
-}
-
-/* What is to be done about a Redis that has a part. It may have other programs' keys, too. */
-static void tell_part(const struct cli *cli)
-{
-    freed_by(store_url_free) struct store_url to = {0};
-    freed_by(text_free) struct text command = {0};
-    if (store_url_read(cli->words[1], &to) != NULL)
-        return;
-    name_server(&to, &command);
-    fprintf(stderr, "%s is as it was. %s has a part of it; remove that before you try again:\n",
-            cli->words[0], cli->words[1]);
-    if (to.kind == STORE_REDIS_SENTINEL)
-        fprintf(stderr, "  set -- $(redis-cli%s -h %s -p %d SENTINEL get-master-addr-by-name %s)\n",
-                to.tls ? " --tls" : "", to.sentinels[0].host, to.sentinels[0].port, to.master);
-    fprintf(stderr, "  %s --scan --pattern 'sg:*' | xargs -d '\\n' %s UNLINK\n",
-            text_string(&command), text_string(&command));
-}
-
 int cli_run_migrate(struct cli *cli)
 {
     bool seen = isatty(STDERR_FILENO) == 1, part_left;
@@ -138,7 +109,9 @@ int cli_run_migrate(struct cli *cli)
         status = cli_failed(cli, "%s%s%s", problem.where, *problem.where != '\0' ? ": " : "",
                             problem.text);
         if (part_left)
-            tell_part(cli);
+            fprintf(stderr, "%s is as it was. %s has a part of it, with which no service starts: the "
+                            "same command removes it and begins anew.\n",
+                    cli->words[0], cli->words[1]);
         return status;
     }
     if (cli->given[OPTION_JSON] != NULL)

@@ -106,6 +106,11 @@ struct observation_operations {
 struct transfer_operations {
     /* Whether nothing of ours is kept: 1, 0, -1. NULL: the database is a file. */
     int (*is_empty)(struct backend *backend);
+    /* Before the first `write`: marks the database as one with a part of a store, which no operation
+     * but these takes. Removes what is there when it has that mark already. 1; 0: something of ours
+     * is kept, and nothing was changed; -1. NULL: the database is a file. */
+    int (*begin)(struct backend *backend);
+    int (*end)(struct backend *backend); /* takes the mark away: 1 or -1 */
     /* The next items of a kind that hold at now_ms (histories and records: what is kept), at most
      * TRANSFER_PAGE, in `arena`. cursor->end: these were the last. Each comes once; records that
      * passed come before refused ones, on other pages, and both in order of time. 1 (count may be 0

@@ -102,10 +102,17 @@ static bool is_same(const struct store_url *one, const struct store_url *other)
            share_sentinel(one, other);
 }
 
+static int read_url(struct moving *moving, struct side *side, const char *name)
+{
+    if (backend_read_url(side->url, &side->where, moving->problem))
+        return 1;
+    snprintf(moving->problem->where, sizeof moving->problem->where, "%s", name);
+    return 0;
+}
+
 static int read_urls(struct moving *moving)
 {
-    if (!backend_read_url(moving->from.url, &moving->from.where, moving->problem) ||
-        !backend_read_url(moving->to.url, &moving->to.where, moving->problem))
+    if (!read_url(moving, &moving->from, "FROM-URL") || !read_url(moving, &moving->to, "TO-URL"))
         return 0;
     if (is_same(&moving->from.where, &moving->to.where))
         return problem_set(moving->problem, 0, "", "%s: expected two databases, found one twice",
@@ -127,6 +134,18 @@ static int name_file(struct moving *moving)
     return 1;
 }
 
+/* Redis must hold nothing of ours but a part that an earlier attempt left. */
+static int begin_part(struct moving *moving, struct side *to)
+{
+    int answer = to->backend->operations->transfer->begin(to->backend);
+    to->written = answer > 0;
+    if (answer == 0)
+        return problem_set(moving->problem, 0, "",
+                           "%s has a store of Sendguard already: expected an empty database",
+                           to->url);
+    return answer < 0 ? fail(moving, -1, to->backend->error) : 1;
+}
+
 static int open_side(struct moving *moving, struct side *side, bool may_make)
 {
     bool made;
@@ -141,24 +160,21 @@ static int open_side(struct moving *moving, struct side *side, bool may_make)
         remove_files(side->where.path);
     side->written = side->path != NULL;
     side->backend = backend_new(&side->where, options, may_make);
+    if (may_make && side->backend->operations->transfer->begin != NULL)
+        return begin_part(moving, side);
     answer = side->backend->operations->examine(side->backend, &made);
     return answer < 1 ? fail(moving, answer, side->backend->error) : 1;
 }
 
-/* Whether Redis keeps something: in FROM it has to, in TO it must not. */
-static int check_content(struct moving *moving, const struct side *side, bool expected)
+static int check_content(struct moving *moving, const struct side *from)
 {
-    const struct transfer_operations *operations = side->backend->operations->transfer;
-    int empty = operations->is_empty != NULL ? operations->is_empty(side->backend) : !expected;
+    const struct transfer_operations *operations = from->backend->operations->transfer;
+    int empty = operations->is_empty != NULL ? operations->is_empty(from->backend) : 0;
     if (empty < 0)
-        return fail(moving, -1, side->backend->error);
-    if (empty != expected)
-        return 1;
-    return problem_set(moving->problem, 0, "",
-                       expected
-                           ? "%s: there is no store of Sendguard"
-                           : "%s has a store of Sendguard already: expected an empty database",
-                       side->url);
+        return fail(moving, -1, from->backend->error);
+    return empty == 0 ? 1
+                      : problem_set(moving->problem, 0, "", "%s: there is no store of Sendguard",
+                                    from->url);
 }
 
 static int open_both(struct moving *moving)
@@ -169,16 +185,17 @@ static int open_both(struct moving *moving)
     if (answer > 0)
         answer = open_side(moving, &moving->from, false);
     if (answer > 0)
-        answer = check_content(moving, &moving->from, true);
-    if (answer > 0)
-        answer = open_side(moving, &moving->to, true);
-    return answer > 0 ? check_content(moving, &moving->to, false) : answer;
+        answer = check_content(moving, &moving->from);
+    return answer > 0 ? open_side(moving, &moving->to, true) : answer;
 }
 
-/* Gives the file its name, when closing it has copied its log back. */
-static int name_made(struct moving *moving)
+/* Takes the mark of a part away; gives the file its name, when closing it has copied its log back. */
+static int end_part(struct moving *moving)
 {
     struct side *to = &moving->to;
+    const struct transfer_operations *operations = to->backend->operations->transfer;
+    if (operations->end != NULL && operations->end(to->backend) < 0)
+        return fail(moving, -1, to->backend->error);
     close_side(to);
     if (to->path == NULL)
         return 1;
@@ -208,11 +225,9 @@ static int go_through(struct moving *moving, const struct side *from, struct sid
         struct transfer_item *items = arena_alloc(arena, TRANSFER_PAGE * sizeof *items);
         if (transfer_items_read(from->backend, arena, kind, now_ms, &cursor, items, &count) < 0)
             return fail(moving, -1, from->backend->error);
-        if (to != NULL && count > 0) {
-            to->written = true;
-            if (transfer_items_write(to->backend, items, count, now_ms) < 0)
-                return fail(moving, -1, to->backend->error);
-        }
+        if (to != NULL && count > 0 &&
+            transfer_items_write(to->backend, items, count, now_ms) < 0)
+            return fail(moving, -1, to->backend->error);
         for (size_t i = 0; i < count; i++)
             transfer_items_add(report, &items[i]);
         if (order->progress != NULL &&
@@ -280,7 +295,7 @@ int transfer_all(const struct transfer_order *order, struct transfer_report *rep
     if (answer > 0)
         answer = compare(&moving, &moved, report_r);
     if (answer > 0)
-        answer = name_made(&moving);
+        answer = end_part(&moving);
     *part_left_r = answer < 1 && moving.to.written && moving.to.path == NULL;
     end_side(&moving.from);
     end_side(&moving.to);

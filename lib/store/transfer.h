@@ -131,11 +131,11 @@ struct transfer_order {
 
 /* Moves everything that the store at from_url holds to the one at to_url, then reads both again
  * and compares. FROM has to be there. Of SQLite the file TO must not be there: it is made under
- * another name, which it gets when all was right. Of Redis TO must hold nothing of ours. Returns
+ * another name, which it gets when all was right. Of Redis TO must hold nothing of ours but a part
+ * that an earlier attempt left, which is removed; no store opens on a part. Returns
  * 1, *report_r saying what both hold; 0 with *problem: a URL is wrong, a store is in use, is
  * missing, cannot be used or is not empty, both differ afterwards, or progress stopped it; -1 with
- * *problem: a database does not answer. *part_left_r, always set: Redis has a part of it now, which
- * is to be removed. */
+ * *problem: a database does not answer. *part_left_r, always set: Redis has a part of it now. */
 int transfer_all(const struct transfer_order *order, struct transfer_report *report_r,
                  bool *part_left_r, struct problem *problem) must_check;
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 
@@ -138,7 +139,7 @@ def test_text_tells_the_next_step(stores):
                      done.stderr)
 
 
-def test_a_part_is_named_with_what_removes_it(new_folder):
+def test_a_part_is_not_used_and_begun_anew(new_folder):
     source, target = KINDS["sqlite"](new_folder()), KINDS["redis"](new_folder())
     target.start()
     for number in range(30):
@@ -148,31 +149,49 @@ def test_a_part_is_named_with_what_removes_it(new_folder):
     target.server.command("ACL", "SETUSER", "default", "-XADD")
     done = Shell(source).migrate(target)
     assert (done.returncode, done.stdout) == (1, "")
-    command = done.stderr.splitlines()[-1]
+    assert re.search(" is as it was.* has a part of it, .* the same command ", done.stderr)
     target.server.command("ACL", "SETUSER", "default", "+XADD")
-    assert "already" in Shell(source).migrate(target).stderr
-    target.server.command("ACL", "SETUSER", "default", "+UNLINK")  # an administrator's, not ours
-    subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.DEVNULL)
-    assert target.server.command("KEYS", "*") == [b"another"]
+    refuse_part(target)
     assert Shell(source).migrate(target).returncode == 0
+    assert len(Shell(target).json("audit")["actions"]) == 30
+    assert target.server.command("GET", "another") == b"program's"
     target.stop()
 
 
-def test_an_interruption_names_what_removes_the_part(new_folder):
+def refuse_part(target):
+    """No program uses it: those at a shell, the services."""
+    for words in [("suspended",), ("note", "alice@example.test", *WHY)]:
+        done = Shell(target).run(*words)
+        assert done.returncode != 0 and "only a part of a store" in done.stderr
+    for name in ("fcgi", "mta", "web"):
+        done = subprocess.run([str(BUILD / f"sendguard-{name}"), "--check", "-o",
+                               f"store.url={target.url}"],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 78 and "only a part of a store" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interruption_is_begun_anew(new_folder, number):
     source, target = KINDS["sqlite"](new_folder()), KINDS["redis"](new_folder())
     target.start()
     Shell(source).ok("note", "alice@example.test", *WHY)
+    # the mark of a part is there; of what follows nothing is answered
+    target.server.command("ACL", "SETUSER", "default", "-XADD")
+    assert Shell(source).migrate(target).returncode == 1
+    target.server.command("ACL", "SETUSER", "default", "+XADD")
     target.server.command("CLIENT", "PAUSE", 1000 * PATIENCE, "WRITE")
     moving = subprocess.Popen([str(CLI), "store", "migrate", source.url, target.url],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     eventually(lambda: re.search(rb"name=sendguard .* flags=\w*b",
                                  target.server.command("CLIENT", "LIST")), "it waits to write")
-    moving.terminate()
+    moving.send_signal(number)
     target.server.command("CLIENT", "UNPAUSE")
     out, err = moving.communicate(timeout=PATIENCE)
-    assert (moving.returncode, out) == (1, "")
-    assert re.match("sendguard store migrate: interrupted\n.* is as it was", err)
-    subprocess.run(["sh", "-c", err.splitlines()[-1]], check=True, stdout=subprocess.DEVNULL)
+    assert out == ""
+    if number == signal.SIGTERM:
+        assert moving.returncode == 1
+        assert re.match("sendguard store migrate: interrupted\n.* is as it was", err)
+        refuse_part(target)
     assert Shell(source).migrate(target).returncode == 0
     target.stop()
 

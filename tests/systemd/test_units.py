@@ -498,24 +498,51 @@ def test_a_backup_of_sqlite_is_restored():
 
 @pytest.fixture
 def redis():
-    """redis-server's own unit, with a socket and with `appendonly yes`."""
+    """redis-server's own unit, new, set up as documented."""
     conf = pathlib.Path("/etc/redis/redis.conf")
-    conf.write_text(re.sub(r"^appendonly no$", "appendonly yes", conf.read_text(), flags=re.M)
-                    + "unixsocket /run/redis/redis-server.sock\nunixsocketperm 770\n")
+    before = conf.read_text()
     for folder in ("/var/lib/redis", "/var/log/redis"):
-        os.makedirs(folder, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
         shutil.chown(folder, "redis", "redis")
-    drop_ins = [pathlib.Path(f"/etc/systemd/system/{unit}.service.d") for unit in UNITS]
-    for drop_in in drop_ins:
-        drop_in.mkdir()
-        (drop_in / "redis.conf").write_text("[Service]\nSupplementaryGroups=redis\n")
-    systemctl("daemon-reload")
-    systemctl("start", "redis-server")
+    done_as_documented("printf")
     yield conf
     stop(*UNITS, "redis-server")
-    for drop_in in drop_ins:
-        shutil.rmtree(drop_in)
-    systemctl("daemon-reload")
+    run("gpasswd", "-d", "sendguard", "redis")
+    conf.write_text(before)
+
+
+def redis_keys():
+    return run("redis-cli", "-s", "/run/redis/redis-server.sock", "DBSIZE").stdout.strip()
+
+
+def test_a_move_to_redis_and_back(redis):
+    places = {"web": {"listen": WEB}, "mta": {"listen": MTA}}
+    url = "redis+unix:///run/redis/redis-server.sock?db=0"
+    configure(**places)
+    start(*UNITS)
+    assert submit() == 200
+    sendguard("suspend", "bob@example.test", "--note", "before the move")
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta\n"
+                       "sudo sendguard store migrate")
+    configure(store={"url": url}, **places)
+    checked = as_documented("docs/operate.md", "sudo sendguard-fcgi --check\nsudo systemctl start")
+    assert checked.returncode == 0 and "store.url" not in checked.stderr, checked.stderr
+    assert used_today() == 1
+    all_work()
+    assert "bob@example.test" in sendguard("suspended")
+    done_as_documented("sudo rm /var/lib/sendguard/sendguard.db")
+    assert not list(STATE.glob("sendguard.db*"))
+    stop(*UNITS)
+    used = used_today()
+    sendguard("store", "migrate", url, f"sqlite://{DATABASE}")
+    assert owner(DATABASE) == "sendguard:sendguard" and mode(DATABASE) == 0o600
+    configure(**places)
+    start(*UNITS)
+    assert used_today() == used
+    all_work()
+    done_as_documented("sudo redis-cli -s /run/redis/redis-server.sock -n 0 FLUSHDB")
+    assert redis_keys() == "0"
 
 
 def test_a_backup_of_redis_is_restored(redis):

@@ -280,16 +280,24 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
 #define NUMBERS "sg:numbers"
 enum { HASH_KEY_HEX_SIZE = 2 * IDENTITY_KEY_SIZE + 1 };
 
-/* 1 known, 0 the database has none, -1. Beside it the database keeps when the first process of this
- * version came, in ms; 0: it was empty. */
+/* Without a store's suspensions, say, its suspended mailboxes would send. */
+static int refuse_part(struct redis_backend *backend)
+{
+    return fail(backend, REDIS_PART ", because sendguard store migrate did not end: repeat that");
+}
+
+/* 1 known, 0 the database has none, -1, also where the database has a part of a store. Beside it the
+ * database keeps when the first process of this version came, in ms; 0: it was empty. */
 static int read_hash_key(struct redis_backend *backend, const struct action_time *time)
 {
     freed_by(redis_free_reply) redisReply *reply = NULL;
-    if (ASK(backend, time, &reply, "HMGET", NUMBERS, "hash_key", "packed_ms") < 0)
+    if (ASK(backend, time, &reply, "HMGET", NUMBERS, "hash_key", "packed_ms", REDIS_MOVING) < 0)
         return -1;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
         return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
                                                               : "unexpected reply to HMGET");
+    if (reply->element[2]->type != REDIS_REPLY_NIL && !backend->moves_in)
+        return refuse_part(backend);
     const redisReply *key = reply->element[0];
     size_t length;
     if (key->type != REDIS_REPLY_STRING ||
@@ -405,7 +413,7 @@ int redis_connected(struct redis_backend *backend, const struct action_time *tim
 static bool refuses_for_good(const char *error)
 {
     static const char *const errors[] = {"NOAUTH", "WRONGPASS", "NOPERM",
-                                         "ERR DB index is out of range"};
+                                         "ERR DB index is out of range", REDIS_PART};
     for (size_t i = 0; i < countof(errors); i++)
         if (strstr(error, errors[i]) != NULL)
             return true;
@@ -427,7 +435,8 @@ static int redis_examine(struct backend *backend, bool *made_r)
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
     *made_r = false;
-    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0) {
+    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0 &&
+        (self->knows_hash_key || read_hash_key(self, &time) >= 0)) {
         freed_by(free_string) char *asked =
             self->sentinels != NULL ? redis_sentinel_asked(self->sentinels) : NULL;
         backend->error[0] = '\0';

@@ -15,6 +15,9 @@
 enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 #define REDIS_CLIENT_NAME "sendguard" /* of each connection, in CLIENT LIST */
+/* The field of sg:numbers that marks a database with a part of a store; what is said of one. */
+#define REDIS_MOVING "moving"
+#define REDIS_PART "it has only a part of a store"
 
 struct redis_backend {
     struct backend base;
@@ -35,6 +38,7 @@ struct redis_backend {
     bool knows_hash_key, offers_hash_key; /* this is the database's; what it would be given */
     int64_t earlier_until_us; /* the server's clock: until then there may be what the version before
                                  kept */
+    bool moves_in;           /* fills the database: it may have only a part */
     unsigned judged_since_trim;
     char sweep_cursor[24];   /* where the next sweep goes on; "" from the start */
 };

@@ -66,27 +66,101 @@ static bool is_content(const redisReply *key)
     return strcmp(redis_text(key), "sg:numbers") != 0;
 }
 
+enum { CURSOR_SIZE = 24 };
+
+/* Some of our keys, as the reply of a pipeline: 1, or -1. cursor: SCAN's, "0" behind the last. */
+static int scan(struct redis_backend *backend, struct arena *arena, char cursor[CURSOR_SIZE],
+                struct redis_pipeline *pipeline_r, const redisReply **keys_r)
+{
+    if (redis_pipeline_begin(backend, arena, pipeline_r) < 0)
+        return -1;
+    ADD(pipeline_r, TEXT("SCAN"), TEXT(cursor), TEXT("MATCH"), TEXT("sg:*"), TEXT("COUNT"),
+        TEXT("10000"));
+    if (redis_pipeline_run(pipeline_r) < 0)
+        return -1;
+    const redisReply *reply = pipeline_r->replies[0];
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[1]->type != REDIS_REPLY_ARRAY)
+        return redis_unexpected(backend);
+    redis_copy_text(reply->element[0], cursor, CURSOR_SIZE);
+    *keys_r = reply->element[1];
+    return 1;
+}
+
 static int is_empty(struct backend *backend)
 {
-    char cursor[24] = "0";
+    char cursor[CURSOR_SIZE] = "0";
     do {
+        const redisReply *keys;
         freed_by(arena_free) struct arena *arena = arena_new();
         freed_by(redis_pipeline_end) struct redis_pipeline pipeline = {0};
-        if (redis_pipeline_begin(redis_backend(backend), arena, &pipeline) < 0)
+        if (scan(redis_backend(backend), arena, cursor, &pipeline, &keys) < 0)
             return -1;
-        ADD(&pipeline, TEXT("SCAN"), TEXT(cursor), TEXT("MATCH"), TEXT("sg:*"), TEXT("COUNT"),
-            TEXT("10000"));
-        if (redis_pipeline_run(&pipeline) < 0)
-            return -1;
-        const redisReply *reply = pipeline.replies[0];
-        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
-            return redis_unexpected(redis_backend(backend));
-        for (size_t i = 0; i < reply->element[1]->elements; i++)
-            if (is_content(reply->element[1]->element[i]))
+        for (size_t i = 0; i < keys->elements; i++)
+            if (is_content(keys->element[i]))
                 return 0;
-        redis_copy_text(reply->element[0], cursor, sizeof cursor);
     } while (strcmp(cursor, "0") != 0);
     return 1;
+}
+
+/* ---- the mark of a part -------------------------------------------------------------------- */
+
+static int run_command(struct backend *backend, const struct argument *words, size_t count,
+                       bool *is_nil_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_pipeline_end) struct redis_pipeline pipeline = {0};
+    if (redis_pipeline_begin(redis_backend(backend), arena, &pipeline) < 0)
+        return -1;
+    redis_pipeline_add(&pipeline, words, count);
+    if (redis_pipeline_run(&pipeline) < 0)
+        return -1;
+    *is_nil_r = pipeline.replies[0]->type == REDIS_REPLY_NIL;
+    return 1;
+}
+
+/* All keys but the one with the mark: what is interrupted here is still a part. */
+static int remove_part(struct redis_backend *backend)
+{
+    char cursor[CURSOR_SIZE] = "0";
+    do {
+        const redisReply *keys;
+        freed_by(arena_free) struct arena *arena = arena_new();
+        freed_by(redis_pipeline_end) struct redis_pipeline scanned = {0}, pipeline = {0};
+        if (scan(backend, arena, cursor, &scanned, &keys) < 0 ||
+            redis_pipeline_begin(backend, arena, &pipeline) < 0)
+            return -1;
+        for (size_t i = 0; i < keys->elements; i++)
+            if (is_content(keys->element[i]))
+                ADD(&pipeline, TEXT("DEL"), {keys->element[i]->str, keys->element[i]->len});
+        if (redis_pipeline_run(&pipeline) < 0)
+            return -1;
+    } while (strcmp(cursor, "0") != 0);
+    return 1;
+}
+
+static int begin(struct backend *backend)
+{
+    const struct argument look[] = {TEXT("HGET"), TEXT("sg:numbers"), TEXT(REDIS_MOVING)};
+    const struct argument clear[] = {TEXT("DEL"), TEXT("sg:numbers")};
+    const struct argument mark[] = {TEXT("HSET"), TEXT("sg:numbers"), TEXT(REDIS_MOVING), TEXT("1")};
+    bool is_whole = true, nil;
+    redis_backend(backend)->moves_in = true;
+    int answer = run_command(backend, look, countof(look), &is_whole);
+    if (answer > 0 && is_whole)
+        answer = is_empty(backend);
+    else if (answer > 0)
+        answer = remove_part(redis_backend(backend));
+    if (answer > 0)
+        answer = run_command(backend, clear, countof(clear), &nil);
+    return answer > 0 ? run_command(backend, mark, countof(mark), &nil) : answer;
+}
+
+static int end(struct backend *backend)
+{
+    const struct argument words[] = {TEXT("HDEL"), TEXT("sg:numbers"), TEXT(REDIS_MOVING)};
+    bool nil;
+    return run_command(backend, words, countof(words), &nil);
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -321,6 +395,8 @@ static int write_page(struct backend *backend, const struct transfer_item *items
 
 const struct transfer_operations redis_transfer = {
     .is_empty = is_empty,
+    .begin = begin,
+    .end = end,
     .read = redis_transfer_read,
     .write = write_page,
 };

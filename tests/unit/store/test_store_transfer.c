@@ -83,6 +83,15 @@ static void must_fail(const char *from, const char *to, int answer, const char *
     ck_assert_msg(strstr(problem.text, why) != NULL, "\"%s\" is not in \"%s\"", why, problem.text);
 }
 
+static void must_name(const char *from, const char *to, const char *where)
+{
+    struct transfer_report report;
+    struct problem problem;
+    bool part_left;
+    ck_assert_int_eq(move(from, to, NULL, NULL, &report, &part_left, &problem), 0);
+    ck_assert_str_eq(problem.where, where);
+}
+
 /* A fresh arena and Redis without a store. */
 static void begin(void)
 {
@@ -760,6 +769,24 @@ START_TEST(a_difference_is_found)
 }
 END_TEST
 
+/* Whether a store opens on it, and what it says where not. */
+static int examine(const char *url, const char *why)
+{
+    bool made;
+    struct store *by = backend_open(url, TEST_TIMEOUT_MS);
+    int answer = store_examine(by, &made);
+    ck_assert_msg(answer == 1 || strstr(store_error(by), why) != NULL, "%s", store_error(by));
+    store_free(&by);
+    return answer;
+}
+
+/* Stops before the kind in `context`. */
+static bool stop_before(void *context, enum transfer_kind kind, uint64_t items)
+{
+    (void)items;
+    return kind != *(const enum transfer_kind *)context;
+}
+
 START_TEST(an_interruption_says_what_is_left)
 {
     struct transfer_report report;
@@ -768,14 +795,46 @@ START_TEST(an_interruption_says_what_is_left)
     begin();
     seed();
     fill(url_of(0, _i), 20);
-    ck_assert_int_eq(move(url_of(0, _i), url_of(1, _i), stop, NULL, &report, &part_left,
-                          &problem), 0);
-    ck_assert_str_eq(problem.text, "interrupted");
-    ck_assert_int_eq(part_left, _i == BACKEND_SQLITE);
-    if (_i == BACKEND_REDIS) {
-        must_leave_nothing(url_of(1, _i));
-        must_move(url_of(0, _i), url_of(1, _i));
+    for (enum transfer_kind kind = TRANSFER_HASH_KEY; kind < TRANSFER_KIND_COUNT; kind++) {
+        ck_assert_int_eq(move(url_of(0, _i), url_of(1, _i), stop_before, &kind, &report, &part_left,
+                              &problem), 0);
+        ck_assert_str_eq(problem.text, "interrupted");
+        ck_assert_int_eq(part_left, _i == BACKEND_SQLITE);
+        if (_i == BACKEND_REDIS)
+            must_leave_nothing(url_of(1, _i));
+        else
+            ck_assert_int_eq(examine(url_of(1, _i), "only a part of a store"), 0);
     }
+    must_move(url_of(0, _i), url_of(1, _i));
+    ck_assert_int_eq(examine(url_of(1, _i), ""), 1);
+    must_fail(url_of(0, _i), url_of(1, _i), 0, "already");
+}
+END_TEST
+
+/* A part is neither judged by, nor looked at, nor moved on; what is there beside it stays. */
+START_TEST(a_part_is_not_used)
+{
+    struct transfer_report report;
+    struct problem problem;
+    bool part_left, made;
+    begin();
+    seed();
+    fill(url_of(0, FROM_SQLITE), 20);
+    redis_server_ask(&redis, (const char *const[]){
+        "EVAL", "redis.call('SELECT', 1) return redis.call('APPEND', 'other', '7')", "0"}, 3);
+    /* a program that could not connect before */
+    struct store *by = backend_open(url_of(1, FROM_SQLITE), TEST_TIMEOUT_MS);
+    ck_assert_int_eq(move(url_of(0, FROM_SQLITE), url_of(1, FROM_SQLITE), stop, NULL, &report,
+                          &part_left, &problem), 0);
+    ck_assert_int_eq(store_lift(by, mailboxes[0], &(struct action){
+        .by = "ada", .note = "x", .now_ms = NOW}), -1);
+    ck_assert_msg(strstr(store_error(by), "only a part of a store") != NULL, "%s", store_error(by));
+    ck_assert_int_eq(store_examine(by, &made), 0);
+    store_free(&by);
+    must_fail(url_of(1, FROM_SQLITE), url_of(2, FROM_SQLITE), 0, "only a part of a store");
+    must_move(url_of(0, FROM_SQLITE), url_of(1, FROM_SQLITE));
+    ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){
+        "EVAL", "redis.call('SELECT', 1) return redis.call('GET', 'other')", "0"}, 3), 7);
 }
 END_TEST
 
@@ -802,6 +861,8 @@ START_TEST(wrong_urls_are_told)
     must_fail(url_of(0, _i), url_of(1, _i), 0,
               _i == BACKEND_SQLITE ? "No such file" : "there is no store of Sendguard");
     must_fail("mysql://x", url_of(1, _i), 0, "expected sqlite:///PATH");
+    must_name("mysql://x", url_of(1, _i), "FROM-URL");
+    must_name(url_of(1, _i), "mysql://x", "TO-URL");
     must_fail(url_of(1, _i), "redis://:secret@h", 0, "set store.user and store.password_file instead");
 }
 END_TEST
@@ -852,6 +913,7 @@ int main(void)
     tcase_add_test(cases, histories_of_an_earlier_redis_are_refused);
     tcase_add_loop_test(cases, a_difference_is_found, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, an_interruption_says_what_is_left, 0, BACKEND_KINDS);
+    tcase_add_test(cases, a_part_is_not_used);
     tcase_add_loop_test(cases, a_store_must_not_be_there_already, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, wrong_urls_are_told, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_store_in_use_is_not_moved, 0, BACKEND_KINDS);
