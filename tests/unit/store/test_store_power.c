@@ -17,8 +17,8 @@ enum {
     THREADS = 4,
     MAILBOXES = 25,       /* of each thread */
     SUSPENDS_EACH = 20,   /* one act of so many is a suspension */
-    CUTS = 60,
-    CUTS_MAX = 200, /* until one finds damage */
+    CUTS = 40,
+    CUTS_MAX = 200, /* until one finds what has to be found */
     ANY_MAX = 3000,       /* writes and syncs to a cut */
     RARE_MAX = 400,
     WRITE_BACK_EACH = 10, /* cuts */
@@ -272,7 +272,7 @@ START_TEST(test_normal)
 {
     struct findings findings = {0};
     begin(false);
-    for (int i = 0; i < times(CUTS); i++)
+    for (int i = 0; i < times(CUTS) || (findings.lost == 0 && i < CUTS_MAX); i++)
         cut_once(&findings);
     tell(&findings);
     end();
