@@ -103,8 +103,9 @@ static const char *const schema_steps[] = {
 
     /* sqlite_heads.h; the other name stops a program of an earlier version that still runs */
     "ALTER TABLE history RENAME TO history_head;"
-    "CREATE TABLE head_log (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "INSERT INTO head_log VALUES (0, x'');"
+    "CREATE TABLE head_log (id INTEGER PRIMARY KEY, data BLOB NOT NULL, until INTEGER NOT NULL,"
+    " written INTEGER NOT NULL);"
+    "INSERT INTO head_log VALUES (0, x'', 0, -1);"
     "PRAGMA user_version = 6;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };

@@ -50,14 +50,15 @@
     S(COMMIT, "COMMIT")                                                                           \
     S(ROLLBACK, "ROLLBACK")                                                                       \
     S(DATA_VERSION, "PRAGMA data_version")                                                        \
+    S(SCHEMA_VERSION, "PRAGMA schema_version")                                                    \
     S(HEAD_GET, "SELECT key, data FROM history_head WHERE id = ?1")                               \
     S(HEAD_PUT, "INSERT INTO history_head (id, key, data) VALUES (?1, ?2, ?3)"                    \
                 " ON CONFLICT (id) DO UPDATE SET key = excluded.key, data = excluded.data")       \
     S(HEAD_DROP, "DELETE FROM history_head WHERE id = ?1")                                        \
     S(HEAD_NEXT, "SELECT id, key, data FROM history_head WHERE id > ?1 ORDER BY id LIMIT ?2")     \
     S(HEAD_LOG_FIRST, "SELECT min(id) FROM head_log")                                             \
-    S(HEAD_LOG_AFTER, "SELECT id, data FROM head_log WHERE id > ?1 ORDER BY id")                  \
-    S(HEAD_LOG_PUT, "INSERT INTO head_log (id, data) VALUES (?1, ?2)")                            \
+    S(HEAD_LOG_AFTER, "SELECT id, data, until, written FROM head_log WHERE id > ?1 ORDER BY id")  \
+    S(HEAD_LOG_PUT, "INSERT INTO head_log (id, data, until, written) VALUES (?1, ?2, ?3, ?4)")    \
     S(HEAD_LOG_DROP, "DELETE FROM head_log WHERE id <= ?1")                                       \
     S(CHUNK_GET, "SELECT data FROM chunk WHERE history = ?1 AND number = ?2")                     \
     S(CHUNK_PUT, "INSERT OR REPLACE INTO chunk (history, number, data) VALUES (?1, ?2, ?3)")      \

@@ -12,8 +12,6 @@ enum {
     ID_BYTES = 8,
     LENGTH_BYTES = 2,
     FRONT_BYTES = ID_BYTES + 2 * LENGTH_BYTES,
-    /* When another process writes none back, which appends little: */
-    LOG_BYTES_OF_ALL = 4 * HEADS_LOG_BYTES,
 };
 
 /* A head of the log. */
@@ -30,19 +28,23 @@ struct sqlite_heads {
     size_t count;
     bool fresh;      /* no other process wrote since it was looked up in this transaction */
     bool changed;    /* by this transaction, which is not committed */
-    int64_t version; /* of the database, by SQLite */
-    int64_t first, last;   /* rows of the log; up to the former all is in `history_head` */
-    size_t bytes, own_bytes; /* of the log behind the former, and what this process appended */
-    struct text appended;    /* by this transaction */
+    int64_t version, schema; /* of the database, by SQLite */
+    int64_t first, last; /* rows of the log; up to the former all is in `history_head` */
+    size_t bytes;        /* of the log behind the former */
+    struct text appended; /* by this transaction */
+    size_t appended_count;
     struct text scratch;
-    /* Writing back: the heads that were in the log up to row `until`, by id. */
-    int64_t *to_write, until;
-    size_t to_write_count, written;
+    /* Where writing back stands, as the last row of the log says; that far the log had so many bytes */
+    int64_t until, written;
+    size_t bytes_until;
+    /* What this process knows is to be written in the round of `until`; NULL: it has not looked */
+    int64_t *to_write;
+    size_t to_write_count, next;
 };
 
 /* ---- the log in memory ----------------------------------------------------------- */
 
-enum { VERSION_UNKNOWN = -1 };
+enum { VERSION_UNKNOWN = -1, NONE_WRITTEN = -1 };
 
 struct sqlite_heads *sqlite_heads_new(void)
 {
@@ -106,22 +108,23 @@ static struct head head_of(const struct logged *logged)
                          logged->bytes + logged->key_length, logged->length};
 }
 
-static void write_none_back(struct sqlite_heads *heads)
+static void forget_to_write(struct sqlite_heads *heads)
 {
     free(heads->to_write);
     heads->to_write = NULL;
-    heads->to_write_count = heads->written = 0;
+    heads->to_write_count = heads->next = 0;
 }
 
 void sqlite_heads_forget(struct sqlite_heads *heads)
 {
     drop_up_to(heads, INT64_MAX);
-    write_none_back(heads);
+    forget_to_write(heads);
     text_clear(&heads->appended);
+    heads->appended_count = 0;
     heads->fresh = heads->changed = false;
-    heads->version = VERSION_UNKNOWN;
-    heads->first = heads->last = 0;
-    heads->bytes = heads->own_bytes = 0;
+    heads->version = heads->schema = VERSION_UNKNOWN;
+    heads->first = heads->last = heads->until = 0;
+    heads->bytes = 0;
 }
 
 void sqlite_heads_begin(struct sqlite_heads *heads) { heads->fresh = heads->changed = false; }
@@ -150,12 +153,25 @@ static bool read_head(const uint8_t **at, const uint8_t *end, int64_t *id_r, str
     return true;
 }
 
-static int read_row(struct sqlite_backend *backend, int64_t row, const uint8_t *at, size_t length)
+/* A round of writing back begins; all that was appended so far takes part. */
+static void begin_round(struct sqlite_heads *heads, int64_t until)
+{
+    forget_to_write(heads);
+    heads->until = until;
+    heads->written = NONE_WRITTEN;
+    heads->bytes_until = heads->bytes;
+}
+
+static int read_row(struct sqlite_backend *backend, sqlite3_stmt *statement)
 {
     struct sqlite_heads *heads = backend->heads;
-    const uint8_t *end = at + length;
+    int64_t row = sqlite3_column_int64(statement, 0), id;
+    size_t length = (size_t)sqlite3_column_bytes(statement, 1);
+    const uint8_t *at = sqlite3_column_blob(statement, 1), *end = at + length;
     struct head head;
-    int64_t id;
+    if (sqlite3_column_int64(statement, 2) != heads->until)
+        begin_round(heads, sqlite3_column_int64(statement, 2));
+    heads->written = sqlite3_column_int64(statement, 3);
     while (at < end) {
         if (!read_head(&at, end, &id, &head))
             return backend_fail(&backend->base, "%s: head_log %lld is damaged", backend->path,
@@ -180,14 +196,14 @@ static int read_number(struct sqlite_backend *backend, enum sqlite_statement whi
     return 1;
 }
 
-/* Another process has written back. */
+/* A round has ended: the log was cut. */
 static void begin_at(struct sqlite_heads *heads, int64_t first)
 {
     drop_up_to(heads, first);
-    write_none_back(heads);
+    forget_to_write(heads);
+    heads->bytes -= first == heads->until ? heads->bytes_until : heads->bytes;
     heads->first = first;
     heads->last = heads->last > first ? heads->last : first;
-    heads->bytes = heads->own_bytes = 0; /* of what stays little is left */
 }
 
 static int read_log(struct sqlite_backend *backend)
@@ -202,12 +218,29 @@ static int read_log(struct sqlite_backend *backend)
     sqlite3_bind_int64(rows, 1, heads->last);
     int more;
     while ((more = sqlite_row(backend, rows)) > 0)
-        if (read_row(backend, sqlite3_column_int64(rows, 0), sqlite3_column_blob(rows, 1),
-                     (size_t)sqlite3_column_bytes(rows, 1)) < 0) {
+        if (read_row(backend, rows) < 0) {
             sqlite3_reset(rows);
             return -1;
         }
     return more;
+}
+
+/* Another connection has committed. When that was another state of the whole file (`.restore`),
+ * SQLite gives the schema another number too. */
+static int look_anew(struct sqlite_backend *backend)
+{
+    struct sqlite_heads *heads = backend->heads;
+    int64_t schema;
+    if (read_number(backend, SQL_SCHEMA_VERSION, &schema) < 0)
+        return -1;
+    if (schema != heads->schema)
+        sqlite_heads_forget(heads);
+    heads->schema = schema;
+    heads->changed = true; /* until all is read */
+    if (read_log(backend) < 0)
+        return -1;
+    heads->changed = false;
+    return 1;
 }
 
 /* SQLite's number of the database changes when another connection has committed. */
@@ -217,15 +250,10 @@ static int look(struct sqlite_backend *backend)
     int64_t version;
     if (heads->fresh)
         return 1;
-    if (read_number(backend, SQL_DATA_VERSION, &version) < 0)
+    if (read_number(backend, SQL_DATA_VERSION, &version) < 0 ||
+        (version != heads->version && look_anew(backend) < 0))
         return -1;
-    if (version != heads->version) {
-        heads->changed = true; /* until all is read */
-        if (read_log(backend) < 0)
-            return -1;
-        heads->changed = false;
-        heads->version = version;
-    }
+    heads->version = version;
     heads->fresh = true;
     return 1;
 }
@@ -289,6 +317,7 @@ int sqlite_heads_put(struct sqlite_backend *backend, int64_t id, const struct he
     text_add_bytes(&heads->appended, (const char *)front, FRONT_BYTES);
     text_add_bytes(&heads->appended, head->key, head->key_length);
     text_add_bytes(&heads->appended, (const char *)head->data, head->length);
+    heads->appended_count++;
     heads->changed = true;
     keep(heads, id, heads->last + 1, head);
     return 1;
@@ -302,11 +331,13 @@ static int append(struct sqlite_backend *backend)
     sqlite3_stmt *put = sqlite_take(backend, SQL_HEAD_LOG_PUT);
     sqlite3_bind_int64(put, 1, heads->last + 1);
     sqlite3_bind_blob(put, 2, heads->appended.data, (int)heads->appended.length, SQLITE_STATIC);
+    sqlite3_bind_int64(put, 3, heads->until);
+    sqlite3_bind_int64(put, 4, heads->written);
     if (sqlite_do(backend, put) < 0)
         return -1;
     heads->last++;
     heads->bytes += heads->appended.length;
-    heads->own_bytes += heads->appended.length;
+    heads->appended_count = 0;
     text_clear(&heads->appended);
     return 1;
 }
@@ -317,15 +348,15 @@ static int by_number(const void *a, const void *b)
     return (*one > *other) - (*one < *other);
 }
 
-/* Those that are in the log now, in the order of their pages. */
-static void begin_to_write(struct sqlite_heads *heads)
+/* Those of the log that the round has not come to, in the order of their pages. That some came
+ * behind row `until` does no harm. */
+static void list_to_write(struct sqlite_heads *heads)
 {
-    write_none_back(heads);
-    heads->until = heads->last;
     heads->to_write = xcalloc(heads->count + 1, sizeof heads->to_write[0]);
     for (size_t i = 0; i < BUCKETS; i++)
         for (const struct logged *logged = heads->buckets[i]; logged != NULL; logged = logged->next)
-            heads->to_write[heads->to_write_count++] = logged->id;
+            if (logged->id > heads->written)
+                heads->to_write[heads->to_write_count++] = logged->id;
     qsort(heads->to_write, heads->to_write_count, sizeof heads->to_write[0], by_number);
 }
 
@@ -342,6 +373,25 @@ static int write_back(struct sqlite_backend *backend, const struct logged *logge
     return sqlite_do(backend, put);
 }
 
+/* A head that changed since is written as it is now, which the log says too. 1 all of the round are
+ * written, 0, -1. */
+static int write_some(struct sqlite_backend *backend, size_t max)
+{
+    struct sqlite_heads *heads = backend->heads;
+    if (heads->to_write == NULL)
+        list_to_write(heads);
+    for (; max > 0 && heads->next < heads->to_write_count; heads->next++) {
+        int64_t id = heads->to_write[heads->next];
+        if (id <= heads->written) /* by another process */
+            continue;
+        if (write_back(backend, *find(heads, id)) < 0)
+            return -1;
+        heads->written = id;
+        max--;
+    }
+    return heads->next == heads->to_write_count;
+}
+
 /* All up to row `until` is in `history_head`: that row stays, empty. */
 static int cut_log(struct sqlite_backend *backend)
 {
@@ -353,22 +403,19 @@ static int cut_log(struct sqlite_backend *backend)
     sqlite3_stmt *mark = sqlite_take(backend, SQL_HEAD_LOG_PUT);
     sqlite3_bind_int64(mark, 1, heads->until);
     sqlite3_bind_zeroblob(mark, 2, 0);
+    sqlite3_bind_int64(mark, 3, heads->until);
+    sqlite3_bind_int64(mark, 4, NONE_WRITTEN);
     if (sqlite_do(backend, mark) < 0)
         return -1;
     begin_at(heads, heads->until);
     return 1;
 }
 
-/* A head that changed since is written as it is now, which the log says too. */
-static int write_some(struct sqlite_backend *backend, size_t max)
+/* Twice as many as it appends, so that the log becomes shorter whoever appends how much. */
+static size_t write_at_once(const struct sqlite_heads *heads)
 {
-    struct sqlite_heads *heads = backend->heads;
-    for (; max > 0 && heads->written < heads->to_write_count; max--) {
-        const struct logged *logged = *find(heads, heads->to_write[heads->written++]);
-        if (logged != NULL && write_back(backend, logged) < 0)
-            return -1;
-    }
-    return heads->written < heads->to_write_count ? 1 : cut_log(backend);
+    size_t twice = 2 * heads->appended_count;
+    return twice > HEADS_WRITTEN_AT_ONCE ? twice : HEADS_WRITTEN_AT_ONCE;
 }
 
 int sqlite_heads_commit(struct sqlite_backend *backend)
@@ -376,12 +423,12 @@ int sqlite_heads_commit(struct sqlite_backend *backend)
     struct sqlite_heads *heads = backend->heads;
     if (heads->appended.length == 0)
         return 1;
-    if (append(backend) < 0)
+    if (heads->until <= heads->first && heads->bytes >= HEADS_LOG_BYTES)
+        begin_round(heads, heads->last);
+    int ended = heads->until > heads->first ? write_some(backend, write_at_once(heads)) : 0;
+    if (ended < 0 || append(backend) < 0)
         return -1;
-    if (heads->to_write == NULL &&
-        (heads->own_bytes >= HEADS_LOG_BYTES || heads->bytes >= LOG_BYTES_OF_ALL))
-        begin_to_write(heads);
-    return heads->to_write != NULL ? write_some(backend, HEADS_WRITTEN_AT_ONCE) : 1;
+    return ended > 0 ? cut_log(backend) : 1;
 }
 
 int sqlite_heads_write_all(struct sqlite_backend *backend)
@@ -392,6 +439,6 @@ int sqlite_heads_write_all(struct sqlite_backend *backend)
     if (heads->last == heads->first)
         return 1;
     heads->changed = true;
-    begin_to_write(heads);
-    return write_some(backend, SIZE_MAX);
+    begin_round(heads, heads->last);
+    return write_some(backend, SIZE_MAX) < 0 ? -1 : cut_log(backend);
 }

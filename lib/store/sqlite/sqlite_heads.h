@@ -8,9 +8,14 @@
  * what others have added when SQLite says that they wrote. Both tables change in the same transaction
  * as all else, so a process that is killed, or a power cut, leaves them as they belong together.
  *
- * head_log: rows of rising id. The first is empty: up to it all is in `history_head`. A row is a
- * sequence of heads: id of 8 bytes, lengths of 2 bytes of key and data, both; no data: the history is
- * gone. Of one head the last in the log counts.
+ * head_log: rows of rising id. The first is empty: up to it all is in `history_head`. The data of a
+ * row is a sequence of heads: id of 8 bytes, lengths of 2 bytes of key and data, both; no data: the
+ * history is gone. Of one head the last in the log counts.
+ *
+ * Heads are written back in rounds, one at a time, which all programs share: whoever appends, writes
+ * the next ones. The last row says where the round is: all that rows up to `until` have is to be
+ * written, and is, where its id is at most `written`. When nothing is left, the log is cut up to
+ * `until`. No round: `until` is at most the first row's id.
  *
  * Within a transaction of its callers, by its thread. */
 #ifndef SENDGUARD_SQLITE_HEADS_H
@@ -24,10 +29,12 @@ struct sqlite_backend;
 struct sqlite_heads;
 
 enum {
-    /* What a process appends before it writes heads back. More is rarely faster, and a program that
-     * starts reads it first. */
+    /* So long the log becomes before a round begins. More is rarely faster, and a program that starts
+     * reads it first. */
     HEADS_LOG_BYTES = 2 * 1024 * 1024,
-    HEADS_WRITTEN_AT_ONCE = 256, /* with one transaction, which must not last */
+    /* With one transaction, which must not last; twice as many as it appends, where that is more. */
+    HEADS_WRITTEN_AT_ONCE = 256,
+    HEADS_LENGTH_MAX = UINT16_MAX, /* of a key, or of data */
 };
 
 /* A head. What the calls here answer is valid until the next one. */
@@ -52,7 +59,7 @@ int sqlite_heads_get(struct sqlite_backend *backend, int64_t id, struct head *he
 /* The same for a row of `history_head` that its caller has read: 1 with what is true instead (as
  * given, where the log has none), 0 it is gone, -1. */
 int sqlite_heads_over(struct sqlite_backend *backend, int64_t id, struct head *head) must_check;
-/* The head of that row; NULL: the history is gone. 1 or -1. */
+/* The head of that row, whose id is positive; NULL: the history is gone. 1 or -1. */
 int sqlite_heads_put(struct sqlite_backend *backend, int64_t id, const struct head *head)
     must_check;
 

@@ -265,6 +265,9 @@ int sqlite_history_advance(struct sqlite_history *stored, int64_t now_ms)
                                   &(struct chunk_reader){read_chunk, stored});
 }
 
+_Static_assert((int)HEAD_MAX_BYTES <= (int)HEADS_LENGTH_MAX &&
+                   (int)HISTORY_NAME_SIZE <= (int)HEADS_LENGTH_MAX, "the log takes any head");
+
 int sqlite_history_save(struct sqlite_history *stored)
 {
     struct sqlite_backend *backend = stored->backend;
