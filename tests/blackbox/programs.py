@@ -226,6 +226,8 @@ class RedisServer:
     def _reply(self, reader):
         line = reader.readline()
         kind, rest = line[:1], line[1:].rstrip(b"\r\n")
+        if not line:
+            raise ConnectionError("the server closed the connection")
         if kind == b"+":
             return rest
         if kind == b"-":

@@ -21,17 +21,19 @@ class TcpServer(RedisServer):
                          "--masteruser", "tester",
                          "--masterauth", "tester", *replica, *options)
 
-    @property
-    def role(self):
-        return self.command("ROLE")[0].decode()
+    def is_master(self):
+        return self._role()[0] == b"master"
 
     @property
     def is_synced(self):
-        try:
-            role = self.command("ROLE")
-        except OSError:  # a sentinel that makes it a replica ends all connections
-            return False
+        role = self._role()
         return role[0] == b"slave" and role[3] == b"connected"
+
+    def _role(self):
+        try:
+            return self.command("ROLE")
+        except OSError:  # a sentinel that changes it ends all connections
+            return [b""]
 
 
 class Sentinel(RedisServer):

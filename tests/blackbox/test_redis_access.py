@@ -31,7 +31,7 @@ class Place:
 
 def check(folder, url, settings=None, program="sendguard-mta"):
     """What --check finds: exit status, text."""
-    words = [f"store.{key}={value}" for key, value in (settings or {}).items()]
+    words = [f"store.{key}={value}" for key, value in {"timeout": "10s", **(settings or {})}.items()]
     done = subprocess.run(
         [BUILD / program, "-o", f"store.url={url}", "-o", f"web.secret_file={folder}/secret",
          "-o", f"mta.listen={folder}/m.sock", *(word for pair in words for word in ("-o", pair)),
@@ -105,7 +105,7 @@ def test_the_certificate_has_to_be_of_the_authority_and_of_the_host(folder, new_
     refused(folder, tls_store.url, {"tls_ca_file": other.file}, "certificate is not accepted")
     refused(folder, tls_store.url, {"tls_ca_file": folder / "none.crt"},
             f"store.tls_ca_file: {folder}/none.crt: No such file")
-    status, said = check(folder, f"redis://127.0.0.1:{tls_store.port}", {})
+    status, said = check(folder, f"redis://127.0.0.1:{tls_store.port}", {"timeout": "250ms"})
     assert status == 0 and "does not answer now" in said
 
 
@@ -155,7 +155,8 @@ def test_a_server_without_tls(folder, authority):
     server.start()
     try:
         answers(folder, f"redis://{HOST}:{port}", {})
-        status, said = check(folder, f"rediss://{HOST}:{port}", {"tls_ca_file": authority.file})
+        status, said = check(folder, f"rediss://{HOST}:{port}",
+                             {"tls_ca_file": authority.file, "timeout": "250ms"})
         assert status == 0 and "no answer by TLS within 250 ms" in said
     finally:
         server.stop()

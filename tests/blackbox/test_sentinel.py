@@ -1,6 +1,7 @@
 """A Redis that Sentinel watches over: the master is found, and found again after a failover."""
 
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -17,7 +18,8 @@ from test_redis_access import PASSWORD, check, refused
 pytestmark = pytest.mark.sanitized
 CLIENTS = 4
 LIMIT = 1500
-SETTINGS = {"store": {"timeout": "2s" if SANITIZED else "250ms"},
+TIMEOUT = 2 if SANITIZED else 0.25  # seconds; a call to a server that hangs takes so long
+SETTINGS = {"store": {"timeout": f"{TIMEOUT * 1000:.0f}ms"},
             "limits.webmail": {"messages_per_day": LIMIT, "off_domain_per_day": "off",
                                "off_domain_per_hour_per_ip": "off"},
             "on_limit": {"messages_per_day": "refuse"}}
@@ -110,34 +112,34 @@ def test_the_master_is_found(folder, cluster, start, start_mta, sender_at):
 def test_some_sentinels_may_be_away(folder, cluster):
     for sentinel in cluster.sentinels[:2]:
         sentinel.stop()
-    status, said = check(folder, cluster.url, {"timeout": "5s"})
+    status, said = check(folder, cluster.url)
     assert status == 0 and f"sentinel at 127.0.0.1:{cluster.sentinels[2].port} names" in said
     cluster.sentinels[2].stop()
-    status, said = check(folder, cluster.url, {"timeout": "5s"})
+    status, said = check(folder, cluster.url)
     assert status == 0 and (f"does not answer now: redis at master {MASTER}: no sentinel names it: "
                             f"127.0.0.1:{cluster.sentinels[0].port}: Connection refused") in said
 
 
 def test_a_sentinel_that_hangs_leaves_time_for_the_others(folder, cluster):
-    cluster.sentinels[0].signal(19)
+    cluster.sentinels[0].signal(signal.SIGSTOP)
     try:
         status, said = check(folder, cluster.url, {"timeout": "4s"})
         assert status == 0 and f"sentinel at 127.0.0.1:{cluster.sentinels[1].port} names" in said
     finally:
-        cluster.sentinels[0].signal(18)
+        cluster.sentinels[0].signal(signal.SIGCONT)
 
 
 def test_what_can_be_wrong(folder, cluster):
     sentinel = f"127.0.0.1:{cluster.sentinels[0].port}"
-    refused(folder, f"redis+sentinel://{sentinel}/other", {"timeout": "5s"},
+    refused(folder, f"redis+sentinel://{sentinel}/other", {},
             f"redis at master other: no sentinel names it: {sentinel}: it knows no master of that name")
-    refused(folder, f"redis+sentinel://127.0.0.1:{cluster.first.port}/{MASTER}", {"timeout": "5s"},
+    refused(folder, f"redis+sentinel://127.0.0.1:{cluster.first.port}/{MASTER}", {},
             "unknown command")
     # a sentinel that does not know yet
     eventually(lambda: cluster.second.is_synced, "the replica follows")
     cluster.second.command("REPLICAOF", "NO", "ONE")
     cluster.first.command("REPLICAOF", "127.0.0.1", cluster.second.port)
-    status, said = check(folder, cluster.url, {"timeout": "5s"})
+    status, said = check(folder, cluster.url)
     assert status == 0 and (
         f"redis at 127.0.0.1:{cluster.first.port}, master {MASTER}: it is a replica, and the sentinel "
         f"at {sentinel} names it as the master") in said
@@ -158,13 +160,13 @@ def test_by_tls_with_passwords(folder, hosts, start, sender_at):
         cluster.start()
         for server in (cluster.first, cluster.second):
             server.command("ACL", "SETUSER", "sendguard", "on", f">{PASSWORD}", "~*", "+@all")
-        settings = {"user": "sendguard", "password_file": folder / "password", "timeout": "5s"}
+        settings = {"user": "sendguard", "password_file": folder / "password"}
         refused(folder, cluster.url, settings, "certificate is not accepted")
         settings["tls_ca_file"] = authority.file
         status, said = check(folder, cluster.url, settings)
         assert status == 0 and "names 127.0.0.1" in said, said
         refused(folder, cluster.url, {**settings, "user": "nobody"}, "WRONGPASS")
-        refused(folder, cluster.url, {"tls_ca_file": authority.file, "timeout": "5s"}, "NOAUTH")
+        refused(folder, cluster.url, {"tls_ca_file": authority.file}, "NOAUTH")
         sender_at(start(cluster, {"store": settings})).admitted()
     finally:
         cluster.stop()
@@ -178,25 +180,29 @@ def sentinel_line():
 # ---- failover -------------------------------------------------------------------------------------
 
 
-def test_the_master_is_killed(cluster, start, crowd, sender_at):
+@pytest.mark.parametrize("how", ["killed", "hangs"])
+def test_the_master_fails(cluster, start, crowd, sender_at, how):
     mailbox = new_mailbox()
     guard = start(cluster, SETTINGS)
     clients = crowd(guard, mailbox)
     eventually(lambda: clients.admitted() >= 300, "300 messages")
-    cluster.first.stop()
+    cluster.first.stop() if how == "killed" else cluster.first.signal(signal.SIGSTOP)
     killed = time.monotonic()
     there = replicated(cluster.second, mailbox)
+    eventually(cluster.second.is_master, "the replica is promoted")
+    promoted = time.monotonic()
     eventually(lambda: clients.first_admitted(after=killed), "sending goes on")
-    gap = clients.first_admitted(after=killed) - killed
-    before = clients.admitted(before=killed)
-    assert gap < DOWN_AFTER + 2, f"{gap:.1f} s"
+    first, before = clients.first_admitted(after=killed), clients.admitted(before=killed)
+    # a busy machine's sentinels may take longer to agree, which is not for us to hasten
+    assert first - killed < DOWN_AFTER + 2 or first - promoted < 1 + TIMEOUT, (
+        first - killed, first - promoted)
     eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached")
     clients.stop()
     # what the dead master had not replicated is all that may come on top
     assert clients.admitted() - before <= LIMIT - there
     assert sender_at(guard, mailbox).used() == LIMIT
     # the old master comes back, says that it is one, and is none
-    cluster.first.start()
+    cluster.first.start() if how == "killed" else cluster.first.signal(signal.SIGCONT)
     others = crowd(guard, new_mailbox(), pause=0.05)
     eventually(lambda: cluster.first.is_synced, "the old master follows the new one")
     count = others.admitted()
@@ -208,13 +214,31 @@ def test_the_master_is_killed(cluster, start, crowd, sender_at):
                "the old master has it all")
 
 
+def test_nothing_is_lost_where_a_replica_must_have_it(cluster, start, crowd, sender_at):
+    """With store.replicas = 1. No message passes until the old master is back as a replica."""
+    mailbox = new_mailbox()
+    guard = start(cluster, {**SETTINGS, "store": {"timeout": "2s", "replicas": 1}})
+    clients = crowd(guard, mailbox)
+    eventually(lambda: clients.admitted() >= 300, "300 messages")
+    cluster.first.stop()
+    before = clients.admitted()
+    assert replicated(cluster.second, mailbox) >= before
+    eventually(lambda: cluster.second.is_master(), "the replica is promoted")
+    cluster.first.start()
+    eventually(lambda: clients.admitted() > before, "sending goes on")
+    eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached")
+    clients.stop()
+    assert clients.admitted() <= LIMIT
+    assert sender_at(guard, mailbox).used() == LIMIT
+
+
 def test_an_orderly_failover(cluster, start, crowd, sender_at):
     """The old master runs on, as a replica that answers READONLY."""
     guard = start(cluster, SETTINGS)
     clients = crowd(guard, new_mailbox(), pause=0.05)
     eventually(lambda: clients.admitted() >= 100, "100 messages")
     cluster.sentinels[0].command("SENTINEL", "FAILOVER", MASTER)
-    eventually(lambda: cluster.second.role == "master", "the replica is promoted")
+    eventually(lambda: cluster.second.is_master(), "the replica is promoted")
     promoted = time.monotonic()
     eventually(lambda: clients.first_admitted(after=promoted), "sending goes on")
     eventually(lambda: cluster.first.is_synced, "the old master follows the new one")
