@@ -193,8 +193,10 @@ def test_the_master_fails(cluster, start, crowd, sender_at, how):
     promoted = time.monotonic()
     eventually(lambda: clients.first_admitted(after=killed), "sending goes on")
     first, before = clients.first_admitted(after=killed), clients.admitted(before=killed)
-    # a busy machine's sentinels may take longer to agree, which is not for us to hasten
-    assert first - killed < DOWN_AFTER + 2 or first - promoted < 1 + TIMEOUT, (
+    # a busy machine's sentinels may take longer to agree, which is not for us to hasten: the one that
+    # promotes looks each second whether that is done, and each of the others may name the old one once
+    allowed = 1.5 + (len(cluster.sentinels) * TIMEOUT if how == "hangs" else 0)
+    assert first - killed < DOWN_AFTER + 2 or first - promoted < allowed, (
         first - killed, first - promoted)
     eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached")
     clients.stop()
