@@ -109,8 +109,9 @@ int cli_run_migrate(struct cli *cli)
         status = cli_failed(cli, "%s%s%s", problem.where, *problem.where != '\0' ? ": " : "",
                             problem.text);
         if (part_left)
-            fprintf(stderr, "%s is as it was. %s has a part of it, with which no service starts: the "
-                            "same command removes it and begins anew.\n",
+            fprintf(stderr,
+                    "%s is as it was. %s has a part of it, with which no service starts: the same "
+                    "command removes it and begins anew.\n",
                     cli->words[0], cli->words[1]);
         return status;
     }

@@ -197,6 +197,8 @@ static int open_store(struct cli *cli, struct open_command *opened)
         return cli_failed(cli, "there is no database at %s (store.url); the services make it when "
                                "they start", database);
     const struct store_options options = program_store_options(settings);
+    if (store_check_earlier(settings->store_url, &options, &problem) < 1)
+        return cli_problem(cli, &problem);
     int good = (looks ? store_open_existing : store_open)(settings->store_url, &options,
                                                           &opened->store, &problem);
     if (good < 1)

@@ -106,9 +106,9 @@ struct observation_operations {
 struct transfer_operations {
     /* Whether nothing of ours is kept: 1, 0, -1. NULL: the database is a file. */
     int (*is_empty)(struct backend *backend);
-    /* Before the first `write`: marks the database as one with a part of a store, which no operation
-     * but these takes. Removes what is there when it has that mark already. 1; 0: something of ours
-     * is kept, and nothing was changed; -1. NULL: the database is a file. */
+    /* Before the first `write`: marks the database as one with a part of a store, which no
+     * operation but these takes. Removes what is there when it has that mark already. 1; 0:
+     * something of ours is kept, and nothing was changed; -1. NULL: the database is a file. */
     int (*begin)(struct backend *backend);
     int (*end)(struct backend *backend); /* takes the mark away: 1 or -1 */
     /* The next items of a kind that hold at now_ms (histories and records: what is kept), at most
@@ -153,6 +153,9 @@ struct backend *sqlite_backend_new(const char *path, const struct store_options 
 /* As store_check; why not 1 in error_r. */
 int sqlite_backend_check(const char *path, const struct store_options *options,
                          char error_r[BACKEND_ERROR_SIZE]) must_check;
+/* As store_check_earlier; why not in error_r. */
+int sqlite_backend_check_earlier(const char *path, const struct store_options *options,
+                                 char error_r[BACKEND_ERROR_SIZE]) must_check;
 struct backend *redis_backend_new(const struct store_url *where,
                                   const struct store_options *options);
 

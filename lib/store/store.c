@@ -580,6 +580,18 @@ int store_check(const char *url, const struct store_options *options, struct pro
     return answer;
 }
 
+int store_check_earlier(const char *url, const struct store_options *options,
+                        struct problem *problem)
+{
+    freed_by(store_url_free) struct store_url where = {0};
+    char error[BACKEND_ERROR_SIZE];
+    if (!read_place(url, options, &where, problem))
+        return 0;
+    if (where.kind != STORE_SQLITE || sqlite_backend_check_earlier(where.path, options, error) > 0)
+        return 1;
+    return problem_set(problem, 0, "store.url", "%s", error);
+}
+
 void store_free(struct store **store)
 {
     if (*store == NULL)

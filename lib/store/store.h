@@ -75,6 +75,11 @@ int store_examine(struct store *store, bool *made_r) must_check;
  * named, or nothing. */
 int store_check(const char *url, const struct store_options *options,
                 struct problem *problem) must_check;
+/* For a program that people run beside the services, before it opens the store: 0 with *problem when
+ * a program of an earlier version uses the SQLite file, which could not use it any more when its
+ * tables were brought up to date; else 1. Changes nothing. */
+int store_check_earlier(const char *url, const struct store_options *options,
+                        struct problem *problem) must_check;
 /* Accepts NULL, sets NULL. No other call may be under way. */
 void store_free(struct store **store);
 

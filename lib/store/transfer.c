@@ -189,7 +189,8 @@ static int open_both(struct moving *moving)
     return answer > 0 ? open_side(moving, &moving->to, true) : answer;
 }
 
-/* Takes the mark of a part away; gives the file its name, when closing it has copied its log back. */
+/* Takes the mark of a part away; gives the file its name, when closing it has copied its log
+ * back. */
 static int end_part(struct moving *moving)
 {
     struct side *to = &moving->to;

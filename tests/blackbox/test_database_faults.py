@@ -331,3 +331,31 @@ def test_check_examines_the_secret_of_who_runs_it(folder, program):
     assert what in said.pop()
     assert [f"{folder}/secret: is open to others" in line for line in said] == (
         [] if program == "sendguard-mta" else [True])
+
+
+def test_a_shell_leaves_the_tables_that_an_earlier_version_uses(folder):
+    """Its services would judge nothing from then on."""
+    path = folder / "s.db"
+    note = ("sendguard", folder, f"sqlite://{path}", "note", "a@example.test", "--note", "x")
+    assert run(*note).returncode == 0
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        [newest] = database.execute("PRAGMA user_version").fetchone()
+        database.executescript("DROP TABLE head_log; ALTER TABLE history_head RENAME TO history;"
+                               "PRAGMA user_version = 5;")
+
+        def version():
+            return database.execute("PRAGMA user_version").fetchone()[0]
+
+        for words in [note, (*note[:3], "suspended"), (*note[:3], "staff", "list")]:
+            done = run(*words)
+            assert done.returncode != 0 and done.stdout == ""
+            assert "has tables of an earlier version: stop the services first: " in done.stderr
+            assert f"process {os.getpid()}" in done.stderr
+            assert version() == 5
+    database.close()
+    assert run(*note).returncode == 0
+    with sqlite3.connect(path) as database:
+        assert version() == newest
+        assert run(*note).returncode == 0, "of this version it may be in use"
+    database.close()

@@ -143,7 +143,8 @@ static int begin(struct backend *backend)
 {
     const struct argument look[] = {TEXT("HGET"), TEXT("sg:numbers"), TEXT(REDIS_MOVING)};
     const struct argument clear[] = {TEXT("DEL"), TEXT("sg:numbers")};
-    const struct argument mark[] = {TEXT("HSET"), TEXT("sg:numbers"), TEXT(REDIS_MOVING), TEXT("1")};
+    const struct argument mark[] = {TEXT("HSET"), TEXT("sg:numbers"), TEXT(REDIS_MOVING),
+                                    TEXT("1")};
     bool is_whole = true, nil;
     redis_backend(backend)->moves_in = true;
     int answer = run_command(backend, look, countof(look), &is_whole);

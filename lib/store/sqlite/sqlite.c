@@ -314,6 +314,7 @@ static int check_ours(struct sqlite_backend *backend)
     }
     if (tables > 0 && ours == 0)
         return fail_for_good(backend, "is a database of another program");
+    backend->is_earlier = ours > 0 && version < SCHEMA_VERSION;
     backend->unusable = version > SCHEMA_VERSION;
     if (backend->unusable)
         return backend_fail(&backend->base,
@@ -585,20 +586,45 @@ static int check_can_make(struct sqlite_backend *backend)
     return faccessat(AT_FDCWD, inside, W_OK | X_OK, AT_EACCESS) == 0 ? 1 : fail_to_make(backend);
 }
 
-int sqlite_backend_check(const char *path, const struct store_options *options,
-                         char error_r[BACKEND_ERROR_SIZE])
+static struct sqlite_backend *new_to_look(const char *path, const struct store_options *options)
 {
-    struct stat file;
     struct sqlite_backend *backend = xcalloc(1, sizeof *backend);
     backend->base.timeout_ms = options->timeout_ms;
     backend->path = xstrdup(path);
     set_deadline(backend);
+    return backend;
+}
+
+static void free_to_look(struct sqlite_backend *backend)
+{
+    free(backend->path);
+    free(backend);
+}
+
+int sqlite_backend_check_earlier(const char *path, const struct store_options *options,
+                                 char error_r[BACKEND_ERROR_SIZE])
+{
+    char used[BACKEND_ERROR_SIZE];
+    if (sqlite_backend_alone(path, used) != 0)
+        return 1;
+    struct sqlite_backend *backend = new_to_look(path, options);
+    bool refused = look_into(backend) > 0 && backend->is_earlier;
+    if (refused)
+        snprintf(error_r, BACKEND_ERROR_SIZE, "has tables of an earlier version: %.200s", used);
+    free_to_look(backend);
+    return !refused;
+}
+
+int sqlite_backend_check(const char *path, const struct store_options *options,
+                         char error_r[BACKEND_ERROR_SIZE])
+{
+    struct stat file;
+    struct sqlite_backend *backend = new_to_look(path, options);
     int result = lstat(path, &file) != 0 ? check_can_make(backend)
                  : check_file(backend) < 0  ? -1
                                          : look_into(backend);
     bool unusable = backend->unusable;
     memcpy(error_r, backend->base.error, BACKEND_ERROR_SIZE);
-    free(backend->path);
-    free(backend);
+    free_to_look(backend);
     return result < 0 && unusable ? 0 : result;
 }

@@ -195,6 +195,7 @@ struct sqlite_backend {
     sqlite3 *db;  /* NULL: not open now */
     int64_t give_up_us; /* of the operation under way: until then it waits for locks */
     bool was_made;   /* by this opening */
+    bool is_earlier; /* it has tables of an earlier version */
     bool unusable;   /* the last opening failed until somebody repairs the file or its rights */
     bool was_there; /* the file was seen once: no new one is made when it goes */
     dev_t device;
