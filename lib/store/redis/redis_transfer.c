@@ -56,7 +56,8 @@ int redis_backend_alone(struct backend *backend)
     if (count <= 1)
         return 1;
     backend_fail(backend, "stop the services first: database %d of redis at %s is in use by %u "
-                          "connections of Sendguard", self->database, self->where, count - 1);
+                          "connection%s of Sendguard", self->database, self->where, count - 1,
+                 count == 2 ? "" : "s");
     return 0;
 }
 
