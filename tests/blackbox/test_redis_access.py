@@ -83,6 +83,7 @@ def tls_store(folder, authority, certificate):
 # ---- TLS ------------------------------------------------------------------------------------
 
 
+@pytest.mark.threads
 def test_sending_by_tls(folder, authority, tls_store, start, sender_at):
     guard = start(tls_store, {"store": {"tls_ca_file": authority.file},
                               "limits.webmail": {"messages_per_day": 3}})
@@ -374,6 +375,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+@pytest.mark.threads
 def test_a_name_server_that_is_silent(folder, start, sender_at):
     """A look-up takes no longer than `store.timeout`, and an end waits for none."""
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")

@@ -76,15 +76,16 @@ static int use_certificate(SSL_CTX *context, const struct redis_access *access,
 }
 
 /* The certificate has to be of that name, or of that address. */
-static int expect_host(SSL *tls, const char *host)
+static int expect_host(SSL *tls, const struct redis_place *place)
 {
+    char *host = place->host; /* a macro of OpenSSL casts it */
     unsigned char address[sizeof(struct in6_addr)];
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host);
     return SSL_set1_host(tls, host) == 1 && SSL_set_tlsext_host_name(tls, host) == 1;
 }
 
-SSL *redis_tls_new(const struct redis_access *access, const char *host, int fd,
+SSL *redis_tls_new(const struct redis_access *access, const struct redis_place *place, int fd,
                    char why_r[REDIS_WHY_SIZE])
 {
     ERR_clear_error();
@@ -100,7 +101,7 @@ SSL *redis_tls_new(const struct redis_access *access, const char *host, int fd,
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_AUTO_RETRY);
     SSL *tls = SSL_new(context);
-    if (tls != NULL && SSL_set_fd(tls, fd) == 1 && expect_host(tls, host))
+    if (tls != NULL && SSL_set_fd(tls, fd) == 1 && expect_host(tls, place))
         return tls;
     SSL_free(tls);
     return NULL;

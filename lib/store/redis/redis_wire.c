@@ -325,6 +325,6 @@ int redis_wire_open(struct redis_wire *wire, struct redis_place *place,
         return redis_wire_fail(wire, "out of memory");
     if (!access->by_tls)
         return 1;
-    wire->tls = redis_tls_new(access, place->host, wire->fd, wire->why);
+    wire->tls = redis_tls_new(access, place, wire->fd, wire->why);
     return wire->tls != NULL ? shake_hands(wire, give_up_us) : redis_wire_fail_for_good(wire, wire->why);
 }

@@ -60,10 +60,10 @@ int redis_wire_fail_for_good(struct redis_wire *wire, const char *why);
 bool redis_wire_is_quiet(struct redis_wire *wire);
 void redis_wire_close(struct redis_wire *wire);
 
-/* Puts TLS over a connected socket as the client of `host`; still to be shaken hands. NULL with
- * `why`. By redis_tls.c. */
-struct ssl_st *redis_tls_new(const struct redis_access *access, const char *host, int fd,
-                             char why_r[REDIS_WHY_SIZE]) must_check;
+/* Puts TLS over a connected socket, which the certificate of place->host is expected behind; still
+ * to be shaken hands. NULL with `why`. By redis_tls.c. */
+struct ssl_st *redis_tls_new(const struct redis_access *access, const struct redis_place *place,
+                             int fd, char why_r[REDIS_WHY_SIZE]) must_check;
 /* Why a handshake, reading or writing failed. */
 void redis_tls_explain(struct ssl_st *tls, char why_r[REDIS_WHY_SIZE]);
 
