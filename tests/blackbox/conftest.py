@@ -90,8 +90,8 @@ def start(folder):
     cleanly."""
     guards = []
 
-    def start_guard(store, settings=None, **more):
-        guard = Guard(folder, store, settings, **more)
+    def start_guard(store, settings=None, where=folder, **more):
+        guard = Guard(where, store, settings, **more)
         guards.append(guard)
         return guard.start()
 

@@ -183,8 +183,9 @@ class RedisServer:
     """A private redis-server on a UNIX socket, with an append-only file. Who does not sign in has the
     rights that docs/store.md gives to Sendguard; the test itself is somebody else."""
 
-    def __init__(self, folder, *options, rights="sendguard"):
+    def __init__(self, folder, *options, rights="sendguard", wrapper=()):
         self.folder = pathlib.Path(folder)
+        self.wrapper = list(wrapper)
         self.socket_path = self.folder / "redis.sock"
         self.process = None
         self.options = list(map(str, options))
@@ -195,7 +196,7 @@ class RedisServer:
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(self.socket_path),
+            [*self.wrapper, "redis-server", "--port", "0", "--unixsocket", str(self.socket_path),
              "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
              "--appendfsync", "no", "--maxmemory-policy", "noeviction",
              *self.options],

@@ -1,4 +1,4 @@
-"""A master, a replica and three sentinels, as docs/operate.md sets them up, all on this machine."""
+"""A master, replicas and three sentinels, as docs/operate.md sets them up, all on this machine."""
 
 import subprocess
 
@@ -9,17 +9,18 @@ DOWN_AFTER = 1  # seconds
 
 
 class TcpServer(RedisServer):
-    """Whom nobody is the replica of, without `of`."""
+    """A master, without `of`. `wrapper`: of its command, where `host` is an address."""
 
-    def __init__(self, folder, *options, of=None, tls=()):
+    def __init__(self, folder, *options, of=None, tls=(), host="127.0.0.1", wrapper=()):
         folder.mkdir()
+        self.host = host
         self.port = free_port()
         ports = ["--tls-port", self.port, "--tls-replication", "yes", *tls] if tls \
             else ["--port", self.port]
-        replica = ["--replicaof", f"127.0.0.1 {of.port}"] if of else []
-        super().__init__(folder, *ports, "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0",
+        replica = ["--replicaof", f"{of.host} {of.port}"] if of else []
+        super().__init__(folder, *ports, "--bind", host, "--repl-diskless-sync-delay", "0",
                          "--masteruser", "tester",
-                         "--masterauth", "tester", *replica, *options)
+                         "--masterauth", "tester", *replica, *options, wrapper=wrapper)
 
     def is_master(self):
         return self._role()[0] == b"master"
@@ -39,18 +40,18 @@ class TcpServer(RedisServer):
 class Sentinel(RedisServer):
     """Knows the master by its name; its own users as `lines` say."""
 
-    def __init__(self, folder, master, lines=(), tls=()):
+    def __init__(self, folder, master, lines=(), tls=(), host="127.0.0.1", wrapper=()):
         folder.mkdir()
-        super().__init__(folder, rights=None)
+        super().__init__(folder, rights=None, wrapper=wrapper)
         self.port = free_port()
         ports = [f"tls-port {self.port}", "port 0", "tls-replication yes",
                  *(f"{name[2:]} {value}" for name, value in zip(tls[::2], tls[1::2]))] if tls \
             else [f"port {self.port}"]
         self.file = folder / "sentinel.conf"
         self.file.write_text("\n".join([
-            *ports, "bind 127.0.0.1", f"dir {folder}", f"unixsocket {self.socket_path}",
+            *ports, f"bind {host}", f"dir {folder}", f"unixsocket {self.socket_path}",
             "user tester on >tester ~* &* +@all",
-            f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 2",
+            f"sentinel monitor {MASTER} {master.host} {master.port} 2",
             f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER * 1000}",
             f"sentinel failover-timeout {MASTER} 5000", f"sentinel auth-user {MASTER} tester",
             f"sentinel auth-pass {MASTER} tester",
@@ -59,7 +60,7 @@ class Sentinel(RedisServer):
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", str(self.file), "--sentinel"], stdin=subprocess.DEVNULL,
+            [*self.wrapper, "redis-server", str(self.file), "--sentinel"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(self._ready, "the sentinel answers")
         self.command("SENTINEL", "DEBUG", "info-period", 1000, "publish-period", 500)
@@ -68,33 +69,49 @@ class Sentinel(RedisServer):
         words = [word.decode() for word in self.command("SENTINEL", "MASTER", MASTER)]
         return dict(zip(words[::2], words[1::2]))
 
-    def knows(self, others):
+    def knows(self, others, replicas):
         state = self.state()
-        return state["num-other-sentinels"] == str(others) and state["num-slaves"] == "1"
+        return (state["num-other-sentinels"], state["num-slaves"]) == (str(others), str(replicas))
 
 
 class Cluster:
     kind = "redis"
 
-    def __init__(self, folder, sentinels=3, lines=(), tls=(), host="127.0.0.1"):
-        self.first = TcpServer(folder / "first", tls=tls)
-        self.second = TcpServer(folder / "second", of=self.first, tls=tls)
-        self.sentinels = [Sentinel(folder / f"sentinel{number}", self.first, lines, tls)
+    """`away`: where the master alone is, and `near`, where all else is: `host` and `wrapper`."""
+
+    def __init__(self, folder, replicas=1, sentinels=3, lines=(), tls=(), host="127.0.0.1",
+                 options=(), away=None, near=None):
+        away, near = away or {}, near or {}
+        self.first = TcpServer(folder / "first", *options, tls=tls, **away)
+        self.replicas = [TcpServer(folder / f"replica{number}", *options, of=self.first, tls=tls,
+                                   **near) for number in range(replicas)]
+        self.second = self.replicas[0]
+        self.servers = [self.first, *self.replicas]
+        self.sentinels = [Sentinel(folder / f"sentinel{number}", self.first, lines, tls, **near)
                           for number in range(sentinels)]
-        self.hosts = ",".join(f"{host}:{one.port}" for one in self.sentinels)
+        self.hosts = ",".join(f"{near.get('host', host)}:{one.port}" for one in self.sentinels)
         self.url = f"redis{'s' if tls else ''}+sentinel://{self.hosts}/{MASTER}/1"
 
     def start(self):
-        self.first.start()
-        self.second.start()
-        eventually(lambda: self.second.is_synced, "the replica follows")
+        for server in self.servers:
+            server.start()
+        eventually(lambda: all(one.is_synced for one in self.replicas), "the replicas follow")
         for sentinel in self.sentinels:
             sentinel.start()
         others = len(self.sentinels) - 1
-        eventually(lambda: all(one.knows(others) for one in self.sentinels),
-                   "the sentinels know each other and the replica")
+        eventually(lambda: all(one.knows(others, len(self.replicas)) for one in self.sentinels),
+                   "the sentinels know each other and the replicas")
         return self
 
+    def master(self):
+        """Whom the first sentinel names, once that server says so too; else None."""
+        port = int(self.sentinels[0].command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
+        server = next(one for one in self.servers if one.port == port)
+        try:
+            return server if server.role == "master" else None
+        except OSError:
+            return None
+
     def stop(self):
-        for server in [*self.sentinels, self.second, self.first]:
+        for server in [*self.sentinels, *self.servers]:
             server.stop()

@@ -1,0 +1,189 @@
+"""With `store.replicas = 1`, whatever becomes of the master: no limit is passed, and nothing that was
+told is forgotten. One round of each kind here, twenty by make test-long."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from endpoint import new_mailbox
+from programs import eventually
+from redis_sentinel import DOWN_AFTER, Cluster
+from test_sentinel import CLIENTS, LIMIT, SETTINGS, crowd  # noqa: F401, a fixture
+
+ROUNDS = 20 if os.environ.get("SENDGUARD_LONG") else 1
+LAG = 1  # seconds after which a master counts a silent replica as lost
+OPTIONS = ("--min-replicas-to-write", 1, "--min-replicas-max-lag", LAG,
+           "--repl-ping-replica-period", 1)
+
+
+def settings(replicas):
+    return {**SETTINGS, "store": {**SETTINGS["store"], "replicas": replicas}}
+
+
+# ---- the master goes --------------------------------------------------------------------------------
+
+
+def kill(server):
+    server.stop()
+    return server.start
+
+
+def freeze(server):
+    server.signal(signal.SIGSTOP)
+    return lambda: server.signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def trio(folder):
+    cluster = Cluster(folder, replicas=2, options=OPTIONS)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("end", [kill, freeze])
+def test_the_master_goes(trio, start, crowd, sender_at, end):
+    guard = start(trio, settings(replicas=1))
+    for _ in range(ROUNDS):
+        mailbox = new_mailbox()
+        clients = crowd(guard, mailbox)
+        eventually(lambda: clients.admitted() >= 200, "200 messages")
+        master = trio.master()
+        come_back = end(master)
+        gone = time.monotonic()
+        eventually(lambda: clients.first_admitted(after=gone + 0.1), "sending goes on")
+        gap = clients.first_admitted(after=gone + 0.1) - gone
+        assert gap < DOWN_AFTER + 2, f"{gap:.1f} s"
+        come_back()
+        eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached")
+        clients.stop()
+        assert clients.admitted() <= LIMIT
+        assert sender_at(guard, mailbox).used() == LIMIT  # nobody was told of more than that
+        eventually(lambda: master.is_synced, "the old master follows the new one")
+        eventually(lambda: trio.master() is not None, "there is a master")
+        print(f"sending went on after {gap:.1f} s")
+
+
+# ---- the network is cut -------------------------------------------------------------------------------
+
+
+class Network:
+    """Two machines and a cable between them."""
+
+    def __init__(self):
+        self.names = [f"sendguard-{os.getpid()}-{side}" for side in ("a", "b")]
+        self.cables = [f"sg{os.getpid()}{side}" for side in ("a", "b")]
+
+    def host(self, side):
+        return {"host": f"10.77.0.{side + 1}",
+                "wrapper": ["ip", "netns", "exec", self.names[side]]}
+
+    def start(self):
+        if os.geteuid() != 0 or run("netns", "add", self.names[0]).returncode != 0:
+            pytest.skip("needs root, and network namespaces")
+        run("netns", "add", self.names[1])
+        ends = [["name", cable, "netns", name] for cable, name in zip(self.cables, self.names)]
+        run("link", "add", *ends[0], "type", "veth", "peer", *ends[1])
+        for side, name in enumerate(self.names):
+            run("-n", name, "addr", "add", f"{self.host(side)['host']}/24", "dev", self.cables[side])
+            run("-n", name, "link", "set", "lo", "up")
+        self.heal()
+        return self
+
+    def cut(self):
+        run("-n", self.names[0], "link", "set", self.cables[0], "down")
+
+    def heal(self):
+        for name, cable in zip(self.names, self.cables):
+            run("-n", name, "link", "set", cable, "up")
+
+    def stop(self):
+        for name in self.names:
+            run("netns", "del", name)
+
+
+def run(*words):
+    return subprocess.run(["ip", *words], capture_output=True, text=True)
+
+
+@pytest.fixture
+def network():
+    network = Network()
+    try:
+        yield network.start()
+    finally:
+        network.stop()
+
+
+class Sides:
+    """The master and a guard on one side; the replicas, the sentinels and another guard beyond."""
+
+    def __init__(self, folder, network, start, crowd, replicas):
+        self.network, self.mailbox = network, new_mailbox()
+        self.cluster = Cluster(folder, replicas=2, options=OPTIONS, away=network.host(0),
+                               near=network.host(1)).start()
+        self.guards, self.clients = [], []
+        for side in (0, 1):
+            own = folder / f"guard{side}"
+            own.mkdir()
+            self.guards.append(start(self.cluster, settings(replicas), where=own,
+                                     wrapper=network.host(side)["wrapper"]))
+        self.clients = [crowd(guard, self.mailbox) for guard in self.guards]
+
+    def cut_and_heal(self):
+        """The number of messages that the side of the old master took while it was cut off."""
+        old, new = self.clients
+        eventually(lambda: all(one.admitted() >= 200 for one in self.clients), "200 messages a side")
+        self.network.cut()
+        self.cut_at = time.monotonic()
+        eventually(lambda: new.first_admitted(after=self.cut_at + 0.1), "sending goes on")
+        eventually(lambda: new.refused() >= CLIENTS, "the limit is reached")
+        eventually(lambda: time.monotonic() > self.cut_at + DOWN_AFTER + LAG + 1, "the lag is over")
+        count = len(old.answers)
+        eventually(lambda: len(old.answers) >= count + CLIENTS, "the other side refuses")
+        taken = old.admitted(after=self.cut_at)
+        self.network.heal()
+        eventually(lambda: self.cluster.first.is_synced, "the old master follows the new one")
+        eventually(lambda: old.refused() >= CLIENTS, "both sides know that the limit is reached")
+        for one in self.clients:
+            one.stop()
+        return taken
+
+
+@pytest.fixture
+def sides(folder, network, start, crowd):
+    made = []
+
+    def make(replicas):
+        made.append(Sides(folder, network, start, crowd, replicas))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.cluster.stop()
+
+
+def test_the_network_is_cut(sides, sender_at):
+    """The side without replicas admits nothing from the moment on at which it is cut off."""
+    both = sides(replicas=1)
+    assert both.cut_and_heal() == 0
+    assert sum(one.admitted() for one in both.clients) <= LIMIT
+    assert sender_at(both.guards[1], both.mailbox).used() == LIMIT
+
+
+def test_the_network_is_cut_and_nobody_waits(sides, sender_at):
+    """Without `store.replicas` it admits until it counts the replicas as lost; the heal throws that
+    away. Neither side passes the limit."""
+    both = sides(replicas=0)
+    taken = both.cut_and_heal()
+    old, new = both.clients
+    assert taken > 0
+    assert old.admitted(after=both.cut_at + LAG + 2) == 0
+    assert old.admitted() <= LIMIT and new.admitted() <= LIMIT
+    assert old.admitted() + new.admitted() - LIMIT <= taken
+    assert sender_at(both.guards[1], both.mailbox).used() == LIMIT
+    print(f"{taken} messages were taken on the side that was cut off")
