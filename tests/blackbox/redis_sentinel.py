@@ -18,7 +18,7 @@ class TcpServer(RedisServer):
         ports = ["--tls-port", self.port, "--tls-replication", "yes", *tls] if tls \
             else ["--port", self.port]
         replica = ["--replicaof", f"{of.host} {of.port}"] if of else []
-        super().__init__(folder, *ports, "--bind", host, "--repl-diskless-sync-delay", "0",
+        super().__init__(folder, *ports, "--bind", host, "--protected-mode", "no", "--repl-diskless-sync-delay", "0",
                          "--masteruser", "tester",
                          "--masterauth", "tester", *replica, *options, wrapper=wrapper)
 
@@ -49,7 +49,7 @@ class Sentinel(RedisServer):
             else [f"port {self.port}"]
         self.file = folder / "sentinel.conf"
         self.file.write_text("\n".join([
-            *ports, f"bind {host}", f"dir {folder}", f"unixsocket {self.socket_path}",
+            *ports, f"bind {host}", "protected-mode no", f"dir {folder}", f"unixsocket {self.socket_path}",
             "user tester on >tester ~* &* +@all",
             f"sentinel monitor {MASTER} {master.host} {master.port} 2",
             f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER * 1000}",
@@ -104,13 +104,9 @@ class Cluster:
         return self
 
     def master(self):
-        """Whom the first sentinel names, once that server says so too; else None."""
+        """Whom the first sentinel names, which is whom Sendguard asks first."""
         port = int(self.sentinels[0].command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
-        server = next(one for one in self.servers if one.port == port)
-        try:
-            return server if server.role == "master" else None
-        except OSError:
-            return None
+        return next(one for one in self.servers if one.port == port)
 
     def stop(self):
         for server in [*self.sentinels, *self.servers]:
