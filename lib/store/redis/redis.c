@@ -357,23 +357,27 @@ bool redis_looks_for_earlier(const struct redis_backend *backend)
 static void name_place(struct redis_backend *backend)
 {
     const struct redis_place *place = &backend->place;
-    const char *master = backend->sentinels != NULL ? backend->sentinels->master : NULL;
     free(backend->where);
-    backend->where = place->path != NULL              ? xstrdup(place->path)
-                     : master == NULL                 ? xasprintf("%s:%d", place->host, place->port)
-                     : place->host != NULL ? xasprintf("%s:%d, master %s", place->host, place->port, master)
-                                           : xasprintf("master %s", master);
+    if (place->path != NULL)
+        backend->where = xstrdup(place->path);
+    else if (backend->sentinels == NULL)
+        backend->where = xasprintf("%s:%d", place->host, place->port);
+    else if (place->host == NULL)
+        backend->where = xasprintf("master %s", backend->sentinels->master);
+    else
+        backend->where = xasprintf("%s:%d, master %s", place->host, place->port,
+                                   backend->sentinels->master);
 }
 
+/* 1, or -1 and the wire says why. */
 static int reach_server(struct redis_backend *backend, const struct action_time *time)
 {
-    return redis_wire_open(&backend->wire, &backend->place, &backend->access, time->give_up_us) < 0 ||
-                   redis_access_sign_in(&backend->wire, &backend->access, time->give_up_us) < 0
-               ? -1
-               : 1;
+    if (redis_wire_open(&backend->wire, &backend->place, &backend->access, time->give_up_us) < 0)
+        return -1;
+    return redis_access_sign_in(&backend->wire, &backend->access, time->give_up_us);
 }
 
-/* By way of the sentinels. */
+/* The same, by way of the sentinels. */
 static int reach_master(struct redis_backend *backend, const struct action_time *time)
 {
     if (redis_sentinel_find(backend->sentinels, &backend->access, time->give_up_us,

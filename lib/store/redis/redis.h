@@ -1,7 +1,7 @@
-/* Inside the Redis backend: its connection, scripts and deadlines. redis.c
- * signs in, sends and receives, over redis_wire.c; redis_script.c makes the scripts; redis_judge.c judges messages.
- * Every other file implements the header of lib/store that has its name, with one call of a script
- * an operation, by redis_ask.c. */
+/* Inside the Redis backend: its connection, scripts and deadlines. redis.c signs in, sends and
+ * receives, over redis_wire.c; redis_sentinel.c finds the server; redis_script.c makes the scripts;
+ * redis_judge.c judges messages. Every other file implements the header of lib/store that has its
+ * name, with one call of a script an operation, by redis_ask.c. */
 #ifndef SENDGUARD_STORE_REDIS_H
 #define SENDGUARD_STORE_REDIS_H
 

@@ -90,7 +90,8 @@ int redis_sentinel_find(struct redis_sentinels *sentinels, const struct redis_ac
     char told[REDIS_WHY_SIZE] = "";
     for (size_t left = sentinels->count; left > 0; left--) {
         freed_by(redis_free_reply) redisReply *reply = NULL;
-        int64_t now_us = clock_monotonic_us(), span_us = (give_up_us - now_us) / (int64_t)(left + 1);
+        int64_t now_us = clock_monotonic_us();
+        int64_t span_us = (give_up_us - now_us) / (int64_t)(left + 1);
         *wire = REDIS_WIRE_CLOSED((int)(span_us / 1000));
         if (ask(sentinels, access, now_us + span_us, wire, &reply) > 0) {
             redis_wire_close(wire);

@@ -326,5 +326,6 @@ int redis_wire_open(struct redis_wire *wire, struct redis_place *place,
     if (!access->by_tls)
         return 1;
     wire->tls = redis_tls_new(access, place, wire->fd, wire->why);
-    return wire->tls != NULL ? shake_hands(wire, give_up_us) : redis_wire_fail_for_good(wire, wire->why);
+    return wire->tls != NULL ? shake_hands(wire, give_up_us)
+                             : redis_wire_fail_for_good(wire, wire->why);
 }
