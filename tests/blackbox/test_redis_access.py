@@ -356,6 +356,24 @@ def test_the_password_is_shown_nowhere(folder, users, password, start, sender_at
     assert PASSWORD not in guard.log.text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_root_looks_as_the_owner_of_the_password(folder, password, owner):
+    """As the owner of a SQLite file: the services' user has the password, and root has no other."""
+    port = free_port()
+    server = RedisServer(folder, "--port", port, "--requirepass", PASSWORD, rights=None)
+    server.start()
+    try:
+        os.chown(password, owner, owner)
+        done = subprocess.run(
+            [BUILD / "sendguard", "-o", f"store.url=redis://127.0.0.1:{port}", "-o", "store.timeout=10s",
+             "-o", f"store.password_file={password}", "note", "alice@example.test", "--note", "x"],
+            capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("url", ["redis://:hunter2hunter2@localhost", "rediss://u:hunter2hunter2@h/1"])
 def test_a_password_in_a_url_is_refused(folder, url):
     refused(folder, url, {}, "holds a user name or a password; set store.user and "
