@@ -556,6 +556,7 @@ START_TEST(test_sweep)
     ck_assert_int_ne(account_of(BOB, last_ms).suspension.id, 0);
     ck_assert_uint_eq(changes_after(0), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "a-0", last_ms), 1);
+    send_messages("carol@example.test", "c", 1, last_ms, 0); /* new since the last sweep */
     ck_assert_int_eq(store_sweep(store, NOW + 1000 * DAY_MS), 1);
     if (_i == BACKEND_REDIS) /* the numbers stay, and the audit log with its two subjects */
         ck_assert_int_eq(redis_server_ask(&redis, (const char *const[]){"DBSIZE"}, 1), 4);
@@ -568,6 +569,25 @@ START_TEST(test_sweep)
     struct suspension next = suspend(BOB, CAUSE_TERMS, &a_day, NOW + 1000 * DAY_MS);
     ck_assert_uint_eq(next.offence, 1);
     ck_assert_int_gt(next.id, 1); /* an id is never given twice */
+}
+END_TEST
+
+/* What is swept now and then is what is past, not what was when it was last written in its place. */
+START_TEST(test_sweep_of_one_that_sends_again)
+{
+    backend_begin(_i);
+    send_messages(ALICE, "a", 30, NOW, 0);
+    ck_assert_int_eq(store_sweep(store, NOW), 1);
+    send_messages(ALICE, "b", 1, NOW + 2 * DAY_MS, 0);
+    for (int i = 0; i < 500; i++) {
+        struct message other = message_of(BOB, arena_printf(arena, "b-%d", i), NOW + 2 * DAY_MS);
+        other.request.ip = "192.0.2.2";
+        ck_assert_int_eq(judge(&other), OUTCOME_ADMITTED);
+    }
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 2 * DAY_MS), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 2 * DAY_MS), 1);
+    struct message again = message_of(ALICE, "b-0", NOW + 2 * DAY_MS);
+    ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
 }
 END_TEST
 
@@ -622,6 +642,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_shared, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_sweep, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_sweep_and_clock_behind, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sweep_of_one_that_sends_again, 0, BACKEND_KINDS);
     return suite;
 }
 

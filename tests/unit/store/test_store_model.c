@@ -15,7 +15,7 @@
 #include "tests/unit/store/chance.h"
 
 enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1, TICKETS_MAX = 4096,
-       OFFENCES_MAX = 8192 };
+       OFFENCES_MAX = 8192, PROGRAMS = 3 };
 
 static const char *const mailboxes[MAILBOXES] = {"alice@example.test", "bob@example.test"};
 static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::"};
@@ -827,16 +827,20 @@ static void step_clock(struct run *run)
     }
 }
 
-/* fixed: with a mailbox that tries on and on, which costs time. */
+/* fixed: with a mailbox that tries on and on, which costs time. Several programs take turns. */
 static void run_steps(uint64_t seed, int steps, bool fixed)
 {
     static const int scales[] = {6, 30, 250};
+    struct store *programs[PROGRAMS] = {store};
     struct run run = {.now_ms = NOW, .seed = seed};
+    for (int i = 1; i < PROGRAMS; i++)
+        programs[i] = backend_open(backend_url(), TEST_TIMEOUT_MS);
     chance_state = seed;
     memset(&model, 0, sizeof model);
     for (run.step = 0; run.step < steps; run.step++) {
         if (run.step % 2000 == 0)
             run.scale = scales[below(countof(scales))];
+        store = programs[run.step / 3 % PROGRAMS];
         step_clock(&run);
         model_forget(run.now_ms);
         int kind = below(1000);
@@ -860,6 +864,9 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
             submit(&run);
         arena_reset(arena);
     }
+    store = programs[0];
+    for (int i = 1; i < PROGRAMS; i++)
+        store_free(&programs[i]);
 }
 
 /* ---- runs ------------------------------------------------------------------------------ */
