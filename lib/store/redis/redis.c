@@ -35,6 +35,8 @@ static int64_t server_deadline_us(const struct redis_backend *backend,
 void redis_learn_clock(struct redis_backend *backend, const struct action_time *time,
                        int64_t server_us)
 {
+    if (server_us < 0 || server_us > REDIS_TIME_MAX_MS * 1000) /* no clock says so */
+        return;
     int64_t low = server_us - clock_monotonic_us(), high = server_us - time->began_us;
     if (backend->clock_offset_us < low || backend->clock_offset_us > high)
         backend->clock_offset_us = low;
@@ -269,9 +271,12 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
         reply->element[1]->type != REDIS_REPLY_STRING)
         return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
                                                               : "unexpected reply to TIME");
+    int64_t seconds = strtoll(reply->element[0]->str, NULL, 10);
+    int64_t more_us = strtoll(reply->element[1]->str, NULL, 10);
+    if (seconds < 0 || seconds >= REDIS_TIME_MAX_MS / 1000 || more_us < 0 || more_us > 999999)
+        return drop(backend, "unexpected reply to TIME");
     backend->clock_offset_us = INT64_MIN; /* another server may be another clock */
-    redis_learn_clock(backend, &asked, strtoll(reply->element[0]->str, NULL, 10) * 1000000 +
-                                        strtoll(reply->element[1]->str, NULL, 10));
+    redis_learn_clock(backend, &asked, seconds * 1000000 + more_us);
     return 1;
 }
 

@@ -87,6 +87,14 @@ static int read_password(struct redis_wire *wire, const char *path, char passwor
     return redis_wire_fail_for_good(wire, why);
 }
 
+/* A server that knows no AUTH repeats what came with it, as much as fits. */
+static bool repeats(const char *error, const char *password)
+{
+    char begin[9];
+    snprintf(begin, sizeof begin, "%s", password);
+    return begin[0] != '\0' && strstr(error, begin) != NULL;
+}
+
 int redis_access_sign_in(struct redis_wire *wire, const struct redis_access *access,
                          int64_t give_up_us)
 {
@@ -99,8 +107,10 @@ int redis_access_sign_in(struct redis_wire *wire, const struct redis_access *acc
         return -1;
     const char *const words[] = {"AUTH", named ? access->user : password, password};
     int answer = redis_wire_ask(wire, give_up_us, words, named ? 3 : 2, &reply);
+    bool refused = answer > 0 && reply->type == REDIS_REPLY_ERROR;
+    bool hidden = refused && repeats(reply->str, password);
     sodium_memzero(password, sizeof password);
-    if (answer < 0)
-        return -1;
-    return reply->type == REDIS_REPLY_ERROR ? redis_wire_fail_for_good(wire, reply->str) : 1;
+    if (refused)
+        return redis_wire_fail_for_good(wire, hidden ? "it does not take AUTH" : reply->str);
+    return answer;
 }

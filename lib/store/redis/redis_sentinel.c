@@ -51,6 +51,18 @@ static bool wants_password(const redisReply *reply)
                                                 strncmp(reply->str, "NOPERM", 6) == 0);
 }
 
+/* A host, whose name has up to 255 bytes (RFC 1035, 2.3.4), and a port. */
+static bool is_address(const redisReply *host, const redisReply *port)
+{
+    char *end;
+    long number = strtol(port->str, &end, 10);
+    for (size_t i = 0; i < host->len; i++)
+        if (host->str[i] <= ' ' || host->str[i] > '~')
+            return false;
+    return host->len > 0 && host->len <= 255 && port->len > 0 && end == port->str + port->len &&
+           number >= 1 && number <= 65535;
+}
+
 /* A sentinel hears the password only if it wants one: many want none, and know no users. */
 static int ask(struct redis_sentinels *sentinels, const struct redis_access *access,
                int64_t give_up_us, struct redis_wire *wire, redisReply **reply_r)
@@ -69,7 +81,9 @@ static int ask(struct redis_sentinels *sentinels, const struct redis_access *acc
     if ((*reply_r)->type == REDIS_REPLY_ARRAY && (*reply_r)->elements == 2 &&
         (*reply_r)->element[0]->type == REDIS_REPLY_STRING &&
         (*reply_r)->element[1]->type == REDIS_REPLY_STRING)
-        return 1;
+        return is_address((*reply_r)->element[0], (*reply_r)->element[1])
+                   ? 1
+                   : redis_wire_fail_for_good(wire, "it names no address");
     return redis_wire_fail_for_good(wire, "it is no sentinel");
 }
 

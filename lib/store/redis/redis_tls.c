@@ -97,9 +97,10 @@ SSL *redis_tls_new(const struct redis_access *access, const struct redis_place *
         return NULL;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     /* Replies say where they end, so nothing that is cut off is taken for whole. */
-    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* What is of TLS alone returns too, so that the time is looked at however much of it comes. */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     SSL *tls = SSL_new(context);
     if (tls != NULL && SSL_set_fd(tls, fd) == 1 && expect_host(tls, place))
         return tls;

@@ -165,25 +165,73 @@ int redis_wire_send(struct redis_wire *wire, const char *bytes, size_t length, i
     return 1;
 }
 
+/* Longer than any of ours. The longest is the list of what a mailbox was refused, which is read when
+ * the store moves. */
+enum { REPLY_BYTES_MAX = 64 << 20, REPLY_ELEMENTS_MAX = 4 << 20, REPLY_DEPTH_MAX = 8 };
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t array_length;
+#else
+typedef int array_length;
+#endif
+
+/* hiredis makes room for as many as the server says will come, and walks over all of it to free it. */
+static void *make_array(const redisReadTask *task, array_length length)
+{
+    struct redis_wire *wire = task->privdata;
+    int depth = 0;
+    for (const redisReadTask *one = task; one != NULL; one = one->parent)
+        depth++;
+    if (depth > REPLY_DEPTH_MAX || (size_t)length > REPLY_ELEMENTS_MAX - wire->elements)
+        return NULL;
+    wire->elements += (size_t)length;
+    return wire->standard->createArray(task, length);
+}
+
+static int make_reader(struct redis_wire *wire)
+{
+    wire->reader = redisReaderCreate();
+    if (wire->reader == NULL)
+        return redis_wire_fail(wire, "out of memory");
+    wire->standard = wire->reader->fn;
+    wire->bounded = *wire->standard;
+    wire->bounded.createArray = make_array;
+    wire->reader->fn = &wire->bounded;
+    wire->reader->privdata = wire;
+    return 1;
+}
+
+static int fail_reading(struct redis_wire *wire)
+{
+    return redis_wire_fail(wire, wire->reader->err == REDIS_ERR_OOM ? "its answer is too long"
+                                                                    : wire->reader->errstr);
+}
+
 int redis_wire_read(struct redis_wire *wire, int64_t give_up_us, redisReply **reply_r)
 {
     char bytes[16 * 1024];
-    for (;;) {
+    wire->elements = 0;
+    for (size_t taken = 0;;) {
         void *reply = NULL;
         size_t count = 0;
         short events = 0;
         if (redisReaderGetReply(wire->reader, &reply) != REDIS_OK)
-            return redis_wire_fail(wire, wire->reader->errstr);
+            return fail_reading(wire);
         if (reply != NULL) {
             *reply_r = reply;
             return 1;
         }
+        if (taken > REPLY_BYTES_MAX)
+            return redis_wire_fail(wire, "its answer is too long");
+        if (taken > 0 && clock_monotonic_us() >= give_up_us) /* it need never wait */
+            return fail_late(wire);
         int answer = get_some(wire, bytes, sizeof bytes, &count, &events);
         wire->answered = wire->answered || answer > 0;
         if (answer < 0 || (answer == 0 && events != 0 && wait_for(wire, events, give_up_us) < 0))
             return -1;
         if (answer > 0 && redisReaderFeed(wire->reader, bytes, count) != REDIS_OK)
-            return redis_wire_fail(wire, wire->reader->errstr);
+            return fail_reading(wire);
+        taken += count;
     }
 }
 
@@ -320,9 +368,8 @@ int redis_wire_open(struct redis_wire *wire, struct redis_place *place,
                                      : connect_path(wire, place->path, give_up_us);
     if (answer < 0)
         return -1;
-    wire->reader = redisReaderCreate();
-    if (wire->reader == NULL)
-        return redis_wire_fail(wire, "out of memory");
+    if (make_reader(wire) < 0)
+        return -1;
     if (!access->by_tls)
         return 1;
     wire->tls = redis_tls_new(access, place, wire->fd, wire->why);

@@ -26,11 +26,15 @@ static inline struct argument argument_string(const char *string)
 
 enum { REDIS_WHY_SIZE = 200 };
 
+/* It stays in its place while it is open. */
 struct redis_wire {
     int fd;             /* -1: closed */
     struct ssl_st *tls; /* NULL: in the clear */
     redisReader *reader;
-    bool answered;  /* something was read */
+    const redisReplyObjectFunctions *standard; /* how hiredis makes replies */
+    redisReplyObjectFunctions bounded;         /* how the reader does */
+    size_t elements; /* of all arrays in the reply that is read */
+    bool answered;   /* something was read */
     int timeout_ms; /* what `why` says when there was no answer */
     char why[REDIS_WHY_SIZE]; /* what came between */
     bool for_good; /* that stays until somebody repairs the server or the settings */
@@ -44,7 +48,7 @@ int redis_wire_open(struct redis_wire *wire, struct redis_place *place,
                     const struct redis_access *access, int64_t give_up_us) must_check;
 int redis_wire_send(struct redis_wire *wire, const char *bytes, size_t length, int64_t give_up_us)
     must_check;
-/* One whole reply, whatever it says. */
+/* One whole reply, whatever it says, unless it is longer than any of ours may be. */
 int redis_wire_read(struct redis_wire *wire, int64_t give_up_us, redisReply **reply_r) must_check;
 /* A command of `count` words, and its reply, in the place of what *reply_r is. */
 int redis_wire_ask(struct redis_wire *wire, int64_t give_up_us, const char *const *words,
