@@ -167,9 +167,19 @@ static const struct {
     {"rediss+sentinel://", STORE_REDIS_SENTINEL, true, read_sentinels},
 };
 
+static bool lacks_brackets(const char *rest)
+{
+    size_t length = strspn(rest, ":." DIGITS "abcdefABCDEF"), colons = 0;
+    for (size_t i = 0; i < length; i++)
+        colons += rest[i] == ':';
+    return colons > 1 && strchr("/,", rest[length]) != NULL && strchr(rest, '@') == NULL;
+}
+
 static const char *read_url(const char *text, struct store_url *url)
 {
     size_t length = store_url_scheme_length(text);
+    if (strncmp(text, "redis", strlen("redis")) == 0 && lacks_brackets(text + length))
+        return "has an IPv6 address without brackets, as in [::1]:6379";
     if (strncmp(text, "redis", strlen("redis")) == 0 && names_user(text))
         return "holds a user name or a password; set store.user and store.password_file instead";
     for (size_t i = 0; i < countof(schemes); i++)

@@ -55,7 +55,9 @@ static void set_override_place(struct reading *reading)
     const char *override = reading->override;
     const char *equals = strchr(override, '=');
     bool unreadable = address_text_fault(override, strlen(override)) != NULL;
-    bool hidden = store_url_may_hold_password(equals != NULL ? equals + 1 : override);
+    size_t name_length = equals != NULL ? (size_t)(equals - override) : strlen(override);
+    bool hidden = store_url_may_hold_password(equals != NULL ? equals + 1 : override) ||
+                  settings_value_is_secret(override, name_length);
     int shown = unreadable || (hidden && equals == NULL) ? 0
                 : hidden                                 ? (int)(equals - override)
                                                          : INT_MAX;

@@ -86,6 +86,9 @@ static inline const void *setting_member(const struct setting *setting,
     return (const unsigned char *)settings + setting->offset;
 }
 
+/* Whether what is given to a name, known or not, may be a password, which no message shows. */
+bool settings_value_is_secret(const char *name, size_t length);
+
 /* Reads `value` into the setting's member; a list gets more items, or with `continues` its last
  * group more domains. 1; or 0 with the problem's text filled and the member as setting_type.parse
  * leaves it. */

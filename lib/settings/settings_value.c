@@ -81,6 +81,12 @@ static const char *comment_fault(const char *text)
     return NULL;
 }
 
+bool settings_value_is_secret(const char *name, size_t length)
+{
+    static const char word[] = "password";
+    return memmem(name, length, word, strlen(word)) != NULL;
+}
+
 /* Fills *problem. Quotes at most QUOTE_MAX_BYTES, whole characters, and no password. */
 static int refuse(const struct value *value, struct problem *problem)
 {
@@ -98,6 +104,10 @@ static int refuse(const struct value *value, struct problem *problem)
         cut = "…";
     } else if (store_url_scheme_length(quoted) > 0 && store_url_may_hold_password(quoted)) {
         length = store_url_scheme_length(quoted);
+        cut = "…";
+    }
+    if (settings_value_is_secret(value->setting->name, strlen(value->setting->name))) {
+        length = 0; /* the password may stand where its file should */
         cut = "…";
     }
     freed_by(text_free) struct text values = {0};

@@ -17,6 +17,18 @@ static bool leads_to_this_machine(const char *url)
     return false;
 }
 
+/* The first of TLS' files that is set for a server that is spoken to without TLS; NULL: none. */
+static const char *unused_tls_file(const struct settings *settings)
+{
+    if (strncmp(settings->store_url, "redis://", strlen("redis://")) != 0 &&
+        strncmp(settings->store_url, "redis+sentinel://", strlen("redis+sentinel://")) != 0)
+        return NULL;
+    return settings->store_tls_ca_file[0] != '\0'     ? "store.tls_ca_file"
+           : settings->store_tls_cert_file[0] != '\0' ? "store.tls_cert_file"
+           : settings->store_tls_key_file[0] != '\0'  ? "store.tls_key_file"
+                                                      : NULL;
+}
+
 void settings_warn(struct faults *warnings, const char *where, const char *text)
 {
     if (warnings->count == FAULTS_MAX)
@@ -40,6 +52,10 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
         settings_warn(warnings_r, "domains.own_domains",
             "is not set, so addresses of colleagues at another domain count as outside: expected "
             "the domains that belong together");
+    if (unused_tls_file(settings) != NULL)
+        settings_warn(warnings_r, unused_tls_file(settings),
+            "is not used, because store.url is without TLS, so passwords and data travel "
+            "readable: expected rediss:// or rediss+sentinel://");
     if (settings->mta_forwarding_networks.count > 0 && !own &&
         settings->hosted_domains.count == 0)
         settings_warn(warnings_r, "mta.forwarding_networks",

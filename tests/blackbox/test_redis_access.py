@@ -108,6 +108,7 @@ def test_the_certificate_has_to_be_of_the_authority_and_of_the_host(folder, new_
             f"store.tls_ca_file: {folder}/none.crt: No such file")
     status, said = check(folder, f"redis://127.0.0.1:{tls_store.port}", {"timeout": "250ms"})
     assert status == 0 and "does not answer now" in said
+    assert "before an answer: it may want TLS (rediss)" in said
 
 
 @pytest.mark.parametrize("name, host", [("DNS:other.example", "localhost"),
@@ -158,7 +159,7 @@ def test_a_server_without_tls(folder, authority):
         answers(folder, f"redis://{HOST}:{port}", {})
         status, said = check(folder, f"rediss://{HOST}:{port}",
                              {"tls_ca_file": authority.file, "timeout": "250ms"})
-        assert status == 0 and "no answer by TLS within 250 ms" in said
+        assert status == 0 and "no answer by TLS within 250 ms: it may speak none (redis)" in said
     finally:
         server.stop()
 
@@ -289,8 +290,8 @@ def test_passwords(folder, users, password):
     url = f"redis+unix://{users.socket_path}"
     mine = {"user": "sendguard", "password_file": password}
     answers(folder, url, mine)
-    refused(folder, url, {}, "NOAUTH")
-    refused(folder, url, {"password_file": password}, "WRONGPASS")
+    refused(folder, url, {}, "NOAUTH", "store.password_file")
+    refused(folder, url, {"password_file": password}, "WRONGPASS", "(store.user, store.password_file)")
     refused(folder, url, {"user": "nobody", "password_file": password}, "WRONGPASS")
     refused(folder, url, {"user": "sendguard"}, "WRONGPASS")
     users.command("ACL", "SETUSER", "sendguard", "-evalsha")
@@ -378,6 +379,12 @@ def test_root_looks_as_the_owner_of_the_password(folder, password, owner):
 def test_a_password_in_a_url_is_refused(folder, url):
     refused(folder, url, {}, "holds a user name or a password; set store.user and "
                              "store.password_file instead")
+
+
+def test_tls_that_is_not_used_is_said(folder, authority):
+    """Who sets its files means to be protected; the password would go out readable."""
+    _, said = check(folder, "redis://127.0.0.1:1", {"tls_ca_file": authority.file})
+    assert "store.tls_ca_file: is not used, because store.url is without TLS" in said
 
 
 # ---- names of hosts -------------------------------------------------------------------------

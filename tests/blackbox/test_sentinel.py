@@ -134,7 +134,11 @@ def test_what_can_be_wrong(folder, cluster):
     refused(folder, f"redis+sentinel://{sentinel}/other", {},
             f"redis at master other: no sentinel names it: {sentinel}: it knows no master of that name")
     refused(folder, f"redis+sentinel://127.0.0.1:{cluster.first.port}/{MASTER}", {},
-            "unknown command")
+            f"{cluster.first.port}: it is no sentinel: ERR unknown command")
+    for database in ("", "/1"):
+        refused(folder, f"redis://{sentinel}{database}", {}, "perhaps a sentinel")
+    status, said = check(folder, f"redis://127.0.0.1:{cluster.second.port}")
+    assert status == 0 and "does not answer now" in said and "it is a replica" in said
     # a sentinel that does not know yet
     eventually(lambda: cluster.second.is_synced, "the replica follows")
     cluster.second.command("REPLICAOF", "NO", "ONE")

@@ -230,6 +230,8 @@ enum called redis_receive(struct redis_backend *backend, const struct action_tim
 
 /* ---- connecting ---------------------------------------------------------------- */
 
+#define NO_SERVER "it does not speak as a redis-server"
+
 /* One command by its words, answered: 1 with *reply_r, which may be an error; -1. */
 static int ask(struct redis_backend *backend, const struct action_time *time,
                const char *const *words, size_t count, redisReply **reply_r)
@@ -242,6 +244,16 @@ static int ask(struct redis_backend *backend, const struct action_time *time,
     ask(backend, time, (const char *const[]){__VA_ARGS__},        \
         countof(((const char *const[]){__VA_ARGS__})), reply_r)
 
+/* What an error means where nothing but the settings is wrong. */
+static const char *explain(const char *error)
+{
+    if (strncmp(error, "ERR unknown command", strlen("ERR unknown command")) == 0)
+        return NO_SERVER ", perhaps a sentinel: expected redis+sentinel:// for one";
+    return strncmp(error, "NOAUTH", strlen("NOAUTH")) == 0
+               ? "NOAUTH: it wants a password: expected store.password_file, and store.user of ACLs"
+               : error;
+}
+
 static int choose_database(struct redis_backend *backend, const struct action_time *time)
 {
     char number[16];
@@ -249,7 +261,7 @@ static int choose_database(struct redis_backend *backend, const struct action_ti
     snprintf(number, sizeof number, "%d", backend->database);
     if (ASK(backend, time, &reply, "SELECT", number) < 0)
         return -1;
-    return reply->type == REDIS_REPLY_ERROR ? drop(backend, reply->str) : 1;
+    return reply->type == REDIS_REPLY_ERROR ? drop(backend, explain(reply->str)) : 1;
 }
 
 /* So that CLIENT LIST, and who moves the store, sees what uses the database. A server that allows no
@@ -269,7 +281,7 @@ static int read_clock(struct redis_backend *backend, const struct action_time *t
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
         reply->element[0]->type != REDIS_REPLY_STRING ||
         reply->element[1]->type != REDIS_REPLY_STRING)
-        return drop(backend, reply->type == REDIS_REPLY_ERROR ? reply->str
+        return drop(backend, reply->type == REDIS_REPLY_ERROR ? explain(reply->str)
                                                               : "unexpected reply to TIME");
     int64_t seconds = strtoll(reply->element[0]->str, NULL, 10);
     int64_t more_us = strtoll(reply->element[1]->str, NULL, 10);
@@ -422,11 +434,25 @@ int redis_connected(struct redis_backend *backend, const struct action_time *tim
 static bool refuses_for_good(const char *error)
 {
     static const char *const errors[] = {"NOAUTH", "WRONGPASS", "NOPERM",
-                                         "ERR DB index is out of range", REDIS_PART};
+                                         "ERR DB index is out of range", NO_SERVER, REDIS_PART};
     for (size_t i = 0; i < countof(errors); i++)
         if (strstr(error, errors[i]) != NULL)
             return true;
     return false;
+}
+
+/* Whether it takes changes: 1, -1. Sentinels were asked already, where there are some. */
+static int find_role(struct redis_backend *backend, const struct action_time *time)
+{
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    if (backend->sentinels != NULL)
+        return 1;
+    if (ASK(backend, time, &reply, "ROLE") < 0)
+        return -1;
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                   strcmp(redis_text(reply->element[0]), "slave") == 0
+               ? fail(backend, "it is a replica, which takes no changes: expected its master")
+               : 1;
 }
 
 /* Whether replicas are there, each of which has all that there is: 1, 0, -1. */
@@ -444,7 +470,8 @@ static int redis_examine(struct backend *backend, bool *made_r)
     struct redis_backend *self = redis_backend(backend);
     struct action_time time = redis_begin(self);
     *made_r = false;
-    if (redis_connected(self, &time) > 0 && find_replicas(self, &time) > 0 &&
+    if (redis_connected(self, &time) > 0 && find_role(self, &time) > 0 &&
+        find_replicas(self, &time) > 0 &&
         (self->knows_hash_key || read_hash_key(self, &time) >= 0)) {
         freed_by(free_string) char *asked =
             self->sentinels != NULL ? redis_sentinel_asked(self->sentinels) : NULL;

@@ -110,7 +110,12 @@ int redis_access_sign_in(struct redis_wire *wire, const struct redis_access *acc
     bool refused = answer > 0 && reply->type == REDIS_REPLY_ERROR;
     bool hidden = refused && repeats(reply->str, password);
     sodium_memzero(password, sizeof password);
-    if (refused)
-        return redis_wire_fail_for_good(wire, hidden ? "it does not take AUTH" : reply->str);
+    if (hidden)
+        return redis_wire_fail_for_good(wire, "it does not take AUTH");
+    if (refused) {
+        char why[REDIS_WHY_SIZE];
+        snprintf(why, sizeof why, "%.140s (store.user, store.password_file)", reply->str);
+        return redis_wire_fail_for_good(wire, why);
+    }
     return answer;
 }

@@ -51,6 +51,14 @@ static bool wants_password(const redisReply *reply)
                                                 strncmp(reply->str, "NOPERM", 6) == 0);
 }
 
+static int refuse_error(struct redis_wire *wire, const char *error)
+{
+    char why[REDIS_WHY_SIZE];
+    bool unknown = strncmp(error, "ERR unknown command", strlen("ERR unknown command")) == 0;
+    snprintf(why, sizeof why, "%s%.170s", unknown ? "it is no sentinel: " : "", error);
+    return redis_wire_fail_for_good(wire, why);
+}
+
 /* A host, whose name has up to 255 bytes (RFC 1035, 2.3.4), and a port. */
 static bool is_address(const redisReply *host, const redisReply *port)
 {
@@ -77,7 +85,7 @@ static int ask(struct redis_sentinels *sentinels, const struct redis_access *acc
     if ((*reply_r)->type == REDIS_REPLY_NIL)
         return redis_wire_fail_for_good(wire, "it knows no master of that name");
     if ((*reply_r)->type == REDIS_REPLY_ERROR)
-        return redis_wire_fail_for_good(wire, (*reply_r)->str);
+        return refuse_error(wire, (*reply_r)->str);
     if ((*reply_r)->type == REDIS_REPLY_ARRAY && (*reply_r)->elements == 2 &&
         (*reply_r)->element[0]->type == REDIS_REPLY_STRING &&
         (*reply_r)->element[1]->type == REDIS_REPLY_STRING)

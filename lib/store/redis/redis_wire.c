@@ -47,10 +47,10 @@ int redis_wire_fail_for_good(struct redis_wire *wire, const char *why)
 
 static int fail_late(struct redis_wire *wire)
 {
-    char why[64];
+    char why[96];
     bool shaking = wire->tls != NULL && !SSL_is_init_finished(wire->tls);
-    snprintf(why, sizeof why, "no answer%s within %d ms", shaking ? " by TLS" : "",
-             wire->timeout_ms);
+    snprintf(why, sizeof why, "no answer%s within %d ms%s", shaking ? " by TLS" : "",
+             wire->timeout_ms, shaking ? ": it may speak none (redis)" : "");
     return redis_wire_fail(wire, why);
 }
 
@@ -72,15 +72,25 @@ static int wait_for(struct redis_wire *wire, short events, int64_t give_up_us)
     }
 }
 
+static bool is_local(int fd)
+{
+    int domain = AF_UNIX;
+    socklen_t size = sizeof domain;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain == AF_UNIX;
+}
+
 /* A server that does not accept our certificate says so after the handshake as we see it, and often
- * only by the end. */
+ * only by the end. One that wants TLS ends the connection at the first word without it. */
 static int fail_ended(struct redis_wire *wire, const char *why)
 {
     char text[REDIS_WHY_SIZE];
-    if (wire->answered || !SSL_is_init_finished(wire->tls))
+    if (wire->answered ||
+        (wire->tls != NULL ? !SSL_is_init_finished(wire->tls) : is_local(wire->fd)))
         return redis_wire_fail(wire, why);
-    snprintf(text, sizeof text, "%.60s after TLS began: it may want another certificate "
-             "(store.tls_cert_file)", why);
+    snprintf(text, sizeof text, "%.60s %s", why,
+             wire->tls != NULL
+                 ? "after TLS began: it may want another certificate (store.tls_cert_file)"
+                 : "before an answer: it may want TLS (rediss)");
     return redis_wire_fail(wire, text);
 }
 
@@ -120,9 +130,9 @@ static int take_count(struct redis_wire *wire, ssize_t count, short events, shor
     if (count > 0)
         return 1;
     if (count < 0 && errno != EAGAIN && errno != EINTR)
-        return redis_wire_fail(wire, strerror(errno));
+        return fail_ended(wire, strerror(errno));
     if (count == 0)
-        return redis_wire_fail(wire, "it closed the connection");
+        return fail_ended(wire, "it closed the connection");
     *events_r = errno == EINTR ? 0 : events;
     return 0;
 }

@@ -1,5 +1,6 @@
 /* What a URL of the store says. What else is wrong with a URL: tests/unit/settings. */
 #include <check.h>
+#include <string.h>
 #include <stdlib.h>
 
 #include "base/store_url.h"
@@ -81,6 +82,17 @@ static const struct {
     {"rediss://h/0?password=secret", true},
 };
 
+START_TEST(test_an_address_without_brackets)
+{
+    struct store_url url;
+    static const char *const urls[] = {"redis://::1", "rediss://fe80::1:6379/0",
+                                       "redis+sentinel://::1:26379,::2:26379/m/0"};
+    for (size_t i = 0; i < countof(urls); i++)
+        ck_assert_ptr_nonnull(strstr(store_url_read(urls[i], &url), "brackets"));
+    ck_assert_ptr_nonnull(strstr(store_url_read("redis://a:b:c@d", &url), "password"));
+}
+END_TEST
+
 START_TEST(test_may_hold_password)
 {
     ck_assert_int_eq(store_url_may_hold_password(password_cases[_i].url),
@@ -107,6 +119,7 @@ int main(void)
     TCase *tests = tcase_create("store URL");
     tcase_add_loop_test(tests, test_sqlite_path, 0, countof(cases));
     tcase_add_test(tests, test_sentinels);
+    tcase_add_test(tests, test_an_address_without_brackets);
     tcase_add_loop_test(tests, test_may_hold_password, 0, countof(password_cases));
     tcase_add_loop_test(tests, test_read, 0, countof(read_cases));
     suite_add_tcase(suite, tests);

@@ -714,6 +714,15 @@ START_TEST(test_warnings)
     assert_warnings(URL("http://[::1]:80/x") OWN, "web.base_url ");
     assert_warnings(URL("https://x.test") FORWARDING,
                     "domains.own_domains mta.forwarding_networks ");
+#define STORE(url) URL("https://x.test") OWN "[store]\nurl = " url "\n"
+#define CA "tls_ca_file = /x/ca.crt\n"
+    assert_warnings(STORE("redis://h/0") CA, "store.tls_ca_file ");
+    assert_warnings(STORE("redis+sentinel://h/m") "tls_cert_file = /x/c\ntls_key_file = /x/k\n",
+                    "store.tls_cert_file ");
+    assert_warnings(STORE("redis://h/0"), "");
+    assert_warnings(STORE("rediss://h/0") CA, "");
+    assert_warnings(STORE("rediss+sentinel://h/m") CA, "");
+    assert_warnings(STORE("sqlite:///x/y") CA, ""); /* the store may be about to move */
     assert_warnings(URL("https://x.test") FORWARDING "[domains]\nhosted = example.test\n",
                     "domains.own_domains ");
 }

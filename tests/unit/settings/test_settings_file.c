@@ -288,13 +288,17 @@ START_TEST(test_passwords_are_not_shown)
     must_refuse("[store]\nurl = rediss://user:hunter2@x\n", 2,
                 "store.url: \"rediss://…\" holds a user name or a password");
     ck_assert_ptr_null(strstr(problem.text, "hunter2"));
+    must_refuse("[store]\npassword_file = hunter2\n", 2,
+                "store.password_file: \"…\" is no absolute path of a file");
     static const char *const others[] = {
         "store.url=redis://:hunter2@host/0", "store.url=redis://:hunter2",
         "store.url=redis://u:1/hunter2@h",   "store.url=redis:hunter2@host",
         "store.url=redis://:9@hunter2@h",    "store.url=redis+unix://:hunter2@/run/r.sock",
         "store.url=:hunter2@host",           "web.listen=redis://:hunter2@host/0",
         "web.base_url=ftp://u:hunter2@host", "redis://:hunter2@host/0",
-        "store.url=rediss://hunter2@h",      "store.url=redis://:hunter2@host/0 ;"};
+        "store.url=rediss://hunter2@h",      "store.url=redis://:hunter2@host/0 ;",
+        "store.password_file=hunter2",       "store.password=hunter2",
+        "store.password hunter2",            "redis.password=hunter2"};
     for (size_t i = 0; i < countof(others); i++) {
         ck_assert_int_eq(read_override(others[i]), 0);
         ck_assert_msg(strstr(problem.where, "hunter2") == NULL &&
