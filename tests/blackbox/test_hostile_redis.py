@@ -2,14 +2,17 @@
 plus what a machine needs, take its memory, or have it show what nobody may see."""
 
 import contextlib
+import os
 import re
 import socket
 import threading
 
 import pytest
 
+from programs import PATIENCE
+from redis_access import Authority
 from redis_sentinel import MASTER
-from test_redis_access import CONFIGURATION, PASSWORD, check, refused
+from test_redis_access import CONFIGURATION, PASSWORD, Place, check, refused
 
 pytestmark = pytest.mark.sanitized
 
@@ -116,3 +119,55 @@ def test_a_server_whose_time_is_none(folder, seconds, more):
     with server(says_the_time(seconds, more)) as port:
         status, said = check(folder, f"redis://127.0.0.1:{port}")
     assert status == 0 and "unexpected reply to TIME" in said, said
+
+
+def held(program):
+    """Its descriptors and threads."""
+    return [len(os.listdir(f"/proc/{program.process.pid}/{what}")) for what in ("fd", "task")]
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("form", ["redis://localhost:{}", "rediss://localhost:{}",
+                                  "redis+sentinel://localhost:{}/" + MASTER])
+def test_nothing_is_left_of_connections_that_fail(folder, start, sender_at, form):
+    """Nor of look-ups of names."""
+    made = []
+
+    def end(client):
+        made.append(client.recv(65536))
+
+    with server(end) as port:
+        guard = start(Place(form.format(port)), {"store": {
+            "timeout": "2s", "tls_ca_file": Authority(folder).file}})
+        sender = sender_at(guard)
+        while len(made) < 50:
+            sender.send()
+        before = held(guard)
+        while len(made) < 500:
+            assert sender.send().status == 503
+        assert max(after - at for after, at in zip(held(guard), before)) <= 1, (before, held(guard))
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("form", ["redis://127.0.0.1:{}", "rediss://127.0.0.1:{}",
+                                  "rediss+sentinel://127.0.0.1:{}/" + MASTER])
+def test_a_reload_and_an_end_while_connecting(start, sender_at, form):
+    """To a server that takes connections and says nothing."""
+    called, ended = threading.Event(), threading.Event()
+
+    def stall(client):
+        called.set()
+        ended.wait(PATIENCE)
+
+    with server(stall) as port:
+        guard = start(Place(form.format(port)), {"store": {"timeout": "1s"}})
+        called.clear()
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(sender_at(guard).send().status))
+        asking.start()
+        assert called.wait(PATIENCE)
+        guard.reload()
+        guard.stop()
+        asking.join()
+        ended.set()
+    assert answers == [503]
