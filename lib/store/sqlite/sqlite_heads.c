@@ -23,23 +23,41 @@ struct logged {
     uint8_t bytes[]; /* key, data */
 };
 
+/* What a transaction has done to what is known, and a rollback does to it. */
+enum change { UNCHANGED, TO_UNDO, TO_FORGET };
+
+/* Where the log stands, and writing back, as the last row of the log says. */
+struct log_state {
+    int64_t last;       /* row of the log */
+    size_t bytes;       /* of the log behind its first row */
+    int64_t until, written;
+    size_t bytes_until; /* how long it was when the round began */
+    size_t next;        /* of to_write */
+};
+
+/* A head before the transaction that changed it; NULL: it was not in the log. */
+struct undone {
+    int64_t id;
+    struct logged *before;
+};
+
 struct sqlite_heads {
     struct logged *buckets[BUCKETS];
     size_t count;
-    bool fresh;      /* no other process wrote since it was looked up in this transaction */
-    bool changed;    /* by this transaction, which is not committed */
+    bool fresh; /* no other process wrote since it was looked up in this transaction */
+    enum change change;
+    struct undone *undo;
+    size_t undo_count, undo_room;
     int64_t version, schema; /* of the database, by SQLite */
-    int64_t first, last; /* rows of the log; up to the former all is in `history_head` */
-    size_t bytes;        /* of the log behind the former */
+    int64_t first; /* row of the log: up to it all is in `history_head` */
+    struct log_state now, found; /* the latter as the transaction found it */
+    bool found_listed;           /* to_write was there */
     struct text appended; /* by this transaction */
     size_t appended_count;
     struct text scratch;
-    /* Where writing back stands, as the last row of the log says; that far the log had so many bytes */
-    int64_t until, written;
-    size_t bytes_until;
     /* What this process knows is to be written in the round of `until`; NULL: it has not looked */
     int64_t *to_write;
-    size_t to_write_count, next;
+    size_t to_write_count;
 };
 
 /* ---- the log in memory ----------------------------------------------------------- */
@@ -58,6 +76,7 @@ void sqlite_heads_free(struct sqlite_heads **heads)
     sqlite_heads_forget(*heads);
     text_free(&(*heads)->appended);
     text_free(&(*heads)->scratch);
+    free((*heads)->undo);
     free(*heads);
     *heads = NULL;
 }
@@ -112,26 +131,82 @@ static void forget_to_write(struct sqlite_heads *heads)
 {
     free(heads->to_write);
     heads->to_write = NULL;
-    heads->to_write_count = heads->next = 0;
+    heads->to_write_count = heads->now.next = 0;
+}
+
+/* A head is about to change: what it was is kept for a rollback. */
+static void remember(struct sqlite_heads *heads, int64_t id)
+{
+    struct logged **at = find(heads, id), *before = *at;
+    if (before != NULL && before->row > heads->found.last)
+        return; /* of this transaction */
+    if (heads->undo_count == heads->undo_room) {
+        heads->undo_room = 2 * heads->undo_room + 64;
+        heads->undo = xrealloc(heads->undo, heads->undo_room * sizeof heads->undo[0]);
+    }
+    heads->undo[heads->undo_count++] = (struct undone){id, before};
+    if (before == NULL)
+        return;
+    *at = before->next;
+    heads->count--;
+}
+
+static void forget_undo(struct sqlite_heads *heads)
+{
+    while (heads->undo_count > 0)
+        free(heads->undo[--heads->undo_count].before);
+    heads->change = UNCHANGED;
+}
+
+static void forget_appended(struct sqlite_heads *heads)
+{
+    text_clear(&heads->appended);
+    heads->appended_count = 0;
+}
+
+static void undo(struct sqlite_heads *heads)
+{
+    while (heads->undo_count > 0) {
+        struct undone *undone = &heads->undo[--heads->undo_count];
+        struct logged **at = find(heads, undone->id);
+        if (*at != NULL)
+            drop(heads, at);
+        if (undone->before != NULL) {
+            undone->before->next = *at;
+            *at = undone->before;
+            heads->count++;
+        }
+    }
+    if (!heads->found_listed || heads->now.until != heads->found.until)
+        forget_to_write(heads);
+    heads->now = heads->found;
+    forget_appended(heads);
+    heads->change = UNCHANGED;
 }
 
 void sqlite_heads_forget(struct sqlite_heads *heads)
 {
+    forget_undo(heads);
     drop_up_to(heads, INT64_MAX);
     forget_to_write(heads);
-    text_clear(&heads->appended);
-    heads->appended_count = 0;
-    heads->fresh = heads->changed = false;
+    forget_appended(heads);
+    heads->fresh = false;
     heads->version = heads->schema = VERSION_UNKNOWN;
-    heads->first = heads->last = heads->until = 0;
-    heads->bytes = 0;
+    heads->first = heads->now.last = heads->now.until = 0;
+    heads->now.bytes = 0;
 }
 
-void sqlite_heads_begin(struct sqlite_heads *heads) { heads->fresh = heads->changed = false; }
+void sqlite_heads_begin(struct sqlite_heads *heads)
+{
+    heads->fresh = false;
+    forget_undo(heads);
+}
 
 void sqlite_heads_roll_back(struct sqlite_heads *heads)
 {
-    if (heads->changed)
+    if (heads->change == TO_UNDO)
+        undo(heads);
+    else if (heads->change == TO_FORGET)
         sqlite_heads_forget(heads);
 }
 
@@ -157,9 +232,9 @@ static bool read_head(const uint8_t **at, const uint8_t *end, int64_t *id_r, str
 static void begin_round(struct sqlite_heads *heads, int64_t until)
 {
     forget_to_write(heads);
-    heads->until = until;
-    heads->written = NONE_WRITTEN;
-    heads->bytes_until = heads->bytes;
+    heads->now.until = until;
+    heads->now.written = NONE_WRITTEN;
+    heads->now.bytes_until = heads->now.bytes;
 }
 
 static int read_row(struct sqlite_backend *backend, sqlite3_stmt *statement)
@@ -169,17 +244,17 @@ static int read_row(struct sqlite_backend *backend, sqlite3_stmt *statement)
     size_t length = (size_t)sqlite3_column_bytes(statement, 1);
     const uint8_t *at = sqlite3_column_blob(statement, 1), *end = at + length;
     struct head head;
-    if (sqlite3_column_int64(statement, 2) != heads->until)
+    if (sqlite3_column_int64(statement, 2) != heads->now.until)
         begin_round(heads, sqlite3_column_int64(statement, 2));
-    heads->written = sqlite3_column_int64(statement, 3);
+    heads->now.written = sqlite3_column_int64(statement, 3);
     while (at < end) {
         if (!read_head(&at, end, &id, &head))
             return backend_fail(&backend->base, "%s: head_log %lld is damaged", backend->path,
                                 (long long)row);
         keep(heads, id, row, &head);
     }
-    heads->bytes += length;
-    heads->last = row;
+    heads->now.bytes += length;
+    heads->now.last = row;
     return 1;
 }
 
@@ -201,9 +276,9 @@ static void begin_at(struct sqlite_heads *heads, int64_t first)
 {
     drop_up_to(heads, first);
     forget_to_write(heads);
-    heads->bytes -= first == heads->until ? heads->bytes_until : heads->bytes;
+    heads->now.bytes -= first == heads->now.until ? heads->now.bytes_until : heads->now.bytes;
     heads->first = first;
-    heads->last = heads->last > first ? heads->last : first;
+    heads->now.last = heads->now.last > first ? heads->now.last : first;
 }
 
 static int read_log(struct sqlite_backend *backend)
@@ -215,7 +290,7 @@ static int read_log(struct sqlite_backend *backend)
     if (first != heads->first)
         begin_at(heads, first);
     sqlite3_stmt *rows = sqlite_take(backend, SQL_HEAD_LOG_AFTER);
-    sqlite3_bind_int64(rows, 1, heads->last);
+    sqlite3_bind_int64(rows, 1, heads->now.last);
     int more;
     while ((more = sqlite_row(backend, rows)) > 0)
         if (read_row(backend, rows) < 0) {
@@ -236,10 +311,10 @@ static int look_anew(struct sqlite_backend *backend)
     if (schema != heads->schema)
         sqlite_heads_forget(heads);
     heads->schema = schema;
-    heads->changed = true; /* until all is read */
+    heads->change = TO_FORGET; /* until all is read */
     if (read_log(backend) < 0)
         return -1;
-    heads->changed = false;
+    heads->change = UNCHANGED;
     return 1;
 }
 
@@ -255,6 +330,8 @@ static int look(struct sqlite_backend *backend)
         return -1;
     heads->version = version;
     heads->fresh = true;
+    heads->found = heads->now;
+    heads->found_listed = heads->to_write != NULL;
     return 1;
 }
 
@@ -318,8 +395,10 @@ int sqlite_heads_put(struct sqlite_backend *backend, int64_t id, const struct he
     text_add_bytes(&heads->appended, head->key, head->key_length);
     text_add_bytes(&heads->appended, (const char *)head->data, head->length);
     heads->appended_count++;
-    heads->changed = true;
-    keep(heads, id, heads->last + 1, head);
+    if (heads->change == UNCHANGED)
+        heads->change = TO_UNDO;
+    remember(heads, id);
+    keep(heads, id, heads->now.last + 1, head);
     return 1;
 }
 
@@ -329,16 +408,15 @@ static int append(struct sqlite_backend *backend)
 {
     struct sqlite_heads *heads = backend->heads;
     sqlite3_stmt *put = sqlite_take(backend, SQL_HEAD_LOG_PUT);
-    sqlite3_bind_int64(put, 1, heads->last + 1);
+    sqlite3_bind_int64(put, 1, heads->now.last + 1);
     sqlite3_bind_blob(put, 2, heads->appended.data, (int)heads->appended.length, SQLITE_STATIC);
-    sqlite3_bind_int64(put, 3, heads->until);
-    sqlite3_bind_int64(put, 4, heads->written);
+    sqlite3_bind_int64(put, 3, heads->now.until);
+    sqlite3_bind_int64(put, 4, heads->now.written);
     if (sqlite_do(backend, put) < 0)
         return -1;
-    heads->last++;
-    heads->bytes += heads->appended.length;
-    heads->appended_count = 0;
-    text_clear(&heads->appended);
+    heads->now.last++;
+    heads->now.bytes += heads->appended.length;
+    forget_appended(heads);
     return 1;
 }
 
@@ -355,7 +433,7 @@ static void list_to_write(struct sqlite_heads *heads)
     heads->to_write = xcalloc(heads->count + 1, sizeof heads->to_write[0]);
     for (size_t i = 0; i < BUCKETS; i++)
         for (const struct logged *logged = heads->buckets[i]; logged != NULL; logged = logged->next)
-            if (logged->id > heads->written)
+            if (logged->id > heads->now.written)
                 heads->to_write[heads->to_write_count++] = logged->id;
     qsort(heads->to_write, heads->to_write_count, sizeof heads->to_write[0], by_number);
 }
@@ -380,16 +458,16 @@ static int write_some(struct sqlite_backend *backend, size_t max)
     struct sqlite_heads *heads = backend->heads;
     if (heads->to_write == NULL)
         list_to_write(heads);
-    for (; max > 0 && heads->next < heads->to_write_count; heads->next++) {
-        int64_t id = heads->to_write[heads->next];
-        if (id <= heads->written) /* by another process */
+    for (; max > 0 && heads->now.next < heads->to_write_count; heads->now.next++) {
+        int64_t id = heads->to_write[heads->now.next];
+        if (id <= heads->now.written) /* by another process */
             continue;
         if (write_back(backend, *find(heads, id)) < 0)
             return -1;
-        heads->written = id;
+        heads->now.written = id;
         max--;
     }
-    return heads->next == heads->to_write_count;
+    return heads->now.next == heads->to_write_count;
 }
 
 /* All up to row `until` is in `history_head`: that row stays, empty. */
@@ -397,17 +475,18 @@ static int cut_log(struct sqlite_backend *backend)
 {
     struct sqlite_heads *heads = backend->heads;
     sqlite3_stmt *cut = sqlite_take(backend, SQL_HEAD_LOG_DROP);
-    sqlite3_bind_int64(cut, 1, heads->until);
+    sqlite3_bind_int64(cut, 1, heads->now.until);
     if (sqlite_do(backend, cut) < 0)
         return -1;
     sqlite3_stmt *mark = sqlite_take(backend, SQL_HEAD_LOG_PUT);
-    sqlite3_bind_int64(mark, 1, heads->until);
+    sqlite3_bind_int64(mark, 1, heads->now.until);
     sqlite3_bind_zeroblob(mark, 2, 0);
-    sqlite3_bind_int64(mark, 3, heads->until);
+    sqlite3_bind_int64(mark, 3, heads->now.until);
     sqlite3_bind_int64(mark, 4, NONE_WRITTEN);
     if (sqlite_do(backend, mark) < 0)
         return -1;
-    begin_at(heads, heads->until);
+    heads->change = TO_FORGET;
+    begin_at(heads, heads->now.until);
     return 1;
 }
 
@@ -423,9 +502,9 @@ int sqlite_heads_commit(struct sqlite_backend *backend)
     struct sqlite_heads *heads = backend->heads;
     if (heads->appended.length == 0)
         return 1;
-    if (heads->until <= heads->first && heads->bytes >= HEADS_LOG_BYTES)
-        begin_round(heads, heads->last);
-    int ended = heads->until > heads->first ? write_some(backend, write_at_once(heads)) : 0;
+    if (heads->now.until <= heads->first && heads->now.bytes >= HEADS_LOG_BYTES)
+        begin_round(heads, heads->now.last);
+    int ended = heads->now.until > heads->first ? write_some(backend, write_at_once(heads)) : 0;
     if (ended < 0 || append(backend) < 0)
         return -1;
     return ended > 0 ? cut_log(backend) : 1;
@@ -436,9 +515,9 @@ int sqlite_heads_write_all(struct sqlite_backend *backend)
     struct sqlite_heads *heads = backend->heads;
     if (look(backend) < 0 || (heads->appended.length > 0 && append(backend) < 0))
         return -1;
-    if (heads->last == heads->first)
+    if (heads->now.last == heads->first)
         return 1;
-    heads->changed = true;
-    begin_round(heads, heads->last);
+    heads->change = TO_FORGET;
+    begin_round(heads, heads->now.last);
     return write_some(backend, SIZE_MAX) < 0 ? -1 : cut_log(backend);
 }

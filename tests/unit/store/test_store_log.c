@@ -19,9 +19,9 @@
 #include "store/records.h"
 #include "tests/unit/store/backends.h"
 
-enum { THREADS = 16, MESSAGES = 20000, MANY = 2 * MESSAGES, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
+enum { THREADS = 16, MESSAGES = 20000, MAILBOXES = 5000, MEGABYTE = 1 << 20 };
 /* The default of store.timeout; a sanitizer's build shows faults, not speed. */
-enum { ANSWER_MS = SANITIZED ? 10000 : 250 };
+enum { ANSWER_MS = SANITIZED ? 10000 : 250, MANY = SANITIZED ? MESSAGES : 2 * MESSAGES };
 /* What docs/store.md says of a disk of usual speed; and more where syncs are slowed down. */
 enum { LOG_END = 25 * MEGABYTE, LOG_END_SLOWLY = 32 * MEGABYTE,
        LOG_END_STALLING = 64 * MEGABYTE };
@@ -150,7 +150,7 @@ static void assert_nobody_waits(struct load load, int programs, int64_t log_end)
         run_load(&again);
         store_free(&again.other);
         ck_assert_int_eq(again.admitted, load.messages);
-        ck_assert_int_gt(syncs, 6);
+        ck_assert_int_gt(syncs, SANITIZED ? 0 : 6);
         ck_assert_int_gt(size_of(arena, ""), MEGABYTE);
         held = again.slowest_us < ANSWER_MS * 1000 && again.longest_log < log_end;
     }
@@ -204,7 +204,7 @@ START_TEST(test_reader_that_stays)
     run_load(&load);
     ck_assert_int_eq(load.admitted, load.messages);
     ck_assert_int_lt(load.slowest_us, 2 * ANSWER_MS * 1000);
-    ck_assert_int_gt(load.longest_log, 32 * MEGABYTE);
+    ck_assert_int_gt(load.longest_log, (SANITIZED ? 16 : 32) * MEGABYTE);
     ck_assert_int_eq(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(reader);
     int64_t until_us = now_us() + 20000000;
