@@ -156,17 +156,21 @@ def network():
 class Sides:
     """The master and a guard on one side; the replicas, the sentinels and another guard beyond."""
 
-    def __init__(self, folder, network, start, crowd, replicas):
-        self.network, self.mailbox = network, new_mailbox()
+    def __init__(self, folder, network):
+        self.folder, self.network, self.mailbox = folder, network, new_mailbox()
         self.cluster = Cluster(folder, replicas=2, options=OPTIONS, away=network.host(0),
-                               near=network.host(1), down_after=DOWN_AFTER).start()
+                               near=network.host(1), down_after=DOWN_AFTER)
         self.guards, self.clients = [], []
+
+    def begin(self, start, crowd, replicas):
+        self.cluster.start()
         for side in (0, 1):
-            own = folder / f"guard{side}"
+            own = self.folder / f"guard{side}"
             own.mkdir()
             self.guards.append(start(self.cluster, settings(replicas), where=own,
-                                     wrapper=network.host(side)["wrapper"]))
+                                     wrapper=self.network.host(side)["wrapper"]))
         self.clients = [crowd(guard, self.mailbox) for guard in self.guards]
+        return self
 
     def cut_and_heal(self):
         """The number of messages that the side of the old master took while it was cut off."""
@@ -192,8 +196,8 @@ def sides(folder, network, start, crowd):
     made = []
 
     def make(replicas):
-        made.append(Sides(folder, network, start, crowd, replicas))
-        return made[-1]
+        made.append(Sides(folder, network))
+        return made[-1].begin(start, crowd, replicas)
 
     yield make
     for one in made:
