@@ -91,7 +91,7 @@ static int read_password(struct redis_wire *wire, const char *path, char passwor
 static bool repeats(const char *error, const char *password)
 {
     char begin[9];
-    snprintf(begin, sizeof begin, "%s", password);
+    snprintf(begin, sizeof begin, "%.8s", password);
     return begin[0] != '\0' && strstr(error, begin) != NULL;
 }
 
