@@ -224,10 +224,10 @@ static int slow_down(struct store *store, const struct failures_counted *counted
     int64_t free_at;
     if (counted->key[0] == '\0' || counted->slow || counted->failures < max)
         return 0;
-    int begun = store_keep_new(store, KEPT_BLOCK, &block, now_ms, NULL);
-    if (begun == 1 && take_slow_try(store, counted->key, now_ms, &free_at) < 0)
+    /* taken first: who sees that it is slow must not find a try that nobody has taken */
+    if (take_slow_try(store, counted->key, now_ms, &free_at) < 0)
         return -1;
-    return begun;
+    return store_keep_new(store, KEPT_BLOCK, &block, now_ms, NULL);
 }
 
 static int note_failure(struct store *store, struct sign_in *sign_in, const struct try *try)
