@@ -490,7 +490,7 @@ static int cut_log(struct sqlite_backend *backend)
     return 1;
 }
 
-/* Twice as many as it appends, so that the log becomes shorter whoever appends how much. */
+/* Twice as many as it appends, so that the log becomes shorter however much that is. */
 static size_t write_at_once(const struct sqlite_heads *heads)
 {
     size_t twice = 2 * heads->appended_count;

@@ -12,7 +12,7 @@
  * row is a sequence of heads: id of 8 bytes, lengths of 2 bytes of key and data, both; no data: the
  * history is gone. Of one head the last in the log counts.
  *
- * Heads are written back in rounds, one at a time, which all programs share: whoever appends, writes
+ * Heads are written back in rounds, one at a time, which all programs share: who appends, writes
  * the next ones. The last row says where the round is: all that rows up to `until` have is to be
  * written, and is, where its id is at most `written`. When nothing is left, the log is cut up to
  * `until`. No round: `until` is at most the first row's id.

@@ -1,5 +1,6 @@
 #include "tests/unit/store/backends.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,19 @@ struct store *backend_open(const char *url, int timeout_ms)
 }
 
 const char *backend_url(void) { return backend_now == BACKEND_SQLITE ? sqlite_url : redis.url; }
+
+int64_t backend_sqlite_number(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return number;
+}
 
 void backend_begin(int backend)
 {

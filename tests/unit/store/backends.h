@@ -36,6 +36,8 @@ void backend_begin(int backend);
 /* Where it is, for another struct store. */
 const char *backend_url(void);
 struct store *backend_open(const char *url, int timeout_ms);
+/* The number that a statement yields in the SQLite file, as another program reads it. */
+int64_t backend_sqlite_number(const char *path, const char *sql);
 
 /* A message of one off-domain recipient from 192.0.2.1, with all windows at the
  * usual limits, a decision of its own and a suspension of 24 h. */

@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "store/sqlite/sqlite.h"
+#include "tests/unit/store/backends.h"
 #include "tests/unit/store/chance.h"
 
 /* More heads than a transaction writes back, and several rounds of writing. */
 enum { PROGRAMS = 3, IDS = 6 * HEADS_WRITTEN_AT_ONCE, IDS_MAX = 120 * HEADS_WRITTEN_AT_ONCE, STEPS = 2000, LENGTH_MAX = 3000,
        LONG = 19000, TIMEOUT_MS = 10000 };
 
-static char folder[] = "/tmp/sendguard-heads.XXXXXX", path[64], backup_path[80];
+static char home[] = "/tmp/sendguard-heads.XXXXXX", path[64], backup_path[80];
 static struct sqlite_backend *programs[PROGRAMS];
 
 /* What is true: the length of each head (0: none) and the byte that it is filled with. */
@@ -41,9 +42,9 @@ static void stop(int program)
 
 static void set_up(void)
 {
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/db", folder);
+    strcpy(home + strlen(home) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(home));
+    snprintf(path, sizeof path, "%s/db", home);
     snprintf(backup_path, sizeof backup_path, "%s.backup", path);
     truth = (struct truth){0};
     for (int i = 0; i < PROGRAMS; i++)
@@ -57,7 +58,7 @@ static void tear_down(void)
             stop(i);
     ck_assert_int_eq(unlink(path), 0);
     unlink(backup_path);
-    ck_assert_int_eq(rmdir(folder), 0);
+    ck_assert_int_eq(rmdir(home), 0);
 }
 
 /* ---- what is there -------------------------------------------------------------- */
@@ -91,20 +92,10 @@ static void assert_all(struct sqlite_backend *backend)
     ck_assert_int_eq(sqlite_end(backend, 1), 1);
 }
 
-static int64_t number(const char *sql)
+static int64_t log_bytes(void)
 {
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    int64_t result = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return result;
+    return backend_sqlite_number(path, "SELECT sum(length(data)) FROM head_log");
 }
-
-static int64_t log_bytes(void) { return number("SELECT sum(length(data)) FROM head_log"); }
 
 /* ---- steps ---------------------------------------------------------------------- */
 
@@ -278,7 +269,7 @@ static void keep_schema_version(void)
     char sql[64];
     sqlite3 *db;
     snprintf(sql, sizeof sql, "PRAGMA schema_version = %lld",
-             (long long)number("PRAGMA schema_version"));
+             (long long)backend_sqlite_number(path, "PRAGMA schema_version"));
     ck_assert_int_eq(sqlite3_open(backup_path, &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);

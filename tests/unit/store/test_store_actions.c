@@ -1,7 +1,6 @@
 /* What staff does to counts and limits, and what can be read, in both backends. */
 #include <json-c/json.h>
 #include <json-c/json_pointer.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -524,21 +523,13 @@ START_TEST(test_shared)
 END_TEST
 
 /* Rows of all tables that are to be empty in the end. */
-static int sqlite_rows(void)
+static int64_t sqlite_rows(void)
 {
     static const char sql[] = "SELECT (SELECT count(*) FROM history_head) + (SELECT count(*) FROM chunk)"
                               " + (SELECT count(*) FROM admitted) + (SELECT count(*) FROM refused)"
                               " + (SELECT count(*) FROM suspension) + (SELECT count(*) FROM kept)"
                               " + (SELECT count(*) FROM sender) + (SELECT count(*) FROM near)";
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    int rows = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return rows;
+    return backend_sqlite_number(backend_url() + strlen("sqlite://"), sql);
 }
 
 START_TEST(test_sweep)

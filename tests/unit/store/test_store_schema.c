@@ -75,19 +75,6 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(db);
 }
 
-static int64_t number_of(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return number;
-}
-
 /* What the earlier versions had not. */
 static const char back_to_5[] =
     "DROP TABLE head_log; ALTER TABLE history_head RENAME TO history; PRAGMA user_version = 5;";
@@ -179,7 +166,7 @@ START_TEST(test_records_are_kept)
     int version = _i + 1;
     make_old(version);
     store = backend_open(old_url, TEST_TIMEOUT_MS);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), VERSION);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "PRAGMA user_version"), VERSION);
     assert_records_of_alice(0);
     struct message more = message_of(ALICE, "more", NOW + LATER_MS);
     ck_assert_int_eq(judge(&more), OUTCOME_ADMITTED);
@@ -210,10 +197,10 @@ START_TEST(test_old_records_go)
     ck_assert_int_eq(store_record(store, arena, id_of(0, 1), admitted_ms - 1, &record), 1);
     ck_assert_int_eq(store_record(store, arena, id_of(0, 1), admitted_ms, &record), 0);
     ck_assert_int_eq(store_sweep(store, admitted_ms), 1);
-    ck_assert_int_eq(number_of(old_path, "SELECT count(*) FROM older_admitted"), 26);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "SELECT count(*) FROM older_admitted"), 26);
     ck_assert_int_eq(store_sweep(store, refused_ms), 1);
-    ck_assert_int_eq(number_of(old_path, "SELECT count(*) FROM older_admitted"), 0);
-    ck_assert_int_eq(number_of(old_path, "SELECT count(*) FROM older_refused"), 2);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "SELECT count(*) FROM older_admitted"), 0);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "SELECT count(*) FROM older_refused"), 2);
 }
 END_TEST
 
@@ -307,14 +294,14 @@ START_TEST(test_all_or_nothing)
     store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + LATER_MS, &account), -1);
     ck_assert_ptr_nonnull(strstr(store_error(store), "counter"));
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 1);
-    ck_assert_int_eq(number_of(old_path, "SELECT count(*) FROM pragma_table_info('refused')"
+    ck_assert_int_eq(backend_sqlite_number(old_path, "PRAGMA user_version"), 1);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "SELECT count(*) FROM pragma_table_info('refused')"
                                          " WHERE name = 'mailbox'"),
                      0);
     run_sql(old_path, "DROP TABLE counter");
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + LATER_MS, &account), 1);
     ck_assert_uint_eq(account.history.count, 25);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), VERSION);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "PRAGMA user_version"), VERSION);
 }
 END_TEST
 
@@ -352,7 +339,7 @@ START_TEST(test_no_index_on_admitted)
 {
     backend_begin(BACKEND_SQLITE);
     const char *path = backend_url() + strlen("sqlite://");
-    ck_assert_int_eq(number_of(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
+    ck_assert_int_eq(backend_sqlite_number(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
                                      " AND tbl_name = 'admitted'"),
                      0);
 }
@@ -420,7 +407,7 @@ START_TEST(test_check_leaves_all_as_it_is)
     ck_assert_int_eq(store_check(old_url, &test_options, &why), 1);
     ck_assert_int_eq(stat(old_path, &file), 0);
     ck_assert_uint_eq(file.st_mode & 0777, 0644);
-    ck_assert_int_eq(number_of(old_path, "PRAGMA user_version"), 1);
+    ck_assert_int_eq(backend_sqlite_number(old_path, "PRAGMA user_version"), 1);
     run_sql(old_path, "PRAGMA user_version = 99");
     ck_assert_int_eq(store_check(old_url, &test_options, &why), 0);
     ck_assert_str_eq(why.where, "store.url");

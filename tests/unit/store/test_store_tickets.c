@@ -1,7 +1,6 @@
 /* Tickets: one channel admits and leaves one, another asks a moment later, redeems
  * it and counts nothing again. In both backends. */
 #include <pthread.h>
-#include <sqlite3.h>
 #include <string.h>
 
 #include "store/records.h"
@@ -477,16 +476,8 @@ static int64_t kept_tickets(int backend)
 {
     if (backend == BACKEND_REDIS)
         return redis_server_ask(&redis, (const char *const[]){"ZCARD", "sg:ticket:" ALICE}, 2);
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
-    ck_assert_int_eq(
-        sqlite3_prepare_v2(db, "SELECT count(*) FROM ticket", -1, &statement, NULL), SQLITE_OK);
-    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    return count;
+    return backend_sqlite_number(backend_url() + strlen("sqlite://"),
+                                 "SELECT count(*) FROM ticket");
 }
 
 START_TEST(test_ended_ones_go)
