@@ -26,9 +26,6 @@ struct underway {
     char *names;
     size_t count, room, names_length, names_room;
     size_t asked, unread;
-    char *answer;
-    int answer_stage;
-    uint32_t answer_count;
 };
 
 struct collector {
@@ -74,8 +71,7 @@ static struct underway **bucket_of(struct collector *collector, const struct key
 static size_t bytes_of(const struct underway *entry)
 {
     size_t of_recipient = sizeof *entry->hashes + sizeof *entry->ends + sizeof *entry->times;
-    return sizeof *entry + entry->room * of_recipient + entry->names_room +
-           (entry->answer != NULL ? strlen(entry->answer) + 1 : 0);
+    return sizeof *entry + entry->room * of_recipient + entry->names_room;
 }
 
 /* ---- the list by age ----------------------------------------------------------- */
@@ -107,7 +103,6 @@ static void drop(struct collector *collector, struct underway *entry)
     free(entry->ends);
     free(entry->times);
     free(entry->names);
-    free(entry->answer);
     free(entry);
 }
 
@@ -260,10 +255,6 @@ static void copy_out(const struct underway *entry, struct arena *arena,
     collected_r->count = entry->count;
     collected_r->asked = entry->asked;
     collected_r->unread = entry->unread;
-    if (entry->answer != NULL)
-        collected_r->answer = arena_strdup(arena, entry->answer);
-    collected_r->answer_stage = entry->answer_stage;
-    collected_r->answer_count = entry->answer_count;
 }
 
 void collector_look(struct collector *collector, const struct transaction *transaction,
@@ -278,23 +269,6 @@ void collector_look(struct collector *collector, const struct transaction *trans
     const struct underway *entry = find(collector, &key);
     if (entry != NULL)
         copy_out(entry, arena, collected_r);
-    pthread_mutex_unlock(&collector->lock);
-}
-
-void collector_remember(struct collector *collector, const struct transaction *transaction,
-                        int stage, uint32_t count, const char *answer, int64_t now_ms)
-{
-    struct key key = key_of(collector, transaction);
-    pthread_mutex_lock(&collector->lock);
-    drop_old(collector, now_ms);
-    struct underway *entry = touch(collector, &key, now_ms);
-    collector->bytes -= bytes_of(entry);
-    free(entry->answer);
-    entry->answer = xstrdup(answer);
-    entry->answer_stage = stage;
-    entry->answer_count = count;
-    collector->bytes += bytes_of(entry);
-    drop_excess(collector, entry);
     pthread_mutex_unlock(&collector->lock);
 }
 

@@ -1,7 +1,6 @@
-/* The recipients of messages under way. Postfix names a recipient at RCPT, and at DATA and
+/* The recipients of messages under way. Postfix names a recipient at RCPT, and at
  * END-OF-MESSAGE their number alone, so they are gathered here by transaction until the message
- * is judged. Shared by all loops: another connection may ask for the end. What was answered at
- * DATA is kept too, so that END-OF-MESSAGE is not judged a second time.
+ * is judged. Shared by all loops: another connection may ask for the end.
  *
  * A transaction that is not asked about for COLLECTOR_FORGET_MS is forgotten; so are the oldest
  * when memory is full, and of one transaction no more than COLLECTOR_MAX_RECIPIENTS are kept. Who is
@@ -39,18 +38,11 @@ struct collected {
     size_t count;
     size_t asked;  /* the sum of `times` */
     size_t unread; /* those that could not be read or kept */
-    const char *answer; /* given at another stage of this transaction, in `arena`; or NULL */
-    int answer_stage;   /* as given to collector_remember */
-    uint32_t answer_count;
 };
 
 /* All that is known of a transaction; nothing of one that is not known. */
 void collector_look(struct collector *collector, const struct transaction *transaction,
                     struct arena *arena, int64_t now_ms, struct collected *collected_r);
-
-/* What was answered at `stage`, for `count` recipients. */
-void collector_remember(struct collector *collector, const struct transaction *transaction,
-                        int stage, uint32_t count, const char *answer, int64_t now_ms);
 
 /* The transaction has ended. */
 void collector_forget(struct collector *collector, const struct transaction *transaction);

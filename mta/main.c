@@ -37,6 +37,7 @@ static void *start(const struct daemon *daemon)
     serving->service = (struct policy_service){.guard = daemon->guard,
                                        .store = daemon->store,
                                        .recorder = daemon->recorder,
+                                       .key = daemon->key,
                                        .collector = collector_new(COLLECTED_MAX_BYTES)};
     serving->loops =
         loops_start(&serving->service, daemon->listen_fd, (int)daemon->settings->mta_threads,
@@ -57,11 +58,12 @@ static int stop(void *context, int timeout_ms)
 int main(int argc, char **argv)
 {
     static const char *const of_start[] = {"mta.listen", "mta.threads", "mta.socket_mode",
-                                           NULL};
+                                           "web.secret_file", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-mta",
                     .purpose = "Judges every message that a mail server is handed (Postfix policy "
                                "delegation).",
+                    .seals_links = true,
                     .warnings = warnings,
                     .of_start = of_start},
         .backlog = 1024,

@@ -267,3 +267,11 @@ void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE])
 {
     put(answer_r, "REJECT 5.7.1", text);
 }
+
+void policy_answer_prepend(const char *header, const char *value,
+                           char answer_r[POLICY_ANSWER_SIZE])
+{
+    int length = snprintf(answer_r, POLICY_ANSWER_SIZE, "action=PREPEND %s: %s\n\n", header, value);
+    if (length > POLICY_ANSWER_MAX_BYTES)
+        strcpy(answer_r, POLICY_DUNNO);
+}

@@ -39,5 +39,8 @@ void policy_answer_later(struct arena *arena, const struct catalogue *catalogue,
                          char answer_r[POLICY_ANSWER_SIZE]);
 /* One that will never pass. */
 void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE]);
+/* At DATA: the message gets a header before its others. Nothing where it is too long. */
+void policy_answer_prepend(const char *header, const char *value,
+                           char answer_r[POLICY_ANSWER_SIZE]);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/decision.h"
+#include "guard/reference.h"
 #include "mta/policy_answer.h"
 #include "mta/policy_message.h"
 
@@ -181,7 +182,41 @@ static int refuse_huge(struct policy_service *service, const struct settings *se
     return 1;
 }
 
-/* DATA or END-OF-MESSAGE of a message that is to be judged. */
+/* Postfix asks at DATA alone, as it might for an earlier version: nothing is judged. */
+static void watch_for_end(struct policy_service *service)
+{
+    enum { SURE = 10, AGAIN = 1000 };
+    int asked = service->ended ? 0 : ++service->data_asked;
+    if (asked == SURE || (asked > 0 && asked % AGAIN == 0))
+        log_line(LOG_ERROR_LEVEL,
+                 "messages are not judged: this service is asked at DATA and never at "
+                 "END-OF-MESSAGE; expected it in smtpd_end_of_data_restrictions",
+                 "channel", channel_names[CHANNEL_SMTP], NULL);
+}
+
+/* DATA: the message gets its reference. What is forwarded was written by a stranger. */
+static void refer(struct policy_service *service, const struct policy_request *request,
+                  const struct settings *settings, struct question *question, int64_t now_ms)
+{
+    struct submission *submission = &question->submission;
+    struct problem unimportant; /* told at END-OF-MESSAGE */
+    watch_for_end(service);
+    if (service->key == NULL || policy_request_length(request, POLICY_QUEUE_ID) == 0 ||
+        policy_message_forwards(request, settings))
+        return;
+    submission_init(submission, question->arena, CHANNEL_SMTP);
+    if (policy_message_sender(request, settings, submission, &unimportant) < 1)
+        return;
+    const struct reference reference = {
+        .at_ms = now_ms,
+        .queue_id = policy_request_value(request, POLICY_QUEUE_ID),
+        .mailbox = submission->mailbox,
+    };
+    policy_answer_prepend(REFERENCE_HEADER, reference_make(service->key, question->arena,
+                                                           &reference), question->answer);
+}
+
+/* END-OF-MESSAGE of a message that is to be judged. */
 static int ask_guard(struct policy_batch *batch, const struct policy_request *request,
                      struct snapshot *snapshot, struct question *question, int64_t now_ms,
                      struct problem *problem)
@@ -189,17 +224,11 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     const struct settings *settings = snapshot_settings(snapshot);
     struct submission *submission = &question->submission;
     struct collected collected;
+    batch->service->ended = true;
     collector_look(batch->service->collector, &question->transaction, question->arena, now_ms,
                    &collected);
     if (policy_message_count(request, &collected, &question->count, problem) < 1)
         return 0;
-    if (collected.answer != NULL && collected.answer_stage != (int)question->stage &&
-        collected.answer_count == question->count) {
-        strcpy(question->answer, collected.answer);
-        if (question->stage == STAGE_END)
-            collector_forget(batch->service->collector, &question->transaction);
-        return 1;
-    }
     bool forwards = policy_message_forwards(request, settings);
     submission_init(submission, question->arena, forwards ? CHANNEL_FORWARDING : CHANNEL_SMTP);
     if (policy_message_sender(request, settings, submission, problem) < 1) {
@@ -212,8 +241,7 @@ static int ask_guard(struct policy_batch *batch, const struct policy_request *re
     if (refuse_huge(batch->service, settings, submission, question, now_ms))
         return 1;
     policy_message_recipients(request, settings, &collected, question->count, submission);
-    if (question->stage == STAGE_END) /* before, it is what the sender said */
-        policy_message_size(request, submission);
+    policy_message_size(request, submission);
     if (submission->unnamed > 1 && collected.asked + collected.unread == 0)
         log_unnamed(batch->service, request);
     question->judged = true;
@@ -230,7 +258,7 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(batch->service->guard);
     const char *passes = policy_message_passes(request, snapshot_settings(snapshot));
     if (passes != NULL) {
-        if (question->stage != STAGE_RCPT)
+        if (question->stage == STAGE_END)
             log_passed(request, passes);
         return 1;
     }
@@ -238,9 +266,12 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
         .instance = arena_strdup(question->arena, policy_request_value(request, POLICY_INSTANCE)),
         .user = arena_strdup(question->arena, policy_request_value(request, POLICY_SASL_USERNAME)),
     };
-    if (question->stage != STAGE_RCPT)
+    if (question->stage == STAGE_END)
         return ask_guard(batch, request, snapshot, question, now_ms, problem);
-    collect(batch->service, request, question, now_ms);
+    if (question->stage == STAGE_RCPT)
+        collect(batch->service, request, question, now_ms);
+    else
+        refer(batch->service, request, snapshot_settings(snapshot), question, now_ms);
     return 1;
 }
 
@@ -261,19 +292,6 @@ int policy_batch_add(struct policy_batch *batch, const struct policy_request *re
 }
 
 /* ---- the whole batch ------------------------------------------------------------------ */
-
-/* What was answered at DATA answers END-OF-MESSAGE too, unless the store was away. */
-static void settle(struct policy_service *service, const struct question *question,
-                   const struct verdict *verdict, int64_t now_ms)
-{
-    bool known = question->transaction.instance[0] != '\0';
-    bool final = verdict->kind != VERDICT_NO_STORE && !verdict->unjudged;
-    if (known && question->stage == STAGE_END)
-        collector_forget(service->collector, &question->transaction);
-    else if (known && final)
-        collector_remember(service->collector, &question->transaction, (int)question->stage,
-                           question->count, question->answer, now_ms);
-}
 
 static void judge(struct policy_batch *batch, int64_t now_ms)
 {
@@ -298,7 +316,8 @@ static void judge(struct policy_batch *batch, int64_t now_ms)
         policy_answer(question->arena, snapshot_catalogue(snapshot), verdict,
                       snapshot_settings(snapshot)->support_contact, question->answer);
         log_verdict(verdict, question->answer);
-        settle(service, question, verdict, now_ms);
+        if (question->transaction.instance[0] != '\0')
+            collector_forget(service->collector, &question->transaction);
     }
     log_release();
 }

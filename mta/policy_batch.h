@@ -1,6 +1,6 @@
 /* The policy service: complete requests of Postfix in, answers out. Recipients are gathered
- * at RCPT, the message is judged at DATA or END-OF-MESSAGE, whichever comes first, and everything
- * that arrived at the same moment is judged in one step of the store. Knows no sockets.
+ * at RCPT, the message gets its reference (guard/reference.h) at DATA and is judged at END-OF-MESSAGE,
+ * everything that arrived at the same moment in one step of the store. Knows no sockets.
  *
  * Messages of nobody who signed in from mta.forwarding_networks are judged as forwarding. What passes
  * without being judged, each with a log line: other messages of nobody who signed in, from
@@ -22,8 +22,11 @@ struct policy_service {
     struct guard *guard;
     struct store *store;
     struct recorder *recorder; /* NULL: nobody watches */
+    const struct token_key *key; /* of references; NULL: messages get none */
     struct collector *collector;
     struct store_watch store_watch;
+    _Atomic bool ended;      /* END-OF-MESSAGE was asked at least once */
+    _Atomic int data_asked;  /* so often DATA was before that */
     _Atomic int unnamed_told;    /* client addresses that were told of: see policy_batch.c */
     _Atomic uint64_t unnamed_clients[32];
 };

@@ -1,10 +1,9 @@
-/* A token is base64url(nonce ‖ sealed), sealed = ChaCha20-Poly1305 of a kind, the moment it was
- * made, its end (in 6 bytes each) and a mailbox, padded so that its length says little about the
- * mailbox. Users copy links, and mail programs break long lines, so each byte counts. The nonce is
- * random: of 2^40 tokens made with one key (a thousand a second for 34 years) two have the same one
- * with a probability of 2^-17. */
+/* A token is a sealed text (seal.h) of a kind, the moment it was made, its end (in 6 bytes each) and a
+ * mailbox. Users copy links, and mail programs break long lines, so each byte counts. */
+#include "base/packed.h"
 #include "base/path.h"
 #include "base/secret_file.h"
+#include "guard/seal.h"
 #include "guard/token.h"
 
 #include <errno.h>
@@ -18,28 +17,27 @@
 #include <unistd.h>
 
 enum {
-    KEY_BYTES = crypto_aead_chacha20poly1305_ietf_KEYBYTES,
-    NONCE_BYTES = crypto_aead_chacha20poly1305_ietf_NPUBBYTES,
-    TAG_BYTES = crypto_aead_chacha20poly1305_ietf_ABYTES,
+    KEY_BYTES = SEAL_KEY_BYTES,
     TIME_BYTES = 6, /* milliseconds until the year 10889 */
     HEAD_BYTES = 1 + 2 * TIME_BYTES,
     OLD_END_BYTES = 8, /* of tokens without kind and moment */
-    PADDING_BYTES = 16,
     OLD_NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    OLD_TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     OLD_PADDING_BYTES = 64,
     MAILBOX_MAX_BYTES = 512, /* more than the address that submission.h lets pass */
     PLAIN_MAX_BYTES = HEAD_BYTES + MAILBOX_MAX_BYTES + OLD_PADDING_BYTES,
-    SEALED_MAX_BYTES = OLD_NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES,
-    TOKEN_MAX_BYTES = (SEALED_MAX_BYTES * 4 + 2) / 3,
+    OLD_SEALED_MAX_BYTES = OLD_NONCE_BYTES + PLAIN_MAX_BYTES + OLD_TAG_BYTES,
+    OLD_TOKEN_MAX_BYTES = (OLD_SEALED_MAX_BYTES * 4 + 2) / 3,
     FILE_BYTES = KEY_BYTES * 2 + 1, /* hexadecimal and a line feed */
 };
 _Static_assert((int)KEY_BYTES == (int)crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "one key file");
 
-/* What is sealed with the same key for another purpose can never be taken for a link. */
-static const unsigned char purpose[] = "sendguard status link 3";
+_Static_assert((int)PLAIN_MAX_BYTES <= (int)SEAL_MAX_BYTES, "any token is a sealed text");
+
+static const char purpose[] = "sendguard status link 3";
 /* Of earlier releases: they say neither when they were made nor how long they hold beyond their
  * end. */
-static const unsigned char second_purpose[] = "sendguard status link 2";
+static const char second_purpose[] = "sendguard status link 2";
 static const unsigned char first_purpose[] = "sendguard status link 1";
 
 /* The clocks of two machines differ. One that ran far ahead must not make links that are fresh for
@@ -82,6 +80,13 @@ void token_key_free(struct token_key **key)
     *key = NULL;
 }
 
+void token_key_derive(const struct token_key *key, const char *name,
+                      unsigned char derived_r[SEAL_KEY_BYTES])
+{
+    crypto_generichash(derived_r, SEAL_KEY_BYTES, (const unsigned char *)name, strlen(name) + 1,
+                       key->bytes, KEY_BYTES);
+}
+
 /* ---- the key file -------------------------------------------------------- */
 
 static int write_all(int fd, const char *bytes, size_t size)
@@ -103,11 +108,12 @@ static int parse_key(const char *hex, size_t length, struct token_key *key)
     size_t count = 0;
     if (length > 0 && hex[length - 1] == '\n')
         length--;
-    return length == KEY_BYTES * 2 &&
-           sodium_hex2bin(key->bytes, KEY_BYTES, hex, length, NULL, &count, NULL) == 0 &&
-           count == KEY_BYTES &&
-           crypto_generichash(key->link, KEY_BYTES, second_purpose, sizeof second_purpose,
-                              key->bytes, KEY_BYTES) == 0;
+    if (length != KEY_BYTES * 2 ||
+        sodium_hex2bin(key->bytes, KEY_BYTES, hex, length, NULL, &count, NULL) != 0 ||
+        count != KEY_BYTES)
+        return 0;
+    token_key_derive(key, second_purpose, key->link);
+    return 1;
 }
 
 /* 1 read; 0 with *problem filled, and errno ENOENT when (and only when) there is no file. */
@@ -216,70 +222,42 @@ int token_key_examine(const char *path, struct problem *problem)
 
 /* ---- tokens -------------------------------------------------------------- */
 
-static void put_number(unsigned char *bytes, int size, int64_t number)
+static struct seal_purpose for_links(const struct token_key *key, const char *name)
 {
-    for (int i = 0; i < size; i++)
-        bytes[i] = (unsigned char)((uint64_t)number >> (8 * (size - 1 - i)));
-}
-
-static int64_t get_number(const unsigned char *bytes, int size)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < size; i++)
-        number = number << 8 | bytes[i];
-    return (int64_t)number;
+    return (struct seal_purpose){.key = key->link, .name = name};
 }
 
 const char *token_make(const struct token_key *key, struct arena *arena,
                        const struct status_link *link)
 {
-    unsigned char plain[PLAIN_MAX_BYTES], sealed[SEALED_MAX_BYTES];
-    size_t mailbox_length = strnlen(link->mailbox, MAILBOX_MAX_BYTES), plain_length;
+    unsigned char plain[PLAIN_MAX_BYTES];
+    const struct seal_purpose links = for_links(key, purpose);
+    size_t mailbox_length = strnlen(link->mailbox, MAILBOX_MAX_BYTES);
     plain[0] = link->while_suspended ? KIND_WHILE_SUSPENDED : KIND_PLAIN;
-    put_number(plain + 1, TIME_BYTES, link->made_ms);
-    put_number(plain + 1 + TIME_BYTES, TIME_BYTES, link->expires_ms);
-    memcpy(plain + HEAD_BYTES, link->mailbox, mailbox_length);
-    sodium_pad(&plain_length, plain, HEAD_BYTES + mailbox_length, PADDING_BYTES, sizeof plain);
-
-    unsigned long long sealed_length;
-    randombytes_buf(sealed, NONCE_BYTES);
-    crypto_aead_chacha20poly1305_ietf_encrypt(sealed + NONCE_BYTES, &sealed_length, plain,
-                                              plain_length, purpose, sizeof purpose, NULL, sealed,
-                                              key->link);
-    size_t length = NONCE_BYTES + (size_t)sealed_length;
-    size_t room = sodium_base64_encoded_len(length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    return sodium_bin2base64(arena_alloc(arena, room), room, sealed, length,
-                             sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    unsigned char *end = packed_put(plain + 1, (uint64_t)link->made_ms, TIME_BYTES);
+    end = packed_put(end, (uint64_t)link->expires_ms, TIME_BYTES);
+    memcpy(end, link->mailbox, mailbox_length);
+    return seal_make(&links, arena, plain, HEAD_BYTES + mailbox_length);
 }
 
 /* What is opened: the plain text without its padding, and which layout it has. */
 struct opened {
-    unsigned char plain[PLAIN_MAX_BYTES];
+    unsigned char plain[SEAL_MAX_BYTES];
     size_t length; /* 0: forged */
     bool old;
 };
 
-static size_t open_sealed(const struct token_key *key, const unsigned char *sealed, size_t length,
-                          const unsigned char *of_purpose, size_t purpose_size,
-                          unsigned char plain[PLAIN_MAX_BYTES])
-{
-    unsigned long long plain_length;
-    size_t unpadded;
-    if (length < NONCE_BYTES + TAG_BYTES || length > NONCE_BYTES + PLAIN_MAX_BYTES + TAG_BYTES ||
-        crypto_aead_chacha20poly1305_ietf_decrypt(plain, &plain_length, NULL, sealed + NONCE_BYTES,
-                                                  length - NONCE_BYTES, of_purpose, purpose_size,
-                                                  sealed, key->link) != 0)
-        return 0;
-    return sodium_unpad(&unpadded, plain, (size_t)plain_length, PADDING_BYTES) == 0 ? unpadded : 0;
-}
-
-/* The same for the longest links, of the first release. */
-static size_t open_first(const struct token_key *key, const unsigned char *sealed, size_t length,
+/* The longest links, of the first release. */
+static size_t open_first(const struct token_key *key, const char *token,
                          unsigned char plain[PLAIN_MAX_BYTES])
 {
+    unsigned char sealed[OLD_SEALED_MAX_BYTES];
     unsigned long long plain_length;
-    size_t unpadded;
-    if (length < OLD_NONCE_BYTES + TAG_BYTES ||
+    size_t token_length = strnlen(token, OLD_TOKEN_MAX_BYTES + 1), length, unpadded;
+    if (token_length > OLD_TOKEN_MAX_BYTES ||
+        sodium_base642bin(sealed, sizeof sealed, token, token_length, NULL, &length, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        length < OLD_NONCE_BYTES + OLD_TAG_BYTES ||
         crypto_aead_xchacha20poly1305_ietf_decrypt(
             plain, &plain_length, NULL, sealed + OLD_NONCE_BYTES, length - OLD_NONCE_BYTES,
             first_purpose, sizeof first_purpose, sealed, key->bytes) != 0)
@@ -290,39 +268,30 @@ static size_t open_first(const struct token_key *key, const unsigned char *seale
 
 static void open_token(const struct token_key *key, const char *token, struct opened *opened_r)
 {
-    unsigned char sealed[SEALED_MAX_BYTES];
-    size_t token_length = strnlen(token, TOKEN_MAX_BYTES + 1), length;
-    opened_r->length = 0;
+    const struct seal_purpose links = for_links(key, purpose),
+                              second = for_links(key, second_purpose);
     opened_r->old = false;
-    if (token_length > TOKEN_MAX_BYTES ||
-        sodium_base642bin(sealed, sizeof sealed, token, token_length, NULL, &length, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
-        return;
-    opened_r->length =
-        open_sealed(key, sealed, length, purpose, sizeof purpose, opened_r->plain);
-    if (opened_r->length > 0)
+    if (seal_open(&links, token, opened_r->plain, &opened_r->length))
         return;
     opened_r->old = true;
-    opened_r->length =
-        open_sealed(key, sealed, length, second_purpose, sizeof second_purpose, opened_r->plain);
-    if (opened_r->length == 0)
-        opened_r->length = open_first(key, sealed, length, opened_r->plain);
+    if (!seal_open(&second, token, opened_r->plain, &opened_r->length))
+        opened_r->length = open_first(key, token, opened_r->plain);
 }
 
 static int read_opened(const struct opened *opened, struct arena *arena,
                        struct status_link *link_r)
 {
     size_t head = opened->old ? OLD_END_BYTES : HEAD_BYTES;
-    const unsigned char *plain = opened->plain;
-    if (opened->length < head || (!opened->old && plain[0] >= KINDS))
+    const uint8_t *next = opened->plain;
+    if (opened->length < head || (!opened->old && next[0] >= KINDS))
         return 0;
-    *link_r = opened->old
-                  ? (struct status_link){.expires_ms = get_number(plain, OLD_END_BYTES)}
-                  : (struct status_link){
-                        .while_suspended = plain[0] == KIND_WHILE_SUSPENDED,
-                        .made_ms = get_number(plain + 1, TIME_BYTES),
-                        .expires_ms = get_number(plain + 1 + TIME_BYTES, TIME_BYTES)};
-    link_r->mailbox = arena_strndup(arena, (const char *)plain + head, opened->length - head);
+    *link_r = (struct status_link){0};
+    if (!opened->old) {
+        link_r->while_suspended = *next++ == KIND_WHILE_SUSPENDED;
+        link_r->made_ms = (int64_t)packed_get(&next, TIME_BYTES);
+    }
+    link_r->expires_ms = (int64_t)packed_get(&next, opened->old ? OLD_END_BYTES : TIME_BYTES);
+    link_r->mailbox = arena_strndup(arena, (const char *)next, opened->length - head);
     return 1;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/problem.h"
+#include "guard/seal.h"
 
 struct token_key;
 
@@ -22,6 +23,9 @@ int token_key_load(const char *path, struct token_key **key_r, struct problem *p
  * faults when one can be made. */
 int token_key_examine(const char *path, struct problem *problem) must_check;
 void token_key_free(struct token_key **key);
+/* Another key, made from this one for a purpose that has a name. */
+void token_key_derive(const struct token_key *key, const char *name,
+                      unsigned char derived_r[SEAL_KEY_BYTES]);
 
 /* What a token says. */
 struct status_link {

@@ -64,19 +64,6 @@ def test_allow(store, both):
     assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail endpoint too") == 2
 
 
-def test_an_answer_of_data_without_a_store_does_not_hold(store, both):
-    """Let pass unjudged at DATA, the message is judged at its end if it can be by then."""
-    user, webmail = both(ALLOW)()
-    assert user.end(1) == DUNNO
-    transaction = user.transaction()
-    members = user.members(recipient_count=3, **transaction)
-    with broken(store.silence, store.speak):
-        assert timed(lambda: user.connection.ask("DATA", **members)) == DUNNO
-    eventually(lambda: user.end(1) == DUNNO, "the service works again")
-    assert user.connection.ask("END-OF-MESSAGE", **members) == DUNNO
-    assert eventually(lambda: webmail.used("off_domain_per_day"), "the webmail endpoint too") == 5
-
-
 def test_many_wait_no_longer_than_one(store, both):
     """Those who wait for a silent store wait at the same time, not one after another."""
     user, _ = both(SHORT)()

@@ -1,5 +1,6 @@
 """A real Postfix asks: mail programs that sign in to it, and Roundcube that hands its mail to it."""
 
+import base64
 import concurrent.futures
 import datetime
 import json
@@ -183,6 +184,27 @@ def test_copies_of_one_address_meet_the_limits_of_one_message(stack, mailbox, ot
         assert code == 554 and b"61 recipients in all; the limit for one message is 60" in text, text
         assert with_copies(program, "v@outside.test", 50)[0] == 250
     assert stack.used(mailbox, "off_domain_per_day") == 50
+
+
+REFERENCE_HEADER = re.compile(r"^X-Sendguard-Ref: ([\w-]+)$", re.MULTILINE)
+
+
+def test_each_message_gets_one_reference_that_names_nobody(stack, mailbox):
+    """Also a message to several; a user's own header of that name stays below it."""
+    with MailProgram(stack, mailbox) as user:
+        user.send(["bob@example.test", "alice@example.test"], subject="reference one")
+        user.send(["bob@example.test"], subject="reference two\r\nX-Sendguard-Ref: forged")
+    stack.delivered("bob@example.test", "reference one")
+    stack.delivered("alice@example.test", "reference one")
+    stack.delivered("bob@example.test", "reference two")
+    folder = stack.folder / "mail/bob@example.test/new"
+    first, second = [REFERENCE_HEADER.findall(text) for text in sorted(
+        (one.read_text() for one in folder.iterdir() if "Subject: reference " in one.read_text()),
+        key=lambda text: "reference two" in text)]
+    assert len(first) == 1 and len(second) == 2 and second[1] == "forged"
+    assert first[0] != second[0] and len(first[0]) >= 96
+    sealed = base64.urlsafe_b64decode(first[0] + "==")
+    assert mailbox.encode() not in sealed and stack.used(mailbox) == 2
 
 
 def test_a_quoted_local_part_is_at_its_domain(stack, mailbox):

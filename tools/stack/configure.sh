@@ -287,6 +287,7 @@ authorized_submit_users = root
 # What refuses single recipients comes before it, so that it hears of those that stay.
 submission_recipients = reject_non_fqdn_recipient, reject_unlisted_recipient, \$sendguard,
     permit_sasl_authenticated, reject
+submission_data = \$sendguard
 submission_end = \$sendguard
 CONF
     cat >"$dir/postfix/conf/master.cf" <<CONF
@@ -296,6 +297,7 @@ CONF
   -o smtpd_client_restrictions=permit_sasl_authenticated,reject
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
   -o smtpd_recipient_restrictions=\$submission_recipients
+  -o smtpd_data_restrictions=\$submission_data
   -o smtpd_end_of_data_restrictions=\$submission_end
 # Behind Dovecot's submission service, which says by XCLIENT who sends from where.
 127.0.0.1:$relay_port inet n - n - - smtpd
@@ -305,6 +307,7 @@ CONF
   -o smtpd_client_restrictions=permit_sasl_authenticated,reject
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
   -o smtpd_recipient_restrictions=\$submission_recipients
+  -o smtpd_data_restrictions=\$submission_data
   -o smtpd_end_of_data_restrictions=\$submission_end
 # Mail from other servers: nobody is signed in, so the guard lets it pass.
 127.0.0.1:$incoming_port inet n - n - - smtpd

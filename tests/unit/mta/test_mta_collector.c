@@ -48,7 +48,6 @@ START_TEST(test_each_once_in_order)
     ck_assert_uint_eq(collected.times[2], 1);
     ck_assert_uint_eq(collected.asked, 6);
     ck_assert_uint_eq(collected.unread, 1);
-    ck_assert_ptr_null(collected.answer);
 }
 END_TEST
 
@@ -66,19 +65,6 @@ START_TEST(test_whose)
     collector_forget(collector, &first);
     ck_assert_uint_eq(look(&first, NOW).count, 0);
     ck_assert_str_eq(look(&others[0], NOW).recipients[0], "c@x.test");
-}
-END_TEST
-
-START_TEST(test_answer_is_remembered)
-{
-    collector_add(collector, &first, "b@x.test", NOW);
-    collector_remember(collector, &first, 2, 7, "action=DUNNO\n\n", NOW);
-    collector_remember(collector, &first, 2, 8, "action=REJECT no\n\n", NOW);
-    struct collected collected = look(&first, NOW);
-    ck_assert_str_eq(collected.answer, "action=REJECT no\n\n");
-    ck_assert_int_eq(collected.answer_stage, 2);
-    ck_assert_uint_eq(collected.answer_count, 8);
-    ck_assert_uint_eq(collected.count, 1);
 }
 END_TEST
 
@@ -194,7 +180,6 @@ int main(void)
     suite_add_tcase(suite, cases);
     tcase_add_test(cases, test_each_once_in_order);
     tcase_add_test(cases, test_whose);
-    tcase_add_test(cases, test_answer_is_remembered);
     tcase_add_test(cases, test_ten_minutes);
     tcase_add_test(cases, test_very_many_recipients);
     tcase_add_test(cases, test_memory_is_bounded);
