@@ -8,14 +8,14 @@
 #include "settings/settings.h"
 
 struct setting;
-struct value;
+struct settings_value;
 
 /* How a value is read, written and described. The types and their members of struct settings stand
  * below. */
 struct setting_type {
     /* Fills value->member from value->text; a list gets more items. 1; or 0 with value->fault set
      * and the member as it was, or of a list with a part of the items added. */
-    int (*parse)(struct value *value);
+    int (*parse)(struct settings_value *value);
     /* Adds the value as parse takes it; items of a list with line feeds between. */
     void (*print)(const struct setting *setting, const struct settings *settings,
                   struct text *text);

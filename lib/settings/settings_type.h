@@ -6,7 +6,7 @@
 #include "settings/settings_table.h"
 
 /* What a type's `parse` reads. */
-struct value {
+struct settings_value {
     const struct setting *setting;
     void *member;     /* of struct settings, which parse fills */
     const char *text; /* has passed address_text_fault; "" only where the type may be empty */
@@ -19,8 +19,8 @@ struct value {
 };
 
 /* Both return 0. */
-int settings_value_fails(struct value *value, const char *fault);
-int settings_value_fails_word(struct value *value, const char *word, size_t length,
+int settings_value_fails(struct settings_value *value, const char *fault);
+int settings_value_fails_word(struct settings_value *value, const char *word, size_t length,
                               const char *fault);
 
 /* Reads decimal digits, or octal ones where base is 8: 1 to 18 of them and nothing else. 1, or 0
@@ -32,7 +32,7 @@ size_t settings_value_word(const char **rest_r, const char **word_r);
 
 /* A URL that begins with one of the setting's `choices`; drops the '/' at its end. 1; or 0 with a
  * fault. */
-int settings_type_url_check(struct value *value) must_check;
+int settings_type_url_check(struct settings_value *value) must_check;
 
 /* Adds "refuse, allow or ask". */
 void settings_value_choices(const char *const *choices, struct text *text);

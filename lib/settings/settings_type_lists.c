@@ -50,7 +50,7 @@ static void clear_list(void *member)
 /* The word in key form, with room for KEY_SIZE. NULL, or what is wrong with it. */
 typedef const char *key_reader(const char *word, size_t length, char *key_r);
 
-static int parse_words(struct value *value, key_reader *read_key, const char *none)
+static int parse_words(struct settings_value *value, key_reader *read_key, const char *none)
 {
     const char *rest = value->text, *word;
     size_t length, count = 0;
@@ -70,7 +70,7 @@ static const char *read_domain(const char *word, size_t length, char *key_r)
     return address_domain_normalise(word, length, key_r, &key_length);
 }
 
-static int parse_domains(struct value *value)
+static int parse_domains(struct settings_value *value)
 {
     return parse_words(value, read_domain, "names no domain");
 }
@@ -87,7 +87,7 @@ static const char *read_mailbox(const char *word, size_t length, char *key_r)
     return fault;
 }
 
-static int parse_addresses(struct value *value)
+static int parse_addresses(struct settings_value *value)
 {
     return parse_words(value, read_mailbox, "names no address");
 }
@@ -104,7 +104,7 @@ static const char *read_recipient(const char *word, size_t length, char *key_r)
     return read_domain(word + 1, length - 1, key_r + 1);
 }
 
-static int parse_recipients(struct value *value)
+static int parse_recipients(struct settings_value *value)
 {
     return parse_words(value, read_recipient, "names no address");
 }
@@ -112,7 +112,7 @@ static int parse_recipients(struct value *value)
 const struct setting_type settings_type_recipients = {
     LIST, .parse = parse_recipients, .values = "addresses or @domains"};
 
-static int parse_networks(struct value *value)
+static int parse_networks(struct settings_value *value)
 {
     const struct text_list *list = value->member;
     if (strcmp(value->text, "none") == 0)
@@ -136,7 +136,7 @@ const struct setting_type settings_type_networks = {
 
 /* ---- an item a line ------------------------------------------------------------------------ */
 
-static int parse_groups(struct value *value)
+static int parse_groups(struct settings_value *value)
 {
     struct text_list *list = value->member;
     freed_by(text_free) struct text group = {0};
@@ -168,7 +168,7 @@ const struct setting_type settings_type_groups = {
     LIST, .parse = parse_groups, .values = "domains", .continues = true};
 
 /* "Change your password https://panel.example.test/password": the last word is the URL. */
-static int parse_links(struct value *value)
+static int parse_links(struct settings_value *value)
 {
     struct text_list *list = value->member;
     if (value->length == 0)
@@ -176,8 +176,8 @@ static int parse_links(struct value *value)
     size_t end = value->length;
     while (end > 0 && value->text[end - 1] != ' ' && value->text[end - 1] != '\t')
         end--;
-    struct value url = {.setting = value->setting, .text = value->text + end,
-                        .length = value->length - end};
+    struct settings_value url = {.setting = value->setting, .text = value->text + end,
+                                 .length = value->length - end};
     while (end > 0 && (value->text[end - 1] == ' ' || value->text[end - 1] == '\t'))
         end--;
     if (settings_type_url_check(&url) && strchr("/?#:@", strstr(url.text, "://")[3]) != NULL)

@@ -8,7 +8,7 @@ static int in_range(const struct setting *setting, int64_t number)
     return number >= setting->min && number <= setting->max;
 }
 
-static int parse_number(struct value *value, int base, int64_t *number_r)
+static int parse_number(struct settings_value *value, int base, int64_t *number_r)
 {
     int64_t number;
     if (!settings_value_digits(value->text, value->length, base, &number))
@@ -19,7 +19,10 @@ static int parse_number(struct value *value, int base, int64_t *number_r)
     return 1;
 }
 
-static int parse_integer(struct value *value) { return parse_number(value, 10, value->member); }
+static int parse_integer(struct settings_value *value)
+{
+    return parse_number(value, 10, value->member);
+}
 
 static void print_integer(const struct setting *setting, const struct settings *settings,
                           struct text *text)
@@ -35,7 +38,7 @@ static void describe_integer(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_integer = {
     .parse = parse_integer, .print = print_integer, .describe = describe_integer};
 
-static int parse_octal(struct value *value)
+static int parse_octal(struct settings_value *value)
 {
     int64_t number = 0; /* gcc 14 does not see that parse_number set it */
     if (!parse_number(value, 8, &number))
@@ -60,7 +63,7 @@ static void describe_octal(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_octal = {
     .parse = parse_octal, .print = print_octal, .describe = describe_octal};
 
-static int parse_limit(struct value *value)
+static int parse_limit(struct settings_value *value)
 {
     int64_t number = LIMIT_OFF;
     if (strcmp(value->text, "off") != 0 && !parse_number(value, 10, &number))
@@ -138,7 +141,7 @@ void settings_duration_print(int64_t ms, struct text *text)
     }
 }
 
-static int parse_duration(struct value *value)
+static int parse_duration(struct settings_value *value)
 {
     const char *fault = read_duration(value->setting, value->text, value->length, value->member);
     return fault == NULL || settings_value_fails(value, fault);
@@ -160,7 +163,7 @@ static void describe_duration(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_duration = {
     .parse = parse_duration, .print = print_duration, .describe = describe_duration};
 
-static int parse_durations(struct value *value)
+static int parse_durations(struct settings_value *value)
 {
     struct durations durations = {0};
     const char *rest = value->text, *word, *fault = NULL;
@@ -201,7 +204,7 @@ static void describe_durations(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_durations = {
     .parse = parse_durations, .print = print_durations, .describe = describe_durations};
 
-static int parse_choice(struct value *value)
+static int parse_choice(struct settings_value *value)
 {
     const char *const *choices = value->setting->choices;
     for (int i = 0; choices[i] != NULL; i++) {

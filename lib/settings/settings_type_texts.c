@@ -11,7 +11,7 @@ enum {
     SOCKET_PATH_MAX_BYTES = 107, /* sun_path of unix(7) */
 };
 
-static int set_text(struct value *value)
+static int set_text(struct settings_value *value)
 {
     char **member = value->member;
     free(*member);
@@ -31,7 +31,7 @@ static void clear_text(void *member) { free_string(member); }
 
 /* ---- any text ------------------------------------------------------------------------ */
 
-static int parse_text(struct value *value)
+static int parse_text(struct settings_value *value)
 {
     if ((int64_t)value->length > value->setting->max)
         return settings_value_fails(value, "is too long");
@@ -48,14 +48,14 @@ const struct setting_type settings_type_text = {
 
 /* ---- paths and sockets ------------------------------------------------------------------ */
 
-static int check_path(struct value *value, size_t max_bytes)
+static int check_path(struct settings_value *value, size_t max_bytes)
 {
     if (value->text[0] != '/' || value->text[value->length - 1] == '/')
         return settings_value_fails(value, "is no absolute path of a file");
     return value->length <= max_bytes || settings_value_fails(value, "is too long");
 }
 
-static int parse_path(struct value *value)
+static int parse_path(struct settings_value *value)
 {
     return check_path(value, PATH_MAX_BYTES) && set_text(value);
 }
@@ -63,7 +63,7 @@ static int parse_path(struct value *value)
 const struct setting_type settings_type_path = {TEXT, .parse = parse_path,
                                                 .values = "an absolute path"};
 
-static int parse_file(struct value *value)
+static int parse_file(struct settings_value *value)
 {
     return value->length == 0 ? set_text(value) : parse_path(value);
 }
@@ -71,7 +71,7 @@ static int parse_file(struct value *value)
 const struct setting_type settings_type_file = {
     TEXT, .parse = parse_file, .values = "an absolute path or nothing", .may_be_empty = true};
 
-static int parse_folder(struct value *value)
+static int parse_folder(struct settings_value *value)
 {
     while (value->length > 1 && value->text[value->length - 1] == '/')
         value->length--;
@@ -85,7 +85,7 @@ static int parse_folder(struct value *value)
 const struct setting_type settings_type_folder = {
     TEXT, .parse = parse_folder, .values = "an absolute path or nothing", .may_be_empty = true};
 
-static int check_host_port(struct value *value)
+static int check_host_port(struct settings_value *value)
 {
     static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                           "0123456789.-";
@@ -105,7 +105,7 @@ static int check_host_port(struct value *value)
     return 1;
 }
 
-static int parse_listen(struct value *value)
+static int parse_listen(struct settings_value *value)
 {
     int good = value->text[0] == '/' ? check_path(value, SOCKET_PATH_MAX_BYTES)
                                      : check_host_port(value);
@@ -117,7 +117,7 @@ const struct setting_type settings_type_listen = {
 
 /* ---- URLs ------------------------------------------------------------------------------- */
 
-static int check_url_characters(struct value *value)
+static int check_url_characters(struct settings_value *value)
 {
     while (value->length > 0 && value->text[value->length - 1] == '/')
         value->length--;
@@ -129,7 +129,7 @@ static int check_url_characters(struct value *value)
     return 1;
 }
 
-int settings_type_url_check(struct value *value)
+int settings_type_url_check(struct settings_value *value)
 {
     if (!check_url_characters(value))
         return 0;
@@ -142,7 +142,7 @@ int settings_type_url_check(struct value *value)
     return settings_value_fails(value, "is no such URL");
 }
 
-static int parse_url(struct value *value)
+static int parse_url(struct settings_value *value)
 {
     return settings_type_url_check(value) && set_text(value);
 }
@@ -156,7 +156,7 @@ static void describe_url(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_url = {
     TEXT, .parse = parse_url, .describe = describe_url, .is_url = true};
 
-static int parse_store(struct value *value)
+static int parse_store(struct settings_value *value)
 {
     freed_by(store_url_free) struct store_url url = {0};
     if (!check_url_characters(value))
@@ -171,7 +171,7 @@ const struct setting_type settings_type_store = {
 
 /* ---- names ------------------------------------------------------------------------------ */
 
-static int parse_zone(struct value *value)
+static int parse_zone(struct settings_value *value)
 {
     /* UTC also where no zones are installed */
     if (strcmp(value->text, "UTC") != 0 && !zone_exists(value->text))

@@ -10,13 +10,13 @@ enum { QUOTE_MAX_BYTES = 80 };
 
 /* ---- what the types share -------------------------------------------------------- */
 
-int settings_value_fails(struct value *value, const char *fault)
+int settings_value_fails(struct settings_value *value, const char *fault)
 {
     value->fault = fault;
     return 0;
 }
 
-int settings_value_fails_word(struct value *value, const char *word, size_t length,
+int settings_value_fails_word(struct settings_value *value, const char *word, size_t length,
                               const char *fault)
 {
     value->word = word;
@@ -88,7 +88,7 @@ bool settings_value_is_secret(const char *name, size_t length)
 }
 
 /* Fills *problem. Quotes at most QUOTE_MAX_BYTES, whole characters, and no password. */
-static int refuse(const struct value *value, struct problem *problem)
+static int refuse(const struct settings_value *value, struct problem *problem)
 {
     const char *quote = value->word != NULL ? value->word : value->text;
     size_t length = value->word != NULL ? value->word_length : value->length;
@@ -120,8 +120,11 @@ static int refuse(const struct value *value, struct problem *problem)
 int settings_value_parse(const struct setting *setting, const char *text, bool continues,
                          struct settings *settings, struct problem *problem)
 {
-    struct value value = {.setting = setting, .member = (unsigned char *)settings + setting->offset,
-                          .text = text, .length = strlen(text), .continues = continues};
+    struct settings_value value = {.setting = setting,
+                                   .member = (unsigned char *)settings + setting->offset,
+                                   .text = text,
+                                   .length = strlen(text),
+                                   .continues = continues};
     const char *fault = address_text_fault(text, value.length);
     if (fault != NULL)
         return problem_set(problem, 0, "", "%s: %s", setting->name, fault);
