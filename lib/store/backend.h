@@ -19,6 +19,7 @@
 #include "store/store.h"
 #include "store/suspensions.h"
 #include "store/transfer.h"
+#include "store/values.h"
 
 struct backend;
 
@@ -53,6 +54,8 @@ struct record_operations {
     int (*decisions)(struct backend *backend, struct arena *arena, const char *mailbox,
                      uint64_t before, int64_t now_ms, struct record *records_r,
                      struct store_page *page);
+    int (*passed)(struct backend *backend, struct arena *arena, uint64_t after, int64_t now_ms,
+                  struct record *records_r, struct store_page *page);
     int (*history)(struct backend *backend, struct arena *arena, enum subject subject,
                    const char *key, int64_t now_ms, struct history *history_r);
     int (*account)(struct backend *backend, struct arena *arena, const char *mailbox,
@@ -89,6 +92,19 @@ struct kept_operations {
     /* store_try */
     int (*try_once)(struct backend *backend, const char *key, int64_t now_ms, int64_t span_ms,
                     uint32_t max, uint32_t *count_r, int64_t *free_at_r);
+};
+
+struct value_operations {
+    /* `first`: the version of a value that comes where none is. */
+    int (*change)(struct backend *backend, const struct values_step *step, uint32_t first,
+                  struct values_done *done_r);
+    /* store_values_get */
+    int (*get)(struct backend *backend, struct arena *arena, struct value *values, size_t count,
+               int64_t now_ms);
+    /* store_values */
+    int (*list)(struct backend *backend, struct arena *arena, enum value_kind kind,
+                const char *after, int64_t now_ms, struct value *values_r,
+                struct store_page *page);
 };
 
 struct observation_operations {
@@ -131,6 +147,7 @@ struct backend_operations {
     const struct record_operations *records;
     const struct audit_operations *audit;
     const struct kept_operations *kept;
+    const struct value_operations *values;
     const struct observation_operations *observations;
     const struct transfer_operations *transfer;
     int (*sweep)(struct backend *backend, int64_t now_ms);

@@ -36,6 +36,14 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
                     uint64_t before, int64_t now_ms, struct record *records_r,
                     struct store_page *page) must_check;
 
+/* The records of messages that passed (repeated and redeemed ones too), of all mailboxes, the oldest
+ * first: in order of id, those with an id above `after` (0: from the oldest). An id is made before
+ * its message is judged, by the judging machine's clock, so one may appear below those that were
+ * read: who must see all asks again from a moment earlier. Redis passes over what the version
+ * before kept. Returns 1 or -1. */
+int store_passed(struct store *store, struct arena *arena, uint64_t after, int64_t now_ms,
+                 struct record *records_r, struct store_page *page) must_check;
+
 /* What the windows of a mailbox (24 h) or an IP (1 h) hold, in `arena`; empty when nothing was
  * counted. name: history_name. Returns 1 or -1. */
 int store_history(struct store *store, struct arena *arena, enum subject subject,

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +31,15 @@
 #include "store/observations.h"
 #include "store/records.h"
 #include "store/suspensions.h"
+#include "store/values.h"
 
 const char *const adjust_kind_names[ADJUST_KIND_COUNT] = {"limit", "extra", "exempt"};
 const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session", "block",
                                                       "tries", "known", "terms"};
+
+const char *const value_kind_names[VALUE_KIND_COUNT] = {
+    [VALUE_CURSOR] = "cursor", [VALUE_OPEN] = "open",     [VALUE_TRACE] = "trace",
+    [VALUE_KNOWN] = "known",   [VALUE_DOMAIN] = "domain", [VALUE_REPLY] = "reply"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */
@@ -70,11 +76,19 @@ const char *store_error(const struct store *store)
     return thread_error;
 }
 
+static int printf_like(1, 2) fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(thread_error, sizeof thread_error, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
 int store_fail(struct store *store, const char *why)
 {
     (void)store;
-    snprintf(thread_error, sizeof thread_error, "%s", why);
-    return -1;
+    return fail("%s", why);
 }
 
 /* ---- the queue ----------------------------------------------------------------- */
@@ -408,6 +422,12 @@ int store_decisions(struct store *store, struct arena *arena, const char *mailbo
     ALONE(store, records->decisions, arena, mailbox, before, now_ms, records_r, page);
 }
 
+int store_passed(struct store *store, struct arena *arena, uint64_t after, int64_t now_ms,
+                 struct record *records_r, struct store_page *page)
+{
+    ALONE(store, records->passed, arena, after, now_ms, records_r, page);
+}
+
 int store_history(struct store *store, struct arena *arena, enum subject subject,
                   const char *key, int64_t now_ms, struct history *history_r)
 {
@@ -466,6 +486,99 @@ int store_try(struct store *store, const char *key, int64_t now_ms, int64_t span
               uint32_t *count_r, int64_t *free_at_r)
 {
     ALONE(store, kept->try_once, key, now_ms, span_ms, max, count_r, free_at_r);
+}
+
+/* ---- values ---- */
+
+static int check_key(const struct value *value)
+{
+    size_t length = strlen(value->key);
+    assert((int)value->kind >= 0 && value->kind < VALUE_KIND_COUNT);
+    if (length >= 1 && length <= VALUE_KEY_MAX)
+        return 1;
+    return fail("the key of a value has %zu bytes; expected 1 to %d", length, VALUE_KEY_MAX);
+}
+
+static int compare_places(const void *one, const void *other)
+{
+    const struct value *a = *(const struct value *const *)one;
+    const struct value *b = *(const struct value *const *)other;
+    return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind) : strcmp(a->key, b->key);
+}
+
+/* A change of a value that another one of the step makes could not see it. */
+static int check_each_once(const struct values_step *step)
+{
+    const struct value *places[VALUES_AT_ONCE];
+    for (size_t i = 0; i < step->count; i++)
+        places[i] = &step->changes[i].value;
+    if (step->count > 0)
+        qsort(places, step->count, sizeof places[0], compare_places);
+    for (size_t i = 1; i < step->count; i++)
+        if (compare_places(&places[i - 1], &places[i]) == 0)
+            return fail("a step changes the value %s %s twice; expected once",
+                        value_kind_names[places[i]->kind], places[i]->key);
+    return 1;
+}
+
+static int check_step(const struct values_step *step)
+{
+    size_t bytes = 0;
+    if (step->count > VALUES_AT_ONCE || step->refund_count > VALUES_REFUNDS_MAX)
+        return fail("a step has %zu changes and %zu refunds; expected at most %d and %d",
+                    step->count, step->refund_count, VALUES_AT_ONCE, VALUES_REFUNDS_MAX);
+    for (size_t i = 0; i < step->count; i++) {
+        const struct value *value = &step->changes[i].value;
+        if (check_key(value) < 0)
+            return -1;
+        if (value->length > VALUE_MAX_BYTES)
+            return fail("a value has %zu bytes; expected at most %d", value->length,
+                        VALUE_MAX_BYTES);
+        bytes += value->length;
+    }
+    if (bytes > VALUES_STEP_MAX_BYTES)
+        return fail("the values of a step have %zu bytes; expected at most %d", bytes,
+                    VALUES_STEP_MAX_BYTES);
+    return check_each_once(step);
+}
+
+int store_values_change(struct store *store, const struct values_step *step,
+                        struct values_done *done_r)
+{
+    if (check_step(step) < 0)
+        return -1;
+    ALONE(store, values->change, step, 1 + randombytes_uniform(VALUE_ANY - 1), done_r);
+}
+
+int store_values_get(struct store *store, struct arena *arena, struct value *values, size_t count,
+                     int64_t now_ms)
+{
+    if (count > VALUES_AT_ONCE)
+        return fail("%zu values are read at once; expected at most %d", count,
+                    VALUES_AT_ONCE);
+    for (size_t i = 0; i < count; i++)
+        if (check_key(&values[i]) < 0)
+            return -1;
+    ALONE(store, values->get, arena, values, count, now_ms);
+}
+
+int store_value(struct store *store, struct arena *arena, enum value_kind kind, const char *key,
+                int64_t now_ms, struct value *value_r)
+{
+    struct value value = {.kind = kind, .key = key};
+    int result = store_values_get(store, arena, &value, 1, now_ms);
+    if (result < 1 || value.version == 0)
+        return result < 0 ? -1 : 0;
+    value.key = arena_strdup(arena, key);
+    *value_r = value;
+    return 1;
+}
+
+int store_values(struct store *store, struct arena *arena, enum value_kind kind, const char *after,
+                 int64_t now_ms, struct value *values_r, struct store_page *page)
+{
+    assert(kind == VALUE_CURSOR || kind == VALUE_OPEN);
+    ALONE(store, values->list, arena, kind, after, now_ms, values_r, page);
 }
 
 int store_observe(struct store *store, const struct observations *observations, int64_t now_ms)

@@ -503,6 +503,7 @@ static const struct backend_operations redis_operations = {
     .records = &redis_records,
     .audit = &redis_audit,
     .kept = &redis_kept,
+    .values = &redis_values,
     .observations = &redis_observations,
     .transfer = &redis_transfer,
     .sweep = redis_sweep,

@@ -192,6 +192,7 @@ extern const struct adjustment_operations redis_adjustments;
 extern const struct record_operations redis_records;
 extern const struct audit_operations redis_audit;
 extern const struct kept_operations redis_kept;
+extern const struct value_operations redis_values;
 extern const struct observation_operations redis_observations;
 extern const struct transfer_operations redis_transfer;
 int redis_sweep(struct backend *backend, int64_t now_ms);

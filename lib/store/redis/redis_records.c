@@ -360,6 +360,13 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
     return 1;
 }
 
+static int passed(struct backend *backend, struct arena *arena, uint64_t after, int64_t now_ms,
+                  struct record *records_r, struct store_page *page)
+{
+    (void)arena, (void)after, (void)now_ms, (void)records_r, (void)page;
+    return backend_fail(backend, "redis lists no messages that passed yet");
+}
+
 /* ---- histories ---------------------------------------------------------------------- */
 
 size_t redis_entry_count(const redisReply *element, enum subject subject)
@@ -458,6 +465,7 @@ static int reset(struct backend *backend, const char *mailbox, const struct acti
 const struct record_operations redis_records = {
     .record = record,
     .decisions = decisions,
+    .passed = passed,
     .history = history,
     .account = account,
     .reset = reset,

@@ -107,6 +107,12 @@ static const char *const schema_steps[] = {
     " written INTEGER NOT NULL);"
     "INSERT INTO head_log VALUES (0, x'', 0, -1);"
     "PRAGMA user_version = 6;",
+
+    /* versioned values; hand 2 is the one that sweeps them */
+    "CREATE TABLE value (kind INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,"
+    " until_ms INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
+    "ALTER TABLE hand ADD COLUMN key TEXT NOT NULL DEFAULT '';"
+    "PRAGMA user_version = 7;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 
@@ -514,6 +520,7 @@ static const struct backend_operations sqlite_operations = {
     .records = &sqlite_records,
     .audit = &sqlite_audit,
     .kept = &sqlite_kept,
+    .values = &sqlite_values,
     .observations = &sqlite_observations,
     .transfer = &sqlite_transfer,
     .sweep = sqlite_sweep_all,

@@ -74,6 +74,7 @@
     S(ADMITTED_BEFORE, SQL_RECORDS_BEFORE("admitted"))                                            \
     S(REFUSED_BEFORE, SQL_RECORDS_BEFORE("refused"))                                              \
     S(REFUSED_OF, SQL_RECORDS("refused", "mailbox = ?3 AND id < ?1") " ORDER BY 1 DESC")          \
+    S(PASSED_AFTER, SQL_RECORDS("admitted", "id > ?1") " ORDER BY 1")                             \
     S(OLDER_AT, "SELECT id FROM older_admitted WHERE id >= ?1 AND id < ?2 AND at_ms = ?3"         \
                 " AND outcome = 'admitted'"                                                       \
                 " AND iif(json_valid(facts), json_extract(facts, '$.mailbox'), '') = ?4")         \
@@ -134,6 +135,19 @@
     S(KEPT_DROP, "DELETE FROM kept WHERE kind = ?1 AND key = ?2 AND until_ms > ?3")               \
     S(KEPT_SWEEP, "DELETE FROM kept WHERE (kind, key) IN (SELECT kind, key FROM kept"             \
                   " WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)")                            \
+    S(VALUE_GET, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND key = ?2"   \
+                 " AND until_ms > ?3")                                                            \
+    S(VALUE_PUT, "INSERT OR REPLACE INTO value (kind, key, version, until_ms, bytes)"             \
+                 " VALUES (?1, ?2, ?3, ?4, ?5)")                                                  \
+    S(VALUE_DROP, "DELETE FROM value WHERE kind = ?1 AND key = ?2")                               \
+    S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND key > ?2"  \
+                  " AND until_ms > ?3 ORDER BY key LIMIT ?4")                                     \
+    S(VALUE_NEXT, "SELECT kind, key, until_ms FROM value WHERE (kind, key) > (?1, ?2)"            \
+                  " ORDER BY kind, key LIMIT ?3")                                                 \
+    S(VALUE_SWEEP, "DELETE FROM value WHERE (kind, key) IN (SELECT kind, key FROM value"          \
+                   " WHERE until_ms <= ?1 LIMIT ?2)")                                             \
+    S(VALUE_HAND_GET, "SELECT position, key FROM hand WHERE id = 2")                              \
+    S(VALUE_HAND_PUT, "INSERT OR REPLACE INTO hand (id, position, key) VALUES (2, ?1, ?2)")       \
     /* once an hour of the clock is enough */                                                     \
     S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) SELECT ?1, ?2, ?3, ?4"         \
                   " WHERE NOT EXISTS (SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"       \
@@ -257,6 +271,10 @@ int sqlite_audit_action(struct sqlite_backend *backend, const struct action *act
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows) must_check;
 
+/* store_refund, inside a transaction. */
+int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
+                  int64_t now_ms) must_check;
+
 /* Forget a history whole. 1 or -1. */
 int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_check;
 
@@ -294,6 +312,7 @@ extern const struct adjustment_operations sqlite_adjustments;
 extern const struct record_operations sqlite_records;
 extern const struct audit_operations sqlite_audit;
 extern const struct kept_operations sqlite_kept;
+extern const struct value_operations sqlite_values;
 extern const struct observation_operations sqlite_observations;
 extern const struct transfer_operations sqlite_transfer;
 int sqlite_sweep_all(struct backend *backend, int64_t now_ms);

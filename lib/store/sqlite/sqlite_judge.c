@@ -505,8 +505,8 @@ static int uncount_ip(struct sqlite_backend *backend, const struct counted *coun
     return found < 0 ? -1 : 1;
 }
 
-static int refund_charge(struct sqlite_backend *backend, const char *mailbox, const char *id,
-                         int64_t now_ms)
+int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
+                  int64_t now_ms)
 {
     struct sqlite_history stored;
     struct place place;
@@ -528,7 +528,7 @@ static int refund(struct backend *backend, const char *mailbox, const char *id, 
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, refund_charge(self, mailbox, id, now_ms));
+    return sqlite_end(self, sqlite_refund(self, mailbox, id, now_ms));
 }
 
 const struct judge_operations sqlite_judge = {

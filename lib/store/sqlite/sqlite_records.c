@@ -315,6 +315,23 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
     return sqlite_end(self, result);
 }
 
+static int passed(struct backend *backend, struct arena *arena, uint64_t after, int64_t now_ms,
+                  struct record *records_r, struct store_page *page)
+{
+    struct sqlite_backend *self = sqlite_backend(backend);
+    struct record next;
+    if (sqlite_begin(self, false) < 0)
+        return -1;
+    struct source rows = source_of(self, arena, SQL_PASSED_AFTER, after, now_ms);
+    int more;
+    page->count = 0;
+    while ((more = next_record(self, rows.rows, arena, &next)) > 0 && page->count < page->max)
+        records_r[page->count++] = next;
+    page->more = more > 0;
+    sqlite3_reset(rows.rows);
+    return sqlite_end(self, more < 0 ? -1 : 1);
+}
+
 /* ---- histories ---------------------------------------------------------------------- */
 
 static int reset_histories(struct sqlite_backend *backend, const char *mailbox,
@@ -383,6 +400,7 @@ static int account(struct backend *backend, struct arena *arena, const char *mai
 const struct record_operations sqlite_records = {
     .record = record,
     .decisions = decisions,
+    .passed = passed,
     .history = history,
     .account = account,
     .reset = reset,

@@ -126,6 +126,7 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
         sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, CHANGE_TOLD_MS) < 0 ||
         sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
+        sqlite_remove_past(backend, SQL_VALUE_SWEEP, now_ms, INT64_MAX) < 0 ||
         sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - SEEN_KEPT_MS, INT64_MAX) < 0 ||
         sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - rule_longest_of_all_ms(), INT64_MAX) < 0)
         return -1;

@@ -76,6 +76,8 @@ static void run_sql(const char *path, const char *sql)
 }
 
 /* What the earlier versions had not. */
+static const char back_to_6[] =
+    "DROP TABLE value; ALTER TABLE hand DROP COLUMN key; PRAGMA user_version = 6;";
 static const char back_to_5[] =
     "DROP TABLE head_log; ALTER TABLE history_head RENAME TO history; PRAGMA user_version = 5;";
 static const char back_to_3[] =
@@ -99,18 +101,20 @@ static void make_old(int version)
         return;
     }
     run_sql(old_path, schema_4);
-    if (version == 5) {
+    if (version > 4) {
         store = backend_open(old_url, TEST_TIMEOUT_MS);
         store_free(&store);
-        run_sql(old_path, back_to_5);
+        run_sql(old_path, back_to_6);
     }
+    if (version == 5)
+        run_sql(old_path, back_to_5);
     if (version < 4)
         run_sql(old_path, back_to_3);
     if (version < 3)
         run_sql(old_path, back_to_2);
 }
 
-enum { VERSION = 6, OLD_VERSIONS = 5, LATER_MS = 60000 };
+enum { VERSION = 7, OLD_VERSIONS = 6, LATER_MS = 60000 };
 enum { FORWARDED = 26, REFUSED = 27, NAMELESS = 28, BROKEN = 29 };
 
 /* The ids of schema_4.h: message i of alice's, the late one and the others by their number. */

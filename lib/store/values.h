@@ -1,0 +1,82 @@
+/* Versioned values: bytes under keys, of which several are changed in one step, and only if each is
+ * still as the caller has read it (compare-and-set). A program that follows a log keeps here what it
+ * knows and how far it is: its cursor is one of the values, so a step has effects and moves the
+ * cursor, or does neither. Results, threads and ownership: store.h. */
+#ifndef SENDGUARD_STORE_VALUES_H
+#define SENDGUARD_STORE_VALUES_H
+
+#include "base/arena.h"
+#include "store/store.h"
+
+/* The databases keep the numbers and the names: new ones go to the end. */
+enum value_kind {
+    VALUE_CURSOR, /* of a source that is read */
+    VALUE_OPEN,   /* a message that the mail server still has */
+    VALUE_TRACE,  /* messages of a mailbox on a day; the key begins with the day */
+    VALUE_KNOWN,  /* recipients that a mailbox knows */
+    VALUE_DOMAIN, /* deliveries to a domain on a day */
+    VALUE_REPLY,  /* what a server said, by its hash */
+    VALUE_KIND_COUNT
+};
+extern const char *const value_kind_names[VALUE_KIND_COUNT];
+
+enum {
+    VALUE_KEY_MAX = 400,
+    VALUE_MAX_BYTES = 512 * 1024,
+    VALUES_AT_ONCE = 4096,               /* changes of a step; values read at once */
+    VALUES_STEP_MAX_BYTES = 16 * 1024 * 1024, /* of all values of a step */
+    VALUES_REFUNDS_MAX = 256,
+};
+#define VALUE_ANY UINT32_MAX /* no version */
+
+/* Versions differ: 1..VALUE_ANY - 1. A value that comes where none is begins with one by chance, so
+ * a caller does not take it for one that was there before. */
+struct value {
+    enum value_kind kind;
+    const char *key;   /* 1..VALUE_KEY_MAX bytes */
+    const void *bytes; /* as read: in `arena`, with a NUL behind */
+    size_t length;     /* 1..VALUE_MAX_BYTES; 0: there is none */
+    uint32_t version;  /* as read; 0: there is none */
+    int64_t until_ms;  /* from then on it is absent; UNTIL_LIFTED: never */
+};
+
+struct value_change {
+    struct value value; /* as it is to be, but for its version; length 0 or past its end: removed */
+    uint32_t replaces;  /* the version that is there; 0: none is; VALUE_ANY: whatever is */
+};
+struct value_refund {
+    const char *mailbox, *id;
+};
+
+struct values_step {
+    const struct value_change *changes; /* no kind and key twice */
+    size_t count;                       /* 0..VALUES_AT_ONCE */
+    const struct value_refund *refunds; /* each as store_refund does it, in this order */
+    size_t refund_count;                /* 0..VALUES_REFUNDS_MAX */
+    int64_t now_ms;
+};
+struct values_done {
+    size_t refused;                   /* on 0: the first change that found another version */
+    uint32_t versions[VALUES_AT_ONCE]; /* on 1: of each value now; 0: it is absent */
+    bool refunded[VALUES_REFUNDS_MAX]; /* on 1: as store_refund says of each */
+};
+
+/* Makes all changes and refunds, if each value has the version that its change replaces. Returns 1;
+ * 0, nothing is changed: one has another version; -1, also for a step that is larger than above or
+ * has a key twice. *done_r is undefined after -1: read the values again then. */
+int store_values_change(struct store *store, const struct values_step *step,
+                        struct values_done *done_r) must_check;
+
+/* Reads one. Returns 1; 0 there is none, *value_r undefined; -1. */
+int store_value(struct store *store, struct arena *arena, enum value_kind kind, const char *key,
+                int64_t now_ms, struct value *value_r) must_check;
+/* Reads several (0..VALUES_AT_ONCE), of which kind and key are given, at one moment. From Redis at
+ * most 64 MB. Returns 1, also when some are absent; -1, `values` undefined. */
+int store_values_get(struct store *store, struct arena *arena, struct value *values, size_t count,
+                     int64_t now_ms) must_check;
+/* All of a kind, VALUE_CURSOR or VALUE_OPEN, in order of key, those after `after` ("": from the
+ * first). From Redis at most 64 MB a page. Returns 1 or -1. */
+int store_values(struct store *store, struct arena *arena, enum value_kind kind, const char *after,
+                 int64_t now_ms, struct value *values_r, struct store_page *page) must_check;
+
+#endif
