@@ -100,6 +100,23 @@ function operations.newest(from, count)
     return found
 end
 
+-- Of each stream of messages that passed, the `count` oldest from that millisecond on: each id as
+-- operations.newest has it, and its record.
+function operations.passed(from, count)
+    local found = {}
+    for place = 1, records().stream_count() do
+        local told = {}
+        for _, entry in ipairs(call('XRANGE', records().stream_of(ADMITTED, place), from, '+',
+            'COUNT', count)) do
+            told[#told + 1] = pack(SINCE_FORM, records().milliseconds_of(entry[1]) - DECISION_EPOCH)
+                .. entry[2][1]
+            told[#told + 1] = entry[2][2]
+        end
+        found[place] = told
+    end
+    return found
+end
+
 -- What the version before kept: about `want` ids of all mailboxes before the id `from`, in order of
 -- judging. That is the order of ids but for what ran side by side and for clocks that differed, so
 -- neighbours on both sides come along. Before them: whether nothing lies beyond.
@@ -167,6 +184,30 @@ function operations.kept_list(kind, after, now, max)
             local text = #found < 2 * max and call('GET', KEPT .. kind .. ':' .. key)
             local ends = tonumber(text and string.match(text, '^(%-?%d+)\n'))
             if ends and (ends < 0 or ends > now) then
+                found[#found + 1], found[#found + 2] = key, text
+            end
+        end
+        after = keys[PAGE]
+    until not after or #found >= 2 * max
+    return found
+end
+
+-- Of each name the value, whether it has ended or not, false where there is none.
+function operations.values(...)
+    return call('MGET', ...)
+end
+
+-- Key and value of what lasts, in order of keys.
+function operations.value_list(kind, after, now, max)
+    local found = {}
+    now, max = tonumber(now), tonumber(max)
+    repeat
+        local keys = call('ZRANGEBYLEX', VALUE_KEYS .. kind, after == '' and '-' or '(' .. after,
+            '+', 'LIMIT', 0, PAGE)
+        for _, key in ipairs(keys) do
+            local text = #found < 2 * max and call('GET', VALUE .. kind .. ':' .. key)
+            local _, ends = unpack_bytes(VALUE_FORM, text or VALUE_OF_NONE)
+            if text and (ends == 0 or ends > now) then
                 found[#found + 1], found[#found + 2] = key, text
             end
         end

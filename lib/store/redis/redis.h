@@ -12,7 +12,8 @@
 #include "store/redis/redis_format.h"
 #include "store/redis/redis_sentinel.h"
 
-enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_READ, SCRIPT_COUNT };
+enum script { SCRIPT_JUDGE, SCRIPT_ACTION, SCRIPT_DESK, SCRIPT_OBSERVE, SCRIPT_VALUES,
+              SCRIPT_READ, SCRIPT_COUNT };
 enum { SHA1_HEX_SIZE = 41 };
 #define REDIS_CLIENT_NAME "sendguard" /* of each connection, in CLIENT LIST */
 /* The field of sg:numbers that marks a database with a part of a store; what is said of one. */
@@ -124,8 +125,8 @@ int redis_load_scripts(struct redis_backend *backend, const struct action_time *
 
 /* ---- one call, by redis_ask.c ---- */
 
-/* Calls until it is clear what became of it, twice at most; what SCRIPT_ACTION and SCRIPT_DESK do
- * waits for the replicas, also to find that there is nothing to do. 1 with *reply_r,
+/* Calls until it is clear what became of it, twice at most; what SCRIPT_ACTION, SCRIPT_DESK and
+ * SCRIPT_VALUES do waits for the replicas, also to find that there is nothing to do. 1 with *reply_r,
  * which begins with this server's time and a result, or -1. */
 int redis_call(struct redis_backend *backend, enum script script, const struct argument *arguments,
                size_t count, redisReply **reply_r) must_check;
@@ -163,6 +164,12 @@ void redis_copy_text(const redisReply *element, char *text_r, size_t size);
 enum { AUDITED_ARGUMENTS = 6 };
 int redis_add_audited(struct redis_backend *backend, const struct audited *audited,
                       struct argument arguments_r[AUDITED_ARGUMENTS]) must_check;
+
+/* What refund.lua is told of a message, by the key of the hashes: its last arguments. */
+enum { REFUND_ARGUMENTS = 3 };
+void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
+                      const char *mailbox, const char *id,
+                      struct argument arguments_r[REFUND_ARGUMENTS]);
 
 /* ---- what answers hold ---- */
 

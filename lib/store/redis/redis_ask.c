@@ -23,7 +23,7 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
         if (script != SCRIPT_READ && redis_find_hash_key(backend, &time) < 0)
             return -1;
         redis_add_call(backend, &time, script, arguments, count);
-        if (script == SCRIPT_ACTION || script == SCRIPT_DESK)
+        if (script == SCRIPT_ACTION || script == SCRIPT_DESK || script == SCRIPT_VALUES)
             redis_add_wait(backend, &time);
         if (redis_send(backend, &time) < 0)
             return -1;

@@ -36,6 +36,13 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 #define REDIS_MAILBOX_KEY "sg:mailbox:"
 #define REDIS_IP_KEY "sg:network:"
 #define REDIS_SUSPENSION_KEY "sg:suspension:"
+#define REDIS_VALUE_KEY "sg:value:" /* KIND:KEY */
+#define REDIS_VALUE_KEYS "sg:value_keys:"
+#define REDIS_VALUE_ENDS "sg:value_ends"
+
+/* A versioned value: its version, its end (0: never), its bytes. */
+#define VERSION_BYTES 4
+enum { VALUE_HEAD_BYTES = VERSION_BYTES + TIME_BYTES };
 
 /* Where the numbers are that the counts may not reach, in what judge.lua is given, from 1. */
 enum {

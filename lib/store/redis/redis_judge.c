@@ -431,20 +431,29 @@ static void judge(struct backend *backend, struct judge_task *tasks, size_t coun
 
 /* ---- refunds ------------------------------------------------------------------------ */
 
+void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
+                      const char *mailbox, const char *id,
+                      struct argument arguments_r[REFUND_ARGUMENTS])
+{
+    uint8_t *hash = arena_alloc(arena, ID_BYTES + EARLIER_CHARGE_BYTES);
+    packed_put(hash, identity_of_id(backend->hash_key, id), ID_BYTES);
+    charge_key(mailbox, id, hash + ID_BYTES);
+    arguments_r[0] = argument_string(mailbox);
+    arguments_r[1] = (struct argument){hash, ID_BYTES};
+    arguments_r[2] = (struct argument){hash + ID_BYTES, EARLIER_CHARGE_BYTES};
+}
+
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     struct action_time time = redis_begin(self);
-    uint8_t hash[ID_BYTES], charge[EARLIER_CHARGE_BYTES];
+    struct argument arguments[2 + REFUND_ARGUMENTS] = {argument_string("refund"),
+                                                       argument_int(arena, now_ms)};
     if (redis_check_time(self, now_ms) < 0 || redis_connected(self, &time) < 0 ||
         redis_find_hash_key(self, &time) < 0)
         return -1;
-    packed_put(hash, identity_of_id(self->hash_key, id), ID_BYTES);
-    charge_key(mailbox, id, charge);
-    const struct argument arguments[] = {
-        argument_string("refund"), argument_int(arena, now_ms), argument_string(mailbox),
-        {hash, sizeof hash}, {charge, sizeof charge}};
+    redis_add_refund(self, arena, mailbox, id, arguments + 2);
     return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 

@@ -360,11 +360,100 @@ static int decisions(struct backend *backend, struct arena *arena, const char *m
     return 1;
 }
 
-static int passed(struct backend *backend, struct arena *arena, uint64_t after, int64_t now_ms,
-                  struct record *records_r, struct store_page *page)
+/* ---- those that passed ---- */
+
+/* A record that a stream has. */
+struct candidate {
+    uint64_t id;
+    const redisReply *record;
+};
+
+static int compare_candidates(const void *one, const void *other)
 {
-    (void)arena, (void)after, (void)now_ms, (void)records_r, (void)page;
-    return backend_fail(backend, "redis lists no messages that passed yet");
+    const struct candidate *a = one, *b = other;
+    return a->id > b->id ? 1 : -(a->id < b->id);
+}
+
+/* What all streams told, the lowest id first. *until_ms_r: what is told is all before that moment;
+ * INT64_MAX: there is no more. 1, or -1 when it has another form. */
+static int gather_candidates(struct redis_backend *backend, struct arena *arena,
+                             const redisReply *streams, size_t step, struct candidate **all_r,
+                             size_t *count_r, int64_t *until_ms_r)
+{
+    *all_r = arena_alloc(arena, (streams->elements * step + 1) * sizeof **all_r);
+    *count_r = 0;
+    *until_ms_r = INT64_MAX;
+    for (size_t i = 0; i < streams->elements; i++) {
+        const redisReply *told = streams->element[i];
+        if (told->type != REDIS_REPLY_ARRAY || told->elements > 2 * step)
+            return redis_unexpected(backend);
+        for (size_t k = 0; k + 1 < told->elements; k += 2) {
+            if (id_count(told->element[k], REFUSED_ID_BYTES) != 1)
+                return redis_unexpected(backend);
+            (*all_r)[(*count_r)++] =
+                (struct candidate){packed_id(told->element[k]->str), told->element[k + 1]};
+        }
+        if (told->elements == 2 * step &&
+            decision_time((*all_r)[*count_r - 1].id) < *until_ms_r)
+            *until_ms_r = decision_time((*all_r)[*count_r - 1].id);
+    }
+    qsort(*all_r, *count_r, sizeof **all_r, compare_candidates);
+    return 1;
+}
+
+/* Adds what is above `after` and before that moment, but for damaged records. */
+static void add_candidates(struct redis_backend *backend, const struct candidate *all,
+                           size_t count, uint64_t after, int64_t until_ms, struct page *page)
+{
+    for (size_t i = 0; i < count && !page->told->more; i++) {
+        struct record record;
+        if (all[i].id > after && decision_time(all[i].id) < until_ms &&
+            read_record(backend, page->arena, all[i].record, all[i].id, page->now_ms, &record) > 0)
+            add_record(page, &record);
+    }
+}
+
+/* Steps up until the page is full or there is no more; further where a moment has more records
+ * than a step. */
+static int passed_page(struct redis_backend *backend, uint64_t after, struct page *page)
+{
+    enum { STEP_MAX = 65536 };
+    size_t step = smaller(page->told->max + 1, 256);
+    int64_t from_ms = decision_time(after), until_ms = 0;
+    while (!page->told->more && until_ms != INT64_MAX) {
+        freed_by(arena_free) struct arena *arena = arena_new();
+        freed_by(redis_free_reply) redisReply *reply = NULL;
+        const struct argument arguments[] = {argument_string("passed"),
+                                             argument_int(arena, from_ms),
+                                             argument_int(arena, (int64_t)step)};
+        struct candidate *all;
+        size_t count;
+        if (redis_is_over(&page->time))
+            return backend_fail(&backend->base, "the messages that passed were not found within "
+                                                "%d ms", backend->base.timeout_ms);
+        const redisReply *streams = redis_ask_list(backend, SCRIPT_READ, arguments,
+                                                   countof(arguments), RECORD_STREAMS, &reply);
+        if (streams == NULL ||
+            gather_candidates(backend, arena, streams, step, &all, &count, &until_ms) < 0)
+            return -1;
+        add_candidates(backend, all, count, after, until_ms, page);
+        step = until_ms > from_ms ? step : step * 2;
+        if (step > STEP_MAX)
+            return backend_fail(&backend->base, "redis: too many decisions of one moment");
+        from_ms = until_ms;
+    }
+    return 1;
+}
+
+static int passed(struct backend *backend, struct arena *arena, uint64_t after, int64_t now_ms,
+                  struct record *records_r, struct store_page *told)
+{
+    struct redis_backend *self = redis_backend(backend);
+    struct page page = {.arena = arena, .now_ms = now_ms, .time = redis_begin(self),
+                        .records = records_r, .told = told};
+    told->count = 0;
+    told->more = false;
+    return redis_check_time(self, now_ms) < 0 ? -1 : passed_page(self, after, &page);
 }
 
 /* ---- histories ---------------------------------------------------------------------- */

@@ -22,10 +22,12 @@
 #include "store/redis/observe.lua.h"
 #include "store/redis/read.lua.h"
 #include "store/redis/record.lua.h"
+#include "store/redis/refund.lua.h"
 #include "store/redis/refusal.lua.h"
 #include "store/redis/suspension.lua.h"
 #include "store/redis/ticket.lua.h"
 #include "store/redis/unusual.lua.h"
+#include "store/redis/values.lua.h"
 
 /* The first line makes the server look before it begins a script whether it may write at all;
  * reading is possible when memory is out, and on a replica. */
@@ -36,6 +38,7 @@ static const struct {
     [SCRIPT_ACTION] = {"#!lua\n", redis_action_lua},
     [SCRIPT_DESK] = {"#!lua\n", redis_desk_lua},
     [SCRIPT_OBSERVE] = {"#!lua\n", redis_observe_lua},
+    [SCRIPT_VALUES] = {"#!lua\n", redis_values_lua},
     [SCRIPT_READ] = {"#!lua flags=no-writes\n", redis_read_lua},
 };
 
@@ -46,17 +49,20 @@ static const struct {
     bool in[SCRIPT_COUNT];
 } parts[] = {
     {"histories", redis_history_lua,
-     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"earlier", redis_earlier_lua,
-     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"records", redis_record_lua,
-     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"suspensions", redis_suspension_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
-    {"tickets", redis_ticket_lua, {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true}},
+    {"tickets", redis_ticket_lua,
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
+    {"refunds", redis_refund_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
     {"refusals", redis_refusal_lua, {[SCRIPT_JUDGE] = true}},
     {"unusual", redis_unusual_lua, {[SCRIPT_JUDGE] = true}},
-    {NULL, redis_audit_lua, {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true}},
+    {NULL, redis_audit_lua,
+     {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true, [SCRIPT_VALUES] = true}},
 };
 
 /* ---- constants --------------------------------------------------------------------- */
@@ -96,6 +102,9 @@ static const struct script_name names[] = {
     {"KEPT", "sg:kept:"},
     {"KEPT_KEYS", "sg:kept_keys:"},
     {"KEPT_ENDS", "sg:kept_ends"},
+    {"VALUE", REDIS_VALUE_KEY},
+    {"VALUE_KEYS", REDIS_VALUE_KEYS}, /* index of a kind that is listed */
+    {"VALUE_ENDS", REDIS_VALUE_ENDS},
     {"FROM", "sg:from:"},
     {"OF", "sg:of:"},
     {"NEAR", "sg:near"},
@@ -116,6 +125,7 @@ static const struct script_name names[] = {
     {"ENTRY_FORM", ">" TIME_FORM WEIGHT_FORM},
     {"SPAN_FORM", ">" TIME_FORM TOTAL_FORM},
     {"RECORD_HEAD_FORM", ">BB" TIME_FORM "I4B"},
+    {"VALUE_FORM", ">I" DIGITS(VERSION_BYTES) TIME_FORM},
     {"RECORD_END_FORM", ">" TIME_FORM "I4"},
     {"EARLIER_SPAN_FORM", ">" EARLIER_SPAN_FORM},
     {"EARLIER_TAG_FORM", ">I" DIGITS(EARLIER_TAG_BYTES)},
@@ -145,6 +155,8 @@ static const struct {
     {"COUNTED_TOTAL_BYTES", MESSAGES_BYTES + SUM_BYTES},
     {"ATTEMPT_BYTES", ATTEMPT_BYTES},
     {"ENDS_PLACE", ENDS_PLACE},
+    {"VALUE_HEAD_BYTES", VALUE_HEAD_BYTES},
+    {"LAST_VERSION", VALUE_ANY - 1},
     {"TIMES", INT64_C(1) << COUNTED_TIME_BITS},
     {"CHANNELS", 1 << COUNTED_CHANNEL_BITS},
     {"NUMBERS_END", 1 << COUNTED_ID_BITS},
@@ -205,6 +217,8 @@ static const struct {
     {"REPEATED_NAME", &outcome_names[OUTCOME_REPEATED]},
     {"REDEEMED_NAME", &outcome_names[OUTCOME_REDEEMED]},
     {"CAUSE_VOLUME", &cause_names[CAUSE_VOLUME]},
+    {"KIND_CURSOR", &value_kind_names[VALUE_CURSOR]},
+    {"KIND_OPEN", &value_kind_names[VALUE_OPEN]},
     {"KEPT_TRIES", &kept_kind_names[KEPT_TRIES]},
 };
 
@@ -539,6 +553,8 @@ static void add_constant(struct text *out, const char *name)
         text_add_int(out, decision_time(0));
     } else if (strcmp(name, "ID_OF_NONE") == 0) {
         add_bytes(out, 0, ID_BYTES);
+    } else if (strcmp(name, "VALUE_OF_NONE") == 0) {
+        add_bytes(out, 0, VALUE_HEAD_BYTES);
     } else if (strcmp(name, "FINGERPRINT_OF_NONE") == 0) {
         add_bytes(out, 0, FINGERPRINT_BYTES);
     } else if (strcmp(name, "IDENTITY_OF_NONE") == 0) {

@@ -1,26 +1,161 @@
-/* Versioned values in Redis: not yet. */
+/* Versioned values in Redis: one key each, with an expiry; those of the kinds that are listed are
+ * in an index. By the caller's clock a value may have ended before it expires, so its end is kept
+ * with it and looked at. */
+#include <string.h>
+
+#include "base/packed.h"
 #include "store/redis/redis.h"
+
+/* ---- changing ------------------------------------------------------------------------ */
+
+enum { CHANGE_ARGUMENTS = 5 };
+
+/* As values.lua has it. 1 or -1. */
+static int add_change(struct redis_backend *backend, struct arena *arena,
+                      const struct value_change *change, int64_t now_ms,
+                      struct argument arguments_r[CHANGE_ARGUMENTS])
+{
+    const struct value *value = &change->value;
+    bool lasts = value->until_ms == UNTIL_LIFTED;
+    bool removed = value->length == 0 || value->until_ms <= now_ms;
+    if (!removed && !lasts && redis_check_time(backend, value->until_ms) < 0)
+        return -1;
+    arguments_r[0] = argument_string(value_kind_names[value->kind]);
+    arguments_r[1] = argument_string(value->key);
+    arguments_r[2] = argument_int(arena, change->replaces == VALUE_ANY ? INT64_C(-1)
+                                                                       : (int64_t)change->replaces);
+    arguments_r[3] = argument_int(arena, lasts || removed ? 0 : value->until_ms);
+    arguments_r[4] = (struct argument){value->bytes, removed ? 0 : value->length};
+    return 1;
+}
+
+/* What the answer tells of a step that was done: 1, or 0 when it has another form. */
+static int read_done(const redisReply *told, const struct values_step *step,
+                     struct values_done *done_r)
+{
+    if (told->type != REDIS_REPLY_ARRAY || told->elements != step->count + step->refund_count)
+        return 0;
+    for (size_t i = 0; i < step->count; i++)
+        done_r->versions[i] = (uint32_t)redis_number(told->element[i]);
+    for (size_t i = 0; i < step->refund_count; i++)
+        done_r->refunded[i] = redis_number(told->element[step->count + i]) == 1;
+    return 1;
+}
+
+/* The key of the hashes is needed for refunds. */
+static int find_hash_key(struct redis_backend *backend)
+{
+    struct action_time time = redis_begin(backend);
+    return redis_connected(backend, &time) < 0 ? -1 : redis_find_hash_key(backend, &time);
+}
 
 static int change(struct backend *backend, const struct values_step *step, uint32_t first,
                   struct values_done *done_r)
 {
-    (void)step, (void)first, (void)done_r;
-    return backend_fail(backend, "redis keeps no values yet");
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    size_t count = 0;
+    struct argument *arguments =
+        arena_alloc(arena, (4 + CHANGE_ARGUMENTS * step->count +
+                            REFUND_ARGUMENTS * step->refund_count) * sizeof *arguments);
+    if (redis_check_time(self, step->now_ms) < 0 ||
+        (step->refund_count > 0 && find_hash_key(self) < 0))
+        return -1;
+    arguments[count++] = argument_string("change");
+    arguments[count++] = argument_int(arena, step->now_ms);
+    arguments[count++] = argument_int(arena, first);
+    arguments[count++] = argument_int(arena, (int64_t)step->count);
+    for (size_t i = 0; i < step->count; i++, count += CHANGE_ARGUMENTS)
+        if (add_change(self, arena, &step->changes[i], step->now_ms, arguments + count) < 0)
+            return -1;
+    for (size_t i = 0; i < step->refund_count; i++, count += REFUND_ARGUMENTS)
+        redis_add_refund(self, arena, step->refunds[i].mailbox, step->refunds[i].id,
+                         arguments + count);
+    const redisReply *told = redis_ask(self, SCRIPT_VALUES, arguments, count, &reply);
+    if (told == NULL)
+        return -1;
+    if (redis_number(reply->element[1]) == 1)
+        return read_done(told, step, done_r) ? 1 : redis_unexpected(self);
+    done_r->refused = (size_t)redis_number(told);
+    return 0;
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+/* All but kind and key: 1; 0, with nothing but them, when there is none or it has ended; -1 when it
+ * has another form. */
+static int read_value(struct redis_backend *backend, struct arena *arena,
+                      const redisReply *element, int64_t now_ms, struct value *value)
+{
+    *value = (struct value){.kind = value->kind, .key = value->key};
+    if (element->type == REDIS_REPLY_NIL)
+        return 0;
+    if (element->type != REDIS_REPLY_STRING || element->len <= VALUE_HEAD_BYTES)
+        return backend_fail(&backend->base, "redis: the value %s %.150s is damaged",
+                            value_kind_names[value->kind], value->key);
+    const uint8_t *next = (const uint8_t *)element->str;
+    uint32_t version = (uint32_t)packed_get(&next, VERSION_BYTES);
+    int64_t until_ms = (int64_t)packed_get(&next, TIME_BYTES);
+    if (until_ms != 0 && until_ms <= now_ms)
+        return 0;
+    value->version = version;
+    value->until_ms = until_ms == 0 ? UNTIL_LIFTED : until_ms;
+    value->length = element->len - VALUE_HEAD_BYTES;
+    value->bytes = arena_strndup(arena, (const char *)next, value->length);
+    return 1;
 }
 
 static int get(struct backend *backend, struct arena *arena, struct value *values, size_t count,
                int64_t now_ms)
 {
-    (void)arena, (void)values, (void)count, (void)now_ms;
-    return backend_fail(backend, "redis keeps no values yet");
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(arena_free) struct arena *own = arena_new();
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    struct argument *arguments = arena_alloc(own, (1 + count) * sizeof *arguments);
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    if (count == 0)
+        return 1;
+    arguments[0] = argument_string("values");
+    for (size_t i = 0; i < count; i++)
+        arguments[1 + i] = argument_string(arena_printf(
+            own, REDIS_VALUE_KEY "%s:%s", value_kind_names[values[i].kind], values[i].key));
+    const redisReply *list =
+        redis_ask_list(self, SCRIPT_READ, arguments, 1 + count, count, &reply);
+    if (list == NULL)
+        return -1;
+    if (list->elements != count)
+        return redis_unexpected(self);
+    for (size_t i = 0; i < count; i++)
+        if (read_value(self, arena, list->element[i], now_ms, &values[i]) < 0)
+            return -1;
+    return 1;
 }
 
 static int list(struct backend *backend, struct arena *arena, enum value_kind kind,
                 const char *after, int64_t now_ms, struct value *values_r,
                 struct store_page *page)
 {
-    (void)arena, (void)kind, (void)after, (void)now_ms, (void)values_r, (void)page;
-    return backend_fail(backend, "redis keeps no values yet");
+    struct redis_backend *self = redis_backend(backend);
+    freed_by(redis_free_reply) redisReply *reply = NULL;
+    const struct argument arguments[] = {
+        argument_string("value_list"), argument_string(value_kind_names[kind]),
+        argument_string(after), argument_int(arena, now_ms),
+        argument_int(arena, (int64_t)page->max + 1)};
+    if (redis_check_time(self, now_ms) < 0)
+        return -1;
+    const redisReply *found =
+        redis_ask_page(self, arguments, countof(arguments), 2, page, &reply);
+    if (found == NULL)
+        return -1;
+    for (size_t i = 0; i < page->count; i++) {
+        values_r[i].kind = kind;
+        values_r[i].key = arena_strdup(arena, redis_text(found->element[2 * i]));
+        if (read_value(self, arena, found->element[2 * i + 1], now_ms, &values_r[i]) != 1)
+            return redis_unexpected(self);
+    }
+    return 1;
 }
 
 const struct value_operations redis_values = {
