@@ -137,6 +137,10 @@ START_TEST(test_old_history)
     backend_begin(BACKEND_REDIS);
     keep_old(true);
     check_old_history(NOW, OLD);
+    struct record record;
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_passed(store, arena, 0, NOW, &record, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
     ck_assert_int_eq(ask_of("EXISTS", "sg:totals:" ALICE), 1); /* reading changes nothing */
     struct message again = message_of(ALICE, "old-1", NOW);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);

@@ -188,6 +188,11 @@ START_TEST(test_records_are_kept)
     ck_assert_uint_eq(page.count, countof(records));
     ck_assert_uint_eq(records[0].decision, more.request.decision);
     ck_assert_uint_eq(records[2].decision, id_of(27, BROKEN));
+    ck_assert_int_eq(
+        store_passed(store, arena, id_of(23, 24), NOW + LATER_MS, records, &page), 1);
+    ck_assert_uint_eq(records[0].decision, id_of(24, FORWARDED));
+    ck_assert_uint_eq(records[page.count - 1].decision, more.request.decision);
+    ck_assert(!page.more);
 }
 END_TEST
 
