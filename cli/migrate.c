@@ -58,6 +58,7 @@ static void print_json(const struct transfer_report *report)
         [TRANSFER_ADJUSTMENT] = "adjustments",
         [TRANSFER_AUDIT] = "audit",
         [TRANSFER_KEPT] = "kept",
+        [TRANSFER_VALUE] = "values",
         [TRANSFER_SENDER] = "senders",
         [TRANSFER_NEAR] = "near",
         [TRANSFER_COUNTER] = "counters",

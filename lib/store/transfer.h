@@ -13,6 +13,7 @@
 #include "store/observations.h"
 #include "store/store.h"
 #include "store/suspensions.h"
+#include "store/values.h"
 
 /* In the order in which they are moved. */
 enum transfer_kind {
@@ -26,6 +27,7 @@ enum transfer_kind {
     TRANSFER_ADJUSTMENT,
     TRANSFER_AUDIT,
     TRANSFER_KEPT,
+    TRANSFER_VALUE,
     TRANSFER_SENDER,
     TRANSFER_NEAR,
     TRANSFER_COUNTER,
@@ -90,6 +92,7 @@ struct transfer_item {
             enum kept_kind kind;
             struct kept kept;
         } kept;
+        struct value value;
         struct {
             enum sender_of of;
             const char *key; /* IP or domain */

@@ -21,6 +21,7 @@ const char *const transfer_kind_names[TRANSFER_KIND_COUNT] = {
     [TRANSFER_ADJUSTMENT] = "adjustments",
     [TRANSFER_AUDIT] = "entries of the audit log",
     [TRANSFER_KEPT] = "accounts, sessions and terms",
+    [TRANSFER_VALUE] = "versioned values",
     [TRANSFER_SENDER] = "senders",
     [TRANSFER_NEAR] = "windows near a limit",
     [TRANSFER_COUNTER] = "counters",
@@ -403,6 +404,13 @@ static void add_item(struct text *out, const struct transfer_item *item)
         add_string(out, item->of.kept.kept.key);
         add_string(out, item->of.kept.kept.value);
         add_number(out, item->of.kept.kept.until_ms);
+        break;
+    case TRANSFER_VALUE:
+        add_number(out, item->of.value.kind);
+        add_string(out, item->of.value.key);
+        add_number(out, item->of.value.version);
+        add_number(out, item->of.value.until_ms);
+        text_add_bytes(out, item->of.value.bytes, item->of.value.length);
         break;
     case TRANSFER_SENDER:
         add_number(out, item->of.sender.of);

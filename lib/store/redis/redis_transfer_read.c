@@ -272,6 +272,50 @@ static int read_suspension(const struct redis_reading *reading, const char *mail
     return suspension->id > 0;
 }
 
+/* "sg:value:KIND:KEY". 1; 0 when it has another form. */
+static int read_value(const struct redis_reading *reading, const char *key, const redisReply *kept)
+{
+    const char *kind = key + strlen(REDIS_VALUE_KEY), *name = strchr(kind, ':');
+    if (name == NULL)
+        return 0;
+    int known = names_find(value_kind_names, VALUE_KIND_COUNT,
+                           arena_strndup(reading->arena, kind, (size_t)(name - kind)));
+    if (known < 0)
+        return 0;
+    struct value *value = &redis_transfer_item(reading)->of.value;
+    *value = (struct value){.kind = (enum value_kind)known,
+                            .key = arena_strdup(reading->arena, name + 1)};
+    int there = redis_read_value(reading->backend, reading->arena, kept, reading->now_ms, value);
+    if (there == 0)
+        (*reading->count)--;
+    return there >= 0;
+}
+
+static int read_values(const struct redis_reading *reading)
+{
+    static const char *const prefixes[] = {REDIS_VALUE_KEY, NULL};
+    struct redis_walk *walk = redis_walk_of(reading->cursor, prefixes);
+    const char *keys[TRANSFER_PAGE];
+    size_t count;
+    int more = redis_walk_next(reading->backend, reading->arena, walk, keys, &count);
+    reading->cursor->end = more == 0;
+    if (more < 1)
+        return more;
+    freed_by(redis_pipeline_end) struct redis_pipeline pipeline = {0};
+    if (redis_pipeline_begin(reading->backend, reading->arena, &pipeline) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        ADD((&pipeline), TEXT("GET"), TEXT(keys[i]));
+        walk->at += strlen(keys[i]) + 1;
+    }
+    if (redis_pipeline_run(&pipeline) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (!read_value(reading, keys[i], pipeline.replies[i]))
+            return redis_transfer_damaged(reading, keys[i]);
+    return 1;
+}
+
 /* Behind which name of an index a list goes on. */
 struct name_place {
     char name[ADDRESS_MAX_BYTES + 1];
@@ -373,6 +417,7 @@ int redis_transfer_read(struct backend *backend, struct arena *arena, enum trans
         [TRANSFER_TICKET] = read_tickets,
         [TRANSFER_SUSPENSION] = read_suspensions,
         [TRANSFER_OFFENCE] = read_offences,
+        [TRANSFER_VALUE] = read_values,
         [TRANSFER_SENDER] = read_senders,
     };
     const struct redis_reading reading = {redis_backend(backend), arena, now_ms, cursor, items_r,

@@ -83,10 +83,8 @@ static int change(struct backend *backend, const struct values_step *step, uint3
 
 /* ---- reading ------------------------------------------------------------------------- */
 
-/* All but kind and key: 1; 0, with nothing but them, when there is none or it has ended; -1 when it
- * has another form. */
-static int read_value(struct redis_backend *backend, struct arena *arena,
-                      const redisReply *element, int64_t now_ms, struct value *value)
+int redis_read_value(struct redis_backend *backend, struct arena *arena, const redisReply *element,
+                     int64_t now_ms, struct value *value)
 {
     *value = (struct value){.kind = value->kind, .key = value->key};
     if (element->type == REDIS_REPLY_NIL)
@@ -128,7 +126,7 @@ static int get(struct backend *backend, struct arena *arena, struct value *value
     if (list->elements != count)
         return redis_unexpected(self);
     for (size_t i = 0; i < count; i++)
-        if (read_value(self, arena, list->element[i], now_ms, &values[i]) < 0)
+        if (redis_read_value(self, arena, list->element[i], now_ms, &values[i]) < 0)
             return -1;
     return 1;
 }
@@ -152,7 +150,7 @@ static int list(struct backend *backend, struct arena *arena, enum value_kind ki
     for (size_t i = 0; i < page->count; i++) {
         values_r[i].kind = kind;
         values_r[i].key = arena_strdup(arena, redis_text(found->element[2 * i]));
-        if (read_value(self, arena, found->element[2 * i + 1], now_ms, &values_r[i]) != 1)
+        if (redis_read_value(self, arena, found->element[2 * i + 1], now_ms, &values_r[i]) != 1)
             return redis_unexpected(self);
     }
     return 1;

@@ -81,10 +81,12 @@ struct sqlite_reading {
 };
 
 /* Behind which row a list goes on. */
+enum { ROW_KEY_SIZE = VALUE_KEY_MAX + 1 };
+_Static_assert((int)ROW_KEY_SIZE >= (int)HISTORY_NAME_SIZE, "a place has room for each key");
 struct row_place {
     int64_t id, ticket;
     int part; /* of the tables or indexes that are read one after the other */
-    char key[HISTORY_NAME_SIZE], mailbox[ADDRESS_MAX_BYTES + 1];
+    char key[ROW_KEY_SIZE], mailbox[ADDRESS_MAX_BYTES + 1];
 };
 
 static struct row_place *place_of(const struct sqlite_reading *reading)
@@ -298,6 +300,34 @@ static int read_offences(const struct sqlite_reading *reading)
     return row;
 }
 
+static int read_values(const struct sqlite_reading *reading)
+{
+    struct row_place *place = place_of(reading);
+    freed_by(finalize) sqlite3_stmt *list =
+        prepare(reading->backend, "SELECT kind, key, version, until_ms, bytes FROM value"
+                                  " WHERE (kind, key) > (?1, ?2) AND until_ms > ?3"
+                                  " ORDER BY kind, key");
+    if (list == NULL)
+        return -1;
+    sqlite3_bind_int64(list, 1, place->id);
+    sqlite_bind_string(list, 2, arena_strdup(reading->arena, place->key));
+    sqlite3_bind_int64(list, 3, reading->now_ms);
+    int row;
+    while ((row = next_row(reading, list)) > 0) {
+        struct value *value = &add_item(reading)->of.value;
+        place->id = sqlite3_column_int64(list, 0);
+        sqlite_copy_text(list, 1, place->key, sizeof place->key);
+        value->kind = (enum value_kind)place->id;
+        value->key = copy(reading, list, 1);
+        value->version = (uint32_t)sqlite3_column_int64(list, 2);
+        value->until_ms = sqlite3_column_int64(list, 3);
+        const char *bytes = sqlite3_column_blob(list, 4);
+        value->length = (size_t)sqlite3_column_bytes(list, 4);
+        value->bytes = arena_strndup(reading->arena, bytes, value->length);
+    }
+    return row;
+}
+
 /* Those of the IPs, then those of the domains. */
 static int read_senders(const struct sqlite_reading *reading)
 {
@@ -350,6 +380,7 @@ static int read_page(struct backend *backend, struct arena *arena, enum transfer
         [TRANSFER_TICKET] = read_tickets,
         [TRANSFER_SUSPENSION] = read_suspensions,
         [TRANSFER_OFFENCE] = read_offences,
+        [TRANSFER_VALUE] = read_values,
         [TRANSFER_SENDER] = read_senders,
     };
     struct sqlite_backend *self = sqlite_backend(backend);
@@ -484,6 +515,20 @@ static int put_audit(struct sqlite_backend *backend, sqlite3_stmt *put,
     return 1;
 }
 
+static int put_value(struct sqlite_backend *backend, sqlite3_stmt *put,
+                     const struct transfer_item *item, int64_t now_ms)
+{
+    (void)backend;
+    (void)now_ms;
+    const struct value *value = &item->of.value;
+    sqlite3_bind_int(put, 1, (int)value->kind);
+    sqlite_bind_string(put, 2, value->key);
+    sqlite3_bind_int64(put, 3, value->version);
+    sqlite3_bind_int64(put, 4, value->until_ms);
+    sqlite3_bind_blob(put, 5, value->bytes, (int)value->length, SQLITE_STATIC);
+    return 1;
+}
+
 /* The last change may be of an adjustment that was removed: a row that changes nothing has its
  * number, until the adjustment of that number comes. */
 static int put_number(struct sqlite_backend *backend, sqlite3_stmt *put,
@@ -532,6 +577,8 @@ static const struct {
                              " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)", put_adjustment},
     [TRANSFER_AUDIT] = {"INSERT INTO audit (number, at_ms, \"by\", act, subject, note, detail)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", put_audit},
+    [TRANSFER_VALUE] = {"INSERT INTO value (kind, key, version, until_ms, bytes)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)", put_value},
 };
 
 static int write_items(struct sqlite_backend *backend, const struct transfer_item *items,

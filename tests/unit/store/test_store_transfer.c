@@ -206,6 +206,29 @@ static void random_kept(struct store *by, int64_t now_ms)
     ck_assert_msg(answer >= 0, "%s", store_error(by));
 }
 
+enum { VALUE_NUMBERS = 100 };
+
+/* Of numbers below twice as many: the second ones as long as can be. */
+static const char *value_key(int number)
+{
+    return arena_printf(arena, "key: %0*d", number < VALUE_NUMBERS ? 1 : VALUE_KEY_MAX - 5, number);
+}
+
+static void random_value(struct store *by, int64_t now_ms)
+{
+    static struct values_done done;
+    enum value_kind kind = (enum value_kind)below(VALUE_KIND_COUNT);
+    struct value_change change = {
+        .value = {.kind = kind,
+                  .key = value_key(below(2 * VALUE_NUMBERS)),
+                  .bytes = "\0\xff bytes \0 of a value",
+                  .length = (size_t)below(24),
+                  .until_ms = percent(30) ? UNTIL_LIFTED : now_ms + below(60) * HOUR_MS},
+        .replaces = VALUE_ANY};
+    struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
+    MUST(by, store_values_change(by, &step, &done));
+}
+
 static void random_seen(struct store *by, int64_t now_ms)
 {
     const char *mailbox = arena_printf(arena, "m%d@%s", below(700), domains[below(DOMAINS)]);
@@ -268,6 +291,7 @@ static void fill(const char *url, int count)
         if (percent(15))
             random_staff(by, now_ms);
         random_kept(by, now_ms);
+        random_value(by, now_ms);
         random_seen(by, now_ms);
     }
     suspend_some(by);
@@ -416,6 +440,27 @@ static void add_others(struct text *out, struct store *by, int64_t now_ms)
                   (unsigned long long)counters[i].value);
 }
 
+static void add_values(struct text *out, struct store *by, int64_t now_ms)
+{
+    static struct value values[2 * VALUE_NUMBERS * VALUE_KIND_COUNT];
+    struct store_page page = {.max = countof(values)};
+    for (size_t i = 0; i < countof(values); i++)
+        values[i] = (struct value){.kind = (enum value_kind)(i % VALUE_KIND_COUNT),
+                                   .key = value_key((int)(i / VALUE_KIND_COUNT))};
+    MUST(by, store_values_get(by, arena, values, countof(values), now_ms));
+    for (size_t i = 0; i < countof(values); i++) {
+        text_addf(out, "value %zu %u %lld ", i, values[i].version, (long long)values[i].until_ms);
+        for (size_t k = 0; k < values[i].length; k++)
+            text_addf(out, "%02x", ((const unsigned char *)values[i].bytes)[k]);
+        text_add_char(out, '\n');
+    }
+    for (int kind = VALUE_CURSOR; kind <= VALUE_OPEN; kind++) {
+        MUST(by, store_values(by, arena, (enum value_kind)kind, "", now_ms, values, &page));
+        for (size_t i = 0; i < page.count; i++)
+            text_addf(out, "listed %s\n", values[i].key);
+    }
+}
+
 /* All that the store's operations tell, as a text. */
 static const char *seen_in(struct store *by, int64_t now_ms)
 {
@@ -432,6 +477,7 @@ static const char *seen_in(struct store *by, int64_t now_ms)
     add_decisions(&out, by, NULL, now_ms);
     add_staff(&out, by, now_ms);
     add_others(&out, by, now_ms);
+    add_values(&out, by, now_ms);
     return arena_strdup(arena, text_string(&out));
 }
 
