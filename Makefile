@@ -57,11 +57,13 @@ LIB := $(call archives,$(LAYERS))
 
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
-PROGRAMS := fcgi web mta http_server
+PROGRAMS := fcgi web mta feedback http_server
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
+feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
+feedback_LIBRARIES := -lz
 parts = $(patsubst %,$(B)/%/parts.a,$(1))
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -140,6 +142,7 @@ $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 endef
 $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
 $(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
+$(B)/tests/unit/feedback/%: LIBRARIES = $(shell pkg-config --libs check) $(feedback_LIBRARIES)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
 $(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program) http_server) $(LIB))))
 
