@@ -13,6 +13,11 @@ int backend_fail(struct backend *backend, const char *format, ...)
     return -1;
 }
 
+uint32_t backend_next_version(uint32_t before, uint32_t first)
+{
+    return before == 0 ? first : before % (VALUE_ANY - 1) + 1;
+}
+
 int backend_read_url(const char *url, struct store_url *where_r, struct problem *problem)
 {
     const char *fault = store_url_read(url, where_r);

@@ -188,6 +188,9 @@ int backend_alone(const struct store_url *where, const struct store_options *opt
 int sqlite_backend_alone(const char *path, char error_r[BACKEND_ERROR_SIZE]) must_check;
 int redis_backend_alone(struct backend *backend) must_check; /* what is so in backend->error */
 
+/* The version that a value has after `before` (0: none is there). */
+uint32_t backend_next_version(uint32_t before, uint32_t first);
+
 /* Fills backend->error and returns -1. */
 int backend_fail(struct backend *backend, const char *format, ...) printf_like(2, 3);
 

@@ -189,10 +189,15 @@ int redis_record_shape(void);
 int redis_read_earlier_record(char *text, size_t length, struct record *record_r,
                               int64_t *until_ms_r) must_check;
 
-/* A value as values.lua keeps it, all but kind and key: 1; 0, with nothing but them, when there is
- * none or it has ended; -1 when it has another form. */
-int redis_read_value(struct redis_backend *backend, struct arena *arena, const redisReply *element,
-                     int64_t now_ms, struct value *value) must_check;
+/* Values, as values.lua keeps them: whether a kind has an index; a value's key and its text, in
+ * `arena`. */
+bool redis_values_listed(enum value_kind kind);
+const char *redis_values_key(struct arena *arena, const struct value *value);
+struct argument redis_values_text(struct arena *arena, const struct value *value);
+/* The same back, all but kind and key: 1; 0, with nothing but them, when there is none or it has
+ * ended; -1 when it has another form. */
+int redis_values_read(struct redis_backend *backend, struct arena *arena,
+                      const redisReply *element, int64_t now_ms, struct value *value) must_check;
 
 /* The script, as Redis gets it. */
 void redis_script_add(struct text *out, enum script script);

@@ -125,6 +125,7 @@ static const struct script_name names[] = {
     {"ENTRY_FORM", ">" TIME_FORM WEIGHT_FORM},
     {"SPAN_FORM", ">" TIME_FORM TOTAL_FORM},
     {"RECORD_HEAD_FORM", ">BB" TIME_FORM "I4B"},
+    {"VERSION_FORM", ">I" DIGITS(VERSION_BYTES)},
     {"VALUE_FORM", ">I" DIGITS(VERSION_BYTES) TIME_FORM},
     {"RECORD_END_FORM", ">" TIME_FORM "I4"},
     {"EARLIER_SPAN_FORM", ">" EARLIER_SPAN_FORM},
@@ -155,7 +156,7 @@ static const struct {
     {"COUNTED_TOTAL_BYTES", MESSAGES_BYTES + SUM_BYTES},
     {"ATTEMPT_BYTES", ATTEMPT_BYTES},
     {"ENDS_PLACE", ENDS_PLACE},
-    {"VALUE_HEAD_BYTES", VALUE_HEAD_BYTES},
+    {"VERSION_BYTES", VERSION_BYTES},
     {"LAST_VERSION", VALUE_ANY - 1},
     {"TIMES", INT64_C(1) << COUNTED_TIME_BITS},
     {"CHANNELS", 1 << COUNTED_CHANNEL_BITS},
@@ -217,8 +218,6 @@ static const struct {
     {"REPEATED_NAME", &outcome_names[OUTCOME_REPEATED]},
     {"REDEEMED_NAME", &outcome_names[OUTCOME_REDEEMED]},
     {"CAUSE_VOLUME", &cause_names[CAUSE_VOLUME]},
-    {"KIND_CURSOR", &value_kind_names[VALUE_CURSOR]},
-    {"KIND_OPEN", &value_kind_names[VALUE_OPEN]},
     {"KEPT_TRIES", &kept_kind_names[KEPT_TRIES]},
 };
 

@@ -376,26 +376,20 @@ static void put_audit(struct redis_pipeline *pipeline, const struct transfer_ite
     ADD(pipeline, TEXT("HSET"), TEXT("sg:numbers"), TEXT("trail_is_indexed"), TEXT("1"));
 }
 
-/* As values.lua keeps it. */
 static void put_value(struct redis_pipeline *pipeline, const struct transfer_item *item,
                       int64_t now_ms)
 {
     const struct value *value = &item->of.value;
     const char *kind = value_kind_names[value->kind];
-    bool lasts = value->until_ms == UNTIL_LIFTED;
-    const char *key = arena_printf(pipeline->arena, REDIS_VALUE_KEY "%s:%s", kind, value->key);
-    freed_by(text_free) struct text kept = {0};
-    add_bytes(&kept, value->version, VERSION_BYTES);
-    add_bytes(&kept, lasts ? 0 : (uint64_t)value->until_ms, TIME_BYTES);
-    text_add_bytes(&kept, value->bytes, value->length);
-    ADD(pipeline, TEXT("SET"), TEXT(key), {kept.data, kept.length});
-    if (!lasts)
+    const char *key = redis_values_key(pipeline->arena, value);
+    ADD(pipeline, TEXT("SET"), TEXT(key), redis_values_text(pipeline->arena, value));
+    if (value->until_ms != UNTIL_LIFTED)
         ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(value->until_ms - now_ms + MARGIN_MS));
-    if (value->kind != VALUE_CURSOR && value->kind != VALUE_OPEN)
+    if (!redis_values_listed(value->kind))
         return;
     ADD(pipeline, TEXT("ZADD"), TEXT(name_key(pipeline, REDIS_VALUE_KEYS, kind)), TEXT("0"),
         TEXT(value->key));
-    if (!lasts)
+    if (value->until_ms != UNTIL_LIFTED)
         ADD(pipeline, TEXT("ZADD"), TEXT(REDIS_VALUE_ENDS), NUMBER(value->until_ms),
             TEXT(arena_printf(pipeline->arena, "%s %s", kind, value->key)));
 }

@@ -285,7 +285,7 @@ static int read_value(const struct redis_reading *reading, const char *key, cons
     struct value *value = &redis_transfer_item(reading)->of.value;
     *value = (struct value){.kind = (enum value_kind)known,
                             .key = arena_strdup(reading->arena, name + 1)};
-    int there = redis_read_value(reading->backend, reading->arena, kept, reading->now_ms, value);
+    int there = redis_values_read(reading->backend, reading->arena, kept, reading->now_ms, value);
     if (there == 0)
         (*reading->count)--;
     return there >= 0;

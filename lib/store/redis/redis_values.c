@@ -8,24 +8,46 @@
 
 /* ---- changing ------------------------------------------------------------------------ */
 
-enum { CHANGE_ARGUMENTS = 5 };
+enum { CHANGE_ARGUMENTS = 4 }; /* and the key */
+
+bool redis_values_listed(enum value_kind kind)
+{
+    return kind == VALUE_CURSOR || kind == VALUE_OPEN;
+}
+
+const char *redis_values_key(struct arena *arena, const struct value *value)
+{
+    return arena_printf(arena, REDIS_VALUE_KEY "%s:%s", value_kind_names[value->kind], value->key);
+}
+
+struct argument redis_values_text(struct arena *arena, const struct value *value)
+{
+    uint8_t *text = arena_alloc(arena, VALUE_HEAD_BYTES + value->length);
+    packed_put(text, value->version, VERSION_BYTES);
+    packed_put(text + VERSION_BYTES,
+               value->until_ms == UNTIL_LIFTED ? 0 : (uint64_t)value->until_ms, TIME_BYTES);
+    memcpy(text + VALUE_HEAD_BYTES, value->bytes, value->length);
+    return (struct argument){text, VALUE_HEAD_BYTES + value->length};
+}
 
 /* As values.lua has it. 1 or -1. */
 static int add_change(struct redis_backend *backend, struct arena *arena,
-                      const struct value_change *change, int64_t now_ms,
+                      const struct value_change *change, int64_t now_ms, uint32_t first,
                       struct argument arguments_r[CHANGE_ARGUMENTS])
 {
-    const struct value *value = &change->value;
-    bool lasts = value->until_ms == UNTIL_LIFTED;
-    bool removed = value->length == 0 || value->until_ms <= now_ms;
-    if (!removed && !lasts && redis_check_time(backend, value->until_ms) < 0)
+    static const struct argument none = {"", 0};
+    struct value value = change->value;
+    bool lasts = value.until_ms == UNTIL_LIFTED, any = change->replaces == VALUE_ANY;
+    bool removed = value.length == 0 || value.until_ms <= now_ms;
+    if (!removed && !lasts && redis_check_time(backend, value.until_ms) < 0)
         return -1;
-    arguments_r[0] = argument_string(value_kind_names[value->kind]);
-    arguments_r[1] = argument_string(value->key);
-    arguments_r[2] = argument_int(arena, change->replaces == VALUE_ANY ? INT64_C(-1)
-                                                                       : (int64_t)change->replaces);
-    arguments_r[3] = argument_int(arena, lasts || removed ? 0 : value->until_ms);
-    arguments_r[4] = (struct argument){value->bytes, removed ? 0 : value->length};
+    value.version = any ? 0 : backend_next_version(change->replaces, first);
+    arguments_r[0] = any ? none : argument_int(arena, change->replaces);
+    arguments_r[1] = removed ? none : redis_values_text(arena, &value);
+    arguments_r[2] =
+        removed || lasts ? none : argument_int(arena, value.until_ms - now_ms + MARGIN_MS);
+    arguments_r[3] =
+        redis_values_listed(value.kind) ? argument_string(value_kind_names[value.kind]) : none;
     return 1;
 }
 
@@ -57,7 +79,7 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     freed_by(redis_free_reply) redisReply *reply = NULL;
     size_t count = 0;
     struct argument *arguments =
-        arena_alloc(arena, (4 + CHANGE_ARGUMENTS * step->count +
+        arena_alloc(arena, (4 + (1 + CHANGE_ARGUMENTS) * step->count +
                             REFUND_ARGUMENTS * step->refund_count) * sizeof *arguments);
     if (redis_check_time(self, step->now_ms) < 0 ||
         (step->refund_count > 0 && find_hash_key(self) < 0))
@@ -66,8 +88,10 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     arguments[count++] = argument_int(arena, step->now_ms);
     arguments[count++] = argument_int(arena, first);
     arguments[count++] = argument_int(arena, (int64_t)step->count);
+    for (size_t i = 0; i < step->count; i++)
+        arguments[count++] = argument_string(redis_values_key(arena, &step->changes[i].value));
     for (size_t i = 0; i < step->count; i++, count += CHANGE_ARGUMENTS)
-        if (add_change(self, arena, &step->changes[i], step->now_ms, arguments + count) < 0)
+        if (add_change(self, arena, &step->changes[i], step->now_ms, first, arguments + count) < 0)
             return -1;
     for (size_t i = 0; i < step->refund_count; i++, count += REFUND_ARGUMENTS)
         redis_add_refund(self, arena, step->refunds[i].mailbox, step->refunds[i].id,
@@ -83,8 +107,8 @@ static int change(struct backend *backend, const struct values_step *step, uint3
 
 /* ---- reading ------------------------------------------------------------------------- */
 
-int redis_read_value(struct redis_backend *backend, struct arena *arena, const redisReply *element,
-                     int64_t now_ms, struct value *value)
+int redis_values_read(struct redis_backend *backend, struct arena *arena,
+                      const redisReply *element, int64_t now_ms, struct value *value)
 {
     *value = (struct value){.kind = value->kind, .key = value->key};
     if (element->type == REDIS_REPLY_NIL)
@@ -117,8 +141,7 @@ static int get(struct backend *backend, struct arena *arena, struct value *value
         return 1;
     arguments[0] = argument_string("values");
     for (size_t i = 0; i < count; i++)
-        arguments[1 + i] = argument_string(arena_printf(
-            own, REDIS_VALUE_KEY "%s:%s", value_kind_names[values[i].kind], values[i].key));
+        arguments[1 + i] = argument_string(redis_values_key(own, &values[i]));
     const redisReply *list =
         redis_ask_list(self, SCRIPT_READ, arguments, 1 + count, count, &reply);
     if (list == NULL)
@@ -126,7 +149,7 @@ static int get(struct backend *backend, struct arena *arena, struct value *value
     if (list->elements != count)
         return redis_unexpected(self);
     for (size_t i = 0; i < count; i++)
-        if (redis_read_value(self, arena, list->element[i], now_ms, &values[i]) < 0)
+        if (redis_values_read(self, arena, list->element[i], now_ms, &values[i]) < 0)
             return -1;
     return 1;
 }
@@ -150,7 +173,7 @@ static int list(struct backend *backend, struct arena *arena, enum value_kind ki
     for (size_t i = 0; i < page->count; i++) {
         values_r[i].kind = kind;
         values_r[i].key = arena_strdup(arena, redis_text(found->element[2 * i]));
-        if (redis_read_value(self, arena, found->element[2 * i + 1], now_ms, &values_r[i]) != 1)
+        if (redis_values_read(self, arena, found->element[2 * i + 1], now_ms, &values_r[i]) != 1)
             return redis_unexpected(self);
     }
     return 1;

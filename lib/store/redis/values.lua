@@ -2,83 +2,90 @@
 -- end (0: never), VALUE_FORM, and behind them its bytes.
 --
 -- ARGV: deadline, operation, now; the version of a value that comes where none is, how many changes
--- there are; of each change kind, key, the version that it replaces (-1: any), end and bytes (none:
--- it is removed); of each refund what refunds().refund needs. The answer tells the versions, then
--- of each refund whether it was made; or, with 0, which change found another version, from 0.
-local first, count = tonumber(ARGV[4]), tonumber(ARGV[5])
-local listed = {[KIND_CURSOR] = true, [KIND_OPEN] = true}
-local told = {}
+-- there are; of each change the value's key in Redis; of each change the version that it replaces
+-- ('': any), the value ('': it is removed) with the version that it then has, for how long it is
+-- kept ('': always), and, of a kind that is listed, the kind (else ''); of each refund what
+-- refunds().refund needs. The answer tells the versions, then of each refund whether it was made;
+-- or, with 0, which change found another version, from 0.
+local first, count, told = tonumber(ARGV[4]), tonumber(ARGV[5]), {}
+local names_end = 5 + count
+local changes_end = names_end + 4 * count
 
-local function change_at(i)
-    local place = 5 * i + 1
-    return ARGV[place], ARGV[place + 1], tonumber(ARGV[place + 2]), tonumber(ARGV[place + 3]),
-        ARGV[place + 4]
+-- The index of a kind has no expiry of its own.
+local function forget(kind, key)
+    call('ZREM', VALUE_KEYS .. kind, key)
+    call('ZREM', VALUE_ENDS, kind .. ' ' .. key)
 end
 
--- The version of a value, 0 where there is none.
-local function version_of(name)
-    local head = call('GETRANGE', name, 0, VALUE_HEAD_BYTES - 1)
-    if #head < VALUE_HEAD_BYTES then
-        return 0
-    end
-    local version, ends = unpack_bytes(VALUE_FORM, head)
-    return (ends == 0 or ends > now) and version or 0
-end
-
-local function drop(kind, key)
-    call('DEL', VALUE .. kind .. ':' .. key)
-    if listed[kind] then
-        call('ZREM', VALUE_KEYS .. kind, key)
+local function list(kind, key, text)
+    local _, ends = unpack_bytes(VALUE_FORM, text)
+    call('ZADD', VALUE_KEYS .. kind, 0, key)
+    if ends > 0 then
+        call('ZADD', VALUE_ENDS, ends, kind .. ' ' .. key)
+    else
         call('ZREM', VALUE_ENDS, kind .. ' ' .. key)
     end
 end
 
-local function put(kind, key, ends, text)
-    local name = VALUE .. kind .. ':' .. key
-    if ends > 0 then
-        call('SET', name, text, 'PX', string.format('%d', ends - now + MARGIN))
-    else
-        call('SET', name, text)
-    end
-    if listed[kind] then
-        call('ZADD', VALUE_KEYS .. kind, 0, key)
-        if ends > 0 then
-            call('ZADD', VALUE_ENDS, ends, kind .. ' ' .. key)
-        else
-            call('ZREM', VALUE_ENDS, kind .. ' ' .. key)
-        end
-    end
-end
-
--- The index has no expiry of its own: what it still names is dropped here, more than comes.
+-- What an index still names, and has ended, goes: more than comes.
 local function tidy_index()
     for _, field in ipairs(call('ZRANGEBYSCORE', VALUE_ENDS, '-inf', now - MARGIN, 'LIMIT', 0,
         TIDY_AT_ONCE + count)) do
-        drop(string.match(field, '^(%a+) (.*)$'))
+        local kind, key = string.match(field, '^(%a+) (.*)$')
+        call('DEL', VALUE .. kind .. ':' .. key)
+        forget(kind, key)
     end
 end
 
--- All versions are looked at before anything is written.
-for i = 1, count do
-    local kind, key, replaces = change_at(i)
-    told[i] = version_of(VALUE .. kind .. ':' .. key)
-    if replaces >= 0 and replaces ~= told[i] then
-        return answer(0, i - 1)
+-- The version of a value, 0 where there is none.
+local function version_of(text)
+    if not text then
+        return 0
+    end
+    local version, ends = unpack_bytes(VALUE_FORM, text)
+    return (ends == 0 or ends > now) and version or 0
+end
+
+-- All versions are looked at before anything is written; PAGE at once, since a call costs more than
+-- a value of the usual size, and all values at once may be long.
+for place = 6, names_end, PAGE do
+    local page = call('MGET', unpack(ARGV, place, math.min(place + PAGE - 1, names_end)))
+    for i = 1, #page do
+        local replaces, version = ARGV[names_end + 4 * #told + 1], version_of(page[i])
+        if replaces ~= '' and replaces + 0 ~= version then
+            return answer(0, #told)
+        end
+        told[#told + 1] = version
     end
 end
 tidy_index()
 -- Before the values: a refund that fails, of a damaged history, is found again with the next try.
-for i = 6 + 5 * count, #ARGV, 3 do
-    told[#told + 1] = refunds().refund(ARGV[i], ARGV[i + 1], ARGV[i + 2], now)
+for place = changes_end + 1, #ARGV, 3 do
+    told[#told + 1] = refunds().refund(ARGV[place], ARGV[place + 1], ARGV[place + 2], now)
 end
 for i = 1, count do
-    local kind, key, _, ends, bytes = change_at(i)
-    if bytes == '' then
-        drop(kind, key)
+    local name, place = ARGV[5 + i], names_end + 4 * i - 3
+    local text, kept_for, kind = ARGV[place + 1], ARGV[place + 2], ARGV[place + 3]
+    local key = kind ~= '' and string.sub(name, #VALUE + #kind + 2)
+    if text == '' then
         told[i] = 0
+        call('DEL', name)
+        if key then
+            forget(kind, key)
+        end
     else
         told[i] = told[i] == 0 and first or told[i] % LAST_VERSION + 1
-        put(kind, key, ends, pack(VALUE_FORM, told[i], ends) .. bytes)
+        if ARGV[place] == '' then
+            text = pack(VERSION_FORM, told[i]) .. string.sub(text, VERSION_BYTES + 1)
+        end
+        if kept_for == '' then
+            call('SET', name, text)
+        else
+            call('SET', name, text, 'PX', kept_for)
+        end
+        if key then
+            list(kind, key, text)
+        end
     end
 end
 return answer(1, told)

@@ -108,10 +108,12 @@ static const char *const schema_steps[] = {
     "INSERT INTO head_log VALUES (0, x'', 0, -1);"
     "PRAGMA user_version = 6;",
 
-    /* versioned values; hand 2 is the one that sweeps them */
-    "CREATE TABLE value (kind INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,"
-    " until_ms INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
-    "ALTER TABLE hand ADD COLUMN key TEXT NOT NULL DEFAULT '';"
+    /* versioned values; id is a hash of kind and key, of which the kinds that are listed have an
+     * index (with kind and key as the primary key, whole values would be in the tree's inner pages,
+     * which then has twice the depth) */
+    "CREATE TABLE value (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, key TEXT NOT NULL,"
+    " version INTEGER NOT NULL, until_ms INTEGER NOT NULL, bytes BLOB NOT NULL);"
+    "CREATE INDEX value_listed ON value (kind, key) WHERE kind <= 1;"
     "PRAGMA user_version = 7;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };

@@ -135,19 +135,18 @@
     S(KEPT_DROP, "DELETE FROM kept WHERE kind = ?1 AND key = ?2 AND until_ms > ?3")               \
     S(KEPT_SWEEP, "DELETE FROM kept WHERE (kind, key) IN (SELECT kind, key FROM kept"             \
                   " WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2)")                            \
-    S(VALUE_GET, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND key = ?2"   \
-                 " AND until_ms > ?3")                                                            \
-    S(VALUE_PUT, "INSERT OR REPLACE INTO value (kind, key, version, until_ms, bytes)"             \
-                 " VALUES (?1, ?2, ?3, ?4, ?5)")                                                  \
-    S(VALUE_DROP, "DELETE FROM value WHERE kind = ?1 AND key = ?2")                               \
-    S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND key > ?2"  \
-                  " AND until_ms > ?3 ORDER BY key LIMIT ?4")                                     \
-    S(VALUE_NEXT, "SELECT kind, key, until_ms FROM value WHERE (kind, key) > (?1, ?2)"            \
-                  " ORDER BY kind, key LIMIT ?3")                                                 \
-    S(VALUE_SWEEP, "DELETE FROM value WHERE (kind, key) IN (SELECT kind, key FROM value"          \
-                   " WHERE until_ms <= ?1 LIMIT ?2)")                                             \
-    S(VALUE_HAND_GET, "SELECT position, key FROM hand WHERE id = 2")                              \
-    S(VALUE_HAND_PUT, "INSERT OR REPLACE INTO hand (id, position, key) VALUES (2, ?1, ?2)")       \
+    S(VALUE_GET, "SELECT key, version, until_ms, bytes FROM value WHERE id = ?1 AND kind = ?2"    \
+                 " AND key = ?3 AND until_ms > ?4")                                               \
+    S(VALUE_PUT, "INSERT INTO value (id, kind, key, version, until_ms, bytes)"                    \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET"                \
+                 " version = excluded.version, until_ms = excluded.until_ms,"                     \
+                 " bytes = excluded.bytes WHERE kind = excluded.kind AND key = excluded.key")     \
+    S(VALUE_DROP, "DELETE FROM value WHERE id = ?1")                                              \
+    S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND kind <= 1" \
+                  " AND key > ?2 AND until_ms > ?3 ORDER BY key LIMIT ?4")                        \
+    S(VALUE_NEXT, "SELECT count(*), max(id) FROM"                                                 \
+                  " (SELECT id FROM value WHERE id > ?1 ORDER BY id LIMIT ?2)")                   \
+    S(VALUE_SWEEP, "DELETE FROM value WHERE id > ?1 AND id <= ?2 AND until_ms <= ?3")             \
     /* once an hour of the clock is enough */                                                     \
     S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) SELECT ?1, ?2, ?3, ?4"         \
                   " WHERE NOT EXISTS (SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"       \
@@ -176,8 +175,8 @@
     /* until version 5 of the schema an id had upper bits too */                                  \
     S(TICKET_DROP, "DELETE FROM ticket WHERE history = ?1 AND id & 4294967295 = ?2")              \
     S(TICKET_SWEEP, "DELETE FROM ticket WHERE history > ?1 AND history <= ?2 AND until_ms <= ?3") \
-    S(HAND_GET, "SELECT position FROM hand WHERE id = 1")                                         \
-    S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (1, ?1)")
+    S(HAND_GET, "SELECT position FROM hand WHERE id = ?1")                                        \
+    S(HAND_PUT, "INSERT OR REPLACE INTO hand (id, position) VALUES (?1, ?2)")
 
 #define SQLITE_STATEMENT_NAME(name, sql) SQL_##name,
 enum sqlite_statement { SQLITE_STATEMENTS(SQLITE_STATEMENT_NAME) SQL_COUNT };
@@ -218,6 +217,7 @@ struct sqlite_backend {
     sqlite3_stmt *statements[SQL_COUNT];
     struct text record; /* scratch */
     struct sqlite_heads *heads;
+    int64_t next_step_us; /* of values: the next one begins no earlier; clock_monotonic_us */
     size_t judged_since_sweep, histories_since_sweep; /* messages; new rows of histories */
 };
 
@@ -267,6 +267,13 @@ int sqlite_audit_action(struct sqlite_backend *backend, const struct action *act
                         const char *name, const char *subject,
                         const struct text *detail) must_check;
 
+/* The row behind which a sweep of a table goes on, -1 from the first; kept in the table "hand".
+ * 1 or -1. */
+enum sqlite_hand { HAND_HISTORIES = 1, HAND_VALUES = 2 };
+int sqlite_get_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t *position_r)
+    must_check;
+int sqlite_put_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t position)
+    must_check;
 /* Remove at most `rows` rows of at or before past_ms. 1 or -1. */
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows) must_check;
@@ -274,6 +281,12 @@ int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement whi
 /* store_refund, inside a transaction. */
 int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
                   int64_t now_ms) must_check;
+
+/* Put a value as it is, version and all. 1 or -1. */
+int sqlite_values_put(struct sqlite_backend *backend, const struct value *value) must_check;
+/* Remove values of the rows behind `after` up to `last` that are past at past_ms. 1 or -1. */
+int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
+                        int64_t past_ms) must_check;
 
 /* Forget a history whole. 1 or -1. */
 int sqlite_drop_history(struct sqlite_backend *backend, const char *key) must_check;

@@ -32,10 +32,10 @@ static int history_is_past(struct sqlite_backend *backend, sqlite3_stmt *row, in
     return 1;
 }
 
-/* The row after which the next sweep goes on; kept in the table "hand". */
-static int get_hand(struct sqlite_backend *backend, int64_t *position_r)
+int sqlite_get_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t *position_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_HAND_GET);
+    sqlite3_bind_int(get, 1, (int)hand);
     int found = sqlite_row(backend, get);
     *position_r = -1;
     if (found > 0) {
@@ -45,10 +45,11 @@ static int get_hand(struct sqlite_backend *backend, int64_t *position_r)
     return found < 0 ? -1 : 1;
 }
 
-static int put_hand(struct sqlite_backend *backend, int64_t position)
+int sqlite_put_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64_t position)
 {
     sqlite3_stmt *put = sqlite_take(backend, SQL_HAND_PUT);
-    sqlite3_bind_int64(put, 1, position);
+    sqlite3_bind_int(put, 1, (int)hand);
+    sqlite3_bind_int64(put, 2, position);
     return sqlite_do(backend, put);
 }
 
@@ -61,7 +62,7 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
     struct past past[SWEEP_MAX_ROWS];
     int64_t position, begin;
     size_t seen = 0, past_count = 0;
-    int more = get_hand(backend, &position);
+    int more = sqlite_get_hand(backend, HAND_HISTORIES, &position);
     if (more < 0)
         return -1;
     begin = position;
@@ -78,7 +79,7 @@ static int sweep_histories(struct sqlite_backend *backend, int64_t now_ms, size_
     }
     for (size_t i = 0; i < past_count && more >= 0; i++)
         more = sqlite_history_drop(backend, past[i].id, past[i].has_chunks) < 0 ? -1 : 0;
-    if (more < 0 || put_hand(backend, seen == rows ? position : -1) < 0 ||
+    if (more < 0 || sqlite_put_hand(backend, HAND_HISTORIES, seen == rows ? position : -1) < 0 ||
         sqlite_sweep_tickets(backend, begin, seen == rows ? position : INT64_MAX,
                              now_ms - MINUTE_MS) < 0)
         return -1;
@@ -126,7 +127,7 @@ static int sweep_all(struct sqlite_backend *backend, int64_t now_ms)
         sweep_small(backend, SQL_SUSPENSION_SWEEP, now_ms, OFFENCES_REMEMBERED_MS) < 0 ||
         sweep_small(backend, SQL_ADJUSTMENT_SWEEP, now_ms, CHANGE_TOLD_MS) < 0 ||
         sqlite_remove_past(backend, SQL_KEPT_SWEEP, now_ms, INT64_MAX) < 0 ||
-        sqlite_remove_past(backend, SQL_VALUE_SWEEP, now_ms, INT64_MAX) < 0 ||
+        sqlite_values_sweep(backend, -1, INT64_MAX, now_ms) < 0 ||
         sqlite_remove_past(backend, SQL_SENDER_SWEEP, now_ms - SEEN_KEPT_MS, INT64_MAX) < 0 ||
         sqlite_remove_past(backend, SQL_NEAR_SWEEP, now_ms - rule_longest_of_all_ms(), INT64_MAX) < 0)
         return -1;

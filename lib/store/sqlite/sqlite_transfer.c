@@ -81,12 +81,10 @@ struct sqlite_reading {
 };
 
 /* Behind which row a list goes on. */
-enum { ROW_KEY_SIZE = VALUE_KEY_MAX + 1 };
-_Static_assert((int)ROW_KEY_SIZE >= (int)HISTORY_NAME_SIZE, "a place has room for each key");
 struct row_place {
     int64_t id, ticket;
     int part; /* of the tables or indexes that are read one after the other */
-    char key[ROW_KEY_SIZE], mailbox[ADDRESS_MAX_BYTES + 1];
+    char key[HISTORY_NAME_SIZE], mailbox[ADDRESS_MAX_BYTES + 1];
 };
 
 static struct row_place *place_of(const struct sqlite_reading *reading)
@@ -304,20 +302,17 @@ static int read_values(const struct sqlite_reading *reading)
 {
     struct row_place *place = place_of(reading);
     freed_by(finalize) sqlite3_stmt *list =
-        prepare(reading->backend, "SELECT kind, key, version, until_ms, bytes FROM value"
-                                  " WHERE (kind, key) > (?1, ?2) AND until_ms > ?3"
-                                  " ORDER BY kind, key");
+        prepare(reading->backend, "SELECT kind, key, version, until_ms, bytes, id FROM value"
+                                  " WHERE id > ?1 AND until_ms > ?2 ORDER BY id");
     if (list == NULL)
         return -1;
     sqlite3_bind_int64(list, 1, place->id);
-    sqlite_bind_string(list, 2, arena_strdup(reading->arena, place->key));
-    sqlite3_bind_int64(list, 3, reading->now_ms);
+    sqlite3_bind_int64(list, 2, reading->now_ms);
     int row;
     while ((row = next_row(reading, list)) > 0) {
         struct value *value = &add_item(reading)->of.value;
-        place->id = sqlite3_column_int64(list, 0);
-        sqlite_copy_text(list, 1, place->key, sizeof place->key);
-        value->kind = (enum value_kind)place->id;
+        place->id = sqlite3_column_int64(list, 5);
+        value->kind = (enum value_kind)sqlite3_column_int(list, 0);
         value->key = copy(reading, list, 1);
         value->version = (uint32_t)sqlite3_column_int64(list, 2);
         value->until_ms = sqlite3_column_int64(list, 3);
@@ -518,15 +513,9 @@ static int put_audit(struct sqlite_backend *backend, sqlite3_stmt *put,
 static int put_value(struct sqlite_backend *backend, sqlite3_stmt *put,
                      const struct transfer_item *item, int64_t now_ms)
 {
-    (void)backend;
+    (void)put;
     (void)now_ms;
-    const struct value *value = &item->of.value;
-    sqlite3_bind_int(put, 1, (int)value->kind);
-    sqlite_bind_string(put, 2, value->key);
-    sqlite3_bind_int64(put, 3, value->version);
-    sqlite3_bind_int64(put, 4, value->until_ms);
-    sqlite3_bind_blob(put, 5, value->bytes, (int)value->length, SQLITE_STATIC);
-    return 1;
+    return sqlite_values_put(backend, &item->of.value) < 0 ? -1 : 0;
 }
 
 /* The last change may be of an adjustment that was removed: a row that changes nothing has its
@@ -577,8 +566,7 @@ static const struct {
                              " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)", put_adjustment},
     [TRANSFER_AUDIT] = {"INSERT INTO audit (number, at_ms, \"by\", act, subject, note, detail)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", put_audit},
-    [TRANSFER_VALUE] = {"INSERT INTO value (kind, key, version, until_ms, bytes)"
-                        " VALUES (?1, ?2, ?3, ?4, ?5)", put_value},
+    [TRANSFER_VALUE] = {"SELECT 1", put_value},
 };
 
 static int write_items(struct sqlite_backend *backend, const struct transfer_item *items,

@@ -1,18 +1,29 @@
 /* Versioned values in SQLite: a step is one transaction, which looks at all versions before it
  * writes. A value past its end counts as absent; each step looks at some rows behind those that the
  * last one looked at, and removes those that are past. */
-#include <string.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "store/sqlite/sqlite.h"
+
+/* The row of a value. That two have the same hash is left to chance: with a million values it comes
+ * once in some ten million years of such databases; the second one cannot be put then. */
+static int64_t row_of(const struct sqlite_backend *backend, const struct value *value)
+{
+    char name[2 + VALUE_KEY_MAX];
+    int length = snprintf(name, sizeof name, "%c%s", '0' + (int)value->kind, value->key);
+    return identity_hash(backend->hash_key, name, (size_t)length);
+}
 
 /* The row, to be reset after reading: 1, 0 there is none, -1. */
 static int get_row(struct sqlite_backend *backend, const struct value *value, int64_t now_ms,
                    sqlite3_stmt **row_r)
 {
     *row_r = sqlite_take(backend, SQL_VALUE_GET);
-    sqlite3_bind_int(*row_r, 1, (int)value->kind);
-    sqlite_bind_string(*row_r, 2, value->key);
-    sqlite3_bind_int64(*row_r, 3, now_ms);
+    sqlite3_bind_int64(*row_r, 1, row_of(backend, value));
+    sqlite3_bind_int(*row_r, 2, (int)value->kind);
+    sqlite_bind_string(*row_r, 3, value->key);
+    sqlite3_bind_int64(*row_r, 4, now_ms);
     return sqlite_row(backend, *row_r);
 }
 
@@ -48,98 +59,75 @@ static int check_versions(struct sqlite_backend *backend, const struct values_st
     return 1;
 }
 
-static int drop_value(struct sqlite_backend *backend, enum value_kind kind, const char *key)
+static int drop_value(struct sqlite_backend *backend, const struct value *value)
 {
     sqlite3_stmt *drop = sqlite_take(backend, SQL_VALUE_DROP);
-    sqlite3_bind_int(drop, 1, (int)kind);
-    sqlite_bind_string(drop, 2, key);
+    sqlite3_bind_int64(drop, 1, row_of(backend, value));
     return sqlite_do(backend, drop);
 }
 
-static int put_value(struct sqlite_backend *backend, const struct value *value, uint32_t version)
+int sqlite_values_put(struct sqlite_backend *backend, const struct value *value)
 {
     sqlite3_stmt *put = sqlite_take(backend, SQL_VALUE_PUT);
-    sqlite3_bind_int(put, 1, (int)value->kind);
-    sqlite_bind_string(put, 2, value->key);
-    sqlite3_bind_int64(put, 3, version);
-    sqlite3_bind_int64(put, 4, value->until_ms);
-    sqlite3_bind_blob(put, 5, value->bytes, (int)value->length, SQLITE_STATIC);
-    return sqlite_do(backend, put);
+    sqlite3_bind_int64(put, 1, row_of(backend, value));
+    sqlite3_bind_int(put, 2, (int)value->kind);
+    sqlite_bind_string(put, 3, value->key);
+    sqlite3_bind_int64(put, 4, value->version);
+    sqlite3_bind_int64(put, 5, value->until_ms);
+    sqlite3_bind_blob(put, 6, value->bytes, (int)value->length, SQLITE_STATIC);
+    if (sqlite_do(backend, put) < 0)
+        return -1;
+    return sqlite3_changes(backend->db) == 1
+               ? 1
+               : backend_fail(&backend->base, "%s: another value has the hash of %s %.150s",
+                              backend->path, value_kind_names[value->kind], value->key);
 }
 
-/* *version: before and after the change. */
-static int change_value(struct sqlite_backend *backend, const struct value *value, int64_t now_ms,
+/* *version: before and after the change. One that is past counts as absent, and stays for the
+ * sweep. */
+static int change_value(struct sqlite_backend *backend, const struct value *to, int64_t now_ms,
                         uint32_t first, uint32_t *version)
 {
-    if (value->length == 0 || value->until_ms <= now_ms) {
+    struct value value = *to;
+    bool was_there = *version != 0;
+    if (to->length == 0 || to->until_ms <= now_ms) {
         *version = 0;
-        return drop_value(backend, value->kind, value->key);
+        return was_there ? drop_value(backend, to) : 1;
     }
-    *version = *version == 0 ? first : *version == VALUE_ANY - 1 ? 1 : *version + 1;
-    return put_value(backend, value, *version);
+    value.version = *version = backend_next_version(*version, first);
+    return sqlite_values_put(backend, &value);
 }
 
 /* ---- removing what is past ------------------------------------------------------------ */
 
-/* The row behind which the next sweep goes on; kept in the table "hand". */
-static int get_hand(struct sqlite_backend *backend, struct arena *arena, int *kind_r,
-                    const char **key_r)
+int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
+                        int64_t past_ms)
 {
-    sqlite3_stmt *get = sqlite_take(backend, SQL_VALUE_HAND_GET);
-    int found = sqlite_row(backend, get);
-    *kind_r = -1;
-    *key_r = "";
-    if (found > 0) {
-        *kind_r = sqlite3_column_int(get, 0);
-        *key_r = arena_strdup(arena, (const char *)sqlite3_column_text(get, 1));
-        sqlite3_reset(get);
-    }
-    return found < 0 ? -1 : 1;
+    sqlite3_stmt *sweep = sqlite_take(backend, SQL_VALUE_SWEEP);
+    sqlite3_bind_int64(sweep, 1, after);
+    sqlite3_bind_int64(sweep, 2, last);
+    sqlite3_bind_int64(sweep, 3, past_ms);
+    return sqlite_do(backend, sweep);
 }
-
-static int put_hand(struct sqlite_backend *backend, int kind, const char *key)
-{
-    sqlite3_stmt *put = sqlite_take(backend, SQL_VALUE_HAND_PUT);
-    sqlite3_bind_int(put, 1, kind);
-    sqlite_bind_string(put, 2, key);
-    return sqlite_do(backend, put);
-}
-
-/* A row that was looked at. */
-struct swept {
-    int kind;
-    const char *key;
-    bool past;
-};
 
 /* Looks at the next `rows` values, round and round the table, and removes those that are past. */
-static int sweep_values(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
+static int sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t rows)
 {
-    freed_by(arena_free) struct arena *arena = arena_new();
-    struct swept *seen = arena_alloc(arena, rows * sizeof *seen);
-    int kind, more;
-    const char *key;
-    size_t count = 0;
-    if (get_hand(backend, arena, &kind, &key) < 0)
+    int64_t position;
+    if (sqlite_get_hand(backend, HAND_VALUES, &position) < 0)
         return -1;
     sqlite3_stmt *next = sqlite_take(backend, SQL_VALUE_NEXT);
-    sqlite3_bind_int(next, 1, kind);
-    sqlite_bind_string(next, 2, key);
-    sqlite3_bind_int64(next, 3, (sqlite3_int64)rows);
-    while ((more = sqlite_row(backend, next)) > 0)
-        seen[count++] = (struct swept){
-            .kind = sqlite3_column_int(next, 0),
-            .key = arena_strdup(arena, (const char *)sqlite3_column_text(next, 1)),
-            /* a minute of grace: the clock of the next caller may be a little behind */
-            .past = sqlite3_column_int64(next, 2) <= now_ms - MINUTE_MS,
-        };
-    for (size_t i = 0; i < count && more >= 0; i++)
-        if (seen[i].past)
-            more = drop_value(backend, (enum value_kind)seen[i].kind, seen[i].key) < 0 ? -1 : 0;
-    bool at_end = count < rows;
-    if (more < 0)
+    sqlite3_bind_int64(next, 1, position);
+    sqlite3_bind_int64(next, 2, (sqlite3_int64)rows);
+    if (sqlite_row(backend, next) < 1)
         return -1;
-    return put_hand(backend, at_end ? -1 : seen[rows - 1].kind, at_end ? "" : seen[rows - 1].key);
+    bool at_end = (size_t)sqlite3_column_int64(next, 0) < rows;
+    int64_t last = at_end ? INT64_MAX : sqlite3_column_int64(next, 1);
+    sqlite3_reset(next);
+    /* a minute of grace: the clock of the next caller may be a little behind */
+    if (sqlite_values_sweep(backend, position, last, now_ms - MINUTE_MS) < 0)
+        return -1;
+    return sqlite_put_hand(backend, HAND_VALUES, at_end ? -1 : last);
 }
 
 /* ---- the operations -------------------------------------------------------------------- */
@@ -163,16 +151,42 @@ static int take_step(struct sqlite_backend *backend, const struct values_step *s
         done_r->refunded[i] = refunded > 0;
         result = refunded < 0 ? -1 : 1;
     }
-    return result > 0 ? sweep_values(backend, step->now_ms, 2 * added + SWEPT_ANYWAY) : result;
+    return result > 0 ? sweep_some(backend, step->now_ms, 2 * added + SWEPT_ANYWAY) : result;
+}
+
+/* Who waits for the lock looks every half millisecond. Steps one after the other would leave it free
+ * for a tenth of that, and a message would wait for many of them. So the next one begins as much
+ * later as the last one took: messages have half of the time, and wait for one step. */
+enum { STEPS_APART_LEAST_US = 2000, STEPS_APART_MOST_US = 20000 };
+
+static void let_others_begin(const struct sqlite_backend *backend)
+{
+    int64_t left_us = backend->next_step_us - clock_monotonic_us();
+    if (left_us > 0)
+        nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);
+}
+
+static void end_step(struct sqlite_backend *backend, int64_t began_us)
+{
+    int64_t now_us = clock_monotonic_us(), apart_us = now_us - began_us;
+    if (apart_us < STEPS_APART_LEAST_US)
+        apart_us = STEPS_APART_LEAST_US;
+    if (apart_us > STEPS_APART_MOST_US)
+        apart_us = STEPS_APART_MOST_US;
+    backend->next_step_us = now_us + apart_us;
 }
 
 static int change(struct backend *backend, const struct values_step *step, uint32_t first,
                   struct values_done *done_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    let_others_begin(self);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, take_step(self, step, first, done_r));
+    int64_t began_us = clock_monotonic_us();
+    int result = sqlite_end(self, take_step(self, step, first, done_r));
+    end_step(self, began_us);
+    return result;
 }
 
 static int read_value(struct sqlite_backend *backend, struct arena *arena, int64_t now_ms,

@@ -77,7 +77,7 @@ static void run_sql(const char *path, const char *sql)
 
 /* What the earlier versions had not. */
 static const char back_to_6[] =
-    "DROP TABLE value; ALTER TABLE hand DROP COLUMN key; PRAGMA user_version = 6;";
+    "DROP TABLE value; PRAGMA user_version = 6;";
 static const char back_to_5[] =
     "DROP TABLE head_log; ALTER TABLE history_head RENAME TO history; PRAGMA user_version = 5;";
 static const char back_to_3[] =
