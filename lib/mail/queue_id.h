@@ -1,8 +1,8 @@
-/* Queue ids of Postfix. A short one is made of upper case hexadecimal digits: 5 of microseconds, and
- * the inode. A long one has 6 characters of seconds since 1970 and 4 of microseconds in base 52, a
- * "z", and the inode in base 51. The digits of base 52 are those of ten and all letters but the
- * vowels, upper case first; base 51 lacks the "z". Short ids come again within seconds, long ones do
- * not. Pure; any thread. Source: postconf(5), enable_long_queue_ids; ids of Postfix 3.7. */
+/* Queue ids of Postfix. A short one is made of upper case hexadecimal digits: 5 of microseconds,
+ * and the inode. A long one has 6 characters of seconds since 1970 and 4 of microseconds in base
+ * 52, a "z", and the inode in base 51. The digits of base 52 are 0 to 9 and all letters but the
+ * vowels, upper case first; base 51 lacks the "z". Short ids come again within seconds, long ones
+ * do not. Pure; any thread. Source: postconf(5), enable_long_queue_ids; ids of Postfix 3.7. */
 #ifndef SENDGUARD_QUEUE_ID_H
 #define SENDGUARD_QUEUE_ID_H
 
