@@ -147,10 +147,11 @@
     S(VALUE_NEXT, "SELECT count(*), max(id) FROM"                                                 \
                   " (SELECT id FROM value WHERE id > ?1 ORDER BY id LIMIT ?2)")                   \
     S(VALUE_SWEEP, "DELETE FROM value WHERE id > ?1 AND id <= ?2 AND until_ms <= ?3")             \
-    /* once an hour of the clock is enough */                                                     \
-    S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) SELECT ?1, ?2, ?3, ?4"         \
-                  " WHERE NOT EXISTS (SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"       \
-                  " AND at_ms >= ?1 - ?1 % 3600000)")                                             \
+    /* once an hour of the clock is enough; a condition of the INSERT on its own table would make \
+     * SQLite build a temporary one for each row */                                               \
+    S(SENDER_FIND, "SELECT 1 FROM sender WHERE ip IS ?4 AND mailbox = ?2"                         \
+                   " AND at_ms >= ?1 - ?1 % 3600000")                                             \
+    S(SENDER_PUT, "INSERT INTO sender (at_ms, mailbox, domain, ip) VALUES (?1, ?2, ?3, ?4)")      \
     S(SENDER_OF_IP, "SELECT mailbox, max(at_ms) FROM sender WHERE ip = ?1 AND mailbox > ?2"       \
                     " AND at_ms > ?3 GROUP BY mailbox ORDER BY mailbox LIMIT ?4")                 \
     S(SENDER_OF_DOMAIN, "SELECT mailbox, max(at_ms) FROM sender WHERE domain = ?1"                \

@@ -6,14 +6,24 @@
 
 /* ---- writing ------------------------------------------------------------------------ */
 
+static sqlite3_stmt *with_sender(struct sqlite_backend *backend, enum sqlite_statement which,
+                                 const struct observed_sender *observed)
+{
+    sqlite3_stmt *statement = sqlite_take(backend, which);
+    sqlite3_bind_int64(statement, 1, observed->at_ms);
+    sqlite_bind_string(statement, 2, observed->mailbox);
+    sqlite_bind_string(statement, 3, observed->domain);
+    sqlite_bind_string(statement, 4, observed->ip);
+    return statement;
+}
+
 static int put_sender(struct sqlite_backend *backend, const struct observed_sender *observed)
 {
-    sqlite3_stmt *put = sqlite_take(backend, SQL_SENDER_PUT);
-    sqlite3_bind_int64(put, 1, observed->at_ms);
-    sqlite_bind_string(put, 2, observed->mailbox);
-    sqlite_bind_string(put, 3, observed->domain);
-    sqlite_bind_string(put, 4, observed->ip);
-    return sqlite_do(backend, put);
+    sqlite3_stmt *find = with_sender(backend, SQL_SENDER_FIND, observed);
+    int found = sqlite_row(backend, find);
+    if (found > 0)
+        sqlite3_reset(find);
+    return found != 0 ? found : sqlite_do(backend, with_sender(backend, SQL_SENDER_PUT, observed));
 }
 
 static int put_near(struct sqlite_backend *backend, const struct near_limit *near)
