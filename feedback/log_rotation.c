@@ -37,6 +37,22 @@ static int trouble(const char *name, struct problem *problem)
     return -1;
 }
 
+/* gzip of nothing has a header with the name, and ends in a length of zero (RFC 1952). */
+static bool packed_is_empty(int folder_fd, const char *name, int64_t size)
+{
+    static const char zero[4];
+    char length[4];
+    if (size > 32 + NAME_MAX)
+        return false;
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool empty = fd >= 0 && size >= (int64_t)sizeof length &&
+                 pread(fd, length, sizeof length, size - 4) == (ssize_t)sizeof length &&
+                 memcmp(length, zero, sizeof length) == 0;
+    if (fd >= 0)
+        close(fd);
+    return empty;
+}
+
 /* Adds a file that is not empty. 1, 0 it is gone again, -1. */
 static int add(struct log_rotation *rotation, int folder_fd, const char *name,
                struct problem *problem)
@@ -44,7 +60,8 @@ static int add(struct log_rotation *rotation, int folder_fd, const char *name,
     struct stat status;
     if (fstatat(folder_fd, name, &status, 0) != 0)
         return errno == ENOENT ? 0 : trouble(name, problem);
-    if (!S_ISREG(status.st_mode) || status.st_size == 0)
+    if (!S_ISREG(status.st_mode) || status.st_size == 0 ||
+        (is_packed(name) && packed_is_empty(folder_fd, name, status.st_size)))
         return 1;
     rotation->files =
         xrealloc(rotation->files, (rotation->count + 1) * sizeof *rotation->files);

@@ -18,6 +18,8 @@ static struct log_source *source;
 static struct text cursor;
 /* The rotated files' names, the newest first. */
 static char rotated[ROTATED_MAX][64];
+static int last_line[ROTATED_MAX]; /* of each */
+static int writes_to;
 static int rotated_count, rotations;
 
 void log_folder_begin(void)
@@ -25,7 +27,7 @@ void log_folder_begin(void)
     snprintf(folder, sizeof folder, "/tmp/log_source.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     written = half = read_so_far = rotated_count = rotations = 0;
-    writer = -1;
+    writer = writes_to = -1;
     text_clear(&cursor);
     log_folder_reload();
 }
@@ -56,6 +58,9 @@ void log_folder_reload(void)
 {
     if (writer >= 0)
         close(writer);
+    if (writes_to >= 0)
+        last_line[writes_to] = written;
+    writes_to = -1;
     writer = open(log_folder_path(NULL), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_ge(writer, 0);
 }
@@ -68,7 +73,7 @@ void log_folder_write(const char *text)
 /* Some are short, some longer than what a place is known by. */
 static void line_of(int number, char line_r[1024])
 {
-    snprintf(line_r, 1024, "Nov 28 10:00:00 mail postfix/smtp[4711]: %d %.*s", number,
+    snprintf(line_r, 1024, "%d 2026-11-28T10:00:00 mail postfix/smtp[4711]: %.*s", number,
              number % 7 == 0 ? 700 : number % 50,
              "........................................................................"
              "........................................................................"
@@ -128,7 +133,9 @@ static const char *next_name(enum names names)
         if (names == NUMBERS)
             move(rotated[i], name);
         snprintf(rotated[i + 1], sizeof rotated[0], "%s", names == NUMBERS ? name : rotated[i]);
+        last_line[i + 1] = last_line[i];
     }
+    last_line[0] = written;
     rotated_count++;
     rotations++;
     snprintf(rotated[0], sizeof rotated[0],
@@ -142,6 +149,12 @@ static const char *next_name(enum names names)
 void log_folder_rename(enum names names)
 {
     move("mail.log", next_name(names));
+    writes_to++;
+}
+
+int log_folder_writes_to(void)
+{
+    return writes_to;
 }
 
 static void copy(const char *from, const char *to, const char *mode)
@@ -181,6 +194,12 @@ int log_folder_compress(int which)
 int log_folder_remove_oldest(void)
 {
     return rotated_count > 0 && unlink(log_folder_path(rotated[--rotated_count])) == 0;
+}
+
+bool log_folder_oldest_was_read(void)
+{
+    return rotated_count > 0 && writes_to != rotated_count - 1 &&
+           last_line[rotated_count - 1] < read_so_far;
 }
 
 int log_folder_rotated(void)
@@ -241,8 +260,9 @@ void log_folder_read_all(void)
 
 void log_folder_reopen(void)
 {
+    struct log_source *reader = log_folder_source();
     text_clear(&cursor);
-    log_source_cursor(log_folder_source(), &cursor);
+    log_source_cursor(reader, &cursor);
     ck_assert_uint_le(cursor.length, LOG_SOURCE_CURSOR_MAX);
     log_source_free(&source);
 }

@@ -3,6 +3,8 @@
 #ifndef SENDGUARD_TEST_LOG_FOLDER_H
 #define SENDGUARD_TEST_LOG_FOLDER_H
 
+#include <stdbool.h>
+
 #include "feedback/log_source.h"
 
 enum names { NUMBERS, DATES, TIMESTAMPS, NAMES_COUNT }; /* of rotated files */
@@ -24,6 +26,9 @@ void log_folder_lines(int count);
 void log_folder_half(void);
 int log_folder_written(void); /* whole lines, so far */
 
+/* Which rotated file the writer has open, 0 being the newest; -1 it is the log itself. */
+int log_folder_writes_to(void);
+
 /* Renames, as logrotate or `postfix logrotate` do: the writer goes on in the renamed file. */
 void log_folder_rename(enum names names);
 /* Copies and truncates, as logrotate's `copytruncate`. */
@@ -33,6 +38,8 @@ void log_folder_copytruncate(enum names names);
 int log_folder_compress(int which);
 /* Removes the oldest rotated file; returns 0 if there is none. */
 int log_folder_remove_oldest(void);
+/* Lines behind its last were read, and nothing is written to it any more. */
+bool log_folder_oldest_was_read(void);
 int log_folder_rotated(void); /* how many there are */
 
 /* Reads up to `count` lines, that must be the next ones; returns how many. Opens the source if none
