@@ -63,7 +63,10 @@ web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
 feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
-feedback_LIBRARIES := -lz
+# The journal can be read where libsystemd is; `make JOURNAL=` builds without.
+JOURNAL ?= $(shell pkg-config --exists libsystemd && echo yes)
+feedback_LIBRARIES := -lz $(if $(JOURNAL),-lsystemd)
+$(B)/feedback/log_source_journal.o: CPPFLAGS += $(if $(JOURNAL),-DSENDGUARD_JOURNAL)
 parts = $(patsubst %,$(B)/%/parts.a,$(1))
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -157,6 +160,12 @@ $(B)/tests/unit/store/test_store_windows: $(B)/other_rules/tests/unit/store/test
 	$(call say,LINK,$@)
 	$(link)
 
+# Prints what a log has, for the tests of the journal and for figures.
+$(B)/tests/systemd/log_reader: LIBRARIES := $(feedback_LIBRARIES)
+$(B)/tests/systemd/log_reader: $(B)/tests/systemd/log_reader.o $(B)/feedback/parts.a $(LIB)
+	$(call say,LINK,$@)
+	$(link)
+
 $(B)/bench/%: LIBRARIES := -lfcgi
 $(B)/bench/%: $(B)/bench/%.o $(LIB)
 	$(call say,LINK,$@)
@@ -167,7 +176,7 @@ $(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/fcgi/p
 	$(call say,LINK,$@)
 	$(link)
 
-units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader
+units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader $(B)/tests/systemd/log_reader
 benches: $(BENCHES)
 
 # Fuzzers want clang's coverage in all of our code: objects of their own, built once for all of them.

@@ -116,8 +116,8 @@ static int find_open_file(const struct file_source *source, const struct log_rot
     return place.offset > 0 ? find_place(source, rotation, &place, &copy, at_r, problem) : 0;
 }
 
-/* The open file is at its end for now: goes on to the next of the rotation. 1 there is more to read,
- * 0 not now, -1. */
+/* The open file is at its end for now: goes on to the next of the rotation. 1 there is more to
+ * read, 0 not now, -1. */
 static int advance(struct file_source *source, const struct log_rotation *rotation,
                    struct problem *problem)
 {

@@ -1,5 +1,6 @@
-/* Random schedules of what may become of a log in files, held against the numbers of its lines: each
- * line once, in order, and nothing noticed, since nothing is missing. SENDGUARD_SEED repeats one. */
+/* Random schedules of what may become of a log in files, held against the numbers of its lines:
+ * each line once, in order, and nothing noticed, since nothing is missing. SENDGUARD_SEED repeats
+ * one. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdbool.h>
