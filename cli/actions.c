@@ -37,6 +37,16 @@ static int fill_request(struct cli *cli, struct json_object *request)
     return -1;
 }
 
+/* What a lift leaves. */
+static void print_still(struct cli *cli, struct json_object *after)
+{
+    struct json_object *one;
+    each_of(one, after, "suspensions")
+        printf("  still suspended until %s because of %s\n",
+               print_moment(cli->arena, one, "until", cli->now_ms, "staff lifts it"),
+               print_member(cli->arena, one, "cause", "?"));
+}
+
 static void print_action(struct cli *cli, struct json_object *view)
 {
     const char *subject = json_string(view, "subject", "");
@@ -50,6 +60,8 @@ static void print_action(struct cli *cli, struct json_object *view)
         printf("  not possible: %s\n", why_not);
     views_print_next(cli, "  before: ", json_member(json_member(view, "before"), "next"));
     views_print_next(cli, "  after:  ", json_member(after, "next"));
+    if (strcmp(json_string(view, "action", ""), "lift") == 0)
+        print_still(cli, after);
     if (json_is_true(view, "reset_as_well"))
         printf("  The counts are still full: 'sendguard reset %s' forgets them.\n",
                print_plain(cli->arena, subject));

@@ -16,7 +16,7 @@ static const struct option_row {
     [OPTION_PREVIEW] = {"preview", '\0', NULL, "do nothing, show what the next message would meet"},
     [OPTION_FOR] = {"for", '\0', "DURATION", "how long, such as 90m, 24h, 7d, permanent"},
     [OPTION_CAUSE] = {"cause", '\0', "CAUSE",
-                      "volume, complaints, failures, compromised, terms or staff"},
+                      "volume, complaints, failures, compromised, breached, terms, identity, staff"},
     [OPTION_MESSAGES] = {"messages", '\0', "N", "so many messages more"},
     [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
     [OPTION_END] = {"end", '\0', NULL, "end the exemption"},

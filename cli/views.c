@@ -20,22 +20,37 @@ int views_show(struct cli *cli, struct json_object *view,
 
 /* ---- how it stands ----------------------------------------------------------------- */
 
-static void print_suspension(struct cli *cli, struct json_object *suspension)
+static void print_suspension(struct cli *cli, const char *margin, struct json_object *suspension)
 {
     if (suspension == NULL)
         return;
     const char *rule = print_member(cli->arena, suspension, "rule", NULL);
     const char *note = print_member(cli->arena, suspension, "note", "");
-    printf("  cause %s, set by %s, %s%s%s\n",
-           print_member(cli->arena, suspension, "cause", "unknown"),
+    printf("%s  cause %s, set by %s, %s%s%s\n",
+           margin, print_member(cli->arena, suspension, "cause", "unknown"),
            print_member(cli->arena, suspension, "by", "unknown"),
            print_moment(cli->arena, suspension, "since", cli->now_ms, ""),
            rule != NULL || *note != '\0' ? ": " : "", rule != NULL ? rule : note);
-    printf("  attempts since: %s", print_number(cli->arena, suspension, "attempts", "0"));
+    printf("%s  attempts since: %s", margin, print_number(cli->arena, suspension, "attempts", "0"));
     if (strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_VOLUME]) == 0)
         printf("; from attempt %s on each moves the end",
                print_number(cli->arena, suspension, "retries_before_restart", "?"));
     putchar('\n');
+}
+
+/* Those beside the one that is told, which is the first. */
+static void print_others(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    each_of(one, view, "suspensions") {
+        if (i_ == 0)
+            continue;
+        const char *until = print_moment(cli->arena, one, "until", cli->now_ms, NULL);
+        printf("  Besides this, sending is %s until %s (%s).\n", until != NULL ? "paused" : "stopped",
+               until != NULL ? until : "staff lifts it",
+               print_member(cli->arena, one, "cause", "unknown"));
+        print_suspension(cli, "  ", one);
+    }
 }
 
 void views_print_state(struct cli *cli, const char *subject, struct json_object *view)
@@ -55,7 +70,8 @@ void views_print_state(struct cli *cli, const char *subject, struct json_object 
         printf("%s: sending is stopped until staff lifts it.\n", subject);
     else
         printf("%s: %s\n", subject, print_plain(cli->arena, state));
-    print_suspension(cli, suspension);
+    print_suspension(cli, "", suspension);
+    print_others(cli, view);
 }
 
 static void print_reasons(struct cli *cli, struct json_object *view)

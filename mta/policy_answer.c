@@ -104,7 +104,7 @@ static const char *short_rule(const struct reply_writing *telling, enum rule rul
 static const char *rule_of_suspension(const struct reply_writing *telling,
                                       const struct verdict *verdict)
 {
-    const struct suspension *suspension = &verdict->suspension;
+    const struct suspension *suspension = &verdict->suspensions.of[0];
     if (verdict->reason_count > 0) {
         const struct objection *objection = &verdict->reasons[0].objection;
         return short_rule(telling, objection->rule, objection->count, objection->limit);
@@ -120,7 +120,7 @@ static const char *rule_of_suspension(const struct reply_writing *telling,
 
 static void tell_suspension(struct reply_writing *telling, const struct verdict *verdict)
 {
-    const struct suspension *suspension = &verdict->suspension;
+    const struct suspension *suspension = &verdict->suspensions.of[0];
     const char *provider = verdict_provider_sentence(telling->arena, telling->catalogue,
                                                      suspension);
     telling->parts[PART_SENTENCE] =

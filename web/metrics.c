@@ -72,7 +72,8 @@ static int count_suspended(struct store *store, int64_t now_ms, struct metrics_m
     int answer = 1;
     while (page.more && (answer = store_suspended(store, after, now_ms, found, &page)) > 0) {
         for (size_t i = 0; i < page.count; i++)
-            memory->suspended[found[i].suspension.cause]++;
+            for (size_t k = 0; k < found[i].suspensions.count; k++)
+                memory->suspended[found[i].suspensions.of[k].cause]++;
         if (page.more)
             memcpy(after, found[page.count - 1].mailbox, sizeof after);
     }

@@ -224,13 +224,17 @@ static void add_powers(const struct status_visit *visit, struct json_object *vie
     json_add_bool(view, "lock_needs_new_link", would_help && !visit->fresh);
 }
 
-/* Whether a link past its end was made in the suspension that holds now, as far as clocks agree:
- * it must not open again with every later one. */
-static bool is_of_suspension(const struct status_visit *visit, struct json_object *suspension)
+/* Whether a link past its end was made in a suspension that holds now, as far as clocks agree: it
+ * must not open again with every later one. */
+static bool is_of_suspension(const struct status_visit *visit, struct json_object *suspensions)
 {
     int64_t since_ms;
-    return zone_moment_read(json_string(suspension, "since", ""), &since_ms) == 1 &&
-           since_ms <= visit->made_ms + CLOCK_AHEAD_MS;
+    for (size_t i = 0; i < json_object_array_length(suspensions); i++)
+        if (zone_moment_read(json_string(json_object_array_get_idx(suspensions, i), "since", ""),
+                             &since_ms) == 1 &&
+            since_ms <= visit->made_ms + CLOCK_AHEAD_MS)
+            return true;
+    return false;
 }
 
 static void get(struct exchange *exchange, const struct status_visit *visit)
@@ -239,7 +243,7 @@ static void get(struct exchange *exchange, const struct status_visit *visit)
     if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision,
                     exchange->request->address, exchange->now_ms, &view) < 0) {
         reply_no_store(exchange);
-    } else if (visit->over && !is_of_suspension(visit, json_member(view, "suspension"))) {
+    } else if (visit->over && !is_of_suspension(visit, json_member(view, "suspensions"))) {
         json_put(&view);
         refuse_link(exchange);
     } else {
@@ -261,13 +265,18 @@ static void refuse_lock(struct exchange *exchange)
                                exchange->reader.language, "page.lock_link.short", NULL));
 }
 
-/* Whether it was this very press: another one, of a mailbox that is stopped already, changes
+/* Whether it was this very press: another one, of a mailbox that is locked already, changes
  * nothing. */
 static bool locked_now(struct json_object *view)
 {
-    struct json_object *suspension = json_member(view, "suspension");
-    return strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0 &&
-           strcmp(json_string(suspension, "since", ""), json_string(view, "now", "-")) == 0;
+    struct json_object *suspensions = json_member(view, "suspensions");
+    for (size_t i = 0; i < json_object_array_length(suspensions); i++) {
+        struct json_object *suspension = json_object_array_get_idx(suspensions, i);
+        if (strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0)
+            return strcmp(json_string(suspension, "since", ""),
+                          json_string(view, "now", "-")) == 0;
+    }
+    return false;
 }
 
 /* "That wasn't me." */

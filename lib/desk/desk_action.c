@@ -78,18 +78,11 @@ static int may(const struct context *context, const struct person *person,
 
 /* ---- doing ------------------------------------------------------------------------------- */
 
-static int not_suspended(struct problem *problem)
-{
-    return problem_set(problem, 409, "subject", "it is not suspended");
-}
-
 /* 1 it can be done as it stands; 0 with *problem (409). */
 static int possible(const struct desk_request *request, const struct forecast *forecast,
                     struct problem *problem)
 {
     const struct effective_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
-    if (request->action == ACTION_LIFT && forecast->account.suspension.id == 0)
-        return not_suspended(problem);
     if (request->action == ACTION_LIMIT && request->changes[0].removed &&
         limits->source[request->changes[0].rule] !=
             (request->mailbox[0] != '\0' ? LIMIT_OF_MAILBOX : LIMIT_OF_DOMAIN))
@@ -134,21 +127,26 @@ static int adjust(const struct context *context, const struct person *person,
     return done;
 }
 
-/* 1 done; 0 with *problem; -1. *suspension: a new one. */
+/* 1 done; 0 with *problem; -1. A new suspension is put among the others. */
 static int carry_out(const struct context *context, const struct person *person,
-                     const struct desk_request *request, struct suspension *suspension,
+                     const struct desk_request *request, struct suspensions *suspensions,
                      struct problem *problem)
 {
+    struct suspension made;
     struct store *store = context->desk->store;
     const struct action action = {context->now_ms, person->name, request->note};
     int done = 1;
     switch (request->action) {
     case ACTION_SUSPEND:
-        return store_suspend(store, request->mailbox, request->cause, &request->durations, &action,
-                             suspension);
+        done = store_suspend(store, request->mailbox, request->cause, &request->durations, &action,
+                             &made);
+        if (done > 0)
+            suspension_put(suspensions, &made);
+        return done;
     case ACTION_LIFT:
-        done = store_lift(store, request->mailbox, &action);
-        return done != 0 ? done : not_suspended(problem); /* it has ended meanwhile */
+        done = store_lift(store, request->mailbox, request->cause, &action);
+        return done != 0 ? done
+                         : problem_set(problem, 409, "cause", "the suspension has ended meanwhile");
     case ACTION_RESET:
         if (person->role != ROLE_ADMIN)
             done = take_reset(context, person, problem);
@@ -177,23 +175,25 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
         *problem = why_not;
         return 0;
     }
-    if (forecast_read(&context, request.mailbox, request.domain, &before) < 0 ||
-        desk_request_imagine(&context, &request, &before, &after) < 0 ||
+    if (forecast_read(&context, request.mailbox, request.domain, &before) < 0)
+        return -1;
+    if (request.action == ACTION_LIFT &&
+        !desk_request_choose_cause(&context, &request, &before.account.suspensions, problem))
+        return 0;
+    if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
         desk_request_concerns(&context, &request, view) < 0)
         return -1;
     if (!possible(&request, &before, problem))
         return 0;
     int done = preview ? 1
-                       : carry_out(&context, person, &request, &after.account.suspension, problem);
+                       : carry_out(&context, person, &request, &after.account.suspensions, problem);
     if (done < 1)
         return done;
     desk_request_add(&context, &request, &before, &after, view);
     json_add_bool(view, "done", !preview);
     json_add_bool(view, "allowed", allowed > 0);
     json_add_string(view, "why_not", allowed > 0 ? NULL : why_not.text);
-    json_add(view, "suspension",
-             view_suspension(&context, preview ? &before.account.suspension
-                                               : &after.account.suspension, true));
+    view_add_suspensions(&context, &(preview ? &before : &after)->account.suspensions, true, view);
     *view_r = take(view);
     return 1;
 }

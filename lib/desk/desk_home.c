@@ -76,12 +76,12 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* ---- suspended mailboxes ---------------------------------------------------------------- */
 
-static struct json_object *json_of_suspended(const struct context *context,
-                                             const struct suspended *suspended)
+static void add_row(const struct context *context, const char *mailbox,
+                    const struct suspension *suspension, struct json_object *list)
 {
-    struct json_object *view = view_suspension(context, &suspended->suspension, true);
-    json_add_string(view, "mailbox", suspended->mailbox);
-    return view;
+    struct json_object *view = view_suspension(context, suspension, true);
+    json_add_string(view, "mailbox", mailbox);
+    json_object_array_add(list, view);
 }
 
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
@@ -95,31 +95,54 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
     struct json_object *view = json_object_new_object();
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < page.count; i++)
-        json_object_array_add(list, json_of_suspended(&context, &suspended[i]));
+        for (size_t k = 0; k < suspended[i].suspensions.count; k++)
+            add_row(&context, suspended[i].mailbox, &suspended[i].suspensions.of[k], list);
     json_add_string(view, "next", page.more ? suspended[page.count - 1].mailbox : NULL);
     *view_r = view;
     return 1;
 }
 
+struct suspended_row {
+    const char *mailbox;
+    struct suspension suspension;
+};
+
 static int newest_first(const void *left, const void *right)
 {
-    const struct suspended *a = left, *b = right;
+    const struct suspended_row *a = left, *b = right;
     int64_t a_ms = a->suspension.since_ms, b_ms = b->suspension.since_ms;
     if (a_ms != b_ms)
         return a_ms < b_ms ? 1 : -1;
-    return strcmp(a->mailbox, b->mailbox);
+    int order = strcmp(a->mailbox, b->mailbox);
+    return order != 0 ? order : (int)a->suspension.cause - (int)b->suspension.cause;
+}
+
+/* A row for each suspension, while there is room. Returns how many. */
+static size_t add_suspended_rows(const struct context *context, const struct suspended *suspended,
+                                 struct suspended_row *rows, size_t room)
+{
+    const char *mailbox = arena_strdup(context->arena, suspended->mailbox);
+    size_t count = suspended->suspensions.count < room ? suspended->suspensions.count : room;
+    for (size_t i = 0; i < count; i++)
+        rows[i] = (struct suspended_row){mailbox, suspended->suspensions.of[i]};
+    return count;
 }
 
 /* Up to SUSPENDED_LOOKED_AT of them, the newest first. 1 or -1. */
-static int read_suspended(const struct context *context, struct suspended **all_r, size_t *count_r)
+static int read_suspended(const struct context *context, struct suspended_row **all_r,
+                          size_t *count_r)
 {
-    struct suspended *all = arena_alloc(context->arena, SUSPENDED_LOOKED_AT * sizeof *all);
+    struct suspended_row *all = arena_alloc(context->arena, SUSPENDED_LOOKED_AT * sizeof *all);
+    struct suspended *some = arena_alloc(context->arena, SUSPENDED_PAGE * sizeof *some);
     size_t total = 0;
     struct store_page page = {.max = SUSPENDED_PAGE, .more = true};
-    for (; page.more && total < SUSPENDED_LOOKED_AT; total += page.count) {
+    while (page.more && total < SUSPENDED_LOOKED_AT) {
         const char *after = total > 0 ? all[total - 1].mailbox : "";
-        if (store_suspended(context->desk->store, after, context->now_ms, all + total, &page) < 0)
+        if (store_suspended(context->desk->store, after, context->now_ms, some, &page) < 0)
             return -1;
+        for (size_t i = 0; i < page.count; i++)
+            total += add_suspended_rows(context, &some[i], all + total,
+                                        SUSPENDED_LOOKED_AT - total);
     }
     if (total > 1)
         qsort(all, total, sizeof *all, newest_first);
@@ -130,7 +153,7 @@ static int read_suspended(const struct context *context, struct suspended **all_
 
 static int add_suspended(const struct context *context, struct json_object *view)
 {
-    struct suspended *all;
+    struct suspended_row *all;
     size_t count, shown = 0;
     if (read_suspended(context, &all, &count) < 0)
         return -1;
@@ -138,13 +161,13 @@ static int add_suspended(const struct context *context, struct json_object *view
     for (size_t i = 0; i < count && shown < DESK_PAGE; i++) {
         const struct suspension *suspension = &all[i].suspension;
         if (suspension_is_own_lock(suspension->cause, suspension->by)) {
-            json_object_array_add(locked, json_of_suspended(context, &all[i]));
+            add_row(context, all[i].mailbox, suspension, locked);
             shown++;
         }
     }
     struct json_object *list = json_add_list(view, "suspended");
     for (size_t i = 0; i < count && i < HOME_ROWS; i++)
-        json_object_array_add(list, json_of_suspended(context, &all[i]));
+        add_row(context, all[i].mailbox, &all[i].suspension, list);
     json_add_bool(view, "more_suspended", count > HOME_ROWS);
     return 1;
 }

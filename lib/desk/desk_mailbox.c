@@ -179,7 +179,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add_string(view, "domain", forecast.domain);
     json_add_string(view, "state", state_names[next.state]);
     json_add_moment(view, "retry_at", next.room_at_ms);
-    json_add(view, "suspension", view_suspension(&context, &forecast.account.suspension, true));
+    view_add_suspensions(&context, &forecast.account.suspensions, true, view);
     json_add_string(view, "exempt", exempt_by(&context, &forecast));
     add_windows(&context, &forecast, view);
     add_limits(&context, &forecast, view);

@@ -32,19 +32,21 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
 /* ---- an action imagined -------------------------------------------------------------------- */
 
 static int imagine_suspension(const struct context *context, const struct desk_request *request,
-                              struct suspension *suspension)
+                              struct suspensions *suspensions)
 {
     uint32_t offences;
     if (store_offences(context->desk->store, request->mailbox, request->cause, context->now_ms,
                        &offences) < 0)
         return -1;
-    *suspension = (struct suspension){
-        .id = suspension->id + 1,
+    const struct suspension imagined = {
+        .id = INT64_MAX, /* it gets a higher one than all have */
         .cause = request->cause,
         .since_ms = context->now_ms,
-        .until_ms = suspension_until(&request->durations, offences + 1, context->now_ms),
+        .until_ms = suspension_until(&request->durations, offences + 1, context->now_ms,
+                                     suspension_find(suspensions, request->cause)),
         .offence = offences + 1,
     };
+    suspension_put(suspensions, &imagined);
     return 1;
 }
 
@@ -54,10 +56,10 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
 {
     struct forecast after = *before;
     if (request->action == ACTION_SUSPEND &&
-        imagine_suspension(context, request, &after.account.suspension) < 0)
+        imagine_suspension(context, request, &after.account.suspensions) < 0)
         return -1;
     if (request->action == ACTION_LIFT)
-        after.account.suspension = (struct suspension){0};
+        suspension_drop(&after.account.suspensions, request->cause);
     if (request->action == ACTION_RESET)
         after.account.history = (struct history){0};
     for (int channel = 0; channel < CHANNEL_COUNT && request->change_count > 0; channel++)
@@ -73,11 +75,20 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-static void add_side(struct json_object *view, const char *name, const struct next *next)
+static void add_side(struct json_object *view, const char *name, const struct forecast *forecast,
+                     const struct next *next)
 {
+    const struct suspensions *suspensions = &forecast->account.suspensions;
     struct json_object *side = json_add_object(view, name);
     json_add_string(side, "state", state_names[next->state]);
     json_add(side, "next", view_next(next));
+    struct json_object *list = json_add_list(side, "suspensions");
+    for (size_t i = 0; i < suspensions->count; i++) {
+        struct json_object *one = json_object_new_object();
+        json_add_string(one, "cause", cause_names[suspensions->of[i].cause]);
+        json_add_moment(one, "until", suspensions->of[i].until_ms);
+        json_object_array_add(list, one);
+    }
 }
 
 /* Whether the counts alone stand in the way of the next message. */
@@ -111,8 +122,8 @@ void desk_request_add(const struct context *context, const struct desk_request *
                                                                                          after);
     json_add_string(view, "action", desk_action_name(request->action));
     json_add_string(view, "subject", request->subject);
-    add_side(view, "before", &next_before);
-    add_side(view, "after", &next_after);
+    add_side(view, "before", before, &next_before);
+    add_side(view, "after", after, &next_after);
     json_add_bool(view, "reset_as_well", request->action == ACTION_LIFT && reset_helps(context,
                                                                                        after));
 }

@@ -15,10 +15,14 @@ static int not_there(struct problem *problem)
 
 /* ---- a suspension ---------------------------------------------------------------------- */
 
-/* The decision met the suspension that holds now, or one that has ended since. */
-static bool still_holds(const struct suspension *suspension, const struct record *record)
+/* Of the suspensions that the decision met the one that is told now; NULL: they have ended since. */
+static const struct suspension *that_holds(const struct suspensions *suspensions,
+                                           const struct record *record)
 {
-    return suspension->id != 0 && suspension->since_ms <= record->at_ms;
+    for (size_t i = 0; i < suspensions->count; i++)
+        if (suspensions->of[i].since_ms <= record->at_ms)
+            return &suspensions->of[i];
+    return NULL;
 }
 
 static int add_suspended(const struct context *context, const struct recorded *recorded,
@@ -29,17 +33,17 @@ static int add_suspended(const struct context *context, const struct recorded *r
                                                                         ""),
                       context->now_ms, &account) < 0)
         return -1;
-    if (!still_holds(&account.suspension, recorded->record)) {
+    const struct suspension *holds = that_holds(&account.suspensions, recorded->record);
+    if (holds == NULL) {
         json_add_string(view, "state", "ended");
         return 1;
     }
-    freed_by(json_put) struct json_object *suspension =
-        view_suspension(context, &account.suspension, false);
+    freed_by(json_put) struct json_object *suspension = view_suspension(context, holds, false);
     const char *rule = json_string(suspension, "rule", NULL);
     struct json_object *rules = json_member(view, "rules");
-    bool stopped = account.suspension.until_ms == UNTIL_LIFTED;
+    bool stopped = holds->until_ms == UNTIL_LIFTED;
     json_add_string(view, "state", state_names[stopped ? STATE_STOPPED : STATE_PAUSED]);
-    json_add_moment(view, "until", account.suspension.until_ms);
+    json_add_moment(view, "until", holds->until_ms);
     json_add_string(view, "sentence", json_string(suspension, "sentence", NULL));
     if (rule != NULL && json_object_array_length(rules) == 0) {
         struct json_object *one = json_object_new_object();

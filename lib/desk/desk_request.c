@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "desk/context.h"
 #include "desk/input.h"
 #include "message/address.h"
@@ -27,7 +28,7 @@ static const struct {
     bool of_domain;
 } actions[ACTION_COUNT] = {
     [ACTION_SUSPEND] = {"suspend", MAY(PART_CAUSE) | MAY(PART_FOR), false},
-    [ACTION_LIFT] = {"lift", 0, false},
+    [ACTION_LIFT] = {"lift", MAY(PART_CAUSE), false},
     [ACTION_RESET] = {"reset", 0, false},
     [ACTION_EXTRA] = {"extra", MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
     [ACTION_LIMIT] = {"limit", MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
@@ -90,6 +91,16 @@ static int read_words(const struct context *context, struct json_object *object,
     return 1;
 }
 
+/* "volume, terms or staff". */
+static const char *named(const struct context *context, const char *const *names, size_t count)
+{
+    const char *text = "";
+    for (size_t i = 0; i < count; i++)
+        text = arena_printf(context->arena, "%s%s%s", text,
+                            i == 0 ? "" : i == count - 1 ? " or " : ", ", names[i]);
+    return text;
+}
+
 static int read_action(const struct context *context, const struct words *words,
                        enum action_kind *action_r, struct problem *problem)
 {
@@ -103,14 +114,11 @@ static int read_action(const struct context *context, const struct words *words,
                 return problem_set(problem, 400, part_names[word], "%s does not take it", name);
         return 1;
     }
-    const char *names = "";
+    const char *names[ACTION_COUNT];
     for (int action = 0; action < ACTION_COUNT; action++)
-        names = arena_printf(context->arena, "%s%s%s", names,
-                             action == 0                  ? ""
-                             : action == ACTION_COUNT - 1 ? " or "
-                                                          : ", ",
-                             actions[action].name);
-    return problem_set(problem, 400, "action", "expected %s", names);
+        names[action] = actions[action].name;
+    return problem_set(problem, 400, "action", "expected %s",
+                       named(context, names, ACTION_COUNT));
 }
 
 static int read_subject(const struct context *context, const struct words *words,
@@ -177,21 +185,42 @@ static struct adjustment *add_change(struct desk_request *request, enum rule rul
     return change;
 }
 
+static int read_cause(const struct context *context, const struct words *words,
+                      enum cause otherwise, struct desk_request *request, struct problem *problem)
+{
+    const char *name = words->of[PART_CAUSE];
+    int cause = name != NULL ? names_find(cause_names, CAUSE_COUNT, name) : (int)otherwise;
+    if (cause < 0)
+        return problem_set(problem, 400, "cause", "expected %s",
+                           named(context, cause_names, CAUSE_COUNT));
+    request->cause = (enum cause)cause;
+    return 1;
+}
+
+int desk_request_choose_cause(const struct context *context, struct desk_request *request,
+                              const struct suspensions *suspensions, struct problem *problem)
+{
+    const char *names[CAUSE_COUNT];
+    for (size_t i = 0; i < suspensions->count; i++)
+        names[i] = cause_names[suspensions->of[i].cause];
+    if (suspensions->count == 0)
+        return problem_set(problem, 409, "subject", "it is not suspended");
+    if (request->cause == CAUSE_COUNT && suspensions->count > 1)
+        return problem_set(problem, 409, "cause", "it is suspended more than once: expected %s",
+                           named(context, names, suspensions->count));
+    if (request->cause == CAUSE_COUNT)
+        request->cause = suspensions->of[0].cause;
+    return suspension_find(suspensions, request->cause) != NULL ||
+           problem_set(problem, 409, "cause", "it is not suspended for %s: expected %s",
+                       cause_names[request->cause], named(context, names, suspensions->count));
+}
+
 static int read_suspend(const struct context *context, const struct words *words,
                         struct desk_request *request,
                         struct problem *problem)
 {
-    const char *cause = words->of[PART_CAUSE];
-    request->cause = CAUSE_STAFF;
-    if (cause != NULL) {
-        request->cause = 0;
-        while (request->cause < CAUSE_COUNT && strcmp(cause_names[request->cause], cause) != 0)
-            request->cause++;
-        if (request->cause == CAUSE_COUNT)
-            return problem_set(problem, 400, "cause",
-                               "expected volume, complaints, failures, compromised, terms or "
-                               "staff");
-    }
+    if (!read_cause(context, words, CAUSE_STAFF, request, problem))
+        return 0;
     request->durations = context->settings->durations[request->cause];
     if (words->of[PART_FOR] == NULL)
         return 1;
@@ -278,6 +307,7 @@ int desk_request_read(const struct context *context, struct json_object *object,
     int good = 1;
     switch (request.action) {
     case ACTION_SUSPEND: good = read_suspend(context, &words, &request, problem); break;
+    case ACTION_LIFT: good = read_cause(context, &words, CAUSE_COUNT, &request, problem); break;
     case ACTION_EXTRA: good = read_extra(context, &words, &request, problem); break;
     case ACTION_LIMIT: good = read_limit(context, &words, &request, problem); break;
     case ACTION_EXEMPT: good = read_exempt(context, &words, &request, problem); break;

@@ -19,7 +19,7 @@ struct desk_request {
     const char *subject;          /* "alice@example.test" or "@example.test", key form */
     const char *mailbox, *domain; /* mailbox "": of a domain */
     const char *note;
-    enum cause cause;             /* suspend */
+    enum cause cause;             /* suspend, lift; CAUSE_COUNT: a lift names none */
     struct durations durations;   /* suspend */
     struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt */
     size_t change_count;
@@ -28,6 +28,12 @@ struct desk_request {
 /* desk_action's words. 1; 0 with *problem (400, where = the member). Strings live in context->arena. */
 int desk_request_read(const struct context *context, struct json_object *words,
                       struct desk_request *request_r, struct problem *problem) must_check;
+
+/* A lift that names no cause is of the only suspension there is. 1; 0 with *problem (409) when there is
+ * none of the cause, or no cause is named and there are several. */
+int desk_request_choose_cause(const struct context *context, struct desk_request *request,
+                              const struct suspensions *suspensions,
+                              struct problem *problem) must_check;
 
 /* Whether role support may change limits (extra, limit) so far. 1; 0 with *problem (403); -1. */
 int desk_request_within_caps(const struct context *context, const struct desk_request *request,

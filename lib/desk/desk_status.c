@@ -200,11 +200,10 @@ void desk_add_contact(struct json_object *view, const char *contact)
     json_add_bool(view, "contact_is_mail", is_mail_address(contact));
 }
 
-/* A lock would change nothing: it is stopped already, or locked for this very cause. */
-static bool is_locked(const struct suspension *suspension)
+/* A lock would change nothing: it is locked for this very cause. */
+static bool is_locked(const struct suspensions *suspensions)
 {
-    return suspension->id != 0 &&
-           (suspension->until_ms == UNTIL_LIFTED || suspension->cause == CAUSE_COMPROMISED);
+    return suspension_find(suspensions, CAUSE_COMPROMISED) != NULL;
 }
 
 static void add_budget(const struct forecast *forecast, struct json_object *view)
@@ -291,11 +290,11 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
-    json_add(view, "suspension", view_suspension(&context, &forecast.account.suspension, false));
+    view_add_suspensions(&context, &forecast.account.suspensions, false, view);
     add_budget(&forecast, view);
     if (add_network(&context, &forecast, message, reader_ip, &next, view) < 0)
         return -1;
-    json_add_string(view, "headline", headline(&forecast.account.suspension,
+    json_add_string(view, "headline", headline(&forecast.account.suspensions.of[0],
                                                next.can_send, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
@@ -306,7 +305,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     if (add_messages(&context, &forecast, view) < 0)
         return -1;
     desk_add_contact(view, contact);
-    json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspension));
+    json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));
     *view_r = take(view);
     return 1;
 }
@@ -326,18 +325,6 @@ static int note_lock(const struct desk *desk, const char *mailbox, const struct 
     return store_write_audit(desk->store, &(struct audited){"note", mailbox, "{}", action});
 }
 
-/* A lock never ends before the suspension that it replaces: a link is no way out of one. */
-static struct durations durations_of_lock(const struct context *context,
-                                          const struct suspension *suspension)
-{
-    struct durations durations = context->settings->durations[CAUSE_COMPROMISED];
-    int64_t left_ms = suspension->id != 0 ? suspension->until_ms - context->now_ms : 0;
-    for (size_t i = 0; i < durations.count; i++)
-        if (durations.ms[i] < left_ms)
-            durations.ms[i] = left_ms;
-    return durations;
-}
-
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r)
 {
@@ -347,10 +334,10 @@ int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
     struct suspension suspension;
     if (store_account(desk->store, context.arena, mailbox, now_ms, &account) < 0)
         return -1;
-    const struct durations durations = durations_of_lock(&context, &account.suspension);
-    int result = is_locked(&account.suspension)
+    int result = is_locked(&account.suspensions)
                      ? note_lock(desk, mailbox, &action)
-                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED, &durations, &action,
+                     : store_suspend(desk->store, mailbox, CAUSE_COMPROMISED,
+                                     &context.settings->durations[CAUSE_COMPROMISED], &action,
                                      &suspension);
     return result < 0 ? -1 : desk_status(desk, mailbox, 0, NULL, now_ms, view_r);
 }

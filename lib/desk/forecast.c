@@ -139,7 +139,7 @@ static int64_t retry_at(const struct suspension *suspension, bool rejected, int6
 struct next forecast_next(const struct context *context, const struct forecast *forecast)
 {
     struct next next = {0};
-    const struct suspension *suspension = &forecast->account.suspension;
+    const struct suspension *suspension = &forecast->account.suspensions.of[0];
     struct domain_facts domain = {.recipients = 1, .header_chars = SHORTEST_ADDRESS};
     const struct facts facts = {
         .in_field = {[FIELD_TO] = 1}, .recipients = 1, .off_domain = 1,

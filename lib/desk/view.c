@@ -42,6 +42,15 @@ struct json_object *view_suspension(const struct context *context,
     return view;
 }
 
+void view_add_suspensions(const struct context *context, const struct suspensions *suspensions,
+                          bool staff, struct json_object *view)
+{
+    json_add(view, "suspension", view_suspension(context, &suspensions->of[0], staff));
+    struct json_object *list = json_add_list(view, "suspensions");
+    for (size_t i = 0; i < suspensions->count; i++)
+        json_object_array_add(list, view_suspension(context, &suspensions->of[i], staff));
+}
+
 int view_percent(uint64_t used, int32_t limit)
 {
     if (used >= (uint64_t)limit)

@@ -6,10 +6,13 @@
 #include "desk/forecast.h"
 #include "store/audit.h"
 
-/* staff: with `by` and `note`. */
+/* staff: with `by` and `note`; NULL of none. */
 struct json_object *view_suspension(const struct context *context,
                                     const struct suspension *suspension,
                                     bool staff);
+/* "suspension", the one that is told, null when none holds, and "suspensions", all, that one first. */
+void view_add_suspensions(const struct context *context, const struct suspensions *suspensions,
+                          bool staff, struct json_object *view);
 struct json_object *view_window(enum rule rule, enum channel channel, int32_t limit,
                                 const struct history *history, int64_t at_ms);
 struct json_object *view_reason(const struct objection *objection);

@@ -159,7 +159,7 @@ static void count_and_check(struct judgement *judgement)
 /* How long the link to the status page holds: as long as the suspension and a day, or as set. */
 static struct status_link link_of(const struct judgement *judgement, int64_t now_ms)
 {
-    const struct suspension *suspension = &judgement->verdict->suspension;
+    const struct suspension *suspension = &judgement->verdict->suspensions.of[0];
     struct status_link link = {
         .mailbox = judgement->submission->mailbox,
         .made_ms = now_ms,

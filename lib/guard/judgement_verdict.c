@@ -110,12 +110,12 @@ static void fill_can_send(struct judgement *judgement)
         if (at_ms > latest_ms)
             latest_ms = at_ms;
     }
-    if (verdict->suspension.id != 0) {
+    if (verdict->suspensions.of[0].id != 0) {
         verdict->can_send = CAN_SEND_NONE;
-        if (verdict->suspension.until_ms == UNTIL_LIFTED)
+        if (verdict->suspensions.of[0].until_ms == UNTIL_LIFTED)
             latest_ms = WINDOW_NEVER;
-        else if (verdict->suspension.until_ms > latest_ms)
-            latest_ms = verdict->suspension.until_ms;
+        else if (verdict->suspensions.of[0].until_ms > latest_ms)
+            latest_ms = verdict->suspensions.of[0].until_ms;
     }
     verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
 }
@@ -145,7 +145,7 @@ static int64_t when_fits(const struct judgement *judgement)
  * the windows have room again. 0 never, or when staff says so. */
 static int64_t when_passes(const struct judgement *judgement)
 {
-    const struct suspension *suspension = &judgement->verdict->suspension;
+    const struct suspension *suspension = &judgement->verdict->suspensions.of[0];
     int64_t fits_ms = when_fits(judgement);
     if (suspension->id == 0) /* a dry run: it would be suspended */
         return fits_ms;
@@ -186,7 +186,7 @@ static void fill_kind(struct judgement *judgement)
     default:
         verdict->kind = VERDICT_ADMIT;
         verdict->observed = !verdict->repeated && judgement->request.observe &&
-                            (verdict->reason_count > 0 || result->suspension.id != 0);
+                            (verdict->reason_count > 0 || result->suspensions.of[0].id != 0);
     }
 }
 
@@ -195,12 +195,12 @@ void judgement_fill_verdict(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
     verdict->decision = result->decision;
-    verdict->suspension = result->suspension;
+    verdict->suspensions = result->suspensions;
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;
-    if (result->suspension.id != 0)
+    if (result->suspensions.of[0].id != 0)
         verdict->sentence =
-            verdict_provider_sentence(judgement->arena, judgement->catalogue, &result->suspension);
+            verdict_provider_sentence(judgement->arena, judgement->catalogue, &result->suspensions.of[0]);
     if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);

@@ -200,7 +200,7 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     if (verdict->kind != VERDICT_ADMIT)
         count_refusal(counts->refusals[channel], verdict);
     if (verdict->kind == VERDICT_SUSPENDED && verdict->brought)
-        counts->suspensions[verdict->suspension.cause]++;
+        counts->suspensions[verdict->suspensions.of[0].cause]++;
     recorder->counted = true;
     note_sender(recorder, verdict);
     note_windows(recorder, verdict);

@@ -58,14 +58,11 @@ static void write_window(struct json_writer *writer, const struct verdict_window
     json_write_end(writer);
 }
 
-static void write_suspension(struct json_writer *writer, const struct verdict *verdict)
+/* name: NULL in a list. */
+static void write_suspension(struct json_writer *writer, const char *name,
+                             const struct verdict *verdict, const struct suspension *suspension)
 {
-    const struct suspension *suspension = &verdict->suspension;
-    if (suspension->id == 0) {
-        json_write_null(writer, "suspension");
-        return;
-    }
-    json_write_object(writer, "suspension");
+    json_write_object(writer, name);
     json_write_string(writer, "cause", cause_names[suspension->cause]);
     json_write_moment(writer, "since", suspension->since_ms);
     json_write_moment(writer, "until", suspension->until_ms);
@@ -74,7 +71,21 @@ static void write_suspension(struct json_writer *writer, const struct verdict *v
     json_write_int(writer, "offence", suspension->offence);
     json_write_bool(writer, "brought", verdict->brought);
     json_write_bool(writer, "own_lock", suspension_is_own_lock(suspension->cause, suspension->by));
-    json_write_string(writer, "sentence", verdict->sentence);
+    if (suspension == verdict->suspensions.of)
+        json_write_string(writer, "sentence", verdict->sentence);
+    json_write_end(writer);
+}
+
+static void write_suspensions(struct json_writer *writer, const struct verdict *verdict)
+{
+    const struct suspensions *suspensions = &verdict->suspensions;
+    if (suspensions->count > 0)
+        write_suspension(writer, "suspension", verdict, suspensions->of);
+    else
+        json_write_null(writer, "suspension");
+    json_write_list(writer, "suspensions");
+    for (size_t i = 0; i < suspensions->count; i++)
+        write_suspension(writer, NULL, verdict, &suspensions->of[i]);
     json_write_end(writer);
 }
 
@@ -105,7 +116,7 @@ void verdict_write(struct json_writer *writer, const struct verdict *verdict)
     for (size_t i = 0; i < verdict->window_count; i++)
         write_window(writer, &verdict->windows[i]);
     json_write_end(writer);
-    write_suspension(writer, verdict);
+    write_suspensions(writer, verdict);
     write_can_send(writer, verdict);
     json_write_moment(writer, "retry_at", verdict->retry_at_ms);
     json_write_string(writer, "message", verdict->message);

@@ -67,7 +67,7 @@ struct verdict {
     size_t reason_count;
     struct verdict_window windows[OVER_TIME_COUNT];
     size_t window_count;
-    struct suspension suspension; /* id 0: none */
+    struct suspensions suspensions; /* that hold; told is the first */
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
     enum can_send can_send;
@@ -83,7 +83,7 @@ struct verdict {
 enum verdict_label verdict_label(const struct verdict *verdict);
 
 /* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
- * windows, suspension, can_send, can_send_at (both null when the store was silent), retry_at,
+ * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null when the store was silent), retry_at,
  * message, status_url, shown (where the zone was told, see verdict_shown.h), and those of observed,
  * dry_run, repeated, redeemed, bypassed, unjudged that are true. A program writes its own (type,
  * title, status, detail) before them. */

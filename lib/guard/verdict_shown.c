@@ -59,7 +59,7 @@ static void add_moment_line(const struct showing *showing, struct json_object *l
 
 /* ---- the state ------------------------------------------------------------------- */
 
-static bool is_suspended(const struct verdict *verdict) { return verdict->suspension.id != 0; }
+static bool is_suspended(const struct verdict *verdict) { return verdict->suspensions.of[0].id != 0; }
 
 static const char *state_of(const struct verdict *verdict)
 {
@@ -67,14 +67,14 @@ static const char *state_of(const struct verdict *verdict)
     for (size_t i = 0; i < verdict->reason_count; i++)
         to_split |= sending_state_is_to_split(verdict->reasons[i].objection.never_fits,
                                               verdict->reasons[i].objection.limit);
-    return sending_state(&verdict->suspension, verdict->can_send, verdict->kind, to_split);
+    return sending_state(&verdict->suspensions.of[0], verdict->can_send, verdict->kind, to_split);
 }
 
 /* The facts that the heading speaks of, presented. */
 static struct json_object *facts_of(const struct showing *showing)
 {
     const struct verdict *verdict = showing->verdict;
-    const struct suspension *suspension = &verdict->suspension;
+    const struct suspension *suspension = &verdict->suspensions.of[0];
     struct json_object *facts = json_object_new_object();
     json_add_moment(facts, "retry_at", verdict->can_send_at_ms);
     if (is_suspended(verdict)) {
@@ -101,8 +101,8 @@ static void add_attempts(const struct showing *showing, struct json_object *line
                          struct json_object *facts)
 {
     const struct verdict *verdict = showing->verdict;
-    uint32_t attempts = verdict->suspension.attempts;
-    if (verdict->suspension.cause != CAUSE_VOLUME || verdict->suspension.until_ms == UNTIL_LIFTED)
+    uint32_t attempts = verdict->suspensions.of[0].attempts;
+    if (verdict->suspensions.of[0].cause != CAUSE_VOLUME || verdict->suspensions.of[0].until_ms == UNTIL_LIFTED)
         return;
     if (attempts > 0)
         add_line(showing, lines, attempts == 1 ? "status.tried.once" : "status.tried", facts);
@@ -115,7 +115,7 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
                                  struct json_object *facts)
 {
     const struct verdict *verdict = showing->verdict;
-    const struct suspension *suspension = &verdict->suspension;
+    const struct suspension *suspension = &verdict->suspensions.of[0];
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */

@@ -116,7 +116,7 @@ static void tell_reasons(const struct verdict_writing *telling, const struct ver
 static void tell_attempts(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     struct json_object *values = json_object_new_object();
-    json_add_int(values, "attempts", verdict->suspension.attempts);
+    json_add_int(values, "attempts", verdict->suspensions.of[0].attempts);
     json_add_int(values, "restart", verdict->retries_before_restart);
     tell_with(telling, "attempts", values);
 }
@@ -134,7 +134,7 @@ static void tell_state(const struct verdict_writing *telling, const struct suspe
 
 static void tell_suspension(const struct verdict_writing *telling, const struct verdict *verdict)
 {
-    const struct suspension *suspension = &verdict->suspension;
+    const struct suspension *suspension = &verdict->suspensions.of[0];
     if (suspension->id == 0) { /* a dry run: it would be suspended */
         tell_with(telling, "would_suspend", NULL);
         tell_reasons(telling, verdict);

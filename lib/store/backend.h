@@ -33,7 +33,8 @@ struct suspension_operations {
     int (*suspend)(struct backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct action *action,
                    struct suspension *suspension_r);
-    int (*lift)(struct backend *backend, const char *mailbox, const struct action *action);
+    int (*lift)(struct backend *backend, const char *mailbox, enum cause cause,
+                const struct action *action);
     int (*suspended)(struct backend *backend, const char *after, int64_t now_ms,
                      struct suspended *suspended_r, struct store_page *page);
     int (*offences)(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,

@@ -14,7 +14,7 @@ static void add_moment(struct text *text, int64_t time_ms)
 
 static void add_suspension(struct text *text, const struct suspension *suspension)
 {
-    if (suspension->id == 0) {
+    if (suspension == NULL) {
         text_add(text, "null");
         return;
     }

@@ -8,7 +8,7 @@
 #include "store/adjustments.h"
 #include "store/suspensions.h"
 
-/* id 0: none. */
+/* NULL: none. */
 void detail_add_suspensions(struct text *text, const struct suspension *before,
                             const struct suspension *after);
 

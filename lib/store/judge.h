@@ -75,7 +75,8 @@ struct judge_result {
     int64_t ahead_ms; /* by so much a history was ahead of now_ms, when that was more than
                          CLOCK_AHEAD_MS; else 0 */
     bool brought;     /* the suspension begins with this message; in a dry run: would */
-    struct suspension suspension; /* the one in force; id 0: none, also where one only would be */
+    struct suspensions suspensions; /* that hold, also the one that this message brought; none where
+                                       one only would begin */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;
@@ -89,8 +90,8 @@ struct judge_result {
 /* Judge and count one message, in one atomic step over all its windows:
  *   1. counted before (same mailbox, id, fingerprint, within 24 h): REPEATED;
  *      it gets a record of its own, kept like an admitted one's.
- *   2. suspended: SUSPENDED; an attempt that is not known yet is counted and may move the end (not
- *      with no_attempt).
+ *   2. suspended: SUSPENDED; each suspension counts an attempt that it does not know yet, which may
+ *      move the end of one for `volume` (not with no_attempt).
  *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
  *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
  *   3. it breaks a rule of one message: REJECTED.

@@ -51,7 +51,7 @@ int store_history(struct store *store, struct arena *arena, enum subject subject
 
 struct account {
     struct history history;       /* the last 24 h of what the mailbox's user sent, in `arena` */
-    struct suspension suspension; /* in force at now_ms; id 0: none */
+    struct suspensions suspensions; /* that hold at now_ms */
 };
 /* What the store knows of a mailbox; of one never seen the account is empty. Returns 1 or -1. */
 int store_account(struct store *store, struct arena *arena, const char *mailbox, int64_t now_ms,

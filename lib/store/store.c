@@ -356,9 +356,10 @@ int store_suspend(struct store *store, const char *mailbox, enum cause cause,
     ALONE(store, suspensions->suspend, mailbox, cause, durations, action, suspension_r);
 }
 
-int store_lift(struct store *store, const char *mailbox, const struct action *action)
+int store_lift(struct store *store, const char *mailbox, enum cause cause,
+               const struct action *action)
 {
-    ALONE(store, suspensions->lift, mailbox, action);
+    ALONE(store, suspensions->lift, mailbox, cause, action);
 }
 
 int store_reset(struct store *store, const char *mailbox, const struct action *action)

@@ -8,31 +8,24 @@
 #include "store/audit.h"
 #include "store/store.h"
 
-struct suspension {
-    int64_t id; /* > 0; 0 means: there is none */
-    enum cause cause;
-    int64_t since_ms, until_ms; /* until_ms may be UNTIL_LIFTED */
-    uint32_t attempts;          /* other messages refused since */
-    uint32_t offence;           /* 1 for the first of this cause in 30 days, 2 for the second … */
-    char by[64];                /* "guard", or who of the staff */
-    char note[256];             /* "messages_per_day" (the rule), or the note of the staff */
-};
-
 /* A suspension knows so many attempts; further ones are counted and do not move its end. */
 enum { ATTEMPTS_KNOWN = 1000 };
 
-/* Suspends the mailbox, or replaces the suspension in force. `durations` (1..DURATIONS_MAX of them)
- * give its length by the number of the offence. Returns 1 (*suspension_r: what holds now) or -1.
+/* Suspends the mailbox for that cause, beside what holds for others. One of the same cause is
+ * replaced, and the new one does not end before it. `durations` (1..DURATIONS_MAX of them) give its
+ * length by the number of the offence. Returns 1 (*suspension_r: the new one) or -1.
  * Source: rules/suspension.h. */
 int store_suspend(struct store *store, const char *mailbox, enum cause cause,
                   const struct durations *durations, const struct action *action,
                   struct suspension *suspension_r) must_check;
-/* Ends the suspension; keeps the counts. Returns 1 lifted, 0 the mailbox was not suspended, -1. */
-int store_lift(struct store *store, const char *mailbox, const struct action *action) must_check;
+/* Ends the suspension of that cause; keeps the counts and the others. Returns 1 lifted, 0 there was
+ * none of that cause, -1. */
+int store_lift(struct store *store, const char *mailbox, enum cause cause,
+               const struct action *action) must_check;
 
 struct suspended {
     char mailbox[ADDRESS_MAX_BYTES + 1];
-    struct suspension suspension;
+    struct suspensions suspensions;
 };
 /* The mailboxes suspended at now_ms, in order of name, those after `after` ("": from the first).
  * Returns 1 or -1. */

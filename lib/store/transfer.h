@@ -80,7 +80,8 @@ struct transfer_item {
             const uint8_t *tried; /* hashes of the attempts, TRANSFER_ATTEMPT_BYTES each, keyed by
                                      hash_key; of which each half is a little-endian number */
             size_t tried_count;
-        } suspension; /* in force, as it is kept: also by a wrong clock */
+        } suspension; /* in force, as it is kept: also by a wrong clock; those of a mailbox in order
+                         of their ends */
         struct {
             const char *mailbox;
             enum cause cause;

@@ -222,6 +222,13 @@ def test_suspend_and_lift(shell):
     shell.ok("suspend", ALICE, "--for", "permanent", *WHY)
     assert "sending is stopped until staff lifts it." in shell.ok("show", ALICE)
 
+    assert "Besides this, sending is paused until" in shell.ok("show", ALICE)
+    assert shell.fails(1, "lift", ALICE, *WHY).endswith(
+        "it is suspended more than once: expected staff or terms\n")
+    assert [entry["cause"] for entry in shell.json("suspended")["suspended"]] == ["staff", "terms"]
+    assert re.search(rf"still suspended until {MOMENT} .*because of terms",
+                     shell.ok("lift", ALICE, "--cause", "staff", *WHY))
+    assert "not suspended for staff" in shell.fails(1, "lift", ALICE, "--cause", "staff", *WHY)
     assert "after:  the next message would be admitted" in shell.ok("lift", ALICE, *WHY)
     assert shell.json("suspended")["suspended"] == []
     assert "it is not suspended" in shell.fails(1, "lift", ALICE, *WHY)

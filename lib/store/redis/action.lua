@@ -1,5 +1,5 @@
 -- The operations on the database beside judging: refunds, what staff does, sweeping.
-local in_force = suspensions().in_force
+local read_suspensions, in_force = suspensions().read, suspensions().in_force
 
 local operations = {}
 
@@ -18,20 +18,21 @@ function operations.suspend(mailbox, by, note, cause, ...)
     for i, duration in ipairs({...}) do
         durations[i] = tonumber(duration)
     end
-    local before = seen_of(in_force(call('GET', SUSPENSION .. mailbox), now))
-    local suspension = suspensions().new(mailbox, cause, durations, now, by, note)
-    audit(by, note, 'suspend', mailbox, 'seen', before .. ' ' .. seen_of(suspension))
+    local text = call('GET', SUSPENSION .. mailbox)
+    local replaced = suspensions().find(in_force(read_suspensions(text), now), cause)
+    local suspension = suspensions().new(mailbox, read_suspensions(text), replaced, cause,
+        durations, now, by, note)
+    audit(by, note, 'suspend', mailbox, 'seen', seen_of(replaced) .. ' ' .. seen_of(suspension))
     return 1, suspensions().told(suspension)
 end
 
-function operations.lift(mailbox, by, note)
-    local suspension = in_force(call('GET', SUSPENSION .. mailbox), now)
+function operations.lift(mailbox, by, note, cause)
+    local text = call('GET', SUSPENSION .. mailbox)
+    local suspension = suspensions().find(in_force(read_suspensions(text), now), cause)
     if not suspension then
         return 0
     end
-    call('DEL', SUSPENSION .. mailbox, TRIED .. mailbox)
-    call('ZREM', SUSPENDED, mailbox)
-    call('ZREM', ENDS, mailbox)
+    suspensions().drop(mailbox, read_suspensions(text), cause, now)
     audit(by, note, 'lift', mailbox, 'seen', seen_of(suspension) .. ' -')
     return 1
 end
@@ -170,9 +171,11 @@ end
 -- a margin, for who asks next may have a clock that is a little behind.
 local function sweep_key(name)
     local now = now - MARGIN
-    local free = drop_past(name, SUSPENSION, function(text) return not in_force(text, now) end)
-    if free then
-        call('DEL', TRIED .. free)
+    local free = drop_past(name, SUSPENSION, function(text)
+        return #in_force(read_suspensions(text), now) == 0
+    end)
+    for place = 1, free and #CAUSES or 0 do
+        call('DEL', suspensions().tried_of(free, CAUSES[place]))
     end
     drop_past(name, MAILBOX_KEY, function(text)
         return histories().newest_of(name, text) <= now - MAILBOX_LONGEST

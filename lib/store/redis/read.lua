@@ -1,7 +1,12 @@
 -- Reading. ARGV: deadline, operation, then what it needs. Answers as action.lua.
 -- Writes nothing: what has ended is passed over.
-local in_force, told = suspensions().in_force, suspensions().told
 local operations = {}
+
+-- As answers, those that hold of a mailbox.
+local function suspensions_of(mailbox, now)
+    local kept = suspensions().read(call('GET', SUSPENSION .. mailbox))
+    return suspensions().told_all((suspensions().in_force(kept, tonumber(now))))
+end
 
 -- The moment that a history is seen at, and its entries.
 local function history_of(key, now)
@@ -17,13 +22,13 @@ function operations.history(key, now)
     return {history_of(key, now)}
 end
 
--- As operations.history, with the suspension.
+-- As operations.history, with the suspensions.
 function operations.account(mailbox, now)
     local at, entries = history_of(MAILBOX_KEY .. mailbox, now)
-    return {at, entries, told(in_force(call('GET', SUSPENSION .. mailbox), tonumber(now)))}
+    return {at, entries, suspensions_of(mailbox, now)}
 end
 
--- The mailboxes after `after` in order of name, each with its suspension.
+-- The mailboxes after `after` in order of name, each with its suspensions.
 function operations.suspended(after, now, max)
     local found = {}
     max = tonumber(max)
@@ -31,9 +36,9 @@ function operations.suspended(after, now, max)
         local names = call('ZRANGEBYLEX', SUSPENDED, after == '' and '-' or '(' .. after, '+',
             'LIMIT', 0, PAGE)
         for _, name in ipairs(names) do
-            local suspension = in_force(call('GET', SUSPENSION .. name), tonumber(now))
-            if suspension and #found < 2 * max then
-                found[#found + 1], found[#found + 2] = name, told(suspension)
+            local held = #found < 2 * max and suspensions_of(name, now)
+            if held and #held > 0 then
+                found[#found + 1], found[#found + 2] = name, held
             end
         end
         if #names < PAGE then

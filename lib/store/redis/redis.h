@@ -173,9 +173,10 @@ void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
 
 /* ---- what answers hold ---- */
 
-/* The suspension in an answer's element: id 0 when it says there is none. 1, or
- * 0 when it has another form. */
+/* The suspension in an answer's element. 1, or 0 when it has another form. */
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r) must_check;
+/* The same of a list of those that hold. */
+int redis_read_suspensions(const redisReply *element, struct suspensions *suspensions_r) must_check;
 /* The entries of a history, by place. */
 size_t redis_entry_count(const redisReply *element, enum subject subject);
 struct counted redis_read_entry(const redisReply *element, enum subject subject, size_t at);

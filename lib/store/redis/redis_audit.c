@@ -30,7 +30,7 @@ static int64_t next_end(struct seen_words *words)
     return until_ms < 0 ? UNTIL_LIFTED : until_ms;
 }
 
-/* "7 volume SINCE UNTIL 3", or "-" for none. 1, or 0 when it has another form. */
+/* "7 volume SINCE UNTIL 3", or "-" for none (id 0). 1, or 0 when it has another form. */
 static int read_suspension(struct seen_words *words, struct suspension *suspension_r)
 {
     const char *id = next_word(words);
@@ -50,7 +50,7 @@ static int add_suspensions(struct seen_words *words, struct text *detail)
     struct suspension before, after;
     if (!read_suspension(words, &before) || !read_suspension(words, &after))
         return 0;
-    detail_add_suspensions(detail, &before, &after);
+    detail_add_suspensions(detail, before.id != 0 ? &before : NULL, after.id != 0 ? &after : NULL);
     return 1;
 }
 

@@ -291,7 +291,7 @@ static int read_particulars(redisReply *const *elements, const struct judge_task
     int64_t outcome = redis_number(elements[2]);
     if (elements[1]->type != REDIS_REPLY_INTEGER || elements[2]->type != REDIS_REPLY_INTEGER ||
         outcome < 0 || outcome >= OUTCOME_COUNT ||
-        !redis_read_suspension(elements[3], &result->suspension) ||
+        !redis_read_suspensions(elements[3], &result->suspensions) ||
         elements[4]->type != REDIS_REPLY_INTEGER)
         return 0;
     result->ahead_ms = redis_number(elements[1]);
@@ -311,7 +311,7 @@ static int read_answer(struct redis_backend *backend, const redisReply *reply,
     result->outcome = OUTCOME_ADMITTED;
     result->ahead_ms = 0;
     result->brought = false;
-    result->suspension = (struct suspension){0};
+    suspension_clear(&result->suspensions);
     memset(result->histories, 0, sizeof result->histories);
     if (reply->type == REDIS_REPLY_ERROR)
         return backend_fail(&backend->base, "redis at %s: %s", backend->where, reply->str);

@@ -503,7 +503,7 @@ static int account(struct backend *backend, struct arena *arena, const char *mai
         redis_ask_list(self, SCRIPT_READ, arguments, countof(arguments), 3, &reply);
     if (seen == NULL)
         return -1;
-    if (seen->elements != 3 || !redis_read_suspension(seen->element[2], &read.suspension))
+    if (seen->elements != 3 || !redis_read_suspensions(seen->element[2], &read.suspensions))
         return backend_fail(backend, "redis: the account of %s is damaged", mailbox);
     redis_read_history(seen->element[1], arena, SUBJECT_MAILBOX,
                        redis_number(seen->element[0]), &read.history);

@@ -89,7 +89,7 @@ static const struct script_name names[] = {
     {"REFUSED", "sg:refused"},
     {"REFUSED_OF", "sg:refused:"}, /* a mailbox's refused messages */
     {"SUSPENSION", REDIS_SUSPENSION_KEY},
-    {"TRIED", "sg:tried:"}, /* ATTEMPT_BYTES of each message that was refused since */
+    {"TRIED", "sg:tried:"}, /* with its cause: ATTEMPT_BYTES of each message refused since */
     {"OFFENCES", "sg:offences:"},
     {"SUSPENDED", "sg:suspended"},
     {"ENDS", "sg:suspended:ends"},
@@ -460,6 +460,14 @@ static void add_record_totals(struct text *out)
             }
 }
 
+static void add_causes(struct text *out)
+{
+    text_add(out, "({");
+    for (int cause = 0; cause < CAUSE_COUNT; cause++)
+        text_addf(out, "'%s',", cause_names[cause]);
+    text_add(out, "})");
+}
+
 static void add_rule_names(struct text *out)
 {
     text_add(out, "({");
@@ -560,6 +568,8 @@ static void add_constant(struct text *out, const char *name)
         add_bytes(out, 0, ID_BYTES + FINGERPRINT_BYTES);
     } else if (strcmp(name, "ATTEMPT_OF_NONE") == 0) {
         add_bytes(out, 0, ATTEMPT_BYTES);
+    } else if (strcmp(name, "CAUSES") == 0) {
+        add_causes(out);
     } else if (strcmp(name, "ARGV") == 0) {
         text_add(out, name);
     } else if (!add_of_rules(out, name)) {

@@ -5,8 +5,6 @@
 int redis_read_suspension(const redisReply *element, struct suspension *suspension_r)
 {
     *suspension_r = (struct suspension){0};
-    if (element->type == REDIS_REPLY_NIL)
-        return 1;
     if (element->type != REDIS_REPLY_ARRAY || element->elements != 8)
         return 0;
     redisReply *const *part = element->element;
@@ -21,6 +19,20 @@ int redis_read_suspension(const redisReply *element, struct suspension *suspensi
     suspension_r->offence = (uint32_t)redis_number(part[5]);
     redis_copy_text(part[6], suspension_r->by, sizeof suspension_r->by);
     redis_copy_text(part[7], suspension_r->note, sizeof suspension_r->note);
+    return 1;
+}
+
+int redis_read_suspensions(const redisReply *element, struct suspensions *suspensions_r)
+{
+    struct suspension one;
+    suspension_clear(suspensions_r);
+    if (element->type != REDIS_REPLY_ARRAY || element->elements > CAUSE_COUNT)
+        return 0;
+    for (size_t i = 0; i < element->elements; i++) {
+        if (!redis_read_suspension(element->element[i], &one))
+            return 0;
+        suspension_put(suspensions_r, &one);
+    }
     return 1;
 }
 
@@ -47,18 +59,18 @@ static int suspend(struct backend *backend, const char *mailbox, enum cause caus
         redis_ask(self, SCRIPT_ACTION, arguments, 6 + durations->count, &reply);
     if (made == NULL)
         return -1;
-    return redis_read_suspension(made, suspension_r) && suspension_r->id > 0
-               ? 1
-               : redis_unexpected(self);
+    return redis_read_suspension(made, suspension_r) ? 1 : redis_unexpected(self);
 }
 
-static int lift(struct backend *backend, const char *mailbox, const struct action *action)
+static int lift(struct backend *backend, const char *mailbox, enum cause cause,
+                const struct action *action)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
     const struct argument arguments[] = {
         argument_string("lift"), argument_int(arena, action->now_ms), argument_string(mailbox),
-        argument_string(action->by), argument_string(action->note)};
+        argument_string(action->by), argument_string(action->note),
+        argument_string(cause_names[cause])};
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;
     return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
@@ -80,7 +92,7 @@ static int suspended(struct backend *backend, const char *after, int64_t now_ms,
     if (list == NULL)
         return -1;
     for (size_t i = 0; i < page->count; i++) {
-        if (!redis_read_suspension(list->element[2 * i + 1], &suspended_r[i].suspension))
+        if (!redis_read_suspensions(list->element[2 * i + 1], &suspended_r[i].suspensions))
             return backend_fail(backend, "redis: a suspension is damaged");
         redis_copy_text(list->element[2 * i], suspended_r[i].mailbox,
                         sizeof suspended_r[i].mailbox);

@@ -286,7 +286,7 @@ static void put_ticket(struct redis_pipeline *pipeline, const struct transfer_it
         NUMBER(item->of.ticket.until_ms - now_ms + MARGIN_MS));
 }
 
-/* As suspension.lua keeps it. */
+/* As suspension.lua keeps it, a line. */
 static const char *suspension_text(struct arena *arena, const struct transfer_item *item)
 {
     const struct suspension *suspension = &item->of.suspension.suspension;
@@ -303,24 +303,30 @@ static const char *suspension_text(struct arena *arena, const struct transfer_it
     json_add_int(kept, "offence", suspension->offence);
     json_add_string(kept, "by", suspension->by);
     json_add_string(kept, "note", suspension->note);
-    return arena_strdup(arena, json_object_to_json_string_ext(kept, JSON_C_TO_STRING_PLAIN));
+    return arena_printf(arena, "%s\n",
+                        json_object_to_json_string_ext(kept, JSON_C_TO_STRING_PLAIN));
 }
 
+/* Those of a mailbox come in order of their ends: with the last one the keys have theirs. */
 static void put_suspension(struct redis_pipeline *pipeline, const struct transfer_item *item,
                            int64_t now_ms)
 {
     const char *mailbox = item->of.suspension.mailbox;
     const char *key = name_key(pipeline, "sg:suspension:", mailbox);
-    const char *tried = name_key(pipeline, "sg:tried:", mailbox);
+    const char *tried = redis_transfer_tried(pipeline->arena,
+                                             item->of.suspension.suspension.cause, mailbox);
     int64_t until_ms = item->of.suspension.suspension.until_ms;
-    ADD(pipeline, TEXT("SET"), TEXT(key), TEXT(suspension_text(pipeline->arena, item)));
+    ADD(pipeline, TEXT("APPEND"), TEXT(key), TEXT(suspension_text(pipeline->arena, item)));
     ADD(pipeline, TEXT("ZADD"), TEXT("sg:suspended"), TEXT("0"), TEXT(mailbox));
     if (item->of.suspension.tried_count > 0)
         ADD(pipeline, TEXT("SET"), TEXT(tried),
             {item->of.suspension.tried,
              item->of.suspension.tried_count * TRANSFER_ATTEMPT_BYTES});
-    if (until_ms == UNTIL_LIFTED)
+    if (until_ms == UNTIL_LIFTED) {
+        ADD(pipeline, TEXT("PERSIST"), TEXT(key));
+        ADD(pipeline, TEXT("ZREM"), TEXT("sg:suspended:ends"), TEXT(mailbox));
         return;
+    }
     ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(until_ms - now_ms + MARGIN_MS));
     ADD(pipeline, TEXT("PEXPIRE"), TEXT(tried), NUMBER(until_ms - now_ms + MARGIN_MS));
     ADD(pipeline, TEXT("ZADD"), TEXT("sg:suspended:ends"), NUMBER(until_ms), TEXT(mailbox));

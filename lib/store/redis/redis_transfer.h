@@ -28,6 +28,8 @@ int redis_transfer_read(struct backend *backend, struct arena *arena, enum trans
 
 /* The kind's stream of that number, from 0: record.lua. */
 const char *redis_transfer_stream(struct arena *arena, bool refused, size_t place);
+/* The key of the attempts that a suspension knows. */
+const char *redis_transfer_tried(struct arena *arena, enum cause cause, const char *mailbox);
 /* The fields of sg:numbers. */
 extern const char *const redis_transfer_numbers[TRANSFER_NUMBER_COUNT];
 

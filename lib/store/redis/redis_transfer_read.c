@@ -241,9 +241,14 @@ static int64_t lasts_of(struct json_object *kept, const struct suspension *suspe
     return lasts_ms;
 }
 
+const char *redis_transfer_tried(struct arena *arena, enum cause cause, const char *mailbox)
+{
+    return arena_printf(arena, "sg:tried:%s:%s", cause_names[cause], mailbox);
+}
+
 /* As suspension.lua keeps it. 1; 0 when it has another form. */
 static int read_suspension(const struct redis_reading *reading, const char *mailbox,
-                           const char *text, const redisReply *tried)
+                           const char *text)
 {
     freed_by(json_put) struct json_object *kept = json_read(text);
     int cause = names_find(cause_names, CAUSE_COUNT, json_string(kept, "cause", ""));
@@ -262,13 +267,8 @@ static int read_suspension(const struct redis_reading *reading, const char *mail
                                       .offence = (uint32_t)json_int(kept, "offence", 0)};
     snprintf(suspension->by, sizeof suspension->by, "%s", json_string(kept, "by", ""));
     snprintf(suspension->note, sizeof suspension->note, "%s", json_string(kept, "note", ""));
-    item->of.suspension.mailbox = arena_strdup(reading->arena, mailbox);
+    item->of.suspension.mailbox = mailbox;
     item->of.suspension.lasts_ms = lasts_of(kept, suspension);
-    if (tried->type == REDIS_REPLY_STRING && tried->len > 0) {
-        item->of.suspension.tried_count = tried->len / TRANSFER_ATTEMPT_BYTES;
-        item->of.suspension.tried =
-            (const uint8_t *)arena_strndup(reading->arena, tried->str, tried->len);
-    }
     return suspension->id > 0;
 }
 
@@ -316,14 +316,61 @@ static int read_values(const struct redis_reading *reading)
     return 1;
 }
 
+static int by_end(const void *left, const void *right)
+{
+    const struct transfer_item *a = left, *b = right;
+    int64_t a_ms = a->of.suspension.suspension.until_ms;
+    int64_t b_ms = b->of.suspension.suspension.until_ms;
+    return (a_ms > b_ms) - (a_ms < b_ms);
+}
+
+/* All of a mailbox, a line each. 1; 0 when one has another form. */
+static int read_lines(const struct redis_reading *reading, const char *mailbox, const char *text)
+{
+    char *lines = arena_strdup(reading->arena, text), *rest = NULL;
+    struct transfer_item *first = reading->items + *reading->count;
+    size_t found = 0;
+    for (char *line = strtok_r(lines, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest), found++)
+        if (found == CAUSE_COUNT || !read_suspension(reading, mailbox, line))
+            return 0;
+    qsort(first, (size_t)(reading->items + *reading->count - first), sizeof *first, by_end);
+    return 1;
+}
+
+/* What the items of the page know of attempts. 1 or -1. */
+static int read_tried(const struct redis_reading *reading)
+{
+    freed_by(redis_pipeline_end) struct redis_pipeline tried = {0};
+    if (redis_pipeline_begin(reading->backend, reading->arena, &tried) < 0)
+        return -1;
+    for (size_t i = 0; i < *reading->count; i++)
+        ADD((&tried), TEXT("GET"),
+            TEXT(redis_transfer_tried(reading->arena,
+                                      reading->items[i].of.suspension.suspension.cause,
+                                      reading->items[i].of.suspension.mailbox)));
+    if (redis_pipeline_run(&tried) < 0)
+        return -1;
+    for (size_t i = 0; i < *reading->count; i++) {
+        const redisReply *bytes = tried.replies[i];
+        if (bytes->type != REDIS_REPLY_STRING || bytes->len == 0)
+            continue;
+        reading->items[i].of.suspension.tried_count = bytes->len / TRANSFER_ATTEMPT_BYTES;
+        reading->items[i].of.suspension.tried =
+            (const uint8_t *)arena_strndup(reading->arena, bytes->str, bytes->len);
+    }
+    return 1;
+}
+
 /* Behind which name of an index a list goes on. */
 struct name_place {
     char name[ADDRESS_MAX_BYTES + 1];
 };
 
-/* By their index, in order of name. */
+/* By their index, in order of name; as many mailboxes as a page has room for. */
 static int read_suspensions(const struct redis_reading *reading)
 {
+    enum { MAILBOXES = TRANSFER_PAGE / CAUSE_COUNT };
     if (reading->cursor->state == NULL)
         reading->cursor->state = arena_alloc(reading->cursor->arena, sizeof(struct name_place));
     struct name_place *place = reading->cursor->state;
@@ -333,27 +380,25 @@ static int read_suspensions(const struct redis_reading *reading)
     const char *after = *place->name != '\0' ? arena_printf(reading->arena, "(%s", place->name)
                                              : "-";
     ADD((&names), TEXT("ZRANGEBYLEX"), TEXT("sg:suspended"), TEXT(after), TEXT("+"),
-        TEXT("LIMIT"), TEXT("0"), argument_int(reading->arena, TRANSFER_PAGE));
+        TEXT("LIMIT"), TEXT("0"), argument_int(reading->arena, MAILBOXES));
     if (redis_pipeline_run(&names) < 0 ||
         redis_pipeline_begin(reading->backend, reading->arena, &kept) < 0)
         return -1;
     const redisReply *list = names.replies[0];
-    for (size_t i = 0; i < list->elements; i++) {
-        const char *mailbox = redis_text(list->element[i]);
-        ADD((&kept), TEXT("GET"), TEXT(arena_printf(reading->arena, "sg:suspension:%s", mailbox)));
-        ADD((&kept), TEXT("GET"), TEXT(arena_printf(reading->arena, "sg:tried:%s", mailbox)));
-    }
+    for (size_t i = 0; i < list->elements; i++)
+        ADD((&kept), TEXT("GET"), TEXT(arena_printf(reading->arena, "sg:suspension:%s",
+                                                    redis_text(list->element[i]))));
     if (redis_pipeline_run(&kept) < 0)
         return -1;
     for (size_t i = 0; i < list->elements; i++) {
-        const redisReply *text = kept.replies[2 * i];
+        const redisReply *text = kept.replies[i];
         redis_copy_text(list->element[i], place->name, sizeof place->name);
         if (text->type == REDIS_REPLY_STRING &&
-            !read_suspension(reading, place->name, text->str, kept.replies[2 * i + 1]))
+            !read_lines(reading, arena_strdup(reading->arena, place->name), text->str))
             return redis_transfer_damaged(reading, place->name);
     }
-    reading->cursor->end = list->elements < TRANSFER_PAGE;
-    return 1;
+    reading->cursor->end = list->elements < MAILBOXES;
+    return read_tried(reading);
 }
 
 /* "sg:offences:CAUSE:MAILBOX": the id, and when it began. */

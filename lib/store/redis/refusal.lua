@@ -6,7 +6,7 @@ local mailbox = m.mailbox
 local ends = {unpack_bytes(ENDS_FORM, m.given, ENDS_PLACE)}
 local share, ip_share, suspending, retries, attempt, last, first =
     unpack_bytes(REFUSED_FORM, m.given, m.windows)
-local keep = suspensions().keep
+local keep, tried_of = suspensions().keep, suspensions().tried_of
 
 -- The count of that number (packed_record.h): of all shares, or of one.
 local function used(count, of_mailbox, of_ip)
@@ -49,17 +49,17 @@ local function suspending_rule()
     end
 end
 
--- An attempt while suspended: one that is known does nothing; what comes when as many are known
--- as are kept is counted and moves nothing.
-local function count_attempt()
-    local suspension = m.suspension
-    local tried, known_again = call('GET', TRIED .. mailbox) or '', attempt ~= ATTEMPT_OF_NONE
+-- An attempt while suspended: one that the suspension knows does nothing; what comes when it knows as
+-- many as are kept is counted and moves nothing. Whether it counted.
+local function count_attempt(suspension)
+    local key, known_again = tried_of(mailbox, suspension.cause), attempt ~= ATTEMPT_OF_NONE
+    local tried = call('GET', key) or ''
     for i = 1, known_again and #tried or 0, ATTEMPT_BYTES do
         local half = i + ATTEMPT_BYTES / 2
         if string.sub(tried, i, half - 1) == string.sub(attempt, 1, ATTEMPT_BYTES / 2)
             or string.sub(tried, half, i + ATTEMPT_BYTES - 1)
                 == string.sub(attempt, ATTEMPT_BYTES / 2 + 1) then
-            return
+            return false
         end
     end
     local full = #tried >= ATTEMPT_BYTES * ATTEMPTS_MAX
@@ -75,23 +75,35 @@ local function count_attempt()
         suspension.until_ms = math.max(suspension.until_ms, m.now + lasts)
     end
     if known_again and not full then
-        call('APPEND', TRIED .. mailbox, attempt)
+        call('APPEND', key, attempt)
     end
-    keep(mailbox, suspension, m.now)
+    return true
+end
+
+-- Of each suspension that holds.
+local function count_attempts()
+    local counted = false
+    for _, suspension in ipairs(m.held) do
+        counted = count_attempt(suspension) or counted
+    end
+    if counted then
+        keep(mailbox, m.kept, m.now)
+    end
 end
 
 local function suspend(rule)
     local durations = {unpack_bytes('>' .. string.rep(DURATION_FORM, last), m.given, first)}
     durations[last + 1] = nil
-    local suspension = suspensions().new(mailbox, CAUSE_VOLUME, durations, m.at, BY_GUARD, rule)
+    local suspension = suspensions().new(mailbox, m.kept, nil, CAUSE_VOLUME, durations, m.at,
+        BY_GUARD, rule)
     if attempt ~= ATTEMPT_OF_NONE then -- no attempt when it is tried again
-        call('APPEND', TRIED .. mailbox, attempt)
-        keep(mailbox, suspension, m.at)
+        call('APPEND', tried_of(mailbox, CAUSE_VOLUME), attempt)
+        keep(mailbox, m.kept, m.at)
     end
     return suspension
 end
 
 return {
-    any_over = any_over, suspending_rule = suspending_rule, count_attempt = count_attempt,
+    any_over = any_over, suspending_rule = suspending_rule, count_attempts = count_attempts,
     suspend = suspend,
 }

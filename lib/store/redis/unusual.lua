@@ -35,15 +35,15 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
         dry = has(mode, MODE_DRY_RUN), observe = has(mode, MODE_OBSERVE),
         rejected = has(mode, MODE_REJECTED), no_attempt = has(mode, MODE_NO_ATTEMPT),
         trims = has(mode, MODE_TRIM), earlier = mode >= MODE_EARLIER,
-        -- and where there are such: suspension, stamped_ahead (a wrong clock did), replaced and
-        -- counted_before (the entry that had the id before; whether it is this very submission),
-        -- ticket; by `decide` outcome and rule (by which it suspends its mailbox)
+        kept = suspensions().read(suspended), -- of these held, and mended: a wrong clock stamped
+        -- and where there are such: replaced and counted_before (the entry that had the id before;
+        -- whether it is this very submission), ticket; by `decide` outcome and rule (by which it
+        -- suspends its mailbox)
     }
     m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.windows =
         unpack_bytes(UNUSUAL_FORM, given, place)
-    if suspended then
-        m.suspension, m.stamped_ahead = suspensions().in_force(suspended, now)
-    end
+    m.held, m.mended = suspensions().in_force(m.kept, now)
+    m.suspended = #m.held > 0
     m.replaced = histories().offset_of_id(text, id)
     if m.replaced then
         local known = string.sub(text, m.replaced + 1, m.replaced + MAILBOX_EACH)
@@ -51,7 +51,7 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
             and string.sub(known, FINGERPRINT_PLACE, FINGERPRINT_PLACE + FINGERPRINT_BYTES - 1)
                 == string.sub(entry, FINGERPRINT_PLACE, FINGERPRINT_PLACE + FINGERPRINT_BYTES - 1)
     end
-    if m.redeems > 0 and not m.counted_before and (not m.suspension or m.observe) then
+    if m.redeems > 0 and not m.counted_before and (not m.suspended or m.observe) then
         m.ticket = tickets().find(m)
     end
     return m
@@ -66,7 +66,7 @@ local function outcome_of(m)
         return OUTCOME_REDEEMED
     elseif m.observe then
         return OUTCOME_ADMITTED
-    elseif m.suspension then
+    elseif m.suspended then
         return OUTCOME_SUSPENDED
     elseif m.rejected then
         return OUTCOME_REJECTED
@@ -94,10 +94,12 @@ local function effects(m, tail)
     if m.dry then
         return
     end
-    if m.stamped_ahead then
-        suspensions().keep(m.mailbox, m.suspension, m.now)
-        call('ZADD', OFFENCES .. m.suspension.cause .. ':' .. m.mailbox, 'XX',
-            m.suspension.since_ms, m.suspension.id)
+    for _, suspension in ipairs(m.mended) do
+        call('ZADD', OFFENCES .. suspension.cause .. ':' .. m.mailbox, 'XX', suspension.since_ms,
+            suspension.id)
+    end
+    if #m.mended > 0 then
+        suspensions().keep(m.mailbox, m.kept, m.now)
     end
     if m.outcome == OUTCOME_ADMITTED and m.replaced then -- the older message has no id any longer
         local place = m.replaced + ENTRY_BYTES
@@ -108,9 +110,9 @@ local function effects(m, tail)
             call('DEL', EARLIER_CHARGE .. string.sub(m.charge, 1, EARLIER_CHARGE_BYTES))
         end
     elseif m.rule then
-        m.suspension = refusals(m).suspend(m.rule)
+        m.held = {refusals(m).suspend(m.rule)}
     elseif m.outcome == OUTCOME_SUSPENDED and not m.no_attempt then
-        refusals(m).count_attempt()
+        refusals(m).count_attempts()
     elseif m.outcome == OUTCOME_REDEEMED then
         tickets().redeem(m)
     end
@@ -145,7 +147,7 @@ local function answer(m, told, stamp)
         finish(m, stamp)
     end
     local forecasts = m.dry or not m.passes or not m.roomy and not m.observe
-    if m.outcome == OUTCOME_ADMITTED and not m.suspension and not forecasts
+    if m.outcome == OUTCOME_ADMITTED and #m.held == 0 and not forecasts
         and m.ahead <= AHEAD then
         return told
     end
@@ -159,7 +161,7 @@ local function answer(m, told, stamp)
     end
     return {
         told, m.ahead > AHEAD and m.ahead or 0, m.outcome,
-        m.suspension and suspensions().told(m.suspension) or false, m.rule and 1 or 0,
+        suspensions().told_all(m.held), m.rule and 1 or 0,
         sent, sent_from,
     }
 end

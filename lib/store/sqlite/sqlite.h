@@ -82,21 +82,20 @@
     S(REFUSED_SWEEP, SQL_RECORDS_SWEEP("refused", "record_until(data)"))                          \
     S(OLDER_ADMITTED_SWEEP, SQL_RECORDS_SWEEP("older_admitted", "at_ms + keep_ms"))               \
     S(OLDER_REFUSED_SWEEP, SQL_RECORDS_SWEEP("older_refused", "at_ms + keep_ms"))                 \
-    /* in the order of that index the newest is found without sorting */                          \
     S(SUSPENSION_GET, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\","  \
                       " note"                                                                      \
-                      " FROM suspension INDEXED BY suspension_mailbox WHERE mailbox = ?1"         \
-                      " AND ended_ms IS NULL AND until_ms > ?2 ORDER BY id DESC LIMIT 1")         \
+                      " FROM suspension INDEXED BY suspension_open WHERE mailbox = ?1"            \
+                      " AND ended_ms IS NULL AND until_ms > ?2")                                  \
     S(SUSPENSION_PUT, "INSERT INTO suspension (mailbox, cause, since_ms, until_ms, attempts,"     \
                       " offence, \"by\", note, lasts_ms)"                                         \
                       " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?4 - ?3)")                         \
     S(SUSPENSION_TRIED, "SELECT lasts_ms, tried FROM suspension WHERE id = ?1")                   \
     S(SUSPENSION_ATTEMPT, "UPDATE suspension SET attempts = ?2, until_ms = ?3, tried = ?4"        \
                           " WHERE id = ?1")                                                       \
-    S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                    \
+    S(SUSPENSION_END, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1 AND cause = ?3"     \
                       " AND ended_ms IS NULL AND until_ms > ?2")                                  \
     /* also one that is over at ?2: it must not come back when the clock goes back */              \
-    S(SUSPENSION_REPLACE, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1"                \
+    S(SUSPENSION_REPLACE, "UPDATE suspension SET ended_ms = ?2 WHERE mailbox = ?1 AND cause = ?3" \
                           " AND ended_ms IS NULL")                                                \
     S(OFFENCES_MEND, "UPDATE suspension SET since_ms = ?2 WHERE mailbox = ?1 AND cause = ?3"      \
                      " AND since_ms > ?2 " SQL_AHEAD)                                             \
@@ -106,7 +105,7 @@
                        " WHERE mailbox = ?1 AND ended_ms IS NULL AND " SQL_IS_AHEAD)               \
     S(SUSPENSION_LIST, "SELECT id, cause, " SQL_SINCE ", " SQL_UNTIL ", attempts, offence, \"by\"," \
                        " note, mailbox FROM suspension WHERE ended_ms IS NULL AND until_ms > ?2"        \
-                       " AND mailbox > ?1 ORDER BY mailbox LIMIT ?3")                             \
+                       " AND mailbox > ?1 ORDER BY mailbox")                                      \
     S(SUSPENSION_SWEEP, "DELETE FROM suspension WHERE since_ms <= ?1 - ?2"                        \
                         " AND (ended_ms IS NOT NULL OR until_ms <= ?1)")                          \
     S(ADJUSTMENT_PUT, "INSERT OR REPLACE INTO adjustment (change, subject, rule, kind, removed,"  \
@@ -249,14 +248,16 @@ int sqlite_find_name(const char *const *names, int count, const char *name);
 /* A text column, cut to `size`. */
 void sqlite_copy_text(sqlite3_stmt *statement, int column, char *text_r, size_t size);
 
-/* The suspension in force at now_ms, id 0 when there is none. 1 or -1. */
-int sqlite_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
-                      struct suspension *suspension_r) must_check;
+/* The suspensions that hold at now_ms. 1 or -1. */
+int sqlite_suspensions_held(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
+                            struct suspensions *suspensions_r) must_check;
 void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspension_r);
-/* Make one: the offences of the last 30 days choose the duration. 1 or -1. */
+/* Make one, in the place of `replaced` (NULL: none of its cause holds): the offences of the last 30
+ * days choose the duration. *suspensions_r: what holds then. 1 or -1. */
 int sqlite_make_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
-                           const struct durations *durations, int64_t now_ms, const char *by,
-                           const char *note, struct suspension *suspension_r) must_check;
+                           const struct durations *durations, const struct suspension *replaced,
+                           const struct action *action,
+                           struct suspensions *suspensions_r) must_check;
 
 /* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. Call before a
  * transaction begins. */

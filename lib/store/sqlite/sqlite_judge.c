@@ -161,9 +161,9 @@ static bool is_known(const struct tried *tried, const uint32_t halves[ATTEMPT_HA
 }
 
 /* Remembers this message as tried, while there is room, and keeps the suspension. */
-static int save_attempt(struct judging *judging, struct tried *tried)
+static int save_attempt(struct judging *judging, const struct suspension *suspension,
+                        struct tried *tried)
 {
-    const struct suspension *suspension = &judging->result->suspension;
     if (judging->request->attempt != 0 && tried->count < ATTEMPTS_KNOWN)
         attempt_of(judging, tried->known[tried->count++]);
     sqlite3_stmt *update = sqlite_take(judging->backend, SQL_SUSPENSION_ATTEMPT);
@@ -186,11 +186,10 @@ static int64_t length_of(const struct suspension *suspension, const struct tried
     return lasts_ms < SUSPENSION_UNKNOWN_LENGTH_MS ? lasts_ms : SUSPENSION_UNKNOWN_LENGTH_MS;
 }
 
-static int count_attempt(struct judging *judging)
+/* Of one suspension. 1 or -1. */
+static int count_attempt(struct judging *judging, struct suspension *suspension)
 {
     const struct judge_request *request = judging->request;
-    struct judge_result *result = judging->result;
-    struct suspension *suspension = &result->suspension;
     struct tried tried;
     uint32_t halves[ATTEMPT_HALVES];
     if (read_tried(judging, suspension->id, &tried) < 0)
@@ -203,19 +202,32 @@ static int count_attempt(struct judging *judging)
         suspension->attempts >= request->retries_before_restart && tried.count < ATTEMPTS_KNOWN)
         suspension->until_ms =
             later(suspension->until_ms, request->now_ms + length_of(suspension, &tried));
-    return save_attempt(judging, &tried);
+    return save_attempt(judging, suspension, &tried);
+}
+
+/* Each suspension knows its own attempts, and the end of one may move behind that of another. */
+static int count_attempts(struct judging *judging)
+{
+    const struct suspensions held = judging->result->suspensions;
+    for (size_t i = 0; i < held.count; i++) {
+        struct suspension one = held.of[i];
+        if (count_attempt(judging, &one) < 0)
+            return -1;
+        suspension_put(&judging->result->suspensions, &one);
+    }
+    return 1;
 }
 
 static int bring_suspension(struct judging *judging, enum rule over)
 {
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
-    const char *rule = rule_table[over].name;
+    const struct action action = {result->at_ms, SUSPENSION_BY_GUARD, rule_table[over].name};
     if (sqlite_make_suspension(judging->backend, request->mailbox, CAUSE_VOLUME, &request->volume,
-                       result->at_ms, SUSPENSION_BY_GUARD, rule, &result->suspension) < 0)
+                               NULL, &action, &result->suspensions) < 0)
         return -1;
     struct tried tried = {.count = 0}; /* this message is no attempt when it is tried again */
-    return save_attempt(judging, &tried);
+    return save_attempt(judging, suspension_find(&result->suspensions, CAUSE_VOLUME), &tried);
 }
 
 static int count_message(struct judging *judging)
@@ -257,7 +269,7 @@ static int keep_record(struct judging *judging)
     return sqlite_do(backend, put);
 }
 
-/* Keeps what was read of a suspension that a wrong clock stamped. */
+/* Keeps what was read of suspensions that a wrong clock stamped. */
 static int mend_suspensions(struct judging *judging)
 {
     sqlite3_stmt *mend = sqlite_take(judging->backend, SQL_SUSPENSION_MEND);
@@ -272,12 +284,12 @@ static int take_effect(struct judging *judging, const struct outcome_judged *jud
     const struct judge_result *result = judging->result;
     if (request->dry_run)
         return 1;
-    if (result->suspension.id != 0 && mend_suspensions(judging) < 0)
+    if (result->suspensions.count > 0 && mend_suspensions(judging) < 0)
         return -1;
     if (judged->suspends &&
         bring_suspension(judging, result->windows[judged->window].rule) < 0)
         return -1;
-    if (judged->attempt && count_attempt(judging) < 0)
+    if (judged->attempt && count_attempts(judging) < 0)
         return -1;
     if (judged->counts && count_message(judging) < 0)
         return -1;
@@ -348,18 +360,19 @@ static int redeem(struct judging *judging)
     return mark_redeemed(judging->backend, request->mailbox, id_hash);
 }
 
-/* All that the judgement depends on: both histories, the suspension, a ticket. 1, -1. */
+/* All that the judgement depends on: both histories, suspensions, a ticket. 1, -1. */
 static int see(struct judging *judging, struct outcome_seen *seen_r)
 {
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
-    if (look(judging) < 0 || sqlite_suspension(judging->backend, request->mailbox, request->now_ms,
-                                               &result->suspension) < 0)
+    if (look(judging) < 0 ||
+        sqlite_suspensions_held(judging->backend, request->mailbox, request->now_ms,
+                                &result->suspensions) < 0)
         return -1;
     int repeated = counted_before(judging);
     *seen_r = (struct outcome_seen){
         .counted_before = repeated > 0,
-        .suspended = result->suspension.id != 0,
+        .suspended = result->suspensions.count > 0,
         .rejected = request->rejected,
         .observe = request->observe,
         .dry_run = request->dry_run,

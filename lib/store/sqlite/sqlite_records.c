@@ -390,7 +390,7 @@ static int account(struct backend *backend, struct arena *arena, const char *mai
     int result =
         sqlite_read_history(self, arena, SUBJECT_MAILBOX, mailbox, now_ms, &read.history);
     if (result > 0)
-        result = sqlite_suspension(self, mailbox, now_ms, &read.suspension);
+        result = sqlite_suspensions_held(self, mailbox, now_ms, &read.suspensions);
     result = sqlite_end(self, result);
     if (result > 0)
         *account_r = read;

@@ -1,4 +1,6 @@
 /* Suspensions in SQLite. Each change and its entry of the audit log are one transaction. */
+#include <string.h>
+
 #include "base/text.h"
 #include "store/detail.h"
 #include "store/sqlite/sqlite.h"
@@ -18,19 +20,24 @@ void sqlite_read_suspension(sqlite3_stmt *statement, struct suspension *suspensi
     sqlite_copy_text(statement, 7, suspension_r->note, sizeof suspension_r->note);
 }
 
-int sqlite_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
-                      struct suspension *suspension_r)
+static void put_row(sqlite3_stmt *row, struct suspensions *suspensions)
+{
+    struct suspension one;
+    sqlite_read_suspension(row, &one);
+    suspension_put(suspensions, &one);
+}
+
+int sqlite_suspensions_held(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms,
+                            struct suspensions *suspensions_r)
 {
     sqlite3_stmt *get = sqlite_take(backend, SQL_SUSPENSION_GET);
     sqlite_bind_string(get, 1, mailbox);
     sqlite3_bind_int64(get, 2, now_ms);
-    int found = sqlite_row(backend, get);
-    *suspension_r = (struct suspension){0};
-    if (found > 0) {
-        sqlite_read_suspension(get, suspension_r);
-        sqlite3_reset(get);
-    }
-    return found < 0 ? -1 : 1;
+    int row;
+    suspension_clear(suspensions_r);
+    while ((row = sqlite_row(backend, get)) > 0)
+        put_row(get, suspensions_r);
+    return row < 0 ? -1 : 1;
 }
 
 static int count_offences(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
@@ -56,13 +63,15 @@ static int forget_old_suspensions(struct sqlite_backend *backend, int64_t now_ms
     return sqlite_do(backend, sweep);
 }
 
-/* Ends those that were made before, and takes offences that a wrong clock stamped as of now. */
+/* Ends that of the cause which was made before, and takes offences that a wrong clock stamped as of
+ * now. */
 static int make_way(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                     int64_t now_ms)
 {
     sqlite3_stmt *replace = sqlite_take(backend, SQL_SUSPENSION_REPLACE);
     sqlite_bind_string(replace, 1, mailbox);
     sqlite3_bind_int64(replace, 2, now_ms);
+    sqlite_bind_string(replace, 3, cause_names[cause]);
     if (sqlite_do(backend, replace) < 0)
         return -1;
     sqlite3_stmt *mend = sqlite_take(backend, SQL_OFFENCES_MEND);
@@ -73,42 +82,40 @@ static int make_way(struct sqlite_backend *backend, const char *mailbox, enum ca
 }
 
 int sqlite_make_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
-                   const struct durations *durations, int64_t now_ms, const char *by,
-                   const char *note, struct suspension *suspension_r)
+                   const struct durations *durations, const struct suspension *replaced,
+                   const struct action *action, struct suspensions *suspensions_r)
 {
     uint32_t offences;
+    int64_t now_ms = action->now_ms;
     if (forget_old_suspensions(backend, now_ms) < 0 ||
         make_way(backend, mailbox, cause, now_ms) < 0 ||
         count_offences(backend, mailbox, cause, now_ms, &offences) < 0)
         return -1;
-    *suspension_r = (struct suspension){
-        .cause = cause, .since_ms = now_ms, .offence = offences + 1,
-        .until_ms = suspension_until(durations, offences + 1, now_ms),
-    };
     sqlite3_stmt *put = sqlite_take(backend, SQL_SUSPENSION_PUT);
     sqlite_bind_string(put, 1, mailbox);
     sqlite_bind_string(put, 2, cause_names[cause]);
     sqlite3_bind_int64(put, 3, now_ms);
-    sqlite3_bind_int64(put, 4, suspension_r->until_ms);
-    sqlite3_bind_int64(put, 5, suspension_r->offence);
-    sqlite_bind_string(put, 6, by);
-    sqlite_bind_string(put, 7, note);
+    sqlite3_bind_int64(put, 4, suspension_until(durations, offences + 1, now_ms, replaced));
+    sqlite3_bind_int64(put, 5, (int64_t)offences + 1);
+    sqlite_bind_string(put, 6, action->by);
+    sqlite_bind_string(put, 7, action->note);
     if (sqlite_do(backend, put) < 0)
         return -1;
     /* read it back, so that a text too long is what the next reader sees as well */
-    return sqlite_suspension(backend, mailbox, now_ms, suspension_r);
+    return sqlite_suspensions_held(backend, mailbox, now_ms, suspensions_r);
 }
 
-static int end_suspension(struct sqlite_backend *backend, const char *mailbox, int64_t now_ms)
+static int end_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
+                          int64_t now_ms)
 {
     sqlite3_stmt *end = sqlite_take(backend, SQL_SUSPENSION_END);
     sqlite_bind_string(end, 1, mailbox);
     sqlite3_bind_int64(end, 2, now_ms);
-    if (sqlite_do(backend, end) < 0)
-        return -1;
-    return sqlite3_changes(backend->db) > 0;
+    sqlite_bind_string(end, 3, cause_names[cause]);
+    return sqlite_do(backend, end);
 }
 
+/* before, after: NULL: none. */
 static int audit_suspension(struct sqlite_backend *backend, const struct action *action,
                             const char *name, const char *mailbox, const struct suspension *before,
                             const struct suspension *after)
@@ -122,12 +129,14 @@ static int suspend_mailbox(struct sqlite_backend *backend, const char *mailbox, 
                            const struct durations *durations, const struct action *action,
                            struct suspension *suspension_r)
 {
-    struct suspension before;
-    if (sqlite_suspension(backend, mailbox, action->now_ms, &before) < 0 ||
-        sqlite_make_suspension(backend, mailbox, cause, durations, action->now_ms, action->by,
-                               action->note, suspension_r) < 0)
+    struct suspensions held, holding;
+    if (sqlite_suspensions_held(backend, mailbox, action->now_ms, &held) < 0)
         return -1;
-    return audit_suspension(backend, action, "suspend", mailbox, &before, suspension_r);
+    const struct suspension *replaced = suspension_find(&held, cause);
+    if (sqlite_make_suspension(backend, mailbox, cause, durations, replaced, action, &holding) < 0)
+        return -1;
+    *suspension_r = *suspension_find(&holding, cause);
+    return audit_suspension(backend, action, "suspend", mailbox, replaced, suspension_r);
 }
 
 static int suspend(struct backend *backend, const char *mailbox, enum cause cause,
@@ -140,26 +149,50 @@ static int suspend(struct backend *backend, const char *mailbox, enum cause caus
     return sqlite_end(self, suspend_mailbox(self, mailbox, cause, durations, action, suspension_r));
 }
 
-static int lift_suspension(struct sqlite_backend *backend, const char *mailbox,
+static int lift_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
                            const struct action *action)
 {
-    static const struct suspension none = {0};
-    struct suspension before;
-    if (sqlite_suspension(backend, mailbox, action->now_ms, &before) < 0)
+    struct suspensions held;
+    if (sqlite_suspensions_held(backend, mailbox, action->now_ms, &held) < 0)
         return -1;
-    if (before.id == 0)
+    const struct suspension *before = suspension_find(&held, cause);
+    if (before == NULL)
         return 0;
-    if (end_suspension(backend, mailbox, action->now_ms) < 0)
+    if (end_suspension(backend, mailbox, cause, action->now_ms) < 0)
         return -1;
-    return audit_suspension(backend, action, "lift", mailbox, &before, &none);
+    return audit_suspension(backend, action, "lift", mailbox, before, NULL);
 }
 
-static int lift(struct backend *backend, const char *mailbox, const struct action *action)
+static int lift(struct backend *backend, const char *mailbox, enum cause cause,
+                const struct action *action)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, lift_suspension(self, mailbox, action));
+    return sqlite_end(self, lift_suspension(self, mailbox, cause, action));
+}
+
+/* Rows of the list, those of a mailbox one after the other. 1 or -1. */
+static int read_suspended(struct sqlite_backend *backend, sqlite3_stmt *list,
+                          struct suspended *suspended_r, struct store_page *page)
+{
+    char mailbox[sizeof suspended_r->mailbox];
+    int row;
+    page->count = 0;
+    page->more = false;
+    while ((row = sqlite_row(backend, list)) > 0) {
+        sqlite_copy_text(list, 8, mailbox, sizeof mailbox);
+        if (page->count == 0 || strcmp(suspended_r[page->count - 1].mailbox, mailbox) != 0) {
+            page->more = page->count == page->max;
+            if (page->more)
+                break;
+            memcpy(suspended_r[page->count].mailbox, mailbox, sizeof mailbox);
+            suspension_clear(&suspended_r[page->count++].suspensions);
+        }
+        put_row(list, &suspended_r[page->count - 1].suspensions);
+    }
+    sqlite3_reset(list);
+    return row < 0 ? -1 : 1;
 }
 
 static int suspended(struct backend *backend, const char *after, int64_t now_ms,
@@ -171,15 +204,7 @@ static int suspended(struct backend *backend, const char *after, int64_t now_ms,
     sqlite3_stmt *list = sqlite_take(self, SQL_SUSPENSION_LIST);
     sqlite_bind_string(list, 1, after);
     sqlite3_bind_int64(list, 2, now_ms);
-    sqlite3_bind_int64(list, 3, (sqlite3_int64)page->max + 1);
-    page->count = 0;
-    int row;
-    while ((row = sqlite_page_row(self, list, page)) > 0) {
-        struct suspended *suspended = &suspended_r[page->count++];
-        sqlite_read_suspension(list, &suspended->suspension);
-        sqlite_copy_text(list, 8, suspended->mailbox, sizeof suspended->mailbox);
-    }
-    return sqlite_end(self, row < 0 ? -1 : 1);
+    return sqlite_end(self, read_suspended(self, list, suspended_r, page));
 }
 
 static int offences(struct backend *backend, const char *mailbox, enum cause cause, int64_t now_ms,

@@ -82,7 +82,7 @@ struct sqlite_reading {
 
 /* Behind which row a list goes on. */
 struct row_place {
-    int64_t id, ticket;
+    int64_t id, ticket, until_ms;
     int part; /* of the tables or indexes that are read one after the other */
     char key[HISTORY_NAME_SIZE], mailbox[ADDRESS_MAX_BYTES + 1];
 };
@@ -252,15 +252,18 @@ static int read_suspensions(const struct sqlite_reading *reading)
         prepare(reading->backend,
                 "SELECT id, cause, since_ms, until_ms, attempts, offence, \"by\", note, mailbox,"
                 " lasts_ms, tried FROM suspension"
-                " WHERE ended_ms IS NULL AND until_ms > ?1 AND id > ?2 ORDER BY id");
+                " WHERE ended_ms IS NULL AND until_ms > ?1 AND (until_ms, id) > (?2, ?3)"
+                " ORDER BY until_ms, id");
     if (list == NULL)
         return -1;
     sqlite3_bind_int64(list, 1, reading->now_ms);
-    sqlite3_bind_int64(list, 2, place->id);
+    sqlite3_bind_int64(list, 2, place->until_ms);
+    sqlite3_bind_int64(list, 3, place->id);
     int row;
     while ((row = next_row(reading, list)) > 0) {
         struct transfer_item *item = add_item(reading);
         sqlite_read_suspension(list, &item->of.suspension.suspension);
+        place->until_ms = item->of.suspension.suspension.until_ms;
         place->id = item->of.suspension.suspension.id;
         item->of.suspension.mailbox = copy(reading, list, 8);
         item->of.suspension.lasts_ms = item->of.suspension.suspension.until_ms == UNTIL_LIFTED

@@ -191,7 +191,7 @@ START_TEST(lift_and_reset)
     check_member(view, "after", "{'state':'full','next':{'verdict':'refuse','state':'full',"
                                 "'retry_at':'2025-11-23T05:40:00Z','reasons':[{'rule':"
                                 "'messages_per_day','count':6,'limit':5,'excess':1,"
-                                "'never_fits':false}]}}");
+                                "'never_fits':false}]},'suspensions':[]}");
     check_member(view, "reset_as_well", "true");
     check_member(view, "suspension.attempts", "1");
     do_action(&supporter, ON("lift") "}", LATER);
@@ -260,8 +260,10 @@ START_TEST(suspend)
     check_member(view, "suspension.offence", "2");
     check_member(view, "after.next.retry_at", "2025-11-25T05:40:00Z");
     view = do_action(&supporter, ON("suspend") "}", NOW);
-    check_member(view, "suspension.cause", "staff");
+    check_member(view, "suspension.cause", "complaints");
+    check_member(view, "suspensions.1.cause", "staff");
     /* those that ended count for 30 days */
+    do_action(&supporter, ON("lift") ",'cause':'staff'}", NOW);
     do_action(&supporter, ON("lift") "}", NOW);
     static const int64_t days[] = {29, 30};
     for (size_t i = 0; i < countof(days); i++) {
@@ -273,6 +275,70 @@ START_TEST(suspend)
         ck_assert_str_eq(rig_text(view, "after"), rig_text(recorded, "after"));
         do_action(&supporter, ON("lift") "}", now_ms);
     }
+}
+END_TEST
+
+/* 409 with what can be lifted, and nothing is done. */
+static void check_refused_lift(const char *words, const char *where, const char *text)
+{
+    struct json_object *view = NULL, *request = rig_json(words, strlen(words));
+    struct problem problem;
+    for (int preview = 0; preview < 2; preview++) {
+        ck_assert_int_eq(desk_action(rig_desk(), &supporter, request, preview > 0, NOW, &view,
+                                     &problem), 0);
+        ck_assert_int_eq(problem.status, 409);
+        ck_assert_str_eq(problem.where, where);
+        ck_assert_str_eq(problem.text, text);
+    }
+}
+
+/* One of several: it is named, the others stay, and the preview says what holds afterwards. */
+START_TEST(lift_one_of_several)
+{
+    rig_begin(_i, WITH(SMALL));
+    do_action(&supporter, ON("suspend") ",'cause':'volume','for':'2h'}", NOW);
+    do_action(&supporter, ON("suspend") ",'cause':'terms'}", NOW);
+    struct json_object *view =
+        do_action(&supporter, ON("suspend") ",'cause':'identity','for':'1h'}", NOW);
+    check_member(view, "after.suspensions.0.cause", "terms");
+    check_member(view, "after.suspensions.2.cause", "identity");
+    check_refused_lift("{\"action\":\"lift\",\"subject\":\"" ALICE "\",\"note\":\"n\"}", "cause",
+                       "it is suspended more than once: expected terms, volume or identity");
+    check_refused_lift("{\"action\":\"lift\",\"subject\":\"" ALICE "\",\"note\":\"n\","
+                       "\"cause\":\"staff\"}", "cause",
+                       "it is not suspended for staff: expected terms, volume or identity");
+    check_refused_lift("{\"action\":\"lift\",\"subject\":\"" BOB "\",\"note\":\"n\","
+                       "\"cause\":\"staff\"}", "subject", "it is not suspended");
+    view = view_mailbox(ALICE, NOW);
+    check_member(view, "suspension.cause", "terms");
+    check_member(view, "suspensions.2.cause", "identity");
+    view = preview_action(&supporter, ON("lift") ",'cause':'terms'}", NOW);
+    check_member(view, "before.state", "stopped");
+    check_member(view, "after.state", "paused");
+    check_member(view, "after.suspensions.0.cause", "volume");
+    check_member(view, "after.suspensions.0.until", "2025-11-22T07:40:00Z");
+    check_member(view, "after.suspensions.1.cause", "identity");
+    check_member(view, "suspensions.0.cause", "terms");
+    struct json_object *done = do_action(&supporter, ON("lift") ",'cause':'terms'}", NOW);
+    ck_assert_str_eq(rig_text(done, "after"), rig_text(view, "after"));
+    check_member(done, "suspension.cause", "volume");
+    do_action(&supporter, ON("lift") ",'cause':'identity'}", NOW);
+    done = do_action(&supporter, ON("lift") "}", NOW); /* there is one left */
+    check_member(done, "suspension", "null");
+    ck_assert_str_eq(rig_text(done, "suspensions"), "[]");
+}
+END_TEST
+
+/* A preview says the end that a suspension of the same cause gets, which is never an earlier one. */
+START_TEST(suspend_again)
+{
+    rig_begin(_i, WITH(SMALL));
+    do_action(&supporter, ON("suspend") ",'for':'3h'}", NOW);
+    struct json_object *view = preview_action(&supporter, ON("suspend") ",'for':'1h'}", NOW);
+    check_member(view, "after.suspensions.0.until", "2025-11-22T08:40:00Z");
+    struct json_object *done = do_action(&supporter, ON("suspend") ",'for':'1h'}", NOW);
+    ck_assert_str_eq(rig_text(done, "after"), rig_text(view, "after"));
+    check_member(done, "suspension.offence", "2");
 }
 END_TEST
 
@@ -622,7 +688,8 @@ static const struct {
     {"{'action':'note','subject':'a@x.test','note':'a\\nb'}", "note"},
     {"{'action':'note','subject':'a@x.test','note':'\\u001b[2J'}", "note"},
     {"{'action':'note','subject':'a@x.test','note':'n','for':'1h'}", "for"},
-    {"{'action':'lift','subject':'a@x.test','note':'n','cause':'terms'}", "cause"},
+    {"{'action':'lift','subject':'a@x.test','note':'n','cause':'bad luck'}", "cause"},
+    {"{'action':'reset','subject':'a@x.test','note':'n','cause':'terms'}", "cause"},
     {"{'action':'lift','subject':'a@x.test','note':'n','by':'ada'}", "by"},
     {"{'action':'lift','subject':'a@x.test','note':'n','\\u001b':1}", "body"},
     {ON("suspend") ",'cause':'bad luck'}", "cause"},
@@ -725,7 +792,7 @@ int main(void)
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
         lift_and_reset, reset_does_not_help, extra_ends, notes, suspend,
-        suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
+        suspend_again, lift_one_of_several, suspend_after_the_guard, domain, viewers_look, caps, caps_are_named,
         lowered_by_an_administrator, caps_below_forwarding,
         resets_a_day, wrong_words,
         lengths_of_notes, own_limit_alone_ends, store_away,

@@ -303,7 +303,7 @@ START_TEST(lock)
 }
 END_TEST
 
-/* It stays as it is, and nobody fills the audit log by clicking. */
+/* The lock comes beside it, once, and nobody fills the audit log by clicking. */
 START_TEST(lock_of_stopped)
 {
     rig_begin(_i, WITH(SMALL));
@@ -313,11 +313,16 @@ START_TEST(lock_of_stopped)
     for (int i = 0; i < 6; i++)
         view = VIEW(desk_lock(rig_desk(), ALICE, NOW + i, &made));
     check_member(view, "suspension.cause", "terms");
+    check_member(view, "suspensions.1.own_lock", "true");
     check_member(view_mailbox(ALICE, NOW + 9), "suspension.note", "as agreed");
-    ck_assert_uint_eq(count_actions(), 1 + 3);
+    ck_assert_uint_eq(count_actions(), 2 + 3);
     check_member(view_mailbox(ALICE, NOW + 9), "notes.0.by", "user");
-    view = VIEW(desk_lock(rig_desk(), ALICE, NOW + DAY_MS, &made));
-    ck_assert_uint_eq(count_actions(), 1 + 4);
+    view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1 + DAY_MS, &made));
+    ck_assert_uint_eq(count_actions(), 2 + 4);
+    /* it holds when staff has lifted the other one */
+    do_action(&admin, "{'action':'lift','subject':'" ALICE "','cause':'terms','note':'n'}",
+              NOW + 2 * DAY_MS);
+    check_member(view_status(ALICE, 0, NOW + 2 * DAY_MS), "suspension.own_lock", "true");
 }
 END_TEST
 
@@ -341,8 +346,10 @@ START_TEST(lock_is_no_way_out)
         &admin, "{'action':'suspend','subject':'" ALICE "','for':'30d','note':'for long'}", NOW);
     const char *until = json_string(json_member(view, "suspension"), "until", "");
     view = VIEW(desk_lock(rig_desk(), ALICE, NOW + 1, &made));
-    check_member(view, "suspension.cause", "compromised");
+    check_member(view, "suspension.cause", "staff");
     check_member(view, "suspension.until", until);
+    check_member(view, "suspensions.1.cause", "compromised");
+    check_member(view, "suspensions.1.until", "2025-11-22T06:40:01Z");
 }
 END_TEST
 

@@ -17,7 +17,7 @@ START_TEST(test_admitted)
     ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert_uint_eq(verdict.reason_count, 0);
     ck_assert(!verdict.observed && !verdict.dry_run && !verdict.repeated && !verdict.unjudged);
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_str_eq(verdict.message, "");
     ck_assert_ptr_null(verdict.status_url);
@@ -60,7 +60,7 @@ START_TEST(test_rules_of_one_message)
                  NOT_SENT " 51 recipients at x.test; the limit is 50. Remove 1.");
     rig_check_has(verdict.message, verdict.status_url);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     ck_assert_int_eq(rig_outcome(&verdict, NOW), OUTCOME_REJECTED);
     ck_assert_uint_eq(rig_window(&verdict, RULE_OFF_DOMAIN_PER_DAY)->used, 0);
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, NOW), 0);
@@ -87,7 +87,7 @@ START_TEST(test_all_rules_of_one_message_at_once)
                      "recipients_per_field recipients_per_domain header_chars_per_domain");
     for (size_t i = 0; i < verdict.reason_count; i++)
         rig_check_has(verdict.message, verdict.reasons[i].text);
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
 }
 END_TEST
 
@@ -207,7 +207,7 @@ static void check_refused_until(const struct verdict *verdict, int64_t at_ms)
 {
     ck_assert_int_eq(verdict->kind, VERDICT_OVER_TIME);
     ck_assert_int_eq(verdict->retry_at_ms, at_ms);
-    ck_assert_int_eq(verdict->suspension.id, 0);
+    ck_assert_int_eq(verdict->suspensions.of[0].id, 0);
     ck_assert_uint_ge(verdict->reason_count, 1);
     ck_assert(!verdict->reasons[0].objection.never_fits);
     rig_check_has(verdict->message, " It can be sent from 2025-11-2");
@@ -285,7 +285,7 @@ START_TEST(test_never_fits)
     ck_assert_uint_eq(verdict.reasons[0].objection.count, 6); /* without what was sent before */
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     rig_check_has_not(verdict.message, "It can be sent from");
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     rig_send("b", 1, NOW + 2, 0);
     /* nor does it when another window will fit later */
     verdict = rig_judge(&submission, NOW + 3);
@@ -302,7 +302,7 @@ START_TEST(test_zero_forbids)
     ck_assert_int_eq(verdict.kind, VERDICT_OVER_TIME);
     ck_assert_str_eq(verdict.reasons[0].text, "This mailbox is not allowed to send.");
     ck_assert_int_eq(verdict.retry_at_ms, 0);
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     rig_reload(WITH("limits.webmail.off_domain_per_day=0"));
     verdict = rig_judge(&submission, NOW);
     ck_assert_str_eq(verdict.reasons[0].text,

@@ -28,21 +28,21 @@ START_TEST(test_suspension_brought)
     struct verdict verdict = rig_judge(&submission, NOW + 2);
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
     ck_assert(verdict.brought);
-    ck_assert_int_gt(verdict.suspension.id, 0);
-    ck_assert_int_eq(verdict.suspension.cause, CAUSE_VOLUME);
-    ck_assert_int_eq(verdict.suspension.since_ms, NOW + 2);
-    ck_assert_int_eq(verdict.suspension.until_ms, NOW + 2 + DAY_MS);
-    ck_assert_uint_eq(verdict.suspension.attempts, 0);
-    ck_assert_uint_eq(verdict.suspension.offence, 1);
-    ck_assert_str_eq(verdict.suspension.by, "guard");
+    ck_assert_int_gt(verdict.suspensions.of[0].id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].cause, CAUSE_VOLUME);
+    ck_assert_int_eq(verdict.suspensions.of[0].since_ms, NOW + 2);
+    ck_assert_int_eq(verdict.suspensions.of[0].until_ms, NOW + 2 + DAY_MS);
+    ck_assert_uint_eq(verdict.suspensions.of[0].attempts, 0);
+    ck_assert_uint_eq(verdict.suspensions.of[0].offence, 1);
+    ck_assert_str_eq(verdict.suspensions.of[0].by, "guard");
     const char *rule = off_domain ? "off_domain_per_day" : "messages_per_day";
-    ck_assert_str_eq(verdict.suspension.note, rule);
+    ck_assert_str_eq(verdict.suspensions.of[0].note, rule);
     ck_assert_str_eq(rig_reasons(&verdict), rule);
-    ck_assert_int_eq(verdict.retry_at_ms, verdict.suspension.until_ms);
+    ck_assert_int_eq(verdict.retry_at_ms, verdict.suspensions.of[0].until_ms);
     rig_check_begins(verdict.message, "Sending is paused until ");
     rig_check_has(verdict.message, "\xE2\x80\x9C" VOLUME_SENTENCE ".\xE2\x80\x9D");
     ck_assert_int_eq(verdict.can_send, CAN_SEND_NONE);
-    ck_assert_int_eq(verdict.can_send_at_ms, verdict.suspension.until_ms);
+    ck_assert_int_eq(verdict.can_send_at_ms, verdict.suspensions.of[0].until_ms);
     rig_check_has(verdict.message, verdict.reasons[0].text);
     rig_check_has(verdict.message, "Sending is paused until 2025-11-23 ");
     rig_check_has(verdict.message, "Receiving and reading mail go on.");
@@ -59,7 +59,7 @@ START_TEST(test_attempts)
                        "suspension.retries_before_restart=3"));
     rig_send("a", 1, NOW, 0);
     struct submission submission = rig_message("x", 1);
-    int64_t until_ms = rig_judge(&submission, NOW + 1).suspension.until_ms;
+    int64_t until_ms = rig_judge(&submission, NOW + 1).suspensions.of[0].until_ms;
     ck_assert_int_eq(until_ms, NOW + 1 + DAY_MS);
     for (int attempt = 1; attempt <= 4; attempt++) {
         int64_t now_ms = NOW + attempt * HOUR_MS;
@@ -67,10 +67,10 @@ START_TEST(test_attempts)
         struct verdict verdict = rig_judge(&other, now_ms);
         ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
         ck_assert(!verdict.brought);
-        ck_assert_uint_eq(verdict.suspension.attempts, (unsigned)attempt);
+        ck_assert_uint_eq(verdict.suspensions.of[0].attempts, (unsigned)attempt);
         if (attempt >= 3)
             until_ms = now_ms + DAY_MS;
-        ck_assert_int_eq(verdict.suspension.until_ms, until_ms);
+        ck_assert_int_eq(verdict.suspensions.of[0].until_ms, until_ms);
         ck_assert_int_eq(verdict.retry_at_ms, until_ms);
         rig_check_has(verdict.message, VOLUME_SENTENCE);
         rig_check_has(verdict.message,
@@ -78,7 +78,7 @@ START_TEST(test_attempts)
                                       "attempt 3 on each one starts the pause anew.", attempt));
     }
     ck_assert_int_eq(rig_ask(&submission, until_ms - 1).kind, VERDICT_SUSPENDED);
-    ck_assert_uint_eq(rig_ask(&submission, until_ms - 1).suspension.attempts, 4);
+    ck_assert_uint_eq(rig_ask(&submission, until_ms - 1).suspensions.of[0].attempts, 4);
     ck_assert_int_eq(rig_judge(&submission, until_ms).kind, VERDICT_ADMIT);
 }
 END_TEST
@@ -86,7 +86,7 @@ END_TEST
 /* Attempts as the store counts them after each of these is refused. */
 static void check_attempts(const struct submission *submission, uint32_t attempts)
 {
-    ck_assert_uint_eq(rig_judge(submission, NOW + 2).suspension.attempts, attempts);
+    ck_assert_uint_eq(rig_judge(submission, NOW + 2).suspensions.of[0].attempts, attempts);
 }
 
 static struct submission smtp_message(const char *id, const char *first, const char *second,
@@ -135,6 +135,7 @@ static const char *const sentences[CAUSE_COUNT] = {
     [CAUSE_VOLUME] = VOLUME_SENTENCE,      [CAUSE_FAILURES] = TERMS_SENTENCE,
     [CAUSE_COMPLAINTS] = TERMS_SENTENCE,   [CAUSE_TERMS] = TERMS_SENTENCE,
     [CAUSE_COMPROMISED] = TERMS_SENTENCE,  [CAUSE_STAFF] = TERMS_SENTENCE,
+    [CAUSE_BREACHED] = TERMS_SENTENCE,     [CAUSE_IDENTITY] = TERMS_SENTENCE,
 };
 
 static void suspend(const char *mailbox, enum cause cause, int64_t for_ms)
@@ -153,7 +154,7 @@ START_TEST(test_causes)
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 1);
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
-    ck_assert_int_eq(verdict.suspension.cause, cause);
+    ck_assert_int_eq(verdict.suspensions.of[0].cause, cause);
     ck_assert(!verdict.brought);
     ck_assert_uint_eq(verdict.reason_count, 0);
     rig_check_has(verdict.message, sentences[cause]);
@@ -176,7 +177,7 @@ START_TEST(test_until_lifted)
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     rig_check_has(verdict.message, "Sending is stopped until our support has talked to you.");
     rig_check_has_not(verdict.message, "starts the pause anew");
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_COMPROMISED, &action), 1);
     submission = rig_message("x", 1);
     verdict = rig_judge(&submission, NOW + 3);
     ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
@@ -192,7 +193,7 @@ START_TEST(test_suspension_ends_before_the_message_fits)
     struct submission submission = rig_message("x", 1);
     struct verdict verdict = rig_judge(&submission, NOW + 9);
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
-    ck_assert_int_eq(verdict.suspension.until_ms, NOW + 9 + HOUR_MS);
+    ck_assert_int_eq(verdict.suspensions.of[0].until_ms, NOW + 9 + HOUR_MS);
     ck_assert_int_eq(verdict.retry_at_ms, NOW + DAY_MS);
     rig_check_has(verdict.message, "Sending is paused until 2025-11-22 ");
     rig_check_has(verdict.message, "This message can be sent from 2025-11-23 ");
@@ -253,7 +254,7 @@ static void check_no_trace(uint64_t messages)
     struct store_page page = {.max = 1};
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 9, &account), 1);
     ck_assert_uint_eq(account.history.count, messages);
-    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_int_eq(account.suspensions.of[0].id, 0);
     ck_assert_int_eq(store_suspended(store, "", NOW + 9, &suspended, &page), 1);
     ck_assert_uint_eq(page.count, 0);
 }
@@ -278,12 +279,12 @@ START_TEST(test_dry_run)
     rig_check_begins(verdict.message, "This message would not be sent, and sending would be ");
     ck_assert_str_eq(rig_reasons(&verdict), "messages_per_day");
     /* there is no suspension to tell of, and waiting would do */
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     ck_assert_int_eq(verdict.retry_at_ms, NOW + DAY_MS);
     suspend(ALICE, CAUSE_STAFF, HOUR_MS);
     verdict = rig_ask(&submission, NOW + 9);
-    ck_assert_int_eq(verdict.suspension.cause, CAUSE_STAFF);
-    ck_assert_uint_eq(rig_ask(&submission, NOW + 9).suspension.attempts, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].cause, CAUSE_STAFF);
+    ck_assert_uint_eq(rig_ask(&submission, NOW + 9).suspensions.of[0].attempts, 0);
 }
 END_TEST
 
@@ -305,7 +306,7 @@ START_TEST(test_observe)
         ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert(verdict.observed);
         ck_assert_str_eq(rig_reasons(&verdict), "messages_per_day");
-        ck_assert_int_eq(verdict.suspension.id, 0);
+        ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
         ck_assert(!rig_judge(&submission, NOW + 2).observed); /* a repetition breaks nothing */
     }
     check_no_trace(4); /* all counted, nobody suspended */
@@ -314,8 +315,8 @@ START_TEST(test_observe)
     verdict = rig_judge(&submission, NOW + 3);
     ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
     ck_assert(verdict.observed);
-    ck_assert_int_eq(verdict.suspension.cause, CAUSE_TERMS);
-    ck_assert_uint_eq(verdict.suspension.attempts, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].cause, CAUSE_TERMS);
+    ck_assert_uint_eq(verdict.suspensions.of[0].attempts, 0);
 }
 END_TEST
 

@@ -102,7 +102,7 @@ static void check_silence(size_t number, bool dry_run)
                      silences[number].recipients > 50 ? "recipients_per_domain" : "");
     ck_assert_uint_eq(verdict.decision, 0);
     ck_assert_uint_eq(verdict.window_count, 0);
-    ck_assert_int_eq(verdict.suspension.id, 0);
+    ck_assert_int_eq(verdict.suspensions.of[0].id, 0);
     ck_assert_int_eq(verdict.retry_at_ms, 0);
     ck_assert_int_eq(verdict.message[0] == '\0', verdict.kind == VERDICT_ADMIT);
 }
@@ -349,7 +349,7 @@ START_TEST(test_counted_by_another_process)
     ck_assert_int_eq(
         store_suspend(other, ALICE, CAUSE_STAFF, &durations, &action, &suspension), 1);
     ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_SUSPENDED);
-    ck_assert_int_eq(store_lift(other, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(other, ALICE, CAUSE_STAFF, &action), 1);
     ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
     store_free(&other);
 }

@@ -192,7 +192,7 @@ START_TEST(test_suspensions)
     begin(_i);
     struct submission submission = rig_submission("suspended");
     struct verdict verdict = verdict_on(&submission, VERDICT_SUSPENDED);
-    verdict.suspension = (struct suspension){.id = 7, .cause = CAUSE_VOLUME};
+    verdict.suspensions.of[0] = (struct suspension){.id = 7, .cause = CAUSE_VOLUME};
     saw(&verdict);
     verdict.brought = true;
     saw(&verdict);

@@ -46,7 +46,8 @@ static void check(struct json_object *object, const char *path, enum json_type t
 }
 
 static const char *const always[] = {"verdict", "decision",   "id",       "mailbox", "reasons",
-                                     "windows", "suspension", "retry_at", "can_send", "can_send_at", "message", "status_url"};
+                                     "windows", "suspension", "suspensions", "retry_at", "can_send",
+                                     "can_send_at", "message", "status_url"};
 
 START_TEST(test_admitted)
 {
@@ -128,7 +129,7 @@ START_TEST(test_suspension)
 {
     struct verdict verdict = {
         .kind = VERDICT_SUSPENDED, .submission = &submission, .message = "m",
-        .suspension = {.id = 7, .cause = CAUSE_COMPLAINTS, .since_ms = NOW,
+        .suspensions.count = 1, .suspensions.of[0] = {.id = 7, .cause = CAUSE_COMPLAINTS, .since_ms = NOW,
                        .until_ms = NOW + DAY_MS, .attempts = 4, .offence = 2, .by = "agnes",
                        .note = "called"},
         .retries_before_restart = 10, .brought = _i == 1, .retry_at_ms = NOW + DAY_MS,
@@ -142,7 +143,7 @@ START_TEST(test_suspension)
                        _i == 1 ? "true" : "false")); /* neither who of the staff nor their note */
     check(json, "retry_at", json_type_string, "2025-11-23T05:40:00Z");
     json_object_put(json);
-    verdict.suspension.until_ms = UNTIL_LIFTED;
+    verdict.suspensions.of[0].until_ms = UNTIL_LIFTED;
     verdict.retry_at_ms = 0;
     json = json_of(&verdict);
     check(json, "suspension.until", json_type_null, "null");
@@ -235,7 +236,7 @@ END_TEST
 #define ENDING " Details: " URL " Questions: support@example.test (reference 0000-0000-0001)"
 
 #define SUSPENDED(the_cause, the_end, the_attempts)                                              \
-    .suspension = {.id = 1, .cause = the_cause, .since_ms = NOW, .until_ms = the_end,            \
+    .suspensions.count = 1, .suspensions.of[0] = {.id = 1, .cause = the_cause, .since_ms = NOW, .until_ms = the_end,            \
                    .attempts = the_attempts}
 
 static struct reason one_reason = {{0}, "One reason."};
@@ -277,7 +278,7 @@ static const struct {
      STOPPED NOT_SENT " Talk to our support: they open sending again." READING ENDING},
     {"locked by its user",
      {.kind = VERDICT_SUSPENDED,
-      .suspension = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
+      .suspensions.count = 1, .suspensions.of[0] = {.id = 1, .cause = CAUSE_COMPROMISED, .since_ms = NOW,
                      .until_ms = UNTIL_LIFTED, .by = "user"}},
      "Sending was stopped (2025-11-22 05:40 UTC) by \xE2\x80\x9CThat wasn\xE2\x80\x99t me"
      "\xE2\x80\x9D on the status page of this mailbox. " STOPPED NOT_SENT " Change the password, "
@@ -341,14 +342,14 @@ START_TEST(test_language)
     rig_check_begins(verdict_message(arena, catalogue, &verdict, ""), languages[_i].not_sent);
     verdict = (struct verdict){.kind = VERDICT_SUSPENDED, .submission = &submission,
                                SUSPENDED(CAUSE_VOLUME, NOW + DAY_MS, 0)};
-    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspension);
+    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspensions.of[0]);
     const char *message = verdict_message(arena, catalogue, &verdict, "");
     const char *sentence = strstr(message, VOLUME "."), *state = strstr(message, languages[_i].paused);
     ck_assert_msg(state != NULL && sentence > state, "%s", message);
     /* quoted, and nothing behind it */
     ck_assert_msg(strlen(sentence) - strlen(VOLUME ".") <= 4, "%s", sentence);
-    verdict.suspension.cause = CAUSE_TERMS;
-    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspension);
+    verdict.suspensions.of[0].cause = CAUSE_TERMS;
+    verdict.sentence = verdict_provider_sentence(arena, catalogue, &verdict.suspensions.of[0]);
     rig_check_has(verdict_message(arena, catalogue, &verdict, ""), TERMS);
 }
 END_TEST

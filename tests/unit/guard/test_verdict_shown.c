@@ -198,14 +198,14 @@ START_TEST(test_moments)
         struct verdict verdict = {
             .kind = VERDICT_SUSPENDED, .submission = &submission, .now_ms = NOW,
             .retry_at_ms = end_ms,
-            .suspension = {.id = 1, .cause = CAUSE_VOLUME, .since_ms = NOW,
+            .suspensions.count = 1, .suspensions.of[0] = {.id = 1, .cause = CAUSE_VOLUME, .since_ms = NOW,
                            .until_ms = end_ms - MINUTE_MS}};
         check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->this_from,
                        one->moments[i]);
-        verdict.suspension.until_ms = end_ms;
+        verdict.suspensions.of[0].until_ms = end_ms;
         check_sentence(verdict_message(arena, catalogue, &verdict, ""), one->paused,
                        one->moments[i]);
-        verdict.suspension = (struct suspension){
+        verdict.suspensions.of[0] = (struct suspension){
             .id = 1, .cause = CAUSE_COMPROMISED, .since_ms = end_ms, .until_ms = UNTIL_LIFTED,
             .by = "user"};
         verdict.now_ms = end_ms + (end_ms - at_nine_ms);

@@ -111,10 +111,10 @@ END_TEST
 static struct verdict suspended(enum cause cause, const char *by, const char *note)
 {
     struct verdict verdict = verdict_of(VERDICT_SUSPENDED);
-    verdict.suspension = (struct suspension){.id = 1, .cause = cause, .since_ms = NOW,
+    verdict.suspensions.of[0] = (struct suspension){.id = 1, .cause = cause, .since_ms = NOW,
                                              .until_ms = NOW + DAY_MS};
-    snprintf(verdict.suspension.by, sizeof verdict.suspension.by, "%s", by);
-    snprintf(verdict.suspension.note, sizeof verdict.suspension.note, "%s", note);
+    snprintf(verdict.suspensions.of[0].by, sizeof verdict.suspensions.of[0].by, "%s", by);
+    snprintf(verdict.suspensions.of[0].note, sizeof verdict.suspensions.of[0].note, "%s", note);
     return verdict;
 }
 
@@ -135,7 +135,7 @@ START_TEST(test_suspended)
     verdict.windows[0] =
         (struct verdict_window){.rule = RULE_MESSAGES_PER_DAY, .limit = 600, .used = 600};
     rig_check_has(told(&verdict), " UTC. Messages in 24 hours: 600, limit 600. " ASK);
-    verdict.suspension.until_ms = UNTIL_LIFTED;
+    verdict.suspensions.of[0].until_ms = UNTIL_LIFTED;
     rig_check_has(told(&verdict), ". Stopped until support lifts it. Messages");
     verdict.windows[0].used = 0; /* as it is a day later, or after a reset */
     rig_check_has_not(told(&verdict), "Messages in 24 hours");
@@ -156,7 +156,7 @@ START_TEST(test_sentence_of_each_cause)
                                                                : "action=REJECT 5.7.1 " TERMS);
     }
     struct verdict verdict = suspended(CAUSE_COMPROMISED, "user", "That wasn't me.");
-    verdict.suspension.until_ms = UNTIL_LIFTED;
+    verdict.suspensions.of[0].until_ms = UNTIL_LIFTED;
     ck_assert_str_eq(told(&verdict),
                      "action=REJECT 5.7.1 Sending from this mailbox was stopped by its own user "
                      "(\"That wasn't me\") at 2025-11-22 05:40 UTC. Stopped until support lifts "

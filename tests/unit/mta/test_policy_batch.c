@@ -547,7 +547,7 @@ START_TEST(test_forwarded)
     ck_assert_int_eq(lines_with("msg=decision channel=forwarding"), 23);
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
-    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_int_eq(account.suspensions.of[0].id, 0);
     end_service();
 }
 END_TEST
@@ -609,8 +609,8 @@ START_TEST(test_forwarded_while_suspended)
         rig_check_begins(forward(ALICE, ""), "action=REJECT 5.7.1 The message was rejected ");
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1000, &account), 1);
-    ck_assert_uint_eq(account.suspension.attempts, 0);
-    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+    ck_assert_uint_eq(account.suspensions.of[0].attempts, 0);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + DAY_MS);
     end_service();
 }
 END_TEST

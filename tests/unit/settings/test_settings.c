@@ -59,8 +59,10 @@ START_TEST(test_default_durations)
     static const struct durations expected[CAUSE_COUNT] = {
         [CAUSE_VOLUME] = {1, {DAY_MS}},
         [CAUSE_COMPLAINTS] = {3, {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}},
-        [CAUSE_FAILURES] = {1, {DAY_MS}},
+        [CAUSE_FAILURES] = {3, {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}},
         [CAUSE_COMPROMISED] = {1, {UNTIL_LIFTED}},
+        [CAUSE_BREACHED] = {1, {UNTIL_LIFTED}},
+        [CAUSE_IDENTITY] = {3, {DAY_MS, 3 * DAY_MS, UNTIL_LIFTED}},
         [CAUSE_TERMS] = {1, {UNTIL_LIFTED}},
         [CAUSE_STAFF] = {1, {DAY_MS}},
     };

@@ -43,7 +43,7 @@ START_TEST(test_limit)
     ck_assert_int_eq(judge(&over), OUTCOME_OVER);
     ck_assert_uint_eq(over.result.windows[0].used_before, 5);
     ck_assert(over.result.windows[0].over);
-    ck_assert_int_eq(over.result.suspension.id, 0);
+    ck_assert_int_eq(over.result.suspensions.of[0].id, 0);
     over.request.windows[0].limit = 6;
     ck_assert_int_eq(judge(&over), OUTCOME_ADMITTED);
 }
@@ -133,12 +133,12 @@ START_TEST(test_forwarding)
         refused.request.no_attempt = true;
         refused.request.now_ms = NOW + HOUR_MS;
         ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(refused.result.suspension.attempts, 0);
-        ck_assert_int_eq(refused.result.suspension.until_ms, NOW + DAY_MS);
+        ck_assert_uint_eq(refused.result.suspensions.of[0].attempts, 0);
+        ck_assert_int_eq(refused.result.suspensions.of[0].until_ms, NOW + DAY_MS);
     }
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + HOUR_MS, &account), 1);
-    ck_assert_uint_eq(account.suspension.attempts, 0);
+    ck_assert_uint_eq(account.suspensions.of[0].attempts, 0);
     ck_assert_uint_eq(account.history.count, 1);
     struct message after =
         message_by(CHANNEL_FORWARDING, RULE_MESSAGES_PER_DAY, "after");
@@ -335,7 +335,7 @@ static void assert_no_trace(const struct message *message)
     ck_assert_int_eq(store_record(store, arena, message->request.decision, NOW + 2, &record), 0);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 2, &account), 1);
     ck_assert_uint_eq(account.history.count, 2);
-    ck_assert_uint_eq(account.suspension.attempts, 0);
+    ck_assert_uint_eq(account.suspensions.of[0].attempts, 0);
 }
 
 START_TEST(test_dry_run)
@@ -353,7 +353,7 @@ START_TEST(test_dry_run)
     message.request.windows[0].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert(message.result.brought);
-    ck_assert_int_eq(message.result.suspension.id, 0); /* none was made */
+    ck_assert_int_eq(message.result.suspensions.of[0].id, 0); /* none was made */
     assert_no_trace(&message);
     message.request.windows[0].suspends = false;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
@@ -364,7 +364,7 @@ START_TEST(test_dry_run)
     ck_assert_int_eq(
         store_suspend(store, ALICE, CAUSE_TERMS, &message.request.volume, &action, &suspension), 1);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(message.result.suspension.id, suspension.id);
+    ck_assert_int_eq(message.result.suspensions.of[0].id, suspension.id);
     assert_no_trace(&message);
     message.request.id = "a-0";
     ck_assert_int_eq(judge(&message), OUTCOME_REPEATED);
@@ -390,11 +390,11 @@ START_TEST(test_observe)
         ck_assert_uint_eq(message.result.windows[0].used_before, (unsigned)i);
         ck_assert_int_eq(message.result.windows[0].over, i >= 2);
         ck_assert(!message.result.brought);
-        ck_assert_int_eq(message.result.suspension.id, i == 3 ? suspension.id : 0);
+        ck_assert_int_eq(message.result.suspensions.of[0].id, i == 3 ? suspension.id : 0);
     }
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 4, &account), 1);
     ck_assert_uint_eq(account.history.count, 4);
-    ck_assert_uint_eq(account.suspension.attempts, 0);
+    ck_assert_uint_eq(account.suspensions.of[0].attempts, 0);
 }
 END_TEST
 
@@ -433,8 +433,8 @@ START_TEST(test_repeated_while_suspended)
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
     struct message again = message_of(ALICE, "a-0", NOW + 2);
     ck_assert_int_eq(judge(&again), OUTCOME_REPEATED);
-    ck_assert_int_eq(again.result.suspension.id, suspension.id);
-    ck_assert_uint_eq(again.result.suspension.attempts, 0);
+    ck_assert_int_eq(again.result.suspensions.of[0].id, suspension.id);
+    ck_assert_uint_eq(again.result.suspensions.of[0].attempts, 0);
 }
 END_TEST
 

@@ -45,12 +45,12 @@ START_TEST(test_reset)
     ck_assert_int_eq(store_reset(store, ALICE, &action), 1);
     struct account account = account_of(ALICE, NOW + 5);
     ck_assert_uint_eq(account.history.count, 0);
-    ck_assert_int_eq(account.suspension.id, suspension.id);
+    ck_assert_int_eq(account.suspensions.of[0].id, suspension.id);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_DAY, NOW + 5), 0);
     /* the history of the IP is not the mailbox's to forget */
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 5), 3);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
     send_messages(ALICE, "b", 2, NOW + 6, 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 8), 2);
 }
@@ -61,7 +61,7 @@ START_TEST(test_account)
     backend_begin(_i);
     struct account account = account_of(ALICE, NOW);
     ck_assert_uint_eq(account.history.count, 0);
-    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_int_eq(account.suspensions.of[0].id, 0);
     send_messages(ALICE, "a", 100, NOW, HOUR_MS / 2);
     int64_t last_ms = NOW + 99 * HOUR_MS / 2;
     account = account_of(ALICE, last_ms);
@@ -326,8 +326,8 @@ START_TEST(test_audit)
     backend_begin(_i);
     send_messages(BOB, "b", 2, NOW, 0);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 0); /* did nothing: leaves no entry */
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 0); /* did nothing: leaves no entry */
     ck_assert_int_eq(store_reset(store, BOB, &action), 1);
     struct adjustment limit =
         adjustment_of("@example.test", RULE_MESSAGES_PER_HOUR, ADJUST_LIMIT, 300, UNTIL_LIFTED);
@@ -379,7 +379,7 @@ START_TEST(test_audit_before)
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
     struct message attempt = message_of(ALICE, "x", NOW + 1);
     ck_assert_int_eq(judge(&attempt), OUTCOME_SUSPENDED);
-    suspend(ALICE, CAUSE_COMPROMISED, &(struct durations){1, {UNTIL_LIFTED}}, NOW + 2);
+    suspend(ALICE, CAUSE_TERMS, &(struct durations){1, {UNTIL_LIFTED}}, NOW + 2);
     struct adjustment limit =
         adjustment_of(ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, LIMIT_OFF, UNTIL_LIFTED);
     adjust(limit, NOW);
@@ -395,7 +395,7 @@ START_TEST(test_audit_before)
     ck_assert_uint_eq(page.count, 6);
     assert_json(log[1].detail, "/before/cause", "terms");
     assert_json(log[1].detail, "/before/attempts", "1");
-    assert_json(log[1].detail, "/after/cause", "compromised");
+    assert_json(log[1].detail, "/after/cause", "terms");
     assert_json(log[1].detail, "/after/until", NULL);
     assert_json(log[2].detail, "/after/value", NULL);
     assert_json(log[2].detail, "/after/until", NULL);
@@ -482,7 +482,7 @@ START_TEST(test_hard_texts)
     ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &action, &suspension), 1);
     ck_assert_str_eq(suspension.by, by);
     ck_assert_str_eq(suspension.note, note);
-    ck_assert_str_eq(account_of(mailbox, NOW).suspension.note, note);
+    ck_assert_str_eq(account_of(mailbox, NOW).suspensions.of[0].note, note);
     ck_assert_int_eq(store_audit(store, 0, log, &told), 1);
     ck_assert_uint_eq(told.count, 1);
     ck_assert_str_eq(log[0].by, by);
@@ -492,7 +492,7 @@ START_TEST(test_hard_texts)
     told.max = 2;
     ck_assert_int_eq(store_suspended(store, "", NOW, page, &told), 1);
     ck_assert_str_eq(page[0].mailbox, mailbox);
-    ck_assert_int_eq(store_lift(store, mailbox, &action), 1);
+    ck_assert_int_eq(store_lift(store, mailbox, CAUSE_STAFF, &action), 1);
     struct message message = message_of(mailbox, id, NOW);
     message.request.ip = "2001:db8:1:2::";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
@@ -516,7 +516,7 @@ START_TEST(test_shared)
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 4);
     adjust(adjustment_of(BOB, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 1, UNTIL_LIFTED), NOW);
     store = first;
-    ck_assert_int_eq(account_of(ALICE, NOW + 5).suspension.cause, CAUSE_TERMS);
+    ck_assert_int_eq(account_of(ALICE, NOW + 5).suspensions.of[0].cause, CAUSE_TERMS);
     ck_assert_uint_eq(changes_after(0), 1);
     store_free(&second);
 }
@@ -544,7 +544,7 @@ START_TEST(test_sweep)
     int64_t last_ms = NOW + 149 * MINUTE_MS;
     ck_assert_int_eq(store_sweep(store, last_ms), 1);
     ck_assert_uint_eq(account_of(ALICE, last_ms).history.count, 150);
-    ck_assert_int_ne(account_of(BOB, last_ms).suspension.id, 0);
+    ck_assert_int_ne(account_of(BOB, last_ms).suspensions.of[0].id, 0);
     ck_assert_uint_eq(changes_after(0), 1);
     ck_assert_int_eq(store_refund(store, ALICE, "a-0", last_ms), 1);
     send_messages("carol@example.test", "c", 1, last_ms, 0); /* new since the last sweep */

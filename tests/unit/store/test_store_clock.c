@@ -120,19 +120,19 @@ START_TEST(test_suspension_of_the_future)
     ck_assert_int_eq(judge(&over), OUTCOME_SUSPENDED);
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
-    ck_assert_int_eq(account.suspension.since_ms, NOW);
-    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+    ck_assert_int_eq(account.suspensions.of[0].since_ms, NOW);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + DAY_MS);
     for (int hour = 0; hour < 3; hour++) {
         struct message refused = message_of(ALICE, "x", NOW + hour * HOUR_MS);
         ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(refused.result.suspension.since_ms, NOW);
-        ck_assert_int_eq(refused.result.suspension.until_ms, NOW + DAY_MS);
+        ck_assert_int_eq(refused.result.suspensions.of[0].since_ms, NOW);
+        ck_assert_int_eq(refused.result.suspensions.of[0].until_ms, NOW + DAY_MS);
     }
     struct suspended page[2];
     struct store_page told = {.max = 2};
     ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS - 1, page, &told), 1);
     ck_assert_uint_eq(told.count, 1);
-    ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
+    ck_assert_int_eq(page[0].suspensions.of[0].until_ms, NOW + DAY_MS);
     ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, &told), 1);
     ck_assert_uint_eq(told.count, 0);
     send_messages(ALICE, "free", 1, NOW + DAY_MS, 0);
@@ -148,9 +148,9 @@ START_TEST(test_suspension_at_the_edge)
     backend_begin(_i);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_day, &action, &made), 1);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
-    ck_assert_int_eq(account.suspension.until_ms, NOW + CLOCK_AHEAD_MS + DAY_MS);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + CLOCK_AHEAD_MS + DAY_MS);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW - 1, &account), 1);
-    ck_assert_int_eq(account.suspension.until_ms, NOW - 1 + DAY_MS);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW - 1 + DAY_MS);
 }
 END_TEST
 
@@ -165,12 +165,12 @@ START_TEST(test_end_of_the_future)
     struct message wrong = message_of(ALICE, "x", NOW + 20 * DAY_MS);
     wrong.request.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(wrong.result.suspension.until_ms, NOW + 50 * DAY_MS);
+    ck_assert_int_eq(wrong.result.suspensions.of[0].until_ms, NOW + 50 * DAY_MS);
     for (int hour = 1; hour < 3; hour++) {
         struct message right = message_of(ALICE, "y", NOW + hour * HOUR_MS);
         ck_assert_int_eq(judge(&right), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(right.result.suspension.since_ms, NOW);
-        ck_assert_int_eq(right.result.suspension.until_ms, NOW + HOUR_MS + 30 * DAY_MS);
+        ck_assert_int_eq(right.result.suspensions.of[0].since_ms, NOW);
+        ck_assert_int_eq(right.result.suspensions.of[0].until_ms, NOW + HOUR_MS + 30 * DAY_MS);
     }
 }
 END_TEST
@@ -184,8 +184,8 @@ START_TEST(test_until_lifted_of_the_future)
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &for_good, &action, &made), 1);
     struct message refused = message_of(ALICE, "x", NOW);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(refused.result.suspension.since_ms, NOW);
-    ck_assert_int_eq(refused.result.suspension.until_ms, UNTIL_LIFTED);
+    ck_assert_int_eq(refused.result.suspensions.of[0].since_ms, NOW);
+    ck_assert_int_eq(refused.result.suspensions.of[0].until_ms, UNTIL_LIFTED);
 }
 END_TEST
 
@@ -207,6 +207,39 @@ START_TEST(test_ticket_of_the_future)
 }
 END_TEST
 
+/* Each by itself: of two that hold, a wrong clock stamped one. What is done to the other does not
+ * make it begin: a message does. */
+START_TEST(test_one_of_the_future)
+{
+    static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+    static const struct durations a_week = {.count = 1, .ms = {7 * DAY_MS}};
+    struct action wrong = action_at(FUTURE), right = action_at(NOW);
+    struct suspension made;
+    struct account account;
+    backend_begin(_i);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &a_day, &wrong, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &a_week, &right, &made), 1);
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_FAILURES, &a_day, &right, &made), 1);
+    right.now_ms = NOW + HOUR_MS;
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_FAILURES, &right), 1);
+    for (int hour = 2; hour < 5; hour++) {
+        int64_t now_ms = NOW + hour * HOUR_MS;
+        if (hour == 4) {
+            struct message refused = message_of(ALICE, "x", now_ms - HOUR_MS);
+            ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
+        }
+        ck_assert_int_eq(store_account(store, arena, ALICE, now_ms, &account), 1);
+        ck_assert_uint_eq(account.suspensions.count, 2);
+        ck_assert_int_eq(account.suspensions.of[0].cause, CAUSE_STAFF);
+        ck_assert_int_eq(account.suspensions.of[0].since_ms, NOW);
+        ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + 7 * DAY_MS);
+        int64_t since_ms = hour == 4 ? now_ms - HOUR_MS : now_ms;
+        ck_assert_int_eq(account.suspensions.of[1].since_ms, since_ms);
+        ck_assert_int_eq(account.suspensions.of[1].until_ms, since_ms + DAY_MS);
+    }
+}
+END_TEST
+
 /* A beginning that is not far ahead stays, also where the attempt that moved the end is. */
 START_TEST(test_beginning_stays)
 {
@@ -220,8 +253,8 @@ START_TEST(test_beginning_stays)
     wrong.request.retries_before_restart = 1;
     ck_assert_int_eq(judge(&wrong), OUTCOME_SUSPENDED);
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
-    ck_assert_int_eq(account.suspension.since_ms, NOW + MINUTE_MS);
-    ck_assert_int_eq(account.suspension.until_ms, NOW + DAY_MS);
+    ck_assert_int_eq(account.suspensions.of[0].since_ms, NOW + MINUTE_MS);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + DAY_MS);
 }
 END_TEST
 
@@ -242,12 +275,12 @@ START_TEST(test_end_goes_with_the_beginning)
                                                 attempts_ms[i]);
         tried.request.retries_before_restart = 1;
         ck_assert_int_eq(judge(&tried), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(tried.result.suspension.since_ms, began_ms);
-        ck_assert_int_eq(tried.result.suspension.until_ms, attempts_ms[i] + HOUR_MS);
+        ck_assert_int_eq(tried.result.suspensions.of[0].since_ms, began_ms);
+        ck_assert_int_eq(tried.result.suspensions.of[0].until_ms, attempts_ms[i] + HOUR_MS);
     }
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
-    ck_assert_int_eq(account.suspension.since_ms, NOW);
-    ck_assert_int_eq(account.suspension.until_ms, NOW + HOUR_MS);
+    ck_assert_int_eq(account.suspensions.of[0].since_ms, NOW);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + HOUR_MS);
 }
 END_TEST
 
@@ -263,7 +296,7 @@ START_TEST(test_replaced_at_the_wrong_time)
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &second, &made), 1);
     struct message refused = message_of(ALICE, "x", NOW + 1);
     ck_assert_int_eq(judge(&refused), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(refused.result.suspension.until_ms, NOW + 1 + HOUR_MS);
+    ck_assert_int_eq(refused.result.suspensions.of[0].until_ms, NOW + 1 + HOUR_MS);
     send_messages(ALICE, "free", 1, NOW + 1 + HOUR_MS, 0);
 }
 END_TEST
@@ -280,7 +313,7 @@ START_TEST(test_offence_of_the_future)
         struct suspension made;
         ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_STAFF, &an_hour, &action, &made), 1);
         ck_assert_uint_eq(made.offence, offences[i]);
-        ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+        ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 1);
     }
 }
 END_TEST
@@ -312,6 +345,7 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_suspension_at_the_edge, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_end_of_the_future, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_until_lifted_of_the_future, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_of_the_future, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_beginning_stays, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_end_goes_with_the_beginning, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_replaced_at_the_wrong_time, 0, BACKEND_KINDS);

@@ -1,6 +1,6 @@
 /* Both backends against a model that is slow and plainly right: a list of all
- * counted messages, counted anew for every question, a list of tickets, and the suspension of each
- * mailbox. Random submissions, repeats, tickets, refunds, resets, suspensions, attempts, limits and
+ * counted messages, counted anew for every question, a list of tickets, and for each mailbox a
+ * suspension of each cause. Random submissions, repeats, tickets, refunds, resets, suspensions, attempts, limits and
  * clock steps, also of clocks that were wrong; whatever a backend answers
  * must be what the list says. So no window ever holds more than its limit, and
  * nothing that fits is refused. SENDGUARD_SEED repeats a run. */
@@ -67,7 +67,7 @@ static struct model {
     size_t count;
     struct ticket tickets[TICKETS_MAX];
     size_t ticket_count;
-    struct kept_suspension suspensions[MAILBOXES];
+    struct kept_suspension suspensions[MAILBOXES][CAUSE_COUNT];
     struct offence offences[OFFENCES_MAX];
     size_t offence_count;
     int64_t latest_suspension; /* id */
@@ -215,9 +215,10 @@ static bool is_ahead(const struct kept_suspension *one, int64_t now_ms)
 }
 
 /* As it is to be seen at now_ms: 1, or 0 when it is over. */
-static bool seen_suspension(int mailbox, int64_t now_ms, struct kept_suspension *seen_r)
+static bool seen_suspension(int mailbox, enum cause cause, int64_t now_ms,
+                            struct kept_suspension *seen_r)
 {
-    *seen_r = model.suspensions[mailbox];
+    *seen_r = model.suspensions[mailbox][cause];
     if (seen_r->made && is_ahead(seen_r, now_ms)) {
         if (seen_r->since_ms > now_ms + FIVE_MINUTES_MS)
             seen_r->since_ms = now_ms;
@@ -227,19 +228,30 @@ static bool seen_suspension(int mailbox, int64_t now_ms, struct kept_suspension 
     return seen_r->made && (seen_r->lasts_ms == FOR_GOOD || seen_r->until_ms > now_ms);
 }
 
+/* All that hold then, of the causes in their order. Returns how many. */
+static size_t seen_suspensions(int mailbox, int64_t now_ms,
+                               struct kept_suspension seen_r[CAUSE_COUNT])
+{
+    size_t count = 0;
+    for (int cause = 0; cause < CAUSE_COUNT; cause++)
+        count += seen_suspension(mailbox, (enum cause)cause, now_ms, &seen_r[count]);
+    return count;
+}
+
 /* What a wrong clock stamped is of now once it was seen by a message. */
 static void keep_seen(int mailbox, const struct kept_suspension *seen)
 {
     for (size_t i = 0; i < model.offence_count; i++)
         if (model.offences[i].id == seen->id)
             model.offences[i].since_ms = seen->since_ms;
-    model.suspensions[mailbox] = *seen;
+    model.suspensions[mailbox][seen->cause] = *seen;
 }
 
 static void model_suspend(int mailbox, enum cause cause, const struct durations *durations,
                           int64_t at_ms)
 {
-    struct kept_suspension *one = &model.suspensions[mailbox];
+    struct kept_suspension *one = &model.suspensions[mailbox][cause], before;
+    bool replaces = seen_suspension(mailbox, cause, at_ms, &before);
     uint32_t offence = 1;
     for (size_t i = 0; i < model.offence_count; i++) {
         struct offence *other = &model.offences[i];
@@ -254,12 +266,16 @@ static void model_suspend(int mailbox, enum cause cause, const struct durations 
                                     .offence = offence};
     one->lasts_ms = lasts_ms == UNTIL_LIFTED ? FOR_GOOD : lasts_ms;
     one->until_ms = lasts_ms == UNTIL_LIFTED ? UNTIL_LIFTED : at_ms + lasts_ms;
+    if (replaces && before.until_ms > one->until_ms) { /* it does not end before that one */
+        one->until_ms = before.until_ms;
+        one->lasts_ms = before.until_ms == UNTIL_LIFTED ? FOR_GOOD : before.until_ms - at_ms;
+    }
 }
 
 /* Its id is the store's to give; rising. */
-static void model_made(int mailbox, int64_t id)
+static void model_made(int mailbox, enum cause cause, int64_t id)
 {
-    struct kept_suspension *one = &model.suspensions[mailbox];
+    struct kept_suspension *one = &model.suspensions[mailbox][cause];
     ck_assert_int_gt(id, model.latest_suspension);
     model.latest_suspension = one->id = id;
     model.offences[model.offence_count++] =
@@ -494,6 +510,8 @@ static struct durations some_durations(void)
     return durations;
 }
 
+static long several_seen; /* so often there was more than one */
+
 static void check_suspension(const struct run *run, const struct suspension *got,
                              const struct kept_suspension *expected)
 {
@@ -507,6 +525,34 @@ static void check_suspension(const struct run *run, const struct suspension *got
                   (long long)got->until_ms, got->attempts, got->offence,
                   (long long)expected->id, expected->cause, (long long)expected->since_ms,
                   (long long)expected->until_ms, expected->attempts, expected->offence);
+}
+
+/* Whether the first is told before the other. */
+static bool in_order(const struct suspension *first, const struct suspension *other)
+{
+    return first->until_ms > other->until_ms ||
+           (first->until_ms == other->until_ms &&
+            (first->since_ms < other->since_ms ||
+             (first->since_ms == other->since_ms && first->id < other->id)));
+}
+
+/* expected: of the causes in their order. */
+static void check_suspensions(const struct run *run, const struct suspensions *got,
+                              const struct kept_suspension *expected, size_t count)
+{
+    ck_assert_msg(got->count == count, RUN_FORMAT "%zu suspensions, not %zu", RUN(run), got->count,
+                  count);
+    ck_assert(count > 0 || got->of[0].id == 0);
+    several_seen += count > 1;
+    for (size_t i = 0; i < count; i++) {
+        const struct suspension *one = suspension_find(got, expected[i].cause);
+        ck_assert_msg(one != NULL, RUN_FORMAT "none for %s", RUN(run),
+                      cause_names[expected[i].cause]);
+        check_suspension(run, one, &expected[i]);
+        for (size_t k = 0; k < i; k++)
+            ck_assert_msg(in_order(&got->of[k], &got->of[i]), RUN_FORMAT "order %zu, %zu", RUN(run),
+                          k, i);
+    }
 }
 
 /* The first window that is over and suspends, also without what came by other channels, and whose
@@ -524,33 +570,34 @@ static const struct outcome_window *that_suspends(const struct message *message)
     return NULL;
 }
 
-static const struct kept_suspension no_suspension;
-
-/* What a message does to the suspension of its mailbox. */
+/* What a message does to the suspensions of its mailbox. */
 static void check_suspending(const struct run *run, const struct message *message,
                              const struct counted *sent, const struct outcome_window *brings)
 {
-    struct kept_suspension seen;
+    struct kept_suspension seen[CAUSE_COUNT];
+    const struct suspensions *got = &message->result.suspensions;
     bool brought = message->result.outcome == OUTCOME_SUSPENDED && brings != NULL;
-    bool in_force = seen_suspension(sent->mailbox, message->request.now_ms, &seen);
+    size_t count = seen_suspensions(sent->mailbox, message->request.now_ms, seen);
     ck_assert_msg(message->result.brought == brought, RUN_FORMAT "brought: %d", RUN(run),
                   message->result.brought);
     if (brought && !message->request.dry_run) {
         model_suspend(sent->mailbox, CAUSE_VOLUME, &message->request.volume, sent->time_ms);
-        model_made(sent->mailbox, message->result.suspension.id);
-        ck_assert_str_eq(message->result.suspension.note, rule_table[brings->rule].name);
-        check_suspension(run, &message->result.suspension, &model.suspensions[sent->mailbox]);
+        model_made(sent->mailbox, CAUSE_VOLUME, got->of[0].id);
+        ck_assert_str_eq(got->of[0].note, rule_table[brings->rule].name);
+        struct kept_suspension *made = &model.suspensions[sent->mailbox][CAUSE_VOLUME];
+        check_suspensions(run, got, made, 1);
         if (message->request.attempt != 0)
-            model.suspensions[sent->mailbox].tried[0] = message->request.attempt;
-        model.suspensions[sent->mailbox].tried_count = message->request.attempt != 0;
+            made->tried[0] = message->request.attempt;
+        made->tried_count = message->request.attempt != 0;
         return;
     }
-    if (in_force && message->result.outcome == OUTCOME_SUSPENDED && !message->request.dry_run &&
-        !message->request.no_attempt)
-        model_attempt(&seen, message);
-    check_suspension(run, &message->result.suspension, in_force ? &seen : &no_suspension);
-    if (in_force && !message->request.dry_run)
-        keep_seen(sent->mailbox, &seen);
+    bool attempt = message->result.outcome == OUTCOME_SUSPENDED && !message->request.dry_run &&
+                   !message->request.no_attempt;
+    for (size_t i = 0; i < count && attempt; i++)
+        model_attempt(&seen[i], message);
+    check_suspensions(run, got, seen, count);
+    for (size_t i = 0; i < count && !message->request.dry_run; i++)
+        keep_seen(sent->mailbox, &seen[i]);
 }
 
 static struct model before_dry_run;
@@ -618,9 +665,9 @@ static void submit(struct run *run)
     ck_assert_msg(message.result.ahead_ms == ahead_ms, RUN_FORMAT "ahead %lld, not %lld", RUN(run),
                   (long long)message.result.ahead_ms, (long long)ahead_ms);
     bool over;
-    struct kept_suspension seen;
+    struct kept_suspension seen[CAUSE_COUNT];
     check_windows(run, &message, &sent, &over);
-    bool suspended = seen_suspension(sent.mailbox, run->now_ms, &seen);
+    bool suspended = seen_suspensions(sent.mailbox, run->now_ms, seen) > 0;
     bool repeated = before != NULL && before->fingerprint == sent.fingerprint &&
                     before->time_ms > sent.time_ms - DAY_MS;
     const struct ticket *ticket =
@@ -671,30 +718,31 @@ static void suspend(struct run *run)
     ck_assert_int_eq(store_suspend(store, mailboxes[mailbox], cause, &durations, &action, &got),
                      1);
     model_suspend(mailbox, cause, &durations, run->now_ms);
-    model_made(mailbox, got.id);
-    check_suspension(run, &got, &model.suspensions[mailbox]);
+    model_made(mailbox, cause, got.id);
+    check_suspension(run, &got, &model.suspensions[mailbox][cause]);
 }
 
 static void lift(struct run *run)
 {
     int mailbox = below(MAILBOXES);
+    enum cause cause = (enum cause)below(CAUSE_COUNT);
     struct action action = action_at(run->now_ms);
     struct kept_suspension seen;
-    int expected = seen_suspension(mailbox, run->now_ms, &seen);
-    int result = store_lift(store, mailboxes[mailbox], &action);
+    int expected = seen_suspension(mailbox, cause, run->now_ms, &seen);
+    int result = store_lift(store, mailboxes[mailbox], cause, &action);
     ck_assert_msg(result == expected, RUN_FORMAT "lift: %d, not %d", RUN(run), result, expected);
     if (expected)
-        model.suspensions[mailbox].made = false;
+        model.suspensions[mailbox][cause].made = false;
 }
 
 static void look(struct run *run)
 {
     int mailbox = below(MAILBOXES);
     struct account account;
-    struct kept_suspension seen;
-    bool in_force = seen_suspension(mailbox, run->now_ms, &seen);
+    struct kept_suspension seen[CAUSE_COUNT];
+    size_t count = seen_suspensions(mailbox, run->now_ms, seen);
     ck_assert_int_eq(store_account(store, arena, mailboxes[mailbox], run->now_ms, &account), 1);
-    check_suspension(run, &account.suspension, in_force ? &seen : &no_suspension);
+    check_suspensions(run, &account.suspensions, seen, count);
 }
 
 static void refund(struct run *run)
@@ -837,6 +885,7 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
         programs[i] = backend_open(backend_url(), TEST_TIMEOUT_MS);
     chance_state = seed;
     memset(&model, 0, sizeof model);
+    several_seen = 0;
     for (run.step = 0; run.step < steps; run.step++) {
         if (run.step % 2000 == 0)
             run.scale = scales[below(countof(scales))];
@@ -854,16 +903,17 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
             refund(&run);
         else if (kind < 62)
             reset(&run);
-        else if (kind < 66)
+        else if (kind < 72)
             suspend(&run);
-        else if (kind < 90)
+        else if (kind < 110)
             lift(&run);
-        else if (kind < 100)
+        else if (kind < 120)
             look(&run);
         else
             submit(&run);
         arena_reset(arena);
     }
+    ck_assert_int_gt(several_seen, steps / 200);
     store = programs[0];
     for (int i = 1; i < PROGRAMS; i++)
         store_free(&programs[i]);

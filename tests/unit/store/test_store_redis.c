@@ -302,14 +302,14 @@ START_TEST(test_old_suspension)
         ck_assert_int_eq(run_script(script), 1);
         struct account account;
         ck_assert_int_eq(store_account(store, arena, ALICE, NOW + 1, &account), 1);
-        ck_assert_int_eq(account.suspension.id, 7);
-        ck_assert_int_eq(account.suspension.until_ms, NOW + cases[i].lasted_ms);
+        ck_assert_int_eq(account.suspensions.of[0].id, 7);
+        ck_assert_int_eq(account.suspensions.of[0].until_ms, NOW + cases[i].lasted_ms);
         for (int again = 0; again < 2; again++) { /* the same attempt */
             struct message message = message_of(ALICE, "x", NOW + HOUR_MS);
             message.request.attempt = 5;
             ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-            ck_assert_uint_eq(message.result.suspension.attempts, cases[i].then);
-            ck_assert_int_eq(message.result.suspension.until_ms, NOW + cases[i].until_ms);
+            ck_assert_uint_eq(message.result.suspensions.of[0].attempts, cases[i].then);
+            ck_assert_int_eq(message.result.suspensions.of[0].until_ms, NOW + cases[i].until_ms);
         }
     }
 }

@@ -102,7 +102,7 @@ static int act_suspend(void)
 static int act_lift(void)
 {
     const struct action action = action_at(NOW);
-    return store_lift(store, CAROL, &action);
+    return store_lift(store, CAROL, CAUSE_STAFF, &action);
 }
 
 static int act_reset(void)
@@ -164,10 +164,10 @@ static void assert_done(const char *url)
 {
     const struct account alice = account_at(url, ALICE), carol = account_at(url, CAROL);
     ck_assert_uint_eq(alice.history.count, 1);
-    ck_assert_int_ne(alice.suspension.id, 0);
+    ck_assert_int_ne(alice.suspensions.of[0].id, 0);
     ck_assert_uint_eq(account_at(url, BOB).history.count, 1);
     ck_assert_uint_eq(carol.history.count, 0);
-    ck_assert_int_eq(carol.suspension.id, 0);
+    ck_assert_int_eq(carol.suspensions.of[0].id, 0);
 }
 
 START_TEST(test_answered_is_there)

@@ -247,8 +247,8 @@ START_TEST(test_all_else_is_kept)
     make_old(_i + 1);
     store = backend_open(old_url, TEST_TIMEOUT_MS);
     ck_assert_int_eq(store_account(store, arena, BOB, NOW + 300, &account), 1);
-    ck_assert_int_eq(account.suspension.id, 1);
-    ck_assert_int_eq(account.suspension.cause, CAUSE_TERMS);
+    ck_assert_int_eq(account.suspensions.of[0].id, 1);
+    ck_assert_int_eq(account.suspensions.of[0].cause, CAUSE_TERMS);
     ck_assert_int_eq(store_adjustments(store, 0, &adjustment, &page), 1);
     ck_assert_uint_eq(page.count, 1);
     ck_assert_int_eq(adjustment.value, 5);
@@ -394,9 +394,9 @@ START_TEST(test_version_3_gets_attempts)
         message.request.retries_before_restart = 1;
         message.request.attempt = 1;
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(message.result.suspension.attempts, volumes[i].attempts + 1);
+        ck_assert_uint_eq(message.result.suspensions.of[0].attempts, volumes[i].attempts + 1);
         int64_t moved_ms = message.request.now_ms + volumes[i].moved_by_ms;
-        ck_assert_int_eq(message.result.suspension.until_ms,
+        ck_assert_int_eq(message.result.suspensions.of[0].until_ms,
                          i == 2 ? NOW + 2 * DAY_MS : moved_ms);
     }
 }

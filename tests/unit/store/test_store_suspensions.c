@@ -1,4 +1,5 @@
 /* Suspensions, by a message and by staff, in both backends. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #define BOB "bob@example.test"
 
 static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
+static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
 static const struct durations until_lifted = {.count = 1, .ms = {UNTIL_LIFTED}};
 
 static struct suspension suspend(const char *mailbox, enum cause cause,
@@ -47,7 +49,7 @@ START_TEST(test_suspension_brought)
     backend_begin(_i);
     send_messages(ALICE, "a", 1, NOW, 0);
     bring_suspension(&message, NOW + 10);
-    const struct suspension *suspension = &message.result.suspension;
+    const struct suspension *suspension = &message.result.suspensions.of[0];
     ck_assert_int_gt(suspension->id, 0);
     ck_assert_int_eq(suspension->cause, CAUSE_VOLUME);
     ck_assert_int_eq(suspension->since_ms, NOW + 10);
@@ -63,11 +65,11 @@ START_TEST(test_suspension_brought)
     struct message last = message_of(ALICE, "last", NOW + 10 + DAY_MS - 1);
     ck_assert_int_eq(judge(&last), OUTCOME_SUSPENDED);
     ck_assert(!last.result.brought);
-    ck_assert_int_eq(last.result.suspension.id, suspension->id);
-    ck_assert_uint_eq(last.result.suspension.attempts, 1);
+    ck_assert_int_eq(last.result.suspensions.of[0].id, suspension->id);
+    ck_assert_uint_eq(last.result.suspensions.of[0].attempts, 1);
     struct message after = message_of(ALICE, "after", NOW + 10 + DAY_MS);
     ck_assert_int_eq(judge(&after), OUTCOME_ADMITTED);
-    ck_assert_int_eq(after.result.suspension.id, 0);
+    ck_assert_int_eq(after.result.suspensions.of[0].id, 0);
 }
 END_TEST
 
@@ -77,9 +79,9 @@ static void refused(uint64_t attempt, int64_t now_ms, uint32_t attempts, int64_t
     struct message message = message_of(ALICE, "tried", now_ms);
     message.request.attempt = attempt;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_uint_eq(message.result.suspension.attempts, attempts);
-    ck_assert_int_eq(message.result.suspension.until_ms, until_ms);
-    struct suspension kept = account_of(ALICE, now_ms).suspension;
+    ck_assert_uint_eq(message.result.suspensions.of[0].attempts, attempts);
+    ck_assert_int_eq(message.result.suspensions.of[0].until_ms, until_ms);
+    struct suspension kept = account_of(ALICE, now_ms).suspensions.of[0];
     ck_assert_uint_eq(kept.attempts, attempts);
     ck_assert_int_eq(kept.until_ms, until_ms);
 }
@@ -132,13 +134,12 @@ END_TEST
 /* To its own length, and only the guard's own cause. */
 START_TEST(test_own_length)
 {
-    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
     struct action action = action_at(NOW + 100);
     backend_begin(_i);
     suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
     for (unsigned i = 1; i <= 20; i++)
         refused(mark(i, i), NOW + i, i, NOW + HOUR_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 1);
     suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + 100);
     /* what was tried before is another attempt at this one */
     for (unsigned i = 1; i <= 20; i++)
@@ -181,8 +182,8 @@ START_TEST(test_attempts_while_until_lifted)
     for (unsigned attempt = 0; attempt < 3; attempt++) {
         message.request.now_ms = NOW + 1 + attempt * 400 * DAY_MS;
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_int_eq(message.result.suspension.until_ms, UNTIL_LIFTED);
-        ck_assert_uint_eq(message.result.suspension.attempts, attempt);
+        ck_assert_int_eq(message.result.suspensions.of[0].until_ms, UNTIL_LIFTED);
+        ck_assert_uint_eq(message.result.suspensions.of[0].attempts, attempt);
     }
 }
 END_TEST
@@ -200,8 +201,8 @@ START_TEST(test_offences_escalate)
         message.request.volume = (struct durations){.count = 3, .ms = {HOUR_MS, 2 * HOUR_MS,
                                                             4 * HOUR_MS}};
         ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-        ck_assert_uint_eq(message.result.suspension.offence, i + 1);
-        ck_assert_int_eq(message.result.suspension.until_ms, now_ms + 1 + lasts_ms[i]);
+        ck_assert_uint_eq(message.result.suspensions.of[0].offence, i + 1);
+        ck_assert_int_eq(message.result.suspensions.of[0].until_ms, now_ms + 1 + lasts_ms[i]);
     }
 }
 END_TEST
@@ -213,7 +214,7 @@ START_TEST(test_never_fits)
     message.request.off_domain = 1001;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
     ck_assert(seen_of(&message, RULE_OFF_DOMAIN_PER_DAY)->over);
-    ck_assert_int_eq(message.result.suspension.id, 0);
+    ck_assert_int_eq(message.result.suspensions.of[0].id, 0);
     message.request.off_domain = 1;
     window_of(&message, RULE_MESSAGES_PER_DAY)->limit = 0;
     ck_assert_int_eq(judge(&message), OUTCOME_OVER);
@@ -233,7 +234,7 @@ START_TEST(test_window_that_suspends)
     message.request.windows[1].limit = 2;
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
     ck_assert(message.result.windows[0].over && message.result.windows[1].over);
-    ck_assert_str_eq(message.result.suspension.note, "off_domain_per_day");
+    ck_assert_str_eq(message.result.suspensions.of[0].note, "off_domain_per_day");
 }
 END_TEST
 
@@ -250,34 +251,287 @@ START_TEST(test_suspend)
     ck_assert_uint_eq(made.offence, 1);
     ck_assert_str_eq(made.by, "agnes");
     ck_assert_str_eq(made.note, "asked by telephone");
-    struct suspension read = account_of(ALICE, NOW + DAY_MS - 1).suspension;
+    struct suspension read = account_of(ALICE, NOW + DAY_MS - 1).suspensions.of[0];
     ck_assert_int_eq(read.id, made.id);
     ck_assert_int_eq(read.until_ms, made.until_ms);
     ck_assert_str_eq(read.note, made.note);
-    ck_assert_int_eq(account_of(ALICE, NOW + DAY_MS).suspension.id, 0);
-    ck_assert_int_eq(account_of(BOB, NOW).suspension.id, 0);
+    ck_assert_int_eq(account_of(ALICE, NOW + DAY_MS).suspensions.of[0].id, 0);
+    ck_assert_int_eq(account_of(BOB, NOW).suspensions.of[0].id, 0);
     struct message message = message_of(ALICE, "1", NOW + 1);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_int_eq(message.result.suspension.cause, CAUSE_COMPLAINTS);
+    ck_assert_int_eq(message.result.suspensions.of[0].cause, CAUSE_COMPLAINTS);
 }
 END_TEST
 
-/* The newer one holds, be it shorter or longer; nothing of the older comes back. */
-START_TEST(test_suspend_replaces)
+/* The causes that hold, in the order in which they are told. */
+static void check_held(int64_t now_ms, size_t count, const enum cause *causes)
 {
-    static const struct durations an_hour = {.count = 1, .ms = {HOUR_MS}};
+    struct account account = account_of(ALICE, now_ms);
+    struct message message = message_of(ALICE, "x", now_ms);
+    message.request.dry_run = true;
+    ck_assert_int_eq(judge(&message), count > 0 ? OUTCOME_SUSPENDED : OUTCOME_ADMITTED);
+    const struct suspensions *all[] = {&account.suspensions, &message.result.suspensions};
+    for (size_t i = 0; i < countof(all); i++) {
+        ck_assert_uint_eq(all[i]->count, count);
+        for (size_t k = 0; k < count; k++)
+            ck_assert_msg(all[i]->of[k].cause == causes[k], "%zu is %s, not %s", k,
+                          cause_names[all[i]->of[k].cause], cause_names[causes[k]]);
+        if (count == 0)
+            ck_assert_int_eq(all[i]->of[0].id, 0);
+    }
+}
+#define HELD(now_ms, ...)                                                                  \
+    check_held(now_ms, countof(((const enum cause[]){__VA_ARGS__})), (const enum cause[]){ \
+                                                                         __VA_ARGS__})
+
+/* Each ends at its own instant; the one that ends last is told first, of several that end together
+ * the one that began first. */
+START_TEST(test_several_causes)
+{
     backend_begin(_i);
-    struct suspension first = suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW);
-    ck_assert_int_eq(first.until_ms, UNTIL_LIFTED);
-    struct suspension second = suspend(ALICE, CAUSE_STAFF, &an_hour, NOW + 1);
-    ck_assert_int_gt(second.id, first.id);
-    ck_assert_int_eq(account_of(ALICE, NOW + 2).suspension.id, second.id);
-    ck_assert_int_eq(account_of(ALICE, NOW + 1 + HOUR_MS).suspension.id, 0);
-    struct suspension third = suspend(ALICE, CAUSE_STAFF, &until_lifted, NOW + 2 * HOUR_MS);
-    ck_assert_int_eq(account_of(ALICE, NOW + 400 * DAY_MS).suspension.id, third.id);
-    struct action action = action_at(NOW + 401 * DAY_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
-    ck_assert_int_eq(account_of(ALICE, NOW + 401 * DAY_MS).suspension.id, 0);
+    suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
+    suspend(ALICE, CAUSE_COMPLAINTS, &a_day, NOW + 1);
+    suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 2);
+    suspend(ALICE, CAUSE_BREACHED, &until_lifted, NOW + 3);
+    suspend(ALICE, CAUSE_IDENTITY, &an_hour, NOW);
+    suspend(BOB, CAUSE_FAILURES, &a_day, NOW);
+    HELD(NOW + 4, CAUSE_TERMS, CAUSE_BREACHED, CAUSE_COMPLAINTS, CAUSE_STAFF, CAUSE_IDENTITY);
+    HELD(NOW + HOUR_MS - 1, CAUSE_TERMS, CAUSE_BREACHED, CAUSE_COMPLAINTS, CAUSE_STAFF,
+         CAUSE_IDENTITY);
+    HELD(NOW + HOUR_MS, CAUSE_TERMS, CAUSE_BREACHED, CAUSE_COMPLAINTS);
+    HELD(NOW + DAY_MS, CAUSE_TERMS, CAUSE_BREACHED, CAUSE_COMPLAINTS);
+    HELD(NOW + 1 + DAY_MS, CAUSE_TERMS, CAUSE_BREACHED);
+    HELD(NOW + 400 * DAY_MS, CAUSE_TERMS, CAUSE_BREACHED);
+    /* a clock that goes back: nothing was ended by it, nor by what was made and lifted meanwhile */
+    struct action action = action_at(NOW + 2 * DAY_MS);
+    suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + 2 * DAY_MS);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_VOLUME, &action), 1);
+    HELD(NOW + DAY_MS, CAUSE_TERMS, CAUSE_BREACHED, CAUSE_COMPLAINTS);
+}
+END_TEST
+
+/* The newer one of a cause holds, but does not end before the one that it replaces. */
+START_TEST(test_same_cause)
+{
+    static const struct {
+        const struct durations *first, *second;
+        int64_t until_ms; /* UNTIL_LIFTED, or beside NOW */
+    } cases[] = {
+        {&a_day, &an_hour, DAY_MS},
+        {&an_hour, &a_day, DAY_MS + 10},
+        {&an_hour, &an_hour, HOUR_MS + 10},
+        {&until_lifted, &an_hour, UNTIL_LIFTED},
+        {&an_hour, &until_lifted, UNTIL_LIFTED},
+    };
+    backend_begin(_i);
+    for (size_t i = 0; i < countof(cases); i++) {
+        int64_t begin_ms = NOW + (int64_t)i * 31 * DAY_MS, until_ms = cases[i].until_ms;
+        struct action action = action_at(begin_ms + 20);
+        struct suspension first = suspend(ALICE, CAUSE_STAFF, cases[i].first, begin_ms);
+        struct suspension second = suspend(ALICE, CAUSE_STAFF, cases[i].second, begin_ms + 10);
+        ck_assert_int_gt(second.id, first.id);
+        ck_assert_uint_eq(second.offence, 2);
+        ck_assert_int_eq(second.since_ms, begin_ms + 10);
+        ck_assert_int_eq(second.until_ms,
+                         until_ms == UNTIL_LIFTED ? UNTIL_LIFTED : begin_ms + until_ms);
+        struct suspensions held = account_of(ALICE, begin_ms + 10).suspensions;
+        ck_assert_uint_eq(held.count, 1);
+        ck_assert_int_eq(held.of[0].id, second.id);
+        ck_assert_int_eq(held.of[0].until_ms, second.until_ms);
+        ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 1);
+        HELD(begin_ms + 20);
+    }
+}
+END_TEST
+
+/* One that ended by itself holds nobody longer; nor does its end come back. */
+START_TEST(test_same_cause_after_the_end)
+{
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_STAFF, &a_day, NOW);
+    struct suspension second = suspend(ALICE, CAUSE_STAFF, &an_hour, NOW + DAY_MS);
+    ck_assert_int_eq(second.until_ms, NOW + DAY_MS + HOUR_MS);
+    struct suspensions held = account_of(ALICE, NOW + DAY_MS - MINUTE_MS).suspensions;
+    ck_assert_uint_eq(held.count, 1);
+    ck_assert_int_eq(held.of[0].id, second.id);
+}
+END_TEST
+
+/* What it inherits of another's end is its own length: an attempt begins that anew. */
+START_TEST(test_inherited_length)
+{
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_VOLUME, &a_day, NOW);
+    ck_assert_int_eq(suspend(ALICE, CAUSE_VOLUME, &an_hour, NOW + HOUR_MS).until_ms, NOW + DAY_MS);
+    for (unsigned i = 1; i <= 10; i++)
+        refused(mark(i, i), NOW + 2 * HOUR_MS, i, NOW + DAY_MS + (i == 10 ? HOUR_MS : 0));
+}
+END_TEST
+
+START_TEST(test_lift_one)
+{
+    struct action action = action_at(NOW + 10);
+    for (int order = 0; order < 2; order++) {
+        if (order > 0)
+            backend_end();
+        backend_begin(_i);
+        send_messages(ALICE, "a", 1, NOW, 0);
+        struct message message;
+        bring_suspension(&message, NOW + 1);
+        suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 2);
+        HELD(NOW + 10, CAUSE_TERMS, CAUSE_VOLUME);
+        ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 0);
+        if (order == 0) {
+            ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
+            ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 0);
+            HELD(NOW + 10, CAUSE_VOLUME);
+            HELD(NOW + DAY_MS, CAUSE_VOLUME);
+            HELD(NOW + 1 + DAY_MS);
+        } else {
+            ck_assert_int_eq(store_lift(store, ALICE, CAUSE_VOLUME, &action), 1);
+            HELD(NOW + 1 + DAY_MS, CAUSE_TERMS);
+            HELD(NOW + 400 * DAY_MS, CAUSE_TERMS);
+            ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
+            HELD(NOW + 11);
+        }
+    }
+}
+END_TEST
+
+/* The newest entry of the audit log: what it did to which suspension. */
+static void check_audit(const char *action, const char *detail)
+{
+    struct audit entry;
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_audit_newest(store, ALICE, INT64_MAX, &entry, &page), 1);
+    ck_assert_str_eq(entry.action, action);
+    ck_assert_str_eq(entry.detail, detail);
+}
+
+START_TEST(test_audited_by_cause)
+{
+    struct action action = action_at(NOW + 2);
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW);
+    suspend(ALICE, CAUSE_IDENTITY, &an_hour, NOW + 1);
+    check_audit("suspend", "{\"before\":null,\"after\":{\"id\":2,\"cause\":\"identity\","
+                           "\"since\":\"2025-11-22T05:40:01Z\","
+                           "\"until\":\"2025-11-22T06:40:01Z\",\"attempts\":0}}");
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
+    check_audit("lift", "{\"before\":{\"id\":1,\"cause\":\"terms\","
+                        "\"since\":\"2025-11-22T05:40:00Z\",\"until\":null,"
+                        "\"attempts\":0},\"after\":null}");
+}
+END_TEST
+
+/* Attempts and ends of each, by cause. */
+static void check_each(const struct suspensions *held, uint32_t volume, int64_t volume_until_ms,
+                       uint32_t terms)
+{
+    const struct suspension *of_volume = suspension_find(held, CAUSE_VOLUME);
+    const struct suspension *of_terms = suspension_find(held, CAUSE_TERMS);
+    ck_assert_uint_eq(held->count, 2);
+    ck_assert_uint_eq(of_volume->attempts, volume);
+    ck_assert_int_eq(of_volume->until_ms, volume_until_ms);
+    ck_assert_uint_eq(of_terms->attempts, terms);
+    ck_assert_int_eq(of_terms->until_ms, NOW + DAY_MS + HOUR_MS);
+    ck_assert_int_eq(held->of[0].cause,
+                     volume_until_ms > NOW + DAY_MS + HOUR_MS ? CAUSE_VOLUME : CAUSE_TERMS);
+}
+
+/* Each counts the attempts that it does not know; the end of `volume` alone moves, also behind that
+ * of another, which is told after it then. */
+START_TEST(test_attempts_of_each)
+{
+    static const struct durations day_and_hour = {.count = 1, .ms = {DAY_MS + HOUR_MS}};
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_VOLUME, &a_day, NOW);
+    for (unsigned i = 1; i <= 3; i++)
+        refused(mark(i, i), NOW + i, i, NOW + DAY_MS);
+    suspend(ALICE, CAUSE_TERMS, &day_and_hour, NOW);
+    for (unsigned i = 1; i <= 12; i++) { /* three are known to the older one */
+        int64_t now_ms = NOW + 2 * HOUR_MS + i;
+        int64_t until_ms = i >= 10 ? now_ms + DAY_MS : NOW + DAY_MS;
+        struct message message = message_of(ALICE, "tried", now_ms);
+        message.request.attempt = mark(i, i);
+        ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
+        check_each(&message.result.suspensions, i < 3 ? 3 : i, until_ms, i);
+        struct account account = account_of(ALICE, now_ms);
+        check_each(&account.suspensions, i < 3 ? 3 : i, until_ms, i);
+    }
+}
+END_TEST
+
+/* A new one begins with none known, and takes nothing from the others. */
+START_TEST(test_attempts_of_a_new_one)
+{
+    struct action action = action_at(NOW + 10);
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_TERMS, &a_day, NOW);
+    suspend(ALICE, CAUSE_STAFF, &an_hour, NOW);
+    refused(mark(1, 1), NOW + 1, 1, NOW + DAY_MS);
+    suspend(ALICE, CAUSE_STAFF, &an_hour, NOW + 2); /* in the place of one that knew it */
+    refused(mark(1, 1), NOW + 3, 1, NOW + DAY_MS);
+    ck_assert_uint_eq(account_of(ALICE, NOW + 4).suspensions.of[1].attempts, 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 1);
+    refused(mark(1, 1), NOW + 11, 1, NOW + DAY_MS);
+    suspend(ALICE, CAUSE_STAFF, &a_day, NOW + 12); /* told first from now on */
+    refused(mark(1, 1), NOW + 13, 1, NOW + 12 + DAY_MS);
+    refused(mark(1, 1), NOW + 14, 1, NOW + 12 + DAY_MS);
+}
+END_TEST
+
+/* ---- programs side by side ------------------------------------------------------ */
+
+enum { PROGRAMS = 4, ROUNDS = 25 };
+
+struct program {
+    pthread_t thread;
+    struct store *store;
+    enum cause cause;
+    int lifted;
+};
+
+static void *suspend_and_lift(void *context)
+{
+    struct program *program = context;
+    struct action action = {.now_ms = NOW, .by = "agnes", .note = "side by side"};
+    struct suspension made;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (store_suspend(program->store, ALICE, program->cause, &a_day, &action, &made) < 1)
+            return NULL;
+        program->lifted +=
+            store_lift(program->store, ALICE, program->cause, &action) == 1 &&
+            store_suspend(program->store, ALICE, program->cause, &a_day, &action, &made) == 1;
+        program->lifted += store_lift(program->store, ALICE, CAUSE_STAFF, &action) == 1;
+    }
+    return NULL;
+}
+
+/* None takes away what another one makes at the same moment, and only one of them lifts what all
+ * would lift. */
+START_TEST(test_side_by_side)
+{
+    struct program programs[PROGRAMS];
+    int lifted = 0;
+    backend_begin(_i);
+    suspend(ALICE, CAUSE_STAFF, &a_day, NOW);
+    for (int i = 0; i < PROGRAMS; i++) {
+        programs[i] = (struct program){.store = backend_open(backend_url(), TEST_TIMEOUT_MS),
+                                       .cause = (enum cause)(CAUSE_COMPLAINTS + i)};
+        ck_assert_int_eq(pthread_create(&programs[i].thread, NULL, suspend_and_lift, &programs[i]),
+                         0);
+    }
+    for (int i = 0; i < PROGRAMS; i++) {
+        pthread_join(programs[i].thread, NULL);
+        lifted += programs[i].lifted;
+        store_free(&programs[i].store);
+    }
+    ck_assert_int_eq(lifted, PROGRAMS * ROUNDS + 1);
+    struct suspensions held = account_of(ALICE, NOW).suspensions;
+    ck_assert_uint_eq(held.count, PROGRAMS);
+    for (int i = 0; i < PROGRAMS; i++)
+        ck_assert_ptr_nonnull(suspension_find(&held, programs[i].cause));
 }
 END_TEST
 
@@ -286,16 +540,16 @@ START_TEST(test_lift)
     struct action action = action_at(NOW + 5);
     backend_begin(_i);
     send_messages(ALICE, "a", 3, NOW, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 0);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 0);
     suspend(ALICE, CAUSE_TERMS, &until_lifted, NOW + 4);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 0);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 0);
     ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 5), 3);
     struct message message = message_of(ALICE, "x", NOW + 6);
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     suspend(ALICE, CAUSE_TERMS, &a_day, NOW + 7);
     struct action too_late = action_at(NOW + 7 + DAY_MS);
-    ck_assert_int_eq(store_lift(store, ALICE, &too_late), 0);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &too_late), 0);
 }
 END_TEST
 
@@ -307,7 +561,7 @@ START_TEST(test_offences)
     ck_assert_int_eq(suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW).until_ms, NOW + DAY_MS);
     ck_assert_uint_eq(suspend(ALICE, CAUSE_TERMS, &steps, NOW + 1).offence, 1);
     ck_assert_uint_eq(suspend(BOB, CAUSE_COMPLAINTS, &steps, NOW + 1).offence, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1); /* a lifted one stays an offence */
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_COMPLAINTS, &action), 1); /* a lifted one stays an offence */
     struct suspension second = suspend(ALICE, CAUSE_COMPLAINTS, &steps, NOW + 10 * DAY_MS);
     ck_assert_uint_eq(second.offence, 2);
     ck_assert_int_eq(second.until_ms, NOW + 13 * DAY_MS);
@@ -342,16 +596,24 @@ START_TEST(test_suspended_list)
     ck_assert_uint_eq(told.count, 0);
     for (size_t i = countof(mailboxes); i-- > 0;)
         suspend(mailboxes[i], CAUSE_TERMS, i == 1 ? &until_lifted : &a_day, NOW);
-    ck_assert_int_eq(store_lift(store, "c@x.test", &action), 1);
+    ck_assert_int_eq(store_lift(store, "c@x.test", CAUSE_TERMS, &action), 1);
     ck_assert_int_eq(store_suspended(store, "", NOW + 1, page, &told), 1);
     ck_assert_uint_eq(told.count, 2);
     ck_assert_str_eq(page[0].mailbox, "a@x.test");
     ck_assert_str_eq(page[1].mailbox, "b@x.test");
-    ck_assert_int_eq(page[0].suspension.until_ms, NOW + DAY_MS);
-    ck_assert_int_eq(page[1].suspension.until_ms, UNTIL_LIFTED);
+    ck_assert_int_eq(page[0].suspensions.of[0].until_ms, NOW + DAY_MS);
+    ck_assert_int_eq(page[1].suspensions.of[0].until_ms, UNTIL_LIFTED);
     ck_assert_int_eq(store_suspended(store, "b@x.test", NOW + 1, page, &told), 1);
     ck_assert_uint_eq(told.count, 2);
     ck_assert_str_eq(page[0].mailbox, "d@x.test");
+    /* all of a mailbox are in one entry */
+    suspend("b@x.test", CAUSE_STAFF, &an_hour, NOW);
+    ck_assert_int_eq(store_suspended(store, "a@x.test", NOW + 1, page, &told), 1);
+    ck_assert_uint_eq(told.count, 2);
+    ck_assert_uint_eq(page[0].suspensions.count, 2);
+    ck_assert_int_eq(page[0].suspensions.of[0].cause, CAUSE_TERMS);
+    ck_assert_int_eq(page[0].suspensions.of[1].cause, CAUSE_STAFF);
+    ck_assert_uint_eq(page[1].suspensions.count, 1);
     ck_assert_int_eq(store_suspended(store, "e@x.test", NOW + 1, page, &told), 1);
     ck_assert_uint_eq(told.count, 0);
     ck_assert_int_eq(store_suspended(store, "", NOW + DAY_MS, page, &told), 1);
@@ -374,7 +636,15 @@ static Suite *suite(void)
     tcase_add_loop_test(cases, test_never_fits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_window_that_suspends, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspend, 0, BACKEND_KINDS);
-    tcase_add_loop_test(cases, test_suspend_replaces, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several_causes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_cause, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_same_cause_after_the_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_inherited_length, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_lift_one, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audited_by_cause, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts_of_each, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts_of_a_new_one, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_side_by_side, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lift, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_offences, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspended_list, 0, BACKEND_KINDS);

@@ -52,7 +52,7 @@ START_TEST(test_counted_once)
     message.request.decision++;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
     ck_assert_uint_eq(seen_of(&message, RULE_MESSAGES_PER_DAY)->used_before, 1);
-    ck_assert_int_eq(message.result.suspension.id, 0);
+    ck_assert_int_eq(message.result.suspensions.of[0].id, 0);
     ck_assert_uint_eq(message.result.histories[SUBJECT_MAILBOX].count, 0);
     ck_assert_uint_eq(counted(NOW + 40), 1);
     ck_assert_uint_eq(used_of(ALICE, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 40), 1);
@@ -327,7 +327,7 @@ START_TEST(test_redeemed_though_over)
         message.request.windows[i].limit = 1;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
     ck_assert(!message.result.brought);
-    ck_assert_int_eq(message.result.suspension.id, 0);
+    ck_assert_int_eq(message.result.suspensions.of[0].id, 0);
     message.request.id = "smtp-2";
     ck_assert_int_eq(judge(&message), OUTCOME_REJECTED);
     message.request.rejected = false;
@@ -353,8 +353,8 @@ START_TEST(test_suspended_before_ticket)
     suspend_alice(NOW + 1);
     struct message message = asking(ALICE, "smtp-1", 1, NOW + 2);
     ck_assert_int_eq(judge(&message), OUTCOME_SUSPENDED);
-    ck_assert_uint_eq(message.result.suspension.attempts, 1);
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_uint_eq(message.result.suspensions.of[0].attempts, 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_STAFF, &action), 1);
     ck_assert_int_eq(redeem(ALICE, "smtp-1", 1, NOW + 4), OUTCOME_REDEEMED);
 }
 END_TEST
@@ -370,8 +370,8 @@ START_TEST(test_observe_redeems)
     struct message message = asking(ALICE, "smtp-1", 1, NOW + 1);
     message.request.observe = true;
     ck_assert_int_eq(judge(&message), OUTCOME_REDEEMED);
-    ck_assert_int_ne(message.result.suspension.id, 0); /* the result has it all the same */
-    ck_assert_uint_eq(message.result.suspension.attempts, 0);
+    ck_assert_int_ne(message.result.suspensions.of[0].id, 0); /* the result has it all the same */
+    ck_assert_uint_eq(message.result.suspensions.of[0].attempts, 0);
     message.request.id = "smtp-2";
     ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
     ck_assert_uint_eq(counted(NOW + 1), 2);

@@ -181,7 +181,7 @@ static void random_staff(struct store *by, int64_t now_ms)
                                &made);
         break;
     case 1:
-    case 6: answer = store_lift(by, mailbox, &action); break;
+    case 6: answer = store_lift(by, mailbox, (enum cause)below(CAUSE_COUNT), &action); break;
     case 2:
     case 3: answer = store_adjust(by, &adjustment, &action); break;
     case 4: answer = store_write_audit(by, &audited); break;
@@ -267,7 +267,8 @@ static void leave_ticket(struct store *by)
     struct message message = message_of(mailboxes[2], "with a ticket", NOW);
     struct adjustment adjustment = {.rule = RULE_MESSAGES_PER_HOUR, .value = 50,
                                     .until_ms = UNTIL_LIFTED, .subject = "@example.test"};
-    ck_assert_int_ge(store_lift(by, mailboxes[2], &action), 0);
+    for (int cause = 0; cause < CAUSE_COUNT; cause++)
+        ck_assert_int_ge(store_lift(by, mailboxes[2], (enum cause)cause, &action), 0);
     message.request.ticket = 1;
     message.request.window_count = 0;
     judge_by(by, &message);
@@ -304,9 +305,15 @@ static void fill(const char *url, int count)
 static void add_suspension(struct text *out, const struct suspension *suspension)
 {
     text_addf(out, "  suspension %lld %s %lld %lld %u %u %s %s\n", (long long)suspension->id,
-              suspension->id > 0 ? cause_names[suspension->cause] : "",
+              cause_names[suspension->cause],
               (long long)suspension->since_ms, (long long)suspension->until_ms,
               suspension->attempts, suspension->offence, suspension->by, suspension->note);
+}
+
+static void add_suspensions(struct text *out, const struct suspensions *suspensions)
+{
+    for (size_t i = 0; i < suspensions->count; i++)
+        add_suspension(out, &suspensions->of[i]);
 }
 
 static void add_history(struct text *out, const struct history *history)
@@ -342,7 +349,7 @@ static void add_mailbox(struct text *out, struct store *by, const char *mailbox,
     struct store_page page = {.max = countof(audits)};
     MUST(by, store_account(by, arena, mailbox, now_ms, &account));
     text_addf(out, "%s\n", mailbox);
-    add_suspension(out, &account.suspension);
+    add_suspensions(out, &account.suspensions);
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         char name[HISTORY_NAME_SIZE];
         struct history history;
@@ -412,7 +419,7 @@ static void add_staff(struct text *out, struct store *by, int64_t now_ms)
     MUST(by, store_suspended(by, "", now_ms, suspended, &page));
     for (size_t i = 0; i < page.count; i++) {
         text_addf(out, "suspended %s\n", suspended[i].mailbox);
-        add_suspension(out, &suspended[i].suspension);
+        add_suspensions(out, &suspended[i].suspensions);
     }
 }
 
@@ -510,7 +517,7 @@ static const char *result_text(const struct message *message)
     const struct judge_result *result = &message->result;
     text_addf(&out, "%s at %lld ahead %lld brought %d\n", outcome_names[result->outcome],
               (long long)result->at_ms, (long long)result->ahead_ms, result->brought);
-    add_suspension(&out, &result->suspension);
+    add_suspensions(&out, &result->suspensions);
     for (size_t i = 0; i < result->window_count; i++)
         text_addf(&out, "  window %d %llu %d\n", (int)result->windows[i].rule,
                   (unsigned long long)result->windows[i].used_before, result->windows[i].over);
@@ -872,7 +879,7 @@ START_TEST(a_part_is_not_used)
     struct store *by = backend_open(url_of(1, FROM_SQLITE), TEST_TIMEOUT_MS);
     ck_assert_int_eq(move(url_of(0, FROM_SQLITE), url_of(1, FROM_SQLITE), stop, NULL, &report,
                           &part_left, &problem), 0);
-    ck_assert_int_eq(store_lift(by, mailboxes[0], &(struct action){
+    ck_assert_int_eq(store_lift(by, mailboxes[0], CAUSE_STAFF, &(struct action){
         .by = "ada", .note = "x", .now_ms = NOW}), -1);
     ck_assert_msg(strstr(store_error(by), "only a part of a store") != NULL, "%s", store_error(by));
     ck_assert_int_eq(store_examine(by, &made), 0);

@@ -153,7 +153,7 @@ static int try_action(int number)
     case 0: return store_judge(store, &message.request, &message.result);
     case 1: return store_refund(store, ALICE, "a-0", NOW);
     case 2: return store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension);
-    case 3: return store_lift(store, ALICE, &action);
+    case 3: return store_lift(store, ALICE, CAUSE_TERMS, &action);
     case 4: return store_reset(store, ALICE, &action);
     case 5: return store_adjust(store, &adjustment, &action);
     case 6: return store_adjustments(store, 0, &adjustment, &page);
@@ -200,7 +200,7 @@ static void assert_unchanged_at(const char *url)
     ck_assert_msg(store_account(witness, arena, ALICE, NOW + 1, &account) == 1, "%s",
                   store_error(witness));
     ck_assert_uint_eq(account.history.count, 2);
-    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_int_eq(account.suspensions.of[0].id, 0);
     ck_assert_int_eq(store_audit(witness, 0, log, &page), 1);
     ck_assert_uint_eq(page.count, 0);
     page.max = 1;

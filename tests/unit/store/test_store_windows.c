@@ -81,7 +81,7 @@ START_TEST(test_over_the_week)
     *window_of(&over, RULE_OTHER_PER_WEEK) =
         (struct judge_window){.rule = RULE_OTHER_PER_WEEK, .limit = 168, .suspends = true};
     ck_assert_int_eq(judge(&over), OUTCOME_SUSPENDED);
-    ck_assert_str_eq(over.result.suspension.note, "other_per_week");
+    ck_assert_str_eq(over.result.suspensions.of[0].note, "other_per_week");
     ck_assert_uint_eq(over.result.histories[SUBJECT_MAILBOX].count, 168);
     ck_assert_uint_eq(over.result.histories[SUBJECT_IP].count, 24);
     ck_assert_int_eq(store_history(store, arena, SUBJECT_MAILBOX, ALICE, last_ms, &history), 1);

@@ -407,8 +407,8 @@ START_TEST(test_lock)
 
     struct account account;
     ck_assert_int_eq(store_account(store, arena, ALICE, NOW, &account), 1);
-    ck_assert_int_eq(account.suspension.cause, CAUSE_COMPROMISED);
-    ck_assert_int_eq(account.suspension.until_ms, UNTIL_LIFTED);
+    ck_assert_int_eq(account.suspensions.of[0].cause, CAUSE_COMPROMISED);
+    ck_assert_int_eq(account.suspensions.of[0].until_ms, UNTIL_LIFTED);
     html = open_page(alices(), NOW);
     check_has(html, "<h1>Sending is stopped until our support has talked to you</h1>");
     check_has(html, "Change the password");
@@ -421,7 +421,7 @@ static bool is_locked(int64_t now_ms)
 {
     struct account account;
     ck_assert_int_ge(store_account(store, arena, ALICE, now_ms, &account), 0);
-    return account.suspension.id != 0;
+    return account.suspensions.of[0].id != 0;
 }
 
 /* Ten minutes, to the millisecond; afterwards the page says how to get a link that can. */
@@ -513,7 +513,7 @@ START_TEST(test_link_of_a_suspension_without_end)
     const char *query = strchr(url, '?') + 1;
     open_page(query, NOW + 400 * DAY_MS);
     action.now_ms = NOW + 400 * DAY_MS;
-    ck_assert_int_eq(store_lift(store, ALICE, &action), 1);
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_TERMS, &action), 1);
     page(query, "en", NOW + 400 * DAY_MS);
     ck_assert_int_eq(response.status, 403);
     ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
@@ -848,7 +848,7 @@ START_TEST(test_lock_is_wanted)
     ck_assert_int_eq(response.status, 405);
     ck_assert_str_eq(header("Allow"), "GET, HEAD, POST");
     ck_assert_int_ge(store_account(store, arena, ALICE, NOW, &account), 0);
-    ck_assert_int_eq(account.suspension.id, 0);
+    ck_assert_int_eq(account.suspensions.of[0].id, 0);
     ck_assert_uint_eq(locks_counted(), 0);
     end();
 }
