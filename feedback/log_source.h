@@ -17,6 +17,7 @@
 #include "base/problem.h"
 #include "base/text.h"
 
+struct faults;
 struct log_source;
 
 /* A longer line of the log ends there. */
@@ -79,7 +80,14 @@ struct log_source_notice {
 /* Takes one notice: 1 with *notice_r, 0 there is none left. Ask before a cursor is kept, since what
  * was noticed before its place is not noticed again. */
 int log_source_notice(struct log_source *source, struct log_source_notice *notice_r) must_check;
-/* In words, for a log line: "a rotated file is missing". Static. */
+/* In words, for a log line: "the file was truncated". Static. */
 const char *log_source_notice_text(enum log_source_noticed what);
+
+/* What is wrong with a source as this process may see it, or makes its lines doubtful, as warnings
+ * about the setting `where`: that it cannot be read, and which group can; that other users of the
+ * machine can change it, or write lines into it. `main_cf`: Postfix' settings, which say whether
+ * Postfix itself writes the file ("/etc/postfix/main.cf"). */
+void log_source_check(const char *spec, const char *main_cf, const char *where,
+                      struct faults *warnings);
 
 #endif

@@ -24,5 +24,7 @@ int log_source_file_open(const char *path, const char *cursor, struct log_source
                          struct problem *problem) must_check;
 int log_source_journal_open(const char *folder, const char *cursor, struct log_source **source_r,
                             struct problem *problem) must_check;
+/* What is wrong with the machine's journal for this process, static; NULL: nothing. */
+const char *log_source_journal_fault(void);
 
 #endif

@@ -19,9 +19,13 @@
 /* SD_MESSAGE_JOURNAL_DROPPED of sd-messages.h, as a match. */
 #define DROPPED "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e"
 
+#define NO_FILES                                                                              \
+    "there is none that this user can read: expected a member of the group systemd-journal"
+
 struct journal_source {
     struct log_source base;
     sd_journal *journal;
+    bool of_folder;
     uid_t postfix;
     struct text cursor; /* behind what was read; of an earlier reader: to be found again */
     bool resumes;       /* the next entry shows whether `cursor` is still there */
@@ -30,11 +34,10 @@ struct journal_source {
 };
 
 /* What of an entry is looked at. */
-struct entry {
+struct journal_entry {
     struct text *text, *identifier;
-    bool of_postfix, has_identifier;
+    bool of_postfix, dropped_of_postfix;
     int64_t uid, pid, at_us, dropped;
-    bool dropped_of_postfix;
 };
 
 static int trouble(const char *what, int error, struct problem *problem)
@@ -51,65 +54,89 @@ static bool is_unit_of_postfix(const char *unit, size_t length)
            (unit[strlen(name)] == '.' || unit[strlen(name)] == '@');
 }
 
-/* A field's value, when `data` is that field. */
-static const char *value_of(const char *data, size_t length, const char *field, size_t *length_r)
+enum journal_field {
+    FIELD_MESSAGE,
+    FIELD_IDENTIFIER,
+    FIELD_UID,
+    FIELD_PID,
+    FIELD_TIME,
+    FIELD_UNIT,
+    FIELD_DROPPED,
+    FIELD_DROPPED_UNIT,
+    FIELD_OTHER
+};
+
+/* Which field it is, and its value. */
+static enum journal_field field_of(const char *data, size_t length, const char **value_r,
+                                   size_t *length_r)
 {
-    size_t name = strlen(field);
-    if (length <= name || memcmp(data, field, name) != 0 || data[name] != '=')
-        return NULL;
-    *length_r = length - name - 1;
-    return data + name + 1;
+#define NAME(text) {text, sizeof text - 1}
+    static const struct {
+        const char *text;
+        size_t length;
+    } names[FIELD_OTHER] = {
+        [FIELD_MESSAGE] = NAME("MESSAGE="),
+        [FIELD_IDENTIFIER] = NAME("SYSLOG_IDENTIFIER="),
+        [FIELD_UID] = NAME("_UID="),
+        [FIELD_PID] = NAME("_PID="),
+        [FIELD_TIME] = NAME("_SOURCE_REALTIME_TIMESTAMP="),
+        [FIELD_UNIT] = NAME("_SYSTEMD_UNIT="),
+        [FIELD_DROPPED] = NAME("N_DROPPED="),
+        [FIELD_DROPPED_UNIT] = NAME("OBJECT_SYSTEMD_UNIT="),
+    };
+#undef NAME
+    const char *equals = memchr(data, '=', length);
+    size_t name = equals == NULL ? 0 : (size_t)(equals - data) + 1;
+    enum journal_field field = FIELD_MESSAGE;
+    while (field < FIELD_OTHER &&
+           (names[field].length != name || memcmp(names[field].text, data, name) != 0))
+        field++;
+    *value_r = data + name;
+    *length_r = length - name;
+    return field;
 }
 
-static bool take_number(const char *data, size_t length, const char *field, int64_t *number_r)
+static int64_t number_of(const char *value, size_t length)
 {
-    char digits[24] = "";
-    size_t count;
-    const char *value = value_of(data, length, field, &count);
-    if (value == NULL || count >= sizeof digits)
-        return false;
-    memcpy(digits, value, count);
-    *number_r = strtoll(digits, NULL, 10);
-    return true;
+    int64_t number = 0;
+    for (size_t i = 0; i < length && i < 18; i++)
+        number = number * 10 + (value[i] - '0');
+    return number;
 }
 
-static bool take_text(const char *data, size_t length, const char *field, struct text *text)
+static void take_text(struct text *text, const char *value, size_t length)
 {
-    size_t count;
-    const char *value = value_of(data, length, field, &count);
-    if (value == NULL)
-        return false;
     text_clear(text);
-    text_add_bytes(text, value, count);
-    return true;
+    text_add_bytes(text, value, length);
 }
 
-static void take_field(struct entry *entry, const char *data, size_t length)
+static void take_field(struct journal_entry *entry, const char *data, size_t length)
 {
+    const char *value;
     size_t count;
-    const char *unit;
-    if (take_text(data, length, "MESSAGE", entry->text) ||
-        take_number(data, length, "_UID", &entry->uid) ||
-        take_number(data, length, "_PID", &entry->pid) ||
-        take_number(data, length, "_SOURCE_REALTIME_TIMESTAMP", &entry->at_us) ||
-        take_number(data, length, "N_DROPPED", &entry->dropped))
-        return;
-    if (take_text(data, length, "SYSLOG_IDENTIFIER", entry->identifier))
-        entry->has_identifier = true;
-    else if ((unit = value_of(data, length, "_SYSTEMD_UNIT", &count)) != NULL)
-        entry->of_postfix = is_unit_of_postfix(unit, count);
-    else if ((unit = value_of(data, length, "OBJECT_SYSTEMD_UNIT", &count)) != NULL)
-        entry->dropped_of_postfix = is_unit_of_postfix(unit, count);
+    switch (field_of(data, length, &value, &count)) {
+    case FIELD_MESSAGE: take_text(entry->text, value, count); break;
+    case FIELD_IDENTIFIER: take_text(entry->identifier, value, count); break;
+    case FIELD_UID: entry->uid = number_of(value, count); break;
+    case FIELD_PID: entry->pid = number_of(value, count); break;
+    case FIELD_TIME: entry->at_us = number_of(value, count); break;
+    case FIELD_UNIT: entry->of_postfix = is_unit_of_postfix(value, count); break;
+    case FIELD_DROPPED: entry->dropped = number_of(value, count); break;
+    case FIELD_DROPPED_UNIT: entry->dropped_of_postfix = is_unit_of_postfix(value, count); break;
+    case FIELD_OTHER: break;
+    }
 }
 
 /* The entry that the journal is at. 1 a line, 0 none, or -errno. */
 static int read_entry(struct journal_source *source, struct log_source_line *line_r)
 {
-    struct entry entry = {.text = &source->text, .identifier = &source->identifier, .uid = -1};
+    struct journal_entry entry = {
+        .text = &source->text, .identifier = &source->identifier, .uid = -1};
     const void *data;
     size_t length;
     int got;
     text_clear(&source->text);
+    text_clear(&source->identifier);
     sd_journal_restart_data(source->journal);
     while ((got = sd_journal_enumerate_available_data(source->journal, &data, &length)) > 0)
         take_field(&entry, data, length);
@@ -117,8 +144,7 @@ static int read_entry(struct journal_source *source, struct log_source_line *lin
         return got;
     if (entry.dropped_of_postfix)
         source->base.noticed[LOG_SOURCE_SUPPRESSED] += entry.dropped;
-    if (!entry.of_postfix || !entry.has_identifier ||
-        (entry.uid != 0 && entry.uid != source->postfix) ||
+    if (!entry.of_postfix || (entry.uid != 0 && entry.uid != source->postfix) ||
         strncmp(text_string(&source->identifier), "postfix", strlen("postfix")) != 0)
         return 0;
     uint64_t received_us = 0;
@@ -172,6 +198,12 @@ static int next_entry(struct journal_source *source, struct problem *problem)
     }
 }
 
+static bool has_files(sd_journal *journal)
+{
+    return sd_journal_has_runtime_files(journal) > 0 ||
+           sd_journal_has_persistent_files(journal) > 0;
+}
+
 static int journal_next(struct log_source *base, struct log_source_line *line_r,
                         struct problem *problem)
 {
@@ -186,13 +218,10 @@ static int journal_next(struct log_source *base, struct log_source_line *line_r,
         if (line < 0 && line != -EBADMSG)
             return trouble("cannot be read", line, problem);
     }
-    if (got == 0 && sd_journal_has_runtime_files(source->journal) <= 0 &&
-        sd_journal_has_persistent_files(source->journal) <= 0) {
-        problem_set(problem, 0, "journal", "there is none that this user can read: expected a "
-                                           "member of the group systemd-journal");
-        return -1;
-    }
-    return got;
+    if (got != 0 || source->of_folder || has_files(source->journal))
+        return got;
+    problem_set(problem, 0, "journal", "%s", NO_FILES);
+    return -1;
 }
 
 static void journal_cursor(struct log_source *base, struct text *cursor)
@@ -262,6 +291,7 @@ int log_source_journal_open(const char *folder, const char *cursor, struct log_s
     struct journal_source *source = xcalloc(1, sizeof *source);
     source->base.kind = &kind;
     source->journal = journal;
+    source->of_folder = folder != NULL;
     const struct passwd *postfix = getpwnam("postfix");
     source->postfix = postfix == NULL ? 0 : postfix->pw_uid;
     int result = sd_journal_set_data_threshold(
@@ -280,7 +310,22 @@ int log_source_journal_open(const char *folder, const char *cursor, struct log_s
     return 1;
 }
 
+const char *log_source_journal_fault(void)
+{
+    sd_journal *journal = NULL;
+    int opened = sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+    const char *fault = opened < 0            ? strerror(-opened)
+                        : !has_files(journal) ? NO_FILES
+                                              : NULL;
+    sd_journal_close(journal);
+    return fault;
+}
+
 #else
+
+#define NOT_BUILT "this program was built without libsystemd: expected \"file:/PATH\""
+
+const char *log_source_journal_fault(void) { return NOT_BUILT; }
 
 int log_source_journal_open(const char *folder, const char *cursor, struct log_source **source_r,
                             struct problem *problem)
@@ -288,8 +333,7 @@ int log_source_journal_open(const char *folder, const char *cursor, struct log_s
     (void)folder;
     (void)cursor;
     (void)source_r;
-    return problem_set(problem, 0, "journal",
-                       "this program was built without libsystemd: expected \"file:/PATH\"");
+    return problem_set(problem, 0, "journal", "%s", NOT_BUILT);
 }
 
 #endif

@@ -1,7 +1,7 @@
-/* log_reader SPEC CURSOR [--time | --until TEXT]: prints the lines that a log has, from the cursor in
- * the file CURSOR if it is there, and keeps the new one in it. A line each: "line IDENTIFIER PID
- * TIME TEXT", "noticed WHAT COUNT". --time: only how many and how fast; --until: waits for a line of
- * that text, and ends with it. */
+/* log_reader SPEC CURSOR [--time | --until TEXT]: prints the lines that a log has, from the cursor
+ * in the file CURSOR if it is there, and keeps the new one in it. A line each: "line IDENTIFIER PID
+ * TIME TEXT", "noticed WHAT COUNT". --time: only how many and how fast; --until: waits for a line
+ * of that text, and ends with it. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
