@@ -104,7 +104,8 @@ START_TEST(as_many_clocks_as_streams)
     begin(_i);
     for (int i = 40; i >= 0; i--)
         for (int k = 0; k < 5; k++)
-            send(arena_printf(arena, "user%d@example.test", i), NOW + i * HOUR_MS + k, k == 2, DAY_MS);
+            send(arena_printf(arena, "user%d@example.test", i), NOW + i * HOUR_MS + k, k == 2,
+                 DAY_MS);
     qsort(ids, count, sizeof ids[0], by_number);
     check_all(0, 0, 9, NOW + 10);
     check_all(ids[50], 51, MOST, NOW + 10);

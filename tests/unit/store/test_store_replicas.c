@@ -13,6 +13,7 @@
 #include "store/observations.h"
 #include "store/records.h"
 #include "store/suspensions.h"
+#include "store/values.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
@@ -135,6 +136,17 @@ static int act_write_audit(void)
                                                       .detail = "{}", .action = &action});
 }
 
+static int act_change(void)
+{
+    static struct values_done done;
+    const struct value_change change = {
+        .value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "1", .length = 1,
+                  .until_ms = NOW + DAY_MS},
+        .replaces = 0};
+    const struct values_step step = {&change, 1, NULL, 0, NOW};
+    return store_values_change(store, &step, &done);
+}
+
 /* What an operation answers at first, and when it was done already. */
 static const struct {
     const char *name;
@@ -144,6 +156,7 @@ static const struct {
     {"judge", act_judge, 1},   {"refund", act_refund, 0}, {"suspend", act_suspend, 1},
     {"lift", act_lift, 0},     {"reset", act_reset, 1},   {"adjust", act_adjust, 1},
     {"keep", act_keep, 0},     {"forget", act_forget, 0}, {"write_audit", act_write_audit, 1},
+    {"change", act_change, 0},
 };
 
 /* What the acts need. */
@@ -168,6 +181,10 @@ static void assert_done(const char *url)
     ck_assert_uint_eq(account_at(url, BOB).history.count, 1);
     ck_assert_uint_eq(carol.history.count, 0);
     ck_assert_int_eq(carol.suspensions.of[0].id, 0);
+    struct value value;
+    struct store *other = open_with(url, TEST_TIMEOUT_MS, 0);
+    ck_assert_int_eq(store_value(other, arena, VALUE_CURSOR, "log", NOW, &value), 1);
+    store_free(&other);
 }
 
 START_TEST(test_answered_is_there)
