@@ -16,6 +16,7 @@
 #include "store/kept.h"
 #include "store/observations.h"
 #include "store/records.h"
+#include "store/server.h"
 #include "store/store.h"
 #include "store/suspensions.h"
 #include "store/transfer.h"
@@ -153,6 +154,8 @@ struct backend_operations {
     const struct transfer_operations *transfer;
     int (*sweep)(struct backend *backend, int64_t now_ms);
     int (*examine)(struct backend *backend, bool *made_r); /* after 1 `error` as of store_check */
+    /* store_server; NULL: the database is a file */
+    int (*server)(struct backend *backend, struct store_server *server_r);
     void (*free)(struct backend *backend);
 };
 

@@ -610,6 +610,17 @@ int store_sweep(struct store *store, int64_t now_ms)
     ALONE(store, sweep, now_ms);
 }
 
+/* Not ALONE: of a file nobody asks. */
+int store_server(struct store *store, struct store_server *server_r)
+{
+    struct member self = {.count = 0};
+    if (enter(store, &self) < 0)
+        return -1;
+    const struct backend_operations *operations = self.backend->operations;
+    return leave_with(store, self.backend,
+                      operations->server != NULL ? operations->server(self.backend, server_r) : 0);
+}
+
 /* ---- opening ---------------------------------------------------------------- */
 
 int store_examine(struct store *store, bool *made_r)

@@ -1,7 +1,7 @@
 /* The store: what was counted, who is suspended, which limits staff changed, what was decided. One
  * interface, two backends behind it: SQLite (one machine) and Redis (several). The store holds no
  * rule of sending. Each subject has a header: judge.h, suspensions.h, adjustments.h, records.h,
- * audit.h, kept.h, observations.h.
+ * audit.h, kept.h, observations.h, values.h, server.h.
  *
  * Results. Every operation is atomic and returns 1 yes, 0 no, -1 don't know; each header says what
  * 0 means, where there is one. After -1 store_error() says why, and an operation that changes
@@ -72,7 +72,7 @@ int store_open_existing(const char *url, const struct store_options *options,
 int store_examine(struct store *store, bool *made_r) must_check;
 /* What store_open and store_examine would find, without a change: no file, no schema, no mode.
  * Returns as store_examine. *problem says why it is not 1; after 1 its text says what a sentinel
- * named, or nothing. */
+ * named or that the tables are of an earlier version, or nothing. */
 int store_check(const char *url, const struct store_options *options,
                 struct problem *problem) must_check;
 /* For a program that people run beside the services, before it opens the store: 0 with *problem when

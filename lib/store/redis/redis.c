@@ -508,6 +508,7 @@ static const struct backend_operations redis_operations = {
     .transfer = &redis_transfer,
     .sweep = redis_sweep,
     .examine = redis_examine,
+    .server = redis_server,
     .free = redis_free,
 };
 

@@ -214,5 +214,6 @@ extern const struct value_operations redis_values;
 extern const struct observation_operations redis_observations;
 extern const struct transfer_operations redis_transfer;
 int redis_sweep(struct backend *backend, int64_t now_ms);
+int redis_server(struct backend *backend, struct store_server *server_r);
 
 #endif

@@ -633,6 +633,9 @@ int sqlite_backend_check(const char *path, const struct store_options *options,
                  : check_file(backend) < 0  ? -1
                                          : look_into(backend);
     bool unusable = backend->unusable;
+    if (result > 0 && backend->is_earlier)
+        backend_fail(&backend->base, "has tables of an earlier version, which the next start "
+                                     "brings up to date");
     memcpy(error_r, backend->base.error, BACKEND_ERROR_SIZE);
     free_to_look(backend);
     return result < 0 && unusable ? 0 : result;

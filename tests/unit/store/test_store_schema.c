@@ -410,10 +410,12 @@ START_TEST(test_check_leaves_all_as_it_is)
     backend_begin(BACKEND_SQLITE);
     send_messages(ALICE, "a", 3, NOW, 1);
     ck_assert_int_eq(store_check(backend_url(), &test_options, &why), 1); /* beside the log */
+    ck_assert_str_eq(why.text, "");
     backend_end();
     make_old(1);
     ck_assert_int_eq(chmod(old_path, 0644), 0);
     ck_assert_int_eq(store_check(old_url, &test_options, &why), 1);
+    ck_assert_ptr_nonnull(strstr(why.text, "an earlier version"));
     ck_assert_int_eq(stat(old_path, &file), 0);
     ck_assert_uint_eq(file.st_mode & 0777, 0644);
     ck_assert_int_eq(backend_sqlite_number(old_path, "PRAGMA user_version"), 1);
