@@ -27,6 +27,8 @@ enum cli_option {
     OPTION_FOLLOW,
     OPTION_CHANGED,
     OPTION_DEFAULTS,
+    OPTION_POSTFIX,
+    OPTION_DOVECOT,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -116,6 +118,7 @@ int cli_run_simulate(struct cli *cli);
 int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);
+int cli_run_doctor(struct cli *cli);
 int cli_run_staff_add(struct cli *cli);
 int cli_run_staff_remove(struct cli *cli);
 int cli_run_staff_list(struct cli *cli);

@@ -56,6 +56,13 @@ const struct command cli_commands[] = {
     {"config", "", 0, 0, TAKES(OPTION_CHANGED) | TAKES(OPTION_DEFAULTS), NEEDS_NOTHING,
      cli_run_config,
      "the settings in force", NULL},
+    {"doctor", "[CHECK]...", 0, 32,
+     TAKES(OPTION_JSON) | TAKES(OPTION_POSTFIX) | TAKES(OPTION_DOVECOT), NEEDS_SETTINGS,
+     cli_run_doctor, "what is wrong with this installation, and what to do",
+     "Looks and changes nothing; within 10 seconds. Without CHECK all of them. Run it as root:\n"
+     "another user may not look at everything. States: ok; bad, mail passes unjudged or is lost,\n"
+     "or will be; warn, probably not intended; skip, it could not be looked at.\n"
+     "Exit status: 0, or 1 when one is bad.\n"},
     {"store migrate", "FROM-URL TO-URL", 2, 2, TAKES(OPTION_JSON), NEEDS_SETTINGS, cli_run_migrate,
      "move everything to another database, and compare",
      "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"

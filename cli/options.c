@@ -28,6 +28,8 @@ static const struct option_row {
     [OPTION_FOLLOW] = {"follow", 'f', NULL, "go on with what is decided from now on"},
     [OPTION_CHANGED] = {"changed", 'n', NULL, "only what differs from the defaults"},
     [OPTION_DEFAULTS] = {"defaults", '\0', NULL, "a commented file of all defaults"},
+    [OPTION_POSTFIX] = {"postfix", '\0', "DIR", "the folder of Postfix' main.cf (its default)"},
+    [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 
 enum { LONG_BASE = 256, COMMON_OPTIONS = 4 };

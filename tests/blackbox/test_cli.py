@@ -719,6 +719,10 @@ def test_completion_knows_the_words(sqlite_store, folder):
     assert completions("sendguard", "store", "migrate", "sq") == ["sqlite://"]
     assert completions("sendguard", "-o", "a.b=c", "li") == ["lift", "limit"]
     assert completions("sendguard", "show", "") == []
+    done = shell.run("doctor", "no_check")
+    assert done.returncode == 64
+    assert completions("sendguard", "doctor", "store", "") == \
+        re.search(r"expected (.*)", done.err).group(1).split(", ")
 
 
 def test_output_that_cannot_be_written(sqlite_store, folder):

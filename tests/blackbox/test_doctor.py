@@ -1,0 +1,404 @@
+"""sendguard doctor on the stack: all is well, then one thing after the other is broken, and seen."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from clock import Clock
+from postfix import MailProgram, Stack
+from programs import BUILD, SANITIZED
+from stores import RedisServer
+
+OWN = "domains.own_domains=example.test example.net"
+# The stack's pages are on the loopback, of which --check warns rightly.
+URL = "web.base_url=https://webmail.example.test/sending"
+ALL = ["settings", "store", "clock", "sockets", "postfix_end_of_data", "postfix_recipients",
+       "postfix_data", "tickets", "port_25", "sendmail", "sieve"]
+LIMIT = 30 if SANITIZED else 10  # seconds
+
+
+class Doctor:
+    """The command on a stack, as root."""
+
+    def __init__(self, stack):
+        self.stack, self.folder = stack, stack.folder
+        self.program = self.folder / "guard/sendguard"
+
+    def command(self, *words, settings=()):
+        options = [f"-o{setting}" for setting in (OWN, URL, *settings)]
+        return [self.program, "-c", self.folder / "guard/sendguard.conf", *options, "doctor",
+                "--postfix", self.folder / "postfix/conf",
+                "--dovecot", self.folder / "dovecot/dovecot.conf", *words]
+
+    def run(self, *words, settings=(), wrapper=(), **environment):
+        began = time.monotonic()
+        done = subprocess.run([*wrapper, *self.command(*words, settings=settings)],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env=dict(os.environ, **environment))
+        assert time.monotonic() - began < LIMIT
+        assert done.stderr == "", done.stderr
+        return done
+
+    def checks(self, *words, **more):
+        """What each found, by its name; the exit status says whether one is bad."""
+        done = self.run("--json", *words, **more)
+        found = {one["name"]: one for one in json.loads(done.stdout)}
+        for one in found.values():
+            assert set(one) == {"name", "looks_at", "state", "found", "advice"}
+            assert one["state"] in ("ok", "warn", "bad", "skip") and one["found"], one
+            assert (one["advice"] is None) == (one["state"] == "ok"), one
+        assert done.returncode == (1 if red(found) else 0), done
+        return found
+
+
+def red(found):
+    return {name for name, one in found.items() if one["state"] == "bad"}
+
+
+def yellow(found):
+    return {name for name, one in found.items() if one["state"] == "warn"}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    stack = Stack(OWN)
+    with MailProgram(stack, "alice@example.test") as program:
+        program.send()
+    yield stack
+    stack.down()
+
+
+@pytest.fixture(scope="module")
+def doctor(stack):
+    return Doctor(stack)
+
+
+@contextlib.contextmanager
+def changed(path, *changes):
+    """The file with each (old, new) replaced, until the end."""
+    before = text = path.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def main_cf(doctor, *changes):
+    return changed(doctor.folder / "postfix/conf/main.cf", *changes)
+
+
+@contextlib.contextmanager
+def mode(path, bits):
+    before = path.stat().st_mode
+    path.chmod(bits)
+    try:
+        yield
+    finally:
+        path.chmod(before & 0o7777)
+
+
+# ---- all is well ----------------------------------------------------------------------------
+
+
+def test_all_is_well(doctor):
+    found = doctor.checks()
+    assert list(found) == ALL
+    for name, one in found.items():
+        assert one["state"] == "ok" or (name == "clock" and one["state"] == "skip" and
+                                        "NTP" in one["found"]), one
+
+
+def test_text_for_people(doctor):
+    with mode(doctor.folder / "guard/secret", 0o644):
+        done = doctor.run()
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert [line.split()[1] for line in lines[:-2] if not line.startswith(" ")] == ALL
+    assert lines[0].startswith("BAD   settings             ")
+    assert any(line.strip().startswith("-> ") for line in lines[1:4])
+    assert lines[1].startswith(" " * 27) and lines[-1].startswith("9 ok, 1 bad, ")
+    assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
+
+
+def test_some_checks_alone(doctor):
+    assert list(doctor.checks("tickets", "store")) == ["store", "tickets"]
+    done = subprocess.run(doctor.command("tikets"), capture_output=True, text=True)
+    assert done.returncode == 64 and done.stdout == ""
+    assert 'there is no check "tikets": expected settings, store, ' in done.stderr
+    done = subprocess.run(doctor.command(settings=["mta.threads=many"]), capture_output=True, text=True)
+    assert done.returncode == 78 and "mta.threads" in done.stderr and done.stdout == ""
+
+
+def test_it_changes_nothing(doctor):
+    def stored():
+        with contextlib.closing(sqlite3.connect(doctor.folder / "guard/sendguard.db")) as database:
+            return list(database.iterdump())
+    doctor.stack.stop("guard", "web", "mta")  # they write by themselves
+    try:
+        before = stored()
+        files = sorted(path.name for path in (doctor.folder / "guard").iterdir())
+        assert red(doctor.checks()) == {"sockets"}
+        assert stored() == before
+        assert files == sorted(path.name for path in (doctor.folder / "guard").iterdir())
+    finally:
+        doctor.stack.start("guard", "web", "mta")
+    before = {name: value for name, value in doctor.stack.metrics().items() if "decisions" in name}
+    assert red(doctor.checks()) == set()
+    after = {name: value for name, value in doctor.stack.metrics().items() if "decisions" in name}
+    assert before == after and doctor.stack.used("alice@example.test") == 1
+
+
+def test_another_user(doctor, folder):
+    for path in (doctor.program, doctor.folder / "guard/sendguard.conf"):
+        shutil.copy(path, folder)
+    done = subprocess.run(
+        ["setpriv", "--reuid=mail", "--regid=mail", "--clear-groups", folder / "sendguard",
+         "-c", folder / "sendguard.conf", "doctor", "--json", "--postfix", doctor.folder / "postfix/conf"],
+        capture_output=True, text=True)
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+    assert done.returncode == 0 and done.stderr == ""
+    assert {found[name]["state"] for name in ("store", "sockets")} == {"skip"}
+    assert "root" in found["store"]["advice"] and "Permission denied" in found["sockets"]["found"]
+    assert found["postfix_end_of_data"]["state"] == "ok"
+
+
+def test_a_check_that_hangs_is_ended(doctor, folder):
+    for name in ("main.cf", "master.cf"):
+        os.mkfifo(folder / name)
+    command = doctor.command("--json", "port_25", "tickets")
+    command[command.index("--postfix") + 1] = folder
+    began = time.monotonic()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert time.monotonic() - began < LIMIT
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+    assert found["port_25"]["state"] == "skip" and "8 s" in found["port_25"]["found"]
+    assert found["tickets"]["state"] == "ok"
+    left = [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+            if str(folder).encode() in read(path)]
+    assert left == []
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+# ---- one thing is broken --------------------------------------------------------------------
+
+
+def test_settings(doctor):
+    with mode(doctor.folder / "guard/secret", 0o644):
+        found = doctor.checks()
+    assert red(found) == {"settings"}
+    assert "guard/secret" in found["settings"]["found"]
+    found = doctor.checks(settings=["web.base_url=http://127.0.0.1/sending"])
+    assert red(found) == set() and yellow(found) == {"settings"}
+    assert "web.base_url" in found["settings"]["found"]
+
+
+def test_the_settings_of_a_redis_server(doctor, folder):
+    folder.chmod(0o755)
+    server = RedisServer(folder, "--maxmemory-policy", "allkeys-lru", "--appendonly", "yes",
+                         rights=None)
+    server.start()
+    try:
+        def checks():
+            return doctor.checks(settings=[f"store.url=redis+unix://{server.socket_path}"])
+        found = checks()
+        assert red(found) == {"store"}
+        assert "allkeys-lru" in found["store"]["found"]
+        assert found["store"]["advice"] == "redis.conf: maxmemory-policy noeviction"
+        server.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        assert checks()["store"]["state"] == "ok"
+        server.command("CONFIG", "SET", "appendonly", "no")
+        server.command("CONFIG", "SET", "save", "")
+        found = checks()
+        assert red(found) == {"store"} and "appendonly yes" in found["store"]["advice"]
+    finally:
+        server.stop()
+    found = doctor.checks("store", "clock", settings=[f"store.url=redis+unix://{server.socket_path}"])
+    assert red(found) == {"store"} and found["clock"]["state"] == "skip"
+
+
+def test_the_owner_of_a_file(doctor):
+    database = doctor.folder / "guard/sendguard.db"
+    before = database.stat()
+    os.chown(database, 0, 0)
+    try:
+        found = doctor.checks()
+    finally:
+        os.chown(database, before.st_uid, before.st_gid)
+    assert {"store"} <= red(found) <= {"store", "settings"}
+    assert f"chown nobody: {database}*" in found["store"]["advice"]
+    assert {path.owner() for path in database.parent.glob("sendguard.db*")} == {"nobody"}
+
+
+def test_a_wrong_clock(doctor, folder):
+    clock = Clock(folder)
+    clock.set((time.time() - 3600) * 1000)
+    found = doctor.checks(**clock.environment)
+    assert red(found) == {"clock"}
+    assert "ahead of this machine's clock" in found["clock"]["found"]
+    assert "set-ntp" in found["clock"]["advice"]
+
+
+@pytest.mark.parametrize("service, unit", [("guard", "fcgi"), ("web", "web"), ("mta", "mta")])
+def test_a_service_that_is_stopped(doctor, service, unit):
+    doctor.stack.stop(service)
+    try:
+        found = doctor.checks()
+    finally:
+        doctor.stack.start(service)
+    assert red(found) == {"sockets"}
+    assert found["sockets"]["advice"] == f"systemctl start sendguard-{unit}"
+
+
+def test_a_service_that_hangs(doctor):
+    pid = int((doctor.folder / "pids/mta").read_text().split()[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        found = doctor.checks()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert red(found) == {"sockets"}
+    assert "does not answer as sendguard-mta" in found["sockets"]["found"]
+
+
+def test_a_socket_that_is_open_to_all(doctor):
+    socket = doctor.folder / "guard/fcgi.sock"
+    with mode(socket, 0o666):
+        assert red(doctor.checks()) == set(), "its folder lets nobody pass"
+        with mode(socket.parent, 0o2755):
+            found = doctor.checks()
+    assert red(found) == {"sockets"}
+    assert found["sockets"]["advice"].startswith(f"chmod 0660 {socket}")
+
+
+END = "submission_end = $sendguard"
+DATA = "submission_data = $sendguard"
+
+
+def test_nobody_is_asked_at_the_end(doctor):
+    with main_cf(doctor, (END, "submission_end ="), (DATA, "submission_data =")):
+        found = doctor.checks()
+    assert red(found) == {"postfix_end_of_data"} and yellow(found) == {"postfix_data"}
+    line = ("-o { smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:"
+            f"{doctor.stack.port('mta')} }}")
+    assert line in found["postfix_end_of_data"]["advice"]
+    with main_cf(doctor, (END, "submission_end ="), (DATA, "submission_data =")), \
+            changed(doctor.folder / "postfix/conf/master.cf",
+                    ("  -o syslog_name=postfix/submission", f"  {line}"),
+                    ("  -o syslog_name=postfix/relay", f"  {line}")):
+        text = (doctor.folder / "postfix/conf/master.cf").read_text()
+        own = "  -o smtpd_end_of_data_restrictions=$submission_end\n"
+        (doctor.folder / "postfix/conf/master.cf").write_text(text.replace(own, ""))
+        assert red(doctor.checks()) == set(), "the line that it says to write"
+
+
+def test_asked_at_data_and_not_at_the_end(doctor):
+    with main_cf(doctor, (END, "submission_end =")):
+        found = doctor.checks()
+    assert red(found) == {"postfix_end_of_data", "postfix_data"}
+    assert "nothing is judged" in found["postfix_data"]["found"]
+
+
+def test_what_ends_the_list_before(doctor):
+    with main_cf(doctor, (END, "submission_end = permit_sasl_authenticated, $sendguard"),
+                 (DATA, "submission_data =")):
+        found = doctor.checks()
+    assert red(found) == {"postfix_end_of_data"}
+    assert "permit_sasl_authenticated ends" in found["postfix_end_of_data"]["found"]
+
+
+def test_another_policy_service_is_asked(doctor):
+    with main_cf(doctor, (END, "submission_end = check_policy_service inet:127.0.0.1:1"),
+                 (DATA, "submission_data =")):
+        assert red(doctor.checks()) == {"postfix_end_of_data"}
+
+
+def test_a_class_of_restrictions_is_followed(doctor):
+    with main_cf(doctor, (END, "smtpd_restriction_classes = ours\nours = $sendguard\n"
+                               "submission_end = ours")):
+        assert red(doctor.checks()) == set()
+
+
+def test_a_socket_file_in_the_queue_directory(doctor):
+    """As a chroot sees it; nobody listens there, which another check says."""
+    path = doctor.folder / "postfix/queue/sendguard/mta.sock"
+    with main_cf(doctor, ("sendguard = check_policy_service { inet:127.0.0.1:"
+                          f"{doctor.stack.port('mta')}, timeout=10s }}",
+                          "sendguard = check_policy_service unix:sendguard/mta.sock")):
+        found = doctor.checks(settings=[f"mta.listen={path}"])
+    assert red(found) == {"sockets"}
+
+
+def test_recipients_are_not_named(doctor):
+    with main_cf(doctor, ("reject_unlisted_recipient, $sendguard,\n    permit_sasl",
+                          "reject_unlisted_recipient,\n    permit_sasl")):
+        found = doctor.checks()
+    assert red(found) == {"postfix_recipients"}
+    assert "permit_sasl_authenticated ends" in found["postfix_recipients"]["found"]
+
+
+def test_no_reference_header(doctor):
+    with main_cf(doctor, (DATA, "submission_data =")):
+        found = doctor.checks()
+    assert red(found) == set() and yellow(found) == {"postfix_data"}
+
+
+def test_a_webmail_without_tickets(doctor):
+    found = doctor.checks(settings=["mta.webmail_hosts=none"])
+    assert red(found) == set() and "tickets" in yellow(found)
+    assert "webmail_hosts = " in found["tickets"]["advice"]
+
+
+@pytest.mark.parametrize("service", ["smtp inet", "127.0.0.1:25 inet", "smtpd pass"])
+def test_logins_on_port_25(doctor, service):
+    incoming = "# Mail from other servers: nobody is signed in, so the guard lets it pass.\n"
+    with changed(doctor.folder / "postfix/conf/master.cf",
+                 (incoming, f"{service} n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n")):
+        found = doctor.checks()
+    assert red(found) == {"port_25"}
+    assert "smtpd_sasl_auth_enable=no" in found["port_25"]["advice"]
+
+
+def test_everybody_may_use_sendmail(doctor):
+    with main_cf(doctor, ("authorized_submit_users = root\n", "")):
+        found = doctor.checks()
+    assert red(found) == {"sendmail"}
+    assert found["sendmail"]["advice"] == "postconf -e authorized_submit_users=root"
+
+
+def test_filters_that_nobody_judges(doctor):
+    path = doctor.folder / "dovecot/forwarding.conf"
+    port = doctor.stack.port("forwarding")
+    with changed(path, (f"submission_host = 127.0.0.1:{port}\n", "")):
+        found = doctor.checks()
+    assert red(found) == {"sieve"} and "submission_host = " in found["sieve"]["advice"]
+    found = doctor.checks(settings=["mta.forwarding_networks=none"])
+    assert red(found) == {"sieve"} and "forwarding_networks = " in found["sieve"]["advice"]
+
+
+def test_no_mail_server(doctor, folder):
+    command = doctor.command("--json", "sendmail", "sieve")
+    command[command.index("--postfix") + 1] = folder
+    command[command.index("--dovecot") + 1] = folder / "dovecot.conf"
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+    assert done.returncode == 0
+    assert {one["state"] for one in found.values()} == {"skip"}
+    assert "--postfix" in found["sendmail"]["advice"] and "--dovecot" in found["sieve"]["advice"]
