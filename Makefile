@@ -81,7 +81,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 all: deps-build
 	@$(MAKE) --no-print-directory programs man
 
-programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard
+programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard-feedback $(B)/sendguard
 
 deps-build deps-run deps-test deps-bench deps-peers:
 	@tools/install-packages $(@:deps-%=%)
@@ -132,8 +132,10 @@ $(B)/sendguard-fcgi: $(call objects,fcgi/main.c) $(B)/fcgi/parts.a $(LIB)
 $(B)/sendguard-web: LIBRARIES := -lmicrohttpd
 $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/parts.a $(B)/http_server/parts.a $(LIB)
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
+$(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
+$(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
-$(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard:
+$(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard-feedback $(B)/sendguard:
 	$(call say,LINK,$@)
 	$(link)
 

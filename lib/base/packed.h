@@ -1,8 +1,9 @@
-/* Numbers as bytes, the most significant first: what databases keep. */
+/* Numbers as bytes: what databases keep. Of a fixed width the most significant byte comes first. A
+ * varint has 7 bits a byte, the lowest first; the upper bit says that more follow. */
 #ifndef SENDGUARD_PACKED_H
 #define SENDGUARD_PACKED_H
 
-#include "base/base.h"
+#include "base/text.h"
 
 /* The lower `count` bytes of a number; returns where they end. */
 static inline uint8_t *packed_put(uint8_t *bytes, uint64_t number, int count)
@@ -20,5 +21,20 @@ static inline uint64_t packed_get(const uint8_t **bytes, int count)
         number = number << 8 | *(*bytes)++;
     return number;
 }
+
+/* Adds a varint; bytes with their number as a varint before them. */
+void packed_add_number(struct text *out, uint64_t number);
+void packed_add_bytes(struct text *out, const void *bytes, size_t length);
+
+/* The bytes that are still to be read; next is NULL once something was not as it should be. */
+struct packed_rest {
+    const uint8_t *next, *end;
+};
+/* A varint; 0 where there is none. */
+uint64_t packed_number(struct packed_rest *rest);
+/* The next so many bytes; NULL when there are not so many. */
+const uint8_t *packed_bytes(struct packed_rest *rest, size_t length);
+/* A number of `count` bytes; 0 where there are not so many. */
+uint64_t packed_fixed(struct packed_rest *rest, int count);
 
 #endif

@@ -75,6 +75,15 @@ struct zone *zone_open(const char *name)
     return zone;
 }
 
+struct zone *zone_open_local(void)
+{
+    struct zone *zone = xcalloc(1, sizeof *zone);
+    lock_zones();
+    zone->zone = g_time_zone_new_local();
+    unlock_zones();
+    return zone;
+}
+
 void zone_free(struct zone **zone)
 {
     if (*zone == NULL)

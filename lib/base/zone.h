@@ -16,6 +16,8 @@ int zone_exists(const char *name);
 
 /* The zone of that IANA name; UTC when it is NULL or none of this machine's. Never NULL. */
 struct zone *zone_open(const char *name);
+/* The zone of this machine, in which its programs log. Never NULL. */
+struct zone *zone_open_local(void);
 void zone_free(struct zone **zone);
 
 /* A moment there: minutes are cut off. `day_number` counts days since some day long ago. */

@@ -40,16 +40,28 @@ static int serve(const struct daemon_program *daemon_program,
     void *serving = daemon_program->start(daemon);
     if (serving == NULL)
         return PROGRAM_FAILED;
-    log_line(LOG_INFO_LEVEL, "listening", "listen", where, "mode",
+    log_line(LOG_INFO_LEVEL, where != NULL ? "listening" : "started", "listen", where, "mode",
              daemon->settings->guard_mode == MODE_OBSERVE ? "observe" : "enforce", "version",
              SENDGUARD_VERSION, NULL);
     program_wait(&daemon_program->program, options, daemon->guard, daemon_program->each_second,
                  serving);
     log_line(LOG_INFO_LEVEL, "ending", NULL);
     /* while the name is still ours: who starts next may bind it before we have ended */
-    if (listen_is_path(where))
+    if (where != NULL && listen_is_path(where))
         unlink(where);
     return stop(daemon_program, serving);
+}
+
+static bool open_socket(const struct daemon_program *daemon_program, struct daemon *daemon,
+                        const char **where_r)
+{
+    mode_t mode = 0;
+    *where_r = daemon_program->listen(daemon->settings, &mode);
+    daemon->listen_fd = listen_on(*where_r, mode, daemon_program->backlog);
+    if (daemon->listen_fd < 0)
+        log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", *where_r, "error", strerror(errno),
+                 NULL);
+    return daemon->listen_fd >= 0;
 }
 
 /* Settings and catalogue are taken. */
@@ -70,17 +82,17 @@ static int run(const struct daemon_program *daemon_program, const struct program
     struct daemon daemon = {.settings = snapshot_settings(at_start), .store = store,
                             .guard = guard, .key = key};
     log_warnings(&daemon_program->program, daemon.settings);
-    mode_t mode = 0;
-    const char *where = daemon_program->listen(daemon.settings, &mode);
-    daemon.listen_fd = listen_on(where, mode, daemon_program->backlog);
-    if (daemon.listen_fd < 0) {
-        log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", where, "error", strerror(errno), NULL);
+    if (options->once)
+        return daemon_program->once(&daemon);
+    const char *where = NULL;
+    daemon.listen_fd = -1;
+    if (daemon_program->listen != NULL && !open_socket(daemon_program, &daemon, &where))
         return PROGRAM_FAILED;
-    }
     freed_by(recorder_stop) struct recorder *recorder = recorder_start(store);
     daemon.recorder = recorder;
     int status = serve(daemon_program, options, &daemon, where);
-    close(daemon.listen_fd);
+    if (daemon.listen_fd >= 0)
+        close(daemon.listen_fd);
     return status;
 }
 

@@ -16,18 +16,20 @@ struct daemon {
     struct guard *guard;
     struct token_key *key; /* NULL: not of a program that has no `seals_links` */
     struct recorder *recorder;
-    int listen_fd; /* stays the daemon's */
+    int listen_fd; /* stays the daemon's; -1: it listens nowhere */
 };
 
 struct daemon_program {
     struct program program;
     bool guard_links;  /* what the guard refuses names the status page */
     int backlog;       /* of the socket */
-    /* Where it listens, and the mode of the file if that is a path. */
+    /* Where it listens, and the mode of the file if that is a path. NULL: nowhere. */
     const char *(*listen)(const struct settings *settings, mode_t *mode_r);
     /* Begins to serve, on threads of its own. NULL: it cannot, and has logged why. */
     void *(*start)(const struct daemon *daemon);
     void (*each_second)(void *serving); /* NULL: nothing */
+    /* What --once does, in this thread. Returns the exit status. NULL: there is no such option. */
+    int (*once)(const struct daemon *daemon);
     /* No new requests; those that came in are finished. 1 all were within timeout_ms; 0 some were
      * not, and `serving` is gone all the same; -1 some threads are still at work. */
     int (*stop)(void *serving, int timeout_ms);

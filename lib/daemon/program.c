@@ -29,7 +29,7 @@ static void print_usage(const struct program *program, FILE *out)
         return;
     }
     fprintf(out,
-            "usage: %s [-c FILE] [-o section.key=value]... [--check]\n"
+            "usage: %s [-c FILE] [-o section.key=value]... [--check%s]\n"
             "       %s --version | --help\n"
             "\n"
             "%s\n"
@@ -39,10 +39,13 @@ static void print_usage(const struct program *program, FILE *out)
             "  -o section.key=value  one setting, overrides the file; may be repeated\n"
             "  --check               say what would stop a start, and warn of values that are probably\n"
             "                        not meant: settings, rights of files, the secret, the store; and end\n"
+            "%s%s%s"
             "\n"
             "Signals: TERM ends it when requests in flight are answered, HUP reads the\n"
             "settings again. Exit status: 0 ended, 1 failed, 64 usage, 78 settings.\n",
-            program->name, program->name, program->purpose);
+            program->name, program->once != NULL ? " | --once" : "", program->name,
+            program->purpose, program->once != NULL ? "  --once                " : "",
+            program->once != NULL ? program->once : "", program->once != NULL ? "\n" : "");
 }
 
 static int add_override(const struct program *program, struct program_options *options,
@@ -67,6 +70,9 @@ static int take_option(const struct program *program, int option, struct program
     case 'k':
         options->check = true;
         return -1;
+    case '1':
+        options->once = true;
+        return -1;
     case 'v':
         printf("%s %s\n", program->name, SENDGUARD_VERSION);
         return PROGRAM_OK;
@@ -82,10 +88,11 @@ static int take_option(const struct program *program, int option, struct program
 int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r)
 {
-    static const struct option longs[] = {
+    const struct option longs[] = {
         {"check", no_argument, NULL, 'k'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
+        {program->once != NULL ? "once" : NULL, no_argument, NULL, '1'},
         {NULL, 0, NULL, 0},
     };
     const char *shorts = program->takes_words ? "+c:o:" : "c:o:";

@@ -28,6 +28,7 @@ struct program {
     const char *name;
     const char *purpose; /* one sentence, for the usage of a program that runs until a signal */
     const char *usage;   /* the whole text in the place of that; NULL: made from `purpose` */
+    const char *once;    /* what --once makes it do, for the usage; NULL: there is no such option */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
     bool seals_links;       /* its start reads web.secret_file */
     /* Adds (settings_warn) what is probably not intended and concerns this program alone; NULL:
@@ -42,7 +43,7 @@ struct program_options {
     const char *file; /* NULL: the default file if there is one */
     const char *overrides[PROGRAM_MAX_OVERRIDES];
     size_t override_count;
-    bool check;
+    bool check, once;
     int first_word; /* index into argv; argc: none */
 };
 

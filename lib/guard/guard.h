@@ -72,6 +72,9 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
 struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
                                       const struct record *record, int64_t now_ms);
 
+/* The id under which the store counts a message of that channel and id: for refunds. In `arena`. */
+const char *guard_counted_id(struct arena *arena, enum channel channel, const char *id);
+
 /* Give the charge of a message of the webmail back, see store_refund. 1, 0, -1. */
 int guard_refund(struct guard *guard, const char *mailbox, const char *id, int64_t now_ms)
     must_check;

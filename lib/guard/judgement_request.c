@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "guard/guard.h"
 #include "guard/judgement.h"
 #include "guard/packing.h"
 #include "rules/history.h"
@@ -91,12 +92,10 @@ static uint64_t attempt(const struct submission *submission)
 
 /* The webmail chooses its ids, and asks for refunds by them. The mail server tells senders its own,
  * so these are others: no id of the webmail has a line feed. */
-static const char *counted_id(const struct submission *submission)
+const char *guard_counted_id(struct arena *arena, enum channel channel, const char *id)
 {
-    return submission->channel == CHANNEL_WEBMAIL
-               ? submission->id
-               : arena_printf(submission->arena, "%s\n%s", channel_names[submission->channel],
-                              submission->id);
+    return channel == CHANNEL_WEBMAIL ? id
+                                      : arena_printf(arena, "%s\n%s", channel_names[channel], id);
 }
 
 /* The webmail endpoint leaves a ticket for the mail server's, when that one will look for it. */
@@ -160,7 +159,7 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
         .mailbox = submission->mailbox,
         .channel = submission->channel,
         .ip = counted_ip(judgement),
-        .id = counted_id(submission),
+        .id = guard_counted_id(submission->arena, submission->channel, submission->id),
         .fingerprint = fingerprint(submission),
         .attempt = attempt(submission),
         .off_domain = judgement_off_domain(judgement),

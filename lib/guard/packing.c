@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/packed.h"
 #include "base/text.h"
 
 enum { FORMAT = 1 }; /* JSON, as earlier versions kept, begins with another byte */
@@ -24,22 +25,9 @@ enum { DOMAINS_MAX = 20 }; /* a record names so many domains and rules, the rest
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-static void put_number(struct text *out, uint64_t number)
-{
-    for (; number >= 0x80; number >>= 7)
-        text_add_char(out, (char)(number | 0x80));
-    text_add_char(out, (char)number);
-}
-
-static void put_bytes(struct text *out, const void *bytes, size_t length)
-{
-    put_number(out, length);
-    text_add_bytes(out, bytes, length);
-}
-
 static void put_string(struct text *out, const char *string)
 {
-    put_bytes(out, string, strlen(string));
+    packed_add_bytes(out, string, strlen(string));
 }
 
 static void format_v6_64(const uint8_t bytes[V6_64_BYTES], char text_r[IP_TEXT_SIZE])
@@ -107,35 +95,35 @@ static void put_counts(struct text *out, const struct facts *facts)
         chars = domain->header_chars > chars ? domain->header_chars : chars;
     }
     for (int field = 0; field < FIELD_COUNT; field++)
-        put_number(out, facts->in_field[field]);
-    put_number(out, facts->off_domain);
-    put_number(out, recipients);
-    put_number(out, chars);
+        packed_add_number(out, facts->in_field[field]);
+    packed_add_number(out, facts->off_domain);
+    packed_add_number(out, recipients);
+    packed_add_number(out, chars);
 }
 
 static size_t named(size_t count) { return count < DOMAINS_MAX ? count : DOMAINS_MAX; }
 
 static void put_domains(struct text *out, const struct facts *facts)
 {
-    put_number(out, named(facts->domain_count));
-    put_number(out, facts->domain_count - named(facts->domain_count));
+    packed_add_number(out, named(facts->domain_count));
+    packed_add_number(out, facts->domain_count - named(facts->domain_count));
     for (size_t i = 0; i < named(facts->domain_count); i++) {
         put_string(out, facts->domains[i].domain);
-        put_number(out, facts->domains[i].recipients);
-        put_number(out, facts->domains[i].header_chars);
-        put_number(out, facts->domains[i].own);
+        packed_add_number(out, facts->domains[i].recipients);
+        packed_add_number(out, facts->domains[i].header_chars);
+        packed_add_number(out, facts->domains[i].own);
     }
 }
 
 static void put_broken(struct text *out, const struct packed_message *message)
 {
-    put_number(out, named(message->objection_count));
-    put_number(out, message->objection_count - named(message->objection_count));
+    packed_add_number(out, named(message->objection_count));
+    packed_add_number(out, message->objection_count - named(message->objection_count));
     for (size_t i = 0; i < named(message->objection_count); i++) {
         const struct objection *objection = &message->objections[i];
-        put_number(out, objection->rule);
-        put_number(out, objection->count);
-        put_number(out, (uint64_t)(objection->field + 1)); /* 0: of no field */
+        packed_add_number(out, objection->rule);
+        packed_add_number(out, objection->count);
+        packed_add_number(out, (uint64_t)(objection->field + 1)); /* 0: of no field */
         put_string(out, objection->domain != NULL ? objection->domain : ""); /* "": of none */
     }
 }
@@ -157,53 +145,20 @@ struct record_facts packing_facts(const struct packed_message *message)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* The bytes that are still to be read; NULL once something was not as it should be. */
-struct unread {
-    const uint8_t *next, *end;
-};
-
-static uint64_t get_number(struct unread *unread)
-{
-    uint64_t number = 0;
-    for (int shift = 0; unread->next != NULL; shift += 7) {
-        if (unread->next == unread->end || shift > 56) {
-            unread->next = NULL;
-            break;
-        }
-        uint8_t byte = *unread->next++;
-        number |= (uint64_t)(byte & 0x7F) << shift;
-        if (byte < 0x80)
-            return number;
-    }
-    return 0;
-}
-
-/* NULL when there are not so many. */
-static const uint8_t *get_bytes(struct unread *unread, size_t length)
-{
-    const uint8_t *bytes = unread->next;
-    if (bytes == NULL || (size_t)(unread->end - bytes) < length) {
-        unread->next = NULL;
-        return NULL;
-    }
-    unread->next += length;
-    return bytes;
-}
-
 /* A string as JSON, "" in the place of one that cannot be read. */
-static struct json_object *get_string(struct unread *unread)
+static struct json_object *get_string(struct packed_rest *unread)
 {
-    size_t length = get_number(unread);
-    const uint8_t *bytes = get_bytes(unread, length);
+    size_t length = packed_number(unread);
+    const uint8_t *bytes = packed_bytes(unread, length);
     return json_object_new_string_len(bytes != NULL ? (const char *)bytes : "",
                                       bytes != NULL ? (int)length : 0);
 }
 
-static void read_ip(struct unread *unread, enum ip_form form, struct json_object *facts)
+static void read_ip(struct packed_rest *unread, enum ip_form form, struct json_object *facts)
 {
     char text[IP_TEXT_SIZE] = "";
     const uint8_t *bytes = form == IP_V4 || form == IP_V6_64
-                               ? get_bytes(unread, form == IP_V4 ? V4_BYTES : V6_64_BYTES)
+                               ? packed_bytes(unread, form == IP_V4 ? V4_BYTES : V6_64_BYTES)
                                : NULL;
     if (form == IP_TEXT) {
         json_add(facts, "ip", get_string(unread));
@@ -216,9 +171,9 @@ static void read_ip(struct unread *unread, enum ip_form form, struct json_object
     json_add_string(facts, "ip", bytes != NULL ? text : NULL);
 }
 
-static void read_head(struct unread *unread, struct json_object *facts)
+static void read_head(struct packed_rest *unread, struct json_object *facts)
 {
-    const uint8_t *head = get_bytes(unread, FIXED_BYTES);
+    const uint8_t *head = packed_bytes(unread, FIXED_BYTES);
     if (head == NULL)
         return;
     uint8_t flags = head[FIXED_BYTES - 2], channel = head[FIXED_BYTES - 1];
@@ -239,30 +194,30 @@ static void read_head(struct unread *unread, struct json_object *facts)
         json_add_bool(facts, "webmail_host", true);
 }
 
-static void read_counts(struct unread *unread, struct json_object *facts)
+static void read_counts(struct packed_rest *unread, struct json_object *facts)
 {
     int64_t recipients = 0;
     for (int field = 0; field < FIELD_COUNT; field++) {
-        int64_t count = (int64_t)get_number(unread);
+        int64_t count = (int64_t)packed_number(unread);
         json_add_int(facts, field_names[field], count);
         recipients += count;
     }
     json_add_int(facts, "recipients", recipients);
-    json_add_int(facts, "off_domain", (int64_t)get_number(unread));
-    json_add_int(facts, "most_in_domain", (int64_t)get_number(unread));
-    json_add_int(facts, "most_chars_in_domain", (int64_t)get_number(unread));
+    json_add_int(facts, "off_domain", (int64_t)packed_number(unread));
+    json_add_int(facts, "most_in_domain", (int64_t)packed_number(unread));
+    json_add_int(facts, "most_chars_in_domain", (int64_t)packed_number(unread));
 }
 
-static void read_domains(struct unread *unread, struct json_object *facts)
+static void read_domains(struct packed_rest *unread, struct json_object *facts)
 {
-    uint64_t count = get_number(unread), more = get_number(unread);
+    uint64_t count = packed_number(unread), more = packed_number(unread);
     struct json_object *domains = json_add_list(facts, "domains");
     for (uint64_t i = 0; i < count && unread->next != NULL; i++) {
         struct json_object *domain = json_object_new_array();
         json_object_array_add(domain, get_string(unread));
-        json_object_array_add(domain, json_object_new_int64((int64_t)get_number(unread)));
-        json_object_array_add(domain, json_object_new_int64((int64_t)get_number(unread)));
-        if (get_number(unread) != 0)
+        json_object_array_add(domain, json_object_new_int64((int64_t)packed_number(unread)));
+        json_object_array_add(domain, json_object_new_int64((int64_t)packed_number(unread)));
+        if (packed_number(unread) != 0)
             json_object_array_add(domain, json_object_new_int(1));
         json_object_array_add(domains, domain);
     }
@@ -285,17 +240,17 @@ static const char *rule_at(struct json_object *facts, uint64_t place)
     return NULL;
 }
 
-static void read_broken(struct unread *unread, struct json_object *facts)
+static void read_broken(struct packed_rest *unread, struct json_object *facts)
 {
-    uint64_t count = get_number(unread), more = get_number(unread);
+    uint64_t count = packed_number(unread), more = packed_number(unread);
     if (count == 0)
         return;
     struct json_object *broken = json_add_list(facts, "broken");
     for (uint64_t i = 0; i < count && unread->next != NULL; i++) {
         struct json_object *one = json_object_new_object();
-        json_add_string(one, "rule", rule_at(facts, get_number(unread)));
-        json_add_int(one, "count", (int64_t)get_number(unread));
-        uint64_t field = get_number(unread);
+        json_add_string(one, "rule", rule_at(facts, packed_number(unread)));
+        json_add_int(one, "count", (int64_t)packed_number(unread));
+        uint64_t field = packed_number(unread);
         if (field > 0 && field <= FIELD_COUNT)
             json_add_string(one, "field", field_names[field - 1]);
         struct json_object *domain = get_string(unread);
@@ -335,9 +290,38 @@ uint64_t packing_terms(const struct record *record)
     return terms;
 }
 
+static const char *read_string(struct arena *arena, struct packed_rest *unread)
+{
+    size_t length = packed_number(unread);
+    const uint8_t *bytes = packed_bytes(unread, length);
+    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : NULL;
+}
+
+int packing_identity(struct arena *arena, const struct record *record,
+                     struct packed_identity *identity_r)
+{
+    struct packed_rest unread = {(const uint8_t *)record->facts,
+                                 (const uint8_t *)record->facts + record->facts_length};
+    if (!is_packed(record))
+        return 0;
+    packed_bytes(&unread, 1 + sizeof(uint64_t));
+    uint64_t flags = packed_fixed(&unread, 1), channel = packed_fixed(&unread, 1);
+    const char *mailbox = read_string(arena, &unread);
+    enum ip_form form = (enum ip_form)(flags >> IP_SHIFT & IP_MASK);
+    if (form == IP_TEXT)
+        read_string(arena, &unread);
+    else if (form != IP_NONE)
+        packed_bytes(&unread, form == IP_V4 ? V4_BYTES : V6_64_BYTES);
+    const char *id = read_string(arena, &unread);
+    if (mailbox == NULL || id == NULL || channel >= CHANNEL_COUNT)
+        return 0;
+    *identity_r = (struct packed_identity){(enum channel)channel, mailbox, id};
+    return 1;
+}
+
 struct json_object *packing_read(const struct record *record, const char *terms)
 {
-    struct unread unread = {(const uint8_t *)record->facts,
+    struct packed_rest unread = {(const uint8_t *)record->facts,
                             (const uint8_t *)record->facts + record->facts_length};
     if (!is_packed(record))
         return read_json(record->facts);

@@ -32,6 +32,15 @@ struct record_facts packing_facts(const struct packed_message *message);
 /* The id of the terms that a record names; 0: none. */
 uint64_t packing_terms(const struct record *record);
 
+/* Whose message it was. */
+struct packed_identity {
+    enum channel channel;
+    const char *mailbox, *id; /* in the arena */
+};
+/* 1; 0: it cannot be read, or an earlier version wrote it. */
+int packing_identity(struct arena *arena, const struct record *record,
+                     struct packed_identity *identity_r) must_check;
+
 /* What a record keeps as a JSON object, to be put; an empty one when it cannot be read:
  * {"channel":"webmail","mailbox":…,"ip":…|null,"id":…,"from":…|null,"to":2,"cc":0,"bcc":0,
  *  "recipients":2,"off_domain":1,"most_in_domain":1,"most_chars_in_domain":20,

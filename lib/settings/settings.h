@@ -61,6 +61,7 @@ struct settings {
     struct text_list mta_exempt_networks; /* clients there are not judged */
     struct text_list mta_forwarding_networks; /* clients there hand in what filters send on */
     int mta_null_sender;                 /* enum null_sender */
+    char *feedback_source;               /* of log_source_open */
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_extra_for_ms;   /* how long an extra or a limit may last */

@@ -170,6 +170,11 @@ const struct setting settings_table[] = {
      .sentence = "What happens to a message with an empty sender address that a signed-in user "
                  "hands in, such as a read receipt."},
 
+    {NAMED("feedback", "source"), .type = &settings_type_log_source, MEMBER(feedback_source),
+     .standard = "journal",
+     .sentence = "Where the mail server logs: `journal`, or `file:` with the path of a file, of which "
+                 "the rotated copies beside it are read too."},
+
     {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
      .sentence = "What role support may add to a limit at most."},

@@ -41,6 +41,7 @@ extern const struct setting_type
     /* settings_type_texts.c, char * */
     settings_type_text,   /* at most max bytes of UTF-8 */
     settings_type_path,   /* absolute path of a file */
+    settings_type_log_source, /* where a mail server logs */
     settings_type_file,   /* absolute path of a file, or empty */
     settings_type_folder, /* absolute path, or empty; no '/' at its end */
     settings_type_listen, /* absolute path of a socket, or HOST:PORT */

@@ -46,6 +46,32 @@ static void describe_text(const struct setting *setting, struct text *text)
 const struct setting_type settings_type_text = {
     TEXT, .parse = parse_text, .describe = describe_text, .may_be_empty = true};
 
+/* ---- the mail server's log ------------------------------------------------------------ */
+
+static int parse_log_source(struct settings_value *value)
+{
+    static const char *const prefixes[] = {"file:/", "journal:/"};
+    bool known = value->length == strlen("journal") &&
+                 memcmp(value->text, "journal", value->length) == 0;
+    for (size_t i = 0; i < countof(prefixes); i++)
+        known = known || (value->length > strlen(prefixes[i]) &&
+                          memcmp(value->text, prefixes[i], strlen(prefixes[i])) == 0);
+    if (!known)
+        return settings_value_fails(value, "is no log");
+    if (value->length > PATH_MAX_BYTES || value->text[value->length - 1] == '/')
+        return settings_value_fails(value, "is no path of a file");
+    return set_text(value);
+}
+
+static void describe_log_source(const struct setting *setting, struct text *text)
+{
+    (void)setting;
+    text_add(text, "`journal`, `file:/PATH` or `journal:/FOLDER`");
+}
+
+const struct setting_type settings_type_log_source = {
+    TEXT, .parse = parse_log_source, .describe = describe_log_source};
+
 /* ---- paths and sockets ------------------------------------------------------------------ */
 
 static int check_path(struct settings_value *value, size_t max_bytes)

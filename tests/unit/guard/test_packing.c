@@ -67,6 +67,13 @@ START_TEST(test_addresses_and_senders)
     check(facts, "id", "<1@x>");
     check(facts, "limits.first", "1");
     json_object_put(facts);
+    struct packed_identity identity;
+    ck_assert_int_eq(packing_identity(arena, &record, &identity), 1);
+    ck_assert_str_eq(identity.mailbox, ALICE);
+    ck_assert_str_eq(identity.id, "<1@x>");
+    ck_assert_int_eq(identity.channel, CHANNEL_SMTP);
+    record.facts_length = 20; /* within the mailbox */
+    ck_assert_int_eq(packing_identity(arena, &record, &identity), 0);
 }
 END_TEST
 

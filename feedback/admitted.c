@@ -1,0 +1,196 @@
+#include "feedback/admitted.h"
+
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "guard/packing.h"
+
+enum { PAGE = 256, RECENT_MAX = 8192 };
+/* Programs and machines write records a little out of order: their clocks differ, and one waits for
+ * the database longer than the other. So much is read again. */
+#define OVERLAP_MS (10 * SECOND_MS)
+
+struct waiting {
+    struct admitted_message message;
+    GList *link; /* in `order` */
+};
+
+struct admitted {
+    struct store *store;
+    struct arena *arena;
+    uint64_t begin;     /* none before it is read */
+    uint64_t read;      /* the highest decision that was read */
+    int64_t covered_ms; /* decisions until then have been read */
+    GHashTable *by_id;  /* queue id: entry */
+    GQueue *order;      /* entry, as they were read */
+    GHashTable *recent; /* decisions of the overlap */
+};
+
+static void free_entry(void *pointer)
+{
+    struct waiting *entry = pointer;
+    free((char *)(uintptr_t)entry->message.queue_id);
+    free((char *)(uintptr_t)entry->message.mailbox);
+    free((char *)(uintptr_t)entry->message.id);
+    free(entry);
+}
+
+struct admitted *admitted_new(struct store *store, uint64_t after)
+{
+    struct admitted *admitted = xcalloc(1, sizeof *admitted);
+    admitted->store = store;
+    admitted->arena = arena_new();
+    admitted->begin = admitted->read = after;
+    admitted->by_id = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_entry);
+    admitted->order = g_queue_new();
+    admitted->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    return admitted;
+}
+
+void admitted_free(struct admitted **admitted)
+{
+    if (*admitted == NULL)
+        return;
+    g_queue_free((*admitted)->order);
+    g_hash_table_destroy((*admitted)->by_id);
+    g_hash_table_destroy((*admitted)->recent);
+    arena_free(&(*admitted)->arena);
+    free(*admitted);
+    *admitted = NULL;
+}
+
+void admitted_begin(struct admitted *admitted, int64_t time_ms)
+{
+    if (admitted->read < decision_floor(time_ms))
+        admitted->begin = admitted->read = decision_floor(time_ms);
+}
+
+const struct admitted_message *admitted_find(const struct admitted *admitted, const char *queue_id)
+{
+    const struct waiting *entry = g_hash_table_lookup(admitted->by_id, queue_id);
+    return entry != NULL ? &entry->message : NULL;
+}
+
+void admitted_remove(struct admitted *admitted, const char *queue_id)
+{
+    struct waiting *entry = g_hash_table_lookup(admitted->by_id, queue_id);
+    if (entry == NULL)
+        return;
+    g_queue_delete_link(admitted->order, entry->link);
+    g_hash_table_remove(admitted->by_id, queue_id);
+}
+
+/* A short queue id comes again: the newer message has it from now on. */
+static void keep(struct admitted *admitted, const struct admitted_message *message)
+{
+    struct waiting *entry = xcalloc(1, sizeof *entry);
+    admitted_remove(admitted, message->queue_id);
+    entry->message = (struct admitted_message){
+        .queue_id = xstrdup(message->queue_id), .decision = message->decision,
+        .mailbox = xstrdup(message->mailbox), .id = xstrdup(message->id),
+        .counted = message->counted};
+    g_queue_push_tail(admitted->order, entry);
+    entry->link = g_queue_peek_tail_link(admitted->order);
+    g_hash_table_insert(admitted->by_id, (char *)(uintptr_t)entry->message.queue_id, entry);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static bool is_first_time(struct admitted *admitted, uint64_t decision)
+{
+    gint64 number = (gint64)decision;
+    if (g_hash_table_contains(admitted->recent, &number))
+        return false;
+    gint64 *kept = g_new(gint64, 1);
+    *kept = number;
+    g_hash_table_add(admitted->recent, kept);
+    return true;
+}
+
+static gboolean is_past(gpointer key, gpointer value, gpointer floor)
+{
+    (void)value;
+    return (uint64_t)*(gint64 *)key < *(uint64_t *)floor;
+}
+
+static uint64_t overlap_floor(const struct admitted *admitted)
+{
+    uint64_t floor = admitted->read > 0
+                         ? decision_floor(decision_time(admitted->read) - OVERLAP_MS)
+                         : 0;
+    return floor > admitted->begin ? floor : admitted->begin;
+}
+
+/* A record of the policy service has the id "QUEUEID/INSTANCE". A question that was asked again has
+ * the same, and is no other message. */
+static int take_record(struct admitted *admitted, const struct record *record,
+                       int (*found)(void *context, const struct admitted_message *message),
+                       void *context)
+{
+    struct packed_identity identity;
+    if (!is_first_time(admitted, record->decision) ||
+        record->outcome == OUTCOME_REPEATED ||
+        !packing_identity(admitted->arena, record, &identity) || identity.channel != CHANNEL_SMTP)
+        return 1;
+    size_t length = strcspn(identity.id, "/");
+    if (length == 0 || identity.id[length] == '\0')
+        return 1;
+    const struct admitted_message message = {
+        .queue_id = arena_strndup(admitted->arena, identity.id, length),
+        .decision = record->decision, .mailbox = identity.mailbox, .id = identity.id,
+        .counted = record->outcome == OUTCOME_ADMITTED};
+    int settled = found(context, &message);
+    if (settled == 0)
+        keep(admitted, &message);
+    return settled < 0 ? -1 : 1;
+}
+
+int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64_t now_ms,
+                  int (*found)(void *context, const struct admitted_message *message),
+                  void *context)
+{
+    struct record *records = xcalloc(PAGE, sizeof *records);
+    struct store_page page = {.max = PAGE, .more = true};
+    uint64_t after = again ? overlap_floor(admitted) : admitted->read;
+    int answer = 1;
+    while (answer > 0 && page.more && (again || until_ms > admitted->covered_ms)) {
+        size_t taken = 0;
+        answer = store_passed(admitted->store, admitted->arena, after, now_ms, records, &page);
+        while (answer > 0 && taken < page.count &&
+               decision_time(records[taken].decision) <= until_ms) {
+            after = records[taken].decision;
+            answer = take_record(admitted, &records[taken++], found, context);
+        }
+        if (after > admitted->read)
+            admitted->read = after;
+        bool end = !page.more && taken == page.count;
+        admitted->covered_ms = end ? now_ms - 1 : decision_time(admitted->read);
+        arena_reset(admitted->arena);
+        if (taken < page.count)
+            break;
+    }
+    free(records);
+    if (g_hash_table_size(admitted->recent) > RECENT_MAX) {
+        uint64_t floor = overlap_floor(admitted);
+        g_hash_table_foreach_remove(admitted->recent, is_past, &floor);
+    }
+    return answer;
+}
+
+const struct admitted_message *admitted_oldest(const struct admitted *admitted, int64_t before_ms)
+{
+    const struct waiting *entry = g_queue_peek_head(admitted->order);
+    return entry != NULL && decision_time(entry->message.decision) < before_ms ? &entry->message
+                                                                                : NULL;
+}
+
+uint64_t admitted_position(const struct admitted *admitted)
+{
+    const struct waiting *entry = g_queue_peek_head(admitted->order);
+    uint64_t floor = overlap_floor(admitted);
+    return entry != NULL && entry->message.decision <= floor ? entry->message.decision - 1 : floor;
+}
+
+uint64_t admitted_newest(const struct admitted *admitted) { return admitted->read; }

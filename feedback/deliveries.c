@@ -1,0 +1,515 @@
+#include "feedback/deliveries.h"
+
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "base/text.h"
+#include "guard/delivery.h"
+#include "guard/keyed_hash.h"
+#include "mail/delivery_counts.h"
+#include "mail/known_recipients.h"
+
+/* A part takes another message while it has fewer bytes. */
+enum { PART_BYTES = 16 * 1024 };
+/* What has not changed is forgotten when so much is held. */
+enum { HELD_MAX_BYTES = 64 * 1024 * 1024 };
+
+/* One of the store's values. */
+struct held_value {
+    enum value_kind kind;
+    char *key;
+    uint32_t version; /* 0: the store has none */
+    bool changed;
+    int64_t until_ms;
+    size_t bytes; /* about, in memory */
+    struct text packed; /* made for the changes; lives until they are written */
+    union {
+        struct {
+            int64_t day;
+            struct trace_message *messages;
+            size_t count, room, packed_max;
+        } part;
+        struct known_recipients *known;
+        struct delivery_counts *domain;
+        char *site; /* of a reply */
+    } of;
+};
+
+struct deliveries {
+    struct store *store;
+    const struct token_key *key;
+    uint32_t source;
+    struct arena *arena; /* for reading */
+    GHashTable *held[VALUE_KIND_COUNT]; /* by key */
+    GHashTable *last_parts; /* by the key of part 0: the number of the newest part */
+    GPtrArray *changed;     /* of held */
+    size_t bytes;
+};
+
+/* ---- what is held ---------------------------------------------------------------------------- */
+
+static void free_messages(struct held_value *held)
+{
+    for (size_t i = 0; i < held->of.part.count; i++)
+        free(held->of.part.messages[i].recipients);
+    free(held->of.part.messages);
+}
+
+static void free_held(void *pointer)
+{
+    struct held_value *held = pointer;
+    if (held->kind == VALUE_TRACE)
+        free_messages(held);
+    else if (held->kind == VALUE_KNOWN)
+        free(held->of.known);
+    else if (held->kind == VALUE_DOMAIN)
+        free(held->of.domain);
+    else if (held->kind == VALUE_REPLY)
+        free(held->of.site);
+    text_free(&held->packed);
+    free(held->key);
+    free(held);
+}
+
+struct deliveries *deliveries_new(struct store *store, const struct token_key *key,
+                                  const char *source)
+{
+    struct deliveries *deliveries = xcalloc(1, sizeof *deliveries);
+    deliveries->store = store;
+    deliveries->key = key;
+    deliveries->source = delivery_source(source);
+    deliveries->arena = arena_new();
+    for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
+        deliveries->held[kind] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
+    deliveries->last_parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    deliveries->changed = g_ptr_array_new();
+    return deliveries;
+}
+
+void deliveries_free(struct deliveries **deliveries)
+{
+    if (*deliveries == NULL)
+        return;
+    for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
+        g_hash_table_destroy((*deliveries)->held[kind]);
+    g_hash_table_destroy((*deliveries)->last_parts);
+    g_ptr_array_free((*deliveries)->changed, TRUE);
+    arena_free(&(*deliveries)->arena);
+    free(*deliveries);
+    *deliveries = NULL;
+}
+
+static void mark_changed(struct deliveries *deliveries, struct held_value *held)
+{
+    if (!held->changed)
+        g_ptr_array_add(deliveries->changed, held);
+    held->changed = true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static void add_to_part(struct held_value *held, const struct trace_message *message)
+{
+    if (held->of.part.count == held->of.part.room) {
+        held->of.part.room = held->of.part.room > 0 ? held->of.part.room * 2 : 4;
+        held->of.part.messages = xrealloc(held->of.part.messages,
+                                          held->of.part.room * sizeof *held->of.part.messages);
+    }
+    struct trace_message *added = &held->of.part.messages[held->of.part.count];
+    *added = *message;
+    added->recipients = NULL;
+    added->recipient_room = message->recipient_count;
+    if (message->recipient_count > 0) {
+        added->recipients = xcalloc(message->recipient_count, sizeof *added->recipients);
+        memcpy(added->recipients, message->recipients,
+               message->recipient_count * sizeof *added->recipients);
+    }
+    held->of.part.packed_max += trace_bytes(message);
+    held->bytes += sizeof *added + message->recipient_count * sizeof *added->recipients;
+    held->of.part.count++;
+}
+
+static int take_part(struct deliveries *deliveries, struct held_value *held, const struct value *value)
+{
+    struct trace_message *messages;
+    size_t count = 0;
+    held->of.part.day = strtol(held->key, NULL, 10);
+    if (value->length > 0 && !trace_read(deliveries->arena, held->of.part.day, value->bytes,
+                                         value->length, &messages, &count))
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        add_to_part(held, &messages[i]);
+    return 1;
+}
+
+/* 1; 0: what the store has is damaged, and held is empty. */
+static int take_value(struct deliveries *deliveries, struct held_value *held, const struct value *value)
+{
+    bool there = value->length > 0;
+    if (held->kind == VALUE_TRACE)
+        return take_part(deliveries, held, value);
+    if (held->kind == VALUE_KNOWN) {
+        held->of.known = xcalloc(1, sizeof *held->of.known);
+        held->bytes += sizeof *held->of.known;
+        return !there || known_recipients_read(value->bytes, value->length, held->of.known);
+    }
+    if (held->kind == VALUE_DOMAIN) {
+        held->of.domain = xcalloc(1, sizeof *held->of.domain);
+        held->bytes += sizeof *held->of.domain;
+        return !there || delivery_counts_read(value->bytes, value->length, held->of.domain);
+    }
+    struct kept_reply reply = {.site = ""};
+    int taken = !there || kept_reply_read(deliveries->arena, value->bytes, value->length, &reply);
+    held->of.site = xstrdup(reply.site);
+    return taken;
+}
+
+/* The value under a key, read if it is not held. 1 or -1. */
+static int hold(struct deliveries *deliveries, enum value_kind kind, const char *key,
+                int64_t now_ms, struct held_value **held_r)
+{
+    struct value value = {0};
+    *held_r = g_hash_table_lookup(deliveries->held[kind], key);
+    if (*held_r != NULL)
+        return 1;
+    int found = store_value(deliveries->store, deliveries->arena, kind, key, now_ms, &value);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        value = (struct value){0};
+    struct held_value *held = xcalloc(1, sizeof *held);
+    held->kind = kind;
+    held->key = xstrdup(key);
+    held->version = value.version;
+    held->until_ms = value.until_ms;
+    held->bytes = sizeof *held + strlen(key) + 64;
+    take_value(deliveries, held, &value);
+    arena_reset(deliveries->arena);
+    deliveries->bytes += held->bytes;
+    g_hash_table_insert(deliveries->held[kind], held->key, held);
+    *held_r = held;
+    return 1;
+}
+
+static int hold_part(struct deliveries *deliveries, const char *mailbox, int64_t day,
+                     uint32_t part, int64_t now_ms, struct held_value **held_r)
+{
+    char key[DELIVERY_KEY_SIZE];
+    delivery_trace_key(key, day, mailbox, deliveries->source, part);
+    if (hold(deliveries, VALUE_TRACE, key, now_ms, held_r) < 0)
+        return -1;
+    (*held_r)->until_ms = delivery_day_end(day);
+    return 1;
+}
+
+static struct trace_message *find_message(const struct held_value *held, uint64_t decision)
+{
+    for (size_t i = held->of.part.count; i > 0; i--)
+        if (held->of.part.messages[i - 1].decision == decision)
+            return &held->of.part.messages[i - 1];
+    return NULL;
+}
+
+/* ---- replies ------------------------------------------------------------------------------------ */
+
+/* Who said it; "" when nobody did or it is not kept any more. 1 or -1. */
+static int site_of(struct deliveries *deliveries, uint64_t reply, int64_t now_ms,
+                   const char **site_r)
+{
+    char key[DELIVERY_KEY_SIZE];
+    struct held_value *held;
+    *site_r = "";
+    if (reply == 0)
+        return 1;
+    delivery_reply_key(key, reply);
+    if (hold(deliveries, VALUE_REPLY, key, now_ms, &held) < 0)
+        return -1;
+    *site_r = held->of.site;
+    return 1;
+}
+
+/* The number of a reply, which is kept for long enough from now on. 1 or -1. */
+static int keep_reply(struct deliveries *deliveries, const struct kept_reply *reply,
+                      int64_t now_ms, uint64_t *id_r)
+{
+    char key[DELIVERY_KEY_SIZE];
+    struct held_value *held;
+    freed_by(text_free) struct text packed = {0};
+    kept_reply_add(&packed, reply);
+    *id_r = kept_reply_id(packed.data, packed.length);
+    delivery_reply_key(key, *id_r);
+    if (hold(deliveries, VALUE_REPLY, key, now_ms, &held) < 0)
+        return -1;
+    if (held->until_ms >= now_ms + DELIVERY_REPLY_MS - DAY_MS)
+        return 1;
+    free(held->of.site);
+    held->of.site = xstrdup(reply->site);
+    held->until_ms = now_ms + DELIVERY_REPLY_MS;
+    text_clear(&held->packed);
+    text_add_bytes(&held->packed, packed.data, packed.length);
+    mark_changed(deliveries, held);
+    return 1;
+}
+
+/* ---- domains and known recipients ------------------------------------------------------------------ */
+
+static const char *domain_of(const char *mailbox)
+{
+    const char *at = strrchr(mailbox, '@');
+    return at != NULL ? at + 1 : mailbox;
+}
+
+static int hold_domain(struct deliveries *deliveries, const struct delivery_place *place,
+                       int64_t now_ms, struct delivery_counts **counts_r)
+{
+    char key[DELIVERY_KEY_SIZE];
+    struct held_value *held;
+    int64_t day = trace_day(place->decision);
+    delivery_domain_key(key, day, domain_of(place->mailbox), deliveries->source);
+    if (hold(deliveries, VALUE_DOMAIN, key, now_ms, &held) < 0)
+        return -1;
+    held->until_ms = delivery_day_end(day);
+    mark_changed(deliveries, held);
+    *counts_r = held->of.domain;
+    return 1;
+}
+
+static int count_move(struct deliveries *deliveries, const struct delivery_place *place,
+                      const struct trace_recipient *before, const struct trace_recipient *after,
+                      int64_t now_ms)
+{
+    struct delivery_counts *counts;
+    const char *site_before, *site_after;
+    if (before->delivery == after->delivery && before->reply == after->reply)
+        return 1;
+    if (site_of(deliveries, before->reply, now_ms, &site_before) < 0 ||
+        site_of(deliveries, after->reply, now_ms, &site_after) < 0 ||
+        hold_domain(deliveries, place, now_ms, &counts) < 0)
+        return -1;
+    delivery_counts_move(
+        counts, &(struct counted_as){before->delivery, before->class, site_before},
+        &(struct counted_as){after->delivery, after->class, site_after});
+    return 1;
+}
+
+/* Mail went to the recipient: it is one that the mailbox knows. */
+static int know_recipient(struct deliveries *deliveries, const char *mailbox,
+                          const struct delivery_outcome *outcome, int64_t now_ms)
+{
+    struct held_value *held;
+    const struct recipient_hashes hashes = {
+        keyed_hash_recipient(deliveries->key, outcome->recipient, outcome->at_ms),
+        keyed_hash_recipient(deliveries->key, outcome->recipient, outcome->at_ms - 366 * DAY_MS),
+    };
+    if (hold(deliveries, VALUE_KNOWN, mailbox, now_ms, &held) < 0)
+        return -1;
+    int64_t day = outcome->at_ms / DAY_MS;
+    bool delivered = outcome->delivery == DELIVERY_DELIVERED;
+    const struct known_recipient *known = known_recipients_find(held->of.known, &hashes, day);
+    if (known != NULL && known->hash == hashes.now >> 16 && known->written >= day &&
+        (!delivered || known->delivered >= day))
+        return 1;
+    known_recipients_touch(held->of.known, &hashes, day, delivered);
+    held->until_ms = outcome->at_ms + DELIVERY_KNOWN_MS;
+    mark_changed(deliveries, held);
+    return 1;
+}
+
+/* ---- messages --------------------------------------------------------------------------------------- */
+
+/* The part that the next message of a mailbox and day goes to. A new day has none: one look tells. */
+static int newest_part(struct deliveries *deliveries, const char *mailbox, int64_t day,
+                       int64_t now_ms, struct held_value **held_r, uint32_t *part_r)
+{
+    char first[DELIVERY_KEY_SIZE];
+    delivery_trace_key(first, day, mailbox, deliveries->source, 0);
+    uint32_t part = GPOINTER_TO_UINT(g_hash_table_lookup(deliveries->last_parts, first));
+    for (;; part++) {
+        if (hold_part(deliveries, mailbox, day, part, now_ms, held_r) < 0)
+            return -1;
+        if ((*held_r)->of.part.packed_max < PART_BYTES)
+            break;
+    }
+    g_hash_table_replace(deliveries->last_parts, g_strdup(first), GUINT_TO_POINTER(part));
+    *part_r = part;
+    return 1;
+}
+
+int deliveries_find(struct deliveries *deliveries, uint64_t decision, const char *mailbox,
+                    int64_t now_ms, struct delivery_place *place_r)
+{
+    struct held_value *held;
+    int64_t day = trace_day(decision);
+    *place_r = (struct delivery_place){.decision = decision, .mailbox = mailbox};
+    if (newest_part(deliveries, mailbox, day, now_ms, &held, &place_r->part) < 0)
+        return -1;
+    for (;; place_r->part--) {
+        if (hold_part(deliveries, mailbox, day, place_r->part, now_ms, &held) < 0)
+            return -1;
+        if (find_message(held, decision) != NULL)
+            return 1;
+        if (place_r->part == 0)
+            return 0;
+    }
+}
+
+int deliveries_begin(struct deliveries *deliveries, const struct trace_message *message,
+                     const char *mailbox, int64_t now_ms, struct delivery_place *place_r)
+{
+    struct held_value *held;
+    struct delivery_counts *counts;
+    int64_t day = trace_day(message->decision);
+    int found = deliveries_find(deliveries, message->decision, mailbox, now_ms, place_r);
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    if (newest_part(deliveries, mailbox, day, now_ms, &held, &place_r->part) < 0 ||
+        hold_domain(deliveries, place_r, now_ms, &counts) < 0)
+        return -1;
+    add_to_part(held, message);
+    counts->messages++;
+    mark_changed(deliveries, held);
+    return 1;
+}
+
+int deliveries_message(struct deliveries *deliveries, const struct delivery_place *place,
+                       int64_t now_ms, struct trace_message **message_r)
+{
+    struct held_value *held;
+    if (hold_part(deliveries, place->mailbox, trace_day(place->decision), place->part, now_ms,
+                  &held) < 0)
+        return -1;
+    *message_r = find_message(held, place->decision);
+    if (*message_r == NULL)
+        return 0;
+    mark_changed(deliveries, held);
+    return 1;
+}
+
+int deliveries_outcome(struct deliveries *deliveries, const struct delivery_place *place,
+                       const struct delivery_outcome *outcome, int64_t now_ms)
+{
+    struct trace_message *message;
+    struct trace_recipient before;
+    struct trace_outcome taken = {
+        .recipient = keyed_hash_recipient(deliveries->key, outcome->recipient,
+                                          decision_time(place->decision)),
+        .delivery = outcome->delivery,
+        .class = outcome->reply.class,
+        .attempted = outcome->attempted,
+        .expanded = outcome->expanded,
+        .at_ms = outcome->at_ms,
+    };
+    int kept = deliveries_message(deliveries, place, now_ms, &message);
+    if (kept < 1)
+        return kept;
+    if (keep_reply(deliveries, &outcome->reply, now_ms, &taken.reply) < 0)
+        return -1;
+    size_t room_before = message->recipient_room;
+    const struct trace_recipient *after = trace_take_outcome(message, &taken, &before);
+    deliveries->bytes += (message->recipient_room - room_before) * sizeof *after;
+    if (after == NULL)
+        return 1;
+    if (count_move(deliveries, place, &before, after, now_ms) < 0)
+        return -1;
+    return outcome->attempted ? know_recipient(deliveries, place->mailbox, outcome, now_ms) : 1;
+}
+
+struct giving_up {
+    struct deliveries *deliveries;
+    const struct delivery_place *place;
+    int64_t now_ms;
+    int answer;
+};
+
+static void given_up_one(void *context, const struct trace_recipient *before,
+                         const struct trace_recipient *after)
+{
+    struct giving_up *giving_up = context;
+    if (giving_up->answer > 0)
+        giving_up->answer = count_move(giving_up->deliveries, giving_up->place, before, after,
+                                       giving_up->now_ms);
+}
+
+int deliveries_end(struct deliveries *deliveries, const struct delivery_place *place,
+                   enum delivery given_up, int64_t at_ms, int64_t now_ms)
+{
+    struct trace_message *message;
+    struct giving_up giving_up = {deliveries, place, now_ms, 1};
+    int kept = deliveries_message(deliveries, place, now_ms, &message);
+    if (kept < 1)
+        return kept;
+    message->ended = true;
+    if (given_up != DELIVERY_DELIVERED)
+        trace_give_up(message, given_up, at_ms, given_up_one, &giving_up);
+    return giving_up.answer;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+static void pack(struct held_value *held)
+{
+    if (held->kind == VALUE_REPLY)
+        return; /* it is packed already */
+    text_clear(&held->packed);
+    if (held->kind == VALUE_KNOWN)
+        known_recipients_add(&held->packed, held->of.known);
+    else if (held->kind == VALUE_DOMAIN)
+        delivery_counts_add(&held->packed, held->of.domain);
+    for (size_t i = 0; held->kind == VALUE_TRACE && i < held->of.part.count; i++)
+        trace_add(&held->packed, held->of.part.day, &held->of.part.messages[i]);
+}
+
+size_t deliveries_change_count(const struct deliveries *deliveries)
+{
+    return deliveries->changed->len;
+}
+
+size_t deliveries_changes(struct deliveries *deliveries, struct value_change *changes, size_t room)
+{
+    size_t count = deliveries->changed->len < room ? deliveries->changed->len : room;
+    for (size_t i = 0; i < count; i++) {
+        struct held_value *held = g_ptr_array_index(deliveries->changed, i);
+        pack(held);
+        changes[i] = (struct value_change){
+            .value = {.kind = held->kind, .key = held->key, .bytes = held->packed.data,
+                      .length = held->packed.length, .until_ms = held->until_ms},
+            .replaces = held->kind == VALUE_REPLY ? VALUE_ANY : held->version,
+        };
+    }
+    return count;
+}
+
+static gboolean drop(gpointer key, gpointer held, gpointer nothing)
+{
+    (void)key, (void)held, (void)nothing;
+    return TRUE;
+}
+
+/* All at once: it is rare, and what is in use is read again soon. */
+static void forget_all(struct deliveries *deliveries)
+{
+    for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
+        g_hash_table_foreach_remove(deliveries->held[kind], drop, NULL);
+    g_hash_table_remove_all(deliveries->last_parts);
+    deliveries->bytes = 0;
+}
+
+void deliveries_written(struct deliveries *deliveries, const uint32_t *versions)
+{
+    for (size_t i = 0; i < deliveries->changed->len; i++) {
+        struct held_value *held = g_ptr_array_index(deliveries->changed, i);
+        held->version = versions[i];
+        held->changed = false;
+        text_free(&held->packed);
+        if (held->kind == VALUE_TRACE) {
+            held->of.part.packed_max = 0;
+            for (size_t j = 0; j < held->of.part.count; j++)
+                held->of.part.packed_max += trace_bytes(&held->of.part.messages[j]);
+        }
+    }
+    g_ptr_array_set_size(deliveries->changed, 0);
+    if (deliveries->bytes > HELD_MAX_BYTES)
+        forget_all(deliveries);
+}

@@ -1,0 +1,67 @@
+/* What became of mail, as the follower holds it in memory: the store's values that it works on, and
+ * which of them have changed. Values are read when they are first needed, changed here, and written
+ * all at once together with the cursor of the log (deliveries_changes), or not at all: then the whole
+ * is thrown away and made anew.
+ *
+ * Functions return 1, 0 or -1 as store.h says; after -1 the store's error says why. One thread. */
+#ifndef SENDGUARD_DELIVERIES_H
+#define SENDGUARD_DELIVERIES_H
+
+#include "guard/token.h"
+#include "mail/kept_reply.h"
+#include "mail/trace.h"
+#include "store/values.h"
+
+struct deliveries;
+
+/* `store` and `key` stay the caller's. source: of the cursor, by which its values are told apart. */
+struct deliveries *deliveries_new(struct store *store, const struct token_key *key,
+                                  const char *source);
+void deliveries_free(struct deliveries **deliveries);
+
+/* Where a message is kept. */
+struct delivery_place {
+    uint64_t decision;
+    const char *mailbox; /* key form */
+    uint32_t part;
+};
+
+/* Begins the trace of an admitted message, with what *message says, and counts it in its domain.
+ * *place_r: part of it is answered. 1; 0 it is there already, at *place_r; -1. */
+int deliveries_begin(struct deliveries *deliveries, const struct trace_message *message,
+                     const char *mailbox, int64_t now_ms, struct delivery_place *place_r) must_check;
+
+/* Where a message is kept, if it is: 1, 0 or -1. */
+int deliveries_find(struct deliveries *deliveries, uint64_t decision, const char *mailbox,
+                    int64_t now_ms, struct delivery_place *place_r) must_check;
+
+/* The message at a place, to be changed until the next call: it will be written. 1; 0 it is not
+ * kept any more; -1. */
+int deliveries_message(struct deliveries *deliveries, const struct delivery_place *place,
+                       int64_t now_ms, struct trace_message **message_r) must_check;
+
+/* An outcome at one recipient, an address in key form. `reply`: what the server said. */
+struct delivery_outcome {
+    const char *recipient;
+    enum delivery delivery;
+    bool attempted, expanded;
+    int64_t at_ms; /* of the line */
+    struct kept_reply reply;
+};
+/* 1; 0 the message is not kept any more; -1. */
+int deliveries_outcome(struct deliveries *deliveries, const struct delivery_place *place,
+                       const struct delivery_outcome *outcome, int64_t now_ms) must_check;
+
+/* The message has left the queue. `given_up`: DELIVERY_EXPIRED or DELIVERY_DISCARDED for what was
+ * deferred; DELIVERY_DELIVERED: it went the usual way. 1; 0 it is not kept any more; -1. */
+int deliveries_end(struct deliveries *deliveries, const struct delivery_place *place,
+                   enum delivery given_up, int64_t at_ms, int64_t now_ms) must_check;
+
+/* The changes since the last time, `room` of them at most; they live until the next call of another
+ * function. */
+size_t deliveries_changes(struct deliveries *deliveries, struct value_change *changes, size_t room);
+size_t deliveries_change_count(const struct deliveries *deliveries);
+/* They have been written; `versions` in their order. */
+void deliveries_written(struct deliveries *deliveries, const uint32_t *versions);
+
+#endif

@@ -1,0 +1,220 @@
+#include <glib.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "feedback/follower_inside.h"
+
+/* Somebody who began to hand in a message and did not finish is forgotten. */
+#define UNFINISHED_MS HOUR_MS
+/* ---- making -------------------------------------------------------------------------------------- */
+
+/* The counts that are kept with the cursor. */
+static const struct {
+    const char *name;
+    size_t offset;
+} kept_counts[] = {
+    {"lines", offsetof(struct follower_counts, lines)},
+    {"messages", offsetof(struct follower_counts, messages)},
+    {"outcomes", offsetof(struct follower_counts, outcomes)},
+    {"refunds", offsetof(struct follower_counts, refunds)},
+    {"gaps", offsetof(struct follower_counts, gaps)},
+    {"malformed", offsetof(struct follower_counts, malformed)},
+};
+
+static uint64_t *count_at(struct follower_counts *counts, size_t place)
+{
+    return (uint64_t *)((char *)counts + kept_counts[place].offset);
+}
+
+/* The cursor is JSON: the place in the log, how far the records of decisions were read, and counts. */
+static void read_cursor(struct follower *follower, const struct value *value, uint64_t *after_r,
+                        uint64_t *newest_r)
+{
+    freed_by(json_put) struct json_object *cursor = json_read(value->bytes);
+    follower->version = value->version;
+    const char *place = json_string(cursor, "place", NULL);
+    follower->place = place != NULL ? xstrdup(place) : NULL;
+    *after_r = (uint64_t)json_int(cursor, "admitted_after", 0);
+    *newest_r = (uint64_t)json_int(cursor, "admitted_newest", 0);
+    follower->counts.log_ms = json_int(cursor, "log_ms", 0);
+    for (size_t i = 0; i < countof(kept_counts); i++)
+        *count_at(&follower->counts, i) = (uint64_t)json_int(cursor, kept_counts[i].name, 0);
+}
+
+int follower_new(struct store *store, const struct token_key *key, const char *source,
+                 int64_t now_ms, struct follower **follower_r)
+{
+    freed_by(follower_free) struct follower *follower = xcalloc(1, sizeof *follower);
+    struct value cursor;
+    uint64_t after = 0;
+    follower->store = store;
+    follower->key = key;
+    follower->source = xstrdup(source);
+    follower->arena = arena_new();
+    follower->deliveries = deliveries_new(store, key, source);
+    follower->open = open_messages_new(source);
+    follower->strangers = follower_new_strangers();
+    follower->older_strangers = follower_new_strangers();
+    follower->changes = xcalloc(VALUES_AT_ONCE, sizeof *follower->changes);
+    follower->done = xcalloc(1, sizeof *follower->done);
+    int found = store_value(store, follower->arena, VALUE_CURSOR, source, now_ms, &cursor);
+    if (found < 0)
+        return -1;
+    if (found > 0)
+        read_cursor(follower, &cursor, &after, &follower->newest_before);
+    arena_reset(follower->arena);
+    follower->admitted = admitted_new(store, after);
+    if (open_messages_load(follower->open, store, now_ms) < 0)
+        return -1;
+    *follower_r = take(follower);
+    return 1;
+}
+
+static void forget_refunds(struct follower *follower)
+{
+    for (size_t i = 0; i < follower->refund_count; i++) {
+        free((char *)(uintptr_t)follower->refunds[i].mailbox);
+        free((char *)(uintptr_t)follower->refunds[i].id);
+    }
+    follower->refund_count = 0;
+}
+
+void follower_free(struct follower **follower)
+{
+    if (*follower == NULL)
+        return;
+    forget_refunds(*follower);
+    deliveries_free(&(*follower)->deliveries);
+    open_messages_free(&(*follower)->open);
+    admitted_free(&(*follower)->admitted);
+    g_hash_table_destroy((*follower)->strangers);
+    g_hash_table_destroy((*follower)->older_strangers);
+    arena_free(&(*follower)->arena);
+    free((*follower)->changes);
+    free((*follower)->done);
+    free((*follower)->source);
+    free((*follower)->place);
+    free(*follower);
+    *follower = NULL;
+}
+
+const char *follower_place(const struct follower *follower) { return follower->place; }
+
+void follower_counts(const struct follower *follower, struct follower_counts *counts_r)
+{
+    *counts_r = follower->counts;
+    counts_r->open = open_messages_count(follower->open);
+}
+
+/* ---- gaps ----------------------------------------------------------------------------------------------- */
+
+/* Lines may still come, much later. */
+static int note_gap(struct follower *follower, const struct admitted_message *admitted,
+                    int64_t now_ms)
+{
+    struct open_message *open = open_messages_put(follower->open, admitted->queue_id,
+                                                  decision_time(admitted->decision));
+    char decision[DECISION_TEXT_SIZE];
+    open->silent = true;
+    if (follower_link(follower, open, admitted, now_ms) < 0)
+        return -1;
+    decision_format(admitted->decision, decision);
+    log_line(LOG_WARNING_LEVEL, "the log has no line of an admitted message", "queue_id",
+             admitted->queue_id, "decision", decision, NULL);
+    follower->counts.gaps++;
+    follower->new_lines = true;
+    admitted_remove(follower->admitted, open->queue_id);
+    return 1;
+}
+
+int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_ms)
+{
+    bool again = now_ms >= follower->read_again_ms + 5 * SECOND_MS;
+    if (follower->place == NULL && follower->counts.lines == 0)
+        return 1; /* from the first line on */
+    if (again)
+        follower->read_again_ms = now_ms;
+    if (again && follower_read_admitted(follower, read_ms, true, now_ms) < 0)
+        return -1;
+    const struct admitted_message *admitted;
+    while (!follower_is_full(follower) &&
+           (admitted = admitted_oldest(follower->admitted, read_ms - FOLLOWER_GAP_MS)) != NULL)
+        if (note_gap(follower, admitted, now_ms) < 0)
+            return -1;
+    if (now_ms >= follower->swept_ms + MINUTE_MS) {
+        follower->swept_ms = now_ms;
+        open_messages_sweep(follower->open, follower->counts.log_ms - UNFINISHED_MS);
+    }
+    return 1;
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------- */
+
+static size_t change_count(const struct follower *follower)
+{
+    return deliveries_change_count(follower->deliveries) +
+           open_messages_change_count(follower->open);
+}
+
+bool follower_has_changes(const struct follower *follower)
+{
+    return follower->new_lines || change_count(follower) > 0;
+}
+
+/* A line changes five values at most, and one that begins a message handed back by a filter those of
+ * the lines that were kept for it. */
+bool follower_is_full(const struct follower *follower)
+{
+    enum { OF_A_LINE = 5 * (1 + FOLLOWER_STRANGER_LINES_MAX) };
+    return change_count(follower) + 1 + OF_A_LINE > VALUES_AT_ONCE ||
+           follower->refund_count + 1 + FOLLOWER_STRANGER_LINES_MAX > VALUES_REFUNDS_MAX;
+}
+
+static void write_cursor(struct follower *follower, const char *place, struct text *out)
+{
+    struct json_object *cursor = json_object_new_object();
+    json_add_string(cursor, "place", place);
+    json_add_int(cursor, "admitted_after", (int64_t)admitted_position(follower->admitted));
+    json_add_int(cursor, "admitted_newest", (int64_t)admitted_newest(follower->admitted));
+    json_add_int(cursor, "log_ms", follower->counts.log_ms);
+    for (size_t i = 0; i < countof(kept_counts); i++)
+        json_add_int(cursor, kept_counts[i].name, (int64_t)*count_at(&follower->counts, i));
+    text_add(out, json_object_to_json_string_ext(cursor, JSON_C_TO_STRING_PLAIN));
+    json_object_put(cursor);
+}
+
+int follower_write(struct follower *follower, const char *place, int64_t now_ms)
+{
+    freed_by(text_free) struct text cursor = {0};
+    struct value_change *changes = follower->changes;
+    if (1 + change_count(follower) > VALUES_AT_ONCE)
+        return store_fail(follower->store, "too many changes at once");
+    size_t of_open = open_messages_changes(follower->open, follower->arena, changes + 1,
+                                           VALUES_AT_ONCE - 1);
+    size_t count = 1 + of_open;
+    count += deliveries_changes(follower->deliveries, changes + count, VALUES_AT_ONCE - count);
+    write_cursor(follower, place, &cursor);
+    changes[0] = (struct value_change){
+        .value = {.kind = VALUE_CURSOR, .key = follower->source, .bytes = cursor.data,
+                  .length = cursor.length, .until_ms = UNTIL_LIFTED},
+        .replaces = follower->version};
+    const struct values_step step = {.changes = changes, .count = count,
+                                     .refunds = follower->refunds,
+                                     .refund_count = follower->refund_count, .now_ms = now_ms};
+    int answer = store_values_change(follower->store, &step, follower->done);
+    arena_reset(follower->arena);
+    if (answer < 1)
+        return answer;
+    follower->version = follower->done->versions[0];
+    open_messages_written(follower->open, follower->done->versions + 1);
+    deliveries_written(follower->deliveries, follower->done->versions + 1 + of_open);
+    forget_refunds(follower);
+    free(follower->place);
+    follower->place = xstrdup(place);
+    follower->new_lines = false;
+    return 1;
+}

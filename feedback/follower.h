@@ -1,0 +1,54 @@
+/* Follows a mail server's log: from lines to what became of each message that was admitted. Knows
+ * neither files nor journals: who reads the log gives it lines and says where it is.
+ *
+ * What lines say is held in memory and written to the store by follower_write, with the place in the
+ * log behind the last line, in one step: each line takes effect once. A step that fails (the store is
+ * away, or another follower of the same source was faster) leaves nothing; the follower is then of
+ * no use, and a new one goes on from the place that the store has. One thread. */
+#ifndef SENDGUARD_FOLLOWER_H
+#define SENDGUARD_FOLLOWER_H
+
+#include "guard/token.h"
+#include "mail/mail_log.h"
+#include "store/store.h"
+
+struct follower;
+
+/* An admitted message of which the log has no line for so long is a gap. */
+#define FOLLOWER_GAP_MS MINUTE_MS
+/* So many lines at most between two calls of follower_write. */
+enum { FOLLOWER_LINES_MAX = 600 };
+
+/* Reads what the store has of the source (1..200 bytes). 1; -1 store_error says why. */
+int follower_new(struct store *store, const struct token_key *key, const char *source,
+                 int64_t now_ms, struct follower **follower_r) must_check;
+void follower_free(struct follower **follower);
+
+/* The place in the log that the store has, as given to follower_write; NULL: none yet. */
+const char *follower_place(const struct follower *follower);
+
+/* Takes a line over. 1 or -1. */
+int follower_line(struct follower *follower, const struct mail_log_line *line,
+                  int64_t now_ms) must_check;
+
+/* The log was read up to the moment read_ms: what is missing until then does not come any more. Sees
+ * to messages of which no line came. 1 or -1. */
+int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_ms) must_check;
+
+/* Whether there is something to write, or enough to write it now. */
+bool follower_has_changes(const struct follower *follower);
+bool follower_is_full(const struct follower *follower);
+
+/* Writes everything and the place in the log. 1; 0 another follower of this source has written
+ * since; -1. */
+int follower_write(struct follower *follower, const char *place, int64_t now_ms) must_check;
+
+/* For the log, metrics, and a person: since the source was first followed. */
+struct follower_counts {
+    uint64_t lines, messages, outcomes, refunds, gaps, malformed;
+    int64_t log_ms; /* stamp of the newest line; 0: none */
+    size_t open;    /* queue ids in the queue */
+};
+void follower_counts(const struct follower *follower, struct follower_counts *counts_r);
+
+#endif

@@ -1,0 +1,48 @@
+/* What the files of the follower share. */
+#ifndef SENDGUARD_FOLLOWER_INSIDE_H
+#define SENDGUARD_FOLLOWER_INSIDE_H
+
+#include <glib.h>
+
+#include "feedback/admitted.h"
+#include "feedback/deliveries.h"
+#include "feedback/follower.h"
+#include "feedback/open_messages.h"
+
+/* Of queue ids that nobody signed in for: a content filter hands a message back under a new one, and
+ * says which only after the first lines of it. When there are so many the older half goes. */
+enum { FOLLOWER_STRANGERS_MAX = 1000, FOLLOWER_STRANGER_LINES_MAX = 16 };
+
+struct follower {
+    struct store *store;
+    const struct token_key *key;
+    char *source;
+    char *place;
+    uint32_t version;       /* of the cursor */
+    uint64_t newest_before; /* the newest decision that was read before this start */
+    struct arena *arena;
+    struct deliveries *deliveries;
+    struct open_messages *open;
+    struct admitted *admitted;
+    GHashTable *strangers, *older_strangers; /* queue id: GPtrArray of lines */
+    struct value_refund refunds[VALUES_REFUNDS_MAX];
+    size_t refund_count;
+    struct value_change *changes;
+    struct values_done *done;
+    struct follower_counts counts;
+    bool new_lines;
+    int64_t swept_ms, read_again_ms;
+};
+
+/* follower_lines.c. Each returns 1 or -1. */
+
+/* An open message is that admitted one. */
+int follower_link(struct follower *follower, struct open_message *open,
+                  const struct admitted_message *admitted, int64_t now_ms) must_check;
+/* Reads admitted messages: admitted_read. */
+int follower_read_admitted(struct follower *follower, int64_t until_ms, bool again,
+                           int64_t now_ms) must_check;
+/* An empty table of strangers. */
+GHashTable *follower_new_strangers(void);
+
+#endif

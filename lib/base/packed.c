@@ -1,0 +1,47 @@
+#include "base/packed.h"
+
+void packed_add_number(struct text *out, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        text_add_char(out, (char)(number | 0x80));
+    text_add_char(out, (char)number);
+}
+
+void packed_add_bytes(struct text *out, const void *bytes, size_t length)
+{
+    packed_add_number(out, length);
+    text_add_bytes(out, bytes, length);
+}
+
+uint64_t packed_number(struct packed_rest *rest)
+{
+    uint64_t number = 0;
+    for (int shift = 0; rest->next != NULL; shift += 7) {
+        if (rest->next == rest->end || shift > 56) {
+            rest->next = NULL;
+            break;
+        }
+        uint8_t byte = *rest->next++;
+        number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            return number;
+    }
+    return 0;
+}
+
+const uint8_t *packed_bytes(struct packed_rest *rest, size_t length)
+{
+    const uint8_t *bytes = rest->next;
+    if (bytes == NULL || (size_t)(rest->end - bytes) < length) {
+        rest->next = NULL;
+        return NULL;
+    }
+    rest->next += length;
+    return bytes;
+}
+
+uint64_t packed_fixed(struct packed_rest *rest, int count)
+{
+    const uint8_t *bytes = packed_bytes(rest, (size_t)count);
+    return bytes != NULL ? packed_get(&bytes, count) : 0;
+}

@@ -1,0 +1,124 @@
+#include "guard/delivery.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t delivery_source(const char *name)
+{
+    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT32_C(16777619);
+    return hash;
+}
+
+void delivery_trace_key(char key_r[DELIVERY_KEY_SIZE], int64_t day, const char *mailbox,
+                        uint32_t source, uint32_t part)
+{
+    snprintf(key_r, DELIVERY_KEY_SIZE, "%05" PRId64 "/%s/%08" PRIx32 "/%" PRIu32, day, mailbox,
+             source, part);
+}
+
+void delivery_domain_key(char key_r[DELIVERY_KEY_SIZE], int64_t day, const char *domain,
+                         uint32_t source)
+{
+    snprintf(key_r, DELIVERY_KEY_SIZE, "%05" PRId64 "/%s/%08" PRIx32, day, domain, source);
+}
+
+void delivery_reply_key(char key_r[DELIVERY_KEY_SIZE], uint64_t reply)
+{
+    snprintf(key_r, DELIVERY_KEY_SIZE, "%012" PRIx64, reply);
+}
+
+void delivery_open_key(char key_r[DELIVERY_KEY_SIZE], uint32_t source, const char *queue_id)
+{
+    snprintf(key_r, DELIVERY_KEY_SIZE, "%08" PRIx32 "/%s", source, queue_id);
+}
+
+int64_t delivery_day_end(int64_t day) { return (day + 1 + DELIVERY_DAYS) * DAY_MS; }
+
+int delivery_reply(struct store *store, struct arena *arena, uint64_t reply, int64_t now_ms,
+                   struct kept_reply *reply_r)
+{
+    char key[DELIVERY_KEY_SIZE];
+    struct value value;
+    if (reply == 0)
+        return 0;
+    delivery_reply_key(key, reply);
+    int found = store_value(store, arena, VALUE_REPLY, key, now_ms, &value);
+    if (found < 1)
+        return found;
+    return kept_reply_read(arena, value.bytes, value.length, reply_r);
+}
+
+int delivery_sources(struct store *store, struct arena *arena, int64_t now_ms,
+                     struct delivery_sources *sources_r)
+{
+    struct value cursors[DELIVERY_SOURCES_MAX];
+    struct store_page page = {.max = DELIVERY_SOURCES_MAX};
+    if (store_values(store, arena, VALUE_CURSOR, "", now_ms, cursors, &page) < 0)
+        return -1;
+    sources_r->count = page.count;
+    for (size_t i = 0; i < page.count; i++)
+        sources_r->of[i] = delivery_source(cursors[i].key);
+    return 1;
+}
+
+struct gathered {
+    struct trace_message *messages;
+    size_t count;
+};
+
+static void gather(struct arena *arena, struct gathered *gathered,
+                   const struct trace_message *messages, size_t count)
+{
+    size_t size = sizeof *messages;
+    struct trace_message *all = arena_alloc(arena, (gathered->count + count) * size);
+    if (gathered->count > 0)
+        memcpy(all, gathered->messages, gathered->count * size);
+    if (count > 0)
+        memcpy(all + gathered->count, messages, count * size);
+    gathered->messages = all;
+    gathered->count += count;
+}
+
+/* All parts of one source. A damaged part is passed over: the others are worth reading. */
+static int gather_parts(struct store *store, struct arena *arena, uint32_t source,
+                        const char *mailbox, int64_t day, int64_t now_ms,
+                        struct gathered *gathered)
+{
+    for (uint32_t part = 0;; part++) {
+        char key[DELIVERY_KEY_SIZE];
+        struct value value;
+        struct trace_message *messages;
+        size_t count;
+        delivery_trace_key(key, day, mailbox, source, part);
+        int found = store_value(store, arena, VALUE_TRACE, key, now_ms, &value);
+        if (found < 1)
+            return found < 0 ? -1 : 1;
+        if (trace_read(arena, day, value.bytes, value.length, &messages, &count))
+            gather(arena, gathered, messages, count);
+    }
+}
+
+static int newer_first(const void *left, const void *right)
+{
+    const struct trace_message *a = left, *b = right;
+    return (a->decision < b->decision) - (a->decision > b->decision);
+}
+
+int delivery_messages(struct store *store, struct arena *arena,
+                      const struct delivery_sources *sources, const char *mailbox, int64_t day,
+                      int64_t now_ms, struct trace_message **messages_r, size_t *count_r)
+{
+    struct gathered gathered = {0};
+    for (size_t i = 0; i < sources->count; i++)
+        if (gather_parts(store, arena, sources->of[i], mailbox, day, now_ms, &gathered) < 0)
+            return -1;
+    if (gathered.count > 1)
+        qsort(gathered.messages, gathered.count, sizeof *gathered.messages, newer_first);
+    *messages_r = gathered.messages;
+    *count_r = gathered.count;
+    return 1;
+}

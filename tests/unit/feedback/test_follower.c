@@ -1,0 +1,633 @@
+/* From lines of a mail server's log to what became of admitted messages, over both stores. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decision.h"
+#include "feedback/follower.h"
+#include "guard/delivery.h"
+#include "guard/keyed_hash.h"
+#include "mail/delivery_counts.h"
+#include "mail/known_recipients.h"
+#include "store/records.h"
+#include "tests/unit/guard/guard_rig.h"
+
+#define SOURCE "mx1 journal"
+
+static struct follower *follower;
+static int64_t at_ms; /* of the next line */
+
+static void begin_follower(void)
+{
+    ck_assert_int_eq(follower_new(store, token_key, SOURCE, at_ms, &follower), 1);
+}
+
+static void begin(int backend)
+{
+    rig_begin(backend, WITH("domains.own_domains=example.test"));
+    at_ms = NOW;
+    begin_follower();
+}
+
+static void end(void) { follower_free(&follower); }
+
+/* As if the program had ended here: only what was written is known. */
+static void restart(void)
+{
+    follower_free(&follower);
+    begin_follower();
+}
+
+/* ---- the log and the messages ----------------------------------------------------------------------- */
+
+static void line(const char *program, const char *format, ...) printf_like(2, 3);
+static void line(const char *program, const char *format, ...)
+{
+    char body[2000];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(body, sizeof body, format, arguments);
+    va_end(arguments);
+    const struct mail_log_line one = {.stamp_us = at_ms * 1000,
+                                      .program = {program, strlen(program)},
+                                      .body = {body, strlen(body)},
+                                      .count = 1};
+    ck_assert_int_eq(follower_line(follower, &one, at_ms), 1);
+    at_ms += 10;
+}
+
+static void write_down(void)
+{
+    ck_assert_int_eq(follower_write(follower, "place", at_ms), 1);
+}
+
+/* Judged as the policy service does it; returns the decision. */
+static int instances;
+static uint64_t admit(const char *queue_id, const char *mailbox)
+{
+    struct submission submission;
+    struct problem problem;
+    submission_init(&submission, arena, CHANNEL_SMTP);
+    const char *id = arena_printf(arena, "%s/%d.0", queue_id, instances++);
+    ck_assert_int_eq(submission_set_id(&submission, id, strlen(id), &problem), 1);
+    rig_mailbox(&submission, mailbox);
+    rig_add(&submission, FIELD_TO, "b@x.test");
+    struct verdict verdict = rig_judge(&submission, at_ms);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    return verdict.decision;
+}
+
+static void client(const char *queue_id, const char *user)
+{
+    line("smtpd", "%s: client=unknown[192.0.2.7], sasl_method=PLAIN, sasl_username=%s", queue_id,
+         user);
+}
+
+static void message_id(const char *queue_id)
+{
+    line("cleanup", "%s: message-id=<%s@example.test>", queue_id, queue_id);
+}
+
+static void queued(const char *queue_id, int recipients)
+{
+    line("qmgr", "%s: from=<alice@example.test>, size=363, nrcpt=%d (queue active)", queue_id,
+         recipients);
+}
+
+static void removed(const char *queue_id) { line("qmgr", "%s: removed", queue_id); }
+
+static void outcome(const char *queue_id, const char *to, const char *dsn, const char *status)
+{
+    line("smtp", "%s: to=<%s>, relay=mx.site.test[192.0.2.25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, dsn=%s, status=%s (host mx.site.test[192.0.2.25] said: %c50 %s "
+         "words (in reply to RCPT TO command))", queue_id, to, dsn, status, dsn[0], dsn);
+}
+
+static void sent(const char *queue_id, const char *to)
+{
+    line("smtp", "%s: to=<%s>, relay=mx.site.test[192.0.2.25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 OK)", queue_id, to);
+}
+
+/* From the connection to the queue. */
+static uint64_t hand_in(const char *queue_id, int recipients)
+{
+    client(queue_id, ALICE);
+    message_id(queue_id);
+    uint64_t decision = admit(queue_id, ALICE);
+    queued(queue_id, recipients);
+    return decision;
+}
+
+/* ---- what is kept --------------------------------------------------------------------------------- */
+
+static struct trace_message *messages_of(const char *mailbox, size_t *count_r)
+{
+    struct delivery_sources sources;
+    struct trace_message *messages = NULL;
+    ck_assert_int_eq(delivery_sources(store, arena, at_ms, &sources), 1);
+    ck_assert_int_eq(delivery_messages(store, arena, &sources, mailbox, NOW / DAY_MS, at_ms,
+                                       &messages, count_r), 1);
+    return messages;
+}
+
+static const struct trace_message *traced(uint64_t decision)
+{
+    size_t count;
+    const struct trace_message *messages = messages_of(ALICE, &count);
+    for (size_t i = 0; i < count; i++)
+        if (messages[i].decision == decision)
+            return &messages[i];
+    return NULL;
+}
+
+static const struct trace_recipient *recipient_of(uint64_t decision, const char *address)
+{
+    const struct trace_message *message = traced(decision);
+    uint64_t hash = keyed_hash_recipient(token_key, address, decision_time(decision));
+    ck_assert_ptr_nonnull(message);
+    for (size_t i = 0; i < message->recipient_count; i++)
+        if (message->recipients[i].hash == hash)
+            return &message->recipients[i];
+    return NULL;
+}
+
+static void check(uint64_t decision, const char *address, enum delivery delivery)
+{
+    const struct trace_recipient *recipient = recipient_of(decision, address);
+    ck_assert_msg(recipient != NULL, "%s is not known", address);
+    ck_assert_msg(recipient->delivery == delivery, "%s is %s", address,
+                  delivery_names[recipient->delivery]);
+}
+
+static struct follower_counts counts(void)
+{
+    struct follower_counts now;
+    follower_counts(follower, &now);
+    return now;
+}
+
+/* At a moment far enough from the last time that late records are looked for. */
+static void read_until(int64_t read_ms)
+{
+    at_ms += 6000;
+    ck_assert_int_eq(follower_read_until(follower, read_ms, at_ms), 1);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------- */
+
+START_TEST(test_three_recipients)
+{
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 3);
+    sent("E1AAAAAAAA", "good@x.test");
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    check(decision, "later@x.test", DELIVERY_DEFERRED);
+    check(decision, "nobody@x.test", DELIVERY_FAILED);
+    ck_assert_str_eq(traced(decision)->queue_id, "E1AAAAAAAA");
+    ck_assert_uint_eq(traced(decision)->expected, 3);
+    ck_assert_uint_eq(traced(decision)->message_id,
+                      keyed_hash_message_id(token_key, "E1AAAAAAAA@example.test", 23));
+    ck_assert(!traced(decision)->ended);
+    struct kept_reply reply;
+    ck_assert_int_eq(delivery_reply(store, arena, recipient_of(decision, "nobody@x.test")->reply,
+                                    at_ms, &reply), 1);
+    ck_assert_str_eq(reply.code, "5.1.1");
+    ck_assert_int_eq(reply.class, REPLY_ADDRESS_UNKNOWN);
+    ck_assert_str_eq(reply.site, "site.test");
+
+    restart();
+    ck_assert_uint_eq(counts().open, 1);
+    at_ms += 5 * MINUTE_MS;
+    queued("E1AAAAAAAA", 3);
+    sent("E1AAAAAAAA", "later@x.test");
+    removed("E1AAAAAAAA");
+    write_down();
+    check(decision, "later@x.test", DELIVERY_DELIVERED);
+    ck_assert_uint_eq(recipient_of(decision, "later@x.test")->attempts, 2);
+    ck_assert(traced(decision)->ended);
+    restart();
+    ck_assert_uint_eq(counts().open, 0);
+    ck_assert_uint_eq(counts().outcomes, 4);
+    ck_assert_uint_eq(counts().messages, 1);
+    ck_assert_str_eq(follower_place(follower), "place");
+    end();
+}
+END_TEST
+
+static struct delivery_counts domain_counts(const char *domain)
+{
+    char key[DELIVERY_KEY_SIZE];
+    struct value value;
+    struct delivery_counts read;
+    delivery_domain_key(key, NOW / DAY_MS, domain, delivery_source(SOURCE));
+    ck_assert_int_eq(store_value(store, arena, VALUE_DOMAIN, key, at_ms, &value), 1);
+    ck_assert_int_eq(delivery_counts_read(value.bytes, value.length, &read), 1);
+    return read;
+}
+
+START_TEST(test_counts_of_a_domain)
+{
+    begin(_i);
+    hand_in("E1AAAAAAAA", 2);
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.2", "deferred");
+    outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    write_down();
+    struct delivery_counts of_domain = domain_counts("example.test");
+    ck_assert_uint_eq(of_domain.messages, 1);
+    ck_assert_uint_eq(of_domain.recipients[DELIVERY_DEFERRED], 1);
+    ck_assert_uint_eq(of_domain.classes[REPLY_MAILBOX_FULL], 1);
+    restart();
+    sent("E1AAAAAAAA", "later@x.test");
+    write_down();
+    of_domain = domain_counts("example.test");
+    ck_assert_uint_eq(of_domain.recipients[DELIVERY_DEFERRED], 0);
+    ck_assert_uint_eq(of_domain.recipients[DELIVERY_DELIVERED], 1);
+    ck_assert_uint_eq(of_domain.recipients[DELIVERY_FAILED], 1);
+    ck_assert_uint_eq(of_domain.classes[REPLY_MAILBOX_FULL], 0);
+    ck_assert_str_eq(of_domain.sites[0].site, "site.test");
+    ck_assert_uint_eq(of_domain.sites[0].recipients[DELIVERY_DELIVERED], 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_known_recipients)
+{
+    struct value value;
+    struct known_recipients known;
+    begin(_i);
+    hand_in("E1AAAAAAAA", 2);
+    sent("E1AAAAAAAA", "good@x.test");
+    outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    line("error", "E1AAAAAAAA: to=<unasked@y.test>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.2, "
+         "status=deferred (delivery temporarily suspended: lost connection)");
+    write_down();
+    ck_assert_int_eq(store_value(store, arena, VALUE_KNOWN, ALICE, at_ms, &value), 1);
+    ck_assert_int_eq(known_recipients_read(value.bytes, value.length, &known), 1);
+    ck_assert_uint_eq(known.count, 2);
+    ck_assert_int_eq(known.of[0].delivered, NOW / DAY_MS);
+    ck_assert_int_eq(known.of[1].written, NOW / DAY_MS);
+    ck_assert_int_eq(known.of[1].delivered, 0);
+    end();
+}
+END_TEST
+
+/* Bounces, forwards, cron: no decision, nothing kept. */
+START_TEST(test_mail_of_nobody)
+{
+    size_t count;
+    begin(_i);
+    line("pickup", "E1AAAAAAAA: uid=0 from=<root>");
+    queued("E1AAAAAAAA", 1);
+    sent("E1AAAAAAAA", "x@x.test");
+    removed("E1AAAAAAAA");
+    client("E2AAAAAAAA", ALICE); /* begun, and never judged */
+    queued("E2AAAAAAAA", 1);
+    sent("E2AAAAAAAA", "x@x.test");
+    line("smtpd", "E3AAAAAAAA: client=unknown[192.0.2.9]");
+    queued("E3AAAAAAAA", 1);
+    sent("E3AAAAAAAA", "x@x.test");
+    write_down();
+    messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_uint_eq(counts().outcomes, 0);
+    end();
+}
+END_TEST
+
+/* What was read and not written is read again by the next one. */
+START_TEST(test_once_each)
+{
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    write_down();
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    restart();
+    ck_assert_uint_eq(recipient_of(decision, "later@x.test")->attempts, 1);
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    write_down();
+    ck_assert_uint_eq(recipient_of(decision, "later@x.test")->attempts, 2);
+    ck_assert_uint_eq(counts().outcomes, 2);
+    end();
+}
+END_TEST
+
+START_TEST(test_two_followers)
+{
+    struct follower *other;
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    write_down();
+    ck_assert_int_eq(follower_new(store, token_key, SOURCE, at_ms, &other), 1);
+    struct follower *first = follower;
+    sent("E1AAAAAAAA", "good@x.test");
+    write_down();
+    follower = other;
+    sent("E1AAAAAAAA", "good@x.test");
+    ck_assert_int_eq(follower_write(other, "elsewhere", at_ms), 0);
+    ck_assert_uint_eq(recipient_of(decision, "good@x.test")->attempts, 1);
+    follower_free(&other);
+    follower = first;
+    removed("E1AAAAAAAA");
+    write_down();
+    end();
+}
+END_TEST
+
+/* The mail server refuses it after it was counted: cleanup, before or after the judgement. */
+START_TEST(test_refused_later)
+{
+    begin(_i);
+    client("E1AAAAAAAA", ALICE);
+    message_id("E1AAAAAAAA");
+    uint64_t decision = admit("E1AAAAAAAA", ALICE);
+    line("cleanup", "E1AAAAAAAA: milter-reject: END-OF-MESSAGE from unknown[192.0.2.7]: 5.7.1 no; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>");
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 1);
+    write_down();
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 0);
+    ck_assert(traced(decision)->refunded);
+    restart();
+    client("E2AAAAAAAA", ALICE);
+    line("cleanup", "E2AAAAAAAA: reject: header Subject: x from unknown[192.0.2.7]; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>: 5.7.1 no");
+    write_down();
+    restart();
+    decision = admit("E2AAAAAAAA", ALICE);
+    read_until(at_ms + 6000);
+    write_down();
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 0);
+    ck_assert(traced(decision)->refunded);
+    ck_assert_uint_eq(counts().refunds, 2);
+    end();
+}
+END_TEST
+
+/* Once in the queue nothing is refunded, whatever a line says. */
+START_TEST(test_refused_after_the_queue)
+{
+    begin(_i);
+    hand_in("E1AAAAAAAA", 1);
+    line("cleanup", "E1AAAAAAAA: milter-reject: END-OF-MESSAGE from unknown[192.0.2.7]: 5.7.1 no; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>");
+    write_down();
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_requeued)
+{
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    line("postsuper", "E1AAAAAAAA: requeued");
+    line("pickup", "E2AAAAAAAA: uid=102 from=<alice@example.test> orig_id=E1AAAAAAAA");
+    message_id("E2AAAAAAAA");
+    queued("E2AAAAAAAA", 1);
+    sent("E2AAAAAAAA", "later@x.test");
+    removed("E2AAAAAAAA");
+    write_down();
+    check(decision, "later@x.test", DELIVERY_DELIVERED);
+    ck_assert(traced(decision)->ended);
+    restart();
+    ck_assert_uint_eq(counts().open, 0);
+    end();
+}
+END_TEST
+
+/* A filter hands the message back: it says the old id by XFORWARD, or only the answer to the hop
+ * says the new one, after its first lines. */
+START_TEST(test_content_filter)
+{
+    bool says = _i / BACKEND_KINDS > 0;
+    begin(_i % BACKEND_KINDS);
+    uint64_t decision = hand_in("E1AAAAAAAA", 2);
+    line("smtpd", "E2AAAAAAAA: client=localhost[127.0.0.1]%s",
+         says ? ", orig_queue_id=E1AAAAAAAA, orig_client=unknown[192.0.2.7]" : "");
+    queued("E2AAAAAAAA", 2);
+    sent("E2AAAAAAAA", "good@x.test");
+    for (int i = 0; i < 2; i++)
+        line("smtp", "E1AAAAAAAA: to=<%s@x.test>, relay=127.0.0.1[127.0.0.1]:10024, delay=0.1, "
+             "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:"
+             "[127.0.0.1]:10025): 250 2.0.0 Ok: queued as E2AAAAAAAA)", i ? "nobody" : "good");
+    removed("E1AAAAAAAA");
+    outcome("E2AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    removed("E2AAAAAAAA");
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    check(decision, "nobody@x.test", DELIVERY_FAILED);
+    ck_assert_uint_eq(recipient_of(decision, "good@x.test")->attempts, 1);
+    ck_assert_uint_eq(traced(decision)->recipient_count, 2);
+    end();
+}
+END_TEST
+
+/* Another server's answer names one of its own queue ids: that is a delivery. */
+START_TEST(test_queued_elsewhere)
+{
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    line("smtp", "E1AAAAAAAA: to=<good@x.test>, relay=mx.x.test[192.0.2.25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 9AAAAAAAAA)");
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    end();
+}
+END_TEST
+
+START_TEST(test_aliases)
+{
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    line("smtp", "E1AAAAAAAA: to=<one@x.test>, orig_to=<List@Example.Test>, relay=none, delay=1, "
+         "delays=1/0/0/0, dsn=5.4.4, status=bounced (unable to look up host x.test)");
+    line("smtp", "E1AAAAAAAA: to=<two@y.test>, orig_to=<list@example.test>, relay=mx.y.test[192.0.2.1]:25, "
+         "delay=1, delays=1/0/0/0, dsn=2.0.0, status=sent (250 ok)");
+    write_down();
+    check(decision, "list@example.test", DELIVERY_DELIVERED);
+    ck_assert_uint_eq(traced(decision)->recipient_count, 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_expired_and_deleted)
+{
+    begin(_i);
+    uint64_t expired = hand_in("E1AAAAAAAA", 2), deleted = hand_in("E2AAAAAAAA", 1);
+    outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    sent("E1AAAAAAAA", "good@x.test");
+    outcome("E2AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+    write_down();
+    restart();
+    line("qmgr", "E1AAAAAAAA: from=<alice@example.test>, status=expired, returned to sender");
+    line("bounce", "E1AAAAAAAA: sender non-delivery notification: E9AAAAAAAA");
+    removed("E1AAAAAAAA");
+    line("postsuper", "E2AAAAAAAA: removed");
+    write_down();
+    check(expired, "later@x.test", DELIVERY_EXPIRED);
+    check(expired, "good@x.test", DELIVERY_DELIVERED);
+    check(deleted, "later@x.test", DELIVERY_DISCARDED);
+    ck_assert(traced(deleted)->ended);
+    end();
+}
+END_TEST
+
+/* Short queue ids come again within seconds. */
+START_TEST(test_short_ids_again)
+{
+    begin(_i);
+    uint64_t first = hand_in("868E3A74626", 1);
+    outcome("868E3A74626", "a@x.test", "5.1.1", "bounced");
+    removed("868E3A74626");
+    uint64_t second = hand_in("868E3A74626", 1);
+    ck_assert_uint_ne(first, second);
+    sent("868E3A74626", "b@x.test");
+    write_down();
+    restart();
+    removed("868E3A74626");
+    uint64_t third = hand_in("868E3A74626", 1); /* in the step that removes the one before */
+    sent("868E3A74626", "c@x.test");
+    write_down();
+    check(first, "a@x.test", DELIVERY_FAILED);
+    check(second, "b@x.test", DELIVERY_DELIVERED);
+    check(third, "c@x.test", DELIVERY_DELIVERED);
+    ck_assert_uint_eq(traced(first)->recipient_count, 1);
+    end();
+}
+END_TEST
+
+/* Admitted, and for a minute no line: told once, and lines that come after all are taken. */
+START_TEST(test_gap)
+{
+    begin(_i);
+    hand_in("E1AAAAAAAA", 1); /* a log has to begin somewhere */
+    write_down();
+    uint64_t decision = admit("E2AAAAAAAA", ALICE);
+    int64_t admitted_ms = decision_time(decision);
+    read_until(admitted_ms + MINUTE_MS);
+    ck_assert_uint_eq(counts().gaps, 0);
+    restart(); /* knows it still */
+    read_until(admitted_ms + MINUTE_MS);
+    ck_assert_uint_eq(counts().gaps, 0);
+    read_until(admitted_ms + MINUTE_MS + 1);
+    ck_assert_uint_eq(counts().gaps, 1);
+    read_until(admitted_ms + DAY_MS);
+    write_down();
+    restart();
+    read_until(admitted_ms + DAY_MS);
+    ck_assert_uint_eq(counts().gaps, 1);
+    ck_assert(traced(decision)->silent);
+    sent("E2AAAAAAAA", "good@x.test");
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    end();
+}
+END_TEST
+
+/* A message of which the log says everything is no gap, also to a follower that starts anew. */
+START_TEST(test_no_gap)
+{
+    begin(_i);
+    for (int i = 0; i < 5; i++) {
+        const char *queue_id = arena_printf(arena, "E%dAAAAAAAA", i);
+        hand_in(queue_id, 1);
+        sent(queue_id, "good@x.test");
+        removed(queue_id);
+        write_down();
+        restart();
+    }
+    read_until(at_ms + DAY_MS);
+    ck_assert_uint_eq(counts().gaps, 0);
+    ck_assert_uint_eq(counts().messages, 5);
+    end();
+}
+END_TEST
+
+/* Asked about twice, as after a restart of the policy service: one message, and no gap. */
+START_TEST(test_asked_again)
+{
+    size_t count;
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    instances--;
+    admit("E1AAAAAAAA", ALICE);
+    sent("E1AAAAAAAA", "good@x.test");
+    read_until(at_ms + DAY_MS);
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(counts().gaps, 0);
+    end();
+}
+END_TEST
+
+/* The first lines are lost: the others are taken all the same. */
+START_TEST(test_begins_in_the_middle)
+{
+    begin(_i);
+    line("smtpd", "connect from unknown[192.0.2.7]");
+    uint64_t decision = admit("E1AAAAAAAA", ALICE);
+    read_until(at_ms + 1000);
+    sent("E1AAAAAAAA", "good@x.test");
+    write_down();
+    check(decision, "good@x.test", DELIVERY_DELIVERED);
+    end();
+}
+END_TEST
+
+/* More than a part has room for. */
+START_TEST(test_many_messages_of_a_day)
+{
+    enum { MESSAGES = 500 };
+    uint64_t decisions[MESSAGES];
+    size_t count;
+    begin(_i);
+    for (int i = 0; i < MESSAGES; i++) {
+        const char *queue_id = arena_printf(arena, "E%dAAAAAAAA", i);
+        decisions[i] = hand_in(queue_id, 4);
+        for (int j = 0; j < 4; j++)
+            sent(queue_id, arena_printf(arena, "r%d@d%d.test", j, i));
+        if (i % 100 == 99) {
+            write_down();
+            restart();
+        }
+    }
+    const struct trace_message *messages = messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, MESSAGES);
+    for (int i = 0; i < MESSAGES; i++)
+        ck_assert_uint_eq(messages[MESSAGES - 1 - i].decision, decisions[i]);
+    check(decisions[3], "r3@d3.test", DELIVERY_DELIVERED);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("follower");
+    TCase *cases = rig_case(suite, "follower");
+    tcase_add_loop_test(cases, test_three_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_counts_of_a_domain, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_known_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_mail_of_nobody, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_once_each, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_two_followers, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_later, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_refused_after_the_queue, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_requeued, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_content_filter, 0, BACKEND_KINDS * 2);
+    tcase_add_loop_test(cases, test_queued_elsewhere, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_aliases, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_expired_and_deleted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_short_ids_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_gap, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_no_gap, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_begins_in_the_middle, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_many_messages_of_a_day, 0, BACKEND_KINDS);
+    return backends_run(suite);
+}
