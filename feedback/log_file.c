@@ -25,7 +25,7 @@ struct log_file {
     size_t start, searched, end;
     int64_t offset; /* of `start` */
     size_t head_length;
-    char head[LOG_PLACE_MARK]; /* how the file begins, as far as it was returned */
+    char head[LOG_PLACE_MARK]; /* how the file begins, as far as it was read */
     char bytes[LOG_PLACE_MARK + LOG_SOURCE_LINE_MAX + READ_AT_ONCE];
 };
 
@@ -90,29 +90,6 @@ static int examine(struct log_file *file, const char *name, struct problem *prob
     return -1;
 }
 
-int log_file_open(int folder_fd, const char *name, const struct log_place *place,
-                  struct log_file **file_r, struct problem *problem)
-{
-    size_t length = strlen(name);
-    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : trouble(name, "cannot be opened", problem);
-    freed_by(log_file_free) struct log_file *file = xmalloc(sizeof *file);
-    memset(file, 0, offsetof(struct log_file, head));
-    file->fd = fd;
-    if (examine(file, name, problem) < 0)
-        return -1;
-    if (length > 3 && strcmp(name + length - 3, ".gz") == 0) {
-        file->packed = gzdopen(fd, "r");
-        if (file->packed == NULL)
-            return trouble(name, "cannot be decompressed", problem);
-    }
-    if (place != NULL && !go_to(file, place))
-        return 0;
-    *file_r = take(file);
-    return 1;
-}
-
 void log_file_free(struct log_file **file)
 {
     if (*file == NULL)
@@ -127,9 +104,6 @@ void log_file_free(struct log_file **file)
 /* Leaves `length` bytes behind. */
 static void pass(struct log_file *file, size_t length)
 {
-    size_t to_head = smaller(length, LOG_PLACE_MARK - file->head_length);
-    memcpy(file->head + file->head_length, file->bytes + file->start, to_head);
-    file->head_length += to_head;
     file->start += length;
     file->offset += (int64_t)length;
     file->searched = 0;
@@ -148,8 +122,26 @@ static int fill_packed(struct log_file *file)
     return got > 0;
 }
 
-/* One call reads what is new and, before it, what was read already: that this has changed shows a
- * truncation, even if the file has grown again since beyond the place. */
+/* The first bytes of the file are still what they were. */
+static bool has_head(struct log_file *file)
+{
+    char head[LOG_PLACE_MARK];
+    return read_at(file, 0, head, file->head_length) &&
+           memcmp(head, file->head, file->head_length) == 0;
+}
+
+/* `bytes` has more of the file: as much as belongs to its head. */
+static void keep_head(struct log_file *file)
+{
+    int64_t first = file->offset - (int64_t)file->start; /* the place of bytes[0] in the file */
+    if (first > 0 || file->head_length == LOG_PLACE_MARK)
+        return;
+    file->head_length = smaller(file->end, LOG_PLACE_MARK);
+    memcpy(file->head, file->bytes, file->head_length);
+}
+
+/* One call reads what is new and, before it, what was read already: that this or the beginning has
+ * changed shows a truncation, even if the file has grown again since beyond the place. */
 static int fill_plain(struct log_file *file, struct problem *problem)
 {
     char known[LOG_PLACE_MARK];
@@ -162,7 +154,8 @@ static int fill_plain(struct log_file *file, struct problem *problem)
         return fill_plain(file, problem);
     if (got < 0)
         return trouble("log file", "cannot be read", problem);
-    if ((size_t)got < overlap || memcmp(known, file->bytes + file->end - overlap, overlap) != 0) {
+    if ((size_t)got < overlap ||
+        memcmp(known, file->bytes + file->end - overlap, overlap) != 0 || !has_head(file)) {
         file->state = LOG_FILE_CHANGED;
         return 0;
     }
@@ -177,7 +170,35 @@ static int fill(struct log_file *file, struct problem *problem)
     memmove(file->bytes, file->bytes + left_out, file->end - left_out);
     file->start = before;
     file->end -= left_out;
-    return file->packed != NULL ? fill_packed(file) : fill_plain(file, problem);
+    int got = file->packed != NULL ? fill_packed(file) : fill_plain(file, problem);
+    keep_head(file);
+    return got;
+}
+
+int log_file_open(int folder_fd, const char *name, const struct log_place *place,
+                  struct log_file **file_r, struct problem *problem)
+{
+    size_t length = strlen(name);
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : trouble(name, "cannot be opened", problem);
+    freed_by(log_file_free) struct log_file *file = xmalloc(sizeof *file);
+    memset(file, 0, offsetof(struct log_file, head));
+    file->fd = fd;
+    if (examine(file, name, problem) < 0)
+        return -1;
+    if (length > 3 && strcmp(name + length - 3, ".gz") == 0) {
+        file->packed = gzdopen(fd, "r");
+        if (file->packed == NULL)
+            return trouble(name, "cannot be decompressed", problem);
+    }
+    /* What it holds now is known from here on, so that a truncation is seen. */
+    int found = place != NULL ? go_to(file, place) : fill(file, problem);
+    if (found == 0 && file->state == LOG_FILE_AT_END)
+        return 0;
+    if (found >= 0)
+        *file_r = take(file);
+    return found < 0 ? -1 : 1;
 }
 
 /* The line that begins at `start`, or the rest of one that was cut there, has `length` bytes, and

@@ -11,7 +11,7 @@ struct log_file;
 
 /* Opens `name` in the directory `folder_fd`, compressed if it ends in ".gz", at its start, or
  * behind *place where that is not NULL. Returns 1 with *file_r; 0 the place is not in it, or it is
- * not there; -1 it cannot be read: *problem. */
+ * empty or not there; -1 it cannot be read: *problem. */
 int log_file_open(int folder_fd, const char *name, const struct log_place *place,
                   struct log_file **file_r, struct problem *problem) must_check;
 void log_file_free(struct log_file **file);

@@ -53,13 +53,13 @@ static bool packed_is_empty(int folder_fd, const char *name, int64_t size)
     return empty;
 }
 
-/* Adds a file that is not empty. 1, 0 it is gone again, -1. */
+/* Adds a file that is not empty. 1, also when it is gone again; -1. */
 static int add(struct log_rotation *rotation, int folder_fd, const char *name,
                struct problem *problem)
 {
     struct stat status;
     if (fstatat(folder_fd, name, &status, 0) != 0)
-        return errno == ENOENT ? 0 : trouble(name, problem);
+        return errno == ENOENT ? 1 : trouble(name, problem);
     if (!S_ISREG(status.st_mode) || status.st_size == 0 ||
         (is_packed(name) && packed_is_empty(folder_fd, name, status.st_size)))
         return 1;
@@ -120,52 +120,33 @@ static void arrange(struct log_rotation *rotation, const char *log)
     rotation->count = kept;
 }
 
-static int list_once(int folder_fd, const char *log, struct log_rotation *rotation,
-                     struct problem *problem)
+int log_rotation_list(int folder_fd, const char *name, struct log_rotation *rotation_r,
+                      struct problem *problem)
 {
     int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
     if (folder == NULL) {
-        int error = errno;
+        trouble(name, problem);
         if (fd >= 0)
             close(fd);
-        errno = error;
-        return trouble(log, problem);
+        return -1;
     }
     int result = 1;
     for (const struct dirent *entry; result == 1 && (entry = readdir(folder)) != NULL;)
-        if (log_rotation_has_name(log, entry->d_name))
-            result = add(rotation, folder_fd, entry->d_name, problem);
+        if (log_rotation_has_name(name, entry->d_name))
+            result = add(rotation_r, folder_fd, entry->d_name, problem);
     closedir(folder);
-    arrange(rotation, log);
+    arrange(rotation_r, name);
     return result;
 }
 
-static bool same(const struct log_rotation *a, const struct log_rotation *b)
+bool log_rotation_same(const struct log_rotation *a, const struct log_rotation *b)
 {
     bool equal = a->count == b->count && a->live == b->live;
     for (size_t i = 0; equal && i < a->count; i++)
         equal = a->files[i].inode == b->files[i].inode &&
                 strcmp(a->files[i].name, b->files[i].name) == 0;
     return equal;
-}
-
-/* A directory that is read while files are renamed in it may show one of them twice, or not at all.
- * Two lists that agree saw none. */
-int log_rotation_list(int folder_fd, const char *name, struct log_rotation *rotation_r,
-                      struct problem *problem)
-{
-    struct log_rotation lists[2] = {0};
-    int result = list_once(folder_fd, name, &lists[0], problem);
-    if (result == 1)
-        result = list_once(folder_fd, name, &lists[1], problem);
-    if (result == 1 && !same(&lists[0], &lists[1]))
-        result = 0;
-    if (result == 1)
-        *rotation_r = (struct log_rotation){take(lists[0].files), lists[0].count, lists[0].live};
-    log_rotation_free(&lists[0]);
-    log_rotation_free(&lists[1]);
-    return result;
 }
 
 void log_rotation_free(struct log_rotation *rotation)

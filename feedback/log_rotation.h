@@ -21,10 +21,12 @@ struct log_rotation {
     bool live; /* the log itself is among them */
 };
 
-/* 1 with *rotation_r, to be freed; 0 files are being renamed just now, or the directory is not
- * there: try later; -1 *problem. */
+/* A list that is made while files are renamed may have one of them twice, or not at all; so what
+ * follows from a list holds if a second one, made afterwards, is the same. *rotation_r: empty
+ * before, to be freed. 1, -1 *problem. */
 int log_rotation_list(int folder_fd, const char *name, struct log_rotation *rotation_r,
                       struct problem *problem) must_check;
+bool log_rotation_same(const struct log_rotation *a, const struct log_rotation *b);
 void log_rotation_free(struct log_rotation *rotation);
 
 /* Whether a file of that name belongs to the log's. */

@@ -42,8 +42,8 @@ static char *rights_of(const struct stat *status)
 }
 
 /* `mode`: what is needed, as of access(2). */
-static void check_readable(const struct log_check *check, const char *path, const struct stat *status,
-                           int mode)
+static void check_readable(const struct log_check *check, const char *path,
+                           const struct stat *status, int mode)
 {
     if (faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0)
         return;
@@ -56,7 +56,8 @@ static void check_readable(const struct log_check *check, const char *path, cons
          by_group ? " or " : "");
 }
 
-static void check_writers(const struct log_check *check, const char *path, const struct stat *status)
+static void check_writers(const struct log_check *check, const char *path,
+                          const struct stat *status)
 {
     bool by_group = (status->st_mode & S_IWGRP) != 0 && status->st_gid >= PEOPLE;
     if ((status->st_mode & S_IWOTH) == 0 && !by_group && status->st_uid < PEOPLE)

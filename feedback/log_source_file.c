@@ -16,6 +16,7 @@
 #include "feedback/log_rotation.h"
 #include "feedback/log_source_inside.h"
 
+enum { TRIES = 100 }; /* while files are being renamed */
 enum { WATCHED = IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR };
 
 struct file_source {
@@ -78,27 +79,29 @@ static size_t oldest_since(const struct log_rotation *rotation, const struct log
     return at;
 }
 
-/* Opens the file to go on with when none is open: 1, 0 none is there, -1. */
-static int find(struct file_source *source, const struct log_rotation *rotation,
-                struct problem *problem)
+/* How to go on, found out from a list of the files that may be out of date by then. */
+struct step {
+    struct log_file *next; /* the file to read; NULL: none */
+    bool finish;           /* nothing more will be written to the open one */
+    bool lost;             /* what was read last is not there any more */
+};
+
+/* No file is open. 1, 0 there is none to read, -1. */
+static int find(const struct file_source *source, const struct log_rotation *rotation,
+                struct step *step, struct problem *problem)
 {
     const struct log_place *left = &source->left;
-    struct log_file *file = NULL;
     size_t at = 0;
-    int found = left->offset > 0 ? find_place(source, rotation, left, &file, &at, problem) : 0;
-    if (found == 0) {
-        at = oldest_since(rotation, left);
-        if (at == rotation->count)
-            return 0;
-        found = log_file_open(source->folder_fd, rotation->files[at].name, NULL, &file, problem);
-        if (found == 1 && left->offset > 0)
-            source->base.noticed[log_file_inode(file) == left->inode
-                                     ? LOG_SOURCE_FILE_SHRANK
-                                     : LOG_SOURCE_FILE_MISSING]++;
-    }
-    if (found == 1)
-        enter(source, file);
-    return found;
+    int found = 0;
+    if (left->offset > 0)
+        found = find_place(source, rotation, left, &step->next, &at, problem);
+    if (found != 0)
+        return found;
+    at = oldest_since(rotation, left);
+    if (at == rotation->count)
+        return 0;
+    step->lost = left->offset > 0;
+    return log_file_open(source->folder_fd, rotation->files[at].name, NULL, &step->next, problem);
 }
 
 /* Where the open file is in the list: 1 with *at_r; 0 it is not there; -1. Its name may have gone
@@ -116,10 +119,9 @@ static int find_open_file(const struct file_source *source, const struct log_rot
     return place.offset > 0 ? find_place(source, rotation, &place, &copy, at_r, problem) : 0;
 }
 
-/* The open file is at its end for now: goes on to the next of the rotation. 1 there is more to
- * read, 0 not now, -1. */
-static int advance(struct file_source *source, const struct log_rotation *rotation,
-                   struct problem *problem)
+/* The open file is at its end for now, and is not the log itself. 1, 0 nothing follows yet, -1. */
+static int advance(const struct file_source *source, const struct log_rotation *rotation,
+                   struct step *step, struct problem *problem)
 {
     size_t at = 0;
     int listed = find_open_file(source, rotation, &at, problem);
@@ -130,24 +132,55 @@ static int advance(struct file_source *source, const struct log_rotation *rotati
     if (at >= rotation->count)
         return 0;
     const char *name = rotation->files[at].name;
-    struct log_file *next = NULL;
+    int opened = 0;
     /* What follows may be what this is a copy of, and not truncated yet. */
-    int opened = place.offset > 0
-                     ? log_file_open(source->folder_fd, name, &place, &next, problem)
-                     : 0;
-    if (opened == 0 && !log_file_finished(source->file)) {
-        /* The log's one writer has begun the next, so what is in this one now is all. */
-        log_file_finish(source->file);
+    if (place.offset > 0)
+        opened = log_file_open(source->folder_fd, name, &place, &step->next, problem);
+    if (opened != 0)
+        return opened;
+    /* The log's one writer has begun the next, so what is in this one now is all. */
+    if (!log_file_finished(source->file)) {
+        step->finish = true;
         return 1;
     }
-    if (opened == 0)
-        opened = log_file_open(source->folder_fd, name, NULL, &next, problem);
-    if (opened != 1)
-        return opened;
-    if (!listed)
-        source->base.noticed[LOG_SOURCE_FILE_MISSING]++;
-    enter(source, next);
-    return 1;
+    step->lost = !listed;
+    return log_file_open(source->folder_fd, name, NULL, &step->next, problem);
+}
+
+static void take_step(struct file_source *source, struct step *step)
+{
+    if (step->lost)
+        source->base.noticed[log_file_inode(step->next) == place_of(source).inode
+                                 ? LOG_SOURCE_FILE_SHRANK
+                                 : LOG_SOURCE_FILE_MISSING]++;
+    if (step->finish)
+        log_file_finish(source->file);
+    else
+        enter(source, take(step->next));
+}
+
+/* The file that is open, if one is, has no more lines. 1 there is more to read; 0 not now, and
+ * *changed_r says that files were renamed meanwhile, so that it may be wrong; -1. */
+static int look_further(struct file_source *source, bool *changed_r, struct problem *problem)
+{
+    struct log_rotation before = {0}, after = {0};
+    struct step step = {0};
+    int result = log_rotation_list(source->folder_fd, source->name, &before, problem);
+    if (result == 1)
+        result = source->file == NULL ? find(source, &before, &step, problem)
+                                      : advance(source, &before, &step, problem);
+    int listed = log_rotation_list(source->folder_fd, source->name, &after, problem);
+    *changed_r = listed == 1 && !log_rotation_same(&before, &after);
+    if (listed < 0)
+        result = -1;
+    else if (*changed_r)
+        result = 0;
+    if (result == 1)
+        take_step(source, &step);
+    log_file_free(&step.next);
+    log_rotation_free(&before);
+    log_rotation_free(&after);
+    return result;
 }
 
 /* The open file is the log itself. */
@@ -156,22 +189,6 @@ static bool is_live(const struct file_source *source)
     struct stat status;
     return source->file != NULL && fstatat(source->folder_fd, source->name, &status, 0) == 0 &&
            status.st_ino == log_file_inode(source->file);
-}
-
-/* As go_on, with the directory open. */
-static int look_further(struct file_source *source, struct problem *problem)
-{
-    if (source->file != NULL && log_file_state(source->file) == LOG_FILE_CHANGED)
-        leave_file(source);
-    if (is_live(source))
-        return 0;
-    struct log_rotation rotation = {0};
-    int result = log_rotation_list(source->folder_fd, source->name, &rotation, problem);
-    if (result == 1)
-        result = source->file == NULL ? find(source, &rotation, problem)
-                                      : advance(source, &rotation, problem);
-    log_rotation_free(&rotation);
-    return result;
 }
 
 /* After the end of what is open: 1 there is more to read, 0 not now, -1. */
@@ -184,7 +201,12 @@ static int go_on(struct file_source *source, struct problem *problem)
         problem_set(problem, 0, source->folder, "cannot be opened: %s", strerror(errno));
         return -1;
     }
-    int result = look_further(source, problem);
+    if (source->file != NULL && log_file_state(source->file) == LOG_FILE_CHANGED)
+        leave_file(source);
+    int result = 0;
+    bool changed = !is_live(source);
+    for (int tries = 0; changed && tries < TRIES; tries++)
+        result = look_further(source, &changed, problem);
     close(source->folder_fd);
     return result;
 }

@@ -252,6 +252,11 @@ int log_folder_read(int count)
     return done;
 }
 
+int log_folder_was_read(void)
+{
+    return read_so_far;
+}
+
 void log_folder_read_all(void)
 {
     log_folder_read(EVERY_LINE);

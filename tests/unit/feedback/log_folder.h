@@ -45,6 +45,7 @@ int log_folder_rotated(void); /* how many there are */
 /* Reads up to `count` lines, that must be the next ones; returns how many. Opens the source if none
  * is open. Anything noticed fails the test. */
 int log_folder_read(int count);
+int log_folder_was_read(void); /* the last line */
 /* Reads all that is there, which must be all that was written. */
 void log_folder_read_all(void);
 /* Frees the reader. The next one begins with the cursor of this one. */
