@@ -7,12 +7,13 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "guard/sending_state.h"
 #include "guard/verdict_text.h"
 #include "store/suspensions.h"
 
 /* What a refusal tells, in the order in which it is read. */
 enum part {
-    PART_SENTENCE, PART_MOMENT, PART_REASONS, PART_CONTACT, PART_REFERENCE, PART_NOT_LATER,
+    PART_SENTENCE, PART_MOMENT, PART_OTHERS, PART_REASONS, PART_CONTACT, PART_REFERENCE, PART_NOT_LATER,
     PART_LINK, PARTS
 };
 
@@ -55,16 +56,20 @@ static const char *sentence(const struct reply_writing *telling, const char *key
 }
 
 /* Rounded up to the minute: who waits until then is never too early. */
-static const char *sentence_of_moment(const struct reply_writing *telling, const char *key,
-                                      int64_t time_ms)
+static const char *moment_text(const struct reply_writing *telling, int64_t time_ms)
 {
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
     struct tm utc;
-    char stamp[40];
-    if (gmtime_r(&seconds, &utc) == NULL ||
-        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc) == 0)
-        return "";
-    return sentence(telling, key, "moment", stamp);
+    char stamp[40] = "";
+    if (gmtime_r(&seconds, &utc) != NULL)
+        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc);
+    return arena_strdup(telling->arena, stamp);
+}
+
+static const char *sentence_of_moment(const struct reply_writing *telling, const char *key,
+                                      int64_t time_ms)
+{
+    return sentence(telling, key, "moment", moment_text(telling, time_ms));
 }
 
 /* As many as leave the other parts their room. */
@@ -118,6 +123,24 @@ static const char *rule_of_suspension(const struct reply_writing *telling,
     return "";
 }
 
+/* The suspensions beside the one that is told. */
+static const char *joined_others(const struct reply_writing *telling, const struct suspensions *held)
+{
+    const char *all = "";
+    for (size_t i = 1; i < held->count; i++) {
+        const struct suspension *other = &held->of[i];
+        struct json_object *values = json_object_new_object();
+        const char *key =
+            arena_printf(telling->arena, "smtp.%s", sending_state_besides(other));
+        if (other->until_ms != UNTIL_LIFTED)
+            json_add_string(values, "moment", moment_text(telling, other->until_ms));
+        json_add_string(values, "cause",
+                        text_of(telling, sending_state_cause(other, telling->arena), NULL));
+        all = joined(telling->arena, all, text_of(telling, key, values));
+    }
+    return all;
+}
+
 static void tell_suspension(struct reply_writing *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspensions.of[0];
@@ -130,6 +153,7 @@ static void tell_suspension(struct reply_writing *telling, const struct verdict 
         suspension->until_ms == UNTIL_LIFTED
             ? text_of(telling, "smtp.stopped", NULL)
             : sentence_of_moment(telling, "smtp.paused", suspension->until_ms);
+    telling->parts[PART_OTHERS] = joined_others(telling, &verdict->suspensions);
     telling->parts[PART_REASONS] = rule_of_suspension(telling, verdict);
     telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);
 }
@@ -192,9 +216,9 @@ static bool keep(const char **part, size_t *left)
     return (*part)[0] != '\0';
 }
 
-/* The parts that fit together, the important ones first. The link comes last: it is the longest, and
- * with the reference, which always has its place, support finds the same. A long contact comes
- * after what happened. Only the first sentence is ever cut. */
+/* The parts that fit together, the important ones first. The link comes late: it is the longest, and
+ * with the reference, which always has its place, support finds the same; it has other suspensions
+ * too, which come last. A long contact comes after what happened. Only the first sentence is ever cut. */
 static const char *fit(struct reply_writing *telling)
 {
     enum { SENTENCE_MAX = 300, LONG_CONTACT = 100 };
@@ -221,7 +245,12 @@ static const char *fit(struct reply_writing *telling)
         left += room_of(reference);
         if (keep(&parts[PART_LINK], &left))
             parts[PART_REFERENCE] = "";
+        else
+            left -= room_of(reference);
+    } else {
+        left -= room_of(parts[PART_LINK]);
     }
+    keep(&parts[PART_OTHERS], &left);
     for (int i = 0; i < PARTS; i++)
         text = joined(telling->arena, text, parts[i]);
     return text;

@@ -83,16 +83,28 @@ static void add_mail_url(struct exchange *exchange, struct json_object *view)
 
 /* ---- what the page needs besides the facts ------------------------------------------ */
 
+/* The suspension of that cause, NULL when there is none. */
+static struct json_object *of_cause(struct json_object *view, enum cause cause)
+{
+    struct json_object *suspensions = json_member(view, "suspensions");
+    for (size_t i = 0; i < json_object_array_length(suspensions); i++) {
+        struct json_object *one = json_object_array_get_idx(suspensions, i);
+        if (strcmp(json_string(one, "cause", ""), cause_names[cause]) == 0)
+            return one;
+    }
+    return NULL;
+}
+
 /* The suspension's own window beside it, so that why it is stands there with its numbers. */
 static void add_suspension(struct json_object *view, struct json_object *windows)
 {
-    struct json_object *suspension = json_member(view, "suspension");
+    struct json_object *suspension = json_member(view, "suspension"), *moving;
     if (suspension == NULL)
         return;
+    moving = json_member(suspension, "until") != NULL ? of_cause(view, CAUSE_VOLUME) : NULL;
     json_add_bool(suspension, "tried", json_int(suspension, "attempts", 0) > 0);
-    json_add_bool(suspension, "moves", json_member(suspension, "until") != NULL &&
-                  strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_VOLUME]) == 0);
-    json_add_bool(suspension, "restarts", json_int(suspension, "attempts_left", 1) <= 0);
+    json_add_bool(suspension, "moves", moving != NULL);
+    json_add_bool(suspension, "restarts", json_int(moving, "attempts_left", 1) <= 0);
     const char *rule = json_string(suspension, "rule", "");
     for (size_t i = 0; i < json_object_array_length(windows); i++) {
         struct json_object *window = json_object_array_get_idx(windows, i);
@@ -269,14 +281,8 @@ static void refuse_lock(struct exchange *exchange)
  * nothing. */
 static bool locked_now(struct json_object *view)
 {
-    struct json_object *suspensions = json_member(view, "suspensions");
-    for (size_t i = 0; i < json_object_array_length(suspensions); i++) {
-        struct json_object *suspension = json_object_array_get_idx(suspensions, i);
-        if (strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_COMPROMISED]) == 0)
-            return strcmp(json_string(suspension, "since", ""),
-                          json_string(view, "now", "-")) == 0;
-    }
-    return false;
+    struct json_object *lock = of_cause(view, CAUSE_COMPROMISED);
+    return strcmp(json_string(lock, "since", ""), json_string(view, "now", "-")) == 0;
 }
 
 /* "That wasn't me." */

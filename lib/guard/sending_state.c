@@ -31,3 +31,21 @@ const char *sending_state_what_to_do(const struct suspension *suspension)
         return "message.do_ask";
     return suspension->cause == CAUSE_VOLUME ? "message.do_volume" : "message.do_wait";
 }
+
+const struct suspension *sending_state_moving(const struct suspensions *suspensions)
+{
+    const struct suspension *volume = suspension_find(suspensions, CAUSE_VOLUME);
+    bool ends = volume != NULL && suspensions->of[0].until_ms != UNTIL_LIFTED;
+    return ends ? volume : NULL;
+}
+
+const char *sending_state_cause(const struct suspension *suspension, struct arena *arena)
+{
+    bool own_lock = suspension_is_own_lock(suspension->cause, suspension->by);
+    return arena_printf(arena, "cause.%s", own_lock ? "own_lock" : cause_names[suspension->cause]);
+}
+
+const char *sending_state_besides(const struct suspension *suspension)
+{
+    return suspension->until_ms == UNTIL_LIFTED ? "besides_stopped" : "besides_paused";
+}

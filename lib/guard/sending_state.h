@@ -3,6 +3,7 @@
 #ifndef SENDGUARD_SENDING_STATE_H
 #define SENDGUARD_SENDING_STATE_H
 
+#include "base/arena.h"
 #include "guard/verdict.h"
 
 /* What can still be sent when a window of the rule has no room: CAN_SEND_OWN or CAN_SEND_NONE. */
@@ -19,5 +20,14 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
 
 /* The text "message.do_…" for somebody who is suspended. */
 const char *sending_state_what_to_do(const struct suspension *suspension);
+
+/* The suspension whose end attempts move, when that is of interest: the one that is told has an end.
+ * NULL: none. */
+const struct suspension *sending_state_moving(const struct suspensions *suspensions);
+
+/* In what is told beside the suspension that is told: the text "cause.…" of another one, and
+ * whether it has an end, "…besides_paused", or not, "…besides_stopped". */
+const char *sending_state_cause(const struct suspension *suspension, struct arena *arena);
+const char *sending_state_besides(const struct suspension *suspension);
 
 #endif

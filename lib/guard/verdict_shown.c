@@ -79,7 +79,8 @@ static struct json_object *facts_of(const struct showing *showing)
     json_add_moment(facts, "retry_at", verdict->can_send_at_ms);
     if (is_suspended(verdict)) {
         json_add_moment(facts, "until", suspension->until_ms);
-        json_add_int(facts, "attempts", suspension->attempts);
+        const struct suspension *moving = sending_state_moving(&verdict->suspensions);
+        json_add_int(facts, "attempts", moving != NULL ? moving->attempts : suspension->attempts);
         json_add_int(facts, "retries_before_restart", verdict->retries_before_restart);
     }
     present(facts, &showing->reader);
@@ -101,14 +102,32 @@ static void add_attempts(const struct showing *showing, struct json_object *line
                          struct json_object *facts)
 {
     const struct verdict *verdict = showing->verdict;
-    uint32_t attempts = verdict->suspensions.of[0].attempts;
-    if (verdict->suspensions.of[0].cause != CAUSE_VOLUME || verdict->suspensions.of[0].until_ms == UNTIL_LIFTED)
+    const struct suspension *moving = sending_state_moving(&verdict->suspensions);
+    if (moving == NULL)
         return;
+    uint32_t attempts = moving->attempts;
     if (attempts > 0)
         add_line(showing, lines, attempts == 1 ? "status.tried.once" : "status.tried", facts);
     add_line(showing, lines, attempts < verdict->retries_before_restart ? "status.will_restart"
                                                                          : "status.restarts",
              facts);
+}
+
+/* The suspensions beside the one that the heading tells. */
+static void add_others(const struct showing *showing, struct json_object *lines)
+{
+    const struct suspensions *held = &showing->verdict->suspensions;
+    for (size_t i = 1; i < held->count; i++) {
+        const struct suspension *other = &held->of[i];
+        freed_by(json_put) struct json_object *values = json_object_new_object();
+        const char *cause = sending_state_cause(other, showing->arena);
+        if (other->until_ms != UNTIL_LIFTED)
+            json_add_string(values, "moment",
+                            present_moment(showing->arena, &showing->reader, other->until_ms));
+        json_add_string(values, "cause", text_with(showing, cause, NULL));
+        add_line(showing, lines,
+                 arena_printf(showing->arena, "message.%s", sending_state_besides(other)), values);
+    }
 }
 
 static void add_suspension_lines(const struct showing *showing, struct json_object *lines,
@@ -118,6 +137,7 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
     const struct suspension *suspension = &verdict->suspensions.of[0];
     if (suspension_is_own_lock(suspension->cause, suspension->by))
         add_moment_line(showing, lines, "message.own_lock", suspension->since_ms);
+    add_others(showing, lines);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
     add_line(showing, lines, sending_state_what_to_do(suspension), NULL);

@@ -90,21 +90,24 @@ static void tell_string(const struct verdict_writing *telling, const char *name,
 }
 
 /* For reading; minutes, rounded up. As pages say it where the reader's time zone is known. */
-static void tell_moment(const struct verdict_writing *telling, const char *name, int64_t time_ms)
+static const char *moment_text(const struct verdict_writing *telling, int64_t time_ms)
 {
     const struct verdict *verdict = telling->verdict;
     const struct reader reader = {telling->catalogue, telling->language,
                                   verdict->submission->zone, verdict->now_ms};
-    if (reader.zone != NULL) {
-        tell_string(telling, name, "moment", present_moment(telling->arena, &reader, time_ms));
-        return;
-    }
+    if (reader.zone != NULL)
+        return present_moment(telling->arena, &reader, time_ms);
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
     struct tm utc;
-    char stamp[40];
-    if (gmtime_r(&seconds, &utc) != NULL &&
-        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc) > 0)
-        tell_string(telling, name, "moment", stamp);
+    char stamp[40] = "";
+    if (gmtime_r(&seconds, &utc) != NULL)
+        strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc);
+    return arena_strdup(telling->arena, stamp);
+}
+
+static void tell_moment(const struct verdict_writing *telling, const char *name, int64_t time_ms)
+{
+    tell_string(telling, name, "moment", moment_text(telling, time_ms));
 }
 
 static void tell_reasons(const struct verdict_writing *telling, const struct verdict *verdict)
@@ -115,8 +118,11 @@ static void tell_reasons(const struct verdict_writing *telling, const struct ver
 
 static void tell_attempts(const struct verdict_writing *telling, const struct verdict *verdict)
 {
+    const struct suspension *moving = sending_state_moving(&verdict->suspensions);
+    if (moving == NULL || moving->attempts == 0)
+        return;
     struct json_object *values = json_object_new_object();
-    json_add_int(values, "attempts", verdict->suspensions.of[0].attempts);
+    json_add_int(values, "attempts", moving->attempts);
     json_add_int(values, "restart", verdict->retries_before_restart);
     tell_with(telling, "attempts", values);
 }
@@ -132,6 +138,21 @@ static void tell_state(const struct verdict_writing *telling, const struct suspe
         tell_moment(telling, "paused", suspension->until_ms);
 }
 
+/* The suspensions beside the one that is told. */
+static void tell_others(const struct verdict_writing *telling, const struct suspensions *held)
+{
+    for (size_t i = 1; i < held->count; i++) {
+        const struct suspension *other = &held->of[i];
+        struct json_object *values = json_object_new_object();
+        if (other->until_ms != UNTIL_LIFTED)
+            json_add_string(values, "moment", moment_text(telling, other->until_ms));
+        json_add_string(values, "cause",
+                        catalogue_text(telling->catalogue, telling->arena, telling->language,
+                                       sending_state_cause(other, telling->arena), NULL));
+        tell_with(telling, sending_state_besides(other), values);
+    }
+}
+
 static void tell_suspension(const struct verdict_writing *telling, const struct verdict *verdict)
 {
     const struct suspension *suspension = &verdict->suspensions.of[0];
@@ -141,6 +162,7 @@ static void tell_suspension(const struct verdict_writing *telling, const struct 
         return;
     }
     tell_state(telling, suspension);
+    tell_others(telling, &verdict->suspensions);
     tell_with(telling, "not_sent", NULL);
     tell_reasons(telling, verdict);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
@@ -148,9 +170,7 @@ static void tell_suspension(const struct verdict_writing *telling, const struct 
     tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language,
                                  sending_state_what_to_do(suspension), NULL));
     tell_with(telling, "reading", NULL);
-    bool moves = suspension->cause == CAUSE_VOLUME && suspension->until_ms != UNTIL_LIFTED;
-    if (moves && suspension->attempts > 0)
-        tell_attempts(telling, verdict);
+    tell_attempts(telling, verdict);
 }
 
 static void tell_ending(const struct verdict_writing *telling, const struct verdict *verdict,

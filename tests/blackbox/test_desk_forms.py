@@ -71,6 +71,52 @@ def form_of(browser, **fields):
     return {"csrf": browser.csrf, **fields}
 
 
+def held(sender):
+    """The causes that hold with their ends, as a dry run is told."""
+    return {one["cause"]: one["until"] for one in sender.send(dry_run=True).json["suspensions"]}
+
+
+@pytest.mark.parametrize("first", ["terms", "volume"])
+def test_two_suspensions_are_lifted_one_by_one(provider, first):
+    sender, sam = provider.suspended(), provider.sam
+    volume_ends = held(sender)["volume"]
+    path = "/desk/mailboxes/" + urllib.parse.quote(sender.mailbox, safe="")
+    location(sam.post_form("/desk/actions", form_of(
+        sam, action="suspend", subject=sender.mailbox, cause="terms", note="n", confirm="1")))
+    assert held(sender) == {"terms": None, "volume": volume_ends}
+    told = sender.send(dry_run=True).json
+    assert told["suspension"]["cause"] == "terms" and told["can_send_at"] is None
+    assert "Besides this, sending is paused until" in told["message"]
+    page = sam.get(path)
+    assert "Suspended until staff lifts it" in page.text
+    assert "Besides this, suspended until" in page.text
+    assert page.text.count('name="action" value="lift"') == 2
+
+    refused = sam.post_form("/desk/actions", form_of(
+        sam, action="lift", subject=sender.mailbox, note="n", confirm="1"))
+    assert refused.status == 409 and "expected terms or volume" in refused.text
+    assert '<option value="terms"' in refused.text
+    assert held(sender) == {"terms": None, "volume": volume_ends}
+
+    fields = form_of(sam, action="lift", subject=sender.mailbox, cause=first, note="it was me")
+    preview = sam.post_form("/desk/actions", fields)
+    left = "too much mail" if first == "terms" else "against the terms of use"
+    still = re.search(r"Still suspended until (.*?) because of: ([^<]*)\.</p>", preview.text, re.S)
+    assert still and still.group(2) == left, preview
+    assert ("staff lifts it" in still.group(1)) == (first == "volume")
+    assert sam.post_form("/desk/actions", {**carried_by(preview, "lift"), "confirm": "1"}) \
+        .status == 303
+    assert held(sender) == ({"volume": volume_ends} if first == "terms" else {"terms": None})
+    assert sender.send().status == 403
+    assert "Besides this" not in sam.get(path).text
+    assert f"before.cause={first}" in provider.web.shell("audit", sender.mailbox)
+
+    second = carried_by(sam.get(path), "lift")
+    assert second["cause"] == ("volume" if first == "terms" else "terms")
+    location(sam.post_form("/desk/actions", {**second, "note": "n", "confirm": "1"}))
+    assert held(sender) == {}
+
+
 def test_preview_and_confirm(provider):
     sender, note = provider.suspended(), 'called back: "it was me" & <b>sorry</b>'
     fields = form_of(provider.sam, action="lift", subject=sender.mailbox, note=note)

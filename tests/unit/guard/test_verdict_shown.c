@@ -71,6 +71,86 @@ START_TEST(test_suspended)
 }
 END_TEST
 
+static void suspend(enum cause cause, const char *by, int64_t for_ms)
+{
+    const struct durations durations = {.count = 1, .ms = {for_ms}};
+    const struct action action = {.now_ms = NOW + 3 * SECOND_MS, .by = by, .note = "because"};
+    struct suspension made;
+    ck_assert_int_eq(store_suspend(store, ALICE, cause, &durations, &action, &made), 1);
+}
+
+static void lift(enum cause cause)
+{
+    const struct action action = action_at(NOW + 4 * SECOND_MS);
+    ck_assert_int_eq(store_lift(store, ALICE, cause, &action), 1);
+}
+
+/* The one that ends last is told, the others in a line, in both texts. */
+START_TEST(test_several_suspensions)
+{
+    static const struct {
+        const char *language, *headline, *beside, *lock;
+    } texts[] = {
+        {"en", "Sending is stopped until our support has talked to you",
+         "Besides this, sending is paused until Sunday 06:41 (too much mail).",
+         "Besides this, sending is stopped until our support has talked to you (stopped with "
+         "“That wasn’t me”)."},
+        {"de", "Senden ist gestoppt, bis unser Support mit Ihnen gesprochen hat",
+         "Außerdem ist das Senden bis Sonntag, 06:41 pausiert (zu viele Nachrichten).",
+         "Außerdem ist das Senden gestoppt, bis unser Support mit Ihnen gesprochen hat (mit „Das "
+         "war ich nicht“ gestoppt)."},
+    };
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=2"));
+    rig_send("sent", 2, NOW, SECOND_MS);
+    struct submission submission = message_in("over", 1, "en", "Europe/Berlin");
+    ck_assert(rig_judge(&submission, NOW + 2 * SECOND_MS).brought);
+    suspend(CAUSE_TERMS, "ada", UNTIL_LIFTED);
+    suspend(CAUSE_COMPROMISED, "user", UNTIL_LIFTED);
+    for (size_t i = 0; i < countof(texts); i++) {
+        submission = message_in("next", 2, texts[i].language, "Europe/Berlin");
+        struct verdict verdict = rig_ask(&submission, NOW + 4 * SECOND_MS);
+        freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+        ck_assert_str_eq(json_string(shown, "state", ""), "stopped");
+        ck_assert_str_eq(json_string(shown, "headline", ""), texts[i].headline);
+        ck_assert_str_eq(text_of(json_member(shown, "lines"), 0), texts[i].lock);
+        ck_assert_str_eq(text_of(json_member(shown, "lines"), 1), texts[i].beside);
+        rig_check_has(verdict.message, texts[i].beside);
+        rig_check_has(verdict.message, texts[i].lock);
+        ck_assert_uint_eq(verdict.suspensions.count, 3);
+    }
+    lift(CAUSE_TERMS);
+    lift(CAUSE_COMPROMISED);
+    struct verdict verdict = rig_ask(&submission, NOW + 4 * SECOND_MS);
+    freed_by(json_put) struct json_object *left = shown_of(&verdict);
+    ck_assert_str_eq(json_string(left, "headline", ""),
+                     "Senden ist pausiert bis Sonntag, 06:41 (in 24 Std.)");
+    rig_check_has_not(verdict.message, "Außerdem");
+}
+END_TEST
+
+/* Attempts move the end of `volume` where another one is told that has an end. */
+START_TEST(test_attempts_beside)
+{
+    rig_begin(_i, WITH("suspension.retries_before_restart=2"));
+    suspend(CAUSE_VOLUME, "ada", HOUR_MS);
+    suspend(CAUSE_COMPLAINTS, "ada", DAY_MS);
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        struct submission submission = message_in(arena_printf(arena, "%d", attempt), attempt, "en",
+                                                  "UTC");
+        struct verdict verdict = rig_judge(&submission, NOW + 4 * SECOND_MS);
+        freed_by(json_put) struct json_object *shown = shown_of(&verdict);
+        ck_assert_int_eq(verdict.suspensions.of[0].cause, CAUSE_COMPLAINTS);
+        rig_check_has(verdict.message, "from attempt 2 on each one starts the pause anew");
+        struct json_object *lines = json_member(shown, "lines");
+        rig_check_has(text_of(lines, json_object_array_length(lines) - 1),
+                      attempt == 1 ? "from attempt 2 on" : "each further message now starts");
+    }
+    suspend(CAUSE_TERMS, "ada", UNTIL_LIFTED);
+    struct submission submission = message_in("x", 9, "en", "UTC");
+    rig_check_has_not(rig_judge(&submission, NOW + 4 * SECOND_MS).message, "starts the pause anew");
+}
+END_TEST
+
 /* Who may still write inside the own domain is not told that all is well. */
 START_TEST(test_full_outside)
 {
@@ -237,6 +317,8 @@ static Suite *suite(void)
     Suite *suite = suite_create("verdict shown");
     TCase *cases = rig_case(suite, "shown");
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several_suspensions, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_attempts_beside, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_full_outside, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_all_is_well, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_languages, 0, BACKEND_KINDS);

@@ -165,6 +165,38 @@ START_TEST(test_sentence_of_each_cause)
 }
 END_TEST
 
+/* The other suspensions, in the order of their ends, where there is room beside the link. */
+START_TEST(test_several_suspensions)
+{
+    struct verdict verdict = suspended(CAUSE_TERMS, "ada", "because");
+    verdict.suspensions.of[0].until_ms = UNTIL_LIFTED;
+    verdict.suspensions.count = 3;
+    verdict.suspensions.of[1] = (struct suspension){
+        .id = 2, .cause = CAUSE_COMPROMISED, .until_ms = UNTIL_LIFTED, .by = "user"};
+    verdict.suspensions.of[2] = (struct suspension){
+        .id = 3, .cause = CAUSE_VOLUME, .until_ms = NOW + DAY_MS, .by = "guard"};
+    verdict.status_url = NULL;
+    rig_check_begins(told(&verdict),
+                     "action=REJECT 5.7.1 " TERMS " Stopped until support lifts it. Also stopped "
+                     "until support lifts it (stopped with \"That wasn't me\"). Also paused until "
+                     "2025-11-23 05:40 UTC (too much mail). " ASK);
+    verdict.suspensions.count = 2;
+    verdict.suspensions.of[1] = verdict.suspensions.of[2];
+    char url[400] = "https://";
+    for (size_t length = strlen(url); length + 1 < sizeof url; length++) {
+        url[length] = 'x';
+        url[length + 1] = '\0';
+        verdict.status_url = url;
+        told(&verdict);
+        bool link = strstr(answer, "Details: https://") != NULL;
+        ck_assert(link || strstr(answer, REFERENCE) != NULL);
+        ck_assert_ptr_nonnull(strstr(answer, "Not sent, and"));
+        ck_assert(link || strstr(answer, "Also paused until 2025-11-23 05:40 UTC (too") != NULL);
+        ck_assert_uint_le(strlen(answer), strlen("action=REJECT 5.7.1 ") + POLICY_TEXT_MAX_BYTES + 2);
+    }
+}
+END_TEST
+
 /* What goes first: the link, in whose place the reference comes, then a long contact. */
 START_TEST(test_too_long)
 {
@@ -229,6 +261,7 @@ int main(void)
     tcase_add_test(cases, test_over_time);
     tcase_add_test(cases, test_suspended);
     tcase_add_test(cases, test_sentence_of_each_cause);
+    tcase_add_test(cases, test_several_suspensions);
     tcase_add_loop_test(cases, test_too_long, 0, 7);
     tcase_add_test(cases, test_many_reasons);
     tcase_add_test(cases, test_other_letters);

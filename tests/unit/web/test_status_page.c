@@ -950,6 +950,38 @@ START_TEST(test_causes)
 }
 END_TEST
 
+/* The others in a line, on the page and in the text for support, in every language. */
+START_TEST(test_several_causes)
+{
+    static const char *const beside[] = {"Besides this, sending is paused until <time",
+                                         "Außerdem ist das Senden bis <time",
+                                         "En outre, l’envoi est en pause ; fin : <time",
+                                         "Además, el envío está en pausa; termina: <time"};
+    struct action action = action_at(NOW);
+    struct suspension suspension;
+    begin(BACKEND_SQLITE, DEFAULTS);
+    struct durations durations = {1, {3 * HOUR_MS}};
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_VOLUME, &durations, &action, &suspension),
+                     1);
+    check_has_not(page(alices(), languages[_i], NOW), beside[_i]);
+    durations.ms[0] = UNTIL_LIFTED;
+    ck_assert_int_eq(store_suspend(store, ALICE, CAUSE_TERMS, &durations, &action, &suspension), 1);
+    action.by = "user";
+    ck_assert_int_eq(
+        store_suspend(store, ALICE, CAUSE_COMPROMISED, &durations, &action, &suspension), 1);
+    const char *html = page(alices(), languages[_i], NOW);
+    check_whole(html, languages[_i]);
+    check_has(html, "state-stopped");
+    check_has(html, beside[_i]);
+    if (_i == 0) {
+        check_has(html, "Besides, until 2025-11-22T08:40:00Z: too much mail");
+        check_has(html, "has talked to you (stopped with “That wasn’t me”).");
+        check_has(html, "Besides, until support lifts it: stopped with “That wasn’t me”");
+    }
+    end();
+}
+END_TEST
+
 START_TEST(test_escaping)
 {
     begin(_i, WITH("support.contact=<script>alert(1)</script>"));
@@ -1023,6 +1055,7 @@ int main(void)
     tcase_add_loop_test(cases, test_lock_is_wanted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_lock_as_json, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_json, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_several_causes, 0, countof(languages));
     tcase_add_loop_test(cases, test_escaping, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_languages, 0, (int)countof(languages));
     tcase_add_loop_test(cases, test_causes, 0, CAUSE_COUNT * (int)countof(languages));
