@@ -6,8 +6,8 @@
 
 #include "store/sqlite/sqlite.h"
 
-/* The row of a value. That two have the same hash is left to chance: with a million values it comes
- * once in some ten million years of such databases; the second one cannot be put then. */
+/* The row of a value. Two values may have the same hash, with a million of them in one of 18 million
+ * databases: the second one cannot be put then. */
 static int64_t row_of(const struct sqlite_backend *backend, const struct value *value)
 {
     char name[2 + VALUE_KEY_MAX];

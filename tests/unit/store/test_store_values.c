@@ -1,4 +1,5 @@
 /* Versioned values in both backends. */
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,30 @@ START_TEST(a_value_ends)
     ck_assert_ptr_null(text_of(VALUE_OPEN, "q", NOW));
     put_new(VALUE_OPEN, "q", "lasts");
     ck_assert_str_eq(text_of(VALUE_OPEN, "q", NOW + 20000 * DAY_MS), "lasts");
+}
+END_TEST
+
+/* A row that has the hash of another key is neither read, replaced nor removed. */
+START_TEST(another_value_with_the_same_hash)
+{
+    sqlite3 *db;
+    backend_begin(BACKEND_SQLITE);
+    put_new(VALUE_TRACE, "a", "one");
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "UPDATE value SET key = 'other'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    ck_assert_ptr_null(text_of(VALUE_TRACE, "a", NOW));
+    ck_assert_int_eq(put(VALUE_TRACE, "a", "", VALUE_ANY), 1);
+    const struct value_change changes[] = {change_of(VALUE_TRACE, "b", "two", 0),
+                                           change_of(VALUE_TRACE, "a", "two", 0)};
+    struct values_step step = step_of(changes, countof(changes), NOW);
+    ck_assert_int_eq(store_values_change(store, &step, &done), -1);
+    ck_assert_msg(strstr(store_error(store), "another value has the hash of trace a") != NULL, "%s",
+                  store_error(store));
+    ck_assert_ptr_null(text_of(VALUE_TRACE, "b", NOW));
+    ck_assert_int_eq(backend_sqlite_number(backend_url() + strlen("sqlite://"),
+                                           "SELECT count(*) FROM value WHERE key = 'other'"), 1);
 }
 END_TEST
 
@@ -438,6 +463,7 @@ int main(void)
     tcase_add_loop_test(cases, a_step_is_all_or_nothing, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, refunds_are_those_of_store_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_value_ends, 0, BACKEND_KINDS);
+    tcase_add_test(cases, another_value_with_the_same_hash);
     tcase_add_loop_test(cases, as_many_as_go_at_once, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, any_bytes_up_to_the_limits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, too_much_is_told, 0, BACKEND_KINDS);

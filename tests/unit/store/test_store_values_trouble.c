@@ -73,8 +73,9 @@ static void check_model(int64_t now_ms)
         check_value(&values[i], &model[i / KEYS][i % KEYS], now_ms);
     for (int kind = VALUE_CURSOR; kind <= VALUE_OPEN; kind++) {
         struct store_page page = {.max = 1 + (size_t)below(KEYS), .more = true};
+        const char *after = "";
         int number = -1;
-        for (const char *after = ""; page.more; after = values[page.count - 1].key) {
+        while (page.more) {
             ck_assert_int_eq(store_values(store, arena, (enum value_kind)kind, after, now_ms,
                                           values, &page), 1);
             for (size_t i = 0; i < page.count; i++) {
@@ -83,6 +84,7 @@ static void check_model(int64_t now_ms)
                 ck_assert_int_lt(number, KEYS);
                 ck_assert_str_eq(values[i].key, key_of(number));
                 check_value(&values[i], &model[kind][number], now_ms);
+                after = values[i].key;
             }
         }
         while (++number < KEYS)
