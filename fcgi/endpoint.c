@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/decision.h"
+#include "base/text.h"
 #include "fcgi/answer.h"
 #include "fcgi/body.h"
 #include "fcgi/request.h"
@@ -112,16 +113,15 @@ static void set_id(struct endpoint_exchange *exchange)
 
 static void log_verdict(const struct verdict *verdict, int status)
 {
-    char decision[DECISION_TEXT_SIZE], recipients[24], code[16];
+    char decision[DECISION_TEXT_SIZE], recipients[TEXT_DIGITS_SIZE], code[TEXT_DIGITS_SIZE];
     if (verdict->dry_run || verdict->decision == 0)
         return;
     decision_format(verdict->decision, decision);
-    snprintf(recipients, sizeof recipients, "%zu", verdict->submission->recipient_count);
-    snprintf(code, sizeof code, "%d", status);
     log_line(verdict->kind == VERDICT_ADMIT ? LOG_INFO_LEVEL : LOG_WARNING_LEVEL, "decision",
              "decision", decision, "verdict", verdict_labels[verdict_label(verdict)], "status",
-             code, "mailbox", verdict->submission->mailbox, "ip", verdict->submission->ip,
-             "recipients", recipients, "rule",
+             text_digits(code, status), "mailbox", verdict->submission->mailbox, "ip",
+             verdict->submission->ip, "recipients",
+             text_digits(recipients, (int64_t)verdict->submission->recipient_count), "rule",
              verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
                                        : NULL,
              NULL);

@@ -1,11 +1,11 @@
 #include "mta/policy_batch.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/decision.h"
+#include "base/text.h"
 #include "guard/reference.h"
 #include "mta/policy_answer.h"
 #include "mta/policy_message.h"
@@ -90,22 +90,21 @@ static void log_unnamed(struct policy_service *service, const struct policy_requ
 
 static void log_verdict(const struct verdict *verdict, const char *answer)
 {
-    char decision[DECISION_TEXT_SIZE], recipients[24], unnamed[24], action[24];
+    char decision[DECISION_TEXT_SIZE], recipients[TEXT_DIGITS_SIZE], unnamed[TEXT_DIGITS_SIZE];
     const struct submission *submission = verdict->submission;
     if (verdict->decision == 0)
         return;
     decision_format(verdict->decision, decision);
-    snprintf(recipients, sizeof recipients, "%zu",
-             submission->recipient_count + submission->unnamed);
-    snprintf(unnamed, sizeof unnamed, "%u", submission->unnamed);
-    snprintf(action, sizeof action, "%.*s", (int)strcspn(answer + strlen("action="), " \n"),
-             answer + strlen("action="));
+    const char *action = answer + strlen("action=");
+    action = arena_strndup(submission->arena, action, strcspn(action, " \n"));
     log_line(verdict->kind == VERDICT_ADMIT && !verdict->bypassed ? LOG_INFO_LEVEL
                                                                     : LOG_WARNING_LEVEL,
              "decision", "channel", channel_names[submission->channel], "decision", decision, "verdict",
              verdict_labels[verdict_label(verdict)], "action", action, "mailbox",
-             submission->mailbox, "ip", submission->ip, "recipients", recipients, "unnamed",
-             submission->unnamed > 0 ? unnamed : NULL, "rule",
+             submission->mailbox, "ip", submission->ip, "recipients",
+             text_digits(recipients, (int64_t)submission->recipient_count + submission->unnamed),
+             "unnamed", submission->unnamed > 0 ? text_digits(unnamed, submission->unnamed) : NULL,
+             "rule",
              verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
                                        : NULL,
              "bypassed", verdict->bypassed ? "1" : NULL, NULL);

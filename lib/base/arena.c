@@ -64,7 +64,7 @@ void arena_free(struct arena **arena)
     *arena = NULL;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static void *take_piece(struct arena *arena, size_t size)
 {
     size_t step = alignof(max_align_t);
     size_t rounded = PIECES_APART ? size : (size + step - 1) / step * step;
@@ -76,14 +76,20 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     void *memory = block->bytes + block->used;
     block->used += rounded;
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    return memset(take_piece(arena, size), 0, size);
 }
 
 char *arena_strndup(struct arena *arena, const char *bytes, size_t length)
 {
-    char *copy = arena_alloc(arena, length + 1);
+    char *copy = take_piece(arena, length + 1);
     if (length > 0)
         memcpy(copy, bytes, length);
+    copy[length] = '\0';
     return copy;
 }
 
@@ -92,15 +98,21 @@ char *arena_strdup(struct arena *arena, const char *string)
     return arena_strndup(arena, string, strlen(string));
 }
 
+/* Formatted into what is left of the block, and a second time when that was too little. */
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;
+    struct block *block = arena->blocks;
+    size_t left = block != NULL ? block->size - block->used : 0;
+    char *rest = left > 0 ? (char *)block->bytes + block->used : NULL;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(rest, left, format, arguments);
     va_end(arguments);
-    char *string = arena_alloc(arena, (size_t)(length > 0 ? length : 0) + 1);
-    if (length > 0)
+    char *string = take_piece(arena, (size_t)(length > 0 ? length : 0) + 1);
+    if (length <= 0)
+        string[0] = '\0';
+    else if (string != rest)
         vsnprintf(string, (size_t)length + 1, format, again);
     va_end(again);
     return string;

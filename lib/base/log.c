@@ -30,14 +30,15 @@ static void add_now(struct text *line)
     text_add_time_ms(line, (int64_t)now.tv_sec * SECOND_MS + now.tv_nsec / 1000000);
 }
 
-static int is_plain(const char *value)
+/* Bytes of a value that needs neither quotation marks nor a cut; 0 of any other. */
+static size_t plain_length(const char *value)
 {
-    if (*value == '\0')
-        return 0;
-    for (const char *next = value; *next != '\0'; next++)
-        if (*next <= ' ' || *next >= 0x7F || *next == '"' || *next == '=' || *next == '\\')
-            return 0;
-    return 1;
+    static const bool special[256] = {
+        [0 ... ' '] = true, ['"'] = true, ['='] = true, ['\\'] = true, [0x7F ... 0xFF] = true};
+    size_t length = 0;
+    while (!special[(unsigned char)value[length]])
+        length++;
+    return value[length] == '\0' && length <= VALUE_MAX_BYTES ? length : 0;
 }
 
 /* A copy of at most VALUE_MAX_BYTES, cut between characters. Some terminals obey the control
@@ -60,11 +61,12 @@ static void copy_value(char copy[VALUE_MAX_BYTES + 4], const char *value)
 static void add_pair(struct text *line, const char *key, const char *value)
 {
     char copy[VALUE_MAX_BYTES + 4];
+    size_t plain = plain_length(value);
     text_add_char(line, ' ');
     text_add(line, key);
     text_add_char(line, '=');
-    if (is_plain(value) && strlen(value) <= VALUE_MAX_BYTES) {
-        text_add(line, value);
+    if (plain > 0) {
+        text_add_bytes(line, value, plain);
     } else {
         copy_value(copy, value);
         text_add_json(line, copy);

@@ -21,16 +21,20 @@ void text_clear(struct text *text)
 
 const char *text_string(const struct text *text) { return text->data != NULL ? text->data : ""; }
 
-/* Room for `more` bytes and the NUL; returns where they go. */
-static char *room(struct text *text, size_t more)
+static void grow(struct text *text, size_t more)
 {
-    if (text->capacity - text->length < more + 1 || text->data == NULL) {
-        size_t capacity = text->capacity > 0 ? text->capacity : 256;
-        while (capacity - text->length < more + 1)
-            capacity *= 2;
-        text->data = xrealloc(text->data, capacity);
-        text->capacity = capacity;
-    }
+    size_t capacity = text->capacity > 0 ? text->capacity : 256;
+    while (capacity - text->length < more + 1)
+        capacity *= 2;
+    text->data = xrealloc(text->data, capacity);
+    text->capacity = capacity;
+}
+
+/* Room for `more` bytes and the NUL; returns where they go. */
+static inline char *room(struct text *text, size_t more)
+{
+    if (text->capacity - text->length < more + 1)
+        grow(text, more);
     return text->data + text->length;
 }
 
@@ -48,33 +52,49 @@ void text_add(struct text *text, const char *string)
     text_add_bytes(text, string, strlen(string));
 }
 
-void text_add_char(struct text *text, char character) { text_add_bytes(text, &character, 1); }
-
-void text_add_int(struct text *text, int64_t number)
+void text_add_char(struct text *text, char character)
 {
-    char digits[24];
-    char *first = digits + sizeof digits;
+    char *end = room(text, 1);
+    end[0] = character;
+    end[1] = '\0';
+    text->length++;
+}
+
+const char *text_digits(char digits_r[TEXT_DIGITS_SIZE], int64_t number)
+{
+    char *first = digits_r + TEXT_DIGITS_SIZE - 1;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    *first = '\0';
     do
         *--first = (char)('0' + rest % 10);
     while ((rest /= 10) > 0);
     if (number < 0)
         *--first = '-';
-    text_add_bytes(text, first, (size_t)(digits + sizeof digits - first));
+    return first;
 }
 
+void text_add_int(struct text *text, int64_t number)
+{
+    char digits[TEXT_DIGITS_SIZE];
+    const char *first = text_digits(digits, number);
+    text_add_bytes(text, first, (size_t)(digits + TEXT_DIGITS_SIZE - 1 - first));
+}
+
+/* Formatted once where it fits, and a second time when it did not. */
 void text_addf(struct text *text, const char *format, ...)
 {
     va_list arguments, again;
+    char *end = room(text, 0);
+    size_t left = text->capacity - text->length;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(end, left, format, arguments);
     va_end(arguments);
-    if (length > 0) {
+    if (length > 0 && (size_t)length >= left)
         vsnprintf(room(text, (size_t)length), (size_t)length + 1, format, again);
-        text->length += (size_t)length;
-    }
     va_end(again);
+    text->length += length > 0 ? (size_t)length : 0;
+    text->data[text->length] = '\0';
 }
 
 /* Length of the well-formed UTF-8 character at `bytes` (RFC 3629), 0 when there is none.

@@ -20,6 +20,10 @@ void text_add_char(struct text *text, char character);
 void text_add_int(struct text *text, int64_t number);
 void text_addf(struct text *text, const char *format, ...) printf_like(2, 3);
 
+/* The digits of a number, with a NUL behind them: they end where digits_r ends. */
+enum { TEXT_DIGITS_SIZE = 24 };
+const char *text_digits(char digits_r[TEXT_DIGITS_SIZE], int64_t number);
+
 /* Text that a terminal may show: U+FFFD for each control character, line or direction mark, and byte
  * that is no UTF-8. NULL adds nothing. */
 void text_add_plain(struct text *text, const char *string);
