@@ -97,6 +97,7 @@ static int read_line(struct policy_request *request, struct problem *problem)
         if (request->value_at[i] > 0)
             return refuse(request, problem, "names an attribute a second time");
         request->value_at[i] = (uint32_t)(request->line_at + name_length + 1);
+        break;
     }
     request->line_at = request->length;
     return 1;
@@ -117,12 +118,11 @@ int policy_request_add(struct policy_request *request, const char *bytes, size_t
             return refuse(request, problem, "the request is longer than 65536 bytes");
         if (memchr(from, '\0', piece) != NULL)
             return refuse(request, problem, "holds a NUL");
-        append(request, from, piece);
-        used += piece;
+        append(request, from, piece + (feed != NULL));
+        used += piece + (feed != NULL);
         if (feed == NULL)
             break;
-        used++;
-        append(request, "", 1);
+        request->bytes[request->length - 1] = '\0';
         *used_r = used;
         if (line_length == 0)
             return 1;
