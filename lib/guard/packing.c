@@ -44,8 +44,7 @@ static enum ip_form pack_ip(const char *ip, uint8_t bytes_r[V6_BYTES])
     char text[IP_TEXT_SIZE];
     if (ip == NULL)
         return IP_NONE;
-    if (inet_pton(AF_INET, ip, bytes_r) == 1 &&
-        strcmp(inet_ntop(AF_INET, bytes_r, text, sizeof text), ip) == 0)
+    if (inet_pton(AF_INET, ip, bytes_r) == 1) /* which takes the one form that inet_ntop makes */
         return IP_V4;
     size_t length = strcspn(ip, "/");
     if (length >= INET6_ADDRSTRLEN)

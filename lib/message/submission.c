@@ -81,13 +81,11 @@ int submission_set_ip(struct submission *submission, const char *text, size_t le
     if (!is_four && !is_six)
         return problem_set(problem, 400, "ip",
                            "expected an IPv4 or IPv6 address without port, zone or brackets");
-    if (is_six && IN6_IS_ADDR_V4MAPPED(&six)) {
-        memcpy(&four, six.s6_addr + 12, sizeof four);
-        is_four = true;
-    }
-    if (is_four)
-        submission->ip =
-            arena_strdup(submission->arena, inet_ntop(AF_INET, &four, canonical, sizeof canonical));
+    if (is_four) /* inet_pton takes the one form that inet_ntop makes */
+        submission->ip = arena_strndup(submission->arena, text, length);
+    else if (IN6_IS_ADDR_V4MAPPED(&six))
+        submission->ip = arena_strdup(submission->arena, inet_ntop(AF_INET, six.s6_addr + 12,
+                                                                   canonical, sizeof canonical));
     else
         submission->ip = network_key(submission->arena, &six);
     return 1;
