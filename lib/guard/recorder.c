@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 /* Observations wait in memory: mailboxes with the network they sent from, windows near their limit,
  * counts. The flushing thread takes a batch of them and keeps it until the store has it, so that
@@ -64,6 +65,7 @@ struct recorder {
      * was pushed out is sent twice, which does no harm. */
     uint64_t *remembered;
     unsigned char hash_key[crypto_shorthash_KEYBYTES];
+    struct text to_hash;
     bool stopping;
 
     pthread_mutex_t flushing; /* of the batch; taken before `lock` */
@@ -76,12 +78,17 @@ struct recorder {
 static uint64_t *slot_of(struct recorder *recorder, const char *kind, const char *key,
                          const char *more, int64_t period, uint64_t *hash_r)
 {
-    char whole[ADDRESS_MAX_BYTES + IP_SIZE + 64];
-    int length = snprintf(whole, sizeof whole, "%s\n%s\n%s\n%lld", kind, key, more,
-                          (long long)period);
+    struct text *whole = &recorder->to_hash;
     unsigned char hash[crypto_shorthash_BYTES];
-    crypto_shorthash(hash, (const unsigned char *)whole, (unsigned long long)length,
-                     recorder->hash_key);
+    text_clear(whole);
+    text_add(whole, kind);
+    text_add_char(whole, '\n');
+    text_add(whole, key);
+    text_add_char(whole, '\n');
+    text_add(whole, more);
+    text_add_char(whole, '\n');
+    text_add_int(whole, period);
+    crypto_shorthash(hash, (const unsigned char *)whole->data, whole->length, recorder->hash_key);
     memcpy(hash_r, hash, sizeof *hash_r);
     return &recorder->remembered[*hash_r % REMEMBERED];
 }
@@ -372,6 +379,7 @@ void recorder_stop(struct recorder **recorder)
     pthread_cond_destroy(&ending->wake);
     pthread_mutex_destroy(&ending->flushing);
     pthread_mutex_destroy(&ending->lock);
+    text_free(&ending->to_hash);
     free(ending->remembered);
     free(ending->nears);
     free(ending->seen);
