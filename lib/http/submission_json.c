@@ -63,15 +63,14 @@ int submission_json_set(struct submission *submission, enum submission_member me
 static int add_entry(struct submission *submission, enum submission_member member,
                      struct json_object *entry, size_t index, struct problem *problem)
 {
-    char where[32];
-    snprintf(where, sizeof where, "%s[%zu]", submission_json_members[member].name, index);
-    if (!json_object_is_type(entry, json_type_string))
-        return problem_set(problem, 400, where, "expected a string with one recipient");
-    int added = submission_add_recipient(
-        submission, submission_json_field(member), json_object_get_string(entry),
-        (size_t)json_object_get_string_len(entry), problem);
+    const char *name = submission_json_members[member].name;
+    int added = json_object_is_type(entry, json_type_string)
+                    ? submission_add_recipient(submission, submission_json_field(member),
+                                               json_object_get_string(entry),
+                                               (size_t)json_object_get_string_len(entry), problem)
+                    : problem_set(problem, 400, name, "expected a string with one recipient");
     if (!added && problem->status == 400)
-        snprintf(problem->where, sizeof problem->where, "%s", where);
+        snprintf(problem->where, sizeof problem->where, "%s[%zu]", name, index);
     return added;
 }
 
