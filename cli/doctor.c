@@ -28,6 +28,8 @@ static const struct check {
     {"postfix_recipients", "Whether each names its recipients.", doctor_postfix_recipients},
     {"postfix_data", "Whether each gives messages the reference header.", doctor_postfix_data},
     {"tickets", "Whether a webmail's message is counted once.", doctor_tickets},
+    {"ptr", "Whether addresses that mail leaves from have names that lead back.", doctor_ptr},
+    {"helo", "Whether Postfix greets with a name that leads to them.", doctor_helo},
     {"port_25", "A way round: users who sign in on port 25.", doctor_port_25},
     {"sendmail", "A way round: users who may use the sendmail command.", doctor_sendmail},
     {"sieve", "A way round: what the filters of mailboxes send on.", doctor_sieve},

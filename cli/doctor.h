@@ -58,5 +58,7 @@ void doctor_postfix_data(struct doctor *doctor);
 void doctor_port_25(struct doctor *doctor);
 void doctor_sendmail(struct doctor *doctor);
 void doctor_sieve(struct doctor *doctor);
+void doctor_ptr(struct doctor *doctor);
+void doctor_helo(struct doctor *doctor);
 
 #endif

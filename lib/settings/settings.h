@@ -77,6 +77,8 @@ struct settings {
     struct own_domain *own_index; /* the same, sorted by name, each domain once */
     size_t own_index_count;
     struct text_list hosted_domains; /* key form; sorted, each once */
+    /* [spf] */
+    struct text_list spf_outgoing; /* IPs as inet_ntop has them */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

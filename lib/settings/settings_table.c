@@ -232,6 +232,11 @@ const struct setting settings_table[] = {
                  "What is forwarded is counted for the mailbox that its sender address names, and "
                  "refused when that is at no such domain. May be repeated."},
 
+    {NAMED("spf", "outgoing"), .type = &settings_type_ips, MEMBER(spf_outgoing),
+     .standard = "none",
+     .sentence = "The addresses that mail leaves this installation from. `sendguard doctor` looks "
+                 "whether the DNS leads from each to its name and back, as receivers do."},
+
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},
     {NAMED("exempt", "recipient"), .type = &settings_type_recipients,

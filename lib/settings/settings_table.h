@@ -54,6 +54,7 @@ extern const struct setting_type
     settings_type_addresses,  /* an address an item */
     settings_type_recipients, /* an address or "@domain" an item */
     settings_type_networks,   /* an item as settings_network_normalise has it; "none" is no item */
+    settings_type_ips,        /* the same, of single addresses */
     settings_type_links;      /* "LABEL URL" an item, one a line; the URL as of settings_type_url */
 
 struct setting {

@@ -122,6 +122,22 @@ static int parse_networks(struct settings_value *value)
     return list->count <= NETWORKS_MAX || settings_value_fails(value, "is one network too many");
 }
 
+static const char *read_ip(const char *word, size_t length, char *key_r)
+{
+    return memchr(word, '/', length) == NULL ? settings_network_normalise(word, length, key_r)
+                                             : "is a network, not an address";
+}
+
+static int parse_ips(struct settings_value *value)
+{
+    const struct text_list *list = value->member;
+    if (strcmp(value->text, "none") == 0)
+        return list->count == 0 || settings_value_fails(value, "cannot be combined with addresses");
+    if (!parse_words(value, read_ip, "names no address"))
+        return 0;
+    return list->count <= NETWORKS_MAX || settings_value_fails(value, "is one address too many");
+}
+
 static void print_networks(const struct setting *setting, const struct settings *settings,
                            struct text *text)
 {
@@ -133,6 +149,9 @@ static void print_networks(const struct setting *setting, const struct settings 
 const struct setting_type settings_type_networks = {
     .parse = parse_networks, .print = print_networks, .clear = clear_list, .is_list = true,
     .values = "networks as ADDRESS or ADDRESS/BITS, or none"};
+const struct setting_type settings_type_ips = {
+    .parse = parse_ips, .print = print_networks, .clear = clear_list, .is_list = true,
+    .values = "IP addresses, or none"};
 
 /* ---- an item a line ------------------------------------------------------------------------ */
 

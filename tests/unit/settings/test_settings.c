@@ -49,6 +49,7 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->support_contact, "");
     ck_assert_int_eq(settings->guard_mode, MODE_ENFORCE);
     ck_assert_uint_eq(settings->own_domains.count, 0);
+    ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->exempt_mailboxes.count, 0);
     ck_assert_uint_eq(settings->exempt_recipients.count, 0);
 }
@@ -209,6 +210,8 @@ static const struct {
     {"web", "templates", "/etc/sendguard/pages//", "/etc/sendguard/pages"},
     {"web", "time_zone", "Europe/Berlin", "Europe/Berlin"},
     {"web", "time_zone", "Etc/GMT+3", "Etc/GMT+3"},
+    {"spf", "outgoing", "none", "none"},
+    {"spf", "outgoing", "192.0.2.7, 2001:DB8::0:7", "192.0.2.7\n2001:db8::7"},
     {"web", "trusted_proxies", "none", "none"},
     {"web", "trusted_proxies", "192.0.2.7", "192.0.2.7"},
     {"web", "trusted_proxies", "192.0.2.7/32", "192.0.2.7"},
@@ -352,6 +355,12 @@ static const struct {
     {"web.time_zone=/etc/localtime", "\"/etc/localtime\" is no "},
     {"web.time_zone=:UTC", "\":UTC\" is no "},
     {"web.time_zone=Europe/Berlim", "\"Europe/Berlim\" is no time zone of this machine"},
+    {"spf.outgoing=", "\"\" is empty; expected IP addresses, or none"},
+    {"spf.outgoing=,", "\",\" names no address"},
+    {"spf.outgoing=192.0.2.0/24", "\"192.0.2.0/24\": is a network, not an address"},
+    {"spf.outgoing=192.0.2.7/32", "is a network, not an address"},
+    {"spf.outgoing=mx.example.test", "\"mx.example.test\": is no IP address"},
+    {"spf.outgoing=192.0.2.7 none", "\"none\": is no IP address"},
     {"web.trusted_proxies=", "\"\" is empty; expected networks as ADDRESS or ADDRESS/BITS"},
     {"web.trusted_proxies=,", "\",\" names no network"},
     {"web.trusted_proxies=localhost", "\"localhost\": is no IP address"},
