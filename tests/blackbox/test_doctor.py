@@ -162,7 +162,7 @@ def test_it_changes_nothing(doctor):
     def stored():
         with contextlib.closing(sqlite3.connect(doctor.folder / "guard/sendguard.db")) as database:
             return list(database.iterdump())
-    doctor.stack.stop("guard", "web", "mta")  # they write by themselves
+    doctor.stack.stop("guard", "web", "mta", "feedback")  # they write by themselves
     try:
         before = stored()
         files = sorted(path.name for path in (doctor.folder / "guard").iterdir())
@@ -170,7 +170,7 @@ def test_it_changes_nothing(doctor):
         assert stored() == before
         assert files == sorted(path.name for path in (doctor.folder / "guard").iterdir())
     finally:
-        doctor.stack.start("guard", "web", "mta")
+        doctor.stack.start("guard", "web", "mta", "feedback")
     before = {name: value for name, value in doctor.stack.metrics().items() if "decisions" in name}
     assert red(doctor.checks()) == set()
     after = {name: value for name, value in doctor.stack.metrics().items() if "decisions" in name}

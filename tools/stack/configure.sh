@@ -34,6 +34,8 @@ secret_file = $dir/guard/secret
 listen = 127.0.0.1:$mta_port
 webmail_hosts = $webmail_host
 forwarding_networks = 127.0.0.1
+[feedback]
+source = file:$dir/log/mailer.postfix.log
 [domains]
 hosted = example.test
 [support]
@@ -42,7 +44,7 @@ CONF
     printf '%s\n' "$guard_overrides" >"$dir/guard/overrides"
     install -m 755 "$guard_program" "$dir/guard/sendguard-fcgi"
     install -m 755 "$mta_program" "$dir/guard/sendguard-mta"
-    install -m 755 "$web_program" "$command_line" "$dir/guard/"
+    install -m 755 "$web_program" "$feedback_program" "$command_line" "$dir/guard/"
 }
 
 # nginx.conf.example with our paths and ports in the place of its own.
@@ -235,11 +237,17 @@ CONF
     configure_forwarding_mailbox
 }
 
-# Mail for example.test goes to the mailboxes here, all other mail to nowhere:
-# nothing ever leaves this machine, and no name is looked up.
+# Mail for example.test goes to the mailboxes here, mail for sink.test and below it to the server that
+# answers by name, all other mail to nowhere: nothing ever leaves this machine, and no name is looked up.
 configure_mailer() {
     local name
     for name in $accounts; do printf '%s@example.test ok\n' "$name"; done >"$dir/postfix/conf/users"
+    # What ends a connection has one of its own: the others of a message get their own answers.
+    install -m 755 "$root/tools/stack/sink" "$dir/sink"
+    cat >"$dir/postfix/conf/transport" <<CONF
+/^(drop|slow)[^@]*@(.*\.)?sink\.test$/ alone:[127.0.0.1]:$sink_port
+/@(.*\.)?sink\.test$/ smtp:[127.0.0.1]:$sink_port
+CONF
     cat >"$dir/postfix/conf/main.cf" <<CONF
 compatibility_level = 3.6
 queue_directory = $dir/postfix/queue
@@ -267,6 +275,9 @@ virtual_mailbox_maps = texthash:$dir/postfix/conf/users
 virtual_transport = lmtp:unix:$dir/dovecot/run/lmtp
 default_transport = discard
 relay_transport = discard
+transport_maps = regexp:$dir/postfix/conf/transport
+alone_destination_recipient_limit = 1
+smtp_connection_cache_on_demand = no
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtpd_peername_lookup = no
@@ -330,6 +341,7 @@ flush      unix  n  -  n  1000? 0  flush
 proxymap   unix  -  -  n  -     -  proxymap
 proxywrite unix  -  -  n  -     1  proxymap
 smtp       unix  -  -  n  -     -  smtp
+alone      unix  -  -  n  -     -  smtp
 showq      unix  n  -  n  -     -  showq
 error      unix  -  -  n  -     -  error
 retry      unix  -  -  n  -     -  error
