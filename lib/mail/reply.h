@@ -37,7 +37,7 @@ enum { REPLY_SITE_SIZE = 128, REPLY_WORDS_MAX = 300 };
 /* Who answered, about as a domain is registered: the last two labels of the relay's name, in lower
  * case; three where the last is a country's and the one before is of a kind (co.uk, com.br); the
  * address where there is no name. Both are views of an outcome. Returns the length; 0: nobody
- * answered, or the name is too long for one. */
+ * answered, or it is no name of a host. */
 size_t reply_site(struct mail_view host, struct mail_view address, char site_r[REPLY_SITE_SIZE]);
 
 /* The words of a server, fit to be kept and shown: valid UTF-8 without control characters, at most

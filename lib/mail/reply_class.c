@@ -192,7 +192,7 @@ static bool read_enhanced(struct mail_view text, struct codes *codes)
 /* Postfix logs 5.0.0 for "550 4.4.4 …", whose class does not fit. */
 static struct codes codes_of(const struct mail_event *event)
 {
-    struct codes codes = {.code = event->code, .phase = event->phase};
+    struct codes codes = {.code = event->code, .phase = (int)event->phase};
     bool given = event->code != 0 && event->said.length > 4 &&
                  read_enhanced(mail_view_from(event->said, 4), &codes);
     if (!given && !read_enhanced(event->dsn, &codes))
@@ -296,8 +296,11 @@ size_t reply_site(struct mail_view host, struct mail_view address, char site_r[R
         site.length--;
     if (site.length == 0 || site.length > sizeof lower)
         return 0;
-    for (size_t i = 0; i < site.length; i++)
+    for (size_t i = 0; i < site.length; i++) {
         lower[i] = (char)tolower((unsigned char)site.text[i]);
+        if (!isalnum((unsigned char)lower[i]) && memchr(".-_:", lower[i], 4) == NULL)
+            return 0;
+    }
     site.text = lower;
     if (is_name(site))
         site = mail_view_from(site, registered_at(site));

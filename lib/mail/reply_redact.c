@@ -69,7 +69,7 @@ static int coded_at(const struct redaction *words, size_t at)
 
 static void mark(struct redaction *words, size_t from, size_t to, enum mark as)
 {
-    memset(words->marks + from, as, to - from);
+    memset(words->marks + from, (int)as, to - from);
 }
 
 /* ---- the recipients --------------------------------------------------------------------- */

@@ -169,6 +169,8 @@ static const struct {
     {".", "", ""},
     {"..", "", ""},
     {".de", "", "de"},
+    {"a b.test", "", ""},
+    {"mx.caf\xE9.test", "192.0.2.7", ""},
 };
 
 START_TEST(test_site)
