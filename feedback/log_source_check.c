@@ -94,10 +94,6 @@ static void check_file(const struct log_check *check, const char *path, const ch
     freed_by(free_string) char *folder = path_folder(path);
     freed_by(free_string) char *of_postfix = maillog_file(main_cf);
     struct stat status;
-    if (strcmp(path, of_postfix) != 0)
-        warn(check, "Postfix' maillog_file is not %s, so a syslog service writes it, which takes "
-                    "lines from every user of this machine: expected \"journal\", or that "
-                    "maillog_file", path);
     if (stat(folder, &status) != 0) {
         warn(check, "%s cannot be examined: %s", folder, strerror(errno));
         return;
@@ -110,6 +106,10 @@ static void check_file(const struct log_check *check, const char *path, const ch
     }
     check_readable(check, path, &status, R_OK);
     check_writers(check, path, &status);
+    if (strcmp(path, of_postfix) != 0)
+        warn(check, "Postfix' maillog_file is not %s, so a syslog service writes it, which takes "
+                    "lines from every user of this machine: expected \"journal\", or that "
+                    "maillog_file", path);
 }
 
 void log_source_check(const char *spec, const char *main_cf, const char *where,

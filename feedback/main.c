@@ -1,6 +1,13 @@
 /* sendguard-feedback: delivery feedback as a program. */
 #include "daemon/daemon.h"
 #include "feedback/log_reader.h"
+#include "feedback/log_source.h"
+
+static void warnings(const struct settings *settings, struct faults *warnings)
+{
+    log_source_check(settings->feedback_source, "/etc/postfix/main.cf", "feedback.source",
+                     warnings);
+}
 
 static void *start(const struct daemon *daemon) { return log_reader_start(daemon); }
 
@@ -18,6 +25,7 @@ int main(int argc, char **argv)
                     .purpose = "Follows the mail server's log: what became of each message.",
                     .once = "reads what the log holds, and ends",
                     .seals_links = true,
+                    .warnings = warnings,
                     .of_start = of_start},
         .start = start,
         .stop = stop,

@@ -398,6 +398,10 @@ def test_check_warns_of_the_untouched_sample(folder, program):
     ("sendguard-mta", "[mta]\nlisten = [::1]:9402\nwebmail_hosts = 192.0.2.1\n", None),
     ("sendguard-mta", "[mta]\nlisten = /run/x\nwebmail_hosts = 192.0.2.1\n", None),
     ("sendguard-web", "[fcgi]\nlisten = 127.0.0.1:9000\n", None),
+    ("sendguard-feedback", "[feedback]\nsource = file:/nowhere.log\n",
+     "feedback.source: /nowhere.log cannot be examined: No such file"),
+    ("sendguard-feedback", "[feedback]\nsource = file:/usr/bin/env\n",
+     "feedback.source: Postfix' maillog_file is not /usr/bin/env"),
 ])
 def test_check_warns_of_what_the_program_would_warn_of(folder, program, settings, where):
     done, warnings = check(program, folder, MEANT + settings)
