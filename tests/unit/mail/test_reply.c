@@ -247,6 +247,7 @@ static const struct {
     {"v1%y.test@x.test", "550 <v1@y.test> v1%y.test", "550 <(recipient)> (recipient)"},
     {"johndoeer@x.test", "550 xjohndoeerx", "550 x(recipient)x"},
     {"j.doe@x.test", "550 xj.doex", "550 x(recipient)x"},
+    {"abc+longname@x.test", "550 longnameabc", "550 (recipient)"},
     {"bob@x.test", "550 <\"bob", "550 <(recipient)"},
     {"bob@x.test", "550 <ann@y.t", "550 <(address)"},
     {"bob@x.test", "550 see <https://y.test/help> <>", "550 see <https://y.test/help> <>"},
