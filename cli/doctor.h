@@ -58,6 +58,9 @@ void doctor_postfix_data(struct doctor *doctor);
 void doctor_port_25(struct doctor *doctor);
 void doctor_sendmail(struct doctor *doctor);
 void doctor_sieve(struct doctor *doctor);
+void doctor_log_source(struct doctor *doctor);
+void doctor_feedback(struct doctor *doctor);
+void doctor_gaps(struct doctor *doctor);
 void doctor_ptr(struct doctor *doctor);
 void doctor_helo(struct doctor *doctor);
 
