@@ -90,4 +90,36 @@ export const tests = {
     assert.match(text, /suspended/);
     assert.equal(await carol.page.locator('.sendguard-state').getAttribute('role'), 'status');
   },
+
+  async 'a second suspension stands beside the first, and each is lifted by itself'({ stack, carol }) {
+    const mailbox = 'carol@example.test', because = ['--note', 'for this test'];
+    const told = async () => {
+      await carol.go('?_task=settings&_action=plugin.sendguard');
+      return carol.page.locator('.sendguard-status').innerText();
+    };
+    const beside = new RegExp(`Besides this, sending is paused until ${tomorrow()} \\d\\d:\\d\\d \\(too much mail\\)\\.`);
+    const { until: end } = (await stack.ask(mailbox)).suspension;
+    stack.sendguard('suspend', mailbox, '--cause', 'terms', ...because);
+    await carol.compose({ to: 'bob@example.test', subject: 'twice' });
+    await carol.pressSend();
+    const { box, text } = await carol.refusal();
+    assert.match(text, /Sending is stopped until our support has talked to you/);
+    assert.match(text, beside);
+    await carol.dismiss(box);
+
+    assert.match(await told(), beside);
+    stack.sendguard('lift', mailbox, '--cause', 'terms', ...because);
+    assert.equal((await stack.ask(mailbox)).suspension.until, end, 'the other one keeps its own end');
+    const paused = await told();
+    assert.match(paused, /Sending is paused until/);
+    assert.doesNotMatch(paused, /Besides this/);
+
+    stack.sendguard('suspend', mailbox, '--cause', 'terms', ...because);
+    stack.sendguard('lift', mailbox, '--cause', 'volume', ...because);
+    const stopped = await told();
+    assert.match(stopped, /Sending is stopped/);
+    assert.doesNotMatch(stopped, /Besides this/);
+    stack.sendguard('lift', mailbox, ...because);
+    assert.equal((await stack.ask(mailbox)).suspension, null);
+  },
 };
