@@ -605,7 +605,7 @@ END_TEST
 
 /* ---- many, and old ones -------------------------------------------------------------------- */
 
-enum { MANY = 3000, REFUSED = 1100 };
+enum { MANY = 3000, REFUSED = 1100, SUSPENDED = 150 };
 
 static void judge_many(struct store *by, bool refused, int count)
 {
@@ -635,6 +635,68 @@ static size_t count_refused(const char *url)
     store_free(&by);
     return page.count;
 }
+
+/* Of each mailbox three suspensions, which do not end in the order in which they were made. */
+static void suspend_many(struct store *by)
+{
+    static const struct {
+        enum cause cause;
+        int64_t ms;
+    } of[] = {{CAUSE_VOLUME, DAY_MS}, {CAUSE_TERMS, HOUR_MS}, {CAUSE_STAFF, 2 * HOUR_MS}};
+    struct action action = action_at(NOW);
+    struct suspension made;
+    for (int i = 0; i < SUSPENDED; i++)
+        for (size_t k = 0; k < countof(of); k++) {
+            bool lifted = i % 4 == (int)k; /* one of them, or none, has no end */
+            const struct durations durations = {1, {lifted ? UNTIL_LIFTED : of[k].ms + i}};
+            MUST(by, store_suspend(by, arena_printf(arena, "m%d@example.test", i), of[k].cause,
+                                   &durations, &action, &made));
+        }
+}
+
+/* How many keys of suspensions in Redis have another expiry than the last end and a minute, none where
+ * one holds until lifted. */
+static long long wrong_expiries(void)
+{
+    static const char script[] =
+        "local wrong = 0 "
+        "for place = 0, 3 do redis.call('SELECT', place) "
+        "for i = 0, 149 do "
+        "local key = 'sg:suspension:m' .. i .. '@example.test' "
+        "local left = redis.call('PTTL', key) "
+        "local right = i % 4 < 3 and left == -1 "
+        "or i % 4 == 3 and left > 86400000 and left < 86460200 "
+        "if left ~= -2 and not right then wrong = wrong + 1 end end end return wrong";
+    return redis_server_ask(&redis, (const char *const[]){"EVAL", script, "0"}, 3);
+}
+
+START_TEST(several_suspensions_of_many_are_moved)
+{
+    struct store *stores[STORES];
+    begin();
+    stores[0] = backend_open(url_of(0, _i), TEST_TIMEOUT_MS);
+    suspend_many(stores[0]);
+    store_free(&stores[0]);
+    for (int place = 1; place < STORES; place++)
+        ck_assert_uint_eq(must_move(url_of(place - 1, _i), url_of(place, _i))
+                              .of[TRANSFER_SUSPENSION].items, 3 * SUSPENDED);
+    ck_assert_int_eq(wrong_expiries(), 0);
+    for (int place = 0; place < STORES; place++)
+        stores[place] = backend_open(url_of(place, _i), TEST_TIMEOUT_MS);
+    for (int i = 0; i < SUSPENDED; i++)
+        for (int place = 0; place < STORES; place++) {
+            struct account first, account;
+            const char *mailbox = arena_printf(arena, "m%d@example.test", i);
+            MUST(stores[0], store_account(stores[0], arena, mailbox, NOW, &first));
+            MUST(stores[place], store_account(stores[place], arena, mailbox, NOW, &account));
+            ck_assert_uint_eq(account.suspensions.count, 3);
+            for (size_t k = 0; k < 3; k++)
+                ck_assert_int_eq(account.suspensions.of[k].id, first.suspensions.of[k].id);
+        }
+    for (int place = 0; place < STORES; place++)
+        store_free(&stores[place]);
+}
+END_TEST
 
 /* More keys than one step of SCAN tells, and more refused messages than Redis lists of a mailbox.
  */
@@ -960,6 +1022,7 @@ int main(void)
     tcase_add_loop_test(cases, everything_is_moved_and_moved_back, 0, WAYS);
     tcase_add_loop_test(cases, what_a_wrong_clock_stamped_is_moved, 0, WAYS);
     tcase_add_loop_test(cases, each_of_many_is_moved_once, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, several_suspensions_of_many_are_moved, 0, BACKEND_KINDS);
     tcase_add_test(cases, a_ticket_outlives_a_reset);
     tcase_add_test(cases, records_of_old_schemas_are_moved);
     tcase_add_test(cases, records_of_an_earlier_redis_are_moved);
