@@ -185,7 +185,7 @@ static int take_client(const struct taking *taking)
 {
     struct follower *follower = taking->follower;
     const struct mail_event *event = taking->event;
-    if (event->other_id.length > 0) {
+    if (event->user.text == NULL && event->other_id.length > 0) {
         const struct open_message *before =
             open_messages_find(follower->open, copy(taking, event->other_id));
         if (before != NULL && before->decision != 0) {

@@ -426,6 +426,21 @@ START_TEST(test_content_filter)
 }
 END_TEST
 
+/* Who signed in hands in a message of his own, whatever he says of an older id. */
+START_TEST(test_no_filter_signs_in)
+{
+    begin(_i);
+    uint64_t first = hand_in("E1AAAAAAAA", 1);
+    line("smtpd", "E2AAAAAAAA: client=unknown[192.0.2.9], sasl_method=PLAIN, sasl_username=" BOB
+         ", orig_queue_id=E1AAAAAAAA, orig_client=unknown[192.0.2.7]");
+    queued("E2AAAAAAAA", 1);
+    outcome("E2AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    write_down();
+    ck_assert_uint_eq(traced(first)->recipient_count, 0);
+    end();
+}
+END_TEST
+
 /* Another server's answer names one of its own queue ids: that is a delivery. */
 START_TEST(test_queued_elsewhere)
 {
@@ -620,6 +635,7 @@ int main(void)
     tcase_add_loop_test(cases, test_refused_after_the_queue, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_requeued, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_content_filter, 0, BACKEND_KINDS * 2);
+    tcase_add_loop_test(cases, test_no_filter_signs_in, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_queued_elsewhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_aliases, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_expired_and_deleted, 0, BACKEND_KINDS);
