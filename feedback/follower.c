@@ -30,7 +30,8 @@ static uint64_t *count_at(struct follower_counts *counts, size_t place)
     return (uint64_t *)((char *)counts + kept_counts[place].offset);
 }
 
-/* The cursor is JSON: the place in the log, how far the records of decisions were read, and counts. */
+/* The cursor is JSON: the place in the log, how far the records of decisions were read, until when
+ * nothing more will come (read_ms), how many messages are in the queue, and counts. */
 static void read_cursor(struct follower *follower, const struct value *value, uint64_t *after_r,
                         uint64_t *newest_r)
 {
@@ -41,6 +42,7 @@ static void read_cursor(struct follower *follower, const struct value *value, ui
     *after_r = (uint64_t)json_int(cursor, "admitted_after", 0);
     *newest_r = (uint64_t)json_int(cursor, "admitted_newest", 0);
     follower->counts.log_ms = json_int(cursor, "log_ms", 0);
+    follower->read_ms = follower->told_ms = json_int(cursor, "read_ms", 0);
     for (size_t i = 0; i < countof(kept_counts); i++)
         *count_at(&follower->counts, i) = (uint64_t)json_int(cursor, kept_counts[i].name, 0);
 }
@@ -136,6 +138,7 @@ int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_
     bool again = now_ms >= follower->read_again_ms + 5 * SECOND_MS;
     if (follower->place == NULL && follower->counts.lines == 0)
         return 1; /* from the first line on */
+    follower->read_ms = read_ms;
     if (again)
         follower->read_again_ms = now_ms;
     if (again && follower_read_admitted(follower, read_ms, true, now_ms) < 0)
@@ -160,9 +163,11 @@ static size_t change_count(const struct follower *follower)
            open_messages_change_count(follower->open);
 }
 
+/* That nothing came is worth knowing too: who watches sees a follower that goes on. */
 bool follower_has_changes(const struct follower *follower)
 {
-    return follower->new_lines || change_count(follower) > 0;
+    return follower->new_lines || change_count(follower) > 0 ||
+           follower->read_ms >= follower->told_ms + MINUTE_MS;
 }
 
 /* A line changes five values at most, and one that begins a message handed back by a filter those of
@@ -181,6 +186,8 @@ static void write_cursor(struct follower *follower, const char *place, struct te
     json_add_int(cursor, "admitted_after", (int64_t)admitted_position(follower->admitted));
     json_add_int(cursor, "admitted_newest", (int64_t)admitted_newest(follower->admitted));
     json_add_int(cursor, "log_ms", follower->counts.log_ms);
+    json_add_int(cursor, "read_ms", follower->read_ms);
+    json_add_int(cursor, "open", (int64_t)open_messages_count(follower->open));
     for (size_t i = 0; i < countof(kept_counts); i++)
         json_add_int(cursor, kept_counts[i].name, (int64_t)*count_at(&follower->counts, i));
     text_add(out, json_object_to_json_string_ext(cursor, JSON_C_TO_STRING_PLAIN));
@@ -216,5 +223,6 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
     free(follower->place);
     follower->place = xstrdup(place);
     follower->new_lines = false;
+    follower->told_ms = follower->read_ms;
     return 1;
 }

@@ -32,6 +32,7 @@ struct follower {
     struct follower_counts counts;
     bool new_lines;
     int64_t swept_ms, read_again_ms;
+    int64_t read_ms, told_ms; /* the log was read up to then; and what the store has of it */
 };
 
 /* follower_lines.c. Each returns 1 or -1. */

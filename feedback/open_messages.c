@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/packed.h"
 #include "guard/delivery.h"
+#include "mail/kept_open.h"
 
-enum { FORMAT = 1, ID_BYTES = 8, TIME_BYTES = 6, HASH_BYTES = 4 };
-enum { FLAG_REFUSED = 1, FLAG_SILENT = 2, FLAG_MAILBOX = 4, FLAG_ID = 8 };
 /* As long as a trace is kept: no queue keeps mail for longer. */
 #define KEPT_MS ((DELIVERY_DAYS + 1) * DAY_MS)
 enum { LOAD_PAGE = 1000 };
@@ -138,53 +136,32 @@ size_t open_messages_count(const struct open_messages *messages)
 
 static void pack(struct text *out, const struct open_message *message)
 {
-    uint8_t bytes[1 + 1 + ID_BYTES + TIME_BYTES + HASH_BYTES], *end = bytes;
-    *end++ = FORMAT;
-    *end++ = (uint8_t)((message->refused ? FLAG_REFUSED : 0) | (message->silent ? FLAG_SILENT : 0) |
-                       (message->mailbox != NULL ? FLAG_MAILBOX : 0) |
-                       (message->id != NULL ? FLAG_ID : 0));
-    end = packed_put(end, message->decision, ID_BYTES);
-    end = packed_put(end, (uint64_t)message->seen_ms, TIME_BYTES);
-    end = packed_put(end, message->message_id, HASH_BYTES);
-    text_add_bytes(out, (const char *)bytes, (size_t)(end - bytes));
-    packed_add_number(out, message->part);
-    if (message->mailbox != NULL)
-        packed_add_bytes(out, message->mailbox, strlen(message->mailbox));
-    if (message->id != NULL)
-        packed_add_bytes(out, message->id, strlen(message->id));
-}
-
-static char *read_string(struct arena *arena, struct packed_rest *rest)
-{
-    size_t length = packed_number(rest);
-    const uint8_t *bytes = packed_bytes(rest, length);
-    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : NULL;
+    kept_open_add(out, &(struct kept_open){.mailbox = message->mailbox,
+                                           .id = message->id,
+                                           .decision = message->decision,
+                                           .seen_ms = message->seen_ms,
+                                           .part = message->part,
+                                           .message_id = message->message_id,
+                                           .refused = message->refused,
+                                           .silent = message->silent});
 }
 
 /* One that cannot be read is passed over: its lines lead nowhere then. */
 static void unpack(struct open_messages *messages, struct arena *arena, const struct value *value)
 {
-    struct packed_rest rest = {value->bytes, (const uint8_t *)value->bytes + value->length};
+    struct kept_open kept;
     const char *queue_id = strchr(value->key, '/');
-    if (queue_id == NULL || packed_fixed(&rest, 1) != FORMAT)
+    if (queue_id == NULL || !kept_open_read(arena, value->bytes, value->length, &kept))
         return;
-    uint64_t flags = packed_fixed(&rest, 1), decision = packed_fixed(&rest, ID_BYTES);
-    int64_t seen_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
-    uint32_t message_id = (uint32_t)packed_fixed(&rest, HASH_BYTES);
-    uint32_t part = (uint32_t)packed_number(&rest);
-    const char *mailbox = (flags & FLAG_MAILBOX) != 0 ? read_string(arena, &rest) : NULL;
-    const char *id = (flags & FLAG_ID) != 0 ? read_string(arena, &rest) : NULL;
-    if (rest.next == NULL)
-        return;
-    struct open_message *message = insert(messages, queue_id + 1, seen_ms, value->version);
-    message->decision = decision;
-    message->message_id = message_id;
-    message->part = part;
-    message->refused = (flags & FLAG_REFUSED) != 0;
-    message->silent = (flags & FLAG_SILENT) != 0;
-    message->id = id != NULL ? xstrdup(id) : NULL;
-    if (mailbox != NULL)
-        open_messages_set_mailbox(messages, message, mailbox);
+    struct open_message *message = insert(messages, queue_id + 1, kept.seen_ms, value->version);
+    message->decision = kept.decision;
+    message->message_id = kept.message_id;
+    message->part = kept.part;
+    message->refused = kept.refused;
+    message->silent = kept.silent;
+    message->id = kept.id != NULL ? xstrdup(kept.id) : NULL;
+    if (kept.mailbox != NULL)
+        open_messages_set_mailbox(messages, message, kept.mailbox);
 }
 
 /* The keys of a source begin with its number, and others follow. */
