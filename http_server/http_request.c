@@ -135,6 +135,7 @@ int http_request_make(const struct raw_request *raw, const struct settings *sett
         abort();
     request_r->base = arena_strdup(arena, base_path(settings));
     request_r->https = strncmp(settings->web_base_url, "https://", 8) == 0;
+    request_r->body_length = raw->body_length;
     set_method(raw, request_r);
     set_headers(raw, request_r);
     set_address(raw, settings, request_r);

@@ -31,6 +31,7 @@ struct http_request {
     const char *accept, *accept_language, *authorization, *content_type, *origin, *host,
         *if_none_match, *fetch_site; /* or NULL */
     const char *cookies;         /* as sent, or NULL; see http_request_token_cookie */
+    size_t body_length;
     struct json_object *params;  /* those of the query and of the body (form or JSON object):
                                     strings, of a JSON body also other kinds; never NULL */
 };

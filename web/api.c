@@ -1,5 +1,4 @@
 #include <string.h>
-#include <strings.h>
 
 #include "text/embedded.h"
 #include "web/desk_views.h"
@@ -37,17 +36,6 @@ static void ask_for_token(struct exchange *exchange)
     reply_error(exchange, 401, "A bearer token that holds is needed.");
 }
 
-/* A page of another site can make a browser send a form, but not this. */
-static bool is_json(const char *content_type)
-{
-    static const char json[] = "application/json";
-    size_t length = sizeof json - 1;
-    if (content_type == NULL || strncasecmp(content_type, json, length) != 0)
-        return false;
-    const char *rest = content_type + length + strspn(content_type + length, " \t");
-    return *rest == '\0' || *rest == ';';
-}
-
 void api_handle(struct exchange *exchange)
 {
     const char *path = exchange->request->path + strlen(ROOT);
@@ -61,7 +49,7 @@ void api_handle(struct exchange *exchange)
         reply_no_store(exchange);
     else if (known == 0)
         ask_for_token(exchange);
-    else if (exchange->request->method == METHOD_POST && !is_json(exchange->request->content_type))
+    else if (exchange->request->method == METHOD_POST && !access_sends_json(exchange))
         reply_error(exchange, 415, "The body has to be application/json.");
     else
         desk_routes_answer(exchange, path);

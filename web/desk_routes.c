@@ -171,6 +171,58 @@ static int view_audit(struct exchange *exchange, struct json_object **view_r,
     return answer;
 }
 
+/* ---- what became of mail ------------------------------------------------------------------ */
+
+static int with_words(struct exchange *exchange, int answer, struct json_object *view)
+{
+    if (answer > 0)
+        desk_delivery_add_words(view, exchange->catalogue, exchange->request->arena,
+                                exchange->reader.language);
+    return answer;
+}
+
+static int view_trace(struct exchange *exchange, struct json_object **view_r,
+                      struct problem *problem)
+{
+    int answer = desk_trace(&exchange->web->desk, exchange->variable,
+                            http_request_param(exchange->request, "mailbox"), exchange->now_ms,
+                            view_r, problem);
+    return with_words(exchange, answer, *view_r);
+}
+
+static int view_mailbox_delivery(struct exchange *exchange, struct json_object **view_r,
+                                 struct problem *problem)
+{
+    int answer = desk_delivery(&exchange->web->desk, exchange->variable,
+                               http_request_param(exchange->request, "before"), exchange->now_ms,
+                               view_r, problem);
+    return with_words(exchange, answer, *view_r);
+}
+
+static int view_domain_delivery(struct exchange *exchange, struct json_object **view_r,
+                                struct problem *problem)
+{
+    int answer = desk_delivery_domain(&exchange->web->desk, exchange->variable, exchange->now_ms,
+                                      view_r, problem);
+    return with_words(exchange, answer, *view_r);
+}
+
+static int view_addresses(struct exchange *exchange, struct json_object **view_r,
+                          struct problem *problem)
+{
+    int answer = desk_delivery_addresses(&exchange->web->desk, exchange->variable,
+                                         exchange->request->params, exchange->now_ms, view_r,
+                                         problem);
+    return with_words(exchange, answer, *view_r);
+}
+
+static int view_feedback(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem)
+{
+    (void)problem;
+    return desk_feedback(&exchange->web->desk, exchange->now_ms, view_r);
+}
+
 /* ---- the table --------------------------------------------------------------------------- */
 
 const struct route desk_routes[] = {
@@ -186,6 +238,12 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/ips/{ip}", "/ips/{ip}", "desk_senders", ROLE_VIEWER, view_ip},
     {METHOD_GET, "/domains/{domain}", "/domains/{domain}", "desk_senders", ROLE_VIEWER,
      view_domain},
+    {METHOD_GET, "/decisions/{decision}/trace", NULL, NULL, ROLE_VIEWER, view_trace},
+    {METHOD_GET, "/mailboxes/{mailbox}/delivery", NULL, NULL, ROLE_VIEWER, view_mailbox_delivery},
+    {METHOD_POST, "/mailboxes/{mailbox}/delivery/addresses", NULL, NULL, ROLE_VIEWER,
+     view_addresses},
+    {METHOD_GET, "/domains/{domain}/delivery", NULL, NULL, ROLE_VIEWER, view_domain_delivery},
+    {METHOD_GET, "/feedback", NULL, NULL, ROLE_VIEWER, view_feedback},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

@@ -21,7 +21,8 @@ static const char *listens_on(const struct settings *settings, mode_t *mode_r)
 static void *start(const struct daemon *daemon)
 {
     struct web_program *serving = xcalloc(1, sizeof *serving);
-    serving->web = (struct web){.desk = {.store = daemon->store, .guard = daemon->guard},
+    serving->web = (struct web){.desk = {.store = daemon->store, .guard = daemon->guard,
+                                         .key = daemon->key},
                                 .key = daemon->key,
                                 .recorder = daemon->recorder};
     pthread_mutex_init(&serving->web.metrics.lock, NULL);

@@ -2,6 +2,7 @@
  * response out. web_answer() finds out which part is asked:
  *
  *   /status                user, by signed link           status.c
+ *   /status/delivery       user, by signed link           status_delivery.c
  *   /r/DECISION            who has a refusal's reference  reference.c
  *   /desk/…                staff, by session cookie       signin.c, desk_routes.c
  *   /api/v1/…              programs, by bearer token      api.c, desk_routes.c
@@ -63,6 +64,7 @@ void web_answer(void *web, const struct raw_request *raw, const struct problem *
 /* ---- the parts; each fills the response ------------------------------------------------ */
 
 void status_handle(struct exchange *exchange);  /* GET, POST /status */
+void status_delivery_handle(struct exchange *exchange); /* POST /status/delivery */
 void reference_handle(struct exchange *exchange); /* GET /r/DECISION */
 void signin_handle(struct exchange *exchange);  /* /desk/sign-in, /desk/sign-out */
 void desk_routes_handle(struct exchange *exchange);    /* all else below /desk/; access is checked */
@@ -84,12 +86,15 @@ bool access_csrf_fits(const struct exchange *exchange);
 /* Whether a request's Origin, when it has one, is ours: scheme and host of web.base_url, or the
  * Host that was asked. "null" is not. Nor does it fit when Sec-Fetch-Site names another site. */
 bool access_origin_fits(const struct exchange *exchange);
+/* Whether the body is JSON. A page of another site can make a browser send a form, but not this. */
+bool access_sends_json(const struct exchange *exchange);
 
 /* ---- one table for desk and API ------------------------------------------------------------- */
 
 struct route {
     enum method method;
-    const char *api;  /* pattern below /api/v1, "/mailboxes/{mailbox}"; NULL: desk only */
+    const char *api;  /* pattern below /api/v1, "/mailboxes/{mailbox}" or, one variable at most,
+                         "/mailboxes/{mailbox}/delivery"; NULL: desk only */
     const char *desk; /* pattern below /desk; NULL: API only */
     const char *page; /* template that shows the view at the desk; NULL: `view` fills the
                          response itself there */
@@ -100,8 +105,9 @@ struct route {
 };
 extern const struct route desk_routes[];
 extern const size_t desk_routes_count;
-/* The route for a path below /desk or /api/v1; NULL: none. *allowed_r: some route has this path
- * with another method. Sets exchange->variable. */
+/* The route for a path below /desk or /api/v1; NULL: none. Of several patterns the one that says
+ * most of the path. *allowed_r: it has the path, maybe with another method alone. Sets
+ * exchange->variable. */
 const struct route *route_find(struct exchange *exchange, const char *path, bool *allowed_r);
 
 /* ---- answers ---------------------------------------------------------------------------------- */

@@ -36,6 +36,7 @@ struct json_object;
 struct desk {
     struct store *store;
     struct guard *guard;
+    const struct token_key *key; /* of web.secret_file; NULL: what asks for recipients is a 409 */
 };
 
 /* ---- for the user -------------------------------------------------------------------- */
@@ -162,6 +163,66 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
  * endpoint would answer (verdict_write). */
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
+
+/* ---- what became of mail -----------------------------------------------------------------------
+ * Recipients are known by keyed hashes alone, so none is named but those that are asked for.
+ *   OUTCOME, members of an object:
+ *     "outcome":"pending"|"delivered"|"deferred"|"failed"|"expired"|"discarded",
+ *     "class":"address_unknown"… (reply.h) when it is deferred, failed or expired,
+ *     "code":"5.1.1", "site":who answered, "text":the server's words; each absent when not known,
+ *     "attempts":2, "first_at":moment, "last_at":moment
+ *   TRACE {"state":"traced","decision":…,"queue_id":…,"mailbox":…,"at":moment,"refunded":bool,
+ *     "ended":bool (it has left the queue),"silent":bool (the log had no line of it for a minute),
+ *     "recipients":[{OUTCOME}…, {"outcome":"pending"|"discarded" when ended,"count":3}: those of
+ *     which the log has told nothing]}
+ *   SUMS {"messages":12,"outcomes":{"delivered":9,…},"classes":[{"class":…,"recipients":3}…],
+ *     "destinations":[{"site":…|null (all others),"recipients":9,"delivered":9,…}…]}, the most
+ *     frequent first; recipients count as what they are known as now, and not while they are pending */
+
+/* A message, by its decision or its queue id (an open one, or a long one whose record is kept).
+ * mailbox: whose it is, NULL or "" when not known; with it a decision is found without its record.
+ * TRACE, for one of the webmail also "webmail_decision"; or without trace, recipients and "ended" as
+ * far as known, with "state":
+ *   "waiting"       nothing is known yet
+ *   "unseen"        the log was read far enough and has no line of it: another way out, or before
+ *                   the log was followed
+ *   "not_followed"  no log is followed
+ *   "refused"       it was not admitted
+ *   "forwarding"    mail that is forwarded is not followed
+ * 404: it is not kept (any longer). 409: see struct desk. */
+int desk_trace(const struct desk *desk, const char *message, const char *mailbox, int64_t now_ms,
+               struct json_object **view_r, struct problem *problem) must_check;
+
+/* {"now":…,"mailbox":…,"followed":bool (some log),"days":10,"sums":SUMS of all,
+ *  "messages":[TRACE ≤ DESK_PAGE], newest first, "older":cursor|null} */
+int desk_delivery(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
+                  struct json_object **view_r, struct problem *problem) must_check;
+
+/* {"now":…,"domain":…,"followed":bool,"days":10,"sums":SUMS,
+ *  "by_day":[{"day":"2026-11-22" (UTC),"messages":12,"delivered":9,…}…]}, newest first */
+int desk_delivery_domain(const struct desk *desk, const char *domain, int64_t now_ms,
+                         struct json_object **view_r, struct problem *problem) must_check;
+
+enum { DESK_ADDRESSES_MAX = 1000 };
+/* What became of the mailbox's mail to some addresses. request: {"recipients":["a@x.test",…] (at
+ * most DESK_ADDRESSES_MAX), "message_id":"<…>" or absent: of that message alone}. Answers
+ * {"followed":bool,"messages":[TRACE…] with that Message-ID, [] without one,
+ *  "recipients":[{"address":as asked,OUTCOME of the newest attempt}…]}; "outcome" is null, and
+ * nothing besides, where no mail of the mailbox is known to have gone; "no_address":true where the
+ * text is none. Nothing is told of other mailboxes. */
+int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
+                            struct json_object *request, int64_t now_ms,
+                            struct json_object **view_r, struct problem *problem) must_check;
+
+/* {"sources":[{"source":"mx1 journal","cursor_at":moment up to which its log was read,
+ *  "line_at":moment of its newest line,"lag_s":2,"gaps":0,"lines":…,"messages":…,"outcomes":…,
+ *  "refunds":…,"malformed":…, all since it was first followed,"open":messages in the queue}…]} */
+int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+
+/* Adds to each object of the view that has a "class": "title", a few words of what happened, and
+ * "advice", whose fault it is and what to do. */
+void desk_delivery_add_words(struct json_object *view, const struct catalogue *catalogue,
+                             struct arena *arena, const char *language);
 
 /* ---- for staff: actions ---------------------------------------------------------------------- */
 

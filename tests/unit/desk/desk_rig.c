@@ -39,6 +39,7 @@ const struct desk *rig_desk(void)
     struct desk *desk = arena_alloc(arena, sizeof *desk);
     desk->store = store;
     desk->guard = guard;
+    desk->key = token_key;
     return desk;
 }
 

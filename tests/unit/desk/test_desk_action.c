@@ -773,7 +773,7 @@ START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
     struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
-    const struct desk desk = {away, guard};
+    const struct desk desk = {away, guard, token_key};
     struct json_object *view = NULL;
     struct problem problem;
     for (size_t i = 0; i < countof(requests); i++) {

@@ -353,7 +353,7 @@ START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
     struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
-    const struct desk desk = {away, guard};
+    const struct desk desk = {away, guard, token_key};
     struct json_object *view = NULL;
     struct problem problem;
     ck_assert_int_eq(desk_home(&desk, NOW, &view), -1);

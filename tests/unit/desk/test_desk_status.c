@@ -369,7 +369,7 @@ START_TEST(store_away)
 {
     rig_begin(_i, WITH(SMALL));
     struct store *away = backend_open("redis+unix:///nowhere/redis.sock", 200);
-    const struct desk desk = {away, guard};
+    const struct desk desk = {away, guard, token_key};
     struct json_object *view = NULL;
     ck_assert_int_eq(desk_status(&desk, ALICE, 1, NULL, NOW, &view), -1);
     ck_assert_int_eq(desk_lock(&desk, ALICE, NOW, &view), -1);

@@ -28,7 +28,7 @@ static void begin(int backend, enum role role, const char *const *overrides)
     struct sign_in sign_in = {.name = "sam", .password = "correct horse", .network = "192.0.2.7",
                               .now_ms = NOW - MINUTE_MS};
     rig_begin(backend, overrides);
-    web = (struct web){.desk = {store, guard}, .key = token_key};
+    web = (struct web){.desk = {store, guard, token_key}, .key = token_key};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
     ck_assert_int_eq(staff_add(store, "sam", role, "correct horse", &action, &problem), 1);

@@ -20,7 +20,7 @@ static struct http_response response;
 static void begin_web(int backend)
 {
     rig_begin(backend, DEFAULTS);
-    web = (struct web){.desk = {.store = store, .guard = guard}, .key = token_key};
+    web = (struct web){.desk = {.store = store, .guard = guard, .key = token_key}, .key = token_key};
     raw = (struct raw_request){.method = "GET", .peer = "127.0.0.1"};
 }
 

@@ -26,7 +26,7 @@ static void begin(int backend, const char *const *overrides)
 {
     rig_begin(backend, overrides);
     recorder = recorder_start(store);
-    web = (struct web){.desk = {store, guard}, .key = token_key, .recorder = recorder};
+    web = (struct web){.desk = {store, guard, token_key}, .key = token_key, .recorder = recorder};
     pthread_mutex_init(&web.metrics.lock, NULL);
     response = (struct http_response){.status = 200};
 }

@@ -27,7 +27,7 @@ static void begin(int backend)
     struct action action = action_at(NOW);
     log_set_level(LOG_ERROR_LEVEL); /* who signs in is of no interest here */
     rig_begin(backend, DEFAULTS);
-    web = (struct web){.desk = {store, guard}, .key = token_key};
+    web = (struct web){.desk = {store, guard, token_key}, .key = token_key};
     response = (struct http_response){.status = 200};
     ck_assert_int_eq(staff_add(store, "ada", ROLE_ADMIN, PASSWORD, &action, &problem), 1);
 }

@@ -1,0 +1,266 @@
+/* What became of one message: found by its decision or its queue id. */
+#include <string.h>
+
+#include "base/decision.h"
+#include "base/json.h"
+#include "desk/context.h"
+#include "desk/delivered.h"
+#include "desk/input.h"
+#include "guard/keyed_hash.h"
+#include "guard/packing.h"
+#include "mail/kept_open.h"
+
+/* A queue id is made when a message begins, its decision when it has come in whole. */
+#define BEFORE_MS (5 * SECOND_MS)
+#define AFTER_MS (10 * MINUTE_MS)
+/* Behind a decision the first line of its message may be so far. */
+#define LINES_BEHIND_MS (2 * MINUTE_MS)
+enum { RECORDS_PAGE = 100, RECORDS_PAGES = 300 };
+
+/* Which message is asked for, and by what it is known again among those of its mailbox. */
+struct asked {
+    uint64_t decision;
+    const char *mailbox;
+    const char *queue_id; /* NULL: not known */
+    uint32_t message_id;  /* of the webmail's decision; 0: it is another */
+    int64_t recipients;   /* 0: not known */
+    const char *state;    /* NULL: it may be traced; else why it is not */
+};
+
+static int not_kept(struct problem *problem)
+{
+    return problem_set(problem, 404, "message",
+                       "no message of that decision or queue id is kept (any longer); the mailbox's "
+                       "list has the messages of %d days", DELIVERY_DAYS);
+}
+
+/* ---- by its decision -------------------------------------------------------------------------- */
+
+/* The webmail's id is its Message-ID, from Roundcube with a dot behind and what makes each try
+ * another one. */
+static int read_webmail(const struct context *context, const char *id, struct asked *asked,
+                        struct problem *problem)
+{
+    const char *dot = strrchr(id, '.');
+    size_t length = strlen(id);
+    if (dot != NULL && id[length - 1] != '>')
+        length = (size_t)(dot - id);
+    if (context->desk->key == NULL)
+        return problem_set(problem, 409, "web.secret_file",
+                           "it is needed to find a message of the webmail, and cannot be read");
+    asked->message_id = keyed_hash_message_id(context->desk->key, id, length);
+    return 1;
+}
+
+static int read_record(const struct context *context, const struct record *record,
+                       struct asked *asked_r, struct problem *problem)
+{
+    struct packed_identity identity;
+    if (!packing_identity(context->arena, record, &identity))
+        return not_kept(problem);
+    freed_by(json_put) struct json_object *facts =
+        guard_read_record(context->desk->guard, context->arena, record, context->now_ms);
+    *asked_r = (struct asked){.decision = record->decision, .mailbox = identity.mailbox,
+                              .recipients = json_int(facts, "recipients", 0)};
+    if (!outcome_passes(record->outcome))
+        asked_r->state = "refused";
+    else if (identity.channel == CHANNEL_FORWARDING)
+        asked_r->state = "forwarding";
+    else if (identity.channel == CHANNEL_WEBMAIL)
+        return read_webmail(context, identity.id, asked_r, problem);
+    if (identity.channel != CHANNEL_WEBMAIL)
+        asked_r->queue_id = arena_strndup(context->arena, identity.id, strcspn(identity.id, "/"));
+    return 1;
+}
+
+/* 1, 0 with *problem, -1. */
+static int ask_by_decision(const struct context *context, uint64_t decision, const char *mailbox,
+                           struct asked *asked_r, struct problem *problem)
+{
+    struct record record;
+    int found = store_record(context->desk->store, context->arena, decision, context->now_ms,
+                             &record);
+    if (found < 0)
+        return -1;
+    if (found == 0 && mailbox == NULL)
+        return not_kept(problem);
+    if (found == 0) {
+        *asked_r = (struct asked){.decision = decision, .mailbox = mailbox};
+        return 1;
+    }
+    if (!read_record(context, &record, asked_r, problem))
+        return 0;
+    return mailbox == NULL || strcmp(mailbox, asked_r->mailbox) == 0 ? 1 : not_kept(problem);
+}
+
+/* ---- by its queue id ------------------------------------------------------------------------------ */
+
+/* It is in the queue. 1, 0, -1. */
+static int find_open(const struct context *context, const struct followed_logs *logs,
+                     const char *queue_id, struct asked *asked_r)
+{
+    for (size_t i = 0; i < logs->sources.count; i++) {
+        char key[DELIVERY_KEY_SIZE];
+        struct value value;
+        struct kept_open open;
+        delivery_open_key(key, logs->sources.of[i], queue_id);
+        int found = store_value(context->desk->store, context->arena, VALUE_OPEN, key,
+                                context->now_ms, &value);
+        if (found < 0)
+            return -1;
+        if (found == 0 || !kept_open_read(context->arena, value.bytes, value.length, &open) ||
+            open.decision == 0 || open.mailbox == NULL)
+            continue;
+        *asked_r = (struct asked){.decision = open.decision, .mailbox = open.mailbox,
+                                  .queue_id = queue_id};
+        return 1;
+    }
+    return 0;
+}
+
+static bool is_of_queue_id(const struct context *context, const struct record *record,
+                           const char *queue_id)
+{
+    struct packed_identity identity;
+    size_t length = strlen(queue_id);
+    return packing_identity(context->arena, record, &identity) &&
+           identity.channel == CHANNEL_SMTP && strncmp(identity.id, queue_id, length) == 0 &&
+           identity.id[length] == '/';
+}
+
+/* The record of a long queue id is near its time. 1, 0, -1. */
+static int find_record(const struct context *context, const char *queue_id, struct asked *asked_r,
+                       struct problem *problem)
+{
+    struct record records[RECORDS_PAGE];
+    struct store_page page = {.max = RECORDS_PAGE, .more = true};
+    int64_t time_us;
+    if (!queue_id_time(queue_id, strlen(queue_id), &time_us))
+        return 0;
+    uint64_t after = decision_floor(time_us / 1000 - BEFORE_MS);
+    uint64_t last = decision_floor(time_us / 1000 + AFTER_MS);
+    for (int pages = 0; pages < RECORDS_PAGES && page.more && after < last; pages++) {
+        if (store_passed(context->desk->store, context->arena, after, context->now_ms, records,
+                         &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            if (is_of_queue_id(context, &records[i], queue_id))
+                return read_record(context, &records[i], asked_r, problem);
+            after = records[i].decision;
+        }
+    }
+    return 0;
+}
+
+static int ask_by_queue_id(const struct context *context, const struct followed_logs *logs,
+                           const char *queue_id, struct asked *asked_r, struct problem *problem)
+{
+    if (queue_id == NULL || !queue_id_is(queue_id, strlen(queue_id)))
+        return problem_set(problem, 400, "message",
+                           "expected a decision's id such as 7K3M-Q2XD-9F4A, or a queue id");
+    int found = find_open(context, logs, queue_id, asked_r);
+    if (found == 0)
+        found = find_record(context, queue_id, asked_r, problem);
+    return found != 0 ? found : not_kept(problem);
+}
+
+/* Some queue ids look like the id of a decision. */
+static int ask(const struct context *context, const struct followed_logs *logs, const char *message,
+               const char *mailbox, struct asked *asked_r, struct problem *problem)
+{
+    uint64_t decision;
+    if (message != NULL && decision_parse(message, &decision)) {
+        int found = ask_by_decision(context, decision, mailbox, asked_r, problem);
+        if (found != 0 || !queue_id_is(message, strlen(message)))
+            return found;
+    }
+    return ask_by_queue_id(context, logs, message, asked_r, problem);
+}
+
+/* ---- its trace --------------------------------------------------------------------------------------- */
+
+/* A question that the mail server asked again has a decision of its own, and the same queue id. */
+static bool is_asked(const struct asked *asked, const struct trace_message *message)
+{
+    if (asked->message_id != 0)
+        return message->message_id == asked->message_id;
+    return message->decision == asked->decision ||
+           (asked->queue_id != NULL && strcmp(message->queue_id, asked->queue_id) == 0);
+}
+
+/* The webmail's decision may be of the day before. 1, 0, -1. */
+static int find_message(const struct context *context, const struct followed_logs *logs,
+                        const struct asked *asked, const struct trace_message **message_r)
+{
+    for (int64_t day = trace_day(asked->decision); day <= trace_day(asked->decision) + 1; day++) {
+        struct trace_message *messages;
+        size_t count;
+        if (delivery_messages(context->desk->store, context->arena, &logs->sources, asked->mailbox,
+                              day, context->now_ms, &messages, &count) < 0)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (is_asked(asked, &messages[i])) {
+                *message_r = &messages[i];
+                return 1;
+            }
+    }
+    return 0;
+}
+
+static const char *why_untraced(const struct asked *asked, const struct followed_logs *logs)
+{
+    if (asked->state != NULL)
+        return asked->state;
+    if (logs->sources.count == 0)
+        return "not_followed";
+    return delivered_logs_until(logs) < decision_time(asked->decision) + LINES_BEHIND_MS ? "waiting"
+                                                                                   : "unseen";
+}
+
+static struct json_object *untraced(const struct asked *asked, const char *state)
+{
+    struct json_object *trace = json_object_new_object();
+    json_add_string(trace, "state", state);
+    json_add_decision(trace, "decision", asked->decision);
+    json_add_string(trace, "queue_id", asked->queue_id);
+    json_add_string(trace, "mailbox", asked->mailbox);
+    json_add_moment(trace, "at", decision_time(asked->decision));
+    json_add_bool(trace, "refunded", false);
+    struct json_object *recipients = json_add_list(trace, "recipients");
+    if (strcmp(state, "waiting") == 0 && asked->recipients > 0) {
+        struct json_object *all = json_object_new_object();
+        json_add_string(all, "outcome", delivery_names[DELIVERY_PENDING]);
+        json_add_int(all, "count", asked->recipients);
+        json_object_array_add(recipients, all);
+    }
+    return trace;
+}
+
+int desk_trace(const struct desk *desk, const char *message, const char *mailbox, int64_t now_ms,
+               struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(delivered_logs_end) struct followed_logs logs = {0};
+    const struct trace_message *traced = NULL;
+    struct asked asked;
+    struct replies replies;
+    const char *of = NULL;
+    if (mailbox != NULL && mailbox[0] != '\0' &&
+        !input_mailbox(&context, mailbox, "mailbox", &of, problem))
+        return 0;
+    if (delivered_logs_read(&context, &logs) < 0)
+        return -1;
+    int found = ask(&context, &logs, message, of, &asked, problem);
+    if (found < 1)
+        return found;
+    found = asked.state == NULL ? find_message(&context, &logs, &asked, &traced) : 0;
+    if (found < 0 || (found > 0 && delivered_replies_read(&context, traced, 1, &replies) < 0))
+        return -1;
+    if (found == 0 && now_ms >= delivery_day_end(trace_day(asked.decision)))
+        return not_kept(problem);
+    *view_r = found > 0 ? delivered_trace(asked.mailbox, traced, &replies)
+                        : untraced(&asked, why_untraced(&asked, &logs));
+    if (asked.message_id != 0)
+        json_add_decision(*view_r, "webmail_decision", asked.decision);
+    return 1;
+}
