@@ -1,7 +1,7 @@
 /* log_reader SPEC CURSOR [--time | --until TEXT]: prints the lines that a log has, from the cursor
  * in the file CURSOR if it is there, and keeps the new one in it. A line each: "line IDENTIFIER PID
  * TIME TEXT", "noticed WHAT COUNT". --time: only how many and how fast; --until: waits for a line
- * of that text, and ends with it. */
+ * that ends in that text, and ends with it. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ static void print(const struct log_source_line *line)
            (int)line->pid, line->at_us, (int)line->length, line->text);
 }
 
-/* Reads what there is, or until a line is `last`. Returns what log_source_next did in the end. */
+/* Reads what there is, or until a line ends in `last`. Returns what log_source_next did in the end. */
 static int read_lines(struct log_source *source, const char *last, bool quiet, int64_t *count_r,
                       struct problem *problem)
 {
@@ -60,8 +60,9 @@ static int read_lines(struct log_source *source, const char *last, bool quiet, i
         ++*count_r;
         if (!quiet)
             print(&line);
-        if (last != NULL && strlen(last) == line.length &&
-            memcmp(line.text, last, line.length) == 0)
+        size_t length = last == NULL ? 0 : strlen(last);
+        if (last != NULL && line.length >= length &&
+            memcmp(line.text + line.length - length, last, length) == 0)
             return 0;
     }
 }
