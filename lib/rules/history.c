@@ -1,5 +1,6 @@
 #include "rules/history.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,22 +30,32 @@ bool history_is_shared(enum subject subject, enum channel one, enum channel othe
     return mark != NULL && other_mark != NULL && strcmp(mark, other_mark) == 0;
 }
 
+/* The marks do not change: asked for with each message, found once. */
+static size_t share_of[SUBJECT_COUNT][CHANNEL_COUNT], shares_of[SUBJECT_COUNT];
+static pthread_once_t shares_once = PTHREAD_ONCE_INIT;
+
+static void find_shares(void)
+{
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            size_t *share = &share_of[subject][channel];
+            for (int before = 0; before < channel; before++)
+                *share += history_is_shared((enum subject)subject, (enum channel)before,
+                                            (enum channel)channel);
+            shares_of[subject] = *share >= shares_of[subject] ? *share + 1 : shares_of[subject];
+        }
+}
+
 size_t history_share(enum subject subject, enum channel channel)
 {
-    size_t share = 0;
-    for (int before = 0; before < (int)channel; before++)
-        share += history_is_shared(subject, (enum channel)before, channel);
-    return share;
+    pthread_once(&shares_once, find_shares);
+    return share_of[subject][channel];
 }
 
 size_t history_shares(enum subject subject)
 {
-    size_t most = 0;
-    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        size_t share = history_share(subject, (enum channel)channel);
-        most = share > most ? share : most;
-    }
-    return most + 1;
+    pthread_once(&shares_once, find_shares);
+    return shares_of[subject];
 }
 
 bool history_is_first(enum subject subject, enum channel channel)

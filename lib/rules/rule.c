@@ -1,5 +1,6 @@
 #include "rules/rule.h"
 
+#include <pthread.h>
 #include <string.h>
 
 const struct rule_info rule_table[RULE_COUNT] = {
@@ -33,13 +34,20 @@ static void add_span(struct rule_spans *spans, int64_t length_ms)
     spans->count++;
 }
 
+/* The table of rules does not change: asked for with each message, found once. */
+static struct rule_spans spans_of[SUBJECT_COUNT];
+static pthread_once_t spans_once = PTHREAD_ONCE_INIT;
+
+static void find_spans(void)
+{
+    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
+        add_span(&spans_of[rule_table[rule].subject], rule_table[rule].window_ms);
+}
+
 struct rule_spans rule_spans(enum subject subject)
 {
-    struct rule_spans spans = {.count = 0};
-    for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        if (rule_table[rule].subject == subject)
-            add_span(&spans, rule_table[rule].window_ms);
-    return spans;
+    pthread_once(&spans_once, find_spans);
+    return spans_of[subject];
 }
 
 int64_t rule_longest_ms(enum subject subject) { return rule_spans(subject).length_ms[0]; }
