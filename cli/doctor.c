@@ -28,7 +28,7 @@ static const struct check {
     {"postfix_recipients", "Whether each names its recipients.", doctor_postfix_recipients},
     {"postfix_data", "Whether each gives messages the reference header.", doctor_postfix_data},
     {"tickets", "Whether a webmail's message is counted once.", doctor_tickets},
-    {"log_source", "Whether the services' user can read the log that is followed.",
+    {"log_source", "Whether feedback.source is where Postfix logs, and can be read.",
      doctor_log_source},
     {"feedback", "How far the mail server's log is followed.", doctor_feedback},
     {"gaps", "Messages that Postfix took, and of which no line came.", doctor_gaps},

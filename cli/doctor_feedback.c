@@ -1,6 +1,6 @@
-/* Delivery feedback: which log is followed, how far the follower is, and what it missed. Its cursors
- * in the store say so; the key of each is the log, as feedback.source names it. */
-#include <errno.h>
+/* Delivery feedback: whether feedback.source is the mail server's log and can be read, how far it is
+ * followed, and what the follower missed. The follower's cursor in the store says so; its key is
+ * "HOST SOURCE". */
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -11,48 +11,118 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/path.h"
 #include "cli/doctor.h"
+#include "cli/doctor_postfix.h"
 #include "store/values.h"
 
 #define OF_FILE "file:"
+#define JOURNAL "journal"
 
-struct followed {
-    struct doctor *doctor;
-    const char *log; /* "journal", "file:/var/log/mail.log" */
-    struct json_object *cursor;
-};
-
-/* Calls `look` with each log that is followed. */
-static void each_log(struct doctor *doctor, void (*look)(const struct followed *followed))
+/* The path of a source that is a file; NULL: it is none. */
+static const char *file_of(const char *source)
 {
-    enum { LOGS_MAX = 32 };
-    struct value values[LOGS_MAX];
-    struct store_page page = {.max = LOGS_MAX};
+    return strncmp(source, OF_FILE, strlen(OF_FILE)) == 0 ? source + strlen(OF_FILE) : NULL;
+}
+
+/* The cursor of this machine's follower, to be put: 1; 0 there is none; -1 the store cannot be read.
+ * After 0 and -1 the check says so. */
+static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
+{
+    char host[256] = "";
+    struct value value;
     freed_by(store_free) struct store *store = NULL;
     if (doctor_store_open(doctor, false, &store) < 1)
-        return;
-    if (store_values(store, doctor->arena, VALUE_CURSOR, "", clock_wall_ms(), values, &page) < 0) {
+        return -1;
+    gethostname(host, sizeof host - 1);
+    const char *key = arena_printf(doctor->arena, "%s %s", host, doctor->settings->feedback_source);
+    int found = store_value(store, doctor->arena, VALUE_CURSOR, key, clock_wall_ms(), &value);
+    if (found < 0)
         doctor_says(doctor, DOCTOR_SKIP, "sendguard doctor store", "the store does not answer: %s",
                     store_error(store));
-        return;
-    }
-    for (size_t i = 0; i < page.count; i++) {
-        freed_by(json_put) struct json_object *cursor = json_read(values[i].bytes);
-        look(&(struct followed){.doctor = doctor, .log = values[i].key, .cursor = cursor});
-    }
-    if (page.count == 0)
-        doctor_says(doctor, DOCTOR_SKIP, "start sendguard-feedback where the mail server logs",
-                    "nothing has followed a log of the mail server yet");
+    else if (found == 0)
+        doctor_says(doctor, DOCTOR_SKIP, "systemctl start sendguard-feedback, on the mail server",
+                    "nothing has followed %s of this machine yet",
+                    doctor->settings->feedback_source);
+    if (found > 0)
+        *cursor_r = json_read(value.bytes);
+    return found;
 }
 
-/* The path of a log that is a file; NULL: it is none. */
-static const char *file_of(const char *log)
+/* ---- how far it is followed --------------------------------------------------------------- */
+
+enum { LATE_MS = 60000, LOST_MS = 300000 };
+
+/* When the last line was written: 1, or -1. */
+static int end_of_log(struct doctor *doctor, int64_t *end_ms_r)
 {
-    return strncmp(log, OF_FILE, strlen(OF_FILE)) == 0 ? log + strlen(OF_FILE) : NULL;
+    static const char *const words[] = {"journalctl", "-q", "-n", "1", "-o", "short-unix", "-u",
+                                        "postfix@-.service", "-u", "postfix.service", NULL};
+    const char *file = file_of(doctor->settings->feedback_source), *line = "";
+    struct stat status;
+    if (file != NULL) {
+        if (stat(file, &status) != 0)
+            return -1;
+        *end_ms_r = status.st_mtime * SECOND_MS;
+        return 1;
+    }
+    if (doctor_program(doctor->arena, words, &line, NULL) != 0 || *line == '\0')
+        return -1;
+    *end_ms_r = strtoll(line, NULL, 10) * SECOND_MS;
+    return 1;
 }
 
-/* ---- log_source ----------------------------------------------------------------------- */
+/* How much later the log's last line is than the last one that was read: 1, or -1. */
+static int read_lag(struct doctor *doctor, struct json_object *cursor, int64_t *lag_ms_r)
+{
+    int64_t log_ms = json_int(cursor, "log_ms", 0), end_ms;
+    if (log_ms <= 0 || end_of_log(doctor, &end_ms) < 1)
+        return -1;
+    *lag_ms_r = end_ms > log_ms ? end_ms - log_ms : 0;
+    return 1;
+}
+
+void doctor_feedback(struct doctor *doctor)
+{
+    const char *source = doctor->settings->feedback_source;
+    freed_by(json_put) struct json_object *cursor = NULL;
+    int64_t lag_ms;
+    if (read_cursor(doctor, &cursor) < 1)
+        return;
+    if (read_lag(doctor, cursor, &lag_ms) < 1)
+        doctor_says(doctor, DOCTOR_SKIP, "run it as root, where the mail server logs",
+                    "how far %s is followed is not known", source);
+    else if (lag_ms > LATE_MS)
+        doctor_says(doctor, lag_ms > LOST_MS ? DOCTOR_BAD : DOCTOR_WARN,
+                    "systemctl restart sendguard-feedback, and read its log",
+                    "%s goes on %lld s behind the last line that was read", source,
+                    (long long)lag_ms / SECOND_MS);
+    else
+        doctor_says(doctor, DOCTOR_OK, NULL, "%s is read to %lld s before its end", source,
+                    (long long)lag_ms / SECOND_MS);
+}
+
+/* ---- the log itself ------------------------------------------------------------------------ */
+
+/* Whether the source is where Postfix logs; else the check says so. */
+static bool is_log_of_postfix(struct doctor *doctor)
+{
+    struct doctor_postfix postfix;
+    const char *source = doctor->settings->feedback_source, *file = file_of(source);
+    if (!doctor_postfix_read(doctor, &postfix))
+        return false;
+    const char *maillog = doctor_postfix_value(doctor, &postfix, NULL, "maillog_file");
+    if (*maillog != '\0' && (file == NULL || strcmp(file, maillog) != 0)) {
+        doctor_says(doctor, DOCTOR_BAD,
+                    arena_printf(doctor->arena, "below [feedback]: source = " OF_FILE "%s", maillog),
+                    "feedback.source is %s, and Postfix logs to %s (maillog_file)", source, maillog);
+        return false;
+    }
+    if (*maillog == '\0' && file != NULL)
+        doctor_says(doctor, DOCTOR_WARN, "below [feedback]: source = " JOURNAL,
+                    "a syslog service writes %s, which takes lines from every user of this machine",
+                    file);
+    return true;
+}
 
 /* Whether the unit gives its service what the file wants beside its user's groups. */
 static bool unit_lets_read(struct doctor *doctor, gid_t group)
@@ -67,99 +137,68 @@ static bool unit_lets_read(struct doctor *doctor, gid_t group)
            (named != NULL && strstr(said, named->gr_name) != NULL);
 }
 
-/* By now the check is the user of the services, if root runs it: the store's owner. */
-static void look_at_source(const struct followed *followed)
+/* What was read until a moment ago can be read, whoever may: 1, 0, -1 the store does not tell us. */
+static int is_read(struct doctor *doctor)
 {
-    struct doctor *doctor = followed->doctor;
-    const char *file = file_of(followed->log);
+    int64_t lag_ms;
+    struct doctor silent = {.cli = doctor->cli, .settings = doctor->settings,
+                            .arena = doctor->arena};
+    freed_by(json_put) struct json_object *cursor = NULL;
+    int told = read_cursor(&silent, &cursor);
+    text_free(&silent.found);
+    text_free(&silent.advice);
+    return told < 1 ? told : read_lag(doctor, cursor, &lag_ms) == 1 && lag_ms <= LATE_MS;
+}
+
+void doctor_log_source(struct doctor *doctor)
+{
+    const char *source = doctor->settings->feedback_source, *file = file_of(source);
     const char *path = file != NULL ? file
                        : access("/var/log/journal", F_OK) == 0 ? "/var/log/journal"
                                                                  : "/run/log/journal";
+    struct stat status;
+    if (!is_log_of_postfix(doctor))
+        return;
+    if (stat(path, &status) != 0) {
+        doctor_says(doctor, DOCTOR_BAD, "below [feedback]: source = WHERE POSTFIX LOGS",
+                    "feedback.source is %s, and %s is not there", source, path);
+        return;
+    }
+    int followed = is_read(doctor); /* from here on as the store's owner, if root runs it */
     const struct passwd *account = getpwuid(geteuid());
     const char *name = account != NULL ? account->pw_name
                                        : arena_printf(doctor->arena, "user %u", geteuid());
-    struct stat status;
-    if (stat(path, &status) != 0 && errno != EACCES) {
-        doctor_says(doctor, DOCTOR_BAD, "main.cf: maillog_file, or sendguard.conf: feedback.source",
-                    "%s is followed, and %s is not there", followed->log, path);
-        return;
-    }
-    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || unit_lets_read(doctor, status.st_gid)) {
-        doctor_says(doctor, DOCTOR_OK, NULL, "%s can be read by %s", path, name);
-        return;
-    }
-    doctor_says(doctor, DOCTOR_BAD,
-                "systemctl edit sendguard-feedback, write below [Service]: "
-                "AmbientCapabilities=CAP_DAC_READ_SEARCH",
-                "%s is followed, and %s cannot be read by %s", followed->log, path, name);
-}
-
-void doctor_log_source(struct doctor *doctor) { each_log(doctor, look_at_source); }
-
-/* ---- feedback --------------------------------------------------------------------------- */
-
-enum { LATE_MS = 60000, LOST_MS = 300000 };
-
-/* When the last line was written: 1, or -1. */
-static int end_of_log(const struct followed *followed, int64_t *end_ms_r)
-{
-    static const char *const words[] = {"journalctl", "-q", "-n", "1", "-o", "short-unix", "-u",
-                                        "postfix@-.service", "-u", "postfix.service", NULL};
-    const char *file = file_of(followed->log), *line = "";
-    struct stat status;
-    if (file != NULL) {
-        if (stat(file, &status) != 0)
-            return -1;
-        *end_ms_r = status.st_mtime * SECOND_MS;
-        return 1;
-    }
-    if (doctor_program(followed->doctor->arena, words, &line, NULL) != 0 || *line == '\0')
-        return -1;
-    *end_ms_r = strtoll(line, NULL, 10) * SECOND_MS;
-    return 1;
-}
-
-static void look_at_lag(const struct followed *followed)
-{
-    struct doctor *doctor = followed->doctor;
-    int64_t log_ms = json_int(followed->cursor, "log_ms", 0), end_ms;
-    if (log_ms <= 0 || end_of_log(followed, &end_ms) < 1) {
-        doctor_says(doctor, DOCTOR_SKIP, "run it as root, where the mail server logs",
-                    "how far %s is followed is not known", followed->log);
-        return;
-    }
-    long long lag_ms = end_ms > log_ms ? end_ms - log_ms : 0;
-    if (lag_ms > LATE_MS)
-        doctor_says(doctor, lag_ms > LOST_MS ? DOCTOR_BAD : DOCTOR_WARN,
-                    "systemctl restart sendguard-feedback, and read its log",
-                    "%s goes on %lld s behind the last line that was read", followed->log,
-                    lag_ms / SECOND_MS);
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || followed == 1 ||
+        unit_lets_read(doctor, status.st_gid))
+        doctor_says(doctor, DOCTOR_OK, NULL, "%s, where Postfix logs, can be read", source);
+    else if (followed < 0) /* then we are not the user of the services either */
+        doctor_says(doctor, DOCTOR_SKIP, "run it as root", "%s cannot be read by %s", path, name);
     else
-        doctor_says(doctor, DOCTOR_OK, NULL, "%s is read to %lld s before its end", followed->log,
-                    lag_ms / SECOND_MS);
+        doctor_says(doctor, DOCTOR_BAD,
+                    "systemctl edit sendguard-feedback, write below [Service]: "
+                    "AmbientCapabilities=CAP_DAC_READ_SEARCH",
+                    "%s cannot be read by %s", path, name);
 }
-
-void doctor_feedback(struct doctor *doctor) { each_log(doctor, look_at_lag); }
 
 /* ---- gaps --------------------------------------------------------------------------------- */
 
-static void look_at_gaps(const struct followed *followed)
+void doctor_gaps(struct doctor *doctor)
 {
-    struct doctor *doctor = followed->doctor;
     enum { ONE_IN = 100 };
-    int64_t gaps = json_int(followed->cursor, "gaps", 0);
-    int64_t messages = json_int(followed->cursor, "messages", 0);
+    const char *source = doctor->settings->feedback_source;
+    freed_by(json_put) struct json_object *cursor = NULL;
+    if (read_cursor(doctor, &cursor) < 1)
+        return;
+    int64_t gaps = json_int(cursor, "gaps", 0), messages = json_int(cursor, "messages", 0);
     if (gaps > 0)
         doctor_says(doctor, gaps * ONE_IN >= messages ? DOCTOR_BAD : DOCTOR_WARN,
-                    file_of(followed->log) != NULL
-                        ? "let each rotated file stay until it was read; main.cf: maillog_file"
+                    file_of(source) != NULL
+                        ? "let each rotated file stay until it was read"
                         : "systemctl edit postfix@.service, write below [Service]: "
                           "LogRateLimitIntervalSec=0",
                     "%s has no line of %lld messages that Postfix took, of %lld others it has",
-                    followed->log, (long long)gaps, (long long)messages);
+                    source, (long long)gaps, (long long)messages);
     else
-        doctor_says(doctor, DOCTOR_OK, NULL, "%s has lines of all %lld messages", followed->log,
+        doctor_says(doctor, DOCTOR_OK, NULL, "%s has lines of all %lld messages", source,
                     (long long)messages);
 }
-
-void doctor_gaps(struct doctor *doctor) { each_log(doctor, look_at_gaps); }

@@ -149,10 +149,13 @@ struct asking {
     const char *permit; /* the first restriction that may end the list; NULL: none yet */
 };
 
-/* A permit that ends the list for those who have signed in. */
-static bool ends_list(const char *word)
+/* A permit ends the list for those whom it permits: who has signed in, or comes from this network. */
+static bool ends_list(const struct asking *asking, const char *word)
 {
-    return strcmp(word, "permit") == 0 || strcmp(word, "permit_sasl_authenticated") == 0;
+    if (strcmp(word, "permit_mynetworks") == 0)
+        return doctor_postfix_value(asking->doctor, asking->postfix, asking->service,
+                                    "mynetworks")[0] != '\0';
+    return strcmp(word, "permit") == 0 || strncmp(word, "permit_", strlen("permit_")) == 0;
 }
 
 /* Whether one of the list's words asks us; classes of restrictions are followed. */
@@ -165,7 +168,7 @@ static bool list_asks(struct asking *asking, const char *list, int depth)
             const char *named = next_word(arena, &list);
             if (leads_to_us(asking->doctor, next_word(arena, &named)))
                 return true;
-        } else if (ends_list(word)) {
+        } else if (ends_list(asking, word)) {
             asking->permit = word;
             return false;
         } else if (islower((unsigned char)*word) && depth < DEPTH_MAX) {

@@ -19,7 +19,9 @@
 
 /* ---- settings -------------------------------------------------------------------------- */
 
-static const char *const services[] = {"sendguard-fcgi", "sendguard-web", "sendguard-mta"};
+/* Those that listen come first. */
+static const char *const services[] = {"sendguard-fcgi", "sendguard-web", "sendguard-mta",
+                                       "sendguard-feedback"};
 
 /* The program beside this one, or in the folder sbin beside this one's, else of that name. */
 static const char *find_service(struct arena *arena, const char *name)
@@ -72,7 +74,9 @@ static void tell_lines(struct doctor *doctor, const char *name, int status, cons
             line += strlen(name) + 2;
         bool warns = strncmp(line, warning, strlen(warning)) == 0;
         line += warns ? strlen(warning) : 0;
-        if ((!warns && status == PROGRAM_OK) || strstr(text_string(&doctor->found), line) != NULL)
+        bool of_log = strncmp(line, "feedback.source", strlen("feedback.source")) == 0;
+        if ((!warns && status == PROGRAM_OK) || (warns && of_log) || /* the check log_source's */
+            strstr(text_string(&doctor->found), line) != NULL)
             continue;
         doctor_says(doctor, warns ? DOCTOR_WARN : DOCTOR_BAD,
                     arena_printf(doctor->arena, "change the settings, then: %s --check", name),
@@ -253,6 +257,6 @@ void doctor_sockets(struct doctor *doctor)
                 7);
     ask_service(doctor, services[2], wheres[2], mta_question, sizeof mta_question - 1,
                 "action=DUNNO", 12);
-    for (size_t i = 0; i < countof(services); i++)
+    for (size_t i = 0; i < countof(wheres); i++)
         check_rights(doctor, wheres[i]);
 }
