@@ -24,7 +24,7 @@ static int add_sender(const struct context *context, const struct sender *sender
                                                         context->now_ms));
     json_add_int(view, "off_domain", (int64_t)window_used(&account.history, MEASURE_OFF_DOMAIN,
                                                           DAY_MS, context->now_ms));
-    json_add_bool(view, "suspended", account.suspensions.of[0].id != 0);
+    json_add_bool(view, "suspended", account.suspensions.count > 0);
     json_object_array_add(list, view);
     return 1;
 }

@@ -110,7 +110,7 @@ static void fill_can_send(struct judgement *judgement)
         if (at_ms > latest_ms)
             latest_ms = at_ms;
     }
-    if (verdict->suspensions.of[0].id != 0) {
+    if (verdict->suspensions.count > 0) {
         verdict->can_send = CAN_SEND_NONE;
         if (verdict->suspensions.of[0].until_ms == UNTIL_LIFTED)
             latest_ms = WINDOW_NEVER;
@@ -186,7 +186,7 @@ static void fill_kind(struct judgement *judgement)
     default:
         verdict->kind = VERDICT_ADMIT;
         verdict->observed = !verdict->repeated && judgement->request.observe &&
-                            (verdict->reason_count > 0 || result->suspensions.of[0].id != 0);
+                            (verdict->reason_count > 0 || result->suspensions.count > 0);
     }
 }
 
@@ -195,12 +195,13 @@ void judgement_fill_verdict(struct judgement *judgement)
     struct verdict *verdict = judgement->verdict;
     const struct judge_result *result = &judgement->result;
     verdict->decision = result->decision;
-    verdict->suspensions = result->suspensions;
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;
-    if (result->suspensions.of[0].id != 0)
-        verdict->sentence =
-            verdict_provider_sentence(judgement->arena, judgement->catalogue, &result->suspensions.of[0]);
+    if (result->suspensions.count > 0) {
+        verdict->suspensions = result->suspensions;
+        verdict->sentence = verdict_provider_sentence(judgement->arena, judgement->catalogue,
+                                                      &result->suspensions.of[0]);
+    }
     if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
         fill_reasons(judgement);
     fill_windows(judgement);

@@ -59,7 +59,7 @@ static void add_moment_line(const struct showing *showing, struct json_object *l
 
 /* ---- the state ------------------------------------------------------------------- */
 
-static bool is_suspended(const struct verdict *verdict) { return verdict->suspensions.of[0].id != 0; }
+static bool is_suspended(const struct verdict *verdict) { return verdict->suspensions.count > 0; }
 
 static const char *state_of(const struct verdict *verdict)
 {

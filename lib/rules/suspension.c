@@ -31,7 +31,7 @@ static bool is_told_before(const struct suspension *one, const struct suspension
 void suspension_clear(struct suspensions *suspensions)
 {
     suspensions->count = 0;
-    suspensions->of[0] = (struct suspension){0};
+    suspensions->of[0].id = 0;
 }
 
 const struct suspension *suspension_find(const struct suspensions *suspensions, enum cause cause)
@@ -51,7 +51,7 @@ bool suspension_drop(struct suspensions *suspensions, enum cause cause)
     suspensions->count--;
     memmove(&suspensions->of[place], &suspensions->of[place + 1],
             (suspensions->count - place) * sizeof *found);
-    suspensions->of[suspensions->count] = (struct suspension){0};
+    suspensions->of[suspensions->count].id = 0;
     return true;
 }
 

@@ -22,10 +22,11 @@ struct suspension {
 
 /* Those that hold of a mailbox, at most one of a cause. It may send when there is none. The first is
  * the one that is told: it ends last; of several that end together it began first, then it has the
- * lowest id. The others follow in the same order. Zeroed: none. */
+ * lowest id. The others follow in the same order. Zeroed: none. What stands behind `count` is
+ * undefined but for of[0].id, which is 0 where there is none. */
 struct suspensions {
     size_t count;
-    struct suspension of[CAUSE_COUNT]; /* of[0].id is 0 where count is */
+    struct suspension of[CAUSE_COUNT];
 };
 
 void suspension_clear(struct suspensions *suspensions);
