@@ -113,6 +113,8 @@ int cli_run_near(struct cli *cli);
 int cli_run_senders(struct cli *cli);
 int cli_run_action(struct cli *cli);
 int cli_run_explain(struct cli *cli);
+int cli_run_trace(struct cli *cli);
+int cli_run_feedback(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
 int cli_run_audit(struct cli *cli);

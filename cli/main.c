@@ -11,8 +11,9 @@ static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 #define ACTION_OPTIONS (TAKES(OPTION_NOTE) | TAKES(OPTION_PREVIEW) | TAKES(OPTION_JSON))
 
 const struct command cli_commands[] = {
-    {"show", "MAILBOX", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
-     "state, windows, limits and what happened", NULL},
+    {"show", "MAILBOX|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
+     "state, windows, limits and what happened",
+     "Of a domain: who sent, its limits, and what became of its mail of ten days.\n"},
     {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_search,
      "what a mailbox, domain, IP or decision id is", NULL},
     {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,
@@ -23,6 +24,12 @@ const struct command cli_commands[] = {
      "who sent from there in the last 24 hours", NULL},
     {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_explain,
      "why a message was admitted or refused, rule by rule", NULL},
+    {"trace", "MAILBOX|DECISION|QUEUE-ID", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_trace,
+     "what became of a message, or of a mailbox's mail of ten days",
+     "As the mail server's log tells it. By the queue id a message is found that is in the queue, or\n"
+     "a long id whose record is kept. Of a mailbox the newest 50 messages; with --json all.\n"},
+    {"feedback", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_feedback,
+     "how far the mail servers' logs were followed", NULL},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

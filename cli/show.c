@@ -1,7 +1,7 @@
 /* Commands that look: show, search, suspended, near, senders, explain. */
 #include <string.h>
 
-#include "cli/views.h"
+#include "cli/delivery.h"
 #include "store/observations.h"
 
 /* ---- a mailbox -------------------------------------------------------------------- */
@@ -49,15 +49,6 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
     print_notes(cli, view);
 }
 
-int cli_run_show(struct cli *cli)
-{
-    freed_by(json_put) struct json_object *view = NULL;
-    struct problem problem = {0};
-    int answer = desk_mailbox(&cli->desk, cli->words[0], NULL, cli->now_ms, &view, &problem);
-    int status = cli_answer(cli, answer, &problem);
-    return status >= 0 ? status : views_show(cli, view, print_mailbox);
-}
-
 /* ---- what a text is ------------------------------------------------------------------ */
 
 static void print_found(struct cli *cli, struct json_object *view)
@@ -66,7 +57,7 @@ static void print_found(struct cli *cli, struct json_object *view)
         const char *found, *command, *before;
     } ways[] = {
         {"mailbox", "show", ""},
-        {"domain", "senders", "@"},
+        {"domain", "show", "@"},
         {"ip", "senders", ""},
         {"decision", "explain", ""},
     };
@@ -93,15 +84,6 @@ int cli_run_search(struct cli *cli)
 }
 
 /* ---- lists ------------------------------------------------------------------------------- */
-
-/* Moves the elements of a further page's list behind those of the first. */
-static void join(struct json_object *first, struct json_object *page, const char *member)
-{
-    struct json_object *list = json_member(first, member), *element;
-    each_of(element, page, member)
-        json_object_array_add(list, json_object_get(element));
-    json_object_object_add(first, "next", json_object_get(json_member(page, "next")));
-}
 
 static void print_suspended(struct cli *cli, struct json_object *view)
 {
@@ -134,7 +116,7 @@ int cli_run_suspended(struct cli *cli)
         freed_by(json_put) struct json_object *page = NULL;
         if (desk_suspended(&cli->desk, next, cli->now_ms, &page) < 1)
             return cli_no_store(cli);
-        join(view, page, "suspended");
+        views_join(view, page, "suspended", "next");
     }
     return views_show(cli, view, print_suspended);
 }
@@ -187,22 +169,66 @@ static void print_senders(struct cli *cli, struct json_object *view)
     views_print_limits(cli, view);
 }
 
+/* All pages. */
+static int read_senders(struct cli *cli, struct json_object **view_r, struct problem *problem)
+{
+    bool domain = cli->words[0][0] == '@';
+    enum sender_of of = domain ? SENDERS_OF_DOMAIN : SENDERS_OF_IP;
+    const char *key = cli->words[0] + (domain ? 1 : 0);
+    int answer = desk_senders(&cli->desk, of, key, "", cli->now_ms, view_r, problem);
+    for (const char *next;
+         answer == 1 && (next = json_string(*view_r, "next", NULL)) != NULL;) {
+        freed_by(json_put) struct json_object *page = NULL;
+        answer = desk_senders(&cli->desk, of, key, next, cli->now_ms, &page, problem);
+        if (answer == 1)
+            views_join(*view_r, page, "mailboxes", "next");
+    }
+    return answer;
+}
+
 int cli_run_senders(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
-    bool domain = cli->words[0][0] == '@';
-    enum sender_of of = domain ? SENDERS_OF_DOMAIN : SENDERS_OF_IP;
-    const char *key = cli->words[0] + (domain ? 1 : 0);
-    int answer = desk_senders(&cli->desk, of, key, "", cli->now_ms, &view, &problem);
-    for (const char *next; answer == 1 && (next = json_string(view, "next", NULL)) != NULL;) {
-        freed_by(json_put) struct json_object *page = NULL;
-        answer = desk_senders(&cli->desk, of, key, next, cli->now_ms, &page, &problem);
-        if (answer == 1)
-            join(view, page, "mailboxes");
-    }
-    int status = cli_answer(cli, answer, &problem);
+    int status = cli_answer(cli, read_senders(cli, &view, &problem), &problem);
     return status >= 0 ? status : views_show(cli, view, print_senders);
+}
+
+/* ---- a domain -------------------------------------------------------------------------------- */
+
+static void print_domain(struct cli *cli, struct json_object *view)
+{
+    print_senders(cli, view);
+    delivery_print_domain(cli, json_member(view, "delivery"));
+}
+
+static int show_domain(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct json_object *delivery = NULL;
+    struct problem problem = {0};
+    int answer = read_senders(cli, &view, &problem);
+    if (answer == 1)
+        answer = delivery_read_domain(cli, cli->words[0], &delivery, &problem);
+    int status = cli_answer(cli, answer, &problem);
+    if (status >= 0)
+        return status;
+    json_add(view, "delivery", delivery);
+    return views_show(cli, view, print_domain);
+}
+
+static int show_mailbox(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    struct problem problem = {0};
+    int answer = desk_mailbox(&cli->desk, cli->words[0], NULL, cli->now_ms, &view, &problem);
+    int status = cli_answer(cli, answer, &problem);
+    return status >= 0 ? status : views_show(cli, view, print_mailbox);
+}
+
+int cli_run_show(struct cli *cli)
+{
+    return cli->words[0][0] == '@' ? show_domain(cli) : show_mailbox(cli);
 }
 
 /* ---- one decision ---------------------------------------------------------------------------- */

@@ -8,6 +8,15 @@ size_t views_list_length(struct json_object *object, const char *member)
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
+void views_join(struct json_object *first, struct json_object *page, const char *member,
+                const char *mark)
+{
+    struct json_object *list = json_member(first, member), *element;
+    each_of(element, page, member)
+        json_object_array_add(list, json_object_get(element));
+    json_object_object_add(first, mark, json_object_get(json_member(page, mark)));
+}
+
 int views_show(struct cli *cli, struct json_object *view,
                void (*print)(struct cli *cli, struct json_object *view))
 {

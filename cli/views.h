@@ -13,6 +13,11 @@
          i_++)
 size_t views_list_length(struct json_object *object, const char *member);
 
+/* Moves the elements of a further page's list behind those of the first, and takes over its mark of
+ * the next page. */
+void views_join(struct json_object *first, struct json_object *page, const char *member,
+                const char *mark);
+
 /* JSON when it is asked for, else what `print` writes; the exit status. */
 int views_show(struct cli *cli, struct json_object *view,
                void (*print)(struct cli *cli, struct json_object *view));
