@@ -11,8 +11,8 @@
 
 /* For monitoring: counters as the store keeps them, summed over all channels and
  * machines, in the Prometheus text format 0.0.4. Every series is there from the
- * start, with 0, so that a rule over it never meets an absent one. Mailboxes are
- * no labels: they would be many, and are nobody's business here. */
+ * start, with 0, so that a rule over it never meets an absent one; those of a log
+ * from when it is first followed. Mailboxes are no labels: they would be many, and are nobody's business here. */
 
 enum {
     MAX_COUNTERS = 4096,
@@ -204,6 +204,49 @@ static void add_gauges(struct text *out, const struct metrics_memory *memory)
                   memory->busiest_milli[i] % 1000);
 }
 
+/* ---- feedback ---------------------------------------------------------------------------------- */
+
+/* Of each log that is followed: a member of desk_feedback's sources. */
+static const struct {
+    const char *member, *name, *type, *help;
+} feedback_rows[] = {
+    {"lines", "feedback_lines_total", "counter", "Lines of the mail server's log that were read."},
+    {"messages", "feedback_messages_total", "counter", "Admitted messages that the log named."},
+    {"outcomes", "feedback_outcomes_total", "counter", "Attempts to deliver to a recipient."},
+    {"refunds", "feedback_refunds_total", "counter",
+     "Messages that the mail server refused after they were counted."},
+    {"gaps", "feedback_gaps_total", "counter",
+     "Admitted messages of which the log had no line for a minute."},
+    {"malformed", "feedback_malformed_total", "counter", "Lines that could not be read."},
+    {"open", "feedback_open", "gauge", "Messages in the mail server's queue."},
+    {"lag_s", "feedback_lag_seconds", "gauge", "How far behind now the log was read."},
+};
+
+/* A label's value, quoted as the format says. */
+static void add_label(struct text *out, const char *value)
+{
+    text_add_char(out, '"');
+    for (; *value != '\0'; value++)
+        if (*value == '\n')
+            text_add(out, "\\n");
+        else
+            text_addf(out, "%s%c", *value == '"' || *value == '\\' ? "\\" : "", *value);
+    text_add_char(out, '"');
+}
+
+static void add_feedback(struct text *out, struct json_object *sources)
+{
+    for (size_t i = 0; i < countof(feedback_rows); i++) {
+        add_family(out, feedback_rows[i].name, feedback_rows[i].type, feedback_rows[i].help);
+        for (size_t j = 0; j < json_object_array_length(sources); j++) {
+            struct json_object *source = json_object_array_get_idx(sources, j);
+            text_addf(out, "sendguard_%s{source=", feedback_rows[i].name);
+            add_label(out, json_string(source, "source", ""));
+            text_addf(out, "} %" PRId64 "\n", json_int(source, feedback_rows[i].member, 0));
+        }
+    }
+}
+
 /* A store that is away is no error of this page: it says so, and leaves out what it cannot know. */
 static void metrics(struct exchange *exchange)
 {
@@ -211,9 +254,12 @@ static void metrics(struct exchange *exchange)
     struct counters counters;
     struct counts counts = {0};
     struct metrics_memory memory = {0};
+    freed_by(json_put) struct json_object *feedback = NULL;
     int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
     if (up > 0)
         up = read_gauges(exchange->web, exchange->now_ms, &memory);
+    if (up > 0)
+        up = desk_feedback(&exchange->web->desk, exchange->now_ms, &feedback);
     exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
     add_family(out, "build_info", "gauge", "The version of this program.");
     text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
@@ -224,6 +270,7 @@ static void metrics(struct exchange *exchange)
     take_counts(&counters, &counts);
     add_counts(out, &counts);
     add_gauges(out, &memory);
+    add_feedback(out, json_member(feedback, "sources"));
 }
 
 /* ---- alive, and ready ------------------------------------------------------------------------- */

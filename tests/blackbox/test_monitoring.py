@@ -2,12 +2,13 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 import yaml
 
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
-from programs import TREE, eventually
+from programs import BUILD, PATIENCE, TREE, eventually
 from web import Client, Web, status_path
 
 pytestmark = pytest.mark.sanitized
@@ -160,8 +161,13 @@ def test_other_networks(sqlite_store, web_of):
 # ---- what operators get from us ------------------------------------------------------------------
 
 @pytest.fixture
-def served(sqlite_store, web_of):
-    return Metrics(web_of(sqlite_store))
+def served(sqlite_store, web_of, tmp_path):
+    """With a mail server's log followed, which has series of its own."""
+    web, log = web_of(sqlite_store), tmp_path / "mail.log"
+    log.write_text("2026-11-28T10:00:00.000000+00:00 mx1 postfix/qmgr[7]: 4F0A11: removed\n")
+    subprocess.run([BUILD / "sendguard-feedback", "-c", web.config_path, "-o",
+                    f"feedback.source=file:{log}", "--once"], check=True, timeout=PATIENCE)
+    return Metrics(web)
 
 
 def rules():

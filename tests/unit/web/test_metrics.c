@@ -10,6 +10,7 @@
 #include "store/observations.h"
 #include "store/store.h"
 #include "store/suspensions.h"
+#include "store/values.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 
@@ -131,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 12);
+    ck_assert_uint_eq(families, 20);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -255,6 +256,43 @@ START_TEST(test_near)
 }
 END_TEST
 
+static void follow(const char *source, const char *cursor)
+{
+    const struct value_change change = {
+        .value = {.kind = VALUE_CURSOR, .key = source, .bytes = cursor, .length = strlen(cursor),
+                  .until_ms = UNTIL_LIFTED},
+        .replaces = VALUE_ANY};
+    struct values_done *done = arena_alloc(arena, sizeof *done);
+    ck_assert_int_eq(store_values_change(store, &(struct values_step){.changes = &change, .count = 1,
+                                                                      .now_ms = NOW}, done), 1);
+}
+
+/* Of each log that is followed; none of them before. */
+START_TEST(test_feedback)
+{
+    begin_web(_i);
+    get("/metrics");
+    check_format();
+    rig_check_has_not(text_string(&response.body), "source=");
+    follow("mx1 journal", arena_printf(arena, "{\"log_ms\":%lld,\"read_ms\":%lld,\"lines\":7,"
+                                       "\"messages\":6,\"outcomes\":5,\"refunds\":4,\"gaps\":3,"
+                                       "\"malformed\":2,\"open\":1}", (long long)(NOW - HOUR_MS),
+                                       (long long)(NOW - 90 * SECOND_MS)));
+    follow("mx2 file:/a\\b\"c", "{}");
+    get("/metrics");
+    check_series("sendguard_feedback_lines_total{source=\"mx1 journal\"}", "7");
+    check_series("sendguard_feedback_messages_total{source=\"mx1 journal\"}", "6");
+    check_series("sendguard_feedback_outcomes_total{source=\"mx1 journal\"}", "5");
+    check_series("sendguard_feedback_refunds_total{source=\"mx1 journal\"}", "4");
+    check_series("sendguard_feedback_gaps_total{source=\"mx1 journal\"}", "3");
+    check_series("sendguard_feedback_malformed_total{source=\"mx1 journal\"}", "2");
+    check_series("sendguard_feedback_open{source=\"mx1 journal\"}", "1");
+    check_series("sendguard_feedback_lag_seconds{source=\"mx1 journal\"}", "90");
+    check_series("sendguard_feedback_lines_total{source=\"mx2 file:/a\\\\b\\\"c\"}", "0");
+    end_web();
+}
+END_TEST
+
 /* ---- alive, ready, and for whom ------------------------------------------------------------ */
 
 static const char *const paths[] = {"/metrics", "/healthz", "/readyz"};
@@ -326,6 +364,7 @@ int main(void)
     tcase_add_loop_test(cases, test_of_the_recorder, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_near, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_feedback, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_strangers);
     tcase_add_test(cases, test_methods);
     tcase_add_loop_test(cases, test_alive, 0, BACKEND_KINDS);
