@@ -4,6 +4,7 @@
 # make check           run the unit tests
 # make test-long       run what takes longer: both compilers, long fuzzing, all of it with sanitizers
 # make test-on         run the tests on another Debian, in a chroot: SUITE=trixie, FRESH=1
+# make conformance     read other people's bounces and mail logs: SETS=DIR
 # make bench           measure the speed against the floor, as ratios
 # make bench-peers     measure beside other policy services
 # make docs            write docs/settings.md and sendguard.conf.example from the table of settings
@@ -75,7 +76,7 @@ UNIT_HELPERS := $(call objects,$(filter-out $(UNIT_SOURCES),$(wildcard tests/uni
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 
-.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
+.PHONY: all help docs install uninstall man programs units benches fuzzers run test test-long test-on check conformance bench bench-peers clean deps-build deps-run deps-test deps-bench deps-peers
 .SECONDARY:
 
 all: deps-build
@@ -177,6 +178,14 @@ $(B)/bench/%: $(B)/bench/%.o $(LIB)
 $(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/fcgi/parts.a $(LIB)
 	$(call say,LINK,$@)
 	$(link)
+
+# Reads other people's bounces and log lines.
+$(B)/tests/conformance/mail_reader: $(B)/tests/conformance/mail_reader.o $(LIB)
+	$(call say,LINK,$@)
+	$(link)
+conformance:
+	@$(MAKE) --no-print-directory $(B)/tests/conformance/mail_reader
+	@tests/conformance/run $(SETS)
 
 units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader $(B)/tests/systemd/log_reader
 benches: $(BENCHES)
