@@ -165,7 +165,7 @@ static void print_classes(struct cli *cli, struct json_object *sums)
         return;
     puts("\nWhy not delivered");
     print_table_begin(&table, 3, 1u << 0);
-    print_table_row(&table, "RECIPIENTS", "CLASS", "");
+    print_table_row(&table, "RECIPIENTS", "CLASS", "MEANING");
     each_of(class, sums, "classes")
         print_table_row(&table, print_number(cli->arena, class, "recipients", "0"),
                         print_member(cli->arena, class, "class", ""),
@@ -206,9 +206,9 @@ static void print_sums(struct cli *cli, const char *subject, struct json_object 
         printf("%s: the mail server's log is not followed.\n", subject);
         return;
     }
-    printf("%s: %s messages in the last %s days.\n", subject,
-           print_number(cli->arena, sums, "messages", "0"),
-           print_number(cli->arena, view, "days", "?"));
+    int64_t messages = json_int(sums, "messages", 0);
+    printf("%s: %lld message%s in the last %s days.\n", subject, (long long)messages,
+           messages == 1 ? "" : "s", print_number(cli->arena, view, "days", "?"));
     printf("  recipients: %s\n", outcomes_text(cli, json_member(sums, "outcomes")));
     print_classes(cli, sums);
     print_destinations(cli, sums);

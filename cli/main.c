@@ -26,8 +26,9 @@ const struct command cli_commands[] = {
      "why a message was admitted or refused, rule by rule", NULL},
     {"trace", "MAILBOX|DECISION|QUEUE-ID", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_trace,
      "what became of a message, or of a mailbox's mail of ten days",
-     "As the mail server's log tells it. By the queue id a message is found that is in the queue, or\n"
-     "a long id whose record is kept. Of a mailbox the newest 50 messages; with --json all.\n"},
+     "As the mail server's log tells it. A queue id finds a message that is in the\n"
+     "queue; a long one also as long as the record of its decision is kept.\n"
+     "Of a mailbox the newest 50 messages; with --json all.\n"},
     {"feedback", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_feedback,
      "how far the mail servers' logs were followed", NULL},
     {"log", "[MAILBOX]", 0, 1,

@@ -189,7 +189,7 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *   "not_followed"  no log is followed
  *   "refused"       it was not admitted
  *   "forwarding"    mail that is forwarded is not followed
- * 404: it is not kept (any longer). 409: see struct desk. */
+ * 404: there is none, or it is not kept any longer; the text says which. 409: see struct desk. */
 int desk_trace(const struct desk *desk, const char *message, const char *mailbox, int64_t now_ms,
                struct json_object **view_r, struct problem *problem) must_check;
 
@@ -214,9 +214,10 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
                             struct json_object *request, int64_t now_ms,
                             struct json_object **view_r, struct problem *problem) must_check;
 
-/* {"sources":[{"source":"mx1 journal","cursor_at":moment up to which its log was read,
+/* LOG of the one that is furthest behind, absent when none is followed, and "sources":[LOG…] of all.
+ * LOG, members of an object: {"source":"mx1 journal","cursor_at":moment up to which its log was read,
  *  "line_at":moment of its newest line,"lag_s":2,"gaps":0,"lines":…,"messages":…,"outcomes":…,
- *  "refunds":…,"malformed":…, all since it was first followed,"open":messages in the queue}…]} */
+ *  "refunds":…,"malformed":…, all since it was first followed,"open":messages in the queue} */
 int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* Adds to each object of the view that has a "class": "title", a few words of what happened, and

@@ -90,7 +90,7 @@ static void count_message(struct delivery_counts *counts, const struct trace_mes
     }
 }
 
-/* Those decided before the mark: 1 with the view. */
+/* A page of those decided before the mark. */
 static void add_messages(const struct delivered *delivered, const struct replies *replies,
                          uint64_t below, struct json_object *view)
 {
@@ -373,28 +373,41 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
 
 /* ---- how far the logs were followed ------------------------------------------------------------------------ */
 
-int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+static int64_t lag_of(const struct followed *log, int64_t now_ms)
+{
+    return now_ms > log->read_ms ? now_ms - log->read_ms : 0;
+}
+
+static void add_log(struct json_object *view, const struct followed *log, int64_t now_ms)
 {
     static const char *const counts[] = {"gaps",     "lines",   "messages",
                                          "outcomes", "refunds", "malformed", "open"};
+    json_add_string(view, "source", log->source);
+    json_add_moment(view, "cursor_at", log->read_ms);
+    json_add_moment(view, "line_at", log->log_ms);
+    json_add_int(view, "lag_s", lag_of(log, now_ms) / SECOND_MS);
+    for (size_t i = 0; i < countof(counts); i++)
+        json_add_int(view, counts[i], json_int(log->cursor, counts[i], 0));
+}
+
+int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
+{
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(delivered_logs_end) struct followed_logs logs = {0};
     if (delivered_logs_read(&context, &logs) < 0)
         return -1;
-    struct json_object *view = json_object_new_object();
-    struct json_object *list = json_add_list(view, "sources");
+    struct json_object *view = json_object_new_object(), *list = json_object_new_array();
+    const struct followed *latest = NULL;
     for (size_t i = 0; i < logs.sources.count; i++) {
-        const struct followed *log = &logs.of[i];
         struct json_object *source = json_object_new_object();
-        int64_t lag_ms = now_ms > log->read_ms ? now_ms - log->read_ms : 0;
-        json_add_string(source, "source", log->source);
-        json_add_moment(source, "cursor_at", log->read_ms);
-        json_add_moment(source, "line_at", log->log_ms);
-        json_add_int(source, "lag_s", lag_ms / SECOND_MS);
-        for (size_t j = 0; j < countof(counts); j++)
-            json_add_int(source, counts[j], json_int(log->cursor, counts[j], 0));
+        add_log(source, &logs.of[i], now_ms);
         json_object_array_add(list, source);
+        if (latest == NULL || lag_of(&logs.of[i], now_ms) > lag_of(latest, now_ms))
+            latest = &logs.of[i];
     }
+    if (latest != NULL)
+        add_log(view, latest, now_ms);
+    json_add(view, "sources", list);
     *view_r = view;
     return 1;
 }

@@ -27,11 +27,32 @@ struct asked {
     const char *state;    /* NULL: it may be traced; else why it is not */
 };
 
-static int not_kept(struct problem *problem)
+static int no_longer_kept(struct problem *problem)
 {
     return problem_set(problem, 404, "message",
-                       "no message of that decision or queue id is kept (any longer); the mailbox's "
-                       "list has the messages of %d days", DELIVERY_DAYS);
+                       "it is not kept any longer; the list of its mailbox has the messages of %d days",
+                       DELIVERY_DAYS);
+}
+
+static int no_record(const struct context *context, uint64_t decision, struct problem *problem)
+{
+    if (decision_time(decision) < context->now_ms - context->settings->keep_admitted_ms)
+        return no_longer_kept(problem);
+    return problem_set(problem, 404, "message", "there is no message of that decision");
+}
+
+/* A long id tells its time. */
+static int no_queue_id(const struct context *context, const char *queue_id,
+                       struct problem *problem)
+{
+    int64_t time_us;
+    if (!queue_id_time(queue_id, strlen(queue_id), &time_us))
+        return problem_set(problem, 404, "message",
+                           "no message in the queue has that id, and once it has left the queue a "
+                           "short id does not lead to it: ask by its mailbox");
+    if (time_us / 1000 < context->now_ms - context->settings->keep_admitted_ms)
+        return no_longer_kept(problem);
+    return problem_set(problem, 404, "message", "no admitted message has that queue id");
 }
 
 /* ---- by its decision -------------------------------------------------------------------------- */
@@ -57,7 +78,7 @@ static int read_record(const struct context *context, const struct record *recor
 {
     struct packed_identity identity;
     if (!packing_identity(context->arena, record, &identity))
-        return not_kept(problem);
+        return problem_set(problem, 404, "message", "an earlier version decided on it");
     freed_by(json_put) struct json_object *facts =
         guard_read_record(context->desk->guard, context->arena, record, context->now_ms);
     *asked_r = (struct asked){.decision = record->decision, .mailbox = identity.mailbox,
@@ -83,14 +104,15 @@ static int ask_by_decision(const struct context *context, uint64_t decision, con
     if (found < 0)
         return -1;
     if (found == 0 && mailbox == NULL)
-        return not_kept(problem);
+        return no_record(context, decision, problem);
     if (found == 0) {
         *asked_r = (struct asked){.decision = decision, .mailbox = mailbox};
         return 1;
     }
     if (!read_record(context, &record, asked_r, problem))
         return 0;
-    return mailbox == NULL || strcmp(mailbox, asked_r->mailbox) == 0 ? 1 : not_kept(problem);
+    return mailbox == NULL || strcmp(mailbox, asked_r->mailbox) == 0 ||
+           problem_set(problem, 404, "message", "it is of another mailbox");
 }
 
 /* ---- by its queue id ------------------------------------------------------------------------------ */
@@ -161,7 +183,7 @@ static int ask_by_queue_id(const struct context *context, const struct followed_
     int found = find_open(context, logs, queue_id, asked_r);
     if (found == 0)
         found = find_record(context, queue_id, asked_r, problem);
-    return found != 0 ? found : not_kept(problem);
+    return found != 0 ? found : no_queue_id(context, queue_id, problem);
 }
 
 /* Some queue ids look like the id of a decision. */
@@ -257,7 +279,7 @@ int desk_trace(const struct desk *desk, const char *message, const char *mailbox
     if (found < 0 || (found > 0 && delivered_replies_read(&context, traced, 1, &replies) < 0))
         return -1;
     if (found == 0 && now_ms >= delivery_day_end(trace_day(asked.decision)))
-        return not_kept(problem);
+        return no_longer_kept(problem);
     *view_r = found > 0 ? delivered_trace(asked.mailbox, traced, &replies)
                         : untraced(&asked, why_untraced(&asked, &logs));
     if (asked.message_id != 0)

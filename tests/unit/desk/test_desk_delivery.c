@@ -110,13 +110,15 @@ static struct json_object *view_trace(const char *message, int64_t now_ms)
     return VIEW(desk_trace(rig_desk(), message, NULL, now_ms, &made, &fault));
 }
 
-static void refuse_trace(const char *message, const char *mailbox, int64_t now_ms, int status)
+static const char *refuse_trace(const char *message, const char *mailbox, int64_t now_ms,
+                                int status)
 {
     struct json_object *view = NULL;
     struct problem problem = {0};
     ck_assert_int_eq(desk_trace(rig_desk(), message, mailbox, now_ms, &view, &problem), 0);
     ck_assert_ptr_null(view);
     ck_assert_int_eq(problem.status, status);
+    return arena_strdup(arena, problem.text);
 }
 
 /* One message to three: arrived, refused, and nothing known of the third. */
@@ -182,7 +184,9 @@ START_TEST(no_trace)
     check_member(view_trace(id, NOW + HOUR_MS), "state", "unseen");
     follow("mx2 journal", NOW + MINUTE_MS); /* this one may have it */
     check_member(view_trace(id, NOW + HOUR_MS), "state", "waiting");
-    refuse_trace(shown(decision + 1), NULL, NOW, 404);
+    rig_check_has(refuse_trace(shown(decision + 1), NULL, NOW, 404), "there is no message");
+    rig_check_has(refuse_trace(shown(decision_floor(NOW - 3 * DAY_MS)), NULL, NOW, 404),
+                  "not kept any longer");
     refuse_trace("what?", NULL, NOW, 400);
     refuse_trace("", NULL, NOW, 400);
     refuse_trace(NULL, NULL, NOW, 400);
@@ -237,7 +241,7 @@ START_TEST(by_queue_id)
     freed_by(text_free) struct text packed = {0};
     char key[DELIVERY_KEY_SIZE];
     uint64_t decision = three_recipients();
-    refuse_trace("4F0A11", NULL, NOW, 404); /* it is short, and may be another's by now */
+    rig_check_has(refuse_trace("4F0A11", NULL, NOW, 404), "a short id does not lead to it");
     kept_open_add(&packed, &(struct kept_open){.mailbox = ALICE, .decision = decision, .seen_ms = NOW});
     delivery_open_key(key, delivery_source(SOURCE), "4F0A11");
     keep_value(VALUE_OPEN, key, &packed);
@@ -271,6 +275,9 @@ START_TEST(by_long_queue_id)
     check_member(view, "mailbox", "m120@example.test");
     check_member(view, "state", "waiting");
     check_member(view, "queue_id", QUEUE_ID);
+    rig_check_has(refuse_trace(QUEUE_ID, NULL, now_ms + 3 * DAY_MS, 404), "not kept any longer");
+    rig_check_has(refuse_trace("4dD1DN1234z9Ks", NULL, now_ms + SECOND_MS, 404),
+                  "no admitted message");
 }
 END_TEST
 
@@ -280,11 +287,11 @@ START_TEST(by_mailbox)
     begin(_i);
     const char *id = shown(three_recipients());
     int64_t later_ms = NOW + 5 * DAY_MS;
-    refuse_trace(id, NULL, later_ms, 404);
+    rig_check_has(refuse_trace(id, NULL, later_ms, 404), "not kept any longer");
     struct json_object *view =
         VIEW(desk_trace(rig_desk(), id, "Alice@Example.test", later_ms, &made, &fault));
     check_member(view, "recipients.1.class", "address_unknown");
-    refuse_trace(id, ALICE, NOW + 31 * DAY_MS, 404);
+    rig_check_has(refuse_trace(id, ALICE, NOW + 31 * DAY_MS, 404), "not kept any longer");
 }
 END_TEST
 
@@ -472,6 +479,13 @@ START_TEST(feedback)
     check_member(view, "sources.0.refunds", "1");
     check_member(view, "sources.0.malformed", "4");
     check_member(view, "sources.0.open", "6");
+    follow("mx0 journal", NOW - SECOND_MS);
+    follow("mx2 journal", NOW - SECOND_MS);
+    view = VIEW(desk_feedback(rig_desk(), NOW, &made)); /* the one behind is told */
+    ck_assert_uint_eq(length_of(view, "sources"), 3);
+    check_member(view, "source", SOURCE);
+    check_member(view, "lag_s", "7");
+    check_member(view, "gaps", "2");
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "base/json.h"
 #include "feedback/follower.h"
 #include "guard/delivery.h"
 #include "guard/keyed_hash.h"
@@ -621,6 +622,33 @@ START_TEST(test_many_messages_of_a_day)
 }
 END_TEST
 
+/* That nothing comes is told once a minute, with until when the log was read. */
+START_TEST(test_told_while_nothing_comes)
+{
+    struct value cursor;
+    begin(_i);
+    read_until(at_ms); /* no line yet: the log is not followed from anywhere */
+    ck_assert(!follower_has_changes(follower));
+    hand_in("E1AAAAAAAA", 1);
+    int64_t read_ms = at_ms;
+    read_until(read_ms);
+    write_down();
+    ck_assert(!follower_has_changes(follower));
+    read_until(read_ms + MINUTE_MS - 1);
+    ck_assert(!follower_has_changes(follower));
+    read_until(read_ms + MINUTE_MS);
+    ck_assert(follower_has_changes(follower));
+    write_down();
+    ck_assert(!follower_has_changes(follower));
+    ck_assert_int_eq(store_value(store, arena, VALUE_CURSOR, SOURCE, at_ms, &cursor), 1);
+    freed_by(json_put) struct json_object *told = json_read(cursor.bytes);
+    ck_assert_int_eq(json_int(told, "read_ms", 0), read_ms + MINUTE_MS);
+    ck_assert_int_eq(json_int(told, "open", 0), 1);
+    restart();
+    ck_assert(!follower_has_changes(follower));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("follower");
@@ -642,6 +670,7 @@ int main(void)
     tcase_add_loop_test(cases, test_short_ids_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_gap, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_no_gap, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_told_while_nothing_comes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_begins_in_the_middle, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_messages_of_a_day, 0, BACKEND_KINDS);
