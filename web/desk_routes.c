@@ -11,9 +11,10 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
 {
     (void)problem;
     int answer = desk_home(&exchange->web->desk, exchange->now_ms, view_r);
-    if (answer > 0 && !exchange->api)
-        json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
-    return answer;
+    if (answer < 1 || exchange->api)
+        return answer;
+    json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
+    return desk_deliveries_add_to_home(exchange, *view_r);
 }
 
 void desk_routes_redirect(struct exchange *exchange, const char *folder, const char *name,
@@ -108,7 +109,7 @@ static int view_mailbox(struct exchange *exchange, struct json_object **view_r,
     add_subject(exchange, *view_r, json_string(*view_r, "mailbox", ""));
     desk_page_add_used(json_member(*view_r, "next"));
     desk_page_add_limit_rows(*view_r);
-    return answer;
+    return desk_deliveries_add_to_mailbox(exchange, *view_r, problem);
 }
 
 static int view_decisions(struct exchange *exchange, struct json_object **view_r,
@@ -126,8 +127,9 @@ static int view_decisions(struct exchange *exchange, struct json_object **view_r
 static int view_decision(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem)
 {
-    return desk_decision(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
-                         problem);
+    int answer = desk_decision(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
+                               problem);
+    return answer < 1 || exchange->api ? answer : desk_deliveries_add_to_decision(exchange, *view_r);
 }
 
 static int view_senders(struct exchange *exchange, enum sender_of of,
@@ -139,11 +141,11 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
     if (answer < 1 || exchange->api)
         return answer;
     desk_page_add_limit_rows(*view_r);
-    if (of == SENDERS_OF_DOMAIN)
-        add_subject(exchange, *view_r,
-                    arena_printf(exchange->request->arena, "@%s",
-                                 json_string(*view_r, "key", "")));
-    return answer;
+    if (of != SENDERS_OF_DOMAIN)
+        return answer;
+    add_subject(exchange, *view_r,
+                arena_printf(exchange->request->arena, "@%s", json_string(*view_r, "key", "")));
+    return desk_deliveries_add_to_domain(exchange, *view_r, problem);
 }
 
 static int view_ip(struct exchange *exchange, struct json_object **view_r,
@@ -193,6 +195,8 @@ static int view_trace(struct exchange *exchange, struct json_object **view_r,
 static int view_mailbox_delivery(struct exchange *exchange, struct json_object **view_r,
                                  struct problem *problem)
 {
+    if (!exchange->api)
+        return desk_deliveries_page(exchange, view_r, problem);
     int answer = desk_delivery(&exchange->web->desk, exchange->variable,
                                http_request_param(exchange->request, "before"), exchange->now_ms,
                                view_r, problem);
@@ -210,6 +214,8 @@ static int view_domain_delivery(struct exchange *exchange, struct json_object **
 static int view_addresses(struct exchange *exchange, struct json_object **view_r,
                           struct problem *problem)
 {
+    if (!exchange->api)
+        return desk_deliveries_ask(exchange, view_r, problem);
     int answer = desk_delivery_addresses(&exchange->web->desk, exchange->variable,
                                          exchange->request->params, exchange->now_ms, view_r,
                                          problem);
@@ -239,9 +245,10 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/domains/{domain}", "/domains/{domain}", "desk_senders", ROLE_VIEWER,
      view_domain},
     {METHOD_GET, "/decisions/{decision}/trace", NULL, NULL, ROLE_VIEWER, view_trace},
-    {METHOD_GET, "/mailboxes/{mailbox}/delivery", NULL, NULL, ROLE_VIEWER, view_mailbox_delivery},
-    {METHOD_POST, "/mailboxes/{mailbox}/delivery/addresses", NULL, NULL, ROLE_VIEWER,
-     view_addresses},
+    {METHOD_GET, "/mailboxes/{mailbox}/delivery", "/mailboxes/{mailbox}/delivery", "desk_delivery",
+     ROLE_VIEWER, view_mailbox_delivery},
+    {METHOD_POST, "/mailboxes/{mailbox}/delivery/addresses",
+     "/mailboxes/{mailbox}/delivery/addresses", "desk_delivery", ROLE_VIEWER, view_addresses},
     {METHOD_GET, "/domains/{domain}/delivery", NULL, NULL, ROLE_VIEWER, view_domain_delivery},
     {METHOD_GET, "/feedback", NULL, NULL, ROLE_VIEWER, view_feedback},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
@@ -275,6 +282,8 @@ static void run(struct exchange *exchange, const struct route *route)
     struct json_object *view = NULL;
     struct problem problem = {0};
     int answer = route->view(exchange, &view, &problem);
+    if (answer < 1)
+        json_put(&view); /* a part of it is missing */
     if (answer < 0)
         reply_no_store(exchange);
     else if (answer == 0)

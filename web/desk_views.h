@@ -20,6 +20,23 @@ int desk_forms_simulate_form(struct exchange *exchange, struct json_object **vie
 int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 
+int desk_deliveries_page(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem) must_check;
+int desk_deliveries_ask(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem) must_check;
+
+/* For pages: what became of mail, with what delivery_pages.h adds. 1, 0 with *problem, -1.
+ * "delivery": of the view's mailbox, the newest messages; of the view's domain */
+int desk_deliveries_add_to_mailbox(struct exchange *exchange, struct json_object *view,
+                                   struct problem *problem) must_check;
+int desk_deliveries_add_to_domain(struct exchange *exchange, struct json_object *view,
+                                  struct problem *problem) must_check;
+/* "trace": TRACE of the decision; two more of its states: "gone" not kept any more, "no_key". 1 or -1. */
+int desk_deliveries_add_to_decision(struct exchange *exchange, struct json_object *view) must_check;
+/* "log":{"wrong":bool, "not_followed":bool, and of the logs that are followed "late":[…] those that
+ * are read too late, "gaps":[…] those without lines of some messages}. 1 or -1. */
+int desk_deliveries_add_to_home(struct exchange *exchange, struct json_object *view) must_check;
+
 /* For pages, in a view's NEXT (desk.h): each reason over time gets "used", what its window holds,
  * and "used_told":true. NULL: nothing. */
 void desk_page_add_used(struct json_object *next);

@@ -8,7 +8,10 @@
 #include "base/zone.h"
 #include "guard/refill_steps.h"
 #include "store/store.h"
+#include "web/delivery_pages.h"
 #include "web/web.h"
+
+enum { MESSAGES_SHOWN = 10 }; /* of those that are looked up in the log */
 
 /* What the link says. */
 struct status_visit {
@@ -42,15 +45,15 @@ static void add_parameter(struct text *text, const char *name, const char *value
     add_encoded(text, value);
 }
 
-static void redirect_to_page(struct exchange *exchange, const struct status_visit *visit)
+/* Where the page is that the link opens, below the base. */
+static const char *page_path(struct exchange *exchange, const struct status_visit *visit)
 {
     freed_by(text_free) struct text path = {0};
     text_add(&path, "/status");
     add_parameter(&path, "t", visit->token);
     add_parameter(&path, "d", visit->decision_text);
     add_parameter(&path, "tz", visit->zone);
-    http_response_redirect(exchange->response, exchange->request,
-                           arena_strdup(exchange->request->arena, text_string(&path)));
+    return arena_strdup(exchange->request->arena, text_string(&path));
 }
 
 /* What a mail to support is about: the state in a few words, whose, and the reference. */
@@ -155,6 +158,27 @@ static void add_links(struct exchange *exchange, struct json_object *view)
     }
 }
 
+/* Absent where no log is followed. The store has just answered: when it does no longer, the page goes
+ * without. */
+static void add_delivery(struct exchange *exchange, const char *mailbox, struct json_object *view)
+{
+    freed_by(json_put) struct json_object *delivery = NULL;
+    struct problem problem = {0};
+    if (desk_delivery(&exchange->web->desk, mailbox, NULL, exchange->now_ms, &delivery,
+                      &problem) < 1 ||
+        !json_is_true(delivery, "followed"))
+        return;
+    delivery_pages_sums(exchange, delivery, MESSAGES_SHOWN);
+    json_add(view, "delivery", take(delivery));
+}
+
+static void add_link(const struct status_visit *visit, struct json_object *view)
+{
+    json_add_string(view, "token", visit->token);
+    json_add_string(view, "link_decision", visit->decision_text);
+    json_add_string(view, "link_zone", visit->zone);
+}
+
 static void complete(struct exchange *exchange, const struct status_visit *visit,
                      struct json_object *view)
 {
@@ -170,9 +194,8 @@ static void complete(struct exchange *exchange, const struct status_visit *visit
     json_add_bool(view, "has_contact", json_string(view, "contact", "")[0] != '\0');
     json_add_string(view, "reference",
                     json_string(json_member(view, "message"), "decision", NULL));
-    json_add_string(view, "token", visit->token);
-    json_add_string(view, "link_decision", visit->decision_text);
-    json_add_string(view, "link_zone", visit->zone);
+    add_link(visit, view);
+    add_delivery(exchange, visit->mailbox, view);
     json_add_string(view, "zone", exchange->reader.zone == NULL ? "UTC" : exchange->reader.zone);
     add_mail_url(exchange, view);
 }
@@ -249,18 +272,54 @@ static bool is_of_suspension(const struct status_visit *visit, struct json_objec
     return false;
 }
 
-static void get(struct exchange *exchange, const struct status_visit *visit)
+/* How it stands, for a link that opens the page. 1; 0 when it does not and is answered. */
+static int look(struct exchange *exchange, const struct status_visit *visit,
+                struct json_object **view_r)
 {
-    struct json_object *view = NULL;
+    freed_by(json_put) struct json_object *view = NULL;
     if (desk_status(&exchange->web->desk, visit->mailbox, visit->decision,
                     exchange->request->address, exchange->now_ms, &view) < 0) {
         reply_no_store(exchange);
-    } else if (visit->over && !is_of_suspension(visit, json_member(view, "suspensions"))) {
-        json_put(&view);
+        return 0;
+    }
+    if (visit->over && !is_of_suspension(visit, json_member(view, "suspensions"))) {
         refuse_link(exchange);
+        return 0;
+    }
+    *view_r = take(view);
+    return 1;
+}
+
+static void get(struct exchange *exchange, const struct status_visit *visit)
+{
+    struct json_object *view;
+    if (look(exchange, visit, &view) != 1)
+        return;
+    add_powers(visit, view);
+    show(exchange, visit, view);
+}
+
+/* Which of some addresses did not get the mailbox's mail. They stand in no address of a page, so
+ * the answer is one of its own. */
+static void ask_addresses(struct exchange *exchange, const struct status_visit *visit)
+{
+    const char *pasted = http_request_param(exchange->request, "addresses");
+    freed_by(json_put) struct json_object *view = NULL;
+    struct json_object *asked = NULL;
+    struct problem problem = {0};
+    if (look(exchange, visit, &view) != 1)
+        return;
+    int answer = delivery_pages_asked(exchange, visit->mailbox, pasted, &asked, &problem);
+    if (answer < 0) {
+        reply_no_store(exchange);
+    } else if (answer == 0) {
+        reply_problem(exchange, &problem);
     } else {
-        add_powers(visit, view);
-        show(exchange, visit, view);
+        json_add(view, "asked", asked);
+        json_add_string(view, "pasted", pasted);
+        add_link(visit, view);
+        json_add_string(view, "back", page_path(exchange, visit));
+        reply_page(exchange, 200, "status_addresses", take(view));
     }
 }
 
@@ -304,7 +363,20 @@ static void lock(struct exchange *exchange, const struct status_visit *visit)
         return;
     }
     json_put(&view);
-    redirect_to_page(exchange, visit);
+    http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
+}
+
+static void post(struct exchange *exchange, const struct status_visit *visit)
+{
+    const char *action = http_request_param(exchange->request, "action");
+    if (action != NULL && strcmp(action, "addresses") == 0)
+        ask_addresses(exchange, visit);
+    else if (action == NULL || strcmp(action, "lock") != 0)
+        reply_error(exchange, 400, NULL);
+    else if (visit->fresh)
+        lock(exchange, visit);
+    else
+        refuse_lock(exchange);
 }
 
 void status_handle(struct exchange *exchange)
@@ -318,15 +390,7 @@ void status_handle(struct exchange *exchange)
         refuse_link(exchange);
     } else if (request->method == METHOD_GET) {
         get(exchange, &visit);
-    } else if (strcmp(http_request_param(request,
-                                         "action") == NULL ? "" : http_request_param(request,
-                                         "action"),
-                      "lock") == 0) {
-        if (visit.fresh)
-            lock(exchange, &visit);
-        else
-            refuse_lock(exchange);
     } else {
-        reply_error(exchange, 400, NULL);
+        post(exchange, &visit);
     }
 }

@@ -214,7 +214,8 @@ START_TEST(test_every_page)
     struct verdict verdict = fill();
     const char *paths[] = {"/", "/suspended", "/near", "/mailboxes/" ALICE, "/mailboxes/" BOB,
                            "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
-                           "/decisions", "/decisions?mailbox=" ALICE, decision_path(&verdict),
+                           "/mailboxes/" ALICE "/delivery", "/decisions",
+                           "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/simulate", "/actions", "/search?q=x%20y",
                            "/actions?action=lift", "/actions?action=limit&subject=" BOB};
