@@ -14,7 +14,7 @@ import time
 import pytest
 
 from clock import Clock
-from postfix import MailProgram, Stack
+from postfix import STACK, MailProgram, Stack
 from programs import SANITIZED, eventually
 from stores import RedisServer
 
@@ -151,6 +151,14 @@ def test_text_for_people(doctor):
     assert any(line.strip().startswith("-> ") for line in lines[1:4])
     assert lines[1].startswith(" " * 27) and lines[-1].startswith(("14 ok, 1 bad, ", "15 ok, 1 bad, "))
     assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
+
+
+def test_the_stack_has_a_command_for_it(doctor):
+    done = subprocess.run([STACK, "doctor", doctor.folder, "tickets", "sieve"], capture_output=True,
+                          text=True)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and [line.split()[:2] for line in lines[:2]] == \
+        [["ok", "tickets"], ["ok", "sieve"]]
 
 
 def test_some_checks_alone(doctor):
