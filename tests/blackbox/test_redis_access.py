@@ -273,13 +273,14 @@ def test_a_guard_cannot_make_accounts(users):
 
 
 def test_every_documented_right_is_used(users):
-    """By a script, or by name in the sources."""
+    """By a script, or by name in the sources. What `sendguard doctor` alone asks (redis_server.c) it does
+    without."""
     names = {name.upper() for name, *_ in commands(users)}
     used = set()
     for path in (TREE / "lib/store/redis").iterdir():
         if path.suffix == ".lua":
             used |= set(re.findall(r"call\('([A-Z]+)'", path.read_text()))
-        elif path.name != "redis_script.c":
+        elif path.name not in ("redis_script.c", "redis_server.c"):
             used |= set(re.findall(r'"([A-Z]+)"', path.read_text())) & names
     listed = {word.split("|")[0].upper()
               for word in re.findall(r"\+(\S+)", documented_rights("sendguard"))}
