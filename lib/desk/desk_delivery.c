@@ -324,6 +324,22 @@ static void add_addresses(const struct asked_addresses *asked, bool pending,
     }
 }
 
+/* What servers said of the messages with a Message-ID that was asked for, else of the newest outcomes
+ * alone. 1 or -1. */
+static int read_replies(const struct context *context, const struct delivered *delivered,
+                        const struct asked_addresses *asked, bool of_messages,
+                        struct replies *replies_r)
+{
+    struct trace_message newest = {
+        .recipients = arena_alloc(context->arena, asked->count * sizeof *newest.recipients)};
+    if (of_messages)
+        return delivered_replies_read(context, delivered->messages, delivered->count, replies_r);
+    for (size_t i = 0; i < asked->count; i++)
+        if (asked->newest[i] != NULL)
+            newest.recipients[newest.recipient_count++] = *asked->newest[i];
+    return delivered_replies_read(context, &newest, 1, replies_r);
+}
+
 /* 1; 0 with *problem. */
 static int read_request(const struct context *context, struct json_object *request,
                         struct asked_addresses *asked_r, const char **message_id_r,
@@ -359,7 +375,7 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
     for (size_t i = 0; i < delivered.count; i++)
         for (size_t j = 0; j < delivered.messages[i].recipient_count; j++)
             note(&asked, &delivered.messages[i].recipients[j]);
-    if (delivered_replies_read(&context, delivered.messages, delivered.count, &replies) < 0)
+    if (read_replies(&context, &delivered, &asked, message_id != NULL, &replies) < 0)
         return -1;
     struct json_object *view = json_object_new_object();
     struct json_object *messages = json_add_list(view, "messages");
