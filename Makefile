@@ -59,6 +59,7 @@ LIB := $(call archives,$(LAYERS))
 # A program's parts without its process: what tests and fuzzers can link. The HTTP server's are
 # linked by the programs that answer HTTP, which it does not know.
 PROGRAMS := fcgi web mta feedback http_server
+SERVICES := sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback
 fcgi_PARTS := $(filter-out fcgi/main.c,$(call sources,fcgi))
 web_PARTS := $(filter-out web/main.c,$(call sources,web))
 mta_PARTS := $(filter-out mta/main.c,$(call sources,mta))
@@ -82,7 +83,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/bench_*.c))
 all: deps-build
 	@$(MAKE) --no-print-directory programs man
 
-programs: $(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard-feedback $(B)/sendguard
+programs: $(SERVICES:%=$(B)/%) $(B)/sendguard
 
 deps-build deps-run deps-test deps-bench deps-peers:
 	@tools/install-packages $(@:deps-%=%)
@@ -136,7 +137,7 @@ $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
-$(B)/sendguard-fcgi $(B)/sendguard-web $(B)/sendguard-mta $(B)/sendguard-feedback $(B)/sendguard:
+$(SERVICES:%=$(B)/%) $(B)/sendguard:
 	$(call say,LINK,$@)
 	$(link)
 
@@ -235,9 +236,9 @@ docs: $(B)/tests/unit/settings/test_settings_file
 	@SENDGUARD_WRITE_DOCS=1 $<
 
 # From the help of the programs and docs/settings.md.
-MAN_PAGES := sendguard.1 sendguard.conf.5 sendguard-fcgi.8 sendguard-mta.8 sendguard-web.8
+MAN_PAGES := sendguard.1 sendguard.conf.5 $(SERVICES:%=%.8)
 man: $(MAN_PAGES:%=$(B)/man/%)
-$(B)/man/%: tools/man docs/settings.md $(addprefix $(B)/,sendguard sendguard-fcgi sendguard-web sendguard-mta)
+$(B)/man/%: tools/man docs/settings.md $(addprefix $(B)/,sendguard $(SERVICES))
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
 	$(Q)tools/man $* $(B) > $@.new
@@ -250,9 +251,8 @@ TMPFILES = $(DESTDIR)$(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,/etc
 # Everything an operator needs; the user, the settings file and the state directory only if they
 # are not there. With DESTDIR the user is not made, and the settings file belongs to who packs it.
 install: programs man
-	install -D -m 755 $(B)/sendguard-fcgi $(DESTDIR)$(PREFIX)/sbin/sendguard-fcgi
-	install -D -m 755 $(B)/sendguard-web $(DESTDIR)$(PREFIX)/sbin/sendguard-web
-	install -D -m 755 $(B)/sendguard-mta $(DESTDIR)$(PREFIX)/sbin/sendguard-mta
+	for program in $(SERVICES); do install -D -m 755 $(B)/$$program \
+		$(DESTDIR)$(PREFIX)/sbin/$$program || exit 1; done
 	install -D -m 755 $(B)/sendguard $(DESTDIR)$(PREFIX)/bin/sendguard
 	install -D -m 644 contrib/bash-completion/sendguard \
 		$(SHARE)/bash-completion/completions/sendguard
@@ -275,7 +275,6 @@ install: programs man
 		install -d -m 700 -o sendguard -g sendguard /var/lib/sendguard
 
 # Removes what `install` put there, and no directory that others use too.
-SERVICES := sendguard-fcgi sendguard-web sendguard-mta
 uninstall:
 	@[ -n "$(DESTDIR)" ] || ! systemctl is-active -q $(SERVICES) 2>/dev/null || { \
 		echo 'uninstall: expected stopped services: systemctl disable --now $(SERVICES)' >&2; exit 1; }

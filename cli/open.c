@@ -134,7 +134,7 @@ int cli_become_owner(const struct cli *cli, const char *database, const char *so
     if (stat(database, &status) != 0 && stat(folder, &status) != 0)
         return -1; /* the store will say */
     const gid_t *also = socket != NULL && stat(socket, &of_socket) == 0 ? &of_socket.st_gid : NULL;
-    if (status.st_uid == 0 || program_become(status.st_uid, status.st_gid, also))
+    if (status.st_uid == 0 || program_become(status.st_uid, status.st_gid, also, also != NULL))
         return -1;
     return cli_failed(cli, "cannot become the owner of %s: %s", database, strerror(errno));
 }

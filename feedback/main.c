@@ -20,11 +20,13 @@ static int stop(void *context, int timeout_ms)
 int main(int argc, char **argv)
 {
     static const char *const of_start[] = {"feedback.source", "web.secret_file", NULL};
+    static const char *const groups[] = {"systemd-journal", "adm", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-feedback",
                     .purpose = "Follows the mail server's log: what became of each message.",
                     .once = "reads what the log holds, and ends",
                     .seals_links = true,
+                    .groups = groups,
                     .warnings = warnings,
                     .of_start = of_start},
         .start = start,

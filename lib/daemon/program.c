@@ -113,29 +113,29 @@ int program_options(const struct program *program, int argc, char **argv,
 
 /* ---- settings and texts ------------------------------------------------------------- */
 
-static int add_group(gid_t group)
+static int add_groups(const gid_t *also, size_t also_count)
 {
     int count = getgroups(0, NULL);
     if (count < 0)
         return -1;
-    gid_t *groups = xcalloc((size_t)count + 1, sizeof *groups);
+    gid_t *groups = xcalloc((size_t)count + also_count, sizeof *groups);
     count = getgroups(count, groups);
     int answer = -1;
     if (count >= 0) {
-        groups[count] = group;
-        answer = setgroups((size_t)count + 1, groups);
+        memcpy(groups + count, also, also_count * sizeof *groups);
+        answer = setgroups((size_t)count + also_count, groups);
     }
     free(groups);
     return answer;
 }
 
-bool program_become(uid_t user, gid_t group, const gid_t *also)
+bool program_become(uid_t user, gid_t group, const gid_t *also, size_t count)
 {
     const struct passwd *account = getpwuid(user);
     int grouped = account != NULL ? initgroups(account->pw_name, account->pw_gid)
                                   : setgroups(0, NULL);
-    if (grouped == 0 && also != NULL)
-        grouped = add_group(*also);
+    if (grouped == 0 && count > 0)
+        grouped = add_groups(also, count);
     return grouped == 0 && setgid(account != NULL ? account->pw_gid : group) == 0 &&
            setuid(user) == 0;
 }

@@ -31,6 +31,9 @@ struct program {
     const char *once;    /* what --once makes it do, for the usage; NULL: there is no such option */
     bool takes_words;    /* words may follow the options; options behind the first are its own */
     bool seals_links;       /* its start reads web.secret_file */
+    /* That its unit gives it beside those of its user (SupplementaryGroups=): --check by root looks
+     * with them too. NULL-ended; NULL: none. */
+    const char *const *groups;
     /* Adds (settings_warn) what is probably not intended and concerns this program alone; NULL:
      * nothing. Printed by --check, and logged at the start. */
     void (*warnings)(const struct settings *settings, struct faults *warnings);
@@ -53,8 +56,8 @@ int program_options(const struct program *program, int argc, char **argv,
                     struct program_options *options_r) must_check;
 
 /* Root becomes that user for good, with the groups of its account; without an account with `group`
- * alone; in the group `also` (NULL: none) too. True, or false with errno. */
-bool program_become(uid_t user, gid_t group, const gid_t *also) must_check;
+ * alone; in the `count` groups `also` too. True, or false with errno. */
+bool program_become(uid_t user, gid_t group, const gid_t *also, size_t count) must_check;
 
 /* The file that they are read from; NULL: none. */
 const char *program_settings_file(const struct program_options *options);

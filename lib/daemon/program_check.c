@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,12 +99,13 @@ static void check_settings_file(struct checking *checking)
                        "0640, and the group of the services", checking->file, mode);
 }
 
-static void warn_of_settings(const struct checking *checking)
+static void warn_of_settings(const struct checking *checking,
+                             void (*add)(const struct settings *settings, struct faults *warnings))
 {
-    struct faults warnings;
-    settings_warnings(checking->settings, &warnings);
-    if (checking->program->warnings != NULL)
-        checking->program->warnings(checking->settings, &warnings);
+    struct faults warnings = {.count = 0};
+    if (add == NULL)
+        return;
+    add(checking->settings, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         warn(checking, "%s: %s", warnings.first[i].where, warnings.first[i].text);
 }
@@ -121,18 +123,32 @@ static bool stat_place(const struct checking *checking, int i, struct stat *stat
     return stat(i % 2 == 0 ? path : folder, status_r) == 0;
 }
 
-enum { PLACES = 4 };
+enum { PLACES = 4, GROUPS_MAX = 8 };
+
+/* The program's groups that this machine has. */
+static size_t groups_of(const struct program *program, gid_t groups_r[GROUPS_MAX])
+{
+    size_t count = 0;
+    for (const char *const *name = program->groups; name != NULL && *name != NULL; name++) {
+        const struct group *group = getgrnam(*name);
+        if (group != NULL && count < GROUPS_MAX)
+            groups_r[count++] = group->gr_gid;
+    }
+    return count;
+}
 
 /* Root may read everything, and the services may not: root looks as their user. A file of root's
  * in a directory of theirs is one that root left there. Whether we are another one now. */
 static bool become_services(struct checking *checking)
 {
     struct stat place;
+    gid_t groups[GROUPS_MAX];
+    size_t count = groups_of(checking->program, groups);
     if (geteuid() != 0)
         return false;
     for (int i = 0; i < PLACES; i++)
         if (stat_place(checking, i, &place) && place.st_uid != 0) {
-            if (program_become(place.st_uid, place.st_gid, NULL))
+            if (program_become(place.st_uid, place.st_gid, groups, count))
                 return true;
             refuse(checking, "--check", "cannot become the user of the services: expected root "
                                         "with the right to, or that user");
@@ -264,6 +280,7 @@ static void check_surroundings(struct checking *checking)
     if (become_services(checking) && !checking->is_pipe)
         checking->status = check_reading(checking);
     checking->as_services = is_services_user(checking);
+    warn_of_settings(checking, checking->program->warnings);
     if (checking->status != PROGRAM_OK)
         return;
     if (checking->program->seals_links)
@@ -282,7 +299,7 @@ int program_check(const struct program *program, const struct program_options *o
     if (program_load(options, &settings, &catalogue, &faults) < 1)
         return program_tell_faults(program->name, &faults);
     checking.settings = settings;
-    warn_of_settings(&checking);
+    warn_of_settings(&checking, settings_warnings);
     check_surroundings(&checking);
     return checking.status;
 }

@@ -21,6 +21,7 @@ import pytest
 
 TREE = pathlib.Path(os.environ["SENDGUARD_TREE"])
 UNITS = ("sendguard-fcgi", "sendguard-web", "sendguard-mta")
+SERVICES = (*UNITS, "sendguard-feedback")
 CONF = pathlib.Path("/etc/sendguard/sendguard.conf")
 STATE = pathlib.Path("/var/lib/sendguard")
 DATABASE = STATE / "sendguard.db"
@@ -98,7 +99,7 @@ def show(unit, *properties):
 
 
 def stop(*units):
-    systemctl("stop", *(units or UNITS))
+    systemctl("stop", *(units or SERVICES))
 
 
 def submit():
@@ -489,7 +490,7 @@ def test_a_backup_of_sqlite_is_restored():
     assert mode("/root/sendguard-copy.db") == 0o600
     sendguard("suspend", "alice@example.test", "--note", "after the backup")
     assert submit() == 403
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta\n"
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n"
                        "sudo rm -f /var/lib/sendguard/sendguard.db")
     assert owner(DATABASE) == "sendguard:sendguard" and mode(DATABASE) == 0o600
     assert used_today() == 1
@@ -507,7 +508,7 @@ def redis():
         shutil.chown(folder, "redis", "redis")
     done_as_documented("printf")
     yield conf
-    stop(*UNITS, "redis-server")
+    stop(*SERVICES, "redis-server")
     run("gpasswd", "-d", "sendguard", "redis")
     conf.write_text(before)
 
@@ -523,7 +524,7 @@ def test_a_move_to_redis_and_back(redis):
     start(*UNITS)
     assert submit() == 200
     sendguard("suspend", "bob@example.test", "--note", "before the move")
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta\n"
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n"
                        "sudo sendguard store migrate")
     configure(store={"url": url}, **places)
     checked = as_documented("docs/operate.md", "sudo sendguard-fcgi --check\nsudo systemctl start")
@@ -533,7 +534,7 @@ def test_a_move_to_redis_and_back(redis):
     assert "bob@example.test" in sendguard("suspended")
     done_as_documented("sudo rm /var/lib/sendguard/sendguard.db")
     assert not list(STATE.glob("sendguard.db*"))
-    stop(*UNITS)
+    stop()
     used = used_today()
     sendguard("store", "migrate", url, f"sqlite://{DATABASE}")
     assert owner(DATABASE) == "sendguard:sendguard" and mode(DATABASE) == 0o600
@@ -554,13 +555,13 @@ def test_a_backup_of_redis_is_restored(redis):
     assert mode("/root/sendguard-copy.rdb") == 0o600
     sendguard("suspend", "alice@example.test", "--note", "after the backup")
     assert submit() == 403
-    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta redis-server")
+    done_as_documented("sudo systemctl stop sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback redis-server")
     done_as_documented("sudo redis-cli -s /run/redis/redis-server.sock CONFIG SET appendonly yes")
     assert re.search(r"^appendonly yes$", redis.read_text(), re.M)
-    done_as_documented("sudo systemctl start sendguard-fcgi sendguard-web sendguard-mta\n")
+    done_as_documented("sudo systemctl start sendguard-fcgi sendguard-web sendguard-mta sendguard-feedback\n")
     assert used_today() == 1
     all_work()
-    stop(*UNITS)
+    stop()
     systemctl("restart", "redis-server")  # what it reads now is its append-only file
     start(*UNITS)
     assert used_today() == 3  # all_work sent one by each channel
@@ -579,6 +580,6 @@ def test_an_uninstall_leaves_settings_and_data():
     assert "left: /etc/sendguard" in done.stdout and "left: /var/lib/sendguard" in done.stdout
     assert DATABASE.exists() and CONF.exists()
     assert not shutil.which("sendguard")
-    assert all(show(unit, "LoadState") == ["not-found"] for unit in UNITS)
+    assert all(show(unit, "LoadState") == ["not-found"] for unit in SERVICES)
     run("make", "-s", "-C", TREE, "install")
     systemctl("daemon-reload")
