@@ -7,7 +7,7 @@
 #include "base/decision.h"
 #include "guard/packing.h"
 
-enum { PAGE = 256, RECENT_MAX = 8192 };
+enum { PAGE = 256, RECENT_MIN = 8192 };
 /* Programs and machines write records a little out of order: their clocks differ, and one waits for
  * the database longer than the other. So much is read again. */
 #define OVERLAP_MS (10 * SECOND_MS)
@@ -25,7 +25,8 @@ struct admitted {
     int64_t covered_ms; /* decisions until then have been read */
     GHashTable *by_id;  /* queue id: entry */
     GQueue *order;      /* entry, as they were read */
-    GHashTable *recent; /* decisions of the overlap */
+    GHashTable *recent; /* decisions of the overlap, and older ones until they are swept */
+    size_t sweep_at;    /* swept when it has so many */
 };
 
 static void free_entry(void *pointer)
@@ -46,6 +47,7 @@ struct admitted *admitted_new(struct store *store, uint64_t after)
     admitted->by_id = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_entry);
     admitted->order = g_queue_new();
     admitted->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    admitted->sweep_at = RECENT_MIN;
     return admitted;
 }
 
@@ -147,6 +149,16 @@ static int take_record(struct admitted *admitted, const struct record *record,
     return settled < 0 ? -1 : 1;
 }
 
+/* When as many have come as the last time stayed: each is looked at twice or so. */
+static void sweep(struct admitted *admitted)
+{
+    uint64_t floor = overlap_floor(admitted);
+    if (g_hash_table_size(admitted->recent) < admitted->sweep_at)
+        return;
+    g_hash_table_foreach_remove(admitted->recent, is_past, &floor);
+    admitted->sweep_at = RECENT_MIN + 2 * g_hash_table_size(admitted->recent);
+}
+
 int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64_t now_ms,
                   int (*found)(void *context, const struct admitted_message *message),
                   void *context)
@@ -172,10 +184,7 @@ int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64
             break;
     }
     free(records);
-    if (g_hash_table_size(admitted->recent) > RECENT_MAX) {
-        uint64_t floor = overlap_floor(admitted);
-        g_hash_table_foreach_remove(admitted->recent, is_past, &floor);
-    }
+    sweep(admitted);
     return answer;
 }
 

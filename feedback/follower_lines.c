@@ -121,17 +121,28 @@ int follower_read_admitted(struct follower *follower, int64_t until_ms, bool aga
     return admitted_read(follower->admitted, until_ms, again, now_ms, found_admitted, &finding);
 }
 
-/* Which message an open one is, if that can be known by now. 1 (open->decision may still be 0), -1. */
+/* What is known to be admitted under its queue id; NULL: nothing. */
+static const struct admitted_message *candidate(const struct follower *follower,
+                                                const struct open_message *open)
+{
+    const struct admitted_message *admitted = admitted_find(follower->admitted, open->queue_id);
+    return admitted != NULL && may_be(open, admitted) ? admitted : NULL;
+}
+
+/* Which message an open one is, if that can be known by now: records are read a little ahead, and
+ * again when none fits. 1 (open->decision may still be 0), -1. */
 static int find_decision(struct follower *follower, struct open_message *open, int64_t at_ms,
                          int64_t now_ms)
 {
-    if (open->decision == 0 && follower_read_admitted(follower, at_ms + 2 * SECOND_MS, false, now_ms) < 0)
-        return -1;
     if (open->decision != 0)
         return 1;
-    const struct admitted_message *admitted =
-        admitted_find(follower->admitted, open->queue_id);
-    if (admitted == NULL || !may_be(open, admitted))
+    const struct admitted_message *admitted = candidate(follower, open);
+    if (admitted == NULL) {
+        if (follower_read_admitted(follower, at_ms + 2 * SECOND_MS, false, now_ms) < 0)
+            return -1;
+        admitted = candidate(follower, open);
+    }
+    if (open->decision != 0 || admitted == NULL)
         return 1;
     if (follower_link(follower, open, admitted, now_ms) < 0)
         return -1;
