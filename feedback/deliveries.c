@@ -24,14 +24,13 @@ struct held_value {
     bool changed;
     int64_t until_ms;
     size_t bytes; /* about, in memory */
-    struct text packed; /* made for the changes; lives until they are written */
+    struct text packed; /* of replies and known recipients all there is; else made for the changes */
     union {
         struct {
             int64_t day;
             struct trace_message *messages;
             size_t count, room, packed_max;
         } part;
-        struct known_recipients *known;
         struct delivery_counts *domain;
         char *site; /* of a reply */
     } of;
@@ -42,6 +41,7 @@ struct deliveries {
     const struct token_key *key;
     uint32_t source;
     struct arena *arena; /* for reading */
+    struct known_recipients *known; /* those of one mailbox, for looking and changing */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key */
     GHashTable *last_parts; /* by the key of part 0: the number of the newest part */
     GPtrArray *changed;     /* of held */
@@ -62,8 +62,6 @@ static void free_held(void *pointer)
     struct held_value *held = pointer;
     if (held->kind == VALUE_TRACE)
         free_messages(held);
-    else if (held->kind == VALUE_KNOWN)
-        free(held->of.known);
     else if (held->kind == VALUE_DOMAIN)
         free(held->of.domain);
     else if (held->kind == VALUE_REPLY)
@@ -81,6 +79,7 @@ struct deliveries *deliveries_new(struct store *store, const struct token_key *k
     deliveries->key = key;
     deliveries->source = delivery_source(source);
     deliveries->arena = arena_new();
+    deliveries->known = xcalloc(1, sizeof *deliveries->known);
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         deliveries->held[kind] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
     deliveries->last_parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -97,6 +96,7 @@ void deliveries_free(struct deliveries **deliveries)
     g_hash_table_destroy((*deliveries)->last_parts);
     g_ptr_array_free((*deliveries)->changed, TRUE);
     arena_free(&(*deliveries)->arena);
+    free((*deliveries)->known);
     free(*deliveries);
     *deliveries = NULL;
 }
@@ -151,9 +151,9 @@ static int take_value(struct deliveries *deliveries, struct held_value *held, co
     if (held->kind == VALUE_TRACE)
         return take_part(deliveries, held, value);
     if (held->kind == VALUE_KNOWN) {
-        held->of.known = xcalloc(1, sizeof *held->of.known);
-        held->bytes += sizeof *held->of.known;
-        return !there || known_recipients_read(value->bytes, value->length, held->of.known);
+        text_add_bytes(&held->packed, value->bytes, value->length);
+        held->bytes += value->length;
+        return 1;
     }
     if (held->kind == VALUE_DOMAIN) {
         held->of.domain = xcalloc(1, sizeof *held->of.domain);
@@ -305,13 +305,19 @@ static int know_recipient(struct deliveries *deliveries, const char *mailbox,
     };
     if (hold(deliveries, VALUE_KNOWN, mailbox, now_ms, &held) < 0)
         return -1;
+    if (!known_recipients_read(held->packed.data, held->packed.length, deliveries->known))
+        deliveries->known->count = 0; /* there are none yet, or they are damaged */
     int64_t day = outcome->at_ms / DAY_MS;
     bool delivered = outcome->delivery == DELIVERY_DELIVERED;
-    const struct known_recipient *known = known_recipients_find(held->of.known, &hashes, day);
+    const struct known_recipient *known = known_recipients_find(deliveries->known, &hashes, day);
     if (known != NULL && known->hash == hashes.now >> 16 && known->written >= day &&
         (!delivered || known->delivered >= day))
         return 1;
-    known_recipients_touch(held->of.known, &hashes, day, delivered);
+    known_recipients_touch(deliveries->known, &hashes, day, delivered);
+    deliveries->bytes -= held->packed.length;
+    text_clear(&held->packed);
+    known_recipients_add(&held->packed, deliveries->known);
+    deliveries->bytes += held->packed.length;
     held->until_ms = outcome->at_ms + DELIVERY_KNOWN_MS;
     mark_changed(deliveries, held);
     return 1;
@@ -450,12 +456,10 @@ int deliveries_end(struct deliveries *deliveries, const struct delivery_place *p
 
 static void pack(struct held_value *held)
 {
-    if (held->kind == VALUE_REPLY)
+    if (held->kind == VALUE_REPLY || held->kind == VALUE_KNOWN)
         return; /* it is packed already */
     text_clear(&held->packed);
-    if (held->kind == VALUE_KNOWN)
-        known_recipients_add(&held->packed, held->of.known);
-    else if (held->kind == VALUE_DOMAIN)
+    if (held->kind == VALUE_DOMAIN)
         delivery_counts_add(&held->packed, held->of.domain);
     for (size_t i = 0; held->kind == VALUE_TRACE && i < held->of.part.count; i++)
         trace_add(&held->packed, held->of.part.day, &held->of.part.messages[i]);
@@ -502,7 +506,8 @@ void deliveries_written(struct deliveries *deliveries, const uint32_t *versions)
         struct held_value *held = g_ptr_array_index(deliveries->changed, i);
         held->version = versions[i];
         held->changed = false;
-        text_free(&held->packed);
+        if (held->kind != VALUE_KNOWN)
+            text_free(&held->packed);
         if (held->kind == VALUE_TRACE) {
             held->of.part.packed_max = 0;
             for (size_t j = 0; j < held->of.part.count; j++)

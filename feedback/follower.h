@@ -17,7 +17,7 @@ struct follower;
 /* An admitted message of which the log has no line for so long is a gap. */
 #define FOLLOWER_GAP_MS MINUTE_MS
 /* So many lines at most between two calls of follower_write. */
-enum { FOLLOWER_LINES_MAX = 600 };
+enum { FOLLOWER_LINES_MAX = 1500 };
 
 /* Reads what the store has of the source (1..200 bytes). 1; -1 store_error says why. */
 int follower_new(struct store *store, const struct token_key *key, const char *source,
