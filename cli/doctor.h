@@ -1,7 +1,7 @@
-/* sendguard doctor: looks at what sending and judging rest on, and says what to do. A table of checks
- * (doctor.c), each a function of one of doctor_SUBJECT.c. A check runs in a process of its own, beside
- * the others and for DOCTOR_CHECK_MS at most: so it may become another user, and may be killed. It
- * changes nothing. */
+/* sendguard doctor: looks at what sending and judging rest on, and says what to do. A table of
+ * checks (doctor.c), each a function of one of doctor_SUBJECT.c. A check runs in a process of its
+ * own, beside the others and for DOCTOR_CHECK_MS at most: so it may become another user, and may be
+ * killed. It changes nothing. */
 #ifndef SENDGUARD_DOCTOR_H
 #define SENDGUARD_DOCTOR_H
 
@@ -41,8 +41,8 @@ int doctor_program(struct arena *arena, const char *const *words, const char **o
 /* The first line of a text, without its end, in `arena`. */
 const char *doctor_line(struct arena *arena, const char *text);
 
-/* Opens the store for reading, as its owner. 1 (*store_r: to be freed); 0 it cannot be opened, and if
- * `tells` the check says why, else that the check `store` does. */
+/* Opens the store for reading, as its owner. 1 (*store_r: to be freed); 0 it cannot be opened, and
+ * the check says why if `tells`, else that the check `store` does. */
 int doctor_store_open(struct doctor *doctor, bool tells, struct store **store_r) must_check;
 
 /* ---- the checks ---------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* What receivers look up of the addresses that mail leaves from: the name of an address, whether the
- * name leads back, and whether the name that Postfix says at HELO does. */
+/* What receivers look up of the addresses that mail leaves from: the name of an address, whether
+ * the name leads back, and whether the name that Postfix says at HELO does. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -102,7 +102,8 @@ static void check_ptr(struct doctor *doctor, const char *ip)
 static bool has_outgoing(struct doctor *doctor)
 {
     if (doctor->settings->spf_outgoing.count == 0)
-        doctor_says(doctor, DOCTOR_SKIP, "write below [spf]: outgoing = ADDRESS THAT MAIL LEAVES FROM",
+        doctor_says(doctor, DOCTOR_SKIP,
+                    "write below [spf]: outgoing = ADDRESS THAT MAIL LEAVES FROM",
                     "spf.outgoing is not set");
     return doctor->settings->spf_outgoing.count > 0;
 }

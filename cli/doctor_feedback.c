@@ -1,5 +1,5 @@
-/* Delivery feedback: whether feedback.source is the mail server's log and can be read, how far it is
- * followed, and what the follower missed. The follower's cursor in the store says so; its key is
+/* Delivery feedback: whether feedback.source is the mail server's log and can be read, how far it
+ * is followed, and what the follower missed. The follower's cursor in the store says so; its key is
  * "HOST SOURCE". */
 #include <fcntl.h>
 #include <grp.h>
@@ -24,8 +24,8 @@ static const char *file_of(const char *source)
     return strncmp(source, OF_FILE, strlen(OF_FILE)) == 0 ? source + strlen(OF_FILE) : NULL;
 }
 
-/* The cursor of this machine's follower, to be put: 1; 0 there is none; -1 the store cannot be read.
- * After 0 and -1 the check says so. */
+/* The cursor of this machine's follower, to be put: 1; 0 there is none; -1 the store cannot be
+ * read. After 0 and -1 the check says so. */
 static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
 {
     char host[256] = "";
@@ -113,8 +113,10 @@ static bool is_log_of_postfix(struct doctor *doctor)
     const char *maillog = doctor_postfix_value(doctor, &postfix, NULL, "maillog_file");
     if (*maillog != '\0' && (file == NULL || strcmp(file, maillog) != 0)) {
         doctor_says(doctor, DOCTOR_BAD,
-                    arena_printf(doctor->arena, "below [feedback]: source = " OF_FILE "%s", maillog),
-                    "feedback.source is %s, and Postfix logs to %s (maillog_file)", source, maillog);
+                    arena_printf(doctor->arena, "below [feedback]: source = " OF_FILE "%s",
+                                 maillog),
+                    "feedback.source is %s, and Postfix logs to %s (maillog_file)", source,
+                    maillog);
         return false;
     }
     if (*maillog == '\0' && file != NULL)
@@ -137,7 +139,7 @@ static bool unit_lets_read(struct doctor *doctor, gid_t group)
            (named != NULL && strstr(said, named->gr_name) != NULL);
 }
 
-/* What was read until a moment ago can be read, whoever may: 1, 0, -1 the store does not tell us. */
+/* What was read until a moment ago can be read, whoever may: 1, 0, -1 the store does not tell. */
 static int is_read(struct doctor *doctor)
 {
     int64_t lag_ms;

@@ -81,7 +81,7 @@ const char *doctor_postfix_value(struct doctor *doctor, const struct doctor_post
     return value != NULL ? value : "";
 }
 
-/* ---- restrictions ----------------------------------------------------------------------------- */
+/* ---- restrictions ---------------------------------------------------------------------- */
 
 /* Takes the next word of a list: blanks and commas stand between, braces hold one together and are
  * left out. "": there is none. */
@@ -149,7 +149,7 @@ struct asking {
     const char *permit; /* the first restriction that may end the list; NULL: none yet */
 };
 
-/* A permit ends the list for those whom it permits: who has signed in, or comes from this network. */
+/* A permit ends the list for those whom it permits: who has signed in, or is of this network. */
 static bool ends_list(const struct asking *asking, const char *word)
 {
     if (strcmp(word, "permit_mynetworks") == 0)

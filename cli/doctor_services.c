@@ -190,9 +190,9 @@ static bool answers(int fd, const char *question, size_t length, const char *exp
 }
 
 /* GET is no method of the webmail endpoint, so nothing is judged. Source: FastCGI 1.0, 3.3. */
-static const char fcgi_question[] = "\1\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0"         /* BEGIN_REQUEST */
-                                    "\1\4\0\1\0\23\0\0" "\16\3REQUEST_METHODGET"    /* PARAMS */
-                                    "\1\4\0\1\0\0\0\0"  "\1\5\0\1\0\0\0\0";         /* ends of both */
+static const char fcgi_question[] = "\1\1\0\1\0\10\0\0" "\0\1\0\0\0\0\0\0"       /* BEGIN_REQUEST */
+                                    "\1\4\0\1\0\23\0\0" "\16\3REQUEST_METHODGET"  /* PARAMS */
+                                    "\1\4\0\1\0\0\0\0"  "\1\5\0\1\0\0\0\0";       /* ends of both */
 static const char web_question[] = "GET /healthz HTTP/1.0\r\n\r\n";
 /* At a stage at which the policy service neither judges nor keeps anything. */
 static const char mta_question[] = "request=smtpd_access_policy\nprotocol_state=CONNECT\n\n";
