@@ -9,8 +9,9 @@ import * as plugin from './plugin.mjs';
 import * as people from './people.mjs';
 import * as status from './status.mjs';
 import * as smtp from './smtp.mjs';
+import * as delivery from './delivery.mjs';
 
-const suites = { plugin, sending, smtp, settings, people, status, suspension };
+const suites = { plugin, sending, smtp, settings, delivery, people, status, suspension };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

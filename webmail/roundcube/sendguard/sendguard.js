@@ -90,6 +90,22 @@ window.rcmail && rcmail.addEventListener('init', function () {
         });
     }
 
+    // delivery: uid, html (escaped by the plugin), failed (addresses)
+    rcmail.addEventListener('plugin.sendguard_delivery', function (delivery) {
+        if (String(delivery.uid) !== String(rcmail.env.uid)) {
+            return;
+        }
+        // The skin took the empty place for a box of its own.
+        $('#sendguard-delivery').removeClass().html(delivery.html);
+        var failed = delivery.failed.map(function (address) { return address.toLowerCase(); });
+        $('#message-header .rcmContactAddress, #messageheader .rcmContactAddress').filter(function () {
+            return failed.indexOf(String(this.title).toLowerCase()) >= 0;
+        }).addClass('sendguard-failed');
+    });
+    if (rcmail.env.sendguard_delivery) {
+        rcmail.http_post('plugin.sendguard_delivery', {_uid: rcmail.env.uid, _mbox: rcmail.env.mailbox});
+    }
+
     rcmail.addEventListener('plugin.sendguard_refused', function (refusal) {
         show(refusal);
         if (refusal.save_draft && rcmail.env.action === 'compose' && rcmail.env.drafts_mailbox) {

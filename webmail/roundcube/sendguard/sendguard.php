@@ -14,11 +14,15 @@ require_once __DIR__ . '/lib/refusal.php';
 require_once __DIR__ . '/lib/send_error.php';
 require_once __DIR__ . '/lib/server_refusal.php';
 require_once __DIR__ . '/lib/status_page.php';
+require_once __DIR__ . '/lib/delivery.php';
 
 class sendguard extends rcube_plugin
 {
     // No $task, $noajax or $noframe: sending is a framed request, resending and
     // read receipts are not, and other plugins send from tasks of their own.
+
+    /** How long the reader of a sent message waits at most for what became of it. */
+    const DELIVERY_SECONDS = 1.0;
 
     /** @var ?array The attempt that is counted and whose outcome is not known yet: id, mailbox, talking */
     private $attempt;
@@ -35,6 +39,9 @@ class sendguard extends rcube_plugin
         $this->add_hook('message_send_error', [$this, 'not_sent']);
 
         $rcmail = rcmail::get_instance();
+        if ($rcmail->task === 'mail') {
+            $this->register_action('plugin.sendguard_delivery', [$this, 'delivery']);
+        }
         if ($rcmail->output instanceof rcmail_output_html) {
             $this->init_pages($rcmail->task);
         }
@@ -44,6 +51,7 @@ class sendguard extends rcube_plugin
     {
         if ($task === 'mail') {
             $this->include_script('sendguard.js');
+            $this->add_hook('message_objects', [$this, 'delivery_place']);
             $this->include_stylesheet($this->local_skin_path() . '/sendguard.css');
         } elseif ($task === 'settings') {
             $this->add_texts('localization/');
@@ -183,6 +191,67 @@ class sendguard extends rcube_plugin
         $rcmail->output->send('plugin');
     }
 
+    /**
+     * Hook message_objects: a place for what became of a message in Sent. Its browser asks for that
+     * once the message is shown, so reading waits for nobody.
+     */
+    public function delivery_place($args)
+    {
+        $message = $args['message'];
+        if ($this->is_sent_folder($message->folder) && sendguard_delivery::may_be_known($message->headers)) {
+            rcmail::get_instance()->output->set_env('sendguard_delivery', true);
+            $args['content'][] = html::tag('section', ['id' => 'sendguard-delivery', 'role' => 'status', 'aria-live' => 'polite'], '');
+        }
+        return $args;
+    }
+
+    /** The answer to that browser; nothing when the guard has nothing to say, or not in time. */
+    public function delivery()
+    {
+        $rcmail = rcmail::get_instance();
+        $folder = rcube_utils::get_input_string('_mbox', rcube_utils::INPUT_POST, true);
+        $uid = rcube_utils::get_input_string('_uid', rcube_utils::INPUT_POST);
+        $rcmail->storage->set_options(['all_headers' => true]); // Message-ID and Bcc too
+        $headers = $this->is_sent_folder($folder) ? $rcmail->storage->get_message_headers($uid, $folder, true) : null;
+        $question = $headers ? sendguard_delivery::question($headers) : null;
+        if ($question) {
+            $this->add_texts('localization/');
+            $answer = $this->ask_about_delivery($question);
+            $shown = $answer ? (new sendguard_delivery(new sendguard_texts($this, $rcmail)))->shown($answer) : null;
+            if ($shown) {
+                $rcmail->output->command('plugin.sendguard_delivery', $shown + ['uid' => $uid]);
+            }
+        }
+        $rcmail->output->send();
+    }
+
+    /** At most a second, for both questions; null when it is over. */
+    private function ask_about_delivery(array $question)
+    {
+        $end = microtime(true) + self::DELIVERY_SECONDS;
+        $mailbox = $this->mailbox();
+        $envelope = $this->envelope($mailbox);
+        $endpoint = new sendguard_client($this->endpoint(), self::DELIVERY_SECONDS);
+        $url = $endpoint->ask($envelope + ['from' => $mailbox, 'to' => [$mailbox]])->member('status_url');
+        $left = $end - microtime(true);
+        if ($left < 0.1 || !preg_match('~^(https?://[^?#]+)/status\?(?:[^#]*&)?t=([^&#]+)~', $url, $part)) {
+            return null;
+        }
+        $base = rtrim((string) $this->setting('sendguard_web_url', ''), '/') ?: $part[1];
+        $web = new sendguard_client($base . '/status/delivery', $left);
+        return $web->delivery($part[2], $question, $envelope['lang']);
+    }
+
+    /** The folder of sent messages, as the user has chosen it, or one below it. */
+    private function is_sent_folder($folder)
+    {
+        $rcmail = rcmail::get_instance();
+        $sent = (string) $rcmail->config->get('sent_mbox');
+
+        return $sent !== '' && ($folder === $sent
+            || strpos((string) $folder, $sent . $rcmail->storage->get_hierarchy_delimiter()) === 0);
+    }
+
     /** Abort the send, and say why. */
     private function refuse($args, sendguard_answer $answer, $automatic)
     {
@@ -300,11 +369,16 @@ class sendguard extends rcube_plugin
     {
         if (!$this->client) {
             $this->client = new sendguard_client(
-                $this->setting('sendguard_url', 'http://127.0.0.1:8081/sendguard/submissions'),
+                $this->endpoint(),
                 (float) $this->setting('sendguard_timeout', 3)
             );
         }
         return $this->client;
+    }
+
+    private function endpoint()
+    {
+        return $this->setting('sendguard_url', 'http://127.0.0.1:8081/sendguard/submissions');
     }
 
     private function setting($name, $default)

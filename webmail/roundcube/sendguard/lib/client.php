@@ -16,6 +16,7 @@ class sendguard_client
     private $host;
     private $path;
     private $seconds;
+    private $language = '';
 
     /**
      * @param string $url     http://HOST[:PORT]/PATH, https://…, or unix:/SOCKET:/PATH
@@ -48,6 +49,18 @@ class sendguard_client
     public function ask(array $submission)
     {
         return $this->post('?dry_run=1', $submission);
+    }
+
+    /**
+     * What became of a message: a question to the web interface, with a status link's token. It is
+     * asked once, since nobody waits for long.
+     */
+    public function delivery($token, array $question, $language)
+    {
+        $this->language = preg_replace('/[^A-Za-z-]/', '', $language);
+        $body = json_encode($question,
+            JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
+        return $this->call('POST', '?t=' . $token, $body, microtime(true) + $this->seconds);
     }
 
     /** The message was not sent after all. Best effort: nobody waits for it. 404: not counted, or it has reached the mail server. */
@@ -95,6 +108,7 @@ class sendguard_client
         // HTTP/1.0: the answer comes whole, and ends with the connection.
         $request = "$method $this->path$path HTTP/1.0\r\nHost: $this->host\r\n"
             . "Content-Type: application/json\r\nAccept: application/json\r\n"
+            . ($this->language === '' ? '' : "Accept-Language: $this->language\r\n")
             . 'Content-Length: ' . strlen($body) . "\r\n\r\n" . $body;
         $answer->left = true;
         if ($this->write($stream, $request, $deadline)) {

@@ -41,8 +41,19 @@ class sendguard_status_page
         }
         $link = $this->texts->status_link($answer->member('status_url'), $this->texts->plain('fullstatus'), 'btn btn-primary');
 
-        return $content . ($link === '' ? '' : html::div('formbuttons', $link))
+        return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->delivery($answer)
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
+    }
+
+    /** Where to read what became of messages: beside each in Sent, and for addresses on the status page. */
+    private function delivery(sendguard_answer $answer)
+    {
+        $url = $answer->member('status_url');
+        $link = $this->texts->status_link($url, $this->texts->plain('deliverylink'), '', 'delivery');
+
+        return $link === '' ? '' : html::tag('section', ['class' => 'sendguard-window', 'aria-labelledby' => 'sendguard-delivery-title'],
+            html::tag('h3', ['id' => 'sendguard-delivery-title'], $this->texts->html('delivery'))
+            . html::p(null, $this->texts->html('deliverywhere')) . html::p('sendguard-message', $link));
     }
 
     /** A box in Roundcube's own look; it is read out when the page opens. */

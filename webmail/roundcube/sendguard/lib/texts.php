@@ -96,7 +96,7 @@ class sendguard_texts
     }
 
     /** A link to the user's status page, in his time zone and in a new tab; '' when the address is none. */
-    public function status_link($url, $label, $class = '')
+    public function status_link($url, $label, $class = '', $part = '')
     {
         if (!preg_match('~^https?://[^\s"\'<>]+$~i', (string) $url)) {
             return '';
@@ -105,6 +105,7 @@ class sendguard_texts
         if (is_string($zone) && $zone !== '' && strpos($url, '?') !== false) {
             $url .= '&tz=' . rawurlencode($zone);
         }
+        $url .= $part === '' ? '' : "#$part";
         return html::a(['href' => $url, 'target' => '_blank', 'rel' => 'noopener', 'class' => $class ?: null],
             rcube::Q($label) . html::span('voice', ' ' . rcube::Q($this->plain('newtab'))));
     }
