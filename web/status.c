@@ -158,8 +158,8 @@ static void add_links(struct exchange *exchange, struct json_object *view)
     }
 }
 
-/* Absent where no log is followed. The store has just answered: when it does no longer, the page goes
- * without. */
+/* "delivery": that of the mailbox, its newest messages with their sums alone. Absent where no log is
+ * followed. The store has just answered: when it does no longer, the page goes without. */
 static void add_delivery(struct exchange *exchange, const char *mailbox, struct json_object *view)
 {
     freed_by(json_put) struct json_object *delivery = NULL;
@@ -169,6 +169,9 @@ static void add_delivery(struct exchange *exchange, const char *mailbox, struct 
         !json_is_true(delivery, "followed"))
         return;
     delivery_pages_sums(exchange, delivery, MESSAGES_SHOWN);
+    struct json_object *messages = json_member(delivery, "messages");
+    for (size_t i = 0; i < json_object_array_length(messages); i++)
+        json_object_object_del(json_object_array_get_idx(messages, i), "recipients");
     json_add(view, "delivery", take(delivery));
 }
 
@@ -195,7 +198,6 @@ static void complete(struct exchange *exchange, const struct status_visit *visit
     json_add_string(view, "reference",
                     json_string(json_member(view, "message"), "decision", NULL));
     add_link(visit, view);
-    add_delivery(exchange, visit->mailbox, view);
     json_add_string(view, "zone", exchange->reader.zone == NULL ? "UTC" : exchange->reader.zone);
     add_mail_url(exchange, view);
 }
@@ -243,6 +245,7 @@ static int read_link(struct exchange *exchange, struct status_visit *visit_r)
 static void show(struct exchange *exchange, const struct status_visit *visit,
                  struct json_object *view)
 {
+    add_delivery(exchange, visit->mailbox, view);
     if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
         return;

@@ -77,8 +77,11 @@ export const tests = {
     }
   },
 
-  async 'Settings say where to look, with a link that opens at the place'({ carol }) {
+  async 'Settings have the last messages, and say where to look, with a link that opens at the place'({ carol }) {
     await carol.go('?_task=settings&_action=plugin.sendguard');
+    const messages = carol.page.locator('.sendguard-messages > li');
+    assert.match(await messages.nth(0).innerText(), /Delivered\./);
+    assert.match(await messages.nth(1).innerText(), /Delivered to 2 of 4\. (This address does not exist|The recipient's mailbox is full)\./);
     const link = carol.page.locator('.sendguard-status a[href$="#delivery"]');
     const [page] = await Promise.all([carol.context.waitForEvent('page'), link.click()]);
     await page.waitForLoadState();

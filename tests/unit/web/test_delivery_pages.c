@@ -214,6 +214,28 @@ START_TEST(user_reads_what_to_do)
 }
 END_TEST
 
+/* For the webmail, in the reader's language. */
+START_TEST(webmail_reads_it_too)
+{
+    begin(_i);
+    four_recipients();
+    const struct raw_request raw = {.method = "GET", .url = "/sending/status", .peer = "192.0.2.7",
+                                    .accept = "application/json", .accept_language = "de",
+                                    .query = arena_printf(arena, "t=%s",
+                                                          link_until(NOW + DAY_MS))};
+    http_response_free(&response);
+    response = (struct http_response){.status = 200};
+    web_answer(&web, &raw, NULL, arena, NOW + MINUTE_MS, &response);
+    freed_by(json_put) struct json_object *view = json_read(text_string(&response.body));
+    check_member(view, "delivery.tally.failed", "2");
+    check_member(view, "delivery.messages.0.sum.delivered", "1");
+    check_member(view, "delivery.messages.0.sum.title", "Diese Adresse gibt es nicht");
+    struct json_object *messages = json_member(json_member(view, "delivery"), "messages");
+    ck_assert_ptr_null(json_member(json_object_array_get_idx(messages, 0), "recipients"));
+    end();
+}
+END_TEST
+
 START_TEST(user_looks_addresses_up)
 {
     begin(_i);
@@ -359,6 +381,7 @@ int main(void)
     Suite *suite = suite_create("delivery pages");
     TCase *cases = desk_case(suite, "delivery pages");
     tcase_add_loop_test(cases, user_reads_what_to_do, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, webmail_reads_it_too, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, user_looks_addresses_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, user_asks_in_vain, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, desk_shows_a_mailbox, 0, BACKEND_KINDS);

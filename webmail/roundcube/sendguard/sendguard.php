@@ -183,10 +183,12 @@ class sendguard extends rcube_plugin
         $mailbox = $this->mailbox();
         $answer = $this->client()->ask($this->envelope($mailbox) + ['from' => $mailbox, 'to' => [$mailbox]]);
         $page = new sendguard_status_page(new sendguard_texts($this, $rcmail));
+        [$web, $token] = $this->web($answer->member('status_url'), '/status', self::DELIVERY_SECONDS);
+        $status = $web ? $web->status($token, $this->envelope($mailbox)['lang']) : new sendguard_answer();
 
         $rcmail->output->set_pagetitle($this->gettext('status'));
-        $this->register_handler('plugin.body', function () use ($page, $answer) {
-            return $page->html($answer);
+        $this->register_handler('plugin.body', function () use ($page, $answer, $status) {
+            return $page->html($answer, $status);
         });
         $rcmail->output->send('plugin');
     }
@@ -233,13 +235,18 @@ class sendguard extends rcube_plugin
         $envelope = $this->envelope($mailbox);
         $endpoint = new sendguard_client($this->endpoint(), self::DELIVERY_SECONDS);
         $url = $endpoint->ask($envelope + ['from' => $mailbox, 'to' => [$mailbox]])->member('status_url');
-        $left = $end - microtime(true);
-        if ($left < 0.1 || !preg_match('~^(https?://[^?#]+)/status\?(?:[^#]*&)?t=([^&#]+)~', $url, $part)) {
-            return null;
+        [$web, $token] = $this->web($url, '/status/delivery', $end - microtime(true));
+        return $web ? $web->delivery($token, $question, $envelope['lang']) : null;
+    }
+
+    /** The web interface and the token of a status link; null for none, or when no time is left. */
+    private function web($url, $path, $seconds)
+    {
+        if ($seconds < 0.1 || !preg_match('~^(https?://[^?#]+)/status\?(?:[^#]*&)?t=([^&#]+)~', $url, $part)) {
+            return [null, ''];
         }
         $base = rtrim((string) $this->setting('sendguard_web_url', ''), '/') ?: $part[1];
-        $web = new sendguard_client($base . '/status/delivery', $left);
-        return $web->delivery($part[2], $question, $envelope['lang']);
+        return [new sendguard_client($base . $path, $seconds), $part[2]];
     }
 
     /** The folder of sent messages, as the user has chosen it, or one below it. */

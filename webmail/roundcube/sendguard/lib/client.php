@@ -63,6 +63,13 @@ class sendguard_client
         return $this->call('POST', '?t=' . $token, $body, microtime(true) + $this->seconds);
     }
 
+    /** How it stands with a status link's mailbox, as the status page has it. */
+    public function status($token, $language)
+    {
+        $this->language = preg_replace('/[^A-Za-z-]/', '', $language);
+        return $this->call('GET', '?t=' . $token, '', microtime(true) + $this->seconds);
+    }
+
     /** The message was not sent after all. Best effort: nobody waits for it. 404: not counted, or it has reached the mail server. */
     public function refund($id, $mailbox)
     {

@@ -66,23 +66,15 @@ class sendguard_delivery
 
         return [
             'html'   => $groups['failed'] || $groups['deferred'] ? $this->box($groups, $all)
-                : html::p('hint sendguard-delivered', $this->lead($groups, $all)),
+                : html::p('hint sendguard-delivered', $this->texts->delivered(count($groups['delivered']), $all)),
             'failed' => array_column($groups['failed'], 'address'),
         ];
-    }
-
-    /** One sentence: to how many of how many. */
-    private function lead(array $groups, $all)
-    {
-        $delivered = count($groups['delivered']);
-        $with = ['delivered' => $this->texts->number($delivered), 'recipients' => $this->texts->number($all)];
-        return $this->texts->html($delivered < $all ? 'deliveredsome' : ($all === 1 ? 'deliveredone' : 'deliveredall'), $with);
     }
 
     private function box(array $groups, $all)
     {
         $type = $groups['failed'] ? 'error' : 'warning';
-        $html = html::p('sendguard-lead', $this->lead($groups, $all));
+        $html = html::p('sendguard-lead', $this->texts->delivered(count($groups['delivered']), $all));
         foreach (['failed' => 'deliveryfailed', 'deferred' => 'deliverydeferred'] as $kind => $title) {
             if ($groups[$kind]) {
                 $html .= html::p(null, $this->texts->html($title))

@@ -17,17 +17,18 @@ class sendguard_status_page
         $this->texts = $texts;
     }
 
-    public function html(sendguard_answer $answer)
+    /** `$status`: what the web interface says of the same mailbox; it may have nothing. */
+    public function html(sendguard_answer $answer, sendguard_answer $status)
     {
         $shown = $answer->shown();
-        $content = $shown ? $this->verdict($answer, $shown)
+        $content = $shown ? $this->verdict($answer, $shown, $status)
             : $this->state('warning', $this->texts->html('unknownstate'));
 
         return html::div('sendguard-status scroller', html::tag('h2', ['class' => 'sendguard-title'],
             $this->texts->html('status')) . $content);
     }
 
-    private function verdict(sendguard_answer $answer, sendguard_shown $shown)
+    private function verdict(sendguard_answer $answer, sendguard_shown $shown, sendguard_answer $status)
     {
         $content = $this->state(self::LOOKS[$shown->text('state')] ?? 'warning', rcube::Q($shown->text('headline')))
             . html::div('sendguard-message', $this->texts->paragraphs($shown->texts('lines')));
@@ -41,19 +42,39 @@ class sendguard_status_page
         }
         $link = $this->texts->status_link($answer->member('status_url'), $this->texts->plain('fullstatus'), 'btn btn-primary');
 
-        return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->delivery($answer)
+        return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->delivery($answer, $status)
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
     }
 
-    /** Where to read what became of messages: beside each in Sent, and for addresses on the status page. */
-    private function delivery(sendguard_answer $answer)
+    /** What became of the last messages, and where to read more: beside each in Sent, and for addresses. */
+    private function delivery(sendguard_answer $answer, sendguard_answer $status)
     {
-        $url = $answer->member('status_url');
-        $link = $this->texts->status_link($url, $this->texts->plain('deliverylink'), '', 'delivery');
+        $link = $this->texts->status_link($answer->member('status_url'), $this->texts->plain('deliverylink'), '', 'delivery');
+        $delivery = $status->status === 200 && is_array($status->body['delivery'] ?? null) ? $status->body['delivery'] : null;
+        if ($link === '' || !$delivery) {
+            return '';
+        }
+        $messages = array_filter((array) ($delivery['messages'] ?? []), 'is_array');
+        $items = implode('', array_map([$this, 'message'], $messages));
 
-        return $link === '' ? '' : html::tag('section', ['class' => 'sendguard-window', 'aria-labelledby' => 'sendguard-delivery-title'],
+        return html::tag('section', ['class' => 'sendguard-window', 'aria-labelledby' => 'sendguard-delivery-title'],
             html::tag('h3', ['id' => 'sendguard-delivery-title'], $this->texts->html('delivery'))
+            . ($items === '' ? '' : html::tag('ul', ['class' => 'sendguard-messages'], $items))
             . html::p(null, $this->texts->html('deliverywhere')) . html::p('sendguard-message', $link));
+    }
+
+    /** One line, and what to do. */
+    private function message(array $message)
+    {
+        $sum = is_array($message['sum'] ?? null) ? $message['sum'] : [];
+        $text = function ($name) use ($sum) {
+            return is_string($sum[$name] ?? null) ? rcube::Q($sum[$name]) : '';
+        };
+        $lead = $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0));
+
+        return html::tag('li', null, $this->texts->time($message['at'] ?? '') . ' ' . html::tag('strong', null, $lead)
+            . ($text('title') === '' ? '' : ' ' . $text('title') . '.')
+            . ($text('advice') === '' ? '' : html::div('hint', $text('advice'))));
     }
 
     /** A box in Roundcube's own look; it is read out when the page opens. */

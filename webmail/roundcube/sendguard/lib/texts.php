@@ -57,6 +57,13 @@ class sendguard_texts
         return (int) (ceil((float) (new DateTime($rfc3339))->format('U.u') / 60) * 60);
     }
 
+    /** A sentence: delivered to how many of how many. HTML */
+    public function delivered($delivered, $recipients)
+    {
+        $name = $delivered < $recipients || $recipients === 0 ? 'deliveredsome' : ($recipients === 1 ? 'deliveredone' : 'deliveredall');
+        return $this->html($name, ['delivered' => $this->number($delivered), 'recipients' => $this->number($recipients)]);
+    }
+
     public function number($number)
     {
         return rcube::Q(number_format((float) $number, 0, '', "\u{202F}"));
