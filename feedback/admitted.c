@@ -13,7 +13,7 @@ enum { PAGE = 256, RECENT_MIN = 8192 };
 #define OVERLAP_MS (10 * SECOND_MS)
 
 struct waiting {
-    struct admitted_message message;
+    struct admitted_message message; /* the first member: admitted_next */
     GList *link; /* in `order` */
 };
 
@@ -73,6 +73,12 @@ const struct admitted_message *admitted_find(const struct admitted *admitted, co
 {
     const struct waiting *entry = g_hash_table_lookup(admitted->by_id, queue_id);
     return entry != NULL ? &entry->message : NULL;
+}
+
+const struct admitted_message *admitted_next(const struct admitted_message *message)
+{
+    const GList *next = ((const struct waiting *)message)->link->next;
+    return next != NULL ? next->data : NULL;
 }
 
 void admitted_remove(struct admitted *admitted, const char *queue_id)

@@ -32,6 +32,8 @@ void admitted_begin(struct admitted *admitted, int64_t time_ms);
 /* NULL: none with that queue id is kept. */
 const struct admitted_message *admitted_find(const struct admitted *admitted,
                                              const char *queue_id);
+/* The one that was read next, of those that are kept; NULL: none. */
+const struct admitted_message *admitted_next(const struct admitted_message *message);
 /* It is settled. */
 void admitted_remove(struct admitted *admitted, const char *queue_id);
 /* The oldest that was decided before that time; NULL: none. */

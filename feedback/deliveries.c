@@ -36,6 +36,13 @@ struct held_value {
     } of;
 };
 
+/* What will be asked for soon: read together with the next value that is not held. */
+struct expected {
+    enum value_kind kind;
+    char key[DELIVERY_KEY_SIZE];
+};
+enum { EXPECTED_MAX = 512 };
+
 struct deliveries {
     struct store *store;
     const struct token_key *key;
@@ -43,6 +50,8 @@ struct deliveries {
     struct arena *arena; /* for reading */
     struct known_recipients *known; /* those of one mailbox, for looking and changing */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key */
+    struct expected *expected; /* room for EXPECTED_MAX */
+    size_t expected_count;
     GHashTable *last_parts; /* by the key of part 0: the number of the newest part */
     GPtrArray *changed;     /* of held */
     size_t bytes;
@@ -80,6 +89,7 @@ struct deliveries *deliveries_new(struct store *store, const struct token_key *k
     deliveries->source = delivery_source(source);
     deliveries->arena = arena_new();
     deliveries->known = xcalloc(1, sizeof *deliveries->known);
+    deliveries->expected = xcalloc(EXPECTED_MAX, sizeof *deliveries->expected);
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         deliveries->held[kind] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
     deliveries->last_parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -97,6 +107,7 @@ void deliveries_free(struct deliveries **deliveries)
     g_ptr_array_free((*deliveries)->changed, TRUE);
     arena_free(&(*deliveries)->arena);
     free((*deliveries)->known);
+    free((*deliveries)->expected);
     free(*deliveries);
     *deliveries = NULL;
 }
@@ -166,30 +177,72 @@ static int take_value(struct deliveries *deliveries, struct held_value *held, co
     return taken;
 }
 
+static void put_held(struct deliveries *deliveries, const struct value *value)
+{
+    if (g_hash_table_contains(deliveries->held[value->kind], value->key))
+        return;
+    struct held_value *held = xcalloc(1, sizeof *held);
+    held->kind = value->kind;
+    held->key = xstrdup(value->key);
+    held->version = value->version;
+    held->until_ms = value->until_ms;
+    held->bytes = sizeof *held + strlen(value->key) + 64;
+    take_value(deliveries, held, value);
+    deliveries->bytes += held->bytes;
+    g_hash_table_insert(deliveries->held[value->kind], held->key, held);
+}
+
+/* Reads a value, and with it what is expected. 1 or -1. */
+static int read_values(struct deliveries *deliveries, enum value_kind kind, const char *key,
+                       int64_t now_ms)
+{
+    size_t count = 1 + deliveries->expected_count;
+    struct value *values = xcalloc(count, sizeof *values);
+    values[0] = (struct value){.kind = kind, .key = key};
+    for (size_t i = 1; i < count; i++)
+        values[i] = (struct value){.kind = deliveries->expected[i - 1].kind,
+                                   .key = deliveries->expected[i - 1].key};
+    int answer = store_values_get(deliveries->store, deliveries->arena, values, count, now_ms);
+    for (size_t i = 0; i < count && answer > 0; i++)
+        put_held(deliveries, &values[i]);
+    deliveries->expected_count = 0;
+    arena_reset(deliveries->arena);
+    free(values);
+    return answer;
+}
+
+static void expect(struct deliveries *deliveries, enum value_kind kind, const char *key)
+{
+    if (g_hash_table_contains(deliveries->held[kind], key))
+        return;
+    struct expected *expected = &deliveries->expected[deliveries->expected_count++];
+    expected->kind = kind;
+    g_strlcpy(expected->key, key, sizeof expected->key);
+}
+
+bool deliveries_expect(struct deliveries *deliveries, uint64_t decision, const char *mailbox)
+{
+    char key[DELIVERY_KEY_SIZE];
+    delivery_trace_key(key, trace_day(decision), mailbox, deliveries->source, 0);
+    bool is_held = g_hash_table_contains(deliveries->held[VALUE_TRACE], key);
+    if (deliveries->expected_count + 2 > EXPECTED_MAX ||
+        (is_held && deliveries->expected_count == 0))
+        return false;
+    expect(deliveries, VALUE_TRACE, key);
+    expect(deliveries, VALUE_KNOWN, mailbox);
+    return true;
+}
+
 /* The value under a key, read if it is not held. 1 or -1. */
 static int hold(struct deliveries *deliveries, enum value_kind kind, const char *key,
                 int64_t now_ms, struct held_value **held_r)
 {
-    struct value value = {0};
     *held_r = g_hash_table_lookup(deliveries->held[kind], key);
     if (*held_r != NULL)
         return 1;
-    int found = store_value(deliveries->store, deliveries->arena, kind, key, now_ms, &value);
-    if (found < 0)
+    if (read_values(deliveries, kind, key, now_ms) < 0)
         return -1;
-    if (found == 0)
-        value = (struct value){0};
-    struct held_value *held = xcalloc(1, sizeof *held);
-    held->kind = kind;
-    held->key = xstrdup(key);
-    held->version = value.version;
-    held->until_ms = value.until_ms;
-    held->bytes = sizeof *held + strlen(key) + 64;
-    take_value(deliveries, held, &value);
-    arena_reset(deliveries->arena);
-    deliveries->bytes += held->bytes;
-    g_hash_table_insert(deliveries->held[kind], held->key, held);
-    *held_r = held;
+    *held_r = g_hash_table_lookup(deliveries->held[kind], key);
     return 1;
 }
 

@@ -26,6 +26,12 @@ struct delivery_place {
     uint32_t part;
 };
 
+/* The message is looked at next, or soon: what is kept of its mailbox is read together with the next
+ * value, since a question to the store costs more than a value. Whether more may be expected: false
+ * when the first one is held already, and when there are enough. */
+bool deliveries_expect(struct deliveries *deliveries, uint64_t decision,
+                       const char *mailbox) must_check;
+
 /* Begins the trace of an admitted message, with what *message says, and counts it in its domain.
  * *place_r: part of it is answered. 1; 0 it is there already, at *place_r; -1. */
 int deliveries_begin(struct deliveries *deliveries, const struct trace_message *message,

@@ -129,6 +129,14 @@ static const struct admitted_message *candidate(const struct follower *follower,
     return admitted != NULL && may_be(open, admitted) ? admitted : NULL;
 }
 
+/* What the store has of the message and of those behind it is read at once. */
+static void expect(struct follower *follower, const struct admitted_message *admitted)
+{
+    while (admitted != NULL &&
+           deliveries_expect(follower->deliveries, admitted->decision, admitted->mailbox))
+        admitted = admitted_next(admitted);
+}
+
 /* Which message an open one is, if that can be known by now: records are read a little ahead, and
  * again when none fits. 1 (open->decision may still be 0), -1. */
 static int find_decision(struct follower *follower, struct open_message *open, int64_t at_ms,
@@ -144,6 +152,7 @@ static int find_decision(struct follower *follower, struct open_message *open, i
     }
     if (open->decision != 0 || admitted == NULL)
         return 1;
+    expect(follower, admitted);
     if (follower_link(follower, open, admitted, now_ms) < 0)
         return -1;
     admitted_remove(follower->admitted, open->queue_id);
