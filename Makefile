@@ -7,6 +7,7 @@
 # make conformance     read other people's bounces and mail logs: SETS=DIR
 # make bench           measure the speed against the floor, as ratios
 # make bench-peers     measure beside other policy services
+# make bench-feedback  measure delivery feedback, beside others that read a mail server's log
 # make docs            write docs/settings.md and sendguard.conf.example from the table of settings
 # make install         install programs, systemd units, user, settings, plugin: PREFIX, DESTDIR
 # make uninstall       remove what `make install` installed; leaves settings and data: PREFIX, DESTDIR
@@ -230,6 +231,10 @@ bench: deps-bench
 bench-peers: deps-peers
 	@$(MAKE) --no-print-directory programs benches
 	@bench/peers.py
+
+bench-feedback: deps-bench
+	@$(MAKE) --no-print-directory programs benches
+	@bench/feedback.py
 
 # The reference of settings and the sample file come from the table of settings.
 docs: $(B)/tests/unit/settings/test_settings_file
