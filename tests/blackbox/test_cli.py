@@ -398,6 +398,7 @@ def test_errors(sqlite_store, folder, status, words, expected):
 @pytest.mark.parametrize("words", [
     ["show", ALICE], ["suspended"], ["near"], ["senders", "@x.test"], ["log"], ["audit"],
     ["explain", "7K3M-Q2XD-9F4A"], ["lift", ALICE, *WHY], ["note", ALICE, *WHY],
+    ["trace", ALICE], ["trace", "7K3M-Q2XD-9F4A"], ["show", "@x.test"], ["feedback"],
     ["staff", "list"], ["token", "add", "m", "--role", "viewer", *WHY]], ids=lambda words: words[0])
 def test_a_store_that_is_away(redis_store, folder, words):
     shell = Shell(folder, redis_store)
