@@ -65,6 +65,13 @@ export const tests = {
     assert.equal(await bob.page.locator('#sendguard-delivery').count(), 0);
   },
 
+  async 'who got nothing at all, or not yet, is told so'({ carol }) {
+    await carol.send({ to: 'nobody@sink.test', subject: 'to nobody' });
+    await told(carol, 'to nobody', /^Not delivered\.\s+Not delivered to:\s+nobody@sink\.test: /);
+    await carol.send({ to: 'busy@sink.test', subject: 'to one who is busy' });
+    await told(carol, 'to one who is busy', /^Not delivered yet\.\s+Not delivered yet, our mail server goes on trying:/);
+  },
+
   async 'while the guard is away the message is shown as ever, and nothing beside it'({ stack, carol }) {
     stack.stop('web');
     try {
@@ -80,8 +87,10 @@ export const tests = {
   async 'Settings have the last messages, and say where to look, with a link that opens at the place'({ carol }) {
     await carol.go('?_task=settings&_action=plugin.sendguard');
     const messages = carol.page.locator('.sendguard-messages > li');
-    assert.match(await messages.nth(0).innerText(), /Delivered\./);
-    assert.match(await messages.nth(1).innerText(), /Delivered to 2 of 4\. (This address does not exist|The recipient's mailbox is full)\./);
+    assert.match(await messages.nth(0).innerText(), / Not delivered yet\./);
+    assert.match(await messages.nth(1).innerText(), / Not delivered\. This address does not exist\./);
+    assert.match(await messages.nth(2).innerText(), / Delivered\./);
+    assert.match(await messages.nth(3).innerText(), /Delivered to 2 of 4\. (This address does not exist|The recipient's mailbox is full)\./);
     const link = carol.page.locator('.sendguard-status a[href$="#delivery"]');
     const [page] = await Promise.all([carol.context.waitForEvent('page'), link.click()]);
     await page.waitForLoadState();

@@ -66,7 +66,7 @@ class sendguard_delivery
 
         return [
             'html'   => $groups['failed'] || $groups['deferred'] ? $this->box($groups, $all)
-                : html::p('hint sendguard-delivered', $this->texts->delivered(count($groups['delivered']), $all)),
+                : html::p('hint sendguard-delivered', $this->texts->delivered(count($groups['delivered']), $all, count($groups['failed']))),
             'failed' => array_column($groups['failed'], 'address'),
         ];
     }
@@ -74,7 +74,7 @@ class sendguard_delivery
     private function box(array $groups, $all)
     {
         $type = $groups['failed'] ? 'error' : 'warning';
-        $html = html::p('sendguard-lead', $this->texts->delivered(count($groups['delivered']), $all));
+        $html = html::p('sendguard-lead', $this->texts->delivered(count($groups['delivered']), $all, count($groups['failed'])));
         foreach (['failed' => 'deliveryfailed', 'deferred' => 'deliverydeferred'] as $kind => $title) {
             if ($groups[$kind]) {
                 $html .= html::p(null, $this->texts->html($title))

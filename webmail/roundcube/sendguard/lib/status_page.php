@@ -70,9 +70,9 @@ class sendguard_status_page
         $text = function ($name) use ($sum) {
             return is_string($sum[$name] ?? null) ? rcube::Q($sum[$name]) : '';
         };
-        $lead = $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0));
+        $lead = $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0));
 
-        return html::tag('li', null, $this->texts->time($message['at'] ?? '') . ' ' . html::tag('strong', null, $lead)
+        return html::tag('li', null, $this->texts->time($message['at'] ?? '', true) . ' ' . html::tag('strong', null, $lead)
             . ($text('title') === '' ? '' : ' ' . $text('title') . '.')
             . ($text('advice') === '' ? '' : html::div('hint', $text('advice'))));
     }

@@ -35,11 +35,15 @@ class sendguard_texts
 
     /**
      * A time of the guard (RFC 3339), in the user's zone and format; '' when it
-     * is none. Rounded up to a minute, because before it nothing is free. HTML.
+     * is none. Rounded up to a minute, because before it nothing is free; one that
+     * is over (`$past`) is in its own minute. HTML.
      */
-    public function time($rfc3339)
+    public function time($rfc3339, $past = false)
     {
         $minute = self::minute($rfc3339);
+        if ($minute !== 0 && $past) {
+            $minute = intdiv((new DateTime($rfc3339))->getTimestamp(), 60) * 60;
+        }
         if ($minute === 0) {
             return '';
         }
@@ -57,10 +61,13 @@ class sendguard_texts
         return (int) (ceil((float) (new DateTime($rfc3339))->format('U.u') / 60) * 60);
     }
 
-    /** A sentence: delivered to how many of how many. HTML */
-    public function delivered($delivered, $recipients)
+    /** A sentence: delivered to how many of how many, when it failed for so many. HTML */
+    public function delivered($delivered, $recipients, $failed)
     {
-        $name = $delivered < $recipients || $recipients === 0 ? 'deliveredsome' : ($recipients === 1 ? 'deliveredone' : 'deliveredall');
+        if ($delivered === 0) {
+            return $this->html($failed > 0 ? 'deliverednone' : 'deliverednotyet');
+        }
+        $name = $delivered < $recipients ? 'deliveredsome' : ($recipients === 1 ? 'deliveredone' : 'deliveredall');
         return $this->html($name, ['delivered' => $this->number($delivered), 'recipients' => $this->number($recipients)]);
     }
 
