@@ -278,6 +278,7 @@ relay_transport = discard
 transport_maps = regexp:$dir/postfix/conf/transport
 alone_destination_recipient_limit = 1
 smtp_connection_cache_on_demand = no
+lmtp_connection_cache_on_demand = no
 smtp_dns_support_level = disabled
 smtp_host_lookup = native
 smtpd_peername_lookup = no
