@@ -39,13 +39,13 @@ TARGETS = {"parse": 1_000_000, "sqlite": 100_000, "times": 5, "open_mb": 150, "m
 
 def queue_id(at, number):
     """A long one, of that moment."""
-    def base52(value, width):
+    def digits(value, width, base):
         text = ""
         for _ in range(width):
-            value, digit = divmod(value, 52)
+            value, digit = divmod(value, base)
             text = DIGITS[digit] + text
         return text
-    return base52(int(at), 6) + base52(int(at % 1 * 1e6), 4) + "z" + base52(number + 52 ** 3, 4).replace("z", "b")
+    return digits(int(at), 6, 52) + digits(int(at % 1 * 1e6), 4, 52) + "z" + digits(number + 51 ** 4, 5, 51)
 
 
 def mailbox(number):
