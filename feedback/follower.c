@@ -43,6 +43,7 @@ static void read_cursor(struct follower *follower, const struct value *value, ui
     *newest_r = (uint64_t)json_int(cursor, "admitted_newest", 0);
     follower->counts.log_ms = json_int(cursor, "log_ms", 0);
     follower->read_ms = follower->told_ms = json_int(cursor, "read_ms", 0);
+    follower->gap_ms = json_int(cursor, "gap_ms", 0);
     for (size_t i = 0; i < countof(kept_counts); i++)
         *count_at(&follower->counts, i) = (uint64_t)json_int(cursor, kept_counts[i].name, 0);
 }
@@ -128,6 +129,7 @@ static int note_gap(struct follower *follower, const struct admitted_message *ad
     log_line(LOG_WARNING_LEVEL, "the log has no line of an admitted message", "queue_id",
              admitted->queue_id, "decision", decision, NULL);
     follower->counts.gaps++;
+    follower->gap_ms = now_ms;
     follower->new_lines = true;
     admitted_remove(follower->admitted, open->queue_id);
     return 1;
@@ -187,6 +189,7 @@ static void write_cursor(struct follower *follower, const char *place, struct te
     json_add_int(cursor, "admitted_newest", (int64_t)admitted_newest(follower->admitted));
     json_add_int(cursor, "log_ms", follower->counts.log_ms);
     json_add_int(cursor, "read_ms", follower->read_ms);
+    json_add_int(cursor, "gap_ms", follower->gap_ms);
     json_add_int(cursor, "open", (int64_t)open_messages_count(follower->open));
     for (size_t i = 0; i < countof(kept_counts); i++)
         json_add_int(cursor, kept_counts[i].name, (int64_t)*count_at(&follower->counts, i));

@@ -29,6 +29,7 @@ struct follower {
     size_t refund_count;
     struct value_change *changes;
     struct values_done *done;
+    int64_t gap_ms; /* when the last gap was seen; 0: never */
     struct follower_counts counts;
     bool new_lines;
     int64_t swept_ms, read_again_ms;

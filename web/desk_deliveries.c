@@ -1,6 +1,7 @@
 /* What the desk shows of delivery: on the pages of a mailbox, a domain and a decision, on the first
  * one, and on a page of its own. */
 #include "base/json.h"
+#include "base/zone.h"
 #include "web/delivery_pages.h"
 #include "web/desk_views.h"
 
@@ -53,6 +54,14 @@ int desk_deliveries_add_to_decision(struct exchange *exchange, struct json_objec
     return 1;
 }
 
+/* An old gap asks for nothing any more. */
+static bool has_gap_lately(struct json_object *source, int64_t now_ms)
+{
+    int64_t gap_ms;
+    const char *moment = json_string(source, "last_gap_at", NULL);
+    return moment != NULL && zone_moment_read(moment, &gap_ms) && gap_ms > now_ms - DAY_MS;
+}
+
 int desk_deliveries_add_to_home(struct exchange *exchange, struct json_object *view)
 {
     freed_by(json_put) struct json_object *feedback = NULL;
@@ -66,7 +75,7 @@ int desk_deliveries_add_to_home(struct exchange *exchange, struct json_object *v
         struct json_object *source = json_object_array_get_idx(sources, i);
         if (json_int(source, "lag_s", 0) > LAG_SECONDS)
             json_object_array_add(late, json_object_get(source));
-        if (json_int(source, "gaps", 0) > 0)
+        if (has_gap_lately(source, exchange->now_ms))
             json_object_array_add(gaps, json_object_get(source));
     }
     json_add_bool(log, "not_followed", count == 0);

@@ -402,6 +402,7 @@ static void add_log(struct json_object *view, const struct followed *log, int64_
     json_add_moment(view, "cursor_at", log->read_ms);
     json_add_moment(view, "line_at", log->log_ms);
     json_add_int(view, "lag_s", lag_of(log, now_ms) / SECOND_MS);
+    json_add_moment(view, "last_gap_at", json_int(log->cursor, "gap_ms", 0));
     for (size_t i = 0; i < countof(counts); i++)
         json_add_int(view, counts[i], json_int(log->cursor, counts[i], 0));
 }

@@ -55,8 +55,9 @@ static void keep_value(enum value_kind kind, const char *key, const struct text 
 static void follow(int64_t read_ms, int gaps)
 {
     freed_by(text_free) struct text cursor = {0};
-    text_addf(&cursor, "{\"place\":\"p\",\"log_ms\":%lld,\"read_ms\":%lld,\"gaps\":%d}",
-              (long long)read_ms, (long long)read_ms, gaps);
+    text_addf(&cursor,
+              "{\"place\":\"p\",\"log_ms\":%lld,\"read_ms\":%lld,\"gaps\":%d,\"gap_ms\":%lld}",
+              (long long)read_ms, (long long)read_ms, gaps, gaps > 0 ? (long long)read_ms : 0LL);
     keep_value(VALUE_CURSOR, "mx1 journal", &cursor);
 }
 
