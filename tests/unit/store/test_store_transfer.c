@@ -216,13 +216,14 @@ static const char *value_key(int number)
 
 static void random_value(struct store *by, int64_t now_ms)
 {
+    static const char bytes[24] = "\0\xff bytes \0 of a value";
     static struct values_done done;
     enum value_kind kind = (enum value_kind)below(VALUE_KIND_COUNT);
     struct value_change change = {
         .value = {.kind = kind,
                   .key = value_key(below(2 * VALUE_NUMBERS)),
-                  .bytes = "\0\xff bytes \0 of a value",
-                  .length = (size_t)below(24),
+                  .bytes = bytes,
+                  .length = (size_t)below((int)sizeof bytes),
                   .until_ms = percent(30) ? UNTIL_LIFTED : now_ms + below(60) * HOUR_MS},
         .replaces = VALUE_ANY};
     struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
