@@ -290,6 +290,7 @@ static void check_refused_lift(const char *words, const char *where, const char 
         ck_assert_str_eq(problem.where, where);
         ck_assert_str_eq(problem.text, text);
     }
+    json_object_put(request);
 }
 
 /* One of several: it is named, the others stay, and the preview says what holds afterwards. */
