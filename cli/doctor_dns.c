@@ -66,7 +66,7 @@ static void no_answer(struct doctor *doctor, const char *what)
                 "the DNS does not answer about %s", what);
 }
 
-/* "IP. IN PTR": where whoever runs the address has to write it. */
+/* "IP. IN PTR": where the owner of the address has to write it. */
 static const char *ptr_to_write(struct doctor *doctor, const char *ip)
 {
     return arena_printf(doctor->arena, "ask the owner of the address for a PTR of %s to the name "

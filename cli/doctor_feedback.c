@@ -139,7 +139,7 @@ static bool unit_lets_read(struct doctor *doctor, gid_t group)
            (named != NULL && strstr(said, named->gr_name) != NULL);
 }
 
-/* What was read until a moment ago can be read, whoever may: 1, 0, -1 the store does not tell. */
+/* What was read until a moment ago can be read: 1, 0, -1 the store does not tell. */
 static int is_read(struct doctor *doctor)
 {
     int64_t lag_ms;

@@ -173,7 +173,7 @@ static int take_value(struct deliveries *deliveries, struct held_value *held, co
     }
     struct kept_reply reply = {.site = ""};
     int taken = !there || kept_reply_read(deliveries->arena, value->bytes, value->length, &reply);
-    held->of.site = xstrdup(reply.site);
+    held->of.site = xstrdup(taken ? reply.site : "");
     return taken;
 }
 

@@ -1,5 +1,7 @@
 #include "base/packed.h"
 
+#include <string.h>
+
 void packed_add_number(struct text *out, uint64_t number)
 {
     for (; number >= 0x80; number >>= 7)
@@ -11,6 +13,11 @@ void packed_add_bytes(struct text *out, const void *bytes, size_t length)
 {
     packed_add_number(out, length);
     text_add_bytes(out, bytes, length);
+}
+
+void packed_add_string(struct text *out, const char *string)
+{
+    packed_add_bytes(out, string, strlen(string));
 }
 
 uint64_t packed_number(struct packed_rest *rest)
@@ -38,6 +45,13 @@ const uint8_t *packed_bytes(struct packed_rest *rest, size_t length)
     }
     rest->next += length;
     return bytes;
+}
+
+char *packed_string(struct packed_rest *rest, struct arena *arena)
+{
+    size_t length = packed_number(rest);
+    const uint8_t *bytes = packed_bytes(rest, length);
+    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : NULL;
 }
 
 uint64_t packed_fixed(struct packed_rest *rest, int count)

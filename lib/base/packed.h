@@ -3,6 +3,7 @@
 #ifndef SENDGUARD_PACKED_H
 #define SENDGUARD_PACKED_H
 
+#include "base/arena.h"
 #include "base/text.h"
 
 /* The lower `count` bytes of a number; returns where they end. */
@@ -25,6 +26,7 @@ static inline uint64_t packed_get(const uint8_t **bytes, int count)
 /* Adds a varint; bytes with their number as a varint before them. */
 void packed_add_number(struct text *out, uint64_t number);
 void packed_add_bytes(struct text *out, const void *bytes, size_t length);
+void packed_add_string(struct text *out, const char *string);
 
 /* The bytes that are still to be read; next is NULL once something was not as it should be. */
 struct packed_rest {
@@ -34,6 +36,8 @@ struct packed_rest {
 uint64_t packed_number(struct packed_rest *rest);
 /* The next so many bytes; NULL when there are not so many. */
 const uint8_t *packed_bytes(struct packed_rest *rest, size_t length);
+/* What packed_add_string added, in `arena`; NULL when it is not there. */
+char *packed_string(struct packed_rest *rest, struct arena *arena);
 /* A number of `count` bytes; 0 where there are not so many. */
 uint64_t packed_fixed(struct packed_rest *rest, int count);
 

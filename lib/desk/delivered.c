@@ -153,18 +153,12 @@ static void add_if_any(struct json_object *object, const char *name, const char 
         json_add_string(object, name, text);
 }
 
-static bool has_class(enum delivery delivery)
-{
-    return delivery == DELIVERY_DEFERRED || delivery == DELIVERY_FAILED ||
-           delivery == DELIVERY_EXPIRED;
-}
-
 void delivered_add_outcome(struct json_object *object, const struct trace_recipient *recipient,
                            const struct replies *replies)
 {
     const struct kept_reply *reply = delivered_reply(replies, recipient->reply);
     json_add_string(object, "outcome", delivery_names[recipient->delivery]);
-    if (has_class(recipient->delivery))
+    if (trace_has_class(recipient->delivery))
         json_add_string(object, "class", reply_class_names[recipient->class]);
     add_if_any(object, "code", reply->code);
     add_if_any(object, "site", reply->site);

@@ -25,11 +25,6 @@ enum { DOMAINS_MAX = 20 }; /* a record names so many domains and rules, the rest
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-static void put_string(struct text *out, const char *string)
-{
-    packed_add_bytes(out, string, strlen(string));
-}
-
 static void format_v6_64(const uint8_t bytes[V6_64_BYTES], char text_r[IP_TEXT_SIZE])
 {
     uint8_t address[V6_BYTES] = {0};
@@ -72,14 +67,14 @@ static void put_head(struct text *out, const struct packed_message *message)
                               (submission->webmail_host ? FLAG_WEBMAIL_HOST : 0) |
                               form << IP_SHIFT));
     text_add_char(out, (char)submission->channel);
-    put_string(out, submission->mailbox);
+    packed_add_string(out, submission->mailbox);
     if (form == IP_TEXT)
-        put_string(out, submission->ip);
+        packed_add_string(out, submission->ip);
     else if (form != IP_NONE)
         text_add_bytes(out, (const char *)ip, form == IP_V4 ? V4_BYTES : V6_64_BYTES);
-    put_string(out, submission->id);
+    packed_add_string(out, submission->id);
     if (has_from && !from_mailbox)
-        put_string(out, submission->from);
+        packed_add_string(out, submission->from);
 }
 
 /* The most of one domain that is not an own one: what shows how near the limits of a domain were. */
@@ -107,7 +102,7 @@ static void put_domains(struct text *out, const struct facts *facts)
     packed_add_number(out, named(facts->domain_count));
     packed_add_number(out, facts->domain_count - named(facts->domain_count));
     for (size_t i = 0; i < named(facts->domain_count); i++) {
-        put_string(out, facts->domains[i].domain);
+        packed_add_string(out, facts->domains[i].domain);
         packed_add_number(out, facts->domains[i].recipients);
         packed_add_number(out, facts->domains[i].header_chars);
         packed_add_number(out, facts->domains[i].own);
@@ -123,7 +118,7 @@ static void put_broken(struct text *out, const struct packed_message *message)
         packed_add_number(out, objection->rule);
         packed_add_number(out, objection->count);
         packed_add_number(out, (uint64_t)(objection->field + 1)); /* 0: of no field */
-        put_string(out, objection->domain != NULL ? objection->domain : ""); /* "": of none */
+        packed_add_string(out, objection->domain != NULL ? objection->domain : ""); /* "": of none */
     }
 }
 
@@ -289,13 +284,6 @@ uint64_t packing_terms(const struct record *record)
     return terms;
 }
 
-static const char *read_string(struct arena *arena, struct packed_rest *unread)
-{
-    size_t length = packed_number(unread);
-    const uint8_t *bytes = packed_bytes(unread, length);
-    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : NULL;
-}
-
 int packing_identity(struct arena *arena, const struct record *record,
                      struct packed_identity *identity_r)
 {
@@ -305,13 +293,13 @@ int packing_identity(struct arena *arena, const struct record *record,
         return 0;
     packed_bytes(&unread, 1 + sizeof(uint64_t));
     uint64_t flags = packed_fixed(&unread, 1), channel = packed_fixed(&unread, 1);
-    const char *mailbox = read_string(arena, &unread);
+    const char *mailbox = packed_string(&unread, arena);
     enum ip_form form = (enum ip_form)(flags >> IP_SHIFT & IP_MASK);
     if (form == IP_TEXT)
-        read_string(arena, &unread);
+        packed_string(&unread, arena);
     else if (form != IP_NONE)
         packed_bytes(&unread, form == IP_V4 ? V4_BYTES : V6_64_BYTES);
-    const char *id = read_string(arena, &unread);
+    const char *id = packed_string(&unread, arena);
     if (mailbox == NULL || id == NULL || channel >= CHANNEL_COUNT)
         return 0;
     *identity_r = (struct packed_identity){(enum channel)channel, mailbox, id};

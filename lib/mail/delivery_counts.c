@@ -6,12 +6,6 @@
 
 enum { FORMAT = 1 };
 
-static bool has_class(enum delivery delivery)
-{
-    return delivery == DELIVERY_DEFERRED || delivery == DELIVERY_FAILED ||
-           delivery == DELIVERY_EXPIRED;
-}
-
 static struct site_counts *site_of(struct delivery_counts *counts, const char *site)
 {
     size_t i = 0;
@@ -38,7 +32,7 @@ static void uncount(struct delivery_counts *counts, const struct counted_as *rec
 {
     take_one(&counts->recipients[recipient->delivery]);
     take_one(&site_of(counts, recipient->site)->recipients[recipient->delivery]);
-    if (has_class(recipient->delivery))
+    if (trace_has_class(recipient->delivery))
         take_one(&counts->classes[recipient->class]);
 }
 
@@ -51,7 +45,7 @@ void delivery_counts_move(struct delivery_counts *counts, const struct counted_a
         return;
     counts->recipients[after->delivery]++;
     site_of(counts, after->site)->recipients[after->delivery]++;
-    if (has_class(after->delivery))
+    if (trace_has_class(after->delivery))
         counts->classes[after->class]++;
 }
 

@@ -1,7 +1,5 @@
 #include "mail/kept_open.h"
 
-#include <string.h>
-
 #include "base/packed.h"
 
 enum { FORMAT = 1, ID_BYTES = 8, TIME_BYTES = 6, HASH_BYTES = 4 };
@@ -20,16 +18,9 @@ void kept_open_add(struct text *out, const struct kept_open *open)
     text_add_bytes(out, (const char *)bytes, (size_t)(end - bytes));
     packed_add_number(out, open->part);
     if (open->mailbox != NULL)
-        packed_add_bytes(out, open->mailbox, strlen(open->mailbox));
+        packed_add_string(out, open->mailbox);
     if (open->id != NULL)
-        packed_add_bytes(out, open->id, strlen(open->id));
-}
-
-static char *read_string(struct arena *arena, struct packed_rest *rest)
-{
-    size_t length = packed_number(rest);
-    const uint8_t *bytes = packed_bytes(rest, length);
-    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : NULL;
+        packed_add_string(out, open->id);
 }
 
 int kept_open_read(struct arena *arena, const void *bytes, size_t length,
@@ -45,7 +36,7 @@ int kept_open_read(struct arena *arena, const void *bytes, size_t length,
     open_r->seen_ms = (int64_t)packed_fixed(&rest, TIME_BYTES);
     open_r->message_id = (uint32_t)packed_fixed(&rest, HASH_BYTES);
     open_r->part = (uint32_t)packed_number(&rest);
-    open_r->mailbox = (flags & FLAG_MAILBOX) != 0 ? read_string(arena, &rest) : NULL;
-    open_r->id = (flags & FLAG_ID) != 0 ? read_string(arena, &rest) : NULL;
+    open_r->mailbox = (flags & FLAG_MAILBOX) != 0 ? packed_string(&rest, arena) : NULL;
+    open_r->id = (flags & FLAG_ID) != 0 ? packed_string(&rest, arena) : NULL;
     return rest.next != NULL;
 }

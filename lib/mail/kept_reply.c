@@ -1,31 +1,18 @@
 #include "mail/kept_reply.h"
 
 #include <sodium.h>
-#include <string.h>
 
 #include "base/packed.h"
 
 enum { FORMAT = 1, ID_BYTES = 6 };
 
-static void add_string(struct text *out, const char *string)
-{
-    packed_add_bytes(out, string, strlen(string));
-}
-
 void kept_reply_add(struct text *out, const struct kept_reply *reply)
 {
     text_add_char(out, FORMAT);
     text_add_char(out, (char)reply->class);
-    add_string(out, reply->code);
-    add_string(out, reply->site);
-    add_string(out, reply->words);
-}
-
-static const char *read_string(struct arena *arena, struct packed_rest *rest)
-{
-    size_t length = packed_number(rest);
-    const uint8_t *bytes = packed_bytes(rest, length);
-    return bytes != NULL ? arena_strndup(arena, (const char *)bytes, length) : "";
+    packed_add_string(out, reply->code);
+    packed_add_string(out, reply->site);
+    packed_add_string(out, reply->words);
 }
 
 int kept_reply_read(struct arena *arena, const void *bytes, size_t length,
@@ -35,10 +22,10 @@ int kept_reply_read(struct arena *arena, const void *bytes, size_t length,
     if (packed_fixed(&rest, 1) != FORMAT)
         return 0;
     uint64_t class = packed_fixed(&rest, 1);
-    *reply_r = (struct kept_reply){.class = (enum reply_class)class,
-                                   .code = read_string(arena, &rest),
-                                   .site = read_string(arena, &rest),
-                                   .words = read_string(arena, &rest)};
+    *reply_r = (struct kept_reply){.class = (enum reply_class)class};
+    reply_r->code = packed_string(&rest, arena);
+    reply_r->site = packed_string(&rest, arena);
+    reply_r->words = packed_string(&rest, arena);
     return rest.next != NULL && class < REPLY_CLASS_COUNT;
 }
 

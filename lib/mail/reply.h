@@ -13,7 +13,7 @@ enum reply_class {
     REPLY_MAILBOX_FULL,
     REPLY_MAILBOX_OFF,       /* there is one, and it takes no mail */
     REPLY_NOT_AUTHENTICATED, /* SPF, DKIM, DMARC, the names of our host or of the sender's domain */
-    REPLY_OUR_REPUTATION,    /* our host is refused, whoever sends */
+    REPLY_OUR_REPUTATION,    /* our host is refused, for all senders */
     REPLY_CONTENT_REFUSED,   /* the message itself */
     REPLY_TOO_BIG,
     REPLY_RATE,       /* too much at once, or they are too busy */

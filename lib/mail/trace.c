@@ -104,6 +104,12 @@ void trace_give_up(struct trace_message *message, enum delivery delivery, int64_
     }
 }
 
+bool trace_has_class(enum delivery delivery)
+{
+    return delivery == DELIVERY_DEFERRED || delivery == DELIVERY_FAILED ||
+           delivery == DELIVERY_EXPIRED;
+}
+
 uint32_t trace_unknown(const struct trace_message *message)
 {
     return message->expected > message->recipient_count

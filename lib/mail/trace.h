@@ -82,6 +82,9 @@ void trace_give_up(struct trace_message *message, enum delivery delivery, int64_
                                    const struct trace_recipient *after),
                    void *context);
 
+/* Whether such an outcome has a class: why it is none of success, or not yet. */
+bool trace_has_class(enum delivery delivery);
+
 /* Recipients that it was queued for and of which nothing is known yet. */
 uint32_t trace_unknown(const struct trace_message *message);
 
