@@ -307,6 +307,9 @@ static void print_feedback(struct cli *cli, struct json_object *view)
                print_number(arena, source, "outcomes", "0"),
                print_number(arena, source, "refunds", "0"),
                print_number(arena, source, "open", "0"));
+        if (json_int(source, "refunds_failed", 0) > 0)
+            printf("  %s refunds failed: the log names the mailboxes\n",
+                   print_number(arena, source, "refunds_failed", "0"));
         if (json_int(source, "gaps", 0) > 0)
             printf("  gaps: %s admitted messages had no line in the log within a minute\n",
                    print_number(arena, source, "gaps", "0"));

@@ -21,6 +21,7 @@ static const struct {
     {"messages", offsetof(struct follower_counts, messages)},
     {"outcomes", offsetof(struct follower_counts, outcomes)},
     {"refunds", offsetof(struct follower_counts, refunds)},
+    {"refunds_failed", offsetof(struct follower_counts, refunds_failed)},
     {"gaps", offsetof(struct follower_counts, gaps)},
     {"malformed", offsetof(struct follower_counts, malformed)},
 };
@@ -197,6 +198,21 @@ static void write_cursor(struct follower *follower, const char *place, struct te
     json_object_put(cursor);
 }
 
+/* It is not tried again: a damaged history judges no message either, and whoever repairs it does away
+ * with what it counts. */
+static void note_refunds(struct follower *follower)
+{
+    for (size_t i = 0; i < follower->refund_count; i++) {
+        if (follower->done->refunded[i] >= 0)
+            continue;
+        log_line(LOG_ERROR_LEVEL, "not refunded: what is kept of the mailbox is damaged", "mailbox",
+                 follower->refunds[i].mailbox, NULL);
+        follower->counts.refunds_failed++;
+        follower->new_lines = true;
+    }
+    forget_refunds(follower);
+}
+
 int follower_write(struct follower *follower, const char *place, int64_t now_ms)
 {
     freed_by(text_free) struct text cursor = {0};
@@ -222,10 +238,10 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
     follower->version = follower->done->versions[0];
     open_messages_written(follower->open, follower->done->versions + 1);
     deliveries_written(follower->deliveries, follower->done->versions + 1 + of_open);
-    forget_refunds(follower);
     free(follower->place);
     follower->place = xstrdup(place);
     follower->new_lines = false;
+    note_refunds(follower);
     follower->told_ms = follower->read_ms;
     return 1;
 }

@@ -46,6 +46,7 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
 /* For the log, metrics, and a person: since the source was first followed. */
 struct follower_counts {
     uint64_t lines, messages, outcomes, refunds, gaps, malformed;
+    uint64_t refunds_failed; /* of the refunds: what the store has of the mailbox is damaged */
     int64_t log_ms; /* stamp of the newest line; 0: none */
     size_t open;    /* queue ids in the queue */
 };

@@ -215,6 +215,8 @@ static const struct {
     {"outcomes", "feedback_outcomes_total", "counter", "Attempts to deliver to a recipient."},
     {"refunds", "feedback_refunds_total", "counter",
      "Messages that the mail server refused after they were counted."},
+    {"refunds_failed", "feedback_refunds_failed_total", "counter",
+     "Of these, messages that still count, since what is kept of the mailbox is damaged."},
     {"gaps", "feedback_gaps_total", "counter",
      "Admitted messages of which the log had no line for a minute."},
     {"malformed", "feedback_malformed_total", "counter", "Lines that could not be read."},

@@ -58,7 +58,8 @@ struct values_step {
 struct values_done {
     size_t refused;                   /* on 0: the first change that found another version */
     uint32_t versions[VALUES_AT_ONCE]; /* on 1: of each value now; 0: it is absent */
-    bool refunded[VALUES_REFUNDS_MAX]; /* on 1: as store_refund says of each */
+    int8_t refunded[VALUES_REFUNDS_MAX]; /* on 1: as store_refund says of each; -1: what is kept
+                                            of its mailbox or its IP is damaged, and stays */
 };
 
 /* Makes all changes and refunds, if each value has the version that its change replaces. Returns 1;

@@ -4,7 +4,9 @@ local read_suspensions, in_force = suspensions().read, suspensions().in_force
 local operations = {}
 
 function operations.refund(mailbox, id, charge)
-    return refunds().refund(mailbox, id, charge, now)
+    local refunding = refunds()
+    local found = refunding.find(mailbox, id, charge, now)
+    return found and refunding.take_out(found) or 0
 end
 
 -- What the audit log keeps of a suspension: words, '-' for none.

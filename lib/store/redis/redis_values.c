@@ -60,7 +60,7 @@ static int read_done(const redisReply *told, const struct values_step *step,
     for (size_t i = 0; i < step->count; i++)
         done_r->versions[i] = (uint32_t)redis_number(told->element[i]);
     for (size_t i = 0; i < step->refund_count; i++)
-        done_r->refunded[i] = redis_number(told->element[step->count + i]) == 1;
+        done_r->refunded[i] = (int8_t)redis_number(told->element[step->count + i]);
     return 1;
 }
 

@@ -1,22 +1,21 @@
--- refunds(): taking a message out of the windows, once.
+-- refunds(): taking a message out of the windows, once. First everything is read that may be
+-- damaged, then it changes.
 
--- Takes the message out of the history of the IP that it counted in. That it has left the IP's
--- windows is no error.
-local function uncount_ip(ip, entry)
+-- Where the message counts in the history of its IP; nil when it has left the hour there.
+local function find_ip(ip, entry)
     local key = IP_KEY .. ip
-    local text = histories().read(key, true)
+    local text = histories().read(key)
     local offset = text and histories().offset_of(histories().of_ip, text,
         string.sub(entry, 1, ENTRY_BYTES), 0)
-    if offset then
-        histories().take_out(key, text, offset)
-    end
+    return offset and {key = key, text = text, offset = offset}
 end
 
--- 1 when it is refunded, else 0. charge: what the version before kept it under.
-local function refund(mailbox, id, charge, now)
+-- Where the message counts, for take_out; nil when there is nothing to refund. charge: what the
+-- version before kept it under. Changes nothing but that the ticket goes.
+local function find(mailbox, id, charge, now)
     local key, ip = MAILBOX_KEY .. mailbox, nil
     tickets().drop(mailbox, id, charge)
-    local text = histories().read(key, true)
+    local text = histories().read(key)
     local offset = text and histories().offset_of_id(text, id)
     if text and not offset then
         local found, of_ip = earlier().charged(text, id, charge, '', '')
@@ -24,20 +23,36 @@ local function refund(mailbox, id, charge, now)
         offset = found and histories().offset_of_id(text, id)
     end
     if not offset then
-        return 0
+        return nil
     end
     local time, _, _, redeemed = histories().entry_at(text, offset)
+    if redeemed or time <= now - COUNTED_KNOWN then
+        return nil
+    end
     local entry = string.sub(text, offset + 1, offset + MAILBOX_EACH)
-    if redeemed or time <= now - COUNTED_KNOWN
-        or not histories().take_out(key, text, offset) then
+    ip = ip or records().network_of_entry(entry, now)
+    return {
+        key = key, text = text, offset = offset, charge = charge,
+        in_ip = ip and ip ~= '' and find_ip(ip, entry) or nil,
+    }
+end
+
+-- What the version before kept gets its new key first.
+local function take_out_of(place)
+    histories().read(place.key, true)
+    return histories().take_out(place.key, place.text, place.offset)
+end
+
+-- 1 when it is refunded; 0 when the mailbox's longest span has let go of it.
+local function take_out(found)
+    if not take_out_of(found) then
         return 0
     end
-    call('DEL', EARLIER_CHARGE .. charge)
-    ip = ip or records().network_of_entry(entry, now)
-    if ip and ip ~= '' then
-        uncount_ip(ip, entry)
+    call('DEL', EARLIER_CHARGE .. found.charge)
+    if found.in_ip then
+        take_out_of(found.in_ip)
     end
     return 1
 end
 
-return {refund = refund}
+return {find = find, take_out = take_out}

@@ -5,8 +5,8 @@
 -- there are; of each change the value's key in Redis; of each change the version that it replaces
 -- ('': any), the value ('': it is removed) with the version that it then has, for how long it is
 -- kept ('': always), and, of a kind that is listed, the kind (else ''); of each refund what
--- refunds().refund needs. The answer tells the versions, then of each refund whether it was made;
--- or, with 0, which change found another version, from 0.
+-- refunds().find needs. The answer tells the versions, then of each refund whether it was made (-1:
+-- what is kept is damaged, and stays); or, with 0, which change found another version, from 0.
 local first, count, told = tonumber(ARGV[4]), tonumber(ARGV[5]), {}
 local names_end = 5 + count
 local changes_end = names_end + 4 * count
@@ -59,9 +59,12 @@ for place = 6, names_end, PAGE do
     end
 end
 tidy_index()
--- Before the values: a refund that fails, of a damaged history, is found again with the next try.
+-- One that fails has changed nothing, and costs the others nothing.
 for place = changes_end + 1, #ARGV, 3 do
-    told[#told + 1] = refunds().refund(ARGV[place], ARGV[place + 1], ARGV[place + 2], now)
+    local refunding = refunds()
+    local good, charge =
+        pcall(refunding.find, ARGV[place], ARGV[place + 1], ARGV[place + 2], now)
+    told[#told + 1] = not good and -1 or charge and refunding.take_out(charge) or 0
 end
 for i = 1, count do
     local name, place = ARGV[5 + i], names_end + 4 * i - 3

@@ -12,9 +12,11 @@ static int read_chunk(void *context, uint64_t number, struct counted chunk_r[HIS
     int found = sqlite_row(stored->backend, get);
     if (found < 0)
         return -1;
-    if (found == 0 ||
+    stored->damaged =
+        found == 0 ||
         !packed_history_decode_chunk(stored->history.subject, sqlite3_column_blob(get, 0),
-                                     (size_t)sqlite3_column_bytes(get, 0), chunk_r))
+                                     (size_t)sqlite3_column_bytes(get, 0), chunk_r);
+    if (stored->damaged)
         return backend_fail(&stored->backend->base,
                             "%s: history %lld: chunk %llu is missing or damaged",
                             stored->backend->path, (long long)stored->id, (unsigned long long)number);
@@ -152,7 +154,9 @@ static int read_row(struct sqlite_history *stored, enum subject subject)
         snprintf(stored->key_read, sizeof stored->key_read, "%.*s", (int)head.key_length, head.key);
         stored->key = stored->key_read;
     }
-    if (!packed_history_decode(&stored->history, subject, head.data, head.length))
+    stored->damaged =
+        ours && !packed_history_decode(&stored->history, subject, head.data, head.length);
+    if (stored->damaged)
         return backend_fail(&stored->backend->base, "%s: history %lld is damaged",
                             stored->backend->path,
                             (long long)stored->id);

@@ -14,6 +14,7 @@ struct sqlite_history {
     char key_read[HISTORY_NAME_SIZE]; /* that of a row which was asked for by its id */
     int64_t id;      /* its row */
     bool exists;
+    bool damaged;    /* after -1: what is kept of it cannot be read, now or later */
     struct packed_history history;
     uint64_t dropped_below; /* chunks before this number are gone already */
     int64_t latest_ms, mended_ms; /* messages in chunks later than the former are of the latter */

@@ -504,44 +504,57 @@ static int load_ip(struct sqlite_backend *backend, struct arena *arena,
     return found < 1 ? found : sqlite_history_load(backend, SUBJECT_IP, name, stored_r);
 }
 
-/* Out of the IP's history too; that it has left its hour there is no error. */
-static int uncount_ip(struct sqlite_backend *backend, const struct counted *counted)
+/* Where a message counts. */
+struct charge {
+    struct sqlite_history mailbox, ip;
+    struct place in_mailbox, in_ip;
+    bool counts_in_ip; /* not when it has left the hour there */
+};
+
+/* 1, with keys in `arena`; 0 nothing can be refunded under that id; -1. The ticket goes. */
+static int find_charge(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
+                       const char *id, int64_t now_ms, struct charge *charge)
 {
-    freed_by(arena_free) struct arena *arena = arena_new();
-    struct sqlite_history stored;
-    struct place place;
-    int found = load_ip(backend, arena, counted, &stored);
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, mailbox, &charge->mailbox) < 0 ||
+        sqlite_drop_ticket(backend, charge->mailbox.id, id) < 0)
+        return -1;
+    int found = sqlite_history_find_id(&charge->mailbox, identity_of_id(backend->hash_key, id),
+                                       &charge->in_mailbox);
+    if (found < 1)
+        return found;
+    const struct counted *counted = sqlite_place_counted(&charge->mailbox, &charge->in_mailbox);
+    if (counted->redeemed || !window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, now_ms))
+        return 0;
+    found = load_ip(backend, arena, counted, &charge->ip);
     if (found > 0)
-        found = sqlite_history_find_entry(&stored, &counted->entry, &place);
-    if (found > 0)
-        found = sqlite_place_refund(&stored, &place);
+        found = sqlite_history_find_entry(&charge->ip, &counted->entry, &charge->in_ip);
+    charge->counts_in_ip = found > 0;
     return found < 0 ? -1 : 1;
 }
 
 int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
-                  int64_t now_ms)
+                  int64_t now_ms, bool *damaged_r)
 {
-    struct sqlite_history stored;
-    struct place place;
-    if (sqlite_history_load(backend, SUBJECT_MAILBOX, mailbox, &stored) < 0)
-        return -1;
-    if (sqlite_drop_ticket(backend, stored.id, id) < 0)
-        return -1;
-    int found = sqlite_history_find_id(&stored, identity_of_id(backend->hash_key, id), &place);
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct charge charge; /* not zeroed: its parts are big */
+    charge.mailbox.damaged = charge.ip.damaged = false;
+    int found = find_charge(backend, arena, mailbox, id, now_ms, &charge);
+    *damaged_r = charge.mailbox.damaged || charge.ip.damaged;
     if (found < 1)
         return found;
-    struct counted counted = *sqlite_place_counted(&stored, &place);
-    if (counted.redeemed || !window_holds(counted.entry.time_ms, COUNTED_KNOWN_MS, now_ms))
-        return 0;
-    return sqlite_place_refund(&stored, &place) < 0 ? -1 : uncount_ip(backend, &counted);
+    return sqlite_place_refund(&charge.mailbox, &charge.in_mailbox) < 0 ||
+                   (charge.counts_in_ip && sqlite_place_refund(&charge.ip, &charge.in_ip) < 0)
+               ? -1
+               : 1;
 }
 
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    bool damaged;
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, sqlite_refund(self, mailbox, id, now_ms));
+    return sqlite_end(self, sqlite_refund(self, mailbox, id, now_ms, &damaged));
 }
 
 const struct judge_operations sqlite_judge = {

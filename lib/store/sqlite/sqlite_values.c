@@ -147,9 +147,11 @@ static int take_step(struct sqlite_backend *backend, const struct values_step *s
     }
     for (size_t i = 0; i < step->refund_count && result > 0; i++) {
         const struct value_refund *refund = &step->refunds[i];
-        int refunded = sqlite_refund(backend, refund->mailbox, refund->id, step->now_ms);
-        done_r->refunded[i] = refunded > 0;
-        result = refunded < 0 ? -1 : 1;
+        bool damaged;
+        int refunded =
+            sqlite_refund(backend, refund->mailbox, refund->id, step->now_ms, &damaged);
+        done_r->refunded[i] = (int8_t)refunded;
+        result = refunded < 0 && !damaged ? -1 : 1;
     }
     return result > 0 ? sweep_some(backend, step->now_ms, 2 * added + SWEPT_ANYWAY) : result;
 }

@@ -367,6 +367,29 @@ START_TEST(test_refused_later)
 }
 END_TEST
 
+/* What counts the message cannot be read: the follower goes on without the refund, and says so. */
+START_TEST(test_refund_of_a_damaged_history)
+{
+    begin(BACKEND_REDIS);
+    client("E1AAAAAAAA", ALICE);
+    uint64_t decision = admit("E1AAAAAAAA", ALICE);
+    redis_server_ask(&redis, (const char *const[]){"DEL", "sg:mailbox:" ALICE}, 2);
+    redis_server_ask(&redis, (const char *const[]){"SETRANGE", "sg:mailbox:" ALICE, "0", "x"}, 4);
+    line("cleanup", "E1AAAAAAAA: milter-reject: END-OF-MESSAGE from unknown[192.0.2.7]: 5.7.1 no; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>");
+    write_down();
+    ck_assert_uint_eq(counts().refunds_failed, 1);
+    ck_assert(follower_has_changes(follower)); /* the count */
+    ck_assert(traced(decision)->ended);
+    sent("E2AAAAAAAA", "good@x.test");
+    write_down();
+    restart();
+    ck_assert_uint_eq(counts().refunds_failed, 1);
+    ck_assert_uint_eq(counts().refunds, 1);
+    end();
+}
+END_TEST
+
 /* Once in the queue nothing is refunded, whatever a line says. */
 START_TEST(test_refused_after_the_queue)
 {
@@ -660,6 +683,7 @@ int main(void)
     tcase_add_loop_test(cases, test_once_each, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_two_followers, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refused_later, 0, BACKEND_KINDS);
+    tcase_add_test(cases, test_refund_of_a_damaged_history);
     tcase_add_loop_test(cases, test_refused_after_the_queue, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_requeued, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_content_filter, 0, BACKEND_KINDS * 2);

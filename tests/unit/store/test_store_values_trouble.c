@@ -523,6 +523,72 @@ START_TEST(full_memory)
 }
 END_TEST
 
+/* ---- damage --------------------------------------------------------------------------------- */
+
+#define BOB "bob@example.test"
+#define CAROL "carol@example.test"
+static const struct {
+    const char *key, *row; /* in Redis; in SQLite */
+} damaged[] = {{"sg:mailbox:" BOB, BOB}, {"sg:network:192.0.2.9", "192.0.2.9"}};
+
+/* Bytes that are no history, under its key. */
+static void damage(int backend, size_t which)
+{
+    if (backend == BACKEND_REDIS) {
+        redis_server_ask(&redis, (const char *const[]){"DEL", damaged[which].key}, 2);
+        redis_server_ask(&redis, (const char *const[]){"SETRANGE", damaged[which].key, "0", "x"},
+                         4);
+        return;
+    }
+    sqlite3 *db;
+    ck_assert_int_eq(store_sweep(store, NOW), 1); /* the rows are written behind */
+    ck_assert_int_eq(sqlite3_open(backend_url() + strlen("sqlite://"), &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, arena_printf(arena, "UPDATE history_head SET data = x'ff' "
+                                                   "WHERE key = '%s'", damaged[which].row),
+                                  NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+static void check_refunds(int of_alice, int of_bob, int of_carol)
+{
+    static const struct value_refund refunds[] = {{ALICE, "m"}, {BOB, "m"}, {CAROL, "m"}};
+    const struct value_change cursor = {.value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "1",
+                                                  .length = 1, .until_ms = UNTIL_LIFTED},
+                                        .replaces = VALUE_ANY};
+    struct values_step step = {&cursor, 1, refunds, countof(refunds), NOW + 1};
+    ck_assert_msg(store_values_change(store, &step, &done) == 1, "%s", store_error(store));
+    ck_assert_int_eq(done.refunded[0], of_alice);
+    ck_assert_int_eq(done.refunded[1], of_bob);
+    ck_assert_int_eq(done.refunded[2], of_carol);
+}
+
+/* A damaged history costs its own refund, and nothing else of the step; that refund changes neither
+ * history. */
+START_TEST(damaged_histories)
+{
+    static const char *const mailboxes[] = {ALICE, BOB, CAROL};
+    size_t which = (size_t)(_i / BACKEND_KINDS);
+    struct value cursor;
+    backend_begin(_i % BACKEND_KINDS);
+    for (size_t i = 0; i < countof(mailboxes); i++) {
+        struct message message = message_of(mailboxes[i], "m", NOW);
+        message.request.ip = i == 1 ? "192.0.2.9" : "192.0.2.1";
+        ck_assert_int_eq(judge(&message), OUTCOME_ADMITTED);
+    }
+    damage(_i % BACKEND_KINDS, which);
+    check_refunds(1, -1, 1);
+    ck_assert_int_eq(store_value(store, arena, VALUE_CURSOR, "log", NOW, &cursor), 1);
+    ck_assert_uint_eq(used_of(ALICE, RULE_MESSAGES_PER_DAY, NOW + 1), 0);
+    ck_assert_uint_eq(used_of(CAROL, RULE_MESSAGES_PER_DAY, NOW + 1), 0);
+    if (which == 1)
+        ck_assert_uint_eq(used_of(BOB, RULE_MESSAGES_PER_DAY, NOW + 1), 1);
+    check_refunds(0, -1, 0);
+    ck_assert_int_eq(store_refund(store, BOB, "m", NOW + 1), -1);
+    ck_assert_msg(strstr(store_error(store), "damaged") != NULL, "%s", store_error(store));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store values in trouble");
@@ -534,5 +600,6 @@ int main(void)
     tcase_add_test(cases, locked_and_free_again);
     tcase_add_test(cases, full_disk);
     tcase_add_test(cases, full_memory);
+    tcase_add_loop_test(cases, damaged_histories, 0, countof(damaged) * BACKEND_KINDS);
     return backends_run(suite);
 }

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 20);
+    ck_assert_uint_eq(families, 21);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -275,8 +275,8 @@ START_TEST(test_feedback)
     check_format();
     rig_check_has_not(text_string(&response.body), "source=");
     follow("mx1 journal", arena_printf(arena, "{\"log_ms\":%lld,\"read_ms\":%lld,\"lines\":7,"
-                                       "\"messages\":6,\"outcomes\":5,\"refunds\":4,\"gaps\":3,"
-                                       "\"malformed\":2,\"open\":1}", (long long)(NOW - HOUR_MS),
+                                       "\"messages\":6,\"outcomes\":5,\"refunds\":4,\"refunds_failed\":8,"
+                                       "\"gaps\":3,\"malformed\":2,\"open\":1}", (long long)(NOW - HOUR_MS),
                                        (long long)(NOW - 90 * SECOND_MS)));
     follow("mx2 file:/a\\b\"c", "{}");
     get("/metrics");
@@ -284,6 +284,7 @@ START_TEST(test_feedback)
     check_series("sendguard_feedback_messages_total{source=\"mx1 journal\"}", "6");
     check_series("sendguard_feedback_outcomes_total{source=\"mx1 journal\"}", "5");
     check_series("sendguard_feedback_refunds_total{source=\"mx1 journal\"}", "4");
+    check_series("sendguard_feedback_refunds_failed_total{source=\"mx1 journal\"}", "8");
     check_series("sendguard_feedback_gaps_total{source=\"mx1 journal\"}", "3");
     check_series("sendguard_feedback_malformed_total{source=\"mx1 journal\"}", "2");
     check_series("sendguard_feedback_open{source=\"mx1 journal\"}", "1");
