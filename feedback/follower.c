@@ -138,13 +138,11 @@ static int note_gap(struct follower *follower, const struct admitted_message *ad
 
 int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_ms)
 {
-    bool again = now_ms >= follower->read_again_ms + 5 * SECOND_MS;
     if (follower->place == NULL && follower->counts.lines == 0)
         return 1; /* from the first line on */
     follower->read_ms = read_ms;
-    if (again)
-        follower->read_again_ms = now_ms;
-    if (again && follower_read_admitted(follower, read_ms, true, now_ms) < 0)
+    if (follower_read_before(follower, 5 * SECOND_MS, now_ms) &&
+        follower_read_again(follower, read_ms, now_ms) < 0)
         return -1;
     const struct admitted_message *admitted;
     while (!follower_is_full(follower) &&

@@ -27,7 +27,9 @@ void follower_free(struct follower **follower);
 /* The place in the log that the store has, as given to follower_write; NULL: none yet. */
 const char *follower_place(const struct follower *follower);
 
-/* Takes a line over. 1 or -1. */
+/* Takes a line over. 1; 0: not now, since records that were written late are looked for only now and
+ * then: give it again FOLLOWER_AGAIN_MS later; -1. */
+#define FOLLOWER_AGAIN_MS 200
 int follower_line(struct follower *follower, const struct mail_log_line *line,
                   int64_t now_ms) must_check;
 

@@ -41,9 +41,10 @@ struct follower {
 /* An open message is that admitted one. */
 int follower_link(struct follower *follower, struct open_message *open,
                   const struct admitted_message *admitted, int64_t now_ms) must_check;
-/* Reads admitted messages: admitted_read. */
-int follower_read_admitted(struct follower *follower, int64_t until_ms, bool again,
-                           int64_t now_ms) must_check;
+/* Reads admitted messages until then, late ones too: admitted_read. */
+int follower_read_again(struct follower *follower, int64_t until_ms, int64_t now_ms) must_check;
+/* Whether this was so long ago, or the clock was set back since. */
+bool follower_read_before(const struct follower *follower, int64_t ms, int64_t now_ms);
 /* An empty table of strangers. */
 GHashTable *follower_new_strangers(void);
 

@@ -12,6 +12,8 @@
 
 /* A stamp of the log may have whole seconds, and the database another machine's clock. */
 #define CLOCKS_APART_MS (5 * SECOND_MS)
+#define STAMP_MS SECOND_MS
+
 struct kept_line {
     int64_t at_ms;
     char *program, *body;
@@ -115,10 +117,21 @@ static int found_admitted(void *context, const struct admitted_message *admitted
     return follower_link(follower, open, admitted, finding->now_ms);
 }
 
-int follower_read_admitted(struct follower *follower, int64_t until_ms, bool again, int64_t now_ms)
+static int read_admitted(struct follower *follower, int64_t until_ms, bool again, int64_t now_ms)
 {
     struct finding finding = {follower, now_ms};
     return admitted_read(follower->admitted, until_ms, again, now_ms, found_admitted, &finding);
+}
+
+int follower_read_again(struct follower *follower, int64_t until_ms, int64_t now_ms)
+{
+    follower->read_again_ms = now_ms;
+    return read_admitted(follower, until_ms, true, now_ms);
+}
+
+bool follower_read_before(const struct follower *follower, int64_t ms, int64_t now_ms)
+{
+    return now_ms < follower->read_again_ms || now_ms >= follower->read_again_ms + ms;
 }
 
 /* What is known to be admitted under its queue id; NULL: nothing. */
@@ -137,8 +150,8 @@ static void expect(struct follower *follower, const struct admitted_message *adm
         admitted = admitted_next(admitted);
 }
 
-/* Which message an open one is, if that can be known by now: records are read a little ahead, and
- * again when none fits. 1 (open->decision may still be 0), -1. */
+/* Which message an open one is, if that can be known by now: records are read a little ahead.
+ * 1 (open->decision may still be 0), -1. */
 static int find_decision(struct follower *follower, struct open_message *open, int64_t at_ms,
                          int64_t now_ms)
 {
@@ -146,7 +159,7 @@ static int find_decision(struct follower *follower, struct open_message *open, i
         return 1;
     const struct admitted_message *admitted = candidate(follower, open);
     if (admitted == NULL) {
-        if (follower_read_admitted(follower, at_ms + 2 * SECOND_MS, false, now_ms) < 0)
+        if (read_admitted(follower, at_ms + 2 * SECOND_MS, false, now_ms) < 0)
             return -1;
         admitted = candidate(follower, open);
     }
@@ -156,6 +169,30 @@ static int find_decision(struct follower *follower, struct open_message *open, i
     if (follower_link(follower, open, admitted, now_ms) < 0)
         return -1;
     admitted_remove(follower->admitted, open->queue_id);
+    return 1;
+}
+
+/* Before a message in the queue has its outcomes: its record is there, since the mail server had the
+ * answer, and was written late if it is not among the newest. 1 (open->decision is 0: nobody judged it),
+ * 0 not now, -1. */
+static int settle(struct follower *follower, const struct mail_event *event, int64_t at_ms,
+                  int64_t now_ms)
+{
+    struct open_message *open = open_messages_find(
+        follower->open,
+        arena_strndup(follower->arena, event->queue_id.text, event->queue_id.length));
+    if (open == NULL || open->decision != 0 || open->is_unknown)
+        return 1;
+    if (find_decision(follower, open, at_ms, now_ms) < 0)
+        return -1;
+    if (open->decision != 0 ||
+        at_ms + STAMP_MS + CLOCKS_APART_MS < follower->read_again_ms)
+        return 1;
+    if (!follower_read_before(follower, FOLLOWER_AGAIN_MS, now_ms))
+        return 0;
+    if (follower_read_again(follower, at_ms + 2 * SECOND_MS, now_ms) < 0)
+        return -1;
+    open->is_unknown = open->decision == 0;
     return 1;
 }
 
@@ -256,8 +293,6 @@ static int take_message_id(const struct taking *taking, struct open_message *ope
 static int take_queued(const struct taking *taking, struct open_message *open)
 {
     struct trace_message *message;
-    if (find_decision(taking->follower, open, taking->at_ms, taking->now_ms) < 0)
-        return -1;
     if (open->decision == 0)
         return 1;
     const struct delivery_place place = place_of(open);
@@ -500,16 +535,18 @@ int follower_line(struct follower *follower, const struct mail_log_line *line, i
     int64_t at_ms = line->stamp_us / 1000;
     if (follower->place == NULL && follower->counts.lines == 0)
         admitted_begin(follower->admitted, at_ms);
+    bool malformed = false;
+    int answer = 1, is_event = mail_log_event(line->program, line->body, &event, &malformed);
+    if (is_event && event.kind == MAIL_QUEUED &&
+        (answer = settle(follower, &event, at_ms, now_ms)) < 1)
+        return answer;
     follower->counts.lines++;
     follower->new_lines = true;
     if (at_ms > follower->counts.log_ms)
         follower->counts.log_ms = at_ms;
-    bool malformed = false;
-    int is_event = mail_log_event(line->program, line->body, &event, &malformed);
     follower->counts.malformed += malformed;
-    if (!is_event)
-        return 1;
-    int answer = take_event(follower, &event, line, now_ms);
+    if (is_event)
+        answer = take_event(follower, &event, line, now_ms);
     arena_reset(follower->arena);
     return answer;
 }

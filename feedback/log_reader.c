@@ -151,15 +151,18 @@ static int split(struct log_reader *reader, const struct log_source_line *from,
     return 1;
 }
 
+static void pause_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
+
 static int take_line(struct log_reader *reader, const struct log_source_line *from)
 {
     struct mail_log_line line;
+    int answer;
     reader->lines++;
     if (!split(reader, from, &line))
         return 1;
-    if (follower_line(reader->follower, &line, clock_wall_ms()) < 0)
-        return store_failed(reader);
-    return 1;
+    while ((answer = follower_line(reader->follower, &line, clock_wall_ms())) == 0)
+        pause_ms(FOLLOWER_AGAIN_MS);
+    return answer < 0 ? store_failed(reader) : 1;
 }
 
 static bool is_time_to_write(const struct log_reader *reader)
@@ -200,8 +203,6 @@ static int read_lines(struct log_reader *reader)
         log_line(LOG_INFO_LEVEL, "the mail server's log can be read again", NULL);
     return 0;
 }
-
-static void pause_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
 
 /* One round. Returns as read_lines. */
 static int go_on(struct log_reader *reader)

@@ -20,6 +20,7 @@ struct open_message {
     uint32_t version;     /* in the store; 0: not there */
     bool refused;         /* the mail server refused it */
     bool silent;          /* no line of it within a minute */
+    bool is_unknown;      /* no record of it was there when it was in the queue; not kept */
     bool changed, removed;
 };
 
