@@ -98,7 +98,7 @@ static void keep(struct admitted *admitted, const struct admitted_message *messa
     entry->message = (struct admitted_message){
         .queue_id = xstrdup(message->queue_id), .decision = message->decision,
         .mailbox = xstrdup(message->mailbox), .id = xstrdup(message->id),
-        .counted = message->counted};
+        .counted = message->counted, .redeemed = message->redeemed};
     g_queue_push_tail(admitted->order, entry);
     entry->link = g_queue_peek_tail_link(admitted->order);
     g_hash_table_insert(admitted->by_id, (char *)(uintptr_t)entry->message.queue_id, entry);
@@ -148,7 +148,7 @@ static int take_record(struct admitted *admitted, const struct record *record,
     const struct admitted_message message = {
         .queue_id = arena_strndup(admitted->arena, identity.id, length),
         .decision = record->decision, .mailbox = identity.mailbox, .id = identity.id,
-        .counted = record->outcome == OUTCOME_ADMITTED};
+        .counted = record->outcome == OUTCOME_ADMITTED, .redeemed = record->redeemed};
     int settled = found(context, &message);
     if (settled == 0)
         keep(admitted, &message);

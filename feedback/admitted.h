@@ -10,6 +10,7 @@ struct admitted_message {
     uint64_t decision;
     const char *mailbox, *id; /* id: of the submission */
     bool counted; /* by this decision; false: another had counted it */
+    uint32_t redeemed; /* the one that had, as its record says; 0: not known */
 };
 
 struct admitted;

@@ -41,8 +41,14 @@ static struct delivery_place place_of(const struct open_message *open)
     return (struct delivery_place){open->decision, open->mailbox, open->part};
 }
 
+static bool may_be_refunded(const struct open_message *open)
+{
+    return open->id != NULL || open->redeemed != 0;
+}
+
 /* Refused by the mail server after it was counted: taken out again. What the webmail endpoint had
- * counted (open->id is NULL) stays counted: the webmail knows, and asks for its refund itself. */
+ * counted too: of what the policy service has seen as a whole it refunds nothing, since only the log
+ * tells that the mail server has not taken it. */
 static int refund(struct follower *follower, struct open_message *open, int64_t now_ms)
 {
     struct trace_message *message;
@@ -51,13 +57,14 @@ static int refund(struct follower *follower, struct open_message *open, int64_t 
     if (kept < 1)
         return kept < 0 ? -1 : 1;
     message->ended = true;
-    if (message->refunded || open->id == NULL)
+    if (message->refunded || !may_be_refunded(open))
         return 1;
     message->refunded = true;
     follower->counts.refunds++;
-    follower->refunds[follower->refund_count++] = (struct value_refund){
-        xstrdup(open->mailbox),
-        xstrdup(guard_counted_id(follower->arena, CHANNEL_SMTP, open->id))};
+    struct value_refund *refund = &follower->refunds[follower->refund_count++];
+    *refund = (struct value_refund){.mailbox = xstrdup(open->mailbox), .redeemed = open->redeemed};
+    if (open->id != NULL)
+        refund->id = xstrdup(guard_counted_id(follower->arena, CHANNEL_SMTP, open->id));
     return 1;
 }
 
@@ -76,6 +83,7 @@ int follower_link(struct follower *follower, struct open_message *open,
     open->decision = admitted->decision;
     open->part = place.part;
     open->id = admitted->counted ? xstrdup(admitted->id) : NULL;
+    open->redeemed = admitted->redeemed;
     follower->counts.messages += (uint64_t)begun;
     open_messages_changed(follower->open, open);
     return open->refused ? refund(follower, open, now_ms) : 1;
@@ -299,9 +307,10 @@ static int take_queued(const struct taking *taking, struct open_message *open)
     int kept = deliveries_message(taking->follower->deliveries, &place, taking->now_ms, &message);
     if (kept > 0 && message->expected == 0)
         message->expected = (uint32_t)taking->event->recipients;
-    if (open->id != NULL) { /* it is in the queue: nothing will be refunded */
+    if (may_be_refunded(open)) { /* it is in the queue: nothing will be refunded */
         free(open->id);
         open->id = NULL;
+        open->redeemed = 0;
         open_messages_changed(taking->follower->open, open);
     }
     return kept < 0 ? -1 : 1;

@@ -138,6 +138,7 @@ static void pack(struct text *out, const struct open_message *message)
 {
     kept_open_add(out, &(struct kept_open){.mailbox = message->mailbox,
                                            .id = message->id,
+                                           .redeemed = message->redeemed,
                                            .decision = message->decision,
                                            .seen_ms = message->seen_ms,
                                            .part = message->part,
@@ -157,6 +158,7 @@ static void unpack(struct open_messages *messages, struct arena *arena, const st
     message->decision = kept.decision;
     message->message_id = kept.message_id;
     message->part = kept.part;
+    message->redeemed = kept.redeemed;
     message->refused = kept.refused;
     message->silent = kept.silent;
     message->id = kept.id != NULL ? xstrdup(kept.id) : NULL;

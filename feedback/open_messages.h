@@ -12,7 +12,8 @@
 struct open_message {
     const char *queue_id; /* the key */
     const char *mailbox;  /* who signed in, key form; interned; NULL: not known yet */
-    char *id;             /* of the submission, while it may be refunded; NULL: not any more */
+    char *id;             /* of the submission, while it may be refunded; NULL: not any more, or */
+    uint32_t redeemed;    /* this one is, which had counted it (value_refund); 0: none */
     uint64_t decision;    /* 0: not known yet */
     int64_t seen_ms;      /* its first line */
     uint32_t part;        /* where its trace is */

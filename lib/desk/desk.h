@@ -218,7 +218,8 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
  * LOG, members of an object: {"source":"mx1 journal","cursor_at":moment up to which its log was read,
  *  "line_at":moment of its newest line,"lag_s":2,"gaps":0,"last_gap_at":moment,
  *  "lines":…,"messages":…,"outcomes":…,
- *  "refunds":…,"refunds_failed":…,"malformed":…, all since it was first followed,"open":messages in the queue} */
+ *  "refunds":…,"refunds_failed":…,"malformed":…, all since it was first followed,
+ *  "open":messages in the queue} */
 int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* Adds to each object of the view that has a "class": "title", a few words of what happened, and

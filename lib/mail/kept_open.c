@@ -3,7 +3,7 @@
 #include "base/packed.h"
 
 enum { FORMAT = 1, ID_BYTES = 8, TIME_BYTES = 6, HASH_BYTES = 4 };
-enum { FLAG_REFUSED = 1, FLAG_SILENT = 2, FLAG_MAILBOX = 4, FLAG_ID = 8 };
+enum { FLAG_REFUSED = 1, FLAG_SILENT = 2, FLAG_MAILBOX = 4, FLAG_ID = 8, FLAG_REDEEMED = 16 };
 
 void kept_open_add(struct text *out, const struct kept_open *open)
 {
@@ -11,7 +11,8 @@ void kept_open_add(struct text *out, const struct kept_open *open)
     *end++ = FORMAT;
     *end++ = (uint8_t)((open->refused ? FLAG_REFUSED : 0) | (open->silent ? FLAG_SILENT : 0) |
                        (open->mailbox != NULL ? FLAG_MAILBOX : 0) |
-                       (open->id != NULL ? FLAG_ID : 0));
+                       (open->id != NULL ? FLAG_ID : 0) |
+                       (open->redeemed != 0 ? FLAG_REDEEMED : 0));
     end = packed_put(end, open->decision, ID_BYTES);
     end = packed_put(end, (uint64_t)open->seen_ms, TIME_BYTES);
     end = packed_put(end, open->message_id, HASH_BYTES);
@@ -21,6 +22,10 @@ void kept_open_add(struct text *out, const struct kept_open *open)
         packed_add_string(out, open->mailbox);
     if (open->id != NULL)
         packed_add_string(out, open->id);
+    if (open->redeemed != 0) {
+        packed_put(bytes, open->redeemed, HASH_BYTES);
+        text_add_bytes(out, (const char *)bytes, HASH_BYTES);
+    }
 }
 
 int kept_open_read(struct arena *arena, const void *bytes, size_t length,
@@ -38,5 +43,7 @@ int kept_open_read(struct arena *arena, const void *bytes, size_t length,
     open_r->part = (uint32_t)packed_number(&rest);
     open_r->mailbox = (flags & FLAG_MAILBOX) != 0 ? packed_string(&rest, arena) : NULL;
     open_r->id = (flags & FLAG_ID) != 0 ? packed_string(&rest, arena) : NULL;
+    if ((flags & FLAG_REDEEMED) != 0)
+        open_r->redeemed = (uint32_t)packed_fixed(&rest, HASH_BYTES);
     return rest.next != NULL;
 }

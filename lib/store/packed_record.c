@@ -1,5 +1,7 @@
 #include "store/packed_record.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/packed.h"
@@ -46,6 +48,11 @@ void packed_record_tail(struct text *out, const struct judge_request *request, c
     text_add_bytes(out, ip_name, ip_length);
     text_add_bytes(out, request->facts.bytes,
                    passes ? request->facts.admitted_length : request->facts.length);
+}
+
+void packed_record_link(uint32_t id_hash, char link_r[RECORD_LINK_SIZE])
+{
+    snprintf(link_r, RECORD_LINK_SIZE, "#%08x", (unsigned)id_hash);
 }
 
 void packed_record_put(struct text *out, const struct judge_request *request,
@@ -130,6 +137,10 @@ int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
         return 0;
     *ip_name_r = arena_strndup(arena, (const char *)next, ip_length);
     next += ip_length;
+    if (**ip_name_r == '#') {
+        record_r->redeemed = (uint32_t)strtoul(*ip_name_r + 1, NULL, 16);
+        *ip_name_r = "";
+    }
     record_r->facts_length = (size_t)(end - next);
     record_r->facts = arena_strndup(arena, (const char *)next, record_r->facts_length);
     return 1;

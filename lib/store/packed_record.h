@@ -5,7 +5,9 @@
  *   of each span, the longest first, 3 messages and 4 off-domain recipients that it held before;
  *   1 how many windows the message was held against, and of each 1 row of RULES_OVER_TIME and
  *   1 number of its count among those totals, from 0 (packed_record_count);
- *   1 length and the name of the IP's history that the message counted in, none when it is 0;
+ *   1 length and the name of the IP's history that the message counted in, none when it is 0; of a
+ *   redeemed one, which counts in none, '#' and in base 16 the hash of the id (packed_entry.h)
+ *   under which the message counts that left the ticket;
  *   the facts, up to the end.
  *
  * SQLite writes it by packed_record_put. In Redis judge.lua does, from what packed_record_tail made. */
@@ -42,7 +44,12 @@ size_t packed_record_count(enum rule rule);
 void packed_record_tail(struct text *out, const struct judge_request *request, const char *ip_name,
                         bool passes);
 
-/* Adds the record of a message that was judged so. ip_name: of the IP's history, or NULL. */
+/* '#' and the hash, as a C string. */
+enum { RECORD_LINK_SIZE = 1 + 8 + 1 };
+void packed_record_link(uint32_t id_hash, char link_r[RECORD_LINK_SIZE]);
+
+/* Adds the record of a message that was judged so. ip_name: of the IP's history, the link of a
+ * redeemed one, or NULL. */
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
                        const struct record_totals totals[SUBJECT_COUNT], const char *ip_name);

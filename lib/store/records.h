@@ -23,6 +23,8 @@ struct record {
     /* As the judge_request had them, with a NUL behind; in `arena`. Of earlier versions: JSON. */
     const char *facts;
     size_t facts_length;
+    uint32_t redeemed; /* of one that was redeemed: names the message that had left the ticket, for
+                          a refund (values.h); 0: not known */
 };
 /* The record of a decision. Returns 1; 0 there is none, or it is past its lifetime; -1. */
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,

@@ -44,22 +44,25 @@ struct value_change {
     struct value value; /* as it is to be, but for its version; length 0 or past its end: removed */
     uint32_t replaces;  /* the version that is there; 0: none is; VALUE_ANY: whatever is */
 };
+/* As store_refund does it; or, where id is NULL, of the message that left a ticket which was
+ * redeemed, when the mail server has not taken the message for which it was: once. */
 struct value_refund {
     const char *mailbox, *id;
+    uint32_t redeemed; /* as the record of the redeemed one says */
 };
 
 struct values_step {
     const struct value_change *changes; /* no kind and key twice */
     size_t count;                       /* 0..VALUES_AT_ONCE */
-    const struct value_refund *refunds; /* each as store_refund does it, in this order */
+    const struct value_refund *refunds; /* in this order */
     size_t refund_count;                /* 0..VALUES_REFUNDS_MAX */
     int64_t now_ms;
 };
 struct values_done {
     size_t refused;                   /* on 0: the first change that found another version */
     uint32_t versions[VALUES_AT_ONCE]; /* on 1: of each value now; 0: it is absent */
-    int8_t refunded[VALUES_REFUNDS_MAX]; /* on 1: as store_refund says of each; -1: what is kept
-                                            of its mailbox or its IP is damaged, and stays */
+    int8_t refunded[VALUES_REFUNDS_MAX]; /* on 1: 1 or 0 as store_refund; -1: what is kept of its
+                                            mailbox or its IP is damaged, and stays */
 };
 
 /* Makes all changes and refunds, if each value has the version that its change replaces. Returns 1;

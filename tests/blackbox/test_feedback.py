@@ -4,6 +4,7 @@ said is what sendguard-feedback keeps, message by message, whatever dies meanwhi
 import base64
 import collections
 import concurrent.futures
+import contextlib
 import gzip
 import hashlib
 import itertools
@@ -502,11 +503,19 @@ def test_an_alias_is_one_recipient(lab, mailbox):
         lab.configure(virtual_alias_maps="")
 
 
-def test_what_cleanup_refuses_is_refunded_once(lab, mailbox):
+@contextlib.contextmanager
+def cleanup_refuses(lab):
     (lab.conf / "header_checks").write_text("/^Subject: refuse me/ REJECT not this one\n")
     lab.configure(header_checks=f"regexp:{lab.conf}/header_checks")
-    refunds = lab.kept.cursor()["refunds"]
     try:
+        yield
+    finally:
+        lab.configure(header_checks="")
+
+
+def test_what_cleanup_refuses_is_refunded_once(lab, mailbox):
+    refunds = lab.kept.cursor()["refunds"]
+    with cleanup_refuses(lab):
         send(lab, mailbox, [lab.recipient("ok")])
         assert lab.stack.used(mailbox) == 1
         with MailProgram(lab.stack, mailbox) as program:
@@ -520,8 +529,24 @@ def test_what_cleanup_refuses_is_refunded_once(lab, mailbox):
         lab.caught_up()
         assert lab.kept.cursor()["refunds"] == refunds + 1
         assert lab.stack.used(mailbox) == 2
-    finally:
-        lab.configure(header_checks="")
+
+
+def test_what_cleanup_refuses_of_the_webmail_is_refunded_once(lab, mailbox):
+    """The plugin asks for it at once, when the policy service has seen the message already, and gets
+    nothing then: only the log tells that the mail server has not taken it. Another message for as
+    many recipients stays counted."""
+    refunds = lab.kept.cursor()["refunds"]
+    with cleanup_refuses(lab), lab.stack.roundcube(mailbox, "127.0.0.43") as webmail:
+        assert webmail.send(to=[lab.recipient("ok")]) is True
+        before = lab.stack.log("guard")
+        assert "not this one" in webmail.send(to=[lab.recipient("ok")], subject="refuse me")
+        eventually(lambda: lab.kept.cursor()["refunds"] == refunds + 1, "it is refunded")
+        assert "msg=refunded" not in lab.stack.log_since(before, "guard")
+        assert lab.stack.used(mailbox) == 1
+        assert webmail.send(to=[lab.recipient("ok")]) is True
+        lab.caught_up()
+    assert lab.kept.cursor()["refunds"] == refunds + 1
+    assert lab.stack.used(mailbox) == 2
 
 
 def test_a_content_filter_is_a_hop(lab, mailbox):

@@ -168,7 +168,7 @@ int redis_add_audited(struct redis_backend *backend, const struct audited *audit
 /* What refund.lua is told of a message, by the key of the hashes: its last arguments. */
 enum { REFUND_ARGUMENTS = 3 };
 void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
-                      const char *mailbox, const char *id,
+                      const struct value_refund *refund,
                       struct argument arguments_r[REFUND_ARGUMENTS]);
 
 /* ---- what answers hold ---- */

@@ -432,15 +432,18 @@ static void judge(struct backend *backend, struct judge_task *tasks, size_t coun
 /* ---- refunds ------------------------------------------------------------------------ */
 
 void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
-                      const char *mailbox, const char *id,
+                      const struct value_refund *refund,
                       struct argument arguments_r[REFUND_ARGUMENTS])
 {
     uint8_t *hash = arena_alloc(arena, ID_BYTES + EARLIER_CHARGE_BYTES);
-    packed_put(hash, identity_of_id(backend->hash_key, id), ID_BYTES);
-    charge_key(mailbox, id, hash + ID_BYTES);
-    arguments_r[0] = argument_string(mailbox);
+    bool redeemed = refund->id == NULL;
+    packed_put(hash, redeemed ? refund->redeemed : identity_of_id(backend->hash_key, refund->id),
+               ID_BYTES);
+    if (!redeemed)
+        charge_key(refund->mailbox, refund->id, hash + ID_BYTES);
+    arguments_r[0] = argument_string(refund->mailbox);
     arguments_r[1] = (struct argument){hash, ID_BYTES};
-    arguments_r[2] = (struct argument){hash + ID_BYTES, EARLIER_CHARGE_BYTES};
+    arguments_r[2] = (struct argument){hash + ID_BYTES, redeemed ? 0 : EARLIER_CHARGE_BYTES};
 }
 
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
@@ -453,7 +456,8 @@ static int refund(struct backend *backend, const char *mailbox, const char *id, 
     if (redis_check_time(self, now_ms) < 0 || redis_connected(self, &time) < 0 ||
         redis_find_hash_key(self, &time) < 0)
         return -1;
-    redis_add_refund(self, arena, mailbox, id, arguments + 2);
+    const struct value_refund one = {.mailbox = mailbox, .id = id};
+    redis_add_refund(self, arena, &one, arguments + 2);
     return redis_simple(self, SCRIPT_ACTION, arguments, countof(arguments));
 }
 

@@ -94,8 +94,7 @@ static int change(struct backend *backend, const struct values_step *step, uint3
         if (add_change(self, arena, &step->changes[i], step->now_ms, first, arguments + count) < 0)
             return -1;
     for (size_t i = 0; i < step->refund_count; i++, count += REFUND_ARGUMENTS)
-        redis_add_refund(self, arena, step->refunds[i].mailbox, step->refunds[i].id,
-                         arguments + count);
+        redis_add_refund(self, arena, &step->refunds[i], arguments + count);
     const redisReply *told = redis_ask(self, SCRIPT_VALUES, arguments, count, &reply);
     if (told == NULL)
         return -1;

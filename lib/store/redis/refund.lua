@@ -1,23 +1,27 @@
 -- refunds(): taking a message out of the windows, once. First everything is read that may be
 -- damaged, then it changes.
 
--- Where the message counts in the history of its IP; nil when it has left the hour there.
+-- Where the message counts in the history of its IP, which does not know what was redeemed; nil
+-- when it has left the hour there.
 local function find_ip(ip, entry)
     local key = IP_KEY .. ip
     local text = histories().read(key)
     local offset = text and histories().offset_of(histories().of_ip, text,
-        string.sub(entry, 1, ENTRY_BYTES), 0)
+        string.char(string.byte(entry) % 128) .. string.sub(entry, 2, ENTRY_BYTES), 0)
     return offset and {key = key, text = text, offset = offset}
 end
 
 -- Where the message counts, for take_out; nil when there is nothing to refund. charge: what the
--- version before kept it under. Changes nothing but that the ticket goes.
+-- version before kept it under; '': it is one whose ticket was redeemed. Changes nothing but that
+-- the ticket goes.
 local function find(mailbox, id, charge, now)
-    local key, ip = MAILBOX_KEY .. mailbox, nil
-    tickets().drop(mailbox, id, charge)
+    local key, of_redeemed, ip = MAILBOX_KEY .. mailbox, charge == '', nil
+    if not of_redeemed then
+        tickets().drop(mailbox, id, charge)
+    end
     local text = histories().read(key)
     local offset = text and histories().offset_of_id(text, id)
-    if text and not offset then
+    if text and not offset and not of_redeemed then
         local found, of_ip = earlier().charged(text, id, charge, '', '')
         text, ip = found or text, of_ip
         offset = found and histories().offset_of_id(text, id)
@@ -26,7 +30,7 @@ local function find(mailbox, id, charge, now)
         return nil
     end
     local time, _, _, redeemed = histories().entry_at(text, offset)
-    if redeemed or time <= now - COUNTED_KNOWN then
+    if redeemed ~= of_redeemed or time <= now - COUNTED_KNOWN then
         return nil
     end
     local entry = string.sub(text, offset + 1, offset + MAILBOX_EACH)
@@ -48,7 +52,9 @@ local function take_out(found)
     if not take_out_of(found) then
         return 0
     end
-    call('DEL', EARLIER_CHARGE .. found.charge)
+    if found.charge ~= '' then
+        call('DEL', EARLIER_CHARGE .. found.charge)
+    end
     if found.in_ip then
         take_out_of(found.in_ip)
     end

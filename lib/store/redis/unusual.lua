@@ -115,6 +115,7 @@ local function effects(m, tail)
         refusals(m).count_attempts()
     elseif m.outcome == OUTCOME_REDEEMED then
         tickets().redeem(m)
+        tail = tickets().with_link(m, tail)
     end
     local head = pack(RECORD_HEAD_FORM, RECORD_FORMAT, m.outcome, m.at,
         m.passes and m.keep_admitted or m.keep_refused, RECORD_SHAPE)

@@ -280,9 +280,9 @@ int sqlite_put_hand(struct sqlite_backend *backend, enum sqlite_hand hand, int64
 int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement which, int64_t past_ms,
                        int64_t rows) must_check;
 
-/* store_refund, inside a transaction. After -1 *damaged_r says that a history is damaged, which
+/* A refund of a step (values.h), inside a transaction. After -1 *damaged_r says that a history is damaged, which
  * only a repair changes; no history is changed then. */
-int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
+int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *refund,
                   int64_t now_ms, bool *damaged_r) must_check;
 
 /* Put a value as it is, version and all. 1 or -1. */

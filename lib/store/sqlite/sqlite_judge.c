@@ -16,6 +16,7 @@ struct judging {
     const struct judge_request *request;
     struct judge_result *result;
     uint32_t id_hash;
+    uint32_t redeemed_hash; /* of the message whose ticket was redeemed */
     bool replaces; /* another message was counted under this id, at `place` */
     struct place place;
     char names[SUBJECT_COUNT][HISTORY_NAME_SIZE]; /* of the histories, where not the key itself */
@@ -258,9 +259,12 @@ static int keep_record(struct judging *judging)
     struct sqlite_backend *backend = judging->backend;
     struct text *record = &backend->record;
     bool admitted = outcome_passes(result->outcome);
+    char link[RECORD_LINK_SIZE];
+    packed_record_link(judging->redeemed_hash, link);
     text_clear(record);
     packed_record_put(record, request, result->outcome, result->at_ms, judging->totals,
-                      judging->stored[SUBJECT_IP].key);
+                      result->outcome == OUTCOME_REDEEMED ? link
+                                                          : judging->stored[SUBJECT_IP].key);
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
     sqlite3_bind_blob(put, 2, record->data, (int)record->length, SQLITE_STATIC);
@@ -350,14 +354,13 @@ static int mark_redeemed(struct sqlite_backend *backend, const char *mailbox, ui
 static int redeem(struct judging *judging)
 {
     const struct judge_request *request = judging->request;
-    uint32_t id_hash;
     if (request->redeem == 0)
         return 0;
     int redeemed = sqlite_redeem_ticket(judging->backend, judging->stored[SUBJECT_MAILBOX].id,
-                                        request, judging->result->at_ms, &id_hash);
+                                        request, judging->result->at_ms, &judging->redeemed_hash);
     if (redeemed < 1 || request->dry_run)
         return redeemed;
-    return mark_redeemed(judging->backend, request->mailbox, id_hash);
+    return mark_redeemed(judging->backend, request->mailbox, judging->redeemed_hash);
 }
 
 /* All that the judgement depends on: both histories, suspensions, a ticket. 1, -1. */
@@ -394,6 +397,7 @@ static int judge_one(struct sqlite_backend *backend, const struct judge_task *ta
     judging.request = task->request;
     judging.result = task->result_r;
     judging.replaces = false;
+    judging.redeemed_hash = NO_ID;
     if (see(&judging, &seen) < 0)
         return -1;
     struct outcome_judged judged = outcome_decide(&seen);
@@ -511,19 +515,22 @@ struct charge {
     bool counts_in_ip; /* not when it has left the hour there */
 };
 
-/* 1, with keys in `arena`; 0 nothing can be refunded under that id; -1. The ticket goes. */
-static int find_charge(struct sqlite_backend *backend, struct arena *arena, const char *mailbox,
-                       const char *id, int64_t now_ms, struct charge *charge)
+/* 1, with keys in `arena`; 0 there is nothing to refund; -1. The ticket goes. */
+static int find_charge(struct sqlite_backend *backend, struct arena *arena,
+                       const struct value_refund *refund, int64_t now_ms, struct charge *charge)
 {
-    if (sqlite_history_load(backend, SUBJECT_MAILBOX, mailbox, &charge->mailbox) < 0 ||
-        sqlite_drop_ticket(backend, charge->mailbox.id, id) < 0)
+    bool redeemed = refund->id == NULL;
+    if (sqlite_history_load(backend, SUBJECT_MAILBOX, refund->mailbox, &charge->mailbox) < 0 ||
+        (!redeemed && sqlite_drop_ticket(backend, charge->mailbox.id, refund->id) < 0))
         return -1;
-    int found = sqlite_history_find_id(&charge->mailbox, identity_of_id(backend->hash_key, id),
-                                       &charge->in_mailbox);
+    int found = sqlite_history_find_id(
+        &charge->mailbox,
+        redeemed ? refund->redeemed : identity_of_id(backend->hash_key, refund->id),
+        &charge->in_mailbox);
     if (found < 1)
         return found;
     const struct counted *counted = sqlite_place_counted(&charge->mailbox, &charge->in_mailbox);
-    if (counted->redeemed || !window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, now_ms))
+    if (counted->redeemed != redeemed || !window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, now_ms))
         return 0;
     found = load_ip(backend, arena, counted, &charge->ip);
     if (found > 0)
@@ -532,13 +539,13 @@ static int find_charge(struct sqlite_backend *backend, struct arena *arena, cons
     return found < 0 ? -1 : 1;
 }
 
-int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const char *id,
+int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *refund,
                   int64_t now_ms, bool *damaged_r)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     struct charge charge; /* not zeroed: its parts are big */
     charge.mailbox.damaged = charge.ip.damaged = false;
-    int found = find_charge(backend, arena, mailbox, id, now_ms, &charge);
+    int found = find_charge(backend, arena, refund, now_ms, &charge);
     *damaged_r = charge.mailbox.damaged || charge.ip.damaged;
     if (found < 1)
         return found;
@@ -551,10 +558,11 @@ int sqlite_refund(struct sqlite_backend *backend, const char *mailbox, const cha
 static int refund(struct backend *backend, const char *mailbox, const char *id, int64_t now_ms)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    const struct value_refund one = {.mailbox = mailbox, .id = id};
     bool damaged;
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, sqlite_refund(self, mailbox, id, now_ms, &damaged));
+    return sqlite_end(self, sqlite_refund(self, &one, now_ms, &damaged));
 }
 
 const struct judge_operations sqlite_judge = {

@@ -146,10 +146,8 @@ static int take_step(struct sqlite_backend *backend, const struct values_step *s
                               &done_r->versions[i]);
     }
     for (size_t i = 0; i < step->refund_count && result > 0; i++) {
-        const struct value_refund *refund = &step->refunds[i];
         bool damaged;
-        int refunded =
-            sqlite_refund(backend, refund->mailbox, refund->id, step->now_ms, &damaged);
+        int refunded = sqlite_refund(backend, &step->refunds[i], step->now_ms, &damaged);
         done_r->refunded[i] = (int8_t)refunded;
         result = refunded < 0 && !damaged ? -1 : 1;
     }

@@ -64,9 +64,9 @@ static void write_down(void)
     ck_assert_int_eq(follower_write(follower, "place", at_ms), 1);
 }
 
-/* Judged as the policy service does it; returns the decision. */
+/* Judged as the policy service does it; `host`: it comes from the webmail's host. */
 static int instances;
-static uint64_t admit(const char *queue_id, const char *mailbox)
+static struct verdict ask(const char *queue_id, const char *mailbox, bool host)
 {
     struct submission submission;
     struct problem problem;
@@ -75,8 +75,24 @@ static uint64_t admit(const char *queue_id, const char *mailbox)
     ck_assert_int_eq(submission_set_id(&submission, id, strlen(id), &problem), 1);
     rig_mailbox(&submission, mailbox);
     rig_add(&submission, FIELD_TO, "b@x.test");
+    submission.webmail_host = host;
     struct verdict verdict = rig_judge(&submission, at_ms);
     ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    return verdict;
+}
+
+static uint64_t admit(const char *queue_id, const char *mailbox)
+{
+    return ask(queue_id, mailbox, false).decision;
+}
+
+/* The webmail endpoint admits a message, and the policy service redeems its ticket. */
+static uint64_t redeem(const char *queue_id, const char *id)
+{
+    struct submission submission = rig_message(id, 1);
+    ck_assert_int_eq(rig_judge(&submission, at_ms).kind, VERDICT_ADMIT);
+    struct verdict verdict = ask(queue_id, ALICE, true);
+    ck_assert(verdict.redeemed);
     return verdict.decision;
 }
 
@@ -366,6 +382,57 @@ START_TEST(test_refused_later)
     ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 0);
     ck_assert(traced(decision)->refunded);
     ck_assert_uint_eq(counts().refunds, 2);
+    end();
+}
+END_TEST
+
+/* The same of a message that the webmail endpoint had counted: whether the webmail asks for a refund
+ * before, afterwards or, killed, never, it is refunded once. */
+START_TEST(test_refused_message_of_the_webmail)
+{
+    bool before = _i / BACKEND_KINDS == 1, never = _i / BACKEND_KINDS == 2;
+    rig_begin(_i % BACKEND_KINDS,
+              WITH("domains.own_domains=example.test", "mta.webmail_hosts=127.0.0.1"));
+    at_ms = NOW;
+    begin_follower();
+    redeem("E0AAAAAAAA", "<kept>");
+    client("E1AAAAAAAA", ALICE);
+    uint64_t decision = redeem("E1AAAAAAAA", "<1>");
+    line("cleanup", "E1AAAAAAAA: reject: header Subject: x from unknown[192.0.2.7]; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>: 5.7.1 no");
+    if (before)
+        ck_assert_int_eq(guard_refund(guard, ALICE, "<1>", at_ms), 0);
+    write_down();
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 1);
+    ck_assert(traced(decision)->refunded);
+    if (!before && !never)
+        ck_assert_int_eq(guard_refund(guard, ALICE, "<1>", at_ms), 0);
+    restart();
+    line("cleanup", "E1AAAAAAAA: milter-reject: END-OF-MESSAGE from unknown[192.0.2.7]: 5.7.1 no; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>");
+    write_down();
+    ck_assert_uint_eq(counts().refunds, 1);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 1);
+    end();
+}
+END_TEST
+
+/* One that the mail server has taken stays counted. */
+START_TEST(test_taken_message_of_the_webmail)
+{
+    rig_begin(_i, WITH("domains.own_domains=example.test", "mta.webmail_hosts=127.0.0.1"));
+    at_ms = NOW;
+    begin_follower();
+    client("E1AAAAAAAA", ALICE);
+    redeem("E1AAAAAAAA", "<1>");
+    queued("E1AAAAAAAA", 1);
+    write_down();
+    restart();
+    line("cleanup", "E1AAAAAAAA: reject: header Subject: x from unknown[192.0.2.7]; "
+         "from=<alice@example.test> to=<b@x.test> proto=ESMTP helo=<c>: 5.7.1 no");
+    write_down();
+    ck_assert_uint_eq(counts().refunds, 0);
+    ck_assert_uint_eq(rig_used(RULE_MESSAGES_PER_DAY, at_ms), 1);
     end();
 }
 END_TEST
@@ -725,6 +792,8 @@ int main(void)
     tcase_add_loop_test(cases, test_two_followers, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refused_later, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_refund_of_a_damaged_history);
+    tcase_add_loop_test(cases, test_refused_message_of_the_webmail, 0, 3 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_taken_message_of_the_webmail, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refused_after_the_queue, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_requeued, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_content_filter, 0, BACKEND_KINDS * 2);

@@ -25,6 +25,7 @@ static void check_same(const struct kept_open *one, const struct kept_open *othe
 {
     ck_assert_pstr_eq(one->mailbox, other->mailbox);
     ck_assert_pstr_eq(one->id, other->id);
+    ck_assert_uint_eq(one->redeemed, other->redeemed);
     ck_assert_uint_eq(one->decision, other->decision);
     ck_assert_int_eq(one->seen_ms, other->seen_ms);
     ck_assert_uint_eq(one->part, other->part);
@@ -39,6 +40,7 @@ static const struct kept_open opens[] = {
      .silent = true},
     {.mailbox = "", .seen_ms = 1, .silent = true},
     {.id = "4F0A11/7.0", .decision = 1, .refused = true},
+    {.mailbox = "alice@example.test", .redeemed = UINT32_MAX, .decision = 1},
 };
 
 START_TEST(comes_back)

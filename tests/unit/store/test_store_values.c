@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/records.h"
 #include "store/values.h"
 #include "tests/unit/store/backends.h"
 
@@ -116,9 +117,9 @@ START_TEST(a_step_is_all_or_nothing)
     send_messages("alice@example.test", "m", 2, NOW, 1);
     uint32_t cursor = put_new(VALUE_CURSOR, "log", "10");
     uint32_t open = put_new(VALUE_OPEN, "q1", "waits");
-    const struct value_refund refunds[] = {{"alice@example.test", "m-0"},
-                                           {"alice@example.test", "unknown"},
-                                           {"alice@example.test", "m-0"}};
+    const struct value_refund refunds[] = {{"alice@example.test", "m-0", 0},
+                                           {"alice@example.test", "unknown", 0},
+                                           {"alice@example.test", "m-0", 0}};
     const struct value_change changes[] = {
         change_of(VALUE_TRACE, "1 a", "new", 0), change_of(VALUE_CURSOR, "log", "20", cursor),
         change_of(VALUE_OPEN, "q1", "", open + 1), change_of(VALUE_OPEN, "q2", "new", 0)};
@@ -164,7 +165,8 @@ START_TEST(refunds_are_those_of_store_refund)
     ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
     send_messages(alice, "m", 3, NOW, 1);
     const struct value_refund refunds[] = {
-        {alice, "left"}, {alice, "m-0"}, {alice, "m-2"}, {bob, "kept"}, {bob, "m-0"}};
+        {alice, "left", 0}, {alice, "m-0", 0}, {alice, "m-2", 0}, {bob, "kept", 0},
+        {bob, "m-0", 0}};
     struct values_step step = {NULL, 0, refunds, countof(refunds), NOW + 100};
     ck_assert_int_eq(take_step(&step), 1);
     ck_assert(!done.refunded[0] && done.refunded[1] && done.refunded[2] && done.refunded[3] &&
@@ -173,10 +175,81 @@ START_TEST(refunds_are_those_of_store_refund)
     asked = message_of(bob, "asked", NOW + 101);
     asked.request.redeem = 3;
     ck_assert_int_eq(judge(&asked), OUTCOME_ADMITTED); /* its ticket has gone */
-    const struct value_refund late = {alice, "m-1"};
+    const struct value_refund late = {alice, "m-1", 0};
     step = (struct values_step){NULL, 0, &late, 1, NOW + 1 + DAY_MS};
     ck_assert_int_eq(take_step(&step), 1);
     ck_assert(!done.refunded[0]);
+}
+END_TEST
+
+/* What the record of a redeemed message says of the one that had left the ticket. */
+static uint32_t redeemed_of(const struct message *asked)
+{
+    struct record record;
+    ck_assert_int_eq(store_record(store, arena, asked->result.decision, NOW, &record), 1);
+    ck_assert_int_eq(record.outcome, OUTCOME_REDEEMED);
+    return record.redeemed;
+}
+
+static int refund_redeemed(const char *mailbox, uint32_t redeemed)
+{
+    const struct value_refund refund = {mailbox, NULL, redeemed};
+    const struct values_step step = {NULL, 0, &refund, 1, NOW + 10};
+    ck_assert_int_eq(take_step(&step), 1);
+    return done.refunded[0];
+}
+
+/* The message that left the ticket, by the record of the one that redeemed it; and never without
+ * that. Whoever asks first, the webmail under its own id or the follower, it is once. */
+START_TEST(a_redeemed_message_is_refunded_once)
+{
+    static const char alice[] = "alice@example.test";
+    bool webmail_first = _i / BACKEND_KINDS > 0;
+    backend_begin(_i % BACKEND_KINDS);
+    struct message left = message_of(alice, "left", NOW), other = message_of(alice, "other", NOW);
+    struct message asked = message_of(alice, "asked", NOW + 1);
+    left.request.ticket = asked.request.redeem = 3;
+    other.request.ticket = 2;
+    ck_assert_int_eq(judge(&left), OUTCOME_ADMITTED);
+    ck_assert_int_eq(judge(&other), OUTCOME_ADMITTED);
+    ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
+    uint32_t redeemed = redeemed_of(&asked);
+    ck_assert_uint_ne(redeemed, 0);
+    ck_assert_int_eq(refund_redeemed("bob@example.test", redeemed), 0);
+    ck_assert_int_eq(refund_redeemed(alice, redeemed + 1), 0);
+    if (webmail_first)
+        ck_assert_int_eq(store_refund(store, alice, "left", NOW + 10), 0);
+    ck_assert_int_eq(refund_redeemed(alice, redeemed), 1);
+    ck_assert_uint_eq(used_of(alice, RULE_MESSAGES_PER_DAY, NOW + 10), 1);
+    ck_assert_uint_eq(used_of(alice, RULE_OFF_DOMAIN_PER_HOUR_PER_IP, NOW + 10), 1);
+    ck_assert_int_eq(store_refund(store, alice, "left", NOW + 10), 0);
+    ck_assert_int_eq(refund_redeemed(alice, redeemed), 0);
+    ck_assert_uint_eq(used_of(alice, RULE_MESSAGES_PER_DAY, NOW + 10), 1);
+    asked = message_of(alice, "asked again", NOW + 11);
+    asked.request.redeem = 2;
+    ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED); /* the other's ticket is there still */
+}
+END_TEST
+
+/* Under the id of the redeemed one a later submission waits: its charge and its ticket stay. */
+START_TEST(a_ticket_of_the_same_id_stays)
+{
+    static const char alice[] = "alice@example.test";
+    backend_begin(_i);
+    struct message left = message_of(alice, "left", NOW), asked = message_of(alice, "asked", NOW + 1);
+    left.request.ticket = asked.request.redeem = 3;
+    ck_assert_int_eq(judge(&left), OUTCOME_ADMITTED);
+    ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
+    uint32_t redeemed = redeemed_of(&asked);
+    left = message_of(alice, "left", NOW + 2);
+    left.request.fingerprint++;
+    left.request.ticket = 3;
+    ck_assert_int_eq(judge(&left), OUTCOME_ADMITTED);
+    ck_assert_int_eq(refund_redeemed(alice, redeemed), 0);
+    ck_assert_uint_eq(used_of(alice, RULE_MESSAGES_PER_DAY, NOW + 10), 2);
+    asked = message_of(alice, "asked again", NOW + 11);
+    asked.request.redeem = 3;
+    ck_assert_int_eq(judge(&asked), OUTCOME_REDEEMED);
 }
 END_TEST
 
@@ -462,6 +535,8 @@ int main(void)
     tcase_add_loop_test(cases, a_value_is_removed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_step_is_all_or_nothing, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, refunds_are_those_of_store_refund, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, a_redeemed_message_is_refunded_once, 0, 2 * BACKEND_KINDS);
+    tcase_add_loop_test(cases, a_ticket_of_the_same_id_stays, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_value_ends, 0, BACKEND_KINDS);
     tcase_add_test(cases, another_value_with_the_same_hash);
     tcase_add_loop_test(cases, as_many_as_go_at_once, 0, BACKEND_KINDS);

@@ -146,7 +146,7 @@ static void random_step(int64_t now_ms)
     }
     for (size_t i = 0; i < refund_count; i++) {
         messages[i] = below(MODEL_MESSAGES);
-        refunds[i] = (struct value_refund){ALICE, arena_printf(arena, "m-%d", messages[i])};
+        refunds[i] = (struct value_refund){ALICE, arena_printf(arena, "m-%d", messages[i]), 0};
     }
     const struct values_step step = {changes, count, refunds, refund_count, now_ms};
     size_t refused = refused_by_model(changes, places, count, now_ms);
@@ -237,7 +237,7 @@ static int take_line(struct follower *follower, struct arena *own)
                   arena_printf(own, "%ld", number_of(&follower->counter) + 1)),
         {.value = change_to(&open, follower->line % 2 == 0 ? "waits" : "").value,
          .replaces = VALUE_ANY}};
-    const struct value_refund refund = {ALICE, arena_printf(own, "m-%ld", follower->line)};
+    const struct value_refund refund = {ALICE, arena_printf(own, "m-%ld", follower->line), 0};
     struct values_step step = {changes, countof(changes), &refund, 1, NOW};
     return store_values_change(store, &step, &done);
 }
@@ -552,7 +552,8 @@ static void damage(int backend, size_t which)
 
 static void check_refunds(int of_alice, int of_bob, int of_carol)
 {
-    static const struct value_refund refunds[] = {{ALICE, "m"}, {BOB, "m"}, {CAROL, "m"}};
+    static const struct value_refund refunds[] = {
+        {ALICE, "m", 0}, {BOB, "m", 0}, {CAROL, "m", 0}};
     const struct value_change cursor = {.value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "1",
                                                   .length = 1, .until_ms = UNTIL_LIFTED},
                                         .replaces = VALUE_ANY};
