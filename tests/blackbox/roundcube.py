@@ -33,8 +33,11 @@ class Roundcube:
 
     def send(self, to="bob@example.org", cc="", bcc="", subject="hello"):
         """Sends one message from a new compose window. True, or what Roundcube says went wrong."""
-        window = self.get("/?_task=mail&_action=compose").location
-        number = urllib.parse.parse_qs(urllib.parse.urlsplit(window).query)["_id"][0]
+        window = self.get("/?_task=mail&_action=compose")
+        query = urllib.parse.urlsplit(window.location or "").query
+        number = urllib.parse.parse_qs(query).get("_id", [None])[0]
+        if number is None:
+            return f"no compose window: {window.status} {window.location} {window.text[-2000:]}"
         fields = {"_to": to, "_cc": cc, "_bcc": bcc}
         answer = self.post(
             "/?_task=mail&_unlock=loading1&_framed=1", _token=self.token, _task="mail",

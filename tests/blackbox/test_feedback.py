@@ -215,13 +215,16 @@ class Traffic:
                 program = None
 
     def by_webmail(self, count):
-        with self.lab.stack.roundcube(self.lab.stack.new_mailbox(), "127.0.0.41") as webmail:
-            while count > 0 and not self.is_over:
-                self.going_on.wait()
-                recipients = self.recipients()
-                done = webmail.send(to=recipients) is True
-                self.note(recipients, done)
-                count -= done
+        mailbox = self.lab.stack.new_mailbox()
+        while count > 0 and not self.is_over:
+            done = True
+            with self.lab.stack.roundcube(mailbox, "127.0.0.41") as webmail:
+                while done and count > 0 and not self.is_over:
+                    self.going_on.wait()
+                    recipients = self.recipients()
+                    done = webmail.send(to=recipients) is True
+                    self.note(recipients, done)
+                    count -= done
 
     def until(self, share):
         """Waits until so much of all is sent."""
