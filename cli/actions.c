@@ -1,4 +1,5 @@
-/* Commands that change something: one request to the desk, made of words and options. */
+/* Commands that change something: of each name a request to the desk, made of words and options. */
+#include <glib.h>
 #include <string.h>
 
 #include "cli/views.h"
@@ -11,14 +12,14 @@ static void add_option(struct cli *cli, struct json_object *request, const char 
 }
 
 /* -1 with the request filled; else the exit status. */
-static int fill_request(struct cli *cli, struct json_object *request)
+static int fill_request(struct cli *cli, const char *subject, struct json_object *request)
 {
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     const char *note = cli->given[OPTION_NOTE];
     if (note == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     json_add_string(request, "action", cli->command->name);
-    json_add_string(request, "subject", cli->words[0]);
+    json_add_string(request, "subject", subject);
     json_add_string(request, "note", note != NULL ? note : "preview");
     add_option(cli, request, "cause", OPTION_CAUSE);
     add_option(cli, request, "for", OPTION_FOR);
@@ -26,7 +27,7 @@ static int fill_request(struct cli *cli, struct json_object *request)
     add_option(cli, request, "off_domain", OPTION_OFF_DOMAIN);
     if (cli->given[OPTION_END] != NULL)
         json_add_string(request, "value", "default");
-    if (cli->word_count < 2)
+    if (cli->subject_count > 0)
         return -1;
     const char *equals = strchr(cli->words[1], '=');
     if (equals == NULL)
@@ -72,16 +73,99 @@ static void print_action(struct cli *cli, struct json_object *view)
     }
 }
 
+/* ---- several ----------------------------------------------------------------------------- */
+
+/* What is wrong with one of several names is told with its place; *of_name_r: it is that, and not
+ * what would be wrong with each. -1 with the view, or the exit status. */
+static int act(struct cli *cli, const struct cli_subject *subject, bool preview, bool *of_name_r,
+               struct json_object **view_r)
+{
+    freed_by(json_put) struct json_object *request = json_object_new_object();
+    struct problem problem = {0};
+    *of_name_r = false;
+    int status = fill_request(cli, subject->name, request);
+    if (status >= 0)
+        return status;
+    int answer = desk_action(&cli->desk, &cli->person, request, preview, cli->now_ms, view_r,
+                             &problem);
+    *of_name_r = answer == 0 && subject->where != NULL &&
+                 (problem.status != 400 || strcmp(problem.where, "subject") == 0);
+    if (!*of_name_r)
+        return cli_answer(cli, answer, &problem);
+    cli_failed(cli, "%s: %s", subject->where, problem.text);
+    return problem.status == 400 ? PROGRAM_USAGE : PROGRAM_FAILED;
+}
+
+/* What each would do: -1 with the views, all of which can be done; else the exit status, and every
+ * name that is in the way is told. A name that comes twice counts once. */
+static int preview_all(struct cli *cli, struct json_object *views)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    int status = -1;
+    size_t count = 0;
+    for (size_t i = 0; i < cli->subject_count; i++) {
+        freed_by(json_put) struct json_object *view = NULL;
+        bool of_name;
+        int one = act(cli, &cli->subjects[i], true, &of_name, &view);
+        if (one >= 0 && !of_name)
+            return one;
+        if (one > status)
+            status = one;
+        if (one >= 0 || g_hash_table_contains(seen, json_string(view, "subject", "")))
+            continue;
+        g_hash_table_add(seen, g_strdup(json_string(view, "subject", "")));
+        json_object_array_add(views, take(view));
+        cli->subjects[count++] = cli->subjects[i];
+    }
+    if (status >= 0)
+        cli_failed(cli, "nothing is done");
+    cli->subject_count = count;
+    return status;
+}
+
+/* After the first that fails nothing more is done: -1, or the exit status. */
+static int do_all(struct cli *cli, struct json_object *views)
+{
+    for (size_t i = 0; i < cli->subject_count; i++) {
+        struct json_object *view = NULL;
+        bool of_name;
+        int status = act(cli, &cli->subjects[i], false, &of_name, &view);
+        if (status >= 0) {
+            cli_failed(cli, "%zu of %zu are done", i, cli->subject_count);
+            return status;
+        }
+        json_object_array_put_idx(views, i, view);
+    }
+    return -1;
+}
+
+static void print_actions(struct cli *cli, struct json_object *views)
+{
+    size_t count = json_object_array_length(views);
+    for (size_t i = 0; i < count; i++)
+        print_action(cli, json_object_array_get_idx(views, i));
+    printf("%zu in all: %s\n", count,
+           cli->given[OPTION_PREVIEW] != NULL ? "nothing is done yet." : "done.");
+}
+
+/* All of them, or none when one cannot be. */
+static int run_all(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *views = json_object_new_array();
+    int status = preview_all(cli, views);
+    if (status < 0 && cli->given[OPTION_PREVIEW] == NULL)
+        status = do_all(cli, views);
+    return status >= 0 ? status : views_show(cli, views, print_actions);
+}
+
 int cli_run_action(struct cli *cli)
 {
-    freed_by(json_put) struct json_object *request = json_object_new_object(), *view = NULL;
-    struct problem problem = {0};
-    int status = fill_request(cli, request);
-    if (status < 0)
-        status = cli_answer(cli,
-                            desk_action(&cli->desk, &cli->person, request,
-                                        cli->given[OPTION_PREVIEW] != NULL, cli->now_ms, &view,
-                                        &problem),
-                            &problem);
+    freed_by(json_put) struct json_object *view = NULL;
+    bool several = cli->subject_count > 1 || cli->given[OPTION_FROM] != NULL;
+    const struct cli_subject only = {cli->words[0], NULL};
+    bool of_name;
+    if (several)
+        return run_all(cli);
+    int status = act(cli, &only, cli->given[OPTION_PREVIEW] != NULL, &of_name, &view);
     return status >= 0 ? status : views_show(cli, view, print_action);
 }

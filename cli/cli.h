@@ -14,6 +14,7 @@ enum cli_option {
     OPTION_JSON,
     OPTION_NOTE,
     OPTION_PREVIEW,
+    OPTION_FROM,
     OPTION_FOR,
     OPTION_CAUSE,
     OPTION_MESSAGES,
@@ -37,12 +38,21 @@ enum cli_option {
 /* What of it a command needs. */
 enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
 
+/* What an action is done to. */
+struct cli_subject {
+    const char *name;
+    const char *where; /* for errors: "names.txt:3: bob@x.test", "bob@x.test"; NULL: it is the only one */
+};
+enum { CLI_SUBJECTS_MAX = 1000 };
+
 struct cli {
     const struct command *command;
     struct program_options options;
     const char *given[OPTION_COUNT]; /* NULL: not given; a flag's is "" */
     char **words;                    /* behind the command's name */
     int word_count;
+    struct cli_subject *subjects; /* of a command that takes --from: the words, then its lines */
+    size_t subject_count;
     struct arena *arena;
     int64_t now_ms;
     struct person person;
@@ -73,6 +83,12 @@ int cli_read_options(struct cli *cli, int argc, char **argv) must_check;
 int cli_read_max(const struct cli *cli, size_t max, size_t *most_r) must_check;
 void cli_print_usage(FILE *out);
 void cli_print_help(const struct command *command, FILE *out);
+
+/* ---- subjects.c --------------------------------------------------------------------- */
+
+/* Fills cli->subjects, 1 to CLI_SUBJECTS_MAX, before rights are given up. -1: go on; else the exit
+ * status. */
+int cli_read_subjects(struct cli *cli) must_check;
 
 /* ---- open.c -------------------------------------------------------------------------- */
 

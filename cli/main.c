@@ -9,6 +9,7 @@
 
 static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 #define ACTION_OPTIONS (TAKES(OPTION_NOTE) | TAKES(OPTION_PREVIEW) | TAKES(OPTION_JSON))
+#define SEVERAL (ACTION_OPTIONS | TAKES(OPTION_FROM))
 
 const struct command cli_commands[] = {
     {"show", "MAILBOX|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
@@ -39,24 +40,26 @@ const struct command cli_commands[] = {
      "what a message would meet; nothing is counted",
      "Reads a submission from standard input, as the webmail sends it:\n"
      "  {\"mailbox\": \"alice@example.test\", \"to\": \"bob@x.test, carol@x.test\"}\n"},
-    {"suspend", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR), NEEDS_DESK,
-     cli_run_action, "refuse all mail of a mailbox",
+    {"suspend", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR),
+     NEEDS_DESK, cli_run_action, "refuse all mail of a mailbox",
      "Without --for as long as the settings say for the cause (default staff).\n"},
-    {"lift", "MAILBOX", 1, 1, ACTION_OPTIONS | TAKES(OPTION_CAUSE), NEEDS_DESK, cli_run_action,
+    {"lift", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE), NEEDS_DESK,
+     cli_run_action,
      "end a suspension, keep the counts",
-     "Without --cause the only one. Where there are several it names them and lifts none.\n"},
-    {"reset", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_action,
+     "Without --cause the only one; where a mailbox has several it names them.\n"},
+    {"reset", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension", NULL},
-    {"extra", "MAILBOX|@DOMAIN", 1, 1,
-     ACTION_OPTIONS | TAKES(OPTION_MESSAGES) | TAKES(OPTION_OFF_DOMAIN) | TAKES(OPTION_FOR),
+    {"extra", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX,
+     SEVERAL | TAKES(OPTION_MESSAGES) | TAKES(OPTION_OFF_DOMAIN) | TAKES(OPTION_FOR),
      NEEDS_DESK, cli_run_action, "add to the limits of a day (for 24h)", subject_help},
     {"limit", "MAILBOX|@DOMAIN RULE=VALUE", 2, 2, ACTION_OPTIONS | TAKES(OPTION_FOR), NEEDS_DESK,
      cli_run_action, "another limit: a number, off or default",
      "Example: sendguard limit @example.test messages_per_day=2000 --note \"agreed\"\n"
      "\"default\": the settings' limit holds again. Without --for it has no end.\n"},
-    {"exempt", "MAILBOX|@DOMAIN", 1, 1, ACTION_OPTIONS | TAKES(OPTION_FOR) | TAKES(OPTION_END),
-     NEEDS_DESK, cli_run_action, "take away all limits, or --end that", subject_help},
-    {"note", "MAILBOX", 1, 1, ACTION_OPTIONS, NEEDS_DESK, cli_run_action,
+    {"exempt", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX,
+     SEVERAL | TAKES(OPTION_FOR) | TAKES(OPTION_END), NEEDS_DESK,
+     cli_run_action, "take away all limits, or --end that", subject_help},
+    {"note", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "write something down about a mailbox", NULL},
     {"audit", "[SUBJECT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV) | TAKES(OPTION_MAX),
      NEEDS_DESK, cli_run_audit, "who did what, when and why",

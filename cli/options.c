@@ -14,6 +14,7 @@ static const struct option_row {
     [OPTION_JSON] = {"json", '\0', NULL, "print JSON"},
     [OPTION_NOTE] = {"note", '\0', "TEXT", "why; goes to the audit log"},
     [OPTION_PREVIEW] = {"preview", '\0', NULL, "do nothing, show what the next message would meet"},
+    [OPTION_FROM] = {"from", '\0', "FILE", "further names, one a line; - is standard input"},
     [OPTION_FOR] = {"for", '\0', "DURATION", "how long, such as 90m, 24h, 7d, permanent"},
     [OPTION_CAUSE] = {"cause", '\0', "CAUSE",
                       "volume, complaints, failures, compromised, breached, terms, identity, staff"},
@@ -69,6 +70,9 @@ void cli_print_help(const struct command *command, FILE *out)
             command->words[0] != '\0' ? " " : "", command->words, command->summary);
     if (command->more != NULL)
         fprintf(out, "%s\n", command->more);
+    if ((command->takes & TAKES(OPTION_FROM)) != 0)
+        fprintf(out, "At most %d names: it is done to all of them, or, where one is wrong or it cannot be\n"
+                     "done to one, to none.\n\n", CLI_SUBJECTS_MAX);
     for (int i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
         char shown[40];
@@ -138,7 +142,7 @@ static int take_option(struct cli *cli, int got)
 static int check_words(const struct cli *cli)
 {
     const struct command *command = cli->command;
-    if (cli->word_count < command->min_words)
+    if (cli->word_count < command->min_words && cli->given[OPTION_FROM] == NULL)
         return cli_usage_error(cli, "expected %s", command->words);
     if (cli->word_count > command->max_words)
         return cli_usage_error(cli, "unexpected \"%s\"", cli->words[command->max_words]);
@@ -158,7 +162,9 @@ int cli_read_options(struct cli *cli, int argc, char **argv)
     }
     cli->words = argv + optind;
     cli->word_count = argc - optind;
-    return check_words(cli);
+    int status = check_words(cli);
+    return status < 0 && (cli->command->takes & TAKES(OPTION_FROM)) != 0 ? cli_read_subjects(cli)
+                                                                         : status;
 }
 
 int cli_read_max(const struct cli *cli, size_t max, size_t *most_r)

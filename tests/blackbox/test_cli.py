@@ -235,6 +235,53 @@ def test_suspend_and_lift(shell):
 
 
 @pytest.mark.sanitized
+def test_several_at_once(shell, tmp_path):
+    """All of them, or none: whatever is wrong is told before anything is done, with its line."""
+    names = [f"user{number}@example.test" for number in range(5)]
+    path = tmp_path / "names.txt"
+    path.write_text(f"# of Friday\n\n  {names[1]} \r\n{names[2].upper()}\n{names[1]}\n{names[3]}")
+    views = shell.json("suspend", names[0], "--from", path, *WHY, "--preview")
+    assert [(view["subject"], view["done"]) for view in views] == [(name, False) for name in names[:4]]
+    assert shell.json("suspended")["suspended"] == []
+    text = shell.ok("suspend", names[0], "--from", path, *WHY)
+    assert text.count(": done.\n") == 4 + 1 and text.endswith("\n4 in all: done.\n")
+    assert [one["mailbox"] for one in shell.json("suspended")["suspended"]] == names[:4]
+
+    path.write_text(f"{names[0]}\nnobody\n{names[4]}\n")
+    err = shell.fails(64, "lift", "--from", path, *WHY)
+    assert re.search(rf"^sendguard lift: {path}:2: nobody: .+\nsendguard lift: {path}:3: "
+                     rf"{names[4]}: it is not suspended.*\nsendguard lift: nothing is done\n$", err), err
+    err = shell.fails(1, "lift", *names, *WHY)
+    assert err.startswith(f"sendguard lift: {names[4]}: it is not suspended"), err
+    assert len(shell.json("suspended")["suspended"]) == 4
+    views = shell.json("lift", "--from", "-", *WHY, text="\n".join(names[:4]))
+    assert [view["done"] for view in views] == [True] * 4
+    assert shell.json("suspended")["suspended"] == []
+    actions = [(one["action"], one["subject"]) for one in shell.json("audit")["actions"]]
+    assert sorted(actions) == sorted((action, name) for action in ("suspend", "lift")
+                                     for name in names[:4])
+
+
+def test_errors_of_several(sqlite_store, folder, tmp_path):
+    shell, path = Shell(folder, sqlite_store), tmp_path / "names"
+    path.write_text("# nobody\n")
+    assert "expected a name a line" in shell.fails(64, "lift", "--from", path, *WHY)
+    path.write_bytes(b"a@x.test\nb@x\0.test\n")
+    assert f"{path}:2: expected text" in shell.fails(64, "lift", "--from", path, *WHY)
+    assert "No such file" in shell.fails(1, "lift", "--from", f"{path}.", *WHY)
+    many = "".join(f"u{number}@example.test\n" for number in range(1001))
+    assert "at most 1000" in shell.fails(64, "note", "--from", "-", *WHY, text=many)
+    assert "at most 1000" in shell.fails(64, "note", ALICE, "--from", "-", *WHY,
+                                         text=many.split("\n", 1)[1])
+    assert shell.fails(64, "note", ALICE, "b@x.test").count("--note is missing") == 1
+    assert shell.fails(64, "suspend", ALICE, "b@x.test", "--for", "x", *WHY).count("--for: ") == 1
+    assert "unexpected" in shell.fails(64, "limit", ALICE, "messages_per_day=1", "b@x.test", *WHY)
+    assert shell.ok("audit") == ""
+    shell.ok("note", "--from", "-", *WHY, text=many.split("\n", 1)[1])
+    assert len(shell.json("audit")["actions"]) == 1000
+
+
+@pytest.mark.sanitized
 def test_a_guard_obeys_within_a_second(guarded, sender_at):
     sender = sender_at(guarded.guard)
     sender.admitted()
