@@ -21,7 +21,8 @@ struct admitted {
     struct store *store;
     struct arena *arena;
     uint64_t begin;     /* none before it is read */
-    uint64_t read;      /* the highest decision that was read */
+    uint64_t read;      /* decisions until then were read */
+    uint64_t newest;    /* the highest of them, also of a clock that was set back since */
     int64_t covered_ms; /* decisions until then have been read */
     GHashTable *by_id;  /* queue id: entry */
     GQueue *order;      /* entry, as they were read */
@@ -38,12 +39,13 @@ static void free_entry(void *pointer)
     free(entry);
 }
 
-struct admitted *admitted_new(struct store *store, uint64_t after)
+struct admitted *admitted_new(struct store *store, uint64_t after, uint64_t newest)
 {
     struct admitted *admitted = xcalloc(1, sizeof *admitted);
     admitted->store = store;
     admitted->arena = arena_new();
     admitted->begin = admitted->read = after;
+    admitted->newest = newest;
     admitted->by_id = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_entry);
     admitted->order = g_queue_new();
     admitted->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
@@ -165,6 +167,17 @@ static void sweep(struct admitted *admitted)
     admitted->sweep_at = RECENT_MIN + 2 * g_hash_table_size(admitted->recent);
 }
 
+void admitted_rewind(struct admitted *admitted, int64_t now_ms)
+{
+    uint64_t floor = decision_floor(now_ms - OVERLAP_MS);
+    if (floor >= admitted->read)
+        return;
+    admitted->read = floor;
+    if (floor < admitted->begin)
+        admitted->begin = floor;
+    admitted->covered_ms = 0;
+}
+
 int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64_t now_ms,
                   int (*found)(void *context, const struct admitted_message *message),
                   void *context)
@@ -183,6 +196,8 @@ int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64
         }
         if (after > admitted->read)
             admitted->read = after;
+        if (after > admitted->newest)
+            admitted->newest = after;
         bool end = !page.more && taken == page.count;
         admitted->covered_ms = end ? now_ms - 1 : decision_time(admitted->read);
         arena_reset(admitted->arena);
@@ -208,4 +223,4 @@ uint64_t admitted_position(const struct admitted *admitted)
     return entry != NULL && entry->message.decision <= floor ? entry->message.decision - 1 : floor;
 }
 
-uint64_t admitted_newest(const struct admitted *admitted) { return admitted->read; }
+uint64_t admitted_newest(const struct admitted *admitted) { return admitted->newest; }

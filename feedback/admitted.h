@@ -15,8 +15,8 @@ struct admitted_message {
 
 struct admitted;
 
-/* Those decided after `after` are read. */
-struct admitted *admitted_new(struct store *store, uint64_t after);
+/* Those decided after `after` are read. newest: of an earlier one, admitted_newest; 0: none. */
+struct admitted *admitted_new(struct store *store, uint64_t after, uint64_t newest);
 void admitted_free(struct admitted **admitted);
 
 /* Reads the records of messages that were decided until until_ms, as far as they are there at
@@ -26,6 +26,10 @@ void admitted_free(struct admitted **admitted);
 int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64_t now_ms,
                   int (*found)(void *context, const struct admitted_message *message),
                   void *context) must_check;
+
+/* The clock was set back to now_ms: what is decided from now on has lower decisions than what was
+ * read. Decisions from then on are read once more, and given again. */
+void admitted_rewind(struct admitted *admitted, int64_t now_ms);
 
 /* Those that were decided before that time are not looked for. */
 void admitted_begin(struct admitted *admitted, int64_t time_ms);

@@ -71,7 +71,8 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     if (found > 0)
         read_cursor(follower, &cursor, &after, &follower->newest_before);
     arena_reset(follower->arena);
-    follower->admitted = admitted_new(store, after);
+    follower->admitted = admitted_new(store, after, follower->newest_before);
+    follower->clock_ms = follower->read_ms;
     if (open_messages_load(follower->open, store, now_ms) < 0)
         return -1;
     *follower_r = take(follower);

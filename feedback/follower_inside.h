@@ -19,7 +19,8 @@ struct follower {
     char *source;
     char *place;
     uint32_t version;       /* of the cursor */
-    uint64_t newest_before; /* the newest decision that was read before this start */
+    uint64_t newest_before; /* the newest decision that was read before this start, or before the
+                             * clock was set back */
     struct arena *arena;
     struct deliveries *deliveries;
     struct open_messages *open;
@@ -33,6 +34,7 @@ struct follower {
     struct follower_counts counts;
     bool new_lines;
     int64_t swept_ms, read_again_ms;
+    int64_t clock_ms; /* the latest moment of the clock */
     int64_t read_ms, told_ms; /* the log was read up to then; and what the store has of it */
 };
 

@@ -125,9 +125,23 @@ static int found_admitted(void *context, const struct admitted_message *admitted
     return follower_link(follower, open, admitted, finding->now_ms);
 }
 
+/* An hour that comes twice has decisions of both times: those of the first are known already. */
+static void see_clock(struct follower *follower, int64_t now_ms)
+{
+    if (now_ms < follower->clock_ms - CLOCKS_APART_MS) {
+        admitted_rewind(follower->admitted, now_ms);
+        follower->newest_before = admitted_newest(follower->admitted);
+        follower->read_again_ms = follower->told_ms = 0;
+        follower->clock_ms = now_ms;
+    }
+    if (now_ms > follower->clock_ms)
+        follower->clock_ms = now_ms;
+}
+
 static int read_admitted(struct follower *follower, int64_t until_ms, bool again, int64_t now_ms)
 {
     struct finding finding = {follower, now_ms};
+    see_clock(follower, now_ms);
     return admitted_read(follower->admitted, until_ms, again, now_ms, found_admitted, &finding);
 }
 

@@ -656,6 +656,36 @@ START_TEST(test_no_gap)
 }
 END_TEST
 
+/* Decisions of an hour that comes twice are lower than those that were read before: each message is
+ * found, and counts once, also for a follower that starts anew. */
+START_TEST(test_clock_set_back)
+{
+    size_t count;
+    begin(_i / 2);
+    for (int i = 0; i < 3; i++) {
+        const char *queue_id = arena_printf(arena, "E%dAAAAAAAA", i);
+        uint64_t decision = hand_in(queue_id, 1);
+        sent(queue_id, "good@x.test");
+        removed(queue_id);
+        read_until(at_ms);
+        write_down();
+        check(decision, "good@x.test", DELIVERY_DELIVERED);
+        at_ms += i == 0 ? -HOUR_MS : MINUTE_MS;
+        if (_i % 2 == 1)
+            restart();
+    }
+    for (int i = 0; i < 200; i++, at_ms += MINUTE_MS)
+        read_until(at_ms);
+    write_down();
+    messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, 3);
+    ck_assert_uint_eq(counts().messages, 3);
+    ck_assert_uint_eq(counts().gaps, 0);
+    ck_assert_uint_eq(counts().outcomes, 3);
+    end();
+}
+END_TEST
+
 /* Asked about twice, as after a restart of the policy service: one message, and no gap. */
 START_TEST(test_asked_again)
 {
@@ -805,6 +835,7 @@ int main(void)
     tcase_add_loop_test(cases, test_gap, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_no_gap, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_told_while_nothing_comes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_clock_set_back, 0, BACKEND_KINDS * 2);
     tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_begins_in_the_middle, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_written_late, 0, BACKEND_KINDS);
