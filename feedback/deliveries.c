@@ -7,7 +7,6 @@
 #include "base/decision.h"
 #include "base/text.h"
 #include "guard/delivery.h"
-#include "guard/keyed_hash.h"
 #include "mail/delivery_counts.h"
 #include "mail/known_recipients.h"
 
@@ -30,6 +29,7 @@ struct held_value {
             int64_t day;
             struct trace_message *messages;
             size_t count, room, packed_max;
+            uint32_t newest; /* of part 0: the newest part that is known */
         } part;
         struct delivery_counts *domain;
         char *site; /* of a reply */
@@ -45,15 +45,14 @@ enum { EXPECTED_MAX = 512 };
 
 struct deliveries {
     struct store *store;
-    const struct token_key *key;
+    struct keyed_hash_keys *keys;
     uint32_t source;
     struct arena *arena; /* for reading */
     struct known_recipients *known; /* those of one mailbox, for looking and changing */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key */
     struct expected *expected; /* room for EXPECTED_MAX */
     size_t expected_count;
-    GHashTable *last_parts; /* by the key of part 0: the number of the newest part */
-    GPtrArray *changed;     /* of held */
+    GPtrArray *changed; /* of held */
     size_t bytes;
 };
 
@@ -80,19 +79,18 @@ static void free_held(void *pointer)
     free(held);
 }
 
-struct deliveries *deliveries_new(struct store *store, const struct token_key *key,
+struct deliveries *deliveries_new(struct store *store, struct keyed_hash_keys *keys,
                                   const char *source)
 {
     struct deliveries *deliveries = xcalloc(1, sizeof *deliveries);
     deliveries->store = store;
-    deliveries->key = key;
+    deliveries->keys = keys;
     deliveries->source = delivery_source(source);
     deliveries->arena = arena_new();
     deliveries->known = xcalloc(1, sizeof *deliveries->known);
     deliveries->expected = xcalloc(EXPECTED_MAX, sizeof *deliveries->expected);
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         deliveries->held[kind] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
-    deliveries->last_parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     deliveries->changed = g_ptr_array_new();
     return deliveries;
 }
@@ -103,7 +101,6 @@ void deliveries_free(struct deliveries **deliveries)
         return;
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         g_hash_table_destroy((*deliveries)->held[kind]);
-    g_hash_table_destroy((*deliveries)->last_parts);
     g_ptr_array_free((*deliveries)->changed, TRUE);
     arena_free(&(*deliveries)->arena);
     free((*deliveries)->known);
@@ -353,8 +350,8 @@ static int know_recipient(struct deliveries *deliveries, const char *mailbox,
 {
     struct held_value *held;
     const struct recipient_hashes hashes = {
-        keyed_hash_recipient(deliveries->key, outcome->recipient, outcome->at_ms),
-        keyed_hash_recipient(deliveries->key, outcome->recipient, outcome->at_ms - 366 * DAY_MS),
+        keyed_hash_recipient(deliveries->keys, outcome->recipient, outcome->at_ms),
+        keyed_hash_recipient(deliveries->keys, outcome->recipient, outcome->at_ms - 366 * DAY_MS),
     };
     if (hold(deliveries, VALUE_KNOWN, mailbox, now_ms, &held) < 0)
         return -1;
@@ -382,53 +379,65 @@ static int know_recipient(struct deliveries *deliveries, const char *mailbox,
 static int newest_part(struct deliveries *deliveries, const char *mailbox, int64_t day,
                        int64_t now_ms, struct held_value **held_r, uint32_t *part_r)
 {
-    char first[DELIVERY_KEY_SIZE];
-    delivery_trace_key(first, day, mailbox, deliveries->source, 0);
-    uint32_t part = GPOINTER_TO_UINT(g_hash_table_lookup(deliveries->last_parts, first));
-    for (;; part++) {
-        if (hold_part(deliveries, mailbox, day, part, now_ms, held_r) < 0)
+    struct held_value *first;
+    if (hold_part(deliveries, mailbox, day, 0, now_ms, &first) < 0)
+        return -1;
+    uint32_t *newest = &first->of.part.newest;
+    *held_r = first;
+    if (*newest > 0 && hold_part(deliveries, mailbox, day, *newest, now_ms, held_r) < 0)
+        return -1;
+    while ((*held_r)->of.part.packed_max >= PART_BYTES)
+        if (hold_part(deliveries, mailbox, day, ++*newest, now_ms, held_r) < 0)
             return -1;
-        if ((*held_r)->of.part.packed_max < PART_BYTES)
-            break;
+    *part_r = *newest;
+    return 1;
+}
+
+/* The message in the part `newest`, number place->part, or one before: 1 with place->part; 0, which
+ * stays; -1. */
+static int look_for(struct deliveries *deliveries, struct held_value *newest, int64_t now_ms,
+                    struct delivery_place *place)
+{
+    struct held_value *held = newest;
+    uint32_t part = place->part;
+    while (find_message(held, place->decision) == NULL) {
+        if (part == 0)
+            return 0;
+        if (hold_part(deliveries, place->mailbox, trace_day(place->decision), --part, now_ms,
+                      &held) < 0)
+            return -1;
     }
-    g_hash_table_replace(deliveries->last_parts, g_strdup(first), GUINT_TO_POINTER(part));
-    *part_r = part;
+    place->part = part;
     return 1;
 }
 
 int deliveries_find(struct deliveries *deliveries, uint64_t decision, const char *mailbox,
                     int64_t now_ms, struct delivery_place *place_r)
 {
-    struct held_value *held;
-    int64_t day = trace_day(decision);
+    struct held_value *newest;
     *place_r = (struct delivery_place){.decision = decision, .mailbox = mailbox};
-    if (newest_part(deliveries, mailbox, day, now_ms, &held, &place_r->part) < 0)
+    if (newest_part(deliveries, mailbox, trace_day(decision), now_ms, &newest, &place_r->part) < 0)
         return -1;
-    for (;; place_r->part--) {
-        if (hold_part(deliveries, mailbox, day, place_r->part, now_ms, &held) < 0)
-            return -1;
-        if (find_message(held, decision) != NULL)
-            return 1;
-        if (place_r->part == 0)
-            return 0;
-    }
+    return look_for(deliveries, newest, now_ms, place_r);
 }
 
 int deliveries_begin(struct deliveries *deliveries, const struct trace_message *message,
                      const char *mailbox, int64_t now_ms, struct delivery_place *place_r)
 {
-    struct held_value *held;
+    struct held_value *newest;
     struct delivery_counts *counts;
-    int64_t day = trace_day(message->decision);
-    int found = deliveries_find(deliveries, message->decision, mailbox, now_ms, place_r);
+    *place_r = (struct delivery_place){.decision = message->decision, .mailbox = mailbox};
+    if (newest_part(deliveries, mailbox, trace_day(message->decision), now_ms, &newest,
+                    &place_r->part) < 0)
+        return -1;
+    int found = look_for(deliveries, newest, now_ms, place_r);
     if (found != 0)
         return found < 0 ? -1 : 0;
-    if (newest_part(deliveries, mailbox, day, now_ms, &held, &place_r->part) < 0 ||
-        hold_domain(deliveries, place_r, now_ms, &counts) < 0)
+    if (hold_domain(deliveries, place_r, now_ms, &counts) < 0)
         return -1;
-    add_to_part(held, message);
+    add_to_part(newest, message);
     counts->messages++;
-    mark_changed(deliveries, held);
+    mark_changed(deliveries, newest);
     return 1;
 }
 
@@ -452,7 +461,7 @@ int deliveries_outcome(struct deliveries *deliveries, const struct delivery_plac
     struct trace_message *message;
     struct trace_recipient before;
     struct trace_outcome taken = {
-        .recipient = keyed_hash_recipient(deliveries->key, outcome->recipient,
+        .recipient = keyed_hash_recipient(deliveries->keys, outcome->recipient,
                                           decision_time(place->decision)),
         .delivery = outcome->delivery,
         .class = outcome->reply.class,
@@ -549,7 +558,6 @@ static void forget_all(struct deliveries *deliveries)
 {
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         g_hash_table_foreach_remove(deliveries->held[kind], drop, NULL);
-    g_hash_table_remove_all(deliveries->last_parts);
     deliveries->bytes = 0;
 }
 

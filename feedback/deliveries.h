@@ -7,15 +7,15 @@
 #ifndef SENDGUARD_DELIVERIES_H
 #define SENDGUARD_DELIVERIES_H
 
-#include "guard/token.h"
+#include "guard/keyed_hash.h"
 #include "mail/kept_reply.h"
 #include "mail/trace.h"
 #include "store/values.h"
 
 struct deliveries;
 
-/* `store` and `key` stay the caller's. source: of the cursor, by which its values are told apart. */
-struct deliveries *deliveries_new(struct store *store, const struct token_key *key,
+/* `store` and `keys` stay the caller's. source: of the cursor, by which its values are told apart. */
+struct deliveries *deliveries_new(struct store *store, struct keyed_hash_keys *keys,
                                   const char *source);
 void deliveries_free(struct deliveries **deliveries);
 

@@ -56,10 +56,10 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     struct value cursor;
     uint64_t after = 0;
     follower->store = store;
-    follower->key = key;
+    follower->hash_keys.key = key;
     follower->source = xstrdup(source);
     follower->arena = arena_new();
-    follower->deliveries = deliveries_new(store, key, source);
+    follower->deliveries = deliveries_new(store, &follower->hash_keys, source);
     follower->open = open_messages_new(source);
     follower->strangers = follower_new_strangers();
     follower->older_strangers = follower_new_strangers();
@@ -99,6 +99,7 @@ void follower_free(struct follower **follower)
     g_hash_table_destroy((*follower)->strangers);
     g_hash_table_destroy((*follower)->older_strangers);
     arena_free(&(*follower)->arena);
+    keyed_hash_forget(&(*follower)->hash_keys);
     free((*follower)->changes);
     free((*follower)->done);
     free((*follower)->source);

@@ -15,7 +15,7 @@ enum { FOLLOWER_STRANGERS_MAX = 1000, FOLLOWER_STRANGER_LINES_MAX = 16 };
 
 struct follower {
     struct store *store;
-    const struct token_key *key;
+    struct keyed_hash_keys hash_keys;
     char *source;
     char *place;
     uint32_t version;       /* of the cursor */

@@ -223,16 +223,16 @@ static int by_hash(const void *left, const void *right)
 
 static void make_hashes(const struct context *context, struct asked_addresses *asked)
 {
-    const struct token_key *key = context->desk->key;
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
     int64_t oldest_ms = context->now_ms - (DELIVERY_DAYS + 1) * DAY_MS;
     asked->hashes = arena_alloc(context->arena, 2 * asked->count * sizeof *asked->hashes);
     for (size_t i = 0; i < asked->count; i++) {
         if (asked->keys[i] == NULL)
             continue;
         asked->hashes[asked->hash_count++] = (struct asked_hash){
-            keyed_hash_recipient(key, asked->keys[i], context->now_ms), i};
+            keyed_hash_recipient(&keys, asked->keys[i], context->now_ms), i};
         asked->hashes[asked->hash_count++] = (struct asked_hash){
-            keyed_hash_recipient(key, asked->keys[i], oldest_ms), i};
+            keyed_hash_recipient(&keys, asked->keys[i], oldest_ms), i};
     }
     if (asked->hash_count > 1)
         qsort(asked->hashes, asked->hash_count, sizeof *asked->hashes, by_hash);
@@ -288,7 +288,8 @@ static void choose(const struct context *context, const char *message_id,
 {
     if (message_id == NULL)
         return;
-    uint32_t hash = keyed_hash_message_id(context->desk->key, message_id, strlen(message_id));
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+    uint32_t hash = keyed_hash_message_id(&keys, message_id, strlen(message_id));
     size_t kept = 0;
     for (size_t i = 0; i < delivered->count; i++)
         if (delivered->messages[i].message_id == hash)

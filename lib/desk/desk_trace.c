@@ -69,7 +69,8 @@ static int read_webmail(const struct context *context, const char *id, struct as
     if (context->desk->key == NULL)
         return problem_set(problem, 409, "web.secret_file",
                            "it is needed to find a message of the webmail, and cannot be read");
-    asked->message_id = keyed_hash_message_id(context->desk->key, id, length);
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+    asked->message_id = keyed_hash_message_id(&keys, id, length);
     return 1;
 }
 

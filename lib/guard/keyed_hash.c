@@ -5,34 +5,71 @@
 #include <string.h>
 #include <time.h>
 
-static uint64_t hash(const struct token_key *key, const char *name, const char *text, size_t length)
+_Static_assert(sizeof ((struct keyed_hash_keys *)0)->message_ids == crypto_shorthash_KEYBYTES,
+               "a key of a hash");
+_Static_assert(crypto_shorthash_KEYBYTES <= SEAL_KEY_BYTES, "a key for it");
+
+static void derive(const struct token_key *key, const char *name,
+                   unsigned char bytes_r[crypto_shorthash_KEYBYTES])
 {
     unsigned char derived[SEAL_KEY_BYTES];
-    uint64_t number;
-    _Static_assert(crypto_shorthash_KEYBYTES <= SEAL_KEY_BYTES, "a key for it");
-    _Static_assert(crypto_shorthash_BYTES == sizeof number, "a number of 64 bits");
     token_key_derive(key, name, derived);
-    crypto_shorthash((unsigned char *)&number, (const unsigned char *)text, length, derived);
+    memcpy(bytes_r, derived, crypto_shorthash_KEYBYTES);
     sodium_memzero(derived, sizeof derived);
+}
+
+static uint64_t hash(const unsigned char *key, const char *text, size_t length)
+{
+    uint64_t number;
+    _Static_assert(crypto_shorthash_BYTES == sizeof number, "a number of 64 bits");
+    crypto_shorthash((unsigned char *)&number, (const unsigned char *)text, length, key);
     return number;
 }
 
-uint64_t keyed_hash_recipient(const struct token_key *key, const char *address, int64_t at_ms)
+void keyed_hash_forget(struct keyed_hash_keys *keys)
+{
+    sodium_memzero(keys, sizeof *keys);
+}
+
+/* From the beginning of a year, in ms. */
+static int64_t year_begin(int year)
+{
+    struct tm first = {.tm_year = year - 1900, .tm_mday = 1};
+    return timegm(&first) * INT64_C(1000);
+}
+
+static const unsigned char *key_of_year(struct keyed_hash_keys *keys, int64_t at_ms)
 {
     char name[40];
     struct tm utc;
     time_t seconds = (time_t)(at_ms / SECOND_MS);
+    for (size_t i = 0; i < countof(keys->years); i++)
+        if (at_ms >= keys->years[i].begin_ms && at_ms < keys->years[i].end_ms)
+            return keys->years[i].bytes;
     gmtime_r(&seconds, &utc);
-    snprintf(name, sizeof name, "sendguard recipients %d", utc.tm_year + 1900);
-    return hash(key, name, address, strlen(address));
+    int number = utc.tm_year + 1900;
+    struct keyed_hash_year *year = &keys->years[number % 2 != 0];
+    snprintf(name, sizeof name, "sendguard recipients %d", number);
+    derive(keys->key, name, year->bytes);
+    year->begin_ms = year_begin(number);
+    year->end_ms = year_begin(number + 1);
+    return year->bytes;
 }
 
-uint32_t keyed_hash_message_id(const struct token_key *key, const char *id, size_t length)
+uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms)
+{
+    return hash(key_of_year(keys, at_ms), address, strlen(address));
+}
+
+uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length)
 {
     if (length >= 2 && id[0] == '<' && id[length - 1] == '>') {
         id++;
         length -= 2;
     }
-    uint32_t number = (uint32_t)hash(key, "sendguard message ids", id, length);
+    if (!keys->has_message_ids)
+        derive(keys->key, "sendguard message ids", keys->message_ids);
+    keys->has_message_ids = true;
+    uint32_t number = (uint32_t)hash(keys->message_ids, id, length);
     return number != 0 ? number : 1;
 }

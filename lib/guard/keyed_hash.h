@@ -1,14 +1,27 @@
 /* Keyed hashes: what stands for a recipient or a Message-ID in the store, so that nobody can read
  * who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
- * changes with the year (UTC). Any thread. */
+ * changes with the year (UTC). */
 #ifndef SENDGUARD_KEYED_HASH_H
 #define SENDGUARD_KEYED_HASH_H
 
 #include "guard/token.h"
 
+/* The keys, which are made from the secret when they are first needed: that takes longer than a hash.
+ * Begins with `key` alone, which stays the caller's. One thread. */
+struct keyed_hash_keys {
+    const struct token_key *key;
+    struct keyed_hash_year {
+        int64_t begin_ms, end_ms; /* both 0: none yet */
+        unsigned char bytes[16];
+    } years[2]; /* one year and the one before */
+    bool has_message_ids;
+    unsigned char message_ids[16];
+};
+void keyed_hash_forget(struct keyed_hash_keys *keys);
+
 /* Of an address in key form, by the key of the year of at_ms. */
-uint64_t keyed_hash_recipient(const struct token_key *key, const char *address, int64_t at_ms);
+uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms);
 /* Never 0. With its angle brackets or without them. */
-uint32_t keyed_hash_message_id(const struct token_key *key, const char *id, size_t length);
+uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 
 #endif

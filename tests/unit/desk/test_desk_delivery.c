@@ -59,7 +59,7 @@ static struct trace_recipient at(const char *address, uint64_t decision, enum de
                                  enum reply_class class, uint64_t reply)
 {
     return (struct trace_recipient){
-        .hash = keyed_hash_recipient(token_key, address, decision_time(decision)),
+        .hash = keyed_hash_recipient(&hash_keys, address, decision_time(decision)),
         .delivery = delivery, .class = class, .attempts = 2,
         .first_ms = decision_time(decision) + SECOND_MS,
         .last_ms = decision_time(decision) + MINUTE_MS, .reply = reply};
@@ -132,7 +132,7 @@ static uint64_t three_recipients(void)
         at("nobody@x.test", decision, DELIVERY_FAILED, REPLY_ADDRESS_UNKNOWN, no)};
     struct trace_message message = traced_message(decision, "4F0A11", recipients, 2);
     message.expected = 3;
-    message.message_id = keyed_hash_message_id(token_key, "m1@example.test", 15);
+    message.message_id = keyed_hash_message_id(&hash_keys, "m1@example.test", 15);
     follow(SOURCE, NOW + MINUTE_MS);
     keep_trace(ALICE, SOURCE, NOW / DAY_MS, &message, 1);
     return decision;
@@ -219,7 +219,7 @@ START_TEST(of_the_webmail)
     check_member(view, "webmail_decision", shown(webmail));
     check_member(view_trace(shown(plain), NOW), "state", "waiting");
     struct trace_message message = traced_message(traced, "4F0A11", NULL, 0);
-    message.message_id = keyed_hash_message_id(token_key, "m2@example.test", 15);
+    message.message_id = keyed_hash_message_id(&hash_keys, "m2@example.test", 15);
     message.ended = message.refunded = message.silent = true;
     message.expected = 1;
     keep_trace(ALICE, SOURCE, NOW / DAY_MS + 1, &message, 1); /* after midnight */

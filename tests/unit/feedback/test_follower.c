@@ -163,7 +163,7 @@ static const struct trace_message *traced(uint64_t decision)
 static const struct trace_recipient *recipient_of(uint64_t decision, const char *address)
 {
     const struct trace_message *message = traced(decision);
-    uint64_t hash = keyed_hash_recipient(token_key, address, decision_time(decision));
+    uint64_t hash = keyed_hash_recipient(&hash_keys, address, decision_time(decision));
     ck_assert_ptr_nonnull(message);
     for (size_t i = 0; i < message->recipient_count; i++)
         if (message->recipients[i].hash == hash)
@@ -209,7 +209,7 @@ START_TEST(test_three_recipients)
     ck_assert_str_eq(traced(decision)->queue_id, "E1AAAAAAAA");
     ck_assert_uint_eq(traced(decision)->expected, 3);
     ck_assert_uint_eq(traced(decision)->message_id,
-                      keyed_hash_message_id(token_key, "E1AAAAAAAA@example.test", 23));
+                      keyed_hash_message_id(&hash_keys, "E1AAAAAAAA@example.test", 23));
     ck_assert(!traced(decision)->ended);
     struct kept_reply reply;
     ck_assert_int_eq(delivery_reply(store, arena, recipient_of(decision, "nobody@x.test")->reply,

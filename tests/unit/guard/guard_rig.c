@@ -9,6 +9,7 @@
 
 struct guard *guard;
 struct token_key *token_key;
+struct keyed_hash_keys hash_keys;
 static struct catalogue *built_in; /* loaded once for all tests */
 
 struct settings *rig_settings(const char *const *overrides)
@@ -63,6 +64,7 @@ void rig_begin(int backend, const char *const *overrides)
     const char *path = arena_printf(arena, "%s/secret", folder);
     ck_assert_msg(token_key_load(path, &token_key, &problem) == 1, "%s: %s", problem.where,
                   problem.text);
+    hash_keys = (struct keyed_hash_keys){.key = token_key};
     guard = guard_new(store, token_key, rig_settings(overrides), rig_catalogue());
 }
 

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "guard/guard.h"
+#include "guard/keyed_hash.h"
 #include "tests/unit/store/backends.h"
 
 #define ALICE "alice@example.test"
@@ -23,6 +24,7 @@
 /* Of the running test; set by rig_begin, freed by rig_end. */
 extern struct guard *guard;
 extern struct token_key *token_key;
+extern struct keyed_hash_keys hash_keys; /* of it */
 
 /* A backends_case whose tests end with rig_end. */
 TCase *rig_case(Suite *suite, const char *name);

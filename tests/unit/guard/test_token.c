@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guard/keyed_hash.h"
 #include "guard/token.h"
 
 #define NOW_MS INT64_C(1795356300000)
@@ -360,6 +361,33 @@ START_TEST(test_a_given_key_is_used)
 }
 END_TEST
 
+/* Databases keep them: BLAKE2b of a name makes a key of SipHash. Years in any order, to and fro. */
+START_TEST(test_keyed_hashes_stay)
+{
+    static const struct {
+        int64_t at_ms;
+        uint64_t hash;
+    } rows[] = {
+        {INT64_C(1767225599999), UINT64_C(0x633a0653c0bea6b8)}, /* the end of 2025 */
+        {INT64_C(1767225600000), UINT64_C(0x40aef2ced8f25e6c)},
+        {INT64_C(1798761599999), UINT64_C(0x40aef2ced8f25e6c)}, /* the end of 2026 */
+        {INT64_C(1798761600000), UINT64_C(0x32671ea4b51910ef)},
+        {INT64_C(1767225600000), UINT64_C(0x40aef2ced8f25e6c)},
+        {INT64_C(1767225599999), UINT64_C(0x633a0653c0bea6b8)},
+    };
+    write_file("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
+    load();
+    struct keyed_hash_keys keys = {.key = key};
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < countof(rows); i++)
+            ck_assert_uint_eq(keyed_hash_recipient(&keys, "bob@x.test", rows[i].at_ms),
+                              rows[i].hash);
+        ck_assert_uint_eq(keyed_hash_message_id(&keys, "<1@x.test>", 10), 0xab7c1ae3);
+        ck_assert_uint_eq(keyed_hash_message_id(&keys, "1@x.test", 8), 0xab7c1ae3);
+    }
+}
+END_TEST
+
 START_TEST(test_open_files_are_refused)
 {
     load();
@@ -485,6 +513,7 @@ static TCase *file_cases(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_file_is_made_once);
     tcase_add_test(cases, test_a_given_key_is_used);
+    tcase_add_test(cases, test_keyed_hashes_stay);
     tcase_add_test(cases, test_open_files_are_refused);
     tcase_add_test(cases, test_bad_contents_are_refused);
     tcase_add_test(cases, test_other_kinds_are_refused);

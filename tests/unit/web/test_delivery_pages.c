@@ -75,7 +75,7 @@ static uint64_t say(enum reply_class class, const char *code, const char *words)
 static struct trace_recipient at(const char *address, enum delivery delivery,
                                  enum reply_class class, uint64_t reply)
 {
-    return (struct trace_recipient){.hash = keyed_hash_recipient(token_key, address, NOW),
+    return (struct trace_recipient){.hash = keyed_hash_recipient(&hash_keys, address, NOW),
                                     .delivery = delivery, .class = class, .attempts = 1,
                                     .first_ms = NOW + SECOND_MS, .last_ms = NOW + SECOND_MS,
                                     .reply = reply};
