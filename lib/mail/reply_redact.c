@@ -41,6 +41,10 @@ static size_t clean(struct mail_view from, char *to, size_t room)
 {
     size_t at = 0, length = 0;
     while (at < from.length) {
+        if (from.text[at] >= 0x20 && from.text[at] < 0x7F && length < room) { /* as nearly all are */
+            to[length++] = from.text[at++];
+            continue;
+        }
         gunichar character = g_utf8_get_char_validated(from.text + at, (gssize)(from.length - at));
         bool valid = character < 0x110000 && character != 0;
         size_t bytes = valid ? (size_t)g_unichar_to_utf8(character, NULL) : 1;
@@ -57,11 +61,11 @@ static size_t clean(struct mail_view from, char *to, size_t room)
     return length;
 }
 
-
 /* "%2B", "=2B", "+2B" at that place: the byte, or -1. */
 static int coded_at(const struct redaction *words, size_t at)
 {
-    if (at + 2 >= words->length || memchr("%=+", words->text[at], 3) == NULL)
+    char sign = words->text[at];
+    if (at + 2 >= words->length || (sign != '%' && sign != '=' && sign != '+'))
         return -1;
     int high = percent_digit(words->text[at + 1]), low = percent_digit(words->text[at + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
@@ -74,10 +78,10 @@ static void mark(struct redaction *words, size_t from, size_t to, enum mark as)
 
 /* ---- the recipients --------------------------------------------------------------------- */
 
-static bool same_byte(int one, char other)
-{
-    return g_ascii_tolower((char)one) == g_ascii_tolower(other);
-}
+/* Without a call, since each byte is looked at many times. */
+static int lower(char byte) { return byte >= 'A' && byte <= 'Z' ? byte + 'a' - 'A' : byte; }
+
+static bool same_byte(int one, char other) { return lower((char)one) == lower(other); }
 
 /* Where `wanted` ends that begins at `at`, as it is, in any case; 0: it does not. */
 static size_t match_plain(const struct redaction *words, size_t at, struct mail_view wanted)
@@ -112,6 +116,9 @@ static size_t match_coded(const struct redaction *words, size_t at, struct mail_
 
 static size_t match(const struct redaction *words, size_t at, struct mail_view wanted)
 {
+    if (at == words->length || (!same_byte(words->text[at], wanted.text[0]) &&
+                                memchr("\\%=+", words->text[at], 4) == NULL))
+        return 0;
     size_t end = match_plain(words, at, wanted);
     return end != 0 ? end : match_coded(words, at, wanted);
 }

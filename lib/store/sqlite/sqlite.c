@@ -491,6 +491,15 @@ int sqlite_end(struct sqlite_backend *backend, int result)
     return result;
 }
 
+int sqlite_undo(struct sqlite_backend *backend)
+{
+    if (sqlite_do(backend, sqlite_take(backend, SQL_ROLLBACK)) < 0)
+        return give_up(backend);
+    sqlite_heads_roll_back(backend->heads);
+    sqlite_checkpoint_leave(backend->checkpointer);
+    return 0;
+}
+
 static int sqlite_examine(struct backend *backend, bool *made_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);

@@ -139,8 +139,12 @@
     S(VALUE_PUT, "INSERT INTO value (id, kind, key, version, until_ms, bytes)"                    \
                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET"                \
                  " version = excluded.version, until_ms = excluded.until_ms,"                     \
-                 " bytes = excluded.bytes WHERE kind = excluded.kind AND key = excluded.key")     \
-    S(VALUE_DROP, "DELETE FROM value WHERE id = ?1")                                              \
+                 " bytes = excluded.bytes WHERE kind = excluded.kind AND key = excluded.key"      \
+                 " AND until_ms <= ?7")                                                           \
+    S(VALUE_REPLACE, "UPDATE value SET version = ?4, until_ms = ?5, bytes = ?6 WHERE id = ?1"     \
+                     " AND kind = ?2 AND key = ?3 AND version = ?7 AND until_ms > ?8")            \
+    S(VALUE_DROP, "DELETE FROM value WHERE id = ?1 AND kind = ?2 AND key = ?3 AND version = ?4"   \
+                  " AND until_ms > ?5")                                                           \
     S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND kind <= 1" \
                   " AND key > ?2 AND until_ms > ?3 ORDER BY key LIMIT ?4")                        \
     S(VALUE_NEXT, "SELECT count(*), max(id) FROM"                                                 \
@@ -230,6 +234,8 @@ static inline struct sqlite_backend *sqlite_backend(struct backend *backend)
 int sqlite_begin(struct sqlite_backend *backend, bool to_write) must_check;
 /* Commit when result >= 0, else roll back. Returns result, or -1 when the commit failed. */
 int sqlite_end(struct sqlite_backend *backend, int result) must_check;
+/* Roll back without an error. 0 or -1. */
+int sqlite_undo(struct sqlite_backend *backend) must_check;
 
 /* A statement ready for its parameters. */
 sqlite3_stmt *sqlite_take(struct sqlite_backend *backend, enum sqlite_statement which);
@@ -285,8 +291,10 @@ int sqlite_remove_past(struct sqlite_backend *backend, enum sqlite_statement whi
 int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *refund,
                   int64_t now_ms, bool *damaged_r) must_check;
 
-/* Put a value as it is, version and all. 1 or -1. */
-int sqlite_values_put(struct sqlite_backend *backend, const struct value *value) must_check;
+/* Put a value as it is, version and all, in the place of none, or of one that is past at past_ms
+ * (UNTIL_LIFTED: of any). 1; 0 another one is there; -1. */
+int sqlite_values_put(struct sqlite_backend *backend, const struct value *value,
+                      int64_t past_ms) must_check;
 /* Remove values of the rows behind `after` up to `last` that are past at past_ms. 1 or -1. */
 int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
                         int64_t past_ms) must_check;

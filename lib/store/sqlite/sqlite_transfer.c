@@ -518,7 +518,7 @@ static int put_value(struct sqlite_backend *backend, sqlite3_stmt *put,
 {
     (void)put;
     (void)now_ms;
-    return sqlite_values_put(backend, &item->of.value) < 0 ? -1 : 0;
+    return sqlite_values_put(backend, &item->of.value, UNTIL_LIFTED) < 0 ? -1 : 0;
 }
 
 /* The last change may be of an adjustment that was removed: a row that changes nothing has its

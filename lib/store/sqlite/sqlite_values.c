@@ -1,7 +1,7 @@
-/* Versioned values in SQLite: a step is one transaction, which looks at all versions before it
- * writes. A value past its end counts as absent; each step looks at some rows behind those that the
+/* Versioned values in SQLite: a step is one transaction, which is undone where a version
+ * is another one. A value past its end counts as absent; each step looks at some rows behind those that the
  * last one looked at, and removes those that are past. */
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "store/sqlite/sqlite.h"
@@ -10,19 +10,29 @@
  * databases: the second one cannot be put then. */
 static int64_t row_of(const struct sqlite_backend *backend, const struct value *value)
 {
-    char name[2 + VALUE_KEY_MAX];
-    int length = snprintf(name, sizeof name, "%c%s", '0' + (int)value->kind, value->key);
-    return identity_hash(backend->hash_key, name, (size_t)length);
+    char name[1 + VALUE_KEY_MAX];
+    size_t length = strlen(value->key);
+    name[0] = (char)('0' + (int)value->kind);
+    memcpy(name + 1, value->key, length);
+    return identity_hash(backend->hash_key, name, 1 + length);
+}
+
+/* A statement about a value: its row is ?1, its kind ?2, its key ?3. */
+static sqlite3_stmt *take_about(struct sqlite_backend *backend, enum sqlite_statement which,
+                                const struct value *value)
+{
+    sqlite3_stmt *statement = sqlite_take(backend, which);
+    sqlite3_bind_int64(statement, 1, row_of(backend, value));
+    sqlite3_bind_int(statement, 2, (int)value->kind);
+    sqlite_bind_string(statement, 3, value->key);
+    return statement;
 }
 
 /* The row, to be reset after reading: 1, 0 there is none, -1. */
 static int get_row(struct sqlite_backend *backend, const struct value *value, int64_t now_ms,
                    sqlite3_stmt **row_r)
 {
-    *row_r = sqlite_take(backend, SQL_VALUE_GET);
-    sqlite3_bind_int64(*row_r, 1, row_of(backend, value));
-    sqlite3_bind_int(*row_r, 2, (int)value->kind);
-    sqlite_bind_string(*row_r, 3, value->key);
+    *row_r = take_about(backend, SQL_VALUE_GET, value);
     sqlite3_bind_int64(*row_r, 4, now_ms);
     return sqlite_row(backend, *row_r);
 }
@@ -39,63 +49,88 @@ static void read_row(sqlite3_stmt *row, struct arena *arena, struct value *value
 
 /* ---- changing ------------------------------------------------------------------------ */
 
-/* Whether each value has the version that its change replaces: 1 with the versions, 0, -1. */
-static int check_versions(struct sqlite_backend *backend, const struct values_step *step,
-                          struct values_done *done_r)
+/* The version that is there; 0: none is. 1 or -1. */
+static int find_version(struct sqlite_backend *backend, const struct value *value, int64_t now_ms,
+                        uint32_t *version_r)
 {
-    for (size_t i = 0; i < step->count; i++) {
-        const struct value_change *change = &step->changes[i];
-        sqlite3_stmt *row;
-        int found = get_row(backend, &change->value, step->now_ms, &row);
-        if (found < 0)
-            return -1;
-        done_r->versions[i] = found > 0 ? (uint32_t)sqlite3_column_int64(row, 1) : 0;
-        sqlite3_reset(row);
-        if (change->replaces != VALUE_ANY && change->replaces != done_r->versions[i]) {
-            done_r->refused = i;
-            return 0;
-        }
-    }
-    return 1;
+    sqlite3_stmt *row;
+    int found = get_row(backend, value, now_ms, &row);
+    *version_r = found > 0 ? (uint32_t)sqlite3_column_int64(row, 1) : 0;
+    sqlite3_reset(row);
+    return found < 0 ? -1 : 1;
 }
 
-static int drop_value(struct sqlite_backend *backend, const struct value *value)
+/* 1; 0 no row has changed; -1. */
+static int do_to_one(struct sqlite_backend *backend, sqlite3_stmt *statement)
 {
-    sqlite3_stmt *drop = sqlite_take(backend, SQL_VALUE_DROP);
-    sqlite3_bind_int64(drop, 1, row_of(backend, value));
-    return sqlite_do(backend, drop);
+    return sqlite_do(backend, statement) < 0 ? -1 : sqlite3_changes(backend->db) == 1;
 }
 
-int sqlite_values_put(struct sqlite_backend *backend, const struct value *value)
+static int drop_value(struct sqlite_backend *backend, const struct value *value, uint32_t replaces,
+                      int64_t now_ms)
 {
-    sqlite3_stmt *put = sqlite_take(backend, SQL_VALUE_PUT);
-    sqlite3_bind_int64(put, 1, row_of(backend, value));
-    sqlite3_bind_int(put, 2, (int)value->kind);
-    sqlite_bind_string(put, 3, value->key);
-    sqlite3_bind_int64(put, 4, value->version);
-    sqlite3_bind_int64(put, 5, value->until_ms);
-    sqlite3_bind_blob(put, 6, value->bytes, (int)value->length, SQLITE_STATIC);
-    if (sqlite_do(backend, put) < 0)
+    sqlite3_stmt *drop = take_about(backend, SQL_VALUE_DROP, value);
+    sqlite3_bind_int64(drop, 4, replaces);
+    sqlite3_bind_int64(drop, 5, now_ms);
+    return do_to_one(backend, drop);
+}
+
+static sqlite3_stmt *take_to_write(struct sqlite_backend *backend, enum sqlite_statement which,
+                                   const struct value *value)
+{
+    sqlite3_stmt *statement = take_about(backend, which, value);
+    sqlite3_bind_int64(statement, 4, value->version);
+    sqlite3_bind_int64(statement, 5, value->until_ms);
+    sqlite3_bind_blob(statement, 6, value->bytes, (int)value->length, SQLITE_STATIC);
+    return statement;
+}
+
+static int replace_value(struct sqlite_backend *backend, const struct value *value,
+                         uint32_t replaces, int64_t now_ms)
+{
+    sqlite3_stmt *replace = take_to_write(backend, SQL_VALUE_REPLACE, value);
+    sqlite3_bind_int64(replace, 7, replaces);
+    sqlite3_bind_int64(replace, 8, now_ms);
+    return do_to_one(backend, replace);
+}
+
+int sqlite_values_put(struct sqlite_backend *backend, const struct value *value, int64_t past_ms)
+{
+    uint32_t there;
+    sqlite3_stmt *put = take_to_write(backend, SQL_VALUE_PUT, value);
+    sqlite3_bind_int64(put, 7, past_ms);
+    int done = do_to_one(backend, put);
+    if (done != 0)
+        return done;
+    if (find_version(backend, value, past_ms, &there) < 0)
         return -1;
-    return sqlite3_changes(backend->db) == 1
-               ? 1
-               : backend_fail(&backend->base, "%s: another value has the hash of %s %.150s",
-                              backend->path, value_kind_names[value->kind], value->key);
+    return there != 0 ? 0
+                      : backend_fail(&backend->base, "%s: another value has the hash of %s %.150s",
+                                     backend->path, value_kind_names[value->kind], value->key);
 }
 
-/* *version: before and after the change. One that is past counts as absent, and stays for the
- * sweep. */
-static int change_value(struct sqlite_backend *backend, const struct value *to, int64_t now_ms,
-                        uint32_t first, uint32_t *version)
+/* One statement looks at the version and writes, but where the version cannot be a condition of it.
+ * One that is past counts as absent, and stays for the sweep. 1 with the new version; 0 another one
+ * is there; -1. */
+static int change_value(struct sqlite_backend *backend, const struct value_change *change,
+                        int64_t now_ms, uint32_t first, uint32_t *version_r)
 {
-    struct value value = *to;
-    bool was_there = *version != 0;
-    if (to->length == 0 || to->until_ms <= now_ms) {
-        *version = 0;
-        return was_there ? drop_value(backend, to) : 1;
+    struct value value = change->value;
+    uint32_t before = change->replaces;
+    bool removed = value.length == 0 || value.until_ms <= now_ms;
+    if (before == VALUE_ANY || (removed && before == 0)) {
+        uint32_t there;
+        if (find_version(backend, &value, now_ms, &there) < 0)
+            return -1;
+        if (before == 0 && there != 0)
+            return 0;
+        before = there;
     }
-    value.version = *version = backend_next_version(*version, first);
-    return sqlite_values_put(backend, &value);
+    value.version = *version_r = removed ? 0 : backend_next_version(before, first);
+    if (removed)
+        return before == 0 ? 1 : drop_value(backend, &value, before, now_ms);
+    return before == 0 ? sqlite_values_put(backend, &value, now_ms)
+                       : replace_value(backend, &value, before, now_ms);
 }
 
 /* ---- removing what is past ------------------------------------------------------------ */
@@ -139,11 +174,12 @@ static int take_step(struct sqlite_backend *backend, const struct values_step *s
                      uint32_t first, struct values_done *done_r)
 {
     size_t added = 0;
-    int result = check_versions(backend, step, done_r);
+    int result = 1;
     for (size_t i = 0; i < step->count && result > 0; i++) {
-        added += done_r->versions[i] == 0;
-        result = change_value(backend, &step->changes[i].value, step->now_ms, first,
+        done_r->refused = i;
+        result = change_value(backend, &step->changes[i], step->now_ms, first,
                               &done_r->versions[i]);
+        added += done_r->versions[i] == first;
     }
     for (size_t i = 0; i < step->refund_count && result > 0; i++) {
         bool damaged;
@@ -184,7 +220,8 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     if (sqlite_begin(self, true) < 0)
         return -1;
     int64_t began_us = clock_monotonic_us();
-    int result = sqlite_end(self, take_step(self, step, first, done_r));
+    int result = take_step(self, step, first, done_r);
+    result = result == 0 ? sqlite_undo(self) : sqlite_end(self, result);
     end_step(self, began_us);
     return result;
 }
