@@ -53,7 +53,7 @@ struct deliveries {
     struct expected *expected; /* room for EXPECTED_MAX */
     size_t expected_count;
     GPtrArray *changed; /* of held */
-    size_t bytes;
+    size_t bytes, changed_bytes; /* of all; and of those that changed, as they were before */
 };
 
 /* ---- what is held ---------------------------------------------------------------------------- */
@@ -111,8 +111,10 @@ void deliveries_free(struct deliveries **deliveries)
 
 static void mark_changed(struct deliveries *deliveries, struct held_value *held)
 {
-    if (!held->changed)
-        g_ptr_array_add(deliveries->changed, held);
+    if (held->changed)
+        return;
+    g_ptr_array_add(deliveries->changed, held);
+    deliveries->changed_bytes += held->bytes;
     held->changed = true;
 }
 
@@ -441,23 +443,32 @@ int deliveries_begin(struct deliveries *deliveries, const struct trace_message *
     return 1;
 }
 
+/* The same as deliveries_message, and what it is held in. */
+static int hold_message(struct deliveries *deliveries, const struct delivery_place *place,
+                        int64_t now_ms, struct held_value **held_r,
+                        struct trace_message **message_r)
+{
+    if (hold_part(deliveries, place->mailbox, trace_day(place->decision), place->part, now_ms,
+                  held_r) < 0)
+        return -1;
+    *message_r = find_message(*held_r, place->decision);
+    if (*message_r == NULL)
+        return 0;
+    mark_changed(deliveries, *held_r);
+    return 1;
+}
+
 int deliveries_message(struct deliveries *deliveries, const struct delivery_place *place,
                        int64_t now_ms, struct trace_message **message_r)
 {
     struct held_value *held;
-    if (hold_part(deliveries, place->mailbox, trace_day(place->decision), place->part, now_ms,
-                  &held) < 0)
-        return -1;
-    *message_r = find_message(held, place->decision);
-    if (*message_r == NULL)
-        return 0;
-    mark_changed(deliveries, held);
-    return 1;
+    return hold_message(deliveries, place, now_ms, &held, message_r);
 }
 
 int deliveries_outcome(struct deliveries *deliveries, const struct delivery_place *place,
                        const struct delivery_outcome *outcome, int64_t now_ms)
 {
+    struct held_value *held;
     struct trace_message *message;
     struct trace_recipient before;
     struct trace_outcome taken = {
@@ -469,14 +480,16 @@ int deliveries_outcome(struct deliveries *deliveries, const struct delivery_plac
         .expanded = outcome->expanded,
         .at_ms = outcome->at_ms,
     };
-    int kept = deliveries_message(deliveries, place, now_ms, &message);
+    int kept = hold_message(deliveries, place, now_ms, &held, &message);
     if (kept < 1)
         return kept;
     if (keep_reply(deliveries, &outcome->reply, now_ms, &taken.reply) < 0)
         return -1;
     size_t room_before = message->recipient_room;
     const struct trace_recipient *after = trace_take_outcome(message, &taken, &before);
-    deliveries->bytes += (message->recipient_room - room_before) * sizeof *after;
+    size_t more = (message->recipient_room - room_before) * sizeof *after;
+    held->bytes += more;
+    deliveries->bytes += more;
     if (after == NULL)
         return 1;
     if (count_move(deliveries, place, &before, after, now_ms) < 0)
@@ -532,6 +545,11 @@ size_t deliveries_change_count(const struct deliveries *deliveries)
     return deliveries->changed->len;
 }
 
+size_t deliveries_change_bytes(const struct deliveries *deliveries)
+{
+    return deliveries->changed_bytes;
+}
+
 size_t deliveries_changes(struct deliveries *deliveries, struct value_change *changes, size_t room)
 {
     size_t count = deliveries->changed->len < room ? deliveries->changed->len : room;
@@ -576,6 +594,7 @@ void deliveries_written(struct deliveries *deliveries, const uint32_t *versions)
         }
     }
     g_ptr_array_set_size(deliveries->changed, 0);
+    deliveries->changed_bytes = 0;
     if (deliveries->bytes > HELD_MAX_BYTES)
         forget_all(deliveries);
 }

@@ -67,6 +67,8 @@ int deliveries_end(struct deliveries *deliveries, const struct delivery_place *p
  * function. */
 size_t deliveries_changes(struct deliveries *deliveries, struct value_change *changes, size_t room);
 size_t deliveries_change_count(const struct deliveries *deliveries);
+/* About how many bytes they have, but for what came since a value was first changed. */
+size_t deliveries_change_bytes(const struct deliveries *deliveries);
 /* They have been written; `versions` in their order. */
 void deliveries_written(struct deliveries *deliveries, const uint32_t *versions);
 

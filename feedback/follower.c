@@ -58,6 +58,7 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     follower->store = store;
     follower->hash_keys.key = key;
     follower->source = xstrdup(source);
+    follower->step_lines_max = FOLLOWER_LINES_MIN;
     follower->arena = arena_new();
     follower->deliveries = deliveries_new(store, &follower->hash_keys, source);
     follower->open = open_messages_new(source);
@@ -174,12 +175,35 @@ bool follower_has_changes(const struct follower *follower)
 }
 
 /* A line changes five values at most, and one that begins a message handed back by a filter those of
- * the lines that were kept for it. */
+ * the lines that were kept for it. What lines add takes little beside what their values had. */
 bool follower_is_full(const struct follower *follower)
 {
     enum { OF_A_LINE = 5 * (1 + FOLLOWER_STRANGER_LINES_MAX) };
-    return change_count(follower) + 1 + OF_A_LINE > VALUES_AT_ONCE ||
+    return follower->step_lines >= follower->step_lines_max ||
+           deliveries_change_bytes(follower->deliveries) > VALUES_STEP_MAX_BYTES / 2 ||
+           change_count(follower) + 1 + OF_A_LINE > VALUES_AT_ONCE ||
            follower->refund_count + 1 + FOLLOWER_STRANGER_LINES_MAX > VALUES_REFUNDS_MAX;
+}
+
+size_t follower_lines_next(size_t lines, int64_t held_us)
+{
+    enum { LEAST_US = 10000, MOST_US = 20000 };
+    if (held_us < LEAST_US)
+        lines += lines / 4;
+    else if (held_us > MOST_US)
+        lines -= lines / 4;
+    return lines < FOLLOWER_LINES_MIN   ? FOLLOWER_LINES_MIN
+           : lines > FOLLOWER_LINES_MAX ? FOLLOWER_LINES_MAX
+                                        : lines;
+}
+
+/* A step that ended early says nothing about one that is full. */
+static void end_step(struct follower *follower)
+{
+    if (follower->step_lines >= follower->step_lines_max)
+        follower->step_lines_max =
+            follower_lines_next(follower->step_lines_max, follower->done->held_us);
+    follower->step_lines = 0;
 }
 
 static void write_cursor(struct follower *follower, const char *place, struct text *out)
@@ -235,6 +259,7 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
     arena_reset(follower->arena);
     if (answer < 1)
         return answer;
+    end_step(follower);
     follower->version = follower->done->versions[0];
     open_messages_written(follower->open, follower->done->versions + 1);
     deliveries_written(follower->deliveries, follower->done->versions + 1 + of_open);

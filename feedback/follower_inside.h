@@ -32,6 +32,7 @@ struct follower {
     struct values_done *done;
     int64_t gap_ms; /* when the last gap was seen; 0: never */
     struct follower_counts counts;
+    size_t step_lines, step_lines_max; /* since the last writing; and until the next one */
     bool new_lines;
     int64_t swept_ms, read_again_ms;
     int64_t clock_ms; /* the latest moment of the clock */

@@ -564,6 +564,7 @@ int follower_line(struct follower *follower, const struct mail_log_line *line, i
         (answer = settle(follower, &event, at_ms, now_ms)) < 1)
         return answer;
     follower->counts.lines++;
+    follower->step_lines++;
     follower->new_lines = true;
     if (at_ms > follower->counts.log_ms)
         follower->counts.log_ms = at_ms;

@@ -63,6 +63,7 @@ struct values_done {
     uint32_t versions[VALUES_AT_ONCE]; /* on 1: of each value now; 0: it is absent */
     int8_t refunded[VALUES_REFUNDS_MAX]; /* on 1: 1 or 0 as store_refund; -1: what is kept of its
                                             mailbox or its IP is damaged, and stays */
+    int64_t held_us; /* on 1: messages waited so long for it at most */
 };
 
 /* Makes all changes and refunds, if each value has the version that its change replaces. Returns 1;

@@ -95,7 +95,9 @@ static int change(struct backend *backend, const struct values_step *step, uint3
             return -1;
     for (size_t i = 0; i < step->refund_count; i++, count += REFUND_ARGUMENTS)
         redis_add_refund(self, arena, &step->refunds[i], arguments + count);
+    int64_t began_us = clock_monotonic_us();
     const redisReply *told = redis_ask(self, SCRIPT_VALUES, arguments, count, &reply);
+    done_r->held_us = clock_monotonic_us() - began_us;
     if (told == NULL)
         return -1;
     if (redis_number(reply->element[1]) == 1)

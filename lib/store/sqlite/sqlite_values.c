@@ -1,20 +1,36 @@
 /* Versioned values in SQLite: a step is one transaction, which is undone where a version
  * is another one. A value past its end counts as absent; each step looks at some rows behind those that the
  * last one looked at, and removes those that are past. */
+
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "store/sqlite/sqlite.h"
 
-/* The row of a value. Two values may have the same hash, with a million of them in one of 18 million
- * databases: the second one cannot be put then. */
+enum { OWNER_BITS = 20, KEY_BITS = 63 - OWNER_BITS }; /* of a row's number */
+
+/* The part of a key that names a mailbox; of the kinds whose keys name none, all of it. */
+static const char *owner_of(const struct value *value, size_t *length_r)
+{
+    const char *slash = value->kind == VALUE_TRACE ? strchr(value->key, '/') : NULL;
+    const char *owner = slash != NULL ? slash + 1 : value->key;
+    *length_r = slash != NULL ? strcspn(owner, "/") : strlen(owner);
+    return owner;
+}
+
+/* The row of a value: a hash of the owner, so that what a mailbox has is on one page, and behind it
+ * a hash of kind and key. Two values of an owner may have the same: the second one cannot be put
+ * then. With a million mailboxes of 20 values each, that happens in one of 40,000 databases. */
 static int64_t row_of(const struct sqlite_backend *backend, const struct value *value)
 {
     char name[1 + VALUE_KEY_MAX];
-    size_t length = strlen(value->key);
+    size_t length = strlen(value->key), owner_length;
+    const char *owner = owner_of(value, &owner_length);
     name[0] = (char)('0' + (int)value->kind);
     memcpy(name + 1, value->key, length);
-    return identity_hash(backend->hash_key, name, 1 + length);
+    return identity_hash(backend->hash_key, owner, owner_length) >> KEY_BITS << KEY_BITS |
+           identity_hash(backend->hash_key, name, 1 + length) >> OWNER_BITS;
 }
 
 /* A statement about a value: its row is ?1, its kind ?2, its key ?3. */
@@ -170,17 +186,63 @@ static int sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t row
 /* More than the step adds, so that what is past stays a part of the table, and some anyway. */
 enum { SWEPT_ANYWAY = 16 };
 
+struct place {
+    int64_t row;
+    size_t change;
+};
+
+static int by_row(const void *left, const void *right)
+{
+    const struct place *a = left, *b = right;
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+/* The change at the first of the places found another version. An earlier one, which was not tried,
+ * may do the same: *refused_r becomes the earliest. 0 or -1. */
+static int find_refused(struct sqlite_backend *backend, const struct values_step *step,
+                        const struct place *places, size_t count, size_t *refused_r)
+{
+    *refused_r = places[0].change;
+    for (size_t i = 1; i < count; i++) {
+        const struct value_change *change = &step->changes[places[i].change];
+        uint32_t there;
+        if (places[i].change > *refused_r || change->replaces == VALUE_ANY)
+            continue;
+        if (find_version(backend, &change->value, step->now_ms, &there) < 0)
+            return -1;
+        if (there != change->replaces)
+            *refused_r = places[i].change;
+    }
+    return 0;
+}
+
+/* In the order of their rows: each page is looked for and changed once. */
+static int make_changes(struct sqlite_backend *backend, const struct values_step *step,
+                        uint32_t first, struct values_done *done_r)
+{
+    struct place places[VALUES_AT_ONCE];
+    int result = 1;
+    for (size_t i = 0; i < step->count; i++)
+        places[i] = (struct place){row_of(backend, &step->changes[i].value), i};
+    if (step->count > 0)
+        qsort(places, step->count, sizeof places[0], by_row);
+    for (size_t i = 0; i < step->count && result > 0; i++) {
+        size_t number = places[i].change;
+        result = change_value(backend, &step->changes[number], step->now_ms, first,
+                              &done_r->versions[number]);
+        if (result == 0)
+            result = find_refused(backend, step, places + i, step->count - i, &done_r->refused);
+    }
+    return result;
+}
+
 static int take_step(struct sqlite_backend *backend, const struct values_step *step,
                      uint32_t first, struct values_done *done_r)
 {
     size_t added = 0;
-    int result = 1;
-    for (size_t i = 0; i < step->count && result > 0; i++) {
-        done_r->refused = i;
-        result = change_value(backend, &step->changes[i], step->now_ms, first,
-                              &done_r->versions[i]);
+    int result = make_changes(backend, step, first, done_r);
+    for (size_t i = 0; i < step->count && result > 0; i++)
         added += done_r->versions[i] == first;
-    }
     for (size_t i = 0; i < step->refund_count && result > 0; i++) {
         bool damaged;
         int refunded = sqlite_refund(backend, &step->refunds[i], step->now_ms, &damaged);
@@ -202,14 +264,14 @@ static void let_others_begin(const struct sqlite_backend *backend)
         nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);
 }
 
-static void end_step(struct sqlite_backend *backend, int64_t began_us)
+static void end_step(struct sqlite_backend *backend, int64_t held_us)
 {
-    int64_t now_us = clock_monotonic_us(), apart_us = now_us - began_us;
+    int64_t apart_us = held_us;
     if (apart_us < STEPS_APART_LEAST_US)
         apart_us = STEPS_APART_LEAST_US;
     if (apart_us > STEPS_APART_MOST_US)
         apart_us = STEPS_APART_MOST_US;
-    backend->next_step_us = now_us + apart_us;
+    backend->next_step_us = clock_monotonic_us() + apart_us;
 }
 
 static int change(struct backend *backend, const struct values_step *step, uint32_t first,
@@ -222,7 +284,8 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     int64_t began_us = clock_monotonic_us();
     int result = take_step(self, step, first, done_r);
     result = result == 0 ? sqlite_undo(self) : sqlite_end(self, result);
-    end_step(self, began_us);
+    done_r->held_us = clock_monotonic_us() - began_us;
+    end_step(self, done_r->held_us);
     return result;
 }
 

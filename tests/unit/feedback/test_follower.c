@@ -810,6 +810,60 @@ START_TEST(test_told_while_nothing_comes)
 }
 END_TEST
 
+/* ---- how much a step is ------------------------------------------------------------------------- */
+
+START_TEST(test_lines_of_a_step)
+{
+    static const struct {
+        size_t lines, next;
+        int64_t held_us;
+    } rows[] = {
+        {FOLLOWER_LINES_MIN, FOLLOWER_LINES_MIN, 500000},
+        {FOLLOWER_LINES_MIN, FOLLOWER_LINES_MIN * 5 / 4, 9999},
+        {FOLLOWER_LINES_MAX, FOLLOWER_LINES_MAX, 9999},
+        {FOLLOWER_LINES_MAX - 4, FOLLOWER_LINES_MAX, 0},
+        {4000, 4000, 10000},
+        {4000, 4000, 20000},
+        {4000, 3000, 20001},
+    };
+    for (size_t i = 0; i < countof(rows); i++)
+        ck_assert_uint_eq(follower_lines_next(rows[i].lines, rows[i].held_us), rows[i].next);
+    begin(BACKEND_SQLITE);
+    for (int i = 0; i < FOLLOWER_LINES_MIN; i++) {
+        ck_assert(!follower_is_full(follower));
+        line("smtpd", "connect from unknown[192.0.2.7]");
+    }
+    ck_assert(follower_is_full(follower));
+    write_down();
+    ck_assert(!follower_is_full(follower));
+    end();
+}
+END_TEST
+
+/* A step takes so many bytes at most, and few lines may change long values. */
+START_TEST(test_bytes_of_a_step)
+{
+    enum { MESSAGES = 100, RECIPIENTS = 2000 };
+    const char *queue_ids[MESSAGES];
+    begin(BACKEND_SQLITE);
+    for (int i = 0; i < MESSAGES; i++) {
+        queue_ids[i] = arena_printf(arena, "E%dAAAAAAAA", i);
+        hand_in(queue_ids[i], RECIPIENTS);
+        for (int j = 0; j < RECIPIENTS; j++)
+            line("smtp", "%s: to=<r%d@x.test>, relay=none, delay=0.1, delays=0.1/0/0/0, dsn=4.4.1, "
+                 "status=deferred (delivery temporarily suspended: lost)", queue_ids[i], j);
+        write_down();
+    }
+    ck_assert(!follower_is_full(follower));
+    for (int i = 0; i < MESSAGES; i++)
+        queued(queue_ids[i], RECIPIENTS);
+    ck_assert(follower_is_full(follower));
+    write_down();
+    ck_assert(!follower_is_full(follower));
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("follower");
@@ -841,5 +895,7 @@ int main(void)
     tcase_add_loop_test(cases, test_written_late, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mail_that_nobody_judged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_messages_of_a_day, 0, BACKEND_KINDS);
+    tcase_add_test(cases, test_lines_of_a_step);
+    tcase_add_test(cases, test_bytes_of_a_step);
     return backends_run(suite);
 }
