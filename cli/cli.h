@@ -15,6 +15,7 @@ enum cli_option {
     OPTION_NOTE,
     OPTION_PREVIEW,
     OPTION_FROM,
+    OPTION_FORGET,
     OPTION_FOR,
     OPTION_CAUSE,
     OPTION_MESSAGES,
@@ -81,6 +82,8 @@ const struct command *cli_command_find(const char *first, const char *second, in
 int cli_read_options(struct cli *cli, int argc, char **argv) must_check;
 /* --max, 0 to `max`; *most_r stays when it is not given. -1: go on; else the exit status. */
 int cli_read_max(const struct cli *cli, size_t max, size_t *most_r) must_check;
+/* The note that is given, for an action of the person: -1 with it; else the exit status. */
+int cli_read_note(const struct cli *cli, struct action *action_r) must_check;
 void cli_print_usage(FILE *out);
 void cli_print_help(const struct command *command, FILE *out);
 

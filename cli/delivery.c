@@ -319,9 +319,31 @@ static void print_feedback(struct cli *cli, struct json_object *view)
     }
 }
 
+static void print_forgotten(struct cli *cli, struct json_object *view)
+{
+    printf("%s: left out from now on.\n", print_member(cli->arena, view, "forgotten", "?"));
+}
+
+static int forget_log(struct cli *cli, const char *source)
+{
+    struct action action;
+    struct problem problem = {0};
+    int status = cli_read_note(cli, &action);
+    if (status < 0)
+        status = cli_answer(cli, desk_feedback_forget(&cli->desk, source, &action, &problem),
+                            &problem);
+    if (status >= 0)
+        return status;
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    json_add_string(view, "forgotten", source);
+    return views_show(cli, view, print_forgotten);
+}
+
 int cli_run_feedback(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
+    if (cli->given[OPTION_FORGET] != NULL)
+        return forget_log(cli, cli->given[OPTION_FORGET]);
     if (desk_feedback(&cli->desk, cli->now_ms, &view) < 1)
         return cli_no_store(cli);
     return views_show(cli, view, print_feedback);

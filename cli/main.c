@@ -30,8 +30,10 @@ const struct command cli_commands[] = {
      "As the mail server's log tells it. A queue id finds a message that is in the\n"
      "queue; a long one also as long as the record of its decision is kept.\n"
      "Of a mailbox the newest 50 messages; with --json all.\n"},
-    {"feedback", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_feedback,
-     "how far the mail servers' logs were followed", NULL},
+    {"feedback", "", 0, 0, TAKES(OPTION_JSON) | TAKES(OPTION_FORGET) | TAKES(OPTION_NOTE),
+     NEEDS_DESK, cli_run_feedback, "how far the mail servers' logs were followed",
+     "--forget, with a --note why, leaves out the log of a mail server that is no more,\n"
+     "as it is named here. Not one that was followed within the last 10 minutes.\n"},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

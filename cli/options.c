@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "message/address.h"
 
 static const struct option_row {
     const char *name;
@@ -15,6 +16,7 @@ static const struct option_row {
     [OPTION_NOTE] = {"note", '\0', "TEXT", "why; goes to the audit log"},
     [OPTION_PREVIEW] = {"preview", '\0', NULL, "do nothing, show what the next message would meet"},
     [OPTION_FROM] = {"from", '\0', "FILE", "further names, one a line; - is standard input"},
+    [OPTION_FORGET] = {"forget", '\0', "SOURCE", "leave out a log that nobody follows any more"},
     [OPTION_FOR] = {"for", '\0', "DURATION", "how long, such as 90m, 24h, 7d, permanent"},
     [OPTION_CAUSE] = {"cause", '\0', "CAUSE",
                       "volume, complaints, failures, compromised, breached, terms, identity, staff"},
@@ -177,5 +179,18 @@ int cli_read_max(const struct cli *cli, size_t max, size_t *most_r)
     if (text[digits] != '\0' || number > max)
         return cli_usage_error(cli, "--max: expected a number from 0 to %zu", max);
     *most_r = number;
+    return -1;
+}
+
+int cli_read_note(const struct cli *cli, struct action *action_r)
+{
+    const char *note = cli->given[OPTION_NOTE];
+    if (note == NULL || *note == '\0')
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
+    if (strlen(note) > sizeof((struct audit *)NULL)->note - 1)
+        return cli_usage_error(cli, "--note: has more than 255 bytes");
+    if (address_text_fault(note, strlen(note)) != NULL)
+        return cli_usage_error(cli, "--note: %s", address_text_fault(note, strlen(note)));
+    *action_r = (struct action){.now_ms = cli->now_ms, .by = cli->person.name, .note = note};
     return -1;
 }

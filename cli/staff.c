@@ -103,20 +103,6 @@ static int read_password(const struct cli *cli, char password_r[LINE_SIZE])
 
 /* ---- what the options say ---------------------------------------------------------------- */
 
-/* -1 with *action_r; else the exit status. */
-static int read_action(const struct cli *cli, struct action *action_r)
-{
-    const char *note = cli->given[OPTION_NOTE];
-    if (note == NULL || *note == '\0')
-        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
-    if (strlen(note) > sizeof((struct audit *)NULL)->note - 1)
-        return cli_usage_error(cli, "--note: has more than 255 bytes");
-    if (address_text_fault(note, strlen(note)) != NULL)
-        return cli_usage_error(cli, "--note: %s", address_text_fault(note, strlen(note)));
-    *action_r = (struct action){.now_ms = cli->now_ms, .by = cli->person.name, .note = note};
-    return -1;
-}
-
 static int read_role(const struct cli *cli, enum role *role_r)
 {
     const char *name = cli->given[OPTION_ROLE];
@@ -145,7 +131,7 @@ int cli_run_staff_add(struct cli *cli)
     struct action action;
     enum role role = ROLE_VIEWER;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status < 0)
@@ -164,7 +150,7 @@ int cli_run_staff_password(struct cli *cli)
     char password[LINE_SIZE] = "";
     struct action action;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     if (status < 0)
         status = read_password(cli, password);
     if (status < 0)
@@ -181,7 +167,7 @@ int cli_run_staff_role(struct cli *cli)
     struct action action;
     enum role role = ROLE_VIEWER;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status >= 0)
@@ -197,7 +183,7 @@ int cli_run_staff_unlock(struct cli *cli)
     struct problem problem = {0};
     struct submission address = {.arena = cli->arena};
     const char *ip = cli->given[OPTION_IP];
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     if (status < 0 && ip != NULL && !submission_set_ip(&address, ip, strlen(ip), &problem))
         return cli_usage_error(cli, "--ip: expected an IPv4 or IPv6 address");
     return status >= 0 ? status
@@ -211,7 +197,7 @@ int cli_run_staff_remove(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
                                   staff_remove(cli->desk.store, cli->words[0], &action, &problem),
@@ -292,7 +278,7 @@ int cli_run_token_add(struct cli *cli)
     enum role role = ROLE_VIEWER;
     int64_t expires_ms = 0;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     if (status < 0)
         status = read_role(cli, &role);
     if (status < 0)
@@ -313,7 +299,7 @@ int cli_run_token_remove(struct cli *cli)
 {
     struct action action;
     struct problem problem = {0};
-    int status = read_action(cli, &action);
+    int status = cli_read_note(cli, &action);
     return status >= 0 ? status
                        : say_done(cli,
                                   staff_token_remove(cli->desk.store, cli->words[0], &action,

@@ -7,23 +7,34 @@
 
 /* ---- the logs -------------------------------------------------------------------------------- */
 
+static void add_log(struct followed_logs *logs, const struct value *cursor,
+                    struct json_object *tree)
+{
+    int64_t read_ms = json_int(tree, "read_ms", 0), log_ms = json_int(tree, "log_ms", 0);
+    size_t at = logs->sources.count++;
+    logs->of[at] = (struct followed){.source = cursor->key, .cursor = tree, .log_ms = log_ms,
+                                     .read_ms = read_ms > log_ms ? read_ms : log_ms};
+    logs->sources.of[at] = delivery_source(cursor->key);
+}
+
 int delivered_logs_read(const struct context *context, struct followed_logs *logs_r)
 {
     struct value cursors[DELIVERY_SOURCES_MAX];
+    struct json_object *trees[DELIVERY_SOURCES_MAX];
     struct store_page page = {.max = DELIVERY_SOURCES_MAX};
     *logs_r = (struct followed_logs){0};
     if (store_values(context->desk->store, context->arena, VALUE_CURSOR, "", context->now_ms,
                      cursors, &page) < 0)
         return -1;
-    logs_r->sources.count = page.count;
     for (size_t i = 0; i < page.count; i++) {
-        struct followed *log = &logs_r->of[i];
-        struct json_object *cursor = json_read(cursors[i].bytes);
-        int64_t read_ms = json_int(cursor, "read_ms", 0), log_ms = json_int(cursor, "log_ms", 0);
-        *log = (struct followed){.source = cursors[i].key, .cursor = cursor, .log_ms = log_ms,
-                                 .read_ms = read_ms > log_ms ? read_ms : log_ms};
-        logs_r->sources.of[i] = delivery_source(cursors[i].key);
+        trees[i] = json_read(cursors[i].bytes);
+        if (cursors[i].until_ms == UNTIL_LIFTED)
+            add_log(logs_r, &cursors[i], trees[i]);
     }
+    logs_r->count = logs_r->sources.count;
+    for (size_t i = 0; i < page.count; i++)
+        if (cursors[i].until_ms != UNTIL_LIFTED)
+            add_log(logs_r, &cursors[i], trees[i]);
     return 1;
 }
 
@@ -36,10 +47,10 @@ void delivered_logs_end(struct followed_logs *logs)
 int64_t delivered_logs_until(const struct followed_logs *logs)
 {
     int64_t until_ms = INT64_MAX;
-    for (size_t i = 0; i < logs->sources.count; i++)
+    for (size_t i = 0; i < logs->count; i++)
         if (logs->of[i].read_ms < until_ms)
             until_ms = logs->of[i].read_ms;
-    return logs->sources.count > 0 ? until_ms : 0;
+    return logs->count > 0 ? until_ms : 0;
 }
 
 /* ---- the messages of a mailbox ----------------------------------------------------------------- */

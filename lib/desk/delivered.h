@@ -15,13 +15,14 @@ struct followed {
     struct json_object *cursor; /* the counts are members */
 };
 struct followed_logs {
-    struct followed of[DELIVERY_SOURCES_MAX];
-    struct delivery_sources sources; /* the same ones */
+    struct followed of[DELIVERY_SOURCES_MAX]; /* first those that are not forgotten */
+    size_t count;                             /* of those */
+    struct delivery_sources sources; /* all of them, in the same order */
 };
 /* 1 or -1. To be ended also after -1. */
 int delivered_logs_read(const struct context *context, struct followed_logs *logs_r) must_check;
 void delivered_logs_end(struct followed_logs *logs); /* for freed_by */
-/* Up to when all of them were read. */
+/* Up to when all of them were read that are not forgotten; 0: there are none. */
 int64_t delivered_logs_until(const struct followed_logs *logs);
 
 /* All messages of a mailbox that are kept, the newest first. */

@@ -222,6 +222,14 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
  *  "open":messages in the queue} */
 int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
+/* A log that will not be followed again, of a mail server that is no more, is left out from now on:
+ * its lag is nobody's. What is known of its mail stays as long as else; a follower that comes all the
+ * same goes on where it was. In the audit log. 1; 0 with *problem: 404 there is none, 409 it was seen
+ * within DESK_FORGET_MS; -1. */
+#define DESK_FORGET_MS (10 * MINUTE_MS)
+int desk_feedback_forget(const struct desk *desk, const char *source, const struct action *action,
+                         struct problem *problem) must_check;
+
 /* Adds to each object of the view that has a "class": "title", a few words of what happened, and
  * "advice", whose fault it is and what to do. */
 void desk_delivery_add_words(struct json_object *view, const struct catalogue *catalogue,

@@ -127,7 +127,7 @@ int desk_delivery(const struct desk *desk, const char *mailbox, const char *befo
     struct json_object *view = json_object_new_object();
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
-    json_add_bool(view, "followed", logs.sources.count > 0);
+    json_add_bool(view, "followed", logs.count > 0);
     json_add_int(view, "days", DELIVERY_DAYS);
     add_sums(json_add_object(view, "sums"), counts);
     add_messages(&delivered, &replies, below, view);
@@ -180,7 +180,7 @@ int desk_delivery_domain(const struct desk *desk, const char *domain, int64_t no
     freed_by(json_put) struct json_object *view = json_object_new_object();
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "domain", domain);
-    json_add_bool(view, "followed", logs.sources.count > 0);
+    json_add_bool(view, "followed", logs.count > 0);
     struct delivery_counts *all = arena_alloc(context.arena, sizeof *all);
     struct json_object *sums = json_add_object(view, "sums");
     struct json_object *days = json_add_list(view, "by_day");
@@ -382,7 +382,7 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
     struct json_object *messages = json_add_list(view, "messages");
     for (size_t i = 0; message_id != NULL && i < delivered.count; i++)
         json_object_array_add(messages, delivered_trace(mailbox, &delivered.messages[i], &replies));
-    json_add_bool(view, "followed", logs.sources.count > 0);
+    json_add_bool(view, "followed", logs.count > 0);
     add_addresses(&asked, message_id != NULL && has_unknown(&delivered), &replies, view);
     *view_r = view;
     return 1;
@@ -416,7 +416,7 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
         return -1;
     struct json_object *view = json_object_new_object(), *list = json_object_new_array();
     const struct followed *latest = NULL;
-    for (size_t i = 0; i < logs.sources.count; i++) {
+    for (size_t i = 0; i < logs.count; i++) {
         struct json_object *source = json_object_new_object();
         add_log(source, &logs.of[i], now_ms);
         json_object_array_add(list, source);
@@ -428,6 +428,47 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
     json_add(view, "sources", list);
     *view_r = view;
     return 1;
+}
+
+/* Until when a cursor is kept that nobody goes on with: its name leads to the traces. */
+#define FORGOTTEN_MS ((DELIVERY_DAYS + 2) * DAY_MS)
+
+static void free_done(struct values_done **done) { free(*done); }
+
+/* Keeps the cursor until then. 1; 0: it was written in the meantime; -1. */
+static int forget_cursor(struct store *store, const struct value *cursor, int64_t now_ms)
+{
+    freed_by(free_done) struct values_done *done = xcalloc(1, sizeof *done);
+    struct value_change change = {.value = *cursor, .replaces = cursor->version};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
+    change.value.until_ms = now_ms + FORGOTTEN_MS;
+    return store_values_change(store, &step, done);
+}
+
+int desk_feedback_forget(const struct desk *desk, const char *source, const struct action *action,
+                         struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, action->now_ms);
+    struct value cursor;
+    const struct audited audited = {"feedback_forget", source, "{}", action};
+    int found = strlen(source) > ADDRESS_MAX_BYTES || source[0] == '\0'
+                    ? 0
+                    : store_value(desk->store, context.arena, VALUE_CURSOR, source, action->now_ms,
+                                  &cursor);
+    if (found < 1)
+        return found < 0 ? -1 : problem_set(problem, 404, "", "no log of that name is followed");
+    freed_by(json_put) struct json_object *tree = json_read(cursor.bytes);
+    int64_t seen_ms = json_int(tree, "read_ms", 0);
+    if (seen_ms <= action->now_ms - DESK_FORGET_MS)
+        found = forget_cursor(desk->store, &cursor, action->now_ms);
+    else
+        found = 0;
+    if (found < 1)
+        return found < 0 ? -1
+                         : problem_set(problem, 409, "", "it is followed: its sendguard-feedback was "
+                                       "seen within the last %d minutes; stop that first",
+                                       (int)(DESK_FORGET_MS / MINUTE_MS));
+    return store_write_audit(desk->store, &audited);
 }
 
 /* ---- in words ------------------------------------------------------------------------------------------------ */

@@ -234,7 +234,7 @@ static const char *why_untraced(const struct asked *asked, const struct followed
 {
     if (asked->state != NULL)
         return asked->state;
-    if (logs->sources.count == 0)
+    if (logs->count == 0)
         return "not_followed";
     return delivered_logs_until(logs) < decision_time(asked->decision) + LINES_BEHIND_MS ? "waiting"
                                                                                    : "unseen";

@@ -5,9 +5,11 @@ import datetime
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
+from clock import Clock
 from mta import DUNNO, both, start_mta  # noqa: F401 (fixtures)
 from programs import BUILD, PATIENCE
 from test_cli import Shell
@@ -117,6 +119,25 @@ def test_text_for_people(sent):
     assert re.search(r"1  address_unknown  This address does not exist", text)
     text = sent.shell.ok("feedback")
     assert "5 lines, 1 messages, 2 outcomes, 0 refunds; 1 in the queue" in text
+
+
+def test_a_log_that_is_forgotten(sent, folder):
+    source = sent.shell.json("feedback")["source"]
+    forget = ("feedback", "--forget", source)
+    assert "--note is missing" in sent.shell.fails(64, *forget)
+    assert "no log of that name" in sent.shell.fails(1, "feedback", "--forget", "mx9", "--note", "x")
+    assert "within the last 10 minutes" in sent.shell.fails(1, *forget, "--note", "gone")
+    assert sent.shell.json("feedback")["source"] == source and sent.shell.ok("audit") == ""
+    clock = Clock(folder)
+    clock.set((time.time() + 700) * 1000)
+    told = sent.shell.ok(*forget, "--note", "gone", **clock.environment)
+    assert told == f"{source}: left out from now on.\n"
+    assert sent.shell.json("feedback") == {"sources": []}
+    assert re.search(r"feedback_forget.*gone", sent.shell.ok("audit"))
+    assert sent.shell.json("trace", "4F0A11")["state"] == "traced"
+    sent.log.refused("4F0A11", "slow@y.test")
+    sent.log.follow()
+    assert sent.shell.json("feedback")["source"] == source
 
 
 def test_why_there_is_no_trace(sent):

@@ -41,7 +41,10 @@ static void follow(const char *source, int64_t read_ms)
     text_addf(&cursor, "{\"place\":\"p\",\"log_ms\":%lld,\"read_ms\":%lld,\"lines\":40,\"messages\":3,"
               "\"outcomes\":5,\"refunds\":1,\"gaps\":2,\"malformed\":4,\"open\":6}",
               (long long)(read_ms - MINUTE_MS), (long long)read_ms);
+    int64_t of_others_ms = until_ms;
+    until_ms = UNTIL_LIFTED;
     keep_value(VALUE_CURSOR, source, &cursor);
+    until_ms = of_others_ms;
 }
 
 static uint64_t say(enum reply_class class, const char *code, const char *site, const char *words)
@@ -489,6 +492,49 @@ START_TEST(feedback)
 }
 END_TEST
 
+static int forget(const char *source, int64_t now_ms, struct problem *problem)
+{
+    const struct action action = {now_ms, "ada", "out of service"};
+    int answer = desk_feedback_forget(rig_desk(), source, &action, problem);
+    ck_assert_msg(answer >= 0, "%s", store_error(store));
+    return answer;
+}
+
+/* It is no log any more that is behind, and its traces stay; whoever follows it after all brings it
+ * back. */
+START_TEST(forgotten)
+{
+    struct problem problem = {0};
+    struct audit audit;
+    struct store_page page = {.max = 1};
+    struct delivery_sources sources;
+    begin(_i);
+    follow(SOURCE, NOW);
+    follow("mx0 journal", NOW - 9 * MINUTE_MS);
+    ck_assert_int_eq(forget("mx3 journal", NOW, &problem), 0);
+    ck_assert_int_eq(problem.status, 404);
+    ck_assert_int_eq(forget("mx0 journal", NOW, &problem), 0);
+    ck_assert_int_eq(problem.status, 409);
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, &audit, &page), 1);
+    ck_assert_uint_eq(page.count, 0);
+    ck_assert_int_eq(forget("mx0 journal", NOW + MINUTE_MS, &problem), 1);
+    struct json_object *view = VIEW(desk_feedback(rig_desk(), NOW, &made));
+    ck_assert_uint_eq(length_of(view, "sources"), 1);
+    check_member(view, "source", SOURCE);
+    ck_assert_int_eq(delivery_sources(store, arena, NOW + 11 * DAY_MS, &sources), 1);
+    ck_assert_uint_eq(sources.count, 2);
+    ck_assert_int_eq(delivery_sources(store, arena, NOW + 13 * DAY_MS, &sources), 1);
+    ck_assert_uint_eq(sources.count, 1);
+    ck_assert_int_eq(store_audit_newest(store, "mx0 journal", INT64_MAX, &audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(audit.action, "feedback_forget");
+    ck_assert_str_eq(audit.note, "out of service");
+    follow("mx0 journal", NOW + 2 * MINUTE_MS);
+    view = VIEW(desk_feedback(rig_desk(), NOW, &made));
+    check_member(view, "sources.0.source", "mx0 journal");
+}
+END_TEST
+
 /* Every class has words, and no two the same. */
 START_TEST(words)
 {
@@ -520,7 +566,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk delivery");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_mailbox, of_a_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback};
+    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_mailbox, of_a_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, words, 0, 4);

@@ -45,7 +45,9 @@ static void keep_value(enum value_kind kind, const char *key, const struct text 
 {
     change = (struct value_change){.value = {.kind = kind, .key = key, .bytes = bytes->data,
                                              .length = bytes->length,
-                                             .until_ms = NOW + 30 * DAY_MS},
+                                             .until_ms = kind == VALUE_CURSOR
+                                                             ? UNTIL_LIFTED
+                                                             : NOW + 30 * DAY_MS},
                                    .replaces = VALUE_ANY};
     const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
     ck_assert_int_eq(store_values_change(store, &step, &done), 1);
