@@ -242,6 +242,25 @@ START_TEST(test_third_block_by_outage)
 }
 END_TEST
 
+/* What a mailbox's block holds is no reason to think that others have enough good ones. */
+START_TEST(test_two_blocks)
+{
+    settings.blocks = FAILURE_BLOCKS_MAILBOX;
+    for (int i = 0; i < 40; i++) {
+        bool bobs = i < 20, good = bobs ? i < 10 : i < 30;
+        struct failure_outcome one = outcome(good ? FAILURE_DELIVERED : FAILURE_FAILED,
+                                             at(10, 0) + i);
+        one.mailbox = bobs && i < 18 ? "bob@d.test" : i % 2 == 0 ? "eve@d.test" : "ann@d.test";
+        failure_window_take(&window, &settings, &one);
+    }
+    failure_window_pass(&window, &settings, at(10, 1));
+    ck_assert_uint_eq(window.block_count, 2);
+    ck_assert_str_eq(failure_names_at(&window.names, window.blocks[0].mailbox), "bob@d.test");
+    ck_assert_uint_eq(window.blocks[1].mailbox, FAILURE_NOBODY);
+    ck_assert_int_eq(window.blocks[1].from_ms, at(10, 0) + 37);
+}
+END_TEST
+
 START_TEST(test_outage_of_the_last_hour)
 {
     const struct failure_excuse excuse = {"x.test", NULL, 1U << FAILURE_ADDRESS_UNKNOWN};
@@ -436,6 +455,7 @@ int main(void)
     tcase_add_test(tcase, test_one_message);
     tcase_add_test(tcase, test_third_block);
     tcase_add_test(tcase, test_third_block_by_outage);
+    tcase_add_test(tcase, test_two_blocks);
     tcase_add_test(tcase, test_outage_of_the_last_hour);
     tcase_add_test(tcase, test_numbers);
     tcase_add_test(tcase, test_clocks);
