@@ -16,6 +16,8 @@ enum value_kind {
     VALUE_KNOWN,  /* recipients that a mailbox knows */
     VALUE_DOMAIN, /* deliveries to a domain on a day */
     VALUE_REPLY,  /* what a server said, by its hash */
+    VALUE_FAILURES, /* outcomes of a sender domain's mail, and its blocks */
+    VALUE_OUTAGE, /* outcomes at a site, of all senders */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];
