@@ -15,7 +15,7 @@
 enum { HELD_MAX_BYTES = 16 * 1024 * 1024 };
 
 /* One of the store's values, and what it is to be. */
-struct held {
+struct held_failures {
     enum value_kind kind;
     char *key;
     uint32_t version; /* 0: the store has none */
@@ -38,7 +38,7 @@ struct failures {
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static void repack(struct held *held)
+static void repack(struct held_failures *held)
 {
     failure_window_free(&held->window);
     if (held->outage != NULL)
@@ -49,7 +49,7 @@ static void repack(struct held *held)
 
 static void free_held(void *pointer)
 {
-    struct held *held = pointer;
+    struct held_failures *held = pointer;
     repack(held);
     text_free(&held->packed);
     text_free(&held->next);
@@ -123,14 +123,14 @@ static GHashTable *table_of(const struct failures *failures, enum value_kind kin
 }
 
 /* Values to be read, each once, that are not held. */
-struct wanted {
+struct wanted_failures {
     struct value *values;
     size_t count;
     GHashTable *named[2];
 };
 
-static void want(const struct failures *failures, struct wanted *wanted, enum value_kind kind,
-                 const char *key)
+static void want(const struct failures *failures, struct wanted_failures *wanted,
+                 enum value_kind kind, const char *key)
 {
     GHashTable *named = wanted->named[kind == VALUE_FAILURES];
     if (key[0] == '\0' || g_hash_table_contains(table_of(failures, kind), key) ||
@@ -139,15 +139,15 @@ static void want(const struct failures *failures, struct wanted *wanted, enum va
     wanted->values[wanted->count++] = (struct value){.kind = kind, .key = key};
 }
 
-static struct wanted new_wanted(size_t room)
+static struct wanted_failures new_wanted(size_t room)
 {
-    return (struct wanted){.values = xcalloc(room + 1, sizeof(struct value)),
-                           .named = {g_hash_table_new(g_str_hash, g_str_equal),
-                                     g_hash_table_new(g_str_hash, g_str_equal)}};
+    return (struct wanted_failures){.values = xcalloc(room + 1, sizeof(struct value)),
+                                    .named = {g_hash_table_new(g_str_hash, g_str_equal),
+                                              g_hash_table_new(g_str_hash, g_str_equal)}};
 }
 
 /* Reads what is wanted, and ends it. 1 or -1. */
-static int read_wanted(struct failures *failures, struct wanted *wanted, int64_t now_ms)
+static int read_wanted(struct failures *failures, struct wanted_failures *wanted, int64_t now_ms)
 {
     int answer = 1;
     for (size_t done = 0; done < wanted->count && answer > 0; done += VALUES_AT_ONCE) {
@@ -157,7 +157,7 @@ static int read_wanted(struct failures *failures, struct wanted *wanted, int64_t
     }
     for (size_t i = 0; i < wanted->count && answer > 0; i++) {
         const struct value *value = &wanted->values[i];
-        struct held *held = xcalloc(1, sizeof *held);
+        struct held_failures *held = xcalloc(1, sizeof *held);
         held->kind = value->kind;
         held->key = xstrdup(value->key);
         held->version = value->version;
@@ -173,9 +173,9 @@ static int read_wanted(struct failures *failures, struct wanted *wanted, int64_t
 }
 
 /* Unpacked, to be changed; NULL: it is not held. What is damaged begins anew. */
-static struct held *use(struct failures *failures, enum value_kind kind, const char *key)
+static struct held_failures *use(struct failures *failures, enum value_kind kind, const char *key)
 {
-    struct held *held = g_hash_table_lookup(table_of(failures, kind), key);
+    struct held_failures *held = g_hash_table_lookup(table_of(failures, kind), key);
     if (held == NULL || held->in_use)
         return held;
     const char *bytes = text_string(&held->packed);
@@ -195,7 +195,7 @@ static struct held *use(struct failures *failures, enum value_kind kind, const c
 /* Reads what the outcomes that were added are about. 1 or -1. */
 static int read_added(struct failures *failures, int64_t now_ms)
 {
-    struct wanted wanted = new_wanted(2 * failures->added->len);
+    struct wanted_failures wanted = new_wanted(2 * failures->added->len);
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
@@ -207,7 +207,7 @@ static int read_added(struct failures *failures, int64_t now_ms)
 
 /* ---- applying -------------------------------------------------------------------------------- */
 
-static uint32_t explained(const struct held *site, const struct failures_rule *rule,
+static uint32_t explained(const struct held_failures *site, const struct failures_rule *rule,
                           const char *domain, const char *mailbox, int64_t now_ms)
 {
     return rule->settings.outage && site != NULL
@@ -216,8 +216,8 @@ static uint32_t explained(const struct held *site, const struct failures_rule *r
                : 0;
 }
 
-/* A greylisted one is known of the site when it is decided. */
-static void tell_site(struct held *site, const struct failures_outcome *added)
+/* Strangers are put off by sites that work. */
+static void tell_site(struct held_failures *site, const struct failures_outcome *added)
 {
     const struct failure_outcome *outcome = &added->outcome;
     bool waits = outcome->came == FAILURE_DEFERRED && outcome->greylisted;
@@ -234,8 +234,8 @@ static void tell_site(struct held *site, const struct failures_outcome *added)
 static void apply(struct failures *failures, const struct failures_rule *rule,
                   const struct failures_outcome *added)
 {
-    struct held *window = use(failures, VALUE_FAILURES, added->domain);
-    struct held *site = use(failures, VALUE_OUTAGE, added->outcome.site);
+    struct held_failures *window = use(failures, VALUE_FAILURES, added->domain);
+    struct held_failures *site = use(failures, VALUE_OUTAGE, added->outcome.site);
     struct failure_outcome outcome = added->outcome;
     if (window == NULL) /* no domain is named "" */
         return;
@@ -251,17 +251,18 @@ static void apply(struct failures *failures, const struct failures_rule *rule,
 
 /* Sites that have an outage, and domains that have mail there: FAILURES_EXCUSED_AT_ONCE of them, in
  * the next step the next ones, and again from the first. */
-struct excused {
-    struct held *site;
+struct excused_domain {
+    struct held_failures *site;
     const char *domain;
 };
 
 static size_t find_excused(const struct failures *failures, const struct failures_rule *rule,
-                           int64_t now_ms, struct excused excused_r[FAILURES_EXCUSED_AT_ONCE])
+                           int64_t now_ms,
+                           struct excused_domain excused_r[FAILURES_EXCUSED_AT_ONCE])
 {
     size_t count = 0;
     for (guint i = 0; i < failures->changed->len; i++) {
-        struct held *site = g_ptr_array_index(failures->changed, i);
+        struct held_failures *site = g_ptr_array_index(failures->changed, i);
         size_t place = 0, passed = 0;
         const char *domain = NULL;
         if (count == FAILURES_EXCUSED_AT_ONCE)
@@ -271,14 +272,14 @@ static size_t find_excused(const struct failures *failures, const struct failure
         while (count < FAILURES_EXCUSED_AT_ONCE &&
                (domain = failure_outage_domain(site->outage, &place)) != NULL)
             if (++passed > site->excused)
-                excused_r[count++] = (struct excused){site, domain};
+                excused_r[count++] = (struct excused_domain){site, domain};
         site->excused = domain != NULL ? passed : 0;
     }
     return count;
 }
 
 /* Of the open window, or of a block that holds. */
-static void excuse_by(struct held *window, const struct excused *excused,
+static void excuse_by(struct held_failures *window, const struct excused_domain *excused,
                       const struct failures_rule *rule, const struct failure_block *block,
                       int64_t at_ms)
 {
@@ -292,10 +293,10 @@ static void excuse_by(struct held *window, const struct excused *excused,
     failure_window_numbers_free(&numbers);
 }
 
-static void excuse(struct failures *failures, const struct excused *excused,
+static void excuse(struct failures *failures, const struct excused_domain *excused,
                    const struct failures_rule *rule, int64_t at_ms)
 {
-    struct held *window = use(failures, VALUE_FAILURES, excused->domain);
+    struct held_failures *window = use(failures, VALUE_FAILURES, excused->domain);
     if (window == NULL)
         return;
     failure_window_pass(&window->window, &rule->settings, at_ms);
@@ -309,8 +310,8 @@ static void excuse(struct failures *failures, const struct excused *excused,
 static int excuse_all(struct failures *failures, const struct failures_rule *rule, int64_t at_ms,
                       int64_t now_ms)
 {
-    struct excused excused[FAILURES_EXCUSED_AT_ONCE];
-    struct wanted wanted = new_wanted(FAILURES_EXCUSED_AT_ONCE);
+    struct excused_domain excused[FAILURES_EXCUSED_AT_ONCE];
+    struct wanted_failures wanted = new_wanted(FAILURES_EXCUSED_AT_ONCE);
     size_t count = find_excused(failures, rule, at_ms, excused);
     for (size_t i = 0; i < count; i++)
         want(failures, &wanted, VALUE_FAILURES, excused[i].domain);
@@ -330,8 +331,8 @@ static void give_up(struct failures *failures)
     g_ptr_array_set_size(failures->changed, 0);
 }
 
-static struct value_change change_of(struct held *held, const struct failure_settings *settings,
-                                     int64_t now_ms)
+static struct value_change change_of(struct held_failures *held,
+                                     const struct failure_settings *settings, int64_t now_ms)
 {
     bool is_window = held->kind == VALUE_FAILURES;
     text_clear(&held->next);
@@ -376,7 +377,7 @@ int failures_changes(struct failures *failures, const struct failures_rule *rule
 void failures_written(struct failures *failures, const uint32_t *versions)
 {
     for (guint i = 0; i < failures->changed->len; i++) {
-        struct held *held = g_ptr_array_index(failures->changed, i);
+        struct held_failures *held = g_ptr_array_index(failures->changed, i);
         const struct text packed = held->next;
         failures->bytes += packed.length - held->packed.length;
         held->next = held->packed;
@@ -395,7 +396,7 @@ void failures_written(struct failures *failures, const uint32_t *versions)
 
 void failures_refused(struct failures *failures, size_t place)
 {
-    struct held *held = g_ptr_array_index(failures->changed, place);
+    struct held_failures *held = g_ptr_array_index(failures->changed, place);
     give_up(failures);
     failures->bytes -= held->packed.length;
     g_hash_table_remove(table_of(failures, held->kind), held->key);

@@ -1,10 +1,11 @@
-/* Outcomes on their way into the windows of sender domains (rules/failure_window.h) and into what is
- * known of sites (rules/failure_outage.h), as the store keeps them for all programs that follow a log.
+/* Outcomes on their way into the windows of sender domains (rules/failure_window.h) and into what
+ * is known of sites (rules/failure_outage.h), as the store keeps them for all programs that follow a
+ * log.
  *
- * Outcomes are collected while lines are read, and applied when a step is written: what is kept of a
- * domain is changed by the followers of other mail servers too, and where one of them was first, it
- * is read anew and the same outcomes are applied again. With the step, which moves the cursor, each
- * takes effect once.
+ * Outcomes are collected while lines are read, and applied when a step is written: what is kept of
+ * a domain is changed by the followers of other mail servers too, and where one of them was first,
+ * it is read anew and the same outcomes are applied again. With the step, which moves the cursor,
+ * each takes effect once.
  *
  * Functions return 1, 0 or -1 as store.h says. One thread. */
 #ifndef SENDGUARD_FAILURES_H
@@ -23,12 +24,13 @@ void failures_free(struct failures **failures);
 /* What a failure of that class and enhanced code ("4.4.1") is to the rule. */
 enum failure_kind failures_kind(enum reply_class class, const char *code);
 
-/* An outcome of a unit that counts: off-domain, of a mailbox that is not exempt. Names are copied. */
+/* An outcome of a unit that counts: off-domain, of a mailbox that is not exempt. */
 struct failures_outcome {
-    const char *domain; /* of the sender, in key form; of a group of own domains its first one */
+    const char *domain; /* of the sender, in key form; of a group of own domains one */
     bool known;         /* anybody here had mail delivered to the recipient within 30 days */
     struct failure_outcome outcome; /* left_out: FAILURE_OURS or FAILURE_COUNTS */
 };
+/* Copies the names. */
 void failures_add(struct failures *failures, const struct failures_outcome *outcome);
 
 /* What a step is written under. domains_of_day: how many sender domains had outcomes today. */
@@ -40,8 +42,9 @@ struct failures_rule {
 /* How many changes failures_changes makes at most now. */
 size_t failures_change_count(const struct failures *failures);
 /* Applies what was added to what the store has. The changes, `room` of them at most and not fewer
- * than failures_change_count; they live until the next call. While a site has an outage, what failed
- * there is left out of the windows of FAILURES_EXCUSED_AT_ONCE more domains of it. 1 or -1. */
+ * than failures_change_count; they live until the next call. While a site has an outage, what
+ * failed there is left out of the windows of FAILURES_EXCUSED_AT_ONCE more domains of it. 1 or
+ * -1. */
 enum { FAILURES_EXCUSED_AT_ONCE = 64 };
 int failures_changes(struct failures *failures, const struct failures_rule *rule, int64_t now_ms,
                      struct value_change *changes, size_t room, size_t *count_r) must_check;

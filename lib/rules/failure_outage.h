@@ -57,8 +57,8 @@ struct failure_outage_outcome {
     bool known;             /* anybody here had mail delivered to the recipient within 30 days */
     int64_t at_ms;          /* what is older than the newest minute counts in that */
 };
-/* A unit's first outcome, also one that is left out or set aside in its domain's window; of a
- * greylisted one what decides it. A site whose newest minute is an hour ahead of at_ms was stamped
+/* A unit's first outcome, also one that is left out or set aside in its domain's window, but none
+ * of a greylisted one. A site whose newest minute is an hour ahead of at_ms was stamped
  * by a clock that was wrong: it begins anew. */
 void failure_outage_take(struct failure_outage *outage,
                          const struct failure_outage_outcome *outcome);

@@ -435,12 +435,12 @@ int failure_window_lift(struct failure_window *window, const struct failure_sett
 }
 
 /* An excuse by the places of its names. */
-struct excused {
+struct excused_entries {
     uint32_t site, mailbox, kinds;
 };
 
 /* Of what made a block, or (0) of what counts. */
-static size_t leave_out(struct failure_window *window, const struct excused *excused,
+static size_t leave_out(struct failure_window *window, const struct excused_entries *excused,
                         uint32_t block)
 {
     size_t count = 0;
@@ -463,7 +463,7 @@ size_t failure_window_leave_out(struct failure_window *window,
                                 const struct failure_excuse *excuse, int64_t at_ms)
 {
     failure_window_pass(window, settings, at_ms);
-    struct excused excused = {.site = failure_names_find(&window->names, excuse->site),
+    struct excused_entries excused = {.site = failure_names_find(&window->names, excuse->site),
                               .mailbox = FAILURE_NOBODY, .kinds = excuse->kinds};
     if (excuse->mailbox != NULL)
         excused.mailbox = failure_names_find(&window->names, excuse->mailbox);

@@ -3,10 +3,10 @@
  * A unit, a message at one recipient, enters the window of its sender's domain once, by its first
  * outcome, and counts in every instant of [t, t + window) as good or bad. The window is broken in
  * an instant in which at least `at_least` are bad, of at least `min_messages` messages, and they
- * are at least `percent` of all. That may come to be without another outcome, when a good one leaves
- * or a grace ends, so what callers keep beside the window is the first instant at which it breaks if
- * nothing more comes. From there on the domain is blocked for `block`. What made a block makes no
- * other, and outcomes of messages that were admitted before its end enter no window.
+ * are at least `percent` of all. That may come to be without another outcome, when a good one
+ * leaves or a grace ends, so what callers keep beside the window is the first instant at which it
+ * breaks if nothing more comes. From there on the domain is blocked for `block`. What made a block
+ * makes no other, and outcomes of messages that were admitted before its end enter no window.
  *
  * The window's time is the latest stamp that it was told; nothing happens before that. Outcomes of
  * one instant count together, whatever their order, so a block is made when time has passed the

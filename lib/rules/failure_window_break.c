@@ -7,7 +7,7 @@
 static int64_t later(int64_t one, int64_t other) { return one > other ? one : other; }
 
 /* How many are counted; the bad ones by their message, in a hash table. */
-struct tally {
+struct failure_tally {
     uint32_t bad, all, messages;
     struct of_message {
         uint64_t message;
@@ -17,15 +17,16 @@ struct tally {
     size_t mask;
 };
 
-static struct tally tally_new(size_t bad_max)
+static struct failure_tally tally_new(size_t bad_max)
 {
     size_t size = 16;
     while (size < 2 * bad_max)
         size *= 2;
-    return (struct tally){.table = xcalloc(size, sizeof(struct of_message)), .mask = size - 1};
+    return (struct failure_tally){.table = xcalloc(size, sizeof(struct of_message)),
+                                  .mask = size - 1};
 }
 
-static struct of_message *of_message(struct tally *tally, uint64_t message)
+static struct of_message *of_message(struct failure_tally *tally, uint64_t message)
 {
     size_t at = (size_t)((message * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & tally->mask;
     while (tally->table[at].used && tally->table[at].message != message)
@@ -35,7 +36,7 @@ static struct of_message *of_message(struct tally *tally, uint64_t message)
     return &tally->table[at];
 }
 
-static void tally_join(struct tally *tally, const struct failure_entry *entry)
+static void tally_join(struct failure_tally *tally, const struct failure_entry *entry)
 {
     tally->all++;
     if (entry->state == FAILURE_GOOD)
@@ -44,7 +45,7 @@ static void tally_join(struct tally *tally, const struct failure_entry *entry)
     tally->messages += of_message(tally, entry->message)->bad++ == 0;
 }
 
-static void tally_leave(struct tally *tally, const struct failure_entry *entry)
+static void tally_leave(struct failure_tally *tally, const struct failure_entry *entry)
 {
     tally->all--;
     if (entry->state == FAILURE_GOOD)
@@ -70,7 +71,7 @@ int64_t failure_window_grace_end(const struct failure_window *window,
 /* Goes through the instants in which something changes by itself: what has been decided leaves, a
  * grace ends, what it made bad leaves. */
 static int64_t sweep(const struct failure_window *window, const struct failure_settings *settings,
-                     struct tally *tally)
+                     struct failure_tally *tally)
 {
     const struct failure_list *decided = &window->decided, *graced = &window->graced;
     size_t left = 0, turned = 0, turned_left = 0;
@@ -119,7 +120,7 @@ int64_t failure_window_breaks_at(const struct failure_window *window,
     size_t bad_max = window->bad_count + window->graced.count;
     if (bad_max < settings->at_least)
         return FAILURE_NEVER;
-    struct tally tally = tally_new(bad_max);
+    struct failure_tally tally = tally_new(bad_max);
     int64_t breaks_ms = sweep(window, settings, &tally);
     free(tally.table);
     return breaks_ms;
@@ -141,9 +142,9 @@ bool failure_window_may_break(const struct failure_window *window,
 /* ---- of blocks ------------------------------------------------------------------------------- */
 
 /* What of a block, or (0) of what made none, is not left out. */
-static struct tally tally_of(const struct failure_window *window, uint32_t block)
+static struct failure_tally tally_of(const struct failure_window *window, uint32_t block)
 {
-    struct tally tally = tally_new(window->bad_count);
+    struct failure_tally tally = tally_new(window->bad_count);
     for (size_t i = 0; i < window->decided.count; i++) {
         const struct failure_entry *entry = &window->decided.of[i];
         if (entry->block == block && entry->left_out == FAILURE_COUNTS)
@@ -155,7 +156,7 @@ static struct tally tally_of(const struct failure_window *window, uint32_t block
 
 void failure_window_count_others(const struct failure_window *window, struct failure_block *block)
 {
-    struct tally others = tally_of(window, 0);
+    struct failure_tally others = tally_of(window, 0);
     block->others_bad = others.bad;
     block->others_all = others.all;
     block->others_messages = others.messages;
@@ -165,7 +166,7 @@ bool failure_window_made(const struct failure_window *window,
                          const struct failure_settings *settings,
                          const struct failure_block *block)
 {
-    struct tally own = tally_of(window, block->id);
+    struct failure_tally own = tally_of(window, block->id);
     return is_broken(settings, own.bad + block->others_bad, own.all + block->others_all,
                      own.messages + block->others_messages);
 }

@@ -29,14 +29,15 @@ static int most_first(const void *one, const void *other)
 }
 
 /* Counts by the place of a name, and for sites by why they are left out. */
-struct counts {
+struct name_counts {
     uint32_t *of[FAILURE_LEFT_OUT_COUNT];
     size_t places;
 };
 
 /* The list of what is counted for the reasons from..to, and frees the counts of these. */
-static struct failure_count *list_of(const struct failure_window *window, struct counts *counts,
-                                     int from, int to, size_t *count_r)
+static struct failure_count *list_of(const struct failure_window *window,
+                                     struct name_counts *counts, int from, int to,
+                                     size_t *count_r)
 {
     size_t count = 0;
     for (int why = from; why <= to; why++)
@@ -61,7 +62,7 @@ struct failure_numbers failure_window_numbers(const struct failure_window *windo
                                               const struct failure_block *block)
 {
     struct failure_numbers numbers = {0};
-    struct counts counts = {.places = window->names.bytes.length};
+    struct name_counts counts = {.places = window->names.bytes.length};
     uint64_t *messages = xcalloc(window->bad_count + 1, sizeof *messages);
     for (size_t why = 0; why < FAILURE_LEFT_OUT_COUNT; why++)
         counts.of[why] = xcalloc(counts.places + 1, sizeof *counts.of[why]);

@@ -1,5 +1,5 @@
-/* Outcomes on their way into the windows of sender domains, over both stores: what several followers
- * bring counts once, and outages of sites are left out for all domains. */
+/* Outcomes on their way into the windows of sender domains, over both stores: what several
+ * followers bring counts once, and outages of sites are left out for all domains. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static void end(void)
         failures_free(&followers[i]);
 }
 
-/* ---- outcomes and steps ------------------------------------------------------------------------ */
+/* ---- outcomes and steps ---------------------------------------------------------------------- */
 
 static struct failures_outcome outcome(const char *domain, enum failure_came came, int64_t at_ms)
 {
@@ -108,7 +108,7 @@ static void breaks_at(const char *domain, int64_t breaks_ms, int64_t now_ms)
     failure_window_free(&window);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* Twelve delivered at once, ten failed half an hour later, written one after the other. */
 START_TEST(test_steps)
@@ -191,7 +191,7 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-/* ---- outages ----------------------------------------------------------------------------------- */
+/* ---- outages --------------------------------------------------------------------------------- */
 
 static void worked_yesterday(void)
 {
@@ -302,7 +302,7 @@ START_TEST(test_one_domain)
 }
 END_TEST
 
-/* ---- kinds ------------------------------------------------------------------------------------- */
+/* ---- kinds ----------------------------------------------------------------------------------- */
 
 START_TEST(test_kinds)
 {
