@@ -99,8 +99,7 @@ static int begin(struct log_reader *reader)
         return log_failed(reader, &problem);
     }
     reader->lines = 0;
-    reader->clock = (struct mail_log_clock){.zone = reader->zone,
-                                             .reference_us = clock_wall_ms() * 1000};
+    reader->clock = (struct mail_log_clock){.zone = reader->zone};
     return 1;
 }
 
@@ -209,6 +208,7 @@ static int go_on(struct log_reader *reader)
 {
     if (reader->follower == NULL && begin(reader) < 0)
         return -1;
+    reader->clock.reference_us = clock_wall_ms() * 1000;
     int answer = read_lines(reader);
     if (answer == 0 && rest(reader) < 1)
         return -1;

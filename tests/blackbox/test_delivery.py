@@ -3,15 +3,16 @@ log as Postfix writes it, followed by the program itself."""
 
 import datetime
 import json
+import os
 import re
 import subprocess
 import time
 
 import pytest
 
-from clock import Clock
+from clock import DAY, Clock
 from mta import DUNNO, both, start_mta  # noqa: F401 (fixtures)
-from programs import BUILD, PATIENCE
+from programs import BUILD, PATIENCE, eventually
 from test_cli import Shell
 from web import Client, Program, Web
 
@@ -230,3 +231,30 @@ def test_nobody_asks_for_others(sent, web):
     assert client.post_form(path, {"recipients": "nobody@x.test"}).status == 415
     assert client.post_json(path, {"recipients": ["a@x.test"] * 1001}).status == 400
     assert client.post_json(path, {"recipients": ["a" * 70 + "@x.test"] * 900}).status == 413
+
+
+def test_a_stamp_without_a_year_after_months(folder, store):
+    """The year is the one of the moment at which the line is read, not of the program's start."""
+    clock, shell, log = Clock(folder), Shell(folder, store), folder / "mail.log"
+    today_ms = int(time.time()) * 1000
+
+    def line_at(moment_ms):
+        clock.set(moment_ms)
+        moment = datetime.datetime.fromtimestamp(moment_ms // 1000, datetime.timezone.utc)
+        with log.open("a") as lines:
+            lines.write(f"{moment:%b %e %H:%M:%S} mx1 postfix/qmgr[77]: 4F0A11: removed\n")
+        return f"{moment:%Y-%m-%dT%H:%M:%S}"
+
+    def is_told(moment):
+        return any(one["line_at"].startswith(moment) for one in shell.json("feedback")["sources"])
+    begun = line_at(today_ms - 280 * DAY)
+    with subprocess.Popen([BUILD / "sendguard-feedback", *shell.options,
+                           "-o", f"web.secret_file={folder}/secret",
+                           "-o", f"feedback.source=file:{log}"], stdin=subprocess.DEVNULL,
+                          env=dict(os.environ, TZ="UTC", **clock.environment)) as program:
+        try:
+            eventually(lambda: is_told(begun), "the first line is read")
+            now = line_at(today_ms)
+            eventually(lambda: is_told(now), "the line of today is of today")
+        finally:
+            program.terminate()
