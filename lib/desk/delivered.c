@@ -56,29 +56,25 @@ int64_t delivered_logs_until(const struct followed_logs *logs)
 /* ---- the messages of a mailbox ----------------------------------------------------------------- */
 
 /* Another machine's clock may already be at the next day. */
-int delivered_read(const struct context *context, const struct followed_logs *logs,
-                   const char *mailbox, struct delivered *delivered_r)
+struct delivered delivered_begin(const struct context *context, const char *mailbox)
 {
-    enum { DAYS = DELIVERY_DAYS + 2 };
-    struct trace_message *of_day[DAYS];
-    size_t counts[DAYS], days = 0, count = 0;
-    int64_t today = context->now_ms / DAY_MS;
-    int64_t day = (context->now_ms + CLOCK_AHEAD_MS) / DAY_MS;
-    for (; day >= today - DELIVERY_DAYS; day--, days++) {
-        if (delivery_messages(context->desk->store, context->arena, &logs->sources, mailbox, day,
-                              context->now_ms, &of_day[days], &counts[days]) < 0)
-            return -1;
-        count += counts[days];
-    }
-    *delivered_r = (struct delivered){
-        mailbox, arena_alloc(context->arena, count * sizeof *delivered_r->messages), 0};
-    for (size_t i = 0; i < days; i++) {
-        if (counts[i] > 0)
-            memcpy(delivered_r->messages + delivered_r->count, of_day[i],
-                   counts[i] * sizeof *of_day[i]);
-        delivered_r->count += counts[i];
-    }
-    return 1;
+    struct delivered delivered = {.of_day = *context, .mailbox = mailbox,
+                                  .day = (context->now_ms + CLOCK_AHEAD_MS) / DAY_MS};
+    delivered.of_day.arena = arena_new();
+    return delivered;
+}
+
+void delivered_end(struct delivered *delivered) { arena_free(&delivered->of_day.arena); }
+
+int delivered_next(struct delivered *delivered, const struct followed_logs *logs)
+{
+    const struct context *context = &delivered->of_day;
+    if (delivered->day < context->now_ms / DAY_MS - DELIVERY_DAYS)
+        return 0;
+    arena_reset(context->arena);
+    return delivery_messages(context->desk->store, context->arena, &logs->sources,
+                             delivered->mailbox, delivered->day--, context->now_ms,
+                             &delivered->messages, &delivered->count);
 }
 
 /* ---- what servers said ---------------------------------------------------------------------------- */
@@ -129,8 +125,8 @@ static int read_some(const struct context *context, struct replies *replies, siz
     return 1;
 }
 
-int delivered_replies_read(const struct context *context, const struct trace_message *messages, size_t count,
-                 struct replies *replies_r)
+int delivered_replies_read(const struct context *context, const struct trace_message *messages,
+                           size_t count, struct replies *replies_r)
 {
     size_t most = 0;
     for (size_t i = 0; i < count; i++)

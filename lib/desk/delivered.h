@@ -25,15 +25,19 @@ void delivered_logs_end(struct followed_logs *logs); /* for freed_by */
 /* Up to when all of them were read that are not forgotten; 0: there are none. */
 int64_t delivered_logs_until(const struct followed_logs *logs);
 
-/* All messages of a mailbox that are kept, the newest first. */
+/* The messages of a mailbox, day by day, the newest first. A day may have very many: its memory is
+ * given back for the next one. */
 struct delivered {
+    struct context of_day; /* with an arena of its own: for what is read of the messages */
     const char *mailbox;
     struct trace_message *messages;
     size_t count;
+    int64_t day; /* the next one */
 };
-/* 1 or -1. */
-int delivered_read(const struct context *context, const struct followed_logs *logs,
-                   const char *mailbox, struct delivered *delivered_r) must_check;
+struct delivered delivered_begin(const struct context *context, const char *mailbox);
+void delivered_end(struct delivered *delivered); /* for freed_by */
+/* 1 with the messages of a day, of which there may be none; 0 there are no more days; -1. */
+int delivered_next(struct delivered *delivered, const struct followed_logs *logs) must_check;
 
 /* What servers said to the recipients of some messages. */
 struct replies {
@@ -42,8 +46,8 @@ struct replies {
     size_t count;
 };
 /* Reads them at once. Those that are not kept any more are "" throughout. 1 or -1. */
-int delivered_replies_read(const struct context *context, const struct trace_message *messages, size_t count,
-                 struct replies *replies_r) must_check;
+int delivered_replies_read(const struct context *context, const struct trace_message *messages,
+                           size_t count, struct replies *replies_r) must_check;
 /* Never NULL. */
 const struct kept_reply *delivered_reply(const struct replies *replies, uint64_t id);
 

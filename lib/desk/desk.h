@@ -206,7 +206,7 @@ int desk_delivery_domain(const struct desk *desk, const char *domain, int64_t no
 enum { DESK_ADDRESSES_MAX = 1000 };
 /* What became of the mailbox's mail to some addresses. request: {"recipients":["a@x.test",…] (at
  * most DESK_ADDRESSES_MAX), "message_id":"<…>" or absent: of that message alone}. Answers
- * {"followed":bool,"messages":[TRACE…] with that Message-ID, [] without one,
+ * {"followed":bool,"messages":[TRACE ≤ DESK_PAGE] with that Message-ID, newest first, [] without one,
  *  "recipients":[{"address":as asked,OUTCOME of the newest attempt}…]}; "outcome" is null, and
  * nothing besides, where no mail of the mailbox is known to have gone; "no_address":true where the
  * text is none. Nothing is told of other mailboxes. */

@@ -91,19 +91,42 @@ static void count_message(struct delivery_counts *counts, const struct trace_mes
 }
 
 /* A page of those decided before the mark. */
-static void add_messages(const struct delivered *delivered, const struct replies *replies,
-                         uint64_t below, struct json_object *view)
+struct message_page {
+    struct json_object *list;
+    uint64_t below, last, older; /* last: of the page; older: the mark of the next one, 0: none */
+};
+
+static void add_message(struct message_page *page, const char *mailbox,
+                        const struct trace_message *message, const struct replies *replies)
 {
-    struct json_object *list = json_add_list(view, "messages");
-    size_t i = 0;
-    while (i < delivered->count && delivered->messages[i].decision >= below)
-        i++;
-    for (size_t shown = 0; i < delivered->count && shown < DESK_PAGE; i++, shown++)
-        json_object_array_add(list, delivered_trace(delivered->mailbox, &delivered->messages[i],
-                                                    replies));
-    json_add_decision(view, "older", i > 0 && i < delivered->count
-                                         ? delivered->messages[i - 1].decision
-                                         : 0);
+    if (message->decision >= page->below || page->older != 0)
+        return;
+    if (json_object_array_length(page->list) == DESK_PAGE) {
+        page->older = page->last;
+        return;
+    }
+    page->last = message->decision;
+    json_object_array_add(page->list, delivered_trace(mailbox, message, replies));
+}
+
+/* All days. 1 or -1. */
+static int add_messages(const struct context *context, const struct followed_logs *logs,
+                        const char *mailbox, struct delivery_counts *counts,
+                        struct message_page *page)
+{
+    freed_by(delivered_end) struct delivered delivered = delivered_begin(context, mailbox);
+    struct replies replies;
+    int more;
+    while ((more = delivered_next(&delivered, logs)) > 0) {
+        if (delivered_replies_read(&delivered.of_day, delivered.messages, delivered.count,
+                                   &replies) < 0)
+            return -1;
+        for (size_t i = 0; i < delivered.count; i++) {
+            count_message(counts, &delivered.messages[i], &replies);
+            add_message(page, mailbox, &delivered.messages[i], &replies);
+        }
+    }
+    return more < 0 ? -1 : 1;
 }
 
 int desk_delivery(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
@@ -111,27 +134,24 @@ int desk_delivery(const struct desk *desk, const char *mailbox, const char *befo
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(delivered_logs_end) struct followed_logs logs = {0};
-    struct delivered delivered;
-    struct replies replies;
-    uint64_t below;
+    struct message_page page = {0};
     if (!input_mailbox(&context, mailbox, "mailbox", &mailbox, problem) ||
-        !input_cursor(before, &below, problem))
+        !input_cursor(before, &page.below, problem))
         return 0;
-    if (delivered_logs_read(&context, &logs) < 0 ||
-        delivered_read(&context, &logs, mailbox, &delivered) < 0 ||
-        delivered_replies_read(&context, delivered.messages, delivered.count, &replies) < 0)
-        return -1;
+    freed_by(json_put) struct json_object *view = json_object_new_object();
     struct delivery_counts *counts = arena_alloc(context.arena, sizeof *counts);
-    for (size_t i = 0; i < delivered.count; i++)
-        count_message(counts, &delivered.messages[i], &replies);
-    struct json_object *view = json_object_new_object();
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
+    struct json_object *sums = json_add_object(view, "sums");
+    page.list = json_add_list(view, "messages");
+    if (delivered_logs_read(&context, &logs) < 0 ||
+        add_messages(&context, &logs, mailbox, counts, &page) < 0)
+        return -1;
     json_add_bool(view, "followed", logs.count > 0);
     json_add_int(view, "days", DELIVERY_DAYS);
-    add_sums(json_add_object(view, "sums"), counts);
-    add_messages(&delivered, &replies, below, view);
-    *view_r = view;
+    add_sums(sums, counts);
+    json_add_decision(view, "older", page.older);
+    *view_r = take(view);
     return 1;
 }
 
@@ -211,7 +231,7 @@ struct asked_addresses {
     size_t count;
     struct asked_hash *hashes; /* in order; of the year of now, and that of the oldest message */
     size_t hash_count;
-    const struct trace_recipient **newest; /* NULL: nothing */
+    struct trace_recipient *newest; /* last_ms is 0: nothing */
 };
 
 static int by_hash(const void *left, const void *right)
@@ -250,9 +270,9 @@ static void note(struct asked_addresses *asked, const struct trace_recipient *re
             high = middle;
     }
     for (; low < asked->hash_count && asked->hashes[low].hash == recipient->hash; low++) {
-        const struct trace_recipient **newest = &asked->newest[asked->hashes[low].address];
-        if (*newest == NULL || recipient->last_ms > (*newest)->last_ms)
-            *newest = recipient;
+        struct trace_recipient *newest = &asked->newest[asked->hashes[low].address];
+        if (recipient->last_ms > newest->last_ms)
+            *newest = *recipient;
     }
 }
 
@@ -282,40 +302,15 @@ static int read_addresses(const struct context *context, struct json_object *lis
     return 1;
 }
 
-/* The messages that are meant: all, or those with a Message-ID. */
-static void choose(const struct context *context, const char *message_id,
-                   struct delivered *delivered)
-{
-    if (message_id == NULL)
-        return;
-    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
-    uint32_t hash = keyed_hash_message_id(&keys, message_id, strlen(message_id));
-    size_t kept = 0;
-    for (size_t i = 0; i < delivered->count; i++)
-        if (delivered->messages[i].message_id == hash)
-            delivered->messages[kept++] = delivered->messages[i];
-    delivered->count = kept;
-}
-
-/* Whether somebody who is not known among its recipients may still be one of them. */
-static bool has_unknown(const struct delivered *delivered)
-{
-    for (size_t i = 0; i < delivered->count; i++)
-        if (trace_unknown(&delivered->messages[i]) > 0 && !delivered->messages[i].ended)
-            return true;
-    return false;
-}
-
 static void add_addresses(const struct asked_addresses *asked, bool pending,
-                          const struct replies *replies, struct json_object *view)
+                          const struct replies *replies, struct json_object *answers)
 {
-    struct json_object *answers = json_add_list(view, "recipients");
     for (size_t i = 0; i < asked->count; i++) {
         struct json_object *answer = json_object_new_object();
         bool is_address = asked->keys[i] != NULL;
         json_add(answer, "address", json_object_get(json_object_array_get_idx(asked->list, i)));
-        if (asked->newest[i] != NULL)
-            delivered_add_outcome(answer, asked->newest[i], replies);
+        if (asked->newest[i].last_ms != 0)
+            delivered_add_outcome(answer, &asked->newest[i], replies);
         else
             json_add_string(answer, "outcome",
                             pending && is_address ? delivery_names[DELIVERY_PENDING] : NULL);
@@ -325,19 +320,48 @@ static void add_addresses(const struct asked_addresses *asked, bool pending,
     }
 }
 
-/* What servers said of the messages with a Message-ID that was asked for, else of the newest outcomes
- * alone. 1 or -1. */
-static int read_replies(const struct context *context, const struct delivered *delivered,
-                        const struct asked_addresses *asked, bool of_messages,
+/* 0: no Message-ID is asked for. */
+static uint32_t hash_of(const struct context *context, const char *message_id)
+{
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+    return message_id != NULL
+               ? keyed_hash_message_id(&keys, message_id, strlen(message_id))
+               : 0;
+}
+
+/* The messages that are meant: those with the hash of a Message-ID, or with 0 all. Adds the newest
+ * DESK_PAGE of the former to the list. *unknown_r: whether somebody who is not known among their recipients may still be one of
+ * them. 1 or -1. */
+static int look_for_addresses(const struct context *context, const struct followed_logs *logs,
+                              const char *mailbox, uint32_t message_id,
+                              struct asked_addresses *asked, struct json_object *messages,
+                              bool *unknown_r)
+{
+    freed_by(delivered_end) struct delivered delivered = delivered_begin(context, mailbox);
+    struct replies replies;
+    int more;
+    while ((more = delivered_next(&delivered, logs)) > 0)
+        for (size_t i = 0; i < delivered.count; i++) {
+            const struct trace_message *message = &delivered.messages[i];
+            if (message_id != 0 && message->message_id != message_id)
+                continue;
+            for (size_t j = 0; j < message->recipient_count; j++)
+                note(asked, &message->recipients[j]);
+            *unknown_r = *unknown_r || (trace_unknown(message) > 0 && !message->ended);
+            if (message_id == 0 || json_object_array_length(messages) == DESK_PAGE)
+                continue;
+            if (delivered_replies_read(&delivered.of_day, message, 1, &replies) < 0)
+                return -1;
+            json_object_array_add(messages, delivered_trace(mailbox, message, &replies));
+        }
+    return more < 0 ? -1 : 1;
+}
+
+/* What servers said of the newest outcomes. 1 or -1. */
+static int read_replies(const struct context *context, const struct asked_addresses *asked,
                         struct replies *replies_r)
 {
-    struct trace_message newest = {
-        .recipients = arena_alloc(context->arena, asked->count * sizeof *newest.recipients)};
-    if (of_messages)
-        return delivered_replies_read(context, delivered->messages, delivered->count, replies_r);
-    for (size_t i = 0; i < asked->count; i++)
-        if (asked->newest[i] != NULL)
-            newest.recipients[newest.recipient_count++] = *asked->newest[i];
+    struct trace_message newest = {.recipients = asked->newest, .recipient_count = asked->count};
     return delivered_replies_read(context, &newest, 1, replies_r);
 }
 
@@ -363,28 +387,22 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(delivered_logs_end) struct followed_logs logs = {0};
     const char *message_id;
-    struct delivered delivered;
     struct replies replies;
     struct asked_addresses asked;
+    bool unknown = false;
     if (!input_mailbox(&context, mailbox, "mailbox", &mailbox, problem) ||
         !read_request(&context, request, &asked, &message_id, problem))
         return 0;
-    if (delivered_logs_read(&context, &logs) < 0 ||
-        delivered_read(&context, &logs, mailbox, &delivered) < 0)
-        return -1;
-    choose(&context, message_id, &delivered);
-    for (size_t i = 0; i < delivered.count; i++)
-        for (size_t j = 0; j < delivered.messages[i].recipient_count; j++)
-            note(&asked, &delivered.messages[i].recipients[j]);
-    if (read_replies(&context, &delivered, &asked, message_id != NULL, &replies) < 0)
-        return -1;
-    struct json_object *view = json_object_new_object();
+    uint32_t hash = hash_of(&context, message_id);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
     struct json_object *messages = json_add_list(view, "messages");
-    for (size_t i = 0; message_id != NULL && i < delivered.count; i++)
-        json_object_array_add(messages, delivered_trace(mailbox, &delivered.messages[i], &replies));
+    if (delivered_logs_read(&context, &logs) < 0 ||
+        look_for_addresses(&context, &logs, mailbox, hash, &asked, messages, &unknown) < 0 ||
+        read_replies(&context, &asked, &replies) < 0)
+        return -1;
     json_add_bool(view, "followed", logs.count > 0);
-    add_addresses(&asked, message_id != NULL && has_unknown(&delivered), &replies, view);
-    *view_r = view;
+    add_addresses(&asked, hash != 0 && unknown, &replies, json_add_list(view, "recipients"));
+    *view_r = take(view);
     return 1;
 }
 

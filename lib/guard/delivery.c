@@ -5,6 +5,9 @@
 
 #include "base/text.h"
 
+/* Most mailboxes have one part for a day. */
+enum { PARTS_AT_ONCE = 8 };
+
 uint32_t delivery_source(const char *name)
 {
     uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
@@ -100,39 +103,59 @@ int delivery_sources(struct store *store, struct arena *arena, int64_t now_ms,
 
 struct gathered {
     struct trace_message *messages;
-    size_t count;
+    size_t count, room;
 };
 
 static void gather(struct arena *arena, struct gathered *gathered,
                    const struct trace_message *messages, size_t count)
 {
-    size_t size = sizeof *messages;
-    struct trace_message *all = arena_alloc(arena, (gathered->count + count) * size);
-    if (gathered->count > 0)
-        memcpy(all, gathered->messages, gathered->count * size);
+    size_t size = sizeof *messages, all = gathered->count + count;
+    if (all > gathered->room) {
+        struct trace_message *more = arena_alloc(arena, 2 * all * size);
+        if (gathered->count > 0)
+            memcpy(more, gathered->messages, gathered->count * size);
+        gathered->messages = more;
+        gathered->room = 2 * all;
+    }
     if (count > 0)
-        memcpy(all + gathered->count, messages, count * size);
-    gathered->messages = all;
-    gathered->count += count;
+        memcpy(gathered->messages + gathered->count, messages, count * size);
+    gathered->count = all;
 }
 
-/* All parts of one source. A damaged part is passed over: the others are worth reading. */
+/* Those from part `first` on. A damaged part is passed over: the others are worth reading. 1 there
+ * may be more; 0 these were the last; -1. */
+static int gather_some(struct store *store, struct arena *arena, uint32_t source,
+                       const char *mailbox, int64_t day, uint32_t first, int64_t now_ms,
+                       struct gathered *gathered)
+{
+    char keys[PARTS_AT_ONCE][DELIVERY_KEY_SIZE];
+    struct value parts[PARTS_AT_ONCE];
+    struct trace_message *messages;
+    size_t count;
+    for (uint32_t i = 0; i < PARTS_AT_ONCE; i++) {
+        delivery_trace_key(keys[i], day, mailbox, source, first + i);
+        parts[i] = (struct value){.kind = VALUE_TRACE, .key = keys[i]};
+    }
+    if (store_values_get(store, arena, parts, PARTS_AT_ONCE, now_ms) < 0)
+        return -1;
+    for (uint32_t i = 0; i < PARTS_AT_ONCE; i++) {
+        if (parts[i].length == 0)
+            return 0;
+        if (trace_read(arena, day, parts[i].bytes, parts[i].length, &messages, &count))
+            gather(arena, gathered, messages, count);
+    }
+    return 1;
+}
+
+/* All parts of one source. 0 or -1. */
 static int gather_parts(struct store *store, struct arena *arena, uint32_t source,
                         const char *mailbox, int64_t day, int64_t now_ms,
                         struct gathered *gathered)
 {
-    for (uint32_t part = 0;; part++) {
-        char key[DELIVERY_KEY_SIZE];
-        struct value value;
-        struct trace_message *messages;
-        size_t count;
-        delivery_trace_key(key, day, mailbox, source, part);
-        int found = store_value(store, arena, VALUE_TRACE, key, now_ms, &value);
-        if (found < 1)
-            return found < 0 ? -1 : 1;
-        if (trace_read(arena, day, value.bytes, value.length, &messages, &count))
-            gather(arena, gathered, messages, count);
-    }
+    int more = 1;
+    for (uint32_t first = 0; more > 0; first += PARTS_AT_ONCE)
+        more = gather_some(store, arena, source, mailbox, day, first, now_ms, gathered);
+    return more;
 }
 
 static int newer_first(const void *left, const void *right)

@@ -2,6 +2,7 @@
  * stores. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/decision.h"
 #include "base/json.h"
@@ -410,6 +411,43 @@ START_TEST(addresses)
 }
 END_TEST
 
+/* In many parts of a day, all with one Message-ID, as their sender may choose it. What it takes grows
+ * with the number of messages, not with its square. */
+START_TEST(of_a_busy_mailbox)
+{
+    enum { PARTS = 400, OF_A_PART = 100, MEMORY_MAX_KB = 250 * 1024 };
+    struct rusage before, after;
+    uint64_t decision = 0;
+    char key[DELIVERY_KEY_SIZE];
+    begin(_i);
+    follow(SOURCE, NOW);
+    for (uint32_t part = 0; part < PARTS; part++) {
+        freed_by(text_free) struct text packed = {0};
+        for (int i = 0; i < OF_A_PART; i++) {
+            decision = decision_floor(NOW / DAY_MS * DAY_MS + (int64_t)part * SECOND_MS + i);
+            struct trace_recipient recipient = at(part == 0 ? "first@x.test" : "b@x.test", decision,
+                                                  DELIVERY_DELIVERED, REPLY_OTHER, 0);
+            struct trace_message message = traced_message(decision, "4F0A15", &recipient, 1);
+            message.message_id = keyed_hash_message_id(&hash_keys, "m1@x.test", 9);
+            trace_add(&packed, NOW / DAY_MS, &message);
+        }
+        delivery_trace_key(key, NOW / DAY_MS, ALICE, delivery_source(SOURCE), part);
+        keep_value(VALUE_TRACE, key, &packed);
+    }
+    getrusage(RUSAGE_SELF, &before);
+    struct json_object *view = VIEW(desk_delivery(rig_desk(), ALICE, "", NOW, &made, &fault));
+    check_member(view, "sums.messages", "40000");
+    check_member(view, "messages.0.decision", shown(decision));
+    ck_assert_uint_eq(length_of(view, "messages"), DESK_PAGE);
+    view = ask_addresses(ALICE, "{'message_id':'<m1@x.test>','recipients':['first@x.test']}");
+    check_member(view, "recipients.0.outcome", "delivered");
+    check_member(view, "messages.0.decision", shown(decision));
+    ck_assert_uint_eq(length_of(view, "messages"), DESK_PAGE);
+    getrusage(RUSAGE_SELF, &after);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, MEMORY_MAX_KB);
+}
+END_TEST
+
 /* The key changes with the year, and the newest outcome is told. */
 START_TEST(addresses_of_last_year)
 {
@@ -566,7 +604,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk delivery");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_mailbox, of_a_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
+    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_mailbox, of_a_mailbox, of_a_busy_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, words, 0, 4);
