@@ -12,7 +12,7 @@ import pytest
 
 from clock import DAY, Clock
 from mta import DUNNO, both, start_mta  # noqa: F401 (fixtures)
-from programs import BUILD, PATIENCE, eventually
+from programs import BUILD, PATIENCE, TREE, eventually
 from test_cli import Shell
 from web import Client, Program, Web
 
@@ -258,3 +258,33 @@ def test_a_stamp_without_a_year_after_months(folder, store):
             eventually(lambda: is_told(now), "the line of today is of today")
         finally:
             program.terminate()
+
+
+def test_the_status_page_as_json_is_as_it_is_described(sent, web):
+    """What the page adds to the API's view is in the document, member by member, and nothing else."""
+    client = Client(web, {"Accept": "application/json"})
+    view = client.get("/status?t=" + token_of(sent.webmail)).json["delivery"]
+    rows = re.findall(r"^\| `(\w+)`(?: of a message)? \| (.*) \|$",
+                      (TREE / "docs/delivery.md").read_text().split("## For a webmail")[1], re.M)
+    described = {name: set(re.findall(r"`(\w+)`", text)) for name, text in rows}
+    plain = {"now", "mailbox", "followed", "days", "sums", "messages", "older"}
+    assert set(view) - plain == {"tally", "cut"}
+    assert described["tally"] == set(view["tally"])
+    message, = view["messages"]
+    trace = sent.shell.json("trace", message["decision"])
+    assert set(message) - set(trace) == {"sum", "more_recipients"} and "recipients" not in message
+    assert set(message["sum"]) == described["sum"] - {"outcome", "ok", "note", "warn", "bad"}
+    assert set(described) == {"sum", "tally", "cut", "more_recipients"}
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_the_webmail_has_the_words_of_the_status_page(language):
+    """Of a message that our own mail server refused; and every text in every language."""
+    folder = TREE / "webmail/roundcube/sendguard/localization"
+    path, = folder.glob(f"{language}_*.inc")
+    text = path.read_text()
+    pages = json.loads((TREE / f"templates/{language}/delivery_pages.json").read_text())
+    said, = re.findall(r"\$messages\['deliveryrefused'\] = '(.*)\.';", text)
+    assert said[0].lower() + said[1:] == pages["delivery.line.refunded"]
+    names = re.findall(r"^\$(\w+\['\w+'\])", text, re.M)
+    assert names == re.findall(r"^\$(\w+\['\w+'\])", (folder / "en_US.inc").read_text(), re.M)

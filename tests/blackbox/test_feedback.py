@@ -546,6 +546,8 @@ def test_what_cleanup_refuses_of_the_webmail_is_refunded_once(lab, mailbox):
         eventually(lambda: lab.kept.cursor()["refunds"] == refunds + 1, "it is refunded")
         assert "msg=refunded" not in lab.stack.log_since(before, "guard")
         assert lab.stack.used(mailbox) == 1
+        settings = webmail.get("/?_task=settings&_action=plugin.sendguard").text
+        assert "<strong>Refused by our own mail server, no longer counted.</strong>" in settings
         assert webmail.send(to=[lab.recipient("ok")]) is True
         lab.caught_up()
     assert lab.kept.cursor()["refunds"] == refunds + 1

@@ -217,6 +217,26 @@ START_TEST(user_reads_what_to_do)
 }
 END_TEST
 
+/* Nothing is known of its recipients, and that is not the matter. */
+START_TEST(user_reads_what_was_refused_here)
+{
+    static const char *const texts[] = {
+        "refused by our own mail server, no longer counted",
+        "von unserem eigenen Mailserver abgewiesen, nicht mehr gezählt",
+        "refusé par notre propre serveur, n’est plus compté",
+        "rechazado por nuestro propio servidor, ya no se cuenta"};
+    static const char *const of_texts[] = {"en", "de", "fr", "es"};
+    begin(_i);
+    follow(NOW + MINUTE_MS, 0);
+    struct trace_message message = {.decision = admit(), .refunded = true, .ended = true};
+    keep_message(&message);
+    for (size_t i = 0; i < countof(texts); i++)
+        rig_check_has(status_page(of_texts[i]),
+                      arena_printf(arena, "<strong>%s</strong>", texts[i]));
+    end();
+}
+END_TEST
+
 /* For the webmail, in the reader's language. */
 START_TEST(webmail_reads_it_too)
 {
@@ -384,6 +404,7 @@ int main(void)
     Suite *suite = suite_create("delivery pages");
     TCase *cases = desk_case(suite, "delivery pages");
     tcase_add_loop_test(cases, user_reads_what_to_do, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, user_reads_what_was_refused_here, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, webmail_reads_it_too, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, user_looks_addresses_up, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, user_asks_in_vain, 0, BACKEND_KINDS);

@@ -70,7 +70,8 @@ class sendguard_status_page
         $text = function ($name) use ($sum) {
             return is_string($sum[$name] ?? null) ? rcube::Q($sum[$name]) : '';
         };
-        $lead = $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0));
+        $lead = ($message['refunded'] ?? false) === true ? $this->texts->html('deliveryrefused')
+            : $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0));
 
         return html::tag('li', null, $this->texts->time($message['at'] ?? '', true) . ' ' . html::tag('strong', null, $lead)
             . ($text('title') === '' ? '' : ' ' . $text('title') . '.')
