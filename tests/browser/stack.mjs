@@ -1,13 +1,14 @@
 // The private mail stack of tools/stack, and what the tests look at in it.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../tools/stack/stack', import.meta.url));
 
 export class Stack {
   constructor() {
-    this.dir = mkdtempSync('/tmp/sendguard.');
+    this.dir = mkdtempSync(`${tmpdir()}/sendguard.`);
   }
 
   run(...args) {

@@ -1,7 +1,6 @@
 #include "tests/unit/feedback/log_folder.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +9,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "tests/unit/store/servers.h"
+
 enum { ROTATED_MAX = 256, EVERY_LINE = 1 << 30 };
 
-static char folder[64];
+static char folder[FOLDER_SIZE];
 static int writer, written, half, read_so_far;
 static struct log_source *source;
 static struct text cursor;
@@ -24,8 +25,7 @@ static int rotated_count, rotations;
 
 void log_folder_begin(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/log_source.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder_make(folder);
     written = half = read_so_far = rotated_count = rotations = 0;
     writer = writes_to = -1;
     text_clear(&cursor);
@@ -36,12 +36,7 @@ void log_folder_end(void)
 {
     log_source_free(&source);
     close(writer);
-    DIR *files = opendir(folder);
-    ck_assert_ptr_nonnull(files);
-    for (const struct dirent *entry; (entry = readdir(files)) != NULL;)
-        unlink(log_folder_path(entry->d_name));
-    closedir(files);
-    ck_assert_int_eq(rmdir(folder), 0);
+    folder_remove(folder);
     text_free(&cursor);
 }
 

@@ -7,10 +7,11 @@
 #include "base/base.h"
 #include "guard/reference.h"
 #include "guard/seal.h"
+#include "tests/unit/store/servers.h"
 
 static struct token_key *key, *other;
 static struct arena *arena;
-static char folder[] = "/tmp/test_reference.XXXXXX";
+static char folder[FOLDER_SIZE];
 static const char *paths[2];
 
 static struct token_key *load(const char *name, const char **path_r)
@@ -25,17 +26,14 @@ static struct token_key *load(const char *name, const char **path_r)
 static void begin(void)
 {
     arena = arena_new();
-    strcpy(folder + sizeof folder - sizeof "XXXXXX", "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder_make(folder);
     key = load("one", &paths[0]);
     other = load("another", &paths[1]);
 }
 
 static void end(void)
 {
-    unlink(paths[0]);
-    unlink(paths[1]);
-    rmdir(folder);
+    folder_remove(folder);
     token_key_free(&key);
     token_key_free(&other);
     arena_free(&arena);

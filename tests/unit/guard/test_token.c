@@ -2,7 +2,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,12 @@
 
 #include "guard/keyed_hash.h"
 #include "guard/token.h"
+#include "tests/unit/store/servers.h"
 
 #define NOW_MS INT64_C(1795356300000)
 #define MAILBOX "alice@example.test"
 
-static char folder[64], path[128];
+static char folder[FOLDER_SIZE], path[128];
 static struct arena *arena;
 static struct token_key *key;
 static struct problem problem;
@@ -25,22 +25,15 @@ static struct problem problem;
 static void setup(void)
 {
     arena = arena_new();
-    strcpy(folder, "/tmp/test_token.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder_make(folder);
     snprintf(path, sizeof path, "%s/secret", folder);
-}
-
-static int remove_entry(const char *name, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status, (void)kind, (void)where;
-    return remove(name);
 }
 
 static void teardown(void)
 {
     token_key_free(&key);
     arena_free(&arena);
-    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 static void load(void) { ck_assert_msg(token_key_load(path, &key, &problem), "%s", problem.text); }
@@ -487,6 +480,7 @@ START_TEST(test_processes_that_start_at_once_agree)
     close(answers[1]);
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left behind */
+    ck_assert_int_eq(mkdir(folder, 0700), 0);
 }
 END_TEST
 

@@ -5,7 +5,6 @@
 #define SENDGUARD_SETTINGS_FIXTURE_H
 
 #include <check.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,28 +13,22 @@
 #include "base/problem.h"
 #include "settings/settings.h"
 #include "settings/settings_table.h"
+#include "tests/unit/store/servers.h"
 
-static char folder[64], path[200]; /* path: the file that read_text writes */
+static char folder[FOLDER_SIZE], path[200]; /* path: the file that read_text writes */
 static struct settings *settings;
 static struct problem problem;
 
 static inline void setup(void)
 {
-    strcpy(folder, "/tmp/test_settings.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder_make(folder);
     snprintf(path, sizeof path, "%s/s.conf", folder);
-}
-
-static inline int remove_entry(const char *name, const struct stat *status, int kind, struct FTW *where)
-{
-    (void)status, (void)kind, (void)where;
-    return remove(name);
 }
 
 static inline void teardown(void)
 {
     settings_free(&settings);
-    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(folder);
 }
 
 /* Reads a file of that content into `settings`. Results as settings_read. */

@@ -35,9 +35,11 @@ int times(int all)
 
 void folder_make(char folder_r[FOLDER_SIZE])
 {
-    snprintf(folder_r, FOLDER_SIZE, "/tmp/sendguard-test-XXXXXX");
-    if (mkdtemp(folder_r) == NULL)
-        die("mkdtemp");
+    const char *below = getenv("TMPDIR");
+    int length = snprintf(folder_r, FOLDER_SIZE, "%s/sendguard-test-XXXXXX",
+                          below != NULL ? below : "/tmp");
+    if (length >= FOLDER_SIZE || mkdtemp(folder_r) == NULL)
+        die("TMPDIR: expected a folder with a short name");
 }
 
 static int remove_one(const char *path, const struct stat *file, int kind, struct FTW *where)

@@ -15,7 +15,8 @@ enum { SANITIZED = 0 };
  * test-long), else a half, with a sanitizer a fifth. At least once. */
 int times(int all);
 
-/* An empty folder under /tmp, and its end with all that is in it. Both abort on failure. */
+/* An empty folder in $TMPDIR, else in /tmp, and its end with all that is in it. Both abort on
+ * failure. Short, since a UNIX socket's path holds 107 bytes. */
 enum { FOLDER_SIZE = 64 };
 void folder_make(char folder_r[FOLDER_SIZE]);
 void folder_remove(const char *folder);

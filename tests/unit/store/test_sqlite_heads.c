@@ -14,7 +14,7 @@
 enum { PROGRAMS = 3, IDS = 6 * HEADS_WRITTEN_AT_ONCE, IDS_MAX = 120 * HEADS_WRITTEN_AT_ONCE, STEPS = 2000, LENGTH_MAX = 3000,
        LONG = 19000, TIMEOUT_MS = 10000 };
 
-static char home[] = "/tmp/sendguard-heads.XXXXXX", path[64], backup_path[80];
+static char home[FOLDER_SIZE], path[FOLDER_SIZE + 8], backup_path[FOLDER_SIZE + 16];
 static struct sqlite_backend *programs[PROGRAMS];
 
 /* What is true: the length of each head (0: none) and the byte that it is filled with. */
@@ -42,8 +42,7 @@ static void stop(int program)
 
 static void set_up(void)
 {
-    strcpy(home + strlen(home) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(home));
+    folder_make(home);
     snprintf(path, sizeof path, "%s/db", home);
     snprintf(backup_path, sizeof backup_path, "%s.backup", path);
     truth = (struct truth){0};
