@@ -143,6 +143,7 @@ $(SERVICES:%=$(B)/%) $(B)/sendguard:
 	$(link)
 
 # A test of a layer links that layer and those that it may use, a test of a program its parts too.
+$(B)/tests/unit/%: LDFLAGS += -Wl,--wrap=_mark_point
 define unit_tests
 $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 	$$(call say,LINK,$$@)
@@ -155,7 +156,7 @@ $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(ca
 $(foreach program,$(PROGRAMS),$(eval $(call unit_tests,$(program),$(call parts,$(program) http_server) $(LIB))))
 
 # With another table of rules: the layers that know it are built for this test alone.
-OTHER_RULES := $(patsubst %.c,$(B)/other_rules/%.o,$(call sources,lib/rules lib/store) tests/unit/store/backends.c tests/unit/store/servers.c)
+OTHER_RULES := $(patsubst %.c,$(B)/other_rules/%.o,$(call sources,lib/rules lib/store) tests/unit/store/backends.c tests/unit/store/servers.c tests/unit/base/marks.c)
 $(B)/other_rules/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
