@@ -27,13 +27,16 @@ enum { REPEATED = 1, SUSPENDED = 2, TICKET = 4, HELD = 8, OBSERVE = 16, DRY_RUN 
        NO_ATTEMPT = 64, OTHER_CHANNEL = 128, TWICE = 256 /* suspended for another cause too */,
        FLAGS = 512 };
 
+/* A time of its own for each combination: Redis finds a record by the millisecond, among all of it. */
+static int64_t now_ms;
+
 static void prepare(const char *mailbox, int flags)
 {
     static const struct durations a_day = {.count = 1, .ms = {DAY_MS}};
-    struct action action = action_at(NOW);
+    struct action action = action_at(now_ms);
     struct suspension made;
     for (int i = 0; i < 3; i++) {
-        struct message sent = message_of(mailbox, arena_printf(arena, "%d", i), NOW);
+        struct message sent = message_of(mailbox, arena_printf(arena, "%d", i), now_ms);
         sent.request.ip = NULL;
         sent.request.channel = flags & OTHER_CHANNEL && i == 2 ? CHANNEL_SMTP : CHANNEL_WEBMAIL;
         sent.request.ticket = flags & TICKET && i == 0 ? 7 : 0;
@@ -48,7 +51,7 @@ static void prepare(const char *mailbox, int flags)
 static struct message message_with(const char *mailbox, int flags, size_t which)
 {
     struct message message =
-        message_of(mailbox, flags & REPEATED ? "1" : "new", NOW + SECOND_MS);
+        message_of(mailbox, flags & REPEATED ? "1" : "new", now_ms + SECOND_MS);
     message.request.ip = NULL;
     message.request.rejected = flags & HELD;
     message.request.observe = flags & OBSERVE;
@@ -103,7 +106,7 @@ static void check(int flags, size_t which)
 
     struct account account;
     struct record record;
-    ck_assert_int_eq(store_account(store, arena, mailbox, NOW + SECOND_MS, &account), 1);
+    ck_assert_int_eq(store_account(store, arena, mailbox, now_ms + SECOND_MS, &account), 1);
     ck_assert_msg(account.history.count == 3u + expected.counts, "%s: %zu messages", mailbox,
                   account.history.count);
     size_t suspended = flags & TWICE ? 2 : (flags & SUSPENDED) || expected.suspends;
@@ -115,20 +118,24 @@ static void check(int flags, size_t which)
     if (expected.suspends)
         ck_assert_str_eq(account.suspensions.of[0].note,
                          rule_table[message.request.windows[expected.window].rule].name);
-    int kept = store_record(store, arena, message.result.decision, NOW + SECOND_MS, &record);
+    int kept = store_record(store, arena, message.result.decision, now_ms + SECOND_MS, &record);
     ck_assert_msg(kept == !message.request.dry_run, "%s: record %d", mailbox, kept);
     /* the message behind a redeemed ticket has no refund */
-    int refund = store_refund(store, mailbox, "0", NOW + SECOND_MS);
+    int refund = store_refund(store, mailbox, "0", now_ms + SECOND_MS);
     ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);
 }
 
 START_TEST(test_every_combination)
 {
+    const size_t every = SANITIZED ? countof(windows) : 1; /* each flag with some of the windows */
     backend_begin(_i);
+    now_ms = NOW;
     for (int flags = 0; flags < FLAGS; flags++)
-        for (size_t which = 0; which < countof(windows); which++)
-            if (!(flags & TWICE) || flags & SUSPENDED)
+        for (size_t which = (size_t)flags % every; which < countof(windows); which += every)
+            if (!(flags & TWICE) || flags & SUSPENDED) {
                 check(flags, which);
+                now_ms += 2 * SECOND_MS;
+            }
 }
 END_TEST
 
