@@ -1,4 +1,5 @@
 /* What the follower makes of each line. */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -371,12 +372,35 @@ static struct kept_reply reply_of(const struct taking *taking, const char *recip
     return reply;
 }
 
+/* Loopback, link-local and private addresses: RFC 1122, 1918, 3927, 4193, 4291. */
+static bool is_near(const char *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (inet_pton(AF_INET, address, &four) == 1) {
+        uint32_t bits = ntohl(four.s_addr);
+        return bits >> 24 == 127 || bits >> 24 == 10 || bits >> 20 == 0xAC1 ||
+               bits >> 16 == 0xC0A8 || bits >> 16 == 0xA9FE;
+    }
+    return inet_pton(AF_INET6, address, &six) == 1 &&
+           (IN6_IS_ADDR_LOOPBACK(&six) || IN6_IS_ADDR_LINKLOCAL(&six) ||
+            (six.s6_addr[0] & 0xFE) == 0xFC);
+}
+
+/* Somebody else's server: it knows queue ids of this one, of mail that it got or sent here. */
+static bool is_of_strangers(const struct taking *taking)
+{
+    enum { SMTP_PORT = 25 };
+    return taking->event->relay_port == SMTP_PORT &&
+           !is_near(copy(taking, taking->event->relay_address));
+}
+
 /* Handed to a content filter, which handed it back under another queue id of this server: no outcome
- * yet. Other people's servers name queue ids too, which are none of this one's. local(8) has done with
- * a message that it forwards. */
+ * yet. local(8) has done with a message that it forwards. */
 static bool is_hop(const struct taking *taking, const char *queue_id)
 {
     return queue_id[0] != '\0' && !mail_view_is(taking->program, "local") &&
+           !is_of_strangers(taking) &&
            (g_hash_table_contains(taking->follower->strangers, queue_id) ||
             g_hash_table_contains(taking->follower->older_strangers, queue_id) ||
             open_messages_find(taking->follower->open, queue_id) != NULL);

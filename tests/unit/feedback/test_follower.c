@@ -505,9 +505,10 @@ START_TEST(test_content_filter)
     queued("E2AAAAAAAA", 2);
     sent("E2AAAAAAAA", "good@x.test");
     for (int i = 0; i < 2; i++)
-        line("smtp", "E1AAAAAAAA: to=<%s@x.test>, relay=127.0.0.1[127.0.0.1]:10024, delay=0.1, "
+        line("smtp", "E1AAAAAAAA: to=<%s@x.test>, relay=%s, delay=0.1, "
              "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:"
-             "[127.0.0.1]:10025): 250 2.0.0 Ok: queued as E2AAAAAAAA)", i ? "nobody" : "good");
+             "[127.0.0.1]:10025): 250 2.0.0 Ok: queued as E2AAAAAAAA)", i ? "nobody" : "good",
+             says ? "10.1.2.3[10.1.2.3]:25" : "127.0.0.1[127.0.0.1]:10024");
     removed("E1AAAAAAAA");
     outcome("E2AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
     removed("E2AAAAAAAA");
@@ -544,6 +545,27 @@ START_TEST(test_queued_elsewhere)
          "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 9AAAAAAAAA)");
     write_down();
     check(decision, "good@x.test", DELIVERY_DELIVERED);
+    end();
+}
+END_TEST
+
+/* A server that sent a message here knows its queue id, and one that got one too. What it says of
+ * them is a delivery, and what becomes of its message is nobody's here. */
+START_TEST(test_queue_id_of_a_stranger)
+{
+    begin(_i);
+    uint64_t first = hand_in("E1AAAAAAAA", 1), second = hand_in("E2AAAAAAAA", 1);
+    line("smtpd", "E3AAAAAAAA: client=mx.x.test[192.0.2.25]");
+    queued("E3AAAAAAAA", 1);
+    outcome("E3AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    line("smtp", "E1AAAAAAAA: to=<good@x.test>, relay=mx.x.test[192.0.2.25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as E3AAAAAAAA)");
+    line("smtp", "E2AAAAAAAA: to=<good@x.test>, relay=mx.x.test[2001:db8::25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as E1AAAAAAAA)");
+    write_down();
+    check(first, "good@x.test", DELIVERY_DELIVERED);
+    check(second, "good@x.test", DELIVERY_DELIVERED);
+    ck_assert_uint_eq(traced(first)->recipient_count, 1);
     end();
 }
 END_TEST
@@ -883,6 +905,7 @@ int main(void)
     tcase_add_loop_test(cases, test_content_filter, 0, BACKEND_KINDS * 2);
     tcase_add_loop_test(cases, test_no_filter_signs_in, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_queued_elsewhere, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_queue_id_of_a_stranger, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_aliases, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_expired_and_deleted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_short_ids_again, 0, BACKEND_KINDS);
