@@ -1,12 +1,18 @@
 /* sendguard-feedback: delivery feedback as a program. */
+#include <stdlib.h>
+
+#include "base/text.h"
 #include "daemon/daemon.h"
 #include "feedback/log_reader.h"
 #include "feedback/log_source.h"
 
+/* Postfix finds its settings by the same variable. */
 static void warnings(const struct settings *settings, struct faults *warnings)
 {
-    log_source_check(settings->feedback_source, "/etc/postfix/main.cf", "feedback.source",
-                     warnings);
+    const char *folder = getenv("MAIL_CONFIG");
+    freed_by(free_string) char *main_cf =
+        xasprintf("%s/main.cf", folder != NULL ? folder : "/etc/postfix");
+    log_source_check(settings->feedback_source, main_cf, "feedback.source", warnings);
 }
 
 static void *start(const struct daemon *daemon) { return log_reader_start(daemon); }

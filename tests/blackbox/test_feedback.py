@@ -466,6 +466,10 @@ def send(lab, mailbox, recipients, subject="hello"):
         program.send(recipients, subject=subject)
 
 
+def test_the_follower_knows_that_postfix_writes_its_log(lab):
+    assert "maillog_file" not in lab.stack.log("feedback")
+
+
 def test_the_command_tells_what_is_kept(lab, mailbox):
     recipients = [lab.recipient(kind) for kind in ("ok", "nobody", "full")]
     send(lab, mailbox, recipients)

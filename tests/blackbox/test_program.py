@@ -367,7 +367,7 @@ SAMPLE = pathlib.Path(__file__).parents[2] / "sendguard.conf.example"
 DAEMONS = PROGRAMS[:3]
 
 
-def check(program, folder, text):
+def check(program, folder, text, **environment):
     """Exit status and warnings; the store and the secret are in order."""
     path = folder / "checked.conf"
     if not path.exists():
@@ -375,7 +375,8 @@ def check(program, folder, text):
     path.write_text(text)
     done = subprocess.run([BUILD / program, "-c", path, "-o", f"store.url=sqlite://{folder}/s.db",
                            "-o", f"web.secret_file={folder}/secret", "--check"],
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE,
+                          env={**os.environ, **environment})
     begin = f"{program}: warning: "
     return done, [line.removeprefix(begin) for line in done.stderr.splitlines()
                   if line.startswith(begin)]
@@ -408,6 +409,17 @@ def test_check_warns_of_what_the_program_would_warn_of(folder, program, settings
     assert done.returncode == 0, done.stderr
     assert len(warnings) == (where is not None)
     assert where is None or warnings[0].startswith(where)
+
+
+def test_the_follower_asks_the_postfix_that_is_named(folder):
+    """By the variable that Postfix itself goes by."""
+    log = folder / "mail.log"
+    log.write_text("")
+    (folder / "main.cf").write_text(f"maillog_file = {log}\n")
+    settings = MEANT + f"[feedback]\nsource = file:{log}\n"
+    assert "maillog_file is not" in check("sendguard-feedback", folder, settings)[0].stderr
+    done, _ = check("sendguard-feedback", folder, settings, MAIL_CONFIG=str(folder))
+    assert "maillog_file" not in done.stderr, done.stderr
 
 
 MEANT = ("[web]\nbase_url = https://mail.example.test:8443/sending\n"
