@@ -38,6 +38,10 @@ void doctor_says(struct doctor *doctor, enum doctor_state state, const char *adv
  * (either may be NULL: thrown away), both in `arena`; -1 when there is no such program. */
 int doctor_program(struct arena *arena, const char *const *words, const char **out_r,
                    const char **errors_r) must_check;
+/* The same of a service's --check, called as this command was; a line each on standard error:
+ * "NAME: warning: WHERE: WHAT", or without "warning: " where its start would end. */
+int doctor_service_check(const struct doctor *doctor, const char *name,
+                         const char **errors_r) must_check;
 /* The first line of a text, without its end, in `arena`. */
 const char *doctor_line(struct arena *arena, const char *text);
 

@@ -52,30 +52,26 @@ static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
 
 enum { LATE_MS = 60000, LOST_MS = 300000 };
 
-/* When the last line was written: 1, or -1. */
-static int end_of_log(struct doctor *doctor, int64_t *end_ms_r)
+/* When the last line was written; 0: not known. Ask before the store is open: its owner may not read
+ * the journal. */
+static int64_t end_of_log(struct doctor *doctor)
 {
     static const char *const words[] = {"journalctl", "-q", "-n", "1", "-o", "short-unix", "-u",
                                         "postfix@-.service", "-u", "postfix.service", NULL};
     const char *file = file_of(doctor->settings->feedback_source), *line = "";
     struct stat status;
-    if (file != NULL) {
-        if (stat(file, &status) != 0)
-            return -1;
-        *end_ms_r = status.st_mtime * SECOND_MS;
-        return 1;
-    }
-    if (doctor_program(doctor->arena, words, &line, NULL) != 0 || *line == '\0')
-        return -1;
-    *end_ms_r = strtoll(line, NULL, 10) * SECOND_MS;
-    return 1;
+    if (file != NULL)
+        return stat(file, &status) == 0 ? status.st_mtime * SECOND_MS : 0;
+    return doctor_program(doctor->arena, words, &line, NULL) == 0
+               ? strtoll(line, NULL, 10) * SECOND_MS
+               : 0;
 }
 
 /* How much later the log's last line is than the last one that was read: 1, or -1. */
-static int read_lag(struct doctor *doctor, struct json_object *cursor, int64_t *lag_ms_r)
+static int read_lag(struct json_object *cursor, int64_t end_ms, int64_t *lag_ms_r)
 {
-    int64_t log_ms = json_int(cursor, "log_ms", 0), end_ms;
-    if (log_ms <= 0 || end_of_log(doctor, &end_ms) < 1)
+    int64_t log_ms = json_int(cursor, "log_ms", 0);
+    if (log_ms <= 0 || end_ms <= 0)
         return -1;
     *lag_ms_r = end_ms > log_ms ? end_ms - log_ms : 0;
     return 1;
@@ -85,10 +81,10 @@ void doctor_feedback(struct doctor *doctor)
 {
     const char *source = doctor->settings->feedback_source;
     freed_by(json_put) struct json_object *cursor = NULL;
-    int64_t lag_ms;
+    int64_t end_ms = end_of_log(doctor), lag_ms;
     if (read_cursor(doctor, &cursor) < 1)
         return;
-    if (read_lag(doctor, cursor, &lag_ms) < 1)
+    if (read_lag(cursor, end_ms, &lag_ms) < 1)
         doctor_says(doctor, DOCTOR_SKIP, "run it as root, where the mail server logs",
                     "how far %s is followed is not known", source);
     else if (lag_ms > LATE_MS)
@@ -142,14 +138,33 @@ static bool unit_lets_read(struct doctor *doctor, gid_t group)
 /* What was read until a moment ago can be read: 1, 0, -1 the store does not tell. */
 static int is_read(struct doctor *doctor)
 {
-    int64_t lag_ms;
+    int64_t end_ms = end_of_log(doctor), lag_ms;
     struct doctor silent = {.cli = doctor->cli, .settings = doctor->settings,
                             .arena = doctor->arena};
     freed_by(json_put) struct json_object *cursor = NULL;
     int told = read_cursor(&silent, &cursor);
     text_free(&silent.found);
     text_free(&silent.advice);
-    return told < 1 ? told : read_lag(doctor, cursor, &lag_ms) == 1 && lag_ms <= LATE_MS;
+    return told < 1 ? told : read_lag(cursor, end_ms, &lag_ms) == 1 && lag_ms <= LATE_MS;
+}
+
+/* Of what the service itself says of its log (lines of its --check): whether there is a journal for
+ * it, and who else writes. Whether a file can be read, and whether Postfix writes it, the check finds
+ * out better. */
+static void tell_service_check(struct doctor *doctor, const char *lines, bool is_read)
+{
+    static const char begin[] = "sendguard-feedback: warning: feedback.source: ";
+    static const char journal[] = "the journal: ", writers[] = "users of this machine can change";
+    for (; *lines != '\0'; lines += strcspn(lines, "\n"), lines += *lines == '\n') {
+        const char *line = doctor_line(doctor->arena, lines);
+        if (strncmp(line, begin, strlen(begin)) != 0)
+            continue;
+        line += strlen(begin);
+        if (strncmp(line, journal, strlen(journal)) == 0 && !is_read)
+            doctor_says(doctor, DOCTOR_BAD, "sendguard-feedback --check, as root", "%s", line);
+        else if (strncmp(line, writers, strlen(writers)) == 0)
+            doctor_says(doctor, DOCTOR_WARN, "let services alone write there", "%s", line);
+    }
 }
 
 void doctor_log_source(struct doctor *doctor)
@@ -166,12 +181,16 @@ void doctor_log_source(struct doctor *doctor)
                     "feedback.source is %s, and %s is not there", source, path);
         return;
     }
+    const char *said = ""; /* by root with the rights of the unit; nobody else has them */
+    if (geteuid() == 0 && doctor_service_check(doctor, "sendguard-feedback", &said) < 0)
+        said = "";
+    bool unit_lets = unit_lets_read(doctor, status.st_gid);
     int followed = is_read(doctor); /* from here on as the store's owner, if root runs it */
     const struct passwd *account = getpwuid(geteuid());
     const char *name = account != NULL ? account->pw_name
                                        : arena_printf(doctor->arena, "user %u", geteuid());
-    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || followed == 1 ||
-        unit_lets_read(doctor, status.st_gid))
+    tell_service_check(doctor, said, followed == 1);
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0 || followed == 1 || unit_lets)
         doctor_says(doctor, DOCTOR_OK, NULL, "%s, where Postfix logs, can be read", source);
     else if (followed < 0) /* then we are not the user of the services either */
         doctor_says(doctor, DOCTOR_SKIP, "run it as root", "%s cannot be read by %s", path, name);

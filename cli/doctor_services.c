@@ -61,8 +61,12 @@ static const char **check_words(const struct doctor *doctor, const char *name)
     return words;
 }
 
-/* What a service says, a line each: "NAME: warning: WHERE: WHAT", or without "warning: " where its
- * start would end. Services say most of it alike; once is enough. */
+int doctor_service_check(const struct doctor *doctor, const char *name, const char **errors_r)
+{
+    return doctor_program(doctor->arena, check_words(doctor, name), NULL, errors_r);
+}
+
+/* Services say most of it alike; once is enough. */
 static void tell_lines(struct doctor *doctor, const char *name, int status, const char *lines)
 {
     static const char warning[] = "warning: ";
@@ -95,7 +99,7 @@ void doctor_settings(struct doctor *doctor)
         return;
     }
     for (size_t i = 0; i < countof(services); i++) {
-        int status = doctor_program(doctor->arena, check_words(doctor, services[i]), NULL, &said);
+        int status = doctor_service_check(doctor, services[i], &said);
         if (status < 0)
             continue;
         found++;
