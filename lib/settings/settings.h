@@ -119,10 +119,13 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
 /* One more of them. */
 void settings_warn(struct faults *warnings, const char *where, const char *text);
 
-/* The next four take names in key form and do not allocate. */
+/* The next five take names in key form and do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
                          const char *domain);
+/* The name of its group, which is one sender: of its equals the first one by name. A pointer into
+ * settings, or `domain`. */
+const char *settings_sender_domain(const struct settings *settings, const char *domain);
 /* Whether addresses of that domain are mailboxes here: hosted, or one of own_domains. */
 bool settings_hosted_domain(const struct settings *settings, const char *domain);
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);

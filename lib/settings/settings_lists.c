@@ -120,6 +120,14 @@ bool settings_own_domain(const struct settings *settings, const char *mailbox_do
     return other != NULL && other->group == mine->group;
 }
 
+const char *settings_sender_domain(const struct settings *settings, const char *domain)
+{
+    const struct own_domain *first = settings->own_index, *mine = find_own(settings, domain);
+    while (mine != NULL && first->group != mine->group)
+        first++;
+    return mine != NULL ? first->domain : domain;
+}
+
 static int compare_item(const void *name, const void *item)
 {
     return strcmp(name, *(char *const *)item);

@@ -551,7 +551,10 @@ START_TEST(test_many_own_domains)
         snprintf(other, sizeof other, "f%d.test", (group + 1) % 500);
         ck_assert(settings_own_domain(settings, own, equal));
         ck_assert(!settings_own_domain(settings, own, other));
+        ck_assert_str_eq(settings_sender_domain(settings, own), own); /* the first by name */
+        ck_assert_str_eq(settings_sender_domain(settings, equal), own);
     }
+    ck_assert_str_eq(settings_sender_domain(settings, "alone.test"), "alone.test");
 }
 END_TEST
 
