@@ -466,7 +466,8 @@ int deliveries_message(struct deliveries *deliveries, const struct delivery_plac
 }
 
 int deliveries_outcome(struct deliveries *deliveries, const struct delivery_place *place,
-                       const struct delivery_outcome *outcome, int64_t now_ms)
+                       const struct delivery_outcome *outcome, int64_t now_ms,
+                       struct delivery_unit *unit_r)
 {
     struct held_value *held;
     struct trace_message *message;
@@ -491,7 +492,8 @@ int deliveries_outcome(struct deliveries *deliveries, const struct delivery_plac
     held->bytes += more;
     deliveries->bytes += more;
     if (after == NULL)
-        return 1;
+        return 0;
+    *unit_r = (struct delivery_unit){taken.recipient, before.attempts == 0};
     if (count_move(deliveries, place, &before, after, now_ms) < 0)
         return -1;
     return outcome->attempted ? know_recipient(deliveries, place->mailbox, outcome, now_ms) : 1;

@@ -54,9 +54,15 @@ struct delivery_outcome {
     int64_t at_ms; /* of the line */
     struct kept_reply reply;
 };
-/* 1; 0 the message is not kept any more; -1. */
+/* The message at that recipient, as the trace has it. */
+struct delivery_unit {
+    uint64_t recipient; /* hash */
+    bool first;         /* no attempt had an outcome before */
+};
+/* 1, and *unit_r; 0 the message is not kept any more, or has too many recipients; -1. */
 int deliveries_outcome(struct deliveries *deliveries, const struct delivery_place *place,
-                       const struct delivery_outcome *outcome, int64_t now_ms) must_check;
+                       const struct delivery_outcome *outcome, int64_t now_ms,
+                       struct delivery_unit *unit_r) must_check;
 
 /* The message has left the queue. `given_up`: DELIVERY_EXPIRED or DELIVERY_DISCARDED for what was
  * deferred; DELIVERY_DELIVERED: it went the usual way. 1; 0 it is not kept any more; -1. */

@@ -1,16 +1,17 @@
 #include "feedback/failures.h"
 
 #include <glib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "guard/delivery.h"
 
-/* So long a window is kept that nothing comes into: its blocks are remembered; a site: the 24 hours
- * before an outage. */
+/* So long a window is kept that nothing comes into: its blocks are remembered; and others: a site the
+ * 24 hours before an outage, a day until the next one has ended. */
 #define WINDOW_KEPT_MS (FAILURE_BLOCKS_REMEMBERED_MS + 2 * DAY_MS)
-#define SITE_KEPT_MS (2 * DAY_MS)
+#define OTHERS_KEPT_MS (3 * DAY_MS)
 /* What is not in use is forgotten when so much is held. */
 enum { HELD_MAX_BYTES = 16 * 1024 * 1024 };
 
@@ -26,12 +27,19 @@ struct held_failures {
     size_t excused; /* of a site: so many of its domains were excused, the next ones follow */
 };
 
+static const enum value_kind kinds[] = {VALUE_FAILURES, VALUE_OUTAGE, VALUE_DAY};
+
 struct failures {
     struct store *store;
     struct arena *arena;   /* for reading */
     struct arena *names;   /* of what was added */
     GArray *added;         /* of struct failures_outcome */
-    GHashTable *windows, *sites; /* of held, by key */
+    GHashTable *about[VALUE_KIND_COUNT]; /* the keys of the values that these are about */
+    size_t about_bytes;    /* that they had, as far as they are held */
+    GHashTable *held[VALUE_KIND_COUNT]; /* by key; of the three kinds */
+    /* Of the step that is made: */
+    const struct failure_settings *settings;
+    uint32_t domains_of_day; /* up to FAILURE_OUTAGE_DOMAINS_FEW; today or yesterday */
     GPtrArray *changed;    /* of held, in the order of the changes */
     size_t bytes;
 };
@@ -64,8 +72,11 @@ struct failures *failures_new(struct store *store)
     failures->arena = arena_new();
     failures->names = arena_new();
     failures->added = g_array_new(FALSE, FALSE, sizeof(struct failures_outcome));
-    failures->windows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
-    failures->sites = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
+    for (size_t i = 0; i < countof(kinds); i++)
+        failures->held[kinds[i]] =
+            g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
+    for (size_t i = 0; i < countof(kinds); i++)
+        failures->about[kinds[i]] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->changed = g_ptr_array_new();
     return failures;
 }
@@ -75,8 +86,10 @@ void failures_free(struct failures **failures)
     if (*failures == NULL)
         return;
     g_ptr_array_free((*failures)->changed, TRUE);
-    g_hash_table_destroy((*failures)->windows);
-    g_hash_table_destroy((*failures)->sites);
+    for (size_t i = 0; i < countof(kinds); i++)
+        g_hash_table_destroy((*failures)->held[kinds[i]]);
+    for (size_t i = 0; i < countof(kinds); i++)
+        g_hash_table_destroy((*failures)->about[kinds[i]]);
     g_array_free((*failures)->added, TRUE);
     arena_free(&(*failures)->names);
     arena_free(&(*failures)->arena);
@@ -100,6 +113,13 @@ enum failure_kind failures_kind(enum reply_class class, const char *code)
                                                                      : FAILURE_OTHER;
 }
 
+static void note_key(struct failures *failures, enum value_kind kind, const char *key)
+{
+    const struct held_failures *held = g_hash_table_lookup(failures->held[kind], key);
+    if (g_hash_table_add(failures->about[kind], (void *)(uintptr_t)key) && held != NULL)
+        failures->about_bytes += held->packed.length;
+}
+
 void failures_add(struct failures *failures, const struct failures_outcome *outcome)
 {
     struct failures_outcome added = *outcome;
@@ -107,33 +127,33 @@ void failures_add(struct failures *failures, const struct failures_outcome *outc
     added.outcome.mailbox = arena_strdup(failures->names, outcome->outcome.mailbox);
     added.outcome.site = arena_strdup(failures->names, outcome->outcome.site);
     g_array_append_val(failures->added, added);
+    note_key(failures, VALUE_FAILURES, added.domain);
+    note_key(failures, VALUE_OUTAGE, added.outcome.site);
 }
 
 size_t failures_change_count(const struct failures *failures)
 {
-    size_t added = failures->added->len;
-    return added > 0 ? 2 * added + FAILURES_EXCUSED_AT_ONCE : 0;
+    size_t count = g_hash_table_size(failures->about[VALUE_FAILURES]) +
+                   g_hash_table_size(failures->about[VALUE_OUTAGE]);
+    return count > 0 ? count + 1 + FAILURES_EXCUSED_AT_ONCE : 0;
 }
+
+size_t failures_change_bytes(const struct failures *failures) { return failures->about_bytes; }
 
 /* ---- what the store has ---------------------------------------------------------------------- */
-
-static GHashTable *table_of(const struct failures *failures, enum value_kind kind)
-{
-    return kind == VALUE_FAILURES ? failures->windows : failures->sites;
-}
 
 /* Values to be read, each once, that are not held. */
 struct wanted_failures {
     struct value *values;
     size_t count;
-    GHashTable *named[2];
+    GHashTable *named[VALUE_KIND_COUNT];
 };
 
 static void want(const struct failures *failures, struct wanted_failures *wanted,
                  enum value_kind kind, const char *key)
 {
-    GHashTable *named = wanted->named[kind == VALUE_FAILURES];
-    if (key[0] == '\0' || g_hash_table_contains(table_of(failures, kind), key) ||
+    GHashTable *named = wanted->named[kind];
+    if (key[0] == '\0' || g_hash_table_contains(failures->held[kind], key) ||
         !g_hash_table_add(named, (void *)(uintptr_t)key))
         return;
     wanted->values[wanted->count++] = (struct value){.kind = kind, .key = key};
@@ -141,9 +161,10 @@ static void want(const struct failures *failures, struct wanted_failures *wanted
 
 static struct wanted_failures new_wanted(size_t room)
 {
-    return (struct wanted_failures){.values = xcalloc(room + 1, sizeof(struct value)),
-                                    .named = {g_hash_table_new(g_str_hash, g_str_equal),
-                                              g_hash_table_new(g_str_hash, g_str_equal)}};
+    struct wanted_failures wanted = {.values = xcalloc(room + 1, sizeof(struct value))};
+    for (size_t i = 0; i < countof(kinds); i++)
+        wanted.named[kinds[i]] = g_hash_table_new(g_str_hash, g_str_equal);
+    return wanted;
 }
 
 /* Reads what is wanted, and ends it. 1 or -1. */
@@ -163,11 +184,11 @@ static int read_wanted(struct failures *failures, struct wanted_failures *wanted
         held->version = value->version;
         text_add_bytes(&held->packed, value->length > 0 ? value->bytes : "", value->length);
         failures->bytes += value->length;
-        g_hash_table_insert(table_of(failures, held->kind), held->key, held);
+        g_hash_table_insert(failures->held[held->kind], held->key, held);
     }
     arena_reset(failures->arena);
-    g_hash_table_destroy(wanted->named[0]);
-    g_hash_table_destroy(wanted->named[1]);
+    for (size_t i = 0; i < countof(kinds); i++)
+        g_hash_table_destroy(wanted->named[kinds[i]]);
     free(wanted->values);
     return answer;
 }
@@ -175,7 +196,7 @@ static int read_wanted(struct failures *failures, struct wanted_failures *wanted
 /* Unpacked, to be changed; NULL: it is not held. What is damaged begins anew. */
 static struct held_failures *use(struct failures *failures, enum value_kind kind, const char *key)
 {
-    struct held_failures *held = g_hash_table_lookup(table_of(failures, kind), key);
+    struct held_failures *held = g_hash_table_lookup(failures->held[kind], key);
     if (held == NULL || held->in_use)
         return held;
     const char *bytes = text_string(&held->packed);
@@ -192,10 +213,24 @@ static struct held_failures *use(struct failures *failures, enum value_kind kind
     return held;
 }
 
+enum { DAY_SIZE = 24 };
+
+static void day_key(char key_r[DAY_SIZE], int64_t time_ms)
+{
+    snprintf(key_r, DAY_SIZE, "%lld", (long long)(time_ms / DAY_MS));
+}
+
 /* Reads what the outcomes that were added are about. 1 or -1. */
 static int read_added(struct failures *failures, int64_t now_ms)
 {
-    struct wanted_failures wanted = new_wanted(2 * failures->added->len);
+    struct wanted_failures wanted = new_wanted(2 * failures->added->len + 2);
+    char day[DAY_SIZE], day_before[DAY_SIZE];
+    day_key(day, now_ms);
+    day_key(day_before, now_ms - DAY_MS);
+    if (failures->added->len > 0) {
+        want(failures, &wanted, VALUE_DAY, day);
+        want(failures, &wanted, VALUE_DAY, day_before);
+    }
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
@@ -205,14 +240,69 @@ static int read_added(struct failures *failures, int64_t now_ms)
     return read_wanted(failures, &wanted, now_ms);
 }
 
+/* ---- days ------------------------------------------------------------------------------------ */
+
+/* Packed: 1 format; of each domain, the first FAILURE_OUTAGE_DOMAINS_FEW that came, 4 hash. */
+enum { DAY_FORMAT = 1, HASH_BYTES = 4, DAY_BYTES = 1 + FAILURE_OUTAGE_DOMAINS_FEW * HASH_BYTES };
+
+static uint32_t domains_of(const struct text *day)
+{
+    bool good = day->length > 0 && day->length <= DAY_BYTES && day->data[0] == DAY_FORMAT;
+    return good ? (uint32_t)(day->length - 1) / HASH_BYTES : 0;
+}
+
+static bool has_domain(const struct text *day, const uint8_t hash[HASH_BYTES])
+{
+    for (uint32_t i = 0; i < domains_of(day); i++)
+        if (memcmp(day->data + 1 + i * HASH_BYTES, hash, HASH_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static void add_domain(struct failures *failures, struct held_failures *day, const char *domain)
+{
+    uint8_t hash[HASH_BYTES];
+    const struct text *now = day->in_use ? &day->next : &day->packed;
+    packed_put(hash, delivery_source(domain), HASH_BYTES);
+    if (domains_of(now) == FAILURE_OUTAGE_DOMAINS_FEW || has_domain(now, hash))
+        return;
+    if (!day->in_use) {
+        day->in_use = true;
+        g_ptr_array_add(failures->changed, day);
+        text_clear(&day->next);
+        text_add_char(&day->next, DAY_FORMAT);
+        if (domains_of(now) > 0)
+            text_add_bytes(&day->next, now->data + 1, now->length - 1);
+    }
+    text_add_bytes(&day->next, (const char *)hash, HASH_BYTES);
+}
+
+/* How many domains the day has then, or the day before, which is over. */
+static uint32_t add_to_day(struct failures *failures, int64_t now_ms)
+{
+    char key[DAY_SIZE], key_before[DAY_SIZE];
+    day_key(key, now_ms);
+    day_key(key_before, now_ms - DAY_MS);
+    struct held_failures *day = g_hash_table_lookup(failures->held[VALUE_DAY], key);
+    const struct held_failures *before =
+        g_hash_table_lookup(failures->held[VALUE_DAY], key_before);
+    for (guint i = 0; i < failures->added->len && day != NULL; i++)
+        add_domain(failures, day,
+                   g_array_index(failures->added, struct failures_outcome, i).domain);
+    uint32_t today = day != NULL ? domains_of(day->in_use ? &day->next : &day->packed) : 0;
+    uint32_t yesterday = before != NULL ? domains_of(&before->packed) : 0;
+    return today > yesterday ? today : yesterday;
+}
+
 /* ---- applying -------------------------------------------------------------------------------- */
 
-static uint32_t explained(const struct held_failures *site, const struct failures_rule *rule,
+/* Bits of what an outage explains of that mailbox's failures. */
+static uint32_t explained(const struct failures *failures, const struct held_failures *site,
                           const char *domain, const char *mailbox, int64_t now_ms)
 {
-    return rule->settings.outage && site != NULL
+    return failures->settings->outage && site != NULL
                ? failure_outage_explains(site->outage, domain, delivery_source(mailbox),
-                                         rule->domains_of_day, now_ms)
+                                         failures->domains_of_day, now_ms)
                : 0;
 }
 
@@ -231,8 +321,7 @@ static void tell_site(struct held_failures *site, const struct failures_outcome 
                                           .at_ms = outcome->at_ms});
 }
 
-static void apply(struct failures *failures, const struct failures_rule *rule,
-                  const struct failures_outcome *added)
+static void apply(struct failures *failures, const struct failures_outcome *added)
 {
     struct held_failures *window = use(failures, VALUE_FAILURES, added->domain);
     struct held_failures *site = use(failures, VALUE_OUTAGE, added->outcome.site);
@@ -240,10 +329,10 @@ static void apply(struct failures *failures, const struct failures_rule *rule,
     if (window == NULL) /* no domain is named "" */
         return;
     if (outcome.came != FAILURE_DELIVERED && outcome.left_out == FAILURE_COUNTS &&
-        (explained(site, rule, added->domain, outcome.mailbox, outcome.read_ms) >> outcome.kind &
-         1) != 0)
+        (explained(failures, site, added->domain, outcome.mailbox, outcome.read_ms) &
+         1U << outcome.kind) != 0)
         outcome.left_out = FAILURE_OUTAGE;
-    if (failure_window_take(&window->window, &rule->settings, &outcome) != FAILURE_LATE)
+    if (failure_window_take(&window->window, failures->settings, &outcome) != FAILURE_LATE)
         tell_site(site, added);
 }
 
@@ -256,8 +345,7 @@ struct excused_domain {
     const char *domain;
 };
 
-static size_t find_excused(const struct failures *failures, const struct failures_rule *rule,
-                           int64_t now_ms,
+static size_t find_excused(const struct failures *failures, int64_t now_ms,
                            struct excused_domain excused_r[FAILURES_EXCUSED_AT_ONCE])
 {
     size_t count = 0;
@@ -267,7 +355,7 @@ static size_t find_excused(const struct failures *failures, const struct failure
         const char *domain = NULL;
         if (count == FAILURES_EXCUSED_AT_ONCE)
             break;
-        if (site->kind != VALUE_OUTAGE || explained(site, rule, "", "", now_ms) == 0)
+        if (site->kind != VALUE_OUTAGE || explained(failures, site, "", "", now_ms) == 0)
             continue;
         while (count < FAILURES_EXCUSED_AT_ONCE &&
                (domain = failure_outage_domain(site->outage, &place)) != NULL)
@@ -279,45 +367,48 @@ static size_t find_excused(const struct failures *failures, const struct failure
 }
 
 /* Of the open window, or of a block that holds. */
-static void excuse_by(struct held_failures *window, const struct excused_domain *excused,
-                      const struct failures_rule *rule, const struct failure_block *block,
+static void excuse_by(const struct failures *failures, struct held_failures *window,
+                      const struct excused_domain *excused, const struct failure_block *block,
                       int64_t at_ms)
 {
     struct failure_numbers numbers = failure_window_numbers(&window->window, block);
     for (size_t i = 0; i < numbers.mailbox_count; i++) {
         struct failure_excuse excuse = {excused->site->key, numbers.by_mailbox[i].name, 0};
-        excuse.kinds = explained(excused->site, rule, excused->domain, excuse.mailbox, at_ms);
+        excuse.kinds = explained(failures, excused->site, excused->domain, excuse.mailbox, at_ms);
         if (excuse.kinds != 0)
-            failure_window_leave_out(&window->window, &rule->settings, &excuse, at_ms);
+            failure_window_leave_out(&window->window, failures->settings, &excuse, at_ms);
     }
     failure_window_numbers_free(&numbers);
 }
 
-static void excuse(struct failures *failures, const struct excused_domain *excused,
-                   const struct failures_rule *rule, int64_t at_ms)
+/* A step has a limit; what it leaves is excused when its turn comes again. */
+enum { EXCUSED_BYTES = VALUES_STEP_MAX_BYTES / 16 };
+
+/* Returns about how many bytes are changed. */
+static size_t excuse(struct failures *failures, const struct excused_domain *excused, int64_t at_ms)
 {
     struct held_failures *window = use(failures, VALUE_FAILURES, excused->domain);
     if (window == NULL)
-        return;
-    failure_window_pass(&window->window, &rule->settings, at_ms);
-    excuse_by(window, excused, rule, NULL, at_ms);
+        return 0;
+    failure_window_pass(&window->window, failures->settings, at_ms);
+    excuse_by(failures, window, excused, NULL, at_ms);
     for (size_t i = 0; i < window->window.block_count; i++)
         if (window->window.blocks[i].until_ms > window->window.time_ms)
-            excuse_by(window, excused, rule, &window->window.blocks[i], at_ms);
+            excuse_by(failures, window, excused, &window->window.blocks[i], at_ms);
+    return window->packed.length;
 }
 
 /* 1 or -1. */
-static int excuse_all(struct failures *failures, const struct failures_rule *rule, int64_t at_ms,
-                      int64_t now_ms)
+static int excuse_all(struct failures *failures, int64_t at_ms, int64_t now_ms)
 {
     struct excused_domain excused[FAILURES_EXCUSED_AT_ONCE];
     struct wanted_failures wanted = new_wanted(FAILURES_EXCUSED_AT_ONCE);
-    size_t count = find_excused(failures, rule, at_ms, excused);
+    size_t count = find_excused(failures, at_ms, excused);
     for (size_t i = 0; i < count; i++)
         want(failures, &wanted, VALUE_FAILURES, excused[i].domain);
     int answer = read_wanted(failures, &wanted, now_ms);
-    for (size_t i = 0; i < count && answer > 0; i++)
-        excuse(failures, &excused[i], rule, at_ms);
+    for (size_t i = 0, bytes = 0; i < count && answer > 0 && bytes < EXCUSED_BYTES; i++)
+        bytes += excuse(failures, &excused[i], at_ms);
     return answer;
 }
 
@@ -335,22 +426,23 @@ static struct value_change change_of(struct held_failures *held,
                                      const struct failure_settings *settings, int64_t now_ms)
 {
     bool is_window = held->kind == VALUE_FAILURES;
-    text_clear(&held->next);
+    if (held->kind != VALUE_DAY)
+        text_clear(&held->next);
     if (is_window) {
         failure_window_pass(&held->window, settings, held->window.time_ms);
         failure_window_add(&held->next, &held->window);
-    } else {
+    } else if (held->kind == VALUE_OUTAGE) {
         failure_outage_add(&held->next, held->outage);
     }
     return (struct value_change){
         .value = {.kind = held->kind, .key = held->key, .bytes = held->next.data,
                   .length = held->next.length,
-                  .until_ms = now_ms + (is_window ? WINDOW_KEPT_MS : SITE_KEPT_MS)},
+                  .until_ms = now_ms + (is_window ? WINDOW_KEPT_MS : OTHERS_KEPT_MS)},
         .replaces = held->version};
 }
 
-int failures_changes(struct failures *failures, const struct failures_rule *rule, int64_t now_ms,
-                     struct value_change *changes, size_t room, size_t *count_r)
+int failures_changes(struct failures *failures, const struct failure_settings *settings,
+                     int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r)
 {
     int64_t newest_ms = 0;
     give_up(failures);
@@ -359,17 +451,19 @@ int failures_changes(struct failures *failures, const struct failures_rule *rule
         return store_fail(failures->store, "too many outcomes at once");
     if (read_added(failures, now_ms) < 0)
         return -1;
+    failures->settings = settings;
+    failures->domains_of_day = add_to_day(failures, now_ms);
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
-        apply(failures, rule, added);
+        apply(failures, added);
         if (added->outcome.at_ms > newest_ms && added->outcome.at_ms <= now_ms)
             newest_ms = added->outcome.at_ms;
     }
-    if (excuse_all(failures, rule, newest_ms, now_ms) < 0)
+    if (excuse_all(failures, newest_ms, now_ms) < 0)
         return -1;
     for (guint i = 0; i < failures->changed->len; i++)
-        changes[i] = change_of(g_ptr_array_index(failures->changed, i), &rule->settings, now_ms);
+        changes[i] = change_of(g_ptr_array_index(failures->changed, i), settings, now_ms);
     *count_r = failures->changed->len;
     return 1;
 }
@@ -386,10 +480,13 @@ void failures_written(struct failures *failures, const uint32_t *versions)
     }
     give_up(failures);
     g_array_set_size(failures->added, 0);
+    for (size_t i = 0; i < countof(kinds); i++)
+        g_hash_table_remove_all(failures->about[kinds[i]]);
+    failures->about_bytes = 0;
     arena_reset(failures->names);
     if (failures->bytes > HELD_MAX_BYTES) {
-        g_hash_table_remove_all(failures->windows);
-        g_hash_table_remove_all(failures->sites);
+        for (size_t i = 0; i < countof(kinds); i++)
+            g_hash_table_remove_all(failures->held[kinds[i]]);
         failures->bytes = 0;
     }
 }
@@ -399,5 +496,5 @@ void failures_refused(struct failures *failures, size_t place)
     struct held_failures *held = g_ptr_array_index(failures->changed, place);
     give_up(failures);
     failures->bytes -= held->packed.length;
-    g_hash_table_remove(table_of(failures, held->kind), held->key);
+    g_hash_table_remove(failures->held[held->kind], held->key);
 }

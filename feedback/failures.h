@@ -33,21 +33,17 @@ struct failures_outcome {
 /* Copies the names. */
 void failures_add(struct failures *failures, const struct failures_outcome *outcome);
 
-/* What a step is written under. domains_of_day: how many sender domains had outcomes today. */
-struct failures_rule {
-    struct failure_settings settings;
-    uint32_t domains_of_day;
-};
-
-/* How many changes failures_changes makes at most now. */
+/* How many changes failures_changes makes at most now, and how many bytes they had when they were
+ * written last. */
 size_t failures_change_count(const struct failures *failures);
+size_t failures_change_bytes(const struct failures *failures);
 /* Applies what was added to what the store has. The changes, `room` of them at most and not fewer
  * than failures_change_count; they live until the next call. While a site has an outage, what
- * failed there is left out of the windows of FAILURES_EXCUSED_AT_ONCE more domains of it. 1 or
- * -1. */
+ * failed there is left out of the windows of up to FAILURES_EXCUSED_AT_ONCE more domains of it. 1
+ * or -1. */
 enum { FAILURES_EXCUSED_AT_ONCE = 64 };
-int failures_changes(struct failures *failures, const struct failures_rule *rule, int64_t now_ms,
-                     struct value_change *changes, size_t room, size_t *count_r) must_check;
+int failures_changes(struct failures *failures, const struct failure_settings *settings,
+                     int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r) must_check;
 /* They have been written; `versions` in their order. */
 void failures_written(struct failures *failures, const uint32_t *versions);
 /* The store refused the step since that one of the changes (its place) met another version: it is

@@ -61,6 +61,7 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     follower->step_lines_max = FOLLOWER_LINES_MIN;
     follower->arena = arena_new();
     follower->deliveries = deliveries_new(store, &follower->hash_keys, source);
+    follower->failures = failures_new(store);
     follower->open = open_messages_new(source);
     follower->strangers = follower_new_strangers();
     follower->older_strangers = follower_new_strangers();
@@ -95,6 +96,7 @@ void follower_free(struct follower **follower)
         return;
     forget_refunds(*follower);
     deliveries_free(&(*follower)->deliveries);
+    failures_free(&(*follower)->failures);
     open_messages_free(&(*follower)->open);
     admitted_free(&(*follower)->admitted);
     g_hash_table_destroy((*follower)->strangers);
@@ -107,6 +109,11 @@ void follower_free(struct follower **follower)
     free((*follower)->place);
     free(*follower);
     *follower = NULL;
+}
+
+void follower_set_settings(struct follower *follower, const struct settings *settings)
+{
+    follower->settings = settings;
 }
 
 const char *follower_place(const struct follower *follower) { return follower->place; }
@@ -164,7 +171,8 @@ int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_
 static size_t change_count(const struct follower *follower)
 {
     return deliveries_change_count(follower->deliveries) +
-           open_messages_change_count(follower->open);
+           open_messages_change_count(follower->open) +
+           failures_change_count(follower->failures);
 }
 
 /* That nothing came is worth knowing too: who watches sees a follower that goes on. */
@@ -174,13 +182,14 @@ bool follower_has_changes(const struct follower *follower)
            follower->read_ms >= follower->told_ms + MINUTE_MS;
 }
 
-/* A line changes five values at most, and one that begins a message handed back by a filter those of
+/* A line changes seven values at most, and one that begins a message handed back by a filter those of
  * the lines that were kept for it. What lines add takes little beside what their values had. */
 bool follower_is_full(const struct follower *follower)
 {
-    enum { OF_A_LINE = 5 * (1 + FOLLOWER_STRANGER_LINES_MAX) };
+    enum { OF_A_LINE = 7 * (1 + FOLLOWER_STRANGER_LINES_MAX) };
     return follower->step_lines >= follower->step_lines_max ||
            deliveries_change_bytes(follower->deliveries) > VALUES_STEP_MAX_BYTES / 2 ||
+           failures_change_bytes(follower->failures) > VALUES_STEP_MAX_BYTES / 4 ||
            change_count(follower) + 1 + OF_A_LINE > VALUES_AT_ONCE ||
            follower->refund_count + 1 + FOLLOWER_STRANGER_LINES_MAX > VALUES_REFUNDS_MAX;
 }
@@ -237,6 +246,31 @@ static void note_refunds(struct follower *follower)
     forget_refunds(follower);
 }
 
+/* Other followers change windows of sender domains too: where one was first, the outcomes of this
+ * step are applied to what it has written. As store_values_change. */
+static int write_step(struct follower *follower, struct values_step *step)
+{
+    static const struct failure_settings settings = FAILURE_DEFAULTS;
+    enum { TRIES = 10 };
+    size_t before = step->count, of_failures;
+    int answer = 0;
+    for (int tries = 0; tries < TRIES && answer == 0; tries++) {
+        if (failures_changes(follower->failures, &settings, step->now_ms,
+                             follower->changes + before, VALUES_AT_ONCE - before,
+                             &of_failures) < 0)
+            return -1;
+        step->count = before + of_failures;
+        answer = store_values_change(follower->store, step, follower->done);
+        if (answer == 0 && follower->done->refused < before)
+            return 0;
+        if (answer == 0)
+            failures_refused(follower->failures, follower->done->refused - before);
+    }
+    if (answer > 0)
+        failures_written(follower->failures, follower->done->versions + before);
+    return answer;
+}
+
 int follower_write(struct follower *follower, const char *place, int64_t now_ms)
 {
     freed_by(text_free) struct text cursor = {0};
@@ -252,10 +286,10 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
         .value = {.kind = VALUE_CURSOR, .key = follower->source, .bytes = cursor.data,
                   .length = cursor.length, .until_ms = UNTIL_LIFTED},
         .replaces = follower->version};
-    const struct values_step step = {.changes = changes, .count = count,
+    struct values_step step = {.changes = changes, .count = count,
                                      .refunds = follower->refunds,
                                      .refund_count = follower->refund_count, .now_ms = now_ms};
-    int answer = store_values_change(follower->store, &step, follower->done);
+    int answer = write_step(follower, &step);
     arena_reset(follower->arena);
     if (answer < 1)
         return answer;

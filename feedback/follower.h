@@ -10,6 +10,7 @@
 
 #include "guard/token.h"
 #include "mail/mail_log.h"
+#include "settings/settings.h"
 #include "store/store.h"
 
 struct follower;
@@ -27,6 +28,10 @@ size_t follower_lines_next(size_t lines, int64_t held_us);
 int follower_new(struct store *store, const struct token_key *key, const char *source,
                  int64_t now_ms, struct follower **follower_r) must_check;
 void follower_free(struct follower **follower);
+
+/* From here on outcomes enter the windows of sender domains as these settings say; the caller's, until
+ * it sets others. NULL, at first: none do. */
+void follower_set_settings(struct follower *follower, const struct settings *settings);
 
 /* The place in the log that the store has, as given to follower_write; NULL: none yet. */
 const char *follower_place(const struct follower *follower);

@@ -6,6 +6,7 @@
 
 #include "feedback/admitted.h"
 #include "feedback/deliveries.h"
+#include "feedback/failures.h"
 #include "feedback/follower.h"
 #include "feedback/open_messages.h"
 
@@ -23,6 +24,8 @@ struct follower {
                              * clock was set back */
     struct arena *arena;
     struct deliveries *deliveries;
+    struct failures *failures;
+    const struct settings *settings; /* NULL: nothing enters windows */
     struct open_messages *open;
     struct admitted *admitted;
     GHashTable *strangers, *older_strangers; /* queue id: GPtrArray of lines */
@@ -48,6 +51,16 @@ int follower_link(struct follower *follower, struct open_message *open,
 int follower_read_again(struct follower *follower, int64_t until_ms, int64_t now_ms) must_check;
 /* Whether this was so long ago, or the clock was set back since. */
 bool follower_read_before(const struct follower *follower, int64_t ms, int64_t now_ms);
+/* follower_failures.c: an attempted outcome, which the trace has taken over. */
+struct follower_outcome {
+    const struct mail_event *event;
+    struct mail_view program; /* of the line */
+    const struct delivery_place *place;
+    const struct delivery_outcome *outcome;
+    struct delivery_unit unit;
+};
+void follower_add_failure(struct follower *follower, const struct follower_outcome *outcome,
+                          int64_t now_ms);
 /* An empty table of strangers. */
 GHashTable *follower_new_strangers(void);
 

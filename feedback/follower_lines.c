@@ -431,8 +431,13 @@ static int take_outcome(const struct taking *taking, const struct open_message *
         .attempted = event->attempted, .expanded = expanded, .at_ms = taking->at_ms,
         .reply = reply_of(taking, recipient)};
     const struct delivery_place place = place_of(open);
+    struct follower_outcome taken = {event, taking->program, &place, &outcome, {0}};
     follower->counts.outcomes++;
-    return deliveries_outcome(follower->deliveries, &place, &outcome, taking->now_ms) < 0 ? -1 : 1;
+    int known = deliveries_outcome(follower->deliveries, &place, &outcome, taking->now_ms,
+                                   &taken.unit);
+    if (known > 0 && outcome.attempted)
+        follower_add_failure(follower, &taken, taking->now_ms);
+    return known < 0 ? -1 : 1;
 }
 
 /* Given up after days: one line for all that were last deferred. */

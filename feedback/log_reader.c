@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "feedback/follower.h"
 #include "feedback/log_source.h"
+#include "guard/guard.h"
 
 /* Lines that come one by one are written together, so often. */
 #define WRITE_MS 200
@@ -22,6 +23,8 @@
 struct log_reader {
     struct store *store;
     const struct token_key *key;
+    struct guard *guard;
+    struct snapshot *snapshot; /* the settings of this round */
     char *spec, *source;
     struct zone *zone; /* of the stamps in a file */
     struct mail_log_clock clock;
@@ -42,6 +45,7 @@ static struct log_reader *log_reader_new(const struct daemon *daemon)
     gethostname(host, sizeof host - 1);
     reader->store = daemon->store;
     reader->key = daemon->key;
+    reader->guard = daemon->guard;
     reader->spec = xstrdup(daemon->settings->feedback_source);
     reader->zone = zone_open_local();
     reader->source = xasprintf("%s %s", host, reader->spec);
@@ -52,6 +56,7 @@ static void log_reader_free(struct log_reader **reader)
 {
     follower_free(&(*reader)->follower);
     log_source_free(&(*reader)->log);
+    snapshot_release(&(*reader)->snapshot);
     zone_free(&(*reader)->zone);
     free((*reader)->spec);
     free((*reader)->source);
@@ -209,6 +214,9 @@ static int go_on(struct log_reader *reader)
     if (reader->follower == NULL && begin(reader) < 0)
         return -1;
     reader->clock.reference_us = clock_wall_ms() * 1000;
+    snapshot_release(&reader->snapshot);
+    reader->snapshot = guard_snapshot(reader->guard);
+    follower_set_settings(reader->follower, snapshot_settings(reader->snapshot));
     int answer = read_lines(reader);
     if (answer == 0 && rest(reader) < 1)
         return -1;

@@ -18,6 +18,7 @@ enum value_kind {
     VALUE_REPLY,  /* what a server said, by its hash */
     VALUE_FAILURES, /* outcomes of a sender domain's mail, and its blocks */
     VALUE_OUTAGE, /* outcomes at a site, of all senders */
+    VALUE_DAY,    /* sender domains that had outcomes on a day, the first few */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

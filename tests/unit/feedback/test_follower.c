@@ -9,6 +9,7 @@
 #include "guard/keyed_hash.h"
 #include "mail/delivery_counts.h"
 #include "mail/known_recipients.h"
+#include "rules/failure_window.h"
 #include "store/records.h"
 #include "tests/unit/guard/guard_rig.h"
 
@@ -17,19 +18,29 @@
 static struct follower *follower;
 static int64_t at_ms; /* of the next line */
 
+static struct snapshot *snapshot;
+
 static void begin_follower(void)
 {
     ck_assert_int_eq(follower_new(store, token_key, SOURCE, at_ms, &follower), 1);
+    if (snapshot != NULL)
+        follower_set_settings(follower, snapshot_settings(snapshot));
 }
 
 static void begin(int backend)
 {
-    rig_begin(backend, WITH("domains.own_domains=example.test"));
+    rig_begin(backend, WITH("domains.own_domains=example.test another.test",
+                            "exempt.mailbox=free@example.test"));
+    snapshot = guard_snapshot(guard);
     at_ms = NOW;
     begin_follower();
 }
 
-static void end(void) { follower_free(&follower); }
+static void end(void)
+{
+    follower_free(&follower);
+    snapshot_release(&snapshot);
+}
 
 /* As if the program had ended here: only what was written is known. */
 static void restart(void)
@@ -585,6 +596,111 @@ START_TEST(test_aliases)
 }
 END_TEST
 
+/* ---- windows of sender domains ---------------------------------------------------------------------- */
+
+static struct failure_window failures_of(const char *domain)
+{
+    struct value value;
+    struct failure_window window = {0};
+    if (store_value(store, arena, VALUE_FAILURES, domain, at_ms, &value) > 0)
+        ck_assert_int_eq(failure_window_read(value.bytes, value.length, &window), 1);
+    return window;
+}
+
+static void numbers_are(uint32_t bad, uint32_t all, size_t graced, size_t left_out)
+{
+    struct failure_window window = failures_of("another.test"); /* the first one by name */
+    struct failure_numbers numbers = failure_window_numbers(&window, NULL);
+    ck_assert_uint_eq(numbers.bad, bad);
+    ck_assert_uint_eq(numbers.all, all);
+    ck_assert_uint_eq(window.graced.count, graced);
+    ck_assert_uint_eq(numbers.left_out_count, left_out);
+    failure_window_numbers_free(&numbers);
+    failure_window_free(&window);
+}
+
+START_TEST(test_failures)
+{
+    begin(_i);
+    hand_in("E1AAAAAAAA", 8);
+    write_down();
+    for (int time = 0; time < 2; time++) { /* what is not written has not been */
+        restart();
+        sent("E1AAAAAAAA", "good@x.test");
+        outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+        outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced"); /* a copy */
+        outcome("E1AAAAAAAA", "later@x.test", "4.2.0", "deferred");
+        outcome("E1AAAAAAAA", "home@example.test", "5.1.1", "bounced");
+        outcome("E1AAAAAAAA", "home@another.test", "5.1.1", "bounced");
+        outcome("E1AAAAAAAA", "abroad%y.test@example.test", "5.1.1", "bounced");
+        line("smtp", "E1AAAAAAAA: to=<us@z.test>, relay=mx.z.test[192.0.2.26]:25, delay=1, "
+             "delays=0/0/0/1, dsn=5.7.1, status=bounced (host mx.z.test[192.0.2.26] said: 550 5.7.1 "
+             "listed at spamhaus (in reply to MAIL FROM command))");
+        line("error", "E1AAAAAAAA: to=<wait@x.test>, relay=none, delay=1, delays=0/0/0/1, "
+             "dsn=4.4.1, status=deferred (delivery temporarily suspended: connect to x.test)");
+    }
+    write_down();
+    numbers_are(2, 3, 1, 1);
+    restart();
+    at_ms += 5 * MINUTE_MS;
+    outcome("E1AAAAAAAA", "wait@x.test", "4.4.1", "deferred"); /* its first attempt */
+    outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    write_down();
+    numbers_are(3, 4, 1, 1);
+    at_ms += 20 * MINUTE_MS;
+    sent("E1AAAAAAAA", "later@x.test"); /* its grace was over */
+    outcome("E1AAAAAAAA", "wait@x.test", "5.4.1", "bounced");
+    write_down();
+    numbers_are(3, 5, 0, 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_failures_of_nobody)
+{
+    begin(_i);
+    client("E1AAAAAAAA", "free@example.test");
+    admit("E1AAAAAAAA", "free@example.test");
+    queued("E1AAAAAAAA", 2);
+    outcome("E1AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    follower_set_settings(follower, NULL);
+    hand_in("E2AAAAAAAA", 1);
+    outcome("E2AAAAAAAA", "nobody@x.test", "5.1.1", "bounced");
+    write_down();
+    numbers_are(0, 0, 0, 0);
+    end();
+}
+END_TEST
+
+/* The followers of two mail servers have mail of one domain at the same time. */
+START_TEST(test_failures_of_two_servers)
+{
+    begin(_i);
+    struct follower *one = follower, *other;
+    ck_assert_int_eq(follower_new(store, token_key, "mx2 journal", at_ms, &other), 1);
+    follower_set_settings(other, snapshot_settings(snapshot));
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 2; i++) {
+            const char *queue_id = arena_printf(arena, "E%dAAAAAA%dA", round, i);
+            const char *mailbox = i == 0 ? ALICE : BOB;
+            follower = i == 0 ? one : other;
+            client(queue_id, mailbox);
+            admit(queue_id, mailbox);
+            queued(queue_id, 1);
+            outcome(queue_id, "nobody@x.test", "5.1.1", "bounced");
+        }
+        for (int i = 0; i < 2; i++) {
+            follower = i == 0 ? one : other;
+            write_down();
+        }
+        numbers_are(2 * (uint32_t)round, 2 * (uint32_t)round, 0, 0);
+    }
+    follower = one;
+    follower_free(&other);
+    end();
+}
+END_TEST
+
 START_TEST(test_expired_and_deleted)
 {
     begin(_i);
@@ -907,6 +1023,9 @@ int main(void)
     tcase_add_loop_test(cases, test_queued_elsewhere, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_queue_id_of_a_stranger, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_aliases, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_failures, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_failures_of_nobody, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_failures_of_two_servers, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_expired_and_deleted, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_short_ids_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_gap, 0, BACKEND_KINDS);

@@ -1,0 +1,75 @@
+/* Which outcomes enter the window of a sender domain, and as what. */
+#include <string.h>
+
+#include "base/decision.h"
+#include "feedback/follower_inside.h"
+#include "guard/guard.h"
+
+static const char *domain_of(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    return at != NULL ? at + 1 : address;
+}
+
+/* Off-domain, and of nobody who is exempt. */
+static bool counts(struct follower *follower, const char *mailbox, const char *recipient)
+{
+    const struct settings *settings = follower->settings;
+    const struct recipient_classes classes = guard_recipient_classes(settings);
+    const char *domain = domain_of(mailbox);
+    const char *target = recipient_target(follower->arena, recipient, domain, &classes);
+    return !settings_exempt_mailbox(settings, mailbox) &&
+           !settings_exempt_recipient(settings, target) &&
+           !settings_own_domain(settings, domain, domain_of(target));
+}
+
+/* Our own trouble: our reputation, what never left this machine, no network at all. */
+static enum failure_left_out left_out(const struct follower_outcome *outcome)
+{
+    bool by_network = mail_view_is(outcome->program, "smtp") ||
+                      mail_view_is(outcome->program, "lmtp");
+    bool no_network = outcome->event->relay_host.length == 0 &&
+                      mail_view_find(outcome->event->text, "Network is unreachable") != NULL;
+    return outcome->outcome->reply.class == REPLY_OUR_REPUTATION || !by_network || no_network
+               ? FAILURE_OURS
+               : FAILURE_COUNTS;
+}
+
+static uint64_t unit_of(const struct follower_outcome *outcome)
+{
+    return outcome->unit.recipient ^ outcome->place->decision * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static enum failure_came came_of(enum delivery delivery)
+{
+    return delivery == DELIVERY_DELIVERED  ? FAILURE_DELIVERED
+           : delivery == DELIVERY_DEFERRED ? FAILURE_DEFERRED
+                                           : FAILURE_FAILED;
+}
+
+void follower_add_failure(struct follower *follower, const struct follower_outcome *outcome,
+                          int64_t now_ms)
+{
+    const struct delivery_outcome *what = outcome->outcome;
+    const char *mailbox = outcome->place->mailbox;
+    if (follower->settings == NULL || what->recipient[0] == '\0' ||
+        !counts(follower, mailbox, what->recipient))
+        return;
+    failures_add(
+        follower->failures,
+        &(struct failures_outcome){
+            .domain = settings_sender_domain(follower->settings, domain_of(mailbox)),
+            .outcome = {.unit = unit_of(outcome),
+                        .message = outcome->place->decision,
+                        .mailbox = mailbox,
+                        .site = what->reply.site,
+                        .first = outcome->unit.first,
+                        .greylisted = what->reply.class == REPLY_GREYLISTED,
+                        .came = came_of(what->delivery),
+                        .kind = failures_kind(what->reply.class, what->reply.code),
+                        .class = (uint8_t)what->reply.class,
+                        .left_out = left_out(outcome),
+                        .admitted_ms = decision_time(outcome->place->decision),
+                        .at_ms = what->at_ms,
+                        .read_ms = now_ms}});
+}
