@@ -97,7 +97,7 @@ static bool worked_before(const struct failure_outage *outage, int64_t minute)
     uint64_t all = 0, bad = 0;
     int64_t last = minute - FAILURE_OUTAGE_MINUTES;
     for (int64_t i = last - FAILURE_OUTAGE_MINUTES_BEFORE + 1; i <= last; i++)
-        if (i >= 0 && i <= outage->minute && i > outage->minute - MINUTES) {
+        if (i >= 0 && i <= outage->minute) {
             all += outage->totals[i % MINUTES].all;
             bad += outage->totals[i % MINUTES].bad;
         }

@@ -48,6 +48,8 @@ START_TEST(test_seen)
     worked(NOON - 2 * HOUR_MS);
     domains_fail(5, FAILURE_SITE, false);
     ck_assert_uint_eq(explains(50, 1, MANY, NOON + 10 * MINUTE_MS), SITE_BIT);
+    ck_assert_uint_eq(explains(50, 1, MANY, NOON + 59 * MINUTE_MS), SITE_BIT);
+    ck_assert_uint_eq(explains(50, 1, MANY, NOON + 60 * MINUTE_MS), 0); /* the first has left */
     /* what the judged domain had is no evidence for it: the others are four, with 16 */
     ck_assert_uint_eq(explains(3, 1, MANY, NOON + 10 * MINUTE_MS), 0);
     domains_fail(6, FAILURE_SITE, false);
@@ -121,7 +123,7 @@ START_TEST(test_before_when)
         worked(now_ms - minutes_ago[i] * MINUTE_MS);
         /* 20 more that were delivered are not too many in the last hour */
         for (int domain = 0; domain < 20; domain++)
-            come(domain, 1, 5, false, FAILURE_SITE, false, now_ms);
+            come(domain, 1, 5, false, FAILURE_SITE, false, now_ms - (i < 3) * MINUTE_MS);
         ck_assert_uint_eq(explains(50, 1, MANY, now_ms), i < 2 ? SITE_BIT : 0);
         end();
     }
