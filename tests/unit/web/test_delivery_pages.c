@@ -1,5 +1,6 @@
 /* What people see of delivery: the user's status page with its form, and the desk, over both stores;
  * values as the follower of a log writes them. */
+#include <sodium.h>
 #include <string.h>
 
 #include "base/decision.h"
@@ -7,6 +8,7 @@
 #include "guard/delivery.h"
 #include "guard/keyed_hash.h"
 #include "mail/delivery_counts.h"
+#include "staff/staff_secret.h"
 #include "tests/unit/desk/desk_rig.h"
 #include "web/web.h"
 
@@ -401,6 +403,8 @@ END_TEST
 
 int main(void)
 {
+    staff_password_cost = (struct staff_password_cost){crypto_pwhash_OPSLIMIT_MIN,
+                                                       crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("delivery pages");
     TCase *cases = desk_case(suite, "delivery pages");
     tcase_add_loop_test(cases, user_reads_what_to_do, 0, BACKEND_KINDS);

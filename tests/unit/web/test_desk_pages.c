@@ -1,5 +1,6 @@
 /* The pages of the support desk, from a request to the page: what they show, in all
  * languages, to whom, and that nobody's words become markup. */
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "base/json.h"
 #include "store/audit.h"
 #include "store/observations.h"
+#include "staff/staff_secret.h"
 #include "tests/unit/desk/desk_rig.h"
 #include "web/web.h"
 
@@ -699,6 +701,8 @@ END_TEST
 
 int main(void)
 {
+    staff_password_cost = (struct staff_password_cost){crypto_pwhash_OPSLIMIT_MIN,
+                                                       crypto_pwhash_MEMLIMIT_MIN};
     Suite *suite = suite_create("desk pages");
     TCase *cases = desk_case(suite, "desk pages");
     tcase_set_timeout(cases, 60);
