@@ -208,6 +208,8 @@ class Traffic:
                 program.send(recipients, subject=f"{number}\r\nMessage-ID: <{number}@client.test>")
                 self.note(recipients, True)
                 count -= 1
+                if count % 100 == 0:  # before it has sent all that a mailbox may on a day
+                    program = mailbox = None
             except Refused:
                 pass
             except (OSError, smtplib.SMTPException):
