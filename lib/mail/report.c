@@ -180,7 +180,8 @@ static void take_part(struct reading *reading, GMimeObject *part)
     } else if (g_mime_content_type_is_type(type, "message", "feedback-report")) {
         reading->has_report = true;
         take_block(reading, GMIME_PART(part), take_report_field);
-    } else if (g_mime_content_type_is_type(type, "text", "rfc822-headers") &&
+    } else if ((g_mime_content_type_is_type(type, "text", "rfc822-headers") ||
+                g_mime_content_type_is_type(type, "text", "rfc822-header")) && /* some write */
                !reading->has_original) {
         reading->has_original = true;
         take_block(reading, GMIME_PART(part), take_original_field);

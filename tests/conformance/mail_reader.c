@@ -2,14 +2,18 @@
  * writes one for each:
  *   reply<TAB>STATUS<TAB>RECIPIENT<TAB>WORDS   the answer of a server, as a bounce quotes it;
  *                                              prints CLASS<TAB>the words as they are kept
+ *   report<TAB>FILE                            a message that may be a complaint; prints what it was read
+ *                                              as<TAB>its type and the Message-ID it is about
  *   line<TAB>LINE                              a line of a log; prints KIND, "none", "malformed" or
  *                                              "unreadable", and of an outcome its class */
+#include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
 #include "mail/reply.h"
+#include "mail/report.h"
 
 static void read_reply(char *rest)
 {
@@ -31,6 +35,30 @@ static void read_reply(char *rest)
     char kept[REPLY_WORDS_MAX + 1];
     reply_redact(event.text, &event.to, 1, kept);
     printf("%s\t%s\n", reply_class_names[reply_class(&event)], kept);
+}
+
+static void read_report(const char *path)
+{
+    static const char *const words[] = {
+        [REPORT_READ] = "read", [REPORT_NONE] = "none", [REPORT_NO_MESSAGE] = "no message",
+        [REPORT_TOO_MUCH] = "too much"};
+    struct arena *arena = arena_new();
+    struct report report;
+    gchar *bytes;
+    gsize length;
+    if (!g_file_get_contents(path, &bytes, &length, NULL)) {
+        puts("unreadable\t");
+        return;
+    }
+    enum report_read read =
+        report_read(arena, bytes, length, NULL, "X-Sendguard-Ref", &report);
+    printf("%s\t", words[read]);
+    if (read == REPORT_READ)
+        printf("%s %s", report_type_names[report.type],
+               report.original.message_id != NULL ? report.original.message_id : "");
+    puts("");
+    g_free(bytes);
+    arena_free(&arena);
 }
 
 static void read_line(const char *line)
@@ -62,6 +90,8 @@ int main(void)
             read_reply(line + 6);
         else if (strncmp(line, "line\t", 5) == 0)
             read_line(line + 5);
+        else if (strncmp(line, "report\t", 7) == 0)
+            read_report(line + 7);
         else
             puts("malformed\t");
     }
