@@ -52,8 +52,8 @@ static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
 
 enum { LATE_MS = 60000, LOST_MS = 300000 };
 
-/* When the last line was written; 0: not known. Ask before the store is open: its owner may not read
- * the journal. */
+/* When the last line was written; 0: not known. Ask before the store is open: its owner may not
+ * read the journal. */
 static int64_t end_of_log(struct doctor *doctor)
 {
     static const char *const words[] = {"journalctl", "-q", "-n", "1", "-o", "short-unix", "-u",
@@ -149,8 +149,8 @@ static int is_read(struct doctor *doctor)
 }
 
 /* Of what the service itself says of its log (lines of its --check): whether there is a journal for
- * it, and who else writes. Whether a file can be read, and whether Postfix writes it, the check finds
- * out better. */
+ * it, and who else writes. Whether a file can be read, and whether Postfix writes it, the check
+ * finds out better. */
 static void tell_service_check(struct doctor *doctor, const char *lines, bool is_read)
 {
     static const char begin[] = "sendguard-feedback: warning: feedback.source: ";

@@ -73,8 +73,8 @@ void cli_print_help(const struct command *command, FILE *out)
     if (command->more != NULL)
         fprintf(out, "%s\n", command->more);
     if ((command->takes & TAKES(OPTION_FROM)) != 0)
-        fprintf(out, "At most %d names: it is done to all of them, or, where one is wrong or it cannot be\n"
-                     "done to one, to none.\n\n", CLI_SUBJECTS_MAX);
+        fprintf(out, "At most %d names: it is done to all of them, or to none where one is\n"
+                     "wrong or it cannot be done to one.\n\n", CLI_SUBJECTS_MAX);
     for (int i = 0; i < OPTION_COUNT; i++) {
         const struct option_row *row = &option_rows[i];
         char shown[40];
