@@ -23,7 +23,7 @@ struct held_value {
     bool changed;
     int64_t until_ms;
     size_t bytes; /* about, in memory */
-    struct text packed; /* of replies and known recipients all there is; else made for the changes */
+    struct text packed; /* of replies, until they are written, and known recipients */
     union {
         struct {
             int64_t day;
@@ -47,7 +47,8 @@ struct deliveries {
     struct store *store;
     struct keyed_hash_keys *keys;
     uint32_t source;
-    struct arena *arena; /* for reading */
+    struct arena *arena; /* for reading, and what is to be written */
+    struct text packed;  /* one value */
     struct known_recipients *known; /* those of one mailbox, for looking and changing */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key */
     struct expected *expected; /* room for EXPECTED_MAX */
@@ -103,6 +104,7 @@ void deliveries_free(struct deliveries **deliveries)
         g_hash_table_destroy((*deliveries)->held[kind]);
     g_ptr_array_free((*deliveries)->changed, TRUE);
     arena_free(&(*deliveries)->arena);
+    text_free(&(*deliveries)->packed);
     free((*deliveries)->known);
     free((*deliveries)->expected);
     free(*deliveries);
@@ -531,15 +533,19 @@ int deliveries_end(struct deliveries *deliveries, const struct delivery_place *p
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
-static void pack(struct held_value *held)
+/* In `arena`, but for what is held as it is kept. */
+static struct mail_view pack(struct deliveries *deliveries, const struct held_value *held)
 {
+    struct text *packed = &deliveries->packed;
     if (held->kind == VALUE_REPLY || held->kind == VALUE_KNOWN)
-        return; /* it is packed already */
-    text_clear(&held->packed);
+        return (struct mail_view){held->packed.data, held->packed.length};
+    text_clear(packed);
     if (held->kind == VALUE_DOMAIN)
-        delivery_counts_add(&held->packed, held->of.domain);
+        delivery_counts_add(packed, held->of.domain);
     for (size_t i = 0; held->kind == VALUE_TRACE && i < held->of.part.count; i++)
-        trace_add(&held->packed, held->of.part.day, &held->of.part.messages[i]);
+        trace_add(packed, held->of.part.day, &held->of.part.messages[i]);
+    return (struct mail_view){arena_strndup(deliveries->arena, packed->data, packed->length),
+                              packed->length};
 }
 
 size_t deliveries_change_count(const struct deliveries *deliveries)
@@ -556,11 +562,11 @@ size_t deliveries_changes(struct deliveries *deliveries, struct value_change *ch
 {
     size_t count = deliveries->changed->len < room ? deliveries->changed->len : room;
     for (size_t i = 0; i < count; i++) {
-        struct held_value *held = g_ptr_array_index(deliveries->changed, i);
-        pack(held);
+        const struct held_value *held = g_ptr_array_index(deliveries->changed, i);
+        struct mail_view packed = pack(deliveries, held);
         changes[i] = (struct value_change){
-            .value = {.kind = held->kind, .key = held->key, .bytes = held->packed.data,
-                      .length = held->packed.length, .until_ms = held->until_ms},
+            .value = {.kind = held->kind, .key = held->key, .bytes = packed.text,
+                      .length = packed.length, .until_ms = held->until_ms},
             .replaces = held->kind == VALUE_REPLY ? VALUE_ANY : held->version,
         };
     }
@@ -587,7 +593,7 @@ void deliveries_written(struct deliveries *deliveries, const uint32_t *versions)
         struct held_value *held = g_ptr_array_index(deliveries->changed, i);
         held->version = versions[i];
         held->changed = false;
-        if (held->kind != VALUE_KNOWN)
+        if (held->kind == VALUE_REPLY)
             text_free(&held->packed);
         if (held->kind == VALUE_TRACE) {
             held->of.part.packed_max = 0;
@@ -595,6 +601,7 @@ void deliveries_written(struct deliveries *deliveries, const uint32_t *versions)
                 held->of.part.packed_max += trace_bytes(&held->of.part.messages[j]);
         }
     }
+    arena_reset(deliveries->arena);
     g_ptr_array_set_size(deliveries->changed, 0);
     deliveries->changed_bytes = 0;
     if (deliveries->bytes > HELD_MAX_BYTES)

@@ -20,6 +20,18 @@ void packed_add_string(struct text *out, const char *string)
     packed_add_bytes(out, string, strlen(string));
 }
 
+/* Adds the number behind them, where it makes room for itself, and moves both. */
+void packed_put_length(struct text *out, size_t first)
+{
+    char number[10];
+    size_t length = out->length - first;
+    packed_add_number(out, length);
+    size_t number_length = out->length - first - length;
+    memcpy(number, out->data + first + length, number_length);
+    memmove(out->data + first + number_length, out->data + first, length);
+    memcpy(out->data + first, number, number_length);
+}
+
 uint64_t packed_number(struct packed_rest *rest)
 {
     uint64_t number = 0;

@@ -27,6 +27,8 @@ static inline uint64_t packed_get(const uint8_t **bytes, int count)
 void packed_add_number(struct text *out, uint64_t number);
 void packed_add_bytes(struct text *out, const void *bytes, size_t length);
 void packed_add_string(struct text *out, const char *string);
+/* The same of the bytes that `out` has from `first` on: puts their number before them. */
+void packed_put_length(struct text *out, size_t first);
 
 /* The bytes that are still to be read; next is NULL once something was not as it should be. */
 struct packed_rest {

@@ -219,7 +219,8 @@ static bool unfold(struct mail_log_line *line)
 static bool read_tag(struct mail_view rest, struct mail_log_line *line)
 {
     size_t length = 0;
-    while (length < rest.length && memchr("[: ", rest.text[length], 3) == NULL)
+    while (length < rest.length && rest.text[length] != '[' && rest.text[length] != ':' &&
+           rest.text[length] != ' ')
         length++;
     line->program = mail_log_program(rest.text, length);
     if (line->program.length < length)

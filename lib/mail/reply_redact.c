@@ -209,7 +209,11 @@ static bool mark_recipient(struct redaction *words, struct mail_view recipient)
 
 /* ---- everybody's addresses -------------------------------------------------------------- */
 
-static bool is_separator(char byte) { return memchr(" <>(),;", byte, 7) != NULL; }
+static bool is_separator(char byte)
+{
+    return byte == ' ' || byte == '<' || byte == '>' || byte == '(' || byte == ')' ||
+           byte == ',' || byte == ';';
+}
 
 /* Where the quoted text ends that begins at `at`; the end of all where it has none. */
 static size_t behind_quotes(const struct redaction *words, size_t at)
@@ -316,7 +320,8 @@ static void mark_cut_end(struct redaction *words)
 
 static bool is_token(char byte)
 {
-    return g_ascii_isalnum(byte) || memchr("._=+-", byte, 5) != NULL;
+    return g_ascii_isalnum(byte) || byte == '.' || byte == '_' || byte == '=' || byte == '+' ||
+           byte == '-';
 }
 
 /* Labels with a dot between them, of which the last has letters alone. */

@@ -173,11 +173,11 @@ static void add_message(struct text *out, int64_t day, const struct trace_messag
 
 void trace_add(struct text *out, int64_t day, const struct trace_message *message)
 {
-    freed_by(text_free) struct text one = {0};
     if (out->length == 0)
         text_add_char(out, FORMAT);
-    add_message(&one, day, message);
-    packed_add_bytes(out, one.data, one.length);
+    size_t first = out->length;
+    add_message(out, day, message);
+    packed_put_length(out, first);
 }
 
 size_t trace_bytes(const struct trace_message *message)
