@@ -28,6 +28,8 @@ struct admitted {
     GQueue *order;      /* entry, as they were read */
     GHashTable *recent; /* decisions of the overlap, and older ones until they are swept */
     size_t sweep_at;    /* swept when it has so many */
+    struct record *records; /* room for PAGE: a page that was read, in `arena` */
+    size_t next, count;     /* of them, and from which on they were not taken */
 };
 
 static void free_entry(void *pointer)
@@ -50,6 +52,7 @@ struct admitted *admitted_new(struct store *store, uint64_t after, uint64_t newe
     admitted->order = g_queue_new();
     admitted->recent = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     admitted->sweep_at = RECENT_MIN;
+    admitted->records = xcalloc(PAGE, sizeof *admitted->records);
     return admitted;
 }
 
@@ -61,14 +64,21 @@ void admitted_free(struct admitted **admitted)
     g_hash_table_destroy((*admitted)->by_id);
     g_hash_table_destroy((*admitted)->recent);
     arena_free(&(*admitted)->arena);
+    free((*admitted)->records);
     free(*admitted);
     *admitted = NULL;
+}
+
+static void forget_ahead(struct admitted *admitted)
+{
+    admitted->next = admitted->count = 0;
 }
 
 void admitted_begin(struct admitted *admitted, int64_t time_ms)
 {
     if (admitted->read < decision_floor(time_ms))
         admitted->begin = admitted->read = decision_floor(time_ms);
+    forget_ahead(admitted);
 }
 
 const struct admitted_message *admitted_find(const struct admitted *admitted, const char *queue_id)
@@ -176,35 +186,60 @@ void admitted_rewind(struct admitted *admitted, int64_t now_ms)
     if (floor < admitted->begin)
         admitted->begin = floor;
     admitted->covered_ms = 0;
+    forget_ahead(admitted);
+}
+
+static int read_page(struct admitted *admitted, uint64_t after, int64_t now_ms, bool *more_r)
+{
+    struct store_page page = {.max = PAGE};
+    arena_reset(admitted->arena);
+    int answer =
+        store_passed(admitted->store, admitted->arena, after, now_ms, admitted->records, &page);
+    admitted->next = 0;
+    admitted->count = answer > 0 ? page.count : 0;
+    *more_r = page.more;
+    return answer;
+}
+
+/* What of a page was not taken is looked at next time, if no other record comes between any more:
+ * else, with a page for each message, all of it would be read each time. */
+static void keep_ahead(struct admitted *admitted, int64_t now_ms)
+{
+    const struct record *last = &admitted->records[admitted->count - 1];
+    if (decision_time(last->decision) >= now_ms - OVERLAP_MS)
+        forget_ahead(admitted);
 }
 
 int admitted_read(struct admitted *admitted, int64_t until_ms, bool again, int64_t now_ms,
                   int (*found)(void *context, const struct admitted_message *message),
                   void *context)
 {
-    struct record *records = xcalloc(PAGE, sizeof *records);
-    struct store_page page = {.max = PAGE, .more = true};
     uint64_t after = again ? overlap_floor(admitted) : admitted->read;
     int answer = 1;
-    while (answer > 0 && page.more && (again || until_ms > admitted->covered_ms)) {
-        size_t taken = 0;
-        answer = store_passed(admitted->store, admitted->arena, after, now_ms, records, &page);
-        while (answer > 0 && taken < page.count &&
-               decision_time(records[taken].decision) <= until_ms) {
-            after = records[taken].decision;
-            answer = take_record(admitted, &records[taken++], found, context);
+    bool more = true;
+    if (again)
+        forget_ahead(admitted);
+    while (answer > 0 && more && (again || until_ms > admitted->covered_ms)) {
+        if (admitted->next == admitted->count)
+            answer = read_page(admitted, after, now_ms, &more);
+        while (answer > 0 && admitted->next < admitted->count &&
+               decision_time(admitted->records[admitted->next].decision) <= until_ms) {
+            after = admitted->records[admitted->next].decision;
+            answer = take_record(admitted, &admitted->records[admitted->next++], found, context);
         }
         if (after > admitted->read)
             admitted->read = after;
         if (after > admitted->newest)
             admitted->newest = after;
-        bool end = !page.more && taken == page.count;
-        admitted->covered_ms = end ? now_ms - 1 : decision_time(admitted->read);
-        arena_reset(admitted->arena);
-        if (taken < page.count)
+        bool stopped = admitted->next < admitted->count;
+        admitted->covered_ms = !more && !stopped ? now_ms - 1 : decision_time(admitted->read);
+        if (stopped)
             break;
     }
-    free(records);
+    if (answer < 0 || again)
+        forget_ahead(admitted);
+    else if (admitted->next < admitted->count)
+        keep_ahead(admitted, now_ms);
     sweep(admitted);
     return answer;
 }

@@ -17,6 +17,7 @@
 
 static struct follower *follower;
 static int64_t at_ms; /* of the next line */
+static int64_t behind_ms; /* so much later it is read */
 
 static struct snapshot *snapshot;
 
@@ -33,6 +34,7 @@ static void begin(int backend)
                             "exempt.mailbox=free@example.test"));
     snapshot = guard_snapshot(guard);
     at_ms = NOW;
+    behind_ms = 0;
     begin_follower();
 }
 
@@ -64,7 +66,7 @@ static void line(const char *program, const char *format, ...)
                                       .body = {body, strlen(body)},
                                       .count = 1};
     int answer;
-    while ((answer = follower_line(follower, &one, at_ms)) == 0)
+    while ((answer = follower_line(follower, &one, at_ms + behind_ms)) == 0)
         at_ms += FOLLOWER_AGAIN_MS;
     ck_assert_int_eq(answer, 1);
     at_ms += 10;
@@ -948,6 +950,39 @@ START_TEST(test_told_while_nothing_comes)
 }
 END_TEST
 
+/* A log that is read an hour later: a page of records is read once, and serves many messages. */
+START_TEST(test_catching_up)
+{
+    enum { MESSAGES = 600 };
+    uint64_t decisions[MESSAGES];
+    size_t count;
+    begin(_i);
+    int64_t first_ms = at_ms;
+    for (int i = 0; i < MESSAGES; i++, at_ms += SECOND_MS)
+        decisions[i] = admit(arena_printf(arena, "E%dAAAAAAAA", i), ALICE);
+    at_ms = first_ms;
+    behind_ms = HOUR_MS;
+    for (int i = 0; i < MESSAGES; i++) {
+        const char *queue_id = arena_printf(arena, "E%dAAAAAAAA", i);
+        at_ms = first_ms + i * SECOND_MS;
+        client(queue_id, ALICE);
+        queued(queue_id, 1);
+        sent(queue_id, "b@x.test");
+        removed(queue_id);
+        if (i % 250 == 249)
+            ck_assert_int_eq(follower_write(follower, "place", at_ms + behind_ms), 1);
+    }
+    ck_assert_int_eq(follower_write(follower, "place", at_ms + behind_ms), 1);
+    const struct trace_message *messages = messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, MESSAGES);
+    for (int i = 0; i < MESSAGES; i++) {
+        ck_assert_uint_eq(messages[MESSAGES - 1 - i].decision, decisions[i]);
+        ck_assert(messages[i].ended);
+    }
+    end();
+}
+END_TEST
+
 /* ---- how much a step is ------------------------------------------------------------------------- */
 
 START_TEST(test_lines_of_a_step)
@@ -1037,6 +1072,7 @@ int main(void)
     tcase_add_loop_test(cases, test_written_late, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_mail_that_nobody_judged, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_many_messages_of_a_day, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_catching_up, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_lines_of_a_step);
     tcase_add_test(cases, test_bytes_of_a_step);
     return backends_run(suite);
