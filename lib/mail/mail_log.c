@@ -452,8 +452,10 @@ int mail_log_event(struct mail_view program, struct mail_view body, struct mail_
     *malformed_r = false;
     if (!read_id(&rest, &event.queue_id) || !skip(&rest, ": "))
         return 0;
-    enum reading reading =
-        read_by_program(program, rest, body.length >= CUT_AT_BYTES, &event);
+    bool is_cut = body.length >= CUT_AT_BYTES;
+    enum reading reading = read_by_program(program, rest, is_cut, &event);
+    if (is_cut && reading == EVENT && event.kind == MAIL_PICKUP)
+        reading = MALFORMED; /* what looks like an older id may be the sender's */
     *malformed_r = reading == MALFORMED;
     if (reading == EVENT)
         *event_r = event;

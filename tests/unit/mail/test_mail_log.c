@@ -590,12 +590,28 @@ START_TEST(test_long_line)
 }
 END_TEST
 
+/* A user of the machine chooses the sender, so that Postfix cuts off what follows an id in it. */
+START_TEST(test_long_sender)
+{
+    struct text body = {0}, text = {0};
+    text_add(&body, ID ": uid=1000 from=<a@");
+    while (body.length < 2000 - strlen("> orig_id=868E3A74626"))
+        text_add_char(&body, 'x');
+    text_add(&body, "> orig_id=868E3A74626");
+    read_body("pickup", body.data, 2000, &text);
+    ck_assert_str_eq(text_string(&text), "malformed");
+    text_free(&body);
+    text_free(&text);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("mail_log");
     tcase_add_loop_test(tests, test_split, 0, (int)countof(lines));
     tcase_add_loop_test(tests, test_stamp, 0, (int)countof(stamps));
     tcase_add_test(tests, test_both_hours);
+    tcase_add_test(tests, test_long_sender);
     tcase_add_test(tests, test_reference_moves);
     tcase_add_test(tests, test_program);
     tcase_add_loop_test(tests, test_event, 0, (int)countof(bodies));
