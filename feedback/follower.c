@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "feedback/follower_inside.h"
 
+/* So long a message that is in no log waits for logs that were not read so far. */
+#define WAIT_FOR_OTHERS_MS (10 * MINUTE_MS)
 /* Somebody who began to hand in a message and did not finish is forgotten. */
 #define UNFINISHED_MS HOUR_MS
 /* ---- making -------------------------------------------------------------------------------------- */
@@ -146,6 +148,44 @@ static int note_gap(struct follower *follower, const struct admitted_message *ad
     return 1;
 }
 
+/* Of one that may be in a log that is not read so far, its own follower knows more after a while. */
+static int look_at_gap(struct follower *follower, struct elsewhere *elsewhere,
+                       const struct admitted_message *admitted, int64_t now_ms)
+{
+    int64_t admitted_ms = decision_time(admitted->decision);
+    switch (elsewhere_find(elsewhere, admitted, admitted_ms + FOLLOWER_GAP_MS)) {
+    case ELSEWHERE_FAILED: return -1;
+    case ELSEWHERE_NOT: return note_gap(follower, admitted, now_ms);
+    case ELSEWHERE_WAIT:
+        if (now_ms < admitted_ms + WAIT_FOR_OTHERS_MS)
+            return 0;
+        break;
+    case ELSEWHERE_THEIRS: break;
+    }
+    admitted_remove(follower->admitted, admitted->queue_id);
+    return 1;
+}
+
+/* 1 or -1. */
+static int look_for_gaps(struct follower *follower, int64_t read_ms, int64_t now_ms)
+{
+    freed_by(elsewhere_free) struct elsewhere *elsewhere = NULL;
+    const struct admitted_message *admitted;
+    int answer = 1;
+    while (answer > 0 && !follower_is_full(follower) &&
+           (admitted = admitted_oldest(follower->admitted, read_ms - FOLLOWER_GAP_MS)) != NULL) {
+        if (elsewhere == NULL && now_ms >= follower->looked_ms &&
+            now_ms < follower->looked_ms + 5 * SECOND_MS)
+            return 1;
+        follower->looked_ms = now_ms;
+        answer = elsewhere != NULL ? 1 : elsewhere_look(follower->store, follower->source, now_ms,
+                                                        &elsewhere);
+        if (answer > 0)
+            answer = look_at_gap(follower, elsewhere, admitted, now_ms);
+    }
+    return answer < 0 ? -1 : 1;
+}
+
 int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_ms)
 {
     if (follower->place == NULL && follower->counts.lines == 0)
@@ -154,11 +194,8 @@ int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_
     if (follower_read_before(follower, 5 * SECOND_MS, now_ms) &&
         follower_read_again(follower, read_ms, now_ms) < 0)
         return -1;
-    const struct admitted_message *admitted;
-    while (!follower_is_full(follower) &&
-           (admitted = admitted_oldest(follower->admitted, read_ms - FOLLOWER_GAP_MS)) != NULL)
-        if (note_gap(follower, admitted, now_ms) < 0)
-            return -1;
+    if (look_for_gaps(follower, read_ms, now_ms) < 0)
+        return -1;
     if (now_ms >= follower->swept_ms + MINUTE_MS) {
         follower->swept_ms = now_ms;
         open_messages_sweep(follower->open, follower->counts.log_ms - UNFINISHED_MS);

@@ -6,6 +6,7 @@
 
 #include "feedback/admitted.h"
 #include "feedback/deliveries.h"
+#include "feedback/elsewhere.h"
 #include "feedback/failures.h"
 #include "feedback/follower.h"
 #include "feedback/open_messages.h"
@@ -38,6 +39,7 @@ struct follower {
     size_t step_lines, step_lines_max; /* since the last writing; and until the next one */
     bool new_lines;
     int64_t swept_ms, read_again_ms;
+    int64_t looked_ms; /* for gaps */
     int64_t clock_ms; /* the latest moment of the clock */
     int64_t read_ms, told_ms; /* the log was read up to then; and what the store has of it */
 };

@@ -826,6 +826,38 @@ START_TEST(test_clock_set_back)
 }
 END_TEST
 
+/* Of two mail servers each follows its own log, and both know what was admitted: what is in the other's
+ * log is no gap. What is in neither is told once, by the first, when the other was read so far. */
+START_TEST(test_two_servers)
+{
+    size_t count;
+    begin(_i);
+    hand_in("E1AAAAAAAA", 1);
+    write_down();
+    struct follower *first = follower;
+    ck_assert_int_eq(follower_new(store, token_key, "mx2 journal", at_ms, &follower), 1);
+    hand_in("E2AAAAAAAA", 1); /* at the second one */
+    write_down();
+    struct follower *second = follower;
+    int64_t lost_ms = decision_time(admit("E3AAAAAAAA", ALICE));
+    for (int i = 0; i < 10; i++) {
+        bool second_is_late = i < 5;
+        follower = first;
+        read_until(lost_ms + 2 * MINUTE_MS + i);
+        write_down();
+        ck_assert_uint_eq(counts().gaps, i > 5);
+        follower = second;
+        read_until(lost_ms + (second_is_late ? 0 : 2 * MINUTE_MS) + i);
+        write_down();
+        ck_assert_uint_eq(counts().gaps, 0);
+    }
+    messages_of(ALICE, &count);
+    ck_assert_uint_eq(count, 3);
+    follower_free(&first);
+    end();
+}
+END_TEST
+
 /* Asked about twice, as after a restart of the policy service: one message, and no gap. */
 START_TEST(test_asked_again)
 {
@@ -1064,6 +1096,7 @@ int main(void)
     tcase_add_loop_test(cases, test_no_gap, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_told_while_nothing_comes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_clock_set_back, 0, BACKEND_KINDS * 2);
+    tcase_add_loop_test(cases, test_two_servers, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_begins_in_the_middle, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_written_late, 0, BACKEND_KINDS);
