@@ -53,6 +53,8 @@ struct deliveries {
     GHashTable *held[VALUE_KIND_COUNT]; /* by key */
     struct expected *expected; /* room for EXPECTED_MAX */
     size_t expected_count;
+    GHashTable *said; /* by site: how many different words it had on said_day */
+    int64_t said_day;
     GPtrArray *changed; /* of held */
     size_t bytes, changed_bytes; /* of all; and of those that changed, as they were before */
 };
@@ -92,6 +94,7 @@ struct deliveries *deliveries_new(struct store *store, struct keyed_hash_keys *k
     deliveries->expected = xcalloc(EXPECTED_MAX, sizeof *deliveries->expected);
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         deliveries->held[kind] = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
+    deliveries->said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     deliveries->changed = g_ptr_array_new();
     return deliveries;
 }
@@ -102,6 +105,7 @@ void deliveries_free(struct deliveries **deliveries)
         return;
     for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
         g_hash_table_destroy((*deliveries)->held[kind]);
+    g_hash_table_destroy((*deliveries)->said);
     g_ptr_array_free((*deliveries)->changed, TRUE);
     arena_free(&(*deliveries)->arena);
     text_free(&(*deliveries)->packed);
@@ -284,6 +288,20 @@ static int site_of(struct deliveries *deliveries, uint64_t reply, int64_t now_ms
     return 1;
 }
 
+/* Whether a server has said so many different things today that what comes is kept without words. */
+static bool says_too_much(struct deliveries *deliveries, const char *site, int64_t now_ms)
+{
+    if (deliveries->said_day != now_ms / DAY_MS) {
+        g_hash_table_remove_all(deliveries->said);
+        deliveries->said_day = now_ms / DAY_MS;
+    }
+    unsigned said = GPOINTER_TO_UINT(g_hash_table_lookup(deliveries->said, site));
+    if (said >= DELIVERIES_WORDS_MAX)
+        return true;
+    g_hash_table_replace(deliveries->said, g_strdup(site), GUINT_TO_POINTER(said + 1));
+    return false;
+}
+
 /* The number of a reply, which is kept for long enough from now on. 1 or -1. */
 static int keep_reply(struct deliveries *deliveries, const struct kept_reply *reply,
                       int64_t now_ms, uint64_t *id_r)
@@ -298,6 +316,11 @@ static int keep_reply(struct deliveries *deliveries, const struct kept_reply *re
         return -1;
     if (held->until_ms >= now_ms + DELIVERY_REPLY_MS - DAY_MS)
         return 1;
+    if (reply->words[0] != '\0' && says_too_much(deliveries, reply->site, now_ms)) {
+        struct kept_reply without = *reply;
+        without.words = "";
+        return keep_reply(deliveries, &without, now_ms, id_r);
+    }
     free(held->of.site);
     held->of.site = xstrdup(reply->site);
     held->until_ms = now_ms + DELIVERY_REPLY_MS;

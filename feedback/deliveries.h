@@ -12,6 +12,10 @@
 #include "mail/trace.h"
 #include "store/values.h"
 
+/* So many different words of a site are kept a day, by each run of the program: each takes up to 600
+ * bytes for 12 days, and who has a server can say something else each time. */
+enum { DELIVERIES_WORDS_MAX = 2000 };
+
 struct deliveries;
 
 /* `store` and `keys` stay the caller's. source: of the cursor, by which its values are told apart. */

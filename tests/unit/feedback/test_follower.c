@@ -4,6 +4,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "feedback/deliveries.h"
 #include "feedback/follower.h"
 #include "guard/delivery.h"
 #include "guard/keyed_hash.h"
@@ -858,6 +859,34 @@ START_TEST(test_two_servers)
 }
 END_TEST
 
+/* Who has a server fills the store no further: of what comes then class and code are kept. */
+START_TEST(test_a_server_that_says_too_much)
+{
+    static const char *const words[] = {"450 4.2.0 no 1999", "", "450 4.2.0 no 2001"};
+    struct kept_reply reply;
+    begin(_i);
+    uint64_t decision = hand_in("E1AAAAAAAA", 1);
+    for (int i = 0; i <= DELIVERIES_WORDS_MAX + 1; i++) {
+        at_ms += i == DELIVERIES_WORDS_MAX + 1 ? DAY_MS : 0;
+        line("smtp", "E1AAAAAAAA: to=<b@x.test>, relay=mx.site.test[192.0.2.25]:25, delay=0.1, "
+             "delays=0.01/0.01/0.04/0.05, dsn=4.2.0, status=deferred (host mx.site.test[192.0.2.25] "
+             "said: 450 4.2.0 no %d (in reply to RCPT TO command))", i);
+        if (i % 100 == 0 || i >= DELIVERIES_WORDS_MAX - 1)
+            write_down();
+        if (i < DELIVERIES_WORDS_MAX - 1)
+            continue;
+        const char *wanted = words[i - (DELIVERIES_WORDS_MAX - 1)];
+        ck_assert_int_eq(delivery_reply(store, arena, recipient_of(decision, "b@x.test")->reply, at_ms,
+                                        &reply), 1);
+        ck_assert_ptr_nonnull(strstr(reply.words, wanted));
+        ck_assert_int_eq(wanted[0] == '\0', reply.words[0] == '\0');
+        ck_assert_str_eq(reply.code, "4.2.0");
+        ck_assert_str_eq(reply.site, "site.test");
+    }
+    end();
+}
+END_TEST
+
 /* Asked about twice, as after a restart of the policy service: one message, and no gap. */
 START_TEST(test_asked_again)
 {
@@ -1097,6 +1126,7 @@ int main(void)
     tcase_add_loop_test(cases, test_told_while_nothing_comes, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_clock_set_back, 0, BACKEND_KINDS * 2);
     tcase_add_loop_test(cases, test_two_servers, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_a_server_that_says_too_much, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_asked_again, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_begins_in_the_middle, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_written_late, 0, BACKEND_KINDS);
