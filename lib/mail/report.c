@@ -16,7 +16,7 @@ const char *const report_type_names[REPORT_TYPES] = {
     [REPORT_AUTH_FAILURE] = "auth-failure",
 };
 
-struct reading {
+struct report_reading {
     struct arena *arena;
     const char *reference_header;
     struct report *report;
@@ -27,7 +27,7 @@ struct reading {
 /* ---- fields -------------------------------------------------------------------------------------- */
 
 /* The field's words: unfolded, without blanks around them. */
-static char *value_of(struct reading *reading, GMimeHeader *field)
+static char *value_of(struct report_reading *reading, GMimeHeader *field)
 {
     const char *raw = g_mime_header_get_raw_value(field);
     char *value = arena_strdup(reading->arena, raw != NULL ? raw : "");
@@ -38,7 +38,7 @@ static char *value_of(struct reading *reading, GMimeHeader *field)
 }
 
 /* The first address in angle brackets, or the word itself. */
-static const char *bare(struct reading *reading, const char *value)
+static const char *bare(struct report_reading *reading, const char *value)
 {
     const char *open = strchr(value, '<'), *close = open != NULL ? strchr(open, '>') : NULL;
     if (close == NULL)
@@ -47,8 +47,8 @@ static const char *bare(struct reading *reading, const char *value)
                             : NULL;
 }
 
-/* `from … by HOST (…) with … id ID for …; …`: the words behind "by" and "id", outside of comments. */
-static void take_received(struct reading *reading, char *value)
+/* `from … by HOST (…) with … id ID for …; …`: the words behind "by" and "id", not in comments. */
+static void take_received(struct report_reading *reading, char *value)
 {
     struct report_original *original = &reading->report->original;
     const char *host = NULL, *id = NULL, *before = "";
@@ -68,7 +68,7 @@ static void take_received(struct reading *reading, char *value)
         original->traces[original->trace_count++] = (struct report_trace){host, id};
 }
 
-static void take_original_field(struct reading *reading, GMimeHeader *field)
+static void take_original_field(struct report_reading *reading, GMimeHeader *field)
 {
     struct report_original *original = &reading->report->original;
     const char *name = g_mime_header_get_name(field);
@@ -105,7 +105,7 @@ static uint32_t incidents_of(const char *value)
     return number < REPORT_INCIDENTS_MAX ? (uint32_t)number : REPORT_INCIDENTS_MAX;
 }
 
-static void take_report_field(struct reading *reading, GMimeHeader *field)
+static void take_report_field(struct report_reading *reading, GMimeHeader *field)
 {
     const char *name = g_mime_header_get_name(field);
     const char *value = value_of(reading, field);
@@ -117,9 +117,9 @@ static void take_report_field(struct reading *reading, GMimeHeader *field)
         reading->report->envelope_id = value;
 }
 
-typedef void field_taker(struct reading *reading, GMimeHeader *field);
+typedef void field_taker(struct report_reading *reading, GMimeHeader *field);
 
-static void take_fields(struct reading *reading, GMimeObject *of, field_taker *take_one)
+static void take_fields(struct report_reading *reading, GMimeObject *of, field_taker *take_one)
 {
     GMimeHeaderList *fields = g_mime_object_get_header_list(of);
     for (int i = 0; i < g_mime_header_list_get_count(fields); i++)
@@ -142,7 +142,7 @@ static GMimeMessage *parse(const char *bytes, size_t length)
 }
 
 /* A part whose content is a block of fields. */
-static void take_block(struct reading *reading, GMimePart *part, field_taker *take_one)
+static void take_block(struct report_reading *reading, GMimePart *part, field_taker *take_one)
 {
     GMimeDataWrapper *content = g_mime_part_get_content(part);
     if (content == NULL)
@@ -158,7 +158,7 @@ static void take_block(struct reading *reading, GMimePart *part, field_taker *ta
     g_object_unref(decoded);
 }
 
-static void take_original(struct reading *reading, GMimeObject *message)
+static void take_original(struct report_reading *reading, GMimeObject *message)
 {
     if (reading->has_original)
         return;
@@ -166,7 +166,7 @@ static void take_original(struct reading *reading, GMimeObject *message)
     take_fields(reading, message, take_original_field);
 }
 
-static void take_part(struct reading *reading, GMimeObject *part)
+static void take_part(struct report_reading *reading, GMimeObject *part)
 {
     GMimeContentType *type = g_mime_object_get_content_type(part);
     if (type == NULL)
@@ -189,7 +189,7 @@ static void take_part(struct reading *reading, GMimeObject *part)
 }
 
 /* Multiparts within multiparts, but nothing of the message that is complained about. */
-static void take_parts(struct reading *reading, GMimeObject *part, int depth)
+static void take_parts(struct report_reading *reading, GMimeObject *part, int depth)
 {
     if (++reading->parts > REPORT_PARTS_MAX || depth > REPORT_DEPTH_MAX) {
         reading->too_much = true;
@@ -217,7 +217,8 @@ static char *with_line_feeds(struct arena *arena, const char *bytes, size_t leng
     return copy;
 }
 
-static void take_domains(struct reading *reading, GMimeObject *message, const char *authserv_id)
+static void take_domains(struct report_reading *reading, GMimeObject *message,
+                         const char *authserv_id)
 {
     struct report *report = reading->report;
     GMimeHeaderList *fields = g_mime_object_get_header_list(message);
@@ -229,7 +230,7 @@ static void take_domains(struct reading *reading, GMimeObject *message, const ch
     }
 }
 
-static enum report_read answer(const struct reading *reading)
+static enum report_read answer(const struct report_reading *reading)
 {
     const struct report_original *original = &reading->report->original;
     if (reading->too_much)
@@ -247,7 +248,7 @@ enum report_read report_read(struct arena *arena, const char *bytes, size_t leng
                              const char *authserv_id, const char *reference_header,
                              struct report *report_r)
 {
-    struct reading reading = {
+    struct report_reading reading = {
         .arena = arena, .reference_header = reference_header, .report = report_r};
     *report_r = (struct report){.type = REPORT_ABUSE, .incidents = 1};
     address_init();

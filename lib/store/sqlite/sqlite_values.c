@@ -186,21 +186,21 @@ static int sweep_some(struct sqlite_backend *backend, int64_t now_ms, size_t row
 /* More than the step adds, so that what is past stays a part of the table, and some anyway. */
 enum { SWEPT_ANYWAY = 16 };
 
-struct place {
+struct value_place {
     int64_t row;
     size_t change;
 };
 
 static int by_row(const void *left, const void *right)
 {
-    const struct place *a = left, *b = right;
+    const struct value_place *a = left, *b = right;
     return (a->row > b->row) - (a->row < b->row);
 }
 
 /* The change at the first of the places found another version. An earlier one, which was not tried,
  * may do the same: *refused_r becomes the earliest. 0 or -1. */
 static int find_refused(struct sqlite_backend *backend, const struct values_step *step,
-                        const struct place *places, size_t count, size_t *refused_r)
+                        const struct value_place *places, size_t count, size_t *refused_r)
 {
     *refused_r = places[0].change;
     for (size_t i = 1; i < count; i++) {
@@ -220,10 +220,10 @@ static int find_refused(struct sqlite_backend *backend, const struct values_step
 static int make_changes(struct sqlite_backend *backend, const struct values_step *step,
                         uint32_t first, struct values_done *done_r)
 {
-    struct place places[VALUES_AT_ONCE];
+    struct value_place places[VALUES_AT_ONCE];
     int result = 1;
     for (size_t i = 0; i < step->count; i++)
-        places[i] = (struct place){row_of(backend, &step->changes[i].value), i};
+        places[i] = (struct value_place){row_of(backend, &step->changes[i].value), i};
     if (step->count > 0)
         qsort(places, step->count, sizeof places[0], by_row);
     for (size_t i = 0; i < step->count && result > 0; i++) {
