@@ -123,6 +123,8 @@ static void note_key(struct failures *failures, enum value_kind kind, const char
 void failures_add(struct failures *failures, const struct failures_outcome *outcome)
 {
     struct failures_outcome added = *outcome;
+    if (failure_window_is_late(&added.outcome))
+        return; /* a log that is read long afterwards costs nothing here */
     added.domain = arena_strdup(failures->names, outcome->domain);
     added.outcome.mailbox = arena_strdup(failures->names, outcome->outcome.mailbox);
     added.outcome.site = arena_strdup(failures->names, outcome->outcome.site);
@@ -332,8 +334,8 @@ static void apply(struct failures *failures, const struct failures_outcome *adde
         (explained(failures, site, added->domain, outcome.mailbox, outcome.read_ms) &
          1U << outcome.kind) != 0)
         outcome.left_out = FAILURE_OUTAGE;
-    if (failure_window_take(&window->window, failures->settings, &outcome) != FAILURE_LATE)
-        tell_site(site, added);
+    failure_window_take(&window->window, failures->settings, &outcome);
+    tell_site(site, added);
 }
 
 /* ---- outages --------------------------------------------------------------------------------- */

@@ -193,11 +193,12 @@ static void end_block(struct failure_window *window, struct failure_block *block
 
 static bool is_closed(const struct failure_window *window, const struct failure_outcome *outcome)
 {
-    uint32_t mailbox = failure_names_find(&window->names, outcome->mailbox);
     bool closed = outcome->admitted_ms < window->closed_ms;
-    for (size_t i = 0; i < window->block_count && mailbox != FAILURE_NOBODY && !closed; i++)
-        closed = window->blocks[i].mailbox == mailbox &&
-                 outcome->admitted_ms < window->blocks[i].until_ms;
+    for (size_t i = 0; i < window->block_count && !closed; i++) {
+        const char *mailbox = failure_names_at(&window->names, window->blocks[i].mailbox);
+        closed = mailbox != NULL && outcome->admitted_ms < window->blocks[i].until_ms &&
+                 strcmp(mailbox, outcome->mailbox) == 0;
+    }
     return closed;
 }
 
@@ -218,8 +219,17 @@ static void purge(struct failure_window *window, const struct failure_settings *
     for (size_t i = 0; i < window->decided.count; i++)
         if (is_needed(window, settings, &window->decided.of[i]))
             window->decided.of[kept++] = window->decided.of[i];
+    window->left_count += window->decided.count - kept;
     window->decided.count = kept;
     recount(window);
+}
+
+/* The same where it makes room. */
+static void make_room_for_entry(struct failure_window *window,
+                                const struct failure_settings *settings)
+{
+    if (window->decided.count > 0 && !is_needed(window, settings, &window->decided.of[0]))
+        purge(window, settings);
 }
 
 /* No block begins until then. */
@@ -286,6 +296,7 @@ void failure_window_forget_names(struct failure_window *window)
         failure_names_keep(&kept, &window->blocks[i].culprit);
     }
     failure_names_end(&kept);
+    window->left_count = 0;
 }
 
 /* False: the names are too many. */
@@ -327,6 +338,9 @@ static bool make_entry(struct failure_window *window, const struct failure_setti
            name(window, outcome->site, &entry_r->site);
 }
 
+/* To look for names that are in no use takes as long as there are entries. */
+enum { NAMES_WORTH_FORGETTING = 16 };
+
 static enum failure_taken enter(struct failure_window *window,
                                 const struct failure_settings *settings,
                                 const struct failure_outcome *outcome)
@@ -336,11 +350,12 @@ static enum failure_taken enter(struct failure_window *window,
     if (is_closed(window, outcome))
         return FAILURE_SET_ASIDE;
     if (!has_room(window, good))
-        purge(window, settings);
+        make_room_for_entry(window, settings);
     bool made = has_room(window, good) && make_entry(window, settings, outcome, &entry);
     if (!made && has_room(window, good)) {
-        purge(window, settings);
-        failure_window_forget_names(window);
+        make_room_for_entry(window, settings);
+        if (window->left_count >= NAMES_WORTH_FORGETTING)
+            failure_window_forget_names(window);
         made = make_entry(window, settings, outcome, &entry);
     }
     if (!made) {
@@ -406,12 +421,17 @@ static enum failure_taken follow(struct failure_window *window,
     return FAILURE_NO_CHANGE;
 }
 
+bool failure_window_is_late(const struct failure_outcome *outcome)
+{
+    return outcome->read_ms - outcome->at_ms > FAILURE_LATE_MS ||
+           outcome->at_ms - outcome->read_ms > FAILURE_LATE_MS;
+}
+
 enum failure_taken failure_window_take(struct failure_window *window,
                                        const struct failure_settings *settings,
                                        const struct failure_outcome *outcome)
 {
-    if (outcome->read_ms - outcome->at_ms > FAILURE_LATE_MS ||
-        outcome->at_ms - outcome->read_ms > FAILURE_LATE_MS)
+    if (failure_window_is_late(outcome))
         return FAILURE_LATE;
     if (window->time_ms - outcome->read_ms > settings->window_ms)
         failure_window_free(window);

@@ -103,6 +103,7 @@ struct failure_window {
     size_t bad_count;   /* of decided */
     size_t aside_count; /* of decided: left out, or made a block */
     struct failure_names names;
+    size_t left_count; /* entries that left since names were forgotten last */
     struct failure_block *blocks; /* of the last 7 days, in order of time; room for all */
     size_t block_count;
     uint32_t last_block;
@@ -137,6 +138,8 @@ enum failure_taken {
     FAILURE_MISSED,    /* there are too many others: counted in `missed` */
 };
 
+/* Whether it enters nothing: FAILURE_LATE. */
+bool failure_window_is_late(const struct failure_outcome *outcome);
 /* Takes over an attempted outcome. A window whose time is ahead of read_ms by more than its length
  * was stamped by a clock that was wrong: it begins anew. Source: S3, S4. */
 enum failure_taken failure_window_take(struct failure_window *window,

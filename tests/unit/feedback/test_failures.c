@@ -175,6 +175,19 @@ START_TEST(test_two_followers)
 }
 END_TEST
 
+/* A log that is read long afterwards changes nothing, and asks for nothing. */
+START_TEST(test_late)
+{
+    begin(_i);
+    struct failures_outcome late = outcome("d.test", FAILURE_FAILED, NOW);
+    late.outcome.read_ms = NOW + MINUTE_MS + 1;
+    failures_add(followers[0], &late);
+    ck_assert_uint_eq(failures_change_count(followers[0]), 0);
+    ck_assert_uint_eq(prepare(0, NOW), 0);
+    end();
+}
+END_TEST
+
 START_TEST(test_damaged)
 {
     begin(_i);
@@ -343,6 +356,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_steps, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_not_written, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_two_followers, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_late, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_damaged, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_outage, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_left_out, 0, BACKEND_KINDS);
