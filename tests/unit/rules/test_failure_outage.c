@@ -130,6 +130,18 @@ START_TEST(test_before_when)
 }
 END_TEST
 
+/* What failed more than 25 hours ago is of no account, though its minute's place is used again. */
+START_TEST(test_long_before)
+{
+    const int64_t before_ms = NOON - 2 * HOUR_MS, day_before_ms = before_ms - 25 * HOUR_MS;
+    come(100, 0, 20, false, FAILURE_OTHER, false, day_before_ms);
+    come(100, 0, 1, true, FAILURE_OTHER, false, before_ms - 12 * HOUR_MS);
+    worked(before_ms);
+    domains_fail(5, FAILURE_SITE, false);
+    ck_assert_uint_eq(explains(50, 1, MANY, NOON + 5 * MINUTE_MS), SITE_BIT);
+}
+END_TEST
+
 /* Six stolen mailboxes: refused as spam, or with an old list. */
 START_TEST(test_stolen)
 {
@@ -228,6 +240,7 @@ int main(void)
     tcase_add_test(tcase, test_share);
     tcase_add_test(tcase, test_before);
     tcase_add_test(tcase, test_before_when);
+    tcase_add_test(tcase, test_long_before);
     tcase_add_test(tcase, test_stolen);
     tcase_add_test(tcase, test_known_recipients);
     tcase_add_test(tcase, test_bounds);
