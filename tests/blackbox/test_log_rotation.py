@@ -37,7 +37,7 @@ bounce    unix  -       -       n       -       0       bounce
 def folder():
     """Of a Postfix that delivers nothing."""
     assert os.geteuid() == 0, "Postfix runs as several users: this test wants root"
-    path = pathlib.Path(tempfile.mkdtemp(prefix="sendguard.", dir="/tmp")  # Postfix wants its log there)
+    path = pathlib.Path(tempfile.mkdtemp(prefix="sendguard.", dir="/tmp"))
     path.chmod(0o755)
     for name in ("conf", "queue", "data", "log"):
         (path / name).mkdir()
