@@ -50,7 +50,8 @@ static int read_cursor(struct doctor *doctor, struct json_object **cursor_r)
 
 /* ---- how far it is followed --------------------------------------------------------------- */
 
-enum { LATE_MS = 60000, LOST_MS = 300000 };
+/* The follower keeps a sign each minute, also when no line came. */
+enum { LATE_MS = 60000, QUIET_MS = 120000, LOST_MS = 300000 };
 
 /* When the last line was written; 0: not known. Ask before the store is open: its owner may not
  * read the journal. */
@@ -77,6 +78,18 @@ static int read_lag(struct json_object *cursor, int64_t end_ms, int64_t *lag_ms_
     return 1;
 }
 
+/* Whether the follower goes on, as far as its last sign tells; else the check says so. */
+static bool gives_signs(struct doctor *doctor, struct json_object *cursor)
+{
+    int64_t read_ms = json_int(cursor, "read_ms", 0), quiet_ms = clock_wall_ms() - read_ms;
+    if (read_ms <= 0 || quiet_ms <= QUIET_MS)
+        return true;
+    doctor_says(doctor, quiet_ms > LOST_MS ? DOCTOR_BAD : DOCTOR_WARN,
+                "systemctl restart sendguard-feedback, and read its log",
+                "sendguard-feedback gave no sign for %lld s", (long long)quiet_ms / SECOND_MS);
+    return false;
+}
+
 void doctor_feedback(struct doctor *doctor)
 {
     const char *source = doctor->settings->feedback_source;
@@ -92,7 +105,7 @@ void doctor_feedback(struct doctor *doctor)
                     "systemctl restart sendguard-feedback, and read its log",
                     "%s goes on %lld s behind the last line that was read", source,
                     (long long)lag_ms / SECOND_MS);
-    else
+    else if (gives_signs(doctor, cursor))
         doctor_says(doctor, DOCTOR_OK, NULL, "%s is read to %lld s before its end", source,
                     (long long)lag_ms / SECOND_MS);
 }

@@ -508,6 +508,11 @@ def test_the_log_that_is_followed(doctor):
     with followed(doctor, log_ms=end_ms - 61_000):
         found = doctor.checks("feedback")
         assert red(found) == set() and yellow(found) == {"feedback"}
+    for seconds, state in ((100, "ok"), (130, "warn"), (310, "bad")):  # it stands still, and no mail passes
+        with followed(doctor, log_ms=end_ms, read_ms=int(time.time() * 1000) - seconds * 1000):
+            found = doctor.checks("feedback")["feedback"]
+        assert found["state"] == state
+        assert state == "ok" or "no sign" in found["found"] and "restart sendguard-feedback" in found["advice"]
     with followed(doctor, messages=300, gaps=3):
         found = doctor.checks()
         assert red(found) == {"gaps"} and "3 messages" in found["gaps"]["found"]
