@@ -90,7 +90,7 @@ export const tests = {
     assert.match(await messages.nth(0).innerText(), / Not delivered yet\./);
     assert.match(await messages.nth(1).innerText(), / Not delivered\. This address does not exist\./);
     assert.match(await messages.nth(2).innerText(), / Delivered\./);
-    assert.match(await messages.nth(3).innerText(), /Delivered to 2 of 4\. (This address does not exist|The recipient's mailbox is full)\./);
+    assert.match(await messages.nth(3).innerText(), /Delivered to 2 of 4\. (This address does not exist|The recipient's mailbox is full), and other reasons\./);
     const link = carol.page.locator('.sendguard-status a[href$="#delivery"]');
     const [page] = await Promise.all([carol.context.waitForEvent('page'), link.click()]);
     await page.waitForLoadState();

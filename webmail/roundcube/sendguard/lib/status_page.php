@@ -74,7 +74,7 @@ class sendguard_status_page
             : $this->texts->delivered((int) ($sum['delivered'] ?? 0), (int) ($sum['recipients'] ?? 0), (int) ($sum['failed'] ?? 0));
 
         return html::tag('li', null, $this->texts->time($message['at'] ?? '', true) . ' ' . html::tag('strong', null, $lead)
-            . ($text('title') === '' ? '' : ' ' . $text('title') . '.')
+            . ($text('title') === '' ? '' : ' ' . $text('title') . (($sum['others'] ?? false) === true ? $this->texts->html('deliveryothers') : '') . '.')
             . ($text('advice') === '' ? '' : html::div('hint', $text('advice'))));
     }
 
