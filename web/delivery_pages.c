@@ -1,6 +1,7 @@
 /* Recipients by what became of them: put together here, because a template cannot count. */
 #include "web/delivery_pages.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,14 @@ static size_t cut(struct json_object *list, size_t at_most)
         return 0;
     json_object_array_del_idx(list, at_most, count - at_most);
     return count - at_most;
+}
+
+/* A code that stands in the server's own words is not told twice. */
+static void leave_code_to_words(struct json_object *recipient)
+{
+    const char *code = json_string(recipient, "code", NULL);
+    if (code != NULL && strstr(json_string(recipient, "text", ""), code) != NULL)
+        json_object_object_del(recipient, "code");
 }
 
 /* ---- a message ---------------------------------------------------------------------------------- */
@@ -142,7 +151,10 @@ static void sum_up(struct json_object *trace)
 
 void delivery_pages_trace(struct exchange *exchange, struct json_object *trace)
 {
+    struct json_object *recipients = json_member(trace, "recipients");
     sum_up(trace);
+    for (size_t i = 0; i < json_object_array_length(recipients); i++)
+        leave_code_to_words(json_object_array_get_idx(recipients, i));
     add_words(exchange, trace);
 }
 
@@ -245,21 +257,41 @@ static const char *group_of(struct json_object *recipient)
     return json_is_true(recipient, "no_address") ? "no_address" : groups[outcome_of(recipient)];
 }
 
-static struct json_object *grouped(struct json_object *answer)
+/* Adds it to those that were seen; false: it is among them, in small letters or large ones. */
+static bool is_first(struct arena *arena, struct json_object *seen, const char *address)
+{
+    char *key = arena_strdup(arena, address);
+    for (char *at = key; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    if (json_member(seen, key) != NULL)
+        return false;
+    json_add_bool(seen, key, true);
+    return true;
+}
+
+/* Each address once, however often it was pasted. */
+static void group(struct arena *arena, struct json_object *recipients, struct json_object *asked)
+{
+    freed_by(json_put) struct json_object *seen = json_object_new_object();
+    for (size_t i = 0; i < json_object_array_length(recipients); i++) {
+        struct json_object *recipient = json_object_array_get_idx(recipients, i);
+        if (!is_first(arena, seen, json_string(recipient, "address", "")))
+            continue;
+        leave_code_to_words(recipient);
+        json_object_array_add(json_member(asked, group_of(recipient)), json_object_get(recipient));
+    }
+    json_add_int(asked, "addresses", json_object_object_length(seen));
+}
+
+static struct json_object *grouped(struct arena *arena, struct json_object *answer)
 {
     static const char *const groups[] = {"failed", "deferred", "delivered", "unknown",
                                          "no_address"};
     struct json_object *asked = json_object_new_object();
-    struct json_object *recipients = json_member(answer, "recipients");
-    size_t length = json_object_array_length(recipients);
-    json_add_int(asked, "addresses", (int64_t)length);
     json_add_bool(asked, "followed", json_is_true(answer, "followed"));
     for (size_t i = 0; i < countof(groups); i++)
         json_add_list(asked, groups[i]);
-    for (size_t i = 0; i < length; i++) {
-        struct json_object *recipient = json_object_array_get_idx(recipients, i);
-        json_object_array_add(json_member(asked, group_of(recipient)), json_object_get(recipient));
-    }
+    group(arena, json_member(answer, "recipients"), asked);
     for (size_t i = 0; i < countof(groups); i++) {
         struct json_object *list = json_member(asked, groups[i]);
         char name[32];
@@ -293,6 +325,6 @@ int delivery_pages_asked(struct exchange *exchange, const char *mailbox, const c
     if (found < 1)
         return found;
     add_words(exchange, answer);
-    *asked_r = grouped(answer);
+    *asked_r = grouped(exchange->request->arena, answer);
     return 1;
 }

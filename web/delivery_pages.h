@@ -7,7 +7,8 @@
 enum { DELIVERY_PAGES_RECIPIENTS = 200 };
 
 /* To a TRACE: "title" and "advice" at each class; the recipients come in the order of what went worst,
- * DELIVERY_PAGES_RECIPIENTS at most, "more_recipients" is how many others there are; and
+ * DELIVERY_PAGES_RECIPIENTS at most, without a "code" that stands in their "text" too;
+ * "more_recipients" is how many others there are; and
  *   "sum":{"recipients":3,"delivered":2,"failed":1 (given up ones too),"deferred":0,"pending":0,
  *     "discarded":0,"all":bool (delivered),"nothing":bool (no recipient is known),
  *     "single":null|{"outcome":…} of a message to one,
@@ -22,7 +23,8 @@ void delivery_pages_trace(struct exchange *exchange, struct json_object *trace);
 void delivery_pages_sums(struct exchange *exchange, struct json_object *view, size_t at_most);
 
 /* What became of mail to pasted addresses, "asked" of a page: one a line, or with commas,
- * semicolons or blanks between them; "Name <address>" too.
+ * semicolons or blanks between them; "Name <address>" too. An address that is there twice, in small
+ * letters or large ones, is told and counted once; a "code" that stands in the "text" not at all.
  * {"addresses":5,"failed":[{"address":…,OUTCOME with words}…],"deferred":[…],"delivered":[…],
  *  "unknown":[…] (no mail of the mailbox is known to have gone there, or still on the way),
  *  "no_address":[…]; of each list "NAME_count", when it has more than DELIVERY_PAGES_RECIPIENTS too}

@@ -123,7 +123,7 @@ static uint64_t admit(void)
 /* One message to four: arrived, no such address, mailbox full, tried again. Returns its decision. */
 static const char *four_recipients(void)
 {
-    uint64_t no = say(REPLY_ADDRESS_UNKNOWN, "5.1.1", "550 <b>no</b> (recipient) here");
+    uint64_t no = say(REPLY_ADDRESS_UNKNOWN, "5.1.1", "550 5.1.1 <b>no</b> (recipient) here");
     struct trace_recipient recipients[] = {
         at("good@x.test", DELIVERY_DELIVERED, REPLY_OTHER, 0),
         at("nobody@x.test", DELIVERY_FAILED, REPLY_ADDRESS_UNKNOWN, no),
@@ -266,11 +266,13 @@ START_TEST(user_looks_addresses_up)
     begin(_i);
     four_recipients();
     const char *html = ask_status("Nobody <NOBODY@x.test>,%0D%0Afull@x.test;good@x.test "
-                                  "slow@x.test%0D%0Aother@x.test %3Cscript%3E", "en", NOW + DAY_MS);
+                                  "slow@x.test%0D%0Aother@x.test %3Cscript%3E nobody@x.TEST", "en", NOW + DAY_MS);
     ck_assert_int_eq(response.status, 200);
     rig_check_has(html, "In the last ten days 2 of these 6 failed.");
     rig_check_has(html, ">NOBODY@x.test</strong>: This address does not exist");
-    rig_check_has(html, "550 &lt;b&gt;no&lt;/b&gt; (recipient) here");
+    rig_check_has(html, "550 5.1.1 &lt;b&gt;no&lt;/b&gt; (recipient) here");
+    ck_assert_msg(strstr(html, ">5.1.1</span>") == NULL, "the code is told twice");
+    ck_assert_msg(strstr(html, ">nobody@x.TEST<") == NULL, "an address is told twice");
     rig_check_has(html, ">full@x.test</strong>: The recipient");
     rig_check_has(html, "<h2>Still being tried</h2>");
     rig_check_has(html, ">good@x.test</strong>, <time");
@@ -339,7 +341,8 @@ START_TEST(desk_shows_a_trace)
                *delivered = strstr(trace, ">delivered<");
     ck_assert(failed != NULL && deferred != NULL && delivered != NULL);
     rig_check_has(trace, "<span class=\"mono\">4F0A11</span>");
-    rig_check_has(trace, "550 &lt;b&gt;no&lt;/b&gt; (recipient) here");
+    rig_check_has(trace, "550 5.1.1 &lt;b&gt;no&lt;/b&gt; (recipient) here");
+    ck_assert_msg(strstr(trace, ">5.1.1</span>") == NULL, "the code is told twice");
     ck_assert_msg(strstr(trace, "<tr class=\"bad\">") < deferred && deferred < delivered,
                   "the worst does not come first");
     for (size_t i = 1; i < countof(languages); i++)

@@ -89,7 +89,9 @@ class sendguard_delivery
         $text = function ($name) use ($recipient) {
             return is_string($recipient[$name] ?? null) ? $recipient[$name] : '';
         };
-        $words = trim($text('code') . ' ' . $text('text'));
+        // Most servers' words have the code already.
+        $words = $text('code') !== '' && strpos($text('text'), $text('code')) !== false ? $text('text')
+            : trim($text('code') . ' ' . $text('text'));
         $title = $text('title') === '' ? '' : ': ' . rcube::Q($text('title')) . '.';
 
         return html::tag('li', null, html::tag('strong', null, rcube::Q($text('address'))) . $title
