@@ -130,7 +130,8 @@ static bool is_log_of_postfix(struct doctor *doctor)
     }
     if (*maillog == '\0' && file != NULL)
         doctor_says(doctor, DOCTOR_WARN, "below [feedback]: source = " JOURNAL,
-                    "a syslog service writes %s, which takes lines from every user of this machine",
+                    "Postfix has no maillog_file: a syslog service has to write %s, and takes "
+                    "lines from every user of this machine",
                     file);
     return true;
 }
