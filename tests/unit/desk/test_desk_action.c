@@ -147,10 +147,10 @@ static void check_preview(const char *words, bool of_mailbox)
 
 enum { MODES = 3 };
 
-/* Loop: every backend with every setup. With a sanitizer each request in one of the modes. */
+/* Loop: every backend with every setup. A sample has each request in one of the modes. */
 static void check_all_wishes(int index, size_t which, const char *on_limit, const char *mode)
 {
-    const size_t every = SANITIZED ? MODES : 1, first = (which + (size_t)index) % every;
+    const size_t every = takes_sample() ? MODES : 1, first = (which + (size_t)index) % every;
     for (size_t i = first; i < countof(requests); i += every) {
         if (i > first) {
             rig_end();

@@ -33,6 +33,8 @@ int times(int all)
     return getenv("SENDGUARD_LONG") != NULL ? all : less > 0 ? less : 1;
 }
 
+bool takes_sample(void) { return SANITIZED && getenv("SENDGUARD_LONG") == NULL; }
+
 void folder_make(char folder_r[FOLDER_SIZE])
 {
     const char *below = getenv("TMPDIR");

@@ -2,6 +2,7 @@
 #ifndef SENDGUARD_TESTS_SERVERS_H
 #define SENDGUARD_TESTS_SERVERS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Whether a sanitizer makes the tests five to twenty times slower. */
@@ -14,6 +15,8 @@ enum { SANITIZED = 0 };
 /* How often a test repeats what it shows by chance: all of it when SENDGUARD_LONG is set (make
  * test-long), else a half, with a sanitizer a fifth. At least once. */
 int times(int all);
+/* Whether a test takes a sample of its combinations: with a sanitizer, unless SENDGUARD_LONG is set. */
+bool takes_sample(void);
 
 /* An empty folder in $TMPDIR, else in /tmp, and its end with all that is in it. Both abort on
  * failure. Short, since a UNIX socket's path holds 107 bytes. */

@@ -127,7 +127,7 @@ static void check(int flags, size_t which)
 
 START_TEST(test_every_combination)
 {
-    const size_t every = SANITIZED ? countof(windows) : 1; /* each flag with some of the windows */
+    const size_t every = takes_sample() ? countof(windows) : 1; /* each flag with some windows */
     backend_begin(_i);
     now_ms = NOW;
     for (int flags = 0; flags < FLAGS; flags++)
