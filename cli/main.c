@@ -25,10 +25,11 @@ const struct command cli_commands[] = {
      "who sent from there in the last 24 hours", NULL},
     {"explain", "DECISION", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_explain,
      "why a message was admitted or refused, rule by rule", NULL},
-    {"trace", "MAILBOX|DECISION|QUEUE-ID", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_trace,
+    {"trace", "MAILBOX|DECISION|QUEUE-ID|REFERENCE", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_trace,
      "what became of a message, or of a mailbox's mail of ten days",
      "As the mail server's log tells it. A queue id finds a message that is in the\n"
      "queue; a long one also as long as the record of its decision is kept.\n"
+     "REFERENCE: what stands behind X-Sendguard-Ref: in the message.\n"
      "Of a mailbox the newest 50 messages; with --json all.\n"},
     {"feedback", "", 0, 0, TAKES(OPTION_JSON) | TAKES(OPTION_FORGET) | TAKES(OPTION_NOTE),
      NEEDS_DESK, cli_run_feedback, "how far the mail servers' logs were followed",

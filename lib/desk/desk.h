@@ -179,7 +179,8 @@ int desk_simulate(const struct desk *desk, const struct submission *submission, 
  *     "destinations":[{"site":…|null (all others),"recipients":9,"delivered":9,…}…]}, the most
  *     frequent first; recipients count as what they are known as now, and not while they are pending */
 
-/* A message, by its decision or its queue id (an open one, or a long one whose record is kept).
+/* A message, by its decision, its queue id (an open one, or a long one whose record is kept) or its
+ * reference (the value of X-Sendguard-Ref; a changed one is a 400).
  * mailbox: whose it is, NULL or "" when not known; with it a decision is found without its record.
  * TRACE, for one of the webmail also "webmail_decision"; or without trace, recipients and "ended" as
  * far as known, with "state":

@@ -1,4 +1,4 @@
-/* What became of one message: found by its decision or its queue id. */
+/* What became of one message: found by its decision, its queue id or its reference. */
 #include <string.h>
 
 #include "base/decision.h"
@@ -8,6 +8,7 @@
 #include "desk/input.h"
 #include "guard/keyed_hash.h"
 #include "guard/packing.h"
+#include "guard/reference.h"
 #include "mail/kept_open.h"
 
 /* A queue id is made when a message begins, its decision when it has come in whole. */
@@ -16,10 +17,13 @@
 /* Behind a decision the first line of its message may be so far. */
 #define LINES_BEHIND_MS (2 * MINUTE_MS)
 enum { RECORDS_PAGE = 100, RECORDS_PAGES = 300 };
+/* No queue id is so long, and no reference so short. */
+enum { REFERENCE_MIN = 64 };
 
 /* Which message is asked for, and by what it is known again among those of its mailbox. */
 struct asked {
     uint64_t decision;
+    bool is_near; /* that decision is only the least that it may be */
     const char *mailbox;
     const char *queue_id; /* NULL: not known */
     uint32_t message_id;  /* of the webmail's decision; 0: it is another */
@@ -55,6 +59,12 @@ static int no_queue_id(const struct context *context, const char *queue_id,
     return problem_set(problem, 404, "message", "no admitted message has that queue id");
 }
 
+static int no_key(struct problem *problem)
+{
+    return problem_set(problem, 409, "web.secret_file",
+                       "it is needed to find this message, and cannot be read");
+}
+
 /* ---- by its decision -------------------------------------------------------------------------- */
 
 /* The webmail's id is its Message-ID, from Roundcube with a dot behind and what makes each try
@@ -67,8 +77,7 @@ static int read_webmail(const struct context *context, const char *id, struct as
     if (dot != NULL && id[length - 1] != '>')
         length = (size_t)(dot - id);
     if (context->desk->key == NULL)
-        return problem_set(problem, 409, "web.secret_file",
-                           "it is needed to find a message of the webmail, and cannot be read");
+        return no_key(problem);
     freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
     asked->message_id = keyed_hash_message_id(&keys, id, length);
     return 1;
@@ -151,17 +160,14 @@ static bool is_of_queue_id(const struct context *context, const struct record *r
            identity.id[length] == '/';
 }
 
-/* The record of a long queue id is near its time. 1, 0, -1. */
-static int find_record(const struct context *context, const char *queue_id, struct asked *asked_r,
-                       struct problem *problem)
+/* Of a message that began then. 1, 0, -1. */
+static int find_record(const struct context *context, const char *queue_id, int64_t began_ms,
+                       struct asked *asked_r, struct problem *problem)
 {
     struct record records[RECORDS_PAGE];
     struct store_page page = {.max = RECORDS_PAGE, .more = true};
-    int64_t time_us;
-    if (!queue_id_time(queue_id, strlen(queue_id), &time_us))
-        return 0;
-    uint64_t after = decision_floor(time_us / 1000 - BEFORE_MS);
-    uint64_t last = decision_floor(time_us / 1000 + AFTER_MS);
+    uint64_t after = decision_floor(began_ms - BEFORE_MS);
+    uint64_t last = decision_floor(began_ms + AFTER_MS);
     for (int pages = 0; pages < RECORDS_PAGES && page.more && after < last; pages++) {
         if (store_passed(context->desk->store, context->arena, after, context->now_ms, records,
                          &page) < 0)
@@ -181,17 +187,44 @@ static int ask_by_queue_id(const struct context *context, const struct followed_
     if (queue_id == NULL || !queue_id_is(queue_id, strlen(queue_id)))
         return problem_set(problem, 400, "message",
                            "expected a decision's id such as 7K3M-Q2XD-9F4A, or a queue id");
+    int64_t time_us; /* a long id tells it */
     int found = find_open(context, logs, queue_id, asked_r);
-    if (found == 0)
-        found = find_record(context, queue_id, asked_r, problem);
+    if (found == 0 && queue_id_time(queue_id, strlen(queue_id), &time_us))
+        found = find_record(context, queue_id, time_us / 1000, asked_r, problem);
     return found != 0 ? found : no_queue_id(context, queue_id, problem);
 }
+
+/* ---- by its reference ------------------------------------------------------------------------------ */
+
+/* The record is gone after a day or two; the trace is found without it. */
+static int ask_by_reference(const struct context *context, const char *text, const char *mailbox,
+                            struct asked *asked_r, struct problem *problem)
+{
+    struct reference reference;
+    if (context->desk->key == NULL)
+        return no_key(problem);
+    if (!reference_read(context->desk->key, context->arena, text, &reference))
+        return problem_set(problem, 400, "message", "it is no reference that was given here");
+    if (mailbox != NULL && strcmp(mailbox, reference.mailbox) != 0)
+        return problem_set(problem, 404, "message", "it is of another mailbox");
+    int found = find_record(context, reference.queue_id, reference.at_ms, asked_r, problem);
+    if (found < 0 || (found > 0 && strcmp(asked_r->mailbox, reference.mailbox) == 0))
+        return found;
+    *asked_r = (struct asked){.decision = decision_floor(reference.at_ms - BEFORE_MS),
+                              .is_near = true, .mailbox = reference.mailbox,
+                              .queue_id = reference.queue_id};
+    return 1;
+}
+
+/* ---- one of them ------------------------------------------------------------------------------------ */
 
 /* Some queue ids look like the id of a decision. */
 static int ask(const struct context *context, const struct followed_logs *logs, const char *message,
                const char *mailbox, struct asked *asked_r, struct problem *problem)
 {
     uint64_t decision;
+    if (message != NULL && strlen(message) >= REFERENCE_MIN)
+        return ask_by_reference(context, message, mailbox, asked_r, problem);
     if (message != NULL && decision_parse(message, &decision)) {
         int found = ask_by_decision(context, decision, mailbox, asked_r, problem);
         if (found != 0 || !queue_id_is(message, strlen(message)))
@@ -202,11 +235,16 @@ static int ask(const struct context *context, const struct followed_logs *logs, 
 
 /* ---- its trace --------------------------------------------------------------------------------------- */
 
-/* A question that the mail server asked again has a decision of its own, and the same queue id. */
+/* A question that the mail server asked again has a decision of its own, and the same queue id. A
+ * short queue id comes again. */
 static bool is_asked(const struct asked *asked, const struct trace_message *message)
 {
     if (asked->message_id != 0)
         return message->message_id == asked->message_id;
+    if (asked->is_near && (message->decision < asked->decision ||
+                           decision_time(message->decision) >
+                               decision_time(asked->decision) + BEFORE_MS + AFTER_MS))
+        return false;
     return message->decision == asked->decision ||
            (asked->queue_id != NULL && strcmp(message->queue_id, asked->queue_id) == 0);
 }
@@ -279,7 +317,7 @@ int desk_trace(const struct desk *desk, const char *message, const char *mailbox
     found = asked.state == NULL ? find_message(&context, &logs, &asked, &traced) : 0;
     if (found < 0 || (found > 0 && delivered_replies_read(&context, traced, 1, &replies) < 0))
         return -1;
-    if (found == 0 && now_ms >= delivery_day_end(trace_day(asked.decision)))
+    if (found == 0 && (asked.is_near || now_ms >= delivery_day_end(trace_day(asked.decision))))
         return no_longer_kept(problem);
     *view_r = found > 0 ? delivered_trace(asked.mailbox, traced, &replies)
                         : untraced(&asked, why_untraced(&asked, &logs));

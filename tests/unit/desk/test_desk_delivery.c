@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "guard/delivery.h"
 #include "guard/keyed_hash.h"
+#include "guard/reference.h"
 #include "mail/delivery_counts.h"
 #include "mail/kept_open.h"
 #include "tests/unit/desk/desk_rig.h"
@@ -282,6 +283,27 @@ START_TEST(by_long_queue_id)
     rig_check_has(refuse_trace(QUEUE_ID, NULL, now_ms + 3 * DAY_MS, 404), "not kept any longer");
     rig_check_has(refuse_trace("4dD1DN1234z9Ks", NULL, now_ms + SECOND_MS, 404),
                   "no admitted message");
+}
+END_TEST
+
+/* What came back in a complaint, while the record is kept and later; a short queue id comes again. */
+START_TEST(by_reference)
+{
+    begin(_i);
+    uint64_t decision = three_recipients();
+    const struct token_key *key = rig_desk()->key;
+    const char *text = reference_make(key, arena, &(struct reference){NOW - SECOND_MS, "4F0A11", ALICE});
+    check_member(view_trace(text, NOW), "decision", shown(decision));
+    struct json_object *view = view_trace(text, NOW + 5 * DAY_MS);
+    check_member(view, "decision", shown(decision));
+    check_member(view, "recipients.1.class", "address_unknown");
+    rig_check_has(refuse_trace(text, "bob@example.test", NOW, 404), "another mailbox");
+    rig_check_has(refuse_trace(text, NULL, NOW + 31 * DAY_MS, 404), "not kept any longer");
+    const char *again = reference_make(key, arena, &(struct reference){NOW + HOUR_MS, "4F0A11", ALICE});
+    rig_check_has(refuse_trace(again, NULL, NOW + 5 * DAY_MS, 404), "not kept any longer");
+    char *changed = arena_strdup(arena, text);
+    changed[40] = changed[40] == 'A' ? 'B' : 'A';
+    rig_check_has(refuse_trace(changed, NULL, NOW, 400), "no reference that was given here");
 }
 END_TEST
 
@@ -604,7 +626,7 @@ int main(void)
 {
     Suite *suite = suite_create("desk delivery");
     TCase *cases = desk_case(suite, "both backends");
-    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_mailbox, of_a_mailbox, of_a_busy_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
+    const TTest *const tests[] = {trace, no_trace, refused_and_forwarded, of_the_webmail, by_queue_id, by_long_queue_id, by_reference, by_mailbox, of_a_mailbox, of_a_busy_mailbox, of_a_domain, addresses, addresses_of_last_year, wrong_addresses, feedback, forgotten};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, words, 0, 4);
