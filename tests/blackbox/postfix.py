@@ -24,7 +24,8 @@ class Stack:
     def __init__(self, *settings):
         assert os.geteuid() == 0, "each program runs as a user of its own: these tests want root"
         self.first_settings = settings
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sendguard."))
+        # Not below /dev/shm, where Postfix rotates no log.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sendguard.", dir="/tmp"))
         try:
             self._run("up", *settings)
             lines = (self.folder / "stack.env").read_text().split()

@@ -198,7 +198,8 @@ def test_replicas_are_for_redis(folder, program, more):
 
 @pytest.mark.parametrize("program", DAEMONS)
 def test_check_of_missing_replicas_warns(folder, redis_store, program):
-    done = run(program, folder, redis_store.url, "-o", "store.replicas=1", "--check")
+    done = run(program, folder, redis_store.url, "-o", "store.replicas=1", "-o", "store.timeout=5s",
+               "--check")
     assert (done.returncode, told(done)) == (0, []), done.stderr
     assert any("store.url: does not answer now: " in line and "0 of 1 replicas" in line
                for line in warnings(done))

@@ -190,7 +190,7 @@ def replica(redis_store, new_folder):
 
 def test_a_replica_that_does_not_acknowledge(redis_store, replica, start, sender_at):
     """What it may not have was not admitted; it counts once all the same, also when it comes again."""
-    guard = start(redis_store, {"store": {"timeout": "250ms", "replicas": "1"}})
+    guard = start(redis_store, {"store": {"timeout": "500ms", "replicas": "1"}})
     sender = sender_at(guard)
     sender.admitted([OWN])
     trouble = Trouble(guard)
