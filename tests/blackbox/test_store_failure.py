@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -182,9 +183,12 @@ def replica(redis_store, new_folder):
     replica.start()
     replica.command("CONFIG", "SET", "masteruser", "tester", "masterauth", "tester")
     replica.command("REPLICAOF", "127.0.0.1", port)
-    # The master calls it online a moment before: WAIT of a client that wrote nothing does not wait.
-    eventually(lambda: b"master_link_status:up" in replica.command("INFO", "replication"),
-               "the replica has all")
+    # The master calls it online a moment before it has acknowledged anything; until then it is sent
+    # nothing, and WAIT of a client that wrote nothing does not wait.
+    def acknowledges():
+        master.command("PUBLISH", "nobody", "hears this")
+        return re.search(rb"slave0:.*,offset=[1-9]", master.command("INFO", "replication"))
+    eventually(acknowledges, "the replica has all")
     yield replica
     replica.signal(signal.SIGCONT)
     replica.stop()
