@@ -23,7 +23,6 @@ struct open_messages {
 static void free_message(void *pointer)
 {
     struct open_message *message = pointer;
-    free((char *)(uintptr_t)message->queue_id);
     free(message->id);
     free(message);
 }
@@ -77,11 +76,13 @@ void open_messages_changed(struct open_messages *messages, struct open_message *
 static struct open_message *insert(struct open_messages *messages, const char *queue_id,
                                    int64_t seen_ms, uint32_t version)
 {
-    struct open_message *message = xcalloc(1, sizeof *message);
-    message->queue_id = xstrdup(queue_id);
+    size_t size = strlen(queue_id) + 1;
+    struct open_message *message =
+        xcalloc(1, offsetof(struct open_message, queue_id) + size);
+    memcpy(message->queue_id, queue_id, size);
     message->seen_ms = seen_ms;
     message->version = version;
-    g_hash_table_insert(messages->by_id, (char *)(uintptr_t)message->queue_id, message);
+    g_hash_table_insert(messages->by_id, message->queue_id, message);
     return message;
 }
 
@@ -107,7 +108,7 @@ void open_messages_remove(struct open_messages *messages, struct open_message *m
     if (message->changed)
         g_ptr_array_remove(messages->changed, message);
     if (message->version != 0)
-        g_hash_table_insert(messages->removed, (char *)(uintptr_t)message->queue_id, message);
+        g_hash_table_insert(messages->removed, message->queue_id, message);
     else
         free_message(message);
 }

@@ -9,13 +9,13 @@
 #include "mail/trace.h"
 #include "store/values.h"
 
+/* A million of them are held: without gaps, and in one piece with the key. */
 struct open_message {
-    const char *queue_id; /* the key */
     const char *mailbox;  /* who signed in, key form; interned; NULL: not known yet */
-    char *id;             /* of the submission, while it may be refunded; NULL: not any more, or */
-    uint32_t redeemed;    /* this one is, which had counted it (value_refund); 0: none */
+    char *id;             /* of the submission, while it may be refunded; NULL: not any more, or … */
     uint64_t decision;    /* 0: not known yet */
     int64_t seen_ms;      /* its first line */
+    uint32_t redeemed;    /* … this one is, which had counted it (value_refund); 0: none */
     uint32_t part;        /* where its trace is */
     uint32_t message_id;  /* hash of its Message-ID; 0: not seen */
     uint32_t version;     /* in the store; 0: not there */
@@ -23,6 +23,7 @@ struct open_message {
     bool silent;          /* no line of it within a minute */
     bool is_unknown;      /* no record of it was there when it was in the queue; not kept */
     bool changed, removed;
+    char queue_id[]; /* the key */
 };
 
 struct open_messages;
