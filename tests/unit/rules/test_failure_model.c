@@ -11,17 +11,7 @@
 
 #include "rules/failure_window.h"
 #include "tests/unit/store/chance.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "tests/unit/store/servers.h"
 
 enum { SCHEDULES = SANITIZED ? 10000 : 100000, STREAMS = SANITIZED ? 2000 : 20000,
        UNITS_MAX = 32, BLOCKS_MAX = UNITS_MAX, MAILBOXES = 3, SITES = 2, NOBODY = -1 };
