@@ -268,7 +268,7 @@ static void write_cursor(struct follower *follower, const char *place, struct te
     json_object_put(cursor);
 }
 
-/* It is not tried again: a damaged history judges no message either, and whoever repairs it does away
+/* It is not tried again: a damaged history judges no message either, and who repairs it does away
  * with what it counts. */
 static void note_refunds(struct follower *follower)
 {

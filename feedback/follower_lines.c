@@ -301,7 +301,8 @@ static int take_pickup(const struct taking *taking)
 static int take_message_id(const struct taking *taking, struct open_message *open)
 {
     struct trace_message *message;
-    open->message_id = keyed_hash_message_id(&taking->follower->hash_keys, taking->event->message_id.text,
+    open->message_id = keyed_hash_message_id(&taking->follower->hash_keys,
+                                             taking->event->message_id.text,
                                              taking->event->message_id.length);
     open_messages_changed(taking->follower->open, open);
     if (open->decision == 0)

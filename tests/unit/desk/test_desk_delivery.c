@@ -560,7 +560,7 @@ static int forget(const char *source, int64_t now_ms, struct problem *problem)
     return answer;
 }
 
-/* It is no log any more that is behind, and its traces stay; whoever follows it after all brings it
+/* It is no log any more that is behind, and its traces stay; who follows it after all brings it
  * back. */
 START_TEST(forgotten)
 {

@@ -150,7 +150,7 @@ START_TEST(test_not_written)
 }
 END_TEST
 
-/* Two mail servers of one domain: whoever comes second applies the same outcomes to what the first
+/* Two mail servers of one domain: the one that comes second applies the same outcomes to what the first
  * has written. */
 START_TEST(test_two_followers)
 {

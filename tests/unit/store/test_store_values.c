@@ -200,7 +200,7 @@ static int refund_redeemed(const char *mailbox, uint32_t redeemed)
 }
 
 /* The message that left the ticket, by the record of the one that redeemed it; and never without
- * that. Whoever asks first, the webmail under its own id or the follower, it is once. */
+ * that. Once, if the webmail asks first under its own id and if the follower does. */
 START_TEST(a_redeemed_message_is_refunded_once)
 {
     static const char alice[] = "alice@example.test";
