@@ -40,7 +40,9 @@ const char *const kept_kind_names[KEPT_KIND_COUNT] = {"staff", "token", "session
 const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_CURSOR] = "cursor", [VALUE_OPEN] = "open",     [VALUE_TRACE] = "trace",
     [VALUE_KNOWN] = "known",   [VALUE_DOMAIN] = "domain", [VALUE_REPLY] = "reply",
-    [VALUE_FAILURES] = "failures", [VALUE_OUTAGE] = "outage", [VALUE_DAY] = "day"};
+    [VALUE_FAILURES] = "failures", [VALUE_OUTAGE] = "outage", [VALUE_DAY] = "day",
+    [VALUE_BLOCK] = "block",   [VALUE_REACHED] = "reached", [VALUE_COMPLAINTS] = "complaints",
+    [VALUE_REPORT] = "report"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */

@@ -19,6 +19,10 @@ enum value_kind {
     VALUE_FAILURES, /* outcomes of a sender domain's mail, and its blocks */
     VALUE_OUTAGE, /* outcomes at a site, of all senders */
     VALUE_DAY,    /* sender domains that had outcomes on a day, the first few */
+    VALUE_BLOCK,  /* of a sender domain or a mailbox: rules/failure_in_force.h */
+    VALUE_REACHED, /* recipients that mail was delivered to lately, a part of all by hash */
+    VALUE_COMPLAINTS, /* about the messages of a mailbox */
+    VALUE_REPORT, /* of somebody, about no message that is known */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];
