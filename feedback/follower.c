@@ -287,12 +287,14 @@ static void note_refunds(struct follower *follower)
  * step are applied to what it has written. As store_values_change. */
 static int write_step(struct follower *follower, struct values_step *step)
 {
-    static const struct failure_settings settings = FAILURE_DEFAULTS;
+    static const struct failure_settings defaults = FAILURE_DEFAULTS;
+    const struct failure_settings *settings =
+        follower->settings != NULL ? &follower->settings->failures : &defaults;
     enum { TRIES = 10 };
     size_t before = step->count, of_failures;
     int answer = 0;
     for (int tries = 0; tries < TRIES && answer == 0; tries++) {
-        if (failures_changes(follower->failures, &settings, step->now_ms,
+        if (failures_changes(follower->failures, settings, step->now_ms,
                              follower->changes + before, VALUES_AT_ONCE - before,
                              &of_failures) < 0)
             return -1;

@@ -16,6 +16,7 @@
 #define SENDGUARD_FAILURE_WINDOW_H
 
 #include "rules/failure_names.h"
+#include "rules/rule.h"
 
 enum failure_blocks {
     FAILURE_BLOCKS_DOMAIN,
@@ -24,17 +25,18 @@ enum failure_blocks {
 
 /* May change between calls; what has been decided stays. */
 struct failure_settings {
-    uint32_t percent;      /* 1..100 */
-    uint32_t at_least;     /* 1.. */
-    uint32_t min_messages; /* 1.. */
+    int32_t percent;       /* 1..100; LIMIT_OFF: what enters is counted and never breaks */
+    int64_t at_least;      /* 1.. */
+    int64_t min_messages;  /* 1.. */
     int64_t window_ms, block_ms; /* 1..DAY_MS */
     int64_t grace_ms;      /* 0..DAY_MS */
-    bool outage;           /* of the caller: whether it looks for outages at all */
-    enum failure_blocks blocks;
+    int outage;            /* of the caller: whether it looks for outages at all */
+    int blocks;            /* enum failure_blocks */
 };
+/* The defaults of [failures]. */
 #define FAILURE_DEFAULTS                                                                     \
     {.percent = 50, .at_least = 10, .min_messages = 2, .window_ms = HOUR_MS,                 \
-     .block_ms = HOUR_MS, .grace_ms = 15 * MINUTE_MS, .outage = true,                        \
+     .block_ms = HOUR_MS, .grace_ms = 15 * MINUTE_MS, .outage = 1,                           \
      .blocks = FAILURE_BLOCKS_DOMAIN}
 
 /* What a failure says, as far as the rule regards it. Values keep the number. */

@@ -57,7 +57,8 @@ static void tally_leave(struct failure_tally *tally, const struct failure_entry 
 static bool is_broken(const struct failure_settings *settings, uint32_t bad, uint32_t all,
                       uint32_t messages)
 {
-    return bad >= settings->at_least && messages >= settings->min_messages &&
+    return settings->percent != LIMIT_OFF && bad >= settings->at_least &&
+           messages >= settings->min_messages &&
            (uint64_t)bad * 100 >= (uint64_t)settings->percent * all;
 }
 
@@ -118,7 +119,7 @@ int64_t failure_window_breaks_at(const struct failure_window *window,
                                  const struct failure_settings *settings)
 {
     size_t bad_max = window->bad_count + window->graced.count;
-    if (bad_max < settings->at_least)
+    if (settings->percent == LIMIT_OFF || bad_max < (size_t)settings->at_least)
         return FAILURE_NEVER;
     struct failure_tally tally = tally_new(bad_max);
     int64_t breaks_ms = sweep(window, settings, &tally);
@@ -131,9 +132,9 @@ bool failure_window_may_break(const struct failure_window *window,
                               const struct failure_settings *settings, int64_t at_ms)
 {
     size_t bad_max = window->bad_count + window->graced.count;
-    size_t broken_max = bad_max * 100 / settings->percent + window->aside_count;
-    if (bad_max < settings->at_least)
+    if (settings->percent == LIMIT_OFF || bad_max < (size_t)settings->at_least)
         return false;
+    size_t broken_max = bad_max * 100 / (size_t)settings->percent + window->aside_count;
     return window->decided.count <= broken_max ||
            !window_holds(window->decided.of[window->decided.count - 1 - broken_max].time_ms,
                          settings->window_ms, at_ms);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/problem.h"
+#include "rules/failure_window.h"
 #include "rules/rules.h"
 #include "rules/suspension.h"
 
@@ -77,6 +78,8 @@ struct settings {
     struct own_domain *own_index; /* the same, sorted by name, each domain once */
     size_t own_index_count;
     struct text_list hosted_domains; /* key form; sorted, each once */
+    /* [failures] */
+    struct failure_settings failures;
     /* [spf] */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
     /* [exempt] */

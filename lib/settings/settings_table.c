@@ -14,6 +14,10 @@ static const char *const null_sender_names[] = {
 static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
+static const char *const off_on_names[] = {"off", "on", NULL};
+static const char *const failure_blocks_names[] = {
+    [FAILURE_BLOCKS_DOMAIN] = "domain", [FAILURE_BLOCKS_MAILBOX] = "mailbox", NULL};
+
 #define NAMED(section_name, key_name) \
     .section = section_name, .key = key_name, .name = section_name "." key_name
 #define MEMBER(name) .offset = offsetof(struct settings, name)
@@ -231,6 +235,36 @@ const struct setting settings_table[] = {
      .sentence = "Domains whose addresses are mailboxes here; those of `own_domains` are, too. "
                  "What is forwarded is counted for the mailbox that its sender address names, and "
                  "refused when that is at no such domain. May be repeated."},
+
+    {NAMED("failures", "percent"), .type = &settings_type_limit, MEMBER(failures.percent),
+     .min = 1, .max = 100, .standard = "50", .unit = "percent",
+     .sentence = "A domain is blocked when at least so much of the mail that it sends to others "
+                 "fails or is deferred. `off` blocks no domain; the numbers are shown all the "
+                 "same."},
+    {NAMED("failures", "at_least"), .type = &settings_type_integer, MEMBER(failures.at_least),
+     .min = 1, .max = FAILURE_BAD_MAX, .standard = "10", .unit = "recipients",
+     .sentence = "Fewer failed or deferred recipients block no domain."},
+    {NAMED("failures", "min_messages"), .type = &settings_type_integer,
+     MEMBER(failures.min_messages), .min = 1, .max = FAILURE_BAD_MAX, .standard = "2",
+     .unit = "messages",
+     .sentence = "Failed or deferred recipients of fewer messages block no domain."},
+    {NAMED("failures", "window"), .type = &settings_type_duration, MEMBER(failures.window_ms),
+     .min = SECOND_MS, .max = DAY_MS, .standard = "1h",
+     .sentence = "How long what became of a recipient counts."},
+    {NAMED("failures", "block"), .type = &settings_type_duration, MEMBER(failures.block_ms),
+     .min = SECOND_MS, .max = DAY_MS, .standard = "1h",
+     .sentence = "How long a domain is blocked."},
+    {NAMED("failures", "grace"), .type = &settings_type_duration, MEMBER(failures.grace_ms),
+     .min = 0, .max = DAY_MS, .standard = "15m",
+     .sentence = "How long a recipient whose server asked to try again later, as servers do with "
+                 "strangers (greylisting), counts as neither delivered nor deferred."},
+    {NAMED("failures", "outage"), .type = &settings_type_choice, MEMBER(failures.outage),
+     .standard = "on", .choices = off_on_names,
+     .sentence = "Whether recipients at a site that has an outage are left out."},
+    {NAMED("failures", "blocks"), .type = &settings_type_choice, MEMBER(failures.blocks),
+     .standard = "domain", .choices = failure_blocks_names,
+     .sentence = "What is blocked. `mailbox` blocks the mailbox that four fifths of the failed or "
+                 "deferred recipients are of, if there is one, instead of its domain."},
 
     {NAMED("spf", "outgoing"), .type = &settings_type_ips, MEMBER(spf_outgoing),
      .standard = "none",

@@ -73,8 +73,9 @@ static struct sums sums_of(const struct model *model, const struct failure_setti
 
 static bool is_over(const struct failure_settings *settings, struct sums sums)
 {
-    return sums.bad >= (int)settings->at_least && sums.messages >= (int)settings->min_messages &&
-           sums.bad * 100 >= (int)settings->percent * sums.all;
+    return settings->percent != LIMIT_OFF && sums.bad >= settings->at_least &&
+           sums.messages >= settings->min_messages &&
+           sums.bad * 100 >= settings->percent * sums.all;
 }
 
 static void end_graces(struct model *model, const struct failure_settings *settings, int64_t at_ms)
@@ -270,10 +271,10 @@ static int model_leave_out(struct model *model, const struct failure_settings *s
 
 static struct failure_settings random_settings(void)
 {
-    static const uint32_t percents[] = {1, 25, 50, 50, 80, 100};
+    static const int32_t percents[] = {LIMIT_OFF, 1, 1, 25, 25, 50, 50, 80, 100};
     return (struct failure_settings){
-        .percent = percents[below(countof(percents))], .at_least = (uint32_t)below(4) + 1,
-        .min_messages = (uint32_t)below(2) + 1, .window_ms = below(20) + 1,
+        .percent = percents[below(countof(percents))], .at_least = below(4) + 1,
+        .min_messages = below(2) + 1, .window_ms = below(20) + 1,
         .block_ms = below(20) + 1, .grace_ms = below(8),
         .blocks = percent(50) ? FAILURE_BLOCKS_DOMAIN : FAILURE_BLOCKS_MAILBOX};
 }

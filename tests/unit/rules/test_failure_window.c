@@ -72,6 +72,9 @@ START_TEST(test_in_turn)
     never_breaks();
     take_outcome(FAILURE_FAILED, at(10, 19));
     ck_assert_int_eq(failure_window_breaks_at(&window, &settings), at(10, 19));
+    settings.percent = LIMIT_OFF;
+    never_breaks();
+    settings.percent = 50;
     one_block(at(11, 19) - 1, at(10, 19), at(11, 19));
     ck_assert_ptr_nonnull(failure_window_block(&window, NULL));
     failure_window_pass(&window, &settings, at(11, 19));

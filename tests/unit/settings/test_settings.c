@@ -49,6 +49,15 @@ START_TEST(test_defaults)
     ck_assert_str_eq(settings->support_contact, "");
     ck_assert_int_eq(settings->guard_mode, MODE_ENFORCE);
     ck_assert_uint_eq(settings->own_domains.count, 0);
+    static const struct failure_settings failures = FAILURE_DEFAULTS;
+    ck_assert_int_eq(settings->failures.percent, failures.percent);
+    ck_assert_int_eq(settings->failures.at_least, failures.at_least);
+    ck_assert_int_eq(settings->failures.min_messages, failures.min_messages);
+    ck_assert_int_eq(settings->failures.window_ms, failures.window_ms);
+    ck_assert_int_eq(settings->failures.block_ms, failures.block_ms);
+    ck_assert_int_eq(settings->failures.grace_ms, failures.grace_ms);
+    ck_assert_int_eq(settings->failures.outage, failures.outage);
+    ck_assert_int_eq(settings->failures.blocks, failures.blocks);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->exempt_mailboxes.count, 0);
     ck_assert_uint_eq(settings->exempt_recipients.count, 0);
@@ -210,6 +219,15 @@ static const struct {
     {"web", "templates", "/etc/sendguard/pages//", "/etc/sendguard/pages"},
     {"web", "time_zone", "Europe/Berlin", "Europe/Berlin"},
     {"web", "time_zone", "Etc/GMT+3", "Etc/GMT+3"},
+    {"failures", "percent", "off", "off"},
+    {"failures", "percent", "100", "100"},
+    {"failures", "at_least", "1", "1"},
+    {"failures", "min_messages", "8192", "8192"},
+    {"failures", "window", "30m", "30m"},
+    {"failures", "block", "24h", "24h"},
+    {"failures", "grace", "0s", "0h"},
+    {"failures", "outage", "off", "off"},
+    {"failures", "blocks", "mailbox", "mailbox"},
     {"spf", "outgoing", "none", "none"},
     {"spf", "outgoing", "192.0.2.7, 2001:DB8::0:7", "192.0.2.7\n2001:db8::7"},
     {"web", "trusted_proxies", "none", "none"},
@@ -355,6 +373,15 @@ static const struct {
     {"web.time_zone=/etc/localtime", "\"/etc/localtime\" is no "},
     {"web.time_zone=:UTC", "\":UTC\" is no "},
     {"web.time_zone=Europe/Berlim", "\"Europe/Berlim\" is no time zone of this machine"},
+    {"failures.percent=0", "\"0\" is out of range; expected 1 to 100 or off"},
+    {"failures.percent=101", "is out of range"},
+    {"failures.at_least=0", "is out of range; expected 1 to 8192"},
+    {"failures.min_messages=0", "is out of range"},
+    {"failures.window=25h", "is out of range; expected 1s to 24h"},
+    {"failures.block=0s", "is out of range"},
+    {"failures.grace=25h", "is out of range; expected 0h to 24h"},
+    {"failures.outage=yes", "\"yes\" is no choice; expected off or on"},
+    {"failures.blocks=account", "is no choice; expected domain or mailbox"},
     {"spf.outgoing=", "\"\" is empty; expected IP addresses, or none"},
     {"spf.outgoing=,", "\",\" names no address"},
     {"spf.outgoing=192.0.2.0/24", "\"192.0.2.0/24\": is a network, not an address"},
