@@ -244,13 +244,11 @@ static int read_added(struct failures *failures, int64_t now_ms)
 
 /* ---- days ------------------------------------------------------------------------------------ */
 
-/* Packed: 1 format; of each domain, the first FAILURE_OUTAGE_DOMAINS_FEW that came, 4 hash. */
-enum { DAY_FORMAT = 1, HASH_BYTES = 4, DAY_BYTES = 1 + FAILURE_OUTAGE_DOMAINS_FEW * HASH_BYTES };
+enum { DAY_FORMAT = FAILURE_OUTAGE_DAY_FORMAT, HASH_BYTES = FAILURE_OUTAGE_DAY_HASH_BYTES };
 
 static uint32_t domains_of(const struct text *day)
 {
-    bool good = day->length > 0 && day->length <= DAY_BYTES && day->data[0] == DAY_FORMAT;
-    return good ? (uint32_t)(day->length - 1) / HASH_BYTES : 0;
+    return failure_outage_domains_of_day(day->data, day->length);
 }
 
 static bool has_domain(const struct text *day, const uint8_t hash[HASH_BYTES])

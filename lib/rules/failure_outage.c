@@ -150,6 +150,68 @@ uint32_t failure_outage_explains(const struct failure_outage *outage, const char
            (known ? 1U << FAILURE_ADDRESS_UNKNOWN | 1U << FAILURE_MAILBOX : 0);
 }
 
+uint32_t failure_outage_domains_of_day(const void *bytes, size_t length)
+{
+    const char *packed = bytes;
+    const size_t most = 1 + FAILURE_OUTAGE_DOMAINS_FEW * FAILURE_OUTAGE_DAY_HASH_BYTES;
+    bool good = length > 0 && length <= most && packed[0] == FAILURE_OUTAGE_DAY_FORMAT;
+    return good ? (uint32_t)(length - 1) / FAILURE_OUTAGE_DAY_HASH_BYTES : 0;
+}
+
+/* The beginning of the minutes until the newest that speak most for it: one that failed for it, one
+ * that came for it not four times as much, as FAILS_PERCENT has it. */
+static int64_t since(const struct failure_outage *outage)
+{
+    int64_t sum = 0, most = 0, minute = 0;
+    for (int64_t i = outage->minute; i >= 0 && i > outage->minute - MINUTES; i--) {
+        const struct failure_outage_total *total = &outage->totals[i % MINUTES];
+        int64_t good = (int64_t)total->all - total->bad;
+        sum += total->bad - good * FAILS_PERCENT / (100 - FAILS_PERCENT);
+        if (sum > most) {
+            most = sum;
+            minute = i;
+        }
+    }
+    return minute * MINUTE_MS;
+}
+
+static bool is_recent(const struct failure_outage_sender *sender, int64_t minute)
+{
+    return sender->minute > minute - FAILURE_OUTAGE_MINUTES;
+}
+
+static bool has_failed(const struct failure_outage_sender *sender)
+{
+    return sender->site + sender->address > 0;
+}
+
+/* What that sender adds, whom senders before it may have told already. */
+static void count_sender(const struct failure_outage *outage, size_t place, int64_t minute,
+                         struct failure_outage_numbers *numbers)
+{
+    const struct failure_outage_sender *sender = &outage->senders[place];
+    bool domain = has_failed(sender), mailbox = true;
+    for (size_t i = 0; i < place && (domain || mailbox); i++) {
+        const struct failure_outage_sender *before = &outage->senders[i];
+        if (!is_recent(before, minute) || before->domain != sender->domain)
+            continue;
+        domain = domain && !has_failed(before);
+        mailbox = mailbox && before->mailbox != sender->mailbox;
+    }
+    numbers->domains += domain;
+    numbers->senders += mailbox;
+}
+
+struct failure_outage_numbers failure_outage_numbers(const struct failure_outage *outage,
+                                                     int64_t now_ms)
+{
+    struct failure_outage_numbers numbers = {.since_ms = since(outage)};
+    for (size_t i = 0; i < outage->sender_count; i++)
+        if (is_recent(&outage->senders[i], now_ms / MINUTE_MS))
+            count_sender(outage, i, now_ms / MINUTE_MS, &numbers);
+    return numbers;
+}
+
 const char *failure_outage_domain(const struct failure_outage *outage, size_t *place)
 {
     for (; *place < outage->domains.bytes.length;

@@ -68,6 +68,20 @@ void failure_outage_take(struct failure_outage *outage,
 uint32_t failure_outage_explains(const struct failure_outage *outage, const char *domain,
                                  uint32_t mailbox, uint32_t domains_of_day, int64_t now_ms);
 
+/* How many sender domains had outcomes on a day, as far as its packed value tells: 1 format; 4 hash
+ * of each, of the first FAILURE_OUTAGE_DOMAINS_FEW that came. Also of a value that is damaged: 0. */
+enum { FAILURE_OUTAGE_DAY_FORMAT = 1, FAILURE_OUTAGE_DAY_HASH_BYTES = 4 };
+uint32_t failure_outage_domains_of_day(const void *bytes, size_t length);
+
+/* What people are told of a site. */
+struct failure_outage_numbers {
+    int64_t since_ms; /* the minute since which it has failed, by all that is known; 0: it has not */
+    uint32_t domains; /* sender domains whose mail failed there in the last 60 minutes */
+    uint32_t senders; /* mailboxes that had outcomes there in the last 60 minutes */
+};
+struct failure_outage_numbers failure_outage_numbers(const struct failure_outage *outage,
+                                                     int64_t now_ms);
+
 /* A sender domain with outcomes in the last 60 minutes: the one at *place, which moves on. Begin
  * with 0; NULL: no other. */
 const char *failure_outage_domain(const struct failure_outage *outage, size_t *place);

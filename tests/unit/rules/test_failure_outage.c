@@ -229,11 +229,51 @@ START_TEST(test_packed)
 }
 END_TEST
 
+/* What people are told. */
+START_TEST(test_numbers)
+{
+    struct failure_outage_numbers numbers = failure_outage_numbers(&outage, NOON);
+    ck_assert_int_eq(numbers.since_ms, 0);
+    ck_assert_uint_eq(numbers.domains, 0);
+    worked(NOON - 2 * HOUR_MS);
+    come(7, 1, 3, false, FAILURE_OTHER, false, NOON - HOUR_MS); /* a bad minute, and well again */
+    come(7, 1, 9, true, FAILURE_OTHER, false, NOON - 50 * MINUTE_MS);
+    ck_assert_int_eq(failure_outage_numbers(&outage, NOON - 50 * MINUTE_MS).since_ms, 0);
+    domains_fail(5, FAILURE_SITE, false);
+    come(5, 1, 2, true, FAILURE_OTHER, false, NOON + 3 * MINUTE_MS); /* some get through */
+    come(1, 2, 4, false, FAILURE_SITE, false, NOON + 90 * SECOND_MS + 5 * MINUTE_MS);
+    numbers = failure_outage_numbers(&outage, NOON + 8 * MINUTE_MS);
+    ck_assert_int_eq(numbers.since_ms, NOON);
+    ck_assert_uint_eq(numbers.domains, 5);
+    ck_assert_uint_eq(numbers.senders, 8); /* d7, d0 to d4, d5 and one more of d1 */
+    numbers = failure_outage_numbers(&outage, NOON + 61 * MINUTE_MS);
+    ck_assert_int_eq(numbers.since_ms, NOON); /* it goes on for longer than an hour */
+    ck_assert_uint_eq(numbers.domains, 4);    /* d0 and what d1 had first are too old */
+}
+END_TEST
+
+START_TEST(test_day)
+{
+    uint8_t packed[2 + FAILURE_OUTAGE_DOMAINS_FEW * FAILURE_OUTAGE_DAY_HASH_BYTES] = {
+        FAILURE_OUTAGE_DAY_FORMAT};
+    ck_assert_uint_eq(failure_outage_domains_of_day(NULL, 0), 0);
+    ck_assert_uint_eq(failure_outage_domains_of_day(packed, 1), 0);
+    ck_assert_uint_eq(failure_outage_domains_of_day(packed, 13), 3);
+    ck_assert_uint_eq(failure_outage_domains_of_day(packed, sizeof packed - 1),
+                      FAILURE_OUTAGE_DOMAINS_FEW);
+    ck_assert_uint_eq(failure_outage_domains_of_day(packed, sizeof packed), 0);
+    packed[0]++;
+    ck_assert_uint_eq(failure_outage_domains_of_day(packed, 13), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("failure outage");
     tcase_set_timeout(tcase, 60); /* a sanitizer, and other programs */
     tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, test_numbers);
+    tcase_add_test(tcase, test_day);
     tcase_add_test(tcase, test_seen);
     tcase_add_test(tcase, test_senders);
     tcase_add_test(tcase, test_one_domain);
