@@ -525,12 +525,23 @@ static int check_each_once(const struct values_step *step)
     return 1;
 }
 
+bool store_values_listed(enum value_kind kind)
+{
+    return kind == VALUE_CURSOR || kind == VALUE_OPEN || kind == VALUE_OUTAGE ||
+           kind == VALUE_BLOCK || kind == VALUE_COMPLAINTS || kind == VALUE_REPORT;
+}
+
 static int check_step(const struct values_step *step)
 {
     size_t bytes = 0;
     if (step->count > VALUES_AT_ONCE || step->refund_count > VALUES_REFUNDS_MAX)
         return fail("a step has %zu changes and %zu refunds; expected at most %d and %d",
                     step->count, step->refund_count, VALUES_AT_ONCE, VALUES_REFUNDS_MAX);
+    if (step->suspension_count > VALUES_SUSPENSIONS_MAX ||
+        step->audited_count > VALUES_AUDITED_MAX)
+        return fail("a step has %zu suspensions and %zu entries of the audit log; expected at most "
+                    "%d and %d", step->suspension_count, step->audited_count,
+                    VALUES_SUSPENSIONS_MAX, VALUES_AUDITED_MAX);
     for (size_t i = 0; i < step->count; i++) {
         const struct value *value = &step->changes[i].value;
         if (check_key(value) < 0)
@@ -581,7 +592,7 @@ int store_value(struct store *store, struct arena *arena, enum value_kind kind, 
 int store_values(struct store *store, struct arena *arena, enum value_kind kind, const char *after,
                  int64_t now_ms, struct value *values_r, struct store_page *page)
 {
-    assert(kind == VALUE_CURSOR || kind == VALUE_OPEN);
+    assert(store_values_listed(kind));
     ALONE(store, values->list, arena, kind, after, now_ms, values_r, page);
 }
 

@@ -6,7 +6,7 @@
 #define SENDGUARD_STORE_VALUES_H
 
 #include "base/arena.h"
-#include "store/store.h"
+#include "store/suspensions.h"
 
 /* The databases keep the numbers and the names: new ones go to the end. */
 enum value_kind {
@@ -33,6 +33,8 @@ enum {
     VALUES_AT_ONCE = 4096,               /* changes of a step; values read at once */
     VALUES_STEP_MAX_BYTES = 16 * 1024 * 1024, /* of all values of a step */
     VALUES_REFUNDS_MAX = 256,
+    VALUES_SUSPENSIONS_MAX = 64,
+    VALUES_AUDITED_MAX = 256,
 };
 #define VALUE_ANY UINT32_MAX /* no version */
 
@@ -58,11 +60,24 @@ struct value_refund {
     uint32_t redeemed; /* as the record of the redeemed one says */
 };
 
+/* As store_suspend does it. The moment of an action is the step's. */
+struct value_suspension {
+    const char *mailbox;
+    enum cause cause;
+    const struct durations *durations;
+    const struct action *action;
+};
+
 struct values_step {
     const struct value_change *changes; /* no kind and key twice */
     size_t count;                       /* 0..VALUES_AT_ONCE */
     const struct value_refund *refunds; /* in this order */
     size_t refund_count;                /* 0..VALUES_REFUNDS_MAX */
+    const struct value_suspension *suspensions; /* in this order */
+    size_t suspension_count;                    /* 0..VALUES_SUSPENSIONS_MAX */
+    const struct audited *audited;              /* entries of the audit log, in this order, behind
+                                                   those of the suspensions */
+    size_t audited_count;                       /* 0..VALUES_AUDITED_MAX */
     int64_t now_ms;
 };
 struct values_done {
@@ -73,9 +88,9 @@ struct values_done {
     int64_t held_us; /* on 1: messages waited so long for it at most */
 };
 
-/* Makes all changes and refunds, if each value has the version that its change replaces. Returns 1;
- * 0, nothing is changed: one has another version; -1, also for a step that is larger than above or
- * has a key twice. *done_r is undefined after -1: read the values again then. */
+/* Makes all changes, refunds, suspensions and entries, if each value has the version that its change
+ * replaces. Returns 1; 0, nothing is changed: one has another version; -1, also for a step that is
+ * larger than above, has a key twice or a text that is too long. *done_r is undefined after -1: read the values again then. */
 int store_values_change(struct store *store, const struct values_step *step,
                         struct values_done *done_r) must_check;
 
@@ -86,7 +101,9 @@ int store_value(struct store *store, struct arena *arena, enum value_kind kind, 
  * most 64 MB. Returns 1, also when some are absent; -1, `values` undefined. */
 int store_values_get(struct store *store, struct arena *arena, struct value *values, size_t count,
                      int64_t now_ms) must_check;
-/* All of a kind, VALUE_CURSOR or VALUE_OPEN, in order of key, those after `after` ("": from the
+/* Whether there is an order of all values of that kind. */
+bool store_values_listed(enum value_kind kind);
+/* All of a kind that is listed, in order of key, those after `after` ("": from the
  * first). From Redis at most 64 MB a page. Returns 1 or -1. */
 int store_values(struct store *store, struct arena *arena, enum value_kind kind, const char *after,
                  int64_t now_ms, struct value *values_r, struct store_page *page) must_check;

@@ -171,6 +171,12 @@ void redis_add_refund(const struct redis_backend *backend, struct arena *arena,
                       const struct value_refund *refund,
                       struct argument arguments_r[REFUND_ARGUMENTS]);
 
+/* A suspension as suspend.lua reads it. Returns how many arguments it is, or -1. */
+enum { SUSPENSION_ARGUMENTS = 5 + DURATIONS_MAX };
+int redis_add_suspension(struct redis_backend *backend, struct arena *arena,
+                         const struct value_suspension *suspension,
+                         struct argument arguments_r[SUSPENSION_ARGUMENTS]) must_check;
+
 /* ---- what answers hold ---- */
 
 /* The suspension in an answer's element. 1, or 0 when it has another form. */
@@ -192,7 +198,6 @@ int redis_read_earlier_record(char *text, size_t length, struct record *record_r
 
 /* Values, as values.lua keeps them: whether a kind has an index; a value's key and its text, in
  * `arena`. */
-bool redis_values_listed(enum value_kind kind);
 const char *redis_values_key(struct arena *arena, const struct value *value);
 struct argument redis_values_text(struct arena *arena, const struct value *value);
 /* The same back, all but kind and key: 1; 0, with nothing but them, when there is none or it has

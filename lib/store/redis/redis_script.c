@@ -24,6 +24,7 @@
 #include "store/redis/record.lua.h"
 #include "store/redis/refund.lua.h"
 #include "store/redis/refusal.lua.h"
+#include "store/redis/suspend.lua.h"
 #include "store/redis/suspension.lua.h"
 #include "store/redis/ticket.lua.h"
 #include "store/redis/unusual.lua.h"
@@ -55,7 +56,7 @@ static const struct {
     {"records", redis_record_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"suspensions", redis_suspension_lua,
-     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true}},
+     {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_READ] = true, [SCRIPT_VALUES] = true}},
     {"tickets", redis_ticket_lua,
      {[SCRIPT_JUDGE] = true, [SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
     {"refunds", redis_refund_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
@@ -63,6 +64,7 @@ static const struct {
     {"unusual", redis_unusual_lua, {[SCRIPT_JUDGE] = true}},
     {NULL, redis_audit_lua,
      {[SCRIPT_ACTION] = true, [SCRIPT_DESK] = true, [SCRIPT_VALUES] = true}},
+    {NULL, redis_suspend_lua, {[SCRIPT_ACTION] = true, [SCRIPT_VALUES] = true}},
 };
 
 /* ---- constants --------------------------------------------------------------------- */

@@ -36,27 +36,43 @@ int redis_read_suspensions(const redisReply *element, struct suspensions *suspen
     return 1;
 }
 
+int redis_add_suspension(struct redis_backend *backend, struct arena *arena,
+                         const struct value_suspension *suspension,
+                         struct argument arguments_r[SUSPENSION_ARGUMENTS])
+{
+    const struct durations *durations = suspension->durations;
+    size_t count = 0;
+    if (durations->count == 0 || durations->count > DURATIONS_MAX)
+        return backend_fail(&backend->base, "%zu durations; 1 to %d are possible",
+                            durations->count, DURATIONS_MAX);
+    arguments_r[count++] = argument_string(suspension->mailbox);
+    arguments_r[count++] = argument_string(suspension->action->by);
+    arguments_r[count++] = argument_string(suspension->action->note);
+    arguments_r[count++] = argument_string(cause_names[suspension->cause]);
+    arguments_r[count++] = argument_int(arena, (int64_t)durations->count);
+    for (size_t i = 0; i < durations->count; i++)
+        arguments_r[count++] =
+            argument_int(arena, durations->ms[i] == UNTIL_LIFTED ? -1 : durations->ms[i]);
+    return (int)count;
+}
+
 static int suspend(struct backend *backend, const char *mailbox, enum cause cause,
                    const struct durations *durations, const struct action *action,
                    struct suspension *suspension_r)
 {
     struct redis_backend *self = redis_backend(backend);
     freed_by(arena_free) struct arena *arena = arena_new();
-    struct argument arguments[6 + DURATIONS_MAX] = {
-        argument_string("suspend"), argument_int(arena, action->now_ms), argument_string(mailbox),
-        argument_string(action->by), argument_string(action->note),
-        argument_string(cause_names[cause])};
+    struct argument arguments[2 + SUSPENSION_ARGUMENTS] = {argument_string("suspend"),
+                                                           argument_int(arena, action->now_ms)};
     if (redis_check_time(self, action->now_ms) < 0)
         return -1;
-    if (durations->count == 0 || durations->count > DURATIONS_MAX)
-        return backend_fail(backend, "%zu durations; 1 to %d are possible", durations->count,
-                            DURATIONS_MAX);
-    for (size_t i = 0; i < durations->count; i++)
-        arguments[6 + i] =
-            argument_int(arena, durations->ms[i] == UNTIL_LIFTED ? -1 : durations->ms[i]);
+    int added = redis_add_suspension(
+        self, arena, &(struct value_suspension){mailbox, cause, durations, action}, arguments + 2);
+    if (added < 0)
+        return -1;
     freed_by(redis_free_reply) redisReply *reply = NULL;
     const redisReply *made =
-        redis_ask(self, SCRIPT_ACTION, arguments, 6 + durations->count, &reply);
+        redis_ask(self, SCRIPT_ACTION, arguments, 2 + (size_t)added, &reply);
     if (made == NULL)
         return -1;
     return redis_read_suspension(made, suspension_r) ? 1 : redis_unexpected(self);

@@ -391,7 +391,7 @@ static void put_value(struct redis_pipeline *pipeline, const struct transfer_ite
     ADD(pipeline, TEXT("SET"), TEXT(key), redis_values_text(pipeline->arena, value));
     if (value->until_ms != UNTIL_LIFTED)
         ADD(pipeline, TEXT("PEXPIRE"), TEXT(key), NUMBER(value->until_ms - now_ms + MARGIN_MS));
-    if (!redis_values_listed(value->kind))
+    if (!store_values_listed(value->kind))
         return;
     ADD(pipeline, TEXT("ZADD"), TEXT(name_key(pipeline, REDIS_VALUE_KEYS, kind)), TEXT("0"),
         TEXT(value->key));

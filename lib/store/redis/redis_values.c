@@ -10,11 +10,6 @@
 
 enum { CHANGE_ARGUMENTS = 4 }; /* and the key */
 
-bool redis_values_listed(enum value_kind kind)
-{
-    return kind == VALUE_CURSOR || kind == VALUE_OPEN;
-}
-
 const char *redis_values_key(struct arena *arena, const struct value *value)
 {
     return arena_printf(arena, REDIS_VALUE_KEY "%s:%s", value_kind_names[value->kind], value->key);
@@ -47,7 +42,7 @@ static int add_change(struct redis_backend *backend, struct arena *arena,
     arguments_r[2] =
         removed || lasts ? none : argument_int(arena, value.until_ms - now_ms + MARGIN_MS);
     arguments_r[3] =
-        redis_values_listed(value.kind) ? argument_string(value_kind_names[value.kind]) : none;
+        store_values_listed(value.kind) ? argument_string(value_kind_names[value.kind]) : none;
     return 1;
 }
 
@@ -71,6 +66,14 @@ static int find_hash_key(struct redis_backend *backend)
     return redis_connected(backend, &time) < 0 ? -1 : redis_find_hash_key(backend, &time);
 }
 
+/* At most. */
+static size_t arguments_of(const struct values_step *step)
+{
+    return 6 + (1 + CHANGE_ARGUMENTS) * step->count + REFUND_ARGUMENTS * step->refund_count +
+           SUSPENSION_ARGUMENTS * step->suspension_count +
+           AUDITED_ARGUMENTS * step->audited_count;
+}
+
 static int change(struct backend *backend, const struct values_step *step, uint32_t first,
                   struct values_done *done_r)
 {
@@ -78,9 +81,7 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     freed_by(arena_free) struct arena *arena = arena_new();
     freed_by(redis_free_reply) redisReply *reply = NULL;
     size_t count = 0;
-    struct argument *arguments =
-        arena_alloc(arena, (4 + (1 + CHANGE_ARGUMENTS) * step->count +
-                            REFUND_ARGUMENTS * step->refund_count) * sizeof *arguments);
+    struct argument *arguments = arena_alloc(arena, arguments_of(step) * sizeof *arguments);
     if (redis_check_time(self, step->now_ms) < 0 ||
         (step->refund_count > 0 && find_hash_key(self) < 0))
         return -1;
@@ -88,6 +89,8 @@ static int change(struct backend *backend, const struct values_step *step, uint3
     arguments[count++] = argument_int(arena, step->now_ms);
     arguments[count++] = argument_int(arena, first);
     arguments[count++] = argument_int(arena, (int64_t)step->count);
+    arguments[count++] = argument_int(arena, (int64_t)step->refund_count);
+    arguments[count++] = argument_int(arena, (int64_t)step->suspension_count);
     for (size_t i = 0; i < step->count; i++)
         arguments[count++] = argument_string(redis_values_key(arena, &step->changes[i].value));
     for (size_t i = 0; i < step->count; i++, count += CHANGE_ARGUMENTS)
@@ -95,6 +98,15 @@ static int change(struct backend *backend, const struct values_step *step, uint3
             return -1;
     for (size_t i = 0; i < step->refund_count; i++, count += REFUND_ARGUMENTS)
         redis_add_refund(self, arena, &step->refunds[i], arguments + count);
+    for (size_t i = 0; i < step->suspension_count; i++) {
+        int added = redis_add_suspension(self, arena, &step->suspensions[i], arguments + count);
+        if (added < 0)
+            return -1;
+        count += (size_t)added;
+    }
+    for (size_t i = 0; i < step->audited_count; i++, count += AUDITED_ARGUMENTS)
+        if (redis_add_audited(self, &step->audited[i], arguments + count) < 0)
+            return -1;
     int64_t began_us = clock_monotonic_us();
     const redisReply *told = redis_ask(self, SCRIPT_VALUES, arguments, count, &reply);
     done_r->held_us = clock_monotonic_us() - began_us;

@@ -115,6 +115,10 @@ static const char *const schema_steps[] = {
     " version INTEGER NOT NULL, until_ms INTEGER NOT NULL, bytes BLOB NOT NULL);"
     "CREATE INDEX value_listed ON value (kind, key) WHERE kind <= 1;"
     "PRAGMA user_version = 7;",
+
+    "DROP INDEX value_listed;"
+    "CREATE INDEX value_listed ON value (kind, key) WHERE " SQL_VALUE_LISTED ";"
+    "PRAGMA user_version = 8;",
 };
 enum { SCHEMA_VERSION = countof(schema_steps) };
 

@@ -29,6 +29,8 @@
     "DELETE FROM " table " WHERE id IN (SELECT id FROM (SELECT * FROM " table                     \
     " ORDER BY id LIMIT iif(?2 < 0 OR (SELECT " until " FROM " table " ORDER BY id LIMIT 1) <= ?1,"\
     " ?2, 0)) WHERE " until " <= ?1)"
+/* The kinds of values of store_values_listed, by number. */
+#define SQL_VALUE_LISTED "kind IN (0, 1, 7, 9, 11, 12)"
 #define SQL_AUDIT "SELECT number, at_ms, \"by\", act, subject, note, detail FROM audit WHERE "
 
 /* Of a suspension at ?2: one whose beginning, or the attempt that moved its end, is further ahead
@@ -145,8 +147,8 @@
                      " AND kind = ?2 AND key = ?3 AND version = ?7 AND until_ms > ?8")            \
     S(VALUE_DROP, "DELETE FROM value WHERE id = ?1 AND kind = ?2 AND key = ?3 AND version = ?4"   \
                   " AND until_ms > ?5")                                                           \
-    S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1 AND kind <= 1" \
-                  " AND key > ?2 AND until_ms > ?3 ORDER BY key LIMIT ?4")                        \
+    S(VALUE_LIST, "SELECT key, version, until_ms, bytes FROM value WHERE kind = ?1"               \
+                  " AND " SQL_VALUE_LISTED " AND key > ?2 AND until_ms > ?3 ORDER BY key LIMIT ?4")                        \
     S(VALUE_NEXT, "SELECT count(*), max(id) FROM"                                                 \
                   " (SELECT id FROM value WHERE id > ?1 ORDER BY id LIMIT ?2)")                   \
     S(VALUE_SWEEP, "DELETE FROM value WHERE id > ?1 AND id <= ?2 AND until_ms <= ?3")             \
@@ -264,6 +266,11 @@ int sqlite_make_suspension(struct sqlite_backend *backend, const char *mailbox, 
                            const struct durations *durations, const struct suspension *replaced,
                            const struct action *action,
                            struct suspensions *suspensions_r) must_check;
+
+/* As store_suspend, within a transaction. */
+int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
+                   const struct durations *durations, const struct action *action,
+                   struct suspension *suspension_r) must_check;
 
 /* Whether an entry that a caller wrote fits into the audit log (NULL does): 1 or -1. Call before a
  * transaction begins. */

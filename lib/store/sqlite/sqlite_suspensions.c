@@ -125,9 +125,9 @@ static int audit_suspension(struct sqlite_backend *backend, const struct action 
     return sqlite_audit_action(backend, action, name, mailbox, &detail);
 }
 
-static int suspend_mailbox(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
-                           const struct durations *durations, const struct action *action,
-                           struct suspension *suspension_r)
+int sqlite_suspend(struct sqlite_backend *backend, const char *mailbox, enum cause cause,
+                   const struct durations *durations, const struct action *action,
+                   struct suspension *suspension_r)
 {
     struct suspensions held, holding;
     if (sqlite_suspensions_held(backend, mailbox, action->now_ms, &held) < 0)
@@ -146,7 +146,7 @@ static int suspend(struct backend *backend, const char *mailbox, enum cause caus
     struct sqlite_backend *self = sqlite_backend(backend);
     if (sqlite_begin(self, true) < 0)
         return -1;
-    return sqlite_end(self, suspend_mailbox(self, mailbox, cause, durations, action, suspension_r));
+    return sqlite_end(self, sqlite_suspend(self, mailbox, cause, durations, action, suspension_r));
 }
 
 static int lift_suspension(struct sqlite_backend *backend, const char *mailbox, enum cause cause,

@@ -236,6 +236,28 @@ static int make_changes(struct sqlite_backend *backend, const struct values_step
     return result;
 }
 
+/* What comes with the changes. 1 or -1. */
+static int make_effects(struct sqlite_backend *backend, const struct values_step *step,
+                        struct values_done *done_r)
+{
+    int result = 1;
+    for (size_t i = 0; i < step->refund_count && result > 0; i++) {
+        bool damaged;
+        int refunded = sqlite_refund(backend, &step->refunds[i], step->now_ms, &damaged);
+        done_r->refunded[i] = (int8_t)refunded;
+        result = refunded < 0 && !damaged ? -1 : 1;
+    }
+    for (size_t i = 0; i < step->suspension_count && result > 0; i++) {
+        const struct value_suspension *suspension = &step->suspensions[i];
+        struct suspension made;
+        result = sqlite_suspend(backend, suspension->mailbox, suspension->cause,
+                                suspension->durations, suspension->action, &made);
+    }
+    for (size_t i = 0; i < step->audited_count && result > 0; i++)
+        result = sqlite_put_audit(backend, &step->audited[i]);
+    return result;
+}
+
 static int take_step(struct sqlite_backend *backend, const struct values_step *step,
                      uint32_t first, struct values_done *done_r)
 {
@@ -243,12 +265,8 @@ static int take_step(struct sqlite_backend *backend, const struct values_step *s
     int result = make_changes(backend, step, first, done_r);
     for (size_t i = 0; i < step->count && result > 0; i++)
         added += done_r->versions[i] == first;
-    for (size_t i = 0; i < step->refund_count && result > 0; i++) {
-        bool damaged;
-        int refunded = sqlite_refund(backend, &step->refunds[i], step->now_ms, &damaged);
-        done_r->refunded[i] = (int8_t)refunded;
-        result = refunded < 0 && !damaged ? -1 : 1;
-    }
+    if (result > 0)
+        result = make_effects(backend, step, done_r);
     return result > 0 ? sweep_some(backend, step->now_ms, 2 * added + SWEPT_ANYWAY) : result;
 }
 
@@ -278,6 +296,9 @@ static int change(struct backend *backend, const struct values_step *step, uint3
                   struct values_done *done_r)
 {
     struct sqlite_backend *self = sqlite_backend(backend);
+    for (size_t i = 0; i < step->audited_count; i++)
+        if (sqlite_check_audited(self, &step->audited[i]) < 0)
+            return -1;
     let_others_begin(self);
     if (sqlite_begin(self, true) < 0)
         return -1;

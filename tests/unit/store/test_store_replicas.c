@@ -143,7 +143,7 @@ static int act_change(void)
         .value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "1", .length = 1,
                   .until_ms = NOW + DAY_MS},
         .replaces = 0};
-    const struct values_step step = {&change, 1, NULL, 0, NOW};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
     return store_values_change(store, &step, &done);
 }
 

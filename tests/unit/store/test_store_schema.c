@@ -76,6 +76,9 @@ static void run_sql(const char *path, const char *sql)
 }
 
 /* What the earlier versions had not. */
+static const char back_to_7[] =
+    "DROP INDEX value_listed; CREATE INDEX value_listed ON value (kind, key) WHERE kind <= 1;"
+    "PRAGMA user_version = 7;";
 static const char back_to_6[] =
     "DROP TABLE value; PRAGMA user_version = 6;";
 static const char back_to_5[] =
@@ -104,7 +107,7 @@ static void make_old(int version)
     if (version > 4) {
         store = backend_open(old_url, TEST_TIMEOUT_MS);
         store_free(&store);
-        run_sql(old_path, back_to_6);
+        run_sql(old_path, version == 7 ? back_to_7 : back_to_6);
     }
     if (version == 5)
         run_sql(old_path, back_to_5);
@@ -114,7 +117,7 @@ static void make_old(int version)
         run_sql(old_path, back_to_2);
 }
 
-enum { VERSION = 7, OLD_VERSIONS = 6, LATER_MS = 60000 };
+enum { VERSION = 8, OLD_VERSIONS = 7, LATER_MS = 60000 };
 enum { FORWARDED = 26, REFUSED = 27, NAMELESS = 28, BROKEN = 29 };
 
 /* The ids of schema_4.h: message i of alice's, the late one and the others by their number. */

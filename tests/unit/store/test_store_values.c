@@ -123,7 +123,8 @@ START_TEST(a_step_is_all_or_nothing)
     const struct value_change changes[] = {
         change_of(VALUE_TRACE, "1 a", "new", 0), change_of(VALUE_CURSOR, "log", "20", cursor),
         change_of(VALUE_OPEN, "q1", "", open + 1), change_of(VALUE_OPEN, "q2", "new", 0)};
-    struct values_step step = {changes, countof(changes), refunds, countof(refunds), NOW + 10};
+    struct values_step step = {.changes = changes, .count = countof(changes), .refunds = refunds,
+                               .refund_count = countof(refunds), .now_ms = NOW + 10};
     ck_assert_int_eq(take_step(&step), 0);
     ck_assert_uint_eq(done.refused, 2);
     ck_assert_ptr_null(text_of(VALUE_TRACE, "1 a", NOW));
@@ -151,6 +152,59 @@ START_TEST(a_step_is_all_or_nothing)
 }
 END_TEST
 
+static const struct audit *newest_audit(size_t count)
+{
+    static struct audit entries[8];
+    struct store_page page = {.max = countof(entries)};
+    ck_assert_int_eq(store_audit_newest(store, NULL, INT64_MAX, entries, &page), 1);
+    ck_assert_uint_eq(page.count, count);
+    return entries;
+}
+
+/* Suspensions and entries of the audit log: with the changes, or not at all. */
+START_TEST(a_step_suspends_and_tells)
+{
+    backend_begin(_i);
+    const struct action action = {NOW, "guard", "three of them"};
+    const struct durations durations = {2, {DAY_MS, UNTIL_LIFTED}};
+    const struct value_suspension suspensions[] = {
+        {"alice@example.test", CAUSE_COMPLAINTS, &durations, &action},
+        {"alice@example.test", CAUSE_FAILURES, &durations, &action},
+        {"alice@example.test", CAUSE_COMPLAINTS, &durations, &action}};
+    const struct audited audited[] = {{"block", "@example.test", "{\"bad\":12}", &action}};
+    const struct value_change cursor = change_of(VALUE_CURSOR, "log", "10", 1);
+    struct values_step step = step_of(&cursor, 1, NOW);
+    step.suspensions = suspensions;
+    step.suspension_count = countof(suspensions);
+    step.audited = audited;
+    step.audited_count = countof(audited);
+    ck_assert_int_eq(take_step(&step), 0);
+    newest_audit(0);
+
+    step.count = 0;
+    ck_assert_int_eq(take_step(&step), 1);
+    struct suspended suspended[2];
+    struct store_page page = {.max = countof(suspended)};
+    ck_assert_int_eq(store_suspended(store, "", NOW, suspended, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_uint_eq(suspended[0].suspensions.count, 2);
+    const struct suspension *complaints =
+        suspension_find(&suspended[0].suspensions, CAUSE_COMPLAINTS);
+    const struct suspension *failures = suspension_find(&suspended[0].suspensions, CAUSE_FAILURES);
+    ck_assert_uint_eq(complaints->offence, 2);
+    ck_assert_int_eq(complaints->until_ms, UNTIL_LIFTED);
+    ck_assert_int_eq(failures->until_ms, NOW + DAY_MS);
+    ck_assert_str_eq(failures->by, "guard");
+    const struct audit *entries = newest_audit(4);
+    ck_assert_str_eq(entries[0].action, "block");
+    ck_assert_str_eq(entries[0].subject, "@example.test");
+    ck_assert_str_eq(entries[0].detail, "{\"bad\":12}");
+    ck_assert_str_eq(entries[0].note, "three of them");
+    ck_assert_str_eq(entries[3].action, "suspend");
+    ck_assert_ptr_nonnull(strstr(entries[3].detail, "\"before\":null"));
+}
+END_TEST
+
 /* As store_refund: not after a day, nor when the ticket was redeemed, and the ticket goes. */
 START_TEST(refunds_are_those_of_store_refund)
 {
@@ -167,7 +221,8 @@ START_TEST(refunds_are_those_of_store_refund)
     const struct value_refund refunds[] = {
         {alice, "left", 0}, {alice, "m-0", 0}, {alice, "m-2", 0}, {bob, "kept", 0},
         {bob, "m-0", 0}};
-    struct values_step step = {NULL, 0, refunds, countof(refunds), NOW + 100};
+    struct values_step step = {.refunds = refunds, .refund_count = countof(refunds),
+                               .now_ms = NOW + 100};
     ck_assert_int_eq(take_step(&step), 1);
     ck_assert(!done.refunded[0] && done.refunded[1] && done.refunded[2] && done.refunded[3] &&
               !done.refunded[4]);
@@ -176,7 +231,7 @@ START_TEST(refunds_are_those_of_store_refund)
     asked.request.redeem = 3;
     ck_assert_int_eq(judge(&asked), OUTCOME_ADMITTED); /* its ticket has gone */
     const struct value_refund late = {alice, "m-1", 0};
-    step = (struct values_step){NULL, 0, &late, 1, NOW + 1 + DAY_MS};
+    step = (struct values_step){.refunds = &late, .refund_count = 1, .now_ms = NOW + 1 + DAY_MS};
     ck_assert_int_eq(take_step(&step), 1);
     ck_assert(!done.refunded[0]);
 }
@@ -194,7 +249,7 @@ static uint32_t redeemed_of(const struct message *asked)
 static int refund_redeemed(const char *mailbox, uint32_t redeemed)
 {
     const struct value_refund refund = {mailbox, NULL, redeemed};
-    const struct values_step step = {NULL, 0, &refund, 1, NOW + 10};
+    const struct values_step step = {.refunds = &refund, .refund_count = 1, .now_ms = NOW + 10};
     ck_assert_int_eq(take_step(&step), 1);
     return done.refunded[0];
 }
@@ -393,7 +448,7 @@ START_TEST(too_much_is_told)
     ck_assert_int_eq(store_values_get(store, arena, &value, 1, NOW), -1);
     must_refuse(many, VALUES_AT_ONCE + 1, "4097 changes");
     ck_assert_int_eq(store_values_get(store, arena, &value, VALUES_AT_ONCE + 1, NOW), -1);
-    struct values_step step = {NULL, 0, refunds, countof(refunds), NOW};
+    struct values_step step = {.refunds = refunds, .refund_count = countof(refunds), .now_ms = NOW};
     ck_assert_int_eq(store_values_change(store, &step, &done), -1);
     make_many(VALUE_TRACE, 33, VALUE_MAX_BYTES);
     must_refuse(many, 33, "expected at most 16777216");
@@ -445,6 +500,22 @@ START_TEST(a_list_is_in_order_of_key)
     ck_assert_str_eq(keys_of(VALUE_CURSOR, "", NOW, 9), "c");
     ck_assert_int_eq(put(VALUE_OPEN, "aa", "", VALUE_ANY), 1);
     ck_assert_str_eq(keys_of(VALUE_OPEN, "", NOW, 9), "B b ä");
+}
+END_TEST
+
+START_TEST(kinds_that_are_listed)
+{
+    static const enum value_kind listed[] = {VALUE_CURSOR, VALUE_OPEN, VALUE_OUTAGE, VALUE_BLOCK,
+                                             VALUE_COMPLAINTS, VALUE_REPORT};
+    size_t count = 0;
+    backend_begin(_i);
+    for (int kind = 0; kind < VALUE_KIND_COUNT; kind++)
+        count += store_values_listed((enum value_kind)kind);
+    ck_assert_uint_eq(count, countof(listed));
+    for (size_t i = 0; i < countof(listed); i++) {
+        put_new(listed[i], "key", "text");
+        ck_assert_str_eq(keys_of(listed[i], "", NOW, 9), "key");
+    }
 }
 END_TEST
 
@@ -534,6 +605,8 @@ int main(void)
     tcase_add_loop_test(cases, a_value_has_versions, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_value_is_removed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_step_is_all_or_nothing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, a_step_suspends_and_tells, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, kinds_that_are_listed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, refunds_are_those_of_store_refund, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, a_redeemed_message_is_refunded_once, 0, 2 * BACKEND_KINDS);
     tcase_add_loop_test(cases, a_ticket_of_the_same_id_stays, 0, BACKEND_KINDS);

@@ -148,7 +148,8 @@ static void random_step(int64_t now_ms)
         messages[i] = below(MODEL_MESSAGES);
         refunds[i] = (struct value_refund){ALICE, arena_printf(arena, "m-%d", messages[i]), 0};
     }
-    const struct values_step step = {changes, count, refunds, refund_count, now_ms};
+    const struct values_step step = {.changes = changes, .count = count, .refunds = refunds,
+                                     .refund_count = refund_count, .now_ms = now_ms};
     size_t refused = refused_by_model(changes, places, count, now_ms);
     int answer = store_values_change(store, &step, &done);
     ck_assert_msg(answer == (refused == count), "%d: %s", answer, store_error(store));
@@ -238,7 +239,8 @@ static int take_line(struct follower *follower, struct arena *own)
         {.value = change_to(&open, follower->line % 2 == 0 ? "waits" : "").value,
          .replaces = VALUE_ANY}};
     const struct value_refund refund = {ALICE, arena_printf(own, "m-%ld", follower->line), 0};
-    struct values_step step = {changes, countof(changes), &refund, 1, NOW};
+    struct values_step step = {.changes = changes, .count = countof(changes), .refunds = &refund,
+                               .refund_count = 1, .now_ms = NOW};
     return store_values_change(store, &step, &done);
 }
 
@@ -410,7 +412,7 @@ START_TEST(away_and_back)
     struct value_change change = {.value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "99",
                                             .length = 2, .until_ms = UNTIL_LIFTED},
                                   .replaces = VALUE_ANY};
-    struct values_step step = {&change, 1, NULL, 0, NOW};
+    struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
     ck_assert_int_eq(store_values_change(store, &step, &done), -1);
     ck_assert_ptr_nonnull(strstr(store_error(store), "no answer within"));
     kill(server.pid, SIGCONT);
@@ -463,7 +465,7 @@ static void fill_up(void)
             .value = {.kind = VALUE_REPLY, .key = arena_printf(arena, "filler %d", i),
                       .bytes = bytes, .length = 60000, .until_ms = UNTIL_LIFTED},
             .replaces = 0};
-        struct values_step step = {&change, 1, NULL, 0, NOW};
+        struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
         answer = store_values_change(store, &step, &done);
     }
     ck_assert_int_eq(answer, -1);
@@ -557,7 +559,8 @@ static void check_refunds(int of_alice, int of_bob, int of_carol)
     const struct value_change cursor = {.value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "1",
                                                   .length = 1, .until_ms = UNTIL_LIFTED},
                                         .replaces = VALUE_ANY};
-    struct values_step step = {&cursor, 1, refunds, countof(refunds), NOW + 1};
+    struct values_step step = {.changes = &cursor, .count = 1, .refunds = refunds,
+                               .refund_count = countof(refunds), .now_ms = NOW + 1};
     ck_assert_msg(store_values_change(store, &step, &done) == 1, "%s", store_error(store));
     ck_assert_int_eq(done.refunded[0], of_alice);
     ck_assert_int_eq(done.refunded[1], of_bob);
