@@ -1,69 +1,15 @@
 #include "feedback/failures.h"
 
-#include <glib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "feedback/failures_inside.h"
 #include "guard/delivery.h"
 
 /* So long a window is kept that nothing comes into: its blocks are remembered; and others: a site the
  * 24 hours before an outage, a day until the next one has ended. */
 #define WINDOW_KEPT_MS (FAILURE_BLOCKS_REMEMBERED_MS + 2 * DAY_MS)
 #define OTHERS_KEPT_MS (3 * DAY_MS)
-/* What is not in use is forgotten when so much is held. */
-enum { HELD_MAX_BYTES = 16 * 1024 * 1024 };
-
-/* One of the store's values, and what it is to be. */
-struct held_failures {
-    enum value_kind kind;
-    char *key;
-    uint32_t version; /* 0: the store has none */
-    struct text packed, next;
-    bool in_use; /* by the step that is made; then it is unpacked: */
-    struct failure_window window;
-    struct failure_outage *outage;
-    size_t excused; /* of a site: so many of its domains were excused, the next ones follow */
-};
-
-static const enum value_kind kinds[] = {VALUE_FAILURES, VALUE_OUTAGE, VALUE_DAY};
-
-struct failures {
-    struct store *store;
-    struct arena *arena;   /* for reading */
-    struct arena *names;   /* of what was added */
-    GArray *added;         /* of struct failures_outcome */
-    GHashTable *about[VALUE_KIND_COUNT]; /* the keys of the values that these are about */
-    size_t about_bytes;    /* that they had, as far as they are held */
-    GHashTable *held[VALUE_KIND_COUNT]; /* by key; of the three kinds */
-    /* Of the step that is made: */
-    const struct failure_settings *settings;
-    uint32_t domains_of_day; /* up to FAILURE_OUTAGE_DOMAINS_FEW; today or yesterday */
-    GPtrArray *changed;    /* of held, in the order of the changes */
-    size_t bytes;
-};
-
-/* ---- making ---------------------------------------------------------------------------------- */
-
-static void repack(struct held_failures *held)
-{
-    failure_window_free(&held->window);
-    if (held->outage != NULL)
-        failure_outage_free(held->outage);
-    free(take(held->outage));
-    held->in_use = false;
-}
-
-static void free_held(void *pointer)
-{
-    struct held_failures *held = pointer;
-    repack(held);
-    text_free(&held->packed);
-    text_free(&held->next);
-    free(held->key);
-    free(held);
-}
 
 struct failures *failures_new(struct store *store)
 {
@@ -72,11 +18,9 @@ struct failures *failures_new(struct store *store)
     failures->arena = arena_new();
     failures->names = arena_new();
     failures->added = g_array_new(FALSE, FALSE, sizeof(struct failures_outcome));
-    for (size_t i = 0; i < countof(kinds); i++)
-        failures->held[kinds[i]] =
-            g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_held);
-    for (size_t i = 0; i < countof(kinds); i++)
-        failures->about[kinds[i]] = g_hash_table_new(g_str_hash, g_str_equal);
+    failures_begin_held(failures);
+    failures->about[VALUE_FAILURES] = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->about[VALUE_OUTAGE] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->changed = g_ptr_array_new();
     return failures;
 }
@@ -86,10 +30,9 @@ void failures_free(struct failures **failures)
     if (*failures == NULL)
         return;
     g_ptr_array_free((*failures)->changed, TRUE);
-    for (size_t i = 0; i < countof(kinds); i++)
-        g_hash_table_destroy((*failures)->held[kinds[i]]);
-    for (size_t i = 0; i < countof(kinds); i++)
-        g_hash_table_destroy((*failures)->about[kinds[i]]);
+    failures_end_held(*failures);
+    g_hash_table_destroy((*failures)->about[VALUE_FAILURES]);
+    g_hash_table_destroy((*failures)->about[VALUE_OUTAGE]);
     g_array_free((*failures)->added, TRUE);
     arena_free(&(*failures)->names);
     arena_free(&(*failures)->arena);
@@ -135,166 +78,29 @@ void failures_add(struct failures *failures, const struct failures_outcome *outc
 
 size_t failures_change_count(const struct failures *failures)
 {
-    size_t count = g_hash_table_size(failures->about[VALUE_FAILURES]) +
+    size_t count = 2 * g_hash_table_size(failures->about[VALUE_FAILURES]) +
                    g_hash_table_size(failures->about[VALUE_OUTAGE]);
-    return count > 0 ? count + 1 + FAILURES_EXCUSED_AT_ONCE : 0;
+    return count > 0 ? count + 1 + 2 * FAILURES_EXCUSED_AT_ONCE : 0;
 }
 
 size_t failures_change_bytes(const struct failures *failures) { return failures->about_bytes; }
 
-/* ---- what the store has ---------------------------------------------------------------------- */
-
-/* Values to be read, each once, that are not held. */
-struct wanted_failures {
-    struct value *values;
-    size_t count;
-    GHashTable *named[VALUE_KIND_COUNT];
-};
-
-static void want(const struct failures *failures, struct wanted_failures *wanted,
-                 enum value_kind kind, const char *key)
-{
-    GHashTable *named = wanted->named[kind];
-    if (key[0] == '\0' || g_hash_table_contains(failures->held[kind], key) ||
-        !g_hash_table_add(named, (void *)(uintptr_t)key))
-        return;
-    wanted->values[wanted->count++] = (struct value){.kind = kind, .key = key};
-}
-
-static struct wanted_failures new_wanted(size_t room)
-{
-    struct wanted_failures wanted = {.values = xcalloc(room + 1, sizeof(struct value))};
-    for (size_t i = 0; i < countof(kinds); i++)
-        wanted.named[kinds[i]] = g_hash_table_new(g_str_hash, g_str_equal);
-    return wanted;
-}
-
-/* Reads what is wanted, and ends it. 1 or -1. */
-static int read_wanted(struct failures *failures, struct wanted_failures *wanted, int64_t now_ms)
-{
-    int answer = 1;
-    for (size_t done = 0; done < wanted->count && answer > 0; done += VALUES_AT_ONCE) {
-        size_t left = wanted->count - done;
-        answer = store_values_get(failures->store, failures->arena, wanted->values + done,
-                                  left < VALUES_AT_ONCE ? left : VALUES_AT_ONCE, now_ms);
-    }
-    for (size_t i = 0; i < wanted->count && answer > 0; i++) {
-        const struct value *value = &wanted->values[i];
-        struct held_failures *held = xcalloc(1, sizeof *held);
-        held->kind = value->kind;
-        held->key = xstrdup(value->key);
-        held->version = value->version;
-        text_add_bytes(&held->packed, value->length > 0 ? value->bytes : "", value->length);
-        failures->bytes += value->length;
-        g_hash_table_insert(failures->held[held->kind], held->key, held);
-    }
-    arena_reset(failures->arena);
-    for (size_t i = 0; i < countof(kinds); i++)
-        g_hash_table_destroy(wanted->named[kinds[i]]);
-    free(wanted->values);
-    return answer;
-}
-
-/* Unpacked, to be changed; NULL: it is not held. What is damaged begins anew. */
-static struct held_failures *use(struct failures *failures, enum value_kind kind, const char *key)
-{
-    struct held_failures *held = g_hash_table_lookup(failures->held[kind], key);
-    if (held == NULL || held->in_use)
-        return held;
-    const char *bytes = text_string(&held->packed);
-    held->in_use = true;
-    g_ptr_array_add(failures->changed, held);
-    if (kind == VALUE_OUTAGE)
-        held->outage = xcalloc(1, sizeof *held->outage);
-    bool good = kind == VALUE_OUTAGE
-                    ? failure_outage_read(bytes, held->packed.length, held->outage)
-                    : failure_window_read(bytes, held->packed.length, &held->window);
-    if (!good && held->packed.length > 0)
-        log_line(LOG_ERROR_LEVEL, "what is kept of failures is damaged, and begins anew", "kind",
-                 value_kind_names[kind], "key", key, NULL);
-    return held;
-}
-
-enum { DAY_SIZE = 24 };
-
-static void day_key(char key_r[DAY_SIZE], int64_t time_ms)
-{
-    snprintf(key_r, DAY_SIZE, "%lld", (long long)(time_ms / DAY_MS));
-}
+/* ---- applying -------------------------------------------------------------------------------- */
 
 /* Reads what the outcomes that were added are about. 1 or -1. */
 static int read_added(struct failures *failures, int64_t now_ms)
 {
-    struct wanted_failures wanted = new_wanted(2 * failures->added->len + 2);
-    char day[DAY_SIZE], day_before[DAY_SIZE];
-    day_key(day, now_ms);
-    day_key(day_before, now_ms - DAY_MS);
-    if (failures->added->len > 0) {
-        want(failures, &wanted, VALUE_DAY, day);
-        want(failures, &wanted, VALUE_DAY, day_before);
-    }
+    struct wanted_failures wanted = failures_new_wanted(2 * failures->added->len + 2);
+    if (failures->added->len > 0)
+        failures_want_days(failures, &wanted, now_ms);
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
-        want(failures, &wanted, VALUE_FAILURES, added->domain);
-        want(failures, &wanted, VALUE_OUTAGE, added->outcome.site);
+        failures_want(failures, &wanted, VALUE_FAILURES, added->domain);
+        failures_want(failures, &wanted, VALUE_OUTAGE, added->outcome.site);
     }
-    return read_wanted(failures, &wanted, now_ms);
+    return failures_read_wanted(failures, &wanted, now_ms);
 }
-
-/* ---- days ------------------------------------------------------------------------------------ */
-
-enum { DAY_FORMAT = FAILURE_OUTAGE_DAY_FORMAT, HASH_BYTES = FAILURE_OUTAGE_DAY_HASH_BYTES };
-
-static uint32_t domains_of(const struct text *day)
-{
-    return failure_outage_domains_of_day(day->data, day->length);
-}
-
-static bool has_domain(const struct text *day, const uint8_t hash[HASH_BYTES])
-{
-    for (uint32_t i = 0; i < domains_of(day); i++)
-        if (memcmp(day->data + 1 + i * HASH_BYTES, hash, HASH_BYTES) == 0)
-            return true;
-    return false;
-}
-
-static void add_domain(struct failures *failures, struct held_failures *day, const char *domain)
-{
-    uint8_t hash[HASH_BYTES];
-    const struct text *now = day->in_use ? &day->next : &day->packed;
-    packed_put(hash, delivery_source(domain), HASH_BYTES);
-    if (domains_of(now) == FAILURE_OUTAGE_DOMAINS_FEW || has_domain(now, hash))
-        return;
-    if (!day->in_use) {
-        day->in_use = true;
-        g_ptr_array_add(failures->changed, day);
-        text_clear(&day->next);
-        text_add_char(&day->next, DAY_FORMAT);
-        if (domains_of(now) > 0)
-            text_add_bytes(&day->next, now->data + 1, now->length - 1);
-    }
-    text_add_bytes(&day->next, (const char *)hash, HASH_BYTES);
-}
-
-/* How many domains the day has then, or the day before, which is over. */
-static uint32_t add_to_day(struct failures *failures, int64_t now_ms)
-{
-    char key[DAY_SIZE], key_before[DAY_SIZE];
-    day_key(key, now_ms);
-    day_key(key_before, now_ms - DAY_MS);
-    struct held_failures *day = g_hash_table_lookup(failures->held[VALUE_DAY], key);
-    const struct held_failures *before =
-        g_hash_table_lookup(failures->held[VALUE_DAY], key_before);
-    for (guint i = 0; i < failures->added->len && day != NULL; i++)
-        add_domain(failures, day,
-                   g_array_index(failures->added, struct failures_outcome, i).domain);
-    uint32_t today = day != NULL ? domains_of(day->in_use ? &day->next : &day->packed) : 0;
-    uint32_t yesterday = before != NULL ? domains_of(&before->packed) : 0;
-    return today > yesterday ? today : yesterday;
-}
-
-/* ---- applying -------------------------------------------------------------------------------- */
 
 /* Bits of what an outage explains of that mailbox's failures. */
 static uint32_t explained(const struct failures *failures, const struct held_failures *site,
@@ -323,8 +129,8 @@ static void tell_site(struct held_failures *site, const struct failures_outcome 
 
 static void apply(struct failures *failures, const struct failures_outcome *added)
 {
-    struct held_failures *window = use(failures, VALUE_FAILURES, added->domain);
-    struct held_failures *site = use(failures, VALUE_OUTAGE, added->outcome.site);
+    struct held_failures *window = failures_use(failures, VALUE_FAILURES, added->domain);
+    struct held_failures *site = failures_use(failures, VALUE_OUTAGE, added->outcome.site);
     struct failure_outcome outcome = added->outcome;
     if (window == NULL) /* no domain is named "" */
         return;
@@ -387,7 +193,7 @@ enum { EXCUSED_BYTES = VALUES_STEP_MAX_BYTES / 16 };
 /* Returns about how many bytes are changed. */
 static size_t excuse(struct failures *failures, const struct excused_domain *excused, int64_t at_ms)
 {
-    struct held_failures *window = use(failures, VALUE_FAILURES, excused->domain);
+    struct held_failures *window = failures_use(failures, VALUE_FAILURES, excused->domain);
     if (window == NULL)
         return 0;
     failure_window_pass(&window->window, failures->settings, at_ms);
@@ -402,25 +208,17 @@ static size_t excuse(struct failures *failures, const struct excused_domain *exc
 static int excuse_all(struct failures *failures, int64_t at_ms, int64_t now_ms)
 {
     struct excused_domain excused[FAILURES_EXCUSED_AT_ONCE];
-    struct wanted_failures wanted = new_wanted(FAILURES_EXCUSED_AT_ONCE);
+    struct wanted_failures wanted = failures_new_wanted(FAILURES_EXCUSED_AT_ONCE);
     size_t count = find_excused(failures, at_ms, excused);
     for (size_t i = 0; i < count; i++)
-        want(failures, &wanted, VALUE_FAILURES, excused[i].domain);
-    int answer = read_wanted(failures, &wanted, now_ms);
+        failures_want(failures, &wanted, VALUE_FAILURES, excused[i].domain);
+    int answer = failures_read_wanted(failures, &wanted, now_ms);
     for (size_t i = 0, bytes = 0; i < count && answer > 0 && bytes < EXCUSED_BYTES; i++)
         bytes += excuse(failures, &excused[i], at_ms);
     return answer;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
-
-/* What was unpacked for a step that was not written is as it was. */
-static void give_up(struct failures *failures)
-{
-    for (guint i = 0; i < failures->changed->len; i++)
-        repack(g_ptr_array_index(failures->changed, i));
-    g_ptr_array_set_size(failures->changed, 0);
-}
 
 static struct value_change change_of(struct held_failures *held,
                                      const struct failure_settings *settings, int64_t now_ms)
@@ -430,6 +228,7 @@ static struct value_change change_of(struct held_failures *held,
         text_clear(&held->next);
     if (is_window) {
         failure_window_pass(&held->window, settings, held->window.time_ms);
+        block_values_of(&held->window, settings, held->key, &held->tells);
         failure_window_add(&held->next, &held->window);
     } else if (held->kind == VALUE_OUTAGE) {
         failure_outage_add(&held->next, held->outage);
@@ -445,14 +244,14 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
                      int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r)
 {
     int64_t newest_ms = 0;
-    give_up(failures);
+    failures_put_back(failures);
     *count_r = 0;
     if (failures_change_count(failures) > room)
         return store_fail(failures->store, "too many outcomes at once");
     if (read_added(failures, now_ms) < 0)
         return -1;
     failures->settings = settings;
-    failures->domains_of_day = add_to_day(failures, now_ms);
+    failures->domains_of_day = failures_add_to_day(failures, now_ms);
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
@@ -465,6 +264,13 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
     for (guint i = 0; i < failures->changed->len; i++)
         changes[i] = change_of(g_ptr_array_index(failures->changed, i), settings, now_ms);
     *count_r = failures->changed->len;
+    for (guint i = 0; i < failures->changed->len; i++) {
+        struct held_failures *held = g_ptr_array_index(failures->changed, i);
+        size_t left = room - *count_r;
+        size_t count = block_values_changes(&held->told, &held->tells, changes + *count_r, left);
+        held->tells_all = count < left;
+        *count_r += count;
+    }
     return 1;
 }
 
@@ -477,24 +283,24 @@ void failures_written(struct failures *failures, const uint32_t *versions)
         held->next = held->packed;
         held->packed = packed;
         held->version = versions[i];
+        if (!held->tells_all)
+            continue; /* the rest of it comes when the window changes again */
+        block_values_free(&held->told);
+        held->told = held->tells;
+        held->tells = (struct block_values){0};
     }
-    give_up(failures);
+    failures_put_back(failures);
     g_array_set_size(failures->added, 0);
-    for (size_t i = 0; i < countof(kinds); i++)
-        g_hash_table_remove_all(failures->about[kinds[i]]);
+    g_hash_table_remove_all(failures->about[VALUE_FAILURES]);
+    g_hash_table_remove_all(failures->about[VALUE_OUTAGE]);
     failures->about_bytes = 0;
     arena_reset(failures->names);
-    if (failures->bytes > HELD_MAX_BYTES) {
-        for (size_t i = 0; i < countof(kinds); i++)
-            g_hash_table_remove_all(failures->held[kinds[i]]);
-        failures->bytes = 0;
-    }
+    failures_forget_some(failures);
 }
 
 void failures_refused(struct failures *failures, size_t place)
 {
     struct held_failures *held = g_ptr_array_index(failures->changed, place);
-    give_up(failures);
-    failures->bytes -= held->packed.length;
-    g_hash_table_remove(failures->held[held->kind], held->key);
+    failures_put_back(failures);
+    failures_forget(failures, held);
 }

@@ -33,14 +33,14 @@ struct failures_outcome {
 /* Copies the names. */
 void failures_add(struct failures *failures, const struct failures_outcome *outcome);
 
-/* How many changes failures_changes makes at most now, and how many bytes they had when they were
- * written last. */
+/* For how many changes failures_changes needs room at least, and how many bytes they had when
+ * they were written last. */
 size_t failures_change_count(const struct failures *failures);
 size_t failures_change_bytes(const struct failures *failures);
 /* Applies what was added to what the store has. The changes, `room` of them at most and not fewer
- * than failures_change_count; they live until the next call. While a site has an outage, what
- * failed there is left out of the windows of up to FAILURES_EXCUSED_AT_ONCE more domains of it. 1
- * or -1. */
+ * than failures_change_count; they live until the next call. With a window comes what judging reads
+ * of it (guard/block_values.h). While a site has an outage, what failed there is left out of the
+ * windows of up to FAILURES_EXCUSED_AT_ONCE more domains of it. 1 or -1. */
 enum { FAILURES_EXCUSED_AT_ONCE = 64 };
 int failures_changes(struct failures *failures, const struct failure_settings *settings,
                      int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r) must_check;

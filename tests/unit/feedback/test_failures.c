@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "feedback/failures.h"
+#include "guard/block_values.h"
 #include "tests/unit/store/backends.h"
 
 enum { FOLLOWERS = 2 };
@@ -89,6 +90,37 @@ static struct failure_window window_of_domain(const char *domain, int64_t now_ms
     return window;
 }
 
+/* Of the domain or the mailbox; from_ms is 0 when there is none. */
+static struct failure_in_force in_force(const char *key, int64_t now_ms)
+{
+    struct value value;
+    struct failure_in_force read = {0};
+    if (store_value(store, arena, VALUE_BLOCK, key, now_ms, &value) > 0) {
+        ck_assert_int_eq(failure_in_force_read(value.bytes, value.length, &read), 1);
+        ck_assert_int_eq(value.until_ms, read.until_ms);
+    }
+    return read;
+}
+
+/* What judging reads is what the window has. */
+static void check_in_force(const struct failure_window *window, const char *domain, int64_t now_ms)
+{
+    struct block_values blocks;
+    block_values_of(window, &settings, domain, &blocks);
+    if (block_values_find(&blocks, domain) == NULL)
+        ck_assert_int_eq(in_force(domain, now_ms).from_ms, 0);
+    for (size_t i = 0; i < blocks.count; i++) {
+        struct failure_in_force read = in_force(blocks.of[i].key, now_ms);
+        if (blocks.of[i].in_force.until_ms <= now_ms)
+            continue;
+        ck_assert_int_eq(read.from_ms, blocks.of[i].in_force.from_ms);
+        ck_assert_int_eq(read.until_ms, blocks.of[i].in_force.until_ms);
+        ck_assert_uint_eq(read.bad, blocks.of[i].in_force.bad);
+        ck_assert_uint_eq(read.block, blocks.of[i].in_force.block);
+    }
+    block_values_free(&blocks);
+}
+
 static void numbers_are(const char *domain, uint32_t bad, uint32_t all, size_t left_out,
                         int64_t now_ms)
 {
@@ -98,6 +130,7 @@ static void numbers_are(const char *domain, uint32_t bad, uint32_t all, size_t l
     ck_assert_uint_eq(numbers.all, all);
     ck_assert_uint_eq(numbers.left_out_count, left_out);
     failure_window_numbers_free(&numbers);
+    check_in_force(&window, domain, now_ms);
     failure_window_free(&window);
 }
 
@@ -105,6 +138,7 @@ static void breaks_at(const char *domain, int64_t breaks_ms, int64_t now_ms)
 {
     struct failure_window window = window_of_domain(domain, now_ms);
     ck_assert_int_eq(failure_window_breaks_at(&window, &settings), breaks_ms);
+    check_in_force(&window, domain, now_ms);
     failure_window_free(&window);
 }
 
@@ -130,6 +164,74 @@ START_TEST(test_steps)
     ck_assert_uint_eq(window.block_count, 1);
     ck_assert_int_eq(window.blocks[0].from_ms, NOW + HOUR_MS);
     failure_window_free(&window);
+    end();
+}
+END_TEST
+
+static void in_force_is(const char *key, int64_t from_ms, int64_t until_ms, int64_t now_ms)
+{
+    struct failure_in_force read = in_force(key, now_ms);
+    ck_assert_int_eq(read.from_ms, from_ms);
+    ck_assert_int_eq(read.until_ms, until_ms);
+}
+
+/* What judging reads says a block before it begins, with the numbers that it will have; it goes when a
+ * deferred one is delivered after all, and at its end. */
+START_TEST(test_in_force)
+{
+    int64_t half_ms = NOW + HOUR_MS / 2, end_ms = NOW + 2 * HOUR_MS;
+    begin(_i);
+    come(0, "d.test", FAILURE_DELIVERED, 12, NOW);
+    come(0, "d.test", FAILURE_DEFERRED, 9, half_ms);
+    write_down(0, half_ms);
+    in_force_is("d.test", 0, 0, half_ms);
+    come(0, "d.test", FAILURE_DEFERRED, 1, half_ms);
+    write_down(0, half_ms);
+    in_force_is("d.test", NOW + HOUR_MS, end_ms, half_ms);
+    ck_assert_uint_eq(in_force("d.test", half_ms).bad, 10);
+    ck_assert_uint_eq(in_force("d.test", half_ms).all, 10);
+    ck_assert_uint_eq(in_force("d.test", half_ms).messages, 10);
+    struct failures_outcome later = outcome("d.test", FAILURE_DELIVERED, half_ms);
+    later.outcome.unit = --last_unit;
+    later.outcome.first = false;
+    failures_add(followers[0], &later);
+    write_down(0, half_ms);
+    in_force_is("d.test", 0, 0, half_ms);
+    come(0, "d.test", FAILURE_FAILED, 1, half_ms);
+    write_down(0, half_ms);
+    in_force_is("d.test", NOW + HOUR_MS, end_ms, NOW + HOUR_MS - 1);
+    come(0, "d.test", FAILURE_DELIVERED, 1, NOW + HOUR_MS + 1);
+    write_down(0, NOW + HOUR_MS + 1);
+    in_force_is("d.test", NOW + HOUR_MS, end_ms, end_ms - 1);
+    ck_assert_uint_eq(in_force("d.test", end_ms - 1).block, 1);
+    in_force_is("d.test", 0, 0, end_ms);
+    end();
+}
+END_TEST
+
+/* Mailboxes are blocked one by one, and the others' mail makes a block of its own later. */
+START_TEST(test_mailbox_in_force)
+{
+    begin(_i);
+    settings.blocks = FAILURE_BLOCKS_MAILBOX;
+    come(0, "d.test", FAILURE_DELIVERED, 20, NOW - HOUR_MS / 2);
+    for (int i = 0; i < 60; i++) {
+        struct failures_outcome one = outcome("d.test", FAILURE_FAILED, NOW);
+        one.outcome.mailbox = i < 50 ? "eve@d.test" : "bob@d.test";
+        failures_add(followers[0], &one);
+    }
+    write_down(0, NOW);
+    in_force_is("eve@d.test", NOW, NOW + HOUR_MS, NOW);
+    ck_assert_uint_eq(in_force("eve@d.test", NOW).all, 80);
+    in_force_is("bob@d.test", NOW + HOUR_MS / 2, NOW + 3 * HOUR_MS / 2, NOW);
+    ck_assert_uint_eq(in_force("bob@d.test", NOW).all, 10);
+    in_force_is("d.test", 0, 0, NOW);
+    settings.blocks = FAILURE_BLOCKS_DOMAIN;
+    come(0, "d.test", FAILURE_DELIVERED, 1, NOW);
+    write_down(0, NOW);
+    in_force_is("eve@d.test", 0, 0, NOW);
+    in_force_is("bob@d.test", 0, 0, NOW);
+    in_force_is("d.test", NOW, NOW + HOUR_MS, NOW);
     end();
 }
 END_TEST
@@ -244,6 +346,7 @@ START_TEST(test_outage)
         ck_assert_ptr_null(failure_window_block(&window, NULL));
         if (i < 5)
             ck_assert_int_eq(window.blocks[0].ended, FAILURE_BY_OUTAGE);
+        in_force_is(domain, 0, 0, NOW + 7 * MINUTE_MS);
         failure_window_free(&window);
         breaks_at(domain, FAILURE_NEVER, NOW + 7 * MINUTE_MS);
     }
@@ -354,6 +457,8 @@ int main(void)
     TCase *tcase = backends_case(suite, "failures");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_steps, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_in_force, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_mailbox_in_force, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_not_written, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_two_followers, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_late, 0, BACKEND_KINDS);

@@ -1,0 +1,74 @@
+/* What the files of failures.h share. */
+#ifndef SENDGUARD_FAILURES_INSIDE_H
+#define SENDGUARD_FAILURES_INSIDE_H
+
+#include <glib.h>
+
+#include "feedback/failures.h"
+#include "guard/block_values.h"
+
+/* One of the store's values, and what it is to be. */
+struct held_failures {
+    enum value_kind kind;
+    char *key;
+    uint32_t version; /* 0: the store has none */
+    struct text packed, next;
+    bool in_use; /* by the step that is made; then it is unpacked: */
+    struct failure_window window;
+    struct failure_outage *outage;
+    size_t excused; /* of a site: so many of its domains were excused, the next ones follow */
+    bool is_told;   /* of a window: told is what the store has of its blocks */
+    struct block_values told, tells; /* as it is, and as it is to be */
+    bool tells_all; /* the step has all that leads from one to the other */
+};
+
+struct failures {
+    struct store *store;
+    struct arena *arena;   /* for reading */
+    struct arena *names;   /* of what was added */
+    GArray *added;         /* of struct failures_outcome */
+    GHashTable *about[VALUE_KIND_COUNT]; /* the keys of the values that these are about */
+    size_t about_bytes;    /* that they had, as far as they are held */
+    GHashTable *held[VALUE_KIND_COUNT]; /* by key; of the three kinds */
+    size_t bytes;          /* packed, of all that is held */
+    /* Of the step that is made: */
+    const struct failure_settings *settings;
+    uint32_t domains_of_day; /* up to FAILURE_OUTAGE_DOMAINS_FEW; today or yesterday */
+    GPtrArray *changed;    /* of held, in the order of the changes */
+};
+
+/* ---- failures_held.c --------------------------------------------------------------------------- */
+
+void failures_begin_held(struct failures *failures);
+void failures_end_held(struct failures *failures);
+
+/* Values to be read, each once, that are not held. */
+struct wanted_failures {
+    struct value *values;
+    size_t count;
+    GHashTable *named[VALUE_KIND_COUNT];
+};
+struct wanted_failures failures_new_wanted(size_t room);
+void failures_want(const struct failures *failures, struct wanted_failures *wanted,
+                   enum value_kind kind, const char *key);
+/* Reads what is wanted, and ends it. 1 or -1. */
+int failures_read_wanted(struct failures *failures, struct wanted_failures *wanted,
+                         int64_t now_ms) must_check;
+
+/* Unpacked, to be changed; NULL: it is not held. What is damaged begins anew. */
+struct held_failures *failures_use(struct failures *failures, enum value_kind kind,
+                                   const char *key);
+/* What was unpacked for a step that is not written, or has been, is as it was packed. */
+void failures_put_back(struct failures *failures);
+/* All, when it is much. */
+void failures_forget_some(struct failures *failures);
+void failures_forget(struct failures *failures, struct held_failures *held);
+
+/* Wants what add_to_day needs. */
+void failures_want_days(const struct failures *failures, struct wanted_failures *wanted,
+                        int64_t now_ms);
+/* The domains of what was added come to the day. Returns how many it has then, or the day before,
+ * which is over. */
+uint32_t failures_add_to_day(struct failures *failures, int64_t now_ms);
+
+#endif
