@@ -4,7 +4,7 @@
 # make check           run the unit tests
 # make test-long       run what takes longer: both compilers, long fuzzing, all of it with sanitizers
 # make test-on         run the tests on another Debian, in a chroot: SUITE=trixie, FRESH=1
-# make conformance     read other people's bounces and mail logs: SETS=DIR
+# make conformance     read other people's bounces, mail logs and SPF records: SETS=DIR
 # make bench           measure the speed against the floor, as ratios
 # make bench-peers     measure beside other policy services
 # make bench-feedback  measure delivery feedback, beside others that read a mail server's log
@@ -182,12 +182,13 @@ $(B)/tests/roundcube/form_reader: $(B)/tests/roundcube/form_reader.o $(B)/fcgi/p
 	$(call say,LINK,$@)
 	$(link)
 
-# Reads other people's bounces and log lines.
-$(B)/tests/conformance/mail_reader: $(B)/tests/conformance/mail_reader.o $(LIB)
+# Read other people's bounces, log lines and SPF records.
+CONFORMANCE := $(B)/tests/conformance/mail_reader $(B)/tests/conformance/spf_reader
+$(CONFORMANCE): $(B)/tests/conformance/%: $(B)/tests/conformance/%.o $(LIB)
 	$(call say,LINK,$@)
 	$(link)
 conformance:
-	@$(MAKE) --no-print-directory $(B)/tests/conformance/mail_reader
+	@$(MAKE) --no-print-directory $(CONFORMANCE)
 	@tests/conformance/run $(SETS)
 
 units: $(UNIT_TESTS) $(B)/tests/roundcube/form_reader $(B)/tests/systemd/log_reader
