@@ -22,6 +22,9 @@ struct failures *failures_new(struct store *store)
     failures->about[VALUE_FAILURES] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->about[VALUE_OUTAGE] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->changed = g_ptr_array_new();
+    failures->due = g_ptr_array_new_with_free_func(free);
+    failures->events = g_array_new(FALSE, FALSE, sizeof(struct failures_event));
+    failures->event_texts = arena_new();
     return failures;
 }
 
@@ -30,6 +33,9 @@ void failures_free(struct failures **failures)
     if (*failures == NULL)
         return;
     g_ptr_array_free((*failures)->changed, TRUE);
+    g_ptr_array_free((*failures)->due, TRUE);
+    g_array_free((*failures)->events, TRUE);
+    arena_free(&(*failures)->event_texts);
     failures_end_held(*failures);
     g_hash_table_destroy((*failures)->about[VALUE_FAILURES]);
     g_hash_table_destroy((*failures)->about[VALUE_OUTAGE]);
@@ -76,9 +82,21 @@ void failures_add(struct failures *failures, const struct failures_outcome *outc
     note_key(failures, VALUE_OUTAGE, added.outcome.site);
 }
 
+void failures_look_at(struct failures *failures, const char *domain, const struct value *value)
+{
+    struct due_block *due = xcalloc(1, sizeof *due);
+    due->domain = arena_strdup(failures->names, domain);
+    due->key = arena_strdup(failures->names, value->key);
+    if (value->length == sizeof due->bytes)
+        memcpy(due->bytes, value->bytes, sizeof due->bytes);
+    g_ptr_array_add(failures->due, due);
+    note_key(failures, VALUE_FAILURES, due->domain);
+}
+
 size_t failures_change_count(const struct failures *failures)
 {
-    size_t count = 2 * g_hash_table_size(failures->about[VALUE_FAILURES]) +
+    size_t count = failures->due->len +
+                   2 * g_hash_table_size(failures->about[VALUE_FAILURES]) +
                    g_hash_table_size(failures->about[VALUE_OUTAGE]);
     return count > 0 ? count + 1 + 2 * FAILURES_EXCUSED_AT_ONCE : 0;
 }
@@ -90,7 +108,8 @@ size_t failures_change_bytes(const struct failures *failures) { return failures-
 /* Reads what the outcomes that were added are about. 1 or -1. */
 static int read_added(struct failures *failures, int64_t now_ms)
 {
-    struct wanted_failures wanted = failures_new_wanted(2 * failures->added->len + 2);
+    struct wanted_failures wanted =
+        failures_new_wanted(2 * failures->added->len + failures->due->len + 2);
     if (failures->added->len > 0)
         failures_want_days(failures, &wanted, now_ms);
     for (guint i = 0; i < failures->added->len; i++) {
@@ -98,6 +117,10 @@ static int read_added(struct failures *failures, int64_t now_ms)
             &g_array_index(failures->added, struct failures_outcome, i);
         failures_want(failures, &wanted, VALUE_FAILURES, added->domain);
         failures_want(failures, &wanted, VALUE_OUTAGE, added->outcome.site);
+    }
+    for (guint i = 0; i < failures->due->len; i++) {
+        const struct due_block *due = g_ptr_array_index(failures->due, i);
+        failures_want(failures, &wanted, VALUE_FAILURES, due->domain);
     }
     return failures_read_wanted(failures, &wanted, now_ms);
 }
@@ -138,7 +161,10 @@ static void apply(struct failures *failures, const struct failures_outcome *adde
         (explained(failures, site, added->domain, outcome.mailbox, outcome.read_ms) &
          1U << outcome.kind) != 0)
         outcome.left_out = FAILURE_OUTAGE;
+    if (outcome.at_ms - window->window.time_ms >= failures->settings->block_ms)
+        failures_pass(failures, window, outcome.at_ms); /* a block may begin and end before */
     failure_window_take(&window->window, failures->settings, &outcome);
+    failures_note_begun(failures, window);
     tell_site(site, added);
 }
 
@@ -151,7 +177,7 @@ struct excused_domain {
     const char *domain;
 };
 
-static size_t find_excused(const struct failures *failures, int64_t now_ms,
+static size_t find_excused(struct failures *failures, int64_t now_ms,
                            struct excused_domain excused_r[FAILURES_EXCUSED_AT_ONCE])
 {
     size_t count = 0;
@@ -159,10 +185,10 @@ static size_t find_excused(const struct failures *failures, int64_t now_ms,
         struct held_failures *site = g_ptr_array_index(failures->changed, i);
         size_t place = 0, passed = 0;
         const char *domain = NULL;
-        if (count == FAILURES_EXCUSED_AT_ONCE)
-            break;
         if (site->kind != VALUE_OUTAGE || explained(failures, site, "", "", now_ms) == 0)
             continue;
+        if (!site->had_outage)
+            failures_note_outage(failures, site);
         while (count < FAILURES_EXCUSED_AT_ONCE &&
                (domain = failure_outage_domain(site->outage, &place)) != NULL)
             if (++passed > site->excused)
@@ -173,7 +199,7 @@ static size_t find_excused(const struct failures *failures, int64_t now_ms,
 }
 
 /* Of the open window, or of a block that holds. */
-static void excuse_by(const struct failures *failures, struct held_failures *window,
+static void excuse_by(struct failures *failures, struct held_failures *window,
                       const struct excused_domain *excused, const struct failure_block *block,
                       int64_t at_ms)
 {
@@ -182,7 +208,7 @@ static void excuse_by(const struct failures *failures, struct held_failures *win
         struct failure_excuse excuse = {excused->site->key, numbers.by_mailbox[i].name, 0};
         excuse.kinds = explained(failures, excused->site, excused->domain, excuse.mailbox, at_ms);
         if (excuse.kinds != 0)
-            failure_window_leave_out(&window->window, failures->settings, &excuse, at_ms);
+            failures_leave_out(failures, window, &excuse, at_ms);
     }
     failure_window_numbers_free(&numbers);
 }
@@ -196,6 +222,7 @@ static size_t excuse(struct failures *failures, const struct excused_domain *exc
     struct held_failures *window = failures_use(failures, VALUE_FAILURES, excused->domain);
     if (window == NULL)
         return 0;
+    failures_pass(failures, window, at_ms);
     failure_window_pass(&window->window, failures->settings, at_ms);
     excuse_by(failures, window, excused, NULL, at_ms);
     for (size_t i = 0; i < window->window.block_count; i++)
@@ -216,6 +243,29 @@ static int excuse_all(struct failures *failures, int64_t at_ms, int64_t now_ms)
     for (size_t i = 0, bytes = 0; i < count && answer > 0 && bytes < EXCUSED_BYTES; i++)
         bytes += excuse(failures, &excused[i], at_ms);
     return answer;
+}
+
+/* ---- blocks that begin by themselves --------------------------------------------------------- */
+
+/* A window in which nothing came to be is not written. */
+static void look_at(struct failures *failures, const struct due_block *due, int64_t now_ms)
+{
+    struct held_failures *window = g_hash_table_lookup(failures->held[VALUE_FAILURES], due->domain);
+    bool is_used = window != NULL && window->in_use;
+    struct value_change change;
+    window = failures_use(failures, VALUE_FAILURES, due->domain);
+    if (window == NULL)
+        return;
+    block_values_put(&window->told, due->key, due->bytes);
+    uint32_t last = window->window.last_block;
+    failures_pass(failures, window, now_ms - FAILURES_LOOK_BACK_MS);
+    if (is_used || window->window.last_block != last)
+        return;
+    block_values_of(&window->window, failures->settings, due->domain, &window->tells);
+    if (block_values_changes(&window->told, &window->tells, &change, 1) == 0)
+        failures_put_back_last(failures);
+    else
+        block_values_free(&window->tells);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -245,6 +295,7 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
 {
     int64_t newest_ms = 0;
     failures_put_back(failures);
+    failures_forget_events(failures);
     *count_r = 0;
     if (failures_change_count(failures) > room)
         return store_fail(failures->store, "too many outcomes at once");
@@ -261,6 +312,8 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
     }
     if (excuse_all(failures, newest_ms, now_ms) < 0)
         return -1;
+    for (guint i = 0; i < failures->due->len; i++)
+        look_at(failures, g_ptr_array_index(failures->due, i), now_ms);
     for (guint i = 0; i < failures->changed->len; i++)
         changes[i] = change_of(g_ptr_array_index(failures->changed, i), settings, now_ms);
     *count_r = failures->changed->len;
@@ -291,6 +344,7 @@ void failures_written(struct failures *failures, const uint32_t *versions)
     }
     failures_put_back(failures);
     g_array_set_size(failures->added, 0);
+    g_ptr_array_set_size(failures->due, 0);
     g_hash_table_remove_all(failures->about[VALUE_FAILURES]);
     g_hash_table_remove_all(failures->about[VALUE_OUTAGE]);
     failures->about_bytes = 0;

@@ -44,6 +44,25 @@ size_t failures_change_bytes(const struct failures *failures);
 enum { FAILURES_EXCUSED_AT_ONCE = 64 };
 int failures_changes(struct failures *failures, const struct failure_settings *settings,
                      int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r) must_check;
+/* A value VALUE_BLOCK as the store has it, of the window of `domain`. The next failures_changes lets
+ * time pass there, up to FAILURES_LOOK_BACK_MS ago, so that a block that has begun by itself is among
+ * what happens, and makes the value what the window says. */
+#define FAILURES_LOOK_BACK_MS SECOND_MS
+void failures_look_at(struct failures *failures, const char *domain, const struct value *value);
+
+/* What happens by the changes that were made last: who writes them writes this with them. */
+struct failures_event {
+    enum failures_what {
+        FAILURES_BLOCKED,
+        FAILURES_UNBLOCKED,  /* an outage ends the block */
+        FAILURES_OUTAGE_SEEN /* of the destination `subject` */
+    } what;
+    const char *subject; /* "@DOMAIN" or a mailbox */
+    const char *note, *detail; /* for the audit log; an outage has no detail */
+    const char *suspends; /* the mailbox whose third block it is, or NULL */
+};
+const struct failures_event *failures_events(const struct failures *failures, size_t *count_r);
+
 /* They have been written; `versions` in their order. */
 void failures_written(struct failures *failures, const uint32_t *versions);
 /* The store refused the step since that one of the changes (its place) met another version: it is

@@ -110,6 +110,10 @@ struct held_failures *failures_use(struct failures *failures, enum value_kind ki
     if (kind == VALUE_FAILURES && !held->is_told)
         block_values_of(&held->window, failures->settings, key, &held->told);
     held->is_told = true;
+    held->noted_block = held->window.last_block;
+    held->had_outage = kind == VALUE_OUTAGE &&
+                       failure_outage_explains(held->outage, "", 0, failures->domains_of_day,
+                                               held->outage->minute * MINUTE_MS) != 0;
     return held;
 }
 
@@ -118,6 +122,12 @@ void failures_put_back(struct failures *failures)
     for (guint i = 0; i < failures->changed->len; i++)
         repack(g_ptr_array_index(failures->changed, i));
     g_ptr_array_set_size(failures->changed, 0);
+}
+
+void failures_put_back_last(struct failures *failures)
+{
+    repack(g_ptr_array_index(failures->changed, failures->changed->len - 1));
+    g_ptr_array_set_size(failures->changed, (int)failures->changed->len - 1);
 }
 
 void failures_forget(struct failures *failures, struct held_failures *held)

@@ -16,6 +16,8 @@ struct held_failures {
     bool in_use; /* by the step that is made; then it is unpacked: */
     struct failure_window window;
     struct failure_outage *outage;
+    uint32_t noted_block; /* of a window: the last one that is in events, or was there before */
+    bool had_outage;      /* of a site: it was seen before this step */
     size_t excused; /* of a site: so many of its domains were excused, the next ones follow */
     bool is_told;   /* of a window: told is what the store has of its blocks */
     struct block_values told, tells; /* as it is, and as it is to be */
@@ -31,10 +33,19 @@ struct failures {
     size_t about_bytes;    /* that they had, as far as they are held */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key; of the three kinds */
     size_t bytes;          /* packed, of all that is held */
+    GPtrArray *due;        /* of struct due_block: in which time is to pass */
     /* Of the step that is made: */
     const struct failure_settings *settings;
     uint32_t domains_of_day; /* up to FAILURE_OUTAGE_DOMAINS_FEW; today or yesterday */
     GPtrArray *changed;    /* of held, in the order of the changes */
+    GArray *events;        /* of struct failures_event */
+    struct arena *event_texts;
+};
+
+/* A value VALUE_BLOCK whose window is to be looked at. */
+struct due_block {
+    const char *domain, *key;
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES]; /* that it has; zeroed: damaged */
 };
 
 /* ---- failures_held.c --------------------------------------------------------------------------- */
@@ -60,9 +71,26 @@ struct held_failures *failures_use(struct failures *failures, enum value_kind ki
                                    const char *key);
 /* What was unpacked for a step that is not written, or has been, is as it was packed. */
 void failures_put_back(struct failures *failures);
+/* The same for the one that came last. */
+void failures_put_back_last(struct failures *failures);
 /* All, when it is much. */
 void failures_forget_some(struct failures *failures);
 void failures_forget(struct failures *failures, struct held_failures *held);
+
+/* ---- failures_events.c ------------------------------------------------------------------------- */
+
+void failures_forget_events(struct failures *failures);
+/* Blocks that have begun in the window since it was unpacked. */
+void failures_note_begun(struct failures *failures, struct held_failures *held);
+/* Time passes over all instants before then in which a block begins; each is noted while its numbers
+ * are known. */
+void failures_pass(struct failures *failures, struct held_failures *held, int64_t until_ms);
+/* As failure_window_leave_out; what begins and ends is noted. */
+void failures_leave_out(struct failures *failures, struct held_failures *held,
+                        const struct failure_excuse *excuse, int64_t at_ms);
+void failures_note_outage(struct failures *failures, const struct held_failures *site);
+
+/* ---- failures_held.c: days ----------------------------------------------------------------------- */
 
 /* Wants what add_to_day needs. */
 void failures_want_days(const struct failures *failures, struct wanted_failures *wanted,

@@ -26,6 +26,10 @@ static const struct {
     {"refunds_failed", offsetof(struct follower_counts, refunds_failed)},
     {"gaps", offsetof(struct follower_counts, gaps)},
     {"malformed", offsetof(struct follower_counts, malformed)},
+    {"blocks", offsetof(struct follower_counts, blocks)},
+    {"blocks_ended", offsetof(struct follower_counts, blocks_ended)},
+    {"outages", offsetof(struct follower_counts, outages)},
+    {"suspensions", offsetof(struct follower_counts, suspensions)},
 };
 
 static uint64_t *count_at(struct follower_counts *counts, size_t place)
@@ -67,6 +71,8 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     follower->open = open_messages_new(source);
     follower->strangers = follower_new_strangers();
     follower->older_strangers = follower_new_strangers();
+    follower->looked_at = follower_new_looked_at();
+    follower->effects = follower_new_effects();
     follower->changes = xcalloc(VALUES_AT_ONCE, sizeof *follower->changes);
     follower->done = xcalloc(1, sizeof *follower->done);
     int found = store_value(store, follower->arena, VALUE_CURSOR, source, now_ms, &cursor);
@@ -103,6 +109,8 @@ void follower_free(struct follower **follower)
     admitted_free(&(*follower)->admitted);
     g_hash_table_destroy((*follower)->strangers);
     g_hash_table_destroy((*follower)->older_strangers);
+    g_hash_table_destroy((*follower)->looked_at);
+    follower_free_effects(&(*follower)->effects);
     arena_free(&(*follower)->arena);
     keyed_hash_forget(&(*follower)->hash_keys);
     free((*follower)->changes);
@@ -124,6 +132,21 @@ void follower_counts(const struct follower *follower, struct follower_counts *co
 {
     *counts_r = follower->counts;
     counts_r->open = open_messages_count(follower->open);
+}
+
+static size_t change_count(const struct follower *follower)
+{
+    return deliveries_change_count(follower->deliveries) +
+           open_messages_change_count(follower->open) +
+           failures_change_count(follower->failures);
+}
+
+/* If the step has room for what it may find. 1 or -1. */
+static int look_at_blocks(struct follower *follower, int64_t now_ms)
+{
+    enum { ROOM = 512 };
+    return change_count(follower) + ROOM <= VALUES_AT_ONCE
+               ? follower_look_at_blocks(follower, now_ms) : 1;
 }
 
 /* ---- gaps ----------------------------------------------------------------------------------------------- */
@@ -194,7 +217,8 @@ int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_
     if (follower_read_before(follower, 5 * SECOND_MS, now_ms) &&
         follower_read_again(follower, read_ms, now_ms) < 0)
         return -1;
-    if (look_for_gaps(follower, read_ms, now_ms) < 0)
+    if (look_for_gaps(follower, read_ms, now_ms) < 0 ||
+        look_at_blocks(follower, now_ms) < 0)
         return -1;
     if (now_ms >= follower->swept_ms + MINUTE_MS) {
         follower->swept_ms = now_ms;
@@ -204,13 +228,6 @@ int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------- */
-
-static size_t change_count(const struct follower *follower)
-{
-    return deliveries_change_count(follower->deliveries) +
-           open_messages_change_count(follower->open) +
-           failures_change_count(follower->failures);
-}
 
 /* That nothing came is worth knowing too: who watches sees a follower that goes on. */
 bool follower_has_changes(const struct follower *follower)
@@ -264,6 +281,7 @@ static void write_cursor(struct follower *follower, const char *place, struct te
     json_add_int(cursor, "open", (int64_t)open_messages_count(follower->open));
     for (size_t i = 0; i < countof(kept_counts); i++)
         json_add_int(cursor, kept_counts[i].name, (int64_t)*count_at(&follower->counts, i));
+    text_clear(out);
     text_add(out, json_object_to_json_string_ext(cursor, JSON_C_TO_STRING_PLAIN));
     json_object_put(cursor);
 }
@@ -284,13 +302,15 @@ static void note_refunds(struct follower *follower)
 }
 
 /* Other followers change windows of sender domains too: where one was first, the outcomes of this
- * step are applied to what it has written. As store_values_change. */
-static int write_step(struct follower *follower, struct values_step *step)
+ * step are applied to what it has written. The cursor is the first change. As store_values_change. */
+static int write_step(struct follower *follower, const char *place, struct values_step *step)
 {
     static const struct failure_settings defaults = FAILURE_DEFAULTS;
     const struct failure_settings *settings =
         follower->settings != NULL ? &follower->settings->failures : &defaults;
     enum { TRIES = 10 };
+    freed_by(text_free) struct text cursor = {0};
+    const struct follower_counts counts = follower->counts;
     size_t before = step->count, of_failures;
     int answer = 0;
     for (int tries = 0; tries < TRIES && answer == 0; tries++) {
@@ -298,6 +318,10 @@ static int write_step(struct follower *follower, struct values_step *step)
                              follower->changes + before, VALUES_AT_ONCE - before,
                              &of_failures) < 0)
             return -1;
+        follower_add_effects(follower, &counts, step);
+        write_cursor(follower, place, &cursor);
+        follower->changes[0].value.bytes = cursor.data;
+        follower->changes[0].value.length = cursor.length;
         step->count = before + of_failures;
         answer = store_values_change(follower->store, step, follower->done);
         if (answer == 0 && follower->done->refused < before)
@@ -305,30 +329,31 @@ static int write_step(struct follower *follower, struct values_step *step)
         if (answer == 0)
             failures_refused(follower->failures, follower->done->refused - before);
     }
-    if (answer > 0)
+    if (answer > 0) {
+        follower_tell_effects(follower, step);
         failures_written(follower->failures, follower->done->versions + before);
+    }
     return answer;
 }
 
 int follower_write(struct follower *follower, const char *place, int64_t now_ms)
 {
-    freed_by(text_free) struct text cursor = {0};
     struct value_change *changes = follower->changes;
+    if (look_at_blocks(follower, now_ms) < 0)
+        return -1;
     if (1 + change_count(follower) > VALUES_AT_ONCE)
         return store_fail(follower->store, "too many changes at once");
     size_t of_open = open_messages_changes(follower->open, follower->arena, changes + 1,
                                            VALUES_AT_ONCE - 1);
     size_t count = 1 + of_open;
     count += deliveries_changes(follower->deliveries, changes + count, VALUES_AT_ONCE - count);
-    write_cursor(follower, place, &cursor);
     changes[0] = (struct value_change){
-        .value = {.kind = VALUE_CURSOR, .key = follower->source, .bytes = cursor.data,
-                  .length = cursor.length, .until_ms = UNTIL_LIFTED},
+        .value = {.kind = VALUE_CURSOR, .key = follower->source, .until_ms = UNTIL_LIFTED},
         .replaces = follower->version};
     struct values_step step = {.changes = changes, .count = count,
                                      .refunds = follower->refunds,
                                      .refund_count = follower->refund_count, .now_ms = now_ms};
-    int answer = write_step(follower, &step);
+    int answer = write_step(follower, place, &step);
     arena_reset(follower->arena);
     if (answer < 1)
         return answer;

@@ -43,7 +43,7 @@ int follower_line(struct follower *follower, const struct mail_log_line *line,
                   int64_t now_ms) must_check;
 
 /* The log was read up to the moment read_ms: what is missing until then does not come any more. Sees
- * to messages of which no line came. 1 or -1. */
+ * to messages of which no line came, and to blocks that begin without one. 1 or -1. */
 int follower_read_until(struct follower *follower, int64_t read_ms, int64_t now_ms) must_check;
 
 /* Whether there is something to write, or enough to write it now. */
@@ -58,6 +58,10 @@ int follower_write(struct follower *follower, const char *place, int64_t now_ms)
 struct follower_counts {
     uint64_t lines, messages, outcomes, refunds, gaps, malformed;
     uint64_t refunds_failed; /* of the refunds: what the store has of the mailbox is damaged */
+    uint64_t blocks;         /* of domains and mailboxes that began */
+    uint64_t blocks_ended;   /* by an outage of a destination */
+    uint64_t outages;        /* of destinations, that began */
+    uint64_t suspensions;    /* of who made the third block of its domain */
     int64_t log_ms; /* stamp of the newest line; 0: none */
     size_t open;    /* queue ids in the queue */
 };

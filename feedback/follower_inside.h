@@ -40,6 +40,11 @@ struct follower {
     bool new_lines;
     int64_t swept_ms, read_again_ms;
     int64_t looked_ms; /* for gaps */
+    struct follower_effects *effects;
+    GHashTable *looked_at; /* the key of a VALUE_BLOCK whose window was looked at: when it began, 0 if
+                            * it was to come */
+    bool has_looked;       /* at all that there are */
+    int64_t blocks_ms;     /* when it last looked */
     int64_t clock_ms; /* the latest moment of the clock */
     int64_t read_ms, told_ms; /* the log was read up to then; and what the store has of it */
 };
@@ -63,6 +68,19 @@ struct follower_outcome {
 };
 void follower_add_failure(struct follower *follower, const struct follower_outcome *outcome,
                           int64_t now_ms);
+/* ---- follower_blocks.c ---- */
+
+struct follower_effects *follower_new_effects(void);
+void follower_free_effects(struct follower_effects **effects);
+/* What happens to blocks by the changes of the step: entries, suspensions and counts, anew. */
+void follower_add_effects(struct follower *follower, const struct follower_counts *before,
+                          struct values_step *step);
+/* The step has been written. */
+void follower_tell_effects(const struct follower *follower, const struct values_step *step);
+GHashTable *follower_new_looked_at(void);
+/* Now and then: blocks that have begun without a line. 1 or -1. */
+int follower_look_at_blocks(struct follower *follower, int64_t now_ms) must_check;
+
 /* An empty table of strangers. */
 GHashTable *follower_new_strangers(void);
 

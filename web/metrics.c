@@ -220,6 +220,13 @@ static const struct {
     {"gaps", "feedback_gaps_total", "counter",
      "Admitted messages of which the log had no line for a minute."},
     {"malformed", "feedback_malformed_total", "counter", "Lines that could not be read."},
+    {"blocks", "feedback_blocks_total", "counter",
+     "Blocks of domains, and of mailboxes, that began since their mail failed too often."},
+    {"blocks_ended", "feedback_blocks_ended_total", "counter",
+     "Of these, ended early by an outage of a destination."},
+    {"outages", "feedback_outages_total", "counter", "Outages of destinations that were seen."},
+    {"suspensions", "feedback_suspensions_total", "counter",
+     "Mailboxes suspended since they made the third block of their domain in 7 days."},
     {"open", "feedback_open", "gauge", "Messages in the mail server's queue."},
     {"lag_s", "feedback_lag_seconds", "gauge", "How far behind now the log was read."},
 };

@@ -416,7 +416,8 @@ static int64_t lag_of(const struct followed *log, int64_t now_ms)
 static void add_log(struct json_object *view, const struct followed *log, int64_t now_ms)
 {
     static const char *const counts[] = {"gaps",    "lines",          "messages",  "outcomes",
-                                         "refunds", "refunds_failed", "malformed", "open"};
+                                         "refunds", "refunds_failed", "malformed", "open",
+                                         "blocks",  "blocks_ended",   "outages",   "suspensions"};
     json_add_string(view, "source", log->source);
     json_add_moment(view, "cursor_at", log->read_ms);
     json_add_moment(view, "line_at", log->log_ms);

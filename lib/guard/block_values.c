@@ -29,13 +29,18 @@ static struct failure_window copy_window(const struct failure_window *window)
     return copy;
 }
 
+static struct block_values_one *make_room(struct block_values *blocks)
+{
+    blocks->of = xrealloc(blocks->of, (blocks->count + 1) * sizeof *blocks->of);
+    return &blocks->of[blocks->count++];
+}
+
 static void add(struct block_values *blocks, const struct failure_window *window,
                 const struct failure_block *block, const char *domain)
 {
     const char *mailbox = failure_names_at(&window->names, block->mailbox);
     struct failure_numbers numbers = failure_window_numbers(window, block);
-    blocks->of = xrealloc(blocks->of, (blocks->count + 1) * sizeof *blocks->of);
-    struct block_values_one *one = &blocks->of[blocks->count++];
+    struct block_values_one *one = make_room(blocks);
     *one = (struct block_values_one){
         .key = xstrdup(mailbox != NULL ? mailbox : domain),
         .in_force = {.from_ms = block->from_ms, .until_ms = block->until_ms, .block = block->id,
@@ -93,6 +98,17 @@ const struct block_values_one *block_values_find(const struct block_values *bloc
         if (strcmp(blocks->of[i].key, key) == 0)
             return &blocks->of[i];
     return NULL;
+}
+
+void block_values_put(struct block_values *blocks, const char *key,
+                      const uint8_t bytes[FAILURE_IN_FORCE_BYTES])
+{
+    const struct block_values_one *there = block_values_find(blocks, key);
+    struct block_values_one *one = there != NULL ? &blocks->of[there - blocks->of]
+                                                 : make_room(blocks);
+    if (there == NULL)
+        *one = (struct block_values_one){.key = xstrdup(key)};
+    memcpy(one->bytes, bytes, sizeof one->bytes);
 }
 
 size_t block_values_changes(const struct block_values *before, const struct block_values *after,

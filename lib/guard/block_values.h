@@ -25,6 +25,9 @@ struct block_values {
 void block_values_of(const struct failure_window *window, const struct failure_settings *settings,
                      const char *domain, struct block_values *blocks_r);
 void block_values_free(struct block_values *blocks);
+/* The store has this one under the key, whatever the window says. */
+void block_values_put(struct block_values *blocks, const char *key,
+                      const uint8_t bytes[FAILURE_IN_FORCE_BYTES]);
 /* That of the key, or NULL. */
 const struct block_values_one *block_values_find(const struct block_values *blocks,
                                                  const char *key);

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 21);
+    ck_assert_uint_eq(families, 25);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -276,7 +276,9 @@ START_TEST(test_feedback)
     rig_check_has_not(text_string(&response.body), "source=");
     follow("mx1 journal", arena_printf(arena, "{\"log_ms\":%lld,\"read_ms\":%lld,\"lines\":7,"
                                        "\"messages\":6,\"outcomes\":5,\"refunds\":4,\"refunds_failed\":8,"
-                                       "\"gaps\":3,\"malformed\":2,\"open\":1}", (long long)(NOW - HOUR_MS),
+                                       "\"gaps\":3,\"malformed\":2,\"blocks\":9,"
+                                       "\"blocks_ended\":10,\"outages\":11,\"suspensions\":12,"
+                                       "\"open\":1}", (long long)(NOW - HOUR_MS),
                                        (long long)(NOW - 90 * SECOND_MS)));
     follow("mx2 file:/a\\b\"c", "{}");
     get("/metrics");
@@ -287,6 +289,10 @@ START_TEST(test_feedback)
     check_series("sendguard_feedback_refunds_failed_total{source=\"mx1 journal\"}", "8");
     check_series("sendguard_feedback_gaps_total{source=\"mx1 journal\"}", "3");
     check_series("sendguard_feedback_malformed_total{source=\"mx1 journal\"}", "2");
+    check_series("sendguard_feedback_blocks_total{source=\"mx1 journal\"}", "9");
+    check_series("sendguard_feedback_blocks_ended_total{source=\"mx1 journal\"}", "10");
+    check_series("sendguard_feedback_outages_total{source=\"mx1 journal\"}", "11");
+    check_series("sendguard_feedback_suspensions_total{source=\"mx1 journal\"}", "12");
     check_series("sendguard_feedback_open{source=\"mx1 journal\"}", "1");
     check_series("sendguard_feedback_lag_seconds{source=\"mx1 journal\"}", "90");
     check_series("sendguard_feedback_lines_total{source=\"mx2 file:/a\\\\b\\\"c\"}", "0");

@@ -1,0 +1,543 @@
+/* From lines of a mail server's log to blocks of sender domains, over both stores: the examples of the
+ * rule with their stamps, what the audit log and suspensions have of blocks that begin and end, with
+ * a line or by themselves, once whatever ends when. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "feedback/follower.h"
+#include "guard/block_values.h"
+#include "store/suspensions.h"
+#include "tests/unit/guard/guard_rig.h"
+
+#define TEN (NOW + 260 * MINUTE_MS) /* 10:00 */
+#define MINUTES(minutes) (TEN + (minutes) * MINUTE_MS)
+
+enum { SERVERS = 2 };
+static const char *const sources[SERVERS] = {"mx1 journal", "mx2 journal"};
+static struct follower *followers[SERVERS];
+static struct snapshot *snapshot;
+static int last_message;
+
+static void begin_follower(int server, int64_t now_ms)
+{
+    follower_free(&followers[server]);
+    ck_assert_int_eq(follower_new(store, token_key, sources[server], now_ms, &followers[server]), 1);
+    follower_set_settings(followers[server], snapshot_settings(snapshot));
+}
+
+static void begin_with(int backend, const char *const *overrides)
+{
+    rig_begin(backend, overrides);
+    snapshot = guard_snapshot(guard);
+    last_message = 0;
+    for (int i = 0; i < SERVERS; i++)
+        begin_follower(i, NOW);
+}
+
+static void begin(int backend) { begin_with(backend, DEFAULTS); }
+
+static void end(void)
+{
+    for (int i = 0; i < SERVERS; i++)
+        follower_free(&followers[i]);
+    snapshot_release(&snapshot);
+}
+
+/* ---- lines --------------------------------------------------------------------------------------- */
+
+static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
+    printf_like(4, 5);
+static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
+{
+    char body[1000];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(body, sizeof body, format, arguments);
+    va_end(arguments);
+    const struct mail_log_line one = {.stamp_us = at_ms * 1000, .count = 1,
+                                      .program = {program, strlen(program)},
+                                      .body = {body, strlen(body)}};
+    int64_t now_ms = at_ms;
+    int answer;
+    while ((answer = follower_line(followers[server], &one, now_ms)) == 0)
+        now_ms += FOLLOWER_AGAIN_MS;
+    ck_assert_int_eq(answer, 1);
+}
+
+static void judge_message(const char *queue_id, const char *mailbox, int64_t at_ms)
+{
+    struct submission submission;
+    struct problem problem;
+    submission_init(&submission, arena, CHANNEL_SMTP);
+    const char *id = arena_printf(arena, "%s/0.0", queue_id);
+    ck_assert_int_eq(submission_set_id(&submission, id, strlen(id), &problem), 1);
+    rig_mailbox(&submission, mailbox);
+    rig_add(&submission, FIELD_TO, "b@x.test");
+    ck_assert_int_eq(rig_judge(&submission, at_ms).kind, VERDICT_ADMIT);
+}
+
+/* A message that is in the queue: its id. */
+static const char *queue_message(int server, const char *mailbox, int64_t at_ms)
+{
+    const char *queue_id = arena_printf(arena, "E%dA%06d", server, last_message);
+    last_message++;
+    line(server, at_ms, "smtpd", "%s: client=unknown[192.0.2.7], sasl_method=PLAIN, "
+         "sasl_username=%s", queue_id, mailbox);
+    judge_message(queue_id, mailbox, at_ms);
+    line(server, at_ms, "qmgr", "%s: from=<%s>, size=363, nrcpt=1 (queue active)", queue_id, mailbox);
+    return queue_id;
+}
+
+enum came { SENT, UNKNOWN, SPAM, DOWN, GREY };
+
+static void outcome(int server, const char *queue_id, const char *to, enum came came, int64_t at_ms)
+{
+    static const char *const says[] = {
+        [SENT] = "dsn=2.0.0, status=sent (250 2.0.0 OK)",
+        [UNKNOWN] = "dsn=5.1.1, status=bounced (host mx.x.test[192.0.2.25] said: 550 5.1.1 no such "
+                    "user (in reply to RCPT TO command))",
+        [SPAM] = "dsn=5.7.1, status=bounced (host mx.x.test[192.0.2.25] said: 550 5.7.1 spam (in "
+                 "reply to end of DATA command))",
+        [DOWN] = "dsn=4.3.2, status=deferred (host mx.x.test[192.0.2.25] said: 451 4.3.0 trouble "
+                 "(in reply to end of DATA command))",
+        [GREY] = "dsn=4.2.0, status=deferred (host mx.x.test[192.0.2.25] said: 450 4.2.0 greylisted "
+                 "(in reply to RCPT TO command))",
+    };
+    line(server, at_ms, "smtp", "%s: to=<%s>, relay=mx.x.test[192.0.2.25]:25, delay=0.1, "
+         "delays=0.01/0.01/0.04/0.05, %s", queue_id, to, says[came]);
+}
+
+/* A message of its own, to one recipient. */
+static void send_one(const char *mailbox, enum came came, int64_t at_ms)
+{
+    outcome(0, queue_message(0, mailbox, at_ms), "b@x.test", came, at_ms);
+}
+
+static void write_down(int server, int64_t now_ms)
+{
+    ck_assert_int_eq(follower_write(followers[server], "place", now_ms), 1);
+}
+
+/* The log has nothing more until then, as the follower sees it twice a second. */
+static void rest(int server, int64_t now_ms)
+{
+    ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
+    if (follower_has_changes(followers[server]))
+        write_down(server, now_ms);
+}
+
+/* ---- what is kept ---------------------------------------------------------------------------------- */
+
+/* Of the domain or mailbox; all zero: there is none. */
+static struct failure_in_force in_force(const char *key, int64_t now_ms)
+{
+    struct value value;
+    struct failure_in_force read = {0};
+    if (store_value(store, arena, VALUE_BLOCK, key, now_ms, &value) > 0)
+        ck_assert_int_eq(failure_in_force_read(value.bytes, value.length, &read), 1);
+    return read;
+}
+
+static void block_is(const char *key, int64_t from_ms, int64_t until_ms, int64_t now_ms)
+{
+    struct failure_in_force read = in_force(key, now_ms);
+    ck_assert_int_eq(read.from_ms, from_ms);
+    ck_assert_int_eq(read.until_ms, until_ms);
+}
+
+enum { ENTRIES_MAX = 64 };
+/* The entries of that action, in order. */
+static size_t entries_of(const char *action, struct audit entries_r[ENTRIES_MAX])
+{
+    struct audit *all = arena_alloc(arena, ENTRIES_MAX * sizeof *all);
+    struct store_page page = {.max = ENTRIES_MAX};
+    size_t count = 0;
+    ck_assert_int_eq(store_audit(store, 0, all, &page), 1);
+    for (size_t i = 0; i < page.count; i++)
+        if (strcmp(all[i].action, action) == 0)
+            entries_r[count++] = all[i];
+    return count;
+}
+
+static size_t entry_count(const char *action)
+{
+    static struct audit entries[ENTRIES_MAX];
+    return entries_of(action, entries);
+}
+
+static struct follower_counts counts_of(int server)
+{
+    struct follower_counts counts;
+    follower_counts(followers[server], &counts);
+    return counts;
+}
+
+/* ---- the examples ------------------------------------------------------------------------------------ */
+
+START_TEST(test_in_turn)
+{
+    begin(_i);
+    for (int i = 0; i < 20; i++) {
+        send_one("ann@d.test", i % 2 == 0 ? SENT : UNKNOWN, MINUTES(i));
+        write_down(0, MINUTES(i));
+        if (i < 19)
+            block_is("d.test", 0, 0, MINUTES(i));
+    }
+    block_is("d.test", MINUTES(19), MINUTES(79), MINUTES(19));
+    block_is("d.test", MINUTES(19), MINUTES(79), MINUTES(79) - 1);
+    block_is("d.test", 0, 0, MINUTES(79));
+    end();
+}
+END_TEST
+
+/* Nobody is blocked by 10 of 22, but when the good ones leave. */
+START_TEST(test_good_ones_leave)
+{
+    static struct audit entries[ENTRIES_MAX];
+    begin(_i);
+    for (int i = 0; i < 12; i++)
+        send_one("ann@d.test", SENT, MINUTES(0));
+    rest(0, MINUTES(0));
+    for (int i = 0; i < 10; i++)
+        send_one("ann@d.test", UNKNOWN, MINUTES(30));
+    rest(0, MINUTES(30));
+    block_is("d.test", MINUTES(60), MINUTES(120), MINUTES(30));
+    for (int64_t at_ms = MINUTES(31); at_ms < MINUTES(60) + SECOND_MS; at_ms += 10 * SECOND_MS)
+        rest(0, at_ms);
+    ck_assert_uint_eq(entry_count("block"), 0);
+    rest(0, MINUTES(60) + 2 * SECOND_MS);
+    ck_assert_uint_eq(entries_of("block", entries), 1);
+    ck_assert_str_eq(entries[0].subject, "@d.test");
+    ck_assert_str_eq(entries[0].by, "guard");
+    ck_assert_str_eq(entries[0].note, "10 of 10 recipients failed or were deferred");
+    freed_by(json_put) struct json_object *detail = rig_json(entries[0].detail,
+                                                             strlen(entries[0].detail));
+    ck_assert_str_eq(rig_text(detail, "after.since"), "2025-11-22T11:00:00Z");
+    ck_assert_str_eq(rig_text(detail, "after.until"), "2025-11-22T12:00:00Z");
+    ck_assert_str_eq(rig_text(detail, "after.bad"), "10");
+    ck_assert_uint_eq(counts_of(0).blocks, 1);
+    block_is("d.test", MINUTES(60), MINUTES(120), MINUTES(61));
+    for (int64_t at_ms = MINUTES(61); at_ms < MINUTES(125); at_ms += MINUTE_MS)
+        rest(0, at_ms);
+    ck_assert_uint_eq(entry_count("block"), 1);
+    block_is("d.test", 0, 0, MINUTES(120));
+    end();
+}
+END_TEST
+
+/* A mailing of 50: what of it fails later makes no other block. */
+START_TEST(test_one_mailing)
+{
+    const char *queue_ids[50];
+    begin(_i);
+    for (int i = 0; i < 50; i++)
+        queue_ids[i] = queue_message(0, "ann@d.test", MINUTES(0));
+    for (int i = 0; i < 10; i++) {
+        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
+        rest(0, MINUTES(i));
+    }
+    for (int i = 10; i < 50; i++) {
+        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
+        rest(0, MINUTES(10 + i));
+        block_is("d.test", MINUTES(9), MINUTES(69), MINUTES(10 + i));
+    }
+    for (int i = 60; i < 200; i += 5)
+        rest(0, MINUTES(i));
+    ck_assert_uint_eq(entry_count("block"), 1);
+    block_is("d.test", 0, 0, MINUTES(69));
+    end();
+}
+END_TEST
+
+/* As staff does it: window and block in one step. */
+static void lift(const char *domain, int64_t now_ms)
+{
+    struct values_done *done = xcalloc(1, sizeof *done);
+    freed_by(text_free) struct text packed = {0};
+    struct value value;
+    struct failure_window window;
+    const struct failure_settings *settings = &snapshot_settings(snapshot)->failures;
+    ck_assert_int_eq(store_value(store, arena, VALUE_FAILURES, domain, now_ms, &value), 1);
+    ck_assert_int_eq(failure_window_read(value.bytes, value.length, &window), 1);
+    ck_assert_int_eq(failure_window_lift(&window, settings, NULL, now_ms), 1);
+    failure_window_add(&packed, &window);
+    struct value_change changes[] = {
+        {.value = value, .replaces = value.version},
+        {.value = {.kind = VALUE_BLOCK, .key = domain}, .replaces = VALUE_ANY}};
+    changes[0].value.bytes = packed.data;
+    changes[0].value.length = packed.length;
+    const struct values_step step = {.changes = changes, .count = 2, .now_ms = now_ms};
+    ck_assert_int_eq(store_values_change(store, &step, done), 1);
+    failure_window_free(&window);
+    free(done);
+}
+
+/* The follower meets a window that staff has changed, and mail that was on its way changes nothing. */
+START_TEST(test_lifted)
+{
+    const char *queue_ids[40];
+    begin(_i);
+    for (int i = 0; i < 40; i++)
+        queue_ids[i] = queue_message(0, "ann@d.test", MINUTES(0));
+    for (int i = 0; i < 10; i++)
+        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
+    rest(0, MINUTES(9));
+    rest(0, MINUTES(10));
+    block_is("d.test", MINUTES(9), MINUTES(69), MINUTES(10));
+    lift("d.test", MINUTES(15));
+    block_is("d.test", 0, 0, MINUTES(15));
+    for (int i = 10; i < 40; i++) {
+        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
+        rest(0, MINUTES(10 + i));
+        block_is("d.test", 0, 0, MINUTES(10 + i));
+    }
+    for (int i = 0; i < 10; i++)
+        send_one("ann@d.test", UNKNOWN, MINUTES(50));
+    rest(0, MINUTES(50));
+    block_is("d.test", MINUTES(50), MINUTES(110), MINUTES(50));
+    rest(0, MINUTES(51));
+    ck_assert_uint_eq(entry_count("block"), 2);
+    end();
+}
+END_TEST
+
+/* Ten greylisted ones turn bad when their grace ends, and eleven good ones leave. */
+START_TEST(test_greylisted)
+{
+    begin(_i);
+    for (int i = 0; i < 10; i++) {
+        send_one("ann@d.test", GREY, MINUTES(i));
+        if (i == 5)
+            for (int j = 0; j < 11; j++)
+                send_one("bob@d.test", SENT, MINUTES(5));
+        rest(0, MINUTES(i));
+    }
+    block_is("d.test", MINUTES(65), MINUTES(125), MINUTES(10));
+    for (int i = 10; i <= 66; i++)
+        rest(0, MINUTES(i));
+    ck_assert_uint_eq(entry_count("block"), 1);
+    block_is("d.test", MINUTES(65), MINUTES(125), MINUTES(66));
+    end();
+}
+END_TEST
+
+/* One of them is delivered at last. */
+START_TEST(test_greylisted_one_passes)
+{
+    const char *queue_id = NULL;
+    begin(_i);
+    for (int i = 0; i < 10; i++) {
+        queue_id = queue_message(0, "ann@d.test", MINUTES(i));
+        outcome(0, queue_id, "b@x.test", GREY, MINUTES(i));
+    }
+    rest(0, MINUTES(9));
+    block_is("d.test", MINUTES(24), MINUTES(84), MINUTES(9));
+    outcome(0, queue_id, "b@x.test", SENT, MINUTES(20));
+    rest(0, MINUTES(20));
+    block_is("d.test", 0, 0, MINUTES(20));
+    rest(0, MINUTES(30));
+    ck_assert_uint_eq(entry_count("block"), 0);
+    end();
+}
+END_TEST
+
+/* ---- whatever ends when -------------------------------------------------------------------------------- */
+
+/* The follower ends between what it finds and what it writes; another one goes on. */
+START_TEST(test_ends_between)
+{
+    begin(_i);
+    for (int i = 0; i < 12; i++)
+        send_one("ann@d.test", SENT, MINUTES(0));
+    for (int i = 0; i < 10; i++)
+        send_one("ann@d.test", UNKNOWN, MINUTES(0) + SECOND_MS);
+    rest(0, MINUTES(1));
+    for (int i = 0; i < 5; i++) {
+        int64_t now_ms = MINUTES(60) + (2 + i) * SECOND_MS;
+        ck_assert_int_eq(follower_read_until(followers[0], now_ms, now_ms), 1);
+        ck_assert(follower_has_changes(followers[0]));
+        begin_follower(0, now_ms);
+        ck_assert_uint_eq(entry_count("block"), 0);
+    }
+    rest(0, MINUTES(60) + 10 * SECOND_MS);
+    ck_assert_uint_eq(entry_count("block"), 1);
+    for (int i = 11; i < 20; i++) {
+        begin_follower(0, MINUTES(60) + i * SECOND_MS);
+        rest(0, MINUTES(60) + i * SECOND_MS);
+    }
+    ck_assert_uint_eq(entry_count("block"), 1);
+    ck_assert_uint_eq(counts_of(0).blocks, 1);
+    end();
+}
+END_TEST
+
+/* The follower of another mail server sees it too: one of them writes it. */
+START_TEST(test_two_servers)
+{
+    begin(_i);
+    for (int i = 0; i < 12; i++)
+        send_one("ann@d.test", SENT, MINUTES(0));
+    write_down(0, MINUTES(0));
+    for (int i = 0; i < 10; i++)
+        outcome(1, queue_message(1, "bob@d.test", MINUTES(1)), "b@x.test", UNKNOWN, MINUTES(1));
+    write_down(1, MINUTES(1));
+    int64_t now_ms = MINUTES(60) + 2 * SECOND_MS;
+    for (int i = 0; i < SERVERS; i++)
+        ck_assert_int_eq(follower_read_until(followers[i], now_ms, now_ms), 1);
+    for (int i = 0; i < SERVERS; i++)
+        write_down(i, now_ms);
+    for (int i = 0; i < SERVERS; i++)
+        rest(i, now_ms + SECOND_MS);
+    ck_assert_uint_eq(entry_count("block"), 1);
+    ck_assert_uint_eq(counts_of(0).blocks + counts_of(1).blocks, 1);
+    end();
+}
+END_TEST
+
+/* A follower that was away while the block came and went. */
+START_TEST(test_away)
+{
+    begin(_i);
+    for (int i = 0; i < 12; i++)
+        send_one("ann@d.test", SENT, MINUTES(0));
+    for (int i = 0; i < 10; i++)
+        send_one("ann@d.test", UNKNOWN, MINUTES(1));
+    write_down(0, MINUTES(1));
+    begin_follower(0, MINUTES(300));
+    send_one("ann@d.test", SENT, MINUTES(300));
+    write_down(0, MINUTES(300));
+    static struct audit entries[ENTRIES_MAX];
+    ck_assert_uint_eq(entries_of("block", entries), 1);
+    ck_assert_str_eq(entries[0].note, "10 of 10 recipients failed or were deferred");
+    end();
+}
+END_TEST
+
+/* A value that no window tells goes away when a follower begins. */
+START_TEST(test_left_behind)
+{
+    struct values_done *done = xcalloc(1, sizeof *done);
+    struct failure_in_force left = {.from_ms = MINUTES(600), .until_ms = MINUTES(660), .bad = 10,
+                                    .all = 10};
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    begin(_i);
+    failure_in_force_put(bytes, &left);
+    const struct value_change change = {
+        .value = {.kind = VALUE_BLOCK, .key = "ann@d.test", .bytes = bytes,
+                  .length = sizeof bytes, .until_ms = left.until_ms}};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
+    ck_assert_int_eq(store_values_change(store, &step, done), 1);
+    free(done);
+    send_one("bob@d.test", SENT, MINUTES(0));
+    rest(0, MINUTES(0));
+    block_is("ann@d.test", 0, 0, MINUTES(0));
+    end();
+}
+END_TEST
+
+/* ---- suspensions --------------------------------------------------------------------------------------- */
+
+/* Three blocks, a day apart, made by one mailbox that writes to unknown addresses. */
+static void three_blocks(void)
+{
+    for (int block = 0; block < 3; block++) {
+        int64_t at_ms = TEN + block * DAY_MS;
+        for (int i = 0; i < 12; i++)
+            send_one("ann@d.test", UNKNOWN, at_ms);
+        rest(0, at_ms);
+        rest(0, at_ms + 2 * SECOND_MS);
+    }
+    ck_assert_uint_eq(entry_count("block"), 3);
+}
+
+START_TEST(test_third_block_suspends)
+{
+    struct suspended suspended[2];
+    static struct audit entries[ENTRIES_MAX];
+    struct store_page page = {.max = 2};
+    begin(_i);
+    three_blocks();
+    int64_t now_ms = TEN + 2 * DAY_MS + 3 * SECOND_MS;
+    ck_assert_int_eq(store_suspended(store, "", now_ms, suspended, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(suspended[0].mailbox, "ann@d.test");
+    const struct suspension *suspension = &suspended[0].suspensions.of[0];
+    ck_assert_int_eq(suspension->cause, CAUSE_FAILURES);
+    ck_assert_str_eq(suspension->by, "guard");
+    ck_assert_str_eq(suspension->note, "domain_failures");
+    ck_assert_int_eq(suspension->until_ms - suspension->since_ms, DAY_MS);
+    ck_assert_uint_eq(entries_of("suspend", entries), 1);
+    ck_assert_str_eq(entries[0].subject, "ann@d.test");
+    ck_assert_uint_eq(counts_of(0).suspensions, 1);
+    begin_follower(0, now_ms);
+    rest(0, now_ms + SECOND_MS);
+    ck_assert_uint_eq(entry_count("suspend"), 1);
+    ck_assert_uint_eq(counts_of(0).suspensions, 1);
+    end();
+}
+END_TEST
+
+START_TEST(test_observed)
+{
+    begin_with(_i, WITH("guard.mode=observe"));
+    three_blocks();
+    ck_assert_uint_eq(entry_count("suspend"), 0);
+    end();
+}
+END_TEST
+
+/* ---- outages ---------------------------------------------------------------------------------------------- */
+
+/* The first five domains are blocked until the sixth one shows that it is the site. */
+START_TEST(test_outage_unblocks)
+{
+    static struct audit entries[ENTRIES_MAX];
+    begin(_i);
+    for (int i = 0; i < 30; i++)
+        send_one(arena_printf(arena, "ann@old%d.test", i % 10), SENT, TEN - 5 * HOUR_MS);
+    write_down(0, TEN - 5 * HOUR_MS);
+    for (int domain = 0; domain < 6; domain++) {
+        for (int i = 0; i < 10; i++)
+            send_one(arena_printf(arena, "ann@d%d.test", domain), DOWN, MINUTES(domain));
+        rest(0, MINUTES(domain));
+        rest(0, MINUTES(domain) + 2 * SECOND_MS);
+        if (domain < 4)
+            block_is(arena_printf(arena, "d%d.test", domain), MINUTES(domain),
+                     MINUTES(domain + 60), MINUTES(domain));
+    }
+    for (int domain = 0; domain < 6; domain++)
+        block_is(arena_printf(arena, "d%d.test", domain), 0, 0, MINUTES(6));
+    size_t begun = entry_count("block");
+    ck_assert_uint_ge(begun, 4);
+    ck_assert_uint_eq(entries_of("unblock", entries), begun);
+    ck_assert_str_eq(entries[0].subject, "@d0.test");
+    ck_assert_str_eq(entries[0].by, "guard");
+    ck_assert_str_eq(entries[0].note, "outage of x.test");
+    ck_assert_uint_eq(counts_of(0).blocks, begun);
+    ck_assert_uint_eq(counts_of(0).blocks_ended, begun);
+    ck_assert_uint_eq(counts_of(0).outages, 1);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("follower's blocks");
+    TCase *tcase = rig_case(suite, "blocks");
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, test_in_turn, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_good_ones_leave, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_one_mailing, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_lifted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_greylisted, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_greylisted_one_passes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_ends_between, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_two_servers, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_away, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_left_behind, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_third_block_suspends, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_observed, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_outage_unblocks, 0, BACKEND_KINDS);
+    return backends_run(suite);
+}
