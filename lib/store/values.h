@@ -23,6 +23,8 @@ enum value_kind {
     VALUE_REACHED, /* recipients that mail was delivered to lately, a part of all by hash */
     VALUE_COMPLAINTS, /* about the messages of a mailbox */
     VALUE_REPORT, /* of somebody, about no message that is known */
+    VALUE_APPEAL, /* of a user, against a block or a suspension */
+    VALUE_SPF,    /* what a sender domain's record says of our hosts */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];
