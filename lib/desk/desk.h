@@ -20,8 +20,12 @@
  *   REASON {"rule":…,"field":"to"|absent,"domain":…|absent,"count":57,"limit":50,"excess":7,
  *     "never_fits":bool}
  *   ACTION {"number":7,"at":moment,"by":"ada","action":"lift","subject":…,"note":…,"detail":{…}}
+ *   BLOCK null, or, of mail that failed too often: {"subject":"@example.test" (the name of a group of
+ *     own domains) or a mailbox,"since":moment,"until":moment,"bad":12,"all":20,"messages":9,
+ *     "hint":"list" (old addresses)|"form" (a web form that strangers use)|"password" (stolen)|null}
  *   NEXT, what the next message to one off-domain recipient would meet:
- *     {"verdict":"admit"|"refuse","state":…,"retry_at":moment|null,"reasons":[REASON…]} */
+ *     {"verdict":"admit"|"refuse","state":…,"retry_at":moment|null,"blocked_until":moment (absent:
+ *     no block for mail that failed),"reasons":[REASON…]} */
 #ifndef SENDGUARD_DESK_H
 #define SENDGUARD_DESK_H
 
@@ -44,16 +48,21 @@ struct desk {
 /* How it stands with a mailbox (key form), with the refusal that led here (0: none; one of
  * another mailbox is passed over), read from `reader_ip` (NULL: not known):
  * {"now":moment,"mailbox":…,
- *  "state":"ok"|"full"|"paused"|"stopped",   full: a window over time has no room for one more;
+ *  "state":"ok"|"full"|"blocked"|"paused"|"stopped",
+ *                                            full: a window over time has no room for one more;
+ *                                            blocked: for mail that failed;
  *                                            paused: suspended until a moment; stopped: until staff lifts it
  *  "can_send":"all"|"own"|"none",            own: only inside its own domains
- *  "headline": sending_state of all this: "paused"|"stopped"|"own"|"full" as things stand now, else
+ *  "headline": sending_state of all this: "paused"|"stopped"|"blocked"|"own"|"full" as things stand now, else
  *     "too_big"|"over_time"|"split": the decision was a refusal for its message's own size | for a limit
  *     over time | for more than a whole limit over time; else "admitted" after all, or "ok". In mode
- *     observe never "own" nor "full", since nothing is refused,
+ *     observe never "blocked", "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
- *  "suspension":SUSPENSION, "windows":[WINDOW of the webmail endpoint, limits in force, off ones left
+ *  "suspension":SUSPENSION, "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
+ *     "window_s":3600,"by_class","left_out","missed" of FAILURES (a destination is null unless several
+ *     mailboxes use it),"yours":3,"others":7 of "bad": of this mailbox, and of others without a name,
+ *  "windows":[WINDOW of the webmail endpoint, limits in force, off ones left
  *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
  *     channel, else that of the reader's at the webmail endpoint],
  *  "exempt":bool,
@@ -113,7 +122,7 @@ int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
 int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* {"now":…,"mailbox":…,"domain":…,"state":…,"retry_at":…,"suspension":SUSPENSION,
- *  "exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
+ *  "block":BLOCK,"exempt":null|"settings"|"staff","windows":[WINDOW of webmail and SMTP where they differ, else one;
  *  and of forwarding, with its own count, where something forwards],
  *  "limits":[{"rule":…,"channel":…,"limit":600|null,"default":600|null,"source":"settings"|"domain"|"mailbox",
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
@@ -149,9 +158,22 @@ int desk_decisions(const struct desk *desk, const char *mailbox, const char *bef
 
 /* Who sent from an IP or of a domain within a day: {"of":"ip"|"domain","key":…,
  *  "windows":[WINDOW] (of the IP, one of each channel with a limit; [] for a domain), "limits":[as above, of the domain, adjusted ones only],
- *  "exempt":bool (only of a domain),
+ *  "exempt":bool, "failures":FAILURES (both only of a domain),
  *  "mailboxes":[{"mailbox":…,"last_at":moment,"messages":12,"off_domain":80,"suspended":bool}…],
- *  "next":…|null} */
+ *  "next":…|null}
+ * FAILURES, of its sender domain:
+ * {"sender_domain":…,"window_s":3600,"percent":50|null (off),"at_least":10,"min_messages":2,
+ *  "enforced":bool (not in mode observe),
+ *  "bad":12,"all":20,"messages":9 (of which the bad ones are), of the block that holds, else of now:
+ *  "by_class":{"address_unknown":10,…},"by_mailbox":[{"mailbox":…,"bad":9}…] most first,
+ *  "left_out":[{"reason":"outage"|"ours","destination":…|null,"count":3}…] most first,
+ *  "missed":0 (outcomes that found no room and count nowhere),
+ *  "blocked_until":moment|null,"block":BLOCK of the domain,"breaks_at":moment|null (when it will be
+ *     blocked if no more mail comes),"mailbox_blocks":[BLOCK…],
+ *  "blocks":[{"since":moment,"until":moment,"ended":null (it holds)|"time"|"lifted"|"outage",
+ *     "mailbox":…|null (that was blocked alone),"culprit":…|null (four fifths of it were its unknown
+ *     addresses),"suspends":bool (it is the culprit's third, who is suspended)}…] of 7 days, newest
+ *     first, ≤ 20} */
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,
                  int64_t now_ms, struct json_object **view_r, struct problem *problem) must_check;
 
@@ -240,7 +262,8 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
 
 /* One action, asked for in words, as forms, API and command line bring them:
  *   "action"      suspend lift reset extra limit exempt note
- *   "subject"  a mailbox; for limit, extra and exempt also "@domain"
+ *   "subject"  a mailbox; for limit, extra, exempt and lift also "@domain": a lift of a domain ends
+ *              its block for mail that failed, and those of its mailboxes
  *   "note"     why, 1 to 255 bytes; required
  *   suspend: "cause" (default staff), "for" ("24h", "permanent"; default: as the settings say)
  *   extra:   "messages", "off_domain" (0 or more, one of them > 0), "for" (default 24h)
@@ -260,6 +283,7 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
  *  "reset_as_well":bool   (a lift after which the next message is refused all the same, but
  *                           would not be with the counts forgotten),
  *  "mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool   (a domain: who is concerned),
+ *  "lifted":[BLOCK…],"breaks_at":moment|null (a lift of a domain: when it would be blocked again),
  *  "suspension":SUSPENSION that holds now}
  * before and after of a domain: those of a mailbox of it that sent nothing yet.
  * preview: nothing is done; what the role may not is told as allowed:false, not as 403. */

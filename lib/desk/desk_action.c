@@ -127,15 +127,25 @@ static int adjust(const struct context *context, const struct person *person,
     return done;
 }
 
-/* 1 done; 0 with *problem; -1. A new suspension is put among the others. */
+static bool is_unblock(const struct desk_request *request)
+{
+    return request->action == ACTION_LIFT && request->mailbox[0] == '\0';
+}
+
+/* 1 done, or (preview) it can be; 0 with *problem; -1. A new suspension is put among the others. */
 static int carry_out(const struct context *context, const struct person *person,
-                     const struct desk_request *request, struct suspensions *suspensions,
+                     const struct desk_request *request, bool preview,
+                     struct suspensions *suspensions, struct json_object *view,
                      struct problem *problem)
 {
     struct suspension made;
     struct store *store = context->desk->store;
     const struct action action = {context->now_ms, person->name, request->note};
     int done = 1;
+    if (is_unblock(request))
+        return desk_request_unblock(context, request, preview ? NULL : &action, view, problem);
+    if (preview)
+        return 1;
     switch (request->action) {
     case ACTION_SUSPEND:
         done = store_suspend(store, request->mailbox, request->cause, &request->durations, &action,
@@ -177,7 +187,7 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     }
     if (forecast_read(&context, request.mailbox, request.domain, &before) < 0)
         return -1;
-    if (request.action == ACTION_LIFT &&
+    if (request.action == ACTION_LIFT && !is_unblock(&request) &&
         !desk_request_choose_cause(&context, &request, &before.account.suspensions, problem))
         return 0;
     if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
@@ -185,8 +195,8 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
         return -1;
     if (!possible(&request, &before, problem))
         return 0;
-    int done = preview ? 1
-                       : carry_out(&context, person, &request, &after.account.suspensions, problem);
+    int done = carry_out(&context, person, &request, preview, &after.account.suspensions, view,
+                         problem);
     if (done < 1)
         return done;
     desk_request_add(&context, &request, &before, &after, view);

@@ -180,6 +180,7 @@ int desk_mailbox(const struct desk *desk, const char *mailbox, const char *befor
     json_add_string(view, "state", state_names[next.state]);
     json_add_moment(view, "retry_at", next.room_at_ms);
     view_add_suspensions(&context, &forecast.account.suspensions, true, view);
+    json_add(view, "block", failing_block_view(&forecast.block));
     json_add_string(view, "exempt", exempt_by(&context, &forecast));
     add_windows(&context, &forecast, view);
     add_limits(&context, &forecast, view);

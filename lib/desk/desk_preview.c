@@ -58,7 +58,9 @@ int desk_request_imagine(const struct context *context, const struct desk_reques
     if (request->action == ACTION_SUSPEND &&
         imagine_suspension(context, request, &after.account.suspensions) < 0)
         return -1;
-    if (request->action == ACTION_LIFT)
+    if (request->action == ACTION_LIFT && request->mailbox[0] == '\0')
+        after.block = (struct failing_block){0};
+    else if (request->action == ACTION_LIFT)
         suspension_drop(&after.account.suspensions, request->cause);
     if (request->action == ACTION_RESET)
         after.account.history = (struct history){0};

@@ -28,7 +28,7 @@ static const struct {
     bool of_domain;
 } actions[ACTION_COUNT] = {
     [ACTION_SUSPEND] = {"suspend", MAY(PART_CAUSE) | MAY(PART_FOR), false},
-    [ACTION_LIFT] = {"lift", MAY(PART_CAUSE), false},
+    [ACTION_LIFT] = {"lift", MAY(PART_CAUSE), true},
     [ACTION_RESET] = {"reset", 0, false},
     [ACTION_EXTRA] = {"extra", MAY(PART_MESSAGES) | MAY(PART_OFF_DOMAIN) | MAY(PART_FOR), true},
     [ACTION_LIMIT] = {"limit", MAY(PART_RULE) | MAY(PART_VALUE) | MAY(PART_FOR), true},
@@ -215,6 +215,15 @@ int desk_request_choose_cause(const struct context *context, struct desk_request
                        cause_names[request->cause], named(context, names, suspensions->count));
 }
 
+/* A domain is blocked for one reason alone. */
+static int read_lift(const struct context *context, const struct words *words,
+                     struct desk_request *request, struct problem *problem)
+{
+    if (request->mailbox[0] == '\0' && words->of[PART_CAUSE] != NULL)
+        return problem_set(problem, 400, "cause", "a lift of a domain does not take it");
+    return read_cause(context, words, CAUSE_COUNT, request, problem);
+}
+
 static int read_suspend(const struct context *context, const struct words *words,
                         struct desk_request *request,
                         struct problem *problem)
@@ -307,7 +316,7 @@ int desk_request_read(const struct context *context, struct json_object *object,
     int good = 1;
     switch (request.action) {
     case ACTION_SUSPEND: good = read_suspend(context, &words, &request, problem); break;
-    case ACTION_LIFT: good = read_cause(context, &words, CAUSE_COUNT, &request, problem); break;
+    case ACTION_LIFT: good = read_lift(context, &words, &request, problem); break;
     case ACTION_EXTRA: good = read_extra(context, &words, &request, problem); break;
     case ACTION_LIMIT: good = read_limit(context, &words, &request, problem); break;
     case ACTION_EXEMPT: good = read_exempt(context, &words, &request, problem); break;

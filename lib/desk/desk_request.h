@@ -1,5 +1,5 @@
 /* A staff action as it is asked for: read from words, checked, imagined. Internal
- * to desk_request.c, desk_caps.c, desk_preview.c and desk_action.c. */
+ * to desk_request.c, desk_caps.c, desk_preview.c, desk_unblock.c and desk_action.c. */
 #ifndef SENDGUARD_DESK_REQUEST_H
 #define SENDGUARD_DESK_REQUEST_H
 
@@ -19,7 +19,7 @@ struct desk_request {
     const char *subject;          /* "alice@example.test" or "@example.test", key form */
     const char *mailbox, *domain; /* mailbox "": of a domain */
     const char *note;
-    enum cause cause;             /* suspend, lift; CAUSE_COUNT: a lift names none */
+    enum cause cause;             /* suspend, lift; CAUSE_COUNT: a lift names none, or is of a domain */
     struct durations durations;   /* suspend */
     struct adjustment changes[ADJUST_MAX]; /* extra, limit, exempt */
     size_t change_count;
@@ -34,6 +34,13 @@ int desk_request_read(const struct context *context, struct json_object *words,
 int desk_request_choose_cause(const struct context *context, struct desk_request *request,
                               const struct suspensions *suspensions,
                               struct problem *problem) must_check;
+
+/* A lift whose subject is a domain ends its block for mail that failed and those of its mailboxes;
+ * action NULL: nothing is done. Adds "lifted" and "breaks_at". 1; 0 with *problem (409): nothing
+ * holds, or the domain's mail is counted all the time; -1. */
+int desk_request_unblock(const struct context *context, const struct desk_request *request,
+                         const struct action *action, struct json_object *view,
+                         struct problem *problem) must_check;
 
 /* Whether role support may change limits (extra, limit) so far. 1; 0 with *problem (403); -1. */
 int desk_request_within_caps(const struct context *context, const struct desk_request *request,

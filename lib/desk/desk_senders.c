@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "desk/context.h"
 #include "desk/desk_senders.h"
+#include "desk/failing.h"
 #include "desk/forecast.h"
 #include "desk/input.h"
 #include "desk/view.h"
@@ -69,7 +70,18 @@ static int add_ip(const struct context *context, const char *ip, struct json_obj
     return 1;
 }
 
-/* What staff adjusted for the domain. */
+/* Of the sender domain that it belongs to. 1 or -1. */
+static int add_failures(const struct context *context, const char *domain,
+                        struct json_object *view)
+{
+    freed_by(failing_end) struct failing failing = {0};
+    if (failing_read(context, domain, &failing) < 0)
+        return -1;
+    json_add(view, "failures", failing_view(context, &failing));
+    return 1;
+}
+
+/* What staff adjusted for the domain, and how its mail fails. */
 static int add_domain(const struct context *context, const char *domain, struct json_object *view)
 {
     bool exempt = false;
@@ -89,7 +101,7 @@ static int add_domain(const struct context *context, const char *domain, struct 
                     list, view_limit(context, (enum rule)rule, (enum channel)channel, &limits));
     }
     json_add_bool(view, "exempt", exempt);
-    return 1;
+    return add_failures(context, domain, view);
 }
 
 int desk_senders(const struct desk *desk, enum sender_of of, const char *key, const char *after,

@@ -175,9 +175,12 @@ static bool message_is_to_split(struct json_object *message)
 }
 
 /* "admitted" is for this page alone, which is opened later than the message was decided on. */
-static const char *headline(const struct suspension *suspension, enum can_send can_send,
+static const char *headline(const struct forecast *forecast, enum can_send can_send,
                             struct json_object *message)
 {
+    const struct suspension *suspension = &forecast->account.suspensions.of[0];
+    if (forecast->block.subject != NULL && suspension->id == 0)
+        return "blocked";
     const char *verdict = json_string(message, "verdict", "");
     enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
                          : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
@@ -281,21 +284,26 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
+    struct json_object *block;
     struct forecast forecast;
     if (forecast_read(&context, mailbox, domain_of(mailbox), &forecast) < 0 ||
         read_message(&context, mailbox, decision, &message) < 0)
         return -1;
+    if (context.settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
+        forecast.block = (struct failing_block){0};
     struct next next = forecast_next(&context, &forecast);
     const char *contact = context.settings->support_contact;
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
     view_add_suspensions(&context, &forecast.account.suspensions, false, view);
+    if (failing_own_view(&context, mailbox, &forecast.block, &block) < 0)
+        return -1;
+    json_add(view, "block", block);
     add_budget(&forecast, view);
     if (add_network(&context, &forecast, message, reader_ip, &next, view) < 0)
         return -1;
-    json_add_string(view, "headline", headline(&forecast.account.suspensions.of[0],
-                                               next.can_send, message));
+    json_add_string(view, "headline", headline(&forecast, next.can_send, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
     json_add_bool(view, "to_split", message_is_to_split(message));

@@ -7,7 +7,7 @@
 #include "guard/sending_state.h"
 #include "rules/history.h"
 
-const char *const state_names[STATE_COUNT] = {"ok", "full", "paused", "stopped"};
+const char *const state_names[STATE_COUNT] = {"ok", "full", "blocked", "paused", "stopped"};
 
 void forecast_settle(const struct context *context, struct forecast *forecast)
 {
@@ -29,6 +29,9 @@ int forecast_read(const struct context *context, const char *mailbox, const char
     if (mailbox[0] != '\0' && store_account(context->desk->store, context->arena, mailbox,
                                             context->now_ms,
                                             &forecast.account) < 0)
+        return -1;
+    if (!forecast.limits[CHANNEL_WEBMAIL].exempt &&
+        failing_block_read(context, mailbox, domain, &forecast.block) < 0)
         return -1;
     forecast_settle(context, &forecast);
     *forecast_r = forecast;
@@ -120,25 +123,32 @@ static void object_over_time(const struct forecast *forecast, const struct outco
     *room_at_ms_r = room_at_ms == WINDOW_NEVER ? 0 : room_at_ms;
 }
 
-static enum state state_of(const struct suspension *suspension, bool full)
+static enum state state_of(const struct suspension *suspension, bool blocked, bool full)
 {
     if (suspension->id != 0)
         return suspension->until_ms == UNTIL_LIFTED ? STATE_STOPPED : STATE_PAUSED;
+    if (blocked)
+        return STATE_BLOCKED;
     return full ? STATE_FULL : STATE_OK;
 }
 
-static int64_t retry_at(const struct suspension *suspension, bool rejected, int64_t room_at_ms)
+static int64_t later(int64_t one, int64_t other) { return one > other ? one : other; }
+
+/* room_at_ms: 0, not by waiting. */
+static int64_t retry_at(const struct suspension *suspension, bool rejected, int64_t block_until_ms,
+                        int64_t room_at_ms)
 {
-    if (suspension->id == 0)
+    if (suspension->id == 0 && block_until_ms == 0)
         return rejected ? 0 : room_at_ms;
-    if (suspension->until_ms == UNTIL_LIFTED)
+    if (suspension->id != 0 && suspension->until_ms == UNTIL_LIFTED)
         return 0;
-    return suspension->until_ms > room_at_ms ? suspension->until_ms : room_at_ms;
+    int64_t until_ms = suspension->id != 0 ? suspension->until_ms : 0;
+    return later(later(until_ms, block_until_ms), room_at_ms);
 }
 
 struct next forecast_next(const struct context *context, const struct forecast *forecast)
 {
-    struct next next = {0};
+    struct next next = {.block_until_ms = forecast->block.in_force.until_ms};
     const struct suspension *suspension = &forecast->account.suspensions.of[0];
     struct domain_facts domain = {.recipients = 1, .header_chars = SHORTEST_ADDRESS};
     const struct facts facts = {
@@ -160,15 +170,18 @@ struct next forecast_next(const struct context *context, const struct forecast *
     for (; next.reason_count < rejected_count; next.reason_count++)
         next.reasons[next.reason_count] = rejected[next.reason_count];
     object_over_time(forecast, windows, window_count, &next, &room_at_ms);
-    next.state = state_of(suspension, next.reason_count > rejected_count);
-    if (suspension->id != 0)
+    next.state = state_of(suspension, next.block_until_ms != 0,
+                          next.reason_count > rejected_count);
+    if (suspension->id != 0 || next.block_until_ms != 0)
         next.can_send = CAN_SEND_NONE;
     if (observe)
         next.can_send = CAN_SEND_ALL;
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
-    next.refused = !outcome_passes(outcome_decide(&seen).outcome);
+    next.refused = !outcome_passes(outcome_decide(&seen).outcome) ||
+                   (next.block_until_ms != 0 && !observe);
     if (next.refused)
-        next.retry_at_ms = retry_at(suspension, rejected_count > 0, room_at_ms);
+        next.retry_at_ms =
+            retry_at(suspension, rejected_count > 0, next.block_until_ms, room_at_ms);
     if (rejected_count > 0 && !observe) /* it is told of its own faults alone, as the guard does */
         next.reason_count = rejected_count;
     return next;

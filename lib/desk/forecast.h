@@ -4,6 +4,7 @@
 #define SENDGUARD_FORECAST_H
 
 #include "desk/context.h"
+#include "desk/failing.h"
 #include "store/records.h"
 #include "store/suspensions.h"
 
@@ -11,6 +12,7 @@
 struct forecast {
     const char *mailbox, *domain;
     struct account account;
+    struct failing_block block; /* that refuses it for mail that failed; none of an exempt one */
     struct effective_limits limits[CHANNEL_COUNT];
     /* Histories beside it, such as what its filter sent on, each at the first channel that counts
      * in it; only where forecast_read_all was asked. */
@@ -31,8 +33,8 @@ bool forecast_names(const struct context *context, const struct forecast *foreca
 /* at_ms anew, after a change of the history. */
 void forecast_settle(const struct context *context, struct forecast *forecast);
 
-/* In words: "ok", "full", "paused", "stopped". */
-enum state { STATE_OK, STATE_FULL, STATE_PAUSED, STATE_STOPPED, STATE_COUNT };
+/* In words: "ok", "full", "blocked" for mail that failed, "paused", "stopped". */
+enum state { STATE_OK, STATE_FULL, STATE_BLOCKED, STATE_PAUSED, STATE_STOPPED, STATE_COUNT };
 extern const char *const state_names[STATE_COUNT];
 
 /* What the next message to one off-domain recipient would meet at the webmail endpoint, by the guard's
@@ -41,6 +43,7 @@ struct next {
     bool refused;
     enum state state;
     enum can_send can_send;
+    int64_t block_until_ms; /* of the block for mail that failed; 0: none */
     int64_t room_at_ms;  /* full: the first room for one more, 0 never; else 0 */
     int64_t retry_at_ms; /* 0: at once, or never, or when staff says so */
     struct objection reasons[2 * RULE_COUNT];

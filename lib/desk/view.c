@@ -162,6 +162,8 @@ struct json_object *view_next(const struct next *next)
     json_add_string(view, "verdict", next->refused ? "refuse" : "admit");
     json_add_string(view, "state", state_names[next->state]);
     json_add_moment(view, "retry_at", next->retry_at_ms);
+    if (next->block_until_ms != 0)
+        json_add_moment(view, "blocked_until", next->block_until_ms);
     struct json_object *reasons = json_add_list(view, "reasons");
     for (size_t i = 0; i < next->reason_count; i++)
         json_object_array_add(reasons, view_reason(&next->reasons[i]));

@@ -681,7 +681,7 @@ static const struct {
     {"{'action':'note','subject':'alice','note':'n'}", "subject"},
     {"{'action':'note','subject':'a@x.test, b@x.test','note':'n'}", "subject"},
     {"{'action':'note','subject':'@x.test','note':'n'}", "subject"},
-    {"{'action':'lift','subject':'@x.test','note':'n'}", "subject"},
+    {"{'action':'reset','subject':'@x.test','note':'n'}", "subject"},
     {"{'action':'exempt','subject':'@','note':'n'}", "subject"},
     {"{'action':'exempt','subject':'@x..test','note':'n'}", "subject"},
     {"{'action':'note','subject':'a\\u0000@x.test','note':'n'}", "subject"},

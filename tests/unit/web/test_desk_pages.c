@@ -531,7 +531,7 @@ static const struct {
     {"action=limit&subject=" ALICE "&note=n&rule=messages_per_day&value=many", "limit-value",
      "Neues Limit", "many"},
     {"action=note&subject=nonsense&note=n", "subject", "Postfach oder @Domain", "nonsense"},
-    {"action=lift&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
+    {"action=reset&subject=@example.test&note=n", "subject", "Postfach oder @Domain", "@example.test"},
 };
 
 /* The field is named in the page's words and marked, and what was typed is still there. */
