@@ -2,7 +2,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "cli/views.h"
+#include "cli/failures.h"
 
 static void add_option(struct cli *cli, struct json_object *request, const char *member,
                        enum cli_option option)
@@ -48,6 +48,20 @@ static void print_still(struct cli *cli, struct json_object *after)
                print_member(cli->arena, one, "cause", "?"));
 }
 
+/* Of a domain. */
+static void print_lifted(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    const char *breaks = print_moment(cli->arena, view, "breaks_at", cli->now_ms, NULL);
+    each_of(one, view, "lifted")
+        printf("  %s block of %s, which would end %s\n",
+               json_is_true(view, "done") ? "ended the" : "would end the",
+               print_member(cli->arena, one, "subject", "?"),
+               print_moment(cli->arena, one, "until", cli->now_ms, "?"));
+    if (breaks != NULL)
+        printf("  if no more is sent, it is blocked again from %s on\n", breaks);
+}
+
 static void print_action(struct cli *cli, struct json_object *view)
 {
     const char *subject = json_string(view, "subject", "");
@@ -63,6 +77,7 @@ static void print_action(struct cli *cli, struct json_object *view)
     views_print_next(cli, "  after:  ", json_member(after, "next"));
     if (strcmp(json_string(view, "action", ""), "lift") == 0)
         print_still(cli, after);
+    print_lifted(cli, view);
     if (json_is_true(view, "reset_as_well"))
         printf("  The counts are still full: 'sendguard reset %s' forgets them.\n",
                print_plain(cli->arena, subject));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/delivery.h"
+#include "cli/failures.h"
 #include "mail/trace.h"
 
 enum { LINE_WIDTH = 79, DESTINATIONS_SHOWN = 10 };
@@ -317,6 +318,7 @@ static void print_feedback(struct cli *cli, struct json_object *view)
             printf("  malformed: %s lines could not be read\n",
                    print_number(arena, source, "malformed", "0"));
     }
+    failures_print_now(cli, view);
 }
 
 static void print_forgotten(struct cli *cli, struct json_object *view)

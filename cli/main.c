@@ -14,7 +14,8 @@ static const char subject_help[] = "A mailbox, or a whole domain as @DOMAIN.\n";
 const struct command cli_commands[] = {
     {"show", "MAILBOX|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_show,
      "state, windows, limits and what happened",
-     "Of a domain: who sent, its limits, and what became of its mail of ten days.\n"},
+     "Of a domain: who sent, its limits, how much of its mail fails, and what became of its mail\n"
+     "of ten days.\n"},
     {"search", "TEXT", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_search,
      "what a mailbox, domain, IP or decision id is", NULL},
     {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,
@@ -33,6 +34,7 @@ const struct command cli_commands[] = {
      "Of a mailbox the newest 50 messages; with --json all.\n"},
     {"feedback", "", 0, 0, TAKES(OPTION_JSON) | TAKES(OPTION_FORGET) | TAKES(OPTION_NOTE),
      NEEDS_DESK, cli_run_feedback, "how far the mail servers' logs were followed",
+     "Below: destinations that have an outage, and what is blocked for mail that failed.\n"
      "--forget, with a --note why, leaves out the log of a mail server that is no more,\n"
      "as it is named here. Not one that was followed within the last 10 minutes.\n"},
     {"log", "[MAILBOX]", 0, 1,
@@ -46,10 +48,12 @@ const struct command cli_commands[] = {
     {"suspend", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE) | TAKES(OPTION_FOR),
      NEEDS_DESK, cli_run_action, "refuse all mail of a mailbox",
      "Without --for as long as the settings say for the cause (default staff).\n"},
-    {"lift", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE), NEEDS_DESK,
+    {"lift", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX, SEVERAL | TAKES(OPTION_CAUSE), NEEDS_DESK,
      cli_run_action,
-     "end a suspension, keep the counts",
-     "Without --cause the only one; where a mailbox has several it names them.\n"},
+     "end a suspension or a domain's block, keep the counts",
+     "Of a mailbox: without --cause the only one; where it has several it names them.\n"
+     "Of a domain: its block for mail that failed, and those of its mailboxes. What was sent before\n"
+     "makes no other.\n"},
     {"reset", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "forget the counts, keep a suspension", NULL},
     {"extra", "MAILBOX|@DOMAIN...", 1, CLI_SUBJECTS_MAX,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/delivery.h"
+#include "cli/failures.h"
 #include "store/observations.h"
 
 /* ---- a mailbox -------------------------------------------------------------------- */
@@ -40,6 +41,7 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
 {
     const char *exempt = print_member(cli->arena, view, "exempt", NULL);
     views_print_state(cli, json_string(view, "mailbox", ""), view);
+    failures_print_block(cli, "  ", json_member(view, "block"));
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
     views_print_next(cli, "  ", json_member(view, "next"));
@@ -199,6 +201,7 @@ int cli_run_senders(struct cli *cli)
 static void print_domain(struct cli *cli, struct json_object *view)
 {
     print_senders(cli, view);
+    failures_print_domain(cli, json_member(view, "failures"));
     delivery_print_domain(cli, json_member(view, "delivery"));
 }
 

@@ -72,6 +72,8 @@ void views_print_state(struct cli *cli, const char *subject, struct json_object 
     else if (strcmp(state, "full") == 0)
         printf("%s cannot send now: a limit over time is reached. First room: %s.\n", subject,
                print_moment(cli->arena, view, "retry_at", cli->now_ms, "never"));
+    else if (strcmp(state, "blocked") == 0)
+        printf("%s cannot send now: too much of its mail, or of its domain's, failed.\n", subject);
     else if (strcmp(state, "paused") == 0)
         printf("%s: sending is paused until %s.\n", subject,
                print_moment(cli->arena, suspension, "until", cli->now_ms, "a moment to come"));
@@ -108,8 +110,10 @@ void views_print_next(struct cli *cli, const char *before, struct json_object *n
         return;
     }
     bool suspended = strcmp(state, "paused") == 0 || strcmp(state, "stopped") == 0;
-    printf("%sthe next message would be refused%s", before,
-           suspended ? ", sending is suspended" : "");
+    bool blocked = json_member(next, "blocked_until") != NULL;
+    printf("%sthe next message would be refused%s%s", before,
+           suspended ? ", sending is suspended" : "",
+           blocked ? ", too much mail failed" : "");
     print_reasons(cli, next);
     printf("%s%s.\n", retry != NULL ? "; it would pass at " : "", retry != NULL ? retry : "");
 }

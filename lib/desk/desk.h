@@ -109,7 +109,8 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
 
 /* {"now":…, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
- *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "actions":[ACTION ≤ 10]}
+ *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "actions":[ACTION ≤ 10],
+ *  "blocked" and "outages" as desk_feedback has them}
  * SUSPENDED = SUSPENSION with "mailbox", the newest first; NEAR {"key":…,"rule":…,"channel": of those
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
@@ -237,7 +238,9 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
                             struct json_object *request, int64_t now_ms,
                             struct json_object **view_r, struct problem *problem) must_check;
 
-/* LOG of the one that is furthest behind, absent when none is followed, and "sources":[LOG…] of all.
+/* LOG of the one that is furthest behind, absent when none is followed, and "sources":[LOG…] of all; "outages":[{"destination":…,
+ * "since":moment,"domains":5 (sender domains whose mail failed there within the hour)}…], most domains
+ * first; "blocked":[BLOCK…], all that hold.
  * LOG, members of an object: {"source":"mx1 journal","cursor_at":moment up to which its log was read,
  *  "line_at":moment of its newest line,"lag_s":2,"gaps":0,"last_gap_at":moment,
  *  "lines":…,"messages":…,"outcomes":…,

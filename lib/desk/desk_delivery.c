@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "desk/context.h"
 #include "desk/delivered.h"
+#include "desk/failing.h"
 #include "desk/input.h"
 #include "guard/keyed_hash.h"
 #include "mail/delivery_counts.h"
@@ -433,7 +434,8 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
     freed_by(delivered_logs_end) struct followed_logs logs = {0};
     if (delivered_logs_read(&context, &logs) < 0)
         return -1;
-    struct json_object *view = json_object_new_object(), *list = json_object_new_array();
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct json_object *list = json_object_new_array();
     const struct followed *latest = NULL;
     for (size_t i = 0; i < logs.count; i++) {
         struct json_object *source = json_object_new_object();
@@ -445,7 +447,9 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
     if (latest != NULL)
         add_log(view, latest, now_ms);
     json_add(view, "sources", list);
-    *view_r = view;
+    if (failing_add_outages(&context, view) < 0 || failing_add_blocked(&context, view) < 0)
+        return -1;
+    *view_r = take(view);
     return 1;
 }
 

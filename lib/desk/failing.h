@@ -45,4 +45,9 @@ struct json_object *failing_view(const struct context *context, const struct fai
 int failing_own_view(const struct context *context, const char *mailbox,
                      const struct failing_block *block, struct json_object **view_r) must_check;
 
+/* "blocked":[BLOCK…], all that hold. 1 or -1. */
+int failing_add_blocked(const struct context *context, struct json_object *view) must_check;
+/* "outages":[{"destination":…,"since":moment,"domains":5}…], most domains first. 1 or -1. */
+int failing_add_outages(const struct context *context, struct json_object *view) must_check;
+
 #endif

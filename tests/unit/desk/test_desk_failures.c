@@ -103,6 +103,14 @@ static void block_domain(void)
     keep_window(DOMAIN, &usual, NOW);
 }
 
+static void keep_site(const char *site, struct failure_outage *outage)
+{
+    freed_by(text_free) struct text packed = {0};
+    failure_outage_add(&packed, outage);
+    failure_outage_free(outage);
+    keep_bytes(VALUE_OUTAGE, site, packed.data, packed.length, NOW + DAY_MS);
+}
+
 static const char *moment(int64_t time_ms)
 {
     struct json_object *object = keep_view(json_object_new_object());
@@ -238,16 +246,13 @@ END_TEST
 START_TEST(destinations_of_many)
 {
     begin(_i, DEFAULTS);
-    freed_by(text_free) struct text packed = {0};
     struct failure_outage *site = arena_alloc(arena, sizeof *site);
     block_domain();
     for (uint32_t i = 0; i < 5; i++)
         failure_outage_take(site, &(struct failure_outage_outcome){
                                       .domain = "d.test", .mailbox = i, .good = i < 3,
                                       .at_ms = NOW - MINUTE_MS});
-    failure_outage_add(&packed, site);
-    failure_outage_free(site);
-    keep_bytes(VALUE_OUTAGE, "rare.test", packed.data, packed.length, NOW + DAY_MS);
+    keep_site("rare.test", site);
     check_member(view_status(BOB, 0, NOW), "block.left_out.1.destination", "rare.test");
 }
 END_TEST
@@ -283,6 +288,52 @@ START_TEST(damaged)
     check_member(view_domain(DOMAIN, NOW), "bad", "12");
     do_action(&supporter, "{'action':'lift','subject':'@" DOMAIN "','note':'n'}", NOW);
     check_member(view_status(ALICE, 0, NOW), "block", "null");
+}
+END_TEST
+
+/* ---- what is so now --------------------------------------------------------------------------------- */
+
+/* 20 of `domains` domains, each of another mailbox, fail (or arrive) within the last 20 minutes. */
+static void fail_at(const char *site, int domains, bool well)
+{
+    struct failure_outage *outage = arena_alloc(arena, sizeof *outage);
+    for (int i = 0; i < 40; i++)
+        failure_outage_take(outage, &(struct failure_outage_outcome){
+                                        .domain = arena_printf(arena, "d%d.test", i % domains),
+                                        .mailbox = (uint32_t)i, .good = i < 20 || well,
+                                        .kind = FAILURE_SITE,
+                                        .at_ms = i < 20 ? NOW - 2 * HOUR_MS
+                                                        : NOW - (40 - i) * MINUTE_MS});
+    keep_site(site, outage);
+}
+
+START_TEST(now)
+{
+    begin(_i, DEFAULTS);
+    fail_at("down.test", 5, false);
+    fail_at("few.test", 2, false); /* of mailboxes enough, where few domains send */
+    fail_at("well.test", 9, true);
+    keep_bytes(VALUE_OUTAGE, "odd.test", "?", 1, NOW + DAY_MS);
+    block_domain();
+    struct json_object *feedback = VIEW(desk_feedback(rig_desk(), NOW, &made));
+    ck_assert_uint_eq(length_of(feedback, "outages"), 2);
+    check_member(feedback, "outages.0.destination", "down.test");
+    check_member(feedback, "outages.0.since", moment(NOW / MINUTE_MS * MINUTE_MS - 20 * MINUTE_MS));
+    check_member(feedback, "outages.0.domains", "5");
+    check_member(feedback, "outages.1.destination", "few.test");
+    ck_assert_uint_eq(length_of(feedback, "blocked"), 1);
+    check_member(feedback, "blocked.0.subject", "@" DOMAIN);
+    uint8_t day[1 + 10 * FAILURE_OUTAGE_DAY_HASH_BYTES] = {FAILURE_OUTAGE_DAY_FORMAT};
+    keep_bytes(VALUE_DAY, arena_printf(arena, "%lld", (long long)(NOW / DAY_MS)), day, sizeof day,
+               NOW + DAY_MS);
+    struct json_object *home = VIEW(desk_home(rig_desk(), NOW, &made));
+    ck_assert_uint_eq(length_of(home, "outages"), 1); /* ten domains are not few */
+    check_member(home, "blocked.0.bad", "10");
+    rig_reload(WITH("failures.outage=off"));
+    check_member(VIEW(desk_home(rig_desk(), NOW, &made)), "outages", "[]");
+    home = VIEW(desk_home(rig_desk(), NOW + HOUR_MS, &made));
+    check_member(home, "blocked", "[]");
+    check_member(home, "outages", "[]");
 }
 END_TEST
 
@@ -380,7 +431,7 @@ int main(void)
     Suite *suite = suite_create("desk failures");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {nothing, counted, blocked, of_a_user, destinations_of_many,
-                                  beside_a_suspension, damaged, lift, lifted_stays_open,
+                                  beside_a_suspension, damaged, now, lift, lifted_stays_open,
                                   mailboxes};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
