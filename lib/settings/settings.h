@@ -62,7 +62,10 @@ struct settings {
     struct text_list mta_exempt_networks; /* clients there are not judged */
     struct text_list mta_forwarding_networks; /* clients there hand in what filters send on */
     int mta_null_sender;                 /* enum null_sender */
+    /* [feedback] */
     char *feedback_source;               /* of log_source_open */
+    char *feedback_listen;               /* "" for nowhere */
+    int64_t feedback_socket_mode;        /* octal; when feedback_listen is a path */
     /* [desk]: what role support may do at most */
     int64_t desk_max_extra;          /* recipients or messages that an extra adds */
     int64_t desk_max_extra_for_ms;   /* how long an extra or a limit may last */
@@ -80,6 +83,10 @@ struct settings {
     struct text_list hosted_domains; /* key form; sorted, each once */
     /* [failures] */
     struct failure_settings failures;
+    /* [complaints] */
+    char *complaints_authserv_id;      /* "" for nobody's */
+    struct text_list complaints_loops; /* domains and addresses, key form */
+    int64_t complaints_count, complaints_window_ms;
     /* [spf] */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
     /* [exempt] */

@@ -178,6 +178,14 @@ const struct setting settings_table[] = {
      .standard = "journal",
      .sentence = "Where the mail server logs: `journal`, or `file:` with the path of a file, of which "
                  "the rotated copies beside it are read too."},
+    {NAMED("feedback", "listen"), .type = &settings_type_may_listen, MEMBER(feedback_listen),
+     .standard = "",
+     .sentence = "Where reports of complaints are taken by LMTP. Empty: nowhere. Every program that "
+                 "can connect can say who sent a report: use a socket file, or the loopback "
+                 "interface."},
+    {NAMED("feedback", "socket_mode"), .type = &settings_type_octal, MEMBER(feedback_socket_mode),
+     .min = 0600, .max = 0666, .standard = "0660",
+     .sentence = "File mode of the socket when `listen` is a path."},
 
     {NAMED("desk", "max_extra"), .type = &settings_type_integer, MEMBER(desk_max_extra),
      .min = 0, .max = LIMIT_MAX, .standard = "500", .unit = "messages or recipients",
@@ -265,6 +273,23 @@ const struct setting settings_table[] = {
      .standard = "domain", .choices = failure_blocks_names,
      .sentence = "What is blocked. `mailbox` blocks the mailbox that four fifths of the failed or "
                  "deferred recipients are of, if there is one, instead of its domain."},
+
+    {NAMED("complaints", "authserv_id"), .type = &settings_type_text,
+     MEMBER(complaints_authserv_id), .max = 255, .standard = "",
+     .sentence = "Whose `Authentication-Results` say who sent a report: the name that your own mail "
+                 "server gives itself in that field, and that it removes from fields that come from "
+                 "outside. Empty: of no report is it known, and none counts by itself."},
+    {NAMED("complaints", "loops"), .type = &settings_type_senders, MEMBER(complaints_loops),
+     .standard = "",
+     .sentence = "The feedback loops that you are enrolled in: the domain that authenticates their "
+                 "reports (its subdomains too), or the address that they come from where users of "
+                 "that domain can write too."},
+    {NAMED("complaints", "count"), .type = &settings_type_integer, MEMBER(complaints_count),
+     .min = 1, .max = 10000, .standard = "3", .unit = "complaints",
+     .sentence = "So many complaints about messages of a mailbox within `window` suspend it."},
+    {NAMED("complaints", "window"), .type = &settings_type_duration, MEMBER(complaints_window_ms),
+     .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "7d",
+     .sentence = "Within how long those messages were sent."},
 
     {NAMED("spf", "outgoing"), .type = &settings_type_ips, MEMBER(spf_outgoing),
      .standard = "none",

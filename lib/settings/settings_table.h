@@ -45,6 +45,7 @@ extern const struct setting_type
     settings_type_file,   /* absolute path of a file, or empty */
     settings_type_folder, /* absolute path, or empty; no '/' at its end */
     settings_type_listen, /* absolute path of a socket, or HOST:PORT */
+    settings_type_may_listen, /* the same, or empty */
     settings_type_url,    /* begins with one of `choices`, at most max bytes; no '/' at its end */
     settings_type_store,  /* a URL as store_url.h has it, at most max bytes; no '/' at its end */
     settings_type_zone,   /* name of a time zone, "Europe/Berlin" */
@@ -53,6 +54,7 @@ extern const struct setting_type
     settings_type_groups,     /* a group of domains an item, one space between */
     settings_type_addresses,  /* an address an item */
     settings_type_recipients, /* an address or "@domain" an item */
+    settings_type_senders,    /* an address or a domain an item */
     settings_type_networks,   /* an item as settings_network_normalise has it; "none" is no item */
     settings_type_ips,        /* the same, of single addresses */
     settings_type_links;      /* "LABEL URL" an item, one a line; the URL as of settings_type_url */

@@ -112,6 +112,20 @@ static int parse_recipients(struct settings_value *value)
 const struct setting_type settings_type_recipients = {
     LIST, .parse = parse_recipients, .values = "addresses or @domains"};
 
+static const char *read_sender(const char *word, size_t length, char *key_r)
+{
+    return memchr(word, '@', length) != NULL ? read_mailbox(word, length, key_r)
+                                             : read_domain(word, length, key_r);
+}
+
+static int parse_senders(struct settings_value *value)
+{
+    return parse_words(value, read_sender, "names no domain and no address");
+}
+
+const struct setting_type settings_type_senders = {
+    LIST, .parse = parse_senders, .values = "domains or addresses", .continues = true};
+
 static int parse_networks(struct settings_value *value)
 {
     const struct text_list *list = value->member;

@@ -141,6 +141,15 @@ static int parse_listen(struct settings_value *value)
 const struct setting_type settings_type_listen = {
     TEXT, .parse = parse_listen, .values = "HOST:PORT or an absolute path"};
 
+static int parse_may_listen(struct settings_value *value)
+{
+    return value->length == 0 ? set_text(value) : parse_listen(value);
+}
+
+const struct setting_type settings_type_may_listen = {
+    TEXT, .parse = parse_may_listen, .values = "HOST:PORT, an absolute path or nothing",
+    .may_be_empty = true};
+
 /* ---- URLs ------------------------------------------------------------------------------- */
 
 static int check_url_characters(struct settings_value *value)

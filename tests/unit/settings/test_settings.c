@@ -58,6 +58,12 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->failures.grace_ms, failures.grace_ms);
     ck_assert_int_eq(settings->failures.outage, failures.outage);
     ck_assert_int_eq(settings->failures.blocks, failures.blocks);
+    ck_assert_str_eq(settings->feedback_listen, "");
+    ck_assert_int_eq(settings->feedback_socket_mode, 0660);
+    ck_assert_str_eq(settings->complaints_authserv_id, "");
+    ck_assert_uint_eq(settings->complaints_loops.count, 0);
+    ck_assert_int_eq(settings->complaints_count, 3);
+    ck_assert_int_eq(settings->complaints_window_ms, 7 * DAY_MS);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->exempt_mailboxes.count, 0);
     ck_assert_uint_eq(settings->exempt_recipients.count, 0);
@@ -228,6 +234,15 @@ static const struct {
     {"failures", "grace", "0s", "0h"},
     {"failures", "outage", "off", "off"},
     {"failures", "blocks", "mailbox", "mailbox"},
+    {"feedback", "listen", "", ""},
+    {"feedback", "listen", "127.0.0.1:9403", "127.0.0.1:9403"},
+    {"feedback", "listen", "/run/sendguard/feedback/lmtp.sock",
+     "/run/sendguard/feedback/lmtp.sock"},
+    {"feedback", "socket_mode", "0600", "0600"},
+    {"complaints", "authserv_id", "mx.example.test", "mx.example.test"},
+    {"complaints", "loops", "Yahoo.test, Staff@Hotmail.test", "yahoo.test\nstaff@hotmail.test"},
+    {"complaints", "count", "10", "10"},
+    {"complaints", "window", "24h", "24h"},
     {"spf", "outgoing", "none", "none"},
     {"spf", "outgoing", "192.0.2.7, 2001:DB8::0:7", "192.0.2.7\n2001:db8::7"},
     {"web", "trusted_proxies", "none", "none"},
@@ -311,6 +326,15 @@ static const struct {
     {"fcgi.listen=::1:80", "has no host"},
     {"fcgi.listen=[::1:80", "has no host"},
     {"fcgi.listen=/run/", "is no absolute path of a file"},
+    {"fcgi.listen=", "\"\" is empty"},
+    {"feedback.listen=nowhere",
+     "\"nowhere\" is no HOST:PORT and no absolute path; expected HOST:PORT, an absolute path or "
+     "nothing"},
+    {"feedback.socket_mode=0677", "\"0677\" is out of range"},
+    {"complaints.loops=yahoo..test", "complaints.loops: \"yahoo..test\""},
+    {"complaints.loops=@yahoo.test", "complaints.loops: \"@yahoo.test\""},
+    {"complaints.count=0", "\"0\" is out of range; expected 1 to 10000"},
+    {"complaints.window=31d", "\"31d\" is out of range"},
     {"web.secret_file=secret", "\"secret\" is no absolute path"},
     {"web.base_url=ftp://x.test", "\"ftp://x.test\" is no such URL; expected a URL that begins "
                                   "with http:// or https://"},
