@@ -52,11 +52,15 @@ static int serve(const struct daemon_program *daemon_program,
     return stop(daemon_program, serving);
 }
 
+/* *where_r: NULL where it listens nowhere. */
 static bool open_socket(const struct daemon_program *daemon_program, struct daemon *daemon,
                         const char **where_r)
 {
     mode_t mode = 0;
-    *where_r = daemon_program->listen(daemon->settings, &mode);
+    *where_r = daemon_program->listen != NULL ? daemon_program->listen(daemon->settings, &mode)
+                                              : NULL;
+    if (*where_r == NULL)
+        return true;
     daemon->listen_fd = listen_on(*where_r, mode, daemon_program->backlog);
     if (daemon->listen_fd < 0)
         log_line(LOG_ERROR_LEVEL, "cannot listen", "listen", *where_r, "error", strerror(errno),
@@ -86,7 +90,7 @@ static int run(const struct daemon_program *daemon_program, const struct program
         return daemon_program->once(&daemon);
     const char *where = NULL;
     daemon.listen_fd = -1;
-    if (daemon_program->listen != NULL && !open_socket(daemon_program, &daemon, &where))
+    if (!open_socket(daemon_program, &daemon, &where))
         return PROGRAM_FAILED;
     freed_by(recorder_stop) struct recorder *recorder = recorder_start(store);
     daemon.recorder = recorder;

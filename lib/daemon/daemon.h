@@ -23,7 +23,8 @@ struct daemon_program {
     struct program program;
     bool guard_links;  /* what the guard refuses names the status page */
     int backlog;       /* of the socket */
-    /* Where it listens, and the mode of the file if that is a path. NULL: nowhere. */
+    /* Where it listens, and the mode of the file if that is a path. NULL, and one that answers NULL:
+     * nowhere. */
     const char *(*listen)(const struct settings *settings, mode_t *mode_r);
     /* Begins to serve, on threads of its own. NULL: it cannot, and has logged why. */
     void *(*start)(const struct daemon *daemon);

@@ -7,16 +7,12 @@
 #include "desk/delivered.h"
 #include "desk/input.h"
 #include "guard/keyed_hash.h"
+#include "guard/message_search.h"
 #include "guard/packing.h"
 #include "guard/reference.h"
-#include "mail/kept_open.h"
 
-/* A queue id is made when a message begins, its decision when it has come in whole. */
-#define BEFORE_MS (5 * SECOND_MS)
-#define AFTER_MS (10 * MINUTE_MS)
 /* Behind a decision the first line of its message may be so far. */
 #define LINES_BEHIND_MS (2 * MINUTE_MS)
-enum { RECORDS_PAGE = 100, RECORDS_PAGES = 300 };
 /* No queue id is so long, and no reference so short. */
 enum { REFERENCE_MIN = 64 };
 
@@ -128,77 +124,46 @@ static int ask_by_decision(const struct context *context, uint64_t decision, con
 /* ---- by its queue id ------------------------------------------------------------------------------ */
 
 /* It is in the queue. 1, 0, -1. */
-static int find_open(const struct context *context, const struct followed_logs *logs,
-                     const char *queue_id, struct asked *asked_r)
+static int find_open(const struct message_search *search, const char *queue_id,
+                     struct asked *asked_r)
 {
-    for (size_t i = 0; i < logs->sources.count; i++) {
-        char key[DELIVERY_KEY_SIZE];
-        struct value value;
-        struct kept_open open;
-        delivery_open_key(key, logs->sources.of[i], queue_id);
-        int found = store_value(context->desk->store, context->arena, VALUE_OPEN, key,
-                                context->now_ms, &value);
-        if (found < 0)
-            return -1;
-        if (found == 0 || !kept_open_read(context->arena, value.bytes, value.length, &open) ||
-            open.decision == 0 || open.mailbox == NULL)
-            continue;
+    struct kept_open open;
+    int found = message_search_open(search, queue_id, &open);
+    if (found > 0)
         *asked_r = (struct asked){.decision = open.decision, .mailbox = open.mailbox,
                                   .queue_id = queue_id};
-        return 1;
-    }
-    return 0;
-}
-
-static bool is_of_queue_id(const struct context *context, const struct record *record,
-                           const char *queue_id)
-{
-    struct packed_identity identity;
-    size_t length = strlen(queue_id);
-    return packing_identity(context->arena, record, &identity) &&
-           identity.channel == CHANNEL_SMTP && strncmp(identity.id, queue_id, length) == 0 &&
-           identity.id[length] == '/';
+    return found;
 }
 
 /* Of a message that began then. 1, 0, -1. */
-static int find_record(const struct context *context, const char *queue_id, int64_t began_ms,
-                       struct asked *asked_r, struct problem *problem)
+static int find_record(const struct context *context, const struct message_search *search,
+                       const char *queue_id, int64_t began_ms, struct asked *asked_r,
+                       struct problem *problem)
 {
-    struct record records[RECORDS_PAGE];
-    struct store_page page = {.max = RECORDS_PAGE, .more = true};
-    uint64_t after = decision_floor(began_ms - BEFORE_MS);
-    uint64_t last = decision_floor(began_ms + AFTER_MS);
-    for (int pages = 0; pages < RECORDS_PAGES && page.more && after < last; pages++) {
-        if (store_passed(context->desk->store, context->arena, after, context->now_ms, records,
-                         &page) < 0)
-            return -1;
-        for (size_t i = 0; i < page.count; i++) {
-            if (is_of_queue_id(context, &records[i], queue_id))
-                return read_record(context, &records[i], asked_r, problem);
-            after = records[i].decision;
-        }
-    }
-    return 0;
+    struct record record;
+    int found = message_search_record(search, queue_id, began_ms, &record);
+    return found > 0 ? read_record(context, &record, asked_r, problem) : found;
 }
 
-static int ask_by_queue_id(const struct context *context, const struct followed_logs *logs,
+static int ask_by_queue_id(const struct context *context, const struct message_search *search,
                            const char *queue_id, struct asked *asked_r, struct problem *problem)
 {
     if (queue_id == NULL || !queue_id_is(queue_id, strlen(queue_id)))
         return problem_set(problem, 400, "message",
                            "expected a decision's id such as 7K3M-Q2XD-9F4A, or a queue id");
     int64_t time_us; /* a long id tells it */
-    int found = find_open(context, logs, queue_id, asked_r);
+    int found = find_open(search, queue_id, asked_r);
     if (found == 0 && queue_id_time(queue_id, strlen(queue_id), &time_us))
-        found = find_record(context, queue_id, time_us / 1000, asked_r, problem);
+        found = find_record(context, search, queue_id, time_us / 1000, asked_r, problem);
     return found != 0 ? found : no_queue_id(context, queue_id, problem);
 }
 
 /* ---- by its reference ------------------------------------------------------------------------------ */
 
 /* The record is gone after a day or two; the trace is found without it. */
-static int ask_by_reference(const struct context *context, const char *text, const char *mailbox,
-                            struct asked *asked_r, struct problem *problem)
+static int ask_by_reference(const struct context *context, const struct message_search *search,
+                            const char *text, const char *mailbox, struct asked *asked_r,
+                            struct problem *problem)
 {
     struct reference reference;
     if (context->desk->key == NULL)
@@ -207,10 +172,10 @@ static int ask_by_reference(const struct context *context, const char *text, con
         return problem_set(problem, 400, "message", "it is no reference that was given here");
     if (mailbox != NULL && strcmp(mailbox, reference.mailbox) != 0)
         return problem_set(problem, 404, "message", "it is of another mailbox");
-    int found = find_record(context, reference.queue_id, reference.at_ms, asked_r, problem);
+    int found = find_record(context, search, reference.queue_id, reference.at_ms, asked_r, problem);
     if (found < 0 || (found > 0 && strcmp(asked_r->mailbox, reference.mailbox) == 0))
         return found;
-    *asked_r = (struct asked){.decision = decision_floor(reference.at_ms - BEFORE_MS),
+    *asked_r = (struct asked){.decision = decision_floor(reference.at_ms - MESSAGE_SEARCH_BEFORE_MS),
                               .is_near = true, .mailbox = reference.mailbox,
                               .queue_id = reference.queue_id};
     return 1;
@@ -219,18 +184,19 @@ static int ask_by_reference(const struct context *context, const char *text, con
 /* ---- one of them ------------------------------------------------------------------------------------ */
 
 /* Some queue ids look like the id of a decision. */
-static int ask(const struct context *context, const struct followed_logs *logs, const char *message,
-               const char *mailbox, struct asked *asked_r, struct problem *problem)
+static int ask(const struct context *context, const struct message_search *search,
+               const char *message, const char *mailbox, struct asked *asked_r,
+               struct problem *problem)
 {
     uint64_t decision;
     if (message != NULL && strlen(message) >= REFERENCE_MIN)
-        return ask_by_reference(context, message, mailbox, asked_r, problem);
+        return ask_by_reference(context, search, message, mailbox, asked_r, problem);
     if (message != NULL && decision_parse(message, &decision)) {
         int found = ask_by_decision(context, decision, mailbox, asked_r, problem);
         if (found != 0 || !queue_id_is(message, strlen(message)))
             return found;
     }
-    return ask_by_queue_id(context, logs, message, asked_r, problem);
+    return ask_by_queue_id(context, search, message, asked_r, problem);
 }
 
 /* ---- its trace --------------------------------------------------------------------------------------- */
@@ -243,7 +209,8 @@ static bool is_asked(const struct asked *asked, const struct trace_message *mess
         return message->message_id == asked->message_id;
     if (asked->is_near && (message->decision < asked->decision ||
                            decision_time(message->decision) >
-                               decision_time(asked->decision) + BEFORE_MS + AFTER_MS))
+                               decision_time(asked->decision) + MESSAGE_SEARCH_BEFORE_MS +
+                               MESSAGE_SEARCH_AFTER_MS))
         return false;
     return message->decision == asked->decision ||
            (asked->queue_id != NULL && strcmp(message->queue_id, asked->queue_id) == 0);
@@ -311,7 +278,8 @@ int desk_trace(const struct desk *desk, const char *message, const char *mailbox
         return 0;
     if (delivered_logs_read(&context, &logs) < 0)
         return -1;
-    int found = ask(&context, &logs, message, of, &asked, problem);
+    const struct message_search search = {desk->store, context.arena, &logs.sources, now_ms};
+    int found = ask(&context, &search, message, of, &asked, problem);
     if (found < 1)
         return found;
     found = asked.state == NULL ? find_message(&context, &logs, &asked, &traced) : 0;

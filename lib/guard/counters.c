@@ -6,10 +6,17 @@
 const int32_t counters_bounds_us[JUDGE_BOUNDS] = {250,   500,   1000,   2500,   5000,
                                                   10000, 25000, 100000, 250000, 1000000};
 
+const char *const report_result_names[REPORT_RESULTS] = {
+    [REPORT_TAKEN] = "taken",       [REPORT_SUSPENDED] = "suspended",
+    [REPORT_WAS_KNOWN] = "known",   [REPORT_WITHDREW] = "withdrew",
+    [REPORT_WAITS] = "waits",       [REPORT_IS_NO_COMPLAINT] = "no_complaint",
+    [REPORT_IS_TOO_MUCH] = "too_much", [REPORT_IS_NONE] = "no_report"};
+
 static const char *channel_of(size_t number) { return channel_names[number]; }
 static const char *verdict_of(size_t number) { return verdict_labels[number]; }
 static const char *rule_of(size_t number) { return rule_table[number].name; }
 static const char *cause_of(size_t number) { return cause_names[number]; }
+static const char *result_of(size_t number) { return report_result_names[number]; }
 static const char *bound_of(size_t number)
 {
     static const char *const bounds[] = {"250",   "500",   "1000",   "2500",   "5000", "10000",
@@ -21,6 +28,7 @@ static const struct counter_label by_channel = {"channel", CHANNEL_COUNT, channe
 static const struct counter_label by_verdict = {"verdict", VERDICT_LABELS, verdict_of};
 static const struct counter_label by_rule = {"rule", RULE_COUNT, rule_of};
 static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
+static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};
 
 #define OF(member) offsetof(struct counts, member)
@@ -35,9 +43,10 @@ const struct counter_row counters_table[COUNTER_ROWS] = {
      {&by_channel}},
     {"bypassed", "Messages of the webmail's host that its own endpoint had not judged.",
      OF(bypassed), {&by_channel}},
-    {"suspensions", "Suspensions that messages brought.", OF(suspensions), {&by_cause}},
+    {"suspensions", "Suspensions that messages and complaints brought.", OF(suspensions), {&by_cause}},
     {"user_locks", "Mailboxes that their own users locked on the status page.", OF(user_locks),
      {NULL}},
+    {"reports", "Reports of complaints, by what came of them.", OF(reports), {&by_result}},
 };
 
 size_t counters_values(const struct counter_row *row)

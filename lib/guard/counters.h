@@ -10,6 +10,20 @@
 enum { JUDGE_BOUNDS = 10 };
 extern const int32_t counters_bounds_us[JUDGE_BOUNDS]; /* rising */
 
+/* What came of a report of a complaint. */
+enum report_result {
+    REPORT_TAKEN,     /* a complaint that was not known */
+    REPORT_SUSPENDED, /* the same, and it suspends its mailbox */
+    REPORT_WAS_KNOWN, /* the same complaint again */
+    REPORT_WITHDREW,  /* took one back */
+    REPORT_WAITS,     /* for staff */
+    REPORT_IS_NO_COMPLAINT,
+    REPORT_IS_TOO_MUCH, /* larger or deeper than is read */
+    REPORT_IS_NONE,   /* mail of another kind */
+    REPORT_RESULTS
+};
+extern const char *const report_result_names[REPORT_RESULTS];
+
 struct counts {
     uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
     uint64_t refusals[CHANNEL_COUNT][RULE_COUNT];          /* one for each rule that a refusal names */
@@ -17,8 +31,9 @@ struct counts {
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];
     uint64_t bypassed[CHANNEL_COUNT]; /* of the decisions, those on what bypassed the webmail endpoint */
-    uint64_t suspensions[CAUSE_COUNT]; /* those that messages brought */
+    uint64_t suspensions[CAUSE_COUNT]; /* those that messages and reports brought */
     uint64_t user_locks;
+    uint64_t reports[REPORT_RESULTS];
 };
 
 /* By what a counter is divided: the label's name, and its values by number. */
@@ -35,7 +50,7 @@ struct counter_row {
     size_t offset;      /* in struct counts */
     const struct counter_label *labels[COUNTER_LABELS_MAX]; /* NULL behind the last */
 };
-enum { COUNTER_ROWS = 8 };
+enum { COUNTER_ROWS = 9 };
 extern const struct counter_row counters_table[COUNTER_ROWS];
 
 /* How many values the row has, and where they stand in counts: the last label's values are

@@ -73,3 +73,12 @@ uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, siz
     uint32_t number = (uint32_t)hash(keys->message_ids, id, length);
     return number != 0 ? number : 1;
 }
+
+uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain)
+{
+    if (!keys->has_reporters)
+        derive(keys->key, "sendguard reporters", keys->reporters);
+    keys->has_reporters = true;
+    uint64_t number = hash(keys->reporters, domain, strlen(domain));
+    return number != 0 ? number : 1;
+}

@@ -1,5 +1,5 @@
-/* Keyed hashes: what stands for a recipient or a Message-ID in the store, so that nobody can read
- * who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
+/* Keyed hashes: what stands for a recipient, a Message-ID or who complains in the store, so that
+ * nobody can read who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
  * changes with the year (UTC). */
 #ifndef SENDGUARD_KEYED_HASH_H
 #define SENDGUARD_KEYED_HASH_H
@@ -14,8 +14,8 @@ struct keyed_hash_keys {
         int64_t begin_ms, end_ms; /* both 0: none yet */
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
-    bool has_message_ids;
-    unsigned char message_ids[16];
+    bool has_message_ids, has_reporters;
+    unsigned char message_ids[16], reporters[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -23,5 +23,7 @@ void keyed_hash_forget(struct keyed_hash_keys *keys);
 uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms);
 /* Never 0. With its angle brackets or without them. */
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
+/* Never 0. Of the domain that a complaint comes from. */
+uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain);
 
 #endif

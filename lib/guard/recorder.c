@@ -222,6 +222,16 @@ void recorder_user_locked(struct recorder *recorder)
     pthread_mutex_unlock(&recorder->lock);
 }
 
+void recorder_reported(struct recorder *recorder, enum report_result result)
+{
+    pthread_mutex_lock(&recorder->lock);
+    recorder->counts.reports[result]++;
+    if (result == REPORT_SUSPENDED)
+        recorder->counts.suspensions[CAUSE_COMPLAINTS]++;
+    recorder->counted = true;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
 /* ---- flushing: with `flushing` held ------------------------------------------------------ */
 
 /* Those that are not 0. */

@@ -28,6 +28,9 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
 /* A user locked a mailbox on the status page. Any thread. */
 void recorder_user_locked(struct recorder *recorder);
 
+/* A report of a complaint was taken over. Any thread. */
+void recorder_reported(struct recorder *recorder, enum report_result result);
+
 /* Flushes all, as of now_ms: 1 or -1. */
 int recorder_flush(struct recorder *recorder, int64_t now_ms) must_check;
 

@@ -217,16 +217,36 @@ static char *with_line_feeds(struct arena *arena, const char *bytes, size_t leng
     return copy;
 }
 
-static void take_domains(struct report_reading *reading, GMimeObject *message,
-                         const char *authserv_id)
+/* NULL: it is not exactly one address. */
+static const char *only_address(struct report_reading *reading, const char *value)
+{
+    struct address_list list = {.text = value, .length = strlen(value)};
+    struct address_entry entry, more;
+    struct address address;
+    uint32_t chars;
+    const char *fault = address_text_fault(value, list.length);
+    if (fault != NULL || address_list_next(&list, &entry, &fault) < 1 ||
+        address_entry_read(entry, &address, &chars) != NULL ||
+        address_list_next(&list, &more, &fault) != 0)
+        return NULL;
+    return arena_strndup(reading->arena, address.text, address.length);
+}
+
+/* Of the report itself: who sent it. */
+static void take_sender(struct report_reading *reading, GMimeObject *message,
+                        const char *authserv_id)
 {
     struct report *report = reading->report;
     GMimeHeaderList *fields = g_mime_object_get_header_list(message);
+    int froms = 0;
     for (int i = 0; i < g_mime_header_list_get_count(fields); i++) {
         GMimeHeader *field = g_mime_header_list_get_header_at(fields, i);
-        if (strcasecmp(g_mime_header_get_name(field), "Authentication-Results") == 0)
+        const char *name = g_mime_header_get_name(field);
+        if (strcasecmp(name, "Authentication-Results") == 0 && authserv_id != NULL)
             authentication_domains(reading->arena, value_of(reading, field), authserv_id,
                                    report->domains, REPORT_DOMAINS_MAX, &report->domain_count);
+        else if (strcasecmp(name, "From") == 0)
+            report->sender = froms++ == 0 ? only_address(reading, value_of(reading, field)) : NULL;
     }
 }
 
@@ -257,8 +277,7 @@ enum report_read report_read(struct arena *arena, const char *bytes, size_t leng
     GMimeMessage *message = parse(with_line_feeds(arena, bytes, length), length);
     if (message == NULL)
         return REPORT_NONE;
-    if (authserv_id != NULL)
-        take_domains(&reading, GMIME_OBJECT(message), authserv_id);
+    take_sender(&reading, GMIME_OBJECT(message), authserv_id);
     if (g_mime_message_get_mime_part(message) != NULL)
         take_parts(&reading, g_mime_message_get_mime_part(message), 0);
     g_object_unref(message);

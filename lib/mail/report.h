@@ -49,6 +49,7 @@ struct report {
     uint32_t incidents;                      /* 1..REPORT_INCIDENTS_MAX */
     const char *domains[REPORT_DOMAINS_MAX]; /* that authenticated the report, in lower case */
     size_t domain_count;
+    const char *sender;      /* the one address in From of the report, in key form; NULL: not known */
     const char *envelope_id; /* Original-Envelope-ID; NULL */
     struct report_original original;
 };
