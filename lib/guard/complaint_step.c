@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "base/json.h"
-#include "store/records.h"
+#include "store/audit.h"
 
 /* A step that another program was faster than is made again, so often. */
 enum { TRIES = 8, ENTRIES_AT_ONCE = 50 };
@@ -82,7 +82,7 @@ static int64_t moment_of(const char *text, int64_t otherwise)
 }
 
 /* When the suspension for complaints that an entry of the audit log tells of ended, as far as that
- * entry says; 0: it tells of none. */
+ * entry says: now, where it holds; 0: it tells of none. */
 static int64_t ended_by(const struct audit *entry, int64_t now_ms)
 {
     bool lifted = strcmp(entry->action, "lift") == 0;
@@ -116,25 +116,6 @@ static int find_ended(const struct complaint_making *making, int64_t *ended_ms_r
     return 1;
 }
 
-/* What a suspension for complaints has settled that holds, or that has ended since the last
- * complaint. A look at the audit log only where it matters. 1 or -1. */
-static int settle(struct complaint_making *making, const struct complaint_rule *rule)
-{
-    struct account account;
-    int64_t ended_ms;
-    if (store_account(making->store, making->arena, making->step->mailbox, making->now_ms,
-                      &account) < 0)
-        return -1;
-    if (suspension_find(&account.suspensions, CAUSE_COMPLAINTS) != NULL)
-        complaints_settle(making->complaints, making->now_ms);
-    if (!complaints_break(making->complaints, rule))
-        return 1;
-    if (find_ended(making, &ended_ms) < 0)
-        return -1;
-    complaints_settle(making->complaints, ended_ms);
-    return 1;
-}
-
 /* ---- one step -------------------------------------------------------------------------------------- */
 
 /* 1 something changed, 0 nothing, -1. */
@@ -143,6 +124,7 @@ static int change_mailbox(struct complaint_making *making)
     const struct complaint_step *step = making->step;
     struct complaint_rule rule = {.count = (uint32_t)making->settings->complaints_count,
                                   .window_ms = making->settings->complaints_window_ms};
+    int64_t ended_ms;
     making->suspends = false;
     if (step->mailbox == NULL)
         return 0;
@@ -151,8 +133,9 @@ static int change_mailbox(struct complaint_making *making)
                                    step->complaint->reporter);
     if (!complaints_take(making->complaints, step->complaint))
         return 0;
-    if (settle(making, &rule) < 0)
+    if (find_ended(making, &ended_ms) < 0)
         return -1;
+    complaints_settle(making->complaints, ended_ms);
     making->suspends = !step->exempt && complaints_break(making->complaints, &rule);
     if (making->suspends) /* all that it holds was sent before */
         complaints_settle(making->complaints, making->now_ms);

@@ -9,7 +9,8 @@
  * domain is known, no more: a message has one complaint of theirs that counts, the first; and without
  * one of a loop or of staff they suspend only when so many different domains complain, each about
  * another message. So neither a stranger with many domains nor one with many reports about the message
- * that he got can stop a mailbox. */
+ * that he got can stop a mailbox.
+ * Source: docs/complaints.md, "What counts". */
 #ifndef SENDGUARD_COMPLAINTS_H
 #define SENDGUARD_COMPLAINTS_H
 
