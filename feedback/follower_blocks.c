@@ -111,6 +111,8 @@ void follower_tell_effects(const struct follower *follower, const struct values_
 
 /* ---- blocks that begin by themselves ----------------------------------------------------------- */
 
+/* What began and ended while nobody followed a log is noted when mail of that domain comes again. */
+
 /* When it began; 0: it is to come; -1: it is damaged. */
 static int64_t began(const struct value *value, int64_t now_ms)
 {

@@ -3,12 +3,15 @@
  * a line or by themselves, once whatever ends when. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/json.h"
+#include "feedback/failures.h"
 #include "feedback/follower.h"
 #include "guard/block_values.h"
 #include "store/suspensions.h"
 #include "tests/unit/guard/guard_rig.h"
+#include "tests/unit/store/chance.h"
 
 #define TEN (NOW + 260 * MINUTE_MS) /* 10:00 */
 #define MINUTES(minutes) (TEN + (minutes) * MINUTE_MS)
@@ -18,6 +21,13 @@ static const char *const sources[SERVERS] = {"mx1 journal", "mx2 journal"};
 static struct follower *followers[SERVERS];
 static struct snapshot *snapshot;
 static int last_message;
+/* Lines that are read and not written: a follower that ends then leaves them to the next one. */
+enum { UNWRITTEN_MAX = 400 };
+static struct logged {
+    int64_t at_ms, now_ms;
+    const char *program, *body;
+} unwritten[SERVERS][UNWRITTEN_MAX];
+static size_t unwritten_count[SERVERS];
 
 static void begin_follower(int server, int64_t now_ms)
 {
@@ -31,8 +41,10 @@ static void begin_with(int backend, const char *const *overrides)
     rig_begin(backend, overrides);
     snapshot = guard_snapshot(guard);
     last_message = 0;
-    for (int i = 0; i < SERVERS; i++)
+    for (int i = 0; i < SERVERS; i++) {
+        unwritten_count[i] = 0;
         begin_follower(i, NOW);
+    }
 }
 
 static void begin(int backend) { begin_with(backend, DEFAULTS); }
@@ -46,6 +58,20 @@ static void end(void)
 
 /* ---- lines --------------------------------------------------------------------------------------- */
 
+static void read_line(int server, const struct logged *logged)
+{
+    const struct mail_log_line one = {.stamp_us = logged->at_ms * 1000, .count = 1,
+                                      .program = {logged->program, strlen(logged->program)},
+                                      .body = {logged->body, strlen(logged->body)}};
+    int64_t now_ms = logged->now_ms;
+    int answer;
+    while ((answer = follower_line(followers[server], &one, now_ms)) == 0)
+        now_ms += FOLLOWER_AGAIN_MS;
+    ck_assert_int_eq(answer, 1);
+}
+
+static int64_t late_ms; /* so much later a line is read */
+
 static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
     printf_like(4, 5);
 static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
@@ -55,14 +81,10 @@ static void line(int server, int64_t at_ms, const char *program, const char *for
     va_start(arguments, format);
     vsnprintf(body, sizeof body, format, arguments);
     va_end(arguments);
-    const struct mail_log_line one = {.stamp_us = at_ms * 1000, .count = 1,
-                                      .program = {program, strlen(program)},
-                                      .body = {body, strlen(body)}};
-    int64_t now_ms = at_ms;
-    int answer;
-    while ((answer = follower_line(followers[server], &one, now_ms)) == 0)
-        now_ms += FOLLOWER_AGAIN_MS;
-    ck_assert_int_eq(answer, 1);
+    struct logged *logged = &unwritten[server][unwritten_count[server]++];
+    ck_assert_uint_lt(unwritten_count[server], UNWRITTEN_MAX);
+    *logged = (struct logged){at_ms, at_ms + late_ms, program, arena_strdup(arena, body)};
+    read_line(server, logged);
 }
 
 static void judge_message(const char *queue_id, const char *mailbox, int64_t at_ms)
@@ -117,6 +139,15 @@ static void send_one(const char *mailbox, enum came came, int64_t at_ms)
 static void write_down(int server, int64_t now_ms)
 {
     ck_assert_int_eq(follower_write(followers[server], "place", now_ms), 1);
+    unwritten_count[server] = 0;
+}
+
+/* The program ends, and another one goes on where the store is. */
+static void begin_again(int server, int64_t now_ms)
+{
+    begin_follower(server, now_ms);
+    for (size_t i = 0; i < unwritten_count[server]; i++)
+        read_line(server, &unwritten[server][i]);
 }
 
 /* The log has nothing more until then, as the follower sees it twice a second. */
@@ -521,8 +552,215 @@ START_TEST(test_outage_unblocks)
 }
 END_TEST
 
+/* ---- against the pure window -------------------------------------------------------------------------- */
+
+/* What comes of random mail of two servers, whose followers end now and then between two steps, is
+ * what one window says that is told the same outcomes. */
+enum { MODEL_RUNS = SANITIZED ? 3 : 6, MODEL_STEPS = 60, MODEL_MESSAGES = 300, MODEL_MAILBOXES = 3 };
+
+static struct model {
+    struct failure_window window;
+    const struct failure_settings *settings;
+    const char *domain;
+    int unknown; /* so many of 100 go to unknown addresses, beside others */
+    struct model_message {
+        int server;
+        const char *queue_id, *mailbox;
+        int64_t admitted_ms;
+        bool tried, done;
+    } messages[MODEL_MESSAGES];
+    size_t count;
+    /* told to a follower, which has not written it */
+    struct failure_outcome pending[SERVERS][UNWRITTEN_MAX];
+    size_t pending_count[SERVERS];
+} model;
+
+static struct {
+    long blocks, of_mailboxes, suspend, coming, ends, late, both;
+} met;
+
+static void model_outcome(struct model_message *message, enum came came, int64_t at_ms)
+{
+    static const enum failure_kind kinds[] = {
+        [UNKNOWN] = FAILURE_ADDRESS_UNKNOWN, [SPAM] = FAILURE_OTHER, [DOWN] = FAILURE_SITE,
+        [GREY] = FAILURE_OTHER};
+    static const uint8_t classes[] = {[UNKNOWN] = REPLY_ADDRESS_UNKNOWN,
+                                      [SPAM] = REPLY_CONTENT_REFUSED, [DOWN] = REPLY_UNREACHABLE,
+                                      [GREY] = REPLY_GREYLISTED};
+    late_ms = percent(5) ? MINUTE_MS + 1 : 0;
+    met.late += late_ms > 0;
+    outcome(message->server, message->queue_id, "b@x.test", came, at_ms - late_ms);
+    model.pending[message->server][model.pending_count[message->server]++] =
+        (struct failure_outcome){
+            .unit = (uint64_t)(message - model.messages) + 1,
+            .message = (uint64_t)(message - model.messages) + 1,
+            .mailbox = message->mailbox, .site = "x.test", .first = !message->tried,
+            .greylisted = came == GREY,
+            .came = came == SENT ? FAILURE_DELIVERED
+                    : came == DOWN || came == GREY ? FAILURE_DEFERRED : FAILURE_FAILED,
+            .kind = came == SENT ? FAILURE_OTHER : kinds[came],
+            .class = came == SENT ? REPLY_OTHER : classes[came],
+            .admitted_ms = message->admitted_ms, .at_ms = at_ms - late_ms, .read_ms = at_ms};
+    late_ms = 0;
+    message->tried = true;
+    message->done = came != DOWN && came != GREY;
+}
+
+static void model_event(int64_t at_ms)
+{
+    size_t place = (size_t)below((int)model.count + 1);
+    if (percent(40) && model.count < MODEL_MESSAGES) {
+        struct model_message *message = &model.messages[model.count++];
+        int server = below(SERVERS);
+        const char *mailbox =
+            arena_printf(arena, "m%d@%s", percent(70) ? 0 : below(MODEL_MAILBOXES), model.domain);
+        *message = (struct model_message){server, queue_message(server, mailbox, at_ms), mailbox,
+                                          at_ms, false, false};
+        model_outcome(message, percent(model.unknown) ? UNKNOWN : (enum came)below(GREY + 1), at_ms);
+    } else if (place < model.count && !model.messages[place].done) {
+        model_outcome(&model.messages[place], percent(60) ? SENT : DOWN, at_ms);
+    }
+}
+
+static void model_write(int server, int64_t now_ms)
+{
+    ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
+    if (percent(20)) {
+        met.ends++;
+        begin_again(server, now_ms);
+        ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
+    }
+    /* a mailbox that sends through both servers has recipients that both know */
+    while (follower_has_changes(followers[server]) &&
+           follower_write(followers[server], "place", now_ms) == 0)
+        begin_again(server, now_ms);
+    unwritten_count[server] = 0;
+    if (percent(10))
+        begin_follower(server, now_ms);
+    for (size_t i = 0; i < model.pending_count[server]; i++)
+        failure_window_take(&model.window, model.settings, &model.pending[server][i]);
+    model.pending_count[server] = 0;
+}
+
+static void compare_in_force(const char *key, const struct block_values *blocks, int64_t now_ms)
+{
+    const struct block_values_one *one = block_values_find(blocks, key);
+    struct failure_in_force read = in_force(key, now_ms);
+    bool holds = one != NULL && one->in_force.until_ms > now_ms;
+    ck_assert_msg((read.until_ms != 0) == holds, "%s is blocked until %lld, the window says %lld",
+                  key, (long long)read.until_ms,
+                  one != NULL ? (long long)one->in_force.until_ms : 0LL);
+    if (!holds)
+        return;
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    failure_in_force_put(bytes, &read);
+    if (memcmp(bytes, one->bytes, sizeof bytes) != 0)
+        ck_abort_msg("%s: from %lld, %u of %u, block %u; the window says from %lld, %u of %u, "
+                     "block %u", key, (long long)read.from_ms, read.bad, read.all, read.block,
+                     (long long)one->in_force.from_ms, one->in_force.bad, one->in_force.all,
+                     one->in_force.block);
+    met.coming += read.from_ms > now_ms;
+}
+
+static void model_compare(int64_t now_ms)
+{
+    struct block_values blocks;
+    block_values_of(&model.window, model.settings, model.domain, &blocks);
+    compare_in_force(model.domain, &blocks, now_ms);
+    for (int i = 0; i < MODEL_MAILBOXES; i++)
+        compare_in_force(arena_printf(arena, "m%d@%s", i, model.domain), &blocks, now_ms);
+    block_values_free(&blocks);
+}
+
+/* The audit log has each block once, in their order. */
+static void compare_entries(void)
+{
+    enum { ALL_MAX = 200 };
+    static struct audit entries[ALL_MAX];
+    struct store_page page = {.max = ALL_MAX};
+    char end[ADDRESS_MAX_BYTES];
+    int64_t after = 0;
+    uint32_t last = 0;
+    snprintf(end, sizeof end, "@%s", model.domain);
+    do {
+        ck_assert_int_eq(store_audit(store, after, entries, &page), 1);
+        for (size_t i = 0; i < page.count; i++) {
+            after = entries[i].number;
+            size_t length = strlen(entries[i].subject), end_length = strlen(end);
+            if (strcmp(entries[i].action, "block") != 0 || length < end_length ||
+                strcmp(entries[i].subject + length - end_length, end) != 0)
+                continue;
+            freed_by(json_put) struct json_object *detail = json_read(entries[i].detail);
+            ck_assert_int_eq(json_int(json_member(detail, "after"), "id", 0), ++last);
+        }
+    } while (page.more);
+    ck_assert_uint_eq(last, model.window.last_block);
+}
+
+static int64_t model_run(int run, int64_t now_ms)
+{
+    model = (struct model){.settings = &snapshot_settings(snapshot)->failures,
+                           .domain = arena_printf(arena, "d%d.test", run),
+                           .unknown = percent(50) ? 80 : 0};
+    for (int step = 0; step < MODEL_STEPS; step++) {
+        now_ms += percent(80) ? 500 + below(400) : below(6000); /* blocks last longer */
+        for (int events = percent(70) ? below(8) : 0; events > 0; events--)
+            model_event(now_ms - below(2));
+        int first = below(SERVERS);
+        met.both += model.pending_count[0] > 0 && model.pending_count[1] > 0;
+        model_write(first, now_ms);
+        model_write(1 - first, now_ms);
+        model_compare(now_ms);
+    }
+    for (int i = 0; i < 30; i++) {
+        now_ms += SECOND_MS;
+        rest(i % SERVERS, now_ms);
+    }
+    failure_window_pass(&model.window, model.settings, now_ms - FAILURES_LOOK_BACK_MS);
+    compare_entries();
+    for (size_t i = 0; i < model.window.block_count; i++) {
+        met.blocks++;
+        met.of_mailboxes += model.window.blocks[i].mailbox != FAILURE_NOBODY;
+        met.suspend += model.window.blocks[i].suspends;
+    }
+    failure_window_free(&model.window);
+    return now_ms;
+}
+
+START_TEST(test_model)
+{
+    const char *blocks = _i / BACKEND_KINDS == 0 ? "failures.blocks=domain"
+                                                 : "failures.blocks=mailbox";
+    int64_t now_ms = TEN;
+    begin_with(_i % BACKEND_KINDS,
+               WITH("guard.mode=observe", "failures.window=10s", "failures.block=8s",
+                    "failures.grace=3s", "failures.at_least=3", "failures.outage=off", blocks));
+    memset(&met, 0, sizeof met);
+    chance_state += (uint64_t)_i;
+    for (int i = 0; i < SERVERS; i++) { /* each has read its log from the first line on */
+        line(i, TEN, "smtpd", "connect from unknown[192.0.2.7]");
+        write_down(i, TEN);
+    }
+    for (int run = 0; run < MODEL_RUNS; run++)
+        now_ms = model_run(run, now_ms);
+    if (getenv("V") != NULL)
+        printf("%ld blocks, %ld of mailboxes, %ld suspend, %ld were to come, %ld ends, %ld late, "
+               "%ld steps of both\n", met.blocks, met.of_mailboxes, met.suspend, met.coming,
+               met.ends, met.late, met.both);
+    fflush(stdout);
+    const long seen[] = {met.blocks, met.coming, met.ends, met.late, met.both};
+    for (size_t i = 0; i < countof(seen); i++)
+        ck_assert_int_gt(seen[i], 0);
+    ck_assert(met.of_mailboxes > 0 || _i / BACKEND_KINDS == 0);
+    end();
+}
+END_TEST
+
 int main(void)
 {
+    const char *seed = getenv("SENDGUARD_SEED");
+    chance_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
+    printf("SENDGUARD_SEED=%llu\n", (unsigned long long)chance_state);
     Suite *suite = suite_create("follower's blocks");
     TCase *tcase = rig_case(suite, "blocks");
     tcase_set_timeout(tcase, 60);
@@ -539,5 +777,6 @@ int main(void)
     tcase_add_loop_test(tcase, test_third_block_suspends, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_observed, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_outage_unblocks, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_model, 0, 2 * BACKEND_KINDS);
     return backends_run(suite);
 }
