@@ -68,7 +68,7 @@ feedback_PARTS := $(filter-out feedback/main.c,$(call sources,feedback))
 http_server_PARTS := $(filter-out http_server/server.c,$(call sources,http_server))
 # The journal can be read where libsystemd is; `make JOURNAL=` builds without.
 JOURNAL ?= $(shell pkg-config --exists libsystemd && echo yes)
-feedback_LIBRARIES := -lz $(if $(JOURNAL),-lsystemd)
+feedback_LIBRARIES := -lz -lunbound $(if $(JOURNAL),-lsystemd)
 $(B)/feedback/log_source_journal.o: CPPFLAGS += $(if $(JOURNAL),-DSENDGUARD_JOURNAL)
 parts = $(patsubst %,$(B)/%/parts.a,$(1))
 
@@ -137,6 +137,7 @@ $(B)/sendguard-web: $(call objects,web/main.c http_server/server.c) $(B)/web/par
 $(B)/sendguard-mta: $(call objects,mta/main.c) $(B)/mta/parts.a $(LIB)
 $(B)/sendguard-feedback: LIBRARIES := $(feedback_LIBRARIES)
 $(B)/sendguard-feedback: $(call objects,feedback/main.c) $(B)/feedback/parts.a $(LIB)
+$(B)/sendguard: LIBRARIES := -lunbound
 $(B)/sendguard: $(call objects,$(call sources,cli)) $(LIB)
 $(SERVICES:%=$(B)/%) $(B)/sendguard:
 	$(call say,LINK,$@)
@@ -150,6 +151,7 @@ $(B)/tests/unit/$(1)/%: $(B)/tests/unit/$(1)/%.o $(B)/tests/unit/helpers.a $(2)
 	$$(link)
 endef
 $(B)/tests/unit/%: LIBRARIES = $(shell pkg-config --libs check)
+$(B)/tests/unit/dns/%: LIBRARIES = $(shell pkg-config --libs check) -lunbound
 $(B)/tests/unit/fcgi/%: LIBRARIES = $(shell pkg-config --libs check) -lfcgi
 $(B)/tests/unit/feedback/%: LIBRARIES = $(shell pkg-config --libs check) $(feedback_LIBRARIES)
 $(foreach layer,$(LAYERS),$(eval $(call unit_tests,$(layer),$(call archives,$(call layers_of,$(layer))))))
