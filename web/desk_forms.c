@@ -65,6 +65,7 @@ static struct json_object *form_view(struct json_object *request, bool subject_i
     json_add_string(view, "action", is_action(action) ? action : NULL);
     json_add_string(view, "subject", asked ? NULL : subject);
     json_add_bool(view, "subject_asked", asked);
+    json_add_bool(view, "of_domain", *subject == '@');
     add_typed(view, request);
     return view;
 }
@@ -149,6 +150,7 @@ static int show_preview(struct exchange *exchange, struct json_object *request,
                         struct json_object *view)
 {
     add_typed(view, request);
+    json_add_bool(view, "of_domain", *json_string(view, "subject", "") == '@');
     desk_page_add_used(json_member(json_member(view, "before"), "next"));
     desk_page_add_used(json_member(json_member(view, "after"), "next"));
     return json_is_true(view, "reset_as_well") ? preview_reset(exchange, request, view) : 1;

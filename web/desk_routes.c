@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "store/observations.h"
 #include "web/desk_views.h"
+#include "web/failure_pages.h"
 
 /* ---- views: what is asked, from the request's words ------------------------------------ */
 
@@ -90,6 +91,7 @@ static void add_subject(struct exchange *exchange, struct json_object *view, con
                                        "limit",   "exempt", "note",  "both"};
     const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
+    json_add_bool(view, "of_domain", *subject == '@');
     for (size_t i = 0; done != NULL && i < countof(actions); i++) {
         if (strcmp(done, actions[i]) == 0) {
             json_add_string(view, "done", actions[i]);
@@ -145,6 +147,7 @@ static int view_senders(struct exchange *exchange, enum sender_of of,
         return answer;
     add_subject(exchange, *view_r,
                 arena_printf(exchange->request->arena, "@%s", json_string(*view_r, "key", "")));
+    failure_pages_add_to_domain(exchange, *view_r);
     return desk_deliveries_add_to_domain(exchange, *view_r, problem);
 }
 

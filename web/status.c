@@ -9,6 +9,7 @@
 #include "guard/refill_steps.h"
 #include "store/store.h"
 #include "web/delivery_pages.h"
+#include "web/failure_pages.h"
 #include "web/web.h"
 
 enum { MESSAGES_SHOWN = 10 }; /* of those that are looked up in the log */
@@ -189,6 +190,7 @@ static void complete(struct exchange *exchange, const struct status_visit *visit
     for (size_t i = 0; i < json_object_array_length(windows); i++)
         refill_steps_add(json_object_array_get_idx(windows, i));
     add_suspension(view, windows);
+    failure_pages_add(exchange, json_member(view, "block"));
     json_add_bool(view, "about_a_day", is_about_a_day(view));
     const char *at = strrchr(visit->mailbox, '@');
     json_add_string(view, "own_domain", at != NULL ? at + 1 : "");

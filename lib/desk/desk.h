@@ -62,6 +62,7 @@ struct desk {
  *  "suspension":SUSPENSION, "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
  *     "window_s":3600,"by_class","left_out","missed" of FAILURES (a destination is null unless several
  *     mailboxes use it),"yours":3,"others":7 of "bad": of this mailbox, and of others without a name,
+ *     "sentence":"Domain example.test has…" (the provider's own),
  *  "windows":[WINDOW of the webmail endpoint, limits in force, off ones left
  *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
  *     channel, else that of the reader's at the webmail endpoint],

@@ -12,6 +12,9 @@ enum {
     SENDERS_PUBLIC = 5,     /* a site that so many use is nobody's secret */
 };
 
+/* The provider's own, which mail programs show. Source: S4. */
+#define SENTENCE "Domain %s has exceeded the max defers and failures per hour allowed"
+
 static const char *const hint_names[FAILURE_HINT_COUNT] = {NULL, "list", "form", "password"};
 static const char *const left_out_names[FAILURE_LEFT_OUT_COUNT] = {NULL, "outage", "ours"};
 static const char *const end_names[FAILURE_END_COUNT] = {"time", "lifted", "outage"};
@@ -310,6 +313,8 @@ int failing_own_view(const struct context *context, const char *mailbox,
     struct failure_numbers numbers = numbers_of(&failing.window, block);
     json_add_string(view, "of", block->subject[0] == '@' ? "domain" : "mailbox");
     json_add_string(view, "domain", failing.domain);
+    json_add_string(view, "sentence",
+                    arena_printf(context->arena, SENTENCE, failing.domain));
     json_add_int(view, "window_s", context->settings->failures.window_ms / SECOND_MS);
     add_numbers(view, &numbers);
     add_shares(view, &numbers, mailbox);

@@ -8,7 +8,8 @@
  *        KEY_in    "in 3 h 20 min", "12 min ago", "in 2 days", "now"; up to a
  *                  second ahead is now, as json_add_moment rounds up
  *   "rule", "cause", "channel", "state", "verdict", "outcome", "action", "role", "source",
- *   "kind", "headline", "field", "mode", "of", "value", "where", "by"   (a word of ours)
+ *   "kind", "headline", "field", "mode", "of", "value", "where", "by", "hint",
+ *   "ended"   (a word of ours)
  *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none
