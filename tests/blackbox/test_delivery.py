@@ -134,7 +134,7 @@ def test_a_log_that_is_forgotten(sent, folder):
     clock.set((time.time() + 700) * 1000)
     told = sent.shell.ok(*forget, "--note", "gone", **clock.environment)
     assert told == f"{source}: left out from now on.\n"
-    assert sent.shell.json("feedback") == {"sources": []}
+    assert sent.shell.json("feedback") == {"sources": [], "outages": [], "blocked": []}
     assert re.search(r"feedback_forget.*gone", sent.shell.ok("audit"))
     assert sent.shell.json("trace", "4F0A11")["state"] == "traced"
     sent.log.refused("4F0A11", "slow@y.test")
@@ -165,7 +165,7 @@ def test_nothing_is_followed(both, folder, store):  # noqa: F811
     assert "is not followed" in shell.ok("trace", user.mailbox)
     assert "is not followed" in shell.ok("show", "@example.test")
     assert "No mail server's log is followed" in shell.ok("feedback")
-    assert shell.json("feedback") == {"sources": []}
+    assert shell.json("feedback") == {"sources": [], "outages": [], "blocked": []}
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_the_api_tells_the_same(sent, web):
     assert [one["outcome"] for one in asked["recipients"]] == ["failed", None]
     feedback = program.get("/api/v1/feedback").json
     source, = feedback.pop("sources")
-    assert feedback == source
+    assert feedback == {**source, "outages": [], "blocked": []}
     assert source["outcomes"] == 2 and source["lag_s"] < 60
     assert source["source"].endswith(f"file:{sent.log.path}")
 

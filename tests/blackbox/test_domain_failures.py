@@ -1,0 +1,208 @@
+"""A domain whose mail fails, as staff, programs and its users see it, and the lift of its block: on
+both stores, from lines of the mail server's log that the program itself follows."""
+
+import itertools
+import json
+import re
+
+import pytest
+
+from mta import DUNNO, User, both, start_mta  # noqa: F401 (fixtures)
+from test_cli import Shell
+from test_delivery import Log
+from web import Client, Program, Web
+
+pytestmark = pytest.mark.sanitized
+_queue = itertools.count(0x4F0B00)
+FAILS, OTHER = "sad@sad.test", "bob@sad.test"
+
+
+class House:
+    """Mail of two mailboxes of a domain, what became of it, and who looks at it."""
+
+    def __init__(self, user, folder, store):
+        self.mta, self.log = user.mta, Log(user.mta.folder, user.mta)
+        self.shell = Shell(folder, store)
+        self.shell.options += ["-c", str(user.mta.config_path)]
+
+    def send(self, mailbox, *recipients):
+        """By SMTP, admitted; the queue id."""
+        queue_id = f"{next(_queue):X}"
+        user = User(self.mta, mailbox)
+        self.log.begin(queue_id, mailbox)
+        assert user.end(len(recipients), queue_id=queue_id) == DUNNO
+        user.close()
+        self.log.queued(queue_id, f"<{queue_id}@sad.test>", len(recipients))
+        return queue_id
+
+    def fail(self, mailbox, count, where="x.test"):
+        recipients = [f"nobody{number}@{where}" for number in range(count)]
+        queue_id = self.send(mailbox, *recipients)
+        for recipient in recipients:
+            self.log.refused(queue_id, recipient)
+
+    def arrive(self, mailbox, count):
+        recipients = [f"good{number}@x.test" for number in range(count)]
+        queue_id = self.send(mailbox, *recipients)
+        for recipient in recipients:
+            self.log.outcome(queue_id, recipient, "sent", "2.0.0", "250 2.0.0 OK")
+
+    def block(self):
+        """Of 15 recipients 12 fail, 9 of these of FAILS."""
+        self.arrive(OTHER, 3)
+        self.fail(OTHER, 3)
+        self.fail(FAILS, 5)
+        self.fail(FAILS, 4)
+        self.log.follow()
+        return self
+
+    def failures(self):
+        return self.shell.json("show", "@sad.test")["failures"]
+
+
+@pytest.fixture
+def house(both, folder, store):  # noqa: F811
+    user, _ = both()()
+    return House(user, folder, store)
+
+
+@pytest.fixture
+def blocked(house):
+    return house.block()
+
+
+@pytest.fixture
+def web(house, store):
+    web = Web(house.mta.folder, store).start()
+    yield web
+    web.stop()
+
+
+def test_the_numbers_of_a_domain(house):
+    house.arrive(OTHER, 3)
+    house.fail(FAILS, 9)
+    house.log.follow()
+    failures = house.failures()
+    assert (failures["bad"], failures["all"], failures["messages"]) == (9, 12, 1)
+    assert failures["blocked_until"] is None and failures["breaks_at"] is None
+    assert (failures["window_s"], failures["percent"], failures["at_least"]) == (3600, 50, 10)
+    assert failures["by_class"] == {"address_unknown": 9}
+    assert failures["by_mailbox"] == [{"mailbox": FAILS, "bad": 9}]
+    assert failures["left_out"] == [] and failures["blocks"] == []
+
+
+def test_a_blocked_domain(blocked):
+    failures = blocked.failures()
+    assert (failures["bad"], failures["all"]) == (12, 15)
+    assert failures["by_mailbox"] == [{"mailbox": FAILS, "bad": 9}, {"mailbox": OTHER, "bad": 3}]
+    assert failures["block"]["subject"] == "@sad.test" and failures["block"]["hint"] == "list"
+    assert failures["blocked_until"] == failures["block"]["until"]
+    assert [one["ended"] for one in failures["blocks"]] == [None]
+    feedback = blocked.shell.json("feedback")
+    assert feedback["blocked"] == [failures["block"]] and feedback["outages"] == []
+    shown = blocked.shell.json("show", OTHER)
+    assert shown["state"] == "blocked" and shown["block"] == failures["block"]
+    assert shown["next"]["blocked_until"] == shown["next"]["retry_at"] == failures["blocked_until"]
+
+
+def test_text_for_people(blocked):
+    text = blocked.shell.ok("show", "@sad.test")
+    assert "Failures of @sad.test: 12 of 15 recipients failed or were deferred in 60 minutes." in text
+    assert re.search(r"@sad\.test is blocked until .* \(in (1 h|\d+ min)\): mail to 12 of 15", text)
+    assert re.search(rf"9  {FAILS}", text) and "Blocks of the last 7 days" in text
+    assert "cannot send now: too much of its mail" in blocked.shell.ok("show", FAILS)
+    assert "@sad.test is blocked until" in blocked.shell.ok("feedback")
+    for words in (["show", FAILS], ["show", "@sad.test"]):
+        assert "nobody" not in blocked.shell.ok(*words)
+
+
+def test_the_lift_of_a_domain(blocked):
+    shell = blocked.shell
+    assert "neither it nor" in shell.fails(1, "lift", "@other.test", "--note", "x")
+    assert "--note is missing" in shell.fails(64, "lift", "@sad.test")
+    assert "does not take it" in shell.fails(64, "lift", "@sad.test", "--cause", "terms", "--note", "x")
+    told = shell.ok("lift", "@sad.test", "--preview")
+    assert "before: the next message would be refused, too much mail failed" in told
+    assert "after:  the next message would be admitted." in told
+    assert "would end the block of @sad.test" in told
+    assert shell.json("show", FAILS)["state"] == "blocked"
+    assert "ended the block of @sad.test" in shell.ok("lift", "@sad.test", "--note", "list is clean")
+    assert shell.json("show", FAILS)["state"] == "ok"
+    assert re.search(r"lift.*@sad\.test.*list is clean", shell.ok("audit", "@sad.test"))
+    assert [one["ended"] for one in blocked.failures()["blocks"]] == ["lifted"]
+    assert "neither it nor" in shell.fails(1, "lift", "@sad.test", "--note", "again")
+
+
+def test_after_a_lift_old_mail_blocks_nobody(blocked):
+    """What was sent before and fails afterwards; new mail counts."""
+    recipients = [f"late{number}@x.test" for number in range(12)]
+    queue_id = None
+    late = [blocked.send(FAILS, *recipients[:6]), blocked.send(FAILS, *recipients[6:])]
+    blocked.log.follow()
+    blocked.shell.ok("lift", "@sad.test", "--note", "list is clean")
+    for number, recipient in enumerate(recipients):
+        queue_id = late[number // 6]
+        blocked.log.refused(queue_id, recipient)
+    blocked.log.follow()
+    failures = blocked.failures()
+    assert failures["bad"] == 0 and failures["blocked_until"] is None
+    blocked.fail(FAILS, 6)
+    blocked.fail(FAILS, 6)
+    blocked.log.follow()
+    failures = blocked.failures()
+    assert failures["bad"] == 12 and failures["blocked_until"] is not None
+    assert [one["ended"] for one in failures["blocks"]] == [None, "lifted"]
+
+
+def test_the_api(blocked, web):
+    viewer, support = (Program(web, web.token(role, role)) for role in ("viewer", "support"))
+    domain = viewer.get("/api/v1/domains/sad.test").json
+    told = blocked.failures()
+    assert domain["failures"] == told
+    assert viewer.get("/api/v1/overview").json["blocked"] == [told["block"]]
+    assert viewer.action("lift", "@sad.test").status == 403
+    preview = support.action("lift", "@sad.test", preview=True).json
+    assert preview["lifted"] == [told["block"]] and preview["breaks_at"] is None
+    assert (preview["before"]["state"], preview["after"]["state"]) == ("blocked", "ok")
+    assert support.action("lift", "@sad.test").json["done"] is True
+    assert support.action("lift", "@sad.test").status == 409
+    assert viewer.get("/api/v1/overview").json["blocked"] == []
+
+
+def test_a_user_reads_of_himself_alone(both, folder, store):  # noqa: F811
+    user, webmail = both()()
+    house = House(user, folder, store).block()
+    sender = type(webmail)(webmail.endpoint, OTHER, webmail.ip)
+    token = sender.send(dry_run=True).json["status_url"].partition("?t=")[2].partition("&")[0]
+    web = Web(house.mta.folder, store).start()
+    try:
+        view = Client(web, {"Accept": "application/json"}).get("/status?t=" + token).json
+        block = view["block"]
+        assert view["headline"] == "blocked" and view["state"] == "blocked"
+        assert (block["bad"], block["all"], block["yours"], block["others"]) == (12, 15, 3, 9)
+        assert block["until"] == house.failures()["blocked_until"]
+        assert FAILS not in json.dumps(view)
+        for language, words in (("en", "Sending is paused until"), ("de", "Senden ist pausiert bis"),
+                                ("fr", "L’envoi est suspendu"), ("es", "El envío está en pausa")):
+            page = Client(web, {"Accept-Language": language}).get("/status?t=" + token).text
+            assert words in page and FAILS not in page, language
+            assert "has exceeded the max defers and failures per hour allowed" in page
+    finally:
+        web.stop()
+
+
+def test_the_desk(blocked, web):
+    web.hire()
+    desk = web.desk("sam")
+    assert "@sad.test" in desk.get("/desk/").text
+    page = desk.get("/desk/domains/sad.test").text
+    for words in ("Blocked until", FAILS, OTHER, "Lift the block", "Blocks of the last 7 days"):
+        assert words in page, words
+    assert "Blocked until" in desk.get(f"/desk/mailboxes/{OTHER}").text
+    preview = desk.post_form("/desk/actions", {"csrf": desk.csrf, "action": "lift",
+                                               "subject": "@sad.test", "note": "clean"})
+    assert preview.status == 200 and "by itself the block would end" in preview.text
+    assert desk.action("lift", "@sad.test").status == 303
+    page = desk.get("/desk/domains/sad.test?done=lift").text
+    assert "The block is lifted." in page and "lifted by staff" in page
+    assert "Lift the block" not in page
