@@ -27,10 +27,11 @@ struct text_list {
     size_t count;
 };
 
-/* A domain of own_domains and the index of its group. */
+/* A domain of own_domains, the index of its group, and the first one of that by name. */
 struct own_domain {
     char *domain;
     size_t group;
+    const char *first;
 };
 
 struct settings {

@@ -43,13 +43,25 @@ static void drop_repeated(struct settings *settings,
         bool same = kept > 0 && strcmp(index[i].domain, index[kept - 1].domain) == 0;
         if (same && index[i].group != index[kept - 1].group)
             clashes(context, (const struct own_domain[2]){index[kept - 1], index[i]});
-        struct own_domain moved = {take(index[i].domain), index[i].group};
+        struct own_domain moved = {take(index[i].domain), index[i].group, NULL};
         if (same)
             free(moved.domain);
         else
             index[kept++] = moved;
     }
     settings->own_index_count = kept;
+}
+
+static void name_first(struct settings *settings)
+{
+    const char **first = xcalloc(settings->own_domains.count + 1, sizeof *first);
+    for (size_t i = 0; i < settings->own_index_count; i++) {
+        struct own_domain *own = &settings->own_index[i];
+        if (first[own->group] == NULL)
+            first[own->group] = own->domain;
+        own->first = first[own->group];
+    }
+    free(first);
 }
 
 void settings_index_domains(struct settings *settings,
@@ -67,6 +79,7 @@ void settings_index_domains(struct settings *settings,
         qsort(settings->own_index, settings->own_index_count, sizeof *settings->own_index,
               compare_own);
     drop_repeated(settings, clashes, context);
+    name_first(settings);
 }
 
 static int compare_items(const void *a, const void *b)
@@ -122,10 +135,8 @@ bool settings_own_domain(const struct settings *settings, const char *mailbox_do
 
 const char *settings_sender_domain(const struct settings *settings, const char *domain)
 {
-    const struct own_domain *first = settings->own_index, *mine = find_own(settings, domain);
-    while (mine != NULL && first->group != mine->group)
-        first++;
-    return mine != NULL ? first->domain : domain;
+    const struct own_domain *mine = find_own(settings, domain);
+    return mine != NULL ? mine->first : domain;
 }
 
 static int compare_item(const void *name, const void *item)
