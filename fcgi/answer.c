@@ -105,6 +105,8 @@ static struct kind kind_of(enum verdict_kind kind)
         return (struct kind){429, URN "limit-over-time", "A sending limit is reached"};
     case VERDICT_SUSPENDED:
         return (struct kind){403, URN "suspended", "Sending is suspended"};
+    case VERDICT_BLOCKED:
+        return (struct kind){403, URN "blocked", "Too much mail could not be delivered"};
     case VERDICT_NO_STORE:
         return (struct kind){503, URN "store-unavailable",
                              "Sending limits cannot be checked now"};

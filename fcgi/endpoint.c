@@ -183,6 +183,8 @@ void endpoint_judge(struct endpoint *endpoint, struct endpoint_exchange *const *
             recorder_judged(endpoint->recorder, &verdicts[i], results[i], took_us);
         store_watch_saw(&endpoint->store_watch, endpoint->store, results[i]);
         store_watch_ahead(&endpoint->store_watch, verdicts[i].ahead_ms, now_ms);
+        if (verdicts[i].block_damaged)
+            store_watch_damaged(&endpoint->store_watch, verdicts[i].submission->mailbox, now_ms);
         answer_judged(exchanges[i], &verdicts[i]);
     }
     log_release();

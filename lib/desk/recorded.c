@@ -27,6 +27,7 @@ const char *recorded_verdict(const struct recorded *recorded)
     case OUTCOME_REJECTED: return "message";
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
+    case OUTCOME_BLOCKED: return "blocked";
     default: return "admitted";
     }
 }

@@ -131,6 +131,16 @@ static const char *counted_ip(const struct judgement *judgement)
     return nobodys ? NULL : judgement->submission->ip;
 }
 
+/* Whose block concerns the message; NULL: nobody's. */
+static const char *blocked_domain(const struct judgement *judgement)
+{
+    const struct settings *settings = judgement->settings;
+    const struct submission *submission = judgement->submission;
+    bool meets_none = settings->failures.percent == LIMIT_OFF || judgement->limits.exempt ||
+                      !channel_is_its_users(submission->channel);
+    return meets_none ? NULL : settings_sender_domain(settings, submission->domain);
+}
+
 static void prepare_record(const struct judgement *judgement, struct judge_request *request)
 {
     request->facts = packing_facts(&(struct packed_message){
@@ -159,6 +169,8 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
         .mailbox = submission->mailbox,
         .channel = submission->channel,
         .ip = counted_ip(judgement),
+        .domain = blocked_domain(judgement),
+        .mailbox_blocks = settings->failures.blocks == FAILURE_BLOCKS_MAILBOX,
         .id = guard_counted_id(submission->arena, submission->channel, submission->id),
         .fingerprint = fingerprint(submission),
         .attempt = attempt(submission),

@@ -117,14 +117,20 @@ static void fill_can_send(struct judgement *judgement)
         else if (verdict->suspensions.of[0].until_ms > latest_ms)
             latest_ms = verdict->suspensions.of[0].until_ms;
     }
+    if (verdict->block.until_ms != 0) {
+        verdict->can_send = CAN_SEND_NONE;
+        if (verdict->block.until_ms > latest_ms)
+            latest_ms = verdict->block.until_ms;
+    }
     verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
 }
 
-/* The first moment at which every window would take the message; 0 never. */
+/* The first moment at which no block holds and every window would take the message; 0 never. */
 static int64_t when_fits(const struct judgement *judgement)
 {
     const struct judge_result *result = &judgement->result;
-    int64_t latest_ms = result->at_ms;
+    int64_t until_ms = result->block.until_ms;
+    int64_t latest_ms = until_ms > result->at_ms ? until_ms : result->at_ms;
     for (size_t i = 0; i < result->window_count; i++) {
         const struct outcome_window *window = &result->windows[i];
         const struct rule_info *rule = &rule_table[window->rule];
@@ -183,10 +189,15 @@ static void fill_kind(struct judgement *judgement)
         verdict->kind = VERDICT_SUSPENDED;
         verdict->retry_at_ms = when_passes(judgement);
         break;
+    case OUTCOME_BLOCKED:
+        verdict->kind = VERDICT_BLOCKED;
+        verdict->retry_at_ms = when_fits(judgement);
+        break;
     default:
         verdict->kind = VERDICT_ADMIT;
         verdict->observed = !verdict->repeated && judgement->request.observe &&
-                            (verdict->reason_count > 0 || result->suspensions.count > 0);
+                            (verdict->reason_count > 0 || result->suspensions.count > 0 ||
+                             result->block.until_ms != 0);
     }
 }
 
@@ -197,6 +208,9 @@ void judgement_fill_verdict(struct judgement *judgement)
     verdict->decision = result->decision;
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;
+    verdict->block_damaged = result->block_damaged;
+    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
+        verdict->block = result->block;
     if (result->suspensions.count > 0) {
         verdict->suspensions = result->suspensions;
         verdict->sentence = verdict_provider_sentence(judgement->arena, judgement->catalogue,

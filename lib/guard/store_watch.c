@@ -17,14 +17,27 @@ void store_watch_saw(struct store_watch *watch, const struct store *store, int a
     }
 }
 
+/* Whether to tell it now: not within an hour. */
+static bool is_due(_Atomic int64_t *told_ms, int64_t now_ms)
+{
+    int64_t last_ms = *told_ms;
+    bool lately = last_ms != 0 && now_ms >= last_ms && now_ms - last_ms < HOUR_MS;
+    return !lately && atomic_compare_exchange_strong(told_ms, &last_ms, now_ms);
+}
+
 void store_watch_ahead(struct store_watch *watch, int64_t ahead_ms, int64_t now_ms)
 {
-    int64_t told_ms = watch->told_ahead_ms;
-    if (ahead_ms <= 0 || (told_ms != 0 && now_ms >= told_ms && now_ms - told_ms < HOUR_MS) ||
-        !atomic_compare_exchange_strong(&watch->told_ahead_ms, &told_ms, now_ms))
+    if (ahead_ms <= 0 || !is_due(&watch->told_ahead_ms, now_ms))
         return;
     char seconds[24];
     snprintf(seconds, sizeof seconds, "%lld", (long long)(ahead_ms / SECOND_MS));
     log_line(LOG_ERROR_LEVEL, "a clock was wrong: the store held messages of the future, which "
              "count from now on", "ahead_s", seconds, NULL);
+}
+
+void store_watch_damaged(struct store_watch *watch, const char *mailbox, int64_t now_ms)
+{
+    if (is_due(&watch->told_damaged_ms, now_ms))
+        log_line(LOG_ERROR_LEVEL, "what is kept of a block for failed mail is damaged, and blocks "
+                 "nobody", "mailbox", mailbox, NULL);
 }

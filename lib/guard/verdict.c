@@ -6,7 +6,7 @@ const char *const verdict_labels[VERDICT_LABELS] = {
     [LABEL_ADMIT] = "admit",         [LABEL_MESSAGE] = "message",   [LABEL_OVER_TIME] = "over_time",
     [LABEL_SUSPENDED] = "suspended", [LABEL_NO_STORE] = "no_store", [LABEL_REPEATED] = "repeated",
     [LABEL_OBSERVED] = "observed",   [LABEL_UNJUDGED] = "unjudged",
-    [LABEL_REDEEMED] = "redeemed",
+    [LABEL_REDEEMED] = "redeemed",   [LABEL_BLOCKED] = "blocked",
 };
 
 const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
@@ -16,7 +16,7 @@ enum verdict_label verdict_label(const struct verdict *verdict)
     static const enum verdict_label words[] = {
         [VERDICT_ADMIT] = LABEL_ADMIT,         [VERDICT_MESSAGE] = LABEL_MESSAGE,
         [VERDICT_OVER_TIME] = LABEL_OVER_TIME, [VERDICT_SUSPENDED] = LABEL_SUSPENDED,
-        [VERDICT_NO_STORE] = LABEL_NO_STORE,
+        [VERDICT_NO_STORE] = LABEL_NO_STORE,   [VERDICT_BLOCKED] = LABEL_BLOCKED,
     };
     return verdict->repeated   ? LABEL_REPEATED
            : verdict->redeemed ? LABEL_REDEEMED

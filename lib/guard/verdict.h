@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/json_write.h"
+#include "rules/failure_in_force.h"
 #include "rules/rules.h"
 #include "store/suspensions.h"
 
@@ -17,12 +18,13 @@ enum verdict_kind {
     VERDICT_OVER_TIME, /* 429: breaks a limit over time */
     VERDICT_SUSPENDED, /* 403 */
     VERDICT_NO_STORE,  /* 503: the store did not answer and on_failure = refuse */
+    VERDICT_BLOCKED,   /* 403: mail of its domain, or its mailbox, failed too often */
 };
 
 /* A verdict in one word, for logs and counts: the kind, or what stands behind an admission. */
 enum verdict_label {
     LABEL_ADMIT, LABEL_MESSAGE, LABEL_OVER_TIME, LABEL_SUSPENDED, LABEL_NO_STORE, /* as the kinds */
-    LABEL_REPEATED, LABEL_OBSERVED, LABEL_UNJUDGED, LABEL_REDEEMED,
+    LABEL_BLOCKED, LABEL_REPEATED, LABEL_OBSERVED, LABEL_UNJUDGED, LABEL_REDEEMED,
     VERDICT_LABELS
 };
 extern const char *const verdict_labels[VERDICT_LABELS]; /* "admit", "over_time", … */
@@ -68,6 +70,8 @@ struct verdict {
     struct verdict_window windows[OVER_TIME_COUNT];
     size_t window_count;
     struct suspensions suspensions; /* that hold; told is the first */
+    struct failure_in_force block; /* that holds, as struct judge_result has it */
+    bool block_damaged;
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
     enum can_send can_send;

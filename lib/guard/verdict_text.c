@@ -195,7 +195,7 @@ static void tell_kind(const struct verdict_writing *telling, const struct verdic
     }
     tell_with(telling, "not_sent", NULL);
     tell_reasons(telling, verdict);
-    if (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0)
+    if (verdict->kind != VERDICT_MESSAGE && verdict->retry_at_ms != 0)
         tell_moment(telling, "sendable_from", verdict->retry_at_ms);
 }
 

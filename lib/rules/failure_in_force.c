@@ -2,12 +2,12 @@
 
 #include "base/packed.h"
 
-enum { FORMAT = 1, MOMENT_BYTES = 6, COUNT_BYTES = 4 };
+enum { MOMENT_BYTES = 6, COUNT_BYTES = 4 };
 
 void failure_in_force_put(uint8_t bytes_r[FAILURE_IN_FORCE_BYTES],
                           const struct failure_in_force *in_force)
 {
-    uint8_t *next = packed_put(bytes_r, FORMAT, 1);
+    uint8_t *next = packed_put(bytes_r, FAILURE_IN_FORCE_FORMAT, 1);
     next = packed_put(next, (uint64_t)in_force->from_ms, MOMENT_BYTES);
     next = packed_put(next, (uint64_t)in_force->until_ms, MOMENT_BYTES);
     next = packed_put(next, in_force->block, COUNT_BYTES);
@@ -21,7 +21,7 @@ int failure_in_force_read(const void *bytes, size_t length, struct failure_in_fo
 {
     const uint8_t *next = bytes;
     *in_force_r = (struct failure_in_force){0};
-    if (length != FAILURE_IN_FORCE_BYTES || packed_get(&next, 1) != FORMAT ||
+    if (length != FAILURE_IN_FORCE_BYTES || packed_get(&next, 1) != FAILURE_IN_FORCE_FORMAT ||
         next[FAILURE_IN_FORCE_BYTES - 2] >= FAILURE_HINT_COUNT)
         return 0;
     in_force_r->from_ms = (int64_t)packed_get(&next, MOMENT_BYTES);

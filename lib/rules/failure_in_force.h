@@ -19,10 +19,11 @@ struct failure_in_force {
     uint32_t block;            /* its id in the window */
     uint32_t bad, all, messages; /* as struct failure_numbers has them */
     enum failure_hint hint;
+    bool of_mailbox; /* else of the domain; not in the packed form, whose key says it */
 };
 
 /* Packed: 1 format; 6 from, 6 until; 4 block, 4 bad, 4 all, 4 messages; 1 hint. */
-enum { FAILURE_IN_FORCE_BYTES = 30 };
+enum { FAILURE_IN_FORCE_BYTES = 30, FAILURE_IN_FORCE_FORMAT = 1 };
 void failure_in_force_put(uint8_t bytes_r[FAILURE_IN_FORCE_BYTES],
                           const struct failure_in_force *in_force);
 /* 1; 0: damaged, *in_force_r is zeroed. */

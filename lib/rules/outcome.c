@@ -8,6 +8,7 @@ const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_ADMITTED] = "admitted", [OUTCOME_REPEATED] = "repeated",
     [OUTCOME_REJECTED] = "rejected", [OUTCOME_OVER] = "over",
     [OUTCOME_SUSPENDED] = "suspended", [OUTCOME_REDEEMED] = "redeemed",
+    [OUTCOME_BLOCKED] = "blocked",
 };
 
 int outcome_by_name(const char *name)
@@ -77,6 +78,8 @@ static struct outcome_judged decide(const struct outcome_seen *seen)
         judged.outcome = OUTCOME_ADMITTED;
     } else if (seen->suspended) {
         judged.outcome = OUTCOME_SUSPENDED;
+    } else if (seen->blocked) {
+        judged.outcome = OUTCOME_BLOCKED;
     } else if (seen->rejected) {
         judged.outcome = OUTCOME_REJECTED;
     } else if ((judged.window = suspending_window(seen)) >= 0) {

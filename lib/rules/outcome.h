@@ -16,6 +16,8 @@ enum outcome {
     OUTCOME_SUSPENDED, /* the mailbox is suspended, or is so from this message on */
     OUTCOME_REDEEMED,  /* another channel admitted it a moment ago and left a ticket; nothing is
                           counted again */
+    OUTCOME_BLOCKED,   /* its domain, or its mailbox, is blocked since its mail fails too often;
+                          nothing is counted */
     OUTCOME_COUNT
 };
 extern const char *const outcome_names[OUTCOME_COUNT];
@@ -47,9 +49,11 @@ bool outcome_window_over(const struct outcome_window *window, uint32_t off_domai
 struct outcome_seen {
     bool counted_before; /* this very submission, within 24 h */
     bool suspended;      /* a suspension is in force */
+    bool blocked;        /* a block of its domain or its mailbox is in force */
     bool ticket;         /* there is a ticket for it; look for one where outcome_wants_ticket */
     bool rejected;           /* it breaks a rule of one message */
-    bool observe;        /* count it although suspended, rejected or over; suspend nobody */
+    bool observe;        /* count it although suspended, blocked, rejected or over; suspend
+                            nobody */
     bool dry_run;        /* nothing takes effect */
     bool no_attempt;     /* refused because of a suspension, it is no attempt */
     uint32_t off_domain;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "message/channel.h"
+#include "rules/failure_in_force.h"
 #include "rules/outcome.h"
 #include "rules/rule.h"
 #include "rules/suspension.h"
@@ -37,6 +38,9 @@ struct judge_request {
                              counts (history_marks) */
     const char *ip;       /* NULL: counted for no IP; windows of an IP are then not checked. Not
                              NULL only where the channel counts in a history of an IP */
+    const char *domain;   /* of the sender, whose block (VALUE_BLOCK) concerns the message; NULL: no
+                             block does */
+    bool mailbox_blocks;  /* a block of the mailbox concerns it too; with a domain only */
     const char *id;       /* the submission's id; identity is (mailbox, id, fingerprint) */
     uint64_t fingerprint; /* of the recipients: the same id for other recipients is another
                              submission, and replaces the older one under that id */
@@ -51,8 +55,8 @@ struct judge_request {
     uint32_t redeem;      /* look for a ticket of the mailbox for so many recipients; 0: do not.
                              0..SUBMISSION_MAX_RECIPIENTS */
     bool dry_run;         /* answer, change nothing */
-    bool observe;         /* count it although over or suspended; suspend no mailbox; the result's
-                             windows and suspension still say what is so */
+    bool observe;         /* count it although over, blocked or suspended; suspend no mailbox; the
+                             result's windows, block and suspension still say what is so */
     uint64_t decision;    /* id to keep the record under (decision.h), of now_ms; 0 in a dry run */
     struct record_facts facts;
     int64_t keep_refused_ms, keep_admitted_ms; /* the record's lifetime, by outcome */
@@ -77,6 +81,9 @@ struct judge_result {
     bool brought;     /* the suspension begins with this message; in a dry run: would */
     struct suspensions suspensions; /* that hold, also the one that this message brought; none where
                                        one only would begin */
+    struct failure_in_force block; /* that holds, of the domain or the mailbox; of both the one that
+                                      ends later; zeroed: none */
+    bool block_damaged; /* what is kept of a block is damaged, and blocks nobody */
     struct outcome_window windows[OVER_TIME_COUNT]; /* the request's, in its order, with what the
                                                        store saw in them */
     size_t window_count;
@@ -94,6 +101,7 @@ struct judge_result {
  *      move the end of one for `volume` (not with no_attempt).
  *   2b. a ticket is to be redeemed and there is one that holds: the oldest of them is taken
  *      away (not in a dry run): REDEEMED, with a record kept like an admitted one's.
+ *   2c. a block of its domain or its mailbox holds at now_ms: BLOCKED.
  *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.

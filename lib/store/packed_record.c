@@ -1,5 +1,6 @@
 #include "store/packed_record.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,14 @@ void packed_record_tail(struct text *out, const struct judge_request *request, c
 void packed_record_link(uint32_t id_hash, char link_r[RECORD_LINK_SIZE])
 {
     snprintf(link_r, RECORD_LINK_SIZE, "#%08x", (unsigned)id_hash);
+}
+
+void packed_record_block(const struct failure_in_force *block, char link_r[RECORD_LINK_SIZE])
+{
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    failure_in_force_put(bytes, block);
+    link_r[0] = RECORD_BLOCK_MARKS[block->of_mailbox];
+    sodium_bin2hex(link_r + 1, RECORD_LINK_SIZE - 1, bytes, sizeof bytes);
 }
 
 void packed_record_put(struct text *out, const struct judge_request *request,
@@ -110,6 +119,23 @@ static void read_window(const uint8_t **bytes, const uint64_t *counts, size_t co
     record_r->windows[record_r->window_count++].used_before = counts[at];
 }
 
+/* Whether something else stands in the place of an IP. */
+static bool read_link(const char *name, struct record *record_r)
+{
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    size_t length;
+    const char *mark = name[0] != '\0' ? strchr("#" RECORD_BLOCK_MARKS, name[0]) : NULL;
+    if (mark == NULL)
+        return false;
+    if (name[0] == '#')
+        record_r->redeemed = (uint32_t)strtoul(name + 1, NULL, 16);
+    else if (sodium_hex2bin(bytes, sizeof bytes, name + 1, strlen(name + 1), NULL, &length,
+                            NULL) == 0 &&
+             failure_in_force_read(bytes, length, &record_r->block))
+        record_r->block.of_mailbox = name[0] == RECORD_BLOCK_MARKS[1];
+    return true;
+}
+
 int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
                       struct record *record_r, int64_t *until_ms_r, const char **ip_name_r)
 {
@@ -137,10 +163,8 @@ int packed_record_get(struct arena *arena, const uint8_t *bytes, size_t length,
         return 0;
     *ip_name_r = arena_strndup(arena, (const char *)next, ip_length);
     next += ip_length;
-    if (**ip_name_r == '#') {
-        record_r->redeemed = (uint32_t)strtoul(*ip_name_r + 1, NULL, 16);
+    if (read_link(*ip_name_r, record_r))
         *ip_name_r = "";
-    }
     record_r->facts_length = (size_t)(end - next);
     record_r->facts = arena_strndup(arena, (const char *)next, record_r->facts_length);
     return 1;

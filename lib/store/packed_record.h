@@ -5,9 +5,10 @@
  *   of each span, the longest first, 3 messages and 4 off-domain recipients that it held before;
  *   1 how many windows the message was held against, and of each 1 row of RULES_OVER_TIME and
  *   1 number of its count among those totals, from 0 (packed_record_count);
- *   1 length and the name of the IP's history that the message counted in, none when it is 0; of a
- *   redeemed one, which counts in none, '#' and in base 16 the hash of the id (packed_entry.h)
- *   under which the message counts that left the ticket;
+ *   1 length and the name of the IP's history that the message counted in, none when it is 0. What
+ *   counts in none has in its place: a redeemed one '#' and in base 16 the hash of the id
+ *   (packed_entry.h) under which the message counts that left the ticket; a blocked one '!' where
+ *   its domain was, '?' where its mailbox was, and in base 16 the block (rules/failure_in_force.h);
  *   the facts, up to the end.
  *
  * SQLite writes it by packed_record_put. In Redis judge.lua does, from what packed_record_tail made. */
@@ -44,12 +45,16 @@ size_t packed_record_count(enum rule rule);
 void packed_record_tail(struct text *out, const struct judge_request *request, const char *ip_name,
                         bool passes);
 
-/* '#' and the hash, as a C string. */
-enum { RECORD_LINK_SIZE = 1 + 8 + 1 };
+/* What stands in the place of an IP, as C strings. */
+#define RECORD_OF_DOMAIN "!" /* a block */
+#define RECORD_OF_MAILBOX "?"
+#define RECORD_BLOCK_MARKS RECORD_OF_DOMAIN RECORD_OF_MAILBOX
+enum { RECORD_LINK_SIZE = 1 + 2 * FAILURE_IN_FORCE_BYTES + 1 };
 void packed_record_link(uint32_t id_hash, char link_r[RECORD_LINK_SIZE]);
+void packed_record_block(const struct failure_in_force *block, char link_r[RECORD_LINK_SIZE]);
 
-/* Adds the record of a message that was judged so. ip_name: of the IP's history, the link of a
- * redeemed one, or NULL. */
+/* Adds the record of a message that was judged so. ip_name: of the IP's history, what stands in its
+ * place, or NULL. */
 void packed_record_put(struct text *out, const struct judge_request *request,
                        enum outcome outcome, int64_t at_ms,
                        const struct record_totals totals[SUBJECT_COUNT], const char *ip_name);

@@ -4,6 +4,7 @@
 #define SENDGUARD_STORE_RECORDS_H
 
 #include "base/arena.h"
+#include "rules/failure_in_force.h"
 #include "rules/outcome.h"
 #include "rules/rule.h"
 #include "rules/window.h"
@@ -25,6 +26,7 @@ struct record {
     size_t facts_length;
     uint32_t redeemed; /* of one that was redeemed: names the message that had left the ticket, for
                           a refund (values.h); 0: not known */
+    struct failure_in_force block; /* of one that was blocked; zeroed: not known */
 };
 /* The record of a decision. Returns 1; 0 there is none, or it is past its lifetime; -1. */
 int store_record(struct store *store, struct arena *arena, uint64_t decision, int64_t now_ms,

@@ -52,21 +52,26 @@ local function stamped(entry, at, stamp, number)
         .. pack(TAG_FORM, tag)
 end
 
-local function load(key, suspension_key, ip_key)
+-- Where no block is wanted, the suspension is asked for twice.
+local function load(key, suspension_key, block_key, own_block_key, ip_key)
+    local third, state = block_key ~= '' and block_key or suspension_key
     if ip_key == '' then
-        local state = call('MGET', key, suspension_key)
-        return state[1] or MAILBOX_EMPTY, state[2], IP_EMPTY
+        state = call('MGET', key, suspension_key, third)
+    else
+        state = call('MGET', key, suspension_key, third, ip_key)
     end
-    local state = call('MGET', key, suspension_key, ip_key)
-    return state[1] or MAILBOX_EMPTY, state[2], state[3] or IP_EMPTY
+    return state[1] or MAILBOX_EMPTY, state[2], block_key ~= '' and state[3],
+        own_block_key ~= '' and call('GET', own_block_key), state[4] or IP_EMPTY
 end
 
 local function judge(given)
     -- load
     local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
-        key, suspension_key, ip_key, stamp_id, tail, place = unpack_bytes(GIVEN_FORM, given)
+        key, suspension_key, block_key, own_block_key, ip_key, stamp_id, tail, place =
+        unpack_bytes(GIVEN_FORM, given)
     local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
-    local text, suspended, network = load(key, suspension_key, ip_key)
+    local text, suspended, block, own_block, network =
+        load(key, suspension_key, block_key, own_block_key, ip_key)
     if mode >= MODE_EARLIER then
         text, network = unusual().earlier(given, place, mode, key, text, ip_key, network, id, entry)
     end
@@ -90,9 +95,10 @@ local function judge(given)
     end
 
     -- decide
-    if mode > 0 or suspended or not roomy or ahead > AHEAD or find(text, id, 1, true) then
+    if mode > 0 or suspended or block or own_block or not roomy or ahead > AHEAD
+        or find(text, id, 1, true) then
         m = unusual().seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at,
-            ahead, text, network, roomy, id, entry, number)
+            ahead, text, network, roomy, id, entry, number, block, own_block)
         unusual().decide(m)
         record_head, tail, kind, counts = unusual().effects(m, tail)
         text = m.text

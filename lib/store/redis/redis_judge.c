@@ -132,6 +132,9 @@ static void put_names(struct text *given, const struct judge_request *request, c
     put_key(given, REDIS_MAILBOX_KEY,
             history_name(SUBJECT_MAILBOX, request->channel, request->mailbox, mailbox_name));
     put_key(given, REDIS_SUSPENSION_KEY, request->mailbox);
+    put_key(given, REDIS_BLOCK_KEY, request->domain);
+    put_key(given, REDIS_BLOCK_KEY,
+            request->domain != NULL && request->mailbox_blocks ? request->mailbox : NULL);
     put_key(given, REDIS_IP_KEY, ip);
     int length = snprintf(stamp, sizeof stamp, "%lld-*",
                           (long long)decision_time(request->decision));
@@ -283,8 +286,24 @@ static int read_told(const redisReply *reply, const struct judge_task *task)
     return 1;
 }
 
+/* A block as unusual.lua tells it: its mark and its bytes; nothing: none; another mark: one that is
+ * damaged, and blocks nobody. 1, or 0 when it has another form. */
+static int read_block(const redisReply *element, struct judge_result *result)
+{
+    if (element->type != REDIS_REPLY_STRING)
+        return 0;
+    const char *mark = element->len > 0 ? strchr(RECORD_BLOCK_MARKS, element->str[0]) : NULL;
+    result->block_damaged = element->len > 0 && mark == NULL;
+    if (mark == NULL)
+        return 1;
+    if (!failure_in_force_read(element->str + 1, element->len - 1, &result->block))
+        return 0;
+    result->block.of_mailbox = mark == RECORD_BLOCK_MARKS + 1;
+    return 1;
+}
+
 /* What is not simply admitted; the elements are at the end of unusual.lua. */
-enum { PARTICULARS = 5 + SUBJECT_COUNT };
+enum { PARTICULARS = 6 + SUBJECT_COUNT };
 static int read_particulars(redisReply *const *elements, const struct judge_task *task)
 {
     struct judge_result *result = task->result_r;
@@ -292,13 +311,13 @@ static int read_particulars(redisReply *const *elements, const struct judge_task
     if (elements[1]->type != REDIS_REPLY_INTEGER || elements[2]->type != REDIS_REPLY_INTEGER ||
         outcome < 0 || outcome >= OUTCOME_COUNT ||
         !redis_read_suspensions(elements[3], &result->suspensions) ||
-        elements[4]->type != REDIS_REPLY_INTEGER)
+        elements[4]->type != REDIS_REPLY_INTEGER || !read_block(elements[5], result))
         return 0;
     result->ahead_ms = redis_number(elements[1]);
     result->outcome = (enum outcome)outcome;
     result->brought = redis_number(elements[4]) == 1;
     for (size_t i = 0; i < SUBJECT_COUNT; i++)
-        redis_read_history(elements[5 + i], task->request->arena, (enum subject)i, result->at_ms,
+        redis_read_history(elements[6 + i], task->request->arena, (enum subject)i, result->at_ms,
                            &result->histories[i]);
     return 1;
 }
@@ -311,6 +330,8 @@ static int read_answer(struct redis_backend *backend, const redisReply *reply,
     result->outcome = OUTCOME_ADMITTED;
     result->ahead_ms = 0;
     result->brought = false;
+    result->block = (struct failure_in_force){0};
+    result->block_damaged = false;
     suspension_clear(&result->suspensions);
     memset(result->histories, 0, sizeof result->histories);
     if (reply->type == REDIS_REPLY_ERROR)

@@ -128,6 +128,10 @@ static const struct script_name names[] = {
     {"SPAN_FORM", ">" TIME_FORM TOTAL_FORM},
     {"RECORD_HEAD_FORM", ">BB" TIME_FORM "I4B"},
     {"VERSION_FORM", ">I" DIGITS(VERSION_BYTES)},
+    {"BLOCK_FORM", ">B" TIME_FORM TIME_FORM "c16B"}, /* rules/failure_in_force.h */
+    {"OF_DOMAIN", RECORD_OF_DOMAIN}, /* marks of a block */
+    {"OF_MAILBOX", RECORD_OF_MAILBOX},
+    {"DAMAGED", "-"},
     {"VALUE_FORM", ">I" DIGITS(VERSION_BYTES) TIME_FORM},
     {"RECORD_END_FORM", ">" TIME_FORM "I4"},
     {"EARLIER_SPAN_FORM", ">" EARLIER_SPAN_FORM},
@@ -159,6 +163,7 @@ static const struct {
     {"ATTEMPT_BYTES", ATTEMPT_BYTES},
     {"ENDS_PLACE", ENDS_PLACE},
     {"VERSION_BYTES", VERSION_BYTES},
+    {"VALUE_HEAD_BYTES", VALUE_HEAD_BYTES},
     {"LAST_VERSION", VALUE_ANY - 1},
     {"TIMES", INT64_C(1) << COUNTED_TIME_BITS},
     {"CHANNELS", 1 << COUNTED_CHANNEL_BITS},
@@ -184,6 +189,10 @@ static const struct {
     {"OUTCOME_REJECTED", OUTCOME_REJECTED},
     {"OUTCOME_OVER", OUTCOME_OVER},
     {"OUTCOME_SUSPENDED", OUTCOME_SUSPENDED},
+    {"OUTCOME_BLOCKED", OUTCOME_BLOCKED},
+    {"BLOCK_BYTES", FAILURE_IN_FORCE_BYTES},
+    {"BLOCK_FORMAT", FAILURE_IN_FORCE_FORMAT},
+    {"HINTS", FAILURE_HINT_COUNT},
     {"MODE_REJECTED", MODE_REJECTED},
     {"MODE_DRY_RUN", MODE_DRY_RUN},
     {"MODE_OBSERVE", MODE_OBSERVE},
@@ -448,7 +457,7 @@ static void add_given_form(struct text *out)
               "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
-    text_add(out, "I2c0I2c0I2c0Bc0I3c0'");
+    text_add(out, "I2c0I2c0I2c0I2c0I2c0Bc0I3c0'");
 }
 
 static void add_record_totals(struct text *out)

@@ -49,21 +49,6 @@ local function redeem_ticket(m)
     mark_redeemed(m.mailbox, string.sub(m.ticket, WEIGHT_BYTES + 1))
 end
 
--- What stands behind the totals of the redeemed message's record, with the submission that had left
--- the ticket in the place of an IP (packed_record.h).
-local function with_link(m, tail)
-    local named = string.sub(m.ticket, WEIGHT_BYTES + 1)
-    local place, link = 2 + 2 * string.byte(tail, 1), '#'
-    if #named > ID_BYTES then
-        return tail
-    end
-    for i = 1, #named do
-        link = link .. string.format('%02x', string.byte(named, i))
-    end
-    return string.sub(tail, 1, place - 1) .. string.char(#link) .. link
-        .. string.sub(tail, place + 1 + string.byte(tail, place))
-end
-
 local function leave_ticket(m)
     local tickets = TICKET .. m.mailbox
     call('ZREMRANGEBYSCORE', tickets, '-inf', string.format('%d', m.at - MARGIN))
@@ -76,6 +61,5 @@ local function leave_ticket(m)
 end
 
 return {
-    find = find_ticket, redeem = redeem_ticket, with_link = with_link, leave = leave_ticket,
-    drop = drop_ticket,
+    find = find_ticket, redeem = redeem_ticket, leave = leave_ticket, drop = drop_ticket,
 }

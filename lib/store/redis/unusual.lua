@@ -25,9 +25,44 @@ local function bring_earlier(given, place, mode, key, text, ip_key, network, id,
     return text, network
 end
 
+-- The block that holds, its mark before its bytes: this value, or `other`, whichever ends later. '':
+-- none does; DAMAGED: nor can it be read.
+local function block_of(mark, value, now, other)
+    if not value then
+        return other
+    end
+    local bytes, kept, format, from, ends, _, hint = string.sub(value, VALUE_HEAD_BYTES + 1), 0
+    if #value >= VALUE_HEAD_BYTES then
+        _, kept = unpack_bytes(VALUE_FORM, value)
+    end
+    if #bytes == BLOCK_BYTES then
+        format, from, ends, _, hint = unpack_bytes(BLOCK_FORM, bytes)
+    end
+    if kept > 0 and kept <= now then
+        return other
+    elseif format ~= BLOCK_FORMAT or hint >= HINTS then
+        return other ~= '' and other or DAMAGED
+    elseif now < from or now >= ends
+        or #other > 1 and select(3, unpack_bytes(BLOCK_FORM, other, 2)) >= ends then
+        return other
+    end
+    return mark .. bytes
+end
+
+-- What stands behind the totals of a record, with a mark and, in base 16, bytes in the place of an
+-- IP (packed_record.h).
+local function with_link(tail, mark, bytes)
+    local place, link = 2 + 2 * string.byte(tail, 1), mark
+    for i = 1, #bytes do
+        link = link .. string.format('%02x', string.byte(bytes, i))
+    end
+    return string.sub(tail, 1, place - 1) .. string.char(#link) .. link
+        .. string.sub(tail, place + 1 + string.byte(tail, place))
+end
+
 -- m with all that the judgement depends on.
 local function seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at, ahead,
-    text, network, roomy, id, entry, number)
+    text, network, roomy, id, entry, number, block, own_block)
     local m = {
         key = key, ip_key = ip_key, now = now, at = at, ahead = ahead, text = text,
         network = network, roomy = roomy, id = id, number = number, given = given,
@@ -35,6 +70,7 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
         dry = has(mode, MODE_DRY_RUN), observe = has(mode, MODE_OBSERVE),
         rejected = has(mode, MODE_REJECTED), no_attempt = has(mode, MODE_NO_ATTEMPT),
         trims = has(mode, MODE_TRIM), earlier = mode >= MODE_EARLIER,
+        block = block_of(OF_MAILBOX, own_block, now, block_of(OF_DOMAIN, block, now, '')),
         kept = suspensions().read(suspended), -- of these held, and mended: a wrong clock stamped
         -- and where there are such: replaced and counted_before (the entry that had the id before;
         -- whether it is this very submission), ticket; by `decide` outcome and rule (by which it
@@ -43,7 +79,7 @@ local function seen(given, place, mode, key, suspension_key, suspended, ip_key, 
     m.charge, m.keep_admitted, m.keep_refused, m.leaves, m.redeems, m.more, m.windows =
         unpack_bytes(UNUSUAL_FORM, given, place)
     m.held, m.mended = suspensions().in_force(m.kept, now)
-    m.suspended = #m.held > 0
+    m.suspended, m.blocked = #m.held > 0, #m.block > 1
     m.replaced = histories().offset_of_id(text, id)
     if m.replaced then
         local known = string.sub(text, m.replaced + 1, m.replaced + MAILBOX_EACH)
@@ -68,6 +104,8 @@ local function outcome_of(m)
         return OUTCOME_ADMITTED
     elseif m.suspended then
         return OUTCOME_SUSPENDED
+    elseif m.blocked then
+        return OUTCOME_BLOCKED
     elseif m.rejected then
         return OUTCOME_REJECTED
     elseif not m.roomy then
@@ -115,7 +153,10 @@ local function effects(m, tail)
         refusals(m).count_attempts()
     elseif m.outcome == OUTCOME_REDEEMED then
         tickets().redeem(m)
-        tail = tickets().with_link(m, tail)
+        local named = string.sub(m.ticket, WEIGHT_BYTES + 1)
+        tail = #named > ID_BYTES and tail or with_link(tail, '#', named)
+    elseif m.outcome == OUTCOME_BLOCKED then
+        tail = with_link(tail, string.sub(m.block, 1, 1), string.sub(m.block, 2))
     end
     local head = pack(RECORD_HEAD_FORM, RECORD_FORMAT, m.outcome, m.at,
         m.passes and m.keep_admitted or m.keep_refused, RECORD_SHAPE)
@@ -148,7 +189,7 @@ local function answer(m, told, stamp)
         finish(m, stamp)
     end
     local forecasts = m.dry or not m.passes or not m.roomy and not m.observe
-    if m.outcome == OUTCOME_ADMITTED and #m.held == 0 and not forecasts
+    if m.outcome == OUTCOME_ADMITTED and #m.held == 0 and m.block == '' and not forecasts
         and m.ahead <= AHEAD then
         return told
     end
@@ -162,7 +203,7 @@ local function answer(m, told, stamp)
     end
     return {
         told, m.ahead > AHEAD and m.ahead or 0, m.outcome,
-        suspensions().told_all(m.held), m.rule and 1 or 0,
+        suspensions().told_all(m.held), m.rule and 1 or 0, m.block,
         sent, sent_from,
     }
 end

@@ -302,6 +302,10 @@ int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *ref
  * (UNTIL_LIFTED: of any). 1; 0 another one is there; -1. */
 int sqlite_values_put(struct sqlite_backend *backend, const struct value *value,
                       int64_t past_ms) must_check;
+/* Looks whether the block of a domain or a mailbox, whichever `key` is, holds. 1; 0 no, and
+ * *damaged_r says when what is kept is damaged; -1. */
+int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t now_ms,
+                        struct failure_in_force *block_r, bool *damaged_r) must_check;
 /* Remove values of the rows behind `after` up to `last` that are past at past_ms. 1 or -1. */
 int sqlite_values_sweep(struct sqlite_backend *backend, int64_t after, int64_t last,
                         int64_t past_ms) must_check;

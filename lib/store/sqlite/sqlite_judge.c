@@ -260,11 +260,17 @@ static int keep_record(struct judging *judging)
     struct text *record = &backend->record;
     bool admitted = outcome_passes(result->outcome);
     char link[RECORD_LINK_SIZE];
-    packed_record_link(judging->redeemed_hash, link);
+    const char *ip_name = judging->stored[SUBJECT_IP].key;
+    if (result->outcome == OUTCOME_REDEEMED) {
+        packed_record_link(judging->redeemed_hash, link);
+        ip_name = link;
+    } else if (result->outcome == OUTCOME_BLOCKED) {
+        packed_record_block(&result->block, link);
+        ip_name = link;
+    }
     text_clear(record);
     packed_record_put(record, request, result->outcome, result->at_ms, judging->totals,
-                      result->outcome == OUTCOME_REDEEMED ? link
-                                                          : judging->stored[SUBJECT_IP].key);
+                      ip_name);
     sqlite3_stmt *put = sqlite_take(backend, admitted ? SQL_ADMITTED_PUT : SQL_REFUSED_PUT);
     sqlite3_bind_int64(put, 1, (sqlite3_int64)request->decision);
     sqlite3_bind_blob(put, 2, record->data, (int)record->length, SQLITE_STATIC);
@@ -363,19 +369,45 @@ static int redeem(struct judging *judging)
     return mark_redeemed(judging->backend, request->mailbox, judging->redeemed_hash);
 }
 
-/* All that the judgement depends on: both histories, suspensions, a ticket. 1, -1. */
+/* 1 or -1. */
+static int look_for_block(const struct judging *judging)
+{
+    const struct judge_request *request = judging->request;
+    struct judge_result *result = judging->result;
+    struct failure_in_force of_mailbox;
+    int found = 0;
+    result->block = (struct failure_in_force){0};
+    result->block_damaged = false;
+    if (request->domain == NULL)
+        return 1;
+    if (sqlite_values_block(judging->backend, request->domain, request->now_ms, &result->block,
+                            &result->block_damaged) < 0)
+        return -1;
+    if (request->mailbox_blocks)
+        found = sqlite_values_block(judging->backend, request->mailbox, request->now_ms,
+                                    &of_mailbox, &result->block_damaged);
+    if (found > 0 && of_mailbox.until_ms > result->block.until_ms) {
+        result->block = of_mailbox;
+        result->block.of_mailbox = true;
+    }
+    return found < 0 ? -1 : 1;
+}
+
+/* All that the judgement depends on: both histories, suspensions, a block, a ticket. 1, -1. */
 static int see(struct judging *judging, struct outcome_seen *seen_r)
 {
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
     if (look(judging) < 0 ||
         sqlite_suspensions_held(judging->backend, request->mailbox, request->now_ms,
-                                &result->suspensions) < 0)
+                                &result->suspensions) < 0 ||
+        look_for_block(judging) < 0)
         return -1;
     int repeated = counted_before(judging);
     *seen_r = (struct outcome_seen){
         .counted_before = repeated > 0,
         .suspended = result->suspensions.count > 0,
+        .blocked = result->block.until_ms != 0,
         .rejected = request->rejected,
         .observe = request->observe,
         .dry_run = request->dry_run,

@@ -63,6 +63,25 @@ static void read_row(sqlite3_stmt *row, struct arena *arena, struct value *value
     value_r->bytes = arena_strndup(arena, bytes, value_r->length);
 }
 
+int sqlite_values_block(struct sqlite_backend *backend, const char *key, int64_t now_ms,
+                        struct failure_in_force *block_r, bool *damaged_r)
+{
+    const struct value value = {.kind = VALUE_BLOCK, .key = key};
+    sqlite3_stmt *row;
+    int found = get_row(backend, &value, now_ms, &row);
+    if (found < 1)
+        return found;
+    struct failure_in_force block;
+    bool whole = failure_in_force_read(sqlite3_column_blob(row, 3),
+                                       (size_t)sqlite3_column_bytes(row, 3), &block);
+    sqlite3_reset(row);
+    *damaged_r = *damaged_r || !whole;
+    if (!whole || !failure_in_force_holds(&block, now_ms))
+        return 0;
+    *block_r = block;
+    return 1;
+}
+
 /* ---- changing ------------------------------------------------------------------------ */
 
 /* The version that is there; 0: none is. 1 or -1. */

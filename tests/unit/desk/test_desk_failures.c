@@ -64,7 +64,8 @@ static void keep_block(const char *key, const struct failure_block *block,
     uint8_t bytes[FAILURE_IN_FORCE_BYTES];
     failure_in_force_put(bytes, &(struct failure_in_force){
                                     block->from_ms, block->until_ms, block->id, numbers->bad,
-                                    numbers->all, numbers->messages, FAILURE_HINT_LIST});
+                                    numbers->all, numbers->messages, FAILURE_HINT_LIST,
+                                    false});
     keep_bytes(VALUE_BLOCK, key, bytes, sizeof bytes, block->until_ms);
 }
 

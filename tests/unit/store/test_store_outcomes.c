@@ -1,9 +1,11 @@
 /* Every combination of what the store can see of a message, in both databases, against the one
  * judgement (rules/outcome.h): the outcome, the window that decides, and what takes effect. */
 #include <check.h>
+#include <string.h>
 
 #include "store/records.h"
 #include "store/suspensions.h"
+#include "store/values.h"
 #include "tests/unit/store/backends.h"
 
 /* The windows before the message: messages a day and off-domain recipients a day, three of each
@@ -24,11 +26,40 @@ static const struct {
 };
 
 enum { REPEATED = 1, SUSPENDED = 2, TICKET = 4, HELD = 8, OBSERVE = 16, DRY_RUN = 32,
-       NO_ATTEMPT = 64, OTHER_CHANNEL = 128, TWICE = 256 /* suspended for another cause too */,
-       FLAGS = 512 };
+       NO_ATTEMPT = 64, OTHER_CHANNEL = 128, BLOCKED = 256,
+       TWICE = 512 /* suspended for another cause too */,
+       FLAGS = 1024 };
 
 /* A time of its own for each combination: Redis finds a record by the millisecond, among all of it. */
 static int64_t now_ms;
+
+static struct failure_in_force block_from(int64_t from_ms, int64_t until_ms)
+{
+    return (struct failure_in_force){.from_ms = from_ms, .until_ms = until_ms, .block = 7,
+                                     .bad = 12, .all = 20, .messages = 3,
+                                     .hint = FAILURE_HINT_FORM};
+}
+
+/* Bytes in the place of a block's. */
+static void keep_block(const char *key, const void *bytes, size_t length, int64_t until_ms)
+{
+    static struct values_done done;
+    const struct value_change change = {
+        .value = {.kind = VALUE_BLOCK, .key = key, .bytes = bytes, .length = length,
+                  .until_ms = until_ms},
+        .replaces = VALUE_ANY};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
+    ck_assert_int_eq(store_values_change(store, &step, &done), 1);
+}
+
+static void keep(const char *key, struct failure_in_force block)
+{
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    failure_in_force_put(bytes, &block);
+    keep_block(key, bytes, sizeof bytes, block.until_ms);
+}
+
+static const char *domain_of(const char *mailbox) { return strchr(mailbox, '@') + 1; }
 
 static void prepare(const char *mailbox, int flags)
 {
@@ -44,6 +75,8 @@ static void prepare(const char *mailbox, int flags)
     }
     if (flags & SUSPENDED)
         ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_STAFF, &a_day, &action, &made), 1);
+    if (flags & BLOCKED)
+        keep(domain_of(mailbox), block_from(now_ms, now_ms + HOUR_MS));
     if (flags & TWICE)
         ck_assert_int_eq(store_suspend(store, mailbox, CAUSE_VOLUME, &a_day, &action, &made), 1);
 }
@@ -53,6 +86,8 @@ static struct message message_with(const char *mailbox, int flags, size_t which)
     struct message message =
         message_of(mailbox, flags & REPEATED ? "1" : "new", now_ms + SECOND_MS);
     message.request.ip = NULL;
+    message.request.domain = domain_of(mailbox);
+    message.request.mailbox_blocks = true;
     message.request.rejected = flags & HELD;
     message.request.observe = flags & OBSERVE;
     message.request.dry_run = flags & DRY_RUN;
@@ -80,6 +115,7 @@ static struct outcome_judged expected_of(const struct message *message, int flag
     }
     return outcome_decide(&(struct outcome_seen){
         .counted_before = flags & REPEATED, .suspended = flags & SUSPENDED,
+        .blocked = flags & BLOCKED,
         .ticket = flags & TICKET, .rejected = flags & HELD, .observe = flags & OBSERVE,
         .dry_run = flags & DRY_RUN, .no_attempt = flags & NO_ATTEMPT,
         .off_domain = message->request.off_domain, .windows = seen,
@@ -87,9 +123,22 @@ static struct outcome_judged expected_of(const struct message *message, int flag
     });
 }
 
+/* until_ms 0: there is none. */
+static void check_block(const struct failure_in_force *block, int64_t until_ms, bool of_mailbox)
+{
+    bool holds = until_ms != 0;
+    ck_assert_int_eq(block->until_ms, until_ms);
+    ck_assert_int_eq(block->of_mailbox, of_mailbox);
+    ck_assert_uint_eq(block->block, holds ? 7 : 0);
+    ck_assert_uint_eq(block->bad, holds ? 12 : 0);
+    ck_assert_uint_eq(block->all, holds ? 20 : 0);
+    ck_assert_uint_eq(block->messages, holds ? 3 : 0);
+    ck_assert_int_eq(block->hint, holds ? FAILURE_HINT_FORM : FAILURE_HINT_NONE);
+}
+
 static void check(int flags, size_t which)
 {
-    const char *mailbox = arena_printf(arena, "m%d-%zu@example.test", flags, which);
+    const char *mailbox = arena_printf(arena, "m@d%d-%zu.test", flags, which);
     prepare(mailbox, flags);
     struct message message = message_with(mailbox, flags, which);
     struct outcome_judged expected = expected_of(&message, flags);
@@ -120,6 +169,9 @@ static void check(int flags, size_t which)
                          rule_table[message.request.windows[expected.window].rule].name);
     int kept = store_record(store, arena, message.result.decision, now_ms + SECOND_MS, &record);
     ck_assert_msg(kept == !message.request.dry_run, "%s: record %d", mailbox, kept);
+    check_block(&message.result.block, flags & BLOCKED ? now_ms + HOUR_MS : 0, false);
+    if (kept > 0)
+        check_block(&record.block, outcome == OUTCOME_BLOCKED ? now_ms + HOUR_MS : 0, false);
     /* the message behind a redeemed ticket has no refund */
     int refund = store_refund(store, mailbox, "0", now_ms + SECOND_MS);
     ck_assert_msg(refund == !expected.redeems, "%s: refund %d", mailbox, refund);
@@ -136,6 +188,90 @@ START_TEST(test_every_combination)
                 check(flags, which);
                 now_ms += 2 * SECOND_MS;
             }
+}
+END_TEST
+
+/* From its first moment until before its end; whichever block ends later is told; other senders,
+ * those of a subdomain too, and whoever asks for no block meet none. */
+START_TEST(test_blocks)
+{
+    const struct {
+        int64_t from_ms, until_ms, own_from_ms, own_until_ms; /* from NOW; until 0: none */
+        const char *domain;                                   /* asked for */
+        bool mailbox_blocks;
+        int64_t told_ms; /* the end of the block that is told; 0: none */
+        bool told_of_mailbox;
+    } cases[] = {
+        {0, 1, 0, 0, "d.test", false, 1, false},
+        {-HOUR_MS, 1, 0, 0, "d.test", false, 1, false},
+        {-HOUR_MS, HOUR_MS, 0, 0, "d.test", false, HOUR_MS, false},
+        {-HOUR_MS, HOUR_MS, 0, 0, NULL, false, 0, false},
+        {-HOUR_MS, HOUR_MS, 0, 0, NULL, true, 0, false},
+        {-HOUR_MS, HOUR_MS, 0, 0, "sub.d.test", false, 0, false},
+        {1, HOUR_MS, 0, 0, "d.test", false, 0, false},
+        {-HOUR_MS, 0, 0, 0, "d.test", true, 0, false},
+        {0, 0, 0, 5, "d.test", true, 5, true},
+        {0, 0, 0, 5, "d.test", false, 0, false},
+        {0, 4, 0, 5, "d.test", true, 5, true},
+        {0, 6, 0, 5, "d.test", true, 6, false},
+        {0, 6, 1, 7, "d.test", true, 6, false},
+        {1, 7, 0, 6, "d.test", true, 6, true},
+        {1, 7, 1, 6, "d.test", true, 0, false},
+    };
+    backend_begin(_i);
+    for (size_t i = 0; i < countof(cases); i++) {
+        now_ms = NOW - DAY_MS; /* the clock of who keeps them is behind */
+        keep("d.test", block_from(NOW + cases[i].from_ms, NOW + cases[i].until_ms));
+        keep("alice@d.test", block_from(NOW + cases[i].own_from_ms, NOW + cases[i].own_until_ms));
+        struct message message = message_of("alice@d.test", arena_printf(arena, "%zu", i), NOW);
+        message.request.domain = cases[i].domain;
+        message.request.mailbox_blocks = cases[i].mailbox_blocks;
+        enum outcome outcome = judge(&message);
+        ck_assert_msg(outcome == (cases[i].told_ms != 0 ? OUTCOME_BLOCKED : OUTCOME_ADMITTED),
+                      "%zu: %s", i, outcome_names[outcome]);
+        int64_t told_ms = cases[i].told_ms != 0 ? NOW + cases[i].told_ms : 0;
+        check_block(&message.result.block, told_ms, cases[i].told_of_mailbox);
+        ck_assert(!message.result.block_damaged);
+        struct record record;
+        ck_assert_int_eq(store_record(store, arena, message.result.decision, NOW, &record), 1);
+        check_block(&record.block, told_ms, cases[i].told_of_mailbox);
+    }
+}
+END_TEST
+
+/* A fault of whoever keeps blocks stops no mail; another block holds all the same. */
+START_TEST(test_damaged_block)
+{
+    uint8_t whole[FAILURE_IN_FORCE_BYTES];
+    const struct failure_in_force block = block_from(NOW, NOW + HOUR_MS);
+    failure_in_force_put(whole, &block);
+    backend_begin(_i);
+    now_ms = NOW;
+    for (int fault = 0; fault < 5; fault++) {
+        uint8_t bytes[FAILURE_IN_FORCE_BYTES + 1] = {0};
+        memcpy(bytes, whole, sizeof whole);
+        if (fault == 0)
+            bytes[0] = FAILURE_IN_FORCE_FORMAT + 1;
+        if (fault == 1)
+            bytes[FAILURE_IN_FORCE_BYTES - 1] = FAILURE_HINT_COUNT;
+        size_t length = fault == 2 ? 1 : sizeof whole + (fault == 3) - (fault == 4);
+        keep_block("d.test", bytes, length, NOW + 2);
+        for (int own = 0; own < 2; own++) {
+            keep("alice@d.test", block_from(NOW, own ? NOW + 1 : NOW));
+            struct message message = message_of("alice@d.test",
+                                                arena_printf(arena, "%d-%d", fault, own), NOW);
+            message.request.domain = "d.test";
+            message.request.mailbox_blocks = true;
+            ck_assert_int_eq(judge(&message), own ? OUTCOME_BLOCKED : OUTCOME_ADMITTED);
+            ck_assert_int_eq(message.result.block.until_ms, own ? NOW + 1 : 0);
+            if (!own)
+                ck_assert(message.result.block_damaged);
+        }
+    }
+    struct message later = message_of("alice@d.test", "later", NOW + 2);
+    later.request.domain = "d.test";
+    ck_assert_int_eq(judge(&later), OUTCOME_ADMITTED);
+    ck_assert(!later.result.block_damaged); /* it is past */
 }
 END_TEST
 
@@ -174,6 +310,8 @@ static Suite *suite(void)
     Suite *suite = suite_create("store outcomes");
     TCase *cases = backends_case(suite, "outcomes");
     tcase_add_loop_test(cases, test_every_combination, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_blocks, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_damaged_block, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_other_channels_recipients, 0, BACKEND_KINDS);
     return suite;
 }
