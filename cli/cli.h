@@ -31,6 +31,7 @@ enum cli_option {
     OPTION_DEFAULTS,
     OPTION_POSTFIX,
     OPTION_DOVECOT,
+    OPTION_RECORDS,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -140,6 +141,7 @@ int cli_run_audit(struct cli *cli);
 int cli_run_config(struct cli *cli);
 int cli_run_migrate(struct cli *cli);
 int cli_run_doctor(struct cli *cli);
+int cli_run_spf(struct cli *cli);
 int cli_run_staff_add(struct cli *cli);
 int cli_run_staff_remove(struct cli *cli);
 int cli_run_staff_list(struct cli *cli);

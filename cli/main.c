@@ -81,6 +81,11 @@ const struct command cli_commands[] = {
      "another user may not look at everything. States: ok; bad, mail passes unjudged or is lost,\n"
      "or will be; warn, probably not intended; skip, it could not be looked at.\n"
      "Exit status: 0, or 1 when one is bad.\n"},
+    {"spf", "DOMAIN", 1, 1, TAKES(OPTION_JSON) | TAKES(OPTION_IP) | TAKES(OPTION_RECORDS),
+     NEEDS_SETTINGS, cli_run_spf, "whether a domain's SPF record lets our mail servers send",
+     "Asks the DNS as a server does that gets mail of the domain, for each address of\n"
+     "spf.outgoing, or for --ip alone, and says which term to write into the record.\n"
+     "Exit status: 0 each address passes; 1 not, or the DNS does not answer.\n"},
     {"store migrate", "FROM-URL TO-URL", 2, 2, TAKES(OPTION_JSON), NEEDS_SETTINGS, cli_run_migrate,
      "move everything to another database, and compare",
      "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"

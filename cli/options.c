@@ -24,7 +24,7 @@ static const struct option_row {
     [OPTION_OFF_DOMAIN] = {"off-domain", '\0', "N", "so many off-domain recipients more"},
     [OPTION_END] = {"end", '\0', NULL, "end the exemption"},
     [OPTION_ROLE] = {"role", '\0', "ROLE", "viewer, support or admin"},
-    [OPTION_IP] = {"ip", '\0', "ADDRESS", "from whose network the name may sign in unhindered"},
+    [OPTION_IP] = {"ip", '\0', "ADDRESS", "an IP address, for what is said above"},
     [OPTION_EXPIRES] = {"expires", '\0', "DURATION", "how long it holds, such as 90d, permanent"},
     [OPTION_CSV] = {"csv", '\0', NULL, "print CSV"},
     [OPTION_MAX] = {"max", '\0', "N", "so many lines at most"},
@@ -32,6 +32,7 @@ static const struct option_row {
     [OPTION_CHANGED] = {"changed", 'n', NULL, "only what differs from the defaults"},
     [OPTION_DEFAULTS] = {"defaults", '\0', NULL, "a commented file of all defaults"},
     [OPTION_POSTFIX] = {"postfix", '\0', "DIR", "the folder of Postfix' main.cf (its default)"},
+    [OPTION_RECORDS] = {"records", '\0', "FILE", "records in zone-file form in place of the DNS"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

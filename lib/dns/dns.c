@@ -1,5 +1,5 @@
-/* Each look-up is given to a thread of libunbound and awaited as long as there is time: its blocking
- * call would wait for minutes where nobody answers. */
+/* Each look-up is given to a thread of libunbound and awaited as long as there is time: its
+ * blocking call would wait for minutes where nobody answers. */
 #include "dns/dns.h"
 
 #include <ctype.h>
@@ -27,7 +27,7 @@ struct answer {
     struct ub_result *result; /* NULL: it has none */
 };
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------------ */
 
 /* 1; 0 an option or a resolver is not taken. */
 static int set_up(struct ub_ctx *context, char *const *resolvers, size_t count,
@@ -87,7 +87,7 @@ void dns_begin(struct dns *dns, int timeout_ms)
 
 int64_t dns_ttl_ms(const struct dns *dns) { return dns->ttl_ms; }
 
-/* ---- looking up ----------------------------------------------------------------------------------- */
+/* ---- looking up -------------------------------------------------------------------------- */
 
 static void take_answer(void *context, int error, struct ub_result *result)
 {

@@ -24,7 +24,7 @@ struct word {
     struct mail_view text;
     bool quoted;
 };
-struct reader {
+struct zone_reader {
     struct arena *arena;
     const char *file;
     char *next, *end; /* of the text, in which words lose their escapes */
@@ -39,17 +39,17 @@ struct reader {
     size_t count;
 };
 
-static int fault(struct reader *reader, const char *expected)
+static int fault(struct zone_reader *reader, const char *expected)
 {
     char where[sizeof reader->problem->where];
     snprintf(where, sizeof where, "%.*s:%d", WHERE_NAME_MAX, reader->file, reader->entry_line);
     return problem_set(reader->problem, 0, where, "%s", expected);
 }
 
-/* ---- words --------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------- */
 
 /* "\X" is X, "\DDD" the byte of that number. */
-static char read_sign(struct reader *reader)
+static char read_sign(struct zone_reader *reader)
 {
     const char *at = reader->next;
     if (*at != '\\' || at + 1 == reader->end) {
@@ -69,7 +69,7 @@ static bool ends_word(char sign)
 }
 
 /* The word that begins here. */
-static int read_word(struct reader *reader)
+static int read_word(struct zone_reader *reader)
 {
     bool quoted = *reader->next == '"';
     reader->next += quoted;
@@ -88,7 +88,7 @@ static int read_word(struct reader *reader)
 }
 
 /* The words of a line, and of the next ones while a parenthesis is open. */
-static int read_words(struct reader *reader)
+static int read_words(struct zone_reader *reader)
 {
     int open = 0;
     while (reader->next < reader->end) {
@@ -114,9 +114,9 @@ static int read_words(struct reader *reader)
     return open == 0 || fault(reader, "expected \")\"");
 }
 
-/* ---- records -------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------- */
 
-static const char *string_of(struct reader *reader, const struct word *word)
+static const char *string_of(struct zone_reader *reader, const struct word *word)
 {
     return arena_strndup(reader->arena, word->text.text, word->text.length);
 }
@@ -128,7 +128,7 @@ static bool is_word(const struct word *word, const char *text)
 }
 
 /* A whole name, without the root's dot. */
-static const char *name_of(struct reader *reader, const struct word *word)
+static const char *name_of(struct zone_reader *reader, const struct word *word)
 {
     const char *name = string_of(reader, word);
     size_t length = strlen(name);
@@ -153,7 +153,7 @@ static bool is_ttl(const struct word *word)
     return true;
 }
 
-static int add(struct reader *reader, struct dns_record record)
+static int add(struct zone_reader *reader, struct dns_record record)
 {
     struct dns_record *added = arena_alloc(reader->arena, sizeof *added);
     *added = record;
@@ -164,7 +164,7 @@ static int add(struct reader *reader, struct dns_record record)
     return 1;
 }
 
-static int add_address(struct reader *reader, enum spf_type type, const struct word *words,
+static int add_address(struct zone_reader *reader, enum spf_type type, const struct word *words,
                        size_t count)
 {
     size_t length = type == SPF_TYPE_A ? 4 : 16;
@@ -176,7 +176,7 @@ static int add_address(struct reader *reader, enum spf_type type, const struct w
     return add(reader, (struct dns_record){.type = type, .content = {address, length}});
 }
 
-static int add_name(struct reader *reader, enum spf_type type, const struct word *words,
+static int add_name(struct zone_reader *reader, enum spf_type type, const struct word *words,
                     size_t count)
 {
     if (type == SPF_TYPE_MX && (count != 2 || !is_ttl(words)))
@@ -187,7 +187,7 @@ static int add_name(struct reader *reader, enum spf_type type, const struct word
     return add(reader, (struct dns_record){.type = type, .content = {name, strlen(name)}});
 }
 
-static int add_text(struct reader *reader, const struct word *words, size_t count)
+static int add_text(struct zone_reader *reader, const struct word *words, size_t count)
 {
     size_t length = 0;
     for (size_t i = 0; i < count; i++) {
@@ -208,7 +208,7 @@ static int add_text(struct reader *reader, const struct word *words, size_t coun
     return add(reader, (struct dns_record){.type = SPF_TYPE_TXT, .content = {text, length}});
 }
 
-static int add_alias(struct reader *reader, const struct word *words, size_t count)
+static int add_alias(struct zone_reader *reader, const struct word *words, size_t count)
 {
     if (count != 1)
         return fault(reader, "expected a name behind CNAME");
@@ -216,7 +216,7 @@ static int add_alias(struct reader *reader, const struct word *words, size_t cou
 }
 
 /* `words` begin with the type. */
-static int read_record(struct reader *reader, const struct word *words, size_t count)
+static int read_record(struct zone_reader *reader, const struct word *words, size_t count)
 {
     static const char *const others[] = {"NS", "SOA", "SRV", "CAA", "SPF", "TLSA", "SSHFP", "DS",
                                          "NAPTR", "HINFO", "LOC", "HTTPS", "SVCB", "DNSKEY",
@@ -239,7 +239,7 @@ static int read_record(struct reader *reader, const struct word *words, size_t c
     return fault(reader, "expected the type of a record, such as A, MX or TXT");
 }
 
-static int read_directive(struct reader *reader)
+static int read_directive(struct zone_reader *reader)
 {
     if (is_word(&reader->words[0], "$TTL"))
         return 1;
@@ -249,7 +249,7 @@ static int read_directive(struct reader *reader)
     return 1;
 }
 
-static int read_entry(struct reader *reader)
+static int read_entry(struct zone_reader *reader)
 {
     size_t next = 0;
     if (reader->has_owner && mail_view_begins(reader->words[0].text, "$"))
@@ -269,10 +269,10 @@ static int read_entry(struct reader *reader)
 int dns_records_read(struct arena *arena, const char *file, struct mail_view text,
                      struct dns_records **records_r, struct problem *problem)
 {
-    struct reader *reader = arena_alloc(arena, sizeof *reader);
+    struct zone_reader *reader = arena_alloc(arena, sizeof *reader);
     struct dns_records *records = arena_alloc(arena, sizeof *records);
     records->end = &records->first;
-    *reader = (struct reader){.arena = arena, .file = file, .line = 1, .origin = "",
+    *reader = (struct zone_reader){.arena = arena, .file = file, .line = 1, .origin = "",
                               .records = records, .problem = problem};
     reader->next = arena_strndup(arena, text.text, text.length);
     reader->end = reader->next + text.length;
@@ -287,7 +287,7 @@ int dns_records_read(struct arena *arena, const char *file, struct mail_view tex
     return 1;
 }
 
-/* ---- looking up ----------------------------------------------------------------------------------- */
+/* ---- looking up -------------------------------------------------------------------------- */
 
 enum spf_lookup dns_records_look_up(void *self, struct arena *arena, const char *name,
                                     enum spf_type type, struct spf_found *found_r)

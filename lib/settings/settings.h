@@ -90,6 +90,7 @@ struct settings {
     int64_t complaints_count, complaints_window_ms;
     /* [spf] */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
+    struct text_list spf_resolver; /* "IP" or "IP@PORT"; none: those of the system */
     /* [exempt] */
     struct text_list exempt_mailboxes;  /* key form; sorted, each once */
     struct text_list exempt_recipients; /* key form, or "@domain"; sorted, each once */

@@ -296,6 +296,12 @@ const struct setting settings_table[] = {
      .sentence = "The addresses that mail leaves this installation from. `sendguard doctor` looks "
                  "whether the DNS leads from each to its name and back, as receivers do."},
 
+    {NAMED("spf", "resolver"), .type = &settings_type_resolvers, MEMBER(spf_resolver),
+     .standard = "system",
+     .sentence = "Which DNS resolvers are asked for SPF records: `system`, those of "
+                 "`/etc/resolv.conf`. Name another where those answer otherwise for your own "
+                 "domains than they are answered in the Internet."},
+
     {NAMED("exempt", "mailbox"), .type = &settings_type_addresses, MEMBER(exempt_mailboxes),
      .standard = "", .sentence = "Mailboxes to which no limit applies."},
     {NAMED("exempt", "recipient"), .type = &settings_type_recipients,

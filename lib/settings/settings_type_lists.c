@@ -1,5 +1,6 @@
 /* Types of settings that are lists: they may stand in the file again, and their lines add up. The
  * size of the file limits them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 enum {
     NETWORKS_MAX = 1000, /* each request is compared with all of them */
     GROUP_MAX_BYTES = 64 * 1024,
+    RESOLVERS_MAX = 16,
     LINKS_MAX = 20,
     LABEL_MAX_BYTES = 100,
     KEY_SIZE = ADDRESS_MAX_BYTES + 1,
@@ -166,6 +168,45 @@ const struct setting_type settings_type_networks = {
 const struct setting_type settings_type_ips = {
     .parse = parse_ips, .print = print_networks, .clear = clear_list, .is_list = true,
     .values = "IP addresses, or none"};
+
+/* "192.0.2.53" or "192.0.2.53@5353". */
+static const char *read_resolver(const char *word, size_t length, char *key_r)
+{
+    enum { PORT_MAX = 65535, PORT_DIGITS = 5 };
+    const char *at = memchr(word, '@', length);
+    size_t of_ip = at != NULL ? (size_t)(at - word) : length;
+    const char *fault = read_ip(word, of_ip, key_r);
+    if (fault != NULL || at == NULL)
+        return fault;
+    size_t of_port = length - of_ip - 1, digits = strspn(at + 1, "0123456789");
+    long port = strtol(at + 1, NULL, 10);
+    if (of_port == 0 || of_port > PORT_DIGITS || digits < of_port || port < 1 || port > PORT_MAX)
+        return "has no port behind @";
+    sprintf(key_r + strlen(key_r), "@%ld", port);
+    return NULL;
+}
+
+static int parse_resolvers(struct settings_value *value)
+{
+    const struct text_list *list = value->member;
+    if (strcmp(value->text, "system") == 0)
+        return list->count == 0 || settings_value_fails(value, "cannot be combined with addresses");
+    if (!parse_words(value, read_resolver, "names no address"))
+        return 0;
+    return list->count <= RESOLVERS_MAX || settings_value_fails(value, "is one address too many");
+}
+
+static void print_resolvers(const struct setting *setting, const struct settings *settings,
+                            struct text *text)
+{
+    print_list(setting, settings, text);
+    if (((const struct text_list *)setting_member(setting, settings))->count == 0)
+        text_add(text, "system");
+}
+
+const struct setting_type settings_type_resolvers = {
+    .parse = parse_resolvers, .print = print_resolvers, .clear = clear_list, .is_list = true,
+    .values = "IP addresses as ADDRESS or ADDRESS@PORT, or system"};
 
 /* ---- an item a line ------------------------------------------------------------------------ */
 

@@ -1,5 +1,5 @@
-/* Records of strangers: contents as they come from the DNS (the first byte says of which type), and a
- * file of records. */
+/* Records of strangers: contents as they come from the DNS (the first byte says of which type), and
+ * a file of records. */
 #include <stdlib.h>
 
 #include "dns/dns_rdata.h"

@@ -6,7 +6,7 @@
 
 static const char *const type_names[] = {"A", "AAAA", "MX", "PTR", "TXT"};
 
-/* What is found: contents with a space between, addresses in hexadecimal digits; "none", "failed". */
+/* What is found, with spaces between, addresses in hexadecimal digits; "none", "failed". */
 static const char *found(struct arena *arena, struct dns_records *records, const char *name,
                          const char *type)
 {
