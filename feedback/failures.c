@@ -10,6 +10,7 @@
  * 24 hours before an outage, a day until the next one has ended. */
 #define WINDOW_KEPT_MS (FAILURE_BLOCKS_REMEMBERED_MS + 2 * DAY_MS)
 #define OTHERS_KEPT_MS (3 * DAY_MS)
+#define REACHED_KEPT_MS (31 * DAY_MS)
 
 struct failures *failures_new(struct store *store)
 {
@@ -21,7 +22,9 @@ struct failures *failures_new(struct store *store)
     failures_begin_held(failures);
     failures->about[VALUE_FAILURES] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->about[VALUE_OUTAGE] = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->about[VALUE_REACHED] = g_hash_table_new(g_str_hash, g_str_equal);
     failures->changed = g_ptr_array_new();
+    failures->reached = g_array_new(FALSE, FALSE, sizeof(struct reached_recipient));
     failures->due = g_ptr_array_new_with_free_func(free);
     failures->events = g_array_new(FALSE, FALSE, sizeof(struct failures_event));
     failures->event_texts = arena_new();
@@ -33,12 +36,14 @@ void failures_free(struct failures **failures)
     if (*failures == NULL)
         return;
     g_ptr_array_free((*failures)->changed, TRUE);
+    g_array_free((*failures)->reached, TRUE);
     g_ptr_array_free((*failures)->due, TRUE);
     g_array_free((*failures)->events, TRUE);
     arena_free(&(*failures)->event_texts);
     failures_end_held(*failures);
     g_hash_table_destroy((*failures)->about[VALUE_FAILURES]);
     g_hash_table_destroy((*failures)->about[VALUE_OUTAGE]);
+    g_hash_table_destroy((*failures)->about[VALUE_REACHED]);
     g_array_free((*failures)->added, TRUE);
     arena_free(&(*failures)->names);
     arena_free(&(*failures)->arena);
@@ -69,9 +74,25 @@ static void note_key(struct failures *failures, enum value_kind kind, const char
         failures->about_bytes += held->packed.length;
 }
 
+/* Those that are held and were reached that day already change nothing. */
+static void add_reached(struct failures *failures, const struct failures_outcome *outcome)
+{
+    char key[FAILURES_REACHED_KEY_SIZE];
+    const struct reached_recipient reached = {outcome->recipient,
+                                              outcome->outcome.at_ms / DAY_MS};
+    if (failures_reached_that_day(failures, reached.hash, reached.day))
+        return;
+    failures_reached_key(key, reached.hash);
+    g_array_append_val(failures->reached, reached);
+    if (!g_hash_table_contains(failures->about[VALUE_REACHED], key))
+        note_key(failures, VALUE_REACHED, arena_strdup(failures->names, key));
+}
+
 void failures_add(struct failures *failures, const struct failures_outcome *outcome)
 {
     struct failures_outcome added = *outcome;
+    if (outcome->outcome.came == FAILURE_DELIVERED)
+        add_reached(failures, outcome);
     if (failure_window_is_late(&added.outcome))
         return; /* a log that is read long afterwards costs nothing here */
     added.domain = arena_strdup(failures->names, outcome->domain);
@@ -97,7 +118,8 @@ size_t failures_change_count(const struct failures *failures)
 {
     size_t count = failures->due->len +
                    2 * g_hash_table_size(failures->about[VALUE_FAILURES]) +
-                   g_hash_table_size(failures->about[VALUE_OUTAGE]);
+                   g_hash_table_size(failures->about[VALUE_OUTAGE]) +
+                   g_hash_table_size(failures->about[VALUE_REACHED]);
     return count > 0 ? count + 1 + 2 * FAILURES_EXCUSED_AT_ONCE : 0;
 }
 
@@ -105,11 +127,26 @@ size_t failures_change_bytes(const struct failures *failures) { return failures-
 
 /* ---- applying -------------------------------------------------------------------------------- */
 
+/* Whether the recipient is one that an outage may explain. */
+static bool is_of_address(const struct failures_outcome *added)
+{
+    return added->outcome.came != FAILURE_DELIVERED &&
+           (added->outcome.kind == FAILURE_ADDRESS_UNKNOWN ||
+            added->outcome.kind == FAILURE_MAILBOX);
+}
+
+static void want_reached(struct failures *failures, struct wanted_failures *wanted, uint64_t hash)
+{
+    char key[FAILURES_REACHED_KEY_SIZE];
+    failures_want(failures, wanted, VALUE_REACHED,
+                  arena_strdup(failures->names, failures_reached_key(key, hash)));
+}
+
 /* Reads what the outcomes that were added are about. 1 or -1. */
 static int read_added(struct failures *failures, int64_t now_ms)
 {
-    struct wanted_failures wanted =
-        failures_new_wanted(2 * failures->added->len + failures->due->len + 2);
+    struct wanted_failures wanted = failures_new_wanted(
+        4 * failures->added->len + failures->reached->len + failures->due->len + 2);
     if (failures->added->len > 0)
         failures_want_days(failures, &wanted, now_ms);
     for (guint i = 0; i < failures->added->len; i++) {
@@ -117,7 +154,14 @@ static int read_added(struct failures *failures, int64_t now_ms)
             &g_array_index(failures->added, struct failures_outcome, i);
         failures_want(failures, &wanted, VALUE_FAILURES, added->domain);
         failures_want(failures, &wanted, VALUE_OUTAGE, added->outcome.site);
+        if (is_of_address(added)) {
+            want_reached(failures, &wanted, added->recipient);
+            want_reached(failures, &wanted, added->recipient_before);
+        }
     }
+    for (guint i = 0; i < failures->reached->len; i++)
+        want_reached(failures, &wanted,
+                     g_array_index(failures->reached, struct reached_recipient, i).hash);
     for (guint i = 0; i < failures->due->len; i++) {
         const struct due_block *due = g_ptr_array_index(failures->due, i);
         failures_want(failures, &wanted, VALUE_FAILURES, due->domain);
@@ -136,17 +180,22 @@ static uint32_t explained(const struct failures *failures, const struct held_fai
 }
 
 /* Strangers are put off by sites that work. */
-static void tell_site(struct held_failures *site, const struct failures_outcome *added)
+static void tell_site(const struct failures *failures, struct held_failures *site,
+                      const struct failures_outcome *added)
 {
     const struct failure_outcome *outcome = &added->outcome;
     bool waits = outcome->came == FAILURE_DEFERRED && outcome->greylisted;
     if (site == NULL || !outcome->first || waits)
         return;
+    int64_t day = outcome->at_ms / DAY_MS;
+    bool known = is_of_address(added) &&
+                 (failures_has_reached(failures, added->recipient, day) ||
+                  failures_has_reached(failures, added->recipient_before, day));
     failure_outage_take(site->outage, &(struct failure_outage_outcome){
                                           .domain = added->domain,
                                           .mailbox = delivery_source(outcome->mailbox),
                                           .good = outcome->came == FAILURE_DELIVERED,
-                                          .kind = outcome->kind, .known = added->known,
+                                          .kind = outcome->kind, .known = known,
                                           .at_ms = outcome->at_ms});
 }
 
@@ -165,7 +214,7 @@ static void apply(struct failures *failures, const struct failures_outcome *adde
         failures_pass(failures, window, outcome.at_ms); /* a block may begin and end before */
     failure_window_take(&window->window, failures->settings, &outcome);
     failures_note_begun(failures, window);
-    tell_site(site, added);
+    tell_site(failures, site, added);
 }
 
 /* ---- outages --------------------------------------------------------------------------------- */
@@ -270,11 +319,17 @@ static void look_at(struct failures *failures, const struct due_block *due, int6
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+static int64_t kept_for(enum value_kind kind)
+{
+    return kind == VALUE_FAILURES ? WINDOW_KEPT_MS
+           : kind == VALUE_REACHED ? REACHED_KEPT_MS : OTHERS_KEPT_MS;
+}
+
 static struct value_change change_of(struct held_failures *held,
                                      const struct failure_settings *settings, int64_t now_ms)
 {
     bool is_window = held->kind == VALUE_FAILURES;
-    if (held->kind != VALUE_DAY)
+    if (is_window || held->kind == VALUE_OUTAGE)
         text_clear(&held->next);
     if (is_window) {
         failure_window_pass(&held->window, settings, held->window.time_ms);
@@ -286,7 +341,7 @@ static struct value_change change_of(struct held_failures *held,
     return (struct value_change){
         .value = {.kind = held->kind, .key = held->key, .bytes = held->next.data,
                   .length = held->next.length,
-                  .until_ms = now_ms + (is_window ? WINDOW_KEPT_MS : OTHERS_KEPT_MS)},
+                  .until_ms = now_ms + kept_for(held->kind)},
         .replaces = held->version};
 }
 
@@ -303,6 +358,11 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
         return -1;
     failures->settings = settings;
     failures->domains_of_day = failures_add_to_day(failures, now_ms);
+    for (guint i = 0; i < failures->reached->len; i++) {
+        const struct reached_recipient *reached =
+            &g_array_index(failures->reached, struct reached_recipient, i);
+        failures_reach(failures, reached->hash, reached->day);
+    }
     for (guint i = 0; i < failures->added->len; i++) {
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
@@ -344,9 +404,11 @@ void failures_written(struct failures *failures, const uint32_t *versions)
     }
     failures_put_back(failures);
     g_array_set_size(failures->added, 0);
+    g_array_set_size(failures->reached, 0);
     g_ptr_array_set_size(failures->due, 0);
     g_hash_table_remove_all(failures->about[VALUE_FAILURES]);
     g_hash_table_remove_all(failures->about[VALUE_OUTAGE]);
+    g_hash_table_remove_all(failures->about[VALUE_REACHED]);
     failures->about_bytes = 0;
     arena_reset(failures->names);
     failures_forget_some(failures);

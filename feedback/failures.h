@@ -27,10 +27,12 @@ enum failure_kind failures_kind(enum reply_class class, const char *code);
 /* An outcome of a unit that counts: off-domain, of a mailbox that is not exempt. */
 struct failures_outcome {
     const char *domain; /* of the sender, in key form; of a group of own domains one */
-    bool known;         /* anybody here had mail delivered to the recipient within 30 days */
+    /* the keyed hash of the recipient, and what it was 30 days before if that is another year */
+    uint64_t recipient, recipient_before;
     struct failure_outcome outcome; /* left_out: FAILURE_OURS or FAILURE_COUNTS */
 };
-/* Copies the names. */
+/* Copies the names. That mail was delivered there is known for 30 days: an outage explains that such
+ * addresses are unknown. */
 void failures_add(struct failures *failures, const struct failures_outcome *outcome);
 
 /* For how many changes failures_changes needs room at least, and how many bytes they had when

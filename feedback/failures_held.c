@@ -10,7 +10,7 @@
 /* What is not in use is forgotten when so much is held. */
 enum { HELD_MAX_BYTES = 16 * 1024 * 1024 };
 
-static const enum value_kind kinds[] = {VALUE_FAILURES, VALUE_OUTAGE, VALUE_DAY};
+static const enum value_kind kinds[] = {VALUE_FAILURES, VALUE_OUTAGE, VALUE_DAY, VALUE_REACHED};
 
 static void repack(struct held_failures *held)
 {
@@ -81,7 +81,7 @@ int failures_read_wanted(struct failures *failures, struct wanted_failures *want
         held->key = xstrdup(value->key);
         held->version = value->version;
         text_add_bytes(&held->packed, value->length > 0 ? value->bytes : "", value->length);
-        failures->bytes += value->length;
+        failures->bytes += sizeof *held + value->length;
         g_hash_table_insert(failures->held[held->kind], held->key, held);
     }
     arena_reset(failures->arena);
@@ -132,7 +132,7 @@ void failures_put_back_last(struct failures *failures)
 
 void failures_forget(struct failures *failures, struct held_failures *held)
 {
-    failures->bytes -= held->packed.length;
+    failures->bytes -= sizeof *held + held->packed.length;
     g_hash_table_remove(failures->held[held->kind], held->key);
 }
 

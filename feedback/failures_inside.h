@@ -33,6 +33,7 @@ struct failures {
     size_t about_bytes;    /* that they had, as far as they are held */
     GHashTable *held[VALUE_KIND_COUNT]; /* by key; of the three kinds */
     size_t bytes;          /* packed, of all that is held */
+    GArray *reached;       /* of struct reached_recipient */
     GPtrArray *due;        /* of struct due_block: in which time is to pass */
     /* Of the step that is made: */
     const struct failure_settings *settings;
@@ -40,6 +41,12 @@ struct failures {
     GPtrArray *changed;    /* of held, in the order of the changes */
     GArray *events;        /* of struct failures_event */
     struct arena *event_texts;
+};
+
+/* Mail was delivered there. */
+struct reached_recipient {
+    uint64_t hash;
+    int64_t day;
 };
 
 /* A value VALUE_BLOCK whose window is to be looked at. */
@@ -89,6 +96,18 @@ void failures_pass(struct failures *failures, struct held_failures *held, int64_
 void failures_leave_out(struct failures *failures, struct held_failures *held,
                         const struct failure_excuse *excuse, int64_t at_ms);
 void failures_note_outage(struct failures *failures, const struct held_failures *site);
+
+/* ---- failures_reached.c ------------------------------------------------------------------------- */
+
+/* The key of the part that the recipient is in. */
+enum { FAILURES_REACHED_KEY_SIZE = 4 };
+const char *failures_reached_key(char key_r[FAILURES_REACHED_KEY_SIZE], uint64_t hash);
+/* Whether mail was delivered there within 30 days before that one; or on that day or later. false
+ * too: the part is not held. */
+bool failures_has_reached(const struct failures *failures, uint64_t hash, int64_t day);
+bool failures_reached_that_day(const struct failures *failures, uint64_t hash, int64_t day);
+/* Mail was delivered there on that day. */
+void failures_reach(struct failures *failures, uint64_t hash, int64_t day);
 
 /* ---- failures_held.c: days ----------------------------------------------------------------------- */
 

@@ -59,6 +59,9 @@ void follower_add_failure(struct follower *follower, const struct follower_outco
         follower->failures,
         &(struct failures_outcome){
             .domain = settings_sender_domain(follower->settings, domain_of(mailbox)),
+            .recipient = keyed_hash_recipient(&follower->hash_keys, what->recipient, what->at_ms),
+            .recipient_before = keyed_hash_recipient(&follower->hash_keys, what->recipient,
+                                                     what->at_ms - 30 * DAY_MS),
             .outcome = {.unit = unit_of(outcome),
                         .message = outcome->place->decision,
                         .mailbox = mailbox,

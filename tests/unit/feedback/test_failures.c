@@ -11,6 +11,7 @@ enum { FOLLOWERS = 2 };
 static struct failures *followers[FOLLOWERS];
 static struct failure_settings settings;
 static uint64_t last_unit;
+#define FAR UINT64_C(0x9E3779B97F4A7C15) /* makes the hashes of recipients */
 static struct values_done done;
 static struct value_change changes[VALUES_AT_ONCE];
 
@@ -34,7 +35,7 @@ static void end(void)
 static struct failures_outcome outcome(const char *domain, enum failure_came came, int64_t at_ms)
 {
     return (struct failures_outcome){
-        .domain = domain,
+        .domain = domain, .recipient = (last_unit + 1) * FAR, .recipient_before = (last_unit + 1) * FAR,
         .outcome = {.unit = ++last_unit, .message = last_unit,
                     .mailbox = arena_printf(arena, "ann@%s", domain), .site = "x.test",
                     .first = true, .came = came, .kind = FAILURE_SITE,
@@ -423,6 +424,116 @@ START_TEST(test_one_domain)
 }
 END_TEST
 
+/* ---- recipients that were reached ------------------------------------------------------------ */
+
+enum { REACHED = 60 };
+
+/* Mail to REACHED recipients arrives; each of them is what `hash` says. */
+static void reach(uint64_t (*hash)(int), int64_t at_ms)
+{
+    for (int i = 0; i < REACHED; i++) {
+        struct failures_outcome one = outcome(arena_printf(arena, "d%d.test", i % 12),
+                                              FAILURE_DELIVERED, at_ms);
+        one.recipient = one.recipient_before = hash(i);
+        failures_add(followers[0], &one);
+    }
+    write_down(0, at_ms);
+}
+
+/* The site says of them that it does not know them: six domains, ten messages of each. */
+static void are_unknown(uint64_t (*hash)(int), bool before, int64_t at_ms)
+{
+    for (int i = 0; i < REACHED; i++) {
+        struct failures_outcome one = outcome(arena_printf(arena, "d%d.test", i % 6),
+                                              FAILURE_FAILED, at_ms);
+        one.recipient = hash(before ? i + REACHED : i);
+        one.recipient_before = hash(i);
+        one.outcome.kind = i % 2 == 0 ? FAILURE_ADDRESS_UNKNOWN : FAILURE_MAILBOX;
+        one.outcome.class = REPLY_ADDRESS_UNKNOWN;
+        one.outcome.admitted_ms = at_ms;
+        failures_add(followers[0], &one);
+    }
+    write_down(0, at_ms);
+    write_down(0, at_ms);
+}
+
+static uint64_t scattered(int i) { return FAR * (uint64_t)(i + 1); }
+/* All are in one part, and differ in the last of the bits that are kept. */
+static uint64_t near(int i) { return UINT64_C(0xABC) << 52 | (uint64_t)i << 12; }
+/* Others that differ in the bits before. */
+static uint64_t beside(int i) { return near(i) ^ UINT64_C(1) << 51; }
+
+/* Gmail of December 2020: addresses that had mail yesterday are unknown. Those that nobody wrote to
+ * are a list. */
+START_TEST(test_reached)
+{
+    const int64_t days[] = {0, 30, 31};
+    begin(_i);
+    for (size_t i = 0; i < countof(days); i++) {
+        int64_t at_ms = NOW + (int64_t)i * 100 * DAY_MS, later_ms = at_ms + days[i] * DAY_MS;
+        reach(i % 2 == 0 ? scattered : near, at_ms);
+        reach(beside, later_ms + 2 * HOUR_MS); /* that the site works is to be known */
+        later_ms += 5 * HOUR_MS;
+        are_unknown(i % 2 == 0 ? scattered : near, i == 1, later_ms);
+        for (int domain = 0; domain < 6; domain++)
+            breaks_at(arena_printf(arena, "d%d.test", domain),
+                      days[i] <= 30 ? FAILURE_NEVER : later_ms, later_ms);
+    }
+    end();
+}
+END_TEST
+
+/* So many that a part forgets the oldest, and what is 30 days old. */
+START_TEST(test_reached_by_many)
+{
+    enum { MANY = 4100, BYTES = 7 };
+    struct value value;
+    begin(_i);
+    for (int day = 0; day < 3; day++) {
+        int64_t at_ms = NOW + day * 20 * DAY_MS;
+        for (int i = 0; i < (day == 2 ? 1 : MANY / 2); i++) {
+            struct failures_outcome one = outcome("d.test", FAILURE_DELIVERED, at_ms);
+            one.recipient = one.recipient_before = near(day * MANY + i);
+            failures_add(followers[0], &one);
+        }
+        write_down(0, at_ms);
+        ck_assert_int_eq(store_value(store, arena, VALUE_REACHED, "abc", at_ms, &value), 1);
+        ck_assert_uint_eq(value.length, day == 0   ? 1 + BYTES * MANY / 2
+                                        : day == 1 ? 1 + BYTES * 4000
+                                                   : 1 + BYTES * (MANY / 2 + 1));
+    }
+    end();
+}
+END_TEST
+
+/* Followers of two servers change one part. */
+START_TEST(test_reached_by_two)
+{
+    struct value value;
+    begin(_i);
+    for (int i = 0; i < 10; i++) {
+        struct failures_outcome one = outcome("d.test", FAILURE_DELIVERED, NOW + i);
+        one.recipient = one.recipient_before = near(i);
+        failures_add(followers[i % 2], &one);
+        prepare(1 - i % 2, NOW + i);
+        write_down(i % 2, NOW + i);
+    }
+    ck_assert_int_eq(store_value(store, arena, VALUE_REACHED, "abc", NOW, &value), 1);
+    ck_assert_uint_eq(value.length, 1 + 7 * 10);
+    struct failures_outcome again = outcome("d.test", FAILURE_DELIVERED, NOW + 11);
+    again.recipient = near(3);
+    again.outcome.read_ms += HOUR_MS; /* a line that is read late says it too, but nothing else */
+    failures_add(followers[1], &again);
+    ck_assert_uint_eq(failures_change_count(followers[1]), 0);
+    again.recipient = near(10);
+    failures_add(followers[1], &again);
+    write_down(1, NOW + HOUR_MS);
+    ck_assert_int_eq(store_value(store, arena, VALUE_REACHED, "abc", NOW, &value), 1);
+    ck_assert_uint_eq(value.length, 1 + 7 * 11);
+    end();
+}
+END_TEST
+
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
 START_TEST(test_kinds)
@@ -467,6 +578,9 @@ int main(void)
     tcase_add_loop_test(tcase, test_left_out, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_many_domains, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_one_domain, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_reached, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_reached_by_many, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_reached_by_two, 0, BACKEND_KINDS);
     tcase_add_test(tcase, test_kinds);
     return backends_run(suite);
 }
