@@ -33,6 +33,8 @@ static const struct check {
      doctor_log_source},
     {"feedback", "How far the mail server's log is followed.", doctor_feedback},
     {"gaps", "Messages that Postfix took, and of which no line came.", doctor_gaps},
+    {"complaints", "Whether reports of complaints are taken, and whose are believed.",
+     doctor_complaints},
     {"ptr", "Whether addresses that mail leaves from have names that lead back.", doctor_ptr},
     {"helo", "Whether Postfix greets with a name that leads to them.", doctor_helo},
     {"port_25", "A way round: users who sign in on port 25.", doctor_port_25},

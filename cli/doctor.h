@@ -65,6 +65,7 @@ void doctor_sieve(struct doctor *doctor);
 void doctor_log_source(struct doctor *doctor);
 void doctor_feedback(struct doctor *doctor);
 void doctor_gaps(struct doctor *doctor);
+void doctor_complaints(struct doctor *doctor);
 void doctor_ptr(struct doctor *doctor);
 void doctor_helo(struct doctor *doctor);
 

@@ -126,7 +126,7 @@ void doctor_tickets(struct doctor *doctor)
 
 /* ---- sockets ----------------------------------------------------------------------------- */
 
-enum { ANSWER_MS = 3000 };
+enum { ANSWER_MS = 3000, ANSWER_BYTES = 32 };
 
 /* One that waits ANSWER_MS at most, to connect too. The process is short: nobody closes it. */
 static int patient_socket(int family)
@@ -171,11 +171,11 @@ static int connect_host(const char *where)
     return connected == 0 ? fd : -1;
 }
 
-/* Sends a question; whether the answer begins with `expected`. */
+/* Sends a question; whether the answer begins with `expected` (at most ANSWER_BYTES). */
 static bool answers(int fd, const char *question, size_t length, const char *expected,
                     size_t expected_length)
 {
-    char answer[16];
+    char answer[ANSWER_BYTES];
     size_t got = 0;
     int64_t until_ms = clock_monotonic_ms() + ANSWER_MS;
     if (send(fd, question, length, MSG_NOSIGNAL) != (ssize_t)length)
@@ -237,7 +237,7 @@ static bool is_open_to_all(const char *path)
     return true;
 }
 
-/* A program that connects can say that any mailbox has sent. */
+/* A program that connects can say that any mailbox has sent, or is complained about. */
 static void check_rights(struct doctor *doctor, const char *where)
 {
     struct stat status;
@@ -263,4 +263,33 @@ void doctor_sockets(struct doctor *doctor)
                 "action=DUNNO", 12);
     for (size_t i = 0; i < countof(wheres); i++)
         check_rights(doctor, wheres[i]);
+}
+
+/* ---- complaints -------------------------------------------------------------------------- */
+
+static void check_believed(struct doctor *doctor)
+{
+    const struct settings *settings = doctor->settings;
+    if (settings->complaints_authserv_id[0] == '\0')
+        doctor_says(doctor, DOCTOR_WARN,
+                    "below [complaints]: authserv_id = NAME IN Authentication-Results OF THIS MAIL "
+                    "SERVER",
+                    "complaints.authserv_id is not set: all reports wait for staff");
+    if (settings->complaints_loops.count == 0)
+        doctor_says(doctor, DOCTOR_WARN, "below [complaints]: loops = DOMAIN OR ADDRESS OF EACH LOOP",
+                    "complaints.loops names no feedback loop");
+}
+
+void doctor_complaints(struct doctor *doctor)
+{
+    static const char question[] = "QUIT\r\n", greeting[] = "220 sendguard-feedback LMTP\r\n";
+    const char *where = doctor->settings->feedback_listen;
+    if (where[0] == '\0') {
+        doctor_says(doctor, DOCTOR_OK, NULL, "no reports are taken (feedback.listen is not set)");
+        return;
+    }
+    ask_service(doctor, services[3], where, question, sizeof question - 1, greeting,
+                sizeof greeting - 1);
+    check_rights(doctor, where);
+    check_believed(doctor);
 }

@@ -22,7 +22,8 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "tickets", "log_source", "feedback", "gaps", "ptr", "helo", "port_25", "sendmail", "sieve"]
+       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "ptr", "helo",
+       "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
 
@@ -178,7 +179,7 @@ def test_it_changes_nothing(doctor):
     try:
         before = stored()
         files = sorted(path.name for path in (doctor.folder / "guard").iterdir())
-        assert red(doctor.checks()) == {"sockets"}
+        assert red(doctor.checks()) == {"sockets", "complaints"}
         assert stored() == before
         assert files == sorted(path.name for path in (doctor.folder / "guard").iterdir())
     finally:
@@ -376,6 +377,26 @@ def test_a_service_that_hangs(doctor):
     assert "does not answer as sendguard-mta" in found["sockets"]["found"]
 
 
+def test_reports_that_nobody_takes(doctor):
+    doctor.stack.stop("feedback")
+    try:
+        found = doctor.checks("complaints", "sockets")
+    finally:
+        doctor.stack.start("feedback")
+    assert red(found) == {"complaints"}
+    assert found["complaints"]["advice"] == "systemctl start sendguard-feedback"
+
+
+def test_reports_that_cannot_count(doctor):
+    found = doctor.checks("complaints", settings=["complaints.authserv_id="])
+    assert yellow(found) == {"complaints"} and "wait for staff" in found["complaints"]["found"]
+    port = doctor.stack.port("mta")
+    found = doctor.checks("complaints", settings=[f"feedback.listen=127.0.0.1:{port}"])
+    assert red(found) == {"complaints"}, "the policy service is no LMTP server"
+    found = doctor.checks("complaints", settings=["feedback.listen="])
+    assert found["complaints"]["state"] == "ok"
+
+
 def test_a_socket_that_is_open_to_all(doctor):
     socket = doctor.folder / "guard/fcgi.sock"
     with mode(socket, 0o666):
@@ -499,10 +520,10 @@ def test_the_log_that_is_followed(doctor):
     end_ms = int(file.stat().st_mtime) * 1000
     with followed(doctor, log_ms=end_ms - 301_000), mode(file, 0o644):
         found = doctor.checks()
-        assert red(found) == {"feedback"} and "301 s" in found["feedback"]["found"]
+        assert red(found) == {"feedback", "complaints"} and "301 s" in found["feedback"]["found"]
         with mode(file, 0o600):
             found = doctor.checks()
-        assert red(found) == {"feedback", "log_source"}
+        assert red(found) == {"feedback", "complaints", "log_source"}
         assert "cannot be read by nobody" in found["log_source"]["found"]
         assert "CAP_DAC_READ_SEARCH" in found["log_source"]["advice"]
     with followed(doctor, log_ms=end_ms - 61_000):
@@ -515,7 +536,7 @@ def test_the_log_that_is_followed(doctor):
         assert state == "ok" or "no sign" in found["found"] and "restart sendguard-feedback" in found["advice"]
     with followed(doctor, messages=300, gaps=3):
         found = doctor.checks()
-        assert red(found) == {"gaps"} and "3 messages" in found["gaps"]["found"]
+        assert red(found) == {"gaps", "complaints"} and "3 messages" in found["gaps"]["found"]
     with followed(doctor, messages=300, gaps=2):
         assert yellow(doctor.checks()) == {"gaps"}
 
