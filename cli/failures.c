@@ -8,9 +8,9 @@ static const char *hint_text(struct json_object *block)
     static const struct {
         const char *hint, *text;
     } hints[] = {
-        {"list", "Most of these addresses take no mail: probably an old list, or a bought one."},
+        {"list", "Most of these addresses take no mail: probably an old or bought list."},
         {"form", "A web form probably writes to whatever address strangers enter."},
-        {"password", "The mail looks like spam to those who got it: probably a stolen password."},
+        {"password", "It looks like spam to those who got it: probably a stolen password."},
     };
     for (size_t i = 0; i < countof(hints); i++)
         if (strcmp(json_string(block, "hint", ""), hints[i].hint) == 0)
@@ -23,9 +23,9 @@ void failures_print_block(struct cli *cli, const char *margin, struct json_objec
     const char *hint = hint_text(block);
     if (block == NULL)
         return;
-    printf("%s%s is blocked until %s: mail to %s of %s recipients failed or was deferred\n", margin,
-           print_member(cli->arena, block, "subject", "?"),
-           print_moment(cli->arena, block, "until", cli->now_ms, "?"),
+    printf("%s%s is blocked until %s\n", margin, print_member(cli->arena, block, "subject", "?"),
+           print_moment(cli->arena, block, "until", cli->now_ms, "?"));
+    printf("%s  mail to %s of %s recipients failed or was deferred\n", margin,
            print_number(cli->arena, block, "bad", "?"),
            print_number(cli->arena, block, "all", "?"));
     if (hint != NULL)
@@ -107,7 +107,7 @@ static void print_blocks(struct cli *cli, struct json_object *failures)
         return;
     puts("\nBlocks of the last 7 days");
     print_table_begin(&table, 5, 0);
-    print_table_row(&table, "SINCE", "UNTIL", "", "BLOCKED", "MOSTLY BY UNKNOWN ADDRESSES OF");
+    print_table_row(&table, "SINCE", "UNTIL", "", "BLOCKED", "MOSTLY BY");
     each_of(one, failures, "blocks") {
         const char *culprit = print_member(cli->arena, one, "culprit", "");
         print_table_row(&table, print_moment(cli->arena, one, "since", 0, "?"),
@@ -127,10 +127,11 @@ void failures_print_domain(struct cli *cli, struct json_object *failures)
     const char *breaks = print_moment(arena, failures, "breaks_at", cli->now_ms, NULL);
     if (failures == NULL)
         return;
-    printf("\nFailures of @%s: %s of %s recipients failed or were deferred in %lld minutes.\n",
+    printf("\nFailures of @%s in %lld minutes\n",
            print_member(arena, failures, "sender_domain", "?"),
-           print_number(arena, failures, "bad", "?"), print_number(arena, failures, "all", "?"),
            (long long)json_int(failures, "window_s", 0) / 60);
+    printf("  %s of %s recipients failed or were deferred\n",
+           print_number(arena, failures, "bad", "?"), print_number(arena, failures, "all", "?"));
     print_rule(cli, failures);
     failures_print_block(cli, "  ", json_member(failures, "block"));
     each_of(block, failures, "mailbox_blocks")
@@ -150,7 +151,7 @@ void failures_print_now(struct cli *cli, struct json_object *view)
     struct json_object *one;
     each_of(one, view, "outages") {
         int64_t domains = json_int(one, "domains", 0);
-        printf("%s has an outage since %s: mail of %lld domain%s fails there\n",
+        printf("%s has an outage since %s\n  mail of %lld domain%s fails there\n",
                print_member(cli->arena, one, "destination", "?"),
                print_moment(cli->arena, one, "since", cli->now_ms, "?"), (long long)domains,
                domains == 1 ? "" : "s");

@@ -243,6 +243,23 @@ static void add_label(struct text *out, const char *value)
     text_add_char(out, '"');
 }
 
+/* What is blocked for mail that failed, and the destinations with an outage. */
+static void add_failing(struct text *out, struct json_object *feedback)
+{
+    struct json_object *blocked = json_member(feedback, "blocked");
+    size_t count = json_object_array_length(blocked), domains = 0;
+    for (size_t i = 0; i < count; i++)
+        domains += json_string(json_object_array_get_idx(blocked, i), "subject", "")[0] == '@';
+    add_family(out, "blocked_domains", "gauge", "Domains blocked now since their mail failed.");
+    text_addf(out, "sendguard_blocked_domains %zu\n", domains);
+    add_family(out, "blocked_mailboxes", "gauge",
+               "Mailboxes blocked now in the place of their domain.");
+    text_addf(out, "sendguard_blocked_mailboxes %zu\n", count - domains);
+    add_family(out, "outages", "gauge", "Destinations of mail that have an outage now.");
+    text_addf(out, "sendguard_outages %zu\n",
+              json_object_array_length(json_member(feedback, "outages")));
+}
+
 static void add_feedback(struct text *out, struct json_object *sources)
 {
     for (size_t i = 0; i < countof(feedback_rows); i++) {
@@ -279,6 +296,7 @@ static void metrics(struct exchange *exchange)
     take_counts(&counters, &counts);
     add_counts(out, &counts);
     add_gauges(out, &memory);
+    add_failing(out, feedback);
     add_feedback(out, json_member(feedback, "sources"));
 }
 

@@ -81,6 +81,9 @@ struct outages {
 static void add_outage(const struct context *context, const struct value *value, void *pointer)
 {
     struct outages *outages = pointer;
+    int64_t newest = failure_outage_newest(value->bytes, value->length);
+    if (newest + FAILURE_OUTAGE_MINUTES < context->now_ms / MINUTE_MS) /* nothing came since */
+        return;
     if (!failure_outage_read(value->bytes, value->length, outages->site))
         return;
     if (failure_outage_explains(outages->site, "", 0, outages->domains_of_day,

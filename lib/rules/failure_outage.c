@@ -304,6 +304,15 @@ static void read_sender(struct packed_rest *rest, struct failure_outage *outage)
         outage->senders[outage->sender_count++] = sender;
 }
 
+int64_t failure_outage_newest(const void *bytes, size_t length)
+{
+    struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
+    if (packed_fixed(&rest, 1) != FORMAT)
+        return 0;
+    int64_t minute = (int64_t)packed_fixed(&rest, 6);
+    return rest.next != NULL ? minute : 0;
+}
+
 int failure_outage_read(const void *bytes, size_t length, struct failure_outage *outage_r)
 {
     struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};

@@ -90,6 +90,8 @@ const char *failure_outage_domain(const struct failure_outage *outage, size_t *p
  * newest, all, bad; varint how many senders, of each varint minutes before the newest, domain
  * (place of a name), 4 mailbox, varints all, site, address, known. What is too old is left out. */
 void failure_outage_add(struct text *out, struct failure_outage *outage);
+/* The newest minute of a packed one, without the rest; 0: damaged. */
+int64_t failure_outage_newest(const void *bytes, size_t length);
 /* 1; 0: damaged, *outage_r is zeroed. */
 int failure_outage_read(const void *bytes, size_t length,
                         struct failure_outage *outage_r) must_check;

@@ -107,8 +107,9 @@ def test_a_blocked_domain(blocked):
 
 def test_text_for_people(blocked):
     text = blocked.shell.ok("show", "@sad.test")
-    assert "Failures of @sad.test: 12 of 15 recipients failed or were deferred in 60 minutes." in text
-    assert re.search(r"@sad\.test is blocked until .* \(in (1 h|\d+ min)\): mail to 12 of 15", text)
+    assert "Failures of @sad.test in 60 minutes\n  12 of 15 recipients failed or were" in text
+    assert re.search(r"@sad\.test is blocked until .* \(in .*\)\n    mail to 12 of 15", text)
+    assert all(len(line) < 80 for line in text.splitlines()), text
     assert re.search(rf"9  {FAILS}", text) and "Blocks of the last 7 days" in text
     assert "cannot send now: too much of its mail" in blocked.shell.ok("show", FAILS)
     assert "@sad.test is blocked until" in blocked.shell.ok("feedback")
@@ -155,6 +156,7 @@ def test_after_a_lift_old_mail_blocks_nobody(blocked):
 
 
 def test_the_api(blocked, web):
+    assert "\nsendguard_blocked_domains 1\n" in Client(web).get("/metrics").text
     viewer, support = (Program(web, web.token(role, role)) for role in ("viewer", "support"))
     domain = viewer.get("/api/v1/domains/sad.test").json
     told = blocked.failures()

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "guard/block_values.h"
 #include "store/audit.h"
 #include "tests/unit/desk/desk_rig.h"
 
@@ -83,11 +84,100 @@ START_TEST(nothing_is_done_by_halves)
 }
 END_TEST
 
+/* ---- a lift beside a follower of a log ---------------------------------------------------------- */
+
+enum { STEPS = 40 };
+static const struct failure_settings failing = FAILURE_DEFAULTS;
+
+/* One outcome, written as the follower does it. 1 or 0, it was changed meanwhile. */
+static int follow(struct arena *memory, const struct failure_outcome *outcome)
+{
+    struct value value = {.kind = VALUE_FAILURES, .key = "example.test"};
+    freed_by(failure_window_free) struct failure_window window = {0};
+    freed_by(text_free) struct text packed = {0};
+    freed_by(block_values_free) struct block_values before = {0}, after = {0};
+    struct values_done *done = arena_alloc(memory, sizeof *done);
+    struct value_change changes[8];
+    ck_assert_int_eq(store_values_get(store, memory, &value, 1, NOW), 1);
+    if (value.length > 0)
+        ck_assert_int_eq(failure_window_read(value.bytes, value.length, &window), 1);
+    block_values_of(&window, &failing, value.key, &before);
+    failure_window_take(&window, &failing, outcome);
+    failure_window_pass(&window, &failing, outcome->at_ms + 1);
+    block_values_of(&window, &failing, value.key, &after);
+    failure_window_add(&packed, &window);
+    changes[0] = (struct value_change){
+        .value = {.kind = VALUE_FAILURES, .key = value.key, .bytes = packed.data,
+                  .length = packed.length, .until_ms = NOW + DAY_MS},
+        .replaces = value.version};
+    size_t count = block_values_changes(&before, &after, changes + 1, countof(changes) - 1);
+    int answer = store_values_change(store, &(struct values_step){.changes = changes,
+                                                                  .count = count + 1,
+                                                                  .now_ms = NOW}, done);
+    ck_assert_int_ge(answer, 0);
+    return answer;
+}
+
+static struct failure_outcome outcome_of(uint64_t number, enum failure_came came, int64_t at_ms)
+{
+    return (struct failure_outcome){.unit = number, .message = number, .mailbox = ALICE,
+                                    .site = "x.test", .first = true, .came = came,
+                                    .admitted_ms = at_ms, .at_ms = at_ms, .read_ms = at_ms};
+}
+
+/* Goes on with mail that arrives. */
+static void *follow_on(void *context)
+{
+    freed_by(arena_free) struct arena *memory = arena_new();
+    pthread_barrier_wait(context);
+    for (uint64_t i = 0; i < STEPS; i++) {
+        struct failure_outcome outcome = outcome_of(1000 + i, FAILURE_DELIVERED, NOW);
+        outcome.admitted_ms = NOW + 2 * HOUR_MS; /* of before the block's end none enters */
+        while (follow(memory, &outcome) == 0)
+            arena_reset(memory);
+        arena_reset(memory);
+    }
+    return NULL;
+}
+
+/* Neither loses what the other has written. */
+START_TEST(lift_beside_a_follower)
+{
+    struct value value;
+    struct failure_window window;
+    struct audit audit[4];
+    struct store_page page = {.max = countof(audit)};
+    pthread_t follower;
+    pthread_barrier_t both;
+    rig_begin(_i, WITH(SMALL));
+    for (uint64_t i = 1; i <= 10; i++) {
+        const struct failure_outcome outcome = outcome_of(i, FAILURE_FAILED, NOW - MINUTE_MS);
+        ck_assert_int_eq(follow(arena, &outcome), 1);
+    }
+    pthread_barrier_init(&both, NULL, 2);
+    ck_assert_int_eq(pthread_create(&follower, NULL, follow_on, &both), 0);
+    pthread_barrier_wait(&both);
+    do_action(&supporter, "{'action':'lift','subject':'@example.test','note':'n'}", NOW);
+    pthread_join(follower, NULL);
+    pthread_barrier_destroy(&both);
+    ck_assert_int_eq(store_value(store, arena, VALUE_FAILURES, "example.test", NOW, &value), 1);
+    ck_assert_int_eq(failure_window_read(value.bytes, value.length, &window), 1);
+    ck_assert_uint_eq(window.block_count, 1);
+    ck_assert_uint_eq(window.blocks[0].ended, FAILURE_LIFTED);
+    ck_assert_uint_eq(window.decided.count, STEPS);
+    failure_window_free(&window);
+    ck_assert_int_eq(store_value(store, arena, VALUE_BLOCK, "example.test", NOW, &value), 0);
+    ck_assert_int_eq(store_audit(store, 0, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk races");
     TCase *cases = desk_case(suite, "both backends");
     tcase_add_loop_test(cases, caps_hold_at_the_same_moment, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, nothing_is_done_by_halves, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, lift_beside_a_follower, 0, BACKEND_KINDS);
     return backends_run(suite);
 }

@@ -252,6 +252,18 @@ START_TEST(test_numbers)
 }
 END_TEST
 
+START_TEST(test_newest)
+{
+    freed_by(text_free) struct text packed = {0};
+    worked(NOON);
+    failure_outage_add(&packed, &outage);
+    ck_assert_int_eq(failure_outage_newest(packed.data, packed.length), NOON / MINUTE_MS);
+    ck_assert_int_eq(failure_outage_newest(packed.data, 7), NOON / MINUTE_MS);
+    ck_assert_int_eq(failure_outage_newest(packed.data, 6), 0);
+    ck_assert_int_eq(failure_outage_newest("\377\377\377\377\377\377\377", 7), 0);
+}
+END_TEST
+
 START_TEST(test_day)
 {
     uint8_t packed[2 + FAILURE_OUTAGE_DOMAINS_FEW * FAILURE_OUTAGE_DAY_HASH_BYTES] = {
@@ -273,6 +285,7 @@ int main(void)
     tcase_set_timeout(tcase, 60); /* a sanitizer, and other programs */
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, test_numbers);
+    tcase_add_test(tcase, test_newest);
     tcase_add_test(tcase, test_day);
     tcase_add_test(tcase, test_seen);
     tcase_add_test(tcase, test_senders);

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 26);
+    ck_assert_uint_eq(families, 29);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -147,6 +147,9 @@ START_TEST(test_fresh)
     check_series("sendguard_build_info{version=\"" SENDGUARD_VERSION "\"}", "1");
     check_series("sendguard_decisions_total{channel=\"smtp\",verdict=\"over_time\"}", "0");
     check_series("sendguard_suspended_mailboxes{cause=\"volume\"}", "0");
+    check_series("sendguard_blocked_domains", "0");
+    check_series("sendguard_blocked_mailboxes", "0");
+    check_series("sendguard_outages", "0");
     check_series("sendguard_busiest_window_ratio{rule=\"messages_per_day\"}", "0.000");
     end_web();
 }
