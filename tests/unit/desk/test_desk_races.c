@@ -140,6 +140,21 @@ static void *follow_on(void *context)
     return NULL;
 }
 
+/* The follower here writes without a pause, so that one try may not do. */
+static void lift_in_the_end(void)
+{
+    int result = 0;
+    struct json_object *words =
+        words_of("{'action':'lift','subject':'@example.test','note':'n'}"), *view = NULL;
+    for (int i = 0; i <= STEPS && result == 0; i++) {
+        struct problem problem = {0};
+        result = desk_action(rig_desk(), &supporter, words, false, NOW, &view, &problem);
+        ck_assert_int_eq(problem.status, result == 0 ? 409 : 0);
+    }
+    ck_assert_int_eq(result, 1);
+    json_put(&view);
+}
+
 /* Neither loses what the other has written. */
 START_TEST(lift_beside_a_follower)
 {
@@ -157,7 +172,7 @@ START_TEST(lift_beside_a_follower)
     pthread_barrier_init(&both, NULL, 2);
     ck_assert_int_eq(pthread_create(&follower, NULL, follow_on, &both), 0);
     pthread_barrier_wait(&both);
-    do_action(&supporter, "{'action':'lift','subject':'@example.test','note':'n'}", NOW);
+    lift_in_the_end();
     pthread_join(follower, NULL);
     pthread_barrier_destroy(&both);
     ck_assert_int_eq(store_value(store, arena, VALUE_FAILURES, "example.test", NOW, &value), 1);
