@@ -35,6 +35,25 @@ static enum failure_left_out left_out(const struct follower_outcome *outcome)
                : FAILURE_COUNTS;
 }
 
+/* What was tried where nobody answered: "connect to HOST[ADDRESS]:PORT: …". Mail that had arrived was
+ * for the same host, so an outage that ends all connections is one of that site; the trace names the
+ * recipient's domain. */
+static const char *site_of(struct follower *follower, const struct follower_outcome *outcome)
+{
+    static const char connect[] = "connect to ";
+    struct mail_view text = outcome->event->text;
+    char *site = arena_alloc(follower->arena, REPLY_SITE_SIZE);
+    if (outcome->event->relay_host.length > 0 || !mail_view_begins(text, connect))
+        return outcome->outcome->reply.site;
+    text = mail_view_from(text, strlen(connect));
+    const char *open = mail_view_find(text, "["), *close = mail_view_find(text, "]");
+    if (open == NULL || close == NULL || close < open)
+        return outcome->outcome->reply.site;
+    const struct mail_view host = {text.text, (size_t)(open - text.text)};
+    const struct mail_view address = {open + 1, (size_t)(close - open - 1)};
+    return reply_site(host, address, site) > 0 ? site : outcome->outcome->reply.site;
+}
+
 static uint64_t unit_of(const struct follower_outcome *outcome)
 {
     return outcome->unit.recipient ^ outcome->place->decision * UINT64_C(0x9E3779B97F4A7C15);
@@ -65,7 +84,7 @@ void follower_add_failure(struct follower *follower, const struct follower_outco
             .outcome = {.unit = unit_of(outcome),
                         .message = outcome->place->decision,
                         .mailbox = mailbox,
-                        .site = what->reply.site,
+                        .site = site_of(follower, outcome),
                         .first = outcome->unit.first,
                         .greylisted = what->reply.class == REPLY_GREYLISTED,
                         .came = came_of(what->delivery),
