@@ -164,8 +164,8 @@ struct next forecast_next(const struct context *context, const struct forecast *
     size_t window_count = windows_of(forecast, windows);
     bool observe = context->settings->guard_mode == MODE_OBSERVE;
     const struct outcome_seen seen = {
-        .suspended = suspension->id != 0, .rejected = rejected_count > 0, .observe = observe,
-        .off_domain = 1, .windows = windows, .window_count = window_count,
+        .suspended = suspension->id != 0, .blocked = next.block_until_ms != 0,
+        .rejected = rejected_count > 0, .observe = observe, .off_domain = 1, .windows = windows, .window_count = window_count,
     };
     for (; next.reason_count < rejected_count; next.reason_count++)
         next.reasons[next.reason_count] = rejected[next.reason_count];
@@ -177,8 +177,7 @@ struct next forecast_next(const struct context *context, const struct forecast *
     if (observe)
         next.can_send = CAN_SEND_ALL;
     next.room_at_ms = next.state == STATE_FULL ? room_at_ms : 0;
-    next.refused = !outcome_passes(outcome_decide(&seen).outcome) ||
-                   (next.block_until_ms != 0 && !observe);
+    next.refused = !outcome_passes(outcome_decide(&seen).outcome);
     if (next.refused)
         next.retry_at_ms =
             retry_at(suspension, rejected_count > 0, next.block_until_ms, room_at_ms);
