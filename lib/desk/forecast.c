@@ -165,7 +165,8 @@ struct next forecast_next(const struct context *context, const struct forecast *
     bool observe = context->settings->guard_mode == MODE_OBSERVE;
     const struct outcome_seen seen = {
         .suspended = suspension->id != 0, .blocked = next.block_until_ms != 0,
-        .rejected = rejected_count > 0, .observe = observe, .off_domain = 1, .windows = windows, .window_count = window_count,
+        .rejected = rejected_count > 0, .observe = observe, .off_domain = 1,
+        .windows = windows, .window_count = window_count,
     };
     for (; next.reason_count < rejected_count; next.reason_count++)
         next.reasons[next.reason_count] = rejected[next.reason_count];

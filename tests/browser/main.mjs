@@ -10,8 +10,9 @@ import * as people from './people.mjs';
 import * as status from './status.mjs';
 import * as smtp from './smtp.mjs';
 import * as delivery from './delivery.mjs';
+import * as failures from './failures.mjs';
 
-const suites = { plugin, sending, smtp, settings, delivery, people, status, suspension };
+const suites = { plugin, sending, smtp, settings, delivery, people, status, suspension, failures };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {
