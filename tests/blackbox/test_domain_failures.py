@@ -184,7 +184,7 @@ def test_a_user_reads_of_himself_alone(both, folder, store):  # noqa: F811
         assert block["until"] == house.failures()["blocked_until"]
         assert FAILS not in json.dumps(view)
         for language, words in (("en", "Sending is paused until"), ("de", "Senden ist pausiert bis"),
-                                ("fr", "L’envoi est suspendu"), ("es", "El envío está en pausa")):
+                                ("fr", "L’envoi est en pause"), ("es", "El envío está en pausa")):
             page = Client(web, {"Accept-Language": language}).get("/status?t=" + token).text
             assert words in page and FAILS not in page, language
             assert "has exceeded the max defers and failures per hour allowed" in page
@@ -202,7 +202,7 @@ def test_the_desk(blocked, web):
     assert "Blocked until" in desk.get(f"/desk/mailboxes/{OTHER}").text
     preview = desk.post_form("/desk/actions", {"csrf": desk.csrf, "action": "lift",
                                                "subject": "@sad.test", "note": "clean"})
-    assert preview.status == 200 and "by itself the block would end" in preview.text
+    assert preview.status == 200 and "otherwise blocked until" in preview.text
     assert desk.action("lift", "@sad.test").status == 303
     page = desk.get("/desk/domains/sad.test?done=lift").text
     assert "The block is lifted." in page and "lifted by staff" in page

@@ -36,7 +36,7 @@ export const tests = {
     const wanted = {
       en: [/^Sending is paused until/, /all mailboxes of example\.test/, /remove the addresses that do not exist/],
       de: [/^Senden ist pausiert bis/, /alle Postfächer von example\.test/, /Streichen Sie die Adressen, die es nicht gibt/],
-      fr: [/^L’envoi est suspendu jusqu’à/, /toutes les boîtes de example\.test/, /retirez les adresses qui n’existent pas/],
+      fr: [/^L’envoi est en pause jusqu’à/, /toutes les boîtes de example\.test/, /retirez les adresses qui n’existent pas/],
       es: [/^El envío está en pausa hasta/, /todos los buzones de example\.test/, /quite las direcciones que no existen/],
     };
     for (const [locale, [heading, ...sentences]] of Object.entries(wanted)) {
@@ -84,7 +84,7 @@ export const tests = {
       await page.locator('form:has([name=confirm])').waitFor();
       const text = await visitor.text();
       assert.match(text, /Now[^]*blocked: mail failed[^]*would be refused[^]*Afterwards[^]*can send[^]*would be sent/);
-      assert.match(text, /@example\.test: by itself the block would end/);
+      assert.match(text, /@example\.test: otherwise blocked until/);
       await assertKind(page, 'preview');
       await page.getByRole('button', { name: 'Lift the block' }).focus();
       await page.keyboard.press('Enter');
