@@ -32,6 +32,9 @@ enum cli_option {
     OPTION_POSTFIX,
     OPTION_DOVECOT,
     OPTION_RECORDS,
+    OPTION_COUNT_REPORT,
+    OPTION_DROP,
+    OPTION_MESSAGE,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -135,6 +138,7 @@ int cli_run_action(struct cli *cli);
 int cli_run_explain(struct cli *cli);
 int cli_run_trace(struct cli *cli);
 int cli_run_feedback(struct cli *cli);
+int cli_run_complaints(struct cli *cli);
 int cli_run_log(struct cli *cli);
 int cli_run_simulate(struct cli *cli);
 int cli_run_audit(struct cli *cli);

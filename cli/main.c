@@ -37,6 +37,13 @@ const struct command cli_commands[] = {
      "Below: destinations that have an outage, and what is blocked for mail that failed.\n"
      "--forget, with a --note why, leaves out the log of a mail server that is no more,\n"
      "as it is named here. Not one that was followed within the last 10 minutes.\n"},
+    {"complaints", "[MAILBOX]", 0, 1,
+     TAKES(OPTION_JSON) | TAKES(OPTION_COUNT_REPORT) | TAKES(OPTION_DROP) | TAKES(OPTION_MESSAGE) |
+         TAKES(OPTION_NOTE),
+     NEEDS_DESK, cli_run_complaints, "complaints of recipients, and reports that wait",
+     "Of a mailbox those of 30 days, and why one does not count; else the reports that wait for\n"
+     "staff. --count REPORT, with a --note why, makes one count: as one of MAILBOX where it does\n"
+     "not say whose, about --message or as sent when it came. --drop REPORT lets it go.\n"},
     {"log", "[MAILBOX]", 0, 1,
      TAKES(OPTION_JSON) | TAKES(OPTION_MAX) | TAKES(OPTION_FOLLOW) | WAITS, NEEDS_DESK, cli_run_log,
      "decisions, the newest last (50)",

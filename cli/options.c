@@ -33,6 +33,9 @@ static const struct option_row {
     [OPTION_DEFAULTS] = {"defaults", '\0', NULL, "a commented file of all defaults"},
     [OPTION_POSTFIX] = {"postfix", '\0', "DIR", "the folder of Postfix' main.cf (its default)"},
     [OPTION_RECORDS] = {"records", '\0', "FILE", "records in zone-file form in place of the DNS"},
+    [OPTION_COUNT_REPORT] = {"count", '\0', "REPORT", "the report counts, as one of MAILBOX"},
+    [OPTION_DROP] = {"drop", '\0', "REPORT", "the report counts for nobody"},
+    [OPTION_MESSAGE] = {"message", '\0', "DECISION", "which message it is about; a queue id will do"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

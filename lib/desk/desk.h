@@ -59,7 +59,7 @@ struct desk {
  *     observe never "blocked", "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
- *  "suspension":SUSPENSION, "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
+ *  "suspension":SUSPENSION, "complaints":OWN_COMPLAINTS or null, "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
  *     "window_s":3600,"by_class","left_out","missed" of FAILURES (a destination is null unless several
  *     mailboxes use it),"yours":3,"others":7 of "bad": of this mailbox, and of others without a name,
  *     "sentence":"Domain example.test has…" (the provider's own),
@@ -256,6 +256,34 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
 #define DESK_FORGET_MS (10 * MINUTE_MS)
 int desk_feedback_forget(const struct desk *desk, const char *source, const struct action *action,
                          struct problem *problem) must_check;
+
+/* ---- complaints --------------------------------------------------------------------------------
+ *   COMPLAINT {"at":moment it came, "sent_at":moment its message was admitted, "decision":…|null,
+ *     "source":"loop"|"domain" (somebody else who was authenticated)|"staff"|"unknown",
+ *     "loop":as complaints.loops names it, absent where it is none of them,
+ *     "type":"abuse"… (report.h), "incidents":1, "counted":bool,
+ *     "why":null when it counts, else "withdrawn"|"same_message" (another domain was first)|
+ *       "before_suspension_ended"|"exempt"|"unknown_reporter"|"unknown_message"}
+ *   REPORT, one that waits for staff: COMPLAINT without "incidents", with "report":its id,
+ *     "mailbox":…|null, and of the message "queue_id":…|null, "from_domain":…|null (own ones alone);
+ *     "sent_at" is absent when not known
+ *   OWN_COMPLAINTS {"count":3, "days":7, "messages":[{"sent_at":moment, "decision":…|null,
+ *     "by_loops":2, "by_others":1}…]}, of 30 days; withdrawn ones are left out */
+
+/* {"now":…,"mailbox":…,"number":2 (the most that count within a window),"count":3 that suspend,
+ *  "window_s":604800,"exempt":bool,"complaints":[COMPLAINT or REPORT…]}, the newest first */
+int desk_complaints(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                    struct json_object **view_r, struct problem *problem) must_check;
+/* {"now":…,"reports":[REPORT…]}, the newest first. 1 or -1. */
+int desk_complaints_waiting(const struct desk *desk, int64_t now_ms,
+                            struct json_object **view_r) must_check;
+/* Deals with a report that waits, as `by` (1..63 bytes) asks: {"action":"count" or "drop","note":…
+ * required,"mailbox": whose message it is about, where the report does not say,"message": a
+ * decision, queue id or reference, or absent: it then counts as sent when the report came}. In the
+ * audit log. {"report":…,"action":…,"mailbox":…,"suspended":bool}; 400, or 404 it does not wait. */
+int desk_complaints_answer(const struct desk *desk, const char *by, const char *report,
+                           struct json_object *request, int64_t now_ms,
+                           struct json_object **view_r, struct problem *problem) must_check;
 
 /* Adds to each object of the view that has a "class": "title", a few words of what happened, and
  * "advice", whose fault it is and what to do. */

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "desk/context.h"
+#include "desk/desk_complaints.h"
 #include "desk/forecast.h"
 #include "desk/input.h"
 #include "desk/recorded.h"
@@ -284,7 +285,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
-    struct json_object *block;
+    struct json_object *block, *complaints;
     struct forecast forecast;
     if (forecast_read(&context, mailbox, domain_of(mailbox), &forecast) < 0 ||
         read_message(&context, mailbox, decision, &message) < 0)
@@ -297,6 +298,9 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_string(view, "mailbox", mailbox);
     json_add_string(view, "state", state_names[next.state]);
     view_add_suspensions(&context, &forecast.account.suspensions, false, view);
+    if (desk_complaints_own(&context, mailbox, &complaints) < 0)
+        return -1;
+    json_add(view, "complaints", complaints);
     if (failing_own_view(&context, mailbox, &forecast.block, &block) < 0)
         return -1;
     json_add(view, "block", block);

@@ -1,9 +1,9 @@
 #include "guard/complaint_step.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
+#include "base/zone.h"
 #include "store/audit.h"
 
 /* A step that another program was faster than is made again, so often. */
@@ -73,14 +73,6 @@ static int read_values(struct complaint_making *making)
 
 /* ---- suspensions that were before ------------------------------------------------------------------ */
 
-/* As text_add_time writes it. */
-static int64_t moment_of(const char *text, int64_t otherwise)
-{
-    struct tm moment = {0};
-    const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &moment) : NULL;
-    return end != NULL && *end == '\0' ? (int64_t)timegm(&moment) * SECOND_MS : otherwise;
-}
-
 /* When the suspension for complaints that an entry of the audit log tells of ended, as far as that
  * entry says: now, where it holds; 0: it tells of none. */
 static int64_t ended_by(const struct audit *entry, int64_t now_ms)
@@ -92,8 +84,9 @@ static int64_t ended_by(const struct audit *entry, int64_t now_ms)
     struct json_object *suspension = json_member(detail, lifted ? "before" : "after");
     if (strcmp(json_string(suspension, "cause", ""), cause_names[CAUSE_COMPLAINTS]) != 0)
         return 0;
-    int64_t until_ms =
-        lifted ? entry->at_ms : moment_of(json_string(suspension, "until", NULL), now_ms);
+    int64_t until_ms = entry->at_ms;
+    if (!lifted && !zone_moment_read(json_string(suspension, "until", ""), &until_ms))
+        until_ms = now_ms; /* until lifted */
     return until_ms < now_ms ? until_ms : now_ms;
 }
 
