@@ -15,6 +15,11 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
     if (answer < 1 || exchange->api)
         return answer;
     json_add_bool(*view_r, "search_here", true); /* in place of the one in the bar */
+    freed_by(json_put) struct json_object *waiting = NULL;
+    if (desk_complaints_waiting(&exchange->web->desk, exchange->now_ms, &waiting) < 0)
+        return -1;
+    json_add_int(*view_r, "reports_waiting",
+                 (int64_t)json_object_array_length(json_member(waiting, "reports")));
     return desk_deliveries_add_to_home(exchange, *view_r);
 }
 
@@ -232,6 +237,39 @@ static int view_feedback(struct exchange *exchange, struct json_object **view_r,
     return desk_feedback(&exchange->web->desk, exchange->now_ms, view_r);
 }
 
+/* ---- complaints ---------------------------------------------------------------------------- */
+
+static int view_complaints(struct exchange *exchange, struct json_object **view_r,
+                           struct problem *problem)
+{
+    return desk_complaints(&exchange->web->desk, exchange->variable, exchange->now_ms, view_r,
+                           problem);
+}
+
+static int view_reports(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem)
+{
+    (void)problem;
+    int answer = desk_complaints_waiting(&exchange->web->desk, exchange->now_ms, view_r);
+    if (answer > 0 && !exchange->api)
+        json_add_bool(*view_r, "dealt_with",
+                      http_request_param(exchange->request, "done") != NULL);
+    return answer;
+}
+
+static int answer_report(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem)
+{
+    int answer = desk_complaints_answer(&exchange->web->desk, exchange->person.name,
+                                        exchange->variable, exchange->request->params,
+                                        exchange->now_ms, view_r, problem);
+    if (answer < 1 || exchange->api)
+        return answer;
+    desk_routes_redirect(exchange, "/complaints", "", "?done=1");
+    json_put(view_r);
+    return 1;
+}
+
 /* ---- the table --------------------------------------------------------------------------- */
 
 const struct route desk_routes[] = {
@@ -254,6 +292,11 @@ const struct route desk_routes[] = {
      "/mailboxes/{mailbox}/delivery/addresses", "desk_delivery", ROLE_VIEWER, view_addresses},
     {METHOD_GET, "/domains/{domain}/delivery", NULL, NULL, ROLE_VIEWER, view_domain_delivery},
     {METHOD_GET, "/feedback", NULL, NULL, ROLE_VIEWER, view_feedback},
+    {METHOD_GET, "/mailboxes/{mailbox}/complaints", "/mailboxes/{mailbox}/complaints",
+     "desk_complaints", ROLE_VIEWER, view_complaints},
+    {METHOD_GET, "/complaints", "/complaints", "desk_reports", ROLE_VIEWER, view_reports},
+    {METHOD_POST, "/complaints/{report}", "/complaints/{report}", "desk_reports", ROLE_SUPPORT,
+     answer_report},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

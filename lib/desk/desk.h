@@ -59,7 +59,8 @@ struct desk {
  *     observe never "blocked", "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
- *  "suspension":SUSPENSION, "complaints":OWN_COMPLAINTS or null, "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
+ *  "suspension":SUSPENSION, "complaints":OWN_COMPLAINTS or null,
+ *  "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
  *     "window_s":3600,"by_class","left_out","missed" of FAILURES (a destination is null unless several
  *     mailboxes use it),"yours":3,"others":7 of "bad": of this mailbox, and of others without a name,
  *     "sentence":"Domain example.test has…" (the provider's own),
@@ -259,9 +260,9 @@ int desk_feedback_forget(const struct desk *desk, const char *source, const stru
 
 /* ---- complaints --------------------------------------------------------------------------------
  *   COMPLAINT {"at":moment it came, "sent_at":moment its message was admitted, "decision":…|null,
- *     "source":"loop"|"domain" (somebody else who was authenticated)|"staff"|"unknown",
+ *     "source":"loop"|"authenticated" (somebody else whose domain is known)|"staff"|"unknown",
  *     "loop":as complaints.loops names it, absent where it is none of them,
- *     "type":"abuse"… (report.h), "incidents":1, "counted":bool,
+ *     "type":"abuse"|"fraud"|"virus"|"opt_out"|"other", "incidents":1, "counted":bool,
  *     "why":null when it counts, else "withdrawn"|"same_message" (another domain was first)|
  *       "before_suspension_ended"|"exempt"|"unknown_reporter"|"unknown_message"}
  *   REPORT, one that waits for staff: COMPLAINT without "incidents", with "report":its id,

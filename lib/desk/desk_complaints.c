@@ -50,6 +50,17 @@ static void add_decision(struct json_object *view, uint64_t decision)
         json_add_null(view, "decision");
 }
 
+/* As words of ours are written: "opt_out". */
+static void add_type(const struct context *context, struct json_object *view, unsigned type)
+{
+    char *name = arena_strdup(context->arena,
+                              report_type_names[type < REPORT_TYPES ? type : REPORT_OTHER]);
+    for (char *at = name; *at != '\0'; at++)
+        if (*at == '-')
+            *at = '_';
+    json_add_string(view, "type", name);
+}
+
 /* ---- those of a mailbox ---------------------------------------------------------------------------- */
 
 static const char *why_not(enum complaint_standing standing, bool exempt)
@@ -75,8 +86,7 @@ static struct json_object *complaint_view(const struct context *context,
     json_add_string(view, "source", complaint_source_names[complaint->source]);
     if (loop != NULL)
         json_add_string(view, "loop", loop);
-    json_add_string(view, "type",
-                    complaint->type < REPORT_TYPES ? report_type_names[complaint->type] : "other");
+    add_type(context, view, complaint->type);
     json_add_int(view, "incidents", complaint->incidents);
     json_add_bool(view, "counted", why == NULL);
     json_add_string(view, "why", why);
@@ -103,10 +113,10 @@ static struct json_object *waiting_view(const struct context *context,
     add_decision(view, report->decision);
     json_add_string(view, "source", report->reporter == 0 ? "unknown"
                                     : report->of_loop     ? "loop"
-                                                          : "domain");
+                                                          : "authenticated");
     if (loop != NULL)
         json_add_string(view, "loop", loop);
-    json_add_string(view, "type", report_type_names[report->type]);
+    add_type(context, view, report->type);
     json_add_bool(view, "counted", false);
     json_add_string(view, "why", report->mailbox[0] == '\0' ? "unknown_message"
                                                             : "unknown_reporter");
@@ -117,10 +127,25 @@ static struct json_object *waiting_view(const struct context *context,
 }
 
 /* The newest first, those that wait for staff among them. */
-static int newer_first(const void *left, const void *right)
+static void add_all(const struct context *context, const char *mailbox, bool exempt,
+                    const struct complaints *complaints, const struct waiting_reports *waiting,
+                    struct json_object *list)
 {
-    struct json_object *const *a = left, *const *b = right;
-    return strcmp(json_string(*b, "at", ""), json_string(*a, "at", ""));
+    size_t left = complaints->count, waiting_left = waiting->count;
+    while (left > 0 || waiting_left > 0) {
+        const struct waiting_report *report =
+            waiting_left > 0 ? &waiting->of[waiting_left - 1] : NULL;
+        if (report != NULL && strcmp(report->mailbox, mailbox) != 0) {
+            waiting_left--;
+        } else if (report == NULL ||
+                   (left > 0 && complaints->of[left - 1].at_ms >= report->at_ms)) {
+            left--;
+            json_object_array_add(list, complaint_view(context, complaints, left, exempt));
+        } else {
+            waiting_left--;
+            json_object_array_add(list, waiting_view(context, report));
+        }
+    }
 }
 
 int desk_complaints(const struct desk *desk, const char *mailbox, int64_t now_ms,
@@ -145,13 +170,7 @@ int desk_complaints(const struct desk *desk, const char *mailbox, int64_t now_ms
     json_add_int(view, "count", rule.count);
     json_add_int(view, "window_s", rule.window_ms / SECOND_MS);
     json_add_bool(view, "exempt", limits.exempt);
-    struct json_object *list = json_add_list(view, "complaints");
-    for (size_t i = 0; i < complaints->count; i++)
-        json_object_array_add(list, complaint_view(&context, complaints, i, limits.exempt));
-    for (size_t i = 0; i < waiting.count; i++)
-        if (strcmp(waiting.of[i].mailbox, of) == 0)
-            json_object_array_add(list, waiting_view(&context, &waiting.of[i]));
-    json_object_array_sort(list, newer_first);
+    add_all(&context, of, limits.exempt, complaints, &waiting, json_add_list(view, "complaints"));
     *view_r = view;
     return 1;
 }

@@ -13,7 +13,7 @@ enum {
 };
 
 const char *const complaint_source_names[COMPLAINT_SOURCES] = {
-    [COMPLAINT_OF_LOOP] = "loop", [COMPLAINT_OF_DOMAIN] = "domain", [COMPLAINT_OF_STAFF] = "staff"};
+    [COMPLAINT_OF_LOOP] = "loop", [COMPLAINT_OF_DOMAIN] = "authenticated", [COMPLAINT_OF_STAFF] = "staff"};
 
 const char *const complaint_standing_names[COMPLAINT_STANDINGS] = {
     [COMPLAINT_COUNTS] = "counts",

@@ -14,6 +14,7 @@ import pytest
 from conftest import _running_store
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import BUILD, TREE, Guard, eventually
+from reports import Reports
 from stores import KINDS
 from web import Client, Program, Web
 
@@ -31,12 +32,14 @@ class Provider:
         self.store = store
         self.guard = Guard(folder, store, LIMITS).start()
         self.web = Web(folder, store, LIMITS).start()
+        self.reports = Reports(folder, store, LIMITS).start()
         self.anyone = Client(self.web)
         self.viewer, self.support, self.admin = (
             Program(self.web, self.web.token(role, role))
             for role in ("viewer", "support", "admin"))
         self.endpoint = Endpoint(self.guard)
         self.busy, self.stopped = self.sender(), self.sender()
+        self.complained = new_mailbox()
         for _ in range(4):
             self.busy.admitted(people(2, "x.test"))
         self.too_big = self.busy.send(people(51, "y.test")).json["decision"]
@@ -48,7 +51,12 @@ class Provider:
     def sender(self):
         return Sender(self.endpoint, new_mailbox(), new_ip())
 
+    def waiting_report(self):
+        self.reports.about_nobody()
+        return self.viewer.get(ROOT + "/complaints").json["reports"][0]["report"]
+
     def stop(self):
+        self.reports.stop()
         self.endpoint.close()
         self.web.stop()
         self.guard.stop()
@@ -138,6 +146,12 @@ def good_calls(provider):
          {"mailbox": mailbox, "body": {"recipients": ["a@x.test", "none"]}}),
         ("get", "/domains/{domain}/delivery", {"domain": "example.test"}),
         ("get", "/feedback", {}),
+        ("get", "/complaints", {}),
+        ("post", "/complaints/{report}", {"report": provider.waiting_report(), "body": {
+            "action": "count", "note": "seen", "mailbox": provider.complained}}),
+        ("post", "/complaints/{report}", {"report": provider.waiting_report(), "body": {
+            "action": "drop", "note": "spam"}}),
+        ("get", "/mailboxes/{mailbox}/complaints", {"mailbox": provider.complained}),
         ("get", "/ips/{ip}", {"ip": ip}),
         ("get", "/ips/{ip}", {"ip": "2001:db8::1"}),
         ("get", "/domains/{domain}", {"domain": "example.test"}),
@@ -246,6 +260,11 @@ WRONG = [
     ("get", "/ips/{ip}", {"ip": "300.1.1.1"}, 400, None),
     ("get", "/domains/{domain}", {"domain": "a b"}, 400, None),
     ("get", "/audit", {"query": {"before": "x"}}, 400, "before"),
+    ("get", "/mailboxes/{mailbox}/complaints", {"mailbox": "nobody"}, 400, "mailbox"),
+    ("post", "/complaints/{report}", {"report": "1", "body": {"action": "drop", "note": "x"}}, 404,
+     "report"),
+    ("post", "/complaints/{report}", {"report": "1", "body": {"action": "drop"}}, 400, "note"),
+    ("post", "/complaints/{report}", {"report": "1", "body": {"note": "x"}}, 400, "action"),
     ("post", "/simulate", {"body": {"to": "a@x.test"}}, 400, "mailbox"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test"}}, 400, "to"),
     ("post", "/simulate", {"body": {"mailbox": "a@b.test", "to": ["a@x.test", "what?"]}}, 400,

@@ -91,10 +91,10 @@ START_TEST(test_why_not)
     complain(BOB, 1, "b.test", COMPLAINT_OF_DOMAIN);
     complain("free@example.test", 1, "loop.test", COMPLAINT_OF_LOOP);
     freed_by(json_put) struct json_object *view = complaints_of(BOB);
-    ck_assert_str_eq(rig_text(view, "complaints.0.source"), "domain");
-    ck_assert_str_eq(rig_text(view, "complaints.1.counted"), "false");
-    ck_assert_str_eq(rig_text(view, "complaints.1.why"), "same_message");
-    ck_assert_str_eq(rig_text(view, "complaints.0.why"), "null");
+    ck_assert_str_eq(rig_text(view, "complaints.1.source"), "authenticated");
+    ck_assert_str_eq(rig_text(view, "complaints.0.counted"), "false");
+    ck_assert_str_eq(rig_text(view, "complaints.0.why"), "same_message");
+    ck_assert_str_eq(rig_text(view, "complaints.1.why"), "null");
     freed_by(json_put) struct json_object *exempt = complaints_of("free@example.test");
     ck_assert_str_eq(rig_text(exempt, "complaints.0.why"), "exempt");
     struct json_object *none = NULL;
