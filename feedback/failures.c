@@ -238,6 +238,8 @@ static size_t find_excused(struct failures *failures, int64_t now_ms,
             continue;
         if (!site->had_outage)
             failures_note_outage(failures, site);
+        if (count == FAILURES_EXCUSED_AT_ONCE)
+            continue;
         while (count < FAILURES_EXCUSED_AT_ONCE &&
                (domain = failure_outage_domain(site->outage, &place)) != NULL)
             if (++passed > site->excused)
