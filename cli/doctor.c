@@ -37,6 +37,7 @@ static const struct check {
      doctor_complaints},
     {"ptr", "Whether addresses that mail leaves from have names that lead back.", doctor_ptr},
     {"helo", "Whether Postfix greets with a name that leads to them.", doctor_helo},
+    {"spf", "Whether the records of sender domains let them send.", doctor_spf},
     {"port_25", "A way round: users who sign in on port 25.", doctor_port_25},
     {"sendmail", "A way round: users who may use the sendmail command.", doctor_sendmail},
     {"sieve", "A way round: what the filters of mailboxes send on.", doctor_sieve},

@@ -68,5 +68,6 @@ void doctor_gaps(struct doctor *doctor);
 void doctor_complaints(struct doctor *doctor);
 void doctor_ptr(struct doctor *doctor);
 void doctor_helo(struct doctor *doctor);
+void doctor_spf(struct doctor *doctor);
 
 #endif

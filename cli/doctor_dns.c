@@ -1,13 +1,19 @@
 /* What receivers look up of the addresses that mail leaves from: the name of an address, whether
- * the name leads back, and whether the name that Postfix says at HELO does. */
+ * the name leads back, whether the name that Postfix says at HELO does, and whether the domains that
+ * send let them send. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "cli/doctor.h"
 #include "cli/doctor_postfix.h"
+#include "guard/spf_view.h"
+#include "store/values.h"
 
 /* The address of a text that settings have read as an IP; its family. */
 static int read_ip(const char *ip, unsigned char address_r[sizeof(struct in6_addr)])
@@ -138,4 +144,54 @@ void doctor_helo(struct doctor *doctor)
         else
             doctor_says(doctor, DOCTOR_OK, NULL, "HELO %s leads to %s", name, outgoing->items[i]);
     }
+}
+
+/* ---- SPF ------------------------------------------------------------------------------------- */
+
+/* How the checker of this machine does, to be put; NULL: the check says why not. */
+static struct json_object *read_state(struct doctor *doctor)
+{
+    char host[256] = "";
+    struct value value;
+    freed_by(store_free) struct store *store = NULL;
+    if (doctor_store_open(doctor, false, &store) < 1)
+        return NULL;
+    gethostname(host, sizeof host - 1);
+    const char *key = arena_printf(doctor->arena, SPF_VIEW_STATE "%s", host);
+    int found = store_value(store, doctor->arena, VALUE_SPF, key, clock_wall_ms(), &value);
+    if (found > 0)
+        return json_read(value.bytes);
+    if (found < 0)
+        doctor_says(doctor, DOCTOR_SKIP, "sendguard doctor store", "the store does not answer: %s",
+                    store_error(store));
+    else
+        doctor_says(doctor, DOCTOR_SKIP, "systemctl restart sendguard-feedback, on the mail server",
+                    "nothing has looked at SPF records of this machine for 10 minutes");
+    return NULL;
+}
+
+void doctor_spf(struct doctor *doctor)
+{
+    if (!has_outgoing(doctor))
+        return;
+    if (doctor->settings->spf_mode == SPF_MODE_OFF) {
+        doctor_says(doctor, DOCTOR_SKIP, "below [spf]: mode = observe", "spf.mode is off");
+        return;
+    }
+    freed_by(json_put) struct json_object *state = read_state(doctor);
+    if (state == NULL)
+        return;
+    long long named = json_int(state, "named", 0), not_named = json_int(state, "not_named", 0);
+    if (!json_is_true(state, "dns"))
+        doctor_says(doctor, DOCTOR_BAD, "look at /etc/resolv.conf and spf.resolver",
+                    "the DNS has not answered sendguard-feedback for %lld s",
+                    (long long)(clock_wall_ms() - json_int(state, "dns_since", 0)) / SECOND_MS);
+    else if (not_named > 0)
+        doctor_says(doctor, DOCTOR_WARN,
+                    "sendguard spf DOMAIN says what its owner has to write; the log of "
+                    "sendguard-feedback names them",
+                    "%lld of %lld domains do not let all of spf.outgoing send", not_named,
+                    named + not_named);
+    else
+        doctor_says(doctor, DOCTOR_OK, NULL, "all %lld domains let spf.outgoing send", named);
 }

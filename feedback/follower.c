@@ -126,6 +126,13 @@ void follower_set_settings(struct follower *follower, const struct settings *set
     follower->settings = settings;
 }
 
+void follower_tell(struct follower *follower, void (*saw)(void *self, const char *mailbox),
+                   void *self)
+{
+    follower->saw = saw;
+    follower->saw_self = self;
+}
+
 const char *follower_place(const struct follower *follower) { return follower->place; }
 
 void follower_counts(const struct follower *follower, struct follower_counts *counts_r)

@@ -33,6 +33,10 @@ void follower_free(struct follower **follower);
  * it sets others. NULL, at first: none do. */
 void follower_set_settings(struct follower *follower, const struct settings *settings);
 
+/* From here on calls `saw` with each mailbox that sent. */
+void follower_tell(struct follower *follower, void (*saw)(void *self, const char *mailbox),
+                   void *self);
+
 /* The place in the log that the store has, as given to follower_write; NULL: none yet. */
 const char *follower_place(const struct follower *follower);
 

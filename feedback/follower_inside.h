@@ -27,6 +27,8 @@ struct follower {
     struct deliveries *deliveries;
     struct failures *failures;
     const struct settings *settings; /* NULL: nothing enters windows */
+    void (*saw)(void *self, const char *mailbox); /* NULL: nobody wants to know */
+    void *saw_self;
     struct open_messages *open;
     struct admitted *admitted;
     GHashTable *strangers, *older_strangers; /* queue id: GPtrArray of lines */

@@ -81,6 +81,8 @@ int follower_link(struct follower *follower, struct open_message *open,
     int begun = deliveries_begin(follower->deliveries, &message, open->mailbox, now_ms, &place);
     if (begun < 0)
         return -1;
+    if (follower->saw != NULL)
+        follower->saw(follower->saw_self, admitted->mailbox);
     open->decision = admitted->decision;
     open->part = place.part;
     open->id = admitted->counted ? xstrdup(admitted->id) : NULL;

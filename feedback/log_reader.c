@@ -24,7 +24,8 @@ struct log_reader {
     struct store *store;
     const struct token_key *key;
     struct guard *guard;
-    struct snapshot *snapshot; /* the settings of this round */
+    struct spf_checker *checker; /* NULL: nobody looks at SPF records */
+    struct snapshot *snapshot;   /* the settings of this round */
     char *spec, *source;
     struct zone *zone; /* of the stamps in a file */
     struct mail_log_clock clock;
@@ -96,6 +97,8 @@ static int begin(struct log_reader *reader)
     if (follower_new(reader->store, reader->key, reader->source, clock_wall_ms(),
                      &reader->follower) < 0)
         return store_failed(reader);
+    if (reader->checker != NULL)
+        follower_tell(reader->follower, spf_checker_saw, reader->checker);
     if (log_changed(&reader->store_away, 0))
         log_line(LOG_INFO_LEVEL, "store answers again", NULL);
     if (log_source_open(reader->spec, follower_place(reader->follower), &reader->log,
@@ -242,9 +245,10 @@ static void *run(void *context)
     return NULL;
 }
 
-struct log_reader *log_reader_start(const struct daemon *daemon)
+struct log_reader *log_reader_start(const struct daemon *daemon, struct spf_checker *checker)
 {
     struct log_reader *reader = log_reader_new(daemon);
+    reader->checker = checker;
     if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
         log_reader_free(&reader);
         return NULL;

@@ -5,10 +5,12 @@
 #define SENDGUARD_LOG_READER_H
 
 #include "daemon/daemon.h"
+#include "feedback/spf_checker.h"
 
 struct log_reader;
 
-struct log_reader *log_reader_start(const struct daemon *daemon);
+/* Tells the checker who sends; it lives longer. */
+struct log_reader *log_reader_start(const struct daemon *daemon, struct spf_checker *checker);
 /* 1 it has ended, and is freed; -1 not within timeout_ms. */
 int log_reader_stop(struct log_reader **reader, int timeout_ms);
 

@@ -9,8 +9,12 @@
 #include "feedback/log_reader.h"
 #include "feedback/log_source.h"
 #include "feedback/reports.h"
+#include "feedback/spf_checker.h"
+
+enum { START_FAILED_MS = 10000 };
 
 struct feedback_program {
+    struct spf_checker *checker;
     struct log_reader *reader;
     struct lmtp_service service;
     struct event_loops *loops; /* NULL: it listens nowhere */
@@ -51,9 +55,12 @@ static void warnings(const struct settings *settings, struct faults *warnings)
 static void *start(const struct daemon *daemon)
 {
     struct feedback_program *serving = xcalloc(1, sizeof *serving);
-    serving->reader = log_reader_start(daemon);
+    serving->checker = spf_checker_start(daemon);
+    if (serving->checker != NULL)
+        serving->reader = log_reader_start(daemon, serving->checker);
     if (serving->reader == NULL) {
-        free(serving);
+        if (serving->checker == NULL || spf_checker_stop(&serving->checker, START_FAILED_MS) > 0)
+            free(serving);
         return NULL;
     }
     serving->reports = reports_new(daemon->store, daemon->guard, daemon->key, daemon->recorder);
@@ -68,7 +75,8 @@ static int stop(void *context, int timeout_ms)
 {
     struct feedback_program *serving = context;
     if ((serving->loops != NULL && !event_loop_stop(&serving->loops, timeout_ms)) ||
-        log_reader_stop(&serving->reader, timeout_ms) < 0)
+        log_reader_stop(&serving->reader, timeout_ms) < 0 ||
+        spf_checker_stop(&serving->checker, timeout_ms) < 0)
         return -1;
     reports_free(&serving->reports);
     free(serving);
@@ -77,12 +85,12 @@ static int stop(void *context, int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    static const char *const of_start[] = {"feedback.", "web.secret_file", NULL};
+    static const char *const of_start[] = {"feedback.", "spf.resolver", "web.secret_file", NULL};
     static const char *const groups[] = {"systemd-journal", "adm", NULL};
     static const struct daemon_program program = {
         .program = {.name = "sendguard-feedback",
                     .purpose = "Follows the mail server's log: what became of each message; takes "
-                               "reports of complaints by LMTP.",
+                               "reports of complaints by LMTP, and looks at SPF records.",
                     .once = "reads what the log holds, and ends",
                     .seals_links = true,
                     .groups = groups,

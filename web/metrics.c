@@ -273,6 +273,32 @@ static void add_feedback(struct text *out, struct json_object *sources)
     }
 }
 
+/* ---- SPF ------------------------------------------------------------------------------------- */
+
+/* Of each machine that looks at SPF records: a member of desk_spf's checkers. */
+static void add_spf(struct text *out, struct json_object *checkers)
+{
+    static const char *const states[] = {"named", "not_named", "unknown"};
+    add_family(out, "spf_dns_up", "gauge", "Whether the DNS answers about our own addresses.");
+    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
+        struct json_object *checker = json_object_array_get_idx(checkers, i);
+        text_add(out, "sendguard_spf_dns_up{host=");
+        add_label(out, json_string(checker, "host", ""));
+        text_addf(out, "} %d\n", json_is_true(checker, "dns"));
+    }
+    add_family(out, "spf_domains", "gauge",
+               "Sender domains, by whether their SPF record lets all our addresses send.");
+    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
+        struct json_object *checker = json_object_array_get_idx(checkers, i);
+        for (size_t k = 0; k < countof(states); k++) {
+            text_add(out, "sendguard_spf_domains{host=");
+            add_label(out, json_string(checker, "host", ""));
+            text_addf(out, ",state=\"%s\"} %" PRId64 "\n", states[k],
+                      json_int(checker, states[k], 0));
+        }
+    }
+}
+
 /* A store that is away is no error of this page: it says so, and leaves out what it cannot know. */
 static void metrics(struct exchange *exchange)
 {
@@ -280,12 +306,14 @@ static void metrics(struct exchange *exchange)
     struct counters counters;
     struct counts counts = {0};
     struct metrics_memory memory = {0};
-    freed_by(json_put) struct json_object *feedback = NULL;
+    freed_by(json_put) struct json_object *feedback = NULL, *spf = NULL;
     int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
     if (up > 0)
         up = read_gauges(exchange->web, exchange->now_ms, &memory);
     if (up > 0)
         up = desk_feedback(&exchange->web->desk, exchange->now_ms, &feedback);
+    if (up > 0)
+        up = desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf);
     exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
     add_family(out, "build_info", "gauge", "The version of this program.");
     text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
@@ -298,6 +326,7 @@ static void metrics(struct exchange *exchange)
     add_gauges(out, &memory);
     add_failing(out, feedback);
     add_feedback(out, json_member(feedback, "sources"));
+    add_spf(out, json_member(spf, "checkers"));
 }
 
 /* ---- alive, and ready ------------------------------------------------------------------------- */

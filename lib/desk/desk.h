@@ -250,6 +250,29 @@ int desk_delivery_addresses(const struct desk *desk, const char *mailbox,
  *  "open":messages in the queue} */
 int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
+/* ---- SPF of the sender domains ------------------------------------------------------------- */
+
+/* What is known of domains whose SPF record does not let all of spf.outgoing send, in order of name,
+ * those after `after` ("": from the first):
+ * {"now":moment,"mode":"off"|"observe","outgoing":["192.0.2.1"…],"checkers":[CHECKER…],
+ *  "domains":[SPF ≤ DESK_PAGE],"next":"last domain"|null}; of mode off there are no domains.
+ * SPF is what spf_view makes (guard/spf_view.h), with "since":moment|null, "checked_at":moment|null,
+ *  "sent_at":moment.
+ * CHECKER: {"host":"mx1","told_at":moment,"dns":bool whether the DNS answers,"dns_since":moment,
+ *  "named":…,"not_named":…,"unknown":… domains}, each that gave a sign within 10 minutes. */
+int desk_spf(const struct desk *desk, const char *after, int64_t now_ms,
+             struct json_object **view_r) must_check;
+/* The checkers alone: {"checkers":[CHECKER…]}. */
+int desk_spf_checkers(const struct desk *desk, int64_t now_ms,
+                      struct json_object **view_r) must_check;
+/* SPF of one domain (key form), whether its record lets all send or not. 1 (*view_r NULL: nothing is
+ * known, or mode is off), -1. */
+int desk_spf_domain(const struct desk *desk, const char *domain, int64_t now_ms,
+                    struct json_object **view_r) must_check;
+/* The same text in a language, to SPF or to what has "domains": spf_view_add_words. */
+void desk_spf_add_words(struct json_object *view, const struct catalogue *catalogue,
+                        struct arena *arena, const char *language);
+
 /* A log that will not be followed again, of a mail server that is no more, is left out from now on:
  * its lag is nobody's. What is known of its mail stays as long as else; a follower that comes all the
  * same goes on where it was. In the audit log. 1; 0 with *problem: 404 there is none, 409 it was seen

@@ -7,6 +7,13 @@
 #include "mail/spf_hosts.h"
 #include "text/catalogue.h"
 
+/* The store keeps one in VALUE_SPF for each domain that sends, by its name, with "since", when the
+ * record was first seen not to let a host send; "checked" and "again", when it was and will be looked
+ * at; "seen", when the domain last sent: ms. Behind this and the name of a machine is how its checker
+ * does: {"dns": whether the DNS answers, "dns_since", "told", "named", "not_named", "unknown":
+ * domains}. */
+#define SPF_VIEW_STATE "." /* no domain begins so */
+
 /* {"domain", "results": [{"ip", "result", "term", "record", "problem"}], "names_us" (null: nobody
  * knows), and where it is false, of enum spf_advice: "advice_kind", "terms", "advice_term",
  * "advice_record", "problem" of the first host that is not named}. `term` (null: none) stands in the

@@ -17,6 +17,7 @@ enum on_failure { ON_FAILURE_REFUSE, ON_FAILURE_ALLOW };
 enum mode { MODE_ENFORCE, MODE_OBSERVE };
 enum null_sender { NULL_SENDER_JUDGE, NULL_SENDER_PASS };
 enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
+enum spf_mode { SPF_MODE_OFF, SPF_MODE_OBSERVE };
 enum on_limit { ON_LIMIT_REFUSE, ON_LIMIT_SUSPEND };
 
 struct text;
@@ -89,6 +90,7 @@ struct settings {
     struct text_list complaints_loops; /* domains and addresses, key form */
     int64_t complaints_count, complaints_window_ms;
     /* [spf] */
+    int spf_mode;                  /* enum spf_mode */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
     struct text_list spf_resolver; /* "IP" or "IP@PORT"; none: those of the system */
     /* [exempt] */

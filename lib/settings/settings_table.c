@@ -15,6 +15,8 @@ static const char *const on_limit_names[] = {
     [ON_LIMIT_REFUSE] = "refuse", [ON_LIMIT_SUSPEND] = "suspend", NULL};
 
 static const char *const off_on_names[] = {"off", "on", NULL};
+static const char *const spf_mode_names[] = {
+    [SPF_MODE_OFF] = "off", [SPF_MODE_OBSERVE] = "observe", NULL};
 static const char *const failure_blocks_names[] = {
     [FAILURE_BLOCKS_DOMAIN] = "domain", [FAILURE_BLOCKS_MAILBOX] = "mailbox", NULL};
 
@@ -291,11 +293,16 @@ const struct setting settings_table[] = {
      .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "7d",
      .sentence = "Within how long those messages were sent."},
 
+    {NAMED("spf", "mode"), .type = &settings_type_choice, MEMBER(spf_mode),
+     .standard = "observe", .choices = spf_mode_names,
+     .sentence = "What is done about sender domains whose SPF record does not let `outgoing` send. "
+                 "`observe` tells staff; `off` looks at none. No message is refused for it."},
     {NAMED("spf", "outgoing"), .type = &settings_type_ips, MEMBER(spf_outgoing),
      .standard = "none",
-     .sentence = "The addresses that mail leaves this installation from. `sendguard doctor` looks "
-                 "whether the DNS leads from each to its name and back, as receivers do."},
-
+     .sentence = "The addresses that mail leaves this installation from. `sendguard-feedback` looks "
+                 "whether the SPF records of sender domains let them send, and `sendguard doctor` "
+                 "whether the DNS leads from each to its name and back, as receivers do. With "
+                 "`none` nothing is looked at."},
     {NAMED("spf", "resolver"), .type = &settings_type_resolvers, MEMBER(spf_resolver),
      .standard = "system",
      .sentence = "Which DNS resolvers are asked for SPF records: `system`, those of "

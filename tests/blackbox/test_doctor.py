@@ -9,11 +9,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 
 import pytest
 
 from clock import Clock
+from dns import dns_server
 from postfix import STACK, MailProgram, Stack
 from programs import SANITIZED, eventually
 from stores import RedisServer
@@ -22,7 +24,7 @@ OWN = "domains.own_domains=example.test example.net"
 # The stack's pages are on the loopback, of which --check warns rightly.
 URL = "web.base_url=https://webmail.example.test/sending"
 ALL = ["settings", "store", "clock", "sockets", "postfix_end_of_data", "postfix_recipients",
-       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "ptr", "helo",
+       "postfix_data", "tickets", "log_source", "feedback", "gaps", "complaints", "ptr", "helo", "spf",
        "port_25", "sendmail", "sieve"]
 OUTGOING = "spf.outgoing=127.0.0.1"
 LIMIT = 30 if SANITIZED else 10  # seconds
@@ -89,13 +91,16 @@ def yellow(found):
 
 @pytest.fixture(scope="module")
 def stack():
-    stack = Stack(OWN)
-    with MailProgram(stack, "alice@example.test") as program:
-        program.send()
-    doctor = Doctor(stack)
-    eventually(lambda: doctor.checks("feedback")["feedback"]["state"] == "ok", "the log is followed")
-    yield stack
-    stack.down()
+    with tempfile.TemporaryDirectory() as folder, dns_server(pathlib.Path(folder)) as dns:
+        dns.says('example.test 3600 TXT "v=spf1 ip4:127.0.0.1 -all"')
+        stack = Stack(OWN, OUTGOING, f"spf.resolver={dns.resolver}")
+        with MailProgram(stack, "alice@example.test") as program:
+            program.send()
+        doctor = Doctor(stack)
+        for check in ("feedback", "spf"):
+            eventually(lambda: doctor.checks(check)[check]["state"] == "ok", check)
+        yield stack
+        stack.down()
 
 
 @pytest.fixture(scope="module")
@@ -572,7 +577,7 @@ def test_names_and_addresses(doctor):
         assert red(found) == {"ptr", "helo"} and "192.0.2.2 has no name" in found["ptr"]["found"]
     finally:
         doctor.hosts("127.0.0.1 mx.example.test")
-    found = doctor.checks("ptr", "helo", settings=["spf.outgoing=none"])
+    found = doctor.checks("ptr", "helo", "spf", settings=["spf.outgoing=none"])
     assert {one["state"] for one in found.values()} == {"skip"}
     assert "outgoing = " in found["ptr"]["advice"]
 

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 import yaml
 
+from dns import dns_server
 from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
-from programs import BUILD, PATIENCE, TREE, eventually
+from programs import BUILD, TREE, eventually
 from web import Client, Web, status_path
 
 pytestmark = pytest.mark.sanitized
@@ -162,11 +163,16 @@ def test_other_networks(sqlite_store, web_of):
 
 @pytest.fixture
 def served(sqlite_store, web_of, tmp_path):
-    """With a mail server's log followed, which has series of its own."""
+    """With a mail server's log followed, and SPF records looked at, which have series of their own."""
     web, log = web_of(sqlite_store), tmp_path / "mail.log"
     log.write_text("2026-11-28T10:00:00.000000+00:00 mx1 postfix/qmgr[7]: 4F0A11: removed\n")
-    subprocess.run([BUILD / "sendguard-feedback", "-c", web.config_path, "-o",
-                    f"feedback.source=file:{log}", "--once"], check=True, timeout=PATIENCE)
+    with dns_server(tmp_path) as dns, subprocess.Popen(
+            [BUILD / "sendguard-feedback", "-c", web.config_path, "-o", f"feedback.source=file:{log}",
+             "-o", "spf.outgoing=192.0.2.1", "-o", f"spf.resolver={dns.resolver}"]) as program:
+        dns.says("1.2.0.192.in-addr.arpa 300 PTR mx1.example.test")
+        eventually(lambda: {"sendguard_feedback_lines_total", "sendguard_spf_dns_up"} <= Metrics(web).names,
+                   "both are told")
+        program.terminate()
     return Metrics(web)
 
 

@@ -1,15 +1,21 @@
 """SPF of the sender domains: whether their records let the hosts send that mail leaves from."""
 
-import contextlib
+import json
 import re
 import shlex
+import signal
 import subprocess
-import sys
+import time
 
 import pytest
 
-from programs import TREE
+from dns import dns_server
+from mta import DUNNO, start_mta  # noqa: F401 (a fixture)
+from mta import User
+from programs import BUILD, PATIENCE, TREE, eventually
 from test_cli import Shell
+from test_delivery import Log
+from web import Client, Web
 
 ZONE = """\
 ; records of a file in the place of the DNS
@@ -22,29 +28,6 @@ two.test        TXT "v=spf1 -all"
 two.test        TXT "v=spf1 +all"
 """
 OUTGOING = ("-o", "spf.outgoing=192.0.2.1 2001:db8::1")
-
-
-class Dns:
-    """A DNS server of the test's own, and what is written for it."""
-
-    def __init__(self, folder, port):
-        self.file, self.resolver = folder / "dns.zone", f"127.0.0.1@{port}"
-
-    def says(self, *records):
-        new = self.file.with_suffix(".new")
-        new.write_text("".join(record + "\n" for record in records))
-        new.rename(self.file)
-
-    def is_away(self):
-        self.file.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def dns_server(folder):
-    with subprocess.Popen([sys.executable, TREE / "tests/dns_server.py", folder / "dns.zone"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        yield Dns(folder, int(server.stdout.readline()))
-        server.stdin.close()
 
 
 @pytest.fixture
@@ -131,3 +114,98 @@ def test_the_example_of_the_document(shell, folder):
     words = [word.replace("example.zone", str(folder / "example.zone")) for word in shlex.split(command)]
     done = shell.run(*words)
     assert done.returncode == 1 and done.out == shown
+
+
+# ---- sendguard-feedback ----------------------------------------------------------------------
+
+
+class Watched:
+    """A mail server's log that sendguard-feedback follows, and a DNS for it."""
+
+    def __init__(self, mta, store, dns, folder):
+        self.mta, self.dns, self.log = mta, dns, Log(folder, mta)
+        self.shell = Shell(folder, store)
+        self.shell.options += ["-c", str(mta.config_path)]
+        for setting in (f"feedback.source=file:{self.log.path}", f"spf.resolver={dns.resolver}",
+                        "spf.outgoing=192.0.2.1"):
+            self.shell.options += ["-o", setting]
+        self.program = subprocess.Popen([BUILD / "sendguard-feedback", *self.shell.options],
+                                        stderr=subprocess.PIPE, text=True)
+
+    def send(self, number, mailbox):
+        user = User(self.mta, mailbox)
+        queue_id = f"4F0A{number:02X}"
+        self.log.begin(queue_id, mailbox)
+        assert user.end(1, queue_id=queue_id) == DUNNO
+        self.log.queued(queue_id, f"<{number}@example.test>", 1)
+
+    def stop(self):
+        self.program.send_signal(signal.SIGTERM)
+        self.said = self.program.communicate(timeout=PATIENCE)[1]
+        assert self.program.returncode == 0, self.said
+
+
+@pytest.fixture
+def watched(folder, store, start_mta):  # noqa: F811
+    with dns_server(folder) as dns:
+        dns.says('good.test 3600 TXT "v=spf1 ip4:192.0.2.1 -all"',
+                 'bad.test 3600 TXT "v=spf1 mx -all"', "broken.test 3600 SERVFAIL")
+        watched = Watched(start_mta(store), store, dns, folder)
+        yield watched
+        if watched.program.poll() is None:
+            watched.stop()
+
+
+@pytest.fixture
+def client(folder, store):
+    web = Web(folder, store).start()
+    yield Client(web)
+    web.stop()
+
+
+def gauges(client):
+    """{"spf_dns_up": 1, "named": 2, …}"""
+    found = re.findall(r'^sendguard_(spf_dns_up|spf_domains)\{host="[^"]+"(?:,state="(\w+)")?\} (\d+)$',
+                       client.get("/metrics").text, re.M)
+    return {state or name: int(value) for name, state, value in found}
+
+
+def test_domains_that_send_are_looked_at(watched, client):
+    for number, domain in enumerate(("good.test", "bad.test", "broken.test", "nothing.test")):
+        watched.send(number, f"alice@{domain}")
+    expected = {"spf_dns_up": 1, "named": 1, "not_named": 2, "unknown": 1}
+    eventually(lambda: gauges(client) == expected, "all are looked at")
+    watched.stop()
+    for domain, missing in (("bad.test", "ip4:192.0.2.1"), ("nothing.test", '"v=spf1 ip4:192.0.2.1 ~all"')):
+        assert re.search(f"does not let our mail servers send.* domain={domain} missing={missing}", watched.said)
+    assert "good.test" not in watched.said and "broken.test" not in watched.said
+
+
+def test_a_dns_that_is_away(watched, client):
+    """It is told within a minute, no message waits, and what is known of domains stays."""
+    watched.send(1, "alice@good.test")
+    eventually(lambda: gauges(client).get("named") == 1, "it is looked at")
+    watched.dns.is_away()
+    began = time.monotonic()
+    eventually(lambda: gauges(client)["spf_dns_up"] == 0, "it is told", 60)
+    found = json.loads(watched.shell.run("doctor", "spf", "--json").out)[0]
+    assert found["state"] == "bad" and "has not answered" in found["found"] and "resolv.conf" in found["advice"]
+    assert time.monotonic() - began < 60
+    watched.send(2, "alice@other.test")
+    assert gauges(client)["named"] == 1 and gauges(client)["not_named"] == 0
+    watched.dns.says('good.test 3600 TXT "v=spf1 ip4:192.0.2.1 -all"',
+                     'other.test 3600 TXT "v=spf1 ip4:192.0.2.0/24 -all"')
+    eventually(lambda: gauges(client) == {"spf_dns_up": 1, "named": 2, "not_named": 0, "unknown": 0},
+               "it answers again")
+    found = json.loads(watched.shell.ok("doctor", "spf", "--json"))[0]
+    assert found["state"] == "ok" and "all 2 domains" in found["found"]
+    watched.stop()
+    assert "the DNS does not answer" in watched.said and "the DNS answers again" in watched.said
+
+
+def test_what_doctor_says_of_it(watched):
+    watched.send(1, "alice@bad.test")
+    eventually(lambda: "1 of 1 domains" in watched.shell.run("doctor", "spf").out, "it is looked at")
+    assert json.loads(watched.shell.run("doctor", "spf", "--json").out)[0]["state"] == "warn"
+    found = json.loads(watched.shell.ok("-o", "spf.mode=off", "doctor", "spf", "--json"))[0]
+    assert found["state"] == "skip" and "mode = observe" in found["advice"]

@@ -64,6 +64,7 @@ START_TEST(test_defaults)
     ck_assert_uint_eq(settings->complaints_loops.count, 0);
     ck_assert_int_eq(settings->complaints_count, 3);
     ck_assert_int_eq(settings->complaints_window_ms, 7 * DAY_MS);
+    ck_assert_int_eq(settings->spf_mode, SPF_MODE_OBSERVE);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
     ck_assert_uint_eq(settings->exempt_mailboxes.count, 0);
@@ -244,6 +245,7 @@ static const struct {
     {"complaints", "loops", "Yahoo.test, Staff@Hotmail.test", "yahoo.test\nstaff@hotmail.test"},
     {"complaints", "count", "10", "10"},
     {"complaints", "window", "24h", "24h"},
+    {"spf", "mode", "off", "off"},
     {"spf", "outgoing", "none", "none"},
     {"spf", "resolver", "system", "system"},
     {"spf", "resolver", "127.0.0.1 2001:DB8::53@5353", "127.0.0.1\n2001:db8::53@5353"},
@@ -414,6 +416,7 @@ static const struct {
     {"spf.outgoing=192.0.2.0/24", "\"192.0.2.0/24\": is a network, not an address"},
     {"spf.outgoing=192.0.2.7/32", "is a network, not an address"},
     {"spf.outgoing=mx.example.test", "\"mx.example.test\": is no IP address"},
+    {"spf.mode=block", "\"block\" is no choice; expected off or observe"},
     {"spf.resolver=", "is empty; expected IP addresses as ADDRESS or ADDRESS@PORT, or system"},
     {"spf.resolver=192.0.2.53@", "has no port behind @"},
     {"spf.resolver=192.0.2.53@65536", "has no port behind @"},
