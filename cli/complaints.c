@@ -108,7 +108,7 @@ static int show(struct cli *cli, struct json_object *view, const char *list,
     return views_show(cli, cli->given[OPTION_JSON] != NULL ? json_member(view, list) : view, print);
 }
 
-int cli_run_complaints(struct cli *cli)
+static int run(struct cli *cli)
 {
     freed_by(json_put) struct json_object *view = NULL;
     struct problem problem = {0};
@@ -125,4 +125,13 @@ int cli_run_complaints(struct cli *cli)
                                                  &problem),
                             &problem);
     return status >= 0 ? status : show(cli, view, "complaints", print_mailbox);
+}
+
+/* By the key loops are known, and messages by their reference. */
+int cli_run_complaints(struct cli *cli)
+{
+    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
+    int status = run(cli);
+    cli->desk.key = NULL;
+    return status;
 }

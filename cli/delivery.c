@@ -250,14 +250,10 @@ static int read_mailbox(struct cli *cli, struct json_object **view_r, struct pro
 
 /* ---- the commands ------------------------------------------------------------------------------------- */
 
-/* With the key that the services have, if we may read it: what the webmail sent is found by it. */
+/* What the webmail sent is found by the key. */
 static int trace_message(struct cli *cli, struct json_object **view_r, struct problem *problem)
 {
-    const char *file = cli->settings->web_secret_file;
-    freed_by(token_key_free) struct token_key *key = NULL;
-    struct problem unimportant;
-    if (access(file, R_OK) == 0 && token_key_load(file, &key, &unimportant) == 1)
-        cli->desk.key = key;
+    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
     int answer = desk_trace(&cli->desk, cli->words[0], NULL, cli->now_ms, view_r, problem);
     cli->desk.key = NULL;
     return answer;

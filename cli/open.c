@@ -209,7 +209,17 @@ static int open_store(struct cli *cli, struct open_command *opened)
     return -1;
 }
 
-/* No key: the command line makes no links, and need not read the secret. */
+struct token_key *cli_open_key(struct cli *cli)
+{
+    const char *file = cli->settings->web_secret_file;
+    struct token_key *key = NULL;
+    struct problem unimportant;
+    if (access(file, R_OK) == 0 && token_key_load(file, &key, &unimportant) == 1)
+        cli->desk.key = key;
+    return key;
+}
+
+/* No key: the command line makes no links, and few commands look for the secret. */
 static int open_desk(struct cli *cli, struct open_command *opened)
 {
     struct faults faults;

@@ -104,6 +104,9 @@ def test_three_complaints_suspend(lab, mailbox):
             hand_in(lab, report(original))
     found = suspension(lab, mailbox)
     assert found["by"] == "guard" and found["offence"] == 1
+    listed = lab.stack.sendguard("complaints", mailbox)
+    assert [(one["source"], one["loop"], one["type"], one["counted"], one["why"])
+            for one in listed] == 3 * [("loop", "loop.test", "abuse", False, "before_suspension_ended")]
     with MailProgram(lab.stack, mailbox) as program:
         refusal = program.refused()
     assert "suspended for a violation of the terms of usage" in refusal.text
@@ -120,6 +123,11 @@ def test_what_a_stranger_writes_about_himself_is_removed(lab, mailbox):
         for _ in range(3):
             hand_in(lab, report(send(lab, mailbox), head=forged), domain="stranger.test")
     assert suspension(lab, mailbox) is None
+    why = [one["why"] for one in lab.stack.sendguard("complaints", mailbox)]
+    assert why == 3 * [None] + 3 * ["unknown_reporter"]
+    for report_id in [one["report"] for one in lab.stack.sendguard("complaints")]:
+        lab.stack.sendguard("complaints", "--drop", report_id, "--note", "forged")
+    assert lab.stack.sendguard("complaints") == []
 
 
 def test_what_is_no_report_is_taken(lab, mailbox):

@@ -11,8 +11,9 @@ import * as status from './status.mjs';
 import * as smtp from './smtp.mjs';
 import * as delivery from './delivery.mjs';
 import * as failures from './failures.mjs';
+import * as complaints from './complaints.mjs';
 
-const suites = { plugin, sending, smtp, settings, delivery, people, status, suspension, failures };
+const suites = { plugin, sending, smtp, settings, delivery, people, status, suspension, failures, complaints };
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!suites[name]) {

@@ -6,6 +6,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "guard/complaint_step.h"
 #include "store/audit.h"
 #include "store/observations.h"
 #include "staff/staff_secret.h"
@@ -181,10 +182,35 @@ static void check_page(const char *html)
 
 /* ---- a provider with everything in it ----------------------------------------------------------- */
 
+/* Of a loop, of somebody else, and two reports that wait: about a message of Alice, and about nobody's. */
+static void fill_complaints(void)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
+    const struct waiting_report waiting[] = {
+        {.id = 0xA1, .at_ms = NOW - HOUR_MS, .type = REPORT_OPT_OUT, .mailbox = ALICE,
+         .queue_id = "4jbqC64kngz1bf1c", .domain = "", .admitted_ms = NOW - DAY_MS, .decision = 7},
+        {.id = 0xA2, .at_ms = NOW - MINUTE_MS, .type = REPORT_ABUSE, .reporter = 9, .mailbox = "",
+         .queue_id = "4jbqC64kngz1bf1d", .domain = "example.test"}};
+    const struct complaint complaints[] = {
+        {.message = 1, .reporter = keyed_hash_reporter(&hash_keys, "loop.test"), .decision = 7,
+         .admitted_ms = NOW - DAY_MS, .at_ms = NOW - HOUR_MS, .incidents = 2},
+        {.message = 1, .reporter = 5, .admitted_ms = NOW - DAY_MS, .at_ms = NOW - HOUR_MS,
+         .incidents = 1, .source = COMPLAINT_OF_DOMAIN}};
+    for (size_t i = 0; i < countof(waiting); i++) {
+        const struct complaint_step steps[] = {
+            {.waits = &waiting[i]}, {.mailbox = ALICE, .complaint = &complaints[i], .exempt = true}};
+        enum complaint_made made;
+        for (size_t k = 0; k < countof(steps); k++)
+            ck_assert_int_eq(complaint_step_make(store, snapshot_settings(snapshot), &steps[k], NOW,
+                                                 &made), 1);
+    }
+}
+
 /* Alice is paused, Bob locked himself, Carol has limits of her own; two decisions to explain. */
 static struct verdict fill(void)
 {
     struct json_object *view = NULL;
+    fill_complaints();
     rig_send("a", 5, NOW - 2 * HOUR_MS, MINUTE_MS);
     struct verdict verdict = send_one("over", 1, NOW - HOUR_MS);
     ck_assert_int_eq(verdict.kind, VERDICT_SUSPENDED);
@@ -216,7 +242,9 @@ START_TEST(test_every_page)
     struct verdict verdict = fill();
     const char *paths[] = {"/", "/suspended", "/near", "/mailboxes/" ALICE, "/mailboxes/" BOB,
                            "/mailboxes/carol@example.test", "/mailboxes/nobody@example.test",
-                           "/mailboxes/" ALICE "/delivery", "/decisions",
+                           "/mailboxes/" ALICE "/delivery", "/mailboxes/" ALICE "/complaints",
+                           "/mailboxes/" BOB "/complaints", "/complaints", "/complaints?done=1",
+                           "/decisions",
                            "/decisions?mailbox=" ALICE, decision_path(&verdict),
                            "/ips/192.0.2.1", "/domains/example.test", "/audit",
                            "/audit?subject=" ALICE, "/simulate", "/actions", "/search?q=x%20y",
@@ -233,6 +261,42 @@ START_TEST(test_every_page)
             first = first != NULL ? first : arena_strdup(arena, html);
         }
     }
+    end();
+}
+END_TEST
+
+START_TEST(test_reports_that_wait)
+{
+    begin(_i, ROLE_SUPPORT, WITH("complaints.loops=loop.test"));
+    fill_complaints();
+    rig_check_has(get("/mailboxes/" ALICE "/complaints"), "loop.test");
+    rig_check_has(get("/"), "2 reports of complaints wait");
+    const char *html = get("/complaints");
+    rig_check_has(html, "Wants no more mail");
+    rig_check_has(html, "4jbqC64kngz1bf1d");
+    post_in("/complaints/00000000000000a2", "action=drop&note=", "en");
+    ck_assert_int_eq(response.status, 400);
+    post_in("/complaints/00000000000000a2", "action=drop&note=made+up&mailbox=&message=", "en");
+    ck_assert_int_eq(response.status, 303);
+    rig_check_has(location(), "/desk/complaints?done=1");
+    post_in("/complaints/00000000000000a1", "action=count&note=seen&message=", "en");
+    ck_assert_int_eq(response.status, 303);
+    html = get("/complaints?done=1");
+    rig_check_has(html, "No report waits.");
+    rig_check_has(html, "role=\"status\"");
+    rig_check_has(get("/mailboxes/" ALICE "/complaints"), "counted by staff");
+    rig_check_has(get("/audit"), "report of a complaint dropped");
+    end();
+}
+END_TEST
+
+START_TEST(test_a_viewer_deals_with_no_report)
+{
+    begin(_i, ROLE_VIEWER, DEFAULTS);
+    fill_complaints();
+    rig_check_has_not(get("/complaints"), "<form method=\"post\" action=\"/sending/desk/complaints");
+    post_in("/complaints/00000000000000a2", "action=drop&note=x", "en");
+    ck_assert_int_eq(response.status, 403);
     end();
 }
 END_TEST
@@ -728,6 +792,8 @@ int main(void)
     TCase *cases = desk_case(suite, "desk pages");
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, test_every_page, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reports_that_wait, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_a_viewer_deals_with_no_report, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_words_of_others, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_every_string);
     tcase_add_loop_test(cases, test_likely_action, 0, BACKEND_KINDS);
