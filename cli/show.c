@@ -314,6 +314,12 @@ static void print_explained(struct cli *cli, struct json_object *view)
         puts("  bypassed: it came from the webmail's host, whose endpoint had not judged it");
     if (strcmp(json_string(view, "mode", ""), "observe") == 0)
         puts("  mode observe: nobody was refused");
+    struct json_object *block = json_member(view, "block");
+    if (block != NULL)
+        printf("  %s was blocked until %s: mail to %s of %s recipients failed or was deferred\n",
+               print_member(arena, block, "subject", "?"),
+               print_moment(arena, block, "until", cli->now_ms, "?"),
+               print_number(arena, block, "bad", "?"), print_number(arena, block, "all", "?"));
     print_rules(cli, view);
     print_domains(cli, view);
 }

@@ -122,8 +122,7 @@ static void log_verdict(const struct verdict *verdict, int status)
              text_digits(code, status), "mailbox", verdict->submission->mailbox, "ip",
              verdict->submission->ip, "recipients",
              text_digits(recipients, (int64_t)verdict->submission->recipient_count), "rule",
-             verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
-                                       : NULL,
+             verdict_rule(verdict),
              NULL);
 }
 

@@ -158,6 +158,19 @@ static void tell_suspension(struct reply_writing *telling, const struct verdict 
     telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);
 }
 
+static void tell_block(struct reply_writing *telling, const struct verdict *verdict)
+{
+    struct json_object *values = json_object_new_object();
+    json_add_int(values, "bad", verdict->block.in_force.bad);
+    json_add_int(values, "all", verdict->block.in_force.all);
+    telling->parts[PART_SENTENCE] =
+        arena_printf(telling->arena, "%s.", plain(telling->arena, verdict->sentence));
+    telling->parts[PART_MOMENT] =
+        sentence_of_moment(telling, "smtp.paused", verdict->block.in_force.until_ms);
+    telling->parts[PART_REASONS] = text_of(telling, "smtp.failures", values);
+    telling->parts[PART_NOT_LATER] = text_of(telling, "smtp.not_later", NULL);
+}
+
 /* A mail server that is deferred tries again, so it is not told that nothing will come of it. */
 static bool is_deferred(const struct verdict *verdict)
 {
@@ -169,6 +182,8 @@ static void tell_refusal(struct reply_writing *telling, const struct verdict *ve
     char decision[DECISION_TEXT_SIZE];
     if (verdict->kind == VERDICT_SUSPENDED) {
         tell_suspension(telling, verdict);
+    } else if (verdict->kind == VERDICT_BLOCKED) {
+        tell_block(telling, verdict);
     } else {
         bool deferred = is_deferred(verdict);
         telling->parts[PART_SENTENCE] =

@@ -105,8 +105,7 @@ static void log_verdict(const struct verdict *verdict, const char *answer)
              text_digits(recipients, (int64_t)submission->recipient_count + submission->unnamed),
              "unnamed", submission->unnamed > 0 ? text_digits(unnamed, submission->unnamed) : NULL,
              "rule",
-             verdict->reason_count > 0 ? rule_table[verdict->reasons[0].objection.rule].name
-                                       : NULL,
+             verdict_rule(verdict),
              "bypassed", verdict->bypassed ? "1" : NULL, NULL);
 }
 

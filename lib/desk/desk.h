@@ -68,8 +68,8 @@ struct desk {
  *     out; last, with "by_network":true, that of the network whose limit the decision met, of its
  *     channel, else that of the reader's at the webmail endpoint],
  *  "exempt":bool,
- *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended",
- *     "recipients":102,"off_domain":98,"channel":…|null,"reasons":[REASON…]},
+ *  "message":null|{"decision":…,"at":moment,"verdict":"admitted"|"message"|"over_time"|"suspended"|
+ *     "blocked","recipients":102,"off_domain":98,"channel":…|null,"reasons":[REASON…]},
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
@@ -83,10 +83,10 @@ void desk_add_contact(struct json_object *view, const char *contact);
 
 /* What the reference in a refusal tells to everybody who has it. It stands in logs and bounces, so the view
  * names no mailbox, network or number of messages:
- * {"now":moment,"decision":…,"at":moment,"verdict":"message"|"over_time"|"suspended",
- *  "state":"refused" (for itself)|"over" (a limit over time)|"paused"|"stopped"|"ended" (the
- *     suspension that it met),
- *  "until":moment|null,        paused: its end
+ * {"now":moment,"decision":…,"at":moment,"verdict":"message"|"over_time"|"suspended"|"blocked",
+ *  "state":"refused" (for itself)|"over" (a limit over time)|"paused"|"stopped"|"blocked" (its mail
+ *     fails)|"ended" (the suspension or the block that it met),
+ *  "until":moment|null,        paused, blocked: its end
  *  "retry_at":moment|null,     over: when this very message would fit; null now, or never
  *  "never_fits":bool,          over: it is more than a whole limit
  *  "deferred":bool,            over: the mail server was told that it may try again
@@ -131,7 +131,7 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *     "extra":0,"until":moment|null,"extra_until":moment|null,"setting":"limits.webmail.messages_per_day"}],
  *  "next":NEXT,
  *  "timeline":[{"kind":"decision","at":…,"decision":…,"outcome":"admitted"|"repeated"|"redeemed"|
- *       "rejected"|"over"|"suspended","bypassed":true|absent,"channel":…,"ip":…,"recipients":12,
+ *       "rejected"|"over"|"suspended"|"blocked","bypassed":true|absent,"channel":…,"ip":…,"recipients":12,
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page

@@ -5,6 +5,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "desk/context.h"
+#include "desk/failing.h"
 #include "desk/input.h"
 #include "desk/recorded.h"
 
@@ -170,10 +171,12 @@ static void add_domains(const struct recorded *recorded, struct json_object *vie
     json_add_int(view, "more_domains", json_int(recorded->facts, "more_domains", 0));
 }
 
-static struct json_object *explain(const struct recorded *recorded)
+static struct json_object *explain(const struct context *context, const struct recorded *recorded)
 {
     static const char *const texts[] = {"mailbox", "ip", "channel", "id", "from"};
     static const char *const counts[] = {"to", "cc", "bcc", "recipients", "off_domain"};
+    const struct failing_block block = failing_block_met(
+        context, json_string(recorded->facts, "mailbox", ""), &recorded->record->block);
     struct json_object *view = json_object_new_object();
     json_add_decision(view, "decision", recorded->record->decision);
     json_add_moment(view, "at", recorded->record->at_ms);
@@ -188,6 +191,7 @@ static struct json_object *explain(const struct recorded *recorded)
     add_domains(recorded, view);
     json_add_string(view, "mode", json_string(recorded->facts, "mode", "enforce"));
     json_add_bool(view, "exempt", json_is_true(recorded->facts, "exempt"));
+    json_add(view, "block", failing_block_view(&block));
     struct json_object *rules = json_add_list(view, "rules");
     for (int rule = 0; rule < RULE_COUNT; rule++)
         json_object_array_add(rules, json_of_rule(recorded, (enum rule)rule));
@@ -209,7 +213,7 @@ int desk_decision(const struct desk *desk, const char *decision, int64_t now_ms,
     if (found < 0)
         return -1;
     freed_by(recorded_end) struct recorded recorded = recorded_of(&context, &record);
-    *view_r = explain(&recorded);
+    *view_r = explain(&context, &recorded);
     return 1;
 }
 

@@ -4,6 +4,7 @@
 #include "base/decision.h"
 #include "base/json.h"
 #include "desk/context.h"
+#include "desk/failing.h"
 #include "desk/forecast.h"
 #include "desk/recorded.h"
 #include "desk/view.h"
@@ -50,6 +51,28 @@ static int add_suspended(const struct context *context, const struct recorded *r
         json_add_string(one, "rule", rule);
         json_object_array_add(rules, one);
     }
+    return 1;
+}
+
+/* ---- a block for mail that failed --------------------------------------------------------------- */
+
+/* The provider's sentence names the domain, so it is not told. */
+static int add_blocked(const struct context *context, const struct recorded *recorded,
+                       struct json_object *view)
+{
+    const char *mailbox = json_string(recorded->facts, "mailbox", ""), *at = strrchr(mailbox, '@');
+    struct failing_block block;
+    if (failing_block_read(context, mailbox, at != NULL ? at + 1 : "", &block) < 0)
+        return -1;
+    struct json_object *one = json_object_new_object();
+    json_add_string(one, "rule", VERDICT_RULE_OF_BLOCK);
+    json_object_array_add(json_member(view, "rules"), one);
+    if (block.subject == NULL) {
+        json_add_string(view, "state", "ended");
+        return 1;
+    }
+    json_add_string(view, "state", state_names[STATE_BLOCKED]);
+    json_add_moment(view, "until", block.in_force.until_ms);
     return 1;
 }
 
@@ -169,6 +192,7 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
         return not_there(problem);
     freed_by(json_put) struct json_object *view = begin_view(&context, &recorded);
     int added = record.outcome == OUTCOME_SUSPENDED ? add_suspended(&context, &recorded, view)
+                : record.outcome == OUTCOME_BLOCKED ? add_blocked(&context, &recorded, view)
                 : record.outcome == OUTCOME_OVER    ? add_over_time(&context, &recorded, view)
                                                     : 1;
     if (added < 0)

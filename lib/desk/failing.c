@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "desk/view.h"
+#include "guard/verdict_text.h"
 #include "mail/reply.h"
 #include "rules/failure_outage.h"
 
@@ -12,10 +13,6 @@ enum {
     SENDERS_PUBLIC = 5,     /* a site that so many use is nobody's secret */
 };
 
-/* The provider's own, which mail programs show. Source: S4. */
-#define SENTENCE "Domain %s has exceeded the max defers and failures per hour allowed"
-
-static const char *const hint_names[FAILURE_HINT_COUNT] = {NULL, "list", "form", "password"};
 static const char *const left_out_names[FAILURE_LEFT_OUT_COUNT] = {NULL, "outage", "ours"};
 static const char *const end_names[FAILURE_END_COUNT] = {"time", "lifted", "outage"};
 
@@ -54,6 +51,19 @@ int failing_block_read(const struct context *context, const char *mailbox, const
     return 1;
 }
 
+struct failing_block failing_block_met(const struct context *context, const char *mailbox,
+                                       const struct failure_in_force *in_force)
+{
+    const char *at = strrchr(mailbox, '@');
+    const char *sender =
+        settings_sender_domain(context->settings, at != NULL ? at + 1 : mailbox);
+    return (struct failing_block){
+        .subject = in_force->until_ms == 0  ? NULL
+                   : in_force->of_mailbox ? mailbox
+                                          : arena_printf(context->arena, "@%s", sender),
+        .in_force = *in_force};
+}
+
 struct json_object *failing_block_view(const struct failing_block *block)
 {
     const struct failure_in_force *in_force = &block->in_force;
@@ -66,7 +76,7 @@ struct json_object *failing_block_view(const struct failing_block *block)
     json_add_int(view, "bad", in_force->bad);
     json_add_int(view, "all", in_force->all);
     json_add_int(view, "messages", in_force->messages);
-    json_add_string(view, "hint", hint_names[in_force->hint]);
+    json_add_string(view, "hint", failure_in_force_hints[in_force->hint]);
     return view;
 }
 
@@ -314,7 +324,8 @@ int failing_own_view(const struct context *context, const char *mailbox,
     json_add_string(view, "of", block->subject[0] == '@' ? "domain" : "mailbox");
     json_add_string(view, "domain", failing.domain);
     json_add_string(view, "sentence",
-                    arena_printf(context->arena, SENTENCE, failing.domain));
+                    verdict_block_sentence(context->arena, snapshot_catalogue(context->snapshot),
+                                           failing.domain));
     json_add_int(view, "window_s", context->settings->failures.window_ms / SECOND_MS);
     add_numbers(view, &numbers);
     add_shares(view, &numbers, mailbox);

@@ -22,6 +22,9 @@ int failing_block_read(const struct context *context, const char *mailbox, const
 /* A value of VALUE_BLOCK as a block. false: it does not hold now, or is damaged. */
 bool failing_block_of(const struct context *context, const struct value *value,
                       struct failing_block *block_r);
+/* The one that a message of the mailbox met, as its record has it; none: it met none. */
+struct failing_block failing_block_met(const struct context *context, const char *mailbox,
+                                       const struct failure_in_force *in_force);
 /* BLOCK of desk.h; NULL of none. */
 struct json_object *failing_block_view(const struct failing_block *block);
 

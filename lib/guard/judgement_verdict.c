@@ -19,6 +19,20 @@ static void add_reason(struct judgement *judgement, const struct objection *obje
     };
 }
 
+static void fill_block(struct judgement *judgement)
+{
+    struct verdict_block *block = &judgement->verdict->block;
+    const struct catalogue *catalogue = judgement->catalogue;
+    if (judgement->result.block.until_ms == 0)
+        return;
+    block->in_force = judgement->result.block;
+    block->domain = judgement->request.domain;
+    block->percent = judgement->settings->failures.percent;
+    block->text = verdict_block_text(judgement->arena, catalogue,
+                                     catalogue_language(catalogue, judgement->submission->lang),
+                                     block);
+}
+
 /* Reasons in order: rules of the message, then windows that are over. A rejected
  * message is told of its own faults alone; it would be judged anew once mended. */
 static void fill_reasons(struct judgement *judgement)
@@ -117,10 +131,10 @@ static void fill_can_send(struct judgement *judgement)
         else if (verdict->suspensions.of[0].until_ms > latest_ms)
             latest_ms = verdict->suspensions.of[0].until_ms;
     }
-    if (verdict->block.until_ms != 0) {
+    if (result->block.until_ms != 0) {
         verdict->can_send = CAN_SEND_NONE;
-        if (verdict->block.until_ms > latest_ms)
-            latest_ms = verdict->block.until_ms;
+        if (result->block.until_ms > latest_ms)
+            latest_ms = result->block.until_ms;
     }
     verdict->can_send_at_ms = latest_ms == WINDOW_NEVER ? 0 : latest_ms;
 }
@@ -191,6 +205,8 @@ static void fill_kind(struct judgement *judgement)
         break;
     case OUTCOME_BLOCKED:
         verdict->kind = VERDICT_BLOCKED;
+        verdict->sentence = verdict_block_sentence(judgement->arena, judgement->catalogue,
+                                                   verdict->block.domain);
         verdict->retry_at_ms = when_fits(judgement);
         break;
     default:
@@ -209,15 +225,15 @@ void judgement_fill_verdict(struct judgement *judgement)
     verdict->brought = result->brought;
     verdict->ahead_ms = result->ahead_ms;
     verdict->block_damaged = result->block_damaged;
-    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
-        verdict->block = result->block;
     if (result->suspensions.count > 0) {
         verdict->suspensions = result->suspensions;
         verdict->sentence = verdict_provider_sentence(judgement->arena, judgement->catalogue,
                                                       &result->suspensions.of[0]);
     }
-    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED)
+    if (result->outcome != OUTCOME_REPEATED && result->outcome != OUTCOME_REDEEMED) {
+        fill_block(judgement);
         fill_reasons(judgement);
+    }
     fill_windows(judgement);
     fill_can_send(judgement);
     fill_kind(judgement);

@@ -12,6 +12,8 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
 {
     if (suspension->id != 0)
         return suspension->until_ms == UNTIL_LIFTED ? "stopped" : "paused";
+    if (kind == VERDICT_BLOCKED)
+        return "blocked";
     if (can_send == CAN_SEND_OWN)
         return "own";
     if (can_send == CAN_SEND_NONE)
@@ -30,6 +32,22 @@ const char *sending_state_what_to_do(const struct suspension *suspension)
     if (suspension->until_ms == UNTIL_LIFTED)
         return "message.do_ask";
     return suspension->cause == CAUSE_VOLUME ? "message.do_volume" : "message.do_wait";
+}
+
+const char *sending_state_hint(enum failure_hint hint)
+{
+    static const char *const keys[FAILURE_HINT_COUNT] = {
+        [FAILURE_HINT_LIST] = "hint.list", [FAILURE_HINT_FORM] = "hint.form",
+        [FAILURE_HINT_PASSWORD] = "hint.password"};
+    return keys[hint];
+}
+
+const char *sending_state_hint_to_do(enum failure_hint hint)
+{
+    static const char *const keys[FAILURE_HINT_COUNT] = {
+        [FAILURE_HINT_NONE] = "message.do_wait", [FAILURE_HINT_LIST] = "failures.do.list",
+        [FAILURE_HINT_FORM] = "failures.do.form", [FAILURE_HINT_PASSWORD] = "status.do.password"};
+    return keys[hint];
 }
 
 const struct suspension *sending_state_moving(const struct suspensions *suspensions)

@@ -13,13 +13,18 @@ enum can_send sending_state_when_full(enum rule rule);
 bool sending_state_is_to_split(bool never_fits, int64_t limit);
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
- * "paused"|"stopped": the suspension (id 0: none); "own"|"full": can_send;
+ * "paused"|"stopped": the suspension (id 0: none); "blocked": the kind; "own"|"full": can_send;
  * "too_big"|"split"|"over_time": the kind, `to_split` as sending_state_is_to_split says; else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
                           enum verdict_kind kind, bool to_split);
 
 /* The text "message.do_…" for somebody who is suspended. */
 const char *sending_state_what_to_do(const struct suspension *suspension);
+
+/* The texts for somebody whose mail is blocked since it fails: what probably went wrong (NULL:
+ * nobody knows), and what to do. */
+const char *sending_state_hint(enum failure_hint hint);
+const char *sending_state_hint_to_do(enum failure_hint hint);
 
 /* The suspension whose end attempts move, when that is of interest: the one that is told has an end.
  * NULL: none. */

@@ -25,6 +25,29 @@ enum verdict_label verdict_label(const struct verdict *verdict)
                                : words[verdict->kind];
 }
 
+const char *verdict_rule(const struct verdict *verdict)
+{
+    return verdict->block.in_force.until_ms != 0 ? VERDICT_RULE_OF_BLOCK
+           : verdict->reason_count > 0           ? rule_table[verdict->reasons[0].objection.rule].name
+                                                 : NULL;
+}
+
+static void write_block(struct json_writer *writer, const struct verdict_block *block)
+{
+    json_write_object(writer, NULL);
+    json_write_string(writer, "rule", VERDICT_RULE_OF_BLOCK);
+    json_write_string(writer, "of", block->in_force.of_mailbox ? "mailbox" : "domain");
+    json_write_string(writer, "domain", block->domain);
+    json_write_int(writer, "count", block->in_force.bad);
+    json_write_int(writer, "all", block->in_force.all);
+    json_write_int(writer, "percent", block->percent);
+    json_write_moment(writer, "since", block->in_force.from_ms);
+    json_write_moment(writer, "until", block->in_force.until_ms);
+    json_write_string(writer, "hint", failure_in_force_hints[block->in_force.hint]);
+    json_write_string(writer, "text", block->text);
+    json_write_end(writer);
+}
+
 static void write_reason(struct json_writer *writer, const struct reason *reason)
 {
     const struct objection *objection = &reason->objection;
@@ -109,6 +132,8 @@ void verdict_write(struct json_writer *writer, const struct verdict *verdict)
     json_write_string(writer, "id", verdict->submission->id);
     json_write_string(writer, "mailbox", verdict->submission->mailbox);
     json_write_list(writer, "reasons");
+    if (verdict->block.in_force.until_ms != 0)
+        write_block(writer, &verdict->block);
     for (size_t i = 0; i < verdict->reason_count; i++)
         write_reason(writer, &verdict->reasons[i]);
     json_write_end(writer);

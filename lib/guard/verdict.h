@@ -53,6 +53,15 @@ struct verdict_window {
     size_t refill_count;
 };
 
+/* The block that holds for mail that failed: the rule "domain_failures", which is none of
+ * rule_table, since it has no limit of its own. */
+struct verdict_block {
+    struct failure_in_force in_force; /* as struct judge_result has it; zeroed: none holds */
+    const char *domain;               /* of the sender; of a group of own domains its name */
+    int32_t percent;                  /* the setting */
+    const char *text;                 /* one sentence: so many of so many */
+};
+
 struct verdict {
     enum verdict_kind kind;
     bool observed; /* admitted only because mode = observe */
@@ -70,21 +79,25 @@ struct verdict {
     struct verdict_window windows[OVER_TIME_COUNT];
     size_t window_count;
     struct suspensions suspensions; /* that hold; told is the first */
-    struct failure_in_force block; /* that holds, as struct judge_result has it */
-    bool block_damaged;
+    struct verdict_block block;
+    bool block_damaged; /* as struct judge_result has it */
     bool brought;                 /* the suspension began with this message */
     uint32_t retries_before_restart;
     enum can_send can_send;
     int64_t can_send_at_ms;       /* when one more off-domain recipient passes; 0: now, or never, or
                                      when staff says so */
     int64_t retry_at_ms;          /* 0: at once after mending it, or never */
-    const char *sentence;         /* the provider's own, for a suspension; NULL: none */
+    const char *sentence;         /* the provider's own, for a suspension or a block; NULL: none */
     const char *message;          /* for the user; "" when admitted */
     const char *shown;            /* JSON, see verdict_shown.h; NULL: not asked for */
     const char *status_url;
 };
 
 enum verdict_label verdict_label(const struct verdict *verdict);
+
+/* The name of the first rule that the message broke, or would have broken; NULL: of none. */
+#define VERDICT_RULE_OF_BLOCK "domain_failures"
+const char *verdict_rule(const struct verdict *verdict);
 
 /* The members of the answer, into the writer's open object: verdict, decision, id, mailbox, reasons,
  * windows, suspension (the one that is told), suspensions (all), can_send, can_send_at (both null when the store was silent), retry_at,

@@ -82,6 +82,8 @@ static struct json_object *facts_of(const struct showing *showing)
         const struct suspension *moving = sending_state_moving(&verdict->suspensions);
         json_add_int(facts, "attempts", moving != NULL ? moving->attempts : suspension->attempts);
         json_add_int(facts, "retries_before_restart", verdict->retries_before_restart);
+    } else if (verdict->kind == VERDICT_BLOCKED) {
+        json_add_moment(facts, "until", verdict->block.in_force.until_ms);
     }
     present(facts, &showing->reader);
     return facts;
@@ -92,8 +94,10 @@ static void add_headline(const struct showing *showing, struct json_object *fact
     const char *state = state_of(showing->verdict);
     bool waits = strcmp(state, "full") == 0 || strcmp(state, "own") == 0;
     bool for_good = waits && showing->verdict->can_send_at_ms == 0;
-    const char *key = arena_printf(showing->arena, "status.h.%s%s", state,
-                                   for_good ? "_for_good" : "");
+    const char *key = showing->verdict->kind == VERDICT_BLOCKED
+                          ? "status.h.paused"
+                          : arena_printf(showing->arena, "status.h.%s%s", state,
+                                         for_good ? "_for_good" : "");
     json_add_string(showing->shown, "headline", text_with(showing, key, facts));
     json_add_string(showing->shown, "state", state);
 }
@@ -145,6 +149,19 @@ static void add_suspension_lines(const struct showing *showing, struct json_obje
     add_attempts(showing, lines, facts);
 }
 
+static void add_block_lines(const struct showing *showing, struct json_object *lines)
+{
+    const struct verdict *verdict = showing->verdict;
+    const struct failure_in_force *block = &verdict->block.in_force;
+    const char *hint = sending_state_hint(block->hint);
+    if (verdict->retry_at_ms > block->until_ms) /* its windows have no room before */
+        add_moment_line(showing, lines, "message.this_from", verdict->retry_at_ms);
+    if (hint != NULL)
+        add_line(showing, lines, hint, NULL);
+    add_line(showing, lines, sending_state_hint_to_do(block->hint), NULL);
+    add_line(showing, lines, "status.s.works", NULL);
+}
+
 static void add_lines(const struct showing *showing, struct json_object *facts)
 {
     const struct verdict *verdict = showing->verdict;
@@ -152,6 +169,10 @@ static void add_lines(const struct showing *showing, struct json_object *facts)
     const char *state = state_of(verdict);
     if (is_suspended(verdict)) {
         add_suspension_lines(showing, lines, facts);
+        return;
+    }
+    if (verdict->kind == VERDICT_BLOCKED) {
+        add_block_lines(showing, lines);
         return;
     }
     if (strcmp(state, "full") == 0)
@@ -181,6 +202,8 @@ static void add_reasons(const struct showing *showing)
 {
     const struct verdict *verdict = showing->verdict;
     struct json_object *reasons = json_add_list(showing->shown, "reasons");
+    if (verdict->block.text != NULL)
+        json_object_array_add(reasons, json_object_new_string(verdict->block.text));
     for (size_t i = 0; i < verdict->reason_count; i++) {
         const struct objection *objection = &verdict->reasons[i].objection;
         freed_by(json_put) struct json_object *facts = facts_of_reason(objection);

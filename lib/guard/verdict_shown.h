@@ -2,7 +2,7 @@
  * same texts of the catalogue, moments said in the same way. Beside the bare facts of the answer:
  *
  * {"headline":…,           the state, as the status page's heading says it
- *  "state":"ok"|"own"|"full"|"paused"|"stopped"|"too_big"|"split"|"over_time",
+ *  "state":"ok"|"own"|"full"|"blocked"|"paused"|"stopped"|"too_big"|"split"|"over_time",
  *  "lines":[…],            what follows from it, a sentence or two each
  *  "reasons":[…],          the rules that this message broke
  *  "windows":[{"rule":…,"name":…,"used":…,"back":[…]},…],

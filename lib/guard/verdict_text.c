@@ -41,6 +41,28 @@ const char *verdict_reason_text(struct arena *arena, const struct catalogue *cat
     return text != NULL ? text : "";
 }
 
+const char *verdict_block_text(struct arena *arena, const struct catalogue *catalogue,
+                               const char *language, const struct verdict_block *block)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_int(values, "bad", block->in_force.bad);
+    json_add_int(values, "all", block->in_force.all);
+    json_add_string(values, "domain", block->domain);
+    const char *text = catalogue_text(catalogue, arena, language,
+                                      block->in_force.of_mailbox ? "reason.mailbox_failures"
+                                                                 : "reason.domain_failures",
+                                      values);
+    return text != NULL ? text : "";
+}
+
+const char *verdict_block_sentence(struct arena *arena, const struct catalogue *catalogue,
+                                   const char *domain)
+{
+    freed_by(json_put) struct json_object *values = json_object_new_object();
+    json_add_string(values, "domain", domain);
+    return catalogue_text(catalogue, arena, "en", "message.failures", values);
+}
+
 const char *verdict_provider_sentence(struct arena *arena, const struct catalogue *catalogue,
                                       const struct suspension *suspension)
 {
@@ -69,6 +91,14 @@ static void tell(const struct verdict_writing *telling, const char *sentence)
     if (telling->text->length > 0)
         text_add_char(telling->text, ' ');
     text_add(telling->text, sentence);
+}
+
+/* A text of that key as it is; NULL: none. */
+static void tell_text(const struct verdict_writing *telling, const char *key)
+{
+    if (key != NULL)
+        tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language, key,
+                                     NULL));
 }
 
 /* The text "message.NAME"; takes `values`. */
@@ -112,6 +142,7 @@ static void tell_moment(const struct verdict_writing *telling, const char *name,
 
 static void tell_reasons(const struct verdict_writing *telling, const struct verdict *verdict)
 {
+    tell(telling, verdict->block.text);
     for (size_t i = 0; i < verdict->reason_count; i++)
         tell(telling, verdict->reasons[i].text);
 }
@@ -167,10 +198,22 @@ static void tell_suspension(const struct verdict_writing *telling, const struct 
     tell_reasons(telling, verdict);
     if (verdict->retry_at_ms > suspension->until_ms) /* its windows have no room before */
         tell_moment(telling, "this_from", verdict->retry_at_ms);
-    tell(telling, catalogue_text(telling->catalogue, telling->arena, telling->language,
-                                 sending_state_what_to_do(suspension), NULL));
+    tell_text(telling, sending_state_what_to_do(suspension));
     tell_with(telling, "reading", NULL);
     tell_attempts(telling, verdict);
+}
+
+static void tell_block(const struct verdict_writing *telling, const struct verdict *verdict)
+{
+    const struct failure_in_force *block = &verdict->block.in_force;
+    tell_moment(telling, "paused", block->until_ms);
+    tell_reasons(telling, verdict);
+    tell_with(telling, "not_sent", NULL);
+    if (verdict->retry_at_ms > block->until_ms) /* its windows have no room before */
+        tell_moment(telling, "this_from", verdict->retry_at_ms);
+    tell_text(telling, sending_state_hint(block->hint));
+    tell_text(telling, sending_state_hint_to_do(block->hint));
+    tell_with(telling, "reading", NULL);
 }
 
 static void tell_ending(const struct verdict_writing *telling, const struct verdict *verdict,
@@ -193,9 +236,13 @@ static void tell_kind(const struct verdict_writing *telling, const struct verdic
         tell_suspension(telling, verdict);
         return;
     }
+    if (verdict->kind == VERDICT_BLOCKED) {
+        tell_block(telling, verdict);
+        return;
+    }
     tell_with(telling, "not_sent", NULL);
     tell_reasons(telling, verdict);
-    if (verdict->kind != VERDICT_MESSAGE && verdict->retry_at_ms != 0)
+    if (verdict->kind == VERDICT_OVER_TIME && verdict->retry_at_ms != 0)
         tell_moment(telling, "sendable_from", verdict->retry_at_ms);
 }
 

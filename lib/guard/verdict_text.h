@@ -12,6 +12,14 @@
 const char *verdict_reason_text(struct arena *arena, const struct catalogue *catalogue,
                                 const char *language, const struct objection *objection);
 
+/* Why a block holds, in one sentence. In `arena`. */
+const char *verdict_block_text(struct arena *arena, const struct catalogue *catalogue,
+                               const char *language, const struct verdict_block *block);
+
+/* The provider's own sentence for a block of the domain or a mailbox of it. In `arena`. */
+const char *verdict_block_sentence(struct arena *arena, const struct catalogue *catalogue,
+                                   const char *domain);
+
 /* The provider's own sentence for a suspension, English in every language, since users search for
  * it; NULL for a lock by the mailbox's own user, who is not to be accused. In `arena`. */
 const char *verdict_provider_sentence(struct arena *arena, const struct catalogue *catalogue,

@@ -4,6 +4,10 @@
 
 enum { MOMENT_BYTES = 6, COUNT_BYTES = 4 };
 
+const char *const failure_in_force_hints[FAILURE_HINT_COUNT] = {
+    [FAILURE_HINT_LIST] = "list", [FAILURE_HINT_FORM] = "form",
+    [FAILURE_HINT_PASSWORD] = "password"};
+
 void failure_in_force_put(uint8_t bytes_r[FAILURE_IN_FORCE_BYTES],
                           const struct failure_in_force *in_force)
 {

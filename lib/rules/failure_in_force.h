@@ -13,6 +13,8 @@ enum failure_hint {
     FAILURE_HINT_PASSWORD, /* mail that looks like spam: a stolen password */
     FAILURE_HINT_COUNT
 };
+/* "list", "form", "password"; of none NULL. */
+extern const char *const failure_in_force_hints[FAILURE_HINT_COUNT];
 
 struct failure_in_force {
     int64_t from_ms, until_ms; /* it holds from the one until before the other; from may be to come */

@@ -429,13 +429,38 @@ START_TEST(mailboxes)
 }
 END_TEST
 
+/* What a message met is explained as it was, whatever became of the block. */
+START_TEST(met)
+{
+    begin(_i, DEFAULTS);
+    rig_block(DOMAIN, FAILURE_HINT_FORM);
+    struct json_object *view = view_decision(send_one("x", 1, NOW).decision, NOW + DAY_MS);
+    check_member(view, "outcome", "blocked");
+    check_member(view, "verdict", "blocked");
+    check_member(view, "block.subject", "@" DOMAIN);
+    check_member(view, "block.bad", "12");
+    check_member(view, "block.all", "20");
+    check_member(view, "block.messages", "9");
+    check_member(view, "block.hint", "form");
+    check_member(view, "block.until", "2025-11-22T06:40:00Z");
+    rig_reload(WITH("failures.blocks=mailbox"));
+    rig_block(ALICE, FAILURE_HINT_NONE);
+    rig_block(DOMAIN, FAILURE_HINT_NONE); /* neither ends later: the domain's is told */
+    view = view_decision(send_one("y", 1, NOW + 1).decision, NOW + 1);
+    check_member(view, "block.subject", "@" DOMAIN);
+    view = view_decision(send_one("z", 1, NOW + HOUR_MS).decision, NOW + HOUR_MS);
+    check_member(view, "outcome", "admitted");
+    check_member(view, "block", "null");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("desk failures");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {nothing, counted, blocked, of_a_user, destinations_of_many,
                                   beside_a_suspension, damaged, now, lift, lifted_stays_open,
-                                  mailboxes};
+                                  mailboxes, met};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);

@@ -65,6 +65,8 @@ static const struct {
     {VERDICT_OVER_TIME, 429, "429 Too Many Requests", "urn:sendguard:limit-over-time",
      "A sending limit is reached"},
     {VERDICT_SUSPENDED, 403, "403 Forbidden", "urn:sendguard:suspended", "Sending is suspended"},
+    {VERDICT_BLOCKED, 403, "403 Forbidden", "urn:sendguard:blocked",
+     "Too much mail could not be delivered"},
     {VERDICT_NO_STORE, 503, "503 Service Unavailable", "urn:sendguard:store-unavailable",
      "Sending limits cannot be checked now"},
 };

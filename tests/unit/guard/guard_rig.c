@@ -6,6 +6,7 @@
 #include "base/json_strict.h"
 #include "store/records.h"
 #include "store/store.h"
+#include "store/values.h"
 
 struct guard *guard;
 struct token_key *token_key;
@@ -149,6 +150,21 @@ void rig_send(const char *prefix, int count, int64_t from_ms, int64_t step_ms)
         ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
         ck_assert(!verdict.repeated);
     }
+}
+
+void rig_block(const char *key, enum failure_hint hint)
+{
+    struct values_done *done = arena_alloc(arena, sizeof *done);
+    uint8_t bytes[FAILURE_IN_FORCE_BYTES];
+    failure_in_force_put(bytes, &(struct failure_in_force){
+                                    .from_ms = NOW, .until_ms = NOW + HOUR_MS, .block = 1,
+                                    .bad = 12, .all = 20, .messages = 9, .hint = hint});
+    const struct value_change change = {
+        .value = {.kind = VALUE_BLOCK, .key = key, .bytes = bytes, .length = sizeof bytes,
+                  .until_ms = NOW + HOUR_MS},
+        .replaces = VALUE_ANY};
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
+    ck_assert_int_eq(store_values_change(store, &step, done), 1);
 }
 
 const struct verdict_window *rig_window(const struct verdict *verdict, enum rule rule)

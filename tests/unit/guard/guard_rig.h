@@ -51,6 +51,8 @@ struct verdict rig_judge(const struct submission *submission, int64_t now_ms);
 struct verdict rig_ask(const struct submission *submission, int64_t now_ms);
 /* Sends `count` messages to one off-domain recipient each, which must be admitted. */
 void rig_send(const char *prefix, int count, int64_t from_ms, int64_t step_ms);
+/* Blocks a domain or a mailbox for an hour from NOW: 12 of 20 recipients, 9 messages. */
+void rig_block(const char *key, enum failure_hint hint);
 /* The window of that rule in the verdict, NULL when it has none. */
 const struct verdict_window *rig_window(const struct verdict *verdict, enum rule rule);
 /* What ALICE's windows hold, asked without a trace. */

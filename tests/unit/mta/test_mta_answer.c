@@ -108,6 +108,23 @@ START_TEST(test_over_time)
 }
 END_TEST
 
+/* What users search for stands first. */
+START_TEST(test_blocked)
+{
+    struct verdict verdict = verdict_of(VERDICT_BLOCKED);
+    verdict.block = (struct verdict_block){
+        .in_force = {.from_ms = NOW, .until_ms = NOW + HOUR_MS, .bad = 12, .all = 20},
+        .domain = "d.test", .text = "Some."};
+    verdict.sentence = "Domain d.test has exceeded the max defers and failures per hour allowed";
+    verdict.retry_at_ms = NOW + HOUR_MS;
+    ck_assert_str_eq(told(&verdict),
+                     "action=REJECT 5.7.1 Domain d.test has exceeded the max defers and failures "
+                     "per hour allowed. Paused until 2025-11-22 06:40 UTC. Failed or delayed: 12 of "
+                     "20 recipients. " ASK " " REFERENCE " Not sent, and will not be sent later by "
+                     "itself. " LINK "\n\n");
+}
+END_TEST
+
 static struct verdict suspended(enum cause cause, const char *by, const char *note)
 {
     struct verdict verdict = verdict_of(VERDICT_SUSPENDED);
@@ -259,6 +276,7 @@ int main(void)
     tcase_add_test(cases, test_no_store);
     tcase_add_test(cases, test_of_one_message);
     tcase_add_test(cases, test_over_time);
+    tcase_add_test(cases, test_blocked);
     tcase_add_test(cases, test_suspended);
     tcase_add_test(cases, test_sentence_of_each_cause);
     tcase_add_test(cases, test_several_suspensions);

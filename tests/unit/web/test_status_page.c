@@ -727,6 +727,21 @@ START_TEST(test_reference_of_a_suspension)
 }
 END_TEST
 
+START_TEST(test_reference_of_a_block)
+{
+    begin(_i, DEFAULTS);
+    rig_block("example.test", FAILURE_HINT_LIST);
+    uint64_t decision = refuse(rig_message("a", 1), VERDICT_BLOCKED, NOW).decision;
+    const char *html = page_of(decision, NOW + MINUTE_MS);
+    check_has(html, "<div class=\"state state-blocked\">");
+    check_has(html, "datetime=\"2025-11-22T06:40:00Z\"");
+    check_has(html, "Mail of the domain that failed");
+    html = page_of(decision, NOW + HOUR_MS);
+    check_has(html, "too much mail failed; that has ended</h1>");
+    end();
+}
+END_TEST
+
 START_TEST(test_reference_of_a_message)
 {
     begin(_i, WITH("limits.webmail.off_domain_per_day=60", "on_limit.off_domain_per_day=refuse"));
@@ -1048,6 +1063,7 @@ int main(void)
     tcase_add_loop_test(cases, test_sentence_is_quoted_last, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_support, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_suspension, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reference_of_a_block, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_message, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reference_of_a_limit_over_time, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_reference_after_the_limit_changed, 0, BACKEND_KINDS);

@@ -8,7 +8,8 @@
 class sendguard_status_page
 {
     /** What the box looks like; a state that is not here looks like a warning. */
-    const LOOKS = ['ok' => 'confirmation', 'paused' => 'error', 'stopped' => 'error'];
+    const LOOKS = ['ok' => 'confirmation', 'paused' => 'error', 'stopped' => 'error',
+        'blocked' => 'error'];
 
     private $texts;
 
