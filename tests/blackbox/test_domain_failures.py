@@ -1,13 +1,18 @@
 """A domain whose mail fails, as staff, programs and its users see it, and the lift of its block: on
 both stores, from lines of the mail server's log that the program itself follows."""
 
+import datetime
 import itertools
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
+from clock import _LIBRARIES as FAKETIME
 from mta import DUNNO, User, both, start_mta  # noqa: F401 (fixtures)
+from programs import BUILD, PATIENCE, SANITIZED
 from test_cli import Shell
 from test_delivery import Log
 from web import Client, Program, Web
@@ -15,6 +20,28 @@ from web import Client, Program, Web
 pytestmark = pytest.mark.sanitized
 _queue = itertools.count(0x4F0B00)
 FAILS, OTHER = "sad@sad.test", "bob@sad.test"
+
+
+class LaterLog(Log):
+    """Its lines are stamped ahead of the clock of this machine, and followed by a program whose clock
+    is as far ahead."""
+
+    ahead_s = 0
+
+    @property
+    def environment(self):
+        return {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": f"+{self.ahead_s}s",
+                "DONT_FAKE_MONOTONIC": "1"}
+
+    def write(self, program, body):
+        now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.ahead_s)
+        with self.path.open("a") as log:
+            log.write(f"{now.isoformat(timespec='microseconds')} mx1 postfix/{program}[77]: {body}\n")
+
+    def follow(self):
+        subprocess.run([BUILD / "sendguard-feedback", "-c", self.service.config_path, "--once",
+                        "-o", f"feedback.source=file:{self.path}"], check=True, timeout=PATIENCE,
+                       capture_output=True, env={**os.environ, **self.environment})
 
 
 class House:
@@ -152,6 +179,35 @@ def test_after_a_lift_old_mail_blocks_nobody(house):
     failures = house.failures()
     assert failures["bad"] == 10 and failures["blocked_until"] is not None
     assert [one["ended"] for one in failures["blocks"]] == [None, "lifted"]
+
+
+@pytest.mark.skipif(SANITIZED or not FAKETIME, reason="libfaketime is needed, and excludes sanitizers")
+def test_an_outage(house):
+    """A destination that worked, and two hours later fails for six domains, is named; nobody is
+    blocked for it."""
+    log = house.log = LaterLog(house.mta.folder, house.mta)
+    house.arrive(OTHER, 20)
+    recipients = [f"good{one}@x.test" for one in range(4)]
+    waiting = [house.send(f"u@d{number}.test", *recipients) for number in range(6)]
+    log.follow()
+    log.ahead_s = 2 * 3600
+    for queue_id in waiting:
+        for recipient in recipients:
+            log.outcome(queue_id, recipient, "deferred", "4.3.1",
+                        "host mx.site.test[192.0.2.25] said: 452 4.3.1 insufficient system storage")
+    log.follow()
+    then = log.environment
+    outage, = house.shell.json("feedback", **then)["outages"]
+    assert (outage["destination"], outage["domains"]) == ("site.test", 6)
+    assert re.search(r"site\.test has an outage since .*\n  mail of 6 domains fails there",
+                     house.shell.ok("feedback", **then))
+    failures = house.shell.json("show", "@d0.test", **then)["failures"]
+    assert (failures["bad"], failures["all"], failures["blocked_until"]) == (0, 0, None)
+    assert failures["left_out"] == [{"reason": "outage", "destination": "site.test", "count": 4}]
+    assert "not counted: 4 at site.test, which had an outage" in house.shell.ok(
+        "show", "@d0.test", **then)
+    log.ahead_s += 61 * 60
+    assert house.shell.json("feedback", **log.environment)["outages"] == []
 
 
 def test_the_api(blocked, web):
