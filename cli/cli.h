@@ -135,6 +135,8 @@ int cli_run_help(struct cli *cli);
 int cli_run_show(struct cli *cli);
 int cli_run_search(struct cli *cli);
 int cli_run_suspended(struct cli *cli);
+int cli_run_appeals(struct cli *cli);
+int cli_run_answer(struct cli *cli);
 int cli_run_near(struct cli *cli);
 int cli_run_senders(struct cli *cli);
 int cli_run_action(struct cli *cli);

@@ -20,6 +20,12 @@ const struct command cli_commands[] = {
      "what a mailbox, domain, IP or decision id is", NULL},
     {"suspended", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_suspended,
      "the mailboxes that are suspended now", NULL},
+    {"appeals", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_appeals,
+     "what users object to, and nobody has answered", NULL},
+    {"answer", "MAILBOX NUMBER", 2, 2, TAKES(OPTION_NOTE) | TAKES(OPTION_JSON), NEEDS_DESK,
+     cli_run_answer, "answer an appeal",
+     "The --note is what the user reads, on the status page. It changes nothing else: what the\n"
+     "appeal is about ends with lift.\n"},
     {"near", "", 0, 0, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_near,
      "mailboxes and IPs above four fifths of a limit", NULL},
     {"senders", "IP|@DOMAIN", 1, 1, TAKES(OPTION_JSON), NEEDS_DESK, cli_run_senders,

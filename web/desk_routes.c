@@ -93,7 +93,7 @@ static int view_near(struct exchange *exchange, struct json_object **view_r,
 static void add_subject(struct exchange *exchange, struct json_object *view, const char *subject)
 {
     static const char *const actions[] = {"suspend", "lift",   "reset", "extra",
-                                       "limit",   "exempt", "note",  "both"};
+                                          "limit",   "exempt", "note",  "answer", "both"};
     const char *done = http_request_param(exchange->request, "done");
     json_add_string(view, "subject", subject);
     json_add_bool(view, "of_domain", *subject == '@');
@@ -166,6 +166,38 @@ static int view_domain(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem)
 {
     return view_senders(exchange, SENDERS_OF_DOMAIN, view_r, problem);
+}
+
+static int view_appeals(struct exchange *exchange, struct json_object **view_r,
+                        struct problem *problem)
+{
+    (void)problem;
+    return desk_appeals(&exchange->web->desk, exchange->now_ms, view_r);
+}
+
+static int answer_appeal(struct exchange *exchange, struct json_object **view_r,
+                         struct problem *problem)
+{
+    freed_by(json_put) struct json_object *words = json_object_get(exchange->request->params);
+    if (!exchange->api) { /* without those of the form's frame */
+        json_put(&words);
+        words = json_object_new_object();
+        json_add_string(words, "mailbox", http_request_param(exchange->request, "mailbox"));
+        json_add_string(words, "number", http_request_param(exchange->request, "number"));
+        json_add_string(words, "text", http_request_param(exchange->request, "text"));
+    }
+    int answer = desk_appeal_answer(&exchange->web->desk, &exchange->person, words,
+                                    exchange->now_ms, view_r, problem);
+    if (answer < 0) {
+        reply_not_known(exchange);
+        return 1;
+    }
+    if (answer == 0 || exchange->api)
+        return answer;
+    desk_routes_redirect(exchange, "/mailboxes/", json_string(*view_r, "mailbox", ""),
+                         "?done=answer");
+    json_put(view_r);
+    return 1;
 }
 
 static int view_audit(struct exchange *exchange, struct json_object **view_r,
@@ -297,6 +329,8 @@ const struct route desk_routes[] = {
     {METHOD_GET, "/complaints", "/complaints", "desk_reports", ROLE_VIEWER, view_reports},
     {METHOD_POST, "/complaints/{report}", "/complaints/{report}", "desk_reports", ROLE_SUPPORT,
      answer_report},
+    {METHOD_GET, "/appeals", NULL, NULL, ROLE_VIEWER, view_appeals},
+    {METHOD_POST, "/appeals", "/appeals", NULL, ROLE_SUPPORT, answer_appeal},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/zone.h"
 #include "store/observations.h"
 #include "store/store.h"
 #include "store/suspensions.h"
@@ -204,6 +205,23 @@ static void add_gauges(struct text *out, const struct metrics_memory *memory)
                   memory->busiest_milli[i] % 1000);
 }
 
+/* Who waits longest is the first. */
+static void add_appeals(struct text *out, struct json_object *appeals, int64_t now_ms)
+{
+    size_t count = json_object_array_length(appeals);
+    int64_t since_ms = now_ms;
+    if (count > 0 && zone_moment_read(json_string(json_object_array_get_idx(appeals, 0), "at", ""),
+                                      &since_ms) < 1)
+        since_ms = now_ms;
+    add_family(out, "appeals_waiting", "gauge",
+               "Appeals of users that nobody has answered; about 200 are counted.");
+    text_addf(out, "sendguard_appeals_waiting %zu\n", count);
+    add_family(out, "appeals_waiting_seconds", "gauge",
+               "For how long the oldest of them waits; 0 when there is none.");
+    text_addf(out, "sendguard_appeals_waiting_seconds %" PRId64 "\n",
+              since_ms < now_ms ? (now_ms - since_ms) / SECOND_MS : 0);
+}
+
 /* ---- feedback ---------------------------------------------------------------------------------- */
 
 /* Of each log that is followed: a member of desk_feedback's sources. */
@@ -306,7 +324,7 @@ static void metrics(struct exchange *exchange)
     struct counters counters;
     struct counts counts = {0};
     struct metrics_memory memory = {0};
-    freed_by(json_put) struct json_object *feedback = NULL, *spf = NULL;
+    freed_by(json_put) struct json_object *feedback = NULL, *spf = NULL, *appeals = NULL;
     int up = read_counters(exchange->web->desk.store, exchange->request->arena, &counters);
     if (up > 0)
         up = read_gauges(exchange->web, exchange->now_ms, &memory);
@@ -314,6 +332,8 @@ static void metrics(struct exchange *exchange)
         up = desk_feedback(&exchange->web->desk, exchange->now_ms, &feedback);
     if (up > 0)
         up = desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf);
+    if (up > 0)
+        up = desk_appeals(&exchange->web->desk, exchange->now_ms, &appeals);
     exchange->response->type = "text/plain; version=0.0.4; charset=utf-8";
     add_family(out, "build_info", "gauge", "The version of this program.");
     text_add(out, "sendguard_build_info{version=\"" SENDGUARD_VERSION "\"} 1\n");
@@ -325,6 +345,7 @@ static void metrics(struct exchange *exchange)
     add_counts(out, &counts);
     add_gauges(out, &memory);
     add_failing(out, feedback);
+    add_appeals(out, json_member(appeals, "appeals"), exchange->now_ms);
     add_feedback(out, json_member(feedback, "sources"));
     add_spf(out, json_member(spf, "checkers"));
 }

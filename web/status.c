@@ -371,11 +371,51 @@ static void lock(struct exchange *exchange, const struct status_visit *visit)
     http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
 }
 
+/* The page with the form again: what is wrong, and what was typed. */
+static void show_appeal_again(struct exchange *exchange, const struct status_visit *visit,
+                              struct json_object *view, const char *text,
+                              const struct problem *problem)
+{
+    add_powers(visit, view);
+    add_delivery(exchange, visit->mailbox, view);
+    complete(exchange, visit, view);
+    json_add_string(view, "appeal_problem", problem->status == 400   ? "text"
+                                            : problem->status == 429 ? "many"
+                                                                     : "gone");
+    json_add_string(view, "appeal_text", text);
+    reply_page(exchange, problem->status, "status", view);
+}
+
+/* The user writes why what holds is wrong. */
+static void appeal(struct exchange *exchange, const struct status_visit *visit)
+{
+    const char *text = http_request_param(exchange->request, "text");
+    freed_by(json_put) struct json_object *view = NULL;
+    struct problem problem = {0};
+    if (look(exchange, visit, &view) != 1)
+        return;
+    int answer = desk_appeal(&exchange->web->desk, visit->mailbox,
+                             http_request_param(exchange->request, "about"), text,
+                             exchange->now_ms, &problem);
+    if (answer < 0)
+        reply_not_known(exchange);
+    else if (answer == 0 && http_request_wants_json(exchange->request))
+        reply_problem(exchange, &problem);
+    else if (answer == 0)
+        show_appeal_again(exchange, visit, take(view), text, &problem);
+    else if (http_request_wants_json(exchange->request))
+        get(exchange, visit);
+    else
+        http_response_redirect(exchange->response, exchange->request, page_path(exchange, visit));
+}
+
 static void post(struct exchange *exchange, const struct status_visit *visit)
 {
     const char *action = http_request_param(exchange->request, "action");
     if (action != NULL && strcmp(action, "addresses") == 0)
         ask_addresses(exchange, visit);
+    else if (action != NULL && strcmp(action, "appeal") == 0)
+        appeal(exchange, visit);
     else if (action == NULL || strcmp(action, "lock") != 0)
         reply_error(exchange, 400, NULL);
     else if (visit->fresh)

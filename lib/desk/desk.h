@@ -23,6 +23,8 @@
  *   BLOCK null, or, of mail that failed too often: {"subject":"@example.test" (the name of a group of
  *     own domains) or a mailbox,"since":moment,"until":moment,"bad":12,"all":20,"messages":9,
  *     "hint":"list" (old addresses)|"form" (a web form that strangers use)|"password" (stolen)|null}
+ *   APPEAL {"number":1,"about":"suspension-3"|"block-5","cause":"volume"…|"domain_failures","at":moment,
+ *     "text":…,"answer":null (it waits)|{"at":moment,"text":…, for staff "by":…}}
  *   NEXT, what the next message to one off-domain recipient would meet:
  *     {"verdict":"admit"|"refuse","state":…,"retry_at":moment|null,"blocked_until":moment (absent:
  *     no block for mail that failed),"reasons":[REASON…]} */
@@ -73,7 +75,9 @@ struct desk {
  *  "messages":[{"at":moment,"off_domain":10,"recipients":12|null,"channel":…|null,
  *     "network":"203.0.113.0/24"|null,"decision":…|null}],    what fills the windows, newest first, ≤ 50
  *  "messages_total":600, "more_messages":550,
- *  "contact":…, "contact_is_mail":bool, "can_lock":bool}
+ *  "contact":…, "contact_is_mail":bool, "can_lock":bool,
+ *  "appeals":[APPEAL that waits, or was answered within 30 days], newest first,
+ *  "can_appeal":[{"about":…,"cause":…}…]}    what holds and has no appeal that waits; not a lock of its own
  * A mailbox never seen looks like one that sent nothing. */
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r) must_check;
@@ -100,6 +104,13 @@ int desk_reference(const struct desk *desk, const char *decision, int64_t now_ms
 int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
               struct json_object **view_r) must_check;
 
+/* The user writes why what holds is wrong: `about` is of can_appeal, `text` 1 to DESK_APPEAL_MAX
+ * characters. One that waits for each; some a day. 1; 0 with *problem (400; 409: it holds no longer, or
+ * has one that waits; 429); -1. */
+enum { DESK_APPEAL_MAX = 1000 };
+int desk_appeal(const struct desk *desk, const char *mailbox, const char *about, const char *text,
+                int64_t now_ms, struct problem *problem) must_check;
+
 /* ---- for staff: views ------------------------------------------------------------------- */
 
 enum { DESK_PAGE = 50 };
@@ -109,7 +120,7 @@ enum { DESK_PAGE = 50 };
 int desk_search(const struct desk *desk, const char *query, struct json_object **view_r,
                 struct problem *problem) must_check;
 
-/* {"now":…, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
+/* {"now":…, "appeals":as desk_appeals, "bypassed_today":3 (messages that bypassed the webmail endpoint; today and
  *  yesterday, UTC), "locked_by_users":[SUSPENDED…], "suspended":[SUSPENDED ≤ 20], "more_suspended":bool,
  *  "near":[NEAR ≤ 20, fullest first; mailboxes], "ips":[NEAR ≤ 20; IPs], "actions":[ACTION ≤ 10],
  *  "blocked" and "outages" as desk_feedback has them}
@@ -117,6 +128,10 @@ int desk_search(const struct desk *desk, const char *query, struct json_object *
  * that count in that history the one of the lowest limit,"limit":600,"used":590,"percent":98,
  * "full":bool,"retry_at":moment|null} */
 int desk_home(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
+
+/* {"appeals":[APPEAL that waits, with "mailbox"; who waits longest first]}, about DESK_APPEALS_MAX. */
+enum { DESK_APPEALS_MAX = 200 };
+int desk_appeals(const struct desk *desk, int64_t now_ms, struct json_object **view_r) must_check;
 
 /* {"suspended":[SUSPENDED…],"next":"last mailbox"|null}: pass next as `after`. */
 int desk_suspended(const struct desk *desk, const char *after, int64_t now_ms,
@@ -135,7 +150,7 @@ int desk_near(const struct desk *desk, int64_t now_ms, struct json_object **view
  *       "off_domain":10,"rules":[{"rule":…}…]}
  *     | {"kind":"action",…ACTION…} (notes too) …], newest first, ≤ DESK_PAGE,
  *  "older": "CURSOR"|null,                      pass as `before` for the next page
- *  "notes":[ACTION of action "note" ≤ 20]}
+ *  "notes":[ACTION of action "note" ≤ 20], "appeals":[APPEAL kept, newest first], "can_appeal":as in desk_status}
  * before: NULL or "" for the newest. 400 for no mailbox or an unknown cursor. */
 int desk_mailbox(const struct desk *desk, const char *mailbox, const char *before, int64_t now_ms,
                  struct json_object **view_r, struct problem *problem) must_check;
@@ -188,6 +203,13 @@ int desk_audit(const struct desk *desk, const char *subject, const char *before,
  * endpoint would answer (verdict_write). */
 int desk_simulate(const struct desk *desk, const struct submission *submission, int64_t now_ms,
                   struct json_object **view_r) must_check;
+
+/* Answers an appeal: words {"mailbox":…,"number":1,"text": 1 to DESK_APPEAL_MAX characters that the user
+ * reads}. What it is about stays as it is: a lift is an action. Role support. The view is APPEAL with
+ * "mailbox". 0: 400; 403; 404 there is none; 409 it is answered. */
+int desk_appeal_answer(const struct desk *desk, const struct person *person,
+                       struct json_object *words, int64_t now_ms, struct json_object **view_r,
+                       struct problem *problem) must_check;
 
 /* ---- what became of mail -----------------------------------------------------------------------
  * Recipients are known by keyed hashes alone, so none is named but those that are asked for.

@@ -132,20 +132,6 @@ static bool is_unblock(const struct desk_request *request)
     return request->action == ACTION_LIFT && request->mailbox[0] == '\0';
 }
 
-/* Of a lift, what it ends. 1; 0 with *problem (409). */
-static int choose_cause(const struct context *context, struct desk_request *request,
-                        const struct forecast *forecast, struct problem *problem)
-{
-    const struct suspensions *suspensions = &forecast->account.suspensions;
-    if (request->action != ACTION_LIFT || is_unblock(request))
-        return 1;
-    if (suspensions->count == 0 && forecast->block.subject != NULL)
-        return problem_set(problem, 409, "subject", "it is not suspended but blocked, since mail "
-                           "failed: lift @%s",
-                           settings_sender_domain(context->settings, request->domain));
-    return desk_request_choose_cause(context, request, suspensions, problem);
-}
-
 /* 1 done, or (preview) it can be; 0 with *problem; -1. A new suspension is put among the others. */
 static int carry_out(const struct context *context, const struct person *person,
                      const struct desk_request *request, bool preview,
@@ -201,7 +187,8 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     }
     if (forecast_read(&context, request.mailbox, request.domain, &before) < 0)
         return -1;
-    if (!choose_cause(&context, &request, &before, problem))
+    if (request.action == ACTION_LIFT && !is_unblock(&request) &&
+        !desk_request_choose_cause(&context, &request, &before.account.suspensions, problem))
         return 0;
     if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
         desk_request_concerns(&context, &request, view) < 0)

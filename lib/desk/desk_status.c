@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "desk/desk_appeal.h"
 #include "desk/context.h"
 #include "desk/desk_complaints.h"
 #include "desk/forecast.h"
@@ -318,6 +319,8 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
         return -1;
     desk_add_contact(view, contact);
     json_add_bool(view, "can_lock", !is_locked(&forecast.account.suspensions));
+    if (desk_appeal_add(&context, mailbox, &forecast.account.suspensions, false, view) < 0)
+        return -1;
     *view_r = take(view);
     return 1;
 }

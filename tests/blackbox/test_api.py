@@ -16,7 +16,7 @@ from endpoint import Endpoint, Sender, new_ip, new_mailbox, people
 from programs import BUILD, TREE, Guard, eventually
 from reports import Reports
 from stores import KINDS
-from web import Client, Program, Web
+from web import Client, Program, Web, status_path
 
 pytestmark = pytest.mark.sanitized
 
@@ -44,7 +44,9 @@ class Provider:
             self.busy.admitted(people(2, "x.test"))
         self.too_big = self.busy.send(people(51, "y.test")).json["decision"]
         for _ in range(6):
-            self.over = self.stopped.send(["bob@outside.test"]).json["decision"]
+            refused = self.stopped.send(["bob@outside.test"])
+            self.over = refused.json["decision"]
+        self.link = status_path(refused)
         eventually(lambda: self.busy.mailbox in self.viewer.get(ROOT + "/near").text,
                    "the endpoint's observations are in the store")
 
@@ -132,6 +134,9 @@ def good_calls(provider):
         ("get", "/search", {"query": {"q": "what is this?"}}),
         ("get", "/suspended", {}),
         ("get", "/suspended", {"query": {"after": provider.stopped.mailbox}}),
+        ("get", "/appeals", {}),
+        ("post", "/appeals", {"body": {"mailbox": provider.stopped.mailbox, "number": 1,
+                                       "text": "You wrote to a list."}}),
         ("get", "/near", {}),
         ("get", "/mailboxes/{mailbox}", {"mailbox": mailbox}),
         ("get", "/mailboxes/{mailbox}", {"mailbox": provider.stopped.mailbox}),
@@ -181,6 +186,16 @@ def good_calls(provider):
     ]
 
 
+def object_to_it(provider):
+    """The user of the suspended mailbox writes on the status page."""
+    token = urllib.parse.parse_qs(urllib.parse.urlsplit(provider.link).query)["t"][0]
+    status = provider.anyone.get(provider.link, headers={"Accept": "application/json"}).json
+    answer = provider.anyone.post_form("/status", {
+        "t": token, "action": "appeal", "about": status["can_appeal"][0]["about"],
+        "text": "It was one list."}, headers={"Accept": "application/json"})
+    assert answer.status == 200 and answer.json["appeals"][0]["answer"] is None, answer
+
+
 def operations(document):
     return {(method, path) for path, methods in document["paths"].items() for method in methods}
 
@@ -188,6 +203,7 @@ def operations(document):
 def test_every_operation_answers_as_described(provider, document):
     provider.admin.action("note", provider.busy.mailbox)
     provider.admin.action("extra", "@example.test", messages=1)
+    object_to_it(provider)
     called = set()
     for method, path, more in good_calls(provider):
         answer = call(document, provider.admin, method, path, **more)
@@ -240,6 +256,11 @@ def test_the_shapes_are_strict(document):
 
 WRONG = [
     ("get", "/search", {}, 400, None),
+    ("post", "/appeals", {"body": {"mailbox": "nobody", "number": 1, "text": "no"}}, 400, "mailbox"),
+    ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": "x", "text": "no"}}, 400, "number"),
+    ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": 1}}, 400, "text"),
+    ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": 1, "text": "no", "by": "me"}}, 400, "by"),
+    ("post", "/appeals", {"body": {"mailbox": "a@b.test", "number": 1, "text": "no"}}, 404, "number"),
     ("get", "/search", {"query": {"q": ""}}, 400, None),
     ("get", "/mailboxes/{mailbox}", {"mailbox": "nobody"}, 400, "mailbox"),
     ("get", "/mailboxes/{mailbox}", {"mailbox": "a@b.test", "query": {"before": "?"}}, 400,

@@ -404,7 +404,7 @@ def shell_user():
     (64, ["lift", ALICE, "--note", "x" * 256], "--note: "),
     (64, ["lift", ALICE, "--note", "a\x1b[31m"], "--note: "),
     (64, ["lift", ALICE, "--note", "a", "--note", "b"], "--note is given twice"),
-    (64, ["lift", "@example.test", *WHY], "subject: "),
+    (64, ["suspend", "@example.test", *WHY], "subject: "),
     (64, ["suspend", ALICE, "--for", "soon", *WHY], "--for: "),
     (64, ["suspend", ALICE, "--cause", "spam", *WHY], "--cause: "),
     (64, ["extra", ALICE, *WHY], "messages"),

@@ -1,4 +1,5 @@
-// Runs all tests against one stack, one browser profile for each mailbox.
+// Runs all tests against one stack, one browser profile for each mailbox; with ONLY those whose name
+// has these words.
 import { mkdtempSync } from 'node:fs';
 import { Stack } from './stack.mjs';
 import { Webmail } from './webmail.mjs';
@@ -70,7 +71,9 @@ async function main() {
   for (const [name, suite] of Object.entries(suites)) {
     if (wanted.length && !wanted.includes(name)) continue;
     if (suite.settings) stack.settings(...guardSettings, ...suite.settings);
-    for (const [title, test] of Object.entries(suite.tests)) await runTest(title, test);
+    for (const [title, test] of Object.entries(suite.tests)) {
+      if (title.includes(process.env.ONLY ?? '')) await runTest(title, test);
+    }
   }
 }
 

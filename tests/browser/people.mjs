@@ -157,6 +157,61 @@ export const tests = {
     await alice.send({ to: 'bob@example.test', subject: 'mine again' });
   },
 
+  async 'a user objects without JavaScript; support reads it first, answers; the user reads the answer'({ stack, alice }) {
+    stack.sendguard('suspend', alices, '--cause', 'terms', '--note', 'for this test');
+    const { box } = await refused(alice, 'mine, and harmless');
+    const link = await box.locator('a[href*="/sending/status?t="]').getAttribute('href');
+    await alice.dismiss(box);
+    for (const [locale, heading] of [['de', 'Halten Sie das für einen Irrtum?'], ['fr', 'Vous pensez que c’est une erreur ?'],
+      ['es', '¿Cree que es un error?'], ['en', 'You think this is a mistake?']]) {
+      await withVisitor(stack, { javaScriptEnabled: locale !== 'en', locale, viewport: { width: 320, height: 700 } }, async (user) => {
+        await user.page.goto(link);
+        assert.equal(await user.text('#appeal'), heading);
+        if (locale !== 'en') {
+          await user.page.locator('#appeal + details summary').click();
+          await assertKind(user.page, `the form for an objection, ${locale}`);
+          if (process.env.PICTURES) await user.page.screenshot({ path: `${process.env.PICTURES}/appeal-${locale}.png`, fullPage: true });
+          return;
+        }
+        await user.page.locator('#appeal + details summary').focus();
+        await user.page.keyboard.press('Enter');
+        await user.page.keyboard.press('Tab');
+        await user.page.keyboard.type('It was an invitation.\nAll of them know me. <b>');
+        await user.page.keyboard.press('Tab');
+        await user.page.keyboard.press('Enter');
+        await user.page.locator('#appeals').waitFor();
+        assert.match(await user.text(), /It waits for an answer/);
+        assert.equal(await user.page.locator('#appeal').count(), 0, 'one is enough');
+      });
+    }
+
+    await withVisitor(stack, {}, async (staff) => {
+      await staff.signIn();
+      assert.match(await staff.text('main section'), /wait for an answer[\s\S]*alice@example\.test[\s\S]*All of them know me\. <b>/);
+      await assertKind(staff.page, 'the start page with an objection');
+      if (process.env.PICTURES) await staff.page.screenshot({ path: `${process.env.PICTURES}/desk-appeals.png`, fullPage: true });
+      await staff.page.getByRole('link', { name: alices }).first().click();
+      assert.match(await staff.text(), /against the terms[\s\S]*It was an invitation/);
+      await assertKind(staff.page, 'the page of a mailbox with an objection');
+      if (process.env.PICTURES) await staff.page.screenshot({ path: `${process.env.PICTURES}/desk-appeal.png`, fullPage: true });
+      const form = staff.page.locator('form[action$="/desk/appeals"]');
+      await form.locator('textarea').fill('You are right. Sending works again.');
+      await form.locator('button').click();
+      await staff.page.locator('main [role=status]').waitFor();
+      assert.match(await staff.text(), /Answered by[\s\S]*Sending works again/);
+      await staff.preview('lift', 'it was an invitation');
+      await staff.confirm();
+    });
+
+    await withVisitor(stack, {}, async (user) => {
+      await user.page.goto(link);
+      assert.match(await user.text('h1'), /You can send/);
+      assert.match(await user.text(), /All of them know me[\s\S]*Answer of our support[\s\S]*You are right\. Sending works again\./);
+      await assertKind(user.page, 'the status page with an answer');
+      if (process.env.PICTURES) await user.page.screenshot({ path: `${process.env.PICTURES}/appeal-answered.png`, fullPage: true });
+    });
+  },
+
   async 'the link of one mailbox tells nothing of another, and a forged one nothing at all'({ stack }) {
     const { status_url: good } = await stack.ask(bobs);
     const token = new URL(good).searchParams.get('t');
