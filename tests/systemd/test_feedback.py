@@ -16,7 +16,7 @@ import pytest
 from test_journal import fresh as journal  # noqa: F401 (a fixture)
 from test_journal import mail_server_logs
 from test_units import (CONF, DATABASE, MTA, STATE, as_user, configure, eventually,
-                        fresh, installed, log, run, show, start, stop, systemctl)  # noqa: F401
+                        fresh, installed, log, may_connect, run, show, start, stop, systemctl)  # noqa: F401
 
 UNIT = "sendguard-feedback"
 DROP_IN = pathlib.Path(f"/etc/systemd/system/{UNIT}.service.d/test.conf")
@@ -204,6 +204,18 @@ def test_its_groups_and_capabilities():
     assert {status(pid, name).strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {""}
     assert status(pid, "NoNewPrivs") == "1" and status(pid, "Seccomp") == "2"
     assert not run("ss", "-Hltnup").stdout.count("sendguard-feedb")
+
+
+def test_reports_come_in_where_postfix_alone_may_connect():
+    path = "/run/sendguard/feedback/lmtp.sock"
+    configure(feedback={"listen": path})
+    start(UNIT)
+    assert may_connect("postfix", path)
+    assert not may_connect("www-data", path) and not may_connect("nobody", path)
+    stop(UNIT)
+    configure(feedback={"listen": "127.0.0.1:9403"})
+    start(UNIT)
+    assert run("ss", "-Hltn").stdout.count("127.0.0.1:9403")
 
 
 # ---- wrong settings -------------------------------------------------------------------------

@@ -289,7 +289,7 @@ def test_nobody_else_reads_or_writes_the_store_and_the_secret(running, user):
 @pytest.mark.parametrize("user", ["www-data", "postfix", "nobody"])
 def test_nobody_else_puts_a_socket_where_one_is_expected(running, user):
     for folder in ("/run/sendguard", "/run/sendguard/fcgi", "/run/sendguard/web",
-                   "/run/sendguard/mta"):
+                   "/run/sendguard/mta", "/run/sendguard/feedback"):
         refused(user, "touch", f"{folder}/new")
     for path in (FCGI, WEB, MTA):
         refused(user, "rm", "-f", path)
