@@ -245,8 +245,12 @@ def test_a_domain_is_blocked(house, site):
     assert entry["by"] == "guard" and entry["note"] == "10 of 19 recipients failed or were deferred"
     assert house.counts()["blocks"] == before + 1
     assert "its mail fails too often" in said and "@d12.test" in said
+    with MailProgram(house.stack, "box1@d12.test") as program:
+        refusal = program.refused([f"ok-1@{site.name}"])
+    assert "Domain d12.test has exceeded the max defers and failures per hour allowed" in refusal.text
     house.move(HOUR)
     assert house.blocked() == {}
+    house.send("box1@d12.test", "ok", site, 1)
 
 
 def test_once_whatever_dies(house, site):
