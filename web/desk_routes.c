@@ -7,6 +7,8 @@
 
 /* ---- views: what is asked, from the request's words ------------------------------------ */
 
+static int add_spf_to_home(struct exchange *exchange, struct json_object *view);
+
 static int view_home(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
 {
@@ -20,6 +22,8 @@ static int view_home(struct exchange *exchange, struct json_object **view_r,
         return -1;
     json_add_int(*view_r, "reports_waiting",
                  (int64_t)json_object_array_length(json_member(waiting, "reports")));
+    if (add_spf_to_home(exchange, *view_r) < 0)
+        return -1;
     return desk_deliveries_add_to_home(exchange, *view_r);
 }
 
@@ -162,10 +166,80 @@ static int view_ip(struct exchange *exchange, struct json_object **view_r,
     return view_senders(exchange, SENDERS_OF_IP, view_r, problem);
 }
 
+static void add_spf_words(struct exchange *exchange, struct json_object *view)
+{
+    desk_spf_add_words(view, exchange->catalogue, exchange->request->arena,
+                       exchange->reader.language);
+}
+
+/* "spf" of a domain, null where nothing is known; for pages "named" and "not_known" in it. */
+static int add_spf(struct exchange *exchange, struct json_object *view)
+{
+    struct json_object *spf;
+    if (desk_spf_domain(&exchange->web->desk, json_string(view, "key", ""), exchange->now_ms,
+                        &spf) < 0)
+        return -1;
+    json_add(view, "spf", spf);
+    if (spf == NULL)
+        return 1;
+    add_spf_words(exchange, spf);
+    if (!exchange->api) {
+        json_add_bool(spf, "named", json_is_true(spf, "names_us"));
+        json_add_bool(spf, "not_known", json_member(spf, "names_us") == NULL);
+    }
+    return 1;
+}
+
 static int view_domain(struct exchange *exchange, struct json_object **view_r,
                        struct problem *problem)
 {
-    return view_senders(exchange, SENDERS_OF_DOMAIN, view_r, problem);
+    int answer = view_senders(exchange, SENDERS_OF_DOMAIN, view_r, problem);
+    return answer > 0 ? add_spf(exchange, *view_r) : answer;
+}
+
+/* Whether a machine that looks at SPF records gets no answer of the DNS; and of how many domains the
+ * machine that knows most knows that they do not name us. */
+static bool spf_dns_away(struct json_object *view, int64_t *not_named_r)
+{
+    struct json_object *checkers = json_member(view, "checkers");
+    bool away = false;
+    *not_named_r = 0;
+    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
+        struct json_object *checker = json_object_array_get_idx(checkers, i);
+        int64_t not_named = json_int(checker, "not_named", 0);
+        away = away || !json_is_true(checker, "dns");
+        *not_named_r = not_named > *not_named_r ? not_named : *not_named_r;
+    }
+    return away;
+}
+
+static int add_spf_to_home(struct exchange *exchange, struct json_object *view)
+{
+    freed_by(json_put) struct json_object *spf = NULL;
+    int64_t not_named;
+    if (desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf) < 0)
+        return -1;
+    json_add_bool(view, "spf_dns_away", spf_dns_away(spf, &not_named));
+    json_add_int(view, "spf_not_named", not_named);
+    return 1;
+}
+
+static int view_spf(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem)
+{
+    const char *after = http_request_param(exchange->request, "after");
+    int64_t not_named;
+    (void)problem;
+    if (desk_spf(&exchange->web->desk, after != NULL ? after : "", exchange->now_ms, view_r) < 0)
+        return -1;
+    add_spf_words(exchange, *view_r);
+    if (!exchange->api) {
+        json_add_bool(*view_r, "dns_away", spf_dns_away(*view_r, &not_named));
+        json_add_bool(*view_r, "off",
+                      strcmp(json_string(*view_r, "mode", ""), "off") == 0 ||
+                          json_object_array_length(json_member(*view_r, "outgoing")) == 0);
+    }
+    return 1;
 }
 
 static int view_appeals(struct exchange *exchange, struct json_object **view_r,
@@ -324,6 +398,7 @@ const struct route desk_routes[] = {
      "/mailboxes/{mailbox}/delivery/addresses", "desk_delivery", ROLE_VIEWER, view_addresses},
     {METHOD_GET, "/domains/{domain}/delivery", NULL, NULL, ROLE_VIEWER, view_domain_delivery},
     {METHOD_GET, "/feedback", NULL, NULL, ROLE_VIEWER, view_feedback},
+    {METHOD_GET, "/spf", "/spf", "desk_spf", ROLE_VIEWER, view_spf},
     {METHOD_GET, "/mailboxes/{mailbox}/complaints", "/mailboxes/{mailbox}/complaints",
      "desk_complaints", ROLE_VIEWER, view_complaints},
     {METHOD_GET, "/complaints", "/complaints", "desk_reports", ROLE_VIEWER, view_reports},

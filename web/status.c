@@ -176,6 +176,17 @@ static void add_delivery(struct exchange *exchange, const char *mailbox, struct 
     json_add(view, "delivery", take(delivery));
 }
 
+/* "spf": what the owner of the domain has to do, where the user is to be warned. */
+static void add_spf(struct exchange *exchange, const char *mailbox, struct json_object *view)
+{
+    struct json_object *spf = NULL;
+    if (desk_spf_warning(&exchange->web->desk, mailbox, exchange->now_ms, &spf) < 1 || spf == NULL)
+        return;
+    desk_spf_add_words(spf, exchange->catalogue, exchange->request->arena,
+                       exchange->reader.language);
+    json_add(view, "spf", spf);
+}
+
 static void add_link(const struct status_visit *visit, struct json_object *view)
 {
     json_add_string(view, "token", visit->token);
@@ -248,6 +259,7 @@ static void show(struct exchange *exchange, const struct status_visit *visit,
                  struct json_object *view)
 {
     add_delivery(exchange, visit->mailbox, view);
+    add_spf(exchange, visit->mailbox, view);
     if (http_request_wants_json(exchange->request)) {
         reply_json(exchange, 200, view);
         return;

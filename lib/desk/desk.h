@@ -276,7 +276,7 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
 
 /* What is known of domains whose SPF record does not let all of spf.outgoing send, in order of name,
  * those after `after` ("": from the first):
- * {"now":moment,"mode":"off"|"observe","outgoing":["192.0.2.1"…],"checkers":[CHECKER…],
+ * {"now":moment,"mode":"off"|"observe"|"warn","outgoing":["192.0.2.1"…],"checkers":[CHECKER…],
  *  "domains":[SPF ≤ DESK_PAGE],"next":"last domain"|null}; of mode off there are no domains.
  * SPF is what spf_view makes (guard/spf_view.h), with "since":moment|null, "checked_at":moment|null,
  *  "sent_at":moment.
@@ -291,6 +291,10 @@ int desk_spf_checkers(const struct desk *desk, int64_t now_ms,
  * known, or mode is off), -1. */
 int desk_spf_domain(const struct desk *desk, const char *domain, int64_t now_ms,
                     struct json_object **view_r) must_check;
+/* SPF of a mailbox's domain that its user is to be warned of: the record does not let all send, and
+ * mode is warn. 1 (*view_r NULL: nothing to warn of), -1. */
+int desk_spf_warning(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                     struct json_object **view_r) must_check;
 /* The same text in a language, to SPF or to what has "domains": spf_view_add_words. */
 void desk_spf_add_words(struct json_object *view, const struct catalogue *catalogue,
                         struct arena *arena, const char *language);

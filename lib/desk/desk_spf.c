@@ -9,7 +9,7 @@
 
 enum { VALUES_PAGE = 256 };
 
-static const char *const mode_names[] = {"off", "observe"};
+static const char *const mode_names[] = {"off", "observe", "warn"};
 
 static void moment_instead(struct json_object *view, const char *member, const char *name)
 {
@@ -142,6 +142,22 @@ int desk_spf_domain(const struct desk *desk, const char *domain, int64_t now_ms,
     if (found > 0)
         *view_r = view_of(&value);
     return found < 0 ? -1 : 1;
+}
+
+int desk_spf_warning(const struct desk *desk, const char *mailbox, int64_t now_ms,
+                     struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    const char *at = strrchr(mailbox, '@');
+    *view_r = NULL;
+    if (context.settings->spf_mode != SPF_MODE_WARN || at == NULL)
+        return 1;
+    if (desk_spf_domain(desk, at + 1, now_ms, view_r) < 0)
+        return -1;
+    struct json_object *names_us = json_member(*view_r, "names_us");
+    if (names_us == NULL || json_object_get_boolean(names_us))
+        json_put(view_r);
+    return 1;
 }
 
 void desk_spf_add_words(struct json_object *view, const struct catalogue *catalogue,

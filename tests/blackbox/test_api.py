@@ -151,6 +151,8 @@ def good_calls(provider):
          {"mailbox": mailbox, "body": {"recipients": ["a@x.test", "none"]}}),
         ("get", "/domains/{domain}/delivery", {"domain": "example.test"}),
         ("get", "/feedback", {}),
+        ("get", "/spf", {}),
+        ("get", "/spf", {"query": {"after": "example.test"}}),
         ("get", "/complaints", {}),
         ("post", "/complaints/{report}", {"report": provider.waiting_report(), "body": {
             "action": "count", "note": "seen", "mailbox": provider.complained}}),

@@ -1,5 +1,6 @@
 """SPF of the sender domains: whether their records let the hosts send that mail leaves from."""
 
+import html
 import json
 import re
 import shlex
@@ -10,12 +11,14 @@ import time
 import pytest
 
 from dns import dns_server
+from endpoint import Endpoint, Sender, new_ip
 from mta import DUNNO, start_mta  # noqa: F401 (a fixture)
 from mta import User
 from programs import BUILD, PATIENCE, TREE, eventually
+from test_api import call
 from test_cli import Shell
 from test_delivery import Log
-from web import Client, Web
+from web import Client, Program, Web, status_link
 
 ZONE = """\
 ; records of a file in the place of the DNS
@@ -209,3 +212,67 @@ def test_what_doctor_says_of_it(watched):
     assert json.loads(watched.shell.run("doctor", "spf", "--json").out)[0]["state"] == "warn"
     found = json.loads(watched.shell.ok("-o", "spf.mode=off", "doctor", "spf", "--json"))[0]
     assert found["state"] == "skip" and "mode = observe" in found["advice"]
+
+
+# ---- what people and programs read of it ------------------------------------------------------
+
+
+@pytest.fixture
+def known(watched, client):
+    """A domain that lets us send, one that does not, and one of which nobody knows."""
+    for number, domain in enumerate(("good.test", "bad.test", "broken.test")):
+        watched.send(number, f"alice@{domain}")
+    eventually(lambda: gauges(client).get("unknown") == 1 and gauges(client).get("not_named") == 1, "looked at")
+    return watched
+
+
+@pytest.fixture
+def web(known, folder, store):
+    outgoing = {"spf": {"outgoing": "192.0.2.1", "mode": "warn"}}
+    web = Web(folder, store, outgoing).hire().start()
+    yield web
+    web.stop()
+
+
+ADVICE = "Write ip4:192.0.2.1 into the SPF record of bad.test, before the term -all."
+
+
+def test_the_api(web):
+    program = Program(web, web.token("m", "viewer"))
+    document = program.get("/api/v1/openapi.json").json
+    page = call(document, program, "get", "/spf").json
+    assert [one["domain"] for one in page["domains"]] == ["bad.test"] and page["next"] is None
+    assert page["mode"] == "warn" and page["outgoing"] == ["192.0.2.1"]
+    assert [one["dns"] for one in page["checkers"]] == [True]
+    bad = page["domains"][0]
+    assert bad["advice"] == ADVICE and bad["since"] is not None and bad["results"][0]["term"] == "-all"
+    assert call(document, program, "get", "/spf", {"after": "bad.test"}).json["domains"] == []
+    for domain, names_us in (("good.test", True), ("bad.test", False), ("broken.test", None)):
+        view = call(document, program, "get", "/domains/{domain}", domain=domain).json
+        assert view["spf"]["names_us"] is names_us
+    assert call(document, program, "get", "/domains/{domain}", domain="never.test").json["spf"] is None
+
+
+def test_the_desk(web):
+    desk = web.desk("sam")
+    assert "Domains whose SPF record does not let our mail servers send: 1" in desk.get("/desk/").text
+    page = desk.get("/desk/spf").text
+    assert ADVICE in page and "good.test" not in page and "broken.test" not in page
+    assert ADVICE in desk.get("/desk/domains/bad.test").text
+    assert "It lets our mail servers send." in desk.get("/desk/domains/good.test").text
+    assert "it is not known whether" in desk.get("/desk/domains/broken.test").text
+    german = desk.get("/desk/spf", headers={"Accept-Language": "de"}).text
+    assert "Schreiben Sie ip4:192.0.2.1 in den SPF-Eintrag von bad.test, vor den Teil -all." in german
+
+
+def test_a_user_is_warned(web, known, start, store):
+    endpoint = Endpoint(start(store))
+    for mailbox, warned in (("alice@bad.test", True), ("alice@good.test", False)):
+        path = status_link(Sender(endpoint, mailbox, new_ip()))
+        for language, words in (("en", ADVICE), ("de", "Schreiben Sie ip4:192.0.2.1"), ("fr", "avant l'élément -all"),
+                                ("es", "Escriba ip4:192.0.2.1")):
+            page = Client(web, {"Accept-Language": language}).get(path).text
+            assert (words in html.unescape(page)) == warned, language
+        view = Client(web, {"Accept": "application/json"}).get(path).json
+        assert view.get("spf", {}).get("advice") == (ADVICE if warned else None)
+    endpoint.close()

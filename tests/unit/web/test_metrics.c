@@ -259,10 +259,10 @@ START_TEST(test_near)
 }
 END_TEST
 
-static void follow(const char *source, const char *cursor)
+static void keep(enum value_kind kind, const char *key, const char *text)
 {
     const struct value_change change = {
-        .value = {.kind = VALUE_CURSOR, .key = source, .bytes = cursor, .length = strlen(cursor),
+        .value = {.kind = kind, .key = key, .bytes = text, .length = strlen(text),
                   .until_ms = UNTIL_LIFTED},
         .replaces = VALUE_ANY};
     struct values_done *done = arena_alloc(arena, sizeof *done);
@@ -270,7 +270,30 @@ static void follow(const char *source, const char *cursor)
                                                                       .now_ms = NOW}, done), 1);
 }
 
+static void follow(const char *source, const char *cursor) { keep(VALUE_CURSOR, source, cursor); }
+
 /* Of each log that is followed; none of them before. */
+/* Of machines alone: what is known of a domain is none. */
+START_TEST(test_spf)
+{
+    begin_web(_i);
+    keep(VALUE_SPF, "bad.test", "{\"domain\":\"bad.test\",\"names_us\":false,\"not_named\":9}");
+    get("/metrics");
+    check_format();
+    rig_check_has_not(text_string(&response.body), "host=");
+    keep(VALUE_SPF, ".mx1", "{\"dns\":true,\"named\":3,\"not_named\":2,\"unknown\":1}");
+    keep(VALUE_SPF, ".mx2", "{\"dns\":false}");
+    get("/metrics");
+    check_format();
+    check_series("sendguard_spf_dns_up{host=\"mx1\"}", "1");
+    check_series("sendguard_spf_dns_up{host=\"mx2\"}", "0");
+    check_series("sendguard_spf_domains{host=\"mx1\",state=\"named\"}", "3");
+    check_series("sendguard_spf_domains{host=\"mx1\",state=\"not_named\"}", "2");
+    check_series("sendguard_spf_domains{host=\"mx1\",state=\"unknown\"}", "1");
+    end_web();
+}
+END_TEST
+
 START_TEST(test_feedback)
 {
     begin_web(_i);
@@ -375,6 +398,7 @@ int main(void)
     tcase_add_loop_test(cases, test_suspended, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_near, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_feedback, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_spf, 0, BACKEND_KINDS);
     tcase_add_test(cases, test_strangers);
     tcase_add_test(cases, test_methods);
     tcase_add_loop_test(cases, test_alive, 0, BACKEND_KINDS);
