@@ -23,7 +23,7 @@ static void forget_message(struct lmtp *session)
     session->recipients = 0;
 }
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static void mistake(struct lmtp *session, const char *text)
 {
@@ -164,7 +164,7 @@ static size_t take_command(struct lmtp *session, const char *bytes, size_t lengt
     return used;
 }
 
-/* ---- the message ---------------------------------------------------------------------------------- */
+/* ---- the message ----------------------------------------------------------------------------- */
 
 static void add(struct lmtp *session, const char *bytes, size_t length)
 {
@@ -224,7 +224,7 @@ static size_t take_data(struct lmtp *session, const char *bytes, size_t length)
     return used;
 }
 
-/* ---- the session ---------------------------------------------------------------------------------- */
+/* ---- the session ----------------------------------------------------------------------------- */
 
 void lmtp_begin(struct lmtp *session, lmtp_keep *keep, void *context)
 {

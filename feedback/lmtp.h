@@ -1,11 +1,12 @@
-/* LMTP (RFC 2033), as much of it as a mail server needs to hand over reports: LHLO, MAIL, RCPT, DATA,
- * RSET, NOOP, QUIT; PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES. One session: bytes in, replies
- * out; no socket, no clock. One thread.
+/* LMTP (RFC 2033), as much of it as a mail server needs to hand over reports: LHLO, MAIL, RCPT,
+ * DATA, RSET, NOOP, QUIT; PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES. One session: bytes in,
+ * replies out; no socket, no clock. One thread.
  *
- * Whoever sends a report wants no answer, and what is no report comes from strangers: so no message
- * and no recipient is refused for good, and none comes back to anybody. A message is taken when it is
- * kept, or comes again when it could not be. Of one that is larger than LMTP_MESSAGE_MAX the rest is
- * not kept; SIZE has no limit, since a mail server returns what is over it. */
+ * Whoever sends a report wants no answer, and what is no report comes from strangers: so no
+ * message and no recipient is refused for good, and none comes back to anybody. A message is taken
+ * when it is kept, or comes again when it could not be. Of one that is larger than
+ * LMTP_MESSAGE_MAX the rest is not kept; SIZE has no limit, since a mail server returns what is
+ * over it. */
 #ifndef SENDGUARD_LMTP_H
 #define SENDGUARD_LMTP_H
 
@@ -24,8 +25,8 @@ enum {
 typedef int lmtp_keep(void *context, const char *message, size_t length);
 
 enum lmtp_state { LMTP_COMMANDS, LMTP_DATA, LMTP_ENDED };
-/* Where in a line of DATA the next byte is. Only CRLF ends a line: a CR or an LF alone is a byte like
- * others, so that nobody ends a message in the middle. */
+/* Where in a line of DATA the next byte is. Only CRLF ends a line: a CR or an LF alone is a byte
+ * like others, so that nobody ends a message in the middle. */
 enum lmtp_place { LMTP_AT_BEGIN, LMTP_BEHIND_DOT, LMTP_BEHIND_DOT_CR, LMTP_WITHIN, LMTP_BEHIND_CR };
 
 struct lmtp {

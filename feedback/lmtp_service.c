@@ -111,7 +111,7 @@ static void late(void *state, struct event_link *link)
     close_connection(state, connection);
 }
 
-/* ---- all of them --------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void *begin_loop(void *context, struct event_loop *events)
 {

@@ -70,7 +70,7 @@ void reports_free(struct reports **reports)
     *reports = NULL;
 }
 
-/* ---- who sends it ---------------------------------------------------------------------------------- */
+/* ---- who sends it ---------------------------------------------------------------------------- */
 
 static bool is_within(const char *domain, const char *parent)
 {
@@ -115,7 +115,7 @@ static void find_reporter(struct reporting *reporting)
         reporting->reporter = registered(reporting, reporting->report.domains[0]);
 }
 
-/* ---- what it is about ------------------------------------------------------------------------------ */
+/* ---- what it is about ------------------------------------------------------------------------ */
 
 static void take_trace(struct reporting *reporting, const char *mailbox,
                        const struct trace_message *message)
@@ -235,7 +235,7 @@ static int find_message(struct reporting *reporting)
     return found == 0 ? find_by_message_id(reporting) : found;
 }
 
-/* ---- what is kept ---------------------------------------------------------------------------------- */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const char *message, size_t length)
 {
@@ -343,7 +343,7 @@ static int wait_for_staff(struct reporting *reporting, uint64_t id, enum report_
     return 1;
 }
 
-/* ---- one report ------------------------------------------------------------------------------------ */
+/* ---- one report ------------------------------------------------------------------------------ */
 
 static int take_report(struct reporting *reporting, uint64_t id, enum report_result *result_r)
 {

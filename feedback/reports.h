@@ -1,8 +1,8 @@
-/* Reports of complaints: from a message that somebody's server sent to what the store has of it. Whose
- * message it is about says our own header with its seal in the attached original; else a long queue id
- * in one of its Received fields, or its Message-ID, of a message that was admitted. Who sends it says
- * the mail server's Authentication-Results. Where one of both is not known the report waits for staff.
- * Nothing of a recipient is kept or logged. One thread.
+/* Reports of complaints: from a message that somebody's server sent to what the store has of it.
+ * Whose message it is about says our own header with its seal in the attached original; else a
+ * long queue id in one of its Received fields, or its Message-ID, of a message that was admitted.
+ * Who sends it says the mail server's Authentication-Results. Where one of both is not known the
+ * report waits for staff. Nothing of a recipient is kept or logged. One thread.
  * Source: docs/complaints.md. */
 #ifndef SENDGUARD_REPORTS_H
 #define SENDGUARD_REPORTS_H

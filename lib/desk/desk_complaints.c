@@ -1,5 +1,5 @@
-/* Complaints: those about a mailbox's messages, for staff and for its user, and reports that wait for
- * staff. Who complains is known by a hash; a loop is named as the settings name it. */
+/* Complaints: those about a mailbox's messages, for staff and for its user, and reports that wait
+ * for staff. Who complains is known by a hash; a loop is named as the settings name it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,7 @@ static void add_type(const struct context *context, struct json_object *view, un
     json_add_string(view, "type", name);
 }
 
-/* ---- those of a mailbox ---------------------------------------------------------------------------- */
+/* ---- those of a mailbox ---------------------------------------------------------------------- */
 
 static const char *why_not(enum complaint_standing standing, bool exempt)
 {
@@ -175,7 +175,7 @@ int desk_complaints(const struct desk *desk, const char *mailbox, int64_t now_ms
     return 1;
 }
 
-/* ---- for the mailbox's user ----------------------------------------------------------------------- */
+/* ---- for the mailbox's user ------------------------------------------------------------------ */
 
 /* Of the message of that complaint: how many, of which kind. */
 static struct json_object *message_view(const struct complaints *complaints, size_t place)
@@ -228,7 +228,7 @@ int desk_complaints_own(const struct context *context, const char *mailbox,
     return 1;
 }
 
-/* ---- reports that wait ------------------------------------------------------------------------------ */
+/* ---- reports that wait ----------------------------------------------------------------------- */
 
 int desk_complaints_waiting(const struct desk *desk, int64_t now_ms, struct json_object **view_r)
 {

@@ -29,7 +29,7 @@ uint64_t complaint_step_message(const char *queue_id)
     return hash;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 int complaint_step_read(struct store *store, struct arena *arena, const char *mailbox,
                         int64_t now_ms, struct complaints *complaints_r)
@@ -71,7 +71,7 @@ static int read_values(struct complaint_making *making)
     return 1;
 }
 
-/* ---- suspensions that were before ------------------------------------------------------------------ */
+/* ---- suspensions that were before ------------------------------------------------------------ */
 
 /* When the suspension for complaints that an entry of the audit log tells of ended, as far as that
  * entry says: now, where it holds; 0: it tells of none. */
@@ -109,7 +109,7 @@ static int find_ended(const struct complaint_making *making, int64_t *ended_ms_r
     return 1;
 }
 
-/* ---- one step -------------------------------------------------------------------------------------- */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 /* 1 something changed, 0 nothing, -1. */
 static int change_mailbox(struct complaint_making *making)

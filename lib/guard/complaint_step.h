@@ -1,6 +1,7 @@
-/* Complaints as the store keeps them: what a report, or staff, changes, in one step with what follows
- * from it. VALUE_COMPLAINTS has those about the messages of a mailbox (rules/complaints.h) under its
- * name, VALUE_REPORT all reports that wait for staff (mail/waiting_reports.h) under one. Any thread. */
+/* Complaints as the store keeps them: what a report, or staff, changes, in one step with what
+ * follows from it. VALUE_COMPLAINTS has those about the messages of a mailbox (rules/complaints.h)
+ * under its name, VALUE_REPORT all reports that wait for staff (mail/waiting_reports.h) under one.
+ * Any thread. */
 #ifndef SENDGUARD_COMPLAINT_STEP_H
 #define SENDGUARD_COMPLAINT_STEP_H
 
@@ -28,9 +29,9 @@ enum complaint_made {
                                   audit log has an entry "complaints" in its place */
 };
 
-/* Takes it, and suspends the mailbox for `complaints` when the rule of the settings is broken. Returns
- * 1; 0 what it answers does not wait any more, and nothing is changed; -1. What is damaged begins
- * anew. */
+/* Takes it, and suspends the mailbox for `complaints` when the rule of the settings is broken.
+ * Returns 1; 0 what it answers does not wait any more, and nothing is changed; -1. What is damaged
+ * begins anew. */
 int complaint_step_make(struct store *store, const struct settings *settings,
                         const struct complaint_step *step, int64_t now_ms,
                         enum complaint_made *made_r) must_check;

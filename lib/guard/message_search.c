@@ -94,7 +94,8 @@ int message_search_trace(const struct message_search *search, const char *mailbo
     struct sought sought = {.queue_id = queue_id, .from_ms = began_ms - MESSAGE_SEARCH_BEFORE_MS,
                             .until_ms = began_ms + MESSAGE_SEARCH_AFTER_MS};
     int found = 0;
-    for (int64_t day = sought.from_ms / DAY_MS; day <= sought.until_ms / DAY_MS && found == 0; day++)
+    int64_t last = sought.until_ms / DAY_MS;
+    for (int64_t day = sought.from_ms / DAY_MS; day <= last && found == 0; day++)
         found = find_on_day(search, mailbox, day, &sought, message_r);
     return found;
 }

@@ -4,7 +4,12 @@
 
 #include "base/packed.h"
 
-enum { FORMAT = 1, MOMENT_BYTES = 6, FIXED_BYTES = 8 + 2 * MOMENT_BYTES + 1 + 1 + 2 * 8, OF_LOOP = 1 };
+enum {
+    FORMAT = 1,
+    MOMENT_BYTES = 6,
+    FIXED_BYTES = 8 + 2 * MOMENT_BYTES + 1 + 1 + 2 * 8,
+    OF_LOOP = 1,
+};
 
 /* A reporter who is not known may send the same again in other words. */
 static bool is_same(const struct waiting_report *one, const struct waiting_report *other)
@@ -56,7 +61,7 @@ void waiting_reports_forget(struct waiting_reports *reports, int64_t now_ms)
             drop_place(reports, i);
 }
 
-/* ---- the packed form --------------------------------------------------------------------------- */
+/* ---- the packed form ------------------------------------------------------------------------- */
 
 void waiting_reports_add(struct text *out, const struct waiting_reports *reports)
 {

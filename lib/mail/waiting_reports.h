@@ -1,10 +1,10 @@
-/* Reports of complaints that count for nobody by themselves, and wait for staff: it is not known whose
- * message they are about, or who sent them. Pure. Kept of one is what staff needs to find the message,
- * and nothing of a recipient: of the message its queue id and the domain of its author, if that is
- * one of this installation.
+/* Reports of complaints that count for nobody by themselves, and wait for staff: it is not known
+ * whose message they are about, or who sent them. Pure. Kept of one is what staff needs to find
+ * the message, and nothing of a recipient: of the message its queue id and the domain of its
+ * author, if that is one of this installation.
  *
- * Packed: 1 format; then of each 8 id, 6 at, 1 type, 1 flags, 8 reporter, 6 admitted, 8 decision, and
- * mailbox, queue id, domain, each with its length as a varint before it. */
+ * Packed: 1 format; then of each 8 id, 6 at, 1 type, 1 flags, 8 reporter, 6 admitted, 8 decision,
+ * and mailbox, queue id, domain, each with its length as a varint before it. */
 #ifndef SENDGUARD_WAITING_REPORTS_H
 #define SENDGUARD_WAITING_REPORTS_H
 
@@ -35,8 +35,8 @@ struct waiting_reports {
     struct waiting_report *of; /* WAITING_REPORTS_MAX; in the arena */
 };
 
-/* Takes over one; the oldest makes room. False: it is there already, or one that says the same about
- * the same message. Strings stay the caller's. */
+/* Takes over one; the oldest makes room. False: it is there already, or one that says the same
+ * about the same message. Strings stay the caller's. */
 bool waiting_reports_take(struct waiting_reports *reports, const struct waiting_report *report);
 /* NULL: there is none. */
 const struct waiting_report *waiting_reports_find(const struct waiting_reports *reports,

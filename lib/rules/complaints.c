@@ -13,7 +13,9 @@ enum {
 };
 
 const char *const complaint_source_names[COMPLAINT_SOURCES] = {
-    [COMPLAINT_OF_LOOP] = "loop", [COMPLAINT_OF_DOMAIN] = "authenticated", [COMPLAINT_OF_STAFF] = "staff"};
+    [COMPLAINT_OF_LOOP] = "loop",
+    [COMPLAINT_OF_DOMAIN] = "authenticated",
+    [COMPLAINT_OF_STAFF] = "staff"};
 
 const char *const complaint_standing_names[COMPLAINT_STANDINGS] = {
     [COMPLAINT_COUNTS] = "counts",
@@ -21,7 +23,7 @@ const char *const complaint_standing_names[COMPLAINT_STANDINGS] = {
     [COMPLAINT_SAME_MESSAGE] = "same_message",
     [COMPLAINT_SETTLED] = "before_suspension_ended"};
 
-/* ---- which of them counts ---------------------------------------------------------------------- */
+/* ---- which of them counts -------------------------------------------------------------------- */
 
 /* Whether an earlier one of somebody else counts for the message. */
 static bool has_earlier(const struct complaints *complaints, size_t place)
@@ -45,7 +47,7 @@ enum complaint_standing complaints_standing(const struct complaints *complaints,
     return complaint->admitted_ms < complaints->settled_ms ? COMPLAINT_SETTLED : COMPLAINT_COUNTS;
 }
 
-/* ---- how many ------------------------------------------------------------------------------------ */
+/* ---- how many -------------------------------------------------------------------------------- */
 
 /* Those of a window that begins with a message. */
 struct counting {
@@ -106,7 +108,7 @@ bool complaints_break(const struct complaints *complaints, const struct complain
     return complaints_number(complaints, rule) >= rule->count;
 }
 
-/* ---- changes ----------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static struct complaint *find(struct complaints *complaints, uint64_t message, uint64_t reporter)
 {
@@ -168,7 +170,7 @@ void complaints_settle(struct complaints *complaints, int64_t ended_ms)
         complaints->settled_ms = ended_ms;
 }
 
-/* ---- the packed form --------------------------------------------------------------------------- */
+/* ---- the packed form ------------------------------------------------------------------------- */
 
 void complaints_add(struct text *out, const struct complaints *complaints)
 {

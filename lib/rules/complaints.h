@@ -1,15 +1,15 @@
 /* Complaints about the messages of a mailbox: which of them count, and when they suspend it. Pure.
  *
- * A complaint is of one reporter about one message; more from the same one about the same message are
- * the same complaint. It belongs to the moment at which its message was admitted. Those about
- * messages that were admitted before a suspension for complaints ended make no other one: one run of
- * unwanted mail is one offence, however late its complaints come.
+ * A complaint is of one reporter about one message; more from the same one about the same message
+ * are the same complaint. It belongs to the moment at which its message was admitted. Those about
+ * messages that were admitted before a suspension for complaints ended make no other one: one run
+ * of unwanted mail is one offence, however late its complaints come.
  *
- * A configured loop is believed, and may tell of several recipients of a message. Of anybody else the
- * domain is known, no more: a message has one complaint of theirs that counts, the first; and without
- * one of a loop or of staff they suspend only when so many different domains complain, each about
- * another message. So neither a stranger with many domains nor one with many reports about the message
- * that he got can stop a mailbox.
+ * A configured loop is believed, and may tell of several recipients of a message. Of anybody else
+ * the domain is known, no more: a message has one complaint of theirs that counts, the first; and
+ * without one of a loop or of staff they suspend only when so many different domains complain,
+ * each about another message. So neither a stranger with many domains nor one with many reports
+ * about the message that he got can stop a mailbox.
  * Source: docs/complaints.md, "What counts". */
 #ifndef SENDGUARD_COMPLAINTS_H
 #define SENDGUARD_COMPLAINTS_H

@@ -35,7 +35,7 @@ static void end(void)
     reports_free(&reports);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* As Postfix makes them: seconds and microseconds in base 52, an inode. */
 static const char *long_queue_id(int64_t time_ms)
@@ -97,7 +97,7 @@ static const char *reference_of(const char *mailbox, int64_t sent_ms)
                                               .mailbox = mailbox});
 }
 
-/* ---- reports ------------------------------------------------------------------------------------ */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 struct told {
     const char *domain;    /* that our server found to have sent it; NULL: none */
@@ -146,7 +146,7 @@ static void take_text(const char *text)
 
 #define TAKE(...) take_text(report_of(&(struct told){__VA_ARGS__}))
 
-/* ---- what is kept -------------------------------------------------------------------------------- */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 static struct complaints of_mailbox;
 
@@ -180,7 +180,7 @@ static const struct suspension *suspended(const char *mailbox)
     return suspension_find(&account.suspensions, CAUSE_COMPLAINTS);
 }
 
-/* ---- what counts ------------------------------------------------------------------------------------ */
+/* ---- what counts ----------------------------------------------------------------------------- */
 
 START_TEST(test_three_suspend)
 {
@@ -283,7 +283,7 @@ START_TEST(test_withdrawn)
 }
 END_TEST
 
-/* ---- forged ones ------------------------------------------------------------------------------------- */
+/* ---- forged ones ----------------------------------------------------------------------------- */
 
 /* A message that many have: each of them knows its header. */
 START_TEST(test_public_header)
@@ -384,7 +384,7 @@ START_TEST(test_header_of_anothers_message)
 }
 END_TEST
 
-/* ---- whose message ------------------------------------------------------------------------------- */
+/* ---- whose message --------------------------------------------------------------------------- */
 
 START_TEST(test_incidents_of_a_loop)
 {
@@ -441,7 +441,7 @@ START_TEST(test_by_message_id)
 }
 END_TEST
 
-/* ---- who is spared ----------------------------------------------------------------------------------- */
+/* ---- who is spared --------------------------------------------------------------------------- */
 
 static void three_about(const char *mailbox)
 {
@@ -498,7 +498,7 @@ START_TEST(test_settings)
 }
 END_TEST
 
-/* ---- other forms ----------------------------------------------------------------------------------------- */
+/* ---- other forms ----------------------------------------------------------------------------- */
 
 START_TEST(test_forms)
 {
