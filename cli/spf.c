@@ -60,7 +60,7 @@ static int read_file(const struct cli *cli, const char *path, struct mail_view *
     return -1;
 }
 
-/* Records of a file in the place of the DNS, else the resolvers. -1: go on; else the exit status. */
+/* Records of a file in place of the DNS, else the resolvers. -1: go on; else the exit status. */
 static int open_resolver(const struct cli *cli, struct dns **dns_r, struct spf_resolver *resolver_r)
 {
     struct problem problem;

@@ -7,7 +7,32 @@
 
 /* ---- views: what is asked, from the request's words ------------------------------------ */
 
-static int add_spf_to_home(struct exchange *exchange, struct json_object *view);
+/* Whether a machine that looks at SPF records gets no answer of the DNS; and of how many domains the
+ * machine that knows most knows that they do not name us. */
+static bool spf_dns_away(struct json_object *view, int64_t *not_named_r)
+{
+    struct json_object *checkers = json_member(view, "checkers");
+    bool away = false;
+    *not_named_r = 0;
+    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
+        struct json_object *checker = json_object_array_get_idx(checkers, i);
+        int64_t not_named = json_int(checker, "not_named", 0);
+        away = away || !json_is_true(checker, "dns");
+        *not_named_r = not_named > *not_named_r ? not_named : *not_named_r;
+    }
+    return away;
+}
+
+static int add_spf_to_home(struct exchange *exchange, struct json_object *view)
+{
+    freed_by(json_put) struct json_object *spf = NULL;
+    int64_t not_named;
+    if (desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf) < 0)
+        return -1;
+    json_add_bool(view, "spf_dns_away", spf_dns_away(spf, &not_named));
+    json_add_int(view, "spf_not_named", not_named);
+    return 1;
+}
 
 static int view_home(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem)
@@ -195,33 +220,6 @@ static int view_domain(struct exchange *exchange, struct json_object **view_r,
 {
     int answer = view_senders(exchange, SENDERS_OF_DOMAIN, view_r, problem);
     return answer > 0 ? add_spf(exchange, *view_r) : answer;
-}
-
-/* Whether a machine that looks at SPF records gets no answer of the DNS; and of how many domains the
- * machine that knows most knows that they do not name us. */
-static bool spf_dns_away(struct json_object *view, int64_t *not_named_r)
-{
-    struct json_object *checkers = json_member(view, "checkers");
-    bool away = false;
-    *not_named_r = 0;
-    for (size_t i = 0; i < json_object_array_length(checkers); i++) {
-        struct json_object *checker = json_object_array_get_idx(checkers, i);
-        int64_t not_named = json_int(checker, "not_named", 0);
-        away = away || !json_is_true(checker, "dns");
-        *not_named_r = not_named > *not_named_r ? not_named : *not_named_r;
-    }
-    return away;
-}
-
-static int add_spf_to_home(struct exchange *exchange, struct json_object *view)
-{
-    freed_by(json_put) struct json_object *spf = NULL;
-    int64_t not_named;
-    if (desk_spf_checkers(&exchange->web->desk, exchange->now_ms, &spf) < 0)
-        return -1;
-    json_add_bool(view, "spf_dns_away", spf_dns_away(spf, &not_named));
-    json_add_int(view, "spf_not_named", not_named);
-    return 1;
 }
 
 static int view_spf(struct exchange *exchange, struct json_object **view_r,

@@ -38,8 +38,8 @@ struct spf_hosts {
     const char *term, *where;
 };
 
-/* Checks each of `count` (1 or more) IP addresses. A domain is looked at as a receiver does who gets
- * mail of its postmaster. All in `arena`, or the caller's. */
+/* Checks each of `count` (1 or more) IP addresses. A domain is looked at as a receiver does who
+ * gets mail of its postmaster. All in `arena`, or the caller's. */
 void spf_hosts_check(struct arena *arena, const char *domain, char *const *ips, size_t count,
                      const struct spf_resolver *resolver, struct spf_hosts *hosts_r);
 
