@@ -99,16 +99,22 @@ static const char *passed(struct arena *arena, char *result)
     return NULL;
 }
 
+/* With comments and quotation marks a stranger could write the name so that a rule which removes it
+ * does not see it. */
+static bool is_of(const char *field, const char *authserv_id)
+{
+    size_t length = strlen(authserv_id);
+    field += strspn(field, " \t");
+    return strncasecmp(field, authserv_id, length) == 0 && strchr(" \t;", field[length]) != NULL;
+}
+
 void authentication_domains(struct arena *arena, const char *field, const char *authserv_id,
                             const char *domains[], size_t max, size_t *count_r)
 {
-    char *rest = plain(arena, field), *results = rest;
-    char *first = strsep(&results, ";");
-    while (*first == ' ')
-        first++;
-    char *id = strsep(&first, " ");
-    if (strcasecmp(id, authserv_id) != 0)
+    if (!is_of(field, authserv_id))
         return;
+    char *results = plain(arena, field);
+    strsep(&results, ";");
     for (char *result; (result = strsep(&results, ";")) != NULL;) {
         const char *domain = passed(arena, result);
         if (domain != NULL)

@@ -232,6 +232,12 @@ static const char *only_address(struct report_reading *reading, const char *valu
     return arena_strndup(reading->arena, address.text, address.length);
 }
 
+/* "Name:", without a blank in between, which rules of mail servers do not expect. */
+static bool is_named(GMimeHeader *field, const char *name)
+{
+    return strcasecmp(g_mime_header_get_raw_name(field), name) == 0;
+}
+
 /* Of the report itself: who sent it. */
 static void take_sender(struct report_reading *reading, GMimeObject *message,
                         const char *authserv_id)
@@ -241,11 +247,10 @@ static void take_sender(struct report_reading *reading, GMimeObject *message,
     int froms = 0;
     for (int i = 0; i < g_mime_header_list_get_count(fields); i++) {
         GMimeHeader *field = g_mime_header_list_get_header_at(fields, i);
-        const char *name = g_mime_header_get_name(field);
-        if (strcasecmp(name, "Authentication-Results") == 0 && authserv_id != NULL)
+        if (is_named(field, "Authentication-Results") && authserv_id != NULL)
             authentication_domains(reading->arena, value_of(reading, field), authserv_id,
                                    report->domains, REPORT_DOMAINS_MAX, &report->domain_count);
-        else if (strcasecmp(name, "From") == 0)
+        else if (strcasecmp(g_mime_header_get_name(field), "From") == 0)
             report->sender = froms++ == 0 ? only_address(reading, value_of(reading, field)) : NULL;
     }
 }

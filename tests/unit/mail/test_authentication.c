@@ -38,6 +38,14 @@ static const struct {
     {"mx.host.test.elsewhere.test; dkim=pass header.d=a.test", ""},
     {"\"mx.host.test; dkim=pass header.d=a.test", ""},
     {"mx.host.test (; dkim=pass header.d=a.test", ""},
+    /* What a rule of the mail server that removes our name may not see. */
+    {"(x) mx.host.test; dkim=pass header.d=a.test", ""},
+    {"\"mx.host.test\"; dkim=pass header.d=a.test", ""},
+    {"mx.host.(x)test; dkim=pass header.d=a.test", ""},
+    {"mx.host.(x)test (y); dkim=pass header.d=a.test", ""},
+    {"mx.host.test\"\"; dkim=pass header.d=a.test", ""},
+    {"  mx.host.test\t; dkim=pass header.d=a.test", "a.test"},
+    {"mx.host.test; dkim=pass header.d=a.test", "a.test"},
 };
 
 START_TEST(test_field)

@@ -74,6 +74,18 @@ START_TEST(test_arf)
 }
 END_TEST
 
+/* A rule of the mail server that removes what strangers write in its name finds the name of the
+ * field as it has to be. */
+START_TEST(test_field_of_a_stranger)
+{
+    ck_assert_int_eq(read_text("Authentication-Results : mx.host.test; dkim=pass header.d=bank.test\r\n"
+                               ARF_BEGIN ARF_REPORT("Feedback-Type: abuse\r\n") ORIGINAL),
+                     REPORT_READ);
+    ck_assert_uint_eq(report.domain_count, 1);
+    ck_assert_str_eq(report.domains[0], "loop.test");
+}
+END_TEST
+
 /* The same with other ends of lines. */
 START_TEST(test_ends_of_lines)
 {
@@ -283,6 +295,7 @@ int main(void)
     tcase_add_checked_fixture(tests, begin, end);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_arf);
+    tcase_add_test(tests, test_field_of_a_stranger);
     tcase_add_loop_test(tests, test_ends_of_lines, 0, 2);
     tcase_add_loop_test(tests, test_headers_alone, 0, 2);
     tcase_add_test(tests, test_encoded_parts);
