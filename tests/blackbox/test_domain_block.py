@@ -1,6 +1,7 @@
 """A domain whose mail fails is refused, from the mail server's log to the answers of both channels, on both
 stores."""
 
+import sqlite3
 import statistics
 import subprocess
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from endpoint import Sender, rules
 from mta import DUNNO, User, both, start_mta  # noqa: F401 (fixtures)
-from programs import BUILD, eventually
+from programs import BUILD, PATIENCE, eventually
 from test_domain_failures import FAILS, OTHER, House
 
 SENTENCE = "Domain sad.test has exceeded the max defers and failures per hour allowed"
@@ -101,6 +102,24 @@ def test_one_mailbox(ready):
     house.log.follow()
     assert house.at(FAILS)[0].end(1).startswith(f"REJECT 5.7.1 {SENTENCE}. Paused until ")
     assert house.at(OTHER)[0].end(1) == DUNNO
+
+
+def test_a_damaged_block(ready, store):
+    """It stops no mail, and the log says so, once an hour."""
+    house = ready().block()
+    if store.kind == "sqlite":
+        with sqlite3.connect(store.path, timeout=PATIENCE) as connection:
+            changed = connection.execute("UPDATE value SET bytes = x'00' WHERE kind = 9").rowcount
+            assert changed == 1
+    else:
+        store.server.command("SETRANGE", "sg:value:block:sad.test", 10, b"\xff")
+    smtp, webmail = house.at(FAILS)
+    for _ in range(2):
+        assert smtp.end(1) == DUNNO
+        webmail.admitted()
+    said = "level=error msg=.what is kept of a block for failed mail is damaged.* mailbox=" + FAILS
+    house.mta.log.wait("msg=decision .*" + FAILS, count=4)
+    assert len(house.mta.log.matching(said)) == 1
 
 
 def test_within_half_a_second(ready):
