@@ -312,6 +312,17 @@ void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE])
     put(answer_r, "REJECT 5.7.1", text);
 }
 
+void policy_answer_recipient(struct arena *arena, const struct catalogue *catalogue,
+                             const char *reason, const char *contact,
+                             char answer_r[POLICY_ANSWER_SIZE])
+{
+    struct reply_writing telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
+    telling.parts[PART_SENTENCE] = plain(arena, reason);
+    if (contact[0] != '\0')
+        telling.parts[PART_CONTACT] = sentence(&telling, "message.questions", "contact", contact);
+    put(answer_r, "REJECT 5.7.1", fit(&telling));
+}
+
 void policy_answer_prepend(const char *header, const char *value,
                            char answer_r[POLICY_ANSWER_SIZE])
 {

@@ -19,7 +19,7 @@ enum {
 
 /* The answer to a verdict:
  *   admitted                                             DUNNO
- *   suspended, a limit of one message, or one over time
+ *   suspended, a blocked sender, a limit of one message or a blocked recipient, or one over time
  *   that waiting does not help with                      REJECT 5.7.1 TEXT
  *   a limit over time                                    DEFER_IF_PERMIT 4.7.1 TEXT
  *   no store, and store.on_failure = refuse              451 4.7.1 TEXT
@@ -39,6 +39,10 @@ void policy_answer_later(struct arena *arena, const struct catalogue *catalogue,
                          char answer_r[POLICY_ANSWER_SIZE]);
 /* One that will never pass. */
 void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE]);
+/* At RCPT: `reason` says in English why the recipient is refused. */
+void policy_answer_recipient(struct arena *arena, const struct catalogue *catalogue,
+                             const char *reason, const char *contact,
+                             char answer_r[POLICY_ANSWER_SIZE]);
 /* At DATA: the message gets a header before its others. Nothing where it is too long. */
 void policy_answer_prepend(const char *header, const char *value,
                            char answer_r[POLICY_ANSWER_SIZE]);

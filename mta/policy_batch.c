@@ -125,6 +125,36 @@ static void collect(struct policy_service *service, const struct policy_request 
                  "channel", channel_names[CHANNEL_SMTP], NULL);
 }
 
+/* RCPT: 1 the recipient is refused, 0 it is not, also when that cannot be found out: the whole message
+ * is judged at its end. What comes from the webmail's host is judged by the ticket that it has. */
+static int refuse_recipient(struct policy_service *service, const struct policy_request *request,
+                            struct snapshot *snapshot, struct question *question, int64_t now_ms)
+{
+    const struct settings *settings = snapshot_settings(snapshot);
+    struct submission *submission = &question->submission;
+    struct problem unimportant; /* told at END-OF-MESSAGE */
+    const char *recipient = policy_message_recipient(request, question->arena), *text;
+    if (recipient == NULL || policy_message_forwards(request, settings))
+        return 0;
+    submission_init(submission, question->arena, CHANNEL_SMTP);
+    if (policy_message_sender(request, settings, submission, &unimportant) < 1 ||
+        submission->webmail_host ||
+        submission_add_key(submission, FIELD_TO, recipient, &unimportant) < 1 ||
+        guard_recipient_blocked(service->guard, submission, now_ms, &text) < 1)
+        return 0;
+    bool refused = settings->guard_mode == MODE_ENFORCE;
+    log_line(LOG_WARNING_LEVEL, "blocked recipient", "channel", channel_names[CHANNEL_SMTP],
+             "mailbox", submission->mailbox, "queue_id",
+             policy_request_value(request, POLICY_QUEUE_ID), "observed", refused ? NULL : "1", NULL);
+    if (!refused)
+        return 0;
+    if (service->recorder != NULL)
+        recorder_recipient_blocked(service->recorder, CHANNEL_SMTP);
+    policy_answer_recipient(question->arena, snapshot_catalogue(snapshot), text,
+                            settings->support_contact, question->answer);
+    return 1;
+}
+
 /* Whose mailbox "alice" is would be a guess, and everybody's way round the guard. */
 static void refuse_user(const struct policy_request *request, const struct settings *settings,
                         const struct catalogue *catalogue, const struct problem *problem,
@@ -266,9 +296,10 @@ static int ask(struct policy_batch *batch, const struct policy_request *request,
     };
     if (question->stage == STAGE_END)
         return ask_guard(batch, request, snapshot, question, now_ms, problem);
-    if (question->stage == STAGE_RCPT)
+    if (question->stage == STAGE_RCPT &&
+        refuse_recipient(batch->service, request, snapshot, question, now_ms) == 0)
         collect(batch->service, request, question, now_ms);
-    else
+    if (question->stage == STAGE_DATA)
         refer(batch->service, request, snapshot_settings(snapshot), question, now_ms);
     return 1;
 }

@@ -155,6 +155,39 @@ static struct json_object *json_of_rule(const struct recorded *recorded, enum ru
     return view;
 }
 
+/* A rule without a limit, which it broke: how many recipients the record names. */
+static struct json_object *json_of_blocked(const struct recorded *recorded, enum rule rule)
+{
+    struct json_object *view = json_object_new_object();
+    struct json_object *broken = recorded_list(recorded, "broken");
+    struct json_object *worst = NULL;
+    int64_t count = 0;
+    for (size_t i = 0; i < json_object_array_length(broken); i++) {
+        struct json_object *one = json_object_array_get_idx(broken, i);
+        if (strcmp(json_string(one, "rule", ""), rule_table[rule].name) != 0)
+            continue;
+        worst = worst != NULL ? worst : one;
+        count += json_int(one, "count", 0);
+    }
+    json_add_string(view, "rule", rule_table[rule].name);
+    json_add_bool(view, "over_time", false);
+    json_add_null(view, "limit");
+    json_add_string(view, "source", "settings");
+    json_add_int(view, "extra", 0);
+    json_add_null(view, "setting");
+    json_add_int(view, "count", count);
+    if (json_string(worst, "field", NULL) != NULL)
+        json_add_string(view, "field", json_string(worst, "field", NULL));
+    if (json_string(worst, "domain", NULL) != NULL)
+        json_add_string(view, "domain", json_string(worst, "domain", NULL));
+    json_add_null(view, "used_before");
+    json_add_null(view, "cost");
+    json_add_null(view, "used_after");
+    json_add_bool(view, "checked", true);
+    json_add_bool(view, "broken", true);
+    return view;
+}
+
 static void add_domains(const struct recorded *recorded, struct json_object *view)
 {
     struct json_object *domains = recorded_list(recorded, "domains");
@@ -195,6 +228,9 @@ static struct json_object *explain(const struct context *context, const struct r
     struct json_object *rules = json_add_list(view, "rules");
     for (int rule = 0; rule < RULE_COUNT; rule++)
         json_object_array_add(rules, json_of_rule(recorded, (enum rule)rule));
+    for (int rule = RULE_COUNT; rule < RULE_NAMED_COUNT; rule++)
+        if (recorded_breaks(recorded, (enum rule)rule))
+            json_object_array_add(rules, json_of_blocked(recorded, (enum rule)rule));
     return view;
 }
 

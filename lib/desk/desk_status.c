@@ -163,17 +163,16 @@ static int read_message(const struct context *context, const char *mailbox, uint
     return 1;
 }
 
-static bool message_is_to_split(struct json_object *message)
+static struct sending_reasons reasons_of(struct json_object *message)
 {
-    struct json_object *reasons = json_member(message, "reasons");
-    bool to_split = false;
-    for (size_t i = 0; reasons != NULL && i < json_object_array_length(reasons); i++) {
-        struct json_object *reason = json_object_array_get_idx(reasons, i);
-        to_split |= sending_state_is_to_split(json_is_true(reason, "never_fits"), json_int(reason,
-                                                                                           "limit",
-                                                                                           0));
+    struct json_object *list = json_member(message, "reasons");
+    struct sending_reasons reasons = {0};
+    for (size_t i = 0; list != NULL && i < json_object_array_length(list); i++) {
+        struct json_object *reason = json_object_array_get_idx(list, i);
+        sending_state_add_reason(&reasons, (enum rule)rule_named(json_string(reason, "rule", "")),
+                                 json_is_true(reason, "never_fits"), json_int(reason, "limit", 0));
     }
-    return to_split;
+    return reasons;
 }
 
 /* "admitted" is for this page alone, which is opened later than the message was decided on. */
@@ -184,10 +183,12 @@ static const char *headline(const struct forecast *forecast, enum can_send can_s
     if (forecast->block.subject != NULL && suspension->id == 0)
         return "blocked";
     const char *verdict = json_string(message, "verdict", "");
-    enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
-                         : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
-                                                             : VERDICT_ADMIT;
-    const char *state = sending_state(suspension, can_send, kind, message_is_to_split(message));
+    const struct sending_reasons reasons = reasons_of(message);
+    enum verdict_kind kind = strcmp(verdict, "message") == 0          ? VERDICT_MESSAGE
+                             : strcmp(verdict, "sender_blocked") == 0 ? VERDICT_SENDER_BLOCKED
+                             : strcmp(verdict, "over_time") == 0      ? VERDICT_OVER_TIME
+                                                                      : VERDICT_ADMIT;
+    const char *state = sending_state(suspension, can_send, kind, &reasons);
     return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;
 }
 
@@ -311,7 +312,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     json_add_string(view, "headline", headline(&forecast, next.can_send, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
-    json_add_bool(view, "to_split", message_is_to_split(message));
+    json_add_bool(view, "to_split", reasons_of(message).to_split);
     if (message != NULL)
         json_object_object_del(message, "network_ip");
     json_add(view, "message", take(message));

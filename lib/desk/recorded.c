@@ -21,10 +21,21 @@ struct json_object *recorded_list(const struct recorded *recorded, const char *n
                : NULL;
 }
 
+bool recorded_breaks(const struct recorded *recorded, enum rule rule)
+{
+    struct json_object *broken = recorded_list(recorded, "broken");
+    for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++)
+        if (strcmp(json_string(json_object_array_get_idx(broken, i), "rule", ""),
+                   rule_table[rule].name) == 0)
+            return true;
+    return false;
+}
+
 const char *recorded_verdict(const struct recorded *recorded)
 {
     switch (recorded->record->outcome) {
-    case OUTCOME_REJECTED: return "message";
+    case OUTCOME_REJECTED:
+        return recorded_breaks(recorded, RULE_SENDER_BLOCKED) ? "sender_blocked" : "message";
     case OUTCOME_OVER: return "over_time";
     case OUTCOME_SUSPENDED: return "suspended";
     case OUTCOME_BLOCKED: return "blocked";
@@ -91,17 +102,18 @@ static void add_message_reasons(const struct recorded *recorded, struct json_obj
     struct json_object *broken = recorded_list(recorded, "broken");
     for (size_t i = 0; broken != NULL && i < json_object_array_length(broken); i++) {
         struct json_object *one = json_object_array_get_idx(broken, i);
-        int rule = rule_by_name(json_string(one, "rule", ""));
+        int rule = rule_named(json_string(one, "rule", ""));
         int64_t count = json_int(one, "count", 0);
+        bool limited = rule < RULE_COUNT;
         if (rule < 0 || count < 0 || count > UINT32_MAX ||
-            recorded_limit(recorded, (enum rule)rule) == LIMIT_OFF)
+            (limited && recorded_limit(recorded, (enum rule)rule) == LIMIT_OFF))
             continue;
         json_object_array_add(
             reasons, view_reason(&(struct objection){
                          .rule = (enum rule)rule,
                          .field = field_by_name(json_string(one, "field", NULL)),
                          .domain = json_string(one, "domain", NULL),
-                         .limit = (uint32_t)recorded_limit(recorded, (enum rule)rule),
+                         .limit = limited ? (uint32_t)recorded_limit(recorded, (enum rule)rule) : 0,
                          .count = (uint32_t)count,
                      }));
     }
@@ -141,11 +153,11 @@ struct json_object *recorded_reasons(const struct recorded *recorded)
 
 struct json_object *recorded_rules(struct json_object *reasons)
 {
-    bool seen[RULE_COUNT] = {false};
+    bool seen[RULE_NAMED_COUNT] = {false};
     struct json_object *rules = json_object_new_array();
     for (size_t i = 0; i < json_object_array_length(reasons); i++) {
         const char *name = json_string(json_object_array_get_idx(reasons, i), "rule", "");
-        int rule = rule_by_name(name);
+        int rule = rule_named(name);
         if (rule < 0 || seen[rule])
             continue;
         seen[rule] = true;

@@ -107,6 +107,8 @@ struct json_object *view_reason(const struct objection *objection)
     if (objection->domain != NULL)
         json_add_string(view, "domain", objection->domain);
     json_add_int(view, "count", objection->count);
+    if (objection->rule >= RULE_COUNT)
+        return view;
     json_add_int(view, "limit", objection->limit);
     json_add_int(view, "excess", (int64_t)objection->count - objection->limit);
     json_add_bool(view, "never_fits", objection->never_fits);

@@ -26,7 +26,7 @@ static const char *bound_of(size_t number)
 
 static const struct counter_label by_channel = {"channel", CHANNEL_COUNT, channel_of};
 static const struct counter_label by_verdict = {"verdict", VERDICT_LABELS, verdict_of};
-static const struct counter_label by_rule = {"rule", RULE_COUNT, rule_of};
+static const struct counter_label by_rule = {"rule", RULE_NAMED_COUNT, rule_of};
 static const struct counter_label by_cause = {"cause", CAUSE_COUNT, cause_of};
 static const struct counter_label by_result = {"result", REPORT_RESULTS, result_of};
 static const struct counter_label by_bound = {"le", JUDGE_BOUNDS + 1, bound_of};

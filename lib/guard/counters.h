@@ -26,7 +26,7 @@ extern const char *const report_result_names[REPORT_RESULTS];
 
 struct counts {
     uint64_t decisions[CHANNEL_COUNT][VERDICT_LABELS];     /* exactly one label each */
-    uint64_t refusals[CHANNEL_COUNT][RULE_COUNT];          /* one for each rule that a refusal names */
+    uint64_t refusals[CHANNEL_COUNT][RULE_NAMED_COUNT];    /* one for each rule that a refusal names */
     uint64_t judge_us_le[CHANNEL_COUNT][JUDGE_BOUNDS + 1]; /* took so long or less; the last: all */
     uint64_t judge_us_sum[CHANNEL_COUNT];
     uint64_t store_failures[CHANNEL_COUNT];

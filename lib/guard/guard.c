@@ -16,6 +16,7 @@ struct guard {
     struct store *store;
     const struct token_key *key;
     struct effective *effective;
+    struct block_filter *filter;
     struct terms *terms;
     pthread_rwlock_t lock; /* guards which settings are current */
     struct snapshot *current;
@@ -36,6 +37,7 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
     guard->store = store;
     guard->key = key;
     guard->effective = effective_new();
+    guard->filter = block_filter_new();
     guard->terms = terms_new();
     guard->current = snapshot_new(settings, catalogue);
     pthread_rwlock_init(&guard->lock, NULL);
@@ -47,6 +49,7 @@ void guard_free(struct guard **guard)
     if (*guard == NULL)
         return;
     effective_free(&(*guard)->effective);
+    block_filter_free(&(*guard)->filter);
     terms_free(&(*guard)->terms);
     snapshot_release(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
@@ -198,21 +201,27 @@ static const char *status_url(struct guard *guard, const struct judgement *judge
                         decision[0] != '\0' ? "&d=" : "", decision);
 }
 
+static struct judgement judgement_of(struct guard *guard, const struct snapshot *snapshot,
+                                     const struct submission *submission, int64_t now_ms)
+{
+    return (struct judgement){
+        .settings = snapshot_settings(snapshot),
+        .catalogue = snapshot_catalogue(snapshot),
+        .submission = submission,
+        .arena = submission->arena,
+        .limits = limits_for(guard, snapshot_settings(snapshot), submission, now_ms),
+    };
+}
+
 /* All that is known before the store is asked. */
 static void begin_judgement(struct judgement *judgement, struct guard *guard,
                             const struct snapshot *snapshot,
                             const struct submission *submission, bool dry_run, int64_t now_ms,
                             struct verdict *verdict)
 {
-    *judgement = (struct judgement){
-        .settings = snapshot_settings(snapshot),
-        .catalogue = snapshot_catalogue(snapshot),
-        .submission = submission,
-        .arena = submission->arena,
-        .verdict = verdict,
-    };
+    *judgement = judgement_of(guard, snapshot, submission, now_ms);
+    judgement->verdict = verdict;
     judgement_begin_verdict(judgement, dry_run, now_ms);
-    judgement->limits = limits_for(guard, snapshot_settings(snapshot), submission, now_ms);
     count_and_check(judgement);
 }
 
@@ -247,6 +256,15 @@ static int find_terms(struct judgement *judgement, struct guard *guard, int64_t 
                     settings->guard_mode == MODE_OBSERVE, now_ms, keep_ms, &judgement->terms);
 }
 
+/* What is kept in memory becomes as fresh as it has to be: 1 or -1. */
+static int refresh(struct guard *guard, int64_t now_ms)
+{
+    int64_t monotonic_ms = clock_monotonic_ms();
+    return effective_refresh(guard->effective, guard->store, monotonic_ms) > 0
+               ? block_filter_refresh(guard->filter, guard->store, now_ms, monotonic_ms)
+               : -1;
+}
+
 /* The judgements stand in their submissions' arenas, since many are too much for a stack. */
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
                      const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
@@ -255,13 +273,15 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     struct judgement *judgements[JUDGE_MAX];
     struct judge_task tasks[JUDGE_MAX];
-    int ready = effective_refresh(guard->effective, guard->store, clock_monotonic_ms());
+    int ready = refresh(guard, now_ms);
     for (size_t i = 0; i < count; i++) {
         bool dry_run = dry_runs != NULL && dry_runs[i];
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
         begin_judgement(judgements[i], guard, snapshot, submissions[i], dry_run, now_ms,
                         &verdicts_r[i]);
         tasks[i] = (struct judge_task){&judgements[i]->request, &judgements[i]->result, -1};
+        if (ready > 0)
+            ready = judgement_find_blocked(judgements[i], guard->filter, guard->store, now_ms);
         if (ready > 0 && !dry_run)
             ready = find_terms(judgements[i], guard, now_ms);
         if (ready > 0)
@@ -282,6 +302,27 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
     guard_judge_all(guard, &submission, &dry_run, verdict_r, &result, 1, now_ms);
     return result;
 }
+
+/* Nothing but the lists is asked: a recipient is refused from memory, or the message is judged at its
+ * end. */
+int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
+                            int64_t now_ms, const char **text_r)
+{
+    freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
+    if (block_filter_refresh(guard->filter, guard->store, now_ms, clock_monotonic_ms()) < 0)
+        return -1;
+    struct judgement judgement = judgement_of(guard, snapshot, submission, now_ms);
+    if (judgement_find_blocked(&judgement, guard->filter, guard->store, now_ms) < 0)
+        return -1;
+    for (size_t i = 0; i < judgement.objection_count; i++)
+        if (judgement.objections[i].rule == RULE_RECIPIENT_BLOCKED) {
+            *text_r = judgement_reason_text(&judgement, &judgement.objections[i]);
+            return 1;
+        }
+    return 0;
+}
+
+void guard_outdate_blocks(struct guard *guard) { block_filter_outdate(guard->filter); }
 
 struct json_object *guard_read_record(struct guard *guard, struct arena *arena,
                                       const struct record *record, int64_t now_ms)

@@ -67,6 +67,14 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                      const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
                      size_t count, int64_t now_ms);
 
+/* Before a message is judged, of its only recipient so far: 1 it is blocked, and *text_r, in the
+ * submission's arena, says why to its sender; 0; -1 the store did not answer. Of the submission
+ * channel, mailbox and recipient are read. Counts and records nothing; also in mode observe. */
+int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
+                            int64_t now_ms, const char **text_r) must_check;
+/* After a change of the block lists: this guard knows of it with its next message. */
+void guard_outdate_blocks(struct guard *guard);
+
 /* What a decision record keeps, as packing_read gives it, to be put. `arena` for as long as the call
  * takes. */
 struct json_object *guard_read_record(struct guard *guard, struct arena *arena,

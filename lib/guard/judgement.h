@@ -4,6 +4,7 @@
 #ifndef SENDGUARD_JUDGEMENT_H
 #define SENDGUARD_JUDGEMENT_H
 
+#include "guard/block_filter.h"
 #include "guard/effective.h"
 #include "guard/verdict.h"
 #include "rules/rules.h"
@@ -19,12 +20,22 @@ struct judgement {
     uint64_t terms; /* the id of what limits and mode were (guard/terms.h) */
     struct effective_limits limits;
     struct facts facts;
-    const struct objection *objections; /* of the rules of one message */
+    const struct objection *objections; /* of the rules of one message, what is blocked included */
     size_t objection_count;
     struct judge_request request;
     struct judge_result result;
     struct verdict *verdict;
 };
+
+/* Adds to the objections what is on the block lists (`filter` is up to date) or unroutable: the
+ * sender, then each blocked recipient. 1; or -1 when the entries could not be read, and nothing is
+ * added. */
+int judgement_find_blocked(struct judgement *judgement, struct block_filter *filter,
+                           struct store *store, int64_t now_ms) must_check;
+
+/* What the sender reads of it, in the submission's language. */
+const char *judgement_reason_text(const struct judgement *judgement,
+                                  const struct objection *objection);
 
 /* Its off-domain recipients, as many as the store counts in one message. */
 uint32_t judgement_off_domain(const struct judgement *judgement);

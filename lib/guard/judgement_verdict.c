@@ -8,14 +8,19 @@ static uint32_t cost_of(const struct judgement *judgement, enum rule rule)
     return outcome_cost(rule, judgement_off_domain(judgement));
 }
 
+const char *judgement_reason_text(const struct judgement *judgement,
+                                  const struct objection *objection)
+{
+    const char *language =
+        catalogue_language(judgement->catalogue, judgement->submission->lang);
+    return verdict_reason_text(judgement->arena, judgement->catalogue, language, objection);
+}
+
 static void add_reason(struct judgement *judgement, const struct objection *objection)
 {
     judgement->verdict->reasons[judgement->verdict->reason_count++] = (struct reason){
         .objection = *objection,
-        .text = verdict_reason_text(judgement->arena, judgement->catalogue,
-                                    catalogue_language(judgement->catalogue,
-                                                       judgement->submission->lang),
-                                    objection),
+        .text = judgement_reason_text(judgement, objection),
     };
 }
 
@@ -184,6 +189,14 @@ static bool has_bypassed(const struct judgement *judgement)
     return judgement->submission->webmail_host && result->outcome != OUTCOME_REDEEMED && !unknown;
 }
 
+static bool sender_is_blocked(const struct judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->objection_count; i++)
+        if (judgement->objections[i].rule == RULE_SENDER_BLOCKED)
+            return true;
+    return false;
+}
+
 static void fill_kind(struct judgement *judgement)
 {
     struct verdict *verdict = judgement->verdict;
@@ -193,7 +206,7 @@ static void fill_kind(struct judgement *judgement)
     verdict->bypassed = has_bypassed(judgement);
     switch (result->outcome) {
     case OUTCOME_REJECTED:
-        verdict->kind = VERDICT_MESSAGE;
+        verdict->kind = sender_is_blocked(judgement) ? VERDICT_SENDER_BLOCKED : VERDICT_MESSAGE;
         break;
     case OUTCOME_OVER:
         verdict->kind = VERDICT_OVER_TIME;

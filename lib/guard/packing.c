@@ -21,6 +21,7 @@ enum { V4_BYTES = 4, V6_BYTES = 16, V6_64_BYTES = 8, IP_TEXT_SIZE = INET6_ADDRST
 
 /* format, terms, flags, channel */
 enum { FIXED_BYTES = 1 + sizeof(uint64_t) + 2 };
+enum { WITHOUT_LIMIT = 1000 }; /* from there on, rules without a limit by their number behind RULE_COUNT */
 enum { DOMAINS_MAX = 20 }; /* a record names so many domains and rules, the rest is counted */
 
 /* ---- writing ---------------------------------------------------------------------------- */
@@ -115,7 +116,9 @@ static void put_broken(struct text *out, const struct packed_message *message)
     packed_add_number(out, message->objection_count - named(message->objection_count));
     for (size_t i = 0; i < named(message->objection_count); i++) {
         const struct objection *objection = &message->objections[i];
-        packed_add_number(out, objection->rule);
+        packed_add_number(out, objection->rule < RULE_COUNT
+                                   ? objection->rule
+                                   : (unsigned)(WITHOUT_LIMIT + objection->rule - RULE_COUNT));
         packed_add_number(out, objection->count);
         packed_add_number(out, (uint64_t)(objection->field + 1)); /* 0: of no field */
         packed_add_string(out, objection->domain != NULL ? objection->domain : ""); /* "": of none */
@@ -219,10 +222,14 @@ static void read_domains(struct packed_rest *unread, struct json_object *facts)
         json_add_int(facts, "more_domains", (int64_t)more);
 }
 
-/* The rule at that place in the terms; NULL for none. */
+/* The rule at that place in the terms, or without a limit; NULL for none. */
 static const char *rule_at(struct json_object *facts, uint64_t place)
 {
     struct json_object *limits = json_member(facts, "limits");
+    if (place >= WITHOUT_LIMIT)
+        return place - WITHOUT_LIMIT < RULE_NAMED_COUNT - RULE_COUNT
+                   ? rule_table[RULE_COUNT + (place - WITHOUT_LIMIT)].name
+                   : NULL;
     if (!json_object_is_type(limits, json_type_object))
         return NULL;
     json_object_object_foreach(limits, name, limit)

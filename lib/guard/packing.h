@@ -7,7 +7,8 @@
  * much is kept of a message that passes. Of a refused one, and of one that broke a rule of one
  * message while that was only observed, follow its domains and the rules that it broke. A number is
  * a varint (7 bits a byte, the lowest first, the upper bit says that more follow), a string its
- * length and its bytes; a rule is its place among the limits of the terms. No recipient is kept. */
+ * length and its bytes; a rule is its place among the limits of the
+ * terms, or 1000 and more for one without a limit. No recipient is kept. */
 #ifndef SENDGUARD_PACKING_H
 #define SENDGUARD_PACKING_H
 

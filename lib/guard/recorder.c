@@ -160,12 +160,12 @@ static void count_time(struct counts *counts, enum channel channel, int64_t took
 }
 
 /* A refusal may name one rule several times, for several fields or domains. */
-static void count_refusal(uint64_t refusals[RULE_COUNT], const struct verdict *verdict)
+static void count_refusal(uint64_t refusals[RULE_NAMED_COUNT], const struct verdict *verdict)
 {
-    bool named[RULE_COUNT] = {false};
+    bool named[RULE_NAMED_COUNT] = {false};
     for (size_t i = 0; i < verdict->reason_count; i++)
         named[verdict->reasons[i].objection.rule] = true;
-    for (size_t rule = 0; rule < RULE_COUNT; rule++)
+    for (size_t rule = 0; rule < RULE_NAMED_COUNT; rule++)
         refusals[rule] += named[rule];
 }
 
@@ -211,6 +211,14 @@ void recorder_judged(struct recorder *recorder, const struct verdict *verdict, i
     recorder->counted = true;
     note_sender(recorder, verdict);
     note_windows(recorder, verdict);
+    pthread_mutex_unlock(&recorder->lock);
+}
+
+void recorder_recipient_blocked(struct recorder *recorder, enum channel channel)
+{
+    pthread_mutex_lock(&recorder->lock);
+    recorder->counts.refusals[channel][RULE_RECIPIENT_BLOCKED]++;
+    recorder->counted = true;
     pthread_mutex_unlock(&recorder->lock);
 }
 

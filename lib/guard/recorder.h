@@ -25,6 +25,9 @@ void recorder_stop(struct recorder **recorder);
 void recorder_judged(struct recorder *recorder, const struct verdict *verdict, int answered,
                      int64_t took_us);
 
+/* A recipient was refused before its message was judged. Any thread. */
+void recorder_recipient_blocked(struct recorder *recorder, enum channel channel);
+
 /* A user locked a mailbox on the status page. Any thread. */
 void recorder_user_locked(struct recorder *recorder);
 

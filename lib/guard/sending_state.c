@@ -5,10 +5,17 @@ enum can_send sending_state_when_full(enum rule rule)
     return rule_table[rule].measure == MEASURE_MESSAGES ? CAN_SEND_NONE : CAN_SEND_OWN;
 }
 
-bool sending_state_is_to_split(bool never_fits, int64_t limit) { return never_fits && limit > 0; }
+void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, bool never_fits,
+                              int64_t limit)
+{
+    reasons->only_blocked =
+        (reasons->count == 0 || reasons->only_blocked) && rule == RULE_RECIPIENT_BLOCKED;
+    reasons->count++;
+    reasons->to_split = reasons->to_split || (never_fits && limit > 0);
+}
 
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
-                          enum verdict_kind kind, bool to_split)
+                          enum verdict_kind kind, const struct sending_reasons *reasons)
 {
     if (suspension->id != 0)
         return suspension->until_ms == UNTIL_LIFTED ? "stopped" : "paused";
@@ -18,11 +25,12 @@ const char *sending_state(const struct suspension *suspension, enum can_send can
         return "own";
     if (can_send == CAN_SEND_NONE)
         return "full";
-    if (kind == VERDICT_MESSAGE)
-        return "too_big";
-    if (kind == VERDICT_ADMIT)
-        return "ok";
-    return to_split ? "split" : "over_time";
+    switch (kind) {
+    case VERDICT_MESSAGE: return reasons->only_blocked ? "blocked_recipients" : "too_big";
+    case VERDICT_SENDER_BLOCKED: return "sender_blocked";
+    case VERDICT_ADMIT: return "ok";
+    default: return reasons->to_split ? "split" : "over_time";
+    }
 }
 
 const char *sending_state_what_to_do(const struct suspension *suspension)

@@ -9,14 +9,22 @@
 /* What can still be sent when a window of the rule has no room: CAN_SEND_OWN or CAN_SEND_NONE. */
 enum can_send sending_state_when_full(enum rule rule);
 
-/* Whether waiting does not help, and splitting does: it is more than a whole limit, which is not 0. */
-bool sending_state_is_to_split(bool never_fits, int64_t limit);
+/* What a message was refused for, in the words of sending_state. All zero at the beginning. */
+struct sending_reasons {
+    size_t count;
+    bool to_split;     /* waiting does not help, and splitting does: it is more than a whole limit,
+                          which is not 0 */
+    bool only_blocked; /* each is a blocked recipient */
+};
+void sending_state_add_reason(struct sending_reasons *reasons, enum rule rule, bool never_fits,
+                              int64_t limit);
 
 /* The word of the headings ("status.h.…"), of what holds now before what was decided on a message:
  * "paused"|"stopped": the suspension (id 0: none); "blocked": the kind; "own"|"full": can_send;
- * "too_big"|"split"|"over_time": the kind, `to_split` as sending_state_is_to_split says; else "ok". */
+ * "too_big"|"blocked_recipients"|"sender_blocked"|"split"|"over_time": the kind and the reasons;
+ * else "ok". */
 const char *sending_state(const struct suspension *suspension, enum can_send can_send,
-                          enum verdict_kind kind, bool to_split);
+                          enum verdict_kind kind, const struct sending_reasons *reasons);
 
 /* The text "message.do_…" for somebody who is suspended. */
 const char *sending_state_what_to_do(const struct suspension *suspension);

@@ -7,6 +7,7 @@ const char *const verdict_labels[VERDICT_LABELS] = {
     [LABEL_SUSPENDED] = "suspended", [LABEL_NO_STORE] = "no_store", [LABEL_REPEATED] = "repeated",
     [LABEL_OBSERVED] = "observed",   [LABEL_UNJUDGED] = "unjudged",
     [LABEL_REDEEMED] = "redeemed",   [LABEL_BLOCKED] = "blocked",
+    [LABEL_SENDER_BLOCKED] = "sender_blocked",
 };
 
 const char *const can_send_names[CAN_SEND_COUNT] = {"all", "own", "none"};
@@ -17,6 +18,7 @@ enum verdict_label verdict_label(const struct verdict *verdict)
         [VERDICT_ADMIT] = LABEL_ADMIT,         [VERDICT_MESSAGE] = LABEL_MESSAGE,
         [VERDICT_OVER_TIME] = LABEL_OVER_TIME, [VERDICT_SUSPENDED] = LABEL_SUSPENDED,
         [VERDICT_NO_STORE] = LABEL_NO_STORE,   [VERDICT_BLOCKED] = LABEL_BLOCKED,
+        [VERDICT_SENDER_BLOCKED] = LABEL_SENDER_BLOCKED,
     };
     return verdict->repeated   ? LABEL_REPEATED
            : verdict->redeemed ? LABEL_REDEEMED
@@ -57,7 +59,12 @@ static void write_reason(struct json_writer *writer, const struct reason *reason
         json_write_string(writer, "field", field_names[objection->field]);
     if (objection->domain != NULL)
         json_write_string(writer, "domain", objection->domain);
-    json_write_int(writer, "limit", objection->limit);
+    if (objection->recipient != NULL)
+        json_write_string(writer, "recipient", objection->recipient);
+    if (objection->reason != NULL)
+        json_write_string(writer, "reason", objection->reason);
+    if (objection->rule < RULE_COUNT)
+        json_write_int(writer, "limit", objection->limit);
     json_write_int(writer, "count", objection->count);
     json_write_string(writer, "text", reason->text);
     json_write_end(writer);

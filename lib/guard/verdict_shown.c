@@ -63,11 +63,13 @@ static bool is_suspended(const struct verdict *verdict) { return verdict->suspen
 
 static const char *state_of(const struct verdict *verdict)
 {
-    bool to_split = false;
-    for (size_t i = 0; i < verdict->reason_count; i++)
-        to_split |= sending_state_is_to_split(verdict->reasons[i].objection.never_fits,
-                                              verdict->reasons[i].objection.limit);
-    return sending_state(&verdict->suspensions.of[0], verdict->can_send, verdict->kind, to_split);
+    struct sending_reasons reasons = {0};
+    for (size_t i = 0; i < verdict->reason_count; i++) {
+        const struct objection *objection = &verdict->reasons[i].objection;
+        sending_state_add_reason(&reasons, objection->rule, objection->never_fits,
+                                 objection->limit);
+    }
+    return sending_state(&verdict->suspensions.of[0], verdict->can_send, verdict->kind, &reasons);
 }
 
 /* The facts that the heading speaks of, presented. */
@@ -210,7 +212,8 @@ static void add_reasons(const struct showing *showing)
         const char *key = arena_printf(showing->arena, "status.reason.%s",
                                        rule_table[objection->rule].name);
         present(facts, &showing->reader);
-        const char *text = text_with(showing, key, facts);
+        const char *text = objection->rule < RULE_COUNT ? text_with(showing, key, facts)
+                                                        : verdict->reasons[i].text;
         if (objection->never_fits)
             text = arena_printf(showing->arena, "%s %s", text,
                                 text_with(showing, "status.reason.never_fits", NULL));

@@ -32,6 +32,8 @@ const char *verdict_reason_text(struct arena *arena, const struct catalogue *cat
     if (objection->count > objection->limit)
         json_add_int(values, "excess", objection->count - objection->limit);
     json_add_string(values, "domain", objection->domain);
+    json_add_string(values, "recipient", objection->recipient);
+    json_add_string(values, "sentence", objection->sentence);
     if (objection->field >= 0) {
         const char *key = arena_printf(arena, "field.%s", field_names[objection->field]);
         json_add_string(values, "field", catalogue_text(catalogue, arena, language, key, NULL));

@@ -5,6 +5,7 @@
 #define SENDGUARD_VERDICT_TEXT_H
 
 #include "guard/verdict.h"
+#include "settings/settings.h"
 #include "text/catalogue.h"
 
 /* One broken rule: what is too much, where, by how much, and what to do. In `arena`;

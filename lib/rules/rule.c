@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
-const struct rule_info rule_table[RULE_COUNT] = {
+const struct rule_info rule_table[RULE_NAMED_COUNT] = {
     [RULE_RECIPIENTS_PER_MESSAGE] = {.name = "recipients_per_message"},
     [RULE_RECIPIENTS_PER_FIELD] = {.name = "recipients_per_field"},
     [RULE_RECIPIENTS_PER_DOMAIN] = {.name = "recipients_per_domain"},
@@ -11,14 +11,22 @@ const struct rule_info rule_table[RULE_COUNT] = {
 #define RULE_ROW(rule, name, subject, measure, window_ms) \
     [RULE_##rule] = {name, true, SUBJECT_##subject, MEASURE_##measure, window_ms},
     RULES_OVER_TIME(RULE_ROW)
+    [RULE_RECIPIENT_BLOCKED] = {.name = "recipient_blocked"},
+    [RULE_SENDER_BLOCKED] = {.name = "sender_blocked"},
 };
 
-int rule_by_name(const char *name)
+int rule_named(const char *name)
 {
-    for (int rule = 0; rule < RULE_COUNT; rule++)
+    for (int rule = 0; rule < RULE_NAMED_COUNT; rule++)
         if (strcmp(rule_table[rule].name, name) == 0)
             return rule;
     return -1;
+}
+
+int rule_by_name(const char *name)
+{
+    int rule = rule_named(name);
+    return rule < RULE_COUNT ? rule : -1;
 }
 
 /* Adds a length at its place, unless it is there. */

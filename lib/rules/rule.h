@@ -30,7 +30,11 @@ enum rule {
     RULE_HEADER_CHARS_PER_DOMAIN,
 #define RULE_NUMBER(rule, name, subject, measure, window_ms) RULE_##rule,
     RULES_OVER_TIME(RULE_NUMBER)
-    RULE_COUNT
+    RULE_COUNT,
+    /* without a limit: what is blocked */
+    RULE_RECIPIENT_BLOCKED = RULE_COUNT,
+    RULE_SENDER_BLOCKED,
+    RULE_NAMED_COUNT
 };
 #define RULE_FIRST_OVER_TIME RULE_MESSAGES_PER_DAY
 #define OVER_TIME_COUNT (RULE_COUNT - RULE_FIRST_OVER_TIME)
@@ -46,10 +50,12 @@ struct rule_info {
     enum measure measure;
     int64_t window_ms;
 };
-extern const struct rule_info rule_table[RULE_COUNT];
+extern const struct rule_info rule_table[RULE_NAMED_COUNT];
 
-/* The rule of that name, or -1 when there is none. */
+/* The rule with a limit of that name, or -1 when there is none. */
 int rule_by_name(const char *name);
+/* The same of all rules. */
+int rule_named(const char *name);
 
 /* The lengths of a subject's windows, each once, the longest first: what a store keeps of its
  * histories. There is at least one. */

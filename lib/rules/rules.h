@@ -10,10 +10,14 @@
 /* One broken rule. */
 struct objection {
     enum rule rule;
-    int field;          /* enum field for RULE_RECIPIENTS_PER_FIELD, else -1 */
-    const char *domain; /* for the rules of a domain, else NULL */
+    int field;          /* enum field for RULE_RECIPIENTS_PER_FIELD and RULE_RECIPIENT_BLOCKED, else
+                           -1 */
+    const char *domain; /* for the rules of a domain, and of a blocked recipient; else NULL */
     uint32_t limit, count; /* over time: with what was sent before, unless never_fits */
     bool never_fits; /* over time: more than the limit by itself, waiting does not help */
+    const char *recipient; /* that is blocked, else NULL */
+    const char *reason;    /* why it or the sender is blocked, in one word; else NULL */
+    const char *sentence;  /* and in the words of staff; NULL: the catalogue has some for the reason */
 };
 
 /* All rules of one message that `facts` breaks, at once: every field, every

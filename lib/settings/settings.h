@@ -89,6 +89,9 @@ struct settings {
     char *complaints_authserv_id;      /* "" for nobody's */
     struct text_list complaints_loops; /* domains and addresses, key form */
     int64_t complaints_count, complaints_window_ms;
+    /* [blocks] */
+    struct text_list blocks_unroutable; /* domains in key form, or "*.DOMAIN" */
+    struct text_list blocks_reasons;    /* "NAME SENTENCE"; the name has no space */
     /* [spf] */
     int spf_mode;                  /* enum spf_mode */
     struct text_list spf_outgoing; /* IPs as inet_ntop has them */
@@ -133,7 +136,7 @@ void settings_warnings(const struct settings *settings, struct faults *warnings_
 /* One more of them. */
 void settings_warn(struct faults *warnings, const char *where, const char *text);
 
-/* The next five take names in key form and do not allocate. */
+/* The next six take names in key form and do not allocate. */
 /* Whether `domain` counts as own for a mailbox of `mailbox_domain`. */
 bool settings_own_domain(const struct settings *settings, const char *mailbox_domain,
                          const char *domain);
@@ -144,6 +147,14 @@ const char *settings_sender_domain(const struct settings *settings, const char *
 bool settings_hosted_domain(const struct settings *settings, const char *domain);
 bool settings_exempt_mailbox(const struct settings *settings, const char *mailbox);
 bool settings_exempt_recipient(const struct settings *settings, const char *address);
+
+/* Whether no mail leads to `domain`, for a mailbox of `mailbox_domain`: it has one label or is of
+ * [blocks] unroutable, and is hosted nowhere here. */
+bool settings_unroutable(const struct settings *settings, const char *mailbox_domain,
+                         const char *domain);
+/* What the sender reads of that reason for a block: the sentence of a name of [blocks] reasons; else
+ * `reason` itself. */
+const char *settings_block_reason(const struct settings *settings, const char *reason);
 
 /* Whether an IP address (text) lies in one of the networks ("ADDRESS" or "ADDRESS/BITS"). */
 bool settings_network_holds(const struct text_list *networks, const char *ip);

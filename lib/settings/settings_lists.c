@@ -167,6 +167,37 @@ bool settings_exempt_recipient(const struct settings *settings, const char *addr
            (at != NULL && list_has(&settings->exempt_recipients, at));
 }
 
+static bool fits_pattern(const char *pattern, const char *domain)
+{
+    size_t length = strlen(domain);
+    if (pattern[0] != '*')
+        return strcmp(pattern, domain) == 0;
+    size_t end = strlen(pattern + 1);
+    return length > end && strcmp(domain + length - end, pattern + 1) == 0;
+}
+
+bool settings_unroutable(const struct settings *settings, const char *mailbox_domain,
+                         const char *domain)
+{
+    const struct text_list *patterns = &settings->blocks_unroutable;
+    bool fits = patterns->count > 0 && strchr(domain, '.') == NULL && domain[0] != '[';
+    for (size_t i = 0; i < patterns->count && !fits; i++)
+        fits = fits_pattern(patterns->items[i], domain);
+    return fits && !settings_own_domain(settings, mailbox_domain, domain) &&
+           !settings_hosted_domain(settings, domain);
+}
+
+const char *settings_block_reason(const struct settings *settings, const char *reason)
+{
+    size_t length = strlen(reason);
+    for (size_t i = 0; i < settings->blocks_reasons.count; i++) {
+        const char *item = settings->blocks_reasons.items[i];
+        if (strncmp(item, reason, length) == 0 && item[length] == ' ')
+            return item + length + 1;
+    }
+    return reason;
+}
+
 /* ---- networks ------------------------------------------------------------------------------ */
 
 struct network {

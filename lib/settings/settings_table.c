@@ -293,6 +293,18 @@ const struct setting settings_table[] = {
      .min = MINUTE_MS, .max = 30 * DAY_MS, .standard = "7d",
      .sentence = "Within how long those messages were sent."},
 
+    {NAMED("blocks", "unroutable"), .type = &settings_type_patterns, MEMBER(blocks_unroutable),
+     .standard = "localhost *.localhost *.invalid *.onion",
+     .sentence = "Domains to which no mail leads, such as `*.onion` for all below `onion`: recipients "
+                 "there are refused at once, and those at a name of one label, which is mistyped. "
+                 "Not at domains of `[domains]`, nor recipients of `[exempt]`. `none` refuses none of "
+                 "all these. May be repeated."},
+    {NAMED("blocks", "reasons"), .type = &settings_type_reasons, MEMBER(blocks_reasons),
+     .standard = "",
+     .sentence = "A reason for which staff blocks recipients and senders: a name, a space, and the "
+                 "sentence that who is refused reads, in the language of your users; a line each. A "
+                 "changed sentence holds for what is blocked already."},
+
     {NAMED("spf", "mode"), .type = &settings_type_choice, MEMBER(spf_mode),
      .standard = "observe", .choices = spf_mode_names,
      .sentence = "What is done about sender domains whose SPF record does not let `outgoing` send. "

@@ -58,6 +58,8 @@ extern const struct setting_type
     settings_type_networks,   /* an item as settings_network_normalise has it; "none" is no item */
     settings_type_ips,        /* the same, of single addresses */
     settings_type_resolvers,  /* single addresses, each with "@PORT" or not; "system" is no item */
+    settings_type_patterns,   /* a domain or "*.DOMAIN" an item; "none" is no item */
+    settings_type_reasons,    /* "NAME SENTENCE" an item, one a line */
     settings_type_links;      /* "LABEL URL" an item, one a line; the URL as of settings_type_url */
 
 struct setting {

@@ -13,6 +13,9 @@ enum {
     RESOLVERS_MAX = 16,
     LINKS_MAX = 20,
     LABEL_MAX_BYTES = 100,
+    REASONS_MAX = 50,
+    REASON_NAME_MAX_BYTES = 30,
+    SENTENCE_MAX_BYTES = 200,
     KEY_SIZE = ADDRESS_MAX_BYTES + 1,
 };
 
@@ -138,6 +141,22 @@ static int parse_networks(struct settings_value *value)
     return list->count <= NETWORKS_MAX || settings_value_fails(value, "is one network too many");
 }
 
+/* "*.invalid" is all below it. */
+static const char *read_pattern(const char *word, size_t length, char *key_r)
+{
+    bool below = length > 2 && word[0] == '*' && word[1] == '.';
+    memcpy(key_r, "*.", 2);
+    return below ? read_domain(word + 2, length - 2, key_r + 2) : read_domain(word, length, key_r);
+}
+
+static int parse_patterns(struct settings_value *value)
+{
+    const struct text_list *list = value->member;
+    if (strcmp(value->text, "none") == 0)
+        return list->count == 0 || settings_value_fails(value, "cannot be combined with domains");
+    return parse_words(value, read_pattern, "names no domain");
+}
+
 static const char *read_ip(const char *word, size_t length, char *key_r)
 {
     return memchr(word, '/', length) == NULL ? settings_network_normalise(word, length, key_r)
@@ -154,7 +173,20 @@ static int parse_ips(struct settings_value *value)
     return list->count <= NETWORKS_MAX || settings_value_fails(value, "is one address too many");
 }
 
-static void print_networks(const struct setting *setting, const struct settings *settings,
+/* In one line. */
+static void print_words(const struct setting *setting, const struct settings *settings,
+                        struct text *text)
+{
+    const struct text_list *list = setting_member(setting, settings);
+    for (size_t i = 0; i < list->count; i++) {
+        text_add(text, i > 0 ? " " : "");
+        text_add(text, list->items[i]);
+    }
+    if (list->count == 0)
+        text_add(text, "none");
+}
+
+static void print_or_none(const struct setting *setting, const struct settings *settings,
                            struct text *text)
 {
     print_list(setting, settings, text);
@@ -163,10 +195,13 @@ static void print_networks(const struct setting *setting, const struct settings 
 }
 
 const struct setting_type settings_type_networks = {
-    .parse = parse_networks, .print = print_networks, .clear = clear_list, .is_list = true,
+    .parse = parse_networks, .print = print_or_none, .clear = clear_list, .is_list = true,
     .values = "networks as ADDRESS or ADDRESS/BITS, or none"};
+const struct setting_type settings_type_patterns = {
+    .parse = parse_patterns, .print = print_words, .clear = clear_list, .is_list = true,
+    .values = "domains or *.DOMAIN, or none"};
 const struct setting_type settings_type_ips = {
-    .parse = parse_ips, .print = print_networks, .clear = clear_list, .is_list = true,
+    .parse = parse_ips, .print = print_or_none, .clear = clear_list, .is_list = true,
     .values = "IP addresses, or none"};
 
 /* "192.0.2.53" or "192.0.2.53@5353". */
@@ -277,3 +312,29 @@ static void describe_links(const struct setting *setting, struct text *text)
 
 const struct setting_type settings_type_links = {
     LIST, .parse = parse_links, .describe = describe_links, .may_be_empty = true};
+
+/* "marketing Advertising is not allowed here." */
+static int parse_reasons(struct settings_value *value)
+{
+    struct text_list *list = value->member;
+    if (value->length == 0)
+        return 1;
+    size_t name = strspn(value->text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    size_t begin = name + strspn(value->text + name, " \t");
+    if (name == 0 || begin == name || value->text[begin] == '\0')
+        return settings_value_fails(value, "is no name of small letters, digits and _, and a "
+                                           "sentence behind it");
+    if (name > REASON_NAME_MAX_BYTES)
+        return settings_value_fails(value, "has a name over 30 bytes");
+    if (value->length - begin > SENTENCE_MAX_BYTES)
+        return settings_value_fails(value, "has a sentence over 200 bytes");
+    if (list->count >= REASONS_MAX)
+        return settings_value_fails(value, "is one reason too many (50 at most)");
+    freed_by(free_string) char *item =
+        xasprintf("%.*s %s", (int)name, value->text, value->text + begin);
+    add_item(list, item);
+    return 1;
+}
+
+const struct setting_type settings_type_reasons = {
+    LIST, .parse = parse_reasons, .values = "a name, a space and a sentence", .may_be_empty = true};

@@ -42,7 +42,8 @@ const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_KNOWN] = "known",   [VALUE_DOMAIN] = "domain", [VALUE_REPLY] = "reply",
     [VALUE_FAILURES] = "failures", [VALUE_OUTAGE] = "outage", [VALUE_DAY] = "day",
     [VALUE_BLOCK] = "block",   [VALUE_REACHED] = "reached", [VALUE_COMPLAINTS] = "complaints",
-    [VALUE_REPORT] = "report", [VALUE_APPEAL] = "appeal",   [VALUE_SPF] = "spf"};
+    [VALUE_REPORT] = "report", [VALUE_APPEAL] = "appeal",   [VALUE_SPF] = "spf",
+    [VALUE_BLOCKED] = "blocked", [VALUE_ADDED] = "added"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */
@@ -529,7 +530,8 @@ bool store_values_listed(enum value_kind kind)
 {
     return kind == VALUE_CURSOR || kind == VALUE_OPEN || kind == VALUE_OUTAGE ||
            kind == VALUE_BLOCK || kind == VALUE_COMPLAINTS || kind == VALUE_REPORT ||
-           kind == VALUE_APPEAL || kind == VALUE_SPF;
+           kind == VALUE_APPEAL || kind == VALUE_SPF || kind == VALUE_BLOCKED ||
+           kind == VALUE_ADDED;
 }
 
 static int check_step(const struct values_step *step)

@@ -25,6 +25,8 @@ enum value_kind {
     VALUE_REPORT, /* of somebody, about no message that is known */
     VALUE_APPEAL, /* of a user, against a block or a suspension */
     VALUE_SPF,    /* what a sender domain's record says of our hosts */
+    VALUE_BLOCKED, /* an entry of the block lists */
+    VALUE_ADDED,  /* which entries of the block lists are new */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

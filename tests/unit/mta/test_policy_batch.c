@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guard/block_list.h"
 #include "guard/reference.h"
 #include "store/audit.h"
 #include "store/records.h"
@@ -102,6 +103,64 @@ static const char *at_end(const char *instance, int count)
 static uint64_t messages(void) { return rig_used(RULE_MESSAGES_PER_DAY, NOW); }
 static uint64_t off_domain(void) { return rig_used(RULE_OFF_DOMAIN_PER_DAY, NOW); }
 #define OWN WITH("domains.own_domains=example.test example.net")
+
+/* ---- blocked recipients --------------------------------------------------------------- */
+
+static void block(const char *recipient)
+{
+    const struct block_entry entry = {.kind = BLOCK_RECIPIENT, .subject = recipient,
+                                      .scope = BLOCK_SCOPE_ALL, .reason = "It is a trap",
+                                      .by = "ada", .note = "seen", .until_ms = UNTIL_LIFTED};
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &(struct action){NOW, "ada", "seen"}), 1);
+    guard_outdate_blocks(guard);
+}
+
+/* Refused alone, and no part of the message that goes to the others. */
+START_TEST(test_blocked_recipient)
+{
+    begin_service(_i, WITH("support.contact=help@example.test"));
+    block("trap@x.test");
+    ck_assert_str_eq(rcpt("1", "a@x.test"), DUNNO);
+    ck_assert_str_eq(rcpt("1", "Trap@X.test"),
+                     "action=REJECT 5.7.1 Mail to trap@x.test is blocked: It is a trap. Remove this "
+                     "recipient. Questions: help@example.test\n\n");
+    ck_assert_str_eq(rcpt("1", "a@localhost"),
+                     "action=REJECT 5.7.1 No mail can reach a@localhost: localhost has no mail server. "
+                     "Correct the address or remove it. Questions: help@example.test\n\n");
+    ck_assert_str_eq(at_end("1", 1), DUNNO);
+    ck_assert_uint_eq(off_domain(), 1);
+    ck_assert_int_eq(lines_with("msg=\"blocked recipient\""), 2);
+    end_service();
+}
+END_TEST
+
+/* A message of the webmail's host passes with its ticket; without one it is judged at its end. */
+START_TEST(test_blocked_recipient_of_webmail)
+{
+    begin_service(_i, WITH("mta.webmail_hosts=192.0.2.7"));
+    struct submission submission = rig_submission("web");
+    rig_add(&submission, FIELD_TO, "trap@x.test");
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
+    block("trap@x.test");
+    ck_assert_str_eq(rcpt("1", "trap@x.test"), DUNNO);
+    ck_assert_str_eq(at_end("1", 1), DUNNO);
+    ck_assert_str_eq(rcpt("2", "trap@x.test"), DUNNO);
+    rig_check_has(at_end("2", 1), "action=REJECT 5.7.1 ");
+    end_service();
+}
+END_TEST
+
+START_TEST(test_blocked_recipient_observed)
+{
+    begin_service(_i, WITH("guard.mode=observe"));
+    block("trap@x.test");
+    ck_assert_str_eq(rcpt("1", "trap@x.test"), DUNNO);
+    ck_assert_str_eq(at_end("1", 1), DUNNO);
+    ck_assert_uint_eq(off_domain(), 1);
+    ck_assert_int_eq(lines_with("observed=1"), 1);
+    end_service();
+}
+END_TEST
 
 /* ---- recipients ---------------------------------------------------------------------- */
 
@@ -620,6 +679,9 @@ int main(void)
     Suite *suite = suite_create("mta service");
     TCase *cases = rig_case(suite, "mta service");
     tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS * (int)countof(namings));
+    tcase_add_loop_test(cases, test_blocked_recipient, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_blocked_recipient_of_webmail, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_blocked_recipient_observed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_single_recipient, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_quoted_local_parts, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_told_once_that_nobody_is_named, 0, BACKEND_KINDS);

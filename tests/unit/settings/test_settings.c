@@ -67,6 +67,8 @@ START_TEST(test_defaults)
     ck_assert_int_eq(settings->spf_mode, SPF_MODE_OBSERVE);
     ck_assert_uint_eq(settings->spf_outgoing.count, 0);
     ck_assert_uint_eq(settings->spf_resolver.count, 0);
+    ck_assert_uint_eq(settings->blocks_unroutable.count, 4);
+    ck_assert_uint_eq(settings->blocks_reasons.count, 0);
     ck_assert_uint_eq(settings->exempt_mailboxes.count, 0);
     ck_assert_uint_eq(settings->exempt_recipients.count, 0);
 }
@@ -246,6 +248,11 @@ static const struct {
     {"complaints", "count", "10", "10"},
     {"complaints", "window", "24h", "24h"},
     {"spf", "mode", "warn", "warn"},
+    {"spf", "mode", "off", "off"},
+    {"blocks", "unroutable", "none", "none"},
+    {"blocks", "unroutable", "*.LOCAL, lan", "*.local lan"},
+    {"blocks", "reasons", "", ""},
+    {"blocks", "reasons", "no_ads  \tNo advertising.", "no_ads No advertising."},
     {"spf", "outgoing", "none", "none"},
     {"spf", "resolver", "system", "system"},
     {"spf", "resolver", "127.0.0.1 2001:DB8::53@5353", "127.0.0.1\n2001:db8::53@5353"},
@@ -411,6 +418,11 @@ static const struct {
     {"failures.grace=25h", "is out of range; expected 0h to 24h"},
     {"failures.outage=yes", "\"yes\" is no choice; expected off or on"},
     {"failures.blocks=account", "is no choice; expected domain or mailbox"},
+    {"blocks.unroutable=", "\"\" is empty; expected domains or *.DOMAIN, or none"},
+    {"blocks.unroutable=*", "\"*\": "},
+    {"blocks.reasons=marketing", "is no name of small letters, digits and _, and a sentence behind it"},
+    {"blocks.reasons=No ads", "is no name of small letters"},
+    {"blocks.reasons=a123456789b123456789c123456789d x", "has a name over 30 bytes"},
     {"spf.outgoing=", "\"\" is empty; expected IP addresses, or none"},
     {"spf.outgoing=,", "\",\" names no address"},
     {"spf.outgoing=192.0.2.0/24", "\"192.0.2.0/24\": is a network, not an address"},

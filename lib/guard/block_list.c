@@ -1,0 +1,323 @@
+#include "guard/block_list.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/names.h"
+#include "base/packed.h"
+
+const char *const block_kind_names[BLOCK_KIND_COUNT] = {"recipient", "pair", "domain", "sender"};
+
+enum { FORMAT = 1, NUMBER_BYTES = 8, PAGE = 64, ATTEMPTS = 20, DETAIL_MAX_BYTES = 511 };
+#define NEWEST "newest" /* the key of the number; those of steps are digits */
+#define TOLD_MS DAY_MS  /* how long a step is told */
+
+/* ---- the form that is kept --------------------------------------------------------------- */
+
+const char *block_list_key(struct arena *arena, const struct block_entry *entry)
+{
+    return arena_printf(arena, "%s\n%s\n%s", block_kind_names[entry->kind], entry->subject,
+                        entry->scope);
+}
+
+static void put_entry(struct text *out, const struct block_entry *entry)
+{
+    text_add_char(out, FORMAT);
+    packed_add_number(out, (uint64_t)entry->since_ms);
+    packed_add_string(out, entry->reason);
+    packed_add_string(out, entry->by);
+    packed_add_string(out, entry->note);
+}
+
+int block_list_read(struct arena *arena, const struct value *value, struct block_entry *entry_r)
+{
+    struct packed_rest rest = {value->bytes, (const uint8_t *)value->bytes + value->length};
+    struct block_entry entry = {.until_ms = value->until_ms};
+    char *name = arena_strdup(arena, value->key);
+    char *subject = strchr(name, '\n'), *scope = strrchr(name, '\n');
+    if (subject == NULL || scope == subject || packed_fixed(&rest, 1) != FORMAT)
+        return 0;
+    *subject++ = *scope++ = '\0';
+    int kind = names_find(block_kind_names, BLOCK_KIND_COUNT, name);
+    if (kind < 0)
+        return 0;
+    entry.kind = (enum block_kind)kind;
+    entry.subject = subject;
+    entry.scope = scope;
+    entry.since_ms = (int64_t)packed_number(&rest);
+    entry.reason = packed_string(&rest, arena);
+    entry.by = packed_string(&rest, arena);
+    entry.note = packed_string(&rest, arena);
+    if (entry.note == NULL)
+        return 0;
+    *entry_r = entry;
+    return 1;
+}
+
+/* ---- networks ------------------------------------------------------------------------------ */
+
+enum { V4_BYTES = 4, V6_BYTES = 16 };
+static const int lengths_4[BLOCK_NETWORK_LENGTHS] = {32, 24, 16, 8};
+static const int lengths_6[BLOCK_NETWORK_LENGTHS] = {64, 56, 48, 32};
+
+/* The first `bits` of an address, whole bytes. */
+static void write_network(int family, const uint8_t *address, int bits,
+                          char network_r[BLOCK_NETWORK_SIZE])
+{
+    uint8_t masked[V6_BYTES] = {0};
+    char text[INET6_ADDRSTRLEN];
+    memcpy(masked, address, (size_t)bits / 8);
+    inet_ntop(family, masked, text, sizeof text);
+    if (family == AF_INET && bits == 32)
+        snprintf(network_r, BLOCK_NETWORK_SIZE, "%s", text);
+    else
+        snprintf(network_r, BLOCK_NETWORK_SIZE, "%s/%d", text, bits);
+}
+
+/* The family of the address before a '/'; 0: it is none. */
+static int read_address(const char *text, uint8_t address_r[V6_BYTES])
+{
+    char copy[INET6_ADDRSTRLEN];
+    size_t length = strcspn(text, "/");
+    if (length >= sizeof copy)
+        return 0;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return inet_pton(AF_INET, copy, address_r) == 1    ? AF_INET
+           : inet_pton(AF_INET6, copy, address_r) == 1 ? AF_INET6
+                                                       : 0;
+}
+
+int block_list_network(const char *text, char network_r[BLOCK_NETWORK_SIZE])
+{
+    uint8_t address[V6_BYTES] = {0}, again[V6_BYTES] = {0};
+    const char *slash = strchr(text, '/');
+    int family = read_address(text, address);
+    const int *lengths = family == AF_INET ? lengths_4 : lengths_6;
+    if (slash == NULL && family != 0) {
+        write_network(family, address, lengths[0], network_r);
+        return 1;
+    }
+    for (int i = 0; i < BLOCK_NETWORK_LENGTHS && family != 0; i++) {
+        char bits[TEXT_DIGITS_SIZE], network[BLOCK_NETWORK_SIZE];
+        if (strcmp(slash + 1, text_digits(bits, lengths[i])) != 0)
+            continue;
+        write_network(family, address, lengths[i], network);
+        memset(again, 0, sizeof again);
+        if (read_address(network, again) == 0 || memcmp(address, again, sizeof again) != 0)
+            return 0;
+        memcpy(network_r, network, sizeof network);
+        return 1;
+    }
+    return 0;
+}
+
+size_t block_list_networks_of(const char *ip,
+                              char networks_r[BLOCK_NETWORK_LENGTHS][BLOCK_NETWORK_SIZE])
+{
+    uint8_t address[V6_BYTES] = {0};
+    int family = read_address(ip, address);
+    for (int i = 0; i < BLOCK_NETWORK_LENGTHS && family != 0; i++)
+        write_network(family, address, (family == AF_INET ? lengths_4 : lengths_6)[i],
+                      networks_r[i]);
+    return family != 0 ? BLOCK_NETWORK_LENGTHS : 0;
+}
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+/* What is kept of an entry in the audit log: all that fits. */
+static const char *detail_of(struct arena *arena, const struct block_entry *entry)
+{
+    freed_by(json_put) struct json_object *detail = json_object_new_object();
+    json_add_string(detail, "kind", block_kind_names[entry->kind]);
+    json_add_moment(detail, "until", entry->until_ms);
+    const char *text = json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN);
+    for (int i = 0; i < 2; i++) {
+        const char *before = arena_strdup(arena, text);
+        json_add_string(detail, i == 0 ? "reason" : "scope", i == 0 ? entry->reason : entry->scope);
+        text = json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN);
+        if (strlen(text) > DETAIL_MAX_BYTES)
+            return before;
+    }
+    return arena_strdup(arena, text);
+}
+
+static const char *key_of_step(struct arena *arena, int64_t number)
+{
+    return arena_printf(arena, "%016" PRIx64, (uint64_t)number);
+}
+
+/* All that adding the entries changes. */
+struct addition {
+    struct value_change changes[BLOCK_STEP_MAX + 2]; /* last: NEWEST, and the step's own value */
+    struct audited audited[BLOCK_STEP_MAX];
+    struct text subjects;
+};
+
+static void free_addition(struct addition **addition)
+{
+    text_free(&(*addition)->subjects);
+    free(*addition);
+}
+
+static struct addition *make_addition(struct arena *arena, const struct block_entry *entries,
+                                      size_t count, const struct action *action)
+{
+    struct addition *addition = xcalloc(1, sizeof *addition);
+    for (size_t i = 0; i < count; i++) {
+        freed_by(text_free) struct text bytes = {0};
+        put_entry(&bytes, &entries[i]);
+        addition->changes[i] = (struct value_change){
+            .value = {.kind = VALUE_BLOCKED, .key = block_list_key(arena, &entries[i]),
+                      .bytes = arena_strndup(arena, bytes.data, bytes.length),
+                      .length = bytes.length, .until_ms = entries[i].until_ms},
+            .replaces = VALUE_ANY};
+        addition->audited[i] = (struct audited){"block", entries[i].subject,
+                                                detail_of(arena, &entries[i]), action};
+        packed_add_string(&addition->subjects, entries[i].subject);
+    }
+    return addition;
+}
+
+static int64_t number_of(const struct value *newest)
+{
+    struct packed_rest rest = {newest->bytes, (const uint8_t *)newest->bytes + newest->length};
+    return (int64_t)packed_fixed(&rest, NUMBER_BYTES);
+}
+
+/* The number that the step gets, and what is told of it. 1 or -1. */
+static int number_it(struct store *store, struct arena *arena, size_t count,
+                     struct addition *addition, int64_t now_ms)
+{
+    struct value newest = {0};
+    int found = store_value(store, arena, VALUE_ADDED, NEWEST, now_ms, &newest);
+    if (found < 0)
+        return -1;
+    int64_t number = 1 + (found > 0 ? number_of(&newest) : 0);
+    uint8_t *bytes = arena_alloc(arena, NUMBER_BYTES);
+    packed_put(bytes, (uint64_t)number, NUMBER_BYTES);
+    addition->changes[count] = (struct value_change){
+        .value = {.kind = VALUE_ADDED, .key = NEWEST, .bytes = bytes, .length = NUMBER_BYTES,
+                  .until_ms = UNTIL_LIFTED},
+        .replaces = found > 0 ? newest.version : 0};
+    addition->changes[count + 1] = (struct value_change){
+        .value = {.kind = VALUE_ADDED, .key = key_of_step(arena, number),
+                  .bytes = addition->subjects.data, .length = addition->subjects.length,
+                  .until_ms = now_ms + TOLD_MS},
+        .replaces = VALUE_ANY};
+    return 1;
+}
+
+static int take_step(struct store *store, const struct values_step *step)
+{
+    struct values_done *done = xcalloc(1, sizeof *done);
+    int result = store_values_change(store, step, done);
+    free(done);
+    return result;
+}
+
+int block_list_add(struct store *store, const struct block_entry *entries, size_t count,
+                   const struct action *action)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    freed_by(free_addition) struct addition *addition =
+        make_addition(arena, entries, count, action);
+    int result = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && result == 0; attempt++) {
+        result = number_it(store, arena, count, addition, action->now_ms);
+        if (result > 0)
+            result = take_step(store, &(struct values_step){
+                                          .changes = addition->changes, .count = count + 2,
+                                          .audited = addition->audited, .audited_count = count,
+                                          .now_ms = action->now_ms});
+    }
+    return result;
+}
+
+/* As it is just now: 1; 0 there is none, or it was changed meanwhile (*found_r tells); -1. */
+static int remove_once(struct store *store, const struct block_entry *entry,
+                       const struct action *action, bool *found_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct value value;
+    struct block_entry found = *entry;
+    int result = store_value(store, arena, VALUE_BLOCKED, block_list_key(arena, entry),
+                             action->now_ms, &value);
+    *found_r = result > 0;
+    if (result < 1)
+        return result;
+    if (block_list_read(arena, &value, &found) == 0)
+        found.reason = "";
+    const struct audited audited = {"unblock", entry->subject, detail_of(arena, &found), action};
+    const struct value_change change = {
+        .value = {.kind = VALUE_BLOCKED, .key = value.key}, .replaces = value.version};
+    return take_step(store, &(struct values_step){.changes = &change, .count = 1,
+                                                  .audited = &audited, .audited_count = 1,
+                                                  .now_ms = action->now_ms});
+}
+
+int block_list_remove(struct store *store, const struct block_entry *entry,
+                      const struct action *action)
+{
+    bool found = true;
+    int result = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && result == 0 && found; attempt++)
+        result = remove_once(store, entry, action, &found);
+    return result;
+}
+
+/* ---- what is new ----------------------------------------------------------------------------- */
+
+int block_list_newest(struct store *store, int64_t now_ms, int64_t *newest_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct value newest;
+    int found = store_value(store, arena, VALUE_ADDED, NEWEST, now_ms, &newest);
+    if (found < 0)
+        return -1;
+    *newest_r = found > 0 ? number_of(&newest) : 0;
+    return 1;
+}
+
+/* 1; 0: one before it is not told any more; -1 there is no further one. */
+static int tell_step(struct arena *arena, const struct value *value, int64_t next,
+                     void (*added)(void *context, const char *subject), void *context)
+{
+    if (strcmp(value->key, NEWEST) == 0)
+        return number_of(value) < next ? -1 : 0;
+    if (strcmp(value->key, key_of_step(arena, next)) != 0)
+        return 0;
+    struct packed_rest rest = {value->bytes, (const uint8_t *)value->bytes + value->length};
+    for (const char *subject; rest.next != NULL && rest.next < rest.end &&
+                              (subject = packed_string(&rest, arena)) != NULL;)
+        added(context, subject);
+    return 1;
+}
+
+int block_list_added(struct store *store, int64_t after, int64_t now_ms,
+                     void (*added)(void *context, const char *subject), void *context,
+                     int64_t *newest_r)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct value values[PAGE];
+    struct store_page page = {.max = PAGE, .more = true};
+    int64_t told = after;
+    const char *key = key_of_step(arena, after);
+    while (page.more) {
+        if (store_values(store, arena, VALUE_ADDED, key, now_ms, values, &page) < 0)
+            return -1;
+        for (size_t i = 0; i < page.count; i++) {
+            int next = tell_step(arena, &values[i], told + 1, added, context);
+            if (next == 0)
+                return 0;
+            told += next > 0;
+        }
+        key = page.count > 0 ? values[page.count - 1].key : key;
+    }
+    *newest_r = told;
+    return 1;
+}

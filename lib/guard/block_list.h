@@ -1,0 +1,81 @@
+/* The block lists: recipients, domains of recipients, and senders whose mail is refused, each for a
+ * reason that its sender reads. An entry is a versioned value (store/values.h), so that it changes
+ * in one step with its entry of the audit log, and whatever follows a log can do the same in the
+ * step that moves its cursor.
+ *
+ * Each process keeps in memory which subjects may be blocked (block_filter.h), and reads the
+ * entries themselves only where it finds one. What was added is told in numbered values; what was
+ * removed is not, since the entries are read anyway. */
+#ifndef SENDGUARD_BLOCK_LIST_H
+#define SENDGUARD_BLOCK_LIST_H
+
+#include "store/audit.h"
+#include "store/values.h"
+
+/* The names are part of the keys in the database. */
+enum block_kind {
+    BLOCK_RECIPIENT, /* an address: bob@x.test */
+    BLOCK_PAIR,      /* an address, for the one mailbox that is the scope */
+    BLOCK_DOMAIN,    /* all recipients at a domain: x.test */
+    BLOCK_SENDER,    /* a mailbox, "@example.test" or a network: all its mail */
+    BLOCK_KIND_COUNT
+};
+extern const char *const block_kind_names[BLOCK_KIND_COUNT];
+
+/* Reasons as people see them, beside the names of settings blocks_reasons. */
+#define BLOCK_UNROUTABLE "unroutable" /* without an entry: settings_unroutable */
+#define BLOCK_BY_STAFF "staff"        /* for a sentence of its own */
+#define BLOCK_SCOPE_ALL "*" /* of senders too */
+enum { BLOCK_REASON_MAX_BYTES = 200, BLOCK_NETWORK_SIZE = 56, BLOCK_NETWORK_LENGTHS = 4 };
+
+struct block_entry {
+    enum block_kind kind;
+    const char *subject; /* key form */
+    const char *scope;   /* whose mail: BLOCK_SCOPE_ALL, a settings_sender_domain, or
+                            the mailbox of a pair */
+    const char *reason;  /* a name of settings blocks_reasons, or what the sender reads */
+    const char *by, *note;
+    int64_t since_ms;
+    int64_t until_ms; /* UNTIL_LIFTED: staff ends it */
+};
+
+/* Its key, in `arena`: kind, subject, scope, a line feed between two of them. More than
+ * VALUE_KEY_MAX bytes are too long for the store. */
+const char *block_list_key(struct arena *arena, const struct block_entry *entry);
+/* What a value is: 1 and an entry that lives as long as the value's bytes and `arena`; 0: no entry
+ * of this version. */
+int block_list_read(struct arena *arena, const struct value *value, struct block_entry *entry_r)
+    must_check;
+
+/* A network in the form that entries have: ADDRESS or ADDRESS/BITS, of 8, 16, 24 or 32 bits (IPv6:
+ * 32, 48, 56 or 64), no bit set behind them; an IPv6 address is its /64. 1, or 0: it is none. */
+int block_list_network(const char *text, char network_r[BLOCK_NETWORK_SIZE]) must_check;
+/* The networks of these lengths that an IP of a submission lies in, the smallest first. How many:
+ * BLOCK_NETWORK_LENGTHS, or 0 when it is no IP. */
+size_t block_list_networks_of(const char *ip,
+                              char networks_r[BLOCK_NETWORK_LENGTHS][BLOCK_NETWORK_SIZE]);
+
+/* What the additions of one step are told as. */
+enum { BLOCK_STEP_MAX = 200 }; /* entries changed at once */
+
+/* Adds 1 to BLOCK_STEP_MAX entries, no kind, subject and scope twice; one that is there is
+ * replaced. Each is in the audit log as "block". All or none: 1; 0: others added at the same
+ * moments again and again; -1. */
+int block_list_add(struct store *store, const struct block_entry *entries, size_t count,
+                   const struct action *action) must_check;
+/* Removes the entry of that kind, subject and scope; "unblock" in the audit log. 1; 0 there is
+ * none; -1. */
+int block_list_remove(struct store *store, const struct block_entry *entry,
+                      const struct action *action) must_check;
+
+/* ---- what is new ---------------------------------------------------------------------------- */
+
+/* The number of the newest step that added something; 0: none did. 1 or -1. */
+int block_list_newest(struct store *store, int64_t now_ms, int64_t *newest_r) must_check;
+/* Calls `added` with each subject that was added by the steps behind number `after` up to
+ * *newest_r. 1; 0: some of them are not told any more (they are for a day); -1. */
+int block_list_added(struct store *store, int64_t after, int64_t now_ms,
+                     void (*added)(void *context, const char *subject), void *context,
+                     int64_t *newest_r) must_check;
+
+#endif

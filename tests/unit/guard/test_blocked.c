@@ -1,0 +1,366 @@
+/* The block lists, from an entry to the refusal, on every backend. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "guard/block_filter.h"
+#include "guard/block_list.h"
+#include "tests/unit/guard/guard_rig.h"
+
+static const struct action action = {NOW, "ada", "asked for"};
+
+static struct block_entry entry_of(enum block_kind kind, const char *subject, const char *scope)
+{
+    return (struct block_entry){.kind = kind, .subject = subject, .scope = scope,
+                                .reason = "It is a trap", .by = "ada", .note = "asked for",
+                                .since_ms = NOW, .until_ms = UNTIL_LIFTED};
+}
+
+static void block_for(enum block_kind kind, const char *subject, const char *scope,
+                      int64_t until_ms)
+{
+    struct block_entry entry = entry_of(kind, subject, scope);
+    entry.until_ms = until_ms;
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &action), 1);
+    guard_outdate_blocks(guard);
+}
+
+static void block(enum block_kind kind, const char *subject, const char *scope)
+{
+    block_for(kind, subject, scope, UNTIL_LIFTED);
+}
+
+static void unblock(enum block_kind kind, const char *subject, const char *scope)
+{
+    const struct block_entry entry = entry_of(kind, subject, scope);
+    ck_assert_int_eq(block_list_remove(store, &entry, &action), 1);
+}
+
+static struct verdict sent(const char *id, const char *mailbox, const char *to, int64_t now_ms)
+{
+    struct submission submission = rig_submission(id);
+    if (mailbox != NULL)
+        rig_mailbox(&submission, mailbox);
+    rig_add(&submission, FIELD_TO, to);
+    return rig_judge(&submission, now_ms);
+}
+
+static int kind_of(const char *id, const char *mailbox, const char *to)
+{
+    return sent(id, mailbox, to, NOW).kind;
+}
+
+/* ---- recipients ----------------------------------------------------------------------------- */
+
+/* Each is named with its field, together with what else is wrong, and the record has no address. */
+START_TEST(test_recipients)
+{
+    rig_begin(_i, WITH("limits.webmail.recipients_per_domain=2",
+                       "blocks.reasons=trap Do not write."));
+    block(BLOCK_RECIPIENT, "bob@x.test", BLOCK_SCOPE_ALL);
+    struct block_entry named = entry_of(BLOCK_DOMAIN, "y.test", BLOCK_SCOPE_ALL);
+    named.reason = "trap";
+    ck_assert_int_eq(block_list_add(store, &named, 1, &action), 1);
+    guard_outdate_blocks(guard);
+    struct submission submission = rig_submission("x");
+    rig_add(&submission, FIELD_TO, "BOB@x.test, c@x.test, d@x.test");
+    rig_add(&submission, FIELD_BCC, "bob@x.test, e@y.test, f@y.test, g@sub.y.test");
+    struct verdict verdict = rig_ask(&submission, NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
+    verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
+    ck_assert_str_eq(rig_reasons(&verdict),
+                     "recipients_per_domain recipient_blocked recipient_blocked recipient_blocked "
+                     "recipient_blocked");
+    rig_check_has(verdict.message, "Mail to bob@x.test (To) is blocked: It is a trap. Remove");
+    rig_check_has(verdict.message, "Mail to bob@x.test (Bcc) is blocked: It is a trap. Remove");
+    rig_check_has(verdict.message, "Mail to e@y.test (Bcc) is blocked: Do not write. Remove");
+    ck_assert_str_eq(verdict.reasons[3].objection.reason, "trap");
+    ck_assert_str_eq(verdict.reasons[1].objection.reason, "staff");
+    freed_by(json_put) struct json_object *facts = rig_facts(verdict.decision, NOW);
+    ck_assert_str_eq(rig_text(facts, "broken.1.rule"), "recipient_blocked");
+    ck_assert_str_eq(rig_text(facts, "broken.1.domain"), "x.test");
+    rig_check_has_not(json_object_to_json_string(facts), "bob@");
+    unblock(BLOCK_RECIPIENT, "bob@x.test", BLOCK_SCOPE_ALL); /* at once: the entry itself is read */
+    ck_assert_int_eq(kind_of("y", NULL, "bob@x.test"), VERDICT_ADMIT);
+}
+END_TEST
+
+/* Whose mail it is about; an own domain's equals are one sender domain. */
+START_TEST(test_scopes)
+{
+    rig_begin(_i, WITH("domains.own_domains=b.test example.test", "exempt.mailbox=" BOB));
+    block(BLOCK_RECIPIENT, "r@x.test", "b.test"); /* the first by name */
+    block(BLOCK_DOMAIN, "y.test", "other.test");
+    block(BLOCK_PAIR, "p@x.test", ALICE);
+    ck_assert_int_eq(kind_of("1", NULL, "r@x.test"), VERDICT_MESSAGE);
+    ck_assert_int_eq(kind_of("2", "z@b.test", "r@x.test"), VERDICT_MESSAGE);
+    ck_assert_int_eq(kind_of("3", "z@other.test", "r@x.test"), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("4", NULL, "r@y.test"), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("5", "z@other.test", "r@y.test"), VERDICT_MESSAGE);
+    ck_assert_int_eq(kind_of("6", NULL, "p@x.test"), VERDICT_MESSAGE);
+    ck_assert_int_eq(kind_of("7", "z@example.test", "p@x.test"), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("8", BOB, "r@x.test"), VERDICT_ADMIT); /* exempt */
+    /* it leads there */
+    ck_assert_int_eq(kind_of("9", NULL, "r%x.test@example.test"), VERDICT_MESSAGE);
+}
+END_TEST
+
+START_TEST(test_end)
+{
+    rig_begin(_i, DEFAULTS);
+    block_for(BLOCK_RECIPIENT, "r@x.test", BLOCK_SCOPE_ALL, NOW + 1000);
+    ck_assert_int_eq(sent("1", NULL, "r@x.test", NOW + 999).kind, VERDICT_MESSAGE);
+    ck_assert_int_eq(sent("2", NULL, "r@x.test", NOW + 1000).kind, VERDICT_ADMIT);
+}
+END_TEST
+
+START_TEST(test_unroutable)
+{
+    static const char *const refused[] = {"a@localhost", "a@intranet", "a@x.invalid", "a@b.c.onion",
+                                          "a@host.localhost"};
+    static const char *const passes[] = {"a@localhost.test", "a@onion.test", "a@office", "a@lan",
+                                         "a@keep.onion", "a@[192.0.2.1]"};
+    rig_begin(_i, WITH("exempt.recipient=@lan", "exempt.recipient=a@keep.onion",
+                       "domains.hosted=office"));
+    for (size_t i = 0; i < countof(refused); i++) {
+        struct verdict verdict = sent(refused[i], NULL, refused[i], NOW);
+        ck_assert_msg(verdict.kind == VERDICT_MESSAGE, "%s", refused[i]);
+        ck_assert_str_eq(verdict.reasons[0].objection.reason, "unroutable");
+        rig_check_has(verdict.message, "No mail can reach a@");
+    }
+    for (size_t i = 0; i < countof(passes); i++)
+        ck_assert_msg(kind_of(passes[i], NULL, passes[i]) == VERDICT_ADMIT, "%s", passes[i]);
+    rig_reload(WITH("blocks.unroutable=none"));
+    for (size_t i = 0; i < countof(refused); i++)
+        ck_assert_int_eq(kind_of(arena_printf(arena, "again%zu", i), NULL, refused[i]),
+                         VERDICT_ADMIT);
+}
+END_TEST
+
+/* ---- senders -------------------------------------------------------------------------------- */
+
+START_TEST(test_senders)
+{
+    static const struct {
+        const char *subject;
+        const char *mailbox, *ip;
+        bool refused;
+    } rows[] = {
+        {ALICE, ALICE, "192.0.2.1", true},
+        {ALICE, BOB, "192.0.2.1", false},
+        {"@example.test", BOB, "192.0.2.1", true},
+        {"@example.test", "a@sub.example.test", "192.0.2.1", false},
+        {"192.0.2.1", BOB, "192.0.2.1", true},
+        {"192.0.2.1", BOB, "192.0.2.2", false},
+        {"192.0.2.0/24", BOB, "192.0.2.77", true},
+        {"192.0.0.0/16", BOB, "192.0.3.1", true},
+        {"192.0.0.0/8", BOB, "192.9.9.9", true},
+        {"192.0.2.0/24", BOB, "192.0.3.1", false},
+        {"2001:db8::/64", BOB, "2001:db8::99", true},
+        {"2001:db8::/64", BOB, "2001:db8:0:1::99", false},
+        {"2001:db8::/48", BOB, "2001:db8:0:1::99", true},
+        {"2001:db8::/32", BOB, "2001:db8:ffff::1", true},
+    };
+    rig_begin(_i, DEFAULTS);
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct problem problem;
+        char network[BLOCK_NETWORK_SIZE];
+        const char *subject = rows[i].subject;
+        if (strchr(subject, '@') == NULL) {
+            ck_assert_msg(block_list_network(subject, network) == 1, "%s", subject);
+            subject = network;
+        }
+        block(BLOCK_SENDER, subject, BLOCK_SCOPE_ALL);
+        struct submission submission = rig_submission(arena_printf(arena, "%zu", i));
+        rig_mailbox(&submission, rows[i].mailbox);
+        ck_assert_int_eq(submission_set_ip(&submission, rows[i].ip, strlen(rows[i].ip), &problem),
+                         1);
+        rig_add(&submission, FIELD_TO, "r@x.test");
+        struct verdict verdict = rig_judge(&submission, NOW);
+        ck_assert_msg(verdict.kind == (rows[i].refused ? VERDICT_SENDER_BLOCKED : VERDICT_ADMIT),
+                      "%s: %s from %s", subject, rows[i].mailbox, rows[i].ip);
+        if (rows[i].refused) {
+            ck_assert_str_eq(rig_reasons(&verdict), "sender_blocked");
+            rig_check_has(verdict.message, "is not accepted: It is a trap.");
+            rig_check_has_not(verdict.message, subject);
+        }
+        unblock(BLOCK_SENDER, subject, BLOCK_SCOPE_ALL);
+    }
+}
+END_TEST
+
+START_TEST(test_networks)
+{
+    static const struct {
+        const char *text, *network; /* NULL: none */
+    } rows[] = {
+        {"192.0.2.7", "192.0.2.7"},         {"192.0.2.7/32", "192.0.2.7"},
+        {"10.0.0.0/8", "10.0.0.0/8"},       {"2001:DB8:0::1", "2001:db8::/64"},
+        {"2001:db8::/56", "2001:db8::/56"}, {"10.1.0.0/8", NULL},
+        {"10.0.0.0/9", NULL},               {"10.0.0.0/", NULL},
+        {"10.0.0.0/08", NULL},              {"2001:db8::1/64", NULL},
+        {"2001:db8::/128", NULL},           {"x.test", NULL},
+        {"", NULL},                         {"10.0.0", NULL},
+        {"::ffff:192.0.2.1/32", NULL},
+    };
+    char network[BLOCK_NETWORK_SIZE];
+    (void)_i;
+    for (size_t i = 0; i < countof(rows); i++) {
+        ck_assert_msg(block_list_network(rows[i].text, network) == (rows[i].network != NULL), "%s",
+                      rows[i].text);
+        if (rows[i].network != NULL)
+            ck_assert_str_eq(network, rows[i].network);
+    }
+}
+END_TEST
+
+/* ---- modes ---------------------------------------------------------------------------------- */
+
+START_TEST(test_observe)
+{
+    rig_begin(_i, WITH("guard.mode=observe"));
+    block(BLOCK_RECIPIENT, "r@x.test", BLOCK_SCOPE_ALL);
+    block(BLOCK_SENDER, ALICE, BLOCK_SCOPE_ALL);
+    struct verdict verdict = sent("1", NULL, "r@x.test", NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_ADMIT);
+    ck_assert(verdict.observed);
+    ck_assert_str_eq(rig_reasons(&verdict), "sender_blocked recipient_blocked");
+}
+END_TEST
+
+/* A stranger chooses who is written to by forwarding. */
+START_TEST(test_channels)
+{
+    const char *text;
+    rig_begin(_i, DEFAULTS);
+    block(BLOCK_RECIPIENT, "r@x.test", BLOCK_SCOPE_ALL);
+    struct submission submission = rig_submission("1");
+    rig_add(&submission, FIELD_TO, "r@x.test, s@x.test");
+    submission.channel = CHANNEL_SMTP;
+    struct verdict verdict = rig_judge(&submission, NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
+    rig_check_has(verdict.message, "Mail to r@x.test is blocked"); /* it knows no fields */
+    struct submission one = rig_submission("2");
+    one.channel = CHANNEL_SMTP;
+    rig_add(&one, FIELD_TO, "r@x.test");
+    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &text), 1);
+    ck_assert_str_eq(text, "Mail to r@x.test is blocked: It is a trap. Remove this recipient.");
+    struct submission other = rig_submission("3");
+    rig_add(&other, FIELD_TO, "s@x.test");
+    ck_assert_int_eq(guard_recipient_blocked(guard, &other, NOW, &text), 0);
+    submission.channel = CHANNEL_FORWARDING;
+    ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
+}
+END_TEST
+
+/* ---- what is new ---------------------------------------------------------------------------- */
+
+enum { MANY = 1500 };
+
+static bool is_hit(struct block_filter *filter, const char *subject)
+{
+    bool hit;
+    return block_filter_hits(filter, &subject, 1, &hit) == 1;
+}
+
+static void add_many(const char *prefix)
+{
+    struct block_entry entries[BLOCK_STEP_MAX];
+    for (int first = 0; first < MANY; first += BLOCK_STEP_MAX) {
+        size_t count = 0;
+        for (int i = first; i < MANY && count < BLOCK_STEP_MAX; i++)
+            entries[count++] = entry_of(BLOCK_RECIPIENT,
+                                        arena_printf(arena, "%s%d@x.test", prefix, i),
+                                        BLOCK_SCOPE_ALL);
+        ck_assert_int_eq(block_list_add(store, entries, count, &action), 1);
+    }
+}
+
+/* One that was there from the beginning, and one that starts later, know the same. */
+START_TEST(test_filter)
+{
+    rig_begin(_i, DEFAULTS);
+    struct block_filter *early = block_filter_new(), *late = block_filter_new();
+    ck_assert_int_eq(block_filter_refresh(early, store, NOW, 0), 1);
+    ck_assert(block_filter_is_empty(early));
+    add_many("r");
+    ck_assert_int_eq(block_filter_refresh(early, store, NOW, BLOCK_FILTER_FRESH_MS - 1), 1);
+    ck_assert(block_filter_is_empty(early));
+    ck_assert_int_eq(block_filter_refresh(early, store, NOW, BLOCK_FILTER_FRESH_MS), 1);
+    ck_assert_int_eq(block_filter_refresh(late, store, NOW, 0), 1);
+    ck_assert_uint_eq(block_filter_count(early), MANY);
+    ck_assert_uint_eq(block_filter_count(late), MANY);
+    for (int i = 0; i < MANY; i++) {
+        ck_assert(is_hit(early, arena_printf(arena, "r%d@x.test", i)));
+        ck_assert(!is_hit(late, arena_printf(arena, "s%d@x.test", i)));
+    }
+    block_filter_free(&early);
+    block_filter_free(&late);
+}
+END_TEST
+
+/* What it missed for more than a day is read anew; what is removed leaves within half a day. */
+START_TEST(test_filter_reads_anew)
+{
+    struct block_filter *filter = block_filter_new();
+    rig_begin(_i, DEFAULTS);
+    block(BLOCK_RECIPIENT, "a@x.test", BLOCK_SCOPE_ALL);
+    ck_assert_int_eq(block_filter_refresh(filter, store, NOW, 0), 1);
+    add_many("r");
+    unblock(BLOCK_RECIPIENT, "a@x.test", BLOCK_SCOPE_ALL);
+    ck_assert_int_eq(block_filter_refresh(filter, store, NOW + 2 * DAY_MS, 1000), 1);
+    ck_assert_uint_eq(block_filter_count(filter), MANY);
+    ck_assert(!is_hit(filter, "a@x.test"));
+    unblock(BLOCK_RECIPIENT, "r7@x.test", BLOCK_SCOPE_ALL);
+    int64_t monotonic_ms = DAY_MS;
+    for (int pages = 0; pages < 10 && is_hit(filter, "r7@x.test"); pages++) {
+        monotonic_ms += BLOCK_FILTER_FRESH_MS;
+        ck_assert(is_hit(filter, "r8@x.test")); /* meanwhile all others are there */
+        ck_assert_int_eq(block_filter_refresh(filter, store, NOW, monotonic_ms), 1);
+    }
+    ck_assert_uint_eq(block_filter_count(filter), MANY - 1);
+    ck_assert(is_hit(filter, "r8@x.test"));
+    block_filter_free(&filter);
+}
+END_TEST
+
+/* In the audit log with what was changed; removing what is not there changes nothing. */
+START_TEST(test_audit)
+{
+    struct audit audit[4];
+    struct store_page page = {.max = countof(audit)};
+    rig_begin(_i, DEFAULTS);
+    block(BLOCK_RECIPIENT, "r@x.test", "example.test");
+    unblock(BLOCK_RECIPIENT, "r@x.test", "example.test");
+    const struct block_entry entry = entry_of(BLOCK_RECIPIENT, "r@x.test", "example.test");
+    ck_assert_int_eq(block_list_remove(store, &entry, &action), 0);
+    ck_assert_int_eq(store_audit_newest(store, "r@x.test", INT64_MAX, audit, &page), 1);
+    ck_assert_uint_eq(page.count, 2);
+    ck_assert_str_eq(audit[0].action, "unblock");
+    ck_assert_str_eq(audit[1].action, "block");
+    ck_assert_str_eq(audit[1].by, "ada");
+    ck_assert_str_eq(audit[1].detail, "{\"kind\":\"recipient\",\"until\":null,\"reason\":\"It is a "
+                                      "trap\",\"scope\":\"example.test\"}");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("blocked");
+    TCase *cases = rig_case(suite, "blocked");
+    tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_scopes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_end, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_unroutable, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_senders, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_observe, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_channels, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_filter, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_filter_reads_anew, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_audit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_networks, 0, 1);
+    return backends_run(suite);
+}
