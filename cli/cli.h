@@ -35,6 +35,9 @@ enum cli_option {
     OPTION_COUNT_REPORT,
     OPTION_DROP,
     OPTION_MESSAGE,
+    OPTION_REASON,
+    OPTION_SCOPE,
+    OPTION_SENDER,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -140,6 +143,8 @@ int cli_run_answer(struct cli *cli);
 int cli_run_near(struct cli *cli);
 int cli_run_senders(struct cli *cli);
 int cli_run_action(struct cli *cli);
+int cli_run_blocks(struct cli *cli);
+int cli_run_block(struct cli *cli);
 int cli_run_explain(struct cli *cli);
 int cli_run_trace(struct cli *cli);
 int cli_run_feedback(struct cli *cli);

@@ -81,6 +81,18 @@ const struct command cli_commands[] = {
      cli_run_action, "take away all limits, or --end that", subject_help},
     {"note", "MAILBOX...", 1, CLI_SUBJECTS_MAX, SEVERAL, NEEDS_DESK, cli_run_action,
      "write something down about a mailbox", NULL},
+    {"blocks", "[TEXT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV), NEEDS_DESK, cli_run_blocks,
+     "the blocked recipients and senders, those that begin with TEXT", NULL},
+    {"block", "ADDRESS|DOMAIN|NETWORK", 1, 1,
+     ACTION_OPTIONS | TAKES(OPTION_REASON) | TAKES(OPTION_SCOPE) | TAKES(OPTION_SENDER) |
+         TAKES(OPTION_FOR), NEEDS_DESK, cli_run_block,
+     "refuse mail to an address or a domain, or with --sender all mail of a sender",
+     "An address or a domain is a recipient's; with --scope only for the mail of a sender domain,\n"
+     "or of one mailbox. With --sender it is a mailbox, @DOMAIN, or the network that mail comes\n"
+     "from: 203.0.113.7, 203.0.113.0/24, 2001:db8::/64. Without --for it has no end.\n"},
+    {"unblock", "ADDRESS|DOMAIN|NETWORK", 1, 1,
+     ACTION_OPTIONS | TAKES(OPTION_SCOPE) | TAKES(OPTION_SENDER), NEEDS_DESK, cli_run_block,
+     "end what block began, named in the same way", NULL},
     {"audit", "[SUBJECT]", 0, 1, TAKES(OPTION_JSON) | TAKES(OPTION_CSV) | TAKES(OPTION_MAX),
      NEEDS_DESK, cli_run_audit, "who did what, when and why",
      "The newest 50 as text; as CSV and JSON all of them.\n"},

@@ -36,6 +36,10 @@ static const struct option_row {
     [OPTION_COUNT_REPORT] = {"count", '\0', "REPORT", "the report counts, as one of MAILBOX"},
     [OPTION_DROP] = {"drop", '\0', "REPORT", "the report counts for nobody"},
     [OPTION_MESSAGE] = {"message", '\0', "DECISION", "which message it is about; a queue id will do"},
+    [OPTION_REASON] = {"reason", '\0', "TEXT",
+                       "a name of [blocks] reasons, or the sentence that the sender reads"},
+    [OPTION_SCOPE] = {"scope", '\0', "DOMAIN|MAILBOX", "only mail of these senders"},
+    [OPTION_SENDER] = {"sender", '\0', NULL, "the mail that it sends, not the mail to it"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 

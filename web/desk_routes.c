@@ -404,6 +404,8 @@ const struct route desk_routes[] = {
      answer_report},
     {METHOD_GET, "/appeals", NULL, NULL, ROLE_VIEWER, view_appeals},
     {METHOD_POST, "/appeals", "/appeals", NULL, ROLE_SUPPORT, answer_appeal},
+    {METHOD_GET, "/blocks", NULL, NULL, ROLE_VIEWER, desk_blocks_view},
+    {METHOD_POST, "/blocks", NULL, NULL, ROLE_SUPPORT, desk_blocks_act},
     {METHOD_GET, "/audit", "/audit", "desk_audit", ROLE_VIEWER, view_audit},
     {METHOD_GET, "/audit/export.csv", "/audit/export.csv", NULL, ROLE_VIEWER, desk_exports_csv},
     {METHOD_GET, "/audit/export.json", "/audit/export.json", NULL, ROLE_VIEWER, desk_exports_json},

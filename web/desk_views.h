@@ -20,6 +20,11 @@ int desk_forms_simulate_form(struct exchange *exchange, struct json_object **vie
 int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 
+int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
+                     struct problem *problem) must_check;
+int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,
+                    struct problem *problem) must_check;
+
 int desk_deliveries_page(struct exchange *exchange, struct json_object **view_r,
                          struct problem *problem) must_check;
 int desk_deliveries_ask(struct exchange *exchange, struct json_object **view_r,

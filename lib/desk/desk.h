@@ -340,6 +340,29 @@ int desk_complaints_answer(const struct desk *desk, const char *by, const char *
 void desk_delivery_add_words(struct json_object *view, const struct catalogue *catalogue,
                              struct arena *arena, const char *language);
 
+/* ---- the block lists ---------------------------------------------------------------------------
+ *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
+ *     "scope":…|null (whose mail it is about: a sender domain, or the mailbox of a pair; null: all),
+ *     "reason":a name of settings blocks_reasons, or "staff","text":what the sender reads,
+ *     "since":moment,"until":moment|null (staff ends it),"by":…,"note":…} */
+
+/* {"now":…,"blocks":[BLOCKED ≤ DESK_PAGE],"next":…|null: pass as `after`}, in order of kind and
+ * subject. query: those whose subject begins with it; NULL or "" all. */
+int desk_blocks(const struct desk *desk, const char *query, const char *after, int64_t now_ms,
+                struct json_object **view_r) must_check;
+
+/* Adds an entry, or removes one: {"action":"block"|"unblock","kind":… (absent: of an address
+ * "recipient", else "domain"),"subject":…,"scope":… (absent: all),"note":…}, to block also
+ * {"reason":name or sentence,"for":… (default: no end)}. Values are strings; others, unknown members,
+ * missing and wrong ones: 400, where = the member. 403 for role viewer, 409 when there is no such
+ * entry.
+ * {"action":…,"subject":…,"done":bool,"allowed":bool,"why_not":…|null,"before":BLOCKED|null,
+ *  "after":BLOCKED|null,"mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool,
+ *  "all_mailboxes":bool}   (who is concerned) */
+int desk_block(const struct desk *desk, const struct person *person, struct json_object *words,
+               bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+    must_check;
+
 /* ---- for staff: actions ---------------------------------------------------------------------- */
 
 /* One action, asked for in words, as forms, API and command line bring them:

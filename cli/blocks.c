@@ -1,0 +1,139 @@
+/* sendguard blocks, block, unblock: the block lists. */
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/views.h"
+
+/* ---- the lists ---------------------------------------------------------------------------- */
+
+/* Pages of entries, each told and forgotten: there may be very many. -1: go on; else the exit
+ * status. */
+static int tell_all(struct cli *cli,
+                    void (*tell)(struct cli *cli, struct json_object *entry, bool first))
+{
+    freed_by(free_string) char *after = NULL;
+    bool first = true;
+    do {
+        freed_by(json_put) struct json_object *view = NULL;
+        struct json_object *entry;
+        int status = cli_answer(cli, desk_blocks(&cli->desk, cli->word_count > 0 ? cli->words[0]
+                                                                                 : NULL,
+                                                 after, cli->now_ms, &view), NULL);
+        if (status >= 0)
+            return status;
+        each_of(entry, view, "blocks") {
+            tell(cli, entry, first);
+            first = false;
+        }
+        free_string(&after);
+        const char *next = json_string(view, "next", NULL);
+        after = next != NULL && !ferror(stdout) ? xstrdup(next) : NULL;
+    } while (after != NULL);
+    return -1;
+}
+
+static void tell_json(struct cli *cli, struct json_object *entry, bool first)
+{
+    (void)cli;
+    fputs(first ? "" : ",", stdout);
+    print_json_line(entry, stdout);
+}
+
+static void tell_cell(struct cli *cli, struct json_object *entry, const char *name, const char *end)
+{
+    freed_by(text_free) struct text cell = {0};
+    text_add_csv(&cell, print_member(cli->arena, entry, name, ""));
+    printf("%s%s", text_string(&cell), end);
+}
+
+static void tell_csv(struct cli *cli, struct json_object *entry, bool first)
+{
+    static const char *const columns[] = {"kind",  "subject", "scope", "reason", "text",
+                                          "since", "until",   "by",    "note"};
+    (void)first;
+    arena_reset(cli->arena);
+    for (size_t i = 0; i < countof(columns); i++)
+        tell_cell(cli, entry, columns[i], i < countof(columns) - 1 ? "," : "\r\n");
+}
+
+static void tell_text(struct cli *cli, struct json_object *entry, bool first)
+{
+    (void)first;
+    arena_reset(cli->arena);
+    const char *scope = print_member(cli->arena, entry, "scope", NULL);
+    printf("%-9s  %s%s%s  %s: %s  since %s by %s, until %s\n",
+           print_member(cli->arena, entry, "kind", ""),
+           print_member(cli->arena, entry, "subject", ""), scope != NULL ? "  mail of " : "",
+           scope != NULL ? scope : "", print_member(cli->arena, entry, "reason", ""),
+           print_member(cli->arena, entry, "text", ""),
+           print_moment(cli->arena, entry, "since", cli->now_ms, "?"),
+           print_member(cli->arena, entry, "by", "?"),
+           print_moment(cli->arena, entry, "until", cli->now_ms, "staff ends it"));
+}
+
+int cli_run_blocks(struct cli *cli)
+{
+    bool csv = cli->given[OPTION_CSV] != NULL, json = cli->given[OPTION_JSON] != NULL;
+    if (csv && json)
+        return cli_usage_error(cli, "--csv and --json do not go together");
+    if (csv)
+        fputs("kind,subject,scope,reason,text,since,until,by,note\r\n", stdout);
+    else if (json)
+        fputs("[\n", stdout);
+    int status = tell_all(cli, csv ? tell_csv : json ? tell_json : tell_text);
+    if (status < 0 && json)
+        fputs("]\n", stdout);
+    return status >= 0 ? status : cli_end_output(cli);
+}
+
+/* ---- one entry ------------------------------------------------------------------------------- */
+
+static void print_block(struct cli *cli, struct json_object *view)
+{
+    struct json_object *after = json_member(view, "after");
+    const char *why_not = print_member(cli->arena, view, "why_not", NULL);
+    printf("%s %s: %s\n", print_member(cli->arena, view, "action", ""),
+           print_member(cli->arena, view, "subject", ""),
+           json_is_true(view, "done") ? "done." : "nothing is done yet.");
+    if (why_not != NULL)
+        printf("  not possible: %s\n", why_not);
+    if (json_member(view, "before") != NULL)
+        printf("  on the list now: %s\n",
+               print_member(cli->arena, json_member(view, "before"), "text", ""));
+    if (after != NULL)
+        printf("  %s; the sender reads: %s\n", print_member(cli->arena, after, "kind", ""),
+               print_member(cli->arena, after, "text", ""));
+    if (json_is_true(view, "all_mailboxes"))
+        printf("  concerns mail of all mailboxes\n");
+    if (views_list_length(view, "mailboxes") > 0) {
+        printf("  concerns these mailboxes, which sent within 24 hours%s:\n",
+               json_is_true(view, "more_mailboxes") ? ", and more" : "");
+        views_print_mailboxes(cli, view);
+    }
+}
+
+int cli_run_block(struct cli *cli)
+{
+    static const struct {
+        enum cli_option option;
+        const char *name;
+    } words[] = {{OPTION_SCOPE, "scope"}, {OPTION_REASON, "reason"}, {OPTION_FOR, "for"},
+                 {OPTION_NOTE, "note"}};
+    freed_by(json_put) struct json_object *request = json_object_new_object(), *view = NULL;
+    bool preview = cli->given[OPTION_PREVIEW] != NULL;
+    struct problem problem = {0};
+    if (cli->given[OPTION_NOTE] == NULL && !preview)
+        return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
+    json_add_string(request, "action", cli->command->name);
+    json_add_string(request, "subject", cli->words[0]);
+    if (cli->given[OPTION_SENDER] != NULL)
+        json_add_string(request, "kind", "sender");
+    for (size_t i = 0; i < countof(words); i++)
+        if (cli->given[words[i].option] != NULL)
+            json_add_string(request, words[i].name, cli->given[words[i].option]);
+    if (cli->given[OPTION_NOTE] == NULL)
+        json_add_string(request, "note", "preview");
+    int status = cli_answer(cli, desk_block(&cli->desk, &cli->person, request, preview,
+                                            cli->now_ms, &view, &problem), &problem);
+    return status >= 0 ? status : views_show(cli, view, print_block);
+}

@@ -1,0 +1,202 @@
+/* What staff ask of the block lists, as forms, API, command line and imported files bring it. */
+#include "desk/blocked.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/names.h"
+#include "desk/input.h"
+#include "message/address.h"
+
+enum { NOTE_MAX_BYTES = 255, WORD_MAX_BYTES = 1000 };
+
+enum word { WORD_ACTION, WORD_KIND, WORD_SUBJECT, WORD_SCOPE, WORD_REASON, WORD_FOR, WORD_NOTE,
+            WORD_COUNT };
+static const char *const word_names[WORD_COUNT] = {"action", "kind", "subject", "scope",
+                                                   "reason", "for",  "note"};
+
+/* ---- an entry ------------------------------------------------------------------------------- */
+
+struct json_object *blocked_view(const struct context *context, const struct block_entry *entry)
+{
+    struct json_object *view = json_object_new_object();
+    const char *text = settings_block_reason(context->settings, entry->reason);
+    json_add_string(view, "kind", block_kind_names[entry->kind]);
+    json_add_string(view, "subject", entry->subject);
+    json_add_string(view, "scope",
+                    strcmp(entry->scope, BLOCK_SCOPE_ALL) != 0 ? entry->scope : NULL);
+    json_add_string(view, "reason", text != entry->reason ? entry->reason : BLOCK_BY_STAFF);
+    json_add_string(view, "text", text);
+    json_add_moment(view, "since", entry->since_ms);
+    json_add_moment(view, "until", entry->until_ms);
+    json_add_string(view, "by", entry->by);
+    json_add_string(view, "note", entry->note);
+    return view;
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+/* Without blanks around it; NULL: left out. */
+static int read_word(const struct context *context, const char *name, struct json_object *value,
+                     const char **word_r, struct problem *problem)
+{
+    static const char blank[] = " \t\r\n";
+    if (value != NULL && !json_object_is_type(value, json_type_string))
+        return problem_set(problem, 400, name, "expected a string");
+    const char *text = value != NULL ? json_object_get_string(value) : "";
+    text += strspn(text, blank);
+    size_t length = strlen(text);
+    while (length > 0 && strchr(blank, text[length - 1]) != NULL)
+        length--;
+    if (length > WORD_MAX_BYTES)
+        return problem_set(problem, 400, name, "it is too long");
+    const char *fault = address_text_fault(text, length);
+    if (fault != NULL)
+        return problem_set(problem, 400, name, "%s", fault);
+    *word_r = length > 0 ? arena_strndup(context->arena, text, length) : NULL;
+    return 1;
+}
+
+static int read_words(const struct context *context, struct json_object *object,
+                      const char *words_r[WORD_COUNT], struct problem *problem)
+{
+    if (!json_object_is_type(object, json_type_object))
+        return problem_set(problem, 400, "body", "expected an object");
+    json_object_object_foreach(object, name, value)
+    {
+        int word = names_find(word_names, WORD_COUNT, name);
+        if (word < 0)
+            return problem_set(problem, 400, "body", "expected action, kind, subject, scope, "
+                                                     "reason, for and note alone");
+        if (!read_word(context, name, value, &words_r[word], problem))
+            return 0;
+    }
+    return 1;
+}
+
+/* ---- what is blocked ------------------------------------------------------------------------ */
+
+static int read_sender(const struct context *context, const char *text, struct block_entry *entry,
+                       struct problem *problem)
+{
+    char network[BLOCK_NETWORK_SIZE];
+    if (text[0] == '@') {
+        const char *domain;
+        if (!input_domain(context, text, "subject", &domain, problem))
+            return 0;
+        entry->subject = arena_printf(context->arena, "@%s", domain);
+        return 1;
+    }
+    if (strchr(text, '@') != NULL)
+        return input_mailbox(context, text, "subject", &entry->subject, problem);
+    if (!block_list_network(text, network))
+        return problem_set(problem, 400, "subject",
+                           "expected a mailbox, @DOMAIN, or a network: an address, or one with /8, "
+                           "/16, /24 or /32 (IPv6: /32, /48, /56 or /64)");
+    entry->subject = arena_strdup(context->arena, network);
+    return 1;
+}
+
+/* Whose mail: all, a sender domain, or one mailbox, which makes a recipient a pair. */
+static int read_scope(const struct context *context, const char *scope, struct block_entry *entry,
+                      struct problem *problem)
+{
+    const char *at = scope != NULL ? strchr(scope, '@') : NULL, *domain;
+    entry->scope = BLOCK_SCOPE_ALL;
+    if (entry->kind == BLOCK_PAIR && (at == NULL || at == scope))
+        return problem_set(problem, 400, "scope", "expected the mailbox of the pair");
+    if (scope == NULL || strcmp(scope, BLOCK_SCOPE_ALL) == 0)
+        return 1;
+    if (entry->kind == BLOCK_SENDER)
+        return problem_set(problem, 400, "scope", "all mail of a sender is refused: expected none");
+    if (at == NULL || at == scope) {
+        if (!input_domain(context, scope, "scope", &domain, problem))
+            return 0;
+        entry->scope = settings_sender_domain(context->settings, domain);
+        return 1;
+    }
+    if (entry->kind == BLOCK_DOMAIN)
+        return problem_set(problem, 400, "scope",
+                           "expected a domain; one mailbox can be kept from one recipient alone");
+    entry->kind = BLOCK_PAIR;
+    return input_mailbox(context, scope, "scope", &entry->scope, problem);
+}
+
+int blocked_subject_read(const struct context *context, const char *kind, const char *subject,
+                         const char *scope, struct block_entry *entry, struct problem *problem)
+{
+    const char *at = subject != NULL ? strchr(subject, '@') : NULL;
+    int number = kind == NULL ? (at == NULL || at == subject ? BLOCK_DOMAIN : BLOCK_RECIPIENT)
+                              : names_find(block_kind_names, BLOCK_KIND_COUNT, kind);
+    if (number < 0)
+        return problem_set(problem, 400, "kind", "expected recipient, pair, domain or sender");
+    if (subject == NULL)
+        return problem_set(problem, 400, "subject", "expected what is to be blocked");
+    entry->kind = (enum block_kind)number;
+    int good = entry->kind == BLOCK_SENDER   ? read_sender(context, subject, entry, problem)
+               : entry->kind == BLOCK_DOMAIN ? input_domain(context, subject, "subject",
+                                                            &entry->subject, problem)
+                                             : input_mailbox(context, subject, "subject",
+                                                             &entry->subject, problem);
+    if (!good || !read_scope(context, scope, entry, problem))
+        return 0;
+    return strlen(block_list_key(context->arena, entry)) <= VALUE_KEY_MAX ||
+           problem_set(problem, 400, "subject", "it is too long together with its scope");
+}
+
+int blocked_reason_read(const char *reason, struct block_entry *entry, struct problem *problem)
+{
+    if (reason == NULL)
+        return problem_set(problem, 400, "reason",
+                           "expected a name of [blocks] reasons, or the sentence that the sender "
+                           "reads");
+    if (strlen(reason) > BLOCK_REASON_MAX_BYTES)
+        return problem_set(problem, 400, "reason", "it has at most %d bytes",
+                           BLOCK_REASON_MAX_BYTES);
+    entry->reason = reason;
+    return 1;
+}
+
+/* ---- an action ------------------------------------------------------------------------------ */
+
+static int read_until(const struct context *context, const char *text, struct block_entry *entry,
+                      struct problem *problem)
+{
+    int64_t for_ms = UNTIL_LIFTED;
+    if (text != NULL && !settings_duration_read(text, &for_ms))
+        return problem_set(problem, 400, "for",
+                           "expected 1s to 3650d, such as 30m, 24h or 7d, or permanent");
+    entry->until_ms = for_ms == UNTIL_LIFTED ? UNTIL_LIFTED : context->now_ms + for_ms;
+    return 1;
+}
+
+int blocked_request_read(const struct context *context, struct json_object *object,
+                         const struct person *person, struct blocked_request *request_r,
+                         struct problem *problem)
+{
+    const char *words[WORD_COUNT] = {NULL};
+    struct blocked_request request = {.entry = {.by = person->name, .since_ms = context->now_ms}};
+    if (!read_words(context, object, words, problem))
+        return 0;
+    request.removes = words[WORD_ACTION] != NULL && strcmp(words[WORD_ACTION], "unblock") == 0;
+    if (!request.removes &&
+        (words[WORD_ACTION] == NULL || strcmp(words[WORD_ACTION], "block") != 0))
+        return problem_set(problem, 400, "action", "expected block or unblock");
+    if (request.removes && (words[WORD_REASON] != NULL || words[WORD_FOR] != NULL))
+        return problem_set(problem, 400, words[WORD_REASON] != NULL ? "reason" : "for",
+                           "unblock does not take it");
+    if (!blocked_subject_read(context, words[WORD_KIND], words[WORD_SUBJECT], words[WORD_SCOPE],
+                              &request.entry, problem))
+        return 0;
+    if (!request.removes &&
+        (!blocked_reason_read(words[WORD_REASON], &request.entry, problem) ||
+         !read_until(context, words[WORD_FOR], &request.entry, problem)))
+        return 0;
+    request.note = request.entry.note = words[WORD_NOTE];
+    if (request.note == NULL)
+        return problem_set(problem, 400, "note", "expected why this is done, for the audit log");
+    if (strlen(request.note) > NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "it has at most %d bytes", NOTE_MAX_BYTES);
+    *request_r = request;
+    return 1;
+}

@@ -1,0 +1,29 @@
+/* What staff ask of the block lists, as words, and an entry as JSON. Internal to lib/desk. */
+#ifndef SENDGUARD_BLOCKED_H
+#define SENDGUARD_BLOCKED_H
+
+#include "desk/context.h"
+#include "guard/block_list.h"
+
+/* BLOCKED of desk.h. */
+struct json_object *blocked_view(const struct context *context, const struct block_entry *entry);
+
+struct blocked_request {
+    struct block_entry entry; /* to be made, or removed: kind, subject and scope */
+    bool removes;
+    const char *note;
+};
+/* Reads the words of desk_block. 1; 0 with *problem (400). */
+int blocked_request_read(const struct context *context, struct json_object *words,
+                         const struct person *person, struct blocked_request *request_r,
+                         struct problem *problem) must_check;
+/* Sets kind, subject and scope by their words; kind and scope may be NULL. 1; 0 with *problem
+ * (400). */
+int blocked_subject_read(const struct context *context, const char *kind, const char *subject,
+                         const char *scope, struct block_entry *entry, struct problem *problem)
+    must_check;
+/* Sets the reason. 1; 0 with *problem (400). */
+int blocked_reason_read(const char *reason, struct block_entry *entry, struct problem *problem)
+    must_check;
+
+#endif

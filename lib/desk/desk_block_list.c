@@ -1,0 +1,169 @@
+/* The block lists as staff see and change them. */
+#include <string.h>
+
+#include "base/json.h"
+#include "desk/blocked.h"
+#include "desk/desk_senders.h"
+#include "desk/input.h"
+
+enum { MAILBOXES_SHOWN = 20 };
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+/* Where the keys of what begins with the text stand, in order of key. */
+enum { PREFIXES_MAX = 5 };
+struct prefixes {
+    const char *of[PREFIXES_MAX];
+    size_t count;
+};
+
+static struct prefixes prefixes_of(struct arena *arena, const char *query)
+{
+    bool domain = query[0] == '@';
+    if (query[0] == '\0')
+        return (struct prefixes){{""}, 1};
+    if (domain)
+        return (struct prefixes){{arena_printf(arena, "domain\n%s", query + 1),
+                                  arena_printf(arena, "sender\n%s", query)}, 2};
+    return (struct prefixes){{arena_printf(arena, "domain\n%s", query),
+                              arena_printf(arena, "pair\n%s", query),
+                              arena_printf(arena, "recipient\n%s", query),
+                              arena_printf(arena, "sender\n@%s", query),
+                              arena_printf(arena, "sender\n%s", query)}, PREFIXES_MAX};
+}
+
+/* Adds the entries whose keys begin with `prefix`, behind `after`, until the page is full. *last_r:
+ * the key of the last one. 1; 0: there are more; -1. */
+static int add_page(const struct context *context, const char *prefix, const char *after,
+                    struct json_object *list, const char **last_r)
+{
+    struct value *values = arena_alloc(context->arena, (DESK_PAGE + 1) * sizeof *values);
+    struct store_page page = {.max = DESK_PAGE + 1};
+    const char *from = strcmp(after, prefix) > 0 ? after : prefix;
+    if (store_values(context->desk->store, context->arena, VALUE_BLOCKED, from, context->now_ms,
+                     values, &page) < 0)
+        return -1;
+    for (size_t i = 0; i < page.count; i++) {
+        struct block_entry entry;
+        if (strncmp(values[i].key, prefix, strlen(prefix)) != 0)
+            return 1;
+        if (json_object_array_length(list) == DESK_PAGE)
+            return 0;
+        if (block_list_read(context->arena, &values[i], &entry) > 0)
+            json_object_array_add(list, blocked_view(context, &entry));
+        *last_r = values[i].key;
+    }
+    return !page.more;
+}
+
+int desk_blocks(const struct desk *desk, const char *query, const char *after, int64_t now_ms,
+                struct json_object **view_r)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct json_object *list = json_add_list(view, "blocks");
+    const char *last = after != NULL ? after : "";
+    char *text = arena_strdup(context.arena, query != NULL ? query : "");
+    for (char *at = text; *at != '\0'; at++) /* key forms are in lower case */
+        *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
+    const struct prefixes prefixes = prefixes_of(context.arena, text + strspn(text, " \t"));
+    int whole = 1;
+    for (size_t i = 0; i < prefixes.count && whole > 0; i++)
+        whole = add_page(&context, prefixes.of[i], last, list, &last);
+    if (whole < 0)
+        return -1;
+    json_add_moment(view, "now", now_ms);
+    json_add_string(view, "next", whole ? NULL : last);
+    *view_r = take(view);
+    return 1;
+}
+
+/* ---- one action ----------------------------------------------------------------------------- */
+
+/* What the role may: 1; 0 with *problem (403). */
+static int may_block(const struct person *person, struct problem *problem)
+{
+    return person->role >= ROLE_SUPPORT ||
+           problem_set(problem, 403, "", "your role may look, but not act");
+}
+
+/* Who sent lately and is concerned: of a sender that sender, of a recipient whose mail is refused.
+ */
+static int add_concerned(const struct context *context, const struct block_entry *entry,
+                         struct json_object *view)
+{
+    struct json_object *mailboxes = json_add_list(view, "mailboxes");
+    const char *more = NULL, *of_sender = entry->subject, *key = NULL;
+    enum sender_of of = SENDERS_OF_DOMAIN;
+    bool all = strcmp(entry->scope, BLOCK_SCOPE_ALL) == 0;
+    if (entry->kind == BLOCK_SENDER && of_sender[0] == '@')
+        key = of_sender + 1;
+    else if (entry->kind == BLOCK_SENDER && strchr(of_sender, '@') == NULL) {
+        of = SENDERS_OF_IP;
+        key = of_sender;
+    } else if (entry->kind != BLOCK_SENDER && entry->kind != BLOCK_PAIR && !all)
+        key = entry->scope;
+    if (key != NULL && desk_add_senders(context, of, key, NULL, MAILBOXES_SHOWN, mailboxes,
+                                        &more) < 0)
+        return -1;
+    json_add_bool(view, "more_mailboxes", more != NULL);
+    json_add_bool(view, "all_mailboxes", entry->kind != BLOCK_SENDER && all);
+    return 1;
+}
+
+/* 1 and the entry that is there; 0 there is none; -1. */
+static int find_entry(const struct context *context, const struct block_entry *entry,
+                      struct block_entry *found_r)
+{
+    struct value value;
+    int found = store_value(context->desk->store, context->arena, VALUE_BLOCKED,
+                            block_list_key(context->arena, entry), context->now_ms, &value);
+    return found < 1 ? found : block_list_read(context->arena, &value, found_r);
+}
+
+/* 1 done; 0 with *problem; -1. */
+static int carry_out(const struct context *context, const struct person *person,
+                     const struct blocked_request *request, struct problem *problem)
+{
+    const struct action action = {context->now_ms, person->name, request->note};
+    int done = request->removes ? block_list_remove(context->desk->store, &request->entry, &action)
+                                : block_list_add(context->desk->store, &request->entry, 1, &action);
+    guard_outdate_blocks(context->desk->guard);
+    return done != 0 ? done
+                     : problem_set(problem, 409, "", "others change the lists at the same moment; "
+                                                     "try again");
+}
+
+int desk_block(const struct desk *desk, const struct person *person, struct json_object *words,
+               bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    struct blocked_request request;
+    struct problem why_not = {0};
+    struct block_entry before;
+    if (!blocked_request_read(&context, words, person, &request, problem))
+        return 0;
+    bool allowed = may_block(person, &why_not) > 0;
+    if (!allowed && !preview) {
+        *problem = why_not;
+        return 0;
+    }
+    int found = find_entry(&context, &request.entry, &before);
+    if (found < 0 || add_concerned(&context, &request.entry, view) < 0)
+        return -1;
+    if (request.removes && found == 0)
+        return problem_set(problem, 409, "subject", "it is not on the list");
+    int done = preview ? 1 : carry_out(&context, person, &request, problem);
+    if (done < 1)
+        return done;
+    json_add_string(view, "action", request.removes ? "unblock" : "block");
+    json_add_string(view, "subject", request.entry.subject);
+    json_add_bool(view, "done", !preview);
+    json_add_bool(view, "allowed", allowed);
+    json_add_string(view, "why_not", allowed ? NULL : why_not.text);
+    json_add(view, "before", found > 0 ? blocked_view(&context, &before) : NULL);
+    json_add(view, "after", request.removes ? NULL : blocked_view(&context, &request.entry));
+    *view_r = take(view);
+    return 1;
+}
