@@ -16,6 +16,7 @@
 #include "guard/reference.h"
 #include "mail/reply.h"
 #include "message/address.h"
+#include "rules/window.h"
 
 /* Of a report that nobody can be held to, so many messages are looked for at most. */
 enum { TRACES_LOOKED_AT = 4 };
@@ -345,6 +346,12 @@ static int wait_for_staff(struct reporting *reporting, uint64_t id, enum report_
 
 /* ---- one report ------------------------------------------------------------------------------ */
 
+/* What complaints about it may have led to is forgotten, so the same ones would lead there again. */
+static bool is_too_old(const struct reporting *reporting)
+{
+    return !window_holds(reporting->admitted_ms, COMPLAINTS_KEPT_MS, reporting->search.now_ms);
+}
+
 static int take_report(struct reporting *reporting, uint64_t id, enum report_result *result_r)
 {
     if (reporting->report.type == REPORT_AUTH_FAILURE) {
@@ -355,6 +362,10 @@ static int take_report(struct reporting *reporting, uint64_t id, enum report_res
     int found = find_message(reporting);
     if (found < 0)
         return -1;
+    if (found > 0 && is_too_old(reporting)) {
+        *result_r = REPORT_IS_NO_COMPLAINT;
+        return 1;
+    }
     if (found > 0 && reporting->reporter != NULL)
         return complain(reporting, result_r);
     if (reporting->report.type == REPORT_NOT_SPAM) { /* there is nothing that it takes back */

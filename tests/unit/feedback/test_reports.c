@@ -233,6 +233,38 @@ START_TEST(test_one_run_one_offence)
 }
 END_TEST
 
+/* The same reports again when nothing is known of the offence any more. */
+START_TEST(test_replayed_much_later)
+{
+    const char *texts[4];
+    begin(_i, USUAL);
+    for (int i = 0; i < 4; i++)
+        texts[i] = report_of(&(struct told){.domain = i < 3 ? "loop.test" : NULL,
+                                            .reference = reference_of(ALICE, at_ms + i)});
+    at_ms += HOUR_MS;
+    for (int i = 0; i < 3; i++)
+        take_text(texts[i]);
+    ck_assert_ptr_nonnull(suspended(ALICE));
+    at_ms = NOW + COMPLAINTS_KEPT_MS - DAY_MS;
+    for (int i = 0; i < 3; i++)
+        take_text(texts[i]);
+    ck_assert_ptr_null(suspended(ALICE));
+    ck_assert_uint_eq(counting(ALICE), 0);
+    at_ms = NOW + 2 * COMPLAINTS_KEPT_MS;
+    for (int i = 0; i < 4; i++)
+        take_text(texts[i]);
+    ck_assert_ptr_null(suspended(ALICE));
+    ck_assert_uint_eq(complaints_of(ALICE), 0);
+    ck_assert_uint_eq(waiting().count, 0);
+    int64_t sent_ms = at_ms - COMPLAINTS_KEPT_MS;
+    TAKE(.domain = "loop.test", .reference = reference_of(BOB, sent_ms));
+    ck_assert_uint_eq(complaints_of(BOB), 0);
+    TAKE(.domain = "loop.test", .reference = reference_of(BOB, sent_ms + 1));
+    ck_assert_uint_eq(complaints_of(BOB), 1);
+    end();
+}
+END_TEST
+
 /* What a lift, or a suspension by staff, ended is over as well. */
 START_TEST(test_ended_by_staff)
 {
@@ -573,6 +605,7 @@ int main(void)
     TCase *tcase = rig_case(suite, "reports");
     tcase_add_loop_test(tcase, test_three_suspend, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_one_run_one_offence, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_replayed_much_later, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_ended_by_staff, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_withdrawn, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_public_header, 0, BACKEND_KINDS);
