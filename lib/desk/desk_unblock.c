@@ -23,8 +23,8 @@ static void end_unblocking(struct unblocking *unblocking)
     block_values_free(&unblocking->after);
 }
 
-/* In the window as the store has it: for views it is a moment ahead. Of one that is damaged the
- * refusals alone end. */
+/* In the window as the store has it: for views it is a moment ahead. Of one that is damaged, or is
+ * not there, the refusals alone end. */
 static void lift_all(const struct context *context, struct unblocking *unblocking)
 {
     const struct failure_settings *settings = &context->settings->failures;
@@ -32,7 +32,8 @@ static void lift_all(const struct context *context, struct unblocking *unblockin
     struct failure_window *window = &failing->window;
     unblocking->breaks_ms = FAILURE_NEVER;
     failure_window_free(window);
-    if (!failure_window_read(failing->value.bytes, failing->value.length, window))
+    if (failing->value.length == 0 ||
+        !failure_window_read(failing->value.bytes, failing->value.length, window))
         return;
     block_values_of(window, settings, failing->domain, &unblocking->before);
     for (size_t i = 0; i < failing->block_count; i++) {

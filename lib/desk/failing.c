@@ -1,5 +1,6 @@
 #include "desk/failing.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "desk/view.h"
@@ -18,11 +19,19 @@ static const char *const end_names[FAILURE_END_COUNT] = {"time", "lifted", "outa
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
+/* As judging does by the settings of now. */
+static bool is_regarded(const struct context *context, const struct value *value)
+{
+    const struct failure_settings *settings = &context->settings->failures;
+    return settings->percent != LIMIT_OFF &&
+           (settings->blocks == FAILURE_BLOCKS_MAILBOX || strchr(value->key, '@') == NULL);
+}
+
 bool failing_block_of(const struct context *context, const struct value *value,
                       struct failing_block *block_r)
 {
     struct failing_block block = {.value = *value};
-    if (value->length == 0 ||
+    if (value->length == 0 || !is_regarded(context, value) ||
         !failure_in_force_read(value->bytes, value->length, &block.in_force) ||
         !failure_in_force_holds(&block.in_force, context->now_ms))
         return false;
@@ -82,27 +91,34 @@ struct json_object *failing_block_view(const struct failing_block *block)
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* The domain's own, and those of mailboxes as the window names them. 1 or -1. */
+/* One of all that the store has, if a mailbox of the domain is blocked. */
+static void add_of_mailbox(const struct context *context, const struct value *value, void *pointer)
+{
+    struct failing *failing = pointer;
+    struct failing_block block;
+    const char *at = strchr(value->key, '@');
+    if (at == NULL || !failing_block_of(context, value, &block) ||
+        strcmp(settings_sender_domain(context->settings, strrchr(at, '@') + 1),
+               failing->domain) != 0)
+        return;
+    failing->blocks = xrealloc(failing->blocks,
+                               (failing->block_count + 1) * sizeof *failing->blocks);
+    block.subject = arena_strdup(context->arena, value->key);
+    block.value.key = block.subject;
+    failing->blocks[failing->block_count++] = block;
+}
+
+/* The domain's own, and those of its mailboxes, whether the window knows of them or not. 1 or -1. */
 static int read_blocks(const struct context *context, struct failing *failing)
 {
-    const struct failure_window *window = &failing->window;
-    struct value *values = arena_alloc(context->arena, (window->block_count + 1) * sizeof *values);
-    size_t count = 1;
-    values[0] = (struct value){.kind = VALUE_BLOCK, .key = failing->domain};
-    for (size_t i = 0; i < window->block_count; i++) {
-        const char *mailbox = failure_names_at(&window->names, window->blocks[i].mailbox);
-        if (mailbox != NULL && window->blocks[i].until_ms > context->now_ms)
-            values[count++] = (struct value){.kind = VALUE_BLOCK,
-                                             .key = arena_strdup(context->arena, mailbox)};
-    }
-    if (store_values_get(context->desk->store, context->arena, values, count,
-                         context->now_ms) < 0)
+    struct value value = {.kind = VALUE_BLOCK, .key = failing->domain};
+    if (store_values_get(context->desk->store, context->arena, &value, 1, context->now_ms) < 0)
         return -1;
-    failing->blocks = arena_alloc(context->arena, count * sizeof *failing->blocks);
-    for (size_t i = 0; i < count; i++)
-        if (failing_block_of(context, &values[i], &failing->blocks[failing->block_count]))
-            failing->block_count++;
-    return 1;
+    failing->blocks = xcalloc(1, sizeof *failing->blocks);
+    failing->block_count = failing_block_of(context, &value, &failing->blocks[0]);
+    return context->settings->failures.blocks == FAILURE_BLOCKS_MAILBOX
+               ? failing_each_value(context, VALUE_BLOCK, add_of_mailbox, failing)
+               : 1;
 }
 
 int failing_read(const struct context *context, const char *domain, struct failing *failing_r)
@@ -121,7 +137,11 @@ int failing_read(const struct context *context, const char *domain, struct faili
     return read_blocks(context, failing_r);
 }
 
-void failing_end(struct failing *failing) { failure_window_free(&failing->window); }
+void failing_end(struct failing *failing)
+{
+    failure_window_free(&failing->window);
+    free(take(failing->blocks));
+}
 
 /* ---- numbers ------------------------------------------------------------------------------------ */
 

@@ -19,7 +19,8 @@ struct failing_block {
  * ends last. mailbox "": of a mailbox of the domain without a block of its own. 1 or -1. */
 int failing_block_read(const struct context *context, const char *mailbox, const char *domain,
                        struct failing_block *block_r) must_check;
-/* A value of VALUE_BLOCK as a block. false: it does not hold now, or is damaged. */
+/* A value of VALUE_BLOCK as a block. false: it does not hold now, or is damaged, or the settings of
+ * now do not regard it: failures.percent is off, or it is of a mailbox, and domains are blocked. */
 bool failing_block_of(const struct context *context, const struct value *value,
                       struct failing_block *block_r);
 /* The one that a message of the mailbox met, as its record has it; none: it met none. */
@@ -33,7 +34,7 @@ struct failing {
     const char *domain;           /* the name of its group: settings_sender_domain */
     struct value value;           /* VALUE_FAILURES as the store has it; length 0: there is none */
     struct failure_window window; /* as it is now */
-    struct failing_block *blocks; /* of the domain and of its mailboxes */
+    struct failing_block *blocks; /* of the domain, and of its mailboxes; to be freed */
     size_t block_count;
 };
 /* domain: key form. 1 or -1. To be ended also after -1. */
@@ -47,6 +48,11 @@ struct json_object *failing_view(const struct context *context, const struct fai
  * -1. */
 int failing_own_view(const struct context *context, const char *mailbox,
                      const struct failing_block *block, struct json_object **view_r) must_check;
+
+/* Calls for each value of a kind that is listed; it does not live longer. 1 or -1. */
+typedef void failing_found(const struct context *context, const struct value *value, void *list);
+int failing_each_value(const struct context *context, enum value_kind kind, failing_found *found,
+                       void *list) must_check;
 
 /* "blocked":[BLOCK…], all that hold. 1 or -1. */
 int failing_add_blocked(const struct context *context, struct json_object *view) must_check;

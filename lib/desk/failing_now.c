@@ -8,11 +8,8 @@
 
 enum { VALUES_PAGE = 256 };
 
-/* Calls for each value of a kind. 1 or -1. */
-static int each_value(const struct context *context, enum value_kind kind,
-                      void (*found)(const struct context *context, const struct value *value,
-                                    void *list),
-                      void *list)
+int failing_each_value(const struct context *context, enum value_kind kind,
+                       failing_found *found, void *list)
 {
     struct value *values = arena_alloc(context->arena, VALUES_PAGE * sizeof *values);
     freed_by(arena_free) struct arena *of_page = arena_new();
@@ -44,7 +41,7 @@ static void add_block(const struct context *context, const struct value *value, 
 
 int failing_add_blocked(const struct context *context, struct json_object *view)
 {
-    return each_value(context, VALUE_BLOCK, add_block, json_add_list(view, "blocked"));
+    return failing_each_value(context, VALUE_BLOCK, add_block, json_add_list(view, "blocked"));
 }
 
 /* ---- outages ------------------------------------------------------------------------------------ */
@@ -113,7 +110,7 @@ int failing_add_outages(const struct context *context, struct json_object *view)
         return 1;
     outages.site = arena_alloc(context->arena, sizeof *outages.site);
     if (count_domains(context, &outages.domains_of_day) < 0 ||
-        each_value(context, VALUE_OUTAGE, add_outage, &outages) < 0)
+        failing_each_value(context, VALUE_OUTAGE, add_outage, &outages) < 0)
         return -1;
     json_object_array_sort(outages.list, most_domains_first);
     return 1;

@@ -427,6 +427,45 @@ START_TEST(mailboxes)
 }
 END_TEST
 
+/* What judging regards by the settings of now is blocked, and nothing else. */
+START_TEST(other_settings)
+{
+    begin(_i, WITH("failures.blocks=mailbox"));
+    rig_block(DOMAIN, FAILURE_HINT_NONE);
+    rig_block(ALICE, FAILURE_HINT_NONE);
+    rig_reload(WITH("failures.percent=off"));
+    ck_assert_int_eq(send_one("x", 1, NOW).kind, VERDICT_ADMIT);
+    check_member(view_mailbox(ALICE, NOW), "state", "ok");
+    check_member(view_status(ALICE, 0, NOW), "block", "null");
+    check_member(view_status(ALICE, 0, NOW), "can_appeal", "[]");
+    check_member(view_domain(DOMAIN, NOW), "blocked_until", "null");
+    check_member(VIEW(desk_feedback(rig_desk(), NOW, &made)), "blocked", "[]");
+    rig_reload(DEFAULTS);
+    ck_assert_uint_eq(length_of(VIEW(desk_feedback(rig_desk(), NOW, &made)), "blocked"), 1);
+    do_action(&supporter, LIFT, NOW);
+    ck_assert_int_eq(send_one("y", 1, NOW).kind, VERDICT_ADMIT);
+    check_member(view_mailbox(ALICE, NOW), "state", "ok");
+    check_member(view_status(ALICE, 0, NOW), "block", "null");
+    refuse_action(&supporter, LIFT, NOW, 409, "subject");
+}
+END_TEST
+
+/* Also where the window does not know of it: its domain had another name, or it is lost. */
+START_TEST(mailbox_without_window)
+{
+    begin(_i, WITH("failures.blocks=mailbox", "domains.own_domains=another.test " DOMAIN));
+    rig_block(ALICE, FAILURE_HINT_NONE);
+    rig_block("carol@third.test", FAILURE_HINT_NONE);
+    ck_assert_int_eq(send_one("x", 1, NOW).kind, VERDICT_BLOCKED);
+    check_member(view_domain(DOMAIN, NOW), "mailbox_blocks.0.subject", ALICE);
+    struct json_object *view = do_action(&supporter, LIFT, NOW);
+    ck_assert_uint_eq(length_of(view, "lifted"), 1);
+    check_member(view, "lifted.0.subject", ALICE);
+    ck_assert_int_eq(send_one("y", 1, NOW).kind, VERDICT_ADMIT);
+    ck_assert_uint_eq(length_of(VIEW(desk_feedback(rig_desk(), NOW, &made)), "blocked"), 1);
+}
+END_TEST
+
 /* What a message met is explained as it was, whatever became of the block. */
 START_TEST(met)
 {
@@ -458,7 +497,7 @@ int main(void)
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {nothing, counted, blocked, of_a_user, destinations_of_many,
                                   beside_a_suspension, damaged, now, lift, lifted_stays_open,
-                                  mailboxes, met};
+                                  mailboxes, other_settings, mailbox_without_window, met};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);
