@@ -75,9 +75,11 @@ const char *print_moment(struct arena *arena, struct json_object *object, const 
     char written[32];
     if (!zone_moment_read(json_string(object, name, ""), &time_ms))
         return otherwise;
-    time_t seconds = (time_t)(time_ms / SECOND_MS);
-    localtime_r(&seconds, &local);
     bool exact = now_ms <= 0; /* beside a distance the minute is enough */
+    time_t seconds = (time_t)(time_ms / SECOND_MS);
+    if (!exact && time_ms > now_ms) /* rounded up, as on pages: who waits for it is not too early */
+        seconds += (time_t)(MINUTE_MS / SECOND_MS - 1);
+    localtime_r(&seconds, &local);
     strftime(written, sizeof written, exact ? "%F %T" : "%F %R", &local);
     freed_by(text_free) struct text text = {0};
     text_add(&text, written);

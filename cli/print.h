@@ -20,7 +20,7 @@ const char *print_number(struct arena *arena, struct json_object *object, const 
 
 /* A member that is a moment as views have it ("2026-11-22T14:05:00Z"): */
 /* "2026-11-22 14:05" in the local time zone, `otherwise` when the member is null; with
- * now_ms > 0 also the distance: "2026-11-22 14:05 (in 3 h 20 min)". */
+ * now_ms > 0 also the distance: "2026-11-22 14:05 (in 3 h 20 min)". What is to come is rounded up to the minute. */
 const char *print_moment(struct arena *arena, struct json_object *object, const char *name,
                          int64_t now_ms, const char *otherwise);
 

@@ -37,11 +37,23 @@ static void print_notes(struct cli *cli, struct json_object *view)
                print_member(cli->arena, note, "note", ""));
 }
 
+/* That the user objects, and nobody has answered. */
+static void print_appeals(struct json_object *view)
+{
+    struct json_object *appeal;
+    int64_t waiting = 0;
+    each_of(appeal, view, "appeals")
+        waiting += json_member(appeal, "answer") == NULL;
+    if (waiting > 0)
+        puts("  its user objects and waits for an answer: sendguard appeals");
+}
+
 static void print_mailbox(struct cli *cli, struct json_object *view)
 {
     const char *exempt = print_member(cli->arena, view, "exempt", NULL);
     views_print_state(cli, json_string(view, "mailbox", ""), view);
     failures_print_block(cli, "  ", json_member(view, "block"));
+    print_appeals(view);
     if (exempt != NULL)
         printf("  exempt from all limits (%s)\n", exempt);
     views_print_next(cli, "  ", json_member(view, "next"));

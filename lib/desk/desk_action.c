@@ -188,7 +188,8 @@ int desk_action(const struct desk *desk, const struct person *person, struct jso
     if (forecast_read(&context, request.mailbox, request.domain, &before) < 0)
         return -1;
     if (request.action == ACTION_LIFT && !is_unblock(&request) &&
-        !desk_request_choose_cause(&context, &request, &before.account.suspensions, problem))
+        !desk_request_choose_cause(&context, &request, &before.account.suspensions,
+                                   before.block.subject, problem))
         return 0;
     if (desk_request_imagine(&context, &request, &before, &after) < 0 ||
         desk_request_concerns(&context, &request, view) < 0)

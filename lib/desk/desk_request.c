@@ -133,6 +133,10 @@ static int read_subject(const struct context *context, const struct words *words
         request->subject = arena_printf(context->arena, "@%s", request->domain);
         return 1;
     }
+    if (text != NULL && text[0] != '\0' && strchr(text, '@') == NULL &&
+        actions[request->action].of_domain)
+        return problem_set(problem, 400, "subject", "it has no @: expected a mailbox such as "
+                           "name@example.org, or a domain such as @example.org");
     if (text != NULL && text[0] == '@')
         return problem_set(problem, 400, "subject", "%s is for one mailbox, not for a domain",
                            desk_action_name(request->action));
@@ -198,11 +202,15 @@ static int read_cause(const struct context *context, const struct words *words,
 }
 
 int desk_request_choose_cause(const struct context *context, struct desk_request *request,
-                              const struct suspensions *suspensions, struct problem *problem)
+                              const struct suspensions *suspensions, const char *blocked,
+                              struct problem *problem)
 {
     const char *names[CAUSE_COUNT];
     for (size_t i = 0; i < suspensions->count; i++)
         names[i] = cause_names[suspensions->of[i].cause];
+    if (suspensions->count == 0 && blocked != NULL)
+        return problem_set(problem, 409, "subject", "it is not suspended, but %s is blocked: "
+                           "expected @%s, to lift that", blocked, request->domain);
     if (suspensions->count == 0)
         return problem_set(problem, 409, "subject", "it is not suspended");
     if (request->cause == CAUSE_COUNT && suspensions->count > 1)

@@ -30,9 +30,10 @@ int desk_request_read(const struct context *context, struct json_object *words,
                       struct desk_request *request_r, struct problem *problem) must_check;
 
 /* A lift that names no cause is of the only suspension there is. 1; 0 with *problem (409) when there is
- * none of the cause, or no cause is named and there are several. */
+ * none of the cause, or no cause is named and there are several. blocked: what else refuses the
+ * mailbox's mail, "@example.test", which *problem names; or NULL. */
 int desk_request_choose_cause(const struct context *context, struct desk_request *request,
-                              const struct suspensions *suspensions,
+                              const struct suspensions *suspensions, const char *blocked,
                               struct problem *problem) must_check;
 
 /* A lift whose subject is a domain ends its block for mail that failed and those of its mailboxes;

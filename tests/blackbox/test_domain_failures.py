@@ -138,6 +138,8 @@ def test_text_for_people(blocked):
     assert re.search(r"@sad\.test is blocked until .* \(in .*\)\n    mail to 10 of 13", text)
     assert all(len(line) < 80 for line in text.splitlines()), text
     assert re.search(rf"7  {FAILS}", text) and "Blocks of the last 7 days" in text
+    named = re.search(r"is blocked until (\S+) (\S+) \(", text)
+    assert "{}T{}:00Z".format(*named.groups()) >= blocked.failures()["blocked_until"]
     assert "cannot send now: too much of its mail" in blocked.shell.ok("show", FAILS)
     assert "@sad.test is blocked until" in blocked.shell.ok("feedback")
     for words in (["show", FAILS], ["show", "@sad.test"]):
@@ -148,6 +150,9 @@ def test_the_lift_of_a_domain(blocked):
     shell = blocked.shell
     assert "neither it nor" in shell.fails(1, "lift", "@other.test", "--note", "x")
     assert "--note is missing" in shell.fails(64, "lift", "@sad.test")
+    for command in (["lift", FAILS], ["lift", FAILS, "--preview"]):
+        assert "but @sad.test is blocked: expected @sad.test" in shell.fails(1, *command, "--note", "x")
+    assert "or a domain such as @example.org" in shell.fails(64, "lift", "sad.test", "--note", "x")
     assert "does not take it" in shell.fails(64, "lift", "@sad.test", "--cause", "terms", "--note", "x")
     told = shell.ok("lift", "@sad.test", "--preview")
     assert "before: the next message would be refused, too much mail failed" in told
@@ -226,6 +231,12 @@ def test_the_api(blocked, web):
     assert viewer.get("/api/v1/overview").json["blocked"] == []
 
 
+def status_page(web, webmail, mailbox):
+    sender = type(webmail)(webmail.endpoint, mailbox, webmail.ip)
+    url = sender.send(dry_run=True).json["status_url"]
+    return Client(web, {"Accept-Language": "en"}).get("/status?t=" + url.partition("?t=")[2]).text
+
+
 def test_a_user_reads_of_himself_alone(both, folder, store):  # noqa: F811
     user, webmail = both()()
     house = House(user, folder, store).block()
@@ -244,6 +255,19 @@ def test_a_user_reads_of_himself_alone(both, folder, store):  # noqa: F811
             page = Client(web, {"Accept-Language": language}).get("/status?t=" + token).text
             assert words in page and FAILS not in page, language
             assert "has exceeded the max defers and failures per hour allowed" in page
+        waits = "its user objects and waits for an answer"
+        assert waits not in house.shell.ok("show", OTHER)
+        Client(web, {"Accept": "application/json"}).post_form("/status", {
+            "t": token, "action": "appeal", "about": view["can_appeal"][0]["about"], "text": "not me"})
+        assert waits in house.shell.ok("show", OTHER)
+        house.shell.ok("answer", OTHER, "1", "--note", "you are right")
+        assert waits not in house.shell.ok("show", OTHER)
+        page = status_page(web, webmail, OTHER)
+        assert "remove the addresses" in page and "take it off your lists" in page
+        page = status_page(web, webmail, "carol@sad.test")
+        assert "Nothing of it came from your mailbox" in page and "This address does not exist" in page
+        for advice in ("remove the addresses", "take it off your lists", "is only delayed"):
+            assert advice not in page, advice
     finally:
         web.stop()
 
@@ -263,3 +287,5 @@ def test_the_desk(blocked, web):
     page = desk.get("/desk/domains/sad.test?done=lift").text
     assert "The block is lifted." in page and "lifted by staff" in page
     assert "Lift the block" not in page
+    home = desk.get("/desk/").text
+    assert "<strong>block lifted</strong>" in home and "suspension lifted" not in home
