@@ -28,8 +28,15 @@ static const char *source_text(struct cli *cli, struct json_object *complaint)
                         print_member(cli->arena, complaint, "source", "?"));
 }
 
+static bool of_stranger(struct json_object *complaint)
+{
+    return json_is_true(complaint, "counted") &&
+           strcmp(json_string(complaint, "source", ""), "authenticated") == 0;
+}
+
 static void print_mailbox(struct cli *cli, struct json_object *view)
 {
+    bool strangers = false;
     struct json_object *one;
     struct print_table table;
     printf("%s: %s of %s complaints that suspend, about messages of %lld days%s.\n",
@@ -42,12 +49,16 @@ static void print_mailbox(struct cli *cli, struct json_object *view)
         return;
     print_table_begin(&table, 6, 0);
     print_table_row(&table, "CAME", "SENT", "MESSAGE", "FROM", "TYPE", "COUNTS");
-    each_of(one, view, "complaints")
+    each_of(one, view, "complaints") {
         print_table_row(&table, print_moment(cli->arena, one, "at", 0, "?"),
                         print_moment(cli->arena, one, "sent_at", 0, ""),
                         print_member(cli->arena, one, "decision", ""), source_text(cli, one),
                         print_member(cli->arena, one, "type", "?"), why_text(one));
+        strangers = strangers || of_stranger(one);
+    }
     print_table_end(&table, stdout);
+    if (strangers)
+        puts("  (as long as none is of a loop or counted by staff, those of one domain are one)");
 }
 
 static void print_waiting(struct cli *cli, struct json_object *view)

@@ -19,6 +19,7 @@ struct complaint_making {
     struct complaints *complaints;
     struct waiting_reports reports;
     bool suspends;
+    uint32_t number; /* of complaints that count in the window, before they are used up */
 };
 
 uint64_t complaint_step_message(const char *queue_id)
@@ -130,6 +131,7 @@ static int change_mailbox(struct complaint_making *making)
         return -1;
     complaints_settle(making->complaints, ended_ms);
     making->suspends = !step->exempt && complaints_break(making->complaints, &rule);
+    making->number = complaints_number(making->complaints, &rule);
     if (making->suspends) /* all that it holds was sent before */
         complaints_settle(making->complaints, making->now_ms);
     return 1;
@@ -153,11 +155,20 @@ static struct value_change change_of(const struct value *before, const struct te
         .replaces = before->version};
 }
 
+/* Why it is suspended: "3 complaints about messages of 7d". */
+static const char *note_of(const struct complaint_making *making)
+{
+    freed_by(text_free) struct text window = {0};
+    settings_duration_print(making->settings->complaints_window_ms, &window);
+    return arena_printf(making->arena, "%u complaints about messages of %s", making->number,
+                        window.data);
+}
+
 /* 1, 0 another program was faster, -1. */
 static int write_step(struct complaint_making *making, bool mailbox_changed, bool waiting_changed)
 {
     freed_by(text_free) struct text complaints = {0}, reports = {0};
-    const struct action action = {making->now_ms, SUSPENSION_BY_GUARD, "complaints"};
+    const struct action action = {making->now_ms, SUSPENSION_BY_GUARD, note_of(making)};
     const struct audited observed = {"complaints", making->step->mailbox, "{}", &action};
     bool enforces = making->settings->guard_mode == MODE_ENFORCE;
     struct value_suspension suspension = {

@@ -61,6 +61,10 @@ class Stack:
         answer = self._run("sendguard", *arguments, "--json", stdout=subprocess.PIPE)
         return json.loads(answer.stdout)
 
+    def told(self, *arguments):
+        """What the command line prints for people."""
+        return self._run("sendguard", *arguments, stdout=subprocess.PIPE, text=True).stdout
+
     def _make_mailboxes(self, count):
         """All at once: Dovecot looks no more than once a second whether the file has changed."""
         names = [f"user{number}@example.test" for number in range(count)]

@@ -104,6 +104,7 @@ def test_three_complaints_suspend(lab, mailbox):
             hand_in(lab, report(original))
     found = suspension(lab, mailbox)
     assert found["by"] == "guard" and found["offence"] == 1
+    assert found["note"] == "3 complaints about messages of 7d"
     listed = lab.stack.sendguard("complaints", mailbox)
     assert [(one["source"], one["loop"], one["type"], one["counted"], one["why"])
             for one in listed] == 3 * [("loop", "loop.test", "abuse", False, "before_suspension_ended")]
@@ -125,6 +126,8 @@ def test_what_a_stranger_writes_about_himself_is_removed(lab, mailbox):
     assert suspension(lab, mailbox) is None
     why = [one["why"] for one in lab.stack.sendguard("complaints", mailbox)]
     assert why == 3 * [None] + 3 * ["unknown_reporter"]
+    told = lab.stack.told("complaints", mailbox)
+    assert f"{mailbox}: 1 of 3 complaints" in told and "those of one domain are one" in told
     for report_id in [one["report"] for one in lab.stack.sendguard("complaints")]:
         lab.stack.sendguard("complaints", "--drop", report_id, "--note", "forged")
     assert lab.stack.sendguard("complaints") == []
