@@ -371,7 +371,7 @@ CONF
 configure_verifier() {
     local field
     field=X-$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
-    printf '/@([a-z0-9.-]+)$/ PREPEND %s: $1\n' "$field" >"$dir/postfix/conf/verified_senders"
+    echo "/@([a-z0-9.-]+)\$/ PREPEND $field: \$1" >"$dir/postfix/conf/verified_senders"
     cat >"$dir/postfix/conf/verified_headers" <<CONF
 /^Authentication-Results:[[:space:]]*mx\.example\.test([[:space:];]|$)/ IGNORE
 /^$field: (.*)$/ REPLACE Authentication-Results: mx.example.test; spf=pass smtp.mailfrom=\$1

@@ -298,7 +298,7 @@ static int read_block(const redisReply *element, struct judge_result *result)
         return 1;
     if (!failure_in_force_read(element->str + 1, element->len - 1, &result->block))
         return 0;
-    result->block.of_mailbox = mark == RECORD_BLOCK_MARKS + 1;
+    result->block.of_mailbox = element->str[0] == RECORD_BLOCK_MARKS[1];
     return 1;
 }
 
