@@ -106,8 +106,7 @@ int cli_read_subjects(struct cli *cli) must_check;
 struct open_command;
 int cli_open(struct cli *cli, struct open_command **opened_r) must_check;
 void cli_close(struct open_command **opened);
-/* The key that the services have, for cli->desk, if we may read it; NULL. The caller frees it, when
- * cli->desk.key is NULL again. */
+/* The key that the services have, for cli->desk.key, if we may read it; NULL. The caller frees it. */
 struct token_key *cli_open_key(struct cli *cli);
 /* Root goes on as the owner of a SQLite file or its folder, in the group of `socket` (NULL: none)
  * too; database NULL: it is not SQLite. -1: go on; else the exit status. */

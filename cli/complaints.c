@@ -142,6 +142,7 @@ static int run(struct cli *cli)
 int cli_run_complaints(struct cli *cli)
 {
     freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
+    cli->desk.key = key;
     int status = run(cli);
     cli->desk.key = NULL;
     return status;

@@ -254,6 +254,7 @@ static int read_mailbox(struct cli *cli, struct json_object **view_r, struct pro
 static int trace_message(struct cli *cli, struct json_object **view_r, struct problem *problem)
 {
     freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
+    cli->desk.key = key;
     int answer = desk_trace(&cli->desk, cli->words[0], NULL, cli->now_ms, view_r, problem);
     cli->desk.key = NULL;
     return answer;

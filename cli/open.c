@@ -214,9 +214,7 @@ struct token_key *cli_open_key(struct cli *cli)
     const char *file = cli->settings->web_secret_file;
     struct token_key *key = NULL;
     struct problem unimportant;
-    if (access(file, R_OK) == 0 && token_key_load(file, &key, &unimportant) == 1)
-        cli->desk.key = key;
-    return key;
+    return access(file, R_OK) == 0 && token_key_load(file, &key, &unimportant) == 1 ? key : NULL;
 }
 
 /* No key: the command line makes no links, and few commands look for the secret. */

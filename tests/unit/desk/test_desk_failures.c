@@ -48,8 +48,9 @@ static void come(struct came came, int count, int64_t last_ms)
 {
     for (int i = count; i > 0; i--) {
         int64_t at_ms = last_ms - (i - 1) * MINUTE_MS;
+        units++;
         struct failure_outcome outcome = {
-            .unit = ++units, .message = units, .mailbox = came.mailbox,
+            .unit = units, .message = units, .mailbox = came.mailbox,
             .site = came.site != NULL ? came.site : "x.test", .first = true, .came = came.came,
             .kind = came.class == REPLY_ADDRESS_UNKNOWN ? FAILURE_ADDRESS_UNKNOWN : FAILURE_OTHER,
             .class = (uint8_t)came.class, .left_out = came.left_out,

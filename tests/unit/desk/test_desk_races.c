@@ -39,7 +39,7 @@ static int give_at_once(struct giver givers[SUPPORTERS], const char *to_domain,
     for (size_t i = 0; i < SUPPORTERS; i++) {
         guards[i] = guard_new(store, token_key, rig_settings(WITH(SMALL, "desk.max_extra=10")),
                               rig_catalogue());
-        givers[i] = (struct giver){.begin = &begin, .desk = {store, guards[i]}, .result = -7};
+        givers[i] = (struct giver){.begin = &begin, .desk = {.store = store, .guard = guards[i]}, .result = -7};
         snprintf(givers[i].words, sizeof givers[i].words,
                  "{\"action\":\"extra\",\"subject\":\"%s\",\"note\":\"n\",%s}",
                  i % 2 == 0 ? "@example.test" : ALICE, i % 2 == 0 ? to_domain : to_mailbox);
