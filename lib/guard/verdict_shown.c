@@ -161,6 +161,8 @@ static void add_block_lines(const struct showing *showing, struct json_object *l
     if (hint != NULL)
         add_line(showing, lines, hint, NULL);
     add_line(showing, lines, sending_state_hint_to_do(block->hint), NULL);
+    if (!block->of_mailbox)
+        add_line(showing, lines, "failures.do.perhaps", NULL);
     add_line(showing, lines, "status.s.works", NULL);
 }
 

@@ -215,6 +215,8 @@ static void tell_block(const struct verdict_writing *telling, const struct verdi
         tell_moment(telling, "this_from", verdict->retry_at_ms);
     tell_text(telling, sending_state_hint(block->hint));
     tell_text(telling, sending_state_hint_to_do(block->hint));
+    if (!block->of_mailbox)
+        tell_text(telling, "failures.do.perhaps");
     tell_with(telling, "reading", NULL);
 }
 

@@ -36,8 +36,8 @@ export const tests = {
     const wanted = {
       en: [/^Sending is paused until/, /all mailboxes of example\.test/, /remove the addresses that do not exist/],
       de: [/^Senden ist pausiert bis/, /alle Postfächer von example\.test/, /Streichen Sie die Adressen, die es nicht gibt/],
-      fr: [/^L’envoi est en pause jusqu’à/, /toutes les boîtes de example\.test/, /retirez les adresses qui n’existent pas/],
-      es: [/^El envío está en pausa hasta/, /todos los buzones de example\.test/, /quite las direcciones que no existen/],
+      fr: [/^L’envoi est en pause\s; fin\s: \d/, /toutes les boîtes de example\.test/, /retirez les adresses qui n’existent pas/],
+      es: [/^El envío está en pausa; termina: \d/, /todos los buzones de example\.test/, /quite las direcciones que no existen/],
     };
     for (const [locale, [heading, ...sentences]] of Object.entries(wanted)) {
       for (const [width, colorScheme] of locale === 'en' ? [[320, 'light'], [1280, 'dark']] : [[320, 'dark']]) {
@@ -53,6 +53,19 @@ export const tests = {
         });
       }
     }
+  },
+
+  async 'who made none of it is told so, and reads no advice for who did'({ stack, bob }) {
+    await bob.go('?_task=settings&_action=plugin.sendguard');
+    assert.match(await bob.page.locator('.sendguard-status').innerText(),
+      /Mail from example\.test to \d+ of \d+ recipients failed[^]*Perhaps none of it was yours/);
+    const { status_url } = await stack.ask('bob@example.test');
+    await withVisitor(stack, {}, async ({ page }) => {
+      await page.goto(status_url);
+      const text = await page.locator('main').innerText();
+      assert.match(text, /Nothing of it came from your mailbox/);
+      assert.doesNotMatch(text, /remove the addresses|take it off your lists/);
+    });
   },
 
   async 'the desk shows it first, with its numbers, on every screen'({ stack }) {

@@ -41,6 +41,7 @@ START_TEST(test_refused)
                                       "lately; this holds for all mailboxes of example.test. "
                                       NOT_SENT " Most of these addresses take no mail.");
     rig_check_has(verdict.message, "remove the addresses that do not exist");
+    rig_check_has(verdict.message, " Perhaps none of it was yours: ");
     rig_check_has(verdict.message, "\xE2\x80\x9C" SENTENCE "\xE2\x80\x9D");
     freed_by(json_put) struct json_object *told = answer(&verdict);
     ck_assert_str_eq(rig_text(told, "verdict"), "refuse");
@@ -118,6 +119,8 @@ START_TEST(test_whom_it_concerns)
         bool observed = cases[i].settings[0] != NULL && strstr(cases[i].settings[0], "observe");
         ck_assert_int_eq(verdict.observed, observed);
         ck_assert_int_eq(verdict.block.text != NULL, cases[i].refused || observed);
+        bool of_others = verdict.message != NULL && strstr(verdict.message, "Perhaps none of it");
+        ck_assert_int_eq(of_others, cases[i].refused && strchr(cases[i].blocked, '@') == NULL);
         rig_end();
     }
 }

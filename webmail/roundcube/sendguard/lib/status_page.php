@@ -32,7 +32,7 @@ class sendguard_status_page
     private function verdict(sendguard_answer $answer, sendguard_shown $shown, sendguard_answer $status)
     {
         $content = $this->state(self::LOOKS[$shown->text('state')] ?? 'warning', rcube::Q($shown->text('headline')))
-            . html::div('sendguard-message', $this->texts->paragraphs($shown->texts('lines')));
+            . html::div('sendguard-message', $this->texts->paragraphs($this->explanation($shown)));
 
         $windows = $answer->objects('windows');
         foreach ($windows as $number => $window) {
@@ -45,6 +45,14 @@ class sendguard_status_page
 
         return $content . ($link === '' ? '' : html::div('formbuttons', $link)) . $this->delivery($answer, $status)
             . html::div('sendguard-message', $this->texts->questions($shown) . $this->texts->sentence($shown));
+    }
+
+    /** Of a block also what failed: its lines go on from there. Any other reason is in the windows. */
+    private function explanation(sendguard_shown $shown)
+    {
+        $reasons = $shown->text('state') === 'blocked' ? $shown->texts('reasons') : [];
+
+        return array_merge($reasons, $shown->texts('lines'));
     }
 
     /** What became of the last messages, and where to read more: beside each in Sent, and for addresses. */
