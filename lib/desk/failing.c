@@ -19,12 +19,15 @@ static const char *const end_names[FAILURE_END_COUNT] = {"time", "lifted", "outa
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-/* As judging does by the settings of now. */
+/* As judging does by the settings of now: of equal domains only the name of the first is asked for. */
 static bool is_regarded(const struct context *context, const struct value *value)
 {
     const struct failure_settings *settings = &context->settings->failures;
+    bool of_mailbox = strchr(value->key, '@') != NULL;
     return settings->percent != LIMIT_OFF &&
-           (settings->blocks == FAILURE_BLOCKS_MAILBOX || strchr(value->key, '@') == NULL);
+           (of_mailbox ? settings->blocks == FAILURE_BLOCKS_MAILBOX
+                       : strcmp(settings_sender_domain(context->settings, value->key),
+                                value->key) == 0);
 }
 
 bool failing_block_of(const struct context *context, const struct value *value,

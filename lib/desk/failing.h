@@ -20,7 +20,8 @@ struct failing_block {
 int failing_block_read(const struct context *context, const char *mailbox, const char *domain,
                        struct failing_block *block_r) must_check;
 /* A value of VALUE_BLOCK as a block. false: it does not hold now, or is damaged, or the settings of
- * now do not regard it: failures.percent is off, or it is of a mailbox, and domains are blocked. */
+ * now do not regard it: failures.percent is off, or it is of a mailbox, and domains are blocked, or
+ * the domain has another name now. */
 bool failing_block_of(const struct context *context, const struct value *value,
                       struct failing_block *block_r);
 /* The one that a message of the mailbox met, as its record has it; none: it met none. */
