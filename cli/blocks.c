@@ -7,12 +7,13 @@
 /* ---- the lists ---------------------------------------------------------------------------- */
 
 /* Pages of entries, each told and forgotten: there may be very many. -1: go on; else the exit
- * status. */
+ * status. *none_r: there is none. */
 static int tell_all(struct cli *cli,
-                    void (*tell)(struct cli *cli, struct json_object *entry, bool first))
+                    void (*tell)(struct cli *cli, struct json_object *entry, bool first),
+                    bool *none_r)
 {
     freed_by(free_string) char *after = NULL;
-    bool first = true;
+    bool first = *none_r = true;
     do {
         freed_by(json_put) struct json_object *view = NULL;
         struct json_object *entry;
@@ -23,7 +24,7 @@ static int tell_all(struct cli *cli,
             return status;
         each_of(entry, view, "blocks") {
             tell(cli, entry, first);
-            first = false;
+            first = *none_r = false;
         }
         free_string(&after);
         const char *next = json_string(view, "next", NULL);
@@ -73,14 +74,17 @@ static void tell_text(struct cli *cli, struct json_object *entry, bool first)
 
 int cli_run_blocks(struct cli *cli)
 {
-    bool csv = cli->given[OPTION_CSV] != NULL, json = cli->given[OPTION_JSON] != NULL;
+    bool csv = cli->given[OPTION_CSV] != NULL, json = cli->given[OPTION_JSON] != NULL, none;
     if (csv && json)
         return cli_usage_error(cli, "--csv and --json do not go together");
     if (csv)
         fputs("kind,subject,scope,reason,text,since,until,by,note\r\n", stdout);
     else if (json)
         fputs("[\n", stdout);
-    int status = tell_all(cli, csv ? tell_csv : json ? tell_json : tell_text);
+    int status = tell_all(cli, csv ? tell_csv : json ? tell_json : tell_text, &none);
+    if (status < 0 && none && !csv && !json)
+        puts("No such recipient or sender is on the lists.\n"
+             "Domains that are blocked since their mail fails: sendguard feedback");
     if (status < 0 && json)
         fputs("]\n", stdout);
     return status >= 0 ? status : cli_end_output(cli);

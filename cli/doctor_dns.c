@@ -191,6 +191,9 @@ void doctor_spf(struct doctor *doctor)
                     "see the desk, or sendguard spf DOMAIN: what its owner has to write",
                     "%lld of %lld domains do not let all of spf.outgoing send", not_named,
                     named + not_named);
+    else if (named == 0)
+        doctor_says(doctor, DOCTOR_OK, NULL,
+                    "the DNS answers; no record is known of a domain that sends");
     else
         doctor_says(doctor, DOCTOR_OK, NULL, "all %lld domains let spf.outgoing send", named);
 }

@@ -153,7 +153,8 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     if (found < 0 || add_concerned(&context, &request.entry, view) < 0)
         return -1;
     if (request.removes && found == 0)
-        return problem_set(problem, 409, "subject", "it is not on the list");
+        return problem_set(problem, 409, "subject",
+                           "it is not on the list; a block since mail failed ends with a lift");
     int done = preview ? 1 : carry_out(&context, person, &request, problem);
     if (done < 1)
         return done;

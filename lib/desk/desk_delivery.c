@@ -479,7 +479,8 @@ int desk_feedback_forget(const struct desk *desk, const char *source, const stru
                     : store_value(desk->store, context.arena, VALUE_CURSOR, source, action->now_ms,
                                   &cursor);
     if (found < 1)
-        return found < 0 ? -1 : problem_set(problem, 404, "", "no log of that name is followed");
+        return found < 0 ? -1 : problem_set(problem, 404, "", "no log of that name is followed: "
+                                                "expected one that sendguard feedback names");
     freed_by(json_put) struct json_object *tree = json_read(cursor.bytes);
     int64_t seen_ms = json_int(tree, "read_ms", 0);
     if (seen_ms <= action->now_ms - DESK_FORGET_MS)

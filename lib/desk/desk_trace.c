@@ -150,7 +150,8 @@ static int ask_by_queue_id(const struct context *context, const struct message_s
 {
     if (queue_id == NULL || !queue_id_is(queue_id, strlen(queue_id)))
         return problem_set(problem, 400, "message",
-                           "expected a decision's id such as 7K3M-Q2XD-9F4A, or a queue id");
+                           "expected a decision's id such as 7K3M-Q2XD-9F4A, a queue id, or the "
+                           "value of X-Sendguard-Ref");
     int64_t time_us; /* a long id tells it */
     int found = find_open(search, queue_id, asked_r);
     if (found == 0 && queue_id_time(queue_id, strlen(queue_id), &time_us))

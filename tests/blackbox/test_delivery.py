@@ -127,7 +127,8 @@ def test_a_log_that_is_forgotten(sent, folder):
     source = sent.shell.json("feedback")["source"]
     forget = ("feedback", "--forget", source)
     assert "--note is missing" in sent.shell.fails(64, *forget)
-    assert "no log of that name" in sent.shell.fails(1, "feedback", "--forget", "mx9", "--note", "x")
+    assert "no log of that name is followed: expected one that sendguard feedback names" in \
+        sent.shell.fails(1, "feedback", "--forget", "mx9", "--note", "x")
     assert "within the last 10 minutes" in sent.shell.fails(1, *forget, "--note", "gone")
     assert sent.shell.json("feedback")["source"] == source and sent.shell.ok("audit") == ""
     clock = Clock(folder)
@@ -151,7 +152,7 @@ def test_why_there_is_no_trace(sent):
     assert "there is no message" in sent.shell.fails(1, "trace", "ZK3M-Q2XD-9F4A")
     assert "not kept any longer" in sent.shell.fails(1, "trace", "0K3M-Q2XD-9F4A")
     assert "does not lead to it" in sent.shell.fails(1, "trace", "4F0A13")
-    assert "expected a decision's id" in sent.shell.fails(64, "trace", "what")
+    assert "a queue id, or the value of X-Sendguard-Ref" in sent.shell.fails(64, "trace", "what")
     assert "expected an address" in sent.shell.fails(64, "trace", "@example.test")
 
 
