@@ -16,7 +16,7 @@
 
 enum {
     LMTP_LINE_MAX = 1024,            /* of a command, with its end */
-    LMTP_MESSAGE_MAX = 4 * 1024 * 1024 + 1, /* more than report_read takes */
+    LMTP_MESSAGE_MAX = 256 * 1024 + 1, /* more than report_read reads */
     LMTP_RECIPIENTS_MAX = 100,       /* of a message; others are told to come again */
     LMTP_MISTAKES_MAX = 20,          /* of a session */
 };

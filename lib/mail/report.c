@@ -258,8 +258,6 @@ static void take_sender(struct report_reading *reading, GMimeObject *message,
 static enum report_read answer(const struct report_reading *reading)
 {
     const struct report_original *original = &reading->report->original;
-    if (reading->too_much)
-        return REPORT_TOO_MUCH;
     if (!reading->has_report)
         return REPORT_NONE;
     return original->reference_count > 0 || original->trace_count > 0 ||
@@ -277,14 +275,15 @@ enum report_read report_read(struct arena *arena, const char *bytes, size_t leng
         .arena = arena, .reference_header = reference_header, .report = report_r};
     *report_r = (struct report){.type = REPORT_ABUSE, .incidents = 1};
     address_init();
-    if (length > REPORT_BYTES_MAX)
-        return REPORT_TOO_MUCH;
-    GMimeMessage *message = parse(with_line_feeds(arena, bytes, length), length);
+    size_t read_length = length < REPORT_BYTES_MAX ? length : REPORT_BYTES_MAX;
+    GMimeMessage *message = parse(with_line_feeds(arena, bytes, read_length), read_length);
     if (message == NULL)
         return REPORT_NONE;
     take_sender(&reading, GMIME_OBJECT(message), authserv_id);
     if (g_mime_message_get_mime_part(message) != NULL)
         take_parts(&reading, g_mime_message_get_mime_part(message), 0);
     g_object_unref(message);
-    return answer(&reading);
+    enum report_read read = answer(&reading);
+    bool cut = read_length < length && read != REPORT_READ;
+    return reading.too_much || cut ? REPORT_TOO_MUCH : read;
 }

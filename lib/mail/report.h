@@ -20,7 +20,7 @@ enum report_type {
 extern const char *const report_type_names[REPORT_TYPES]; /* as Feedback-Type has them */
 
 enum {
-    REPORT_BYTES_MAX = 4 * 1024 * 1024,
+    REPORT_BYTES_MAX = 256 * 1024, /* so much of its beginning is read; attachments come behind */
     REPORT_PARTS_MAX = 64,
     REPORT_DEPTH_MAX = 8,
     REPORT_DOMAINS_MAX = 8,
@@ -58,7 +58,8 @@ enum report_read {
     REPORT_READ,
     REPORT_NONE,      /* mail of another kind */
     REPORT_NO_MESSAGE, /* a report that does not show whose message it is about */
-    REPORT_TOO_MUCH,   /* larger, deeper, or of more parts than is read */
+    REPORT_TOO_MUCH,   /* deeper, or of more parts than is read; or larger, and what is read is no
+                          report, or does not show whose message it is about */
 };
 
 /* Everything in *report_r lives in `arena`. authserv_id: whose Authentication-Results are believed;

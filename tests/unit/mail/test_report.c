@@ -46,7 +46,8 @@ static enum report_read read_text(const char *text) { return read_bytes(text, st
     "\tfor <b@loop.test>; Sat, 28 Nov 2026 10:00:00 +0000 (UTC)\r\n"                          \
     "X-Sendguard-Ref: of the sender's own\r\n"                                                \
     "From: Alice <alice@own.test>\r\nMessage-ID: <abc@own.test>\r\nSubject: buy\r\n"
-#define ORIGINAL "--b\r\nContent-Type: message/rfc822\r\n\r\n" ORIGINAL_FIELDS "\r\nBody.\r\n--b--\r\n"
+#define ORIGINAL_BEGIN "--b\r\nContent-Type: message/rfc822\r\n\r\n" ORIGINAL_FIELDS "\r\nBody.\r\n"
+#define ORIGINAL ORIGINAL_BEGIN "--b--\r\n"
 
 static void check_original(void)
 {
@@ -235,12 +236,36 @@ END_TEST
 
 /* ---- bounds -------------------------------------------------------------------------------------- */
 
+static void add_filling(struct text *text, size_t length)
+{
+    while (text->length <= length)
+        text_add(text, "more and more, until nobody reads it any longer\r\n");
+}
+
+/* A sender who attaches much is complained about all the same: the beginning says enough. */
+START_TEST(test_large)
+{
+    struct text text = {0};
+    text_add(&text, ARF_BEGIN ARF_REPORT("Feedback-Type: abuse\r\n") ORIGINAL_BEGIN);
+    add_filling(&text, 20 * REPORT_BYTES_MAX);
+    ck_assert_int_eq(read_bytes(text.data, text.length), REPORT_READ);
+    check_original();
+    text_free(&text);
+}
+END_TEST
+
+/* What it says behind that is not read. */
 START_TEST(test_too_large)
 {
     struct text text = {0};
-    text_add(&text, ARF_BEGIN ARF_REPORT("Feedback-Type: abuse\r\n") ORIGINAL);
-    while (text.length <= REPORT_BYTES_MAX)
-        text_add(&text, "more and more, until nobody reads it any longer\r\n");
+    text_add(&text, ARF_BEGIN);
+    add_filling(&text, REPORT_BYTES_MAX);
+    text_add(&text, ARF_REPORT("Feedback-Type: abuse\r\n") ORIGINAL);
+    ck_assert_int_eq(read_bytes(text.data, text.length), REPORT_TOO_MUCH);
+    text_clear(&text);
+    text_add(&text, ARF_BEGIN ARF_REPORT("Feedback-Type: abuse\r\n"));
+    add_filling(&text, REPORT_BYTES_MAX);
+    text_add(&text, ORIGINAL);
     ck_assert_int_eq(read_bytes(text.data, text.length), REPORT_TOO_MUCH);
     text_free(&text);
 }
@@ -305,6 +330,7 @@ int main(void)
     tcase_add_test(tests, test_no_message);
     tcase_add_test(tests, test_cut_off);
     tcase_add_loop_test(tests, test_received, 0, (int)countof(received));
+    tcase_add_test(tests, test_large);
     tcase_add_test(tests, test_too_large);
     tcase_add_test(tests, test_too_many_parts);
     tcase_add_test(tests, test_too_deep);
