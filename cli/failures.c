@@ -41,7 +41,7 @@ static void print_rule(struct cli *cli, struct json_object *failures)
     if (percent == NULL)
         puts("  failures.percent = off: no domain is blocked");
     else
-        printf("  blocked from %s%% on, when they are %s recipients of %s messages at least%s\n",
+        printf("  blocked when they are %s%% of all, and %s recipients of %s messages, or more%s\n",
                percent, print_number(arena, failures, "at_least", "?"),
                print_number(arena, failures, "min_messages", "?"),
                json_is_true(failures, "enforced") ? "" : "; mode observe: nobody is refused");

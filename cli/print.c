@@ -77,7 +77,7 @@ const char *print_moment(struct arena *arena, struct json_object *object, const 
         return otherwise;
     bool exact = now_ms <= 0; /* beside a distance the minute is enough */
     time_t seconds = (time_t)(time_ms / SECOND_MS);
-    if (!exact && time_ms > now_ms) /* rounded up, as on pages: who waits for it is not too early */
+    if (!exact && time_ms > now_ms + SECOND_MS) /* rounded up, as on pages: who waits for it is not too early */
         seconds += (time_t)(MINUTE_MS / SECOND_MS - 1);
     localtime_r(&seconds, &local);
     strftime(written, sizeof written, exact ? "%F %T" : "%F %R", &local);
