@@ -27,13 +27,33 @@ static void drop_place(struct waiting_reports *reports, size_t place)
             (reports->count - place) * sizeof reports->of[0]);
 }
 
+/* How far its sender is known: anybody can invent reports of nobody, who is known by a domain has to
+ * have one. */
+static int known(const struct waiting_report *report)
+{
+    return report->of_loop ? 2 : report->reporter != 0;
+}
+
+/* The oldest of those whose sender is known least goes. False: that one would be the new one. */
+static bool make_room(struct waiting_reports *reports, const struct waiting_report *report)
+{
+    size_t place = 0;
+    for (size_t i = 1; i < reports->count; i++)
+        if (known(&reports->of[i]) < known(&reports->of[place]))
+            place = i;
+    if (known(report) < known(&reports->of[place]))
+        return false;
+    drop_place(reports, place);
+    return true;
+}
+
 bool waiting_reports_take(struct waiting_reports *reports, const struct waiting_report *report)
 {
     for (size_t i = 0; i < reports->count; i++)
         if (is_same(&reports->of[i], report))
             return false;
-    if (reports->count == WAITING_REPORTS_MAX)
-        drop_place(reports, 0);
+    if (reports->count == WAITING_REPORTS_MAX && !make_room(reports, report))
+        return false;
     reports->of[reports->count++] = *report;
     return true;
 }

@@ -56,6 +56,29 @@ START_TEST(test_bounds)
 }
 END_TEST
 
+/* Who invents reports gets none of a loop out of the list, nor one of somebody who is known. */
+START_TEST(test_flooded)
+{
+    static const struct waiting_report of_loop = {.id = 1000001, .at_ms = NOON, .of_loop = true,
+                                                  .reporter = 9, .mailbox = "", .queue_id = "",
+                                                  .domain = ""};
+    ck_assert(waiting_reports_take(&list, &of_loop));
+    ck_assert(wait_for_staff(1000002, "", 7));
+    for (uint64_t id = 1; id <= 2 * WAITING_REPORTS_MAX; id++)
+        ck_assert(wait_for_staff(id, "", 0));
+    ck_assert_uint_eq(list.count, WAITING_REPORTS_MAX);
+    ck_assert_uint_eq(list.of[0].id, 1000001);
+    ck_assert_uint_eq(list.of[1].id, 1000002);
+    ck_assert_uint_eq(list.of[2].id, WAITING_REPORTS_MAX + 3);
+    for (uint64_t id = 1; id <= 2 * WAITING_REPORTS_MAX; id++)
+        ck_assert(wait_for_staff(2000000 + id, "", 8));
+    ck_assert_uint_eq(list.of[0].id, 1000001);
+    ck_assert_uint_eq(list.of[1].reporter, 8);
+    ck_assert(!wait_for_staff(1, "", 0)); /* all others are of somebody */
+    ck_assert_uint_eq(list.count, WAITING_REPORTS_MAX);
+}
+END_TEST
+
 START_TEST(test_packed)
 {
     struct waiting_reports read;
@@ -98,6 +121,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, test_same);
     tcase_add_test(tcase, test_bounds);
+    tcase_add_test(tcase, test_flooded);
     tcase_add_test(tcase, test_packed);
     Suite *suite = suite_create("waiting reports");
     suite_add_tcase(suite, tcase);
