@@ -246,6 +246,8 @@ CONF
 configure_mailer() {
     local name
     for name in $accounts fbl; do printf '%s@example.test ok\n' "$name"; done >"$dir/postfix/conf/users"
+    # As Postfix makes it; feedback, which starts at the same time, would warn that it is not there.
+    install -m 600 /dev/null "$dir/log/mailer.postfix.log"
     # What ends a connection has one of its own: the others of a message get their own answers.
     install -m 755 "$root/tools/stack/sink" "$dir/sink"
     cat >"$dir/postfix/conf/transport" <<CONF
