@@ -106,7 +106,7 @@ int desk_lock(const struct desk *desk, const char *mailbox, int64_t now_ms,
 
 /* The user writes why what holds is wrong: `about` is of can_appeal, `text` 1 to DESK_APPEAL_MAX
  * characters. One that waits for each; some a day. 1; 0 with *problem (400; 409: it holds no longer, or
- * has one that waits; 429); -1. */
+ * has one that waits; 429: that day's are written, or too many wait); -1. */
 enum { DESK_APPEAL_MAX = 1000 };
 int desk_appeal(const struct desk *desk, const char *mailbox, const char *about, const char *text,
                 int64_t now_ms, struct problem *problem) must_check;

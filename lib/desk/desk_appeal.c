@@ -170,6 +170,18 @@ static const char *note_of(const struct context *context, const char *text)
 
 /* ---- writing one --------------------------------------------------------------------------------- */
 
+/* What is answered goes first. False: all wait for an answer. */
+static bool make_room(const struct appeals *appeals)
+{
+    struct json_object *list = list_of(appeals);
+    size_t place = 0;
+    if (json_object_array_length(list) < KEPT_MAX)
+        return true;
+    while (place < KEPT_MAX && waits(json_object_array_get_idx(list, place)))
+        place++;
+    return place < KEPT_MAX && json_object_array_del_idx(list, place, 1) == 0;
+}
+
 static void add_appeal(struct appeals *appeals, const struct against *against, const char *text,
                        int64_t now_ms)
 {
@@ -181,8 +193,6 @@ static void add_appeal(struct appeals *appeals, const struct against *against, c
     json_add_string(appeal, "cause", against->cause);
     json_add_int(appeal, "at_ms", now_ms);
     json_add_string(appeal, "text", text);
-    if (json_object_array_length(list) >= KEPT_MAX)
-        json_object_array_del_idx(list, 0, 1);
     json_object_array_add(list, appeal);
 }
 
@@ -197,6 +207,8 @@ static int try_to_write(const struct context *context, const char *mailbox,
         return -1;
     if (find_waiting(&appeals, against->about) != NULL)
         return problem_set(problem, 409, "about", "an appeal against it waits for its answer");
+    if (!make_room(&appeals))
+        return problem_set(problem, 429, "", "%d appeals wait for their answers", KEPT_MAX);
     add_appeal(&appeals, against, text, context->now_ms);
     const char *detail =
         arena_printf(context->arena, "{\"number\":%lld,\"about\":\"%s\"}",

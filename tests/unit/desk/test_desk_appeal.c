@@ -170,6 +170,29 @@ START_TEST(some_a_day)
 }
 END_TEST
 
+/* One that waits is not forgotten for what is answered; of those that all wait none more is taken. */
+START_TEST(many)
+{
+    rig_begin(_i, WITH(SMALL));
+    suspend_it(ALICE, CAUSE_TERMS, "ada", NOW);
+    write_it(ALICE, "suspension-1", "the first", NOW);
+    for (int i = 1; i <= 20; i++) {
+        int64_t at_ms = NOW + i * DAY_MS;
+        suspend_it(ALICE, CAUSE_VOLUME, "ada", at_ms);
+        write_it(ALICE, arena_printf(arena, "suspension-%d", i + 1), "again", at_ms);
+        if (i < 6)
+            answer_it(arena_printf(arena, "{'mailbox':'" ALICE "','number':%d,'text':'no'}", i + 1),
+                      at_ms);
+    }
+    check_member(view_appeals(NOW + 20 * DAY_MS), "appeals.0.text", "the first");
+    ck_assert_uint_eq(length_of(view_appeals(NOW + 20 * DAY_MS), "appeals"), 16);
+    suspend_it(ALICE, CAUSE_VOLUME, "ada", NOW + 21 * DAY_MS);
+    refuse_it("suspension-22", "one more", NOW + 21 * DAY_MS, 429, "");
+    answer_it("{'mailbox':'" ALICE "','number':1,'text':'yes'}", NOW + 21 * DAY_MS);
+    write_it(ALICE, "suspension-22", "one more", NOW + 21 * DAY_MS);
+}
+END_TEST
+
 /* Against the block of a domain each of its mailboxes may write. */
 START_TEST(against_a_block)
 {
@@ -201,7 +224,7 @@ int main(void)
     Suite *suite = suite_create("desk appeal");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {the_whole_round, answers_stay_a_while, one_for_each, texts,
-                                  some_a_day, against_a_block};
+                                  some_a_day, many, against_a_block};
     for (size_t i = 0; i < countof(tests); i++)
         tcase_add_loop_test(cases, tests[i], 0, BACKEND_KINDS);
     return backends_run(suite);
