@@ -129,6 +129,8 @@ static int change_mailbox(struct complaint_making *making)
         return 0;
     if (find_ended(making, &ended_ms) < 0)
         return -1;
+    if (making->complaints->settled_ms > making->now_ms) /* by a clock that was ahead */
+        making->complaints->settled_ms = making->now_ms;
     complaints_settle(making->complaints, ended_ms);
     making->suspends = !step->exempt && complaints_break(making->complaints, &rule);
     making->number = complaints_number(making->complaints, &rule);

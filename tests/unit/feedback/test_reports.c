@@ -294,6 +294,25 @@ START_TEST(test_ended_by_staff)
 }
 END_TEST
 
+/* A clock that was a year ahead makes no mailbox immune for a year. */
+START_TEST(test_clock_set_back)
+{
+    begin(_i, USUAL);
+    at_ms = NOW + 365 * DAY_MS;
+    for (int i = 0; i < 3; i++)
+        TAKE(.domain = "loop.test", .reference = reference_of(ALICE, at_ms - 3 + i));
+    ck_assert_ptr_nonnull(suspended(ALICE));
+    at_ms = NOW;
+    const struct action action = {at_ms, "anna", "the clock was wrong"};
+    ck_assert_int_eq(store_lift(store, ALICE, CAUSE_COMPLAINTS, &action), 1);
+    at_ms += HOUR_MS;
+    for (int i = 0; i < 3; i++)
+        TAKE(.domain = "loop.test", .reference = reference_of(ALICE, at_ms - 3 + i));
+    ck_assert_ptr_nonnull(suspended(ALICE));
+    end();
+}
+END_TEST
+
 START_TEST(test_withdrawn)
 {
     begin(_i, USUAL);
@@ -607,6 +626,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_one_run_one_offence, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_replayed_much_later, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_ended_by_staff, 0, BACKEND_KINDS);
+    tcase_add_loop_test(tcase, test_clock_set_back, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_withdrawn, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_public_header, 0, BACKEND_KINDS);
     tcase_add_loop_test(tcase, test_from_alone, 0, BACKEND_KINDS);
