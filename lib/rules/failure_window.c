@@ -299,10 +299,15 @@ void failure_window_forget_names(struct failure_window *window)
     window->left_count = 0;
 }
 
+/* A sender chooses how many sites he writes to: they leave room for mailboxes, and for NO_SITE. */
+enum { SITES_MAX_BYTES = FAILURE_NAMES_MAX_BYTES / 4 * 3 };
+#define NO_SITE ""
+
 /* False: the names are too many. */
-static bool name(struct failure_window *window, const char *text, uint32_t *place_r)
+static bool name(struct failure_window *window, const char *text, size_t max_bytes,
+                 uint32_t *place_r)
 {
-    *place_r = failure_names_put(&window->names, text, FAILURE_NAMES_MAX_BYTES);
+    *place_r = failure_names_put(&window->names, text, max_bytes);
     return *place_r != FAILURE_NOBODY;
 }
 
@@ -315,7 +320,8 @@ static bool has_room(const struct failure_window *window, bool good)
 /* The entry with its names; of a good one it matters whose it is only where a mailbox may be
  * blocked. */
 static bool make_entry(struct failure_window *window, const struct failure_settings *settings,
-                       const struct failure_outcome *outcome, struct failure_entry *entry_r)
+                       const struct failure_outcome *outcome, const char *site,
+                       struct failure_entry *entry_r)
 {
     struct failure_entry entry = {.time_ms = window->time_ms,
                                   .mailbox = FAILURE_NOBODY, .site = FAILURE_NOBODY};
@@ -323,7 +329,7 @@ static bool make_entry(struct failure_window *window, const struct failure_setti
         entry.state = FAILURE_GOOD;
         *entry_r = entry;
         return settings->blocks == FAILURE_BLOCKS_DOMAIN ||
-               name(window, outcome->mailbox, &entry_r->mailbox);
+               name(window, outcome->mailbox, FAILURE_NAMES_MAX_BYTES, &entry_r->mailbox);
     }
     bool waits = outcome->first && outcome->greylisted && outcome->came == FAILURE_DEFERRED &&
                  settings->grace_ms > 0;
@@ -334,8 +340,9 @@ static bool make_entry(struct failure_window *window, const struct failure_setti
     entry.class = outcome->class;
     entry.left_out = waits ? FAILURE_COUNTS : (uint8_t)outcome->left_out;
     *entry_r = entry;
-    return name(window, outcome->mailbox, &entry_r->mailbox) &&
-           name(window, outcome->site, &entry_r->site);
+    return name(window, outcome->mailbox, FAILURE_NAMES_MAX_BYTES, &entry_r->mailbox) &&
+           name(window, site, site[0] != '\0' ? SITES_MAX_BYTES : FAILURE_NAMES_MAX_BYTES,
+                &entry_r->site);
 }
 
 /* To look for names that are in no use takes as long as there are entries. */
@@ -351,12 +358,14 @@ static enum failure_taken enter(struct failure_window *window,
         return FAILURE_SET_ASIDE;
     if (!has_room(window, good))
         make_room_for_entry(window, settings);
-    bool made = has_room(window, good) && make_entry(window, settings, outcome, &entry);
+    bool made =
+        has_room(window, good) && make_entry(window, settings, outcome, outcome->site, &entry);
     if (!made && has_room(window, good)) {
         make_room_for_entry(window, settings);
         if (window->left_count >= NAMES_WORTH_FORGETTING)
             failure_window_forget_names(window);
-        made = make_entry(window, settings, outcome, &entry);
+        made = make_entry(window, settings, outcome, outcome->site, &entry) ||
+               make_entry(window, settings, outcome, NO_SITE, &entry);
     }
     if (!made) {
         window->missed++;

@@ -405,6 +405,32 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* However many sites a sender writes to, what fails there counts. */
+START_TEST(test_many_sites)
+{
+    char site[80];
+    memset(site, 'x', sizeof site);
+    int missed = 0;
+    for (int i = 0; i < 6000; i++) {
+        struct failure_outcome one = outcome(i % 3 == 0 ? FAILURE_FAILED : FAILURE_DELIVERED,
+                                             at(10, 0) + i * 100);
+        snprintf(site + 60, 20, "%d.test", i);
+        one.site = site;
+        missed += failure_window_take(&window, &settings, &one) == FAILURE_MISSED;
+    }
+    ck_assert_int_eq(missed, 0);
+    ck_assert_uint_eq(window.bad_count, 2000);
+    struct failure_outcome of_another = outcome(FAILURE_FAILED, at(10, 20));
+    of_another.mailbox = "another@d.test";
+    ck_assert_int_eq(failure_window_take(&window, &settings, &of_another), FAILURE_TAKEN);
+    freed_by(text_free) struct text packed = {0};
+    failure_window_add(&packed, &window);
+    failure_window_free(&window);
+    ck_assert_int_eq(failure_window_read(packed.data, packed.length, &window), 1);
+    ck_assert_uint_eq(window.bad_count, 2001);
+}
+END_TEST
+
 /* Whatever is cut off or changed is refused, or makes a window that works. */
 START_TEST(test_damaged)
 {
@@ -465,6 +491,7 @@ int main(void)
     tcase_add_test(tcase, test_full);
     tcase_add_test(tcase, test_full_of_bad_ones);
     tcase_add_test(tcase, test_names);
+    tcase_add_test(tcase, test_many_sites);
     tcase_add_test(tcase, test_damaged);
     Suite *suite = suite_create("failure window");
     suite_add_tcase(suite, tcase);
