@@ -15,8 +15,7 @@ static bool is_frame(const char *name)
            strcmp(name, "done") == 0 || strcmp(name, "also") == 0;
 }
 
-/* The fields that say something: a form sends its empty ones too. */
-static struct json_object *typed(const struct exchange *exchange)
+struct json_object *desk_forms_typed(const struct exchange *exchange)
 {
     struct json_object *request = json_object_new_object();
     json_object_object_foreach(exchange->request->params, name, value)
@@ -30,8 +29,7 @@ static struct json_object *typed(const struct exchange *exchange)
     return request;
 }
 
-/* "request": the fields by name; "fields": the same as a list, to be carried along unseen. */
-static void add_typed(struct json_object *view, struct json_object *request)
+void desk_forms_add_typed(struct json_object *view, struct json_object *request)
 {
     struct json_object *fields = json_add_list(view, "fields");
     json_object_object_foreach(request, name, value)
@@ -66,19 +64,24 @@ static struct json_object *form_view(struct json_object *request, bool subject_i
     json_add_string(view, "subject", asked ? NULL : subject);
     json_add_bool(view, "subject_asked", asked);
     json_add_bool(view, "of_domain", *subject == '@');
-    add_typed(view, request);
+    desk_forms_add_typed(view, request);
     return view;
 }
 
-/* The form again, with what is wrong: {"where":…|null,"text":…}. */
+void desk_forms_add_problem(struct json_object *view, const struct problem *problem)
+{
+    struct json_object *wrong = json_add_object(view, "problem");
+    json_add_string(wrong, "where", problem->where[0] != '\0' ? problem->where : NULL);
+    json_add_string(wrong, "text", problem->text);
+}
+
+/* The form again, with what is wrong. */
 static int form_again(struct exchange *exchange, const char *page, struct json_object *request,
                       const struct problem *problem, struct json_object **view_r)
 {
     bool of_subject = problem->status == 400 && strcmp(problem->where, "subject") == 0;
     struct json_object *view = form_view(request, of_subject);
-    struct json_object *wrong = json_add_object(view, "problem");
-    json_add_string(wrong, "where", problem->where[0] != '\0' ? problem->where : NULL);
-    json_add_string(wrong, "text", problem->text);
+    desk_forms_add_problem(view, problem);
     reply_page(exchange, problem->status, page, view);
     *view_r = NULL;
     return 1;
@@ -86,7 +89,7 @@ static int form_again(struct exchange *exchange, const char *page, struct json_o
 
 static int form_first(const struct exchange *exchange, struct json_object **view_r)
 {
-    freed_by(json_put) struct json_object *request = typed(exchange);
+    freed_by(json_put) struct json_object *request = desk_forms_typed(exchange);
     *view_r = form_view(request, false);
     return 1;
 }
@@ -149,7 +152,7 @@ static int preview_reset(struct exchange *exchange, struct json_object *request,
 static int show_preview(struct exchange *exchange, struct json_object *request,
                         struct json_object *view)
 {
-    add_typed(view, request);
+    desk_forms_add_typed(view, request);
     json_add_bool(view, "of_domain", *json_string(view, "subject", "") == '@');
     desk_page_add_used(json_member(json_member(view, "before"), "next"));
     desk_page_add_used(json_member(json_member(view, "after"), "next"));
@@ -183,7 +186,7 @@ static void reset_as_well(struct exchange *exchange, struct json_object *lift)
 
 static int action_by_form(struct exchange *exchange, struct json_object **view_r)
 {
-    freed_by(json_put) struct json_object *request = typed(exchange), *view = NULL;
+    freed_by(json_put) struct json_object *request = desk_forms_typed(exchange), *view = NULL;
     bool confirmed = says(exchange, "confirm", "1"), also = says(exchange, "also", "reset");
     struct problem problem = {0};
     int answer = also && strcmp(json_string(request, "action", ""), "lift") != 0
@@ -298,7 +301,7 @@ int desk_forms_simulate_form(struct exchange *exchange, struct json_object **vie
 int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem)
 {
-    freed_by(json_put) struct json_object *request = typed(exchange);
+    freed_by(json_put) struct json_object *request = desk_forms_typed(exchange);
     struct submission submission;
     if (read_submission(exchange, &submission, problem) < 1)
         return exchange->api ? 0 : form_again(exchange, "desk_simulate", request, problem, view_r);
@@ -306,7 +309,7 @@ int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
         desk_simulate(&exchange->web->desk, &submission, exchange->now_ms, view_r);
     if (answer > 0 && !exchange->api) {
         json_add_bool(*view_r, "simulated", true);
-        add_typed(*view_r, request);
+        desk_forms_add_typed(*view_r, request);
     }
     return answer;
 }

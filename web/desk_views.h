@@ -20,6 +20,13 @@ int desk_forms_simulate_form(struct exchange *exchange, struct json_object **vie
 int desk_forms_simulate(struct exchange *exchange, struct json_object **view_r,
                         struct problem *problem) must_check;
 
+/* The fields of a form that say something, without those of its frame. To be put. */
+struct json_object *desk_forms_typed(const struct exchange *exchange);
+/* "request": the fields by name; "fields": the same as a list, to be carried along unseen. */
+void desk_forms_add_typed(struct json_object *view, struct json_object *request);
+/* "problem": {"where":…|null,"text":…}, what is wrong with a form. */
+void desk_forms_add_problem(struct json_object *view, const struct problem *problem);
+
 int desk_blocks_view(struct exchange *exchange, struct json_object **view_r,
                      struct problem *problem) must_check;
 int desk_blocks_act(struct exchange *exchange, struct json_object **view_r,

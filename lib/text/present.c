@@ -128,7 +128,7 @@ static bool is_word(const char *key)
     static const char *const words[] = {"rule", "cause", "channel", "state",  "verdict",  "outcome",
                                         "action",  "role",  "source", "kind", "headline", "field",
                                         "mode", "of",    "value",  "where",  "by",   "hint",     "ended",
-                                        "why", "type"};
+                                        "why", "type",  "done",   "appeal_problem"};
     for (size_t i = 0; i < countof(words); i++)
         if (strcmp(words[i], key) == 0)
             return true;
@@ -139,7 +139,7 @@ static bool is_word(const char *key)
 static bool is_named_in_links(const char *key)
 {
     static const char *const names[] = {"mailbox", "domain", "ip",    "key",
-                                        "subject", "decision", "older", "next"};
+                                        "subject", "decision", "older", "next", "query"};
     for (size_t i = 0; i < countof(names); i++)
         if (strcmp(names[i], key) == 0)
             return true;

@@ -9,12 +9,12 @@
  *                  second ahead is now, as json_add_moment rounds up
  *   "rule", "cause", "channel", "state", "verdict", "outcome", "action", "role", "source",
  *   "kind", "headline", "field", "mode", "of", "value", "where", "by", "hint",
- *   "ended", "why", "type"   (a word of ours)
+ *   "ended", "why", "type", "done", "appeal_problem"   (a word of ours)
  *        KEY_text  the text "KEY.WORD" of the catalogue, with the object around as
  *                  its values (in the order of the object's members: what a text uses
  *                  has to stand before); absent when there is none
  *        KEY_is    {WORD: true}, to choose by
- *   "mailbox", "domain", "ip", "key", "subject", "decision", "older", "next"
+ *   "mailbox", "domain", "ip", "key", "subject", "decision", "older", "next", "query"
  *        KEY_url   percent-encoded, for a part of a link
  *   an integer  KEY_one    true when its word takes the singular in that language
  *               KEY_some   true when it is above 0

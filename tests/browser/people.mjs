@@ -176,6 +176,11 @@ export const tests = {
         await user.page.locator('#appeal + details summary').focus();
         await user.page.keyboard.press('Enter');
         await user.page.keyboard.press('Tab');
+        await user.page.keyboard.type('  ');
+        await user.page.keyboard.press('Tab');
+        await user.page.keyboard.press('Enter');
+        assert.equal(await user.text('.problem'), 'Please write 1 to 1,000 characters.');
+        await user.page.locator('textarea[name=text]').focus();
         await user.page.keyboard.type('It was an invitation.\nAll of them know me. <b>');
         await user.page.keyboard.press('Tab');
         await user.page.keyboard.press('Enter');
@@ -230,7 +235,7 @@ export const tests = {
       await assertKind(staff.page, 'signing in');
       await staff.signIn();
       const { decisions: [{ decision }] } = JSON.parse(stack.sendguard('log', bobs, '--json'));
-      const paths = ['', 'suspended', 'near', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
+      const paths = ['', 'suspended', 'near', 'blocks', 'decisions', 'simulate', 'audit', 'search?q=nothing-of-ours',
         `mailboxes/${bobs}`, 'domains/example.test', 'ips/127.0.0.1', `decisions/${decision}`,
         `actions?action=limit&subject=${bobs}`, 'no-such-page'];
       for (const width of [320, 1280]) {
@@ -243,6 +248,55 @@ export const tests = {
           }
         }
       }
+    });
+  },
+
+  async 'support blocks a recipient at the desk, its sender reads why, and support takes it off again'({ stack, alice }) {
+    await withVisitor(stack, {}, async (staff) => {
+      const shown = (name) => process.env.PICTURES && staff.page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: true });
+      await staff.signIn();
+      await staff.page.getByRole('link', { name: 'Block lists' }).click();
+      assert.match(await staff.text(), /Nothing on the list/);
+      await staff.page.getByText('Put on the list', { exact: true }).click();
+      const form = staff.page.locator('form:has(#block-subject)');
+      await form.locator('[name=subject]').fill('no address at all');
+      await form.locator('[name=reason]').fill('They asked us to send no more.');
+      await form.locator('[name=note]').fill('ticket 16');
+      await form.locator('button').click();
+      assert.match(await staff.text('.problem'), /address|recipient/);
+      assert.equal(await form.locator('[name=reason]').inputValue(), 'They asked us to send no more.', 'what was typed stays');
+      await assertKind(staff.page, 'the form for a block with what is wrong');
+      await form.locator('[name=subject]').fill('tired@example.org');
+      await form.locator('button').click();
+      assert.match(await staff.text(), /concerns all mailboxes[\s\S]*They asked us to send no more/);
+      await assertKind(staff.page, 'the preview of a block');
+      await shown('desk-block');
+      await staff.confirm();
+      assert.equal(await staff.text('main [role=status]'), 'It is on the list.');
+      assert.match(await staff.text('table'), /tired@example\.org[\s\S]*They asked us to send no more/);
+      await staff.page.setViewportSize({ width: 320, height: 900 });
+      await assertKind(staff.page, 'a list with something on it');
+      await shown('desk-blocks-320');
+      await staff.page.setViewportSize({ width: 1280, height: 900 });
+      await shown('desk-blocks');
+
+      await until('the block in force', async () => {
+        const judged = stack.sendguardInput(JSON.stringify({ mailbox: alices, to: 'tired@example.org' }), 'simulate', '--json');
+        return judged.includes('recipient_blocked');
+      });
+      await alice.compose({ to: 'tired@example.org', subject: 'once more' });
+      await alice.pressSend();
+      const { box, text } = await alice.refusal();
+      assert.match(text, /tired@example\.org[\s\S]*They asked us to send no more/);
+      await alice.dismiss(box);
+
+      await staff.page.locator('#blocks-q').fill('tir');
+      await staff.page.locator('#blocks-q').press('Enter');
+      await staff.page.locator('tbody details summary').click();
+      await staff.page.locator('tbody [name=note]').fill('they write again');
+      await staff.page.locator('tbody button').click();
+      await staff.confirm();
+      assert.match(await staff.text(), /Nothing on the list/);
     });
   },
 
