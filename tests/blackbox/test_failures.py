@@ -66,6 +66,8 @@ class Site:
 
 
 class House(Lab):
+    FAILURES = "50"
+
     def __init__(self, kind, folder):
         super().__init__(kind, folder)
         self.sites, self.ahead, self.read, self.place = [], 0, 0, 0

@@ -122,6 +122,7 @@ def test_from_one_machine_to_two(machines):
     assert "Both stores hold the same" in machines.ok(move)
     assert f"names {first}, master sendguard" in machines.ok(check)
     assert "before" in machines.ok("sudo sendguard audit")
+    eventually(lambda: is_level(machines.run(synced)[1]), "the replica has what was moved", 60)
     failover, check = machines.failover.splitlines()
     eventually(lambda: machines.run(failover)[1].strip() == "OK", "a replica to fail over to", 60)
     eventually(lambda: f"names {second}, master sendguard" in machines.ok(check), "the failover")

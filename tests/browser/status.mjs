@@ -260,7 +260,7 @@ export const tests = {
       // Not under somebody's hands.
       await page.getByText('That wasn’t me').click();
       await page.clock.runFor(31000);
-      assert.equal(await page.locator('details').evaluate((element) => element.open), true);
+      assert.equal(await page.locator('details', { hasText: 'That wasn’t me' }).evaluate((element) => element.open), true);
       await context.close();
     });
   },
