@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { Visitor, tooWide, violations } from './desk.mjs';
+import { assertKindUnfolded, withVisitor } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const program = fileURLToPath(new URL('../../tools/stack/complain', import.meta.url));
@@ -13,22 +13,7 @@ function complain(stack, ...words) { execFileSync(program, [stack.dir, ...words]
 
 function complaints(stack, ...words) { return JSON.parse(stack.sendguard('complaints', ...words, '--json')); }
 
-async function withVisitor(stack, options, walk) {
-  const visitor = await Visitor.open(stack, { locale: 'en-GB', ...options });
-  try {
-    await walk(visitor);
-    assert.deepEqual(visitor.errors, [], 'no error of JavaScript, nothing that the policy blocks');
-  } finally {
-    await visitor.close();
-  }
-}
-
-async function assertKind(page, what) {
-  for (const details of await page.locator('details').all()) await details.evaluate((one) => { one.open = true; });
-  assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
-  assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
-  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/complaints-${what}.png`, fullPage: true });
-}
+const assertKind = (page, what) => assertKindUnfolded(page, what, `complaints-${what}`);
 
 export const tests = {
   async 'complaints suspend; the user reads about which messages, in each language, on a phone too'({ stack }) {

@@ -1,4 +1,5 @@
 // Status page and support desk as people see them, and what axe finds on them.
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
@@ -80,4 +81,26 @@ export class Visitor {
     await this.context.close();
     rmSync(this.profile, { recursive: true, force: true });
   }
+}
+
+export async function withVisitor(stack, options, walk) {
+  const visitor = await Visitor.open(stack, { locale: 'en-GB', ...options });
+  try {
+    await walk(visitor);
+    assert.deepEqual(visitor.errors, [], 'no error of JavaScript, nothing that the policy blocks');
+  } finally {
+    await visitor.close();
+  }
+}
+
+export async function assertKind(page, what) {
+  assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
+  assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
+}
+
+// The same with all unfolded; `picture`: the name of a screenshot in the folder PICTURES.
+export async function assertKindUnfolded(page, what, picture) {
+  for (const details of await page.locator('details').all()) await details.evaluate((one) => { one.open = true; });
+  await assertKind(page, what);
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${picture}.png`, fullPage: true });
 }

@@ -1,7 +1,7 @@
 // A domain whose mail fails: what its users read, and what staff sees and does. The mail goes through
 // Postfix to a server that answers by name (tools/stack/sink).
 import assert from 'node:assert/strict';
-import { Visitor, tooWide, violations } from './desk.mjs';
+import { assertKindUnfolded, withVisitor } from './desk.mjs';
 import { until } from './stack.mjs';
 
 export const settings = ['failures.at_least=3'];
@@ -10,22 +10,7 @@ const carols = 'carol@example.test';
 
 function failures(stack) { return JSON.parse(stack.sendguard('show', '@example.test', '--json')).failures; }
 
-async function withVisitor(stack, options, walk) {
-  const visitor = await Visitor.open(stack, { locale: 'en-GB', ...options });
-  try {
-    await walk(visitor);
-    assert.deepEqual(visitor.errors, [], 'no error of JavaScript, nothing that the policy blocks');
-  } finally {
-    await visitor.close();
-  }
-}
-
-async function assertKind(page, what) {
-  for (const details of await page.locator('details').all()) await details.evaluate((one) => { one.open = true; });
-  assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
-  assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
-  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/failures-${what}.png`, fullPage: true });
-}
+const assertKind = (page, what) => assertKindUnfolded(page, what, `failures-${what}`);
 
 export const tests = {
   async 'mail that fails pauses a domain; its user reads why and what to do, in each language, on a phone too'({ stack, carol }) {

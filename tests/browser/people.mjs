@@ -1,6 +1,6 @@
 // From a refusal to sending again: what the user reads, what staff sees and does.
 import assert from 'node:assert/strict';
-import { Visitor, tooWide, violations } from './desk.mjs';
+import { assertKind, withVisitor } from './desk.mjs';
 import { until } from './stack.mjs';
 
 const bobs = 'bob@example.test';
@@ -36,21 +36,6 @@ async function followLink(user, box) {
     box.locator('a[href*="/sending/status?t="]').click()]);
   await page.waitForLoadState();
   return page;
-}
-
-async function withVisitor(stack, options, walk) {
-  const visitor = await Visitor.open(stack, options);
-  try {
-    await walk(visitor);
-    assert.deepEqual(visitor.errors, [], 'no error of JavaScript, nothing that the policy blocks');
-  } finally {
-    await visitor.close();
-  }
-}
-
-async function assertKind(page, what) {
-  assert.deepEqual(await violations(page), [], `${what}: axe finds nothing`);
-  assert.ok(await tooWide(page) <= 0, `${what} is not wider than its window`);
 }
 
 export const tests = {
