@@ -8,7 +8,7 @@
 #include "desk/input.h"
 #include "message/address.h"
 
-enum { NOTE_MAX_BYTES = 255, WORD_MAX_BYTES = 1000 };
+enum { NOTE_MAX_BYTES = 255 };
 
 enum word { WORD_ACTION, WORD_KIND, WORD_SUBJECT, WORD_SCOPE, WORD_REASON, WORD_FOR, WORD_NOTE,
             WORD_COUNT };
@@ -36,25 +36,12 @@ struct json_object *blocked_view(const struct context *context, const struct blo
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
-/* Without blanks around it; NULL: left out. */
 static int read_word(const struct context *context, const char *name, struct json_object *value,
                      const char **word_r, struct problem *problem)
 {
-    static const char blank[] = " \t\r\n";
     if (value != NULL && !json_object_is_type(value, json_type_string))
         return problem_set(problem, 400, name, "expected a string");
-    const char *text = value != NULL ? json_object_get_string(value) : "";
-    text += strspn(text, blank);
-    size_t length = strlen(text);
-    while (length > 0 && strchr(blank, text[length - 1]) != NULL)
-        length--;
-    if (length > WORD_MAX_BYTES)
-        return problem_set(problem, 400, name, "it is too long");
-    const char *fault = address_text_fault(text, length);
-    if (fault != NULL)
-        return problem_set(problem, 400, name, "%s", fault);
-    *word_r = length > 0 ? arena_strndup(context->arena, text, length) : NULL;
-    return 1;
+    return input_word(context, value, name, word_r, problem);
 }
 
 static int read_words(const struct context *context, struct json_object *object,

@@ -14,10 +14,7 @@ enum part { PART_ACTION, PART_SUBJECT, PART_NOTE, PART_CAUSE, PART_FOR, PART_MES
 static const char *const part_names[PART_COUNT] = {
     "action", "subject", "note", "cause", "for", "messages", "off_domain", "rule", "value"};
 
-enum {
-    WORD_MAX_BYTES = 1000, /* more than any of them has; each is looked at closer */
-    NOTE_MAX_BYTES = 255,
-};
+enum { NOTE_MAX_BYTES = 255 };
 
 #define MAY(word) (1U << (word))
 /* Every staff action: what it takes beside action, subject and note, and whether a domain may be its
@@ -48,25 +45,10 @@ struct words {
 static int read_word(const struct context *context, const char *name, struct json_object *value,
                      const char **word_r, struct problem *problem)
 {
-    static const char blank[] = " \t\r\n";
     if (value != NULL && !json_object_is_type(value, json_type_string) &&
         !json_object_is_type(value, json_type_int))
         return problem_set(problem, 400, name, "expected a string or a whole number");
-    const char *text = value != NULL ? json_object_get_string(value) : "";
-    text += strspn(text, blank);
-    size_t length = strlen(text);
-    while (length > 0 && strchr(blank, text[length - 1]) != NULL)
-        length--;
-    if (length > WORD_MAX_BYTES)
-        return problem_set(problem, 400, name, "it is too long");
-    if (json_object_is_type(value, json_type_string) &&
-        strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
-        return problem_set(problem, 400, name, "it holds a NUL");
-    const char *fault = address_text_fault(text, length);
-    if (fault != NULL)
-        return problem_set(problem, 400, name, "%s", fault);
-    *word_r = length > 0 ? arena_strndup(context->arena, text, length) : NULL;
-    return 1;
+    return input_word(context, value, name, word_r, problem);
 }
 
 static int read_words(const struct context *context, struct json_object *object,

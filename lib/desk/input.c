@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/decision.h"
+#include "base/json.h"
 #include "desk/context.h"
 #include "message/address.h"
 
@@ -48,6 +49,27 @@ int input_ip(const struct context *context, const char *text, const char *where,
     if (!submission_set_ip(&submission, text, length, problem))
         return at_where(problem, where);
     *ip_r = submission.ip;
+    return 1;
+}
+
+int input_word(const struct context *context, struct json_object *value, const char *where,
+               const char **word_r, struct problem *problem)
+{
+    static const char blank[] = " \t\r\n";
+    const char *text = value != NULL ? json_object_get_string(value) : "";
+    text += strspn(text, blank);
+    size_t length = strlen(text);
+    while (length > 0 && strchr(blank, text[length - 1]) != NULL)
+        length--;
+    if (length > INPUT_WORD_MAX_BYTES)
+        return problem_set(problem, 400, where, "it is too long");
+    if (json_object_is_type(value, json_type_string) &&
+        strlen(json_object_get_string(value)) != (size_t)json_object_get_string_len(value))
+        return problem_set(problem, 400, where, "it holds a NUL");
+    const char *fault = address_text_fault(text, length);
+    if (fault != NULL)
+        return problem_set(problem, 400, where, "%s", fault);
+    *word_r = length > 0 ? arena_strndup(context->arena, text, length) : NULL;
     return 1;
 }
 

@@ -14,6 +14,11 @@ int input_domain(const struct context *context, const char *text, const char *wh
 /* An IP address in key form; the key of an IPv6 network as it is. */
 int input_ip(const struct context *context, const char *text, const char *where, const char **ip_r,
              struct problem *problem) must_check;
+/* A member of a request as a word, in the arena: without blanks around it, of at most
+ * INPUT_WORD_MAX_BYTES. NULL (left out): null, or nothing but blanks. 1; 0 with *problem. */
+enum { INPUT_WORD_MAX_BYTES = 1000 }; /* more than any has; each is looked at closer */
+int input_word(const struct context *context, struct json_object *value, const char *where,
+               const char **word_r, struct problem *problem) must_check;
 /* A whole number from `min` to INT64_MAX - 1; NULL and "" are `otherwise`. */
 int input_number(const char *text, const char *where, int64_t min, int64_t otherwise,
                  int64_t *number_r, struct problem *problem) must_check;
