@@ -9,6 +9,7 @@
 #include "guard/delivery.h"
 #include "mail/delivery_counts.h"
 #include "mail/known_recipients.h"
+#include "message/address.h"
 
 /* A part takes another message while it has fewer bytes. */
 enum { PART_BYTES = 16 * 1024 };
@@ -332,19 +333,13 @@ static int keep_reply(struct deliveries *deliveries, const struct kept_reply *re
 
 /* ---- domains and known recipients ------------------------------------------------------------------ */
 
-static const char *domain_of(const char *mailbox)
-{
-    const char *at = strrchr(mailbox, '@');
-    return at != NULL ? at + 1 : mailbox;
-}
-
 static int hold_domain(struct deliveries *deliveries, const struct delivery_place *place,
                        int64_t now_ms, struct delivery_counts **counts_r)
 {
     char key[DELIVERY_KEY_SIZE];
     struct held_value *held;
     int64_t day = trace_day(place->decision);
-    delivery_domain_key(key, day, domain_of(place->mailbox), deliveries->source);
+    delivery_domain_key(key, day, address_domain(place->mailbox), deliveries->source);
     if (hold(deliveries, VALUE_DOMAIN, key, now_ms, &held) < 0)
         return -1;
     held->until_ms = delivery_day_end(day);

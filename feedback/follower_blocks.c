@@ -5,18 +5,13 @@
 
 #include "base/log.h"
 #include "feedback/follower_inside.h"
+#include "message/address.h"
 #include "rules/failure_in_force.h"
 
 /* So often the values of blocks are looked at, and as many at once. */
 enum { LOOK_MS = 500, LOOK_AT = 256 };
 /* So many windows of them are looked at in a step. */
 enum { DUE_MAX = 64 };
-
-static const char *domain_of(const char *address)
-{
-    const char *at = strrchr(address, '@');
-    return at != NULL ? at + 1 : address;
-}
 
 /* ---- what a step says of blocks ----------------------------------------------------------------- */
 
@@ -136,7 +131,7 @@ static void look_at(struct follower *follower, const struct value *value, size_t
     if (is_due) {
         ++*due;
         failures_look_at(follower->failures,
-                         settings_sender_domain(follower->settings, domain_of(value->key)), value);
+                         settings_sender_domain(follower->settings, address_domain(value->key)), value);
     }
     if (is_due || looked != NULL)
         g_hash_table_replace(looked_at, g_strdup(value->key),

@@ -4,23 +4,18 @@
 #include "base/decision.h"
 #include "feedback/follower_inside.h"
 #include "guard/guard.h"
-
-static const char *domain_of(const char *address)
-{
-    const char *at = strrchr(address, '@');
-    return at != NULL ? at + 1 : address;
-}
+#include "message/address.h"
 
 /* Off-domain, and of nobody who is exempt. */
 static bool counts(struct follower *follower, const char *mailbox, const char *recipient)
 {
     const struct settings *settings = follower->settings;
     const struct recipient_classes classes = guard_recipient_classes(settings);
-    const char *domain = domain_of(mailbox);
+    const char *domain = address_domain(mailbox);
     const char *target = recipient_target(follower->arena, recipient, domain, &classes);
     return !settings_exempt_mailbox(settings, mailbox) &&
            !settings_exempt_recipient(settings, target) &&
-           !settings_own_domain(settings, domain, domain_of(target));
+           !settings_own_domain(settings, domain, address_domain(target));
 }
 
 /* Our own trouble: our reputation, what never left this machine, no network at all. */
@@ -77,7 +72,7 @@ void follower_add_failure(struct follower *follower, const struct follower_outco
     failures_add(
         follower->failures,
         &(struct failures_outcome){
-            .domain = settings_sender_domain(follower->settings, domain_of(mailbox)),
+            .domain = settings_sender_domain(follower->settings, address_domain(mailbox)),
             .recipient = keyed_hash_recipient(&follower->hash_keys, what->recipient, what->at_ms),
             .recipient_before = keyed_hash_recipient(&follower->hash_keys, what->recipient,
                                                      what->at_ms - 30 * DAY_MS),

@@ -2,7 +2,7 @@
  * DATA, RSET, NOOP, QUIT; PIPELINING, 8BITMIME, SIZE, ENHANCEDSTATUSCODES. One session: bytes in,
  * replies out; no socket, no clock. One thread.
  *
- * Whoever sends a report wants no answer, and what is no report comes from strangers: so no
+ * Who sends a report wants no answer, and what is no report comes from strangers: so no
  * message and no recipient is refused for good, and none comes back to anybody. A message is taken
  * when it is kept, or comes again when it could not be. Of one that is larger than
  * LMTP_MESSAGE_MAX the rest is not kept; SIZE has no limit, since a mail server returns what is

@@ -213,10 +213,7 @@ static int keep(struct spf_watch *watch, const char *key, struct json_object *vi
                   .until_ms = until_ms},
         .replaces = VALUE_ANY};
     const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
-    struct values_done *done = xcalloc(1, sizeof *done);
-    int answer = store_values_change(watch->store, &step, done);
-    free(done);
-    return answer < 1 ? -1 : 1;
+    return store_values_change(watch->store, &step, NULL) < 1 ? -1 : 1;
 }
 
 static int64_t holds_ms(int64_t ttl_ms)

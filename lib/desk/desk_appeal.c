@@ -10,6 +10,7 @@
 #include "desk/context.h"
 #include "desk/failing.h"
 #include "desk/input.h"
+#include "message/address.h"
 #include "store/kept.h"
 #include "store/records.h"
 #include "store/values.h"
@@ -42,9 +43,8 @@ static void add_suspensions(const struct context *context, const struct suspensi
 /* The one that refuses the mailbox's next message. 1 or -1. */
 static int add_block(const struct context *context, const char *mailbox, struct against_list *list)
 {
-    const char *at = strrchr(mailbox, '@');
     struct failing_block block;
-    if (failing_block_read(context, mailbox, at != NULL ? at + 1 : mailbox, &block) < 0)
+    if (failing_block_read(context, mailbox, address_domain(mailbox), &block) < 0)
         return -1;
     if (block.subject != NULL)
         list->of[list->count++] = (struct against){
@@ -111,13 +111,10 @@ static struct json_object *find_waiting(const struct appeals *appeals, const cha
     return NULL;
 }
 
-static void free_done(struct values_done **done) { free(*done); }
-
 /* 1; 0: somebody else has changed them; -1. */
 static int keep_appeals(const struct context *context, const char *mailbox,
                         const struct appeals *appeals, const struct audited *audited)
 {
-    freed_by(free_done) struct values_done *done = xcalloc(1, sizeof *done);
     const char *text = json_object_to_json_string_ext(appeals->tree, JSON_C_TO_STRING_PLAIN);
     int64_t kept_ms = find_waiting(appeals, NULL) != NULL ? WAITING_KEPT_MS : DESK_APPEAL_SHOWN_MS;
     const struct value_change change = {
@@ -126,7 +123,7 @@ static int keep_appeals(const struct context *context, const char *mailbox,
         .replaces = appeals->version};
     const struct values_step step = {.changes = &change, .count = 1, .audited = audited,
                                      .audited_count = 1, .now_ms = context->now_ms};
-    return store_values_change(context->desk->store, &step, done);
+    return store_values_change(context->desk->store, &step, NULL);
 }
 
 /* ---- texts --------------------------------------------------------------------------------------- */

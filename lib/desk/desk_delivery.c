@@ -456,16 +456,13 @@ int desk_feedback(const struct desk *desk, int64_t now_ms, struct json_object **
 /* Until when a cursor is kept that nobody goes on with: its name leads to the traces. */
 #define FORGOTTEN_MS ((DELIVERY_DAYS + 2) * DAY_MS)
 
-static void free_done(struct values_done **done) { free(*done); }
-
 /* Keeps the cursor until then. 1; 0: it was written in the meantime; -1. */
 static int forget_cursor(struct store *store, const struct value *cursor, int64_t now_ms)
 {
-    freed_by(free_done) struct values_done *done = xcalloc(1, sizeof *done);
     struct value_change change = {.value = *cursor, .replaces = cursor->version};
     const struct values_step step = {.changes = &change, .count = 1, .now_ms = now_ms};
     change.value.until_ms = now_ms + FORGOTTEN_MS;
-    return store_values_change(store, &step, done);
+    return store_values_change(store, &step, NULL);
 }
 
 int desk_feedback_forget(const struct desk *desk, const char *source, const struct action *action,

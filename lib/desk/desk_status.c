@@ -11,6 +11,7 @@
 #include "desk/recorded.h"
 #include "desk/view.h"
 #include "guard/sending_state.h"
+#include "message/address.h"
 #include "store/kept.h"
 
 enum {
@@ -276,12 +277,6 @@ static int add_network(const struct context *context, const struct forecast *for
     return 1;
 }
 
-static const char *domain_of(const char *mailbox)
-{
-    const char *at = strrchr(mailbox, '@');
-    return at != NULL ? at + 1 : mailbox;
-}
-
 int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
                 const char *reader_ip, int64_t now_ms, struct json_object **view_r)
 {
@@ -289,7 +284,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
     struct json_object *block, *complaints;
     struct forecast forecast;
-    if (forecast_read(&context, mailbox, domain_of(mailbox), &forecast) < 0 ||
+    if (forecast_read(&context, mailbox, address_domain(mailbox), &forecast) < 0 ||
         read_message(&context, mailbox, decision, &message) < 0)
         return -1;
     if (context.settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */

@@ -91,14 +91,11 @@ static struct json_object *detail_of(const struct failing *failing)
     return detail;
 }
 
-static void free_done(struct values_done **done) { free(*done); }
-
 /* 1 written; 0 a follower was first; -1. */
 static int write_step(const struct context *context, const struct desk_request *request,
                       const struct unblocking *unblocking, const struct action *action)
 {
     const struct failing *failing = &unblocking->failing;
-    freed_by(free_done) struct values_done *done = xcalloc(1, sizeof *done);
     freed_by(json_put) struct json_object *detail = detail_of(failing);
     const struct audited audited = {desk_action_name(ACTION_LIFT), request->subject,
                                     json_object_to_json_string(detail), action};
@@ -113,7 +110,7 @@ static int write_step(const struct context *context, const struct desk_request *
         change->value.bytes = unblocking->packed.data;
         change->value.length = unblocking->packed.length;
     }
-    return store_values_change(context->desk->store, &step, done);
+    return store_values_change(context->desk->store, &step, NULL);
 }
 
 static void add_lifted(const struct unblocking *unblocking, struct json_object *view)

@@ -6,6 +6,7 @@
 #include "desk/view.h"
 #include "guard/verdict_text.h"
 #include "mail/reply.h"
+#include "message/address.h"
 #include "rules/failure_outage.h"
 
 enum {
@@ -66,9 +67,7 @@ int failing_block_read(const struct context *context, const char *mailbox, const
 struct failing_block failing_block_met(const struct context *context, const char *mailbox,
                                        const struct failure_in_force *in_force)
 {
-    const char *at = strrchr(mailbox, '@');
-    const char *sender =
-        settings_sender_domain(context->settings, at != NULL ? at + 1 : mailbox);
+    const char *sender = settings_sender_domain(context->settings, address_domain(mailbox));
     return (struct failing_block){
         .subject = in_force->until_ms == 0  ? NULL
                    : in_force->of_mailbox ? mailbox
@@ -320,7 +319,7 @@ static int add_own_left_out(const struct context *context, const struct failure_
     return 1;
 }
 
-/* How much of what failed is his, and how much is of others, whoever they are. */
+/* How much of what failed is his, and how much is of others. */
 static void add_shares(struct json_object *view, const struct failure_numbers *numbers,
                        const char *mailbox)
 {
@@ -337,11 +336,10 @@ int failing_own_view(const struct context *context, const char *mailbox,
 {
     freed_by(failing_end) struct failing failing = {0};
     freed_by(json_put) struct json_object *view = failing_block_view(block);
-    const char *at = strrchr(mailbox, '@');
     *view_r = NULL;
     if (view == NULL)
         return 1;
-    if (failing_read(context, at != NULL ? at + 1 : mailbox, &failing) < 0)
+    if (failing_read(context, address_domain(mailbox), &failing) < 0)
         return -1;
     struct failure_numbers numbers = numbers_of(&failing.window, block);
     json_add_string(view, "of", block->subject[0] == '@' ? "domain" : "mailbox");

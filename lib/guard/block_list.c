@@ -212,14 +212,6 @@ static int number_it(struct store *store, struct arena *arena, size_t count,
     return 1;
 }
 
-static int take_step(struct store *store, const struct values_step *step)
-{
-    struct values_done *done = xcalloc(1, sizeof *done);
-    int result = store_values_change(store, step, done);
-    free(done);
-    return result;
-}
-
 int block_list_add(struct store *store, const struct block_entry *entries, size_t count,
                    const struct action *action)
 {
@@ -230,10 +222,12 @@ int block_list_add(struct store *store, const struct block_entry *entries, size_
     for (int attempt = 0; attempt < ATTEMPTS && result == 0; attempt++) {
         result = number_it(store, arena, count, addition, action->now_ms);
         if (result > 0)
-            result = take_step(store, &(struct values_step){
-                                          .changes = addition->changes, .count = count + 2,
-                                          .audited = addition->audited, .audited_count = count,
-                                          .now_ms = action->now_ms});
+            result = store_values_change(
+                store,
+                &(struct values_step){.changes = addition->changes, .count = count + 2,
+                                      .audited = addition->audited, .audited_count = count,
+                                      .now_ms = action->now_ms},
+                NULL);
     }
     return result;
 }
@@ -255,9 +249,11 @@ static int remove_once(struct store *store, const struct block_entry *entry,
     const struct audited audited = {"unblock", entry->subject, detail_of(arena, &found), action};
     const struct value_change change = {
         .value = {.kind = VALUE_BLOCKED, .key = value.key}, .replaces = value.version};
-    return take_step(store, &(struct values_step){.changes = &change, .count = 1,
-                                                  .audited = &audited, .audited_count = 1,
-                                                  .now_ms = action->now_ms});
+    return store_values_change(store,
+                               &(struct values_step){.changes = &change, .count = 1,
+                                                     .audited = &audited, .audited_count = 1,
+                                                     .now_ms = action->now_ms},
+                               NULL);
 }
 
 int block_list_remove(struct store *store, const struct block_entry *entry,

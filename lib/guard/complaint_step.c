@@ -180,7 +180,6 @@ static int write_step(struct complaint_making *making, bool mailbox_changed, boo
     struct audited audited[2];
     struct values_step step = {.changes = changes, .suspensions = &suspension, .audited = audited,
                                .now_ms = making->now_ms};
-    struct values_done *done = arena_alloc(making->arena, sizeof *done);
     if (mailbox_changed) {
         complaints_add(&complaints, making->complaints);
         changes[step.count++] = change_of(&making->of_mailbox, &complaints,
@@ -196,7 +195,7 @@ static int write_step(struct complaint_making *making, bool mailbox_changed, boo
         audited[step.audited_count++] = observed;
     if (making->step->audited != NULL)
         audited[step.audited_count++] = *making->step->audited;
-    return store_values_change(making->store, &step, done);
+    return store_values_change(making->store, &step, NULL);
 }
 
 /* Returns as complaint_step_make, or 2: again. */

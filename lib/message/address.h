@@ -32,6 +32,8 @@ extern const char address_too_long[];
  * as the rest of a sentence that began with the address. */
 const char *address_normalise(const char *text, size_t length, struct address *address_r);
 
+/* What stands behind the last '@' of an address in key form; all of it where there is none. */
+const char *address_domain(const char *address);
 /* A domain alone; room for ADDRESS_MAX_DOMAIN_BYTES + 1. Results as above. */
 const char *address_domain_normalise(const char *text, size_t length, char *domain_r,
                                      size_t *length_r);

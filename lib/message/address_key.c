@@ -116,6 +116,12 @@ static const char *literal_domain(const char *text, size_t length, char *domain_
     return NULL;
 }
 
+const char *address_domain(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    return at != NULL ? at + 1 : address;
+}
+
 const char *address_domain_normalise(const char *text, size_t length, char *domain_r,
                                      size_t *length_r)
 {

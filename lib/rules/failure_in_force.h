@@ -1,5 +1,5 @@
 /* What judging knows of a block (rules/failure_window.h): when it holds, and what its refusals tell.
- * Whoever changes a window writes it beside it, so that judging reads it alone. Pure. */
+ * Who changes a window writes it beside it, so that judging reads it alone. Pure. */
 #ifndef SENDGUARD_FAILURE_IN_FORCE_H
 #define SENDGUARD_FAILURE_IN_FORCE_H
 

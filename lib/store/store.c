@@ -560,9 +560,14 @@ static int check_step(const struct values_step *step)
     return check_each_once(step);
 }
 
+static void free_done(struct values_done **done) { free(*done); }
+
 int store_values_change(struct store *store, const struct values_step *step,
                         struct values_done *done_r)
 {
+    freed_by(free_done) struct values_done *unwanted = NULL;
+    if (done_r == NULL)
+        done_r = unwanted = xcalloc(1, sizeof *unwanted);
     if (check_step(step) < 0)
         return -1;
     ALONE(store, values->change, step, 1 + randombytes_uniform(VALUE_ANY - 1), done_r);

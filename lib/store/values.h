@@ -94,7 +94,8 @@ struct values_done {
 
 /* Makes all changes, refunds, suspensions and entries, if each value has the version that its change
  * replaces. Returns 1; 0, nothing is changed: one has another version; -1, also for a step that is
- * larger than above, has a key twice or a text that is too long. *done_r is undefined after -1: read the values again then. */
+ * larger than above, has a key twice or a text that is too long. *done_r is undefined after -1: read
+ * the values again then. NULL: nothing of it is wanted. */
 int store_values_change(struct store *store, const struct values_step *step,
                         struct values_done *done_r) must_check;
 

@@ -204,7 +204,7 @@ START_TEST(test_many_recipients)
 }
 END_TEST
 
-/* What is too long is cut, and taken: nothing comes back to whoever wrote it. */
+/* What is too long is cut, and taken: nothing comes back to its writer. */
 START_TEST(test_long_message)
 {
     static char line[1002];
