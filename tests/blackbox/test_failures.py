@@ -153,10 +153,16 @@ class House(Lab):
         assert wrapper or done.returncode == 0, done.stderr
         return done.stderr
 
+    def wait_for_log(self):
+        """postlogd lags: all that was logged before a line of ours stands in the log when that does."""
+        line = f"waited-for-{next(self.numbers)}"
+        subprocess.run(["postlog", "-c", self.conf, "-t", "postfix/test", line], check=True)
+        eventually(lambda: line in self.mail_log.read_text("utf-8", "replace"), "postlogd wrote a line")
+
     def settle(self):
         """All that was sent is tried, read, and a few seconds old."""
         eventually(lambda: all(one["queue_name"] == "deferred" for one in self.queue()), "all is tried")
-        time.sleep(0.3)  # postlogd lags
+        self.wait_for_log()
         self.hand_on()
         said = self.follow()
         self.move(3)
@@ -261,7 +267,7 @@ def test_once_whatever_dies(house, site):
     before = house.counts()
     house.send("box0@d13.test", "nobody", site, 12)
     eventually(lambda: not house.queue(), "all is tried")
-    time.sleep(0.3)
+    house.wait_for_log()
     house.hand_on()
     for moment in range(2):  # with the lines, and when the block has begun
         for number in range(1, KILLS):
