@@ -1,0 +1,177 @@
+/* What is known of sign-ins, as bytes. Moments and counts are varints. */
+#include "base/packed.h"
+#include "rules/login_inside.h"
+
+enum { FORMAT = 1, FOR_PAIR = 1, FOR_MAILBOX = 2 };
+
+static void put_moment(struct text *out, int64_t ms) { packed_add_number(out, (uint64_t)ms); }
+
+static int64_t get_moment(struct packed_rest *rest) { return (int64_t)packed_number(rest); }
+
+static void put_fixed(struct text *out, uint64_t number)
+{
+    uint8_t bytes[sizeof number];
+    packed_put(bytes, number, sizeof number);
+    text_add_bytes(out, (const char *)bytes, sizeof bytes);
+}
+
+static void put_tries(struct text *out, const struct login_tries *tries)
+{
+    packed_add_number(out, tries->count);
+    for (size_t i = 0; i < tries->count; i++) {
+        const struct login_try *one = &tries->of[i];
+        put_moment(out, one->at_ms);
+        put_fixed(out, one->other);
+        packed_add_number(out, (uint64_t)one->fingerprint << 2 | (one->for_pair ? FOR_PAIR : 0) |
+                                   (one->for_mailbox ? FOR_MAILBOX : 0));
+    }
+}
+
+static void get_tries(struct packed_rest *rest, size_t max, struct login_tries *tries)
+{
+    uint64_t count = packed_number(rest);
+    if (count > max)
+        rest->next = NULL;
+    for (uint64_t i = 0; i < count && rest->next != NULL; i++) {
+        struct login_try one = {.at_ms = get_moment(rest), .other = packed_fixed(rest, 8)};
+        uint64_t what = packed_number(rest);
+        one.fingerprint = (uint16_t)(what >> 2);
+        one.for_pair = (what & FOR_PAIR) != 0;
+        one.for_mailbox = (what & FOR_MAILBOX) != 0;
+        if (what >> 2 >= LOGIN_FINGERPRINTS)
+            rest->next = NULL;
+        login_add_try(tries, &one);
+    }
+}
+
+static void put_known(struct text *out, const struct login_known_list *list)
+{
+    packed_add_number(out, list->count);
+    for (size_t i = list->count; i-- > 0;) {
+        put_fixed(out, list->of[i].other);
+        put_moment(out, list->of[i].last_ms);
+    }
+}
+
+static void get_known(struct packed_rest *rest, size_t max, struct login_known_list *list)
+{
+    uint64_t count = packed_number(rest);
+    if (count > max)
+        rest->next = NULL;
+    for (uint64_t i = 0; i < count && rest->next != NULL; i++) {
+        uint64_t other = packed_fixed(rest, 8);
+        login_know(list, other, max, get_moment(rest));
+    }
+}
+
+static void put_block(struct text *out, const struct login_block *block)
+{
+    packed_add_number(out, block->rule);
+    put_fixed(out, block->network);
+    put_moment(out, block->from_ms);
+    put_moment(out, block->until_ms);
+}
+
+static struct login_block get_block(struct packed_rest *rest)
+{
+    uint64_t rule = packed_number(rest);
+    struct login_block block = {.network = packed_fixed(rest, 8)};
+    block.from_ms = get_moment(rest);
+    block.until_ms = get_moment(rest);
+    if (rule >= LOGIN_RULE_COUNT)
+        rest->next = NULL;
+    block.rule = (enum login_rule)rule;
+    return block;
+}
+
+void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox)
+{
+    text_add_char(out, FORMAT);
+    put_moment(out, mailbox->time_ms);
+    put_moment(out, mailbox->open_until_ms);
+    put_tries(out, &mailbox->tries);
+    put_known(out, &mailbox->known);
+    packed_add_number(out, mailbox->block_count);
+    for (size_t i = 0; i < mailbox->block_count; i++)
+        put_block(out, &mailbox->blocks[i]);
+    packed_add_number(out, mailbox->password_count);
+    for (size_t i = 0; i < mailbox->password_count; i++) {
+        const struct login_password *password = &mailbox->passwords[i];
+        packed_add_number(out, password->fingerprint);
+        put_moment(out, password->right_ms);
+        packed_add_number(out, password->tries);
+        put_moment(out, password->tried_ms);
+        put_fixed(out, password->tried_network);
+    }
+}
+
+static void get_blocks(struct packed_rest *rest, struct login_mailbox *mailbox)
+{
+    uint64_t count = packed_number(rest);
+    if (count > LOGIN_BLOCKS_MAX)
+        rest->next = NULL;
+    for (uint64_t i = 0; i < count && rest->next != NULL; i++) {
+        struct login_block block = get_block(rest);
+        login_begin_block(mailbox, block.rule, block.network, block.from_ms);
+        mailbox->blocks[i].until_ms = block.until_ms;
+    }
+}
+
+static void get_passwords(struct packed_rest *rest, struct login_mailbox *mailbox)
+{
+    uint64_t count = packed_number(rest);
+    if (count > LOGIN_OLD_PASSWORDS)
+        rest->next = NULL;
+    for (uint64_t i = 0; i < count && rest->next != NULL; i++) {
+        struct login_password *password = &mailbox->passwords[mailbox->password_count++];
+        uint64_t fingerprint = packed_number(rest);
+        password->fingerprint = (uint16_t)fingerprint;
+        password->right_ms = get_moment(rest);
+        password->tries = (uint32_t)packed_number(rest);
+        password->tried_ms = get_moment(rest);
+        password->tried_network = packed_fixed(rest, 8);
+        if (fingerprint >= LOGIN_FINGERPRINTS)
+            rest->next = NULL;
+    }
+}
+
+int login_mailbox_read(const void *bytes, size_t length, struct login_mailbox *mailbox_r)
+{
+    struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
+    *mailbox_r = (struct login_mailbox){0};
+    if (packed_fixed(&rest, 1) != FORMAT)
+        return 0;
+    mailbox_r->time_ms = get_moment(&rest);
+    mailbox_r->open_until_ms = get_moment(&rest);
+    get_tries(&rest, LOGIN_FINGERPRINTS, &mailbox_r->tries);
+    get_known(&rest, LOGIN_KNOWN_NETWORKS_MAX, &mailbox_r->known);
+    get_blocks(&rest, mailbox_r);
+    get_passwords(&rest, mailbox_r);
+    if (rest.next != rest.end)
+        login_mailbox_free(mailbox_r);
+    return rest.next == rest.end;
+}
+
+void login_network_add(struct text *out, const struct login_network *network)
+{
+    text_add_char(out, FORMAT);
+    put_moment(out, network->time_ms);
+    put_block(out, &network->block);
+    put_tries(out, &network->tries);
+    put_known(out, &network->known);
+}
+
+int login_network_read(const void *bytes, size_t length, struct login_network *network_r)
+{
+    struct packed_rest rest = {bytes, (const uint8_t *)bytes + length};
+    *network_r = (struct login_network){0};
+    if (packed_fixed(&rest, 1) != FORMAT)
+        return 0;
+    network_r->time_ms = get_moment(&rest);
+    network_r->block = get_block(&rest);
+    get_tries(&rest, LOGIN_TRIES_MAX, &network_r->tries);
+    get_known(&rest, LOGIN_MAILBOXES_MAX, &network_r->known);
+    if (rest.next != rest.end)
+        login_network_free(network_r);
+    return rest.next == rest.end;
+}
