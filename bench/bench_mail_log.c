@@ -44,11 +44,11 @@ static void add_message(struct text *log, bool rfc3339, int number)
 {
     static const char *const ends[] = {
         "dsn=2.0.0, status=sent (250 2.0.0 OK 1732816411 a640c23a62f3a-aa54c2d5b1c - gsmtp)",
-        "dsn=5.1.1, status=bounced (host mx.remote.test[192.0.2.7] said: 550-5.1.1 The email "
-        "account that you tried to reach does not exist. 550 5.1.1 Please try again (in reply to "
-        "RCPT TO command))",
-        "dsn=4.7.1, status=deferred (host mx.remote.test[192.0.2.7] said: 450 4.7.1 greylisted "
-        "(in reply to RCPT TO command))",
+        ("dsn=5.1.1, status=bounced (host mx.remote.test[192.0.2.7] said: 550-5.1.1 The email "
+         "account that you tried to reach does not exist. 550 5.1.1 Please try again (in reply to "
+         "RCPT TO command))"),
+        ("dsn=4.7.1, status=deferred (host mx.remote.test[192.0.2.7] said: 450 4.7.1 greylisted "
+         "(in reply to RCPT TO command))"),
     };
     int second = number * 2 % 86400;
     char id[] = "4jcK00000kz1bcT2";

@@ -34,9 +34,10 @@ static void end(void)
 
 static struct failures_outcome outcome(const char *domain, enum failure_came came, int64_t at_ms)
 {
+    last_unit++;
     return (struct failures_outcome){
-        .domain = domain, .recipient = (last_unit + 1) * FAR, .recipient_before = (last_unit + 1) * FAR,
-        .outcome = {.unit = ++last_unit, .message = last_unit,
+        .domain = domain, .recipient = last_unit * FAR, .recipient_before = last_unit * FAR,
+        .outcome = {.unit = last_unit, .message = last_unit,
                     .mailbox = arena_printf(arena, "ann@%s", domain), .site = "x.test",
                     .first = true, .came = came, .kind = FAILURE_SITE,
                     .class = REPLY_UNREACHABLE, .admitted_ms = NOW - DAY_MS, .at_ms = at_ms,

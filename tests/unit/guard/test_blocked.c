@@ -48,7 +48,7 @@ static struct verdict sent(const char *id, const char *mailbox, const char *to, 
 
 static int kind_of(const char *id, const char *mailbox, const char *to)
 {
-    return sent(id, mailbox, to, NOW).kind;
+    return (int)sent(id, mailbox, to, NOW).kind;
 }
 
 /* ---- recipients ----------------------------------------------------------------------------- */

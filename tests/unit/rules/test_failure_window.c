@@ -30,8 +30,9 @@ static int64_t at(int hour, int minute)
 /* One outcome of a message of its own, admitted at nine; returns its unit. */
 static struct failure_outcome outcome(enum failure_came came, int64_t at_ms)
 {
+    last_unit++;
     return (struct failure_outcome){
-        .unit = ++last_unit, .message = last_unit, .mailbox = "bob@d.test", .site = "x.test",
+        .unit = last_unit, .message = last_unit, .mailbox = "bob@d.test", .site = "x.test",
         .first = true, .came = came, .kind = FAILURE_ADDRESS_UNKNOWN, .class = 3,
         .admitted_ms = at(9, 0), .at_ms = at_ms, .read_ms = at_ms};
 }
