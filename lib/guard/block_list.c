@@ -12,7 +12,8 @@
 
 const char *const block_kind_names[BLOCK_KIND_COUNT] = {"recipient", "pair", "domain", "sender"};
 
-enum { FORMAT = 1, NUMBER_BYTES = 8, PAGE = 64, ATTEMPTS = 20, DETAIL_MAX_BYTES = 511 };
+enum { FORMAT = 1, FORMAT_HASHED = 2 };
+enum { NUMBER_BYTES = 8, PAGE = 64, ATTEMPTS = 20, DETAIL_MAX_BYTES = 511 };
 #define NEWEST "newest" /* the key of the number; those of steps are digits */
 #define TOLD_MS DAY_MS  /* how long a step is told */
 
@@ -24,13 +25,61 @@ const char *block_list_key(struct arena *arena, const struct block_entry *entry)
                         entry->scope);
 }
 
+void block_list_hashed(uint64_t hash, char subject_r[BLOCK_SUBJECT_HASH_SIZE])
+{
+    snprintf(subject_r, BLOCK_SUBJECT_HASH_SIZE, "#%016" PRIx64, hash);
+}
+
+/* An address may begin with '#' too. */
+bool block_list_is_hashed(const struct block_entry *entry)
+{
+    return entry->subject[0] == '#' && strchr(entry->subject, '@') == NULL;
+}
+
+const char *block_list_name(struct arena *arena, const struct block_entry *entry)
+{
+    if (!block_list_is_hashed(entry))
+        return entry->subject;
+    return entry->site == NULL ? "(recipient)"
+                               : arena_printf(arena, "(recipient) at %.200s", entry->site);
+}
+
 static void put_entry(struct text *out, const struct block_entry *entry)
 {
-    text_add_char(out, FORMAT);
+    bool hashed = block_list_is_hashed(entry);
+    text_add_char(out, hashed ? FORMAT_HASHED : FORMAT);
     packed_add_number(out, (uint64_t)entry->since_ms);
     packed_add_string(out, entry->reason);
     packed_add_string(out, entry->by);
     packed_add_string(out, entry->note);
+    if (!hashed)
+        return;
+    packed_add_number(out, (uint64_t)entry->until_ms);
+    packed_add_number(out, (uint64_t)entry->probe_ms);
+    packed_add_string(out, entry->site != NULL ? entry->site : "");
+}
+
+/* The value that keeps the entry, in `arena`. */
+static struct value value_of(struct arena *arena, const struct block_entry *entry)
+{
+    freed_by(text_free) struct text bytes = {0};
+    put_entry(&bytes, entry);
+    bool waits = block_list_is_hashed(entry) && entry->until_ms < UNTIL_LIFTED - BLOCK_PROBE_MS;
+    return (struct value){.kind = VALUE_BLOCKED, .key = block_list_key(arena, entry),
+                          .bytes = arena_strndup(arena, bytes.data, bytes.length),
+                          .length = bytes.length,
+                          .until_ms = entry->until_ms + (waits ? BLOCK_PROBE_MS : 0)};
+}
+
+static bool read_hashed(struct packed_rest *rest, struct arena *arena, struct block_entry *entry)
+{
+    entry->until_ms = (int64_t)packed_number(rest);
+    entry->probe_ms = (int64_t)packed_number(rest);
+    entry->site = packed_string(rest, arena);
+    if (entry->site == NULL)
+        return false;
+    entry->site = entry->site[0] != '\0' ? entry->site : NULL;
+    return true;
 }
 
 int block_list_read(struct arena *arena, const struct value *value, struct block_entry *entry_r)
@@ -39,7 +88,8 @@ int block_list_read(struct arena *arena, const struct value *value, struct block
     struct block_entry entry = {.until_ms = value->until_ms};
     char *name = arena_strdup(arena, value->key);
     char *subject = strchr(name, '\n'), *scope = strrchr(name, '\n');
-    if (subject == NULL || scope == subject || packed_fixed(&rest, 1) != FORMAT)
+    uint64_t format = packed_fixed(&rest, 1);
+    if (subject == NULL || scope == subject || (format != FORMAT && format != FORMAT_HASHED))
         return 0;
     *subject++ = *scope++ = '\0';
     int kind = names_find(block_kind_names, BLOCK_KIND_COUNT, name);
@@ -52,7 +102,7 @@ int block_list_read(struct arena *arena, const struct value *value, struct block
     entry.reason = packed_string(&rest, arena);
     entry.by = packed_string(&rest, arena);
     entry.note = packed_string(&rest, arena);
-    if (entry.note == NULL)
+    if (entry.note == NULL || (format == FORMAT_HASHED && !read_hashed(&rest, arena, &entry)))
         return 0;
     *entry_r = entry;
     return 1;
@@ -151,47 +201,15 @@ static const char *key_of_step(struct arena *arena, int64_t number)
     return arena_printf(arena, "%016" PRIx64, (uint64_t)number);
 }
 
-/* All that adding the entries changes. */
-struct addition {
-    struct value_change changes[BLOCK_STEP_MAX + 2]; /* last: NEWEST, and the step's own value */
-    struct audited audited[BLOCK_STEP_MAX];
-    struct text subjects;
-};
-
-static void free_addition(struct addition **addition)
-{
-    text_free(&(*addition)->subjects);
-    free(*addition);
-}
-
-static struct addition *make_addition(struct arena *arena, const struct block_entry *entries,
-                                      size_t count, const struct action *action)
-{
-    struct addition *addition = xcalloc(1, sizeof *addition);
-    for (size_t i = 0; i < count; i++) {
-        freed_by(text_free) struct text bytes = {0};
-        put_entry(&bytes, &entries[i]);
-        addition->changes[i] = (struct value_change){
-            .value = {.kind = VALUE_BLOCKED, .key = block_list_key(arena, &entries[i]),
-                      .bytes = arena_strndup(arena, bytes.data, bytes.length),
-                      .length = bytes.length, .until_ms = entries[i].until_ms},
-            .replaces = VALUE_ANY};
-        addition->audited[i] = (struct audited){"block", entries[i].subject,
-                                                detail_of(arena, &entries[i]), action};
-        packed_add_string(&addition->subjects, entries[i].subject);
-    }
-    return addition;
-}
-
 static int64_t number_of(const struct value *newest)
 {
     struct packed_rest rest = {newest->bytes, (const uint8_t *)newest->bytes + newest->length};
     return (int64_t)packed_fixed(&rest, NUMBER_BYTES);
 }
 
-/* The number that the step gets, and what is told of it. 1 or -1. */
-static int number_it(struct store *store, struct arena *arena, size_t count,
-                     struct addition *addition, int64_t now_ms)
+/* The number that the step gets, and what is told of it: the subjects. 1 or -1. */
+static int number_it(struct store *store, struct arena *arena, const struct text *subjects,
+                     int64_t now_ms, struct value_change changes_r[2])
 {
     struct value newest = {0};
     int found = store_value(store, arena, VALUE_ADDED, NEWEST, now_ms, &newest);
@@ -200,35 +218,65 @@ static int number_it(struct store *store, struct arena *arena, size_t count,
     int64_t number = 1 + (found > 0 ? number_of(&newest) : 0);
     uint8_t *bytes = arena_alloc(arena, NUMBER_BYTES);
     packed_put(bytes, (uint64_t)number, NUMBER_BYTES);
-    addition->changes[count] = (struct value_change){
+    changes_r[0] = (struct value_change){
         .value = {.kind = VALUE_ADDED, .key = NEWEST, .bytes = bytes, .length = NUMBER_BYTES,
                   .until_ms = UNTIL_LIFTED},
         .replaces = found > 0 ? newest.version : 0};
-    addition->changes[count + 1] = (struct value_change){
+    changes_r[1] = (struct value_change){
         .value = {.kind = VALUE_ADDED, .key = key_of_step(arena, number),
-                  .bytes = addition->subjects.data, .length = addition->subjects.length,
-                  .until_ms = now_ms + TOLD_MS},
+                  .bytes = arena_strndup(arena, subjects->data, subjects->length),
+                  .length = subjects->length, .until_ms = now_ms + TOLD_MS},
         .replaces = VALUE_ANY};
     return 1;
+}
+
+int block_list_step(struct store *store, struct arena *arena, const struct block_update *updates,
+                    size_t count, const struct action *action, struct value_change *changes_r,
+                    size_t *change_count_r, struct audited *audited_r, size_t *audited_count_r)
+{
+    freed_by(text_free) struct text subjects = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct block_entry *entry = &updates[i].entry;
+        changes_r[i] = (struct value_change){.value = value_of(arena, entry),
+                                             .replaces = VALUE_ANY};
+        if (updates[i].removed)
+            changes_r[i].value.length = 0;
+        else
+            packed_add_string(&subjects, entry->subject);
+        audited_r[i] = (struct audited){updates[i].removed ? "unblock" : "block",
+                                        block_list_name(arena, entry), detail_of(arena, entry),
+                                        action};
+    }
+    *change_count_r = *audited_count_r = count;
+    if (subjects.length == 0)
+        return 1;
+    *change_count_r = count + 2;
+    return number_it(store, arena, &subjects, action->now_ms, changes_r + count);
+}
+
+static int add_once(struct store *store, const struct block_update *updates, size_t count,
+                    const struct action *action)
+{
+    freed_by(arena_free) struct arena *arena = arena_new();
+    struct value_change *changes = arena_alloc(arena, (count + 2) * sizeof *changes);
+    struct audited *audited = arena_alloc(arena, count * sizeof *audited);
+    struct values_step step = {.changes = changes, .audited = audited, .now_ms = action->now_ms};
+    if (block_list_step(store, arena, updates, count, action, changes, &step.count, audited,
+                        &step.audited_count) < 0)
+        return -1;
+    return store_values_change(store, &step, NULL);
 }
 
 int block_list_add(struct store *store, const struct block_entry *entries, size_t count,
                    const struct action *action)
 {
     freed_by(arena_free) struct arena *arena = arena_new();
-    freed_by(free_addition) struct addition *addition =
-        make_addition(arena, entries, count, action);
+    struct block_update *updates = arena_alloc(arena, count * sizeof *updates);
     int result = 0;
-    for (int attempt = 0; attempt < ATTEMPTS && result == 0; attempt++) {
-        result = number_it(store, arena, count, addition, action->now_ms);
-        if (result > 0)
-            result = store_values_change(
-                store,
-                &(struct values_step){.changes = addition->changes, .count = count + 2,
-                                      .audited = addition->audited, .audited_count = count,
-                                      .now_ms = action->now_ms},
-                NULL);
-    }
+    for (size_t i = 0; i < count; i++)
+        updates[i] = (struct block_update){.entry = entries[i]};
+    for (int attempt = 0; attempt < ATTEMPTS && result == 0; attempt++)
+        result = add_once(store, updates, count, action);
     return result;
 }
 
@@ -246,7 +294,8 @@ static int remove_once(struct store *store, const struct block_entry *entry,
         return result;
     if (block_list_read(arena, &value, &found) == 0)
         found.reason = "";
-    const struct audited audited = {"unblock", entry->subject, detail_of(arena, &found), action};
+    const struct audited audited = {"unblock", block_list_name(arena, &found),
+                                    detail_of(arena, &found), action};
     const struct value_change change = {
         .value = {.kind = VALUE_BLOCKED, .key = value.key}, .replaces = value.version};
     return store_values_change(store,

@@ -30,14 +30,26 @@ enum { BLOCK_REASON_MAX_BYTES = 200, BLOCK_NETWORK_SIZE = 56, BLOCK_NETWORK_LENG
 
 struct block_entry {
     enum block_kind kind;
-    const char *subject; /* key form */
+    const char *subject; /* key form; of a hashed recipient as block_list_hashed writes it */
     const char *scope;   /* whose mail: BLOCK_SCOPE_ALL, a settings_sender_domain, or
                             the mailbox of a pair */
     const char *reason;  /* a name of settings blocks_reasons, or what the sender reads */
     const char *by, *note;
     int64_t since_ms;
     int64_t until_ms; /* UNTIL_LIFTED: staff ends it */
+    const char *site; /* of a hashed recipient: who answered; NULL: not known, or of others */
+    int64_t probe_ms; /* of a hashed one: when a message was let through behind its end; 0: none */
 };
+
+/* An entry that Sendguard makes of itself keeps no recipient, but its keyed hash
+ * (keyed_hash_recipient): kinds recipient and pair. It is there for BLOCK_PROBE_MS behind its end,
+ * while one message may be on its way to show whether mail arrives again. */
+enum { BLOCK_SUBJECT_HASH_SIZE = 18 };
+#define BLOCK_PROBE_MS (30 * DAY_MS)
+void block_list_hashed(uint64_t hash, char subject_r[BLOCK_SUBJECT_HASH_SIZE]);
+bool block_list_is_hashed(const struct block_entry *entry);
+/* The subject as people read it: of a hashed recipient "(recipient) at SITE", in `arena`. */
+const char *block_list_name(struct arena *arena, const struct block_entry *entry);
 
 /* Its key, in `arena`: kind, subject, scope, a line feed between two of them. More than
  * VALUE_KEY_MAX bytes are too long for the store. */
@@ -57,6 +69,19 @@ size_t block_list_networks_of(const char *ip,
 
 /* What the additions of one step are told as. */
 enum { BLOCK_STEP_MAX = 200 }; /* entries changed at once */
+
+struct block_update {
+    struct block_entry entry; /* of one that is removed: kind, subject, scope, site, and as read */
+    bool removed;
+};
+/* For a step of the caller's: what changes when these entries (0..BLOCK_STEP_MAX, no kind, subject
+ * and scope twice) are added or removed, whatever is there, and what the audit log has of it.
+ * `arena`, entries and action as long as the step; changes_r has room for count + 2, audited_r for
+ * count. A step that is refused is prepared anew. 1 or -1. */
+int block_list_step(struct store *store, struct arena *arena, const struct block_update *updates,
+                    size_t count, const struct action *action, struct value_change *changes_r,
+                    size_t *change_count_r, struct audited *audited_r, size_t *audited_count_r)
+    must_check;
 
 /* Adds 1 to BLOCK_STEP_MAX entries, no kind, subject and scope twice; one that is there is
  * replaced. Each is in the audit log as "block". All or none: 1; 0: others added at the same

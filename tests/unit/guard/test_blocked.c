@@ -346,6 +346,103 @@ START_TEST(test_audit)
 }
 END_TEST
 
+/* ---- entries that keep a hash alone --------------------------------------------------------- */
+
+static struct block_entry hashed_entry(const char *subject)
+{
+    struct block_entry entry = entry_of(BLOCK_RECIPIENT, subject, "example.test");
+    entry.reason = "mailbox_full";
+    entry.by = "sendguard";
+    entry.site = "mx.x.test";
+    entry.until_ms = NOW + 1000;
+    return entry;
+}
+
+/* Makes the step of the updates, and another value's change with it, as a follower does. */
+static int step_with(const struct block_update *updates, size_t count, uint32_t replaces)
+{
+    struct value_change changes[4];
+    struct audited audited[2];
+    struct values_step step = {.changes = changes, .audited = audited, .now_ms = NOW};
+    ck_assert_int_eq(block_list_step(store, arena, updates, count, &action, changes, &step.count,
+                                     audited, &step.audited_count), 1);
+    ck_assert_uint_eq(step.audited_count, count);
+    changes[step.count++] = (struct value_change){
+        .value = {.kind = VALUE_CURSOR, .key = "log", .bytes = "x", .length = 1,
+                  .until_ms = UNTIL_LIFTED}, .replaces = replaces};
+    return store_values_change(store, &step, NULL);
+}
+
+static int read_at(const struct block_entry *entry, int64_t now_ms, struct block_entry *found_r)
+{
+    struct value value;
+    int found = store_value(store, arena, VALUE_BLOCKED, block_list_key(arena, entry), now_ms,
+                            &value);
+    return found < 1 ? found : block_list_read(arena, &value, found_r);
+}
+
+/* The entry is there behind its end, all of it or nothing changes, and it has no address. */
+START_TEST(test_step)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    struct block_entry found;
+    struct audited none;
+    struct value_change changes[2];
+    size_t count, audited_count;
+    int64_t newest, after;
+    rig_begin(_i, DEFAULTS);
+    block_list_hashed(UINT64_C(0x00123456789abcde), subject);
+    ck_assert_str_eq(subject, "#00123456789abcde");
+    struct block_update update = {.entry = hashed_entry(subject)};
+    ck_assert_int_eq(step_with(&update, 1, 77), 0); /* the cursor is not as it was read */
+    ck_assert_int_eq(read_at(&update.entry, NOW, &found), 0);
+    ck_assert_int_eq(step_with(&update, 1, 0), 1);
+    ck_assert_int_eq(read_at(&update.entry, NOW + 1000 + BLOCK_PROBE_MS, &found), 0);
+    ck_assert_int_eq(read_at(&update.entry, NOW + 999 + BLOCK_PROBE_MS, &found), 1);
+    ck_assert_int_eq(found.until_ms, NOW + 1000);
+    ck_assert_int_eq(found.since_ms, NOW);
+    ck_assert_int_eq(found.probe_ms, 0);
+    ck_assert_str_eq(found.site, "mx.x.test");
+    ck_assert_str_eq(found.reason, "mailbox_full");
+    ck_assert_str_eq(block_list_name(arena, &found), "(recipient) at mx.x.test");
+    ck_assert_int_eq(block_list_newest(store, NOW, &newest), 1);
+    update.removed = true;
+    ck_assert_int_eq(step_with(&update, 1, VALUE_ANY), 1);
+    ck_assert_int_eq(read_at(&update.entry, NOW, &found), 0);
+    ck_assert_int_eq(block_list_newest(store, NOW, &after), 1);
+    ck_assert_int_eq(after, newest); /* what is removed is not told */
+    ck_assert_int_eq(block_list_step(store, arena, NULL, 0, &action, changes, &count, &none,
+                                     &audited_count), 1);
+    ck_assert_uint_eq(count + audited_count, 0);
+}
+END_TEST
+
+/* An address that begins like a hash is an address; the audit log names no hash. */
+START_TEST(test_hashed_names)
+{
+    struct audit audit[4];
+    struct store_page page = {.max = countof(audit)};
+    struct block_entry found;
+    rig_begin(_i, DEFAULTS);
+    block(BLOCK_RECIPIENT, "#00123456789abcde@x.test", BLOCK_SCOPE_ALL);
+    const struct block_entry address = entry_of(BLOCK_RECIPIENT, "#00123456789abcde@x.test",
+                                                BLOCK_SCOPE_ALL);
+    ck_assert_int_eq(read_at(&address, NOW, &found), 1);
+    ck_assert(!block_list_is_hashed(&found));
+    ck_assert_ptr_null(found.site);
+    ck_assert_int_eq(found.until_ms, UNTIL_LIFTED);
+    const struct block_update update = {.entry = hashed_entry("#00123456789abcde")};
+    ck_assert_int_eq(step_with(&update, 1, 0), 1);
+    ck_assert_int_eq(block_list_remove(store, &update.entry, &action), 1);
+    ck_assert_int_eq(store_audit_newest(store, "(recipient) at mx.x.test", INT64_MAX, audit,
+                                        &page), 1);
+    ck_assert_uint_eq(page.count, 2);
+    ck_assert_str_eq(audit[0].action, "unblock");
+    ck_assert_str_eq(audit[1].action, "block");
+    ck_assert_ptr_nonnull(strstr(audit[1].detail, "\"reason\":\"mailbox_full\""));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("blocked");
@@ -361,6 +458,8 @@ int main(void)
     tcase_add_loop_test(cases, test_filter, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_filter_reads_anew, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_audit, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_step, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hashed_names, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_networks, 0, 1);
     return backends_run(suite);
 }
