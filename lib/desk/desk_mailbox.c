@@ -20,7 +20,10 @@ static bool tells_window(const struct context *context, const struct forecast *f
                          enum channel channel)
 {
     int32_t limit = forecast->limits[channel].limits.of[rule];
-    if (rule_table[rule].subject != SUBJECT_MAILBOX || !forecast_names(context, forecast, channel))
+    enum subject subject = rule_table[rule].subject;
+    if (subject == SUBJECT_IP || history_marks[subject][channel] == NULL ||
+        (subject == SUBJECT_DOMAIN && limit == LIMIT_OFF) ||
+        !forecast_names(context, forecast, channel))
         return false;
     if (channel == CHANNEL_WEBMAIL)
         return true;
@@ -39,7 +42,8 @@ static void add_windows(const struct context *context, const struct forecast *fo
                 json_object_array_add(
                     list, view_window((enum rule)rule, (enum channel)channel,
                                       forecast->limits[channel].limits.of[rule],
-                                      forecast_history(forecast, (enum channel)channel),
+                                      forecast_history_of(forecast, (enum rule)rule,
+                                                          (enum channel)channel),
                                       forecast->at_ms));
 }
 

@@ -8,6 +8,7 @@
 #include "desk/forecast.h"
 #include "desk/recorded.h"
 #include "desk/view.h"
+#include "message/address.h"
 
 static int not_there(struct problem *problem)
 {
@@ -106,7 +107,9 @@ static int when_fits(const struct context *context, const struct recorded *recor
 {
     const struct rule_info *info = &rule_table[rule];
     const char *key =
-        json_string(recorded->facts, info->subject == SUBJECT_MAILBOX ? "mailbox" : "ip", "");
+        json_string(recorded->facts, info->subject == SUBJECT_IP ? "ip" : "mailbox", "");
+    if (info->subject == SUBJECT_DOMAIN)
+        key = forecast_domain_key(context, address_domain(key));
     char room[HISTORY_NAME_SIZE];
     const char *name = history_name(info->subject, channel_of(recorded), key, room);
     struct history history = {0};

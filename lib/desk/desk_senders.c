@@ -81,16 +81,36 @@ static int add_failures(const struct context *context, const char *domain,
     return 1;
 }
 
+/* Its window, for each channel that has a limit for it. 1 or -1. */
+static int add_domain_window(const struct context *context, const char *domain,
+                             enum channel channel, const struct effective_limits *limits,
+                             struct json_object *windows)
+{
+    const enum rule rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN;
+    struct forecast forecast = {0};
+    if (history_marks[SUBJECT_DOMAIN][channel] == NULL || limits->limits.of[rule] == LIMIT_OFF)
+        return 1;
+    if (store_history(context->desk->store, context->arena, SUBJECT_DOMAIN,
+                      forecast_domain_key(context, domain), context->now_ms,
+                      &forecast.of_domain) < 0)
+        return -1;
+    forecast_settle(context, &forecast);
+    json_object_array_add(windows, view_window(rule, channel, limits->limits.of[rule],
+                                               &forecast.of_domain, forecast.at_ms));
+    return 1;
+}
+
 /* What staff adjusted for the domain, and how its mail fails. */
 static int add_domain(const struct context *context, const char *domain, struct json_object *view)
 {
     bool exempt = false;
-    json_add_list(view, "windows");
+    struct json_object *windows = json_add_list(view, "windows");
     struct json_object *list = json_add_list(view, "limits");
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         struct effective_limits limits;
         if (guard_limits(context->desk->guard, (enum channel)channel, "", domain, context->now_ms,
-                         &limits) < 0)
+                         &limits) < 0 ||
+            add_domain_window(context, domain, (enum channel)channel, &limits, windows) < 0)
             return -1;
         exempt = limits.exempt;
         if (!forecast_names(context, &(struct forecast){0}, (enum channel)channel))

@@ -218,10 +218,12 @@ static void add_budget(const struct forecast *forecast, struct json_object *view
     const struct effective_limits *limits = &forecast->limits[CHANNEL_WEBMAIL];
     struct json_object *windows = json_add_list(view, "windows");
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        if (rule_table[rule].subject == SUBJECT_MAILBOX && limits->limits.of[rule] != LIMIT_OFF)
+        if (rule_table[rule].subject != SUBJECT_IP && limits->limits.of[rule] != LIMIT_OFF)
             json_object_array_add(windows, view_window((enum rule)rule, CHANNEL_WEBMAIL,
                                                        limits->limits.of[rule],
-                                                       &forecast->account.history,
+                                                       forecast_history_of(forecast,
+                                                                           (enum rule)rule,
+                                                                           CHANNEL_WEBMAIL),
                                                        forecast->at_ms));
     json_add_bool(view, "exempt", limits->exempt);
 }

@@ -9,12 +9,37 @@
 
 const char *const state_names[STATE_COUNT] = {"ok", "full", "blocked", "paused", "stopped"};
 
+static int64_t newest_of(const struct history *history)
+{
+    return history->count > 0 ? history->entries[history->count - 1].time_ms : 0;
+}
+
+static int64_t later(int64_t one, int64_t other) { return one > other ? one : other; }
+
 void forecast_settle(const struct context *context, struct forecast *forecast)
 {
-    const struct history *history = &forecast->account.history;
-    forecast->at_ms = context->now_ms;
-    if (history->count > 0 && history->entries[history->count - 1].time_ms > context->now_ms)
-        forecast->at_ms = history->entries[history->count - 1].time_ms;
+    forecast->at_ms = later(context->now_ms, later(newest_of(&forecast->account.history),
+                                                   newest_of(&forecast->of_domain)));
+}
+
+const char *forecast_domain_key(const struct context *context, const char *domain)
+{
+    char *key = arena_alloc(context->arena, DOMAIN_KEY_SIZE);
+    history_domain_key(settings_sender_domain(context->settings, domain), key);
+    return key;
+}
+
+/* Only where a limit of the domain looks at it: else nothing is kept. 1 or -1. */
+static int read_domain(const struct context *context, const char *domain,
+                       struct forecast *forecast)
+{
+    const enum rule rule = RULE_MESSAGES_PER_HOUR_PER_DOMAIN;
+    if (forecast->limits[CHANNEL_WEBMAIL].limits.of[rule] == LIMIT_OFF &&
+        forecast->limits[CHANNEL_SMTP].limits.of[rule] == LIMIT_OFF)
+        return 1;
+    return store_history(context->desk->store, context->arena, SUBJECT_DOMAIN,
+                         forecast_domain_key(context, domain), context->now_ms,
+                         &forecast->of_domain);
 }
 
 int forecast_read(const struct context *context, const char *mailbox, const char *domain,
@@ -32,6 +57,8 @@ int forecast_read(const struct context *context, const char *mailbox, const char
         return -1;
     if (!forecast.limits[CHANNEL_WEBMAIL].exempt &&
         failing_block_read(context, mailbox, domain, &forecast.block) < 0)
+        return -1;
+    if (read_domain(context, domain, &forecast) < 0)
         return -1;
     forecast_settle(context, &forecast);
     *forecast_r = forecast;
@@ -63,6 +90,13 @@ const struct history *forecast_history(const struct forecast *forecast, enum cha
     return first == CHANNEL_WEBMAIL ? &forecast->account.history : &forecast->others[first];
 }
 
+const struct history *forecast_history_of(const struct forecast *forecast, enum rule rule,
+                                          enum channel channel)
+{
+    return rule_table[rule].subject == SUBJECT_DOMAIN ? &forecast->of_domain
+                                                      : forecast_history(forecast, channel);
+}
+
 bool forecast_names(const struct context *context, const struct forecast *forecast,
                     enum channel channel)
 {
@@ -73,23 +107,24 @@ bool forecast_names(const struct context *context, const struct forecast *foreca
 
 enum { SHORTEST_ADDRESS = 6 }; /* "a@b.de": what one recipient fills of a header at least */
 
-/* The mailbox's windows as the next message to one recipient outside meets them. */
+/* The windows of the mailbox and its domain as the next message to one recipient outside meets them. */
 static size_t windows_of(const struct forecast *forecast,
                          struct outcome_window windows_r[OVER_TIME_COUNT])
 {
     size_t count = 0;
     for (int i = RULE_FIRST_OVER_TIME; i < RULE_COUNT; i++) {
         const struct rule_info *rule = &rule_table[i];
-        if (rule->subject != SUBJECT_MAILBOX)
+        const struct history *history =
+            forecast_history_of(forecast, (enum rule)i, CHANNEL_WEBMAIL);
+        if (rule->subject == SUBJECT_IP)
             continue;
         struct outcome_window *window = &windows_r[count++];
         *window = (struct outcome_window){
             .rule = (enum rule)i,
             .limit = forecast->limits[CHANNEL_WEBMAIL].limits.of[i],
-            .used_before = window_used(&forecast->account.history, rule->measure, rule->window_ms,
-                                       forecast->at_ms),
-            .used_by_channel = window_used_by(&forecast->account.history, CHANNEL_WEBMAIL,
-                                              rule->measure, rule->window_ms, forecast->at_ms),
+            .used_before = window_used(history, rule->measure, rule->window_ms, forecast->at_ms),
+            .used_by_channel = window_used_by(history, CHANNEL_WEBMAIL, rule->measure,
+                                              rule->window_ms, forecast->at_ms),
         };
         window->over = outcome_window_over(window, 1);
     }
@@ -100,7 +135,6 @@ static size_t windows_of(const struct forecast *forecast,
 static void object_over_time(const struct forecast *forecast, const struct outcome_window *windows,
                              size_t count, struct next *next, int64_t *room_at_ms_r)
 {
-    const struct history *history = &forecast->account.history;
     int64_t room_at_ms = forecast->at_ms;
     for (const struct outcome_window *window = windows; window < windows + count; window++) {
         const struct rule_info *rule = &rule_table[window->rule];
@@ -115,6 +149,8 @@ static void object_over_time(const struct forecast *forecast, const struct outco
             .count = never_fits ? 1 : (uint32_t)(window->used_before + 1),
             .never_fits = never_fits,
         };
+        const struct history *history =
+            forecast_history_of(forecast, window->rule, CHANNEL_WEBMAIL);
         int64_t fits_ms = window_when_fits(history, rule->measure, rule->window_ms, window->limit,
                                            1, forecast->at_ms);
         if (fits_ms > room_at_ms)
@@ -131,8 +167,6 @@ static enum state state_of(const struct suspension *suspension, bool blocked, bo
         return STATE_BLOCKED;
     return full ? STATE_FULL : STATE_OK;
 }
-
-static int64_t later(int64_t one, int64_t other) { return one > other ? one : other; }
 
 /* room_at_ms: 0, not by waiting. */
 static int64_t retry_at(const struct suspension *suspension, bool rejected, int64_t block_until_ms,

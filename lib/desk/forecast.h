@@ -17,6 +17,7 @@ struct forecast {
     /* Histories beside it, such as what its filter sent on, each at the first channel that counts
      * in it; only where forecast_read_all was asked. */
     struct history others[CHANNEL_COUNT];
+    struct history of_domain; /* of its sender domain, where a limit looks at it */
     int64_t at_ms; /* the moment a message would be judged at: a history never runs backwards */
 };
 /* mailbox: key form, lives longer than the forecast; "" (of a domain): one that sent nothing. */
@@ -25,6 +26,11 @@ int forecast_read(const struct context *context, const char *mailbox, const char
 /* With what its filter sent on. */
 int forecast_read_all(const struct context *context, const char *mailbox, const char *domain,
                       struct forecast *forecast_r) must_check;
+/* The key of the history of a domain's sender domain; in context->arena. */
+const char *forecast_domain_key(const struct context *context, const char *domain);
+/* The history that a rule of the mailbox or of its domain looks at. */
+const struct history *forecast_history_of(const struct forecast *forecast, enum rule rule,
+                                          enum channel channel);
 /* The history of the mailbox that a channel counts in. */
 const struct history *forecast_history(const struct forecast *forecast, enum channel channel);
 /* Whether the channel is told of: one that is used, or was within the window. */

@@ -112,10 +112,10 @@ static void prepare_tickets(const struct judgement *judgement, struct judge_requ
     *(leaves ? &request->ticket : &request->redeem) = count;
 }
 
-static bool limits_an_ip(const struct limits *limits)
+static bool limits_a(enum subject subject, const struct limits *limits)
 {
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++)
-        if (rule_table[rule].subject == SUBJECT_IP && limits->of[rule] != LIMIT_OFF)
+        if (rule_table[rule].subject == subject && limits->of[rule] != LIMIT_OFF)
             return true;
     return false;
 }
@@ -125,10 +125,30 @@ static bool limits_an_ip(const struct limits *limits)
  * its users'. */
 static const char *counted_ip(const struct judgement *judgement)
 {
-    bool nobodys = !limits_an_ip(&judgement->limits.limits) ||
+    bool nobodys = !limits_a(SUBJECT_IP, &judgement->limits.limits) ||
                    judgement->submission->webmail_host ||
                    history_marks[SUBJECT_IP][judgement->submission->channel] == NULL;
     return nobodys ? NULL : judgement->submission->ip;
+}
+
+/* The key of the sender domain that it counts for; NULL for none, also where no rule asks. */
+static const char *counted_domain(const struct judgement *judgement)
+{
+    const struct submission *submission = judgement->submission;
+    if (judgement->limits.exempt || history_marks[SUBJECT_DOMAIN][submission->channel] == NULL ||
+        !limits_a(SUBJECT_DOMAIN, &judgement->limits.limits))
+        return NULL;
+    char *key = arena_alloc(judgement->arena, DOMAIN_KEY_SIZE);
+    history_domain_key(settings_sender_domain(judgement->settings, submission->domain), key);
+    return key;
+}
+
+/* Whether the message counts where a rule over time looks. */
+static bool has_subject(const struct judge_request *request, enum rule rule)
+{
+    return rule_table[rule].subject == SUBJECT_IP       ? request->ip != NULL
+           : rule_table[rule].subject == SUBJECT_DOMAIN ? request->group != NULL
+                                                        : true;
 }
 
 /* Whose block concerns the message; NULL: nobody's. */
@@ -169,6 +189,7 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
         .mailbox = submission->mailbox,
         .channel = submission->channel,
         .ip = counted_ip(judgement),
+        .group = counted_domain(judgement),
         .domain = blocked_domain(judgement),
         .mailbox_blocks = settings->failures.blocks == FAILURE_BLOCKS_MAILBOX,
         .id = guard_counted_id(submission->arena, submission->channel, submission->id),
@@ -188,8 +209,7 @@ void judgement_prepare(struct judgement *judgement, bool dry_run, int64_t now_ms
     };
     for (int rule = RULE_FIRST_OVER_TIME; rule < RULE_COUNT; rule++) {
         int32_t limit = judgement->limits.limits.of[rule];
-        bool has_subject = rule_table[rule].subject == SUBJECT_MAILBOX || request->ip != NULL;
-        if (limit != LIMIT_OFF && has_subject)
+        if (limit != LIMIT_OFF && has_subject(request, (enum rule)rule))
             request->windows[request->window_count++] = (struct judge_window){
                 .rule = (enum rule)rule,
                 .limit = limit,

@@ -140,6 +140,8 @@ static void note_windows(struct recorder *recorder, const struct verdict *verdic
         const struct verdict_window *window = &verdict->windows[i];
         enum subject subject = rule_table[window->rule].subject;
         char text[HISTORY_NAME_SIZE];
+        if (subject == SUBJECT_DOMAIN) /* the domain's page has its window */
+            continue;
         const char *name = history_name(subject, verdict->submission->channel,
                                         subject == SUBJECT_MAILBOX
                                             ? verdict->submission->mailbox

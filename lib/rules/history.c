@@ -1,6 +1,7 @@
 #include "rules/history.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,30 @@ const char *const history_marks[SUBJECT_COUNT][CHANNEL_COUNT] = {
                          [CHANNEL_FORWARDING] = " forwarding"},
     /* what forwards is a service of the provider's, at no user's address */
     [SUBJECT_IP] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = " smtp", [CHANNEL_FORWARDING] = NULL},
+    [SUBJECT_DOMAIN] = {[CHANNEL_WEBMAIL] = "", [CHANNEL_SMTP] = "",
+                        [CHANNEL_FORWARDING] = NULL},
 };
+
+void history_domain_key(const char *domain, char key_r[DOMAIN_KEY_SIZE])
+{
+    unsigned char hash[crypto_generichash_BYTES];
+    size_t length = strlen(domain);
+    key_r[0] = '@';
+    if (length <= DOMAIN_KEPT) {
+        memcpy(key_r + 1, domain, length + 1);
+        return;
+    }
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)domain, length, NULL, 0);
+    key_r[1] = '#';
+    sodium_bin2hex(key_r + 2, DOMAIN_KEY_SIZE - 2, hash, sizeof hash);
+}
+
+enum subject history_subject(const char *name, size_t length)
+{
+    return length > 0 && name[0] == '@'          ? SUBJECT_DOMAIN
+           : memchr(name, '@', length) != NULL ? SUBJECT_MAILBOX
+                                               : SUBJECT_IP;
+}
 
 const char *history_name(enum subject subject, enum channel channel, const char *key,
                          char name_r[HISTORY_NAME_SIZE])

@@ -1,4 +1,4 @@
-/* Which history of a mailbox or network a channel counts in, and the name under which the store
+/* Which history of a mailbox, network or sender domain a channel counts in, and the name under which the store
  * keeps it. */
 #ifndef SENDGUARD_HISTORY_H
 #define SENDGUARD_HISTORY_H
@@ -17,6 +17,12 @@ enum { HISTORY_NAME_SIZE = ADDRESS_MAX_BYTES + 16 }; /* a mark has at most 14 by
  * itself, or text in name_r; NULL when it counts in none or `key` is NULL. */
 const char *history_name(enum subject subject, enum channel channel, const char *key,
                          char name_r[HISTORY_NAME_SIZE]);
+/* The key of a sender domain: '@' and the domain; of one longer than DOMAIN_KEPT '@', '#' and a
+ * hash. No mailbox begins with '@', and no network has one. */
+enum { DOMAIN_KEPT = 150, DOMAIN_KEY_SIZE = DOMAIN_KEPT + 2 };
+void history_domain_key(const char *domain, char key_r[DOMAIN_KEY_SIZE]);
+/* Whose history has that name, of `length` bytes. */
+enum subject history_subject(const char *name, size_t length);
 /* The other way: the first channel that counts in the history of that name, and its key. */
 enum channel history_channel(enum subject subject, const char *name, char key_r[HISTORY_NAME_SIZE]);
 /* Whether both channels count in the same history. */

@@ -9,13 +9,14 @@
 
 /* The rules over time, a row each: name in code, name in configuration, answers and logs; whose
  * history it is held against, what it counts there, and over how long. Several rules may share a
- * length. A new row goes to the end: records name rows by number. Both subjects have a rule, and a
+ * length. A new row goes to the end: records name rows by number. Each subject has a rule, and a
  * mailbox's longest one lasts a day at least: submissions are known again by that history. */
 #define RULES_OVER_TIME(ROW)                                                                      \
     ROW(MESSAGES_PER_DAY, "messages_per_day", MAILBOX, MESSAGES, DAY_MS)                          \
     ROW(OFF_DOMAIN_PER_DAY, "off_domain_per_day", MAILBOX, OFF_DOMAIN, DAY_MS)                    \
     ROW(OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", IP, OFF_DOMAIN, HOUR_MS)        \
     ROW(MESSAGES_PER_HOUR, "messages_per_hour", MAILBOX, MESSAGES, HOUR_MS)                       \
+    ROW(MESSAGES_PER_HOUR_PER_DOMAIN, "messages_per_hour_per_domain", DOMAIN, MESSAGES, HOUR_MS)  \
     MORE_RULES_OVER_TIME(ROW)
 /* tests/unit/store/more_rules.h has some, to show that a row is enough. */
 #ifndef MORE_RULES_OVER_TIME
@@ -40,7 +41,7 @@ enum rule {
 #define OVER_TIME_COUNT (RULE_COUNT - RULE_FIRST_OVER_TIME)
 
 /* Whose history a rule over time is held against. */
-enum subject { SUBJECT_MAILBOX, SUBJECT_IP, SUBJECT_COUNT };
+enum subject { SUBJECT_MAILBOX, SUBJECT_IP, SUBJECT_DOMAIN, SUBJECT_COUNT };
 
 struct rule_info {
     const char *name; /* as in configuration, answers and logs */

@@ -54,7 +54,11 @@ static const char *const failure_blocks_names[] = {
           per_ip, "recipients", "Recipients outside the own domains by " by                 \
           " from one IPv4 address or IPv6 /64 in any hour."),                               \
     LIMIT(channel, section, RULE_MESSAGES_PER_HOUR, "messages_per_hour", hour, "messages",  \
-          "Messages of a mailbox in any hour, webmail and SMTP together.")
+          "Messages of a mailbox in any hour, webmail and SMTP together."),                 \
+    LIMIT(channel, section, RULE_MESSAGES_PER_HOUR_PER_DOMAIN,                              \
+          "messages_per_hour_per_domain", "off", "messages",                                \
+          "Messages of all mailboxes of a sender domain in any hour, webmail and SMTP "     \
+          "together. A group of own_domains is one sender domain.")
 
 #define ON_LIMIT(rule, key_name, standard_value)                 \
     {NAMED("on_limit", key_name), .type = &settings_type_choice, \
@@ -233,6 +237,7 @@ const struct setting settings_table[] = {
     ON_LIMIT(RULE_OFF_DOMAIN_PER_DAY, "off_domain_per_day", "suspend"),
     ON_LIMIT(RULE_OFF_DOMAIN_PER_HOUR_PER_IP, "off_domain_per_hour_per_ip", "refuse"),
     ON_LIMIT(RULE_MESSAGES_PER_HOUR, "messages_per_hour", "refuse"),
+    ON_LIMIT(RULE_MESSAGES_PER_HOUR_PER_DOMAIN, "messages_per_hour_per_domain", "refuse"),
 
     {NAMED("domains", "own_domains"), .type = &settings_type_groups, MEMBER(own_domains),
      .standard = "",

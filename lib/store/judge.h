@@ -38,6 +38,9 @@ struct judge_request {
                              counts (history_marks) */
     const char *ip;       /* NULL: counted for no IP; windows of an IP are then not checked. Not
                              NULL only where the channel counts in a history of an IP */
+    const char *group;    /* history_domain_key of the sender domain that it counts for too; NULL:
+                             for none; windows of a domain are then not checked. Not
+                             NULL only where the channel counts in a history of a domain */
     const char *domain;   /* of the sender, whose block (VALUE_BLOCK) concerns the message; NULL: no
                              block does */
     bool mailbox_blocks;  /* a block of the mailbox concerns it too; with a domain only */
@@ -105,7 +108,7 @@ struct judge_result {
  *   3. it breaks a rule of one message: REJECTED.
  *   4. a window is over: OVER, or, when such a window suspends and the message
  *      could fit into an empty one, the suspension is made: SUSPENDED, brought.
- *   5. else counted in the histories of the mailbox (24 h) and the IP (1 h): ADMITTED.
+ *   5. else counted in the histories of the mailbox (24 h), the IP and the domain (1 h): ADMITTED.
  * The decision record (facts, outcome, windows before, moment) is kept in the
  * same step. With `observe`, 2 to 4 count the message all the same and the
  * outcome is ADMITTED.

@@ -26,11 +26,37 @@ uint32_t packed_record_keep(int64_t keep_ms)
     return keep_s < 0 ? 0 : keep_s < RECORD_KEEP_MAX_S ? (uint32_t)keep_s : RECORD_KEEP_MAX_S;
 }
 
+size_t packed_record_spans_before(enum subject subject)
+{
+    size_t before = 0;
+    for (int other = 0; other < (int)subject; other++)
+        before += rule_spans((enum subject)other).count;
+    return before;
+}
+
+const char *packed_record_names(const char *ip_name, const char *domain_name,
+                                char names_r[RECORD_NAMES_SIZE])
+{
+    if (domain_name == NULL)
+        return ip_name;
+    snprintf(names_r, RECORD_NAMES_SIZE, "%s\n%s", ip_name != NULL ? ip_name : "", domain_name);
+    return names_r;
+}
+
+const char *packed_record_cut_names(char *names)
+{
+    char *end = strchr(names, '\n');
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    return end + 1;
+}
+
 size_t packed_record_count(enum rule rule)
 {
     const struct rule_info *info = &rule_table[rule];
     struct rule_spans spans = rule_spans(info->subject);
-    size_t at = 0, before = info->subject == SUBJECT_IP ? rule_spans(SUBJECT_MAILBOX).count : 0;
+    size_t at = 0, before = packed_record_spans_before(info->subject);
     while (at + 1 < spans.count && spans.length_ms[at] != info->window_ms)
         at++;
     return 2 * (before + at) + (info->measure == MEASURE_OFF_DOMAIN);
@@ -73,7 +99,8 @@ void packed_record_put(struct text *out, const struct judge_request *request,
     put(out, outcome, 1);
     put(out, (uint64_t)at_ms, 6);
     put(out, packed_record_keep(passes ? request->keep_admitted_ms : request->keep_refused_ms), 4);
-    put(out, totals[SUBJECT_MAILBOX].count << 4 | totals[SUBJECT_IP].count, 1);
+    put(out, totals[SUBJECT_MAILBOX].count << 4 |
+                 (totals[SUBJECT_IP].count + totals[SUBJECT_DOMAIN].count), 1);
     for (int subject = 0; subject < SUBJECT_COUNT; subject++)
         for (size_t i = 0; i < totals[subject].count; i++) {
             put(out, at_most(totals[subject].of[i].messages, RECORD_MESSAGES_BYTES),

@@ -194,11 +194,9 @@ static bool record_holds(const struct transfer_item *item, int64_t now_ms)
 /* A count that a rule looked at: of the totals of its subject and span. */
 static void set_total(struct record_totals totals[SUBJECT_COUNT], enum rule rule, uint64_t used)
 {
-    size_t number = packed_record_count(rule), before = 0;
+    size_t number = packed_record_count(rule);
     enum subject subject = rule_table[rule].subject;
-    if (subject == SUBJECT_IP)
-        before = totals[SUBJECT_MAILBOX].count;
-    size_t span = number / 2 - before;
+    size_t span = number / 2 - packed_record_spans_before(subject);
     if (number % 2 == 0)
         totals[subject].of[span].messages = used;
     else

@@ -1,6 +1,7 @@
 """The limits over time with their default numbers: the last message that fits, and the next."""
 
 import ipaddress
+import uuid
 
 import pytest
 
@@ -106,8 +107,27 @@ def test_messages_per_hour_is_off_by_default(sender):
     assert "messages_per_hour" not in answer.headers["ratelimit-policy"]
 
 
+def test_messages_per_hour_per_domain(store, start, sender_at):
+    """A campaign that is spread over the mailboxes of a domain."""
+    guard = start(store, {"limits.webmail": {"messages_per_hour_per_domain": 3}})
+    domain = f"campaign{uuid.uuid4().hex}.test"
+    for number in range(3):
+        sender_at(guard, f"sender{number}@{domain}").admitted([OWN])
+    last = sender_at(guard, f"sender3@{domain}")
+    answer = last.send([OWN])
+    assert answer.status == 429
+    assert rules(answer) == ["messages_per_hour_per_domain"]
+    reason = answer.json["reasons"][0]
+    assert (reason["limit"], reason["count"]) == (3, 4)
+    assert "from all mailboxes of your domain together" in reason["text"]
+    assert 3000 < int(answer.headers["retry-after"]) <= 3600
+    assert answer.json["suspension"] is None
+    assert last.used("messages_per_day") == 0
+    sender_at(guard, "bob@elsewhere.test").admitted(["bob@x.test"])
+
+
 OVER_TIME = ["messages_per_day", "off_domain_per_day", "off_domain_per_hour_per_ip",
-             "messages_per_hour"]
+             "messages_per_hour", "messages_per_hour_per_domain"]
 
 
 @pytest.mark.sanitized

@@ -124,6 +124,20 @@ def test_an_hour_is_waited_for(both):
 
 
 @pytest.mark.sanitized
+def test_an_hour_of_a_domain_is_counted_by_both_channels(both):
+    user, webmail = both({"limits.smtp": {"messages_per_hour_per_domain": 3},
+                          "limits.webmail": {"messages_per_hour_per_domain": 4}})()
+    webmail.admitted(["colleague@example.test"])
+    assert user.end(1) == DUNNO
+    assert user.end(1) == DUNNO
+    answer = user.end(1)
+    assert answer.startswith("DEFER_IF_PERMIT 4.7.1 The message was not sent now."), answer
+    assert "message 4 of the last hour from all mailboxes of your domain" in answer
+    webmail.admitted(["colleague@example.test"])
+    assert webmail.send(["colleague@example.test"]).status == 429
+
+
+@pytest.mark.sanitized
 def test_one_store(both):
     """300 by webmail and 600 by SMTP are 900; what fits then is each channel's own affair."""
     user, webmail = both({**REFUSE, "limits.webmail": {"off_domain_per_hour_per_ip": "off"}})()

@@ -170,6 +170,9 @@ local function sweep_key(name)
     drop_past(name, IP_KEY, function(text)
         return histories().newest_of(name, text) <= now - IP_LONGEST
     end)
+    drop_past(name, DOMAIN_KEY, function(text)
+        return histories().newest_of(name, text) <= now - DOMAIN_LONGEST
+    end)
     local value = drop_past(name, VALUE, function(text)
         local _, ends = unpack_bytes(VALUE_FORM, text)
         return ends > 0 and ends <= now

@@ -8,9 +8,14 @@ local of_ip = {
     each = IP_EACH, bytes = IP_BYTES, form = IP_FORM, spans = IP_SPANS,
     shares = IP_SHARES, share_of = IP_SHARE_OF, lengths = {IP_LENGTHS},
 }
+local of_domain = {
+    each = DOMAIN_EACH, bytes = DOMAIN_BYTES, form = DOMAIN_FORM, spans = DOMAIN_SPANS,
+    shares = DOMAIN_SHARES, share_of = DOMAIN_SHARE_OF, lengths = {DOMAIN_LENGTHS},
+}
 
 local function subject_of(key)
-    return string.sub(key, 1, #MAILBOX_KEY) == MAILBOX_KEY and of_mailbox or of_ip
+    return string.sub(key, 1, #MAILBOX_KEY) == MAILBOX_KEY and of_mailbox
+        or string.sub(key, 1, #DOMAIN_KEY) == DOMAIN_KEY and of_domain or of_ip
 end
 
 -- Moment, off-domain recipients, channel, and whether the ticket was redeemed, of the entry behind
@@ -98,7 +103,7 @@ end
 local function restamped(of, entry, moment)
     local time = unpack_bytes(TIME_FORM, entry)
     local stamp = pack(TIME_FORM, time - time % TIMES + moment)
-    if of == of_ip then
+    if of ~= of_mailbox then
         return stamp .. string.sub(entry, TIME_BYTES + 1)
     end
     local tag = unpack_bytes(TAG_FORM, entry, of.each - TAG_BYTES + 1)
@@ -159,26 +164,38 @@ local function moved(of, text, at)
     return changed and with_totals(of, text, totals) or text
 end
 
--- Both histories of a message, mended and moved on to the moment that it is judged at; that moment;
+-- A history, mended where a wrong clock stamped it.
+local function mended_of(of, key, text, now, dry)
+    local made = mended(of, text, now)
+    if not dry and made ~= text then
+        call('SET', key, made, 'KEEPTTL')
+    end
+    return made
+end
+
+local function newest_among(text, network, group)
+    return math.max(unpack_bytes(TIME_FORM, text, #text - MAILBOX_BYTES + 1),
+        (unpack_bytes(TIME_FORM, network, #network - IP_BYTES + 1)),
+        (unpack_bytes(TIME_FORM, group, #group - DOMAIN_BYTES + 1)))
+end
+
+-- The histories of a message, mended and moved on to the moment that it is judged at; that moment;
 -- and by how much one of them was ahead.
-local function move_on(key, text, ip_key, network, now, mode)
+local function move_on(key, text, ip_key, network, group_key, group, now, mode)
     local dry = math.floor(mode / MODE_DRY_RUN) % 2 == 1
     text, network = reshaped(key, text, not dry), reshaped(ip_key, network, not dry)
-    local newest = math.max(unpack_bytes(TIME_FORM, text, #text - MAILBOX_BYTES + 1),
-        (unpack_bytes(TIME_FORM, network, #network - IP_BYTES + 1)))
-    if newest > now + AHEAD then
-        local sent, sent_from = mended(of_mailbox, text, now), mended(of_ip, network, now)
-        if not dry and sent ~= text then
-            call('SET', key, sent, 'KEEPTTL')
-        end
-        if not dry and sent_from ~= network then
-            call('SET', ip_key, sent_from, 'KEEPTTL')
-        end
-        text, network = sent, sent_from
+    if group_key ~= '' then
+        group = reshaped(group_key, group, not dry)
     end
-    local at = math.max(now, unpack_bytes(TIME_FORM, text, #text - MAILBOX_BYTES + 1),
-        (unpack_bytes(TIME_FORM, network, #network - IP_BYTES + 1)))
-    return moved(of_mailbox, text, at), moved(of_ip, network, at), at, math.max(newest - now, 0)
+    local newest = newest_among(text, network, group)
+    if newest > now + AHEAD then
+        text, network, group = mended_of(of_mailbox, key, text, now, dry),
+            mended_of(of_ip, ip_key, network, now, dry),
+            mended_of(of_domain, group_key, group, now, dry)
+    end
+    local at = math.max(now, newest_among(text, network, group))
+    return moved(of_mailbox, text, at), moved(of_ip, network, at), moved(of_domain, group, at), at,
+        math.max(newest - now, 0)
 end
 
 -- The entries of a history that its longest span counts, as one text. What has left the span stays
@@ -235,7 +252,7 @@ local function take_out(key, text, offset)
 end
 
 return {
-    of_mailbox = of_mailbox, of_ip = of_ip, entry_at = entry_at, entries_of = entries_of,
+    of_mailbox = of_mailbox, of_ip = of_ip, of_domain = of_domain, entry_at = entry_at, entries_of = entries_of,
     move_on = move_on, read = read, offset_of = offset_of, offset_of_id = offset_of_id,
     newest_of = newest_of, take_out = take_out, shaped = shaped, reshaped = reshaped,
 }

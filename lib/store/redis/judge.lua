@@ -5,7 +5,8 @@
 -- and behind it what is needed of a message that is not simply admitted (unusual.lua). The answer
 -- has this server's time and an element for each message; an error costs that message alone.
 --
--- A message's totals are local variables, MAILBOX_TOTALS and IP_TOTALS, and so are the numbers that
+-- A message's totals are local variables, MAILBOX_TOTALS, IP_TOTALS and
+-- DOMAIN_TOTALS, and so are the numbers that
 -- the counts may not reach, ALL_ENDS, and what it adds to the shares, ALL_ADDED: redis_script.c
 -- writes what is done with each. A table, or a variable that a function has from outside, costs
 -- more than most of what is done, so there are few; what the usual message, one that is simply
@@ -53,7 +54,7 @@ local function stamped(entry, at, stamp, number)
 end
 
 -- Where no block is wanted, the suspension is asked for twice.
-local function load(key, suspension_key, block_key, own_block_key, ip_key)
+local function load(key, suspension_key, block_key, own_block_key, ip_key, group_key)
     local third, state = block_key ~= '' and block_key or suspension_key
     if ip_key == '' then
         state = call('MGET', key, suspension_key, third)
@@ -61,32 +62,37 @@ local function load(key, suspension_key, block_key, own_block_key, ip_key)
         state = call('MGET', key, suspension_key, third, ip_key)
     end
     return state[1] or MAILBOX_EMPTY, state[2], block_key ~= '' and state[3],
-        own_block_key ~= '' and call('GET', own_block_key), state[4] or IP_EMPTY
+        own_block_key ~= '' and call('GET', own_block_key), state[4] or IP_EMPTY,
+        group_key ~= '' and call('GET', group_key) or DOMAIN_EMPTY
 end
 
 local function judge(given)
     -- load
     local now, mode, asked, entry, ip_entry, id, number, record_head, ALL_ENDS, ALL_ADDED,
-        key, suspension_key, block_key, own_block_key, ip_key, stamp_id, tail, place =
+        key, suspension_key, block_key, own_block_key, ip_key, group_key, stamp_id, tail, place =
         unpack_bytes(GIVEN_FORM, given)
     local at, ahead, stamp, m, kind, counts = now, 0, asked, nil, ADMITTED, true
-    local text, suspended, block, own_block, network =
-        load(key, suspension_key, block_key, own_block_key, ip_key)
+    local text, suspended, block, own_block, network, group =
+        load(key, suspension_key, block_key, own_block_key, ip_key, group_key)
     if mode >= MODE_EARLIER then
         text, network = unusual().earlier(given, place, mode, key, text, ip_key, network, id, entry)
     end
-    if #text < MAILBOX_BYTES or #network < IP_BYTES then
-        text, network = histories().move_on(key, text, ip_key, network, now, mode)
+    if #text < MAILBOX_BYTES or #network < IP_BYTES or #group < DOMAIN_BYTES then
+        text, network, group =
+            histories().move_on(key, text, ip_key, network, group_key, group, now, mode)
     end
     local MAILBOX_TOTALS = unpack_bytes(MAILBOX_FORM, text, #text - MAILBOX_BYTES + 1)
     local IP_TOTALS = unpack_bytes(IP_FORM, network, #network - IP_BYTES + 1)
-    if MAILBOX_NEWEST > at or IP_NEWEST > at then
-        at = math.max(MAILBOX_NEWEST, IP_NEWEST)
+    local DOMAIN_TOTALS = unpack_bytes(DOMAIN_FORM, group, #group - DOMAIN_BYTES + 1)
+    if MAILBOX_NEWEST > at or IP_NEWEST > at or DOMAIN_NEWEST > at then
+        at = math.max(MAILBOX_NEWEST, IP_NEWEST, DOMAIN_NEWEST)
     end
     if LEFT_ANY or at > now + AHEAD or OTHER_SHAPE then
-        text, network, at, ahead = histories().move_on(key, text, ip_key, network, now, mode)
+        text, network, group, at, ahead =
+            histories().move_on(key, text, ip_key, network, group_key, group, now, mode)
         MAILBOX_TOTALS = unpack_bytes(MAILBOX_FORM, text, #text - MAILBOX_BYTES + 1)
         IP_TOTALS = unpack_bytes(IP_FORM, network, #network - IP_BYTES + 1)
+        DOMAIN_TOTALS = unpack_bytes(DOMAIN_FORM, group, #group - DOMAIN_BYTES + 1)
     end
     local kept, ip_kept, roomy = #text - MAILBOX_BYTES, #network - IP_BYTES, ROOM_IN_ALL
     if at > now then
@@ -98,7 +104,7 @@ local function judge(given)
     if mode > 0 or suspended or block or own_block or not roomy or ahead > AHEAD
         or find(text, id, 1, true) then
         m = unusual().seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at,
-            ahead, text, network, roomy, id, entry, number, block, own_block)
+            ahead, text, network, roomy, id, entry, number, block, own_block, group_key, group)
         unusual().decide(m)
         record_head, tail, kind, counts = unusual().effects(m, tail)
         text = m.text
@@ -119,6 +125,11 @@ local function judge(given)
             if ip_key ~= '' then
                 append(ip_key, network, ip_kept, IP_COUNTED * IP_EACH, ip_entry,
                     pack(IP_FORM, IP_NEXT), now, at, IP_NEWEST, IP_SLACK, IP_LIFETIME)
+            end
+            if group_key ~= '' then -- its entries have the form of an IP's
+                append(group_key, group, #group - DOMAIN_BYTES, DOMAIN_COUNTED * DOMAIN_EACH,
+                    ip_entry, pack(DOMAIN_FORM, DOMAIN_NEXT), now, at, DOMAIN_NEWEST, DOMAIN_SLACK,
+                    DOMAIN_LIFETIME)
             end
         end
     end

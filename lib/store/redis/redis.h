@@ -58,6 +58,8 @@ static inline struct argument argument_int(struct arena *arena, int64_t number)
     return argument_string(arena_printf(arena, "%lld", (long long)number));
 }
 /* The key of a history of that name; of the mailbox's history that a channel counts in. */
+/* Before the name of a history of that subject in its key. */
+const char *redis_history_prefix(enum subject subject);
 struct argument redis_argument_history(struct arena *arena, enum subject subject,
                                        const char *name);
 struct argument redis_argument_history_of(struct arena *arena, enum channel channel,

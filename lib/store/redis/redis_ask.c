@@ -54,11 +54,18 @@ int redis_call(struct redis_backend *backend, enum script script, const struct a
     return -1;
 }
 
+const char *redis_history_prefix(enum subject subject)
+{
+    static const char *const prefixes[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = REDIS_MAILBOX_KEY,
+                                                        [SUBJECT_IP] = REDIS_IP_KEY,
+                                                        [SUBJECT_DOMAIN] = REDIS_DOMAIN_KEY};
+    return prefixes[subject];
+}
+
 struct argument redis_argument_history(struct arena *arena, enum subject subject,
                                        const char *name)
 {
-    return argument_string(arena_printf(
-        arena, "%s%s", subject == SUBJECT_MAILBOX ? REDIS_MAILBOX_KEY : REDIS_IP_KEY, name));
+    return argument_string(arena_printf(arena, "%s%s", redis_history_prefix(subject), name));
 }
 
 struct argument redis_argument_history_of(struct arena *arena, enum channel channel,

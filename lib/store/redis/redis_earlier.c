@@ -8,7 +8,7 @@
 
 /* How many spans the totals of each subject have. */
 struct earlier_spans {
-    size_t of[SUBJECT_COUNT]; /* together EARLIER_SPANS_MAX at most */
+    size_t of[SUBJECT_IP + 1]; /* together EARLIER_SPANS_MAX at most */
 };
 
 struct seen {
@@ -19,7 +19,7 @@ struct seen {
 static size_t seen_bytes(const struct earlier_spans *spans)
 {
     size_t bytes = EARLIER_ENTRY_BYTES;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+    for (int subject = 0; subject <= SUBJECT_IP; subject++)
         bytes += EARLIER_HEAD_BYTES + spans->of[subject] * EARLIER_SPAN_BYTES;
     return bytes;
 }
@@ -30,7 +30,7 @@ static struct seen read_seen(const char *text, const struct earlier_spans *spans
     struct seen seen = {.at_ms = (int64_t)packed_get(&bytes, TIME_BYTES)};
     size_t count = 1;
     bytes += WEIGHT_BYTES;
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+    for (int subject = 0; subject <= SUBJECT_IP; subject++) {
         bytes += EARLIER_HEAD_BYTES;
         for (size_t i = 0; i < spans->of[subject]; i++) {
             bytes += TIME_BYTES;

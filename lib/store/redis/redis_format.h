@@ -35,6 +35,7 @@ enum { REFUSED_ID_BYTES = SINCE_BYTES + NUMBER_BYTES };
 /* Beginnings of keys that C makes. */
 #define REDIS_MAILBOX_KEY "sg:mailbox:"
 #define REDIS_IP_KEY "sg:network:"
+#define REDIS_DOMAIN_KEY "sg:domain:"
 #define REDIS_SUSPENSION_KEY "sg:suspension:"
 #define REDIS_VALUE_KEY "sg:value:" /* KIND:KEY */
 #define REDIS_BLOCK_KEY REDIS_VALUE_KEY "block:" /* of a domain or a mailbox */

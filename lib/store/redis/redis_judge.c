@@ -47,7 +47,8 @@ static int64_t bounded(int64_t span_ms)
 
 int redis_record_shape(void)
 {
-    return (int)(rule_spans(SUBJECT_MAILBOX).count << 4 | rule_spans(SUBJECT_IP).count);
+    return (int)(rule_spans(SUBJECT_MAILBOX).count << 4 |
+                 (rule_spans(SUBJECT_IP).count + rule_spans(SUBJECT_DOMAIN).count));
 }
 
 /* ---- windows ------------------------------------------------------------------ */
@@ -55,7 +56,9 @@ int redis_record_shape(void)
 /* Whether the message counts where the rule looks. */
 static bool counts_for(const struct judge_request *request, enum rule rule)
 {
-    return rule_table[rule].subject != SUBJECT_IP || request->ip != NULL;
+    return rule_table[rule].subject == SUBJECT_IP       ? request->ip != NULL
+           : rule_table[rule].subject == SUBJECT_DOMAIN ? request->group != NULL
+                                                        : true;
 }
 
 /* The lowest count at which the message does not fit: a script needs no more of a limit. */
@@ -107,7 +110,7 @@ static void put_counted(struct redis_backend *backend, struct text *given,
 /* By the numbers of the counts the ends, and what the message adds to each share. */
 static void put_ends(struct text *given, const struct judge_request *request)
 {
-    size_t counts = 2 * (rule_spans(SUBJECT_MAILBOX).count + rule_spans(SUBJECT_IP).count);
+    size_t counts = 2 * packed_record_spans_before(SUBJECT_COUNT);
     uint64_t ends[COUNTS_MAX];
     for (size_t i = 0; i < counts; i++)
         ends[i] = NO_END;
@@ -126,7 +129,8 @@ static void put_ends(struct text *given, const struct judge_request *request)
     }
 }
 
-static void put_names(struct text *given, const struct judge_request *request, const char *ip)
+static void put_names(struct text *given, const struct judge_request *request, const char *ip,
+                      const char *domain)
 {
     char mailbox_name[HISTORY_NAME_SIZE], stamp[32];
     put_key(given, REDIS_MAILBOX_KEY,
@@ -136,17 +140,20 @@ static void put_names(struct text *given, const struct judge_request *request, c
     put_key(given, REDIS_BLOCK_KEY,
             request->domain != NULL && request->mailbox_blocks ? request->mailbox : NULL);
     put_key(given, REDIS_IP_KEY, ip);
+    put_key(given, REDIS_DOMAIN_KEY, domain);
     int length = snprintf(stamp, sizeof stamp, "%lld-*",
                           (long long)decision_time(request->decision));
     put_string(given, stamp, (size_t)length, 1);
 }
 
 /* What stands behind the record's totals when the message passes. */
-static void put_tail(struct text *given, const struct judge_request *request, const char *ip)
+static void put_tail(struct text *given, const struct judge_request *request, const char *ip,
+                     const char *domain)
 {
+    char names[RECORD_NAMES_SIZE];
     size_t before = given->length;
     put(given, 0, 3);
-    packed_record_tail(given, request, ip, true);
+    packed_record_tail(given, request, packed_record_names(ip, domain, names), true);
     packed_put((uint8_t *)given->data + before, given->length - before - 3, 3);
 }
 
@@ -195,8 +202,8 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
     put(given, request->redeem, WEIGHT_BYTES);
     put_string(given, (const char *)facts->bytes + facts->admitted_length,
                facts->length - facts->admitted_length, 3);
-    put(given, history_share(SUBJECT_MAILBOX, request->channel), 1);
-    put(given, history_share(SUBJECT_IP, request->channel), 1);
+    for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+        put(given, history_share((enum subject)subject, request->channel), 1);
     put_suspending(given, request);
     put(given, request->retries_before_restart, 4);
     uint8_t attempt[ATTEMPT_BYTES];
@@ -212,7 +219,9 @@ static void put_unusual(struct redis_backend *backend, struct text *given,
 static void add_message(struct redis_backend *backend, const struct judge_request *request)
 {
     struct text *given = &backend->given;
-    char ip_name[HISTORY_NAME_SIZE];
+    char ip_name[HISTORY_NAME_SIZE], domain_name[HISTORY_NAME_SIZE];
+    const char *domain = history_name(SUBJECT_DOMAIN, request->channel, request->group,
+                                      domain_name);
     const char *ip = history_name(SUBJECT_IP, request->channel, request->ip, ip_name);
     text_clear(given);
     put(given, (uint64_t)request->now_ms, TIME_BYTES);
@@ -220,8 +229,8 @@ static void add_message(struct redis_backend *backend, const struct judge_reques
     put(given, (uint64_t)decision_time(request->decision), TIME_BYTES);
     put_counted(backend, given, request);
     put_ends(given, request);
-    put_names(given, request, ip);
-    put_tail(given, request, ip);
+    put_names(given, request, ip, domain);
+    put_tail(given, request, ip, domain);
     put_unusual(backend, given, request);
     redis_add_argument(backend, &(struct argument){given->data, given->length});
 }
@@ -359,6 +368,9 @@ static int check(struct redis_backend *backend, const struct judge_request *requ
                             "windows or %zu durations are too many", request->off_domain,
                             request->ticket, request->redeem, request->window_count,
                             request->volume.count);
+    if (request->group != NULL && strlen(request->group) >= DOMAIN_KEY_SIZE)
+        return backend_fail(&backend->base, "a domain of %zu bytes: expected below %d",
+                            strlen(request->group), DOMAIN_KEY_SIZE);
     if (request->ip != NULL && strlen(request->ip) > IP_MAX_BYTES)
         return backend_fail(&backend->base, "an IP of %zu bytes: expected at most %d",
                             strlen(request->ip), IP_MAX_BYTES);

@@ -86,6 +86,7 @@ static const struct script_name names[] = {
     {"ALL", "sg:*"},
     {"MAILBOX_KEY", REDIS_MAILBOX_KEY}, /* its history */
     {"IP_KEY", REDIS_IP_KEY},
+    {"DOMAIN_KEY", REDIS_DOMAIN_KEY},
     {"TICKET", "sg:ticket:"}, /* sorted set by end: recipients, hash of the submission's id */
     {"ADMITTED", "sg:admitted"}, /* streams of records; further ones have a number behind */
     {"REFUSED", "sg:refused"},
@@ -141,7 +142,7 @@ static const struct script_name names[] = {
     /* what redis_judge.c packs */
     {"CHARGE_FORM", ">" CHARGE_FORM},
     {"UNUSUAL_FORM", ">" CHARGE_FORM "I4I4" WEIGHT_FORM WEIGHT_FORM "I3c0"},
-    {"REFUSED_FORM", ">BBBc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
+    {"REFUSED_FORM", ">BBBBc0I4c" DIGITS(ATTEMPT_BYTES) "B"},
     {"DURATION_FORM", "i" DIGITS(DURATION_BYTES)},
     {"BY_GUARD", SUSPENSION_BY_GUARD},
 };
@@ -252,7 +253,7 @@ static void add_bytes(struct text *out, unsigned byte, size_t count)
 }
 
 /* Of a subject's totals: how many numbers; judge.lua has those of the mailbox as t1, t2, …, and
- * those of the IP behind them. */
+ * those of the IP and the domain behind them. */
 static size_t shares_of(enum subject subject) { return history_shares(subject); }
 
 static size_t span_numbers(enum subject subject) { return 1 + 2 * shares_of(subject); }
@@ -264,7 +265,10 @@ static size_t total_numbers(enum subject subject)
 
 static size_t first_total(enum subject subject)
 {
-    return subject == SUBJECT_MAILBOX ? 1 : 1 + total_numbers(SUBJECT_MAILBOX);
+    size_t first = 1;
+    for (int before = 0; before < (int)subject; before++)
+        first += total_numbers((enum subject)before);
+    return first;
 }
 
 static size_t oldest_of(enum subject subject, size_t span)
@@ -311,11 +315,20 @@ static void add_room(struct text *out, enum subject subject, size_t end)
         }
 }
 
+/* Of the subjects before it. */
+static size_t shares_before(enum subject subject)
+{
+    size_t shares = 0;
+    for (int before = 0; before < (int)subject; before++)
+        shares += shares_of((enum subject)before);
+    return shares;
+}
+
 /* The totals with this message, which adds a1, a2, … to the shares. */
 static void add_next(struct text *out, enum subject subject)
 {
     size_t first = first_total(subject);
-    size_t added = subject == SUBJECT_MAILBOX ? 1 : 1 + 2 * shares_of(SUBJECT_MAILBOX);
+    size_t added = 1 + 2 * shares_before(subject);
     text_add(out, "at");
     for (size_t i = 0; i < rule_spans(subject).count; i++) {
         size_t oldest = oldest_of(subject, i);
@@ -437,12 +450,12 @@ static void add_held(struct text *out, enum subject subject)
 
 static size_t count_numbers(void)
 {
-    return 2 * (rule_spans(SUBJECT_MAILBOX).count + rule_spans(SUBJECT_IP).count);
+    return 2 * packed_record_spans_before(SUBJECT_COUNT);
 }
 
 static size_t added_numbers(void)
 {
-    return 2 * (shares_of(SUBJECT_MAILBOX) + shares_of(SUBJECT_IP));
+    return 2 * shares_before(SUBJECT_COUNT);
 }
 
 static void add_repeated(struct text *out, const char *form, size_t count)
@@ -457,7 +470,7 @@ static void add_given_form(struct text *out)
               "c%d", COUNTED_BYTES, COUNTED_IP_BYTES, RECORD_HEAD_BYTES);
     add_repeated(out, "I" DIGITS(END_BYTES), count_numbers());
     add_repeated(out, "B" WEIGHT_FORM, added_numbers() / 2);
-    text_add(out, "I2c0I2c0I2c0I2c0I2c0Bc0I3c0'");
+    text_add(out, "I2c0I2c0I2c0I2c0I2c0I2c0Bc0I3c0'");
 }
 
 static void add_record_totals(struct text *out)
@@ -490,11 +503,14 @@ static void add_rule_names(struct text *out)
 /* What depends on the table of rules: true when it is a name of that. */
 static bool add_of_rules(struct text *out, const char *name)
 {
-    struct rule_spans spans = rule_spans(SUBJECT_MAILBOX);
     if (strncmp(name, "MAILBOX_", 8) == 0)
         return add_of_subject(out, SUBJECT_MAILBOX, name + 8);
     if (strcmp(name, "IP_FIRST_COUNT") == 0) {
-        text_add_int(out, 2 * (int64_t)spans.count);
+        text_add_int(out, 2 * (int64_t)packed_record_spans_before(SUBJECT_IP));
+    } else if (strcmp(name, "DOMAIN_FIRST_COUNT") == 0) {
+        text_add_int(out, 2 * (int64_t)packed_record_spans_before(SUBJECT_DOMAIN));
+    } else if (strncmp(name, "DOMAIN_", 7) == 0) {
+        return add_of_subject(out, SUBJECT_DOMAIN, name + 7);
     } else if (strncmp(name, "IP_", 3) == 0) {
         return add_of_subject(out, SUBJECT_IP, name + 3);
     } else if (strcmp(name, "ALL_ENDS") == 0) {
@@ -502,16 +518,19 @@ static bool add_of_rules(struct text *out, const char *name)
     } else if (strcmp(name, "ALL_ADDED") == 0) {
         add_all(out, 'a', 1, added_numbers());
     } else if (strcmp(name, "LEFT_ANY") == 0) {
-        add_left(out, SUBJECT_MAILBOX);
-        text_add(out, " or ");
-        add_left(out, SUBJECT_IP);
+        for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+            text_add(out, subject > 0 ? " or " : "");
+            add_left(out, (enum subject)subject);
+        }
     } else if (strcmp(name, "OTHER_SHAPE") == 0) {
-        text_addf(out, "t%zu~=%d or t%zu~=%d", first_total(SUBJECT_IP) - 1,
-                  shape_of(SUBJECT_MAILBOX),
-                  first_total(SUBJECT_IP) + total_numbers(SUBJECT_IP) - 1, shape_of(SUBJECT_IP));
+        for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+            text_addf(out, "%st%zu~=%d", subject > 0 ? " or " : "",
+                      first_total((enum subject)subject) + total_numbers((enum subject)subject) - 1,
+                      shape_of((enum subject)subject));
     } else if (strcmp(name, "ROOM_IN_ALL") == 0) {
-        add_room(out, SUBJECT_MAILBOX, 1);
-        add_room(out, SUBJECT_IP, 1 + 2 * spans.count);
+        for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+            add_room(out, (enum subject)subject,
+                     1 + 2 * packed_record_spans_before((enum subject)subject));
     } else if (strcmp(name, "COUNTS") == 0) {
         text_add_int(out, (int64_t)count_numbers());
     } else if (strcmp(name, "ENDS_FORM") == 0) {
@@ -526,13 +545,13 @@ static bool add_of_rules(struct text *out, const char *name)
         text_add(out, "c0'");
     } else if (strcmp(name, "TOLD_FORM") == 0) {
         text_add(out, "'>" TIME_FORM TIME_FORM);
-        add_repeated(out, TOTAL_FORM,
-                     spans.count * shares_of(SUBJECT_MAILBOX) +
-                         rule_spans(SUBJECT_IP).count * shares_of(SUBJECT_IP));
+        for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+            add_repeated(out, TOTAL_FORM, rule_spans((enum subject)subject).count *
+                                              shares_of((enum subject)subject));
         text_add_char(out, '\'');
     } else if (strcmp(name, "ALL_HELD") == 0) {
-        add_held(out, SUBJECT_MAILBOX);
-        add_held(out, SUBJECT_IP);
+        for (int subject = 0; subject < SUBJECT_COUNT; subject++)
+            add_held(out, (enum subject)subject);
     } else if (strcmp(name, "RECORD_TOTALS") == 0) {
         add_record_totals(out);
     } else if (strcmp(name, "RECORD_SHAPE") == 0) {

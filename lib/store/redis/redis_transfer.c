@@ -246,8 +246,7 @@ static void put_history(struct redis_pipeline *pipeline, const struct transfer_i
         add_totals(&history, item, spans.length_ms[span]);
     add_bytes(&history, spans.count << 4 | history_shares(subject), 1);
     ADD(pipeline, TEXT("SET"),
-        TEXT(name_key(pipeline, subject == SUBJECT_MAILBOX ? REDIS_MAILBOX_KEY : REDIS_IP_KEY,
-                      item->of.history.name)),
+        TEXT(name_key(pipeline, redis_history_prefix(subject), item->of.history.name)),
         {history.data, history.length}, TEXT("PX"),
         NUMBER(newest_ms - now_ms + longest_ms + longest_ms / 12 + MARGIN_MS));
 }

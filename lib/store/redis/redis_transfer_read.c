@@ -137,10 +137,20 @@ static bool is_earlier(const char *key)
     return strncmp(key, "sg:totals:", 10) == 0 || strncmp(key, "sg:charge:", 10) == 0;
 }
 
+static enum subject subject_of_key(const char *key)
+{
+    int subject = 0;
+    while (subject + 1 < SUBJECT_COUNT &&
+           strncmp(key, redis_history_prefix((enum subject)subject),
+                   strlen(redis_history_prefix((enum subject)subject))) != 0)
+        subject++;
+    return (enum subject)subject;
+}
+
 static int read_histories(const struct redis_reading *reading)
 {
-    static const char *const prefixes[] = {REDIS_MAILBOX_KEY, REDIS_IP_KEY, "sg:totals:",
-                                           "sg:charge:", NULL};
+    static const char *const prefixes[] = {REDIS_MAILBOX_KEY, REDIS_IP_KEY, REDIS_DOMAIN_KEY,
+                                           "sg:totals:", "sg:charge:", NULL};
     struct redis_walk *walk = redis_walk_of(reading->cursor, prefixes);
     const char *keys[TRANSFER_PAGE];
     size_t count;
@@ -164,15 +174,14 @@ static int read_histories(const struct redis_reading *reading)
     if (redis_pipeline_run(&pipeline) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        bool of_mailbox = strncmp(keys[i], REDIS_MAILBOX_KEY, strlen(REDIS_MAILBOX_KEY)) == 0;
+        enum subject subject = subject_of_key(keys[i]);
         struct transfer_item *item = redis_transfer_item(reading);
         item->of.history.name = arena_strdup(
-            reading->arena, keys[i] + strlen(of_mailbox ? REDIS_MAILBOX_KEY : REDIS_IP_KEY));
+            reading->arena, keys[i] + strlen(redis_history_prefix(subject)));
         if (pipeline.replies[i]->type == REDIS_REPLY_NIL) /* it has expired by now */
             (*reading->count)--;
         else if (pipeline.replies[i]->type != REDIS_REPLY_STRING ||
-                 !read_history(reading, of_mailbox ? SUBJECT_MAILBOX : SUBJECT_IP,
-                               pipeline.replies[i], item))
+                 !read_history(reading, subject, pipeline.replies[i], item))
             return redis_transfer_damaged(reading, keys[i]);
     }
     return 1;

@@ -1,12 +1,11 @@
 -- refunds(): taking a message out of the windows, once. First everything is read that may be
 -- damaged, then it changes.
 
--- Where the message counts in the history of its IP, which does not know what was redeemed; nil
--- when it has left the hour there.
-local function find_ip(ip, entry)
-    local key = IP_KEY .. ip
+-- Where the message counts in the history of its IP or its domain, which does not know what was
+-- redeemed; nil when it has left the hour there.
+local function find_other(of, key, entry)
     local text = histories().read(key)
-    local offset = text and histories().offset_of(histories().of_ip, text,
+    local offset = text and histories().offset_of(of, text,
         string.char(string.byte(entry) % 128) .. string.sub(entry, 2, ENTRY_BYTES), 0)
     return offset and {key = key, text = text, offset = offset}
 end
@@ -34,10 +33,13 @@ local function find(mailbox, id, charge, now)
         return nil
     end
     local entry = string.sub(text, offset + 1, offset + MAILBOX_EACH)
-    ip = ip or records().network_of_entry(entry, now)
+    local names = ip or records().network_of_entry(entry, now) or ''
+    local network, domain = string.match(names, '^([^\n]*)\n?(.*)$')
     return {
         key = key, text = text, offset = offset, charge = charge,
-        in_ip = ip and ip ~= '' and find_ip(ip, entry) or nil,
+        in_ip = network ~= '' and find_other(histories().of_ip, IP_KEY .. network, entry) or nil,
+        in_domain = domain ~= ''
+            and find_other(histories().of_domain, DOMAIN_KEY .. domain, entry) or nil,
     }
 end
 
@@ -57,6 +59,9 @@ local function take_out(found)
     end
     if found.in_ip then
         take_out_of(found.in_ip)
+    end
+    if found.in_domain then
+        take_out_of(found.in_domain)
     end
     return 1
 end

@@ -1,18 +1,22 @@
 -- refusals(): what unusual.lua needs for a message that may be refused, of which C gives more: the
--- message's shares of the mailbox and the IP; the windows that suspend (count and rule, a byte
+-- message's shares of the mailbox, the IP and the domain; the windows that suspend (count and rule, a byte
 -- each), retries, the attempt, durations.
 local m = ...
 local mailbox = m.mailbox
 local ends = {unpack_bytes(ENDS_FORM, m.given, ENDS_PLACE)}
-local share, ip_share, suspending, retries, attempt, last, first =
+local share, ip_share, group_share, suspending, retries, attempt, last, first =
     unpack_bytes(REFUSED_FORM, m.given, m.windows)
 local keep, tried_of = suspensions().keep, suspensions().tried_of
 
 -- The count of that number (packed_record.h): of all shares, or of one.
-local function used(count, of_mailbox, of_ip)
+local function used(count, of_mailbox, of_ip, of_domain)
     local text, form, bytes, shares, only = m.text, MAILBOX_FORM, MAILBOX_BYTES, MAILBOX_SHARES,
         of_mailbox
-    if count >= IP_FIRST_COUNT then
+    if count >= DOMAIN_FIRST_COUNT then
+        text, form, bytes, shares, only = m.group, DOMAIN_FORM, DOMAIN_BYTES, DOMAIN_SHARES,
+            of_domain
+        count = count - DOMAIN_FIRST_COUNT
+    elseif count >= IP_FIRST_COUNT then
         text, form, bytes, shares, only = m.network, IP_FORM, IP_BYTES, IP_SHARES, of_ip
         count = count - IP_FIRST_COUNT
     end
@@ -25,8 +29,8 @@ local function used(count, of_mailbox, of_ip)
 end
 
 -- Whether the count is so high that the message does not fit.
-local function is_over(count, of_mailbox, of_ip)
-    return used(count, of_mailbox, of_ip) >= ends[count + 1]
+local function is_over(count, of_mailbox, of_ip, of_domain)
+    return used(count, of_mailbox, of_ip, of_domain) >= ends[count + 1]
 end
 
 local function any_over()
@@ -43,7 +47,7 @@ end
 local function suspending_rule()
     for i = 1, #suspending, 2 do
         local count = string.byte(suspending, i)
-        if is_over(count, share, ip_share) then
+        if is_over(count, share, ip_share, group_share) then
             return RULE_NAMES[string.byte(suspending, i + 1)]
         end
     end

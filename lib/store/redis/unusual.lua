@@ -62,10 +62,10 @@ end
 
 -- m with all that the judgement depends on.
 local function seen(given, place, mode, key, suspension_key, suspended, ip_key, now, at, ahead,
-    text, network, roomy, id, entry, number, block, own_block)
+    text, network, roomy, id, entry, number, block, own_block, group_key, group)
     local m = {
         key = key, ip_key = ip_key, now = now, at = at, ahead = ahead, text = text,
-        network = network, roomy = roomy, id = id, number = number, given = given,
+        network = network, group_key = group_key, group = group, roomy = roomy, id = id, number = number, given = given,
         mailbox = string.sub(suspension_key, #SUSPENSION + 1),
         dry = has(mode, MODE_DRY_RUN), observe = has(mode, MODE_OBSERVE),
         rejected = has(mode, MODE_REJECTED), no_attempt = has(mode, MODE_NO_ATTEMPT),
@@ -193,18 +193,21 @@ local function answer(m, told, stamp)
         and m.ahead <= AHEAD then
         return told
     end
-    local entries_of, sent, sent_from = histories().entries_of, '', ''
+    local entries_of, sent, sent_from, sent_by = histories().entries_of, '', '', ''
     if forecasts then
         local counted = not m.dry and m.outcome == OUTCOME_ADMITTED
         sent = entries_of(m.key, counted and call('GET', m.key) or m.text)
         if m.ip_key ~= '' then
             sent_from = entries_of(m.ip_key, counted and call('GET', m.ip_key) or m.network)
         end
+        if m.group_key ~= '' then
+            sent_by = entries_of(m.group_key, counted and call('GET', m.group_key) or m.group)
+        end
     end
     return {
         told, m.ahead > AHEAD and m.ahead or 0, m.outcome,
         suspensions().told_all(m.held), m.rule and 1 or 0, m.block,
-        sent, sent_from,
+        sent, sent_from, sent_by,
     }
 end
 

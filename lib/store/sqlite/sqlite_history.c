@@ -335,6 +335,7 @@ struct wanted {
     bool (*matches)(const struct wanted *wanted, const struct counted *counted);
     uint32_t id_hash;
     struct entry entry;
+    bool by_channel; /* several channels count there */
 };
 
 static bool id_matches(const struct wanted *wanted, const struct counted *counted)
@@ -345,7 +346,8 @@ static bool id_matches(const struct wanted *wanted, const struct counted *counte
 static bool entry_matches(const struct wanted *wanted, const struct counted *counted)
 {
     return counted->entry.time_ms == wanted->entry.time_ms &&
-           counted->entry.off_domain == wanted->entry.off_domain;
+           counted->entry.off_domain == wanted->entry.off_domain &&
+           (!wanted->by_channel || counted->entry.channel == wanted->entry.channel);
 }
 
 static bool find_among(const struct counted *counted, size_t count, const struct wanted *wanted,
@@ -397,7 +399,8 @@ int sqlite_history_find_id(struct sqlite_history *stored, uint32_t id_hash, stru
 int sqlite_history_find_entry(struct sqlite_history *stored, const struct entry *entry,
                               struct place *place_r)
 {
-    const struct wanted wanted = {.matches = entry_matches, .entry = *entry};
+    const struct wanted wanted = {.matches = entry_matches, .entry = *entry,
+                                  .by_channel = stored->history.subject == SUBJECT_DOMAIN};
     uint64_t from, to;
     packed_history_chunks(&stored->history, &from, &to);
     int found = find_in_tail(stored, &wanted, place_r);

@@ -66,6 +66,12 @@ static void keep_totals(const struct sqlite_history *stored, struct record_total
     }
 }
 
+/* Totals of nothing: those of a domain stand behind them. */
+static void fill_totals(enum subject subject, struct record_totals *totals_r)
+{
+    *totals_r = (struct record_totals){.count = rule_spans(subject).count};
+}
+
 static uint64_t measured(struct span_totals totals, enum measure measure)
 {
     return measure == MEASURE_MESSAGES ? totals.messages : totals.off_domain;
@@ -83,13 +89,14 @@ static void fill_window(const struct judging *judging, struct outcome_window *wi
     window->over = stored->key != NULL && outcome_window_over(window, request->off_domain);
 }
 
-/* Loads both histories up to the message's moment and fills its windows. */
+/* Loads the histories up to the message's moment and fills its windows. */
 static int look(struct judging *judging)
 {
     const struct judge_request *request = judging->request;
     struct judge_result *result = judging->result;
     const char *keys[SUBJECT_COUNT] = {[SUBJECT_MAILBOX] = request->mailbox,
-                                       [SUBJECT_IP] = request->ip};
+                                       [SUBJECT_IP] = request->ip,
+                                       [SUBJECT_DOMAIN] = request->group};
     result->at_ms = request->now_ms;
     result->ahead_ms = 0;
     for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
@@ -110,6 +117,8 @@ static int look(struct judging *judging)
             return -1;
         keep_totals(&judging->stored[subject], &judging->totals[subject]);
     }
+    if (judging->totals[SUBJECT_DOMAIN].count > 0 && judging->totals[SUBJECT_IP].count == 0)
+        fill_totals(SUBJECT_IP, &judging->totals[SUBJECT_IP]);
     for (size_t i = 0; i < result->window_count; i++)
         fill_window(judging, &result->windows[i]);
     return 1;
@@ -237,6 +246,7 @@ static int count_message(struct judging *judging)
     const struct judge_result *result = judging->result;
     struct sqlite_history *mailbox = &judging->stored[SUBJECT_MAILBOX];
     struct sqlite_history *ip = &judging->stored[SUBJECT_IP];
+    struct sqlite_history *domain = &judging->stored[SUBJECT_DOMAIN];
     struct counted counted = {
         .entry = {result->at_ms, request->off_domain, request->channel},
         .id_hash = judging->id_hash,
@@ -246,6 +256,7 @@ static int count_message(struct judging *judging)
     if (judging->replaces && forget_id(judging) < 0)
         return -1;
     if ((ip->key != NULL && sqlite_history_add(ip, &counted) < 0) ||
+        (domain->key != NULL && sqlite_history_add(domain, &counted) < 0) ||
         sqlite_history_add(mailbox, &counted) < 0)
         return -1;
     return request->ticket > 0 ? sqlite_leave_ticket(judging->backend, mailbox->id, request,
@@ -260,7 +271,9 @@ static int keep_record(struct judging *judging)
     struct text *record = &backend->record;
     bool admitted = outcome_passes(result->outcome);
     char link[RECORD_LINK_SIZE];
-    const char *ip_name = judging->stored[SUBJECT_IP].key;
+    char names[RECORD_NAMES_SIZE];
+    const char *ip_name = packed_record_names(judging->stored[SUBJECT_IP].key,
+                                              judging->stored[SUBJECT_DOMAIN].key, names);
     if (result->outcome == OUTCOME_REDEEMED) {
         packed_record_link(judging->redeemed_hash, link);
         ip_name = link;
@@ -393,7 +406,7 @@ static int look_for_block(const struct judging *judging)
     return found < 0 ? -1 : 1;
 }
 
-/* All that the judgement depends on: both histories, suspensions, a block, a ticket. 1, -1. */
+/* All that the judgement depends on: the histories, suspensions, a block, a ticket. 1, -1. */
 static int see(struct judging *judging, struct outcome_seen *seen_r)
 {
     const struct judge_request *request = judging->request;
@@ -510,12 +523,13 @@ static void judge(struct backend *backend, struct judge_task *tasks, size_t coun
 
 /* ---- refunds ----------------------------------------------------------------------- */
 
-/* The name of the IP's history that the message counted in: 1; 0 none, or its record is past;
- * -1. */
-static int find_ip(struct sqlite_backend *backend, struct arena *arena, uint64_t decision,
-                   const char **name_r)
+/* The names of the histories of IP and domain that the message counted in: 1; 0 none, or its record
+ * is past; -1. */
+static int find_names(struct sqlite_backend *backend, struct arena *arena, uint64_t decision,
+                      const char **ip_name_r, const char **domain_name_r)
 {
     struct record record;
+    const char *names;
     int64_t until_ms;
     sqlite3_stmt *get = sqlite_take(backend, SQL_ADMITTED_GET);
     sqlite3_bind_int64(get, 1, (sqlite3_int64)decision);
@@ -523,29 +537,63 @@ static int find_ip(struct sqlite_backend *backend, struct arena *arena, uint64_t
     if (found < 1)
         return found;
     found = packed_record_get(arena, sqlite3_column_blob(get, 0),
-                              (size_t)sqlite3_column_bytes(get, 0), &record, &until_ms, name_r);
+                              (size_t)sqlite3_column_bytes(get, 0), &record, &until_ms, &names);
     sqlite3_reset(get);
-    return found > 0 && (*name_r)[0] != '\0';
+    if (found < 1)
+        return found;
+    char *cut = arena_strdup(arena, names);
+    *domain_name_r = packed_record_cut_names(cut);
+    *ip_name_r = cut;
+    return 1;
 }
 
-/* The history that the message counted in of its IP: 1, 0 there is none, -1. */
-static int load_ip(struct sqlite_backend *backend, struct arena *arena,
-                   const struct counted *counted, struct sqlite_history *stored_r)
-{
-    const char *name;
-    int64_t row = (int64_t)(counted->decision & ~COUNTED_HAS_IP_ROW);
-    if (counted->decision != (uint64_t)row)
-        return sqlite_history_load_row(backend, SUBJECT_IP, row, stored_r);
-    int found = find_ip(backend, arena, counted->decision, &name);
-    return found < 1 ? found : sqlite_history_load(backend, SUBJECT_IP, name, stored_r);
-}
+/* A message in the history of its IP, or of its domain. */
+struct charged {
+    struct sqlite_history stored;
+    struct place place;
+    bool counts; /* not when it has left the hour there */
+};
 
 /* Where a message counts. */
 struct charge {
-    struct sqlite_history mailbox, ip;
-    struct place in_mailbox, in_ip;
-    bool counts_in_ip; /* not when it has left the hour there */
+    struct sqlite_history mailbox;
+    struct place in_mailbox;
+    struct charged ip, domain;
 };
+
+/* loaded: 1 the history is there; 0; -1. 1 or -1. */
+static int find_charged(struct charged *charged, int loaded, const struct entry *entry)
+{
+    int found = loaded;
+    if (found > 0)
+        found = sqlite_history_find_entry(&charged->stored, entry, &charged->place);
+    charged->counts = found > 0;
+    return found < 0 ? -1 : 1;
+}
+
+static int load_named(struct sqlite_backend *backend, enum subject subject, const char *name,
+                      struct sqlite_history *stored_r)
+{
+    return name == NULL || *name == '\0' ? 0
+                                         : sqlite_history_load(backend, subject, name, stored_r);
+}
+
+/* In the histories beside the mailbox's. 1 or -1. */
+static int find_others(struct sqlite_backend *backend, struct arena *arena,
+                       const struct counted *counted, struct charge *charge)
+{
+    const char *ip_name = NULL, *domain_name = NULL;
+    int64_t row = (int64_t)(counted->decision & ~COUNTED_HAS_IP_ROW);
+    bool has_row = counted->decision != (uint64_t)row;
+    if (!has_row && find_names(backend, arena, counted->decision, &ip_name, &domain_name) < 0)
+        return -1;
+    int loaded = has_row ? sqlite_history_load_row(backend, SUBJECT_IP, row, &charge->ip.stored)
+                         : load_named(backend, SUBJECT_IP, ip_name, &charge->ip.stored);
+    if (find_charged(&charge->ip, loaded, &counted->entry) < 0)
+        return -1;
+    loaded = load_named(backend, SUBJECT_DOMAIN, domain_name, &charge->domain.stored);
+    return find_charged(&charge->domain, loaded, &counted->entry);
+}
 
 /* 1, with keys in `arena`; 0 there is nothing to refund; -1. The ticket goes. */
 static int find_charge(struct sqlite_backend *backend, struct arena *arena,
@@ -564,11 +612,12 @@ static int find_charge(struct sqlite_backend *backend, struct arena *arena,
     const struct counted *counted = sqlite_place_counted(&charge->mailbox, &charge->in_mailbox);
     if (counted->redeemed != redeemed || !window_holds(counted->entry.time_ms, COUNTED_KNOWN_MS, now_ms))
         return 0;
-    found = load_ip(backend, arena, counted, &charge->ip);
-    if (found > 0)
-        found = sqlite_history_find_entry(&charge->ip, &counted->entry, &charge->in_ip);
-    charge->counts_in_ip = found > 0;
-    return found < 0 ? -1 : 1;
+    return find_others(backend, arena, counted, charge);
+}
+
+static int refund_charged(struct charged *charged)
+{
+    return charged->counts ? sqlite_place_refund(&charged->stored, &charged->place) : 1;
 }
 
 int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *refund,
@@ -576,13 +625,14 @@ int sqlite_refund(struct sqlite_backend *backend, const struct value_refund *ref
 {
     freed_by(arena_free) struct arena *arena = arena_new();
     struct charge charge; /* not zeroed: its parts are big */
-    charge.mailbox.damaged = charge.ip.damaged = false;
+    charge.mailbox.damaged = charge.ip.stored.damaged = charge.domain.stored.damaged = false;
     int found = find_charge(backend, arena, refund, now_ms, &charge);
-    *damaged_r = charge.mailbox.damaged || charge.ip.damaged;
+    *damaged_r = charge.mailbox.damaged || charge.ip.stored.damaged ||
+                 charge.domain.stored.damaged;
     if (found < 1)
         return found;
     return sqlite_place_refund(&charge.mailbox, &charge.in_mailbox) < 0 ||
-                   (charge.counts_in_ip && sqlite_place_refund(&charge.ip, &charge.in_ip) < 0)
+                   refund_charged(&charge.ip) < 0 || refund_charged(&charge.domain) < 0
                ? -1
                : 1;
 }

@@ -22,8 +22,7 @@ static int history_is_past(struct sqlite_backend *backend, sqlite3_stmt *row, in
     int there = sqlite_heads_over(backend, past_r->id, &head);
     if (there < 1)
         return there;
-    enum subject subject =
-        memchr(head.key, '@', head.key_length) != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
+    enum subject subject = history_subject(head.key, head.key_length);
     /* a minute of grace: the clock of the next caller may be a little behind */
     if (!packed_history_is_past(subject, head.data, head.length, now_ms - MINUTE_MS))
         return 0;

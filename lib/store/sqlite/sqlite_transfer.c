@@ -141,7 +141,7 @@ static int read_numbers(const struct sqlite_reading *reading)
 static int read_history(const struct sqlite_reading *reading, int64_t id, const char *name)
 {
     struct sqlite_history stored;
-    enum subject subject = strchr(name, '@') != NULL ? SUBJECT_MAILBOX : SUBJECT_IP;
+    enum subject subject = history_subject(name, strlen(name));
     struct transfer_item *item = add_item(reading);
     item->of.history.subject = subject;
     item->of.history.name = name;

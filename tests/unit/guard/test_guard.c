@@ -271,6 +271,43 @@ START_TEST(test_ip_of_several_mailboxes)
 }
 END_TEST
 
+/* All mailboxes of a domain count together, to the millisecond; what is given back makes room. */
+START_TEST(test_mailboxes_of_a_domain)
+{
+    rig_begin(_i, WITH("limits.webmail.messages_per_hour_per_domain=3"));
+    rig_send("a", 1, NOW, 10);
+    struct submission other = rig_message("b", 0);
+    rig_mailbox(&other, BOB);
+    ck_assert_int_eq(rig_judge(&other, NOW + 20).kind, VERDICT_ADMIT);
+    rig_send("c", 1, NOW + 30, 0);
+    struct submission submission = rig_message("x", 1);
+    rig_mailbox(&submission, BOB);
+    int64_t first_ms = NOW + 10;
+    struct verdict verdict = rig_judge(&submission, NOW + 40);
+    ck_assert_str_eq(rig_reasons(&verdict), "messages_per_hour_per_domain");
+    int64_t retry_ms = verdict.retry_at_ms;
+    ck_assert(retry_ms == first_ms + HOUR_MS || retry_ms == NOW + HOUR_MS);
+    ck_assert_int_eq(rig_judge(&submission, retry_ms - 1).kind, VERDICT_OVER_TIME);
+    ck_assert_int_eq(store_refund(store, BOB, "b", NOW + 50), 1);
+    ck_assert_int_eq(rig_judge(&submission, NOW + 60).kind, VERDICT_ADMIT);
+    struct submission next = rig_message("y", 1);
+    ck_assert_int_eq(rig_judge(&next, retry_ms - 1).kind, VERDICT_OVER_TIME);
+    ck_assert_int_eq(rig_judge(&next, retry_ms).kind, VERDICT_ADMIT);
+}
+END_TEST
+
+/* While the rule is off nothing is kept for it. */
+START_TEST(test_domain_without_the_rule)
+{
+    struct history history;
+    rig_begin(_i, DEFAULTS);
+    rig_send("a", 1, NOW, 0);
+    ck_assert_int_eq(store_history(store, arena, SUBJECT_DOMAIN, "@example.test", NOW + 1,
+                                   &history), 1);
+    ck_assert_uint_eq(history.count, 0);
+}
+END_TEST
+
 START_TEST(test_never_fits)
 {
     rig_begin(_i, WITH("limits.webmail.off_domain_per_day=5", /* suspends, by default */
@@ -531,6 +568,8 @@ int main(void)
                         BACKEND_KINDS * (int)countof(over_time));
     tcase_add_loop_test(cases, test_several_windows_over, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_ip_of_several_mailboxes, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_mailboxes_of_a_domain, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_domain_without_the_rule, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_never_fits, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_zero_forbids, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_refill, 0, BACKEND_KINDS);

@@ -50,7 +50,8 @@ START_TEST(test_facts)
         {"limits", "{\"recipients_per_message\":300,\"recipients_per_field\":100,"
                    "\"recipients_per_domain\":50,\"header_chars_per_domain\":2000,"
                    "\"messages_per_day\":600,\"off_domain_per_day\":1000,"
-                   "\"off_domain_per_hour_per_ip\":500,\"messages_per_hour\":null}"},
+                   "\"off_domain_per_hour_per_ip\":500,\"messages_per_hour\":null,"
+                   "\"messages_per_hour_per_domain\":null}"},
         {"mode", "enforce"},
     };
     for (size_t i = 0; i < countof(members); i++)

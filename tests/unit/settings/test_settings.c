@@ -9,11 +9,12 @@
 
 START_TEST(test_defaults)
 {
-    static const int32_t webmail[RULE_COUNT] = {300, 100, 50, 2000, 600, 1000, 500, LIMIT_OFF};
+    static const int32_t webmail[RULE_COUNT] = {300, 100, 50, 2000, 600, 1000, 500, LIMIT_OFF,
+                                                LIMIT_OFF};
     static const int32_t smtp[RULE_COUNT] = {900, LIMIT_OFF, LIMIT_OFF, LIMIT_OFF,
-                                             600, 900,       LIMIT_OFF, LIMIT_OFF};
+                                             600, 900,       LIMIT_OFF, LIMIT_OFF, LIMIT_OFF};
     static const int on_limit[OVER_TIME_COUNT] = {ON_LIMIT_SUSPEND, ON_LIMIT_SUSPEND,
-                                                  ON_LIMIT_REFUSE, ON_LIMIT_REFUSE};
+                                                  ON_LIMIT_REFUSE, ON_LIMIT_REFUSE, ON_LIMIT_REFUSE};
     ck_assert_int_eq(settings_read(NULL, NULL, 0, &settings, &problem), 1);
     ck_assert_mem_eq(settings->limits[CHANNEL_WEBMAIL].of, webmail, sizeof webmail);
     ck_assert_mem_eq(settings->limits[CHANNEL_SMTP].of, smtp, sizeof smtp);
@@ -150,10 +151,10 @@ START_TEST(test_limits_go_where_they_belong)
                      rule_table[rule].name,
                      4242);
             snprintf(section, sizeof section, "limits.%s", channel_names[channel]);
-            bool without = history_marks[SUBJECT_IP][channel] == NULL &&
-                           rule_table[rule].over_time && rule_table[rule].subject == SUBJECT_IP;
+            bool without = rule_table[rule].over_time &&
+                           history_marks[rule_table[rule].subject][channel] == NULL;
             ck_assert(without == (settings_table_find(section, rule_table[rule].name) == NULL));
-            if (without) { /* the channel counts for no IP: there is no such limit */
+            if (without) { /* the channel counts for none: there is no such limit */
                 ck_assert_int_eq(read_override("guard.mode=observe"), 1);
                 ck_assert_int_eq(settings->limits[channel].of[rule], LIMIT_OFF);
                 continue;

@@ -19,22 +19,25 @@ enum { MAILBOXES = 2, IPS = 2, COUNTED_MAX = 4096, IDS = 64, NO_IP = -1, TICKETS
 
 static const char *const mailboxes[MAILBOXES] = {"alice@example.test", "bob@example.test"};
 static const char *const ips[IPS] = {"192.0.2.1", "2001:db8::"};
+#define DOMAIN_KEY "@example.test"
 static const enum rule rules[] = {RULE_MESSAGES_PER_DAY, RULE_OFF_DOMAIN_PER_DAY,
-                                  RULE_OFF_DOMAIN_PER_HOUR_PER_IP, RULE_MESSAGES_PER_HOUR};
+                                  RULE_OFF_DOMAIN_PER_HOUR_PER_IP, RULE_MESSAGES_PER_HOUR,
+                                  RULE_MESSAGES_PER_HOUR_PER_DOMAIN};
 
 /* ---- the model ------------------------------------------------------------------ */
 
 struct counted {
-    int64_t time_ms, ip_time_ms; /* in the history of the mailbox, and of the IP */
+    int64_t time_ms, ip_time_ms, domain_time_ms; /* in the history of mailbox, IP and domain */
+    bool domain; /* it counts for the domain of both mailboxes */
     uint32_t off_domain;
     uint64_t fingerprint;
     int mailbox, ip, id;
     enum channel channel;
-    bool in_mailbox, in_ip; /* not refunded, not reset */
+    bool in_mailbox, in_ip, in_domain; /* not refunded, not reset */
     bool named;             /* the newest under its id */
     bool redeemed;          /* by its ticket: no refund */
     /* What has left a window when another was counted does not come back when the clock goes back. */
-    bool left_day, left_hour, left_ip;
+    bool left_day, left_hour, left_ip, left_domain;
     bool mended; /* a wrong clock stamped it */
 };
 
@@ -72,6 +75,7 @@ static struct model {
     size_t offence_count;
     int64_t latest_suspension; /* id */
     int64_t newest_of_mailbox[MAILBOXES][2], newest_of_ip[IPS][CHANNEL_COUNT];
+    int64_t newest_of_domain[2];
 } model;
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -82,7 +86,8 @@ static void model_forget(int64_t now_ms)
 {
     size_t kept = 0;
     for (size_t i = 0; i < model.count; i++)
-        if (later(model.all[i].time_ms, model.all[i].ip_time_ms) > now_ms - 2 * DAY_MS)
+        if (later(later(model.all[i].time_ms, model.all[i].ip_time_ms),
+                  model.all[i].domain_time_ms) > now_ms - 2 * DAY_MS)
             model.all[kept++] = model.all[i];
     model.count = kept;
     ck_assert_uint_lt(model.count, COUNTED_MAX);
@@ -116,21 +121,42 @@ static bool of_ip(const struct counted *counted, const struct counted *sent)
            counted->channel == sent->channel;
 }
 
+/* Both mailboxes are of one domain; some messages count for none, as where the rule is off. */
+static bool of_domain(const struct counted *counted, const struct counted *sent)
+{
+    return sent->domain && counted->in_domain &&
+           group_of(counted->channel) == group_of(sent->channel);
+}
+
+/* Whether the message counts where a rule looks. */
+static bool counts_for(const struct counted *sent, enum subject subject)
+{
+    return subject == SUBJECT_MAILBOX || (subject == SUBJECT_IP ? sent->ip != NO_IP : sent->domain);
+}
+
+static bool in_window(const struct counted *counted, const struct counted *sent,
+                      const struct rule_info *info)
+{
+    int64_t past_ms = sent->time_ms - info->window_ms;
+    bool left = info->window_ms == DAY_MS ? counted->left_day : counted->left_hour;
+    if (info->subject == SUBJECT_IP)
+        return of_ip(counted, sent) && !counted->left_ip && counted->ip_time_ms > past_ms;
+    if (info->subject == SUBJECT_DOMAIN)
+        return of_domain(counted, sent) && !counted->left_domain &&
+               counted->domain_time_ms > past_ms;
+    return of_mailbox(counted, sent) && !left && counted->time_ms > past_ms;
+}
+
 /* own_r: what of it came by the message's own channel. */
 static uint64_t model_used(const struct counted *sent, enum rule rule, uint64_t *own_r)
 {
     const struct rule_info *info = &rule_table[rule];
-    int64_t past_ms = sent->time_ms - info->window_ms;
     uint64_t used = 0;
     *own_r = 0;
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
         uint64_t weight = info->measure == MEASURE_MESSAGES ? 1 : counted->off_domain;
-        bool left = info->window_ms == DAY_MS ? counted->left_day : counted->left_hour;
-        bool ours = info->subject == SUBJECT_MAILBOX
-                        ? of_mailbox(counted, sent) && !left && counted->time_ms > past_ms
-                        : of_ip(counted, sent) && !counted->left_ip &&
-                              counted->ip_time_ms > past_ms;
+        bool ours = in_window(counted, sent, info);
         if (ours)
             used += weight;
         if (ours && counted->channel == sent->channel)
@@ -153,21 +179,29 @@ static int64_t model_ahead(const struct counted *sent, int64_t now_ms)
     int64_t newest_ms = *newest_of_mailbox(sent);
     if (sent->ip != NO_IP)
         newest_ms = later(newest_ms, model.newest_of_ip[sent->ip][sent->channel]);
+    if (sent->domain)
+        newest_ms = later(newest_ms, model.newest_of_domain[group_of(sent->channel)]);
     return newest_ms > now_ms + FIVE_MINUTES_MS ? newest_ms - now_ms : 0;
 }
 
 /* The newest of the list that no wrong clock stamped. What was refunded or has left its windows
  * may still be in the list, or not: `all` counts it. */
-static int64_t newest_right(const struct counted *sent, bool ip, bool all, int64_t now_ms)
+static int64_t newest_right(const struct counted *sent, enum subject subject, bool all,
+                            int64_t now_ms)
 {
     int64_t newest_ms = now_ms;
     for (size_t i = 0; i < model.count; i++) {
         const struct counted *counted = &model.all[i];
-        int64_t time_ms = ip ? counted->ip_time_ms : counted->time_ms;
-        bool in = ip ? of_ip(counted, sent) && !counted->left_ip
-                     : of_mailbox(counted, sent) && !counted->left_day;
+        int64_t time_ms = subject == SUBJECT_IP       ? counted->ip_time_ms
+                          : subject == SUBJECT_DOMAIN ? counted->domain_time_ms
+                                                      : counted->time_ms;
+        bool in = subject == SUBJECT_IP       ? of_ip(counted, sent) && !counted->left_ip
+                  : subject == SUBJECT_DOMAIN ? of_domain(counted, sent) && !counted->left_domain
+                                              : of_mailbox(counted, sent) && !counted->left_day;
         if (all)
-            in = ip ? sent->ip != NO_IP && counted->ip == sent->ip : counted->mailbox == sent->mailbox;
+            in = subject == SUBJECT_IP       ? sent->ip != NO_IP && counted->ip == sent->ip
+                 : subject == SUBJECT_DOMAIN ? sent->domain && counted->domain
+                                             : counted->mailbox == sent->mailbox;
         if (in && time_ms <= now_ms + FIVE_MINUTES_MS)
             newest_ms = later(newest_ms, time_ms);
     }
@@ -177,17 +211,21 @@ static int64_t newest_right(const struct counted *sent, bool ip, bool all, int64
 /* A moment, not before now_ms, at which it is plain what a wrong clock's messages become. */
 static int64_t plain_moment(const struct counted *sent, int64_t now_ms)
 {
-    for (int ip = 0; ip < 2; ip++)
+    for (int i = 0; i < 2 * SUBJECT_COUNT; i++) { /* twice: one may move what the other sees */
+        enum subject of = (enum subject)(i % SUBJECT_COUNT);
         if (model_ahead(sent, now_ms) > 0 &&
-            newest_right(sent, ip, true, now_ms) != newest_right(sent, ip, false, now_ms))
-            now_ms = newest_right(sent, ip, true, now_ms);
+            newest_right(sent, of, true, now_ms) != newest_right(sent, of, false, now_ms))
+            now_ms = newest_right(sent, of, true, now_ms);
+    }
     return now_ms;
 }
 
 static void model_mend(const struct counted *sent, int64_t now_ms)
 {
-    int64_t mailbox_ms = newest_right(sent, false, false, now_ms);
-    int64_t ip_ms = newest_right(sent, true, false, now_ms);
+    int64_t mailbox_ms = newest_right(sent, SUBJECT_MAILBOX, false, now_ms);
+    int64_t ip_ms = newest_right(sent, SUBJECT_IP, false, now_ms);
+    int64_t domain_ms = newest_right(sent, SUBJECT_DOMAIN, false, now_ms);
+    int64_t *newest_of_domain = &model.newest_of_domain[group_of(sent->channel)];
     for (size_t i = 0; i < model.count; i++) {
         struct counted *counted = &model.all[i];
         if (of_mailbox(counted, sent) && counted->time_ms > now_ms + FIVE_MINUTES_MS) {
@@ -198,12 +236,18 @@ static void model_mend(const struct counted *sent, int64_t now_ms)
             counted->ip_time_ms = ip_ms;
             counted->mended = true;
         }
+        if (of_domain(counted, sent) && counted->domain_time_ms > now_ms + FIVE_MINUTES_MS) {
+            counted->domain_time_ms = domain_ms;
+            counted->mended = true;
+        }
     }
     if (*newest_of_mailbox(sent) > now_ms + FIVE_MINUTES_MS)
         *newest_of_mailbox(sent) = mailbox_ms;
     if (sent->ip != NO_IP &&
         model.newest_of_ip[sent->ip][sent->channel] > now_ms + FIVE_MINUTES_MS)
         model.newest_of_ip[sent->ip][sent->channel] = ip_ms;
+    if (sent->domain && *newest_of_domain > now_ms + FIVE_MINUTES_MS)
+        *newest_of_domain = domain_ms;
 }
 
 /* ---- suspensions in the model ---- */
@@ -369,6 +413,8 @@ static void model_count(const struct counted *message)
         }
         if (of_ip(counted, message))
             counted->left_ip |= counted->ip_time_ms <= message->time_ms - HOUR_MS;
+        if (of_domain(counted, message))
+            counted->left_domain |= counted->domain_time_ms <= message->time_ms - HOUR_MS;
     }
     struct counted *older = model_named(message->mailbox, message->id, message->channel);
     if (older != NULL)
@@ -377,6 +423,8 @@ static void model_count(const struct counted *message)
     model.newest_of_mailbox[message->mailbox][group_of(message->channel)] = message->time_ms;
     if (message->ip != NO_IP)
         model.newest_of_ip[message->ip][message->channel] = message->time_ms;
+    if (message->domain)
+        model.newest_of_domain[group_of(message->channel)] = message->time_ms;
 }
 
 /* ---- one step ----------------------------------------------------------------------- */
@@ -411,7 +459,7 @@ static void check_windows(const struct run *run, const struct message *message,
         uint64_t own, used = model_used(sent, window->rule, &own);
         uint64_t cost = info->measure == MEASURE_MESSAGES ? 1 : sent->off_domain;
         bool over = window->limit >= 0 && used + cost > (uint64_t)window->limit &&
-                    (info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP);
+                    counts_for(sent, info->subject);
         ck_assert_msg(window->used_before == used, RUN_FORMAT "%s: used %llu, not %llu", RUN(run),
                       info->name, (unsigned long long)window->used_before,
                       (unsigned long long)used);
@@ -453,7 +501,7 @@ static void check_room(const struct run *run, const struct message *message,
         const struct outcome_window *window = &message->result.windows[i];
         const struct rule_info *info = &rule_table[window->rule];
         uint32_t cost = info->measure == MEASURE_MESSAGES ? 1 : message->request.off_domain;
-        bool checked = info->subject == SUBJECT_MAILBOX || sent->ip != NO_IP;
+        bool checked = counts_for(sent, info->subject);
         full |= checked && (window->over ||
                             (window->used_before > 0 &&
                              !window_fits(window->used_before, cost + 1, window->limit)));
@@ -610,20 +658,24 @@ static void submit(struct run *run)
                            .mailbox = run->besieged && percent(90) ? 0 : below(MAILBOXES),
                            .ip = percent(5) ? NO_IP : below(IPS),
                            .channel = (enum channel)below(CHANNEL_COUNT),
+                           .domain = percent(70),
                            .id = percent(10) ? below(IDS) : IDS + run->step,
                            .in_mailbox = true,
                            .named = true};
     if (run->wrong_steps > 0 && run->far)
         sent.id = IDS + run->step;
-    if (sent.channel == CHANNEL_FORWARDING) { /* as the guard asks: no IP, ids of its own, no ticket */
+    if (sent.channel == CHANNEL_FORWARDING) { /* as the guard asks: no IP and domain, ids of its own, no ticket */
         sent.ip = NO_IP;
+        sent.domain = false;
         sent.id += 1000000000;
     }
     sent.in_ip = sent.ip != NO_IP;
+    sent.in_domain = sent.domain;
     run->now_ms = plain_moment(&sent, run->now_ms);
     struct message message = message_of(mailboxes[sent.mailbox], id, run->now_ms);
     message.request.channel = sent.channel;
     message.request.ip = sent.ip != NO_IP ? ips[sent.ip] : NULL;
+    message.request.group = sent.domain ? DOMAIN_KEY : NULL;
     message.request.off_domain = sent.off_domain;
     message.request.fingerprint = sent.fingerprint;
     message.request.dry_run = percent(5);
@@ -634,6 +686,7 @@ static void submit(struct run *run)
     message.request.retries_before_restart = 1 + (uint32_t)below(12);
     message.request.volume = some_durations();
     bool suspends = sent.channel != CHANNEL_FORWARDING && percent(10);
+    message.request.window_count = countof(rules);
     for (size_t i = 0; i < countof(rules); i++)
         message.request.windows[i] =
             (struct judge_window){.rule = rules[i],
@@ -648,7 +701,9 @@ static void submit(struct run *run)
     sent.time_ms = later(run->now_ms, *newest_of_mailbox(&sent));
     if (sent.ip != NO_IP)
         sent.time_ms = later(sent.time_ms, model.newest_of_ip[sent.ip][sent.channel]);
-    sent.ip_time_ms = sent.time_ms;
+    if (sent.domain)
+        sent.time_ms = later(sent.time_ms, model.newest_of_domain[group_of(sent.channel)]);
+    sent.ip_time_ms = sent.domain_time_ms = sent.time_ms;
     message.request.redeem = sent.channel != CHANNEL_FORWARDING ? some_redeem(&sent) : 0;
     message.request.ticket = sent.channel != CHANNEL_FORWARDING ? some_ticket(&sent) : 0;
     const struct counted *before = model_named(sent.mailbox, sent.id, sent.channel);
@@ -776,7 +831,7 @@ static void refund(struct run *run)
                   result, expected, result < 0 ? store_error(store) : "");
     model_drop_ticket(mailbox, given);
     if (result == 1)
-        counted->in_mailbox = counted->in_ip = counted->named = false;
+        counted->in_mailbox = counted->in_ip = counted->in_domain = counted->named = false;
 }
 
 static void reset(struct run *run)
@@ -800,6 +855,9 @@ static bool nothing_is_swept(const struct run *run, int64_t at_ms)
             return false;
         if (one->ip != NO_IP && one->ip_time_ms > run->now_ms - HOUR_MS &&
             model.newest_of_ip[one->ip][one->channel] <= at_ms - HOUR_MS)
+            return false;
+        if (one->domain && one->domain_time_ms > run->now_ms - HOUR_MS &&
+            model.newest_of_domain[group_of(one->channel)] <= at_ms - HOUR_MS)
             return false;
     }
     for (size_t i = 0; i < model.offence_count; i++)

@@ -118,7 +118,7 @@ static void keep_old(bool tagged)
 static void check_old_history(int64_t now_ms, size_t count)
 {
     static const char *const names[] = {[SUBJECT_MAILBOX] = ALICE, [SUBJECT_IP] = IP};
-    for (int subject = 0; subject < SUBJECT_COUNT; subject++) {
+    for (int subject = 0; subject < (int)countof(names); subject++) {
         struct history history;
         ck_assert_int_eq(store_history(store, arena, (enum subject)subject, names[subject], now_ms,
                                        &history), 1);

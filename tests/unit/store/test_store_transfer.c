@@ -114,6 +114,9 @@ static void drop_ip_windows(struct judge_request *request)
     request->window_count = kept;
 }
 
+/* The key of a sender domain. */
+#define GROUP "@example.test"
+
 /* The same message for each of several stores. */
 static struct message random_message(int64_t now_ms)
 {
@@ -123,6 +126,7 @@ static struct message random_message(int64_t now_ms)
     struct judge_request *request = &message.request;
     request->channel = channels[below(3)];
     request->ip = percent(80) && request->channel != CHANNEL_FORWARDING ? ips[below(IPS)] : NULL;
+    request->group = percent(50) && request->channel != CHANNEL_FORWARDING ? GROUP : NULL;
     request->fingerprint = (uint64_t)below(3) << 40 | 7;
     request->off_domain = (uint32_t)below(4);
     request->rejected = percent(10);
@@ -387,6 +391,14 @@ static void add_ip(struct text *out, struct store *by, const char *ip, int64_t n
     }
 }
 
+static void add_domain(struct text *out, struct store *by, int64_t now_ms)
+{
+    struct history history;
+    MUST(by, store_history(by, arena, SUBJECT_DOMAIN, GROUP, now_ms, &history));
+    text_add(out, GROUP "\n");
+    add_history(out, &history);
+}
+
 static void add_senders(struct text *out, struct store *by, enum sender_of of, const char *key,
                         int64_t now_ms)
 {
@@ -475,6 +487,7 @@ static const char *seen_in(struct store *by, int64_t now_ms)
     freed_by(text_free) struct text out = {0};
     for (int i = 0; i < MAILBOXES; i++)
         add_mailbox(&out, by, mailboxes[i], now_ms);
+    add_domain(&out, by, now_ms);
     for (int i = 0; i < IPS; i++) {
         add_ip(&out, by, ips[i], now_ms);
         add_senders(&out, by, SENDERS_OF_IP, ips[i], now_ms);
