@@ -40,21 +40,12 @@ static void tell_json(struct cli *cli, struct json_object *entry, bool first)
     print_json_line(entry, stdout);
 }
 
-static void tell_cell(struct cli *cli, struct json_object *entry, const char *name, const char *end)
-{
-    freed_by(text_free) struct text cell = {0};
-    text_add_csv(&cell, print_member(cli->arena, entry, name, ""));
-    printf("%s%s", text_string(&cell), end);
-}
-
 static void tell_csv(struct cli *cli, struct json_object *entry, bool first)
 {
-    static const char *const columns[] = {"kind",  "subject", "scope", "reason", "text",
-                                          "since", "until",   "by",    "note"};
-    (void)first;
-    arena_reset(cli->arena);
-    for (size_t i = 0; i < countof(columns); i++)
-        tell_cell(cli, entry, columns[i], i < countof(columns) - 1 ? "," : "\r\n");
+    freed_by(text_free) struct text line = {0};
+    (void)cli, (void)first;
+    desk_blocks_add_csv(&line, entry);
+    fputs(text_string(&line), stdout);
 }
 
 static void tell_text(struct cli *cli, struct json_object *entry, bool first)
@@ -78,7 +69,7 @@ int cli_run_blocks(struct cli *cli)
     if (csv && json)
         return cli_usage_error(cli, "--csv and --json do not go together");
     if (csv)
-        fputs("kind,subject,scope,reason,text,since,until,by,note\r\n", stdout);
+        fputs(desk_blocks_csv_header, stdout);
     else if (json)
         fputs("[\n", stdout);
     int status = tell_all(cli, csv ? tell_csv : json ? tell_json : tell_text, &none);
@@ -116,6 +107,64 @@ static void print_block(struct cli *cli, struct json_object *view)
     }
 }
 
+/* ---- a file ---------------------------------------------------------------------------------- */
+
+static void print_faults(struct cli *cli, struct json_object *view)
+{
+    const char *file = cli->given[OPTION_IMPORT];
+    struct json_object *fault;
+    each_of(fault, view, "faults") {
+        const char *column = print_member(cli->arena, fault, "column", NULL);
+        fprintf(stderr, "%s:%lld: %s%s%s\n", strcmp(file, "-") == 0 ? "standard input" : file,
+                (long long)json_int(fault, "line", 0), column != NULL ? column : "",
+                column != NULL ? ": " : "", print_member(cli->arena, fault, "text", ""));
+    }
+    long long more =
+        (long long)json_int(view, "wrong", 0) - (long long)views_list_length(view, "faults");
+    if (more > 0)
+        fprintf(stderr, "and %lld lines more\n", more);
+}
+
+static void print_import(struct cli *cli, struct json_object *view)
+{
+    struct json_object *kinds = json_member(view, "kinds");
+    (void)cli;
+    printf("%s %lld new, %lld replaced, %lld the same as before, %lld left out that have ended\n",
+           json_is_true(view, "done") ? "Done:" : "Nothing is done yet:",
+           (long long)json_int(view, "new", 0), (long long)json_int(view, "replaced", 0),
+           (long long)json_int(view, "same", 0), (long long)json_int(view, "over", 0));
+    printf("  recipients: %lld, of one mailbox: %lld, domains: %lld, senders: %lld\n",
+           (long long)json_int(kinds, "recipient", 0), (long long)json_int(kinds, "pair", 0),
+           (long long)json_int(kinds, "domain", 0), (long long)json_int(kinds, "sender", 0));
+    if (json_is_true(view, "all_mailboxes"))
+        printf("  concerns mail of all mailboxes\n");
+}
+
+static int import(struct cli *cli)
+{
+    static const enum cli_option others[] = {OPTION_SCOPE, OPTION_REASON, OPTION_FOR,
+                                             OPTION_SENDER};
+    freed_by(json_put) struct json_object *view = NULL;
+    bool preview = cli->given[OPTION_PREVIEW] != NULL;
+    struct problem problem = {0};
+    for (size_t i = 0; i < countof(others); i++)
+        if (cli->given[others[i]] != NULL)
+            return cli_usage_error(cli, "the lines of --import say subject, scope, reason and end");
+    const char *note = cli->given[OPTION_NOTE] == NULL && preview ? "preview"
+                                                                  : cli->given[OPTION_NOTE];
+    int status = cli_answer(cli, desk_blocks_import(&cli->desk, &cli->person, cli->imported.data,
+                                                    cli->imported.length, note, preview,
+                                                    cli->now_ms, &view, &problem), &problem);
+    if (status >= 0)
+        return status;
+    if (json_int(view, "wrong", 0) > 0 && cli->given[OPTION_JSON] == NULL) {
+        print_faults(cli, view);
+        return cli_failed(cli, "nothing is imported");
+    }
+    status = views_show(cli, view, print_import);
+    return json_int(view, "wrong", 0) > 0 ? PROGRAM_FAILED : status;
+}
+
 int cli_run_block(struct cli *cli)
 {
     static const struct {
@@ -126,6 +175,8 @@ int cli_run_block(struct cli *cli)
     freed_by(json_put) struct json_object *request = json_object_new_object(), *view = NULL;
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     struct problem problem = {0};
+    if (cli->given[OPTION_IMPORT] != NULL)
+        return import(cli);
     if (cli->given[OPTION_NOTE] == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     json_add_string(request, "action", cli->command->name);

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "base/problem.h"
+#include "base/text.h"
 #include "daemon/program.h"
 #include "desk/desk.h"
 
@@ -38,6 +39,7 @@ enum cli_option {
     OPTION_REASON,
     OPTION_SCOPE,
     OPTION_SENDER,
+    OPTION_IMPORT,
     OPTION_COUNT
 };
 #define TAKES(option) (1u << (option))
@@ -61,6 +63,7 @@ struct cli {
     int word_count;
     struct cli_subject *subjects; /* of a command that takes --from: the words, then its lines */
     size_t subject_count;
+    struct text imported; /* the file of --import */
     struct arena *arena;
     int64_t now_ms;
     struct person person;
@@ -99,6 +102,8 @@ void cli_print_help(const struct command *command, FILE *out);
 /* Fills cli->subjects, 1 to CLI_SUBJECTS_MAX, before rights are given up. -1: go on; else the exit
  * status. */
 int cli_read_subjects(struct cli *cli) must_check;
+/* Fills cli->imported, also before that. -1: go on; else the exit status. */
+int cli_read_imported(struct cli *cli) must_check;
 
 /* ---- open.c -------------------------------------------------------------------------- */
 

@@ -85,11 +85,13 @@ const struct command cli_commands[] = {
      "the blocked recipients and senders, those that begin with TEXT", NULL},
     {"block", "ADDRESS|DOMAIN|NETWORK", 1, 1,
      ACTION_OPTIONS | TAKES(OPTION_REASON) | TAKES(OPTION_SCOPE) | TAKES(OPTION_SENDER) |
-         TAKES(OPTION_FOR), NEEDS_DESK, cli_run_block,
+         TAKES(OPTION_FOR) | TAKES(OPTION_IMPORT), NEEDS_DESK, cli_run_block,
      "refuse mail to an address or a domain, or with --sender all mail of a sender",
      "An address or a domain is a recipient's; with --scope only for the mail of a sender domain,\n"
      "or of one mailbox. With --sender it is a mailbox, @DOMAIN, or the network that mail comes\n"
-     "from: 203.0.113.7, 203.0.113.0/24, 2001:db8::/64. Without --for it has no end.\n"},
+     "from: 203.0.113.7, 203.0.113.0/24, 2001:db8::/64. Without --for it has no end.\n"
+     "--import FILE takes the place of ADDRESS and adds all lines of a CSV file, or none where one\n"
+     "is wrong. After a failure of the store do it again: what is there already stays.\n"},
     {"unblock", "ADDRESS|DOMAIN|NETWORK", 1, 1,
      ACTION_OPTIONS | TAKES(OPTION_SCOPE) | TAKES(OPTION_SENDER), NEEDS_DESK, cli_run_block,
      "end what block began, named in the same way",
@@ -272,5 +274,7 @@ int main(int argc, char **argv)
         return PROGRAM_USAGE;
     }
     signal(SIGPIPE, SIG_IGN); /* a write that fails says so */
-    return run_words(&cli, argc - cli.options.first_word, argv + cli.options.first_word);
+    status = run_words(&cli, argc - cli.options.first_word, argv + cli.options.first_word);
+    text_free(&cli.imported);
+    return status;
 }

@@ -40,6 +40,8 @@ static const struct option_row {
                        "a name of [blocks] reasons, or the sentence that the sender reads"},
     [OPTION_SCOPE] = {"scope", '\0', "DOMAIN|MAILBOX", "only mail of these senders"},
     [OPTION_SENDER] = {"sender", '\0', NULL, "the mail that it sends, not the mail to it"},
+    [OPTION_IMPORT] = {"import", '\0', "FILE",
+                       "CSV as blocks --csv prints it; - is standard input"},
     [OPTION_DOVECOT] = {"dovecot", '\0', "FILE", "Dovecot's dovecot.conf (its default)"},
 };
 
@@ -152,7 +154,10 @@ static int take_option(struct cli *cli, int got)
 static int check_words(const struct cli *cli)
 {
     const struct command *command = cli->command;
-    if (cli->word_count < command->min_words && cli->given[OPTION_FROM] == NULL)
+    if (cli->given[OPTION_IMPORT] != NULL && cli->word_count > 0)
+        return cli_usage_error(cli, "unexpected \"%s\"", cli->words[0]);
+    if (cli->word_count < command->min_words && cli->given[OPTION_FROM] == NULL &&
+        cli->given[OPTION_IMPORT] == NULL)
         return cli_usage_error(cli, "expected %s", command->words);
     if (cli->word_count > command->max_words)
         return cli_usage_error(cli, "unexpected \"%s\"", cli->words[command->max_words]);
@@ -173,6 +178,8 @@ int cli_read_options(struct cli *cli, int argc, char **argv)
     cli->words = argv + optind;
     cli->word_count = argc - optind;
     int status = check_words(cli);
+    if (status < 0 && cli->given[OPTION_IMPORT] != NULL)
+        return cli_read_imported(cli);
     return status < 0 && (cli->command->takes & TAKES(OPTION_FROM)) != 0 ? cli_read_subjects(cli)
                                                                          : status;
 }

@@ -1,4 +1,4 @@
-/* The names that an action is done to: words, and the lines of a file. */
+/* The names that an action is done to: words, and the lines of a file; and a file as it is. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,4 +70,29 @@ int cli_read_subjects(struct cli *cli)
     return status < 0 && cli->subject_count == 0
                ? cli_usage_error(cli, "%s: expected a name a line, found none", file)
                : status;
+}
+
+static int read_all(struct cli *cli, const char *file, FILE *in)
+{
+    char bytes[16 * 1024];
+    size_t length;
+    while ((length = fread(bytes, 1, sizeof bytes, in)) > 0) {
+        text_add_bytes(&cli->imported, bytes, length);
+        if (cli->imported.length > DESK_IMPORT_MAX_BYTES)
+            return cli_failed(cli, "%s: expected at most %d bytes", file, DESK_IMPORT_MAX_BYTES);
+    }
+    return ferror(in) ? cli_failed(cli, "%s: cannot be read: %s", file, strerror(errno)) : -1;
+}
+
+int cli_read_imported(struct cli *cli)
+{
+    const char *file = cli->given[OPTION_IMPORT];
+    if (strcmp(file, "-") == 0)
+        return read_all(cli, "standard input", stdin);
+    FILE *in = fopen(file, "re");
+    if (in == NULL)
+        return cli_failed(cli, "%s: cannot be read: %s", file, strerror(errno));
+    int status = read_all(cli, file, in);
+    fclose(in);
+    return status;
 }

@@ -213,22 +213,39 @@ void text_add_url(struct text *text, const char *string)
     }
 }
 
-static bool is_formula(const char *string)
+/* Whether an apostrophe has to stand before it; so also before one that stood there already. */
+static bool is_formula(const char *string, const char *skipped)
 {
+    string += strspn(string, "'");
+    string += strspn(string, skipped);
     return *string != '\0' && strchr("=+-@\t\r\n", *string) != NULL;
 }
 
 void text_add_csv(struct text *text, const char *string)
 {
-    text_add(text, is_formula(string) ? "\"'" : "\"");
+    text_add(text, is_formula(string, "") ? "\"'" : "\"");
     for (const char *at = string; *at != '\0'; at++) {
         if (*at == '"')
             text_add_char(text, '"');
         text_add_char(text, *at);
-        if (*at == ';' && is_formula(at + 1 + strspn(at + 1, " \"")))
+        if (*at == ';' && is_formula(at + 1, " \""))
             text_add_char(text, '\'');
     }
     text_add_char(text, '"');
+}
+
+void text_plain_of_csv(char *cell)
+{
+    const char *from = cell;
+    char *to = cell;
+    if (*from == '\'' && is_formula(from + 1, ""))
+        from++;
+    while (*from != '\0') {
+        *to++ = *from++;
+        if (to[-1] == ';' && *from == '\'' && is_formula(from + 1, " \""))
+            from++;
+    }
+    *to = '\0';
 }
 
 /* The length of the UTF-8 character at `text` and its number; 0: none begins there. */

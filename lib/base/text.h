@@ -40,6 +40,9 @@ void text_add_url(struct text *text, const char *string);
  * apostrophe stands before it: at the beginning, and behind semicolons, at which those of many
  * countries cut the lines, whatever the quotation marks say. */
 void text_add_csv(struct text *text, const char *string);
+/* Takes these apostrophes out of what a cell holds: what text_add_csv was given comes back, and what
+ * has none stays. */
+void text_plain_of_csv(char *cell);
 
 /* A moment as RFC 3339 in UTC, whole seconds rounded up ("2026-11-22T14:05:00Z"):
  * who waits until the moment that was named is never too early. */

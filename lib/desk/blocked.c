@@ -8,8 +8,6 @@
 #include "desk/input.h"
 #include "message/address.h"
 
-enum { NOTE_MAX_BYTES = 255 };
-
 enum word { WORD_ACTION, WORD_KIND, WORD_SUBJECT, WORD_SCOPE, WORD_REASON, WORD_FOR, WORD_NOTE,
             WORD_COUNT };
 static const char *const word_names[WORD_COUNT] = {"action", "kind", "subject", "scope",
@@ -182,8 +180,8 @@ int blocked_request_read(const struct context *context, struct json_object *obje
     request.note = request.entry.note = words[WORD_NOTE];
     if (request.note == NULL)
         return problem_set(problem, 400, "note", "expected why this is done, for the audit log");
-    if (strlen(request.note) > NOTE_MAX_BYTES)
-        return problem_set(problem, 400, "note", "it has at most %d bytes", NOTE_MAX_BYTES);
+    if (strlen(request.note) > BLOCKED_NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "it has at most %d bytes", BLOCKED_NOTE_MAX_BYTES);
     *request_r = request;
     return 1;
 }

@@ -5,6 +5,8 @@
 #include "desk/context.h"
 #include "guard/block_list.h"
 
+enum { BLOCKED_NOTE_MAX_BYTES = 255 };
+
 /* BLOCKED of desk.h. */
 struct json_object *blocked_view(const struct context *context, const struct block_entry *entry);
 

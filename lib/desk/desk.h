@@ -363,6 +363,24 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
                bool preview, int64_t now_ms, struct json_object **view_r, struct problem *problem)
     must_check;
 
+/* The lists as CSV (RFC 4180): the header line, and the line of a BLOCKED; none of a recipient that
+ * Sendguard itself has blocked. */
+extern const char desk_blocks_csv_header[];
+void desk_blocks_add_csv(struct text *out, struct json_object *entry);
+/* Adds all entries of such a file; a column may be missing but for "subject" and "reason" (or
+ * "text"), and "since" and "by" are not read. Nothing is added where a line is wrong, or an entry
+ * stands in it twice. note: 1 to 255 bytes, for the audit log, and of entries without one.
+ * Entries that are there with this reason and end stay as they are. The others are written in steps,
+ * each whole or not at all: after -1 some may be written, and the same file again adds the rest.
+ * {"done":bool,"new":3,"replaced":0,"same":1,"over":0 (that have ended, left out),
+ *  "kinds":{"recipient":4,…},"all_mailboxes":bool,"wrong":0 (lines),
+ *  "faults":[{"line":2,"column":"subject"|"cell 2"|null,"text":…} ≤ 20]}
+ * 0: 400, 403, 409 as after -1, 413. */
+enum { DESK_IMPORT_MAX_BYTES = 32 * 1024 * 1024, DESK_IMPORT_LINES_MAX = 100 * 1000 };
+int desk_blocks_import(const struct desk *desk, const struct person *person, const char *bytes,
+                       size_t length, const char *note, bool preview, int64_t now_ms,
+                       struct json_object **view_r, struct problem *problem) must_check;
+
 /* ---- for staff: actions ---------------------------------------------------------------------- */
 
 /* One action, asked for in words, as forms, API and command line bring them:

@@ -106,3 +106,85 @@ def test_at_the_api(folder, store):
         assert support.post_json("/api/v1/blocks", {**request, "limit": "x"}).status == 400
     finally:
         web.stop()
+
+
+def read_rows(shell):
+    return list(csv.DictReader(io.StringIO(shell.ok("blocks", "--csv"))))
+
+
+def test_a_file_there_and_back(shell, folder):
+    file = folder / "blocks.csv"
+    shell.ok("block", "bob@x.test", "--reason", "=No; -1", *WHY)
+    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "no", "--for", "1h", *WHY)
+    shell.ok("block", "p@x.test", "--scope", "alice@example.org", "--reason", '"no", he says', *WHY)
+    shell.ok("block", "--sender", "@bad.test", "--reason", "no", *WHY)
+    before = read_rows(shell)
+    file.write_bytes(shell.ok("blocks", "--csv").encode())
+    assert "0 new, 0 replaced, 4 the same" in shell.ok("block", "--import", str(file), "--preview")
+    shell.ok("unblock", "bob@x.test", *WHY)
+    shell.ok("unblock", "--sender", "@bad.test", *WHY)
+    shell.ok("block", "x.test", "--scope", "example.org", "--reason", "other", *WHY)
+    preview = shell.json("block", "--import", str(file), "--preview")
+    assert (preview["done"], preview["new"], preview["replaced"], preview["same"]) == (False, 2, 1, 1)
+    assert preview["all_mailboxes"] is True
+    assert preview["kinds"] == {"recipient": 1, "pair": 1, "domain": 1, "sender": 1}
+    assert len(read_rows(shell)) == 2
+    out = shell.ok("block", "--import", str(file), "--note", "again")
+    assert "Done: 2 new, 1 replaced, 1 the same" in out
+    told = ("kind", "subject", "scope", "reason", "text", "until", "note")
+    assert [[row[name] for name in told] for row in read_rows(shell)] == [
+        [row[name] for name in told] for row in before]
+    [action] = shell.json("audit", "@bad.test")["actions"][:1]
+    assert (action["action"], action["note"]) == ("block", "again")
+    assert "0 new, 0 replaced, 4 the same" in shell.ok("block", "--import", str(file), *WHY)
+
+
+def test_a_file_of_a_list(shell, folder):
+    """Several steps; a program's mark before the text, and lines that have ended."""
+    file = folder / "list.csv"
+    lines = [f"r{number}@x.test,A trap." for number in range(450)]
+    file.write_text("\ufeffsubject,reason\r\n" + "\r\n".join(lines), encoding="utf-8")
+    assert "Done: 450 new" in shell.ok("block", "--import", str(file), *WHY)
+    rows = read_rows(shell)
+    assert len(rows) == 450 and {row["note"] for row in rows} == {"ticket 12"}
+    file.write_text("subject,reason,until\nold@x.test,No.,2020-01-01T00:00:00Z\n"
+                    "new@x.test,No.,2099-01-01T00:00:00Z\n")
+    assert "Done: 1 new, 0 replaced, 0 the same as before, 1 left out" in shell.ok(
+        "block", "--import", str(file), *WHY)
+    assert "old@x.test" not in shell.ok("blocks") and "new@x.test" in shell.ok("blocks")
+
+
+@pytest.mark.parametrize("text, told", [
+    (b"", ":1: expected a header"),
+    (b"subject;reason\nb@x.test;No.\n", ":1: expected a header"),
+    (b"subject,subject,reason\n", ":1: expected a header"),
+    (b"subject,note\nb@x.test,No.\n", ":1: the header needs"),
+    (b'subject,reason\ngood@x.test,No.\nb@x.test,"No.\n', ":3: cell 2: a quotation mark is missing"),
+    (b'subject,reason\nb@x.test,N"o"\n', ":2: cell 2: a quotation mark stands within"),
+    (b"subject,reason\nb@x.test,N\0o\n", ":2: cell 2: it holds a NUL"),
+    (b"subject,reason\nb@x.test,N\xffo\n", ":2: reason: "),
+    (b"subject,reason\nb@x.test\n", ":2: expected 2 cells"),
+    (b"subject,reason\nb@x.test,a,b\n", ":2: expected 2 cells"),
+    (b"subject,reason\nb@x.test,No.\nB@X.test,No.\n", ":3: subject: line 2 has the same"),
+    (b"subject,reason\nb@,No.\n", ":2: subject: "),
+    (b"subject,reason\nb@x.test,\n", ":2: reason: "),
+    (b"subject,reason,until\nb@x.test,No.,soon\n", ":2: until: "),
+    (b"subject,reason\nb@x.test," + b"x" * 201 + b"\n", ":2: reason: "),
+    (b"subject,reason\nb@x.test," + b"x" * 5000 + b"\n", ":2: a line has at most"),
+])
+def test_a_wrong_file_does_nothing(shell, folder, text, told):
+    file = folder / "wrong.csv"
+    file.write_bytes(text + (b"last@x.test,No.\n" if text.startswith(b"subject,reason\n") else b""))
+    said = shell.fails(1, "block", "--import", str(file), *WHY)
+    assert f"{file}{told}" in said and "nothing is imported" in said
+    assert shell.json("blocks") == []
+
+
+def test_faults_of_a_file_are_told_up_to_twenty(shell, folder):
+    file = folder / "wrong.csv"
+    file.write_text("subject,reason\n" + "nobody@,No.\n" * 30)
+    assert "and 10 lines more" in shell.fails(1, "block", "--import", str(file), *WHY)
+    shell.fails(1, "block", "--import", str(folder / "none.csv"), *WHY)
+    shell.fails(64, "block", "--import", str(file))
+    shell.fails(64, "block", "bob@x.test", "--import", str(file), *WHY)
+    shell.fails(64, "block", "--import", str(file), "--reason", "x", *WHY)

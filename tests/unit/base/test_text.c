@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/csv.h"
 #include "base/json_strict.h"
 #include "base/problem.h"
 #include "base/text.h"
@@ -324,12 +325,61 @@ static const struct {
     {"x;=1+1;y", "\"x;'=1+1;y\""},
     {"x; \"=1+1\"", "\"x;' \"\"=1+1\"\"\""},
     {"x;;-1;", "\"x;;'-1;\""},
+    {"'=1", "\"''=1\""},
+    {"'plain'", "\"'plain'\""},
+    {"x;' =1;'y", "\"x;'' =1;'y\""},
+
 };
 
 START_TEST(test_text_csv)
 {
     text_add_csv(&text, cells[_i].value);
     ck_assert_str_eq(text_string(&text), cells[_i].cell);
+}
+END_TEST
+
+/* A cell that was written is read as what it was. */
+START_TEST(test_csv_comes_back)
+{
+    struct problem problem = {0};
+    char *read[2];
+    size_t count;
+    text_add_csv(&text, cells[_i].value);
+    text_add(&text, ",x\"y");
+    ck_assert_int_eq(csv_line_read(arena, text_string(&text), text.length - 2, read, 2, &count,
+                                   &problem), 1);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(read[0], cells[_i].value);
+    ck_assert_str_eq(read[1], "x");
+}
+END_TEST
+
+static const struct {
+    const char *line, *where; /* NULL: it is good */
+} csv_lines[] = {
+    {"a,b", NULL},
+    {"", NULL},
+    {",", NULL},
+    {"\"a,\"\"b\"\"\",\"\"", NULL},
+    {"a,\"b", "cell 2"},
+    {"\"a\"\"", "cell 1"},
+    {"\"a\" ,b", "cell 1"},
+    {"a, \"b\"", "cell 2"},
+    {"a\"b", "cell 1"},
+    {"a,b,c", "cell 3"},
+};
+
+START_TEST(test_csv_line)
+{
+    struct problem problem = {0};
+    char *read[2];
+    size_t count;
+    int good = csv_line_read(arena, csv_lines[_i].line, strlen(csv_lines[_i].line), read, 2, &count,
+                             &problem);
+    ck_assert_int_eq(good, csv_lines[_i].where == NULL);
+    ck_assert_str_eq(problem.where, csv_lines[_i].where != NULL ? csv_lines[_i].where : "");
+    ck_assert_int_eq(csv_line_read(arena, "a,b\0c", 5, read, 2, &count, &problem), 0);
+    ck_assert_str_eq(problem.where, "cell 2");
 }
 END_TEST
 
@@ -344,6 +394,8 @@ static TCase *text_cases(void)
     tcase_add_test(cases, test_text_json_of_bad_utf8);
     tcase_add_test(cases, test_text_json_is_json);
     tcase_add_loop_test(cases, test_text_csv, 0, (int)countof(cells));
+    tcase_add_loop_test(cases, test_csv_comes_back, 0, (int)countof(cells));
+    tcase_add_loop_test(cases, test_csv_line, 0, (int)countof(csv_lines));
     tcase_add_loop_test(cases, test_text_time, 0, (int)countof(times));
     return cases;
 }

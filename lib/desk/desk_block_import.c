@@ -1,0 +1,160 @@
+/* Many entries of the block lists at once, and the file that they are read from and written to. */
+#include <string.h>
+
+#include "base/json.h"
+#include "desk/block_file.h"
+
+enum { COMPARED_AT_ONCE = 1000 };
+
+const char desk_blocks_csv_header[] = "kind,subject,scope,reason,text,since,until,by,note\r\n";
+
+/* A recipient that Sendguard itself has blocked is known by its hash, without an address. */
+static bool is_hashed(struct json_object *entry)
+{
+    const char *kind = json_string(entry, "kind", "");
+    bool recipient = strcmp(kind, block_kind_names[BLOCK_RECIPIENT]) == 0 ||
+                     strcmp(kind, block_kind_names[BLOCK_PAIR]) == 0;
+    return recipient && strchr(json_string(entry, "subject", ""), '@') == NULL;
+}
+
+void desk_blocks_add_csv(struct text *out, struct json_object *entry)
+{
+    if (is_hashed(entry))
+        return;
+    static const char *const columns[] = {"kind",  "subject", "scope", "reason", "text",
+                                          "since", "until",   "by",    "note"};
+    for (size_t i = 0; i < countof(columns); i++) {
+        text_add_csv(out, json_string(entry, columns[i], ""));
+        text_add(out, i < countof(columns) - 1 ? "," : "\r\n");
+    }
+}
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+struct sums {
+    size_t same, replaced, fresh, kinds[BLOCK_KIND_COUNT];
+    bool all_mailboxes;
+};
+
+static int64_t whole_seconds(int64_t time_ms)
+{
+    return time_ms == UNTIL_LIFTED ? time_ms : (time_ms + SECOND_MS - 1) / SECOND_MS;
+}
+
+/* A file has whole seconds. */
+static bool is_same(const struct block_entry *one, const struct block_entry *other)
+{
+    return strcmp(one->reason, other->reason) == 0 &&
+           whole_seconds(one->until_ms) == whole_seconds(other->until_ms);
+}
+
+static void add_up(struct sums *sums, const struct block_entry *entry)
+{
+    sums->kinds[entry->kind]++;
+    sums->all_mailboxes = sums->all_mailboxes || (entry->kind != BLOCK_SENDER &&
+                                                  strcmp(entry->scope, BLOCK_SCOPE_ALL) == 0);
+}
+
+/* Compares with the store, and keeps of the file what is to be written. 1 or -1. */
+static int compare(const struct context *context, struct block_file *file, struct sums *sums)
+{
+    size_t kept = 0;
+    for (size_t from = 0; from < file->count; from += COMPARED_AT_ONCE) {
+        freed_by(arena_free) struct arena *arena = arena_new();
+        size_t count = file->count - from < COMPARED_AT_ONCE ? file->count - from
+                                                             : COMPARED_AT_ONCE;
+        struct value *values = arena_alloc(arena, count * sizeof *values);
+        for (size_t i = 0; i < count; i++)
+            values[i] = (struct value){.kind = VALUE_BLOCKED, .key = file->keys[from + i]};
+        if (store_values_get(context->desk->store, arena, values, count, context->now_ms) < 0)
+            return -1;
+        for (size_t i = 0; i < count; i++) {
+            const struct block_entry *entry = &file->entries[from + i];
+            struct block_entry before;
+            bool there = values[i].version != 0 && block_list_read(arena, &values[i], &before) > 0;
+            bool same = there && is_same(&before, entry);
+            add_up(sums, entry);
+            sums->same += same;
+            sums->replaced += there && !same;
+            sums->fresh += !there;
+            if (!same)
+                file->entries[kept++] = *entry;
+        }
+    }
+    file->count = kept;
+    return 1;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* 1; 0 with *problem: what was written before stays; -1, the same. */
+static int write_steps(const struct context *context, const struct block_file *file,
+                       const struct action *action, struct problem *problem)
+{
+    int done = 1;
+    for (size_t from = 0; from < file->count && done > 0; from += BLOCK_STEP_MAX) {
+        size_t count = file->count - from < BLOCK_STEP_MAX ? file->count - from : BLOCK_STEP_MAX;
+        done = block_list_add(context->desk->store, file->entries + from, count, action);
+    }
+    guard_outdate_blocks(context->desk->guard);
+    return done != 0 ? done
+                     : problem_set(problem, 409, "", "others change the lists at the same moment; "
+                                                     "a part is written: do it again");
+}
+
+static void add_sums(struct json_object *view, const struct block_file *file,
+                     const struct sums *sums)
+{
+    json_add_int(view, "new", (int64_t)sums->fresh);
+    json_add_int(view, "replaced", (int64_t)sums->replaced);
+    json_add_int(view, "same", (int64_t)sums->same);
+    json_add_int(view, "over", (int64_t)file->over);
+    struct json_object *kinds = json_add_object(view, "kinds");
+    for (int i = 0; i < BLOCK_KIND_COUNT; i++)
+        json_object_object_add(kinds, block_kind_names[i],
+                               json_object_new_int64((int64_t)sums->kinds[i]));
+    json_add_bool(view, "all_mailboxes", sums->all_mailboxes);
+    json_add_int(view, "wrong", (int64_t)file->faults);
+    json_add(view, "faults", json_object_get(file->told));
+}
+
+static int read_file(const struct context *context, const struct person *person,
+                     const char *bytes, size_t length, const char *note, struct block_file *file,
+                     struct problem *problem)
+{
+    if (length > DESK_IMPORT_MAX_BYTES)
+        return problem_set(problem, 413, "csv", "a file has at most %d bytes",
+                           DESK_IMPORT_MAX_BYTES);
+    if (note == NULL || note[0] == '\0')
+        return problem_set(problem, 400, "note", "expected why this is done, for the audit log");
+    if (strlen(note) > BLOCKED_NOTE_MAX_BYTES)
+        return problem_set(problem, 400, "note", "it has at most %d bytes",
+                           BLOCKED_NOTE_MAX_BYTES);
+    block_file_read(context, bytes, length, person->name, note, file);
+    return 1;
+}
+
+int desk_blocks_import(const struct desk *desk, const struct person *person, const char *bytes,
+                       size_t length, const char *note, bool preview, int64_t now_ms,
+                       struct json_object **view_r, struct problem *problem)
+{
+    freed_by(context_end) struct context context = context_begin(desk, now_ms);
+    freed_by(json_put) struct json_object *view = json_object_new_object();
+    freed_by(block_file_free) struct block_file file = {0};
+    struct sums sums = {0};
+    if (person->role < ROLE_SUPPORT)
+        return problem_set(problem, 403, "", "your role may look, but not act");
+    if (!read_file(&context, person, bytes, length, note, &file, problem))
+        return 0;
+    if (file.faults == 0 && compare(&context, &file, &sums) < 0)
+        return -1;
+    bool writes = !preview && file.faults == 0;
+    const struct action action = {now_ms, person->name, note};
+    int done = writes ? write_steps(&context, &file, &action, problem) : 1;
+    if (done < 1)
+        return done;
+    json_add_bool(view, "done", writes);
+    add_sums(view, &file, &sums);
+    *view_r = take(view);
+    return 1;
+}
