@@ -500,20 +500,32 @@ static void add_rule_names(struct text *out)
     text_add(out, "})");
 }
 
+/* What is a subject's: true when it is a name of that. */
+static bool add_of_subjects(struct text *out, const char *name)
+{
+    static const struct {
+        const char *begins;
+        enum subject subject;
+    } names_of[] = {
+        {"MAILBOX_", SUBJECT_MAILBOX}, {"IP_", SUBJECT_IP}, {"DOMAIN_", SUBJECT_DOMAIN}};
+    for (size_t i = 0; i < countof(names_of); i++) {
+        size_t length = strlen(names_of[i].begins);
+        if (strncmp(name, names_of[i].begins, length) != 0)
+            continue;
+        if (strcmp(name + length, "FIRST_COUNT") != 0)
+            return add_of_subject(out, names_of[i].subject, name + length);
+        text_add_int(out, 2 * (int64_t)packed_record_spans_before(names_of[i].subject));
+        return true;
+    }
+    return false;
+}
+
 /* What depends on the table of rules: true when it is a name of that. */
 static bool add_of_rules(struct text *out, const char *name)
 {
-    if (strncmp(name, "MAILBOX_", 8) == 0)
-        return add_of_subject(out, SUBJECT_MAILBOX, name + 8);
-    if (strcmp(name, "IP_FIRST_COUNT") == 0) {
-        text_add_int(out, 2 * (int64_t)packed_record_spans_before(SUBJECT_IP));
-    } else if (strcmp(name, "DOMAIN_FIRST_COUNT") == 0) {
-        text_add_int(out, 2 * (int64_t)packed_record_spans_before(SUBJECT_DOMAIN));
-    } else if (strncmp(name, "DOMAIN_", 7) == 0) {
-        return add_of_subject(out, SUBJECT_DOMAIN, name + 7);
-    } else if (strncmp(name, "IP_", 3) == 0) {
-        return add_of_subject(out, SUBJECT_IP, name + 3);
-    } else if (strcmp(name, "ALL_ENDS") == 0) {
+    if (add_of_subjects(out, name))
+        return true;
+    if (strcmp(name, "ALL_ENDS") == 0) {
         add_all(out, 'e', 1, count_numbers());
     } else if (strcmp(name, "ALL_ADDED") == 0) {
         add_all(out, 'a', 1, added_numbers());
