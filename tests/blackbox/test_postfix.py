@@ -270,9 +270,9 @@ def test_addresses_are_where_postfix_delivers_them(stack, mailbox, other_setting
     assert sorted(delivered) == sorted(ROUTES.values())
 
     other_settings("limits.smtp.recipients_per_domain=0")
-    with MailProgram(stack, mailbox) as program:
-        for address, target in ROUTES.items():
-            domain = target.rpartition("@")[2]
+    for address, target in ROUTES.items():
+        domain = target.rpartition("@")[2]
+        with MailProgram(stack, mailbox) as program:  # Postfix lets one that is refused often wait
             if domain != "own.test":
                 assert f"1 recipient at {domain}; the limit is 0" in program.refused([address]).text
             else:
