@@ -80,8 +80,9 @@ static struct model {
 
 static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* What is older than two days is of no use to anybody. A wrong clock's entry of an IP stays ahead
- * until that IP sends again, however old it is in its mailbox by then. */
+/* What is older than two days by the right clock is of no use to anybody. A wrong clock's entry of an
+ * IP or a domain stays ahead until that sends again, however old it is in its mailbox by then, and
+ * however far the next wrong clock is ahead. */
 static void model_forget(int64_t now_ms)
 {
     size_t kept = 0;
@@ -949,7 +950,7 @@ static void run_steps(uint64_t seed, int steps, bool fixed)
             run.scale = scales[below(countof(scales))];
         store = programs[run.step / 3 % PROGRAMS];
         step_clock(&run);
-        model_forget(run.now_ms);
+        model_forget(run.wrong_steps > 0 ? run.right_ms : run.now_ms);
         int kind = below(1000);
         run.besieged = fixed && run.step >= 5000 && run.step < 7200;
         if (run.step == 5000) {
