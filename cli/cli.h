@@ -44,6 +44,7 @@ enum cli_option {
 };
 #define TAKES(option) (1u << (option))
 #define WAITS (1u << 31) /* the command itself awaits the signals that end it */
+#define LISTS (1u << 30) /* without words it needs the desk, whatever it needs with them */
 
 /* What of it a command needs. */
 enum cli_needs { NEEDS_NOTHING, NEEDS_SETTINGS, NEEDS_STORE, NEEDS_DESK };
@@ -75,7 +76,7 @@ struct command {
     const char *name;    /* "staff add": two words */
     const char *words;   /* as the usage shows them */
     int min_words, max_words;
-    unsigned takes;      /* of TAKES() and WAITS */
+    unsigned takes;      /* of TAKES(), WAITS and LISTS */
     enum cli_needs needs;
     int (*run)(struct cli *cli);
     const char *summary; /* one line */

@@ -188,7 +188,7 @@ void doctor_spf(struct doctor *doctor)
                     (long long)(clock_wall_ms() - json_int(state, "dns_since", 0)) / SECOND_MS);
     else if (not_named > 0)
         doctor_says(doctor, DOCTOR_WARN,
-                    "see the desk, or sendguard spf DOMAIN: what its owner has to write",
+                    "see the desk, or sendguard spf: what the owner of each has to write",
                     "%lld of %lld domains do not let all of spf.outgoing send", not_named,
                     named + not_named);
     else if (named == 0)

@@ -109,11 +109,14 @@ const struct command cli_commands[] = {
      "another user may not look at everything. States: ok; bad, mail passes unjudged or is lost,\n"
      "or will be; warn, probably not intended; skip, it could not be looked at.\n"
      "Exit status: 0, or 1 when one is bad.\n"},
-    {"spf", "DOMAIN", 1, 1, TAKES(OPTION_JSON) | TAKES(OPTION_IP) | TAKES(OPTION_RECORDS),
-     NEEDS_SETTINGS, cli_run_spf, "whether a domain's SPF record lets our mail servers send",
+    {"spf", "[DOMAIN]", 0, 1,
+     TAKES(OPTION_JSON) | TAKES(OPTION_IP) | TAKES(OPTION_RECORDS) | LISTS, NEEDS_SETTINGS,
+     cli_run_spf, "whether a domain's SPF record lets our mail servers send",
      "Asks the DNS as a server does that gets mail of the domain, for each address of\n"
      "spf.outgoing, or for --ip alone, and says which term to write into the record.\n"
-     "Exit status: 0 each address passes; 1 not, or the DNS does not answer.\n"},
+     "Exit status: 0 each address passes; 1 not, or the DNS does not answer.\n"
+     "Without DOMAIN the domains that send and whose record does not let all of spf.outgoing\n"
+     "send, as sendguard-feedback found it.\n"},
     {"store migrate", "FROM-URL TO-URL", 2, 2, TAKES(OPTION_JSON), NEEDS_SETTINGS, cli_run_migrate,
      "move everything to another database, and compare",
      "Stop the services first. TO-URL is a file that is not there yet, or a Redis database\n"

@@ -234,18 +234,25 @@ static int open_desk(struct cli *cli, struct open_command *opened)
     return -1;
 }
 
+static enum cli_needs needs_of(const struct cli *cli)
+{
+    bool lists = (cli->command->takes & LISTS) != 0 && cli->word_count == 0;
+    return lists ? NEEDS_DESK : cli->command->needs;
+}
+
 int cli_open(struct cli *cli, struct open_command **opened_r)
 {
     struct faults faults;
     struct open_command *opened = *opened_r = xcalloc(1, sizeof *opened);
-    if (cli->command->needs == NEEDS_NOTHING)
+    enum cli_needs needs = needs_of(cli);
+    if (needs == NEEDS_NOTHING)
         return -1;
-    if (cli->command->needs == NEEDS_DESK)
+    if (needs == NEEDS_DESK)
         return open_desk(cli, opened);
     if (program_settings(&cli->options, &opened->settings, &faults) < 1)
         return cli_refuse_settings(cli, &faults);
     cli->settings = opened->settings;
-    return cli->command->needs == NEEDS_STORE ? open_store(cli, opened) : -1;
+    return needs == NEEDS_STORE ? open_store(cli, opened) : -1;
 }
 
 void cli_close(struct open_command **opened)

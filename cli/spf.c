@@ -1,4 +1,4 @@
-/* sendguard spf: whether other servers would accept our hosts for a domain. */
+/* sendguard spf: whether other servers accept our hosts for a domain, and for which not. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -102,7 +102,52 @@ static int read_addresses(const struct cli *cli, char *given[1], struct text_lis
     return -1;
 }
 
-int cli_run_spf(struct cli *cli)
+/* ---- the domains that send ---------------------------------------------------------------- */
+
+static void print_domains(struct cli *cli, struct json_object *view)
+{
+    struct json_object *one;
+    if (strcmp(json_string(view, "mode", ""), "off") == 0)
+        puts("SPF records are not looked at: spf.mode is off.");
+    else if (views_list_length(view, "outgoing") == 0)
+        puts("SPF records are not looked at: spf.outgoing is not set.");
+    else if (views_list_length(view, "checkers") == 0)
+        puts("No machine has looked at SPF records for 10 minutes: does sendguard-feedback run?");
+    else if (views_list_length(view, "domains") == 0)
+        puts("No domain that sends is known not to let all of spf.outgoing send.");
+    each_of(one, view, "checkers")
+        if (!json_is_true(one, "dns"))
+            printf("The DNS does not answer on %s: what is known of records stays.\n",
+                   print_member(cli->arena, one, "host", "?"));
+    each_of(one, view, "domains")
+        printf("%s, since %s\n  %s\n", print_member(cli->arena, one, "domain", "?"),
+               print_moment(cli->arena, one, "since", cli->now_ms, "?"),
+               print_member(cli->arena, one, "advice", ""));
+}
+
+static int list_domains(struct cli *cli)
+{
+    freed_by(json_put) struct json_object *view = NULL;
+    freed_by(snapshot_release) struct snapshot *snapshot = NULL;
+    const char *next;
+    if (cli->given[OPTION_IP] != NULL || cli->given[OPTION_RECORDS] != NULL)
+        return cli_usage_error(cli, "--ip and --records are about one domain: name it");
+    if (desk_spf(&cli->desk, "", cli->now_ms, &view) < 1)
+        return cli_no_store(cli);
+    while ((next = json_string(view, "next", NULL)) != NULL) {
+        freed_by(json_put) struct json_object *page = NULL;
+        if (desk_spf(&cli->desk, next, cli->now_ms, &page) < 1)
+            return cli_no_store(cli);
+        views_join(view, page, "domains", "next");
+    }
+    snapshot = guard_snapshot(cli->desk.guard);
+    desk_spf_add_words(view, snapshot_catalogue(snapshot), cli->arena, "en");
+    return views_show(cli, view, print_domains);
+}
+
+/* ---- one domain --------------------------------------------------------------------------- */
+
+static int ask_domain(struct cli *cli)
 {
     char domain[ADDRESS_MAX_DOMAIN_BYTES + 1], *given[1];
     size_t length;
@@ -129,4 +174,9 @@ int cli_run_spf(struct cli *cli)
     spf_view_add_words(view, catalogue, cli->arena, "en");
     status = views_show(cli, view, print_spf);
     return status == PROGRAM_OK && hosts.names_us != 1 ? PROGRAM_FAILED : status;
+}
+
+int cli_run_spf(struct cli *cli)
+{
+    return cli->word_count == 0 ? list_domains(cli) : ask_domain(cli);
 }

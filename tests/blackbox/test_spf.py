@@ -253,6 +253,34 @@ def test_the_api(web):
     assert call(document, program, "get", "/domains/{domain}", domain="never.test").json["spf"] is None
 
 
+def test_the_list_of_a_shell(known, store):
+    lines = known.shell.ok("spf").splitlines()
+    assert len(lines) == 2 and re.fullmatch(r"bad\.test, since \d{4}-\d\d-\d\d \d\d:\d\d \(.*\)", lines[0])
+    assert lines[1] == "  " + ADVICE
+    view = known.shell.json("spf")
+    assert [(one["domain"], one["advice"]) for one in view["domains"]] == [("bad.test", ADVICE)]
+    assert view["next"] is None and [one["dns"] for one in view["checkers"]] == [True]
+    assert "spf.mode is off" in known.shell.ok("spf", "-o", "spf.mode=off")
+    assert "name it" in known.shell.fails(64, "spf", "--ip", "192.0.2.1")
+    known.dns.is_away()
+    eventually(lambda: "The DNS does not answer" in known.shell.ok("spf"), "it is told", 60)
+    assert "bad.test, since" in known.shell.ok("spf")
+
+
+def test_many_domains_at_a_shell(known):
+    """More than a page of the desk has."""
+    domains = [f"d{number:03}.test" for number in range(150)]
+    for number, domain in enumerate(domains):
+        known.send(16 + number, f"alice@{domain}")
+    eventually(lambda: len(known.shell.json("spf")["domains"]) == 151, "all are looked at", 60)
+    assert [one["domain"] for one in known.shell.json("spf")["domains"]] == ["bad.test", *domains]
+
+
+def test_nobody_looks(shell):
+    assert "spf.outgoing is not set" in shell.ok("spf")
+    assert "No machine has looked" in shell.ok("spf", *OUTGOING)
+
+
 def test_the_desk(web):
     desk = web.desk("sam")
     assert "Domains whose SPF record does not let our mail servers send: 1" in desk.get("/desk/").text
