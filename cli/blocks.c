@@ -63,7 +63,7 @@ static void tell_text(struct cli *cli, struct json_object *entry, bool first)
            print_moment(cli->arena, entry, "until", cli->now_ms, "staff ends it"));
 }
 
-int cli_run_blocks(struct cli *cli)
+static int list(struct cli *cli)
 {
     bool csv = cli->given[OPTION_CSV] != NULL, json = cli->given[OPTION_JSON] != NULL, none;
     if (csv && json)
@@ -165,7 +165,7 @@ static int import(struct cli *cli)
     return json_int(view, "wrong", 0) > 0 ? PROGRAM_FAILED : status;
 }
 
-int cli_run_block(struct cli *cli)
+static int change(struct cli *cli)
 {
     static const struct {
         enum cli_option option;
@@ -192,3 +192,17 @@ int cli_run_block(struct cli *cli)
                                             cli->now_ms, &view, &problem), &problem);
     return status >= 0 ? status : views_show(cli, view, print_block);
 }
+
+/* By the key recipients are found that Sendguard itself has blocked. */
+static int with_key(struct cli *cli, int (*run)(struct cli *cli))
+{
+    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
+    cli->desk.key = key;
+    int status = run(cli);
+    cli->desk.key = NULL;
+    return status;
+}
+
+int cli_run_blocks(struct cli *cli) { return with_key(cli, list); }
+
+int cli_run_block(struct cli *cli) { return with_key(cli, change); }

@@ -82,6 +82,7 @@ static int run(const struct daemon_program *daemon_program, const struct program
     }
     freed_by(guard_free) struct guard *guard =
         guard_new(store, daemon_program->guard_links ? key : NULL, settings, catalogue);
+    guard_hash_by(guard, key);
     freed_by(snapshot_release) struct snapshot *at_start = guard_snapshot(guard);
     struct daemon daemon = {.settings = snapshot_settings(at_start), .store = store,
                             .guard = guard, .key = key};

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "desk/input.h"
+#include "guard/keyed_hash.h"
 #include "message/address.h"
 
 enum word { WORD_ACTION, WORD_KIND, WORD_SUBJECT, WORD_SCOPE, WORD_REASON, WORD_FOR, WORD_NOTE,
@@ -20,10 +21,13 @@ struct json_object *blocked_view(const struct context *context, const struct blo
     struct json_object *view = json_object_new_object();
     const char *text = settings_block_reason(context->settings, entry->reason);
     json_add_string(view, "kind", block_kind_names[entry->kind]);
-    json_add_string(view, "subject", entry->subject);
+    json_add_string(view, "subject", block_list_name(context->arena, entry));
+    json_add_string(view, "hash", block_list_is_hashed(entry) ? entry->subject : NULL);
     json_add_string(view, "scope",
                     strcmp(entry->scope, BLOCK_SCOPE_ALL) != 0 ? entry->scope : NULL);
-    json_add_string(view, "reason", text != entry->reason ? entry->reason : BLOCK_BY_STAFF);
+    json_add_string(view, "reason",
+                    text != entry->reason || block_list_is_hashed(entry) ? entry->reason
+                                                                         : BLOCK_BY_STAFF);
     json_add_string(view, "text", text);
     json_add_moment(view, "since", entry->since_ms);
     json_add_moment(view, "until", entry->until_ms);
@@ -142,6 +146,44 @@ int blocked_reason_read(const char *reason, struct block_entry *entry, struct pr
     return 1;
 }
 
+/* ---- recipients that are known by their hash ---- */
+
+size_t blocked_hashes(const struct context *context, const char *address,
+                      char hashes_r[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE])
+{
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = context->desk->key};
+    const char *at = strchr(address, '@');
+    if (keys.key == NULL || at == NULL || at == address)
+        return 0;
+    uint64_t now = keyed_hash_recipient(&keys, address, context->now_ms);
+    uint64_t before = keyed_hash_recipient(&keys, address, context->now_ms - 31 * DAY_MS);
+    block_list_hashed(now, hashes_r[0]);
+    block_list_hashed(before, hashes_r[1]);
+    return now == before ? 1 : BLOCKED_HASHES;
+}
+
+/* By its hash an entry can be removed, no more. */
+static int read_hash(const struct context *context, const char *const words[WORD_COUNT],
+                     struct block_entry *entry, struct problem *problem)
+{
+    const char *kind = words[WORD_KIND];
+    bool pair = kind != NULL && strcmp(kind, block_kind_names[BLOCK_PAIR]) == 0;
+    if (kind != NULL && !pair && strcmp(kind, block_kind_names[BLOCK_RECIPIENT]) != 0)
+        return problem_set(problem, 400, "kind", "expected recipient or pair");
+    entry->kind = pair ? BLOCK_PAIR : BLOCK_RECIPIENT;
+    entry->subject = words[WORD_SUBJECT];
+    return read_scope(context, words[WORD_SCOPE], entry, problem);
+}
+
+static int read_subject(const struct context *context, const char *const words[WORD_COUNT],
+                        bool removes, struct block_entry *entry, struct problem *problem)
+{
+    if (removes && words[WORD_SUBJECT] != NULL && block_list_is_hash(words[WORD_SUBJECT]))
+        return read_hash(context, words, entry, problem);
+    return blocked_subject_read(context, words[WORD_KIND], words[WORD_SUBJECT], words[WORD_SCOPE],
+                                entry, problem);
+}
+
 /* ---- an action ------------------------------------------------------------------------------ */
 
 static int read_until(const struct context *context, const char *text, struct block_entry *entry,
@@ -170,8 +212,7 @@ int blocked_request_read(const struct context *context, struct json_object *obje
     if (request.removes && (words[WORD_REASON] != NULL || words[WORD_FOR] != NULL))
         return problem_set(problem, 400, words[WORD_REASON] != NULL ? "reason" : "for",
                            "unblock does not take it");
-    if (!blocked_subject_read(context, words[WORD_KIND], words[WORD_SUBJECT], words[WORD_SCOPE],
-                              &request.entry, problem))
+    if (!read_subject(context, words, request.removes, &request.entry, problem))
         return 0;
     if (!request.removes &&
         (!blocked_reason_read(words[WORD_REASON], &request.entry, problem) ||

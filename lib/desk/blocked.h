@@ -10,6 +10,12 @@ enum { BLOCKED_NOTE_MAX_BYTES = 255 };
 /* BLOCKED of desk.h. */
 struct json_object *blocked_view(const struct context *context, const struct block_entry *entry);
 
+/* What stands for a recipient that Sendguard itself has blocked: by the key of this year, and of a
+ * month ago. How many: 0 without a key, or when it is no address. */
+enum { BLOCKED_HASHES = 2 };
+size_t blocked_hashes(const struct context *context, const char *address,
+                      char hashes_r[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE]);
+
 struct blocked_request {
     struct block_entry entry; /* to be made, or removed: kind, subject and scope */
     bool removes;

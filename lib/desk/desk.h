@@ -342,8 +342,11 @@ void desk_delivery_add_words(struct json_object *view, const struct catalogue *c
 
 /* ---- the block lists ---------------------------------------------------------------------------
  *   BLOCKED {"kind":"recipient"|"pair"|"domain" (of recipients)|"sender","subject":…,
+ *     "hash":…|null (of a recipient that Sendguard blocked, whose subject is "(recipient) at SITE";
+ *     unblock takes it as the subject),
  *     "scope":…|null (whose mail it is about: a sender domain, or the mailbox of a pair; null: all),
- *     "reason":a name of settings blocks_reasons, or "staff","text":what the sender reads,
+ *     "reason":a name of settings blocks_reasons, "staff", or one of Sendguard's,
+ *     "text":what the sender reads,
  *     "since":moment,"until":moment|null (staff ends it),"by":…,"note":…} */
 
 /* {"now":…,"blocks":[BLOCKED ≤ DESK_PAGE],"next":…|null: pass as `after`}, in order of kind and

@@ -1,4 +1,5 @@
 /* The block lists as staff see and change them. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -11,7 +12,7 @@ enum { MAILBOXES_SHOWN = 20 };
 /* ---- the list ------------------------------------------------------------------------------- */
 
 /* Where the keys of what begins with the text stand, in order of key. */
-enum { PREFIXES_MAX = 5 };
+enum { PREFIXES_MAX = 5 + 2 * BLOCKED_HASHES };
 struct prefixes {
     const char *of[PREFIXES_MAX];
     size_t count;
@@ -29,7 +30,23 @@ static struct prefixes prefixes_of(struct arena *arena, const char *query)
                               arena_printf(arena, "pair\n%s", query),
                               arena_printf(arena, "recipient\n%s", query),
                               arena_printf(arena, "sender\n@%s", query),
-                              arena_printf(arena, "sender\n%s", query)}, PREFIXES_MAX};
+                              arena_printf(arena, "sender\n%s", query)}, 5};
+}
+
+/* What Sendguard itself has blocked is found by the whole address. */
+static void add_hashes(const struct context *context, const char *query, struct prefixes *prefixes)
+{
+    char hashes[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE];
+    size_t count = blocked_hashes(context, query, hashes);
+    for (size_t i = 0; i < count; i++) {
+        prefixes->of[prefixes->count++] = arena_printf(context->arena, "pair\n%s", hashes[i]);
+        prefixes->of[prefixes->count++] = arena_printf(context->arena, "recipient\n%s", hashes[i]);
+    }
+}
+
+static int by_text(const void *one, const void *other)
+{
+    return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
 /* Adds the entries whose keys begin with `prefix`, behind `after`, until the page is full. *last_r:
@@ -66,7 +83,9 @@ int desk_blocks(const struct desk *desk, const char *query, const char *after, i
     char *text = arena_strdup(context.arena, query != NULL ? query : "");
     for (char *at = text; *at != '\0'; at++) /* key forms are in lower case */
         *at = (char)(*at >= 'A' && *at <= 'Z' ? *at - 'A' + 'a' : *at);
-    const struct prefixes prefixes = prefixes_of(context.arena, text + strspn(text, " \t"));
+    struct prefixes prefixes = prefixes_of(context.arena, text + strspn(text, " \t"));
+    add_hashes(&context, text + strspn(text, " \t"), &prefixes);
+    qsort(prefixes.of, prefixes.count, sizeof prefixes.of[0], by_text);
     int whole = 1;
     for (size_t i = 0; i < prefixes.count && whole > 0; i++)
         whole = add_page(&context, prefixes.of[i], last, list, &last);
@@ -121,6 +140,24 @@ static int find_entry(const struct context *context, const struct block_entry *e
     return found < 1 ? found : block_list_read(context->arena, &value, found_r);
 }
 
+/* The same; an address finds what Sendguard has blocked of it too, and *entry is that then. */
+static int find_to_remove(const struct context *context, struct block_entry *entry,
+                          struct block_entry *found_r)
+{
+    char hashes[BLOCKED_HASHES][BLOCK_SUBJECT_HASH_SIZE];
+    bool recipient = entry->kind == BLOCK_RECIPIENT || entry->kind == BLOCK_PAIR;
+    int found = find_entry(context, entry, found_r);
+    size_t count = found == 0 && recipient ? blocked_hashes(context, entry->subject, hashes) : 0;
+    for (size_t i = 0; i < count && found == 0; i++) {
+        struct block_entry hashed = *entry;
+        hashed.subject = arena_strdup(context->arena, hashes[i]);
+        found = find_entry(context, &hashed, found_r);
+        if (found > 0)
+            *entry = hashed;
+    }
+    return found;
+}
+
 /* 1 done; 0 with *problem; -1. */
 static int carry_out(const struct context *context, const struct person *person,
                      const struct blocked_request *request, struct problem *problem)
@@ -149,7 +186,8 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
         *problem = why_not;
         return 0;
     }
-    int found = find_entry(&context, &request.entry, &before);
+    int found = request.removes ? find_to_remove(&context, &request.entry, &before)
+                                : find_entry(&context, &request.entry, &before);
     if (found < 0 || add_concerned(&context, &request.entry, view) < 0)
         return -1;
     if (request.removes && found == 0)
@@ -159,7 +197,8 @@ int desk_block(const struct desk *desk, const struct person *person, struct json
     if (done < 1)
         return done;
     json_add_string(view, "action", request.removes ? "unblock" : "block");
-    json_add_string(view, "subject", request.entry.subject);
+    json_add_string(view, "subject",
+                    found > 0 ? block_list_name(context.arena, &before) : request.entry.subject);
     json_add_bool(view, "done", !preview);
     json_add_bool(view, "allowed", allowed);
     json_add_string(view, "why_not", allowed ? NULL : why_not.text);

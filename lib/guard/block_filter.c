@@ -13,6 +13,7 @@ enum { SLOTS_LEAST = 64, PAGE = 500 };
 struct table {
     uint64_t *slots;
     size_t size, count; /* size: a power of two, or 0 */
+    bool hashed;        /* a subject is the hash of a recipient */
 };
 
 struct block_filter {
@@ -73,7 +74,7 @@ static uint64_t *slot_of(const struct table *table, uint64_t hash)
 static void grow(struct table *table)
 {
     struct table larger = {.size = table->size > 0 ? 2 * table->size : SLOTS_LEAST,
-                           .count = table->count};
+                           .count = table->count, .hashed = table->hashed};
     larger.slots = xcalloc(larger.size, sizeof *larger.slots);
     for (size_t i = 0; i < table->size; i++)
         if (table->slots[i] != 0)
@@ -82,8 +83,10 @@ static void grow(struct table *table)
     *table = larger;
 }
 
-static void put(struct table *table, uint64_t hash)
+static void put(struct table *table, const char *subject, uint64_t hash)
 {
+    const struct block_entry entry = {.subject = subject};
+    table->hashed = table->hashed || block_list_is_hashed(&entry);
     if (2 * (table->count + 1) > table->size)
         grow(table);
     uint64_t *slot = slot_of(table, hash);
@@ -103,10 +106,10 @@ static void add_new(void *context, const char *subject)
     struct block_filter *filter = context;
     uint64_t hash = hash_of(filter, subject);
     pthread_rwlock_wrlock(&filter->lock);
-    put(&filter->table, hash);
+    put(&filter->table, subject, hash);
     pthread_rwlock_unlock(&filter->lock);
     if (filter->building)
-        put(&filter->fresh, hash);
+        put(&filter->fresh, subject, hash);
 }
 
 static void begin_building(struct block_filter *filter)
@@ -141,7 +144,7 @@ static int build(struct block_filter *filter, struct store *store, int64_t now_m
         return -1;
     for (size_t i = 0; i < page.count; i++)
         if (block_list_read(arena, &values[i], &entry) > 0)
-            put(&filter->fresh, hash_of(filter, entry.subject));
+            put(&filter->fresh, entry.subject, hash_of(filter, entry.subject));
     if (page.more)
         strcpy(filter->after, values[page.count - 1].key);
     else
@@ -216,6 +219,14 @@ void block_filter_outdate(struct block_filter *filter)
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 bool block_filter_is_empty(struct block_filter *filter) { return block_filter_count(filter) == 0; }
+
+bool block_filter_has_hashed(struct block_filter *filter)
+{
+    pthread_rwlock_rdlock(&filter->lock);
+    bool hashed = filter->table.hashed;
+    pthread_rwlock_unlock(&filter->lock);
+    return hashed;
+}
 
 size_t block_filter_hits(struct block_filter *filter, const char *const *subjects, size_t count,
                          bool *hits_r)

@@ -25,6 +25,8 @@ void block_filter_outdate(struct block_filter *filter);
 
 /* Whether there is nothing on any list. */
 bool block_filter_is_empty(struct block_filter *filter);
+/* Whether a subject is the hash of a recipient. */
+bool block_filter_has_hashed(struct block_filter *filter);
 /* Sets hits_r[i] to whether subjects[i] may be blocked, of NULL to false; true by chance for one of
  * 2^40 others. Returns how many are true. */
 size_t block_filter_hits(struct block_filter *filter, const char *const *subjects, size_t count,

@@ -36,6 +36,12 @@ bool block_list_is_hashed(const struct block_entry *entry)
     return entry->subject[0] == '#' && strchr(entry->subject, '@') == NULL;
 }
 
+bool block_list_is_hash(const char *text)
+{
+    return text[0] == '#' && strlen(text) == BLOCK_SUBJECT_HASH_SIZE - 1 &&
+           strspn(text + 1, "0123456789abcdef") == BLOCK_SUBJECT_HASH_SIZE - 2;
+}
+
 const char *block_list_name(struct arena *arena, const struct block_entry *entry)
 {
     if (!block_list_is_hashed(entry))
@@ -46,6 +52,7 @@ const char *block_list_name(struct arena *arena, const struct block_entry *entry
 
 static void put_entry(struct text *out, const struct block_entry *entry)
 {
+    uint8_t probe_of[sizeof entry->probe_of];
     bool hashed = block_list_is_hashed(entry);
     text_add_char(out, hashed ? FORMAT_HASHED : FORMAT);
     packed_add_number(out, (uint64_t)entry->since_ms);
@@ -56,11 +63,19 @@ static void put_entry(struct text *out, const struct block_entry *entry)
         return;
     packed_add_number(out, (uint64_t)entry->until_ms);
     packed_add_number(out, (uint64_t)entry->probe_ms);
+    packed_put(probe_of, entry->probe_of, sizeof probe_of);
+    text_add_bytes(out, (const char *)probe_of, sizeof probe_of);
     packed_add_string(out, entry->site != NULL ? entry->site : "");
 }
 
-/* The value that keeps the entry, in `arena`. */
-static struct value value_of(struct arena *arena, const struct block_entry *entry)
+bool block_list_known_reason(const char *reason)
+{
+    static const char *const known[] = {"address_unknown", "mailbox_off", "mailbox_full", "noise",
+                                        BLOCK_PROBE};
+    return names_find(known, countof(known), reason) >= 0;
+}
+
+struct value block_list_value(struct arena *arena, const struct block_entry *entry)
 {
     freed_by(text_free) struct text bytes = {0};
     put_entry(&bytes, entry);
@@ -75,6 +90,7 @@ static bool read_hashed(struct packed_rest *rest, struct arena *arena, struct bl
 {
     entry->until_ms = (int64_t)packed_number(rest);
     entry->probe_ms = (int64_t)packed_number(rest);
+    entry->probe_of = packed_fixed(rest, sizeof entry->probe_of);
     entry->site = packed_string(rest, arena);
     if (entry->site == NULL)
         return false;
@@ -237,7 +253,7 @@ int block_list_step(struct store *store, struct arena *arena, const struct block
     freed_by(text_free) struct text subjects = {0};
     for (size_t i = 0; i < count; i++) {
         const struct block_entry *entry = &updates[i].entry;
-        changes_r[i] = (struct value_change){.value = value_of(arena, entry),
+        changes_r[i] = (struct value_change){.value = block_list_value(arena, entry),
                                              .replaces = VALUE_ANY};
         if (updates[i].removed)
             changes_r[i].value.length = 0;

@@ -39,6 +39,7 @@ struct block_entry {
     int64_t until_ms; /* UNTIL_LIFTED: staff ends it */
     const char *site; /* of a hashed recipient: who answered; NULL: not known, or of others */
     int64_t probe_ms; /* of a hashed one: when a message was let through behind its end; 0: none */
+    uint64_t probe_of; /* which message: a hash; with probe_ms */
 };
 
 /* An entry that Sendguard makes of itself keeps no recipient, but its keyed hash
@@ -46,8 +47,17 @@ struct block_entry {
  * while one message may be on its way to show whether mail arrives again. */
 enum { BLOCK_SUBJECT_HASH_SIZE = 18 };
 #define BLOCK_PROBE_MS (30 * DAY_MS)
+#define BLOCK_PROBE_WAITS_MS (5 * DAY_MS) /* others wait so long for what becomes of it */
+#define BLOCK_PROBE "probe" /* the reason that they read */
 void block_list_hashed(uint64_t hash, char subject_r[BLOCK_SUBJECT_HASH_SIZE]);
 bool block_list_is_hashed(const struct block_entry *entry);
+/* Whether the reason is one that Sendguard has sentences of its own for: address_unknown,
+ * mailbox_off, mailbox_full, noise, probe. */
+bool block_list_known_reason(const char *reason);
+/* The value that keeps the entry, in `arena`. */
+struct value block_list_value(struct arena *arena, const struct block_entry *entry);
+/* Whether a text is what block_list_hashed writes. */
+bool block_list_is_hash(const char *text);
 /* The subject as people read it: of a hashed recipient "(recipient) at SITE", in `arena`. */
 const char *block_list_name(struct arena *arena, const struct block_entry *entry);
 

@@ -15,6 +15,8 @@
 struct guard {
     struct store *store;
     const struct token_key *key;
+    pthread_mutex_t hashing; /* guards `keys` */
+    struct keyed_hash_keys keys; /* of this year and the one before, once they were needed */
     struct effective *effective;
     struct block_filter *filter;
     struct terms *terms;
@@ -35,7 +37,8 @@ struct guard *guard_new(struct store *store, const struct token_key *key,
 {
     struct guard *guard = xcalloc(1, sizeof *guard);
     guard->store = store;
-    guard->key = key;
+    guard->key = guard->keys.key = key;
+    pthread_mutex_init(&guard->hashing, NULL);
     guard->effective = effective_new();
     guard->filter = block_filter_new();
     guard->terms = terms_new();
@@ -53,9 +56,13 @@ void guard_free(struct guard **guard)
     terms_free(&(*guard)->terms);
     snapshot_release(&(*guard)->current);
     pthread_rwlock_destroy(&(*guard)->lock);
+    pthread_mutex_destroy(&(*guard)->hashing);
+    keyed_hash_forget(&(*guard)->keys);
     free(*guard);
     *guard = NULL;
 }
+
+void guard_hash_by(struct guard *guard, const struct token_key *key) { guard->keys.key = key; }
 
 void guard_reload(struct guard *guard, struct settings *settings, struct catalogue *catalogue)
 {
@@ -265,6 +272,30 @@ static int refresh(struct guard *guard, int64_t now_ms)
                : -1;
 }
 
+static void forget_lists(struct judgement_lists *lists) { keyed_hash_forget(&lists->keys); }
+
+/* The keys are made once a year, and each judgement has a copy. */
+static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
+{
+    struct judgement_lists lists = {.filter = guard->filter, .store = guard->store};
+    if (guard->keys.key == NULL || !block_filter_has_hashed(guard->filter))
+        return lists;
+    pthread_mutex_lock(&guard->hashing);
+    keyed_hash_recipient(&guard->keys, "", now_ms - 31 * DAY_MS);
+    keyed_hash_recipient(&guard->keys, "", now_ms);
+    lists.keys = guard->keys;
+    pthread_mutex_unlock(&guard->hashing);
+    return lists;
+}
+
+/* 1 or -1. */
+static int find_blocked(struct judgement *judgement, struct judgement_lists *lists, bool dry_run,
+                        int64_t now_ms)
+{
+    int result = judgement_find_blocked(judgement, lists, now_ms);
+    return result > 0 && !dry_run ? judgement_claim_probes(judgement, lists, now_ms) : result;
+}
+
 /* The judgements stand in their submissions' arenas, since many are too much for a stack. */
 void guard_judge_all(struct guard *guard, const struct submission *const *submissions,
                      const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
@@ -274,6 +305,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
     struct judgement *judgements[JUDGE_MAX];
     struct judge_task tasks[JUDGE_MAX];
     int ready = refresh(guard, now_ms);
+    freed_by(forget_lists) struct judgement_lists lists = lists_of(guard, now_ms);
     for (size_t i = 0; i < count; i++) {
         bool dry_run = dry_runs != NULL && dry_runs[i];
         judgements[i] = arena_alloc(submissions[i]->arena, sizeof *judgements[i]);
@@ -281,7 +313,7 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                         &verdicts_r[i]);
         tasks[i] = (struct judge_task){&judgements[i]->request, &judgements[i]->result, -1};
         if (ready > 0)
-            ready = judgement_find_blocked(judgements[i], guard->filter, guard->store, now_ms);
+            ready = find_blocked(judgements[i], &lists, dry_run, now_ms);
         if (ready > 0 && !dry_run)
             ready = find_terms(judgements[i], guard, now_ms);
         if (ready > 0)
@@ -292,6 +324,8 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
     for (size_t i = 0; i < count; i++) {
         results_r[i] = tasks[i].answer;
         end_judgement(judgements[i], guard, tasks[i].answer);
+        if (judgements[i]->probing && verdicts_r[i].kind != VERDICT_ADMIT)
+            judgement_return_probes(judgements[i], guard->store, now_ms);
     }
 }
 
@@ -311,8 +345,9 @@ int guard_recipient_blocked(struct guard *guard, const struct submission *submis
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     if (block_filter_refresh(guard->filter, guard->store, now_ms, clock_monotonic_ms()) < 0)
         return -1;
+    freed_by(forget_lists) struct judgement_lists lists = lists_of(guard, now_ms);
     struct judgement judgement = judgement_of(guard, snapshot, submission, now_ms);
-    if (judgement_find_blocked(&judgement, guard->filter, guard->store, now_ms) < 0)
+    if (judgement_find_blocked(&judgement, &lists, now_ms) < 0)
         return -1;
     for (size_t i = 0; i < judgement.objection_count; i++)
         if (judgement.objections[i].rule == RULE_RECIPIENT_BLOCKED) {

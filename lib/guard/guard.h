@@ -22,6 +22,9 @@ struct guard;
 struct guard *guard_new(struct store *store, const struct token_key *key,
                         struct settings *settings, struct catalogue *catalogue);
 void guard_free(struct guard **guard);
+/* The key (stays the caller's) by which recipients are hashed that Sendguard itself has blocked;
+ * without one they are not found. That of guard_new if it was not NULL. Before the first message. */
+void guard_hash_by(struct guard *guard, const struct token_key *key);
 
 /* Put new settings and texts (taken) in the place of the old; messages under judgement
  * finish with those they began with. Histories are kept: limits are no part of a key. */

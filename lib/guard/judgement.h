@@ -5,12 +5,26 @@
 #define SENDGUARD_JUDGEMENT_H
 
 #include "guard/block_filter.h"
+#include "guard/block_list.h"
 #include "guard/effective.h"
+#include "guard/keyed_hash.h"
 #include "guard/verdict.h"
 #include "rules/rules.h"
 #include "settings/settings.h"
 #include "store/judge.h"
 #include "text/catalogue.h"
+
+struct block_probe {
+    struct block_entry entry;
+    uint32_t version;
+};
+
+/* What blocks are found with. */
+struct judgement_lists {
+    struct block_filter *filter; /* up to date */
+    struct store *store;
+    struct keyed_hash_keys keys; /* key NULL: entries that keep a hash alone are not found */
+};
 
 struct judgement {
     const struct settings *settings;
@@ -22,16 +36,25 @@ struct judgement {
     struct facts facts;
     const struct objection *objections; /* of the rules of one message, what is blocked included */
     size_t objection_count;
+    struct block_probe *probes; /* entries behind their end, which this message may try */
+    size_t probe_count;
+    bool probing; /* they are claimed: others wait for what becomes of this message */
     struct judge_request request;
     struct judge_result result;
     struct verdict *verdict;
 };
 
-/* Adds to the objections what is on the block lists (`filter` is up to date) or unroutable: the
- * sender, then each blocked recipient. 1; or -1 when the entries could not be read, and nothing is
- * added. */
-int judgement_find_blocked(struct judgement *judgement, struct block_filter *filter,
-                           struct store *store, int64_t now_ms) must_check;
+/* Adds to the objections what is on the block lists or unroutable: the sender, then each blocked
+ * recipient; and finds the probes. 1; or -1 when the entries could not be read, and nothing is added.
+ */
+int judgement_find_blocked(struct judgement *judgement, struct judgement_lists *lists,
+                           int64_t now_ms) must_check;
+/* Claims the probes of a message that nothing is objected to, all or none. Where other messages
+ * were first, it waits for them: objections are added. 1 or -1. */
+int judgement_claim_probes(struct judgement *judgement, struct judgement_lists *lists,
+                           int64_t now_ms) must_check;
+/* Of a message that is refused: another one may try, if the store takes it. */
+void judgement_return_probes(struct judgement *judgement, struct store *store, int64_t now_ms);
 
 /* What the sender reads of it, in the submission's language. */
 const char *judgement_reason_text(const struct judgement *judgement,

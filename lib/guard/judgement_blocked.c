@@ -5,11 +5,15 @@
 #include "guard/block_list.h"
 #include "guard/guard.h"
 #include "guard/judgement.h"
+#include "guard/verdict_text.h"
 
 enum {
     SENDERS = 2 + BLOCK_NETWORK_LENGTHS, /* the mailbox, its domain, the networks */
     SCOPES = 2,                          /* all, its sender domain */
     READ_AT_ONCE = 512,
+    PROBES_MAX = 512, /* of one message; recipients beyond them are let through */
+    CLAIM_ATTEMPTS = 20,
+    HASH_YEARS = 2,
 };
 
 /* What may be blocked, and where the entry is looked for. */
@@ -17,12 +21,16 @@ struct blockable {
     enum block_kind kind;
     const char *text;   /* NULL: none, or of a domain: as the one before */
     const char *reason; /* once it was found */
+    int64_t until_ms;   /* of a reason of Sendguard's own; else 0 */
 };
 
 struct looking {
     struct judgement *judgement;
-    struct blockable *of; /* two for each recipient, address and domain; then SENDERS */
+    struct blockable *of; /* two for each recipient, address and domain; then SENDERS; then, where
+                             hashes are looked for, HASH_YEARS for each recipient */
     size_t count, recipients;
+    uint64_t message; /* which one this is, as entries name a probe */
+    int64_t now_ms;
     const char *group; /* the sender domain */
 };
 
@@ -40,9 +48,9 @@ static void add_recipient(struct looking *looking, size_t number, const char **d
         return;
     const char *at = strrchr(target, '@') + 1;
     struct blockable *own = &looking->of[2 * number];
-    own[0] = (struct blockable){BLOCK_RECIPIENT, target, NULL};
+    own[0] = (struct blockable){BLOCK_RECIPIENT, target, NULL, 0};
     if (*domain == NULL || strcmp(*domain, at) != 0)
-        own[1] = (struct blockable){BLOCK_DOMAIN, at, NULL};
+        own[1] = (struct blockable){BLOCK_DOMAIN, at, NULL, 0};
     *domain = at;
 }
 
@@ -51,27 +59,64 @@ static void add_senders(struct looking *looking)
     const struct submission *submission = looking->judgement->submission;
     struct arena *arena = looking->judgement->arena;
     struct blockable *of = &looking->of[2 * looking->recipients];
-    *of++ = (struct blockable){BLOCK_SENDER, submission->mailbox, NULL};
-    *of++ = (struct blockable){BLOCK_SENDER, arena_printf(arena, "@%s", submission->domain), NULL};
+    *of++ = (struct blockable){BLOCK_SENDER, submission->mailbox, NULL, 0};
+    *of++ = (struct blockable){BLOCK_SENDER, arena_printf(arena, "@%s", submission->domain), NULL,
+                                0};
     char(*networks)[BLOCK_NETWORK_SIZE] = arena_alloc(arena, SENDERS * sizeof *networks);
     size_t count =
         submission->ip != NULL ? block_list_networks_of(submission->ip, networks) : 0;
     for (size_t i = 0; i < count; i++)
-        *of++ = (struct blockable){BLOCK_SENDER, networks[i], NULL};
+        *of++ = (struct blockable){BLOCK_SENDER, networks[i], NULL, 0};
 }
 
-static struct looking begin(struct judgement *judgement)
+static struct blockable *hashes_of(const struct looking *looking, size_t number)
+{
+    return &looking->of[2 * looking->recipients + SENDERS + HASH_YEARS * number];
+}
+
+/* A hash of the year, and for a month of the year before. */
+static void add_hashes(struct looking *looking, struct keyed_hash_keys *keys)
+{
+    const int64_t before_ms = looking->now_ms - 31 * DAY_MS;
+    const struct submission *submission = looking->judgement->submission;
+    struct arena *arena = looking->judgement->arena;
+    looking->count += HASH_YEARS * looking->recipients;
+    for (size_t i = 0; i < looking->recipients; i++) {
+        const char *address = looking->of[2 * i].text;
+        struct blockable *hashes = hashes_of(looking, i);
+        if (address == NULL)
+            continue;
+        const uint64_t numbers[HASH_YEARS] = {
+            keyed_hash_recipient(keys, address, looking->now_ms),
+            keyed_hash_recipient(keys, address, before_ms)};
+        for (int year = 0; year < (numbers[0] != numbers[1] ? HASH_YEARS : 1); year++) {
+            char *text = arena_alloc(arena, BLOCK_SUBJECT_HASH_SIZE);
+            block_list_hashed(numbers[year], text);
+            hashes[year] = (struct blockable){BLOCK_RECIPIENT, text, NULL, 0};
+        }
+    }
+    looking->message = keyed_hash_recipient(
+        keys, arena_printf(arena, "%s\n%s", submission->mailbox, submission->id), before_ms);
+}
+
+static struct looking begin(struct judgement *judgement, struct judgement_lists *lists,
+                            int64_t now_ms)
 {
     size_t recipients = judgement->submission->recipient_count;
     struct looking looking = {.judgement = judgement, .count = 2 * recipients + SENDERS,
-                              .recipients = recipients,
+                              .recipients = recipients, .now_ms = now_ms,
                               .group = settings_sender_domain(judgement->settings,
                                                               judgement->submission->domain)};
-    looking.of = arena_alloc(judgement->arena, looking.count * sizeof *looking.of);
+    bool hashes = lists->keys.key != NULL && block_filter_has_hashed(lists->filter);
+    looking.of = arena_alloc(judgement->arena,
+                             (looking.count + (hashes ? HASH_YEARS * recipients : 0)) *
+                                 sizeof *looking.of);
     const char *domain = NULL;
     for (size_t i = 0; i < recipients; i++)
         add_recipient(&looking, i, &domain);
     add_senders(&looking);
+    if (hashes)
+        add_hashes(&looking, &lists->keys);
     return looking;
 }
 
@@ -106,26 +151,62 @@ static void add_keys(struct looking *looking, struct entries_asked *reading,
         add_key(looking, reading, subject, BLOCK_PAIR, looking->judgement->submission->mailbox);
 }
 
-static int read_entries(struct looking *looking, struct store *store, struct entries_asked *reading,
-                        int64_t now_ms)
+/* A message that names a recipient twice tries it once. */
+static void add_probe(struct looking *looking, const struct block_entry *entry, uint32_t version)
+{
+    struct judgement *judgement = looking->judgement;
+    const char *key = block_list_key(judgement->arena, entry);
+    if (judgement->probes == NULL)
+        judgement->probes = arena_alloc(judgement->arena, PROBES_MAX * sizeof *judgement->probes);
+    for (size_t i = 0; i < judgement->probe_count; i++)
+        if (strcmp(block_list_key(judgement->arena, &judgement->probes[i].entry), key) == 0)
+            return;
+    if (judgement->probe_count == PROBES_MAX)
+        return;
+    struct block_probe *probe = &judgement->probes[judgement->probe_count++];
+    *probe = (struct block_probe){*entry, version};
+    probe->entry.probe_ms = looking->now_ms;
+    probe->entry.probe_of = looking->message;
+}
+
+/* Behind its end one message passes, and others wait for what becomes of it. What comes from the
+ * webmail's host was judged before. */
+static void take_entry(struct looking *looking, struct blockable *whose,
+                       const struct block_entry *entry, uint32_t version)
+{
+    int64_t probe_until_ms = entry->probe_ms + BLOCK_PROBE_WAITS_MS;
+    if (!block_list_is_hashed(entry) || looking->now_ms < entry->until_ms) {
+        whose->reason = entry->reason;
+        whose->until_ms = block_list_is_hashed(entry) ? entry->until_ms : 0;
+    } else if (looking->judgement->submission->webmail_host) {
+        return;
+    } else if (entry->probe_ms == 0) {
+        add_probe(looking, entry, version);
+    } else if (looking->now_ms < probe_until_ms && entry->probe_of != looking->message) {
+        whose->reason = BLOCK_PROBE;
+        whose->until_ms = probe_until_ms;
+    }
+}
+
+static int read_entries(struct looking *looking, struct store *store, struct entries_asked *reading)
 {
     struct arena *arena = looking->judgement->arena;
     if (reading->count > 0 &&
-        store_values_get(store, arena, reading->values, reading->count, now_ms) < 0)
+        store_values_get(store, arena, reading->values, reading->count, looking->now_ms) <
+            0)
         return -1;
     for (size_t i = 0; i < reading->count; i++) {
         struct block_entry entry;
         if (reading->values[i].version != 0 && reading->whose[i]->reason == NULL &&
             block_list_read(arena, &reading->values[i], &entry) > 0)
-            reading->whose[i]->reason = entry.reason;
+            take_entry(looking, reading->whose[i], &entry, reading->values[i].version);
     }
     reading->count = 0;
     return 1;
 }
 
 /* Sets the reasons of those that are on a list. 1 or -1. */
-static int find_listed(struct looking *looking, struct block_filter *filter, struct store *store,
-                       int64_t now_ms)
+static int find_listed(struct looking *looking, struct block_filter *filter, struct store *store)
 {
     struct arena *arena = looking->judgement->arena;
     const char **texts = arena_alloc(arena, looking->count * sizeof *texts);
@@ -139,10 +220,23 @@ static int find_listed(struct looking *looking, struct block_filter *filter, str
         if (hits[i])
             add_keys(looking, reading, &looking->of[i]);
         if (reading->count > READ_AT_ONCE - SCOPES - 1 &&
-            read_entries(looking, store, reading, now_ms) < 0)
+            read_entries(looking, store, reading) < 0)
             return -1;
     }
-    return read_entries(looking, store, reading, now_ms);
+    return read_entries(looking, store, reading);
+}
+
+/* What was found by its hash is found. */
+static void take_hashed(struct looking *looking)
+{
+    for (size_t i = 0; i < looking->recipients; i++)
+        for (int year = 0; year < HASH_YEARS; year++) {
+            const struct blockable *hash = &hashes_of(looking, i)[year];
+            if (looking->of[2 * i].reason != NULL || hash->reason == NULL)
+                continue;
+            looking->of[2 * i].reason = hash->reason;
+            looking->of[2 * i].until_ms = hash->until_ms;
+        }
 }
 
 /* ---- objections ----------------------------------------------------------------------------- */
@@ -160,9 +254,19 @@ static void find_unroutable(struct looking *looking)
 
 /* Adds what is told of the reason. A sentence of staff's own is the reason "staff". */
 static struct objection with_reason(const struct looking *looking, struct objection objection,
-                                    const char *reason)
+                                    const struct blockable *blocked)
 {
+    const char *reason = blocked->reason;
     objection.count = 1;
+    if (blocked->until_ms != 0 && block_list_known_reason(reason)) {
+        const struct judgement *judgement = looking->judgement;
+        objection.reason = reason;
+        if (blocked->until_ms != UNTIL_LIFTED)
+            objection.until = verdict_moment_text(judgement->arena, judgement->catalogue,
+                                                  judgement->submission, looking->now_ms,
+                                                  blocked->until_ms);
+        return objection;
+    }
     objection.reason = reason;
     if (strcmp(reason, BLOCK_UNROUTABLE) == 0)
         return objection;
@@ -177,7 +281,7 @@ static struct objection with_reason(const struct looking *looking, struct object
 
 /* The mail server knows no fields. */
 static struct objection objection_to(const struct looking *looking, size_t number,
-                                     const char *reason)
+                                     const struct blockable *blocked)
 {
     const struct submission *submission = looking->judgement->submission;
     const struct recipient *recipient = &submission->recipients[number];
@@ -187,7 +291,7 @@ static struct objection objection_to(const struct looking *looking, size_t numbe
                                           .field = has_fields ? (int)recipient->field : -1,
                                           .domain = strrchr(looking->of[2 * number].text, '@') + 1,
                                           .recipient = recipient->address},
-                       reason);
+                       blocked);
 }
 
 /* Of a recipient that the mail server names several times, one. */
@@ -199,11 +303,11 @@ static bool is_told(const struct objection *before, const struct objection *obje
 
 static size_t object_to_senders(const struct looking *looking, struct objection *list)
 {
-    for (size_t i = 2 * looking->recipients; i < looking->count; i++)
+    for (size_t i = 2 * looking->recipients; i < 2 * looking->recipients + SENDERS; i++)
         if (looking->of[i].reason != NULL) {
             list[0] = with_reason(looking,
                                   (struct objection){.rule = RULE_SENDER_BLOCKED, .field = -1},
-                                  looking->of[i].reason);
+                                  &looking->of[i]);
             return 1;
         }
     return 0;
@@ -215,17 +319,18 @@ static void object(struct looking *looking)
     size_t count = judgement->objection_count;
     struct objection *list =
         arena_alloc(judgement->arena, (count + 1 + looking->recipients) * sizeof *list);
-    const char *of_domain = NULL;
+    const struct blockable *of_domain = NULL;
     if (count > 0)
         memcpy(list, judgement->objections, count * sizeof *list);
     count += object_to_senders(looking, list + count);
     for (size_t i = 0; i < looking->recipients; i++) {
         const struct blockable *own = &looking->of[2 * i];
         if (own[1].text != NULL)
-            of_domain = own[1].reason;
-        if (own[0].text == NULL || (own[0].reason == NULL && of_domain == NULL))
+            of_domain = &own[1];
+        const struct blockable *blocked = own[0].reason != NULL ? &own[0] : of_domain;
+        if (own[0].text == NULL || blocked == NULL || blocked->reason == NULL)
             continue;
-        list[count] = objection_to(looking, i, own[0].reason != NULL ? own[0].reason : of_domain);
+        list[count] = objection_to(looking, i, blocked);
         count += count == 0 || !is_told(&list[count - 1], &list[count]);
     }
     judgement->objections = list;
@@ -240,16 +345,66 @@ static bool found_any(const struct looking *looking)
     return false;
 }
 
-int judgement_find_blocked(struct judgement *judgement, struct block_filter *filter,
-                           struct store *store, int64_t now_ms)
+int judgement_find_blocked(struct judgement *judgement, struct judgement_lists *lists,
+                           int64_t now_ms)
 {
     if (judgement->limits.exempt || judgement->submission->channel == CHANNEL_FORWARDING)
         return 1;
-    struct looking looking = begin(judgement);
-    if (!block_filter_is_empty(filter) && find_listed(&looking, filter, store, now_ms) < 0)
+    struct looking looking = begin(judgement, lists, now_ms);
+    if (!block_filter_is_empty(lists->filter) &&
+        find_listed(&looking, lists->filter, lists->store) < 0)
         return -1;
+    if (looking.count > 2 * looking.recipients + SENDERS)
+        take_hashed(&looking);
     find_unroutable(&looking);
     if (found_any(&looking))
         object(&looking);
     return 1;
+}
+
+/* ---- probes --------------------------------------------------------------------------------- */
+
+/* 1 and each probe has its new version; 0: an entry was changed meanwhile; -1. */
+static int change_probes(struct judgement *judgement, struct store *store, int64_t now_ms)
+{
+    struct arena *arena = judgement->arena;
+    struct value_change *changes = arena_alloc(arena, PROBES_MAX * sizeof *changes);
+    struct values_done *done = arena_alloc(arena, sizeof *done);
+    for (size_t i = 0; i < judgement->probe_count; i++)
+        changes[i] = (struct value_change){
+            .value = block_list_value(arena, &judgement->probes[i].entry),
+            .replaces = judgement->probes[i].version};
+    int result = store_values_change(
+        store,
+        &(struct values_step){.changes = changes, .count = judgement->probe_count,
+                              .now_ms = now_ms},
+        done);
+    for (size_t i = 0; i < judgement->probe_count && result > 0; i++)
+        judgement->probes[i].version = done->versions[i];
+    return result;
+}
+
+int judgement_claim_probes(struct judgement *judgement, struct judgement_lists *lists,
+                           int64_t now_ms)
+{
+    for (int attempt = 0; attempt < CLAIM_ATTEMPTS; attempt++) {
+        if (judgement->probe_count == 0 || judgement->objection_count > 0)
+            return 1;
+        int result = change_probes(judgement, lists->store, now_ms);
+        judgement->probing = result > 0;
+        if (result != 0)
+            return result;
+        judgement->probe_count = 0;
+        if (judgement_find_blocked(judgement, lists, now_ms) < 0)
+            return -1;
+    }
+    return -1;
+}
+
+void judgement_return_probes(struct judgement *judgement, struct store *store, int64_t now_ms)
+{
+    for (size_t i = 0; i < judgement->probe_count; i++)
+        judgement->probes[i].entry.probe_ms = 0;
+    (void)!change_probes(judgement, store, now_ms); /* else the others wait for some days */
+    judgement->probing = false;
 }

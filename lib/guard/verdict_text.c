@@ -4,6 +4,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "guard/block_list.h"
 #include "guard/sending_state.h"
 #include "text/present.h"
 
@@ -13,6 +14,9 @@
 static const char *reason_key(struct arena *arena, const struct objection *objection)
 {
     const struct rule_info *rule = &rule_table[objection->rule];
+    if (objection->rule == RULE_RECIPIENT_BLOCKED && objection->sentence == NULL &&
+        block_list_known_reason(objection->reason))
+        return arena_printf(arena, "reason.blocked_%s", objection->reason);
     if (!objection->never_fits)
         return arena_printf(arena, "reason.%s", rule->name);
     if (rule->measure == MEASURE_MESSAGES) /* one is always too many: the limit is 0 */
@@ -34,6 +38,7 @@ const char *verdict_reason_text(struct arena *arena, const struct catalogue *cat
     json_add_string(values, "domain", objection->domain);
     json_add_string(values, "recipient", objection->recipient);
     json_add_string(values, "sentence", objection->sentence);
+    json_add_string(values, "until", objection->until);
     if (objection->field >= 0) {
         const char *key = arena_printf(arena, "field.%s", field_names[objection->field]);
         json_add_string(values, "field", catalogue_text(catalogue, arena, language, key, NULL));
@@ -121,20 +126,26 @@ static void tell_string(const struct verdict_writing *telling, const char *name,
     tell_with(telling, name, values);
 }
 
-/* For reading; minutes, rounded up. As pages say it where the reader's time zone is known. */
-static const char *moment_text(const struct verdict_writing *telling, int64_t time_ms)
+const char *verdict_moment_text(struct arena *arena, const struct catalogue *catalogue,
+                                const struct submission *submission, int64_t now_ms,
+                                int64_t time_ms)
 {
-    const struct verdict *verdict = telling->verdict;
-    const struct reader reader = {telling->catalogue, telling->language,
-                                  verdict->submission->zone, verdict->now_ms};
+    const struct reader reader = {catalogue, catalogue_language(catalogue, submission->lang),
+                                  submission->zone, now_ms};
     if (reader.zone != NULL)
-        return present_moment(telling->arena, &reader, time_ms);
+        return present_moment(arena, &reader, time_ms);
     time_t seconds = (time_t)((time_ms + MINUTE_MS - 1) / MINUTE_MS * 60);
     struct tm utc;
     char stamp[40] = "";
     if (gmtime_r(&seconds, &utc) != NULL)
         strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M UTC", &utc);
-    return arena_strdup(telling->arena, stamp);
+    return arena_strdup(arena, stamp);
+}
+
+static const char *moment_text(const struct verdict_writing *telling, int64_t time_ms)
+{
+    return verdict_moment_text(telling->arena, telling->catalogue, telling->verdict->submission,
+                               telling->verdict->now_ms, time_ms);
 }
 
 static void tell_moment(const struct verdict_writing *telling, const char *name, int64_t time_ms)

@@ -13,6 +13,12 @@
 const char *verdict_reason_text(struct arena *arena, const struct catalogue *catalogue,
                                 const char *language, const struct objection *objection);
 
+/* A moment for the sender of the submission to read: minutes, rounded up, as pages say it where the
+ * time zone is known. In `arena`. */
+const char *verdict_moment_text(struct arena *arena, const struct catalogue *catalogue,
+                                const struct submission *submission, int64_t now_ms,
+                                int64_t time_ms);
+
 /* Why a block holds, in one sentence. In `arena`. */
 const char *verdict_block_text(struct arena *arena, const struct catalogue *catalogue,
                                const char *language, const struct verdict_block *block);

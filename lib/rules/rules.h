@@ -18,6 +18,7 @@ struct objection {
     const char *recipient; /* that is blocked, else NULL */
     const char *reason;    /* why it or the sender is blocked, in one word; else NULL */
     const char *sentence;  /* and in the words of staff; NULL: the catalogue has some for the reason */
+    const char *until;     /* to be read: until when, of a block that Sendguard made; else NULL */
 };
 
 /* All rules of one message that `facts` breaks, at once: every field, every

@@ -1,5 +1,6 @@
 /* The block lists, from an entry to the refusal, on every backend. */
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -443,6 +444,166 @@ START_TEST(test_hashed_names)
 }
 END_TEST
 
+/* Of the sender domain of the rig, or of one of its mailboxes. */
+static struct block_entry hash_of(enum block_kind kind, const char *address, int64_t at_ms)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = token_key};
+    block_list_hashed(keyed_hash_recipient(&keys, address, at_ms), subject);
+    struct block_entry entry = hashed_entry(arena_strdup(arena, subject));
+    entry.kind = kind;
+    if (kind == BLOCK_PAIR)
+        entry.scope = "alice@example.test";
+    return entry;
+}
+
+static void put_hashed(const struct block_entry *entry)
+{
+    const struct block_update update = {.entry = *entry};
+    ck_assert_int_eq(step_with(&update, 1, VALUE_ANY), 1);
+    guard_outdate_blocks(guard);
+}
+
+static enum verdict_kind at(const char *id, const char *to, int64_t now_ms)
+{
+    return sent(id, NULL, to, now_ms).kind;
+}
+
+START_TEST(test_hashed_recipients)
+{
+    const char *text;
+    rig_begin(_i, DEFAULTS);
+    struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", NOW);
+    entry.reason = "address_unknown";
+    put_hashed(&entry);
+    entry = hash_of(BLOCK_PAIR, "eve@x.test", NOW);
+    entry.reason = "noise";
+    put_hashed(&entry);
+    struct verdict verdict = sent("1", NULL, "Bob@x.test, c@x.test, eve@x.test", NOW);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
+    ck_assert_str_eq(rig_reasons(&verdict), "recipient_blocked recipient_blocked");
+    rig_check_has(verdict.message, "Mail to bob@x.test (To) came back twice, a day apart: x.test "
+                                   "does not know this address.");
+    rig_check_has(verdict.message, "Mail to eve@x.test (To) failed eight times in a row");
+    ck_assert_str_eq(verdict.reasons[0].objection.reason, "address_unknown");
+    freed_by(json_put) struct json_object *facts = rig_facts(verdict.decision, NOW);
+    rig_check_has_not(json_object_to_json_string(facts), "bob@");
+    ck_assert_int_eq(kind_of("2", "alice@elsewhere.test", "bob@x.test"), VERDICT_ADMIT);
+    ck_assert_int_eq(kind_of("3", "bea@example.test", "bob@x.test"), VERDICT_MESSAGE);
+    ck_assert_int_eq(kind_of("4", "bea@example.test", "eve@x.test"), VERDICT_ADMIT);
+    struct submission one = rig_submission("5");
+    one.channel = CHANNEL_SMTP;
+    rig_add(&one, FIELD_TO, "bob@x.test");
+    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &text), 1);
+    rig_check_has(text, "Mail to bob@x.test came back twice");
+    guard_hash_by(guard, NULL);
+    ck_assert_int_eq(kind_of("6", NULL, "bob@x.test"), VERDICT_ADMIT);
+}
+END_TEST
+
+/* The key of a hash changes with the year; for a month the one before is looked for too. */
+START_TEST(test_hashed_new_year)
+{
+    const int64_t year_ms = INT64_C(1798761600000); /* 2027 */
+    rig_begin(_i, DEFAULTS);
+    struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", year_ms - 1);
+    entry.until_ms = year_ms + 60 * DAY_MS;
+    put_hashed(&entry);
+    ck_assert_int_eq(at("1", "bob@x.test", year_ms - 1), VERDICT_MESSAGE);
+    ck_assert_int_eq(at("2", "bob@x.test", year_ms + 31 * DAY_MS - 1), VERDICT_MESSAGE);
+    ck_assert_int_eq(at("3", "bob@x.test", year_ms + 31 * DAY_MS), VERDICT_ADMIT);
+}
+END_TEST
+
+/* Behind the end one message tries it, and others wait for what becomes of it, five days at most. */
+START_TEST(test_probe)
+{
+    const char *text;
+    struct block_entry found;
+    rig_begin(_i, WITH("limits.webmail.messages_per_day=1", "on_limit.messages_per_day=refuse"));
+    const struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", NOW);
+    const int64_t end_ms = entry.until_ms;
+    put_hashed(&entry);
+    ck_assert_int_eq(at("1", "bob@x.test", end_ms - 1), VERDICT_MESSAGE);
+    struct submission asked = rig_submission("2");
+    rig_add(&asked, FIELD_TO, "bob@x.test");
+    ck_assert_int_eq(rig_ask(&asked, end_ms).kind, VERDICT_ADMIT);
+    asked.channel = CHANNEL_SMTP;
+    ck_assert_int_eq(guard_recipient_blocked(guard, &asked, end_ms, &text), 0);
+    ck_assert_int_eq(read_at(&entry, end_ms, &found), 1);
+    ck_assert_int_eq(found.probe_ms, 0);
+
+    ck_assert_int_eq(at("3", "other@y.test", end_ms), VERDICT_ADMIT); /* the limit is reached */
+    ck_assert_int_ne(at("4", "bob@x.test", end_ms), VERDICT_ADMIT);
+    ck_assert_int_eq(read_at(&entry, end_ms, &found), 1);
+    ck_assert_int_eq(found.probe_ms, 0); /* it did not go */
+
+    const int64_t next_ms = end_ms + DAY_MS;
+    ck_assert_int_eq(at("5", "bob@x.test", next_ms), VERDICT_ADMIT);
+    ck_assert_int_eq(at("5", "bob@x.test", next_ms), VERDICT_ADMIT); /* the same again */
+    struct verdict verdict = sent("6", "bea@example.test", "bob@x.test", next_ms);
+    ck_assert_int_eq(verdict.kind, VERDICT_MESSAGE);
+    rig_check_has(verdict.message, "One message is on its way there now");
+    ck_assert_str_eq(verdict.reasons[0].objection.reason, "probe");
+    ck_assert_int_eq(at("7", "bob@x.test", next_ms + 5 * DAY_MS - 1), VERDICT_MESSAGE);
+    ck_assert_int_eq(at("8", "bob@x.test", next_ms + 5 * DAY_MS), VERDICT_ADMIT);
+    ck_assert_int_eq(at("9", "bob@x.test", next_ms + 7 * DAY_MS), VERDICT_ADMIT);
+}
+END_TEST
+
+enum { AT_ONCE = 4, RACES = 20 };
+struct racing {
+    pthread_t thread;
+    struct arena *arena;
+    struct submission submission;
+    struct verdict verdict;
+    int result;
+};
+
+static void *race(void *context)
+{
+    struct racing *racing = context;
+    racing->result =
+        guard_judge(guard, &racing->submission, false, NOW + 1000, &racing->verdict);
+    return NULL;
+}
+
+/* A submission in an arena of its own. */
+static void prepare_race(struct racing *racing, int number, const char *to)
+{
+    struct arena *of_test = arena;
+    racing->arena = arena = arena_new();
+    racing->submission = rig_submission(arena_printf(arena, "%d", number));
+    rig_mailbox(&racing->submission, arena_printf(arena, "box%d@example.test", number));
+    rig_add(&racing->submission, FIELD_TO, to);
+    arena = of_test;
+}
+
+/* Of those that come at the same moment one goes. */
+START_TEST(test_one_probe)
+{
+    rig_begin(_i, DEFAULTS);
+    for (int i = 0; i < RACES; i++) {
+        struct racing racing[AT_ONCE];
+        const char *to = arena_printf(arena, "bob%d@x.test", i);
+        int admitted = 0;
+        const struct block_entry entry = hash_of(BLOCK_RECIPIENT, to, NOW);
+        put_hashed(&entry);
+        for (int j = 0; j < AT_ONCE; j++)
+            prepare_race(&racing[j], AT_ONCE * i + j, to);
+        for (int j = 0; j < AT_ONCE; j++)
+            ck_assert_int_eq(pthread_create(&racing[j].thread, NULL, race, &racing[j]), 0);
+        for (int j = 0; j < AT_ONCE; j++) {
+            pthread_join(racing[j].thread, NULL);
+            ck_assert_int_eq(racing[j].result, 1);
+            admitted += racing[j].verdict.kind == VERDICT_ADMIT;
+            arena_free(&racing[j].arena);
+        }
+        ck_assert_int_eq(admitted, 1);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("blocked");
@@ -460,6 +621,10 @@ int main(void)
     tcase_add_loop_test(cases, test_audit, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_step, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_hashed_names, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hashed_recipients, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_hashed_new_year, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_probe, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_one_probe, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_networks, 0, 1);
     return backends_run(suite);
 }
