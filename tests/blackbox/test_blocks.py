@@ -71,8 +71,8 @@ def test_the_lists(shell):
     entries = shell.json("blocks")
     assert len(entries) == 123
     assert {entry["kind"] for entry in entries} == {"recipient", "pair", "domain", "sender"}
-    assert all(set(entry) == {"kind", "subject", "scope", "reason", "text", "since", "until", "by",
-                              "note"} for entry in entries)
+    assert all(set(entry) == {"kind", "subject", "hash", "scope", "reason", "text", "since", "until",
+                              "by", "note"} for entry in entries)
     [domain] = [entry for entry in entries if entry["kind"] == "domain"]
     assert (domain["subject"], domain["scope"]) == ("x.test", "example.org") and domain["until"]
     assert [entry["subject"] for entry in shell.json("blocks", "R01")] == [
