@@ -194,15 +194,6 @@ static int change(struct cli *cli)
 }
 
 /* By the key recipients are found that Sendguard itself has blocked. */
-static int with_key(struct cli *cli, int (*run)(struct cli *cli))
-{
-    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
-    cli->desk.key = key;
-    int status = run(cli);
-    cli->desk.key = NULL;
-    return status;
-}
+int cli_run_blocks(struct cli *cli) { return cli_with_key(cli, list); }
 
-int cli_run_blocks(struct cli *cli) { return with_key(cli, list); }
-
-int cli_run_block(struct cli *cli) { return with_key(cli, change); }
+int cli_run_block(struct cli *cli) { return cli_with_key(cli, change); }

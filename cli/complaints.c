@@ -139,11 +139,4 @@ static int run(struct cli *cli)
 }
 
 /* By the key loops are known, and messages by their reference. */
-int cli_run_complaints(struct cli *cli)
-{
-    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
-    cli->desk.key = key;
-    int status = run(cli);
-    cli->desk.key = NULL;
-    return status;
-}
+int cli_run_complaints(struct cli *cli) { return cli_with_key(cli, run); }

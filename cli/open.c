@@ -217,6 +217,15 @@ struct token_key *cli_open_key(struct cli *cli)
     return access(file, R_OK) == 0 && token_key_load(file, &key, &unimportant) == 1 ? key : NULL;
 }
 
+int cli_with_key(struct cli *cli, int (*run)(struct cli *cli))
+{
+    freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
+    cli->desk.key = key;
+    int status = run(cli);
+    cli->desk.key = NULL;
+    return status;
+}
+
 /* No key: the command line makes no links, and few commands look for the secret. */
 static int open_desk(struct cli *cli, struct open_command *opened)
 {

@@ -156,7 +156,8 @@ size_t blocked_hashes(const struct context *context, const char *address,
     if (keys.key == NULL || at == NULL || at == address)
         return 0;
     uint64_t now = keyed_hash_recipient(&keys, address, context->now_ms);
-    uint64_t before = keyed_hash_recipient(&keys, address, context->now_ms - 31 * DAY_MS);
+    uint64_t before =
+        keyed_hash_recipient(&keys, address, context->now_ms - KEYED_HASH_LOOKS_BACK_MS);
     block_list_hashed(now, hashes_r[0]);
     block_list_hashed(before, hashes_r[1]);
     return now == before ? 1 : BLOCKED_HASHES;

@@ -281,7 +281,7 @@ static struct judgement_lists lists_of(struct guard *guard, int64_t now_ms)
     if (guard->keys.key == NULL || !block_filter_has_hashed(guard->filter))
         return lists;
     pthread_mutex_lock(&guard->hashing);
-    keyed_hash_recipient(&guard->keys, "", now_ms - 31 * DAY_MS);
+    keyed_hash_recipient(&guard->keys, "", now_ms - KEYED_HASH_LOOKS_BACK_MS);
     keyed_hash_recipient(&guard->keys, "", now_ms);
     lists.keys = guard->keys;
     pthread_mutex_unlock(&guard->hashing);

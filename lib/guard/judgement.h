@@ -23,7 +23,7 @@ struct block_probe {
 struct judgement_lists {
     struct block_filter *filter; /* up to date */
     struct store *store;
-    struct keyed_hash_keys keys; /* key NULL: entries that keep a hash alone are not found */
+    struct keyed_hash_keys keys; /* key NULL: no entry keeps a hash alone, or none is found */
 };
 
 struct judgement {

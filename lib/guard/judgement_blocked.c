@@ -77,7 +77,7 @@ static struct blockable *hashes_of(const struct looking *looking, size_t number)
 /* A hash of the year, and for a month of the year before. */
 static void add_hashes(struct looking *looking, struct keyed_hash_keys *keys)
 {
-    const int64_t before_ms = looking->now_ms - 31 * DAY_MS;
+    const int64_t before_ms = looking->now_ms - KEYED_HASH_LOOKS_BACK_MS;
     const struct submission *submission = looking->judgement->submission;
     struct arena *arena = looking->judgement->arena;
     looking->count += HASH_YEARS * looking->recipients;
@@ -107,7 +107,7 @@ static struct looking begin(struct judgement *judgement, struct judgement_lists 
                               .recipients = recipients, .now_ms = now_ms,
                               .group = settings_sender_domain(judgement->settings,
                                                               judgement->submission->domain)};
-    bool hashes = lists->keys.key != NULL && block_filter_has_hashed(lists->filter);
+    bool hashes = lists->keys.key != NULL;
     looking.of = arena_alloc(judgement->arena,
                              (looking.count + (hashes ? HASH_YEARS * recipients : 0)) *
                                  sizeof *looking.of);
