@@ -11,7 +11,7 @@ import pytest
 from endpoint import new_mailbox
 from programs import eventually
 from redis_sentinel import Cluster
-from test_sentinel import CLIENTS, LIMIT, SETTINGS, crowd  # noqa: F401, a fixture
+from test_sentinel import CLIENTS, LIMIT, SETTINGS, crowd, replicated  # noqa: F401, a fixture
 
 LONG = bool(os.environ.get("SENDGUARD_LONG"))
 ROUNDS = 20 if LONG else 1
@@ -173,22 +173,24 @@ class Sides:
         return self
 
     def cut_and_heal(self):
-        """The number of messages that the side of the old master took while it was cut off."""
+        """`taken`: how many messages the side of the old master took while it was cut off, and
+        `replicated`: how many the other one had of both."""
         old, new = self.clients
         eventually(lambda: all(one.admitted() >= 200 for one in self.clients), "200 messages a side")
         self.network.cut()
         self.cut_at = time.monotonic()
+        self.replicated = max(replicated(one, self.mailbox) for one in self.cluster.replicas)
         eventually(lambda: new.first_admitted(after=self.cut_at + 0.1), "sending goes on", 60)
         eventually(lambda: new.refused() >= CLIENTS, "the limit is reached", 60)
         eventually(lambda: [status for *_, status in old.answers[-CLIENTS:]] == CLIENTS * [503],
                    "the other side refuses", 60)
-        taken = old.admitted(after=self.cut_at)
+        self.taken = old.admitted(after=self.cut_at)
         self.network.heal()
         eventually(lambda: self.cluster.first.is_synced, "the old master follows the new one", 60)
         eventually(lambda: old.refused() >= CLIENTS, "both sides know that the limit is reached", 60)
         for one in self.clients:
             one.stop()
-        return taken
+        return self
 
 
 @pytest.fixture
@@ -196,8 +198,18 @@ def sides(folder, network, start, crowd):
     made = []
 
     def make(replicas):
-        made.append(Sides(folder, network))
-        return made[-1].begin(start, crowd, replicas)
+        """After a round with one failover: on a busy machine Sentinel may take a new master for
+        gone too, and what a second failover passes the limit by is not the cut's."""
+        for number in range(3):
+            own = folder / f"round{number}"
+            own.mkdir()
+            made.append(Sides(own, network))
+            both = made[-1].begin(start, crowd, replicas).cut_and_heal()
+            if both.cluster.failovers() <= 1:
+                return both
+            print(f"{both.cluster.failovers()} failovers in round {number + 1}")
+            both.cluster.stop()
+        raise AssertionError("more than one failover in each round")
 
     yield make
     for one in made:
@@ -207,21 +219,19 @@ def sides(folder, network, start, crowd):
 def test_the_network_is_cut(sides, sender_at):
     """The side without replicas admits nothing from the moment on at which it is cut off."""
     both = sides(replicas=1)
-    assert both.cut_and_heal() == 0
+    assert both.taken == 0
     assert sum(one.admitted() for one in both.clients) <= LIMIT
     assert sender_at(both.guards[1], both.mailbox).used() == LIMIT
 
 
 def test_the_network_is_cut_and_nobody_waits(sides, sender_at):
     """Without `store.replicas` it admits until it counts the replicas as lost; the heal throws that
-    away. Neither side passes the limit."""
+    away, and what was not replicated at the moment of the cut. Neither side passes the limit."""
     both = sides(replicas=0)
-    taken = both.cut_and_heal()
     old, new = both.clients
-    assert taken > 0
+    assert both.taken > 0
     assert old.admitted(after=both.cut_at + LAG + 1 + SLACK) == 0
-    assert old.admitted() <= LIMIT and new.admitted() <= LIMIT
-    # nor was everything replicated at the moment of the cut
-    assert old.admitted() + new.admitted() - LIMIT <= old.admitted(after=both.cut_at - 0.2)
+    assert old.admitted() <= LIMIT
+    assert new.admitted(after=both.cut_at) <= LIMIT - both.replicated
     assert sender_at(both.guards[1], both.mailbox).used() == LIMIT
-    print(f"{taken} messages were taken on the side that was cut off")
+    print(f"{both.taken} messages were taken on the side that was cut off")

@@ -323,7 +323,7 @@ START_TEST(test_store_away)
     struct redis_server server;
     folder_make(own_folder);
     redis_server_start(&server, own_folder, NULL, NULL);
-    struct store *own = backend_open(server.url, 250);
+    struct store *own = backend_open(server.url, TEST_TIMEOUT_MS);
     set(own, ALICE, RULE_MESSAGES_PER_DAY, ADJUST_LIMIT, 5, UNTIL_LIFTED);
     ck_assert_int_eq(effective_refresh(effective, own, monotonic_ms), 1);
     redis_server_stop(&server);

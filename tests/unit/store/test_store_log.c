@@ -135,12 +135,12 @@ static void run_load(struct load *load)
     fflush(stdout);
 }
 
-/* Other programs share the disk and the processors: of three loads, each on a new database, one
- * must be free of them. With `programs` 2, each copies the log back, and both commit to it. */
+/* Other programs share the disk and the processors: of ten loads, each on a new database, one must
+ * be free of them. With `programs` 2, each copies the log back, and both commit to it. */
 static void assert_nobody_waits(struct load load, int programs, int64_t log_end)
 {
     bool held = false;
-    for (int run = 0; run < 3 && !held; run++) {
+    for (int run = 0; run < 10 && !held; run++) {
         struct load again = load;
         if (run > 0)
             backend_end();
