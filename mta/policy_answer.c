@@ -7,6 +7,7 @@
 
 #include "base/decision.h"
 #include "base/json.h"
+#include "guard/block_list.h"
 #include "guard/sending_state.h"
 #include "guard/verdict_text.h"
 #include "store/suspensions.h"
@@ -312,15 +313,28 @@ void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE])
     put(answer_r, "REJECT 5.7.1", text);
 }
 
+static const char *recipient_action(const char *reason)
+{
+    static const struct {
+        const char *reason, *action;
+    } actions[] = {{BLOCK_UNROUTABLE, "REJECT 5.1.2"}, {"address_unknown", "REJECT 5.1.1"},
+                   {"mailbox_off", "REJECT 5.2.1"},    {"mailbox_full", "REJECT 5.2.2"},
+                   {BLOCK_PROBE, "DEFER_IF_PERMIT 4.2.0"}};
+    for (size_t i = 0; i < countof(actions); i++)
+        if (strcmp(actions[i].reason, reason) == 0)
+            return actions[i].action;
+    return "REJECT 5.7.1";
+}
+
 void policy_answer_recipient(struct arena *arena, const struct catalogue *catalogue,
-                             const char *reason, const char *contact,
+                             const char *reason, const char *text, const char *contact,
                              char answer_r[POLICY_ANSWER_SIZE])
 {
     struct reply_writing telling = {.arena = arena, .catalogue = catalogue, .contact = contact};
-    telling.parts[PART_SENTENCE] = plain(arena, reason);
+    telling.parts[PART_SENTENCE] = plain(arena, text);
     if (contact[0] != '\0')
         telling.parts[PART_CONTACT] = sentence(&telling, "message.questions", "contact", contact);
-    put(answer_r, "REJECT 5.7.1", fit(&telling));
+    put(answer_r, recipient_action(reason), fit(&telling));
 }
 
 void policy_answer_prepend(const char *header, const char *value,

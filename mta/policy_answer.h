@@ -39,9 +39,14 @@ void policy_answer_later(struct arena *arena, const struct catalogue *catalogue,
                          char answer_r[POLICY_ANSWER_SIZE]);
 /* One that will never pass. */
 void policy_answer_refuse(const char *text, char answer_r[POLICY_ANSWER_SIZE]);
-/* At RCPT: `reason` says in English why the recipient is refused. */
+/* At RCPT: why the recipient is refused; `text` says it in English. What follows from the reason:
+ *   unroutable                    REJECT 5.1.2  (RFC 3463)
+ *   address_unknown               REJECT 5.1.1
+ *   mailbox_off, mailbox_full     REJECT 5.2.1, REJECT 5.2.2; a queue does not wait for as long
+ *   probe                         DEFER_IF_PERMIT 4.2.0: what it waits for is known within minutes
+ *   any other                     REJECT 5.7.1 */
 void policy_answer_recipient(struct arena *arena, const struct catalogue *catalogue,
-                             const char *reason, const char *contact,
+                             const char *reason, const char *text, const char *contact,
                              char answer_r[POLICY_ANSWER_SIZE]);
 /* At DATA: the message gets a header before its others. Nothing where it is too long. */
 void policy_answer_prepend(const char *header, const char *value,

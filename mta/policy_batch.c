@@ -133,14 +133,15 @@ static int refuse_recipient(struct policy_service *service, const struct policy_
     const struct settings *settings = snapshot_settings(snapshot);
     struct submission *submission = &question->submission;
     struct problem unimportant; /* told at END-OF-MESSAGE */
-    const char *recipient = policy_message_recipient(request, question->arena), *text;
+    const char *recipient = policy_message_recipient(request, question->arena);
+    const char *reason, *text;
     if (recipient == NULL || policy_message_forwards(request, settings))
         return 0;
     submission_init(submission, question->arena, CHANNEL_SMTP);
     if (policy_message_sender(request, settings, submission, &unimportant) < 1 ||
         submission->webmail_host ||
         submission_add_key(submission, FIELD_TO, recipient, &unimportant) < 1 ||
-        guard_recipient_blocked(service->guard, submission, now_ms, &text) < 1)
+        guard_recipient_blocked(service->guard, submission, now_ms, &reason, &text) < 1)
         return 0;
     bool refused = settings->guard_mode == MODE_ENFORCE;
     log_line(LOG_WARNING_LEVEL, "blocked recipient", "channel", channel_names[CHANNEL_SMTP],
@@ -150,7 +151,7 @@ static int refuse_recipient(struct policy_service *service, const struct policy_
         return 0;
     if (service->recorder != NULL)
         recorder_recipient_blocked(service->recorder, CHANNEL_SMTP);
-    policy_answer_recipient(question->arena, snapshot_catalogue(snapshot), text,
+    policy_answer_recipient(question->arena, snapshot_catalogue(snapshot), reason, text,
                             settings->support_contact, question->answer);
     return 1;
 }

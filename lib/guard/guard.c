@@ -340,7 +340,7 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
 /* Nothing but the lists is asked: a recipient is refused from memory, or the message is judged at its
  * end. */
 int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
-                            int64_t now_ms, const char **text_r)
+                            int64_t now_ms, const char **reason_r, const char **text_r)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     if (block_filter_refresh(guard->filter, guard->store, now_ms, clock_monotonic_ms()) < 0)
@@ -351,6 +351,7 @@ int guard_recipient_blocked(struct guard *guard, const struct submission *submis
         return -1;
     for (size_t i = 0; i < judgement.objection_count; i++)
         if (judgement.objections[i].rule == RULE_RECIPIENT_BLOCKED) {
+            *reason_r = arena_strdup(submission->arena, judgement.objections[i].reason);
             *text_r = judgement_reason_text(&judgement, &judgement.objections[i]);
             return 1;
         }

@@ -70,11 +70,13 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
                      const bool *dry_runs, struct verdict *verdicts_r, int *results_r,
                      size_t count, int64_t now_ms);
 
-/* Before a message is judged, of its only recipient so far: 1 it is blocked, and *text_r, in the
- * submission's arena, says why to its sender; 0; -1 the store did not answer. Of the submission
- * channel, mailbox and recipient are read. Counts and records nothing; also in mode observe. */
+/* Before a message is judged, of its only recipient so far: 1 it is blocked, *reason_r is why, as
+ * an objection has it, and *text_r says so to its sender, both in the submission's arena; 0; -1 the
+ * store did not answer. Of the submission channel, mailbox and recipient are read. Counts and
+ * records nothing; also in mode observe. */
 int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
-                            int64_t now_ms, const char **text_r) must_check;
+                            int64_t now_ms, const char **reason_r, const char **text_r)
+    must_check;
 /* After a change of the block lists: this guard knows of it with its next message. */
 void guard_outdate_blocks(struct guard *guard);
 

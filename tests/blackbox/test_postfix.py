@@ -186,6 +186,29 @@ def test_copies_of_one_address_meet_the_limits_of_one_message(stack, mailbox, ot
     assert stack.used(mailbox, "off_domain_per_day") == 50
 
 
+STATUS = {"address_unknown": (554, b"5.1.1"), "mailbox_off": (554, b"5.2.1"),
+          "mailbox_full": (554, b"5.2.2"), "probe": (450, b"4.2.0"), "trap": (554, b"5.7.1")}
+
+
+def test_a_blocked_recipient_is_refused_alone_with_the_status_of_its_reason(stack, mailbox,
+                                                                            other_settings):
+    other_settings(*(f"blocks.reasons={reason} We know it." for reason in STATUS))
+    for reason in STATUS:
+        stack.sendguard("block", f"{reason}@blocked.test", "--reason", reason, "--note", "test")
+    with MailProgram(stack, mailbox) as program:
+        def rcpt(recipient):
+            code, text = program.smtp.rcpt(recipient)
+            return code, text.split()[0]
+
+        program.smtp.mail(mailbox)
+        eventually(lambda: rcpt("trap@blocked.test") == STATUS["trap"], "the lists are known")
+        assert {reason: rcpt(f"{reason}@blocked.test") for reason in STATUS} == STATUS
+        assert rcpt("v@nowhere.invalid") == (554, b"5.1.2")
+        assert rcpt("v@outside.test")[0] == 250
+        assert program.smtp.data("Subject: x\r\n\r\nx\r\n")[0] == 250
+    assert stack.used(mailbox, "off_domain_per_day") == 1
+
+
 REFERENCE_HEADER = re.compile(r"^X-Sendguard-Ref: ([\w-]+)$", re.MULTILINE)
 
 

@@ -234,7 +234,7 @@ END_TEST
 /* A stranger chooses who is written to by forwarding. */
 START_TEST(test_channels)
 {
-    const char *text;
+    const char *reason, *text;
     rig_begin(_i, DEFAULTS);
     block(BLOCK_RECIPIENT, "r@x.test", BLOCK_SCOPE_ALL);
     struct submission submission = rig_submission("1");
@@ -246,11 +246,12 @@ START_TEST(test_channels)
     struct submission one = rig_submission("2");
     one.channel = CHANNEL_SMTP;
     rig_add(&one, FIELD_TO, "r@x.test");
-    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &text), 1);
+    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &reason, &text), 1);
     ck_assert_str_eq(text, "Mail to r@x.test is blocked: It is a trap. Remove this recipient.");
+    ck_assert_str_eq(reason, BLOCK_BY_STAFF);
     struct submission other = rig_submission("3");
     rig_add(&other, FIELD_TO, "s@x.test");
-    ck_assert_int_eq(guard_recipient_blocked(guard, &other, NOW, &text), 0);
+    ck_assert_int_eq(guard_recipient_blocked(guard, &other, NOW, &reason, &text), 0);
     submission.channel = CHANNEL_FORWARDING;
     ck_assert_int_eq(rig_judge(&submission, NOW).kind, VERDICT_ADMIT);
 }
@@ -471,7 +472,7 @@ static enum verdict_kind at(const char *id, const char *to, int64_t now_ms)
 
 START_TEST(test_hashed_recipients)
 {
-    const char *text;
+    const char *reason, *text;
     rig_begin(_i, DEFAULTS);
     struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", NOW);
     entry.reason = "address_unknown";
@@ -494,8 +495,9 @@ START_TEST(test_hashed_recipients)
     struct submission one = rig_submission("5");
     one.channel = CHANNEL_SMTP;
     rig_add(&one, FIELD_TO, "bob@x.test");
-    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &text), 1);
+    ck_assert_int_eq(guard_recipient_blocked(guard, &one, NOW, &reason, &text), 1);
     rig_check_has(text, "Mail to bob@x.test came back twice");
+    ck_assert_str_eq(reason, "address_unknown");
     guard_hash_by(guard, NULL);
     ck_assert_int_eq(kind_of("6", NULL, "bob@x.test"), VERDICT_ADMIT);
 }
@@ -518,7 +520,7 @@ END_TEST
 /* Behind the end one message tries it, and others wait for what becomes of it, five days at most. */
 START_TEST(test_probe)
 {
-    const char *text;
+    const char *reason, *text;
     struct block_entry found;
     rig_begin(_i, WITH("limits.webmail.messages_per_day=1", "on_limit.messages_per_day=refuse"));
     const struct block_entry entry = hash_of(BLOCK_RECIPIENT, "bob@x.test", NOW);
@@ -529,7 +531,7 @@ START_TEST(test_probe)
     rig_add(&asked, FIELD_TO, "bob@x.test");
     ck_assert_int_eq(rig_ask(&asked, end_ms).kind, VERDICT_ADMIT);
     asked.channel = CHANNEL_SMTP;
-    ck_assert_int_eq(guard_recipient_blocked(guard, &asked, end_ms, &text), 0);
+    ck_assert_int_eq(guard_recipient_blocked(guard, &asked, end_ms, &reason, &text), 0);
     ck_assert_int_eq(read_at(&entry, end_ms, &found), 1);
     ck_assert_int_eq(found.probe_ms, 0);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "guard/block_list.h"
+#include "guard/keyed_hash.h"
 #include "guard/reference.h"
 #include "store/audit.h"
 #include "store/records.h"
@@ -125,11 +126,46 @@ START_TEST(test_blocked_recipient)
                      "action=REJECT 5.7.1 Mail to trap@x.test is blocked: It is a trap. Remove this "
                      "recipient. Questions: help@example.test\n\n");
     ck_assert_str_eq(rcpt("1", "a@localhost"),
-                     "action=REJECT 5.7.1 No mail can reach a@localhost: localhost has no mail server. "
+                     "action=REJECT 5.1.2 No mail can reach a@localhost: localhost has no mail server. "
                      "Correct the address or remove it. Questions: help@example.test\n\n");
     ck_assert_str_eq(at_end("1", 1), DUNNO);
     ck_assert_uint_eq(off_domain(), 1);
     ck_assert_int_eq(lines_with("msg=\"blocked recipient\""), 2);
+    end_service();
+}
+END_TEST
+
+static void block_hashed(const char *recipient, const char *reason, int64_t until_ms)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    freed_by(keyed_hash_forget) struct keyed_hash_keys keys = {.key = token_key};
+    block_list_hashed(keyed_hash_recipient(&keys, recipient, NOW), subject);
+    const struct block_entry entry = {.kind = BLOCK_RECIPIENT, .subject = subject,
+                                      .scope = "example.test", .reason = reason, .by = "guard",
+                                      .note = "", .since_ms = NOW, .until_ms = until_ms};
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &(struct action){NOW, "guard", ""}), 1);
+    guard_outdate_blocks(guard);
+}
+
+/* What a mail program or a further mail server is told by number alone. */
+START_TEST(test_status_by_reason)
+{
+    static const char *const reasons[][2] = {
+        {"address_unknown", "action=REJECT 5.1.1 Mail to r@x.test came back twice"},
+        {"mailbox_off", "action=REJECT 5.2.1 Mail to r@x.test came back twice"},
+        {"mailbox_full", "action=REJECT 5.2.2 Mail to r@x.test came back three times"},
+        {"noise", "action=REJECT 5.7.1 Mail to r@x.test failed eight times"},
+    };
+    begin_service(_i, DEFAULTS);
+    for (size_t i = 0; i < countof(reasons); i++) {
+        block_hashed("r@x.test", reasons[i][0], NOW + DAY_MS);
+        rig_check_begins(rcpt("1", "r@x.test"), reasons[i][1]);
+    }
+    block_hashed("r@x.test", "mailbox_off", NOW);
+    ck_assert_str_eq(rcpt("2", "r@x.test"), DUNNO);
+    ck_assert_str_eq(at_end("2", 1), DUNNO); /* it tries */
+    rig_check_begins(rcpt("3", "r@x.test"), "action=DEFER_IF_PERMIT 4.2.0 Mail to r@x.test failed "
+                                            "before. One message is on its way there now");
     end_service();
 }
 END_TEST
@@ -680,6 +716,7 @@ int main(void)
     TCase *cases = rig_case(suite, "mta service");
     tcase_add_loop_test(cases, test_recipients, 0, BACKEND_KINDS * (int)countof(namings));
     tcase_add_loop_test(cases, test_blocked_recipient, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_status_by_reason, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_blocked_recipient_of_webmail, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_blocked_recipient_observed, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_single_recipient, 0, BACKEND_KINDS);
