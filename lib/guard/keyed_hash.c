@@ -82,3 +82,11 @@ uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain)
     uint64_t number = hash(keys->reporters, domain, strlen(domain));
     return number != 0 ? number : 1;
 }
+
+uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name)
+{
+    if (!keys->has_logins)
+        derive(keys->key, "sendguard logins", keys->logins);
+    keys->has_logins = true;
+    return hash(keys->logins, name, strlen(name));
+}

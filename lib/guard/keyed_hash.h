@@ -1,4 +1,4 @@
-/* Keyed hashes: what stands for a recipient, a Message-ID or who complains in the store, so that
+/* Keyed hashes: what stands for a recipient, a Message-ID, who complains or who signs in in the store, so that
  * nobody can read who got mail, nor try addresses, without the secret (web.secret_file). The key of recipients
  * changes with the year (UTC). */
 #ifndef SENDGUARD_KEYED_HASH_H
@@ -14,8 +14,8 @@ struct keyed_hash_keys {
         int64_t begin_ms, end_ms; /* both 0: none yet */
         unsigned char bytes[16];
     } years[2]; /* one year and the one before */
-    bool has_message_ids, has_reporters;
-    unsigned char message_ids[16], reporters[16];
+    bool has_message_ids, has_reporters, has_logins;
+    unsigned char message_ids[16], reporters[16], logins[16];
 };
 void keyed_hash_forget(struct keyed_hash_keys *keys);
 
@@ -28,5 +28,7 @@ uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address,
 uint32_t keyed_hash_message_id(struct keyed_hash_keys *keys, const char *id, size_t length);
 /* Never 0. Of the domain that a complaint comes from. */
 uint64_t keyed_hash_reporter(struct keyed_hash_keys *keys, const char *domain);
+/* Of the name of a mailbox that somebody tries to sign in to, whether there is one or not. */
+uint64_t keyed_hash_login(struct keyed_hash_keys *keys, const char *name);
 
 #endif

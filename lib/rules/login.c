@@ -347,6 +347,33 @@ bool login_network_forget(struct login_network *network, int64_t at_ms)
            network->block.until_ms <= at_ms;
 }
 
+static int64_t later_moment(int64_t one, int64_t other) { return one > other ? one : other; }
+
+static int64_t lists_end(const struct login_tries *tries, const struct login_known_list *known)
+{
+    int64_t ends_ms = 0;
+    if (tries->count > 0)
+        ends_ms = tries->of[tries->count - 1].at_ms + LOGIN_WINDOW_MS;
+    return known->count > 0 ? later_moment(ends_ms, known->of[0].last_ms + LOGIN_KNOWN_MS)
+                            : ends_ms;
+}
+
+int64_t login_mailbox_ends(const struct login_mailbox *mailbox)
+{
+    int64_t ends_ms = later_moment(lists_end(&mailbox->tries, &mailbox->known),
+                                   mailbox->open_until_ms);
+    for (size_t i = 0; i < mailbox->block_count; i++)
+        ends_ms = later_moment(ends_ms, mailbox->blocks[i].until_ms);
+    return mailbox->password_count > 0
+               ? later_moment(ends_ms, mailbox->passwords[0].right_ms + LOGIN_OLD_MS)
+               : ends_ms;
+}
+
+int64_t login_network_ends(const struct login_network *network)
+{
+    return later_moment(lists_end(&network->tries, &network->known), network->block.until_ms);
+}
+
 /* ---- tries --------------------------------------------------------------------------------- */
 
 static bool take_old_password(struct login_mailbox *mailbox, uint16_t fingerprint,
@@ -469,6 +496,38 @@ void login_take_right(struct login_mailbox *mailbox, struct login_network *netwo
         return;
     login_know(&mailbox->known, from->network, LOGIN_KNOWN_NETWORKS_MAX, at_ms);
     login_know(&network->known, from->mailbox, LOGIN_MAILBOXES_MAX, at_ms);
+}
+
+static bool has_tries_of(const struct login_tries *tries, uint64_t other)
+{
+    for (size_t i = 0; i < tries->count; i++)
+        if (tries->of[i].other == other)
+            return true;
+    return false;
+}
+
+static bool is_recent(int64_t then_ms, int64_t at_ms) { return at_ms - then_ms < LOGIN_NEWS_MS; }
+
+static bool was_just_known(const struct login_known_list *list, uint64_t other, int64_t at_ms)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->of[i].other == other)
+            return is_recent(list->of[i].last_ms, at_ms);
+    return false;
+}
+
+bool login_right_is_news(const struct login_mailbox *mailbox, const struct login_network *network,
+                         const struct login_from *from, uint16_t fingerprint, int64_t at_ms)
+{
+    const struct login_password *last = &mailbox->passwords[0];
+    if (mailbox->password_count == 0 || last->fingerprint != fingerprint || last->tries > 0 ||
+        !is_recent(last->right_ms, at_ms))
+        return true;
+    if (has_tries_of(&mailbox->tries, from->network) ||
+        has_tries_of(&network->tries, from->mailbox))
+        return true;
+    return !from->webmail_host && !(was_just_known(&mailbox->known, from->network, at_ms) &&
+                                    was_just_known(&network->known, from->mailbox, at_ms));
 }
 
 /* ---- ending blocks ------------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ enum {
 #define LOGIN_KNOWN_MS (30 * DAY_MS)
 #define LOGIN_OLD_MS (90 * DAY_MS)
 #define LOGIN_OPEN_MS DAY_MS
+#define LOGIN_NEWS_MS HOUR_MS
 
 struct login_limits {
     int32_t of[LOGIN_RULE_COUNT]; /* 1..; LIMIT_OFF (rules/rule.h): the rule is not checked */
@@ -146,6 +147,10 @@ enum login_taken login_take_wrong(struct login_mailbox *mailbox, struct login_ne
  * else. */
 void login_take_right(struct login_mailbox *mailbox, struct login_network *network,
                       const struct login_from *from, uint16_t fingerprint, int64_t at_ms);
+/* Whether a right one says more than one within the last LOGIN_NEWS_MS did. What is passed over
+ * makes a known pair and an old password end so much earlier at most. */
+bool login_right_is_news(const struct login_mailbox *mailbox, const struct login_network *network,
+                         const struct login_from *from, uint16_t fingerprint, int64_t at_ms);
 /* Opens the mailbox for LOGIN_OPEN_MS: ends a block of LOGIN_WRONG_PER_MAILBOX. */
 void login_open(struct login_mailbox *mailbox, int64_t at_ms);
 /* Ends the block of that rule (and network); 1, 0 there is none. What made it counts no more. */
@@ -167,6 +172,10 @@ uint32_t login_network_limit(const struct login_network *network,
 /* Forgets what can change nothing any more. True: nothing is left. */
 bool login_mailbox_forget(struct login_mailbox *mailbox, int64_t at_ms);
 bool login_network_forget(struct login_network *network, int64_t at_ms);
+
+/* From when on nothing is left, if nothing comes. */
+int64_t login_mailbox_ends(const struct login_mailbox *mailbox);
+int64_t login_network_ends(const struct login_network *network);
 
 /* The packed forms. Reading: 1; 0: damaged, and it is zeroed. */
 void login_mailbox_add(struct text *out, const struct login_mailbox *mailbox);

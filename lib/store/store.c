@@ -43,7 +43,9 @@ const char *const value_kind_names[VALUE_KIND_COUNT] = {
     [VALUE_FAILURES] = "failures", [VALUE_OUTAGE] = "outage", [VALUE_DAY] = "day",
     [VALUE_BLOCK] = "block",   [VALUE_REACHED] = "reached", [VALUE_COMPLAINTS] = "complaints",
     [VALUE_REPORT] = "report", [VALUE_APPEAL] = "appeal",   [VALUE_SPF] = "spf",
-    [VALUE_BLOCKED] = "blocked", [VALUE_ADDED] = "added"};
+    [VALUE_BLOCKED] = "blocked", [VALUE_ADDED] = "added",
+    [VALUE_LOGINS] = "logins", [VALUE_LOGIN_NETWORK] = "loginnetwork",
+    [VALUE_LOGIN_NEWS] = "loginnews"};
 
 /* One group's tasks are at most what one caller may bring. A leader goes on with a next group for
  * LEADER_ROUNDS rounds or LEADER_MAX_US at most. */
@@ -531,7 +533,7 @@ bool store_values_listed(enum value_kind kind)
     return kind == VALUE_CURSOR || kind == VALUE_OPEN || kind == VALUE_OUTAGE ||
            kind == VALUE_BLOCK || kind == VALUE_COMPLAINTS || kind == VALUE_REPORT ||
            kind == VALUE_APPEAL || kind == VALUE_SPF || kind == VALUE_BLOCKED ||
-           kind == VALUE_ADDED;
+           kind == VALUE_ADDED || kind == VALUE_LOGINS || kind == VALUE_LOGIN_NETWORK;
 }
 
 static int check_step(const struct values_step *step)

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "store/suspensions.h"
 
-/* The databases keep the numbers and the names: new ones go to the end. */
+/* The databases keep the numbers and the names, which have letters alone: new ones go to the end. */
 enum value_kind {
     VALUE_CURSOR, /* of a source that is read */
     VALUE_OPEN,   /* a message that the mail server still has */
@@ -27,6 +27,9 @@ enum value_kind {
     VALUE_SPF,    /* what a sender domain's record says of our hosts */
     VALUE_BLOCKED, /* an entry of the block lists */
     VALUE_ADDED,  /* which entries of the block lists are new */
+    VALUE_LOGINS, /* of a mailbox, by a hash of its name: rules/login.h; and */
+    VALUE_LOGIN_NETWORK, /* of a network */
+    VALUE_LOGIN_NEWS,    /* which of both changed */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

@@ -68,6 +68,13 @@ static void assert_block(int mailbox, int network, enum login_rule rule, int64_t
     ck_assert(blocked(mailbox, network, from_ms + HOUR_MS) == NULL);
 }
 
+static bool is_news(int mailbox, int network, int password, int64_t at_ms)
+{
+    const struct login_from who = from(mailbox, network);
+    return login_right_is_news(&mailboxes[mailbox], &networks[network], &who, (uint16_t)password,
+                               at_ms);
+}
+
 /* ---- each rule ------------------------------------------------------------------------------- */
 
 /* At 0..9 s: closed from 9.000 s to 3,609.000 s. */
@@ -380,6 +387,50 @@ START_TEST(test_forgotten)
 }
 END_TEST
 
+/* Once an hour, with another password or network, and whatever a right one forgets. */
+START_TEST(test_news)
+{
+    ck_assert(is_news(1, 1, 7, NOON));
+    right(1, 1, 7, NOON);
+    ck_assert(!is_news(1, 1, 7, NOON + 1));
+    ck_assert(!is_news(1, 1, 7, NOON + HOUR_MS - 1));
+    ck_assert(is_news(1, 1, 7, NOON + HOUR_MS));
+    ck_assert(is_news(1, 1, 8, NOON + 1));
+    ck_assert(is_news(1, 2, 7, NOON + 1));
+    wrong(1, 2, 9, NOON + 1);
+    ck_assert(!is_news(1, 1, 7, NOON + 2));
+    wrong(1, 1, 10, NOON + 2);
+    ck_assert(is_news(1, 1, 7, NOON + 3));
+    right(1, 1, 7, NOON + 4);
+    ck_assert(!is_news(1, 1, 7, NOON + 5));
+    wrong(1, 1, 7, NOON + 6); /* an old password that is tried again */
+    ck_assert(is_news(1, 1, 7, NOON + 7));
+    right(2, WEBMAIL, 7, NOON);
+    ck_assert(!is_news(2, WEBMAIL, 7, NOON + 1));
+}
+END_TEST
+
+/* Nothing is left from the moment on that is told, and something is before it. */
+START_TEST(test_ends)
+{
+    ck_assert_int_eq(login_mailbox_ends(&mailboxes[1]), 0);
+    ck_assert_int_eq(login_network_ends(&networks[1]), 0);
+    wrong(1, 1, 1, NOON);
+    ck_assert_int_eq(login_mailbox_ends(&mailboxes[1]), NOON + HOUR_MS);
+    ck_assert_int_eq(login_network_ends(&networks[1]), NOON + HOUR_MS);
+    for (int i = 0; i < 10; i++)
+        wrong(1 + i, 1, 2, NOON + 1);
+    ck_assert_int_eq(login_network_ends(&networks[1]), NOON + 1 + HOUR_MS);
+    right(1, 2, 3, NOON + 2);
+    ck_assert_int_eq(login_mailbox_ends(&mailboxes[1]), NOON + 2 + 90 * DAY_MS);
+    ck_assert_int_eq(login_network_ends(&networks[2]), NOON + 2 + 30 * DAY_MS);
+    ck_assert(!login_mailbox_forget(&mailboxes[1], NOON + 1 + 90 * DAY_MS));
+    ck_assert(login_mailbox_forget(&mailboxes[1], NOON + 2 + 90 * DAY_MS));
+    login_open(&mailboxes[2], NOON + DAY_MS);
+    ck_assert_int_eq(login_mailbox_ends(&mailboxes[2]), NOON + 2 * DAY_MS);
+}
+END_TEST
+
 START_TEST(test_packed)
 {
     right(50, 1, 9, NOON - 2);
@@ -667,6 +718,8 @@ int main(void)
     tcase_add_test(tcase, test_bounds);
     tcase_add_test(tcase, test_clock);
     tcase_add_test(tcase, test_forgotten);
+    tcase_add_test(tcase, test_news);
+    tcase_add_test(tcase, test_ends);
     tcase_add_test(tcase, test_packed);
     tcase_add_test(tcase, test_networks);
     tcase_add_test(tcase, test_model);

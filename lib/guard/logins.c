@@ -1,0 +1,152 @@
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guard/logins_inside.h"
+
+enum { EVENTS_FIRST = 64, AT_ONCE_FIRST = 64 };
+
+struct logins *logins_new(const struct token_key *key)
+{
+    struct logins *logins = xcalloc(1, sizeof *logins);
+    logins->keys.key = key;
+    keyed_hash_login(&logins->keys, ""); /* its key is made now, and only read from now on */
+    logins->networks.of_networks = true;
+    randombytes_buf(&logins->mailboxes.seed, sizeof logins->mailboxes.seed);
+    randombytes_buf(&logins->networks.seed, sizeof logins->networks.seed);
+    pthread_mutex_init(&logins->lock, NULL);
+    logins->at_once = AT_ONCE_FIRST;
+    return logins;
+}
+
+void logins_free(struct logins **logins)
+{
+    if (*logins == NULL)
+        return;
+    logins_table_free(&(*logins)->mailboxes);
+    logins_table_free(&(*logins)->networks);
+    keyed_hash_forget(&(*logins)->keys);
+    pthread_mutex_destroy(&(*logins)->lock);
+    free((*logins)->events);
+    free(*logins);
+    *logins = NULL;
+}
+
+static struct login_from from_of(struct logins *logins, const struct logins_try *attempt)
+{
+    struct login_from from = {.mailbox = keyed_hash_login(&logins->keys, attempt->mailbox)};
+    from.webmail_host = login_network_of(attempt->ip, &from.network) == 0 || attempt->webmail_host;
+    return from;
+}
+
+int logins_allow(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
+                 struct login_block *block_r)
+{
+    static const struct login_mailbox no_mailbox;
+    static const struct login_network no_network;
+    const struct login_from from = from_of(logins, attempt);
+    pthread_mutex_lock(&logins->lock);
+    const struct logins_entry *mailbox = logins_table_find(&logins->mailboxes, from.mailbox);
+    const struct logins_entry *network = logins_table_find(&logins->networks, from.network);
+    const struct login_block *block =
+        login_blocked(mailbox != NULL ? &mailbox->of.mailbox : &no_mailbox,
+                      network != NULL ? &network->of.network : &no_network, &from, now_ms);
+    if (block != NULL)
+        *block_r = *block;
+    pthread_mutex_unlock(&logins->lock);
+    return block == NULL;
+}
+
+/* ---- tries ----------------------------------------------------------------------------------- */
+
+enum login_taken logins_apply(const struct logins_event *event, struct login_mailbox *mailbox,
+                              struct login_network *network, const struct login_limits *limits,
+                              unsigned *begun_r)
+{
+    const struct login_from from = {.mailbox = event->mailbox->id, .network = event->network->id,
+                                    .webmail_host = event->webmail_host};
+    *begun_r = 0;
+    if (!event->right)
+        return login_take_wrong(mailbox, network, limits, &from, event->fingerprint,
+                                (enum login_rests)event->rests, event->at_ms, begun_r);
+    login_take_right(mailbox, network, &from, event->fingerprint, event->at_ms);
+    return LOGIN_COUNTED;
+}
+
+/* It is written with the others. */
+static void keep(struct logins *logins, const struct logins_event *event)
+{
+    if (logins->event_count == LOGINS_UNWRITTEN_MAX) {
+        logins->unwritten_lost++;
+        return;
+    }
+    if (logins->event_count == logins->event_room) {
+        logins->event_room = logins->event_room > 0 ? 2 * logins->event_room : EVENTS_FIRST;
+        logins->events =
+            xrealloc(logins->events, logins->event_room * sizeof *logins->events);
+    }
+    logins->events[logins->event_count++] = *event;
+    event->mailbox->unwritten++;
+    event->network->unwritten++;
+}
+
+static bool is_news(const struct logins_event *event)
+{
+    const struct login_from from = {.mailbox = event->mailbox->id, .network = event->network->id,
+                                    .webmail_host = event->webmail_host};
+    return !event->right ||
+           login_right_is_news(&event->mailbox->of.mailbox, &event->network->of.network, &from,
+                               event->fingerprint, event->at_ms);
+}
+
+static void take_over(struct logins *logins, struct logins_event *event,
+                      const struct login_limits *limits, struct logins_taken *taken_r)
+{
+    event->rests = (uint8_t)login_outage_rests(&logins->outage, event->at_ms);
+    if (is_news(event)) {
+        taken_r->taken = logins_apply(event, &event->mailbox->of.mailbox,
+                                      &event->network->of.network, limits, &taken_r->begun);
+        taken_r->until_ms = event->mailbox->of.mailbox.time_ms + LOGIN_BLOCK_MS;
+        if (taken_r->taken != LOGIN_KEPT_OUT && taken_r->taken != LOGIN_RESTED &&
+            taken_r->taken != LOGIN_REPEATED)
+            keep(logins, event);
+    }
+    login_outage_take(&logins->outage, event->mailbox->id, event->right, taken_r->taken,
+                      event->at_ms);
+}
+
+int logins_report(struct logins *logins, const struct logins_try *attempt, bool right,
+                  const struct login_limits *limits, int64_t now_ms,
+                  struct logins_taken *taken_r)
+{
+    const struct login_from from = from_of(logins, attempt);
+    *taken_r = (struct logins_taken){.taken = LOGIN_COUNTED};
+    if (from.network != 0)
+        login_network_text(from.network, taken_r->network);
+    pthread_mutex_lock(&logins->lock);
+    struct logins_event event = {
+        .mailbox = logins_table_get(&logins->mailboxes, from.mailbox, LOGINS_MAX),
+        .network = logins_table_get(&logins->networks, from.network, LOGINS_MAX),
+        .at_ms = now_ms, .fingerprint = attempt->fingerprint, .right = right,
+        .webmail_host = from.webmail_host};
+    bool has_room = event.mailbox != NULL && event.network != NULL;
+    if (has_room)
+        take_over(logins, &event, limits, taken_r);
+    else
+        logins->no_room++;
+    pthread_mutex_unlock(&logins->lock);
+    return has_room;
+}
+
+struct logins_state logins_state(struct logins *logins, int64_t now_ms)
+{
+    pthread_mutex_lock(&logins->lock);
+    struct logins_state state = {.mailboxes = logins->mailboxes.count,
+                                 .networks = logins->networks.count,
+                                 .unwritten = logins->event_count,
+                                 .unwritten_lost = logins->unwritten_lost,
+                                 .no_room = logins->no_room,
+                                 .alarm = login_outage_alarms(&logins->outage, now_ms)};
+    pthread_mutex_unlock(&logins->lock);
+    return state;
+}

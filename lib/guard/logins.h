@@ -1,0 +1,64 @@
+/* What a process knows of sign-ins: all mailboxes and networks of which the store has something
+ * (guard/login_values.h), and the tries that came since. Whoever asks whether a sign-in may go on
+ * is answered from memory; the store is read and written by logins_exchange alone, which a thread
+ * calls a few times a second. A try counts here at once. It counts in the store when it is applied
+ * again to what is there by then, and so for other processes; what they told meanwhile takes the
+ * place of what is here.
+ *
+ * While the store does not answer nothing changes, but that the last LOGINS_UNWRITTEN_MAX tries
+ * wait for it; those beyond that count here alone, until the store has others of that mailbox.
+ * Any thread. */
+#ifndef SENDGUARD_LOGINS_H
+#define SENDGUARD_LOGINS_H
+
+#include "guard/token.h"
+#include "rules/login.h"
+#include "store/store.h"
+
+enum {
+    LOGINS_MAX = 500 * 1000, /* mailboxes, and networks; what is beyond counts nowhere */
+    LOGINS_UNWRITTEN_MAX = 100 * 1000,
+};
+
+struct logins;
+
+/* `key` stays the caller's. */
+struct logins *logins_new(const struct token_key *key);
+void logins_free(struct logins **logins);
+
+struct logins_try {
+    const char *mailbox;  /* the name, in the form in which it is looked up */
+    const char *ip;       /* "", or none: as from a webmail host */
+    bool webmail_host;    /* struct login_from */
+    uint16_t fingerprint; /* below LOGIN_FINGERPRINTS */
+};
+
+/* 1: it may go on; 0: that block keeps it out. Asks no store. */
+int logins_allow(struct logins *logins, const struct logins_try *attempt, int64_t now_ms,
+                 struct login_block *block_r) must_check;
+
+/* What a try led to. */
+struct logins_taken {
+    enum login_taken taken; /* of a wrong password */
+    unsigned begun;         /* blocks, as login_take_wrong says it; and their end: */
+    int64_t until_ms;
+    char network[LOGIN_NETWORK_SIZE]; /* "" where it is not known */
+};
+/* A right or wrong password, that nothing kept out. 1; 0: there is no room for it. */
+int logins_report(struct logins *logins, const struct logins_try *attempt, bool right,
+                  const struct login_limits *limits, int64_t now_ms,
+                  struct logins_taken *taken_r) must_check;
+
+/* Writes what came since the last time, and reads what other processes wrote. One thread at a time.
+ * 1; -1 the store does not answer, and nothing is lost. */
+int logins_exchange(struct logins *logins, struct store *store,
+                    const struct login_limits *limits, int64_t now_ms) must_check;
+
+struct logins_state {
+    size_t mailboxes, networks, unwritten;
+    uint64_t unwritten_lost, no_room; /* tries, since the start */
+    bool alarm;                       /* login_outage_alarms */
+};
+struct logins_state logins_state(struct logins *logins, int64_t now_ms);
+
+#endif

@@ -1,0 +1,40 @@
+/* What the files of logins share. */
+#ifndef SENDGUARD_LOGINS_INSIDE_H
+#define SENDGUARD_LOGINS_INSIDE_H
+
+#include <pthread.h>
+
+#include "guard/keyed_hash.h"
+#include "guard/logins.h"
+#include "guard/logins_table.h"
+#include "rules/login_outage.h"
+
+/* A try that is not in the store yet. */
+struct logins_event {
+    struct logins_entry *mailbox, *network;
+    int64_t at_ms;
+    uint16_t fingerprint;
+    uint8_t rests; /* enum login_rests */
+    bool right, webmail_host;
+};
+
+struct logins {
+    struct keyed_hash_keys keys;
+    pthread_mutex_t lock; /* guards what follows */
+    struct logins_table mailboxes, networks;
+    struct login_outage outage;
+    struct logins_event *events; /* in order */
+    size_t event_count, event_room;
+    uint64_t unwritten_lost, no_room;
+    /* of who calls logins_exchange; `place` of entries too */
+    bool is_loaded;
+    int64_t number; /* of the newest step that is known */
+    size_t at_once; /* tries of a step */
+};
+
+/* Takes it over into those two, of which one may be a copy. */
+enum login_taken logins_apply(const struct logins_event *event, struct login_mailbox *mailbox,
+                              struct login_network *network, const struct login_limits *limits,
+                              unsigned *begun_r);
+
+#endif

@@ -1,0 +1,487 @@
+/* What processes know of sign-ins: each of its own, and all of them through the store. The moments
+ * are parameters. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "guard/login_values.h"
+#include "guard/logins.h"
+#include "guard/logins_table.h"
+#include "rules/rule.h"
+#include "tests/unit/store/backends.h"
+#include "tests/unit/store/chance.h"
+
+#define ALICE "alice@example.test"
+#define HERE "192.0.2.1"
+#define ELSEWHERE "198.51.100.7"
+
+static struct login_limits limits = LOGIN_DEFAULT_LIMITS;
+static struct token_key *key;
+static struct logins *one, *other; /* two processes on one store */
+
+static void begin(int backend)
+{
+    char path[FOLDER_SIZE + 16];
+    struct problem problem = {0};
+    backend_begin(backend);
+    snprintf(path, sizeof path, "%s/secret", folder);
+    ck_assert_msg(token_key_load(path, &key, &problem) == 1, "%s", problem.text);
+    one = logins_new(key);
+    other = logins_new(key);
+}
+
+static void begin_alone(void) { begin(BACKEND_SQLITE); }
+
+static void end(void)
+{
+    logins_free(&one);
+    logins_free(&other);
+    token_key_free(&key);
+}
+
+static struct logins_try try_of(const char *mailbox, const char *ip, int password)
+{
+    return (struct logins_try){.mailbox = mailbox, .ip = ip, .fingerprint = (uint16_t)password};
+}
+
+static struct logins_taken wrong(struct logins *logins, const char *mailbox, const char *ip,
+                                 int password, int64_t now_ms)
+{
+    struct logins_taken taken;
+    const struct logins_try attempt = try_of(mailbox, ip, password);
+    ck_assert_int_eq(logins_report(logins, &attempt, false, &limits, now_ms, &taken), 1);
+    return taken;
+}
+
+static void right(struct logins *logins, const char *mailbox, const char *ip, int password,
+                  int64_t now_ms)
+{
+    struct logins_taken taken;
+    const struct logins_try attempt = try_of(mailbox, ip, password);
+    ck_assert_int_eq(logins_report(logins, &attempt, true, &limits, now_ms, &taken), 1);
+}
+
+/* When what keeps it out ends; 0: nothing does. */
+static int64_t blocked(struct logins *logins, const char *mailbox, const char *ip, int64_t now_ms)
+{
+    struct login_block block;
+    const struct logins_try attempt = try_of(mailbox, ip, 0);
+    return logins_allow(logins, &attempt, now_ms, &block) ? 0 : block.until_ms;
+}
+
+static void exchange(struct logins *logins, int64_t now_ms)
+{
+    ck_assert_msg(logins_exchange(logins, store, &limits, now_ms) == 1, "%s", store_error(store));
+}
+
+/* Somebody signs in, so that the rules of networks count. */
+static void wake(struct logins *logins, int64_t now_ms)
+{
+    right(logins, "somebody@example.test", "203.0.113.9", 1, now_ms);
+}
+
+/* ---- one process ----------------------------------------------------------------------------- */
+
+/* The tenth wrong one blocks at once, and without a store, to the millisecond for an hour. */
+START_TEST(test_ten_wrong_ones)
+{
+    for (int i = 0; i < 9; i++)
+        ck_assert_uint_eq(wrong(one, ALICE, HERE, i, NOW + i).begun, 0);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 9), 0);
+    struct logins_taken taken = wrong(one, ALICE, HERE, 9, NOW + 9);
+    ck_assert_uint_eq(taken.begun, 1U << LOGIN_WRONG_PER_MAILBOX_AND_IP);
+    ck_assert_int_eq(taken.until_ms, NOW + 9 + HOUR_MS);
+    ck_assert_str_eq(taken.network, HERE);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 9), NOW + 9 + HOUR_MS);
+    ck_assert_int_eq(blocked(one, ALICE, ELSEWHERE, NOW + 9), 0);
+    ck_assert_int_eq(blocked(one, "bob@example.test", HERE, NOW + 9), 0);
+    ck_assert_int_eq(wrong(one, ALICE, HERE, 10, NOW + 10).taken, LOGIN_KEPT_OUT);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 8 + HOUR_MS), NOW + 9 + HOUR_MS);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 9 + HOUR_MS), 0);
+}
+END_TEST
+
+/* Of a webmail that says no address, or of none at all, the mailbox's own rule alone counts. */
+START_TEST(test_no_address)
+{
+    struct logins_taken taken;
+    for (int i = 0; i < 99; i++) {
+        struct logins_try attempt = try_of(ALICE, i % 2 == 0 ? HERE : "", i);
+        attempt.webmail_host = true;
+        ck_assert_int_eq(logins_report(one, &attempt, false, &limits, NOW, &taken), 1);
+        ck_assert_uint_eq(taken.begun, 0);
+    }
+    ck_assert_uint_eq(wrong(one, ALICE, "no address", 99, NOW).begun,
+                      1U << LOGIN_WRONG_PER_MAILBOX);
+}
+END_TEST
+
+/* Everybody's right password is called wrong: nobody is blocked, and somebody is told. */
+static void check_broken(bool is_known, int count)
+{
+    char name[32], ip[32];
+    for (int i = 0; i < count && is_known; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        snprintf(ip, sizeof ip, "192.0.2.%d", i % 4);
+        right(one, name, ip, i, NOW - DAY_MS);
+    }
+    for (int64_t at_ms = NOW; at_ms < NOW + 5 * MINUTE_MS; at_ms += 30 * SECOND_MS)
+        for (int i = 0; i < count; i++) {
+            snprintf(name, sizeof name, "m%d@example.test", i);
+            snprintf(ip, sizeof ip, "192.0.2.%d", i % 4);
+            ck_assert_uint_eq(wrong(one, name, ip, i, at_ms + i).begun, 0);
+        }
+    ck_assert(logins_state(one, NOW + 5 * MINUTE_MS - 1).alarm);
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        snprintf(ip, sizeof ip, "192.0.2.%d", i % 4);
+        ck_assert_int_eq(blocked(one, name, ip, NOW + 5 * MINUTE_MS), 0);
+    }
+}
+START_TEST(test_broken_passdb)
+{
+    check_broken(_i > 0, 200);
+}
+END_TEST
+
+/* ---- several, and the store ------------------------------------------------------------------ */
+
+START_TEST(test_known_elsewhere)
+{
+    begin(_i);
+    exchange(other, NOW);
+    for (int i = 0; i < 10; i++)
+        wrong(one, ALICE, HERE, i, NOW);
+    exchange(one, NOW);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW), 0);
+    exchange(other, NOW);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW), NOW + HOUR_MS);
+    /* and to one that starts */
+    struct logins *third = logins_new(key);
+    exchange(third, NOW);
+    ck_assert_int_eq(blocked(third, ALICE, HERE, NOW), NOW + HOUR_MS);
+    ck_assert_int_eq(blocked(third, ALICE, ELSEWHERE, NOW), 0);
+    logins_free(&third);
+}
+END_TEST
+
+/* Tries add up, whichever process they come to, and each counts once. */
+START_TEST(test_adds_up)
+{
+    begin(_i);
+    for (int i = 0; i < 9; i++) {
+        wrong(i % 2 == 0 ? one : other, ALICE, HERE, i, NOW + i);
+        if (i % 3 == 0)
+            exchange(one, NOW + i);
+        if (i % 4 == 0)
+            exchange(other, NOW + i);
+    }
+    for (int i = 0; i < 3; i++) {
+        exchange(one, NOW + 9);
+        exchange(other, NOW + 9);
+    }
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 9), 0);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 9), 0);
+    ck_assert_int_eq(wrong(other, ALICE, HERE, 4, NOW + 9).taken, LOGIN_REPEATED);
+    ck_assert_uint_eq(wrong(one, ALICE, HERE, 9, NOW + 10).begun,
+                      1U << LOGIN_WRONG_PER_MAILBOX_AND_IP);
+    exchange(one, NOW + 10);
+    exchange(other, NOW + 10);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 10), NOW + 10 + HOUR_MS);
+}
+END_TEST
+
+/* A process that was away for longer than steps are told reads all anew; so does one whose store
+ * is another. */
+START_TEST(test_reads_anew)
+{
+    const int64_t later = NOW + LOGIN_VALUES_TOLD_MS;
+    begin(_i);
+    wake(one, NOW - 1);
+    exchange(one, NOW - 1);
+    exchange(other, NOW - 1);
+    for (int i = 0; i < 10; i++)
+        wrong(one, ALICE, HERE, i, NOW);
+    exchange(one, NOW);
+    wake(one, later + HOUR_MS / 2);
+    exchange(one, later);
+    exchange(other, later);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, later), NOW + HOUR_MS);
+    for (int i = 0; i < 10; i++)
+        wrong(one, "bob@example.test", HERE, i, later);
+    backend_end();
+    backend_begin(_i);
+    exchange(one, later);
+    exchange(other, later);
+    ck_assert_int_eq(blocked(other, "bob@example.test", HERE, later), later + HOUR_MS);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, later), NOW + HOUR_MS);
+}
+END_TEST
+
+/* What is known of a mailbox is found again after a start: its old passwords, and known pairs, whom
+ * a network's block does not keep out. */
+START_TEST(test_after_a_start)
+{
+    begin(_i);
+    right(one, ALICE, HERE, 77, NOW - 2 * DAY_MS);
+    right(one, ALICE, HERE, 78, NOW - DAY_MS);
+    exchange(one, NOW - DAY_MS);
+    exchange(other, NOW);
+    wake(other, NOW);
+    ck_assert_int_eq(wrong(other, ALICE, HERE, 77, NOW).taken, LOGIN_OLD_PASSWORD);
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "m%d@example.test", i);
+        wrong(other, name, HERE, 5, NOW + i);
+    }
+    ck_assert_int_eq(blocked(other, "new@example.test", HERE, NOW + 9), NOW + 9 + HOUR_MS);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 9), 0);
+    exchange(other, NOW + 10);
+    exchange(one, NOW + 10);
+    ck_assert_int_eq(blocked(one, "new@example.test", HERE, NOW + 10), NOW + 9 + HOUR_MS);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 10), 0);
+}
+END_TEST
+
+/* Nobody can read from the store who signs in. */
+START_TEST(test_no_name_is_kept)
+{
+    begin(_i);
+    right(one, ALICE, HERE, 77, NOW);
+    exchange(one, NOW);
+    struct value values[8];
+    struct store_page page = {.max = countof(values)};
+    ck_assert_int_eq(store_values(store, arena, VALUE_LOGINS, "", NOW, values, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_uint_eq(strlen(values[0].key), 16);
+    ck_assert(memmem(values[0].bytes, values[0].length, "alice", strlen("alice")) == NULL);
+    ck_assert_int_eq(values[0].until_ms, NOW + LOGIN_OLD_MS);
+    ck_assert_int_eq(store_values(store, arena, VALUE_LOGIN_NETWORK, "", NOW, values, &page), 1);
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_int_eq(values[0].until_ms, NOW + LOGIN_KNOWN_MS);
+}
+END_TEST
+
+/* A right sign-in that says nothing new is written once an hour. */
+START_TEST(test_clicks)
+{
+    begin(_i);
+    for (int i = 0; i < 100; i++)
+        right(one, ALICE, HERE, 77, NOW + i);
+    ck_assert_uint_eq(logins_state(one, NOW).unwritten, 1);
+    exchange(one, NOW);
+    right(one, ALICE, HERE, 77, NOW + HOUR_MS);
+    ck_assert_uint_eq(logins_state(one, NOW).unwritten, 1);
+}
+END_TEST
+
+/* ---- trouble --------------------------------------------------------------------------------- */
+
+START_TEST(test_store_away)
+{
+    begin(_i);
+    exchange(one, NOW);
+    exchange(other, NOW);
+    struct store *here = store;
+    struct problem problem = {0};
+    char url[2 * FOLDER_SIZE];
+    snprintf(url, sizeof url, "redis+unix://%s/nobody.sock", folder);
+    const struct store_options options = {.timeout_ms = 50};
+    struct store *away = NULL;
+    ck_assert_int_eq(store_open(url, &options, &away, &problem), 1);
+    for (int i = 0; i < 10; i++) {
+        wrong(one, ALICE, HERE, i, NOW + i);
+        ck_assert_int_eq(logins_exchange(one, away, &limits, NOW + i), -1);
+    }
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 9), NOW + 9 + HOUR_MS);
+    ck_assert_uint_eq(logins_state(one, NOW).unwritten, 10);
+    store_free(&away);
+    store = here;
+    exchange(one, NOW + 10);
+    ck_assert_uint_eq(logins_state(one, NOW).unwritten, 0);
+    exchange(other, NOW + 10);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW + 10), NOW + 9 + HOUR_MS);
+}
+END_TEST
+
+/* What waits for the store has a bound. */
+START_TEST(test_bound)
+{
+    char name[32];
+    for (int i = 0; i < LOGINS_UNWRITTEN_MAX + 3; i++) {
+        snprintf(name, sizeof name, "m%d@example.test", i % 50000);
+        wrong(one, name, "", i % LOGIN_FINGERPRINTS, NOW);
+    }
+    struct logins_state state = logins_state(one, NOW);
+    ck_assert_uint_eq(state.unwritten, LOGINS_UNWRITTEN_MAX);
+    ck_assert_uint_eq(state.unwritten_lost, 3);
+}
+END_TEST
+
+/* Values that somebody damaged block nobody, and are replaced. */
+START_TEST(test_damaged)
+{
+    begin(_i);
+    for (int i = 0; i < 10; i++)
+        wrong(one, ALICE, HERE, i, NOW);
+    exchange(one, NOW);
+    struct value values[2];
+    struct store_page page = {.max = 1};
+    ck_assert_int_eq(store_values(store, arena, VALUE_LOGINS, "", NOW, values, &page), 1);
+    struct value_change change = {.value = values[0], .replaces = VALUE_ANY};
+    change.value.length--;
+    const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
+    ck_assert_int_eq(store_values_change(store, &step, NULL), 1);
+    exchange(other, NOW);
+    ck_assert_int_eq(blocked(other, ALICE, HERE, NOW), 0);
+    for (int i = 0; i < 10; i++)
+        wrong(other, ALICE, HERE, i, NOW + 1);
+    exchange(other, NOW + 1);
+    exchange(one, NOW + 1);
+    ck_assert_int_eq(blocked(one, ALICE, HERE, NOW + 1), NOW + 1 + HOUR_MS);
+}
+END_TEST
+
+/* ---- all at once ----------------------------------------------------------------------------- */
+
+enum { THREADS = 4, EACH = 3000, NAMES = 40, PASSWORDS = 100 };
+
+struct worker {
+    struct logins *logins;
+    uint64_t seed;
+};
+
+static void next_try(uint64_t *seed, int *name_r, int *password_r)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + 1;
+    *name_r = (int)(*seed >> 40) % NAMES;
+    *password_r = (int)(*seed >> 33) % PASSWORDS;
+}
+
+static void *report_many(void *context)
+{
+    struct worker *worker = context;
+    uint64_t seed = worker->seed;
+    for (int i = 0; i < EACH; i++) {
+        int number, password;
+        char name[32];
+        next_try(&seed, &number, &password);
+        snprintf(name, sizeof name, "m%d@example.test", number);
+        wrong(worker->logins, name, HERE, password, NOW);
+    }
+    return NULL;
+}
+
+/* Different passwords of that mailbox among all tries. */
+static size_t count_tried(const struct worker *workers, int wanted)
+{
+    bool tried[PASSWORDS] = {false};
+    size_t count = 0;
+    for (int i = 0; i < THREADS; i++) {
+        uint64_t seed = workers[i].seed;
+        for (int k = 0; k < EACH; k++) {
+            int number, password;
+            next_try(&seed, &number, &password);
+            count += number == wanted && !tried[password];
+            tried[password] |= number == wanted;
+        }
+    }
+    return count;
+}
+
+/* Threads report to both processes while those exchange: afterwards the store has each
+ * password that was tried, at whichever, once. */
+START_TEST(test_at_once)
+{
+    begin(_i);
+    limits.of[LOGIN_WRONG_PER_MAILBOX_AND_IP] = LIMIT_OFF;
+    limits.of[LOGIN_WRONG_PER_MAILBOX] = LIMIT_OFF;
+    pthread_t threads[THREADS];
+    struct worker workers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){i % 2 == 0 ? one : other, (uint64_t)i + 1};
+        pthread_create(&threads[i], NULL, report_many, &workers[i]);
+    }
+    for (int i = 0; i < 20; i++) {
+        exchange(one, NOW);
+        exchange(other, NOW);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 2; i++) {
+        exchange(one, NOW);
+        exchange(other, NOW);
+    }
+    struct value values[NAMES];
+    struct store_page page = {.max = NAMES};
+    ck_assert_int_eq(store_values(store, arena, VALUE_LOGINS, "", NOW, values, &page), 1);
+    ck_assert_uint_eq(page.count, NAMES);
+    size_t kept = 0, tried = 0;
+    for (int i = 0; i < NAMES; i++) {
+        struct login_mailbox mailbox;
+        login_values_mailbox(&values[i], &mailbox);
+        kept += mailbox.tries.count;
+        tried += count_tried(workers, i);
+        login_mailbox_free(&mailbox);
+    }
+    ck_assert_uint_eq(kept, tried);
+    limits = (struct login_limits)LOGIN_DEFAULT_LIMITS;
+}
+END_TEST
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+/* Against a plain array. */
+START_TEST(test_table)
+{
+    enum { IDS = 500, STEPS = 20000 };
+    static bool there[IDS];
+    struct logins_table table = {.seed = 1};
+    chance_state = 1;
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t id = (uint64_t)below(IDS);
+        if (percent(60)) {
+            struct logins_entry *entry = logins_table_get(&table, id, IDS);
+            entry->of.mailbox.open_until_ms = percent(50) ? NOW + 1 : NOW;
+            there[id] = true;
+        } else {
+            size_t before = table.count, dropped = 0;
+            logins_table_sweep(&table, (size_t)below(40), NOW);
+            for (int i = 0; i < IDS; i++) {
+                bool is = logins_table_find(&table, (uint64_t)i) != NULL;
+                ck_assert(there[i] || !is);
+                dropped += there[i] && !is;
+                there[i] = is;
+            }
+            ck_assert_uint_eq(before - table.count, dropped);
+        }
+        ck_assert((logins_table_find(&table, id) != NULL) == there[id]);
+    }
+    ck_assert(logins_table_get(&table, IDS, table.count) == NULL);
+    logins_table_free(&table);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("logins");
+    TCase *cases = backends_case(suite, "store");
+    tcase_add_checked_fixture(cases, NULL, end);
+    tcase_add_loop_test(cases, test_known_elsewhere, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_adds_up, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_reads_anew, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_after_a_start, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_no_name_is_kept, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_clicks, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_store_away, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_damaged, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_at_once, 0, BACKEND_KINDS);
+    TCase *alone = backends_case(suite, "memory");
+    tcase_add_checked_fixture(alone, begin_alone, end);
+    tcase_add_test(alone, test_ten_wrong_ones);
+    tcase_add_test(alone, test_no_address);
+    tcase_add_loop_test(alone, test_broken_passdb, 0, 2);
+    tcase_add_test(alone, test_bound);
+    tcase_add_test(alone, test_table);
+    return backends_run(suite);
+}
