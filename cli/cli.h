@@ -114,7 +114,7 @@ int cli_open(struct cli *cli, struct open_command **opened_r) must_check;
 void cli_close(struct open_command **opened);
 /* The key that the services have, for cli->desk.key, if we may read it; NULL. The caller frees it. */
 struct token_key *cli_open_key(struct cli *cli);
-/* Runs it with that key at the desk. */
+/* Runs it with that key at the desk and its guard. */
 int cli_with_key(struct cli *cli, int (*run)(struct cli *cli));
 /* Root goes on as the owner of a SQLite file or its folder, in the group of `socket` (NULL: none)
  * too; database NULL: it is not SQLite. -1: go on; else the exit status. */

@@ -221,7 +221,9 @@ int cli_with_key(struct cli *cli, int (*run)(struct cli *cli))
 {
     freed_by(token_key_free) struct token_key *key = cli_open_key(cli);
     cli->desk.key = key;
+    guard_hash_by(cli->desk.guard, key);
     int status = run(cli);
+    guard_hash_by(cli->desk.guard, NULL);
     cli->desk.key = NULL;
     return status;
 }

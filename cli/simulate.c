@@ -56,7 +56,7 @@ static void print_verdict(struct cli *cli, struct json_object *view)
     views_print_windows(cli, view);
 }
 
-int cli_run_simulate(struct cli *cli)
+static int simulate(struct cli *cli)
 {
     freed_by(text_free) struct text input = {0};
     freed_by(json_put) struct json_object *view = NULL;
@@ -71,3 +71,6 @@ int cli_run_simulate(struct cli *cli)
         return cli_no_store(cli);
     return views_show(cli, view, print_verdict);
 }
+
+/* By the key recipients are found that Sendguard itself has blocked. */
+int cli_run_simulate(struct cli *cli) { return cli_with_key(cli, simulate); }

@@ -3,9 +3,11 @@ API, on both stores."""
 
 import csv
 import io
+import json
 
 import pytest
 
+import hashed
 from mta import DUNNO, both, start_mta  # noqa: F401 (fixtures)
 from programs import eventually
 from test_cli import Shell
@@ -188,3 +190,25 @@ def test_faults_of_a_file_are_told_up_to_twenty(shell, folder):
     shell.fails(64, "block", "--import", str(file))
     shell.fails(64, "block", "bob@x.test", "--import", str(file), *WHY)
     shell.fails(64, "block", "--import", str(file), "--reason", "x", *WHY)
+
+
+def test_what_sendguard_blocks_itself(redis_store, folder, start, sender_at):
+    """Also the command line finds it by the whole address, wherever it can read the secret."""
+    guard = start(redis_store)
+    sender = sender_at(guard, mailbox="ann@alone.test")
+    shell = Shell(folder, redis_store)
+    hashed.put(redis_store, folder / "secret", "bob@x.test", "alone.test", "address_unknown")
+    eventually(lambda: sender.send(["bob@x.test"], dry_run=True).status == 422,
+               "an entry takes effect")
+    answer = sender.send(["carol@x.test", "bob@x.test"])
+    assert answer.status == 422
+    assert [(one["recipient"], one["reason"]) for one in answer.json["reasons"]] == [
+        ("bob@x.test", "address_unknown")]
+    text = json.dumps({"mailbox": sender.mailbox, "to": ["carol@x.test", "bob@x.test"]})
+    assert shell.json("simulate", text=text)["verdict"] == "admit"
+    shell.options += ["-o", f"web.secret_file={folder / 'secret'}"]
+    told = shell.ok("simulate", text=text)
+    assert "this message would meet: refuse." in told
+    assert "recipient_blocked: Mail to bob@x.test (To) came back twice" in told
+    [entry] = shell.json("blocks", "bob@x.test")
+    assert (entry["subject"], entry["reason"]) == ("(recipient) at mx.x.test", "address_unknown")
