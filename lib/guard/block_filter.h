@@ -1,5 +1,5 @@
 /* Which subjects may be on a block list (block_list.h): a copy in each process' memory, of hashes
- * alone, 16 bytes an entry. It is brought up to date twice a second by asking the store what is
+ * alone, 16 to 32 bytes an entry. It is brought up to date twice a second by asking the store what is
  * new, and read anew, a page at a time, twice a day, when the subjects leave that were removed or
  * are over. Any thread. */
 #ifndef SENDGUARD_BLOCK_FILTER_H

@@ -80,18 +80,15 @@ static void add_hashes(struct looking *looking, struct keyed_hash_keys *keys)
     const int64_t before_ms = looking->now_ms - KEYED_HASH_LOOKS_BACK_MS;
     const struct submission *submission = looking->judgement->submission;
     struct arena *arena = looking->judgement->arena;
+    const int64_t moments[HASH_YEARS] = {looking->now_ms, before_ms};
+    int years = keyed_hash_same_year(keys, looking->now_ms, before_ms) ? 1 : HASH_YEARS;
     looking->count += HASH_YEARS * looking->recipients;
     for (size_t i = 0; i < looking->recipients; i++) {
         const char *address = looking->of[2 * i].text;
         struct blockable *hashes = hashes_of(looking, i);
-        if (address == NULL)
-            continue;
-        const uint64_t numbers[HASH_YEARS] = {
-            keyed_hash_recipient(keys, address, looking->now_ms),
-            keyed_hash_recipient(keys, address, before_ms)};
-        for (int year = 0; year < (numbers[0] != numbers[1] ? HASH_YEARS : 1); year++) {
+        for (int year = 0; year < years && address != NULL; year++) {
             char *text = arena_alloc(arena, BLOCK_SUBJECT_HASH_SIZE);
-            block_list_hashed(numbers[year], text);
+            block_list_hashed(keyed_hash_recipient(keys, address, moments[year]), text);
             hashes[year] = (struct blockable){BLOCK_RECIPIENT, text, NULL, 0};
         }
     }

@@ -56,6 +56,11 @@ static const unsigned char *key_of_year(struct keyed_hash_keys *keys, int64_t at
     return year->bytes;
 }
 
+bool keyed_hash_same_year(struct keyed_hash_keys *keys, int64_t one_ms, int64_t other_ms)
+{
+    return key_of_year(keys, one_ms) == key_of_year(keys, other_ms);
+}
+
 uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms)
 {
     return hash(key_of_year(keys, at_ms), address, strlen(address));

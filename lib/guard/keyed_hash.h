@@ -22,6 +22,8 @@ void keyed_hash_forget(struct keyed_hash_keys *keys);
 /* Who looks for the hash of a recipient takes the key of so long before too. */
 #define KEYED_HASH_LOOKS_BACK_MS (31 * DAY_MS)
 
+/* Whether both moments, less than a year apart, have the same key of recipients. */
+bool keyed_hash_same_year(struct keyed_hash_keys *keys, int64_t one_ms, int64_t other_ms);
 /* Of an address in key form, by the key of the year of at_ms. */
 uint64_t keyed_hash_recipient(struct keyed_hash_keys *keys, const char *address, int64_t at_ms);
 /* Never 0. With its angle brackets or without them. */
