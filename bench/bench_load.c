@@ -15,14 +15,14 @@
 #include "histogram.h"
 #include "requests.h"
 
-enum { CLIENTS_MAX = 1024, ANSWER_MAX = 64 * 1024, STATUS_MAX = 600, LOST_MAX = 1000 };
+enum { CLIENTS_MAX = 1024, ANSWER_MAX = 64 * 1024, STATUS_MAX = 600, LOST_MAX = 1000, MIXED = 3 };
 enum { SILENCE_MS = 10000 };
 
 struct client {
     int fd; /* -1: none */
     bool kept;
     bool fresh; /* nothing was answered on this connection yet */
-    struct request requests[RECIPIENTS_MAX];
+    struct request requests[MIXED];
     struct request *sent;
     uint64_t sent_ns;
     size_t got;
@@ -32,7 +32,8 @@ struct client {
 struct load {
     enum protocol protocol;
     struct target target;
-    unsigned client_count, kept_count, expected;
+    unsigned client_count, kept_count, expected, recipients; /* recipients 0: 1 to 3, mixed */
+    bool blocked;
     uint32_t mailboxes;
     uint64_t warmup_ns, duration_ns;
     int epoll;
@@ -50,6 +51,8 @@ static const char usage[] =
     "  --keep N          so many of them keep their connection, the others open one for each\n"
     "                    request (default: all)\n"
     "  --mailboxes N     who sends: one of N, uniformly (default 10000, at most 1000000)\n"
+    "  --recipients N    of each message, at most 300 (default: 1 to 3)\n"
+    "  --blocked         they are at the domains blocked000.test to blocked999.test, else outside\n"
     "  --warmup SECONDS  not measured (default 0.3)\n"
     "  --duration SECONDS (default 2)\n"
     "  --expect STATUS   the right answer (default 200)\n"
@@ -113,7 +116,7 @@ static void send_again(struct load *load, struct client *client)
 
 static void send_next(struct load *load, struct client *client, uint64_t at_ns)
 {
-    client->sent = &client->requests[random_below(&load->random, RECIPIENTS_MAX)];
+    client->sent = &client->requests[random_below(&load->random, MIXED)];
     request_make(client->sent, random_below(&load->random, load->mailboxes), load->run,
                  load->sent++, &load->random);
     client->sent_ns = at_ns;
@@ -317,6 +320,10 @@ static void set_option(struct load *load, const char *option, const char *value)
         load->warmup_ns = (uint64_t)(number(option, value, 0, 3600) * (double)SECOND_NS);
     else if (strcmp(option, "duration") == 0)
         load->duration_ns = (uint64_t)(number(option, value, 0.01, 3600) * (double)SECOND_NS);
+    else if (strcmp(option, "recipients") == 0)
+        load->recipients = (unsigned)number(option, value, 1, RECIPIENTS_MAX);
+    else if (strcmp(option, "blocked") == 0)
+        load->blocked = true;
     else if (strcmp(option, "expect") == 0)
         load->expected = (unsigned)number(option, value, 100, STATUS_MAX - 1);
     else
@@ -329,6 +336,7 @@ static void read_options(struct load *load, int count, char **values)
         {"fastcgi", 1, NULL, 'o'},  {"http", 1, NULL, 'o'},   {"clients", 1, NULL, 'o'},
         {"keep", 1, NULL, 'o'},     {"warmup", 1, NULL, 'o'}, {"mailboxes", 1, NULL, 'o'},
         {"duration", 1, NULL, 'o'}, {"expect", 1, NULL, 'o'}, {"seed", 1, NULL, 'o'},
+        {"recipients", 1, NULL, 'o'}, {"blocked", 0, NULL, 'o'},
         {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0}};
     int which;
     for (int found; (found = getopt_long(count, values, "", options, &which)) != -1;) {
@@ -362,8 +370,10 @@ int main(int count, char **values)
         struct client *client = &load.clients[i];
         client->fd = -1;
         client->kept = i < load.kept_count;
-        for (size_t to = 0; to < RECIPIENTS_MAX; to++)
-            request_render(&client->requests[to], load.protocol, to + 1, client->kept);
+        for (size_t to = 0; to < MIXED; to++)
+            request_render(&client->requests[to], load.protocol,
+                           load.blocked ? REQUEST_BLOCKED : REQUEST_RECIPIENT,
+                           load.recipients > 0 ? load.recipients : to + 1, client->kept);
     }
     run(&load);
     report(&load);

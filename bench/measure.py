@@ -37,11 +37,12 @@ def target_of(route, server, nginx, name):
     return "--http", f"127.0.0.1:{nginx.ports[name]}"
 
 
-def measure(target, processes, *, clients, mailboxes, seconds, keep=None):
-    """`processes`: name → server. Adds CPU microseconds a decision, in all and by process."""
+def measure(target, processes, *, clients, mailboxes, seconds, keep=None, options=()):
+    """`processes`: name → server; `options`: further ones of the client. Adds CPU microseconds a
+    decision, in all and by process."""
     pids = {name: server.pids() for name, server in processes.items()}
     before = {name: servers.cpu_ns(pids[name]) for name in pids}
-    options = ["--clients", clients, "--mailboxes", mailboxes]
+    options = [*options, "--clients", clients, "--mailboxes", mailboxes]
     if keep is not None:
         options += ["--keep", keep]
     result = load(target, *options, seconds=seconds)

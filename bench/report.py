@@ -21,6 +21,10 @@ TARGETS = {
     "minute_ms": 50,
     "webmail-send_ms": 1.0,
     "desk_ms": 50,
+    "blocks 1 recipient": 1.10,
+    "blocks 300 recipients": 1.5,
+    "known_s": 1,
+    "blocks_page_ms": 1000,
 }
 
 
@@ -62,7 +66,7 @@ def void(results):
 
 
 def member(result):
-    names = ("subject", "store", "survives", "route", "clients", "mailboxes", "history")
+    names = ("subject", "store", "case", "survives", "route", "clients", "mailboxes", "history")
     return ", ".join(f"{name} {result[name]}" for name in names if name in result)
 
 
@@ -142,6 +146,45 @@ def desk_table(results):
              f"{max(r['worst_ms'] for r in group):.1f}")
             for (store, page), group in grouped(results, "store", "page").items()]
     return table(("store", "page", "median ms", "slowest ms"), rows)
+
+
+def blocks_split(results):
+    """Of judging, and one a store."""
+    return [r for r in results if "case" in r], [r for r in results if "case" not in r]
+
+
+def blocks_table(results):
+    judged, _ = blocks_split(results)
+    rows = [(store, case, column(group, "none_cpu_us", 1), column(group, "cpu_us", 1),
+             column(group, "cpu_ratio", 2), column(group, "p50_ratio", 2))
+            for (store, case), group in grouped(judged, "store", "case").items()]
+    return table(("store", "message", "CPU µs, empty lists", "CPU µs, long lists", "CPU, long of empty",
+                  "p50, long of empty"), rows)
+
+
+BLOCKS_FACTS = {
+    "known by another program after, s (median)": ("known_s", 2),
+    "the same, longest of ten, s": ("known_worst_s", 2),
+    "of that, the command `sendguard block`, s": ("block_s", 2),
+    "first answer after a start, ms": ("first_ms", 0),
+    "the same with empty lists, ms": ("first_none_ms", 1),
+    "reading all, ms": ("read_ms", 0),
+    "looking for news where there is none, µs": ("nothing_us", 0),
+    "looking for news, one entry, µs": ("news_us", 0),
+    "bytes of the copy in memory": ("bytes", 0),
+    "`block --import` of as many new lines, s": ("import_s", 2),
+    "the same file again, s": ("again_s", 2),
+    "`sendguard blocks --csv`, s": ("csv_s", 2),
+}
+
+
+def blocks_facts_table(results):
+    _, facts = blocks_split(results)
+    rows = [(what, *(f"{one[name]:,.{digits}f}" for one in facts))
+            for what, (name, digits) in BLOCKS_FACTS.items()]
+    rows += [(f"{page}, ms", *(f"{one['pages'][page]:.1f}" for one in facts))
+             for page in facts[0]["pages"]]
+    return table(("", *(one["store"] for one in facts)), rows)
 
 
 # ---- targets ---------------------------------------------------------------------
@@ -226,6 +269,27 @@ def desk_targets(results):
     return [row("median of a page of the desk, ms", f"≤ {limit}",
                 [f"{ms:.1f} with {store} ({page})" for store, (ms, page) in slowest.items()],
                 all(ms <= limit for ms, _ in slowest.values()))]
+
+
+def blocks_targets(results):
+    judged, facts = blocks_split(results)
+    groups, rows = grouped(judged, "case", "store"), []
+    for case in ("1 recipient", "300 recipients"):
+        limit = TARGETS[f"blocks {case}"]
+        ratios = {r["store"]: median(groups[case, r["store"]], "cpu_ratio") for r in facts}
+        rows.append(row(f"CPU of {case} with long block lists, of empty ones", f"≤ {limit}",
+                        [f"{ratio:.2f} with {store}" for store, ratio in ratios.items()],
+                        all(ratio <= limit for ratio in ratios.values())))
+    limit = TARGETS["known_s"]
+    rows.append(row("a new entry is known by another program after, s", f"≤ {limit}",
+                    [f"{r['known_worst_s']:.2f} with {r['store']}" for r in facts],
+                    all(r["known_worst_s"] <= limit for r in facts)))
+    limit = TARGETS["blocks_page_ms"]
+    slowest = {r["store"]: max((ms, page) for page, ms in r["pages"].items()) for r in facts}
+    rows.append(row("median of a page of the block lists, ms", f"< {limit}",
+                    [f"{ms:.1f} with {store} ({page})" for store, (ms, page) in slowest.items()],
+                    all(ms < limit for ms, _ in slowest.values())))
+    return rows
 
 
 def targets_table(rows):

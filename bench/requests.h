@@ -12,12 +12,13 @@
 
 enum protocol { PROTOCOL_FASTCGI, PROTOCOL_HTTP };
 
-enum { RECIPIENTS_MAX = 3, FCGI_HEAD_BYTES = 8 };
+enum { RECIPIENTS_MAX = 300, FCGI_HEAD_BYTES = 8 };
 enum fcgi_type { FCGI_BEGIN = 1, FCGI_END = 3, FCGI_PARAMS = 4, FCGI_STDIN = 5, FCGI_STDOUT = 6 };
 
 #define REQUEST_PATH "/sendguard/submissions"
 #define REQUEST_ID "<0000000000000000.00000000@webmail.bench.test>"
 #define REQUEST_RECIPIENT "Pat Example 000000 <pat000000@outside000.test>"
+#define REQUEST_BLOCKED "Pat Example 000000 <pat000000@blocked000.test>"
 enum { ID_RUN_AT = 1, ID_RUN_DIGITS = 16, ID_COUNT_AT = 18, ID_COUNT_DIGITS = 8 };
 
 struct request {
@@ -55,7 +56,7 @@ static inline size_t add_at(struct text *text, const char *value)
     return at;
 }
 
-static inline void render_body(struct request *request, struct text *body)
+static inline void render_body(struct request *request, const char *recipient, struct text *body)
 {
     text_add(body, "{\"id\":\"");
     request->id_at = add_at(body, REQUEST_ID);
@@ -68,7 +69,7 @@ static inline void render_body(struct request *request, struct text *body)
     text_add(body, "\",\"lang\":\"en\",\"to\":[");
     for (size_t i = 0; i < request->recipient_count; i++) {
         text_add(body, i > 0 ? ",\"" : "\"");
-        request->recipients_at[i] = add_at(body, REQUEST_RECIPIENT);
+        request->recipients_at[i] = add_at(body, recipient);
         text_add(body, "\"");
     }
     text_add(body, "]}");
@@ -137,14 +138,14 @@ static inline void add_fastcgi_head(struct text *bytes, size_t body_bytes, bool 
     text_free(&params);
 }
 
-/* A request for `recipient_count` (1..RECIPIENTS_MAX) recipients. `keep`: the
- * server is asked to keep the connection. */
+/* A request for `recipient_count` (1..RECIPIENTS_MAX) recipients, each like `recipient`. `keep`:
+ * the server is asked to keep the connection. */
 static inline void request_render(struct request *request, enum protocol protocol,
-                                  size_t recipient_count, bool keep)
+                                  const char *recipient, size_t recipient_count, bool keep)
 {
     struct text body = {0};
     *request = (struct request){.recipient_count = recipient_count};
-    render_body(request, &body);
+    render_body(request, recipient, &body);
     if (protocol == PROTOCOL_FASTCGI) {
         add_fastcgi_head(&request->bytes, body.length, keep);
         add_record(&request->bytes, FCGI_STDIN, body.data, body.length);

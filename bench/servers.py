@@ -225,10 +225,10 @@ class Redis(Server):
 
 
 class Guard(Server):
-    """sendguard-fcgi with limits that admit everything, all else default but for `store`, further
-    lines of that section."""
+    """sendguard-fcgi with limits that admit everything, all else default but for `store` and `limits`,
+    further lines of these sections."""
 
-    def __init__(self, folder, store_url, store=""):
+    def __init__(self, folder, store_url, store="", limits=""):
         folder.mkdir(exist_ok=True)
         self.socket = str(folder / "fcgi.sock")
         config = folder / "sendguard.conf"
@@ -238,7 +238,8 @@ class Guard(Server):
             f"[fcgi]\nlisten = {self.socket}\n"
             f"[web]\nsecret_file = {folder / 'secret'}\n"
             f"[limits.webmail]\nmessages_per_day = {EVERYTHING}\n"
-            f"off_domain_per_day = {EVERYTHING}\noff_domain_per_hour_per_ip = {EVERYTHING}\n")
+            f"off_domain_per_day = {EVERYTHING}\noff_domain_per_hour_per_ip = {EVERYTHING}\n"
+            f"{limits}")
         super().__init__([built("sendguard-fcgi"), "-c", str(config)], folder, self.socket)
 
 
