@@ -350,7 +350,8 @@ static struct value_change change_of(struct held_failures *held,
 int failures_changes(struct failures *failures, const struct failure_settings *settings,
                      int64_t now_ms, struct value_change *changes, size_t room, size_t *count_r)
 {
-    int64_t newest_ms = 0;
+    int64_t *newest_ms = &failures->newest_ms;
+    *newest_ms = 0;
     failures_put_back(failures);
     failures_forget_events(failures);
     *count_r = 0;
@@ -369,10 +370,10 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
         const struct failures_outcome *added =
             &g_array_index(failures->added, struct failures_outcome, i);
         apply(failures, added);
-        if (added->outcome.at_ms > newest_ms && added->outcome.at_ms <= now_ms)
-            newest_ms = added->outcome.at_ms;
+        if (added->outcome.at_ms > *newest_ms && added->outcome.at_ms <= now_ms)
+            *newest_ms = added->outcome.at_ms;
     }
-    if (excuse_all(failures, newest_ms, now_ms) < 0)
+    if (excuse_all(failures, *newest_ms, now_ms) < 0)
         return -1;
     for (guint i = 0; i < failures->due->len; i++)
         look_at(failures, g_ptr_array_index(failures->due, i), now_ms);
@@ -387,6 +388,14 @@ int failures_changes(struct failures *failures, const struct failure_settings *s
         *count_r += count;
     }
     return 1;
+}
+
+int64_t failures_outage_ms(const struct failures *failures, const char *site)
+{
+    const struct held_failures *held = g_hash_table_lookup(failures->held[VALUE_OUTAGE], site);
+    bool has = held != NULL && held->in_use &&
+               explained(failures, held, "", "", failures->newest_ms) != 0;
+    return has ? failures->newest_ms : 0;
 }
 
 void failures_written(struct failures *failures, const uint32_t *versions)

@@ -65,6 +65,10 @@ struct failures_event {
 };
 const struct failures_event *failures_events(const struct failures *failures, size_t *count_r);
 
+/* When the site was seen to have an outage, by the changes that were made last: the moment of the
+ * newest outcome of the step. 0: it has none, or no outcome of the step is of that site. */
+int64_t failures_outage_ms(const struct failures *failures, const char *site);
+
 /* They have been written; `versions` in their order. */
 void failures_written(struct failures *failures, const uint32_t *versions);
 /* The store refused the step since that one of the changes (its place) met another version: it is

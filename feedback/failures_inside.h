@@ -37,6 +37,7 @@ struct failures {
     GPtrArray *due;        /* of struct due_block: in which time is to pass */
     /* Of the step that is made: */
     const struct failure_settings *settings;
+    int64_t newest_ms; /* the newest outcome of all */
     uint32_t domains_of_day; /* up to FAILURE_OUTAGE_DOMAINS_FEW; today or yesterday */
     GPtrArray *changed;    /* of held, in the order of the changes */
     GArray *events;        /* of struct failures_event */

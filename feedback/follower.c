@@ -30,6 +30,8 @@ static const struct {
     {"blocks_ended", offsetof(struct follower_counts, blocks_ended)},
     {"outages", offsetof(struct follower_counts, outages)},
     {"suspensions", offsetof(struct follower_counts, suspensions)},
+    {"recipients_blocked", offsetof(struct follower_counts, recipients_blocked)},
+    {"recipients_opened", offsetof(struct follower_counts, recipients_opened)},
 };
 
 static uint64_t *count_at(struct follower_counts *counts, size_t place)
@@ -68,6 +70,7 @@ int follower_new(struct store *store, const struct token_key *key, const char *s
     follower->arena = arena_new();
     follower->deliveries = deliveries_new(store, &follower->hash_keys, source);
     follower->failures = failures_new(store);
+    follower->recipients = recipient_failures_new(store);
     follower->open = open_messages_new(source);
     follower->strangers = follower_new_strangers();
     follower->older_strangers = follower_new_strangers();
@@ -105,6 +108,7 @@ void follower_free(struct follower **follower)
     forget_refunds(*follower);
     deliveries_free(&(*follower)->deliveries);
     failures_free(&(*follower)->failures);
+    recipient_failures_free(&(*follower)->recipients);
     open_messages_free(&(*follower)->open);
     admitted_free(&(*follower)->admitted);
     g_hash_table_destroy((*follower)->strangers);
@@ -145,7 +149,8 @@ static size_t change_count(const struct follower *follower)
 {
     return deliveries_change_count(follower->deliveries) +
            open_messages_change_count(follower->open) +
-           failures_change_count(follower->failures);
+           failures_change_count(follower->failures) +
+           recipient_failures_change_count(follower->recipients);
 }
 
 /* If the step has room for what it may find. 1 or -1. */
@@ -251,6 +256,7 @@ bool follower_is_full(const struct follower *follower)
     return follower->step_lines >= follower->step_lines_max ||
            deliveries_change_bytes(follower->deliveries) > VALUES_STEP_MAX_BYTES / 2 ||
            failures_change_bytes(follower->failures) > VALUES_STEP_MAX_BYTES / 4 ||
+           recipient_failures_is_full(follower->recipients) ||
            change_count(follower) + 1 + OF_A_LINE > VALUES_AT_ONCE ||
            follower->refund_count + 1 + FOLLOWER_STRANGER_LINES_MAX > VALUES_REFUNDS_MAX;
 }
@@ -308,8 +314,9 @@ static void note_refunds(struct follower *follower)
     forget_refunds(follower);
 }
 
-/* Other followers change windows of sender domains too: where one was first, the outcomes of this
- * step are applied to what it has written. The cursor is the first change. As store_values_change. */
+/* Other followers change windows of sender domains and what is known of recipients too, staff and
+ * judging the block lists: where one was first, the outcomes of this step are applied to what it has
+ * written. The cursor is the first change. As store_values_change. */
 static int write_step(struct follower *follower, const char *place, struct values_step *step)
 {
     static const struct failure_settings defaults = FAILURE_DEFAULTS;
@@ -318,27 +325,30 @@ static int write_step(struct follower *follower, const char *place, struct value
     enum { TRIES = 10 };
     freed_by(text_free) struct text cursor = {0};
     const struct follower_counts counts = follower->counts;
-    size_t before = step->count, of_failures;
+    size_t before = step->count, room = VALUES_AT_ONCE - before, of_failures;
     int answer = 0;
+    room -= recipient_failures_change_count(follower->recipients);
     for (int tries = 0; tries < TRIES && answer == 0; tries++) {
         if (failures_changes(follower->failures, settings, step->now_ms,
-                             follower->changes + before, VALUES_AT_ONCE - before,
-                             &of_failures) < 0)
+                             follower->changes + before, room, &of_failures) < 0)
             return -1;
+        step->count = before + of_failures;
         follower_add_effects(follower, &counts, step);
+        if (follower_add_recipients(follower, &counts, step) < 0)
+            return -1;
         write_cursor(follower, place, &cursor);
         follower->changes[0].value.bytes = cursor.data;
         follower->changes[0].value.length = cursor.length;
-        step->count = before + of_failures;
         answer = store_values_change(follower->store, step, follower->done);
         if (answer == 0 && follower->done->refused < before)
             return 0;
-        if (answer == 0)
+        if (answer == 0 && follower->done->refused < before + of_failures)
             failures_refused(follower->failures, follower->done->refused - before);
     }
     if (answer > 0) {
         follower_tell_effects(follower, step);
         failures_written(follower->failures, follower->done->versions + before);
+        recipient_failures_written(follower->recipients);
     }
     return answer;
 }

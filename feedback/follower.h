@@ -65,6 +65,7 @@ struct follower_counts {
     uint64_t blocks;         /* of domains and mailboxes that began */
     uint64_t blocks_ended;   /* by an outage of a destination */
     uint64_t outages;        /* of destinations, that began */
+    uint64_t recipients_blocked, recipients_opened; /* entries of block lists made, removed */
     uint64_t suspensions;    /* of who made the third block of its domain */
     int64_t log_ms; /* stamp of the newest line; 0: none */
     size_t open;    /* queue ids in the queue */

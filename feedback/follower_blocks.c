@@ -84,6 +84,25 @@ void follower_add_effects(struct follower *follower, const struct follower_count
     counts->suspensions = before->suspensions + step->suspension_count;
 }
 
+int follower_add_recipients(struct follower *follower, const struct follower_counts *before,
+                            struct values_step *step)
+{
+    const struct settings *settings = follower->settings;
+    struct recipient_failures_effects effects = {
+        .audited = follower->effects->audited + step->audited_count,
+        .audited_room = VALUES_AUDITED_MAX - step->audited_count};
+    bool blocks = settings != NULL && settings->guard_mode != MODE_OBSERVE;
+    size_t count;
+    if (recipient_failures_changes(follower->recipients, follower->failures, blocks, step->now_ms,
+                                   follower->changes + step->count, &count, &effects) < 0)
+        return -1;
+    step->count += count;
+    step->audited_count += effects.audited_count;
+    follower->counts.recipients_blocked = before->recipients_blocked + effects.blocked;
+    follower->counts.recipients_opened = before->recipients_opened + effects.opened;
+    return 1;
+}
+
 void follower_tell_effects(const struct follower *follower, const struct values_step *step)
 {
     static const char *const texts[] = {

@@ -61,6 +61,35 @@ static enum failure_came came_of(enum delivery delivery)
                                            : FAILURE_FAILED;
 }
 
+/* Of a unit that counts. */
+static void add_to_recipient(struct follower *follower, const struct follower_outcome *outcome,
+                             const struct failures_outcome *added)
+{
+    const struct delivery_outcome *what = outcome->outcome;
+    const struct recipient_classes classes = guard_recipient_classes(follower->settings);
+    const char *mailbox = outcome->place->mailbox;
+    const char *target = recipient_target(follower->arena, what->recipient,
+                                          address_domain(mailbox), &classes);
+    const struct failure_outcome *taken = &added->outcome;
+    recipient_failures_add(
+        follower->recipients,
+        &(struct recipient_failures_outcome){
+            .domain = added->domain,
+            .mailbox = mailbox,
+            .site = taken->site,
+            .recipient = keyed_hash_recipient(&follower->hash_keys, target, what->at_ms),
+            .recipient_before = keyed_hash_recipient(&follower->hash_keys, target,
+                                                     what->at_ms - KEYED_HASH_LOOKS_BACK_MS),
+            .message = taken->message,
+            .delivered = taken->came == FAILURE_DELIVERED,
+            .first = taken->first,
+            .greylisted = taken->greylisted,
+            .left_out = taken->left_out != FAILURE_COUNTS || failure_window_is_late(taken),
+            .why = recipient_failures_why(what->reply.class, taken->came == FAILURE_FAILED),
+            .at_ms = taken->at_ms,
+            .admitted_ms = taken->admitted_ms});
+}
+
 void follower_add_failure(struct follower *follower, const struct follower_outcome *outcome,
                           int64_t now_ms)
 {
@@ -69,24 +98,24 @@ void follower_add_failure(struct follower *follower, const struct follower_outco
     if (follower->settings == NULL || what->recipient[0] == '\0' ||
         !counts(follower, mailbox, what->recipient))
         return;
-    failures_add(
-        follower->failures,
-        &(struct failures_outcome){
-            .domain = settings_sender_domain(follower->settings, address_domain(mailbox)),
-            .recipient = keyed_hash_recipient(&follower->hash_keys, what->recipient, what->at_ms),
-            .recipient_before = keyed_hash_recipient(&follower->hash_keys, what->recipient,
-                                                     what->at_ms - 30 * DAY_MS),
-            .outcome = {.unit = unit_of(outcome),
-                        .message = outcome->place->decision,
-                        .mailbox = mailbox,
-                        .site = site_of(follower, outcome),
-                        .first = outcome->unit.first,
-                        .greylisted = what->reply.class == REPLY_GREYLISTED,
-                        .came = came_of(what->delivery),
-                        .kind = failures_kind(what->reply.class, what->reply.code),
-                        .class = (uint8_t)what->reply.class,
-                        .left_out = left_out(outcome),
-                        .admitted_ms = decision_time(outcome->place->decision),
-                        .at_ms = what->at_ms,
-                        .read_ms = now_ms}});
+    const struct failures_outcome added = {
+        .domain = settings_sender_domain(follower->settings, address_domain(mailbox)),
+        .recipient = keyed_hash_recipient(&follower->hash_keys, what->recipient, what->at_ms),
+        .recipient_before = keyed_hash_recipient(&follower->hash_keys, what->recipient,
+                                                 what->at_ms - 30 * DAY_MS),
+        .outcome = {.unit = unit_of(outcome),
+                    .message = outcome->place->decision,
+                    .mailbox = mailbox,
+                    .site = site_of(follower, outcome),
+                    .first = outcome->unit.first,
+                    .greylisted = what->reply.class == REPLY_GREYLISTED,
+                    .came = came_of(what->delivery),
+                    .kind = failures_kind(what->reply.class, what->reply.code),
+                    .class = (uint8_t)what->reply.class,
+                    .left_out = left_out(outcome),
+                    .admitted_ms = decision_time(outcome->place->decision),
+                    .at_ms = what->at_ms,
+                    .read_ms = now_ms}};
+    failures_add(follower->failures, &added);
+    add_to_recipient(follower, outcome, &added);
 }

@@ -10,6 +10,7 @@
 #include "feedback/failures.h"
 #include "feedback/follower.h"
 #include "feedback/open_messages.h"
+#include "feedback/recipient_failures.h"
 
 /* Of queue ids that nobody signed in for: a content filter hands a message back under a new one, and
  * says which only after the first lines of it. When there are so many the older half goes. */
@@ -26,6 +27,7 @@ struct follower {
     struct arena *arena;
     struct deliveries *deliveries;
     struct failures *failures;
+    struct recipient_failures *recipients;
     const struct settings *settings; /* NULL: nothing enters windows */
     void (*saw)(void *self, const char *mailbox); /* NULL: nobody wants to know */
     void *saw_self;
@@ -77,6 +79,10 @@ void follower_free_effects(struct follower_effects **effects);
 /* What happens to blocks by the changes of the step: entries, suspensions and counts, anew. */
 void follower_add_effects(struct follower *follower, const struct follower_counts *before,
                           struct values_step *step);
+/* The same of the block lists, behind that of the others; the changes come behind the step's. Of a
+ * step that is made with these settings for the windows. 1 or -1. */
+int follower_add_recipients(struct follower *follower, const struct follower_counts *before,
+                            struct values_step *step) must_check;
 /* The step has been written. */
 void follower_tell_effects(const struct follower *follower, const struct values_step *step);
 GHashTable *follower_new_looked_at(void);

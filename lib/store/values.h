@@ -30,6 +30,8 @@ enum value_kind {
     VALUE_LOGINS, /* of a mailbox, by a hash of its name: rules/login.h; and */
     VALUE_LOGIN_NETWORK, /* of a network */
     VALUE_LOGIN_NEWS,    /* which of both changed */
+    VALUE_RECIPIENT, /* what failed of one, for a sender domain: rules/recipient_block.h */
+    VALUE_SITE,   /* its outages within a month, and whom it made be blocked lately */
     VALUE_KIND_COUNT
 };
 extern const char *const value_kind_names[VALUE_KIND_COUNT];

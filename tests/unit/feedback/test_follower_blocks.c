@@ -10,158 +10,11 @@
 #include "feedback/follower.h"
 #include "guard/block_values.h"
 #include "store/suspensions.h"
-#include "tests/unit/guard/guard_rig.h"
+#include "tests/unit/feedback/mx_rig.h"
 #include "tests/unit/store/chance.h"
 
 #define TEN (NOW + 260 * MINUTE_MS) /* 10:00 */
 #define MINUTES(minutes) (TEN + (minutes) * MINUTE_MS)
-
-enum { SERVERS = 2 };
-static const char *const sources[SERVERS] = {"mx1 journal", "mx2 journal"};
-static struct follower *followers[SERVERS];
-static struct snapshot *snapshot;
-static int last_message;
-/* Lines that are read and not written: a follower that ends then leaves them to the next one. */
-enum { UNWRITTEN_MAX = 400 };
-static struct logged {
-    int64_t at_ms, now_ms;
-    const char *program, *body;
-} unwritten[SERVERS][UNWRITTEN_MAX];
-static size_t unwritten_count[SERVERS];
-
-static void begin_follower(int server, int64_t now_ms)
-{
-    follower_free(&followers[server]);
-    ck_assert_int_eq(follower_new(store, token_key, sources[server], now_ms, &followers[server]), 1);
-    follower_set_settings(followers[server], snapshot_settings(snapshot));
-}
-
-static void begin_with(int backend, const char *const *overrides)
-{
-    rig_begin(backend, overrides);
-    snapshot = guard_snapshot(guard);
-    last_message = 0;
-    for (int i = 0; i < SERVERS; i++) {
-        unwritten_count[i] = 0;
-        begin_follower(i, NOW);
-    }
-}
-
-static void begin(int backend) { begin_with(backend, DEFAULTS); }
-
-static void end(void)
-{
-    for (int i = 0; i < SERVERS; i++)
-        follower_free(&followers[i]);
-    snapshot_release(&snapshot);
-}
-
-/* ---- lines --------------------------------------------------------------------------------------- */
-
-static void read_line(int server, const struct logged *logged)
-{
-    const struct mail_log_line one = {.stamp_us = logged->at_ms * 1000, .count = 1,
-                                      .program = {logged->program, strlen(logged->program)},
-                                      .body = {logged->body, strlen(logged->body)}};
-    int64_t now_ms = logged->now_ms;
-    int answer;
-    while ((answer = follower_line(followers[server], &one, now_ms)) == 0)
-        now_ms += FOLLOWER_AGAIN_MS;
-    ck_assert_int_eq(answer, 1);
-}
-
-static int64_t late_ms; /* so much later a line is read */
-
-static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
-    printf_like(4, 5);
-static void line(int server, int64_t at_ms, const char *program, const char *format, ...)
-{
-    char body[1000];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(body, sizeof body, format, arguments);
-    va_end(arguments);
-    struct logged *logged = &unwritten[server][unwritten_count[server]++];
-    ck_assert_uint_lt(unwritten_count[server], UNWRITTEN_MAX);
-    *logged = (struct logged){at_ms, at_ms + late_ms, program, arena_strdup(arena, body)};
-    read_line(server, logged);
-}
-
-static void judge_message(const char *queue_id, const char *mailbox, int64_t at_ms)
-{
-    struct submission submission;
-    struct problem problem;
-    submission_init(&submission, arena, CHANNEL_SMTP);
-    const char *id = arena_printf(arena, "%s/0.0", queue_id);
-    ck_assert_int_eq(submission_set_id(&submission, id, strlen(id), &problem), 1);
-    rig_mailbox(&submission, mailbox);
-    rig_add(&submission, FIELD_TO, "b@x.test");
-    ck_assert_int_eq(rig_judge(&submission, at_ms).kind, VERDICT_ADMIT);
-}
-
-/* A message that is in the queue: its id. */
-static const char *queue_message(int server, const char *mailbox, int64_t at_ms)
-{
-    const char *queue_id = arena_printf(arena, "E%dA%06d", server, last_message);
-    last_message++;
-    line(server, at_ms, "smtpd", "%s: client=unknown[192.0.2.7], sasl_method=PLAIN, "
-         "sasl_username=%s", queue_id, mailbox);
-    judge_message(queue_id, mailbox, at_ms);
-    line(server, at_ms, "qmgr", "%s: from=<%s>, size=363, nrcpt=1 (queue active)", queue_id, mailbox);
-    return queue_id;
-}
-
-enum came { SENT, UNKNOWN, SPAM, DOWN, GREY, REFUSED };
-
-static void outcome(int server, const char *queue_id, const char *to, enum came came, int64_t at_ms)
-{
-    static const char *const says[] = {
-        [SENT] = "dsn=2.0.0, status=sent (250 2.0.0 OK)",
-        [UNKNOWN] = "dsn=5.1.1, status=bounced (host mx.x.test[192.0.2.25] said: 550 5.1.1 no such "
-                    "user (in reply to RCPT TO command))",
-        [SPAM] = "dsn=5.7.1, status=bounced (host mx.x.test[192.0.2.25] said: 550 5.7.1 spam (in "
-                 "reply to end of DATA command))",
-        [DOWN] = "dsn=4.3.2, status=deferred (host mx.x.test[192.0.2.25] said: 451 4.3.0 trouble "
-                 "(in reply to end of DATA command))",
-        [GREY] = "dsn=4.2.0, status=deferred (host mx.x.test[192.0.2.25] said: 450 4.2.0 greylisted "
-                 "(in reply to RCPT TO command))",
-    };
-    if (came == REFUSED)
-        line(server, at_ms, "smtp", "%s: to=<%s>, relay=none, delay=0.1, delays=0.01/0.01/0.04/0, "
-             "dsn=4.4.1, status=deferred (connect to mx.x.test[192.0.2.25]:25: Connection refused)",
-             queue_id, to);
-    else
-        line(server, at_ms, "smtp", "%s: to=<%s>, relay=mx.x.test[192.0.2.25]:25, delay=0.1, "
-             "delays=0.01/0.01/0.04/0.05, %s", queue_id, to, says[came]);
-}
-
-/* A message of its own, to one recipient. */
-static void send_one(const char *mailbox, enum came came, int64_t at_ms)
-{
-    outcome(0, queue_message(0, mailbox, at_ms), "b@x.test", came, at_ms);
-}
-
-static void write_down(int server, int64_t now_ms)
-{
-    ck_assert_int_eq(follower_write(followers[server], "place", now_ms), 1);
-    unwritten_count[server] = 0;
-}
-
-/* The program ends, and another one goes on where the store is. */
-static void begin_again(int server, int64_t now_ms)
-{
-    begin_follower(server, now_ms);
-    for (size_t i = 0; i < unwritten_count[server]; i++)
-        read_line(server, &unwritten[server][i]);
-}
-
-/* The log has nothing more until then, as the follower sees it twice a second. */
-static void rest(int server, int64_t now_ms)
-{
-    ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
-    if (follower_has_changes(followers[server]))
-        write_down(server, now_ms);
-}
 
 /* ---- what is kept ---------------------------------------------------------------------------------- */
 
@@ -182,30 +35,16 @@ static void block_is(const char *key, int64_t from_ms, int64_t until_ms, int64_t
     ck_assert_int_eq(read.until_ms, until_ms);
 }
 
-enum { ENTRIES_MAX = 64 };
-/* The entries of that action, in order. */
-static size_t entries_of(const char *action, struct audit entries_r[ENTRIES_MAX])
-{
-    struct audit *all = arena_alloc(arena, ENTRIES_MAX * sizeof *all);
-    struct store_page page = {.max = ENTRIES_MAX};
-    size_t count = 0;
-    ck_assert_int_eq(store_audit(store, 0, all, &page), 1);
-    for (size_t i = 0; i < page.count; i++)
-        if (strcmp(all[i].action, action) == 0)
-            entries_r[count++] = all[i];
-    return count;
-}
-
 static size_t entry_count(const char *action)
 {
-    static struct audit entries[ENTRIES_MAX];
-    return entries_of(action, entries);
+    static struct audit entries[MX_ENTRIES_MAX];
+    return mx_entries_of(action, false, entries);
 }
 
 static struct follower_counts counts_of(int server)
 {
     struct follower_counts counts;
-    follower_counts(followers[server], &counts);
+    follower_counts(mx_followers[server], &counts);
     return counts;
 }
 
@@ -213,37 +52,37 @@ static struct follower_counts counts_of(int server)
 
 START_TEST(test_in_turn)
 {
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 20; i++) {
-        send_one("ann@d.test", i % 2 == 0 ? SENT : UNKNOWN, MINUTES(i));
-        write_down(0, MINUTES(i));
+        mx_send_one("ann@d.test", i % 2 == 0 ? SENT : UNKNOWN, MINUTES(i));
+        mx_write_down(0, MINUTES(i));
         if (i < 19)
             block_is("d.test", 0, 0, MINUTES(i));
     }
     block_is("d.test", MINUTES(19), MINUTES(79), MINUTES(19));
     block_is("d.test", MINUTES(19), MINUTES(79), MINUTES(79) - 1);
     block_is("d.test", 0, 0, MINUTES(79));
-    end();
+    mx_end();
 }
 END_TEST
 
 /* Nobody is blocked by 10 of 22, but when the good ones leave. */
 START_TEST(test_good_ones_leave)
 {
-    static struct audit entries[ENTRIES_MAX];
-    begin(_i);
+    static struct audit entries[MX_ENTRIES_MAX];
+    mx_begin(_i);
     for (int i = 0; i < 12; i++)
-        send_one("ann@d.test", SENT, MINUTES(0));
-    rest(0, MINUTES(0));
+        mx_send_one("ann@d.test", SENT, MINUTES(0));
+    mx_rest(0, MINUTES(0));
     for (int i = 0; i < 10; i++)
-        send_one("ann@d.test", UNKNOWN, MINUTES(30));
-    rest(0, MINUTES(30));
+        mx_send_one("ann@d.test", UNKNOWN, MINUTES(30));
+    mx_rest(0, MINUTES(30));
     block_is("d.test", MINUTES(60), MINUTES(120), MINUTES(30));
     for (int64_t at_ms = MINUTES(31); at_ms < MINUTES(60) + SECOND_MS; at_ms += 10 * SECOND_MS)
-        rest(0, at_ms);
+        mx_rest(0, at_ms);
     ck_assert_uint_eq(entry_count("block"), 0);
-    rest(0, MINUTES(60) + 2 * SECOND_MS);
-    ck_assert_uint_eq(entries_of("block", entries), 1);
+    mx_rest(0, MINUTES(60) + 2 * SECOND_MS);
+    ck_assert_uint_eq(mx_entries_of("block", false, entries), 1);
     ck_assert_str_eq(entries[0].subject, "@d.test");
     ck_assert_str_eq(entries[0].by, "guard");
     ck_assert_str_eq(entries[0].note, "10 of 10 recipients failed or were deferred");
@@ -255,10 +94,10 @@ START_TEST(test_good_ones_leave)
     ck_assert_uint_eq(counts_of(0).blocks, 1);
     block_is("d.test", MINUTES(60), MINUTES(120), MINUTES(61));
     for (int64_t at_ms = MINUTES(61); at_ms < MINUTES(125); at_ms += MINUTE_MS)
-        rest(0, at_ms);
+        mx_rest(0, at_ms);
     ck_assert_uint_eq(entry_count("block"), 1);
     block_is("d.test", 0, 0, MINUTES(120));
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -266,23 +105,23 @@ END_TEST
 START_TEST(test_one_mailing)
 {
     const char *queue_ids[50];
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 50; i++)
-        queue_ids[i] = queue_message(0, "ann@d.test", MINUTES(0));
+        queue_ids[i] = mx_queue_message(0, "ann@d.test", MINUTES(0));
     for (int i = 0; i < 10; i++) {
-        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
-        rest(0, MINUTES(i));
+        mx_outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
+        mx_rest(0, MINUTES(i));
     }
     for (int i = 10; i < 50; i++) {
-        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
-        rest(0, MINUTES(10 + i));
+        mx_outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
+        mx_rest(0, MINUTES(10 + i));
         block_is("d.test", MINUTES(9), MINUTES(69), MINUTES(10 + i));
     }
     for (int i = 60; i < 200; i += 5)
-        rest(0, MINUTES(i));
+        mx_rest(0, MINUTES(i));
     ck_assert_uint_eq(entry_count("block"), 1);
     block_is("d.test", 0, 0, MINUTES(69));
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -293,7 +132,7 @@ static void lift(const char *domain, int64_t now_ms)
     freed_by(text_free) struct text packed = {0};
     struct value value;
     struct failure_window window;
-    const struct failure_settings *settings = &snapshot_settings(snapshot)->failures;
+    const struct failure_settings *settings = &snapshot_settings(mx_snapshot)->failures;
     ck_assert_int_eq(store_value(store, arena, VALUE_FAILURES, domain, now_ms, &value), 1);
     ck_assert_int_eq(failure_window_read(value.bytes, value.length, &window), 1);
     ck_assert_int_eq(failure_window_lift(&window, settings, NULL, now_ms), 1);
@@ -313,48 +152,48 @@ static void lift(const char *domain, int64_t now_ms)
 START_TEST(test_lifted)
 {
     const char *queue_ids[40];
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 40; i++)
-        queue_ids[i] = queue_message(0, "ann@d.test", MINUTES(0));
+        queue_ids[i] = mx_queue_message(0, "ann@d.test", MINUTES(0));
     for (int i = 0; i < 10; i++)
-        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
-    rest(0, MINUTES(9));
-    rest(0, MINUTES(10));
+        mx_outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(i));
+    mx_rest(0, MINUTES(9));
+    mx_rest(0, MINUTES(10));
     block_is("d.test", MINUTES(9), MINUTES(69), MINUTES(10));
     lift("d.test", MINUTES(15));
     block_is("d.test", 0, 0, MINUTES(15));
     for (int i = 10; i < 40; i++) {
-        outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
-        rest(0, MINUTES(10 + i));
+        mx_outcome(0, queue_ids[i], "b@x.test", UNKNOWN, MINUTES(10 + i));
+        mx_rest(0, MINUTES(10 + i));
         block_is("d.test", 0, 0, MINUTES(10 + i));
     }
     for (int i = 0; i < 10; i++)
-        send_one("ann@d.test", UNKNOWN, MINUTES(50));
-    rest(0, MINUTES(50));
+        mx_send_one("ann@d.test", UNKNOWN, MINUTES(50));
+    mx_rest(0, MINUTES(50));
     block_is("d.test", MINUTES(50), MINUTES(110), MINUTES(50));
-    rest(0, MINUTES(51));
+    mx_rest(0, MINUTES(51));
     ck_assert_uint_eq(entry_count("block"), 2);
-    end();
+    mx_end();
 }
 END_TEST
 
 /* Ten greylisted ones turn bad when their grace ends, and eleven good ones leave. */
 START_TEST(test_greylisted)
 {
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 10; i++) {
-        send_one("ann@d.test", GREY, MINUTES(i));
+        mx_send_one("ann@d.test", GREY, MINUTES(i));
         if (i == 5)
             for (int j = 0; j < 11; j++)
-                send_one("bob@d.test", SENT, MINUTES(5));
-        rest(0, MINUTES(i));
+                mx_send_one("bob@d.test", SENT, MINUTES(5));
+        mx_rest(0, MINUTES(i));
     }
     block_is("d.test", MINUTES(65), MINUTES(125), MINUTES(10));
     for (int i = 10; i <= 66; i++)
-        rest(0, MINUTES(i));
+        mx_rest(0, MINUTES(i));
     ck_assert_uint_eq(entry_count("block"), 1);
     block_is("d.test", MINUTES(65), MINUTES(125), MINUTES(66));
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -362,19 +201,19 @@ END_TEST
 START_TEST(test_greylisted_one_passes)
 {
     const char *queue_id = NULL;
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 10; i++) {
-        queue_id = queue_message(0, "ann@d.test", MINUTES(i));
-        outcome(0, queue_id, "b@x.test", GREY, MINUTES(i));
+        queue_id = mx_queue_message(0, "ann@d.test", MINUTES(i));
+        mx_outcome(0, queue_id, "b@x.test", GREY, MINUTES(i));
     }
-    rest(0, MINUTES(9));
+    mx_rest(0, MINUTES(9));
     block_is("d.test", MINUTES(24), MINUTES(84), MINUTES(9));
-    outcome(0, queue_id, "b@x.test", SENT, MINUTES(20));
-    rest(0, MINUTES(20));
+    mx_outcome(0, queue_id, "b@x.test", SENT, MINUTES(20));
+    mx_rest(0, MINUTES(20));
     block_is("d.test", 0, 0, MINUTES(20));
-    rest(0, MINUTES(30));
+    mx_rest(0, MINUTES(30));
     ck_assert_uint_eq(entry_count("block"), 0);
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -383,70 +222,70 @@ END_TEST
 /* The follower ends between what it finds and what it writes; another one goes on. */
 START_TEST(test_ends_between)
 {
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 12; i++)
-        send_one("ann@d.test", SENT, MINUTES(0));
+        mx_send_one("ann@d.test", SENT, MINUTES(0));
     for (int i = 0; i < 10; i++)
-        send_one("ann@d.test", UNKNOWN, MINUTES(0) + SECOND_MS);
-    rest(0, MINUTES(1));
+        mx_send_one("ann@d.test", UNKNOWN, MINUTES(0) + SECOND_MS);
+    mx_rest(0, MINUTES(1));
     for (int i = 0; i < 5; i++) {
         int64_t now_ms = MINUTES(60) + (2 + i) * SECOND_MS;
-        ck_assert_int_eq(follower_read_until(followers[0], now_ms, now_ms), 1);
-        ck_assert(follower_has_changes(followers[0]));
-        begin_follower(0, now_ms);
+        ck_assert_int_eq(follower_read_until(mx_followers[0], now_ms, now_ms), 1);
+        ck_assert(follower_has_changes(mx_followers[0]));
+        mx_follow(0, now_ms);
         ck_assert_uint_eq(entry_count("block"), 0);
     }
-    rest(0, MINUTES(60) + 10 * SECOND_MS);
+    mx_rest(0, MINUTES(60) + 10 * SECOND_MS);
     ck_assert_uint_eq(entry_count("block"), 1);
     for (int i = 11; i < 20; i++) {
-        begin_follower(0, MINUTES(60) + i * SECOND_MS);
-        rest(0, MINUTES(60) + i * SECOND_MS);
+        mx_follow(0, MINUTES(60) + i * SECOND_MS);
+        mx_rest(0, MINUTES(60) + i * SECOND_MS);
     }
     ck_assert_uint_eq(entry_count("block"), 1);
     ck_assert_uint_eq(counts_of(0).blocks, 1);
-    end();
+    mx_end();
 }
 END_TEST
 
 /* The follower of another mail server sees it too: one of them writes it. */
 START_TEST(test_two_servers)
 {
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 12; i++)
-        send_one("ann@d.test", SENT, MINUTES(0));
-    write_down(0, MINUTES(0));
+        mx_send_one("ann@d.test", SENT, MINUTES(0));
+    mx_write_down(0, MINUTES(0));
     for (int i = 0; i < 10; i++)
-        outcome(1, queue_message(1, "bob@d.test", MINUTES(1)), "b@x.test", UNKNOWN, MINUTES(1));
-    write_down(1, MINUTES(1));
+        mx_outcome(1, mx_queue_message(1, "bob@d.test", MINUTES(1)), "b@x.test", UNKNOWN, MINUTES(1));
+    mx_write_down(1, MINUTES(1));
     int64_t now_ms = MINUTES(60) + 2 * SECOND_MS;
-    for (int i = 0; i < SERVERS; i++)
-        ck_assert_int_eq(follower_read_until(followers[i], now_ms, now_ms), 1);
-    for (int i = 0; i < SERVERS; i++)
-        write_down(i, now_ms);
-    for (int i = 0; i < SERVERS; i++)
-        rest(i, now_ms + SECOND_MS);
+    for (int i = 0; i < MX_SERVERS; i++)
+        ck_assert_int_eq(follower_read_until(mx_followers[i], now_ms, now_ms), 1);
+    for (int i = 0; i < MX_SERVERS; i++)
+        mx_write_down(i, now_ms);
+    for (int i = 0; i < MX_SERVERS; i++)
+        mx_rest(i, now_ms + SECOND_MS);
     ck_assert_uint_eq(entry_count("block"), 1);
     ck_assert_uint_eq(counts_of(0).blocks + counts_of(1).blocks, 1);
-    end();
+    mx_end();
 }
 END_TEST
 
 /* A follower that was away while the block came and went. */
 START_TEST(test_away)
 {
-    begin(_i);
+    mx_begin(_i);
     for (int i = 0; i < 12; i++)
-        send_one("ann@d.test", SENT, MINUTES(0));
+        mx_send_one("ann@d.test", SENT, MINUTES(0));
     for (int i = 0; i < 10; i++)
-        send_one("ann@d.test", UNKNOWN, MINUTES(1));
-    write_down(0, MINUTES(1));
-    begin_follower(0, MINUTES(300));
-    send_one("ann@d.test", SENT, MINUTES(300));
-    write_down(0, MINUTES(300));
-    static struct audit entries[ENTRIES_MAX];
-    ck_assert_uint_eq(entries_of("block", entries), 1);
+        mx_send_one("ann@d.test", UNKNOWN, MINUTES(1));
+    mx_write_down(0, MINUTES(1));
+    mx_follow(0, MINUTES(300));
+    mx_send_one("ann@d.test", SENT, MINUTES(300));
+    mx_write_down(0, MINUTES(300));
+    static struct audit entries[MX_ENTRIES_MAX];
+    ck_assert_uint_eq(mx_entries_of("block", false, entries), 1);
     ck_assert_str_eq(entries[0].note, "10 of 10 recipients failed or were deferred");
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -457,7 +296,7 @@ START_TEST(test_left_behind)
     struct failure_in_force left = {.from_ms = MINUTES(600), .until_ms = MINUTES(660), .bad = 10,
                                     .all = 10};
     uint8_t bytes[FAILURE_IN_FORCE_BYTES];
-    begin(_i);
+    mx_begin(_i);
     failure_in_force_put(bytes, &left);
     const struct value_change change = {
         .value = {.kind = VALUE_BLOCK, .key = "ann@d.test", .bytes = bytes,
@@ -465,10 +304,10 @@ START_TEST(test_left_behind)
     const struct values_step step = {.changes = &change, .count = 1, .now_ms = NOW};
     ck_assert_int_eq(store_values_change(store, &step, done), 1);
     free(done);
-    send_one("bob@d.test", SENT, MINUTES(0));
-    rest(0, MINUTES(0));
+    mx_send_one("bob@d.test", SENT, MINUTES(0));
+    mx_rest(0, MINUTES(0));
     block_is("ann@d.test", 0, 0, MINUTES(0));
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -480,9 +319,9 @@ static void three_blocks(void)
     for (int block = 0; block < 3; block++) {
         int64_t at_ms = TEN + block * DAY_MS;
         for (int i = 0; i < 12; i++)
-            send_one("ann@d.test", UNKNOWN, at_ms);
-        rest(0, at_ms);
-        rest(0, at_ms + 2 * SECOND_MS);
+            mx_send_one("ann@d.test", UNKNOWN, at_ms);
+        mx_rest(0, at_ms);
+        mx_rest(0, at_ms + 2 * SECOND_MS);
     }
     ck_assert_uint_eq(entry_count("block"), 3);
 }
@@ -490,9 +329,9 @@ static void three_blocks(void)
 START_TEST(test_third_block_suspends)
 {
     struct suspended suspended[2];
-    static struct audit entries[ENTRIES_MAX];
+    static struct audit entries[MX_ENTRIES_MAX];
     struct store_page page = {.max = 2};
-    begin(_i);
+    mx_begin(_i);
     three_blocks();
     int64_t now_ms = TEN + 2 * DAY_MS + 3 * SECOND_MS;
     ck_assert_int_eq(store_suspended(store, "", now_ms, suspended, &page), 1);
@@ -503,23 +342,23 @@ START_TEST(test_third_block_suspends)
     ck_assert_str_eq(suspension->by, "guard");
     ck_assert_str_eq(suspension->note, "domain_failures");
     ck_assert_int_eq(suspension->until_ms - suspension->since_ms, DAY_MS);
-    ck_assert_uint_eq(entries_of("suspend", entries), 1);
+    ck_assert_uint_eq(mx_entries_of("suspend", false, entries), 1);
     ck_assert_str_eq(entries[0].subject, "ann@d.test");
     ck_assert_uint_eq(counts_of(0).suspensions, 1);
-    begin_follower(0, now_ms);
-    rest(0, now_ms + SECOND_MS);
+    mx_follow(0, now_ms);
+    mx_rest(0, now_ms + SECOND_MS);
     ck_assert_uint_eq(entry_count("suspend"), 1);
     ck_assert_uint_eq(counts_of(0).suspensions, 1);
-    end();
+    mx_end();
 }
 END_TEST
 
 START_TEST(test_observed)
 {
-    begin_with(_i, WITH("guard.mode=observe"));
+    mx_begin_with(_i, WITH("guard.mode=observe"));
     three_blocks();
     ck_assert_uint_eq(entry_count("suspend"), 0);
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -529,17 +368,17 @@ END_TEST
  * that it has trouble or does not answer. */
 START_TEST(test_outage_unblocks)
 {
-    static struct audit entries[ENTRIES_MAX];
+    static struct audit entries[MX_ENTRIES_MAX];
     enum came trouble = _i / BACKEND_KINDS == 0 ? DOWN : REFUSED;
-    begin(_i % BACKEND_KINDS);
+    mx_begin(_i % BACKEND_KINDS);
     for (int i = 0; i < 30; i++)
-        send_one(arena_printf(arena, "ann@old%d.test", i % 10), SENT, TEN - 5 * HOUR_MS);
-    write_down(0, TEN - 5 * HOUR_MS);
+        mx_send_one(arena_printf(arena, "ann@old%d.test", i % 10), SENT, TEN - 5 * HOUR_MS);
+    mx_write_down(0, TEN - 5 * HOUR_MS);
     for (int domain = 0; domain < 6; domain++) {
         for (int i = 0; i < 10; i++)
-            send_one(arena_printf(arena, "ann@d%d.test", domain), trouble, MINUTES(domain));
-        rest(0, MINUTES(domain));
-        rest(0, MINUTES(domain) + 2 * SECOND_MS);
+            mx_send_one(arena_printf(arena, "ann@d%d.test", domain), trouble, MINUTES(domain));
+        mx_rest(0, MINUTES(domain));
+        mx_rest(0, MINUTES(domain) + 2 * SECOND_MS);
         if (domain < 4)
             block_is(arena_printf(arena, "d%d.test", domain), MINUTES(domain),
                      MINUTES(domain + 60), MINUTES(domain));
@@ -548,14 +387,14 @@ START_TEST(test_outage_unblocks)
         block_is(arena_printf(arena, "d%d.test", domain), 0, 0, MINUTES(6));
     size_t begun = entry_count("block");
     ck_assert_uint_ge(begun, 4);
-    ck_assert_uint_eq(entries_of("unblock", entries), begun);
+    ck_assert_uint_eq(mx_entries_of("unblock", false, entries), begun);
     ck_assert_str_eq(entries[0].subject, "@d0.test");
     ck_assert_str_eq(entries[0].by, "guard");
     ck_assert_str_eq(entries[0].note, "outage of x.test");
     ck_assert_uint_eq(counts_of(0).blocks, begun);
     ck_assert_uint_eq(counts_of(0).blocks_ended, begun);
     ck_assert_uint_eq(counts_of(0).outages, 1);
-    end();
+    mx_end();
 }
 END_TEST
 
@@ -578,8 +417,8 @@ static struct model {
     } messages[MODEL_MESSAGES];
     size_t count;
     /* told to a follower, which has not written it */
-    struct failure_outcome pending[SERVERS][UNWRITTEN_MAX];
-    size_t pending_count[SERVERS];
+    struct failure_outcome pending[MX_SERVERS][MX_UNWRITTEN_MAX];
+    size_t pending_count[MX_SERVERS];
 } model;
 
 static struct {
@@ -594,9 +433,9 @@ static void model_outcome(struct model_message *message, enum came came, int64_t
     static const uint8_t classes[] = {[UNKNOWN] = REPLY_ADDRESS_UNKNOWN,
                                       [SPAM] = REPLY_CONTENT_REFUSED, [DOWN] = REPLY_UNREACHABLE,
                                       [GREY] = REPLY_GREYLISTED};
-    late_ms = percent(5) ? MINUTE_MS + 1 : 0;
-    met.late += late_ms > 0;
-    outcome(message->server, message->queue_id, "b@x.test", came, at_ms - late_ms);
+    mx_late_ms = percent(5) ? MINUTE_MS + 1 : 0;
+    met.late += mx_late_ms > 0;
+    mx_outcome(message->server, message->queue_id, "b@x.test", came, at_ms - mx_late_ms);
     model.pending[message->server][model.pending_count[message->server]++] =
         (struct failure_outcome){
             .unit = (uint64_t)(message - model.messages) + 1,
@@ -607,8 +446,8 @@ static void model_outcome(struct model_message *message, enum came came, int64_t
                     : came == DOWN || came == GREY ? FAILURE_DEFERRED : FAILURE_FAILED,
             .kind = came == SENT ? FAILURE_OTHER : kinds[came],
             .class = came == SENT ? REPLY_OTHER : classes[came],
-            .admitted_ms = message->admitted_ms, .at_ms = at_ms - late_ms, .read_ms = at_ms};
-    late_ms = 0;
+            .admitted_ms = message->admitted_ms, .at_ms = at_ms - mx_late_ms, .read_ms = at_ms};
+    mx_late_ms = 0;
     message->tried = true;
     message->done = came != DOWN && came != GREY;
 }
@@ -618,10 +457,10 @@ static void model_event(int64_t at_ms)
     size_t place = (size_t)below((int)model.count + 1);
     if (percent(40) && model.count < MODEL_MESSAGES) {
         struct model_message *message = &model.messages[model.count++];
-        int server = below(SERVERS);
+        int server = below(MX_SERVERS);
         const char *mailbox =
             arena_printf(arena, "m%d@%s", percent(70) ? 0 : below(MODEL_MAILBOXES), model.domain);
-        *message = (struct model_message){server, queue_message(server, mailbox, at_ms), mailbox,
+        *message = (struct model_message){server, mx_queue_message(server, mailbox, at_ms), mailbox,
                                           at_ms, false, false};
         model_outcome(message, percent(model.good)      ? SENT
                                : percent(model.unknown) ? UNKNOWN : (enum came)below(GREY + 1),
@@ -633,19 +472,19 @@ static void model_event(int64_t at_ms)
 
 static void model_write(int server, int64_t now_ms)
 {
-    ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
+    ck_assert_int_eq(follower_read_until(mx_followers[server], now_ms, now_ms), 1);
     if (percent(20)) {
         met.ends++;
-        begin_again(server, now_ms);
-        ck_assert_int_eq(follower_read_until(followers[server], now_ms, now_ms), 1);
+        mx_begin_again(server, now_ms);
+        ck_assert_int_eq(follower_read_until(mx_followers[server], now_ms, now_ms), 1);
     }
     /* a mailbox that sends through both servers has recipients that both know */
-    while (follower_has_changes(followers[server]) &&
-           follower_write(followers[server], "place", now_ms) == 0)
-        begin_again(server, now_ms);
-    unwritten_count[server] = 0;
+    while (follower_has_changes(mx_followers[server]) &&
+           follower_write(mx_followers[server], "place", now_ms) == 0)
+        mx_begin_again(server, now_ms);
+    mx_written(server);
     if (percent(10))
-        begin_follower(server, now_ms);
+        mx_follow(server, now_ms);
     for (size_t i = 0; i < model.pending_count[server]; i++)
         failure_window_take(&model.window, model.settings, &model.pending[server][i]);
     model.pending_count[server] = 0;
@@ -708,7 +547,7 @@ static void compare_entries(void)
 
 static int64_t model_run(int run, int64_t now_ms)
 {
-    model = (struct model){.settings = &snapshot_settings(snapshot)->failures,
+    model = (struct model){.settings = &snapshot_settings(mx_snapshot)->failures,
                            .domain = arena_printf(arena, "d%d.test", run),
                            .unknown = run % 2 == 0 ? 80 : 0};
     for (int step = 0; step < MODEL_STEPS; step++) {
@@ -716,7 +555,7 @@ static int64_t model_run(int run, int64_t now_ms)
         now_ms += percent(80) ? 500 + below(400) : below(6000); /* blocks last longer */
         for (int events = percent(70) ? below(8) : 0; events > 0; events--)
             model_event(now_ms - below(2));
-        int first = below(SERVERS);
+        int first = below(MX_SERVERS);
         met.both += model.pending_count[0] > 0 && model.pending_count[1] > 0;
         model_write(first, now_ms);
         model_write(1 - first, now_ms);
@@ -724,7 +563,7 @@ static int64_t model_run(int run, int64_t now_ms)
     }
     for (int i = 0; i < 30; i++) {
         now_ms += SECOND_MS;
-        rest(i % SERVERS, now_ms);
+        mx_rest(i % MX_SERVERS, now_ms);
     }
     failure_window_pass(&model.window, model.settings, now_ms - FAILURES_LOOK_BACK_MS);
     compare_entries();
@@ -742,14 +581,14 @@ START_TEST(test_model)
     const char *blocks = _i / BACKEND_KINDS == 0 ? "failures.blocks=domain"
                                                  : "failures.blocks=mailbox";
     int64_t now_ms = TEN;
-    begin_with(_i % BACKEND_KINDS,
+    mx_begin_with(_i % BACKEND_KINDS,
                WITH("guard.mode=observe", "failures.window=10s", "failures.block=8s",
                     "failures.grace=3s", "failures.at_least=3", "failures.outage=off", blocks));
     memset(&met, 0, sizeof met);
     chance_state += (uint64_t)_i;
-    for (int i = 0; i < SERVERS; i++) { /* each has read its log from the first line on */
-        line(i, TEN, "smtpd", "connect from unknown[192.0.2.7]");
-        write_down(i, TEN);
+    for (int i = 0; i < MX_SERVERS; i++) { /* each has read its log from the first line on */
+        mx_line(i, TEN, "smtpd", "connect from unknown[192.0.2.7]");
+        mx_write_down(i, TEN);
     }
     for (int run = 0; run < MODEL_RUNS; run++)
         now_ms = model_run(run, now_ms);
@@ -762,7 +601,7 @@ START_TEST(test_model)
     for (size_t i = 0; i < countof(seen); i++)
         ck_assert_int_gt(seen[i], 0);
     ck_assert(met.of_mailboxes > 0 || _i / BACKEND_KINDS == 0);
-    end();
+    mx_end();
 }
 END_TEST
 

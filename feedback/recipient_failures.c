@@ -1,0 +1,733 @@
+#include "feedback/recipient_failures.h"
+
+#include <glib.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "feedback/site_outages.h"
+#include "guard/block_list.h"
+#include "guard/delivery.h"
+#include "rules/suspension.h"
+
+/* Of a step: so many failures, histories and sites that change, and entries. What finds no room is
+ * passed over: a failure counts when it comes again, a delivery clears when it comes again. */
+enum { FAILED_MAX = 400, KEPT_MAX = 800, ENTRIES_MAX = BLOCK_STEP_MAX,
+       CHANGES_MAX = KEPT_MAX + ENTRIES_MAX + 2, YEARS = 2 };
+
+struct entry_read {
+    struct block_entry of;
+    const char *key;
+    uint32_t version; /* 0: there is none */
+};
+/* A recipient or a pair on the block lists, by the hash of this year and of the one before. */
+struct block_place {
+    struct entry_read years[YEARS];
+    enum { AS_IT_IS, REMOVED, MADE } then;
+    struct block_entry next;
+    const char *note; /* why it was removed */
+};
+struct site {
+    char key[9]; /* of VALUE_SITE */
+    struct site_outages outages;
+    uint32_t version;
+    bool changed;
+};
+/* What is known of a recipient for a sender domain. */
+struct about {
+    const char *keys[YEARS], *domain;
+    char subjects[YEARS][BLOCK_SUBJECT_HASH_SIZE]; /* the second "": the same hash */
+    struct recipient_history history;
+    struct block_place *place;   /* of the recipient; NULL: nothing there is read */
+    int64_t until_ms;
+    uint32_t version;
+    bool found, has_failed, changed;
+};
+
+struct recipient_failures {
+    struct store *store;
+    struct arena *texts; /* of what was added */
+    GArray *added;       /* of struct recipient_failures_outcome */
+    size_t failed;
+    /* Of the step that is made: */
+    struct arena *arena;
+    bool blocks;
+    int64_t now_ms;
+    GHashTable *abouts; /* by key: struct about */
+    GHashTable *places; /* by key of the entry of this year: struct block_place */
+    GHashTable *sites;  /* by key: struct site */
+    GPtrArray *in_order; /* places that change, each by up to YEARS entries */
+    size_t places_max;
+    size_t kept; /* histories and sites that change */
+    bool passed_over;
+};
+
+struct recipient_failures *recipient_failures_new(struct store *store)
+{
+    struct recipient_failures *failures = xcalloc(1, sizeof *failures);
+    failures->store = store;
+    failures->texts = arena_new();
+    failures->arena = arena_new();
+    failures->added = g_array_new(FALSE, FALSE, sizeof(struct recipient_failures_outcome));
+    failures->abouts = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->places = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->sites = g_hash_table_new(g_str_hash, g_str_equal);
+    failures->in_order = g_ptr_array_new();
+    return failures;
+}
+
+void recipient_failures_free(struct recipient_failures **failures)
+{
+    if (*failures == NULL)
+        return;
+    g_array_free((*failures)->added, TRUE);
+    g_hash_table_destroy((*failures)->abouts);
+    g_hash_table_destroy((*failures)->places);
+    g_hash_table_destroy((*failures)->sites);
+    g_ptr_array_free((*failures)->in_order, TRUE);
+    arena_free(&(*failures)->texts);
+    arena_free(&(*failures)->arena);
+    free(take(*failures));
+}
+
+/* ---- collecting ------------------------------------------------------------------------------ */
+
+enum recipient_why recipient_failures_why(enum reply_class class, bool final)
+{
+    return class == REPLY_MAILBOX_FULL                ? RECIPIENT_MAILBOX_FULL
+           : final && class == REPLY_ADDRESS_UNKNOWN  ? RECIPIENT_ADDRESS_UNKNOWN
+           : final && class == REPLY_MAILBOX_OFF      ? RECIPIENT_MAILBOX_OFF
+                                                      : RECIPIENT_NOISE;
+}
+
+void recipient_failures_add(struct recipient_failures *failures,
+                            const struct recipient_failures_outcome *outcome)
+{
+    struct recipient_failures_outcome added = *outcome;
+    if (!outcome->delivered && (outcome->left_out || outcome->greylisted))
+        return;
+    added.domain = arena_strdup(failures->texts, outcome->domain);
+    added.mailbox = arena_strdup(failures->texts, outcome->mailbox);
+    added.site = arena_strdup(failures->texts, outcome->site);
+    failures->failed += !outcome->delivered;
+    g_array_append_val(failures->added, added);
+}
+
+size_t recipient_failures_change_count(const struct recipient_failures *failures)
+{
+    return failures->added->len > 0 ? CHANGES_MAX : 0;
+}
+
+bool recipient_failures_is_full(const struct recipient_failures *failures)
+{
+    return failures->failed >= FAILED_MAX;
+}
+
+static const struct recipient_failures_outcome *added_at(const struct recipient_failures *failures,
+                                                         guint number)
+{
+    return &g_array_index(failures->added, struct recipient_failures_outcome, number);
+}
+
+/* ---- what the store has ---------------------------------------------------------------------- */
+
+/* 1 or -1. */
+static int read_all(struct recipient_failures *failures, struct value *values, size_t count)
+{
+    int answer = 1;
+    for (size_t done = 0; done < count && answer > 0; done += VALUES_AT_ONCE) {
+        size_t left = count - done;
+        answer = store_values_get(failures->store, failures->arena, values + done,
+                                  left < VALUES_AT_ONCE ? left : VALUES_AT_ONCE, failures->now_ms);
+    }
+    return answer;
+}
+
+static const char *key_of(struct recipient_failures *failures, const char *domain,
+                          const char *subject)
+{
+    return arena_printf(failures->arena, "%s\n%s", domain, subject);
+}
+
+static struct about *about_of(struct recipient_failures *failures,
+                              const struct recipient_failures_outcome *outcome)
+{
+    char subject[BLOCK_SUBJECT_HASH_SIZE];
+    block_list_hashed(outcome->recipient, subject);
+    const char *key = key_of(failures, outcome->domain, subject);
+    struct about *about = g_hash_table_lookup(failures->abouts, key);
+    if (about != NULL)
+        return about;
+    about = arena_alloc(failures->arena, sizeof *about);
+    about->domain = outcome->domain;
+    about->keys[0] = key;
+    memcpy(about->subjects[0], subject, sizeof subject);
+    if (outcome->recipient_before != outcome->recipient) {
+        block_list_hashed(outcome->recipient_before, about->subjects[1]);
+        about->keys[1] = key_of(failures, outcome->domain, about->subjects[1]);
+    }
+    g_hash_table_insert(failures->abouts, (void *)(uintptr_t)key, about);
+    return about;
+}
+
+/* A history, `values` as read by this year's key and the one before. */
+static void take_history(struct about *about, const struct value *const values[YEARS])
+{
+    about->version = values[0]->version;
+    for (int year = 0; year < YEARS && !about->found; year++) {
+        const struct value *value = values[year];
+        if (value == NULL || value->version == 0)
+            continue;
+        about->found = true;
+        about->until_ms = value->until_ms;
+        if (!recipient_block_read(value->bytes, value->length, &about->history))
+            log_line(LOG_ERROR_LEVEL, "what is kept of a recipient is damaged, and begins anew",
+                     "sender_domain", about->domain, NULL);
+    }
+}
+
+/* 1 or -1. */
+static int read_histories(struct recipient_failures *failures)
+{
+    size_t room = YEARS * failures->added->len, count = 0;
+    struct value *values = arena_alloc(failures->arena, room * sizeof *values);
+    GHashTableIter each;
+    void *value;
+    for (guint i = 0; i < failures->added->len; i++)
+        about_of(failures, added_at(failures, i))->has_failed |= !added_at(failures, i)->delivered;
+    g_hash_table_iter_init(&each, failures->abouts);
+    while (g_hash_table_iter_next(&each, NULL, &value))
+        for (int year = 0; year < YEARS; year++)
+            if (((struct about *)value)->keys[year] != NULL)
+                values[count++] = (struct value){.kind = VALUE_RECIPIENT,
+                                                 .key = ((struct about *)value)->keys[year]};
+    if (read_all(failures, values, count) < 0)
+        return -1;
+    count = 0;
+    g_hash_table_iter_init(&each, failures->abouts);
+    while (g_hash_table_iter_next(&each, NULL, &value)) {
+        struct about *about = value;
+        const struct value *before = about->keys[1] != NULL ? &values[count + 1] : NULL;
+        const struct value *of[YEARS] = {&values[count], before};
+        take_history(about, of);
+        count += before != NULL ? 2 : 1;
+    }
+    return 1;
+}
+
+/* ---- places and sites ------------------------------------------------------------------------ */
+
+/* Entries and sites that are to be read. */
+struct recipients_wanted {
+    struct value *values;
+    struct entry_read **entries; /* or NULL: */
+    struct site **sites;
+    size_t count, room;
+};
+
+static void want(struct recipients_wanted *wanted, const struct value *value, struct entry_read *entry,
+                 struct site *site)
+{
+    if (wanted->count == wanted->room) {
+        wanted->room = wanted->room > 0 ? 2 * wanted->room : 64;
+        wanted->values = xrealloc(wanted->values, wanted->room * sizeof *wanted->values);
+        wanted->entries = xrealloc(wanted->entries, wanted->room * sizeof *wanted->entries);
+        wanted->sites = xrealloc(wanted->sites, wanted->room * sizeof *wanted->sites);
+    }
+    wanted->values[wanted->count] = *value;
+    wanted->entries[wanted->count] = entry;
+    wanted->sites[wanted->count++] = site;
+}
+
+static void want_entry(struct recipient_failures *failures, struct recipients_wanted *wanted,
+                       struct entry_read *entry)
+{
+    entry->key = block_list_key(failures->arena, &entry->of);
+    want(wanted, &(struct value){.kind = VALUE_BLOCKED, .key = entry->key}, entry, NULL);
+}
+
+/* Of a recipient, or with a mailbox of a pair. */
+static struct block_entry entry_at(const struct about *about, const char *mailbox)
+{
+    return (struct block_entry){.kind = mailbox != NULL ? BLOCK_PAIR : BLOCK_RECIPIENT,
+                                .subject = about->subjects[0],
+                                .scope = mailbox != NULL ? mailbox : about->domain};
+}
+
+/* NULL: it is not read. */
+static struct block_place *place_of(const struct recipient_failures *failures, const struct about *about,
+                              const char *mailbox)
+{
+    struct block_entry entry = entry_at(about, mailbox);
+    return g_hash_table_lookup(failures->places, block_list_key(failures->arena, &entry));
+}
+
+static void want_place(struct recipient_failures *failures, struct recipients_wanted *wanted,
+                       const struct about *about, const char *mailbox)
+{
+    struct block_entry entry = entry_at(about, mailbox);
+    if (place_of(failures, about, mailbox) != NULL)
+        return;
+    struct block_place *place = arena_alloc(failures->arena, sizeof *place);
+    for (int year = 0; year < YEARS && about->keys[year] != NULL; year++) {
+        entry.subject = about->subjects[year];
+        place->years[year].of = entry;
+        want_entry(failures, wanted, &place->years[year]);
+    }
+    g_hash_table_insert(failures->places, (void *)(uintptr_t)place->years[0].key, place);
+}
+
+static void want_site(struct recipient_failures *failures, struct recipients_wanted *wanted, uint32_t hash)
+{
+    struct site *site = arena_alloc(failures->arena, sizeof *site);
+    snprintf(site->key, sizeof site->key, "%08" PRIx32, hash);
+    if (!g_hash_table_contains(failures->sites, site->key)) {
+        g_hash_table_insert(failures->sites, site->key, site);
+        want(wanted, &(struct value){.kind = VALUE_SITE, .key = site->key}, NULL, site);
+    }
+}
+
+/* Those that the history knows. */
+static void want_sites_of(struct recipient_failures *failures, struct recipients_wanted *wanted,
+                          const struct recipient_history *history)
+{
+    for (size_t i = 0; i < history->failure_count; i++)
+        want_site(failures, wanted, history->failures[i].site);
+    for (size_t i = 0; i < history->run_count; i++)
+        for (uint32_t j = 0; j < history->runs[i].count; j++)
+            want_site(failures, wanted, history->runs[i].turns[j].site);
+}
+
+/* An entry of another version is not there. */
+static void take_entry(struct recipient_failures *failures, struct entry_read *entry,
+                       const struct value *value)
+{
+    if (value->version != 0 && block_list_read(failures->arena, value, &entry->of))
+        entry->version = value->version;
+}
+
+static void take_site(struct recipient_failures *failures, struct site *site,
+                      const struct value *value)
+{
+    site->version = value->version;
+    if (value->version != 0 &&
+        !site_outages_read(value->bytes, value->length, failures->arena, &site->outages))
+        log_line(LOG_ERROR_LEVEL, "what is kept of a site's outages is damaged, and begins anew",
+                 NULL);
+}
+
+/* Reads what is wanted, and ends it. 1 or -1. */
+static int read_wanted(struct recipient_failures *failures, struct recipients_wanted *wanted)
+{
+    int answer = read_all(failures, wanted->values, wanted->count);
+    for (size_t i = 0; i < wanted->count && answer > 0; i++)
+        if (wanted->entries[i] != NULL)
+            take_entry(failures, wanted->entries[i], &wanted->values[i]);
+        else
+            take_site(failures, wanted->sites[i], &wanted->values[i]);
+    free(wanted->values);
+    free(wanted->entries);
+    free(wanted->sites);
+    return answer;
+}
+
+/* What outcomes may change. A recipient of whom nothing is known is on no list. 1 or -1. */
+static int read_rest(struct recipient_failures *failures)
+{
+    struct recipients_wanted wanted = {0};
+    for (guint i = 0; i < failures->added->len; i++) {
+        const struct recipient_failures_outcome *outcome = added_at(failures, i);
+        struct about *about = about_of(failures, outcome);
+        if (!about->found && !about->has_failed)
+            continue;
+        if (about->place == NULL && about->has_failed)
+            want_sites_of(failures, &wanted, &about->history);
+        want_place(failures, &wanted, about, NULL);
+        want_place(failures, &wanted, about, outcome->mailbox);
+        about->place = place_of(failures, about, NULL);
+        if (!outcome->delivered)
+            want_site(failures, &wanted, delivery_source(outcome->site));
+    }
+    return read_wanted(failures, &wanted);
+}
+
+/* ---- sites ----------------------------------------------------------------------------------- */
+
+static struct site *site_of(const struct recipient_failures *failures, uint32_t hash)
+{
+    char key[9];
+    snprintf(key, sizeof key, "%08" PRIx32, hash);
+    return g_hash_table_lookup(failures->sites, key);
+}
+
+static void change_site(struct recipient_failures *failures, struct site *site)
+{
+    failures->kept += !site->changed;
+    site->changed = true;
+}
+
+static bool has_room(struct recipient_failures *failures)
+{
+    enum { PLACES = 2, KEPT = 2 }; /* of an outcome: recipient and pair, its history and site */
+    bool room = failures->in_order->len + PLACES <= failures->places_max &&
+                failures->kept + KEPT <= KEPT_MAX;
+    failures->passed_over |= !room;
+    return room;
+}
+
+static void change_place(struct recipient_failures *failures, struct block_place *place, int then)
+{
+    if (place->then == AS_IT_IS)
+        g_ptr_array_add(failures->in_order, place);
+    place->then = then;
+}
+
+static bool is_there(const struct block_place *place)
+{
+    return place->then == AS_IT_IS
+               ? place->years[0].version != 0 || place->years[1].version != 0
+               : place->then == MADE;
+}
+
+/* As it will be; of an entry that is there. */
+static const struct block_entry *entry_of(const struct block_place *place)
+{
+    return place->then == MADE            ? &place->next
+           : place->years[0].version != 0 ? &place->years[0].of
+                                          : &place->years[1].of;
+}
+
+static void clear(struct recipient_failures *failures, struct block_place *place, const char *note)
+{
+    if (!is_there(place))
+        return;
+    change_place(failures, place, REMOVED);
+    place->note = note;
+}
+
+/* What this site made somebody be blocked for in the last hour. 1 or -1. */
+static int read_blocked_there(struct recipient_failures *failures, const struct site *site)
+{
+    struct recipients_wanted wanted = {0};
+    for (size_t i = 0; i < site->outages.blocked_count; i++) {
+        const char *key = site->outages.blocked[i].key;
+        struct value value = {.kind = VALUE_BLOCKED, .key = key};
+        if (g_hash_table_contains(failures->places, key))
+            continue;
+        struct block_place *place = arena_alloc(failures->arena, sizeof *place);
+        place->years[0].key = key;
+        g_hash_table_insert(failures->places, (void *)(uintptr_t)key, place);
+        want(&wanted, &value, &place->years[0], NULL);
+    }
+    return read_wanted(failures, &wanted);
+}
+
+/* Of an outage that is seen or goes on: what it explains is opened again. 1 or -1. */
+static int note_outage(struct recipient_failures *failures, struct site *site, const char *name,
+                       int64_t at_ms)
+{
+    site_outages_forget(&site->outages, failures->now_ms);
+    if (!site_outages_note(&site->outages, at_ms))
+        return 1;
+    change_site(failures, site);
+    if (read_blocked_there(failures, site) < 0)
+        return -1;
+    size_t kept = 0;
+    for (size_t i = 0; i < site->outages.blocked_count; i++) {
+        const struct site_blocked blocked = site->outages.blocked[i];
+        struct block_place *place = g_hash_table_lookup(failures->places, blocked.key);
+        if (!site_outages_cover(&site->outages, blocked.since_ms) || !has_room(failures))
+            site->outages.blocked[kept++] = blocked;
+        else if (is_there(place) && entry_of(place)->since_ms == blocked.since_ms)
+            clear(failures, place, arena_printf(failures->arena, "outage of %s", name));
+    }
+    site->outages.blocked_count = kept;
+    return 1;
+}
+
+/* 1 or -1. */
+static int note_outages(struct recipient_failures *failures, const struct failures *sites)
+{
+    for (guint i = 0; i < failures->added->len; i++) {
+        const struct recipient_failures_outcome *outcome = added_at(failures, i);
+        int64_t at_ms = outcome->delivered ? 0 : failures_outage_ms(sites, outcome->site);
+        struct site *site = site_of(failures, delivery_source(outcome->site));
+        if (at_ms > 0 && has_room(failures) &&
+            note_outage(failures, site, outcome->site, at_ms) < 0)
+            return -1;
+    }
+    return 1;
+}
+
+/* What outages explain in a history that others have left. */
+static void leave_out(struct recipient_failures *failures, struct recipient_history *history)
+{
+    GHashTableIter each;
+    void *key, *value;
+    g_hash_table_iter_init(&each, failures->sites);
+    while (g_hash_table_iter_next(&each, &key, &value)) {
+        const struct site *site = value;
+        uint32_t hash = (uint32_t)strtoul(key, NULL, 16);
+        for (size_t i = 0; i < site->outages.count; i++)
+            recipient_block_leave_out(history, hash, site->outages.of[i].from_ms,
+                                      site->outages.of[i].until_ms);
+    }
+}
+
+/* ---- applying -------------------------------------------------------------------------------- */
+
+static const char *note_of(struct arena *arena, const struct recipient_block *block)
+{
+    if (block->count == 0)
+        return "failed again after the end";
+    if (block->why == RECIPIENT_NOISE)
+        return arena_printf(arena, "%u messages failed in a row within %" PRId64 " minutes",
+                            block->count, (block->over_ms + MINUTE_MS - 1) / MINUTE_MS);
+    return arena_printf(arena, "%u messages failed, the first and the last %" PRId64 " hours apart",
+                        block->count, block->over_ms / HOUR_MS);
+}
+
+static void make(struct recipient_failures *failures, const struct about *about,
+                 struct block_place *place, const struct recipient_failures_outcome *outcome,
+                 const struct recipient_block *block)
+{
+    int64_t until_ms = outcome->at_ms + recipient_block_ms(block->why);
+    if (!failures->blocks || until_ms <= failures->now_ms)
+        return;
+    place->next = place->years[0].of;
+    place->next.subject = about->subjects[0];
+    place->next.reason = recipient_why_names[block->why];
+    place->next.by = SUSPENSION_BY_GUARD;
+    place->next.note = note_of(failures->arena, block);
+    place->next.since_ms = outcome->at_ms;
+    place->next.until_ms = until_ms;
+    place->next.site = outcome->site[0] != '\0' ? outcome->site : NULL;
+    place->next.probe_ms = 0;
+    place->next.probe_of = 0;
+    change_place(failures, place, MADE);
+    struct site *site = site_of(failures, delivery_source(outcome->site));
+    site_outages_forget(&site->outages, failures->now_ms);
+    site_outages_blocked(&site->outages, place->years[0].key, outcome->at_ms);
+    change_site(failures, site);
+}
+
+/* A probe of which nobody has heard for long has opened it. */
+static bool holds(const struct block_place *place, int64_t admitted_ms)
+{
+    const struct block_entry *entry = entry_of(place);
+    return is_there(place) && !(entry->probe_ms != 0 &&
+                                admitted_ms >= entry->probe_ms + BLOCK_PROBE_WAITS_MS);
+}
+
+/* A block that is over, and mail that was let through since has failed too. */
+static void look_after(struct recipient_failures *failures, const struct about *about,
+                       struct block_place *place, const struct recipient_failures_outcome *outcome)
+{
+    const struct block_entry *entry = entry_of(place);
+    bool pair = entry->kind == BLOCK_PAIR;
+    enum recipient_why of = pair ? RECIPIENT_NOISE : RECIPIENT_ADDRESS_UNKNOWN;
+    enum recipient_why why = pair ? RECIPIENT_NOISE : outcome->why;
+    if (recipient_block_after(of, entry->until_ms, false, outcome->why, outcome->admitted_ms) ==
+        RECIPIENT_AGAIN)
+        make(failures, about, place, outcome, &(struct recipient_block){.why = why});
+}
+
+static void fail(struct recipient_failures *failures, struct about *about,
+                 const struct recipient_failures_outcome *outcome, struct block_place *pair)
+{
+    struct recipient_block made[RECIPIENT_BLOCKS_MAX];
+    bool blocked = holds(about->place, outcome->admitted_ms);
+    bool pair_blocked = holds(pair, outcome->admitted_ms);
+    struct recipient_outcome to_take = {.message = outcome->message,
+                                        .mailbox = delivery_source(outcome->mailbox),
+                                        .site = delivery_source(outcome->site),
+                                        .first = outcome->first && !pair_blocked,
+                                        .greylisted = outcome->greylisted,
+                                        .why = blocked ? RECIPIENT_NOISE : outcome->why,
+                                        .at_ms = outcome->at_ms};
+    if (blocked)
+        look_after(failures, about, about->place, outcome);
+    if (pair_blocked)
+        look_after(failures, about, pair, outcome);
+    size_t count = recipient_block_take(&about->history, &to_take, made);
+    for (size_t i = 0; i < count; i++)
+        make(failures, about, made[i].why == RECIPIENT_NOISE ? pair : about->place, outcome,
+             &made[i]);
+}
+
+static void keep_until(struct about *about, int64_t until_ms)
+{
+    if (until_ms > about->until_ms)
+        about->until_ms = until_ms;
+}
+
+static void change_about(struct recipient_failures *failures, struct about *about)
+{
+    failures->kept += !about->changed;
+    about->changed = true;
+}
+
+static void apply(struct recipient_failures *failures,
+                  const struct recipient_failures_outcome *outcome)
+{
+    struct about *about = about_of(failures, outcome);
+    const struct site *site = site_of(failures, delivery_source(outcome->site));
+    if (about->place == NULL || !has_room(failures))
+        return;
+    struct block_place *pair = place_of(failures, about, outcome->mailbox);
+    if (outcome->delivered) {
+        bool was_empty = recipient_block_is_empty(&about->history);
+        recipient_block_deliver(&about->history, delivery_source(outcome->mailbox));
+        if (!was_empty)
+            change_about(failures, about);
+        clear(failures, about->place, "delivered");
+        clear(failures, pair, "delivered");
+    } else if (!site_outages_cover(&site->outages, outcome->at_ms)) {
+        leave_out(failures, &about->history);
+        fail(failures, about, outcome, pair);
+        keep_until(about, outcome->at_ms + RECIPIENT_KEPT_MS);
+        if (about->place->then == MADE)
+            keep_until(about, about->place->next.until_ms + BLOCK_PROBE_MS);
+        if (pair->then == MADE)
+            keep_until(about, pair->next.until_ms + BLOCK_PROBE_MS);
+        change_about(failures, about);
+    }
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static struct value_change changed_history(struct recipient_failures *failures,
+                                           const struct about *about)
+{
+    freed_by(text_free) struct text packed = {0};
+    recipient_block_add(&packed, &about->history);
+    return (struct value_change){
+        .value = {.kind = VALUE_RECIPIENT, .key = about->keys[0],
+                  .bytes = arena_strndup(failures->arena, packed.data, packed.length),
+                  .length = packed.length, .until_ms = about->until_ms},
+        .replaces = about->version};
+}
+
+static struct value_change changed_site(struct recipient_failures *failures,
+                                        const struct site *site)
+{
+    freed_by(text_free) struct text packed = {0};
+    site_outages_add(&packed, &site->outages);
+    return (struct value_change){
+        .value = {.kind = VALUE_SITE, .key = site->key,
+                  .bytes = arena_strndup(failures->arena, packed.data, packed.length),
+                  .length = packed.length, .until_ms = failures->now_ms + RECIPIENT_KEPT_MS},
+        .replaces = site->version};
+}
+
+static size_t write_kept(struct recipient_failures *failures, struct value_change *changes)
+{
+    size_t count = 0;
+    GHashTableIter each;
+    void *value;
+    g_hash_table_iter_init(&each, failures->abouts);
+    while (g_hash_table_iter_next(&each, NULL, &value))
+        if (((struct about *)value)->changed)
+            changes[count++] = changed_history(failures, value);
+    g_hash_table_iter_init(&each, failures->sites);
+    while (g_hash_table_iter_next(&each, NULL, &value))
+        if (((struct site *)value)->changed)
+            changes[count++] = changed_site(failures, value);
+    return count;
+}
+
+/* How a place changes: up to YEARS updates, with the versions that they replace. */
+static size_t updates_of(const struct block_place *place, struct block_update *updates,
+                         uint32_t *replaces, const char **notes)
+{
+    size_t count = 0;
+    if (place->then == MADE) {
+        replaces[count] = place->years[0].version;
+        notes[count] = place->next.note;
+        updates[count++] = (struct block_update){.entry = place->next};
+    }
+    for (int year = place->then == MADE ? 1 : 0; year < YEARS; year++)
+        if (place->years[year].version != 0) {
+            replaces[count] = place->years[year].version;
+            notes[count] = place->then == MADE ? "by the key of this year" : place->note;
+            updates[count++] = (struct block_update){place->years[year].of, true};
+        }
+    return count;
+}
+
+/* 1 or -1. */
+static int write_entries(struct recipient_failures *failures, struct value_change *changes,
+                         size_t *count_r, struct recipient_failures_effects *effects)
+{
+    struct arena *arena = failures->arena;
+    struct block_update *updates = arena_alloc(arena, ENTRIES_MAX * sizeof *updates);
+    uint32_t *replaces = arena_alloc(arena, ENTRIES_MAX * sizeof *replaces);
+    const char **notes = arena_alloc(arena, ENTRIES_MAX * sizeof *notes);
+    struct action *actions = arena_alloc(arena, ENTRIES_MAX * sizeof *actions);
+    size_t count = 0;
+    for (guint i = 0; i < failures->in_order->len; i++)
+        count += updates_of(g_ptr_array_index(failures->in_order, i), updates + count,
+                            replaces + count, notes + count);
+    actions[0] = (struct action){failures->now_ms, SUSPENSION_BY_GUARD, ""};
+    if (block_list_step(failures->store, arena, updates, count, &actions[0], changes, count_r,
+                        effects->audited, &effects->audited_count) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        changes[i].replaces = replaces[i];
+        actions[i] = (struct action){failures->now_ms, SUSPENSION_BY_GUARD, notes[i]};
+        effects->audited[i].action = &actions[i];
+        effects->opened += updates[i].removed;
+        effects->blocked += !updates[i].removed;
+    }
+    return 1;
+}
+
+static void forget_step(struct recipient_failures *failures)
+{
+    g_hash_table_remove_all(failures->abouts);
+    g_hash_table_remove_all(failures->places);
+    g_hash_table_remove_all(failures->sites);
+    g_ptr_array_set_size(failures->in_order, 0);
+    arena_reset(failures->arena);
+    failures->kept = 0;
+    failures->passed_over = false;
+}
+
+int recipient_failures_changes(struct recipient_failures *failures, const struct failures *sites,
+                               bool blocks, int64_t now_ms, struct value_change *changes,
+                               size_t *count_r, struct recipient_failures_effects *effects)
+{
+    size_t of_entries = 0;
+    *count_r = effects->audited_count = 0;
+    effects->blocked = effects->opened = 0;
+    if (failures->added->len == 0)
+        return 1;
+    forget_step(failures);
+    failures->blocks = blocks;
+    failures->now_ms = now_ms;
+    failures->places_max =
+        (effects->audited_room < ENTRIES_MAX ? effects->audited_room : ENTRIES_MAX) / YEARS;
+    if (read_histories(failures) < 0 || read_rest(failures) < 0 ||
+        note_outages(failures, sites) < 0)
+        return -1;
+    for (guint i = 0; i < failures->added->len; i++)
+        apply(failures, added_at(failures, i));
+    *count_r = write_kept(failures, changes);
+    if (write_entries(failures, changes + *count_r, &of_entries, effects) < 0)
+        return -1;
+    *count_r += of_entries;
+    return 1;
+}
+
+void recipient_failures_written(struct recipient_failures *failures)
+{
+    if (failures->passed_over)
+        log_line(LOG_WARNING_LEVEL, "too much at once for the block lists: some recipients wait "
+                                    "for their next outcome", NULL);
+    forget_step(failures);
+    g_array_set_size(failures->added, 0);
+    failures->failed = 0;
+    arena_reset(failures->texts);
+}
