@@ -245,6 +245,10 @@ static const struct {
     {"outages", "feedback_outages_total", "counter", "Outages of destinations that were seen."},
     {"suspensions", "feedback_suspensions_total", "counter",
      "Mailboxes suspended since they made the third block of their domain in 7 days."},
+    {"recipients_blocked", "feedback_recipients_blocked_total", "counter",
+     "Recipients that Sendguard put on the block lists since mail to them kept failing."},
+    {"recipients_opened", "feedback_recipients_opened_total", "counter",
+     "Of these, taken off again since mail arrived, or for an outage of the destination."},
     {"open", "feedback_open", "gauge", "Messages in the mail server's queue."},
     {"lag_s", "feedback_lag_seconds", "gauge", "How far behind now the log was read."},
 };

@@ -418,7 +418,8 @@ static void add_log(struct json_object *view, const struct followed *log, int64_
 {
     static const char *const counts[] = {"gaps",    "lines",          "messages",  "outcomes",
                                          "refunds", "refunds_failed", "malformed", "open",
-                                         "blocks",  "blocks_ended",   "outages",   "suspensions"};
+                                         "blocks",  "blocks_ended",   "outages",   "suspensions",
+                                         "recipients_blocked", "recipients_opened"};
     json_add_string(view, "source", log->source);
     json_add_moment(view, "cursor_at", log->read_ms);
     json_add_moment(view, "line_at", log->log_ms);

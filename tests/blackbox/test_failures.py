@@ -369,6 +369,79 @@ def test_a_house_with_one_domain_sees_an_outage_too(house, site):
     assert house.blocked() == {"alone.test": HOUR}
 
 
+# ---- recipients that keep failing --------------------------------------------------------------------
+
+
+def refusal_of(house, mailbox, recipient):
+    """Once the policy service knows, half a second later at most."""
+    def refused():
+        with MailProgram(house.stack, mailbox) as program:
+            try:
+                program.send([recipient])
+            except Refused as refusal:
+                return refusal
+
+    return eventually(refused, "it is refused")
+
+
+def fails_again(house, mailbox, recipient, later):
+    """A message is tried so much later."""
+    house.move(later)
+    with MailProgram(house.stack, mailbox) as program:
+        house.hand_in(program, recipient)
+    house.settle()
+
+
+def test_an_unknown_address_is_blocked_until_it_works(house, site):
+    """A day after the first bounce; again by what is let through behind the end; open when it works."""
+    mailbox, recipient = "box1@d11.test", f"nobody-{next(house.numbers)}@{site.name}"
+    listed = lambda: house.stack.sendguard("blocks", recipient)  # noqa: E731
+    fails_again(house, mailbox, recipient, 0)
+    fails_again(house, mailbox, recipient, HOUR)
+    assert listed() == []
+    fails_again(house, "box2@d11.test", recipient, DAY)
+    entry, = listed()
+    assert entry["subject"] == f"(recipient) at {site.address}" and entry["scope"] == "d11.test"
+    assert (entry["reason"], entry["by"]) == ("address_unknown", "guard")
+    assert entry["note"] == "3 messages failed, the first and the last 25 hours apart"
+    told, = house.entries("block", entry["subject"])
+    assert told["by"] == "guard" and told["note"] == entry["note"]
+    refusal = refusal_of(house, mailbox, recipient)
+    assert refusal.code == 550 and "5.1.1" in refusal.text and recipient in refusal.text
+    fails_again(house, "box1@d10.test", recipient, 0)  # of another domain
+
+    fails_again(house, mailbox, recipient, 30 * DAY)
+    again, = listed()
+    assert again["note"] == "failed again after the end" and again["since"] > entry["since"]
+    assert refusal_of(house, mailbox, recipient).code == 550
+
+    site.stop()
+    site.start(("kind_of(recipient):\n", 'kind_of(recipient):\n    return "ok"\n'))
+    fails_again(house, mailbox, recipient, 30 * DAY)
+    assert listed() == []
+    assert house.entries("unblock", entry["subject"])[0]["note"] == "delivered"
+    fails_again(house, mailbox, recipient, 0)
+
+
+def test_a_recipient_is_blocked_once_whatever_dies(house, site):
+    recipient = f"nobody-{next(house.numbers)}@{site.name}"
+    before = house.counts()["recipients_blocked"]
+    fails_again(house, "box1@d9.test", recipient, 0)
+    house.move(DAY)
+    with MailProgram(house.stack, "box1@d9.test") as program:
+        house.hand_in(program, recipient)
+    eventually(lambda: not house.queue(), "all is tried")
+    house.wait_for_log()
+    house.hand_on()
+    for number in range(1, KILLS):
+        inject = f"inject=pwrite64,sendto,write:signal=KILL:when={number}"
+        house.follow(["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject])
+    house.follow()
+    assert len(house.stack.sendguard("blocks", recipient)) == 1
+    assert len(house.entries("block", f"(recipient) at {site.address}")) == 1
+    assert house.counts()["recipients_blocked"] == before + 1
+
+
 # ---- what nobody may read -----------------------------------------------------------------------------
 
 

@@ -132,7 +132,7 @@ static void check_format(void)
             check_sample(line, family);
         }
     }
-    ck_assert_uint_eq(families, 33);
+    ck_assert_uint_eq(families, 35);
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -304,6 +304,7 @@ START_TEST(test_feedback)
                                        "\"messages\":6,\"outcomes\":5,\"refunds\":4,\"refunds_failed\":8,"
                                        "\"gaps\":3,\"malformed\":2,\"blocks\":9,"
                                        "\"blocks_ended\":10,\"outages\":11,\"suspensions\":12,"
+                                       "\"recipients_blocked\":13,\"recipients_opened\":14,"
                                        "\"open\":1}", (long long)(NOW - HOUR_MS),
                                        (long long)(NOW - 90 * SECOND_MS)));
     follow("mx2 file:/a\\b\"c", "{}");
@@ -319,6 +320,8 @@ START_TEST(test_feedback)
     check_series("sendguard_feedback_blocks_ended_total{source=\"mx1 journal\"}", "10");
     check_series("sendguard_feedback_outages_total{source=\"mx1 journal\"}", "11");
     check_series("sendguard_feedback_suspensions_total{source=\"mx1 journal\"}", "12");
+    check_series("sendguard_feedback_recipients_blocked_total{source=\"mx1 journal\"}", "13");
+    check_series("sendguard_feedback_recipients_opened_total{source=\"mx1 journal\"}", "14");
     check_series("sendguard_feedback_open{source=\"mx1 journal\"}", "1");
     check_series("sendguard_feedback_lag_seconds{source=\"mx1 journal\"}", "90");
     check_series("sendguard_feedback_lines_total{source=\"mx2 file:/a\\\\b\\\"c\"}", "0");
