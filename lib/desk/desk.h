@@ -55,12 +55,13 @@ struct desk {
  *                                            blocked: for mail that failed;
  *                                            paused: suspended until a moment; stopped: until staff lifts it
  *  "can_send":"all"|"own"|"none",            own: only inside its own domains
- *  "headline": sending_state of all this: "paused"|"stopped"|"blocked"|"own"|"full" as things stand now, else
+ *  "headline": sending_state of all this: "paused"|"stopped"|"blocked"|"sender_blocked"|"own"|"full" as things stand now, else
  *     "too_big"|"over_time"|"split": the decision was a refusal for its message's own size | for a limit
  *     over time | for more than a whole limit over time; else "admitted" after all, or "ok". In mode
  *     observe never "blocked", "own" nor "full", since nothing is refused,
  *  "retry_at":moment|null,                   when state is full or can_send own: first room for one more
  *  "to_split":bool,                          the decision's message is more than a whole limit
+ *  "sender_sentence":…|null,                  staff blocked who writes from there: what they wrote
  *  "suspension":SUSPENSION, "complaints":OWN_COMPLAINTS or null,
  *  "block":null, or BLOCK with "of":"domain"|"mailbox","domain":…,
  *     "window_s":3600,"by_class","left_out","missed" of FAILURES (a destination is null unless several

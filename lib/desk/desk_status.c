@@ -178,19 +178,37 @@ static struct sending_reasons reasons_of(struct json_object *message)
 
 /* "admitted" is for this page alone, which is opened later than the message was decided on. */
 static const char *headline(const struct forecast *forecast, enum can_send can_send,
-                            struct json_object *message)
+                            const char *sender_blocked, struct json_object *message)
 {
     const struct suspension *suspension = &forecast->account.suspensions.of[0];
-    if (forecast->block.subject != NULL && suspension->id == 0)
-        return "blocked";
+    if (suspension->id == 0 && (forecast->block.subject != NULL || sender_blocked != NULL))
+        return forecast->block.subject != NULL ? "blocked" : "sender_blocked";
     const char *verdict = json_string(message, "verdict", "");
     const struct sending_reasons reasons = reasons_of(message);
-    enum verdict_kind kind = strcmp(verdict, "message") == 0          ? VERDICT_MESSAGE
-                             : strcmp(verdict, "sender_blocked") == 0 ? VERDICT_SENDER_BLOCKED
-                             : strcmp(verdict, "over_time") == 0      ? VERDICT_OVER_TIME
-                                                                      : VERDICT_ADMIT;
+    enum verdict_kind kind = strcmp(verdict, "message") == 0     ? VERDICT_MESSAGE
+                             : strcmp(verdict, "over_time") == 0 ? VERDICT_OVER_TIME
+                                                                 : VERDICT_ADMIT;
     const char *state = sending_state(suspension, can_send, kind, &reasons);
     return strcmp(state, "ok") == 0 && strcmp(verdict, "admitted") == 0 ? "admitted" : state;
+}
+
+/* Whether staff blocked who writes from there, in the provider's words; NULL: no. 1 or -1. */
+static int find_sender_blocked(const struct context *context, const char *mailbox,
+                               const char *reader_ip, const char **sentence_r)
+{
+    struct submission submission;
+    struct problem unimportant;
+    *sentence_r = NULL;
+    if (context->settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
+        return 1;
+    submission_init(&submission, context->arena, CHANNEL_WEBMAIL);
+    if (submission_set_mailbox(&submission, mailbox, strlen(mailbox), &unimportant) < 1)
+        return 1;
+    if (reader_ip == NULL ||
+        submission_set_ip(&submission, reader_ip, strlen(reader_ip), &unimportant) < 1)
+        submission.ip = NULL;
+    return guard_sender_blocked(context->desk->guard, &submission, context->now_ms,
+                                sentence_r) < 0 ? -1 : 1;
 }
 
 /* ---- the view ----------------------------------------------------------------------------- */
@@ -286,12 +304,17 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     freed_by(json_put) struct json_object *message = NULL, *view = json_object_new_object();
     struct json_object *block, *complaints;
     struct forecast forecast;
+    const char *sender_blocked;
     if (forecast_read(&context, mailbox, address_domain(mailbox), &forecast) < 0 ||
-        read_message(&context, mailbox, decision, &message) < 0)
+        read_message(&context, mailbox, decision, &message) < 0 ||
+        find_sender_blocked(&context, mailbox, reader_ip, &sender_blocked) < 0)
         return -1;
     if (context.settings->guard_mode == MODE_OBSERVE) /* it refuses nothing of his */
         forecast.block = (struct failing_block){0};
     struct next next = forecast_next(&context, &forecast);
+    if (sender_blocked != NULL)
+        next.can_send = CAN_SEND_NONE;
+    json_add_string(view, "sender_sentence", sender_blocked);
     const char *contact = context.settings->support_contact;
     json_add_moment(view, "now", now_ms);
     json_add_string(view, "mailbox", mailbox);
@@ -306,7 +329,7 @@ int desk_status(const struct desk *desk, const char *mailbox, uint64_t decision,
     add_budget(&forecast, view);
     if (add_network(&context, &forecast, message, reader_ip, &next, view) < 0)
         return -1;
-    json_add_string(view, "headline", headline(&forecast, next.can_send, message));
+    json_add_string(view, "headline", headline(&forecast, next.can_send, sender_blocked, message));
     json_add_string(view, "can_send", can_send_names[next.can_send]);
     json_add_moment(view, "retry_at", next.room_at_ms);
     json_add_bool(view, "to_split", reasons_of(message).to_split);

@@ -338,9 +338,9 @@ int guard_judge(struct guard *guard, const struct submission *submission, bool d
 }
 
 /* Nothing but the lists is asked: a recipient is refused from memory, or the message is judged at its
- * end. */
-int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
-                            int64_t now_ms, const char **reason_r, const char **text_r)
+ * end. *objection_r: the first one of that rule, and *text_r says it. 1; 0 there is none; -1. */
+static int find_objection(struct guard *guard, const struct submission *submission, enum rule rule,
+                          int64_t now_ms, struct objection *objection_r, const char **text_r)
 {
     freed_by(snapshot_release) struct snapshot *snapshot = guard_snapshot(guard);
     if (block_filter_refresh(guard->filter, guard->store, now_ms, clock_monotonic_ms()) < 0)
@@ -350,12 +350,37 @@ int guard_recipient_blocked(struct guard *guard, const struct submission *submis
     if (judgement_find_blocked(&judgement, &lists, now_ms) < 0)
         return -1;
     for (size_t i = 0; i < judgement.objection_count; i++)
-        if (judgement.objections[i].rule == RULE_RECIPIENT_BLOCKED) {
-            *reason_r = arena_strdup(submission->arena, judgement.objections[i].reason);
-            *text_r = judgement_reason_text(&judgement, &judgement.objections[i]);
+        if (judgement.objections[i].rule == rule) {
+            *objection_r = judgement.objections[i];
+            *text_r = judgement_reason_text(&judgement, objection_r);
+            if (objection_r->sentence != NULL)
+                objection_r->sentence = arena_strdup(submission->arena, objection_r->sentence);
+            objection_r->reason = arena_strdup(submission->arena, objection_r->reason);
             return 1;
         }
     return 0;
+}
+
+int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
+                            int64_t now_ms, const char **reason_r, const char **text_r)
+{
+    struct objection objection;
+    int found = find_objection(guard, submission, RULE_RECIPIENT_BLOCKED, now_ms, &objection,
+                               text_r);
+    if (found > 0)
+        *reason_r = objection.reason;
+    return found;
+}
+
+int guard_sender_blocked(struct guard *guard, const struct submission *submission, int64_t now_ms,
+                         const char **sentence_r)
+{
+    struct objection objection;
+    const char *text;
+    int found = find_objection(guard, submission, RULE_SENDER_BLOCKED, now_ms, &objection, &text);
+    if (found > 0)
+        *sentence_r = objection.sentence;
+    return found;
 }
 
 void guard_outdate_blocks(struct guard *guard) { block_filter_outdate(guard->filter); }

@@ -77,6 +77,10 @@ void guard_judge_all(struct guard *guard, const struct submission *const *submis
 int guard_recipient_blocked(struct guard *guard, const struct submission *submission,
                             int64_t now_ms, const char **reason_r, const char **text_r)
     must_check;
+/* The same of its sender, mailbox and ip (NULL: not known): *sentence_r is what the sender reads of
+ * it, as staff wrote it. */
+int guard_sender_blocked(struct guard *guard, const struct submission *submission, int64_t now_ms,
+                         const char **sentence_r) must_check;
 /* After a change of the block lists: this guard knows of it with its next message. */
 void guard_outdate_blocks(struct guard *guard);
 

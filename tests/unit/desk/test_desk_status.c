@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "guard/block_list.h"
 #include "store/audit.h"
 #include "store/store.h"
 #include "tests/unit/desk/desk_rig.h"
@@ -159,6 +160,63 @@ START_TEST(too_big)
                  "'never_fits':false},{'rule':'recipients_per_domain','domain':'x.test','count':5,"
                  "'limit':2,'excess':3,'never_fits':false}]");
     check_member(view, "messages", "[]");
+}
+END_TEST
+
+static void block_sender(const char *subject)
+{
+    const struct block_entry entry = {.kind = BLOCK_SENDER, .subject = subject,
+                                      .scope = BLOCK_SCOPE_ALL, .reason = "You did not pay",
+                                      .by = "ada", .note = "ticket 12", .until_ms = UNTIL_LIFTED};
+    const struct action action = {NOW, "ada", "ticket 12"};
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &action), 1);
+    guard_outdate_blocks(guard);
+}
+
+static void unblock_sender(const char *subject)
+{
+    const struct block_entry entry = {.kind = BLOCK_SENDER, .subject = subject,
+                                      .scope = BLOCK_SCOPE_ALL};
+    const struct action action = {NOW, "ada", "paid"};
+    ck_assert_int_eq(block_list_remove(store, &entry, &action), 1);
+}
+
+static struct json_object *status_from(const char *ip, uint64_t decision)
+{
+    return VIEW(desk_status(rig_desk(), ALICE, decision, ip, LATER, &made));
+}
+
+/* Why, in the words of staff, also without a refusal; and no more once it is over. */
+START_TEST(sender_blocked)
+{
+    rig_begin(_i, WITH(SMALL));
+    check_member(view_status(ALICE, 0, NOW), "sender_sentence", "null");
+    block_sender("@example.test");
+    struct json_object *view = view_status(ALICE, 0, NOW);
+    check_member(view, "headline", "sender_blocked");
+    check_member(view, "sender_sentence", "You did not pay.");
+    check_member(view, "can_send", "none");
+    check_member(view_status("bob@other.test", 0, NOW), "headline", "ok");
+    uint64_t decision = send_one("a", 1, NOW).decision;
+    check_member(view_status(ALICE, decision, LATER), "headline", "sender_blocked");
+    unblock_sender("@example.test");
+    view = view_status(ALICE, decision, LATER);
+    check_member(view, "headline", "ok");
+    check_member(view, "sender_sentence", "null");
+    check_member(view, "message.verdict", "sender_blocked");
+    block_sender("203.0.113.0/24");
+    check_member(status_from("203.0.113.9", 0), "headline", "sender_blocked");
+    check_member(status_from("203.0.114.9", 0), "headline", "ok");
+    check_member(status_from(NULL, 0), "headline", "ok");
+}
+END_TEST
+
+START_TEST(sender_blocked_observed)
+{
+    rig_begin(_i, WITH(SMALL, "guard.mode=observe"));
+    block_sender(ALICE);
+    check_member(view_status(ALICE, 0, NOW), "headline", "ok");
+    check_member(view_status(ALICE, 0, NOW), "sender_sentence", "null");
 }
 END_TEST
 
@@ -384,7 +442,8 @@ int main(void)
     Suite *suite = suite_create("desk status");
     TCase *cases = desk_case(suite, "both backends");
     const TTest *const tests[] = {
-        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big, over_time_headline,
+        unknown_mailbox, budget, full, full_observed, paused, attempts_run_out, too_big,
+        sender_blocked, sender_blocked_observed, over_time_headline,
         decision_of_another, messages, messages_and_records, many_messages, exempt, lock,
         lock_of_stopped, lock_of_paused, lock_is_no_way_out, lock_twice, store_away,
     };

@@ -13,6 +13,7 @@
 #include "store/observations.h"
 #include "store/records.h"
 #include "store/suspensions.h"
+#include "guard/block_list.h"
 #include "tests/unit/guard/guard_rig.h"
 #include "web/web.h"
 
@@ -218,6 +219,24 @@ START_TEST(test_too_big)
     char reference[DECISION_TEXT_SIZE];
     decision_format(decision, reference);
     check_has(html, reference);
+    end();
+}
+END_TEST
+
+/* In the words of staff, which are no markup. */
+START_TEST(test_sender_blocked)
+{
+    begin(_i, DEFAULTS);
+    const struct block_entry entry = {.kind = BLOCK_SENDER, .subject = ALICE,
+                                      .scope = BLOCK_SCOPE_ALL, .reason = "Pay <b>first</b>",
+                                      .by = "ada", .note = "", .until_ms = UNTIL_LIFTED};
+    ck_assert_int_eq(block_list_add(store, &entry, 1, &(struct action){NOW, "ada", "-"}), 1);
+    guard_outdate_blocks(guard);
+    const char *html = open_page(alices(), NOW);
+    check_has(html, "<h1>Mail from this mailbox is not accepted</h1>");
+    check_has(html, "<p>Pay &lt;b&gt;first&lt;/b&gt;.</p>");
+    check_has(html, "Nothing that you send is accepted or counted.");
+    check_has_not(html, "<title> ");
     end();
 }
 END_TEST
@@ -1041,6 +1060,7 @@ int main(void)
     tcase_add_loop_test(cases, test_decision_of_another_mailbox, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_never_seen, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_too_big, 0, BACKEND_KINDS);
+    tcase_add_loop_test(cases, test_sender_blocked, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_over_time, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_full, 0, BACKEND_KINDS);
     tcase_add_loop_test(cases, test_paused, 0, BACKEND_KINDS);
