@@ -83,6 +83,17 @@ static int list(struct cli *cli)
 
 /* ---- one entry ------------------------------------------------------------------------------- */
 
+static void print_concerned(struct cli *cli, struct json_object *view)
+{
+    if (json_is_true(view, "all_mailboxes"))
+        printf("  concerns mail of all mailboxes\n");
+    if (views_list_length(view, "mailboxes") > 0) {
+        printf("  concerns these mailboxes, which sent within 24 hours%s:\n",
+               json_is_true(view, "more_mailboxes") ? ", and more" : "");
+        views_print_mailboxes(cli, view);
+    }
+}
+
 static void print_block(struct cli *cli, struct json_object *view)
 {
     struct json_object *after = json_member(view, "after");
@@ -98,13 +109,7 @@ static void print_block(struct cli *cli, struct json_object *view)
     if (after != NULL)
         printf("  %s; the sender reads: %s\n", print_member(cli->arena, after, "kind", ""),
                print_member(cli->arena, after, "text", ""));
-    if (json_is_true(view, "all_mailboxes"))
-        printf("  concerns mail of all mailboxes\n");
-    if (views_list_length(view, "mailboxes") > 0) {
-        printf("  concerns these mailboxes, which sent within 24 hours%s:\n",
-               json_is_true(view, "more_mailboxes") ? ", and more" : "");
-        views_print_mailboxes(cli, view);
-    }
+    print_concerned(cli, view);
 }
 
 /* ---- a file ---------------------------------------------------------------------------------- */
@@ -128,7 +133,6 @@ static void print_faults(struct cli *cli, struct json_object *view)
 static void print_import(struct cli *cli, struct json_object *view)
 {
     struct json_object *kinds = json_member(view, "kinds");
-    (void)cli;
     printf("%s %lld new, %lld replaced, %lld the same as before, %lld left out that have ended\n",
            json_is_true(view, "done") ? "Done:" : "Nothing is done yet:",
            (long long)json_int(view, "new", 0), (long long)json_int(view, "replaced", 0),
@@ -136,11 +140,10 @@ static void print_import(struct cli *cli, struct json_object *view)
     printf("  recipients: %lld, of one mailbox: %lld, domains: %lld, senders: %lld\n",
            (long long)json_int(kinds, "recipient", 0), (long long)json_int(kinds, "pair", 0),
            (long long)json_int(kinds, "domain", 0), (long long)json_int(kinds, "sender", 0));
-    if (json_is_true(view, "all_mailboxes"))
-        printf("  concerns mail of all mailboxes\n");
+    print_concerned(cli, view);
 }
 
-static int import(struct cli *cli)
+static int change_by_file(struct cli *cli)
 {
     static const enum cli_option others[] = {OPTION_SCOPE, OPTION_REASON, OPTION_FOR,
                                              OPTION_SENDER};
@@ -152,9 +155,10 @@ static int import(struct cli *cli)
             return cli_usage_error(cli, "the lines of --import say subject, scope, reason and end");
     const char *note = cli->given[OPTION_NOTE] == NULL && preview ? "preview"
                                                                   : cli->given[OPTION_NOTE];
-    int status = cli_answer(cli, desk_blocks_import(&cli->desk, &cli->person, cli->imported.data,
-                                                    cli->imported.length, note, preview,
-                                                    cli->now_ms, &view, &problem), &problem);
+    const struct blocks_import import = {.csv = cli->imported.data, .length = cli->imported.length,
+                                         .note = note, .preview = preview};
+    int status = cli_answer(cli, desk_blocks_import(&cli->desk, &cli->person, &import, cli->now_ms,
+                                                    &view, &problem), &problem);
     if (status >= 0)
         return status;
     if (json_int(view, "wrong", 0) > 0 && cli->given[OPTION_JSON] == NULL) {
@@ -176,7 +180,7 @@ static int change(struct cli *cli)
     bool preview = cli->given[OPTION_PREVIEW] != NULL;
     struct problem problem = {0};
     if (cli->given[OPTION_IMPORT] != NULL)
-        return import(cli);
+        return change_by_file(cli);
     if (cli->given[OPTION_NOTE] == NULL && !preview)
         return cli_usage_error(cli, "--note is missing: say why, it goes to the audit log");
     json_add_string(request, "action", cli->command->name);

@@ -36,6 +36,25 @@ struct json_object *blocked_view(const struct context *context, const struct blo
     return view;
 }
 
+bool blocked_for_all(const struct block_entry *entry)
+{
+    return entry->kind != BLOCK_SENDER && strcmp(entry->scope, BLOCK_SCOPE_ALL) == 0;
+}
+
+const char *blocked_senders_of(const struct block_entry *entry, enum sender_of *of_r)
+{
+    *of_r = SENDERS_OF_DOMAIN;
+    if (entry->kind == BLOCK_SENDER && entry->subject[0] == '@')
+        return entry->subject + 1;
+    if (entry->kind == BLOCK_SENDER && strchr(entry->subject, '@') == NULL) {
+        *of_r = SENDERS_OF_IP;
+        return entry->subject;
+    }
+    return entry->kind == BLOCK_SENDER || entry->kind == BLOCK_PAIR || blocked_for_all(entry)
+               ? NULL
+               : entry->scope;
+}
+
 /* ---- words ---------------------------------------------------------------------------------- */
 
 static int read_word(const struct context *context, const char *name, struct json_object *value,

@@ -4,11 +4,18 @@
 
 #include "desk/context.h"
 #include "guard/block_list.h"
+#include "store/observations.h"
 
 enum { BLOCKED_NOTE_MAX_BYTES = 255 };
 
 /* BLOCKED of desk.h. */
 struct json_object *blocked_view(const struct context *context, const struct block_entry *entry);
+
+/* Whose senders an entry concerns: of a sender that sender, of a recipient whose mail is refused.
+ * NULL: those of no one list, or all; else the key for desk_add_senders. */
+const char *blocked_senders_of(const struct block_entry *entry, enum sender_of *of_r);
+/* Whether it concerns the mail of all mailboxes. */
+bool blocked_for_all(const struct block_entry *entry);
 
 /* What stands for a recipient that Sendguard itself has blocked: by the key of this year, and of a
  * month ago. How many: 0 without a key, or when it is no address. */

@@ -377,12 +377,22 @@ void desk_blocks_add_csv(struct text *out, struct json_object *entry);
  * Entries that are there with this reason and end stay as they are. The others are written in steps,
  * each whole or not at all: after -1 some may be written, and the same file again adds the rest.
  * {"done":bool,"new":3,"replaced":0,"same":1,"over":0 (that have ended, left out),
- *  "kinds":{"recipient":4,…},"all_mailboxes":bool,"wrong":0 (lines),
+ *  "kinds":{"recipient":4,…},"mailboxes":[as desk_senders ≤ 20],"more_mailboxes":bool (there may be
+ *  more, in what was not looked at),"all_mailboxes":bool,
+ *  "seen":what the lists have of these entries now, for `seen`,"wrong":0 (lines),
  *  "faults":[{"line":2,"column":"subject"|"cell 2"|null,"text":…} ≤ 20]}
- * 0: 400, 403, 409 as after -1, 413. */
+ * 0: 400, 403, 409 as after -1 or, where = "seen", since the lists have changed, 413. */
 enum { DESK_IMPORT_MAX_BYTES = 32 * 1024 * 1024, DESK_IMPORT_LINES_MAX = 100 * 1000 };
-int desk_blocks_import(const struct desk *desk, const struct person *person, const char *bytes,
-                       size_t length, const char *note, bool preview, int64_t now_ms,
+struct blocks_import {
+    const char *csv;
+    size_t length;
+    const char *note;
+    const char *seen; /* of the preview: nothing is written where another one changed these entries
+                         since, unless all are there as the file has them; NULL: whatever is there */
+    bool preview;
+};
+int desk_blocks_import(const struct desk *desk, const struct person *person,
+                       const struct blocks_import *import, int64_t now_ms,
                        struct json_object **view_r, struct problem *problem) must_check;
 
 /* ---- for staff: actions ---------------------------------------------------------------------- */

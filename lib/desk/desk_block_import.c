@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/names.h"
 #include "desk/block_file.h"
+#include "desk/desk_senders.h"
 
-enum { COMPARED_AT_ONCE = 1000 };
+enum { COMPARED_AT_ONCE = 1000, MAILBOXES_SHOWN = 20, SENDERS_LOOKED_UP = 20 };
 
 const char desk_blocks_csv_header[] = "kind,subject,scope,reason,text,since,until,by,note\r\n";
 
@@ -34,7 +36,16 @@ void desk_blocks_add_csv(struct text *out, struct json_object *entry)
 struct sums {
     size_t same, replaced, fresh, kinds[BLOCK_KIND_COUNT];
     bool all_mailboxes;
+    uint64_t seen; /* a hash of all keys and versions: FNV-1a */
 };
+
+static void see(struct sums *sums, const struct value *value)
+{
+    for (const char *at = value->key; *at != '\0'; at++)
+        sums->seen = (sums->seen ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    for (int i = 0; i < 4; i++)
+        sums->seen = (sums->seen ^ (value->version >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3);
+}
 
 static int64_t whole_seconds(int64_t time_ms)
 {
@@ -51,8 +62,7 @@ static bool is_same(const struct block_entry *one, const struct block_entry *oth
 static void add_up(struct sums *sums, const struct block_entry *entry)
 {
     sums->kinds[entry->kind]++;
-    sums->all_mailboxes = sums->all_mailboxes || (entry->kind != BLOCK_SENDER &&
-                                                  strcmp(entry->scope, BLOCK_SCOPE_ALL) == 0);
+    sums->all_mailboxes = sums->all_mailboxes || blocked_for_all(entry);
 }
 
 /* Compares with the store, and keeps of the file what is to be written. 1 or -1. */
@@ -74,6 +84,7 @@ static int compare(const struct context *context, struct block_file *file, struc
             bool there = values[i].version != 0 && block_list_read(arena, &values[i], &before) > 0;
             bool same = there && is_same(&before, entry);
             add_up(sums, entry);
+            see(sums, &values[i]);
             sums->same += same;
             sums->replaced += there && !same;
             sums->fresh += !there;
@@ -82,6 +93,66 @@ static int compare(const struct context *context, struct block_file *file, struc
         }
     }
     file->count = kept;
+    return 1;
+}
+
+/* ---- who is concerned ------------------------------------------------------------------------ */
+
+struct concerned {
+    const char *keys[SENDERS_LOOKED_UP];
+    int key_count;
+    struct json_object *mailboxes;
+    bool more;
+};
+
+static bool has_mailbox(struct json_object *list, const char *mailbox)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++)
+        if (strcmp(json_string(json_object_array_get_idx(list, i), "mailbox", ""), mailbox) == 0)
+            return true;
+    return false;
+}
+
+/* Those of one list who are not there yet. 1 or -1. */
+static int add_senders(const struct context *context, enum sender_of of, const char *key,
+                       struct concerned *concerned)
+{
+    freed_by(json_put) struct json_object *list = json_object_new_array();
+    const char *more = NULL;
+    if (desk_add_senders(context, of, key, NULL, MAILBOXES_SHOWN, list, &more) < 0)
+        return -1;
+    concerned->more = concerned->more || more != NULL;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *sender = json_object_array_get_idx(list, i);
+        if (has_mailbox(concerned->mailboxes, json_string(sender, "mailbox", "")))
+            continue;
+        if (json_object_array_length(concerned->mailboxes) == MAILBOXES_SHOWN) {
+            concerned->more = true;
+            break;
+        }
+        json_object_array_add(concerned->mailboxes, json_object_get(sender));
+    }
+    return 1;
+}
+
+/* What is to be written concerns them. A file may name very many: only a few are looked at. */
+static int add_concerned(const struct context *context, const struct block_file *file,
+                         struct json_object *view)
+{
+    struct concerned concerned = {.mailboxes = json_add_list(view, "mailboxes")};
+    for (size_t i = 0; i < file->count && !concerned.more; i++) {
+        enum sender_of of;
+        const char *key = blocked_senders_of(&file->entries[i], &of);
+        if (key == NULL || names_find(concerned.keys, concerned.key_count, key) >= 0)
+            continue;
+        concerned.more = concerned.key_count == SENDERS_LOOKED_UP;
+        if (concerned.more)
+            break;
+        concerned.keys[concerned.key_count++] = key;
+        if (add_senders(context, of, key, &concerned) < 0)
+            return -1;
+    }
+    json_add_bool(view, "more_mailboxes", concerned.more);
     return 1;
 }
 
@@ -119,10 +190,11 @@ static void add_sums(struct json_object *view, const struct block_file *file,
 }
 
 static int read_file(const struct context *context, const struct person *person,
-                     const char *bytes, size_t length, const char *note, struct block_file *file,
+                     const struct blocks_import *import, struct block_file *file,
                      struct problem *problem)
 {
-    if (length > DESK_IMPORT_MAX_BYTES)
+    const char *note = import->note;
+    if (import->length > DESK_IMPORT_MAX_BYTES)
         return problem_set(problem, 413, "csv", "a file has at most %d bytes",
                            DESK_IMPORT_MAX_BYTES);
     if (note == NULL || note[0] == '\0')
@@ -130,30 +202,44 @@ static int read_file(const struct context *context, const struct person *person,
     if (strlen(note) > BLOCKED_NOTE_MAX_BYTES)
         return problem_set(problem, 400, "note", "it has at most %d bytes",
                            BLOCKED_NOTE_MAX_BYTES);
-    block_file_read(context, bytes, length, person->name, note, file);
+    block_file_read(context, import->csv, import->length, person->name, note, file);
     return 1;
 }
 
-int desk_blocks_import(const struct desk *desk, const struct person *person, const char *bytes,
-                       size_t length, const char *note, bool preview, int64_t now_ms,
+/* Writes what differs. 1; 0 with *problem; -1. */
+static int carry_out(const struct context *context, const struct person *person,
+                     const struct blocks_import *import, const struct block_file *file,
+                     const char *seen, struct problem *problem)
+{
+    const struct action action = {context->now_ms, person->name, import->note};
+    if (file->count > 0 && import->seen != NULL && strcmp(import->seen, seen) != 0)
+        return problem_set(problem, 409, "seen", "others have changed these entries since the "
+                                                 "preview: look at them again");
+    return write_steps(context, file, &action, problem);
+}
+
+int desk_blocks_import(const struct desk *desk, const struct person *person,
+                       const struct blocks_import *import, int64_t now_ms,
                        struct json_object **view_r, struct problem *problem)
 {
     freed_by(context_end) struct context context = context_begin(desk, now_ms);
     freed_by(json_put) struct json_object *view = json_object_new_object();
     freed_by(block_file_free) struct block_file file = {0};
-    struct sums sums = {0};
+    struct sums sums = {.seen = UINT64_C(0xcbf29ce484222325)};
     if (person->role < ROLE_SUPPORT)
         return problem_set(problem, 403, "", "your role may look, but not act");
-    if (!read_file(&context, person, bytes, length, note, &file, problem))
+    if (!read_file(&context, person, import, &file, problem))
         return 0;
-    if (file.faults == 0 && compare(&context, &file, &sums) < 0)
+    bool good = file.faults == 0;
+    if (good && (compare(&context, &file, &sums) < 0 || add_concerned(&context, &file, view) < 0))
         return -1;
-    bool writes = !preview && file.faults == 0;
-    const struct action action = {now_ms, person->name, note};
-    int done = writes ? write_steps(&context, &file, &action, problem) : 1;
+    const char *seen = arena_printf(context.arena, "%016llx", (unsigned long long)sums.seen);
+    bool writes = !import->preview && good;
+    int done = writes ? carry_out(&context, person, import, &file, seen, problem) : 1;
     if (done < 1)
         return done;
     json_add_bool(view, "done", writes);
+    json_add_string(view, "seen", seen);
     add_sums(view, &file, &sums);
     *view_r = take(view);
     return 1;

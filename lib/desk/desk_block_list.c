@@ -106,27 +106,18 @@ static int may_block(const struct person *person, struct problem *problem)
            problem_set(problem, 403, "", "your role may look, but not act");
 }
 
-/* Who sent lately and is concerned: of a sender that sender, of a recipient whose mail is refused.
- */
+/* Who sent lately and is concerned. */
 static int add_concerned(const struct context *context, const struct block_entry *entry,
                          struct json_object *view)
 {
     struct json_object *mailboxes = json_add_list(view, "mailboxes");
-    const char *more = NULL, *of_sender = entry->subject, *key = NULL;
-    enum sender_of of = SENDERS_OF_DOMAIN;
-    bool all = strcmp(entry->scope, BLOCK_SCOPE_ALL) == 0;
-    if (entry->kind == BLOCK_SENDER && of_sender[0] == '@')
-        key = of_sender + 1;
-    else if (entry->kind == BLOCK_SENDER && strchr(of_sender, '@') == NULL) {
-        of = SENDERS_OF_IP;
-        key = of_sender;
-    } else if (entry->kind != BLOCK_SENDER && entry->kind != BLOCK_PAIR && !all)
-        key = entry->scope;
+    enum sender_of of;
+    const char *more = NULL, *key = blocked_senders_of(entry, &of);
     if (key != NULL && desk_add_senders(context, of, key, NULL, MAILBOXES_SHOWN, mailboxes,
                                         &more) < 0)
         return -1;
     json_add_bool(view, "more_mailboxes", more != NULL);
-    json_add_bool(view, "all_mailboxes", entry->kind != BLOCK_SENDER && all);
+    json_add_bool(view, "all_mailboxes", blocked_for_all(entry));
     return 1;
 }
 
